@@ -1,0 +1,17 @@
+//! Moves, checks and proves PostgreSQL schemas, row-level security and backups.
+//!
+//! # The line
+//!
+//! ```text
+//! error finding event | sql pg | plan catalog diff | migrate lint shadow manifest rls backup | config commands cli
+//! ```
+//!
+//! A module may `use crate::` only what stands to its left; commands do not import each other. `tests/it/tidy.rs`
+//! checks it.
+
+pub mod error;
+pub mod event;
+pub mod finding;
+
+pub mod pg;
+pub mod sql;

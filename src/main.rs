@@ -1,0 +1,3 @@
+//! The `af-db` program.
+
+fn main() {}

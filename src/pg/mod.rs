@@ -1,0 +1,8 @@
+//! Owns every conversation with a PostgreSQL server: where it is, how to reach it, what it is, what it answered.
+//!
+//! Knows nothing of migrations, policies or configuration files.
+
+pub mod connect;
+pub mod server_error;
+pub mod session;
+pub mod target;

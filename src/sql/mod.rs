@@ -1,0 +1,6 @@
+//! Owns SQL text: names that quote themselves and text fit to run; splitting and classifying statements.
+//!
+//! Never talks to a server and never builds a catalog.
+
+pub mod name;
+pub mod safe;

@@ -1,0 +1,153 @@
+//! Owns [`Sql`]: text fit to run, made only from static parts, quoted names and literals, or text whose
+//! origin is said.
+
+use std::fmt;
+
+use crate::sql::name::{Ident, Literal, ObjectName};
+
+/// Text that may be sent to a server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Sql(String);
+
+/// What may fill a place in a template: everything here quotes itself or was vouched for.
+pub trait Piece {
+    /// Writes itself, quoted where needed.
+    fn write(&self, into: &mut String);
+}
+
+impl Sql {
+    /// Takes a statement that stands in our source.
+    pub fn new(text: &'static str) -> Self {
+        Sql(text.to_owned())
+    }
+
+    /// Fills each `{}` of a template with the pieces in order.
+    ///
+    /// # Panics
+    ///
+    /// When the number of places and pieces differ, which is a mistake in our source.
+    pub fn fill(template: &'static str, pieces: &[&dyn Piece]) -> Self {
+        let mut text = String::with_capacity(template.len() + 32 * pieces.len());
+        let mut parts = template.split("{}");
+        text.push_str(parts.next().unwrap_or_default());
+        let mut pieces = pieces.iter();
+        for part in parts {
+            let piece = pieces
+                .next()
+                .expect("a template has a piece for each of its places");
+            piece.write(&mut text);
+            text.push_str(part);
+        }
+        assert!(
+            pieces.next().is_none(),
+            "a template has a place for each of its pieces"
+        );
+        Sql(text)
+    }
+
+    /// Takes text that PostgreSQL itself printed: an expression, a type, a definition.
+    pub fn printed_by_server(text: impl Into<String>) -> Self {
+        Sql(text.into())
+    }
+
+    /// Takes text that a person wrote to be run: a migration, a policy, a query of theirs.
+    pub fn written_by_user(text: impl Into<String>) -> Self {
+        Sql(text.into())
+    }
+
+    /// Joins pieces with a static separator.
+    pub fn join<P: Piece>(pieces: impl IntoIterator<Item = P>, separator: &'static str) -> Self {
+        let mut text = String::new();
+        for (index, piece) in pieces.into_iter().enumerate() {
+            if index > 0 {
+                text.push_str(separator);
+            }
+            piece.write(&mut text);
+        }
+        Sql(text)
+    }
+
+    /// Appends a static part.
+    pub fn push(&mut self, text: &'static str) -> &mut Self {
+        self.0.push_str(text);
+        self
+    }
+
+    /// Appends a piece.
+    pub fn piece(&mut self, piece: &dyn Piece) -> &mut Self {
+        piece.write(&mut self.0);
+        self
+    }
+
+    /// Gives the text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Says whether there is nothing to run.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Display for Sql {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Piece for Sql {
+    fn write(&self, into: &mut String) {
+        into.push_str(&self.0);
+    }
+}
+
+impl<P: Piece + ?Sized> Piece for &P {
+    fn write(&self, into: &mut String) {
+        (**self).write(into);
+    }
+}
+
+impl Piece for Ident {
+    fn write(&self, into: &mut String) {
+        into.push_str(&self.to_string());
+    }
+}
+
+impl Piece for ObjectName {
+    fn write(&self, into: &mut String) {
+        into.push_str(&self.to_string());
+    }
+}
+
+impl Piece for Literal {
+    fn write(&self, into: &mut String) {
+        into.push_str(&self.to_string());
+    }
+}
+
+impl Piece for i64 {
+    fn write(&self, into: &mut String) {
+        into.push_str(&self.to_string());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_is_filled_in_order() {
+        let sql = Sql::fill(
+            "ALTER TABLE {} RENAME TO {}",
+            &[&ObjectName::new("public", "Old"), &Ident::new("new")],
+        );
+        assert_eq!(sql.as_str(), "ALTER TABLE public.\"Old\" RENAME TO new");
+    }
+
+    #[test]
+    fn pieces_join() {
+        let list = Sql::join([Ident::new("a"), Ident::new("B")], ", ");
+        assert_eq!(list.as_str(), "a, \"B\"");
+    }
+}
