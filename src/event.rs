@@ -52,3 +52,61 @@ pub type Watch<'a> = &'a (dyn Fn(Event<'_>) + Send + Sync);
 
 /// Hears nothing; for work whose story nobody reads.
 pub fn silent(_: Event<'_>) {}
+
+/// The wish to stop, raised by Ctrl-C or SIGTERM and heard by whoever must tidy up first.
+#[derive(Clone, Debug)]
+pub struct Interrupt {
+    raised: tokio::sync::watch::Sender<bool>,
+    // Whoever tidies up by itself says so; everything else may simply be dropped.
+    guarded: std::sync::Arc<std::sync::atomic::AtomicUsize>,
+}
+
+/// While it lives, an interrupt is answered by the work itself.
+#[derive(Debug)]
+pub struct Guard(std::sync::Arc<std::sync::atomic::AtomicUsize>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+    }
+}
+
+impl Default for Interrupt {
+    fn default() -> Self {
+        Interrupt {
+            raised: tokio::sync::watch::Sender::new(false),
+            guarded: std::sync::Arc::default(),
+        }
+    }
+}
+
+impl Interrupt {
+    /// Raises the wish.
+    pub fn raise(&self) {
+        self.raised.send_replace(true);
+    }
+
+    /// Says whether it was raised.
+    pub fn is_raised(&self) -> bool {
+        *self.raised.borrow()
+    }
+
+    /// Waits until it is raised.
+    pub async fn wait(&self) {
+        let mut receiver = self.raised.subscribe();
+        // The sender lives as long as `self`, so waiting can only end by the wish.
+        let _ = receiver.wait_for(|raised| *raised).await;
+    }
+
+    /// Promises that the work tidies up by itself when the wish is raised.
+    pub fn guard(&self) -> Guard {
+        self.guarded
+            .fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        Guard(std::sync::Arc::clone(&self.guarded))
+    }
+
+    /// Says whether any work has promised to tidy up.
+    pub fn is_guarded(&self) -> bool {
+        self.guarded.load(std::sync::atomic::Ordering::SeqCst) > 0
+    }
+}

@@ -12,6 +12,14 @@
 pub mod error;
 pub mod event;
 pub mod finding;
+pub mod yaml;
 
 pub mod pg;
 pub mod sql;
+
+#[cfg(feature = "cli")]
+pub mod cli;
+#[cfg(feature = "cli")]
+pub mod commands;
+#[cfg(feature = "cli")]
+pub mod config;

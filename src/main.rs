@@ -1,3 +1,5 @@
 //! The `af-db` program.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    af_db::cli::main()
+}

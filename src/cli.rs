@@ -1,0 +1,211 @@
+//! Owns the command line: global flags, the commands, how the program starts and ends.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+use crate::commands::output::{Format, Output};
+use crate::commands::terminal::{Loudness, Terminal};
+use crate::commands::{Context, Outcome, completions, status};
+use crate::config::{self, Flags};
+use crate::error::{Exit, exit_of, with_exit};
+use crate::event::Interrupt;
+
+/// Migrations, schema governance, row-level security and backups for PostgreSQL, proven
+///
+/// The database is found in this order, first hit wins: --database-url; DATABASE_URL (with DIRECT_URL) or
+/// SUPABASE_DB_URL; POSTGRES_USER, _PASSWORD, _HOST, _PORT, _DB; the environment of af-db.yaml chosen by --env or
+/// AF_DB_ENV, else `local`; else the embedded PostgreSQL, which af-db starts itself. With --env the variables are
+/// not looked at. A `.env` file in the project is read.
+#[derive(Parser, Debug)]
+#[command(name = "af-db", version, max_term_width = 100, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Exit status:
+  0    done; nothing found
+  1    something was found: drift, lint error, refuted probe, pending under --check
+  2    could not do it; the database is as it was
+  3    stopped half-way; the report says what was applied
+  4    refused: stale plan, missing approval or confirmation, failed guard; nothing touched
+  75   locks could not be had within the budget; nothing applied, try again
+  130  interrupted; the statement was cancelled and rolled back";
+
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = "Global options")]
+struct Global {
+    /// Govern the database of this environment in af-db.yaml
+    #[arg(long, global = true, value_name = "NAME")]
+    env: Option<String>,
+    /// Govern the database at this address
+    #[arg(long, global = true, value_name = "URL")]
+    database_url: Option<String>,
+    /// Read this file instead of the nearest af-db.yaml
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Write one JSON document on standard output
+    #[arg(long, global = true)]
+    json: bool,
+    /// Tell only warnings and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Tell every step and the server's notices
+    #[arg(short, long, global = true)]
+    verbose: bool,
+    /// Use no colours (also by NO_COLOR)
+    #[arg(long, global = true)]
+    no_color: bool,
+    /// Answer yes to questions; never enough for a protected environment
+    #[arg(long, global = true)]
+    yes: bool,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Show what is applied, pending, edited, missing, out of order, half-run
+    Status(status::Args),
+    /// Write the completion script of a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual page
+    Man,
+}
+
+/// Runs the program with the process's arguments and gives its exit status.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help on a closed pipe is no error either.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() {
+                Exit::CannotDo.code()
+            } else {
+                0
+            });
+        }
+    };
+    let output = output(&cli.global);
+    let terminal = Terminal::new(
+        loudness(&cli.global),
+        colour(&cli.global, std::io::stderr().is_terminal()),
+    );
+    match start(cli, output, &terminal) {
+        Ok(outcome) => ExitCode::from(outcome.code()),
+        Err(error) => {
+            terminal.fail(&error);
+            // The message stands on standard error already; a document that cannot be written changes nothing.
+            let _ = output.failure(&error);
+            ExitCode::from(exit_of(&error).code())
+        }
+    }
+}
+
+fn start(cli: Cli, output: Output, terminal: &Terminal) -> Result<Outcome> {
+    match cli.command {
+        Command::Completions { shell } => {
+            completions::completions(&output, Cli::command(), shell)?;
+            return Ok(Outcome::Clean);
+        }
+        Command::Man => {
+            completions::man(&output, Cli::command())?;
+            return Ok(Outcome::Clean);
+        }
+        _ => {}
+    }
+    let flags = Flags {
+        config: cli.global.config.clone(),
+        environment: cli.global.env.clone(),
+        database_url: cli.global.database_url.clone(),
+    };
+    let context = Context {
+        config: config::resolve(&flags)?,
+        output,
+        terminal: terminal.clone(),
+        interrupt: Interrupt::default(),
+        yes: cli.global.yes,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime
+        .context("starting the runtime")?
+        .block_on(until_interrupted(&cli.command, &context))
+}
+
+/// Runs a command; an interrupt lets work that promised to tidy up do so and drops any other.
+async fn until_interrupted(command: &Command, context: &Context) -> Result<Outcome> {
+    let work = dispatch(command, context);
+    tokio::pin!(work);
+    tokio::select! {
+        done = &mut work => return done,
+        signal = stop_signal() => signal?,
+    }
+    context.interrupt.raise();
+    if context.interrupt.is_guarded() {
+        context
+            .terminal
+            .say("stopping: the running statement is cancelled and rolled back");
+        return work.await;
+    }
+    Err(with_exit(Exit::Interrupted, "interrupted").into())
+}
+
+/// Waits for Ctrl-C or a request to end.
+async fn stop_signal() -> Result<()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut end = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+        tokio::select! {
+            pressed = tokio::signal::ctrl_c() => pressed.context("listening for Ctrl-C"),
+            _ = end.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    {
+        tokio::signal::ctrl_c()
+            .await
+            .context("listening for Ctrl-C")
+    }
+}
+
+async fn dispatch(command: &Command, context: &Context) -> Result<Outcome> {
+    match command {
+        Command::Status(args) => status::run(args, context).await,
+        Command::Completions { .. } | Command::Man => Ok(Outcome::Clean),
+    }
+}
+
+fn output(global: &Global) -> Output {
+    let format = if global.json {
+        Format::Json
+    } else {
+        Format::Human
+    };
+    Output {
+        format,
+        colour: colour(global, std::io::stdout().is_terminal()),
+    }
+}
+
+fn loudness(global: &Global) -> Loudness {
+    match (global.quiet, global.verbose) {
+        (true, _) => Loudness::Quiet,
+        (_, true) => Loudness::Verbose,
+        _ => Loudness::Normal,
+    }
+}
+
+fn colour(global: &Global, is_terminal: bool) -> bool {
+    is_terminal && !global.no_color && !config::asks_for_no_colour()
+}

@@ -1,0 +1,112 @@
+//! Owns what every command shares: the context it runs in and the shape of what it reports.
+//!
+//! A command reads like its manual page: gather, decide, show, ask, do, report. Commands do not import each other.
+
+pub mod output;
+pub mod page;
+pub mod terminal;
+
+pub mod completions;
+pub mod status;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::config::Config;
+use crate::event::{Event, Interrupt};
+use crate::finding::{Finding, Severity};
+
+use output::Output;
+use page::Page;
+use terminal::Terminal;
+
+/// How a command that could do its work ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Done; nothing found.
+    Clean,
+    /// Something was found that must be mended.
+    Found,
+}
+
+impl Outcome {
+    /// Gives `Found` when any finding reaches the severity.
+    pub fn of(findings: &[Finding], fail_on: Severity) -> Self {
+        let found = crate::finding::worst(findings).is_some_and(|worst| worst >= fail_on);
+        if found {
+            Outcome::Found
+        } else {
+            Outcome::Clean
+        }
+    }
+
+    /// Gives the process exit status.
+    pub fn code(self) -> u8 {
+        match self {
+            Outcome::Clean => 0,
+            Outcome::Found => 1,
+        }
+    }
+
+    /// Gives the word in the JSON document.
+    pub fn word(self) -> &'static str {
+        match self {
+            Outcome::Clean => "clean",
+            Outcome::Found => "found",
+        }
+    }
+}
+
+/// What a command has to say; one implementor a command.
+///
+/// Serializes to an object, whose keys stand at the top level of the JSON document.
+pub trait Report: Serialize {
+    /// Gives the command's name as typed.
+    fn command(&self) -> &'static str;
+    /// Writes it for a person; the findings follow by themselves.
+    fn human(&self, page: &mut Page);
+    /// Says how the command ended.
+    fn outcome(&self) -> Outcome {
+        Outcome::of(self.findings(), Severity::Error)
+    }
+    /// Gives what was found wrong.
+    fn findings(&self) -> &[Finding] {
+        &[]
+    }
+}
+
+/// What every command gets: the settings, the way to people, and the wish to stop.
+pub struct Context {
+    /// What the program was told.
+    pub config: Config,
+    /// Standard output.
+    pub output: Output,
+    /// Standard error and the keyboard.
+    pub terminal: Terminal,
+    /// Raised by Ctrl-C and SIGTERM.
+    pub interrupt: Interrupt,
+    /// `--yes`: answers the questions that a protected environment does not ask.
+    pub yes: bool,
+}
+
+impl Context {
+    /// Shows a report on standard output in the format asked for and gives its outcome.
+    pub fn show<R: Report>(&self, report: &R) -> Result<Outcome> {
+        self.output.show(report)?;
+        Ok(report.outcome())
+    }
+
+    /// Gives the listener that draws progress.
+    pub fn watch(&self) -> impl Fn(Event<'_>) + Send + Sync + '_ {
+        |event| self.terminal.tell(event)
+    }
+
+    /// Asks before something that can be undone; `--yes` answers, no terminal refuses.
+    pub fn confirm(&self, question: &str) -> Result<()> {
+        if self.yes {
+            Ok(())
+        } else {
+            self.terminal.confirm(question)
+        }
+    }
+}

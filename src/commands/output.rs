@@ -1,0 +1,185 @@
+//! Owns standard output, the answer: one text for a person or one document for a program.
+//!
+//! The only file that writes it. A broken pipe is not an error: whoever read has enough.
+
+use std::io::Write as _;
+
+use anyhow::{Context as _, Result};
+use serde_json::{Map, Value, json};
+
+use crate::commands::Report;
+use crate::commands::page::{Page, Tone, count};
+use crate::error::{exit_of, hint_of};
+use crate::finding::{Finding, Severity};
+use crate::pg::server_error::ServerError;
+
+/// How the answer is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    Human,
+    /// One JSON document.
+    Json,
+}
+
+/// Standard output.
+#[derive(Clone, Copy, Debug)]
+pub struct Output {
+    /// How the answer is written.
+    pub format: Format,
+    /// Whether a terminal shows it and nobody asked for none.
+    pub colour: bool,
+}
+
+/// The version of the JSON documents; it grows when a key changes its meaning.
+const DOCUMENT_VERSION: u32 = 1;
+
+impl Output {
+    /// Writes a report.
+    pub fn show<R: Report>(&self, report: &R) -> Result<()> {
+        match self.format {
+            Format::Human => {
+                let mut page = Page::new(self.colour);
+                report.human(&mut page);
+                write_findings(&mut page, report.findings());
+                self.text(&page.finish())
+            }
+            Format::Json => self.document(&Value::Object(document(report)?)),
+        }
+    }
+
+    /// Writes text as it is.
+    pub fn text(&self, text: &str) -> Result<()> {
+        let mut stdout = std::io::stdout().lock();
+        let written = stdout
+            .write_all(text.as_bytes())
+            .and_then(|()| stdout.flush());
+        match written {
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            other => other.context("writing to standard output"),
+        }
+    }
+
+    /// Writes a failure as a document, so that `--json` gives exactly one whatever happens.
+    pub fn failure(&self, error: &anyhow::Error) -> Result<()> {
+        if self.format != Format::Json {
+            return Ok(());
+        }
+        let mut body = Map::new();
+        body.insert("message".into(), json!(error.to_string()));
+        let causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
+        if !causes.is_empty() {
+            body.insert("caused-by".into(), json!(causes));
+        }
+        if let Some(hint) = hint_of(error) {
+            body.insert("hint".into(), json!(hint));
+        }
+        let server = error.downcast_ref::<ServerError>();
+        if let Some(sqlstate) = server.and_then(|server| server.sqlstate.as_ref()) {
+            body.insert("sqlstate".into(), json!(sqlstate));
+        }
+        body.insert("exit-status".into(), json!(exit_of(error).code()));
+        self.document(&json!({"version": DOCUMENT_VERSION, "outcome": "failed", "error": body}))
+    }
+
+    fn document(&self, document: &Value) -> Result<()> {
+        self.text(&format!("{}\n", serde_json::to_string_pretty(document)?))
+    }
+}
+
+fn document<R: Report>(report: &R) -> Result<Map<String, Value>> {
+    let mut document = Map::new();
+    document.insert("version".into(), json!(DOCUMENT_VERSION));
+    document.insert("command".into(), json!(report.command()));
+    document.insert("outcome".into(), json!(report.outcome().word()));
+    document.insert("findings".into(), serde_json::to_value(report.findings())?);
+    let Value::Object(body) = serde_json::to_value(report).context("writing the report as JSON")?
+    else {
+        anyhow::bail!("a report must be an object");
+    };
+    document.extend(body);
+    Ok(document)
+}
+
+/// Writes findings for a person, the worst first, with a line that counts them.
+pub(crate) fn write_findings(page: &mut Page, findings: &[Finding]) {
+    let mut sorted: Vec<&Finding> = findings.iter().collect();
+    sorted.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    for finding in &sorted {
+        page.gap();
+        write_finding(page, finding);
+    }
+    if !findings.is_empty() {
+        page.gap();
+        page.line(summary(findings));
+    }
+}
+
+fn write_finding(page: &mut Page, finding: &Finding) {
+    let tone = match finding.severity {
+        Severity::Error => Tone::Bad,
+        Severity::Warn => Tone::Warn,
+        Severity::Note => Tone::Dim,
+    };
+    let head = page.paint(
+        tone,
+        &format!("{}[{}]", finding.severity.word(), finding.code),
+    );
+    page.line(format!("{head}: {}: {}", finding.subject, finding.message));
+    if let Some(place) = &finding.place {
+        page.toned(Tone::Dim, format!("  at {place}"));
+    }
+    for place in &finding.also {
+        page.toned(Tone::Dim, format!("  see {place}"));
+    }
+    for line in finding.detail.iter().flat_map(|detail| detail.lines()) {
+        page.line(format!("  {line}"));
+    }
+    for (index, line) in finding
+        .help
+        .iter()
+        .flat_map(|help| help.lines())
+        .enumerate()
+    {
+        page.line(format!(
+            "  {} {line}",
+            if index == 0 { "help:" } else { "     " }
+        ));
+    }
+}
+
+fn summary(findings: &[Finding]) -> String {
+    let of = |severity| {
+        findings
+            .iter()
+            .filter(|finding| finding.severity == severity)
+            .count()
+    };
+    let parts = [
+        (of(Severity::Error), "error", "errors"),
+        (of(Severity::Warn), "warning", "warnings"),
+        (of(Severity::Note), "note", "notes"),
+    ];
+    let said = parts.iter().filter(|(number, _, _)| *number > 0);
+    said.map(|(number, one, many)| count(*number, one, many))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// Writes a failure as a person reads it: what, why, what next.
+pub(crate) fn failure_text(error: &anyhow::Error, colour: bool) -> String {
+    let mut page = Page::new(colour);
+    let head = page.paint(Tone::Bad, "error:");
+    page.line(format!("{head} {error}"));
+    for cause in error.chain().skip(1) {
+        page.line(format!(
+            "caused by: {}",
+            cause.to_string().replace('\n', "\n  ")
+        ));
+    }
+    if let Some(hint) = hint_of(error) {
+        let head = page.paint(Tone::Strong, "hint:");
+        page.line(format!("{head} {hint}"));
+    }
+    page.finish()
+}

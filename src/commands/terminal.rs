@@ -1,0 +1,194 @@
+//! Owns standard error, the story, and the keyboard: progress, warnings, questions.
+//!
+//! The only file that prompts or draws bars. Without a terminal nothing is ever asked; plain lines are written.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anyhow::{Context as _, Result};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::commands::output::failure_text;
+use crate::error::refuse;
+use crate::event::{Event, Unit};
+use crate::finding::Severity;
+
+/// How much of the story is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Loudness {
+    /// Warnings and errors only.
+    Quiet,
+    /// The story.
+    Normal,
+    /// With the server's notices and every step.
+    Verbose,
+}
+
+/// Standard error and the keyboard; clones share the bar.
+#[derive(Clone)]
+pub struct Terminal {
+    loudness: Loudness,
+    colour: bool,
+    // Events arrive through a shared reference from wherever work is done.
+    bar: Arc<Mutex<Option<ProgressBar>>>,
+}
+
+impl Terminal {
+    /// Takes hold of standard error.
+    pub fn new(loudness: Loudness, colour: bool) -> Self {
+        Terminal {
+            loudness,
+            colour,
+            bar: Arc::default(),
+        }
+    }
+
+    /// Says whether a person is there to answer.
+    pub fn is_interactive(&self) -> bool {
+        std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+    }
+
+    /// Tells one moment of long work.
+    pub fn tell(&self, event: Event<'_>) {
+        match event {
+            Event::Began { task, total, unit } => self.begin(task, total, unit),
+            Event::Advanced { done, note } => self.advance(done, note),
+            Event::Ended => self.end(),
+            Event::Said(text) => self.say(text),
+            Event::Warned(text) => self.line(&format!("{} {text}", self.paint("33", "warning:"))),
+            Event::Notice {
+                severity: Severity::Note,
+                message,
+            } => {
+                if self.loudness == Loudness::Verbose {
+                    self.line(&format!("notice: {message}"));
+                }
+            }
+            Event::Notice { message, .. } => self.line(&format!("server warning: {message}")),
+        }
+    }
+
+    /// Writes a line of the story.
+    pub fn say(&self, text: &str) {
+        if self.loudness > Loudness::Quiet {
+            self.line(text);
+        }
+    }
+
+    /// Writes a failure.
+    pub fn fail(&self, error: &anyhow::Error) {
+        self.end();
+        self.line(failure_text(error, self.colour).trim_end());
+    }
+
+    /// Asks yes or no; no is the default, and no terminal is a refusal.
+    pub fn confirm(&self, question: &str) -> Result<()> {
+        self.need_person(question, "say --yes if this is meant")?;
+        self.end();
+        let prompt = dialoguer::Confirm::new()
+            .with_prompt(question)
+            .default(false);
+        if prompt.interact().context("asking")? {
+            return Ok(());
+        }
+        Err(refuse("not confirmed; nothing was changed").into())
+    }
+
+    /// Asks a person to type exactly these words; there is no default and no flag that answers.
+    pub fn confirm_typed(&self, question: &str, words: &str) -> Result<()> {
+        self.need_person(
+            question,
+            "run this in a terminal, where a person can answer",
+        )?;
+        self.end();
+        let prompt = format!("{question}\nType `{words}` to go on");
+        let input = dialoguer::Input::<String>::new()
+            .with_prompt(prompt)
+            .allow_empty(true);
+        let answer = input.interact_text().context("asking")?;
+        if answer.trim() == words {
+            return Ok(());
+        }
+        Err(
+            refuse("what was typed is not what was asked for; nothing was changed")
+                .hint(format!("the words are `{words}`"))
+                .into(),
+        )
+    }
+
+    fn need_person(&self, question: &str, hint: &str) -> Result<()> {
+        if self.is_interactive() {
+            return Ok(());
+        }
+        let first = question.lines().next().unwrap_or_default();
+        Err(refuse(format!("there is no terminal to ask on: {first}"))
+            .hint(hint)
+            .into())
+    }
+
+    fn begin(&self, task: &str, total: Option<u64>, unit: Unit) {
+        self.end();
+        if self.loudness == Loudness::Quiet || !std::io::stderr().is_terminal() {
+            return;
+        }
+        let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr_with_hz(10));
+        bar.set_style(style(total.is_some(), unit));
+        bar.set_prefix(task.to_owned());
+        *self.bar() = Some(bar);
+    }
+
+    fn advance(&self, done: u64, note: &str) {
+        match &*self.bar() {
+            Some(bar) => {
+                bar.set_position(done);
+                bar.set_message(note.to_owned());
+            }
+            None if self.loudness == Loudness::Verbose => self.write(note),
+            None => {}
+        }
+    }
+
+    fn end(&self) {
+        if let Some(bar) = self.bar().take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn line(&self, text: &str) {
+        match &*self.bar() {
+            Some(bar) => bar.suspend(|| self.write(text)),
+            None => self.write(text),
+        }
+    }
+
+    fn bar(&self) -> MutexGuard<'_, Option<ProgressBar>> {
+        self.bar.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self, text: &str) {
+        // Nobody is left to tell when standard error itself is gone.
+        let _ = writeln!(std::io::stderr().lock(), "{text}");
+    }
+
+    fn paint(&self, code: &str, text: &str) -> String {
+        if self.colour {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+}
+
+fn style(known: bool, unit: Unit) -> ProgressStyle {
+    let template = match (known, unit) {
+        (true, Unit::Items) => "{prefix} [{bar:24}] {pos}/{len} {per_sec} eta {eta} {msg}",
+        (true, Unit::Bytes) => {
+            "{prefix} [{bar:24}] {bytes}/{total_bytes} {bytes_per_sec} eta {eta} {msg}"
+        }
+        (false, Unit::Items) => "{prefix} {spinner} {pos} {msg}",
+        (false, Unit::Bytes) => "{prefix} {spinner} {bytes} {bytes_per_sec} {msg}",
+    };
+    let style =
+        ProgressStyle::with_template(template).expect("the templates above are well formed");
+    style.progress_chars("=> ")
+}

@@ -1,0 +1,252 @@
+//! Owns what the process finds around itself: environment variables and the project's `.env`.
+//!
+//! A variable that is set wins over the same name in `.env`; an empty one counts as not set.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+use crate::error::fail;
+use crate::pg::target::Target;
+
+/// The environment and the project's `.env`.
+#[derive(Clone, Default)]
+pub struct Ambient {
+    variables: BTreeMap<String, String>,
+}
+
+impl std::fmt::Debug for Ambient {
+    /// Shows names only: values may be secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.variables.keys()).finish()
+    }
+}
+
+impl Ambient {
+    /// Reads the environment and, beneath it, `.env` of the project.
+    pub fn read(root: &Path) -> Result<Self> {
+        let mut variables = BTreeMap::new();
+        let path = root.join(".env");
+        if path.is_file() {
+            let text = std::fs::read_to_string(&path).context("reading .env")?;
+            variables.extend(parse_dotenv(&text)?);
+        }
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this is the one place that reads the environment"
+        )]
+        let surroundings = std::env::vars_os();
+        for (name, value) in surroundings {
+            if let (Ok(name), Ok(value)) = (name.into_string(), value.into_string()) {
+                variables.insert(name, value);
+            }
+        }
+        Ok(Ambient { variables })
+    }
+
+    /// Gives a variable that is set to something.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.variables
+            .get(name)
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
+    }
+
+    /// Replaces each `${NAME}`; a missing one is named.
+    pub fn expand(&self, text: &str) -> Result<String> {
+        let mut expanded = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(start) = rest.find("${") {
+            expanded.push_str(&rest[..start]);
+            let Some(length) = rest[start..].find('}') else {
+                return Err(fail("a `${` is not closed").hint("write `${NAME}`").into());
+            };
+            let name = &rest[start + 2..start + length];
+            let value = self.get(name).ok_or_else(|| {
+                fail(format!("the environment variable {name} is not set"))
+                    .hint(format!("set {name} in the environment or in .env"))
+            })?;
+            expanded.push_str(value);
+            rest = &rest[start + length + 1..];
+        }
+        expanded.push_str(rest);
+        Ok(expanded)
+    }
+
+    /// Builds an address from `POSTGRES_USER`, `_PASSWORD`, `_HOST`, `_PORT` and `_DB`, when a host or a database is said.
+    pub fn postgres_parts(&self) -> Option<String> {
+        let host = self.get("POSTGRES_HOST");
+        let database = self.get("POSTGRES_DB");
+        if host.is_none() && database.is_none() {
+            return None;
+        }
+        let mut parts = Vec::new();
+        let named = [
+            ("host", host.or(Some("localhost"))),
+            ("port", self.get("POSTGRES_PORT")),
+            ("user", self.get("POSTGRES_USER").or(Some("postgres"))),
+            ("password", self.get("POSTGRES_PASSWORD")),
+            ("dbname", database),
+        ];
+        for (key, value) in named {
+            if let Some(value) = value {
+                let quoted = value.replace('\\', "\\\\").replace('\'', "\\'");
+                parts.push(format!("{key}='{quoted}'"));
+            }
+        }
+        Some(parts.join(" "))
+    }
+
+    /// Fills in what libpq would take from its own variables and files.
+    pub fn complete(&self, target: Target) -> Result<Target> {
+        Ok(target)
+    }
+
+    /// Gives the home folder.
+    pub fn home(&self) -> Option<PathBuf> {
+        self.get("HOME")
+            .or_else(|| self.get("USERPROFILE"))
+            .map(PathBuf::from)
+    }
+
+    /// Gives the folder for what can be made again: `AF_DB_CACHE_DIR`, else the user's cache.
+    pub fn cache(&self) -> Option<PathBuf> {
+        if let Some(folder) = self.get("AF_DB_CACHE_DIR") {
+            return Some(PathBuf::from(folder));
+        }
+        if let Some(folder) = self
+            .get("XDG_CACHE_HOME")
+            .or_else(|| self.get("LOCALAPPDATA"))
+        {
+            return Some(PathBuf::from(folder).join("af-db"));
+        }
+        self.home().map(|home| home.join(".cache").join("af-db"))
+    }
+
+    /// Names who runs this, for the journal: the operating system's user, else the CI's.
+    pub fn actor(&self) -> String {
+        let user = self
+            .get("SUDO_USER")
+            .or_else(|| self.get("USER"))
+            .or_else(|| self.get("LOGNAME"))
+            .or_else(|| self.get("USERNAME"));
+        let ci = self
+            .get("GITHUB_ACTOR")
+            .or_else(|| self.get("GITLAB_USER_LOGIN"))
+            .or_else(|| self.get("BUILD_REQUESTEDFOR"));
+        match (user, ci) {
+            (Some(user), Some(ci)) => format!("{user} ({ci})"),
+            (Some(one), None) | (None, Some(one)) => one.to_owned(),
+            (None, None) => "unknown".to_owned(),
+        }
+    }
+}
+
+/// Reads `NAME=value` lines: `export`, quotes and comments as shells and other tools take them.
+fn parse_dotenv(text: &str) -> Result<BTreeMap<String, String>> {
+    let mut variables = BTreeMap::new();
+    for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
+        let line = line.trim();
+        let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let Some((name, value)) = line.split_once('=') else {
+            return Err(fail(format!(".env:{}: expected NAME=value", index + 1))
+                .hint("put a # before a comment")
+                .into());
+        };
+        variables.insert(name.trim().to_owned(), unquote(value.trim()));
+    }
+    Ok(variables)
+}
+
+fn unquote(value: &str) -> String {
+    if let Some(inner) = value
+        .strip_prefix('\'')
+        .and_then(|rest| rest.split_once('\''))
+    {
+        return inner.0.to_owned();
+    }
+    if let Some(rest) = value.strip_prefix('"') {
+        let mut text = String::new();
+        let mut characters = rest.chars();
+        while let Some(character) = characters.next() {
+            match character {
+                '"' => break,
+                '\\' => match characters.next() {
+                    Some('n') => text.push('\n'),
+                    Some(other) => text.push(other),
+                    None => break,
+                },
+                other => text.push(other),
+            }
+        }
+        return text;
+    }
+    value
+        .split(" #")
+        .next()
+        .unwrap_or_default()
+        .trim_end()
+        .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ambient(pairs: &[(&str, &str)]) -> Ambient {
+        let variables = pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Ambient {
+            variables: variables.collect(),
+        }
+    }
+
+    #[test]
+    fn dotenv_is_read_as_shells_do() {
+        let text = "# words\nexport A=1\nB='x # y'\nC=\"a\\\"b\\n\" # tail\nD=plain # tail\nE=\n";
+        let variables = parse_dotenv(text).unwrap();
+        let check = |name: &str, expected: &str| assert_eq!(variables[name], expected);
+        check("A", "1");
+        check("B", "x # y");
+        check("C", "a\"b\n");
+        check("D", "plain");
+        check("E", "");
+        assert_eq!(
+            parse_dotenv("A=1\nwords").unwrap_err().to_string(),
+            ".env:2: expected NAME=value"
+        );
+    }
+
+    #[test]
+    fn variables_expand_and_a_missing_one_is_named() {
+        let ambient = ambient(&[("HOST", "db"), ("EMPTY", "")]);
+        assert_eq!(
+            ambient.expand("postgres://${HOST}/x").unwrap(),
+            "postgres://db/x"
+        );
+        assert!(
+            ambient
+                .expand("${EMPTY}")
+                .unwrap_err()
+                .to_string()
+                .contains("EMPTY is not set")
+        );
+        assert!(ambient.expand("${HOST").is_err());
+    }
+
+    #[test]
+    fn parts_become_an_address() {
+        assert_eq!(ambient(&[("POSTGRES_USER", "u")]).postgres_parts(), None);
+        let parts =
+            ambient(&[("POSTGRES_DB", "d"), ("POSTGRES_PASSWORD", "it's")]).postgres_parts();
+        assert_eq!(
+            parts.as_deref(),
+            Some("host='localhost' user='postgres' password='it\\'s' dbname='d'")
+        );
+    }
+}

@@ -1,0 +1,97 @@
+//! Owns the shape of `af-db.yaml`; every key optional, an unknown key refused.
+
+use serde::Deserialize;
+
+use crate::config::Named;
+
+/// The whole file.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct File {
+    /// The databases this project governs, by name.
+    pub environments: Named<Environment>,
+    /// The schemas governed; `public` where nothing is said.
+    pub schemas: Option<Vec<String>>,
+    /// The major version the target runs, for scratch servers when no database is at hand.
+    pub postgres_major: Option<u32>,
+    /// How tenants are told apart; the policy set may say more.
+    pub tenancy: Option<serde_json::Value>,
+    /// Which rules matter how much.
+    pub lint: LintSettings,
+    /// Where the migrations are and how they run.
+    pub migrations: MigrationSettings,
+    /// How fast a restore must be and how old a backup may be.
+    pub recovery: Option<RecoverySettings>,
+    /// What backups do where no flag says otherwise.
+    pub backup: BackupSettings,
+}
+
+/// One database and how carefully it is treated.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Environment {
+    /// The address; `${NAME}` is taken from the environment.
+    pub url: Option<String>,
+    /// The address for everything that writes, when `url` is a pooler.
+    pub direct_url: Option<String>,
+    /// Typed confirmation, plan approval, fresh backup.
+    pub protected: bool,
+    /// What must hold before `up` runs, such as `approved-plan` or `verified-backup-within 24h`.
+    pub require: Vec<String>,
+    /// Public keys of the people who may approve a plan.
+    pub approvers: Vec<String>,
+}
+
+/// Which lint rules matter how much.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct LintSettings {
+    /// The least severity that fails a run: `error`, `warn` or `never`.
+    pub fail_on: Option<String>,
+    /// Severity by rule: `error`, `warn`, `note` or `off`.
+    pub rules: Named<String>,
+    /// The file of accepted legacy findings, which can only shrink.
+    pub baseline: Option<String>,
+}
+
+/// Where the migrations are and how they run.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct MigrationSettings {
+    /// The folder, `migrations` where nothing is said.
+    pub dir: Option<String>,
+    /// Whose file layout it has; af-db's own where nothing is said.
+    pub layout: Option<String>,
+    /// The history table, `public.refinery_schema_history` where nothing is said.
+    pub history_table: Option<String>,
+    /// The width of versions in a new history: `int4` or `int8`.
+    pub history_width: Option<String>,
+    /// How long one statement waits for a lock before everything is retried, such as `2s`.
+    pub lock_timeout: Option<String>,
+    /// How long all retries together may take, such as `5min`.
+    pub lock_budget: Option<String>,
+}
+
+/// The recovery targets that drills measure against.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct RecoverySettings {
+    /// The longest a restore may take, such as `5min`.
+    pub time: Option<String>,
+    /// The oldest the newest proven backup may be, such as `24h`.
+    pub point: Option<String>,
+}
+
+/// What backups do where no flag says otherwise.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct BackupSettings {
+    /// The store: a folder or a URL; `backups` where nothing is said.
+    pub store: Option<String>,
+    /// Public keys that archives are encrypted for.
+    pub recipients: Vec<String>,
+    /// What to keep, such as `7d,4w,12m`.
+    pub keep: Option<String>,
+    /// Queries a drill runs on the restored database.
+    pub smoke: Vec<String>,
+}

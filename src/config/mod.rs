@@ -1,0 +1,341 @@
+//! Owns what the program was told: flag > environment > `af-db.yaml` > default, resolved once.
+//!
+//! The only module that reads the environment. The engine never sees a [`Config`]; it gets paths, targets and
+//! small option structs.
+
+mod ambient;
+mod file;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+use crate::error::fail;
+use crate::pg::target::Target;
+
+pub use ambient::Ambient;
+pub use file::{Environment, File, LintSettings, MigrationSettings, RecoverySettings};
+
+/// What the command line says about where to work.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    /// `--config`.
+    pub config: Option<PathBuf>,
+    /// `--env`.
+    pub environment: Option<String>,
+    /// `--database-url`.
+    pub database_url: Option<String>,
+}
+
+/// Where the address of the database came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// `--database-url`.
+    Flag,
+    /// This environment variable.
+    Variable(&'static str),
+    /// This environment of `af-db.yaml`.
+    Environment(String),
+    /// Nothing was said: the PostgreSQL that af-db starts itself.
+    Embedded,
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Source::Flag => f.write_str("--database-url"),
+            Source::Variable(name) => f.write_str(name),
+            Source::Environment(name) => write!(f, "environment `{name}` of af-db.yaml"),
+            Source::Embedded => f.write_str("the embedded PostgreSQL"),
+        }
+    }
+}
+
+/// The database to govern and how carefully.
+#[derive(Clone, Debug)]
+pub struct Database {
+    /// Who named it.
+    pub source: Source,
+    /// Its address; absent for the embedded PostgreSQL, which has none until it runs.
+    pub target: Option<Target>,
+    /// The address for everything that writes, when the other one is a pooler.
+    pub direct: Option<Target>,
+    /// The environment whose rules apply.
+    pub environment: String,
+    /// What that environment says.
+    pub rules: Environment,
+}
+
+impl Database {
+    /// Says whether typed confirmation and approvals are asked for.
+    pub fn is_protected(&self) -> bool {
+        self.rules.protected
+    }
+
+    /// Gives the address for everything that writes.
+    pub fn writing(&self) -> Option<&Target> {
+        self.direct.as_ref().or(self.target.as_ref())
+    }
+}
+
+/// Everything the program was told, resolved.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The project's folder.
+    pub root: PathBuf,
+    /// The configuration file, where there is one.
+    pub path: Option<PathBuf>,
+    /// What it says.
+    pub file: File,
+    /// What the process's surroundings say.
+    pub ambient: Ambient,
+    /// The database to govern.
+    pub database: Database,
+}
+
+/// The name of the configuration file.
+pub const FILE_NAME: &str = "af-db.yaml";
+
+/// Resolves everything once, without touching a server.
+pub fn resolve(flags: &Flags) -> Result<Config> {
+    let current = std::env::current_dir().context("reading the current folder")?;
+    let path = find(&current, flags.config.as_deref())?;
+    let root = path
+        .as_deref()
+        .and_then(Path::parent)
+        .map_or_else(|| current.clone(), Path::to_path_buf);
+    let file = match &path {
+        Some(path) => read_file(path)?,
+        None => File::default(),
+    };
+    let ambient = Ambient::read(&root)?;
+    let database = resolve_database(flags, &file, &ambient)?;
+    Ok(Config {
+        root,
+        path,
+        file,
+        ambient,
+        database,
+    })
+}
+
+impl Config {
+    /// Gives the folder of the migrations.
+    pub fn migrations(&self) -> PathBuf {
+        self.root
+            .join(self.file.migrations.dir.as_deref().unwrap_or("migrations"))
+    }
+
+    /// Gives the folder of the manifest.
+    pub fn manifest(&self) -> PathBuf {
+        self.root.join("schemas")
+    }
+
+    /// Gives the folder of the policy set.
+    pub fn policies(&self) -> PathBuf {
+        self.root.join("policies")
+    }
+
+    /// Gives the schemas governed.
+    pub fn schemas(&self) -> Vec<String> {
+        self.file
+            .schemas
+            .clone()
+            .unwrap_or_else(|| vec!["public".to_owned()])
+    }
+
+    /// Gives a path as the user would type it.
+    pub fn shown(&self, path: &Path) -> String {
+        path.strip_prefix(&self.root)
+            .unwrap_or(path)
+            .display()
+            .to_string()
+    }
+}
+
+/// Finds the configuration: the one that was named, else the nearest upwards that lies in a project.
+fn find(current: &Path, named: Option<&Path>) -> Result<Option<PathBuf>> {
+    if let Some(named) = named {
+        let path = current.join(named);
+        let shown = named.display();
+        if path.is_dir() {
+            return Err(
+                fail(format!("`{shown}` is a folder, not a configuration file"))
+                    .hint(format!("name the file: --config {shown}/{FILE_NAME}"))
+                    .into(),
+            );
+        }
+        if !path.is_file() {
+            return Err(fail(format!("there is no configuration file `{shown}`"))
+                .hint("run `af-db init` to make one, or leave --config away")
+                .into());
+        }
+        return Ok(Some(path));
+    }
+    for folder in current.ancestors() {
+        let path = folder.join(FILE_NAME);
+        if path.is_dir() {
+            return Err(fail(format!(
+                "`{}` is a folder, not a configuration file",
+                path.display()
+            ))
+            .hint("move it away, or name the right file with --config")
+            .into());
+        }
+        if path.is_file() {
+            return Ok(Some(path));
+        }
+        if folder.join(".git").exists() {
+            break;
+        }
+    }
+    Ok(None)
+}
+
+fn read_file(path: &Path) -> Result<File> {
+    let shown = path.file_name().map_or_else(
+        || path.display().to_string(),
+        |name| name.to_string_lossy().into_owned(),
+    );
+    let bytes = std::fs::read(path).with_context(|| format!("reading {shown}"))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| fail(format!("{shown} is not UTF-8 text")).hint("save it as UTF-8"))?;
+    crate::yaml::read(&shown, &text)
+}
+
+fn resolve_database(flags: &Flags, file: &File, ambient: &Ambient) -> Result<Database> {
+    let chosen = flags
+        .environment
+        .clone()
+        .or_else(|| ambient.get("AF_DB_ENV").map(str::to_owned));
+    if let Some(name) = &chosen
+        && name != "local"
+        && !file.environments.contains_key(name)
+    {
+        return Err(unknown_environment(name, file).into());
+    }
+    let name = chosen.clone().unwrap_or_else(|| "local".to_owned());
+    let rules = file.environments.get(&name).cloned().unwrap_or_default();
+    let mut database = Database {
+        source: Source::Embedded,
+        target: None,
+        direct: None,
+        environment: name,
+        rules,
+    };
+    locate(&mut database, flags, chosen.is_some(), ambient)?;
+    protect_by_address(&mut database, file, ambient);
+    Ok(database)
+}
+
+/// Fills in the address: the first hit of the order in `--help` wins.
+fn locate(database: &mut Database, flags: &Flags, chosen: bool, ambient: &Ambient) -> Result<()> {
+    if let Some(url) = &flags.database_url {
+        database.source = Source::Flag;
+        database.target = Some(target(url, ambient).context("reading --database-url")?);
+        return Ok(());
+    }
+    // A named environment wins over ambient variables, else a stray DATABASE_URL would redirect production.
+    if !chosen {
+        for name in ["DATABASE_URL", "SUPABASE_DB_URL"] {
+            if let Some(url) = ambient.get(name) {
+                database.source = Source::Variable(name);
+                database.target =
+                    Some(target(url, ambient).with_context(|| format!("reading {name}"))?);
+                database.direct = match ambient.get("DIRECT_URL") {
+                    Some(url) => Some(target(url, ambient).context("reading DIRECT_URL")?),
+                    None => None,
+                };
+                return Ok(());
+            }
+        }
+        if let Some(url) = ambient.postgres_parts() {
+            database.source = Source::Variable("POSTGRES_HOST");
+            database.target = Some(
+                target(&url, ambient)
+                    .context("reading POSTGRES_USER, _PASSWORD, _HOST, _PORT and _DB")?,
+            );
+            return Ok(());
+        }
+    }
+    let label = format!("environment `{}` of {FILE_NAME}", database.environment);
+    let address = |text: &Option<String>| -> Result<Option<Target>> {
+        let Some(text) = text else { return Ok(None) };
+        let url = ambient
+            .expand(text)
+            .with_context(|| format!("reading {label}"))?;
+        Ok(Some(
+            target(&url, ambient).with_context(|| format!("reading {label}"))?,
+        ))
+    };
+    database.target = address(&database.rules.url)?;
+    database.direct = address(&database.rules.direct_url)?;
+    if database.target.is_none() {
+        database.target = database.direct.clone();
+    }
+    if database.target.is_some() {
+        database.source = Source::Environment(database.environment.clone());
+    }
+    Ok(())
+}
+
+/// Applies the guards of a protected environment when its address was reached by another way.
+fn protect_by_address(database: &mut Database, file: &File, ambient: &Ambient) {
+    let Some(reached) = database.target.clone() else {
+        return;
+    };
+    for (name, rules) in &file.environments {
+        if !rules.protected || *name == database.environment {
+            continue;
+        }
+        let addresses = [&rules.url, &rules.direct_url];
+        let same = addresses.into_iter().flatten().any(|text| {
+            // A variable that is not set here cannot be the address that was reached.
+            let url = ambient.expand(text).ok();
+            url.and_then(|url| target(&url, ambient).ok())
+                .is_some_and(|target| is_same_database(&target, &reached))
+        });
+        if same {
+            database.environment.clone_from(name);
+            database.rules = rules.clone();
+            return;
+        }
+    }
+}
+
+/// Compares what identifies a database: hosts, ports and name.
+fn is_same_database(left: &Target, right: &Target) -> bool {
+    let (a, b) = (&left.driver, &right.driver);
+    a.get_hosts() == b.get_hosts()
+        && a.get_ports() == b.get_ports()
+        && left.database() == right.database()
+}
+
+fn target(url: &str, ambient: &Ambient) -> Result<Target> {
+    ambient.complete(Target::parse(url)?)
+}
+
+fn unknown_environment(name: &str, file: &File) -> crate::error::Failure {
+    let known: Vec<&str> = file.environments.keys().map(String::as_str).collect();
+    let failure = fail(format!("there is no environment `{name}` in {FILE_NAME}"));
+    match crate::yaml::nearest(name, known.iter().copied()) {
+        Some(near) => failure.hint(format!("did you mean `{near}`?")),
+        None if known.is_empty() => {
+            failure.hint(format!("add it under `environments:` in {FILE_NAME}"))
+        }
+        None => failure.hint(format!("the environments are {}", known.join(", "))),
+    }
+}
+
+/// Says whether `NO_COLOR` is set, as the convention has it: to anything but nothing.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "asked before the rest of the environment is read"
+)]
+pub fn asks_for_no_colour() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+}
+
+/// Keeps what a section did not say apart from what it left empty.
+pub(crate) type Named<T> = BTreeMap<String, T>;
