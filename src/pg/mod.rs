@@ -3,6 +3,9 @@
 //! Knows nothing of migrations, policies or configuration files.
 
 pub mod connect;
+pub mod embedded;
+pub mod scratch;
 pub mod server_error;
 pub mod session;
 pub mod target;
+pub mod tools;

@@ -1,1 +1,5 @@
 //! Tests against a real PostgreSQL, in one binary.
+
+mod support;
+
+mod scratch;

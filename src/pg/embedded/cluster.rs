@@ -1,0 +1,157 @@
+//! Owns a running server: its start, when it is ready, its end.
+//!
+//! Readiness is what the server's own pid file says about our own child; a socket alone may belong to somebody else's.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+
+use crate::error::fail;
+use crate::pg::embedded::find::Version;
+use crate::pg::embedded::privileges::{self, User};
+use crate::pg::embedded::{Choice, lock};
+use crate::pg::target::Target;
+use crate::pg::tools::{Ask, Kept, Tool};
+
+/// How long a server may take to start; recovery of a killed development server is the slow case.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A server that ends with this value.
+pub struct Cluster {
+    kept: Kept,
+    data: PathBuf,
+    /// Its version.
+    pub version: Version,
+}
+
+/// What a server is started with, beside its programs.
+pub struct Start<'a> {
+    /// Its data directory.
+    pub data: &'a Path,
+    /// Where its socket goes.
+    pub sockets: &'a Path,
+    /// What it says goes here.
+    pub log: &'a Path,
+    /// Settings, as `name=value`.
+    pub settings: &'a [String],
+}
+
+impl Cluster {
+    /// Starts a server and waits until it takes sessions.
+    pub async fn start(choice: &Choice, start: &Start<'_>) -> Result<Self> {
+        clear_stale(start.data);
+        let log = open_log(start.log, choice.user.as_ref())?;
+        let mut tool = Tool::new(choice.binaries.program("postgres"))
+            .arg("-D")
+            .arg(start.data)
+            .directory("/")
+            .user(choice.user.as_ref());
+        if cfg!(unix) {
+            tool = tool.arg("-k").arg(start.sockets);
+        }
+        for setting in start.settings {
+            tool = tool.arg("-c").arg(setting);
+        }
+        let kept = Kept::start(&tool, log)?;
+        let cluster = Cluster {
+            kept,
+            data: start.data.to_owned(),
+            version: choice.binaries.version,
+        };
+        cluster.ready(start.log).await?;
+        Ok(cluster)
+    }
+
+    async fn ready(&self, log: &Path) -> Result<()> {
+        let began = Instant::now();
+        loop {
+            // Asked first: a server that ended must not be missed because its pid file is still there.
+            let ended = self.kept.ended();
+            if let Some(file) = lock::pid_file(&self.data)
+                && file.pid == self.kept.pid()
+                && file.ready
+            {
+                return Ok(());
+            }
+            if let Some(status) = ended {
+                return Err(not_started(&format!("it ended with {status}"), log));
+            }
+            if began.elapsed() > PATIENCE {
+                let waited = format!("it was not ready after {} seconds", PATIENCE.as_secs());
+                return Err(not_started(&waited, log));
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Gives its process id.
+    pub fn pid(&self) -> u32 {
+        self.kept.pid()
+    }
+
+    /// Says whether it has ended by itself or by somebody else's hand.
+    pub fn has_ended(&self) -> bool {
+        self.kept.ended().is_some()
+    }
+
+    /// Asks it to end and waits until it has.
+    pub fn stop(&mut self, ask: Ask) {
+        let segment = lock::pid_file(&self.data).and_then(|file| file.segment);
+        self.kept.stop(ask);
+        if let Some(segment) = segment
+            && lock::pid_file(&self.data).is_some()
+        {
+            lock::forget_segment(segment);
+        }
+    }
+}
+
+fn open_log(path: &Path, user: Option<&User>) -> Result<fs::File> {
+    let log = fs::File::options()
+        .create(true)
+        .append(true)
+        .open(path)
+        .with_context(|| format!("opening {}", path.display()))?;
+    privileges::give(path, user)
+        .with_context(|| format!("handing {} to the server's user", path.display()))?;
+    Ok(log)
+}
+
+/// Removes a pid file that names no server of this directory: the server would believe it and refuse to start.
+fn clear_stale(data: &Path) {
+    if data.join("postmaster.pid").exists() && lock::running_server(data).is_none() {
+        let _ = fs::remove_file(data.join("postmaster.pid"));
+    }
+}
+
+fn not_started(reason: &str, log: &Path) -> anyhow::Error {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let complaint = text
+        .lines()
+        .rev()
+        .find_map(|line| line.split_once("FATAL:  ").map(|(_, words)| words.trim()))
+        .or_else(|| text.lines().last())
+        .unwrap_or("it said nothing");
+    let hint = if text.contains("No space left on device") {
+        "make room, or set TMPDIR to a directory with room".to_owned()
+    } else if text.contains("shared memory") {
+        "the machine gives too little shared memory; free some, or point AF_DB_SHADOW_URL at a server".to_owned()
+    } else {
+        "point AF_DB_SHADOW_URL at a server that runs, or AF_DB_PG_BIN at another PostgreSQL"
+            .to_owned()
+    };
+    fail(format!(
+        "the embedded PostgreSQL did not start, {reason}: {complaint}"
+    ))
+    .hint(hint)
+    .into()
+}
+
+/// Gives the address of a database behind a socket directory.
+pub fn socket_target(sockets: &Path, database: &str) -> Result<Target> {
+    let mut target = Target::parse("user=postgres sslmode=disable")?;
+    target.driver.host_path(sockets).dbname(database);
+    Ok(target)
+}

@@ -1,0 +1,317 @@
+//! Owns finding PostgreSQL's server programs on this machine, and saying where was looked.
+//!
+//! Downloads nothing; see `fetch`.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use crate::error::fail;
+use crate::pg::embedded::Options;
+use crate::pg::embedded::privileges::{self, User};
+use crate::pg::tools::Tool;
+
+/// The oldest major version that is supported.
+pub const OLDEST_MAJOR: u32 = 14;
+
+/// A version of PostgreSQL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version {
+    /// Such as 17.
+    pub major: u32,
+    /// Such as 4; 0 for a development version.
+    pub minor: u32,
+}
+
+impl Version {
+    /// Gives what `server_version_num` would say.
+    pub fn number(self) -> u32 {
+        self.major * 10_000 + self.minor
+    }
+
+    /// Reads what `postgres --version` prints, such as `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`.
+    pub fn read(printed: &str) -> Option<Self> {
+        let word = printed
+            .split_whitespace()
+            .find(|word| word.starts_with(|first: char| first.is_ascii_digit()))?;
+        let digits = |text: &str| {
+            let end = text
+                .find(|letter: char| !letter.is_ascii_digit())
+                .unwrap_or(text.len());
+            text[..end].parse().ok()
+        };
+        let (major, rest) = word.split_once('.').unwrap_or((word, ""));
+        Some(Version {
+            major: digits(major)?,
+            minor: digits(rest).unwrap_or(0),
+        })
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+/// How server programs came to be here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The user named the directory.
+    Named,
+    /// Installed on this machine.
+    System,
+    /// Fetched by us, now or earlier.
+    Fetched,
+}
+
+/// A directory with `postgres` and `initdb`.
+#[derive(Clone, Debug)]
+pub struct Binaries {
+    /// The directory.
+    pub directory: PathBuf,
+    /// Their version.
+    pub version: Version,
+    /// How they came to be here.
+    pub source: Source,
+}
+
+impl Binaries {
+    /// Gives the path of one program.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.directory.join(executable(name))
+    }
+}
+
+/// What was found, and a line for each place that was looked at in vain or gave something unfit.
+#[derive(Debug, Default)]
+pub struct Search {
+    /// The programs found, in the order of preference.
+    pub found: Vec<Binaries>,
+    /// Such as `/usr/local/pgsql/bin: 13.4, which is older than 14`.
+    pub looked: Vec<String>,
+}
+
+impl Search {
+    /// Gives the best programs of a major version, or the newest of any when none is asked for.
+    pub fn best(&self, major: Option<u32>) -> Option<&Binaries> {
+        match major {
+            Some(major) => self.found.iter().find(|it| it.version.major == major),
+            None => self.newest(),
+        }
+    }
+
+    /// Gives the newest programs; among equals the first found.
+    pub fn newest(&self) -> Option<&Binaries> {
+        self.found
+            .iter()
+            .rev()
+            .max_by_key(|binaries| binaries.version)
+    }
+}
+
+/// Looks at the directory the user named and nowhere else, or at every place PostgreSQL is known to be installed.
+pub async fn search(options: &Options, user: Option<&User>) -> Result<Search> {
+    let mut search = Search::default();
+    if let Some(named) = &options.binaries {
+        consider(&mut search, named, Source::Named, user).await;
+        if search.found.is_empty() {
+            let message = search.looked.join("; ");
+            return Err(fail(format!(
+                "cannot use the PostgreSQL that was named: {message}"
+            ))
+            .hint("set AF_DB_PG_BIN to the directory that holds postgres and initdb, or unset it")
+            .into());
+        }
+        return Ok(search);
+    }
+    for directory in &options.path {
+        if directory.join(executable("postgres")).exists() {
+            consider(&mut search, directory, Source::System, user).await;
+        }
+    }
+    for directory in well_known() {
+        consider(&mut search, &directory, Source::System, user).await;
+    }
+    Ok(search)
+}
+
+/// Asks `pg_config` as a last resort: on some machines it is a slow script.
+pub async fn ask_pg_config(options: &Options, user: Option<&User>, search: &mut Search) {
+    for directory in &options.path {
+        let program = directory.join(executable("pg_config"));
+        if !program.exists() {
+            continue;
+        }
+        if let Ok(done) = Tool::new(&program).arg("--bindir").run().await
+            && done.status.success()
+        {
+            consider(search, Path::new(&done.text()), Source::System, user).await;
+        }
+        return;
+    }
+}
+
+/// Takes the programs of a directory into the search, or says why not.
+pub async fn consider(search: &mut Search, directory: &Path, source: Source, user: Option<&User>) {
+    match judge(directory, source, user).await {
+        Ok(binaries) => {
+            if search
+                .found
+                .iter()
+                .all(|known| known.directory != binaries.directory)
+            {
+                search.found.push(binaries);
+            }
+        }
+        Err(reason) => search
+            .looked
+            .push(format!("{}: {reason}", directory.display())),
+    }
+}
+
+async fn judge(directory: &Path, source: Source, user: Option<&User>) -> Result<Binaries, String> {
+    let directory = settle(directory)?;
+    let postgres = directory.join(executable("postgres"));
+    if !privileges::can_reach(user, &postgres) {
+        let name = user.map_or("", |user| &user.name);
+        return Err(format!("the user `{name}` cannot enter it"));
+    }
+    let printed = Tool::new(&postgres)
+        .arg("--version")
+        .user(user)
+        .run()
+        .await
+        .and_then(|done| done.check("postgres --version"))
+        .map_err(|error| error.to_string())?
+        .text();
+    let version =
+        Version::read(&printed).ok_or_else(|| format!("its version is unclear: {printed}"))?;
+    if version.major < OLDEST_MAJOR {
+        return Err(format!("{version}, which is older than {OLDEST_MAJOR}"));
+    }
+    Ok(Binaries {
+        directory,
+        version,
+        source,
+    })
+}
+
+/// Follows the link of `postgres` itself: a directory of links would be found twice, and its `initdb` would look for its
+/// files in the wrong place.
+fn settle(directory: &Path) -> Result<PathBuf, String> {
+    let postgres = directory.join(executable("postgres"));
+    let real = postgres
+        .canonicalize()
+        .map_err(|_| "no postgres in it".to_owned())?;
+    let parent = real.parent().unwrap_or(directory);
+    for place in [parent, directory] {
+        if place.join(executable("initdb")).exists() {
+            return Ok(place.to_owned());
+        }
+    }
+    Err("postgres without initdb".to_owned())
+}
+
+/// Names a program's file.
+pub fn executable(name: &str) -> String {
+    format!("{name}{}", std::env::consts::EXE_SUFFIX)
+}
+
+/// Patterns of directories in which installers put PostgreSQL; `*` stands for a part of one name.
+pub const WELL_KNOWN: &[&str] = if cfg!(target_os = "macos") {
+    &[
+        "/opt/homebrew/opt/postgresql@*/bin",
+        "/usr/local/opt/postgresql@*/bin",
+        "/opt/homebrew/opt/postgresql/bin",
+        "/Applications/Postgres.app/Contents/Versions/*/bin",
+        "/Library/PostgreSQL/*/bin",
+        "/opt/local/lib/postgresql*/bin",
+        "/usr/local/pgsql/bin",
+        "/run/current-system/sw/bin",
+    ]
+} else if cfg!(windows) {
+    &["C:/Program Files/PostgreSQL/*/bin"]
+} else {
+    &[
+        "/usr/lib/postgresql/*/bin",
+        "/usr/pgsql-*/bin",
+        "/usr/libexec/postgresql*",
+        "/usr/lib64/postgresql-*/bin",
+        "/usr/local/pgsql/bin",
+        "/usr/local/pgsql-*/bin",
+        "/opt/postgresql/*/bin",
+        "/home/linuxbrew/.linuxbrew/opt/postgresql@*/bin",
+        "/run/current-system/sw/bin",
+    ]
+};
+
+/// Gives the directories that exist, newest names first.
+fn well_known() -> Vec<PathBuf> {
+    let mut directories = Vec::new();
+    for pattern in WELL_KNOWN {
+        let mut matches = expand(pattern);
+        matches.sort();
+        matches.reverse();
+        directories.extend(
+            matches
+                .into_iter()
+                .filter(|directory| directory.join(executable("postgres")).exists()),
+        );
+    }
+    directories
+}
+
+fn expand(pattern: &str) -> Vec<PathBuf> {
+    let Some((before, after)) = pattern.split_once('*') else {
+        return vec![PathBuf::from(pattern)];
+    };
+    let (parent, prefix) = before.rsplit_once('/').unwrap_or(("", before));
+    let Ok(entries) = std::fs::read_dir(Path::new(parent)) else {
+        return Vec::new();
+    };
+    entries
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix))
+        .map(|entry| entry.path().join(after.trim_start_matches('/')))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_read() {
+        let check = |printed, expected: Option<(u32, u32)>| {
+            let read = Version::read(printed).map(|version| (version.major, version.minor));
+            assert_eq!(read, expected, "{printed}");
+        };
+        check(
+            "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)",
+            Some((15, 18)),
+        );
+        check("postgres (PostgreSQL) 18beta1", Some((18, 0)));
+        check("postgres (PostgreSQL) 19devel", Some((19, 0)));
+        check("postgres (PostgreSQL)", None);
+        let version = Version {
+            major: 17,
+            minor: 10,
+        };
+        assert_eq!(version.number(), 170_010);
+    }
+
+    #[test]
+    fn patterns_expand_in_one_name_only() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["pgsql-16/bin", "pgsql-17/bin", "other/bin"] {
+            std::fs::create_dir_all(folder.path().join(name)).unwrap();
+        }
+        let pattern = format!("{}/pgsql-*/bin", folder.path().display());
+        let mut found = expand(&pattern);
+        found.sort();
+        assert_eq!(found.len(), 2);
+        assert!(found[0].ends_with("pgsql-16/bin"));
+    }
+}

@@ -1,0 +1,473 @@
+//! Owns starting processes: PostgreSQL's own programs, once or for as long as we live.
+//!
+//! The only file that starts one. Knows nothing of clusters, archives or where programs are found. No `PG…`
+//! variable of the user's environment reaches a child unless its caller sets it.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context as _, Result};
+
+use crate::error::fail;
+use crate::pg::embedded::privileges::User;
+
+/// What would silently change what a program of PostgreSQL does; a caller that wants one of them sets it.
+const NOT_INHERITED: &[&str] = &[
+    "PGAPPNAME",
+    "PGCHANNELBINDING",
+    "PGCLIENTENCODING",
+    "PGCONNECT_TIMEOUT",
+    "PGDATA",
+    "PGDATABASE",
+    "PGDATESTYLE",
+    "PGGSSENCMODE",
+    "PGHOST",
+    "PGHOSTADDR",
+    "PGOPTIONS",
+    "PGPASSFILE",
+    "PGPASSWORD",
+    "PGPORT",
+    "PGREQUIREAUTH",
+    "PGREQUIREPEER",
+    "PGREQUIRESSL",
+    "PGSERVICE",
+    "PGSERVICEFILE",
+    "PGSSLCERT",
+    "PGSSLCERTMODE",
+    "PGSSLCRL",
+    "PGSSLKEY",
+    "PGSSLMODE",
+    "PGSSLNEGOTIATION",
+    "PGSSLROOTCERT",
+    "PGTARGETSESSIONATTRS",
+    "PGTZ",
+    "PGUSER",
+    "PG_COLOR",
+];
+
+/// A program with its arguments, not yet started.
+#[derive(Clone, Debug)]
+pub struct Tool {
+    program: PathBuf,
+    arguments: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
+    directory: Option<PathBuf>,
+    user: Option<User>,
+    input: Vec<u8>,
+}
+
+/// What a finished program left behind.
+#[derive(Debug)]
+pub struct Done {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// What it answered.
+    pub stdout: Vec<u8>,
+    /// What it said.
+    pub stderr: String,
+}
+
+impl Tool {
+    /// Names a program; an absolute path, or a name to be found on the search path.
+    pub fn new(program: impl AsRef<Path>) -> Self {
+        Tool {
+            program: program.as_ref().to_owned(),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            directory: None,
+            user: None,
+            input: Vec::new(),
+        }
+    }
+
+    /// Adds an argument; never a password, which every user of the machine could read.
+    pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.arguments.push(argument.as_ref().to_owned());
+        self
+    }
+
+    /// Adds several arguments.
+    pub fn args<A: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
+        for argument in arguments {
+            self.arguments.push(argument.as_ref().to_owned());
+        }
+        self
+    }
+
+    /// Sets a variable the program sees; the place for a password.
+    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.environment
+            .push((name.as_ref().to_owned(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// Sets the directory it runs in.
+    pub fn directory(mut self, directory: impl AsRef<Path>) -> Self {
+        self.directory = Some(directory.as_ref().to_owned());
+        self
+    }
+
+    /// Runs it as another user; PostgreSQL's servers refuse to run as root.
+    pub fn user(mut self, user: Option<&User>) -> Self {
+        self.user = user.cloned();
+        self
+    }
+
+    /// Gives it text to read.
+    pub fn input(mut self, input: impl Into<Vec<u8>>) -> Self {
+        self.input = input.into();
+        self
+    }
+
+    /// Runs it to its end; a program that ended badly is not an error here, see [`Done::check`].
+    ///
+    /// Dropping the future ends the program.
+    pub async fn run(self) -> Result<Done> {
+        use tokio::io::AsyncWriteExt as _;
+        let input = self.input.clone();
+        let mut child = self.start()?;
+        let feed = child.stdin.take();
+        let feeding = async move {
+            if let Some(mut stdin) = feed {
+                // A program that stops reading early says so with its exit status.
+                let _ = stdin.write_all(&input).await;
+            }
+        };
+        let (output, ()) = tokio::join!(child.wait_with_output(), feeding);
+        let output = output.with_context(|| format!("waiting for {}", self.program.display()))?;
+        Ok(Done {
+            status: output.status,
+            stdout: output.stdout,
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        })
+    }
+
+    /// Runs it to its end without a word in or out; for clean-up, where nothing can be awaited.
+    pub fn run_silently(&self) -> Result<ExitStatus> {
+        let mut command = self.command(Ties::Loose);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        command.status().map_err(|error| self.not_started(&error))
+    }
+
+    /// Starts it with all three streams piped; dropping the child ends it.
+    pub fn start(&self) -> Result<tokio::process::Child> {
+        let mut command = tokio::process::Command::from(self.command(Ties::Loose));
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        command.spawn().map_err(|error| self.not_started(&error))
+    }
+
+    /// Runs it on our own terminal, as `psql` wants.
+    pub async fn run_on_terminal(&self) -> Result<ExitStatus> {
+        let mut command = tokio::process::Command::from(self.command(Ties::Terminal));
+        let mut child = command.spawn().map_err(|error| self.not_started(&error))?;
+        child
+            .wait()
+            .await
+            .with_context(|| format!("waiting for {}", self.program.display()))
+    }
+
+    /// Starts it apart from us: its own session, no terminal, `log` for what it says; it lives on when we end.
+    pub fn start_detached(&self, log: std::fs::File) -> Result<u32> {
+        let mut command = self.command(Ties::Detached);
+        let says = log.try_clone().context("opening the log twice")?;
+        command.stdin(Stdio::null()).stdout(log).stderr(says);
+        let child = command.spawn().map_err(|error| self.not_started(&error))?;
+        Ok(child.id())
+    }
+
+    fn command(&self, ties: Ties) -> Command {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this is the file that starts processes"
+        )]
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments);
+        for name in NOT_INHERITED {
+            command.env_remove(name);
+        }
+        if ties != Ties::Terminal {
+            // Messages are matched and shown in English; locales of the machine have no say in a cluster.
+            command.env("LC_ALL", "C").env("TZ", "UTC");
+        }
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        // The user's directory may be one that the other user cannot enter.
+        match (&self.directory, &self.user) {
+            (Some(directory), _) => {
+                command.current_dir(directory);
+            }
+            (None, Some(_)) => {
+                command.current_dir("/");
+            }
+            (None, None) => {}
+        }
+        tie(&mut command, self.user.as_ref(), ties);
+        command
+    }
+
+    fn not_started(&self, error: &std::io::Error) -> anyhow::Error {
+        let message = format!("cannot start `{}`: {error}", self.program.display());
+        fail(message).into()
+    }
+}
+
+impl Done {
+    /// Turns a bad end into an error that carries the program's own words; `doing` says what was not done.
+    pub fn check(self, doing: &str) -> Result<Self> {
+        if self.status.success() {
+            return Ok(self);
+        }
+        let says = self.stderr.trim();
+        let says = if says.is_empty() { "no words" } else { says };
+        Err(fail(format!("{doing} ({}): {says}", self.status)).into())
+    }
+
+    /// Gives the answer as text, without the line end.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).trim_end().to_owned()
+    }
+}
+
+/// How a child hangs on us.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ties {
+    /// Runs to its end while we wait; dies when we do.
+    Loose,
+    /// Shares our terminal and its signals.
+    Terminal,
+    /// A server: Ctrl-C in our terminal must not reach it before we have rolled back; dies when we do.
+    Server,
+    /// Waits for our death, so it must not die of it.
+    Watchdog,
+    /// Has nothing to do with us once started.
+    Detached,
+}
+
+#[cfg(unix)]
+fn tie(command: &mut Command, user: Option<&User>, ties: Ties) {
+    use std::os::unix::process::CommandExt as _;
+    if let Some(user) = user {
+        // The standard library drops the supplementary groups as well when it changes the user.
+        command.uid(user.uid).gid(user.gid);
+    }
+    if matches!(ties, Ties::Server | Ties::Watchdog) {
+        command.process_group(0);
+    }
+    let parent = rustix::process::getpid();
+    let in_child = move || settle(ties, parent);
+    #[expect(
+        unsafe_code,
+        reason = "between fork and exec: only system calls that are safe there, no allocation, no lock"
+    )]
+    unsafe {
+        command.pre_exec(in_child);
+    }
+}
+
+/// Runs in the child after the user was changed, which would clear the death signal.
+#[cfg(unix)]
+fn settle(ties: Ties, parent: rustix::process::Pid) -> std::io::Result<()> {
+    use rustix::fs::Mode;
+    use rustix::process::umask;
+    if ties == Ties::Detached {
+        rustix::process::setsid()?;
+        umask(Mode::RWXG | Mode::RWXO);
+        return Ok(());
+    }
+    if matches!(ties, Ties::Server | Ties::Watchdog) {
+        umask(Mode::RWXG | Mode::RWXO);
+    }
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{Signal, set_parent_process_death_signal};
+        let signal = match ties {
+            Ties::Loose => Some(Signal::KILL),
+            Ties::Server => Some(Signal::QUIT),
+            Ties::Terminal | Ties::Watchdog | Ties::Detached => None,
+        };
+        if let Some(signal) = signal {
+            set_parent_process_death_signal(Some(signal))?;
+            // We may have died before the line above; then nobody sends the signal any more.
+            if rustix::process::getppid() != Some(parent) {
+                return Err(std::io::ErrorKind::NotConnected.into());
+            }
+        }
+    }
+    let _ = parent;
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn tie(_: &mut Command, _: Option<&User>, _: Ties) {}
+
+/// How a kept server is asked to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// Orderly: sessions are ended, data is written (SIGINT).
+    Fast,
+    /// At once, leaving recovery to the next start; for data nobody needs (SIGQUIT).
+    Immediate,
+}
+
+/// A server that lives no longer than this value.
+///
+/// On Linux the death signal of a child follows the *thread* that started it, so each server has a thread of its own that
+/// starts it, waits for its end, and reaps it.
+pub struct Kept {
+    pid: u32,
+    // Set by the thread before it reaps, so that a signal never meets a recycled process id.
+    ended: Arc<Mutex<Option<ExitStatus>>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Kept {
+    /// Starts a server; what it says goes to `log`.
+    pub fn start(tool: &Tool, log: std::fs::File) -> Result<Self> {
+        let tool = tool.clone();
+        let ended = Arc::new(Mutex::new(None));
+        let told = Arc::clone(&ended);
+        let (tell, started) = mpsc::channel();
+        let thread = std::thread::Builder::new()
+            .name("server keeper".to_owned())
+            .spawn(move || {
+                let mut child = match tool.spawn_server(log) {
+                    Ok(child) => child,
+                    Err(error) => return drop(tell.send(Err(error))),
+                };
+                // Nobody listens any more only if the starter was unwound; the wait below still keeps the child.
+                let _ = tell.send(Ok(child.id()));
+                wait_without_reaping(&child);
+                let mut ended = told.lock().unwrap_or_else(PoisonError::into_inner);
+                *ended = child.wait().ok();
+            })
+            .context("starting a thread to keep the server")?;
+        let pid = started.recv().context("starting the server")??;
+        Ok(Kept {
+            pid,
+            ended,
+            thread: Some(thread),
+        })
+    }
+
+    /// Gives its process id.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Says how it ended, if it has.
+    pub fn ended(&self) -> Option<ExitStatus> {
+        *self.ended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks it to end and waits until it has.
+    pub fn stop(&mut self, ask: Ask) {
+        {
+            let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+            if ended.is_none() {
+                signal(self.pid, ask);
+            }
+        }
+        if let Some(thread) = self.thread.take() {
+            // The thread has no way to panic that would leave something to do here.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.stop(Ask::Immediate);
+    }
+}
+
+#[cfg(unix)]
+fn wait_without_reaping(child: &Child) {
+    use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+    let pid = Pid::from_child(child);
+    let how = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+    while let Err(error) = waitid(WaitId::Pid(pid), how) {
+        if error != rustix::io::Errno::INTR {
+            break;
+        }
+    }
+}
+
+#[cfg(not(unix))]
+fn wait_without_reaping(_: &Child) {}
+
+/// Sends a server the wish to end; a process that is gone already is none of our business.
+#[cfg(unix)]
+pub fn signal(pid: u32, ask: Ask) {
+    use rustix::process::{Pid, Signal, kill_process};
+    let signal = match ask {
+        Ask::Fast => Signal::INT,
+        Ask::Immediate => Signal::QUIT,
+    };
+    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        let _ = kill_process(pid, signal);
+    }
+}
+
+/// Sends a server the wish to end.
+#[cfg(not(unix))]
+pub fn signal(pid: u32, _: Ask) {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the file that starts processes"
+    )]
+    let _ = Command::new("taskkill")
+        .args(["/T", "/F", "/PID", &pid.to_string()])
+        .status();
+}
+
+impl Tool {
+    fn spawn_server(&self, log: std::fs::File) -> Result<Child> {
+        let mut command = self.command(Ties::Server);
+        let says = log.try_clone().context("opening the log twice")?;
+        command.stdin(Stdio::null()).stdout(log).stderr(says);
+        command.spawn().map_err(|error| self.not_started(&error))
+    }
+}
+
+/// A small shell that outlives us only to remove what we left behind when we were killed.
+pub struct Watchdog {
+    child: Child,
+}
+
+impl Watchdog {
+    /// Starts it over a directory that need not exist yet; it waits for the end of its input, which is our end.
+    #[cfg(unix)]
+    pub fn start(directory: &Path, user: Option<&User>) -> Result<Self> {
+        let tool = Tool::new("/bin/sh")
+            .arg("-c")
+            .arg(include_str!("embedded/watchdog.sh"))
+            .arg("af-db-watchdog")
+            .arg(directory)
+            .directory("/")
+            .user(user);
+        let mut command = tool.command(Ties::Watchdog);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let child = command.spawn().map_err(|error| tool.not_started(&error))?;
+        Ok(Watchdog { child })
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        // What it watches is gone by now; its own end leaves nothing to do.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
