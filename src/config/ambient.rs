@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use crate::error::fail;
-use crate::pg::target::Target;
+use crate::pg::target::{self, Target};
 
 /// The environment and the project's `.env`.
 #[derive(Clone, Default)]
@@ -98,9 +98,57 @@ impl Ambient {
         Some(parts.join(" "))
     }
 
-    /// Fills in what libpq would take from its own variables and files.
-    pub fn complete(&self, target: Target) -> Result<Target> {
-        Ok(target)
+    /// Reads an address, with what libpq would add from its own variables and files.
+    pub fn target(&self, address: &str) -> Result<Target> {
+        let mut defaults: Vec<(&str, String)> = target::ENVIRONMENT
+            .iter()
+            .filter_map(|(variable, keyword)| Some((*keyword, self.get(variable)?.to_owned())))
+            .collect();
+        // Beneath the variables: the first of two values for a keyword counts.
+        defaults.extend(self.libpq_files());
+        let defaults: Vec<(&str, &str)> = defaults
+            .iter()
+            .map(|(keyword, value)| (*keyword, value.as_str()))
+            .collect();
+        let target = Target::parse_with(address, &defaults)?;
+        Ok(match self.passfile() {
+            Some(text) => target.with_password_from(&text),
+            None => target,
+        })
+    }
+
+    /// Gives the certificates that libpq would use because they lie where it looks.
+    fn libpq_files(&self) -> Vec<(&'static str, String)> {
+        let Some(folder) = self.home().map(|home| home.join(".postgresql")) else {
+            return Vec::new();
+        };
+        let there = |name: &str| Some(folder.join(name)).filter(|path| path.is_file());
+        let text = |path: PathBuf| path.to_string_lossy().into_owned();
+        let mut files = Vec::new();
+        if let Some(root) = there("root.crt") {
+            files.push(("sslrootcert", text(root)));
+        }
+        if let (Some(certificate), Some(key)) = (there("postgresql.crt"), there("postgresql.key")) {
+            files.push(("sslcert", text(certificate)));
+            files.push(("sslkey", text(key)));
+        }
+        files
+    }
+
+    /// Reads the password file; as with libpq, one that others can read does not count.
+    fn passfile(&self) -> Option<String> {
+        let path = match self.get("PGPASSFILE") {
+            Some(path) => PathBuf::from(path),
+            None => self.home()?.join(".pgpass"),
+        };
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt as _;
+            if std::fs::metadata(&path).ok()?.mode() & 0o077 != 0 {
+                return None;
+            }
+        }
+        std::fs::read_to_string(path).ok()
     }
 
     /// Gives the home folder.

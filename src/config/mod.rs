@@ -233,7 +233,7 @@ fn resolve_database(flags: &Flags, file: &File, ambient: &Ambient) -> Result<Dat
 fn locate(database: &mut Database, flags: &Flags, chosen: bool, ambient: &Ambient) -> Result<()> {
     if let Some(url) = &flags.database_url {
         database.source = Source::Flag;
-        database.target = Some(target(url, ambient).context("reading --database-url")?);
+        database.target = Some(ambient.target(url).context("reading --database-url")?);
         return Ok(());
     }
     // A named environment wins over ambient variables, else a stray DATABASE_URL would redirect production.
@@ -241,10 +241,13 @@ fn locate(database: &mut Database, flags: &Flags, chosen: bool, ambient: &Ambien
         for name in ["DATABASE_URL", "SUPABASE_DB_URL"] {
             if let Some(url) = ambient.get(name) {
                 database.source = Source::Variable(name);
-                database.target =
-                    Some(target(url, ambient).with_context(|| format!("reading {name}"))?);
+                database.target = Some(
+                    ambient
+                        .target(url)
+                        .with_context(|| format!("reading {name}"))?,
+                );
                 database.direct = match ambient.get("DIRECT_URL") {
-                    Some(url) => Some(target(url, ambient).context("reading DIRECT_URL")?),
+                    Some(url) => Some(ambient.target(url).context("reading DIRECT_URL")?),
                     None => None,
                 };
                 return Ok(());
@@ -253,7 +256,8 @@ fn locate(database: &mut Database, flags: &Flags, chosen: bool, ambient: &Ambien
         if let Some(url) = ambient.postgres_parts() {
             database.source = Source::Variable("POSTGRES_HOST");
             database.target = Some(
-                target(&url, ambient)
+                ambient
+                    .target(&url)
                     .context("reading POSTGRES_USER, _PASSWORD, _HOST, _PORT and _DB")?,
             );
             return Ok(());
@@ -266,7 +270,9 @@ fn locate(database: &mut Database, flags: &Flags, chosen: bool, ambient: &Ambien
             .expand(text)
             .with_context(|| format!("reading {label}"))?;
         Ok(Some(
-            target(&url, ambient).with_context(|| format!("reading {label}"))?,
+            ambient
+                .target(&url)
+                .with_context(|| format!("reading {label}"))?,
         ))
     };
     database.target = address(&database.rules.url)?;
@@ -293,8 +299,8 @@ fn protect_by_address(database: &mut Database, file: &File, ambient: &Ambient) {
         let same = addresses.into_iter().flatten().any(|text| {
             // A variable that is not set here cannot be the address that was reached.
             let url = ambient.expand(text).ok();
-            url.and_then(|url| target(&url, ambient).ok())
-                .is_some_and(|target| is_same_database(&target, &reached))
+            url.and_then(|url| ambient.target(&url).ok())
+                .is_some_and(|target| target.is_same_database_as(&reached))
         });
         if same {
             database.environment.clone_from(name);
@@ -302,18 +308,6 @@ fn protect_by_address(database: &mut Database, file: &File, ambient: &Ambient) {
             return;
         }
     }
-}
-
-/// Compares what identifies a database: hosts, ports and name.
-fn is_same_database(left: &Target, right: &Target) -> bool {
-    let (a, b) = (&left.driver, &right.driver);
-    a.get_hosts() == b.get_hosts()
-        && a.get_ports() == b.get_ports()
-        && left.database() == right.database()
-}
-
-fn target(url: &str, ambient: &Ambient) -> Result<Target> {
-    ambient.complete(Target::parse(url)?)
 }
 
 fn unknown_environment(name: &str, file: &File) -> crate::error::Failure {

@@ -4,8 +4,12 @@
 
 pub mod connect;
 pub mod embedded;
+pub mod facts;
+mod handshake;
+pub mod pooler;
 pub mod scratch;
 pub mod server_error;
 pub mod session;
 pub mod target;
+mod tls;
 pub mod tools;

@@ -40,7 +40,91 @@ impl ServerError {
     pub fn is(&self, sqlstate: &str) -> bool {
         self.sqlstate.as_deref() == Some(sqlstate)
     }
+
+    /// Gives our own next step for the errors that people meet most.
+    pub fn advice(&self) -> Option<&'static str> {
+        Self::advice_for(self.sqlstate.as_deref()?)
+    }
+
+    /// Gives our own next step for a SQLSTATE.
+    pub fn advice_for(sqlstate: &str) -> Option<&'static str> {
+        ADVICE
+            .iter()
+            .find(|(known, _)| *known == sqlstate)
+            .map(|(_, advice)| *advice)
+    }
 }
+
+const ADVICE: &[(&str, &str)] = &[
+    (
+        "08P01",
+        "a pooler or proxy in between may not know what was asked; connect to the server itself",
+    ),
+    (
+        "0A000",
+        "the server or a proxy in between does not offer this; connect to the server itself",
+    ),
+    (
+        "25006",
+        "the session is read-only: connect to the primary, or set default_transaction_read_only = off",
+    ),
+    (
+        "28000",
+        "the server's pg_hba.conf does not let this role in from here, or not without TLS; the role may also not exist or not be allowed to log in",
+    ),
+    (
+        "28P01",
+        "check the password; it may come from the address, PGPASSWORD or PGPASSFILE",
+    ),
+    (
+        "3D000",
+        "create the database first, or correct its name in the address",
+    ),
+    (
+        "40P01",
+        "two sessions waited for each other and the server ended this one; run it again",
+    ),
+    (
+        "42501",
+        "grant the right to the role, or connect as the owner of the object",
+    ),
+    (
+        "53100",
+        "the server's disk is full; free space there and run it again",
+    ),
+    (
+        "53200",
+        "the server is out of memory, often max_locks_per_transaction; raise it or do less in one transaction",
+    ),
+    (
+        "53300",
+        "the server takes no more connections; end idle ones or raise max_connections",
+    ),
+    (
+        "55P03",
+        "another session holds a lock on the object; run it again when it is done",
+    ),
+    (
+        "57014",
+        "the statement ran into statement_timeout or was cancelled",
+    ),
+    (
+        "57P01",
+        "the server is being shut down or somebody ended the session; run it again",
+    ),
+    (
+        "57P03",
+        "the server is starting up or shutting down; try again in a moment",
+    ),
+    (
+        "57P05",
+        "the session was idle for longer than the server allows",
+    ),
+    (
+        "25P03",
+        "the transaction was idle for longer than the server allows",
+    ),
+];
 
 impl From<tokio_postgres::Error> for ServerError {
     fn from(error: tokio_postgres::Error) -> Self {

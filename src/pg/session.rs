@@ -4,18 +4,23 @@
 //! types, so that nothing is left behind in a pooler). Everything assembled arrives as a [`Sql`].
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use anyhow::Result;
 use futures_util::future::poll_fn;
+use postgres_native_tls::MakeTlsConnector;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{
-    AsyncMessage, CancelToken, Client, Connection, CopyInSink, CopyOutStream, Row,
+    AsyncMessage, CancelToken, Client, Connection, CopyInSink, CopyOutStream, NoTls, Row,
     SimpleQueryMessage,
 };
 
 use crate::finding::Severity;
+use crate::pg::facts::{self, Facts};
+use crate::pg::handshake;
+use crate::pg::pooler::Mode;
 use crate::pg::server_error::ServerError;
 use crate::sql::safe::Sql;
 
@@ -41,42 +46,86 @@ pub struct Session {
     // Filled by the task that drives the socket, emptied by whoever ran the statement.
     notices: Arc<Mutex<VecDeque<Notice>>>,
     driver: tokio::task::JoinHandle<()>,
+    encryption: Option<MakeTlsConnector>,
+    facts: OnceLock<Facts>,
+    pooling: OnceLock<Mode>,
 }
 
+/// Ends the statement a session is running, from outside.
+#[derive(Clone)]
+pub struct Canceller {
+    token: CancelToken,
+    encryption: Option<MakeTlsConnector>,
+}
+
+impl Canceller {
+    /// Sends the cancel request, under the same TLS mode as the session itself.
+    ///
+    /// The server does not say whether there was anything to cancel; the statement itself fails with 57014 if so.
+    pub async fn cancel(&self) -> Result<()> {
+        let sent = async {
+            match &self.encryption {
+                Some(connector) => self.token.cancel_query(connector.clone()).await,
+                None => self.token.cancel_query(NoTls).await,
+            }
+        };
+        tokio::time::timeout(CANCEL_PATIENCE, sent)
+            .await
+            .map_err(|_| anyhow::anyhow!("the server did not take the cancel request"))?
+            .map_err(ServerError::from)?;
+        Ok(())
+    }
+}
+
+/// How long a server may take to accept a cancel request.
+const CANCEL_PATIENCE: Duration = Duration::from_secs(5);
+
 impl Session {
-    /// Takes over a fresh connection and drives its socket until the session is dropped.
-    pub fn start<S, T>(client: Client, mut connection: Connection<S, T>) -> Self
+    /// Takes over a fresh connection, drives its socket until the session is dropped, and asks who answers.
+    pub(super) async fn start<S, T>(
+        client: Client,
+        connection: Connection<S, T>,
+        encryption: Option<MakeTlsConnector>,
+    ) -> Result<Self>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        facts::refuse_old(connection.parameter("server_version").unwrap_or_default())?;
+        let handshake_pid = handshake::process_id(&client.cancel_token()).await?;
         let notices = Arc::new(Mutex::new(VecDeque::new()));
-        let kept = Arc::clone(&notices);
-        let driver = tokio::spawn(async move {
-            while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await
-            {
-                if let AsyncMessage::Notice(notice) = message {
-                    let severity = if notice.severity() == "WARNING" {
-                        Severity::Warn
-                    } else {
-                        Severity::Note
-                    };
-                    let notice = Notice {
-                        severity,
-                        message: notice.message().to_owned(),
-                        sqlstate: notice.code().code().to_owned(),
-                    };
-                    kept.lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .push_back(notice);
-                }
-            }
-        });
-        Session {
+        let driver = tokio::spawn(drive(connection, Arc::clone(&notices)));
+        let session = Session {
             client,
             notices,
             driver,
+            encryption,
+            facts: OnceLock::new(),
+            pooling: OnceLock::new(),
+        };
+        let facts = facts::read(&session, handshake_pid).await?;
+        facts::refuse_old(&facts.version)?;
+        if !facts.is_proxied() {
+            session.learn_pooling(Mode::Direct);
         }
+        session.facts.get_or_init(|| facts);
+        Ok(session)
+    }
+
+    /// Gives what the session knows of its server.
+    pub fn facts(&self) -> &Facts {
+        self.facts
+            .get()
+            .expect("a session is handed out only with its facts")
+    }
+
+    /// Gives how the connection is pooled, where that is known already; `pooler::mode` finds it out.
+    pub fn pooling(&self) -> Option<Mode> {
+        self.pooling.get().copied()
+    }
+
+    pub(super) fn learn_pooling(&self, mode: Mode) {
+        self.pooling.get_or_init(|| mode);
     }
 
     /// Asks one of our own questions, in one round trip.
@@ -166,9 +215,12 @@ impl Session {
             .collect()
     }
 
-    /// Gives the token that cancels the running statement from another connection.
-    pub fn cancel_token(&self) -> CancelToken {
-        self.client.cancel_token()
+    /// Gives what cancels the running statement from another connection.
+    pub fn canceller(&self) -> Canceller {
+        Canceller {
+            token: self.client.cancel_token(),
+            encryption: self.encryption.clone(),
+        }
     }
 
     /// Says whether the connection is gone.
@@ -182,5 +234,30 @@ impl Session {
         drop(client);
         // The driving task ends by itself once the client is gone; a panic in it has nothing left to harm.
         let _ = driver.await;
+    }
+}
+
+/// Drives the socket until the client or the server goes, and keeps what the server says beside its answers.
+async fn drive<S, T>(mut connection: Connection<S, T>, notices: Arc<Mutex<VecDeque<Notice>>>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
+        if let AsyncMessage::Notice(notice) = message {
+            let severity = if notice.severity() == "WARNING" {
+                Severity::Warn
+            } else {
+                Severity::Note
+            };
+            notices
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push_back(Notice {
+                    severity,
+                    message: notice.message().to_owned(),
+                    sqlstate: notice.code().code().to_owned(),
+                });
+        }
     }
 }

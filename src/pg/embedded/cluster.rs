@@ -151,7 +151,6 @@ fn not_started(reason: &str, log: &Path) -> anyhow::Error {
 
 /// Gives the address of a database behind a socket directory.
 pub fn socket_target(sockets: &Path, database: &str) -> Result<Target> {
-    let mut target = Target::parse("user=postgres sslmode=disable")?;
-    target.driver.host_path(sockets).dbname(database);
-    Ok(target)
+    let target = Target::parse("user=postgres sslmode=disable")?;
+    Ok(target.with_socket(sockets).with_database(database))
 }

@@ -1,0 +1,121 @@
+//! Owns finding out whether a pooler stands in between, of what kind, and refusing to write through the wrong kind.
+//!
+//! Session state is lost, or worse, passed on to other clients, where a connection is shared between transactions:
+//! two runners both hold the same advisory lock, settings reach the application's sessions, timeouts do not hold.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use tokio::time::timeout;
+
+use crate::error::{Failure, refuse};
+use crate::event::silent;
+use crate::pg::server_error::ServerError;
+use crate::pg::session::Session;
+use crate::pg::target::Target;
+use crate::pg::{connect, facts};
+use crate::sql::safe::Sql;
+
+/// How connections are shared on the way to the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Not at all: the session is a server process.
+    Direct,
+    /// A session keeps its server process until it ends.
+    Session,
+    /// Every transaction may get another server process.
+    Transaction,
+    /// Every statement may get another server process.
+    Statement,
+}
+
+/// How long the second connection of the probe may wait for a server process.
+const PROBE_PATIENCE: Duration = Duration::from_secs(3);
+
+/// How often the first connection asks whether it still has its server process.
+///
+/// A pooler gives out the process used last, so once is enough; one that takes turns needs as many as it has idle.
+const PROBE_ROUNDS: usize = 5;
+
+/// Finds out how the connection of a session is shared.
+///
+/// Costs nothing where the identity question has shown that nothing stands in between; else a second connection.
+pub async fn mode(session: &Session, target: &Target) -> Result<Mode> {
+    if let Some(mode) = session.pooling() {
+        return Ok(mode);
+    }
+    let mode = match timeout(PROBE_PATIENCE, probe(session, target)).await {
+        Ok(mode) => mode?,
+        // Neither connection gets a process while the other has one: a pool this small cannot be told apart, and
+        // must not be trusted.
+        Err(_) => Mode::Transaction,
+    };
+    if mode == Mode::Session {
+        facts::pin(session).await?;
+    }
+    session.learn_pooling(mode);
+    Ok(mode)
+}
+
+/// Holds a transaction on a second connection and looks whether the first one had to give way.
+async fn probe(session: &Session, target: &Target) -> Result<Mode> {
+    let first = session.facts().backend_pid;
+    let second = connect::open_with(target, &connect::Options::ONCE, &silent).await?;
+    let shares = second.facts().backend_pid == first;
+    if let Err(error) = second.run(&Sql::new("BEGIN")).await {
+        // PgBouncer: "transaction blocks not allowed in statement pooling mode".
+        return match error.downcast_ref::<ServerError>() {
+            Some(error) if error.sqlstate.is_some() => Ok(Mode::Statement),
+            _ => Err(error),
+        };
+    }
+    if shares || pid(&second).await? == first {
+        return Ok(Mode::Transaction);
+    }
+    for _ in 0..PROBE_ROUNDS {
+        if pid(session).await? != first {
+            return Ok(Mode::Transaction);
+        }
+    }
+    Ok(Mode::Session)
+}
+
+async fn pid(session: &Session) -> Result<i32> {
+    let row = session
+        .query_one(include_str!("queries/backend_pid.sql"), &[])
+        .await?;
+    Ok(row.get("backend_pid"))
+}
+
+/// Refuses to go on unless the session keeps its server process; for everything that writes or takes locks.
+pub async fn require_session(session: &Session, target: &Target) -> Result<Mode> {
+    match mode(session, target).await? {
+        mode @ (Mode::Direct | Mode::Session) => Ok(mode),
+        mode => Err(refusal(mode, target).into()),
+    }
+}
+
+fn refusal(mode: Mode, target: &Target) -> Failure {
+    let kind = match mode {
+        Mode::Statement => "statement",
+        _ => "transaction",
+    };
+    let failure = refuse(format!(
+        "`{target}` is a pooler in {kind} mode, through which no lock holds; nothing was done"
+    ));
+    let ways: Vec<String> = target
+        .direct()
+        .iter()
+        .map(|way| format!("`{way}`"))
+        .collect();
+    if ways.is_empty() {
+        failure.hint(
+            "set direct-url (or DIRECT_URL) to the server itself, or to a pooler in session mode",
+        )
+    } else {
+        failure.hint(format!(
+            "set direct-url (or DIRECT_URL) to {}",
+            ways.join(" or ")
+        ))
+    }
+}
