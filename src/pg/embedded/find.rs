@@ -89,8 +89,10 @@ impl Binaries {
 pub struct Search {
     /// The programs found, in the order of preference.
     pub found: Vec<Binaries>,
-    /// Such as `/usr/local/pgsql/bin: 13.4, which is older than 14`.
-    pub looked: Vec<String>,
+    /// Places whose programs do not serve, and why.
+    pub looked: Vec<(PathBuf, String)>,
+    /// Why nothing was fetched, where that was tried.
+    pub fetching: Option<String>,
 }
 
 impl Search {
@@ -117,12 +119,13 @@ pub async fn search(options: &Options, user: Option<&User>) -> Result<Search> {
     if let Some(named) = &options.binaries {
         consider(&mut search, named, Source::Named, user).await;
         if search.found.is_empty() {
-            let message = search.looked.join("; ");
-            return Err(fail(format!(
-                "cannot use the PostgreSQL that was named: {message}"
-            ))
-            .hint("set AF_DB_PG_BIN to the directory that holds postgres and initdb, or unset it")
-            .into());
+            let place = named.display();
+            let reason = search.looked.pop().map_or(String::new(), |(_, why)| why);
+            return Err(
+                fail(format!("cannot use the PostgreSQL in {place}: {reason}"))
+                    .hint("set AF_DB_PG_BIN to the directory that holds postgres and initdb, or unset it")
+                    .into(),
+            );
         }
         return Ok(search);
     }
@@ -165,9 +168,7 @@ pub async fn consider(search: &mut Search, directory: &Path, source: Source, use
                 search.found.push(binaries);
             }
         }
-        Err(reason) => search
-            .looked
-            .push(format!("{}: {reason}", directory.display())),
+        Err(reason) => search.looked.push((directory.to_owned(), reason)),
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
+use crate::pg::embedded::template::cannot_write;
 use crate::pg::tools::{self, Ask, Tool};
 
 /// The name of every throwaway directory starts so.
@@ -19,12 +20,14 @@ pub struct Lock {
     _file: File,
 }
 
-/// Takes a lock, waiting for whoever holds it.
-pub fn wait(path: &Path) -> Result<Lock> {
-    let file = open(path)?;
-    file.lock()
-        .with_context(|| format!("locking {}", path.display()))?;
-    Ok(Lock { _file: file })
+/// Takes a lock, waiting for whoever holds it; asks again and again, as a blocked thread would not hear Ctrl-C.
+pub async fn wait(path: &Path) -> Result<Lock> {
+    loop {
+        if let Some(lock) = attempt(path)? {
+            return Ok(lock);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// Takes a lock, or gives nothing when somebody else holds it.
@@ -42,7 +45,7 @@ pub fn attempt(path: &Path) -> Result<Option<Lock>> {
 /// Makes a lock file that nobody ever sees unlocked, in a directory of ours.
 pub fn create(path: &Path) -> Result<Lock> {
     let unlocked = path.with_extension("new");
-    let lock = wait(&unlocked)?;
+    let lock = attempt(&unlocked)?.context("locking a file that only we know")?;
     std::fs::rename(&unlocked, path).with_context(|| format!("naming {}", path.display()))?;
     Ok(lock)
 }
@@ -61,7 +64,7 @@ fn open(path: &Path) -> Result<File> {
         .read(true)
         .write(true)
         .open(path)
-        .with_context(|| format!("opening {}", path.display()))
+        .map_err(|error| cannot_write(path, &error))
 }
 
 /// Removes every throwaway directory below `base` whose owner is gone, with the server in it.

@@ -4,7 +4,9 @@
 
 pub mod privileges;
 
+pub mod fetch;
 pub mod find;
+pub mod pins;
 
 pub mod template;
 
@@ -15,7 +17,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use crate::error::fail;
+use crate::error::{Failure, fail};
 use crate::event::{Event, Watch};
 use crate::pg::target::Target;
 use find::{Binaries, Source};
@@ -114,21 +116,25 @@ impl Choice {
     }
 }
 
-/// Chooses the programs to start: named, installed, fetched before, in this order, of the major version wanted.
+/// Chooses the programs to start: named, installed, fetched before, fetched now, in this order, of the major version
+/// wanted; another major stands in only where that was allowed.
 pub async fn resolve(options: &Options, watch: Watch<'_>) -> Result<Choice> {
     let user = privileges::server_user(options.user.as_deref())?;
     let mut search = find::search(options, user.as_ref()).await?;
-    if search.best(options.major).is_none() && options.binaries.is_none() {
-        find::ask_pg_config(options, user.as_ref(), &mut search).await;
+    if search.best(options.major).is_none() {
+        look_further(options, user.as_ref(), &mut search, watch).await;
     }
     let fit = search.best(options.major).cloned();
     let (binaries, instead_of) = match (fit, options.major) {
         (Some(binaries), _) => (binaries, None),
-        (None, Some(major)) if options.allow_major_mismatch && !search.found.is_empty() => {
-            let stand_in = search.newest().expect("something was found").clone();
-            (stand_in, Some(major))
+        (None, Some(wanted)) if options.allow_major_mismatch => {
+            let stand_in = search.newest().cloned();
+            (
+                stand_in.ok_or_else(|| nothing(options, &search))?,
+                Some(wanted),
+            )
         }
-        (None, _) => return Err(nothing(options, &search)),
+        (None, _) => return Err(nothing(options, &search).into()),
     };
     let choice = Choice {
         binaries,
@@ -143,10 +149,181 @@ pub async fn resolve(options: &Options, watch: Watch<'_>) -> Result<Choice> {
     Ok(choice)
 }
 
-fn nothing(options: &Options, search: &find::Search) -> anyhow::Error {
+/// Looks where it is slow to look, once nothing installed has the major version wanted.
+async fn look_further(
+    options: &Options,
+    user: Option<&User>,
+    search: &mut find::Search,
+    watch: Watch<'_>,
+) {
+    if options.binaries.is_some() {
+        return;
+    }
+    find::ask_pg_config(options, user, search).await;
+    for directory in fetch::fetched(options) {
+        find::consider(search, &directory, Source::Fetched, user).await;
+    }
+    if search.best(options.major).is_some() {
+        return;
+    }
+    let major = options.major.unwrap_or(fetch::DEFAULT_MAJOR);
+    match fetch::fetch(options, major, watch).await {
+        Ok(directory) => find::consider(search, &directory, Source::Fetched, user).await,
+        Err(error) => search.fetching = Some(format!("{error:#}")),
+    }
+}
+
+/// Says where was looked, what was there, and the one thing that helps.
+fn nothing(options: &Options, search: &find::Search) -> Failure {
     let wanted = options
         .major
         .map_or(String::new(), |major| format!(" {major}"));
-    let looked = search.looked.join("; ");
-    fail(format!("no PostgreSQL{wanted} to run on: {looked}")).into()
+    let mut message = format!("there is no PostgreSQL{wanted} to start here");
+    let mut line = |place: &str, what: &str| {
+        message.push_str("\n  ");
+        message.push_str(place);
+        message.push_str(": ");
+        message.push_str(what);
+    };
+    for found in &search.found {
+        let place = found.directory.display().to_string();
+        line(&place, &format!("{} only", found.version));
+    }
+    for (place, reason) in &search.looked {
+        line(&place.display().to_string(), reason);
+    }
+    if options.binaries.is_none() {
+        line(
+            "looked along",
+            &format!("PATH, pg_config, {}", find::WELL_KNOWN.join(", ")),
+        );
+    }
+    if let Some(reason) = &search.fetching {
+        line("fetching", reason);
+    }
+    fail(message).hint(remedy(options, search))
+}
+
+/// Names the one command that helps, by what stood in the way.
+fn remedy(options: &Options, search: &find::Search) -> String {
+    let major = options.major.unwrap_or(fetch::DEFAULT_MAJOR);
+    if options.binaries.is_some() {
+        return format!("unset AF_DB_PG_BIN, or point it at the programs of PostgreSQL {major}");
+    }
+    if options.offline && pins::platform().is_some_and(|it| pins::pin(it, major).is_some()) {
+        return "run it once without AF_DB_OFFLINE; what is fetched is kept".to_owned();
+    }
+    let installed = search
+        .newest()
+        .is_some_and(|found| found.version.major != major);
+    let command = install_command(major);
+    if installed {
+        return format!(
+            "{command}, or set AF_DB_ALLOW_MAJOR_MISMATCH=1 to work on another version"
+        );
+    }
+    command
+}
+
+fn install_command(major: u32) -> String {
+    let exists = |path: &str| std::path::Path::new(path).exists();
+    match () {
+        () if cfg!(target_os = "macos") => format!("brew install postgresql@{major}"),
+        () if cfg!(windows) => format!("winget install PostgreSQL.PostgreSQL.{major}"),
+        () if exists("/etc/debian_version") => format!("apt install postgresql-{major}"),
+        () if exists("/etc/alpine-release") => format!("apk add postgresql{major}"),
+        () if exists("/etc/fedora-release") || exists("/etc/redhat-release") => {
+            format!("dnf install postgresql{major}-server")
+        }
+        () => format!(
+            "install PostgreSQL {major}, and set AF_DB_PG_BIN to the directory with postgres and initdb"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(options: &Options, search: &find::Search) -> String {
+        let failure = nothing(options, search);
+        let places = find::WELL_KNOWN.join(", ");
+        let major = options.major.unwrap_or(fetch::DEFAULT_MAJOR);
+        format!("{failure}\nhint: {}", failure.hint.as_deref().unwrap())
+            .replace(&places, "PLACES")
+            .replace(&install_command(major), "INSTALL")
+    }
+
+    fn found(directory: &str, major: u32, minor: u32) -> Binaries {
+        Binaries {
+            directory: PathBuf::from(directory),
+            version: find::Version { major, minor },
+            source: Source::System,
+        }
+    }
+
+    #[test]
+    fn nothing_at_all_is_one_message() {
+        let search = find::Search {
+            looked: vec![(
+                PathBuf::from("/usr/local/pgsql/bin"),
+                "13.4, which is older than 14".to_owned(),
+            )],
+            fetching: Some("there is no npm here to fetch PostgreSQL with".to_owned()),
+            ..find::Search::default()
+        };
+        insta::assert_snapshot!(said(&Options::unsaid(), &search), @r"
+        there is no PostgreSQL to start here
+          /usr/local/pgsql/bin: 13.4, which is older than 14
+          looked along: PATH, pg_config, PLACES
+          fetching: there is no npm here to fetch PostgreSQL with
+        hint: INSTALL
+        ");
+    }
+
+    #[test]
+    fn another_major_is_named() {
+        let mut options = Options::unsaid();
+        options.major = Some(17);
+        let search = find::Search {
+            found: vec![found("/usr/lib/postgresql/15/bin", 15, 18)],
+            fetching: Some(
+                "there is no build of PostgreSQL to fetch for this kind of machine".to_owned(),
+            ),
+            ..find::Search::default()
+        };
+        insta::assert_snapshot!(said(&options, &search), @r"
+        there is no PostgreSQL 17 to start here
+          /usr/lib/postgresql/15/bin: 15.18 only
+          looked along: PATH, pg_config, PLACES
+          fetching: there is no build of PostgreSQL to fetch for this kind of machine
+        hint: INSTALL, or set AF_DB_ALLOW_MAJOR_MISMATCH=1 to work on another version
+        ");
+    }
+
+    #[test]
+    fn a_named_directory_with_another_major_is_not_passed_over() {
+        let mut options = Options::unsaid();
+        options.major = Some(17);
+        options.binaries = Some(PathBuf::from("/opt/pg/bin"));
+        let search = find::Search {
+            found: vec![found("/opt/pg/bin", 15, 18)],
+            ..find::Search::default()
+        };
+        insta::assert_snapshot!(said(&options, &search), @r"
+        there is no PostgreSQL 17 to start here
+          /opt/pg/bin: 15.18 only
+        hint: unset AF_DB_PG_BIN, or point it at the programs of PostgreSQL 17
+        ");
+    }
+
+    #[test]
+    fn a_stand_in_says_so() {
+        let choice = Choice {
+            binaries: found("/usr/lib/postgresql/15/bin", 15, 18),
+            user: None,
+            instead_of: Some(17),
+        };
+        insta::assert_snapshot!(choice.why(), @"PostgreSQL 15.18 (installed here, /usr/lib/postgresql/15/bin) stands in for 17: what holds on 15 may not hold on 17");
+    }
 }

@@ -43,7 +43,7 @@ pub async fn ensure(
     }
     make_cache(&options.cache())?;
     make_cache(&cache)?;
-    let _lock = lock::wait(&cache.join("lock"))?;
+    let _lock = lock::wait(&cache.join("lock")).await?;
     if ready.exists() {
         return Ok(ready);
     }
