@@ -4,6 +4,7 @@
 //! small option structs.
 
 mod ambient;
+mod embedded;
 mod file;
 
 use std::collections::BTreeMap;

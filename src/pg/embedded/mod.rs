@@ -12,6 +12,7 @@ pub mod template;
 
 pub mod cluster;
 pub mod lock;
+pub mod room;
 
 use std::path::PathBuf;
 

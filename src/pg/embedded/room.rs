@@ -1,0 +1,134 @@
+//! Owns where a throwaway server lives: a directory in memory if there is room, removed even if we are killed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use crate::error::fail;
+use crate::event::{Event, Watch};
+use crate::pg::embedded::{Choice, Options, lock, privileges, template};
+use crate::pg::tools::Watchdog;
+
+/// The directory a throwaway server lives in, with what removes it should we be killed.
+pub struct Room {
+    /// The directory.
+    pub directory: PathBuf,
+    _lock: lock::Lock,
+    _watchdog: Watchdog,
+}
+
+impl Room {
+    /// Removes it; the server in it has ended.
+    pub fn clear(&self) {
+        // What is left is swept by the watchdog or the next run.
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// Makes the directory, in memory if there is room, and copies the template into it.
+pub fn furnish(
+    options: &Options,
+    choice: &Choice,
+    template: &Path,
+    watch: Watch<'_>,
+) -> Result<Room> {
+    let mut last = None;
+    for base in bases(options, choice) {
+        lock::sweep(&base);
+        match furnish_in(&base, choice, template) {
+            Ok(room) => return Ok(room),
+            Err(error) => {
+                let line = format!("cannot use {}: {error:#}", base.display());
+                if let Some(earlier) = last.replace(error) {
+                    drop::<anyhow::Error>(earlier);
+                }
+                watch(Event::Warned(&line));
+            }
+        }
+    }
+    Err(last.unwrap_or_else(|| {
+        fail("there is no directory for a throwaway PostgreSQL")
+            .hint("set TMPDIR to a directory with a short name that the server's user can enter")
+            .into()
+    }))
+}
+
+fn furnish_in(base: &Path, choice: &Choice, template: &Path) -> Result<Room> {
+    let user = choice.user.as_ref();
+    let directory = base.join(format!("{}{}", lock::SCRATCH_PREFIX, random_name()));
+    // First the watchdog: from here on nothing stays, whenever we are killed.
+    let watchdog = Watchdog::start(&directory, user)?;
+    template::make_private(&directory)
+        .map_err(|error| template::cannot_write(&directory, &error))?;
+    let lock = lock::create(&directory.join("owner.lock"));
+    let room = Room {
+        _lock: match lock {
+            Ok(lock) => lock,
+            Err(error) => {
+                let _ = fs::remove_dir_all(&directory);
+                return Err(error);
+            }
+        },
+        directory,
+        _watchdog: watchdog,
+    };
+    let filled = privileges::give(&room.directory, user)
+        .map_err(|error| template::cannot_write(&room.directory, &error))
+        .and_then(|()| template::copy(template, &room.directory.join("data"), user));
+    if let Err(error) = filled {
+        room.clear();
+        return Err(error);
+    }
+    Ok(room)
+}
+
+/// What a throwaway server may need before memory is the wrong place for it.
+const ROOM_IN_MEMORY: u64 = 1 << 30;
+
+/// The longest name of a socket that every system takes, less the socket's own name.
+const LONGEST_DIRECTORY: usize = 103 - "/.s.PGSQL.5432".len();
+
+/// Gives the places for a throwaway server, the fastest first.
+fn bases(options: &Options, choice: &Choice) -> Vec<PathBuf> {
+    let temp = options.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
+    let mut bases = vec![temp, PathBuf::from("/tmp"), PathBuf::from("/var/tmp")];
+    if free(Path::new("/dev/shm")) >= ROOM_IN_MEMORY {
+        bases.insert(0, PathBuf::from("/dev/shm"));
+    }
+    let longest = LONGEST_DIRECTORY - lock::SCRATCH_PREFIX.len() - NAME_LENGTH - 1;
+    let mut usable: Vec<PathBuf> = Vec::new();
+    for base in bases {
+        let fits = base.as_os_str().len() <= longest;
+        if fits
+            && base.is_dir()
+            && !usable.contains(&base)
+            && privileges::can_reach(choice.user.as_ref(), &base.join("x"))
+        {
+            usable.push(base);
+        }
+    }
+    usable
+}
+
+#[cfg(unix)]
+fn free(directory: &Path) -> u64 {
+    rustix::fs::statvfs(directory).map_or(0, |stat| stat.f_bavail * stat.f_frsize)
+}
+
+#[cfg(not(unix))]
+fn free(_: &Path) -> u64 {
+    0
+}
+
+const NAME_LENGTH: usize = 10;
+
+/// Gives a name nobody else has; directories are made exclusively, so that a clash is an error, not a mix-up.
+pub fn random_name() -> String {
+    use std::hash::{BuildHasher as _, Hasher as _};
+    let mut hasher = std::hash::RandomState::new().build_hasher();
+    hasher.write_u32(std::process::id());
+    let mut name = format!("{:016x}", hasher.finish());
+    name.truncate(NAME_LENGTH);
+    name
+}
