@@ -17,6 +17,8 @@ pub mod yaml;
 pub mod pg;
 pub mod sql;
 
+pub mod catalog;
+
 #[cfg(feature = "cli")]
 pub mod cli;
 #[cfg(feature = "cli")]

@@ -1,0 +1,198 @@
+//! Owns what a catalog is made of: keys, objects, facts.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::catalog::acl::Acl;
+use crate::catalog::kind::Kind;
+use crate::sql::name::Ident;
+
+/// A text shared by everything that says the same.
+pub type Text = Arc<str>;
+
+/// What an object is called: its kind and its identity, never its oid.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// The kind of object.
+    pub kind: Kind,
+    /// The schema; empty for objects that live in none.
+    pub schema: Text,
+    /// The name; for functions, operators and their like with the types that tell them apart, quoted.
+    pub name: Text,
+    /// The name within a relation, server or role: a column, a constraint, a policy; empty otherwise.
+    pub part: Text,
+}
+
+impl Key {
+    /// Names an object that stands for itself.
+    pub fn named(kind: Kind, schema: &str, name: &str) -> Self {
+        Key::part(kind, schema, name, "")
+    }
+
+    /// Names a part of a relation.
+    pub fn part(kind: Kind, schema: &str, name: &str, part: &str) -> Self {
+        Key {
+            kind,
+            schema: schema.into(),
+            name: name.into(),
+            part: part.into(),
+        }
+    }
+
+    /// Gives a key before every key of the kind.
+    pub(crate) fn first(kind: Kind) -> Self {
+        Key::part(kind, "", "", "")
+    }
+
+    /// Gives the name with its schema, quoted, without the kind and without the part.
+    pub fn qualified(&self) -> String {
+        let name = if self.kind.name_is_phrase() {
+            self.name.to_string()
+        } else {
+            Ident::new(&*self.name).to_string()
+        };
+        if self.schema.is_empty() {
+            return name;
+        }
+        format!("{}.{name}", Ident::new(&*self.schema))
+    }
+
+    /// Gives the whole name without the kind, such as `public.orders.id`.
+    pub fn subject(&self) -> String {
+        if self.part.is_empty() {
+            return self.qualified();
+        }
+        match self.kind {
+            Kind::UserMapping | Kind::SystemGrant => format!("{} {}", self.part, self.qualified()),
+            Kind::DefaultPrivileges => format!("{} on {}", self.qualified(), self.part),
+            _ => format!("{}.{}", self.qualified(), Ident::new(&*self.part)),
+        }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            Kind::Database => f.write_str("database"),
+            Kind::RowSecurity => write!(f, "row-level security of {}", self.qualified()),
+            Kind::Partition => write!(f, "partition {}", self.qualified()),
+            Kind::SequenceOwner => write!(f, "owner column of sequence {}", self.qualified()),
+            Kind::Default | Kind::Identity | Kind::NotNull => {
+                write!(f, "{} of column {}", self.kind, self.subject())
+            }
+            Kind::Policy | Kind::Trigger | Kind::Rule | Kind::Constraint => {
+                write!(
+                    f,
+                    "{} {} on {}",
+                    self.kind,
+                    Ident::new(&*self.part),
+                    self.qualified()
+                )
+            }
+            _ => write!(f, "{} {}", self.kind, self.subject()),
+        }
+    }
+}
+
+/// What a fact says.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Value {
+    /// One text as the server printed it; `t` where the fact's presence is the message.
+    Text(Text),
+    /// Several texts in an order that matters.
+    List(Vec<Text>),
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Text(text) => f.write_str(text),
+            Value::List(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    if index > 0 {
+                        f.write_str(", ")?;
+                    }
+                    f.write_str(item)?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// What the server says of one object.
+///
+/// Equality leaves out what it needs: that follows from the facts.
+#[derive(Clone, Debug, Default)]
+pub struct Object {
+    /// The owner, for kinds that have one.
+    pub owner: Option<Text>,
+    /// The comment.
+    pub comment: Option<Text>,
+    /// Who may do what; absent when nothing but the built-in defaults was ever granted.
+    pub acl: Option<Acl>,
+    /// Security labels as provider and label.
+    pub labels: Vec<(Text, Text)>,
+    /// The facts, sorted by name; a fact that is not worth saying is absent.
+    pub facts: Vec<(Text, Value)>,
+    /// The table an index or extended statistics stand on.
+    pub on: Option<Key>,
+    /// What must exist for this to exist, beside its schema and what it is a part of; sorted.
+    pub needs: Vec<Key>,
+}
+
+impl PartialEq for Object {
+    fn eq(&self, other: &Self) -> bool {
+        self.facts == other.facts
+            && self.owner == other.owner
+            && self.comment == other.comment
+            && self.acl == other.acl
+            && self.labels == other.labels
+    }
+}
+
+impl Object {
+    /// Gives a fact.
+    pub fn fact(&self, name: &str) -> Option<&Value> {
+        self.facts
+            .binary_search_by(|(known, _)| (**known).cmp(name))
+            .ok()
+            .map(|index| &self.facts[index].1)
+    }
+
+    /// Gives a fact that is one text.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        match self.fact(name) {
+            Some(Value::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Gives a fact that is a list; empty where absent.
+    pub fn list(&self, name: &str) -> &[Text] {
+        match self.fact(name) {
+            Some(Value::List(items)) => items,
+            _ => &[],
+        }
+    }
+
+    /// Says whether a fact is there.
+    pub fn has(&self, name: &str) -> bool {
+        self.fact(name).is_some()
+    }
+
+    /// Sets a fact or takes it away.
+    pub fn set(&mut self, name: &str, value: Option<Value>) {
+        let found = self
+            .facts
+            .binary_search_by(|(known, _)| (**known).cmp(name));
+        match (found, value) {
+            (Ok(index), Some(value)) => self.facts[index].1 = value,
+            (Ok(index), None) => {
+                self.facts.remove(index);
+            }
+            (Err(index), Some(value)) => self.facts.insert(index, (name.into(), value)),
+            (Err(_), None) => {}
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Reads a catalog from a server: one transaction, a fixed number of pipelined queries, whatever the size.
+
+use anyhow::{Context as _, Result};
+use futures_util::future::join;
+use futures_util::stream::{FuturesOrdered, StreamExt as _};
+use tokio_postgres::types::Type;
+
+use crate::catalog::reader::Reader;
+use crate::catalog::scope::is_platform;
+use crate::catalog::{Catalog, Ours, Scope};
+use crate::pg::session::Session;
+use crate::sql::safe::Sql;
+
+/// What decides how much is read and by which query.
+struct Facts {
+    version: i32,
+    database: String,
+    reader: String,
+    superuser: bool,
+    supabase: bool,
+}
+
+/// Reads the part of the database that the scope takes, as it is at one moment.
+///
+/// The session must not be in a transaction. What its role may not see is said in [`Catalog::unseen`].
+pub async fn read(session: &Session, scope: &Scope) -> Result<Catalog> {
+    // Only what is in the search path is printed without its schema, so nothing may be in it; the other settings
+    // fix how constants in expressions are spelt.
+    session
+        .run(&Sql::new(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+             SET LOCAL search_path = '';
+             SET LOCAL quote_all_identifiers = off;
+             SET LOCAL DateStyle = 'ISO, MDY';
+             SET LOCAL IntervalStyle = 'postgres';
+             SET LOCAL TimeZone = 'UTC';
+             SET LOCAL extra_float_digits = 1;
+             SET LOCAL jit = off",
+        ))
+        .await
+        .context("beginning to read the catalog")?;
+    let catalog = read_within(session, scope)
+        .await
+        .context("reading the catalog");
+    let ended = session.run(&Sql::new("ROLLBACK")).await;
+    let catalog = catalog?;
+    ended?;
+    Ok(catalog)
+}
+
+async fn read_within(session: &Session, scope: &Scope) -> Result<Catalog> {
+    let (facts, namespaces) = join(
+        session.query_one(include_str!("queries/facts.sql"), &[]),
+        session.query(include_str!("queries/namespaces.sql"), &[]),
+    )
+    .await;
+    let facts = facts?;
+    let facts = Facts {
+        version: facts.try_get(0)?,
+        database: facts.try_get(1)?,
+        reader: facts.try_get(2)?,
+        superuser: facts.try_get(3)?,
+        supabase: facts.try_get(4)?,
+    };
+    let mut inside: Vec<u32> = Vec::new();
+    let mut around: Vec<u32> = Vec::new();
+    for row in namespaces? {
+        let (oid, name): (u32, &str) = (row.try_get(0)?, row.try_get(1)?);
+        if scope.takes(name, facts.supabase) {
+            inside.push(oid);
+            around.push(oid);
+        } else if facts.supabase && is_platform(name) {
+            around.push(oid);
+        }
+    }
+    let mut catalog = collect(session, scope, &facts, (&inside, &around)).await?;
+    catalog
+        .objects
+        .retain(|key, _| &*key.name != Ours::HISTORY && &*key.schema != Ours::SCHEMA);
+    Ok(catalog)
+}
+
+async fn collect(
+    session: &Session,
+    scope: &Scope,
+    facts: &Facts,
+    (inside, around): (&Vec<u32>, &Vec<u32>),
+) -> Result<Catalog> {
+    let mut reader = Reader::new(facts.version);
+    let within = (
+        inside as &(dyn tokio_postgres::types::ToSql + Sync),
+        Type::OID_ARRAY,
+    );
+    let beside = (
+        around as &(dyn tokio_postgres::types::ToSql + Sync),
+        Type::OID_ARRAY,
+    );
+    let (one, both, none) = ([within.clone()], [within, beside], []);
+    let mut answers = FuturesOrdered::new();
+    for (sql, params) in queries(scope, facts) {
+        let params: &[_] = match params {
+            0 => &none,
+            1 => &one,
+            _ => &both,
+        };
+        answers.push_back(session.query(sql, params));
+    }
+    let comments = session.query(include_str!("queries/comments.sql"), &[]);
+    let labels = session.query(include_str!("queries/labels.sql"), &[]);
+    let dependencies = session.query_one(include_str!("queries/dependencies.sql"), &[]);
+    let unmodelled = session.query(include_str!("queries/unmodelled.sql"), &[]);
+    let objects = async {
+        while let Some(rows) = answers.next().await {
+            reader.take(rows?)?;
+        }
+        anyhow::Ok(())
+    };
+    // Polled together, so that every query is on its way before the first answer is.
+    let ((objects, comments), ((labels, dependencies), unmodelled)) = join(
+        join(objects, comments),
+        join(join(labels, dependencies), unmodelled),
+    )
+    .await;
+    objects?;
+    reader.take_comments(&comments?)?;
+    reader.take_labels(&labels?)?;
+    reader.take_dependencies(&dependencies?)?;
+    let mut catalog = Catalog {
+        version: facts.version,
+        database: facts.database.clone(),
+        reader: facts.reader.clone(),
+        objects: reader.finish(),
+        ..Catalog::default()
+    };
+    for row in unmodelled? {
+        let (kind, count): (&str, i64) = (row.try_get(0)?, row.try_get(1)?);
+        let plural = if count == 1 { "" } else { "s" };
+        catalog.unmodelled.push(format!("{count} {kind}{plural}"));
+    }
+    if scope.global && !facts.superuser {
+        catalog
+            .unseen
+            .push("subscriptions and options of user mappings, which only a superuser sees".into());
+    }
+    Ok(catalog)
+}
+
+/// Gives the queries to send with the number of parameters of each.
+fn queries(scope: &Scope, facts: &Facts) -> Vec<(&'static str, usize)> {
+    let mut queries = vec![
+        (include_str!("queries/schemas.sql"), 1),
+        (include_str!("queries/columns.sql"), 1),
+        (include_str!("queries/relations.sql"), 1),
+        (include_str!("queries/types.sql"), 1),
+        (include_str!("queries/defaults.sql"), 1),
+        (include_str!("queries/identities.sql"), 1),
+        (include_str!("queries/sequences.sql"), 1),
+        (include_str!("queries/sequence_owners.sql"), 1),
+        (include_str!("queries/constraints.sql"), 1),
+        (include_str!("queries/indexes.sql"), 1),
+        (include_str!("queries/policies.sql"), 2),
+        (include_str!("queries/row_security.sql"), 1),
+        (include_str!("queries/triggers.sql"), 2),
+        (include_str!("queries/rules.sql"), 1),
+        (include_str!("queries/partitions.sql"), 1),
+        (include_str!("queries/functions.sql"), 1),
+        (include_str!("queries/aggregates.sql"), 1),
+        (include_str!("queries/statistics.sql"), 1),
+        (include_str!("queries/operators.sql"), 1),
+        (include_str!("queries/operator_families.sql"), 1),
+        (include_str!("queries/operator_classes.sql"), 1),
+        (include_str!("queries/collations.sql"), 1),
+        (include_str!("queries/conversions.sql"), 1),
+        (include_str!("queries/text_search.sql"), 1),
+        (include_str!("queries/default_privileges.sql"), 1),
+        // Extensions are read in every scope: what they brought stands for them.
+        (include_str!("queries/extensions.sql"), 0),
+    ];
+    if facts.version >= 180_000 {
+        queries.push((include_str!("queries/not_nulls.sql"), 1));
+    }
+    if scope.global {
+        queries.extend([
+            (include_str!("queries/languages.sql"), 0),
+            (include_str!("queries/casts.sql"), 0),
+            (include_str!("queries/transforms.sql"), 0),
+            (include_str!("queries/access_methods.sql"), 0),
+            (include_str!("queries/foreign.sql"), 0),
+            (include_str!("queries/event_triggers.sql"), 0),
+            (include_str!("queries/database.sql"), 0),
+            (include_str!("queries/system_grants.sql"), 0),
+        ]);
+        if facts.version >= 150_000 {
+            queries.push((include_str!("queries/publications.sql"), 0));
+            queries.push((include_str!("queries/parameters.sql"), 0));
+        } else {
+            queries.push((include_str!("queries/publications_14.sql"), 0));
+        }
+        if facts.superuser {
+            queries.push((include_str!("queries/subscriptions.sql"), 0));
+        }
+    }
+    if scope.roles {
+        queries.push((include_str!("queries/roles.sql"), 0));
+    }
+    queries
+}
