@@ -4,3 +4,10 @@
 
 pub mod name;
 pub mod safe;
+
+pub mod position;
+pub mod token;
+
+pub mod class;
+pub mod classify;
+pub mod split;
