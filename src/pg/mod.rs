@@ -10,6 +10,7 @@ pub mod pooler;
 pub mod scratch;
 pub mod server_error;
 pub mod session;
+pub mod supabase;
 pub mod target;
 mod tls;
 pub mod tools;

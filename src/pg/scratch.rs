@@ -17,7 +17,7 @@ use crate::pg::embedded::template::{self, Kind};
 use crate::pg::embedded::{self, Options};
 use crate::pg::target::Target;
 use crate::pg::tools::Ask;
-use crate::sql::name::Ident;
+use crate::sql::name::{Ident, Literal};
 use crate::sql::safe::Sql;
 
 /// A server for throwaway databases; dropping it removes them, and the server where it was started for this.
@@ -139,7 +139,24 @@ impl Scratch {
     /// Makes a copy of a database that nobody is connected to.
     pub async fn clone_database(&self, from: &str, to: &str) -> Result<Target> {
         let from = Ident::new(self.target(from)?.database());
-        self.create(to, &from).await
+        let target = self.create(to, &from).await?;
+        if matches!(self.host, Host::Own { .. }) {
+            // The server leaves out what was set for the database; a migration may count on it.
+            let settings = Sql::fill(
+                "INSERT INTO pg_catalog.pg_db_role_setting \
+                 SELECT (SELECT oid FROM pg_catalog.pg_database WHERE datname = {}), s.setrole, s.setconfig \
+                 FROM pg_catalog.pg_db_role_setting AS s \
+                 JOIN pg_catalog.pg_database AS d ON d.oid = s.setdatabase \
+                 WHERE d.datname = {}",
+                &[&Literal::new(to), &Literal::new(from.as_str())],
+            );
+            run(&self.administration()?, &[settings])
+                .await
+                .with_context(|| {
+                    format!("copying the settings of the scratch database `{from}`")
+                })?;
+        }
+        Ok(target)
     }
 
     /// Removes a database, ending its sessions; one that is not there is not missed.

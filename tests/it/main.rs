@@ -4,3 +4,4 @@ mod support;
 
 mod catalog;
 mod scratch;
+mod supabase;

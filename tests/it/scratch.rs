@@ -14,6 +14,12 @@ async fn databases_are_made_copied_and_dropped() {
     first
         .run("CREATE TABLE kept (id int); INSERT INTO kept VALUES (7)")
         .await;
+    first
+        .run(&format!(
+            "ALTER DATABASE {} SET search_path = elsewhere, public",
+            first.name
+        ))
+        .await;
     let copy = server
         .scratch
         .clone_database(&first.name, "copy")
@@ -24,6 +30,7 @@ async fn databases_are_made_copied_and_dropped() {
         name: "copy".to_owned(),
     };
     assert_eq!(copy.one("SELECT id FROM kept").await, "7");
+    assert_eq!(copy.one("SHOW search_path").await, "elsewhere, public");
     server.scratch.drop_database("copy").await.unwrap();
     let left = first
         .one("SELECT count(*) FROM pg_database WHERE datname = 'copy'")
