@@ -1,0 +1,169 @@
+//! Owns what may stand in one `schemas/*.yaml`, as it is written.
+//!
+//! The keys are the whole of the language; what they mean to PostgreSQL is decided in `statements`.
+
+use serde::Deserialize;
+
+use crate::manifest::entries::{Entries, Line};
+use crate::manifest::rules::Rules;
+use crate::yaml::Placed;
+
+/// One file.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Document {
+    /// Roles that the rest names; made on the scratch server where they are missing.
+    pub roles: Vec<Placed<String>>,
+    /// Schemas beside `public`.
+    pub schemas: Entries<Option<Schema>>,
+    /// Extensions, each with nothing or such as `with schema extensions`.
+    pub extensions: Entries<Line>,
+    /// Enumerated types with their labels in order.
+    pub enums: Entries<Labels>,
+    /// Domains: `text check (value ~ '@')`.
+    pub domains: Entries<Line>,
+    /// Sequences that no column owns: `as bigint increment by 10`.
+    pub sequences: Entries<Line>,
+    /// Tables.
+    pub tables: Entries<Table>,
+    /// Views: the query, or `{ is: …, with: security_invoker = true }`.
+    pub views: Entries<View>,
+    /// Everything that YAML would only wrap.
+    pub sql: Texts,
+    /// What must exist in a database that is otherwise free.
+    pub only: Only,
+    /// Rules of the house.
+    pub rules: Option<Rules>,
+}
+
+/// A schema.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Schema {
+    /// What it is for.
+    pub comment: Option<Placed<String>>,
+    /// Who owns it.
+    pub owner: Option<Placed<String>>,
+    /// What each role may do in it.
+    pub grants: Entries<Line>,
+}
+
+/// The labels of an enumerated type.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(transparent)]
+pub struct Labels(pub Vec<Placed<String>>);
+
+/// A table.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Table {
+    /// What it is for.
+    pub comment: Option<Placed<String>>,
+    /// The name it had before.
+    pub renamed_from: Option<Placed<String>>,
+    /// Who owns it.
+    pub owner: Option<Placed<String>>,
+    /// Columns in their order, each a line of SQL.
+    pub columns: Entries<Line>,
+    /// Constraints that are not said beside a column.
+    pub constraints: Entries<Line>,
+    /// Indexes: `(tenant_id, email)`, `unique (lower(email)) where active`, `using gin (tags)`.
+    pub indexes: Entries<Line>,
+    /// Triggers: `before update for each row execute function touch()`.
+    pub triggers: Entries<Line>,
+    /// `enabled`, `forced` or `disabled`.
+    pub row_level_security: Option<Placed<String>>,
+    /// Policies: `for select to authenticated using (…)`.
+    pub policies: Entries<Line>,
+    /// What each role may do: `select, insert, update (name)`.
+    pub grants: Entries<Line>,
+    /// Whether it is lost in a crash.
+    pub unlogged: bool,
+    /// `range (created_at)`.
+    pub partition_by: Option<Placed<String>>,
+    /// `executions for values from ('2026-01-01') to ('2026-02-01')`, or `executions default`.
+    pub partition_of: Option<Placed<String>>,
+    /// Parents of old-style inheritance, separated by commas.
+    pub inherits: Option<Placed<String>>,
+    /// Storage parameters: `fillfactor = 70`.
+    pub with: Option<Placed<String>>,
+    /// The access method.
+    pub using: Option<Placed<String>>,
+    /// `nothing`, `full` or `using index …`.
+    pub replica_identity: Option<Placed<String>>,
+    /// What the keys above cannot say of it.
+    pub sql: Texts,
+}
+
+/// A view.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct View {
+    /// The query.
+    pub is: Option<Placed<String>>,
+    /// What it is for.
+    pub comment: Option<Placed<String>>,
+    /// Who owns it.
+    pub owner: Option<Placed<String>>,
+    /// Options: `security_invoker = true`.
+    pub with: Option<Placed<String>>,
+    /// Whether its rows are kept.
+    pub materialized: bool,
+    /// Indexes of a materialized view.
+    pub indexes: Entries<Line>,
+    /// What each role may do.
+    pub grants: Entries<Line>,
+}
+
+/// What must exist, whatever else there is.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Only {
+    /// Tables with the columns, constraints, indexes and row-level security they must have.
+    pub tables: Entries<Table>,
+}
+
+/// One text or several.
+#[derive(Clone, Debug, Default)]
+pub struct Texts(pub Vec<Placed<String>>);
+
+impl<'de> Deserialize<'de> for Texts {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(transparent)]
+        struct Many(Vec<Placed<String>>);
+
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Texts;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("SQL, or a list of SQL texts")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Texts, E> {
+                let placed = Placed { value: text.to_owned(), line: 0, column: 0 };
+                Ok(Texts(vec![placed]))
+            }
+
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, seq: A) -> Result<Texts, A::Error> {
+                let many = Many::deserialize(serde::de::value::SeqAccessDeserializer::new(seq))?;
+                Ok(Texts(many.0))
+            }
+        }
+
+        struct Inner(Texts);
+        impl<'de> Deserialize<'de> for Inner {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_any(Visitor).map(Inner)
+            }
+        }
+
+        let placed = Placed::<Inner>::deserialize(deserializer)?;
+        let mut texts = placed.value.0;
+        for text in texts.0.iter_mut().filter(|text| text.line == 0) {
+            (text.line, text.column) = (placed.line, placed.column);
+        }
+        Ok(texts)
+    }
+}

@@ -1,0 +1,278 @@
+//! Owns what must be known about a line of SQL before it is spliced into a statement: that it is one whole piece, and
+//! which part of a column's line is its foreign key.
+//!
+//! Does not judge SQL: PostgreSQL does, when the statement is settled.
+
+/// What a line is made of, as far as it matters here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Token {
+    start: usize,
+    end: usize,
+    /// Lower case for words that are not quoted, the character for symbols, empty for everything quoted.
+    word: String,
+    depth: u32,
+}
+
+/// A column's line taken apart: what stays with the column, and its foreign key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Split {
+    /// The line without the foreign key.
+    pub column: String,
+    /// The name of the foreign key as it was written, where it has one, and the clause from `references` on.
+    pub reference: Option<Reference>,
+}
+
+/// A foreign key beside a column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// The name, quoted if it was.
+    pub name: Option<String>,
+    /// The clause, beginning with `references`.
+    pub clause: String,
+    /// Where the clause begins in the line, in bytes.
+    pub start: usize,
+}
+
+/// Checks that a text is one piece: quotes and brackets close, nothing ends the statement.
+///
+/// The error says what is wrong with it.
+pub fn check(text: &str) -> Result<(), String> {
+    tokens(text).map(drop)
+}
+
+/// Checks that a text is one piece of a list.
+pub fn check_item(text: &str) -> Result<(), String> {
+    let comma = tokens(text)?.into_iter().any(|token| token.depth == 0 && token.word == ",");
+    if comma {
+        return Err("a comma here would begin another one".to_owned());
+    }
+    Ok(())
+}
+
+/// Takes the foreign key out of a column's line.
+pub fn split_reference(text: &str) -> Result<Split, String> {
+    let tokens = tokens(text)?;
+    let at = tokens.iter().position(|token| token.depth == 0 && token.word == "references");
+    let Some(at) = at else {
+        return Ok(Split { column: text.to_owned(), reference: None });
+    };
+    let end = reference_end(&tokens, at);
+    let named = at >= 2 && tokens[at - 2].word == "constraint";
+    let first = if named { at - 2 } else { at };
+    let clause_end = tokens[end - 1].end;
+    let column = format!("{}{}", &text[..tokens[first].start], &text[clause_end..]);
+    Ok(Split {
+        column: column.trim_end().to_owned(),
+        reference: Some(Reference {
+            name: named.then(|| text[tokens[at - 1].start..tokens[at - 1].end].to_owned()),
+            clause: text[tokens[at].start..clause_end].to_owned(),
+            start: tokens[at].start,
+        }),
+    })
+}
+
+/// Finds where a trigger's events end and its table would be named: before `from`, `deferrable`, `referencing`, `for`,
+/// `when` or `execute`.
+pub fn event_end(text: &str) -> Result<usize, String> {
+    const AFTER: [&str; 8] =
+        ["from", "not", "deferrable", "initially", "referencing", "for", "when", "execute"];
+    let tokens = tokens(text)?;
+    // Column names may be any of these words where they are quoted; unquoted, most of them are reserved.
+    let end = tokens.iter().find(|token| token.depth == 0 && AFTER.contains(&token.word.as_str()));
+    end.map(|token| token.start).ok_or_else(|| "a trigger says what it executes".to_owned())
+}
+
+/// Finds the token after the last one that belongs to `references …`.
+fn reference_end(tokens: &[Token], at: usize) -> usize {
+    let word = |index: usize| tokens.get(index).map_or("", |token| token.word.as_str());
+    // The name, with its schema.
+    let mut index = (at + 2).min(tokens.len());
+    while word(index) == "." {
+        index = (index + 2).min(tokens.len());
+    }
+    index = skip_brackets(tokens, index);
+    loop {
+        let taken = match (word(index), word(index + 1)) {
+            ("match" | "initially", _) | ("not", "deferrable" | "valid" | "enforced") => 2,
+            ("deferrable" | "enforced", _) => 1,
+            ("on", "delete" | "update") => match word(index + 2) {
+                "no" | "set" => 4,
+                _ => 3,
+            },
+            _ => return index,
+        };
+        index = skip_brackets(tokens, (index + taken).min(tokens.len()));
+    }
+}
+
+fn skip_brackets(tokens: &[Token], index: usize) -> usize {
+    if tokens.get(index).is_none_or(|token| token.word != "(") {
+        return index;
+    }
+    let depth = tokens[index].depth;
+    let close = tokens[index + 1..].iter().position(|token| token.depth == depth);
+    close.map_or(tokens.len(), |close| index + 1 + close + 1)
+}
+
+fn tokens(text: &str) -> Result<Vec<Token>, String> {
+    let bytes = text.as_bytes();
+    let mut tokens = Vec::new();
+    let mut open: Vec<u8> = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        let start = at;
+        let mut word = String::new();
+        match bytes[at] {
+            byte if byte.is_ascii_whitespace() => {
+                at += 1;
+                continue;
+            }
+            b'-' if bytes.get(at + 1) == Some(&b'-') => {
+                return Err("a comment of SQL cannot stand here; YAML's begins with #".to_owned());
+            }
+            b'/' if bytes.get(at + 1) == Some(&b'*') => {
+                return Err("a comment of SQL cannot stand here; YAML's begins with #".to_owned());
+            }
+            b'\'' => at = quoted(bytes, at, b'\'', ends_with_escape(tokens.last(), start))?,
+            b'"' => at = quoted(bytes, at, b'"', false)?,
+            b'$' if dollar_tag(text, at).is_some() => {
+                let tag = dollar_tag(text, at).unwrap_or_default();
+                let body = at + tag.len();
+                let close = text[body..].find(tag).ok_or_else(|| format!("{tag} is never closed"))?;
+                at = body + close + tag.len();
+            }
+            byte @ (b'(' | b'[') => {
+                at += 1;
+                word.push(char::from(byte));
+            }
+            byte @ (b')' | b']') => {
+                let fits = open.pop().is_some_and(|opened| (opened == b'(') == (byte == b')'));
+                if !fits {
+                    return Err(format!("`{}` closes nothing", char::from(byte)));
+                }
+                at += 1;
+                word.push(char::from(byte));
+            }
+            b';' => return Err("`;` would end the statement".to_owned()),
+            0 => return Err("a zero byte cannot stand in SQL".to_owned()),
+            byte if is_word(byte) => {
+                while bytes.get(at).is_some_and(|byte| is_word(*byte)) {
+                    at += 1;
+                }
+                word = text[start..at].to_lowercase();
+            }
+            byte => {
+                at += 1;
+                word.push(char::from(byte));
+            }
+        }
+        let depth = u32::try_from(open.len()).unwrap_or(u32::MAX);
+        if matches!(word.as_str(), "(" | "[") {
+            open.push(word.as_bytes()[0]);
+        }
+        tokens.push(Token { start, end: at, word, depth });
+    }
+    match open.last() {
+        Some(byte) => Err(format!("`{}` is never closed", char::from(*byte))),
+        None => Ok(tokens),
+    }
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || byte >= 0x80
+}
+
+/// Says whether the string that begins at `start` follows an `E` directly.
+fn ends_with_escape(before: Option<&Token>, start: usize) -> bool {
+    before.is_some_and(|token| token.end == start && token.word == "e")
+}
+
+fn quoted(bytes: &[u8], start: usize, quote: u8, escapes: bool) -> Result<usize, String> {
+    let mut at = start + 1;
+    while at < bytes.len() {
+        if escapes && bytes[at] == b'\\' {
+            at += 2;
+        } else if bytes[at] != quote {
+            at += 1;
+        } else if bytes.get(at + 1) == Some(&quote) {
+            at += 2;
+        } else {
+            return Ok(at + 1);
+        }
+    }
+    Err(format!("{} is never closed", char::from(quote)))
+}
+
+/// Gives the `$tag$` that begins here.
+fn dollar_tag(text: &str, start: usize) -> Option<&str> {
+    let close = start + 1 + text[start + 1..].find('$')?;
+    let tag = &text[start + 1..close];
+    let fits = tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80);
+    let fits = fits && !tag.starts_with(|first: char| first.is_ascii_digit());
+    fits.then(|| &text[start..=close])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_foreign_key_leaves_its_column() {
+        let check = |line: &str, column: &str, name: Option<&str>, clause: &str| {
+            let split = split_reference(line).unwrap();
+            let reference = split.reference.unwrap();
+            assert_eq!((split.column.as_str(), reference.name.as_deref(), reference.clause.as_str()), (column, name, clause));
+        };
+        check("uuid references tenants", "uuid", None, "references tenants");
+        check(
+            "uuid not null references app.tenants (id) on delete cascade default 'references (x'",
+            "uuid not null  default 'references (x'",
+            None,
+            "references app.tenants (id) on delete cascade",
+        );
+        check(
+            "uuid constraint \"f k\" REFERENCES \"T\".\"a.b\" match full on update set null (a, b) not deferrable not null",
+            "uuid  not null",
+            Some("\"f k\""),
+            "REFERENCES \"T\".\"a.b\" match full on update set null (a, b) not deferrable",
+        );
+        check(
+            "int references t on delete no action initially deferred check (a > 0)",
+            "int  check (a > 0)",
+            None,
+            "references t on delete no action initially deferred",
+        );
+        let none = split_reference("text default $a$ references $a$ check (x in ('references'))").unwrap();
+        assert_eq!(none.reference, None);
+    }
+
+    #[test]
+    fn a_line_is_one_piece() {
+        let refuse = |line: &str, expected: &str| assert_eq!(check_item(line).unwrap_err(), expected, "{line}");
+        refuse("text, evil int", "a comma here would begin another one");
+        refuse("text); drop table t; --", "`)` closes nothing");
+        refuse("text default 'a", "' is never closed");
+        refuse("text check (a > 0", "`(` is never closed");
+        refuse("text check (a[0)", "`)` closes nothing");
+        refuse("text; drop table t", "`;` would end the statement");
+        refuse("text -- really", "a comment of SQL cannot stand here; YAML's begins with #");
+        refuse("text default $q$ never", "$q$ is never closed");
+        for line in [
+            "numeric(10, 2)",
+            "text default 'it''s, (a'",
+            "text default E'\\', ('",
+            "\"we,ird;\" collate \"C\"",
+            "text default $q$ ; , ( $q$",
+            "int[] default array[1, 2]",
+        ] {
+            assert_eq!(check_item(line), Ok(()), "{line}");
+        }
+    }
+
+    #[test]
+    fn nothing_makes_it_panic() {
+        for line in ["references", "constraint references", "references \"", "references a.", "$", "$1$", "references t (", "on", "é references ü on delete"] {
+            let _ = split_reference(line);
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Owns a statement that remembers which lines of the manifest each of its parts came from.
+
+use crate::finding::Place;
+use crate::sql::safe::{Piece, Sql};
+use crate::yaml::Placed;
+
+/// Text for the server, and where it stands in the project.
+#[derive(Clone, Debug)]
+pub struct Statement {
+    /// The text.
+    pub sql: Sql,
+    /// Where the object stands.
+    pub place: Place,
+    /// The SQLSTATE that means it was there already, for what may be made twice.
+    pub tolerates: Option<&'static str>,
+    /// What it makes, such as `table public.orders`; for messages.
+    pub makes: String,
+    /// Where written parts begin, in characters of the text, with their places.
+    parts: Vec<(usize, Place)>,
+    /// Characters so far; counting them again for every part would be slow.
+    length: usize,
+}
+
+impl Statement {
+    /// Begins a statement.
+    pub fn begin(place: Place, makes: impl Into<String>) -> Self {
+        Statement {
+            sql: Sql::default(),
+            place,
+            tolerates: None,
+            makes: makes.into(),
+            parts: Vec::new(),
+            length: 0,
+        }
+    }
+
+    /// Appends our own words.
+    pub fn push(&mut self, text: &'static str) -> &mut Self {
+        self.piece(&Sql::new(text))
+    }
+
+    /// Appends a piece that quotes itself.
+    pub fn piece(&mut self, piece: &dyn Piece) -> &mut Self {
+        let before = self.sql.as_str().len();
+        self.sql.piece(piece);
+        self.length += self.sql.as_str()[before..].chars().count();
+        self
+    }
+
+    /// Appends what a person wrote, as it stands at a place.
+    pub fn written(&mut self, text: &str, place: Place) -> &mut Self {
+        self.parts.push((self.length, place));
+        self.piece(&Sql::written_by_user(text))
+    }
+
+    /// Finds the place of a position the server gave, in characters from 1.
+    pub fn place_of(&self, position: Option<u32>) -> Place {
+        let Some(position) = position.and_then(|position| usize::try_from(position).ok()) else {
+            return self.place.clone();
+        };
+        let position = position.saturating_sub(1);
+        let part = self.parts.iter().rev().find(|(start, _)| *start <= position);
+        let Some((start, place)) = part else { return self.place.clone() };
+        let Some(line) = place.line else { return place.clone() };
+        let before = self.sql.as_str().chars().skip(*start).take(position - start);
+        let (mut line, mut column) = (line, place.column.unwrap_or(1));
+        for character in before {
+            if character == '\n' {
+                (line, column) = (line + 1, 1);
+            } else {
+                column += 1;
+            }
+        }
+        Place::at(place.file.clone(), line, column)
+    }
+}
+
+/// Gives the place of something in a file.
+pub fn place<T>(file: &str, placed: &Placed<T>) -> Place {
+    Place::at(file, placed.line, placed.column)
+}
