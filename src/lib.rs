@@ -19,6 +19,8 @@ pub mod sql;
 
 pub mod catalog;
 
+pub mod manifest;
+
 #[cfg(feature = "cli")]
 pub mod cli;
 #[cfg(feature = "cli")]

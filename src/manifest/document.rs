@@ -142,7 +142,11 @@ impl<'de> Deserialize<'de> for Texts {
             }
 
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Texts, E> {
-                let placed = Placed { value: text.to_owned(), line: 0, column: 0 };
+                let placed = Placed {
+                    value: text.to_owned(),
+                    line: 0,
+                    column: 0,
+                };
                 Ok(Texts(vec![placed]))
             }
 

@@ -88,7 +88,11 @@ impl<'de> Deserialize<'de> for Line {
         Ok(match placed.value {
             Either::Nothing => Line::default(),
             Either::Text(value) => Line {
-                sql: Some(Placed { value, line: placed.line, column: placed.column }),
+                sql: Some(Placed {
+                    value,
+                    line: placed.line,
+                    column: placed.column,
+                }),
                 ..Line::default()
             },
             Either::Spelled(spelled) => Line {

@@ -3,6 +3,8 @@
 //!
 //! Does not judge SQL: PostgreSQL does, when the statement is settled.
 
+use crate::sql::token::{self, Kind};
+
 /// What a line is made of, as far as it matters here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Token {
@@ -15,7 +17,7 @@ struct Token {
 
 /// A column's line taken apart: what stays with the column, and its foreign key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Split {
+pub(crate) struct Split {
     /// The line without the foreign key.
     pub column: String,
     /// The name of the foreign key as it was written, where it has one, and the clause from `references` on.
@@ -24,7 +26,7 @@ pub struct Split {
 
 /// A foreign key beside a column.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reference {
+pub(crate) struct Reference {
     /// The name, quoted if it was.
     pub name: Option<String>,
     /// The clause, beginning with `references`.
@@ -36,13 +38,15 @@ pub struct Reference {
 /// Checks that a text is one piece: quotes and brackets close, nothing ends the statement.
 ///
 /// The error says what is wrong with it.
-pub fn check(text: &str) -> Result<(), String> {
+pub(crate) fn check(text: &str) -> Result<(), String> {
     tokens(text).map(drop)
 }
 
 /// Checks that a text is one piece of a list.
-pub fn check_item(text: &str) -> Result<(), String> {
-    let comma = tokens(text)?.into_iter().any(|token| token.depth == 0 && token.word == ",");
+pub(crate) fn check_item(text: &str) -> Result<(), String> {
+    let comma = tokens(text)?
+        .into_iter()
+        .any(|token| token.depth == 0 && token.word == ",");
     if comma {
         return Err("a comma here would begin another one".to_owned());
     }
@@ -50,11 +54,16 @@ pub fn check_item(text: &str) -> Result<(), String> {
 }
 
 /// Takes the foreign key out of a column's line.
-pub fn split_reference(text: &str) -> Result<Split, String> {
+pub(crate) fn split_reference(text: &str) -> Result<Split, String> {
     let tokens = tokens(text)?;
-    let at = tokens.iter().position(|token| token.depth == 0 && token.word == "references");
+    let at = tokens
+        .iter()
+        .position(|token| token.depth == 0 && token.word == "references");
     let Some(at) = at else {
-        return Ok(Split { column: text.to_owned(), reference: None });
+        return Ok(Split {
+            column: text.to_owned(),
+            reference: None,
+        });
     };
     let end = reference_end(&tokens, at);
     let named = at >= 2 && tokens[at - 2].word == "constraint";
@@ -73,13 +82,24 @@ pub fn split_reference(text: &str) -> Result<Split, String> {
 
 /// Finds where a trigger's events end and its table would be named: before `from`, `deferrable`, `referencing`, `for`,
 /// `when` or `execute`.
-pub fn event_end(text: &str) -> Result<usize, String> {
-    const AFTER: [&str; 8] =
-        ["from", "not", "deferrable", "initially", "referencing", "for", "when", "execute"];
+pub(crate) fn event_end(text: &str) -> Result<usize, String> {
+    const AFTER: [&str; 8] = [
+        "from",
+        "not",
+        "deferrable",
+        "initially",
+        "referencing",
+        "for",
+        "when",
+        "execute",
+    ];
     let tokens = tokens(text)?;
     // Column names may be any of these words where they are quoted; unquoted, most of them are reserved.
-    let end = tokens.iter().find(|token| token.depth == 0 && AFTER.contains(&token.word.as_str()));
-    end.map(|token| token.start).ok_or_else(|| "a trigger says what it executes".to_owned())
+    let end = tokens
+        .iter()
+        .find(|token| token.depth == 0 && AFTER.contains(&token.word.as_str()));
+    end.map(|token| token.start)
+        .ok_or_else(|| "a trigger says what it executes".to_owned())
 }
 
 /// Finds the token after the last one that belongs to `references …`.
@@ -110,106 +130,55 @@ fn skip_brackets(tokens: &[Token], index: usize) -> usize {
         return index;
     }
     let depth = tokens[index].depth;
-    let close = tokens[index + 1..].iter().position(|token| token.depth == depth);
+    let close = tokens[index + 1..]
+        .iter()
+        .position(|token| token.depth == depth);
     close.map_or(tokens.len(), |close| index + 1 + close + 1)
 }
 
 fn tokens(text: &str) -> Result<Vec<Token>, String> {
-    let bytes = text.as_bytes();
     let mut tokens = Vec::new();
-    let mut open: Vec<u8> = Vec::new();
-    let mut at = 0;
-    while at < bytes.len() {
-        let start = at;
-        let mut word = String::new();
-        match bytes[at] {
-            byte if byte.is_ascii_whitespace() => {
-                at += 1;
-                continue;
-            }
-            b'-' if bytes.get(at + 1) == Some(&b'-') => {
+    let mut open: Vec<&str> = Vec::new();
+    for token in token::tokens(text).filter(|token| token.kind != Kind::Space) {
+        let written = token.text(text);
+        if !token.closed {
+            return Err("a quote that is opened here is never closed".to_owned());
+        }
+        match (token.kind, written) {
+            (Kind::LineComment | Kind::BlockComment, _) => {
                 return Err("a comment of SQL cannot stand here; YAML's begins with #".to_owned());
             }
-            b'/' if bytes.get(at + 1) == Some(&b'*') => {
-                return Err("a comment of SQL cannot stand here; YAML's begins with #".to_owned());
-            }
-            b'\'' => at = quoted(bytes, at, b'\'', ends_with_escape(tokens.last(), start))?,
-            b'"' => at = quoted(bytes, at, b'"', false)?,
-            b'$' if dollar_tag(text, at).is_some() => {
-                let tag = dollar_tag(text, at).unwrap_or_default();
-                let body = at + tag.len();
-                let close = text[body..].find(tag).ok_or_else(|| format!("{tag} is never closed"))?;
-                at = body + close + tag.len();
-            }
-            byte @ (b'(' | b'[') => {
-                at += 1;
-                word.push(char::from(byte));
-            }
-            byte @ (b')' | b']') => {
-                let fits = open.pop().is_some_and(|opened| (opened == b'(') == (byte == b')'));
+            (Kind::Semicolon, _) => return Err("`;` would end the statement".to_owned()),
+            (_, "\0") => return Err("a zero byte cannot stand in SQL".to_owned()),
+            (_, ")" | "]") => {
+                let fits = open
+                    .pop()
+                    .is_some_and(|opened| (opened == "(") == (written == ")"));
                 if !fits {
-                    return Err(format!("`{}` closes nothing", char::from(byte)));
+                    return Err(format!("`{written}` closes nothing"));
                 }
-                at += 1;
-                word.push(char::from(byte));
             }
-            b';' => return Err("`;` would end the statement".to_owned()),
-            0 => return Err("a zero byte cannot stand in SQL".to_owned()),
-            byte if is_word(byte) => {
-                while bytes.get(at).is_some_and(|byte| is_word(*byte)) {
-                    at += 1;
-                }
-                word = text[start..at].to_lowercase();
-            }
-            byte => {
-                at += 1;
-                word.push(char::from(byte));
-            }
+            _ => {}
         }
+        let word = match token.kind {
+            Kind::QuotedName | Kind::Text | Kind::DollarText => String::new(),
+            _ => written.to_lowercase(),
+        };
         let depth = u32::try_from(open.len()).unwrap_or(u32::MAX);
-        if matches!(word.as_str(), "(" | "[") {
-            open.push(word.as_bytes()[0]);
+        tokens.push(Token {
+            start: token.start,
+            end: token.end,
+            word,
+            depth,
+        });
+        if matches!(written, "(" | "[") && token.kind != Kind::QuotedName {
+            open.push(written);
         }
-        tokens.push(Token { start, end: at, word, depth });
     }
     match open.last() {
-        Some(byte) => Err(format!("`{}` is never closed", char::from(*byte))),
+        Some(opened) => Err(format!("`{opened}` is never closed")),
         None => Ok(tokens),
     }
-}
-
-fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || byte >= 0x80
-}
-
-/// Says whether the string that begins at `start` follows an `E` directly.
-fn ends_with_escape(before: Option<&Token>, start: usize) -> bool {
-    before.is_some_and(|token| token.end == start && token.word == "e")
-}
-
-fn quoted(bytes: &[u8], start: usize, quote: u8, escapes: bool) -> Result<usize, String> {
-    let mut at = start + 1;
-    while at < bytes.len() {
-        if escapes && bytes[at] == b'\\' {
-            at += 2;
-        } else if bytes[at] != quote {
-            at += 1;
-        } else if bytes.get(at + 1) == Some(&quote) {
-            at += 2;
-        } else {
-            return Ok(at + 1);
-        }
-    }
-    Err(format!("{} is never closed", char::from(quote)))
-}
-
-/// Gives the `$tag$` that begins here.
-fn dollar_tag(text: &str, start: usize) -> Option<&str> {
-    let close = start + 1 + text[start + 1..].find('$')?;
-    let tag = &text[start + 1..close];
-    let fits = tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80);
-    let fits = fits && !tag.starts_with(|first: char| first.is_ascii_digit());
-    fits.then(|| &text[start..=close])
 }
 
 #[cfg(test)]
@@ -221,9 +190,21 @@ mod tests {
         let check = |line: &str, column: &str, name: Option<&str>, clause: &str| {
             let split = split_reference(line).unwrap();
             let reference = split.reference.unwrap();
-            assert_eq!((split.column.as_str(), reference.name.as_deref(), reference.clause.as_str()), (column, name, clause));
+            assert_eq!(
+                (
+                    split.column.as_str(),
+                    reference.name.as_deref(),
+                    reference.clause.as_str()
+                ),
+                (column, name, clause)
+            );
         };
-        check("uuid references tenants", "uuid", None, "references tenants");
+        check(
+            "uuid references tenants",
+            "uuid",
+            None,
+            "references tenants",
+        );
         check(
             "uuid not null references app.tenants (id) on delete cascade default 'references (x'",
             "uuid not null  default 'references (x'",
@@ -242,21 +223,33 @@ mod tests {
             None,
             "references t on delete no action initially deferred",
         );
-        let none = split_reference("text default $a$ references $a$ check (x in ('references'))").unwrap();
+        let none =
+            split_reference("text default $a$ references $a$ check (x in ('references'))").unwrap();
         assert_eq!(none.reference, None);
     }
 
     #[test]
     fn a_line_is_one_piece() {
-        let refuse = |line: &str, expected: &str| assert_eq!(check_item(line).unwrap_err(), expected, "{line}");
+        let refuse = |line: &str, expected: &str| {
+            assert_eq!(check_item(line).unwrap_err(), expected, "{line}")
+        };
         refuse("text, evil int", "a comma here would begin another one");
         refuse("text); drop table t; --", "`)` closes nothing");
-        refuse("text default 'a", "' is never closed");
+        refuse(
+            "text default 'a",
+            "a quote that is opened here is never closed",
+        );
         refuse("text check (a > 0", "`(` is never closed");
         refuse("text check (a[0)", "`)` closes nothing");
         refuse("text; drop table t", "`;` would end the statement");
-        refuse("text -- really", "a comment of SQL cannot stand here; YAML's begins with #");
-        refuse("text default $q$ never", "$q$ is never closed");
+        refuse(
+            "text -- really",
+            "a comment of SQL cannot stand here; YAML's begins with #",
+        );
+        refuse(
+            "text default $q$ never",
+            "a quote that is opened here is never closed",
+        );
         for line in [
             "numeric(10, 2)",
             "text default 'it''s, (a'",
@@ -271,7 +264,17 @@ mod tests {
 
     #[test]
     fn nothing_makes_it_panic() {
-        for line in ["references", "constraint references", "references \"", "references a.", "$", "$1$", "references t (", "on", "é references ü on delete"] {
+        for line in [
+            "references",
+            "constraint references",
+            "references \"",
+            "references a.",
+            "$",
+            "$1$",
+            "references t (",
+            "on",
+            "é references ü on delete",
+        ] {
             let _ = split_reference(line);
         }
     }

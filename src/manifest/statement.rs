@@ -59,10 +59,23 @@ impl Statement {
             return self.place.clone();
         };
         let position = position.saturating_sub(1);
-        let part = self.parts.iter().rev().find(|(start, _)| *start <= position);
-        let Some((start, place)) = part else { return self.place.clone() };
-        let Some(line) = place.line else { return place.clone() };
-        let before = self.sql.as_str().chars().skip(*start).take(position - start);
+        let part = self
+            .parts
+            .iter()
+            .rev()
+            .find(|(start, _)| *start <= position);
+        let Some((start, place)) = part else {
+            return self.place.clone();
+        };
+        let Some(line) = place.line else {
+            return place.clone();
+        };
+        let before = self
+            .sql
+            .as_str()
+            .chars()
+            .skip(*start)
+            .take(position - start);
         let (mut line, mut column) = (line, place.column.unwrap_or(1));
         for character in before {
             if character == '\n' {

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::error::fail;
 use crate::finding::Place;
-use crate::manifest::document::{Document, Schema, Table, View};
+use crate::manifest::document::{Document, Schema, View};
 use crate::manifest::entries::{Entries, Line};
 use crate::manifest::line;
 use crate::manifest::statement::{Statement, place};
@@ -35,7 +35,14 @@ pub(crate) struct Statements {
 impl Statements {
     /// Gives all of them in the order to try.
     pub(crate) fn in_order(self) -> Vec<Statement> {
-        let groups = [self.early, self.tables, self.middle, self.parts, self.references, self.late];
+        let groups = [
+            self.early,
+            self.tables,
+            self.middle,
+            self.parts,
+            self.references,
+            self.late,
+        ];
         groups.into_iter().flatten().collect()
     }
 }
@@ -44,7 +51,10 @@ impl Statements {
 pub(crate) fn add(file: &str, document: &Document, to: &mut Statements) -> Result<()> {
     for role in &document.roles {
         let mut statement = Statement::begin(place(file, role), format!("role {}", role.value));
-        statement.push("CREATE ROLE ").piece(&Ident::new(&*role.value)).push(" NOLOGIN");
+        statement
+            .push("CREATE ROLE ")
+            .piece(&Ident::new(&*role.value))
+            .push(" NOLOGIN");
         statement.tolerates = Some("42710");
         to.early.push(statement);
     }
@@ -52,12 +62,21 @@ pub(crate) fn add(file: &str, document: &Document, to: &mut Statements) -> Resul
         add_schema(file, name, schema.as_ref(), to);
     }
     for (name, line) in document.extensions.iter() {
-        let mut statement = Statement::begin(place(file, name), format!("extension {}", name.value));
-        statement.push("CREATE EXTENSION ").piece(&Ident::new(&*name.value));
+        let mut statement =
+            Statement::begin(place(file, name), format!("extension {}", name.value));
+        statement
+            .push("CREATE EXTENSION ")
+            .piece(&Ident::new(&*name.value));
         written(file, &mut statement, line.sql.as_ref())?;
         statement.tolerates = Some("42710");
         to.early.push(statement);
-        comment(file, line.comment.as_ref(), "EXTENSION", &Ident::new(&*name.value), to);
+        comment(
+            file,
+            line.comment.as_ref(),
+            "EXTENSION",
+            &Ident::new(&*name.value),
+            to,
+        );
     }
     add_types(file, document, to)?;
     for (name, table) in document.tables.iter().chain(document.only.tables.iter()) {
@@ -88,7 +107,10 @@ fn add_types(file: &str, document: &Document, to: &mut Statements) -> Result<()>
     for (name, labels) in document.enums.iter() {
         let object = object_name(file, name)?;
         let mut statement = Statement::begin(place(file, name), format!("type {object}"));
-        statement.push("CREATE TYPE ").piece(&object).push(" AS ENUM (");
+        statement
+            .push("CREATE TYPE ")
+            .piece(&object)
+            .push(" AS ENUM (");
         for (index, label) in labels.0.iter().enumerate() {
             if index > 0 {
                 statement.push(", ");
@@ -98,12 +120,19 @@ fn add_types(file: &str, document: &Document, to: &mut Statements) -> Result<()>
         statement.push(")");
         to.early.push(statement);
     }
-    for (keyword, entries) in [("DOMAIN", &document.domains), ("SEQUENCE", &document.sequences)] {
+    for (keyword, entries) in [
+        ("DOMAIN", &document.domains),
+        ("SEQUENCE", &document.sequences),
+    ] {
         for (name, line) in entries.iter() {
             let object = object_name(file, name)?;
             let makes = format!("{} {object}", keyword.to_lowercase());
             let mut statement = Statement::begin(place(file, name), makes);
-            statement.push("CREATE ").push(keyword).push(" ").piece(&object);
+            statement
+                .push("CREATE ")
+                .push(keyword)
+                .push(" ")
+                .piece(&object);
             if keyword == "DOMAIN" {
                 statement.push(" AS");
             }
@@ -117,9 +146,17 @@ fn add_types(file: &str, document: &Document, to: &mut Statements) -> Result<()>
 
 fn add_view(file: &str, name: &Placed<String>, view: &View, to: &mut Statements) -> Result<()> {
     let object = object_name(file, name)?;
-    let keyword = if view.materialized { "MATERIALIZED VIEW" } else { "VIEW" };
+    let keyword = if view.materialized {
+        "MATERIALIZED VIEW"
+    } else {
+        "VIEW"
+    };
     let mut statement = Statement::begin(place(file, name), format!("view {object}"));
-    statement.push("CREATE ").push(keyword).push(" ").piece(&object);
+    statement
+        .push("CREATE ")
+        .push(keyword)
+        .push(" ")
+        .piece(&object);
     if let Some(options) = &view.with {
         statement.push(" WITH (");
         spliced(file, &mut statement, options)?;
@@ -128,9 +165,16 @@ fn add_view(file: &str, name: &Placed<String>, view: &View, to: &mut Statements)
     statement.push(" AS ");
     let Some(query) = &view.is else {
         let hint = "give the query as `is: select …`";
-        return Err(fail(format!("{}: view {object} has no query", place(file, name))).hint(hint).into());
+        return Err(
+            fail(format!("{}: view {object} has no query", place(file, name)))
+                .hint(hint)
+                .into(),
+        );
     };
-    statement.written(query.value.trim_end().trim_end_matches(';'), place(file, query));
+    statement.written(
+        query.value.trim_end().trim_end_matches(';'),
+        place(file, query),
+    );
     to.middle.push(statement);
     for (index, line) in view.indexes.iter() {
         table::add_index(file, &object, index, line, to)?;
@@ -146,11 +190,8 @@ pub(crate) fn add_sql(file: &str, text: &Placed<String>, to: &mut Vec<Statement>
     let at = place(file, text);
     let first = at.line.unwrap_or(1);
     for piece in crate::sql::split::split(&text.value) {
-        let line = first + u32::try_from(piece.line).unwrap_or(1) - 1;
-        let column = u32::try_from(piece.column).unwrap_or(1);
-        let place = Place::at(file, line, column);
-        let makes = piece.text.split_whitespace().take(4).collect::<Vec<_>>().join(" ");
-        let mut statement = Statement::begin(place.clone(), makes);
+        let place = Place::at(file, first + piece.position.line - 1, piece.position.column);
+        let mut statement = Statement::begin(place.clone(), piece.verb());
         statement.written(piece.text, place);
         to.push(statement);
     }
@@ -163,8 +204,14 @@ pub(crate) fn object_name(file: &str, name: &Placed<String>) -> Result<ObjectNam
         Some([only]) => Ok(ObjectName::new("public", only.clone())),
         Some([schema, name]) => Ok(ObjectName::new(schema.clone(), name.clone())),
         _ => {
-            let message = format!("{}: `{}` is not the name of an object", place(file, name), name.value);
-            Err(fail(message).hint("write `name`, `schema.name`, or `schema.\"na.me\"`").into())
+            let message = format!(
+                "{}: `{}` is not the name of an object",
+                place(file, name),
+                name.value
+            );
+            Err(fail(message)
+                .hint("write `name`, `schema.name`, or `schema.\"na.me\"`")
+                .into())
         }
     }
 }
@@ -211,7 +258,11 @@ pub(crate) fn spell(name: &ObjectName) -> String {
     let part = |ident: &Ident| {
         let text = ident.as_str();
         let plain = !text.is_empty() && !text.contains(['.', '"']);
-        if plain { text.to_owned() } else { format!("\"{}\"", text.replace('"', "\"\"")) }
+        if plain {
+            text.to_owned()
+        } else {
+            format!("\"{}\"", text.replace('"', "\"\""))
+        }
     };
     if name.schema.as_str() == "public" {
         return part(&name.name);
@@ -220,7 +271,11 @@ pub(crate) fn spell(name: &ObjectName) -> String {
 }
 
 /// Appends a line with a blank before it, where there is one.
-pub(crate) fn written(file: &str, statement: &mut Statement, text: Option<&Placed<String>>) -> Result<()> {
+pub(crate) fn written(
+    file: &str,
+    statement: &mut Statement,
+    text: Option<&Placed<String>>,
+) -> Result<()> {
     let Some(text) = text else { return Ok(()) };
     statement.push(" ");
     spliced(file, statement, text)
@@ -236,38 +291,78 @@ pub(crate) fn spliced(file: &str, statement: &mut Statement, text: &Placed<Strin
 /// Makes the error of a line that is not one piece.
 pub(crate) fn wrong(file: &str, text: &Placed<String>, problem: &str) -> anyhow::Error {
     let hint = "quote it as SQL does, or move it to a .sql file";
-    fail(format!("{}: {problem}", place(file, text))).hint(hint).into()
+    fail(format!("{}: {problem}", place(file, text)))
+        .hint(hint)
+        .into()
 }
 
 /// Adds `ALTER … OWNER TO`.
-pub(crate) fn owner(file: &str, owner: Option<&Placed<String>>, keyword: &'static str, name: &dyn Piece, to: &mut Statements) {
+pub(crate) fn owner(
+    file: &str,
+    owner: Option<&Placed<String>>,
+    keyword: &'static str,
+    name: &dyn Piece,
+    to: &mut Statements,
+) {
     let Some(owner) = owner else { return };
     let mut statement = Statement::begin(place(file, owner), format!("owner {}", owner.value));
-    statement.push("ALTER ").push(keyword).push(" ").piece(name).push(" OWNER TO ").piece(&Ident::new(&*owner.value));
+    statement
+        .push("ALTER ")
+        .push(keyword)
+        .push(" ")
+        .piece(name)
+        .push(" OWNER TO ")
+        .piece(&Ident::new(&*owner.value));
     to.late.push(statement);
 }
 
 /// Adds `COMMENT ON`.
-pub(crate) fn comment(file: &str, comment: Option<&Placed<String>>, keyword: &'static str, name: &dyn Piece, to: &mut Statements) {
+pub(crate) fn comment(
+    file: &str,
+    comment: Option<&Placed<String>>,
+    keyword: &'static str,
+    name: &dyn Piece,
+    to: &mut Statements,
+) {
     let Some(comment) = comment else { return };
     let mut statement = Statement::begin(place(file, comment), "comment");
-    statement.push("COMMENT ON ").push(keyword).push(" ").piece(name);
+    statement
+        .push("COMMENT ON ")
+        .push(keyword)
+        .push(" ")
+        .piece(name);
     statement.push(" IS ").piece(&Literal::new(&*comment.value));
     to.late.push(statement);
 }
 
 /// Adds `GRANT … ON … TO`.
-pub(crate) fn grants(file: &str, grants: &Entries<Line>, keyword: &'static str, name: &dyn Piece, to: &mut Statements) {
+pub(crate) fn grants(
+    file: &str,
+    grants: &Entries<Line>,
+    keyword: &'static str,
+    name: &dyn Piece,
+    to: &mut Statements,
+) {
     const OPTION: &str = "with grant option";
     for (role, line) in grants.iter() {
         let Some(text) = &line.sql else { continue };
         let trimmed = text.value.trim_end();
         let cut = trimmed.len().saturating_sub(OPTION.len());
-        let passes_on = trimmed.get(cut..).is_some_and(|end| end.eq_ignore_ascii_case(OPTION));
+        let passes_on = trimmed
+            .get(cut..)
+            .is_some_and(|end| end.eq_ignore_ascii_case(OPTION));
         let privileges = if passes_on { &trimmed[..cut] } else { trimmed };
         let mut statement = Statement::begin(place(file, role), format!("grant to {}", role.value));
-        statement.push("GRANT ").written(privileges, place(file, text));
-        statement.push(" ON ").push(keyword).push(" ").piece(name).push(" TO ").piece(&grantee(&role.value));
+        statement
+            .push("GRANT ")
+            .written(privileges, place(file, text));
+        statement
+            .push(" ON ")
+            .push(keyword)
+            .push(" ")
+            .piece(name)
+            .push(" TO ")
+            .piece(&grantee(&role.value));
         if passes_on {
             statement.push(" WITH GRANT OPTION");
         }
@@ -289,10 +384,22 @@ mod tests {
     #[test]
     fn names_read_as_they_are_spelt() {
         let check = |text: &str, schema: &str, name: &str| {
-            let placed = Placed { value: text.to_owned(), line: 1, column: 1 };
+            let placed = Placed {
+                value: text.to_owned(),
+                line: 1,
+                column: 1,
+            };
             let object = object_name("x.yaml", &placed).unwrap();
-            assert_eq!((object.schema.as_str(), object.name.as_str()), (schema, name), "{text}");
-            let again = Placed { value: spell(&object), line: 1, column: 1 };
+            assert_eq!(
+                (object.schema.as_str(), object.name.as_str()),
+                (schema, name),
+                "{text}"
+            );
+            let again = Placed {
+                value: spell(&object),
+                line: 1,
+                column: 1,
+            };
             assert_eq!(object_name("x.yaml", &again).unwrap(), object, "{text}");
         };
         check("orders", "public", "orders");
@@ -307,9 +414,16 @@ mod tests {
     #[test]
     fn what_is_no_name_is_refused() {
         for text in ["", "a.b.c", ".a", "a.", "\"a", "\"a\"b"] {
-            let placed = Placed { value: text.to_owned(), line: 2, column: 3 };
+            let placed = Placed {
+                value: text.to_owned(),
+                line: 2,
+                column: 3,
+            };
             let error = object_name("x.yaml", &placed).unwrap_err();
-            assert_eq!(error.to_string(), format!("x.yaml:2:3: `{text}` is not the name of an object"));
+            assert_eq!(
+                error.to_string(),
+                format!("x.yaml:2:3: `{text}` is not the name of an object")
+            );
         }
     }
 }

@@ -3,5 +3,6 @@
 mod support;
 
 mod catalog;
+mod manifest;
 mod scratch;
 mod supabase;

@@ -1,0 +1,255 @@
+//! Owns settling: a manifest executed in a scratch database and read back, so that PostgreSQL alone decides what it means.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use crate::catalog::{self, Catalog, Scope};
+use crate::event::{Event, Unit, Watch};
+use crate::finding::{Finding, Place};
+use crate::manifest::Manifest;
+use crate::manifest::statement::{Statement, place};
+use crate::manifest::statements::{self, Statements};
+use crate::pg::server_error::ServerError;
+use crate::pg::session::Session;
+use crate::sql::safe::Sql;
+use crate::yaml::{Placed, nearest};
+
+/// What a manifest came to.
+#[derive(Debug)]
+pub struct Settled {
+    /// The schema it declares; not whole when there are findings.
+    pub catalog: Catalog,
+    /// What PostgreSQL refused, each at its line.
+    pub findings: Vec<Finding>,
+    /// Where tables and columns stand, by their quoted names: `public.orders`, `public.orders.id`.
+    pub places: BTreeMap<String, Place>,
+}
+
+/// Executes a manifest in an empty database and reads it back.
+pub async fn settle(
+    manifest: &Manifest,
+    session: &Session,
+    scope: &Scope,
+    watch: Watch<'_>,
+) -> Result<Settled> {
+    let statements = statements_of(manifest)?;
+    // Bodies may name what comes later; the expressions that matter are checked by what uses them.
+    session
+        .run(&Sql::new(
+            "SET check_function_bodies = off; SET client_min_messages = error",
+        ))
+        .await?;
+    let refused = run_all(statements, session, watch).await?;
+    session.run(&Sql::new("RESET ALL")).await?;
+    let findings = explain(refused, manifest);
+    let catalog = catalog::read::read(session, scope).await?;
+    Ok(Settled {
+        catalog,
+        findings,
+        places: places(manifest)?,
+    })
+}
+
+/// Turns a manifest into statements in the order to try them.
+fn statements_of(manifest: &Manifest) -> Result<Vec<Statement>> {
+    let mut statements = Statements::default();
+    for file in &manifest.files {
+        statements::add(&file.name, &file.document, &mut statements)?;
+    }
+    for file in &manifest.sql {
+        let text = Placed {
+            value: file.text.clone(),
+            line: 1,
+            column: 1,
+        };
+        statements::add_sql(&file.name, &text, &mut statements.middle);
+    }
+    Ok(statements.in_order())
+}
+
+/// Runs what can be run, again and again until a round brings nothing new; gives what is left with its last error.
+async fn run_all(
+    statements: Vec<Statement>,
+    session: &Session,
+    watch: Watch<'_>,
+) -> Result<Vec<(Statement, ServerError)>> {
+    let total = statements.len() as u64;
+    watch(Event::Began {
+        task: "settling the manifest",
+        total: Some(total),
+        unit: Unit::Items,
+    });
+    let mut left: Vec<(Statement, ServerError)> = statements
+        .into_iter()
+        .map(|statement| (statement, ServerError::default()))
+        .collect();
+    loop {
+        let before = left.len();
+        let mut refused = Vec::new();
+        for (statement, _) in left {
+            let Err(error) = session.run(&statement.sql).await else {
+                continue;
+            };
+            let server = error
+                .downcast_ref::<ServerError>()
+                .filter(|server| !server.closed);
+            let Some(server) = server.cloned() else {
+                return Err(error.context(format!("settling {}", statement.place)));
+            };
+            if statement
+                .tolerates
+                .is_none_or(|sqlstate| !server.is(sqlstate))
+            {
+                refused.push((statement, server));
+            }
+        }
+        left = refused;
+        watch(Event::Advanced {
+            done: total - left.len() as u64,
+            note: "",
+        });
+        if left.is_empty() || left.len() == before {
+            break;
+        }
+    }
+    watch(Event::Ended);
+    Ok(left)
+}
+
+/// Turns what was refused into findings, without what only follows from another refusal.
+fn explain(refused: Vec<(Statement, ServerError)>, manifest: &Manifest) -> Vec<Finding> {
+    let makes: Vec<&str> = refused
+        .iter()
+        .map(|(statement, _)| statement.makes.as_str())
+        .collect();
+    let follows = |error: &ServerError| is_missing(error) && names_one_of(error, &makes);
+    // Where each needs the other, all of them are shown.
+    let hide = !refused.iter().all(|(_, error)| follows(error));
+    let mut findings: Vec<Finding> = refused
+        .iter()
+        .filter(|(_, error)| !(hide && follows(error)))
+        .map(|(statement, error)| finding(statement, error, manifest))
+        .collect();
+    findings.sort_by(|left, right| left.place.cmp(&right.place));
+    findings
+}
+
+/// Says whether something the statement needs was not there.
+fn is_missing(error: &ServerError) -> bool {
+    const MISSING: [&str; 5] = ["42P01", "42883", "42704", "3F000", "42703"];
+    error
+        .sqlstate
+        .as_deref()
+        .is_some_and(|sqlstate| MISSING.contains(&sqlstate))
+}
+
+/// Says whether the message names an object that was itself refused.
+fn names_one_of(error: &ServerError, makes: &[&str]) -> bool {
+    makes
+        .iter()
+        .filter_map(|makes| makes.split_once(' '))
+        .any(|(_, name)| {
+            let bare = name.strip_prefix("public.").unwrap_or(name);
+            [name, bare].iter().any(|name| {
+                error
+                    .message
+                    .contains(&format!("\"{}\"", name.trim_matches('"')))
+            })
+        })
+}
+
+fn finding(statement: &Statement, error: &ServerError, manifest: &Manifest) -> Finding {
+    let place = statement.place_of(error.position);
+    if statement.makes.starts_with("extension ") && error.message.contains("is not available") {
+        let message = format!("{}; what needs it cannot be judged", error.message);
+        let help = "install the extension's package on the server used for scratch databases";
+        return Finding::warn("manifest-extension", &statement.makes, message)
+            .place(place)
+            .help(help);
+    }
+    let mut finding =
+        Finding::error("manifest-refused", &statement.makes, &error.message).place(place);
+    let said: Vec<&str> = [&error.detail, &error.hint]
+        .into_iter()
+        .flatten()
+        .map(String::as_str)
+        .collect();
+    if !said.is_empty() {
+        finding = finding.detail(said.join("\n"));
+    }
+    match near(error, manifest) {
+        Some(near) => finding.help(format!("did you mean `{near}`?")),
+        None => finding,
+    }
+}
+
+/// Finds the declared table or column that a missing one may have meant.
+fn near(error: &ServerError, manifest: &Manifest) -> Option<String> {
+    let wanted = error.message.split('"').nth(1)?;
+    let known: Vec<&str> = match error.sqlstate.as_deref()? {
+        "42P01" => manifest
+            .tables()
+            .map(|(name, _)| name.value.as_str())
+            .collect(),
+        "42703" => manifest
+            .tables()
+            .flat_map(|(_, table)| table.columns.iter().map(|(name, _)| name.value.as_str()))
+            .collect(),
+        "42704" => TYPES.to_vec(),
+        _ => return None,
+    };
+    let wanted = wanted.strip_prefix("public.").unwrap_or(wanted);
+    nearest(wanted, known).map(str::to_owned)
+}
+
+/// Types that are often misspelt.
+const TYPES: &[&str] = &[
+    "bigint",
+    "boolean",
+    "bytea",
+    "date",
+    "double precision",
+    "inet",
+    "integer",
+    "interval",
+    "json",
+    "jsonb",
+    "numeric",
+    "smallint",
+    "text",
+    "time",
+    "timestamp",
+    "timestamptz",
+    "uuid",
+    "varchar",
+];
+
+fn places(manifest: &Manifest) -> Result<BTreeMap<String, Place>> {
+    let mut places = BTreeMap::new();
+    for file in &manifest.files {
+        for (name, table) in file
+            .document
+            .tables
+            .iter()
+            .chain(file.document.only.tables.iter())
+        {
+            let object = statements::object_name(&file.name, name)?;
+            places.insert(object.to_string(), place(&file.name, name));
+            let parts = [
+                &table.columns,
+                &table.constraints,
+                &table.indexes,
+                &table.triggers,
+                &table.policies,
+            ];
+            for (part, _) in parts.into_iter().flat_map(|entries| entries.iter()) {
+                let ident = crate::sql::name::Ident::new(&*part.value);
+                places
+                    .entry(format!("{object}.{ident}"))
+                    .or_insert_with(|| place(&file.name, part));
+            }
+        }
+    }
+    Ok(places)
+}
