@@ -192,7 +192,14 @@ sql: |
 ",
     )
     .await;
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @"
+    schemas/x.yaml:5:32: foreign key of public.orders.tenant_id: relation \"tenant\" does not exist (did you mean `tenants`?)
+    schemas/x.yaml:7:7: index orders_total_idx: column \"totl\" does not exist
+    schemas/x.yaml:10:22: index orders_id_idx: column \"total\" does not exist
+    schemas/x.yaml:15:11: table public.tenants: type \"uuidd\" does not exist (did you mean `uuid`?)
+    schemas/x.yaml:19:29: table public.lines: column \"prise\" does not exist (did you mean `price`?)
+    schemas/x.yaml:22:1: CREATE FUNCTION: type \"wrongtype\" does not exist
+    ");
 }
 
 #[tokio::test]
