@@ -9,14 +9,14 @@ use crate::support::server;
 
 async fn settled(text: &str) -> Settled {
     let manifest = Manifest {
-        files: vec![read_file("schemas/x.yaml", text).unwrap()],
+        files: vec![read_file("schemas/x.yaml", text).expect("a readable manifest")],
         ..Manifest::default()
     };
     let database = server::database().await;
     let session = database.session().await;
     settle(&manifest, &session, &Scope::whole(), &silent)
         .await
-        .unwrap()
+        .expect("a settled manifest")
 }
 
 /// Settles a manifest and a script, which must say the same.
@@ -28,7 +28,7 @@ async fn same(manifest: &str, sql: &str) {
     let session = database.session().await;
     let written: Catalog = af_db::catalog::read::read(&session, &Scope::whole())
         .await
-        .unwrap();
+        .expect("a catalog");
     for (key, object) in &written.objects {
         assert_eq!(declared.catalog.get(key), Some(object), "{key}");
     }
@@ -41,7 +41,7 @@ async fn refused(text: &str) -> String {
         .findings
         .iter()
         .map(|finding| {
-            let place = finding.place.as_ref().unwrap();
+            let place = finding.place.as_ref().expect("a refusal has its place");
             let help = finding
                 .help
                 .as_deref()
@@ -56,86 +56,8 @@ async fn refused(text: &str) -> String {
 #[tokio::test]
 async fn a_table_says_everything_in_lines() {
     same(
-        "
-schemas:
-  app: { comment: of the house }
-enums: { public.colour: [red, 'it''s', green] }
-domains: { email: text check (value ~ '@') }
-tables:
-  orders:
-    comment: What was bought
-    columns:
-      id: uuid primary key default gen_random_uuid()
-      tenant_id: uuid not null references tenants on delete cascade
-      email: { is: email not null, comment: \"where it's sent\" }
-      colour: colour default 'red'
-      total: numeric(10, 2) constraint positive check (total > 0)
-      twice: numeric generated always as (total * 2) stored
-    constraints:
-      orders_pair: unique (tenant_id, email)
-      orders_parent: foreign key (id) references app.parents
-    indexes:
-      orders_email_idx: (lower(email)) where total > 5
-      orders_one: unique (tenant_id) include (total)
-      orders_tags: using hash (colour)
-    triggers:
-      touch: before update of total, email for each row when (old.total > 0) execute function app.touch()
-    row-level-security: forced
-    policies:
-      mine: for select to current_user using (tenant_id is not null)
-    grants:
-      public: select, update (email)
-      pg_monitor: insert with grant option
-    with: fillfactor = 70
-    replica-identity: full
-  tenants:
-    columns: { id: uuid primary key }
-  app.parents:
-    columns: { id: uuid primary key references orders, note: text }
-    sql: create statistics app.pair on id, note from app.parents
-sql: |
-  create function app.touch() returns trigger language plpgsql as $$
-  begin
-    return new;
-  end $$;
-views:
-  seen: { is: select id from orders, with: security_barrier = true, comment: for eyes }
-",
-        "
-create schema app; comment on schema app is 'of the house';
-create type colour as enum ('red', 'it''s', 'green');
-create domain email as text check (value ~ '@');
-create table tenants (id uuid primary key);
-create table orders (
-  id uuid primary key default gen_random_uuid(),
-  tenant_id uuid not null references tenants on delete cascade,
-  email email not null,
-  colour colour default 'red',
-  total numeric(10, 2) constraint positive check (total > 0),
-  twice numeric generated always as (total * 2) stored,
-  constraint orders_pair unique (tenant_id, email)
-) with (fillfactor = 70);
-comment on table orders is 'What was bought';
-comment on column orders.email is 'where it''s sent';
-create table app.parents (id uuid primary key references orders, note text);
-alter table orders add constraint orders_parent foreign key (id) references app.parents;
-create statistics app.pair on id, note from app.parents;
-create index orders_email_idx on orders (lower(email)) where total > 5;
-create unique index orders_one on orders (tenant_id) include (total);
-create index orders_tags on orders using hash (colour);
-create function app.touch() returns trigger language plpgsql as $$
-begin
-  return new;
-end $$;
-create trigger touch before update of total, email on orders for each row when (old.total > 0) execute function app.touch();
-alter table orders enable row level security, force row level security;
-alter table orders replica identity full;
-create policy mine on orders for select to current_user using (tenant_id is not null);
-grant select, update (email) on orders to public;
-grant insert on orders to pg_monitor with grant option;
-create view seen with (security_barrier = true) as select id from orders;
-comment on view seen is 'for eyes';
-",
+        include_str!("../cases/manifest/table.yaml"),
+        include_str!("../cases/manifest/table.sql"),
     )
     .await;
 }
