@@ -8,6 +8,9 @@ pub mod safe;
 pub mod position;
 pub mod token;
 
+pub mod directive;
+pub mod phrase;
+
 pub mod class;
 pub mod classify;
 pub mod split;

@@ -1,0 +1,297 @@
+//! Owns [`Phrase`]: a run of a statement's tokens that can be asked for words, names, lists and parentheses.
+//!
+//! It knows no grammar and refuses nothing; who asks knows what to expect where.
+
+use std::fmt;
+
+use crate::sql::token::{self, Kind, Token};
+
+/// Some tokens of a text, without white space and comments.
+#[derive(Clone, Copy)]
+pub struct Phrase<'a> {
+    source: &'a str,
+    tokens: &'a [Token],
+}
+
+/// A name as PostgreSQL reads it: folded to lower case unless quoted.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name {
+    /// The schema; empty where none is written, and for `public`.
+    pub schema: String,
+    /// The name within it.
+    pub name: String,
+}
+
+impl Name {
+    /// Joins a schema and a name.
+    pub fn new(schema: &str, name: &str) -> Self {
+        let schema = if schema == "public" { "" } else { schema };
+        Name {
+            schema: schema.to_owned(),
+            name: name.to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.schema.is_empty() {
+            write!(f, "{}.", crate::sql::name::Ident::new(self.schema.as_str()))?;
+        }
+        write!(f, "{}", crate::sql::name::Ident::new(self.name.as_str()))
+    }
+}
+
+/// Gives the tokens of a text that are neither white space nor comments.
+pub fn read(text: &str) -> Vec<Token> {
+    token::code(text).collect()
+}
+
+impl<'a> Phrase<'a> {
+    /// Takes tokens of a text.
+    pub fn new(source: &'a str, tokens: &'a [Token]) -> Self {
+        Phrase { source, tokens }
+    }
+
+    /// Says how many tokens it has.
+    pub fn len(self) -> usize {
+        self.tokens.len()
+    }
+
+    /// Says whether it has none.
+    pub fn is_empty(self) -> bool {
+        self.tokens.is_empty()
+    }
+
+    /// Gives its text, as written.
+    pub fn text(self) -> &'a str {
+        match (self.tokens.first(), self.tokens.last()) {
+            (Some(first), Some(last)) => &self.source[first.start..last.end],
+            _ => "",
+        }
+    }
+
+    /// Gives the byte of the source at which it begins.
+    pub fn start(self) -> usize {
+        self.tokens.first().map_or(0, |token| token.start)
+    }
+
+    /// Gives its tokens.
+    pub fn tokens(self) -> &'a [Token] {
+        self.tokens
+    }
+
+    /// Gives the text of a token, or nothing past the end.
+    pub fn at(self, index: usize) -> &'a str {
+        self.tokens
+            .get(index)
+            .map_or("", |token| token.text(self.source))
+    }
+
+    /// Gives the kind of a token.
+    pub fn kind(self, index: usize) -> Option<Kind> {
+        self.tokens.get(index).map(|token| token.kind)
+    }
+
+    /// Says whether a keyword stands at a place.
+    pub fn is(self, index: usize, word: &str) -> bool {
+        self.tokens
+            .get(index)
+            .is_some_and(|token| token.is_word(self.source, word))
+    }
+
+    /// Says whether these keywords stand at a place, one after the other.
+    pub fn are(self, index: usize, words: &[&str]) -> bool {
+        words
+            .iter()
+            .enumerate()
+            .all(|(step, word)| self.is(index + step, word))
+    }
+
+    /// Says whether it begins with these keywords.
+    pub fn begins(self, words: &[&str]) -> bool {
+        self.are(0, words)
+    }
+
+    /// Finds these keywords outside of parentheses.
+    pub fn find(self, words: &[&str]) -> Option<usize> {
+        let mut depth = 0_usize;
+        for index in 0..self.tokens.len() {
+            match self.tokens[index].kind {
+                Kind::Open => depth += 1,
+                Kind::Close => depth = depth.saturating_sub(1),
+                _ if depth == 0 && self.are(index, words) => return Some(index),
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// Says whether these keywords stand outside of parentheses.
+    pub fn has(self, words: &[&str]) -> bool {
+        self.find(words).is_some()
+    }
+
+    /// Says whether these keywords stand anywhere, also inside of parentheses.
+    pub fn contains(self, words: &[&str]) -> bool {
+        (0..self.tokens.len()).any(|index| self.are(index, words))
+    }
+
+    /// Gives the tokens from a place on.
+    pub fn from(self, index: usize) -> Phrase<'a> {
+        self.range(index, self.tokens.len())
+    }
+
+    /// Gives the tokens between two places.
+    pub fn range(self, from: usize, until: usize) -> Phrase<'a> {
+        let until = until.min(self.tokens.len());
+        Phrase {
+            source: self.source,
+            tokens: &self.tokens[from.min(until)..until],
+        }
+    }
+
+    /// Gives the tokens from a place up to the first of these keywords outside of parentheses.
+    pub fn until(self, from: usize, words: &[&str]) -> Phrase<'a> {
+        let rest = self.from(from);
+        let end = words
+            .iter()
+            .filter_map(|word| rest.find(&[word]))
+            .min()
+            .unwrap_or(rest.len());
+        rest.range(0, end)
+    }
+
+    /// Gives what stands in the parentheses that open at a place, and the place after them.
+    pub fn inside(self, index: usize) -> Option<(Phrase<'a>, usize)> {
+        if self.kind(index) != Some(Kind::Open) {
+            return None;
+        }
+        let mut depth = 0_usize;
+        for at in index..self.tokens.len() {
+            match self.tokens[at].kind {
+                Kind::Open => depth += 1,
+                Kind::Close => {
+                    depth -= 1;
+                    if depth == 0 {
+                        return Some((self.range(index + 1, at), at + 1));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Some((self.from(index + 1), self.tokens.len()))
+    }
+
+    /// Cuts it at the commas outside of parentheses and brackets.
+    pub fn list(self) -> Vec<Phrase<'a>> {
+        let mut parts = Vec::new();
+        let mut depth = 0_usize;
+        let mut from = 0;
+        for (index, token) in self.tokens.iter().enumerate() {
+            match (token.kind, token.text(self.source)) {
+                (Kind::Open, _) | (_, "[") => depth += 1,
+                (Kind::Close, _) | (_, "]") => depth = depth.saturating_sub(1),
+                (Kind::Other, ",") if depth == 0 => {
+                    parts.push(self.range(from, index));
+                    from = index + 1;
+                }
+                _ => {}
+            }
+        }
+        parts.push(self.from(from));
+        parts.retain(|part| !part.is_empty());
+        parts
+    }
+
+    /// Reads one part of a name at a place.
+    pub fn ident(self, index: usize) -> Option<String> {
+        let text = self.at(index);
+        match self.kind(index)? {
+            Kind::Word => Some(text.to_ascii_lowercase()),
+            Kind::QuotedName if text.starts_with('"') => {
+                let inner = text.strip_prefix('"')?.strip_suffix('"')?;
+                Some(inner.replace("\"\"", "\""))
+            }
+            _ => None,
+        }
+    }
+
+    /// Reads a name with or without a schema at a place, and gives the place after it.
+    ///
+    /// Of a name in three parts the last two count.
+    pub fn name(self, index: usize) -> Option<(Name, usize)> {
+        let mut parts = vec![self.ident(index)?];
+        let mut at = index + 1;
+        while self.at(at) == "."
+            && let Some(part) = self.ident(at + 1)
+        {
+            parts.push(part);
+            at += 2;
+        }
+        let name = parts.pop()?;
+        let schema = parts.pop().unwrap_or_default();
+        Some((Name::new(&schema, &name), at))
+    }
+
+    /// Steps over these keywords where they stand at a place.
+    pub fn skip(self, index: usize, words: &[&str]) -> usize {
+        if self.are(index, words) {
+            index + words.len()
+        } else {
+            index
+        }
+    }
+
+    /// Reads the names of a list in parentheses at a place: the columns of a constraint or an index.
+    ///
+    /// An expression in the list has no name and gives an empty one.
+    pub fn columns(self, index: usize) -> Vec<String> {
+        let Some((inside, _)) = self.inside(index) else {
+            return Vec::new();
+        };
+        inside
+            .list()
+            .into_iter()
+            .map(|part| match part.kind(1) {
+                Some(Kind::Open) => String::new(),
+                _ if part.at(1) == "." => String::new(),
+                _ => part.ident(0).unwrap_or_default(),
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_fold_unless_quoted() {
+        let check = |text: &str, expected: &str| {
+            let tokens = read(text);
+            let (name, _) = Phrase::new(text, &tokens).name(0).unwrap();
+            assert_eq!(name.to_string(), expected);
+        };
+        check("Orders", "orders");
+        check("public.Orders x", "orders");
+        check("App.\"Order\"\"s\"", "app.\"Order\"\"s\"");
+        check("db.app.t", "app.t");
+    }
+
+    #[test]
+    fn lists_and_parentheses_nest() {
+        let text = "a int DEFAULT f(1, 2), b text[1,2], CHECK (a > 0)";
+        let tokens = read(text);
+        let phrase = Phrase::new(text, &tokens);
+        let parts: Vec<&str> = phrase.list().iter().map(|part| part.text()).collect();
+        assert_eq!(
+            parts,
+            ["a int DEFAULT f(1, 2)", "b text[1,2]", "CHECK (a > 0)"]
+        );
+        let check = phrase.list()[2];
+        assert_eq!(check.inside(1).unwrap().0.text(), "a > 0");
+        assert!(phrase.find(&["check"]).is_some());
+        assert!(phrase.find(&["a", ">"]).is_none());
+    }
+}
