@@ -2,10 +2,12 @@
 //!
 //! Knows nothing of migrations, policies or configuration files.
 
+pub mod backend;
 pub mod connect;
 pub mod embedded;
 pub mod facts;
 mod handshake;
+pub mod lock;
 pub mod pooler;
 pub mod scratch;
 pub mod server_error;

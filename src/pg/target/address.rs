@@ -95,15 +95,9 @@ impl Target {
 
     fn at(&self, name: &str, user: Option<&str>) -> Target {
         Target {
-            hosts: vec![Host {
-                name: name.to_owned(),
-                address: None,
-                port: 5432,
-                password: self.hosts.first().and_then(|host| host.password.clone()),
-            }],
             user: user.map(str::to_owned).or_else(|| self.user.clone()),
             says_pooler: false,
-            ..self.clone()
+            ..self.with_address(name, 5432)
         }
     }
 

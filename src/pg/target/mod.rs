@@ -244,18 +244,23 @@ impl Target {
         target
     }
 
-    /// Gives the same database on the server whose Unix socket lies in a directory.
-    pub fn with_socket(&self, directory: &Path) -> Self {
-        let port = self.hosts.first().map_or(5432, |host| host.port);
+    /// Gives the same database at another host and port.
+    pub fn with_address(&self, host: &str, port: u16) -> Self {
         Target {
             hosts: vec![Host {
-                name: directory.to_string_lossy().into_owned(),
+                name: host.to_owned(),
                 address: None,
                 port,
-                password: None,
+                password: self.hosts.first().and_then(|host| host.password.clone()),
             }],
             ..self.clone()
         }
+    }
+
+    /// Gives the same database on the server whose Unix socket lies in a directory.
+    pub fn with_socket(&self, directory: &Path) -> Self {
+        let port = self.hosts.first().map_or(5432, |host| host.port);
+        self.with_address(&directory.to_string_lossy(), port)
     }
 
     /// Gives the same database with a password.

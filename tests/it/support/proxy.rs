@@ -1,0 +1,331 @@
+//! A TCP proxy before a PostgreSQL server that counts what passes, slows it down, and breaks it on command.
+//!
+//! ```text
+//! let proxy = Proxy::start(&database.target);
+//! let session = connect::open(&proxy.target(), &silent).await?;
+//! proxy.reset();
+//! … work on the session …
+//! assert_eq!(proxy.round_trips(), 1);
+//! proxy.cut_after(Cut::Messages(3));
+//! ```
+//!
+//! It runs on a thread of its own, so it goes on while a test blocks. What it reads of the protocol is plain text only:
+//! under TLS it still counts turns and bytes, but neither messages nor statements.
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use af_db::pg::target::{Host, Target};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::sync::watch;
+
+/// When the proxy closes the connection a client is on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Cut {
+    /// Once this many bytes have passed from clients to the server.
+    Bytes(u64),
+    /// Once this many whole messages have passed from clients to the server; startup and TLS requests count.
+    Messages(u64),
+    /// Once a statement that contains this text has passed to the server, before its answer comes back.
+    Statement(&'static str),
+}
+
+/// What the proxy does with the bytes it gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flow {
+    Passing,
+    /// Connections are accepted and stay open, and nothing passes any more.
+    Swallowed,
+    /// Every connection is closed, also new ones.
+    Closed,
+}
+
+#[derive(Default)]
+struct Seen {
+    connections: u64,
+    turns: u64,
+    bytes: u64,
+    messages: u64,
+    statements: Vec<String>,
+    latency: Duration,
+    cut: Option<Cut>,
+}
+
+struct Shared {
+    seen: Mutex<Seen>,
+    flow: watch::Sender<Flow>,
+}
+
+impl Shared {
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A running proxy; dropping it closes every connection through it.
+pub(crate) struct Proxy {
+    shared: Arc<Shared>,
+    target: Target,
+    // Dropping it ends the thread.
+    _alive: tokio::sync::oneshot::Sender<()>,
+}
+
+impl Proxy {
+    /// Starts a proxy before the first host of a target.
+    pub(crate) fn start(to: &Target) -> Proxy {
+        let shared = Arc::new(Shared {
+            seen: Mutex::default(),
+            flow: watch::channel(Flow::Passing).0,
+        });
+        let (alive, ended) = tokio::sync::oneshot::channel();
+        let (port, bound) = std::sync::mpsc::channel();
+        let (host, state) = (to.hosts[0].clone(), Arc::clone(&shared));
+        std::thread::spawn(move || {
+            tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime")
+                .block_on(async move {
+                    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+                    let address = listener.local_addr().expect("an address");
+                    port.send(address.port()).expect("somebody waits");
+                    tokio::select! {
+                        () = accept(listener, host, state) => {}
+                        _ = ended => {}
+                    }
+                });
+        });
+        let port = bound.recv().expect("the proxy listens");
+        Proxy {
+            shared,
+            target: to.with_address("127.0.0.1", port),
+            _alive: alive,
+        }
+    }
+
+    /// Gives the same database by way of the proxy.
+    pub(crate) fn target(&self) -> Target {
+        self.target.clone()
+    }
+
+    /// Gives how often a client had to wait for the server before it could go on; pipelined messages are one.
+    pub(crate) fn round_trips(&self) -> u64 {
+        self.shared.seen().turns
+    }
+
+    /// Gives how many connections were made.
+    pub(crate) fn connections(&self) -> u64 {
+        self.shared.seen().connections
+    }
+
+    /// Gives how many messages clients sent.
+    pub(crate) fn messages(&self) -> u64 {
+        self.shared.seen().messages
+    }
+
+    /// Gives how many bytes clients sent.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.shared.seen().bytes
+    }
+
+    /// Gives the text of every statement that clients sent.
+    pub(crate) fn statements(&self) -> Vec<String> {
+        self.shared.seen().statements.clone()
+    }
+
+    /// Begins counting anew.
+    pub(crate) fn reset(&self) {
+        let mut seen = self.shared.seen();
+        *seen = Seen {
+            latency: seen.latency,
+            cut: seen.cut,
+            ..Seen::default()
+        };
+    }
+
+    /// Holds everything back for this long on its way, in each direction.
+    pub(crate) fn latency(&self, latency: Duration) {
+        self.shared.seen().latency = latency;
+    }
+
+    /// Closes the connection of a client at a point of its conversation, counted from the last [`reset`](Self::reset).
+    pub(crate) fn cut_after(&self, cut: Cut) {
+        self.shared.seen().cut = Some(cut);
+    }
+
+    /// Closes every connection, and each new one at once.
+    pub(crate) fn cut(&self) {
+        self.shared.flow.send_replace(Flow::Closed);
+    }
+
+    /// Swallows everything from now on; connections stay open and new ones are accepted, but nothing passes.
+    pub(crate) fn blackhole(&self) {
+        self.shared.flow.send_replace(Flow::Swallowed);
+    }
+
+    /// Lets everything pass again, on new connections.
+    pub(crate) fn mend(&self) {
+        self.shared.seen().cut = None;
+        self.shared.flow.send_replace(Flow::Passing);
+    }
+}
+
+async fn accept(listener: TcpListener, host: Host, shared: Arc<Shared>) {
+    while let Ok((client, _)) = listener.accept().await {
+        client.set_nodelay(true).expect("an open socket");
+        shared.seen().connections += 1;
+        let (host, shared) = (host.clone(), Arc::clone(&shared));
+        tokio::spawn(async move {
+            // Either side may hang up at any time; that is what the proxy is for.
+            let _ = serve(client, &host, &shared).await;
+        });
+    }
+}
+
+async fn serve(client: TcpStream, host: &Host, shared: &Shared) -> io::Result<()> {
+    if host.is_socket() {
+        let path = format!("{}/.s.PGSQL.{}", host.name, host.port);
+        let (read, write) = UnixStream::connect(path).await?.into_split();
+        relay(client, read, write, shared).await
+    } else {
+        let server = TcpStream::connect((host.name.as_str(), host.port)).await?;
+        server.set_nodelay(true)?;
+        let (read, write) = server.into_split();
+        relay(client, read, write, shared).await
+    }
+}
+
+async fn relay(
+    client: TcpStream,
+    mut from_server: impl AsyncRead + Unpin,
+    mut to_server: impl AsyncWrite + Unpin,
+    shared: &Shared,
+) -> io::Result<()> {
+    let (mut from_client, mut to_client) = client.into_split();
+    let mut flow = shared.flow.subscribe();
+    let mut reader = Reader::default();
+    let mut answered = true;
+    let (mut up, mut down) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
+    loop {
+        let now = *flow.borrow_and_update();
+        match now {
+            Flow::Closed => return Ok(()),
+            Flow::Swallowed => {
+                // Never to pass again, even when the proxy is mended: a connection cannot lose bytes and go on.
+                flow.wait_for(|flow| *flow == Flow::Closed).await.ok();
+                return Ok(());
+            }
+            Flow::Passing => {}
+        }
+        tokio::select! {
+            changed = flow.changed() => changed.map_err(io::Error::other)?,
+            length = from_client.read(&mut up) => {
+                let bytes = &up[..length?];
+                if bytes.is_empty() {
+                    return Ok(());
+                }
+                let (passing, ends, latency) = shared.seen().take(bytes, &mut reader, &mut answered);
+                tokio::time::sleep(latency).await;
+                to_server.write_all(&bytes[..passing]).await?;
+                if ends {
+                    return to_server.flush().await;
+                }
+            }
+            length = from_server.read(&mut down) => {
+                let length = length?;
+                if length == 0 {
+                    return Ok(());
+                }
+                answered = true;
+                let latency = shared.seen().latency;
+                tokio::time::sleep(latency).await;
+                to_client.write_all(&down[..length]).await?;
+            }
+        }
+    }
+}
+
+impl Seen {
+    /// Counts what a client sent; gives how much of it may pass, whether the connection ends after it, and the delay.
+    fn take(
+        &mut self,
+        bytes: &[u8],
+        reader: &mut Reader,
+        answered: &mut bool,
+    ) -> (usize, bool, Duration) {
+        if *answered {
+            self.turns += 1;
+            *answered = false;
+        }
+        let mut ends = None;
+        for position in 0..bytes.len() {
+            self.bytes += 1;
+            if let Some(message) = reader.push(bytes[position]) {
+                self.messages += 1;
+                self.statements.extend(message.statement);
+            }
+            if ends.is_none() && self.is_cut_here() {
+                ends = Some(position + 1);
+            }
+        }
+        (ends.unwrap_or(bytes.len()), ends.is_some(), self.latency)
+    }
+
+    fn is_cut_here(&self) -> bool {
+        match self.cut {
+            Some(Cut::Bytes(limit)) => self.bytes >= limit,
+            Some(Cut::Messages(limit)) => self.messages >= limit,
+            Some(Cut::Statement(text)) => {
+                self.statements.iter().any(|statement| statement.contains(text))
+            }
+            None => false,
+        }
+    }
+}
+
+/// Reads a client's messages byte by byte.
+#[derive(Default)]
+struct Reader {
+    buffer: Vec<u8>,
+    // Messages have a type byte once a real startup message has passed.
+    started: bool,
+}
+
+struct Message {
+    statement: Option<String>,
+}
+
+impl Reader {
+    fn push(&mut self, byte: u8) -> Option<Message> {
+        self.buffer.push(byte);
+        let typed = usize::from(self.started);
+        let length = self.buffer.get(typed..typed + 4)?;
+        let length = u32::from_be_bytes(length.try_into().expect("four bytes"));
+        if self.buffer.len() < typed + length as usize {
+            return None;
+        }
+        let message = std::mem::take(&mut self.buffer);
+        if !self.started {
+            // Version 3.x; a request for TLS or for a cancel has a code of its own.
+            self.started = message.get(4..6) == Some(&[0, 3][..]);
+            return Some(Message { statement: None });
+        }
+        let text = |bytes: &[u8]| {
+            let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+            String::from_utf8_lossy(&bytes[..end]).into_owned()
+        };
+        let body = &message[5..];
+        let statement = match message[0] {
+            b'Q' => Some(text(body)),
+            // The name of the statement comes first.
+            b'P' => {
+                let name = body.iter().position(|byte| *byte == 0).map_or(0, |end| end + 1);
+                Some(text(&body[name..]))
+            }
+            _ => None,
+        };
+        Some(Message { statement })
+    }
+}
