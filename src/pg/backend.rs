@@ -108,7 +108,13 @@ pub(super) fn backend(row: &Row) -> Backend {
 }
 
 fn head(query: &str) -> String {
-    let words = query.split_whitespace().collect::<Vec<_>>().join(" ");
+    // Statements of ours, and of others who explain theirs, begin with a comment.
+    let text = query
+        .lines()
+        .skip_while(|line| line.trim().is_empty() || line.trim_start().starts_with("--"))
+        .collect::<Vec<_>>()
+        .join(" ");
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match words.char_indices().nth(HEAD) {
         Some((end, _)) => format!("{}…", &words[..end]),
         None => words,
@@ -161,7 +167,9 @@ impl fmt::Display for Backend {
         if let Some(time) = self.transaction {
             write!(f, ", in a transaction for {}", age(time))?;
         }
-        if let Some(query) = &self.query {
+        // What an idle session ran last has nothing to do with what it holds.
+        let idle = self.state.as_deref() == Some("idle");
+        if let Some(query) = self.query.as_ref().filter(|_| !idle) {
             write!(f, ": {query}")?;
         }
         Ok(())
@@ -198,6 +206,14 @@ mod tests {
             ..session()
         };
         insta::assert_snapshot!(hidden, @"process 42 (role `app`, application `psql`, from 10.0.0.7), what it does is hidden from this role");
+        let idle = Backend {
+            state: Some("idle".to_owned()),
+            transaction: None,
+            query: Some(head("-- one row\nSELECT 1")),
+            ..session()
+        };
+        assert_eq!(idle.query.as_deref(), Some("SELECT 1"));
+        insta::assert_snapshot!(idle, @"process 42 (role `app`, application `psql`, from 10.0.0.7), idle");
         insta::assert_snapshot!(Backend { pid: 0, ..hidden }, @"a prepared transaction (see pg_prepared_xacts)");
     }
 

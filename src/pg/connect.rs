@@ -8,6 +8,7 @@ use tokio_postgres::config::{ChannelBinding, SslMode as DriverMode, SslNegotiati
 
 use crate::error::{Failure, fail};
 use crate::event::{Event, Watch};
+use crate::pg::cancel::Way;
 use crate::pg::facts::Facts;
 use crate::pg::server_error::ServerError;
 use crate::pg::session::Session;
@@ -253,14 +254,22 @@ async fn connect(
             .connect(tokio_postgres::NoTls)
             .await
             .map_err(Refusal::Driver)?;
-        Session::start(client, connection, None).await
+        let way = Way {
+            host: host.clone(),
+            encryption: None,
+        };
+        Session::start(client, connection, way).await
     } else {
         let connector = tls::connector(&target.tls).map_err(Refusal::Other)?;
         let (client, connection) = driver
             .connect(connector.clone())
             .await
             .map_err(Refusal::Driver)?;
-        Session::start(client, connection, Some(connector)).await
+        let way = Way {
+            host: host.clone(),
+            encryption: Some(connector),
+        };
+        Session::start(client, connection, way).await
     };
     session.map_err(Refusal::Other)
 }

@@ -3,6 +3,7 @@
 //! Knows nothing of migrations, policies or configuration files.
 
 pub mod backend;
+pub mod cancel;
 pub mod connect;
 pub mod embedded;
 pub mod facts;

@@ -5,19 +5,17 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
 
 use anyhow::Result;
 use futures_util::future::poll_fn;
-use postgres_native_tls::MakeTlsConnector;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{
-    AsyncMessage, CancelToken, Client, Connection, CopyInSink, CopyOutStream, NoTls, Row,
-    SimpleQueryMessage,
+    AsyncMessage, Client, Connection, CopyInSink, CopyOutStream, Row, SimpleQueryMessage,
 };
 
 use crate::finding::Severity;
+use crate::pg::cancel::{Canceller, Way};
 use crate::pg::facts::{self, Facts};
 use crate::pg::handshake;
 use crate::pg::pooler::Mode;
@@ -46,46 +44,17 @@ pub struct Session {
     // Filled by the task that drives the socket, emptied by whoever ran the statement.
     notices: Arc<Mutex<VecDeque<Notice>>>,
     driver: tokio::task::JoinHandle<()>,
-    encryption: Option<MakeTlsConnector>,
+    way: Way,
     facts: OnceLock<Facts>,
     pooling: OnceLock<Mode>,
 }
-
-/// Ends the statement a session is running, from outside.
-#[derive(Clone)]
-pub struct Canceller {
-    token: CancelToken,
-    encryption: Option<MakeTlsConnector>,
-}
-
-impl Canceller {
-    /// Sends the cancel request, under the same TLS mode as the session itself.
-    ///
-    /// The server does not say whether there was anything to cancel; the statement itself fails with 57014 if so.
-    pub async fn cancel(&self) -> Result<()> {
-        let sent = async {
-            match &self.encryption {
-                Some(connector) => self.token.cancel_query(connector.clone()).await,
-                None => self.token.cancel_query(NoTls).await,
-            }
-        };
-        tokio::time::timeout(CANCEL_PATIENCE, sent)
-            .await
-            .map_err(|_| anyhow::anyhow!("the server did not take the cancel request"))?
-            .map_err(ServerError::from)?;
-        Ok(())
-    }
-}
-
-/// How long a server may take to accept a cancel request.
-const CANCEL_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Session {
     /// Takes over a fresh connection, drives its socket until the session is dropped, and asks who answers.
     pub(super) async fn start<S, T>(
         client: Client,
         connection: Connection<S, T>,
-        encryption: Option<MakeTlsConnector>,
+        way: Way,
     ) -> Result<Self>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -99,7 +68,7 @@ impl Session {
             client,
             notices,
             driver,
-            encryption,
+            way,
             facts: OnceLock::new(),
             pooling: OnceLock::new(),
         };
@@ -217,10 +186,7 @@ impl Session {
 
     /// Gives what cancels the running statement from another connection.
     pub fn canceller(&self) -> Canceller {
-        Canceller {
-            token: self.client.cancel_token(),
-            encryption: self.encryption.clone(),
-        }
+        Canceller::new(self.client.cancel_token(), self.way.clone())
     }
 
     /// Says whether the connection is gone.

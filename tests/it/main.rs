@@ -4,5 +4,9 @@ mod support;
 
 mod catalog;
 mod manifest;
+mod pg_connect;
+mod pg_lock;
+mod pg_pooler;
+mod pg_tls;
 mod scratch;
 mod supabase;

@@ -1,3 +1,6 @@
 //! What the tests share.
 
+pub(crate) mod message;
+pub(crate) mod networked;
+pub(crate) mod proxy;
 pub(crate) mod server;

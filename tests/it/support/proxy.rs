@@ -260,9 +260,9 @@ impl Seen {
             *answered = false;
         }
         let mut ends = None;
-        for position in 0..bytes.len() {
+        for (position, byte) in bytes.iter().enumerate() {
             self.bytes += 1;
-            if let Some(message) = reader.push(bytes[position]) {
+            if let Some(message) = reader.push(*byte) {
                 self.messages += 1;
                 self.statements.extend(message.statement);
             }
@@ -277,9 +277,10 @@ impl Seen {
         match self.cut {
             Some(Cut::Bytes(limit)) => self.bytes >= limit,
             Some(Cut::Messages(limit)) => self.messages >= limit,
-            Some(Cut::Statement(text)) => {
-                self.statements.iter().any(|statement| statement.contains(text))
-            }
+            Some(Cut::Statement(text)) => self
+                .statements
+                .iter()
+                .any(|statement| statement.contains(text)),
             None => false,
         }
     }
@@ -313,7 +314,10 @@ impl Reader {
             return Some(Message { statement: None });
         }
         let text = |bytes: &[u8]| {
-            let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+            let end = bytes
+                .iter()
+                .position(|byte| *byte == 0)
+                .unwrap_or(bytes.len());
             String::from_utf8_lossy(&bytes[..end]).into_owned()
         };
         let body = &message[5..];
@@ -321,11 +325,69 @@ impl Reader {
             b'Q' => Some(text(body)),
             // The name of the statement comes first.
             b'P' => {
-                let name = body.iter().position(|byte| *byte == 0).map_or(0, |end| end + 1);
+                let name = body
+                    .iter()
+                    .position(|byte| *byte == 0)
+                    .map_or(0, |end| end + 1);
                 Some(text(&body[name..]))
             }
             _ => None,
         };
         Some(Message { statement })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use af_db::event::silent;
+    use af_db::pg::connect::{self, Options};
+    use af_db::sql::safe::Sql;
+
+    use super::*;
+    use crate::support::server;
+
+    #[tokio::test]
+    async fn counts_slows_cuts_and_mends() {
+        let database = server::database().await;
+        let proxy = Proxy::start(&database.target);
+        let session = connect::open(&proxy.target(), &silent).await.unwrap();
+        proxy.reset();
+        session.run(&Sql::new("SELECT 1")).await.unwrap();
+        assert_eq!(
+            (proxy.round_trips(), proxy.messages(), proxy.bytes()),
+            (1, 1, 14)
+        );
+        assert_eq!(proxy.statements(), ["SELECT 1"]);
+
+        proxy.latency(Duration::from_millis(40));
+        let began = Instant::now();
+        session.run(&Sql::new("SELECT 2")).await.unwrap();
+        assert!(began.elapsed() >= Duration::from_millis(80));
+        proxy.latency(Duration::ZERO);
+
+        // The third message of a conversation never arrives, whatever it holds.
+        for cut in [Cut::Messages(2), Cut::Bytes(28)] {
+            proxy.mend();
+            let session = connect::open(&proxy.target(), &silent).await.unwrap();
+            proxy.reset();
+            proxy.cut_after(cut);
+            session.run(&Sql::new("SELECT 3")).await.unwrap();
+            // It was sent whole, and the answer is lost.
+            session.run(&Sql::new("SELECT 4")).await.unwrap_err();
+            assert_eq!(proxy.messages(), 2);
+            assert!(session.is_closed());
+        }
+
+        proxy.mend();
+        proxy.cut();
+        assert!(
+            connect::open_with(&proxy.target(), &Options::ONCE, &silent)
+                .await
+                .is_err()
+        );
+        proxy.mend();
+        connect::open(&proxy.target(), &silent).await.unwrap();
     }
 }

@@ -1,0 +1,319 @@
+//! TLS against a real server, with an authority made for the occasion.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
+use std::path::{Path, PathBuf};
+
+use af_db::event::silent;
+use af_db::pg::connect::{self, Options};
+use af_db::pg::session::Session;
+use af_db::pg::target::Target;
+use af_db::pg::tools::Tool;
+
+use crate::support::message::shown;
+use crate::support::networked::Networked;
+use crate::support::server::rows;
+
+/// A directory with authorities and certificates.
+struct Authority {
+    directory: tempfile::TempDir,
+}
+
+impl Authority {
+    async fn new() -> Authority {
+        let directory = tempfile::tempdir().unwrap();
+        let authority = Authority { directory };
+        for name in ["ca", "other-ca"] {
+            authority
+                .openssl(&format!("req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN={name} -keyout {name}.key -out {name}.crt"))
+                .await;
+        }
+        authority
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn text(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    async fn openssl(&self, arguments: &str) {
+        Tool::new("openssl")
+            .args(arguments.split(' '))
+            .directory(self.directory.path())
+            .run()
+            .await
+            .unwrap()
+            .check("openssl")
+            .unwrap();
+    }
+
+    /// Issues a certificate for a subject with alternative names and further arguments.
+    async fn issue(&self, name: &str, names: &str, validity: &str) {
+        std::fs::write(self.path("names"), format!("subjectAltName={names}\n")).unwrap();
+        self.openssl(&format!(
+            "req -new -newkey rsa:2048 -nodes -subj /CN={name} -keyout {name}.key -out {name}.csr"
+        ))
+        .await;
+        self.openssl(&format!("x509 -req -in {name}.csr -CA ca.crt -CAkey ca.key -CAcreateserial {validity} -extfile names -out {name}.crt")).await;
+    }
+
+    async fn serve(&self, certificate: &str, rules: &str) -> Networked {
+        let server = Networked::prepare().await.rules(rules);
+        let put = |name: &str, from: &str| server.put(name, &self.text(from)).display().to_string();
+        let files = [
+            format!(
+                "ssl_cert_file={}",
+                put("server.crt", &format!("{certificate}.crt"))
+            ),
+            format!(
+                "ssl_key_file={}",
+                put("server.key", &format!("{certificate}.key"))
+            ),
+            format!("ssl_ca_file={}", put("ca.crt", "ca.crt")),
+        ];
+        let mut server = server.setting("ssl=on");
+        for file in files {
+            server = server.setting(file);
+        }
+        server.start().await
+    }
+}
+
+async fn enter(target: &Target) -> anyhow::Result<Session> {
+    connect::open_with(target, &Options::ONCE, &silent).await
+}
+
+async fn is_encrypted(session: &Session) -> bool {
+    let rows = rows(
+        session,
+        "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()",
+    )
+    .await;
+    rows[0][0] == "t"
+}
+
+fn with_roots(server: &Networked, mode: &str, roots: &Path) -> Target {
+    server.target(&format!("sslmode={mode}&sslrootcert={}", roots.display()))
+}
+
+async fn refusal(server: &Networked, target: &Target, authority: &Authority) -> String {
+    let error = enter(target).await.err().expect("a refusal");
+    let port = server.port.to_string();
+    let directory = authority.directory.path().display().to_string();
+    let text = shown(&error, &[(&port, "PORT"), (&directory, "DIR")]);
+    // What OpenSSL says after "caused by" depends on its version.
+    let ours = |line: &&str| !line.starts_with("caused by: error:");
+    text.lines().filter(ours).collect::<Vec<_>>().join("\n")
+}
+
+#[tokio::test]
+async fn every_mode_does_what_libpq_does() {
+    let authority = Authority::new().await;
+    authority
+        .issue("server", "DNS:localhost,IP:127.0.0.1", "-days 2")
+        .await;
+    let server = authority
+        .serve("server", "host all all 127.0.0.1/32 trust")
+        .await;
+    for (mode, encrypted) in [
+        ("disable", false),
+        ("allow", false),
+        ("prefer", true),
+        ("require", true),
+    ] {
+        let session = enter(&server.target(&format!("sslmode={mode}")))
+            .await
+            .unwrap();
+        assert_eq!(is_encrypted(&session).await, encrypted, "{mode}");
+    }
+    for mode in ["require", "verify-ca", "verify-full"] {
+        let target = with_roots(&server, mode, &authority.path("ca.crt"));
+        assert!(is_encrypted(&enter(&target).await.unwrap()).await, "{mode}");
+        assert!(
+            is_encrypted(
+                &enter(&target.with_address("localhost", server.port))
+                    .await
+                    .unwrap()
+            )
+            .await,
+            "{mode}"
+        );
+        // As libpq: with an authority named, `require` asks it.
+        let target = with_roots(&server, mode, &authority.path("other-ca.crt"));
+        let error = enter(&target).await.err().unwrap();
+        assert!(
+            error
+                .to_string()
+                .contains("not signed by a known authority"),
+            "{mode}: {error:#}"
+        );
+    }
+    let unknown = with_roots(&server, "verify-full", &authority.path("other-ca.crt"));
+    insta::assert_snapshot!(refusal(&server, &unknown, &authority).await, @"
+    error: the certificate of `127.0.0.1:PORT` is not signed by a known authority
+    hint: set sslrootcert to the certificate of the authority that signed it
+    exit: 2
+    ");
+    let system = server.target("sslmode=verify-full&sslrootcert=system");
+    insta::assert_snapshot!(refusal(&server, &system, &authority).await, @"
+    error: the certificate of `127.0.0.1:PORT` is not signed by a known authority
+    hint: set sslrootcert to the certificate of the authority that signed it
+    exit: 2
+    ");
+    let nobody = server.target("sslmode=verify-ca");
+    insta::assert_snapshot!(refusal(&server, &nobody, &authority).await, @"
+    error: sslmode=verify-ca needs to know the authority
+    hint: set sslrootcert to its certificate, or use sslmode=verify-full to trust the system's authorities
+    exit: 2
+    ");
+    let missing = with_roots(&server, "verify-full", &authority.path("missing.crt"));
+    insta::assert_snapshot!(refusal(&server, &missing, &authority).await, @"
+    error: cannot read sslrootcert `DIR/missing.crt`
+    caused by: No such file or directory (os error 2)
+    hint: set sslrootcert to a file that exists and that you may read
+    exit: 2
+    ");
+    let key = with_roots(&server, "verify-full", &authority.path("ca.key"));
+    insta::assert_snapshot!(refusal(&server, &key, &authority).await, @"
+    error: sslrootcert `DIR/ca.key` holds no certificate that can be read
+    hint: it must be a PEM file that begins with -----BEGIN CERTIFICATE-----
+    exit: 2
+    ");
+    let session = enter(&with_roots(
+        &server,
+        "verify-full",
+        &authority.path("ca.crt"),
+    ))
+    .await
+    .unwrap();
+    crate::pg_connect::assert_cancels(session).await;
+}
+
+#[tokio::test]
+async fn a_certificate_for_another_host_passes_verify_ca_only() {
+    let authority = Authority::new().await;
+    authority
+        .issue("elsewhere", "DNS:db.example.org", "-days 2")
+        .await;
+    let server = authority
+        .serve("elsewhere", "host all all 127.0.0.1/32 trust")
+        .await;
+    enter(&with_roots(&server, "verify-ca", &authority.path("ca.crt")))
+        .await
+        .unwrap();
+    let full = with_roots(&server, "verify-full", &authority.path("ca.crt"));
+    insta::assert_snapshot!(refusal(&server, &full, &authority).await, @"
+    error: the certificate of `127.0.0.1:PORT` is made out for another host
+    hint: connect under the name that stands in the certificate, or check where this name leads
+    exit: 2
+    ");
+    let named = full.with_address("localhost", server.port);
+    insta::assert_snapshot!(refusal(&server, &named, &authority).await, @"
+    error: the certificate of `localhost:PORT` is made out for another host
+    hint: connect under the name that stands in the certificate, or check where this name leads
+    exit: 2
+    ");
+    // A name with its address said apart is checked by its name.
+    let roots = authority.path("ca.crt");
+    let apart = format!(
+        "host=db.example.org hostaddr=127.0.0.1 port={} user=postgres dbname=postgres sslmode=verify-full sslrootcert={}",
+        server.port,
+        roots.display()
+    );
+    enter(&Target::parse(&apart).unwrap()).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_expired_certificate_is_refused_and_said_to_be() {
+    let authority = Authority::new().await;
+    authority
+        .issue("old", "DNS:localhost,IP:127.0.0.1", "-days -1")
+        .await;
+    let server = authority
+        .serve("old", "host all all 127.0.0.1/32 trust")
+        .await;
+    let target = with_roots(&server, "verify-full", &authority.path("ca.crt"));
+    insta::assert_snapshot!(refusal(&server, &target, &authority).await, @"
+    error: the certificate of `127.0.0.1:PORT` has expired
+    hint: renew the certificate on the server
+    exit: 2
+    ");
+    enter(&server.target("sslmode=require")).await.unwrap();
+}
+
+#[tokio::test]
+async fn allow_and_prefer_fall_back_where_the_server_insists() {
+    let authority = Authority::new().await;
+    authority.issue("server", "IP:127.0.0.1", "-days 2").await;
+    let insists = authority
+        .serve("server", "hostssl all all 127.0.0.1/32 trust")
+        .await;
+    assert!(is_encrypted(&enter(&insists.target("sslmode=allow")).await.unwrap()).await);
+    let plain = insists.target("sslmode=disable");
+    insta::assert_snapshot!(refusal(&insists, &plain, &authority).await, @r#"
+    error: cannot enter database `postgres` at `127.0.0.1:PORT`
+    caused by: no pg_hba.conf entry for host "127.0.0.1", user "postgres", database "postgres", no encryption (SQLSTATE 28000)
+    hint: the server's pg_hba.conf does not let this role in from here, or not without TLS; the role may also not exist or not be allowed to log in
+    exit: 2
+    "#);
+    let refuses = authority
+        .serve("server", "hostnossl all all 127.0.0.1/32 trust")
+        .await;
+    assert!(!is_encrypted(&enter(&refuses.target("sslmode=prefer")).await.unwrap()).await);
+    assert!(enter(&refuses.target("sslmode=require")).await.is_err());
+}
+
+#[tokio::test]
+async fn our_own_certificate_lets_us_in() {
+    let authority = Authority::new().await;
+    authority.issue("server", "IP:127.0.0.1", "-days 2").await;
+    authority.issue("postgres", "DNS:client", "-days 2").await;
+    authority
+        .openssl("pkcs8 -topk8 -nocrypt -in postgres.key -out postgres.pk8")
+        .await;
+    let server = authority
+        .serve("server", "hostssl all all 127.0.0.1/32 cert")
+        .await;
+    let with_key = |key: &str| {
+        let (cert, key) = (authority.path("postgres.crt"), authority.path(key));
+        server.target(&format!(
+            "sslmode=require&sslcert={}&sslkey={}",
+            cert.display(),
+            key.display()
+        ))
+    };
+    enter(&with_key("postgres.pk8")).await.unwrap();
+    let none = server.target("sslmode=require");
+    insta::assert_snapshot!(refusal(&server, &none, &authority).await, @"
+    error: cannot enter database `postgres` at `127.0.0.1:PORT`
+    caused by: connection requires a valid client certificate (SQLSTATE 28000)
+    hint: the server's pg_hba.conf does not let this role in from here, or not without TLS; the role may also not exist or not be allowed to log in
+    exit: 2
+    ");
+    std::fs::write(
+        authority.path("old.key"),
+        "-----BEGIN RSA PRIVATE KEY-----\n",
+    )
+    .unwrap();
+    let mode = |name: &str, mode: u32| {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(authority.path(name), std::fs::Permissions::from_mode(mode))
+            .unwrap();
+    };
+    mode("old.key", 0o600);
+    insta::assert_snapshot!(refusal(&server, &with_key("old.key"), &authority).await, @"
+    error: sslkey `DIR/old.key` cannot be used with sslcert `DIR/postgres.crt`
+    caused by: expected PKCS#8 PEM
+    hint: the key must be an unencrypted PKCS#8 file: openssl pkcs8 -topk8 -nocrypt -in client.key -out client.pk8
+    exit: 2
+    ");
+    mode("postgres.pk8", 0o644);
+    insta::assert_snapshot!(refusal(&server, &with_key("postgres.pk8"), &authority).await, @"
+    error: sslkey `DIR/postgres.pk8` can be read by others
+    hint: chmod 600 DIR/postgres.pk8
+    exit: 2
+    ");
+}

@@ -1,0 +1,211 @@
+//! Servers of a test's own that listen on TCP, with settings, host-based rules and certificates as the test wants them;
+//! and poolers before them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use af_db::event::silent;
+use af_db::pg::embedded::cluster::{Cluster, Start};
+use af_db::pg::embedded::template::{self, Kind};
+use af_db::pg::embedded::{self, Choice, privileges};
+use af_db::pg::target::Target;
+use af_db::pg::tools::{Ask, Kept, Tool};
+use tempfile::TempDir;
+
+use super::server;
+
+/// A throwaway server on a TCP port.
+pub(crate) struct Networked {
+    pub(crate) port: u16,
+    pub(crate) directory: TempDir,
+    choice: Choice,
+    cluster: Option<Cluster>,
+    settings: Vec<String>,
+}
+
+impl Networked {
+    /// Prepares a server that is not started yet.
+    pub(crate) async fn prepare() -> Networked {
+        let options = server::options();
+        let choice = embedded::resolve(&options, &silent)
+            .await
+            .expect("a PostgreSQL to test with");
+        let template = template::ensure(&options, &choice, Kind::Slim, &silent)
+            .await
+            .expect("a template");
+        let directory = tempfile::Builder::new()
+            .prefix("af-net-")
+            .tempdir_in("/tmp")
+            .expect("a directory");
+        privileges::give(directory.path(), choice.user.as_ref()).expect("a directory to give away");
+        template::copy(
+            &template,
+            &directory.path().join("data"),
+            choice.user.as_ref(),
+        )
+        .expect("a copy of the template");
+        let port = free_port();
+        let settings = [
+            format!("port={port}"),
+            "listen_addresses=127.0.0.1".to_owned(),
+            "fsync=off".to_owned(),
+            "dynamic_shared_memory_type=mmap".to_owned(),
+            "shared_buffers=16MB".to_owned(),
+            "max_connections=100".to_owned(),
+        ];
+        Networked {
+            port,
+            directory,
+            choice,
+            cluster: None,
+            settings: settings.to_vec(),
+        }
+    }
+
+    /// Adds a setting, as `name=value`.
+    pub(crate) fn setting(mut self, setting: impl Into<String>) -> Self {
+        self.settings.push(setting.into());
+        self
+    }
+
+    /// Replaces the host-based rules; the socket stays open for everybody.
+    pub(crate) fn rules(self, rules: &str) -> Self {
+        self.put(
+            "data/pg_hba.conf",
+            &format!("local all all trust\n{rules}\n"),
+        );
+        self
+    }
+
+    /// Starts it as a replica of nobody.
+    pub(crate) fn standby(self) -> Self {
+        self.put("data/standby.signal", "");
+        self
+    }
+
+    /// Starts it.
+    pub(crate) async fn start(mut self) -> Self {
+        self.cluster = Some(
+            Cluster::start(
+                &self.choice,
+                &Start {
+                    data: &self.directory.path().join("data"),
+                    sockets: self.directory.path(),
+                    log: &self.directory.path().join("log"),
+                    settings: &self.settings,
+                },
+            )
+            .await
+            .expect("a server"),
+        );
+        self
+    }
+
+    /// Writes a file that only the server's user can read and gives its path.
+    pub(crate) fn put(&self, name: &str, text: &str) -> PathBuf {
+        put(self.directory.path(), name, text, &self.choice)
+    }
+
+    /// Gives the address over TCP, with parameters such as `sslmode=require`.
+    pub(crate) fn target(&self, parameters: &str) -> Target {
+        let address = format!(
+            "postgres://postgres@127.0.0.1:{}/postgres?{parameters}",
+            self.port
+        );
+        Target::parse(&address).expect("an address")
+    }
+
+    /// Gives the address over the Unix socket.
+    pub(crate) fn socket(&self) -> Target {
+        self.target("sslmode=disable")
+            .with_socket(self.directory.path())
+    }
+}
+
+impl Drop for Networked {
+    fn drop(&mut self) {
+        if let Some(cluster) = &mut self.cluster {
+            cluster.stop(Ask::Immediate);
+        }
+    }
+}
+
+/// A PgBouncer before a server.
+pub(crate) struct Bouncer {
+    pub(crate) port: u16,
+    _kept: Kept,
+    _directory: TempDir,
+}
+
+impl Bouncer {
+    /// Starts one in a mode (`session`, `transaction`, `statement`), with further lines for its settings.
+    pub(crate) async fn start(to: &Target, mode: &str, more: &str) -> Bouncer {
+        let program = [
+            "/usr/sbin/pgbouncer",
+            "/usr/bin/pgbouncer",
+            "/usr/local/bin/pgbouncer",
+        ]
+        .into_iter()
+        .find(|path| Path::new(path).exists())
+        .expect("these tests need PgBouncer; hint: apt-get install pgbouncer");
+        let choice = embedded::resolve(&server::options(), &silent)
+            .await
+            .expect("a PostgreSQL to test with");
+        let directory = tempfile::Builder::new()
+            .prefix("af-bouncer-")
+            .tempdir_in("/tmp")
+            .expect("a directory");
+        privileges::give(directory.path(), choice.user.as_ref()).expect("a directory to give away");
+        let port = free_port();
+        let server = &to.hosts[0];
+        let text = format!(
+            "[databases]\n* = host={} port={} user=postgres\n[pgbouncer]\nlisten_addr=127.0.0.1\nlisten_port={port}\n\
+             unix_socket_dir=\nauth_type=any\npool_mode={mode}\nlogfile=\nadmin_users=\n{more}\n",
+            server.name, server.port
+        );
+        let settings = put(directory.path(), "pgbouncer.ini", &text, &choice);
+        let log = fs::File::create(directory.path().join("log")).expect("a log");
+        let tool = Tool::new(program).arg(settings).user(choice.user.as_ref());
+        let kept = Kept::start(&tool, log).expect("a pooler");
+        wait_for(port).await;
+        Bouncer {
+            port,
+            _kept: kept,
+            _directory: directory,
+        }
+    }
+
+    /// Gives the address of a target's database by way of the pooler.
+    pub(crate) fn target(&self, of: &Target) -> Target {
+        of.with_address("127.0.0.1", self.port)
+    }
+}
+
+fn put(directory: &Path, name: &str, text: &str, choice: &Choice) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt as _;
+    let path = directory.join(name);
+    fs::write(&path, text).expect("a file");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("a private file");
+    privileges::give(&path, choice.user.as_ref()).expect("a file to give away");
+    path
+}
+
+/// Finds a port nobody uses.
+pub(crate) fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("an address").port()
+}
+
+/// Waits until something listens on a port.
+async fn wait_for(port: u16) {
+    for _ in 0..500 {
+        if tokio::net::TcpStream::connect(("127.0.0.1", port))
+            .await
+            .is_ok()
+        {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("nothing listens on port {port}");
+}
