@@ -9,7 +9,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::commands::output::{Format, Output};
 use crate::commands::terminal::{Loudness, Terminal};
-use crate::commands::{Context, Outcome, completions, status};
+use crate::commands::{Context, Outcome, completions, status, up};
 use crate::config::{self, Flags};
 use crate::error::{Exit, exit_of, with_exit};
 use crate::event::Interrupt;
@@ -69,6 +69,8 @@ struct Global {
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    /// Apply pending migrations
+    Up(up::Args),
     /// Show what is applied, pending, edited, missing, out of order, half-run
     Status(status::Args),
     /// Write the completion script of a shell
@@ -181,6 +183,7 @@ async fn stop_signal() -> Result<()> {
 
 async fn dispatch(command: &Command, context: &Context) -> Result<Outcome> {
     match command {
+        Command::Up(args) => up::run(args, context).await,
         Command::Status(args) => status::run(args, context).await,
         Command::Completions { .. } | Command::Man => Ok(Outcome::Clean),
     }

@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use crate::finding::Finding;
+
 /// Says how the program ends when something could not be done; the codes are part of the surface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -43,9 +45,17 @@ pub struct Failure {
     pub hint: Option<String>,
     /// How the program ends.
     pub exit: Exit,
+    /// What stands in the way, when a guard refused for more than one reason.
+    pub findings: Vec<Finding>,
 }
 
 impl Failure {
+    /// Adds what stands in the way.
+    pub fn findings(mut self, findings: Vec<Finding>) -> Self {
+        self.findings = findings;
+        self
+    }
+
     /// Adds the next step.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -77,6 +87,7 @@ pub fn with_exit(exit: Exit, message: impl Into<String>) -> Failure {
         message: message.into(),
         hint: None,
         exit,
+        findings: Vec::new(),
     }
 }
 

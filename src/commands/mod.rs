@@ -6,15 +6,21 @@ pub mod output;
 pub mod page;
 pub mod terminal;
 
+mod project;
+
 pub mod completions;
 pub mod status;
+pub mod up;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 use crate::config::Config;
 use crate::event::{Event, Interrupt};
 use crate::finding::{Finding, Severity};
+use crate::pg::session::Session;
+use crate::pg::target::Target;
+use crate::pg::{connect, facts, pooler};
 
 use output::Output;
 use page::Page;
@@ -89,7 +95,44 @@ pub struct Context {
     pub yes: bool,
 }
 
+/// What a session is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To look only: any pooler will do.
+    Reading,
+    /// To change something: a server process of our own, on a primary.
+    Writing,
+}
+
 impl Context {
+    /// Opens a session on the database governed and gives the address it was opened at.
+    pub async fn open(&self, purpose: Purpose) -> Result<(Session, Target)> {
+        let database = &self.config.database;
+        let target = match purpose {
+            Purpose::Reading => database.target.as_ref(),
+            Purpose::Writing => database.writing(),
+        };
+        let target = match target {
+            Some(target) => target.clone(),
+            None => self.embedded().await?,
+        };
+        let watch = self.watch();
+        let doing = || format!("connecting to {target}, from {}", database.source);
+        let session = connect::open(&target, &watch).await.with_context(doing)?;
+        if purpose == Purpose::Writing {
+            facts::refuse_replica(session.facts())?;
+            pooler::require_session(&session, &target).await?;
+        }
+        Ok((session, target))
+    }
+
+    /// Starts the embedded PostgreSQL, or finds it running, and gives its address.
+    async fn embedded(&self) -> Result<Target> {
+        Err(crate::error::fail("no database is configured")
+            .hint("give --database-url")
+            .into())
+    }
+
     /// Shows a report on standard output in the format asked for and gives its outcome.
     pub fn show<R: Report>(&self, report: &R) -> Result<Outcome> {
         self.output.show(report)?;

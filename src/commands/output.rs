@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::commands::Report;
 use crate::commands::page::{Page, Tone, count};
-use crate::error::{exit_of, hint_of};
+use crate::error::{Failure, exit_of, hint_of};
 use crate::finding::{Finding, Severity};
 use crate::pg::server_error::ServerError;
 
@@ -79,7 +79,13 @@ impl Output {
             body.insert("sqlstate".into(), json!(sqlstate));
         }
         body.insert("exit-status".into(), json!(exit_of(error).code()));
-        self.document(&json!({"version": DOCUMENT_VERSION, "outcome": "failed", "error": body}))
+        let findings = error
+            .downcast_ref::<Failure>()
+            .map_or(&[][..], |failure| &failure.findings);
+        let findings = serde_json::to_value(findings)?;
+        self.document(&json!({
+            "version": DOCUMENT_VERSION, "outcome": "failed", "findings": findings, "error": body,
+        }))
     }
 
     fn document(&self, document: &Value) -> Result<()> {
@@ -169,6 +175,10 @@ fn summary(findings: &[Finding]) -> String {
 /// Writes a failure as a person reads it: what, why, what next.
 pub(crate) fn failure_text(error: &anyhow::Error, colour: bool) -> String {
     let mut page = Page::new(colour);
+    if let Some(failure) = error.downcast_ref::<Failure>() {
+        write_findings(&mut page, &failure.findings);
+        page.gap();
+    }
     let head = page.paint(Tone::Bad, "error:");
     page.line(format!("{head} {error}"));
     for cause in error.chain().skip(1) {

@@ -3,21 +3,58 @@
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::commands::page::Page;
-use crate::commands::{Context, Outcome, Report};
+use crate::commands::page::{Page, Tone, count};
+use crate::commands::{Context, Outcome, Purpose, Report, project};
+use crate::finding::{Finding, Severity};
+use crate::migrate::standing::{self, Line, State};
 
 /// Flags of `status`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// End with status 1 when anything is pending or wrong
     #[arg(long)]
-    pub check: bool,
+    check: bool,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct StatusReport {
     database: String,
+    environment: String,
+    server: String,
+    applied: usize,
+    pending: usize,
+    migrations: Vec<Line>,
+    #[serde(skip)]
+    findings: Vec<Finding>,
+    #[serde(skip)]
+    outcome: Outcome,
+}
+
+/// Runs the command.
+pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    let folder = project::folder(context)?;
+    let (session, target) = context.open(Purpose::Reading).await?;
+    let books = project::books(context, &session).await?;
+    let fresh = project::fresh_width(context, &folder)?;
+    let standing = standing::compare(&folder, &books.history, &books.unfinished, fresh);
+    let wrong = Outcome::of(&standing.findings, Severity::Warn) == Outcome::Found;
+    let pending = standing.pending.len() + standing.out_of_order.len();
+    let outcome = if args.check && (wrong || pending > 0) {
+        Outcome::Found
+    } else {
+        Outcome::Clean
+    };
+    context.show(&StatusReport {
+        database: target.to_string(),
+        environment: context.config.database.environment.clone(),
+        server: session.facts().version.clone(),
+        applied: books.history.rows.len(),
+        pending,
+        migrations: standing.lines,
+        findings: standing.findings,
+        outcome,
+    })
 }
 
 impl Report for StatusReport {
@@ -26,12 +63,51 @@ impl Report for StatusReport {
     }
 
     fn human(&self, page: &mut Page) {
-        page.line(format!("database {}", self.database));
+        page.line(format!(
+            "{} ({}, PostgreSQL {})",
+            self.database, self.environment, self.server
+        ));
+        page.gap();
+        if self.migrations.is_empty() {
+            page.line("no migrations; write the first with af-db new NAME");
+            return;
+        }
+        let rows: Vec<_> = self.migrations.iter().map(row).collect();
+        page.table(&rows);
+        page.gap();
+        let applied = count(
+            self.applied,
+            "migration is applied",
+            "migrations are applied",
+        );
+        page.line(format!("{applied}, {} pending", self.pending));
+    }
+
+    fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    fn findings(&self) -> &[Finding] {
+        &self.findings
     }
 }
 
-/// Runs the command.
-pub async fn run(_args: &Args, context: &Context) -> Result<Outcome> {
-    let database = context.config.database.source.to_string();
-    context.show(&StatusReport { database })
+fn row(line: &Line) -> Vec<(Tone, String)> {
+    let (tone, word) = match line.state {
+        State::Applied => (Tone::Good, "applied"),
+        State::Pending => (Tone::Warn, "pending"),
+        State::Edited => (Tone::Bad, "edited"),
+        State::LineEndings => (Tone::Warn, "line endings"),
+        State::Missing => (Tone::Bad, "file missing"),
+        State::Unknown => (Tone::Bad, "unknown"),
+        State::OutOfOrder => (Tone::Bad, "out of order"),
+        State::HalfRun => (Tone::Bad, "half-run"),
+    };
+    let when = line.applied_on.as_deref().unwrap_or_default();
+    vec![
+        (Tone::Plain, format!("{:>4}", line.version)),
+        (tone, word.to_owned()),
+        (Tone::Plain, line.name.clone()),
+        (Tone::Dim, when.get(..19).unwrap_or(when).replace('T', " ")),
+    ]
 }

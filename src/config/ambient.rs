@@ -172,6 +172,20 @@ impl Ambient {
         self.home().map(|home| home.join(".cache").join("af-db"))
     }
 
+    /// Names the machine, for the journal.
+    pub fn host(&self) -> String {
+        let named = self
+            .get("HOSTNAME")
+            .or_else(|| self.get("COMPUTERNAME"))
+            .map(str::to_owned);
+        let read = || {
+            std::fs::read_to_string("/etc/hostname")
+                .ok()
+                .map(|name| name.trim().to_owned())
+        };
+        named.or_else(read).unwrap_or_else(|| "unknown".to_owned())
+    }
+
     /// Names who runs this, for the journal: the operating system's user, else the CI's.
     pub fn actor(&self) -> String {
         let user = self

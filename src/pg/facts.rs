@@ -6,6 +6,8 @@ use tokio_postgres::types::Type;
 
 use crate::error::{Failure, fail};
 use crate::pg::session::Session;
+use crate::sql::name::Literal;
+use crate::sql::safe::Sql;
 
 /// The oldest server understood, as `server_version_num` counts.
 pub const OLDEST: i32 = 140_000;
@@ -28,6 +30,17 @@ pub const PINS: &[(&str, &str)] = &[
     ("standard_conforming_strings", "on"),
     ("default_transaction_isolation", "read committed"),
 ];
+
+/// Sets our own settings again, after `RESET ALL` took them.
+pub fn pins() -> Sql {
+    let set = |(name, value): &(&str, &str)| {
+        Sql::fill(
+            "pg_catalog.set_config({}, {}, false)",
+            &[&Literal::new(*name), &Literal::new(*value)],
+        )
+    };
+    Sql::fill("SELECT {}", &[&Sql::join(PINS.iter().map(set), ", ")])
+}
 
 /// Who runs the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

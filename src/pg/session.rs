@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use anyhow::Result;
 use futures_util::future::poll_fn;
+use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{
@@ -146,6 +147,38 @@ impl Session {
             .batch_execute(sql.as_str())
             .await
             .map_err(ServerError::from)?)
+    }
+
+    /// Runs assembled text and tells how many of its statements have ended; an error comes with that number.
+    pub async fn run_counting(
+        &self,
+        sql: &Sql,
+        told: &(dyn Fn(usize) + Send + Sync),
+    ) -> Result<(), (usize, ServerError)> {
+        let mut finished = 0;
+        let stream = self.client.simple_query_raw(sql.as_str()).await;
+        let mut stream = std::pin::pin!(stream.map_err(|error| (0, ServerError::from(error)))?);
+        while let Some(message) = stream.next().await {
+            if let SimpleQueryMessage::CommandComplete(_) =
+                message.map_err(|error| (finished, error.into()))?
+            {
+                finished += 1;
+                told(finished);
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs a `COPY … FROM STDIN` with its data.
+    pub async fn copy_text(&self, sql: &Sql, data: &str) -> Result<()> {
+        const PIECE: usize = 1 << 16;
+        let mut sink = std::pin::pin!(self.copy_in(sql).await?);
+        for piece in data.as_bytes().chunks(PIECE) {
+            let piece = bytes::Bytes::copy_from_slice(piece);
+            sink.send(piece).await.map_err(ServerError::from)?;
+        }
+        sink.finish().await.map_err(ServerError::from)?;
+        Ok(())
     }
 
     /// Runs assembled text and gives every row and completion as text.

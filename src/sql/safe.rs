@@ -10,7 +10,7 @@ use crate::sql::name::{Ident, Literal, ObjectName};
 pub struct Sql(String);
 
 /// What may fill a place in a template: everything here quotes itself or was vouched for.
-pub trait Piece {
+pub trait Piece: Sync {
     /// Writes itself, quoted where needed.
     fn write(&self, into: &mut String);
 }

@@ -1,0 +1,208 @@
+//! Owns what the commands about migrations share: the project's files, its books in a database, who runs.
+
+use anyhow::Result;
+
+use crate::commands::Context;
+use crate::error::fail;
+use crate::migrate::apply::Ledger;
+use crate::migrate::checksum::Width;
+use crate::migrate::files::{self, Folder};
+use crate::migrate::history::{self, History};
+use crate::migrate::journal::{self, Run, Unfinished};
+use crate::pg::session::Session;
+use crate::sql::name::ObjectName;
+
+/// What stands in a database.
+pub(crate) struct Books {
+    pub(crate) history: History,
+    pub(crate) unfinished: Vec<Unfinished>,
+}
+
+/// Lists the project's migrations.
+pub(crate) fn folder(context: &Context) -> Result<Folder> {
+    let path = context.config.migrations();
+    files::list(&path, &context.config.shown(&path))
+}
+
+/// Reads history and journal, in two round trips.
+pub(crate) async fn books(context: &Context, session: &Session) -> Result<Books> {
+    let mut history = history::look(session, &history_name(context)?).await?;
+    let has_journal = history.has_journal;
+    let (read, unfinished) = futures_util::future::join(history.read(session), async {
+        if has_journal {
+            journal::unfinished(session).await
+        } else {
+            Ok(Vec::new())
+        }
+    })
+    .await;
+    read?;
+    Ok(Books {
+        history,
+        unfinished: unfinished?,
+    })
+}
+
+/// Gives the width of a history that is not there yet: as configured, else as the numbers need.
+pub(crate) fn fresh_width(context: &Context, folder: &Folder) -> Result<Width> {
+    match context.config.file.migrations.history_width.as_deref() {
+        Some("int4") => Ok(Width::Int4),
+        Some("int8") => Ok(Width::Int8),
+        Some(other) => Err(fail(format!("`{other}` is no width of a history"))
+            .hint("set migrations.history-width to int4 or int8")
+            .into()),
+        None => {
+            let wide = folder
+                .migrations
+                .iter()
+                .any(|migration| i32::try_from(migration.version).is_err());
+            Ok(if wide { Width::Int8 } else { Width::Int4 })
+        }
+    }
+}
+
+/// Gives the name of the history table.
+pub(crate) fn history_name(context: &Context) -> Result<ObjectName> {
+    let name = context
+        .config
+        .file
+        .migrations
+        .history_table
+        .as_deref()
+        .unwrap_or("public.refinery_schema_history");
+    let (schema, table) = name.split_once('.').unwrap_or(("public", name));
+    if schema.is_empty() || table.is_empty() {
+        return Err(fail(format!("`{name}` is no name of a table"))
+            .hint("set migrations.history-table to schema.table")
+            .into());
+    }
+    Ok(ObjectName::new(schema, table))
+}
+
+/// Gives the books a run writes into.
+pub(crate) fn ledger(context: &Context, history: &History, folder: &Folder) -> Result<Ledger> {
+    let width = history.width(fresh_width(context, folder)?);
+    Ok(Ledger {
+        history: history.name.clone(),
+        width,
+        run: run(context),
+    })
+}
+
+/// Says who runs.
+pub(crate) fn run(context: &Context) -> Run {
+    Run {
+        id: run_id(),
+        actor: context.config.ambient.actor(),
+        host: context.config.ambient.host(),
+        git_commit: git_commit(&context.config.root),
+        plan_sha256: None,
+    }
+}
+
+/// Names a run: the time, so that names sort, and what tells two at the same time apart.
+fn run_id() -> String {
+    let now = chrono::Utc::now();
+    format!(
+        "{}-{:04x}",
+        now.format("%Y%m%dT%H%M%S%.6fZ"),
+        std::process::id() & 0xffff
+    )
+}
+
+/// Reads the commit a checkout stands at, without starting git.
+fn git_commit(root: &std::path::Path) -> Option<String> {
+    let git = root
+        .ancestors()
+        .map(|folder| folder.join(".git"))
+        .find(|git| git.exists())?;
+    let head = std::fs::read_to_string(git.join("HEAD")).ok()?;
+    let Some(reference) = head.trim().strip_prefix("ref: ") else {
+        return Some(head.trim().to_owned());
+    };
+    if let Ok(commit) = std::fs::read_to_string(git.join(reference)) {
+        return Some(commit.trim().to_owned());
+    }
+    let packed = std::fs::read_to_string(git.join("packed-refs")).ok()?;
+    let line = packed.lines().find(|line| line.ends_with(reference))?;
+    line.split_whitespace().next().map(str::to_owned)
+}
+
+/// Creates the books that are not there yet; another service may be doing the same.
+pub(crate) async fn create_books(
+    session: &Session,
+    ledger: &Ledger,
+    history: &History,
+) -> Result<()> {
+    use crate::sql::safe::Sql;
+    if history.table == history::Table::Missing {
+        let create = history::create(&ledger.history, ledger.width);
+        if let Err(error) = session.run(&create).await {
+            // Two CREATE TABLE IF NOT EXISTS at once: the second fails on the type, and finds the table next time.
+            let server = error.downcast_ref::<crate::pg::server_error::ServerError>();
+            if !server.is_some_and(|server| server.is("23505") || server.is("42P07")) {
+                return Err(error.context(format!("creating the history table {}", ledger.history)));
+            }
+            session.run(&create).await?;
+        }
+    }
+    if !history.has_journal {
+        let create = Sql::fill("BEGIN;\n{};\nCOMMIT", &[&journal::create()]);
+        if let Err(error) = session.run(&create).await {
+            // The session must not stay in a failed transaction; the first error is the one to tell.
+            let _ = session.run(&Sql::new("ROLLBACK")).await;
+            return Err(error.context("creating the journal in schema af_db"));
+        }
+    }
+    Ok(())
+}
+
+/// Reads a duration of a flag or key.
+pub(crate) fn duration(name: &str, text: &str) -> Result<std::time::Duration> {
+    crate::migrate::directive::duration(text).ok_or_else(|| {
+        fail(format!("{name}: `{text}` is not a duration"))
+            .hint("write 500ms, 30s, 5min or 24h")
+            .into()
+    })
+}
+
+/// Gives how locks are asked for: the flag, else the file, else the default.
+pub(crate) fn ladder(
+    context: &Context,
+    budget: Option<&str>,
+) -> Result<crate::plan::ladder::Ladder> {
+    let mut ladder = crate::plan::ladder::Ladder::default();
+    let settings = &context.config.file.migrations;
+    if let Some(cap) = &settings.lock_timeout {
+        ladder.cap = duration("migrations.lock-timeout", cap)?;
+    }
+    if let Some(text) = &settings.lock_budget {
+        ladder.budget = duration("migrations.lock-budget", text)?;
+    }
+    if let Some(text) = budget {
+        ladder.budget = duration("--lock-budget", text)?;
+    }
+    if ladder.cap.is_zero() {
+        return Err(fail("a lock timeout of nothing would wait for ever")
+            .hint("set migrations.lock-timeout to 2s or less")
+            .into());
+    }
+    Ok(ladder)
+}
+
+/// Asks before a protected environment is changed: the words must be typed.
+pub(crate) fn confirm(
+    context: &Context,
+    target: &crate::pg::target::Target,
+    what: &str,
+) -> Result<()> {
+    let database = &context.config.database;
+    if !database.is_protected() {
+        return Ok(());
+    }
+    let words = format!("{}/{}", database.environment, target.database());
+    context.terminal.confirm_typed(
+        &format!("{what}on {target}, environment `{}`", database.environment),
+        &words,
+    )
+}

@@ -1,0 +1,515 @@
+//! Owns the files of a migrations folder: our own listing, in refinery's grammar.
+//!
+//! Refinery skips what does not match its grammar; here everything that looks like a migration is named, never
+//! skipped.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+
+use crate::finding::{Finding, Place};
+use crate::migrate::directive::{self, Directives};
+
+/// One file's text and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Script {
+    /// The path as the user would type it.
+    pub shown: String,
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it says, byte for byte.
+    pub text: Arc<str>,
+}
+
+/// A migration: the file up, the file down where there is one, what they say about how they run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Migration {
+    /// The number in the file's name.
+    pub version: i64,
+    /// The name behind it.
+    pub name: String,
+    /// `V`, or `U` for one that may come out of order.
+    pub prefix: char,
+    /// The way up.
+    pub up: Script,
+    /// The way down.
+    pub down: Option<Script>,
+    /// What the file says about how it runs.
+    pub directives: Directives,
+    /// What the down file says about how it runs.
+    pub down_directives: Directives,
+}
+
+impl Migration {
+    /// Gives the file's name, as people call the migration.
+    pub fn file_name(&self) -> &str {
+        self.up
+            .shown
+            .rsplit(['/', '\\'])
+            .next()
+            .unwrap_or(&self.up.shown)
+    }
+
+    /// Gives `12 add_tenant`.
+    pub fn title(&self) -> String {
+        format!("{} {}", self.version, self.name)
+    }
+}
+
+/// A folder of migrations and what is wrong with it.
+#[derive(Clone, Debug, Default)]
+pub struct Folder {
+    /// The migrations, by version.
+    pub migrations: Vec<Migration>,
+    /// What is wrong with the files.
+    pub findings: Vec<Finding>,
+}
+
+/// Lists a folder, and the folders in it, as refinery does; a folder that is not there is empty.
+pub fn list(folder: &Path, shown: &str) -> Result<Folder> {
+    let mut listing = Listing::default();
+    if folder.exists() {
+        listing.walk(folder, shown, &mut Vec::new())?;
+    }
+    Ok(listing.finish())
+}
+
+/// What a file's name says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Stem {
+    prefix: char,
+    version: i64,
+    name: String,
+    is_down: bool,
+}
+
+#[derive(Default)]
+struct Listing {
+    ups: Vec<(Stem, Script)>,
+    downs: Vec<(Stem, Script)>,
+    findings: Vec<Finding>,
+}
+
+impl Listing {
+    fn walk(&mut self, folder: &Path, shown: &str, above: &mut Vec<PathBuf>) -> Result<()> {
+        let real = folder
+            .canonicalize()
+            .with_context(|| format!("reading {shown}"))?;
+        if above.contains(&real) {
+            self.findings.push(
+                Finding::error(
+                    "migration-loop",
+                    shown,
+                    "this folder is reached through itself by a symbolic link",
+                )
+                .place(Place::file(shown))
+                .help("remove the link"),
+            );
+            return Ok(());
+        }
+        above.push(real);
+        let mut entries = Vec::new();
+        for entry in std::fs::read_dir(folder).with_context(|| format!("reading {shown}"))? {
+            entries.push(entry.with_context(|| format!("reading {shown}"))?);
+        }
+        entries.sort_by_key(std::fs::DirEntry::file_name);
+        for entry in entries {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let shown = format!("{shown}/{name}");
+            match std::fs::metadata(entry.path()) {
+                Ok(metadata) if metadata.is_dir() => self.walk(&entry.path(), &shown, above)?,
+                Ok(_) => self.file(&entry.path(), &name, &shown),
+                Err(error) if is_sql(&name) => self.unreadable(&shown, &error),
+                Err(_) => {}
+            }
+        }
+        above.pop();
+        Ok(())
+    }
+
+    fn file(&mut self, path: &Path, name: &str, shown: &str) {
+        if !is_sql(name) {
+            return;
+        }
+        let stem = match parse(name) {
+            Ok(stem) => stem,
+            Err((problem, help)) => {
+                let finding =
+                    Finding::error("migration-name", shown, problem).place(Place::file(shown));
+                self.findings.push(finding.help(help));
+                return;
+            }
+        };
+        let bytes = match std::fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) => return self.unreadable(shown, &error),
+        };
+        let Some(text) = self.text(bytes, shown) else {
+            return;
+        };
+        let script = Script {
+            shown: shown.to_owned(),
+            path: path.to_owned(),
+            text: text.into(),
+        };
+        if stem.is_down {
+            self.downs.push((stem, script));
+        } else {
+            self.ups.push((stem, script));
+        }
+    }
+
+    fn unreadable(&mut self, shown: &str, error: &std::io::Error) {
+        let finding = Finding::error(
+            "migration-unreadable",
+            shown,
+            format!("the file cannot be read: {error}"),
+        );
+        self.findings.push(
+            finding
+                .place(Place::file(shown))
+                .help("check the file, its rights and its link"),
+        );
+    }
+
+    /// Decodes a file and names what is odd about its bytes.
+    fn text(&mut self, bytes: Vec<u8>, shown: &str) -> Option<String> {
+        let text = match String::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) => {
+                let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+                let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
+                let finding =
+                    Finding::error("migration-encoding", shown, "the file is not UTF-8 text");
+                let place = Place::at(shown, u32::try_from(line).unwrap_or(u32::MAX), 1);
+                self.findings
+                    .push(finding.place(place).help("save it as UTF-8"));
+                return None;
+            }
+        };
+        let mut odd = |severity_error: bool, code: &str, message: &str, help: &str| {
+            let make = if severity_error {
+                Finding::error
+            } else {
+                Finding::warn
+            };
+            self.findings.push(
+                make(code, shown, message)
+                    .place(Place::file(shown))
+                    .help(help),
+            );
+        };
+        if text.starts_with('\u{feff}') {
+            odd(
+                true,
+                "migration-bom",
+                "the file begins with a byte-order mark, which PostgreSQL refuses",
+                "save it as UTF-8 without a mark",
+            );
+        }
+        if text.contains('\0') {
+            odd(
+                true,
+                "migration-encoding",
+                "the file holds a zero byte, which PostgreSQL refuses",
+                "remove it",
+            );
+        }
+        if text.contains("\r\n") {
+            odd(
+                false,
+                "migration-line-endings",
+                "the lines end in CRLF; a checkout elsewhere changes the checksum",
+                "add `*.sql text eol=lf` to .gitattributes",
+            );
+        }
+        if text.trim().is_empty() {
+            odd(
+                false,
+                "migration-empty",
+                "the file is empty",
+                "write the statements, or remove the file",
+            );
+        }
+        Some(text)
+    }
+
+    fn finish(mut self) -> Folder {
+        let mut migrations: Vec<Migration> = Vec::with_capacity(self.ups.len());
+        self.ups.sort_by(|(left, a), (right, b)| {
+            (left.version, &a.shown).cmp(&(right.version, &b.shown))
+        });
+        for (stem, up) in std::mem::take(&mut self.ups) {
+            if let Some(first) = migrations
+                .last()
+                .filter(|last| last.version == stem.version)
+            {
+                let message = format!(
+                    "version {} is taken by {} as well",
+                    stem.version, first.up.shown
+                );
+                let finding = Finding::error("migration-duplicate", &up.shown, message)
+                    .place(Place::file(&up.shown));
+                let help = "give the one that is not applied anywhere another number: af-db repair --renumber FILE";
+                self.findings
+                    .push(finding.also(Place::file(&first.up.shown)).help(help));
+                continue;
+            }
+            let directives = directive::read(&up.shown, &up.text, &mut self.findings);
+            let Stem {
+                prefix,
+                version,
+                name,
+                ..
+            } = stem;
+            let down_directives = Directives::default();
+            migrations.push(Migration {
+                version,
+                name,
+                prefix,
+                up,
+                down: None,
+                directives,
+                down_directives,
+            });
+        }
+        for (stem, down) in std::mem::take(&mut self.downs) {
+            let at = migrations
+                .binary_search_by_key(&stem.version, |up| up.version)
+                .ok();
+            match at.map(|at| &mut migrations[at]) {
+                Some(migration) if migration.name == stem.name => {
+                    migration.down_directives =
+                        directive::read(&down.shown, &down.text, &mut self.findings);
+                    migration.down = Some(down);
+                }
+                _ => {
+                    let message = "there is no migration of this number and name to revert";
+                    let finding = Finding::error("migration-name", &down.shown, message)
+                        .place(Place::file(&down.shown));
+                    self.findings.push(finding.help(
+                        "name it after its migration: V12__name.down.sql beside V12__name.sql",
+                    ));
+                }
+            }
+        }
+        Folder {
+            migrations,
+            findings: self.findings,
+        }
+    }
+}
+
+fn is_sql(name: &str) -> bool {
+    name.to_lowercase().ends_with(".sql")
+}
+
+/// Reads `V12__name.sql` and `V12__name.down.sql`; an error is what is wrong and how it is written.
+fn parse(name: &str) -> Result<Stem, (String, String)> {
+    let wrong = |problem: String, better: String| Err((problem, format!("rename it: {better}")));
+    let Some(stem) = name.strip_suffix(".sql") else {
+        return wrong(
+            "the ending is not in lower case".to_owned(),
+            format!("{}.sql", &name[..name.len() - 4]),
+        );
+    };
+    let (stem, is_down) = stem
+        .strip_suffix(".down")
+        .map_or((stem, false), |stem| (stem, true));
+    let ending = if is_down { ".down.sql" } else { ".sql" };
+    let unknown = || {
+        let message =
+            "the name is not of the form V<number>__<name>.sql, so refinery would skip it";
+        Err((
+            message.to_owned(),
+            "rename it, such as V12__add_tenant.sql, or move it out of the folder".to_owned(),
+        ))
+    };
+    let prefix = match stem.chars().next() {
+        Some(prefix @ ('V' | 'U')) => prefix,
+        Some(small @ ('v' | 'u')) if stem[1..].starts_with(|next: char| next.is_ascii_digit()) => {
+            let better = format!("{}{}{ending}", small.to_ascii_uppercase(), &stem[1..]);
+            return wrong(
+                "the prefix is not in upper case, so refinery would skip it".to_owned(),
+                better,
+            );
+        }
+        _ => return unknown(),
+    };
+    let rest = &stem[1..];
+    let digits = rest
+        .find(|character: char| !character.is_ascii_digit())
+        .unwrap_or(rest.len());
+    let (number, rest) = rest.split_at(digits);
+    if number.is_empty() {
+        return unknown();
+    }
+    let Ok(version) = number.parse::<i64>() else {
+        return wrong(
+            "the number is too large".to_owned(),
+            "use at most 18 digits".to_owned(),
+        );
+    };
+    let Some(name) = rest.strip_prefix("__").filter(|name| !name.is_empty()) else {
+        let tail = clean(rest.trim_start_matches(['_', '-', '.', ' ']));
+        let tail = if tail.is_empty() {
+            "name".to_owned()
+        } else {
+            tail
+        };
+        let message =
+            "the number is not followed by two underscores and a name, so refinery would skip it";
+        return wrong(
+            message.to_owned(),
+            format!("{prefix}{number}__{tail}{ending}"),
+        );
+    };
+    if !name.chars().all(is_word) {
+        let message =
+            "the name holds more than letters, digits and underscores, so refinery would skip it";
+        return wrong(
+            message.to_owned(),
+            format!("{prefix}{number}__{}{ending}", clean(name)),
+        );
+    }
+    Ok(Stem {
+        prefix,
+        version,
+        name: name.to_owned(),
+        is_down,
+    })
+}
+
+/// Says what refinery's `\w` takes.
+fn is_word(character: char) -> bool {
+    character.is_alphanumeric() || character == '_'
+}
+
+/// Turns a name into one refinery takes.
+pub(crate) fn clean(name: &str) -> String {
+    let mut cleaned = String::with_capacity(name.len());
+    for character in name.chars() {
+        let character = if is_word(character) { character } else { '_' };
+        if character != '_' || !cleaned.ends_with('_') {
+            cleaned.push(character);
+        }
+    }
+    cleaned.trim_matches('_').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn good_names() {
+        let check = |name: &str, prefix: char, version: i64, rest: &str, is_down: bool| {
+            let expected = Stem {
+                prefix,
+                version,
+                name: rest.to_owned(),
+                is_down,
+            };
+            assert_eq!(parse(name), Ok(expected));
+        };
+        check("V1__init.sql", 'V', 1, "init", false);
+        check("V1__init.down.sql", 'V', 1, "init", true);
+        check(
+            "U20260401120000__größe.sql",
+            'U',
+            20_260_401_120_000,
+            "größe",
+            false,
+        );
+    }
+
+    #[test]
+    fn bad_names_say_the_right_one() {
+        let names = [
+            "V1__x.SQL",
+            "v1__x.sql",
+            "V1_x.sql",
+            "V1__has-hyphen.sql",
+            "V1.2__x.sql",
+            "init.sql",
+            "V__x.sql",
+            "V99999999999999999999__x.sql",
+            "V1__.sql",
+        ];
+        let said = names.map(|name| {
+            let (problem, help) = parse(name).unwrap_err();
+            format!("{name}: {problem}; {help}")
+        });
+        insta::assert_snapshot!(said.join("\n"), @"
+        V1__x.SQL: the ending is not in lower case; rename it: V1__x.sql
+        v1__x.sql: the prefix is not in upper case, so refinery would skip it; rename it: V1__x.sql
+        V1_x.sql: the number is not followed by two underscores and a name, so refinery would skip it; rename it: V1__x.sql
+        V1__has-hyphen.sql: the name holds more than letters, digits and underscores, so refinery would skip it; rename it: V1__has_hyphen.sql
+        V1.2__x.sql: the number is not followed by two underscores and a name, so refinery would skip it; rename it: V1__2_x.sql
+        init.sql: the name is not of the form V<number>__<name>.sql, so refinery would skip it; rename it, such as V12__add_tenant.sql, or move it out of the folder
+        V__x.sql: the name is not of the form V<number>__<name>.sql, so refinery would skip it; rename it, such as V12__add_tenant.sql, or move it out of the folder
+        V99999999999999999999__x.sql: the number is too large; rename it: use at most 18 digits
+        V1__.sql: the number is not followed by two underscores and a name, so refinery would skip it; rename it: V1__name.sql
+        ");
+    }
+
+    #[test]
+    fn every_odd_file_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let write =
+            |name: &str, text: &[u8]| std::fs::write(folder.path().join(name), text).unwrap();
+        write("V1__a.sql", b"SELECT 1;");
+        write("V1__a.down.sql", b"SELECT 2;");
+        write("V2__b.sql", b"SELECT 1;");
+        write("V2__c.sql", b"SELECT 1;");
+        write("V3__crlf.sql", b"SELECT 1;\r\n");
+        write("V4__bom.sql", "\u{feff}SELECT 1;".as_bytes());
+        write("V5__latin.sql", b"SELECT 1;\n-- \xe9");
+        write("V6__empty.sql", b"");
+        write("V7__lost.down.sql", b"SELECT 1;");
+        write("V8__has-hyphen.sql", b"SELECT 1;");
+        write("README.md", b"words");
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink(folder.path(), folder.path().join("again")).unwrap();
+            std::os::unix::fs::symlink("V10__gone.sql", folder.path().join("V10__gone.sql"))
+                .unwrap();
+        }
+        let listed = list(folder.path(), "migrations").unwrap();
+        let versions: Vec<i64> = listed
+            .migrations
+            .iter()
+            .map(|migration| migration.version)
+            .collect();
+        assert_eq!(versions, [1, 2, 3, 4, 6]);
+        assert!(listed.migrations[0].down.is_some());
+        let mut said: Vec<String> = listed
+            .findings
+            .iter()
+            .map(|finding| format!("{} {}", finding.code, finding.subject))
+            .collect();
+        said.sort();
+        insta::assert_snapshot!(said.join("\n"), @"
+        migration-bom migrations/V4__bom.sql
+        migration-duplicate migrations/V2__c.sql
+        migration-empty migrations/V6__empty.sql
+        migration-encoding migrations/V5__latin.sql
+        migration-line-endings migrations/V3__crlf.sql
+        migration-loop migrations/again
+        migration-name migrations/V7__lost.down.sql
+        migration-name migrations/V8__has-hyphen.sql
+        migration-unreadable migrations/V10__gone.sql
+        ");
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_empty() {
+        assert!(
+            list(Path::new("/nonexistent/migrations"), "migrations")
+                .unwrap()
+                .migrations
+                .is_empty()
+        );
+    }
+}

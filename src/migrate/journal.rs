@@ -1,0 +1,333 @@
+//! Owns `af_db.journal`: our own record of runs, append-only, each row holding the hash of the one before.
+//!
+//! Losing it loses only the record of who did what; what is applied stands in refinery's history.
+
+use anyhow::Result;
+
+use crate::finding::Finding;
+use crate::pg::session::Session;
+use crate::sql::name::Literal;
+use crate::sql::safe::Sql;
+
+/// Who runs, from where, with what; the same for every row of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Run {
+    /// A random name.
+    pub id: String,
+    /// The operating system's user, and the CI's.
+    pub actor: String,
+    /// The machine.
+    pub host: String,
+    /// The commit the project stands at.
+    pub git_commit: Option<String>,
+    /// The approved plan, if the run was bound to one.
+    pub plan_sha256: Option<String>,
+}
+
+/// What a row says happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// A file without a transaction was begun.
+    Began,
+    /// One of its statements that cannot be undone was begun.
+    UnitBegan,
+    /// One of its statements is done.
+    UnitDone,
+    /// The migration is applied.
+    Applied,
+    /// The migration is reverted.
+    Reverted,
+    /// It failed and was rolled back.
+    Failed,
+    /// It failed and what it had done stays.
+    FailedHalfWay,
+    /// A person corrected the record.
+    Repaired,
+    /// The migration was recorded without being run.
+    Baselined,
+}
+
+impl State {
+    /// Gives the word in the table.
+    pub fn word(self) -> &'static str {
+        match self {
+            State::Began => "began",
+            State::UnitBegan => "unit-began",
+            State::UnitDone => "unit-done",
+            State::Applied => "applied",
+            State::Reverted => "reverted",
+            State::Failed => "failed",
+            State::FailedHalfWay => "failed-half-way",
+            State::Repaired => "repaired",
+            State::Baselined => "baselined",
+        }
+    }
+}
+
+/// One row to be appended.
+#[derive(Clone, Debug, Default)]
+pub struct Entry {
+    /// The migration.
+    pub version: Option<i64>,
+    /// Its name.
+    pub name: Option<String>,
+    /// How many of its statements are done, or which one was begun.
+    pub statement: Option<usize>,
+    /// The sha256 of the file up.
+    pub up_sha256: Option<String>,
+    /// The sha256 of the file down.
+    pub down_sha256: Option<String>,
+    /// When the step began, as PostgreSQL reads it; the time of the row where nothing is said.
+    pub started: Option<String>,
+    /// How often a lock was waited for in vain.
+    pub lock_waits: usize,
+    /// What went wrong.
+    pub error: Option<String>,
+    /// A person's words, such as a loss that was accepted.
+    pub note: Option<String>,
+}
+
+/// The order of the columns that are hashed; the hash covers all of them and the hash before.
+const HASHED: &str = "v.id, v.run, v.version, v.name, v.state, v.statement, v.up_sha256, v.down_sha256, v.plan_sha256, \
+     v.actor, v.role, v.host, v.git_commit, v.tool, pg_catalog.extract('epoch', v.started), \
+     pg_catalog.extract('epoch', v.at), v.lock_waits, v.lsn, v.error, v.note, v.previous";
+
+/// Creates the journal; every part of it may already be there.
+pub fn create() -> Sql {
+    Sql::new(include_str!("queries/journal_create.sql"))
+}
+
+/// Appends a row: the link is made on the server from the newest one, under its lock.
+pub fn append(run: &Run, state: State, entry: &Entry) -> Sql {
+    let number = |number: Option<i64>| {
+        number.map_or_else(|| Sql::new("NULL"), |number| Sql::fill("{}", &[&number]))
+    };
+    let statement = entry
+        .statement
+        .map(|statement| i64::try_from(statement).unwrap_or(i64::MAX));
+    let started = match &entry.started {
+        Some(started) => Sql::fill("{}::timestamptz", &[&Literal::new(started)]),
+        None => Sql::new("pg_catalog.clock_timestamp()"),
+    };
+    let waits = i64::try_from(entry.lock_waits).unwrap_or(i64::MAX);
+    let version = concat!("af-db ", env!("CARGO_PKG_VERSION"));
+    Sql::fill(
+        "WITH v AS (
+  SELECT h.id OPERATOR(pg_catalog.+) 1 AS id, {}::text AS run, {}::bigint AS version, {}::text AS name, {}::text AS state,
+    {}::integer AS statement, {}::text AS up_sha256, {}::text AS down_sha256, {}::text AS plan_sha256,
+    {}::text AS actor, SESSION_USER::text AS role, {}::text AS host, {}::text AS git_commit, {}::text AS tool,
+    {} AS started, pg_catalog.clock_timestamp() AS at, {}::integer AS lock_waits,
+    pg_catalog.pg_current_wal_lsn()::text AS lsn, {}::text AS error, {}::text AS note, h.hash AS previous
+  FROM af_db.journal_head AS h FOR UPDATE
+), j AS (
+  INSERT INTO af_db.journal
+  SELECT v.id, v.run, v.version, v.name, v.state, v.statement, v.up_sha256, v.down_sha256, v.plan_sha256, v.actor, v.role,
+    v.host, v.git_commit, v.tool, v.started, v.at, v.lock_waits, v.lsn, v.error, v.note, v.previous, {}
+  FROM v RETURNING id, hash
+)
+UPDATE af_db.journal_head AS h SET id = j.id, hash = j.hash FROM j",
+        &[
+            &Literal::new(&run.id),
+            &number(entry.version),
+            &text(entry.name.as_deref()),
+            &Literal::new(state.word()),
+            &number(statement),
+            &text(entry.up_sha256.as_deref()),
+            &text(entry.down_sha256.as_deref()),
+            &text(run.plan_sha256.as_deref()),
+            &Literal::new(&run.actor),
+            &Literal::new(&run.host),
+            &text(run.git_commit.as_deref()),
+            &Literal::new(version),
+            &started,
+            &waits,
+            &text(entry.error.as_deref()),
+            &text(entry.note.as_deref()),
+            &hash(),
+        ],
+    )
+}
+
+/// A text or NULL.
+fn text(value: Option<&str>) -> Sql {
+    value.map_or_else(
+        || Sql::new("NULL"),
+        |value| Sql::fill("{}", &[&Literal::new(value)]),
+    )
+}
+
+/// The hash of a row `v`, computed on the server so that every client computes the same.
+fn hash() -> Sql {
+    let mut sql = Sql::new(
+        "pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.jsonb_build_array(",
+    );
+    sql.push(HASHED).push(")::text, 'UTF8')), 'hex')");
+    sql
+}
+
+/// A version whose newest row says that it was begun and not finished.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfinished {
+    /// The migration.
+    pub version: i64,
+    /// The newest row's word.
+    pub state: String,
+    /// How many statements were done, or which one was begun.
+    pub statement: usize,
+    /// The sha256 of the file then.
+    pub up_sha256: Option<String>,
+    /// When.
+    pub at: String,
+    /// Why it stopped, if that is known.
+    pub error: Option<String>,
+}
+
+impl Unfinished {
+    /// Says whether a statement was begun of which nobody knows how it ended.
+    pub fn is_uncertain(&self) -> bool {
+        self.state == State::UnitBegan.word()
+    }
+}
+
+/// Reads what was begun and not finished, in one round trip.
+pub async fn unfinished(session: &Session) -> Result<Vec<Unfinished>> {
+    let rows = session
+        .query(include_str!("queries/journal_unfinished.sql"), &[])
+        .await?;
+    let read = |row: &tokio_postgres::Row| Unfinished {
+        version: row.get("version"),
+        state: row.get("state"),
+        statement: usize::try_from(row.get::<_, Option<i32>>("statement").unwrap_or(0))
+            .unwrap_or(0),
+        up_sha256: row.get("up_sha256"),
+        at: row.get("at"),
+        error: row.get("error"),
+    };
+    Ok(rows.iter().map(read).collect())
+}
+
+/// A row of the journal as people read it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Line {
+    /// Its place in the chain.
+    pub id: i64,
+    /// The run it belongs to.
+    pub run: String,
+    /// The migration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<i64>,
+    /// Its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// What happened.
+    pub state: String,
+    /// Statements done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub statement: Option<i32>,
+    /// Who.
+    pub actor: String,
+    /// As whom.
+    pub role: String,
+    /// From where.
+    pub host: String,
+    /// At which commit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub git_commit: Option<String>,
+    /// With what.
+    pub tool: String,
+    /// When it ended.
+    pub at: String,
+    /// How long it took, in milliseconds.
+    pub took_ms: i64,
+    /// How often a lock was waited for in vain.
+    pub lock_waits: i32,
+    /// The write-ahead log's position then, for recovery to a point in time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lsn: Option<String>,
+    /// What went wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// A person's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// Reads the newest rows, oldest first.
+pub async fn read(session: &Session, limit: i64) -> Result<Vec<Line>> {
+    let rows = session
+        .query(
+            include_str!("queries/journal_read.sql"),
+            &[(&limit, tokio_postgres::types::Type::INT8)],
+        )
+        .await?;
+    let read = |row: &tokio_postgres::Row| Line {
+        id: row.get("id"),
+        run: row.get("run"),
+        version: row.get("version"),
+        name: row.get("name"),
+        state: row.get("state"),
+        statement: row.get("statement"),
+        actor: row.get("actor"),
+        role: row.get("role"),
+        host: row.get("host"),
+        git_commit: row.get("git_commit"),
+        tool: row.get("tool"),
+        at: row.get("at"),
+        took_ms: row.get("took_ms"),
+        lock_waits: row.get("lock_waits"),
+        lsn: row.get("lsn"),
+        error: row.get("error"),
+        note: row.get("note"),
+    };
+    Ok(rows.iter().map(read).collect())
+}
+
+/// Walks the whole chain on the server and names every link that does not hold.
+pub async fn verify(session: &Session) -> Result<Vec<Finding>> {
+    let mut sql = Sql::new("SELECT v.id, v.hash OPERATOR(pg_catalog.=) ");
+    sql.piece(&hash());
+    sql.push(
+        " AS holds, v.previous OPERATOR(pg_catalog.=) COALESCE(pg_catalog.lag(v.hash) OVER (ORDER BY v.id), '') AS follows, \
+         v.id OPERATOR(pg_catalog.=) COALESCE(pg_catalog.lag(v.id) OVER (ORDER BY v.id), 0) OPERATOR(pg_catalog.+) 1 AS next \
+         FROM af_db.journal AS v ORDER BY v.id",
+    );
+    let rows = session.query_sql(&sql, &[]).await?;
+    let mut findings = Vec::new();
+    let mut last = 0;
+    for row in &rows {
+        let (id, holds, follows, next): (i64, bool, bool, bool) =
+            (row.get(0), row.get(1), row.get(2), row.get(3));
+        let subject = format!("journal row {id}");
+        if !holds {
+            findings.push(Finding::error(
+                "journal-altered",
+                &subject,
+                "the row is not what was written",
+            ));
+        }
+        if !next {
+            findings.push(Finding::error(
+                "journal-removed",
+                &subject,
+                "the row before it was removed",
+            ));
+        } else if !follows {
+            findings.push(Finding::error("journal-broken", &subject, "the row does not follow the one before it: one of the two was inserted or replaced"));
+        }
+        last = id;
+    }
+    let head = session
+        .query(include_str!("queries/journal_head.sql"), &[])
+        .await?;
+    let head: i64 = head.first().map_or(0, |row| row.get("id"));
+    if head != last {
+        let message = format!("the chain ends at row {last}, but row {head} was written");
+        findings.push(Finding::error(
+            "journal-removed",
+            format!("journal row {head}"),
+            message,
+        ));
+    }
+    Ok(findings)
+}

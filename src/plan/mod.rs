@@ -1,0 +1,62 @@
+//! Owns what is going to be done to a database: steps as values, and the execution that alone may run them.
+//!
+//! A [`Step`] knows its text and how it runs; why it is run (a migration, a policy) is its maker's business.
+
+pub mod block;
+pub mod execution;
+pub mod ladder;
+pub mod reconcile;
+pub mod unit;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::sql::safe::Sql;
+
+/// How a step runs on the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// All of it in one transaction, with its record.
+    Transaction,
+    /// Statement by statement, each recorded.
+    Statements,
+}
+
+/// One thing to be done: a file, run as it says.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// How people call it: the path of the file.
+    pub label: String,
+    /// The text, byte for byte.
+    pub text: Arc<str>,
+    /// How it runs.
+    pub mode: Mode,
+    /// How long it may take on the server; as the server has it where nothing is said.
+    pub timeout: Option<Duration>,
+    /// How many of its units were done before, when it continues.
+    pub done: usize,
+    /// Whether the unit after those was begun, and nobody knows how it ended.
+    pub uncertain: bool,
+}
+
+/// What is recorded beside a step, in the same transaction as what it records.
+pub trait Books: Send + Sync {
+    /// Runs first in the transaction of a whole step: keeps others out.
+    fn opening(&self) -> Sql;
+    /// Records that a unit is about to run which no transaction holds.
+    fn began(&self, unit: usize) -> Sql;
+    /// Records that a unit is done.
+    fn unit(&self, unit: usize) -> Sql;
+    /// Records that the step is done.
+    fn closing(&self, statements: usize, lock_waits: usize) -> Sql;
+}
+
+/// What running a step took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Statements run.
+    pub statements: usize,
+    /// How often a lock was waited for in vain.
+    pub lock_waits: usize,
+}
