@@ -23,6 +23,7 @@ pub mod plan;
 
 pub mod migrate;
 
+pub mod backup;
 pub mod manifest;
 
 #[cfg(feature = "cli")]

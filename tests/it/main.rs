@@ -2,6 +2,7 @@
 
 mod support;
 
+mod backup;
 mod catalog;
 mod manifest;
 mod pg_connect;

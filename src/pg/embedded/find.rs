@@ -264,7 +264,8 @@ fn well_known() -> Vec<PathBuf> {
     directories
 }
 
-fn expand(pattern: &str) -> Vec<PathBuf> {
+/// Gives the paths that fit a pattern with at most one `*`.
+pub fn expand(pattern: &str) -> Vec<PathBuf> {
     let Some((before, after)) = pattern.split_once('*') else {
         return vec![PathBuf::from(pattern)];
     };

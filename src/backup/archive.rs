@@ -1,0 +1,297 @@
+//! Owns `archive.json`: what an archive is, what its files must be again, and where it came from.
+//!
+//! Written last, so that an archive without it does not exist. It ends with its own checksum; the table of proof stands
+//! beside it in [`PROOF`], because it names tables and is encrypted with the rest.
+
+use anyhow::{Context as _, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use crate::backup::seal::{Sealed, hex};
+use crate::error::fail;
+
+/// The name of the description.
+pub const DESCRIPTION: &str = "archive.json";
+/// The stem of the dump.
+pub const DUMP: &str = "database.dump";
+/// The stem of the roles.
+pub const ROLES: &str = "roles.sql";
+/// The stem of the proof.
+pub const PROOF: &str = "proof.json";
+
+/// The version of the description; it grows when a key changes its meaning.
+const VERSION: u32 = 1;
+
+/// What an archive is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Archive {
+    /// The version of this description.
+    pub version: u32,
+    /// `<database>-<time>`, also the folder's name.
+    pub name: String,
+    /// What a person called it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// The database it was made of.
+    pub database: String,
+    /// When it was begun, RFC 3339 in UTC; the snapshot is of this moment or a little later.
+    pub started: String,
+    /// How long it took.
+    pub milliseconds: u64,
+    /// The programs that made it.
+    pub tools: Tools,
+    /// The server it was made of.
+    pub server: Server,
+    /// What was asked for.
+    #[serde(default)]
+    pub scope: Scope,
+    /// How much is in it.
+    pub totals: Totals,
+    /// Whom it is encrypted for; empty when it is not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recipients: Vec<String>,
+    /// The highest migration in the database's history.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<String>,
+    /// What is not in it although a person might think so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_included: Vec<String>,
+    /// Its files, in the order they were written.
+    pub files: Vec<StoredFile>,
+}
+
+/// The programs that made an archive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Tools {
+    /// The version of af-db.
+    pub af_db: String,
+    /// The version of `pg_dump`.
+    pub pg_dump: String,
+}
+
+/// The server an archive was made of and where it stood.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Server {
+    /// `server_version_num`.
+    pub version_num: u32,
+    /// The number the cluster was born with; absent where the role may not ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system_identifier: Option<String>,
+    /// The timeline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeline: Option<u32>,
+    /// The write-ahead position of the snapshot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lsn: Option<String>,
+}
+
+/// What part of a database an archive holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct Scope {
+    /// Only these schemas.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub schemas: Vec<String>,
+    /// Only these tables, `schema.table`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<String>,
+    /// Only the rows of this tenant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+}
+
+impl Scope {
+    /// Says whether the archive holds the whole database.
+    pub fn is_whole(&self) -> bool {
+        *self == Scope::default()
+    }
+}
+
+/// How much is in an archive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Totals {
+    /// Tables with data.
+    pub tables: u64,
+    /// Their rows.
+    pub rows: u64,
+    /// Large objects.
+    pub large_objects: u64,
+    /// Bytes of the dump before compression.
+    pub dump_bytes: u64,
+    /// Bytes the database took on the server.
+    pub database_bytes: u64,
+}
+
+/// A stored file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct StoredFile {
+    /// Its name beside `archive.json`.
+    pub name: String,
+    /// Bytes as stored.
+    pub size: u64,
+    /// SHA-256 of the bytes as stored.
+    pub sha256: String,
+    /// Bytes once decrypted and decompressed.
+    pub content: u64,
+}
+
+impl StoredFile {
+    /// Gives what its bytes must be again.
+    pub fn sealed(&self) -> Sealed {
+        Sealed {
+            size: self.size,
+            sha256: self.sha256.clone(),
+        }
+    }
+}
+
+impl Archive {
+    /// Gives the file with this stem, whatever was done to it.
+    pub fn file(&self, stem: &str) -> Result<&StoredFile> {
+        self.files
+            .iter()
+            .find(|file| file.name == stored_name(stem, self.is_encrypted()))
+            .ok_or_else(|| fail(format!("the archive `{}` lists no {stem}", self.name)).into())
+    }
+
+    /// Says whether a key is needed to read it.
+    pub fn is_encrypted(&self) -> bool {
+        !self.recipients.is_empty()
+    }
+
+    /// Gives the bytes it takes in the store, less the description.
+    pub fn stored_bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.size).sum()
+    }
+
+    /// Gives the major version of the server it was made of.
+    pub fn major(&self) -> u32 {
+        self.server.version_num / 10_000
+    }
+
+    /// Writes it with its checksum.
+    pub fn to_json(&self) -> Result<Vec<u8>> {
+        let mut archive = self.clone();
+        archive.version = VERSION;
+        sign(serde_json::to_value(archive)?)
+    }
+
+    /// Reads it and refuses anything that is not byte for byte what was written.
+    pub fn from_json(name: &str, bytes: &[u8]) -> Result<Self> {
+        let damaged = || {
+            fail(format!(
+                "{DESCRIPTION} of `{name}` is damaged: its checksum differs"
+            ))
+            .hint("use another archive, this one cannot be trusted")
+        };
+        let mut value: Value = serde_json::from_slice(bytes).map_err(|_| damaged())?;
+        let object = value.as_object_mut().ok_or_else(damaged)?;
+        object.shift_remove("checksum").ok_or_else(damaged)?;
+        // Written again from what was read: a change of anything, white space included, gives other bytes.
+        if sign(value.clone())? != bytes {
+            return Err(damaged().into());
+        }
+        let version = value.get("version").and_then(Value::as_u64);
+        if version != Some(u64::from(VERSION)) {
+            return Err(fail(format!(
+                "the archive `{name}` is of format {}, this af-db reads format {VERSION}",
+                version.unwrap_or_default()
+            ))
+            .hint("use the af-db that made it, or a newer one")
+            .into());
+        }
+        serde_json::from_value(value).with_context(|| format!("reading {DESCRIPTION} of `{name}`"))
+    }
+}
+
+fn sign(mut value: Value) -> Result<Vec<u8>> {
+    let body = serde_json::to_vec_pretty(&value)?;
+    let checksum = format!("sha256:{}", hex(&Sha256::digest(&body)));
+    if let Some(object) = value.as_object_mut() {
+        object.insert("checksum".to_owned(), Value::String(checksum));
+    }
+    let mut bytes = serde_json::to_vec_pretty(&value)?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+/// Gives the name a file is stored under: it says what must be undone to read it.
+pub fn stored_name(stem: &str, is_encrypted: bool) -> String {
+    format!("{stem}.zst{}", if is_encrypted { ".age" } else { "" })
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn example() -> Archive {
+        Archive {
+            version: VERSION,
+            name: "demo-20260102T030405Z".to_owned(),
+            label: None,
+            database: "demo".to_owned(),
+            started: "2026-01-02T03:04:05Z".to_owned(),
+            milliseconds: 12,
+            tools: Tools {
+                af_db: "0.1.0".to_owned(),
+                pg_dump: "15.1".to_owned(),
+            },
+            server: Server {
+                version_num: 150_001,
+                ..Server::default()
+            },
+            scope: Scope::default(),
+            totals: Totals::default(),
+            recipients: Vec::new(),
+            history: None,
+            not_included: Vec::new(),
+            files: vec![StoredFile {
+                name: stored_name(DUMP, false),
+                size: 3,
+                sha256: "00".to_owned(),
+                content: 9,
+            }],
+        }
+    }
+
+    #[test]
+    fn it_reads_back_as_it_was_written() {
+        let archive = example();
+        let bytes = archive.to_json().unwrap();
+        assert_eq!(Archive::from_json("a", &bytes).unwrap(), archive);
+        assert_eq!(archive.file(DUMP).unwrap().content, 9);
+        assert!(archive.file(ROLES).is_err());
+    }
+
+    #[test]
+    fn no_flipped_bit_and_no_cut_is_accepted() {
+        let bytes = example().to_json().unwrap();
+        for bit in 0..bytes.len() * 8 {
+            let mut damaged = bytes.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert!(Archive::from_json("a", &damaged).is_err(), "bit {bit}");
+        }
+        for end in 0..bytes.len() {
+            assert!(
+                Archive::from_json("a", &bytes[..end]).is_err(),
+                "cut at {end}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_new_key_is_tolerated_and_a_new_version_is_not() {
+        let mut value = serde_json::to_value(example()).unwrap();
+        value["weather"] = "fine".into();
+        assert!(Archive::from_json("a", &sign(value.clone()).unwrap()).is_ok());
+        value["version"] = 2.into();
+        let error = Archive::from_json("a", &sign(value).unwrap()).unwrap_err();
+        assert!(error.to_string().contains("format 2"), "{error}");
+    }
+}

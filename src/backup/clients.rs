@@ -1,0 +1,165 @@
+//! Owns PostgreSQL's client programs: which `pg_dump` and `pg_restore` fit, and how they are told where to connect.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use crate::error::fail;
+use crate::pg::embedded::find::{self, Version};
+use crate::pg::target::Target;
+use crate::pg::tools::Tool;
+
+/// Where programs may be.
+#[derive(Clone, Debug, Default)]
+pub struct Places {
+    /// The directory the user named; no other is looked at.
+    pub named: Option<PathBuf>,
+    /// The directories of the search path.
+    pub path: Vec<PathBuf>,
+}
+
+/// Programs of one version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clients {
+    /// Where they are.
+    pub directory: PathBuf,
+    /// Their version.
+    pub version: Version,
+}
+
+impl Clients {
+    /// Prepares one of the programs for a database.
+    pub fn tool(&self, name: &str, target: &Target) -> Tool {
+        let tool = Tool::new(self.directory.join(find::executable(name)));
+        let tool = target
+            .environment()
+            .into_iter()
+            .fold(tool, |tool, (name, value)| tool.env(name, value));
+        // Times with a zone are printed in the session's; the proof needs one that never changes.
+        tool.env("PGTZ", "UTC").env("PGAPPNAME", "af-db")
+    }
+}
+
+/// Finds every version of the client programs that is here, the newest first.
+pub async fn search(places: &Places) -> Result<Vec<Clients>> {
+    let mut directories = Vec::new();
+    match &places.named {
+        Some(named) => directories.push(named.clone()),
+        None => {
+            let known = find::WELL_KNOWN.iter().copied();
+            directories.extend(known.flat_map(find::expand));
+            directories.extend(places.path.iter().cloned());
+        }
+    }
+    let mut found: Vec<Clients> = Vec::new();
+    for directory in directories {
+        if let Some(clients) = look(&directory).await
+            && !found.contains(&clients)
+        {
+            found.push(clients);
+        }
+    }
+    found.sort_by_key(|clients| std::cmp::Reverse(clients.version));
+    Ok(found)
+}
+
+async fn look(directory: &Path) -> Option<Clients> {
+    let dump = directory.join(find::executable("pg_dump"));
+    let restore = directory.join(find::executable("pg_restore"));
+    if !dump.exists() || !restore.exists() {
+        return None;
+    }
+    let done = Tool::new(&dump).arg("--version").run().await.ok()?;
+    Some(Clients {
+        directory: directory.to_owned(),
+        version: Version::read(&done.text())?,
+    })
+}
+
+/// Chooses the programs for a dump: the server's own major version, else the next newer one.
+pub fn for_dump(found: &[Clients], server_major: u32) -> Result<&Clients> {
+    choose(found, server_major).ok_or_else(|| missing(found, server_major))
+}
+
+/// Chooses the programs for a restore: those of the target server, if they can read the archive.
+pub fn for_restore(found: &[Clients], server_major: u32, dump_major: u32) -> Result<&Clients> {
+    let least = server_major.max(dump_major);
+    choose(found, least).ok_or_else(|| missing(found, least))
+}
+
+/// Reads the major version of the `pg_dump` that made an archive.
+pub fn for_dump_version(printed: &str) -> Result<u32> {
+    let version = Version::read(printed);
+    let unclear = || {
+        fail(format!(
+            "the archive was made by a pg_dump of unclear version `{printed}`"
+        ))
+    };
+    Ok(version.ok_or_else(unclear)?.major)
+}
+
+fn choose(found: &[Clients], least: u32) -> Option<&Clients> {
+    let fits = found
+        .iter()
+        .filter(|clients| clients.version.major >= least);
+    // Among equal majors the newest minor; an older major before a newer one.
+    fits.min_by_key(|clients| {
+        (
+            clients.version.major,
+            std::cmp::Reverse(clients.version.minor),
+        )
+    })
+}
+
+fn missing(found: &[Clients], major: u32) -> anyhow::Error {
+    let message = match found.first() {
+        None => format!("there is no pg_dump of PostgreSQL {major} or newer on this machine"),
+        Some(newest) => format!(
+            "there is no pg_dump of PostgreSQL {major} or newer on this machine, the newest is {}",
+            newest.version
+        ),
+    };
+    fail(message)
+        .hint(format!(
+            "install the client programs, such as the package postgresql-client-{major}, or set AF_DB_PG_BIN to their directory"
+        ))
+        .into()
+}
+
+/// Writes a database's name as a connection string, so that no name is taken for one by itself.
+pub fn conninfo(database: &str) -> String {
+    let escaped = database.replace('\\', "\\\\").replace('\'', "\\'");
+    format!("dbname='{escaped}'")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn clients(major: u32, minor: u32) -> Clients {
+        Clients {
+            directory: PathBuf::from("/x"),
+            version: Version { major, minor },
+        }
+    }
+
+    #[test]
+    fn the_client_fits_the_server() {
+        let found = [
+            clients(17, 1),
+            clients(16, 2),
+            clients(16, 9),
+            clients(14, 3),
+        ];
+        assert_eq!(for_dump(&found, 16).unwrap().version.minor, 9);
+        assert_eq!(for_dump(&found, 15).unwrap().version.major, 16);
+        let error = for_dump(&found, 18).unwrap_err();
+        assert!(error.to_string().contains("PostgreSQL 18"), "{error}");
+        assert_eq!(for_restore(&found, 14, 16).unwrap().version.major, 16);
+    }
+
+    #[test]
+    fn a_hostile_name_stays_a_name() {
+        assert_eq!(conninfo("a='b' \\"), "dbname='a=\\'b\\' \\\\'");
+    }
+}

@@ -1,0 +1,14 @@
+//! Owns comparing a restored database with the proof of its archive; every difference names its object.
+
+pub mod data;
+pub mod schema;
+pub mod surroundings;
+
+/// What decides how strictly two schemas are compared.
+#[derive(Clone, Copy, Debug)]
+pub struct Leniency {
+    /// Owners were left to whoever restores.
+    pub no_owner: bool,
+    /// The servers are of different major versions, which print the same view differently.
+    pub across_majors: bool,
+}

@@ -1,0 +1,112 @@
+//! Owns comparing two schemas by the entries that `pg_dump` makes of them, which name every object there is.
+
+use std::collections::BTreeMap;
+
+use crate::backup::compare::Leniency;
+use crate::backup::toc::{Entry, Toc};
+use crate::finding::Finding;
+
+/// Compares the entries that `pg_dump` makes of two schemas.
+pub fn compare(expected: &Toc, found: &Toc, leniency: Leniency) -> Vec<Finding> {
+    let (expected, found) = (objects(expected, leniency), objects(found, leniency));
+    let mut findings = Vec::new();
+    for (object, was) in &expected {
+        match found.get(object) {
+            None => findings.push(Finding::error(
+                "proof-schema",
+                &object.name,
+                format!("the {} is missing", object.kind),
+            )),
+            Some(is) if is != was => {
+                let message = format!("the {} differs from the archive's", object.kind);
+                let finding = if leniency.across_majors {
+                    Finding::warn("proof-schema", &object.name, message)
+                } else {
+                    Finding::error("proof-schema", &object.name, message)
+                };
+                findings.push(finding.detail(format!(
+                    "archive:  {}\nrestored: {}",
+                    was.join("; "),
+                    is.join("; ")
+                )));
+            }
+            Some(_) => {}
+        }
+    }
+    for object in found.keys().filter(|object| !expected.contains_key(object)) {
+        findings.push(Finding::error(
+            "proof-schema",
+            &object.name,
+            format!("the {} is not in the archive", object.kind),
+        ));
+    }
+    findings
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Object {
+    name: String,
+    kind: String,
+}
+
+/// Gives every object with the lines that define it, sorted: privileges may be listed in any order.
+fn objects(toc: &Toc, leniency: Leniency) -> BTreeMap<Object, Vec<String>> {
+    let mut objects: BTreeMap<Object, Vec<String>> = BTreeMap::new();
+    for entry in toc.entries.iter().filter(|entry| is_schema(entry)) {
+        let object = Object {
+            name: entry.name(),
+            kind: kind(entry),
+        };
+        let lines = objects.entry(object).or_default();
+        lines.extend(
+            entry
+                .definition
+                .lines()
+                .map(str::to_owned)
+                .filter(|line| !line.trim().is_empty()),
+        );
+        if !leniency.no_owner && !entry.owner.is_empty() {
+            lines.push(format!("owner {}", entry.owner));
+        }
+    }
+    for (object, lines) in &mut objects {
+        if object.kind.contains("privileges") {
+            lines.sort();
+        }
+    }
+    objects
+}
+
+/// Leaves out data, and what belongs to the database itself, whose name differs.
+fn is_schema(entry: &Entry) -> bool {
+    let kind = entry.kind.as_str();
+    let is_data = matches!(
+        kind,
+        "TABLE DATA"
+            | "SEQUENCE SET"
+            | "BLOB"
+            | "BLOBS"
+            | "BLOB METADATA"
+            | "LARGE OBJECT"
+            | "MATERIALIZED VIEW DATA"
+            | "STATISTICS DATA"
+    );
+    let is_setting = matches!(kind, "ENCODING" | "STDSTRINGS" | "SEARCHPATH");
+    let about = |what: &str| {
+        entry.tag.starts_with(what) && matches!(kind, "ACL" | "COMMENT" | "SECURITY LABEL")
+    };
+    !is_data
+        && !is_setting
+        && !kind.starts_with("DATABASE")
+        && !about("DATABASE ")
+        && !about("LARGE OBJECT")
+}
+
+/// Gives a kind in a person's words.
+fn kind(entry: &Entry) -> String {
+    match entry.kind.as_str() {
+        "ACL" => "set of privileges".to_owned(),
+        "DEFAULT ACL" => format!("set of default privileges of {}", entry.owner),
+        kind => kind.to_lowercase(),
+    }
+}

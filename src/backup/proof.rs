@@ -1,0 +1,176 @@
+//! Owns what a restored database must equal: rows, sequences, large objects, the schema's every entry, and what surrounds it.
+//!
+//! Rows are compared by sums of hashes of their `COPY` text, which are the same across major versions; the schema by the
+//! entries that `pg_dump` makes of it, which name every object there is.
+
+use serde::{Deserialize, Serialize};
+
+use crate::backup::facts::{DatabaseFacts, Rendering};
+use crate::backup::tap::{Heard, Sum};
+use crate::backup::toc::Toc;
+
+/// What a restored database must equal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Proof {
+    /// The encoding of the dump.
+    pub encoding: String,
+    /// How the source printed its values.
+    pub rendering: Rendering,
+    /// Every table with data.
+    pub tables: Vec<TableProof>,
+    /// Every sequence.
+    pub sequences: Vec<SequenceProof>,
+    /// All large objects together.
+    pub large_objects: SumProof,
+    /// What belongs to the database itself.
+    pub database: DatabaseFacts,
+}
+
+/// A table's rows.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct TableProof {
+    /// The schema.
+    pub schema: String,
+    /// The table.
+    pub name: String,
+    /// The columns that were copied, as `pg_dump` spelt them.
+    pub columns: String,
+    /// Its rows.
+    #[serde(flatten)]
+    pub sum: SumProof,
+}
+
+/// A set of rows in a form that JSON can hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct SumProof {
+    /// How many.
+    pub rows: u64,
+    /// How many bytes.
+    pub bytes: u64,
+    /// The sum of their hashes, in hexadecimal.
+    pub hash: String,
+}
+
+impl From<Sum> for SumProof {
+    fn from(sum: Sum) -> Self {
+        SumProof {
+            rows: sum.rows,
+            bytes: sum.bytes,
+            hash: format!("{:032x}", sum.hash),
+        }
+    }
+}
+
+/// A sequence's position.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct SequenceProof {
+    /// The schema.
+    pub schema: String,
+    /// The sequence.
+    pub name: String,
+    /// Its last value.
+    pub last: i64,
+    /// Whether that value was given out.
+    pub called: bool,
+}
+
+impl Proof {
+    /// Puts together what was heard of the dump and what surrounds it.
+    pub fn of(heard: &Heard, rendering: Rendering, database: DatabaseFacts) -> Self {
+        let mut tables = tables(heard);
+        tables.sort();
+        Proof {
+            encoding: encoding(&heard.toc).unwrap_or_else(|| database.encoding.clone()),
+            rendering,
+            tables,
+            sequences: sequences(&heard.toc),
+            large_objects: heard.large_objects.into(),
+            database,
+        }
+    }
+
+    /// Counts all rows.
+    pub fn rows(&self) -> u64 {
+        self.tables.iter().map(|table| table.sum.rows).sum()
+    }
+}
+
+/// Gives the rows of every table in a dump.
+pub fn tables(heard: &Heard) -> Vec<TableProof> {
+    let with_rows = heard
+        .toc
+        .entries
+        .iter()
+        .filter(|entry| entry.kind == "TABLE DATA");
+    with_rows
+        .filter_map(|entry| {
+            let sum = heard.tables.get(&entry.id)?;
+            Some(TableProof {
+                schema: entry.schema.clone(),
+                name: entry.tag.clone(),
+                columns: entry.copy_columns().to_owned(),
+                sum: (*sum).into(),
+            })
+        })
+        .collect()
+}
+
+/// Gives the position of every sequence in a dump.
+pub fn sequences(toc: &Toc) -> Vec<SequenceProof> {
+    let set = toc
+        .entries
+        .iter()
+        .filter(|entry| entry.kind == "SEQUENCE SET");
+    let mut found: Vec<SequenceProof> = set
+        .filter_map(|entry| {
+            let (last, called) = setval(&entry.definition)?;
+            Some(SequenceProof {
+                schema: entry.schema.clone(),
+                name: entry.tag.clone(),
+                last,
+                called,
+            })
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+/// Reads `SELECT pg_catalog.setval('…', 42, true);` from its end, where no name can be in the way.
+fn setval(definition: &str) -> Option<(i64, bool)> {
+    let inside = definition.trim_end().strip_suffix(");")?;
+    let (rest, called) = inside.rsplit_once(", ")?;
+    let (_, last) = rest.rsplit_once(", ")?;
+    Some((last.parse().ok()?, called == "true"))
+}
+
+/// Reads `SET client_encoding = 'UTF8';`.
+fn encoding(toc: &Toc) -> Option<String> {
+    let entry = toc.entries.iter().find(|entry| entry.kind == "ENCODING")?;
+    let (_, rest) = entry.definition.split_once('\'')?;
+    let (name, _) = rest.split_once('\'')?;
+    Some(name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sequence_is_read_beside_odd_names() {
+        let check = |text: &str, expected| assert_eq!(setval(text), expected, "{text}");
+        check(
+            "SELECT pg_catalog.setval('public.s', 42, true);\n",
+            Some((42, true)),
+        );
+        check(
+            "SELECT pg_catalog.setval('public.\"a, 1, b\"', -7, false);\n",
+            Some((-7, false)),
+        );
+        check("SELECT 1;", None);
+    }
+}

@@ -1,0 +1,188 @@
+//! Owns making, filling and proving the new database, under a name nobody uses yet.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context as _, Result};
+use tokio::time::Instant;
+
+use crate::backup::compare::{self, Leniency};
+use crate::backup::facts;
+use crate::backup::load;
+use crate::backup::restore::{MARK, Options, Plan, Times, milliseconds};
+use crate::backup::surroundings;
+use crate::backup::toc;
+use crate::backup::unpack::Unpacked;
+use crate::error::{Exit, with_exit};
+use crate::event::{Event, Interrupt, Watch, silent};
+use crate::finding::Finding;
+use crate::pg::connect;
+use crate::pg::session::Session;
+use crate::pg::target::Target;
+use crate::sql::name::{Ident, Literal};
+use crate::sql::safe::Sql;
+
+/// One restore.
+pub(super) struct Building<'a> {
+    pub(super) options: &'a Options,
+    pub(super) unpacked: &'a Unpacked,
+    pub(super) plan: &'a Plan,
+    pub(super) watch: Watch<'a>,
+    pub(super) interrupt: &'a Interrupt,
+}
+
+impl Building<'_> {
+    /// Makes, fills and proves the new database.
+    pub(super) async fn build(&self, admin: &Session, times: &mut Times) -> Result<Vec<Finding>> {
+        let (options, plan) = (self.options, self.plan);
+        let database = &self.unpacked.contents.proof.database;
+        let missing = surroundings::missing_roles(admin, database).await?;
+        if !options.no_owner {
+            surroundings::create_roles(admin, database, &missing, self.watch).await?;
+        }
+        self.create(admin).await?;
+        let target = options.target.with_database(&plan.building);
+        // Keeps the new database from being swept by another restore, and notices a lost server.
+        let session = connect::open(&target, &silent).await?;
+        let loading = load::Loading {
+            clients: &plan.clients,
+            target: &target,
+            dump: self.unpacked.path(),
+            jobs: options.jobs,
+            no_owner: options.no_owner,
+            entries: &self.unpacked.contents.heard.toc.entries,
+            watch: self.watch,
+        };
+        for (section, time) in [
+            ("pre-data", &mut times.schema),
+            ("data", &mut times.data),
+            ("post-data", &mut times.indexes),
+        ] {
+            let clock = Instant::now();
+            loading.section(section).await?;
+            *time = milliseconds(clock);
+        }
+        let clock = Instant::now();
+        surroundings::apply(&session, admin, &plan.building, database, options.no_owner).await?;
+        (self.watch)(Event::Said("gathering statistics"));
+        session
+            .run(&Sql::new("ANALYZE"))
+            .await
+            .context("gathering statistics")?;
+        times.analyze = milliseconds(clock);
+        let clock = Instant::now();
+        let findings = self.prove(&target, &session).await?;
+        times.prove = milliseconds(clock);
+        session.close().await;
+        anyhow::ensure!(
+            !self.interrupt.is_raised(),
+            with_exit(Exit::Interrupted, "interrupted, nothing was changed")
+        );
+        Ok(findings)
+    }
+
+    async fn create(&self, admin: &Session) -> Result<()> {
+        let database = &self.unpacked.contents.proof.database;
+        let building = Ident::new(&self.plan.building);
+        let mut sql = Sql::fill(
+            "CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {}",
+            &[
+                &building,
+                &Literal::new(&database.encoding),
+                &Literal::new(&database.collate),
+                &Literal::new(&database.ctype),
+            ],
+        );
+        match (database.provider.as_deref(), &database.locale) {
+            (Some("i"), Some(locale)) => {
+                sql.push(" LOCALE_PROVIDER icu ICU_LOCALE ")
+                    .piece(&Literal::new(locale));
+            }
+            (Some("b"), Some(locale)) => {
+                sql.push(" LOCALE_PROVIDER builtin BUILTIN_LOCALE ")
+                    .piece(&Literal::new(locale));
+            }
+            _ => {}
+        }
+        admin
+            .run(&sql)
+            .await
+            .with_context(|| format!("making the database `{}`", self.plan.building))?;
+        // Nobody may look in before everything, policies included, is in place.
+        let close = Sql::fill(
+            "COMMENT ON DATABASE {} IS {}; REVOKE ALL ON DATABASE {} FROM PUBLIC",
+            &[&building, &Literal::new(MARK), &building],
+        );
+        admin.run(&close).await
+    }
+
+    /// Compares everything with the archive.
+    async fn prove(&self, target: &Target, session: &Session) -> Result<Vec<Finding>> {
+        let contents = &self.unpacked.contents;
+        let mut findings = compare::data::compare(target, &contents.proof, self.watch).await?;
+        if findings
+            .iter()
+            .any(|finding| finding.code == "proof-large-objects")
+        {
+            findings.extend(self.name_large_objects(session).await?);
+        }
+        (self.watch)(Event::Said("proving the schema"));
+        let dump = self
+            .plan
+            .clients
+            .tool("pg_dump", target)
+            .args([
+                "--format=custom",
+                "--compress=0",
+                "--schema-only",
+                "--no-password",
+            ])
+            .run()
+            .await?
+            .check("reading the restored schema")?;
+        let restored = toc::read(&dump.stdout)?.context("reading the restored schema")?;
+        let leniency = Leniency {
+            no_owner: self.options.no_owner,
+            across_majors: self.unpacked.archive.major() != self.plan.major,
+        };
+        findings.extend(compare::schema::compare(
+            &contents.heard.toc,
+            &restored,
+            leniency,
+        ));
+        findings.extend(compare::surroundings::compare(
+            &contents.proof.database,
+            &facts::database(session).await?,
+            leniency,
+        ));
+        Ok(findings)
+    }
+
+    /// Hears the dump again to say which large objects differ.
+    async fn name_large_objects(&self, session: &Session) -> Result<Vec<Finding>> {
+        let (_, found) = compare::data::large_objects(session).await?;
+        let expected = Arc::new(Mutex::new(BTreeMap::new()));
+        let told = Arc::clone(&expected);
+        self.unpacked.large_objects(Box::new(move |oid, _, hash| {
+            told.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(oid, hash);
+        }))?;
+        let expected = expected.lock().unwrap_or_else(PoisonError::into_inner);
+        let all: BTreeSet<u32> = expected.keys().chain(found.keys()).copied().collect();
+        let differing = all
+            .into_iter()
+            .filter(|oid| expected.get(oid) != found.get(oid));
+        Ok(differing
+            .take(20)
+            .map(|oid| {
+                let message = match (expected.contains_key(&oid), found.contains_key(&oid)) {
+                    (true, false) => "it is missing",
+                    (false, true) => "it is not in the archive",
+                    _ => "its content differs from the archive's",
+                };
+                Finding::error("proof-large-object", format!("large object {oid}"), message)
+            })
+            .collect())
+    }
+}

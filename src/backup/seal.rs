@@ -1,0 +1,349 @@
+//! Owns how a file of an archive is stored: compressed with zstd and its checksums, encrypted with age where asked,
+//! and hashed as it reaches the store.
+//!
+//! Nothing here is private to us: `age -d | zstd -d` gives back what went in.
+
+use std::io::{self, Read, Write};
+
+use age::x25519::{Identity, Recipient};
+use anyhow::{Context as _, Result};
+use sha2::{Digest as _, Sha256};
+
+use crate::error::fail;
+
+/// What a stored file must be again when it is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sealed {
+    /// Bytes as stored.
+    pub size: u64,
+    /// SHA-256 of the bytes as stored, in hexadecimal.
+    pub sha256: String,
+}
+
+/// Where a stored file goes: a file or an upload.
+pub trait Sink: Write + Send {
+    /// Makes what was written durable, or fails.
+    fn complete(self: Box<Self>) -> Result<()>;
+}
+
+/// Counts and hashes what passes.
+struct Hashing<T> {
+    inner: T,
+    digest: Sha256,
+    size: u64,
+}
+
+impl<T> Hashing<T> {
+    fn new(inner: T) -> Self {
+        Hashing {
+            inner,
+            digest: Sha256::new(),
+            size: 0,
+        }
+    }
+
+    fn sealed(self) -> (T, Sealed) {
+        let sealed = Sealed {
+            size: self.size,
+            sha256: hex(&self.digest.finalize()),
+        };
+        (self.inner, sealed)
+    }
+}
+
+impl<W: Write> Write for Hashing<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(bytes)?;
+        self.digest.update(&bytes[..written]);
+        self.size += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(into)?;
+        self.digest.update(&into[..read]);
+        self.size += read as u64;
+        Ok(read)
+    }
+}
+
+type Bottom = Hashing<Box<dyn Sink>>;
+
+enum Layer {
+    Clear(Bottom),
+    Secret(Box<age::stream::StreamWriter<Bottom>>),
+}
+
+impl Write for Layer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Layer::Clear(bottom) => bottom.write(bytes),
+            Layer::Secret(age) => age.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Layer::Clear(bottom) => bottom.flush(),
+            Layer::Secret(age) => age.flush(),
+        }
+    }
+}
+
+/// Writes one file of an archive.
+pub struct Writer {
+    zstd: zstd::Encoder<'static, Layer>,
+}
+
+impl Writer {
+    /// Begins a file; with recipients only they can read it.
+    pub fn new(sink: Box<dyn Sink>, recipients: &[Recipient]) -> Result<Self> {
+        let bottom = Hashing::new(sink);
+        let layer = if recipients.is_empty() {
+            Layer::Clear(bottom)
+        } else {
+            let recipients = recipients.iter().map(|one| one as &dyn age::Recipient);
+            let encryptor =
+                age::Encryptor::with_recipients(recipients).context("preparing encryption")?;
+            Layer::Secret(Box::new(encryptor.wrap_output(bottom)?))
+        };
+        // Level 1 is both smaller and faster than gzip 6 on dumps; higher levels cost more than they save.
+        let mut zstd = zstd::Encoder::new(layer, 1)?;
+        zstd.include_checksum(true)?;
+        Ok(Writer { zstd })
+    }
+
+    /// Ends the file and says what it must be again.
+    pub fn complete(self) -> Result<Sealed> {
+        let bottom = match self.zstd.finish()? {
+            Layer::Clear(bottom) => bottom,
+            Layer::Secret(age) => age.finish()?,
+        };
+        let (mut sink, sealed) = bottom.sealed();
+        sink.flush()?;
+        sink.complete()?;
+        Ok(sealed)
+    }
+}
+
+impl Write for Writer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.zstd.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.zstd.flush()
+    }
+}
+
+/// Whether a stored file can be read, not only checked.
+#[derive(Clone, Copy)]
+pub enum Key<'a> {
+    /// It is not encrypted.
+    None,
+    /// It is encrypted and these may open it.
+    Identities(&'a [Identity]),
+    /// It is encrypted and nobody here can open it: only its checksum is looked at.
+    Absent,
+}
+
+/// Copies what is inside a stored file to `into` and checks size and checksum of the whole of it.
+///
+/// A difference in size or checksum is told before any other trouble: it is the cause of the others. What reached `into` must
+/// not be used unless this succeeded.
+pub fn open(
+    name: &str,
+    stored: &mut dyn Read,
+    expected: &Sealed,
+    key: Key<'_>,
+    into: &mut dyn Write,
+) -> Result<u64> {
+    let mut hashing = Hashing::new(stored);
+    let copied = unseal(&mut hashing, key, into);
+    let drained = io::copy(&mut hashing, &mut io::sink());
+    let (_, found) = hashing.sealed();
+    if let Err(error) = drained {
+        return Err(anyhow::Error::from(error).context(format!("reading {name}")));
+    }
+    if found.size != expected.size {
+        return Err(fail(format!(
+            "{name} is damaged: it has {} bytes instead of {}",
+            found.size, expected.size
+        ))
+        .hint("use another archive, this one cannot be trusted")
+        .into());
+    }
+    if found.sha256 != expected.sha256 {
+        return Err(fail(format!("{name} is damaged: its checksum differs"))
+            .hint("use another archive, this one cannot be trusted")
+            .into());
+    }
+    copied.with_context(|| format!("reading {name}"))
+}
+
+fn unseal(stored: &mut dyn Read, key: Key<'_>, into: &mut dyn Write) -> Result<u64> {
+    match key {
+        Key::Absent => Ok(0),
+        Key::None => unzip(stored, into),
+        Key::Identities(identities) => {
+            let decryptor = age::Decryptor::new(stored).context("reading the age header")?;
+            let identities = identities.iter().map(|one| one as &dyn age::Identity);
+            let opened = decryptor.decrypt(identities).map_err(|_| {
+                fail("none of the given keys opens this archive")
+                    .hint("pass the identity file of one of its recipients with --identity")
+            })?;
+            unzip(opened, into)
+        }
+    }
+}
+
+fn unzip(stored: impl Read, into: &mut dyn Write) -> Result<u64> {
+    let mut zstd = zstd::Decoder::new(stored)?;
+    let mut buffer = vec![0; 128 << 10];
+    let mut copied = 0;
+    loop {
+        let read = zstd.read(&mut buffer)?;
+        if read == 0 {
+            return Ok(copied);
+        }
+        into.write_all(&buffer[..read])?;
+        copied += read as u64;
+    }
+}
+
+/// Reads recipients as people write them: `age1…`, one or several.
+pub fn recipients(texts: &[String]) -> Result<Vec<Recipient>> {
+    texts
+        .iter()
+        .map(|text| {
+            text.parse::<Recipient>().map_err(|why| {
+                fail(format!("`{text}` is not an age recipient: {why}"))
+                    .hint("a recipient begins with age1; `age-keygen` prints one")
+                    .into()
+            })
+        })
+        .collect()
+}
+
+/// Reads an identity file as `age-keygen` writes it.
+pub fn identities(text: &str) -> Result<Vec<Identity>> {
+    let found = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| line.starts_with("AGE-SECRET-KEY-"))
+        .map(|line| {
+            line.parse::<Identity>()
+                .map_err(|why| fail(format!("an identity cannot be read: {why}")).into())
+        })
+        .collect::<Result<Vec<_>>>()?;
+    if found.is_empty() {
+        return Err(fail("the identity file holds no age identity")
+            .hint("it should hold a line that begins with AGE-SECRET-KEY-1")
+            .into());
+    }
+    Ok(found)
+}
+
+/// Writes bytes in hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        use std::fmt::Write as _;
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use std::sync::{Arc, Mutex};
+
+    /// Keeps what was written.
+    #[derive(Clone, Default)]
+    pub(crate) struct Kept(pub(crate) Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Sink for Kept {
+        fn complete(self: Box<Self>) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    fn seal(content: &[u8], recipients: &[Recipient]) -> (Vec<u8>, Sealed) {
+        let kept = Kept::default();
+        let mut writer = Writer::new(Box::new(kept.clone()), recipients).unwrap();
+        writer.write_all(content).unwrap();
+        let sealed = writer.complete().unwrap();
+        let stored = kept.0.lock().unwrap().clone();
+        (stored, sealed)
+    }
+
+    fn read(stored: &[u8], sealed: &Sealed, key: Key<'_>) -> Result<Vec<u8>> {
+        let mut content = Vec::new();
+        open("f", &mut { stored }, sealed, key, &mut content)?;
+        Ok(content)
+    }
+
+    #[test]
+    fn what_was_sealed_opens_with_the_right_key_only() {
+        let (mine, other) = (Identity::generate(), Identity::generate());
+        let (stored, sealed) = seal(b"secret rows", &[mine.to_public()]);
+        assert!(stored.starts_with(b"age-encryption.org/v1"));
+        let opened = read(&stored, &sealed, Key::Identities(&[mine])).unwrap();
+        assert_eq!(opened, b"secret rows");
+        let error = read(&stored, &sealed, Key::Identities(&[other])).unwrap_err();
+        assert!(
+            format!("{error:#}").contains("none of the given keys"),
+            "{error:#}"
+        );
+        assert!(read(&stored, &sealed, Key::Absent).unwrap().is_empty());
+    }
+
+    #[test]
+    fn no_flipped_bit_is_ever_accepted() {
+        let mine = Identity::generate();
+        for recipients in [vec![], vec![mine.to_public()]] {
+            let (stored, sealed) = seal(b"1\ta\n2\tb\n", &recipients);
+            let identities = [mine.clone()];
+            let key = if recipients.is_empty() {
+                Key::None
+            } else {
+                Key::Identities(&identities)
+            };
+            for bit in 0..stored.len() * 8 {
+                let mut damaged = stored.clone();
+                damaged[bit / 8] ^= 1 << (bit % 8);
+                let error = read(&damaged, &sealed, key).unwrap_err();
+                assert!(
+                    error.to_string().contains("checksum"),
+                    "bit {bit}: {error:#}"
+                );
+            }
+            for end in 0..stored.len() {
+                assert!(read(&stored[..end], &sealed, key).is_err(), "cut at {end}");
+            }
+        }
+    }
+
+    #[test]
+    fn keys_that_are_none_are_named() {
+        assert!(recipients(&["age1nonsense".to_owned()]).is_err());
+        assert!(identities("# nothing").is_err());
+    }
+}

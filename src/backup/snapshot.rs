@@ -1,0 +1,228 @@
+//! Owns the moment a backup is of: every table locked against change first, then one snapshot that everything shares.
+//!
+//! The order matters: without the locks, a TRUNCATE or a rewriting ALTER that commits between the snapshot and `pg_dump`'s
+//! own locks gives an empty table and success.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use crate::backup::archive::Scope;
+use crate::error::{Exit, fail, refuse, with_exit};
+use crate::pg::server_error::ServerError;
+use crate::pg::session::Session;
+use crate::sql::name::{Literal, ObjectName};
+use crate::sql::safe::Sql;
+
+/// A table or sequence that a dump would read.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Listed {
+    /// Its name.
+    pub name: ObjectName,
+    /// Its kind as `pg_class.relkind` has it.
+    pub kind: char,
+    /// Whether it survives a crash: `u` does not.
+    pub persistence: char,
+    /// Whether our role may read it.
+    pub readable: bool,
+    /// Whether row-level security would hide rows from our role.
+    pub filtered: bool,
+    /// Bytes on the server.
+    pub bytes: u64,
+}
+
+impl Listed {
+    /// Says whether a dump holds its rows.
+    pub fn has_rows(&self) -> bool {
+        self.kind == 'r'
+    }
+}
+
+/// Lists what a dump of this scope would read.
+pub async fn list(session: &Session, scope: &Scope) -> Result<Vec<Listed>> {
+    let rows = session
+        .query(include_str!("queries/tables.sql"), &[])
+        .await
+        .context("listing the tables")?;
+    let letter = |text: String| text.chars().next().unwrap_or(' ');
+    let listed = rows.iter().map(|row| Listed {
+        name: ObjectName::new(row.get::<_, String>("schema"), row.get::<_, String>("name")),
+        kind: letter(row.get("kind")),
+        persistence: letter(row.get("persistence")),
+        readable: row.get("readable"),
+        filtered: row.get("filtered"),
+        bytes: u64::try_from(row.get::<_, i64>("bytes")).unwrap_or(0),
+    });
+    Ok(listed.filter(|one| is_in_scope(&one.name, scope)).collect())
+}
+
+fn is_in_scope(name: &ObjectName, scope: &Scope) -> bool {
+    let schema = name.schema.as_str();
+    let plain = format!("{schema}.{}", name.name.as_str());
+    (scope.schemas.is_empty() || scope.schemas.iter().any(|one| one == schema))
+        && (scope.tables.is_empty() || scope.tables.contains(&plain))
+}
+
+/// Refuses what would make a dump silently partial or fail it half-way: hidden rows, missing rights.
+pub async fn check_rights(session: &Session, listed: &[Listed]) -> Result<()> {
+    let filtered = names(listed, |one| one.filtered);
+    if !filtered.is_empty() {
+        return Err(refuse(format!(
+            "row-level security would hide rows of {filtered} from this role, nothing was dumped"
+        ))
+        .hint("back up as a superuser or a role with BYPASSRLS: ALTER ROLE … BYPASSRLS")
+        .into());
+    }
+    let unreadable = names(listed, |one| {
+        !one.readable && one.kind != 'f' && one.kind != 'm'
+    });
+    if !unreadable.is_empty() {
+        return Err(refuse(format!(
+            "this role may not read {unreadable}, nothing was dumped"
+        ))
+        .hint("back up as the owner or a superuser, or GRANT pg_read_all_data to the role")
+        .into());
+    }
+    let row = session
+        .query_one(include_str!("queries/large_objects.sql"), &[])
+        .await
+        .context("asking for large objects")?;
+    let (total, hidden): (i64, i64) = (row.get("total"), row.get("unreadable"));
+    if hidden > 0 {
+        return Err(refuse(format!(
+            "this role may not read {hidden} of {total} large objects, nothing was dumped"
+        ))
+        .hint("back up as a superuser or as their owner")
+        .into());
+    }
+    Ok(())
+}
+
+/// Lists a few names and counts the others.
+fn names(listed: &[Listed], wanted: impl Fn(&Listed) -> bool) -> String {
+    let found: Vec<String> = listed
+        .iter()
+        .filter(|one| wanted(one))
+        .map(|one| format!("`{}`", one.name))
+        .collect();
+    match found.len() {
+        0..=4 => found.join(", "),
+        count => format!("{} and {} more", found[..3].join(", "), count - 3),
+    }
+}
+
+/// How often tables may appear or vanish while they are being locked.
+const TRIES: u32 = 5;
+
+/// A held moment; it lasts as long as the session's transaction.
+pub struct Moment {
+    /// The name under which other sessions see the same.
+    pub snapshot: String,
+    /// What a dump reads.
+    pub tables: Vec<Listed>,
+}
+
+/// Locks every table against change, then takes the snapshot.
+pub async fn hold(session: &Session, scope: &Scope, patience: Duration) -> Result<Moment> {
+    for _ in 0..TRIES {
+        let tables = list(session, scope).await?;
+        check_rights(session, &tables).await?;
+        match lock(session, &tables, patience).await {
+            Ok(()) => {}
+            Err(error) if vanished(&error) => {
+                session.run(&Sql::new("ROLLBACK")).await?;
+                continue;
+            }
+            Err(error) => return Err(in_words(error, patience)),
+        }
+        let row = session
+            .query_one("SELECT pg_catalog.pg_export_snapshot()", &[])
+            .await
+            .map_err(|error| error.context("taking the snapshot"))?;
+        let moment = Moment {
+            snapshot: row.get(0),
+            tables: list(session, scope).await?,
+        };
+        let lockable = |tables: &[Listed]| -> Vec<ObjectName> {
+            tables
+                .iter()
+                .filter(|one| is_lockable(one))
+                .map(|one| one.name.clone())
+                .collect()
+        };
+        if lockable(&moment.tables) == lockable(&tables) {
+            return Ok(moment);
+        }
+        session.run(&Sql::new("ROLLBACK")).await?;
+    }
+    Err(with_exit(
+        Exit::Busy,
+        "tables keep appearing and vanishing, so that no moment could be held; nothing was dumped",
+    )
+    .hint("try again when less DDL is running")
+    .into())
+}
+
+/// Joins a held moment from another session.
+pub async fn join(session: &Session, snapshot: &str) -> Result<()> {
+    let sql = Sql::fill(
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {}",
+        &[&Literal::new(snapshot)],
+    );
+    session.run(&sql).await.context("joining the snapshot")
+}
+
+fn is_lockable(one: &Listed) -> bool {
+    matches!(one.kind, 'r' | 'p')
+}
+
+async fn lock(session: &Session, tables: &[Listed], patience: Duration) -> Result<()> {
+    let milliseconds = i64::try_from(patience.as_millis()).unwrap_or(i64::MAX);
+    let begin = Sql::fill(
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
+         SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0; \
+         SET LOCAL row_security = off; SET LOCAL lock_timeout = {}",
+        &[&milliseconds],
+    );
+    session.run(&begin).await?;
+    let lockable: Vec<&Listed> = tables.iter().filter(|one| is_lockable(one)).collect();
+    for batch in lockable.chunks(500) {
+        // ONLY: every partition and child is in the list itself.
+        let mut sql = Sql::new("LOCK TABLE ONLY ");
+        sql.piece(&Sql::join(
+            batch.iter().map(|one| one.name.clone()),
+            ", ONLY ",
+        ));
+        sql.push(" IN ACCESS SHARE MODE");
+        session.run(&sql).await?;
+    }
+    Ok(())
+}
+
+fn vanished(error: &anyhow::Error) -> bool {
+    let server = error.downcast_ref::<ServerError>();
+    server.is_some_and(|server| server.is("42P01") || server.is("3F000"))
+}
+
+fn in_words(error: anyhow::Error, patience: Duration) -> anyhow::Error {
+    match error.downcast_ref::<ServerError>() {
+        Some(server) if server.is("55P03") => with_exit(
+            Exit::Busy,
+            format!(
+                "a table could not be locked within {} s: something is changing it; nothing was dumped",
+                patience.as_secs()
+            ),
+        )
+        .hint("try again when the change is done, or wait longer with --lock-timeout")
+        .into(),
+        Some(server) if server.is("42501") => refuse(format!("{}, nothing was dumped", server.message))
+            .hint("back up as the owner or a superuser, or GRANT pg_read_all_data to the role")
+            .into(),
+        Some(server) if server.is("25006") || server.message.contains("recovery") => {
+            fail("this server is a standby that cannot hold a snapshot for a dump")
+                .hint("back up the primary")
+                .into()
+        }
+        _ => error.context("locking the tables"),
+    }
+}

@@ -1,0 +1,296 @@
+//! Owns archives in a folder: written into `<name>.partial`, synced, then renamed.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+use crate::backup::archive::DESCRIPTION;
+use crate::backup::seal::Sink;
+use crate::error::{Failure, fail};
+
+/// A folder that holds archives.
+#[derive(Clone, Debug)]
+pub struct Folder {
+    /// Where it is.
+    pub path: PathBuf,
+}
+
+/// The ending of what is not complete.
+const PARTIAL: &str = ".partial";
+/// Held while an archive is written, so that others can tell a run from its remains.
+const LOCK: &str = ".lock";
+
+impl Folder {
+    /// Names a folder, which need not exist yet.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Folder { path: path.into() }
+    }
+
+    pub(super) fn names(&self) -> Result<Vec<String>> {
+        let mut names: Vec<String> = entries(&self.path)?
+            .into_iter()
+            .filter(|name| !name.ends_with(PARTIAL))
+            .filter(|name| self.path.join(name).join(DESCRIPTION).is_file())
+            .collect();
+        names.sort();
+        Ok(names)
+    }
+
+    pub(super) fn files(&self, name: &str) -> Result<Vec<String>> {
+        entries(&self.path.join(name))
+    }
+
+    pub(super) fn read(&self, name: &str, file: &str) -> Result<Box<dyn Read + Send>> {
+        let path = self.path.join(name).join(file);
+        match File::open(&path) {
+            Ok(file) => Ok(Box::new(BufReader::with_capacity(256 << 10, file))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let failure = if file == DESCRIPTION {
+                    no_archive(name, &self.path)
+                } else {
+                    fail(format!(
+                        "the archive `{name}` is damaged: {file} is missing"
+                    ))
+                    .hint("use another archive, this one cannot be trusted")
+                };
+                Err(failure.into())
+            }
+            Err(error) => Err(error).with_context(|| format!("reading {}", path.display())),
+        }
+    }
+
+    pub(super) fn begin(&self, name: &str) -> Result<Pending> {
+        make_folder(&self.path)?;
+        self.sweep();
+        let path = self.path.join(format!("{name}{PARTIAL}"));
+        let done = self.path.join(name);
+        if done.exists() {
+            return Err(fail(format!("there is an archive `{name}` already"))
+                .hint("wait a second and try again")
+                .into());
+        }
+        make_folder(&path)?;
+        let lock = create(&path.join(LOCK))?;
+        lock_file(&lock);
+        Ok(Pending {
+            path,
+            done,
+            _lock: lock,
+            committed: false,
+        })
+    }
+
+    /// Removes what killed runs left: a partial archive whose writer is gone.
+    fn sweep(&self) {
+        for name in entries(&self.path).unwrap_or_default() {
+            if !name.ends_with(PARTIAL) {
+                continue;
+            }
+            let path = self.path.join(&name);
+            let Ok(lock) = File::open(path.join(LOCK)) else {
+                continue;
+            };
+            if lock_file(&lock) {
+                // What cannot be removed now is not listed anyhow.
+                let _ = fs::remove_dir_all(&path);
+            }
+        }
+    }
+
+    pub(super) fn add(&self, name: &str, file: &str, bytes: &[u8]) -> Result<()> {
+        let folder = self.path.join(name);
+        let partial = folder.join(format!("{file}{PARTIAL}"));
+        let mut open = create(&partial)?;
+        open.write_all(bytes)
+            .and_then(|()| open.sync_all())
+            .and_then(|()| fs::rename(&partial, folder.join(file)))
+            .with_context(|| format!("writing {file} into {}", folder.display()))
+    }
+
+    pub(super) fn remove(&self, name: &str) -> Result<()> {
+        let path = self.path.join(name);
+        let described = fs::remove_file(path.join(DESCRIPTION));
+        described
+            .and_then(|()| fs::remove_dir_all(&path))
+            .with_context(|| format!("removing {}", path.display()))
+    }
+
+    pub(super) fn free(&self) -> Option<u64> {
+        free(&self.path)
+    }
+}
+
+/// Gives the bytes free where a path is or will be.
+pub fn free(path: &Path) -> Option<u64> {
+    let existing = path.ancestors().find(|ancestor| ancestor.exists());
+    #[cfg(unix)]
+    {
+        let there = existing.filter(|found| !found.as_os_str().is_empty());
+        let stat = rustix::fs::statvfs(there.unwrap_or(Path::new("."))).ok()?;
+        Some(stat.f_bavail * stat.f_frsize)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = existing;
+        None
+    }
+}
+
+fn no_archive(name: &str, store: &Path) -> Failure {
+    fail(format!(
+        "there is no archive `{name}` in {}",
+        store.display()
+    ))
+    .hint("`af-db backup list` shows what is there")
+}
+
+/// An archive being written.
+pub struct Pending {
+    path: PathBuf,
+    done: PathBuf,
+    _lock: File,
+    committed: bool,
+}
+
+impl Pending {
+    pub(super) fn create(&self, file: &str) -> Result<Box<dyn Sink>> {
+        Ok(Box::new(FileSink(create(&self.path.join(file))?)))
+    }
+
+    pub(super) fn commit(mut self, description: &[u8]) -> Result<()> {
+        let mut file = create(&self.path.join(DESCRIPTION))?;
+        file.write_all(description)
+            .and_then(|()| file.sync_all())
+            .with_context(|| format!("writing {DESCRIPTION}"))?;
+        let _ = fs::remove_file(self.path.join(LOCK));
+        sync_folder(&self.path)?;
+        fs::rename(&self.path, &self.done)
+            .with_context(|| format!("naming {}", self.done.display()))?;
+        self.committed = true;
+        match self.done.parent() {
+            Some(parent) => sync_folder(parent),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if !self.committed {
+            // What stays in spite of this is swept by the next backup.
+            let _ = fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+struct FileSink(File);
+
+impl Write for FileSink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl Sink for FileSink {
+    fn complete(self: Box<Self>) -> Result<()> {
+        self.0.sync_all().context("writing to disk")
+    }
+}
+
+fn entries(path: &Path) -> Result<Vec<String>> {
+    let listed = match fs::read_dir(path) {
+        Ok(listed) => listed,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error).with_context(|| format!("listing {}", path.display())),
+    };
+    let mut names = Vec::new();
+    for entry in listed {
+        let entry = entry.with_context(|| format!("listing {}", path.display()))?;
+        names.push(entry.file_name().to_string_lossy().into_owned());
+    }
+    Ok(names)
+}
+
+/// Makes a folder that only we can enter: an archive holds everybody's rows.
+fn make_folder(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+        .create(path)
+        .with_context(|| format!("making the folder {}", path.display()))
+}
+
+fn create(path: &Path) -> Result<File> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+        .open(path)
+        .with_context(|| format!("making {}", path.display()))
+}
+
+/// Takes the lock of a partial archive if nobody lives who holds it.
+#[cfg(unix)]
+fn lock_file(file: &File) -> bool {
+    rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_ok()
+}
+
+#[cfg(not(unix))]
+fn lock_file(_: &File) -> bool {
+    false
+}
+
+fn sync_folder(path: &Path) -> Result<()> {
+    #[cfg(unix)]
+    File::open(path)
+        .and_then(|folder| folder.sync_all())
+        .with_context(|| format!("syncing {}", path.display()))?;
+    let _ = path;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_archive_is_listed_once_it_is_complete_and_remains_are_swept() {
+        let temp = tempfile::tempdir().unwrap();
+        let folder = Folder::new(temp.path().join("store"));
+        assert!(folder.names().unwrap().is_empty());
+        let pending = folder.begin("a-1").unwrap();
+        pending.create("x").unwrap().complete().unwrap();
+        assert!(folder.names().unwrap().is_empty());
+        pending.commit(b"{}").unwrap();
+        assert_eq!(folder.names().unwrap(), ["a-1"]);
+        assert!(folder.begin("a-1").is_err());
+
+        // Dropped: removed. Killed: left, and swept by the next.
+        drop(folder.begin("a-2").unwrap());
+        assert!(!folder.path.join("a-2.partial").exists());
+        fs::create_dir(folder.path.join("a-3.partial")).unwrap();
+        fs::write(folder.path.join("a-3.partial").join(LOCK), "").unwrap();
+        let running = folder.begin("a-4").unwrap();
+        assert!(!folder.path.join("a-3.partial").exists());
+        let other = folder.begin("a-5").unwrap();
+        assert!(folder.path.join("a-4.partial").exists());
+        drop((running, other));
+
+        folder.remove("a-1").unwrap();
+        assert!(folder.names().unwrap().is_empty());
+        let error = folder.read("a-1", DESCRIPTION).err().unwrap();
+        assert!(error.to_string().contains("no archive `a-1`"), "{error}");
+    }
+}

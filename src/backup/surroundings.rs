@@ -1,0 +1,273 @@
+//! Owns what a restored database needs around it: roles that exist, its settings, privileges, owner and comment.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context as _, Result};
+use tokio_postgres::types::Type;
+
+use crate::backup::facts::{DatabaseFacts, Role, Setting};
+use crate::error::refuse;
+use crate::event::{Event, Watch};
+use crate::pg::server_error::ServerError;
+use crate::pg::session::Session;
+use crate::sql::name::{Ident, Literal};
+use crate::sql::safe::Sql;
+
+/// Gives the roles of the archive that the server lacks.
+pub async fn missing_roles(
+    session: &Session,
+    database: &DatabaseFacts,
+) -> Result<BTreeSet<String>> {
+    let rows = session
+        .query(
+            "SELECT r.rolname::pg_catalog.text FROM pg_catalog.pg_roles AS r",
+            &[],
+        )
+        .await
+        .context("listing the roles")?;
+    let there: BTreeSet<String> = rows.iter().map(|row| row.get(0)).collect();
+    let wanted = database.roles.iter().map(|role| role.name.clone());
+    let owner = std::iter::once(database.owner.clone());
+    Ok(wanted
+        .chain(owner)
+        .filter(|name| !there.contains(name))
+        .collect())
+}
+
+/// Makes the missing roles, their memberships and settings; none gets a password.
+pub async fn create_roles(
+    session: &Session,
+    database: &DatabaseFacts,
+    missing: &BTreeSet<String>,
+    watch: Watch<'_>,
+) -> Result<()> {
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let mut sql = Sql::new("BEGIN");
+    for name in missing {
+        sql.push("; ");
+        match database.roles.iter().find(|role| role.name == *name) {
+            Some(role) => create_role(&mut sql, role),
+            // A superuser of another name: the first role of every cluster is not listed.
+            None => {
+                sql.push("CREATE ROLE ").piece(&Ident::new(name));
+            }
+        }
+    }
+    for one in database
+        .memberships
+        .iter()
+        .filter(|one| missing.contains(&one.member) || missing.contains(&one.role))
+    {
+        sql.push("; GRANT ").piece(&Ident::new(&one.role));
+        sql.push(" TO ").piece(&Ident::new(&one.member));
+        if one.admin {
+            sql.push(" WITH ADMIN OPTION");
+        }
+    }
+    sql.push("; COMMIT");
+    let names = missing
+        .iter()
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ");
+    if let Err(error) = session.run(&sql).await {
+        session.run(&Sql::new("ROLLBACK")).await?;
+        let denied = error
+            .downcast_ref::<ServerError>()
+            .is_some_and(|server| server.is("42501"));
+        if denied {
+            return Err(refuse(format!("the roles {names} are missing and this role may not make them; nothing was restored"))
+                .hint("create them first, restore as a superuser, or use --no-owner --no-privileges")
+                .into());
+        }
+        return Err(error.context(format!("making the roles {names}")));
+    }
+    watch(Event::Warned(&format!(
+        "made the roles {names}, without passwords"
+    )));
+    Ok(())
+}
+
+fn create_role(sql: &mut Sql, role: &Role) {
+    sql.push("CREATE ROLE ").piece(&Ident::new(&role.name));
+    for (is_on, word) in [
+        (role.superuser, " SUPERUSER"),
+        (!role.inherit, " NOINHERIT"),
+        (role.create_role, " CREATEROLE"),
+        (role.create_database, " CREATEDB"),
+        (role.login, " LOGIN"),
+        (role.replication, " REPLICATION"),
+        (role.bypass_rls, " BYPASSRLS"),
+    ] {
+        if is_on {
+            sql.push(word);
+        }
+    }
+    if role.connection_limit >= 0 {
+        sql.push(" CONNECTION LIMIT ").piece(&role.connection_limit);
+    }
+    for setting in &role.settings {
+        sql.push("; ALTER ROLE ").piece(&Ident::new(&role.name));
+        sql.piece(&set(setting));
+    }
+}
+
+/// Gives the database its settings, privileges, comment and owner.
+pub async fn apply(
+    session: &Session,
+    admin: &Session,
+    name: &str,
+    database: &DatabaseFacts,
+    no_owner: bool,
+) -> Result<()> {
+    let ident = Ident::new(name);
+    let _ = session;
+    let mut sql = Sql::new("BEGIN");
+    for setting in &database.settings {
+        if setting.role.is_empty() {
+            sql.push("; ALTER DATABASE ").piece(&ident);
+        } else {
+            sql.push("; ALTER ROLE ").piece(&Ident::new(&setting.role));
+            sql.push(" IN DATABASE ").piece(&ident);
+        }
+        sql.piece(&set(setting));
+    }
+    for grant in &database.grants {
+        sql.push("; GRANT ").piece(&privilege(&grant.privilege)?);
+        sql.push(" ON DATABASE ").piece(&ident).push(" TO ");
+        if grant.grantee.is_empty() {
+            sql.push("PUBLIC");
+        } else {
+            sql.piece(&Ident::new(&grant.grantee));
+        }
+        if grant.grantable {
+            sql.push(" WITH GRANT OPTION");
+        }
+    }
+    if database.connection_limit >= 0 {
+        sql.push("; ALTER DATABASE ").piece(&ident);
+        sql.push(" CONNECTION LIMIT ")
+            .piece(&database.connection_limit);
+    }
+    if !no_owner {
+        sql.push("; ALTER DATABASE ").piece(&ident);
+        sql.push(" OWNER TO ").piece(&Ident::new(&database.owner));
+    }
+    sql.push("; COMMENT ON DATABASE ")
+        .piece(&ident)
+        .push(" IS ");
+    match &database.comment {
+        Some(comment) => sql.piece(&Literal::new(comment)),
+        None => sql.push("NULL"),
+    };
+    sql.push("; COMMIT");
+    let applied = admin.run(&sql).await;
+    if applied.is_err() {
+        admin.run(&Sql::new("ROLLBACK")).await?;
+    }
+    applied.context("giving the database its settings and privileges")
+}
+
+fn privilege(name: &str) -> Result<Sql> {
+    Ok(match name {
+        "CONNECT" => Sql::new("CONNECT"),
+        "CREATE" => Sql::new("CREATE"),
+        "TEMPORARY" => Sql::new("TEMPORARY"),
+        other => {
+            anyhow::bail!("the archive grants `{other}` on the database, which is unknown here")
+        }
+    })
+}
+
+/// Settings that hold a list of names: one literal would become one name with commas in it.
+const LISTS: &[&str] = &[
+    "DateStyle",
+    "local_preload_libraries",
+    "search_path",
+    "session_preload_libraries",
+    "shared_preload_libraries",
+    "temp_tablespaces",
+    "unix_socket_directories",
+];
+
+fn set(setting: &Setting) -> Sql {
+    // A setting with a dot is an extension's or the user's own; each part is a name.
+    let parts = setting.name.split('.').map(Ident::new);
+    let mut sql = Sql::new(" SET ");
+    sql.piece(&Sql::join(parts, ".")).push(" TO ");
+    let is_list = LISTS
+        .iter()
+        .any(|list| list.eq_ignore_ascii_case(&setting.name));
+    if is_list {
+        let items = list_items(&setting.value);
+        sql.piece(&Sql::join(items.iter().map(Literal::new), ", "));
+    } else {
+        sql.piece(&Literal::new(&setting.value));
+    }
+    sql
+}
+
+/// Splits a stored list: names are quoted where needed, separated by commas.
+fn list_items(value: &str) -> Vec<String> {
+    let mut items = Vec::new();
+    let mut item = String::new();
+    let mut quoted = false;
+    let mut letters = value.chars().peekable();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '"' if quoted && letters.peek() == Some(&'"') => {
+                letters.next();
+                item.push('"');
+            }
+            '"' => quoted = !quoted,
+            ',' if !quoted => items.push(std::mem::take(&mut item)),
+            ' ' if !quoted && item.is_empty() => {}
+            letter => item.push(letter),
+        }
+    }
+    items.push(item);
+    items
+}
+
+/// Says whether a role of this name is there.
+pub async fn role_exists(session: &Session, name: &str) -> Result<bool> {
+    let rows = session
+        .query(
+            "SELECT FROM pg_catalog.pg_roles AS r WHERE r.rolname = $1",
+            &[(&name, Type::TEXT)],
+        )
+        .await?;
+    Ok(!rows.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_written_as_they_were_stored() {
+        let check = |name: &str, value: &str, expected: &str| {
+            let setting = Setting {
+                role: String::new(),
+                name: name.to_owned(),
+                value: value.to_owned(),
+            };
+            assert_eq!(set(&setting).as_str(), expected);
+        };
+        check(
+            "search_path",
+            "app, \"a,b\", public",
+            " SET search_path TO 'app', 'a,b', 'public'",
+        );
+        check("search_path", "\"$user\"", " SET search_path TO '$user'");
+        check("search_path", "\"\"", " SET search_path TO ''");
+        check("work_mem", "64MB", " SET work_mem TO '64MB'");
+        check(
+            "app.settings.key",
+            "it's",
+            " SET app.settings.key TO 'it''s'",
+        );
+    }
+}

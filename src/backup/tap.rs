@@ -1,0 +1,506 @@
+//! Owns listening to a dump as it passes: counts and hashes the rows of each table and the bytes of each large object.
+//!
+//! The bytes themselves go through unchanged. A row's hash is the SipHash of its `COPY` text; a table's hash is the sum of
+//! its rows', so that it does not depend on their order, while a pair of equal rows still counts (unlike exclusive or).
+
+use std::collections::BTreeMap;
+use std::hash::Hasher as _;
+use std::io::{self, Write};
+
+use siphasher::sip128::{Hasher128 as _, SipHasher13};
+
+use crate::backup::toc::{self, Toc};
+
+/// What a set of rows amounts to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sum {
+    /// How many rows.
+    pub rows: u64,
+    /// How many bytes of `COPY` text, without line ends.
+    pub bytes: u64,
+    /// The sum of the rows' hashes.
+    pub hash: u128,
+}
+
+/// Adds up rows that arrive in pieces of any size.
+#[derive(Clone)]
+pub struct RowHasher {
+    sum: Sum,
+    hasher: SipHasher13,
+    length: u64,
+    head: [u8; 2],
+    ended: bool,
+}
+
+impl Default for RowHasher {
+    fn default() -> Self {
+        RowHasher {
+            sum: Sum::default(),
+            hasher: SipHasher13::new(),
+            length: 0,
+            head: [0; 2],
+            ended: false,
+        }
+    }
+}
+
+impl RowHasher {
+    /// Takes the next piece of `COPY` text; what follows the line `\.` is no row.
+    pub fn feed(&mut self, mut piece: &[u8]) {
+        while !self.ended && !piece.is_empty() {
+            match memchr::memchr(b'\n', piece) {
+                Some(end) => {
+                    self.part(&piece[..end]);
+                    self.end_row();
+                    piece = &piece[end + 1..];
+                }
+                None => {
+                    self.part(piece);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn part(&mut self, part: &[u8]) {
+        if self.length < 2 {
+            for (slot, byte) in self.head[self.length as usize..].iter_mut().zip(part) {
+                *slot = *byte;
+            }
+        }
+        self.length += part.len() as u64;
+        self.hasher.write(part);
+    }
+
+    fn end_row(&mut self) {
+        if self.length == 2 && self.head == *b"\\." {
+            self.ended = true;
+        } else {
+            self.sum.rows += 1;
+            self.sum.bytes += self.length;
+            self.sum.hash = self
+                .sum
+                .hash
+                .wrapping_add(self.hasher.finish128().as_u128());
+        }
+        self.length = 0;
+        self.hasher = SipHasher13::new();
+    }
+
+    /// Gives the sum so far.
+    pub fn sum(&self) -> Sum {
+        self.sum
+    }
+
+    /// Says whether the line `\.` has been seen.
+    pub fn ended(&self) -> bool {
+        self.ended
+    }
+}
+
+/// Hashes one large object: its number is part of the hash, so that two cannot swap their contents.
+pub fn object_hash(oid: u32, pieces: &mut dyn Iterator<Item = &[u8]>) -> u128 {
+    let mut hasher = ObjectHasher::new(oid);
+    for piece in pieces {
+        hasher.feed(piece);
+    }
+    hasher.finish()
+}
+
+/// Hashes one large object that arrives in pieces.
+pub struct ObjectHasher {
+    hasher: SipHasher13,
+    /// How many bytes it has had.
+    pub bytes: u64,
+}
+
+impl ObjectHasher {
+    /// Begins with its number.
+    pub fn new(oid: u32) -> Self {
+        let mut hasher = SipHasher13::new();
+        hasher.write_u32(oid.to_le());
+        ObjectHasher { hasher, bytes: 0 }
+    }
+
+    /// Takes the next piece.
+    pub fn feed(&mut self, piece: &[u8]) {
+        self.bytes += piece.len() as u64;
+        self.hasher.write(piece);
+    }
+
+    /// Gives the hash.
+    pub fn finish(&self) -> u128 {
+        self.hasher.finish128().as_u128()
+    }
+}
+
+/// What was heard of a dump once it is complete.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Heard {
+    /// The table of contents.
+    pub toc: Toc,
+    /// The rows of each entry with data, by its number.
+    pub tables: BTreeMap<i64, Sum>,
+    /// The large objects; a "row" here is an object.
+    pub large_objects: Sum,
+    /// Where each entry's data begins, by its number.
+    pub offsets: BTreeMap<i64, u64>,
+    /// How many bytes passed.
+    pub bytes: u64,
+}
+
+enum State {
+    /// Collecting the header and the table of contents.
+    Contents(Vec<u8>, usize),
+    /// Before the byte that says what kind of block follows.
+    Block,
+    /// Before the number of the entry a block belongs to.
+    Id(u8),
+    /// Before the length of a piece of rows.
+    RowsLength,
+    /// In a piece of rows.
+    Rows(u64),
+    /// Before the number of a large object.
+    Object,
+    /// Before the length of a piece of a large object.
+    ObjectLength,
+    /// In a piece of a large object.
+    ObjectBytes(u64),
+}
+
+/// Called for each large object: its number, size and hash.
+pub type OnObject = Box<dyn FnMut(u32, u64, u128) + Send>;
+
+/// Passes a dump on to `inner` and listens.
+pub struct Tap<W> {
+    inner: W,
+    state: State,
+    // The bytes of an integer that was cut by the edge of a buffer.
+    partial: Vec<u8>,
+    entry: i64,
+    rows: RowHasher,
+    object: Option<(u32, ObjectHasher)>,
+    heard: Heard,
+    on_object: Option<OnObject>,
+}
+
+impl<W: Write> Tap<W> {
+    /// Listens to what is written.
+    pub fn new(inner: W) -> Self {
+        Tap {
+            inner,
+            state: State::Contents(Vec::new(), 64 << 10),
+            partial: Vec::new(),
+            entry: 0,
+            rows: RowHasher::default(),
+            object: None,
+            heard: Heard::default(),
+            on_object: None,
+        }
+    }
+
+    /// Listens, and tells of each large object.
+    pub fn with_objects(inner: W, on_object: OnObject) -> Self {
+        Tap {
+            on_object: Some(on_object),
+            ..Tap::new(inner)
+        }
+    }
+
+    /// Gives what was heard so far: the contents are known once they have passed.
+    pub fn so_far(&self) -> &Heard {
+        &self.heard
+    }
+
+    /// Says that the dump is over and gives what was heard, or why it cannot be whole.
+    pub fn finish(mut self) -> anyhow::Result<(W, Heard)> {
+        if let State::Contents(..) = self.state {
+            self.contents(true)?;
+        }
+        let State::Block = self.state else {
+            anyhow::bail!("the dump ends in the middle");
+        };
+        for entry in &self.heard.toc.entries {
+            anyhow::ensure!(
+                !entry.has_data || self.heard.offsets.contains_key(&entry.id),
+                "the dump holds no data for {} {}",
+                entry.kind,
+                entry.name()
+            );
+        }
+        Ok((self.inner, self.heard))
+    }
+
+    fn listen(&mut self, mut bytes: &[u8]) -> anyhow::Result<()> {
+        if let State::Contents(held, due) = &mut self.state {
+            held.extend_from_slice(bytes);
+            if held.len() < *due {
+                return Ok(());
+            }
+            *due = held.len() * 2;
+            return self.contents(false);
+        }
+        while !bytes.is_empty() {
+            bytes = self.step(bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Reads the contents once enough has come, and then whatever came after them.
+    fn contents(&mut self, last: bool) -> anyhow::Result<()> {
+        let State::Contents(held, _) = &mut self.state else {
+            return Ok(());
+        };
+        let Some(toc) = toc::read(held)? else {
+            anyhow::ensure!(!last, "the dump ends inside its table of contents");
+            return Ok(());
+        };
+        let held = std::mem::take(held);
+        let length = toc.length as usize;
+        self.heard.toc = toc;
+        self.heard.bytes = length as u64;
+        self.state = State::Block;
+        let mut rest = &held[length..];
+        while !rest.is_empty() {
+            rest = self.step(rest)?;
+        }
+        Ok(())
+    }
+
+    /// Takes one thing off the front and gives the rest.
+    fn step<'a>(&mut self, bytes: &'a [u8]) -> anyhow::Result<&'a [u8]> {
+        match self.state {
+            State::Rows(left) => {
+                let now = (left.min(bytes.len() as u64)) as usize;
+                self.rows.feed(&bytes[..now]);
+                self.heard.bytes += now as u64;
+                let left = left - now as u64;
+                self.state = if left == 0 {
+                    State::RowsLength
+                } else {
+                    State::Rows(left)
+                };
+                Ok(&bytes[now..])
+            }
+            State::ObjectBytes(left) => {
+                let now = (left.min(bytes.len() as u64)) as usize;
+                if let Some((_, hasher)) = &mut self.object {
+                    hasher.feed(&bytes[..now]);
+                }
+                self.heard.bytes += now as u64;
+                let left = left - now as u64;
+                self.state = if left == 0 {
+                    State::ObjectLength
+                } else {
+                    State::ObjectBytes(left)
+                };
+                Ok(&bytes[now..])
+            }
+            State::Block => {
+                let kind = bytes[0];
+                anyhow::ensure!(
+                    kind == 1 || kind == 3,
+                    "the dump holds a block of unknown kind {kind}"
+                );
+                self.state = State::Id(kind);
+                // The offset of an entry's data points at this byte.
+                self.heard.bytes += 1;
+                Ok(&bytes[1..])
+            }
+            State::Contents(..) => unreachable!("listen handles the contents"),
+            State::Id(_) | State::RowsLength | State::Object | State::ObjectLength => {
+                let need = 5 - self.partial.len();
+                let now = need.min(bytes.len());
+                self.partial.extend_from_slice(&bytes[..now]);
+                self.heard.bytes += now as u64;
+                if now == need {
+                    let value = toc::int_of(&self.partial);
+                    self.partial.clear();
+                    self.number(value)?;
+                }
+                Ok(&bytes[now..])
+            }
+        }
+    }
+
+    fn number(&mut self, value: i64) -> anyhow::Result<()> {
+        anyhow::ensure!(value >= 0, "the dump is damaged: a negative length");
+        self.state = match self.state {
+            State::Id(kind) => {
+                self.begin_block(value)?;
+                if kind == 1 {
+                    State::RowsLength
+                } else {
+                    State::Object
+                }
+            }
+            State::RowsLength if value == 0 => {
+                self.end_rows()?;
+                State::Block
+            }
+            State::RowsLength => State::Rows(value as u64),
+            State::Object if value == 0 => State::Block,
+            State::Object => {
+                let oid = u32::try_from(value)?;
+                self.object = Some((oid, ObjectHasher::new(oid)));
+                State::ObjectLength
+            }
+            State::ObjectLength if value == 0 => {
+                self.end_object();
+                State::Object
+            }
+            State::ObjectLength => State::ObjectBytes(value as u64),
+            _ => anyhow::bail!("the dump is damaged: a number out of place"),
+        };
+        Ok(())
+    }
+
+    fn begin_block(&mut self, entry: i64) -> anyhow::Result<()> {
+        let begins = self.heard.bytes - 6;
+        let first = self.heard.offsets.insert(entry, begins).is_none();
+        anyhow::ensure!(first, "the dump holds the data of entry {entry} twice");
+        self.entry = entry;
+        self.rows = RowHasher::default();
+        Ok(())
+    }
+
+    fn end_rows(&mut self) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            self.rows.ended(),
+            "the dump ends the data of entry {} without its last line",
+            self.entry
+        );
+        self.heard.tables.insert(self.entry, self.rows.sum());
+        Ok(())
+    }
+
+    fn end_object(&mut self) {
+        let Some((oid, hasher)) = self.object.take() else {
+            return;
+        };
+        let hash = hasher.finish();
+        let objects = &mut self.heard.large_objects;
+        objects.rows += 1;
+        objects.bytes += hasher.bytes;
+        objects.hash = objects.hash.wrapping_add(hash);
+        if let Some(tell) = &mut self.on_object {
+            tell(oid, hasher.bytes, hash);
+        }
+    }
+}
+
+impl<W: Write> Write for Tap<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.inner.write_all(bytes)?;
+        self.listen(bytes)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    fn int(value: i64, into: &mut Vec<u8>) {
+        into.push(u8::from(value < 0));
+        into.extend_from_slice(&(value.unsigned_abs() as u32).to_le_bytes());
+    }
+
+    fn text(value: &str, into: &mut Vec<u8>) {
+        int(value.len() as i64, into);
+        into.extend_from_slice(value.as_bytes());
+    }
+
+    /// Writes a small dump of one table and one large object, as `pg_dump` 15 would.
+    pub(crate) fn small_dump(rows: &[&str]) -> Vec<u8> {
+        let mut dump = b"PGDMP\x01\x0e\x00\x04\x08\x01".to_vec();
+        for value in [0, 1, 2, 3, 4, 5, 126, 0] {
+            int(value, &mut dump);
+        }
+        for word in ["demo", "15.1", "15.1"] {
+            text(word, &mut dump);
+        }
+        int(2, &mut dump);
+        for (id, tag, kind, copy) in [
+            (7, "t", "TABLE DATA", "COPY public.t (id, v) FROM stdin;\n"),
+            (9, "BLOBS", "BLOBS", ""),
+        ] {
+            int(id, &mut dump);
+            int(1, &mut dump);
+            for word in ["0", "0", tag, kind] {
+                text(word, &mut dump);
+            }
+            int(3, &mut dump);
+            for word in ["", "", copy, "public", "", "", "postgres", "false"] {
+                text(word, &mut dump);
+            }
+            int(-1, &mut dump);
+            dump.extend_from_slice(&[1, 0, 0, 0, 0, 0, 0, 0, 0]);
+        }
+        dump.push(1);
+        int(7, &mut dump);
+        for row in rows {
+            text(&format!("{row}\n"), &mut dump);
+        }
+        text("\\.\n\n\n", &mut dump);
+        int(0, &mut dump);
+        dump.push(3);
+        int(9, &mut dump);
+        int(16393, &mut dump);
+        text("hello", &mut dump);
+        int(0, &mut dump);
+        int(0, &mut dump);
+        dump
+    }
+
+    fn hear(dump: &[u8], piece: usize) -> anyhow::Result<Heard> {
+        let mut tap = Tap::new(Vec::new());
+        for bytes in dump.chunks(piece) {
+            tap.write_all(bytes)?;
+        }
+        let (passed, heard) = tap.finish()?;
+        assert_eq!(passed, dump);
+        Ok(heard)
+    }
+
+    #[test]
+    fn a_dump_is_heard_the_same_in_pieces_of_any_size() {
+        let dump = small_dump(&["1\ta", "2\tb\\nc", "3\t\\N"]);
+        let whole = hear(&dump, dump.len()).unwrap();
+        assert_eq!(whole.bytes, dump.len() as u64);
+        assert_eq!(whole.tables[&7].rows, 3);
+        assert_eq!(whole.large_objects.rows, 1);
+        assert_eq!(dump[whole.offsets[&7] as usize], 1);
+        assert_eq!(dump[whole.offsets[&9] as usize], 3);
+        for piece in [1, 2, 3, 5, 7, 64] {
+            assert_eq!(hear(&dump, piece).unwrap(), whole, "pieces of {piece}");
+        }
+    }
+
+    #[test]
+    fn order_does_not_matter_and_content_does() {
+        let sum = |rows: &[&str]| hear(&small_dump(rows), 4096).unwrap().tables[&7];
+        assert_eq!(sum(&["1\ta", "2\tb"]), sum(&["2\tb", "1\ta"]));
+        assert_ne!(sum(&["1\ta", "2\tb"]).hash, sum(&["1\ta", "2\tc"]).hash);
+        assert_ne!(sum(&["x", "x"]).hash, sum(&["y", "y"]).hash);
+        assert_ne!(sum(&["x"]), sum(&["x", "x"]));
+    }
+
+    #[test]
+    fn a_dump_cut_anywhere_is_refused() {
+        let dump = small_dump(&["1\ta", "2\tb"]);
+        for end in 0..dump.len() {
+            if let Ok(heard) = hear(&dump[..end], 4096) {
+                panic!(
+                    "{end} of {} bytes were taken for whole: {heard:?}",
+                    dump.len()
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,351 @@
+//! Owns reading an archive back: every checksum first, then what the dump says against what was proven when it was made.
+//!
+//! Nothing of an archive is used before all of it was found whole.
+
+use std::fs::File;
+use std::io::{self, Read, Seek as _, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use age::x25519::Identity;
+use anyhow::{Context as _, Result};
+
+use crate::backup::archive::{Archive, DUMP, PROOF, StoredFile};
+use crate::backup::proof::{Proof, sequences, tables};
+use crate::backup::seal::{self, Key};
+use crate::backup::store::{Store, folder};
+use crate::backup::tap::{Heard, Tap};
+use crate::error::{Failure, fail, refuse};
+use crate::event::{Event, Interrupt, Unit, Watch};
+
+/// What was found in an archive that is whole.
+#[derive(Clone, Debug)]
+pub struct Contents {
+    /// What must hold of a restored database.
+    pub proof: Proof,
+    /// The dump's table of contents and sums.
+    pub heard: Heard,
+}
+
+/// An archive found whole.
+#[derive(Clone, Debug)]
+pub struct Verified {
+    /// Its description.
+    pub archive: Archive,
+    /// What is in it; absent when it is encrypted and no key was given.
+    pub contents: Option<Contents>,
+}
+
+/// Which archive, and what may open it.
+#[derive(Clone, Copy)]
+pub struct Source<'a> {
+    /// Where it is.
+    pub store: &'a Store,
+    /// Its name.
+    pub name: &'a str,
+    /// Keys that may open it.
+    pub identities: &'a [Identity],
+}
+
+/// Checks every file of an archive without a database; without a key an encrypted one only by its checksums.
+pub async fn verify(
+    source: &Source<'_>,
+    watch: Watch<'_>,
+    interrupt: &Interrupt,
+) -> Result<Verified> {
+    let archive = source.store.archive(source.name)?;
+    let reading = Reading::new(source, &archive);
+    let contents = supervise(reading.clone(), watch, interrupt, move |reading| {
+        reading
+            .all(io::sink())
+            .map(|found| found.map(|(contents, _)| contents))
+    })
+    .await?;
+    Ok(Verified { archive, contents })
+}
+
+/// A dump unpacked into a file that nobody else sees, ready for `pg_restore`.
+pub struct Unpacked {
+    /// The archive's description.
+    pub archive: Archive,
+    /// What is in it.
+    pub contents: Contents,
+    scratch: Scratch,
+}
+
+impl Unpacked {
+    /// Gives the path under which `pg_restore` can open the dump while this value lives.
+    pub fn path(&self) -> &Path {
+        &self.scratch.path
+    }
+
+    /// Hears the dump once more and tells of each large object.
+    pub fn large_objects(&self, tell: crate::backup::tap::OnObject) -> Result<()> {
+        let mut file = File::open(self.path()).context("reading the unpacked dump")?;
+        let mut tap = Tap::with_objects(io::sink(), tell);
+        io::copy(&mut file, &mut tap).context("reading the unpacked dump")?;
+        Ok(())
+    }
+}
+
+/// Checks every file of an archive and unpacks its dump.
+pub async fn unpack(
+    source: &Source<'_>,
+    directory: &Path,
+    watch: Watch<'_>,
+    interrupt: &Interrupt,
+) -> Result<Unpacked> {
+    let archive = source.store.archive(source.name)?;
+    if archive.is_encrypted() && source.identities.is_empty() {
+        return Err(refuse(format!(
+            "the archive `{}` is encrypted, nothing was restored",
+            source.name
+        ))
+        .hint("pass the identity file of one of its recipients with --identity")
+        .into());
+    }
+    check_space(&archive, directory)?;
+    let scratch = Scratch::make(directory)?;
+    let file = scratch.file.try_clone().context("unpacking the dump")?;
+    let reading = Reading::new(source, &archive);
+    let contents = supervise(reading, watch, interrupt, move |reading| {
+        let unpacked = reading.all(io::BufWriter::with_capacity(256 << 10, file))?;
+        let Some((contents, file)) = unpacked else {
+            return Ok(None);
+        };
+        let file = file
+            .into_inner()
+            .map_err(|error| error.into_error())
+            .map_err(unpack_trouble)?;
+        point_at_data(file, &contents.heard)?;
+        Ok(Some(contents))
+    })
+    .await?
+    .context("the archive could not be read")?;
+    Ok(Unpacked {
+        archive,
+        contents,
+        scratch,
+    })
+}
+
+fn check_space(archive: &Archive, directory: &Path) -> Result<()> {
+    let needed = archive.file(DUMP)?.content;
+    match folder::free(directory) {
+        Some(free) if free < needed + (16 << 20) => Err(refuse(format!(
+            "{} has {} MB free, unpacking `{}` needs {} MB; nothing was restored",
+            directory.display(),
+            free >> 20,
+            archive.name,
+            (needed >> 20) + 16
+        ))
+        .hint("name a folder with more room with --scratch")
+        .into()),
+        _ => Ok(()),
+    }
+}
+
+fn unpack_trouble(error: io::Error) -> anyhow::Error {
+    if error.kind() == io::ErrorKind::StorageFull {
+        return fail("there is no room to unpack the dump, nothing was restored")
+            .hint("name a folder with more room with --scratch")
+            .into();
+    }
+    anyhow::Error::from(error).context("unpacking the dump")
+}
+
+/// Fills in where each entry's data begins, which `pg_dump` could not know while it wrote to a pipe; with it `pg_restore` finds
+/// the data of each table at once instead of reading all that stands before it.
+fn point_at_data(mut file: File, heard: &Heard) -> Result<()> {
+    /// "The offset is set", in the format's words.
+    const SET: u8 = 2;
+    for entry in &heard.toc.entries {
+        if let Some(offset) = heard.offsets.get(&entry.id) {
+            let mut field = [SET; 9];
+            field[1..].copy_from_slice(&offset.to_le_bytes());
+            file.seek(SeekFrom::Start(entry.offset_at))
+                .and_then(|_| file.write_all(&field))
+                .context("unpacking the dump")?;
+        }
+    }
+    Ok(())
+}
+
+/// A file without a name where the system allows it, so that nothing stays behind however we end.
+struct Scratch {
+    file: File,
+    path: PathBuf,
+    _named: Option<tempfile::TempPath>,
+}
+
+impl Scratch {
+    fn make(directory: &Path) -> Result<Self> {
+        let doing = || format!("making a scratch file in {}", directory.display());
+        #[cfg(target_os = "linux")]
+        {
+            use std::os::fd::AsRawFd as _;
+            let file = tempfile::tempfile_in(directory).with_context(doing)?;
+            let path = PathBuf::from(format!(
+                "/proc/{}/fd/{}",
+                std::process::id(),
+                file.as_raw_fd()
+            ));
+            if path.exists() {
+                return Ok(Scratch {
+                    file,
+                    path,
+                    _named: None,
+                });
+            }
+        }
+        let named = tempfile::NamedTempFile::new_in(directory).with_context(doing)?;
+        let (file, path) = named.into_parts();
+        Ok(Scratch {
+            file,
+            path: path.to_path_buf(),
+            _named: Some(path),
+        })
+    }
+}
+
+/// Everything a thread needs to read an archive.
+#[derive(Clone)]
+struct Reading {
+    store: Store,
+    archive: Archive,
+    identities: Vec<Identity>,
+    passed: Arc<AtomicU64>,
+    stop: Arc<std::sync::atomic::AtomicBool>,
+}
+
+impl Reading {
+    fn new(source: &Source<'_>, archive: &Archive) -> Self {
+        Reading {
+            store: source.store.clone(),
+            archive: archive.clone(),
+            identities: source.identities.to_vec(),
+            passed: Arc::default(),
+            stop: Arc::default(),
+        }
+    }
+
+    fn key(&self) -> Key<'_> {
+        match (self.archive.is_encrypted(), self.identities.is_empty()) {
+            (false, _) => Key::None,
+            (true, true) => Key::Absent,
+            (true, false) => Key::Identities(&self.identities),
+        }
+    }
+
+    /// Reads every file; the dump goes to `into`.
+    fn all<W: Write>(&self, into: W) -> Result<Option<(Contents, W)>> {
+        let mut tap = Tap::new(into);
+        let mut proof = Vec::new();
+        let is_readable = !matches!(self.key(), Key::Absent);
+        for file in &self.archive.files {
+            let content = match stem(&file.name) {
+                DUMP => self.one(file, &mut tap),
+                PROOF => self.one(file, &mut proof),
+                _ => self.one(file, &mut io::sink()),
+            }?;
+            if is_readable && content != file.content {
+                return Err(
+                    damaged(&self.archive, &format!("{} has another length", file.name)).into(),
+                );
+            }
+        }
+        self.archive.file(DUMP)?;
+        self.archive.file(PROOF)?;
+        if !is_readable {
+            return Ok(None);
+        }
+        let (into, heard) = tap.finish()?;
+        let proof: Proof = serde_json::from_slice(&proof).context("reading the proof")?;
+        self.compare(&proof, &heard)?;
+        Ok(Some((Contents { proof, heard }, into)))
+    }
+
+    fn one(&self, file: &StoredFile, into: &mut dyn Write) -> Result<u64> {
+        let mut counted = Counted {
+            inner: self.store.read(&self.archive.name, &file.name)?,
+            passed: &self.passed,
+            stop: &self.stop,
+        };
+        seal::open(&file.name, &mut counted, &file.sealed(), self.key(), into)
+    }
+
+    /// Holds what the dump says now against what was heard when it was made.
+    fn compare(&self, proof: &Proof, heard: &Heard) -> Result<()> {
+        let mut now = tables(heard);
+        now.sort();
+        let is_same = now == proof.tables
+            && sequences(&heard.toc) == proof.sequences
+            && proof.large_objects == heard.large_objects.into();
+        if !is_same {
+            return Err(damaged(&self.archive, "its dump is not the one that was proven").into());
+        }
+        Ok(())
+    }
+}
+
+fn damaged(archive: &Archive, why: &str) -> Failure {
+    fail(format!("the archive `{}` is damaged: {why}", archive.name))
+        .hint("use another archive, this one cannot be trusted")
+}
+
+fn stem(name: &str) -> &str {
+    let name = name.strip_suffix(".age").unwrap_or(name);
+    name.strip_suffix(".zst").unwrap_or(name)
+}
+
+struct Counted<'a> {
+    inner: Box<dyn Read + Send>,
+    passed: &'a AtomicU64,
+    stop: &'a std::sync::atomic::AtomicBool,
+}
+
+impl Read for Counted<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(io::Error::other("interrupted"));
+        }
+        let read = self.inner.read(into)?;
+        self.passed.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+}
+
+/// Reads on a thread of its own, because it computes, and tells how far it is.
+async fn supervise<T: Send + 'static>(
+    reading: Reading,
+    watch: Watch<'_>,
+    interrupt: &Interrupt,
+    work: impl FnOnce(&Reading) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let (passed, stop) = (Arc::clone(&reading.passed), Arc::clone(&reading.stop));
+    let (name, total) = (reading.archive.name.clone(), reading.archive.stored_bytes());
+    watch(Event::Began {
+        task: "checking the archive",
+        total: Some(total),
+        unit: Unit::Bytes,
+    });
+    let mut working = tokio::task::spawn_blocking(move || work(&reading));
+    let mut tick = tokio::time::interval(std::time::Duration::from_millis(200));
+    let worked = loop {
+        tokio::select! {
+            worked = &mut working => break worked.context("reading the archive")?,
+            () = interrupt.wait(), if !stop.load(Ordering::Relaxed) => stop.store(true, Ordering::Relaxed),
+            _ = tick.tick() => watch(Event::Advanced { done: passed.load(Ordering::Relaxed), note: &name }),
+        }
+    };
+    watch(Event::Ended);
+    if stop.load(Ordering::Relaxed) {
+        return Err(crate::error::with_exit(
+            crate::error::Exit::Interrupted,
+            "interrupted, nothing was changed",
+        )
+        .into());
+    }
+    worked
+}

@@ -1,0 +1,132 @@
+//! Backups and restores against a real server.
+
+mod proof;
+mod roundtrip;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use af_db::backup::archive::{Archive, Scope};
+use af_db::backup::clients::Places;
+use af_db::backup::dump;
+use af_db::backup::restore::{self, Place, Restored};
+use af_db::backup::store::Store;
+use af_db::backup::unpack::{self, Source, Verified};
+use af_db::event::{Interrupt, silent};
+use af_db::pg::target::Target;
+use anyhow::Result;
+
+use crate::support::server::{self, Database, Server};
+
+/// A server of its own, because roles are made, with a store beside it.
+pub(crate) struct Bench {
+    pub(crate) _server: Server,
+    pub(crate) database: Database,
+    pub(crate) folder: tempfile::TempDir,
+}
+
+impl Bench {
+    pub(crate) async fn new() -> Self {
+        let server = server::own(None).await;
+        let database = server.database().await;
+        Bench {
+            _server: server,
+            database,
+            folder: tempfile::tempdir().expect("a folder"),
+        }
+    }
+
+    /// A bench whose database holds one of everything.
+    pub(crate) async fn full() -> Self {
+        let bench = Bench::new().await;
+        bench.database.run(include_str!("everything.sql")).await;
+        bench
+    }
+
+    pub(crate) fn store(&self) -> Store {
+        Store::parse("store", self.folder.path()).expect("a store")
+    }
+
+    pub(crate) fn archive_path(&self, archive: &Archive) -> PathBuf {
+        self.folder.path().join("store").join(&archive.name)
+    }
+
+    pub(crate) async fn backup(&self) -> Archive {
+        self.try_backup(&options(&self.database.target))
+            .await
+            .expect("a backup")
+    }
+
+    pub(crate) async fn try_backup(&self, options: &dump::Options) -> Result<Archive> {
+        dump::run(options, &self.store(), &silent, &Interrupt::default()).await
+    }
+
+    pub(crate) async fn verify(
+        &self,
+        archive: &Archive,
+        identities: &[age::x25519::Identity],
+    ) -> Result<Verified> {
+        let store = self.store();
+        let source = Source {
+            store: &store,
+            name: &archive.name,
+            identities,
+        };
+        unpack::verify(&source, &silent, &Interrupt::default()).await
+    }
+
+    pub(crate) fn restore_options(&self, name: &str) -> restore::Options {
+        restore_options(
+            &self.database.target.with_database(name),
+            self.folder.path(),
+        )
+    }
+
+    pub(crate) async fn restore(
+        &self,
+        archive: &Archive,
+        options: &restore::Options,
+    ) -> Result<Restored> {
+        restore::run(
+            options,
+            &self.store(),
+            &archive.name,
+            &silent,
+            &Interrupt::default(),
+        )
+        .await
+    }
+
+    /// Gives the names of all databases but the server's own.
+    pub(crate) async fn databases(&self) -> Vec<String> {
+        let rows = self
+            .database
+            .rows("SELECT datname FROM pg_database WHERE datname NOT IN ('postgres', 'template0', 'template1') ORDER BY 1")
+            .await;
+        rows.into_iter().map(|mut row| row.remove(0)).collect()
+    }
+}
+
+pub(crate) fn options(target: &Target) -> dump::Options {
+    dump::Options {
+        target: target.clone(),
+        label: None,
+        scope: Scope::default(),
+        recipients: Vec::new(),
+        places: Places::default(),
+        lock_timeout: Duration::from_secs(2),
+        stall_timeout: Duration::from_secs(60),
+    }
+}
+
+pub(crate) fn restore_options(target: &Target, scratch: &Path) -> restore::Options {
+    restore::Options {
+        target: target.clone(),
+        place: Place::New,
+        identities: Vec::new(),
+        places: Places::default(),
+        scratch: scratch.to_owned(),
+        jobs: 2,
+        no_owner: false,
+    }
+}

@@ -1,0 +1,121 @@
+//! What goes in comes out.
+
+use af_db::backup::restore::Place;
+use af_db::error::{Exit, exit_of};
+use af_db::event::silent;
+
+use super::{Bench, options};
+
+#[tokio::test]
+async fn one_of_everything_comes_back_equal_into_a_new_database() {
+    let bench = Bench::full().await;
+    let archive = bench.backup().await;
+    assert_eq!(archive.totals.rows, 50 + 1000 + 300 + 3 + 4 + 1000 + 2);
+    assert_eq!(archive.totals.large_objects, 3);
+    assert!(bench.archive_path(&archive).join("archive.json").is_file());
+
+    let verified = bench.verify(&archive, &[]).await.unwrap();
+    assert!(verified.contents.is_some());
+
+    let restored = bench
+        .restore(&archive, &bench.restore_options("Re\"stored"))
+        .await
+        .unwrap();
+    assert_eq!(
+        restored.findings,
+        [],
+        "an honest restore differs in nothing"
+    );
+    assert_eq!(restored.database.as_deref(), Some("Re\"stored"));
+    assert_eq!(
+        bench.databases().await,
+        ["Re\"stored", &bench.database.name]
+    );
+}
+
+#[tokio::test]
+async fn a_database_is_replaced_by_swap_and_the_old_one_is_kept() {
+    let bench = Bench::full().await;
+    let archive = bench.backup().await;
+    bench
+        .database
+        .run("DELETE FROM keyless; DROP TABLE shop.egg CASCADE")
+        .await;
+    // Somebody is connected and stays so: the swap ends the session, not the other way round.
+    let busy = bench.database.session().await;
+    let mut options = bench.restore_options(&bench.database.name);
+    let refused = bench.restore(&archive, &options).await.unwrap_err();
+    assert_eq!(exit_of(&refused), Exit::Refused, "{refused:#}");
+    assert!(refused.to_string().contains("is not empty"), "{refused}");
+
+    options.place = Place::Swap;
+    let restored = bench.restore(&archive, &options).await.unwrap();
+    assert_eq!(restored.findings, []);
+    drop(busy);
+    assert_eq!(
+        bench.database.one("SELECT count(*) FROM keyless").await,
+        "1000"
+    );
+    let kept = restored.kept_as.unwrap();
+    assert!(
+        kept.starts_with(&format!("{}_before_", bench.database.name)),
+        "{kept}"
+    );
+    assert_eq!(
+        bench.databases().await,
+        [bench.database.name.clone(), kept.clone()]
+    );
+    let old = af_db::pg::connect::open(&bench.database.target.with_database(&kept), &silent)
+        .await
+        .unwrap();
+    let rows = crate::support::server::rows(&old, "SELECT count(*) FROM public.keyless").await;
+    assert_eq!(rows, [["0"]]);
+}
+
+#[tokio::test]
+async fn an_encrypted_archive_opens_with_its_key_only_and_without_us() {
+    let bench = Bench::full().await;
+    let (mine, other) = (
+        age::x25519::Identity::generate(),
+        age::x25519::Identity::generate(),
+    );
+    let mut options = options(&bench.database.target);
+    options.recipients = vec![mine.to_public().to_string()];
+    let archive = bench.try_backup(&options).await.unwrap();
+    let folder = bench.archive_path(&archive);
+    assert!(
+        std::fs::read(folder.join("database.dump.zst.age"))
+            .unwrap()
+            .starts_with(b"age-encryption.org/v1")
+    );
+
+    let verify = async |keys: &[age::x25519::Identity]| bench.verify(&archive, keys).await;
+    assert!(
+        verify(&[]).await.unwrap().contents.is_none(),
+        "checksums without a key"
+    );
+    assert!(
+        verify(std::slice::from_ref(&mine))
+            .await
+            .unwrap()
+            .contents
+            .is_some()
+    );
+    let error = verify(std::slice::from_ref(&other)).await.unwrap_err();
+    assert!(
+        format!("{error:#}").contains("none of the given keys"),
+        "{error:#}"
+    );
+
+    let mut options = bench.restore_options("again");
+    let refused = bench.restore(&archive, &options).await.unwrap_err();
+    assert_eq!(exit_of(&refused), Exit::Refused);
+    options.identities = vec![other];
+    assert!(bench.restore(&archive, &options).await.is_err());
+    assert_eq!(bench.databases().await, [bench.database.name.as_str()]);
+    options.identities = vec![mine];
+    assert_eq!(
+        bench.restore(&archive, &options).await.unwrap().findings,
+        []
+    );
+}
