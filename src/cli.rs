@@ -9,7 +9,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::commands::output::{Format, Output};
 use crate::commands::terminal::{Loudness, Terminal};
-use crate::commands::{Context, Outcome, completions, status, up};
+use crate::commands::{Context, Outcome, backup, completions, restore, status, up};
 use crate::config::{self, Flags};
 use crate::error::{Exit, exit_of, with_exit};
 use crate::event::Interrupt;
@@ -73,6 +73,10 @@ enum Command {
     Up(up::Args),
     /// Show what is applied, pending, edited, missing, out of order, half-run
     Status(status::Args),
+    /// Make a verified archive of the database; list, verify and prune archives
+    Backup(backup::Args),
+    /// Put an archive back, proven, into a new database or in another's place; or try it with --drill
+    Restore(restore::Args),
     /// Write the completion script of a shell
     Completions {
         /// The shell
@@ -185,6 +189,8 @@ async fn dispatch(command: &Command, context: &Context) -> Result<Outcome> {
     match command {
         Command::Up(args) => up::run(args, context).await,
         Command::Status(args) => status::run(args, context).await,
+        Command::Backup(args) => backup::run(args, context).await,
+        Command::Restore(args) => restore::run(args, context).await,
         Command::Completions { .. } | Command::Man => Ok(Outcome::Clean),
     }
 }

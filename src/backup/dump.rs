@@ -23,6 +23,8 @@ use crate::backup::tap::{Heard, Tap};
 use crate::error::{Exit, fail, refuse, with_exit};
 use crate::event::{Event, Interrupt, Unit, Watch};
 use crate::pg::connect;
+use crate::pg::lock::{self, Share};
+use crate::pg::pooler;
 use crate::pg::session::Session;
 use crate::pg::target::Target;
 use crate::pg::tools::Tool;
@@ -40,6 +42,8 @@ pub struct Options {
     pub recipients: Vec<String>,
     /// Where the client programs may be.
     pub places: Places,
+    /// How long to wait for a migration to end.
+    pub wait: Duration,
     /// How long to wait for a table's lock.
     pub lock_timeout: Duration,
     /// How long the dump may stand still before it is given up, so that it does not hold its snapshot for ever.
@@ -58,7 +62,10 @@ pub async fn run(
     let started = now();
     let clock = Instant::now();
     let session = connect::open(&options.target, watch).await?;
+    pooler::require_session(&session, &options.target).await?;
     let work = async {
+        // Held until the session ends: a backup and a migration keep each other out.
+        let _lock = lock::take(&session, Share::Together, options.wait, watch).await?;
         let (server, rendering) = facts::server(&session).await?;
         let found = clients::search(&options.places).await?;
         let clients = clients::for_dump(&found, server.version_num / 10_000)?;

@@ -25,3 +25,7 @@ pub mod surroundings;
 pub mod swap;
 
 pub mod restore;
+
+pub mod drill;
+pub mod proven;
+pub mod prune;

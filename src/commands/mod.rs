@@ -6,9 +6,12 @@ pub mod output;
 pub mod page;
 pub mod terminal;
 
+mod archives;
 mod project;
 
+pub mod backup;
 pub mod completions;
+pub mod restore;
 pub mod status;
 pub mod up;
 

@@ -22,6 +22,8 @@ use crate::error::{Exit, fail, refuse, with_exit};
 use crate::event::{Interrupt, Watch, silent};
 use crate::finding::{Finding, Severity, worst};
 use crate::pg::connect;
+use crate::pg::lock::{self, Share};
+use crate::pg::pooler;
 use crate::pg::session::Session;
 use crate::pg::target::Target;
 use crate::sql::name::Ident;
@@ -56,7 +58,7 @@ pub struct Options {
 }
 
 /// How long each part took.
-#[derive(Clone, Copy, Debug, Default, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Times {
     /// Checking and unpacking the archive.
@@ -244,7 +246,7 @@ fn stamp() -> String {
 }
 
 /// Appends to a name, which PostgreSQL would cut at 63 bytes.
-fn suffixed(name: &str, suffix: &str) -> String {
+pub(super) fn suffixed(name: &str, suffix: &str) -> String {
     let mut end = name.len().min(63 - suffix.len());
     while !name.is_char_boundary(end) {
         end -= 1;
@@ -335,6 +337,7 @@ async fn take_place(admin: &Admin, plan: &Plan) -> Result<Option<String>> {
         }
         return Ok(None);
     };
+    keep_migrations_out(&admin.target.with_database(&plan.name)).await?;
     let swap = Swap {
         finished: &plan.building,
         name: &plan.name,
@@ -346,6 +349,17 @@ async fn take_place(admin: &Admin, plan: &Plan) -> Result<Option<String>> {
         return Ok(None);
     }
     Ok(Some(kept_as.clone()))
+}
+
+/// Makes sure that no migration is running on what is about to be replaced.
+async fn keep_migrations_out(old: &Target) -> Result<()> {
+    let session = connect::open(old, &silent).await?;
+    pooler::require_session(&session, old).await?;
+    // Held no longer than this: the swap ends every session on the old database, ours included.
+    let lock = lock::take(&session, Share::Alone, Duration::ZERO, &silent).await?;
+    lock.release(&session).await?;
+    session.close().await;
+    Ok(())
 }
 
 /// Refuses names that cannot be swapped where the platform keeps a database for itself.

@@ -114,6 +114,7 @@ pub(crate) fn options(target: &Target) -> dump::Options {
         scope: Scope::default(),
         recipients: Vec::new(),
         places: Places::default(),
+        wait: Duration::ZERO,
         lock_timeout: Duration::from_secs(2),
         stall_timeout: Duration::from_secs(60),
     }

@@ -1,0 +1,181 @@
+//! Owns deciding which archives may go: never the newest, never the last that was proven.
+
+use std::collections::BTreeSet;
+
+use anyhow::Result;
+use chrono::{DateTime, Datelike as _, Utc};
+
+use crate::error::{Failure, fail};
+
+/// How many to keep of each kind, the newest of its day, week, month and year.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keep {
+    /// Days.
+    pub days: u32,
+    /// Weeks, from Monday.
+    pub weeks: u32,
+    /// Months.
+    pub months: u32,
+    /// Years.
+    pub years: u32,
+    /// The newest, whenever they were made.
+    pub last: u32,
+}
+
+impl Keep {
+    /// Reads `7d,4w,12m`, also `2y` and `5` for the newest five.
+    pub fn parse(text: &str) -> Result<Self> {
+        let wrong = |part: &str| -> Failure {
+            fail(format!("`{part}` does not say what to keep"))
+                .hint("say for example 7d,4w,12m: the newest of 7 days, 4 weeks and 12 months")
+        };
+        let mut keep = Keep::default();
+        for part in text.split(',').map(str::trim) {
+            let digits = part.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+            let number: u32 = digits.parse().map_err(|_| wrong(part))?;
+            match &part[digits.len()..] {
+                "d" => keep.days = number,
+                "w" => keep.weeks = number,
+                "m" => keep.months = number,
+                "y" => keep.years = number,
+                "" => keep.last = number,
+                _ => return Err(wrong(part).into()),
+            }
+        }
+        Ok(keep)
+    }
+}
+
+/// What decides about an archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// Its name.
+    pub name: String,
+    /// The database it is of: each is counted by itself.
+    pub database: String,
+    /// When it was made.
+    pub started: DateTime<Utc>,
+    /// Whether it was proven, by a drill or by reading all of it.
+    pub is_proven: bool,
+}
+
+/// Gives the names of the archives that may go, oldest first.
+pub fn decide(candidates: &[Candidate], keep: Keep) -> Vec<String> {
+    let databases: BTreeSet<&str> = candidates.iter().map(|one| one.database.as_str()).collect();
+    let mut gone = Vec::new();
+    for database in databases {
+        let mut of_one: Vec<&Candidate> = candidates
+            .iter()
+            .filter(|one| one.database == database)
+            .collect();
+        of_one.sort_by_key(|one| std::cmp::Reverse(one.started));
+        let kept = kept(&of_one, keep);
+        let spare = of_one
+            .iter()
+            .rev()
+            .filter(|one| !kept.contains(one.name.as_str()));
+        gone.extend(spare.map(|one| one.name.clone()));
+    }
+    gone
+}
+
+/// Gives the period a moment falls into, as a year and a number within it.
+type Period = fn(&DateTime<Utc>) -> (i32, u32);
+
+/// Gives what stays of one database's archives, which stand newest first.
+fn kept<'a>(newest_first: &[&'a Candidate], keep: Keep) -> BTreeSet<&'a str> {
+    let mut kept = BTreeSet::new();
+    kept.extend(
+        newest_first
+            .iter()
+            .take(1.max(keep.last as usize))
+            .map(|one| one.name.as_str()),
+    );
+    let proven = newest_first.iter().find(|one| one.is_proven);
+    kept.extend(proven.map(|one| one.name.as_str()));
+    let periods: [(u32, Period); 4] = [
+        (keep.days, |time| (time.year(), time.ordinal())),
+        (keep.weeks, |time| {
+            (time.iso_week().year(), time.iso_week().week())
+        }),
+        (keep.months, |time| (time.year(), time.month())),
+        (keep.years, |time| (time.year(), 0)),
+    ];
+    for (number, period) in periods {
+        let mut seen = BTreeSet::new();
+        for one in newest_first {
+            if seen.len() == number as usize {
+                break;
+            }
+            if seen.insert(period(&one.started)) {
+                kept.insert(one.name.as_str());
+            }
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn candidate(name: &str, started: &str, is_proven: bool) -> Candidate {
+        Candidate {
+            name: name.to_owned(),
+            database: "shop".to_owned(),
+            started: started.parse().unwrap(),
+            is_proven,
+        }
+    }
+
+    fn check(keep: &str, proven: &str, expected: &[&str]) {
+        let archives = [
+            ("a", "2025-11-03T01:00:00Z"),
+            ("b", "2025-12-30T01:00:00Z"),
+            ("c", "2026-01-05T01:00:00Z"),
+            ("d", "2026-01-06T01:00:00Z"),
+            ("e", "2026-01-07T01:00:00Z"),
+            ("f", "2026-01-07T09:00:00Z"),
+        ];
+        let candidates: Vec<Candidate> = archives
+            .iter()
+            .map(|(name, started)| candidate(name, started, *name == proven))
+            .collect();
+        let gone = decide(&candidates, Keep::parse(keep).unwrap());
+        assert_eq!(gone, expected, "keep {keep}, proven {proven}");
+    }
+
+    #[test]
+    fn the_newest_of_each_period_stays() {
+        check("2d", "f", &["a", "b", "c", "e"]);
+        check("1d,2w", "f", &["a", "c", "d", "e"]);
+        check("12m", "f", &["c", "d", "e"]);
+        check("2y", "f", &["a", "c", "d", "e"]);
+        check("3", "f", &["a", "b", "c"]);
+    }
+
+    #[test]
+    fn the_newest_and_the_last_proven_one_always_stay() {
+        check("0d", "f", &["a", "b", "c", "d", "e"]);
+        check("0d", "b", &["a", "c", "d", "e"]);
+        check("1d", "a", &["b", "c", "d", "e"]);
+    }
+
+    #[test]
+    fn each_database_is_counted_by_itself() {
+        let mut other = candidate("x", "2020-01-01T00:00:00Z", false);
+        other.database = "other".to_owned();
+        let one = candidate("a", "2026-01-01T00:00:00Z", false);
+        assert_eq!(
+            decide(&[other, one], Keep::parse("1d").unwrap()),
+            [] as [String; 0]
+        );
+    }
+
+    #[test]
+    fn what_says_nothing_is_refused() {
+        for text in ["", "d", "7x", "7d,", "-1d"] {
+            assert!(Keep::parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Owns what the commands on archives share: which store, which archive, which keys, and how sizes and times are written.
+
+use anyhow::{Context as _, Result};
+
+use crate::backup::clients::Places;
+use crate::backup::seal;
+use crate::backup::store::Store;
+use crate::commands::Context;
+use crate::error::fail;
+
+/// Gives the store a flag names, else the one of `af-db.yaml`, else the folder `backups`.
+pub(crate) fn store(context: &Context, named: Option<&str>) -> Result<Store> {
+    let config = &context.config;
+    match named {
+        // What is typed is relative to where it is typed, what is configured to the project.
+        Some(named) => Store::parse(
+            named,
+            &std::env::current_dir().context("reading the current folder")?,
+        ),
+        None => Store::parse(
+            config.file.backup.store.as_deref().unwrap_or("backups"),
+            &config.root,
+        ),
+    }
+}
+
+/// Gives the archive a person means: its name, or the latest of the database governed.
+pub(crate) fn archive_name(context: &Context, store: &Store, named: &str) -> Result<String> {
+    let names = store.names()?;
+    if named != "latest" {
+        // A path is as good as a name: shells complete it.
+        let last = named
+            .trim_end_matches('/')
+            .rsplit('/')
+            .next()
+            .unwrap_or(named);
+        if names.iter().any(|name| name == last) {
+            return Ok(last.to_owned());
+        }
+        return Err(
+            fail(format!("there is no archive `{last}` in {}", store.shown()))
+                .hint("`af-db backup list` shows what is there")
+                .into(),
+        );
+    }
+    let governed = context
+        .config
+        .database
+        .writing()
+        .map(|target| target.database().to_owned());
+    let mut readable: Vec<(String, String)> = names
+        .into_iter()
+        .filter_map(|name| {
+            let archive = store.archive(&name).ok()?;
+            let is_ours = governed
+                .as_ref()
+                .is_none_or(|governed| *governed == archive.database);
+            is_ours.then_some((archive.started, name))
+        })
+        .collect();
+    readable.sort();
+    let latest = readable.pop().map(|(_, name)| name);
+    latest.ok_or_else(|| {
+        let whose = governed
+            .map(|governed| format!(" of `{governed}`"))
+            .unwrap_or_default();
+        fail(format!("there is no archive{whose} in {}", store.shown()))
+            .hint("`af-db backup` makes one, `af-db backup list` shows those of other databases")
+            .into()
+    })
+}
+
+/// Gives where PostgreSQL's client programs may be.
+pub(crate) fn places(context: &Context) -> Result<Places> {
+    let embedded = context.config.embedded(None)?;
+    Ok(Places {
+        named: embedded.binaries,
+        path: embedded.path,
+    })
+}
+
+/// Reads the keys of the identity files named.
+pub(crate) fn identities(files: &[std::path::PathBuf]) -> Result<Vec<age::x25519::Identity>> {
+    let mut found = Vec::new();
+    for file in files {
+        let text =
+            std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+        found.extend(
+            seal::identities(&text).with_context(|| format!("reading {}", file.display()))?,
+        );
+    }
+    Ok(found)
+}
+
+/// Writes bytes for a person.
+pub(crate) fn bytes(number: u64) -> String {
+    let units = ["B", "kB", "MB", "GB", "TB"];
+    let mut value = number as f64;
+    let mut unit = 0;
+    while value >= 1000.0 && unit + 1 < units.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    if unit == 0 {
+        format!("{number} B")
+    } else {
+        format!("{value:.1} {}", units[unit])
+    }
+}
+
+/// Writes milliseconds for a person.
+pub(crate) fn seconds(milliseconds: u64) -> String {
+    match milliseconds {
+        0..60_000 => format!("{:.1} s", milliseconds as f64 / 1000.0),
+        _ => format!(
+            "{} min {} s",
+            milliseconds / 60_000,
+            milliseconds / 1000 % 60
+        ),
+    }
+}

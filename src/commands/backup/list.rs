@@ -1,0 +1,114 @@
+//! `af-db backup list`.
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::backup::archive::Archive;
+use crate::backup::proven::{self, How, Proven};
+use crate::commands::archives::{bytes, store};
+use crate::commands::page::{Page, Tone};
+use crate::commands::{Context, Outcome, Report};
+use crate::finding::Finding;
+
+/// Flags of `backup list`.
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// The folder or URL; that of af-db.yaml, else `backups`
+    #[arg(value_name = "STORE")]
+    store: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct ListReport {
+    store: String,
+    archives: Vec<Listed>,
+    #[serde(skip)]
+    findings: Vec<Finding>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Listed {
+    #[serde(flatten)]
+    archive: Archive,
+    stored_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proven: Option<Proven>,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    let store = store(context, args.store.as_deref())?;
+    let mut report = ListReport {
+        store: store.shown(),
+        archives: Vec::new(),
+        findings: Vec::new(),
+    };
+    for name in store.names()? {
+        match store.archive(&name) {
+            Ok(archive) => report.archives.push(Listed {
+                stored_bytes: archive.stored_bytes(),
+                proven: proven::read(&store, &name),
+                archive,
+            }),
+            Err(error) => report.findings.push(
+                Finding::error("archive-damaged", name, format!("{error:#}"))
+                    .help("make a new backup; this one cannot be trusted"),
+            ),
+        }
+    }
+    report
+        .archives
+        .sort_by(|left, right| left.archive.started.cmp(&right.archive.started));
+    context.show(&report)
+}
+
+impl Report for ListReport {
+    fn command(&self) -> &'static str {
+        "backup list"
+    }
+
+    fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    fn human(&self, page: &mut Page) {
+        if self.archives.is_empty() {
+            page.line(format!("no archives in {}", self.store));
+        }
+        let cell = |text: String| (Tone::Plain, text);
+        let rows: Vec<_> = self
+            .archives
+            .iter()
+            .map(|one| {
+                let archive = &one.archive;
+                let encrypted = if archive.is_encrypted() {
+                    "encrypted"
+                } else {
+                    ""
+                };
+                let proof = match &one.proven {
+                    Some(proven) if proven.how == How::Restored => (
+                        Tone::Good,
+                        format!("restored and proven {}", proven.at.format("%F")),
+                    ),
+                    Some(proven) => (
+                        Tone::Good,
+                        format!("read and proven {}", proven.at.format("%F")),
+                    ),
+                    None => (Tone::Warn, "never proven".to_owned()),
+                };
+                vec![
+                    cell(archive.name.clone()),
+                    cell(bytes(one.stored_bytes)),
+                    cell(format!("{} rows", archive.totals.rows)),
+                    cell(encrypted.to_owned()),
+                    proof,
+                    cell(archive.label.clone().unwrap_or_default()),
+                ]
+            })
+            .collect();
+        page.table(&rows);
+    }
+}

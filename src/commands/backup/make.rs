@@ -1,0 +1,131 @@
+//! `af-db backup` itself.
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::backup::archive::{Archive, Scope};
+use crate::backup::dump;
+use crate::commands::archives::{bytes, places, seconds, store};
+use crate::commands::page::{Page, Tone, count};
+use crate::commands::{Context, Outcome, Purpose, Report, project};
+use crate::finding::Finding;
+
+/// Flags of `backup`.
+#[derive(clap::Args, Debug)]
+pub(super) struct Make {
+    /// Put the archive into this folder or URL instead of the one in af-db.yaml, else `backups`
+    #[arg(long, value_name = "STORE")]
+    to: Option<String>,
+    /// Give the archive a name that people know it by
+    #[arg(long, value_name = "TEXT")]
+    label: Option<String>,
+    /// Encrypt for this age recipient, a public key; may be given several times
+    #[arg(long = "recipient", value_name = "KEY")]
+    recipients: Vec<String>,
+    /// Back up this schema only; may be given several times
+    #[arg(long = "schema", value_name = "NAME")]
+    schemas: Vec<String>,
+    /// Back up this table only; may be given several times
+    #[arg(long = "table", value_name = "SCHEMA.NAME", conflicts_with = "schemas")]
+    tables: Vec<String>,
+    /// Wait at most this long for a migration to end
+    #[arg(long, value_name = "TIME", default_value = "30s")]
+    wait: String,
+    /// Wait at most this long for a table that something is changing
+    #[arg(long, value_name = "TIME", default_value = "10s")]
+    lock_timeout: String,
+    /// Give up when the dump stands still for this long
+    #[arg(long, value_name = "TIME", default_value = "10min")]
+    stall_timeout: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct BackupReport {
+    store: String,
+    stored_bytes: u64,
+    archive: Archive,
+    #[serde(skip)]
+    findings: Vec<Finding>,
+}
+
+/// Runs the command.
+pub(super) async fn run(args: &Make, context: &Context) -> Result<Outcome> {
+    let store = store(context, args.to.as_deref())?;
+    let recipients = match args.recipients.as_slice() {
+        [] => context.config.file.backup.recipients.clone(),
+        given => given.to_vec(),
+    };
+    let (session, target) = context.open(Purpose::Writing).await?;
+    session.close().await;
+    let options = dump::Options {
+        target,
+        label: args.label.clone(),
+        scope: Scope {
+            schemas: args.schemas.clone(),
+            tables: args.tables.iter().map(|table| qualified(table)).collect(),
+            tenant: None,
+        },
+        recipients,
+        places: places(context)?,
+        wait: project::duration("--wait", &args.wait)?,
+        lock_timeout: project::duration("--lock-timeout", &args.lock_timeout)?,
+        stall_timeout: project::duration("--stall-timeout", &args.stall_timeout)?,
+    };
+    let watch = context.watch();
+    let archive = dump::run(&options, &store, &watch, &context.interrupt).await?;
+    context.show(&BackupReport {
+        store: store.shown(),
+        stored_bytes: archive.stored_bytes(),
+        archive,
+        findings: Vec::new(),
+    })
+}
+
+/// A bare name is meant to be in `public`.
+fn qualified(table: &str) -> String {
+    if table.contains('.') {
+        table.to_owned()
+    } else {
+        format!("public.{table}")
+    }
+}
+
+impl Report for BackupReport {
+    fn command(&self) -> &'static str {
+        "backup"
+    }
+
+    fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    fn human(&self, page: &mut Page) {
+        let archive = &self.archive;
+        page.toned(
+            Tone::Good,
+            format!("made {} in {}", archive.name, self.store),
+        );
+        let totals = &archive.totals;
+        page.line(format!(
+            "{}, {}, {}: {} of {} in {}",
+            count(totals.tables as usize, "table", "tables"),
+            count(totals.rows as usize, "row", "rows"),
+            count(
+                totals.large_objects as usize,
+                "large object",
+                "large objects"
+            ),
+            bytes(self.stored_bytes),
+            bytes(totals.database_bytes),
+            seconds(archive.milliseconds)
+        ));
+        if archive.recipients.is_empty() {
+            page.line("not encrypted; --recipient encrypts it for an age key");
+        }
+        for line in &archive.not_included {
+            page.toned(Tone::Warn, format!("not in it: {line}"));
+        }
+        page.line(format!("try it: af-db restore --drill {}", archive.name));
+    }
+}

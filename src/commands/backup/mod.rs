@@ -1,0 +1,40 @@
+//! `af-db backup`: makes a verified archive; lists, verifies and prunes archives.
+
+mod list;
+mod make;
+mod prune;
+mod verify;
+
+use anyhow::Result;
+
+use crate::commands::{Context, Outcome};
+
+/// Flags of `backup`.
+#[derive(clap::Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Option<Action>,
+    #[command(flatten)]
+    make: make::Make,
+}
+
+#[derive(clap::Subcommand, Debug)]
+enum Action {
+    /// Show the archives of a store
+    List(list::Args),
+    /// Check an archive without a database: every checksum, and that its dump is the one that was proven
+    Verify(verify::Args),
+    /// Remove old archives; never the newest of a database nor the last one that was proven
+    Prune(prune::Args),
+}
+
+/// Runs the command.
+pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    match &args.action {
+        None => make::run(&args.make, context).await,
+        Some(Action::List(args)) => list::run(args, context),
+        Some(Action::Verify(args)) => verify::run(args, context).await,
+        Some(Action::Prune(args)) => prune::run(args, context),
+    }
+}

@@ -1,0 +1,114 @@
+//! `af-db backup prune`.
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+
+use crate::backup::proven;
+use crate::backup::prune::{Candidate, Keep, decide};
+use crate::commands::archives::store;
+use crate::commands::page::{Page, count};
+use crate::commands::{Context, Outcome, Report};
+use crate::error::fail;
+use crate::finding::Finding;
+
+/// Flags of `backup prune`.
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// The folder or URL; that of af-db.yaml, else `backups`
+    #[arg(value_name = "STORE")]
+    store: Option<String>,
+    /// Keep the newest of so many days, weeks, months and years, such as 7d,4w,12m; else as in af-db.yaml
+    #[arg(long, value_name = "RULE")]
+    keep: Option<String>,
+    /// Show what would be removed and remove nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct PruneReport {
+    store: String,
+    kept: usize,
+    removed: Vec<String>,
+    dry_run: bool,
+    #[serde(skip)]
+    findings: Vec<Finding>,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    let store = store(context, args.store.as_deref())?;
+    let rule = args
+        .keep
+        .as_ref()
+        .or(context.config.file.backup.keep.as_ref())
+        .ok_or_else(|| {
+            fail("nothing says which archives to keep, none was removed")
+                .hint("say --keep 7d,4w,12m, or set backup.keep in af-db.yaml")
+        })?;
+    let keep = Keep::parse(rule)?;
+    let (mut candidates, mut findings) = (Vec::new(), Vec::new());
+    for name in store.names()? {
+        match store.archive(&name) {
+            Ok(archive) => candidates.push(Candidate {
+                is_proven: proven::read(&store, &name).is_some(),
+                database: archive.database,
+                started: archive
+                    .started
+                    .parse()
+                    .with_context(|| format!("reading when `{name}` was made"))?,
+                name,
+            }),
+            // What cannot be read is not ours to judge.
+            Err(error) => findings.push(Finding::warn(
+                "archive-damaged",
+                name,
+                format!("left alone: {error:#}"),
+            )),
+        }
+    }
+    let removed = decide(&candidates, keep);
+    if !args.dry_run && !removed.is_empty() {
+        context.confirm(&format!(
+            "remove {}?",
+            count(removed.len(), "archive", "archives")
+        ))?;
+        for name in &removed {
+            store.remove(name)?;
+        }
+    }
+    context.show(&PruneReport {
+        store: store.shown(),
+        kept: candidates.len() - removed.len(),
+        removed,
+        dry_run: args.dry_run,
+        findings,
+    })
+}
+
+impl Report for PruneReport {
+    fn command(&self) -> &'static str {
+        "backup prune"
+    }
+
+    fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    fn human(&self, page: &mut Page) {
+        let word = if self.dry_run {
+            "would remove"
+        } else {
+            "removed"
+        };
+        for name in &self.removed {
+            page.line(format!("{word} {name}"));
+        }
+        page.line(format!(
+            "{word} {}, {} kept",
+            count(self.removed.len(), "archive", "archives"),
+            self.kept
+        ));
+    }
+}

@@ -1,0 +1,84 @@
+//! `af-db backup verify`.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::backup::proven::{self, How};
+use crate::backup::unpack::{self, Source};
+use crate::commands::archives::{archive_name, identities, store};
+use crate::commands::page::{Page, Tone, count};
+use crate::commands::{Context, Outcome, Report};
+
+/// Flags of `backup verify`.
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// The archive, or `latest`
+    #[arg(value_name = "ARCHIVE", default_value = "latest")]
+    archive: String,
+    /// The folder or URL it is in; that of af-db.yaml, else `backups`
+    #[arg(long, value_name = "STORE")]
+    from: Option<String>,
+    /// Read an encrypted archive with the keys of this age identity file
+    #[arg(long = "identity", value_name = "FILE")]
+    identities: Vec<PathBuf>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct VerifyReport {
+    archive: String,
+    files: usize,
+    rows: u64,
+    /// Whether the contents were read, too.
+    read: bool,
+}
+
+/// Runs the command.
+pub(super) async fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    let store = store(context, args.from.as_deref())?;
+    let name = archive_name(context, &store, &args.archive)?;
+    let identities = identities(&args.identities)?;
+    let source = Source {
+        store: &store,
+        name: &name,
+        identities: &identities,
+    };
+    let verified = unpack::verify(&source, &context.watch(), &context.interrupt).await?;
+    let read = verified.contents.is_some();
+    if read {
+        proven::note(&store, &name, How::Read, None)?;
+    }
+    context.show(&VerifyReport {
+        archive: name,
+        files: verified.archive.files.len(),
+        rows: verified.archive.totals.rows,
+        read,
+    })
+}
+
+impl Report for VerifyReport {
+    fn command(&self) -> &'static str {
+        "backup verify"
+    }
+
+    fn human(&self, page: &mut Page) {
+        let files = count(self.files, "file", "files");
+        page.toned(
+            Tone::Good,
+            format!("{}: {files} whole, every checksum right", self.archive),
+        );
+        if self.read {
+            page.line(format!(
+                "{} rows read, the same that were proven when it was made",
+                self.rows
+            ));
+        } else {
+            page.toned(
+                Tone::Warn,
+                "encrypted and not read: --identity FILE reads it, too",
+            );
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! `af-db restore`: puts an archive back into a new database or in another's place; `--drill` only tries it.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+
+use crate::backup::drill::{self, Drill, Drilled, Smoke};
+use crate::backup::proven::{self, How};
+use crate::backup::restore::{self, Options, Place, Times};
+use crate::backup::store::Store;
+use crate::commands::archives::{archive_name, identities, places, seconds, store};
+use crate::commands::page::{Page, Tone};
+use crate::commands::{Context, Outcome, Purpose, Report, project};
+use crate::finding::{Finding, Severity, worst};
+use crate::pg::target::Target;
+
+/// Flags of `restore`.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// The archive, or `latest`
+    #[arg(value_name = "ARCHIVE", default_value = "latest")]
+    archive: String,
+    /// The folder or URL it is in; that of af-db.yaml, else `backups`
+    #[arg(long, value_name = "STORE")]
+    from: Option<String>,
+    /// Restore into a new database of this name on the same server
+    #[arg(long, value_name = "NAME")]
+    into: Option<String>,
+    /// Build beside the database governed and take its place once proven; the old one is kept under another name
+    #[arg(long, conflicts_with_all = ["into", "drill"])]
+    swap: bool,
+    /// Restore on a throwaway server, prove it, report the time, remove it
+    #[arg(long)]
+    drill: bool,
+    /// Drill on this server instead of a throwaway one
+    #[arg(long, value_name = "URL", requires = "drill")]
+    on: Option<String>,
+    /// Read an encrypted archive with the keys of this age identity file
+    #[arg(long = "identity", value_name = "FILE")]
+    identities: Vec<PathBuf>,
+    /// Load with this many sessions at once; as many as there are processors, at most 8
+    #[arg(long, value_name = "NUMBER")]
+    jobs: Option<u32>,
+    /// Let everything belong to the role that restores
+    #[arg(long)]
+    no_owner: bool,
+    /// Unpack the dump into this folder instead of the system's for temporary files
+    #[arg(long, value_name = "FOLDER")]
+    scratch: Option<PathBuf>,
+    /// Write the drill's report into this file as well, as Markdown
+    #[arg(long, value_name = "FILE", requires = "drill")]
+    report: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct RestoreReport {
+    archive: String,
+    drill: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    database: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept_as: Option<String>,
+    rows: u64,
+    milliseconds: Times,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target_milliseconds: Option<u64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    smoke: Vec<Smoke>,
+    #[serde(skip)]
+    findings: Vec<Finding>,
+}
+
+/// Runs the command.
+pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    let store = store(context, args.from.as_deref())?;
+    let name = archive_name(context, &store, &args.archive)?;
+    let report = if args.drill {
+        try_it(args, context, &store, &name).await?
+    } else {
+        put_back(args, context, &store, &name).await?
+    };
+    if let Some(path) = &args.report {
+        std::fs::write(path, report.markdown())
+            .with_context(|| format!("writing {}", path.display()))?;
+    }
+    context.show(&report)
+}
+
+fn options(args: &Args, context: &Context, target: Target) -> Result<Options> {
+    let processors = std::thread::available_parallelism().map_or(2, |number| number.get() as u32);
+    Ok(Options {
+        target,
+        place: if args.swap { Place::Swap } else { Place::New },
+        identities: identities(&args.identities)?,
+        places: places(context)?,
+        scratch: args.scratch.clone().unwrap_or_else(std::env::temp_dir),
+        jobs: args.jobs.unwrap_or(processors.clamp(1, 8)).max(1),
+        no_owner: args.no_owner,
+    })
+}
+
+async fn put_back(
+    args: &Args,
+    context: &Context,
+    store: &Store,
+    name: &str,
+) -> Result<RestoreReport> {
+    let database = &context.config.database;
+    let target = database.writing().cloned();
+    let mut target = match target {
+        Some(target) => target,
+        None => context.open(Purpose::Writing).await?.1,
+    };
+    if let Some(into) = &args.into {
+        target = target.with_database(into);
+    }
+    restore::check_name(target.database())?;
+    let what = if args.swap {
+        format!("put {name} in the place of `{}` ", target.database())
+    } else {
+        format!("restore {name} into `{}` ", target.database())
+    };
+    // A new database beside a protected one takes nothing away; taking its place does.
+    if args.swap {
+        project::confirm(context, &target, &what)?;
+    }
+    let options = options(args, context, target)?;
+    let restored =
+        restore::run(&options, store, name, &context.watch(), &context.interrupt).await?;
+    if restored.database.is_some() {
+        proven::note(store, name, How::Restored, Some(restored.times))?;
+    }
+    Ok(RestoreReport {
+        archive: name.to_owned(),
+        drill: false,
+        database: restored.database,
+        kept_as: restored.kept_as,
+        rows: restored.archive.totals.rows,
+        milliseconds: restored.times,
+        target_milliseconds: None,
+        smoke: Vec::new(),
+        findings: restored.findings,
+    })
+}
+
+async fn try_it(
+    args: &Args,
+    context: &Context,
+    store: &Store,
+    name: &str,
+) -> Result<RestoreReport> {
+    let server = args
+        .on
+        .as_deref()
+        .map(Target::parse)
+        .transpose()
+        .context("reading --on")?;
+    let recovery = context.config.file.recovery.as_ref();
+    let target_time = match recovery.and_then(|recovery| recovery.time.as_deref()) {
+        Some(text) => Some(project::duration("recovery.time", text)?),
+        None => None,
+    };
+    let nowhere = Target::parse("postgres://localhost/postgres")?;
+    let drill = Drill {
+        restore: options(args, context, server.clone().unwrap_or(nowhere))?,
+        server,
+        embedded: context.config.embedded(None)?,
+        smoke: &context.config.file.backup.smoke,
+        target_time,
+    };
+    let drilled = drill::run(drill, store, name, &context.watch(), &context.interrupt).await?;
+    let Drilled {
+        restored,
+        smoke,
+        findings,
+        ..
+    } = drilled;
+    if worst(&findings) != Some(Severity::Error) && restored.database.is_some() {
+        proven::note(store, name, How::Restored, Some(restored.times))?;
+    }
+    Ok(RestoreReport {
+        archive: name.to_owned(),
+        drill: true,
+        database: None,
+        kept_as: None,
+        rows: restored.archive.totals.rows,
+        milliseconds: restored.times,
+        target_milliseconds: target_time.and_then(|time| u64::try_from(time.as_millis()).ok()),
+        smoke,
+        findings,
+    })
+}
+
+impl RestoreReport {
+    fn is_proven(&self) -> bool {
+        worst(&self.findings) != Some(Severity::Error)
+    }
+
+    fn phases(&self) -> [(&'static str, u64); 8] {
+        let times = &self.milliseconds;
+        [
+            ("archive checked and unpacked", times.check),
+            ("schema", times.schema),
+            ("rows", times.data),
+            ("indexes, constraints, policies", times.indexes),
+            ("statistics", times.analyze),
+            ("proof", times.prove),
+            ("swap", times.swap),
+            ("total", times.total),
+        ]
+    }
+
+    fn verdict(&self) -> String {
+        match (&self.database, self.drill, self.is_proven()) {
+            (Some(database), _, _) => format!(
+                "{} is restored into `{database}` and proven equal",
+                self.archive
+            ),
+            (None, true, true) => format!("{} restores and is proven equal", self.archive),
+            (None, true, false) => format!("{} failed its drill", self.archive),
+            (None, false, _) => format!(
+                "{} was not restored: what came of it differs; nothing was changed",
+                self.archive
+            ),
+        }
+    }
+
+    /// Writes the report of a drill for those who keep such things.
+    fn markdown(&self) -> String {
+        let mut text = format!(
+            "# Drill of {}\n\n{}\n\n| phase | time |\n|---|---|\n",
+            self.archive,
+            self.verdict()
+        );
+        for (phase, time) in self.phases() {
+            text.push_str(&format!("| {phase} | {} |\n", seconds(time)));
+        }
+        if let Some(target) = self.target_milliseconds {
+            text.push_str(&format!("| target | {} |\n", seconds(target)));
+        }
+        for smoke in &self.smoke {
+            let answer = smoke.error.as_ref().or(smoke.answer.as_ref());
+            text.push_str(&format!(
+                "\n- `{}`: {}",
+                smoke.query,
+                answer.map_or("done", String::as_str)
+            ));
+        }
+        for finding in &self.findings {
+            text.push_str(&format!(
+                "\n- **{}** {}: {}",
+                finding.severity.word(),
+                finding.subject,
+                finding.message
+            ));
+        }
+        text.push('\n');
+        text
+    }
+}
+
+impl Report for RestoreReport {
+    fn command(&self) -> &'static str {
+        "restore"
+    }
+
+    fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    fn human(&self, page: &mut Page) {
+        let tone = if self.is_proven() {
+            Tone::Good
+        } else {
+            Tone::Bad
+        };
+        page.toned(tone, self.verdict());
+        let cell = |text: String| (Tone::Plain, text);
+        let spent = self.phases().into_iter().filter(|(_, time)| *time > 0);
+        let rows: Vec<_> = spent
+            .map(|(phase, time)| vec![cell(format!("  {phase}")), cell(seconds(time))])
+            .collect();
+        page.table(&rows);
+        if let Some(kept) = &self.kept_as {
+            page.line(format!("the old database is kept as `{kept}`; when it is not needed any more: DROP DATABASE \"{kept}\""));
+        }
+        for smoke in self.smoke.iter().filter(|smoke| smoke.error.is_none()) {
+            page.line(format!(
+                "{} → {}",
+                smoke.query,
+                smoke.answer.as_deref().unwrap_or("done")
+            ));
+        }
+    }
+}
