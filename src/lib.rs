@@ -25,6 +25,7 @@ pub mod migrate;
 
 pub mod backup;
 pub mod manifest;
+pub mod rls;
 
 #[cfg(feature = "cli")]
 pub mod cli;

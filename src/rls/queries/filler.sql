@@ -8,6 +8,7 @@ DECLARE
     named text;
     everything jsonb := '[]';
 BEGIN
+    SET CONSTRAINTS ALL IMMEDIATE;
     FOR statement IN SELECT value FROM jsonb_array_elements(statements) LOOP
         stored := NULL;
         code := NULL;
@@ -17,7 +18,12 @@ BEGIN
             IF (statement ->> 'quiet')::boolean THEN
                 SET LOCAL session_replication_role = replica;
             END IF;
-            EXECUTE statement ->> 'sql' INTO stored;
+            IF (statement ->> 'bare')::boolean THEN
+                EXECUTE statement ->> 'sql';
+                stored := '{}';
+            ELSE
+                EXECUTE statement ->> 'sql' INTO stored;
+            END IF;
         EXCEPTION WHEN OTHERS THEN
             GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, words = MESSAGE_TEXT, named = CONSTRAINT_NAME;
         END;

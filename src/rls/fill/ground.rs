@@ -1,0 +1,651 @@
+//! Owns what each table is to tenancy: how a row tells its tenant, which table holds tenants, users and members.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::rls::facts::{Column, Constraint, Facts, Relation};
+use crate::rls::tenancy::Tenancy;
+use crate::rls::words;
+use crate::sql::name::{Ident, Literal};
+use crate::sql::safe::Sql;
+
+/// Whose rows they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::rls) enum Side {
+    /// The tenant who tries.
+    A,
+    /// The tenant tried on.
+    B,
+    /// A tenant whose key looks like another's.
+    Like,
+    /// Nobody's: the tenant is null, or the table knows none.
+    Nobody,
+}
+
+/// How a row tells its tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::rls) enum Belongs {
+    /// A column holds the tenant's key.
+    Column(String),
+    /// A column holds a user.
+    User(String),
+    /// The row it points to tells.
+    Via(Constraint),
+    /// Not at all.
+    Nothing,
+}
+
+impl PartialEq for Constraint {
+    fn eq(&self, other: &Self) -> bool {
+        self.table == other.table && self.name == other.name
+    }
+}
+
+impl Eq for Constraint {}
+
+/// A table that says which user belongs to which tenant.
+#[derive(Clone, Debug)]
+pub(in crate::rls) struct Members {
+    pub(in crate::rls) table: i64,
+    pub(in crate::rls) user: String,
+    pub(in crate::rls) tenant: String,
+}
+
+/// The database as tenancy sees it.
+pub(in crate::rls) struct Ground<'a> {
+    pub(in crate::rls) facts: &'a Facts,
+    pub(in crate::rls) tenancy: &'a Tenancy,
+    /// How the rows of each table tell their tenant.
+    pub(in crate::rls) belongs: BTreeMap<i64, Belongs>,
+    /// The table of tenants.
+    pub(in crate::rls) root: Option<i64>,
+    /// Tables that say who is a member of what.
+    pub(in crate::rls) members: Vec<Members>,
+    /// The type of a user's key.
+    pub(in crate::rls) user_type: String,
+    /// Keys of tenants that look like another's.
+    pub(in crate::rls) likes: Vec<String>,
+    /// All expressions that decide about a table's rows, by table.
+    pub(in crate::rls) texts: BTreeMap<i64, Vec<String>>,
+}
+
+/// Schemas that a platform brings; they are filled only where something of the user's needs them.
+const PLATFORM: [&str; 13] = [
+    "auth",
+    "storage",
+    "realtime",
+    "vault",
+    "extensions",
+    "graphql",
+    "graphql_public",
+    "pgsodium",
+    "supabase_functions",
+    "supabase_migrations",
+    "cron",
+    "net",
+    "af_db",
+];
+
+/// Says whether a schema comes with a platform.
+pub(in crate::rls) fn is_platform(schema: &str) -> bool {
+    PLATFORM.contains(&schema)
+}
+
+impl<'a> Ground<'a> {
+    /// Classifies every table.
+    pub(in crate::rls) fn survey(facts: &'a Facts, tenancy: &'a Tenancy) -> Self {
+        let mut ground = Ground {
+            facts,
+            tenancy,
+            belongs: BTreeMap::new(),
+            root: None,
+            members: Vec::new(),
+            user_type: "text".to_owned(),
+            likes: Vec::new(),
+            texts: texts(facts),
+        };
+        ground.root = ground.find_root();
+        ground.belong();
+        ground.find_members();
+        ground.user_type = ground.find_user_type();
+        ground.belong_by_user();
+        ground.likes = ground.find_likes();
+        ground
+    }
+
+    /// Gives the tables that can be filled, parents before children.
+    pub(in crate::rls) fn order(&self) -> Vec<&'a Relation> {
+        let wanted = self.wanted();
+        let mut left: Vec<&Relation> = self
+            .facts
+            .relations
+            .values()
+            .filter(|relation| {
+                relation.is_table() && !relation.is_partition && wanted.contains(&relation.oid)
+            })
+            .collect();
+        left.sort_by_key(|relation| relation.title());
+        let mut order: Vec<&Relation> = Vec::new();
+        let mut placed = BTreeSet::new();
+        while !left.is_empty() {
+            let ready = left
+                .iter()
+                .position(|table| self.waits_for(table, &placed, &left, true))
+                .or_else(|| {
+                    left.iter()
+                        .position(|table| self.waits_for(table, &placed, &left, false))
+                })
+                .unwrap_or(0);
+            let table = left.remove(ready);
+            placed.insert(table.oid);
+            order.push(table);
+        }
+        order
+    }
+
+    /// Says whether all parents of a table stand already; without `strict`, only those it cannot do without.
+    fn waits_for(
+        &self,
+        table: &Relation,
+        placed: &BTreeSet<i64>,
+        left: &[&Relation],
+        strict: bool,
+    ) -> bool {
+        self.facts.foreign_keys(table.oid).all(|key| {
+            let Some(target) = key.target else {
+                return true;
+            };
+            let optional = key
+                .columns
+                .iter()
+                .any(|name| table.column(name).is_some_and(|column| !column.required));
+            target == table.oid
+                || placed.contains(&target)
+                || !left.iter().any(|other| other.oid == target)
+                || (!strict && optional)
+        })
+    }
+
+    /// Gives the user's own tables and what they need of others.
+    fn wanted(&self) -> BTreeSet<i64> {
+        let mut wanted: BTreeSet<i64> = self
+            .facts
+            .relations
+            .values()
+            .filter(|relation| relation.is_table() && !is_platform(&relation.schema))
+            .map(|relation| relation.oid)
+            .collect();
+        for title in &self.tenancy.tables {
+            wanted.extend(self.facts.find(title).map(|relation| relation.oid));
+        }
+        for policy in &self.facts.policies {
+            if wanted.contains(&policy.table) {
+                wanted.extend(policy.reads.iter().copied());
+            }
+        }
+        loop {
+            let before = wanted.len();
+            for constraint in &self.facts.constraints {
+                if wanted.contains(&constraint.table) {
+                    wanted.extend(constraint.target);
+                }
+            }
+            if wanted.len() == before {
+                return wanted;
+            }
+        }
+    }
+
+    /// Says whether a table holds rows of tenants.
+    pub(in crate::rls) fn is_tenant_table(&self, table: i64) -> bool {
+        !matches!(self.belongs.get(&table), None | Some(Belongs::Nothing))
+    }
+
+    /// Says whether a person declared the table.
+    pub(in crate::rls) fn is_declared(&self, table: &Relation) -> bool {
+        self.tenancy.tables.iter().any(|title| {
+            self.facts
+                .find(title)
+                .is_some_and(|found| found.oid == table.oid)
+        })
+    }
+
+    fn is_shared(&self, table: &Relation) -> bool {
+        self.tenancy.shared.iter().any(|title| {
+            self.facts
+                .find(title)
+                .is_some_and(|found| found.oid == table.oid)
+        })
+    }
+
+    /// Gives the column of a table that holds the tenant, if it has one.
+    pub(in crate::rls) fn tenant_column(&self, table: i64) -> Option<&str> {
+        match self.belongs.get(&table) {
+            Some(Belongs::Column(name)) => Some(name),
+            _ => None,
+        }
+    }
+
+    fn find_root(&self) -> Option<i64> {
+        let by_key = self.facts.constraints.iter().find_map(|key| {
+            let single =
+                key.kind == "f" && key.columns.len() == 1 && key.columns[0] == self.tenancy.column;
+            key.target.filter(|target| single && *target != key.table)
+        });
+        by_key.or_else(|| {
+            let stem = self
+                .tenancy
+                .column
+                .trim_end_matches("_id")
+                .trim_end_matches("_slug");
+            self.facts
+                .relations
+                .values()
+                .filter(|table| table.is_table() && table.column(&self.tenancy.column).is_none())
+                .find(|table| {
+                    (table.name == stem
+                        || table.name == format!("{stem}s")
+                        || table.name == "tenants")
+                        && self.facts.primary_key(table.oid).len() == 1
+                })
+                .map(|table| table.oid)
+        })
+    }
+
+    fn belong(&mut self) {
+        for table in self.facts.relations.values() {
+            if !table.is_table() && table.kind != "f" {
+                continue;
+            }
+            let belongs = if self.is_shared(table) {
+                Belongs::Nothing
+            } else {
+                self.by_column(table)
+            };
+            self.belongs.insert(table.oid, belongs);
+        }
+        // A child without a column of its own belongs where its parent does; declared children come by it at any depth.
+        for _ in 0..4 {
+            for table in self.facts.relations.values() {
+                if self.belongs.get(&table.oid) != Some(&Belongs::Nothing)
+                    || self.is_shared(table)
+                    || Some(table.oid) == self.root
+                {
+                    continue;
+                }
+                let parent = self.facts.foreign_keys(table.oid).find(|key| {
+                    let target = key.target.unwrap_or_default();
+                    target != table.oid && self.is_tenant_table(target) && Some(target) != self.root
+                });
+                if let Some(key) = parent {
+                    self.belongs.insert(table.oid, Belongs::Via(key.clone()));
+                }
+            }
+        }
+    }
+
+    fn by_column(&self, table: &Relation) -> Belongs {
+        if Some(table.oid) == self.root {
+            // The table of tenants is a directory unless it was declared.
+            let keys = self.facts.primary_key(table.oid);
+            return match keys.as_slice() {
+                [key] if self.is_declared(table) || table.protected => Belongs::Column(key.clone()),
+                _ => Belongs::Nothing,
+            };
+        }
+        if table.column(&self.tenancy.column).is_some() {
+            return Belongs::Column(self.tenancy.column.clone());
+        }
+        let to_root = self
+            .facts
+            .foreign_keys(table.oid)
+            .find(|key| key.target.is_some() && key.target == self.root && key.columns.len() == 1);
+        to_root.map_or(Belongs::Nothing, |key| {
+            Belongs::Column(key.columns[0].clone())
+        })
+    }
+
+    fn find_members(&mut self) {
+        let declared = self
+            .tenancy
+            .membership
+            .as_deref()
+            .and_then(|title| self.facts.find(title));
+        let mut candidates: Vec<i64> = declared.map(|table| table.oid).into_iter().collect();
+        for policy in &self.facts.policies {
+            candidates.extend(&policy.reads);
+        }
+        for (function, body) in self
+            .facts
+            .functions
+            .values()
+            .map(|function| (function, function.body()))
+        {
+            if !function.definer
+                && !self
+                    .facts
+                    .policies
+                    .iter()
+                    .any(|policy| policy.calls.contains(&function.oid))
+            {
+                continue;
+            }
+            candidates.extend(
+                self.facts
+                    .relations
+                    .values()
+                    .filter(|table| table.is_table() && words::mentions(body, &table.name))
+                    .map(|table| table.oid),
+            );
+        }
+        let mut seen = BTreeSet::new();
+        for oid in candidates {
+            let Some(table) = self.facts.relations.get(&oid).filter(|_| seen.insert(oid)) else {
+                continue;
+            };
+            let is_declared = declared.is_some_and(|found| found.oid == oid);
+            if let Some(members) = self.as_members(table, is_declared) {
+                self.members.push(members);
+            }
+        }
+    }
+
+    fn as_members(&self, table: &Relation, declared: bool) -> Option<Members> {
+        if self.tenancy.is_by_user() {
+            return None;
+        }
+        let tenant = self.tenant_column(table.oid).map(str::to_owned)?;
+        let keys = self.facts.primary_key(table.oid);
+        let fits = |column: &&Column| {
+            column.name != tenant
+                && matches!(
+                    column.base.as_str(),
+                    "uuid" | "text" | "varchar" | "int4" | "int8" | "name" | "citext"
+                )
+        };
+        let user = table
+            .columns
+            .iter()
+            .filter(fits)
+            .find(|column| {
+                words::suggests_user(&column.name)
+                    && column.name != "created_by"
+                    && column.name != "invited_by"
+            })
+            .or_else(|| {
+                // A profile's own key is the user.
+                let own = table
+                    .columns
+                    .iter()
+                    .filter(fits)
+                    .find(|column| keys == [column.name.clone()] && column.base == "uuid");
+                own.filter(|_| declared || words::suggests_user(table.name.trim_end_matches('s')))
+            })?;
+        Some(Members {
+            table: table.oid,
+            user: user.name.clone(),
+            tenant,
+        })
+    }
+
+    fn find_user_type(&self) -> String {
+        let base = |table: i64, name: &str| {
+            self.facts
+                .relations
+                .get(&table)?
+                .column(name)
+                .map(|column| column.base.clone())
+        };
+        if let Some(found) = self
+            .members
+            .first()
+            .and_then(|members| base(members.table, &members.user))
+        {
+            return found;
+        }
+        if self.tenancy.is_by_user() {
+            let typed = self
+                .facts
+                .relations
+                .values()
+                .find_map(|table| table.column(&self.tenancy.column));
+            return typed.map_or_else(|| "uuid".to_owned(), |column| column.base.clone());
+        }
+        let users = self.facts.relations.values().find(|table| {
+            table.is_table() && matches!(table.name.as_str(), "users" | "profiles" | "accounts")
+        });
+        let own = users.and_then(|table| {
+            let keys = self.facts.primary_key(table.oid);
+            base(table.oid, keys.first()?)
+        });
+        own.unwrap_or_else(|| {
+            if self.tenancy.speaks_claims() {
+                "uuid"
+            } else {
+                "text"
+            }
+            .to_owned()
+        })
+    }
+
+    /// Declared tables that know no tenant may still know a user.
+    fn belong_by_user(&mut self) {
+        for table in self.facts.relations.values() {
+            if !self.is_declared(table) || self.belongs.get(&table.oid) != Some(&Belongs::Nothing) {
+                continue;
+            }
+            let keys = self.facts.primary_key(table.oid);
+            let column = table
+                .columns
+                .iter()
+                .find(|column| column.base == self.user_type && words::suggests_user(&column.name))
+                .or_else(|| {
+                    table.columns.iter().find(|column| {
+                        keys == [column.name.clone()] && column.base == self.user_type
+                    })
+                });
+            if let Some(column) = column {
+                self.belongs
+                    .insert(table.oid, Belongs::User(column.name.clone()));
+            }
+        }
+    }
+
+    /// Makes keys that a sloppy comparison takes for A's or B's.
+    fn find_likes(&self) -> Vec<String> {
+        let base = self
+            .facts
+            .relations
+            .values()
+            .find_map(|table| table.column(self.tenancy.column.as_str()));
+        let textual = base.is_some_and(|column| {
+            matches!(
+                column.base.as_str(),
+                "text" | "varchar" | "bpchar" | "citext" | "name"
+            )
+        });
+        let [a, b] = &self.tenancy.tenants;
+        if !textual || self.tenancy.is_by_user() {
+            return Vec::new();
+        }
+        let swapped: String = a
+            .chars()
+            .map(|c| {
+                if c.is_lowercase() {
+                    c.to_ascii_uppercase()
+                } else {
+                    c.to_ascii_lowercase()
+                }
+            })
+            .collect();
+        let likes = [
+            format!("{a}-labs"),
+            format!("my{a}"),
+            format!("{a}x"),
+            swapped,
+            a.replacen(['-', '.'], "_", 1),
+        ];
+        let mut seen = BTreeSet::from([a.clone(), b.clone()]);
+        likes
+            .into_iter()
+            .filter(|like| seen.insert(like.clone()))
+            .collect()
+    }
+
+    /// Gives the key of a side's tenant.
+    pub(in crate::rls) fn key(&self, side: Side, number: usize) -> Option<String> {
+        match side {
+            Side::A => Some(self.tenancy.tenants[0].clone()),
+            Side::B => Some(self.tenancy.tenants[1].clone()),
+            Side::Like => self.likes.get(number % self.likes.len().max(1)).cloned(),
+            Side::Nobody => None,
+        }
+    }
+
+    /// Gives the key of a user: 0 is the usual one of a side.
+    pub(in crate::rls) fn user(&self, side: Side, number: usize) -> String {
+        if self.tenancy.is_by_user() && number == 0 {
+            if let Some(key) = self.key(side, 0) {
+                return key;
+            }
+        }
+        let (letter, digit) = match side {
+            Side::A => ("a", 1),
+            Side::B => ("b", 2),
+            Side::Like => ("c", 3),
+            Side::Nobody => ("d", 4),
+        };
+        match self.user_type.as_str() {
+            "uuid" => format!("{letter}0af0db0-0000-4000-8000-{number:012}"),
+            "int2" | "int4" | "int8" | "numeric" => format!("{}", 7000 + digit * 500 + number),
+            _ => format!("user-{letter}{number}"),
+        }
+    }
+
+    /// Gives the condition that a row, known as `alias`, is of this tenant.
+    pub(in crate::rls) fn is_of(
+        &self,
+        table: i64,
+        alias: &'static str,
+        tenant: usize,
+        depth: usize,
+    ) -> Sql {
+        let name = Ident::new(alias);
+        let key = &self.tenancy.tenants[tenant];
+        match self.belongs.get(&table) {
+            Some(Belongs::Column(column)) => Sql::fill(
+                "({}.{}::text = {} OR pg_catalog.starts_with({}.{}::text, {}))",
+                &[
+                    &name,
+                    &Ident::new(column.as_str()),
+                    &Literal::new(key.as_str()),
+                    &name,
+                    &Ident::new(column.as_str()),
+                    &Literal::new(format!("{key}/")),
+                ],
+            ),
+            Some(Belongs::User(column)) => {
+                let side = if tenant == 0 { Side::A } else { Side::B };
+                let users = Sql::join(
+                    (0..12).map(|number| Literal::new(self.user(side, number))),
+                    ", ",
+                );
+                Sql::fill(
+                    "{}.{}::text IN ({})",
+                    &[&name, &Ident::new(column.as_str()), &users],
+                )
+            }
+            Some(Belongs::Via(key)) if depth < 6 => {
+                let Some(parent) = key
+                    .target
+                    .and_then(|target| self.facts.relations.get(&target))
+                else {
+                    return Sql::new("false");
+                };
+                const ALIASES: [&str; 6] = ["p1", "p2", "p3", "p4", "p5", "p6"];
+                let other = ALIASES[depth];
+                let pairs = Sql::join(
+                    key.columns
+                        .iter()
+                        .zip(&key.target_columns)
+                        .map(|(own, theirs)| {
+                            Sql::fill(
+                                "{}.{} = {}.{}",
+                                &[
+                                    &name,
+                                    &Ident::new(own.as_str()),
+                                    &Ident::new(other),
+                                    &Ident::new(theirs.as_str()),
+                                ],
+                            )
+                        }),
+                    " AND ",
+                );
+                Sql::fill(
+                    "EXISTS (SELECT FROM {} AS {} WHERE {} AND {})",
+                    &[
+                        &parent.object(),
+                        &Ident::new(other),
+                        &pairs,
+                        &self.is_of(parent.oid, other, tenant, depth + 1),
+                    ],
+                )
+            }
+            _ => Sql::new("false"),
+        }
+    }
+}
+
+/// Collects what decides about the rows of each table: its policies, the functions they call, the views over it.
+fn texts(facts: &Facts) -> BTreeMap<i64, Vec<String>> {
+    let mut texts: BTreeMap<i64, Vec<String>> = BTreeMap::new();
+    for policy in &facts.policies {
+        let own = texts.entry(policy.table).or_default();
+        own.push(policy.text());
+        own.extend(
+            policy
+                .calls
+                .iter()
+                .filter_map(|call| Some(facts.functions.get(call)?.body().to_owned())),
+        );
+        for other in &policy.reads {
+            texts.entry(*other).or_default().push(policy.text());
+        }
+    }
+    for view in facts
+        .relations
+        .values()
+        .filter(|relation| relation.is_view())
+    {
+        for read in &view.reads {
+            texts
+                .entry(*read)
+                .or_default()
+                .extend(view.definition.clone());
+        }
+    }
+    for function in facts.functions.values() {
+        for table in facts
+            .relations
+            .values()
+            .filter(|relation| relation.is_table())
+        {
+            if words::mentions(function.body(), &table.name) {
+                texts
+                    .entry(table.oid)
+                    .or_default()
+                    .push(function.body().to_owned());
+            }
+        }
+    }
+    for table in facts
+        .relations
+        .values()
+        .filter(|relation| relation.is_partition)
+    {
+        for parent in &table.parents {
+            let own = texts.get(&table.oid).cloned().unwrap_or_default();
+            texts.entry(*parent).or_default().extend(own);
+        }
+    }
+    texts
+}

@@ -1,0 +1,511 @@
+//! Owns who tries: for each role the members of tenant A, strangers, nobody, and those who forge what they may forge.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use crate::rls::facts::Facts;
+use crate::rls::fill::ground::{Ground, Side};
+use crate::rls::fill::plan::Kind;
+use crate::rls::runner::Identity;
+use crate::rls::words::{self, Words};
+
+/// Everything policies, views and functions read of a request.
+pub(super) fn listen(facts: &Facts) -> (Words, Vec<String>) {
+    let mut texts: Vec<String> = facts
+        .policies
+        .iter()
+        .map(crate::rls::facts::Policy::text)
+        .collect();
+    texts.extend(
+        facts
+            .relations
+            .values()
+            .filter_map(|relation| relation.definition.clone()),
+    );
+    texts.extend(
+        facts
+            .functions
+            .values()
+            .map(|function| function.body().to_owned()),
+    );
+    let mut all = Words::default();
+    for text in &texts {
+        let own = words::read(text);
+        all.settings.extend(own.settings);
+        all.keys.extend(own.keys);
+        all.values.extend(own.values);
+    }
+    (all, texts)
+}
+
+/// Makes requests for one role.
+pub(super) struct Cast<'a> {
+    pub(super) ground: &'a Ground<'a>,
+    pub(super) heard: Words,
+    pub(super) texts: Vec<String>,
+    /// How the tenant is written into the claims; found by trying.
+    pub(super) manner: usize,
+}
+
+/// Ways to write a tenant into claims, tried in this order.
+pub(super) const MANNERS: usize = 8;
+
+impl<'a> Cast<'a> {
+    pub(super) fn new(ground: &'a Ground<'a>) -> Self {
+        let (heard, texts) = listen(ground.facts);
+        Cast {
+            ground,
+            heard,
+            texts,
+            manner: 0,
+        }
+    }
+
+    /// Gives the roles that requests may have: those declared, and `anon` where requests carry claims.
+    pub(super) fn roles(&self) -> Vec<String> {
+        let facts = self.ground.facts;
+        let mut roles: Vec<String> = self
+            .ground
+            .tenancy
+            .roles
+            .iter()
+            .filter(|role| facts.roles.contains_key(*role))
+            .cloned()
+            .collect();
+        if self.ground.tenancy.speaks_claims()
+            && facts.roles.contains_key("anon")
+            && !roles.iter().any(|role| role == "anon")
+        {
+            roles.push("anon".to_owned());
+        }
+        roles
+    }
+
+    /// Gives the role that would have connected.
+    pub(super) fn login(&self, role: &str) -> String {
+        let facts = self.ground.facts;
+        if facts.roles.get(role).is_some_and(|found| found.login) {
+            return role.to_owned();
+        }
+        facts
+            .roles
+            .values()
+            .find(|other| {
+                other.login && !other.superuser && other.becomes.iter().any(|name| name == role)
+            })
+            .map_or_else(|| role.to_owned(), |other| other.name.clone())
+    }
+
+    fn request(&self, title: &str, role: &str, settings: BTreeMap<String, String>) -> Identity {
+        let session = self.login(role);
+        let mut all = BTreeMap::new();
+        for name in [session.as_str(), role] {
+            let own = self
+                .ground
+                .facts
+                .roles
+                .get(name)
+                .into_iter()
+                .flat_map(|role| &role.settings);
+            all.extend(
+                own.filter_map(|setting| setting.split_once('='))
+                    .map(|(name, value)| (name.to_owned(), value.to_owned())),
+            );
+        }
+        // What a role sets for itself would bind the helpers as well.
+        all.retain(|name, _| {
+            !matches!(
+                name.as_str(),
+                "statement_timeout"
+                    | "lock_timeout"
+                    | "idle_in_transaction_session_timeout"
+                    | "session_preload_libraries"
+            )
+        });
+        all.extend(settings);
+        Identity {
+            title: title.to_owned(),
+            session,
+            role: role.to_owned(),
+            settings: all,
+        }
+    }
+
+    /// Gives the usual request of a tenant's member.
+    pub(super) fn member(&self, role: &str, side: Side) -> Identity {
+        let title = if side == Side::A { "a" } else { "b" };
+        self.of(title, role, (side, &self.ground.user(side, 0)), &json!({}))
+    }
+
+    /// Gives the request of a particular user of a side.
+    pub(super) fn of(
+        &self,
+        title: &str,
+        role: &str,
+        (side, user): (Side, &str),
+        more: &Value,
+    ) -> Identity {
+        let mut settings = BTreeMap::new();
+        let key = self.ground.key(side, 0).unwrap_or_default();
+        if self.ground.tenancy.speaks_claims() {
+            self.speak(&mut settings, role, (&key, user), more);
+        } else {
+            for name in &self.ground.tenancy.setting {
+                let value = if self.ground.tenancy.is_by_membership() {
+                    user
+                } else {
+                    &key
+                };
+                settings.insert(name.clone(), value.to_owned());
+            }
+            self.speak_also(&mut settings, user);
+        }
+        self.request(title, role, settings)
+    }
+
+    /// Other settings that carry the user or its rank.
+    fn speak_also(&self, settings: &mut BTreeMap<String, String>, user: &str) {
+        for name in self.heard.settings.iter().filter(|name| name.contains('.')) {
+            let last = name.rsplit('.').next().unwrap_or("");
+            if !settings.contains_key(name) && words::suggests_user(last) {
+                settings.insert(name.clone(), user.to_owned());
+            } else if !settings.contains_key(name) && self.manner > 0 && words::suggests_rank(last)
+            {
+                let rank = ["member", "user", "admin"]
+                    .into_iter()
+                    .find(|rank| self.heard.values.contains(*rank));
+                settings.insert(name.clone(), rank.unwrap_or("member").to_owned());
+            }
+        }
+    }
+
+    fn speak(
+        &self,
+        settings: &mut BTreeMap<String, String>,
+        role: &str,
+        (key, user): (&str, &str),
+        more: &Value,
+    ) {
+        let mut claims = json!({ "sub": user, "role": role, "aud": role, "email": format!("{user}@example.com") });
+        let tenancy = self.ground.tenancy;
+        if !tenancy.claim.is_empty() && tenancy.claim != ["sub"] {
+            write(&mut claims, &tenancy.claim, self.written(key));
+        }
+        if self.manner >= 4 {
+            for (name, value) in self.demands() {
+                for place in [
+                    vec![name.clone()],
+                    vec!["app_metadata".to_owned(), name.clone()],
+                ] {
+                    if claims.pointer(&format!("/{}", place.join("/"))).is_none() {
+                        write(&mut claims, &place, Value::from(value.clone()));
+                    }
+                }
+            }
+        }
+        merge(&mut claims, more);
+        let setting = tenancy
+            .setting
+            .clone()
+            .unwrap_or_else(|| "request.jwt.claims".to_owned());
+        for name in self
+            .heard
+            .settings
+            .iter()
+            .filter(|name| name.starts_with("request.jwt.claim."))
+        {
+            let value = claims.get(name.trim_start_matches("request.jwt.claim."));
+            settings.insert(name.clone(), value.map_or_else(String::new, bare));
+        }
+        settings.insert(setting, claims.to_string());
+    }
+
+    fn written(&self, key: &str) -> Value {
+        let number = key
+            .parse::<i64>()
+            .map_or_else(|_| Value::from(key), Value::from);
+        let plural = self
+            .ground
+            .tenancy
+            .claim
+            .last()
+            .is_some_and(|name| name.ends_with('s'));
+        match (self.manner % 4, plural) {
+            (0, false) | (1, true) => Value::from(key),
+            (0, true) | (1, false) => json!([key]),
+            (2, _) => json!([number]),
+            _ => json!({ key: "member" }),
+        }
+    }
+
+    /// Gives claims that policies compare with a literal, such as the level of sign-in.
+    fn demands(&self) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        for key in &self.heard.keys {
+            if words::suggests_staff(key)
+                || self.ground.tenancy.claim.contains(key)
+                || matches!(
+                    key.as_str(),
+                    "sub" | "role" | "app_metadata" | "user_metadata"
+                )
+            {
+                continue;
+            }
+            for text in &self.texts {
+                for (at, _) in text.match_indices(&format!("'{key}'")) {
+                    let rest: String = text[at + key.len() + 2..].chars().take(40).collect();
+                    let Some((_, literal)) = rest.split_once("= '") else {
+                        continue;
+                    };
+                    let literal = literal.split('\'').next().unwrap_or("").to_owned();
+                    if !words::suggests_staff(&literal) {
+                        found.push((key.clone(), literal));
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    /// Gives the requests that read everything: for each role its members, ranks, strangers, nobody, forgers.
+    pub(super) fn readers(&self, role: &str, kinds: &[Kind]) -> Vec<Identity> {
+        let mut all = vec![self.empty(role)];
+        let anonymous = role == "anon" && self.ground.tenancy.speaks_claims();
+        if anonymous {
+            let mut settings = BTreeMap::new();
+            settings.insert(
+                self.ground.tenancy.setting.clone().unwrap_or_default(),
+                json!({ "role": "anon" }).to_string(),
+            );
+            all.push(self.request("a visitor without a token", role, settings));
+            return all;
+        }
+        all.insert(0, self.member(role, Side::A));
+        if self.ground.tenancy.speaks_claims() || self.ground.tenancy.is_by_membership() {
+            for kind in kinds {
+                all.push(self.of(&kind.title, role, (Side::A, &kind.user), &json!({})));
+            }
+        }
+        if self.ground.tenancy.speaks_claims() {
+            all.extend(self.forgers(role));
+            all.push(self.stranger(role));
+        }
+        all.extend(self.headers(role));
+        let mut seen: BTreeSet<String> = BTreeSet::new();
+        all.retain(|identity| seen.insert(format!("{:?}", identity.settings)));
+        all
+    }
+
+    /// The setting has fallen back to the empty string, as in a pooled session.
+    pub(super) fn empty(&self, role: &str) -> Identity {
+        let mut settings: BTreeMap<String, String> = self
+            .ground
+            .tenancy
+            .setting
+            .iter()
+            .map(|name| (name.clone(), String::new()))
+            .collect();
+        for name in self
+            .heard
+            .settings
+            .iter()
+            .filter(|name| name.starts_with("request.jwt"))
+        {
+            settings.insert(name.clone(), String::new());
+        }
+        self.request("nobody: the setting is empty", role, settings)
+    }
+
+    /// Nothing was ever set in this session.
+    pub(super) fn unset(&self, role: &str) -> Identity {
+        self.request("nobody: nothing was ever set", role, BTreeMap::new())
+    }
+
+    fn stranger(&self, role: &str) -> Identity {
+        let user = match self.ground.user_type.as_str() {
+            "uuid" => "e0af0db0-0000-4000-8000-000000000099".to_owned(),
+            "int2" | "int4" | "int8" => "9999".to_owned(),
+            _ => "user-e99".to_owned(),
+        };
+        let setting = self
+            .ground
+            .tenancy
+            .setting
+            .clone()
+            .unwrap_or_else(|| "request.jwt.claims".to_owned());
+        let claims = json!({ "sub": user, "role": role, "aud": role, "is_anonymous": true });
+        self.request(
+            "a signed-in user of no tenant",
+            role,
+            BTreeMap::from([(setting, claims.to_string())]),
+        )
+    }
+
+    /// Members of A who write B into what they may write themselves.
+    fn forgers(&self, role: &str) -> Vec<Identity> {
+        let key = self.ground.key(Side::B, 0).unwrap_or_default();
+        let victim = self.ground.user(Side::B, 0);
+        let user = self.ground.user(Side::A, 0);
+        let mut forged = serde_json::Map::new();
+        let mut ranked = serde_json::Map::new();
+        for name in self
+            .heard
+            .keys
+            .iter()
+            .chain(self.ground.tenancy.claim.last())
+            .chain([&self.ground.tenancy.column])
+        {
+            if matches!(name.as_str(), "app_metadata" | "user_metadata" | "role") {
+                continue;
+            }
+            let value = if words::suggests_user(name) {
+                victim.clone()
+            } else {
+                key.clone()
+            };
+            forged.insert(name.clone(), value.into());
+        }
+        for (name, value) in self.all_demands() {
+            ranked.insert(name, value.into());
+        }
+        let mut all = vec![self.of(
+            "user_metadata of b, everything else of a",
+            role,
+            (Side::A, &user),
+            &json!({ "user_metadata": forged }),
+        )];
+        if !ranked.is_empty() {
+            all.push(self.of(
+                "rank forged in user_metadata, everything else of a",
+                role,
+                (Side::A, &user),
+                &json!({ "user_metadata": ranked }),
+            ));
+        }
+        for literal in &self.heard.values {
+            if literal.contains('@') {
+                let mail = format!("probe@{}", literal.rsplit('@').next().unwrap_or(""));
+                all.push(self.of(
+                    &format!("a member of a whose address is {mail}"),
+                    role,
+                    (Side::A, &user),
+                    &json!({ "email": mail }),
+                ));
+            } else if literal.len() == 36
+                && literal.matches('-').count() == 4
+                && !self.ground.tenancy.tenants.contains(literal)
+            {
+                all.push(self.of(
+                    &format!("the user {literal} that a policy names"),
+                    role,
+                    (Side::A, literal),
+                    &json!({}),
+                ));
+            }
+        }
+        all.truncate(12);
+        all
+    }
+
+    /// Like [`Cast::demands`], and claims that are asked to be true, operators included: forged, they must do nothing.
+    fn all_demands(&self) -> Vec<(String, String)> {
+        let mut found = self.demands();
+        for key in &self.heard.keys {
+            for text in self.texts.iter().filter(|text| {
+                text.contains("user_metadata") || text.contains("raw_user_meta_data")
+            }) {
+                if text.contains(&format!("'{key}'"))
+                    && !matches!(key.as_str(), "user_metadata" | "sub")
+                    && !found.iter().any(|(name, _)| name == key)
+                {
+                    let literal = words::read(text).values.into_iter().next();
+                    found.push((key.clone(), literal.unwrap_or_else(|| "true".to_owned())));
+                }
+            }
+        }
+        found
+    }
+
+    /// A member of A whose headers or cookies speak of B.
+    fn headers(&self, role: &str) -> Vec<Identity> {
+        let key = self.ground.key(Side::B, 0).unwrap_or_default();
+        let own = self.member(role, Side::A);
+        let carried: Vec<&String> = self
+            .heard
+            .settings
+            .iter()
+            .filter(|name| {
+                name.starts_with("request.header")
+                    || name.starts_with("request.cookie")
+                    || name.starts_with("request.path")
+                    || name.starts_with("request.method")
+            })
+            .filter(|name| !own.settings.contains_key(*name))
+            .collect();
+        let mut all = Vec::new();
+        for name in carried {
+            let mut fields = serde_json::Map::new();
+            for field in &self.heard.keys {
+                fields.insert(field.clone(), key.clone().into());
+            }
+            let plural = name.ends_with("headers") || name.ends_with("cookies");
+            let mut forged = own.clone();
+            forged.title = format!("{name} of b, everything else of a");
+            forged.settings.insert(
+                name.clone(),
+                if plural {
+                    Value::Object(fields).to_string()
+                } else {
+                    key.clone()
+                },
+            );
+            all.push(forged);
+        }
+        all
+    }
+}
+
+fn bare(value: &Value) -> String {
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn write(into: &mut Value, path: &[String], value: Value) {
+    match path {
+        [] => {}
+        [last] => into[last.as_str()] = value,
+        [first, rest @ ..] => {
+            if !into[first.as_str()].is_object() {
+                into[first.as_str()] = json!({});
+            }
+            write(&mut into[first.as_str()], rest, value);
+        }
+    }
+}
+
+fn merge(into: &mut Value, more: &Value) {
+    for (key, value) in more.as_object().into_iter().flatten() {
+        into[key.as_str()] = value.clone();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_written() {
+        let mut claims = json!({ "sub": "x" });
+        write(
+            &mut claims,
+            &["app_metadata".to_owned(), "org".to_owned()],
+            json!("1"),
+        );
+        assert_eq!(
+            claims,
+            json!({ "sub": "x", "app_metadata": { "org": "1" } })
+        );
+    }
+}

@@ -1,0 +1,7 @@
+//! Owns the attempts, one family a file. Each finds leaks by what happens, names what lets them through, and has a control
+//! that could have failed.
+
+mod blame;
+pub(super) mod read;
+pub(super) mod stand;
+pub(super) mod write;

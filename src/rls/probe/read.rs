@@ -1,0 +1,191 @@
+//! Owns reading attempts: what a request sees may not change when only another tenant's rows change.
+//!
+//! Everything a role may read is read as everybody, before and after B's own rows are put in. A difference is a leak, whether
+//! it shows as a row, a sum or a copy without a tenant column.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use crate::rls::facts::Relation;
+use crate::rls::fill::ground::Ground;
+use crate::rls::probe::blame;
+use crate::rls::probe::stand::{Leak, Stand};
+use crate::rls::runner::{self, Answer, Identity, Who};
+use crate::rls::verdict::{ProvenBy, Weight, Word};
+use crate::sql::name::Ident;
+use crate::sql::safe::Sql;
+
+/// What each request saw of each relation.
+pub(in crate::rls) type Sight = BTreeMap<(usize, i64), Answer>;
+
+/// Writes the question for the rows of a relation as a JSON list of texts.
+pub(in crate::rls) fn rows_of(relation: &Relation, columns: &[String]) -> Sql {
+    let names = Sql::join(
+        columns
+            .iter()
+            .map(|name| Sql::fill("t.{}", &[&Ident::new(name.as_str())])),
+        ", ",
+    );
+    Sql::fill(
+        "SELECT coalesce(pg_catalog.json_agg(x.r ORDER BY x.r)::text, '[]') FROM (SELECT ROW({})::text AS r FROM {} AS t LIMIT 2000) AS x",
+        &[&names, &relation.object()],
+    )
+}
+
+/// Reads everything that may be read as each request.
+pub(in crate::rls) async fn look(
+    stand: &Stand<'_>,
+    session: &crate::pg::session::Session,
+    readers: &[Identity],
+) -> Result<Sight> {
+    let mut asked = Vec::new();
+    let mut attempts = Vec::new();
+    for (number, identity) in readers.iter().enumerate() {
+        for relation in stand.visible() {
+            let rights = stand.facts.rights(&identity.role, relation.oid);
+            if rights.readable.is_empty() {
+                continue;
+            }
+            asked.push((number, relation.oid));
+            attempts.push(vec![runner::read(
+                Who::Request(identity),
+                rows_of(relation, &rights.readable),
+            )]);
+        }
+    }
+    let answers = runner::run(session, &attempts).await?;
+    Ok(asked
+        .into_iter()
+        .zip(answers.into_iter().map(|mut steps| {
+            if steps.is_empty() {
+                Answer::default()
+            } else {
+                steps.remove(0)
+            }
+        }))
+        .collect())
+}
+
+/// Gives the rows an answer lists.
+pub(in crate::rls) fn listed(answer: &Answer) -> Vec<String> {
+    answer
+        .given
+        .as_deref()
+        .and_then(|text| serde_json::from_str(text).ok())
+        .unwrap_or_default()
+}
+
+/// Judges what was seen without and with B's own rows.
+pub(in crate::rls) fn judge(
+    stand: &mut Stand<'_>,
+    readers: &[Identity],
+    (without, with): (&Sight, &Sight),
+) {
+    for ((number, oid), after) in with {
+        let identity = &readers[*number];
+        let relation = &stand.facts.relations[oid];
+        let before = without.get(&(*number, *oid)).cloned().unwrap_or_default();
+        let (seen, known) = (listed(after), listed(&before));
+        let new = seen.iter().filter(|row| !known.contains(row)).count();
+        let changed = after.ran() && before.ran() && seen != known;
+        if changed || after.ran() && !before.ran() && !seen.is_empty() {
+            report(stand, relation, identity, new);
+            continue;
+        }
+        settle(stand, relation, identity, after);
+    }
+}
+
+fn report(stand: &mut Stand<'_>, relation: &Relation, identity: &Identity, new: usize) {
+    let (class, why) = blame::blame(stand, relation, identity, "select");
+    let columns = stand.facts.rights(&identity.role, relation.oid).readable;
+    let names = Sql::join(columns.iter().map(|name| Ident::new(name.as_str())), ", ");
+    let statement = Sql::fill("SELECT {} FROM {}", &[&names, &relation.object()]);
+    let mut tables = vec![relation.oid];
+    tables.extend(&relation.reads);
+    let script = stand.script(&tables, identity, &[statement]);
+    let exposes = exposed(stand.ground, relation);
+    let weight = if relation.is_view() && new == 0 {
+        Weight::Medium
+    } else {
+        Weight::Critical
+    };
+    stand.leak(Leak {
+        object: relation.title(),
+        command: "select",
+        identity,
+        class,
+        weight,
+        why,
+        rows: i64::try_from(new).ok(),
+        exposes,
+        script: Some(script),
+        proven_by: ProvenBy::Probe,
+    });
+}
+
+/// Gives the tenant table behind a view.
+pub(in crate::rls) fn exposed(ground: &Ground<'_>, relation: &Relation) -> Option<String> {
+    let mut queue = relation.reads.clone();
+    let mut seen = std::collections::BTreeSet::new();
+    while let Some(oid) = queue.pop() {
+        let Some(read) = ground
+            .facts
+            .relations
+            .get(&oid)
+            .filter(|_| seen.insert(oid))
+        else {
+            continue;
+        };
+        if ground.is_tenant_table(oid) {
+            return Some(read.title());
+        }
+        queue.extend(&read.reads);
+    }
+    None
+}
+
+/// What was refused or looked the same holds only where A sees its own rows.
+fn settle(stand: &mut Stand<'_>, relation: &Relation, identity: &Identity, answer: &Answer) {
+    if !stand.ground.is_tenant_table(relation.oid) && exposed(stand.ground, relation).is_none() {
+        return;
+    }
+    let object = (relation.title(), "select");
+    if let Some(reason) = stand.unfilled.get(&relation.oid) {
+        let why = format!("no rows could be made: {reason}");
+        stand.note(Word::NotProven, object, identity, why);
+        return;
+    }
+    let own = stand.sees.contains(&(identity.role.clone(), relation.oid));
+    if identity.title != "a" {
+        if own || identity.role == "anon" {
+            stand.note(
+                Word::Holds,
+                object,
+                identity,
+                "no row of another tenant was seen".to_owned(),
+            );
+        }
+        return;
+    }
+    if own {
+        stand.note(
+            Word::Holds,
+            object,
+            identity,
+            "its own rows were seen, no row of another tenant".to_owned(),
+        );
+    } else if answer.ran() {
+        stand.note(
+            Word::NotProven,
+            object,
+            identity,
+            "it saw no row of its own either, so nothing shows that a row could have been seen"
+                .to_owned(),
+        );
+    } else {
+        let why = format!("it cannot read its own rows either: {}", answer.refusal());
+        stand.note(Word::NotProven, object, identity, why);
+    }
+}

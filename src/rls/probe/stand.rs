@@ -1,0 +1,227 @@
+//! Owns what every family of attempts works with: the filled scratch copy, who tries, and the verdicts so far.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+
+use crate::pg::session::Session;
+use crate::rls::facts::{Facts, Relation};
+use crate::rls::fill::ground::{Ground, Side};
+use crate::rls::fill::insert;
+use crate::rls::fill::plan::{Plan, Row};
+use crate::rls::identity::Cast;
+use crate::rls::runner::{self, Identity, Who};
+use crate::rls::verdict::{ProvenBy, Verdict, Weight, Word};
+use crate::sql::name::{Ident, Literal};
+use crate::sql::safe::Sql;
+
+/// The filled scratch copy and what is known of it.
+pub(in crate::rls) struct Stand<'a> {
+    pub(in crate::rls) session: &'a Session,
+    pub(in crate::rls) facts: &'a Facts,
+    pub(in crate::rls) ground: &'a Ground<'a>,
+    pub(in crate::rls) cast: &'a Cast<'a>,
+    pub(in crate::rls) plan: Plan,
+    /// Roles of requests.
+    pub(in crate::rls) roles: Vec<String>,
+    /// Requests by role; the first of each is the usual member of A, or nobody.
+    pub(in crate::rls) readers: BTreeMap<String, Vec<Identity>>,
+    /// Tables without rows, and why.
+    pub(in crate::rls) unfilled: BTreeMap<i64, String>,
+    /// Roles and relations where A sees its own rows.
+    pub(in crate::rls) sees: BTreeSet<(String, i64)>,
+    pub(in crate::rls) verdicts: Vec<Verdict>,
+}
+
+/// A leak about to be reported.
+pub(in crate::rls) struct Leak<'a> {
+    pub(in crate::rls) object: String,
+    pub(in crate::rls) command: &'a str,
+    pub(in crate::rls) identity: &'a Identity,
+    pub(in crate::rls) class: &'a str,
+    pub(in crate::rls) weight: Weight,
+    pub(in crate::rls) why: String,
+    pub(in crate::rls) rows: Option<i64>,
+    pub(in crate::rls) exposes: Option<String>,
+    pub(in crate::rls) script: Option<String>,
+    pub(in crate::rls) proven_by: ProvenBy,
+}
+
+impl<'a> Stand<'a> {
+    /// Gives the member of A for each role that has one.
+    pub(in crate::rls) fn members(&self) -> Vec<Identity> {
+        self.readers
+            .values()
+            .filter_map(|all| all.iter().find(|identity| identity.title == "a"))
+            .cloned()
+            .collect()
+    }
+
+    /// Gives every request of every role.
+    pub(in crate::rls) fn everyone(&self) -> Vec<Identity> {
+        self.readers.values().flatten().cloned().collect()
+    }
+
+    /// Gives the relations that hold or show rows.
+    pub(in crate::rls) fn visible(&self) -> Vec<&'a Relation> {
+        self.facts
+            .relations
+            .values()
+            .filter(|relation| relation.is_table() || relation.is_view())
+            .collect()
+    }
+
+    /// Gives the tables whose rows belong to tenants, partitions included.
+    pub(in crate::rls) fn tenant_tables(&self) -> Vec<&'a Relation> {
+        self.facts
+            .relations
+            .values()
+            .filter(|relation| relation.is_table() && self.ground.is_tenant_table(relation.oid))
+            .collect()
+    }
+
+    /// Gives a stored row of a side; B's own rather than one it shares.
+    pub(in crate::rls) fn row(&self, table: i64, side: Side) -> Option<&Row> {
+        let of = |row: &&Row| row.table == table && row.side == side && row.stored;
+        self.plan
+            .rows
+            .iter()
+            .find(|row| of(row) && row.usual)
+            .or_else(|| self.plan.rows.iter().find(of))
+    }
+
+    /// Writes the question for B's rows of some tables as one text that changes when any of them does.
+    pub(in crate::rls) fn watch(&self, tables: &[&Relation]) -> Sql {
+        // The row's version changes even where an update writes what stood there already.
+        let parts = Sql::join(
+            tables.iter().map(|table| {
+                let nobody = match self.ground.tenant_column(table.oid) {
+                    Some(column) => Sql::fill("t.{} IS NULL", &[&Ident::new(column)]),
+                    None => Sql::new("false"),
+                };
+                Sql::fill(
+                    "(SELECT {} || ' ' || pg_catalog.count(*) FILTER (WHERE b) || ' ' || pg_catalog.md5(coalesce(pg_catalog.string_agg(r, '|' ORDER BY r) FILTER (WHERE b), '')) || ' ' || pg_catalog.md5(coalesce(pg_catalog.string_agg(r, '|' ORDER BY r) FILTER (WHERE n), '')) FROM (SELECT t::text || t.xmin::text AS r, {} AS b, {} AS n FROM {} AS t) AS x)",
+                    &[&Literal::new(table.title()), &self.ground.is_of(table.oid, "t", 1, 0), &nobody, &table.object()],
+                )
+            }),
+            ", ",
+        );
+        Sql::fill("SELECT pg_catalog.concat_ws(E'\\n', {})", &[&parts])
+    }
+
+    /// Asks as the owner.
+    pub(in crate::rls) async fn ask(&self, sql: Sql) -> Result<String> {
+        let answers = runner::run(self.session, &[vec![runner::read(Who::Owner, sql)]]).await?;
+        Ok(answers
+            .into_iter()
+            .flatten()
+            .next()
+            .and_then(|answer| answer.given)
+            .unwrap_or_default())
+    }
+
+    /// Adds a leak.
+    pub(in crate::rls) fn leak(&mut self, leak: Leak<'_>) {
+        self.verdicts.push(Verdict {
+            verdict: Word::Leak,
+            object: leak.object,
+            command: leak.command.to_owned(),
+            role: leak.identity.role.clone(),
+            identity: leak.identity.title.clone(),
+            class: Some(leak.class.to_owned()),
+            severity: Some(leak.weight),
+            proven_by: leak.proven_by,
+            exposes: leak.exposes,
+            rows: leak.rows,
+            reproduce: leak.script,
+            why: leak.why,
+        });
+    }
+
+    /// Adds a verdict that is no leak.
+    pub(in crate::rls) fn note(
+        &mut self,
+        verdict: Word,
+        (object, command): (String, &str),
+        identity: &Identity,
+        why: String,
+    ) {
+        self.verdicts.push(Verdict {
+            verdict,
+            object,
+            command: command.to_owned(),
+            role: identity.role.clone(),
+            identity: identity.title.clone(),
+            class: None,
+            severity: None,
+            proven_by: ProvenBy::Probe,
+            exposes: None,
+            rows: None,
+            reproduce: None,
+            why,
+        });
+    }
+
+    /// Writes a script that shows an attempt: the rows it needs, the request, the statement, and the way back.
+    pub(in crate::rls) fn script(
+        &self,
+        tables: &[i64],
+        identity: &Identity,
+        statements: &[Sql],
+    ) -> String {
+        let mut lines = vec!["BEGIN;".to_owned(), "-- rows of both tenants".to_owned()];
+        let mut needed: BTreeSet<i64> = tables.iter().copied().collect();
+        for _ in 0..6 {
+            let more: Vec<i64> = self
+                .facts
+                .constraints
+                .iter()
+                .filter(|key| needed.contains(&key.table))
+                .filter_map(|key| key.target)
+                .collect();
+            needed.extend(more);
+        }
+        for members in &self.ground.members {
+            needed.insert(members.table);
+        }
+        let mut written = BTreeMap::new();
+        for row in self
+            .plan
+            .rows
+            .iter()
+            .filter(|row| row.stored && row.usual && needed.contains(&row.table))
+        {
+            let count = written.entry((row.table, row.side)).or_insert(0);
+            *count += 1;
+            if let (true, Some(table)) = (*count <= 2, self.facts.relations.get(&row.table)) {
+                lines.push(format!(
+                    "{} ON CONFLICT DO NOTHING;",
+                    insert::insert(table, &row.values)
+                ));
+            }
+        }
+        lines.push(format!("-- the request: {}", identity.title));
+        for (name, value) in &identity.settings {
+            lines.push(
+                Sql::fill(
+                    "SELECT pg_catalog.set_config({}, {}, true);",
+                    &[&Literal::new(name.as_str()), &Literal::new(value.as_str())],
+                )
+                .to_string(),
+            );
+        }
+        if identity.session != identity.role {
+            lines.push(format!(
+                "SET LOCAL SESSION AUTHORIZATION {};",
+                Ident::new(identity.session.as_str())
+            ));
+        }
+        lines.push(format!(
+            "SET LOCAL ROLE {};",
+            Ident::new(identity.role.as_str())
+        ));
+        lines.extend(statements.iter().map(|sql| format!("{sql};")));
+        lines.push("ROLLBACK;".to_owned());
+        lines.join("\n")
+    }
+}

@@ -1,0 +1,525 @@
+//! Owns writing attempts: inserting for another tenant, changing and deleting without a condition, moving a row across.
+//!
+//! What counts is B's state as the owner sees it afterwards, not what the statement said. Conditions are left out on purpose: with
+//! a WHERE the policies for reading apply as well and hide what a bare statement reaches.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use crate::rls::facts::{Column, Relation, Rights};
+use crate::rls::fill::ground::{Belongs, Side};
+use crate::rls::fill::insert;
+use crate::rls::fill::plan::Wish;
+use crate::rls::fill::value::Value;
+use crate::rls::fill::vary::Variant;
+use crate::rls::probe::blame;
+use crate::rls::probe::stand::{Leak, Stand};
+use crate::rls::runner::{self, Answer, Identity, Step, Who};
+use crate::rls::verdict::{ProvenBy, Weight, Word};
+use crate::sql::name::Ident;
+use crate::sql::safe::Sql;
+
+/// One statement to try, with the one that must succeed beside it.
+struct Attempt {
+    command: &'static str,
+    target: i64,
+    /// The table whose rows it would reach.
+    base: i64,
+    identity: Identity,
+    sql: Sql,
+    control: Option<Sql>,
+    /// Run as the owner before.
+    before: Vec<Sql>,
+}
+
+/// Tries every write as every request.
+pub(in crate::rls) async fn all(stand: &mut Stand<'_>) -> Result<()> {
+    let mut attempts = Vec::new();
+    let mut known = std::collections::BTreeSet::new();
+    for identity in stand.everyone() {
+        for (target, base) in targets(stand) {
+            let rights = stand.facts.rights(&identity.role, target.oid);
+            if rights.insertable.is_empty() && rights.updatable.is_empty() && !rights.may("DELETE")
+            {
+                continue;
+            }
+            // Equal policies answer unusual requests equally: one table of each kind speaks for all.
+            if identity.title != "a"
+                && !known.insert((
+                    identity.clone().title,
+                    identity.role.clone(),
+                    signature(stand, target),
+                ))
+            {
+                continue;
+            }
+            compose(stand, &mut attempts, &identity, (target, base, &rights));
+        }
+    }
+    run(stand, attempts).await
+}
+
+/// Gives what can be written to: tenant tables, and views whose columns are those of a tenant table below.
+fn targets<'a>(stand: &Stand<'a>) -> Vec<(&'a Relation, &'a Relation)> {
+    let mut found: Vec<(&Relation, &Relation)> = stand
+        .tenant_tables()
+        .into_iter()
+        .map(|table| (table, table))
+        .collect();
+    for view in stand
+        .facts
+        .relations
+        .values()
+        .filter(|relation| relation.kind == "v")
+    {
+        let base = view
+            .reads
+            .iter()
+            .filter_map(|oid| stand.facts.relations.get(oid))
+            .find(|base| {
+                base.is_table()
+                    && stand.ground.is_tenant_table(base.oid)
+                    && view
+                        .columns
+                        .iter()
+                        .any(|column| base.column(&column.name).is_some())
+            });
+        found.extend(base.map(|base| (view, base)));
+    }
+    found
+}
+
+fn signature(stand: &Stand<'_>, table: &Relation) -> String {
+    let policies: Vec<String> = stand
+        .facts
+        .policies_of(table.oid)
+        .map(|policy| {
+            format!(
+                "{} {} {:?} {}",
+                policy.command,
+                policy.permissive,
+                policy.roles,
+                policy.text().replace(&table.name, "")
+            )
+        })
+        .collect();
+    let own = if table.is_view() || policies.is_empty() {
+        table.title()
+    } else {
+        String::new()
+    };
+    format!("{own}{}{}{policies:?}", table.protected, table.forced)
+}
+
+fn compose(
+    stand: &mut Stand<'_>,
+    attempts: &mut Vec<Attempt>,
+    identity: &Identity,
+    (target, base, rights): (&Relation, &Relation, &Rights),
+) {
+    let mut add = |command, sql: Option<Sql>, control: Option<Sql>, before: Vec<Sql>| {
+        if let Some(sql) = sql {
+            attempts.push(Attempt {
+                command,
+                target: target.oid,
+                base: base.oid,
+                identity: identity.clone(),
+                sql,
+                control,
+                before,
+            });
+        }
+    };
+    if !rights.insertable.is_empty() {
+        let sql = insertion(stand, (target, base), rights, Side::B);
+        let control = insertion(stand, (target, base), rights, Side::A);
+        add("insert", sql, control, Vec::new());
+    }
+    let change = harmless(stand, base, target, rights);
+    if let Some((column, value)) = change {
+        let sql = Sql::fill(
+            "UPDATE {} SET {} = {}",
+            &[
+                &target.object(),
+                &Ident::new(column.name.as_str()),
+                &insert::literal(&value, &column.type_name),
+            ],
+        );
+        add("update", Some(sql.clone()), Some(sql), Vec::new());
+    }
+    if let Some(sql) = handover(stand, (target, base), rights, Side::A, false) {
+        add("update", Some(sql.clone()), Some(sql), Vec::new());
+    }
+    for with_keys in [false, true] {
+        let sql = handover(stand, (target, base), rights, Side::B, with_keys);
+        let control = handover(stand, (target, base), rights, Side::A, false);
+        add("move", sql, control, Vec::new());
+    }
+    if rights.may("DELETE") {
+        let sql = Sql::fill("DELETE FROM {}", &[&target.object()]);
+        add("delete", Some(sql.clone()), Some(sql), loosen(stand, base));
+    }
+}
+
+/// Foreign keys that would refuse a delete say nothing about isolation.
+fn loosen(stand: &Stand<'_>, base: &Relation) -> Vec<Sql> {
+    stand
+        .facts
+        .constraints
+        .iter()
+        .filter(|key| {
+            key.kind == "f"
+                && key.target == Some(base.oid)
+                && !key.inherited
+                && matches!(key.on_delete.as_deref(), Some("a" | "r"))
+        })
+        .filter_map(|key| {
+            let child = stand.facts.relations.get(&key.table)?;
+            Some(Sql::fill(
+                "ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}",
+                &[&child.object(), &Ident::new(key.name.as_str())],
+            ))
+        })
+        .collect()
+}
+
+fn insertion(
+    stand: &mut Stand<'_>,
+    (target, base): (&Relation, &Relation),
+    rights: &Rights,
+    side: Side,
+) -> Option<Sql> {
+    let whole = whole(stand, base);
+    let mut values = stand.plan.fresh(
+        stand.ground,
+        whole,
+        side,
+        &Wish {
+            turn: usize::from(base.oid != whole.oid),
+            ..Wish::default()
+        },
+    );
+    if base.oid != whole.oid {
+        into_partition(stand, base, side, &mut values);
+    }
+    values.retain(|name, _| rights.insertable.contains(name) && target.column(name).is_some());
+    (!values.is_empty()).then(|| insert::insert(target, &values))
+}
+
+/// Gives the table that a partition is part of.
+fn whole<'a>(stand: &Stand<'a>, table: &Relation) -> &'a Relation {
+    let mut found = &stand.facts.relations[&table.oid];
+    while let Some(parent) = found
+        .parents
+        .first()
+        .and_then(|oid| stand.facts.relations.get(oid))
+        .filter(|_| found.is_partition)
+    {
+        found = parent;
+    }
+    found
+}
+
+/// A row meant for one partition takes its key from that partition's bounds.
+fn into_partition(
+    stand: &Stand<'_>,
+    leaf: &Relation,
+    side: Side,
+    values: &mut BTreeMap<String, Value>,
+) {
+    let parent = leaf
+        .parents
+        .first()
+        .and_then(|oid| stand.facts.relations.get(oid));
+    let (Some(bound), Some(key)) = (
+        leaf.bound.as_deref(),
+        parent.and_then(|parent| parent.key.as_deref()),
+    ) else {
+        return;
+    };
+    let items = |text: &str| -> Vec<String> {
+        let rest = text.split_once('(').map_or("", |(_, rest)| rest);
+        rest.split(')')
+            .next()
+            .unwrap_or("")
+            .split(',')
+            .map(|item| item.trim().trim_matches(['\'', '"']).to_owned())
+            .collect()
+    };
+    for (column, value) in items(key).into_iter().zip(items(bound)) {
+        let tenant = stand.ground.tenant_column(leaf.oid) == Some(column.as_str());
+        if !value.contains("VALUE")
+            && !value.contains("modulus")
+            && !value.is_empty()
+            && !(tenant && side == Side::B)
+        {
+            values.insert(column, Some(value));
+        }
+    }
+}
+
+/// Finds a column whose change breaks nothing, and a value that the schema accepts.
+fn harmless(
+    stand: &Stand<'_>,
+    base: &Relation,
+    target: &Relation,
+    rights: &Rights,
+) -> Option<(Column, Value)> {
+    let row = stand.row(whole(stand, base).oid, Side::A)?;
+    let keyed = |name: &str| {
+        stand.facts.constraints.iter().any(|constraint| {
+            (constraint.table == base.oid || constraint.table == whole(stand, base).oid)
+                && constraint.kind != "c"
+                && constraint.columns.iter().any(|column| column == name)
+        })
+    };
+    let decides = |name: &str| {
+        stand
+            .facts
+            .policies_of(base.oid)
+            .any(|policy| policy.columns.iter().any(|column| column == name))
+    };
+    let mut free: Vec<&Column> = base
+        .columns
+        .iter()
+        .filter(|column| {
+            rights.updatable.contains(&column.name)
+                && target.column(&column.name).is_some()
+                && !column.generated
+                && !keyed(&column.name)
+        })
+        .filter(|column| stand.ground.tenant_column(base.oid) != Some(column.name.as_str()))
+        .collect();
+    free.sort_by_key(|column| decides(&column.name));
+    let column = free.first()?;
+    let value = row.values.get(&column.name).cloned().flatten();
+    let value = match (value, column.base.as_str()) {
+        (Some(value), _) => Some(value),
+        (None, _) if !column.required => None,
+        _ => return None,
+    };
+    Some(((*column).clone(), value))
+}
+
+/// Writes the statement that gives every row it reaches to a side.
+fn handover(
+    stand: &mut Stand<'_>,
+    (target, base): (&Relation, &Relation),
+    rights: &Rights,
+    side: Side,
+    with_keys: bool,
+) -> Option<Sql> {
+    let fresh = stand.plan.fresh(
+        stand.ground,
+        whole(stand, base),
+        side,
+        &Wish {
+            variant: Variant::default(),
+            turn: 0,
+            lean: false,
+        },
+    );
+    let mut names: Vec<String> = match stand.ground.belongs.get(&base.oid)? {
+        Belongs::Column(name) | Belongs::User(name) => vec![name.clone()],
+        Belongs::Via(key) => key.columns.clone(),
+        Belongs::Nothing => return None,
+    };
+    let plain = names.clone();
+    if with_keys {
+        for key in stand.facts.foreign_keys(base.oid).filter(|key| {
+            key.columns.iter().any(|name| plain.contains(name)) || key.columns.len() == 1
+        }) {
+            let own = key
+                .target
+                .is_some_and(|target| stand.ground.is_tenant_table(target));
+            if own {
+                let more: Vec<String> = key
+                    .columns
+                    .iter()
+                    .filter(|name| !plain.contains(name))
+                    .cloned()
+                    .collect();
+                names.extend(more);
+            }
+        }
+        names.sort();
+        names.dedup();
+        if names.len() == plain.len() {
+            return None;
+        }
+    }
+    if !names
+        .iter()
+        .all(|name| rights.updatable.contains(name) && target.column(name).is_some())
+    {
+        return None;
+    }
+    let pairs = Sql::join(
+        names.iter().filter_map(|name| {
+            let column = base.column(name)?;
+            Some(Sql::fill(
+                "{} = {}",
+                &[
+                    &Ident::new(name.as_str()),
+                    &insert::literal(fresh.get(name)?, &column.type_name),
+                ],
+            ))
+        }),
+        ", ",
+    );
+    Some(Sql::fill("UPDATE {} SET {}", &[&target.object(), &pairs]))
+}
+
+async fn run(stand: &mut Stand<'_>, attempts: Vec<Attempt>) -> Result<()> {
+    let mut usual: BTreeMap<i64, String> = BTreeMap::new();
+    let bases: std::collections::BTreeSet<i64> =
+        attempts.iter().map(|attempt| attempt.base).collect();
+    let questions: Vec<Vec<Step<'_>>> = bases
+        .iter()
+        .map(|base| {
+            vec![runner::read(
+                Who::Owner,
+                stand.watch(&[&stand.facts.relations[base]]),
+            )]
+        })
+        .collect();
+    for (base, answer) in bases
+        .iter()
+        .zip(runner::run(stand.session, &questions).await?)
+    {
+        usual.insert(
+            *base,
+            answer
+                .into_iter()
+                .next()
+                .and_then(|answer| answer.given)
+                .unwrap_or_default(),
+        );
+    }
+    let steps: Vec<Vec<Step<'_>>> = attempts
+        .iter()
+        .flat_map(|attempt| {
+            let with = |sql: &Sql| {
+                let mut steps: Vec<Step<'_>> = attempt
+                    .before
+                    .iter()
+                    .map(|sql| runner::change(Who::Owner, sql.clone()))
+                    .collect();
+                steps.push(runner::need(Who::Request(&attempt.identity), sql.clone()));
+                steps.push(runner::change(
+                    Who::Owner,
+                    Sql::new("SET CONSTRAINTS ALL IMMEDIATE"),
+                ));
+                steps.push(runner::read(
+                    Who::Owner,
+                    stand.watch(&[&stand.facts.relations[&attempt.base]]),
+                ));
+                steps
+            };
+            [
+                with(&attempt.sql),
+                attempt.control.as_ref().map(with).unwrap_or_default(),
+            ]
+        })
+        .collect();
+    let answers = runner::run(stand.session, &steps).await?;
+    let outcomes: Vec<(Vec<Answer>, Vec<Answer>)> = answers
+        .chunks(2)
+        .map(|pair| (pair[0].clone(), pair[1].clone()))
+        .collect();
+    for (attempt, (tried, control)) in attempts.iter().zip(outcomes) {
+        judge(stand, attempt, (tried, control), &usual[&attempt.base]);
+    }
+    Ok(())
+}
+
+fn judge(
+    stand: &mut Stand<'_>,
+    attempt: &Attempt,
+    (tried, control): (Vec<Answer>, Vec<Answer>),
+    usual: &str,
+) {
+    let acted = tried.get(attempt.before.len()).cloned().unwrap_or_default();
+    let held = tried.iter().skip(attempt.before.len() + 1).all(Answer::ran);
+    let after = tried.last().and_then(|answer| answer.given.clone());
+    let reached = acted.ran()
+        && held
+        && after
+            .as_deref()
+            .is_some_and(|after| changed(after, usual, attempt.command));
+    if reached {
+        report(stand, attempt, &acted);
+        return;
+    }
+    if attempt.identity.title != "a" {
+        return;
+    }
+    let target = &stand.facts.relations[&attempt.target];
+    let object = (target.title(), attempt.command);
+    let control_ran = control
+        .get(attempt.before.len())
+        .is_some_and(|answer| answer.ran() && answer.touched.unwrap_or(0) > 0);
+    let refused = !acted.ran() && acted.code.as_deref() == Some("42501") || acted.ran();
+    if refused && control_ran {
+        let why = if acted.ran() {
+            "its own rows were written, no row of another tenant".to_owned()
+        } else {
+            format!(
+                "refused while its own row was accepted: {}",
+                acted.refusal()
+            )
+        };
+        stand.note(Word::Holds, object, &attempt.identity, why);
+    } else if !control_ran {
+        let refusal = control
+            .get(attempt.before.len())
+            .map_or_else(|| "not tried".to_owned(), Answer::refusal);
+        stand.note(
+            Word::NotProven,
+            object,
+            &attempt.identity,
+            format!("the same for its own rows did not succeed either: {refusal}"),
+        );
+    } else if attempt.command != "move" {
+        stand.note(
+            Word::NotProven,
+            object,
+            &attempt.identity,
+            format!("refused, but not by a policy: {}", acted.refusal()),
+        );
+    }
+}
+
+/// Compares B's rows, and nobody's for statements that reach existing rows.
+fn changed(after: &str, usual: &str, command: &str) -> bool {
+    let parts = |text: &str| -> Vec<String> { text.rsplitn(4, ' ').map(str::to_owned).collect() };
+    let (after, usual) = (parts(after), parts(usual));
+    let rows = after.get(1) != usual.get(1);
+    let shared = after.first() != usual.first();
+    rows || shared && matches!(command, "update" | "delete")
+}
+
+fn report(stand: &mut Stand<'_>, attempt: &Attempt, acted: &Answer) {
+    let target = &stand.facts.relations[&attempt.target];
+    let (class, why) = blame::blame(stand, target, &attempt.identity, attempt.command);
+    let script = stand.script(
+        &[attempt.base],
+        &attempt.identity,
+        std::slice::from_ref(&attempt.sql),
+    );
+    let exposes =
+        (attempt.base != attempt.target).then(|| stand.facts.relations[&attempt.base].title());
+    stand.leak(Leak {
+        object: target.title(),
+        command: attempt.command,
+        identity: &attempt.identity,
+        class,
+        weight: Weight::Critical,
+        why,
+        rows: acted.touched,
+        exposes,
+        script: Some(script),
+        proven_by: ProvenBy::Probe,
+    });
+}

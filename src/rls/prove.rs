@@ -1,0 +1,316 @@
+//! Owns the proof: fills a scratch copy world by world, lets everybody try everything, and gives the verdicts.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::event::{Event, Unit, Watch};
+use crate::pg::connect;
+use crate::pg::session::Session;
+use crate::pg::target::Target;
+use crate::rls::facts::Facts;
+use crate::rls::fill::ground::{Belongs, Ground, Side};
+use crate::rls::fill::insert::{self, Filled};
+use crate::rls::fill::plan::{self, Stage};
+use crate::rls::identity::{Cast, MANNERS};
+use crate::rls::probe::stand::Stand;
+use crate::rls::probe::{read, write};
+use crate::rls::runner::{self, Identity, Who};
+use crate::rls::tenancy::Tenancy;
+use crate::rls::verdict::{self, Verdict, Word};
+use crate::sql::name::Ident;
+use crate::sql::safe::Sql;
+
+/// What was proven and how.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Proof {
+    /// What came of each attempt, the worst first.
+    pub verdicts: Vec<Verdict>,
+    /// Tables that could not be filled, and why.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub unfilled: BTreeMap<String, String>,
+    /// Constraints that were lifted in the scratch copy to fill it.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub lifted: BTreeSet<String>,
+}
+
+impl Proof {
+    /// Counts the verdicts that end this way.
+    pub fn count(&self, word: Word) -> usize {
+        self.verdicts
+            .iter()
+            .filter(|one| one.verdict == word)
+            .count()
+    }
+}
+
+/// Tries everything on a scratch copy, which is changed by it: never give it a database that anybody needs.
+pub async fn prove(scratch: &Target, tenancy: &Tenancy, watch: Watch<'_>) -> Result<Proof> {
+    let session = connect::open(scratch, watch).await?;
+    let fresh = connect::open(scratch, watch).await?;
+    runner::prepare(&session).await?;
+    runner::prepare(&fresh).await?;
+    let mut facts = Facts::read(&session).await?;
+    let roles = reachable(&facts, tenancy);
+    facts.read_rights(&session, &roles).await?;
+    let ground = Ground::survey(&facts, tenancy);
+    let mut cast = Cast::new(&ground);
+    let mut planned = plan::plan(&ground);
+    let mut filled = Filled::default();
+    watch(Event::Began {
+        task: "filling the scratch copy",
+        total: None,
+        unit: Unit::Items,
+    });
+    for at in [Stage::Common, Stage::Own] {
+        insert::stage(&session, &ground, &mut planned, at, &mut filled).await?;
+    }
+    refresh(&session, &facts).await?;
+    cast.manner = calibrate(&session, &mut cast, tenancy).await?;
+    let own = own_sight(&session, &cast).await?;
+    insert::stage(&session, &ground, &mut planned, Stage::Shared, &mut filled).await?;
+    refresh(&session, &facts).await?;
+    watch(Event::Ended);
+
+    let roles = cast.roles();
+    let readers: BTreeMap<String, Vec<Identity>> = roles
+        .iter()
+        .map(|role| (role.clone(), cast.readers(role, &planned.kinds)))
+        .collect();
+    let unset: Vec<Identity> = roles.iter().map(|role| cast.unset(role)).collect();
+    let mut stand = Stand {
+        session: &session,
+        facts: &facts,
+        ground: &ground,
+        cast: &cast,
+        plan: planned,
+        roles,
+        readers,
+        unfilled: filled.unfilled.clone(),
+        sees: own,
+        verdicts: Vec::new(),
+    };
+    watch(Event::Began {
+        task: "trying to reach another tenant",
+        total: None,
+        unit: Unit::Items,
+    });
+    try_everything(&mut stand, (&fresh, &unset), &mut filled).await?;
+    watch(Event::Ended);
+    note_untried(&mut stand);
+    let mut verdicts = stand.verdicts;
+    verdict::settle(&mut verdicts);
+    let named = |oid: &i64| {
+        facts
+            .relations
+            .get(oid)
+            .map(crate::rls::facts::Relation::title)
+            .unwrap_or_default()
+    };
+    Ok(Proof {
+        verdicts,
+        unfilled: filled
+            .unfilled
+            .iter()
+            .map(|(oid, why)| (named(oid), why.clone()))
+            .collect(),
+        lifted: filled.lifted,
+    })
+}
+
+async fn try_everything(
+    stand: &mut Stand<'_>,
+    (fresh, unset): (&Session, &[Identity]),
+    filled: &mut Filled,
+) -> Result<()> {
+    let everyone = stand.everyone();
+    let unset_without = read::look(stand, fresh, unset).await?;
+    let without = read::look(stand, stand.session, &everyone).await?;
+    let mut planned = std::mem::take(&mut stand.plan);
+    insert::stage(
+        stand.session,
+        stand.ground,
+        &mut planned,
+        Stage::Private,
+        filled,
+    )
+    .await?;
+    stand.plan = planned;
+    stand.unfilled = filled.unfilled.clone();
+    refresh(stand.session, stand.facts).await?;
+    let unset_with = read::look(stand, fresh, unset).await?;
+    let with = read::look(stand, stand.session, &everyone).await?;
+    read::judge(stand, &everyone, (&without, &with));
+    read::judge(stand, unset, (&unset_without, &unset_with));
+    write::all(stand).await
+}
+
+/// Gives every role that a request has or may become.
+fn reachable(facts: &Facts, tenancy: &Tenancy) -> Vec<String> {
+    let mut roles: BTreeSet<String> = tenancy
+        .roles
+        .iter()
+        .filter(|role| facts.roles.contains_key(*role))
+        .cloned()
+        .collect();
+    roles.extend(
+        ["anon", "authenticated"]
+            .iter()
+            .filter(|role| tenancy.speaks_claims() && facts.roles.contains_key(**role))
+            .map(|role| (*role).to_owned()),
+    );
+    let more: Vec<String> = roles
+        .iter()
+        .filter_map(|role| facts.roles.get(role))
+        .flat_map(|role| role.becomes.clone())
+        .collect();
+    roles.extend(more);
+    roles.into_iter().collect()
+}
+
+/// Fills materialized views anew, whatever their order.
+async fn refresh(session: &Session, facts: &Facts) -> Result<()> {
+    let mut left: Vec<_> = facts
+        .relations
+        .values()
+        .filter(|relation| relation.kind == "m")
+        .collect();
+    for _ in 0..4 {
+        let mut refused = Vec::new();
+        for view in left {
+            if session
+                .run(&Sql::fill(
+                    "REFRESH MATERIALIZED VIEW {}",
+                    &[&view.object()],
+                ))
+                .await
+                .is_err()
+            {
+                refused.push(view);
+            }
+        }
+        left = refused;
+    }
+    Ok(())
+}
+
+/// Finds the way of writing a tenant into a request by which its member sees most of its own rows.
+async fn calibrate(session: &Session, cast: &mut Cast<'_>, tenancy: &Tenancy) -> Result<usize> {
+    let mut best = (0, 0);
+    let ways = if tenancy.speaks_claims() { MANNERS } else { 2 };
+    for manner in 0..ways {
+        cast.manner = manner;
+        let seen = own_rows(session, cast)
+            .await?
+            .values()
+            .map(|rows| usize::from(*rows > 0))
+            .sum::<usize>();
+        if seen > best.1 {
+            best = (manner, seen);
+        }
+    }
+    cast.manner = best.0;
+    Ok(best.0)
+}
+
+/// Counts what A's member sees before any row of B is there, beyond what is nobody's.
+async fn own_rows(session: &Session, cast: &Cast<'_>) -> Result<BTreeMap<(String, i64), i64>> {
+    let facts = cast.ground.facts;
+    let members: Vec<Identity> = cast
+        .roles()
+        .iter()
+        .map(|role| cast.member(role, Side::A))
+        .collect();
+    let mut asked = Vec::new();
+    let mut attempts = Vec::new();
+    for identity in &members {
+        for relation in facts
+            .relations
+            .values()
+            .filter(|relation| relation.is_table() || relation.is_view())
+        {
+            if facts
+                .rights(&identity.role, relation.oid)
+                .readable
+                .is_empty()
+            {
+                continue;
+            }
+            let nobody = match cast.ground.belongs.get(&relation.oid) {
+                Some(Belongs::Column(column)) => Sql::fill(
+                    "(SELECT pg_catalog.count(*) FROM {} AS t WHERE t.{} IS NULL)",
+                    &[&relation.object(), &Ident::new(column.as_str())],
+                ),
+                _ => Sql::new("0"),
+            };
+            asked.push((identity.role.clone(), relation.oid));
+            attempts.push(vec![
+                runner::read(
+                    Who::Request(identity),
+                    Sql::fill(
+                        "SELECT pg_catalog.count(*)::text FROM {}",
+                        &[&relation.object()],
+                    ),
+                ),
+                runner::read(Who::Owner, Sql::fill("SELECT {}::text", &[&nobody])),
+            ]);
+        }
+    }
+    let answers = runner::run(session, &attempts).await?;
+    let number = |answer: Option<&runner::Answer>| {
+        answer
+            .and_then(|answer| answer.given.as_deref()?.parse::<i64>().ok())
+            .unwrap_or(0)
+    };
+    Ok(asked
+        .into_iter()
+        .zip(answers)
+        .map(|(key, steps)| (key, number(steps.first()) - number(steps.get(1))))
+        .collect())
+}
+
+async fn own_sight(session: &Session, cast: &Cast<'_>) -> Result<BTreeSet<(String, i64)>> {
+    let rows = own_rows(session, cast).await?;
+    Ok(rows
+        .into_iter()
+        .filter(|(_, rows)| *rows > 0)
+        .map(|(key, _)| key)
+        .collect())
+}
+
+/// What was declared and never tried is said.
+fn note_untried(stand: &mut Stand<'_>) {
+    let nobody = Identity {
+        title: "a".to_owned(),
+        session: String::new(),
+        role: stand.roles.first().cloned().unwrap_or_default(),
+        settings: BTreeMap::new(),
+    };
+    let tenancy = stand.ground.tenancy;
+    for title in &tenancy.tables {
+        if stand.facts.find(title).is_none() {
+            stand.note(
+                Word::NotProven,
+                (title.clone(), "select"),
+                &nobody,
+                "there is no such table".to_owned(),
+            );
+        }
+    }
+    for role in &tenancy.roles {
+        if !stand.facts.roles.contains_key(role) {
+            let missing = Identity {
+                role: role.clone(),
+                ..nobody.clone()
+            };
+            stand.note(
+                Word::NotProven,
+                (role.clone(), "connect"),
+                &missing,
+                "there is no such role".to_owned(),
+            );
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Owns what came of an attempt, in the shape people and machines read.
+
+use serde::Serialize;
+
+use crate::finding::Severity;
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Word {
+    /// Another tenant was reached.
+    Leak,
+    /// It could not be tried, or nothing showed that the attempt could have succeeded.
+    NotProven,
+    /// Refused, while what must succeed did.
+    Holds,
+}
+
+/// How much a leak gives away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Weight {
+    /// Numbers or existence.
+    Low,
+    /// References and names.
+    Medium,
+    /// Needs a further condition.
+    High,
+    /// Rows of another tenant, read or written.
+    Critical,
+}
+
+/// Where the certainty comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProvenBy {
+    /// It was done.
+    Probe,
+    /// The catalog leaves no doubt; doing it would need a commit.
+    Catalog,
+}
+
+/// What came of one attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Verdict {
+    /// How it ended.
+    pub verdict: Word,
+    /// The table, view or function that was used.
+    pub object: String,
+    /// What was done.
+    pub command: String,
+    /// The role of the request.
+    pub role: String,
+    /// Who the request said it was.
+    pub identity: String,
+    /// The class of leak, such as `A01`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
+    /// How much it gives away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub severity: Option<Weight>,
+    /// Where the certainty comes from.
+    pub proven_by: ProvenBy,
+    /// The table whose rows are reached, where it is another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exposes: Option<String>,
+    /// How many rows of the other tenant were reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows: Option<i64>,
+    /// SQL that shows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reproduce: Option<String>,
+    /// What lets it through, or why nothing is proven.
+    pub why: String,
+}
+
+impl Verdict {
+    /// Gives the severity a finding made of it has.
+    pub fn as_severity(&self) -> Severity {
+        match self.verdict {
+            Word::Leak => Severity::Error,
+            Word::NotProven => Severity::Warn,
+            Word::Holds => Severity::Note,
+        }
+    }
+}
+
+/// Puts the worst first and names everything once.
+pub fn settle(verdicts: &mut Vec<Verdict>) {
+    let order = |one: &Verdict| {
+        (
+            one.verdict,
+            std::cmp::Reverse(one.severity),
+            one.object.clone(),
+            one.command.clone(),
+            one.role.clone(),
+            one.identity.clone(),
+        )
+    };
+    verdicts.sort_by_key(order);
+    // The same act as the same role is reported once: by its first, usual identity.
+    let mut seen = std::collections::BTreeSet::new();
+    verdicts.retain(|one| {
+        seen.insert((
+            one.verdict,
+            one.object.clone(),
+            one.command.clone(),
+            one.role.clone(),
+            one.exposes.clone(),
+        ))
+    });
+    let leaks: std::collections::BTreeSet<_> = verdicts
+        .iter()
+        .filter(|one| one.verdict == Word::Leak)
+        .map(|one| (one.object.clone(), one.command.clone(), one.role.clone()))
+        .collect();
+    verdicts.retain(|one| {
+        one.verdict == Word::Leak
+            || !leaks.contains(&(one.object.clone(), one.command.clone(), one.role.clone()))
+    });
+}
