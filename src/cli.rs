@@ -9,7 +9,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::commands::output::{Format, Output};
 use crate::commands::terminal::{Loudness, Terminal};
-use crate::commands::{Context, Outcome, backup, completions, restore, status, up};
+use crate::commands::{Context, Outcome, backup, completions, diff_rls, restore, status, up};
 use crate::config::{self, Flags};
 use crate::error::{Exit, exit_of, with_exit};
 use crate::event::Interrupt;
@@ -77,6 +77,8 @@ enum Command {
     Backup(backup::Args),
     /// Put an archive back, proven, into a new database or in another's place; or try it with --drill
     Restore(restore::Args),
+    /// Try whether one tenant can reach another's rows
+    DiffRls(diff_rls::Args),
     /// Write the completion script of a shell
     Completions {
         /// The shell
@@ -191,6 +193,7 @@ async fn dispatch(command: &Command, context: &Context) -> Result<Outcome> {
         Command::Status(args) => status::run(args, context).await,
         Command::Backup(args) => backup::run(args, context).await,
         Command::Restore(args) => restore::run(args, context).await,
+        Command::DiffRls(args) => diff_rls::run(args, context).await,
         Command::Completions { .. } | Command::Man => Ok(Outcome::Clean),
     }
 }

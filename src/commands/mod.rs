@@ -11,6 +11,7 @@ mod project;
 
 pub mod backup;
 pub mod completions;
+pub mod diff_rls;
 pub mod restore;
 pub mod status;
 pub mod up;

@@ -151,7 +151,7 @@ impl<'a> Cast<'a> {
         if self.ground.tenancy.speaks_claims() {
             self.speak(&mut settings, role, (&key, user), more);
         } else {
-            for name in &self.ground.tenancy.setting {
+            if let Some(name) = &self.ground.tenancy.setting {
                 let value = if self.ground.tenancy.is_by_membership() {
                     user
                 } else {

@@ -17,4 +17,6 @@ pub mod verdict;
 
 mod probe;
 
+pub mod copy;
+
 pub mod prove;

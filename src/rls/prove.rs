@@ -9,13 +9,14 @@ use crate::event::{Event, Unit, Watch};
 use crate::pg::connect;
 use crate::pg::session::Session;
 use crate::pg::target::Target;
+use crate::rls::copy::Grounds;
 use crate::rls::facts::Facts;
 use crate::rls::fill::ground::{Belongs, Ground, Side};
 use crate::rls::fill::insert::{self, Filled};
 use crate::rls::fill::plan::{self, Stage};
 use crate::rls::identity::{Cast, MANNERS};
 use crate::rls::probe::stand::Stand;
-use crate::rls::probe::{read, write};
+use crate::rls::probe::{call, climb, grant, peek, read, refer, write};
 use crate::rls::runner::{self, Identity, Who};
 use crate::rls::tenancy::Tenancy;
 use crate::rls::verdict::{self, Verdict, Word};
@@ -47,7 +48,12 @@ impl Proof {
 }
 
 /// Tries everything on a scratch copy, which is changed by it: never give it a database that anybody needs.
-pub async fn prove(scratch: &Target, tenancy: &Tenancy, watch: Watch<'_>) -> Result<Proof> {
+pub async fn prove(
+    scratch: &Target,
+    tenancy: &Tenancy,
+    grounds: &Grounds,
+    watch: Watch<'_>,
+) -> Result<Proof> {
     let session = connect::open(scratch, watch).await?;
     let fresh = connect::open(scratch, watch).await?;
     runner::prepare(&session).await?;
@@ -91,6 +97,7 @@ pub async fn prove(scratch: &Target, tenancy: &Tenancy, watch: Watch<'_>) -> Res
         unfilled: filled.unfilled.clone(),
         sees: own,
         verdicts: Vec::new(),
+        grounds,
     };
     watch(Event::Began {
         task: "trying to reach another tenant",
@@ -128,6 +135,8 @@ async fn try_everything(
     let everyone = stand.everyone();
     let unset_without = read::look(stand, fresh, unset).await?;
     let without = read::look(stand, stand.session, &everyone).await?;
+    let calls = call::plan(stand);
+    let heard_without = call::make(stand, &calls).await?;
     let mut planned = std::mem::take(&mut stand.plan);
     insert::stage(
         stand.session,
@@ -144,7 +153,14 @@ async fn try_everything(
     let with = read::look(stand, stand.session, &everyone).await?;
     read::judge(stand, &everyone, (&without, &with));
     read::judge(stand, unset, (&unset_without, &unset_with));
-    write::all(stand).await
+    let heard = call::make(stand, &calls).await?;
+    let again = call::make(stand, &calls).await?;
+    call::judge(stand, &calls, (&heard_without, &heard, &again));
+    write::all(stand).await?;
+    refer::all(stand).await?;
+    grant::all(stand).await?;
+    climb::all(stand).await?;
+    peek::all(stand).await
 }
 
 /// Gives every role that a request has or may become.

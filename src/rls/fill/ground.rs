@@ -503,10 +503,11 @@ impl<'a> Ground<'a> {
 
     /// Gives the key of a user: 0 is the usual one of a side.
     pub(in crate::rls) fn user(&self, side: Side, number: usize) -> String {
-        if self.tenancy.is_by_user() && number == 0 {
-            if let Some(key) = self.key(side, 0) {
-                return key;
-            }
+        if self.tenancy.is_by_user()
+            && number == 0
+            && let Some(key) = self.key(side, 0)
+        {
+            return key;
         }
         let (letter, digit) = match side {
             Side::A => ("a", 1),

@@ -41,8 +41,6 @@ pub(in crate::rls) struct Kind {
     /// What is particular, such as `role admin`.
     pub(in crate::rls) title: String,
     pub(in crate::rls) user: String,
-    /// Whether the user is a member of B that no longer, or not yet, counts.
-    pub(in crate::rls) former: bool,
 }
 
 /// All rows in the order of their tables, and the users they make.
@@ -72,7 +70,12 @@ pub(in crate::rls) fn plan(ground: &Ground<'_>) -> Plan {
             Some(belongs) => {
                 let nullable = matches!(belongs, Belongs::Column(name) if table.column(name).is_some_and(|column| !column.required));
                 if nullable && Some(table.oid) != ground.root {
-                    plan.push(ground, table, Side::Nobody, Stage::Common, &Wish::default());
+                    plan.push(
+                        ground,
+                        table,
+                        (Side::Nobody, Stage::Common),
+                        &Wish::default(),
+                    );
                 }
                 plan.of_tenants(ground, table);
                 plan.members(ground, table);
@@ -93,7 +96,7 @@ impl Plan {
                     turn: number,
                     ..Wish::default()
                 };
-                self.push(ground, table, side, Stage::Common, &wish);
+                self.push(ground, table, (side, Stage::Common), &wish);
             }
             return;
         }
@@ -111,7 +114,7 @@ impl Plan {
                     turn: number,
                     lean,
                 };
-                self.push(ground, table, side, Stage::Common, &wish);
+                self.push(ground, table, (side, Stage::Common), &wish);
             }
             return;
         }
@@ -134,8 +137,7 @@ impl Plan {
             self.push(
                 ground,
                 table,
-                *side,
-                Stage::Common,
+                (*side, Stage::Common),
                 &Wish {
                     lean,
                     ..Wish::default()
@@ -146,8 +148,7 @@ impl Plan {
             self.push(
                 ground,
                 table,
-                sides[0],
-                Stage::Common,
+                (sides[0], Stage::Common),
                 &Wish {
                     variant,
                     turn: 1,
@@ -173,8 +174,7 @@ impl Plan {
                 self.push(
                     ground,
                     table,
-                    side,
-                    stage,
+                    (side, stage),
                     &Wish {
                         turn,
                         ..Wish::default()
@@ -193,8 +193,7 @@ impl Plan {
                 self.push(
                     ground,
                     table,
-                    side,
-                    stage,
+                    (side, stage),
                     &Wish {
                         variant,
                         turn,
@@ -213,8 +212,7 @@ impl Plan {
                 self.push(
                     ground,
                     table,
-                    Side::Like,
-                    Stage::Private,
+                    (Side::Like, Stage::Private),
                     &Wish {
                         turn,
                         ..Wish::default()
@@ -258,8 +256,7 @@ impl Plan {
                 self.push(
                     ground,
                     table,
-                    side,
-                    Stage::Shared,
+                    (side, Stage::Shared),
                     &Wish {
                         variant,
                         turn: 0,
@@ -363,13 +360,13 @@ impl Plan {
             turn: number,
             lean: false,
         };
-        self.push(ground, table, Side::A, Stage::Own, &wish(own));
+        self.push(ground, table, (Side::A, Stage::Own), &wish(own));
         self.rows
             .last_mut()
             .into_iter()
             .for_each(|row| row.usual = false);
         if let Some(picks) = theirs {
-            self.push(ground, table, Side::B, Stage::Shared, &wish(picks));
+            self.push(ground, table, (Side::B, Stage::Shared), &wish(picks));
             self.rows
                 .last_mut()
                 .into_iter()
@@ -382,7 +379,6 @@ impl Plan {
                 format!("a member of a whose {column} is {value}")
             },
             user: id,
-            former: ended,
         });
     }
 
@@ -390,8 +386,7 @@ impl Plan {
         &mut self,
         ground: &Ground<'_>,
         table: &Relation,
-        side: Side,
-        stage: Stage,
+        (side, stage): (Side, Stage),
         wish: &Wish,
     ) {
         let values = self.values(ground, table, side, wish);
@@ -413,7 +408,18 @@ impl Plan {
         side: Side,
         wish: &Wish,
     ) -> BTreeMap<String, Value> {
-        self.values(ground, table, side, wish)
+        let mut wish = wish.clone();
+        if let Some(members) = ground
+            .members
+            .iter()
+            .find(|members| members.table == table.oid)
+        {
+            wish.variant
+                .picks
+                .entry(members.user.clone())
+                .or_insert_with(|| Some(ground.user(side, 11)));
+        }
+        self.values(ground, table, side, &wish)
     }
 
     fn values(

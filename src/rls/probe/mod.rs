@@ -2,6 +2,13 @@
 //! that could have failed.
 
 mod blame;
+pub(super) mod call;
+pub(super) mod climb;
+mod early;
+pub(super) mod grant;
+pub(super) mod peek;
 pub(super) mod read;
+pub(super) mod refer;
+mod shadow;
 pub(super) mod stand;
 pub(super) mod write;

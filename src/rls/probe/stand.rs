@@ -2,15 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::Result;
-
 use crate::pg::session::Session;
+use crate::rls::copy::Grounds;
 use crate::rls::facts::{Facts, Relation};
 use crate::rls::fill::ground::{Ground, Side};
 use crate::rls::fill::insert;
 use crate::rls::fill::plan::{Plan, Row};
 use crate::rls::identity::Cast;
-use crate::rls::runner::{self, Identity, Who};
+use crate::rls::runner::Identity;
 use crate::rls::verdict::{ProvenBy, Verdict, Weight, Word};
 use crate::sql::name::{Ident, Literal};
 use crate::sql::safe::Sql;
@@ -31,6 +30,7 @@ pub(in crate::rls) struct Stand<'a> {
     /// Roles and relations where A sees its own rows.
     pub(in crate::rls) sees: BTreeSet<(String, i64)>,
     pub(in crate::rls) verdicts: Vec<Verdict>,
+    pub(in crate::rls) grounds: &'a Grounds,
 }
 
 /// A leak about to be reported.
@@ -107,17 +107,6 @@ impl<'a> Stand<'a> {
             ", ",
         );
         Sql::fill("SELECT pg_catalog.concat_ws(E'\\n', {})", &[&parts])
-    }
-
-    /// Asks as the owner.
-    pub(in crate::rls) async fn ask(&self, sql: Sql) -> Result<String> {
-        let answers = runner::run(self.session, &[vec![runner::read(Who::Owner, sql)]]).await?;
-        Ok(answers
-            .into_iter()
-            .flatten()
-            .next()
-            .and_then(|answer| answer.given)
-            .unwrap_or_default())
     }
 
     /// Adds a leak.

@@ -132,9 +132,11 @@ fn compose(
         }
     };
     if !rights.insertable.is_empty() {
-        let sql = insertion(stand, (target, base), rights, Side::B);
-        let control = insertion(stand, (target, base), rights, Side::A);
-        add("insert", sql, control, Vec::new());
+        let control = insertion(stand, (target, base), rights, (Side::A, false));
+        for own in [false, true] {
+            let sql = insertion(stand, (target, base), rights, (Side::B, own));
+            add("insert", sql, control.clone(), Vec::new());
+        }
     }
     let change = harmless(stand, base, target, rights);
     if let Some((column, value)) = change {
@@ -188,7 +190,7 @@ fn insertion(
     stand: &mut Stand<'_>,
     (target, base): (&Relation, &Relation),
     rights: &Rights,
-    side: Side,
+    (side, own): (Side, bool),
 ) -> Option<Sql> {
     let whole = whole(stand, base);
     let mut values = stand.plan.fresh(
@@ -200,11 +202,34 @@ fn insertion(
             ..Wish::default()
         },
     );
+    if own {
+        as_own(stand, whole, &mut values);
+    }
     if base.oid != whole.oid {
         into_partition(stand, base, side, &mut values);
     }
     values.retain(|name, _| rights.insertable.contains(name) && target.column(name).is_some());
     (!values.is_empty()).then(|| insert::insert(target, &values))
+}
+
+/// Whatever policies ask of a row beside its tenant is as in a row of A: the author, the status, the payer.
+fn as_own(stand: &Stand<'_>, table: &Relation, values: &mut BTreeMap<String, Value>) {
+    let tenant = stand.ground.tenant_column(table.oid);
+    let keys = stand.facts.primary_key(table.oid);
+    let Some(own) = stand.row(table.oid, Side::A) else {
+        return;
+    };
+    for column in &table.columns {
+        let name = column.name.as_str();
+        let asked = stand
+            .facts
+            .policies_of(table.oid)
+            .any(|policy| policy.columns.iter().any(|column| column == name));
+        let user = crate::rls::words::suggests_user(name) && column.base == stand.ground.user_type;
+        if (asked || user) && Some(name) != tenant && (!keys.contains(&column.name) || user) {
+            values.insert(column.name.clone(), own.values.get(name).cloned().flatten());
+        }
+    }
 }
 
 /// Gives the table that a partition is part of.
@@ -249,11 +274,11 @@ fn into_partition(
     };
     for (column, value) in items(key).into_iter().zip(items(bound)) {
         let tenant = stand.ground.tenant_column(leaf.oid) == Some(column.as_str());
-        if !value.contains("VALUE")
-            && !value.contains("modulus")
-            && !value.is_empty()
-            && !(tenant && side == Side::B)
-        {
+        let unfit = value.contains("VALUE")
+            || value.contains("modulus")
+            || value.is_empty()
+            || tenant && side == Side::B;
+        if !unfit {
             values.insert(column, Some(value));
         }
     }

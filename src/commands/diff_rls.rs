@@ -1,0 +1,150 @@
+//! `af-db diff-rls`: whether one tenant can reach another's rows.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+
+use crate::commands::page::{Page, Tone, count};
+use crate::commands::{Context, Outcome, Purpose, Report};
+use crate::error::fail;
+use crate::finding::Finding;
+use crate::pg::scratch;
+use crate::rls::copy;
+use crate::rls::prove::{self, Proof};
+use crate::rls::tenancy::Tenancy;
+use crate::rls::verdict::{Verdict, Word};
+
+/// Flags of `diff-rls`.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Try on a scratch copy of the schema to reach another tenant's rows
+    #[arg(long)]
+    prove: bool,
+    /// Read from this file how tenants are told apart and how a request says who it is
+    #[arg(long, value_name = "FILE")]
+    tenancy: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct ProofReport {
+    database: String,
+    scratch: String,
+    leaks: usize,
+    holds: usize,
+    not_proven: usize,
+    #[serde(flatten)]
+    proof: Proof,
+    #[serde(skip)]
+    findings: Vec<Finding>,
+}
+
+/// Runs the command.
+pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    if !args.prove {
+        return Err(fail("diff-rls needs to know what to do")
+            .hint("give --prove with --tenancy FILE")
+            .into());
+    }
+    prove(args, context).await
+}
+
+async fn prove(args: &Args, context: &Context) -> Result<Outcome> {
+    let Some(path) = &args.tenancy else {
+        return Err(fail("nothing says how tenants are told apart")
+            .hint("give --tenancy FILE with a `tenancy:` block")
+            .into());
+    };
+    let shown = path.display().to_string();
+    let text = std::fs::read_to_string(path).with_context(|| format!("reading {shown}"))?;
+    let tenancy = Tenancy::parse(&shown, &text)?;
+    let watch = context.watch();
+    let (session, target) = context.open(Purpose::Reading).await?;
+    let major = u32::try_from(session.facts().major()).ok();
+    session.close().await;
+    let options = context.config.embedded(major)?;
+    let scratch = scratch::start(&options, &watch).await.with_context(|| {
+        format!("nothing was tried on `{target}`: a proof needs a scratch server of its own")
+    })?;
+    let grounds = copy::grounds(&target, &tenancy, &watch).await?;
+    let copied = copy::schema(&target, &scratch, &options, &watch).await?;
+    let proof = prove::prove(&copied, &tenancy, &grounds, &watch).await?;
+    context.show(&ProofReport {
+        database: target.to_string(),
+        scratch: scratch.why.clone(),
+        leaks: proof.count(Word::Leak),
+        holds: proof.count(Word::Holds),
+        not_proven: proof.count(Word::NotProven),
+        findings: findings(&proof, &tenancy),
+        proof,
+    })
+}
+
+fn findings(proof: &Proof, tenancy: &Tenancy) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = proof
+        .verdicts
+        .iter()
+        .filter(|one| one.verdict != Word::Holds)
+        .map(finding)
+        .collect();
+    findings.extend(tenancy.unknown.iter().map(|key| {
+        Finding::warn(
+            "rls-unknown-key",
+            format!("tenancy.{key}"),
+            format!("`{key}` in the tenancy means nothing to us and was left out"),
+        )
+    }));
+    findings
+}
+
+fn finding(verdict: &Verdict) -> Finding {
+    let code = verdict.class.as_deref().map_or_else(
+        || "rls-not-proven".to_owned(),
+        |class| format!("rls-{class}"),
+    );
+    let message = match verdict.verdict {
+        Word::Leak => format!(
+            "{} as {} ({}) reaches another tenant: {}",
+            verdict.command, verdict.role, verdict.identity, verdict.why
+        ),
+        _ => format!(
+            "{} as {} is not proven: {}",
+            verdict.command, verdict.role, verdict.why
+        ),
+    };
+    let mut finding = Finding::new(verdict.as_severity(), code, verdict.object.clone(), message);
+    finding.detail = verdict.reproduce.clone();
+    finding
+}
+
+impl Report for ProofReport {
+    fn command(&self) -> &'static str {
+        "diff-rls"
+    }
+
+    fn human(&self, page: &mut Page) {
+        page.line(format!("{}, tried on {}", self.database, self.scratch));
+        page.gap();
+        let tone = if self.leaks > 0 {
+            Tone::Bad
+        } else {
+            Tone::Good
+        };
+        page.toned(tone, count(self.leaks, "leak", "leaks"));
+        page.line(format!(
+            "{} hold, {} not proven",
+            self.holds, self.not_proven
+        ));
+        for (table, why) in &self.proof.unfilled {
+            page.toned(
+                Tone::Warn,
+                format!("no rows could be made for {table}: {why}"),
+            );
+        }
+    }
+
+    fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+}

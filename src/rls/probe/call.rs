@@ -1,0 +1,636 @@
+//! Owns calls: every function a request may execute, with arguments from the schema and from the other tenant's keys.
+//!
+//! A call leaks when its answer changes with B's rows alone, when B's rows are different afterwards, or when the caller
+//! sees more after it than before.
+
+use anyhow::Result;
+
+use crate::rls::facts::{Argument, Function, Relation};
+use crate::rls::fill::ground::{Side, is_platform};
+use crate::rls::fill::value::mark;
+use crate::rls::probe::stand::{Leak, Stand};
+use crate::rls::runner::{self, Answer, Identity, Step, Who};
+use crate::rls::verdict::{ProvenBy, Weight, Word};
+use crate::rls::words;
+use crate::sql::name::Literal;
+use crate::sql::safe::Sql;
+
+/// One call by one request.
+#[derive(Clone)]
+pub(in crate::rls) struct Call {
+    function: i64,
+    identity: Identity,
+    sql: Sql,
+    /// Tables whose rows it may change.
+    watched: Vec<i64>,
+    /// Whether the arguments hold a key that nobody guesses.
+    drawn: bool,
+}
+
+/// What came of each call, in the order of the calls.
+pub(in crate::rls) type Heard = Vec<Vec<Answer>>;
+
+/// Never more calls of one function by one request than this.
+const MOST: usize = 18;
+
+/// Never read more tables than this after a call.
+const LOOKED_AT: usize = 8;
+
+/// Plans the calls; their arguments name rows of B that need not be there yet.
+pub(in crate::rls) fn plan(stand: &Stand<'_>) -> Vec<Call> {
+    let mut calls = Vec::new();
+    let callers = stand
+        .readers
+        .values()
+        .filter_map(|all| all.first())
+        .cloned()
+        .collect::<Vec<_>>();
+    for identity in callers {
+        let callable = stand
+            .facts
+            .callable
+            .get(&identity.role)
+            .cloned()
+            .unwrap_or_default();
+        for function in callable
+            .iter()
+            .filter_map(|oid| stand.facts.functions.get(oid))
+        {
+            if is_platform(&function.schema)
+                || matches!(function.result_kind.as_str(), "trigger" | "event_trigger")
+                || reaches_out(stand, function)
+            {
+                continue;
+            }
+            let watched = watched(stand, function);
+            for (sql, drawn) in statements(stand, function) {
+                calls.push(Call {
+                    function: function.oid,
+                    identity: identity.clone(),
+                    sql,
+                    watched: watched.clone(),
+                    drawn,
+                });
+            }
+        }
+    }
+    calls
+}
+
+/// A function that speaks to other servers is not called: even a scratch copy would reach them.
+pub(in crate::rls) fn reaches_out(_: &Stand<'_>, function: &Function) -> bool {
+    let body = function.body().to_lowercase();
+    [
+        "dblink",
+        "http_",
+        "net.http",
+        "pg_net",
+        "pg_read_file",
+        "copy ",
+        "lo_import",
+        "lo_export",
+        "pg_sleep",
+        "plpython",
+        "pg_terminate",
+    ]
+    .iter()
+    .any(|word| body.contains(word))
+        || matches!(
+            function.language.as_str(),
+            "c" | "internal" | "plpython3u" | "plperlu" | "plsh"
+        )
+}
+
+/// Gives the tenant tables that a function could change, through triggers and other functions as well.
+fn watched(stand: &Stand<'_>, function: &Function) -> Vec<i64> {
+    if function.volatility != "v" && function.kind == "f" {
+        return Vec::new();
+    }
+    let mut bodies = function.body().to_lowercase();
+    for other in stand.facts.functions.values() {
+        if other.oid != function.oid && words::mentions(&bodies, &other.name.to_lowercase()) {
+            bodies.push_str(&other.body().to_lowercase());
+        }
+    }
+    let any = bodies.contains("execute");
+    stand
+        .tenant_tables()
+        .into_iter()
+        .filter(|table| {
+            !table.is_partition
+                && (any
+                    || words::mentions(&bodies, &table.name.to_lowercase())
+                    || bodies.contains("returning") && stand.facts.relations.len() < 30)
+        })
+        .map(|table| table.oid)
+        .take(40)
+        .collect()
+}
+
+/// Writes the calls of a function: each argument takes each of its candidates while the others keep their first.
+fn statements(stand: &Stand<'_>, function: &Function) -> Vec<(Sql, bool)> {
+    let candidates: Vec<Vec<(Sql, bool)>> = function
+        .arguments
+        .iter()
+        .map(|argument| candidates(stand, function, argument))
+        .collect();
+    if candidates.iter().any(Vec::is_empty) {
+        return Vec::new();
+    }
+    let mut chosen: Vec<Vec<usize>> = vec![vec![0; candidates.len()]];
+    let longest = candidates.iter().map(Vec::len).max().unwrap_or(0);
+    for rank in 1..longest {
+        for place in 0..candidates.len() {
+            if rank < candidates[place].len() {
+                let mut one = vec![0; candidates.len()];
+                one[place] = rank;
+                chosen.push(one);
+            }
+        }
+        if candidates.len() > 1 {
+            chosen.push(candidates.iter().map(|own| rank % own.len()).collect());
+        }
+    }
+    chosen.truncate(MOST);
+    chosen
+        .into_iter()
+        .map(|ranks| {
+            let given: Vec<&(Sql, bool)> = ranks
+                .iter()
+                .zip(&candidates)
+                .map(|(rank, own)| &own[*rank])
+                .collect();
+            let drawn = given.iter().any(|(_, drawn)| *drawn);
+            (
+                call(
+                    function,
+                    &Sql::join(given.into_iter().map(|(sql, _)| sql.clone()), ", "),
+                ),
+                drawn,
+            )
+        })
+        .collect()
+}
+
+/// Gives a few calls of a function that reads.
+pub(in crate::rls) fn some(stand: &Stand<'_>, function: &Function) -> Vec<Sql> {
+    if function.kind == "p" || reaches_out(stand, function) {
+        return Vec::new();
+    }
+    statements(stand, function)
+        .into_iter()
+        .take(4)
+        .map(|(sql, _)| sql)
+        .collect()
+}
+
+fn call(function: &Function, arguments: &Sql) -> Sql {
+    if function.kind == "p" {
+        return Sql::fill("CALL {}({})", &[&function.object(), arguments]);
+    }
+    Sql::fill(
+        "SELECT coalesce(pg_catalog.json_agg(x.r ORDER BY x.r)::text, '[]') FROM (SELECT f::text AS r FROM {}({}) AS f LIMIT 500) AS x",
+        &[&function.object(), arguments],
+    )
+}
+
+fn candidates(stand: &Stand<'_>, function: &Function, argument: &Argument) -> Vec<(Sql, bool)> {
+    if let Some(relation) = argument
+        .relation
+        .and_then(|oid| stand.facts.relations.get(&oid))
+    {
+        return row(stand, relation)
+            .into_iter()
+            .map(|sql| (sql, true))
+            .collect();
+    }
+    let texts = texts(stand, function, argument);
+    let typed = Sql::printed_by_server(argument.type_name.clone());
+    let mut seen = std::collections::BTreeSet::new();
+    let mut found: Vec<(Sql, bool)> = texts
+        .into_iter()
+        .filter(|text| seen.insert(text.clone()))
+        .map(|text| {
+            (
+                Sql::fill("{}::{}", &[&Literal::new(text), &typed]),
+                argument.base == "uuid",
+            )
+        })
+        .collect();
+    if found.is_empty() && argument.kind != "p" {
+        found.push((Sql::fill("NULL::{}", &[&typed]), false));
+    }
+    found
+}
+
+/// The row of B that a caller would have to know already.
+fn row(stand: &Stand<'_>, relation: &Relation) -> Option<Sql> {
+    let row = stand.row(relation.oid, Side::A)?;
+    let items = relation.columns.iter().map(|column| {
+        crate::rls::fill::insert::literal(
+            &row.values.get(&column.name).cloned().flatten(),
+            &column.type_name,
+        )
+    });
+    Some(Sql::fill(
+        "ROW({})::{}",
+        &[&Sql::join(items, ", "), &relation.object()],
+    ))
+}
+
+fn texts(stand: &Stand<'_>, function: &Function, argument: &Argument) -> Vec<String> {
+    let key = stand.ground.key(Side::B, 0).unwrap_or_default();
+    let user = stand.ground.user(Side::B, 0);
+    if let Some(labels) = &argument.labels {
+        return labels.clone();
+    }
+    let mut found: Vec<String> = Vec::new();
+    match argument.base.as_str() {
+        "bool" => found.extend(["true", "false"].map(str::to_owned)),
+        "date" | "timestamp" | "timestamptz" => {
+            found.extend(["2101-01-01", "2001-01-01"].map(str::to_owned))
+        }
+        "interval" => found.push("1 day".to_owned()),
+        "json" | "jsonb" => found.extend([document(stand), "{}".to_owned()]),
+        "uuid" | "int2" | "int4" | "int8" | "numeric" => {
+            let whole = argument.base != "uuid";
+            let fits = |text: &String| {
+                if whole {
+                    text.parse::<i64>().is_ok()
+                } else {
+                    text.len() == 36
+                }
+            };
+            let by_tenant = named_for_tenant(stand, &argument.name);
+            let own: Vec<String> = [key, user].into_iter().filter(fits).collect();
+            let rows: Vec<String> = keys(stand, function, &argument.name)
+                .into_iter()
+                .filter(fits)
+                .collect();
+            found.extend(if by_tenant {
+                [own, rows].concat()
+            } else {
+                [rows, own].concat()
+            });
+            if whole {
+                found.extend(["1", "0", "1000000"].map(str::to_owned));
+            }
+        }
+        base if base.starts_with('_') => {
+            let items: Vec<String> = keys(stand, function, &argument.name)
+                .into_iter()
+                .take(4)
+                .collect();
+            found.extend([format!("{{{}}}", items.join(",")), "{}".to_owned()]);
+        }
+        _ => found.extend(words_to_say(stand, function, argument)),
+    }
+    found.truncate(12);
+    found
+}
+
+fn named_for_tenant(stand: &Stand<'_>, name: &str) -> bool {
+    let stem = stand.ground.tenancy.column.trim_end_matches("_id");
+    !stem.is_empty() && name.contains(stem) || name.contains("tenant") || name.contains("org")
+}
+
+/// Keys of B's rows, those of tables that the function names first.
+fn keys(stand: &Stand<'_>, function: &Function, name: &str) -> Vec<String> {
+    let mut found: Vec<(bool, String)> = Vec::new();
+    for table in stand.tenant_tables() {
+        let named = words::mentions(function.body(), &table.name)
+            || !name.is_empty() && name.contains(table.name.trim_end_matches('s'));
+        for row in stand
+            .plan
+            .rows
+            .iter()
+            .filter(|row| row.table == table.oid && row.side == Side::B && row.usual)
+            .take(1)
+        {
+            for column in stand.facts.primary_key(table.oid) {
+                found.extend(
+                    row.values
+                        .get(&column)
+                        .cloned()
+                        .flatten()
+                        .map(|value| (!named, value)),
+                );
+            }
+        }
+    }
+    found.sort();
+    found.dedup_by(|one, other| one.1 == other.1);
+    found.into_iter().map(|(_, value)| value).take(8).collect()
+}
+
+fn document(stand: &Stand<'_>) -> String {
+    let key = stand.ground.key(Side::B, 0).unwrap_or_default();
+    serde_json::json!({ stand.ground.tenancy.column.clone(): key, "id": 1 }).to_string()
+}
+
+/// What a caller may put into a text: B's key, parts of its rows, names of settings, and text that breaks out of quotes.
+fn words_to_say(stand: &Stand<'_>, function: &Function, argument: &Argument) -> Vec<String> {
+    let key = stand.ground.key(Side::B, 0).unwrap_or_default();
+    let mut found = Vec::new();
+    let body = function.body().to_lowercase();
+    let table = stand
+        .tenant_tables()
+        .into_iter()
+        .find(|table| words::mentions(function.body(), &table.name));
+    if body.contains("set_config")
+        && (argument.name.contains("name")
+            || argument.name.contains("key")
+            || argument.name.contains("setting"))
+    {
+        found.extend(stand.ground.tenancy.setting.clone());
+    }
+    if body.contains("execute") {
+        let test = table.map_or_else(
+            || "true".to_owned(),
+            |table| {
+                Sql::fill(
+                    "(SELECT pg_catalog.count(*) FROM {} AS t WHERE {}) > 0",
+                    &[&table.object(), &stand.ground.is_of(table.oid, "t", 1, 0)],
+                )
+                .to_string()
+            },
+        );
+        found.extend([
+            "' OR true --".to_owned(),
+            "%' OR true --".to_owned(),
+            "true".to_owned(),
+            "1 OR true".to_owned(),
+            format!("(CASE WHEN {test} THEN 1/0 ELSE 1 END)"),
+            format!("' OR (CASE WHEN {test} THEN 1/0 ELSE 1 END) = 1 --"),
+        ]);
+        found.extend(table.map(|table| table.title()));
+        found.extend(table.map(|table| table.name.clone()));
+        found.extend(
+            table.map(|table| Sql::fill("SELECT * FROM {}", &[&table.object()]).to_string()),
+        );
+        found.extend(
+            table
+                .and_then(|table| table.columns.first())
+                .map(|column| column.name.clone()),
+        );
+    }
+    if stand.ground.user_type == "text" || named_for_tenant(stand, &argument.name) {
+        found.insert(0, key.clone());
+    }
+    found.extend([key, mark(Side::B).to_owned(), "%".to_owned(), String::new()]);
+    found.extend(stand.ground.tenancy.setting.clone());
+    found.extend(keys(stand, function, &argument.name).into_iter().take(2));
+    found.push(
+        serde_json::json!({ "sub": stand.ground.user(Side::B, 0), "role": "service_role" })
+            .to_string(),
+    );
+    found.push("service_role".to_owned());
+    found
+}
+
+/// Makes the calls; run once without and once with B's own rows.
+pub(in crate::rls) async fn make(stand: &Stand<'_>, calls: &[Call]) -> Result<Heard> {
+    let steps: Vec<Vec<Step<'_>>> = calls.iter().map(|call| steps(stand, call)).collect();
+    runner::run(stand.session, &steps).await
+}
+
+fn steps<'a>(stand: &Stand<'_>, call: &'a Call) -> Vec<Step<'a>> {
+    let function = &stand.facts.functions[&call.function];
+    let watched: Vec<&Relation> = call
+        .watched
+        .iter()
+        .map(|oid| &stand.facts.relations[oid])
+        .collect();
+    let mut steps = vec![runner::read(
+        Who::Owner,
+        if watched.is_empty() {
+            Sql::new("SELECT ''")
+        } else {
+            stand.watch(&watched)
+        },
+    )];
+    steps.push(if function.kind == "p" {
+        runner::change(Who::Request(&call.identity), call.sql.clone())
+    } else {
+        runner::read(Who::Request(&call.identity), call.sql.clone())
+    });
+    if steers(function) {
+        steps.push(runner::read(Who::Kept, counts(stand, &call.identity)));
+    } else {
+        steps.push(runner::read(Who::Owner, Sql::new("SELECT ''")));
+    }
+    steps.push(runner::read(
+        Who::Owner,
+        if watched.is_empty() {
+            Sql::new("SELECT ''")
+        } else {
+            stand.watch(&watched)
+        },
+    ));
+    steps
+}
+
+/// Says whether a function may leave the session another than it was.
+fn steers(function: &Function) -> bool {
+    let body = function.body().to_lowercase();
+    function.volatility == "v" || body.contains("set_config") || body.contains("set ")
+}
+
+/// Counts what the caller sees now.
+fn counts(stand: &Stand<'_>, identity: &Identity) -> Sql {
+    let mut tables = stand.tenant_tables();
+    tables.sort_by_key(|table| !stand.ground.is_declared(table));
+    let parts: Vec<Sql> = tables
+        .into_iter()
+        .filter(|table| {
+            !stand
+                .facts
+                .rights(&identity.role, table.oid)
+                .readable
+                .is_empty()
+        })
+        .take(LOOKED_AT)
+        .map(|table| Sql::fill("(SELECT pg_catalog.count(*) FROM {})", &[&table.object()]))
+        .collect();
+    if parts.is_empty() {
+        return Sql::new("SELECT ''");
+    }
+    Sql::fill(
+        "SELECT pg_catalog.concat_ws(' ', {})",
+        &[&Sql::join(parts, ", ")],
+    )
+}
+
+/// Judges what was heard without and with B's own rows; `again` is the second hearing with them.
+pub(in crate::rls) fn judge(
+    stand: &mut Stand<'_>,
+    calls: &[Call],
+    (without, with, again): (&Heard, &Heard, &Heard),
+) {
+    let mut silent: std::collections::BTreeMap<(i64, String), (bool, Identity)> =
+        std::collections::BTreeMap::new();
+    for (number, call) in calls.iter().enumerate() {
+        let (Some(before), Some(after), Some(twice)) =
+            (without.get(number), with.get(number), again.get(number))
+        else {
+            continue;
+        };
+        let answer = |answers: &[Answer], at: usize| answers.get(at).cloned().unwrap_or_default();
+        let known = silent
+            .entry((call.function, call.identity.role.clone()))
+            .or_insert((false, call.identity.clone()));
+        known.0 |= answer(after, 1).ran();
+        let stable = answer(after, 1) == answer(twice, 1);
+        let told = stable && differs(&answer(before, 1), &answer(after, 1), call.drawn);
+        let wrote = answer(after, 0).given != answer(after, 3).given && answer(after, 3).ran();
+        let opened = answer(after, 2).ran()
+            && answer(before, 2).ran()
+            && answer(before, 2).given != answer(after, 2).given
+            && !sees_anyway(stand, &call.identity);
+        let marked = !stable
+            && answer(after, 1).given.is_some_and(|text| {
+                text.contains(mark(Side::B)) && !call.sql.as_str().contains(mark(Side::B))
+            });
+        if wrote {
+            report(stand, call, "execute", "changes rows of another tenant");
+        } else if opened {
+            report(
+                stand,
+                call,
+                "set_identity",
+                "lets the caller choose what it sees: after the call rows of another tenant are visible",
+            );
+        } else if told || marked {
+            report(
+                stand,
+                call,
+                "execute",
+                "answers differently when only another tenant's rows differ",
+            );
+        }
+    }
+    for ((function, _), (ran, identity)) in silent {
+        let function = &stand.facts.functions[&function];
+        let touches = stand
+            .tenant_tables()
+            .iter()
+            .any(|table| words::mentions(function.body(), &table.name));
+        if touches && function.definer {
+            let (word, why) = if ran {
+                (
+                    Word::Holds,
+                    "its answers and effects are the same whatever rows another tenant has",
+                )
+            } else {
+                (Word::NotProven, "no call with made-up arguments succeeded")
+            };
+            stand.note(
+                word,
+                (function.title(), "execute"),
+                &identity,
+                why.to_owned(),
+            );
+        }
+    }
+}
+
+/// Compares two answers; how a refusal is worded for a key that nobody guesses says nothing.
+fn differs(before: &Answer, after: &Answer, drawn: bool) -> bool {
+    match (before.ran(), after.ran()) {
+        (true, true) => before.given != after.given,
+        (false, false) => before.code != after.code && !drawn,
+        _ => !matches!(
+            before.code.as_deref().or(after.code.as_deref()),
+            Some("57014" | "23505")
+        ),
+    }
+}
+
+/// A caller who sees other tenants' rows without any call is reported for that.
+fn sees_anyway(stand: &Stand<'_>, identity: &Identity) -> bool {
+    stand.verdicts.iter().any(|one| {
+        one.verdict == Word::Leak
+            && one.command == "select"
+            && one.role == identity.role
+            && one.identity == identity.title
+    })
+}
+
+fn report(stand: &mut Stand<'_>, call: &Call, command: &str, what: &str) {
+    let function = stand.facts.functions[&call.function].clone();
+    let touched: Vec<&Relation> = stand
+        .tenant_tables()
+        .into_iter()
+        .filter(|table| words::mentions(function.body(), &table.name))
+        .collect();
+    let tables: Vec<i64> = touched.iter().map(|table| table.oid).collect();
+    let exposes = touched.first().map(|table| table.title());
+    let script = stand.script(&tables, &call.identity, std::slice::from_ref(&call.sql));
+    let runs_as = if function.definer {
+        format!("runs as its owner {}", function.owner)
+    } else {
+        "runs as the caller".to_owned()
+    };
+    stand.leak(Leak {
+        object: function.title(),
+        command,
+        identity: &call.identity,
+        class: class(&function, command),
+        weight: if command == "execute" && what.starts_with("answers") && call.drawn {
+            Weight::High
+        } else {
+            Weight::Critical
+        },
+        why: format!("{} {runs_as} and {what}", function.title()),
+        rows: None,
+        exposes,
+        script: Some(script),
+        proven_by: ProvenBy::Probe,
+    });
+}
+
+fn class(function: &Function, command: &str) -> &'static str {
+    let body = function.body().to_lowercase();
+    let sets_role = function
+        .settings
+        .iter()
+        .any(|setting| setting.starts_with("role="))
+        || body.contains("'role'")
+        || body.contains("set role")
+        || body.contains("set local role");
+    match command {
+        _ if sets_role && !function.definer => "D08",
+        "set_identity" => "B13",
+        _ if function
+            .settings
+            .iter()
+            .any(|setting| !setting.starts_with("search_path")) =>
+        {
+            "D05"
+        }
+        _ if body.contains("execute") => "D04",
+        _ if !function.arguments.is_empty()
+            && function.arguments.iter().any(|argument| {
+                argument.name.contains("tenant") || argument.name.contains("org")
+            }) =>
+        {
+            "D02"
+        }
+        _ => "D01",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_for_a_drawn_key_says_nothing() {
+        let refused = |code: &str| Answer {
+            code: Some(code.to_owned()),
+            ..Answer::default()
+        };
+        assert!(differs(&refused("P0002"), &refused("42501"), false));
+        assert!(!differs(&refused("P0002"), &refused("42501"), true));
+    }
+}

@@ -1,0 +1,335 @@
+//! Owns ways up: roles a request may become, membership rows it may write for itself, helpers of policies it may replace.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+
+use crate::rls::facts::{Function, Relation};
+use crate::rls::fill::ground::{Members, Side};
+use crate::rls::fill::insert;
+use crate::rls::fill::plan::Wish;
+use crate::rls::fill::value::Value;
+use crate::rls::fill::vary::Variant;
+use crate::rls::probe::stand::{Leak, Stand};
+use crate::rls::runner::{self, Answer, Identity, Step, Who};
+use crate::rls::verdict::{ProvenBy, Weight};
+use crate::sql::name::{Ident, Literal};
+use crate::sql::safe::Sql;
+
+/// Tries every way up of every member of A.
+pub(in crate::rls) async fn all(stand: &mut Stand<'_>) -> Result<()> {
+    for identity in stand.members() {
+        become_others(stand, &identity).await?;
+        join(stand, &identity).await?;
+        replace(stand, &identity).await?;
+    }
+    Ok(())
+}
+
+/// Counts B's rows in one table, as whoever asks.
+pub(in crate::rls) fn count(stand: &Stand<'_>, table: &Relation) -> Sql {
+    Sql::fill(
+        "SELECT pg_catalog.count(*)::text FROM {} AS t WHERE {}",
+        &[&table.object(), &stand.ground.is_of(table.oid, "t", 1, 0)],
+    )
+}
+
+/// Gives the tables whose opening would show a way up.
+pub(in crate::rls) fn prizes<'a>(stand: &Stand<'a>) -> Vec<&'a Relation> {
+    let mut tables: Vec<&Relation> = stand
+        .tenant_tables()
+        .into_iter()
+        .filter(|table| !table.is_partition)
+        .collect();
+    tables.sort_by_key(|table| {
+        (
+            !stand.ground.is_declared(table),
+            stand
+                .ground
+                .members
+                .iter()
+                .any(|members| members.table == table.oid),
+        )
+    });
+    tables.truncate(12);
+    tables
+}
+
+/// Reads a count.
+pub(in crate::rls) fn number(answer: Option<&Answer>) -> i64 {
+    answer
+        .and_then(|answer| answer.given.as_deref()?.parse().ok())
+        .unwrap_or(0)
+}
+
+async fn become_others(stand: &mut Stand<'_>, identity: &Identity) -> Result<()> {
+    let Some(role) = stand.facts.roles.get(&identity.role) else {
+        return Ok(());
+    };
+    let others: Vec<String> = role
+        .becomes
+        .iter()
+        .filter(|other| !stand.roles.contains(other) && !other.starts_with("pg_"))
+        .cloned()
+        .collect();
+    let tables = prizes(stand);
+    let mut tried = Vec::new();
+    for other in &others {
+        let mut became = identity.clone();
+        became.session.clone_from(&identity.role);
+        became.role.clone_from(other);
+        tried.extend(
+            tables
+                .iter()
+                .map(|table| (other.clone(), became.clone(), *table)),
+        );
+    }
+    let steps: Vec<Vec<Step<'_>>> = tried
+        .iter()
+        .map(|(_, became, table)| {
+            vec![
+                runner::read(Who::Request(identity), count(stand, table)),
+                runner::read(Who::Request(became), count(stand, table)),
+            ]
+        })
+        .collect();
+    let answers = runner::run(stand.session, &steps).await?;
+    for ((other, _, table), came) in tried.iter().zip(answers) {
+        if number(came.first()) == 0 && number(came.get(1)) > 0 {
+            let statements = [
+                Sql::fill("SET LOCAL ROLE {}", &[&Ident::new(other.as_str())]),
+                Sql::fill("SELECT * FROM {}", &[&table.object()]),
+            ];
+            let script = stand.script(&[table.oid], identity, &statements);
+            stand.leak(Leak {
+                object: table.title(),
+                command: "set_role",
+                identity,
+                class: "A07",
+                weight: Weight::High,
+                why: format!("{} is a member of {other} and may become it with SET ROLE; {other} sees the rows of every tenant", identity.role),
+                rows: Some(number(came.get(1))),
+                exposes: None,
+                script: Some(script),
+                proven_by: ProvenBy::Probe,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// A request that may write the rows that say who is a member makes itself one.
+async fn join(stand: &mut Stand<'_>, identity: &Identity) -> Result<()> {
+    let tables = prizes(stand);
+    let mut tried: Vec<(Members, &'static str, Sql)> = Vec::new();
+    for members in stand.ground.members.clone() {
+        tried.extend(ways_in(stand, identity, &members));
+    }
+    let steps: Vec<Vec<Step<'_>>> = tried
+        .iter()
+        .map(|(_, _, sql)| {
+            let look = || {
+                tables
+                    .iter()
+                    .map(|table| runner::read(Who::Request(identity), count(stand, table)))
+            };
+            look()
+                .chain([runner::need(Who::Request(identity), sql.clone())])
+                .chain(look())
+                .collect()
+        })
+        .collect();
+    let answers = runner::run(stand.session, &steps).await?;
+    let mut opened = BTreeSet::new();
+    for ((members, command, sql), came) in tried.iter().zip(answers) {
+        for (number_of, table) in tables
+            .iter()
+            .enumerate()
+            .filter(|(_, table)| table.oid != members.table)
+        {
+            let (before, after) = (
+                number(came.get(number_of)),
+                number(came.get(tables.len() + 1 + number_of)),
+            );
+            if before == 0 && after > 0 && opened.insert((table.oid, *command)) {
+                let door = &stand.facts.relations[&members.table];
+                let statements = [
+                    sql.clone(),
+                    Sql::fill("SELECT * FROM {}", &[&table.object()]),
+                ];
+                let script = stand.script(&[table.oid, door.oid], identity, &statements);
+                let class = match (*command, door.protected) {
+                    (_, false) => "B20",
+                    ("select_after_join", _) => "B18",
+                    _ => "B19",
+                };
+                stand.leak(Leak {
+                    object: table.title(),
+                    command,
+                    identity,
+                    class,
+                    weight: Weight::Critical,
+                    why: format!("policies of {} trust {}, where the caller may write its own membership of another tenant", table.title(), door.title()),
+                    rows: Some(after),
+                    exposes: Some(door.title()),
+                    script: Some(script),
+                    proven_by: ProvenBy::Probe,
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn ways_in(
+    stand: &mut Stand<'_>,
+    identity: &Identity,
+    members: &Members,
+) -> Vec<(Members, &'static str, Sql)> {
+    let table = &stand.facts.relations[&members.table];
+    let rights = stand.facts.rights(&identity.role, table.oid);
+    let user = stand.ground.user(Side::A, 0);
+    let key = stand.ground.key(Side::B, 0);
+    let mut found = Vec::new();
+    if !rights.insertable.is_empty() {
+        let picks = BTreeMap::from([(members.user.clone(), Some(user.clone()))]);
+        let wish = Wish {
+            variant: Variant {
+                picks,
+                shared: false,
+            },
+            turn: 0,
+            lean: false,
+        };
+        let mut values = stand.plan.fresh(stand.ground, table, Side::B, &wish);
+        values.retain(|name, _| rights.insertable.contains(name));
+        found.push((
+            members.clone(),
+            "select_after_join",
+            insert::insert(table, &values),
+        ));
+    }
+    let literal = |name: &str, value: &Value| {
+        table
+            .column(name)
+            .map(|column| insert::literal(value, &column.type_name))
+    };
+    if let (true, Some(theirs), Some(own)) = (
+        rights.updatable.contains(&members.tenant),
+        literal(&members.tenant, &key),
+        literal(&members.user, &Some(user)),
+    ) {
+        let (tenant, member) = (
+            Ident::new(members.tenant.as_str()),
+            Ident::new(members.user.as_str()),
+        );
+        found.push((
+            members.clone(),
+            "select_after_update",
+            Sql::fill(
+                "UPDATE {} SET {} = {} WHERE {} = {}",
+                &[&table.object(), &tenant, &theirs, &member, &own],
+            ),
+        ));
+    }
+    found
+}
+
+/// A request that owns a helper of policies gives it another body.
+async fn replace(stand: &mut Stand<'_>, identity: &Identity) -> Result<()> {
+    let Some(role) = stand.facts.roles.get(&identity.role) else {
+        return Ok(());
+    };
+    let own = |function: &&Function| {
+        function.owner == role.name
+            || role.has.contains(&function.owner)
+            || role.becomes.contains(&function.owner)
+    };
+    let helpers: BTreeSet<i64> = stand
+        .facts
+        .policies
+        .iter()
+        .flat_map(|policy| policy.calls.clone())
+        .collect();
+    let tables = prizes(stand);
+    for function in helpers
+        .iter()
+        .filter_map(|oid| stand.facts.functions.get(oid))
+        .filter(own)
+    {
+        let Some(sql) = another_body(stand, function) else {
+            continue;
+        };
+        let mut steps: Vec<Step<'_>> = tables
+            .iter()
+            .map(|table| runner::read(Who::Request(identity), count(stand, table)))
+            .collect();
+        let mut owner = identity.clone();
+        owner.session.clone_from(&identity.role);
+        owner.role.clone_from(&function.owner);
+        steps.push(runner::need(Who::Request(&owner), sql.clone()));
+        steps.extend(
+            tables
+                .iter()
+                .map(|table| runner::read(Who::Request(identity), count(stand, table))),
+        );
+        let came = runner::run(stand.session, &[steps]).await?.remove(0);
+        let opened = (0..tables.len())
+            .find(|at| number(came.get(*at)) == 0 && number(came.get(tables.len() + 1 + at)) > 0);
+        let Some(table) = opened.map(|at| tables[at]) else {
+            continue;
+        };
+        let script = stand.script(
+            &[table.oid],
+            identity,
+            &[sql, Sql::fill("SELECT * FROM {}", &[&table.object()])],
+        );
+        stand.leak(Leak {
+            object: function.title(),
+            command: "replace",
+            identity,
+            class: "D09",
+            weight: Weight::High,
+            why: format!(
+                "policies of {} call {}, which {} owns and may replace",
+                table.title(),
+                function.title(),
+                function.owner
+            ),
+            rows: None,
+            exposes: Some(table.title()),
+            script: Some(script),
+            proven_by: ProvenBy::Probe,
+        });
+    }
+    Ok(())
+}
+
+fn another_body(stand: &Stand<'_>, function: &Function) -> Option<Sql> {
+    let result = function.result.clone()?;
+    let value = if result == "boolean" {
+        "true".to_owned()
+    } else {
+        stand.ground.key(Side::B, 0)?
+    };
+    let shape = if function.set {
+        Sql::new("SETOF ")
+    } else {
+        Sql::new("")
+    };
+    let plain = result.trim_start_matches("SETOF ").to_owned();
+    let body = Sql::fill(
+        "SELECT {}::{}",
+        &[&Literal::new(value), &Sql::printed_by_server(plain.clone())],
+    );
+    Some(Sql::fill(
+        "CREATE OR REPLACE FUNCTION {}({}) RETURNS {}{} LANGUAGE sql STABLE AS {}",
+        &[
+            &function.object(),
+            &Sql::printed_by_server(function.identity.clone()),
+            &shape,
+            &Sql::printed_by_server(plain),
+            &Literal::new(body.to_string()),
+        ],
+    ))
+}

@@ -1,0 +1,211 @@
+//! Owns functions that see rows too early: before a view's own filter, or before a policy because they are trusted.
+
+use anyhow::Result;
+
+use crate::rls::facts::{Function, Relation};
+use crate::rls::fill::ground::Side;
+use crate::rls::fill::value::mark;
+use crate::rls::probe::peek::leak;
+use crate::rls::probe::read;
+use crate::rls::probe::stand::Stand;
+use crate::rls::runner::{self, Identity, Who};
+use crate::rls::verdict::Weight;
+use crate::sql::name::{Ident, Literal};
+use crate::sql::safe::Sql;
+
+const PEEK: &str = "CREATE FUNCTION pg_temp.af_db_peek(text) RETURNS boolean LANGUAGE plpgsql COST 0.0000001 AS $peek$ BEGIN IF $1 ~ {} THEN RAISE EXCEPTION 'peeked'; END IF; RETURN true; END $peek$";
+
+/// A cheap function in a condition sees rows before a view's own filter does.
+pub(super) async fn filters(stand: &mut Stand<'_>, identity: &Identity) -> Result<()> {
+    let views: Vec<&Relation> = stand
+        .facts
+        .relations
+        .values()
+        .filter(|view| view.kind == "v")
+        .collect();
+    for view in views {
+        let readable = stand.facts.rights(&identity.role, view.oid).readable;
+        let already = stand
+            .verdicts
+            .iter()
+            .any(|one| one.object == view.title() && one.class.is_some());
+        if readable.is_empty() || already || read::exposed(stand.ground, view).is_none() {
+            continue;
+        }
+        let names = Sql::join(
+            readable
+                .iter()
+                .map(|name| Sql::fill("v.{}", &[&Ident::new(name.as_str())])),
+            ", ",
+        );
+        let make = Sql::fill(PEEK, &[&Literal::new(telltale(stand))]);
+        let look = Sql::fill(
+            "SELECT pg_catalog.count(*)::text FROM {} AS v WHERE pg_temp.af_db_peek(ROW({})::text)",
+            &[&view.object(), &names],
+        );
+        let steps = vec![
+            runner::need(Who::Request(identity), make.clone()),
+            runner::read(Who::Request(identity), look.clone()),
+        ];
+        let came = runner::run(stand.session, &[steps]).await?.remove(0);
+        if came.get(1).and_then(|answer| answer.words.as_deref()) == Some("peeked") {
+            let script = stand.script(&view.reads, identity, &[make, look]);
+            let why = format!(
+                "{} filters by tenant but is no security_barrier: a cheap function in a condition is called with rows of other tenants before the filter",
+                view.title()
+            );
+            stand.leak(leak(
+                identity,
+                (view.title(), "select", read::exposed(stand.ground, view)),
+                ("C05", Weight::High, why),
+                script,
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Gives a pattern that only B's rows match.
+fn telltale(stand: &Stand<'_>) -> String {
+    let mut parts = vec![mark(Side::B).to_owned()];
+    for row in stand
+        .plan
+        .rows
+        .iter()
+        .filter(|row| row.side == Side::B && row.stored && row.usual)
+    {
+        for name in stand.facts.primary_key(row.table) {
+            if let Some(Some(value)) = row.values.get(&name)
+                && value.len() >= 4
+                && value.chars().all(|c| c.is_alphanumeric() || c == '-')
+                && !stand.ground.tenancy.tenants[0].contains(value.as_str())
+            {
+                parts.push(format!("\\m{value}\\M"));
+            }
+        }
+    }
+    parts.truncate(60);
+    parts.join("|")
+}
+
+/// A function trusted to leak nothing is called before policies: it must not tell what it was given.
+pub(super) async fn trusted(stand: &mut Stand<'_>, identity: &Identity) -> Result<()> {
+    let callable = stand
+        .facts
+        .callable
+        .get(&identity.role)
+        .cloned()
+        .unwrap_or_default();
+    let functions: Vec<Function> = stand
+        .facts
+        .functions
+        .values()
+        .filter(|function| {
+            function.leakproof && callable.contains(&function.oid) && function.arguments.len() == 1
+        })
+        .cloned()
+        .collect();
+    for function in functions {
+        for table in stand.tenant_tables() {
+            let readable = stand.facts.rights(&identity.role, table.oid).readable;
+            let column = table.columns.iter().find(|column| {
+                readable.contains(&column.name) && fits(&column.base, &function.arguments[0].base)
+            });
+            let Some(column) = column else { continue };
+            let test = if function.result.as_deref() == Some("boolean") {
+                ""
+            } else {
+                " IS NOT NULL"
+            };
+            let look = Sql::fill(
+                "SELECT pg_catalog.count(*)::text FROM {} AS t WHERE {}(t.{}::{}){}",
+                &[
+                    &table.object(),
+                    &function.object(),
+                    &Ident::new(column.name.as_str()),
+                    &Sql::printed_by_server(function.arguments[0].type_name.clone()),
+                    &Sql::new(test),
+                ],
+            );
+            if tells(stand, identity, (table, &column.name, &look)).await? {
+                let script = stand.script(&[table.oid], identity, &[look]);
+                let why = format!(
+                    "{} is declared LEAKPROOF, so it is called with rows of {} before the policies are, and it tells what it was given",
+                    function.title(),
+                    table.title()
+                );
+                stand.leak(leak(
+                    identity,
+                    (function.title(), "leakproof", Some(table.title())),
+                    ("D06", Weight::High, why),
+                    script,
+                ));
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Says whether a question tells of B: by a notice, by a refusal, or by ending otherwise once B's rows are gone.
+async fn tells(
+    stand: &Stand<'_>,
+    identity: &Identity,
+    (table, column, look): (&Relation, &str, &Sql),
+) -> Result<bool> {
+    let steps = vec![
+        runner::change(
+            Who::Owner,
+            Sql::new("SET LOCAL client_min_messages = debug1"),
+        ),
+        runner::read(Who::Request(identity), look.clone()),
+        runner::change(
+            Who::Owner,
+            Sql::new("SET LOCAL session_replication_role = replica"),
+        ),
+        runner::need(
+            Who::Owner,
+            Sql::fill(
+                "DELETE FROM {} AS t WHERE {}",
+                &[&table.object(), &stand.ground.is_of(table.oid, "t", 1, 0)],
+            ),
+        ),
+        runner::read(Who::Request(identity), look.clone()),
+    ];
+    stand.session.take_notices();
+    let came = runner::run(stand.session, &[steps]).await?.remove(0);
+    let theirs: Vec<String> = stand
+        .plan
+        .rows
+        .iter()
+        .filter(|row| row.table == table.oid && row.side == Side::B)
+        .filter_map(|row| row.values.get(column).cloned().flatten())
+        .collect();
+    let speaks = |text: &str| {
+        text.contains(mark(Side::B))
+            || theirs
+                .iter()
+                .any(|value| value.len() > 3 && text.contains(value.as_str()))
+    };
+    let noticed = stand
+        .session
+        .take_notices()
+        .iter()
+        .any(|notice| speaks(&notice.message));
+    let refused = came
+        .get(1)
+        .and_then(|answer| answer.words.as_deref())
+        .is_some_and(speaks);
+    let differs = came.len() == 5
+        && came.get(1).map(|answer| &answer.code) != came.get(4).map(|answer| &answer.code);
+    Ok(noticed || refused || differs)
+}
+
+fn fits(column: &str, argument: &str) -> bool {
+    let family = |base: &str| match base {
+        "text" | "varchar" | "bpchar" | "citext" | "name" => "text".to_owned(),
+        "int2" | "int4" | "int8" | "numeric" => "number".to_owned(),
+        other => other.to_owned(),
+    };
+    family(column) == family(argument)
+}

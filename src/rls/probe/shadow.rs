@@ -1,0 +1,221 @@
+//! Owns names that a helper does not qualify: a temporary table of the caller's stands before the real one.
+
+use anyhow::Result;
+
+use crate::rls::facts::{Function, Relation};
+use crate::rls::fill::ground::Side;
+use crate::rls::fill::insert;
+use crate::rls::probe::call;
+use crate::rls::probe::climb::{count, number, prizes};
+use crate::rls::probe::peek::{leak, marked};
+use crate::rls::probe::stand::Stand;
+use crate::rls::runner::{self, Identity, Step, Who};
+use crate::rls::verdict::Weight;
+use crate::rls::words;
+use crate::sql::name::Ident;
+use crate::sql::safe::Sql;
+
+/// A temporary table of a name that a helper does not qualify stands before the real one.
+pub(super) async fn all(stand: &mut Stand<'_>, identity: &Identity) -> Result<()> {
+    let callable = stand
+        .facts
+        .callable
+        .get(&identity.role)
+        .cloned()
+        .unwrap_or_default();
+    let helping = |function: &&Function| {
+        stand
+            .facts
+            .policies
+            .iter()
+            .any(|policy| policy.calls.contains(&function.oid))
+    };
+    let functions: Vec<Function> = stand
+        .facts
+        .functions
+        .values()
+        .filter(|function| {
+            helping(function) || function.definer && callable.contains(&function.oid)
+        })
+        .cloned()
+        .collect();
+    for function in functions {
+        let bare: Vec<&Relation> = stand
+            .facts
+            .relations
+            .values()
+            .filter(|table| table.is_table() && words::mentions_bare(function.body(), &table.name))
+            .collect();
+        if bare.is_empty() || pinned(&function) {
+            continue;
+        }
+        let setup: Vec<Sql> = bare
+            .iter()
+            .flat_map(|table| stand_in(stand, table))
+            .collect();
+        let calls = if function.definer && callable.contains(&function.oid) {
+            call::some(stand, &function)
+        } else {
+            Vec::new()
+        };
+        if let Some(exposes) = fooled(stand, identity, (&setup, &calls)).await? {
+            let names: Vec<&str> = bare.iter().map(|table| table.name.as_str()).collect();
+            let exposes = exposes.or_else(|| {
+                stand
+                    .tenant_tables()
+                    .into_iter()
+                    .find(|table| words::mentions(function.body(), &table.name))
+            });
+            report(
+                stand,
+                identity,
+                (&function, exposes, &names.join(", ")),
+                setup,
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Says whether the stand-ins open a table, and which, or make a call tell of B.
+async fn fooled<'a>(
+    stand: &Stand<'a>,
+    identity: &Identity,
+    (setup, calls): (&[Sql], &[Sql]),
+) -> Result<Option<Option<&'a Relation>>> {
+    let tables = prizes(stand);
+    let look = || {
+        let counts = tables
+            .iter()
+            .map(|table| runner::read(Who::Request(identity), count(stand, table)));
+        counts.chain(
+            calls
+                .iter()
+                .map(|sql| runner::read(Who::Request(identity), sql.clone())),
+        )
+    };
+    let steps: Vec<Step<'_>> = look()
+        .chain(
+            setup
+                .iter()
+                .map(|sql| runner::change(Who::Request(identity), sql.clone())),
+        )
+        .chain(look())
+        .collect();
+    let (half, second) = (
+        tables.len() + calls.len(),
+        tables.len() + calls.len() + setup.len(),
+    );
+    let came = runner::run(stand.session, &[steps]).await?.remove(0);
+    let opened = (0..tables.len())
+        .find(|at| number(came.get(*at)) == 0 && number(came.get(second + at)) > 0);
+    let told =
+        (tables.len()..half).any(|at| !marked(came.get(at)) && marked(came.get(second + at)));
+    Ok(match opened {
+        Some(at) => Some(Some(tables[at])),
+        None if told => Some(None),
+        None => None,
+    })
+}
+
+fn report(
+    stand: &mut Stand<'_>,
+    identity: &Identity,
+    (function, exposes, names): (&Function, Option<&Relation>, &str),
+    mut statements: Vec<Sql>,
+) {
+    statements.extend(exposes.map(|table| Sql::fill("SELECT * FROM {}", &[&table.object()])));
+    let tables: Vec<i64> = exposes.map(|table| table.oid).into_iter().collect();
+    let script = stand.script(&tables, identity, &statements);
+    let why = format!(
+        "{} finds {names} through the caller's search_path, where a temporary table of that name comes first",
+        function.title()
+    );
+    stand.leak(leak(
+        identity,
+        (function.title(), "shadow", exposes.map(Relation::title)),
+        ("D03", Weight::Critical, why),
+        script,
+    ));
+}
+
+/// Says whether a function's own path keeps temporary tables behind, or out.
+fn pinned(function: &Function) -> bool {
+    let path = function
+        .settings
+        .iter()
+        .find_map(|setting| setting.strip_prefix("search_path="));
+    path.is_some_and(|path| {
+        let last = path
+            .rsplit(',')
+            .next()
+            .unwrap_or("")
+            .trim()
+            .trim_matches('"')
+            .to_owned();
+        last == "pg_temp"
+    })
+}
+
+/// Writes a temporary table like a real one, with a row that makes A's user a member of B.
+fn stand_in(stand: &mut Stand<'_>, table: &Relation) -> Vec<Sql> {
+    let columns = Sql::join(
+        table.columns.iter().map(|column| {
+            Sql::fill(
+                "{} {}",
+                &[
+                    &Ident::new(column.name.as_str()),
+                    &Sql::printed_by_server(column.type_name.clone()),
+                ],
+            )
+        }),
+        ", ",
+    );
+    let name = Ident::new(table.name.as_str());
+    let mut values = stand
+        .row(table.oid, Side::A)
+        .map(|row| row.values.clone())
+        .unwrap_or_default();
+    if let Some(tenant) = stand.ground.tenant_column(table.oid) {
+        values.insert(tenant.to_owned(), stand.ground.key(Side::B, 0));
+    }
+    for members in stand
+        .ground
+        .members
+        .iter()
+        .filter(|members| members.table == table.oid)
+    {
+        values.insert(members.user.clone(), Some(stand.ground.user(Side::A, 0)));
+    }
+    let given: Vec<_> = table
+        .columns
+        .iter()
+        .filter_map(|column| Some((column, values.get(&column.name)?)))
+        .collect();
+    let names = Sql::join(
+        given
+            .iter()
+            .map(|(column, _)| Ident::new(column.name.as_str())),
+        ", ",
+    );
+    let items = Sql::join(
+        given
+            .iter()
+            .map(|(column, value)| insert::literal(value, &column.type_name)),
+        ", ",
+    );
+    let mut found = vec![
+        Sql::fill(
+            "CREATE TEMPORARY TABLE {} ({}) ON COMMIT DROP",
+            &[&name, &columns],
+        ),
+        Sql::fill("GRANT ALL ON TABLE pg_temp.{} TO PUBLIC", &[&name]),
+    ];
+    if !given.is_empty() {
+        found.push(Sql::fill(
+            "INSERT INTO pg_temp.{} ({}) VALUES ({})",
+            &[&name, &names, &items],
+        ));
+    }
+    found
+}
