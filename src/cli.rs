@@ -10,6 +10,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use crate::commands::output::{Format, Output};
 use crate::commands::terminal::{Loudness, Terminal};
 use crate::commands::{Context, Outcome, backup, completions, diff_rls, restore, status, up};
+use crate::commands::{self, Context, Outcome};
 use crate::config::{self, Flags};
 use crate::error::{Exit, exit_of, with_exit};
 use crate::event::Interrupt;
@@ -70,15 +71,22 @@ struct Global {
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Apply pending migrations
-    Up(up::Args),
+    Up(commands::up::Args),
     /// Show what is applied, pending, edited, missing, out of order, half-run
-    Status(status::Args),
+    Status(commands::status::Args),
     /// Make a verified archive of the database; list, verify and prune archives
-    Backup(backup::Args),
+    Backup(commands::backup::Args),
     /// Put an archive back, proven, into a new database or in another's place; or try it with --drill
     Restore(restore::Args),
     /// Try whether one tenant can reach another's rows
     DiffRls(diff_rls::Args),
+    Restore(commands::restore::Args),
+    /// Write a pair of migration files, the next in order
+    New(commands::new::Args),
+    /// Show the journal of runs
+    History(commands::history::Args),
+    /// Correct the record, explicitly and journalled
+    Repair(commands::repair::Args),
     /// Write the completion script of a shell
     Completions {
         /// The shell
@@ -121,11 +129,11 @@ pub fn main() -> ExitCode {
 fn start(cli: Cli, output: Output, terminal: &Terminal) -> Result<Outcome> {
     match cli.command {
         Command::Completions { shell } => {
-            completions::completions(&output, Cli::command(), shell)?;
+            commands::completions::completions(&output, Cli::command(), shell)?;
             return Ok(Outcome::Clean);
         }
         Command::Man => {
-            completions::man(&output, Cli::command())?;
+            commands::completions::man(&output, Cli::command())?;
             return Ok(Outcome::Clean);
         }
         _ => {}
@@ -194,6 +202,13 @@ async fn dispatch(command: &Command, context: &Context) -> Result<Outcome> {
         Command::Backup(args) => backup::run(args, context).await,
         Command::Restore(args) => restore::run(args, context).await,
         Command::DiffRls(args) => diff_rls::run(args, context).await,
+        Command::Up(args) => commands::up::run(args, context).await,
+        Command::Status(args) => commands::status::run(args, context).await,
+        Command::Backup(args) => commands::backup::run(args, context).await,
+        Command::Restore(args) => commands::restore::run(args, context).await,
+        Command::New(args) => commands::new::run(args, context),
+        Command::History(args) => commands::history::run(args, context).await,
+        Command::Repair(args) => commands::repair::run(args, context).await,
         Command::Completions { .. } | Command::Man => Ok(Outcome::Clean),
     }
 }

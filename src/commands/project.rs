@@ -206,3 +206,9 @@ pub(crate) fn confirm(
         &words,
     )
 }
+
+/// Gives the time in UTC as migrations are numbered by it: `20260401120000`.
+pub(crate) fn timestamp() -> i64 {
+    let text = chrono::Utc::now().format("%Y%m%d%H%M%S").to_string();
+    text.parse().expect("fourteen digits are a number")
+}

@@ -75,6 +75,31 @@ pub fn list(folder: &Path, shown: &str) -> Result<Folder> {
     Ok(listing.finish())
 }
 
+/// Reads a single file and its way down, whatever else lies in the folder; none where the name is no migration's.
+pub fn one(path: &Path, shown: &str) -> Result<Option<Migration>> {
+    let mut listing = Listing::default();
+    for (path, shown) in [
+        (path.to_owned(), shown.to_owned()),
+        (
+            down_of(path),
+            down_of(Path::new(shown)).display().to_string(),
+        ),
+    ] {
+        if path.is_file() {
+            let name = path
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned())
+                .unwrap_or_default();
+            listing.file(&path, &name, &shown);
+        }
+    }
+    Ok(listing.finish().migrations.pop())
+}
+
+fn down_of(path: &Path) -> PathBuf {
+    path.with_extension("down.sql")
+}
+
 /// What a file's name says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Stem {

@@ -155,12 +155,20 @@ pub fn delete(name: &ObjectName, version: i64) -> Sql {
     )
 }
 
-/// Replaces the checksum of a row.
-pub fn set_checksum(name: &ObjectName, version: i64, checksum: u64) -> Sql {
-    let checksum = Literal::new(checksum.to_string());
+/// Makes the row of a version what its file is now; the time of applying stays if it can be read.
+pub fn set_row(name: &ObjectName, row: &Row, checksum: u64) -> Sql {
+    let readable = Literal::new(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$");
     Sql::fill(
-        "UPDATE {} SET checksum = {} WHERE version OPERATOR(pg_catalog.=) {}",
-        &[name, &checksum, &version],
+        "UPDATE {} SET name = {}, checksum = {}, applied_on = CASE WHEN applied_on OPERATOR(pg_catalog.~) {} \
+         THEN applied_on ELSE {} END WHERE version OPERATOR(pg_catalog.=) {}",
+        &[
+            name,
+            &Literal::new(&row.name),
+            &Literal::new(checksum.to_string()),
+            &readable,
+            &Literal::new(&row.applied_on),
+            &row.version,
+        ],
     )
 }
 

@@ -11,3 +11,4 @@ pub mod history;
 pub mod journal;
 pub mod refinery;
 pub mod standing;
+pub mod write;

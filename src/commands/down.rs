@@ -1,0 +1,208 @@
+//! `af-db down`: reverts migrations, each proven first on a scratch database to lead back.
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::commands::page::{Page, count};
+use crate::commands::{Context, Outcome, Purpose, Report, project};
+use crate::error::{fail, refuse};
+use crate::finding::{Finding, Severity};
+use crate::migrate::apply::{self, Applied, Direction};
+use crate::migrate::files::Migration;
+use crate::migrate::standing::{self, State};
+use crate::pg::lock::{self, Share};
+use crate::pg::session::Session;
+use crate::plan::execution::Execution;
+use crate::shadow::rollback;
+
+/// Flags of `down`.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Revert this many, the newest first
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, conflicts_with = "to")]
+    steps: usize,
+    /// Revert everything newer than this version, which stays applied; 0 reverts everything
+    #[arg(long, value_name = "VERSION")]
+    to: Option<i64>,
+    /// Revert although this object does not come back; repeat for each, by the name the refusal gives it
+    #[arg(long, value_name = "OBJECT")]
+    accept_loss: Vec<String>,
+    /// Wait at most this long for another run to finish, such as 30s
+    #[arg(long, value_name = "TIME", default_value = "30s")]
+    wait: String,
+    /// Try at most this long to get a migration's locks, such as 10min
+    #[arg(long, value_name = "TIME")]
+    lock_budget: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct DownReport {
+    database: String,
+    environment: String,
+    reverted: Vec<Applied>,
+    accepted_losses: Vec<String>,
+    #[serde(skip)]
+    findings: Vec<Finding>,
+}
+
+/// Runs the command.
+pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    let folder = project::folder(context)?;
+    let (session, target) = context.open(Purpose::Writing).await?;
+    let watch = context.watch();
+    // Held until the session ends.
+    let _lock = lock::take(&session, Share::Alone, project::duration("--wait", &args.wait)?, &watch).await?;
+    let books = project::books(context, &session).await?;
+    let fresh = project::fresh_width(context, &folder)?;
+    let standing = standing::compare(&folder, &books.history, &books.unfinished, fresh);
+    let applied: Vec<i64> = books.history.rows.iter().map(|row| row.version).collect();
+    let chosen = choose(args, &applied)?;
+    let mut report = DownReport {
+        database: target.to_string(),
+        environment: context.config.database.environment.clone(),
+        reverted: Vec::new(),
+        accepted_losses: args.accept_loss.clone(),
+        findings: Vec::new(),
+    };
+    if chosen.is_empty() {
+        return context.show(&report);
+    }
+    refuse_unsound(&standing, &chosen)?;
+    let reverted: Vec<&Migration> = chosen
+        .iter()
+        .filter_map(|version| folder.migrations.iter().find(|migration| migration.version == *version))
+        .collect();
+    refuse_impossible(&reverted, &args.accept_loss)?;
+    report.findings = prove(args, context, &session, (&folder.migrations, &applied), &chosen).await?;
+    ask(context, &target, &reverted)?;
+    let ledger = project::ledger(context, &books.history, &folder)?;
+    project::create_books(&session, &ledger, &books.history).await?;
+    let ladder = project::ladder(context, args.lock_budget.as_deref())?;
+    let guard = context.interrupt.guard();
+    let mut execution = Execution::new(session, &target, ladder, &watch, &context.interrupt);
+    let note = (!args.accept_loss.is_empty()).then(|| format!("accepted the loss of {}", args.accept_loss.join(", ")));
+    let outcome = apply::down(&mut execution, &ledger, &reverted, note, &watch).await?;
+    drop(guard);
+    execution.finish().close().await;
+    if let Some(failure) = outcome.stopped {
+        return Err(failure.into());
+    }
+    report.reverted = outcome.applied;
+    context.show(&report)
+}
+
+/// Gives the versions to be reverted, newest first.
+fn choose(args: &Args, applied: &[i64]) -> Result<Vec<i64>> {
+    let Some(to) = args.to else {
+        return Ok(applied.iter().rev().take(args.steps).copied().collect());
+    };
+    if to != 0 && !applied.contains(&to) {
+        return Err(fail(format!("migration {to} is not applied")).hint("see af-db status").into());
+    }
+    Ok(applied.iter().rev().take_while(|version| **version > to).copied().collect())
+}
+
+/// Refuses when what would be reverted is not what was applied.
+fn refuse_unsound(standing: &standing::Standing, chosen: &[i64]) -> Result<()> {
+    let sound = |state: State| matches!(state, State::Applied | State::LineEndings);
+    let unsound = standing.lines.iter().find(|line| chosen.contains(&line.version) && !sound(line.state));
+    let Some(line) = unsound else { return Ok(()) };
+    let subject = format!("migration {}", line.version);
+    let findings: Vec<Finding> =
+        standing.findings.iter().filter(|finding| finding.subject == subject).cloned().collect();
+    Err(refuse(format!("{subject} is not what was applied, so its way down cannot be trusted; nothing was reverted"))
+        .findings(findings)
+        .into())
+}
+
+/// Refuses what has no way down, or says itself that there is none.
+fn refuse_impossible(reverted: &[&Migration], accepted: &[String]) -> Result<()> {
+    for migration in reverted {
+        let shown = &migration.up.shown;
+        if migration.down.is_none() {
+            let wanted = shown.strip_suffix(".sql").unwrap_or(shown);
+            return Err(refuse(format!("{shown} has no way down; nothing was reverted"))
+                .hint(format!("write {wanted}.down.sql"))
+                .into());
+        }
+        if let Some(reason) = &migration.directives.irreversible
+            && !accepted.contains(&format!("migration {}", migration.version))
+        {
+            return Err(refuse(format!("{shown} says that it cannot be undone: {reason}; nothing was reverted"))
+                .hint(format!(
+                    "restore a backup; or, if the loss is meant: --accept-loss \"migration {}\"",
+                    migration.version
+                ))
+                .into());
+        }
+        let faults = apply::judge(migration, Direction::Down);
+        if !faults.is_empty() {
+            return Err(refuse("the way down cannot run as it is written; nothing was reverted").findings(faults).into());
+        }
+    }
+    Ok(())
+}
+
+/// Proves the way down on a scratch database; refuses what does not come back and was not accepted by name.
+async fn prove(
+    args: &Args,
+    context: &Context,
+    session: &Session,
+    (files, applied): (&[Migration], &[i64]),
+    chosen: &[i64],
+) -> Result<Vec<Finding>> {
+    let lowest = chosen.iter().min().copied().unwrap_or_default();
+    let of = |keep: &dyn Fn(i64) -> bool| -> Vec<Migration> {
+        files.iter().filter(|file| applied.contains(&file.version) && keep(file.version)).cloned().collect()
+    };
+    let (base, range) = (of(&|version| version < lowest), of(&|version| chosen.contains(&version)));
+    let watch = context.watch();
+    let scratch = context.scratch(Some(session)).await?;
+    let losses = rollback::prove(&scratch, &base, &range, &watch).await?;
+    let (lost, notes): (Vec<_>, Vec<_>) = losses
+        .into_iter()
+        .filter(|finding| !args.accept_loss.contains(&finding.subject))
+        .partition(|finding| finding.severity == Severity::Error);
+    if lost.is_empty() {
+        return Ok(notes);
+    }
+    let flags: Vec<String> = lost.iter().map(|finding| format!("--accept-loss {:?}", finding.subject)).collect();
+    let objects = count(lost.len(), "object does", "objects do");
+    Err(refuse(format!("tried on a scratch database, {objects} not come back; nothing was reverted"))
+        .hint(format!("mend the way down; or, if the loss is meant: {}", flags.join(" ")))
+        .findings(lost)
+        .into())
+}
+
+fn ask(context: &Context, target: &crate::pg::target::Target, reverted: &[&Migration]) -> Result<()> {
+    let mut text = format!("{} will be reverted:\n", count(reverted.len(), "migration", "migrations"));
+    for migration in reverted {
+        text.push_str(&format!("  {}\n", migration.up.shown));
+    }
+    text.push_str("A service that still embeds one of them would apply it again when it starts.\n");
+    if context.config.database.is_protected() {
+        return project::confirm(context, target, &text);
+    }
+    context.terminal.say(text.trim_end());
+    context.confirm(&format!("Revert on {target}?"))
+}
+
+impl Report for DownReport {
+    fn command(&self) -> &'static str {
+        "down"
+    }
+
+    fn human(&self, page: &mut Page) {
+        if self.reverted.is_empty() {
+            page.line(format!("nothing to revert in {}", self.database));
+            return;
+        }
+        let reverted = count(self.reverted.len(), "migration", "migrations");
+        page.line(format!("reverted {reverted} in {}", self.database));
+    }
+
+    fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+}

@@ -1,0 +1,294 @@
+//! `af-db repair`: the few explicit corrections of the record, each by version and each journalled.
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::commands::page::Page;
+use crate::commands::{Context, Outcome, Purpose, Report, project};
+use crate::error::{fail, refuse};
+use crate::migrate::apply::{self, Ledger};
+use crate::migrate::files::{Folder, Migration};
+use crate::migrate::journal::{self, Entry, State, Unfinished};
+use crate::migrate::{checksum, history, write};
+use crate::pg::lock::{self, Share};
+use crate::sql::safe::Sql;
+
+/// Flags of `repair`.
+#[derive(clap::Args, Debug)]
+#[command(group = clap::ArgGroup::new("what").required(true))]
+pub struct Args {
+    /// Take the file as it is now for what was applied
+    #[arg(long, value_name = "VERSION", num_args = 1.., group = "what")]
+    checksum: Vec<i64>,
+    /// Record as applied without running it
+    #[arg(long, value_name = "VERSION", num_args = 1.., group = "what")]
+    mark_applied: Vec<i64>,
+    /// Remove from the history without reverting it
+    #[arg(long, value_name = "VERSION", num_args = 1.., group = "what")]
+    mark_unapplied: Vec<i64>,
+    /// Say how the statement ended that a run was cut off in, with --as
+    #[arg(long, value_name = "VERSION", group = "what", requires = "ended")]
+    resume: Option<i64>,
+    /// How it ended: it is done, it is not done, or the whole file was undone by hand
+    #[arg(long = "as", id = "ended", value_name = "HOW", requires = "resume")]
+    ended: Option<Ended>,
+    /// Give an unapplied file, and its way down, the next free number
+    #[arg(long, value_name = "FILE", group = "what")]
+    renumber: Option<String>,
+}
+
+/// How a statement ended.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    /// It took effect; go on behind it
+    Done,
+    /// It did not take effect; run it again
+    NotDone,
+    /// Everything the file did was undone by hand; begin again
+    Undone,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct RepairReport {
+    repaired: Vec<String>,
+}
+
+/// Runs the command.
+pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    let folder = project::folder(context)?;
+    if let Some(file) = &args.renumber {
+        return renumber(context, &folder, file).await;
+    }
+    let (session, target) = context.open(Purpose::Writing).await?;
+    let watch = context.watch();
+    let wait = std::time::Duration::from_secs(30);
+    // Held until the session ends.
+    let _lock = lock::take(&session, Share::Alone, wait, &watch).await?;
+    let books = project::books(context, &session).await?;
+    let ledger = project::ledger(context, &books.history, &folder)?;
+    let corrections = corrections(args, &folder, &ledger, &books)?;
+    let words: Vec<String> = corrections
+        .iter()
+        .map(|correction| correction.words.clone())
+        .collect();
+    project::confirm(
+        context,
+        &target,
+        &format!("the record will be corrected: {}\n", words.join("; ")),
+    )?;
+    project::create_books(&session, &ledger, &books.history).await?;
+    let mut sql = Sql::new("BEGIN");
+    for correction in &corrections {
+        let entry = Entry {
+            note: Some(correction.words.clone()),
+            ..correction.entry.clone()
+        };
+        let record = journal::append(&ledger.run, correction.state, &entry);
+        sql.push(";\n")
+            .piece(&correction.change)
+            .push(";\n")
+            .piece(&record);
+    }
+    sql.push(";\nCOMMIT");
+    if let Err(error) = session.run(&sql).await {
+        // The first error is the one to tell.
+        let _ = session.run(&Sql::new("ROLLBACK")).await;
+        return Err(error.context("correcting the record; nothing was changed"));
+    }
+    session.close().await;
+    context.show(&RepairReport { repaired: words })
+}
+
+/// One correction: what is changed, what is journalled, and both in words.
+struct Correction {
+    change: Sql,
+    state: State,
+    entry: Entry,
+    words: String,
+}
+
+fn corrections(
+    args: &Args,
+    folder: &Folder,
+    ledger: &Ledger,
+    books: &project::Books,
+) -> Result<Vec<Correction>> {
+    let mut corrections = Vec::new();
+    for version in &args.checksum {
+        let migration = file(folder, *version)?;
+        need_row(books, *version, true)?;
+        let sum = checksum::refinery(&migration.name, *version, &migration.up.text, ledger.width);
+        corrections.push(Correction {
+            change: history::set_row(&ledger.history, &apply::row(migration, ledger.width), sum),
+            state: State::Repaired,
+            entry: entry(migration),
+            words: format!("the file of migration {version} is taken for what was applied"),
+        });
+    }
+    for version in &args.mark_applied {
+        let migration = file(folder, *version)?;
+        need_row(books, *version, false)?;
+        corrections.push(Correction {
+            change: history::insert(&ledger.history, &apply::row(migration, ledger.width)),
+            state: State::Baselined,
+            entry: entry(migration),
+            words: format!("migration {version} is recorded as applied, without running it"),
+        });
+    }
+    for version in &args.mark_unapplied {
+        need_row(books, *version, true)?;
+        corrections.push(Correction {
+            change: history::delete(&ledger.history, *version),
+            state: State::Repaired,
+            entry: Entry {
+                version: Some(*version),
+                ..Entry::default()
+            },
+            words: format!("migration {version} is taken out of the history, without reverting it"),
+        });
+    }
+    if let (Some(version), Some(ended)) = (args.resume, args.ended) {
+        corrections.push(resume(version, ended, folder, &books.unfinished)?);
+    }
+    Ok(corrections)
+}
+
+fn resume(
+    version: i64,
+    ended: Ended,
+    folder: &Folder,
+    unfinished: &[Unfinished],
+) -> Result<Correction> {
+    let Some(half) = unfinished.iter().find(|half| half.version == version) else {
+        return Err(fail(format!("migration {version} is not half-run"))
+            .hint("see af-db status")
+            .into());
+    };
+    let migration = file(folder, version)?;
+    let begun = half.statement;
+    let before = begun - usize::from(half.is_uncertain() && begun > 0);
+    let (state, statement, words) = match ended {
+        Ended::Done => (
+            State::UnitDone,
+            begun,
+            format!("statement {begun} of migration {version} is said to be done"),
+        ),
+        Ended::NotDone => (
+            State::UnitDone,
+            before,
+            format!("statement {begun} of migration {version} is said not to be done"),
+        ),
+        Ended::Undone => (
+            State::Repaired,
+            0,
+            format!("what migration {version} had done is said to be undone"),
+        ),
+    };
+    let entry = Entry {
+        statement: Some(statement),
+        ..entry(migration)
+    };
+    Ok(Correction {
+        change: Sql::new("SELECT"),
+        state,
+        entry,
+        words,
+    })
+}
+
+fn entry(migration: &Migration) -> Entry {
+    Entry {
+        version: Some(migration.version),
+        name: Some(migration.name.clone()),
+        up_sha256: Some(checksum::sha256(&migration.up.text)),
+        down_sha256: migration
+            .down
+            .as_ref()
+            .map(|down| checksum::sha256(&down.text)),
+        ..Entry::default()
+    }
+}
+
+fn file(folder: &Folder, version: i64) -> Result<&Migration> {
+    let found = folder
+        .migrations
+        .iter()
+        .find(|migration| migration.version == version);
+    found.ok_or_else(|| {
+        fail(format!("there is no file of migration {version}"))
+            .hint("see af-db status")
+            .into()
+    })
+}
+
+fn need_row(books: &project::Books, version: i64, wanted: bool) -> Result<()> {
+    if books.history.row(version).is_some() == wanted {
+        return Ok(());
+    }
+    let is = if wanted { "is not" } else { "is already" };
+    Err(refuse(format!(
+        "migration {version} {is} in the history; nothing was changed"
+    ))
+    .hint("see af-db status")
+    .into())
+}
+
+async fn renumber(context: &Context, folder: &Folder, file: &str) -> Result<Outcome> {
+    let wanted = std::path::Path::new(file)
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned());
+    let wanted = wanted.unwrap_or_default();
+    let Some(migration) = find_file(context, folder, &wanted)? else {
+        return Err(fail(format!("there is no migration file `{file}`"))
+            .hint("see af-db status")
+            .into());
+    };
+    let (session, _) = context.open(Purpose::Reading).await?;
+    let books = project::books(context, &session).await?;
+    if books
+        .history
+        .row(migration.version)
+        .is_some_and(|row| row.name == migration.name)
+    {
+        return Err(
+            refuse(format!("{file} is applied here; its number cannot change"))
+                .hint("renumber the one that is not applied anywhere")
+                .into(),
+        );
+    }
+    let highest = books.history.rows.last().map_or(0, |row| row.version);
+    let next = write::next_version(&folder.migrations, project::timestamp()).max(highest + 1);
+    let pair = write::renumber(&migration, next)?;
+    context.show(&RepairReport {
+        repaired: vec![format!("{file} is now {}", context.config.shown(&pair.up))],
+    })
+}
+
+/// Finds a migration by its file, also one whose number is taken and that the listing therefore left out.
+fn find_file(context: &Context, folder: &Folder, wanted: &str) -> Result<Option<Migration>> {
+    if let Some(found) = folder
+        .migrations
+        .iter()
+        .find(|migration| migration.file_name() == wanted)
+    {
+        return Ok(Some(found.clone()));
+    }
+    let path = context.config.migrations().join(wanted);
+    if !path.is_file() {
+        return Ok(None);
+    }
+    crate::migrate::files::one(&path, &context.config.shown(&path))
+}
+
+impl Report for RepairReport {
+    fn command(&self) -> &'static str {
+        "repair"
+    }
+
+    fn human(&self, page: &mut Page) {
+        for words in &self.repaired {
+            page.line(words);
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Owns the shadow: migrations replayed into a scratch database, to be read, probed and measured there.
+//!
+//! Nothing here touches a live database.
+
+pub mod rollback;
+pub mod seed;
+
+use anyhow::{Context as _, Result};
+
+use crate::error::{Failure, fail};
+use crate::event::{Event, Interrupt, Unit, Watch, silent};
+use crate::finding::Finding;
+use crate::migrate::apply::Direction;
+use crate::migrate::files::Migration;
+use crate::pg::connect;
+use crate::pg::scratch::Scratch;
+use crate::pg::server_error::ServerError;
+use crate::pg::session::Session;
+use crate::pg::supabase;
+use crate::pg::target::Target;
+use crate::plan::execution::{Execution, Stopped};
+use crate::plan::ladder::Ladder;
+use crate::plan::{Books, Mode, Step};
+use crate::sql::position;
+use crate::sql::safe::Sql;
+
+/// Keeps no books: a shadow lives for one comparison.
+struct Unrecorded;
+
+impl Books for Unrecorded {
+    fn opening(&self) -> Sql {
+        Sql::default()
+    }
+
+    fn began(&self, _: usize) -> Sql {
+        Sql::new("SELECT")
+    }
+
+    fn unit(&self, _: usize) -> Sql {
+        Sql::new("SELECT")
+    }
+
+    fn closing(&self, _: usize, _: usize) -> Sql {
+        Sql::new("SELECT")
+    }
+}
+
+/// A database that migrations were replayed into, with a session on it.
+pub struct Shadow {
+    /// Where it is.
+    pub target: Target,
+    /// A session on it.
+    pub session: Session,
+}
+
+/// Makes a fresh database of this name that migrations can be replayed into.
+///
+/// All migrations of the project are looked at to tell whether they expect Supabase.
+pub async fn prepare(scratch: &Scratch, name: &str, project: &[Migration]) -> Result<Shadow> {
+    let target = scratch.database(name).await?;
+    let session = connect::open(&target, &silent).await?;
+    let texts = || project.iter().map(|migration| &*migration.up.text);
+    if supabase::is_expected(texts()) {
+        supabase::prepare(&session).await?;
+    }
+    let wanted: Vec<String> = texts().flat_map(supabase::extensions).collect();
+    let lacking = supabase::unavailable(&session, &wanted).await?;
+    if !lacking.is_empty() {
+        let server = scratch.why.clone();
+        return Err(supabase::lacking(&lacking, &server).into());
+    }
+    Ok(Shadow { target, session })
+}
+
+/// Replays migrations, in order, into a fresh database.
+pub async fn build(scratch: &Scratch, name: &str, migrations: &[Migration], watch: Watch<'_>) -> Result<Shadow> {
+    let mut shadow = prepare(scratch, name, migrations).await?;
+    let total = u64::try_from(migrations.len()).ok();
+    watch(Event::Began { task: "replaying migrations", total, unit: Unit::Items });
+    for (done, migration) in (0..).zip(migrations) {
+        watch(Event::Advanced { done, note: &migration.up.shown });
+        shadow = shadow.run(migration, Direction::Up).await?;
+    }
+    watch(Event::Ended);
+    Ok(shadow)
+}
+
+impl Shadow {
+    /// Runs a migration one way; a migration that fails here would fail anywhere.
+    pub async fn run(self, migration: &Migration, direction: Direction) -> Result<Self> {
+        let (shadow, failed) = self.attempt(migration, direction).await?;
+        match failed {
+            None => Ok(shadow),
+            Some(failure) => Err(failure.into()),
+        }
+    }
+
+    /// Runs a migration one way; gives the shadow back whatever comes of it.
+    pub(crate) async fn attempt(self, migration: &Migration, direction: Direction) -> Result<(Self, Option<Failure>)> {
+        let Shadow { target, session } = self;
+        let (script, directives) = match direction {
+            Direction::Up => (&migration.up, &migration.directives),
+            Direction::Down => {
+                let down = migration.down.as_ref().with_context(|| format!("{} has no way down", migration.up.shown))?;
+                (down, &migration.down_directives)
+            }
+        };
+        let mode = if directives.no_transaction { Mode::Statements } else { Mode::Transaction };
+        let step = Step {
+            label: script.shown.clone(),
+            text: script.text.clone(),
+            mode,
+            timeout: None,
+            done: 0,
+            uncertain: false,
+        };
+        let interrupt = Interrupt::default();
+        let mut execution = Execution::new(session, &target, Ladder::default(), &silent, &interrupt);
+        let ran = execution.run(&step, &Unrecorded).await;
+        let session = execution.finish();
+        let failed = ran.err().map(|stopped| failure(&step, &stopped));
+        Ok((Shadow { target, session }, failed))
+    }
+}
+
+fn failure(step: &Step, stopped: &Stopped) -> Failure {
+    let (Stopped::RolledBack(trouble) | Stopped::HalfWay(_, trouble) | Stopped::Unknown(trouble)) = stopped;
+    let mut message = format!("{} does not run on a scratch database: {}", step.label, trouble.error);
+    if let Some(offset) = trouble.offset {
+        let place = position::of_byte(&step.text, offset);
+        let quoted = position::quote(&step.text, place);
+        message.push_str(&format!("\n  at {}:{}:{}\n{quoted}", step.label, place.line, place.column));
+    }
+    let failure = fail(message);
+    match explain(&trouble.error) {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+/// Says what a scratch server lacks that the target may have, so that a migration is not taken for broken.
+fn explain(error: &ServerError) -> Option<String> {
+    let missing_here = error.is("0A000") || error.is("58P01");
+    (missing_here && error.message.contains("extension")).then(|| {
+        "the extension is missing on the scratch server, which says nothing about the target; \
+         point AF_DB_SHADOW_URL at a server that has it"
+            .to_owned()
+    })
+}
+
+/// Turns a replay that failed into a finding.
+pub fn finding(code: &str, migration: &Migration, error: &anyhow::Error) -> Finding {
+    let finding = Finding::error(code, &migration.up.shown, error.to_string());
+    finding.place(crate::finding::Place::file(&migration.up.shown))
+}

@@ -1,0 +1,38 @@
+//! Owns rows for a scratch database whose only purpose is to be there afterwards.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result};
+
+use crate::pg::session::Session;
+use crate::sql::name::{Literal, ObjectName};
+use crate::sql::safe::Sql;
+
+/// What each table holds: the number of its rows and a hash that no order of rows or columns changes.
+pub type Digests = BTreeMap<ObjectName, (i64, String)>;
+
+/// Puts a few rows into every empty table, as far as its constraints allow.
+pub async fn fill(session: &Session) -> Result<()> {
+    session.run(&Sql::new(include_str!("queries/seed.sql"))).await.context("putting rows into the scratch database")
+}
+
+/// Reads what every table holds, in one question.
+pub async fn digests(session: &Session) -> Result<Digests> {
+    let rows = session.query(include_str!("queries/digest_tables.sql"), &[]).await?;
+    let tables: Vec<ObjectName> =
+        rows.iter().map(|row| ObjectName::new(row.get::<_, String>(0), row.get::<_, String>(1))).collect();
+    if tables.is_empty() {
+        return Ok(Digests::new());
+    }
+    let questions = tables.iter().map(|table| {
+        Sql::fill(
+            "SELECT {}::text, pg_catalog.count(*), COALESCE(pg_catalog.md5(pg_catalog.string_agg(r.text, ',' ORDER BY r.text COLLATE \"C\")), '') \
+             FROM (SELECT pg_catalog.to_jsonb(t)::text AS text FROM {} AS t) AS r",
+            &[&Literal::new(table.to_string()), table],
+        )
+    });
+    let answers = session.query_sql(&Sql::join(questions, " UNION ALL "), &[]).await?;
+    let by_name: BTreeMap<String, (i64, String)> =
+        answers.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect();
+    Ok(tables.into_iter().filter_map(|table| Some((table.clone(), by_name.get(&table.to_string())?.clone()))).collect())
+}
