@@ -9,8 +9,8 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::commands::output::{Format, Output};
 use crate::commands::terminal::{Loudness, Terminal};
-use crate::commands::{Context, Outcome, backup, completions, diff_rls, restore, status, up};
 use crate::commands::{self, Context, Outcome};
+use crate::commands::{Context, Outcome, backup, completions, diff_rls, restore, status, up};
 use crate::config::{self, Flags};
 use crate::error::{Exit, exit_of, with_exit};
 use crate::event::Interrupt;
