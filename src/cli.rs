@@ -10,7 +10,6 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use crate::commands::output::{Format, Output};
 use crate::commands::terminal::{Loudness, Terminal};
 use crate::commands::{self, Context, Outcome};
-use crate::commands::{Context, Outcome, backup, completions, diff_rls, restore, status, up};
 use crate::config::{self, Flags};
 use crate::error::{Exit, exit_of, with_exit};
 use crate::event::Interrupt;
@@ -77,10 +76,9 @@ enum Command {
     /// Make a verified archive of the database; list, verify and prune archives
     Backup(commands::backup::Args),
     /// Put an archive back, proven, into a new database or in another's place; or try it with --drill
-    Restore(restore::Args),
-    /// Try whether one tenant can reach another's rows
-    DiffRls(diff_rls::Args),
     Restore(commands::restore::Args),
+    /// Try whether one tenant can reach another's rows
+    DiffRls(commands::diff_rls::Args),
     /// Write a pair of migration files, the next in order
     New(commands::new::Args),
     /// Show the journal of runs
@@ -197,15 +195,11 @@ async fn stop_signal() -> Result<()> {
 
 async fn dispatch(command: &Command, context: &Context) -> Result<Outcome> {
     match command {
-        Command::Up(args) => up::run(args, context).await,
-        Command::Status(args) => status::run(args, context).await,
-        Command::Backup(args) => backup::run(args, context).await,
-        Command::Restore(args) => restore::run(args, context).await,
-        Command::DiffRls(args) => diff_rls::run(args, context).await,
         Command::Up(args) => commands::up::run(args, context).await,
         Command::Status(args) => commands::status::run(args, context).await,
         Command::Backup(args) => commands::backup::run(args, context).await,
         Command::Restore(args) => commands::restore::run(args, context).await,
+        Command::DiffRls(args) => commands::diff_rls::run(args, context).await,
         Command::New(args) => commands::new::run(args, context),
         Command::History(args) => commands::history::run(args, context).await,
         Command::Repair(args) => commands::repair::run(args, context).await,
