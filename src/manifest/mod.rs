@@ -14,6 +14,7 @@ mod statements;
 mod table;
 
 pub mod settle;
+pub mod write;
 
 use std::path::Path;
 

@@ -254,7 +254,6 @@ fn name_parts(text: &str) -> Option<Vec<String>> {
 }
 
 /// Spells a name so that [`object_name`] reads it back.
-#[cfg(test)]
 pub(crate) fn spell(name: &ObjectName) -> String {
     let part = |ident: &Ident| {
         let text = ident.as_str();

@@ -27,7 +27,7 @@ pub(crate) fn add(
     for (constraint, line) in table
         .constraints
         .iter()
-        .filter(|(_, line)| is_foreign_key(line))
+        .filter(|(_, line)| comes_later(line))
     {
         let mut statement = Statement::begin(
             place(file, constraint),
@@ -112,7 +112,7 @@ fn add_table(
         for (constraint, line) in table
             .constraints
             .iter()
-            .filter(|(_, line)| !is_foreign_key(line))
+            .filter(|(_, line)| !comes_later(line))
         {
             separate(&mut statement, &mut first);
             statement
@@ -196,10 +196,15 @@ fn within(file: &str, text: &Placed<String>, byte: usize) -> Place {
     at
 }
 
-fn is_foreign_key(line: &Line) -> bool {
-    let text = line.sql.as_ref().map_or("", |text| text.value.trim_start());
-    text.get(..7)
-        .is_some_and(|word| word.eq_ignore_ascii_case("foreign"))
+/// Says whether a constraint cannot be made with its table: a foreign key needs another one, and whatever a new table
+/// has is valid.
+fn comes_later(line: &Line) -> bool {
+    let text = line.sql.as_ref().map_or("", |text| text.value.trim());
+    let begins = |word: &str| {
+        text.get(..word.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(word))
+    };
+    begins("foreign") || text.to_ascii_lowercase().ends_with("not valid")
 }
 
 /// Adds an index: `(a, b)`, `unique (a)`, `using gin (a)`, `unique using btree (a)`, `on only (a)`.

@@ -1,0 +1,275 @@
+//! Owns writing: a catalog as the manifest a person would have written, one file a table.
+//!
+//! What lines can say is said in lines. Everything else is left to plain SQL, which [`crate::diff`] makes from exactly
+//! what the lines do not say; so nothing is lost, whatever the catalog holds.
+
+mod column;
+mod phrase;
+mod table;
+mod yaml;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::catalog::acl::Grantee;
+use crate::catalog::{Catalog, Key, Kind, Object};
+use crate::manifest::statements::spell;
+use crate::sql::name::ObjectName;
+
+use yaml::Page;
+
+/// A manifest as text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Files by their names within the folder.
+    pub files: BTreeMap<String, String>,
+}
+
+/// What the lines say, as the server would understand them, beside the files they stand in.
+pub(crate) struct Lines {
+    /// The YAML files.
+    pub files: BTreeMap<String, String>,
+    /// The catalog that they alone would give.
+    pub said: Catalog,
+}
+
+/// Collects what was said.
+struct Writer<'a> {
+    catalog: &'a Catalog,
+    said: BTreeMap<Key, Object>,
+}
+
+impl Writer<'_> {
+    /// Notes that an object was said but for some of its facts; comments count as said, grants and labels do not.
+    fn say(&mut self, key: &Key, object: &Object, without: &[&str]) {
+        let mut object = object.clone();
+        object.acl = None;
+        object.labels.clear();
+        for fact in without {
+            object.set(fact, None);
+        }
+        self.said.insert(key.clone(), object);
+    }
+
+    /// Notes that an object was said, but not its comment.
+    fn say_bare(&mut self, key: &Key, object: &Object, without: &[&str]) {
+        self.say(key, object, without);
+        if let Some(said) = self.said.get_mut(key) {
+            said.comment = None;
+        }
+    }
+}
+
+/// Writes what lines can say.
+pub(crate) fn lines(catalog: &Catalog) -> Lines {
+    let mut writer = Writer {
+        catalog,
+        said: BTreeMap::new(),
+    };
+    let mut files = BTreeMap::new();
+    let page = write_globals(&mut writer);
+    if !page.is_empty() {
+        files.insert("database.yaml".to_owned(), page.into_text());
+    }
+    for (key, object) in catalog
+        .of_kind(Kind::Table)
+        .filter(|(key, object)| is_plain(catalog, key, object))
+    {
+        let mut page = Page::default();
+        page.open(0, "tables");
+        table::write(&mut writer, key, object, &mut page);
+        let name = file_name(&spell(&ObjectName::new(&*key.schema, &*key.name)), &files);
+        files.insert(name, page.into_text());
+    }
+    let said = Catalog {
+        objects: writer.said,
+        ..catalog.retain(|_, _| false)
+    };
+    Lines { files, said }
+}
+
+/// Says whether a table is made by naming its columns.
+fn is_plain(catalog: &Catalog, key: &Key, object: &Object) -> bool {
+    let inherited = catalog
+        .columns(key)
+        .iter()
+        .any(|(_, column)| column.has("inherited"));
+    !object.has("partition") && !object.has("inherits") && !object.has("of_type") && !inherited
+}
+
+/// Writes roles, schemas, extensions, enums and domains.
+fn write_globals(writer: &mut Writer<'_>) -> Page {
+    let catalog = writer.catalog;
+    let mut page = Page::default();
+    let roles = roles(catalog);
+    if !roles.is_empty() {
+        page.open(0, "roles");
+        for role in roles {
+            page.item(1, &role);
+        }
+    }
+    let mut section = Section::new("schemas");
+    for (key, object) in catalog.of_kind(Kind::Schema) {
+        section.line(&mut page, &key.name, "", object.comment.as_deref());
+        writer.say(key, object, &[]);
+    }
+    section = Section::new("extensions");
+    // The server brings it along.
+    for (key, object) in catalog
+        .of_kind(Kind::Extension)
+        .filter(|(key, _)| &*key.name != "plpgsql")
+    {
+        let schema = object
+            .text("in_schema")
+            .filter(|schema| *schema != "public");
+        let sql =
+            schema.map(|schema| format!("with schema {}", crate::sql::name::Ident::new(schema)));
+        section.line(
+            &mut page,
+            &key.name,
+            sql.as_deref().unwrap_or_default(),
+            object.comment.as_deref(),
+        );
+        writer.say(key, object, &[]);
+    }
+    write_types(writer, &mut page);
+    page
+}
+
+fn write_types(writer: &mut Writer<'_>, page: &mut Page) {
+    let catalog = writer.catalog;
+    let of_type = |wanted: &'static str| {
+        catalog
+            .of_kind(Kind::Type)
+            .filter(move |(_, object)| object.text("type") == Some(wanted))
+    };
+    let mut section = Section::new("enums");
+    for (key, object) in of_type("enum") {
+        section.open(page, &spell(&ObjectName::new(&*key.schema, &*key.name)));
+        for label in object.list("labels") {
+            page.item(2, label);
+        }
+        writer.say_bare(key, object, &[]);
+    }
+    section = Section::new("domains");
+    for (key, object) in of_type("domain") {
+        let mut line = object.text("base").unwrap_or_default().to_owned();
+        for (before, fact) in [(" collate ", "collation"), (" default ", "default")] {
+            if let Some(text) = object.text(fact) {
+                line.push_str(&format!("{before}{text}"));
+            }
+        }
+        if object.has("not_null") {
+            line.push_str(" not null");
+        }
+        let checks = catalog.parts(Kind::DomainConstraint, &key.schema, &key.name);
+        for (check, object) in checks.filter(|(_, object)| !object.has("not_valid")) {
+            let name = crate::sql::name::Ident::new(&*check.part);
+            let definition = object.text("definition").unwrap_or_default();
+            line.push_str(&format!(
+                " constraint {name} {}",
+                phrase::constraint(definition)
+            ));
+            writer.say_bare(check, object, &[]);
+        }
+        section.line(
+            page,
+            &spell(&ObjectName::new(&*key.schema, &*key.name)),
+            &line,
+            object.comment.as_deref(),
+        );
+        writer.say(key, object, &[]);
+    }
+}
+
+/// A top-level key that is written when the first thing below it is.
+struct Section {
+    key: &'static str,
+    open: bool,
+}
+
+impl Section {
+    fn new(key: &'static str) -> Self {
+        Section { key, open: false }
+    }
+
+    fn begin(&mut self, page: &mut Page) {
+        if !self.open {
+            page.open(0, self.key);
+            self.open = true;
+        }
+    }
+
+    fn open(&mut self, page: &mut Page, name: &str) {
+        self.begin(page);
+        page.open(1, name);
+    }
+
+    fn line(&mut self, page: &mut Page, name: &str, sql: &str, comment: Option<&str>) {
+        self.begin(page);
+        match (sql.is_empty(), comment) {
+            (true, None) => page.open(1, name),
+            _ => page.line(1, name, sql, comment),
+        }
+    }
+}
+
+/// Finds the roles that policies and grants name, beside the server's own.
+fn roles(catalog: &Catalog) -> BTreeSet<String> {
+    let mut roles = BTreeSet::new();
+    for (key, object) in &catalog.objects {
+        for grant in object.acl.iter().flat_map(|acl| &acl.0) {
+            if let Grantee::Role(role) = &grant.grantee {
+                roles.insert(role.to_string());
+            }
+        }
+        if key.kind == Kind::Policy {
+            let named = object
+                .list("roles")
+                .iter()
+                .filter(|role| &***role != "public");
+            roles.extend(named.map(|role| unquoted(role)));
+        }
+    }
+    roles.retain(|role| !role.starts_with("pg_"));
+    roles
+}
+
+fn unquoted(name: &str) -> String {
+    match name
+        .strip_prefix('"')
+        .and_then(|name| name.strip_suffix('"'))
+    {
+        Some(inner) => inner.replace("\"\"", "\""),
+        None => name.to_owned(),
+    }
+}
+
+/// Finds a file name for an object that no other has, whatever the object is called.
+fn file_name(name: &str, taken: &BTreeMap<String, String>) -> String {
+    let safe: String = name
+        .chars()
+        .map(|character| {
+            if character.is_alphanumeric() || matches!(character, '_' | '-' | '.') {
+                character
+            } else {
+                '_'
+            }
+        })
+        .take(80)
+        .collect();
+    let safe = safe.trim_start_matches('.');
+    // Some file systems do not tell capitals apart.
+    let is_free = |candidate: &str| {
+        taken
+            .keys()
+            .all(|known| known.to_lowercase() != candidate.to_lowercase())
+    };
+    let first = format!("{safe}.yaml");
+    if is_free(&first) {
+        return first;
+    }
+    (2..)
+        .map(|number| format!("{safe}-{number}.yaml"))
+        .find(|candidate| is_free(candidate))
+        .unwrap_or(first)
+}
