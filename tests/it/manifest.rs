@@ -1,9 +1,11 @@
 //! Manifests settled on a real server: what they declare is there, what is wrong is named at its line.
 
-use af_db::catalog::{Catalog, Scope};
+use std::collections::BTreeMap;
+
+use af_db::catalog::{Catalog, Kind, Scope};
 use af_db::event::silent;
 use af_db::manifest::settle::{Settled, settle};
-use af_db::manifest::{Manifest, read_file};
+use af_db::manifest::{Manifest, read_file, write};
 
 use crate::support::server;
 
@@ -142,4 +144,60 @@ create index "in""dex" on "Weird; schema"."a.b""c" ("a""b");
 "#,
     )
     .await;
+}
+
+/// Writes what a script makes, settles the lines alone, and compares with what the writer says they say.
+async fn lines_say_what_they_are_said_to_say(sql: &str) -> BTreeMap<String, String> {
+    let database = server::database().await;
+    database.run(sql).await;
+    let session = database.session().await;
+    let catalog = af_db::catalog::read::read(&session, &Scope::whole())
+        .await
+        .expect("a catalog");
+    let lines = write::lines(&catalog);
+    let mut files = Vec::new();
+    for (name, text) in &lines.files {
+        files.push(read_file(name, text).unwrap_or_else(|error| panic!("{error:#}\n{text}")));
+    }
+    let manifest = Manifest {
+        files,
+        ..Manifest::default()
+    };
+    let database = server::database().await;
+    let session = database.session().await;
+    let settled = settle(&manifest, &session, &Scope::whole(), &silent)
+        .await
+        .expect("a settled manifest");
+    assert_eq!(settled.findings, Vec::new(), "{:#?}", lines.files);
+    for (key, object) in &lines.said.objects {
+        assert_eq!(
+            settled.catalog.get(key),
+            Some(object),
+            "{key} {:#?}",
+            lines.files
+        );
+    }
+    for key in settled
+        .catalog
+        .objects
+        .keys()
+        .filter(|key| key.kind != Kind::Database)
+    {
+        assert!(lines.said.get(key).is_some(), "{key} {:#?}", lines.files);
+    }
+    lines.files
+}
+
+#[tokio::test]
+async fn a_table_is_written_in_lines() {
+    let files =
+        lines_say_what_they_are_said_to_say(include_str!("../cases/manifest/written.sql")).await;
+    assert_eq!(
+        files["lines-2.yaml"],
+        include_str!("../cases/manifest/written.yaml")
+    );
+    assert_eq!(
+        files["database.yaml"],
+        include_str!("../cases/manifest/written_database.yaml")
+    );
 }

@@ -23,7 +23,7 @@ pub(super) fn write(writer: &mut Writer<'_>, table: &Key, page: &mut Page) {
 }
 
 fn line(writer: &mut Writer<'_>, table: &Key, key: &Key, object: &Object) -> String {
-    let mut line = object.text("type").unwrap_or_default().to_owned();
+    let mut line = short_type(object.text("type").unwrap_or_default());
     if let Some(collation) = object.text("collation") {
         line.push_str(&format!(" collate {collation}"));
     }
@@ -34,7 +34,8 @@ fn line(writer: &mut Writer<'_>, table: &Key, key: &Key, object: &Object) -> Str
             ("(", ")")
         };
         line.push_str(&format!(
-            " generated always as {open}{expression}{close} {}",
+            " generated always as {open}{}{close} {}",
+            phrase::lower(expression),
             kind.to_lowercase()
         ));
     }
@@ -62,7 +63,7 @@ fn line(writer: &mut Writer<'_>, table: &Key, key: &Key, object: &Object) -> Str
     if let Some((key, default)) = part(Kind::Default) {
         line.push_str(&format!(
             " default {}",
-            default.text("expression").unwrap_or_default()
+            phrase::lower(default.text("expression").unwrap_or_default())
         ));
         writer.say_bare(key, default, &[]);
     }
@@ -70,6 +71,29 @@ fn line(writer: &mut Writer<'_>, table: &Key, key: &Key, object: &Object) -> Str
         line.push_str(&format!(" {reference}"));
     }
     line
+}
+
+/// Gives the name of a type that people use, where the server prints the standard's.
+fn short_type(printed: &str) -> String {
+    const NAMES: [(&str, &str, &str); 6] = [
+        ("timestamp", " with time zone", "timestamptz"),
+        ("time", " with time zone", "timetz"),
+        ("timestamp", " without time zone", "timestamp"),
+        ("time", " without time zone", "time"),
+        ("character varying", "", "varchar"),
+        ("bit varying", "", "varbit"),
+    ];
+    let (element, array) = printed.split_at(printed.find('[').unwrap_or(printed.len()));
+    for (front, back, short) in NAMES {
+        let middle = element
+            .strip_prefix(front)
+            .and_then(|rest| rest.strip_suffix(back));
+        let Some(middle) = middle else { continue };
+        if middle.is_empty() || middle.starts_with('(') && middle.ends_with(')') {
+            return format!("{short}{middle}{array}");
+        }
+    }
+    printed.to_owned()
 }
 
 /// Gives ` not null`, with the name of the constraint where it has one of its own.
@@ -208,4 +232,21 @@ fn identity_clause(key: &Key, identity: &Object, of_type: &str) -> String {
         format!(" ({})", options.join(" "))
     };
     format!(" generated {generated} as identity{options}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_have_their_everyday_names() {
+        let check = |printed: &str, short: &str| assert_eq!(short_type(printed), short);
+        check("timestamp with time zone", "timestamptz");
+        check("timestamp(3) with time zone[]", "timestamptz(3)[]");
+        check("time without time zone", "time");
+        check("character varying(10)", "varchar(10)");
+        check("character(3)", "character(3)");
+        check("timestamp_with", "timestamp_with");
+        check("numeric(10,2)", "numeric(10,2)");
+    }
 }

@@ -10,7 +10,7 @@ mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::catalog::acl::Grantee;
+use crate::catalog::acl::{Acl, Grantee};
 use crate::catalog::{Catalog, Key, Kind, Object};
 use crate::manifest::statements::spell;
 use crate::sql::name::ObjectName;
@@ -25,7 +25,7 @@ pub struct Written {
 }
 
 /// What the lines say, as the server would understand them, beside the files they stand in.
-pub(crate) struct Lines {
+pub struct Lines {
     /// The YAML files.
     pub files: BTreeMap<String, String>,
     /// The catalog that they alone would give.
@@ -60,7 +60,7 @@ impl Writer<'_> {
 }
 
 /// Writes what lines can say.
-pub(crate) fn lines(catalog: &Catalog) -> Lines {
+pub fn lines(catalog: &Catalog) -> Lines {
     let mut writer = Writer {
         catalog,
         said: BTreeMap::new(),
@@ -109,15 +109,20 @@ fn write_globals(writer: &mut Writer<'_>) -> Page {
     }
     let mut section = Section::new("schemas");
     for (key, object) in catalog.of_kind(Kind::Schema) {
+        if is_public_as_new(key, object) {
+            writer.said.insert(key.clone(), object.clone());
+            continue;
+        }
         section.line(&mut page, &key.name, "", object.comment.as_deref());
         writer.say(key, object, &[]);
     }
     section = Section::new("extensions");
-    // The server brings it along.
-    for (key, object) in catalog
-        .of_kind(Kind::Extension)
-        .filter(|(key, _)| &*key.name != "plpgsql")
-    {
+    for (key, object) in catalog.of_kind(Kind::Extension) {
+        // Every database has it from the start.
+        if &*key.name == "plpgsql" {
+            writer.said.insert(key.clone(), object.clone());
+            continue;
+        }
         let schema = object
             .text("in_schema")
             .filter(|schema| *schema != "public");
@@ -133,6 +138,21 @@ fn write_globals(writer: &mut Writer<'_>) -> Page {
     }
     write_types(writer, &mut page);
     page
+}
+
+/// Says whether this is `public` as every new database has it.
+fn is_public_as_new(key: &Key, object: &Object) -> bool {
+    let as_new = |acl: &Acl| {
+        acl.0.iter().all(|grant| match grant.grantee {
+            Grantee::Owner => grant.privileges == "UC",
+            // Since 15 nobody but the owner may make anything in it.
+            Grantee::Public => grant.privileges == "U" || grant.privileges == "UC",
+            Grantee::Role(_) => false,
+        })
+    };
+    &*key.name == "public"
+        && object.comment.as_deref() == Some("standard public schema")
+        && object.acl.as_ref().is_none_or(as_new)
 }
 
 fn write_types(writer: &mut Writer<'_>, page: &mut Page) {

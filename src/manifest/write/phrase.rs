@@ -12,10 +12,7 @@ pub(super) fn index(definition: &str) -> Option<String> {
         next += 1;
     }
     let rest = &definition[tokens.get(after_name(&tokens, definition, next))?.start..];
-    let rest = rest.strip_prefix("USING btree ").unwrap_or(rest);
-    let rest = rest
-        .strip_prefix("USING")
-        .map_or_else(|| rest.to_owned(), |rest| format!("using{rest}"));
+    let rest = lower(rest.strip_prefix("USING btree ").unwrap_or(rest));
     Some(if unique {
         format!("unique {rest}")
     } else {
@@ -33,8 +30,8 @@ pub(super) fn trigger(definition: &str) -> Option<String> {
         .get(tokens.get(first)?.start..tokens.get(on)?.start)?
         .trim_end();
     let rest = &definition[tokens.get(after_name(&tokens, definition, on + 1))?.start..];
-    let events = lower_keywords(events);
-    let line = format!("{events} {}", lower_front(rest));
+    let events = lower(events);
+    let line = format!("{events} {}", lower(rest));
     Some(if constraint {
         format!("constraint {line}")
     } else {
@@ -49,8 +46,8 @@ pub(super) fn constraint(definition: &str) -> String {
         is_bracketed(inner).then_some(inner)
     });
     match bare {
-        Some(inner) => format!("check {inner}"),
-        None => lower_front(definition),
+        Some(inner) => format!("check {}", lower(inner)),
+        None => lower(definition),
     }
 }
 
@@ -79,7 +76,7 @@ pub(super) fn reference(definition: &str, is_key: impl Fn(&str, &str) -> bool) -
         line.push_str(&format!(" {columns}"));
     }
     if !tail.is_empty() {
-        line.push_str(&format!(" {}", lower_keywords(tail)));
+        line.push_str(&format!(" {}", lower(tail)));
     }
     Some(line)
 }
@@ -118,22 +115,8 @@ fn after_name(tokens: &[Token], text: &str, from: usize) -> usize {
     at
 }
 
-/// Gives the words before the first bracket, name or value in lower case; the server prints keywords in upper case.
-pub(super) fn lower_front(text: &str) -> String {
-    let end = token::code(text)
-        .find(|token| {
-            token.kind != Kind::Word
-                || !token
-                    .text(text)
-                    .bytes()
-                    .all(|byte| byte.is_ascii_uppercase())
-        })
-        .map_or(text.len(), |token| token.start);
-    format!("{}{}", text[..end].to_lowercase(), &text[end..])
-}
-
-/// Gives every keyword in lower case: a word in capitals is one, because the server quotes names that have any.
-fn lower_keywords(text: &str) -> String {
+/// Gives every keyword in lower case: the server prints keywords in capitals, and quotes names that have any.
+pub(super) fn lower(text: &str) -> String {
     token::tokens(text)
         .map(|token| match token.kind {
             Kind::Word => token.text(text).to_lowercase(),

@@ -32,7 +32,7 @@ pub(super) fn write(writer: &mut Writer<'_>, key: &Key, object: &Object, page: &
     let facts = [
         (
             "partition-by",
-            object.text("partition_by").map(phrase::lower_front),
+            object.text("partition_by").map(phrase::lower),
         ),
         (
             "using",
@@ -59,9 +59,18 @@ pub(super) fn write(writer: &mut Writer<'_>, key: &Key, object: &Object, page: &
 /// Spells `name=value` so that any value reads back.
 fn storage_option(option: &str) -> String {
     match option.split_once('=') {
-        Some((name, value)) => format!("{name} = {}", Literal::new(value).to_string().trim_start()),
+        Some((name, value)) if is_bare(value) => format!("{name} = {value}"),
+        Some((name, value)) => {
+            let literal = Literal::new(value).to_string();
+            format!("{name} = {}", literal.trim_start())
+        }
         None => option.to_owned(),
     }
+}
+
+fn is_bare(value: &str) -> bool {
+    let is_number = value.bytes().all(|byte| byte.is_ascii_digit()) && !value.is_empty();
+    is_number || value == "true" || value == "false"
 }
 
 /// Writes what stands on a table under a name of its own, beside its indexes.
@@ -112,7 +121,10 @@ fn policy(object: &Object) -> String {
         if let Some(expression) = object.text(fact) {
             let bracketed = phrase::is_bracketed(expression);
             let (open, close) = if bracketed { ("", "") } else { ("(", ")") };
-            line.push_str(&format!(" {word} {open}{expression}{close}"));
+            line.push_str(&format!(
+                " {word} {open}{}{close}",
+                phrase::lower(expression)
+            ));
         }
     }
     line
