@@ -5,6 +5,7 @@
 //! [`crate::diff`]; a person's SQL never reaches this module, only what a server made of it.
 
 pub mod acl;
+pub mod diagram;
 mod fingerprint;
 mod kind;
 mod object;

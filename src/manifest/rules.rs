@@ -1,9 +1,19 @@
 //! Owns the rules of the house: what every table of a project promises, whoever writes it.
+//!
+//! Judges any catalog: the manifest's, the shadow's, a live one.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
+use crate::catalog::{Catalog, Key, Kind, Object};
+use crate::finding::{Finding, Place};
 use crate::manifest::entries::Entries;
-use crate::yaml::Placed;
+use crate::manifest::statement::place;
+use crate::manifest::statements;
+use crate::sql::name::Ident;
+use crate::sql::token;
+use crate::yaml::{Placed, nearest};
 
 /// What is promised; what is not said is not checked.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -65,4 +75,489 @@ pub struct Naming {
     pub triggers: Option<Placed<String>>,
     /// Policies.
     pub policies: Option<Placed<String>>,
+}
+
+/// The names an exception may give.
+const NAMES: [&str; 6] = [
+    "primary-key",
+    "foreign-key-index",
+    "comment",
+    "tenant",
+    "logs",
+    "naming",
+];
+
+/// What every rule needs to know.
+struct Bench<'a> {
+    catalog: &'a Catalog,
+    places: &'a BTreeMap<String, Place>,
+    file: &'a str,
+    /// Tables by their quoted names with the rules they are excepted from.
+    except: BTreeSet<(String, &'a str)>,
+    findings: Vec<Finding>,
+}
+
+/// Judges a catalog by rules that stand in a file; `places` says where its objects are declared.
+pub fn check(
+    rules: &Rules,
+    file: &str,
+    catalog: &Catalog,
+    places: &BTreeMap<String, Place>,
+) -> Vec<Finding> {
+    let mut bench = Bench {
+        catalog,
+        places,
+        file,
+        except: BTreeSet::new(),
+        findings: Vec::new(),
+    };
+    bench.read_exceptions(rules);
+    let tables: Vec<(&Key, &Object)> = catalog
+        .of_kind(Kind::Table)
+        .filter(|(_, object)| !object.has("partition"))
+        .collect();
+    for (key, object) in tables {
+        if rules.primary_key {
+            bench.check_primary_key(key);
+        }
+        if rules.foreign_key_index {
+            bench.check_foreign_keys(key);
+        }
+        if rules.comment && object.comment.is_none() {
+            let help = format!("COMMENT ON TABLE {} IS '…'", key.qualified());
+            bench.say(
+                "comment",
+                key,
+                "",
+                ("has no comment that says what it is for", &help),
+            );
+        }
+        if let Some(tenant) = &rules.tenant {
+            bench.check_tenant(tenant, key);
+        }
+        if let Some(logs) = &rules.logs {
+            bench.check_logs(logs, key);
+        }
+        if let Some(naming) = &rules.naming {
+            bench.check_names(naming, key);
+        }
+    }
+    bench.findings
+}
+
+impl<'a> Bench<'a> {
+    fn read_exceptions(&mut self, rules: &'a Rules) {
+        for (table, entries) in rules.except.iter() {
+            let object = statements::object_name(self.file, table);
+            let known = object.as_ref().is_ok_and(|object| {
+                let key = Key::named(Kind::Table, object.schema.as_str(), object.name.as_str());
+                self.catalog.get(&key).is_some()
+            });
+            if !known {
+                let message = format!(
+                    "an exception is made for `{}`, which is not there",
+                    table.value
+                );
+                let finding = Finding::warn("house-exception", &table.value, message);
+                self.findings.push(
+                    finding
+                        .place(place(self.file, table))
+                        .help("take the exception out"),
+                );
+            }
+            let Ok(object) = object else { continue };
+            for (rule, reason) in entries.iter() {
+                let Some(name) = NAMES.into_iter().find(|name| *name == rule.value) else {
+                    let message = format!("there is no rule `{}` to be excepted from", rule.value);
+                    let help = match nearest(&rule.value, NAMES) {
+                        Some(near) => format!("did you mean `{near}`?"),
+                        None => format!("the rules are {}", NAMES.join(", ")),
+                    };
+                    let finding = Finding::error("house-exception", &table.value, message);
+                    self.findings
+                        .push(finding.place(place(self.file, rule)).help(help));
+                    continue;
+                };
+                if reason.value.trim().is_empty() {
+                    let message = format!("the exception from `{name}` says no reason");
+                    let finding = Finding::error("house-exception", &table.value, message);
+                    self.findings.push(
+                        finding
+                            .place(place(self.file, rule))
+                            .help("say why it does not hold"),
+                    );
+                }
+                self.except.insert((object.to_string(), name));
+            }
+        }
+    }
+
+    /// Reports what is wrong with a table, or a part of it, and what mends it, unless it is excepted.
+    fn say(&mut self, rule: &'static str, table: &Key, part: &str, (what, help): (&str, &str)) {
+        let name = table.qualified();
+        if self.except.contains(&(name.clone(), rule)) {
+            return;
+        }
+        let subject = if part.is_empty() {
+            name.clone()
+        } else {
+            format!("{name}.{}", Ident::new(part))
+        };
+        let mut finding = Finding::error(
+            format!("house-{rule}"),
+            &subject,
+            format!("`{subject}` {what}"),
+        );
+        if let Some(place) = self.places.get(&subject).or_else(|| self.places.get(&name)) {
+            finding = finding.place(place.clone());
+        }
+        self.findings.push(finding.help(help));
+    }
+
+    fn check_primary_key(&mut self, table: &Key) {
+        let found = self
+            .catalog
+            .parts(Kind::Constraint, &table.schema, &table.name)
+            .any(|(_, object)| object.text("type") == Some("primary key"));
+        if !found {
+            let help = format!("ALTER TABLE {} ADD PRIMARY KEY (…)", table.qualified());
+            self.say("primary-key", table, "", ("has no primary key", &help));
+        }
+    }
+
+    fn check_foreign_keys(&mut self, table: &Key) {
+        let catalog = self.catalog;
+        let indexes = self.indexes(table);
+        for (key, object) in catalog.parts(Kind::Constraint, &table.schema, &table.name) {
+            if object.text("type") != Some("foreign key") {
+                continue;
+            }
+            let columns = first_list(object.text("definition").unwrap_or_default());
+            let wanted: BTreeSet<&String> = columns.iter().collect();
+            let served = indexes
+                .iter()
+                .any(|index| index.iter().take(columns.len()).collect::<BTreeSet<_>>() == wanted);
+            if !served {
+                let help = format!(
+                    "CREATE INDEX ON {} ({})",
+                    table.qualified(),
+                    columns.join(", ")
+                );
+                let what = "is a foreign key without an index: each change of the other table reads this one whole";
+                self.say("foreign-key-index", table, &key.part, (what, &help));
+            }
+        }
+    }
+
+    /// Gives the columns of every index that holds all rows of the table.
+    fn indexes(&self, table: &Key) -> Vec<Vec<String>> {
+        let constraints = self
+            .catalog
+            .parts(Kind::Constraint, &table.schema, &table.name);
+        let keys = constraints
+            .filter(|(_, object)| matches!(object.text("type"), Some("primary key" | "unique")));
+        let indexes = self
+            .catalog
+            .of_kind(Kind::Index)
+            .filter(|(_, object)| object.on.as_ref() == Some(table) && !object.has("invalid"));
+        let definitions = keys
+            .chain(indexes)
+            .filter_map(|(_, object)| object.text("definition"));
+        definitions
+            .filter(|definition| !is_partial(definition))
+            .map(first_list)
+            .collect()
+    }
+
+    fn check_tenant(&mut self, tenant: &Tenant, table: &Key) {
+        let Some(column) = &tenant.column else { return };
+        let key = Key::part(Kind::Column, &table.schema, &table.name, &column.value);
+        let Some(found) = self.catalog.get(&key) else {
+            let what = format!(
+                "does not say which tenant a row belongs to: it has no `{}`",
+                column.value
+            );
+            self.say(
+                "tenant",
+                table,
+                "",
+                (&what, "add the column, or an exception with its reason"),
+            );
+            return;
+        };
+        let nullable = !found.has("not_null");
+        let name = table.qualified();
+        if nullable {
+            let help = format!(
+                "ALTER TABLE {name} ALTER COLUMN {} SET NOT NULL",
+                Ident::new(&*column.value)
+            );
+            self.say(
+                "tenant",
+                table,
+                &column.value,
+                ("may be null: such a row belongs to nobody", &help),
+            );
+        }
+        if tenant.index
+            && !self
+                .indexes(table)
+                .iter()
+                .any(|index| index.first() == Some(&column.value))
+        {
+            let help = format!("CREATE INDEX ON {name} ({}, …)", Ident::new(&*column.value));
+            self.say(
+                "tenant",
+                table,
+                &column.value,
+                (
+                    "begins no index: each request reads every tenant's rows",
+                    &help,
+                ),
+            );
+        }
+        let Some(wanted) = &tenant.row_level_security else {
+            return;
+        };
+        let security = Key::named(Kind::RowSecurity, &table.schema, &table.name);
+        let has = |fact: &str| {
+            self.catalog
+                .get(&security)
+                .is_some_and(|object| object.has(fact))
+        };
+        if !has("enabled") {
+            let help = format!("ALTER TABLE {name} ENABLE ROW LEVEL SECURITY");
+            self.say(
+                "tenant",
+                table,
+                "",
+                ("has rows of tenants and no row-level security", &help),
+            );
+        } else if wanted.value == "forced" && !has("forced") {
+            let help = format!("ALTER TABLE {name} FORCE ROW LEVEL SECURITY");
+            self.say(
+                "tenant",
+                table,
+                "",
+                ("does not hold its owner to its policies", &help),
+            );
+        }
+    }
+
+    fn check_logs(&mut self, logs: &Logs, table: &Key) {
+        if !logs
+            .tables
+            .iter()
+            .any(|pattern| fits(&pattern.value, &table.name, ""))
+        {
+            return;
+        }
+        let column = logs
+            .column
+            .as_ref()
+            .map_or("created_at", |column| column.value.as_str());
+        let key = Key::part(Kind::Column, &table.schema, &table.name, column);
+        if self.catalog.get(&key).is_none() {
+            let help = format!(
+                "ALTER TABLE {} ADD COLUMN {} timestamptz",
+                table.qualified(),
+                Ident::new(column)
+            );
+            self.say(
+                "logs",
+                table,
+                "",
+                (&format!("is a log and has no `{column}`"), &help),
+            );
+            return;
+        }
+        if !self
+            .indexes(table)
+            .iter()
+            .any(|index| index.iter().any(|indexed| indexed == column))
+        {
+            let help = format!(
+                "CREATE INDEX ON {} ({})",
+                table.qualified(),
+                Ident::new(column)
+            );
+            self.say(
+                "logs",
+                table,
+                column,
+                ("is in no index: a log is read by time", &help),
+            );
+        }
+    }
+
+    fn check_names(&mut self, naming: &Naming, table: &Key) {
+        let catalog = self.catalog;
+        let mut names: Vec<(&Option<Placed<String>>, &str, &str)> =
+            vec![(&naming.tables, "table", &table.name)];
+        let kinds = [
+            (&naming.columns, Kind::Column),
+            (&naming.constraints, Kind::Constraint),
+            (&naming.triggers, Kind::Trigger),
+            (&naming.policies, Kind::Policy),
+        ];
+        for (pattern, kind) in kinds {
+            let parts = catalog.parts(kind, &table.schema, &table.name);
+            names.extend(parts.map(|(key, _)| (pattern, kind.word(), &*key.part)));
+        }
+        let indexes = catalog
+            .of_kind(Kind::Index)
+            .filter(|(_, object)| object.on.as_ref() == Some(table));
+        names.extend(indexes.map(|(key, _)| (&naming.indexes, "index", &*key.name)));
+        for (pattern, word, name) in names {
+            let Some(pattern) = pattern else { continue };
+            if !fits(&pattern.value, name, &table.name) {
+                let part = if word == "table" { "" } else { name };
+                let what = format!("is a {word} whose name is not as the house calls them");
+                self.say(
+                    "naming",
+                    table,
+                    part,
+                    (&what, &format!("names are `{}`", pattern.value)),
+                );
+            }
+        }
+    }
+}
+
+/// Says whether a name fits one of the alternatives of a pattern.
+fn fits(pattern: &str, name: &str, table: &str) -> bool {
+    pattern.split(" | ").map(str::trim).any(|pattern| {
+        if pattern == "snake_case" {
+            return is_snake_case(name);
+        }
+        matches_pattern(&pattern.replace("{table}", table), name)
+    })
+}
+
+fn is_snake_case(name: &str) -> bool {
+    name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+        && !name.contains("__")
+        && !name.ends_with('_')
+}
+
+/// Matches `*` against anything.
+fn matches_pattern(pattern: &str, name: &str) -> bool {
+    let Some((front, rest)) = pattern.split_once('*') else {
+        return pattern == name;
+    };
+    let Some(mut left) = name.strip_prefix(front) else {
+        return false;
+    };
+    let pieces: Vec<&str> = rest.split('*').collect();
+    for (index, piece) in pieces.iter().enumerate() {
+        if index + 1 == pieces.len() {
+            return left.ends_with(piece);
+        }
+        let Some(at) = left.find(piece) else {
+            return false;
+        };
+        left = &left[at + piece.len()..];
+    }
+    true
+}
+
+/// Gives the columns of the first bracket of a definition, as the catalog spells them; expressions as they are printed.
+fn first_list(definition: &str) -> Vec<String> {
+    let tokens: Vec<token::Token> = token::code(definition).collect();
+    let Some(open) = tokens
+        .iter()
+        .position(|token| token.kind == token::Kind::Open)
+    else {
+        return Vec::new();
+    };
+    let mut items: Vec<String> = Vec::new();
+    let mut depth = 0;
+    let mut begins = true;
+    for token in &tokens[open..] {
+        let text = token.text(definition);
+        match token.kind {
+            token::Kind::Open => depth += 1,
+            token::Kind::Close => depth -= 1,
+            _ if depth == 1 && text == "," => begins = true,
+            token::Kind::QuotedName if begins => {
+                items.push(text.trim_matches('"').replace("\"\"", "\""));
+                begins = false;
+            }
+            _ if begins => {
+                items.push(text.to_owned());
+                begins = false;
+            }
+            _ => {}
+        }
+        if depth == 0 {
+            break;
+        }
+        // What follows the first word of an item with a bracket is an expression, which no column equals.
+        if depth == 2 && token.kind == token::Kind::Open {
+            if begins {
+                items.push(String::new());
+                begins = false;
+            }
+            if let Some(item) = items.last_mut() {
+                item.push('(');
+            }
+        }
+    }
+    items
+}
+
+fn is_partial(definition: &str) -> bool {
+    let mut depth = 0;
+    token::code(definition).any(|token| {
+        match token.kind {
+            token::Kind::Open => depth += 1,
+            token::Kind::Close => depth -= 1,
+            _ => {}
+        }
+        depth == 0 && token.is_word(definition, "where")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns() {
+        let check = |pattern: &str, name: &str, expected: bool| {
+            assert_eq!(fits(pattern, name, "orders"), expected, "{pattern} {name}");
+        };
+        check("snake_case", "order_lines2", true);
+        check("snake_case", "OrderLines", false);
+        check("snake_case", "a__b", false);
+        check("{table}_*_idx | {table}_*_key", "orders_email_key", true);
+        check("{table}_*_idx | {table}_*_key", "order_email_key", false);
+        check("*_logs", "audit_logs", true);
+        check("a*b*c", "a-b-b-c", true);
+        check("a*b*c", "a-c-b", false);
+        check("exact", "exactly", false);
+    }
+
+    #[test]
+    fn lists() {
+        let check =
+            |definition: &str, expected: &[&str]| assert_eq!(first_list(definition), expected);
+        check(
+            "FOREIGN KEY (tenant_id, \"a\"\"b\") REFERENCES t(x)",
+            &["tenant_id", "a\"b"],
+        );
+        check(
+            "CREATE INDEX i ON t USING btree (a DESC, lower((b)::text), c)",
+            &["a", "lower(", "c"],
+        );
+        check(
+            "CREATE INDEX i ON t USING btree (((a + b)), c)",
+            &["((", "c"],
+        );
+        assert!(is_partial("CREATE INDEX i ON t (a) WHERE (a > 0)"));
+        assert!(!is_partial("CREATE INDEX i ON t (where_a, (a > 0))"));
+    }
 }

@@ -9,5 +9,6 @@ mod pg_connect;
 mod pg_lock;
 mod pg_pooler;
 mod pg_tls;
+mod reference;
 mod scratch;
 mod supabase;
