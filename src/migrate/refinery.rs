@@ -10,7 +10,8 @@ use refinery_core::traits::r#async::{AsyncMigrate, AsyncQuery, AsyncTransaction}
 use refinery_core::{Migration as Theirs, Runner};
 
 use crate::migrate::files::Migration;
-use crate::plan::execution::{Execution, Stopped};
+use crate::plan::execution::Execution;
+use crate::plan::trouble::Stopped;
 use crate::plan::{Books, Done, Step};
 
 /// A migration to be applied: its step and its record.

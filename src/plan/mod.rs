@@ -3,9 +3,11 @@
 //! A [`Step`] knows its text and how it runs; why it is run (a migration, a policy) is its maker's business.
 
 pub mod block;
+mod climb;
 pub mod execution;
 pub mod ladder;
 pub mod reconcile;
+pub mod trouble;
 pub mod unit;
 
 use std::sync::Arc;

@@ -12,3 +12,4 @@ mod pg_tls;
 mod reference;
 mod scratch;
 mod supabase;
+mod tidy;
