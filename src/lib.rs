@@ -18,8 +18,10 @@ pub mod yaml;
 pub mod pg;
 pub mod sql;
 
-pub mod catalog;
 pub mod plan;
+
+pub mod catalog;
+pub mod diff;
 
 pub mod migrate;
 

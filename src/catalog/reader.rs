@@ -32,7 +32,6 @@ struct Found {
     object: Object,
     oid: u32,
     acl: Option<Vec<String>>,
-    standard: Option<Vec<String>>,
     relation: Option<u32>,
     keys: Option<Vec<i16>>,
 }
@@ -81,7 +80,6 @@ impl Reader {
                 "relation" => found.relation = row.try_get(index)?,
                 "keys" => found.keys = row.try_get(index)?,
                 "acl" => found.acl = row.try_get(index)?,
-                "standard" => found.standard = row.try_get(index)?,
                 "schema" => found.key.schema = self.shared(row.try_get(index)?),
                 "name" => found.key.name = self.shared(row.try_get(index)?),
                 "part" => found.key.part = self.shared(row.try_get(index)?),
@@ -296,7 +294,7 @@ impl Reader {
             (None, _) => "".into(),
         };
         let acl = Acl::parse(items.iter().map(String::as_str), &owner);
-        if found.key.kind == Kind::DefaultPrivileges || found.standard.is_some() {
+        if found.key.kind == Kind::DefaultPrivileges || found.object.has("standard") {
             return Some(acl);
         }
         (acl != Acl::standard(found.key.kind, self.version)).then_some(acl)
@@ -332,7 +330,6 @@ impl Default for Found {
             object: Object::default(),
             oid: 0,
             acl: None,
-            standard: None,
             relation: None,
             keys: None,
         }

@@ -29,7 +29,7 @@ SELECT
     SELECT pg_catalog.array_agg(o.option_name || '=' || o.option_value ORDER BY o.ordinality)
     FROM pg_catalog.pg_options_to_table(a.attfdwoptions) WITH ORDINALITY AS o
   ) END AS server_options,
-  CASE WHEN a.attinhcount > 0 THEN CASE WHEN a.attislocal THEN 'also' ELSE 't' END END AS inherited
+  CASE WHEN a.attinhcount > 0 THEN CASE WHEN a.attislocal AND NOT c.relispartition THEN 'also' ELSE 't' END END AS inherited
 FROM pg_catalog.pg_attribute AS a
 JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace

@@ -18,6 +18,7 @@ SELECT
     WHERE f.oid = k.confrelid
   ) END AS references,
   CASE WHEN NOT k.convalidated THEN 't' END AS not_valid,
+  CASE WHEN k.contype = 'c' AND k.coninhcount > 0 THEN 't' END AS inherited,
   CASE WHEN k.condeferrable THEN 't' END AS deferrable,
   s.spcname::text AS tablespace,
   CASE WHEN i.indisclustered THEN 't' END AS clustered,
@@ -38,5 +39,5 @@ LEFT JOIN pg_catalog.pg_class AS ic ON ic.oid = i.indexrelid
 LEFT JOIN pg_catalog.pg_tablespace AS s ON s.oid = ic.reltablespace
 WHERE k.contype IN ('p', 'u', 'f', 'x', 'c')
   AND (k.contype <> 'f' OR k.conparentid = 0)
-  AND (k.contype <> 'c' OR k.conislocal OR k.coninhcount = 0)
+  AND (k.contype <> 'c' OR k.conislocal OR k.coninhcount = 0 OR c.relispartition)
   AND k.connamespace = ANY ($1)

@@ -1,0 +1,62 @@
+//! Puts steps into an order in which none comes before what it waits for; among equals the given rank decides.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap};
+
+/// Gives the indexes of `ranks` in order: for each `(first, second)` of `edges` the first stands before the second.
+///
+/// Where the edges form a circle, the step of the lowest rank that is still waiting goes first: better a statement
+/// that the server refuses than one that is never shown.
+pub(super) fn sorted<R: Ord>(ranks: &[R], edges: &BTreeSet<(usize, usize)>) -> Vec<usize> {
+    let mut followers: Vec<Vec<usize>> = vec![Vec::new(); ranks.len()];
+    let mut waiting = vec![0usize; ranks.len()];
+    for (first, second) in edges {
+        followers[*first].push(*second);
+        waiting[*second] += 1;
+    }
+    let mut ready: BinaryHeap<Reverse<(&R, usize)>> = (0..ranks.len())
+        .filter(|index| waiting[*index] == 0)
+        .map(|index| Reverse((&ranks[index], index)))
+        .collect();
+    let mut done = vec![false; ranks.len()];
+    let mut order = Vec::with_capacity(ranks.len());
+    while order.len() < ranks.len() {
+        let next = match ready.pop() {
+            Some(Reverse((_, index))) => index,
+            None => (0..ranks.len())
+                .filter(|index| !done[*index])
+                .min_by_key(|index| &ranks[*index])
+                .expect("something is left while not everything is in order"),
+        };
+        if done[next] {
+            continue;
+        }
+        done[next] = true;
+        order.push(next);
+        for follower in &followers[next] {
+            waiting[*follower] = waiting[*follower].saturating_sub(1);
+            if waiting[*follower] == 0 && !done[*follower] {
+                ready.push(Reverse((&ranks[*follower], *follower)));
+            }
+        }
+    }
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_comes_after_what_it_waits_for() {
+        let check = |edges: &[(usize, usize)], expected: &[usize]| {
+            let edges = edges.iter().copied().collect();
+            assert_eq!(sorted(&["a", "b", "c"], &edges), expected);
+        };
+        check(&[], &[0, 1, 2]);
+        check(&[(2, 0)], &[1, 2, 0]);
+        check(&[(2, 1), (1, 0)], &[2, 1, 0]);
+        // A circle loses nothing.
+        check(&[(0, 1), (1, 0)], &[2, 0, 1]);
+    }
+}
