@@ -71,7 +71,7 @@ impl Output {
         if !causes.is_empty() {
             body.insert("caused-by".into(), json!(causes));
         }
-        if let Some(hint) = hint_of(error) {
+        if let Some(hint) = hint(error) {
             body.insert("hint".into(), json!(hint));
         }
         let server = error.downcast_ref::<ServerError>();
@@ -172,6 +172,11 @@ fn summary(findings: &[Finding]) -> String {
         .join(", ")
 }
 
+/// Gives the next step: the failure's own, else what is known about the server's error.
+fn hint(error: &anyhow::Error) -> Option<&str> {
+    hint_of(error).or_else(|| error.downcast_ref::<ServerError>()?.advice())
+}
+
 /// Writes a failure as a person reads it: what, why, what next.
 pub(crate) fn failure_text(error: &anyhow::Error, colour: bool) -> String {
     let mut page = Page::new(colour);
@@ -187,7 +192,7 @@ pub(crate) fn failure_text(error: &anyhow::Error, colour: bool) -> String {
             cause.to_string().replace('\n', "\n  ")
         ));
     }
-    if let Some(hint) = hint_of(error) {
+    if let Some(hint) = hint(error) {
         let head = page.paint(Tone::Strong, "hint:");
         page.line(format!("{head} {hint}"));
     }

@@ -21,6 +21,8 @@ pub const OLDEST: i32 = 140_000;
 pub const PINS: &[(&str, &str)] = &[
     // A client that dies must not leave its statement running.
     ("client_connection_check_interval", "500ms"),
+    // A person who thinks before confirming must not find the session gone.
+    ("idle_session_timeout", "0"),
     ("TimeZone", "UTC"),
     ("DateStyle", "ISO, MDY"),
     ("IntervalStyle", "postgres"),

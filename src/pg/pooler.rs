@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use tokio::time::timeout;
 
 use crate::error::{Failure, refuse};
@@ -45,7 +45,7 @@ pub async fn mode(session: &Session, target: &Target) -> Result<Mode> {
         return Ok(mode);
     }
     let mode = match timeout(PROBE_PATIENCE, probe(session, target)).await {
-        Ok(mode) => mode?,
+        Ok(mode) => mode.context("finding out how the pooler shares its connections")?,
         // Neither connection gets a process while the other has one: a pool this small cannot be told apart, and
         // must not be trusted.
         Err(_) => Mode::Transaction,

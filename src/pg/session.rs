@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use anyhow::Result;
 use futures_util::future::poll_fn;
@@ -44,6 +45,8 @@ pub struct Session {
     client: Client,
     // Filled by the task that drives the socket, emptied by whoever ran the statement.
     notices: Arc<Mutex<VecDeque<Notice>>>,
+    // What the server said when it hung up; told by the driving task to the next one who asks.
+    farewell: Arc<OnceLock<ServerError>>,
     driver: tokio::task::JoinHandle<()>,
     way: Way,
     facts: OnceLock<Facts>,
@@ -64,10 +67,13 @@ impl Session {
         facts::refuse_old(connection.parameter("server_version").unwrap_or_default())?;
         let handshake_pid = handshake::process_id(&client.cancel_token()).await?;
         let notices = Arc::new(Mutex::new(VecDeque::new()));
-        let driver = tokio::spawn(drive(connection, Arc::clone(&notices)));
+        let farewell = Arc::new(OnceLock::new());
+        let driving = drive(connection, Arc::clone(&notices), Arc::clone(&farewell));
+        let driver = tokio::spawn(driving);
         let session = Session {
             client,
             notices,
+            farewell,
             driver,
             way,
             facts: OnceLock::new(),
@@ -98,6 +104,15 @@ impl Session {
         self.pooling.get_or_init(|| mode);
     }
 
+    /// Puts an error into words; of a connection that ended, with the server's reason.
+    fn error(&self, error: tokio_postgres::Error) -> ServerError {
+        let error = ServerError::from(error);
+        match self.farewell.get() {
+            Some(farewell) if error.closed && error.sqlstate.is_none() => farewell.clone(),
+            _ => error,
+        }
+    }
+
     /// Asks one of our own questions, in one round trip.
     ///
     /// Calls made without awaiting in between (`futures_util::future::join`) are pipelined.
@@ -106,7 +121,7 @@ impl Session {
             .client
             .query_typed(sql, params)
             .await
-            .map_err(ServerError::from)?)
+            .map_err(|error| self.error(error))?)
     }
 
     /// Asks one of our own questions whose answer is exactly one row.
@@ -126,7 +141,7 @@ impl Session {
             .client
             .execute_typed(sql, params)
             .await
-            .map_err(ServerError::from)?)
+            .map_err(|error| self.error(error))?)
     }
 
     /// Asks an assembled question with parameters, in one round trip.
@@ -135,7 +150,7 @@ impl Session {
             .client
             .query_typed(sql.as_str(), params)
             .await
-            .map_err(ServerError::from)?)
+            .map_err(|error| self.error(error))?)
     }
 
     /// Runs assembled text, several statements if need be, in one message and one round trip.
@@ -146,7 +161,7 @@ impl Session {
             .client
             .batch_execute(sql.as_str())
             .await
-            .map_err(ServerError::from)?)
+            .map_err(|error| self.error(error))?)
     }
 
     /// Runs assembled text and tells how many of its statements have ended; an error comes with that number.
@@ -175,9 +190,9 @@ impl Session {
         let mut sink = std::pin::pin!(self.copy_in(sql).await?);
         for piece in data.as_bytes().chunks(PIECE) {
             let piece = bytes::Bytes::copy_from_slice(piece);
-            sink.send(piece).await.map_err(ServerError::from)?;
+            sink.send(piece).await.map_err(|error| self.error(error))?;
         }
-        sink.finish().await.map_err(ServerError::from)?;
+        sink.finish().await.map_err(|error| self.error(error))?;
         Ok(())
     }
 
@@ -187,7 +202,7 @@ impl Session {
             .client
             .simple_query(sql.as_str())
             .await
-            .map_err(ServerError::from)?)
+            .map_err(|error| self.error(error))?)
     }
 
     /// Begins a `COPY … TO STDOUT`.
@@ -196,7 +211,7 @@ impl Session {
             .client
             .copy_out(sql.as_str())
             .await
-            .map_err(ServerError::from)?)
+            .map_err(|error| self.error(error))?)
     }
 
     /// Begins a `COPY … FROM STDIN`.
@@ -205,7 +220,7 @@ impl Session {
             .client
             .copy_in(sql.as_str())
             .await
-            .map_err(ServerError::from)?)
+            .map_err(|error| self.error(error))?)
     }
 
     /// Takes what the server has said beside its answers since the last call.
@@ -231,23 +246,36 @@ impl Session {
     pub async fn close(self) {
         let Session { client, driver, .. } = self;
         drop(client);
-        // The driving task ends by itself once the client is gone; a panic in it has nothing left to harm.
-        let _ = driver.await;
+        // The driving task ends by itself once the client is gone; a network that is gone must not hold us.
+        let _ = tokio::time::timeout(FAREWELL, driver).await;
     }
 }
 
+/// How long saying goodbye may take.
+const FAREWELL: Duration = Duration::from_secs(2);
+
 /// Drives the socket until the client or the server goes, and keeps what the server says beside its answers.
-async fn drive<S, T>(mut connection: Connection<S, T>, notices: Arc<Mutex<VecDeque<Notice>>>)
-where
+async fn drive<S, T>(
+    mut connection: Connection<S, T>,
+    notices: Arc<Mutex<VecDeque<Notice>>>,
+    farewell: Arc<OnceLock<ServerError>>,
+) where
     S: AsyncRead + AsyncWrite + Unpin,
     T: AsyncRead + AsyncWrite + Unpin,
 {
-    while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
+    while let Some(message) = poll_fn(|context| connection.poll_message(context)).await {
+        let message = match message {
+            Ok(message) => message,
+            Err(error) => {
+                farewell.get_or_init(|| ServerError::from(error));
+                return;
+            }
+        };
         if let AsyncMessage::Notice(notice) = message {
-            let severity = if notice.severity() == "WARNING" {
-                Severity::Warn
-            } else {
-                Severity::Note
+            // The parsed one: the other is in the server's language.
+            let severity = match notice.parsed_severity() {
+                Some(tokio_postgres::error::Severity::Warning) => Severity::Warn,
+                _ => Severity::Note,
             };
             notices
                 .lock()

@@ -364,6 +364,18 @@ async fn a_cut_connection_is_an_error_and_not_a_hang() {
     assert!(session.is_closed());
 }
 
+#[tokio::test]
+async fn a_session_that_somebody_else_ended_says_so() {
+    let database = server::database().await;
+    let (session, other) = (database.session().await, database.session().await);
+    let pid = session.facts().backend_pid;
+    server::rows(&other, &format!("SELECT pg_terminate_backend({pid}, 5000)")).await;
+    // The server's last word comes on an idle connection; whoever asks next is told it.
+    let error = session.query("SELECT 1", &[]).await.unwrap_err();
+    let error = error.downcast_ref::<ServerError>().unwrap();
+    assert!(error.closed && error.is("57P01"), "{error}");
+}
+
 /// Runs a long statement on a session and ends it from outside.
 pub(crate) async fn assert_cancels(session: Session) {
     let canceller = session.canceller();

@@ -166,6 +166,8 @@ fn a_password_that_broke_the_address_is_not_repeated() {
         "postgres://alice:sec?ret@h/d",
         "postgres://alice:12?sec=ret@h/d",
         "postgres://alice:12?secret@h/d",
+        "postgres://alice:@/secret@h/d",
+        "postgres://alice:x@y/secret@h/d",
         "postgres://alice:sec%zzret@h/d",
         "postgres://alice:sec%@h/d",
         "postgres://alice:p@h:secret/d",
@@ -260,4 +262,34 @@ fn postgres_own_programs_are_told_in_their_environment() {
     PGPASSWORD=p
     PGSSLROOTCERT=system
     ");
+}
+
+proptest::proptest! {
+    #[test]
+    fn an_encoded_password_arrives_whole_and_is_never_shown(password in "[^\\x00]{1,20}") {
+        let encoded: String = password.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let target = read(&format!("postgres://u:{encoded}@h/d"));
+        proptest::prop_assert_eq!(target.password(&target.hosts[0]).unwrap().reveal(), &password);
+        proptest::prop_assert_eq!(target.to_string(), "u@h:5432/d");
+        let quoted = password.replace('\\', "\\\\").replace('\'', "\\'");
+        proptest::prop_assert_eq!(&read(&format!("user=u password='{quoted}' host=h dbname=d")), &target);
+    }
+
+    #[test]
+    fn a_pasted_password_is_never_shown(before in "[a-z/@:?#%&, ]{0,6}", after in "[a-z/:?#%&, ]{0,6}") {
+        let text = format!("postgres://alice:{before}hunter2{after}@h:5432/d");
+        let shown = match Target::parse(&text) {
+            Ok(target) => format!("{target} {target:?}"),
+            Err(error) => format!("{error:#} {:?}", hint_of(&error)),
+        };
+        // Everything after the last `@` is a host, whoever meant what by it.
+        proptest::prop_assert!(!shown.contains("hunter2"), "{text}: {shown}");
+    }
+
+    #[test]
+    fn any_text_is_read_or_refused(text in ".{0,60}") {
+        let _ = Target::parse(&text);
+        let _ = Target::parse(&format!("postgres://{text}"));
+        let _ = Target::parse(&format!("host={text}"));
+    }
 }

@@ -48,7 +48,7 @@ fn url(rest: &str) -> Result<Vec<Pair>, Failure> {
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, tail) = rest.split_at(end);
     let (path, query) = tail.split_once('?').unwrap_or((tail, ""));
-    if !authority.contains('@') && path.contains('@') {
+    if path.contains('@') {
         return Err(fail(
             "the password in the database address is cut short by a special character",
         )
