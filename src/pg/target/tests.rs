@@ -1,3 +1,5 @@
+//! What addresses are read as, how they are shown, and what is refused.
+
 use super::*;
 use crate::error::hint_of;
 
