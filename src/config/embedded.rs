@@ -28,6 +28,7 @@ fn options(ambient: &Ambient, major: Option<u32>) -> Result<Options> {
         shadow_server,
         path: std::env::split_paths(path).collect(),
         cache_dir: cache(ambient),
+        scratch_dir: ambient.get("AF_DB_SCRATCH_DIR").map(PathBuf::from),
         temp_dir: ambient.get("TMPDIR").map(PathBuf::from),
         user: ambient.get("AF_DB_PG_USER").map(str::to_owned),
         offline: is_on(ambient, "AF_DB_OFFLINE"),

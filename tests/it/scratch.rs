@@ -141,7 +141,7 @@ async fn a_cache_that_cannot_be_written_is_said() {
     let message = format!("{error}\nhint: {}", hint_of(&error).unwrap());
     insta::assert_snapshot!(message, @r"
     cannot write /proc/af-db-cache: No such file or directory (os error 2)
-    hint: set AF_DB_CACHE_DIR and TMPDIR to directories that can be written
+    hint: set AF_DB_CACHE_DIR and AF_DB_SCRATCH_DIR to directories that can be written
     ");
 }
 

@@ -135,7 +135,7 @@ fn not_started(reason: &str, log: &Path) -> anyhow::Error {
         .or_else(|| text.lines().last())
         .unwrap_or("it said nothing");
     let hint = if text.contains("No space left on device") {
-        "make room, or set TMPDIR to a directory with room".to_owned()
+        "make room, or set AF_DB_SCRATCH_DIR to a directory with room".to_owned()
     } else if text.contains("shared memory") {
         "the machine gives too little shared memory; free some, or point AF_DB_SHADOW_URL at a server".to_owned()
     } else {

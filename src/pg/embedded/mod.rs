@@ -39,7 +39,9 @@ pub struct Options {
     pub path: Vec<PathBuf>,
     /// Where templates and fetched programs are kept; see [`Options::cache`].
     pub cache_dir: Option<PathBuf>,
-    /// Where throwaway servers live when memory has no room; `/tmp` where nothing is said.
+    /// Where throwaway servers live; memory, then the places below, where nothing is said.
+    pub scratch_dir: Option<PathBuf>,
+    /// Where temporary files go; `/tmp` where nothing is said.
     pub temp_dir: Option<PathBuf>,
     /// The user to run servers as when we are root.
     pub user: Option<String>,
@@ -59,6 +61,7 @@ impl Options {
             shadow_server: None,
             path: Vec::new(),
             cache_dir: None,
+            scratch_dir: None,
             temp_dir: None,
             user: None,
             offline: false,

@@ -49,7 +49,7 @@ pub fn furnish(
     }
     Err(last.unwrap_or_else(|| {
         fail("there is no directory for a throwaway PostgreSQL")
-            .hint("set TMPDIR to a directory with a short name that the server's user can enter")
+            .hint("set AF_DB_SCRATCH_DIR to a directory with a short name that the server's user can enter")
             .into()
     }))
 }
@@ -91,6 +91,9 @@ const LONGEST_DIRECTORY: usize = 103 - "/.s.PGSQL.5432".len();
 
 /// Gives the places for a throwaway server, the fastest first.
 fn bases(options: &Options, choice: &Choice) -> Vec<PathBuf> {
+    if let Some(named) = &options.scratch_dir {
+        return vec![named.clone()];
+    }
     let temp = options.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
     let mut bases = vec![temp, PathBuf::from("/tmp"), PathBuf::from("/var/tmp")];
     if free(Path::new("/dev/shm")) >= ROOM_IN_MEMORY {

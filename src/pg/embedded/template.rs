@@ -95,9 +95,9 @@ pub fn cannot_write(path: &Path, error: &std::io::Error) -> anyhow::Error {
     use std::io::ErrorKind;
     let hint = match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            "make room there, or set AF_DB_CACHE_DIR and TMPDIR to directories with room"
+            "make room there, or set AF_DB_CACHE_DIR and AF_DB_SCRATCH_DIR to directories with room"
         }
-        _ => "set AF_DB_CACHE_DIR and TMPDIR to directories that can be written",
+        _ => "set AF_DB_CACHE_DIR and AF_DB_SCRATCH_DIR to directories that can be written",
     };
     fail(format!("cannot write {}: {error}", path.display()))
         .hint(hint)
@@ -150,7 +150,7 @@ fn explain(error: Option<anyhow::Error>) -> anyhow::Error {
     let hint = if words.contains("could not look up effective user ID") {
         "PostgreSQL wants the user it runs as to have a name: add a line for it to /etc/passwd"
     } else if words.contains("No space left") {
-        "make room there, or set AF_DB_CACHE_DIR and TMPDIR to directories with room"
+        "make room there, or set AF_DB_CACHE_DIR and AF_DB_SCRATCH_DIR to directories with room"
     } else {
         return error;
     };
