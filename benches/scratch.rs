@@ -1,6 +1,6 @@
 //! How fast a throwaway server is there, and what is left when its owner is killed.
 //!
-//! `cargo bench --bench scratch` measures; `-- kill` kills owners at random moments and counts what stays. Not part of the
+//! `cargo bench --bench scratch` measures; `-- 17` starts that major version, fetching it if need be; `-- kill` kills owners at random moments and counts what stays. Not part of the
 //! tests: what a busy machine measures proves nothing.
 
 #![expect(clippy::print_stdout, reason = "a measurement is for the terminal")]
@@ -37,9 +37,22 @@ fn main() {
                     .get(1)
                     .map_or(50, |rounds| rounds.parse().unwrap()),
             ),
+            Some(major) if major.parse::<u32>().is_ok() => first(major.parse().unwrap()).await,
             _ => measure().await,
         }
     });
+}
+
+/// Starts a server of a major version twice: the first start may have to fetch and prepare it.
+async fn first(major: u32) {
+    let mut options = Options::unsaid();
+    options.major = Some(major);
+    for start in ["first", "second"] {
+        let began = Instant::now();
+        let scratch = scratch::start(&options, &silent).await.unwrap();
+        ask(&scratch.target("postgres").unwrap(), "SELECT 1").await;
+        println!("{start}: {:?}, {}", began.elapsed(), scratch.why);
+    }
 }
 
 async fn measure() {
@@ -137,10 +150,9 @@ fn kill(rounds: u32) {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut line = String::new();
-        BufReader::new(owner.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
+        // Kept open: an owner that cannot say that it is ready would end by itself.
+        let mut says = BufReader::new(owner.stdout.take().unwrap());
+        says.read_line(&mut String::new()).unwrap();
         random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         std::thread::sleep(Duration::from_micros(u64::from(random >> 8) % 300_000));
         owner.kill().unwrap();

@@ -21,13 +21,17 @@ use crate::pg::tools::Tool;
 /// The major version fetched where none is wanted in particular.
 pub const DEFAULT_MAJOR: u32 = 17;
 
-/// Gives the directories of programs fetched earlier, newest last.
+/// Gives the directories of programs fetched earlier: those of the major version wanted, or all.
 pub fn fetched(options: &Options) -> Vec<PathBuf> {
+    let prefix = options
+        .major
+        .map_or(String::new(), |major| format!("{major}."));
     let Ok(entries) = fs::read_dir(options.cache().join("servers")) else {
         return Vec::new();
     };
     let mut directories: Vec<PathBuf> = entries
         .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix))
         .map(|entry| entry.path().join("native/bin"))
         .filter(|directory| directory.is_dir())
         .collect();
