@@ -7,6 +7,7 @@ pub mod page;
 pub mod terminal;
 
 mod archives;
+mod embedded;
 mod project;
 
 pub mod backup;
@@ -15,6 +16,8 @@ pub mod diff_rls;
 pub mod history;
 pub mod new;
 pub mod repair;
+pub mod dev;
+pub mod doctor;
 pub mod restore;
 pub mod status;
 pub mod up;
@@ -135,9 +138,7 @@ impl Context {
 
     /// Starts the embedded PostgreSQL, or finds it running, and gives its address.
     async fn embedded(&self) -> Result<Target> {
-        Err(crate::error::fail("no database is configured")
-            .hint("give --database-url")
-            .into())
+        Ok(embedded::start(self, crate::pg::dev::IDLE).await?.target)
     }
 
     /// Shows a report on standard output in the format asked for and gives its outcome.

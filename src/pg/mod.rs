@@ -5,6 +5,7 @@
 pub mod backend;
 pub mod cancel;
 pub mod connect;
+pub mod dev;
 pub mod embedded;
 pub mod facts;
 mod handshake;

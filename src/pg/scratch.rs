@@ -53,9 +53,10 @@ pub async fn start(options: &Options, watch: Watch<'_>) -> Result<Scratch> {
         &choice,
         &Start {
             data: &room.directory.join("data"),
-            sockets: &room.directory,
+            sockets: Some(&room.directory),
             log: &room.directory.join("log"),
             settings: &SETTINGS.map(str::to_owned),
+            on_our_death: Ask::Immediate,
         },
     )
     .await;

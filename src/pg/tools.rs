@@ -177,12 +177,13 @@ impl Tool {
     }
 
     /// Starts it apart from us: its own session, no terminal, `log` for what it says; it lives on when we end.
-    pub fn start_detached(&self, log: std::fs::File) -> Result<u32> {
+    ///
+    /// Dropping the child leaves it alone.
+    pub fn start_detached(&self, log: std::fs::File) -> Result<Child> {
         let mut command = self.command(Ties::Detached);
         let says = log.try_clone().context("opening the log twice")?;
         command.stdin(Stdio::null()).stdout(log).stderr(says);
-        let child = command.spawn().map_err(|error| self.not_started(&error))?;
-        Ok(child.id())
+        command.spawn().map_err(|error| self.not_started(&error))
     }
 
     fn command(&self, ties: Ties) -> Command {
@@ -244,8 +245,8 @@ enum Ties {
     Loose,
     /// Shares our terminal and its signals.
     Terminal,
-    /// A server: Ctrl-C in our terminal must not reach it before we have rolled back; dies when we do.
-    Server,
+    /// A server: Ctrl-C in our terminal must not reach it before we have rolled back; ends when we do, like this.
+    Server(Ask),
     /// Waits for our death, so it must not die of it.
     Watchdog,
     /// Has nothing to do with us once started.
@@ -259,7 +260,7 @@ fn tie(command: &mut Command, user: Option<&User>, ties: Ties) {
         // The standard library drops the supplementary groups as well when it changes the user.
         command.uid(user.uid).gid(user.gid);
     }
-    if matches!(ties, Ties::Server | Ties::Watchdog) {
+    if matches!(ties, Ties::Server(_) | Ties::Watchdog) {
         command.process_group(0);
     }
     let parent = rustix::process::getpid();
@@ -283,7 +284,7 @@ fn settle(ties: Ties, parent: rustix::process::Pid) -> std::io::Result<()> {
         umask(Mode::RWXG | Mode::RWXO);
         return Ok(());
     }
-    if matches!(ties, Ties::Server | Ties::Watchdog) {
+    if matches!(ties, Ties::Server(_) | Ties::Watchdog) {
         umask(Mode::RWXG | Mode::RWXO);
     }
     #[cfg(target_os = "linux")]
@@ -291,7 +292,8 @@ fn settle(ties: Ties, parent: rustix::process::Pid) -> std::io::Result<()> {
         use rustix::process::{Signal, set_parent_process_death_signal};
         let signal = match ties {
             Ties::Loose => Some(Signal::KILL),
-            Ties::Server => Some(Signal::QUIT),
+            Ties::Server(Ask::Fast) => Some(Signal::INT),
+            Ties::Server(Ask::Immediate) => Some(Signal::QUIT),
             Ties::Terminal | Ties::Watchdog | Ties::Detached => None,
         };
         if let Some(signal) = signal {
@@ -330,8 +332,8 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// Starts a server; what it says goes to `log`.
-    pub fn start(tool: &Tool, log: std::fs::File) -> Result<Self> {
+    /// Starts a server; what it says goes to `log`, and should we be killed it is asked to end like this.
+    pub fn start(tool: &Tool, log: std::fs::File, on_our_death: Ask) -> Result<Self> {
         let tool = tool.clone();
         let ended = Arc::new(Mutex::new(None));
         let told = Arc::clone(&ended);
@@ -339,7 +341,7 @@ impl Kept {
         let thread = std::thread::Builder::new()
             .name("server keeper".to_owned())
             .spawn(move || {
-                let mut child = match tool.spawn_server(log) {
+                let mut child = match tool.spawn_server(log, on_our_death) {
                     Ok(child) => child,
                     Err(error) => return drop(tell.send(Err(error))),
                 };
@@ -430,8 +432,8 @@ pub fn signal(pid: u32, _: Ask) {
 }
 
 impl Tool {
-    fn spawn_server(&self, log: std::fs::File) -> Result<Child> {
-        let mut command = self.command(Ties::Server);
+    fn spawn_server(&self, log: std::fs::File, on_our_death: Ask) -> Result<Child> {
+        let mut command = self.command(Ties::Server(on_our_death));
         let says = log.try_clone().context("opening the log twice")?;
         command.stdin(Stdio::null()).stdout(log).stderr(says);
         command.spawn().map_err(|error| self.not_started(&error))

@@ -4,6 +4,7 @@ mod support;
 
 mod backup;
 mod catalog;
+mod dev;
 mod manifest;
 mod pg_connect;
 mod pg_lock;

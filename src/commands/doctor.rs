@@ -1,0 +1,338 @@
+//! `af-db doctor`: what works here, and what to do about what does not.
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::backup::clients::{self, Places};
+use crate::commands::page::{Page, Tone};
+use crate::commands::{Context, Outcome, Report, embedded};
+use crate::error::hint_of;
+use crate::event::silent;
+use crate::finding::{Finding, Severity};
+use crate::pg::dev;
+use crate::pg::embedded::{self as embedded_server, Outlook};
+use crate::pg::pooler::{self, Mode};
+use crate::pg::session::Session;
+use crate::pg::target::{SslMode, Target};
+use crate::pg::{connect, facts};
+
+/// Flags of `doctor`.
+#[derive(clap::Args, Debug)]
+pub struct Args {}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct DoctorReport {
+    checks: Vec<Check>,
+    #[serde(skip)]
+    findings: Vec<Finding>,
+}
+
+/// One thing looked at.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Check {
+    name: &'static str,
+    state: State,
+    says: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remedy: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum State {
+    Good,
+    /// Works, but not as well as it could.
+    Weak,
+    /// Something the project needs is not there.
+    Missing,
+}
+
+impl Check {
+    fn good(name: &'static str, says: impl Into<String>) -> Self {
+        Check {
+            name,
+            state: State::Good,
+            says: says.into(),
+            remedy: None,
+        }
+    }
+
+    fn weak(name: &'static str, says: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Check {
+            name,
+            state: State::Weak,
+            says: says.into(),
+            remedy: Some(remedy.into()),
+        }
+    }
+
+    /// Takes message and hint of an error as they are.
+    fn missing(name: &'static str, error: &anyhow::Error) -> Self {
+        Check {
+            name,
+            state: State::Missing,
+            says: format!("{error:#}"),
+            remedy: hint_of(error).map(str::to_owned),
+        }
+    }
+
+    fn finding(&self) -> Option<Finding> {
+        let severity = match self.state {
+            State::Good => return None,
+            State::Weak => Severity::Warn,
+            State::Missing => Severity::Error,
+        };
+        let code = format!("doctor-{}", self.name.replace(' ', "-"));
+        let mut finding = Finding::new(severity, code, self.name, &self.says);
+        finding.help.clone_from(&self.remedy);
+        Some(finding)
+    }
+}
+
+/// Runs the command.
+pub async fn run(_: &Args, context: &Context) -> Result<Outcome> {
+    let mut checks = vec![configuration(context)];
+    let mut major = None;
+    match &context.config.database.target {
+        None => checks.push(development_server(context)?),
+        Some(target) => match connect::open(target, &silent).await {
+            Err(error) => checks.push(Check::missing("server", &error)),
+            Ok(session) => {
+                major = u32::try_from(session.facts().major()).ok();
+                checks.extend(server(&session, target).await?);
+                session.close().await;
+            }
+        },
+    }
+    if let Some(direct) = &context.config.database.direct {
+        checks.push(direct_server(direct).await);
+    }
+    checks.push(client_programs(context, major).await?);
+    checks.push(embedded_postgresql(context, major).await?);
+    let findings = checks.iter().filter_map(Check::finding).collect();
+    context.show(&DoctorReport { checks, findings })
+}
+
+fn configuration(context: &Context) -> Check {
+    match &context.config.path {
+        Some(path) => Check::good("configuration", context.config.shown(path)),
+        None => Check::good("configuration", "no af-db.yaml, everything at its default"),
+    }
+}
+
+fn development_server(context: &Context) -> Result<Check> {
+    let place = embedded::place(context);
+    Ok(match dev::status(&place)? {
+        Some(running) => Check::good(
+            "server",
+            format!(
+                "no database is configured; the development server runs, PostgreSQL {}",
+                running.access.server
+            ),
+        ),
+        None => Check::good(
+            "server",
+            "no database is configured; the development server starts when it is needed",
+        ),
+    })
+}
+
+async fn server(session: &Session, target: &Target) -> Result<Vec<Check>> {
+    let facts = session.facts();
+    let mut checks = vec![Check::good(
+        "server",
+        format!("PostgreSQL {} at {target}", facts.version),
+    )];
+    checks.push(rights(session));
+    checks.push(pooling(session, target).await);
+    checks.push(tls(session, target).await?);
+    Ok(checks)
+}
+
+fn rights(session: &Session) -> Check {
+    let facts = session.facts();
+    let role = &facts.role;
+    if let Err(failure) = facts::refuse_replica(facts) {
+        return Check::missing("rights", &failure.into());
+    }
+    if facts.read_only {
+        return Check::weak(
+            "rights",
+            format!("transactions of `{role}` may not write"),
+            "set default_transaction_read_only to off for the role, or use another one to migrate",
+        );
+    }
+    if !facts.creates_schemas {
+        return Check::weak(
+            "rights",
+            format!("`{role}` may not create schemas in `{}`", facts.database),
+            format!(
+                "GRANT CREATE ON DATABASE {} TO {}",
+                quoted(&facts.database),
+                quoted(role)
+            ),
+        );
+    }
+    let mut may = vec!["create schemas"];
+    if facts.create_role {
+        may.push("create roles");
+    }
+    if facts.create_database {
+        may.push("create databases");
+    }
+    if facts.bypass_rls {
+        may.push("bypass row-level security");
+    }
+    if facts.superuser {
+        return Check::good("rights", format!("`{role}` is a superuser"));
+    }
+    Check::good("rights", format!("`{role}` may {}", may.join(", ")))
+}
+
+fn quoted(name: &str) -> String {
+    crate::sql::name::Ident::new(name).to_string()
+}
+
+async fn pooling(session: &Session, target: &Target) -> Check {
+    match pooler::mode(session, target).await {
+        Ok(Mode::Direct) => Check::good("pooler", "none in between"),
+        Ok(Mode::Session) => Check::good("pooler", "one in session mode, which is as good as none"),
+        Ok(Mode::Transaction | Mode::Statement) => Check::weak(
+            "pooler",
+            "a transaction pooler stands in between: good to look, no good to migrate",
+            "set direct-url (or DIRECT_URL) to the server itself",
+        ),
+        Err(error) => Check::missing("pooler", &error),
+    }
+}
+
+async fn tls(session: &Session, target: &Target) -> Result<Check> {
+    if target.hosts.iter().all(crate::pg::target::Host::is_socket) {
+        return Ok(Check::good("tls", "not needed on a local socket"));
+    }
+    let sql =
+        "SELECT ssl, version FROM pg_catalog.pg_stat_ssl WHERE pid = pg_catalog.pg_backend_pid()";
+    let rows = session.query(sql, &[]).await?;
+    let encrypted = rows.first().is_some_and(|row| row.get::<_, bool>(0));
+    let local = target
+        .hosts
+        .iter()
+        .all(|host| matches!(host.name.as_str(), "localhost" | "127.0.0.1" | "::1"));
+    let mode = target.tls.mode;
+    Ok(match (encrypted, local) {
+        (true, _) if mode >= SslMode::VerifyCa => {
+            let version: Option<String> = rows[0].get(1);
+            let version = version.unwrap_or_default();
+            Check::good("tls", format!("{version}, the certificate is checked"))
+        }
+        (_, true) => Check::good("tls", "not needed on this machine"),
+        (true, false) => Check::weak(
+            "tls",
+            format!(
+                "encrypted, but sslmode={} does not check who answers",
+                mode.name()
+            ),
+            "add sslmode=verify-full to the address, with sslrootcert where the authority is a private one",
+        ),
+        (false, false) => Check::weak(
+            "tls",
+            "passwords and data travel in the clear, or a pooler hides how",
+            "add sslmode=verify-full to the address",
+        ),
+    })
+}
+
+async fn direct_server(direct: &Target) -> Check {
+    match connect::open(direct, &silent).await {
+        Err(error) => Check::missing("direct server", &error),
+        Ok(session) => match pooler::require_session(&session, direct).await {
+            Ok(_) => Check::good("direct server", format!("reached at {direct}")),
+            Err(error) => Check::missing("direct server", &error),
+        },
+    }
+}
+
+/// Backups are not every project's business: without the programs it is a weakness, not a fault.
+async fn client_programs(context: &Context, major: Option<u32>) -> Result<Check> {
+    let options = context.config.embedded(major)?;
+    let places = Places {
+        named: options.binaries,
+        path: options.path,
+    };
+    let found = clients::search(&places).await?;
+    let least = major
+        .or_else(|| dev::major(&embedded::place(context)))
+        .unwrap_or(0);
+    Ok(match clients::for_dump(&found, least) {
+        Ok(clients) => Check::good(
+            "client tools",
+            format!(
+                "pg_dump {} in {}",
+                clients.version,
+                clients.directory.display()
+            ),
+        ),
+        Err(error) => Check::weak(
+            "client tools",
+            format!("{error:#}; backup and restore cannot work"),
+            hint_of(&error).unwrap_or("install PostgreSQL's client programs"),
+        ),
+    })
+}
+
+async fn embedded_postgresql(context: &Context, major: Option<u32>) -> Result<Check> {
+    let name = "embedded postgresql";
+    let options = context.config.embedded(major)?;
+    if let Some(server) = &options.shadow_server {
+        return Ok(match connect::open(server, &silent).await {
+            Ok(_) => Check::good(name, format!("not needed, AF_DB_SHADOW_URL lends {server}")),
+            Err(error) => Check::missing(
+                name,
+                &error.context("entering the server of AF_DB_SHADOW_URL"),
+            ),
+        });
+    }
+    Ok(match embedded_server::outlook(&options).await {
+        Ok(Outlook::Here(choice)) if choice.instead_of.is_none() => Check::good(name, choice.why()),
+        Ok(Outlook::Here(choice)) => Check::weak(
+            name,
+            choice.why(),
+            "unset AF_DB_ALLOW_MAJOR_MISMATCH to use none but the server's own major version",
+        ),
+        Ok(Outlook::ToFetch(version)) => Check::good(
+            name,
+            format!("PostgreSQL {version} is fetched when it is first needed"),
+        ),
+        Err(error) => Check::missing(name, &error),
+    })
+}
+
+impl Report for DoctorReport {
+    fn command(&self) -> &'static str {
+        "doctor"
+    }
+
+    fn human(&self, page: &mut Page) {
+        let row = |check: &Check| {
+            let (tone, word) = match check.state {
+                State::Good => (Tone::Good, "good"),
+                State::Weak => (Tone::Warn, "weak"),
+                State::Missing => (Tone::Bad, "missing"),
+            };
+            let says = check.says.lines().next().unwrap_or_default();
+            vec![
+                (tone, word.to_owned()),
+                (Tone::Strong, check.name.to_owned()),
+                (Tone::Plain, says.to_owned()),
+            ]
+        };
+        let rows: Vec<_> = self.checks.iter().map(row).collect();
+        page.table(&rows);
+    }
+
+    fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+}

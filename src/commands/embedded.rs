@@ -1,0 +1,61 @@
+//! Owns what commands share about the embedded PostgreSQL: starting the project's development server.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use crate::commands::{Context, project};
+use crate::event::Event;
+use crate::pg::dev::{self, Again, Place, Running};
+use crate::pg::{connect, supabase};
+
+/// Gives the place of the project's development server.
+pub(crate) fn place(context: &Context) -> Place {
+    Place::of(&context.config.root)
+}
+
+/// Starts the project's development server, or finds it running; a project that expects Supabase finds its like in there.
+pub(crate) async fn start(context: &Context, idle: Duration) -> Result<Running> {
+    let place = place(context);
+    let watch = context.watch();
+    let running = dev::start(&place, &again(context, &place, idle)?, &watch).await?;
+    if !running.found && expects_supabase(context) {
+        let session = connect::open(&running.target, &watch).await?;
+        let row = session
+            .query_one("SELECT pg_catalog.to_regnamespace('auth') IS NULL", &[])
+            .await?;
+        if row.get(0) {
+            watch(Event::Said("making it look like Supabase's"));
+            supabase::prepare(&session).await?;
+        }
+        session.close().await;
+    }
+    Ok(running)
+}
+
+/// A folder that cannot be read is the business of the command that needs it.
+fn expects_supabase(context: &Context) -> bool {
+    project::folder(context).is_ok_and(|folder| {
+        let texts = folder.migrations.iter();
+        supabase::is_expected(texts.map(|migration| &*migration.up.text))
+    })
+}
+
+/// Leads back into this program, to [`dev::supervise`], with the same configuration.
+fn again(context: &Context, place: &Place, idle: Duration) -> Result<Again> {
+    let program = std::env::current_exe().context("finding this program's own file")?;
+    let mut arguments: Vec<std::ffi::OsString> = vec!["dev".into(), "supervise".into()];
+    arguments.push("--place".into());
+    arguments.push(place.directory.clone().into());
+    arguments.push("--idle".into());
+    arguments.push(format!("{}s", idle.as_secs()).into());
+    if let Some(path) = &context.config.path {
+        arguments.push("--config".into());
+        arguments.push(path.into());
+    }
+    Ok(Again {
+        program,
+        arguments,
+        directory: context.config.root.clone(),
+    })
+}
