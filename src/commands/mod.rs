@@ -12,12 +12,12 @@ mod project;
 
 pub mod backup;
 pub mod completions;
+pub mod dev;
 pub mod diff_rls;
+pub mod doctor;
 pub mod history;
 pub mod new;
 pub mod repair;
-pub mod dev;
-pub mod doctor;
 pub mod restore;
 pub mod status;
 pub mod up;
