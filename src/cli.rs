@@ -10,7 +10,6 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use crate::commands::output::{Format, Output};
 use crate::commands::terminal::{Loudness, Terminal};
 use crate::commands::{self, Context, Outcome};
-use crate::commands::{Context, Outcome, backup, completions, dev, doctor, restore, status, up};
 use crate::config::{self, Flags};
 use crate::error::{Exit, exit_of, with_exit};
 use crate::event::Interrupt;
@@ -86,11 +85,10 @@ enum Command {
     History(commands::history::Args),
     /// Correct the record, explicitly and journalled
     Repair(commands::repair::Args),
-    Restore(restore::Args),
     /// Look what works here, and what to do about what does not
-    Doctor(doctor::Args),
+    Doctor(commands::doctor::Args),
     /// Start, stop, reset or enter the embedded PostgreSQL of this project
-    Dev(dev::Args),
+    Dev(commands::dev::Args),
     /// Write the completion script of a shell
     Completions {
         /// The shell
@@ -209,12 +207,8 @@ async fn dispatch(command: &Command, context: &Context) -> Result<Outcome> {
         Command::New(args) => commands::new::run(args, context),
         Command::History(args) => commands::history::run(args, context).await,
         Command::Repair(args) => commands::repair::run(args, context).await,
-        Command::Up(args) => up::run(args, context).await,
-        Command::Status(args) => status::run(args, context).await,
-        Command::Backup(args) => backup::run(args, context).await,
-        Command::Restore(args) => restore::run(args, context).await,
-        Command::Doctor(args) => doctor::run(args, context).await,
-        Command::Dev(args) => dev::run(args, context).await,
+        Command::Doctor(args) => commands::doctor::run(args, context).await,
+        Command::Dev(args) => commands::dev::run(args, context).await,
         Command::Completions { .. } | Command::Man => Ok(Outcome::Clean),
     }
 }
