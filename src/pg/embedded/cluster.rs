@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
-use crate::error::fail;
+use crate::error::{Failure, fail};
 use crate::pg::embedded::find::Version;
 use crate::pg::embedded::privileges::{self, User};
 use crate::pg::embedded::{Choice, lock};
@@ -130,10 +130,20 @@ fn clear_stale(data: &Path) {
 
 fn not_started(reason: &str, log: &Path) -> anyhow::Error {
     let text = fs::read_to_string(log).unwrap_or_default();
-    let complaint = text
-        .lines()
-        .rev()
-        .find_map(|line| line.split_once("FATAL:  ").map(|(_, words)| words.trim()))
+    explain(reason, &text).into()
+}
+
+/// Gives the last thing a server or one of its programs complained of.
+pub fn complaint(text: &str) -> Option<&str> {
+    text.lines().rev().find_map(|line| {
+        let marks = ["FATAL:  ", "error: "];
+        let found = marks.iter().find_map(|mark| line.split_once(mark));
+        found.map(|(_, words)| words.trim())
+    })
+}
+
+fn explain(reason: &str, text: &str) -> Failure {
+    let complaint = complaint(text)
         .or_else(|| text.lines().last())
         .unwrap_or("it said nothing");
     let hint = if text.contains("No space left on device") {
@@ -148,11 +158,43 @@ fn not_started(reason: &str, log: &Path) -> anyhow::Error {
         "the embedded PostgreSQL did not start, {reason}: {complaint}"
     ))
     .hint(hint)
-    .into()
 }
 
 /// Gives the address of a database behind a socket directory.
 pub fn socket_target(sockets: &Path, database: &str) -> Result<Target> {
     let target = Target::parse("user=postgres sslmode=disable")?;
     Ok(target.with_socket(sockets).with_database(database))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(reason: &str, text: &str) -> String {
+        let failure = explain(reason, text);
+        format!(
+            "{failure}\nhint: {}",
+            failure.hint.as_deref().unwrap_or("none")
+        )
+    }
+
+    #[test]
+    fn why_a_server_did_not_start_is_in_its_own_words() {
+        insta::assert_snapshot!(shown("it ended with exit status: 1", "2026 LOG:  starting\n2026 FATAL:  data directory \"/d\" has wrong ownership\n2026 HINT:  x"), @r#"
+        the embedded PostgreSQL did not start, it ended with exit status: 1: data directory "/d" has wrong ownership
+        hint: point AF_DB_SHADOW_URL at a server that runs, or AF_DB_PG_BIN at another PostgreSQL
+        "#);
+        insta::assert_snapshot!(shown("it ended with exit status: 1", "2026 FATAL:  could not write lock file: No space left on device"), @r"
+        the embedded PostgreSQL did not start, it ended with exit status: 1: could not write lock file: No space left on device
+        hint: make room, or set AF_DB_SCRATCH_DIR to a directory with room
+        ");
+        insta::assert_snapshot!(shown("it ended with exit status: 1", "2026 FATAL:  could not create shared memory segment: Cannot allocate memory"), @r"
+        the embedded PostgreSQL did not start, it ended with exit status: 1: could not create shared memory segment: Cannot allocate memory
+        hint: the machine gives too little shared memory; free some, or point AF_DB_SHADOW_URL at a server
+        ");
+        insta::assert_snapshot!(shown("it was not ready after 120 seconds", ""), @r"
+        the embedded PostgreSQL did not start, it was not ready after 120 seconds: it said nothing
+        hint: point AF_DB_SHADOW_URL at a server that runs, or AF_DB_PG_BIN at another PostgreSQL
+        ");
+    }
 }

@@ -13,7 +13,7 @@ use crate::error::fail;
 use crate::event::{Event, Watch};
 use crate::pg::embedded::find::Binaries;
 use crate::pg::embedded::privileges::{self, User};
-use crate::pg::embedded::{Choice, Options, lock};
+use crate::pg::embedded::{Choice, Options, cluster, lock};
 use crate::pg::tools::Tool;
 
 /// What a template is for.
@@ -154,7 +154,10 @@ fn explain(error: Option<anyhow::Error>) -> anyhow::Error {
     } else {
         return error;
     };
-    fail(words).hint(hint).into()
+    let complaint = cluster::complaint(&words).unwrap_or(&words);
+    fail(format!("initdb failed: {complaint}"))
+        .hint(hint)
+        .into()
 }
 
 async fn init(
@@ -282,4 +285,60 @@ fn copy_file(from: &Path, to: &Path, user: Option<&User>) -> std::io::Result<()>
     }
     let _ = user;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::hint_of;
+
+    fn shown(error: &anyhow::Error) -> String {
+        format!("{error}\nhint: {}", hint_of(error).unwrap_or("none"))
+    }
+
+    #[test]
+    fn a_full_disk_is_said_with_the_way_out() {
+        let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        insta::assert_snapshot!(shown(&cannot_write(Path::new("/cache/x"), &full)), @r"
+        cannot write /cache/x: no storage space
+        hint: make room there, or set AF_DB_CACHE_DIR and AF_DB_SCRATCH_DIR to directories with room
+        ");
+    }
+
+    #[test]
+    fn what_initdb_complains_of_is_said_with_the_way_out() {
+        let words = "initdb failed (exit status: 1): 2026 [5889] FATAL:  could not extend file \"base/1\": No space left on device\n2026 [5889] HINT:  Check free disk space.";
+        insta::assert_snapshot!(shown(&explain(Some(anyhow::anyhow!(words)))), @r#"
+        initdb failed: could not extend file "base/1": No space left on device
+        hint: make room there, or set AF_DB_CACHE_DIR and AF_DB_SCRATCH_DIR to directories with room
+        "#);
+        let words = "initdb failed (exit status: 1): initdb: error: could not look up effective user ID 23456: user does not exist";
+        insta::assert_snapshot!(shown(&explain(Some(anyhow::anyhow!(words)))), @r"
+        initdb failed: could not look up effective user ID 23456: user does not exist
+        hint: PostgreSQL wants the user it runs as to have a name: add a line for it to /etc/passwd
+        ");
+        let words = "initdb failed (exit status: 1): no words";
+        insta::assert_snapshot!(shown(&explain(Some(anyhow::anyhow!(words)))), @r"
+        initdb failed (exit status: 1): no words
+        hint: none
+        ");
+    }
+
+    #[test]
+    fn a_tree_is_copied_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let from = folder.path().join("from");
+        fs::create_dir_all(from.join("base/5")).unwrap();
+        fs::create_dir(from.join("pg_notify")).unwrap();
+        for number in 0..50 {
+            fs::write(from.join(format!("base/5/{number}")), vec![7; number * 100]).unwrap();
+        }
+        let to = folder.path().join("to");
+        copy(&from, &to, None).unwrap();
+        assert_eq!(fs::read(to.join("base/5/49")).unwrap(), vec![7; 4900]);
+        assert!(to.join("pg_notify").is_dir());
+        assert_eq!(fs::read_dir(to.join("base/5")).unwrap().count(), 50);
+        // Never over something that is there.
+        assert!(copy(&from, &to, None).is_err());
+    }
 }
