@@ -71,6 +71,8 @@ struct Global {
 enum Command {
     /// Apply pending migrations
     Up(commands::up::Args),
+    /// Revert migrations, each proven first on a scratch database to lead back
+    Down(commands::down::Args),
     /// Show what is applied, pending, edited, missing, out of order, half-run
     Status(commands::status::Args),
     /// Make a verified archive of the database; list, verify and prune archives
@@ -200,6 +202,7 @@ async fn stop_signal() -> Result<()> {
 async fn dispatch(command: &Command, context: &Context) -> Result<Outcome> {
     match command {
         Command::Up(args) => commands::up::run(args, context).await,
+        Command::Down(args) => commands::down::run(args, context).await,
         Command::Status(args) => commands::status::run(args, context).await,
         Command::Backup(args) => commands::backup::run(args, context).await,
         Command::Restore(args) => commands::restore::run(args, context).await,

@@ -25,6 +25,8 @@ pub mod diff;
 
 pub mod migrate;
 
+pub mod shadow;
+
 pub mod backup;
 pub mod manifest;
 pub mod rls;

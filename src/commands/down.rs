@@ -19,7 +19,12 @@ use crate::shadow::rollback;
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// Revert this many, the newest first
-    #[arg(long, value_name = "NUMBER", default_value_t = 1, conflicts_with = "to")]
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value_t = 1,
+        conflicts_with = "to"
+    )]
     steps: usize,
     /// Revert everything newer than this version, which stays applied; 0 reverts everything
     #[arg(long, value_name = "VERSION")]
@@ -52,7 +57,13 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let (session, target) = context.open(Purpose::Writing).await?;
     let watch = context.watch();
     // Held until the session ends.
-    let _lock = lock::take(&session, Share::Alone, project::duration("--wait", &args.wait)?, &watch).await?;
+    let _lock = lock::take(
+        &session,
+        Share::Alone,
+        project::duration("--wait", &args.wait)?,
+        &watch,
+    )
+    .await?;
     let books = project::books(context, &session).await?;
     let fresh = project::fresh_width(context, &folder)?;
     let standing = standing::compare(&folder, &books.history, &books.unfinished, fresh);
@@ -71,17 +82,30 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     refuse_unsound(&standing, &chosen)?;
     let reverted: Vec<&Migration> = chosen
         .iter()
-        .filter_map(|version| folder.migrations.iter().find(|migration| migration.version == *version))
+        .filter_map(|version| {
+            folder
+                .migrations
+                .iter()
+                .find(|migration| migration.version == *version)
+        })
         .collect();
     refuse_impossible(&reverted, &args.accept_loss)?;
-    report.findings = prove(args, context, &session, (&folder.migrations, &applied), &chosen).await?;
+    report.findings = prove(
+        args,
+        context,
+        &session,
+        (&folder.migrations, &applied),
+        &chosen,
+    )
+    .await?;
     ask(context, &target, &reverted)?;
     let ledger = project::ledger(context, &books.history, &folder)?;
     project::create_books(&session, &ledger, &books.history).await?;
     let ladder = project::ladder(context, args.lock_budget.as_deref())?;
     let guard = context.interrupt.guard();
     let mut execution = Execution::new(session, &target, ladder, &watch, &context.interrupt);
-    let note = (!args.accept_loss.is_empty()).then(|| format!("accepted the loss of {}", args.accept_loss.join(", ")));
+    let note = (!args.accept_loss.is_empty())
+        .then(|| format!("accepted the loss of {}", args.accept_loss.join(", ")));
     let outcome = apply::down(&mut execution, &ledger, &reverted, note, &watch).await?;
     drop(guard);
     execution.finish().close().await;
@@ -98,22 +122,38 @@ fn choose(args: &Args, applied: &[i64]) -> Result<Vec<i64>> {
         return Ok(applied.iter().rev().take(args.steps).copied().collect());
     };
     if to != 0 && !applied.contains(&to) {
-        return Err(fail(format!("migration {to} is not applied")).hint("see af-db status").into());
+        return Err(fail(format!("migration {to} is not applied"))
+            .hint("see af-db status")
+            .into());
     }
-    Ok(applied.iter().rev().take_while(|version| **version > to).copied().collect())
+    Ok(applied
+        .iter()
+        .rev()
+        .take_while(|version| **version > to)
+        .copied()
+        .collect())
 }
 
 /// Refuses when what would be reverted is not what was applied.
 fn refuse_unsound(standing: &standing::Standing, chosen: &[i64]) -> Result<()> {
     let sound = |state: State| matches!(state, State::Applied | State::LineEndings);
-    let unsound = standing.lines.iter().find(|line| chosen.contains(&line.version) && !sound(line.state));
+    let unsound = standing
+        .lines
+        .iter()
+        .find(|line| chosen.contains(&line.version) && !sound(line.state));
     let Some(line) = unsound else { return Ok(()) };
     let subject = format!("migration {}", line.version);
-    let findings: Vec<Finding> =
-        standing.findings.iter().filter(|finding| finding.subject == subject).cloned().collect();
-    Err(refuse(format!("{subject} is not what was applied, so its way down cannot be trusted; nothing was reverted"))
-        .findings(findings)
-        .into())
+    let findings: Vec<Finding> = standing
+        .findings
+        .iter()
+        .filter(|finding| finding.subject == subject)
+        .cloned()
+        .collect();
+    Err(refuse(format!(
+        "{subject} is not what was applied, so its way down cannot be trusted; nothing was reverted"
+    ))
+    .findings(findings)
+    .into())
 }
 
 /// Refuses what has no way down, or says itself that there is none.
@@ -122,23 +162,31 @@ fn refuse_impossible(reverted: &[&Migration], accepted: &[String]) -> Result<()>
         let shown = &migration.up.shown;
         if migration.down.is_none() {
             let wanted = shown.strip_suffix(".sql").unwrap_or(shown);
-            return Err(refuse(format!("{shown} has no way down; nothing was reverted"))
-                .hint(format!("write {wanted}.down.sql"))
-                .into());
+            return Err(
+                refuse(format!("{shown} has no way down; nothing was reverted"))
+                    .hint(format!("write {wanted}.down.sql"))
+                    .into(),
+            );
         }
         if let Some(reason) = &migration.directives.irreversible
             && !accepted.contains(&format!("migration {}", migration.version))
         {
-            return Err(refuse(format!("{shown} says that it cannot be undone: {reason}; nothing was reverted"))
-                .hint(format!(
-                    "restore a backup; or, if the loss is meant: --accept-loss \"migration {}\"",
-                    migration.version
-                ))
-                .into());
+            return Err(refuse(format!(
+                "{shown} says that it cannot be undone: {reason}; nothing was reverted"
+            ))
+            .hint(format!(
+                "restore a backup; or, if the loss is meant: --accept-loss \"migration {}\"",
+                migration.version
+            ))
+            .into());
         }
         let faults = apply::judge(migration, Direction::Down);
         if !faults.is_empty() {
-            return Err(refuse("the way down cannot run as it is written; nothing was reverted").findings(faults).into());
+            return Err(
+                refuse("the way down cannot run as it is written; nothing was reverted")
+                    .findings(faults)
+                    .into(),
+            );
         }
     }
     Ok(())
@@ -154,9 +202,16 @@ async fn prove(
 ) -> Result<Vec<Finding>> {
     let lowest = chosen.iter().min().copied().unwrap_or_default();
     let of = |keep: &dyn Fn(i64) -> bool| -> Vec<Migration> {
-        files.iter().filter(|file| applied.contains(&file.version) && keep(file.version)).cloned().collect()
+        files
+            .iter()
+            .filter(|file| applied.contains(&file.version) && keep(file.version))
+            .cloned()
+            .collect()
     };
-    let (base, range) = (of(&|version| version < lowest), of(&|version| chosen.contains(&version)));
+    let (base, range) = (
+        of(&|version| version < lowest),
+        of(&|version| chosen.contains(&version)),
+    );
     let watch = context.watch();
     let scratch = context.scratch(Some(session)).await?;
     let losses = rollback::prove(&scratch, &base, &range, &watch).await?;
@@ -167,16 +222,31 @@ async fn prove(
     if lost.is_empty() {
         return Ok(notes);
     }
-    let flags: Vec<String> = lost.iter().map(|finding| format!("--accept-loss {:?}", finding.subject)).collect();
+    let flags: Vec<String> = lost
+        .iter()
+        .map(|finding| format!("--accept-loss {:?}", finding.subject))
+        .collect();
     let objects = count(lost.len(), "object does", "objects do");
-    Err(refuse(format!("tried on a scratch database, {objects} not come back; nothing was reverted"))
-        .hint(format!("mend the way down; or, if the loss is meant: {}", flags.join(" ")))
-        .findings(lost)
-        .into())
+    Err(refuse(format!(
+        "tried on a scratch database, {objects} not come back; nothing was reverted"
+    ))
+    .hint(format!(
+        "mend the way down; or, if the loss is meant: {}",
+        flags.join(" ")
+    ))
+    .findings(lost)
+    .into())
 }
 
-fn ask(context: &Context, target: &crate::pg::target::Target, reverted: &[&Migration]) -> Result<()> {
-    let mut text = format!("{} will be reverted:\n", count(reverted.len(), "migration", "migrations"));
+fn ask(
+    context: &Context,
+    target: &crate::pg::target::Target,
+    reverted: &[&Migration],
+) -> Result<()> {
+    let mut text = format!(
+        "{} will be reverted:\n",
+        count(reverted.len(), "migration", "migrations")
+    );
     for migration in reverted {
         text.push_str(&format!("  {}\n", migration.up.shown));
     }

@@ -15,6 +15,7 @@ pub mod completions;
 pub mod dev;
 pub mod diff_rls;
 pub mod doctor;
+pub mod down;
 pub mod history;
 pub mod new;
 pub mod repair;
@@ -28,6 +29,7 @@ use serde::Serialize;
 use crate::config::Config;
 use crate::event::{Event, Interrupt};
 use crate::finding::{Finding, Severity};
+use crate::pg::scratch::{self, Scratch};
 use crate::pg::session::Session;
 use crate::pg::target::Target;
 use crate::pg::{connect, facts, pooler};
@@ -139,6 +141,15 @@ impl Context {
     /// Starts the embedded PostgreSQL, or finds it running, and gives its address.
     async fn embedded(&self) -> Result<Target> {
         Ok(embedded::start(self, crate::pg::dev::IDLE).await?.target)
+    }
+
+    /// Starts a throwaway server of the live one's major version, where one is given and such can be had.
+    pub async fn scratch(&self, live: Option<&Session>) -> Result<Scratch> {
+        let major = live.and_then(|session| u32::try_from(session.facts().major()).ok());
+        let options = self
+            .config
+            .embedded(major.or(self.config.file.postgres_major))?;
+        scratch::start(&options, &self.watch()).await
     }
 
     /// Shows a report on standard output in the format asked for and gives its outcome.

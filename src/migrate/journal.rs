@@ -289,7 +289,7 @@ pub async fn verify(session: &Session) -> Result<Vec<Finding>> {
     sql.piece(&hash());
     sql.push(
         " AS holds, v.previous OPERATOR(pg_catalog.=) COALESCE(pg_catalog.lag(v.hash) OVER (ORDER BY v.id), '') AS follows, \
-         v.id OPERATOR(pg_catalog.=) COALESCE(pg_catalog.lag(v.id) OVER (ORDER BY v.id), 0) OPERATOR(pg_catalog.+) 1 AS next \
+         v.id OPERATOR(pg_catalog.=) (COALESCE(pg_catalog.lag(v.id) OVER (ORDER BY v.id), 0) OPERATOR(pg_catalog.+) 1) AS next \
          FROM af_db.journal AS v ORDER BY v.id",
     );
     let rows = session.query_sql(&sql, &[]).await?;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::sql::class::Class;
-use crate::sql::split;
+use crate::sql::{split, token};
 
 /// The statements of a text and what matters of them for running it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct Outline {
     pub control: Vec<(usize, Control)>,
     /// The statements that no transaction can hold, with PostgreSQL's reason.
     pub alone: Vec<(usize, &'static str)>,
+    /// The calls of procedures, which may commit in between.
+    pub calls: Vec<usize>,
     /// The commands of psql.
     pub meta_commands: Vec<usize>,
 }
@@ -77,10 +79,39 @@ pub fn outline(text: &str) -> Outline {
         }
         if let Some(reason) = statement.cannot_run_in_transaction() {
             outline.alone.push((index, reason));
+        } else if statement.class == Class::Do && commits_inside(statement.text) {
+            outline
+                .alone
+                .push((index, "the DO block commits in between"));
+        }
+        if statement.class == Class::Call {
+            outline.calls.push(index);
         }
         outline.statements.push(statement.start..statement.end);
     }
     outline
+}
+
+/// Says whether the body of a DO block ends transactions.
+fn commits_inside(text: &str) -> bool {
+    let bodies = token::code(text)
+        .filter(|token| matches!(token.kind, token::Kind::DollarText | token::Kind::Text));
+    bodies.into_iter().any(|body| {
+        // The delimiters stand around the body and are no words of it.
+        let body = body.text(text);
+        let body = body.trim_matches('\'');
+        let body = match body.find('$').filter(|_| body.starts_with('$')) {
+            Some(0) => body[1..].find('$').map_or(body, |end| &body[end + 2..]),
+            _ => body,
+        };
+        let words: Vec<_> = token::code(body).collect();
+        let ends = |pair: &[token::Token]| {
+            let (word, next) = (pair[0], pair[1]);
+            let is_end = word.is_word(body, "commit") || word.is_word(body, "rollback");
+            is_end && (next.kind == token::Kind::Semicolon || next.is_word(body, "and"))
+        };
+        words.windows(2).any(ends)
+    })
 }
 
 /// Cuts a text that runs outside a transaction into units.
@@ -103,7 +134,10 @@ pub fn units(outline: &Outline) -> Vec<Piece> {
         };
         let (kind, until) = match end {
             Some(end) if control(end) == Some(Control::Commit) => (Kind::OwnTransaction, end + 1),
-            _ if control(index).is_some() || outline.alone.iter().any(|(at, _)| *at == index) => {
+            _ if control(index).is_some()
+                || outline.alone.iter().any(|(at, _)| *at == index)
+                || outline.calls.contains(&index) =>
+            {
                 (Kind::Alone, index + 1)
             }
             _ => (Kind::Atomic, index + 1),
@@ -145,6 +179,24 @@ mod tests {
                 (Kind::Alone, "VACUUM"),
                 (Kind::Atomic, "SELECT 3"),
             ],
+        );
+    }
+
+    #[test]
+    fn a_block_that_commits_runs_alone() {
+        let reasons = |text: &str| outline(text).alone.len();
+        assert_eq!(
+            reasons("DO $x$ BEGIN UPDATE t SET a = 1; COMMIT; END $x$"),
+            1
+        );
+        assert_eq!(reasons("DO 'BEGIN rollback; END'"), 1);
+        assert_eq!(
+            reasons("DO $$ BEGIN PERFORM 'COMMIT;'; /* COMMIT; */ END $$"),
+            0
+        );
+        check(
+            "CALL p(); SELECT 1",
+            &[(Kind::Alone, "CALL p()"), (Kind::Atomic, "SELECT 1")],
         );
     }
 

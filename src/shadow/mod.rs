@@ -19,8 +19,8 @@ use crate::pg::session::Session;
 use crate::pg::supabase;
 use crate::pg::target::Target;
 use crate::plan::execution::Execution;
-use crate::plan::trouble::Stopped;
 use crate::plan::ladder::Ladder;
+use crate::plan::trouble::Stopped;
 use crate::plan::{Books, Mode, Step};
 use crate::sql::position;
 use crate::sql::safe::Sql;
@@ -74,12 +74,24 @@ pub async fn prepare(scratch: &Scratch, name: &str, project: &[Migration]) -> Re
 }
 
 /// Replays migrations, in order, into a fresh database.
-pub async fn build(scratch: &Scratch, name: &str, migrations: &[Migration], watch: Watch<'_>) -> Result<Shadow> {
+pub async fn build(
+    scratch: &Scratch,
+    name: &str,
+    migrations: &[Migration],
+    watch: Watch<'_>,
+) -> Result<Shadow> {
     let mut shadow = prepare(scratch, name, migrations).await?;
     let total = u64::try_from(migrations.len()).ok();
-    watch(Event::Began { task: "replaying migrations", total, unit: Unit::Items });
+    watch(Event::Began {
+        task: "replaying migrations",
+        total,
+        unit: Unit::Items,
+    });
     for (done, migration) in (0..).zip(migrations) {
-        watch(Event::Advanced { done, note: &migration.up.shown });
+        watch(Event::Advanced {
+            done,
+            note: &migration.up.shown,
+        });
         shadow = shadow.run(migration, Direction::Up).await?;
     }
     watch(Event::Ended);
@@ -97,16 +109,27 @@ impl Shadow {
     }
 
     /// Runs a migration one way; gives the shadow back whatever comes of it.
-    pub(crate) async fn attempt(self, migration: &Migration, direction: Direction) -> Result<(Self, Option<Failure>)> {
+    pub(crate) async fn attempt(
+        self,
+        migration: &Migration,
+        direction: Direction,
+    ) -> Result<(Self, Option<Failure>)> {
         let Shadow { target, session } = self;
         let (script, directives) = match direction {
             Direction::Up => (&migration.up, &migration.directives),
             Direction::Down => {
-                let down = migration.down.as_ref().with_context(|| format!("{} has no way down", migration.up.shown))?;
+                let down = migration
+                    .down
+                    .as_ref()
+                    .with_context(|| format!("{} has no way down", migration.up.shown))?;
                 (down, &migration.down_directives)
             }
         };
-        let mode = if directives.no_transaction { Mode::Statements } else { Mode::Transaction };
+        let mode = if directives.no_transaction {
+            Mode::Statements
+        } else {
+            Mode::Transaction
+        };
         let step = Step {
             label: script.shown.clone(),
             text: script.text.clone(),
@@ -116,7 +139,8 @@ impl Shadow {
             uncertain: false,
         };
         let interrupt = Interrupt::default();
-        let mut execution = Execution::new(session, &target, Ladder::default(), &silent, &interrupt);
+        let mut execution =
+            Execution::new(session, &target, Ladder::default(), &silent, &interrupt);
         let ran = execution.run(&step, &Unrecorded).await;
         let session = execution.finish();
         let failed = ran.err().map(|stopped| failure(&step, &stopped));
@@ -125,12 +149,19 @@ impl Shadow {
 }
 
 fn failure(step: &Step, stopped: &Stopped) -> Failure {
-    let (Stopped::RolledBack(trouble) | Stopped::HalfWay(_, trouble) | Stopped::Unknown(trouble)) = stopped;
-    let mut message = format!("{} does not run on a scratch database: {}", step.label, trouble.error);
+    let (Stopped::RolledBack(trouble) | Stopped::HalfWay(_, trouble) | Stopped::Unknown(trouble)) =
+        stopped;
+    let mut message = format!(
+        "{} does not run on a scratch database: {}",
+        step.label, trouble.error
+    );
     if let Some(offset) = trouble.offset {
         let place = position::of_byte(&step.text, offset);
         let quoted = position::quote(&step.text, place);
-        message.push_str(&format!("\n  at {}:{}:{}\n{quoted}", step.label, place.line, place.column));
+        message.push_str(&format!(
+            "\n  at {}:{}:{}\n{quoted}",
+            step.label, place.line, place.column
+        ));
     }
     let failure = fail(message);
     match explain(&trouble.error) {

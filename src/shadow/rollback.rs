@@ -27,9 +27,16 @@ pub async fn prove(
     let all: Vec<Migration> = base.iter().chain(range).cloned().collect();
     let mut shadow = shadow::prepare(scratch, "rollback", &all).await?;
     let total = u64::try_from(base.len() + 2 * range.len()).ok();
-    watch(Event::Began { task: "proving the way down", total, unit: Unit::Items });
+    watch(Event::Began {
+        task: "proving the way down",
+        total,
+        unit: Unit::Items,
+    });
     for (done, migration) in (0..).zip(base) {
-        watch(Event::Advanced { done, note: &migration.up.shown });
+        watch(Event::Advanced {
+            done,
+            note: &migration.up.shown,
+        });
         shadow = shadow.run(migration, Direction::Up).await?;
     }
     let (shadow, mut findings) = walk(shadow, range, Rows::None).await?;
@@ -55,7 +62,11 @@ struct Level {
 }
 
 /// Walks a range up and down again; compares at each level.
-async fn walk(mut shadow: Shadow, range: &[Migration], rows: Rows) -> Result<(Shadow, Vec<Finding>)> {
+async fn walk(
+    mut shadow: Shadow,
+    range: &[Migration],
+    rows: Rows,
+) -> Result<(Shadow, Vec<Finding>)> {
     let mut levels = Vec::with_capacity(range.len());
     for migration in range {
         if rows == Rows::Some {
@@ -68,7 +79,8 @@ async fn walk(mut shadow: Shadow, range: &[Migration], rows: Rows) -> Result<(Sh
             // Without rows a migration that fails is broken; with made-up rows it only says that they do not fit it.
             if rows == Rows::Some {
                 let message = format!("whether rows survive could not be tried: {failure}");
-                let finding = Finding::note("rollback-rows-not-tried", &migration.up.shown, message);
+                let finding =
+                    Finding::note("rollback-rows-not-tried", &migration.up.shown, message);
                 return Ok((shadow, vec![finding]));
             }
             return Err(failure.into());
@@ -88,7 +100,11 @@ async fn walk(mut shadow: Shadow, range: &[Migration], rows: Rows) -> Result<(Sh
         match rows {
             Rows::None => {
                 let changes = diff::between(&before.catalog, &now.catalog);
-                findings.extend(diff::outermost(&changes).into_iter().map(|change| schema_finding(&down.shown, change)));
+                findings.extend(
+                    diff::outermost(&changes)
+                        .into_iter()
+                        .map(|change| schema_finding(&down.shown, change)),
+                );
             }
             Rows::Some => findings.extend(row_findings(&down.shown, &before.rows, &now.rows)),
         }
@@ -104,9 +120,15 @@ async fn level(shadow: &Shadow, rows: Rows) -> Result<Level> {
     Ok(match rows {
         Rows::None => {
             let catalog = read::read(&shadow.session, &Scope::whole()).await?;
-            Level { catalog, rows: Digests::new() }
+            Level {
+                catalog,
+                rows: Digests::new(),
+            }
         }
-        Rows::Some => Level { catalog: Catalog::default(), rows: seed::digests(&shadow.session).await? },
+        Rows::Some => Level {
+            catalog: Catalog::default(),
+            rows: seed::digests(&shadow.session).await?,
+        },
     })
 }
 
@@ -122,11 +144,20 @@ fn schema_finding(down: &str, change: &Change) -> Finding {
         .into_iter()
         .map(|detail| {
             let side = |side: Option<String>| side.unwrap_or_else(|| "nothing".to_owned());
-            format!("{}: was {}, is {}", detail.name, side(detail.before), side(detail.after))
+            format!(
+                "{}: was {}, is {}",
+                detail.name,
+                side(detail.before),
+                side(detail.after)
+            )
         })
         .collect();
     let finding = Finding::error("rollback-schema", subject, message).place(Place::file(down));
-    if details.is_empty() { finding } else { finding.detail(details.join("\n")) }
+    if details.is_empty() {
+        finding
+    } else {
+        finding.detail(details.join("\n"))
+    }
 }
 
 fn row_findings(down: &str, before: &Digests, after: &Digests) -> Vec<Finding> {

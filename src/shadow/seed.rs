@@ -13,14 +13,21 @@ pub type Digests = BTreeMap<ObjectName, (i64, String)>;
 
 /// Puts a few rows into every empty table, as far as its constraints allow.
 pub async fn fill(session: &Session) -> Result<()> {
-    session.run(&Sql::new(include_str!("queries/seed.sql"))).await.context("putting rows into the scratch database")
+    session
+        .run(&Sql::new(include_str!("queries/seed.sql")))
+        .await
+        .context("putting rows into the scratch database")
 }
 
 /// Reads what every table holds, in one question.
 pub async fn digests(session: &Session) -> Result<Digests> {
-    let rows = session.query(include_str!("queries/digest_tables.sql"), &[]).await?;
-    let tables: Vec<ObjectName> =
-        rows.iter().map(|row| ObjectName::new(row.get::<_, String>(0), row.get::<_, String>(1))).collect();
+    let rows = session
+        .query(include_str!("queries/digest_tables.sql"), &[])
+        .await?;
+    let tables: Vec<ObjectName> = rows
+        .iter()
+        .map(|row| ObjectName::new(row.get::<_, String>(0), row.get::<_, String>(1)))
+        .collect();
     if tables.is_empty() {
         return Ok(Digests::new());
     }
@@ -31,8 +38,15 @@ pub async fn digests(session: &Session) -> Result<Digests> {
             &[&Literal::new(table.to_string()), table],
         )
     });
-    let answers = session.query_sql(&Sql::join(questions, " UNION ALL "), &[]).await?;
-    let by_name: BTreeMap<String, (i64, String)> =
-        answers.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect();
-    Ok(tables.into_iter().filter_map(|table| Some((table.clone(), by_name.get(&table.to_string())?.clone()))).collect())
+    let answers = session
+        .query_sql(&Sql::join(questions, " UNION ALL "), &[])
+        .await?;
+    let by_name: BTreeMap<String, (i64, String)> = answers
+        .iter()
+        .map(|row| (row.get(0), (row.get(1), row.get(2))))
+        .collect();
+    Ok(tables
+        .into_iter()
+        .filter_map(|table| Some((table.clone(), by_name.get(&table.to_string())?.clone())))
+        .collect())
 }
