@@ -124,10 +124,17 @@ pub struct Moment {
 
 /// Locks every table against change, then takes the snapshot.
 pub async fn hold(session: &Session, scope: &Scope, patience: Duration) -> Result<Moment> {
+    let milliseconds = i64::try_from(patience.as_millis()).unwrap_or(i64::MAX);
+    // Asking for a table's size already waits for whoever is changing it.
+    session
+        .run(&Sql::fill("SET lock_timeout = {}", &[&milliseconds]))
+        .await?;
     for _ in 0..TRIES {
-        let tables = list(session, scope).await?;
+        let tables = list(session, scope)
+            .await
+            .map_err(|error| in_words(error, patience))?;
         check_rights(session, &tables).await?;
-        match lock(session, &tables, patience).await {
+        match lock(session, &tables).await {
             Ok(()) => {}
             Err(error) if vanished(&error) => {
                 session.run(&Sql::new("ROLLBACK")).await?;
@@ -176,13 +183,11 @@ fn is_lockable(one: &Listed) -> bool {
     matches!(one.kind, 'r' | 'p')
 }
 
-async fn lock(session: &Session, tables: &[Listed], patience: Duration) -> Result<()> {
-    let milliseconds = i64::try_from(patience.as_millis()).unwrap_or(i64::MAX);
-    let begin = Sql::fill(
+async fn lock(session: &Session, tables: &[Listed]) -> Result<()> {
+    let begin = Sql::new(
         "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
          SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0; \
-         SET LOCAL row_security = off; SET LOCAL lock_timeout = {}",
-        &[&milliseconds],
+         SET LOCAL row_security = off",
     );
     session.run(&begin).await?;
     let lockable: Vec<&Listed> = tables.iter().filter(|one| is_lockable(one)).collect();

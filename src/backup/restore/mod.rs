@@ -303,18 +303,23 @@ async fn sweep(session: &Session) {
     }
 }
 
+/// Removes a database; what cannot be removed now bears our mark, and the next restore sweeps it.
 async fn discard(target: &Target, name: &str) {
-    let Ok(session) = connect::open(target, &silent).await else {
-        return;
-    };
-    // What cannot be dropped now bears our mark, and the next restore sweeps it.
-    let _ = session
-        .run(&Sql::fill(
-            "DROP DATABASE IF EXISTS {} WITH (FORCE)",
-            &[&Ident::new(name)],
-        ))
-        .await;
-    session.close().await;
+    // A line that was just cut, or a server that restarts after a crash, is often back within a moment.
+    for _ in 0..10 {
+        if let Ok(session) = connect::open(target, &silent).await {
+            let sql = Sql::fill(
+                "DROP DATABASE IF EXISTS {} WITH (FORCE)",
+                &[&Ident::new(name)],
+            );
+            let dropped = session.run(&sql).await;
+            session.close().await;
+            if dropped.is_ok() {
+                return;
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
 }
 
 /// Gives the finished database its name.

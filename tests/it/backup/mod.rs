@@ -1,6 +1,9 @@
 //! Backups and restores against a real server.
 
+mod damage;
+mod faults;
 mod proof;
+mod refusals;
 mod roundtrip;
 
 use std::path::{Path, PathBuf};
@@ -20,7 +23,7 @@ use crate::support::server::{self, Database, Server};
 
 /// A server of its own, because roles are made, with a store beside it.
 pub(crate) struct Bench {
-    pub(crate) _server: Server,
+    pub(crate) server: Server,
     pub(crate) database: Database,
     pub(crate) folder: tempfile::TempDir,
 }
@@ -30,7 +33,7 @@ impl Bench {
         let server = server::own(None).await;
         let database = server.database().await;
         Bench {
-            _server: server,
+            server,
             database,
             folder: tempfile::tempdir().expect("a folder"),
         }

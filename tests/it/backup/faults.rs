@@ -1,0 +1,324 @@
+//! Whatever is killed or cut midway: no half archive, the old database as it was, nothing left behind.
+
+use std::time::Duration;
+
+use af_db::backup::dump;
+use af_db::backup::restore::{self, Place};
+use af_db::error::{Exit, exit_of};
+use af_db::event::{Interrupt, silent};
+use af_db::pg::tools::{Ask, Tool, signal};
+
+use super::{Bench, options};
+use crate::support::proxy::Proxy;
+
+/// A bench with enough rows that there is a midway, reached over a slow line.
+async fn slow_bench() -> (Bench, Proxy) {
+    let bench = Bench::full().await;
+    bench
+        .database
+        .run("CREATE TABLE shop.big AS SELECT n, repeat(md5(n::text), 8) AS text FROM generate_series(1, 20000) AS n")
+        .await;
+    let proxy = Proxy::start(&bench.database.target);
+    proxy.latency(Duration::from_millis(5));
+    (bench, proxy)
+}
+
+/// Waits until the rows of the big table are on their way.
+async fn midway(proxy: &Proxy) {
+    let seen = async {
+        while !proxy
+            .statements()
+            .iter()
+            .any(|statement| statement.contains("COPY shop.big"))
+        {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), seen)
+        .await
+        .expect("the rows should be on their way");
+}
+
+/// Kills our own child of this name that talks through this proxy, as the system would when memory runs out.
+fn kill_child(name: &str, proxy: &Proxy) {
+    use rustix::process::{Pid, Signal, kill_process};
+    let port = format!("PGPORT={}\0", proxy.target().hosts[0].port);
+    let parent = format!("PPid:\t{}\n", std::process::id());
+    let mut killed = 0;
+    for entry in std::fs::read_dir("/proc").expect("processes") {
+        let path = entry.expect("a process").path();
+        let read = |file: &str| {
+            std::fs::read(path.join(file)).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        };
+        let (Ok(status), Ok(environment)) = (read("status"), read("environ")) else {
+            continue;
+        };
+        if status.starts_with(&format!("Name:\t{name}\n"))
+            && status.contains(&parent)
+            && environment.contains(&port)
+        {
+            let pid = path
+                .file_name()
+                .and_then(|name| name.to_str()?.parse().ok())
+                .and_then(Pid::from_raw);
+            kill_process(pid.expect("a process id"), Signal::KILL).expect("our own child");
+            killed += 1;
+        }
+    }
+    assert!(killed > 0, "no {name} was running");
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    Tool(&'static str),
+    Cut,
+    Blackhole,
+    Interrupt,
+    Server,
+}
+
+async fn strike(fault: Fault, bench: &Bench, proxy: &Proxy, interrupt: &Interrupt) {
+    midway(proxy).await;
+    match fault {
+        Fault::Tool(name) => kill_child(name, proxy),
+        Fault::Cut => proxy.cut(),
+        Fault::Blackhole => proxy.blackhole(),
+        Fault::Interrupt => interrupt.raise(),
+        Fault::Server => {
+            let pid = bench.server.scratch.pid().expect("a server of our own");
+            signal(pid, Ask::Immediate);
+        }
+    }
+}
+
+async fn backup_struck_by(fault: Fault) -> anyhow::Error {
+    let (bench, proxy) = slow_bench().await;
+    let mut options = options(&proxy.target());
+    if fault == Fault::Blackhole {
+        // Longer than pg_dump needs for its questions before the first byte, over this line.
+        options.stall_timeout = Duration::from_secs(6);
+    }
+    let (store, interrupt) = (bench.store(), Interrupt::default());
+    let backup = dump::run(&options, &store, &silent, &interrupt);
+    let struck = strike(fault, &bench, &proxy, &interrupt);
+    tokio::pin!(backup, struck);
+    tokio::select! {
+        made = &mut backup => panic!("{fault:?} came too late: {made:?}"),
+        () = struck => {}
+    }
+    let error = backup.await.expect_err("a struck backup fails");
+    assert_eq!(
+        store.names().expect("a store"),
+        [] as [String; 0],
+        "{fault:?}"
+    );
+    let left: Vec<_> = std::fs::read_dir(bench.folder.path().join("store"))
+        .expect("a store")
+        .collect();
+    assert!(left.is_empty(), "{fault:?} left {left:?}");
+    error
+}
+
+#[tokio::test]
+async fn a_backup_survives_nothing_and_says_so() {
+    let error = backup_struck_by(Fault::Tool("pg_dump")).await;
+    assert!(
+        error.to_string().starts_with("pg_dump ended early"),
+        "{error:#}"
+    );
+    let error = backup_struck_by(Fault::Cut).await;
+    assert!(
+        error
+            .to_string()
+            .contains("pg_dump could not dump the database"),
+        "{error:#}"
+    );
+    let error = backup_struck_by(Fault::Server).await;
+    assert!(
+        error.to_string().contains("no archive was made"),
+        "{error:#}"
+    );
+    let error = backup_struck_by(Fault::Blackhole).await;
+    assert!(error.to_string().contains("stood still"), "{error:#}");
+    let error = backup_struck_by(Fault::Interrupt).await;
+    assert_eq!(exit_of(&error), Exit::Interrupted, "{error:#}");
+}
+
+async fn restore_struck_by(fault: Fault) {
+    let (bench, proxy) = slow_bench().await;
+    let archive = bench.backup().await;
+    let mut options: restore::Options = bench.restore_options(&bench.database.name);
+    options.target = proxy.target();
+    options.place = Place::Swap;
+    let (store, interrupt) = (bench.store(), Interrupt::default());
+    let restore = restore::run(&options, &store, &archive.name, &silent, &interrupt);
+    let strike = async {
+        strike(fault, &bench, &proxy, &interrupt).await;
+        if fault == Fault::Cut {
+            // The line comes back, as lines do; what was made can then be removed.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            proxy.mend();
+        }
+    };
+    tokio::pin!(restore, strike);
+    tokio::select! {
+        restored = &mut restore => panic!("{fault:?} came too late: {restored:?}"),
+        () = strike => {}
+    }
+    let error = restore.await.expect_err("a struck restore fails");
+    let expected = if fault == Fault::Interrupt {
+        Exit::Interrupted
+    } else {
+        Exit::CannotDo
+    };
+    assert_eq!(exit_of(&error), expected, "{fault:?}: {error:#}");
+    assert_eq!(
+        bench.databases().await,
+        [bench.database.name.as_str()],
+        "{fault:?}"
+    );
+    assert_eq!(
+        bench.database.one("SELECT count(*) FROM shop.big").await,
+        "20000"
+    );
+    let left: Vec<_> = std::fs::read_dir(bench.folder.path())
+        .expect("a folder")
+        .collect();
+    assert_eq!(left.len(), 1, "{fault:?} left {left:?}");
+}
+
+#[tokio::test]
+async fn a_restore_leaves_the_old_database_as_it_was() {
+    for fault in [Fault::Tool("pg_restore"), Fault::Cut, Fault::Interrupt] {
+        restore_struck_by(fault).await;
+    }
+}
+
+/// Waits until the program is midway; one that ends before has something to say.
+async fn program_midway(child: &mut tokio::process::Child, proxy: &Proxy) {
+    use tokio::io::AsyncReadExt as _;
+    let mut said = String::new();
+    let mut stderr = child.stderr.take().expect("its words");
+    tokio::select! {
+        () = midway(proxy) => {}
+        _ = stderr.read_to_string(&mut said) => panic!("it ended early: {said}"),
+    }
+}
+
+/// Starts the program itself, to be killed as no destructor can help.
+fn program(bench: &Bench, proxy: &Proxy, arguments: &[&str]) -> tokio::process::Child {
+    let host = &proxy.target().hosts[0];
+    let url = format!(
+        "postgres://postgres@{}:{}/{}?sslmode=disable",
+        host.name, host.port, bench.database.name
+    );
+    Tool::new(env!("CARGO_BIN_EXE_af-db"))
+        .args(arguments)
+        .args(["--database-url", &url])
+        .env("HOME", bench.folder.path())
+        .directory(bench.folder.path())
+        .start()
+        .expect("the program")
+}
+
+#[tokio::test]
+async fn a_killed_program_leaves_no_half_archive_and_its_remains_are_swept() {
+    let (bench, proxy) = slow_bench().await;
+    let mut child = program(&bench, &proxy, &["backup", "--to", "store"]);
+    program_midway(&mut child, &proxy).await;
+    child.kill().await.unwrap();
+    assert_eq!(bench.store().names().unwrap(), [] as [String; 0]);
+    let folder = bench.folder.path().join("store");
+    assert_eq!(
+        std::fs::read_dir(&folder).unwrap().count(),
+        1,
+        "the remains, not listed"
+    );
+    let archive = bench.backup().await;
+    assert_eq!(
+        std::fs::read_dir(&folder).unwrap().count(),
+        1,
+        "the new one alone"
+    );
+
+    proxy.reset();
+    let mut child = program(
+        &bench,
+        &proxy,
+        &["restore", &archive.name, "--from", "store", "--swap"],
+    );
+    program_midway(&mut child, &proxy).await;
+    child.kill().await.unwrap();
+    assert_eq!(
+        bench.database.one("SELECT count(*) FROM shop.big").await,
+        "20000"
+    );
+    let left = bench.databases().await;
+    assert!(
+        left.iter().any(|name| name.contains("_restoring_")),
+        "{left:?}"
+    );
+    // Its sessions end by themselves, and the next restore removes what it left.
+    proxy.cut();
+    let own = "SELECT count(*) FROM pg_stat_activity WHERE datname LIKE '%_restoring_%'";
+    while bench.database.one(own).await != "0" {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let restored = bench
+        .restore(&archive, &bench.restore_options("again"))
+        .await
+        .unwrap();
+    assert_eq!(restored.findings, []);
+    assert_eq!(
+        bench.databases().await,
+        ["again", bench.database.name.as_str()]
+    );
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_and_leaves_nothing() {
+    let bench = Bench::full().await;
+    bench
+        .database
+        .run("CREATE TABLE noise AS SELECT n, (SELECT string_agg(md5(random()::text || n || m), '') FROM generate_series(1, 30) AS m) FROM generate_series(1, 8000) AS n")
+        .await;
+    let host = &bench.database.target.hosts[0];
+    let url = format!(
+        "host='{}' port={} user=postgres dbname='{}'",
+        host.name, host.port, bench.database.name
+    );
+    // A small disk of its own, seen by this one process and gone with it.
+    let script = "mount -t tmpfs -o size=3m none \"$1\" && shift && \"$@\"; status=$?; ls -A small/store; exit $status";
+    std::fs::create_dir(bench.folder.path().join("small")).unwrap();
+    // Root may mount as it is; anybody else only as the root of a world of their own.
+    let is_root = rustix::process::geteuid().is_root();
+    let privileges: &[&str] = if is_root {
+        &["--mount"]
+    } else {
+        &["--mount", "--map-root-user"]
+    };
+    let done = Tool::new("/usr/bin/unshare")
+        .args(privileges)
+        .args(["sh", "-c", script, "sh", "small"])
+        .args([
+            env!("CARGO_BIN_EXE_af-db"),
+            "backup",
+            "--to",
+            "small/store",
+            "--database-url",
+            &url,
+        ])
+        .env("HOME", bench.folder.path())
+        .directory(bench.folder.path())
+        .run()
+        .await
+        .unwrap();
+    assert_eq!(done.status.code(), Some(2), "{}", done.stderr);
+    assert!(
+        done.stderr
+            .contains("error: the store is full, no archive was made"),
+        "{}",
+        done.stderr
+    );
+    assert_eq!(done.text(), "", "nothing is left in the store");
+}

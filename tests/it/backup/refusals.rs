@@ -1,0 +1,178 @@
+//! What would make a dump silently partial, or a restore harmful, is refused before it begins.
+
+use std::time::Duration;
+
+use af_db::backup::archive::Scope;
+use af_db::backup::snapshot;
+use af_db::error::{Exit, exit_of};
+
+use super::{Bench, options};
+use crate::support::server;
+
+#[tokio::test]
+async fn a_role_that_does_not_see_every_row_may_not_back_up() {
+    let bench = Bench::full().await;
+    bench
+        .database
+        .run(
+            "CREATE ROLE half LOGIN IN ROLE pg_read_all_data; \
+             ALTER TABLE shop.orders FORCE ROW LEVEL SECURITY; \
+             DO $$ BEGIN EXECUTE format('GRANT CONNECT ON DATABASE %I TO half', current_database()); END $$",
+        )
+        .await;
+    let error = bench
+        .try_backup(&options(&bench.database.target.with_user("half")))
+        .await
+        .unwrap_err();
+    assert_eq!(exit_of(&error), Exit::Refused);
+    assert_eq!(
+        error.to_string(),
+        "row-level security would hide rows of `shop.orders` from this role, nothing was dumped"
+    );
+    assert_eq!(bench.store().names().unwrap(), [] as [String; 0]);
+    assert!(
+        !bench.folder.path().join("store").exists(),
+        "nothing is left behind"
+    );
+}
+
+#[tokio::test]
+async fn a_role_that_may_not_read_every_table_may_not_back_up() {
+    let bench = Bench::full().await;
+    bench
+        .database
+        .run(
+            "CREATE ROLE blind LOGIN BYPASSRLS; GRANT USAGE ON SCHEMA shop, \"Odd \"\"Schema\" TO blind; \
+             GRANT SELECT ON ALL TABLES IN SCHEMA shop TO blind; GRANT SELECT ON ALL SEQUENCES IN SCHEMA shop TO blind; \
+             GRANT SELECT ON ALL TABLES IN SCHEMA public TO blind; \
+             DO $$ BEGIN EXECUTE format('GRANT CONNECT ON DATABASE %I TO blind', current_database()); END $$",
+        )
+        .await;
+    let options = options(&bench.database.target.with_user("blind"));
+    let error = bench.try_backup(&options).await.unwrap_err();
+    assert_eq!(exit_of(&error), Exit::Refused);
+    assert!(
+        error
+            .to_string()
+            .contains("may not read `\"Odd \"\"Schema\".\"Table, (x)\"`"),
+        "{error}"
+    );
+    bench.database.run("GRANT pg_read_all_data TO blind").await;
+    let error = bench.try_backup(&options).await.unwrap_err();
+    assert!(
+        error.to_string().contains("3 of 3 large objects"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn no_change_slips_between_the_locks_and_the_snapshot() {
+    let bench = Bench::full().await;
+    let session = bench.database.session().await;
+    let moment = snapshot::hold(&session, &Scope::default(), Duration::from_secs(1))
+        .await
+        .unwrap();
+    assert!(!moment.snapshot.is_empty());
+    let other = bench.database.session().await;
+    for change in [
+        "TRUNCATE keyless",
+        "ALTER TABLE keyless ALTER a TYPE bigint",
+        "DROP TABLE shop.egg",
+    ] {
+        let sql = format!("SET lock_timeout = '50ms'; {change}");
+        let error = other
+            .run(&af_db::sql::safe::Sql::written_by_user(sql))
+            .await
+            .unwrap_err();
+        assert!(error.to_string().contains("55P03"), "{change}: {error}");
+    }
+    session.close().await;
+    bench.database.run("TRUNCATE keyless").await;
+}
+
+#[tokio::test]
+async fn a_table_that_is_being_changed_is_waited_for_and_then_told() {
+    let bench = Bench::full().await;
+    let busy = bench.database.session().await;
+    let sql = af_db::sql::safe::Sql::new("BEGIN; ALTER TABLE keyless ADD c int");
+    busy.run(&sql).await.unwrap();
+    let mut options = options(&bench.database.target);
+    options.lock_timeout = Duration::from_millis(100);
+    let error = bench.try_backup(&options).await.unwrap_err();
+    assert_eq!(exit_of(&error), Exit::Busy, "{error:#}");
+    busy.run(&af_db::sql::safe::Sql::new("ROLLBACK"))
+        .await
+        .unwrap();
+    bench.try_backup(&options).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_backup_and_a_migration_keep_each_other_out() {
+    use af_db::event::silent;
+    use af_db::pg::lock::{self, Share};
+    let bench = Bench::full().await;
+    let session = bench.database.session().await;
+    let held = lock::take(&session, Share::Alone, Duration::ZERO, &silent)
+        .await
+        .unwrap();
+    let error = bench
+        .try_backup(&options(&bench.database.target))
+        .await
+        .unwrap_err();
+    assert_eq!(exit_of(&error), Exit::Busy, "{error:#}");
+    held.release(&session).await.unwrap();
+    bench.backup().await;
+}
+
+#[tokio::test]
+async fn a_role_that_may_not_make_databases_may_not_restore() {
+    let bench = Bench::full().await;
+    let archive = bench.backup().await;
+    bench.database.run("CREATE ROLE guest LOGIN").await;
+    let mut options = bench.restore_options("mine");
+    options.target = options.target.with_user("guest");
+    let error = bench.restore(&archive, &options).await.unwrap_err();
+    assert_eq!(exit_of(&error), Exit::Refused);
+    assert_eq!(
+        error.to_string(),
+        "this role may not make databases, nothing was restored"
+    );
+}
+
+#[tokio::test]
+async fn what_the_target_cannot_take_leaves_nothing_behind() {
+    let bench = Bench::full().await;
+    let archive = bench.backup().await;
+    // A role that may make databases but not the archive's superuser things: its event trigger fails half-way.
+    bench.database.run("CREATE ROLE maker LOGIN CREATEDB").await;
+    let mut options = bench.restore_options("mine");
+    options.target = options.target.with_user("maker");
+    options.no_owner = true;
+    let error = bench.restore(&archive, &options).await.unwrap_err();
+    assert_eq!(exit_of(&error), Exit::CannotDo, "{error:#}");
+    assert!(
+        error.to_string().contains("pg_restore could not restore"),
+        "{error:#}"
+    );
+    assert_eq!(bench.databases().await, [bench.database.name.as_str()]);
+}
+
+#[tokio::test]
+async fn missing_roles_are_made_on_another_server() {
+    let bench = Bench::full().await;
+    let archive = bench.backup().await;
+    let other = server::own(None).await;
+    let target = other.scratch.target("elsewhere").unwrap();
+    let options = super::restore_options(&target, bench.folder.path());
+    let restored = bench.restore(&archive, &options).await.unwrap();
+    assert_eq!(restored.findings, []);
+    let session = af_db::pg::connect::open(&target, &af_db::event::silent)
+        .await
+        .unwrap();
+    let rows = server::rows(
+        &session,
+        "SELECT rolname, rolcanlogin, pg_has_role(rolname, 'app_reader', 'MEMBER') FROM pg_roles WHERE rolname IN ('App Writer', 'app_owner') ORDER BY 1",
+    )
+    .await;
+    assert_eq!(rows, [["App Writer", "t", "t"], ["app_owner", "f", "f"]]);
+}
