@@ -83,6 +83,8 @@ enum Command {
     DiffRls(commands::diff_rls::Args),
     /// Write a pair of migration files, the next in order
     New(commands::new::Args),
+    /// Draw the schema: tables, keys, what belongs to tenants
+    Diagram(commands::diagram::Args),
     /// Show the journal of runs
     History(commands::history::Args),
     /// Correct the record, explicitly and journalled
@@ -208,6 +210,7 @@ async fn dispatch(command: &Command, context: &Context) -> Result<Outcome> {
         Command::Restore(args) => commands::restore::run(args, context).await,
         Command::DiffRls(args) => commands::diff_rls::run(args, context).await,
         Command::New(args) => commands::new::run(args, context),
+        Command::Diagram(args) => commands::diagram::run(args, context).await,
         Command::History(args) => commands::history::run(args, context).await,
         Command::Repair(args) => commands::repair::run(args, context).await,
         Command::Doctor(args) => commands::doctor::run(args, context).await,

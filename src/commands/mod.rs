@@ -9,10 +9,12 @@ pub mod terminal;
 mod archives;
 mod embedded;
 mod project;
+mod sources;
 
 pub mod backup;
 pub mod completions;
 pub mod dev;
+pub mod diagram;
 pub mod diff_rls;
 pub mod doctor;
 pub mod down;

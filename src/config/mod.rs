@@ -138,6 +138,11 @@ impl Config {
         self.root.join("policies")
     }
 
+    /// Gives the column that says which tenant a row belongs to, where the tenancy is told by one.
+    pub fn tenant_column(&self) -> Option<&str> {
+        self.file.tenancy.as_ref()?.get("column")?.as_str()
+    }
+
     /// Gives the schemas governed.
     pub fn schemas(&self) -> Vec<String> {
         self.file

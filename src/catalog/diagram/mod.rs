@@ -69,6 +69,30 @@ pub struct Reference {
     pub is_tenancy: bool,
 }
 
+impl Diagram {
+    /// Keeps the tables whose names are wanted, with the references among them.
+    pub fn only(&self, wanted: impl Fn(&str) -> bool) -> Diagram {
+        let kept: Vec<usize> = (0..self.tables.len())
+            .filter(|index| wanted(&self.tables[*index].name))
+            .collect();
+        let place = |old: usize| kept.iter().position(|index| *index == old);
+        let references = self.references.iter().filter_map(|reference| {
+            Some(Reference {
+                from: place(reference.from)?,
+                to: place(reference.to)?,
+                ..reference.clone()
+            })
+        });
+        Diagram {
+            tables: kept
+                .iter()
+                .map(|index| self.tables[*index].clone())
+                .collect(),
+            references: references.collect(),
+        }
+    }
+}
+
 /// Takes from a catalog what is drawn; `tenant` is the column that says which tenant a row belongs to.
 pub fn of(catalog: &Catalog, tenant: Option<&str>) -> Diagram {
     let keys: Vec<&Key> = catalog

@@ -1,0 +1,216 @@
+//! Owns where a schema can come from: the manifest, the migrations, a file of SQL, a database; each read as a catalog.
+//!
+//! Whatever is not a database yet becomes one on a scratch server, which is started when the first such place is asked
+//! for and serves all of them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+use crate::catalog::{Catalog, Scope, read};
+use crate::commands::{Context, Purpose};
+use crate::error::fail;
+use crate::finding::{Finding, Place};
+use crate::manifest::settle::Settled;
+use crate::manifest::{self, Manifest};
+use crate::migrate::files::{self, Migration};
+use crate::pg::connect;
+use crate::pg::scratch::{self, Scratch};
+use crate::pg::session::Session;
+use crate::pg::target::Target;
+use crate::shadow::{self, Shadow};
+use crate::sql::safe::Sql;
+use crate::sql::split::split;
+
+/// Where a schema comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// A folder of YAML and SQL that declares it.
+    Manifest(PathBuf),
+    /// A folder of migrations, replayed.
+    Migrations(PathBuf),
+    /// A file of SQL, run.
+    Sql(PathBuf),
+    /// The database governed.
+    Live,
+    /// A database at an address.
+    Address(String),
+}
+
+/// A schema read from its source.
+pub(crate) struct Read {
+    pub(crate) catalog: Catalog,
+    /// What PostgreSQL refused of a manifest.
+    pub(crate) findings: Vec<Finding>,
+    /// Where a manifest declares things.
+    pub(crate) places: BTreeMap<String, Place>,
+}
+
+impl Source {
+    /// Understands `manifest`, `migrations` (or `shadow`), `live`, an address, a folder, a file of SQL.
+    pub(crate) fn parse(text: &str, context: &Context) -> Result<Source> {
+        let config = &context.config;
+        match text {
+            "manifest" => return Ok(Source::Manifest(config.manifest())),
+            "migrations" | "shadow" => return Ok(Source::Migrations(config.migrations())),
+            "live" => return Ok(Source::Live),
+            _ => {}
+        }
+        let path = PathBuf::from(text);
+        if path.is_dir() {
+            let declares = holds_yaml(&path).with_context(|| format!("reading {text}"))?;
+            return Ok(if declares {
+                Source::Manifest(path)
+            } else {
+                Source::Migrations(path)
+            });
+        }
+        if path.is_file() {
+            return Ok(Source::Sql(path));
+        }
+        if text.contains("://") || text.contains('=') {
+            return Ok(Source::Address(text.to_owned()));
+        }
+        Err(fail(format!(
+            "`{text}` is neither a database nor a folder nor a file"
+        ))
+        .hint("give manifest, migrations, live, an address, a folder or a .sql file")
+        .into())
+    }
+}
+
+fn holds_yaml(folder: &Path) -> std::io::Result<bool> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "yaml" || extension == "yml")
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Reads sources, on one scratch server.
+pub(crate) struct Sources<'a> {
+    context: &'a Context,
+    scratch: Option<Scratch>,
+    made: usize,
+}
+
+impl<'a> Sources<'a> {
+    /// Begins; nothing is started yet.
+    pub(crate) fn new(context: &'a Context) -> Self {
+        Sources {
+            context,
+            scratch: None,
+            made: 0,
+        }
+    }
+
+    /// Reads the schema that a source has.
+    pub(crate) async fn read(&mut self, source: &Source, scope: &Scope) -> Result<Read> {
+        let context = self.context;
+        let plain = |catalog| Read {
+            catalog,
+            findings: Vec::new(),
+            places: BTreeMap::new(),
+        };
+        match source {
+            Source::Live => {
+                let (session, target) = context.open(Purpose::Reading).await?;
+                let catalog = read::read(&session, scope).await;
+                Ok(plain(catalog.with_context(|| {
+                    format!("reading the database `{target}`")
+                })?))
+            }
+            Source::Address(address) => {
+                let target = Target::parse(address)?;
+                let session = connect::open(&target, &context.watch()).await?;
+                let catalog = read::read(&session, scope).await;
+                Ok(plain(catalog.with_context(|| {
+                    format!("reading the database `{target}`")
+                })?))
+            }
+            Source::Migrations(folder) => {
+                let shadow = self.shadow(&self.migrations(folder)?).await?;
+                Ok(plain(read::read(&shadow.session, scope).await?))
+            }
+            Source::Sql(file) => Ok(plain(self.run_file(file, scope).await?)),
+            Source::Manifest(folder) => {
+                let manifest = manifest::read(folder, &context.config.shown(folder))?;
+                let settled = self.settle(&manifest, scope).await?;
+                Ok(Read {
+                    catalog: settled.catalog,
+                    findings: settled.findings,
+                    places: settled.places,
+                })
+            }
+        }
+    }
+
+    /// Settles a manifest in a fresh database.
+    pub(crate) async fn settle(&mut self, manifest: &Manifest, scope: &Scope) -> Result<Settled> {
+        let session = self.empty().await?;
+        manifest::settle::settle(manifest, &session, scope, &self.context.watch()).await
+    }
+
+    /// Replays migrations in a fresh database.
+    pub(crate) async fn shadow(&mut self, migrations: &[Migration]) -> Result<Shadow> {
+        let name = self.name();
+        let watch = self.context.watch();
+        let scratch = self.scratch().await?;
+        shadow::build(scratch, &name, migrations, &watch).await
+    }
+
+    /// Opens a fresh database that looks as the project's migrations expect one to look before the first of them.
+    pub(crate) async fn empty(&mut self) -> Result<Session> {
+        let project = self.migrations(&self.context.config.migrations())?;
+        let name = self.name();
+        let scratch = self.scratch().await?;
+        Ok(shadow::prepare(scratch, &name, &project).await?.session)
+    }
+
+    /// Lists the migrations of a folder.
+    pub(crate) fn migrations(&self, folder: &Path) -> Result<Vec<Migration>> {
+        Ok(files::list(folder, &self.context.config.shown(folder))?.migrations)
+    }
+
+    async fn run_file(&mut self, file: &Path, scope: &Scope) -> Result<Catalog> {
+        let shown = self.context.config.shown(file);
+        let text = std::fs::read_to_string(file).with_context(|| format!("reading {shown}"))?;
+        let session = self.empty().await?;
+        for statement in split(&text) {
+            let at = format!(
+                "{shown}:{}:{}",
+                statement.position.line, statement.position.column
+            );
+            session
+                .run(&Sql::written_by_user(statement.text))
+                .await
+                .with_context(|| format!("running {at}"))?;
+        }
+        read::read(&session, scope).await
+    }
+
+    async fn scratch(&mut self) -> Result<&Scratch> {
+        if self.scratch.is_none() {
+            let options = self
+                .context
+                .config
+                .embedded(self.context.config.file.postgres_major)?;
+            let watch = self.context.watch();
+            self.scratch = Some(scratch::start(&options, &watch).await?);
+        }
+        self.scratch
+            .as_ref()
+            .context("a scratch server was started")
+    }
+
+    fn name(&mut self) -> String {
+        self.made += 1;
+        format!("source_{}", self.made)
+    }
+}
