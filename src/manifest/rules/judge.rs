@@ -1,81 +1,16 @@
-//! Owns the rules of the house: what every table of a project promises, whoever writes it.
-//!
-//! Judges any catalog: the manifest's, the shadow's, a live one.
+//! Owns the judging of a catalog by the rules of the house.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Deserialize;
-
 use crate::catalog::{Catalog, Key, Kind, Object};
 use crate::finding::{Finding, Place};
-use crate::manifest::entries::Entries;
+use crate::manifest::rules::pattern::fits;
+use crate::manifest::rules::{Logs, Naming, Rules, Tenant};
 use crate::manifest::statement::place;
 use crate::manifest::statements;
 use crate::sql::name::Ident;
 use crate::sql::token;
 use crate::yaml::{Placed, nearest};
-
-/// What is promised; what is not said is not checked.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-pub struct Rules {
-    /// Every table has a primary key.
-    pub primary_key: bool,
-    /// Every foreign key has an index that begins with its columns.
-    pub foreign_key_index: bool,
-    /// Every table has a comment.
-    pub comment: bool,
-    /// What makes a table a tenant's.
-    pub tenant: Option<Tenant>,
-    /// Tables that say when a row was made, and can be searched by it.
-    pub logs: Option<Logs>,
-    /// How things are called.
-    pub naming: Option<Naming>,
-    /// Tables that a rule does not hold for, each with its reason: `plans: { tenant: the price list is shared }`.
-    pub except: Entries<Entries<Placed<String>>>,
-}
-
-/// Every table belongs to a tenant.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-pub struct Tenant {
-    /// The column that says which.
-    pub column: Option<Placed<String>>,
-    /// `enabled` or `forced`.
-    pub row_level_security: Option<Placed<String>>,
-    /// Whether some index must begin with the column.
-    pub index: bool,
-}
-
-/// Tables of events.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-pub struct Logs {
-    /// Which tables; `*` stands for anything.
-    pub tables: Vec<Placed<String>>,
-    /// The column that says when.
-    pub column: Option<Placed<String>>,
-}
-
-/// Patterns for names: `snake_case`, or a text where `*` stands for anything and `{table}` for the table's name.
-///
-/// Several alternatives are separated by ` | `.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-pub struct Naming {
-    /// Tables and views.
-    pub tables: Option<Placed<String>>,
-    /// Columns.
-    pub columns: Option<Placed<String>>,
-    /// Constraints.
-    pub constraints: Option<Placed<String>>,
-    /// Indexes.
-    pub indexes: Option<Placed<String>>,
-    /// Triggers.
-    pub triggers: Option<Placed<String>>,
-    /// Policies.
-    pub policies: Option<Placed<String>>,
-}
 
 /// The names an exception may give.
 const NAMES: [&str; 6] = [
@@ -424,46 +359,6 @@ impl<'a> Bench<'a> {
     }
 }
 
-/// Says whether a name fits one of the alternatives of a pattern.
-fn fits(pattern: &str, name: &str, table: &str) -> bool {
-    pattern.split(" | ").map(str::trim).any(|pattern| {
-        if pattern == "snake_case" {
-            return is_snake_case(name);
-        }
-        matches_pattern(&pattern.replace("{table}", table), name)
-    })
-}
-
-fn is_snake_case(name: &str) -> bool {
-    name.starts_with(|first: char| first.is_ascii_lowercase())
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
-        && !name.contains("__")
-        && !name.ends_with('_')
-}
-
-/// Matches `*` against anything.
-fn matches_pattern(pattern: &str, name: &str) -> bool {
-    let Some((front, rest)) = pattern.split_once('*') else {
-        return pattern == name;
-    };
-    let Some(mut left) = name.strip_prefix(front) else {
-        return false;
-    };
-    let pieces: Vec<&str> = rest.split('*').collect();
-    for (index, piece) in pieces.iter().enumerate() {
-        if index + 1 == pieces.len() {
-            return left.ends_with(piece);
-        }
-        let Some(at) = left.find(piece) else {
-            return false;
-        };
-        left = &left[at + piece.len()..];
-    }
-    true
-}
-
 /// Gives the columns of the first bracket of a definition, as the catalog spells them; expressions as they are printed.
 fn first_list(definition: &str) -> Vec<String> {
     let tokens: Vec<token::Token> = token::code(definition).collect();
@@ -524,22 +419,6 @@ fn is_partial(definition: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn patterns() {
-        let check = |pattern: &str, name: &str, expected: bool| {
-            assert_eq!(fits(pattern, name, "orders"), expected, "{pattern} {name}");
-        };
-        check("snake_case", "order_lines2", true);
-        check("snake_case", "OrderLines", false);
-        check("snake_case", "a__b", false);
-        check("{table}_*_idx | {table}_*_key", "orders_email_key", true);
-        check("{table}_*_idx | {table}_*_key", "order_email_key", false);
-        check("*_logs", "audit_logs", true);
-        check("a*b*c", "a-b-b-c", true);
-        check("a*b*c", "a-c-b", false);
-        check("exact", "exactly", false);
-    }
 
     #[test]
     fn lists() {
