@@ -135,6 +135,26 @@ fn read_folder(folder: &Path, shown: &str, manifest: &mut Manifest) -> Result<()
     Ok(())
 }
 
+/// Reads a manifest from texts by their names.
+pub fn of_texts<'a>(texts: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Manifest> {
+    let mut manifest = Manifest::default();
+    for (name, text) in texts {
+        if std::path::Path::new(name)
+            .extension()
+            .is_some_and(|extension| extension == "sql")
+        {
+            manifest.sql.push(SqlFile {
+                name: name.to_owned(),
+                text: text.to_owned(),
+            });
+        } else {
+            manifest.files.push(read_file(name, text)?);
+        }
+    }
+    check(&manifest)?;
+    Ok(manifest)
+}
+
 /// Reads one YAML file.
 pub fn read_file(name: &str, text: &str) -> Result<File> {
     Ok(File {

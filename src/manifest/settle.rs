@@ -40,7 +40,9 @@ pub async fn settle(
             "SET check_function_bodies = off; SET client_min_messages = error",
         ))
         .await?;
-    let refused = run_all(statements, session, watch).await?;
+    let [first, last] = statements;
+    let mut refused = run_all(first, session, watch).await?;
+    refused.extend(run_all(last, session, watch).await?);
     session.run(&Sql::new("RESET ALL")).await?;
     let findings = explain(refused, manifest);
     let catalog = catalog::read::read(session, scope).await?;
@@ -52,7 +54,7 @@ pub async fn settle(
 }
 
 /// Turns a manifest into statements in the order to try them.
-fn statements_of(manifest: &Manifest) -> Result<Vec<Statement>> {
+fn statements_of(manifest: &Manifest) -> Result<[Vec<Statement>; 2]> {
     let mut statements = Statements::default();
     for file in &manifest.files {
         statements::add(&file.name, &file.document, &mut statements)?;
@@ -63,7 +65,7 @@ fn statements_of(manifest: &Manifest) -> Result<Vec<Statement>> {
             line: 1,
             column: 1,
         };
-        statements::add_sql(&file.name, &text, &mut statements.middle);
+        statements::add_sql(&file.name, &text, &mut statements);
     }
     Ok(statements.in_order())
 }

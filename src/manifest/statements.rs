@@ -30,11 +30,13 @@ pub(crate) struct Statements {
     pub references: Vec<Statement>,
     /// Grants, owners, comments.
     pub late: Vec<Statement>,
+    /// Default privileges: they would be granted on whatever is made after them.
+    pub last: Vec<Statement>,
 }
 
 impl Statements {
-    /// Gives all of them in the order to try.
-    pub(crate) fn in_order(self) -> Vec<Statement> {
+    /// Gives them in the order to try: everything, then what must find everything made.
+    pub(crate) fn in_order(self) -> [Vec<Statement>; 2] {
         let groups = [
             self.early,
             self.tables,
@@ -43,7 +45,7 @@ impl Statements {
             self.references,
             self.late,
         ];
-        groups.into_iter().flatten().collect()
+        [groups.into_iter().flatten().collect(), self.last]
     }
 }
 
@@ -86,7 +88,7 @@ pub(crate) fn add(file: &str, document: &Document, to: &mut Statements) -> Resul
         add_view(file, name, view, to)?;
     }
     for text in &document.sql.0 {
-        add_sql(file, text, &mut to.middle);
+        add_sql(file, text, to);
     }
     Ok(())
 }
@@ -186,14 +188,20 @@ fn add_view(file: &str, name: &Placed<String>, view: &View, to: &mut Statements)
 }
 
 /// Adds each statement of a text.
-pub(crate) fn add_sql(file: &str, text: &Placed<String>, to: &mut Vec<Statement>) {
+pub(crate) fn add_sql(file: &str, text: &Placed<String>, to: &mut Statements) {
     let at = place(file, text);
     let first = at.line.unwrap_or(1);
     for piece in crate::sql::split::split(&text.value) {
         let place = Place::at(file, first + piece.position.line - 1, piece.position.column);
         let mut statement = Statement::begin(place.clone(), piece.verb());
         statement.written(piece.text, place);
-        to.push(statement);
+        let is_last = statement.makes.starts_with("ALTER DEFAULT");
+        let group = if is_last {
+            &mut to.last
+        } else {
+            &mut to.middle
+        };
+        group.push(statement);
     }
 }
 

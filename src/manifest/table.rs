@@ -70,7 +70,7 @@ pub(crate) fn add(
     }
     add_words(file, &object, table, to);
     for text in &table.sql.0 {
-        add_sql(file, text, &mut to.parts);
+        add_sql(file, text, to);
     }
     Ok(())
 }

@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use af_db::catalog::{Catalog, Kind, Scope};
+use af_db::catalog::{Catalog, Scope};
+use af_db::diff;
 use af_db::event::silent;
 use af_db::manifest::settle::{Settled, settle};
-use af_db::manifest::{Manifest, read_file, write};
+use af_db::manifest::{self, Manifest, read_file, write};
+use af_db::pg::session::Session;
+use af_db::sql::safe::Sql;
+use af_db::sql::split::split;
 
 use crate::support::server;
 
@@ -146,52 +150,49 @@ create index "in""dex" on "Weird; schema"."a.b""c" ("a""b");
     .await;
 }
 
-/// Writes what a script makes, settles the lines alone, and compares with what the writer says they say.
-async fn lines_say_what_they_are_said_to_say(sql: &str) -> BTreeMap<String, String> {
+/// Writes what a script makes, settles what was written, and finds no difference; gives the files.
+async fn written(sql: &str) -> BTreeMap<String, String> {
     let database = server::database().await;
-    database.run(sql).await;
     let session = database.session().await;
-    let catalog = af_db::catalog::read::read(&session, &Scope::whole())
-        .await
-        .expect("a catalog");
-    let lines = write::lines(&catalog);
-    let mut files = Vec::new();
-    for (name, text) in &lines.files {
-        files.push(read_file(name, text).unwrap_or_else(|error| panic!("{error:#}\n{text}")));
+    for statement in split(sql) {
+        let text = Sql::written_by_user(statement.text);
+        session
+            .run(&text)
+            .await
+            .unwrap_or_else(|error| panic!("{error:#}\n{}", statement.text));
     }
-    let manifest = Manifest {
-        files,
-        ..Manifest::default()
-    };
+    let catalog = catalog_of(&session).await;
+    let files = write::write(&catalog);
+    let texts = files
+        .iter()
+        .map(|(name, text)| (name.as_str(), text.as_str()));
+    let manifest =
+        manifest::of_texts(texts).unwrap_or_else(|error| panic!("{error:#}\n{files:#?}"));
     let database = server::database().await;
     let session = database.session().await;
     let settled = settle(&manifest, &session, &Scope::whole(), &silent)
         .await
         .expect("a settled manifest");
-    assert_eq!(settled.findings, Vec::new(), "{:#?}", lines.files);
-    for (key, object) in &lines.said.objects {
-        assert_eq!(
-            settled.catalog.get(key),
-            Some(object),
-            "{key} {:#?}",
-            lines.files
-        );
-    }
-    for key in settled
-        .catalog
-        .objects
-        .keys()
-        .filter(|key| key.kind != Kind::Database)
-    {
-        assert!(lines.said.get(key).is_some(), "{key} {:#?}", lines.files);
-    }
-    lines.files
+    assert_eq!(settled.findings, Vec::new(), "{files:#?}");
+    let changes = diff::between(&catalog, &settled.catalog);
+    assert_eq!(changes, Vec::new(), "{files:#?}");
+    assert_eq!(
+        write::write(&settled.catalog),
+        files,
+        "writing again gives the same files"
+    );
+    files
+}
+
+async fn catalog_of(session: &Session) -> Catalog {
+    af_db::catalog::read::read(session, &Scope::whole())
+        .await
+        .expect("a catalog")
 }
 
 #[tokio::test]
 async fn a_table_is_written_in_lines() {
-    let files =
-        lines_say_what_they_are_said_to_say(include_str!("../cases/manifest/written.sql")).await;
+    let files = written(include_str!("../cases/manifest/written.sql")).await;
     assert_eq!(
         files["lines-2.yaml"],
         include_str!("../cases/manifest/written.yaml")
@@ -199,5 +200,34 @@ async fn a_table_is_written_in_lines() {
     assert_eq!(
         files["database.yaml"],
         include_str!("../cases/manifest/written_database.yaml")
+    );
+}
+
+/// Everything in the database that lines cannot say is left to SQL, and comes back.
+#[tokio::test]
+async fn what_lines_cannot_say_comes_back() {
+    let files = written(include_str!("../cases/manifest/rest.sql")).await;
+    assert!(
+        files.contains_key("functions.sql")
+            && files.contains_key("views.sql")
+            && files.contains_key("rest.sql")
+    );
+}
+
+#[tokio::test]
+async fn the_reference_project_comes_back() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+    let mut migrations = af_db::migrate::files::list(&folder, "migrations")
+        .expect("the migrations")
+        .migrations;
+    migrations.sort_by_key(|migration| migration.version);
+    let script: Vec<String> = migrations
+        .iter()
+        .map(|migration| migration.up.text.to_string())
+        .collect();
+    let files = written(&script.join(";\n")).await;
+    assert!(
+        files["projects.yaml"]
+            .contains("      tenant_id: uuid not null references tenants on delete cascade\n")
     );
 }

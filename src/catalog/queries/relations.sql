@@ -34,7 +34,7 @@ SELECT
   CASE WHEN c.reltoastrelid <> 0 THEN (SELECT k.reloptions FROM pg_catalog.pg_class AS k WHERE k.oid = c.reltoastrelid) END AS toast_options,
   CASE WHEN a.amname <> 'heap' THEN a.amname::text END AS access_method,
   s.spcname::text AS tablespace,
-  CASE c.relreplident WHEN 'f' THEN 'FULL' WHEN 'n' THEN 'NOTHING' END AS replica_identity,
+  CASE WHEN c.relkind IN ('r', 'p', 'm') THEN CASE c.relreplident WHEN 'f' THEN 'FULL' WHEN 'n' THEN 'NOTHING' END END AS replica_identity,
   CASE WHEN c.relkind IN ('v', 'm') THEN pg_catalog.pg_get_viewdef(c.oid) END AS definition,
   CASE WHEN c.relkind = 'm' AND NOT c.relispopulated THEN 't' END AS not_populated,
   fs.srvname::text AS server,

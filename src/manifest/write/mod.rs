@@ -12,20 +12,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::acl::{Acl, Grantee};
 use crate::catalog::{Catalog, Key, Kind, Object};
+use crate::diff::ddl::{self, Options};
 use crate::manifest::statements::spell;
 use crate::sql::name::ObjectName;
 
 use yaml::Page;
 
-/// A manifest as text.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Written {
-    /// Files by their names within the folder.
-    pub files: BTreeMap<String, String>,
-}
-
 /// What the lines say, as the server would understand them, beside the files they stand in.
-pub struct Lines {
+struct Lines {
     /// The YAML files.
     pub files: BTreeMap<String, String>,
     /// The catalog that they alone would give.
@@ -59,8 +53,43 @@ impl Writer<'_> {
     }
 }
 
+/// Writes a catalog as the files of a manifest, by their names within the folder.
+///
+/// Reading them back gives the catalog again.
+pub fn write(catalog: &Catalog) -> BTreeMap<String, String> {
+    let Lines { mut files, said } = lines(catalog);
+    let options = Options {
+        column_order: false,
+        online: false,
+    };
+    for statement in ddl::statements(&said, catalog, &options) {
+        let text = statement.sql.as_str();
+        // Settling says it by itself.
+        if text.starts_with("SET ") {
+            continue;
+        }
+        let file = files.entry(plain_file(statement.about.kind).to_owned());
+        let file = file.or_insert_with(String::new);
+        if !file.is_empty() {
+            file.push('\n');
+        }
+        file.push_str(text.trim_end());
+        file.push_str(";\n");
+    }
+    files
+}
+
+/// Names the file of what lines cannot say.
+fn plain_file(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Function | Kind::Procedure | Kind::Aggregate => "functions.sql",
+        Kind::View | Kind::MaterializedView => "views.sql",
+        _ => "rest.sql",
+    }
+}
+
 /// Writes what lines can say.
-pub fn lines(catalog: &Catalog) -> Lines {
+fn lines(catalog: &Catalog) -> Lines {
     let mut writer = Writer {
         catalog,
         said: BTreeMap::new(),

@@ -1,0 +1,54 @@
+create extension citext;
+create schema app;
+create function app.touch() returns trigger language plpgsql set search_path = '' as $$
+begin
+  new.updated_at := now();
+  return new;
+end
+$$;
+create function app.first_order(wanted citext) returns int language sql stable begin atomic
+  select 1 where wanted = 'a';
+end;
+comment on function app.touch() is 'touches';
+revoke execute on function app.touch() from public;
+create procedure app.nothing(in a int default 5) language sql as 'select 1';
+create type app.pair as (a int, b text);
+create type app.span as range (subtype = numeric);
+create table app.parent (id int primary key, note text);
+create table app.child (extra text) inherits (app.parent);
+create table logs (id uuid default gen_random_uuid() not null, at timestamptz not null, name text, primary key (id, at)) partition by range (at);
+create index logs_name_idx on logs (name);
+create table logs_january partition of logs for values from ('2026-01-01') to ('2026-02-01');
+create table logs_rest partition of logs default;
+alter index logs_rest_name_idx rename to "odd name";
+alter table logs_rest enable row level security;
+create table attached (name text, at timestamptz not null, id uuid not null);
+alter table logs attach partition attached for values from ('2026-03-01') to ('2026-04-01');
+create table things (id serial primary key, tag citext, body text, of_pair app.pair, updated_at timestamptz);
+alter table things alter column body set storage external, alter column tag set statistics 500;
+alter table things set (toast.autovacuum_enabled = false);
+create statistics app.things_stat (dependencies) on tag, body from things;
+create trigger touch before update on things for each row execute function app.touch();
+alter table things disable trigger touch;
+create rule quiet as on delete to things do instead nothing;
+alter table things cluster on things_pkey;
+create view app.seen with (security_barrier = true) as select id, tag from things where tag <> '';
+create materialized view app.counted as select count(*) as n from things;
+create unique index counted_n on app.counted (n);
+comment on view app.seen is 'seen';
+create sequence app.numbers as int increment by 5 owned by app.parent.id;
+grant select on app.seen to pg_monitor;
+grant select (id), update (tag) on things to pg_monitor with grant option;
+create publication all_things for table things;
+alter default privileges in schema app grant select on tables to pg_monitor;
+create domain app.word as text check (value <> '') default 'a';
+comment on type app.pair is 'two';
+create function app.plus(a app.pair, b app.pair) returns app.pair language sql immutable as 'select a';
+create operator app.+ (function = app.plus, leftarg = app.pair, rightarg = app.pair);
+create aggregate app.total(app.pair) (sfunc = app.plus, stype = app.pair);
+create cast (app.pair as text) with inout;
+create text search configuration app.plain (copy = simple);
+create collation app.sorted (provider = libc, locale = 'C');
+create foreign data wrapper files;
+create server there foreign data wrapper files;
+create foreign table app.far (a int) server there options (name 'x');
