@@ -447,6 +447,16 @@ impl Plan {
             }
             _ => {}
         }
+        if let Some(members) = ground
+            .members
+            .iter()
+            .find(|members| members.table == table.oid)
+        {
+            let number = if wish.turn == 0 { 0 } else { 10 };
+            values
+                .entry(members.user.clone())
+                .or_insert_with(|| Some(ground.user(side, number)));
+        }
         self.point(ground, table, side, (wish.turn, &mut values));
         let allowed: Vec<String> = ground
             .facts

@@ -58,7 +58,7 @@ pub(in crate::rls) fn plain(column: &Column, occasion: &Occasion<'_>) -> Value {
         return Some(label);
     }
     match column.kind.as_str() {
-        "r" => return Some("empty".to_owned()),
+        "r" => return Some(range(column, occasion.number)),
         "m" => return Some("{}".to_owned()),
         "c" => {
             return if column.required {
@@ -117,6 +117,19 @@ fn by_type(column: &Column, occasion: &Occasion<'_>) -> Value {
         _ => string(column, occasion),
     };
     Some(text)
+}
+
+/// A span of its own, so that exclusion constraints have something to exclude.
+fn range(column: &Column, number: usize) -> String {
+    let day = |after: usize| {
+        let first = chrono::NaiveDate::from_ymd_opt(2026, 1, 15).unwrap_or_default();
+        first + chrono::Days::new(u64::try_from(after).unwrap_or(0))
+    };
+    match column.base.as_str() {
+        "daterange" | "tsrange" | "tstzrange" => format!("[{},{})", day(number), day(number + 1)),
+        "int4range" | "int8range" | "numrange" => format!("[{number},{})", number + 1),
+        _ => "empty".to_owned(),
+    }
 }
 
 fn side_letter(side: Side) -> &'static str {

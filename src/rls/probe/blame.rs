@@ -266,6 +266,7 @@ fn classify(
         () if title.starts_with("request.") => "B14",
         () if title.contains("setting is empty") => "B11",
         () if title.contains("nothing was ever set") => "B10",
+        () if title.contains("member of tenant") => "B40",
         () if title.contains("member of b") => "B20",
         () if title.contains("address") || title.contains("policy names") => "B45",
         () if title.contains("member of a whose") => "B22",

@@ -360,8 +360,8 @@ fn words_to_say(stand: &Stand<'_>, function: &Function, argument: &Argument) -> 
             "%' OR true --".to_owned(),
             "true".to_owned(),
             "1 OR true".to_owned(),
-            format!("(CASE WHEN {test} THEN 1/0 ELSE 1 END)"),
-            format!("' OR (CASE WHEN {test} THEN 1/0 ELSE 1 END) = 1 --"),
+            format!("1/(CASE WHEN {test} THEN 0 ELSE 1 END)"),
+            format!("' OR 1/(CASE WHEN {test} THEN 0 ELSE 1 END) = 1 --"),
         ]);
         found.extend(table.map(|table| table.title()));
         found.extend(table.map(|table| table.name.clone()));

@@ -22,6 +22,7 @@ pub(in crate::rls) async fn all(stand: &mut Stand<'_>) -> Result<()> {
         become_others(stand, &identity).await?;
         join(stand, &identity).await?;
         replace(stand, &identity).await?;
+        look_up(stand, &identity).await?;
     }
     Ok(())
 }
@@ -299,6 +300,77 @@ async fn replace(stand: &mut Stand<'_>, identity: &Identity) -> Result<()> {
             rows: None,
             exposes: Some(table.title()),
             script: Some(script),
+            proven_by: ProvenBy::Probe,
+        });
+    }
+    Ok(())
+}
+
+/// A is put below B in the hierarchy of tenants: to be below is not to see.
+async fn look_up(stand: &mut Stand<'_>, identity: &Identity) -> Result<()> {
+    let Some(root) = stand
+        .ground
+        .root
+        .and_then(|oid| stand.facts.relations.get(&oid))
+    else {
+        return Ok(());
+    };
+    let Some(key) = stand
+        .facts
+        .foreign_keys(root.oid)
+        .find(|key| key.target == Some(root.oid) && key.columns.len() == 1)
+    else {
+        return Ok(());
+    };
+    let [parent, own] = [key.columns[0].as_str(), key.target_columns[0].as_str()];
+    let Some(typed) = root.column(own).map(|column| column.type_name.clone()) else {
+        return Ok(());
+    };
+    let [a, b] = [Side::A, Side::B].map(|side| insert::literal(&stand.ground.key(side, 0), &typed));
+    let below = Sql::fill(
+        "UPDATE {} SET {} = {} WHERE {} = {}",
+        &[
+            &root.object(),
+            &Ident::new(parent),
+            &b,
+            &Ident::new(own),
+            &a,
+        ],
+    );
+    let tables: Vec<&Relation> = prizes(stand)
+        .into_iter()
+        .filter(|table| table.oid != root.oid)
+        .collect();
+    let look = || {
+        tables
+            .iter()
+            .map(|table| runner::read(Who::Request(identity), count(stand, table)))
+    };
+    let steps: Vec<Step<'_>> = look()
+        .chain([runner::need(Who::Owner, below.clone())])
+        .chain(look())
+        .collect();
+    let came = runner::run(stand.session, &[steps]).await?.remove(0);
+    let opened: Vec<&Relation> = (0..tables.len())
+        .filter(|at| number(came.get(*at)) == 0 && number(came.get(tables.len() + 1 + at)) > 0)
+        .map(|at| tables[at])
+        .collect();
+    for table in opened {
+        let script = stand.script(
+            &[table.oid, root.oid],
+            identity,
+            &[Sql::fill("SELECT * FROM {}", &[&table.object()])],
+        );
+        stand.leak(Leak {
+            object: table.title(),
+            command: "select",
+            identity,
+            class: "B41",
+            weight: Weight::Critical,
+            why: format!("a tenant below another in {} (`{parent}`) sees the rows of the one above: the hierarchy is walked the wrong way", root.title()),
+            rows: None,
+            exposes: None,
+            script: Some(format!("-- {below};\n{script}")),
             proven_by: ProvenBy::Probe,
         });
     }

@@ -153,12 +153,9 @@ async fn tells(
     identity: &Identity,
     (table, column, look): (&Relation, &str, &Sql),
 ) -> Result<bool> {
+    // A's own rows would speak as well: only B's are left for the first look, none for the second.
+    let of_b = stand.ground.is_of(table.oid, "t", 1, 0);
     let steps = vec![
-        runner::change(
-            Who::Owner,
-            Sql::new("SET LOCAL client_min_messages = debug1"),
-        ),
-        runner::read(Who::Request(identity), look.clone()),
         runner::change(
             Who::Owner,
             Sql::new("SET LOCAL session_replication_role = replica"),
@@ -166,9 +163,18 @@ async fn tells(
         runner::need(
             Who::Owner,
             Sql::fill(
-                "DELETE FROM {} AS t WHERE {}",
-                &[&table.object(), &stand.ground.is_of(table.oid, "t", 1, 0)],
+                "DELETE FROM {} AS t WHERE ({}) IS NOT TRUE",
+                &[&table.object(), &of_b],
             ),
+        ),
+        runner::change(
+            Who::Owner,
+            Sql::new("SET LOCAL client_min_messages = debug1"),
+        ),
+        runner::read(Who::Request(identity), look.clone()),
+        runner::need(
+            Who::Owner,
+            Sql::fill("DELETE FROM {} AS t WHERE {}", &[&table.object(), &of_b]),
         ),
         runner::read(Who::Request(identity), look.clone()),
     ];
@@ -196,8 +202,8 @@ async fn tells(
         .get(1)
         .and_then(|answer| answer.words.as_deref())
         .is_some_and(speaks);
-    let differs = came.len() == 5
-        && came.get(1).map(|answer| &answer.code) != came.get(4).map(|answer| &answer.code);
+    let differs = came.len() == 6
+        && came.get(3).map(|answer| &answer.code) != came.get(5).map(|answer| &answer.code);
     Ok(noticed || refused || differs)
 }
 

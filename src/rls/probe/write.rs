@@ -10,7 +10,7 @@ use anyhow::Result;
 use crate::rls::facts::{Column, Relation, Rights};
 use crate::rls::fill::ground::{Belongs, Side};
 use crate::rls::fill::insert;
-use crate::rls::fill::plan::Wish;
+use crate::rls::fill::plan::{Stage, Wish};
 use crate::rls::fill::value::Value;
 use crate::rls::fill::vary::Variant;
 use crate::rls::probe::blame;
@@ -137,6 +137,8 @@ fn compose(
             let sql = insertion(stand, (target, base), rights, (Side::B, own));
             add("insert", sql, control.clone(), Vec::new());
         }
+        let sql = below_shared(stand, (target, base), rights);
+        add("insert", sql, control, Vec::new());
     }
     let change = harmless(stand, base, target, rights);
     if let Some((column, value)) = change {
@@ -208,6 +210,41 @@ fn insertion(
     if base.oid != whole.oid {
         into_partition(stand, base, side, &mut values);
     }
+    values.retain(|name, _| rights.insertable.contains(name) && target.column(name).is_some());
+    (!values.is_empty()).then(|| insert::insert(target, &values))
+}
+
+/// A child for a parent that B lets everybody see: to see is not to write.
+fn below_shared(
+    stand: &mut Stand<'_>,
+    (target, base): (&Relation, &Relation),
+    rights: &Rights,
+) -> Option<Sql> {
+    let Some(Belongs::Via(key)) = stand.ground.belongs.get(&base.oid) else {
+        return None;
+    };
+    let parent =
+        stand.plan.rows.iter().find(|row| {
+            Some(row.table) == key.target && row.stage == Stage::Shared && row.stored
+        })?;
+    let picks = key
+        .columns
+        .iter()
+        .cloned()
+        .zip(
+            key.target_columns
+                .iter()
+                .map(|name| parent.values.get(name).cloned().flatten()),
+        )
+        .collect();
+    let wish = Wish {
+        variant: Variant {
+            picks,
+            shared: true,
+        },
+        ..Wish::default()
+    };
+    let mut values = stand.plan.fresh(stand.ground, base, Side::B, &wish);
     values.retain(|name, _| rights.insertable.contains(name) && target.column(name).is_some());
     (!values.is_empty()).then(|| insert::insert(target, &values))
 }
@@ -485,7 +522,8 @@ fn judge(
     let control_ran = control
         .get(attempt.before.len())
         .is_some_and(|answer| answer.ran() && answer.touched.unwrap_or(0) > 0);
-    let refused = !acted.ran() && acted.code.as_deref() == Some("42501") || acted.ran();
+    let refused =
+        !acted.ran() && matches!(acted.code.as_deref(), Some("42501" | "44000")) || acted.ran();
     if refused && control_ran {
         let why = if acted.ran() {
             "its own rows were written, no row of another tenant".to_owned()
