@@ -49,7 +49,7 @@ pub(super) struct Cast<'a> {
 }
 
 /// Under this name a request is given the key of another tenant than its side's.
-const KEY: &str = "af-db tenant";
+pub(super) const KEY: &str = "af-db tenant";
 
 /// Ways to write a tenant into claims, tried in this order.
 pub(super) const MANNERS: usize = 8;
@@ -100,7 +100,12 @@ impl<'a> Cast<'a> {
             .map_or_else(|| role.to_owned(), |other| other.name.clone())
     }
 
-    fn request(&self, title: &str, role: &str, settings: BTreeMap<String, String>) -> Identity {
+    pub(super) fn request(
+        &self,
+        title: &str,
+        role: &str,
+        settings: BTreeMap<String, String>,
+    ) -> Identity {
         let session = self.login(role);
         let mut all = BTreeMap::new();
         for name in [session.as_str(), role] {
@@ -246,7 +251,7 @@ impl<'a> Cast<'a> {
     }
 
     /// Gives claims that policies compare with a literal, such as the level of sign-in.
-    fn demands(&self) -> Vec<(String, String)> {
+    pub(super) fn demands(&self) -> Vec<(String, String)> {
         let mut found = Vec::new();
         for key in &self.heard.keys {
             if words::suggests_staff(key)
@@ -327,176 +332,6 @@ impl<'a> Cast<'a> {
     /// Nothing was ever set in this session.
     pub(super) fn unset(&self, role: &str) -> Identity {
         self.request("nobody: nothing was ever set", role, BTreeMap::new())
-    }
-
-    fn stranger(&self, role: &str) -> Identity {
-        let user = match self.ground.user_type.as_str() {
-            "uuid" => "e0af0db0-0000-4000-8000-000000000099".to_owned(),
-            "int2" | "int4" | "int8" => "9999".to_owned(),
-            _ => "user-e99".to_owned(),
-        };
-        let setting = self
-            .ground
-            .tenancy
-            .setting
-            .clone()
-            .unwrap_or_else(|| "request.jwt.claims".to_owned());
-        let claims = json!({ "sub": user, "role": role, "aud": role, "is_anonymous": true });
-        self.request(
-            "a signed-in user of no tenant",
-            role,
-            BTreeMap::from([(setting, claims.to_string())]),
-        )
-    }
-
-    /// Tenants whose keys contain B's: to a comparison of parts of text they are B.
-    fn alikes(&self, role: &str) -> Vec<Identity> {
-        let key = self.ground.key(Side::B, 0).unwrap_or_default();
-        if self.ground.tenancy.is_by_user()
-            || self.ground.tenancy.is_by_membership()
-            || key.len() == 36
-        {
-            return Vec::new();
-        }
-        let keys = if key.parse::<i64>().is_ok() {
-            [format!("1{key}"), format!("{key}1")]
-        } else {
-            [format!("my{key}"), format!("{key}-labs")]
-        };
-        keys.iter()
-            .filter(|alike| !self.ground.tenancy.tenants.contains(alike))
-            .map(|alike| {
-                self.of(
-                    &format!("a member of tenant {alike}"),
-                    role,
-                    (Side::A, &self.ground.user(Side::A, 0)),
-                    &json!({ KEY: alike }),
-                )
-            })
-            .collect()
-    }
-
-    /// Members of A who write B into what they may write themselves.
-    fn forgers(&self, role: &str) -> Vec<Identity> {
-        let key = self.ground.key(Side::B, 0).unwrap_or_default();
-        let victim = self.ground.user(Side::B, 0);
-        let user = self.ground.user(Side::A, 0);
-        let mut forged = serde_json::Map::new();
-        let mut ranked = serde_json::Map::new();
-        for name in self
-            .heard
-            .keys
-            .iter()
-            .chain(self.ground.tenancy.claim.last())
-            .chain([&self.ground.tenancy.column])
-        {
-            if matches!(name.as_str(), "app_metadata" | "user_metadata" | "role") {
-                continue;
-            }
-            let value = if words::suggests_user(name) {
-                victim.clone()
-            } else {
-                key.clone()
-            };
-            forged.insert(name.clone(), value.into());
-        }
-        for (name, value) in self.all_demands() {
-            ranked.insert(name, value.into());
-        }
-        let mut all = vec![self.of(
-            "user_metadata of b, everything else of a",
-            role,
-            (Side::A, &user),
-            &json!({ "user_metadata": forged }),
-        )];
-        if !ranked.is_empty() {
-            all.push(self.of(
-                "rank forged in user_metadata, everything else of a",
-                role,
-                (Side::A, &user),
-                &json!({ "user_metadata": ranked }),
-            ));
-        }
-        for literal in &self.heard.values {
-            if literal.contains('@') {
-                let mail = format!("probe@{}", literal.rsplit('@').next().unwrap_or(""));
-                all.push(self.of(
-                    &format!("a member of a whose address is {mail}"),
-                    role,
-                    (Side::A, &user),
-                    &json!({ "email": mail }),
-                ));
-            } else if literal.len() == 36
-                && literal.matches('-').count() == 4
-                && !self.ground.tenancy.tenants.contains(literal)
-            {
-                all.push(self.of(
-                    &format!("the user {literal} that a policy names"),
-                    role,
-                    (Side::A, literal),
-                    &json!({}),
-                ));
-            }
-        }
-        all.truncate(12);
-        all
-    }
-
-    /// Like [`Cast::demands`], and claims that are asked to be true, operators included: forged, they must do nothing.
-    fn all_demands(&self) -> Vec<(String, String)> {
-        let mut found = self.demands();
-        for key in &self.heard.keys {
-            for text in self.texts.iter().filter(|text| {
-                text.contains("user_metadata") || text.contains("raw_user_meta_data")
-            }) {
-                if text.contains(&format!("'{key}'"))
-                    && !matches!(key.as_str(), "user_metadata" | "sub")
-                    && !found.iter().any(|(name, _)| name == key)
-                {
-                    let literal = words::read(text).values.into_iter().next();
-                    found.push((key.clone(), literal.unwrap_or_else(|| "true".to_owned())));
-                }
-            }
-        }
-        found
-    }
-
-    /// A member of A whose headers or cookies speak of B.
-    fn headers(&self, role: &str) -> Vec<Identity> {
-        let key = self.ground.key(Side::B, 0).unwrap_or_default();
-        let own = self.member(role, Side::A);
-        let carried: Vec<&String> = self
-            .heard
-            .settings
-            .iter()
-            .filter(|name| {
-                name.starts_with("request.header")
-                    || name.starts_with("request.cookie")
-                    || name.starts_with("request.path")
-                    || name.starts_with("request.method")
-            })
-            .filter(|name| !own.settings.contains_key(*name))
-            .collect();
-        let mut all = Vec::new();
-        for name in carried {
-            let mut fields = serde_json::Map::new();
-            for field in &self.heard.keys {
-                fields.insert(field.clone(), key.clone().into());
-            }
-            let plural = name.ends_with("headers") || name.ends_with("cookies");
-            let mut forged = own.clone();
-            forged.title = format!("{name} of b, everything else of a");
-            forged.settings.insert(
-                name.clone(),
-                if plural {
-                    Value::Object(fields).to_string()
-                } else {
-                    key.clone()
-                },
-            );
-            all.push(forged);
-        }
-        all
     }
 }
 

@@ -10,6 +10,7 @@ pub mod facts;
 mod words;
 
 mod fill;
+mod forge;
 mod identity;
 mod runner;
 

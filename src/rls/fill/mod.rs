@@ -4,5 +4,7 @@
 pub(super) mod ground;
 pub(super) mod insert;
 pub(super) mod plan;
+mod row;
+mod survey;
 pub(super) mod value;
 pub(super) mod vary;

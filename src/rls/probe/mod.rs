@@ -1,9 +1,11 @@
 //! Owns the attempts, one family a file. Each finds leaks by what happens, names what lets them through, and has a control
 //! that could have failed.
 
+mod argument;
 mod blame;
 pub(super) mod call;
 pub(super) mod climb;
+mod compose;
 mod early;
 pub(super) mod grant;
 pub(super) mod peek;

@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::rls::facts::{Function, Relation};
 use crate::rls::fill::ground::Side;
 use crate::rls::fill::insert;
-use crate::rls::probe::call;
+use crate::rls::probe::argument;
 use crate::rls::probe::climb::{count, number, prizes};
 use crate::rls::probe::peek::{leak, marked};
 use crate::rls::probe::stand::Stand;
@@ -54,7 +54,7 @@ pub(super) async fn all(stand: &mut Stand<'_>, identity: &Identity) -> Result<()
             .flat_map(|table| stand_in(stand, table))
             .collect();
         let calls = if function.definer && callable.contains(&function.oid) {
-            call::some(stand, &function)
+            argument::some(stand, &function)
         } else {
             Vec::new()
         };

@@ -1,0 +1,337 @@
+//! Owns the statements of writing attempts: rows for the other tenant, changes without a condition, rows handed over.
+
+use std::collections::BTreeMap;
+
+use crate::rls::facts::{Column, Relation, Rights};
+use crate::rls::fill::ground::{Belongs, Side};
+use crate::rls::fill::insert;
+use crate::rls::fill::plan::{Stage, Wish};
+use crate::rls::fill::value::Value;
+use crate::rls::fill::vary::Variant;
+use crate::rls::probe::stand::Stand;
+use crate::rls::probe::write::Attempt;
+use crate::rls::runner::Identity;
+use crate::sql::name::Ident;
+use crate::sql::safe::Sql;
+
+/// Writes every attempt of one request on one table or view.
+pub(super) fn compose(
+    stand: &mut Stand<'_>,
+    attempts: &mut Vec<Attempt>,
+    identity: &Identity,
+    (target, base, rights): (&Relation, &Relation, &Rights),
+) {
+    let mut add = |command, sql: Option<Sql>, control: Option<Sql>, before: Vec<Sql>| {
+        if let Some(sql) = sql {
+            attempts.push(Attempt {
+                command,
+                target: target.oid,
+                base: base.oid,
+                identity: identity.clone(),
+                sql,
+                control,
+                before,
+            });
+        }
+    };
+    if !rights.insertable.is_empty() {
+        let control = insertion(stand, (target, base), rights, (Side::A, false));
+        for own in [false, true] {
+            let sql = insertion(stand, (target, base), rights, (Side::B, own));
+            add("insert", sql, control.clone(), Vec::new());
+        }
+        let sql = below_shared(stand, (target, base), rights);
+        add("insert", sql, control, Vec::new());
+    }
+    let change = harmless(stand, base, target, rights);
+    if let Some((column, value)) = change {
+        let sql = Sql::fill(
+            "UPDATE {} SET {} = {}",
+            &[
+                &target.object(),
+                &Ident::new(column.name.as_str()),
+                &insert::literal(&value, &column.type_name),
+            ],
+        );
+        add("update", Some(sql.clone()), Some(sql), Vec::new());
+    }
+    if let Some(sql) = handover(stand, (target, base), rights, Side::A, false) {
+        add("update", Some(sql.clone()), Some(sql), Vec::new());
+    }
+    for with_keys in [false, true] {
+        let sql = handover(stand, (target, base), rights, Side::B, with_keys);
+        let control = handover(stand, (target, base), rights, Side::A, false);
+        add("move", sql, control, Vec::new());
+    }
+    if rights.may("DELETE") {
+        let sql = Sql::fill("DELETE FROM {}", &[&target.object()]);
+        add("delete", Some(sql.clone()), Some(sql), loosen(stand, base));
+    }
+}
+
+/// Foreign keys that would refuse a delete say nothing about isolation.
+fn loosen(stand: &Stand<'_>, base: &Relation) -> Vec<Sql> {
+    stand
+        .facts
+        .constraints
+        .iter()
+        .filter(|key| {
+            key.kind == "f"
+                && key.target == Some(base.oid)
+                && !key.inherited
+                && matches!(key.on_delete.as_deref(), Some("a" | "r"))
+        })
+        .filter_map(|key| {
+            let child = stand.facts.relations.get(&key.table)?;
+            Some(Sql::fill(
+                "ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}",
+                &[&child.object(), &Ident::new(key.name.as_str())],
+            ))
+        })
+        .collect()
+}
+
+fn insertion(
+    stand: &mut Stand<'_>,
+    (target, base): (&Relation, &Relation),
+    rights: &Rights,
+    (side, own): (Side, bool),
+) -> Option<Sql> {
+    let whole = whole(stand, base);
+    let mut values = stand.plan.fresh(
+        stand.ground,
+        whole,
+        side,
+        &Wish {
+            turn: usize::from(base.oid != whole.oid),
+            ..Wish::default()
+        },
+    );
+    if own {
+        as_own(stand, whole, &mut values);
+    }
+    if base.oid != whole.oid {
+        into_partition(stand, base, side, &mut values);
+    }
+    values.retain(|name, _| rights.insertable.contains(name) && target.column(name).is_some());
+    (!values.is_empty()).then(|| insert::insert(target, &values))
+}
+
+/// A child for a parent that B lets everybody see: to see is not to write.
+fn below_shared(
+    stand: &mut Stand<'_>,
+    (target, base): (&Relation, &Relation),
+    rights: &Rights,
+) -> Option<Sql> {
+    let Some(Belongs::Via(key)) = stand.ground.belongs.get(&base.oid) else {
+        return None;
+    };
+    let parent =
+        stand.plan.rows.iter().find(|row| {
+            Some(row.table) == key.target && row.stage == Stage::Shared && row.stored
+        })?;
+    let picks = key
+        .columns
+        .iter()
+        .cloned()
+        .zip(
+            key.target_columns
+                .iter()
+                .map(|name| parent.values.get(name).cloned().flatten()),
+        )
+        .collect();
+    let wish = Wish {
+        variant: Variant {
+            picks,
+            shared: true,
+        },
+        ..Wish::default()
+    };
+    let mut values = stand.plan.fresh(stand.ground, base, Side::B, &wish);
+    values.retain(|name, _| rights.insertable.contains(name) && target.column(name).is_some());
+    (!values.is_empty()).then(|| insert::insert(target, &values))
+}
+
+/// Whatever policies ask of a row beside its tenant is as in a row of A: the author, the status, the payer.
+fn as_own(stand: &Stand<'_>, table: &Relation, values: &mut BTreeMap<String, Value>) {
+    let tenant = stand.ground.tenant_column(table.oid);
+    let keys = stand.facts.primary_key(table.oid);
+    let Some(own) = stand.row(table.oid, Side::A) else {
+        return;
+    };
+    for column in &table.columns {
+        let name = column.name.as_str();
+        let asked = stand
+            .facts
+            .policies_of(table.oid)
+            .any(|policy| policy.columns.iter().any(|column| column == name));
+        let user = crate::rls::words::suggests_user(name) && column.base == stand.ground.user_type;
+        if (asked || user) && Some(name) != tenant && (!keys.contains(&column.name) || user) {
+            values.insert(column.name.clone(), own.values.get(name).cloned().flatten());
+        }
+    }
+}
+
+/// Gives the table that a partition is part of.
+fn whole<'a>(stand: &Stand<'a>, table: &Relation) -> &'a Relation {
+    let mut found = &stand.facts.relations[&table.oid];
+    while let Some(parent) = found
+        .parents
+        .first()
+        .and_then(|oid| stand.facts.relations.get(oid))
+        .filter(|_| found.is_partition)
+    {
+        found = parent;
+    }
+    found
+}
+
+/// A row meant for one partition takes its key from that partition's bounds.
+fn into_partition(
+    stand: &Stand<'_>,
+    leaf: &Relation,
+    side: Side,
+    values: &mut BTreeMap<String, Value>,
+) {
+    let parent = leaf
+        .parents
+        .first()
+        .and_then(|oid| stand.facts.relations.get(oid));
+    let (Some(bound), Some(key)) = (
+        leaf.bound.as_deref(),
+        parent.and_then(|parent| parent.key.as_deref()),
+    ) else {
+        return;
+    };
+    let items = |text: &str| -> Vec<String> {
+        let rest = text.split_once('(').map_or("", |(_, rest)| rest);
+        rest.split(')')
+            .next()
+            .unwrap_or("")
+            .split(',')
+            .map(|item| item.trim().trim_matches(['\'', '"']).to_owned())
+            .collect()
+    };
+    for (column, value) in items(key).into_iter().zip(items(bound)) {
+        let tenant = stand.ground.tenant_column(leaf.oid) == Some(column.as_str());
+        let unfit = value.contains("VALUE")
+            || value.contains("modulus")
+            || value.is_empty()
+            || tenant && side == Side::B;
+        if !unfit {
+            values.insert(column, Some(value));
+        }
+    }
+}
+
+/// Finds a column whose change breaks nothing, and a value that the schema accepts.
+fn harmless(
+    stand: &Stand<'_>,
+    base: &Relation,
+    target: &Relation,
+    rights: &Rights,
+) -> Option<(Column, Value)> {
+    let row = stand.row(whole(stand, base).oid, Side::A)?;
+    let keyed = |name: &str| {
+        stand.facts.constraints.iter().any(|constraint| {
+            (constraint.table == base.oid || constraint.table == whole(stand, base).oid)
+                && constraint.kind != "c"
+                && constraint.columns.iter().any(|column| column == name)
+        })
+    };
+    let decides = |name: &str| {
+        stand
+            .facts
+            .policies_of(base.oid)
+            .any(|policy| policy.columns.iter().any(|column| column == name))
+    };
+    let mut free: Vec<&Column> = base
+        .columns
+        .iter()
+        .filter(|column| {
+            rights.updatable.contains(&column.name)
+                && target.column(&column.name).is_some()
+                && !column.generated
+                && !keyed(&column.name)
+        })
+        .filter(|column| stand.ground.tenant_column(base.oid) != Some(column.name.as_str()))
+        .collect();
+    free.sort_by_key(|column| decides(&column.name));
+    let column = free.first()?;
+    let value = row.values.get(&column.name).cloned().flatten();
+    let value = match (value, column.base.as_str()) {
+        (Some(value), _) => Some(value),
+        (None, _) if !column.required => None,
+        _ => return None,
+    };
+    Some(((*column).clone(), value))
+}
+
+/// Writes the statement that gives every row it reaches to a side.
+fn handover(
+    stand: &mut Stand<'_>,
+    (target, base): (&Relation, &Relation),
+    rights: &Rights,
+    side: Side,
+    with_keys: bool,
+) -> Option<Sql> {
+    let fresh = stand.plan.fresh(
+        stand.ground,
+        whole(stand, base),
+        side,
+        &Wish {
+            variant: Variant::default(),
+            turn: 0,
+            lean: false,
+        },
+    );
+    let mut names: Vec<String> = match stand.ground.belongs.get(&base.oid)? {
+        Belongs::Column(name) | Belongs::User(name) => vec![name.clone()],
+        Belongs::Via(key) => key.columns.clone(),
+        Belongs::Nothing => return None,
+    };
+    let plain = names.clone();
+    if with_keys {
+        for key in stand.facts.foreign_keys(base.oid).filter(|key| {
+            key.columns.iter().any(|name| plain.contains(name)) || key.columns.len() == 1
+        }) {
+            let own = key
+                .target
+                .is_some_and(|target| stand.ground.is_tenant_table(target));
+            if own {
+                let more: Vec<String> = key
+                    .columns
+                    .iter()
+                    .filter(|name| !plain.contains(name))
+                    .cloned()
+                    .collect();
+                names.extend(more);
+            }
+        }
+        names.sort();
+        names.dedup();
+        if names.len() == plain.len() {
+            return None;
+        }
+    }
+    if !names
+        .iter()
+        .all(|name| rights.updatable.contains(name) && target.column(name).is_some())
+    {
+        return None;
+    }
+    let pairs = Sql::join(
+        names.iter().filter_map(|name| {
+            let column = base.column(name)?;
+            Some(Sql::fill(
+                "{} = {}",
+                &[
+                    &Ident::new(name.as_str()),
+                    &insert::literal(fresh.get(name)?, &column.type_name),
+                ],
+            ))
+        }),
+        ", ",
+    );
+    Some(Sql::fill("UPDATE {} SET {}", &[&target.object(), &pairs]))
+}
