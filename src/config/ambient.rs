@@ -311,4 +311,54 @@ mod tests {
             Some("host='localhost' user='postgres' password='it\\'s' dbname='d'")
         );
     }
+
+    #[cfg(unix)]
+    #[test]
+    fn libpq_variables_and_files_fill_what_an_address_leaves_out() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let home = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str, mode: u32| {
+            let path = home.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            path.to_string_lossy().into_owned()
+        };
+        let root = write(".postgresql/root.crt", "", 0o644);
+        write(".pgpass", "h:5432:d:u:from-file", 0o600);
+        let open = write("open", "*:*:*:*:not-this", 0o644);
+        let folder = home.path().to_string_lossy().into_owned();
+        let password = |ambient: &Ambient, address: &str| {
+            let target = ambient.target(address).unwrap();
+            target
+                .password(&target.hosts[0])
+                .map(|secret| secret.reveal().to_owned())
+        };
+
+        let set = ambient(&[
+            ("HOME", &folder),
+            ("PGSSLMODE", "verify-full"),
+            ("PGUSER", "u"),
+        ]);
+        let target = set.target("postgres://h/d").unwrap();
+        assert_eq!(target.to_string(), "u@h:5432/d");
+        assert_eq!(target.tls.mode, target::SslMode::VerifyFull);
+        assert_eq!(target.tls.roots, Some(target::Roots::File(root.into())));
+        assert_eq!(
+            password(&set, "postgres://h/d").as_deref(),
+            Some("from-file")
+        );
+        assert_eq!(
+            password(&set, "postgres://u:own@h/d").as_deref(),
+            Some("own")
+        );
+        assert_eq!(password(&set, "postgres://elsewhere/d"), None);
+        let given = set.target("postgres://h/d?sslmode=disable").unwrap();
+        assert_eq!(given.tls.mode, target::SslMode::Disable);
+
+        let set = ambient(&[("PGPASSFILE", &open), ("PGSSLROOTCERT", "/own.crt")]);
+        assert_eq!(password(&set, "postgres://u@h/d"), None);
+        let roots = set.target("postgres://u@h/d").unwrap().tls.roots;
+        assert_eq!(roots, Some(target::Roots::File("/own.crt".into())));
+    }
 }

@@ -339,6 +339,14 @@ fn is_tls(error: &tokio_postgres::Error) -> bool {
         .starts_with("error performing TLS handshake")
 }
 
+/// Says whether the other side went away in the middle; OpenSSL does not pass the kind of the error on.
+fn hung_up(error: &tokio_postgres::Error) -> bool {
+    let chain = error_chain(error);
+    ["unexpected EOF", "reset by peer", "Broken pipe"]
+        .iter()
+        .any(|words| chain.contains(words))
+}
+
 fn io_kind(error: &tokio_postgres::Error) -> Option<std::io::ErrorKind> {
     let mut source = std::error::Error::source(error);
     while let Some(error) = source {
@@ -372,6 +380,12 @@ fn explain(target: &Target, host: &Host, error: &tokio_postgres::Error) -> Failu
             None => failure,
         };
     }
+    if is_tls(error) && target.tls.direct && hung_up(error) {
+        return fail(format!(
+            "the server at `{host}` hung up when TLS began at once"
+        ))
+        .hint("servers before PostgreSQL 17 must be asked first: leave out sslnegotiation=direct");
+    }
     if is_tls(error) {
         return tls::explain(host, &error_chain(error));
     }
@@ -390,6 +404,10 @@ fn explain(target: &Target, host: &Host, error: &tokio_postgres::Error) -> Failu
         _ if error_chain(error).contains("lookup") => {
             fail(format!("the host name `{}` is not known", host.name))
                 .hint("check the spelling, and that this machine can resolve names")
+        }
+        _ if error_chain(error).contains("hannel binding") => {
+            fail(format!("the password exchange with `{host}` cannot be bound to a TLS channel"))
+                .hint("use sslmode=require or stronger, or leave out channel_binding=require")
         }
         _ if error_chain(error).contains("password missing") => {
             fail(format!("the server at `{host}` asks for a password and none was given"))

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use af_db::event::silent;
 use af_db::pg::connect::{self, Options};
 use af_db::pg::session::Session;
-use af_db::pg::target::Target;
+use af_db::pg::target::{Secret, Target};
 use af_db::pg::tools::Tool;
+use af_db::sql::safe::Sql;
 
 use crate::support::message::shown;
 use crate::support::networked::Networked;
@@ -316,4 +317,54 @@ async fn our_own_certificate_lets_us_in() {
     hint: chmod 600 DIR/postgres.pk8
     exit: 2
     ");
+}
+
+#[tokio::test]
+async fn the_password_exchange_is_bound_to_the_channel() {
+    let authority = Authority::new().await;
+    authority.issue("server", "IP:127.0.0.1", "-days 2").await;
+    let rules = "host all bound 127.0.0.1/32 scram-sha-256";
+    let server = authority.serve("server", rules).await;
+    let admin = enter(&server.socket()).await.unwrap();
+    admin
+        .run(&Sql::new("CREATE ROLE bound LOGIN PASSWORD 'right'"))
+        .await
+        .unwrap();
+    let bound = |parameters: &str| {
+        server
+            .target(parameters)
+            .with_user("bound")
+            .with_password(Secret::new("right"))
+    };
+    enter(&bound("sslmode=require&channel_binding=require"))
+        .await
+        .unwrap();
+    let plain = bound("sslmode=disable&channel_binding=require");
+    insta::assert_snapshot!(refusal(&server, &plain, &authority).await, @"
+    error: the password exchange with `127.0.0.1:PORT` cannot be bound to a TLS channel
+    caused by: server did not use channel binding
+    hint: use sslmode=require or stronger, or leave out channel_binding=require
+    exit: 2
+    ");
+    let trusted = bound("sslmode=require&channel_binding=disable");
+    enter(&trusted).await.unwrap();
+}
+
+#[tokio::test]
+async fn tls_without_asking_first_is_not_taken_for_an_answer_by_old_servers() {
+    let authority = Authority::new().await;
+    authority.issue("server", "IP:127.0.0.1", "-days 2").await;
+    let server = authority
+        .serve("server", "host all all 127.0.0.1/32 trust")
+        .await;
+    let target = server.target("sslmode=require&sslnegotiation=direct");
+    let version = enter(&server.socket()).await.unwrap().facts().version_num;
+    let direct = enter(&target).await;
+    if version >= 170_000 {
+        assert!(is_encrypted(&direct.unwrap()).await);
+    } else {
+        let error = direct.err().unwrap();
+        let hint = af_db::error::hint_of(&error).unwrap();
+        assert!(hint.contains("sslnegotiation"), "{error:#} {hint}");
+    }
 }
