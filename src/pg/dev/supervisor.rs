@@ -12,7 +12,7 @@ use super::place::{Access, Place};
 use crate::error::fail;
 use crate::event::silent;
 use crate::pg::connect;
-use crate::pg::embedded::cluster::{Cluster, Start};
+use crate::pg::embedded::cluster::{Cluster, Start, free_port};
 use crate::pg::embedded::template::{self, Kind};
 use crate::pg::embedded::{self, Choice, Options, lock};
 use crate::pg::tools::{self, Ask, Tool};
@@ -200,12 +200,6 @@ fn settings(port: u16) -> Vec<String> {
 
 fn is_free(port: u16) -> bool {
     TcpListener::bind(("127.0.0.1", port)).is_ok()
-}
-
-fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).context("looking for a free port")?;
-    let address = listener.local_addr().context("looking for a free port")?;
-    Ok(address.port())
 }
 
 /// Gives 24 letters nobody can guess.

@@ -3,6 +3,7 @@
 //! Readiness is what the server's own pid file says about our own child; a socket alone may belong to somebody else's.
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -160,10 +161,25 @@ fn explain(reason: &str, text: &str) -> Failure {
     .hint(hint)
 }
 
-/// Gives the address of a database behind a socket directory.
-pub fn socket_target(sockets: &Path, database: &str) -> Result<Target> {
+/// Gives the address of a server of our own that nobody else can enter: a socket in its private directory.
+///
+/// Where the driver knows no sockets it is a free port on this machine, which is added to the settings.
+pub fn private_address(sockets: &Path, settings: &mut Vec<String>) -> Result<Target> {
     let target = Target::parse("user=postgres sslmode=disable")?;
-    Ok(target.with_socket(sockets).with_database(database))
+    if cfg!(unix) {
+        return Ok(target.with_socket(sockets));
+    }
+    let port = free_port()?;
+    settings.push("listen_addresses=127.0.0.1".to_owned());
+    settings.push(format!("port={port}"));
+    Ok(target.with_address("127.0.0.1", port))
+}
+
+/// Gives a port of this machine that nobody listens on.
+pub fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).context("looking for a free port")?;
+    let address = listener.local_addr().context("looking for a free port")?;
+    Ok(address.port())
 }
 
 #[cfg(test)]

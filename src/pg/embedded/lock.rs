@@ -159,10 +159,15 @@ fn runs_on(pid: u32, data: &Path) -> bool {
     words.split(|byte| *byte == 0).any(|word| word == data)
 }
 
-/// Elsewhere a command line cannot be read without starting a process; a server answers on its socket or is none.
-#[cfg(not(target_os = "linux"))]
+#[cfg(all(unix, not(target_os = "linux")))]
 fn runs_on(pid: u32, data: &Path) -> bool {
-    pid != 0 && data.join("postmaster.pid").exists()
+    tools::command_line(pid).is_some_and(|words| words.contains(&*data.to_string_lossy()))
+}
+
+/// Where no command line can be read, no process id is believed.
+#[cfg(not(unix))]
+fn runs_on(_: u32, _: &Path) -> bool {
+    false
 }
 
 #[cfg(test)]

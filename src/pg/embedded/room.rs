@@ -15,7 +15,7 @@ pub struct Room {
     /// The directory.
     pub directory: PathBuf,
     _lock: lock::Lock,
-    _watchdog: Watchdog,
+    _watchdog: Option<Watchdog>,
 }
 
 impl Room {
@@ -33,32 +33,34 @@ pub fn furnish(
     template: &Path,
     watch: Watch<'_>,
 ) -> Result<Room> {
-    let mut last = None;
-    for base in bases(options, choice) {
-        lock::sweep(&base);
+    let bases = bases(options, choice);
+    for base in &bases {
+        lock::sweep(base);
+    }
+    let mut obstacle = fail("there is no directory for a throwaway PostgreSQL")
+        .hint("set AF_DB_SCRATCH_DIR to a directory with a short name that the server's user can enter")
+        .into();
+    for base in bases {
         match furnish_in(&base, choice, template) {
             Ok(room) => return Ok(room),
             Err(error) => {
-                let line = format!("cannot use {}: {error:#}", base.display());
-                if let Some(earlier) = last.replace(error) {
-                    drop::<anyhow::Error>(earlier);
-                }
-                watch(Event::Warned(&line));
+                watch(Event::Warned(&format!(
+                    "cannot use {}: {error:#}",
+                    base.display()
+                )));
+                obstacle = error;
             }
         }
     }
-    Err(last.unwrap_or_else(|| {
-        fail("there is no directory for a throwaway PostgreSQL")
-            .hint("set AF_DB_SCRATCH_DIR to a directory with a short name that the server's user can enter")
-            .into()
-    }))
+    Err(obstacle)
 }
 
 fn furnish_in(base: &Path, choice: &Choice, template: &Path) -> Result<Room> {
     let user = choice.user.as_ref();
     let directory = base.join(format!("{}{}", lock::SCRATCH_PREFIX, random_name()));
-    // First the watchdog: from here on nothing stays, whenever we are killed.
-    let watchdog = Watchdog::start(&directory, user)?;
+    // First the watchdog: from here on nothing stays, whenever we are killed. An image without a shell does without:
+    // the system's death signal and the next run's sweep remain.
+    let watchdog = Watchdog::start(&directory, user).ok();
     template::make_private(&directory)
         .map_err(|error| template::cannot_write(&directory, &error))?;
     let lock = lock::create(&directory.join("owner.lock"));
@@ -91,13 +93,16 @@ const LONGEST_DIRECTORY: usize = 103 - "/.s.PGSQL.5432".len();
 
 /// Gives the places for a throwaway server, the fastest first.
 fn bases(options: &Options, choice: &Choice) -> Vec<PathBuf> {
-    if let Some(named) = &options.scratch_dir {
-        return vec![named.clone()];
-    }
-    let temp = options.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
-    let mut bases = vec![temp, PathBuf::from("/tmp"), PathBuf::from("/var/tmp")];
-    if free(Path::new("/dev/shm")) >= ROOM_IN_MEMORY {
-        bases.insert(0, PathBuf::from("/dev/shm"));
+    let mut bases = Vec::new();
+    match &options.scratch_dir {
+        Some(named) => bases.push(named.clone()),
+        None => {
+            if free(Path::new("/dev/shm")) >= ROOM_IN_MEMORY {
+                bases.push(PathBuf::from("/dev/shm"));
+            }
+            bases.push(options.temp_dir.clone().unwrap_or_else(std::env::temp_dir));
+            bases.extend(["/tmp", "/var/tmp"].map(PathBuf::from));
+        }
     }
     let longest = LONGEST_DIRECTORY - lock::SCRATCH_PREFIX.len() - NAME_LENGTH - 1;
     let mut usable: Vec<PathBuf> = Vec::new();
