@@ -75,6 +75,8 @@ enum Command {
     Down(commands::down::Args),
     /// Show what is applied, pending, edited, missing, out of order, half-run
     Status(commands::status::Args),
+    /// Judge everything: files, replay, ways down, manifest, drift
+    Validate(commands::validate::Args),
     /// Make a verified archive of the database; list, verify and prune archives
     Backup(commands::backup::Args),
     /// Put an archive back, proven, into a new database or in another's place; or try it with --drill
@@ -204,6 +206,7 @@ async fn stop_signal() -> Result<()> {
 async fn dispatch(command: &Command, context: &Context) -> Result<Outcome> {
     match command {
         Command::Up(args) => commands::up::run(args, context).await,
+        Command::Validate(args) => commands::validate::run(args, context).await,
         Command::Down(args) => commands::down::run(args, context).await,
         Command::Status(args) => commands::status::run(args, context).await,
         Command::Backup(args) => commands::backup::run(args, context).await,

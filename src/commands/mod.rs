@@ -24,6 +24,7 @@ pub mod repair;
 pub mod restore;
 pub mod status;
 pub mod up;
+pub mod validate;
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;

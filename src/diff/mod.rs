@@ -6,6 +6,7 @@
 pub mod ddl;
 mod order;
 mod plan;
+pub mod report;
 
 use std::fmt;
 

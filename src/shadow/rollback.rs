@@ -6,9 +6,10 @@ use anyhow::Result;
 
 use crate::catalog::read;
 use crate::catalog::{Catalog, Scope};
+use crate::diff::report::{self, Sides};
 use crate::diff::{self, Change};
 use crate::event::{Event, Unit, Watch};
-use crate::finding::{Finding, Place};
+use crate::finding::{Finding, Place, Severity};
 use crate::migrate::apply::Direction;
 use crate::migrate::files::Migration;
 use crate::pg::scratch::Scratch;
@@ -133,31 +134,20 @@ async fn level(shadow: &Shadow, rows: Rows) -> Result<Level> {
 }
 
 fn schema_finding(down: &str, change: &Change) -> Finding {
-    let subject = change.key.to_string();
     let message = match (&change.before, &change.after) {
-        (Some(_), None) => format!("{subject} does not come back"),
-        (None, Some(_)) => format!("{subject} is left behind"),
-        _ => format!("{subject} comes back different"),
+        (Some(_), None) => "it does not come back",
+        (None, Some(_)) => "it is left behind",
+        _ => "it comes back different",
     };
-    let details: Vec<String> = change
-        .details()
-        .into_iter()
-        .map(|detail| {
-            let side = |side: Option<String>| side.unwrap_or_else(|| "nothing".to_owned());
-            format!(
-                "{}: was {}, is {}",
-                detail.name,
-                side(detail.before),
-                side(detail.after)
-            )
-        })
-        .collect();
-    let finding = Finding::error("rollback-schema", subject, message).place(Place::file(down));
-    if details.is_empty() {
-        finding
-    } else {
-        finding.detail(details.join("\n"))
-    }
+    let sides = Sides {
+        code: "rollback-schema",
+        severity: Severity::Error,
+        before: "before",
+        after: "afterwards",
+    };
+    let mut finding = report::finding(change, &sides);
+    finding.message = message.to_owned();
+    finding.place(Place::file(down))
 }
 
 fn row_findings(down: &str, before: &Digests, after: &Digests) -> Vec<Finding> {

@@ -31,16 +31,35 @@ BEGIN
       JOIN pg_catalog.pg_type AS own ON own.oid = a.atttypid
       JOIN pg_catalog.pg_type AS y ON y.oid = CASE WHEN own.typtype = 'd' THEN own.typbasetype ELSE own.oid END
       CROSS JOIN LATERAL (
+        -- A foreign key's column gets what the column at the far end of its chain of keys gets.
+        WITH RECURSIVE chain (relation, attribute, depth) AS (
+          SELECT t.oid, a.attnum, 0
+          UNION ALL
+          SELECT k.confrelid, u.far, chain.depth + 1
+          FROM chain
+          JOIN pg_catalog.pg_constraint AS k
+            ON k.conrelid = chain.relation AND k.contype = 'f' AND k.confrelid <> k.conrelid
+          CROSS JOIN LATERAL ROWS FROM (pg_catalog.unnest(k.conkey), pg_catalog.unnest(k.confkey)) AS u (near, far)
+          WHERE u.near = chain.attribute AND chain.depth < 10
+        )
+        SELECT pg_catalog.format('seed-%s-%s-', chain.relation, chain.attribute) AS word
+        FROM chain
+        ORDER BY chain.depth DESC, chain.relation
+        LIMIT 1
+      ) AS root
+      CROSS JOIN LATERAL (
         SELECT CASE
           WHEN y.typtype = 'e' THEN pg_catalog.format(
             '(pg_catalog.enum_range(NULL::%1$s))[1 + g %% pg_catalog.array_length(pg_catalog.enum_range(NULL::%1$s), 1)]',
             pg_catalog.format_type(y.oid, NULL))
           WHEN y.typcategory = 'A' THEN pg_catalog.format('%L::%s', '{}', pg_catalog.format_type(y.oid, NULL))
-          WHEN y.typname = 'uuid' THEN pg_catalog.format('pg_catalog.md5(%L || g)::uuid', t.name || a.attname)
+          WHEN y.typname = 'uuid' THEN pg_catalog.format('pg_catalog.md5(%L || g)::uuid', root.word)
           WHEN y.typname IN ('int2', 'int4', 'int8', 'float4', 'float8', 'numeric', 'oid', 'money') THEN 'g'
           WHEN y.typname = 'bool' THEN 'g % 2 = 0'
+          WHEN y.typname IN ('text', 'varchar', 'citext') AND a.attname ILIKE '%email%' THEN
+            pg_catalog.format('%L || g || %L', root.word, '@example.com')
           WHEN y.typname IN ('text', 'varchar', 'bpchar', 'name', 'citext') THEN pg_catalog.format(
-            'pg_catalog.left(%L || g, %s)', 'seed' || a.attnum || '-',
+            'pg_catalog.left(%L || g, %s)', root.word,
             CASE WHEN a.atttypmod > 4 THEN a.atttypmod - 4 ELSE 1000 END)
           WHEN y.typname IN ('timestamptz', 'timestamp', 'date') THEN
             'timestamp ''2026-01-01'' + g * interval ''1 day'''
@@ -56,7 +75,14 @@ BEGIN
       WHERE a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
         AND a.attgenerated = '' AND a.attidentity <> 'a'
         -- First everything; where a constraint minds, only what cannot be left out.
-        AND (attempt = 1 OR (a.attnotnull AND NOT a.atthasdef));
+        AND (
+          attempt = 1
+          OR (a.attnotnull AND NOT a.atthasdef)
+          OR EXISTS (
+            SELECT FROM pg_catalog.pg_constraint AS k
+            WHERE k.conrelid = t.oid AND k.contype IN ('p', 'u', 'f') AND a.attnum = ANY (k.conkey)
+          )
+        );
       BEGIN
         IF names IS NULL THEN
           EXECUTE pg_catalog.format(

@@ -1,0 +1,72 @@
+//! Owns a difference in words: each change as a finding, both spellings beside each other.
+
+use similar::TextDiff;
+
+use crate::diff::{Change, Detail, outermost};
+use crate::finding::{Finding, Severity};
+
+/// How the two sides are called: what the first catalog is, what the second one is.
+#[derive(Clone, Copy, Debug)]
+pub struct Sides<'a> {
+    /// The code of the findings.
+    pub code: &'a str,
+    /// How much they matter.
+    pub severity: Severity,
+    /// The first catalog, such as `the migrations`.
+    pub before: &'a str,
+    /// The second catalog, such as `the manifest`.
+    pub after: &'a str,
+}
+
+/// Turns changes into findings; what comes or goes with what it is a part of is not told apart.
+pub fn findings(changes: &[Change], sides: &Sides<'_>) -> Vec<Finding> {
+    outermost(changes)
+        .into_iter()
+        .map(|change| finding(change, sides))
+        .collect()
+}
+
+/// Turns a change into a finding.
+pub fn finding(change: &Change, sides: &Sides<'_>) -> Finding {
+    let Sides {
+        code,
+        severity,
+        before,
+        after,
+    } = *sides;
+    let subject = change.key.to_string();
+    let details = change.details();
+    let message = match (&change.before, &change.after) {
+        (Some(_), None) => format!("it is in {before}, not in {after}"),
+        (None, Some(_)) => format!("it is in {after}, not in {before}"),
+        _ => {
+            let names: Vec<&str> = details.iter().map(|detail| detail.name.as_str()).collect();
+            format!("{before} and {after} do not agree on {}", names.join(", "))
+        }
+    };
+    let finding = Finding::new(severity, code, subject, message);
+    if details.is_empty() {
+        return finding;
+    }
+    let told: Vec<String> = details
+        .iter()
+        .map(|detail| tell(detail, before, after))
+        .collect();
+    finding.detail(told.join("\n"))
+}
+
+/// Shows both spellings of a detail; a text of several lines as a text diff.
+fn tell(detail: &Detail, before: &str, after: &str) -> String {
+    let side = |side: &Option<String>| side.clone().unwrap_or_else(|| "nothing".to_owned());
+    let (old, new) = (side(&detail.before), side(&detail.after));
+    if !old.contains('\n') && !new.contains('\n') {
+        return format!("{}\n  {before}: {old}\n  {after}: {new}", detail.name);
+    }
+    let diff = TextDiff::from_lines(&old, &new);
+    let text = diff
+        .unified_diff()
+        .context_radius(2)
+        .header(before, after)
+        .to_string();
+    format!("{}\n{}", detail.name, text.trim_end())
+}
