@@ -9,7 +9,7 @@ use crate::catalog::{Catalog, Scope};
 use crate::diff::report::{self, Sides};
 use crate::diff::{self, Change};
 use crate::event::{Event, Unit, Watch};
-use crate::finding::{Finding, Place, Severity};
+use crate::finding::{self, Finding, Place, Severity};
 use crate::migrate::apply::Direction;
 use crate::migrate::files::Migration;
 use crate::pg::scratch::Scratch;
@@ -109,7 +109,7 @@ async fn walk(
             }
             Rows::Some => findings.extend(row_findings(&down.shown, &before.rows, &now.rows)),
         }
-        if !findings.is_empty() {
+        if finding::worst(&findings) == Some(Severity::Error) {
             // What is wrong here would only be told again at every level below.
             break;
         }
@@ -152,14 +152,38 @@ fn schema_finding(down: &str, change: &Change) -> Finding {
 
 fn row_findings(down: &str, before: &Digests, after: &Digests) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (table, (count, hash)) in before {
-        let message = match after.get(table) {
-            Some((_, now)) if now == hash => continue,
-            Some((now, _)) if now != count => format!("of {count} rows {now} come back"),
-            Some(_) => "the rows come back with other values".to_owned(),
-            None => continue,
+    for (table, rows) in before {
+        // A table that is gone has been told as a difference of the schema.
+        let Some(now) = after.get(table) else {
+            continue;
         };
-        let finding = Finding::error("rollback-rows", format!("rows of {table}"), message);
+        let lost = rows
+            .iter()
+            .filter(|row| now.binary_search(row).is_err())
+            .count();
+        let gained = now
+            .iter()
+            .filter(|row| rows.binary_search(row).is_err())
+            .count();
+        let subject = format!("rows of {table}");
+        let finding = match (lost, gained) {
+            (0, 0) => continue,
+            (0, _) => Finding::note(
+                "rollback-rows",
+                subject,
+                format!("{gained} more come back than there were"),
+            ),
+            (_, 0) => Finding::error(
+                "rollback-rows",
+                subject,
+                format!("{lost} of {} do not come back", rows.len()),
+            ),
+            _ => Finding::error(
+                "rollback-rows",
+                subject,
+                format!("{lost} of {} come back with other values", rows.len()),
+            ),
+        };
         findings.push(finding.place(Place::file(down)));
     }
     findings

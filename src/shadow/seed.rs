@@ -8,8 +8,8 @@ use crate::pg::session::Session;
 use crate::sql::name::{Literal, ObjectName};
 use crate::sql::safe::Sql;
 
-/// What each table holds: the number of its rows and a hash that no order of rows or columns changes.
-pub type Digests = BTreeMap<ObjectName, (i64, String)>;
+/// What each table holds: a hash of each row that no order of columns changes, sorted.
+pub type Digests = BTreeMap<ObjectName, Vec<String>>;
 
 /// Puts a few rows into every empty table, as far as its constraints allow.
 pub async fn fill(session: &Session) -> Result<()> {
@@ -33,20 +33,16 @@ pub async fn digests(session: &Session) -> Result<Digests> {
     }
     let questions = tables.iter().map(|table| {
         Sql::fill(
-            "SELECT {}::text, pg_catalog.count(*), COALESCE(pg_catalog.md5(pg_catalog.string_agg(r.text, ',' ORDER BY r.text COLLATE \"C\")), '') \
-             FROM (SELECT pg_catalog.to_jsonb(t)::text AS text FROM {} AS t) AS r",
-            &[&Literal::new(table.to_string()), table],
+            "SELECT {}::text, COALESCE(pg_catalog.array_agg(r.hash ORDER BY r.hash), '{}'::text[]) \
+             FROM (SELECT pg_catalog.md5(pg_catalog.to_jsonb(t)::text) AS hash FROM {} AS t) AS r",
+            &[&Literal::new(table.to_string()), &Sql::new("{}"), table],
         )
     });
     let answers = session
         .query_sql(&Sql::join(questions, " UNION ALL "), &[])
         .await?;
-    let by_name: BTreeMap<String, (i64, String)> = answers
-        .iter()
-        .map(|row| (row.get(0), (row.get(1), row.get(2))))
-        .collect();
-    Ok(tables
-        .into_iter()
-        .filter_map(|table| Some((table.clone(), by_name.get(&table.to_string())?.clone())))
-        .collect())
+    let mut by_name: BTreeMap<String, Vec<String>> =
+        answers.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let of = |table: ObjectName| by_name.remove(&table.to_string()).map(|rows| (table, rows));
+    Ok(tables.into_iter().filter_map(of).collect())
 }
