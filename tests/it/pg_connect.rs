@@ -365,6 +365,29 @@ async fn a_cut_connection_is_an_error_and_not_a_hang() {
 }
 
 #[tokio::test]
+async fn a_statement_does_not_outlive_the_client() {
+    let database = server::database().await;
+    let proxy = Proxy::start(&database.target);
+    let session = connect::open(&proxy.target(), &silent).await.unwrap();
+    let pid = session.facts().backend_pid;
+    let observer = database.session().await;
+    let running = format!("SELECT state = 'active' FROM pg_stat_activity WHERE pid = {pid}");
+    let statement = Sql::new("SELECT pg_catalog.pg_sleep(600)");
+    let watching = async {
+        while server::rows(&observer, &running).await != [["t"]] {}
+        let began = Instant::now();
+        proxy.cut();
+        while !server::rows(&observer, &running).await.is_empty() {
+            let waited = began.elapsed();
+            assert!(waited < Duration::from_secs(20), "it still runs");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let (answer, ()) = tokio::join!(session.run(&statement), watching);
+    assert!(answer.is_err());
+}
+
+#[tokio::test]
 async fn a_session_that_somebody_else_ended_says_so() {
     let database = server::database().await;
     let (session, other) = (database.session().await, database.session().await);

@@ -27,7 +27,7 @@ other AS (
       FROM pg_catalog.pg_database
       WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database()
     )
-    AND held.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
+    AND COALESCE(held.pid, 0) OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()
   GROUP BY COALESCE(held.pid, 0)
 )
 SELECT
