@@ -61,7 +61,8 @@ struct DevReport {
     server: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     port: Option<u16>,
-    directory: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    directory: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     url: Option<String>,
     #[serde(skip)]
@@ -135,7 +136,10 @@ fn report(place: &Place, running: Option<&Running>, said: &'static str) -> DevRe
         running: running.is_some(),
         server: running.map(|it| it.access.server.clone()),
         port: running.map(|it| it.access.port),
-        directory: place.directory.display().to_string(),
+        directory: place
+            .data()
+            .exists()
+            .then(|| place.directory.display().to_string()),
         url: None,
         said,
     }
@@ -158,6 +162,8 @@ impl Report for DevReport {
             )),
             _ => page.line(format!("the development server {said}")),
         }
-        page.line(format!("  data in {}", self.directory));
+        if let Some(directory) = &self.directory {
+            page.line(format!("  data in {directory}"));
+        }
     }
 }

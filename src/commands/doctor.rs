@@ -10,6 +10,7 @@ use crate::error::hint_of;
 use crate::event::silent;
 use crate::finding::{Finding, Severity};
 use crate::pg::dev;
+use crate::pg::embedded::find::OLDEST_MAJOR;
 use crate::pg::embedded::{self as embedded_server, Outlook};
 use crate::pg::pooler::{self, Mode};
 use crate::pg::session::Session;
@@ -264,7 +265,7 @@ async fn client_programs(context: &Context, major: Option<u32>) -> Result<Check>
     let found = clients::search(&places).await?;
     let least = major
         .or_else(|| dev::major(&embedded::place(context)))
-        .unwrap_or(0);
+        .unwrap_or(OLDEST_MAJOR);
     Ok(match clients::for_dump(&found, least) {
         Ok(clients) => Check::good(
             "client tools",

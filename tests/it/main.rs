@@ -4,6 +4,8 @@ mod support;
 
 mod backup;
 mod catalog;
+mod cli_dev;
+mod cli_doctor;
 mod dev;
 mod manifest;
 mod pg_connect;

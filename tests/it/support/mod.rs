@@ -2,5 +2,6 @@
 
 pub(crate) mod message;
 pub(crate) mod networked;
+pub(crate) mod program;
 pub(crate) mod proxy;
 pub(crate) mod server;

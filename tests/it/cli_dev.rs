@@ -1,0 +1,103 @@
+//! `af-db dev`, and any command in a project that names no database.
+
+use crate::support::program::Project;
+
+#[test]
+fn a_project_without_a_database_gets_one() {
+    let project = Project::new().file(
+        "migrations/V1__things.sql",
+        "CREATE TABLE things (id bigint PRIMARY KEY);\n",
+    );
+    let mut told = String::new();
+    for arguments in [
+        &["dev", "status"][..],
+        &["dev", "stop"],
+        &["up", "--quiet"],
+        &["dev", "start"],
+        &["dev", "status"],
+        &["dev", "url"],
+        &["dev", "psql", "--", "-Atc", "SELECT count(*) FROM things"],
+        &["dev", "psql", "-c", "SELECT wrong"],
+        &["dev", "reset"],
+        &["dev", "reset", "--yes", "--quiet"],
+        &["dev", "stop"],
+        &["dev", "status"],
+    ] {
+        told.push_str(&project.run(arguments));
+    }
+    insta::assert_snapshot!(told, @r#"
+    $ af-db dev status
+    the development server was never started
+    $ af-db dev stop
+    the development server was not running
+    $ af-db up --quiet
+    applied 1 migration to postgres@127.0.0.1:PORT/postgres
+    $ af-db dev start
+    the development server runs already: PostgreSQL VERSION on 127.0.0.1:PORT
+      data in SERVER
+    $ af-db dev status
+    the development server runs: PostgreSQL VERSION on 127.0.0.1:PORT
+      data in SERVER
+    $ af-db dev url
+    postgresql://postgres:PASSWORD@127.0.0.1:PORT/postgres?sslmode=disable
+    $ af-db dev psql -- -Atc SELECT count(*) FROM things
+    0
+    $ af-db dev psql -c SELECT wrong
+    ! ERROR:  column "wrong" does not exist
+    ! LINE 1: SELECT wrong
+    !                ^
+    ! error: psql ended with status 1
+    exit 2
+    $ af-db dev reset
+    ! error: there is no terminal to ask on: Remove the development database and everything in it?
+    ! hint: say --yes if this is meant
+    exit 4
+    $ af-db dev reset --yes --quiet
+    the development server started empty: PostgreSQL VERSION on 127.0.0.1:PORT
+      data in SERVER
+    $ af-db dev stop
+    the development server stopped
+      data in SERVER
+    $ af-db dev status
+    the development server is stopped
+      data in SERVER
+    "#);
+}
+
+#[test]
+fn a_project_that_expects_supabase_finds_its_like() {
+    let project = Project::new().file(
+        "migrations/V1__profiles.sql",
+        "create table profiles (id uuid primary key references auth.users);\n\
+         alter table profiles enable row level security;\n\
+         create policy own on profiles to authenticated using (auth.uid() = id);\n",
+    );
+    project.run(&["up", "--quiet"]);
+    let asked = project.run(&[
+        "dev",
+        "psql",
+        "--",
+        "-Atc",
+        "SELECT roles FROM pg_policies; SELECT has_table_privilege('anon', 'profiles', 'SELECT')",
+    ]);
+    insta::assert_snapshot!(asked, @r"
+    $ af-db dev psql -- -Atc SELECT roles FROM pg_policies; SELECT has_table_privilege('anon', 'profiles', 'SELECT')
+    {authenticated}
+    t
+    ");
+}
+
+#[test]
+fn two_projects_have_two_servers() {
+    let (one, other) = (Project::new(), Project::new());
+    let make = ["dev", "psql", "--", "-qc", "CREATE TABLE here (id int)"];
+    one.run(&make);
+    let asked = other.run(&[
+        "dev",
+        "psql",
+        "--",
+        "-Atc",
+        "SELECT to_regclass('here') IS NULL",
+    ]);
+    assert!(asked.contains("\nt\n"), "{asked}");
+}

@@ -1,0 +1,110 @@
+//! `af-db doctor`.
+
+use crate::support::program::Project;
+use crate::support::server;
+
+/// Replaces what differs from machine to machine: versions and where programs are.
+fn normal(text: &str) -> String {
+    let mut lines = String::new();
+    for line in text.lines() {
+        let version = line.find("PostgreSQL 1").or_else(|| line.find("pg_dump 1"));
+        let cut = version.map_or(line.len(), |at| at + line[at..].find(' ').unwrap_or(0) + 1);
+        lines.push_str(&line[..cut]);
+        if cut < line.len() {
+            lines.push('…');
+        }
+        lines.push('\n');
+    }
+    lines
+}
+
+#[test]
+fn a_project_with_nothing_said_is_fine() {
+    let project = Project::new();
+    insta::assert_snapshot!(normal(&project.run(&["doctor"])), @r"
+    $ af-db doctor
+    good  configuration        no af-db.yaml, everything at its default
+    good  server               no database is configured; the development server starts when it is needed
+    good  client tools         pg_dump …
+    good  embedded postgresql  PostgreSQL …
+    ");
+}
+
+#[test]
+fn what_is_missing_is_named_with_its_remedy() {
+    let project = Project::new().file("empty/file", "");
+    let empty = project.path().join("empty");
+    let empty = empty.to_str().unwrap();
+    let told = project.run_with(
+        &[("AF_DB_PG_BIN", empty)],
+        &[
+            "doctor",
+            "--database-url",
+            "postgresql://me:secret@127.0.0.1:1/db",
+        ],
+    );
+    let (_, told) = told.split_once('\n').unwrap();
+    assert!(!told.contains("secret"), "{told}");
+    insta::assert_snapshot!(normal(told), @r"
+    good     configuration        no af-db.yaml, everything at its default
+    missing  server               nothing listens at `127.0.0.1:1`: Connection refused (os error 111)
+    weak     client tools         there is no pg_dump of PostgreSQL 14 or newer on this machine; backup and restore cannot work
+    missing  embedded postgresql  cannot use the PostgreSQL in PROJECT/empty: no postgres in it
+
+    error[doctor-server]: server: nothing listens at `127.0.0.1:1`: Connection refused (os error 111)
+      help: start the server, or correct host and port
+
+    error[doctor-embedded-postgresql]: embedded postgresql: cannot use the PostgreSQL in PROJECT/empty: no postgres in it
+      help: set AF_DB_PG_BIN to the directory that holds postgres and initdb, or unset it
+
+    warn[doctor-client-tools]: client tools: there is no pg_dump of PostgreSQL 14 or newer on this machine; backup and restore cannot work
+      help: install the client programs, such as the package postgresql-client-14, or set AF_DB_PG_BIN to their directory
+
+    2 errors, 1 warning
+    exit 1
+    ");
+}
+
+#[tokio::test]
+async fn a_live_server_is_looked_at() {
+    let server = server::own(None).await;
+    let database = server.database().await;
+    database.run("CREATE ROLE weak LOGIN").await;
+    let directory = server.scratch.directory().unwrap().display().to_string();
+    let project = Project::new();
+    let url = |role: &str| {
+        format!(
+            "postgresql://{role}@/{}?host={directory}&sslmode=disable",
+            database.name
+        )
+    };
+    let strong = project.run(&["doctor", "--database-url", &url("postgres")]);
+    let weak = project.run(&["doctor", "--database-url", &url("weak")]);
+    let told = normal(&format!("{strong}\n{weak}"))
+        .replace(&directory, "DIRECTORY")
+        .replace(&database.name, "DATABASE");
+    insta::assert_snapshot!(told, @r"
+    $ af-db doctor --database-url postgresql://postgres@/DATABASE?host=DIRECTORY&sslmode=disable
+    good  configuration        no af-db.yaml, everything at its default
+    good  server               PostgreSQL …
+    good  rights               `postgres` is a superuser
+    good  pooler               none in between
+    good  tls                  not needed on a local socket
+    good  client tools         pg_dump …
+    good  embedded postgresql  PostgreSQL …
+
+    $ af-db doctor --database-url postgresql://weak@/DATABASE?host=DIRECTORY&sslmode=disable
+    good  configuration        no af-db.yaml, everything at its default
+    good  server               PostgreSQL …
+    weak  rights               `weak` may not create schemas in `DATABASE`
+    good  pooler               none in between
+    good  tls                  not needed on a local socket
+    good  client tools         pg_dump …
+    good  embedded postgresql  PostgreSQL …
+
+    warn[doctor-rights]: rights: `weak` may not create schemas in `DATABASE`
+      help: GRANT CREATE ON DATABASE DATABASE TO weak
+
+    1 warning
+    ");
+}

@@ -1,0 +1,126 @@
+//! The program itself, run in a project folder with nothing of the tester's surroundings.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use af_db::pg::dev::{self, Place};
+use tempfile::TempDir;
+
+/// What would change where the program works.
+const SURROUNDINGS: &[&str] = &[
+    "AF_DB_ALLOW_MAJOR_MISMATCH",
+    "AF_DB_ENV",
+    "AF_DB_OFFLINE",
+    "AF_DB_PG_BIN",
+    "AF_DB_PG_MIRROR",
+    "AF_DB_SCRATCH_DIR",
+    "AF_DB_SHADOW_URL",
+    "DATABASE_URL",
+    "DIRECT_URL",
+    "PGDATABASE",
+    "PGHOST",
+    "PGPASSWORD",
+    "PGPORT",
+    "PGUSER",
+    "POSTGRES_DB",
+    "POSTGRES_HOST",
+    "POSTGRES_PASSWORD",
+    "POSTGRES_PORT",
+    "POSTGRES_USER",
+    "RUST_BACKTRACE",
+    "SUPABASE_DB_URL",
+];
+
+/// A project folder; its development server and everything else of it goes with the value.
+pub(crate) struct Project {
+    folder: TempDir,
+}
+
+impl Project {
+    /// Makes an empty one, which the server's user can enter when the tests run as root.
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::Builder::new()
+            .prefix("af-db-project-")
+            .tempdir_in("/var/tmp")
+            .expect("a folder");
+        // Else the nearest repository above would be taken for the project.
+        std::fs::create_dir(folder.path().join(".git")).expect("a folder");
+        Project { folder }
+    }
+
+    /// Gives the folder.
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Writes a file into it.
+    pub(crate) fn file(self, name: &str, text: &str) -> Self {
+        let path = self.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        std::fs::write(path, text).expect("a file");
+        self
+    }
+
+    /// Runs the program and gives both streams and the exit status, with what differs from run to run replaced.
+    pub(crate) fn run(&self, arguments: &[&str]) -> String {
+        self.run_with(&[], arguments)
+    }
+
+    /// Runs the program with variables set.
+    pub(crate) fn run_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> String {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the program under test is a process"
+        )]
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_af-db"));
+        for name in SURROUNDINGS {
+            command.env_remove(name);
+        }
+        let output = command
+            .args(arguments)
+            .envs(variables.iter().copied())
+            .current_dir(self.path())
+            .stdin(Stdio::null())
+            .output()
+            .expect("the program runs");
+        let mut text = format!("$ af-db {}\n", arguments.join(" "));
+        text.push_str(&String::from_utf8_lossy(&output.stdout));
+        for line in String::from_utf8_lossy(&output.stderr).lines() {
+            text.push_str(&format!("! {line}\n"));
+        }
+        if let Some(code) = output.status.code().filter(|code| *code != 0) {
+            text.push_str(&format!("exit {code}\n"));
+        }
+        self.normal(text)
+    }
+
+    fn normal(&self, text: String) -> String {
+        let place = Place::of(self.path());
+        let mut text = text
+            .replace(&place.directory.display().to_string(), "SERVER")
+            .replace(&self.path().display().to_string(), "PROJECT");
+        if let Ok(Some(access)) = place.access() {
+            text = text
+                .replace(&access.password, "PASSWORD")
+                .replace(&format!(":{}", access.port), ":PORT")
+                .replace(&access.server, "VERSION");
+        }
+        text
+    }
+}
+
+impl Drop for Project {
+    fn drop(&mut self) {
+        let place = Place::of(self.path());
+        let stopping = place.clone();
+        let stop = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            runtime.block_on(dev::stop(&stopping))
+        };
+        // A test that failed has said so already.
+        let _ = std::thread::spawn(stop).join();
+        let _ = std::fs::remove_dir_all(&place.directory);
+    }
+}
