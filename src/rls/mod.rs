@@ -1,7 +1,23 @@
-//! Owns row-level security: who the tenants are, what may be tried against them, and what came of it.
+//! Owns row-level security: what is declared, what is there, who gains or loses by the difference, how to mend it; who
+//! the tenants are, what may be tried against them, and what came of it.
 //!
 //! Isolation is proven by trying, in a scratch copy only, with data the tool makes itself. What could not be tried
 //! is `not-proven`, never `holds`.
+
+pub mod rights;
+
+mod formula;
+
+mod access;
+
+pub mod declared;
+pub mod settle;
+
+mod difference;
+
+pub mod mend;
+
+pub mod compare;
 
 pub mod tenancy;
 

@@ -1,0 +1,174 @@
+//! Owns turning `allow` lines into policies and grants.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::catalog::{Catalog, Key, Kind};
+use crate::rls::declared::document::Lines;
+use crate::rls::declared::line::{self, Columns, Deed};
+use crate::rls::declared::text::{self, Fault};
+use crate::rls::rights::{Command, Grant, Policy};
+use crate::yaml::Placed;
+
+/// What lines are read against.
+pub(crate) struct Ground<'a> {
+    /// The catalog.
+    pub(crate) catalog: &'a Catalog,
+    /// The relation.
+    pub(crate) relation: &'a Key,
+    /// The sets of rows and variables by name.
+    pub(crate) known: &'a BTreeMap<String, String>,
+    /// The set of rows that a line means which names none.
+    pub(crate) usual: &'a str,
+}
+
+/// What lines came to.
+#[derive(Debug, Default)]
+pub(crate) struct Allowed {
+    /// The policies.
+    pub(crate) policies: Vec<(Policy, usize)>,
+    /// The grants.
+    pub(crate) grants: BTreeSet<Grant>,
+    /// What is wrong, by the line.
+    pub(crate) faults: Vec<(usize, Fault)>,
+}
+
+/// Reads the lines of one role; each policy carries the index of its line.
+pub(crate) fn read(ground: &Ground<'_>, role: &str, lines: &Lines) -> Allowed {
+    let mut allowed = Allowed::default();
+    for (index, line) in lines.0.iter().enumerate() {
+        if let Err(fault) = read_line(ground, role, (index, line), &mut allowed) {
+            allowed.faults.push((index, fault));
+        }
+    }
+    allowed
+}
+
+fn read_line(
+    ground: &Ground<'_>,
+    role: &str,
+    (index, text): (usize, &Placed<String>),
+    allowed: &mut Allowed,
+) -> Result<(), Fault> {
+    let line = line::read(&text.value)?;
+    let named = line.rows.as_deref();
+    for deed in &line.deeds {
+        take_grants(ground, role, deed, &mut allowed.grants)?;
+        let (Some(command), Kind::Table) = (deed.command, ground.relation.kind) else {
+            continue;
+        };
+        let rows = named.unwrap_or(ground.usual);
+        let condition = text::fill(&format!("{{{rows}}}"), ground.known).map_err(|fault| {
+            if rows == "own" && !ground.known.contains_key("own") {
+                let message = format!("{} does not say which rows are a tenant's own", ground.relation.qualified());
+                (message, Some("name its column (`column: …`), or say which rows: `select on all rows`".to_owned()))
+            } else {
+                (format!("there are no rows called `{rows}`"), fault.1)
+            }
+        })?;
+        allowed
+            .policies
+            .push((policy(role, command, rows, condition), index));
+    }
+    Ok(())
+}
+
+fn policy(role: &str, command: Command, rows: &str, condition: String) -> Policy {
+    let reads = !matches!(command, Command::Insert);
+    let writes = !matches!(command, Command::Select | Command::Delete);
+    let condition = without_brackets(&condition);
+    Policy {
+        name: name(role, command, rows),
+        command,
+        restrictive: false,
+        roles: BTreeSet::from([role.to_owned()]),
+        using: reads.then(|| condition.to_owned()),
+        check: writes.then(|| condition.to_owned()),
+        place: None,
+    }
+}
+
+/// Names a policy after what it says, within the 63 bytes that PostgreSQL keeps.
+fn name(role: &str, command: Command, rows: &str) -> String {
+    let command = command.word().to_lowercase();
+    let mut name = format!("{role}_{command}_{}", rows.replace([' ', '-'], "_"));
+    while name.len() > 63 {
+        name.pop();
+    }
+    name
+}
+
+fn without_brackets(text: &str) -> &str {
+    let inner = text
+        .strip_prefix('(')
+        .and_then(|rest| rest.strip_suffix(')'));
+    match inner {
+        Some(inner) if balances(inner) => inner,
+        _ => text,
+    }
+}
+
+/// Says whether no bracket closes that was not opened.
+fn balances(text: &str) -> bool {
+    let mut depth = 0i32;
+    text.chars().all(|character| {
+        depth += match character {
+            '(' => 1,
+            ')' => -1,
+            _ => 0,
+        };
+        depth >= 0
+    })
+}
+
+fn take_grants(
+    ground: &Ground<'_>,
+    role: &str,
+    deed: &Deed,
+    into: &mut BTreeSet<Grant>,
+) -> Result<(), Fault> {
+    let columns = match &deed.columns {
+        Columns::All => None,
+        Columns::Only(names) => Some(names.clone()),
+        Columns::But(but) => {
+            let all = ground.catalog.columns(ground.relation);
+            let names = all.iter().map(|(key, _)| key.part.to_string());
+            let rest = names.filter(|name| !but.contains(name)).collect();
+            check_columns(ground, but)?;
+            Some(rest)
+        }
+    };
+    if let Some(columns) = &columns {
+        check_columns(ground, columns)?;
+    }
+    let relation = ground.relation;
+    let keys: Vec<Key> = match columns {
+        None => vec![relation.clone()],
+        Some(names) => names
+            .iter()
+            .map(|name| Key::part(Kind::Column, &relation.schema, &relation.name, name))
+            .collect(),
+    };
+    for key in keys {
+        into.extend(deed.privileges.chars().map(|privilege| Grant {
+            on: key.clone(),
+            grantee: role.to_owned(),
+            privilege,
+            grantable: false,
+        }));
+    }
+    Ok(())
+}
+
+fn check_columns(ground: &Ground<'_>, names: &[String]) -> Result<(), Fault> {
+    let columns = ground.catalog.columns(ground.relation);
+    let known: Vec<&str> = columns.iter().map(|(key, _)| &*key.part).collect();
+    for name in names {
+        if !known.contains(&name.as_str()) {
+            let hint = crate::yaml::nearest(name, known.iter().copied())
+                .map(|near| format!("did you mean `{near}`?"));
+            let relation = ground.relation.qualified();
+            return Err((format!("{relation} has no column `{name}`"), hint));
+        }
+    }
+    Ok(())
+}

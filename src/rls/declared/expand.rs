@@ -1,0 +1,448 @@
+//! Owns expanding the declared policy set over a catalog: which table follows which declaration, and what that gives.
+//!
+//! Expressions stay as they are written; [`crate::rls::settle`] has PostgreSQL print them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::catalog::{Catalog, Key, Kind, Object};
+use crate::finding::{Finding, Place};
+use crate::rls::declared::allow::{self, Ground};
+use crate::rls::declared::document::{Allow, Document, Table, Template, Tenancy};
+use crate::rls::declared::names;
+use crate::rls::declared::text::{self, Fault};
+use crate::rls::declared::{Declared, own, place, script};
+use crate::rls::rights::{Policy, Rights, Rows};
+use crate::sql::name::Ident;
+use crate::yaml::{Placed, nearest};
+
+/// What is declared for one catalog.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// The rights, their conditions as written.
+    pub rights: Rights,
+    /// What cannot be meant as it is written, and tables that nothing covers.
+    pub findings: Vec<Finding>,
+    /// Where each covered table is declared.
+    pub places: BTreeMap<Key, Place>,
+    /// Tables left alone.
+    pub excepted: BTreeSet<Key>,
+    /// Objects other than tables whose grants are declared.
+    pub exact: BTreeSet<Key>,
+    /// The condition of a tenant's own rows, where a table has one.
+    pub own: BTreeMap<Key, String>,
+    /// Roles named.
+    pub roles: BTreeMap<String, Place>,
+    /// The columns that name the tenant, by table.
+    pub columns: BTreeMap<Key, String>,
+}
+
+/// Everything the files say, by name.
+struct Expansion<'a> {
+    declared: &'a Declared,
+    catalog: &'a Catalog,
+    tenancy: Tenancy,
+    rows: BTreeMap<String, String>,
+    templates: BTreeMap<&'a str, (&'a str, &'a Template)>,
+    force: bool,
+    wanted: Wanted,
+}
+
+/// Which declaration a table follows.
+struct Chosen<'a> {
+    file: &'a str,
+    place: Place,
+    table: Option<&'a Table>,
+    template: Option<(&'a str, &'a Template)>,
+    shared: bool,
+}
+
+/// Expands over every table of a catalog; `column` is what the project calls the tenant's column elsewhere.
+pub fn expand(declared: &Declared, catalog: &Catalog, column: Option<&str>) -> Wanted {
+    let mut tenancy = declared
+        .tenancy()
+        .map(|(_, tenancy)| tenancy.clone())
+        .unwrap_or_default();
+    if tenancy.column.is_none() {
+        tenancy.column = column.map(|column| Placed {
+            value: column.to_owned(),
+            line: 0,
+            column: 0,
+        });
+    }
+    let mut expansion = Expansion {
+        declared,
+        catalog,
+        tenancy,
+        rows: BTreeMap::from([
+            ("all".to_owned(), "true".to_owned()),
+            ("no".to_owned(), "false".to_owned()),
+        ]),
+        templates: BTreeMap::new(),
+        force: true,
+        wanted: Wanted::default(),
+    };
+    for file in &declared.files {
+        expansion.learn(&file.name, &file.document);
+    }
+    for file in &declared.files {
+        expansion.look_for_missing(&file.name, &file.document);
+    }
+    for (key, object) in catalog.of_kind(Kind::Table) {
+        expansion.table(key, object);
+    }
+    for file in &declared.files {
+        expansion.others(&file.name, &file.document);
+    }
+    script::add(declared, catalog, &mut expansion.wanted);
+    expansion.wanted
+}
+
+impl<'a> Expansion<'a> {
+    fn learn(&mut self, file: &'a str, document: &'a Document) {
+        for (name, rows) in document.rows.iter() {
+            self.rows
+                .insert(name.value.clone(), format!("({})", rows.value));
+        }
+        for (name, template) in document.templates.iter() {
+            self.templates.insert(&name.value, (file, template));
+        }
+        for (role, _) in document.roles.iter() {
+            self.wanted
+                .roles
+                .insert(role.value.clone(), place(file, role));
+        }
+        self.force = document.force.unwrap_or(self.force);
+    }
+
+    fn fault(&mut self, subject: &str, place: Place, (message, hint): Fault) {
+        let mut finding = Finding::error("rls-declared", subject, message).place(place);
+        finding.help = hint;
+        self.wanted.findings.push(finding);
+    }
+
+    /// Names the tables that are declared and are not there.
+    fn look_for_missing(&mut self, file: &'a str, document: &'a Document) {
+        for (name, _) in document.tables.iter().chain(document.shared.iter()) {
+            for part in name.value.split(',').map(str::trim) {
+                if part.contains('*') || names::relation(self.catalog, &[Kind::Table], part).is_some() {
+                    continue;
+                }
+                let hint = names::near(self.catalog, &[Kind::Table], part);
+                let hint = hint.map_or_else(
+                    || "remove it, or add the migration that makes it".to_owned(),
+                    |near| format!("did you mean `{near}`?"),
+                );
+                let fault = (format!("there is no table `{part}`"), Some(hint));
+                self.fault(part, place(file, name), fault);
+            }
+        }
+        for (name, table) in document.shared.iter() {
+            if table.reason.is_none() {
+                let message = "a shared table is every tenant's, and nothing says why".to_owned();
+                let hint = Some("add `reason: …`".to_owned());
+                self.fault(&name.value, place(file, name), (message, hint));
+            }
+        }
+    }
+
+    fn table(&mut self, key: &Key, object: &Object) {
+        let column = self.tenant_column(key);
+        if self.is_excepted(key) {
+            self.wanted.excepted.insert(key.clone());
+            return;
+        }
+        let Some(chosen) = self.choose(key, object, column.is_some()) else {
+            self.uncovered(key, object, column.as_deref());
+            return;
+        };
+        let rows = self.rows_of(key, &chosen, column);
+        self.wanted.places.insert(key.clone(), chosen.place);
+        self.wanted.rights.tables.insert(key.clone(), rows);
+    }
+
+    /// Gives the column that names the tenant, where the table has it.
+    fn tenant_column(&self, key: &Key) -> Option<String> {
+        let column = self.tenancy.column.as_ref()?;
+        let part = Key::part(Kind::Column, &key.schema, &key.name, &column.value);
+        self.catalog
+            .objects
+            .contains_key(&part)
+            .then(|| column.value.clone())
+    }
+
+    fn is_excepted(&self, key: &Key) -> bool {
+        let mut files = self.declared.files.iter();
+        files.any(|file| {
+            let mut except = file.document.except.iter();
+            except.any(|(pattern, _)| names::matches(key, &pattern.value))
+        })
+    }
+
+    fn choose(&self, key: &Key, object: &Object, is_tenant: bool) -> Option<Chosen<'a>> {
+        for exact in [true, false] {
+            for file in &self.declared.files {
+                let document = &file.document;
+                let tables = document.tables.iter().map(|entry| (entry, false));
+                let shared = document.shared.iter().map(|entry| (entry, true));
+                for ((name, table), shared) in tables.chain(shared) {
+                    let mut parts = name.value.split(',').map(str::trim);
+                    if parts.any(|part| part.contains('*') != exact && names::matches(key, part)) {
+                        let like = table.like.as_ref();
+                        return Some(Chosen {
+                            file: &file.name,
+                            place: place(&file.name, name),
+                            table: Some(table),
+                            template: like.and_then(|like| self.templates.get(like.value.as_str()).copied()),
+                            shared,
+                        });
+                    }
+                }
+            }
+        }
+        if object.has("partition") {
+            return None;
+        }
+        for wanted in [false, true] {
+            for (file, template) in self.templates.values() {
+                for to in &template.to.0 {
+                    let is_default = to.value == "tenant tables";
+                    let fits = is_default && is_tenant || !is_default && names::matches(key, &to.value);
+                    if is_default == wanted && fits {
+                        return Some(Chosen {
+                            file,
+                            place: place(file, to),
+                            table: None,
+                            template: Some((file, template)),
+                            shared: false,
+                        });
+                    }
+                }
+            }
+        }
+        self.in_script(key)
+    }
+
+    fn in_script(&self, key: &Key) -> Option<Chosen<'a>> {
+        let script = self
+            .declared
+            .scripts
+            .iter()
+            .find(|script| script::tables(script, self.catalog).contains(key))?;
+        Some(Chosen {
+            file: &script.name,
+            place: Place::file(&script.name),
+            table: None,
+            template: None,
+            shared: true,
+        })
+    }
+
+    /// A table that nothing covers: a finding where it holds rows of tenants.
+    fn uncovered(&mut self, key: &Key, object: &Object, column: Option<&str>) {
+        let Some(column) = column else { return };
+        // The rows of a partition are governed where they are reached: at its parent.
+        if object.has("partition") {
+            return;
+        }
+        let subject = key.qualified();
+        let message = format!(
+            "has the tenant column `{column}` and no declaration covers it: nobody said who may see its rows"
+        );
+        let short = names::short(key);
+        let help = format!(
+            "declare it in policies/: `tables: {{ {short}: … }}`, or `except: {{ {short}: the reason }}`"
+        );
+        self.wanted
+            .findings
+            .push(Finding::error("rls-undeclared", subject, message).help(help));
+    }
+
+    fn rows_of(&mut self, key: &Key, chosen: &Chosen<'a>, column: Option<String>) -> Rows {
+        let nothing = Table::default();
+        let table = chosen.table.unwrap_or(&nothing);
+        if let Some(like) = &table.like
+            && chosen.template.is_none()
+        {
+            let near = nearest(&like.value, self.templates.keys().copied());
+            let hint = near.map(|near| format!("did you mean `{near}`?"));
+            let message = format!("there is no template `{}`", like.value);
+            self.fault(&key.qualified(), place(chosen.file, like), (message, hint));
+        }
+        let column = table.column.as_ref().map(|own| own.value.clone()).or(column);
+        let known = self.known(key, chosen, table, column);
+        let usual = if chosen.shared { "all" } else { "own" };
+        let is_scripted = chosen.table.is_none() && chosen.template.is_none();
+        let template = chosen.template.map(|(_, template)| template);
+        let force = table.force.or_else(|| template.and_then(|template| template.force));
+        let mut rows = Rows {
+            enabled: !is_scripted && table.security.unwrap_or(true),
+            forced: !is_scripted && force.unwrap_or(self.force),
+            policies: Vec::new(),
+        };
+        self.allow(key, (&known, usual), (chosen.file, &table.allow), &BTreeSet::new(), &mut rows);
+        let said: BTreeSet<&str> = table.allow.0.iter().map(|(role, _)| role.value.as_str()).collect();
+        self.written(key, &known, chosen.file, [&table.policies, &table.guards], &mut rows);
+        if let Some((file, template)) = chosen.template {
+            self.allow(key, (&known, usual), (file, &template.allow), &said, &mut rows);
+            self.written(key, &known, file, [&template.policies, &template.guards], &mut rows);
+        }
+        number(&mut rows.policies);
+        rows
+    }
+
+    /// Gives what names in braces stand for on a table.
+    fn known(
+        &mut self,
+        key: &Key,
+        chosen: &Chosen<'a>,
+        table: &Table,
+        column: Option<String>,
+    ) -> BTreeMap<String, String> {
+        let mut known = self.rows.clone();
+        if let Some((_, template)) = chosen.template {
+            for (name, value) in template.with.iter() {
+                known.insert(name.value.clone(), value.value.clone());
+            }
+        }
+        for (name, value) in table.with.iter() {
+            known.insert(name.value.clone(), value.value.clone());
+        }
+        known.insert("table".into(), key.qualified());
+        let tenancy = &self.tenancy;
+        if let Some(who) = own::who(tenancy) {
+            known.insert("tenant".into(), format!("(select {who})"));
+        }
+        if let Some(user) = own::user(tenancy) {
+            known.insert("user".into(), format!("(select {user})"));
+        }
+        let is_membership = tenancy.membership.as_ref().is_some_and(|membership| {
+            own::table(&membership.table.value).to_string() == key.qualified()
+        });
+        let condition = if is_membership && table.column.is_none() {
+            own::of_membership(tenancy)
+        } else {
+            column.as_ref().and_then(|column| own::condition(tenancy, column))
+        };
+        if let Some(column) = column {
+            known.insert("column".into(), Ident::new(column.as_str()).to_string());
+            self.wanted.columns.insert(key.clone(), column);
+        }
+        if let Some(condition) = condition {
+            known.insert("own".into(), format!("({condition})"));
+            self.wanted.own.insert(key.clone(), condition);
+        }
+        known
+    }
+
+    fn allow(
+        &mut self,
+        key: &Key,
+        (known, usual): (&BTreeMap<String, String>, &str),
+        (file, allow): (&str, &Allow),
+        but: &BTreeSet<&str>,
+        rows: &mut Rows,
+    ) {
+        for (role, lines) in allow.0.iter() {
+            self.wanted
+                .roles
+                .entry(role.value.clone())
+                .or_insert_with(|| place(file, role));
+            if but.contains(role.value.as_str()) {
+                continue;
+            }
+            let ground = Ground {
+                catalog: self.catalog,
+                relation: key,
+                known,
+                usual,
+            };
+            let allowed = allow::read(&ground, &role.value, lines);
+            self.wanted.rights.grants.extend(allowed.grants);
+            for (index, fault) in allowed.faults {
+                self.fault(&key.qualified(), place(file, &lines.0[index]), fault);
+            }
+            rows.policies.extend(allowed.policies.into_iter().map(|(mut policy, index)| {
+                policy.place = Some(place(file, &lines.0[index]));
+                policy
+            }));
+        }
+    }
+
+    fn written(
+        &mut self,
+        key: &Key,
+        known: &BTreeMap<String, String>,
+        file: &str,
+        [policies, guards]: [&crate::manifest::entries::Entries<Placed<String>>; 2],
+        rows: &mut Rows,
+    ) {
+        let policies = policies.iter().map(|entry| (entry, false));
+        for ((name, line), restrictive) in policies.chain(guards.iter().map(|entry| (entry, true))) {
+            let read = text::fill(&line.value, known).and_then(|line| text::policy(&name.value, &line));
+            match read {
+                Ok(mut policy) => {
+                    policy.restrictive |= restrictive;
+                    policy.place = Some(place(file, line));
+                    rows.policies.push(policy);
+                }
+                Err(fault) => self.fault(&format!("{} on {}", name.value, key.qualified()), place(file, line), fault),
+            }
+        }
+    }
+
+    /// Reads what is said of objects other than tables.
+    fn others(&mut self, file: &'a str, document: &'a Document) {
+        let sections: [(&[Kind], &crate::manifest::entries::Entries<Allow>); 4] = [
+            (&[Kind::View, Kind::MaterializedView, Kind::ForeignTable], &document.views),
+            (&[Kind::Function, Kind::Procedure, Kind::Aggregate], &document.functions),
+            (&[Kind::Sequence], &document.sequences),
+            (&[Kind::Schema], &document.schemas),
+        ];
+        for (kinds, section) in sections {
+            for (name, allow) in section.iter() {
+                let keys = names::matching(self.catalog, kinds, &name.value);
+                if keys.is_empty() {
+                    let hint = names::near(self.catalog, kinds, &name.value);
+                    let hint = hint.map(|near| format!("did you mean `{near}`?"));
+                    let message = format!("there is no {} `{}`", kinds[0], name.value);
+                    self.fault(&name.value, place(file, name), (message, hint));
+                }
+                for key in keys {
+                    self.object(&key, file, name, allow);
+                }
+            }
+        }
+        for (role, entries) in document.defaults.iter() {
+            for (what, allow) in entries.iter() {
+                let (kind, schema) = what.value.split_once(" in ").unwrap_or((&what.value, ""));
+                let key = Key::part(
+                    Kind::DefaultPrivileges,
+                    schema.trim(),
+                    &role.value,
+                    &kind.trim().to_uppercase(),
+                );
+                self.object(&key, file, what, allow);
+            }
+        }
+    }
+
+    fn object(&mut self, key: &Key, file: &'a str, name: &Placed<String>, allow: &Allow) {
+        self.wanted.exact.insert(key.clone());
+        self.wanted.places.insert(key.clone(), place(file, name));
+        let mut rows = Rows::default();
+        let known = BTreeMap::new();
+        self.allow(key, (&known, "all"), (file, allow), &BTreeSet::new(), &mut rows);
+    }
+}
+
+/// Tells policies of one name apart.
+fn number(policies: &mut [Policy]) {
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    for policy in policies {
+        let count = seen.entry(policy.name.clone()).or_default();
+        *count += 1;
+        if *count > 1 {
+            policy.name = format!("{}_{count}", policy.name);
+        }
+    }
+}
