@@ -26,7 +26,7 @@ pub struct Condition {
 /// How the shared tables are called; nobody's table is.
 const STAND_IN: &str = "af_db_row";
 
-/// Conditions that go into one message.
+/// Tables that go into one message.
 const MESSAGE: usize = 200;
 
 /// What settles as one: the columns that count, the table's name where that counts, the text.
@@ -78,10 +78,11 @@ fn shape(catalog: &Catalog, condition: &Condition) -> Shape {
         .collect();
     let table = &condition.table;
     let named = words.contains(&*table.name) || words.contains(STAND_IN);
+    // Under its own name a table stands for itself, with all its columns.
     let columns = catalog
         .columns(table)
         .into_iter()
-        .filter(|(key, _)| words.contains(&*key.part))
+        .filter(|(key, _)| !named && words.contains(&*key.part))
         .map(|(key, column)| {
             let collation = column.text("collation").unwrap_or_default();
             let of_type = column.text("type").unwrap_or_default();
@@ -118,7 +119,8 @@ async fn within(
     }
     let mut refused: BTreeMap<&Shape, ServerError> = BTreeMap::new();
     let mut names: BTreeMap<&Shape, (String, &str)> = BTreeMap::new();
-    let mut batch: Vec<(Sql, Vec<(&Shape, Sql)>)> = Vec::new();
+    let mut batches: Vec<Vec<(Sql, Vec<(&Shape, Sql)>)>> = vec![Vec::new()];
+    let mut taken: BTreeSet<&str> = BTreeSet::new();
     let mut number = 0;
     for (stand_in, of_table) in tables.values() {
         let first = &shapes[of_table[0]][0].table;
@@ -140,11 +142,19 @@ async fn within(
             names.insert(shape, (name, stand_in));
             policies.push((*shape, policy));
         }
-        batch.push((make, policies));
+        // Of two tables with one name in two schemas, the second waits until the first was read.
+        let full = batches.last().is_some_and(|batch| batch.len() >= MESSAGE);
+        if full || !taken.insert(stand_in) {
+            batches.push(Vec::new());
+            taken = BTreeSet::from([stand_in.as_str()]);
+        }
+        if let Some(batch) = batches.last_mut() {
+            batch.push((make, policies));
+        }
     }
     let mut printed: BTreeMap<String, String> = BTreeMap::new();
-    for some in batch.chunks(MESSAGE) {
-        make(session, some, &mut refused).await?;
+    for batch in &batches {
+        make(session, batch, &mut refused).await?;
         session.run(&Sql::new("SET LOCAL search_path = ''")).await?;
         for row in session.query(include_str!("queries/settled.sql"), &[]).await? {
             printed.insert(row.try_get(0)?, row.try_get(1)?);
