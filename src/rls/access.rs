@@ -130,7 +130,10 @@ impl Judge<'_> {
             own,
         };
         let mut effects = Vec::new();
-        for role in roles.into_iter().filter(|role| !self.roles.is_superuser(role)) {
+        for role in roles
+            .into_iter()
+            .filter(|role| !self.roles.is_superuser(role))
+        {
             for way in Way::ALL {
                 let is_owner = owner == Some(role);
                 let old = self.reach(role, is_owner, way, before);
@@ -146,7 +149,8 @@ impl Judge<'_> {
             .collect();
         effects.retain(|effect| {
             let told = |update: &Effect| {
-                (&update.role, update.gains, &update.rows) == (&effect.role, effect.gains, &effect.rows)
+                (&update.role, update.gains, &update.rows)
+                    == (&effect.role, effect.gains, &effect.rows)
             };
             effect.way != Way::Into || !updates.iter().any(told)
         });
@@ -157,10 +161,9 @@ impl Judge<'_> {
     fn reach(&self, role: &str, is_owner: bool, way: Way, stand: Stand<'_>) -> Reach {
         let reached = self.roles.reach(role);
         let privilege = way.command().privilege();
-        let held = stand
-            .grants
-            .iter()
-            .filter(|grant| grant.privilege == privilege && reached.contains(grant.grantee.as_str()));
+        let held = stand.grants.iter().filter(|grant| {
+            grant.privilege == privilege && reached.contains(grant.grantee.as_str())
+        });
         let mut columns = BTreeSet::new();
         let mut whole = is_owner;
         for grant in held {
@@ -252,7 +255,10 @@ fn compare(words: &Words, (role, way): (&str, Way), old: &Reach, new: &Reach) ->
         return effects;
     }
     let more = |wide: &Reach, narrow: &Reach| match (&wide.columns, &narrow.columns) {
-        (None, Some(some)) => Some(format!("all columns, not only {}", some.iter().cloned().collect::<Vec<_>>().join(", "))),
+        (None, Some(some)) => Some(format!(
+            "all columns, not only {}",
+            some.iter().cloned().collect::<Vec<_>>().join(", ")
+        )),
         (Some(wide), Some(narrow)) => {
             let rest: Vec<String> = wide.difference(narrow).cloned().collect();
             (!rest.is_empty()).then(|| rest.join(", "))
@@ -270,12 +276,9 @@ fn compare(words: &Words, (role, way): (&str, Way), old: &Reach, new: &Reach) ->
 /// Gives what of a formula goes beyond another.
 fn beyond(wide: &Formula, narrow: &Formula) -> Formula {
     match wide {
-        Formula::Or(parts) => Formula::any(
-            parts
-                .iter()
-                .filter(|part| !part.implies(narrow))
-                .cloned(),
-        ),
+        Formula::Or(parts) => {
+            Formula::any(parts.iter().filter(|part| !part.implies(narrow)).cloned())
+        }
         other => other.clone(),
     }
 }
@@ -299,11 +302,18 @@ impl Words {
 
 /// Writes effects as sentences, those that differ in the command alone as one.
 pub(crate) fn sentences(effects: &[Effect], object: &str) -> String {
-    let mut grouped: BTreeMap<(&str, bool, &str, &[String], bool), Vec<&'static str>> = BTreeMap::new();
+    let mut grouped: BTreeMap<(&str, bool, &str, &[String], bool), Vec<&'static str>> =
+        BTreeMap::new();
     for effect in effects {
         let into = effect.way == Way::Into;
         grouped
-            .entry((&effect.role, !effect.gains, &effect.rows, &effect.columns, into))
+            .entry((
+                &effect.role,
+                !effect.gains,
+                &effect.rows,
+                &effect.columns,
+                into,
+            ))
             .or_default()
             .push(effect.way.command().word());
     }

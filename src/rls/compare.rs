@@ -66,7 +66,11 @@ pub async fn compare(
         findings,
         up: mend::statements(&differences, &wanted.rights, &found),
         down: mend::statements(&back, &found, &wanted.rights),
-        tables: wanted.places.keys().filter(|key| key.kind == Kind::Table).count(),
+        tables: wanted
+            .places
+            .keys()
+            .filter(|key| key.kind == Kind::Table)
+            .count(),
         policies: covered.map(|(_, rows)| rows.policies.len()).sum(),
     })
 }
@@ -76,7 +80,8 @@ fn look_for_roles(wanted: &mut Wanted, roles: &Roles) {
         if roles.knows(role) {
             continue;
         }
-        let mut finding = Finding::error(DECLARED, role, "there is no such role").place(place.clone());
+        let mut finding =
+            Finding::error(DECLARED, role, "there is no such role").place(place.clone());
         let near = nearest(role, roles.names());
         finding.help = Some(near.map_or_else(
             || format!("create it, in a migration: CREATE ROLE {role} NOLOGIN"),
@@ -131,7 +136,11 @@ async fn settle_all(
     wanted.own = std::mem::take(&mut wanted.own)
         .into_iter()
         .filter_map(|(table, own)| {
-            let printed = settled.get(&condition(&table, &own))?.as_ref().ok()?.clone();
+            let printed = settled
+                .get(&condition(&table, &own))?
+                .as_ref()
+                .ok()?
+                .clone();
             Some((table, printed))
         })
         .collect();
@@ -159,11 +168,15 @@ fn align(
         .tables
         .retain(|key, _| catalog.objects.contains_key(key) && !wanted.excepted.contains(key));
     for (key, have) in &found.tables {
-        let want = wanted.rights.tables.entry(key.clone()).or_insert_with(|| Rows {
-            enabled: have.enabled,
-            forced: have.forced,
-            policies: Vec::new(),
-        });
+        let want = wanted
+            .rights
+            .tables
+            .entry(key.clone())
+            .or_insert_with(|| Rows {
+                enabled: have.enabled,
+                forced: have.forced,
+                policies: Vec::new(),
+            });
         if unsettled.contains(key) {
             want.policies.clone_from(&have.policies);
         }
@@ -173,10 +186,9 @@ fn align(
     let is_left_alone = |grant: &Grant| {
         let object = difference::object_of(grant);
         let platform = is_supabase
-            && (matches!(&*grant.grantee, "postgres" | "dashboard_user") || grant.grantee.starts_with("supabase_"));
-        platform
-            || wanted.excepted.contains(&object)
-            || !exact.contains(&object) && is_usual(grant)
+            && (matches!(&*grant.grantee, "postgres" | "dashboard_user")
+                || grant.grantee.starts_with("supabase_"));
+        platform || wanted.excepted.contains(&object) || !exact.contains(&object) && is_usual(grant)
     };
     found.grants.retain(|grant| !is_left_alone(grant));
 }
@@ -257,14 +269,36 @@ struct Table<'a> {
 /// Explains the differences of one object: what each does alone, as far as all together do it.
 fn explain_group(group: &[Difference], table: &Table<'_>, judge: &Judge<'_>) -> Vec<Finding> {
     let nobody = BTreeSet::new();
-    let (before, after) = (table.before.unwrap_or(&nobody), table.after.unwrap_or(&nobody));
+    let (before, after) = (
+        table.before.unwrap_or(&nobody),
+        table.after.unwrap_or(&nobody),
+    );
     let nothing = Rows::default();
-    let (want, have) = (table.wanted.unwrap_or(&nothing), table.found.unwrap_or(&nothing));
-    let wanted_stand = Stand { rows: want, grants: before };
+    let (want, have) = (
+        table.wanted.unwrap_or(&nothing),
+        table.found.unwrap_or(&nothing),
+    );
+    let wanted_stand = Stand {
+        rows: want,
+        grants: before,
+    };
     if table.key.kind != Kind::Table {
-        return group.iter().map(|difference| finding(difference, &[], table)).collect();
+        return group
+            .iter()
+            .map(|difference| finding(difference, &[], table))
+            .collect();
     }
-    let together = judge.effects(table.key, table.own, (wanted_stand, Stand { rows: have, grants: after }));
+    let together = judge.effects(
+        table.key,
+        table.own,
+        (
+            wanted_stand,
+            Stand {
+                rows: have,
+                grants: after,
+            },
+        ),
+    );
     let mut told: Vec<Effect> = Vec::new();
     let mut each: Vec<Vec<Effect>> = Vec::new();
     for difference in group {
@@ -272,14 +306,22 @@ fn explain_group(group: &[Difference], table: &Table<'_>, judge: &Judge<'_>) -> 
         let mut effects = judge.effects(
             table.key,
             table.own,
-            (wanted_stand, Stand { rows: &rows, grants: &grants }),
+            (
+                wanted_stand,
+                Stand {
+                    rows: &rows,
+                    grants: &grants,
+                },
+            ),
         );
         effects.retain(|effect| together.iter().any(|other| other.is_like(effect)));
         told.extend(effects.iter().cloned());
         each.push(effects);
     }
     // What only all of them together bring about is told with the first.
-    let rest = together.into_iter().filter(|effect| !told.iter().any(|other| other.is_like(effect)));
+    let rest = together
+        .into_iter()
+        .filter(|effect| !told.iter().any(|other| other.is_like(effect)));
     if let Some(first) = each.first_mut() {
         first.extend(rest);
     }
@@ -320,13 +362,24 @@ fn finding(difference: &Difference, effects: &[Effect], table: &Table<'_>) -> Fi
         Difference::Grants { grantee, missing, extra, .. } => grants_words(grantee, missing, extra, &object),
         _ => "nobody gains or loses a row by this alone".to_owned(),
     };
-    let mut message = if sentences.is_empty() { otherwise } else { sentences };
-    if let Difference::Grants { grantee, missing, extra, .. } = difference
+    let mut message = if sentences.is_empty() {
+        otherwise
+    } else {
+        sentences
+    };
+    if let Difference::Grants {
+        grantee,
+        missing,
+        extra,
+        ..
+    } = difference
         && !effects.is_empty()
     {
         // Privileges that no policy decides on come beside those it does.
         let beside = |grants: &[Grant]| -> Vec<Grant> {
-            let rest = grants.iter().filter(|grant| !"rawd".contains(grant.privilege));
+            let rest = grants
+                .iter()
+                .filter(|grant| !"rawd".contains(grant.privilege));
             rest.cloned().collect()
         };
         let words = grants_words(grantee, &beside(missing), &beside(extra), &object);
@@ -334,9 +387,24 @@ fn finding(difference: &Difference, effects: &[Effect], table: &Table<'_>) -> Fi
             message = format!("{message}; {words}");
         }
     }
-    let slower = matches!(difference, Difference::Policy { only_slower: true, .. });
-    let severity = if slower { Severity::Warn } else { Severity::Error };
-    let mut finding = Finding::new(severity, code, table.key.subject(), format!("{message} ({what})"));
+    let slower = matches!(
+        difference,
+        Difference::Policy {
+            only_slower: true,
+            ..
+        }
+    );
+    let severity = if slower {
+        Severity::Warn
+    } else {
+        Severity::Error
+    };
+    let mut finding = Finding::new(
+        severity,
+        code,
+        table.key.subject(),
+        format!("{message} ({what})"),
+    );
     if let Difference::Policy { wanted, found, .. } = difference {
         finding.place = wanted.as_ref().and_then(|policy| policy.place.clone());
         finding.detail = Some(text_diff(wanted.as_ref(), found.as_ref()));
@@ -353,14 +421,22 @@ fn object_words(key: &Key) -> String {
             } else {
                 format!(" in schema {}", key.schema)
             };
-            format!("{} that {} makes tomorrow{schema}", key.part.to_lowercase(), key.name)
+            format!(
+                "{} that {} makes tomorrow{schema}",
+                key.part.to_lowercase(),
+                key.name
+            )
         }
         _ => key.to_string(),
     }
 }
 
 fn grants_words(grantee: &str, missing: &[Grant], extra: &[Grant], object: &str) -> String {
-    let who = if grantee == PUBLIC { "everybody" } else { grantee };
+    let who = if grantee == PUBLIC {
+        "everybody"
+    } else {
+        grantee
+    };
     let words = |verb: &str, grants: &[Grant]| {
         let privileges: BTreeSet<String> = grants.iter().map(privilege_words).collect();
         let privileges: Vec<String> = privileges.into_iter().collect();
@@ -379,7 +455,11 @@ fn grants_words(grantee: &str, missing: &[Grant], extra: &[Grant], object: &str)
 }
 
 fn privilege_words(grant: &Grant) -> String {
-    let option = if grant.grantable { " with grant option" } else { "" };
+    let option = if grant.grantable {
+        " with grant option"
+    } else {
+        ""
+    };
     let word = privilege_word(grant.privilege);
     if grant.on.kind == Kind::Column {
         format!("{word} ({}){option}", grant.on.part)
@@ -391,10 +471,14 @@ fn privilege_words(grant: &Grant) -> String {
 /// Gives the code and what differs, in words.
 fn what(difference: &Difference) -> (&'static str, String) {
     match difference {
-        Difference::Enabled { wanted: true, .. } => {
-            ("rls-enabled", "row-level security is off and declared on".into())
-        }
-        Difference::Enabled { .. } => ("rls-enabled", "row-level security is on and declared off".into()),
+        Difference::Enabled { wanted: true, .. } => (
+            "rls-enabled",
+            "row-level security is off and declared on".into(),
+        ),
+        Difference::Enabled { .. } => (
+            "rls-enabled",
+            "row-level security is on and declared off".into(),
+        ),
         Difference::Forced { wanted: true, .. } => (
             "rls-forced",
             "row-level security does not hold for the owner and is declared to".into(),
@@ -403,27 +487,42 @@ fn what(difference: &Difference) -> (&'static str, String) {
             "rls-forced",
             "row-level security holds for the owner and is not declared to".into(),
         ),
-        Difference::Policy { wanted: Some(want), found: Some(have), .. } => {
-            ("rls-policy", if want.name == have.name {
+        Difference::Policy {
+            wanted: Some(want),
+            found: Some(have),
+            ..
+        } => (
+            "rls-policy",
+            if want.name == have.name {
                 format!("policy `{}` is not as declared", have.name)
             } else {
-                format!("policy `{}` is not as declared for `{}`", have.name, want.name)
-            })
-        }
-        Difference::Policy { wanted: Some(want), .. } => {
-            ("rls-policy", format!("the declared policy `{}` is missing", want.name))
-        }
+                format!(
+                    "policy `{}` is not as declared for `{}`",
+                    have.name, want.name
+                )
+            },
+        ),
+        Difference::Policy {
+            wanted: Some(want), ..
+        } => (
+            "rls-policy",
+            format!("the declared policy `{}` is missing", want.name),
+        ),
         Difference::Policy { found, .. } => {
-            let name = found.as_ref().map(|policy| policy.name.as_str()).unwrap_or_default();
+            let name = found
+                .as_ref()
+                .map(|policy| policy.name.as_str())
+                .unwrap_or_default();
             ("rls-policy", format!("policy `{name}` is not declared"))
         }
-        Difference::Grants { missing, extra, .. } => {
-            ("rls-grant", match (missing.is_empty(), extra.is_empty()) {
+        Difference::Grants { missing, extra, .. } => (
+            "rls-grant",
+            match (missing.is_empty(), extra.is_empty()) {
                 (true, _) => "granted and not declared".into(),
                 (_, true) => "declared and not granted".into(),
                 _ => "granted otherwise than declared".into(),
-            })
-        }
+            },
+        ),
     }
 }
 
@@ -447,9 +546,17 @@ fn shown(policy: Option<&Policy>) -> String {
     let Some(policy) = policy else {
         return String::new();
     };
-    let kind = if policy.restrictive { "restrictive" } else { "permissive" };
+    let kind = if policy.restrictive {
+        "restrictive"
+    } else {
+        "permissive"
+    };
     let roles: Vec<&str> = policy.roles.iter().map(String::as_str).collect();
-    let mut text = format!("{kind}\nfor {}\nto {}\n", policy.command.word(), roles.join(", "));
+    let mut text = format!(
+        "{kind}\nfor {}\nto {}\n",
+        policy.command.word(),
+        roles.join(", ")
+    );
     if let Some(using) = &policy.using {
         text.push_str(&format!("using {using}\n"));
     }

@@ -114,22 +114,23 @@ fn say_the_same(want: &[Policy], have: &[Policy]) -> bool {
                 .or_default()
                 .push(formula);
         }
-        let whole = joined.into_iter().map(|((restrictive, role, way), formulas)| {
-            let formula = if restrictive {
-                Formula::all(formulas)
-            } else {
-                Formula::any(formulas)
-            };
-            ((restrictive, role, way), formula)
-        });
+        let whole = joined
+            .into_iter()
+            .map(|((restrictive, role, way), formulas)| {
+                let formula = if restrictive {
+                    Formula::all(formulas)
+                } else {
+                    Formula::any(formulas)
+                };
+                ((restrictive, role, way), formula)
+            });
         whole.collect::<BTreeMap<_, _>>()
     };
     let (want, have) = (join(want), join(have));
     want.len() == have.len()
-        && want.iter().all(|(key, formula)| {
-            have.get(key)
-                .is_some_and(|other| formula.is_same_as(other))
-        })
+        && want
+            .iter()
+            .all(|(key, formula)| have.get(key).is_some_and(|other| formula.is_same_as(other)))
 }
 
 fn policies(
@@ -152,7 +153,8 @@ fn policies(
         |a, b| a.command == b.command && a.roles == b.roles && a.restrictive == b.restrictive,
         |a, b| a.command == b.command && (&a.using, &a.check) == (&b.using, &b.check),
     ];
-    let mut pairs: Vec<(&Policy, Option<&Policy>)> = left.iter().map(|policy| (*policy, None)).collect();
+    let mut pairs: Vec<(&Policy, Option<&Policy>)> =
+        left.iter().map(|policy| (*policy, None)).collect();
     for test in tests {
         for (policy, found) in pairs.iter_mut().filter(|(_, found)| found.is_none()) {
             *found = take(&mut have, |other| test(policy, other));
@@ -161,7 +163,9 @@ fn policies(
     let pairs = pairs.into_iter().map(|(want, found)| (Some(want), found));
     let rest = have.into_iter().map(|policy| (None, Some(policy)));
     for (wanted, found) in pairs.chain(rest) {
-        let only_slower = wanted.zip(found).is_some_and(|(want, found)| is_only_slower(want, found, judge));
+        let only_slower = wanted
+            .zip(found)
+            .is_some_and(|(want, found)| is_only_slower(want, found, judge));
         into.push(Difference::Policy {
             table: table.clone(),
             wanted: wanted.cloned(),

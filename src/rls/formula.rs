@@ -101,7 +101,8 @@ impl Formula {
             .enumerate()
             .map(|(index, atom)| (*atom, index))
             .collect();
-        (0..1u32 << atoms.len()).all(|world| !self.holds(&places, world) || other.holds(&places, world))
+        (0..1u32 << atoms.len())
+            .all(|world| !self.holds(&places, world) || other.holds(&places, world))
     }
 
     /// Says whether both select the same rows, as far as that can be seen.
@@ -209,7 +210,11 @@ fn equality(left: &Expr, right: &Expr, equal: bool, bare: bool) -> Formula {
             Formula::False
         };
     }
-    let (first, second) = if left <= right { (left, right) } else { (right, left) };
+    let (first, second) = if left <= right {
+        (left, right)
+    } else {
+        (right, left)
+    };
     let word = if equal { "=" } else { "<>" };
     Formula::Atom(format!("{first} {word} {second}"))
 }
@@ -226,9 +231,8 @@ fn print(expression: &Expr, bare: bool) -> String {
         Expr::Subquery(query) if bare => match query.body.as_ref() {
             SetExpr::Select(select) if select.from.is_empty() && select.projection.len() == 1 => {
                 match &select.projection[0] {
-                    SelectItem::UnnamedExpr(inner) | SelectItem::ExprWithAlias { expr: inner, .. } => {
-                        print(inner, bare)
-                    }
+                    SelectItem::UnnamedExpr(inner)
+                    | SelectItem::ExprWithAlias { expr: inner, .. } => print(inner, bare),
                     _ => expression.to_string(),
                 }
             }
@@ -244,13 +248,26 @@ mod tests {
 
     fn check(left: &str, right: &str, gains: bool, loses: bool) {
         let (left_formula, right_formula) = (Formula::read(left), Formula::read(right));
-        assert_eq!(!right_formula.implies(&left_formula), gains, "{left} | {right}");
-        assert_eq!(!left_formula.implies(&right_formula), loses, "{left} | {right}");
+        assert_eq!(
+            !right_formula.implies(&left_formula),
+            gains,
+            "{left} | {right}"
+        );
+        assert_eq!(
+            !left_formula.implies(&right_formula),
+            loses,
+            "{left} | {right}"
+        );
     }
 
     #[test]
     fn order_and_parentheses_do_not_count() {
-        check("((a = 1) AND (b = 2))", "((b = 2) AND (a = 1))", false, false);
+        check(
+            "((a = 1) AND (b = 2))",
+            "((b = 2) AND (a = 1))",
+            false,
+            false,
+        );
         check("(a OR b) AND (a OR c)", "a OR (b AND c)", false, false);
         check("(1 = 1)", "true", false, false);
         check("(x = y)", "(y = x)", false, false);

@@ -53,12 +53,7 @@ pub fn script(statements: &[Sql]) -> String {
     script
 }
 
-fn mend(
-    difference: &Difference,
-    wanted: &Rights,
-    found: &Rights,
-    into: &mut Vec<(Phase, Sql)>,
-) {
+fn mend(difference: &Difference, wanted: &Rights, found: &Rights, into: &mut Vec<(Phase, Sql)>) {
     match difference {
         Difference::Enabled { table, wanted } => {
             let name = name_of(table);
@@ -110,7 +105,9 @@ fn mend(
 }
 
 fn is_column_of(grant: &Grant, object: &Key) -> bool {
-    grant.on.kind == Kind::Column && grant.on.schema == object.schema && grant.on.name == object.name
+    grant.on.kind == Kind::Column
+        && grant.on.schema == object.schema
+        && grant.on.name == object.name
 }
 
 fn policy(
@@ -157,7 +154,11 @@ fn policy(
         (None, Some(had)) => {
             let sql = Sql::fill("DROP POLICY {} ON {}", &[&Ident::new(&*had.name), &on]);
             // A guard that goes lets more through: only once everything else stands.
-            let phase = if had.restrictive { Phase::Loosen } else { Phase::Drop };
+            let phase = if had.restrictive {
+                Phase::Loosen
+            } else {
+                Phase::Drop
+            };
             into.push((phase, sql));
         }
         (None, None) => {}
@@ -193,7 +194,11 @@ fn create(name: &str, on: &ObjectName, policy: &Policy) -> (Phase, Sql) {
     sql.push(" FOR ").push(policy.command.word());
     sql.push(" TO ").piece(&roles(policy));
     conditions(&mut sql, policy);
-    let phase = if policy.restrictive { Phase::Guard } else { Phase::Create };
+    let phase = if policy.restrictive {
+        Phase::Guard
+    } else {
+        Phase::Create
+    };
     (phase, sql)
 }
 
@@ -258,7 +263,10 @@ fn change(on: &Key, grantee: &str, privileges: &[(char, Vec<&Grant>)], give: boo
         }
     }
     let mut sql = if on.kind == Kind::DefaultPrivileges {
-        let mut sql = Sql::fill("ALTER DEFAULT PRIVILEGES FOR ROLE {}", &[&Ident::new(&*on.name)]);
+        let mut sql = Sql::fill(
+            "ALTER DEFAULT PRIVILEGES FOR ROLE {}",
+            &[&Ident::new(&*on.name)],
+        );
         if !on.schema.is_empty() {
             sql.push(" IN SCHEMA ").piece(&Ident::new(&*on.schema));
         }

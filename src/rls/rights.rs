@@ -244,7 +244,11 @@ fn policy(key: &Key, object: &Object) -> Policy {
         name: key.part.to_string(),
         command: command.unwrap_or(Command::All),
         restrictive: object.has("restrictive"),
-        roles: object.list("roles").iter().map(|role| unquote(role)).collect(),
+        roles: object
+            .list("roles")
+            .iter()
+            .map(|role| unquote(role))
+            .collect(),
         using: object.text("using").map(str::to_owned),
         check: object.text("with_check").map(str::to_owned),
         place: None,

@@ -89,7 +89,11 @@ fn shape(catalog: &Catalog, condition: &Condition) -> Shape {
             (key.part.to_string(), format!("{of_type} {collation}"))
         })
         .collect();
-    (named.then(|| table.clone()), columns, condition.text.clone())
+    (
+        named.then(|| table.clone()),
+        columns,
+        condition.text.clone(),
+    )
 }
 
 fn word(text: &str) -> String {
@@ -156,11 +160,16 @@ async fn within(
     for batch in &batches {
         make(session, batch, &mut refused).await?;
         session.run(&Sql::new("SET LOCAL search_path = ''")).await?;
-        for row in session.query(include_str!("queries/settled.sql"), &[]).await? {
+        for row in session
+            .query(include_str!("queries/settled.sql"), &[])
+            .await?
+        {
             printed.insert(row.try_get(0)?, row.try_get(1)?);
         }
         session
-            .run(&Sql::new("SET LOCAL search_path = public, extensions, pg_temp"))
+            .run(&Sql::new(
+                "SET LOCAL search_path = public, extensions, pg_temp",
+            ))
             .await?;
     }
     let mut settled = BTreeMap::new();
@@ -217,7 +226,10 @@ async fn attempt(session: &Session, sql: &Sql) -> Result<Option<ServerError>> {
     let Err(error) = session.run(sql).await else {
         return Ok(None);
     };
-    let Some(server) = error.downcast_ref::<ServerError>().filter(|server| !server.closed) else {
+    let Some(server) = error
+        .downcast_ref::<ServerError>()
+        .filter(|server| !server.closed)
+    else {
         return Err(error);
     };
     let server = server.clone();

@@ -13,6 +13,7 @@ mod pg_lock;
 mod pg_pooler;
 mod pg_tls;
 mod reference;
+mod rls_compare;
 mod scratch;
 mod supabase;
 mod tidy;

@@ -59,8 +59,17 @@ fn read_line(
         let rows = named.unwrap_or(ground.usual);
         let condition = text::fill(&format!("{{{rows}}}"), ground.known).map_err(|fault| {
             if rows == "own" && !ground.known.contains_key("own") {
-                let message = format!("{} does not say which rows are a tenant's own", ground.relation.qualified());
-                (message, Some("name its column (`column: …`), or say which rows: `select on all rows`".to_owned()))
+                let message = format!(
+                    "{} does not say which rows are a tenant's own",
+                    ground.relation.qualified()
+                );
+                (
+                    message,
+                    Some(
+                        "name its column (`column: …`), or say which rows: `select on all rows`"
+                            .to_owned(),
+                    ),
+                )
             } else {
                 (format!("there are no rows called `{rows}`"), fault.1)
             }

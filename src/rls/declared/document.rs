@@ -220,7 +220,9 @@ impl<'de> Deserialize<'de> for Lines {
                     type Value = Inner;
 
                     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                        f.write_str("what a role may do, such as `select on own rows`, or a list of that")
+                        f.write_str(
+                            "what a role may do, such as `select on own rows`, or a list of that",
+                        )
                     }
 
                     fn visit_str<E: Error>(self, text: &str) -> Result<Inner, E> {

@@ -124,7 +124,9 @@ impl<'a> Expansion<'a> {
     fn look_for_missing(&mut self, file: &'a str, document: &'a Document) {
         for (name, _) in document.tables.iter().chain(document.shared.iter()) {
             for part in name.value.split(',').map(str::trim) {
-                if part.contains('*') || names::relation(self.catalog, &[Kind::Table], part).is_some() {
+                if part.contains('*')
+                    || names::relation(self.catalog, &[Kind::Table], part).is_some()
+                {
                     continue;
                 }
                 let hint = names::near(self.catalog, &[Kind::Table], part);
@@ -192,7 +194,8 @@ impl<'a> Expansion<'a> {
                             file: &file.name,
                             place: place(&file.name, name),
                             table: Some(table),
-                            template: like.and_then(|like| self.templates.get(like.value.as_str()).copied()),
+                            template: like
+                                .and_then(|like| self.templates.get(like.value.as_str()).copied()),
                             shared,
                         });
                     }
@@ -206,7 +209,8 @@ impl<'a> Expansion<'a> {
             for (file, template) in self.templates.values() {
                 for to in &template.to.0 {
                     let is_default = to.value == "tenant tables";
-                    let fits = is_default && is_tenant || !is_default && names::matches(key, &to.value);
+                    let fits =
+                        is_default && is_tenant || !is_default && names::matches(key, &to.value);
                     if is_default == wanted && fits {
                         return Some(Chosen {
                             file,
@@ -268,23 +272,58 @@ impl<'a> Expansion<'a> {
             let message = format!("there is no template `{}`", like.value);
             self.fault(&key.qualified(), place(chosen.file, like), (message, hint));
         }
-        let column = table.column.as_ref().map(|own| own.value.clone()).or(column);
+        let column = table
+            .column
+            .as_ref()
+            .map(|own| own.value.clone())
+            .or(column);
         let known = self.known(key, chosen, table, column);
         let usual = if chosen.shared { "all" } else { "own" };
         let is_scripted = chosen.table.is_none() && chosen.template.is_none();
         let template = chosen.template.map(|(_, template)| template);
-        let force = table.force.or_else(|| template.and_then(|template| template.force));
+        let force = table
+            .force
+            .or_else(|| template.and_then(|template| template.force));
         let mut rows = Rows {
             enabled: !is_scripted && table.security.unwrap_or(true),
             forced: !is_scripted && force.unwrap_or(self.force),
             policies: Vec::new(),
         };
-        self.allow(key, (&known, usual), (chosen.file, &table.allow), &BTreeSet::new(), &mut rows);
-        let said: BTreeSet<&str> = table.allow.0.iter().map(|(role, _)| role.value.as_str()).collect();
-        self.written(key, &known, chosen.file, [&table.policies, &table.guards], &mut rows);
+        self.allow(
+            key,
+            (&known, usual),
+            (chosen.file, &table.allow),
+            &BTreeSet::new(),
+            &mut rows,
+        );
+        let said: BTreeSet<&str> = table
+            .allow
+            .0
+            .iter()
+            .map(|(role, _)| role.value.as_str())
+            .collect();
+        self.written(
+            key,
+            &known,
+            chosen.file,
+            [&table.policies, &table.guards],
+            &mut rows,
+        );
         if let Some((file, template)) = chosen.template {
-            self.allow(key, (&known, usual), (file, &template.allow), &said, &mut rows);
-            self.written(key, &known, file, [&template.policies, &template.guards], &mut rows);
+            self.allow(
+                key,
+                (&known, usual),
+                (file, &template.allow),
+                &said,
+                &mut rows,
+            );
+            self.written(
+                key,
+                &known,
+                file,
+                [&template.policies, &template.guards],
+                &mut rows,
+            );
         }
         number(&mut rows.policies);
         rows
@@ -321,7 +360,9 @@ impl<'a> Expansion<'a> {
         let condition = if is_membership && table.column.is_none() {
             own::of_membership(tenancy)
         } else {
-            column.as_ref().and_then(|column| own::condition(tenancy, column))
+            column
+                .as_ref()
+                .and_then(|column| own::condition(tenancy, column))
         };
         if let Some(column) = column {
             known.insert("column".into(), Ident::new(column.as_str()).to_string());
@@ -361,10 +402,11 @@ impl<'a> Expansion<'a> {
             for (index, fault) in allowed.faults {
                 self.fault(&key.qualified(), place(file, &lines.0[index]), fault);
             }
-            rows.policies.extend(allowed.policies.into_iter().map(|(mut policy, index)| {
-                policy.place = Some(place(file, &lines.0[index]));
-                policy
-            }));
+            rows.policies
+                .extend(allowed.policies.into_iter().map(|(mut policy, index)| {
+                    policy.place = Some(place(file, &lines.0[index]));
+                    policy
+                }));
         }
     }
 
@@ -377,15 +419,21 @@ impl<'a> Expansion<'a> {
         rows: &mut Rows,
     ) {
         let policies = policies.iter().map(|entry| (entry, false));
-        for ((name, line), restrictive) in policies.chain(guards.iter().map(|entry| (entry, true))) {
-            let read = text::fill(&line.value, known).and_then(|line| text::policy(&name.value, &line));
+        for ((name, line), restrictive) in policies.chain(guards.iter().map(|entry| (entry, true)))
+        {
+            let read =
+                text::fill(&line.value, known).and_then(|line| text::policy(&name.value, &line));
             match read {
                 Ok(mut policy) => {
                     policy.restrictive |= restrictive;
                     policy.place = Some(place(file, line));
                     rows.policies.push(policy);
                 }
-                Err(fault) => self.fault(&format!("{} on {}", name.value, key.qualified()), place(file, line), fault),
+                Err(fault) => self.fault(
+                    &format!("{} on {}", name.value, key.qualified()),
+                    place(file, line),
+                    fault,
+                ),
             }
         }
     }
@@ -393,8 +441,14 @@ impl<'a> Expansion<'a> {
     /// Reads what is said of objects other than tables.
     fn others(&mut self, file: &'a str, document: &'a Document) {
         let sections: [(&[Kind], &crate::manifest::entries::Entries<Allow>); 4] = [
-            (&[Kind::View, Kind::MaterializedView, Kind::ForeignTable], &document.views),
-            (&[Kind::Function, Kind::Procedure, Kind::Aggregate], &document.functions),
+            (
+                &[Kind::View, Kind::MaterializedView, Kind::ForeignTable],
+                &document.views,
+            ),
+            (
+                &[Kind::Function, Kind::Procedure, Kind::Aggregate],
+                &document.functions,
+            ),
             (&[Kind::Sequence], &document.sequences),
             (&[Kind::Schema], &document.schemas),
         ];
@@ -431,7 +485,13 @@ impl<'a> Expansion<'a> {
         self.wanted.places.insert(key.clone(), place(file, name));
         let mut rows = Rows::default();
         let known = BTreeMap::new();
-        self.allow(key, (&known, "all"), (file, allow), &BTreeSet::new(), &mut rows);
+        self.allow(
+            key,
+            (&known, "all"),
+            (file, allow),
+            &BTreeSet::new(),
+            &mut rows,
+        );
     }
 }
 

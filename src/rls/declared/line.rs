@@ -128,7 +128,8 @@ fn deed(text: &str) -> Result<Deed, (String, Option<String>)> {
         );
         return Err((format!("`{word}` is nothing a role may do"), Some(hint)));
     };
-    if columns != Columns::All && matches!(*privileges, "d" | "D" | "t" | "U" | "X" | "C" | "arwd") {
+    if columns != Columns::All && matches!(*privileges, "d" | "D" | "t" | "U" | "X" | "C" | "arwd")
+    {
         return Err((
             format!("`{word}` is not about columns"),
             Some("columns go with select, insert, update and references".to_owned()),

@@ -89,7 +89,9 @@ pub fn read(folder: &Path, shown: &str) -> Result<Declared> {
         let shown = format!("{shown}/{name}");
         let extension = path.extension().and_then(|extension| extension.to_str());
         match extension {
-            Some("yaml" | "yml") => declared.files.push(read_file(&shown, &text(&path, &shown)?)?),
+            Some("yaml" | "yml") => declared
+                .files
+                .push(read_file(&shown, &text(&path, &shown)?)?),
             Some("sql") => declared.scripts.push(Script {
                 text: text(&path, &shown)?,
                 name: shown,
@@ -122,7 +124,10 @@ fn check(declared: &Declared) -> Result<()> {
         .iter()
         .filter(|file| file.document.tenancy.is_some());
     if let (Some(first), Some(second)) = (saying.next(), saying.next()) {
-        let message = format!("{} says `tenancy`, which {} says too", second.name, first.name);
+        let message = format!(
+            "{} says `tenancy`, which {} says too",
+            second.name, first.name
+        );
         return Err(fail(message).hint("keep one of the two").into());
     }
     Ok(())

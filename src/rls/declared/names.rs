@@ -7,7 +7,9 @@ use crate::yaml::nearest;
 pub(crate) fn relation(catalog: &Catalog, kinds: &[Kind], name: &str) -> Option<Key> {
     let written = |schema: &str, name: &str| {
         let found = kinds.iter().map(|kind| Key::named(*kind, schema, name));
-        found.into_iter().find(|key| catalog.objects.contains_key(key))
+        found
+            .into_iter()
+            .find(|key| catalog.objects.contains_key(key))
     };
     name.split_once('.')
         .and_then(|(schema, table)| written(schema, table))

@@ -44,10 +44,15 @@ pub(crate) fn who(tenancy: &Tenancy) -> Option<String> {
     if let Some(setting) = &tenancy.setting {
         let name = Literal::new(setting.value.as_str());
         // A setting that was never made is NULL, one left behind in a pooled session is empty: neither is a tenant.
-        return Some(format!("nullif(current_setting({name}, true), '')::{of_type}"));
+        return Some(format!(
+            "nullif(current_setting({name}, true), '')::{of_type}"
+        ));
     }
     if let Some(claim) = &tenancy.claim {
-        return Some(format!("nullif({}, '')::{of_type}", read_claim(tenancy, &claim.value)));
+        return Some(format!(
+            "nullif({}, '')::{of_type}",
+            read_claim(tenancy, &claim.value)
+        ));
     }
     user(tenancy)
 }

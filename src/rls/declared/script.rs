@@ -36,7 +36,10 @@ pub(crate) fn tables(script: &Script, catalog: &Catalog) -> Vec<Key> {
     for statement in split::statements(&script.text) {
         let tokens = phrase::read(statement.text);
         let phrase = Phrase::new(statement.text, &tokens);
-        let at = match (phrase.begins(&["create", "policy"]), phrase.begins(&["alter", "table"])) {
+        let at = match (
+            phrase.begins(&["create", "policy"]),
+            phrase.begins(&["alter", "table"]),
+        ) {
             (true, _) => phrase.find(&["on"]).map(|at| at + 1),
             (_, true) => Some(2),
             _ => None,
@@ -92,7 +95,11 @@ fn table(phrase: Phrase<'_>, at: usize, catalog: &Catalog) -> Result<(Key, usize
     let Some((name, next)) = phrase.name(at) else {
         return Err(("this names no table".to_owned(), None));
     };
-    let schema = if name.schema.is_empty() { "public" } else { &name.schema };
+    let schema = if name.schema.is_empty() {
+        "public"
+    } else {
+        &name.schema
+    };
     let key = Key::named(Kind::Table, schema, &name.name);
     if catalog.objects.contains_key(&key) {
         return Ok((key, next));
@@ -128,7 +135,11 @@ fn grant(phrase: Phrase<'_>, catalog: &Catalog, wanted: &mut Wanted) -> Result<(
     let roles = phrase.range(to + 1, end.unwrap_or(phrase.len())).list();
     for privilege in phrase.range(1, on).list() {
         let line = crate::rls::declared::line::read(&privilege.text().to_lowercase())?;
-        for (deed, key) in line.deeds.iter().flat_map(|deed| keys.iter().map(move |key| (deed, key))) {
+        for (deed, key) in line
+            .deeds
+            .iter()
+            .flat_map(|deed| keys.iter().map(move |key| (deed, key)))
+        {
             let columns = match &deed.columns {
                 crate::rls::declared::line::Columns::Only(names) => names.clone(),
                 _ => vec![String::new()],
@@ -142,12 +153,15 @@ fn grant(phrase: Phrase<'_>, catalog: &Catalog, wanted: &mut Wanted) -> Result<(
                 for role in &roles {
                     let grantee = role.ident(0).unwrap_or_else(|| role.text().to_lowercase());
                     wanted.exact.insert(key.clone());
-                    wanted.rights.grants.extend(deed.privileges.chars().map(|privilege| Grant {
-                        on: on.clone(),
-                        grantee: grantee.clone(),
-                        privilege,
-                        grantable: end.is_some(),
-                    }));
+                    wanted
+                        .rights
+                        .grants
+                        .extend(deed.privileges.chars().map(|privilege| Grant {
+                            on: on.clone(),
+                            grantee: grantee.clone(),
+                            privilege,
+                            grantable: end.is_some(),
+                        }));
                 }
             }
         }

@@ -115,7 +115,10 @@ fn clause(policy: &mut Policy, phrase: Phrase<'_>, at: usize) -> Result<usize, F
     } else {
         let word = phrase.at(at);
         let hint = "a policy reads: for select to authenticated using (…) with check (…)";
-        return Err((format!("`{word}` is not expected here"), Some(hint.to_owned())));
+        return Err((
+            format!("`{word}` is not expected here"),
+            Some(hint.to_owned()),
+        ));
     };
     let Some((inside, next)) = phrase.inside(open) else {
         return Err(("the condition is not in brackets".to_owned(), None));
@@ -163,7 +166,11 @@ mod tests {
 
     #[test]
     fn a_line_is_a_policy() {
-        let policy = policy("p", "for insert to \"Role\", b with check (a = (select f(')')))").unwrap();
+        let policy = policy(
+            "p",
+            "for insert to \"Role\", b with check (a = (select f(')')))",
+        )
+        .unwrap();
         assert_eq!(policy.command, Command::Insert);
         assert_eq!(
             policy.roles.iter().map(String::as_str).collect::<Vec<_>>(),

@@ -1,6 +1,6 @@
-//! `af-db diff-rls`: whether one tenant can reach another's rows.
+//! `af-db diff-rls --prove`: whether one tenant can reach another's rows.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
@@ -14,17 +14,6 @@ use crate::rls::copy;
 use crate::rls::prove::{self, Proof};
 use crate::rls::tenancy::Tenancy;
 use crate::rls::verdict::{Verdict, Word};
-
-/// Flags of `diff-rls`.
-#[derive(clap::Args, Debug)]
-pub struct Args {
-    /// Try on a scratch copy of the schema to reach another tenant's rows
-    #[arg(long)]
-    prove: bool,
-    /// Read from this file how tenants are told apart and how a request says who it is
-    #[arg(long, value_name = "FILE")]
-    tenancy: Option<PathBuf>,
-}
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -40,18 +29,9 @@ struct ProofReport {
     findings: Vec<Finding>,
 }
 
-/// Runs the command.
-pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
-    if !args.prove {
-        return Err(fail("diff-rls needs to know what to do")
-            .hint("give --prove with --tenancy FILE")
-            .into());
-    }
-    prove(args, context).await
-}
-
-async fn prove(args: &Args, context: &Context) -> Result<Outcome> {
-    let Some(path) = &args.tenancy else {
+/// Proves and shows the proof.
+pub(super) async fn prove(path: Option<&Path>, context: &Context) -> Result<Outcome> {
+    let Some(path) = path else {
         return Err(fail("nothing says how tenants are told apart")
             .hint("give --tenancy FILE with a `tenancy:` block")
             .into());

@@ -1,0 +1,116 @@
+//! `af-db diff-rls --apply`: the difference as one step, under the migration lock, asked for and journalled.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+
+use super::{Args, compare, refuse_unclear, report};
+use crate::commands::page::count;
+use crate::commands::{Context, Outcome, Purpose, project};
+use crate::error::with_exit;
+use crate::migrate::journal::{self, Entry, Run, State};
+use crate::pg::lock::{self, Share};
+use crate::plan::execution::Execution;
+use crate::plan::trouble::{Stopped, Trouble};
+use crate::plan::{Books, Mode, Step};
+use crate::rls::declared::Declared;
+use crate::rls::mend;
+use crate::sql::safe::Sql;
+
+/// The record of applied policies.
+struct PolicyBooks {
+    run: Run,
+}
+
+impl Books for PolicyBooks {
+    fn opening(&self) -> Sql {
+        Sql::default()
+    }
+
+    fn began(&self, _: usize) -> Sql {
+        Sql::new("SELECT")
+    }
+
+    fn unit(&self, _: usize) -> Sql {
+        Sql::new("SELECT")
+    }
+
+    fn closing(&self, statements: usize, lock_waits: usize) -> Sql {
+        let entry = Entry {
+            name: Some("policies".to_owned()),
+            statement: Some(statements),
+            lock_waits,
+            note: Some("declared policies applied".to_owned()),
+            ..Entry::default()
+        };
+        journal::append(&self.run, State::Repaired, &entry)
+    }
+}
+
+/// Applies what is declared; compares under the lock, so that what is asked about is what is run.
+pub(super) async fn apply(args: &Args, declared: &Declared, context: &Context) -> Result<Outcome> {
+    let (session, target) = context.open(Purpose::Writing).await?;
+    let watch = context.watch();
+    let wait = project::duration("--wait", &args.wait)?;
+    // Held until the session ends.
+    let _lock = lock::take(&session, Share::Alone, wait, &watch).await?;
+    let comparison = compare(&session, declared, &context.config).await?;
+    refuse_unclear(&comparison.findings)?;
+    let mut report = report(&target.to_string(), comparison.findings, &comparison.up);
+    report.tables = comparison.tables;
+    report.policies = comparison.policies;
+    if comparison.up.is_empty() {
+        return context.show(&report);
+    }
+    let text = mend::script(&comparison.up);
+    let statements = count(comparison.up.len(), "statement", "statements");
+    let question = format!("{statements} will be run in one transaction:\n{text}");
+    if context.config.database.is_protected() {
+        project::confirm(context, &target, &question)?;
+    } else {
+        context.confirm(&format!("{question}on {target}"))?;
+    }
+    let books = project::books(context, &session).await?;
+    let folder = project::folder(context)?;
+    let ledger = project::ledger(context, &books.history, &folder)?;
+    project::create_books(&session, &ledger, &books.history).await?;
+    let ladder = project::ladder(context, args.lock_budget.as_deref())?;
+    let step = Step {
+        label: "the declared policies".to_owned(),
+        text: Arc::from(text),
+        mode: Mode::Transaction,
+        timeout: None,
+        done: 0,
+        uncertain: false,
+    };
+    let guard = context.interrupt.guard();
+    let mut execution = Execution::new(session, &target, ladder, &watch, &context.interrupt);
+    let ran = execution.run(&step, &PolicyBooks { run: ledger.run }).await;
+    drop(guard);
+    execution.finish().close().await;
+    if let Err(stopped) = ran {
+        return Err(failure(stopped).into());
+    }
+    report.applied = true;
+    context.show(&report)
+}
+
+fn failure(stopped: Stopped) -> crate::error::Failure {
+    let say = |trouble: Trouble, what: &str| {
+        let failure = with_exit(trouble.exit, format!("{what}: {}", trouble.error));
+        match trouble.hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    };
+    match stopped {
+        Stopped::RolledBack(trouble) | Stopped::HalfWay(_, trouble) => say(
+            trouble,
+            "the declared policies were not applied, nothing was changed",
+        ),
+        Stopped::Unknown(trouble) => say(
+            trouble,
+            "nobody can say whether the declared policies were applied; run af-db diff-rls",
+        ),
+    }
+}

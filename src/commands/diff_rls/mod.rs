@@ -1,0 +1,218 @@
+//! `af-db diff-rls`: declared policies against a database: what differs, who gains or loses what, what mends it.
+
+mod apply;
+mod prove;
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+
+use crate::catalog::{Catalog, Scope, read};
+use crate::commands::page::{Page, Tone, count};
+use crate::commands::{Context, Outcome, Purpose, Report, project};
+use crate::config::Config;
+use crate::error::fail;
+use crate::finding::Finding;
+use crate::pg::session::Session;
+use crate::rls::compare::{self, Comparison};
+use crate::rls::declared::{self, Declared};
+use crate::rls::mend;
+
+/// Flags of `diff-rls`.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Make the database what is declared, in one transaction
+    #[arg(long, conflicts_with_all = ["write_migration", "prove"])]
+    apply: bool,
+    /// Write the difference as a pair of migration files of this name
+    #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "policies", conflicts_with = "prove")]
+    write_migration: Option<String>,
+    /// Wait at most this long for another run to finish, such as 30s
+    #[arg(long, value_name = "TIME", default_value = "30s")]
+    wait: String,
+    /// Try at most this long to get the tables' locks, such as 10min
+    #[arg(long, value_name = "TIME")]
+    lock_budget: Option<String>,
+    /// Try on a scratch copy of the schema to reach another tenant's rows
+    #[arg(long)]
+    prove: bool,
+    /// Read from this file how tenants are told apart and how a request says who it is
+    #[arg(long, value_name = "FILE")]
+    tenancy: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct DiffReport {
+    database: String,
+    tables: usize,
+    policies: usize,
+    /// What makes the database what is declared.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    statements: Vec<String>,
+    applied: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    written: Vec<String>,
+    #[serde(skip)]
+    findings: Vec<Finding>,
+}
+
+/// Runs the command.
+pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    if args.prove {
+        return prove::prove(args.tenancy.as_deref(), context).await;
+    }
+    let declared = declared(&context.config)?;
+    if args.apply {
+        return apply::apply(args, &declared, context).await;
+    }
+    let (session, target) = context.open(Purpose::Reading).await?;
+    let comparison = compare(&session, &declared, &context.config).await?;
+    let mut report = report(&target.to_string(), comparison.findings, &comparison.up);
+    report.tables = comparison.tables;
+    report.policies = comparison.policies;
+    if let Some(name) = &args.write_migration {
+        let pair = (mend::script(&comparison.up), mend::script(&comparison.down));
+        report.written = write(context, name, &report.findings, &pair)?;
+    }
+    context.show(&report)
+}
+
+fn declared(config: &Config) -> Result<Declared> {
+    let folder = config.policies();
+    let declared = declared::read(&folder, &config.shown(&folder))?;
+    if declared.is_empty() {
+        let shown = config.shown(&folder);
+        return Err(fail(format!("no policies are declared in {shown}/"))
+            .hint("write policies/*.yaml, or give --prove --tenancy FILE to try what there is")
+            .into());
+    }
+    Ok(declared)
+}
+
+async fn compare(session: &Session, declared: &Declared, config: &Config) -> Result<Comparison> {
+    let catalog = catalog(session, config).await?;
+    let tenancy = config.file.tenancy.as_ref();
+    let column = tenancy.and_then(|tenancy| tenancy.get("column")?.as_str());
+    compare::compare(session, &catalog, declared, column)
+        .await
+        .context("comparing the declared policies")
+}
+
+async fn catalog(session: &Session, config: &Config) -> Result<Catalog> {
+    let scope = Scope {
+        global: false,
+        roles: true,
+        ..Scope::of_schemas(&config.schemas())
+    };
+    read::read(session, &scope).await
+}
+
+fn report(
+    database: &str,
+    findings: Vec<Finding>,
+    statements: &[crate::sql::safe::Sql],
+) -> DiffReport {
+    DiffReport {
+        database: database.to_owned(),
+        tables: 0,
+        policies: 0,
+        statements: statements
+            .iter()
+            .map(|sql| sql.as_str().to_owned())
+            .collect(),
+        applied: false,
+        written: Vec::new(),
+        findings,
+    }
+}
+
+/// Refuses to write what the declarations do not clearly say.
+fn refuse_unclear(findings: &[Finding]) -> Result<()> {
+    let unclear: Vec<Finding> = findings
+        .iter()
+        .filter(|finding| finding.code == compare::DECLARED)
+        .cloned()
+        .collect();
+    if unclear.is_empty() {
+        return Ok(());
+    }
+    let faults = count(unclear.len(), "fault stands", "faults stand");
+    Err(
+        crate::error::refuse(format!("{faults} in the declarations, nothing was changed"))
+            .findings(unclear)
+            .into(),
+    )
+}
+
+fn write(
+    context: &Context,
+    name: &str,
+    findings: &[Finding],
+    (up, down): &(String, String),
+) -> Result<Vec<String>> {
+    use crate::migrate::write;
+    refuse_unclear(findings)?;
+    if up.is_empty() {
+        return Ok(Vec::new());
+    }
+    let folder = project::folder(context)?;
+    let name = write::file_name(name)?;
+    let version = write::next_version(&folder.migrations, project::timestamp());
+    let head = "-- Written by af-db diff-rls from policies/.\n";
+    let pair = (format!("{head}{up}"), format!("{head}{down}"));
+    let pair = write::pair(
+        &context.config.migrations(),
+        version,
+        &name,
+        (&pair.0, &pair.1),
+    )?;
+    Ok([pair.up, pair.down]
+        .iter()
+        .map(|path| context.config.shown(path))
+        .collect())
+}
+
+impl Report for DiffReport {
+    fn command(&self) -> &'static str {
+        "diff-rls"
+    }
+
+    fn human(&self, page: &mut Page) {
+        let database = &self.database;
+        let covered = format!(
+            "{} with {}",
+            count(self.tables, "table", "tables"),
+            count(self.policies, "policy", "policies")
+        );
+        if self.applied {
+            let statements = count(self.statements.len(), "statement", "statements");
+            page.toned(
+                Tone::Good,
+                format!("{statements} applied to {database}: it is what is declared"),
+            );
+        } else if self.findings.is_empty() {
+            page.toned(
+                Tone::Good,
+                format!("{database} is what is declared: {covered}"),
+            );
+        } else {
+            page.line(format!("{database} is not what is declared: {covered}"));
+        }
+        for path in &self.written {
+            page.line(path);
+        }
+    }
+
+    fn outcome(&self) -> Outcome {
+        if self.applied {
+            return Outcome::Clean;
+        }
+        Outcome::of(&self.findings, crate::finding::Severity::Error)
+    }
+
+    fn findings(&self) -> &[Finding] {
+        if self.applied { &[] } else { &self.findings }
+    }
+}

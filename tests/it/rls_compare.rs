@@ -1,0 +1,288 @@
+//! Declared policies against real databases: spelling never differs, and every difference says who gains or loses.
+
+use af_db::catalog::{Catalog, Scope, read};
+use af_db::finding::Finding;
+use af_db::pg::session::Session;
+use af_db::rls::compare::{self, Comparison};
+use af_db::rls::declared::{self, Declared, Script};
+use af_db::rls::mend;
+
+use crate::support::server::{self, Database};
+
+/// A table of documents of tenants, and roles to see them.
+const GROUND: &str = include_str!("../cases/rls/ground.sql");
+
+async fn catalog(session: &Session) -> Catalog {
+    let scope = Scope {
+        global: false,
+        roles: true,
+        ..Scope::of_schemas(&["public".to_owned(), "app".to_owned()])
+    };
+    read::read(session, &scope).await.expect("a catalog")
+}
+
+fn yaml(text: &str) -> Declared {
+    Declared {
+        files: vec![declared::read_file("policies/x.yaml", text).expect("readable policies")],
+        ..Declared::default()
+    }
+}
+
+fn script(text: &str) -> Declared {
+    Declared {
+        scripts: vec![Script {
+            name: "policies/x.sql".to_owned(),
+            text: text.to_owned(),
+        }],
+        ..Declared::default()
+    }
+}
+
+async fn compared(database: &Database, declared: &Declared) -> Comparison {
+    let session = database.session().await;
+    let catalog = catalog(&session).await;
+    compare::compare(&session, &catalog, declared, None)
+        .await
+        .expect("a comparison")
+}
+
+fn shown(findings: &[Finding]) -> String {
+    let lines: Vec<String> = findings
+        .iter()
+        .map(|finding| format!("{} {}: {}", finding.code, finding.subject, finding.message))
+        .collect();
+    lines.join("\n")
+}
+
+async fn reference() -> Database {
+    let database = server::database().await;
+    let mut files: Vec<(u32, std::path::PathBuf)> = std::fs::read_dir("migrations")
+        .expect("the migrations")
+        .map(|entry| entry.expect("a file").path())
+        .filter(|path| !path.to_string_lossy().ends_with(".down.sql"))
+        .map(|path| {
+            let name = path
+                .file_name()
+                .expect("a name")
+                .to_string_lossy()
+                .into_owned();
+            let number = name[1..].split("__").next().expect("a number").parse();
+            (number.expect("a number"), path)
+        })
+        .collect();
+    files.sort();
+    for (_, path) in files {
+        database
+            .run(&std::fs::read_to_string(path).expect("a migration"))
+            .await;
+    }
+    database
+}
+
+#[tokio::test]
+async fn the_reference_project_is_what_it_declares() {
+    let database = reference().await;
+    let declared = declared::read(std::path::Path::new("policies"), "policies").expect("policies");
+    let comparison = compared(&database, &declared).await;
+    assert_eq!(shown(&comparison.findings), "");
+    assert!(comparison.up.is_empty() && comparison.down.is_empty());
+
+    // What went astray is named, and the statements put it right.
+    database
+        .run(
+            "DROP POLICY tenant_select ON projects;
+             CREATE POLICY open ON projects FOR SELECT TO authenticated USING (true);
+             GRANT SELECT ON executions TO anon; ALTER TABLE executions DISABLE ROW LEVEL SECURITY;
+             GRANT SELECT (key_hash) ON api_keys TO authenticated;
+             CREATE TABLE notes (id int, tenant_id uuid);
+             GRANT EXECUTE ON FUNCTION app.user_id() TO PUBLIC;
+             ALTER TABLE agents NO FORCE ROW LEVEL SECURITY",
+        )
+        .await;
+    let comparison = compared(&database, &declared).await;
+    insta::assert_snapshot!(shown(&comparison.findings));
+    let session = database.session().await;
+    session
+        .run(&af_db::sql::safe::Sql::written_by_user(mend::script(
+            &comparison.up,
+        )))
+        .await
+        .expect("applied");
+    let after = compared(&database, &declared).await;
+    assert_eq!(after.up, Vec::new());
+    assert_eq!(after.findings.len(), 1, "{}", shown(&after.findings));
+    assert_eq!(after.findings[0].code, "rls-undeclared");
+}
+
+/// Two texts in a case: what is declared and what is there.
+struct Pair<'a> {
+    name: &'a str,
+    declared: &'a str,
+    found: &'a str,
+    says: &'a str,
+}
+
+/// Reads `-- name`, the declared statements, `-- found`, the others, `-- says` and the words.
+fn pairs(text: &str) -> Vec<Pair<'_>> {
+    let mut pairs = Vec::new();
+    for case in text.split("\n-- case ").skip(1) {
+        let (name, rest) = case.split_once('\n').expect("a name");
+        let (declared, rest) = rest.split_once("-- found\n").expect("what is found");
+        let (found, says) = rest.split_once("-- says").unwrap_or((rest, ""));
+        pairs.push(Pair {
+            name,
+            declared,
+            found,
+            says: says.trim(),
+        });
+    }
+    pairs
+}
+
+async fn check(server: &server::Server, pair: &Pair<'_>) -> String {
+    let database = server.database().await;
+    database.run(GROUND).await;
+    database.run(pair.found).await;
+    let enable =
+        "alter table docs enable row level security; alter table docs force row level security;\n";
+    let common = if pair.declared.contains("row level security") {
+        ""
+    } else {
+        enable
+    };
+    let grants = "grant select, insert, update, delete on docs to app_user;\n";
+    let common = format!(
+        "{common}{}",
+        if pair.declared.contains("grant") {
+            ""
+        } else {
+            grants
+        }
+    );
+    let declared = script(&format!("{common}{}", pair.declared));
+    let mut comparison = compared(&database, &declared).await;
+    let said = shown(&comparison.findings);
+    if !pair.says.is_empty() {
+        // What mends it mends it, and leads back.
+        let session = database.session().await;
+        for statements in [&comparison.up, &comparison.down, &comparison.up] {
+            let text = mend::script(statements);
+            let sql = af_db::sql::safe::Sql::written_by_user(text.as_str());
+            if let Err(error) = session.run(&sql).await {
+                panic!("{}: {error:#}\n{text}", pair.name);
+            }
+        }
+        comparison = compared(&database, &declared).await;
+        assert_eq!(shown(&comparison.findings), "", "{}", pair.name);
+    }
+    said
+}
+
+#[tokio::test]
+async fn spelling_does_not_differ() {
+    let server = server::own(None).await;
+    let pairs = pairs(include_str!("../cases/rls/equal.sql"));
+    assert!(pairs.len() >= 40, "{}", pairs.len());
+    for pair in &pairs {
+        assert_eq!(check(&server, pair).await, "", "{}", pair.name);
+    }
+}
+
+#[tokio::test]
+async fn every_difference_says_who_gains_or_loses() {
+    let server = server::own(None).await;
+    let pairs = pairs(include_str!("../cases/rls/different.sql"));
+    assert!(pairs.len() >= 40, "{}", pairs.len());
+    let mut wrong = Vec::new();
+    for pair in &pairs {
+        let said = check(&server, pair).await;
+        let fits = pair.says.lines().all(|line| said.contains(line.trim()));
+        if !fits || said.is_empty() {
+            wrong.push(format!(
+                "{}\n  wanted {}\n  said   {said}",
+                pair.name, pair.says
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn what_is_not_declared_well_is_named_at_its_place() {
+    let database = server::database().await;
+    database.run(GROUND).await;
+    let declared = yaml(
+        "tenancy: { column: tenant_id, setting: app.tenant, type: bigint }
+rows: { mine: 'ownr = current_user' }
+tables:
+  docs:
+    allow:
+      app_user: [select on mine rows, update on thier rows]
+      app_usr: select on own rows
+  doc: { allow: { app_user: select } }
+shared: { kinds: { allow: { app_user: select (colour) } } }
+",
+    );
+    let comparison = compared(&database, &declared).await;
+    let lines: Vec<String> = comparison
+        .findings
+        .iter()
+        .filter(|finding| finding.code == compare::DECLARED)
+        .map(|finding| {
+            let place = finding.place.as_ref().expect("a place");
+            let help = finding.help.as_deref().unwrap_or("-");
+            format!("{place}: {}: {} ({help})", finding.subject, finding.message)
+        })
+        .collect();
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+#[tokio::test]
+async fn each_way_to_say_who_asks_settles() {
+    let check = async |tenancy: &str, column: &str| {
+        let database = server::database().await;
+        database.run(GROUND).await;
+        database
+            .run(
+                "create table members (org_id bigint, user_id uuid, tenant_id bigint);
+            create table orgs (id bigint primary key, parent_id bigint)",
+            )
+            .await;
+        let text = format!(
+            "tenancy: {tenancy}\ntemplates: {{ kept: {{ to: tenant tables, allow: {{ app_user: select on own rows }} }} }}\n"
+        );
+        let comparison = compared(&database, &yaml(&text)).await;
+        let wrong: Vec<&Finding> = comparison
+            .findings
+            .iter()
+            .filter(|finding| finding.code == compare::DECLARED)
+            .collect();
+        assert_eq!(wrong, Vec::<&Finding>::new(), "{tenancy}");
+        let session = database.session().await;
+        let sql = mend::script(&comparison.up);
+        assert!(sql.contains(column), "{sql}");
+        session
+            .run(&af_db::sql::safe::Sql::written_by_user(sql))
+            .await
+            .expect("applied");
+        let after = compared(&database, &yaml(&text)).await;
+        assert_eq!(shown(&after.findings), "");
+    };
+    check(
+        "{ column: tenant_id, setting: app.tenant, type: bigint }",
+        "tenant_id = ( SELECT",
+    )
+    .await;
+    check(
+        "{ column: tenant_id, claim: org, type: bigint }",
+        "request.jwt.claims",
+    )
+    .await;
+    check(
+        "{ column: owner, user: app.me() }",
+        "owner = ( SELECT app.me()",
+    )
+    .await;
+    check("{ column: tenant_id, user: app.me(), membership: { table: members, tenant: org_id, user: user_id } }", "ANY (ARRAY").await;
+    check("{ column: tenant_id, tenant: app.org(), hierarchy: { table: orgs, key: id, parent: parent_id } }", "RECURSIVE").await;
+}
