@@ -180,7 +180,10 @@ async fn within(
                     let text = printed.get(name).map(String::as_str).unwrap_or_default();
                     Ok(rename(text, stand_in, &condition.table))
                 }
-                (error, _) => Err(error.cloned().unwrap_or_default()),
+                (error, _) => {
+                    let stand_in = names.get(shape).map_or(STAND_IN, |(_, name)| name);
+                    Err(named(error.cloned().unwrap_or_default(), stand_in, &condition.table))
+                }
             };
             settled.insert((*condition).clone(), answer);
         }
@@ -235,6 +238,14 @@ async fn attempt(session: &Session, sql: &Sql) -> Result<Option<ServerError>> {
     let server = server.clone();
     session.run(&Sql::new("ROLLBACK TO one")).await?;
     Ok(Some(server))
+}
+
+/// Has an error speak of the real table.
+fn named(mut error: ServerError, stand_in: &str, table: &Key) -> ServerError {
+    let real = |text: &str| text.replace(stand_in, &table.name);
+    error.message = real(&error.message);
+    error.hint = error.hint.as_deref().map(real);
+    error
 }
 
 /// Gives the stand-in the name of the real table.

@@ -1,11 +1,15 @@
 //! Declared policies against real databases: spelling never differs, and every difference says who gains or loses.
 
 use af_db::catalog::{Catalog, Scope, read};
+use af_db::event::silent;
 use af_db::finding::Finding;
+use af_db::migrate::files;
 use af_db::pg::session::Session;
 use af_db::rls::compare::{self, Comparison};
 use af_db::rls::declared::{self, Declared, Script};
 use af_db::rls::mend;
+use af_db::shadow::{self, Shadow};
+use af_db::sql::safe::Sql;
 
 use crate::support::server::{self, Database};
 
@@ -39,11 +43,20 @@ fn script(text: &str) -> Declared {
 }
 
 async fn compared(database: &Database, declared: &Declared) -> Comparison {
-    let session = database.session().await;
-    let catalog = catalog(&session).await;
-    compare::compare(&session, &catalog, declared, None)
+    compared_on(&database.session().await, declared).await
+}
+
+async fn compared_on(session: &Session, declared: &Declared) -> Comparison {
+    let catalog = catalog(session).await;
+    compare::compare(session, &catalog, declared, None)
         .await
         .expect("a comparison")
+}
+
+async fn run(session: &Session, text: &str) {
+    if let Err(error) = session.run(&Sql::written_by_user(text)).await {
+        panic!("{error:#}\n{text}");
+    }
 }
 
 fn shown(findings: &[Finding]) -> String {
@@ -54,61 +67,39 @@ fn shown(findings: &[Finding]) -> String {
     lines.join("\n")
 }
 
-async fn reference() -> Database {
-    let database = server::database().await;
-    let mut files: Vec<(u32, std::path::PathBuf)> = std::fs::read_dir("migrations")
-        .expect("the migrations")
-        .map(|entry| entry.expect("a file").path())
-        .filter(|path| !path.to_string_lossy().ends_with(".down.sql"))
-        .map(|path| {
-            let name = path
-                .file_name()
-                .expect("a name")
-                .to_string_lossy()
-                .into_owned();
-            let number = name[1..].split("__").next().expect("a number").parse();
-            (number.expect("a number"), path)
-        })
-        .collect();
-    files.sort();
-    for (_, path) in files {
-        database
-            .run(&std::fs::read_to_string(path).expect("a migration"))
-            .await;
-    }
-    database
+/// Builds the reference project by its migrations.
+async fn reference(server: &server::Server) -> Shadow {
+    let folder = files::list(std::path::Path::new("migrations"), "migrations").expect("migrations");
+    shadow::build(&server.scratch, "reference", &folder.migrations, &silent)
+        .await
+        .expect("the reference project")
 }
 
 #[tokio::test]
 async fn the_reference_project_is_what_it_declares() {
-    let database = reference().await;
+    let server = server::own(None).await;
+    let session = reference(&server).await.session;
     let declared = declared::read(std::path::Path::new("policies"), "policies").expect("policies");
-    let comparison = compared(&database, &declared).await;
+    let comparison = compared_on(&session, &declared).await;
     assert_eq!(shown(&comparison.findings), "");
     assert!(comparison.up.is_empty() && comparison.down.is_empty());
 
     // What went astray is named, and the statements put it right.
-    database
-        .run(
-            "DROP POLICY tenant_select ON projects;
-             CREATE POLICY open ON projects FOR SELECT TO authenticated USING (true);
-             GRANT SELECT ON executions TO anon; ALTER TABLE executions DISABLE ROW LEVEL SECURITY;
-             GRANT SELECT (key_hash) ON api_keys TO authenticated;
-             CREATE TABLE notes (id int, tenant_id uuid);
-             GRANT EXECUTE ON FUNCTION app.user_id() TO PUBLIC;
-             ALTER TABLE agents NO FORCE ROW LEVEL SECURITY",
-        )
-        .await;
-    let comparison = compared(&database, &declared).await;
-    insta::assert_snapshot!(shown(&comparison.findings));
-    let session = database.session().await;
-    session
-        .run(&af_db::sql::safe::Sql::written_by_user(mend::script(
-            &comparison.up,
-        )))
-        .await
-        .expect("applied");
-    let after = compared(&database, &declared).await;
+    run(
+        &session,
+        "DROP POLICY tenant_select ON public.projects;
+         CREATE POLICY open ON public.projects FOR SELECT TO authenticated USING (true);
+         GRANT SELECT ON public.executions TO anon; ALTER TABLE public.executions DISABLE ROW LEVEL SECURITY;
+         GRANT SELECT (key_hash) ON public.api_keys TO authenticated;
+         CREATE TABLE public.notes (id int, tenant_id uuid);
+         GRANT EXECUTE ON FUNCTION app.user_id() TO PUBLIC;
+         ALTER TABLE public.agents NO FORCE ROW LEVEL SECURITY",
+    )
+    .await;
+    let comparison = compared_on(&session, &declared).await;
+    insta::assert_snapshot!(shown(&comparison.findings), @"");
+    run(&session, &mend::script(&comparison.up)).await;
+    let after = compared_on(&session, &declared).await;
     assert_eq!(after.up, Vec::new());
     assert_eq!(after.findings.len(), 1, "{}", shown(&after.findings));
     assert_eq!(after.findings[0].code, "rls-undeclared");
@@ -167,7 +158,7 @@ async fn check(server: &server::Server, pair: &Pair<'_>) -> String {
         let session = database.session().await;
         for statements in [&comparison.up, &comparison.down, &comparison.up] {
             let text = mend::script(statements);
-            let sql = af_db::sql::safe::Sql::written_by_user(text.as_str());
+            let sql = Sql::written_by_user(text.as_str());
             if let Err(error) = session.run(&sql).await {
                 panic!("{}: {error:#}\n{text}", pair.name);
             }
@@ -234,7 +225,14 @@ shared: { kinds: { allow: { app_user: select (colour) } } }
             format!("{place}: {}: {} ({help})", finding.subject, finding.message)
         })
         .collect();
-    insta::assert_snapshot!(lines.join("\n"));
+    insta::assert_snapshot!(lines.join("\n"), @r#"
+    policies/x.yaml:8:3: doc: there is no table `doc` (did you mean `docs`?)
+    policies/x.yaml:9:11: kinds: a shared table is every tenant's, and nothing says why (add `reason: …`)
+    policies/x.yaml:6:39: public.docs: there are no rows called `thier` (the rows are all, mine, no, own)
+    policies/x.yaml:9:39: public.kinds: public.kinds has no column `colour` (-)
+    policies/x.yaml:7:7: app_usr: there is no such role (did you mean `app_user`?)
+    policies/x.yaml:6:18: app_user_select_mine on public.docs: column "ownr" does not exist (Perhaps you meant to reference the column "docs.owner".)
+    "#);
 }
 
 #[tokio::test]
@@ -262,7 +260,7 @@ async fn each_way_to_say_who_asks_settles() {
         let sql = mend::script(&comparison.up);
         assert!(sql.contains(column), "{sql}");
         session
-            .run(&af_db::sql::safe::Sql::written_by_user(sql))
+            .run(&Sql::written_by_user(sql))
             .await
             .expect("applied");
         let after = compared(&database, &yaml(&text)).await;

@@ -17,6 +17,8 @@ pub(crate) struct Ground<'a> {
     pub(crate) relation: &'a Key,
     /// The sets of rows and variables by name.
     pub(crate) known: &'a BTreeMap<String, String>,
+    /// The names of the sets of rows.
+    pub(crate) rows: &'a BTreeSet<String>,
     /// The set of rows that a line means which names none.
     pub(crate) usual: &'a str,
 }
@@ -57,7 +59,7 @@ fn read_line(
             continue;
         };
         let rows = named.unwrap_or(ground.usual);
-        let condition = text::fill(&format!("{{{rows}}}"), ground.known).map_err(|fault| {
+        let condition = text::fill(&format!("{{{rows}}}"), ground.known).map_err(|_| {
             if rows == "own" && !ground.known.contains_key("own") {
                 let message = format!(
                     "{} does not say which rows are a tenant's own",
@@ -71,7 +73,11 @@ fn read_line(
                     ),
                 )
             } else {
-                (format!("there are no rows called `{rows}`"), fault.1)
+                let known: Vec<&str> = ground.rows.iter().map(String::as_str).collect();
+                let listed = format!("the rows are {}", known.join(", "));
+                let near = crate::yaml::nearest(rows, known.iter().copied());
+                let hint = near.map_or(listed, |near| format!("did you mean `{near}`?"));
+                (format!("there are no rows called `{rows}`"), Some(hint))
             }
         })?;
         allowed

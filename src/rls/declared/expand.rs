@@ -383,6 +383,8 @@ impl<'a> Expansion<'a> {
         but: &BTreeSet<&str>,
         rows: &mut Rows,
     ) {
+        let mut rows_known: BTreeSet<String> = self.rows.keys().cloned().collect();
+        rows_known.extend(known.contains_key("own").then(|| "own".to_owned()));
         for (role, lines) in allow.0.iter() {
             self.wanted
                 .roles
@@ -395,6 +397,7 @@ impl<'a> Expansion<'a> {
                 catalog: self.catalog,
                 relation: key,
                 known,
+                rows: &rows_known,
                 usual,
             };
             let allowed = allow::read(&ground, &role.value, lines);

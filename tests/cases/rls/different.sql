@@ -47,7 +47,7 @@ create policy p on docs for select to app_user using (tenant_id = (select app.or
 -- found
 create policy p on docs for select to app_user using (id = (select app.org()));
 -- says
-app_user gains SELECT on public.docs: rows where app.org() = id
+app_user gains SELECT on public.docs: rows where id = app.org()
 loses SELECT
 
 -- case another function
@@ -78,7 +78,7 @@ create policy p on docs for select to app_user using (tenant_id = (select app.or
 -- found
 
 -- says
-app_user loses SELECT on public.docs: rows where app.org() = tenant_id
+app_user loses SELECT on public.docs: rows where tenant_id = app.org()
 
 -- case a policy too many
 create policy p on docs for select to app_user using (tenant_id = (select app.org()));
@@ -199,7 +199,7 @@ create policy p on docs for select to app_user using (tenant_id = (select app.or
 -- found
 create policy p on docs for select to app_user using (tenant_id = (select app.org())); alter table docs disable row level security;
 -- says
-app_user gains SELECT on public.docs: every row
+app_user gains SELECT, INSERT, UPDATE, DELETE on public.docs: every row
 row-level security is off
 
 -- case row-level security on
@@ -228,7 +228,7 @@ create policy p on docs for select to app_user using (tenant_id = (select app.or
 -- found
 create policy p on docs for select to app_user using (tenant_id = (select app.org())); revoke select on docs from app_user;
 -- says
-app_user loses SELECT on public.docs: rows where app.org() = tenant_id (declared and not granted)
+app_user loses SELECT on public.docs: rows where tenant_id = app.org() (declared and not granted)
 
 -- case a table granted to everybody
 create policy p on docs for select using (hidden); grant select, insert, update, delete on docs to app_user;

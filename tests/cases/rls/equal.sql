@@ -32,9 +32,9 @@ create policy p on docs for select to app_user using (id != 4);
 create policy p on docs for select to app_user using (id <> 4);
 
 -- case in and any
-create policy p on docs for select to app_user using (id in (1, 2));
+create policy p on docs for select to app_user using (body in ('a', 'b'));
 -- found
-create policy p on docs for select to app_user using (id = any (array[1, 2]));
+create policy p on docs for select to app_user using (body = any (array['a', 'b']));
 
 -- case in a query and any
 create policy p on docs for select to app_user using (id in (select k.id from kinds k));
