@@ -54,6 +54,8 @@ pub(crate) fn between(wanted: &Rights, found: &Rights, judge: &Judge<'_>) -> Vec
         rows(table, want, have, judge, &mut differences);
     }
     grants(wanted, found, &mut differences);
+    // Stable: what is about rows stays before what is about grants.
+    differences.sort_by(|left, right| left.object().cmp(right.object()));
     differences
 }
 

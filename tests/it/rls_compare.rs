@@ -97,7 +97,15 @@ async fn the_reference_project_is_what_it_declares() {
     )
     .await;
     let comparison = compared_on(&session, &declared).await;
-    insta::assert_snapshot!(shown(&comparison.findings), @"");
+    insta::assert_snapshot!(shown(&comparison.findings), @"
+    rls-undeclared public.notes: has the tenant column `tenant_id` and no declaration covers it: nobody said who may see its rows
+    rls-grant app.user_id(): everybody gains EXECUTE on function app.user_id() (granted and not declared)
+    rls-forced public.agents: nobody gains or loses a row by this alone (row-level security does not hold for the owner and is declared to)
+    rls-grant public.api_keys: authenticated gains SELECT (key_hash) on public.api_keys: rows of its own tenant (granted and not declared)
+    rls-enabled public.executions: anon gains SELECT on public.executions: rows of every tenant; authenticated gains SELECT, INSERT on public.executions: rows of every tenant (row-level security is off and declared on)
+    rls-grant public.executions: anon gains SELECT on public.executions (granted and not declared)
+    rls-policy public.projects: authenticated gains SELECT on public.projects: rows of every tenant (policy `open` is not as declared for `authenticated_select_own`)
+    ");
     run(&session, &mend::script(&comparison.up)).await;
     let after = compared_on(&session, &declared).await;
     assert_eq!(after.up, Vec::new());

@@ -14,16 +14,21 @@ use crate::commands::{Context, Outcome, Purpose, Report, project};
 use crate::config::Config;
 use crate::error::fail;
 use crate::finding::Finding;
+use crate::pg::scratch::{self, Scratch};
 use crate::pg::session::Session;
 use crate::rls::compare::{self, Comparison};
 use crate::rls::declared::{self, Declared};
 use crate::rls::mend;
+use crate::shadow;
 
 /// Flags of `diff-rls`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
+    /// Compare with the migrations replayed on a scratch server, without any database
+    #[arg(long)]
+    shadow: bool,
     /// Make the database what is declared, in one transaction
-    #[arg(long, conflicts_with_all = ["write_migration", "prove"])]
+    #[arg(long, conflicts_with_all = ["shadow", "write_migration", "prove"])]
     apply: bool,
     /// Write the difference as a pair of migration files of this name
     #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "policies", conflicts_with = "prove")]
@@ -67,9 +72,9 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     if args.apply {
         return apply::apply(args, &declared, context).await;
     }
-    let (session, target) = context.open(Purpose::Reading).await?;
-    let comparison = compare(&session, &declared, &context.config).await?;
-    let mut report = report(&target.to_string(), comparison.findings, &comparison.up);
+    let place = open(args.shadow, context).await?;
+    let comparison = compare(&place.session, &declared, &context.config).await?;
+    let mut report = report(&place.name, comparison.findings, &comparison.up);
     report.tables = comparison.tables;
     report.policies = comparison.policies;
     if let Some(name) = &args.write_migration {
@@ -91,6 +96,35 @@ fn declared(config: &Config) -> Result<Declared> {
     Ok(declared)
 }
 
+/// What is compared with.
+struct Opened {
+    session: Session,
+    name: String,
+    // Kept until the session is done with.
+    _scratch: Option<Scratch>,
+}
+
+async fn open(shadow: bool, context: &Context) -> Result<Opened> {
+    if !shadow {
+        let (session, target) = context.open(Purpose::Reading).await?;
+        return Ok(Opened {
+            session,
+            name: target.to_string(),
+            _scratch: None,
+        });
+    }
+    let folder = project::folder(context)?;
+    let watch = context.watch();
+    let options = context.config.embedded(None)?;
+    let scratch = scratch::start(&options, &watch).await?;
+    let shadow = shadow::build(&scratch, "shadow", &folder.migrations, &watch).await?;
+    Ok(Opened {
+        session: shadow.session,
+        name: format!("the migrations, replayed on {}", scratch.why),
+        _scratch: Some(scratch),
+    })
+}
+
 async fn compare(session: &Session, declared: &Declared, config: &Config) -> Result<Comparison> {
     let catalog = catalog(session, config).await?;
     let tenancy = config.file.tenancy.as_ref();
@@ -109,11 +143,7 @@ async fn catalog(session: &Session, config: &Config) -> Result<Catalog> {
     read::read(session, &scope).await
 }
 
-fn report(
-    database: &str,
-    findings: Vec<Finding>,
-    statements: &[crate::sql::safe::Sql],
-) -> DiffReport {
+fn report(database: &str, findings: Vec<Finding>, statements: &[crate::sql::safe::Sql]) -> DiffReport {
     DiffReport {
         database: database.to_owned(),
         tables: 0,
@@ -139,11 +169,9 @@ fn refuse_unclear(findings: &[Finding]) -> Result<()> {
         return Ok(());
     }
     let faults = count(unclear.len(), "fault stands", "faults stand");
-    Err(
-        crate::error::refuse(format!("{faults} in the declarations, nothing was changed"))
-            .findings(unclear)
-            .into(),
-    )
+    Err(crate::error::refuse(format!("{faults} in the declarations, nothing was changed"))
+        .findings(unclear)
+        .into())
 }
 
 fn write(
@@ -188,15 +216,9 @@ impl Report for DiffReport {
         );
         if self.applied {
             let statements = count(self.statements.len(), "statement", "statements");
-            page.toned(
-                Tone::Good,
-                format!("{statements} applied to {database}: it is what is declared"),
-            );
+            page.toned(Tone::Good, format!("{statements} applied to {database}: it is what is declared"));
         } else if self.findings.is_empty() {
-            page.toned(
-                Tone::Good,
-                format!("{database} is what is declared: {covered}"),
-            );
+            page.toned(Tone::Good, format!("{database} is what is declared: {covered}"));
         } else {
             page.line(format!("{database} is not what is declared: {covered}"));
         }
