@@ -302,8 +302,9 @@ impl Words {
 
 /// Writes effects as sentences, those that differ in the command alone as one.
 pub(crate) fn sentences(effects: &[Effect], object: &str) -> String {
-    let mut grouped: BTreeMap<(&str, bool, &str, &[String], bool), Vec<&'static str>> =
-        BTreeMap::new();
+    /// Role, whether it loses, rows, columns, whether rows are turned into others.
+    type Said<'e> = (&'e str, bool, &'e str, &'e [String], bool);
+    let mut grouped: BTreeMap<Said<'_>, Vec<&'static str>> = BTreeMap::new();
     for effect in effects {
         let into = effect.way == Way::Into;
         grouped

@@ -17,8 +17,8 @@ pub(crate) enum Difference {
     /// A policy is missing, too many or another.
     Policy {
         table: Key,
-        wanted: Option<Policy>,
-        found: Option<Policy>,
+        wanted: Option<Box<Policy>>,
+        found: Option<Box<Policy>>,
         /// Whether both select the same rows and one asks for each row.
         only_slower: bool,
     },
@@ -170,8 +170,8 @@ fn policies(
             .is_some_and(|(want, found)| is_only_slower(want, found, judge));
         into.push(Difference::Policy {
             table: table.clone(),
-            wanted: wanted.cloned(),
-            found: found.cloned(),
+            wanted: wanted.cloned().map(Box::new),
+            found: found.cloned().map(Box::new),
             only_slower,
         });
     }
@@ -204,7 +204,8 @@ fn is_only_slower(one: &Policy, other: &Policy, judge: &Judge<'_>) -> bool {
 }
 
 fn grants(wanted: &Rights, found: &Rights, into: &mut Vec<Difference>) {
-    let mut grouped: BTreeMap<(Key, &str), (Vec<Grant>, Vec<Grant>)> = BTreeMap::new();
+    type Both = (Vec<Grant>, Vec<Grant>);
+    let mut grouped: BTreeMap<(Key, &str), Both> = BTreeMap::new();
     let missing = wanted.grants.difference(&found.grants);
     let extra = found.grants.difference(&wanted.grants);
     for grant in missing.filter(|grant| !is_covered(grant, found)) {

@@ -212,14 +212,20 @@ fn equality(left: &Expr, right: &Expr, equal: bool, bare: bool) -> Formula {
     }
     // A column stands first, as people write it.
     let rank = |text: &str| (!is_name(text), text.to_owned());
-    let (first, second) = if rank(&left) <= rank(&right) { (left, right) } else { (right, left) };
+    let (first, second) = if rank(&left) <= rank(&right) {
+        (left, right)
+    } else {
+        (right, left)
+    };
     let word = if equal { "=" } else { "<>" };
     Formula::Atom(format!("{first} {word} {second}"))
 }
 
 fn is_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_alphabetic() || c == '_' || c == '"')
-        && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '"'))
+        && text
+            .chars()
+            .all(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '"'))
 }
 
 fn atom(expression: &Expr, negated: bool, bare: bool) -> Formula {

@@ -80,7 +80,7 @@ fn mend(difference: &Difference, wanted: &Rights, found: &Rights, into: &mut Vec
             wanted,
             found: had,
             ..
-        } => policy(table, wanted.as_ref(), had.as_ref(), found, into),
+        } => policy(table, wanted.as_deref(), had.as_deref(), found, into),
         Difference::Grants {
             object,
             grantee,
@@ -224,10 +224,11 @@ fn role_of(role: &str) -> Sql {
     }
 }
 
+/// Privileges by their letter, each with the grants of it.
+type Privileges<'g> = Vec<(char, Vec<&'g Grant>)>;
+
 /// Gathers the grants that one statement can speak of: the object, the columns, and whether they may be passed on.
-fn by_object<'g>(
-    grants: impl Iterator<Item = &'g Grant>,
-) -> Vec<(Key, Vec<(char, Vec<&'g Grant>)>)> {
+fn by_object<'g>(grants: impl Iterator<Item = &'g Grant>) -> Vec<(Key, Privileges<'g>)> {
     let mut objects: BTreeMap<(Key, bool), BTreeMap<char, Vec<&Grant>>> = BTreeMap::new();
     for grant in grants {
         let mut on = grant.on.clone();
@@ -244,7 +245,7 @@ fn by_object<'g>(
         .collect()
 }
 
-fn change(on: &Key, grantee: &str, privileges: &[(char, Vec<&Grant>)], give: bool) -> Sql {
+fn change(on: &Key, grantee: &str, privileges: &Privileges<'_>, give: bool) -> Sql {
     let mut listed: Vec<Sql> = Vec::new();
     let mut grantable = false;
     for (letter, grants) in privileges {

@@ -17,6 +17,8 @@ mod difference;
 
 pub mod mend;
 
+mod explain;
+
 pub mod compare;
 
 pub mod tenancy;

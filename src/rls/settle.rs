@@ -103,62 +103,87 @@ fn word(text: &str) -> String {
     }
 }
 
+/// One stand-in with the policies to make on it, each for its shape.
+struct StandIn<'s> {
+    name: String,
+    make: Sql,
+    policies: Vec<(&'s Shape, String, Sql)>,
+}
+
+/// Gives one stand-in for all shapes with the same columns.
+fn stand_ins<'s>(shapes: &'s BTreeMap<Shape, Vec<&Condition>>) -> Vec<StandIn<'s>> {
+    let mut stand_ins: Vec<StandIn<'s>> = Vec::new();
+    let mut number = 0;
+    let mut last = None;
+    // Shapes are sorted by what makes a stand-in, the text last.
+    for (shape, conditions) in shapes {
+        let (named, columns, text) = shape;
+        if last.replace((named, columns)) != Some((named, columns)) {
+            let table = &conditions[0].table;
+            let name = match named {
+                Some(key) => key.name.to_string(),
+                None => format!("{STAND_IN}_{}", stand_ins.len()),
+            };
+            let make = Sql::fill(
+                "DROP TABLE IF EXISTS {}; CREATE TEMPORARY TABLE {} (LIKE {})",
+                &[
+                    &ObjectName::new("pg_temp", name.as_str()),
+                    &Ident::new(name.as_str()),
+                    &ObjectName::new(&*table.schema, &*table.name),
+                ],
+            );
+            stand_ins.push(StandIn {
+                name,
+                make,
+                policies: Vec::new(),
+            });
+        }
+        let Some(stand_in) = stand_ins.last_mut() else {
+            continue;
+        };
+        let name = format!("p{number}");
+        number += 1;
+        let policy = Sql::fill(
+            "CREATE POLICY {} ON {} USING (\n{}\n)",
+            &[
+                &Ident::new(name.as_str()),
+                &ObjectName::new("pg_temp", stand_in.name.as_str()),
+                &Sql::written_by_user(text.as_str()),
+            ],
+        );
+        stand_in.policies.push((shape, name, policy));
+    }
+    stand_ins
+}
+
+/// Cuts stand-ins into messages; of two with one name, of tables in two schemas, the second waits for the next.
+fn messages<'a, 's>(stand_ins: &'a [StandIn<'s>]) -> Vec<Vec<&'a StandIn<'s>>> {
+    let mut messages: Vec<Vec<&StandIn<'_>>> = vec![Vec::new()];
+    let mut taken: BTreeSet<&str> = BTreeSet::new();
+    for stand_in in stand_ins {
+        let full = messages
+            .last()
+            .is_some_and(|message| message.len() >= MESSAGE);
+        if full || !taken.insert(&stand_in.name) {
+            messages.push(Vec::new());
+            taken = BTreeSet::from([stand_in.name.as_str()]);
+        }
+        if let Some(message) = messages.last_mut() {
+            message.push(stand_in);
+        }
+    }
+    messages
+}
+
 async fn within(
     session: &Session,
     shapes: &BTreeMap<Shape, Vec<&Condition>>,
 ) -> Result<BTreeMap<Condition, Result<String, ServerError>>> {
-    // One stand-in for all shapes with the same columns.
-    let mut tables: BTreeMap<(&Option<Key>, &Vec<(String, String)>), (String, Vec<&Shape>)> =
-        BTreeMap::new();
-    for shape in shapes.keys() {
-        let count = tables.len();
-        let (named, columns, _) = shape;
-        let (_, of_table) = tables.entry((named, columns)).or_insert_with(|| {
-            let name = named
-                .as_ref()
-                .map_or_else(|| format!("{STAND_IN}_{count}"), |key| key.name.to_string());
-            (name, Vec::new())
-        });
-        of_table.push(shape);
-    }
+    let stand_ins = stand_ins(shapes);
     let mut refused: BTreeMap<&Shape, ServerError> = BTreeMap::new();
-    let mut names: BTreeMap<&Shape, (String, &str)> = BTreeMap::new();
-    let mut batches: Vec<Vec<(Sql, Vec<(&Shape, Sql)>)>> = vec![Vec::new()];
-    let mut taken: BTreeSet<&str> = BTreeSet::new();
-    let mut number = 0;
-    for (stand_in, of_table) in tables.values() {
-        let first = &shapes[of_table[0]][0].table;
-        let like = ObjectName::new(&*first.schema, &*first.name);
-        let temporary = ObjectName::new("pg_temp", stand_in.as_str());
-        let make = Sql::fill(
-            "DROP TABLE IF EXISTS {}; CREATE TEMPORARY TABLE {} (LIKE {})",
-            &[&temporary, &Ident::new(stand_in.as_str()), &like],
-        );
-        let mut policies = Vec::new();
-        for shape in of_table {
-            let name = format!("p{number}");
-            number += 1;
-            let text = Sql::written_by_user(shape.2.as_str());
-            let policy = Sql::fill(
-                "CREATE POLICY {} ON {} USING (\n{}\n)",
-                &[&Ident::new(name.as_str()), &temporary, &text],
-            );
-            names.insert(shape, (name, stand_in));
-            policies.push((*shape, policy));
-        }
-        // Of two tables with one name in two schemas, the second waits until the first was read.
-        let full = batches.last().is_some_and(|batch| batch.len() >= MESSAGE);
-        if full || !taken.insert(stand_in) {
-            batches.push(Vec::new());
-            taken = BTreeSet::from([stand_in.as_str()]);
-        }
-        if let Some(batch) = batches.last_mut() {
-            batch.push((make, policies));
-        }
-    }
     let mut printed: BTreeMap<String, String> = BTreeMap::new();
-    for batch in &batches {
-        make(session, batch, &mut refused).await?;
+    for message in messages(&stand_ins) {
+        make(session, &message, &mut refused).await?;
         session.run(&Sql::new("SET LOCAL search_path = ''")).await?;
         for row in session
             .query(include_str!("queries/settled.sql"), &[])
@@ -173,19 +198,18 @@ async fn within(
             .await?;
     }
     let mut settled = BTreeMap::new();
-    for (shape, conditions) in shapes {
-        for condition in conditions {
-            let answer = match (refused.get(shape), names.get(shape)) {
-                (None, Some((name, stand_in))) => {
-                    let text = printed.get(name).map(String::as_str).unwrap_or_default();
-                    Ok(rename(text, stand_in, &condition.table))
-                }
-                (error, _) => {
-                    let stand_in = names.get(shape).map_or(STAND_IN, |(_, name)| name);
-                    Err(named(error.cloned().unwrap_or_default(), stand_in, &condition.table))
-                }
-            };
-            settled.insert((*condition).clone(), answer);
+    for stand_in in &stand_ins {
+        for (shape, name, _) in &stand_in.policies {
+            for condition in &shapes[*shape] {
+                let answer = match refused.get(shape) {
+                    None => {
+                        let text = printed.get(name).map(String::as_str).unwrap_or_default();
+                        Ok(rename(text, &stand_in.name, &condition.table))
+                    }
+                    Some(error) => Err(named(error.clone(), &stand_in.name, &condition.table)),
+                };
+                settled.insert((*condition).clone(), answer);
+            }
         }
     }
     Ok(settled)
@@ -194,13 +218,13 @@ async fn within(
 /// Makes tables and policies; where the server refuses, one by one, so that it is known which.
 async fn make<'s>(
     session: &Session,
-    batch: &[(Sql, Vec<(&'s Shape, Sql)>)],
+    stand_ins: &[&StandIn<'s>],
     refused: &mut BTreeMap<&'s Shape, ServerError>,
 ) -> Result<()> {
     let mut all = Sql::new("SAVEPOINT settling");
-    for (make, policies) in batch {
-        all.push(";\n").piece(make);
-        for (_, policy) in policies {
+    for stand_in in stand_ins {
+        all.push(";\n").piece(&stand_in.make);
+        for (_, _, policy) in &stand_in.policies {
             all.push(";\n").piece(policy);
         }
     }
@@ -208,9 +232,9 @@ async fn make<'s>(
         return Ok(());
     }
     session.run(&Sql::new("ROLLBACK TO settling")).await?;
-    for (make, policies) in batch {
-        let made = attempt(session, make).await?;
-        for (shape, policy) in policies {
+    for stand_in in stand_ins {
+        let made = attempt(session, &stand_in.make).await?;
+        for (shape, _, policy) in &stand_in.policies {
             let done = match &made {
                 None => attempt(session, policy).await?,
                 refusal => refusal.clone(),
@@ -242,9 +266,9 @@ async fn attempt(session: &Session, sql: &Sql) -> Result<Option<ServerError>> {
 
 /// Has an error speak of the real table.
 fn named(mut error: ServerError, stand_in: &str, table: &Key) -> ServerError {
-    let real = |text: &str| text.replace(stand_in, &table.name);
-    error.message = real(&error.message);
-    error.hint = error.hint.as_deref().map(real);
+    error.message = error.message.replace(stand_in, &table.name);
+    let hint = error.hint.take();
+    error.hint = hint.map(|hint| hint.replace(stand_in, &table.name));
     error
 }
 

@@ -143,7 +143,11 @@ async fn catalog(session: &Session, config: &Config) -> Result<Catalog> {
     read::read(session, &scope).await
 }
 
-fn report(database: &str, findings: Vec<Finding>, statements: &[crate::sql::safe::Sql]) -> DiffReport {
+fn report(
+    database: &str,
+    findings: Vec<Finding>,
+    statements: &[crate::sql::safe::Sql],
+) -> DiffReport {
     DiffReport {
         database: database.to_owned(),
         tables: 0,
@@ -169,9 +173,11 @@ fn refuse_unclear(findings: &[Finding]) -> Result<()> {
         return Ok(());
     }
     let faults = count(unclear.len(), "fault stands", "faults stand");
-    Err(crate::error::refuse(format!("{faults} in the declarations, nothing was changed"))
-        .findings(unclear)
-        .into())
+    Err(
+        crate::error::refuse(format!("{faults} in the declarations, nothing was changed"))
+            .findings(unclear)
+            .into(),
+    )
 }
 
 fn write(
@@ -216,9 +222,15 @@ impl Report for DiffReport {
         );
         if self.applied {
             let statements = count(self.statements.len(), "statement", "statements");
-            page.toned(Tone::Good, format!("{statements} applied to {database}: it is what is declared"));
+            page.toned(
+                Tone::Good,
+                format!("{statements} applied to {database}: it is what is declared"),
+            );
         } else if self.findings.is_empty() {
-            page.toned(Tone::Good, format!("{database} is what is declared: {covered}"));
+            page.toned(
+                Tone::Good,
+                format!("{database} is what is declared: {covered}"),
+            );
         } else {
             page.line(format!("{database} is not what is declared: {covered}"));
         }

@@ -16,8 +16,8 @@ pub(crate) fn add(declared: &Declared, catalog: &Catalog, wanted: &mut Wanted) {
         for statement in split::statements(&script.text) {
             let place = Place::at(
                 &script.name,
-                u32::try_from(statement.position.line).unwrap_or(u32::MAX),
-                u32::try_from(statement.position.column).unwrap_or(u32::MAX),
+                statement.position.line,
+                statement.position.column,
             );
             let tokens = phrase::read(statement.text);
             let phrase = Phrase::new(statement.text, &tokens);

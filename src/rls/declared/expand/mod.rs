@@ -2,6 +2,8 @@
 //!
 //! Expressions stay as they are written; [`crate::rls::settle`] has PostgreSQL print them.
 
+mod choose;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::{Catalog, Key, Kind, Object};
@@ -45,6 +47,14 @@ struct Expansion<'a> {
     templates: BTreeMap<&'a str, (&'a str, &'a Template)>,
     force: bool,
     wanted: Wanted,
+}
+
+/// What is being expanded: an object, what names in braces stand for on it, and the rows that are meant unsaid.
+#[derive(Clone, Copy)]
+struct Subject<'a> {
+    key: &'a Key,
+    known: &'a BTreeMap<String, String>,
+    usual: &'a str,
 }
 
 /// Which declaration a table follows.
@@ -180,67 +190,6 @@ impl<'a> Expansion<'a> {
         })
     }
 
-    fn choose(&self, key: &Key, object: &Object, is_tenant: bool) -> Option<Chosen<'a>> {
-        for exact in [true, false] {
-            for file in &self.declared.files {
-                let document = &file.document;
-                let tables = document.tables.iter().map(|entry| (entry, false));
-                let shared = document.shared.iter().map(|entry| (entry, true));
-                for ((name, table), shared) in tables.chain(shared) {
-                    let mut parts = name.value.split(',').map(str::trim);
-                    if parts.any(|part| part.contains('*') != exact && names::matches(key, part)) {
-                        let like = table.like.as_ref();
-                        return Some(Chosen {
-                            file: &file.name,
-                            place: place(&file.name, name),
-                            table: Some(table),
-                            template: like
-                                .and_then(|like| self.templates.get(like.value.as_str()).copied()),
-                            shared,
-                        });
-                    }
-                }
-            }
-        }
-        if object.has("partition") {
-            return None;
-        }
-        for wanted in [false, true] {
-            for (file, template) in self.templates.values() {
-                for to in &template.to.0 {
-                    let is_default = to.value == "tenant tables";
-                    let fits =
-                        is_default && is_tenant || !is_default && names::matches(key, &to.value);
-                    if is_default == wanted && fits {
-                        return Some(Chosen {
-                            file,
-                            place: place(file, to),
-                            table: None,
-                            template: Some((file, template)),
-                            shared: false,
-                        });
-                    }
-                }
-            }
-        }
-        self.in_script(key)
-    }
-
-    fn in_script(&self, key: &Key) -> Option<Chosen<'a>> {
-        let script = self
-            .declared
-            .scripts
-            .iter()
-            .find(|script| script::tables(script, self.catalog).contains(key))?;
-        Some(Chosen {
-            file: &script.name,
-            place: Place::file(&script.name),
-            table: None,
-            template: None,
-            shared: true,
-        })
-    }
-
     /// A table that nothing covers: a finding where it holds rows of tenants.
     fn uncovered(&mut self, key: &Key, object: &Object, column: Option<&str>) {
         let Some(column) = column else { return };
@@ -289,41 +238,21 @@ impl<'a> Expansion<'a> {
             forced: !is_scripted && force.unwrap_or(self.force),
             policies: Vec::new(),
         };
-        self.allow(
+        let subject = Subject {
             key,
-            (&known, usual),
-            (chosen.file, &table.allow),
-            &BTreeSet::new(),
-            &mut rows,
-        );
-        let said: BTreeSet<&str> = table
-            .allow
-            .0
-            .iter()
-            .map(|(role, _)| role.value.as_str())
-            .collect();
-        self.written(
-            key,
-            &known,
-            chosen.file,
-            [&table.policies, &table.guards],
-            &mut rows,
-        );
+            known: &known,
+            usual,
+        };
+        let nobody = BTreeSet::new();
+        self.allow(subject, (chosen.file, &table.allow), &nobody, &mut rows);
+        let roles = table.allow.0.iter();
+        let said: BTreeSet<&str> = roles.map(|(role, _)| role.value.as_str()).collect();
+        let own = [&table.policies, &table.guards];
+        self.written(subject, chosen.file, own, &mut rows);
         if let Some((file, template)) = chosen.template {
-            self.allow(
-                key,
-                (&known, usual),
-                (file, &template.allow),
-                &said,
-                &mut rows,
-            );
-            self.written(
-                key,
-                &known,
-                file,
-                [&template.policies, &template.guards],
-                &mut rows,
-            );
+            self.allow(subject, (file, &template.allow), &said, &mut rows);
+            let common = [&template.policies, &template.guards];
+            self.written(subject, file, common, &mut rows);
         }
         number(&mut rows.policies);
         rows
@@ -377,8 +306,7 @@ impl<'a> Expansion<'a> {
 
     fn allow(
         &mut self,
-        key: &Key,
-        (known, usual): (&BTreeMap<String, String>, &str),
+        Subject { key, known, usual }: Subject<'_>,
         (file, allow): (&str, &Allow),
         but: &BTreeSet<&str>,
         rows: &mut Rows,
@@ -415,8 +343,7 @@ impl<'a> Expansion<'a> {
 
     fn written(
         &mut self,
-        key: &Key,
-        known: &BTreeMap<String, String>,
+        Subject { key, known, .. }: Subject<'_>,
         file: &str,
         [policies, guards]: [&crate::manifest::entries::Entries<Placed<String>>; 2],
         rows: &mut Rows,
@@ -488,13 +415,12 @@ impl<'a> Expansion<'a> {
         self.wanted.places.insert(key.clone(), place(file, name));
         let mut rows = Rows::default();
         let known = BTreeMap::new();
-        self.allow(
+        let subject = Subject {
             key,
-            (&known, "all"),
-            (file, allow),
-            &BTreeSet::new(),
-            &mut rows,
-        );
+            known: &known,
+            usual: "all",
+        };
+        self.allow(subject, (file, allow), &BTreeSet::new(), &mut rows);
     }
 }
 

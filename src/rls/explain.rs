@@ -1,0 +1,370 @@
+//! Owns saying what a difference means: who gains or loses what, what differs, what mends it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::catalog::acl::privilege_word;
+use crate::catalog::{Key, Kind};
+use crate::finding::{Finding, Severity};
+use crate::rls::access::{self, Effect, Judge, Stand};
+use crate::rls::declared::expand::Wanted;
+use crate::rls::difference::{self, Difference};
+use crate::rls::mend;
+use crate::rls::rights::{Grant, PUBLIC, Policy, Rights, Rows};
+
+/// Turns differences into findings.
+pub(crate) fn explain(
+    differences: &[Difference],
+    wanted: &Wanted,
+    found: &Rights,
+    judge: &Judge<'_>,
+) -> Vec<Finding> {
+    let (before, after) = (by_table(&wanted.rights), by_table(found));
+    let mut findings: Vec<Finding> = Vec::new();
+    let mut at = 0;
+    while at < differences.len() {
+        let object = differences[at].object();
+        let end = (at..differences.len())
+            .find(|end| differences[*end].object() != object)
+            .unwrap_or(differences.len());
+        let group = &differences[at..end];
+        let table = Table {
+            key: object,
+            own: wanted.own.get(object).map(String::as_str),
+            wanted: wanted.rights.tables.get(object),
+            found: found.tables.get(object),
+            before: before.get(object),
+            after: after.get(object),
+        };
+        for mut finding in explain_group(group, &table, judge) {
+            if finding.place.is_none() {
+                finding.place = wanted.places.get(object).cloned();
+            }
+            findings.push(finding);
+        }
+        at = end;
+    }
+    for (finding, difference) in findings.iter_mut().zip(differences) {
+        let statements = mend::statements(std::slice::from_ref(difference), &wanted.rights, found);
+        finding.help = Some(mend::script(&statements).trim_end().to_owned());
+    }
+    findings
+}
+
+fn by_table(rights: &Rights) -> BTreeMap<Key, BTreeSet<Grant>> {
+    let mut grouped: BTreeMap<Key, BTreeSet<Grant>> = BTreeMap::new();
+    for grant in &rights.grants {
+        let grants = grouped.entry(difference::object_of(grant)).or_default();
+        grants.insert(grant.clone());
+    }
+    grouped
+}
+
+/// A table as declared and as found.
+struct Table<'a> {
+    key: &'a Key,
+    own: Option<&'a str>,
+    wanted: Option<&'a Rows>,
+    found: Option<&'a Rows>,
+    before: Option<&'a BTreeSet<Grant>>,
+    after: Option<&'a BTreeSet<Grant>>,
+}
+
+/// Explains the differences of one object: what each does alone, as far as all together do it.
+fn explain_group(group: &[Difference], table: &Table<'_>, judge: &Judge<'_>) -> Vec<Finding> {
+    let nobody = BTreeSet::new();
+    let (before, after) = (
+        table.before.unwrap_or(&nobody),
+        table.after.unwrap_or(&nobody),
+    );
+    let nothing = Rows::default();
+    let (want, have) = (
+        table.wanted.unwrap_or(&nothing),
+        table.found.unwrap_or(&nothing),
+    );
+    let wanted_stand = Stand {
+        rows: want,
+        grants: before,
+    };
+    if table.key.kind != Kind::Table {
+        return group
+            .iter()
+            .map(|difference| finding(difference, &[], table))
+            .collect();
+    }
+    let together = judge.effects(
+        table.key,
+        table.own,
+        (
+            wanted_stand,
+            Stand {
+                rows: have,
+                grants: after,
+            },
+        ),
+    );
+    let mut told: Vec<Effect> = Vec::new();
+    let mut each: Vec<Vec<Effect>> = Vec::new();
+    for difference in group {
+        let (rows, grants) = with(difference, want, before);
+        let mut effects = judge.effects(
+            table.key,
+            table.own,
+            (
+                wanted_stand,
+                Stand {
+                    rows: &rows,
+                    grants: &grants,
+                },
+            ),
+        );
+        effects.retain(|effect| together.iter().any(|other| other.is_like(effect)));
+        told.extend(effects.iter().cloned());
+        each.push(effects);
+    }
+    // What only all of them together bring about is told with the first.
+    let rest = together
+        .into_iter()
+        .filter(|effect| !told.iter().any(|other| other.is_like(effect)));
+    if let Some(first) = each.first_mut() {
+        first.extend(rest);
+    }
+    let pairs = group.iter().zip(each);
+    pairs
+        .map(|(difference, effects)| finding(difference, &effects, table))
+        .collect()
+}
+
+/// Gives the declared table with one difference in place.
+fn with(difference: &Difference, want: &Rows, grants: &BTreeSet<Grant>) -> (Rows, BTreeSet<Grant>) {
+    let (mut rows, mut grants) = (want.clone(), grants.clone());
+    match difference {
+        Difference::Enabled { wanted, .. } => rows.enabled = !wanted,
+        Difference::Forced { wanted, .. } => rows.forced = !wanted,
+        Difference::Policy { wanted, found, .. } => {
+            if let Some(wanted) = wanted {
+                rows.policies.retain(|policy| *policy != **wanted);
+            }
+            rows.policies.extend(found.as_deref().cloned());
+        }
+        Difference::Grants { missing, extra, .. } => {
+            grants.retain(|grant| !missing.contains(grant));
+            grants.extend(extra.iter().cloned());
+        }
+    }
+    (rows, grants)
+}
+
+fn finding(difference: &Difference, effects: &[Effect], table: &Table<'_>) -> Finding {
+    let object = object_words(table.key);
+    let sentences = access::sentences(effects, &object);
+    let (code, what) = what(difference);
+    let otherwise = match difference {
+        Difference::Policy { only_slower: true, .. } => {
+            "nobody gains or loses a row; one of the two asks who is asking once for each row, the other once a statement".to_owned()
+        }
+        Difference::Grants { grantee, missing, extra, .. } => grants_words(grantee, missing, extra, &object),
+        _ => "nobody gains or loses a row by this alone".to_owned(),
+    };
+    let mut message = if sentences.is_empty() {
+        otherwise
+    } else {
+        sentences
+    };
+    if let Difference::Grants {
+        grantee,
+        missing,
+        extra,
+        ..
+    } = difference
+        && !effects.is_empty()
+    {
+        // Privileges that no policy decides on come beside those it does.
+        let beside = |grants: &[Grant]| -> Vec<Grant> {
+            let rest = grants
+                .iter()
+                .filter(|grant| !"rawd".contains(grant.privilege));
+            rest.cloned().collect()
+        };
+        let words = grants_words(grantee, &beside(missing), &beside(extra), &object);
+        if !words.is_empty() {
+            message = format!("{message}; {words}");
+        }
+    }
+    let slower = matches!(
+        difference,
+        Difference::Policy {
+            only_slower: true,
+            ..
+        }
+    );
+    let severity = if slower {
+        Severity::Warn
+    } else {
+        Severity::Error
+    };
+    let mut finding = Finding::new(
+        severity,
+        code,
+        table.key.subject(),
+        format!("{message} ({what})"),
+    );
+    if let Difference::Policy { wanted, found, .. } = difference {
+        finding.place = wanted.as_ref().and_then(|policy| policy.place.clone());
+        finding.detail = Some(text_diff(wanted.as_deref(), found.as_deref()));
+    }
+    finding
+}
+
+fn object_words(key: &Key) -> String {
+    match key.kind {
+        Kind::Table => key.qualified(),
+        Kind::DefaultPrivileges => {
+            let schema = if key.schema.is_empty() {
+                String::new()
+            } else {
+                format!(" in schema {}", key.schema)
+            };
+            format!(
+                "{} that {} makes tomorrow{schema}",
+                key.part.to_lowercase(),
+                key.name
+            )
+        }
+        _ => key.to_string(),
+    }
+}
+
+fn grants_words(grantee: &str, missing: &[Grant], extra: &[Grant], object: &str) -> String {
+    let who = if grantee == PUBLIC {
+        "everybody"
+    } else {
+        grantee
+    };
+    let words = |verb: &str, grants: &[Grant]| {
+        let privileges: BTreeSet<String> = grants.iter().map(privilege_words).collect();
+        let privileges: Vec<String> = privileges.into_iter().collect();
+        (!grants.is_empty()).then(|| {
+            let empties = grants.iter().any(|grant| grant.privilege == 'D');
+            let note = if empties && verb == "gains" {
+                ", which empties it whatever its policies say"
+            } else {
+                ""
+            };
+            format!("{who} {verb} {} on {object}{note}", privileges.join(", "))
+        })
+    };
+    let parts = [words("gains", extra), words("loses", missing)];
+    parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
+fn privilege_words(grant: &Grant) -> String {
+    let option = if grant.grantable {
+        " with grant option"
+    } else {
+        ""
+    };
+    let word = privilege_word(grant.privilege);
+    if grant.on.kind == Kind::Column {
+        format!("{word} ({}){option}", grant.on.part)
+    } else {
+        format!("{word}{option}")
+    }
+}
+
+/// Gives the code and what differs, in words.
+fn what(difference: &Difference) -> (&'static str, String) {
+    match difference {
+        Difference::Enabled { wanted: true, .. } => (
+            "rls-enabled",
+            "row-level security is off and declared on".into(),
+        ),
+        Difference::Enabled { .. } => (
+            "rls-enabled",
+            "row-level security is on and declared off".into(),
+        ),
+        Difference::Forced { wanted: true, .. } => (
+            "rls-forced",
+            "row-level security does not hold for the owner and is declared to".into(),
+        ),
+        Difference::Forced { .. } => (
+            "rls-forced",
+            "row-level security holds for the owner and is not declared to".into(),
+        ),
+        Difference::Policy {
+            wanted: Some(want),
+            found: Some(have),
+            ..
+        } => (
+            "rls-policy",
+            if want.name == have.name {
+                format!("policy `{}` is not as declared", have.name)
+            } else {
+                format!(
+                    "policy `{}` is not as declared for `{}`",
+                    have.name, want.name
+                )
+            },
+        ),
+        Difference::Policy {
+            wanted: Some(want), ..
+        } => (
+            "rls-policy",
+            format!("the declared policy `{}` is missing", want.name),
+        ),
+        Difference::Policy { found, .. } => {
+            let name = found
+                .as_ref()
+                .map(|policy| policy.name.as_str())
+                .unwrap_or_default();
+            ("rls-policy", format!("policy `{name}` is not declared"))
+        }
+        Difference::Grants { missing, extra, .. } => (
+            "rls-grant",
+            match (missing.is_empty(), extra.is_empty()) {
+                (true, _) => "granted and not declared".into(),
+                (_, true) => "declared and not granted".into(),
+                _ => "granted otherwise than declared".into(),
+            },
+        ),
+    }
+}
+
+fn text_diff(wanted: Option<&Policy>, found: Option<&Policy>) -> String {
+    let (declared, live) = (shown(wanted), shown(found));
+    let diff = similar::TextDiff::from_lines(&declared, &live);
+    let mut text = String::from("--- declared\n+++ found\n");
+    for change in diff.iter_all_changes() {
+        let sign = match change.tag() {
+            similar::ChangeTag::Delete => '-',
+            similar::ChangeTag::Insert => '+',
+            similar::ChangeTag::Equal => ' ',
+        };
+        text.push(sign);
+        text.push_str(change.value());
+    }
+    text.trim_end().to_owned()
+}
+
+fn shown(policy: Option<&Policy>) -> String {
+    let Some(policy) = policy else {
+        return String::new();
+    };
+    let kind = if policy.restrictive {
+        "restrictive"
+    } else {
+        "permissive"
+    };
+    let roles: Vec<&str> = policy.roles.iter().map(String::as_str).collect();
+    let mut text = format!(
+        "{kind}\nfor {}\nto {}\n",
+        policy.command.word(),
+        roles.join(", ")
+    );
+    if let Some(using) = &policy.using {
+        text.push_str(&format!("using {using}\n"));
+    }
+    if let Some(check) = &policy.check {
+        text.push_str(&format!("with check {check}\n"));
+    }
+    text
+}
