@@ -85,6 +85,8 @@ enum Command {
     DiffRls(commands::diff_rls::Args),
     /// Write a pair of migration files, the next in order
     New(commands::new::Args),
+    /// Write the declared schema
+    Manifest(commands::manifest::Args),
     /// Draw the schema: tables, keys, what belongs to tenants
     Diagram(commands::diagram::Args),
     /// Show the journal of runs
@@ -212,7 +214,8 @@ async fn dispatch(command: &Command, context: &Context) -> Result<Outcome> {
         Command::Backup(args) => commands::backup::run(args, context).await,
         Command::Restore(args) => commands::restore::run(args, context).await,
         Command::DiffRls(args) => commands::diff_rls::run(args, context).await,
-        Command::New(args) => commands::new::run(args, context),
+        Command::New(args) => commands::new::run(args, context).await,
+        Command::Manifest(args) => commands::manifest::run(args, context).await,
         Command::Diagram(args) => commands::diagram::run(args, context).await,
         Command::History(args) => commands::history::run(args, context).await,
         Command::Repair(args) => commands::repair::run(args, context).await,

@@ -19,6 +19,7 @@ pub mod diff_rls;
 pub mod doctor;
 pub mod down;
 pub mod history;
+pub mod manifest;
 pub mod new;
 pub mod repair;
 pub mod restore;

@@ -3,8 +3,12 @@
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::commands::page::Page;
+use crate::catalog::Scope;
+use crate::commands::page::{Page, Tone};
+use crate::commands::sources::Sources;
 use crate::commands::{Context, Outcome, Report, project};
+use crate::error::fail;
+use crate::manifest::{self, generate};
 use crate::migrate::write;
 
 /// Flags of `new`.
@@ -12,28 +16,108 @@ use crate::migrate::write;
 pub struct Args {
     /// What the migration does, such as add_tenant
     name: String,
+    /// Fill it with what leads from the migrations to the manifest, tried both ways on a scratch database
+    ///
+    /// What cannot run in one transaction becomes a migration of its own.
+    #[arg(long)]
+    from_manifest: bool,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct NewReport {
+    migrations: Vec<Made>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Made {
     version: i64,
     up: String,
     down: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    destroys: Vec<String>,
+}
+
+/// What a pair will say.
+struct Texts {
+    up: String,
+    down: String,
+    destroys: Vec<String>,
 }
 
 /// Runs the command.
-pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
+pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let folder = project::folder(context)?;
     let name = write::file_name(&args.name)?;
-    let version = write::next_version(&folder.migrations, project::timestamp());
-    let (up, down) = write::blank(&name);
-    let pair = write::pair(&context.config.migrations(), version, &name, (&up, &down))?;
-    context.show(&NewReport {
-        version,
-        up: context.config.shown(&pair.up),
-        down: context.config.shown(&pair.down),
-    })
+    let texts = if args.from_manifest {
+        generated(context).await?
+    } else {
+        let (up, down) = write::blank(&name);
+        vec![Texts {
+            up,
+            down,
+            destroys: Vec::new(),
+        }]
+    };
+    let first = write::next_version(&folder.migrations, project::timestamp());
+    let mut migrations = Vec::new();
+    for (version, texts) in (first..).zip(&texts) {
+        let pair = write::pair(
+            &context.config.migrations(),
+            version,
+            &name,
+            (&texts.up, &texts.down),
+        )?;
+        migrations.push(Made {
+            version,
+            up: context.config.shown(&pair.up),
+            down: context.config.shown(&pair.down),
+            destroys: texts.destroys.clone(),
+        });
+    }
+    context.show(&NewReport { migrations })
+}
+
+/// Makes the migrations that the manifest is ahead of the files.
+async fn generated(context: &Context) -> Result<Vec<Texts>> {
+    let folder = context.config.manifest();
+    let shown = context.config.shown(&folder);
+    let manifest = manifest::read(&folder, &shown)?;
+    if manifest.is_empty() {
+        return Err(fail(format!("{shown} declares nothing"))
+            .hint("write it first: af-db manifest write")
+            .into());
+    }
+    let scope = Scope::of_schemas(&context.config.schemas());
+    let mut sources = Sources::new(context);
+    let settled = sources.settle(&manifest, &scope).await?;
+    if let Some(finding) = settled.findings.first() {
+        let place = finding
+            .place
+            .as_ref()
+            .map(|place| format!("{place}: "))
+            .unwrap_or_default();
+        return Err(fail(format!("{place}{}", finding.message))
+            .hint("mend the manifest; nothing was written")
+            .into());
+    }
+    let migrations = sources.migrations(&context.config.migrations())?;
+    let shadow = sources.shadow(&migrations).await?;
+    let parts = generate::generate(&shadow.session, &manifest, &settled.catalog, &scope).await?;
+    if parts.is_empty() {
+        return Err(fail(format!(
+            "the migrations give what {shown} declares; there is nothing to write"
+        ))
+        .hint("change the manifest first")
+        .into());
+    }
+    let texts = parts.into_iter().map(|part| Texts {
+        up: part.up,
+        down: part.down,
+        destroys: part.destroys,
+    });
+    Ok(texts.collect())
 }
 
 impl Report for NewReport {
@@ -42,7 +126,12 @@ impl Report for NewReport {
     }
 
     fn human(&self, page: &mut Page) {
-        page.line(&self.up);
-        page.line(&self.down);
+        for made in &self.migrations {
+            page.line(&made.up);
+            page.line(&made.down);
+            for what in &made.destroys {
+                page.toned(Tone::Bad, format!("  destroys {what}"));
+            }
+        }
     }
 }

@@ -16,6 +16,9 @@ mod table;
 pub mod settle;
 pub mod write;
 
+pub mod compare;
+pub mod generate;
+
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -76,6 +79,20 @@ impl Manifest {
         let entries = documents
             .flat_map(|document| document.tables.iter().chain(document.only.tables.iter()));
         entries.map(|(name, table)| (name, table))
+    }
+
+    /// Walks every piece of plain SQL.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        let documents = self.files.iter().map(|file| &file.document);
+        let pieces = documents.clone().flat_map(|document| &document.sql.0);
+        let of_tables = documents
+            .flat_map(|document| document.tables.iter().chain(document.only.tables.iter()))
+            .flat_map(|(_, table)| &table.sql.0);
+        let files = self.sql.iter().map(|file| file.text.as_str());
+        pieces
+            .chain(of_tables)
+            .map(|text| text.value.as_str())
+            .chain(files)
     }
 
     /// Gives the rules of the house, with the file that declares them.

@@ -79,6 +79,12 @@ pub fn write(catalog: &Catalog) -> BTreeMap<String, String> {
     files
 }
 
+/// Says whether two indexes are the same but for their names.
+pub(crate) fn same_index(left: &Object, right: &Object) -> bool {
+    let line = |object: &Object| phrase::index(object.text("definition").unwrap_or_default());
+    line(left).is_some_and(|left| Some(left) == line(right))
+}
+
 /// Names the file of what lines cannot say.
 fn plain_file(kind: Kind) -> &'static str {
     match kind {

@@ -1,0 +1,191 @@
+//! `af-db manifest`: writes the declared schema from a database or from the migrations.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+
+use crate::catalog::{Catalog, Scope};
+use crate::commands::page::{Page, count};
+use crate::commands::sources::{Source, Sources};
+use crate::commands::{Context, Outcome, Report};
+use crate::diff;
+use crate::error::refuse;
+use crate::finding::Finding;
+use crate::manifest::{self, compare, write};
+
+/// Flags of `manifest`.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(clap::Subcommand, Debug)]
+enum What {
+    /// Write schemas/: one file a table in lines, what lines cannot say as SQL
+    ///
+    /// Policies and grants are written too, unless the project has a policy set. What was written is settled on a
+    /// scratch server and compared with its source.
+    Write(WriteArgs),
+}
+
+#[derive(clap::Args, Debug)]
+struct WriteArgs {
+    /// Write the migrations, the live database, or any address, folder or file of SQL
+    #[arg(long, value_name = "SOURCE", default_value = "migrations")]
+    from: String,
+    /// Replace the files that are there; those with the house rules stay
+    #[arg(long)]
+    replace: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct WrittenReport {
+    folder: String,
+    tables: usize,
+    written: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    removed: Vec<String>,
+    with_policies: bool,
+    #[serde(skip)]
+    findings: Vec<Finding>,
+}
+
+/// Runs the command.
+pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    let What::Write(args) = &args.what;
+    write(args, context).await
+}
+
+async fn write(args: &WriteArgs, context: &Context) -> Result<Outcome> {
+    let folder = context.config.manifest();
+    let shown = context.config.shown(&folder);
+    let replaced = replaced(&folder, &shown)?;
+    if let (Some(first), false) = (replaced.first(), args.replace) {
+        return Err(
+            refuse(format!("{first} is there already; nothing was written"))
+                .hint("give --replace to write the manifest anew; the house rules stay")
+                .into(),
+        );
+    }
+    let source = Source::parse(&args.from, context)?;
+    let scope = Scope::of_schemas(&context.config.schemas());
+    let mut sources = Sources::new(context);
+    let mut catalog = sources.read(&source, &scope).await?.catalog;
+    let with_policies = !holds_files(&context.config.policies());
+    if !with_policies {
+        catalog = compare::without_security(&catalog);
+    }
+    let files = write::write(&catalog);
+    let findings = prove(&mut sources, &catalog, &files, &scope).await?;
+    let removed = replace(&folder, &replaced, &files)?;
+    context.show(&WrittenReport {
+        tables: files
+            .keys()
+            .filter(|name| name.ends_with(".yaml") && *name != "database.yaml")
+            .count(),
+        written: files.keys().map(|name| format!("{shown}/{name}")).collect(),
+        folder: shown,
+        removed,
+        with_policies,
+        findings,
+    })
+}
+
+/// Settles what will be written and reports what would not come back.
+async fn prove(
+    sources: &mut Sources<'_>,
+    catalog: &Catalog,
+    files: &BTreeMap<String, String>,
+    scope: &Scope,
+) -> Result<Vec<Finding>> {
+    let texts = files
+        .iter()
+        .map(|(name, text)| (name.as_str(), text.as_str()));
+    let manifest = manifest::of_texts(texts).context("reading back what was written")?;
+    let settled = sources.settle(&manifest, scope).await?;
+    let mut findings = settled.findings;
+    let pair = compare::comparable(&manifest, &settled.catalog, catalog);
+    for change in diff::between(&pair.declared, &pair.actual) {
+        let subject = change.key.subject();
+        let message = format!(
+            "{} does not come back from the manifest as it was",
+            change.key
+        );
+        findings.push(
+            Finding::error("manifest-loss", subject, message)
+                .help("declare it by hand in a .sql file"),
+        );
+    }
+    Ok(findings)
+}
+
+/// Lists the files a new manifest takes the place of: all but those that hold the house rules.
+fn replaced(folder: &Path, shown: &str) -> Result<Vec<String>> {
+    let manifest = manifest::read(folder, shown)?;
+    let yaml = manifest
+        .files
+        .iter()
+        .filter(|file| file.document.rules.is_none())
+        .map(|file| file.name.clone());
+    Ok(yaml
+        .chain(manifest.sql.iter().map(|file| file.name.clone()))
+        .collect())
+}
+
+/// Writes the files and removes those whose place they take; gives what was removed for good.
+fn replace(folder: &Path, old: &[String], files: &BTreeMap<String, String>) -> Result<Vec<String>> {
+    std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    let mut removed = Vec::new();
+    for shown in old {
+        // Names are shown below the folder's own.
+        let Some((_, name)) = shown.split_once('/') else {
+            continue;
+        };
+        if files.contains_key(name) {
+            continue;
+        }
+        std::fs::remove_file(folder.join(name)).with_context(|| format!("removing {shown}"))?;
+        removed.push(shown.clone());
+    }
+    for (name, text) in files {
+        let path = folder.join(name);
+        std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
+    }
+    Ok(removed)
+}
+
+fn holds_files(folder: &Path) -> bool {
+    std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some())
+}
+
+impl Report for WrittenReport {
+    fn command(&self) -> &'static str {
+        "manifest write"
+    }
+
+    fn human(&self, page: &mut Page) {
+        for file in &self.written {
+            page.line(file);
+        }
+        for file in &self.removed {
+            page.line(format!("{file} is gone"));
+        }
+        let policies = if self.with_policies {
+            ", with policies and grants"
+        } else {
+            "; policies and grants are the policy set's"
+        };
+        page.line(format!(
+            "{} declared{policies}",
+            count(self.tables, "table", "tables")
+        ));
+    }
+
+    fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+}
