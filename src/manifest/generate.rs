@@ -5,16 +5,17 @@
 
 use anyhow::{Context as _, Result};
 
-use crate::catalog::{Catalog, Key, Kind, Scope, read};
+use crate::catalog::{Catalog, Key, Kind, Scope, Value, read};
 use crate::diff;
 use crate::diff::ddl::{self, Options, Statement};
 use crate::error::{Failure, fail};
 use crate::manifest::Manifest;
 use crate::manifest::compare::Speech;
+use crate::manifest::entries::{Entries, Line};
 use crate::manifest::statements::object_name;
 use crate::pg::session::Session;
 use crate::sql::name::{Ident, ObjectName};
-use crate::sql::safe::Sql;
+use crate::sql::safe::{Piece, Sql};
 
 /// One migration: the texts of its two files.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +33,8 @@ struct Group {
     /// Whether each statement is committed by itself.
     alone: bool,
     statements: Vec<Statement>,
+    /// The way back where the difference does not know it: a renamed thing looks like another one.
+    back: Option<Vec<Statement>>,
 }
 
 /// Makes the migrations that lead from what the session's database holds to what a manifest declares.
@@ -51,12 +54,14 @@ pub async fn generate(
         );
     }
     let first = read::read(session, scope).await?;
-    let renames = renames(manifest, &first)?;
+    let (renames, mut back) = renames(manifest, &first)?;
     let mut groups = Vec::new();
     if !renames.is_empty() {
+        back.reverse();
         groups.push(Group {
             alone: false,
             statements: renames,
+            back: Some(back),
         });
     }
     let mut before = vec![first.clone()];
@@ -76,7 +81,7 @@ pub async fn generate(
         groups.push(group);
     }
     let last = before.last().unwrap_or(&first);
-    let left = diff::between(last, &target);
+    let left = changes(last, &target);
     if let Some(change) = left.first() {
         return Err(not_made(&change.key).into());
     }
@@ -122,77 +127,85 @@ fn overlay(speech: &Speech, declared: &Catalog, current: &Catalog) -> Catalog {
     target
 }
 
-/// Gives the statements that rename what the manifest says was called otherwise, where it still is.
-fn renames(manifest: &Manifest, current: &Catalog) -> Result<Vec<Statement>> {
-    let mut statements = Vec::new();
+/// Gives the statements that rename what the manifest says was called otherwise, where it still is, and those that
+/// take each back.
+fn renames(manifest: &Manifest, current: &Catalog) -> Result<(Vec<Statement>, Vec<Statement>)> {
+    let (mut there, mut back) = (Vec::new(), Vec::new());
     for file in &manifest.files {
         for (name, table) in file.document.tables.iter() {
             let object = object_name(&file.name, name)?;
             let mut old = object.clone();
+            let mut rename = |template: &'static str,
+                              on: [&dyn Piece; 2],
+                              (from, to): (&Ident, &Ident)| {
+                let about = Key::named(Kind::Table, object.schema.as_str(), object.name.as_str());
+                let pieces = |of: &'static str, on: &dyn Piece, from: &Ident, to: &Ident| match of
+                    .matches("{}")
+                    .count()
+                {
+                    2 => Sql::fill(of, &[on, to]),
+                    _ => Sql::fill(of, &[on, from, to]),
+                };
+                there.push(statement(pieces(template, on[0], from, to), about.clone()));
+                back.push(statement(pieces(template, on[1], to, from), about));
+            };
             if let Some(before) = &table.renamed_from {
                 let before = object_name(&file.name, before)?;
                 if has_table(current, &before) && !has_table(current, &object) {
-                    let sql = Sql::fill("ALTER TABLE {} RENAME TO {}", &[&before, &object.name]);
-                    statements.push(statement(
-                        sql,
-                        Key::named(Kind::Table, object.schema.as_str(), object.name.as_str()),
-                    ));
+                    rename(
+                        "ALTER TABLE {} RENAME TO {}",
+                        [&before, &object],
+                        (&before.name, &object.name),
+                    );
                     old = before;
                 }
             }
-            let parts = [
-                (&table.columns, Kind::Column),
-                (&table.constraints, Kind::Constraint),
-            ];
-            for (entries, kind) in parts {
-                for (part, line) in entries.iter() {
-                    let Some(before) = &line.renamed_from else {
-                        continue;
-                    };
-                    if !has_part(current, kind, &old, &before.value)
-                        || has_part(current, kind, &old, &part.value)
-                    {
-                        continue;
-                    }
-                    let template = match kind {
-                        Kind::Column => "ALTER TABLE {} RENAME COLUMN {} TO {}",
-                        _ => "ALTER TABLE {} RENAME CONSTRAINT {} TO {}",
-                    };
-                    let names = (Ident::new(&*before.value), Ident::new(&*part.value));
-                    let sql = Sql::fill(template, &[&object, &names.0, &names.1]);
-                    statements.push(statement(
-                        sql,
-                        Key::part(
-                            kind,
-                            object.schema.as_str(),
-                            object.name.as_str(),
-                            &part.value,
-                        ),
-                    ));
+            for (template, kind, entries) in [
+                (
+                    "ALTER TABLE {} RENAME COLUMN {} TO {}",
+                    Kind::Column,
+                    &table.columns,
+                ),
+                (
+                    "ALTER TABLE {} RENAME CONSTRAINT {} TO {}",
+                    Kind::Constraint,
+                    &table.constraints,
+                ),
+            ] {
+                for (from, to) in renamed(entries, |name| has_part(current, kind, &old, name)) {
+                    rename(template, [&object, &object], (&from, &to));
                 }
             }
-            for (index, line) in table.indexes.iter() {
-                let Some(before) = &line.renamed_from else {
-                    continue;
+            let has_index = |name: &str| {
+                current
+                    .get(&Key::named(Kind::Index, object.schema.as_str(), name))
+                    .is_some()
+            };
+            for (from, to) in renamed(&table.indexes, has_index) {
+                let index = |name: &Ident| ObjectName {
+                    schema: object.schema.clone(),
+                    name: name.clone(),
                 };
-                let at = |name: &str| Key::named(Kind::Index, object.schema.as_str(), name);
-                if current.get(&at(&before.value)).is_some()
-                    && current.get(&at(&index.value)).is_none()
-                {
-                    let old = ObjectName {
-                        schema: object.schema.clone(),
-                        name: Ident::new(&*before.value),
-                    };
-                    let sql = Sql::fill(
-                        "ALTER INDEX {} RENAME TO {}",
-                        &[&old, &Ident::new(&*index.value)],
-                    );
-                    statements.push(statement(sql, at(&index.value)));
-                }
+                rename(
+                    "ALTER INDEX {} RENAME TO {}",
+                    [&index(&from), &index(&to)],
+                    (&from, &to),
+                );
             }
         }
     }
-    Ok(statements)
+    Ok((there, back))
+}
+
+/// Gives the old and the new name of the entries that still have the old one.
+fn renamed(entries: &Entries<Line>, is_there: impl Fn(&str) -> bool) -> Vec<(Ident, Ident)> {
+    let named = entries
+        .iter()
+        .filter_map(|(name, line)| Some((line.renamed_from.as_ref()?, name)));
+    let still = named.filter(|(from, to)| is_there(&from.value) && !is_there(&to.value));
+    still
+        .map(|(from, to)| (Ident::new(&*from.value), Ident::new(&*to.value)))
+        .collect()
 }
 
 fn statement(sql: Sql, about: Key) -> Statement {
@@ -234,6 +247,7 @@ fn grouped(statements: Vec<Statement>) -> Vec<Group> {
             _ => groups.push(Group {
                 alone: statement.alone,
                 statements: vec![statement],
+                back: None,
             }),
         }
     }
@@ -253,7 +267,10 @@ fn part(group: &Group, before: &Catalog, after: &Catalog) -> Part {
         column_order: false,
         online: false,
     };
-    let back = ddl::statements(after, before, &options);
+    let back = match &group.back {
+        Some(back) => back.clone(),
+        None => ddl::statements(after, before, &options),
+    };
     let alone = back.iter().any(|statement| statement.alone);
     Part {
         up: text(group.alone, &group.statements),
@@ -285,6 +302,23 @@ fn text(alone: bool, statements: &[Statement]) -> String {
     text
 }
 
+/// Compares but for the order of columns: one that was dropped comes back as the last.
+fn changes(from: &Catalog, to: &Catalog) -> Vec<diff::Change> {
+    let sorted = |catalog: &Catalog| {
+        let mut catalog = catalog.clone();
+        for object in catalog.objects.values_mut() {
+            let mut columns = object.list("columns").to_vec();
+            columns.sort();
+            object.set(
+                "columns",
+                (!columns.is_empty()).then_some(Value::List(columns)),
+            );
+        }
+        catalog
+    };
+    diff::between(&sorted(from), &sorted(to))
+}
+
 /// Goes all the way back and up again; every step must give what was there.
 async fn try_back(
     session: &Session,
@@ -295,7 +329,7 @@ async fn try_back(
     for (index, part) in parts.iter().enumerate().rev() {
         run_text(session, &part.down).await?;
         let now = read::read(session, scope).await?;
-        if let Some(change) = diff::between(&now, &before[index]).first() {
+        if let Some(change) = changes(&now, &before[index]).first() {
             let message = format!(
                 "{} would not come back on the way down; nothing was written",
                 change.key
@@ -311,7 +345,7 @@ async fn try_back(
     let now = read::read(session, scope).await?;
     match before
         .last()
-        .and_then(|last| diff::between(&now, last).into_iter().next())
+        .and_then(|last| changes(&now, last).into_iter().next())
     {
         Some(change) => Err(not_made(&change.key).into()),
         None => Ok(()),

@@ -6,7 +6,7 @@ use af_db::catalog::{Catalog, Scope};
 use af_db::diff;
 use af_db::event::silent;
 use af_db::manifest::settle::{Settled, settle};
-use af_db::manifest::{self, Manifest, read_file, write};
+use af_db::manifest::{self, Manifest, compare, generate, read_file, write};
 use af_db::pg::session::Session;
 use af_db::sql::safe::Sql;
 use af_db::sql::split::split;
@@ -229,5 +229,124 @@ async fn the_reference_project_comes_back() {
     assert!(
         files["projects.yaml"]
             .contains("      tenant_id: uuid not null references tenants on delete cascade\n")
+    );
+}
+
+/// Makes the migrations from a script to a manifest, which must lead there and back by themselves.
+async fn generated(sql: &str, text: &str) -> Vec<generate::Part> {
+    let manifest = manifest::of_texts([("schemas/x.yaml", text)]).expect("a readable manifest");
+    let scope = Scope::whole();
+    let there = server::database().await;
+    let declared = settle(&manifest, &there.session().await, &scope, &silent)
+        .await
+        .expect("a settled manifest");
+    assert_eq!(declared.findings, Vec::new());
+    let database = server::database().await;
+    database.run(sql).await;
+    let session = database.session().await;
+    let parts = generate::generate(&session, &manifest, &declared.catalog, &scope).await;
+    let parts = parts.unwrap_or_else(|error| panic!("{error:#}"));
+    let pair = compare::comparable(&manifest, &declared.catalog, &catalog_of(&session).await);
+    assert_eq!(diff::between(&pair.actual, &pair.declared), Vec::new());
+    let again = generate::generate(&session, &manifest, &declared.catalog, &scope)
+        .await
+        .expect("nothing to do");
+    assert_eq!(again, Vec::new(), "planning again is empty");
+    parts
+}
+
+#[tokio::test]
+async fn migrations_are_made_from_the_manifest() {
+    let parts = generated(
+        "create table tenants (id uuid primary key);
+         create table orders (id uuid primary key, tenant_id uuid not null references tenants, kind text, old int, note varchar(5));
+         create index orders_kind_idx on orders (kind);
+         alter table orders enable row level security;
+         create policy mine on orders for select to pg_monitor using (kind = 'a');
+         grant select on orders to pg_monitor;
+         create view seen as select id, kind from orders;",
+        "
+tables:
+  tenants: { columns: { id: uuid primary key } }
+  purchases:
+    renamed-from: orders
+    columns:
+      id: uuid primary key
+      tenant_id: uuid not null references tenants
+      purchase_kind: { is: text not null, renamed-from: kind }
+      note: text
+    constraints:
+      purchases_pkey: { is: primary key (id), renamed-from: orders_pkey }
+      purchases_tenant_id_fkey: { is: foreign key (tenant_id) references tenants, renamed-from: orders_tenant_id_fkey }
+    indexes:
+      purchases_kind_idx: { is: (purchase_kind), renamed-from: orders_kind_idx }
+      purchases_tenant_id_idx: (tenant_id)
+    row-level-security: enabled
+  lines:
+    columns: { id: bigint primary key, purchase_id: uuid not null references purchases }
+    indexes: { lines_purchase_id_idx: (purchase_id) }
+views:
+  seen: { is: 'select id, purchase_kind as kind from purchases' }
+"
+        .replace("      id: uuid primary key\n      tenant_id: uuid not null references tenants\n", "      id: uuid not null\n      tenant_id: uuid not null\n")
+        .as_str(),
+    )
+    .await;
+    let texts: Vec<String> = parts
+        .iter()
+        .map(|part| format!("{}~~ back\n{}", part.up, part.down))
+        .collect();
+    assert_eq!(texts.join("==\n"), include_str!("../cases/manifest/generated.sql"));
+    let destroyed: Vec<&String> = parts.iter().flat_map(|part| &part.destroys).collect();
+    assert_eq!(destroyed, ["the values of public.purchases.old"]);
+}
+
+#[tokio::test]
+async fn a_partial_manifest_leaves_the_rest_free() {
+    let manifest =
+        |text: &str| manifest::of_texts([("schemas/x.yaml", text)]).expect("a readable manifest");
+    let wanted = "
+only:
+  tables:
+    orders:
+      columns: { tenant_id: uuid not null references tenants }
+      indexes: { any_name: (tenant_id) }
+      row-level-security: enabled
+    tenants: { columns: { id: uuid primary key } }
+";
+    let check = async |sql: &str| {
+        let manifest = manifest(wanted);
+        let there = server::database().await;
+        let declared = settle(&manifest, &there.session().await, &Scope::whole(), &silent)
+            .await
+            .expect("a settled manifest");
+        assert_eq!(declared.findings, Vec::new());
+        let database = server::database().await;
+        database.run(sql).await;
+        let actual = catalog_of(&database.session().await).await;
+        let pair = compare::comparable(&manifest, &declared.catalog, &actual);
+        let changes = diff::between(&pair.actual, &pair.declared);
+        changes
+            .iter()
+            .map(|change| change.key.to_string())
+            .collect::<Vec<_>>()
+            .join("; ")
+    };
+    let whole = "
+create table tenants (id uuid primary key, name text);
+create table orders (id int, tenant_id uuid not null constraint other_name references tenants, total int check (total > 0));
+create index orders_tenant on orders (tenant_id);
+create index orders_total on orders (total);
+alter table orders enable row level security, force row level security;
+create policy mine on orders using (true);
+create table elsewhere (a int);";
+    assert_eq!(check(whole).await, "");
+    let less = whole
+        .replace("uuid not null constraint", "bigint constraint")
+        .replace("references tenants", "check (true)")
+        .replace("enable row level security, ", "");
+    assert_eq!(
+        check(&less.replace("create index orders_tenant on", "--")).await,
+        "column public.orders.tenant_id; constraint orders_tenant_id_fkey on public.orders; index public.any_name; row-level security of public.orders"
     );
 }

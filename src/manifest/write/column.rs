@@ -61,16 +61,26 @@ fn line(writer: &mut Writer<'_>, table: &Key, key: &Key, object: &Object) -> Str
         writer.say_bare(key, identity, &[]);
     }
     if let Some((key, default)) = part(Kind::Default) {
-        line.push_str(&format!(
-            " default {}",
-            phrase::lower(default.text("expression").unwrap_or_default())
-        ));
+        let expression = default.text("expression").unwrap_or_default();
+        let of_type = object.text("type").unwrap_or_default();
+        line.push_str(&format!(" default {}", default_value(expression, of_type)));
         writer.say_bare(key, default, &[]);
     }
     if let Some(reference) = reference(writer, table, key) {
         line.push_str(&format!(" {reference}"));
     }
     line
+}
+
+/// Gives a default without the cast that a literal gets from its column anyway.
+fn default_value(expression: &str, of_type: &str) -> String {
+    let literal = expression
+        .strip_suffix(of_type)
+        .and_then(|rest| rest.strip_suffix("::"));
+    match literal {
+        Some(literal) if phrase::is_literal(literal) => literal.to_owned(),
+        _ => phrase::lower(expression),
+    }
 }
 
 /// Gives the name of a type that people use, where the server prints the standard's.

@@ -98,6 +98,12 @@ pub(super) fn is_bracketed(text: &str) -> bool {
     false
 }
 
+/// Says whether a text is one string literal.
+pub(super) fn is_literal(text: &str) -> bool {
+    let mut tokens = token::tokens(text);
+    tokens.next().is_some_and(|token| token.kind == Kind::Text) && tokens.next().is_none()
+}
+
 fn at_word(tokens: &[Token], text: &str, word: &str, from: usize) -> Option<usize> {
     let found = tokens
         .get(from..)?
