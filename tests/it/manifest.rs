@@ -296,7 +296,10 @@ views:
         .iter()
         .map(|part| format!("{}~~ back\n{}", part.up, part.down))
         .collect();
-    assert_eq!(texts.join("==\n"), include_str!("../cases/manifest/generated.sql"));
+    assert_eq!(
+        texts.join("==\n"),
+        include_str!("../cases/manifest/generated.sql")
+    );
     let destroyed: Vec<&String> = parts.iter().flat_map(|part| &part.destroys).collect();
     assert_eq!(destroyed, ["the values of public.purchases.old"]);
 }
