@@ -7,8 +7,11 @@ use crate::support::server;
 fn normal(text: &str) -> String {
     let mut lines = String::new();
     for line in text.lines() {
+        let good = line.starts_with("good");
         let version = line.find("PostgreSQL 1").or_else(|| line.find("pg_dump 1"));
-        let cut = version.map_or(line.len(), |at| at + line[at..].find(' ').unwrap_or(0) + 1);
+        let cut = version
+            .filter(|_| good)
+            .map_or(line.len(), |at| at + line[at..].find(' ').unwrap_or(0) + 1);
         lines.push_str(&line[..cut]);
         if cut < line.len() {
             lines.push('…');
