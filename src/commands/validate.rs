@@ -181,7 +181,9 @@ async fn on_scratch(
         &context.config.shown(&context.config.manifest()),
     )?;
     if !manifest.is_empty() {
-        judge_manifest(&manifest, scratch, &replayed, report, &watch).await?;
+        let schemas = context.config.schemas();
+        let sides = (folder, &replayed.only(&schemas));
+        judge_manifest(&manifest, scratch, sides, report, &watch).await?;
     }
     if let Some(session) = live {
         drift(context, session, &replayed, report).await?;
@@ -216,30 +218,26 @@ async fn ways_down(
 async fn judge_manifest(
     manifest: &Manifest,
     scratch: &Scratch,
-    replayed: &Catalog,
+    (folder, replayed): (&Folder, &Catalog),
     report: &mut ValidateReport,
     watch: Watch<'_>,
 ) -> Result<()> {
-    let database = shadow::prepare(scratch, "manifest", &[]).await?;
+    let database = shadow::prepare(scratch, "manifest", &folder.migrations).await?;
     let settled =
         manifest::settle::settle(manifest, &database.session, &Scope::whole(), watch).await?;
     let mut findings = settled.findings.clone();
     let declares_tables = manifest.tables().next().is_some();
     if findings.is_empty() && declares_tables {
-        let changes = diff::between(replayed, &settled.catalog);
+        let pair = manifest::compare::comparable(manifest, &settled.catalog, replayed);
+        let changes = diff::between(&pair.actual, &pair.declared);
         let sides = Sides {
             code: "manifest-differs",
             severity: Severity::Error,
             before: "the migrations",
             after: "the manifest",
         };
-        let partial = manifest.is_partial();
-        let kept: Vec<_> = changes
-            .into_iter()
-            .filter(|change| !partial || change.after.is_some())
-            .collect();
         findings.extend(
-            report::findings(&kept, &sides)
+            report::findings(&changes, &sides)
                 .into_iter()
                 .map(|finding| placed(finding, &settled)),
         );
