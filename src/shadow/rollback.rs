@@ -87,8 +87,10 @@ async fn walk(
             return Err(failure.into());
         }
     }
+    levels.push(level(&shadow, rows).await?);
     let mut findings = Vec::new();
-    for (migration, before) in range.iter().zip(&levels).rev() {
+    for (migration, pair) in range.iter().zip(levels.windows(2)).rev() {
+        let (before, upped) = (&pair[0], &pair[1]);
         let Some(down) = &migration.down else { break };
         let (after, failed) = shadow.attempt(migration, Direction::Down).await?;
         shadow = after;
@@ -101,11 +103,10 @@ async fn walk(
         match rows {
             Rows::None => {
                 let changes = diff::between(&before.catalog, &now.catalog);
-                findings.extend(
-                    diff::outermost(&changes)
-                        .into_iter()
-                        .map(|change| schema_finding(&down.shown, change)),
-                );
+                let lost = diff::outermost(&changes)
+                    .into_iter()
+                    .filter(|change| !only_moved(change, &upped.catalog));
+                findings.extend(lost.map(|change| schema_finding(&down.shown, change)));
             }
             Rows::Some => findings.extend(row_findings(&down.shown, &before.rows, &now.rows)),
         }
@@ -131,6 +132,26 @@ async fn level(shadow: &Shadow, rows: Rows) -> Result<Level> {
             rows: seed::digests(&shadow.session).await?,
         },
     })
+}
+
+/// Says whether only columns that the way up had dropped stand elsewhere: one that is added again comes last.
+fn only_moved(change: &Change, upped: &Catalog) -> bool {
+    let (Some(before), Some(after)) = (&change.before, &change.after) else {
+        return false;
+    };
+    let details = change.details();
+    if details.len() != 1 || details[0].name != "columns" {
+        return false;
+    }
+    let upped = upped
+        .get(&change.key)
+        .map(|object| object.list("columns"))
+        .unwrap_or_default();
+    let kept: Vec<_> = upped
+        .iter()
+        .filter(|column| before.list("columns").contains(column))
+        .collect();
+    after.list("columns").iter().take(kept.len()).eq(kept)
 }
 
 fn schema_finding(down: &str, change: &Change) -> Finding {

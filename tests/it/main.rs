@@ -8,6 +8,7 @@ mod cli_dev;
 mod cli_doctor;
 mod dev;
 mod manifest;
+mod migrate;
 mod pg_connect;
 mod pg_lock;
 mod pg_pooler;

@@ -1,0 +1,132 @@
+//! Ways down: those that do not lead back are refused, with the object named.
+
+use super::said;
+use crate::support::project::Project;
+use crate::support::server;
+
+/// A way up, a way down, and the object that does not come back; none where it does.
+const WAYS: &[(&str, &str, Option<&str>)] = &[
+    (
+        "ALTER TABLE t ALTER a DROP DEFAULT",
+        "SELECT 1",
+        Some("column public.t.a"),
+    ),
+    (
+        "COMMENT ON TABLE t IS NULL",
+        "SELECT 1",
+        Some("table public.t"),
+    ),
+    (
+        "REVOKE SELECT ON t FROM reader",
+        "SELECT 1",
+        Some("table public.t"),
+    ),
+    (
+        "DROP POLICY p ON t",
+        "SELECT 1",
+        Some("policy p on public.t"),
+    ),
+    ("DROP INDEX i", "SELECT 1", Some("index public.i")),
+    (
+        "ALTER TYPE e ADD VALUE 'z'",
+        "SELECT 1",
+        Some("type public.e"),
+    ),
+    (
+        "CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 2'",
+        "SELECT 1",
+        Some("function public.f()"),
+    ),
+    (
+        "ALTER SEQUENCE s OWNED BY NONE",
+        "SELECT 1",
+        Some("sequence public.s"),
+    ),
+    (
+        "DELETE FROM t WHERE a > 1",
+        "SELECT 1",
+        Some("rows of public.t"),
+    ),
+    (
+        "ALTER TABLE t DROP COLUMN b",
+        "ALTER TABLE t ADD COLUMN b int DEFAULT 5",
+        Some("rows of public.t"),
+    ),
+    (
+        "ALTER TABLE t ADD COLUMN n int",
+        "ALTER TABLE t DROP COLUMN n",
+        None,
+    ),
+    ("CREATE TABLE u (id int)", "DROP TABLE u", None),
+    ("DROP INDEX i", "CREATE INDEX i ON t (a)", None),
+    (
+        "ALTER TABLE t RENAME COLUMN a TO z",
+        "ALTER TABLE t RENAME COLUMN z TO a",
+        None,
+    ),
+    (
+        "COMMENT ON TABLE t IS 'other'",
+        "COMMENT ON TABLE t IS 'words'",
+        None,
+    ),
+    (
+        "ALTER TABLE t ENABLE ROW LEVEL SECURITY",
+        "ALTER TABLE t DISABLE ROW LEVEL SECURITY",
+        None,
+    ),
+    ("CREATE VIEW v AS SELECT * FROM t", "DROP VIEW v", None),
+    (
+        "GRANT INSERT ON t TO reader",
+        "REVOKE INSERT ON t FROM reader",
+        None,
+    ),
+];
+
+#[tokio::test]
+async fn a_way_down_that_does_not_lead_back_is_refused_with_the_object_named() {
+    // Roles belong to the whole server, so each way has the server's one.
+    let base = "DO $$ BEGIN CREATE ROLE reader; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+        CREATE TYPE e AS ENUM ('x', 'y');
+        CREATE TABLE t (id int PRIMARY KEY, a int DEFAULT 1, b int DEFAULT 5, kind e);
+        COMMENT ON TABLE t IS 'words';
+        CREATE INDEX i ON t (a);
+        CREATE SEQUENCE s OWNED BY t.id;
+        CREATE POLICY p ON t USING (true);
+        GRANT SELECT ON t TO reader;
+        CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1';";
+    for (up, down, lost) in WAYS {
+        let database = server::database().await;
+        let project = Project::of(&database.target);
+        project.write("migrations/V1__base.sql", base);
+        project.write("migrations/V2__way.sql", up);
+        project.write("migrations/V2__way.down.sql", down);
+        project.run(&["up"]).await.ok();
+        let ran = project.run(&["down", "--yes", "--json"]).await;
+        let Some(lost) = lost else {
+            assert_eq!(ran.status, 0, "{up}: {}", ran.seen());
+            continue;
+        };
+        assert_eq!(ran.status, 4, "{up}: {}", ran.seen());
+        assert!(
+            said(&ran).iter().any(|said| said.contains(lost)),
+            "{up}: {:?}",
+            said(&ran)
+        );
+        assert_eq!(
+            database
+                .one("SELECT max(version) FROM refinery_schema_history")
+                .await,
+            "2",
+            "nothing was reverted"
+        );
+        let accepted: Vec<String> = said(&ran)
+            .into_iter()
+            .filter_map(|said| Some(said.split_once(' ')?.1.to_owned()))
+            .collect();
+        let mut arguments = vec!["down", "--yes"];
+        for object in &accepted {
+            arguments.extend(["--accept-loss", object]);
+        }
+        project.run(&arguments).await.ok();
+    }
+}

@@ -1,0 +1,179 @@
+//! A project in a folder of its own, and the program run in it with nothing of this machine's around it.
+
+use std::path::Path;
+
+use af_db::pg::target::Target;
+use af_db::pg::tools::Tool;
+
+/// A project on disk.
+pub(crate) struct Project {
+    pub(crate) folder: tempfile::TempDir,
+    url: Option<String>,
+}
+
+/// What the program said and how it ended.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) status: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Project {
+    /// Makes an empty project that governs a database.
+    pub(crate) fn of(target: &Target) -> Self {
+        let host = &target.hosts[0];
+        let database = target.database();
+        let user = target.user.as_deref().unwrap_or("postgres");
+        let url = format!(
+            "host='{}' port={} user={user} dbname={database} sslmode=disable",
+            host.name, host.port
+        );
+        Project {
+            folder: tempfile::tempdir().expect("a folder"),
+            url: Some(url),
+        }
+    }
+
+    /// Makes an empty project without a database.
+    pub(crate) fn without_database() -> Self {
+        Project {
+            folder: tempfile::tempdir().expect("a folder"),
+            url: None,
+        }
+    }
+
+    /// Writes a file, with the folders above it.
+    pub(crate) fn write(&self, path: &str, text: impl AsRef<[u8]>) {
+        let path = self.folder.path().join(path);
+        std::fs::create_dir_all(path.parent().expect("it has a folder")).expect("the folder");
+        std::fs::write(path, text).expect("the file");
+    }
+
+    /// Copies a folder of the repository into the project.
+    pub(crate) fn copy(&self, folder: &str) {
+        for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder))
+            .expect("the folder")
+        {
+            let path = entry.expect("the folder").path();
+            if path.is_file() {
+                let name = path
+                    .file_name()
+                    .expect("a name")
+                    .to_string_lossy()
+                    .into_owned();
+                self.write(
+                    &format!("{folder}/{name}"),
+                    std::fs::read(&path).expect("the file"),
+                );
+            }
+        }
+    }
+
+    /// Gives the program, ready to be started in the project.
+    pub(crate) fn tool(&self, arguments: &[&str]) -> Tool {
+        let mut tool = Tool::new(env!("CARGO_BIN_EXE_af-db"))
+            .args(arguments)
+            .env("PATH", "/usr/bin:/bin")
+            .env("HOME", self.folder.path())
+            .env("USER", "tester")
+            .env("HOSTNAME", "here")
+            .directory(self.folder.path());
+        if let Some(url) = &self.url {
+            tool = tool.env("DATABASE_URL", url);
+        }
+        tool
+    }
+
+    /// Runs the program to its end.
+    pub(crate) async fn run(&self, arguments: &[&str]) -> Ran {
+        let done = self.tool(arguments).run().await.expect("the program runs");
+        Ran {
+            status: done.status.code().unwrap_or(-1),
+            stdout: self.tidy(&String::from_utf8_lossy(&done.stdout)),
+            stderr: self.tidy(&done.stderr),
+        }
+    }
+
+    /// Replaces what differs from run to run: addresses, folders, times.
+    fn tidy(&self, text: &str) -> String {
+        let mut text = text.replace(&self.folder.path().display().to_string(), "PROJECT");
+        if let Some(url) = &self.url {
+            let part = |key: &str| {
+                let rest = url.split(key).nth(1).unwrap_or_default();
+                rest.trim_start_matches('\'')
+                    .split(['\'', ' '])
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned()
+            };
+            let (host, port, database) = (part("host="), part("port="), part("dbname="));
+            text = text
+                .replace(&host, "HOST")
+                .replace(&format!(":{port}"), ":PORT")
+                .replace(&database, "DATABASE");
+        }
+        without_times(&without_versions(&text))
+    }
+}
+
+impl Ran {
+    /// Gives everything a person sees.
+    pub(crate) fn seen(&self) -> String {
+        format!("{}{}status {}", self.stdout, self.stderr, self.status)
+    }
+
+    /// Gives the JSON document.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error}\n{}\n{}", self.stdout, self.stderr))
+    }
+
+    /// Insists that it went well.
+    pub(crate) fn ok(self) -> Self {
+        assert_eq!(self.status, 0, "{}", self.seen());
+        self
+    }
+}
+
+/// Replaces `12 ms` and times of day.
+fn without_times(text: &str) -> String {
+    let mut lines = Vec::new();
+    for line in text.split('\n') {
+        let words: Vec<&str> = line.split(' ').collect();
+        let mut kept: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        for at in 1..words.len() {
+            let number = words[at - 1].trim_start_matches('(');
+            if words[at].trim_end_matches([')', ',']) == "ms" && number.parse::<u64>().is_ok() {
+                kept[at - 1] = words[at - 1].replace(number, "N");
+            }
+        }
+        lines.push(kept.join(" "));
+    }
+    lines.join("\n")
+}
+
+/// Replaces `PostgreSQL 15.4 (where it was found)`.
+fn without_versions(text: &str) -> String {
+    let mut parts = text.split("PostgreSQL ");
+    let mut kept = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let version = part.len()
+            - part
+                .trim_start_matches(|character: char| {
+                    character.is_ascii_digit() || character == '.'
+                })
+                .len();
+        let mut rest = &part[version..];
+        if version > 0 && rest.starts_with(" (") {
+            rest = rest.find(')').map_or(rest, |end| &rest[end + 1..]);
+        }
+        kept.push_str(if version > 0 {
+            "PostgreSQL VERSION"
+        } else {
+            "PostgreSQL "
+        });
+        kept.push_str(rest);
+    }
+    kept
+}
