@@ -194,7 +194,7 @@ fn align(
 }
 
 /// Says whether PostgreSQL grants this by itself, or grants nothing by it alone.
-fn is_usual(grant: &Grant) -> bool {
+pub(crate) fn is_usual(grant: &Grant) -> bool {
     let public = grant.grantee == PUBLIC;
     match grant.on.kind {
         Kind::Function | Kind::Procedure | Kind::Aggregate => public && grant.privilege == 'X',

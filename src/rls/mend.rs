@@ -3,7 +3,7 @@
 //! What is too much goes first, then guards, then the policies that are missing, then those that must go; row-level
 //! security is switched on after its policies, and nobody is granted anything before all of that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::acl::privilege_word;
 use crate::catalog::{Key, Kind};
@@ -34,13 +34,11 @@ pub(crate) fn statements(differences: &[Difference], wanted: &Rights, found: &Ri
         mend(difference, wanted, found, &mut all);
     }
     all.sort_by_key(|(phase, _)| *phase);
-    let mut statements: Vec<Sql> = Vec::new();
-    for (_, sql) in all {
-        if !statements.contains(&sql) {
-            statements.push(sql);
-        }
-    }
-    statements
+    let mut seen = BTreeSet::new();
+    all.into_iter()
+        .map(|(_, sql)| sql)
+        .filter(|sql| seen.insert(sql.clone()))
+        .collect()
 }
 
 /// Writes statements as a script.

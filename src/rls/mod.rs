@@ -21,6 +21,9 @@ mod explain;
 
 pub mod compare;
 
+pub mod advise;
+pub mod infer;
+
 pub mod tenancy;
 
 pub mod facts;

@@ -5,8 +5,10 @@ use af_db::event::silent;
 use af_db::finding::Finding;
 use af_db::migrate::files;
 use af_db::pg::session::Session;
+use af_db::rls::advise;
 use af_db::rls::compare::{self, Comparison};
 use af_db::rls::declared::{self, Declared, Script};
+use af_db::rls::infer;
 use af_db::rls::mend;
 use af_db::shadow::{self, Shadow};
 use af_db::sql::safe::Sql;
@@ -83,6 +85,33 @@ async fn the_reference_project_is_what_it_declares() {
     let comparison = compared_on(&session, &declared).await;
     assert_eq!(shown(&comparison.findings), "");
     assert!(comparison.up.is_empty() && comparison.down.is_empty());
+
+    // What is written from it says the same.
+    let read = catalog(&session).await;
+    let inferred = infer::infer(&read);
+    let again = Declared {
+        scripts: script(&inferred.sql).scripts,
+        ..yaml(&inferred.yaml)
+    };
+    let comparison = compared_on(&session, &again).await;
+    assert_eq!(
+        shown(&comparison.findings),
+        "",
+        "{}\n{}",
+        inferred.yaml,
+        inferred.sql
+    );
+    assert!(
+        inferred.yaml.contains("tenant: app.tenant_id()"),
+        "{}",
+        inferred.yaml
+    );
+    assert_eq!(
+        shown(&inferred.findings).matches("rls-not-folded").count(),
+        2
+    );
+    let advice = advise::advise(&read, &declared.roles(), Some("tenant_id"));
+    assert_eq!(shown(&advice), "");
 
     // What went astray is named, and the statements put it right.
     run(
@@ -291,4 +320,41 @@ async fn each_way_to_say_who_asks_settles() {
     .await;
     check("{ column: tenant_id, user: app.me(), membership: { table: members, tenant: org_id, user: user_id } }", "ANY (ARRAY").await;
     check("{ column: tenant_id, tenant: app.org(), hierarchy: { table: orgs, key: id, parent: parent_id } }", "RECURSIVE").await;
+}
+
+#[tokio::test]
+async fn advice_names_the_cause_and_the_statement() {
+    let database = server::database().await;
+    database.run(GROUND).await;
+    database.run(include_str!("../cases/rls/advice.sql")).await;
+    let session = database.session().await;
+    let read = catalog(&session).await;
+    let requests = ["anon".to_owned(), "app_user".to_owned()];
+    let advice = advise::advise(&read, &requests, Some("tenant_id"));
+    let mut found: Vec<String> = advice
+        .iter()
+        .map(|finding| format!("{} {}", finding.code, finding.subject))
+        .collect();
+    found.dedup();
+    let expected: Vec<&str> = include_str!("../cases/rls/advice.sql")
+        .lines()
+        .filter_map(|line| line.strip_prefix("-- rls-"))
+        .collect();
+    for line in &expected {
+        assert!(
+            found.contains(&format!("rls-{line}")),
+            "rls-{line} in {found:#?}"
+        );
+    }
+    let harmless = found
+        .iter()
+        .filter(|line| line.contains("good"))
+        .collect::<Vec<_>>();
+    assert_eq!(harmless, Vec::<&String>::new());
+    for finding in advice
+        .iter()
+        .filter(|finding| finding.code != "rls-forgeable")
+    {
+        assert!(finding.help.is_some(), "{finding:?}");
+    }
 }

@@ -16,6 +16,7 @@ use crate::error::fail;
 use crate::finding::Finding;
 use crate::pg::scratch::{self, Scratch};
 use crate::pg::session::Session;
+use crate::rls::advise;
 use crate::rls::compare::{self, Comparison};
 use crate::rls::declared::{self, Declared};
 use crate::rls::mend;
@@ -129,9 +130,16 @@ async fn compare(session: &Session, declared: &Declared, config: &Config) -> Res
     let catalog = catalog(session, config).await?;
     let tenancy = config.file.tenancy.as_ref();
     let column = tenancy.and_then(|tenancy| tenancy.get("column")?.as_str());
-    compare::compare(session, &catalog, declared, column)
+    let mut comparison = compare::compare(session, &catalog, declared, column)
         .await
-        .context("comparing the declared policies")
+        .context("comparing the declared policies")?;
+    let said = declared
+        .tenancy()
+        .and_then(|(_, tenancy)| tenancy.column.as_ref())
+        .map(|column| column.value.as_str());
+    let advice = advise::advise(&catalog, &declared.roles(), said.or(column));
+    comparison.findings.extend(advice);
+    Ok(comparison)
 }
 
 async fn catalog(session: &Session, config: &Config) -> Result<Catalog> {

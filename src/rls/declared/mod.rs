@@ -8,7 +8,7 @@ pub mod document;
 mod allow;
 pub mod expand;
 mod line;
-mod names;
+pub(crate) mod names;
 mod own;
 mod script;
 mod text;
@@ -54,6 +54,13 @@ impl Declared {
     /// Says whether nothing is declared.
     pub fn is_empty(&self) -> bool {
         self.files.is_empty() && self.scripts.is_empty()
+    }
+
+    /// Gives the roles of a request.
+    pub fn roles(&self) -> Vec<String> {
+        let documents = self.files.iter().map(|file| &file.document);
+        let roles = documents.flat_map(|document| document.roles.iter());
+        roles.map(|(role, _)| role.value.clone()).collect()
     }
 
     /// Gives what is said about tenancy, with the file that says it.

@@ -1,0 +1,56 @@
+//! Permissive policies that admit every row of a tenant table.
+
+use crate::finding::Finding;
+use crate::rls::access::Way;
+use crate::rls::advise::Ground;
+use crate::rls::formula::Formula;
+use crate::rls::rights::PUBLIC;
+
+pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (table, rows) in ground
+        .rights
+        .tables
+        .iter()
+        .filter(|(table, _)| ground.is_tenant(table))
+    {
+        for policy in rows.policies.iter().filter(|policy| !policy.restrictive) {
+            let open = |way: &&Way| {
+                way.condition(policy)
+                    .is_some_and(|text| Formula::read(text) == Formula::True)
+            };
+            let of_request = policy
+                .roles
+                .iter()
+                .any(|role| role == PUBLIC || ground.requests.contains(role));
+            let Some(way) = Way::ALL.iter().find(open).filter(|_| of_request) else {
+                continue;
+            };
+            let guarded = rows
+                .policies
+                .iter()
+                .any(|guard| guard.restrictive && way.condition(guard).is_some());
+            if guarded
+                || ground
+                    .holders(table, &way.command().privilege().to_string())
+                    .is_empty()
+            {
+                continue;
+            }
+            let roles: Vec<&str> = policy.roles.iter().map(String::as_str).collect();
+            let subject = table.qualified();
+            let message = format!(
+                "policy `{}` admits every row to {} for {}",
+                policy.name,
+                roles.join(", "),
+                way.command().word()
+            );
+            let help = format!(
+                "say whose rows: DROP POLICY {} ON {subject}, or narrow it by the tenant",
+                crate::sql::name::Ident::new(&*policy.name)
+            );
+            findings.push(Finding::warn("rls-always-true", subject, message).help(help));
+        }
+    }
+    findings
+}

@@ -1,0 +1,36 @@
+//! What tables made tomorrow are granted, before anybody wrote a policy for them.
+
+use crate::catalog::Kind;
+use crate::finding::Finding;
+use crate::rls::advise::{Ground, list};
+
+pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (key, _) in ground
+        .catalog
+        .of_kind(Kind::DefaultPrivileges)
+        .filter(|(key, _)| &*key.part == "TABLES")
+    {
+        let holders = ground.holders(key, "rawdD");
+        if holders.is_empty() {
+            continue;
+        }
+        let place = if key.schema.is_empty() {
+            String::new()
+        } else {
+            format!(" IN SCHEMA {}", key.schema)
+        };
+        let message = format!(
+            "a table that {} makes tomorrow is open to {} until row-level security is on",
+            key.name,
+            list(&holders)
+        );
+        let help = format!(
+            "ALTER DEFAULT PRIVILEGES FOR ROLE {}{place} REVOKE ALL ON TABLES FROM {}",
+            crate::sql::name::Ident::new(&*key.name),
+            holders.join(", ").replace("everybody", "PUBLIC"),
+        );
+        findings.push(Finding::warn("rls-default-privileges", key.subject(), message).help(help));
+    }
+    findings
+}

@@ -1,0 +1,35 @@
+//! Functions that run with the rights of their owner and that a request may call.
+
+use crate::catalog::Kind;
+use crate::finding::Finding;
+use crate::rls::advise::{Ground, list};
+
+pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for kind in [Kind::Function, Kind::Procedure] {
+        for (function, object) in ground.catalog.of_kind(kind) {
+            // What a trigger runs cannot be called.
+            let is_trigger = object.text("returns") == Some("trigger")
+                || object.text("returns") == Some("event_trigger");
+            let definer = object.has("security_definer")
+                || object
+                    .text("definition")
+                    .is_some_and(|text| text.contains(" SECURITY DEFINER"));
+            let holders = ground.holders(function, "X");
+            if !definer || is_trigger || holders.is_empty() {
+                continue;
+            }
+            let subject = function.qualified();
+            let message = format!(
+                "runs with the rights of its owner, past every policy, and {} may call it",
+                list(&holders)
+            );
+            let help = format!(
+                "REVOKE EXECUTE ON ROUTINE {subject} FROM PUBLIC, {}; or SECURITY INVOKER",
+                ground.requests.join(", ")
+            );
+            findings.push(Finding::warn("rls-definer-function", subject, message).help(help));
+        }
+    }
+    findings
+}

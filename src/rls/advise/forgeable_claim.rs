@@ -1,0 +1,43 @@
+//! Policies that believe what the user writes: user metadata, request headers, cookies.
+
+use crate::finding::Finding;
+use crate::rls::advise::Ground;
+
+const FORGEABLE: &[(&str, &str)] = &[
+    (
+        "user_metadata",
+        "user metadata, which users edit themselves; use app_metadata",
+    ),
+    (
+        "raw_user_meta_data",
+        "user metadata, which users edit themselves; use raw_app_meta_data",
+    ),
+    (
+        "request.headers",
+        "request headers, which the client writes; use the verified claims",
+    ),
+    (
+        "request.cookies",
+        "cookies, which the client writes; use the verified claims",
+    ),
+];
+
+pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (table, policy, text) in ground
+        .conditions()
+        .filter(|(_, policy, _)| !policy.restrictive)
+    {
+        let found = FORGEABLE.iter().find(|(word, _)| text.contains(word));
+        if let Some((_, what)) = found {
+            let (what, help) = what.split_once("; ").unwrap_or((what, ""));
+            let message = format!("policy `{}` believes {what}", policy.name);
+            findings.push(
+                Finding::error("rls-forgeable", table.qualified(), message)
+                    .detail(text)
+                    .help(help),
+            );
+        }
+    }
+    findings
+}

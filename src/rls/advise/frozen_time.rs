@@ -1,0 +1,27 @@
+//! Times that were 'now' when the policy was made.
+
+use crate::finding::Finding;
+use crate::rls::advise::Ground;
+
+pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
+    let frozen = |text: &str| {
+        let mut pieces = text.split('\'');
+        pieces.any(|piece| {
+            // What 'now' becomes is a time with a fraction of a second, which nobody writes by hand.
+            let digits = piece.bytes().filter(u8::is_ascii_digit).count();
+            digits >= 17 && piece.contains(':') && piece.contains('.') && piece.starts_with("20")
+        })
+    };
+    let conditions = ground.conditions().filter(|(_, _, text)| frozen(text));
+    conditions
+        .map(|(table, policy, text)| {
+            let message = format!(
+                "policy `{}` compares with the moment it was made: 'now' in quotes is read once",
+                policy.name
+            );
+            Finding::warn("rls-frozen-time", table.qualified(), message)
+                .detail(text)
+                .help("write now() or current_date")
+        })
+        .collect()
+}

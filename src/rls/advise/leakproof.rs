@@ -1,0 +1,20 @@
+//! Functions said to be leakproof, which see rows before policies do.
+
+use crate::catalog::Kind;
+use crate::finding::Finding;
+use crate::rls::advise::Ground;
+
+pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (function, object) in ground.catalog.of_kind(Kind::Function) {
+        let definition = object.text("definition").unwrap_or_default();
+        let head = definition.split("\nAS ").next().unwrap_or_default();
+        if head.contains(" LEAKPROOF") && !head.contains("NOT LEAKPROOF") {
+            let subject = function.qualified();
+            let message = "is declared LEAKPROOF: it is called with rows that policies would hide, and an error or notice of it tells them";
+            let help = format!("ALTER FUNCTION {subject} NOT LEAKPROOF");
+            findings.push(Finding::warn("rls-leakproof", subject, message).help(help));
+        }
+    }
+    findings
+}

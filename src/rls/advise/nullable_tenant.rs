@@ -1,0 +1,39 @@
+//! Rows that need not belong to any tenant.
+
+use crate::catalog::{Key, Kind};
+use crate::finding::Finding;
+use crate::rls::advise::Ground;
+
+pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
+    let Some(column) = ground.column else {
+        return Vec::new();
+    };
+    let mut findings = Vec::new();
+    for (table, rows) in &ground.rights.tables {
+        let key = Key::part(Kind::Column, &table.schema, &table.name, column);
+        let Some(object) = ground
+            .catalog
+            .get(&key)
+            .filter(|object| !object.has("not_null"))
+        else {
+            continue;
+        };
+        let says = format!("{column} IS NULL");
+        let admits =
+            |text: &Option<String>| text.as_deref().is_some_and(|text| text.contains(&says));
+        if !object.has("inherited")
+            && rows
+                .policies
+                .iter()
+                .any(|policy| admits(&policy.using) || admits(&policy.check))
+        {
+            let message = "may be empty, and a policy admits rows of nobody: every tenant sees them, and may write them where a check admits them";
+            let help = format!(
+                "ALTER TABLE {} ALTER COLUMN {column} SET NOT NULL",
+                table.qualified()
+            );
+            findings.push(Finding::warn("rls-nullable-tenant", key.subject(), message).help(help));
+        }
+    }
+    findings
+}

@@ -1,0 +1,27 @@
+//! A request that is, or becomes, the owner of a table whose policies do not hold for the owner.
+
+use crate::finding::Finding;
+use crate::rls::advise::Ground;
+
+pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (table, rows) in &ground.rights.tables {
+        let owner = ground
+            .catalog
+            .get(table)
+            .and_then(|object| object.owner.as_deref());
+        let Some(owner) = owner.filter(|_| rows.enabled && !rows.forced) else {
+            continue;
+        };
+        let mut requests = ground.requests.iter();
+        if let Some(role) = requests.find(|role| ground.roles.reach(role).contains(owner)) {
+            let subject = table.qualified();
+            let message = format!(
+                "belongs to {owner}, whose rights {role} has, and policies do not hold for the owner"
+            );
+            let help = format!("ALTER TABLE {subject} FORCE ROW LEVEL SECURITY");
+            findings.push(Finding::error("rls-owner", subject, message).help(help));
+        }
+    }
+    findings
+}

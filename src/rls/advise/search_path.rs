@@ -1,0 +1,35 @@
+//! Functions that run with the rights of their owner and look names up where the caller says.
+
+use crate::catalog::Kind;
+use crate::finding::Finding;
+use crate::rls::advise::Ground;
+
+pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for kind in [Kind::Function, Kind::Procedure] {
+        for (function, object) in ground.catalog.of_kind(kind) {
+            let definition = object.text("definition").unwrap_or_default();
+            // The body comes last and may speak of the path as well.
+            let head = definition.split("\nAS ").next().unwrap_or_default();
+            if !object.has("security_definer") && !head.contains(" SECURITY DEFINER") {
+                continue;
+            }
+            let path = head
+                .lines()
+                .find_map(|line| line.trim().strip_prefix("SET search_path TO "));
+            let what = match path.map(str::trim) {
+                None => "looks names up in the caller's search_path, with the rights of its owner",
+                Some("''" | "\"\"") => continue,
+                Some(path) if path.trim_end().ends_with("'pg_temp'") => continue,
+                Some("'pg_catalog'") => continue,
+                Some(_) => {
+                    "looks names up in temporary schemas first, with the rights of its owner: a caller's table stands before yours"
+                }
+            };
+            let subject = function.qualified();
+            let help = format!("ALTER ROUTINE {subject} SET search_path = ''");
+            findings.push(Finding::warn("rls-search-path", subject, what).help(help));
+        }
+    }
+    findings
+}

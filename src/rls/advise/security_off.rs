@@ -1,0 +1,58 @@
+//! Row-level security off where a request reaches the table, off beside policies, on without any.
+
+use crate::catalog::Kind;
+use crate::finding::Finding;
+use crate::rls::advise::{Ground, list};
+
+pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (table, rows) in &ground.rights.tables {
+        let subject = table.qualified();
+        let enable = format!("ALTER TABLE {subject} ENABLE ROW LEVEL SECURITY");
+        let holders = ground.holders(table, "rawd");
+        if !rows.enabled && !rows.policies.is_empty() {
+            let message = "has policies and row-level security is off: none of them is applied";
+            findings.push(Finding::error("rls-policies-off", subject, message).help(enable));
+        } else if !rows.enabled && !holders.is_empty() && ground.is_tenant(table) {
+            let message = format!(
+                "holds rows of tenants without row-level security, and {} may reach all of them",
+                list(&holders)
+            );
+            findings.push(Finding::error("rls-off", subject, message).help(enable));
+        } else if rows.enabled
+            && rows.policies.is_empty()
+            && !holders.is_empty()
+            && ground
+                .catalog
+                .get(table)
+                .is_some_and(|object| !object.has("partition"))
+        {
+            let message = format!(
+                "has no policy: {} may ask and never sees a row",
+                list(&holders)
+            );
+            let help = format!(
+                "CREATE POLICY … ON {subject} …, or REVOKE ALL ON {subject} FROM {}",
+                holders.join(", ")
+            );
+            findings.push(Finding::note("rls-no-policy", subject, message).help(help));
+        }
+    }
+    // Foreign tables know no policies at all.
+    for (table, _) in ground.catalog.of_kind(Kind::ForeignTable) {
+        let holders = ground.holders(table, "rawd");
+        if !holders.is_empty() {
+            let subject = table.qualified();
+            let message = format!(
+                "is a foreign table, on which no policy holds, and {} may reach it",
+                list(&holders)
+            );
+            let help = format!(
+                "REVOKE ALL ON {subject} FROM PUBLIC, {}",
+                ground.requests.join(", ")
+            );
+            findings.push(Finding::warn("rls-foreign-table", subject, message).help(help));
+        }
+    }
+    findings
+}

@@ -1,0 +1,32 @@
+//! Privileges that policies do not decide on.
+
+use crate::finding::Finding;
+use crate::rls::advise::{Ground, list};
+
+pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (table, _) in ground
+        .rights
+        .tables
+        .iter()
+        .filter(|(table, _)| ground.is_tenant(table))
+    {
+        let subject = table.qualified();
+        for (letter, word, what) in [
+            ("D", "TRUNCATE", "may empty it of every tenant's rows"),
+            ("t", "TRIGGER", "may have code run as whoever writes to it"),
+        ] {
+            let holders = ground.holders(table, letter);
+            if holders.is_empty() {
+                continue;
+            }
+            let message = format!("{} {what}: no policy decides on {word}", list(&holders));
+            let help = format!(
+                "REVOKE {word} ON {subject} FROM PUBLIC, {}",
+                ground.requests.join(", ")
+            );
+            findings.push(Finding::warn("rls-beyond-policies", &subject, message).help(help));
+        }
+    }
+    findings
+}
