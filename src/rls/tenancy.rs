@@ -34,7 +34,7 @@ pub struct Tenancy {
     pub unknown: Vec<String>,
 }
 
-const KNOWN: [&str; 9] = [
+const KNOWN: [&str; 16] = [
     "model",
     "column",
     "tables",
@@ -44,6 +44,13 @@ const KNOWN: [&str; 9] = [
     "threat",
     "membership",
     "roles",
+    "type",
+    "tenant",
+    "claim",
+    "claims",
+    "setting",
+    "user",
+    "hierarchy",
 ];
 
 impl Tenancy {
@@ -72,7 +79,10 @@ impl Tenancy {
             roles: roles(identity, block),
             setting: word(identity, &["guc", "setting"]),
             claim,
-            membership: word(block, &["membership"])
+            membership: block
+                .get("membership")
+                .and_then(|membership| word(membership, &["table"]))
+                .or_else(|| word(block, &["membership"]))
                 .or_else(|| word(identity, &["membership"]))
                 .or(looked_up),
             tenants: tenants(name, block)?,

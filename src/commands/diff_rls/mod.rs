@@ -43,7 +43,7 @@ pub struct Args {
     /// Try on a scratch copy of the schema to reach another tenant's rows
     #[arg(long)]
     prove: bool,
-    /// Read from this file how tenants are told apart and how a request says who it is
+    /// Read from this file how tenants are told apart and how a request says who it is; the policy set says it otherwise
     #[arg(long, value_name = "FILE")]
     tenancy: Option<PathBuf>,
 }
@@ -67,7 +67,11 @@ struct DiffReport {
 /// Runs the command.
 pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     if args.prove {
-        return prove::prove(args.tenancy.as_deref(), context).await;
+        let path = match &args.tenancy {
+            Some(path) => Some(path.clone()),
+            None => tenancy_file(&context.config)?,
+        };
+        return prove::prove(path.as_deref(), context).await;
     }
     let declared = declared(&context.config)?;
     if args.apply {
@@ -83,6 +87,13 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         report.written = write(context, name, &report.findings, &pair)?;
     }
     context.show(&report)
+}
+
+/// Finds the file of the policy set that says how tenants are told apart.
+fn tenancy_file(config: &Config) -> Result<Option<PathBuf>> {
+    let folder = config.policies();
+    let declared = declared::read(&folder, &config.shown(&folder))?;
+    Ok(declared.tenancy().map(|(file, _)| config.root.join(file)))
 }
 
 fn declared(config: &Config) -> Result<Declared> {

@@ -61,8 +61,20 @@ pub struct Tenancy {
     pub membership: Option<Membership>,
     /// The table in which tenants stand above each other.
     pub hierarchy: Option<Hierarchy>,
-    /// Two tenants to try with.
+    /// What a proof wants to know beside: see [`crate::rls::tenancy`], which reads the same block.
+    pub model: Option<serde_json::Value>,
+    /// Tables that hold rows of tenants, for a proof.
+    pub tables: Option<serde_json::Value>,
+    /// Tables that are everybody's, for a proof.
+    pub shared: Option<serde_json::Value>,
+    /// How a request says who it is, for a proof.
+    pub identity: Option<serde_json::Value>,
+    /// The roles of a request, for a proof.
+    pub roles: Option<serde_json::Value>,
+    /// Two tenants to try with, for a proof.
     pub tenants: Option<serde_json::Value>,
+    /// What an attacker can do, for a proof.
+    pub threat: Option<serde_json::Value>,
 }
 
 /// The table that says which user belongs to which tenants.
