@@ -63,4 +63,9 @@ CREATE POLICY members_delete ON public.documents
     FOR DELETE TO authenticated
     USING (organisation_id = ANY (ARRAY(SELECT private.my_organisations())));
 
+CREATE POLICY service ON public.projects
+    FOR ALL TO service_role USING (true) WITH CHECK (true);
+CREATE POLICY service ON public.documents
+    FOR ALL TO service_role USING (true) WITH CHECK (true);
+
 GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE public.projects, public.documents TO authenticated, service_role;
