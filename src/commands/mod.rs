@@ -23,6 +23,7 @@ pub mod manifest;
 pub mod new;
 pub mod repair;
 pub mod restore;
+pub mod diff;
 pub mod status;
 pub mod up;
 pub mod validate;

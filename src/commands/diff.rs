@@ -1,0 +1,193 @@
+//! `af-db diff`: the SQL that turns one database into another.
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+
+use crate::catalog::{Catalog, Scope, read};
+use crate::commands::page::{Page, Tone};
+use crate::commands::{Context, Outcome, Report};
+use crate::diff::ddl::{self, Options, Statement};
+use crate::diff::{self, Change};
+use crate::error::fail;
+use crate::pg::connect;
+use crate::pg::target::Target;
+
+/// Flags of `diff`.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// What is there: the address of a database
+    from: String,
+    /// What should be there: the address of a database
+    to: String,
+    /// Compare only these schemas, and what lies in none
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    schema: Vec<String>,
+    /// Leave the order of columns as it is where only rebuilding the table would change it
+    #[arg(long)]
+    keep_column_order: bool,
+    /// Use the forms that do not hold up writers, such as CREATE INDEX CONCURRENTLY
+    #[arg(long)]
+    online: bool,
+    /// Compare the attributes of roles too
+    #[arg(long)]
+    roles: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct DiffReport {
+    changes: Vec<Told>,
+    statements: Vec<Line>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    not_modelled: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    not_seen: Vec<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Told {
+    object: String,
+    kind: &'static str,
+    change: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    details: Vec<ToldDetail>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct ToldDetail {
+    fact: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    before: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    after: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Line {
+    sql: String,
+    object: String,
+    alone: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    destroys: Option<String>,
+}
+
+/// Runs the command.
+pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    let scope = Scope {
+        schemas: (!args.schema.is_empty()).then(|| args.schema.clone()),
+        roles: args.roles,
+        ..Scope::whole()
+    };
+    let (from, to) = futures_util::future::try_join(
+        catalog_of(&args.from, &scope, context),
+        catalog_of(&args.to, &scope, context),
+    )
+    .await?;
+    let changes = diff::between(&from, &to);
+    let options = Options {
+        column_order: !args.keep_column_order,
+        online: args.online,
+    };
+    let statements = ddl::statements(&from, &to, &options);
+    let both = |list: fn(&Catalog) -> &Vec<String>| {
+        let mut all: Vec<String> = list(&from).iter().chain(list(&to)).cloned().collect();
+        all.sort();
+        all.dedup();
+        all
+    };
+    let report = DiffReport {
+        changes: diff::outermost(&changes).into_iter().map(told).collect(),
+        statements: statements.into_iter().map(line).collect(),
+        not_modelled: both(|catalog| &catalog.unmodelled),
+        not_seen: both(|catalog| &catalog.unseen),
+    };
+    for what in &report.not_modelled {
+        context.terminal.say(&format!("not compared: {what}"));
+    }
+    for what in &report.not_seen {
+        context.terminal.say(&format!("not seen: {what}"));
+    }
+    context.show(&report)
+}
+
+async fn catalog_of(place: &str, scope: &Scope, context: &Context) -> Result<Catalog> {
+    if !(place.contains("://") || place.contains('=')) {
+        return Err(fail(format!("`{place}` is not the address of a database"))
+            .hint("give an address such as postgresql://user@host/database")
+            .into());
+    }
+    let target = Target::parse(place)?;
+    let session = connect::open(&target, &context.watch()).await?;
+    let catalog = read::read(&session, scope)
+        .await
+        .with_context(|| format!("reading the database `{target}`"))?;
+    session.close().await;
+    Ok(catalog)
+}
+
+fn told(change: &Change) -> Told {
+    Told {
+        object: change.key.subject(),
+        kind: change.key.kind.word(),
+        change: match (&change.before, &change.after) {
+            (None, _) => "added",
+            (_, None) => "dropped",
+            _ => "changed",
+        },
+        details: change
+            .details()
+            .into_iter()
+            .map(|detail| ToldDetail {
+                fact: detail.name,
+                before: detail.before,
+                after: detail.after,
+            })
+            .collect(),
+    }
+}
+
+fn line(statement: Statement) -> Line {
+    Line {
+        sql: statement.sql.to_string(),
+        object: statement.about.to_string(),
+        alone: statement.alone,
+        destroys: statement.destroys,
+    }
+}
+
+impl Report for DiffReport {
+    fn command(&self) -> &'static str {
+        "diff"
+    }
+
+    fn human(&self, page: &mut Page) {
+        for statement in &self.statements {
+            if let Some(lost) = &statement.destroys {
+                page.toned(Tone::Bad, format!("-- destroys {lost}"));
+            }
+            page.line(format!("{};", statement.sql));
+        }
+        if self.statements.is_empty() {
+            for change in &self.changes {
+                let names: Vec<&str> = change.details.iter().map(|d| d.fact.as_str()).collect();
+                page.line(format!(
+                    "-- {} {} differs in {}, which no statement changes",
+                    change.kind,
+                    change.object,
+                    names.join(", ")
+                ));
+            }
+        }
+    }
+
+    fn outcome(&self) -> Outcome {
+        if self.changes.is_empty() {
+            Outcome::Clean
+        } else {
+            Outcome::Found
+        }
+    }
+}
