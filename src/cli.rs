@@ -10,7 +10,6 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use crate::commands::output::{Format, Output};
 use crate::commands::terminal::{Loudness, Terminal};
 use crate::commands::{self, Context, Outcome};
-use crate::commands::{Context, Outcome, completions, diff, status, up};
 use crate::config::{self, Flags};
 use crate::error::{Exit, exit_of, with_exit};
 use crate::event::Interrupt;
@@ -98,9 +97,8 @@ enum Command {
     Doctor(commands::doctor::Args),
     /// Start, stop, reset or enter the embedded PostgreSQL of this project
     Dev(commands::dev::Args),
-    Status(status::Args),
-    /// Print the SQL that turns one database into another
-    Diff(diff::Args),
+    /// Print the SQL that turns one schema into another
+    Diff(commands::diff::Args),
     /// Write the completion script of a shell
     Completions {
         /// The shell
@@ -225,9 +223,7 @@ async fn dispatch(command: &Command, context: &Context) -> Result<Outcome> {
         Command::Repair(args) => commands::repair::run(args, context).await,
         Command::Doctor(args) => commands::doctor::run(args, context).await,
         Command::Dev(args) => commands::dev::run(args, context).await,
-        Command::Up(args) => up::run(args, context).await,
-        Command::Status(args) => status::run(args, context).await,
-        Command::Diff(args) => diff::run(args, context).await,
+        Command::Diff(args) => commands::diff::run(args, context).await,
         Command::Completions { .. } | Command::Man => Ok(Outcome::Clean),
     }
 }

@@ -1,23 +1,22 @@
 //! `af-db diff`: the SQL that turns one database into another.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use serde::Serialize;
 
-use crate::catalog::{Catalog, Scope, read};
+use crate::catalog::{Catalog, Scope};
 use crate::commands::page::{Page, Tone};
+use crate::commands::sources::{Read, Source, Sources};
 use crate::commands::{Context, Outcome, Report};
 use crate::diff::ddl::{self, Options, Statement};
 use crate::diff::{self, Change};
-use crate::error::fail;
-use crate::pg::connect;
-use crate::pg::target::Target;
+use crate::finding::Finding;
 
 /// Flags of `diff`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// What is there: the address of a database
+    /// What is there: manifest, migrations, live, an address, a folder or a file of SQL
     from: String,
-    /// What should be there: the address of a database
+    /// What should be there, likewise
     to: String,
     /// Compare only these schemas, and what lies in none
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
@@ -42,6 +41,8 @@ struct DiffReport {
     not_modelled: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     not_seen: Vec<String>,
+    #[serde(skip)]
+    findings: Vec<Finding>,
 }
 
 #[derive(Serialize)]
@@ -81,18 +82,16 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         roles: args.roles,
         ..Scope::whole()
     };
-    let (from, to) = futures_util::future::try_join(
-        catalog_of(&args.from, &scope, context),
-        catalog_of(&args.to, &scope, context),
-    )
-    .await?;
+    let (from, to) = both(args, &scope, context).await?;
+    let findings: Vec<Finding> = from.findings.into_iter().chain(to.findings).collect();
+    let (from, to) = (from.catalog, to.catalog);
     let changes = diff::between(&from, &to);
     let options = Options {
         column_order: !args.keep_column_order,
         online: args.online,
     };
     let statements = ddl::statements(&from, &to, &options);
-    let both = |list: fn(&Catalog) -> &Vec<String>| {
+    let of_both = |list: fn(&Catalog) -> &Vec<String>| {
         let mut all: Vec<String> = list(&from).iter().chain(list(&to)).cloned().collect();
         all.sort();
         all.dedup();
@@ -101,8 +100,9 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let report = DiffReport {
         changes: diff::outermost(&changes).into_iter().map(told).collect(),
         statements: statements.into_iter().map(line).collect(),
-        not_modelled: both(|catalog| &catalog.unmodelled),
-        not_seen: both(|catalog| &catalog.unseen),
+        not_modelled: of_both(|catalog| &catalog.unmodelled),
+        not_seen: of_both(|catalog| &catalog.unseen),
+        findings,
     };
     for what in &report.not_modelled {
         context.terminal.say(&format!("not compared: {what}"));
@@ -113,19 +113,19 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     context.show(&report)
 }
 
-async fn catalog_of(place: &str, scope: &Scope, context: &Context) -> Result<Catalog> {
-    if !(place.contains("://") || place.contains('=')) {
-        return Err(fail(format!("`{place}` is not the address of a database"))
-            .hint("give an address such as postgresql://user@host/database")
-            .into());
+/// Reads both, at once when neither needs a scratch server.
+async fn both(args: &Args, scope: &Scope, context: &Context) -> Result<(Read, Read)> {
+    let from = Source::parse(&args.from, context)?;
+    let to = Source::parse(&args.to, context)?;
+    if let (Source::Address(_), Source::Address(_)) = (&from, &to) {
+        let (mut one, mut other) = (Sources::new(context), Sources::new(context));
+        return futures_util::future::try_join(one.read(&from, scope), other.read(&to, scope))
+            .await;
     }
-    let target = Target::parse(place)?;
-    let session = connect::open(&target, &context.watch()).await?;
-    let catalog = read::read(&session, scope)
-        .await
-        .with_context(|| format!("reading the database `{target}`"))?;
-    session.close().await;
-    Ok(catalog)
+    let mut sources = Sources::new(context);
+    let from = sources.read(&from, scope).await?;
+    let to = sources.read(&to, scope).await?;
+    Ok((from, to))
 }
 
 fn told(change: &Change) -> Told {
@@ -184,10 +184,14 @@ impl Report for DiffReport {
     }
 
     fn outcome(&self) -> Outcome {
-        if self.changes.is_empty() {
+        if self.changes.is_empty() && self.findings.is_empty() {
             Outcome::Clean
         } else {
             Outcome::Found
         }
+    }
+
+    fn findings(&self) -> &[Finding] {
+        &self.findings
     }
 }
