@@ -213,8 +213,27 @@ impl Reader {
         for index in 0..self.found.len() {
             self.finish_one(index);
         }
+        let mut owners: BTreeMap<(Text, Text), Vec<Key>> = BTreeMap::new();
+        for found in &mut self.found {
+            if found.key.kind == Kind::Sequence {
+                // The column stands on the sequence; only its being owned stands on the column.
+                let (columns, needs) = std::mem::take(&mut found.object.needs)
+                    .into_iter()
+                    .partition(|needed| needed.kind == Kind::Column);
+                found.object.needs = needs;
+                owners.insert((found.key.schema.clone(), found.key.name.clone()), columns);
+            }
+        }
         let objects = self.found.into_iter().map(|found| {
             let mut object = found.object;
+            if found.key.kind == Kind::SequenceOwner {
+                let name = (found.key.schema.clone(), found.key.name.clone());
+                let sequence = Key::named(Kind::Sequence, &name.0, &name.1);
+                object
+                    .needs
+                    .extend(owners.remove(&name).unwrap_or_default());
+                object.needs.push(sequence);
+            }
             object.needs.retain(|needed| *needed != found.key);
             object.needs.sort_unstable();
             object.needs.dedup();

@@ -5,6 +5,7 @@ SELECT
   c.oid,
   n.nspname::text AS schema,
   c.relname::text AS name,
+  i.inhparent AS relation,
   pg_catalog.format('%I.%I', pn.nspname, p.relname) AS parent,
   pg_catalog.pg_get_expr(c.relpartbound, c.oid) AS bound
 FROM pg_catalog.pg_class AS c

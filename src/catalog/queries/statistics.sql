@@ -3,6 +3,7 @@ SELECT
   'statistics' AS kind,
   x.tableoid AS class,
   x.oid,
+  x.stxrelid AS relation,
   n.nspname::text AS schema,
   x.stxname::text AS name,
   pg_catalog.pg_get_userbyid(x.stxowner)::text AS owner,

@@ -74,7 +74,7 @@ pub(super) fn drop(plan: &Plan<'_>, key: &Key) -> Vec<Sql> {
 pub(super) fn alter(plan: &Plan<'_>, key: &Key, changed: &[&str]) -> Option<Vec<Sql>> {
     let (before, after) = (plan.from.get(key)?, plan.to.get(key)?);
     match key.kind {
-        Kind::Extension => Some(extension(key, after, changed)),
+        Kind::Extension => (!goes_back(before, after)).then(|| extension(key, after, changed)),
         Kind::Database => Some(database(plan, before, after)),
         Kind::Role => {
             let mut sql = vec![Sql::fill(
@@ -123,6 +123,17 @@ fn known(items: &[Text]) -> Vec<Text> {
         .filter(|item| !item.ends_with("=(not read)"))
         .cloned()
         .collect()
+}
+
+/// Says whether an extension would have to go back to an older version, for which no script leads.
+fn goes_back(before: &Object, after: &Object) -> bool {
+    let version = |object: &Object| -> Vec<u32> {
+        let text = object.text("version").unwrap_or_default();
+        text.split('.')
+            .map(|part| part.parse().unwrap_or(0))
+            .collect()
+    };
+    version(after) < version(before)
 }
 
 fn extension(key: &Key, after: &Object, changed: &[&str]) -> Vec<Sql> {

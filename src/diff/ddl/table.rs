@@ -21,7 +21,7 @@ pub(super) fn make(plan: &Plan<'_>, key: &Key, after: &Object) -> Vec<Sql> {
             "ALTER TABLE ONLY {} ATTACH PARTITION {} {}",
             &[&text(after, "parent"), &name(key), &text(after, "bound")],
         )],
-        Kind::Constraint => add_constraint(key, after),
+        Kind::Constraint => add_constraint(plan, key, after),
         Kind::Index => {
             let mut sql = vec![text(after, "definition")];
             if plan.options.online && !after.has("partitioned") {
@@ -146,10 +146,14 @@ pub(super) fn alter(plan: &Plan<'_>, key: &Key, changed: &[&str]) -> Option<Vec<
             if changed.contains(&"unlogged") {
                 return None;
             }
-            Some(vec![Sql::fill(
-                "ALTER SEQUENCE {} AS {}{}",
-                &[&name(key), &text(after, "type"), &sequence(after)],
-            )])
+            let restart = Sql::new(if must_restart(before, after) {
+                " RESTART"
+            } else {
+                ""
+            });
+            let pieces: [&dyn Piece; 4] =
+                [&name(key), &text(after, "type"), &sequence(after), &restart];
+            Some(vec![Sql::fill("ALTER SEQUENCE {} AS {}{}{}", &pieces)])
         }
         Kind::SequenceOwner => Some(make(plan, key, after)),
         _ => None,
@@ -581,6 +585,16 @@ fn identity(object: &Object) -> Sql {
     )
 }
 
+/// Says whether a sequence may stand outside its new bounds, so that it has to begin anew.
+fn must_restart(before: &Object, after: &Object) -> bool {
+    let number = |object: &Object, fact: &str| -> i128 {
+        let text = object.text(fact).unwrap_or_default();
+        text.parse().unwrap_or_default()
+    };
+    let start = number(before, "start");
+    start > number(after, "maximum") || start < number(after, "minimum")
+}
+
 fn alter_identity(key: &Key, before: &Object, after: &Object, changed: &[&str]) -> Vec<Sql> {
     let mut sql = Vec::new();
     if changed.contains(&"sequence") {
@@ -609,6 +623,11 @@ fn alter_identity(key: &Key, before: &Object, after: &Object, changed: &[&str]) 
             Some(Sql::fill(template, &[&value]))
         })
         .collect();
+    let words = if must_restart(before, after) {
+        [words, vec![Sql::new("RESTART")]].concat()
+    } else {
+        words
+    };
     if !words.is_empty() {
         sql.push(Sql::fill(
             "ALTER TABLE {} ALTER COLUMN {} {}",
@@ -618,7 +637,7 @@ fn alter_identity(key: &Key, before: &Object, after: &Object, changed: &[&str]) 
     sql
 }
 
-fn add_constraint(key: &Key, after: &Object) -> Vec<Sql> {
+fn add_constraint(plan: &Plan<'_>, key: &Key, after: &Object) -> Vec<Sql> {
     // Keys of a partitioned table are made without those of its partitions, which come by themselves.
     let keyed = matches!(
         after.text("type"),
@@ -640,7 +659,11 @@ fn add_constraint(key: &Key, after: &Object) -> Vec<Sql> {
         "ALTER TABLE {}{} ADD CONSTRAINT {} {}{}",
         &pieces,
     )];
-    if let Some(parent) = after.text("parent") {
+    let partition = Key::named(Kind::Partition, &key.schema, &key.name);
+    // An index on a table that is not attached yet is taken over when it is.
+    if let Some(parent) = after.text("parent")
+        && !plan.made.contains(&partition)
+    {
         let own = ObjectName::new(&*key.schema, &*key.part);
         sql.push(Sql::fill(
             "ALTER INDEX {} ATTACH PARTITION {}",
