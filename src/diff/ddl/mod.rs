@@ -1,11 +1,16 @@
 //! Writes the statements that lead from one catalog to another: one file for each family of kinds, one place for what all
 //! kinds share (owner, comment, privileges, labels).
 
+mod column;
 mod dress;
 mod global;
+mod index;
+mod options;
 mod phrase;
+mod rebuild;
 mod relation;
 mod routine;
+mod setting;
 mod table;
 mod types;
 
@@ -79,7 +84,7 @@ fn written(plan: &Plan<'_>, step: &Step) -> Vec<Sql> {
     match phase {
         Phase::Drop if stood_for => Vec::new(),
         Phase::Drop => drop(plan, key),
-        Phase::Fill => table::fill(plan, key),
+        Phase::Fill => rebuild::fill(plan, key),
         Phase::Discard => types::discard(key),
         Phase::Make => {
             let Some(after) = plan.to.get(key) else {
@@ -209,7 +214,7 @@ fn alter(plan: &Plan<'_>, key: &Key) -> Option<Vec<Sql>> {
 fn drop(plan: &Plan<'_>, key: &Key) -> Vec<Sql> {
     match key.kind {
         Kind::Table | Kind::Type if plan.is_rebuilt(key) || plan.is_set_aside(key) => {
-            table::set_aside(plan, key)
+            rebuild::set_aside(plan, key)
         }
         Kind::Column
         | Kind::Default

@@ -1,6 +1,6 @@
 //! Writes views, rules, triggers, policies and row-level security.
 
-use super::table::option_changes;
+use super::options::option_changes;
 use super::{name, raw, text};
 use crate::catalog::{Key, Kind, Object, Text};
 use crate::diff::plan::Plan;

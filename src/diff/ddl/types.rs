@@ -6,7 +6,7 @@ use crate::diff::plan::Plan;
 use crate::sql::name::{Ident, Literal};
 use crate::sql::safe::{Piece, Sql};
 
-use super::table::aside;
+use super::rebuild::aside;
 
 pub(super) fn make(plan: &Plan<'_>, key: &Key, after: &Object) -> Vec<Sql> {
     if key.kind == Kind::DomainConstraint {

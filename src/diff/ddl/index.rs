@@ -1,0 +1,184 @@
+//! Writes constraints, indexes and extended statistics.
+
+use super::{name, raw, text};
+use crate::catalog::{Key, Kind, Object};
+use crate::diff::plan::Plan;
+use crate::sql::name::{Ident, ObjectName};
+use crate::sql::safe::{Piece, Sql};
+
+pub(super) fn add_constraint(plan: &Plan<'_>, key: &Key, after: &Object) -> Vec<Sql> {
+    // Keys of a partitioned table are made without those of its partitions, which come by themselves.
+    let keyed = matches!(
+        after.text("type"),
+        Some("primary key" | "unique" | "exclusion")
+    );
+    let only = Sql::new(if keyed { "ONLY " } else { "" });
+    let space = after
+        .text("tablespace")
+        .map(|space| Sql::fill(" USING INDEX TABLESPACE {}", &[&Ident::new(space)]))
+        .unwrap_or_default();
+    let pieces: [&dyn Piece; 5] = [
+        &only,
+        &name(key),
+        &Ident::new(&*key.part),
+        &text(after, "definition"),
+        &space,
+    ];
+    let mut sql = vec![Sql::fill(
+        "ALTER TABLE {}{} ADD CONSTRAINT {} {}{}",
+        &pieces,
+    )];
+    let partition = Key::named(Kind::Partition, &key.schema, &key.name);
+    // An index on a table that is not attached yet is taken over when it is.
+    if let Some(parent) = after.text("parent")
+        && !plan.made.contains(&partition)
+    {
+        let own = ObjectName::new(&*key.schema, &*key.part);
+        sql.push(Sql::fill(
+            "ALTER INDEX {} ATTACH PARTITION {}",
+            &[&raw(parent), &own],
+        ));
+    }
+    sql.extend(index_marks(key, None, after));
+    sql
+}
+
+pub(super) fn alter_constraint(
+    key: &Key,
+    before: &Object,
+    after: &Object,
+    changed: &[&str],
+) -> Option<Vec<Sql>> {
+    let mut sql = Vec::new();
+    let known = [
+        "clustered",
+        "replica_identity",
+        "not_valid",
+        "definition",
+        "inherited",
+        "parent",
+    ];
+    if changed.iter().any(|fact| !known.contains(fact)) {
+        return None;
+    }
+    if changed.contains(&"definition") {
+        let old = before.text("definition")?.strip_suffix(" NOT VALID")?;
+        if Some(old) != after.text("definition") {
+            return None;
+        }
+        sql.push(Sql::fill(
+            "ALTER TABLE {} VALIDATE CONSTRAINT {}",
+            &[&name(key), &Ident::new(&*key.part)],
+        ));
+    }
+    if changed.contains(&"parent") {
+        let own = ObjectName::new(&*key.schema, &*key.part);
+        sql.push(Sql::fill(
+            "ALTER INDEX {} ATTACH PARTITION {}",
+            &[&raw(after.text("parent")?), &own],
+        ));
+    }
+    sql.extend(index_marks(key, Some(before), after));
+    Some(sql)
+}
+
+/// Writes what makes an index the one a table is clustered on or identified by.
+pub(super) fn index_marks(key: &Key, before: Option<&Object>, after: &Object) -> Vec<Sql> {
+    let had = |fact: &str| before.is_some_and(|before| before.has(fact));
+    let (table, index) = if key.kind == Kind::Index {
+        (text(after, "table"), Ident::new(&*key.name))
+    } else {
+        (name(key), Ident::new(&*key.part))
+    };
+    let mut sql = Vec::new();
+    match (had("clustered"), after.has("clustered")) {
+        (false, true) => sql.push(Sql::fill("ALTER TABLE {} CLUSTER ON {}", &[&table, &index])),
+        (true, false) => sql.push(Sql::fill("ALTER TABLE {} SET WITHOUT CLUSTER", &[&table])),
+        _ => {}
+    }
+    match (had("replica_identity"), after.has("replica_identity")) {
+        (false, true) => sql.push(Sql::fill(
+            "ALTER TABLE ONLY {} REPLICA IDENTITY USING INDEX {}",
+            &[&table, &index],
+        )),
+        (true, false) => sql.push(Sql::fill(
+            "ALTER TABLE ONLY {} REPLICA IDENTITY DEFAULT",
+            &[&table],
+        )),
+        _ => {}
+    }
+    sql
+}
+
+pub(super) fn alter_index(plan: &Plan<'_>, key: &Key, changed: &[&str]) -> Option<Vec<Sql>> {
+    let (before, after) = (plan.from.get(key)?, plan.to.get(key)?);
+    if changed.iter().any(|fact| {
+        matches!(
+            *fact,
+            "definition" | "table" | "columns" | "unique" | "partitioned"
+        )
+    }) {
+        return None;
+    }
+    let mut sql = Vec::new();
+    if before.has("invalid") && !after.has("invalid") {
+        sql.push(Sql::fill("REINDEX INDEX {}", &[&name(key)]));
+    }
+    sql.extend(index_facts(plan, key, after, changed));
+    sql.extend(index_marks(key, Some(before), after));
+    Some(sql)
+}
+
+pub(super) fn index_facts(plan: &Plan<'_>, key: &Key, after: &Object, facts: &[&str]) -> Vec<Sql> {
+    let mut sql = Vec::new();
+    for fact in facts {
+        match *fact {
+            "tablespace" if after.has("tablespace") => sql.push(Sql::fill(
+                "ALTER INDEX {} SET TABLESPACE {}",
+                &[
+                    &name(key),
+                    &Ident::new(after.text("tablespace").unwrap_or_default()),
+                ],
+            )),
+            "tablespace" if plan.altered.contains(key) => sql.push(Sql::fill(
+                "ALTER INDEX {} SET TABLESPACE pg_default",
+                &[&name(key)],
+            )),
+            "statistics" => {
+                for item in after.list("statistics") {
+                    let (column, target) = item.split_once('=').unwrap_or_default();
+                    sql.push(Sql::fill(
+                        "ALTER INDEX {} ALTER COLUMN {} SET STATISTICS {}",
+                        &[&name(key), &raw(column), &raw(target)],
+                    ));
+                }
+            }
+            _ => {}
+        }
+    }
+    let attaches = !plan.altered.contains(key) || facts.contains(&"parent");
+    if let Some(parent) = after.text("parent").filter(|_| attaches) {
+        // An index on a table that is not attached yet is taken over when it is.
+        let attached = after.on.as_ref().is_some_and(|table| {
+            let partition = Key::named(Kind::Partition, &table.schema, &table.name);
+            !plan.made.contains(&partition)
+        });
+        if attached {
+            sql.push(Sql::fill(
+                "ALTER INDEX {} ATTACH PARTITION {}",
+                &[&raw(parent), &name(key)],
+            ));
+        }
+    }
+    sql
+}
+
+pub(super) fn statistics_target(key: &Key, after: &Object) -> Option<Sql> {
+    let target = after.text("target").unwrap_or("-1");
+    (after.has("target")).then(|| {
+        Sql::fill(
+            "ALTER STATISTICS {} SET STATISTICS {}",
+            &[&name(key), &raw(target)],
+        )
+    })
+}

@@ -1,0 +1,107 @@
+//! Writes how a table or type is made again around what lives in it.
+
+use super::column::cast;
+use super::{name, raw};
+use crate::catalog::{Catalog, Key, Kind};
+use crate::diff::plan::Plan;
+use crate::sql::name::{Ident, Literal};
+use crate::sql::safe::{Piece, Sql};
+
+/// Gives the name under which something waits while its successor is made.
+pub(super) fn aside(key: &Key) -> Ident {
+    let short: String = key.name.chars().take(40).collect();
+    Ident::new(format!("{short} af-db old"))
+}
+
+/// Sets a table or type aside, its sequences' names freed.
+pub(super) fn set_aside(plan: &Plan<'_>, key: &Key) -> Vec<Sql> {
+    let mut sql: Vec<Sql> = plan
+        .from
+        .parts(Kind::Identity, &key.schema, &key.name)
+        .filter(|_| key.kind == Kind::Table)
+        .map(|(part, _)| {
+            Sql::fill(
+                "ALTER TABLE {} ALTER COLUMN {} DROP IDENTITY",
+                &[&name(part), &Ident::new(&*part.part)],
+            )
+        })
+        .collect();
+    let template = if key.kind == Kind::Table {
+        "ALTER TABLE {} RENAME TO {}"
+    } else if plan.from.get(key).and_then(|object| object.text("type")) == Some("domain") {
+        "ALTER DOMAIN {} RENAME TO {}"
+    } else {
+        "ALTER TYPE {} RENAME TO {}"
+    };
+    sql.push(Sql::fill(template, &[&name(key), &aside(key)]));
+    sql
+}
+
+/// Moves the rows of a table that was set aside and drops it.
+pub(super) fn fill(plan: &Plan<'_>, key: &Key) -> Vec<Sql> {
+    let old = Sql::fill("{}.{}", &[&Ident::new(&*key.schema), &aside(key)]);
+    let mut columns = Vec::new();
+    let mut values = Vec::new();
+    for (column, after) in plan.to.columns(key) {
+        let Some(before) = plan.from.get(column).filter(|_| !after.has("generated")) else {
+            continue;
+        };
+        let part = Ident::new(&*column.part);
+        let (old_type, new_type) = (before.text("type"), after.text("type"));
+        let type_again = after
+            .needs
+            .iter()
+            .any(|needed| needed.kind == Kind::Type && plan.is_replaced(needed));
+        let value = if old_type == new_type && !type_again {
+            raw(&part.to_string())
+        } else {
+            cast(
+                &part,
+                old_type.unwrap_or_default(),
+                new_type.unwrap_or_default(),
+            )
+        };
+        columns.push(part);
+        values.push(value);
+    }
+    let mut sql = Vec::new();
+    let partitioned = plan
+        .from
+        .get(key)
+        .is_some_and(|object| object.has("partition_by"));
+    let still = plan
+        .to
+        .get(key)
+        .is_some_and(|object| object.has("partition_by"));
+    if !(columns.is_empty() || partitioned && still) {
+        let only = Sql::new(if partitioned { "" } else { "ONLY " });
+        let list = Sql::join(columns, ", ");
+        let pieces: [&dyn Piece; 5] = [&name(key), &list, &Sql::join(values, ", "), &only, &old];
+        sql.push(Sql::fill(
+            "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {}{}",
+            &pieces,
+        ));
+    }
+    sql.extend(advance(plan.to, key));
+    sql.push(Sql::fill("DROP TABLE {}", &[&old]));
+    sql
+}
+
+/// Has identity columns go on after the highest value that was moved.
+pub(super) fn advance(to: &Catalog, key: &Key) -> Vec<Sql> {
+    to.parts(Kind::Identity, &key.schema, &key.name)
+        .map(|(part, identity)| {
+            let sequence = Literal::new(identity.text("sequence").unwrap_or_default());
+            let pieces: [&dyn Piece; 4] = [
+                &sequence,
+                &Ident::new(&*part.part),
+                &name(key),
+                &Ident::new(&*part.part),
+            ];
+            Sql::fill(
+                "SELECT pg_catalog.setval({}, max({})) FROM {} HAVING max({}) IS NOT NULL",
+                &pieces,
+            )
+        })
+        .collect()
+}
