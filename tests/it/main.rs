@@ -15,6 +15,8 @@ mod pg_pooler;
 mod pg_tls;
 mod reference;
 mod rls_compare;
+mod rls_mutations;
+mod rls_prove;
 mod scratch;
 mod supabase;
 mod tidy;

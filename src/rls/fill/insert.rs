@@ -95,7 +95,10 @@ pub(in crate::rls) async fn stage(
                 mend(session, table, way, &answer, filled).await?;
             } else {
                 // A variant that the schema itself refuses cannot exist; only its parents may still be on their way.
-                way.given_up = way.tries > 2 || answer.code.as_deref() != Some("23503");
+                let orphan = answer.code.as_deref() == Some("23503");
+                way.given_up = way.tries > 2 || !orphan;
+                // What B shares comes before what it does not, its parents included.
+                way.quiet |= orphan && at == Stage::Shared;
             }
             if way.given_up || way.tries >= 7 {
                 let reason = answer

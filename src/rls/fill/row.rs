@@ -66,6 +66,12 @@ impl Plan {
                 .entry(members.user.clone())
                 .or_insert_with(|| Some(ground.user(side, number)));
         }
+        if let Some(key) = person(ground, table) {
+            let number = if wish.turn == 0 { 0 } else { 10 };
+            values
+                .entry(key)
+                .or_insert_with(|| Some(ground.user(side, number)));
+        }
         self.point(ground, table, side, (wish.turn, &mut values));
         let allowed: Vec<String> = ground
             .facts
@@ -169,6 +175,19 @@ impl Plan {
             }
         }
     }
+}
+
+/// Gives the key of a table of users that belong to a tenant.
+fn person(ground: &Ground<'_>, table: &Relation) -> Option<String> {
+    let keys = ground.facts.primary_key(table.oid);
+    let [key] = keys.as_slice() else { return None };
+    let named = matches!(
+        table.name.as_str(),
+        "users" | "user" | "profiles" | "profile" | "people" | "app_users" | "employees"
+    );
+    let fits =
+        table.column(key)?.base == ground.user_type && ground.tenant_column(table.oid) != Some(key);
+    (named && fits).then(|| key.clone())
 }
 
 /// Gives the partitions that rows of a table end up in.

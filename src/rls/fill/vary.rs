@@ -27,7 +27,18 @@ pub(in crate::rls) fn variants(ground: &Ground<'_>, table: &Relation, side: Side
             .iter()
             .filter(|text| words::mentions(text, &column.name))
             .collect();
-        if about.is_empty() || column.generated || is_key(ground, table, column) {
+        if about.is_empty() || column.generated {
+            continue;
+        }
+        if is_key(ground, table, column) {
+            // A row may point nowhere.
+            let loose = !column.required
+                && ground.tenant_column(table.oid) != Some(&column.name)
+                && ground
+                    .facts
+                    .foreign_keys(table.oid)
+                    .any(|key| key.columns.contains(&column.name));
+            single.extend(loose.then(|| (column.name.clone(), None)));
             continue;
         }
         let own = alternatives(ground, table, column, &about, side);

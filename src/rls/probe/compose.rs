@@ -55,13 +55,12 @@ pub(super) fn compose(
         );
         add("update", Some(sql.clone()), Some(sql), Vec::new());
     }
-    if let Some(sql) = handover(stand, (target, base), rights, Side::A, false) {
-        add("update", Some(sql.clone()), Some(sql), Vec::new());
-    }
     for with_keys in [false, true] {
-        let sql = handover(stand, (target, base), rights, Side::B, with_keys);
-        let control = handover(stand, (target, base), rights, Side::A, false);
-        add("move", sql, control, Vec::new());
+        let sql = handover(stand, (target, base), rights, (Side::A, with_keys));
+        add("update", sql.clone(), sql, loosen(stand, base));
+        let sql = handover(stand, (target, base), rights, (Side::B, with_keys));
+        let control = handover(stand, (target, base), rights, (Side::A, false));
+        add("move", sql, control, loosen(stand, base));
     }
     if rights.may("DELETE") {
         let sql = Sql::fill("DELETE FROM {}", &[&target.object()]);
@@ -272,8 +271,7 @@ fn handover(
     stand: &mut Stand<'_>,
     (target, base): (&Relation, &Relation),
     rights: &Rights,
-    side: Side,
-    with_keys: bool,
+    (side, with_keys): (Side, bool),
 ) -> Option<Sql> {
     let fresh = stand.plan.fresh(
         stand.ground,

@@ -1,0 +1,12 @@
+SET ROLE app_owner;
+CREATE TABLE public.folders (id int PRIMARY KEY, tenant_id int NOT NULL, body text NOT NULL);
+CREATE TABLE files (id int PRIMARY KEY, tenant_id int NOT NULL, folder_id int REFERENCES folders ON DELETE CASCADE);
+ALTER TABLE folders ENABLE ROW LEVEL SECURITY;
+ALTER TABLE folders FORCE ROW LEVEL SECURITY;
+CREATE POLICY own ON folders USING (tenant_id = nullif(current_setting('app.tenant_id', true),'')::int);
+GRANT SELECT, INSERT, UPDATE, DELETE ON folders TO app_user;
+ALTER TABLE files ENABLE ROW LEVEL SECURITY;
+ALTER TABLE files FORCE ROW LEVEL SECURITY;
+CREATE POLICY own ON files USING (tenant_id = nullif(current_setting('app.tenant_id', true),'')::int);
+GRANT SELECT, INSERT, UPDATE, DELETE ON files TO app_user;
+RESET ROLE;

@@ -1,0 +1,12 @@
+SET ROLE app_owner;
+CREATE TABLE public.boards (id int PRIMARY KEY, tenant_id int NOT NULL, is_public boolean NOT NULL DEFAULT false);
+CREATE TABLE cards (id int PRIMARY KEY, board_id int NOT NULL REFERENCES boards, body text);
+ALTER TABLE boards ENABLE ROW LEVEL SECURITY;
+ALTER TABLE boards FORCE ROW LEVEL SECURITY;
+CREATE POLICY own ON boards FOR SELECT USING (is_public OR tenant_id=nullif(current_setting('app.tenant_id', true),'')::int);
+GRANT SELECT ON boards TO app_user;
+ALTER TABLE cards ENABLE ROW LEVEL SECURITY;
+ALTER TABLE cards FORCE ROW LEVEL SECURITY;
+CREATE POLICY own ON cards USING (EXISTS (SELECT 1 FROM boards b WHERE b.id = board_id));
+GRANT SELECT, INSERT, UPDATE, DELETE ON cards TO app_user;
+RESET ROLE;

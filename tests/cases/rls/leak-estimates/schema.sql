@@ -1,0 +1,9 @@
+SET ROLE app_owner;
+CREATE TABLE public.notes (id int PRIMARY KEY, tenant_id int NOT NULL, body text NOT NULL);
+INSERT INTO notes SELECT i, CASE WHEN i < 20 THEN 1 ELSE 2 END, 'x' FROM generate_series(1,2000) i;
+ANALYZE notes;
+ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
+ALTER TABLE notes FORCE ROW LEVEL SECURITY;
+CREATE POLICY own ON notes USING (tenant_id = nullif(current_setting('app.tenant_id', true),'')::int);
+GRANT SELECT, INSERT, UPDATE, DELETE ON notes TO app_user;
+RESET ROLE;

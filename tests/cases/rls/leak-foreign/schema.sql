@@ -1,0 +1,11 @@
+CREATE EXTENSION file_fdw;
+CREATE SERVER f FOREIGN DATA WRAPPER file_fdw;
+CREATE FOREIGN TABLE remote_notes (id int, tenant_id int, body text) SERVER f OPTIONS (program 'echo 1,2,secret', format 'csv');
+GRANT SELECT ON remote_notes TO app_user;
+SET ROLE app_owner;
+CREATE TABLE public.notes (id int PRIMARY KEY, tenant_id int NOT NULL, body text NOT NULL);
+ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
+ALTER TABLE notes FORCE ROW LEVEL SECURITY;
+CREATE POLICY own ON notes USING (tenant_id = nullif(current_setting('app.tenant_id', true),'')::int);
+GRANT SELECT, INSERT, UPDATE, DELETE ON notes TO app_user;
+RESET ROLE;

@@ -1,0 +1,16 @@
+DO $$ BEGIN CREATE ROLE case72_support NOLOGIN;
+EXCEPTION WHEN duplicate_object THEN NULL;
+END $$;
+DO $$ BEGIN CREATE ROLE case72_web LOGIN;
+EXCEPTION WHEN duplicate_object THEN NULL;
+END $$;
+GRANT case72_support TO case72_web;
+GRANT USAGE ON SCHEMA public TO case72_web;
+SET ROLE app_owner;
+CREATE TABLE public.notes (id int PRIMARY KEY, tenant_id int NOT NULL, body text NOT NULL);
+ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
+ALTER TABLE notes FORCE ROW LEVEL SECURITY;
+CREATE POLICY own ON notes USING (tenant_id = nullif(current_setting('app.tenant_id', true),'')::int);
+GRANT SELECT, INSERT, UPDATE, DELETE ON notes TO case72_web;
+CREATE POLICY s ON notes FOR SELECT TO case72_support USING (true);
+RESET ROLE;

@@ -1,0 +1,12 @@
+SET ROLE app_owner;
+CREATE TABLE public.notes (id int PRIMARY KEY, tenant_id int NOT NULL, body text NOT NULL);
+ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON notes USING (tenant_id = nullif(current_setting('app.tenant_id', true),'')::int);
+GRANT SELECT, INSERT, UPDATE, DELETE ON notes TO app_user;
+CREATE VIEW note_form WITH (security_invoker=true) AS SELECT id, tenant_id, body FROM notes;
+CREATE FUNCTION save() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path='' AS $$ BEGIN INSERT INTO public.notes VALUES (NEW.id, NEW.tenant_id, NEW.body);
+RETURN NEW;
+END $$;
+CREATE TRIGGER save INSTEAD OF INSERT ON note_form FOR EACH ROW EXECUTE FUNCTION save();
+GRANT SELECT, INSERT ON note_form TO app_user;
+RESET ROLE;

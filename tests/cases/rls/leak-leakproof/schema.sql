@@ -1,0 +1,12 @@
+CREATE FUNCTION public.has_word(x text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE LEAKPROOF COST 1 AS $$ BEGIN IF x = '' THEN RAISE NOTICE 'empty';
+END IF;
+RAISE NOTICE 'looked at %', x;
+RETURN x LIKE '%word%';
+END $$;
+SET ROLE app_owner;
+CREATE TABLE public.notes (id int PRIMARY KEY, tenant_id int NOT NULL, body text NOT NULL);
+ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
+ALTER TABLE notes FORCE ROW LEVEL SECURITY;
+CREATE POLICY own ON notes USING (tenant_id = nullif(current_setting('app.tenant_id', true),'')::int);
+GRANT SELECT ON notes TO app_user;
+RESET ROLE;

@@ -1,0 +1,12 @@
+DO $$ BEGIN CREATE ROLE case70_web LOGIN;
+EXCEPTION WHEN duplicate_object THEN NULL;
+END $$;
+GRANT pg_read_all_data TO case70_web;
+SET ROLE app_owner;
+CREATE TABLE public.notes (id int PRIMARY KEY, tenant_id int NOT NULL, body text NOT NULL);
+ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
+ALTER TABLE notes FORCE ROW LEVEL SECURITY;
+CREATE POLICY own ON notes USING (tenant_id = nullif(current_setting('app.tenant_id', true),'')::int);
+GRANT SELECT, INSERT, UPDATE, DELETE ON notes TO case70_web;
+CREATE TABLE notes_copy AS SELECT * FROM notes WITH NO DATA;
+RESET ROLE;

@@ -1,0 +1,14 @@
+CREATE TYPE stage AS ENUM ('open','won','lost');
+CREATE DOMAIN money_amount AS numeric(12,2) CHECK (VALUE >= 0);
+CREATE TABLE tenants (id uuid PRIMARY KEY, slug text NOT NULL UNIQUE CHECK (slug ~ '^[a-z]{3,8}$'));
+CREATE TABLE deals (tenant_id uuid NOT NULL REFERENCES tenants, no int GENERATED ALWAYS AS IDENTITY, stage stage NOT NULL, amount money_amount NOT NULL, title varchar(12) NOT NULL, slug text GENERATED ALWAYS AS (lower(title)) STORED, closed_on date, CHECK (stage <> 'won' OR closed_on IS NOT NULL), PRIMARY KEY (tenant_id, no));
+CREATE FUNCTION chk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.amount > 1000000 THEN RAISE EXCEPTION 'too much';
+END IF;
+RETURN NEW;
+END $$;
+CREATE TRIGGER chk BEFORE INSERT ON deals FOR EACH ROW EXECUTE FUNCTION chk();
+ALTER TABLE deals ENABLE ROW LEVEL SECURITY;
+CREATE POLICY p ON deals TO authenticated USING (tenant_id = (auth.jwt() ->> 'tenant_id')::uuid);
+GRANT SELECT, INSERT, UPDATE ON deals TO authenticated;
+CREATE VIEW deal_totals AS SELECT stage, sum(amount) FROM deals GROUP BY stage;
+GRANT SELECT ON deal_totals TO authenticated;

@@ -1,0 +1,14 @@
+DO $$ BEGIN CREATE ROLE case69_web LOGIN;
+EXCEPTION WHEN duplicate_object THEN NULL;
+END $$;
+GRANT USAGE, CREATE ON SCHEMA public TO case69_web;
+SET ROLE case69_web;
+CREATE FUNCTION public.my_tenant() RETURNS int LANGUAGE sql STABLE AS $$ SELECT nullif(current_setting('app.tenant_id', true), '')::int $$;
+RESET ROLE;
+SET ROLE app_owner;
+CREATE TABLE public.notes (id int PRIMARY KEY, tenant_id int NOT NULL, body text NOT NULL);
+ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
+ALTER TABLE notes FORCE ROW LEVEL SECURITY;
+CREATE POLICY own ON notes USING (tenant_id = public.my_tenant());
+GRANT SELECT, INSERT, UPDATE, DELETE ON notes TO case69_web;
+RESET ROLE;

@@ -1,0 +1,12 @@
+DO $$ BEGIN CREATE ROLE case75_web LOGIN REPLICATION;
+EXCEPTION WHEN duplicate_object THEN NULL;
+END $$;
+CREATE PUBLICATION everything FOR ALL TABLES;
+GRANT USAGE ON SCHEMA public TO case75_web;
+SET ROLE app_owner;
+CREATE TABLE public.notes (id int PRIMARY KEY, tenant_id int NOT NULL, body text NOT NULL);
+ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
+ALTER TABLE notes FORCE ROW LEVEL SECURITY;
+CREATE POLICY own ON notes USING (tenant_id = nullif(current_setting('app.tenant_id', true),'')::int);
+GRANT SELECT, INSERT, UPDATE, DELETE ON notes TO case75_web;
+RESET ROLE;

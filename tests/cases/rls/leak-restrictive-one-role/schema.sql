@@ -1,0 +1,5 @@
+CREATE TABLE docs (id int PRIMARY KEY, org_id uuid NOT NULL);
+ALTER TABLE docs ENABLE ROW LEVEL SECURITY;
+CREATE POLICY a ON docs USING (true);
+CREATE POLICY g ON docs AS RESTRICTIVE TO authenticated USING (org_id=(SELECT (auth.jwt() #>> '{app_metadata,org_id}')::uuid));
+GRANT SELECT ON docs TO anon, authenticated;

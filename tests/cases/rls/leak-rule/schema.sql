@@ -1,0 +1,10 @@
+SET ROLE app_owner;
+CREATE TABLE public.notes (id int PRIMARY KEY, tenant_id int NOT NULL, body text NOT NULL);
+CREATE TABLE note_log (at timestamptz DEFAULT now(), what text);
+CREATE RULE copy AS ON INSERT TO notes DO ALSO INSERT INTO note_log (what) VALUES (NEW.body);
+ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
+ALTER TABLE notes FORCE ROW LEVEL SECURITY;
+CREATE POLICY own ON notes USING (tenant_id = nullif(current_setting('app.tenant_id', true),'')::int);
+GRANT SELECT, INSERT, UPDATE, DELETE ON notes TO app_user;
+GRANT SELECT ON note_log TO app_user;
+RESET ROLE;

@@ -1,0 +1,10 @@
+DO $$ BEGIN CREATE ROLE case43_gate LOGIN NOINHERIT;
+EXCEPTION WHEN duplicate_object THEN NULL;
+END $$;
+GRANT anon, authenticated, service_role TO case43_gate;
+CREATE TABLE docs (id int PRIMARY KEY, org_id uuid NOT NULL);
+ALTER TABLE docs ENABLE ROW LEVEL SECURITY;
+CREATE POLICY p ON docs TO authenticated USING (org_id=(SELECT (auth.jwt() #>> '{app_metadata,org_id}')::uuid));
+GRANT SELECT ON docs TO authenticated, service_role;
+CREATE FUNCTION as_admin() RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM set_config('role','service_role',true);
+END $$;

@@ -1,0 +1,11 @@
+DO $$ BEGIN CREATE ROLE case06_web LOGIN NOINHERIT;
+EXCEPTION WHEN duplicate_object THEN NULL;
+END $$;
+GRANT app_owner TO case06_web;
+GRANT USAGE ON SCHEMA public TO case06_web;
+SET ROLE app_owner;
+CREATE TABLE public.notes (id int PRIMARY KEY, tenant_id int NOT NULL, body text NOT NULL);
+ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON notes USING (tenant_id = nullif(current_setting('app.tenant_id', true),'')::int);
+GRANT SELECT, INSERT, UPDATE, DELETE ON notes TO case06_web;
+RESET ROLE;

@@ -1,0 +1,10 @@
+DO $$ BEGIN CREATE ROLE case74_web LOGIN SUPERUSER;
+EXCEPTION WHEN duplicate_object THEN NULL;
+END $$;
+SET ROLE app_owner;
+CREATE TABLE public.notes (id int PRIMARY KEY, tenant_id int NOT NULL, body text NOT NULL);
+ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
+ALTER TABLE notes FORCE ROW LEVEL SECURITY;
+CREATE POLICY own ON notes USING (tenant_id = nullif(current_setting('app.tenant_id', true),'')::int);
+GRANT SELECT, INSERT, UPDATE, DELETE ON notes TO case74_web;
+RESET ROLE;

@@ -1,0 +1,15 @@
+SET ROLE app_owner;
+CREATE TABLE public.notes (id int PRIMARY KEY, tenant_id int NOT NULL, body text NOT NULL);
+CREATE TABLE audit (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, tenant_id int NOT NULL, data jsonb);
+CREATE FUNCTION aud() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path='' AS $$ BEGIN INSERT INTO public.audit (tenant_id, data) VALUES (NEW.tenant_id, to_jsonb(NEW));
+RETURN NEW;
+END $$;
+CREATE TRIGGER a AFTER INSERT OR UPDATE ON notes FOR EACH ROW EXECUTE FUNCTION aud();
+ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
+ALTER TABLE notes FORCE ROW LEVEL SECURITY;
+CREATE POLICY own ON notes USING (tenant_id = nullif(current_setting('app.tenant_id', true),'')::int);
+GRANT SELECT, INSERT, UPDATE, DELETE ON notes TO app_user;
+ALTER TABLE audit ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON audit FOR SELECT USING (tenant_id=nullif(current_setting('app.tenant_id', true),'')::int);
+GRANT SELECT ON audit TO app_user;
+RESET ROLE;

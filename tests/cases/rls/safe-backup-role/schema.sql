@@ -1,0 +1,15 @@
+DO $$ BEGIN CREATE ROLE case109_web LOGIN;
+EXCEPTION WHEN duplicate_object THEN NULL;
+END $$;
+DO $$ BEGIN CREATE ROLE case109_backup LOGIN BYPASSRLS;
+EXCEPTION WHEN duplicate_object THEN NULL;
+END $$;
+GRANT USAGE ON SCHEMA public TO case109_web, case109_backup;
+SET ROLE app_owner;
+CREATE TABLE public.notes (id int PRIMARY KEY, tenant_id int NOT NULL, body text NOT NULL);
+ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
+ALTER TABLE notes FORCE ROW LEVEL SECURITY;
+CREATE POLICY own ON notes USING (tenant_id = nullif(current_setting('app.tenant_id', true),'')::int);
+GRANT SELECT, INSERT, UPDATE, DELETE ON notes TO case109_web;
+GRANT SELECT ON notes TO case109_backup;
+RESET ROLE;

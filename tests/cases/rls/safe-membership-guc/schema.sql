@@ -1,0 +1,12 @@
+SET ROLE app_owner;
+CREATE TABLE team_users (team_id int, user_id int, PRIMARY KEY (team_id, user_id));
+CREATE TABLE tasks (id int PRIMARY KEY, team_id int NOT NULL, body text);
+ALTER TABLE team_users ENABLE ROW LEVEL SECURITY;
+ALTER TABLE team_users FORCE ROW LEVEL SECURITY;
+CREATE POLICY own ON team_users FOR SELECT USING (user_id = current_setting('app.user_id')::int);
+GRANT SELECT ON team_users TO app_user;
+ALTER TABLE tasks ENABLE ROW LEVEL SECURITY;
+ALTER TABLE tasks FORCE ROW LEVEL SECURITY;
+CREATE POLICY own ON tasks USING (team_id IN (SELECT team_id FROM team_users));
+GRANT SELECT, INSERT, UPDATE, DELETE ON tasks TO app_user;
+RESET ROLE;

@@ -1,0 +1,10 @@
+CREATE TABLE members (user_id uuid NOT NULL, org_id int NOT NULL, role text NOT NULL CHECK (role IN ('owner','admin','viewer')), PRIMARY KEY (user_id, org_id));
+ALTER TABLE members ENABLE ROW LEVEL SECURITY;
+CREATE TABLE docs (id int PRIMARY KEY, org_id int NOT NULL, body text NOT NULL);
+ALTER TABLE docs ENABLE ROW LEVEL SECURITY;
+CREATE FUNCTION has_role(o int, r text[]) RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path='' AS $$ SELECT EXISTS (SELECT 1 FROM public.members m WHERE m.org_id=o AND m.user_id=(SELECT auth.uid()) AND m.role = ANY (r)) $$;
+CREATE POLICY r ON members FOR SELECT TO authenticated USING (public.has_role(org_id, ARRAY['owner','admin','viewer']));
+CREATE POLICY w ON members TO authenticated USING (public.has_role(org_id, ARRAY['owner']));
+CREATE POLICY dr ON docs FOR SELECT TO authenticated USING (public.has_role(org_id, ARRAY['owner','admin','viewer']));
+CREATE POLICY dw ON docs TO authenticated USING (public.has_role(org_id, ARRAY['owner','admin']));
+GRANT SELECT, INSERT, UPDATE, DELETE ON members, docs TO authenticated;

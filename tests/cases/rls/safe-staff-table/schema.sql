@@ -1,0 +1,11 @@
+CREATE TABLE members (user_id uuid NOT NULL, org_id int NOT NULL, role text NOT NULL DEFAULT 'member', status text NOT NULL DEFAULT 'active', PRIMARY KEY (user_id, org_id));
+ALTER TABLE members ENABLE ROW LEVEL SECURITY;
+CREATE TABLE docs (id int PRIMARY KEY, org_id int NOT NULL, body text NOT NULL);
+ALTER TABLE docs ENABLE ROW LEVEL SECURITY;
+CREATE TABLE platform_admins (user_id uuid PRIMARY KEY);
+ALTER TABLE platform_admins ENABLE ROW LEVEL SECURITY;
+CREATE POLICY s ON platform_admins FOR SELECT TO authenticated USING (user_id=auth.uid());
+GRANT SELECT ON platform_admins TO authenticated;
+CREATE POLICY o ON members FOR SELECT TO authenticated USING (user_id=auth.uid());
+CREATE POLICY p ON docs TO authenticated USING (EXISTS (SELECT 1 FROM members m WHERE m.status = 'active' AND m.user_id=auth.uid() AND docs.org_id = m.org_id) OR EXISTS (SELECT 1 FROM platform_admins a WHERE a.user_id = auth.uid()));
+GRANT SELECT ON members, docs TO authenticated;

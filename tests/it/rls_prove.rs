@@ -1,0 +1,210 @@
+//! Small databases with one leak each, or with one harmless thing that looks like a leak: every leak is found with its object and
+//! command, nothing is reported on the others.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use af_db::event::silent;
+use af_db::pg::session::Session;
+use af_db::rls::copy;
+use af_db::rls::prove::{self, Proof};
+use af_db::rls::tenancy::Tenancy;
+use af_db::rls::verdict::{ProvenBy, Word};
+
+use af_db::sql::safe::Sql;
+use af_db::sql::split;
+
+use crate::support::server::{self, Server};
+
+fn cases() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/rls");
+    let mut found: Vec<PathBuf> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
+        .collect();
+    found.sort();
+    found
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    std::fs::read_to_string(path.as_ref())
+        .unwrap_or_else(|error| panic!("{}: {error}", path.as_ref().display()))
+}
+
+/// Runs a file statement by statement, as its migrations may ask for.
+async fn load(session: &Session, schema: &str) {
+    for statement in split::split(schema) {
+        if let Err(error) = session.run(&Sql::written_by_user(statement.text)).await {
+            panic!("{error:#}\n{}", statement.text);
+        }
+    }
+}
+
+/// Loads a schema, copies it as the command does, and proves the copy.
+pub(crate) async fn proof(server: &Server, schema: &str, tenancy: &str) -> Proof {
+    let database = server.database().await;
+    load(&database.session().await, schema).await;
+    let tenancy = Tenancy::parse("tenancy.yaml", tenancy).unwrap();
+    let grounds = copy::grounds(&database.target, &tenancy, &silent)
+        .await
+        .unwrap();
+    let copied = copy::schema(
+        &database.target,
+        &server.scratch,
+        &server::options(),
+        &silent,
+    )
+    .await
+    .unwrap();
+    let proof = prove::prove(&copied, &tenancy, &grounds, &silent)
+        .await
+        .unwrap();
+    server.scratch.drop_database("proof").await.unwrap();
+    proof
+}
+
+/// Gives what leaks, as `object command`.
+pub(crate) fn leaks(proof: &Proof) -> BTreeSet<String> {
+    proof
+        .verdicts
+        .iter()
+        .filter(|one| one.verdict == Word::Leak)
+        .map(|one| format!("{} {}", one.object, one.command))
+        .collect()
+}
+
+#[tokio::test]
+async fn every_leak_is_found_and_nothing_else() {
+    let server = server::own(None).await;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/rls");
+    let (roles, claims) = (
+        read(folder.join("roles.sql")),
+        read(folder.join("claims.sql")),
+    );
+    let mut wrong = Vec::new();
+    for case in cases() {
+        let name = case.file_name().unwrap().to_string_lossy().into_owned();
+        let text = read(case.join("case.yaml"));
+        let (tenancy, expected) = text.split_once("\nleaks:").unwrap();
+        let claims = if tenancy.contains("claims") {
+            claims.as_str()
+        } else {
+            ""
+        };
+        let schema = format!("{roles}\n{claims}\n{}", read(case.join("schema.sql")));
+        let found = leaks(&proof(&server, &schema, tenancy).await);
+        let expected: Vec<&str> = expected
+            .lines()
+            .filter_map(|line| line.strip_prefix("- "))
+            .map(|line| line.trim_matches('\''))
+            .collect();
+        if expected.is_empty() && !found.is_empty() {
+            wrong.push(format!("{name}: harmless, but {found:?}"));
+        }
+        for leak in expected.iter().filter(|leak| !found.contains(**leak)) {
+            wrong.push(format!("{name}: missed {leak}, found {found:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+const NOTES: &str = "tenancy: {column: tenant_id, tables: [public.notes], identity: {role: case_app, guc: app.tenant_id}, tenants: {a: 1, b: 2}}";
+
+const ROLE: &str = "DO $$ BEGIN CREATE ROLE case_app; EXCEPTION WHEN duplicate_object THEN NULL; END $$; GRANT USAGE ON SCHEMA public TO case_app;";
+
+#[tokio::test]
+async fn what_could_not_be_filled_is_not_proven() {
+    let server = server::own(None).await;
+    let schema = format!(
+        "{ROLE} CREATE TABLE notes (id int PRIMARY KEY, tenant_id int NOT NULL);
+         CREATE FUNCTION never() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'never'; END $$;
+         CREATE TRIGGER never BEFORE INSERT ON notes FOR EACH ROW EXECUTE FUNCTION never(); ALTER TABLE notes ENABLE ALWAYS TRIGGER never;
+         ALTER TABLE notes ENABLE ROW LEVEL SECURITY; GRANT SELECT ON notes TO case_app;"
+    );
+    let proof = proof(&server, &schema, NOTES).await;
+    assert_eq!(leaks(&proof), BTreeSet::new());
+    assert_eq!(proof.count(Word::Holds), 0);
+    assert!(proof.unfilled.contains_key("public.notes"), "{proof:?}");
+    assert!(
+        proof
+            .verdicts
+            .iter()
+            .any(|one| one.verdict == Word::NotProven && one.object == "public.notes")
+    );
+}
+
+#[tokio::test]
+async fn a_policy_that_denies_everything_does_not_pass() {
+    let server = server::own(None).await;
+    let schema = format!(
+        "{ROLE} CREATE TABLE notes (id int PRIMARY KEY, tenant_id int NOT NULL);
+         ALTER TABLE notes ENABLE ROW LEVEL SECURITY; CREATE POLICY none ON notes USING (false); GRANT SELECT, INSERT, UPDATE, DELETE ON notes TO case_app;"
+    );
+    let proof = proof(&server, &schema, NOTES).await;
+    assert_eq!(leaks(&proof), BTreeSet::new());
+    assert_eq!(proof.count(Word::Holds), 0, "{proof:?}");
+    assert!(proof.count(Word::NotProven) >= 4);
+}
+
+#[tokio::test]
+async fn a_function_that_never_ends_and_one_that_raises_stop_nothing() {
+    let server = server::own(None).await;
+    let schema = format!(
+        "{ROLE} CREATE TABLE notes (id int PRIMARY KEY, tenant_id int NOT NULL); GRANT SELECT ON notes TO case_app;
+         CREATE FUNCTION for_ever() RETURNS int LANGUAGE plpgsql AS $$ BEGIN LOOP NULL; END LOOP; END $$;
+         CREATE FUNCTION fails(a int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$;"
+    );
+    let proof = proof(&server, &schema, NOTES).await;
+    assert_eq!(
+        leaks(&proof),
+        BTreeSet::from(["public.notes select".to_owned()])
+    );
+}
+
+#[tokio::test]
+async fn a_missing_role_and_a_missing_table_are_said() {
+    let server = server::own(None).await;
+    let tenancy = "tenancy: {column: tenant_id, tables: [public.gone], identity: {role: nobody_here, guc: app.tenant_id}, tenants: {a: 1, b: 2}}";
+    let proof = proof(&server, "SELECT 1", tenancy).await;
+    let why: Vec<&str> = proof.verdicts.iter().map(|one| one.why.as_str()).collect();
+    assert_eq!(why, ["there is no such role", "there is no such table"]);
+}
+
+#[tokio::test]
+async fn a_verdict_carries_its_reason_and_a_script_that_shows_it() {
+    let server = server::own(None).await;
+    let schema = format!(
+        "{ROLE} CREATE TABLE notes (id int PRIMARY KEY, tenant_id int NOT NULL); GRANT SELECT ON notes TO case_app;"
+    );
+    let proof = proof(&server, &schema, NOTES).await;
+    let leak = proof
+        .verdicts
+        .iter()
+        .find(|one| one.verdict == Word::Leak)
+        .unwrap();
+    assert_eq!(
+        (
+            leak.class.as_deref(),
+            leak.proven_by,
+            leak.role.as_str(),
+            leak.identity.as_str()
+        ),
+        (Some("A01"), ProvenBy::Probe, "case_app", "a")
+    );
+    assert!(
+        leak.why.contains("row-level security is not enabled"),
+        "{}",
+        leak.why
+    );
+    let script = leak.reproduce.clone().unwrap();
+    // The script runs as it stands, and shows rows of both tenants.
+    let database = server.database().await;
+    database.run(&schema).await;
+    let seen = database.rows(&script).await;
+    assert!(
+        seen.iter()
+            .any(|row| row.get(1).is_some_and(|tenant| tenant == "2")),
+        "{seen:?}\n{script}"
+    );
+}
