@@ -42,3 +42,5 @@ mod probe;
 pub mod copy;
 
 pub mod prove;
+
+pub mod matrix;

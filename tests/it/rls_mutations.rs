@@ -162,26 +162,32 @@ const MUTATIONS: &[(&str, &str)] = &[
 fn migrations(folder: &str) -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
+        .expect("a case that can be read and tried")
+        .map(|entry| entry.expect("a case that can be read and tried").path())
         .filter(|path| {
             path.extension().is_some_and(|end| end == "sql")
                 && !path.to_string_lossy().ends_with(".down.sql")
         })
         .collect();
     let number = |path: &PathBuf| -> u64 {
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let name = path
+            .file_name()
+            .expect("a case that can be read and tried")
+            .to_string_lossy()
+            .into_owned();
         name.trim_start_matches('V')
             .split('_')
             .next()
-            .unwrap()
+            .expect("a case that can be read and tried")
             .parse()
-            .unwrap()
+            .expect("a case that can be read and tried")
     };
     files.sort_by_key(number);
     files
         .iter()
-        .map(|path| std::fs::read_to_string(path).unwrap() + ";\n")
+        .map(|path| {
+            std::fs::read_to_string(path).expect("a case that can be read and tried") + ";\n"
+        })
         .collect()
 }
 

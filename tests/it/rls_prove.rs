@@ -19,8 +19,8 @@ use crate::support::server::{self, Server};
 fn cases() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/rls");
     let mut found: Vec<PathBuf> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
+        .expect("a case that can be read and tried")
+        .map(|entry| entry.expect("a case that can be read and tried").path())
         .filter(|path| path.is_dir())
         .collect();
     found.sort();
@@ -45,10 +45,11 @@ async fn load(session: &Session, schema: &str) {
 pub(crate) async fn proof(server: &Server, schema: &str, tenancy: &str) -> Proof {
     let database = server.database().await;
     load(&database.session().await, schema).await;
-    let tenancy = Tenancy::parse("tenancy.yaml", tenancy).unwrap();
+    let tenancy =
+        Tenancy::parse("tenancy.yaml", tenancy).expect("a case that can be read and tried");
     let grounds = copy::grounds(&database.target, &tenancy, &silent)
         .await
-        .unwrap();
+        .expect("a case that can be read and tried");
     let copied = copy::schema(
         &database.target,
         &server.scratch,
@@ -56,11 +57,15 @@ pub(crate) async fn proof(server: &Server, schema: &str, tenancy: &str) -> Proof
         &silent,
     )
     .await
-    .unwrap();
+    .expect("a case that can be read and tried");
     let proof = prove::prove(&copied, &tenancy, &grounds, &silent)
         .await
-        .unwrap();
-    server.scratch.drop_database("proof").await.unwrap();
+        .expect("a case that can be read and tried");
+    server
+        .scratch
+        .drop_database("proof")
+        .await
+        .expect("a case that can be read and tried");
     proof
 }
 
@@ -84,9 +89,15 @@ async fn every_leak_is_found_and_nothing_else() {
     );
     let mut wrong = Vec::new();
     for case in cases() {
-        let name = case.file_name().unwrap().to_string_lossy().into_owned();
+        let name = case
+            .file_name()
+            .expect("a case that can be read and tried")
+            .to_string_lossy()
+            .into_owned();
         let text = read(case.join("case.yaml"));
-        let (tenancy, expected) = text.split_once("\nleaks:").unwrap();
+        let (tenancy, expected) = text
+            .split_once("\nleaks:")
+            .expect("a case that can be read and tried");
         let claims = if tenancy.contains("claims") {
             claims.as_str()
         } else {
@@ -182,7 +193,7 @@ async fn a_verdict_carries_its_reason_and_a_script_that_shows_it() {
         .verdicts
         .iter()
         .find(|one| one.verdict == Word::Leak)
-        .unwrap();
+        .expect("a case that can be read and tried");
     assert_eq!(
         (
             leak.class.as_deref(),
@@ -197,7 +208,10 @@ async fn a_verdict_carries_its_reason_and_a_script_that_shows_it() {
         "{}",
         leak.why
     );
-    let script = leak.reproduce.clone().unwrap();
+    let script = leak
+        .reproduce
+        .clone()
+        .expect("a case that can be read and tried");
     // The script runs as it stands, and shows rows of both tenants.
     let database = server.database().await;
     database.run(&schema).await;

@@ -46,6 +46,12 @@ pub struct Args {
     /// Read from this file how tenants are told apart and how a request says who it is; the policy set says it otherwise
     #[arg(long, value_name = "FILE")]
     tenancy: Option<PathBuf>,
+    /// Write the proof as one HTML page as well
+    #[arg(long, value_name = "FILE", requires = "prove")]
+    html: Option<PathBuf>,
+    /// Write the proof as Markdown as well
+    #[arg(long, value_name = "FILE", requires = "prove")]
+    markdown: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -71,7 +77,8 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
             Some(path) => Some(path.clone()),
             None => tenancy_file(&context.config)?,
         };
-        return prove::prove(path.as_deref(), context).await;
+        let pages = (args.html.as_deref(), args.markdown.as_deref());
+        return prove::prove(path.as_deref(), pages, context).await;
     }
     let declared = declared(&context.config)?;
     if args.apply {

@@ -11,6 +11,7 @@ use crate::error::fail;
 use crate::finding::Finding;
 use crate::pg::scratch;
 use crate::rls::copy;
+use crate::rls::matrix;
 use crate::rls::prove::{self, Proof};
 use crate::rls::tenancy::Tenancy;
 use crate::rls::verdict::{Verdict, Word};
@@ -30,7 +31,11 @@ struct ProofReport {
 }
 
 /// Proves and shows the proof.
-pub(super) async fn prove(path: Option<&Path>, context: &Context) -> Result<Outcome> {
+pub(super) async fn prove(
+    path: Option<&Path>,
+    (html, markdown): (Option<&Path>, Option<&Path>),
+    context: &Context,
+) -> Result<Outcome> {
     let Some(path) = path else {
         return Err(fail("nothing says how tenants are told apart")
             .hint("give --tenancy FILE with a `tenancy:` block")
@@ -50,6 +55,8 @@ pub(super) async fn prove(path: Option<&Path>, context: &Context) -> Result<Outc
     let grounds = copy::grounds(&target, &tenancy, &watch).await?;
     let copied = copy::schema(&target, &scratch, &options, &watch).await?;
     let proof = prove::prove(&copied, &tenancy, &grounds, &watch).await?;
+    write(html, || matrix::html(target.database(), &proof))?;
+    write(markdown, || matrix::markdown(target.database(), &proof))?;
     context.show(&ProofReport {
         database: target.to_string(),
         scratch: scratch.why.clone(),
@@ -59,6 +66,11 @@ pub(super) async fn prove(path: Option<&Path>, context: &Context) -> Result<Outc
         findings: findings(&proof, &tenancy),
         proof,
     })
+}
+
+fn write(path: Option<&Path>, page: impl FnOnce() -> String) -> Result<()> {
+    let Some(path) = path else { return Ok(()) };
+    std::fs::write(path, page()).with_context(|| format!("writing {}", path.display()))
 }
 
 fn findings(proof: &Proof, tenancy: &Tenancy) -> Vec<Finding> {
@@ -98,6 +110,33 @@ fn finding(verdict: &Verdict) -> Finding {
     finding
 }
 
+/// Lays the verdicts out as rows of a table: what leaks is red, what nobody could try is yellow.
+fn picture(proof: &Proof) -> Vec<Vec<(Tone, String)>> {
+    let heads = ["object", "role"]
+        .into_iter()
+        .chain(matrix::columns())
+        .chain(["other leaks"]);
+    let mut rows = vec![heads.map(|head| (Tone::Strong, head.to_owned())).collect()];
+    for line in matrix::lines(proof) {
+        let mut row = vec![(Tone::Plain, line.object), (Tone::Plain, line.role)];
+        row.extend(line.cells.iter().map(|cell| {
+            let tone = match cell {
+                Some(Word::Leak) => Tone::Bad,
+                Some(Word::NotProven) => Tone::Warn,
+                Some(Word::Holds) => Tone::Good,
+                None => Tone::Dim,
+            };
+            (tone, matrix::word(*cell).to_owned())
+        }));
+        row.push((
+            Tone::Bad,
+            line.others.into_iter().collect::<Vec<_>>().join(", "),
+        ));
+        rows.push(row);
+    }
+    rows
+}
+
 impl Report for ProofReport {
     fn command(&self) -> &'static str {
         "diff-rls"
@@ -116,6 +155,8 @@ impl Report for ProofReport {
             "{} hold, {} not proven",
             self.holds, self.not_proven
         ));
+        page.gap();
+        page.table(&picture(&self.proof));
         for (table, why) in &self.proof.unfilled {
             page.toned(
                 Tone::Warn,

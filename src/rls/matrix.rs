@@ -1,0 +1,233 @@
+//! Owns the picture of a proof: objects by role and command, each cell how it ended; as Markdown and as one HTML page that needs
+//! nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::rls::prove::Proof;
+use crate::rls::verdict::{Verdict, Word};
+
+/// The commands that have a column of their own.
+const COMMANDS: [&str; 5] = ["select", "insert", "update", "move", "delete"];
+
+/// One line of the picture.
+#[derive(Debug, Default)]
+pub struct Line {
+    /// The object.
+    pub object: String,
+    /// The role.
+    pub role: String,
+    /// How each of the usual commands ended, where it was tried.
+    pub cells: [Option<Word>; 5],
+    /// Other commands that leak, by name.
+    pub others: BTreeSet<String>,
+}
+
+/// Gives the names of the columns.
+pub fn columns() -> [&'static str; 5] {
+    COMMANDS
+}
+
+/// Lays the verdicts out.
+pub fn lines(proof: &Proof) -> Vec<Line> {
+    let mut lines: BTreeMap<(String, String), Line> = BTreeMap::new();
+    for one in &proof.verdicts {
+        let line = lines
+            .entry((one.object.clone(), one.role.clone()))
+            .or_insert_with(|| Line {
+                object: one.object.clone(),
+                role: one.role.clone(),
+                ..Line::default()
+            });
+        match COMMANDS.iter().position(|command| *command == one.command) {
+            // The worst word stands: a leak before what is not proven before what holds.
+            Some(at) => {
+                line.cells[at] =
+                    Some(line.cells[at].map_or(one.verdict, |word| word.min(one.verdict)))
+            }
+            None if one.verdict == Word::Leak => {
+                line.others.insert(one.command.clone());
+            }
+            None => {}
+        }
+    }
+    lines.into_values().collect()
+}
+
+/// Gives a cell in a word; an empty one was not granted.
+pub fn word(cell: Option<Word>) -> &'static str {
+    match cell {
+        Some(Word::Leak) => "LEAK",
+        Some(Word::NotProven) => "not proven",
+        Some(Word::Holds) => "holds",
+        None => "-",
+    }
+}
+
+/// Writes the proof as Markdown.
+pub fn markdown(title: &str, proof: &Proof) -> String {
+    let mut text = format!("# Isolation of {title}\n\n{}\n\n", summary(proof));
+    text.push_str("| object | role | select | insert | update | move | delete | other leaks |\n|---|---|---|---|---|---|---|---|\n");
+    for line in lines(proof) {
+        let cells: Vec<String> = line
+            .cells
+            .iter()
+            .map(|cell| {
+                if *cell == Some(Word::Leak) {
+                    "**LEAK**".to_owned()
+                } else {
+                    word(*cell).to_owned()
+                }
+            })
+            .collect();
+        let others: Vec<String> = line.others.into_iter().collect();
+        text.push_str(&format!(
+            "| `{}` | {} | {} | {} |\n",
+            line.object.replace('|', "\\|"),
+            line.role,
+            cells.join(" | "),
+            others.join(", ")
+        ));
+    }
+    for one in proof
+        .verdicts
+        .iter()
+        .filter(|one| one.verdict == Word::Leak)
+    {
+        text.push_str(&format!("\n## {}\n\n{}\n", heading(one), one.why));
+        if let Some(script) = &one.reproduce {
+            text.push_str(&format!("\n```sql\n{script}\n```\n"));
+        }
+    }
+    text
+}
+
+/// Writes the proof as one page.
+pub fn html(title: &str, proof: &Proof) -> String {
+    let mut body = format!(
+        "<h1>Isolation of {}</h1><p>{}</p>",
+        escape(title),
+        escape(&summary(proof))
+    );
+    body.push_str("<table><thead><tr><th>object<th>role<th>select<th>insert<th>update<th>move<th>delete<th>other leaks</thead><tbody>");
+    for line in lines(proof) {
+        let cells: String = line
+            .cells
+            .iter()
+            .map(|cell| format!("<td class=\"{}\">{}", class(*cell), word(*cell)))
+            .collect();
+        let others: Vec<String> = line.others.into_iter().collect();
+        body.push_str(&format!(
+            "<tr><td><code>{}</code><td>{}{cells}<td>{}",
+            escape(&line.object),
+            escape(&line.role),
+            escape(&others.join(", "))
+        ));
+    }
+    body.push_str("</tbody></table>");
+    for one in proof
+        .verdicts
+        .iter()
+        .filter(|one| one.verdict != Word::Holds)
+    {
+        let script = one.reproduce.as_deref().map_or_else(String::new, |script| {
+            format!(
+                "<details><summary>SQL that shows it</summary><pre>{}</pre></details>",
+                escape(script)
+            )
+        });
+        body.push_str(&format!(
+            "<section class=\"{}\"><h2>{}</h2><p>{}</p>{script}</section>",
+            class(Some(one.verdict)),
+            escape(&heading(one)),
+            escape(&one.why)
+        ));
+    }
+    format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>Isolation of {}</title><style>{STYLE}</style></head><body>{body}</body></html>\n",
+        escape(title)
+    )
+}
+
+const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a;background:#fff}\
+table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #ddd}\
+td.leak{background:#b3261e;color:#fff;font-weight:600}td.open{background:#fff3cd}td.good{color:#1b6e3c}\
+section{border-left:4px solid #ccc;padding:0 1rem;margin:1.5rem 0}section.leak{border-color:#b3261e}section.open{border-color:#e0a800}\
+h2{font-size:1.05rem;margin:.2rem 0}pre{background:#f6f6f6;padding:.8rem;overflow:auto}\
+@media(prefers-color-scheme:dark){body{color:#e6e6e6;background:#161616}th,td{border-color:#333}pre{background:#222}td.open{background:#4d3f00}td.good{color:#6fce97}}";
+
+fn class(cell: Option<Word>) -> &'static str {
+    match cell {
+        Some(Word::Leak) => "leak",
+        Some(Word::NotProven) => "open",
+        Some(Word::Holds) => "good",
+        None => "none",
+    }
+}
+
+fn heading(one: &Verdict) -> String {
+    let class = one
+        .class
+        .as_deref()
+        .map_or_else(String::new, |class| format!(" [{class}]"));
+    format!(
+        "{} on {} as {}, {}{class}",
+        one.command, one.object, one.role, one.identity
+    )
+}
+
+fn summary(proof: &Proof) -> String {
+    let [leaks, holds, open] =
+        [Word::Leak, Word::Holds, Word::NotProven].map(|word| proof.count(word));
+    format!(
+        "{leaks} leak, {holds} hold, {open} not proven. An empty cell was not granted, so it was not tried."
+    )
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rls::verdict::ProvenBy;
+
+    fn verdict(word: Word, command: &str) -> Verdict {
+        Verdict {
+            verdict: word,
+            object: "public.<notes>".to_owned(),
+            command: command.to_owned(),
+            role: "app".to_owned(),
+            identity: "a".to_owned(),
+            class: None,
+            severity: None,
+            proven_by: ProvenBy::Probe,
+            exposes: None,
+            rows: None,
+            reproduce: None,
+            why: "because".to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_worst_word_stands_in_a_cell() {
+        let verdicts = vec![
+            verdict(Word::Holds, "select"),
+            verdict(Word::Leak, "select"),
+            verdict(Word::Leak, "truncate"),
+        ];
+        let proof = Proof {
+            verdicts,
+            ..Proof::default()
+        };
+        let lines = lines(&proof);
+        assert_eq!(lines.len(), 1);
+        assert_eq!(lines[0].cells[0], Some(Word::Leak));
+        assert!(lines[0].others.contains("truncate"));
+        assert!(markdown("x", &proof).contains("| `public.<notes>` | app | **LEAK** | - |"));
+        assert!(html("x", &proof).contains("public.&lt;notes&gt;"));
+    }
+}
