@@ -55,6 +55,9 @@ pub struct Archive {
     /// The highest migration in the database's history.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<String>,
+    /// The fingerprint of its schema, as `diff` and drift know it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub catalog: Option<String>,
     /// What is not in it although a person might think so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_included: Vec<String>,
@@ -250,6 +253,7 @@ pub(crate) mod tests {
             totals: Totals::default(),
             recipients: Vec::new(),
             history: None,
+            catalog: None,
             not_included: Vec::new(),
             files: vec![StoredFile {
                 name: stored_name(DUMP, false),

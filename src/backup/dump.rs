@@ -72,6 +72,7 @@ pub async fn run(
         let moment = snapshot::hold(&session, &options.scope, options.lock_timeout).await?;
         let database = facts::database(&session).await?;
         check_space(store, &moment)?;
+        let catalog = fingerprint(options, watch).await?;
         let job = Job {
             options,
             clients,
@@ -103,6 +104,7 @@ pub async fn run(
             totals: totals(&proof, &heard),
             recipients: options.recipients.clone(),
             history: history(&session).await?,
+            catalog,
             not_included: not_included(&moment.tables, &proof.database),
             files,
         };
@@ -399,6 +401,17 @@ fn totals(proof: &Proof, heard: &Heard) -> Totals {
         dump_bytes: heard.bytes,
         database_bytes: proof.database.bytes,
     }
+}
+
+/// Reads the schema's fingerprint beside the held moment: its tables cannot change now. A part of a database has none.
+async fn fingerprint(options: &Options, watch: Watch<'_>) -> Result<Option<String>> {
+    if !options.scope.is_whole() {
+        return Ok(None);
+    }
+    let session = connect::open(&options.target, watch).await?;
+    let fingerprint = facts::fingerprint(&session).await?;
+    session.close().await;
+    Ok(Some(fingerprint))
 }
 
 /// Gives the highest version in the history of migrations, where there is one.

@@ -4,6 +4,8 @@ use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::backup::archive::Server;
+use crate::catalog::Scope;
+use crate::catalog::read;
 use crate::pg::session::Session;
 
 /// What belongs to the database itself.
@@ -158,4 +160,14 @@ pub async fn server(session: &Session) -> Result<(Server, Rendering)> {
         lc_monetary: row.get("lc_monetary"),
     };
     Ok((server, rendering))
+}
+
+/// Gives the fingerprint of everything that lies in a schema of the user's.
+pub async fn fingerprint(session: &Session) -> Result<String> {
+    let scope = Scope {
+        global: false,
+        ..Scope::whole()
+    };
+    let catalog = read::read(session, &scope).await?;
+    Ok(catalog.fingerprint())
 }

@@ -150,12 +150,33 @@ impl Building<'_> {
             &restored,
             leniency,
         ));
+        findings.extend(self.fingerprint(session, leniency).await?);
         findings.extend(compare::surroundings::compare(
             &contents.proof.database,
             &facts::database(session).await?,
             leniency,
         ));
         Ok(findings)
+    }
+
+    /// Holds the schema's fingerprint against the archive's: it sees what no entry of a dump shows.
+    async fn fingerprint(&self, session: &Session, leniency: Leniency) -> Result<Option<Finding>> {
+        let Some(expected) = &self.unpacked.archive.catalog else {
+            return Ok(None);
+        };
+        // Owners are part of it, and another major version prints views in other words.
+        if leniency.no_owner || leniency.across_majors {
+            return Ok(None);
+        }
+        let found = facts::fingerprint(session).await?;
+        Ok((found != *expected).then(|| {
+            Finding::warn(
+                "proof-fingerprint",
+                &self.plan.name,
+                "the fingerprint of its schema differs from the archive's although every object of the dump is equal",
+            )
+            .help("af-db diff between the two databases tells more")
+        }))
     }
 
     /// Hears the dump again to say which large objects differ.
