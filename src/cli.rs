@@ -69,6 +69,8 @@ struct Global {
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    /// Scaffold a project
+    Init(commands::init::Args),
     /// Apply pending migrations
     Up(commands::up::Args),
     /// Revert migrations, each proven first on a scratch database to lead back
@@ -209,6 +211,7 @@ async fn stop_signal() -> Result<()> {
 
 async fn dispatch(command: &Command, context: &Context) -> Result<Outcome> {
     match command {
+        Command::Init(args) => commands::init::run(args, context),
         Command::Up(args) => commands::up::run(args, context).await,
         Command::Validate(args) => commands::validate::run(args, context).await,
         Command::Down(args) => commands::down::run(args, context).await,

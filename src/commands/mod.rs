@@ -20,6 +20,7 @@ pub mod diff_rls;
 pub mod doctor;
 pub mod down;
 pub mod history;
+pub mod init;
 pub mod manifest;
 pub mod new;
 pub mod repair;

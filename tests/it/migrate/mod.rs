@@ -407,3 +407,26 @@ async fn without_a_database_new_files_are_written() {
     status 0
     ");
 }
+
+#[tokio::test]
+async fn a_fresh_project_validates_clean_and_goes_up_at_once() {
+    let database = server::database().await;
+    let project = Project::of(&database.target);
+    insta::assert_snapshot!(project.run(&["init"]).await.seen(), @"
+    wrote af-db.yaml
+    wrote migrations/V1__tenants.sql
+    wrote migrations/V1__tenants.down.sql
+    wrote .gitignore
+
+    next: af-db up
+    status 0
+    ");
+    project.run(&["validate", "--shadow"]).await.ok();
+    project.run(&["up"]).await.ok();
+    project.run(&["validate"]).await.ok();
+    insta::assert_snapshot!(project.run(&["init"]).await.seen(), @"
+    error: af-db.yaml is there already; nothing was written
+    hint: run af-db up, or init in another folder
+    status 4
+    ");
+}

@@ -1,0 +1,131 @@
+//! `af-db init`: scaffolds a project that validates clean and goes up at once.
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+
+use crate::commands::page::Page;
+use crate::commands::{Context, Outcome, Report};
+use crate::config::FILE_NAME;
+use crate::error::refuse;
+
+/// Flags of `init`.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// The folder to make the project in
+    #[arg(default_value = ".")]
+    folder: std::path::PathBuf,
+}
+
+/// What a fresh project consists of.
+const FILES: &[(&str, &str)] = &[
+    (FILE_NAME, CONFIGURATION),
+    ("migrations/V1__tenants.sql", UP),
+    ("migrations/V1__tenants.down.sql", DOWN),
+];
+
+const CONFIGURATION: &str = "\
+# Every key is optional; af-db --help says where the database is found.
+environments:
+  local: {}                             # nothing said: the embedded PostgreSQL
+  # production:
+  #   url: \"${PRODUCTION_DATABASE_URL}\"
+  #   protected: true                   # a person types what is about to happen
+schemas: [public]
+";
+
+const UP: &str = "\
+-- The first migration: who the rows belong to.
+CREATE TABLE public.tenants (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    name text NOT NULL,
+    slug text NOT NULL,
+    created_at timestamptz DEFAULT now() NOT NULL,
+    CONSTRAINT tenants_pkey PRIMARY KEY (id),
+    CONSTRAINT tenants_slug_key UNIQUE (slug)
+);
+COMMENT ON TABLE public.tenants IS 'Who the rows of all other tables belong to';
+ALTER TABLE public.tenants ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.tenants FORCE ROW LEVEL SECURITY;
+";
+
+const DOWN: &str = "DROP TABLE public.tenants;\n";
+
+/// What must not be committed: the embedded server, archives, secrets.
+const IGNORED: [&str; 3] = [".af-db/", "/backups/", ".env"];
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct InitReport {
+    written: Vec<String>,
+}
+
+/// Runs the command; nothing that is there is overwritten.
+pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    let root = std::path::absolute(&args.folder).context("finding the folder")?;
+    if let Some((there, _)) = FILES.iter().find(|(file, _)| root.join(file).exists()) {
+        return Err(
+            refuse(format!("{there} is there already; nothing was written"))
+                .hint("run af-db up, or init in another folder")
+                .into(),
+        );
+    }
+    let migrations = root.join("migrations");
+    let has_migrations = migrations.is_dir()
+        && migrations
+            .read_dir()
+            .is_ok_and(|mut entries| entries.next().is_some());
+    let mut written = Vec::new();
+    for (file, text) in FILES
+        .iter()
+        .filter(|(file, _)| !(has_migrations && file.starts_with("migrations/")))
+    {
+        let path = root.join(file);
+        let folder = path.parent().context("a file lies in a folder")?;
+        std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+        std::fs::write(&path, text).with_context(|| format!("writing {file}"))?;
+        written.push((*file).to_owned());
+    }
+    if ignore(&root.join(".gitignore"))? {
+        written.push(".gitignore".to_owned());
+    }
+    context.show(&InitReport { written })
+}
+
+/// Adds what is missing to the ignore file and says whether anything was.
+fn ignore(path: &std::path::Path) -> Result<bool> {
+    let mut text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(error).context("reading .gitignore"),
+    };
+    let missing: Vec<&str> = IGNORED
+        .into_iter()
+        .filter(|line| !text.lines().any(|known| known.trim() == *line))
+        .collect();
+    if missing.is_empty() {
+        return Ok(false);
+    }
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    for line in missing {
+        text.push_str(line);
+        text.push('\n');
+    }
+    std::fs::write(path, text).context("writing .gitignore")?;
+    Ok(true)
+}
+
+impl Report for InitReport {
+    fn command(&self) -> &'static str {
+        "init"
+    }
+
+    fn human(&self, page: &mut Page) {
+        for file in &self.written {
+            page.line(format!("wrote {file}"));
+        }
+        page.gap();
+        page.line("next: af-db up");
+    }
+}
