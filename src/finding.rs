@@ -2,7 +2,10 @@
 //!
 //! Findings are made everywhere and rendered only by `commands::format`.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 
 /// How much a finding matters; ordered, so that a threshold is a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -170,6 +173,26 @@ impl Finding {
         self.help = Some(help.into());
         self
     }
+}
+
+/// Gives each finding a name that stays when lines move: of its code, file, subject and message, and of how
+/// many alike stand before it.
+pub fn fingerprints(findings: &[Finding]) -> Vec<String> {
+    let mut seen = BTreeMap::new();
+    findings
+        .iter()
+        .map(|finding| {
+            let file = finding.place.as_ref().map_or("", |place| &place.file);
+            let key = [&finding.code, file, &finding.subject, &finding.message].join("\0");
+            let count = seen.entry(key.clone()).or_insert(0_u32);
+            *count += 1;
+            let digest = Sha256::digest(format!("{key}\0{count}"));
+            digest[..16]
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect()
+        })
+        .collect()
 }
 
 /// Gives the severity of the worst finding.

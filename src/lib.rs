@@ -25,6 +25,7 @@ pub mod diff;
 
 pub mod migrate;
 
+pub mod lint;
 pub mod shadow;
 
 pub mod backup;

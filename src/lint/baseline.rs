@@ -1,0 +1,149 @@
+//! Owns the baseline: the legacy findings a project has accepted, a file that can only shrink.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::error::fail;
+use crate::finding::{Finding, Place, fingerprints};
+
+/// The version of the file this program writes and reads.
+const VERSION: u32 = 1;
+
+/// The accepted findings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Baseline {
+    /// The version of the file.
+    pub version: u32,
+    /// What is accepted, by fingerprint.
+    pub accepted: BTreeMap<String, Entry>,
+}
+
+/// An accepted finding, in words for those who read the file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Entry {
+    /// The rule.
+    pub code: String,
+    /// The file it stands in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The object it speaks of.
+    pub subject: String,
+}
+
+impl Baseline {
+    /// Accepts findings as they are.
+    pub fn of(findings: &[Finding]) -> Self {
+        let entries = findings.iter().map(|finding| Entry {
+            code: finding.code.clone(),
+            file: finding.place.as_ref().map(|place| place.file.clone()),
+            subject: finding.subject.clone(),
+        });
+        Baseline {
+            version: VERSION,
+            accepted: fingerprints(findings).into_iter().zip(entries).collect(),
+        }
+    }
+
+    /// Reads the file's text.
+    pub fn parse(text: &str) -> Result<Self> {
+        let baseline: Baseline = serde_json::from_str(text).context("reading the lint baseline")?;
+        if baseline.version > VERSION {
+            return Err(fail("the lint baseline was written by a newer af-db")
+                .hint("use that version, or write the baseline again")
+                .into());
+        }
+        Ok(baseline)
+    }
+
+    /// Gives the file's text; the same findings give the same text.
+    pub fn print(&self) -> Result<String> {
+        let mut text = serde_json::to_string_pretty(self).context("writing the lint baseline")?;
+        text.push('\n');
+        Ok(text)
+    }
+
+    /// Keeps what is not accepted, and tells of entries that nothing needs any more.
+    pub fn apply(&self, findings: Vec<Finding>, path: &str) -> Vec<Finding> {
+        let names = fingerprints(&findings);
+        let mut kept: Vec<Finding> = findings
+            .into_iter()
+            .zip(&names)
+            .filter(|(_, name)| !self.accepted.contains_key(*name))
+            .map(|(finding, _)| finding)
+            .collect();
+        let gone = self
+            .accepted
+            .iter()
+            .filter(|(name, _)| !names.contains(name))
+            .count();
+        if gone > 0 {
+            let entries = if gone == 1 {
+                "1 entry"
+            } else {
+                &format!("{gone} entries")
+            };
+            kept.push(
+                Finding::warn(
+                    "baseline-gone",
+                    path,
+                    format!("{entries} of the baseline no longer stand for any finding"),
+                )
+                .place(Place::file(path))
+                .help("shrink the baseline, so that they cannot come back unseen"),
+            );
+        }
+        kept
+    }
+
+    /// Gives the baseline without what is mended; never adds anything.
+    #[must_use]
+    pub fn shrunk(&self, findings: &[Finding]) -> Self {
+        let names = fingerprints(findings);
+        let mut baseline = self.clone();
+        baseline.accepted.retain(|name, _| names.contains(name));
+        baseline
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(code: &str, line: u32) -> Finding {
+        Finding::warn(code, "t", "wrong").place(Place::at("a.sql", line, 1))
+    }
+
+    #[test]
+    fn accepted_findings_stay_accepted_when_lines_move() {
+        let baseline = Baseline::of(&[finding("R02", 1)]);
+        let left = baseline.apply(vec![finding("R02", 9), finding("R03", 1)], "b.json");
+        assert_eq!(left, [finding("R03", 1)]);
+    }
+
+    #[test]
+    fn a_second_one_alike_is_new() {
+        let baseline = Baseline::of(&[finding("R02", 1)]);
+        let left = baseline.apply(vec![finding("R02", 1), finding("R02", 2)], "b.json");
+        assert_eq!(left, [finding("R02", 2)]);
+    }
+
+    #[test]
+    fn it_only_shrinks() {
+        let baseline = Baseline::of(&[finding("R02", 1), finding("R03", 1)]);
+        let left = baseline.apply(vec![finding("R02", 1)], "b.json");
+        assert_eq!(left[0].code, "baseline-gone");
+        let shrunk = baseline.shrunk(&[finding("R02", 1), finding("R04", 1)]);
+        assert_eq!(shrunk, Baseline::of(&[finding("R02", 1)]));
+        assert_eq!(Baseline::parse(&shrunk.print().unwrap()).unwrap(), shrunk);
+    }
+
+    #[test]
+    fn a_newer_file_is_refused() {
+        let error = Baseline::parse(r#"{"version":9,"accepted":{}}"#).unwrap_err();
+        assert!(error.to_string().contains("newer"));
+    }
+}

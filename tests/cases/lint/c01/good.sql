@@ -1,0 +1,3 @@
+ALTER TABLE orders RENAME CONSTRAINT a TO b;
+CREATE TABLE fresh (a int);
+ALTER TABLE fresh RENAME a TO b;

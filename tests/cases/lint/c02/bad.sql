@@ -1,0 +1,2 @@
+ALTER TABLE orders RENAME TO purchases; -- !
+ALTER VIEW totals RENAME TO sums; -- !

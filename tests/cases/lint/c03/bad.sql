@@ -1,0 +1,2 @@
+ALTER TABLE orders SET SCHEMA app; -- !
+ALTER SCHEMA app RENAME TO core; -- !

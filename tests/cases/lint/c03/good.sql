@@ -1,0 +1,2 @@
+ALTER EXTENSION citext SET SCHEMA extensions;
+ALTER SCHEMA app OWNER TO admin;

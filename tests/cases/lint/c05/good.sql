@@ -1,0 +1,4 @@
+ALTER TABLE orders ADD COLUMN state text NOT NULL DEFAULT 'new';
+ALTER TABLE orders ADD COLUMN n bigserial NOT NULL;
+CREATE TABLE fresh (a int);
+ALTER TABLE fresh ADD COLUMN b int NOT NULL;

@@ -1,0 +1,3 @@
+DROP SCHEMA app CASCADE; -- !
+DROP EXTENSION IF EXISTS citext CASCADE; -- !
+DROP OWNED BY old_role; -- !

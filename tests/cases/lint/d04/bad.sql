@@ -1,0 +1,2 @@
+DROP VIEW totals CASCADE; -- !
+ALTER TABLE orders DROP COLUMN a CASCADE; -- !

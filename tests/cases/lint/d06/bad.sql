@@ -1,0 +1,2 @@
+-- af-db: no-transaction
+DROP DATABASE IF EXISTS app; -- !

@@ -1,0 +1,3 @@
+ALTER SEQUENCE orders_id_seq OWNED BY orders.id;
+CREATE SEQUENCE fresh;
+ALTER SEQUENCE fresh RESTART;

@@ -1,0 +1,2 @@
+REINDEX TABLE orders; -- !
+REINDEX (VERBOSE) INDEX orders_created_idx; -- !

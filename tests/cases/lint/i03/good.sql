@@ -1,0 +1,2 @@
+-- af-db: no-transaction
+REINDEX TABLE CONCURRENTLY orders;

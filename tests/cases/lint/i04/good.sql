@@ -1,0 +1,2 @@
+-- af-db: no-transaction
+CREATE INDEX CONCURRENTLY i ON t (a);

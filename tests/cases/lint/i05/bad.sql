@@ -1,0 +1,2 @@
+-- af-db: no-transaction
+CREATE INDEX CONCURRENTLY IF NOT EXISTS i ON t (a); -- !

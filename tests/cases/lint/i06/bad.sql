@@ -1,0 +1,3 @@
+-- af-db: no-transaction
+SET lock_timeout = '2s';
+CREATE INDEX CONCURRENTLY i ON t (a); -- !

@@ -1,0 +1,3 @@
+-- af-db: no-transaction
+ALTER SYSTEM SET work_mem = '1GB'; -- !
+ALTER DATABASE app SET search_path = app; -- !

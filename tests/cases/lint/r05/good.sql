@@ -1,0 +1,2 @@
+ALTER TABLE orders ADD COLUMN total int GENERATED ALWAYS AS (qty * price) VIRTUAL;
+CREATE TABLE fresh (a int, b int GENERATED ALWAYS AS (a) STORED);

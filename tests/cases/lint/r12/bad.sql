@@ -1,0 +1,2 @@
+ALTER TABLE orders SET UNLOGGED; -- !
+ALTER TABLE orders SET LOGGED; -- !

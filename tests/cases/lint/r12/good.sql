@@ -1,0 +1,3 @@
+CREATE UNLOGGED TABLE cache (k text);
+ALTER TABLE cache SET LOGGED;
+ALTER TABLE orders SET (fillfactor = 70);

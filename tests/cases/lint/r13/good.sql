@@ -1,0 +1,2 @@
+CREATE TABLE orders2 (id int) TABLESPACE fast;
+ALTER TABLE orders2 SET TABLESPACE slow;

@@ -1,0 +1,3 @@
+-- af-db: no-transaction
+VACUUM FULL orders; -- !
+VACUUM (VERBOSE, FULL) orders; -- !

@@ -1,0 +1,8 @@
+-- file: 1
+CREATE TABLE orders (a int, b int);
+ALTER TABLE orders ALTER a SET NOT NULL;
+-- file: 2
+ALTER TABLE orders ADD CONSTRAINT c CHECK (b IS NOT NULL) NOT VALID;
+-- file: 3
+ALTER TABLE orders VALIDATE CONSTRAINT c;
+ALTER TABLE orders ALTER b SET NOT NULL;

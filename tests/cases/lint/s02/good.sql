@@ -1,0 +1,4 @@
+ALTER TABLE orders ADD CONSTRAINT qty_positive CHECK (qty > 0) NOT VALID;
+ALTER TABLE orders ADD CONSTRAINT loose CHECK (qty > 0) NOT ENFORCED;
+CREATE TABLE fresh (a int);
+ALTER TABLE fresh ADD CHECK (a > 0);

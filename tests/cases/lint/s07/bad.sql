@@ -1,0 +1,2 @@
+ALTER TABLE users ADD COLUMN handle text UNIQUE; -- !
+ALTER TABLE users ADD id bigint PRIMARY KEY; -- !

@@ -1,0 +1,1 @@
+CREATE TABLE bookings2 (during tsrange, EXCLUDE USING gist (during WITH &&));

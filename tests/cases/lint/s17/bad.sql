@@ -1,0 +1,1 @@
+CREATE TABLE events_2025 PARTITION OF events FOR VALUES FROM (1) TO (2); -- !

@@ -1,0 +1,2 @@
+-- af-db: no-transaction
+ALTER TABLE events DETACH PARTITION events_2020 CONCURRENTLY;

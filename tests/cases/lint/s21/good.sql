@@ -1,0 +1,2 @@
+CREATE TABLE plain (a int);
+ALTER TABLE plain ADD FOREIGN KEY (a) REFERENCES b (a) NOT VALID;

@@ -1,0 +1,2 @@
+LOCK TABLE orders; -- !
+LOCK orders IN ACCESS EXCLUSIVE MODE; -- !

@@ -1,0 +1,3 @@
+VACUUM orders; -- !
+CREATE DATABASE d; -- !
+REINDEX SCHEMA s; -- !

@@ -1,0 +1,3 @@
+-- af-db: no-transaction
+CREATE INDEX CONCURRENTLY i ON t (a);
+ALTER TABLE t ADD b int; -- !

@@ -1,0 +1,1 @@
+SELECT E'\\i other.sql';

@@ -1,0 +1,3 @@
+CREATE TABLE orders (id int PRIMARY KEY);
+ALTER TABLE orders ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON orders USING (id = 1);

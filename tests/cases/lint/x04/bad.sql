@@ -1,0 +1,4 @@
+CREATE TABLE orders (id int PRIMARY KEY);
+CREATE TABLE notes (id int PRIMARY KEY); -- !
+CREATE POLICY tenant ON orders USING (id = 1);
+ALTER TABLE orders ENABLE ROW LEVEL SECURITY;

@@ -1,0 +1,4 @@
+CREATE TABLE orders (id int PRIMARY KEY);
+ALTER TABLE orders ENABLE ROW LEVEL SECURITY;
+CREATE POLICY p ON orders USING (id = 1);
+CREATE OR REPLACE VIEW totals AS SELECT count(*) FROM public.orders; -- !

@@ -1,0 +1,2 @@
+DROP EVENT TRIGGER IF EXISTS audit_ddl; -- !
+ALTER EVENT TRIGGER audit_ddl DISABLE; -- !
