@@ -3,7 +3,9 @@
 //!
 //! Both work on objects in general; only `ddl` knows how PostgreSQL spells each kind. Nothing here speaks to a server.
 
+mod carry;
 pub mod ddl;
+mod graph;
 mod order;
 mod plan;
 pub mod report;

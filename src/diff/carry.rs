@@ -1,0 +1,246 @@
+//! Says which step does the work of another, and what an object stands on.
+
+use std::collections::BTreeSet;
+
+use crate::catalog::{Catalog, Key, Kind};
+use crate::diff::plan::{Phase, Plan, Step, column_needs};
+
+impl Plan<'_> {
+    /// Gives the step whose statements do what this step has none of its own for.
+    ///
+    /// Dropping a table drops its parts; dropping a column drops its default and the sequence it owns.
+    pub(super) fn stands_for(&self, step: &Step) -> Option<Step> {
+        let (phase, key) = step;
+        match phase {
+            Phase::Drop => {
+                let carrier = self.carrier(key)?;
+                self.dropped
+                    .contains(&carrier)
+                    .then_some((Phase::Drop, carrier))
+            }
+            Phase::Make => {
+                let parent = self.inline_in(key)?;
+                Some((Phase::Make, parent))
+            }
+            _ => None,
+        }
+    }
+
+    fn carrier(&self, key: &Key) -> Option<Key> {
+        let object = self.from.get(key)?;
+        match key.kind {
+            Kind::Default | Kind::Identity | Kind::NotNull => {
+                let column = Key {
+                    kind: Kind::Column,
+                    ..key.clone()
+                };
+                if self.dropped.contains(&column) {
+                    return Some(column);
+                }
+            }
+            Kind::Sequence => {
+                let owner = Key::named(Kind::SequenceOwner, &key.schema, &key.name);
+                let column =
+                    self.from.get(&owner)?.needs.iter().find(|needed| {
+                        needed.kind == Kind::Column && self.dropped.contains(*needed)
+                    })?;
+                // A sequence that is wanted is freed from its column first.
+                return (!self.made.contains(key)).then(|| column.clone());
+            }
+            Kind::SequenceOwner => {
+                let sequence = Key::named(Kind::Sequence, &key.schema, &key.name);
+                return (self.dropped.contains(&sequence)).then_some(sequence);
+            }
+            Kind::Partition => {
+                // A partition that goes together with its parent need not be detached.
+                let table = self.from.parent(key)?;
+                return (self.dropped.contains(&table) && !self.made.contains(&table))
+                    .then_some(table);
+            }
+            Kind::Table => {
+                let partition = Key::named(Kind::Partition, &key.schema, &key.name);
+                let parent = self.from.get(&partition)?.needs.iter().find(|needed| {
+                    needed.kind == Kind::Table && *needed != key && self.dropped.contains(*needed)
+                })?;
+                return (!self.made.contains(key)).then(|| parent.clone());
+            }
+            Kind::Constraint | Kind::Index => {
+                if let Some(parent) = self.parent_index(self.from, key)
+                    && self.dropped.contains(&parent)
+                {
+                    return Some(parent);
+                }
+                if object.text("type") == Some("foreign key") && self.leaves_reference(key) {
+                    return None;
+                }
+            }
+            _ => {}
+        }
+        let parent = self.from.parent(key)?;
+        (!self.reaches(self.from, key, &parent)).then_some(parent)
+    }
+
+    /// Says whether a foreign key stands on another table that is dropped too, so that it must go first.
+    fn leaves_reference(&self, key: &Key) -> bool {
+        let parent = self.from.parent(key);
+        self.from.get(key).is_some_and(|object| {
+            object.needs.iter().any(|needed| {
+                self.dropped.contains(needed)
+                    && needed.kind != Kind::Column
+                    && Some(needed) != parent.as_ref()
+                    && self.from.parent(needed) != parent
+            })
+        })
+    }
+
+    /// Finds the index on the partitioned table that this one belongs to.
+    pub(super) fn parent_index(&self, catalog: &Catalog, key: &Key) -> Option<Key> {
+        let object = catalog.get(key)?;
+        object.text("parent")?;
+        object
+            .needs
+            .iter()
+            .find(|needed| matches!(needed.kind, Kind::Index | Kind::Constraint))
+            .cloned()
+    }
+
+    /// Says whether what a part needs stands itself on the whole, by way of functions and their like.
+    fn reaches(&self, catalog: &Catalog, part: &Key, whole: &Key) -> bool {
+        let Some(object) = catalog.get(part) else {
+            return false;
+        };
+        let mut seen: BTreeSet<&Key> = BTreeSet::new();
+        let mut waiting: Vec<&Key> = object
+            .needs
+            .iter()
+            .filter(|needed| is_routine(needed.kind))
+            .collect();
+        while let Some(key) = waiting.pop() {
+            if !seen.insert(key) {
+                continue;
+            }
+            if key == whole || catalog.parent(key).as_ref() == Some(whole) {
+                return true;
+            }
+            if let Some(object) = catalog.get(key) {
+                waiting.extend(&object.needs);
+            }
+        }
+        false
+    }
+
+    /// Finds the table or column whose definition holds this default or identity.
+    pub(super) fn inline_in(&self, key: &Key) -> Option<Key> {
+        if !matches!(key.kind, Kind::Default | Kind::Identity | Kind::NotNull) {
+            return None;
+        }
+        let parent = self.to.parent(key)?;
+        if !matches!(parent.kind, Kind::Table | Kind::ForeignTable)
+            || self.reaches(self.to, key, &parent)
+        {
+            return None;
+        }
+        let column = Key {
+            kind: Kind::Column,
+            ..key.clone()
+        };
+        let object = self.to.get(&column)?;
+        if key.kind == Kind::NotNull && self.to.get(key)?.has("not_valid") {
+            return None;
+        }
+        if self.made.contains(&parent) {
+            // A column that comes from a parent is not spelt out.
+            let spelt = !object.has("inherited") || self.to.get(&parent)?.has("partition");
+            return spelt.then_some(parent);
+        }
+        (self.made.contains(&column) && !self.is_echo(&column)).then_some(column)
+    }
+
+    /// Says whether the same change of the parent table's part brings this one about.
+    pub(super) fn is_echo(&self, key: &Key) -> bool {
+        let side = if self.made.contains(key) || self.altered.contains(key) {
+            self.to
+        } else {
+            self.from
+        };
+        let inherited = side.get(key).is_some_and(|object| object.has("inherited"));
+        let whole = Key::named(Kind::Table, &key.schema, &key.name);
+        if !inherited || self.made.contains(&whole) || self.dropped.contains(&whole) {
+            return false;
+        }
+        self.parents_of(&whole).iter().any(|parent| {
+            let above = Key {
+                kind: key.kind,
+                schema: parent.schema.clone(),
+                name: parent.name.clone(),
+                part: key.part.clone(),
+            };
+            !self.made.contains(parent)
+                && (self.made.contains(&above) == self.made.contains(key))
+                && (self.dropped.contains(&above) == self.dropped.contains(key))
+                && (self.made.contains(&above)
+                    || self.dropped.contains(&above)
+                    || self.altered.contains(&above))
+        })
+    }
+
+    /// Gives the tables that a table inherits from or is a partition of, before the change.
+    pub(super) fn parents_of(&self, table: &Key) -> Vec<Key> {
+        let partition = Key::named(Kind::Partition, &table.schema, &table.name);
+        let holder = self.from.get(&partition).or_else(|| self.from.get(table));
+        let needs = holder
+            .map(|object| object.needs.as_slice())
+            .unwrap_or_default();
+        needs
+            .iter()
+            .filter(|needed| needed.kind == Kind::Table && *needed != table)
+            .cloned()
+            .collect()
+    }
+
+    /// Gives what an object stands on: what the server says, what it is a part of, its schema.
+    pub(super) fn foundations(&self, catalog: &Catalog, key: &Key) -> Vec<Key> {
+        let mut found: Vec<Key> = catalog
+            .get(key)
+            .map(|object| object.needs.clone())
+            .unwrap_or_default();
+        found.extend(catalog.parent(key));
+        if !key.schema.is_empty() {
+            found.push(Key::named(Kind::Schema, "", &key.schema));
+        }
+        match key.kind {
+            Kind::Default | Kind::Identity | Kind::NotNull => found.push(Key {
+                kind: Kind::Column,
+                ..key.clone()
+            }),
+            Kind::Type => found.extend(column_needs(catalog, key)),
+            Kind::UserMapping => found.push(Key::named(Kind::Server, "", &key.name)),
+            Kind::Server | Kind::ForeignTable => {
+                let object = catalog.get(key);
+                let wrapper = object.and_then(|object| object.text("wrapper"));
+                let server = object.and_then(|object| object.text("server"));
+                found.extend(wrapper.map(|name| Key::named(Kind::ForeignDataWrapper, "", name)));
+                found.extend(server.map(|name| Key::named(Kind::Server, "", name)));
+            }
+            // Row-level security is enabled when its policies stand, and disabled before they go.
+            Kind::RowSecurity => found.extend(
+                catalog
+                    .parts(Kind::Policy, &key.schema, &key.name)
+                    .map(|(policy, _)| policy.clone()),
+            ),
+            Kind::Extension => {
+                let schema = catalog.get(key).and_then(|object| object.text("in_schema"));
+                found.extend(schema.map(|name| Key::named(Kind::Schema, "", name)));
+            }
+            _ => {}
+        }
+        found
+    }
+}
+
+fn is_routine(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Function | Kind::Procedure | Kind::Aggregate | Kind::Operator | Kind::View
+    )
+}

@@ -1,0 +1,214 @@
+//! Says which step waits for which.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::catalog::{Catalog, Key, Kind};
+use crate::diff::plan::{Phase, Plan, Step, column_needs};
+
+pub(super) struct Graph {
+    pub(super) edges: BTreeSet<(usize, usize)>,
+}
+
+impl Graph {
+    pub(super) fn new(plan: &Plan<'_>, steps: &[Step]) -> Self {
+        let index: HashMap<&Step, usize> = steps
+            .iter()
+            .enumerate()
+            .map(|(index, step)| (step, index))
+            .collect();
+        let mut builder = Builder {
+            plan,
+            index: &index,
+            edges: BTreeSet::new(),
+        };
+        for (phase, key) in steps {
+            match phase {
+                Phase::Drop => builder.before_dropping(key),
+                Phase::Make => builder.before_making(key),
+                Phase::Fill => builder.before_filling(key),
+                Phase::Discard => builder.before_discarding(key),
+            }
+        }
+        builder.names();
+        Graph {
+            edges: builder.edges,
+        }
+    }
+}
+
+struct Builder<'p, 'a> {
+    plan: &'p Plan<'a>,
+    index: &'p HashMap<&'p Step, usize>,
+    edges: BTreeSet<(usize, usize)>,
+}
+
+impl Builder<'_, '_> {
+    /// Has one step come before another, when both are taken.
+    fn edge(&mut self, first: Step, second: Step) {
+        let (first, second) = (self.carried(first), self.carried(second));
+        if let (Some(first), Some(second)) = (self.index.get(&first), self.index.get(&second))
+            && first != second
+        {
+            self.edges.insert((*first, *second));
+        }
+    }
+
+    fn carried(&self, mut step: Step) -> Step {
+        for _ in 0..8 {
+            match self.plan.stands_for(&step) {
+                Some(carrier) if carrier != step => step = carrier,
+                _ => break,
+            }
+        }
+        step
+    }
+
+    fn before_dropping(&mut self, key: &Key) {
+        let plan = self.plan;
+        for needed in plan.foundations(plan.from, key) {
+            self.edge((Phase::Drop, key.clone()), (Phase::Drop, needed.clone()));
+            if plan.altered.contains(&needed) {
+                self.edge((Phase::Drop, key.clone()), (Phase::Make, needed));
+            }
+        }
+        if plan.is_replaced(key) {
+            self.edge((Phase::Drop, key.clone()), (Phase::Make, key.clone()));
+        }
+    }
+
+    fn before_making(&mut self, key: &Key) {
+        let plan = self.plan;
+        let mut needed = plan.foundations(plan.to, key);
+        if key.kind.is_relation() && plan.made.contains(key) {
+            needed.extend(column_needs(plan.to, key));
+        }
+        for needed in needed {
+            self.edge((Phase::Make, needed.clone()), (Phase::Make, key.clone()));
+            if plan.is_rebuilt(&needed) && key.kind != Kind::Partition {
+                self.edge((Phase::Fill, needed), (Phase::Make, key.clone()));
+            }
+        }
+        if plan.altered.contains(key) {
+            for needed in plan.foundations(plan.from, key) {
+                if !plan.made.contains(&needed) {
+                    self.edge((Phase::Make, key.clone()), (Phase::Drop, needed));
+                }
+            }
+        }
+        match key.kind {
+            Kind::Partition => self.before_attaching(key),
+            Kind::Column => self.beside_columns(key),
+            _ => {}
+        }
+    }
+
+    /// A partition gets its own keys and indexes first, else attaching would make others for it.
+    fn before_attaching(&mut self, key: &Key) {
+        let plan = self.plan;
+        let Some(table) = plan.to.parent(key) else {
+            return;
+        };
+        let constraints = plan
+            .to
+            .parts(Kind::Constraint, &key.schema, &key.name)
+            .filter(|(_, object)| object.text("type") != Some("foreign key"))
+            .map(|(part, _)| part.clone());
+        let indexes = plan.on_to.get(&table).into_iter().flatten();
+        let parts: Vec<Key> = constraints
+            .chain(indexes.map(|index| (*index).clone()))
+            .collect();
+        for part in parts {
+            self.edge((Phase::Make, part), (Phase::Make, key.clone()));
+        }
+    }
+
+    /// Columns are added in their order, and those of a parent before those of its children.
+    fn beside_columns(&mut self, key: &Key) {
+        let plan = self.plan;
+        let whole = Key::named(Kind::Table, &key.schema, &key.name);
+        if plan.made.contains(key)
+            && !plan.made.contains(&whole)
+            && let Some(table) = plan.to.get(&whole)
+        {
+            let mut earlier = table
+                .list("columns")
+                .iter()
+                .take_while(|name| **name != key.part);
+            if let Some(before) = earlier.by_ref().fold(None, |_, name| Some(name)) {
+                let before = Key::part(Kind::Column, &key.schema, &key.name, before);
+                if plan.made.contains(&before) {
+                    self.edge((Phase::Make, before), (Phase::Make, key.clone()));
+                }
+            }
+        }
+        for parent in plan.parents_of(&whole) {
+            let above = Key::part(Kind::Column, &parent.schema, &parent.name, &key.part);
+            self.edge((Phase::Make, above), (Phase::Make, key.clone()));
+        }
+    }
+
+    /// Rows are moved once the table can take them: its partitions stand, its keys and triggers do not yet.
+    fn before_filling(&mut self, key: &Key) {
+        let plan = self.plan;
+        self.edge((Phase::Make, key.clone()), (Phase::Fill, key.clone()));
+        for (partition, object) in plan.to.of_kind(Kind::Partition) {
+            if object.needs.contains(key) && plan.to.parent(partition).as_ref() != Some(key) {
+                self.edge((Phase::Make, partition.clone()), (Phase::Fill, key.clone()));
+            }
+        }
+    }
+
+    fn before_discarding(&mut self, key: &Key) {
+        let plan = self.plan;
+        self.edge((Phase::Drop, key.clone()), (Phase::Discard, key.clone()));
+        for dependent in plan.dependents.get(key).into_iter().flatten() {
+            self.edge(
+                (Phase::Make, (*dependent).clone()),
+                (Phase::Discard, key.clone()),
+            );
+            if let Some(table) = plan.from.parent(dependent) {
+                self.edge((Phase::Fill, table), (Phase::Discard, key.clone()));
+            }
+        }
+    }
+
+    /// What is to get a name waits until the one that had it is gone.
+    fn names(&mut self) {
+        let plan = self.plan;
+        let mut taken: BTreeMap<(u8, String), Vec<Key>> = BTreeMap::new();
+        for key in &plan.dropped {
+            for name in names(plan.from, key) {
+                taken.entry(name).or_default().push(key.clone());
+            }
+        }
+        for key in &plan.made {
+            for name in names(plan.to, key) {
+                for other in taken.get(&name).into_iter().flatten() {
+                    self.edge((Phase::Drop, other.clone()), (Phase::Make, key.clone()));
+                }
+            }
+        }
+    }
+}
+
+/// Gives the names an object takes: among relations, types, routines, and the columns' constraints.
+fn names(catalog: &Catalog, key: &Key) -> Vec<(u8, String)> {
+    let whole = format!("{}.{}", key.schema, key.name);
+    match key.kind {
+        Kind::Table | Kind::ForeignTable | Kind::View | Kind::MaterializedView => {
+            vec![(0, whole.clone()), (1, whole)]
+        }
+        Kind::Index | Kind::Sequence => vec![(0, whole)],
+        Kind::Type => vec![(0, whole.clone()), (1, whole)],
+        Kind::Function | Kind::Procedure | Kind::Aggregate => vec![(2, whole)],
+        Kind::Constraint => {
+            let of = catalog.get(key).and_then(|object| object.text("type"));
+            if matches!(of, Some("primary key" | "unique" | "exclusion")) {
+                vec![(0, format!("{}.{}", key.schema, key.part))]
+            } else {
+                Vec::new()
+            }
+        }
+        _ => Vec::new(),
+    }
+}
