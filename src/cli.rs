@@ -240,6 +240,7 @@ fn output(global: &Global) -> Output {
     Output {
         format,
         colour: colour(global, std::io::stdout().is_terminal()),
+        verbose: global.verbose,
     }
 }
 

@@ -8,6 +8,7 @@ pub mod terminal;
 
 mod archives;
 mod embedded;
+mod linting;
 mod project;
 mod sources;
 

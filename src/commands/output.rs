@@ -29,7 +29,12 @@ pub struct Output {
     pub format: Format,
     /// Whether a terminal shows it and nobody asked for none.
     pub colour: bool,
+    /// Whether everything is told, however little it matters.
+    pub verbose: bool,
 }
+
+/// How many notes a person is shown who has not asked for all.
+const NOTES: usize = 3;
 
 /// The version of the JSON documents; it grows when a key changes its meaning.
 const DOCUMENT_VERSION: u32 = 1;
@@ -40,6 +45,7 @@ impl Output {
         match self.format {
             Format::Human => {
                 let mut page = Page::new(self.colour);
+                page.verbose = self.verbose;
                 report.human(&mut page);
                 write_findings(&mut page, report.findings());
                 self.text(&page.finish())
@@ -111,9 +117,26 @@ fn document<R: Report>(report: &R) -> Result<Map<String, Value>> {
 pub(crate) fn write_findings(page: &mut Page, findings: &[Finding]) {
     let mut sorted: Vec<&Finding> = findings.iter().collect();
     sorted.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-    for finding in &sorted {
+    let is_note = |finding: &&&Finding| finding.severity == Severity::Note;
+    let notes = sorted.iter().filter(is_note).count();
+    let hidden = if page.verbose {
+        0
+    } else {
+        notes.saturating_sub(NOTES)
+    };
+    for finding in &sorted[..sorted.len() - hidden] {
         page.gap();
         write_finding(page, finding);
+    }
+    if hidden > 0 {
+        page.gap();
+        page.toned(
+            Tone::Dim,
+            format!(
+                "and {}, shown with -v",
+                count(hidden, "more note", "more notes")
+            ),
+        );
     }
     if !findings.is_empty() {
         page.gap();

@@ -26,6 +26,8 @@ pub enum Tone {
 pub struct Page {
     text: String,
     colour: bool,
+    /// Whether everything is told, however little it matters.
+    pub verbose: bool,
 }
 
 impl Page {
@@ -34,6 +36,7 @@ impl Page {
         Page {
             text: String::new(),
             colour,
+            verbose: false,
         }
     }
 

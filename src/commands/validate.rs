@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::catalog::{Catalog, Scope, read};
 use crate::commands::page::{Page, Tone, count};
-use crate::commands::{Context, Outcome, Purpose, Report, project};
+use crate::commands::{Context, Outcome, Purpose, Report, linting, project};
 use crate::diff::report::{self, Sides};
 use crate::diff::{self};
 use crate::event::Watch;
@@ -30,6 +30,9 @@ pub struct Args {
     /// Judge the live database: its history, and its schema against the migrations
     #[arg(long)]
     live: bool,
+    /// Accept what the rules find now as legacy, in the file that lint.baseline names
+    #[arg(long)]
+    write_baseline: bool,
     /// Do not try the ways down
     #[arg(long)]
     skip_rollback: bool,
@@ -50,6 +53,8 @@ struct ValidateReport {
     checks: Vec<Check>,
     #[serde(skip_serializing_if = "Option::is_none")]
     scratch: Option<String>,
+    #[serde(skip)]
+    lint_fails: bool,
     #[serde(skip)]
     findings: Vec<Finding>,
 }
@@ -75,6 +80,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let mut report = ValidateReport {
         checks: Vec::new(),
         scratch: None,
+        lint_fails: false,
         findings: Vec::new(),
     };
     report.add(
@@ -82,10 +88,29 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         count(folder.migrations.len(), "migration", "migrations"),
         files(&folder),
     );
+    let live = if args.offline {
+        None
+    } else {
+        live(args, context).await?
+    };
+    let major = live
+        .as_ref()
+        .and_then(|session| u32::try_from(session.facts().major()).ok());
+    let linted = linting::lint(context, &folder, major)?;
+    if args.write_baseline {
+        let path = linting::write_baseline(context, &linted.findings)?;
+        context.terminal.say(&format!("wrote {path}"));
+    }
+    report.lint_fails = linted.fails;
+    let words = format!(
+        "{} found, {} allowed",
+        linted.findings.len(),
+        linted.allowed
+    );
+    report.add("lint", words, linted.findings);
     if args.offline {
         return context.show(&report);
     }
-    let live = live(args, context).await?;
     if let Some(session) = &live {
         report.add(
             "history",
@@ -94,9 +119,9 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         );
     }
     let broken = report
-        .findings
+        .checks
         .iter()
-        .any(|finding| finding.severity == Severity::Error);
+        .any(|check| check.name != "lint" && check.errors > 0);
     if broken {
         // A replay of files that cannot run would only say the same again, less well.
         return context.show(&report);
@@ -343,6 +368,18 @@ impl Report for ValidateReport {
             })
             .collect();
         page.table(&rows);
+    }
+
+    fn outcome(&self) -> Outcome {
+        let wrong = self
+            .checks
+            .iter()
+            .any(|check| check.name != "lint" && check.errors > 0);
+        if wrong || self.lint_fails {
+            Outcome::Found
+        } else {
+            Outcome::Clean
+        }
     }
 
     fn findings(&self) -> &[Finding] {

@@ -61,8 +61,12 @@ fn walk(folder: &Path, found: &mut Vec<Source>) {
 
 /// Gives the source without its unit tests.
 fn without_tests(text: &str) -> &str {
-    text.find("\n#[cfg(test)]\nmod tests")
-        .map_or(text, |at| &text[..at])
+    let starts = [
+        "\n#[cfg(test)]\nmod tests",
+        "\n#[cfg(test)]\npub(crate) mod tests",
+    ];
+    let at = starts.iter().filter_map(|start| text.find(start)).min();
+    at.map_or(text, |at| &text[..at])
 }
 
 fn module(path: &str) -> &str {

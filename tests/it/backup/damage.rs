@@ -76,25 +76,29 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// Makes an archive; its name has the second in it, so another of the same second has to pass first.
+async fn next_archive(bench: &Bench, options: &af_db::backup::dump::Options) -> Archive {
+    loop {
+        match bench.try_backup(options).await {
+            Ok(archive) => return archive,
+            Err(error) => assert!(error.to_string().contains("already"), "{error:#}"),
+        }
+    }
+}
+
 async fn two_archives(bench: &Bench, key: Option<&age::x25519::Identity>) -> (Archive, Archive) {
     let mut options = options(&bench.database.target);
     options.recipients = key
         .map(|key| key.to_public().to_string())
         .into_iter()
         .collect();
-    let one = bench.try_backup(&options).await.expect("a backup");
+    let one = next_archive(bench, &options).await;
     bench
         .database
         .run("INSERT INTO keyless VALUES (1, 'another'); CREATE ROLE IF_MADE_BETWEEN")
         .await;
     options.target = bench.database.target.clone();
-    // The name has the second in it.
-    let other = loop {
-        match bench.try_backup(&options).await {
-            Ok(archive) => break archive,
-            Err(error) => assert!(error.to_string().contains("already"), "{error:#}"),
-        }
-    };
+    let other = next_archive(bench, &options).await;
     bench.database.run("DROP ROLE if_made_between").await;
     (one, other)
 }
