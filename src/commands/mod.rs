@@ -9,6 +9,7 @@ pub mod terminal;
 mod archives;
 mod embedded;
 mod linting;
+mod policies;
 mod project;
 mod sources;
 

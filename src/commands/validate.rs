@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::catalog::{Catalog, Scope, read};
 use crate::commands::page::{Page, Tone, count};
-use crate::commands::{Context, Outcome, Purpose, Report, linting, project};
+use crate::commands::{Context, Outcome, Purpose, Report, linting, policies, project};
 use crate::diff::report::{self, Sides};
 use crate::diff::{self};
 use crate::event::Watch;
@@ -16,6 +16,7 @@ use crate::migrate::files::Folder;
 use crate::migrate::standing;
 use crate::pg::scratch::Scratch;
 use crate::pg::session::Session;
+use crate::rls::declared;
 use crate::shadow::{self, rollback};
 
 /// Flags of `validate`.
@@ -209,6 +210,16 @@ async fn on_scratch(
         let schemas = context.config.schemas();
         let sides = (folder, &replayed.only(&schemas));
         judge_manifest(&manifest, scratch, sides, report, &watch).await?;
+    }
+    let folder = context.config.policies();
+    let declared = declared::read(&folder, &context.config.shown(&folder))?;
+    if !declared.is_empty() {
+        let compared = policies::compare(&shadow.session, &declared, &context.config).await?;
+        let words = format!(
+            "{} compared with the migrations",
+            count(compared.policies, "policy", "policies")
+        );
+        report.add("policies", words, compared.findings);
     }
     if let Some(session) = live {
         drift(context, session, &replayed, report).await?;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
-use super::{Args, compare, refuse_unclear, report};
+use super::{Args, refuse_unclear, report};
 use crate::commands::page::count;
-use crate::commands::{Context, Outcome, Purpose, project};
+use crate::commands::{Context, Outcome, Purpose, policies, project};
 use crate::error::with_exit;
 use crate::migrate::journal::{self, Entry, Run, State};
 use crate::pg::lock::{self, Share};
@@ -54,7 +54,7 @@ pub(super) async fn apply(args: &Args, declared: &Declared, context: &Context) -
     let wait = project::duration("--wait", &args.wait)?;
     // Held until the session ends.
     let _lock = lock::take(&session, Share::Alone, wait, &watch).await?;
-    let comparison = compare(&session, declared, &context.config).await?;
+    let comparison = policies::compare(&session, declared, &context.config).await?;
     refuse_unclear(&comparison.findings)?;
     let mut report = report(&target.to_string(), comparison.findings, &comparison.up);
     report.tables = comparison.tables;

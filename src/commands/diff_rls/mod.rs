@@ -5,19 +5,17 @@ mod prove;
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use serde::Serialize;
 
-use crate::catalog::{Catalog, Scope, read};
 use crate::commands::page::{Page, Tone, count};
-use crate::commands::{Context, Outcome, Purpose, Report, project};
+use crate::commands::{Context, Outcome, Purpose, Report, policies, project};
 use crate::config::Config;
 use crate::error::fail;
 use crate::finding::Finding;
 use crate::pg::scratch::{self, Scratch};
 use crate::pg::session::Session;
-use crate::rls::advise;
-use crate::rls::compare::{self, Comparison};
+use crate::rls::compare;
 use crate::rls::declared::{self, Declared};
 use crate::rls::mend;
 use crate::shadow;
@@ -85,7 +83,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         return apply::apply(args, &declared, context).await;
     }
     let place = open(args.shadow, context).await?;
-    let comparison = compare(&place.session, &declared, &context.config).await?;
+    let comparison = policies::compare(&place.session, &declared, &context.config).await?;
     let mut report = report(&place.name, comparison.findings, &comparison.up);
     report.tables = comparison.tables;
     report.policies = comparison.policies;
@@ -142,31 +140,6 @@ async fn open(shadow: bool, context: &Context) -> Result<Opened> {
         name: format!("the migrations, replayed on {}", scratch.why),
         _scratch: Some(scratch),
     })
-}
-
-async fn compare(session: &Session, declared: &Declared, config: &Config) -> Result<Comparison> {
-    let catalog = catalog(session, config).await?;
-    let tenancy = config.file.tenancy.as_ref();
-    let column = tenancy.and_then(|tenancy| tenancy.get("column")?.as_str());
-    let mut comparison = compare::compare(session, &catalog, declared, column)
-        .await
-        .context("comparing the declared policies")?;
-    let said = declared
-        .tenancy()
-        .and_then(|(_, tenancy)| tenancy.column.as_ref())
-        .map(|column| column.value.as_str());
-    let advice = advise::advise(&catalog, &declared.roles(), said.or(column));
-    comparison.findings.extend(advice);
-    Ok(comparison)
-}
-
-async fn catalog(session: &Session, config: &Config) -> Result<Catalog> {
-    let scope = Scope {
-        global: false,
-        roles: true,
-        ..Scope::of_schemas(&config.schemas())
-    };
-    read::read(session, &scope).await
 }
 
 fn report(
