@@ -67,6 +67,7 @@ impl Plan<'_> {
             Kind::Constraint | Kind::Index => {
                 if let Some(parent) = self.parent_index(self.from, key)
                     && self.dropped.contains(&parent)
+                    && !self.is_detached(key)
                 {
                     return Some(parent);
                 }
@@ -90,6 +91,15 @@ impl Plan<'_> {
                     && Some(needed) != parent.as_ref()
                     && self.from.parent(needed) != parent
             })
+        })
+    }
+
+    /// Says whether the table of an index is detached, so that the index no longer goes with that of the whole.
+    fn is_detached(&self, index: &Key) -> bool {
+        self.from.parent(index).is_some_and(|table| {
+            let partition = Key::named(Kind::Partition, &table.schema, &table.name);
+            self.dropped.contains(&partition)
+                && self.stands_for(&(Phase::Drop, partition)).is_none()
         })
     }
 

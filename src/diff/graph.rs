@@ -71,6 +71,12 @@ impl Builder<'_, '_> {
                 self.edge((Phase::Drop, key.clone()), (Phase::Make, needed));
             }
         }
+        if plan.parent_index(plan.from, key).is_some()
+            && let Some(table) = plan.from.parent(key)
+        {
+            let partition = Key::named(Kind::Partition, &table.schema, &table.name);
+            self.edge((Phase::Drop, partition), (Phase::Drop, key.clone()));
+        }
         if plan.is_replaced(key) {
             self.edge((Phase::Drop, key.clone()), (Phase::Make, key.clone()));
         }

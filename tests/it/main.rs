@@ -7,6 +7,7 @@ mod catalog;
 mod cli_dev;
 mod cli_doctor;
 mod dev;
+mod laws;
 mod manifest;
 mod migrate;
 mod pg_connect;

@@ -1,0 +1,4 @@
+CREATE TABLE t (a int, b text);
+CREATE INDEX i ON t (lower(b) DESC) INCLUDE (a) WHERE a > 0;
+ALTER TABLE t REPLICA IDENTITY FULL;
+CREATE STATISTICS s (mcv) ON a, b FROM t;

@@ -1,0 +1,2 @@
+CREATE TABLE t (id serial PRIMARY KEY, other int);
+CREATE SEQUENCE s INCREMENT 2;

@@ -1,0 +1,3 @@
+CREATE TABLE a (y text, id int PRIMARY KEY, x text);
+CREATE TABLE b (a_id int REFERENCES a);
+CREATE VIEW v AS SELECT x FROM a;

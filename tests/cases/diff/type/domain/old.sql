@@ -1,0 +1,3 @@
+CREATE DOMAIN positive AS int CHECK (VALUE > 0);
+CREATE TABLE t (a positive);
+CREATE TYPE pair AS (a int, b text);
