@@ -50,9 +50,12 @@ struct Global {
     /// Read this file instead of the nearest af-db.yaml
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Write one JSON document on standard output
+    /// Write one JSON document on standard output, as --format json does
     #[arg(long, global = true)]
     json: bool,
+    /// Write the answer so; all but human and json hold the findings alone
+    #[arg(long, global = true, value_enum, value_name = "FORMAT")]
+    format: Option<Format>,
     /// Tell only warnings and errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
@@ -112,7 +115,7 @@ enum Command {
 
 /// Runs the program with the process's arguments and gives its exit status.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse().and_then(one_format) {
         Ok(cli) => cli,
         Err(error) => {
             // Help on a closed pipe is no error either.
@@ -138,6 +141,15 @@ pub fn main() -> ExitCode {
             ExitCode::from(exit_of(&error).code())
         }
     }
+}
+
+/// Refuses two formats, which clap does not see when one stands before the command and one behind it.
+fn one_format(cli: Cli) -> Result<Cli, clap::Error> {
+    if cli.global.json && cli.global.format.is_some() {
+        let words = "the argument '--json' cannot be used with '--format <FORMAT>'";
+        return Err(Cli::command().error(clap::error::ErrorKind::ArgumentConflict, words));
+    }
+    Ok(cli)
 }
 
 fn start(cli: Cli, output: Output, terminal: &Terminal) -> Result<Outcome> {
@@ -232,13 +244,13 @@ async fn dispatch(command: &Command, context: &Context) -> Result<Outcome> {
 }
 
 fn output(global: &Global) -> Output {
-    let format = if global.json {
+    let plain = if global.json {
         Format::Json
     } else {
         Format::Human
     };
     Output {
-        format,
+        format: global.format.unwrap_or(plain),
         colour: colour(global, std::io::stdout().is_terminal()),
         verbose: global.verbose,
     }

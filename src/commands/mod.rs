@@ -2,6 +2,7 @@
 //!
 //! A command reads like its manual page: gather, decide, show, ask, do, report. Commands do not import each other.
 
+pub mod format;
 pub mod output;
 pub mod page;
 pub mod terminal;

@@ -8,18 +8,29 @@ use anyhow::{Context as _, Result};
 use serde_json::{Map, Value, json};
 
 use crate::commands::Report;
+use crate::commands::format::{github, gitlab, junit, markdown, sarif, summary, worst_first};
 use crate::commands::page::{Page, Tone, count};
 use crate::error::{Failure, exit_of, hint_of};
 use crate::finding::{Finding, Severity};
 use crate::pg::server_error::ServerError;
 
-/// How the answer is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How the answer is written; all but the first two hold the findings alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// For people.
+    /// For people
     Human,
-    /// One JSON document.
+    /// One JSON document
     Json,
+    /// Annotations in GitHub's workflows
+    Github,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// A JUnit report
+    Junit,
+    /// GitLab's Code Quality report
+    Gitlab,
+    /// Markdown, for the summary of a job
+    Markdown,
 }
 
 /// Standard output.
@@ -42,15 +53,21 @@ const DOCUMENT_VERSION: u32 = 1;
 impl Output {
     /// Writes a report.
     pub fn show<R: Report>(&self, report: &R) -> Result<()> {
+        let (command, findings) = (report.command(), report.findings());
         match self.format {
             Format::Human => {
                 let mut page = Page::new(self.colour);
                 page.verbose = self.verbose;
                 report.human(&mut page);
-                write_findings(&mut page, report.findings());
+                write_findings(&mut page, findings);
                 self.text(&page.finish())
             }
             Format::Json => self.document(&Value::Object(document(report)?)),
+            Format::Github => self.text(&github::render(findings)),
+            Format::Sarif => self.text(&sarif::render(command, findings)),
+            Format::Junit => self.text(&junit::render(command, findings)),
+            Format::Gitlab => self.text(&gitlab::render(command, findings)),
+            Format::Markdown => self.text(&markdown::render(command, findings)),
         }
     }
 
@@ -66,37 +83,48 @@ impl Output {
         }
     }
 
-    /// Writes a failure as a document, so that `--json` gives exactly one whatever happens.
+    /// Writes a failure where the format has a place for it, so that `--json` gives exactly one document whatever
+    /// happens.
     pub fn failure(&self, error: &anyhow::Error) -> Result<()> {
-        if self.format != Format::Json {
-            return Ok(());
-        }
-        let mut body = Map::new();
-        body.insert("message".into(), json!(error.to_string()));
-        let causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
-        if !causes.is_empty() {
-            body.insert("caused-by".into(), json!(causes));
-        }
-        if let Some(hint) = hint(error) {
-            body.insert("hint".into(), json!(hint));
-        }
-        let server = error.downcast_ref::<ServerError>();
-        if let Some(sqlstate) = server.and_then(|server| server.sqlstate.as_ref()) {
-            body.insert("sqlstate".into(), json!(sqlstate));
-        }
-        body.insert("exit-status".into(), json!(exit_of(error).code()));
         let findings = error
             .downcast_ref::<Failure>()
             .map_or(&[][..], |failure| &failure.findings);
-        let findings = serde_json::to_value(findings)?;
-        self.document(&json!({
-            "version": DOCUMENT_VERSION, "outcome": "failed", "findings": findings, "error": body,
-        }))
+        match self.format {
+            Format::Json => self.document(&failure_document(error, findings)?),
+            Format::Github => {
+                let mut page = Page::new(false);
+                page.line(error.to_string());
+                write_reasons(&mut page, error);
+                self.text(&github::failure(page.finish().trim_end(), findings))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn document(&self, document: &Value) -> Result<()> {
         self.text(&format!("{}\n", serde_json::to_string_pretty(document)?))
     }
+}
+
+fn failure_document(error: &anyhow::Error, findings: &[Finding]) -> Result<Value> {
+    let mut body = Map::new();
+    body.insert("message".into(), json!(error.to_string()));
+    let causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
+    if !causes.is_empty() {
+        body.insert("caused-by".into(), json!(causes));
+    }
+    if let Some(hint) = hint(error) {
+        body.insert("hint".into(), json!(hint));
+    }
+    let server = error.downcast_ref::<ServerError>();
+    if let Some(sqlstate) = server.and_then(|server| server.sqlstate.as_ref()) {
+        body.insert("sqlstate".into(), json!(sqlstate));
+    }
+    body.insert("exit-status".into(), json!(exit_of(error).code()));
+    let findings = serde_json::to_value(findings)?;
+    Ok(json!({
+        "version": DOCUMENT_VERSION, "outcome": "failed", "findings": findings, "error": body,
+    }))
 }
 
 fn document<R: Report>(report: &R) -> Result<Map<String, Value>> {
@@ -115,8 +143,7 @@ fn document<R: Report>(report: &R) -> Result<Map<String, Value>> {
 
 /// Writes findings for a person, the worst first, with a line that counts them.
 pub(crate) fn write_findings(page: &mut Page, findings: &[Finding]) {
-    let mut sorted: Vec<&Finding> = findings.iter().collect();
-    sorted.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    let sorted = worst_first(findings);
     let is_note = |finding: &&&Finding| finding.severity == Severity::Note;
     let notes = sorted.iter().filter(is_note).count();
     let hidden = if page.verbose {
@@ -177,30 +204,12 @@ fn write_finding(page: &mut Page, finding: &Finding) {
     }
 }
 
-fn summary(findings: &[Finding]) -> String {
-    let of = |severity| {
-        findings
-            .iter()
-            .filter(|finding| finding.severity == severity)
-            .count()
-    };
-    let parts = [
-        (of(Severity::Error), "error", "errors"),
-        (of(Severity::Warn), "warning", "warnings"),
-        (of(Severity::Note), "note", "notes"),
-    ];
-    let said = parts.iter().filter(|(number, _, _)| *number > 0);
-    said.map(|(number, one, many)| count(*number, one, many))
-        .collect::<Vec<_>>()
-        .join(", ")
-}
-
 /// Gives the next step: the failure's own, else what is known about the server's error.
 fn hint(error: &anyhow::Error) -> Option<&str> {
     hint_of(error).or_else(|| error.downcast_ref::<ServerError>()?.advice())
 }
 
-/// Writes a failure as a person reads it: what, why, what next.
+/// Writes a failure as a person reads it: what stands in the way, what, why, what next.
 pub(crate) fn failure_text(error: &anyhow::Error, colour: bool) -> String {
     let mut page = Page::new(colour);
     if let Some(failure) = error.downcast_ref::<Failure>() {
@@ -209,6 +218,11 @@ pub(crate) fn failure_text(error: &anyhow::Error, colour: bool) -> String {
     }
     let head = page.paint(Tone::Bad, "error:");
     page.line(format!("{head} {error}"));
+    write_reasons(&mut page, error);
+    page.finish()
+}
+
+fn write_reasons(page: &mut Page, error: &anyhow::Error) {
     for cause in error.chain().skip(1) {
         page.line(format!(
             "caused by: {}",
@@ -219,5 +233,4 @@ pub(crate) fn failure_text(error: &anyhow::Error, colour: bool) -> String {
         let head = page.paint(Tone::Strong, "hint:");
         page.line(format!("{head} {hint}"));
     }
-    page.finish()
 }

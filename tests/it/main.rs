@@ -6,6 +6,7 @@ mod backup;
 mod catalog;
 mod cli_dev;
 mod cli_doctor;
+mod cli_format;
 mod dev;
 mod laws;
 mod manifest;
