@@ -61,9 +61,9 @@ mod tests {
     #[test]
     fn findings_become_annotations() {
         insta::assert_snapshot!(render(&samples::plain()), @"
-        ::error file=migrations/V2__orders.sql,line=3,col=5,title=R01 public.orders.tenant_id::public.orders.tenant_id: a foreign key has no index%0Asee migrations/V1__tenants.sql:1:1%0A- was%0A+ is%0Ahelp: CREATE INDEX ON public.orders (tenant_id)
-        ::warning file=schemas/orders.yaml,title=R07 public.orders::public.orders: the index is built under a lock
-        ::notice title=drift-unseen the live database::the live database: one schema cannot be read
+        ::error file=migrations/V2__orders.sql,line=3,col=5,title=R01::public.orders.tenant_id: a foreign key has no index%0Asee migrations/V1__tenants.sql:1:1%0A- was%0A+ is%0Ahelp: CREATE INDEX ON public.orders (tenant_id)
+        ::warning file=schemas/orders.yaml,title=R07::public.orders: the index is built under a lock
+        ::notice title=drift-unseen::the live database: one schema cannot be read
         ");
     }
 
@@ -84,7 +84,7 @@ mod tests {
             .map(|property| property.split_once('=').unwrap().0)
             .collect();
         assert_eq!(names, ["file", "line", "col", "title"]);
-        insta::assert_snapshot!(text, @r#"::error file=a%2Cb%3A c%25%0A<d>|é.sql,line=1,col=2,title="a" 'b' %3A%3Aerror%3A%3Ac%0D%0A%3A%3Aadd-mask%3A%3Ad 100%25 <e> & ]]> `f` |g| [h](i) {0} 🦀 "a" 'b' %3A%3Aerror%3A%3Ac%0D%0A%3A%3Aadd-mask%3A%3Ad 100%25 <e> & ]]> `f` |g| [h](i) {0} 🦀::"a" 'b' ::error::c%0D%0A::add-mask::d 100%25 <e> & ]]> `f` |g| [h](i) {0} 🦀: "a" 'b' ::error::c%0D%0A::add-mask::d 100%25 <e> & ]]> `f` |g| [h](i) {0} 🦀%0A"a" 'b' ::error::c%0D%0A::add-mask::d 100%25 <e> & ]]> `f` |g| [h](i) {0} 🦀%0Ahelp: "a" 'b' ::error::c%0D%0A::add-mask::d 100%25 <e> & ]]> `f` |g| [h](i) {0} 🦀"#);
+        insta::assert_snapshot!(text, @r#"::error file=a%2Cb%3A c%25%0A<d>|é.sql,line=1,col=2,title="a" 'b' %3A%3Aerror%3A%3Ac%0D%0A%3A%3Aadd-mask%3A%3Ad 100%25 <e> & ]]> `f` |g| [h](i) {0} 🦀::"a" 'b' ::error::c%0D%0A::add-mask::d 100%25 <e> & ]]> `f` |g| [h](i) {0} 🦀: "a" 'b' ::error::c%0D%0A::add-mask::d 100%25 <e> & ]]> `f` |g| [h](i) {0} 🦀%0A"a" 'b' ::error::c%0D%0A::add-mask::d 100%25 <e> & ]]> `f` |g| [h](i) {0} 🦀%0Ahelp: "a" 'b' ::error::c%0D%0A::add-mask::d 100%25 <e> & ]]> `f` |g| [h](i) {0} 🦀"#);
     }
 
     #[test]
@@ -103,7 +103,7 @@ mod tests {
         let text = failure("cannot go on\n::debug::100%", &samples::plain()[..1]);
         insta::assert_snapshot!(text, @"
         ::error title=af-db::cannot go on%0A::debug::100%25
-        ::notice title=drift-unseen the live database::the live database: one schema cannot be read
+        ::notice title=drift-unseen::the live database: one schema cannot be read
         ");
     }
 }

@@ -127,7 +127,12 @@ mod tests {
               <skipped message="warn: public.orders: the index is built under a lock"/>
             </testcase>
             <testcase classname="R01" name="public.orders.tenant_id" file="migrations/V2__orders.sql">
-              <failure type="R01" message="public.orders.tenant_id: a foreign key has no index">at migrations/V2__orders.sql:3:5&#10;public.orders.tenant_id: a foreign key has no index&#10;see migrations/V1__tenants.sql:1:1&#10;- was&#10;+ is&#10;help: CREATE INDEX ON public.orders (tenant_id)</failure>
+              <failure type="R01" message="public.orders.tenant_id: a foreign key has no index">at migrations/V2__orders.sql:3:5
+        public.orders.tenant_id: a foreign key has no index
+        see migrations/V1__tenants.sql:1:1
+        - was
+        + is
+        help: CREATE INDEX ON public.orders (tenant_id)</failure>
             </testcase>
           </testsuite>
         </testsuites>

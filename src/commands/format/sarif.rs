@@ -151,7 +151,55 @@ mod tests {
     #[test]
     fn a_finding_becomes_a_result() {
         let found = result(&samples::plain()[2], "0123", &["R01"]);
-        insta::assert_snapshot!(format!("{found:#}"), @"");
+        insta::assert_snapshot!(format!("{found:#}"), @r#"
+        {
+          "ruleId": "R01",
+          "ruleIndex": 0,
+          "level": "error",
+          "message": {
+            "text": "public.orders.tenant_id: a foreign key has no index\nsee migrations/V1__tenants.sql:1:1\n- was\n+ is\nhelp: CREATE INDEX ON public.orders (tenant_id)"
+          },
+          "locations": [
+            {
+              "physicalLocation": {
+                "artifactLocation": {
+                  "uri": "migrations/V2__orders.sql",
+                  "uriBaseId": "%SRCROOT%"
+                },
+                "region": {
+                  "startLine": 3,
+                  "startColumn": 5
+                }
+              },
+              "logicalLocations": [
+                {
+                  "fullyQualifiedName": "public.orders.tenant_id"
+                }
+              ]
+            }
+          ],
+          "partialFingerprints": {
+            "finding/v1": "0123"
+          },
+          "relatedLocations": [
+            {
+              "physicalLocation": {
+                "artifactLocation": {
+                  "uri": "migrations/V1__tenants.sql",
+                  "uriBaseId": "%SRCROOT%"
+                },
+                "region": {
+                  "startLine": 1,
+                  "startColumn": 1
+                }
+              },
+              "message": {
+                "text": "see migrations/V1__tenants.sql:1:1"
+              }
+            }
+          ]
+        }
+        "#);
     }
 
     #[test]
