@@ -1,0 +1,1 @@
+DELETE FROM first WHERE id = 1;
