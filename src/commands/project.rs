@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::commands::Context;
-use crate::error::fail;
+use crate::error::{fail, refuse};
 use crate::migrate::apply::Ledger;
 use crate::migrate::checksum::Width;
 use crate::migrate::files::{self, Folder};
@@ -20,6 +20,20 @@ pub(crate) struct Books {
 
 /// Lists the project's migrations.
 pub(crate) fn folder(context: &Context) -> Result<Folder> {
+    if let Some(layout) = context
+        .config
+        .file
+        .migrations
+        .layout
+        .as_deref()
+        .filter(|layout| *layout != "af-db")
+    {
+        return Err(fail(format!(
+            "migrations in the layout of `{layout}` cannot be read yet"
+        ))
+        .hint("bring them into V<number>__<name>.sql, or let that tool apply them")
+        .into());
+    }
     let path = context.config.migrations();
     files::list(&path, &context.config.shown(&path))
 }
@@ -197,6 +211,21 @@ pub(crate) fn confirm(
     what: &str,
 ) -> Result<()> {
     let database = &context.config.database;
+    let rules = &database.rules;
+    let unkept = rules
+        .require
+        .first()
+        .map(String::as_str)
+        .or((!rules.approvers.is_empty()).then_some("approvers"));
+    if let Some(unkept) = unkept {
+        // A guard that is written down and not kept is worse than none.
+        let environment = &database.environment;
+        return Err(refuse(format!(
+            "environment `{environment}` asks for `{unkept}`, which this version cannot check; nothing was changed"
+        ))
+        .hint("take it out of af-db.yaml, and see to it yourself before you go on")
+        .into());
+    }
     if !database.is_protected() {
         return Ok(());
     }

@@ -341,7 +341,8 @@ async fn halt(
         exit,
         message(job, (at, jobs.len()), (half_way, done), &trouble),
     );
-    failure.hint = trouble.hint.or_else(|| hint(job, half_way));
+    let again = (exit == Exit::Interrupted).then(|| "run it again".to_owned());
+    failure.hint = trouble.hint.or(again).or_else(|| hint(job, half_way));
     failure
 }
 

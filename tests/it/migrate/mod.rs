@@ -430,3 +430,20 @@ async fn a_fresh_project_validates_clean_and_goes_up_at_once() {
     status 4
     ");
 }
+
+#[tokio::test]
+async fn a_guard_that_cannot_be_kept_is_refused() {
+    let database = server::database().await;
+    let project = Project::of(&database.target);
+    project.write(
+        "af-db.yaml",
+        "environments:\n  local: { require: [approved-plan] }\n",
+    );
+    project.write("migrations/V1__a.sql", "CREATE TABLE a (id int);");
+    insta::assert_snapshot!(project.run(&["up"]).await.seen(), @"
+    error: environment `local` asks for `approved-plan`, which this version cannot check; nothing was changed
+    hint: take it out of af-db.yaml, and see to it yourself before you go on
+    status 4
+    ");
+    assert_eq!(database.one("SELECT to_regclass('a') IS NULL").await, "t");
+}
