@@ -104,7 +104,20 @@ impl Builder<'_, '_> {
         match key.kind {
             Kind::Partition => self.before_attaching(key),
             Kind::Column => self.beside_columns(key),
+            Kind::Table if plan.made.contains(key) => self.after_inherited(key),
             _ => {}
+        }
+    }
+
+    /// A table takes over the columns its parents have when it is made, so that theirs come first.
+    fn after_inherited(&mut self, key: &Key) {
+        let plan = self.plan;
+        let needed = plan.foundations(plan.to, key);
+        let parents = needed.iter().filter(|needed| needed.kind == Kind::Table);
+        for parent in parents.filter(|parent| *parent != key) {
+            for (column, _) in plan.to.columns(parent) {
+                self.edge((Phase::Make, column.clone()), (Phase::Make, key.clone()));
+            }
         }
     }
 

@@ -100,15 +100,29 @@ async fn what_does_not_differ_is_not_taken_for_a_case() {
 
 #[tokio::test]
 async fn rows_outlive_a_new_order_of_columns() {
-    let (one, other) = (server::database().await, server::database().await);
-    one.run("CREATE TABLE t (a int, c int); INSERT INTO t VALUES (1, 3);")
-        .await;
-    other.run("CREATE TABLE t (a int, b int, c int)").await;
-    let session = one.session().await;
-    let from = read_all(&session).await;
-    let to = read_all(&other.session().await).await;
-    for statement in ddl::statements(&from, &to, &OPTIONS) {
-        session.run(&statement.sql).await.expect("a statement");
-    }
-    assert_eq!(one.rows("SELECT * FROM t").await, [["1", "∅", "3"]]);
+    let check = async |old: &str, new: &str, expected: &[&str]| {
+        let (one, other) = (server::database().await, server::database().await);
+        one.run(old).await;
+        other.run(new).await;
+        let session = one.session().await;
+        let from = read_all(&session).await;
+        let to = read_all(&other.session().await).await;
+        for statement in ddl::statements(&from, &to, &OPTIONS) {
+            session.run(&statement.sql).await.expect("a statement");
+        }
+        assert_eq!(one.rows("SELECT * FROM t").await, [expected]);
+    };
+    check(
+        "CREATE TABLE t (a int, c int); INSERT INTO t VALUES (1, 3);",
+        "CREATE TABLE t (a int, b int, c int)",
+        &["1", "∅", "3"],
+    )
+    .await;
+    // The parent gives up a column that the child keeps.
+    check(
+        "CREATE TABLE p (a int, b int); CREATE TABLE t (c int) INHERITS (p); INSERT INTO t VALUES (1, 2, 3);",
+        "CREATE TABLE p (a int); CREATE TABLE t (c int, b int) INHERITS (p)",
+        &["1", "3", "2"],
+    )
+    .await;
 }

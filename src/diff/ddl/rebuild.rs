@@ -13,7 +13,7 @@ pub(super) fn aside(key: &Key) -> Ident {
     Ident::new(format!("{short} af-db old"))
 }
 
-/// Sets a table or type aside, its sequences' names freed.
+/// Sets a table or type aside, its sequences' names freed, so that no change of a parent table reaches its rows.
 pub(super) fn set_aside(plan: &Plan<'_>, key: &Key) -> Vec<Sql> {
     let mut sql: Vec<Sql> = plan
         .from
@@ -26,6 +26,10 @@ pub(super) fn set_aside(plan: &Plan<'_>, key: &Key) -> Vec<Sql> {
             )
         })
         .collect();
+    if let Some(table) = plan.from.get(key) {
+        let free = |parent| Sql::fill("ALTER TABLE {} NO INHERIT {}", &[&name(key), &raw(parent)]);
+        sql.extend(table.list("inherits").iter().map(|parent| free(parent)));
+    }
     let template = if key.kind == Kind::Table {
         "ALTER TABLE {} RENAME TO {}"
     } else if plan.from.get(key).and_then(|object| object.text("type")) == Some("domain") {
