@@ -211,8 +211,8 @@ async fn on_scratch(
         let sides = (folder, &replayed.only(&schemas));
         judge_manifest(&manifest, scratch, sides, report, &watch).await?;
     }
-    let folder = context.config.policies();
-    let declared = declared::read(&folder, &context.config.shown(&folder))?;
+    let set = context.config.policies();
+    let declared = declared::read(&set, &context.config.shown(&set))?;
     if !declared.is_empty() {
         let compared = policies::compare(&shadow.session, &declared, &context.config).await?;
         let words = format!(
@@ -222,7 +222,7 @@ async fn on_scratch(
         report.add("policies", words, compared.findings);
     }
     if let Some(session) = live {
-        drift(context, session, &replayed, report).await?;
+        drift(context, session, folder, &replayed, report).await?;
     }
     Ok(())
 }
@@ -312,11 +312,11 @@ fn placed(finding: Finding, settled: &manifest::settle::Settled) -> Finding {
 async fn drift(
     context: &Context,
     session: &Session,
+    folder: &Folder,
     replayed: &Catalog,
     report: &mut ValidateReport,
 ) -> Result<()> {
     let books = project::books(context, session).await?;
-    let folder = project::folder(context)?;
     let applied = books.history.rows.len();
     if applied != folder.migrations.len() {
         let words = format!(

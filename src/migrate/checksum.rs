@@ -34,15 +34,6 @@ pub fn sha256(text: &str) -> String {
     format!("{:x}", Sha256::digest(text.as_bytes()))
 }
 
-/// Gives the same text with the other line endings: LF for CRLF, CRLF for LF.
-pub fn other_line_endings(text: &str) -> String {
-    if text.contains("\r\n") {
-        text.replace("\r\n", "\n")
-    } else {
-        text.replace('\n', "\r\n")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,11 +55,5 @@ mod tests {
     fn widths_differ() {
         let both = [Width::Int4, Width::Int8].map(|width| refinery("k", 1, "", width));
         assert_ne!(both[0], both[1]);
-    }
-
-    #[test]
-    fn line_endings_turn_both_ways() {
-        assert_eq!(other_line_endings("a\r\nb"), "a\nb");
-        assert_eq!(other_line_endings("a\nb"), "a\r\nb");
     }
 }

@@ -9,7 +9,6 @@ use anyhow::{Context as _, Result};
 
 use crate::error::{Failure, fail};
 use crate::event::{Event, Interrupt, Unit, Watch, silent};
-use crate::finding::Finding;
 use crate::migrate::apply::Direction;
 use crate::migrate::files::Migration;
 use crate::pg::connect;
@@ -178,10 +177,4 @@ fn explain(error: &ServerError) -> Option<String> {
          point AF_DB_SHADOW_URL at a server that has it"
             .to_owned()
     })
-}
-
-/// Turns a replay that failed into a finding.
-pub fn finding(code: &str, migration: &Migration, error: &anyhow::Error) -> Finding {
-    let finding = Finding::error(code, &migration.up.shown, error.to_string());
-    finding.place(crate::finding::Place::file(&migration.up.shown))
 }
