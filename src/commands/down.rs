@@ -7,8 +7,9 @@ use crate::commands::page::{Page, count};
 use crate::commands::{Context, Outcome, Purpose, Report, project};
 use crate::error::{fail, refuse};
 use crate::finding::{Finding, Severity};
-use crate::migrate::apply::{self, Applied, Direction};
-use crate::migrate::files::Migration;
+use crate::migrate::apply::{self, Applied};
+use crate::migrate::files::{Direction, Migration};
+use crate::migrate::judge;
 use crate::migrate::standing::{self, State};
 use crate::pg::lock::{self, Share};
 use crate::pg::session::Session;
@@ -180,7 +181,7 @@ fn refuse_impossible(reverted: &[&Migration], accepted: &[String]) -> Result<()>
             ))
             .into());
         }
-        let faults = apply::judge(migration, Direction::Down);
+        let faults = judge::judge(migration, Direction::Down);
         if !faults.is_empty() {
             return Err(
                 refuse("the way down cannot run as it is written; nothing was reverted")

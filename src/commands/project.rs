@@ -4,10 +4,10 @@ use anyhow::Result;
 
 use crate::commands::Context;
 use crate::error::{fail, refuse};
-use crate::migrate::apply::Ledger;
 use crate::migrate::checksum::Width;
 use crate::migrate::files::{self, Folder};
 use crate::migrate::history::{self, History};
+use crate::migrate::job::Ledger;
 use crate::migrate::journal::{self, Run, Unfinished};
 use crate::pg::session::Session;
 use crate::sql::name::ObjectName;

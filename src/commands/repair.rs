@@ -6,8 +6,8 @@ use serde::Serialize;
 use crate::commands::page::Page;
 use crate::commands::{Context, Outcome, Purpose, Report, project};
 use crate::error::{fail, refuse};
-use crate::migrate::apply::{self, Ledger};
 use crate::migrate::files::{Folder, Migration};
+use crate::migrate::job::{self, Ledger};
 use crate::migrate::journal::{self, Entry, State, Unfinished};
 use crate::migrate::{checksum, history, write};
 use crate::pg::lock::{self, Share};
@@ -120,7 +120,7 @@ fn corrections(
         need_row(books, *version, true)?;
         let sum = checksum::refinery(&migration.name, *version, &migration.up.text, ledger.width);
         corrections.push(Correction {
-            change: history::set_row(&ledger.history, &apply::row(migration, ledger.width), sum),
+            change: history::set_row(&ledger.history, &job::row(migration, ledger.width), sum),
             state: State::Repaired,
             entry: entry(migration),
             words: format!("the file of migration {version} is taken for what was applied"),
@@ -130,7 +130,7 @@ fn corrections(
         let migration = file(folder, *version)?;
         need_row(books, *version, false)?;
         corrections.push(Correction {
-            change: history::insert(&ledger.history, &apply::row(migration, ledger.width)),
+            change: history::insert(&ledger.history, &job::row(migration, ledger.width)),
             state: State::Baselined,
             entry: entry(migration),
             words: format!("migration {version} is recorded as applied, without running it"),

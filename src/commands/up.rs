@@ -7,8 +7,9 @@ use crate::commands::page::{Page, count};
 use crate::commands::{Context, Outcome, Purpose, Report, project};
 use crate::error::{fail, refuse};
 use crate::finding::{Finding, Severity};
-use crate::migrate::apply::{self, Applied, Direction};
-use crate::migrate::files::Migration;
+use crate::migrate::apply::{self, Applied};
+use crate::migrate::files::{Direction, Migration};
+use crate::migrate::judge;
 use crate::migrate::standing::{self, Standing};
 use crate::pg::lock::{self, Share};
 use crate::plan::execution::Execution;
@@ -131,8 +132,8 @@ fn obstacles(
         findings.retain(|finding| finding.code != "history-out-of-order");
     }
     for migration in chosen {
-        findings.extend(apply::judge(migration, Direction::Up));
-        findings.extend(apply::judge_continuing(migration, unfinished));
+        findings.extend(judge::judge(migration, Direction::Up));
+        findings.extend(judge::judge_continuing(migration, unfinished));
     }
     let (wrong, rest): (Vec<_>, Vec<_>) = findings
         .into_iter()

@@ -11,9 +11,8 @@ use crate::diff::{self};
 use crate::event::Watch;
 use crate::finding::{Finding, Severity};
 use crate::manifest::{self, Manifest};
-use crate::migrate::apply::{self, Direction};
-use crate::migrate::files::Folder;
-use crate::migrate::standing;
+use crate::migrate::files::{Direction, Folder};
+use crate::migrate::{judge, standing};
 use crate::pg::scratch::Scratch;
 use crate::pg::session::Session;
 use crate::rls::declared;
@@ -144,9 +143,9 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
 fn files(folder: &Folder) -> Vec<Finding> {
     let mut findings = folder.findings.clone();
     for migration in &folder.migrations {
-        findings.extend(apply::judge(migration, Direction::Up));
+        findings.extend(judge::judge(migration, Direction::Up));
         if migration.down.is_some() {
-            findings.extend(apply::judge(migration, Direction::Down));
+            findings.extend(judge::judge(migration, Direction::Down));
         }
     }
     findings

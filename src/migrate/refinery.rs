@@ -9,14 +9,15 @@ use std::fmt;
 use refinery_core::traits::r#async::{AsyncMigrate, AsyncQuery, AsyncTransaction};
 use refinery_core::{Migration as Theirs, Runner};
 
-use crate::migrate::files::Migration;
+use crate::migrate::files::{Direction, Migration};
 use crate::plan::execution::Execution;
 use crate::plan::trouble::Stopped;
 use crate::plan::{Books, Done, Step};
 
-/// A migration to be applied: its step and its record.
+/// A migration to be applied or reverted: its step and its record.
 pub(crate) struct Job<'j> {
     pub(crate) migration: &'j Migration,
+    pub(crate) direction: Direction,
     pub(crate) step: Step,
     pub(crate) books: Box<dyn Books + 'j>,
 }

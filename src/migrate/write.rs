@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use crate::error::fail;
-use crate::migrate::files::{self, Migration};
+use crate::migrate::files::Migration;
+use crate::migrate::name;
 
 /// A pair of files that was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +37,7 @@ pub fn next_version(migrations: &[Migration], now: i64) -> i64 {
 
 /// Turns what a person calls it into what a file is called: `Add tenant` into `add_tenant`.
 pub fn file_name(name: &str) -> Result<String> {
-    let cleaned = files::clean(&name.to_lowercase());
+    let cleaned = name::clean(&name.to_lowercase());
     if cleaned.is_empty() {
         return Err(fail(format!("`{name}` is no name for a migration"))
             .hint("say what it does, such as add_tenant")

@@ -2,6 +2,8 @@
 //!
 //! Having an [`Execution`] is to hold the lock; nothing else runs a [`Step`].
 
+use std::time::Instant;
+
 use anyhow::Result;
 
 use crate::event::{Event, Interrupt, Unit, Watch};
@@ -75,6 +77,7 @@ impl<'a> Execution<'a> {
 
     /// Runs one step with its record.
     pub async fn run(&mut self, step: &Step, books: &dyn Books) -> Result<Done, Stopped> {
+        let began = Instant::now();
         let outline = unit::outline(&step.text);
         let total = u64::try_from(outline.statements.len()).unwrap_or(u64::MAX);
         (self.watch)(Event::Began {
@@ -93,7 +96,10 @@ impl<'a> Execution<'a> {
                 message: &notice.message,
             });
         }
-        ran
+        ran.map(|done| Done {
+            took: began.elapsed(),
+            ..done
+        })
     }
 
     /// Runs a text of ours in one transaction, without a step: bookkeeping alone.
@@ -146,6 +152,7 @@ impl<'a> Execution<'a> {
         Ok(Done {
             statements,
             lock_waits: waits,
+            ..Done::default()
         })
     }
 
@@ -200,6 +207,7 @@ impl<'a> Execution<'a> {
         Ok(Done {
             statements: outline.statements.len(),
             lock_waits: waits,
+            ..Done::default()
         })
     }
 

@@ -61,4 +61,6 @@ pub struct Done {
     pub statements: usize,
     /// How often a lock was waited for in vain.
     pub lock_waits: usize,
+    /// How long it took.
+    pub took: Duration,
 }

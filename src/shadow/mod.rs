@@ -9,8 +9,8 @@ use anyhow::{Context as _, Result};
 
 use crate::error::{Failure, fail};
 use crate::event::{Event, Interrupt, Unit, Watch, silent};
-use crate::migrate::apply::Direction;
-use crate::migrate::files::Migration;
+use crate::migrate::files::{Direction, Migration};
+use crate::migrate::job;
 use crate::pg::connect;
 use crate::pg::scratch::Scratch;
 use crate::pg::server_error::ServerError;
@@ -20,7 +20,7 @@ use crate::pg::target::Target;
 use crate::plan::execution::Execution;
 use crate::plan::ladder::Ladder;
 use crate::plan::trouble::Stopped;
-use crate::plan::{Books, Mode, Step};
+use crate::plan::{Books, Step};
 use crate::sql::position;
 use crate::sql::safe::Sql;
 
@@ -114,28 +114,12 @@ impl Shadow {
         direction: Direction,
     ) -> Result<(Self, Option<Failure>)> {
         let Shadow { target, session } = self;
-        let (script, directives) = match direction {
-            Direction::Up => (&migration.up, &migration.directives),
-            Direction::Down => {
-                let down = migration
-                    .down
-                    .as_ref()
-                    .with_context(|| format!("{} has no way down", migration.up.shown))?;
-                (down, &migration.down_directives)
-            }
-        };
-        let mode = if directives.no_transaction {
-            Mode::Statements
-        } else {
-            Mode::Transaction
-        };
+        let step = job::step(migration, direction)
+            .with_context(|| format!("{} has no way down", migration.up.shown))?;
+        // A throwaway server is not the one whose patience the file speaks of.
         let step = Step {
-            label: script.shown.clone(),
-            text: script.text.clone(),
-            mode,
             timeout: None,
-            done: 0,
-            uncertain: false,
+            ..step
         };
         let interrupt = Interrupt::default();
         let mut execution =

@@ -1,0 +1,175 @@
+//! Owns what can be told of a migration before anything runs: that it cannot run the way its file says.
+
+use crate::finding::{Finding, Place};
+use crate::migrate::checksum;
+use crate::migrate::files::{Direction, Migration};
+use crate::migrate::journal::Unfinished;
+use crate::plan::unit::{self, Control};
+use crate::sql::position;
+
+/// Names what would fail before anything runs: statements that cannot run the way the file says.
+pub fn judge(migration: &Migration, direction: Direction) -> Vec<Finding> {
+    let Some((script, directives)) = migration.script(direction) else {
+        return Vec::new();
+    };
+    let outline = unit::outline(&script.text);
+    let mut findings = Vec::new();
+    let place = |index: usize| {
+        let at = position::of_byte(&script.text, outline.statements[index].start);
+        Place::at(&script.shown, at.line, at.column)
+    };
+    for index in &outline.meta_commands {
+        let text = &script.text[outline.statements[*index].clone()];
+        let (message, help) = meta_command(text);
+        findings.push(
+            Finding::error("migration-meta-command", &script.shown, message)
+                .place(place(*index))
+                .help(help),
+        );
+    }
+    if directives.no_transaction {
+        return findings;
+    }
+    for (index, reason) in &outline.alone {
+        let message = format!("this cannot run in a transaction: {reason}");
+        let finding =
+            Finding::error("migration-transaction", &script.shown, message).place(place(*index));
+        findings.push(finding.help(
+            "begin the file with `-- af-db: no-transaction`, best with this statement alone in it",
+        ));
+    }
+    for (index, control) in &outline.control {
+        let word = match control {
+            Control::Begin => "begins",
+            Control::Commit | Control::Rollback => "ends",
+        };
+        let message =
+            format!("the file {word} a transaction itself, inside the one that af-db makes of it");
+        let finding =
+            Finding::error("migration-transaction", &script.shown, message).place(place(*index));
+        findings.push(finding.help(
+            "remove it; or begin the file with `-- af-db: no-transaction` to run it as it is",
+        ));
+    }
+    findings
+}
+
+/// Refuses to continue a half-run file that is no longer what was begun.
+pub fn judge_continuing(migration: &Migration, unfinished: &[Unfinished]) -> Option<Finding> {
+    let half = unfinished
+        .iter()
+        .find(|half| half.version == migration.version && half.statement > 0)?;
+    if half.up_sha256.as_deref() == Some(checksum::sha256(&migration.up.text).as_str()) {
+        return None;
+    }
+    let message = format!(
+        "the file was changed after {} of its statements had run",
+        half.statement
+    );
+    let finding = Finding::error("migration-changed-half-run", &migration.up.shown, message);
+    let help = format!(
+        "restore the file and run af-db up; or undo by hand what it did and forget the half run: af-db repair --resume {} --as undone",
+        migration.version
+    );
+    Some(finding.place(Place::file(&migration.up.shown)).help(help))
+}
+
+fn meta_command(text: &str) -> (String, String) {
+    let word = text.split_whitespace().next().unwrap_or("\\");
+    let help = match word {
+        "\\i" | "\\ir" | "\\include" | "\\include_relative" => {
+            "put the text of that file here, or make it a migration of its own"
+        }
+        "\\c" | "\\connect" => {
+            "one migration works in one database: give each database its own folder and environment"
+        }
+        "\\copy" => {
+            "write COPY … FROM STDIN with the rows below it and a line `\\.`, as pg_dump does"
+        }
+        "\\set" | "\\gset" | "\\if" | "\\else" | "\\elif" | "\\endif" => {
+            "write the value itself, or decide in a DO block"
+        }
+        "\\restrict" | "\\unrestrict" => "remove it: it protects psql, which does not run here",
+        _ => "remove it, or write it as SQL",
+    };
+    (
+        format!("`{word}` is a command of psql, which does not run here"),
+        help.to_owned(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::migrate::files::Script;
+
+    fn judged(text: &str) -> String {
+        let mut findings = Vec::new();
+        let up = Script {
+            shown: "V1__x.sql".to_owned(),
+            path: std::path::PathBuf::new(),
+            text: text.into(),
+        };
+        let directives = crate::migrate::directive::read("V1__x.sql", text, &mut findings);
+        let migration = Migration {
+            version: 1,
+            name: "x".to_owned(),
+            prefix: 'V',
+            up,
+            down: None,
+            directives,
+            down_directives: Default::default(),
+        };
+        let said = judge(&migration, Direction::Up).into_iter().map(|finding| {
+            let place = finding
+                .place
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            format!(
+                "{place} {}: {}\n  {}",
+                finding.code,
+                finding.message,
+                finding.help.unwrap_or_default()
+            )
+        });
+        said.collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn what_cannot_run_is_named_before() {
+        insta::assert_snapshot!(judged("SELECT 1;\nCREATE INDEX CONCURRENTLY i ON t (a);\nVACUUM;"), @"
+        V1__x.sql:2:1 migration-transaction: this cannot run in a transaction: CREATE INDEX CONCURRENTLY commits in between
+          begin the file with `-- af-db: no-transaction`, best with this statement alone in it
+        V1__x.sql:3:1 migration-transaction: this cannot run in a transaction: VACUUM makes transactions of its own
+          begin the file with `-- af-db: no-transaction`, best with this statement alone in it
+        ");
+        insta::assert_snapshot!(judged("BEGIN;\nSELECT 1;\nCOMMIT;"), @"
+        V1__x.sql:1:1 migration-transaction: the file begins a transaction itself, inside the one that af-db makes of it
+          remove it; or begin the file with `-- af-db: no-transaction` to run it as it is
+        V1__x.sql:3:1 migration-transaction: the file ends a transaction itself, inside the one that af-db makes of it
+          remove it; or begin the file with `-- af-db: no-transaction` to run it as it is
+        ");
+        insta::assert_snapshot!(judged("\\i other.sql\n\\copy t from 'x'\n\\restrict abc\n"), @r"
+        V1__x.sql:1:1 migration-meta-command: `\i` is a command of psql, which does not run here
+          put the text of that file here, or make it a migration of its own
+        V1__x.sql:2:1 migration-meta-command: `\copy` is a command of psql, which does not run here
+          write COPY … FROM STDIN with the rows below it and a line `\.`, as pg_dump does
+        V1__x.sql:3:1 migration-meta-command: `\restrict` is a command of psql, which does not run here
+          remove it: it protects psql, which does not run here
+        ");
+    }
+
+    #[test]
+    fn what_says_how_it_runs_is_not() {
+        assert_eq!(
+            judged("-- af-db: no-transaction\nCREATE INDEX CONCURRENTLY i ON t (a);"),
+            ""
+        );
+        assert_eq!(
+            judged("CREATE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT 1; END"),
+            ""
+        );
+        assert_eq!(judged("COPY t FROM stdin;\n\\i\n\\.\n"), "");
+    }
+}
