@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use af_db::backup::archive::{Archive, Scope};
-use af_db::backup::clients::Places;
 use af_db::backup::dump;
 use af_db::backup::restore::{self, Place, Restored};
 use af_db::backup::store::Store;
@@ -116,7 +115,7 @@ pub(crate) fn options(target: &Target) -> dump::Options {
         label: None,
         scope: Scope::default(),
         recipients: Vec::new(),
-        places: Places::default(),
+        places: server::places(),
         wait: Duration::ZERO,
         lock_timeout: Duration::from_secs(2),
         stall_timeout: Duration::from_secs(60),
@@ -128,7 +127,7 @@ pub(crate) fn restore_options(target: &Target, scratch: &Path) -> restore::Optio
         target: target.clone(),
         place: Place::New,
         identities: Vec::new(),
-        places: Places::default(),
+        places: server::places(),
         scratch: scratch.to_owned(),
         jobs: 2,
         no_owner: false,

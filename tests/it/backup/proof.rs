@@ -6,6 +6,7 @@ use af_db::event::silent;
 use af_db::finding::Finding;
 
 use super::Bench;
+use crate::support::server;
 
 /// Compares the bench's own database, tampered with, to its archive.
 async fn differences(bench: &Bench, verified: &unpack::Verified) -> Vec<Finding> {
@@ -17,7 +18,7 @@ async fn differences(bench: &Bench, verified: &unpack::Verified) -> Vec<Finding>
     let mut findings = compare::data::compare(target, &contents.proof, &silent)
         .await
         .expect("a readable archive and database");
-    let found = clients::search(&clients::Places::default())
+    let found = clients::search(&server::places())
         .await
         .expect("a readable archive and database");
     let dump = clients::for_dump(&found, verified.archive.major())

@@ -2,6 +2,7 @@
 
 pub(crate) mod message;
 pub(crate) mod networked;
+pub(crate) mod packages;
 pub(crate) mod program;
 pub(crate) mod project;
 pub(crate) mod proxy;

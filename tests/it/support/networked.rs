@@ -12,7 +12,7 @@ use af_db::pg::target::Target;
 use af_db::pg::tools::{Ask, Kept, Tool};
 use tempfile::TempDir;
 
-use super::server;
+use super::{packages, server};
 
 /// A throwaway server on a TCP port.
 pub(crate) struct Networked {
@@ -141,14 +141,7 @@ pub(crate) struct Bouncer {
 impl Bouncer {
     /// Starts one in a mode (`session`, `transaction`, `statement`), with further lines for its settings.
     pub(crate) async fn start(to: &Target, mode: &str, more: &str) -> Bouncer {
-        let program = [
-            "/usr/sbin/pgbouncer",
-            "/usr/bin/pgbouncer",
-            "/usr/local/bin/pgbouncer",
-        ]
-        .into_iter()
-        .find(|path| Path::new(path).exists())
-        .expect("these tests need PgBouncer; hint: apt-get install pgbouncer");
+        let program = packages::pgbouncer();
         let choice = embedded::resolve(&server::options(), &silent)
             .await
             .expect("a PostgreSQL to test with");

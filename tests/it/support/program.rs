@@ -6,6 +6,8 @@ use std::process::Stdio;
 use af_db::pg::dev::{self, Place};
 use tempfile::TempDir;
 
+use crate::support::packages;
+
 /// What would change where the program works.
 const SURROUNDINGS: &[&str] = &[
     "AF_DB_ALLOW_MAJOR_MISMATCH",
@@ -75,6 +77,16 @@ impl Project {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_af-db"));
         for name in SURROUNDINGS {
             command.env_remove(name);
+        }
+        if let Some(clients) = packages::clients() {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the program under test keeps the search path it would have"
+            )]
+            let path = std::env::var_os("PATH").unwrap_or_default();
+            let places =
+                std::iter::once(clients.directory.clone()).chain(std::env::split_paths(&path));
+            command.env("PATH", std::env::join_paths(places).expect("a search path"));
         }
         let output = command
             .args(arguments)

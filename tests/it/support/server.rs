@@ -4,6 +4,7 @@
 use std::sync::mpsc;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use af_db::backup::clients::Places;
 use af_db::event::silent;
 use af_db::pg::connect;
 use af_db::pg::embedded::Options;
@@ -13,6 +14,8 @@ use af_db::pg::target::Target;
 use af_db::sql::safe::Sql;
 use anyhow::Result;
 use tokio_postgres::SimpleQueryMessage;
+
+use crate::support::packages;
 
 /// The server shared by all tests; it lives as long as the process.
 static SHARED: tokio::sync::OnceCell<Server> = tokio::sync::OnceCell::const_new();
@@ -31,9 +34,19 @@ pub(crate) struct Database {
     pub(crate) name: String,
 }
 
-/// The options tests start servers with.
+/// The options tests start servers with: where the client programs had to be fetched, servers are of their version.
 pub(crate) fn options() -> Options {
-    Options::unsaid()
+    let mut options = Options::unsaid();
+    options.major = packages::clients().map(|clients| clients.major);
+    options
+}
+
+/// Where tests find PostgreSQL's client programs.
+pub(crate) fn places() -> Places {
+    Places {
+        named: packages::clients().map(|clients| clients.directory.clone()),
+        path: Vec::new(),
+    }
 }
 
 /// Gives a fresh database on the shared server.
@@ -51,7 +64,7 @@ pub(crate) async fn own(major: Option<u32>) -> Server {
 
 async fn started(major: Option<u32>) -> Result<Server> {
     let mut options = options();
-    options.major = major;
+    options.major = major.or(options.major);
     let scratch = scratch::start(&options, &silent).await?;
     Ok(Server { scratch })
 }
