@@ -1,13 +1,23 @@
-//! Owns comparing the policy set with a database, for the commands that do it.
+//! Owns comparing the policy set with a database and proving it, for the commands that do it.
+
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
 use crate::catalog::{Catalog, Scope, read};
+use crate::commands::Context;
+use crate::commands::page::count;
 use crate::config::Config;
+use crate::finding::Finding;
 use crate::pg::session::Session;
+use crate::pg::target::Target;
 use crate::rls::advise;
 use crate::rls::compare::{self, Comparison};
-use crate::rls::declared::Declared;
+use crate::rls::copy::{self, Grounds};
+use crate::rls::declared::{self, Declared};
+use crate::rls::prove::{self, Proof};
+use crate::rls::tenancy::Tenancy;
+use crate::rls::verdict::{Verdict, Word};
 
 /// Compares the declared policies with a database, and adds advice on what it has.
 pub(crate) async fn compare(
@@ -38,4 +48,114 @@ pub(crate) async fn catalog(session: &Session, config: &Config) -> Result<Catalo
         ..Scope::of_schemas(&config.schemas())
     };
     read::read(session, &scope).await
+}
+
+/// What a proof came to.
+#[derive(Debug)]
+pub(crate) struct Proven {
+    /// The verdicts.
+    pub(crate) proof: Proof,
+    /// What of them a person must know: leaks, and what is not proven.
+    pub(crate) findings: Vec<Finding>,
+}
+
+impl Proven {
+    /// Says in a few words how the attempts ended.
+    pub(crate) fn words(&self) -> String {
+        let [leaks, holds, open] =
+            [Word::Leak, Word::Holds, Word::NotProven].map(|word| self.proof.count(word));
+        format!(
+            "{}, {holds} hold, {open} not proven",
+            count(leaks, "leak", "leaks")
+        )
+    }
+}
+
+/// Tries on a shadow of the migrations to reach another tenant's rows; nothing where nothing says what a tenant is.
+///
+/// The shadow is filled and changed by it: nobody must need it afterwards.
+pub(crate) async fn proven(context: &Context, shadow: &Target) -> Result<Option<Proven>> {
+    let Some(tenancy) = tenancy(&context.config, None)? else {
+        return Ok(None);
+    };
+    let grounds = copy::grounds(shadow, &tenancy, &context.watch()).await?;
+    Ok(Some(prove(context, shadow, &tenancy, &grounds).await?))
+}
+
+/// Tries on a scratch copy to reach another tenant's rows.
+pub(crate) async fn prove(
+    context: &Context,
+    copy: &Target,
+    tenancy: &Tenancy,
+    grounds: &Grounds,
+) -> Result<Proven> {
+    let proof = prove::prove(copy, tenancy, grounds, &context.watch())
+        .await
+        .context("trying to reach another tenant's rows")?;
+    Ok(Proven {
+        findings: findings(&proof, tenancy),
+        proof,
+    })
+}
+
+/// Reads how tenants are told apart: from a file of its own, else from the policy set, where one of them says so.
+pub(crate) fn tenancy(config: &Config, file: Option<&Path>) -> Result<Option<Tenancy>> {
+    let path = match file {
+        Some(file) => file.to_owned(),
+        None => {
+            let folder = config.policies();
+            let declared = declared::read(&folder, &config.shown(&folder))?;
+            let Some((file, _)) = declared.tenancy() else {
+                return Ok(None);
+            };
+            config.root.join(file)
+        }
+    };
+    let shown = config.shown(&path);
+    let text = std::fs::read_to_string(&path).with_context(|| format!("reading {shown}"))?;
+    Tenancy::parse(&shown, &text).map(Some)
+}
+
+fn findings(proof: &Proof, tenancy: &Tenancy) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = proof
+        .verdicts
+        .iter()
+        .filter(|one| one.verdict != Word::Holds)
+        .map(finding)
+        .collect();
+    findings.extend(tenancy.unknown.iter().map(|key| {
+        Finding::warn(
+            "rls-unknown-key",
+            format!("tenancy.{key}"),
+            format!("`{key}` in the tenancy means nothing to us and was left out"),
+        )
+    }));
+    findings.extend(proof.left_out.iter().map(|statement| {
+        let message =
+            format!("was not tried, the scratch server refused its statement: {statement}");
+        Finding::warn("rls-not-copied", "the schema", message).help(
+            "point AF_DB_SHADOW_URL at a server that has what is missing, such as the extension",
+        )
+    }));
+    findings
+}
+
+fn finding(verdict: &Verdict) -> Finding {
+    let code = verdict.class.as_deref().map_or_else(
+        || "rls-not-proven".to_owned(),
+        |class| format!("rls-{class}"),
+    );
+    let message = match verdict.verdict {
+        Word::Leak => format!(
+            "{} as {} ({}) reaches another tenant: {}",
+            verdict.command, verdict.role, verdict.identity, verdict.why
+        ),
+        _ => format!(
+            "{} as {} is not proven: {}",
+            verdict.command, verdict.role, verdict.why
+        ),
+    };
+    let mut finding = Finding::new(verdict.as_severity(), code, verdict.object.clone(), message);
+    finding.detail = verdict.reproduce.clone();
+    finding
 }

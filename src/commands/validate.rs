@@ -16,7 +16,7 @@ use crate::migrate::{judge, standing};
 use crate::pg::scratch::Scratch;
 use crate::pg::session::Session;
 use crate::rls::declared;
-use crate::shadow::{self, rollback};
+use crate::shadow::{self, Shadow, rollback};
 
 /// Flags of `validate`.
 #[derive(clap::Args, Debug)]
@@ -36,6 +36,9 @@ pub struct Args {
     /// Do not try the ways down
     #[arg(long)]
     skip_rollback: bool,
+    /// Do not try to reach another tenant's rows
+    #[arg(long)]
+    skip_proof: bool,
 }
 
 /// One part of the judgement and how it ended.
@@ -223,6 +226,19 @@ async fn on_scratch(
     if let Some(session) = live {
         drift(context, session, folder, &replayed, report).await?;
     }
+    if !args.skip_proof {
+        isolation(context, shadow, report).await?;
+    }
+    Ok(())
+}
+
+/// Tries to reach another tenant's rows on the shadow, which nobody needs any more.
+async fn isolation(context: &Context, shadow: Shadow, report: &mut ValidateReport) -> Result<()> {
+    shadow.session.close().await;
+    let Some(proven) = policies::proven(context, &shadow.target).await? else {
+        return Ok(());
+    };
+    report.add("isolation", proven.words(), proven.findings);
     Ok(())
 }
 

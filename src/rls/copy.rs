@@ -7,12 +7,15 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use tokio_postgres::types::Type;
 
-use crate::error::fail;
+use crate::catalog::{Scope, read};
+use crate::diff::ddl;
 use crate::event::Watch;
 use crate::pg::connect;
 use crate::pg::embedded::Options;
 use crate::pg::scratch::Scratch;
+use crate::pg::server_error::ServerError;
 use crate::pg::session::Session;
+use crate::pg::supabase;
 use crate::pg::target::Target;
 use crate::pg::tools::Tool;
 use crate::rls::tenancy::Tenancy;
@@ -33,23 +36,80 @@ pub struct Grounds {
     pub refused: Vec<String>,
 }
 
-/// Copies roles and schema of `source` into a fresh database of a scratch server.
+/// Copies roles and schema of `source` into a fresh database of a scratch server, and reads what matters beside.
+///
+/// pg_dump writes the schema where there is one of a fitting version; else it is written from the catalog.
 pub async fn schema(
     source: &Target,
     scratch: &Scratch,
     options: &Options,
+    tenancy: &Tenancy,
     watch: Watch<'_>,
-) -> Result<Target> {
+) -> Result<(Target, Grounds)> {
+    let mut grounds = grounds(source, tenancy, watch).await?;
     let session = connect::open(source, watch).await?;
     let copy = scratch.database("proof").await?;
     let onto = connect::open(&copy, watch).await?;
     roles(&session, &onto, copy.database()).await?;
-    let text = dump(source, options).await?;
     // Under the platform's own schemas pg_dump finds what is there already.
-    replay(&onto, &text).await?;
+    grounds.refused = match dump(source, options).await? {
+        Some(text) => replay(&onto, &text).await?,
+        None => written(&session, &onto).await?,
+    };
     onto.close().await;
     session.close().await;
-    Ok(copy)
+    Ok((copy, grounds))
+}
+
+/// Makes the schema from what the catalog says, statement by statement.
+async fn written(session: &Session, onto: &Session) -> Result<Vec<String>> {
+    let row = session
+        .query_one(
+            "SELECT pg_catalog.to_regclass('auth.users') IS NOT NULL",
+            &[],
+        )
+        .await?;
+    if row.get(0) {
+        supabase::prepare(onto).await?;
+    }
+    let scope = Scope::whole();
+    let wanted = read::read(session, &scope).await?;
+    let there = read::read(onto, &scope).await?;
+    let options = ddl::Options {
+        column_order: true,
+        online: false,
+    };
+    let mut refused = Vec::new();
+    for statement in ddl::statements(&there, &wanted, &options) {
+        refused.extend(attempt(onto, statement.sql).await?);
+    }
+    onto.run(&Sql::new("RESET ALL")).await?;
+    Ok(refused)
+}
+
+/// Runs one statement; a refusal is kept in words.
+async fn attempt(onto: &Session, sql: Sql) -> Result<Option<String>> {
+    let Err(error) = onto.run(&sql).await else {
+        return Ok(None);
+    };
+    let server = error
+        .downcast_ref::<ServerError>()
+        .filter(|server| !server.closed);
+    let Some(server) = server else {
+        return Err(error);
+    };
+    // What is there already, as the platform's own schemas are, is not missing.
+    let there = ["42P06", "42P07", "42710", "42723", "42P16", "42701"];
+    if there.iter().any(|code| server.is(code)) {
+        return Ok(None);
+    }
+    let head: String = sql
+        .as_str()
+        .split_whitespace()
+        .take(8)
+        .collect::<Vec<_>>()
+        .join(" ");
+    Ok(Some(format!("{head} …: {}", server.message)))
 }
 
 /// Reads what the schema does not say.
@@ -143,14 +203,13 @@ fn setting(name: &str, value: &str) -> Sql {
     )
 }
 
-/// Gives the schema as pg_dump writes it.
-async fn dump(source: &Target, options: &Options) -> Result<String> {
+/// Gives the schema as pg_dump writes it, where there is one that can.
+async fn dump(source: &Target, options: &Options) -> Result<Option<String>> {
     let mut places: Vec<PathBuf> = options.binaries.iter().cloned().collect();
     places.extend(options.path.iter().cloned());
     places.extend(
         [18, 17, 16, 15, 14].map(|major| PathBuf::from(format!("/usr/lib/postgresql/{major}/bin"))),
     );
-    let mut refusal = None;
     for place in places {
         let program = place.join("pg_dump");
         if !program.exists() {
@@ -169,20 +228,13 @@ async fn dump(source: &Target, options: &Options) -> Result<String> {
         }
         let done = tool.run().await?;
         if done.status.success() {
-            return Ok(done.text());
+            return Ok(Some(done.text()));
         }
-        refusal = Some(done.stderr.trim().to_owned());
     }
-    let said = refusal.unwrap_or_else(|| "there is no pg_dump here".to_owned());
-    Err(fail(format!(
-        "cannot copy the schema of `{source}` for the proof: {said}"
-    ))
-    .hint("install PostgreSQL's client programs of the server's version or newer")
-    .into())
+    Ok(None)
 }
-
 /// Runs the dump: at once where it fits, else statement by statement, leaving out what the scratch server does not have.
-async fn replay(onto: &Session, text: &str) -> Result<()> {
+async fn replay(onto: &Session, text: &str) -> Result<Vec<String>> {
     let text: String = text
         .lines()
         .filter(|line| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict"))
@@ -194,17 +246,15 @@ async fn replay(onto: &Session, text: &str) -> Result<()> {
         "CREATE SCHEMA IF NOT EXISTS public;",
     ));
     let once = Sql::fill("BEGIN; {} COMMIT", &[&whole]);
-    if onto.run(&once).await.is_ok() {
-        return onto.run(&Sql::new("RESET ALL")).await;
+    let mut refused = Vec::new();
+    if onto.run(&once).await.is_err() {
+        onto.run(&Sql::new("ROLLBACK")).await?;
+        for statement in split::split(whole.as_str()) {
+            refused.extend(attempt(onto, Sql::written_by_user(statement.text)).await?);
+        }
     }
-    onto.run(&Sql::new("ROLLBACK")).await?;
-    for statement in split::split(whole.as_str()) {
-        // What is missing in the copy is missing in the verdicts: its tables are not there to be proven.
-        let _ = onto
-            .run(&Sql::written_by_user(statement.text.to_string()))
-            .await;
-    }
-    onto.run(&Sql::new("RESET ALL")).await
+    onto.run(&Sql::new("RESET ALL")).await?;
+    Ok(refused)
 }
 
 #[cfg(test)]

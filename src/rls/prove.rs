@@ -35,9 +35,17 @@ pub struct Proof {
     /// Constraints that were lifted in the scratch copy to fill it.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub lifted: BTreeSet<String>,
+    /// Statements of the schema that the scratch server refused: what they make was not tried.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
 }
 
 impl Proof {
+    /// Says whether nothing leaks, every table of tenants could be filled, and something was shown to hold.
+    pub fn is_clean(&self) -> bool {
+        self.count(Word::Leak) == 0 && self.count(Word::Holds) > 0 && self.unfilled.is_empty()
+    }
+
     /// Counts the verdicts that end this way.
     pub fn count(&self, word: Word) -> usize {
         self.verdicts
@@ -61,6 +69,7 @@ pub async fn prove(
     let mut facts = Facts::read(&session).await?;
     let roles = reachable(&facts, tenancy);
     facts.read_rights(&session, &roles).await?;
+    let tenancy = &tenancy.clone().with_tenants(&facts);
     let ground = Ground::survey(&facts, tenancy);
     let mut cast = Cast::new(&ground);
     let mut planned = plan::plan(&ground);
@@ -124,6 +133,7 @@ pub async fn prove(
             .map(|(oid, why)| (named(oid), why.clone()))
             .collect(),
         lifted: filled.lifted,
+        left_out: grounds.refused.clone(),
     })
 }
 

@@ -132,7 +132,7 @@ pub(super) async fn prepare(session: &Session) -> Result<()> {
 pub(super) async fn run(session: &Session, attempts: &[Vec<Step<'_>>]) -> Result<Vec<Vec<Answer>>> {
     let mut all = Vec::with_capacity(attempts.len());
     for batch in attempts.chunks(BATCH) {
-        match send(session, batch, "30s").await {
+        match send(session, batch, "10s").await {
             Ok(answers) => all.extend(answers),
             Err(error) if is_cut(&error) => {
                 // One of them never ends: each gets a moment of its own.

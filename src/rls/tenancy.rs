@@ -5,6 +5,8 @@ use anyhow::Result;
 use serde_json::Value;
 
 use crate::error::fail;
+use crate::rls::facts::Facts;
+use crate::rls::words as words_of;
 use crate::yaml;
 
 /// How tenants are told apart and how a request says who it is.
@@ -26,7 +28,7 @@ pub struct Tenancy {
     pub claim: Vec<String>,
     /// The table that says which user belongs to which tenant.
     pub membership: Option<String>,
-    /// The keys of the two tenants.
+    /// The keys of the two tenants; empty where they are to be made up.
     pub tenants: [String; 2],
     /// What an attacker can do, in the user's words.
     pub threat: String,
@@ -58,7 +60,11 @@ impl Tenancy {
     pub fn parse(name: &str, text: &str) -> Result<Self> {
         let document: Value = yaml::read(name, text)?;
         let block = document.get("tenancy").unwrap_or(&document);
-        Self::of(name, block)
+        let mut tenancy = Self::of(name, block)?;
+        if tenancy.roles.is_empty() {
+            tenancy.roles = declared_roles(&document);
+        }
+        Ok(tenancy)
     }
 
     fn of(name: &str, block: &Value) -> Result<Self> {
@@ -69,15 +75,17 @@ impl Tenancy {
         };
         let nothing = Value::Null;
         let identity = keys.get("identity").unwrap_or(&nothing);
-        let from = word(identity, &["tenant_from", "tenant-from", "claim"]).unwrap_or_default();
-        let (claim, looked_up) = read_from(&from);
+        let from = word(identity, &["tenant_from", "tenant-from", "claim"]);
+        // A policy set says the same in the words of its conditions.
+        let (setting, said) = declared_identity(block);
+        let (claim, looked_up) = read_from(&from.or(said).unwrap_or_default());
         let tenancy = Tenancy {
             model: word(block, &["model"]).unwrap_or_default(),
             column: word(block, &["column"]).unwrap_or_default(),
             tables: words(block, "tables"),
             shared: words(block, "shared"),
             roles: roles(identity, block),
-            setting: word(identity, &["guc", "setting"]),
+            setting: word(identity, &["guc", "setting"]).or(setting),
             claim,
             membership: block
                 .get("membership")
@@ -101,6 +109,33 @@ impl Tenancy {
             .into());
         }
         Ok(tenancy)
+    }
+
+    /// Makes up two tenants where none are named, as the column's type asks.
+    pub fn with_tenants(mut self, facts: &Facts) -> Self {
+        if !self.tenants[0].is_empty() {
+            return self;
+        }
+        let declared = self.tables.iter().filter_map(|title| facts.find(title));
+        let base = declared
+            .chain(
+                facts
+                    .relations
+                    .values()
+                    .filter(|relation| relation.is_table()),
+            )
+            .find_map(|table| table.column(&self.column))
+            .map_or("uuid", |column| column.base.as_str());
+        self.tenants = match base {
+            "uuid" => [
+                "aaaaaaaa-0000-4000-8000-000000000001",
+                "bbbbbbbb-0000-4000-8000-000000000002",
+            ],
+            "int2" | "int4" | "int8" | "numeric" => ["9101", "9202"],
+            _ => ["afdb-one", "afdb-two"],
+        }
+        .map(str::to_owned);
+        self
     }
 
     /// Says whether the setting carries JSON claims rather than the bare tenant.
@@ -138,6 +173,51 @@ impl Tenancy {
                 || threat.contains("arbitrary sql")
                 || threat.contains("direct connection"))
     }
+}
+
+/// Gives the setting and the claim that the keys of a policy set speak of: `setting`, `claim`, or `user`.
+fn declared_identity(block: &Value) -> (Option<String>, Option<String>) {
+    let claims = || Some("request.jwt.claims".to_owned());
+    if !block.get("identity").unwrap_or(&Value::Null).is_null() {
+        return (None, None);
+    }
+    if let Some(setting) = word(block, &["setting"]) {
+        return (Some(setting), None);
+    }
+    if let Some(claim) = word(block, &["claim"]) {
+        let source = word(block, &["claims"]).filter(|source| !source.ends_with(')'));
+        return (source.or_else(claims), Some(claim));
+    }
+    let Some(user) = word(block, &["user"]) else {
+        return (None, None);
+    };
+    let settings = words_of::read(&user).settings;
+    match settings.into_iter().find(|name| !name.contains("jwt")) {
+        Some(setting) => (Some(setting), None),
+        None => (claims(), Some("sub".to_owned())),
+    }
+}
+
+/// Gives the declared roles that tenants speak with: those that are not let have all rows of anybody's table.
+fn declared_roles(document: &Value) -> Vec<String> {
+    let is_everywhere = |role: &String| {
+        ["templates", "tables"].iter().any(|section| {
+            let tables = document.get(section).and_then(Value::as_object);
+            tables.into_iter().flatten().any(|(_, table)| {
+                let lines = table.get("allow").and_then(|allow| allow.get(role));
+                lines.is_some_and(|lines| lines.to_string().contains("on all rows"))
+            })
+        })
+    };
+    let roles = document.get("roles").and_then(Value::as_object);
+    let mut roles: Vec<String> = roles
+        .into_iter()
+        .flat_map(|roles| roles.keys().cloned())
+        .filter(|role| !is_everywhere(role))
+        .collect();
+    // Who is signed in speaks for a tenant; who is not comes after.
+    roles.sort_by_key(|role| role == "anon");
+    roles
 }
 
 /// Reads `app_metadata.org_id (trusted)` and `sub -> public.members` alike.
@@ -184,7 +264,9 @@ fn tenants(name: &str, block: &Value) -> Result<[String; 2]> {
         fail(format!("{name}: `tenants` does not name two tenants"))
             .hint("give the keys of two tenants, such as `tenants: {a: \"1\", b: \"2\"}`")
     };
-    let given = block.get("tenants").ok_or_else(missing)?;
+    let Some(given) = block.get("tenants") else {
+        return Ok([String::new(), String::new()]);
+    };
     let found: Vec<String> = match given {
         Value::Object(keys) => keys.values().filter_map(plain).collect(),
         Value::Array(items) => items.iter().filter_map(plain).collect(),
@@ -249,7 +331,8 @@ mod tests {
 
     #[test]
     fn two_tenants_are_asked_for() {
-        let error = Tenancy::parse("tenancy.yaml", "tenancy: {column: tenant_id}").unwrap_err();
+        let text = "tenancy: {column: tenant_id, tenants: [1]}";
+        let error = Tenancy::parse("tenancy.yaml", text).unwrap_err();
         assert_eq!(
             error.to_string(),
             "tenancy.yaml: `tenants` does not name two tenants"
@@ -263,5 +346,30 @@ mod tests {
         assert_eq!(tenancy.tenants, ["1", "2"]);
         assert_eq!(tenancy.roles, ["app"]);
         assert!(!tenancy.speaks_claims());
+    }
+
+    #[test]
+    fn a_policy_set_says_enough() {
+        let check = |block: &str, setting: Option<&str>, claim: &[&str]| {
+            let text = format!(
+                "tenancy: {{column: t, {block}}}\nroles: {{anon: x, app: y, service: z}}\ntables: {{a: {{allow: {{app: select on own rows, service: all on all rows}}}}}}"
+            );
+            let tenancy = Tenancy::parse("policies/a.yaml", &text).unwrap();
+            assert_eq!(tenancy.setting.as_deref(), setting, "{block}");
+            assert_eq!(tenancy.claim, claim, "{block}");
+            assert_eq!(tenancy.roles, ["app", "anon"], "{block}");
+        };
+        check("setting: app.tenant", Some("app.tenant"), &[]);
+        check(
+            "claim: app_metadata.org, claims: auth.jwt()",
+            Some("request.jwt.claims"),
+            &["app_metadata", "org"],
+        );
+        check("user: auth.uid()", Some("request.jwt.claims"), &["sub"]);
+        check(
+            "user: \"current_setting('app.user', true)::uuid\"",
+            Some("app.user"),
+            &[],
+        );
     }
 }

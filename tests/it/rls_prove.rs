@@ -47,13 +47,11 @@ pub(crate) async fn proof(server: &Server, schema: &str, tenancy: &str) -> Proof
     load(&database.session().await, schema).await;
     let tenancy =
         Tenancy::parse("tenancy.yaml", tenancy).expect("a case that can be read and tried");
-    let grounds = copy::grounds(&database.target, &tenancy, &silent)
-        .await
-        .expect("a case that can be read and tried");
-    let copied = copy::schema(
+    let (copied, grounds) = copy::schema(
         &database.target,
         &server.scratch,
         &server::options(),
+        &tenancy,
         &silent,
     )
     .await

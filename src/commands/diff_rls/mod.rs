@@ -23,7 +23,7 @@ use crate::shadow;
 /// Flags of `diff-rls`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Compare with the migrations replayed on a scratch server, without any database
+    /// Compare with, or prove, the migrations replayed on a scratch server, without any database
     #[arg(long)]
     shadow: bool,
     /// Make the database what is declared, in one transaction
@@ -71,12 +71,7 @@ struct DiffReport {
 /// Runs the command.
 pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     if args.prove {
-        let path = match &args.tenancy {
-            Some(path) => Some(path.clone()),
-            None => tenancy_file(&context.config)?,
-        };
-        let pages = (args.html.as_deref(), args.markdown.as_deref());
-        return prove::prove(path.as_deref(), pages, context).await;
+        return prove::prove(args, context).await;
     }
     let declared = declared(&context.config)?;
     if args.apply {
@@ -92,13 +87,6 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         report.written = write(context, name, &report.findings, &pair)?;
     }
     context.show(&report)
-}
-
-/// Finds the file of the policy set that says how tenants are told apart.
-fn tenancy_file(config: &Config) -> Result<Option<PathBuf>> {
-    let folder = config.policies();
-    let declared = declared::read(&folder, &config.shown(&folder))?;
-    Ok(declared.tenancy().map(|(file, _)| config.root.join(file)))
 }
 
 fn declared(config: &Config) -> Result<Declared> {

@@ -5,16 +5,19 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
+use super::Args;
 use crate::commands::page::{Page, Tone, count};
-use crate::commands::{Context, Outcome, Purpose, Report};
+use crate::commands::policies::{self, Proven};
+use crate::commands::{Context, Outcome, Purpose, Report, project};
 use crate::error::fail;
 use crate::finding::Finding;
 use crate::pg::scratch;
 use crate::rls::copy;
 use crate::rls::matrix;
-use crate::rls::prove::{self, Proof};
+use crate::rls::prove::Proof;
 use crate::rls::tenancy::Tenancy;
-use crate::rls::verdict::{Verdict, Word};
+use crate::rls::verdict::Word;
+use crate::shadow;
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -31,19 +34,60 @@ struct ProofReport {
 }
 
 /// Proves and shows the proof.
-pub(super) async fn prove(
-    path: Option<&Path>,
-    (html, markdown): (Option<&Path>, Option<&Path>),
-    context: &Context,
-) -> Result<Outcome> {
-    let Some(path) = path else {
+pub(super) async fn prove(args: &Args, context: &Context) -> Result<Outcome> {
+    let config = &context.config;
+    let Some(tenancy) = policies::tenancy(config, args.tenancy.as_deref())? else {
         return Err(fail("nothing says how tenants are told apart")
-            .hint("give --tenancy FILE with a `tenancy:` block")
+            .hint("say `tenancy:` in policies/, or give --tenancy FILE with such a block")
             .into());
     };
-    let shown = path.display().to_string();
-    let text = std::fs::read_to_string(path).with_context(|| format!("reading {shown}"))?;
-    let tenancy = Tenancy::parse(&shown, &text)?;
+    let tried = if args.shadow {
+        on_shadow(&tenancy, context).await?
+    } else {
+        on_copy(&tenancy, context).await?
+    };
+    let Proven { proof, findings } = tried.proven;
+    write(args.html.as_deref(), || matrix::html(&tried.title, &proof))?;
+    write(args.markdown.as_deref(), || {
+        matrix::markdown(&tried.title, &proof)
+    })?;
+    context.show(&ProofReport {
+        database: tried.database,
+        scratch: tried.scratch,
+        leaks: proof.count(Word::Leak),
+        holds: proof.count(Word::Holds),
+        not_proven: proof.count(Word::NotProven),
+        findings,
+        proof,
+    })
+}
+
+/// What was tried, and where.
+struct Tried {
+    database: String,
+    title: String,
+    scratch: String,
+    proven: Proven,
+}
+
+/// Tries on what the migrations make.
+async fn on_shadow(tenancy: &Tenancy, context: &Context) -> Result<Tried> {
+    let folder = project::folder(context)?;
+    let scratch = context.scratch(None).await?;
+    let watch = context.watch();
+    let shadow = shadow::build(&scratch, "shadow", &folder.migrations, &watch).await?;
+    shadow.session.close().await;
+    let grounds = copy::grounds(&shadow.target, tenancy, &watch).await?;
+    Ok(Tried {
+        database: "the migrations".to_owned(),
+        title: "the migrations".to_owned(),
+        proven: policies::prove(context, &shadow.target, tenancy, &grounds).await?,
+        scratch: scratch.why.clone(),
+    })
+}
+
+/// Tries on a copy of the database's schema.
+async fn on_copy(tenancy: &Tenancy, context: &Context) -> Result<Tried> {
     let watch = context.watch();
     let (session, target) = context.open(Purpose::Reading).await?;
     let major = u32::try_from(session.facts().major()).ok();
@@ -52,62 +96,18 @@ pub(super) async fn prove(
     let scratch = scratch::start(&options, &watch).await.with_context(|| {
         format!("nothing was tried on `{target}`: a proof needs a scratch server of its own")
     })?;
-    let grounds = copy::grounds(&target, &tenancy, &watch).await?;
-    let copied = copy::schema(&target, &scratch, &options, &watch).await?;
-    let proof = prove::prove(&copied, &tenancy, &grounds, &watch).await?;
-    write(html, || matrix::html(target.database(), &proof))?;
-    write(markdown, || matrix::markdown(target.database(), &proof))?;
-    context.show(&ProofReport {
+    let (copied, grounds) = copy::schema(&target, &scratch, &options, tenancy, &watch).await?;
+    Ok(Tried {
         database: target.to_string(),
+        title: target.database().to_owned(),
+        proven: policies::prove(context, &copied, tenancy, &grounds).await?,
         scratch: scratch.why.clone(),
-        leaks: proof.count(Word::Leak),
-        holds: proof.count(Word::Holds),
-        not_proven: proof.count(Word::NotProven),
-        findings: findings(&proof, &tenancy),
-        proof,
     })
 }
 
 fn write(path: Option<&Path>, page: impl FnOnce() -> String) -> Result<()> {
     let Some(path) = path else { return Ok(()) };
     std::fs::write(path, page()).with_context(|| format!("writing {}", path.display()))
-}
-
-fn findings(proof: &Proof, tenancy: &Tenancy) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = proof
-        .verdicts
-        .iter()
-        .filter(|one| one.verdict != Word::Holds)
-        .map(finding)
-        .collect();
-    findings.extend(tenancy.unknown.iter().map(|key| {
-        Finding::warn(
-            "rls-unknown-key",
-            format!("tenancy.{key}"),
-            format!("`{key}` in the tenancy means nothing to us and was left out"),
-        )
-    }));
-    findings
-}
-
-fn finding(verdict: &Verdict) -> Finding {
-    let code = verdict.class.as_deref().map_or_else(
-        || "rls-not-proven".to_owned(),
-        |class| format!("rls-{class}"),
-    );
-    let message = match verdict.verdict {
-        Word::Leak => format!(
-            "{} as {} ({}) reaches another tenant: {}",
-            verdict.command, verdict.role, verdict.identity, verdict.why
-        ),
-        _ => format!(
-            "{} as {} is not proven: {}",
-            verdict.command, verdict.role, verdict.why
-        ),
-    };
-    let mut finding = Finding::new(verdict.as_severity(), code, verdict.object.clone(), message);
-    finding.detail = verdict.reproduce.clone();
-    finding
 }
 
 /// Lays the verdicts out as rows of a table: what leaks is red, what nobody could try is yellow.
@@ -162,6 +162,14 @@ impl Report for ProofReport {
                 Tone::Warn,
                 format!("no rows could be made for {table}: {why}"),
             );
+        }
+    }
+
+    fn outcome(&self) -> Outcome {
+        if self.proof.is_clean() {
+            Outcome::Clean
+        } else {
+            Outcome::Found
         }
     }
 
