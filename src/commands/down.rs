@@ -9,6 +9,7 @@ use crate::error::{fail, refuse};
 use crate::finding::{Finding, Severity};
 use crate::migrate::apply::{self, Applied};
 use crate::migrate::files::{Direction, Migration};
+use crate::migrate::journal::Unfinished;
 use crate::migrate::judge;
 use crate::migrate::standing::{self, State};
 use crate::pg::lock::{self, Share};
@@ -90,7 +91,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
                 .find(|migration| migration.version == *version)
         })
         .collect();
-    refuse_impossible(&reverted, &args.accept_loss)?;
+    refuse_impossible(&reverted, &args.accept_loss, &books.unfinished)?;
     report.findings = prove(
         args,
         context,
@@ -107,7 +108,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let mut execution = Execution::new(session, &target, ladder, &watch, &context.interrupt);
     let note = (!args.accept_loss.is_empty())
         .then(|| format!("accepted the loss of {}", args.accept_loss.join(", ")));
-    let outcome = apply::down(&mut execution, &ledger, &reverted, note, &watch).await?;
+    let outcome = apply::down(&mut execution, &ledger, &reverted, &books.unfinished, note).await?;
     drop(guard);
     execution.finish().close().await;
     if let Some(failure) = outcome.stopped {
@@ -137,7 +138,12 @@ fn choose(args: &Args, applied: &[i64]) -> Result<Vec<i64>> {
 
 /// Refuses when what would be reverted is not what was applied.
 fn refuse_unsound(standing: &standing::Standing, chosen: &[i64]) -> Result<()> {
-    let sound = |state: State| matches!(state, State::Applied | State::LineEndings);
+    let sound = |state: State| {
+        matches!(
+            state,
+            State::Applied | State::LineEndings | State::HalfReverted
+        )
+    };
     let unsound = standing
         .lines
         .iter()
@@ -158,7 +164,11 @@ fn refuse_unsound(standing: &standing::Standing, chosen: &[i64]) -> Result<()> {
 }
 
 /// Refuses what has no way down, or says itself that there is none.
-fn refuse_impossible(reverted: &[&Migration], accepted: &[String]) -> Result<()> {
+fn refuse_impossible(
+    reverted: &[&Migration],
+    accepted: &[String],
+    unfinished: &[Unfinished],
+) -> Result<()> {
     for migration in reverted {
         let shown = &migration.up.shown;
         if migration.down.is_none() {
@@ -181,7 +191,12 @@ fn refuse_impossible(reverted: &[&Migration], accepted: &[String]) -> Result<()>
             ))
             .into());
         }
-        let faults = judge::judge(migration, Direction::Down);
+        let mut faults = judge::judge(migration, Direction::Down);
+        faults.extend(judge::judge_continuing(
+            migration,
+            Direction::Down,
+            unfinished,
+        ));
         if !faults.is_empty() {
             return Err(
                 refuse("the way down cannot run as it is written; nothing was reverted")

@@ -61,7 +61,9 @@ impl Report for HistoryReport {
             return;
         }
         // The statements of a file are recorded one by one for the case that it is cut off; people want the files.
-        let told = |line: &&Line| !matches!(line.state.as_str(), "unit-began" | "unit-done");
+        let told = |line: &&Line| {
+            !line.state.ends_with("unit-began") && !line.state.ends_with("unit-done")
+        };
         let rows: Vec<_> = self.rows.iter().filter(told).map(row).collect();
         page.table(&rows);
         if self.verified == Some(true) {
@@ -82,7 +84,7 @@ impl Report for HistoryReport {
 fn row(line: &Line) -> Vec<(Tone, String)> {
     let tone = match line.state.as_str() {
         "applied" | "reverted" => Tone::Good,
-        "failed" | "failed-half-way" => Tone::Bad,
+        "failed" | "failed-half-way" | "revert-failed-half-way" => Tone::Bad,
         _ => Tone::Plain,
     };
     let migration = line

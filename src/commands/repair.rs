@@ -170,12 +170,12 @@ fn resume(
     let before = begun - usize::from(half.is_uncertain() && begun > 0);
     let (state, statement, words) = match ended {
         Ended::Done => (
-            State::UnitDone,
+            State::unit_done(half.direction),
             begun,
             format!("statement {begun} of migration {version} is said to be done"),
         ),
         Ended::NotDone => (
-            State::UnitDone,
+            State::unit_done(half.direction),
             before,
             format!("statement {begun} of migration {version} is said not to be done"),
         ),

@@ -102,6 +102,7 @@ fn row(line: &Line) -> Vec<(Tone, String)> {
         State::Unknown => (Tone::Bad, "unknown"),
         State::OutOfOrder => (Tone::Bad, "out of order"),
         State::HalfRun => (Tone::Bad, "half-run"),
+        State::HalfReverted => (Tone::Bad, "half-reverted"),
     };
     let when = line.applied_on.as_deref().unwrap_or_default();
     vec![

@@ -79,7 +79,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let ladder = project::ladder(context, args.lock_budget.as_deref())?;
     let guard = context.interrupt.guard();
     let mut execution = Execution::new(session, &target, ladder, &watch, &context.interrupt);
-    let outcome = apply::up(&mut execution, &ledger, &chosen, &books.unfinished, &watch).await?;
+    let outcome = apply::up(&mut execution, &ledger, &chosen, &books.unfinished).await?;
     drop(guard);
     execution.finish().close().await;
     if let Some(failure) = outcome.stopped {
@@ -133,7 +133,11 @@ fn obstacles(
     }
     for migration in chosen {
         findings.extend(judge::judge(migration, Direction::Up));
-        findings.extend(judge::judge_continuing(migration, unfinished));
+        findings.extend(judge::judge_continuing(
+            migration,
+            Direction::Up,
+            unfinished,
+        ));
     }
     let (wrong, rest): (Vec<_>, Vec<_>) = findings
         .into_iter()

@@ -45,9 +45,10 @@ pub async fn up(
     ledger: &Ledger,
     migrations: &[&Migration],
     unfinished: &[Unfinished],
-    watch: Watch<'_>,
 ) -> Result<Outcome> {
+    let watch = execution.watch();
     let jobs = jobs(ledger, migrations, Direction::Up, unfinished, None)?;
+    tell_continued(&jobs, unfinished, watch);
     let told = |index: usize, done: &Done| watch(Event::Said(&line(&jobs[index], done)));
     let ran = refinery::run(execution, &jobs, &told).await?;
     let mut outcome = Outcome {
@@ -66,10 +67,12 @@ pub async fn down(
     execution: &mut Execution<'_>,
     ledger: &Ledger,
     migrations: &[&Migration],
+    unfinished: &[Unfinished],
     note: Option<String>,
-    watch: Watch<'_>,
 ) -> Result<Outcome> {
-    let jobs = jobs(ledger, migrations, Direction::Down, &[], note)?;
+    let watch = execution.watch();
+    let jobs = jobs(ledger, migrations, Direction::Down, unfinished, note)?;
+    tell_continued(&jobs, unfinished, watch);
     let mut outcome = Outcome::default();
     for (at, job) in jobs.iter().enumerate() {
         match execution.run(&job.step, job.books.as_ref()).await {
@@ -96,11 +99,30 @@ fn jobs<'j>(
     let job = |migration: &&'j Migration| {
         let half = unfinished
             .iter()
-            .find(|half| half.version == migration.version);
+            .find(|half| half.version == migration.version && half.direction == direction);
         job::job(ledger, migration, direction, half, note.clone())
             .with_context(|| format!("{} has no way down", migration.up.shown))
     };
     migrations.iter().map(job).collect()
+}
+
+/// Says which jobs an earlier run left half-way, and from where they go on.
+fn tell_continued(jobs: &[Job<'_>], unfinished: &[Unfinished], watch: Watch<'_>) {
+    for job in jobs {
+        let version = job.migration.version;
+        let half = unfinished
+            .iter()
+            .find(|half| half.version == version && half.direction == job.direction);
+        let Some(half) = half else { continue };
+        let from = match job.step.done {
+            0 => "with its first statement".to_owned(),
+            done => format!("behind the first {done} of its statements"),
+        };
+        watch(Event::Said(&format!(
+            "{} was cut off at {}; it goes on {from}",
+            job.step.label, half.at
+        )));
+    }
 }
 
 /// Says what was done, as people read it.

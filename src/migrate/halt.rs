@@ -1,12 +1,13 @@
 //! Owns the end of a run that stopped: what is recorded of it, what a person is told, what to do next.
 
 use crate::error::{Exit, Failure, with_exit};
-use crate::migrate::checksum;
+use crate::migrate::files::Direction;
 use crate::migrate::job::Ledger;
 use crate::migrate::journal::{self, Entry, State};
 use crate::migrate::refinery::Job;
+use crate::plan::Mode;
 use crate::plan::execution::Execution;
-use crate::plan::trouble::{Stopped, Trouble};
+use crate::plan::trouble::{Half, Stopped, Trouble};
 use crate::sql::position;
 
 /// Records why a run stopped, as far as that can still be done, and says it.
@@ -18,89 +19,114 @@ pub(super) async fn halt(
     stopped: Stopped,
 ) -> Failure {
     let job = &jobs[at];
-    let (state, done, trouble) = match stopped {
-        Stopped::RolledBack(trouble) => (State::Failed, 0, trouble),
-        Stopped::HalfWay(done, trouble) => (State::FailedHalfWay, done, trouble),
-        Stopped::Unknown(trouble) => return lost(job, &trouble),
+    let recorded = match &stopped {
+        Stopped::RolledBack(trouble) => Some((State::Failed, 0, trouble)),
+        Stopped::HalfWay(half, trouble) => {
+            Some((State::failed_half_way(job.direction), half.units, trouble))
+        }
+        // What stands there already says best where the next run has to look.
+        Stopped::NotBegun(_) | Stopped::Unknown(..) => None,
     };
-    if !execution.session().is_closed() {
+    if let Some((state, units, trouble)) = recorded
+        && !execution.session().is_closed()
+    {
         let entry = Entry {
-            version: Some(job.migration.version),
-            name: Some(job.migration.name.clone()),
-            statement: Some(done),
-            up_sha256: Some(checksum::sha256(&job.migration.up.text)),
+            statement: Some(units),
             error: Some(trouble.error.to_string()),
-            ..Entry::default()
+            ..job.entry.clone()
         };
         // What went wrong is what matters; that it could not be recorded as well adds nothing.
         let _ = execution
             .record(vec![journal::append(&ledger.run, state, &entry)])
             .await;
     }
-    let half_way = state == State::FailedHalfWay;
+    tell(job, (at, jobs.len()), stopped)
+}
+
+fn tell(job: &Job<'_>, (at, total): (usize, usize), stopped: Stopped) -> Failure {
+    let mut message = what(job, &stopped);
+    let word = match job.direction {
+        Direction::Up => "applied",
+        Direction::Down => "reverted",
+    };
+    let half_way = matches!(stopped, Stopped::HalfWay(..) | Stopped::Unknown(..));
+    match (at, half_way) {
+        (0, false) => message.push_str(&format!(", nothing was {word}")),
+        (0, true) => {}
+        _ => message.push_str(&format!(", the first {at} of {total} are {word}")),
+    }
+    let hint = hint(job, &stopped);
+    let trouble = stopped.trouble();
+    message.push_str(&format!(": {}", reason(job, trouble)));
     let exit = match trouble.exit {
         Exit::CannotDo | Exit::Busy if at > 0 || half_way => Exit::HalfWay,
         other => other,
     };
-    let mut failure = with_exit(
-        exit,
-        message(job, (at, jobs.len()), (half_way, done), &trouble),
-    );
-    let again = (exit == Exit::Interrupted).then(|| "run it again".to_owned());
-    failure.hint = trouble.hint.or(again).or_else(|| hint(job, half_way));
-    failure
+    with_exit(exit, message).hint(hint)
 }
 
-fn message(
-    job: &Job<'_>,
-    (at, total): (usize, usize),
-    (half_way, done): (bool, usize),
-    trouble: &Trouble,
-) -> String {
+/// Says what stays of the migration that stopped.
+fn what(job: &Job<'_>, stopped: &Stopped) -> String {
     let label = &job.step.label;
-    let mut message = match (at, half_way) {
-        (0, false) => format!("{label} was rolled back, nothing was applied"),
-        (0, true) => format!("stopped in {label}, {done} of its statements are done"),
-        (_, false) => format!("{label} was rolled back, the first {at} of {total} are applied"),
-        (_, true) => format!(
-            "stopped in {label} after {done} of its statements, the first {at} of {total} are applied"
-        ),
-    };
-    message.push_str(&format!(": {}", trouble.error));
+    match stopped {
+        Stopped::NotBegun(_) => format!("{label} was not begun"),
+        Stopped::RolledBack(_) => format!("{label} was rolled back"),
+        Stopped::HalfWay(Half { statements, .. }, _) => {
+            format!("stopped in {label}, {statements} of its statements are done")
+        }
+        Stopped::Unknown(..) if job.step.mode == Mode::Transaction => {
+            format!("stopped at the end of {label}, all of it is done or nothing")
+        }
+        Stopped::Unknown(Half { statements: 0, .. }, _) => {
+            format!("stopped in {label}, whose first statement may be done")
+        }
+        Stopped::Unknown(Half { statements, .. }, _) => {
+            format!(
+                "stopped in {label}, {statements} of its statements are done and the next may be"
+            )
+        }
+    }
+}
+
+fn reason(job: &Job<'_>, trouble: &Trouble) -> String {
+    let mut reason = trouble.error.to_string();
+    if trouble.error.closed {
+        reason.insert_str(0, "the connection was lost: ");
+    }
     if let Some(offset) = trouble.offset {
+        let label = &job.step.label;
         let place = position::of_byte(&job.step.text, offset);
         let statement = trouble
             .statement
             .map_or_else(String::new, |number| format!(", statement {number}"));
         let quoted = position::quote(&job.step.text, place);
-        message.push_str(&format!(
+        reason.push_str(&format!(
             "\n  at {label}:{}:{}{statement}\n{quoted}",
             place.line, place.column
         ));
     }
-    message
+    reason
 }
 
-fn hint(job: &Job<'_>, half_way: bool) -> Option<String> {
-    let command = "af-db up";
-    Some(if half_way {
-        format!(
-            "mend the cause and run {command} again: it continues behind what is done; {} must not change above that",
-            job.step.label
-        )
-    } else {
-        format!("mend {} and run {command} again", job.step.label)
-    })
-}
-
-fn lost(job: &Job<'_>, trouble: &Trouble) -> Failure {
+fn hint(job: &Job<'_>, stopped: &Stopped) -> String {
+    let trouble = stopped.trouble();
+    if let Some(hint) = &trouble.hint {
+        return hint.replace("VERSION", &job.migration.version.to_string());
+    }
+    let command = match job.direction {
+        Direction::Up => "af-db up",
+        Direction::Down => "af-db down",
+    };
     let label = &job.step.label;
-    with_exit(
-        Exit::HalfWay,
-        format!(
-            "the connection was lost while {label} was being committed: {}",
-            trouble.error
+    let outside = trouble.error.closed || trouble.exit == Exit::Interrupted;
+    match (stopped, outside) {
+        (Stopped::HalfWay(..), true) => {
+            format!("run {command} again: it continues behind what is done")
+        }
+        (_, true) => format!("run {command} again"),
+        (Stopped::HalfWay(..), false) => format!(
+            "mend the cause and run {command} again: it continues behind what is done; {label} must not change above that"
         ),
-    )
-    .hint("run af-db status: it says whether it was")
+        _ => format!("mend {label} and run {command} again"),
+    }
 }

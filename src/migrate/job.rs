@@ -46,29 +46,30 @@ impl Books for MigrationBooks<'_> {
     }
 
     fn began(&self, unit: usize) -> Sql {
-        self.append(State::UnitBegan, unit, 0)
+        self.append(State::unit_began(self.direction), unit, 0)
     }
 
     fn unit(&self, unit: usize) -> Sql {
-        self.append(State::UnitDone, unit, 0)
+        self.append(State::unit_done(self.direction), unit, 0)
     }
 
     fn closing(&self, statements: usize, lock_waits: usize) -> Sql {
         let ledger = self.ledger;
-        let (change, state) = match self.direction {
-            Direction::Up => (
-                history::insert(&ledger.history, &row(self.migration, ledger.width)),
-                State::Applied,
-            ),
-            Direction::Down => (
-                history::delete(&ledger.history, self.migration.version),
-                State::Reverted,
-            ),
+        let change = match self.direction {
+            Direction::Up => history::insert(&ledger.history, &row(self.migration, ledger.width)),
+            Direction::Down => history::delete(&ledger.history, self.migration.version),
         };
-        Sql::fill(
-            "{};\n{}",
-            &[&change, &self.append(state, statements, lock_waits)],
-        )
+        let record = self.append(State::whole(self.direction), statements, lock_waits);
+        Sql::fill("{};\n{}", &[&change, &record])
+    }
+
+    fn landed(&self, unit: Option<usize>) -> Option<Sql> {
+        let state = match unit {
+            Some(_) => State::unit_done(self.direction),
+            None => State::whole(self.direction),
+        };
+        let version = Some(self.migration.version);
+        Some(journal::landed(&self.ledger.run, state, version, unit))
     }
 }
 
@@ -121,24 +122,26 @@ pub(crate) fn job<'j>(
         step.done = half.statement - usize::from(step.uncertain && half.statement > 0);
     }
     let sha256 = |script: &Script| checksum::sha256(&script.text);
+    let entry = Entry {
+        version: Some(migration.version),
+        name: Some(migration.name.clone()),
+        up_sha256: Some(sha256(&migration.up)),
+        down_sha256: migration.down.as_ref().map(sha256),
+        started: Some(history::now()),
+        note,
+        ..Entry::default()
+    };
     let books = MigrationBooks {
         ledger,
         migration,
         direction,
-        entry: Entry {
-            version: Some(migration.version),
-            name: Some(migration.name.clone()),
-            up_sha256: Some(sha256(&migration.up)),
-            down_sha256: migration.down.as_ref().map(sha256),
-            started: Some(history::now()),
-            note,
-            ..Entry::default()
-        },
+        entry: entry.clone(),
     };
     Some(Job {
         migration,
         direction,
         step,
+        entry,
         books: Box::new(books),
     })
 }

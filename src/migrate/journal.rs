@@ -5,6 +5,7 @@
 use anyhow::Result;
 
 use crate::finding::Finding;
+use crate::migrate::files::Direction;
 use crate::pg::session::Session;
 use crate::sql::name::Literal;
 use crate::sql::safe::Sql;
@@ -33,6 +34,10 @@ pub enum State {
     UnitBegan,
     /// One of its statements is done.
     UnitDone,
+    /// A statement of a way down that cannot be undone was begun.
+    RevertUnitBegan,
+    /// A statement of a way down is done.
+    RevertUnitDone,
     /// The migration is applied.
     Applied,
     /// The migration is reverted.
@@ -41,6 +46,8 @@ pub enum State {
     Failed,
     /// It failed and what it had done stays.
     FailedHalfWay,
+    /// The way down failed and what it had done stays.
+    RevertFailedHalfWay,
     /// A person corrected the record.
     Repaired,
     /// The migration was recorded without being run.
@@ -54,12 +61,45 @@ impl State {
             State::Began => "began",
             State::UnitBegan => "unit-began",
             State::UnitDone => "unit-done",
+            State::RevertUnitBegan => "revert-unit-began",
+            State::RevertUnitDone => "revert-unit-done",
             State::Applied => "applied",
             State::Reverted => "reverted",
             State::Failed => "failed",
             State::FailedHalfWay => "failed-half-way",
+            State::RevertFailedHalfWay => "revert-failed-half-way",
             State::Repaired => "repaired",
             State::Baselined => "baselined",
+        }
+    }
+}
+
+impl State {
+    pub(crate) fn unit_began(direction: Direction) -> Self {
+        match direction {
+            Direction::Up => State::UnitBegan,
+            Direction::Down => State::RevertUnitBegan,
+        }
+    }
+
+    pub(crate) fn unit_done(direction: Direction) -> Self {
+        match direction {
+            Direction::Up => State::UnitDone,
+            Direction::Down => State::RevertUnitDone,
+        }
+    }
+
+    pub(crate) fn failed_half_way(direction: Direction) -> Self {
+        match direction {
+            Direction::Up => State::FailedHalfWay,
+            Direction::Down => State::RevertFailedHalfWay,
+        }
+    }
+
+    pub(crate) fn whole(direction: Direction) -> Self {
+        match direction {
+            Direction::Up => State::Applied,
+            Direction::Down => State::Reverted,
         }
     }
 }
@@ -148,6 +188,31 @@ UPDATE af_db.journal_head AS h SET id = j.id, hash = j.hash FROM j",
     )
 }
 
+/// Asks whether a run has recorded this, and whether its own is the newest row of all.
+pub fn landed(run: &Run, state: State, version: Option<i64>, statement: Option<usize>) -> Sql {
+    let mut sql = Sql::fill(
+        "SELECT EXISTS (SELECT FROM af_db.journal AS j WHERE j.run OPERATOR(pg_catalog.=) {} AND j.state OPERATOR(pg_catalog.=) {}",
+        &[&Literal::new(&run.id), &Literal::new(state.word())],
+    );
+    if let Some(version) = version {
+        sql.piece(&Sql::fill(
+            " AND j.version OPERATOR(pg_catalog.=) {}",
+            &[&version],
+        ));
+    }
+    if let Some(statement) = statement.and_then(|statement| i64::try_from(statement).ok()) {
+        sql.piece(&Sql::fill(
+            " AND j.statement OPERATOR(pg_catalog.=) {}",
+            &[&statement],
+        ));
+    }
+    sql.piece(&Sql::fill(
+        "), COALESCE((SELECT j.run OPERATOR(pg_catalog.=) {} FROM af_db.journal AS j ORDER BY j.id DESC LIMIT 1), false)",
+        &[&Literal::new(&run.id)],
+    ));
+    sql
+}
+
 /// A text or NULL.
 fn text(value: Option<&str>) -> Sql {
     value.map_or_else(
@@ -174,8 +239,10 @@ pub struct Unfinished {
     pub state: String,
     /// How many statements were done, or which one was begun.
     pub statement: usize,
-    /// The sha256 of the file then.
-    pub up_sha256: Option<String>,
+    /// Which way it was run.
+    pub direction: Direction,
+    /// The sha256 of the file that was run, then.
+    pub sha256: Option<String>,
     /// When.
     pub at: String,
     /// Why it stopped, if that is known.
@@ -185,7 +252,7 @@ pub struct Unfinished {
 impl Unfinished {
     /// Says whether a statement was begun of which nobody knows how it ended.
     pub fn is_uncertain(&self) -> bool {
-        self.state == State::UnitBegan.word()
+        self.state == State::unit_began(self.direction).word()
     }
 }
 
@@ -194,14 +261,23 @@ pub async fn unfinished(session: &Session) -> Result<Vec<Unfinished>> {
     let rows = session
         .query(include_str!("queries/journal_unfinished.sql"), &[])
         .await?;
-    let read = |row: &tokio_postgres::Row| Unfinished {
-        version: row.get("version"),
-        state: row.get("state"),
-        statement: usize::try_from(row.get::<_, Option<i32>>("statement").unwrap_or(0))
-            .unwrap_or(0),
-        up_sha256: row.get("up_sha256"),
-        at: row.get("at"),
-        error: row.get("error"),
+    let read = |row: &tokio_postgres::Row| {
+        let state: String = row.get("state");
+        let (direction, column) = if state.starts_with("revert-") {
+            (Direction::Down, "down_sha256")
+        } else {
+            (Direction::Up, "up_sha256")
+        };
+        let statement = row.get::<_, Option<i32>>("statement").unwrap_or(0);
+        Unfinished {
+            version: row.get("version"),
+            state,
+            statement: usize::try_from(statement).unwrap_or(0),
+            direction,
+            sha256: row.get(column),
+            at: row.get("at"),
+            error: row.get("error"),
+        }
     };
     Ok(rows.iter().map(read).collect())
 }

@@ -55,23 +55,32 @@ pub fn judge(migration: &Migration, direction: Direction) -> Vec<Finding> {
 }
 
 /// Refuses to continue a half-run file that is no longer what was begun.
-pub fn judge_continuing(migration: &Migration, unfinished: &[Unfinished]) -> Option<Finding> {
-    let half = unfinished
-        .iter()
-        .find(|half| half.version == migration.version && half.statement > 0)?;
-    if half.up_sha256.as_deref() == Some(checksum::sha256(&migration.up.text).as_str()) {
+pub fn judge_continuing(
+    migration: &Migration,
+    direction: Direction,
+    unfinished: &[Unfinished],
+) -> Option<Finding> {
+    let half = unfinished.iter().find(|half| {
+        half.version == migration.version && half.direction == direction && half.statement > 0
+    })?;
+    let (script, _) = migration.script(direction)?;
+    if half.sha256.as_deref() == Some(checksum::sha256(&script.text).as_str()) {
         return None;
     }
     let message = format!(
         "the file was changed after {} of its statements had run",
         half.statement
     );
-    let finding = Finding::error("migration-changed-half-run", &migration.up.shown, message);
+    let command = match direction {
+        Direction::Up => "af-db up",
+        Direction::Down => "af-db down",
+    };
+    let finding = Finding::error("migration-changed-half-run", &script.shown, message);
     let help = format!(
-        "restore the file and run af-db up; or undo by hand what it did and forget the half run: af-db repair --resume {} --as undone",
+        "restore the file and run {command}; or undo by hand what it did and forget the half run: af-db repair --resume {} --as undone",
         migration.version
     );
-    Some(finding.place(Place::file(&migration.up.shown)).help(help))
+    Some(finding.place(Place::file(&script.shown)).help(help))
 }
 
 fn meta_command(text: &str) -> (String, String) {

@@ -10,6 +10,7 @@ use refinery_core::traits::r#async::{AsyncMigrate, AsyncQuery, AsyncTransaction}
 use refinery_core::{Migration as Theirs, Runner};
 
 use crate::migrate::files::{Direction, Migration};
+use crate::migrate::journal::Entry;
 use crate::plan::execution::Execution;
 use crate::plan::trouble::Stopped;
 use crate::plan::{Books, Done, Step};
@@ -19,6 +20,7 @@ pub(crate) struct Job<'j> {
     pub(crate) migration: &'j Migration,
     pub(crate) direction: Direction,
     pub(crate) step: Step,
+    pub(crate) entry: Entry,
     pub(crate) books: Box<dyn Books + 'j>,
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::finding::{Finding, Place};
 use crate::migrate::checksum::{self, Width};
-use crate::migrate::files::{Folder, Migration};
+use crate::migrate::files::{Direction, Folder, Migration};
 use crate::migrate::history::{History, Row, Table};
 use crate::migrate::journal::Unfinished;
 
@@ -30,6 +30,8 @@ pub enum State {
     OutOfOrder,
     /// Begun, not finished.
     HalfRun,
+    /// In the history, and its way down was begun and not finished.
+    HalfReverted,
 }
 
 /// One migration and how it stands.
@@ -84,7 +86,14 @@ pub fn compare(
     judge_table(history, &mut standing.findings);
     for row in &history.rows {
         let line = match files.get(&row.version) {
-            Some(file) => judge_applied(file, row, width, &mut standing.findings),
+            Some(file) => {
+                let mut line = judge_applied(file, row, width, &mut standing.findings);
+                if let Some(half) = half_of(unfinished, file, Direction::Down) {
+                    standing.findings.push(half_reverted(file, half));
+                    line.state = State::HalfReverted;
+                }
+                line
+            }
             None => judge_unexplained(row, newest_file, &mut standing.findings),
         };
         judge_row(row, &mut standing.findings);
@@ -96,9 +105,7 @@ pub fn compare(
         .iter()
         .filter(|file| history.row(file.version).is_none())
     {
-        let half = unfinished
-            .iter()
-            .find(|unfinished| unfinished.version == file.version);
+        let half = half_of(unfinished, file, Direction::Up);
         let late = file.prefix == 'V' && newest_row.is_some_and(|newest| newest > file.version);
         let state = match half {
             Some(half) => {
@@ -129,6 +136,16 @@ pub fn compare(
     }
     standing.lines.sort_by_key(|line| line.version);
     standing
+}
+
+fn half_of<'u>(
+    unfinished: &'u [Unfinished],
+    file: &Migration,
+    direction: Direction,
+) -> Option<&'u Unfinished> {
+    unfinished
+        .iter()
+        .find(|half| half.version == file.version && half.direction == direction)
 }
 
 fn judge_table(history: &History, findings: &mut Vec<Finding>) {
@@ -263,22 +280,47 @@ fn out_of_order(file: &Migration, newest: i64) -> Finding {
 }
 
 fn half_run(file: &Migration, half: &Unfinished) -> Finding {
-    let subject = format!("migration {}", file.version);
-    let done = half.statement;
-    let message = if half.is_uncertain() {
+    let message = interrupted("it", half);
+    let finding = Finding::error(
+        "history-half-run",
+        format!("migration {}", file.version),
+        message,
+    );
+    half_way(finding.place(Place::file(&file.up.shown)), half)
+}
+
+fn half_reverted(file: &Migration, half: &Unfinished) -> Finding {
+    let message = interrupted("reverting it", half);
+    let finding = Finding::error(
+        "history-half-reverted",
+        format!("migration {}", file.version),
+        message,
+    );
+    let shown = file
+        .down
+        .as_ref()
+        .map_or(&file.up.shown, |down| &down.shown);
+    half_way(finding.place(Place::file(shown)), half)
+}
+
+fn interrupted(what: &str, half: &Unfinished) -> String {
+    let (at, done) = (&half.at, half.statement);
+    if half.is_uncertain() {
         format!(
-            "it was interrupted at {} while statement {done} ran; the next run looks at the catalog how it ended",
-            half.at
+            "{what} was interrupted at {at} while statement {done} ran; the next run looks at the catalog how it ended"
         )
     } else {
         format!(
-            "it was interrupted at {} after {done} of its statements; the next run continues behind them",
-            half.at
+            "{what} was interrupted at {at} after {done} of its statements; the next run continues behind them"
         )
-    };
-    let finding =
-        Finding::error("history-half-run", subject, message).place(Place::file(&file.up.shown));
-    let finding = finding.help("run af-db up again");
+    }
+}
+
+fn half_way(finding: Finding, half: &Unfinished) -> Finding {
+    let finding = finding.help(match half.direction {
+        Direction::Up => "run af-db up again",
+        Direction::Down => "run af-db down again",
+    });
     match &half.error {
         Some(error) => finding.detail(format!("it stopped with: {error}")),
         None => finding,
@@ -368,8 +410,9 @@ mod tests {
         let half = Unfinished {
             version: 7,
             state: "unit-done".to_owned(),
+            direction: Direction::Up,
             statement: 2,
-            up_sha256: None,
+            sha256: None,
             at: "now".to_owned(),
             error: None,
         };

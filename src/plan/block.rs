@@ -202,6 +202,25 @@ async fn copy(
         .map_err(fault)
 }
 
+/// How long a statement that no transaction holds may take, where its file does not say.
+const PATIENCE: Duration = Duration::from_secs(4 * 3600);
+
+/// Undoes [`patience`].
+pub(crate) const IMPATIENCE: [&str; 2] = ["RESET lock_timeout", "RESET statement_timeout"];
+
+/// Gives the settings that a statement runs with which no transaction holds.
+///
+/// It waits for others by its nature, without keeping anybody from reading or writing; a timeout meant for short
+/// statements would leave an invalid index behind.
+pub(crate) fn patience(statement: Option<Duration>) -> [Sql; 2] {
+    let time = statement.unwrap_or(PATIENCE).as_millis();
+    let milliseconds = i64::try_from(time).unwrap_or(i64::from(i32::MAX));
+    [
+        Sql::new("SET lock_timeout = 0"),
+        Sql::fill("SET statement_timeout = {}", &[&milliseconds]),
+    ]
+}
+
 /// Gives the settings that a transaction of ours begins with; each is undone at its end.
 pub(crate) fn limits(lock: Option<Duration>, statement: Option<Duration>) -> Vec<Sql> {
     let milliseconds =

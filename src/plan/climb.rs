@@ -16,7 +16,7 @@ use crate::pg::target::Target;
 use crate::plan::Step;
 use crate::plan::block::{self, Block, Fault};
 use crate::plan::execution::Execution;
-use crate::plan::trouble::{Stopped, Trouble, interrupted, trouble_of};
+use crate::plan::trouble::{Stopped, Trouble, interrupted};
 use crate::plan::unit::Outline;
 use crate::sql::safe::Sql;
 
@@ -45,6 +45,8 @@ impl Piece<'_> {
 
 impl Execution<'_> {
     /// Tries a transaction again and again, each time from its beginning, until its locks can be had.
+    ///
+    /// Leaves it to be committed, and gives how often its locks could not be had.
     pub(super) async fn climb(
         &mut self,
         piece: &Piece<'_>,
@@ -81,21 +83,7 @@ impl Execution<'_> {
             }
             attempt += 1;
         }
-        match self.session.run(&Sql::new("COMMIT")).await {
-            Ok(()) => Ok(attempt),
-            Err(error) => {
-                let trouble = trouble_of(&error);
-                let unknown = trouble.error.closed || self.session.is_closed();
-                if !unknown {
-                    self.roll_back().await;
-                }
-                Err(if unknown {
-                    Stopped::Unknown(trouble)
-                } else {
-                    Stopped::RolledBack(trouble)
-                })
-            }
-        }
+        Ok(attempt)
     }
 
     /// Runs a transaction up to its COMMIT; looks who blocks it when it is kept waiting.

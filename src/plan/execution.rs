@@ -14,7 +14,9 @@ use crate::plan::block;
 use crate::plan::climb::Piece;
 use crate::plan::ladder::Ladder;
 use crate::plan::reconcile::{self, Known};
-use crate::plan::trouble::{Stopped, after, interrupted, trouble_of, unclear};
+use crate::plan::trouble::{
+    Half, Stopped, Trouble, after, interrupted, overtaken, trouble_of, unclear,
+};
 use crate::plan::unit::{self, Kind, Outline};
 use crate::plan::{Books, Done, Mode, Step};
 use crate::sql::safe::Sql;
@@ -28,6 +30,10 @@ pub struct Execution<'a> {
     pub(super) interrupt: &'a Interrupt,
     // Opened only when a statement is kept waiting: it asks who blocks us.
     pub(super) onlooker: Option<Session>,
+    // How many sessions took the place of a lost one.
+    pub(super) sessions: usize,
+    // Whether somebody else has worked here between the lost session and the one after it.
+    pub(super) overtaken: bool,
 }
 
 /// Puts every setting back to what the session began with, whoever changed it.
@@ -62,12 +68,19 @@ impl<'a> Execution<'a> {
             watch,
             interrupt,
             onlooker: None,
+            sessions: 0,
+            overtaken: false,
         }
     }
 
     /// Gives the session for reading.
     pub fn session(&self) -> &Session {
         &self.session
+    }
+
+    /// Gives who is told.
+    pub fn watch(&self) -> Watch<'a> {
+        self.watch
     }
 
     /// Ends the run and gives the session back.
@@ -77,6 +90,9 @@ impl<'a> Execution<'a> {
 
     /// Runs one step with its record.
     pub async fn run(&mut self, step: &Step, books: &dyn Books) -> Result<Done, Stopped> {
+        if self.overtaken {
+            return Err(Stopped::NotBegun(overtaken()));
+        }
         let began = Instant::now();
         let outline = unit::outline(&step.text);
         let total = u64::try_from(outline.statements.len()).unwrap_or(u64::MAX);
@@ -149,6 +165,7 @@ impl<'a> Execution<'a> {
             statements: 0..statements,
         };
         let waits = self.climb(&all, opening, slot, &closing).await?;
+        self.commit(books.landed(None)).await?;
         Ok(Done {
             statements,
             lock_waits: waits,
@@ -163,47 +180,52 @@ impl<'a> Execution<'a> {
         books: &dyn Books,
     ) -> Result<Done, Stopped> {
         let units = unit::units(outline);
-        let mut done = step.done;
+        let half = |units_done: usize| {
+            let last = units[..units_done.min(units.len())].last();
+            let half = Half {
+                units: units_done,
+                statements: last.map_or(0, |piece| piece.statements.end),
+            };
+            move |stopped: Stopped| after(half, stopped)
+        };
         let mut waits = 0;
-        let half = |done: usize| move |stopped: Stopped| after(done, stopped);
-        self.ours(reset()).await.map_err(half(done))?;
-        self.replay(step, outline, &units[..done.min(units.len())])
+        self.settings(step, outline, &units[..step.done.min(units.len())])
             .await
-            .map_err(half(done))?;
+            .map_err(half(step.done))?;
         for (index, piece) in units.iter().enumerate().skip(step.done) {
             if self.interrupt.is_raised() {
-                return Err(half(done)(Stopped::RolledBack(interrupted())));
+                return Err(half(index)(Stopped::RolledBack(interrupted())));
             }
-            let uncertain = step.uncertain && index == step.done;
+            let sessions = self.sessions;
             match piece.kind {
                 Kind::Atomic | Kind::OwnTransaction => {
                     waits += self
-                        .atomic(step, outline, piece, books.unit(index + 1))
+                        .atomic((step, outline), piece, index, books)
                         .await
-                        .map_err(half(done))?;
+                        .map_err(half(index))?;
                 }
-                Kind::Alone => self
-                    .alone(
-                        &Piece {
-                            step,
-                            outline,
-                            statements: piece.statements.clone(),
-                        },
-                        (index, uncertain),
-                        books,
-                    )
-                    .await
-                    .map_err(half(done))?,
+                Kind::Alone => {
+                    let uncertain = step.uncertain && index == step.done;
+                    let piece = Piece {
+                        step,
+                        outline,
+                        statements: piece.statements.clone(),
+                    };
+                    self.alone(&piece, (index, uncertain), books)
+                        .await
+                        .map_err(half(index))?;
+                }
             }
-            done += 1;
+            if self.sessions > sessions {
+                // The settings of the file died with the session that was lost.
+                self.settings(step, outline, &units[..=index])
+                    .await
+                    .map_err(half(index + 1))?;
+            }
         }
-        let closing = books.closing(outline.statements.len(), waits);
-        let mut record = reset();
-        record.push(Sql::new("BEGIN"));
-        record.push(books.opening());
-        record.push(closing);
-        record.push(Sql::new("COMMIT"));
-        self.ours(record).await.map_err(half(done))?;
+        self.close(books, (outline.statements.len(), waits))
+            .await
+            .map_err(half(units.len()))?;
         Ok(Done {
             statements: outline.statements.len(),
             lock_waits: waits,
@@ -211,13 +233,30 @@ impl<'a> Execution<'a> {
         })
     }
 
-    /// Repeats the settings of units done in an earlier run, which died with that run's session.
-    async fn replay(
+    /// Records that every unit of a step is done.
+    async fn close(
+        &mut self,
+        books: &dyn Books,
+        (statements, waits): (usize, usize),
+    ) -> Result<(), Stopped> {
+        let mut record = reset();
+        record.extend([
+            Sql::new("BEGIN"),
+            books.opening(),
+            books.closing(statements, waits),
+        ]);
+        self.ours(record).await?;
+        self.commit(books.landed(None)).await
+    }
+
+    /// Makes the session what the file expects behind units that are done: ours, with the file's settings so far.
+    async fn settings(
         &mut self,
         step: &Step,
         outline: &Outline,
         done: &[unit::Piece],
     ) -> Result<(), Stopped> {
+        self.ours(reset()).await?;
         for piece in done {
             for index in piece
                 .statements
@@ -234,10 +273,10 @@ impl<'a> Execution<'a> {
     /// Runs a unit and its record in one transaction.
     async fn atomic(
         &mut self,
-        step: &Step,
-        outline: &Outline,
+        (step, outline): (&Step, &Outline),
         piece: &unit::Piece,
-        record: Sql,
+        index: usize,
+        books: &dyn Books,
     ) -> Result<usize, Stopped> {
         let begin = match piece.kind {
             Kind::OwnTransaction => {
@@ -256,20 +295,17 @@ impl<'a> Execution<'a> {
         let closing = |_: usize| {
             let mut closing = vec![Sql::new("SET CONSTRAINTS ALL IMMEDIATE")];
             closing.extend(OURS.map(Sql::new));
-            closing.push(record.clone());
+            closing.push(books.unit(index + 1));
             closing
         };
-        self.climb(
-            &Piece {
-                step,
-                outline,
-                statements,
-            },
-            opening,
-            1,
-            &closing,
-        )
-        .await
+        let piece = Piece {
+            step,
+            outline,
+            statements,
+        };
+        let waits = self.climb(&piece, opening, 1, &closing).await?;
+        self.commit(books.landed(Some(index + 1))).await?;
+        Ok(waits)
     }
 
     /// Runs a statement that no transaction can hold: its intent first, then itself, then that it is done.
@@ -287,33 +323,65 @@ impl<'a> Execution<'a> {
             .map_err(trouble)?
         {
             Known::Done => return self.ours(framed(books.unit(index + 1))).await,
-            Known::Unclear => return Err(Stopped::RolledBack(unclear(outline, statement))),
+            Known::Unclear => {
+                return Err(Stopped::Unknown(
+                    Half::default(),
+                    unclear(outline, statement),
+                ));
+            }
             Known::ToDo => {}
         }
-        if !uncertain {
-            self.ours(framed(books.began(index + 1))).await?;
+        let mut intent = if uncertain {
+            Vec::new()
+        } else {
+            framed(books.began(index + 1))
+        };
+        let patient = !outline.sets_timeouts(&step.text);
+        if patient {
+            intent.extend(block::patience(step.timeout));
         }
+        self.ours(intent).await?;
         (self.watch)(Event::Advanced {
             done: u64::try_from(statement).unwrap_or(0),
             note: &step.label,
         });
-        let alone = Sql::written_by_user(text);
+        let sql = Sql::written_by_user(text);
         let ran = self
-            .interruptible(async |session: &Session| session.run(&alone).await)
+            .interruptible(async |session: &Session| session.run(&sql).await)
             .await;
         if let Err(error) = ran {
-            let mut trouble = trouble_of(&error);
-            let at = trouble
-                .error
-                .position
-                .and_then(|at| usize::try_from(at).ok())
-                .map_or(0, |at| at - 1);
-            let byte = text.char_indices().nth(at).map_or(0, |(byte, _)| byte);
-            trouble.offset = Some(outline.statements[statement].start + byte);
-            trouble.statement = Some(statement + 1);
-            return Err(Stopped::RolledBack(trouble));
+            return Err(self.failed_alone(piece, &error));
         }
-        self.ours(framed(books.unit(index + 1))).await
+        let mut record = framed(books.unit(index + 1));
+        if patient {
+            record.extend(block::IMPATIENCE.map(Sql::new));
+        }
+        self.ours(record)
+            .await
+            .map_err(|stopped| cut_off(piece, stopped))
+    }
+
+    /// Says what it means that a statement failed which no transaction held.
+    fn failed_alone(&self, piece: &Piece<'_>, error: &anyhow::Error) -> Stopped {
+        let range = &piece.outline.statements[piece.statements.start];
+        let text = &piece.step.text[range.clone()];
+        let mut trouble = trouble_of(error);
+        let at = trouble
+            .error
+            .position
+            .and_then(|at| usize::try_from(at).ok())
+            .map_or(0, |at| at - 1);
+        let byte = text.char_indices().nth(at).map_or(0, |(byte, _)| byte);
+        trouble.offset = Some(range.start + byte);
+        trouble.statement = Some(piece.statements.start + 1);
+        if self.interrupt.is_raised() && !trouble.error.closed {
+            return Stopped::RolledBack(Trouble {
+                offset: trouble.offset,
+                statement: trouble.statement,
+                ..interrupted()
+            });
+        }
+        cut_off(piece, Stopped::RolledBack(trouble))
     }
 
     /// Runs statements of ours as one message.
@@ -326,6 +394,24 @@ impl<'a> Execution<'a> {
         }
         Ok(())
     }
+}
+
+/// Says that nobody knows how a statement ended which no transaction held, if the connection is gone.
+fn cut_off(piece: &Piece<'_>, stopped: Stopped) -> Stopped {
+    let Stopped::RolledBack(mut trouble) = stopped else {
+        return stopped;
+    };
+    if !trouble.error.closed {
+        return Stopped::RolledBack(trouble);
+    }
+    let statement = piece.statements.start;
+    trouble.offset = Some(piece.outline.statements[statement].start);
+    trouble.statement = Some(statement + 1);
+    trouble.hint = Some(
+        "run it again: it looks in the catalog whether this statement took effect, and goes on behind it"
+            .to_owned(),
+    );
+    Stopped::Unknown(Half::default(), trouble)
 }
 
 /// Puts a record of ours into a transaction of its own that leaves the file's settings as they are.

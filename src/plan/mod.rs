@@ -6,6 +6,7 @@ pub mod block;
 mod climb;
 pub mod execution;
 pub mod ladder;
+mod lost;
 pub mod reconcile;
 pub mod trouble;
 pub mod unit;
@@ -52,6 +53,10 @@ pub trait Books: Send + Sync {
     fn unit(&self, unit: usize) -> Sql;
     /// Records that the step is done.
     fn closing(&self, statements: usize, lock_waits: usize) -> Sql;
+    /// Asks whether this run has recorded a unit, or the whole step, and whether nobody recorded anything since.
+    ///
+    /// One row of two booleans. Asked when the answer to a COMMIT was lost; none where no books are kept.
+    fn landed(&self, unit: Option<usize>) -> Option<Sql>;
 }
 
 /// What running a step took.

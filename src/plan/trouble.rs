@@ -7,12 +7,35 @@ use crate::plan::unit::Outline;
 /// Why a step did not run to its end.
 #[derive(Debug)]
 pub enum Stopped {
+    /// It was not begun.
+    NotBegun(Trouble),
     /// Nothing of it stays.
     RolledBack(Trouble),
-    /// So many of its units stay.
-    HalfWay(usize, Trouble),
-    /// Nobody can say whether its COMMIT arrived: the connection was lost in between.
-    Unknown(Trouble),
+    /// So much of it stays.
+    HalfWay(Half, Trouble),
+    /// So much of it stays, and nobody can say yet whether what ran last took effect.
+    Unknown(Half, Trouble),
+}
+
+/// How much of a step is done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Half {
+    /// Units, as they are recorded.
+    pub units: usize,
+    /// Statements, as people count.
+    pub statements: usize,
+}
+
+impl Stopped {
+    /// Gives what went wrong.
+    pub fn trouble(&self) -> &Trouble {
+        match self {
+            Stopped::NotBegun(trouble)
+            | Stopped::RolledBack(trouble)
+            | Stopped::HalfWay(_, trouble)
+            | Stopped::Unknown(_, trouble) => trouble,
+        }
+    }
 }
 
 /// What went wrong and where.
@@ -30,9 +53,10 @@ pub struct Trouble {
     pub hint: Option<String>,
 }
 
-pub(crate) fn after(done: usize, stopped: Stopped) -> Stopped {
+pub(crate) fn after(half: Half, stopped: Stopped) -> Stopped {
     match stopped {
-        Stopped::RolledBack(trouble) if done > 0 => Stopped::HalfWay(done, trouble),
+        Stopped::RolledBack(trouble) if half.units > 0 => Stopped::HalfWay(half, trouble),
+        Stopped::Unknown(_, trouble) => Stopped::Unknown(half, trouble),
         other => other,
     }
 }
@@ -54,6 +78,11 @@ pub(crate) fn trouble_of(error: &anyhow::Error) -> Trouble {
 
 pub(crate) fn interrupted() -> Trouble {
     trouble_of(&with_exit(Exit::Interrupted, "interrupted").into())
+}
+
+pub(crate) fn overtaken() -> Trouble {
+    let words = "the connection was lost, and another run worked on this database before there was a new one";
+    trouble_of(&fail(words).hint("run it again").into())
 }
 
 pub(crate) fn unclear(outline: &Outline, statement: usize) -> Trouble {

@@ -24,6 +24,14 @@ pub struct Outline {
     pub meta_commands: Vec<usize>,
 }
 
+impl Outline {
+    /// Says whether the text chooses its own timeouts.
+    pub(crate) fn sets_timeouts(&self, text: &str) -> bool {
+        let mut settings = self.settings.iter();
+        settings.any(|index| text[self.statements[*index].clone()].contains("_timeout"))
+    }
+}
+
 /// What a statement does to a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Control {

@@ -43,6 +43,10 @@ impl Books for Unrecorded {
     fn closing(&self, _: usize, _: usize) -> Sql {
         Sql::new("SELECT")
     }
+
+    fn landed(&self, _: Option<usize>) -> Option<Sql> {
+        None
+    }
 }
 
 /// A database that migrations were replayed into, with a session on it.
@@ -132,8 +136,7 @@ impl Shadow {
 }
 
 fn failure(step: &Step, stopped: &Stopped) -> Failure {
-    let (Stopped::RolledBack(trouble) | Stopped::HalfWay(_, trouble) | Stopped::Unknown(trouble)) =
-        stopped;
+    let trouble = stopped.trouble();
     let mut message = format!(
         "{} does not run on a scratch database: {}",
         step.label, trouble.error

@@ -45,6 +45,10 @@ impl Books for PolicyBooks {
         };
         journal::append(&self.run, State::Repaired, &entry)
     }
+
+    fn landed(&self, _: Option<usize>) -> Option<Sql> {
+        Some(journal::landed(&self.run, State::Repaired, None, None))
+    }
 }
 
 /// Applies what is declared; compares under the lock, so that what is asked about is what is run.
@@ -104,11 +108,13 @@ fn failure(stopped: Stopped) -> crate::error::Failure {
         }
     };
     match stopped {
-        Stopped::RolledBack(trouble) | Stopped::HalfWay(_, trouble) => say(
+        Stopped::NotBegun(trouble)
+        | Stopped::RolledBack(trouble)
+        | Stopped::HalfWay(_, trouble) => say(
             trouble,
             "the declared policies were not applied, nothing was changed",
         ),
-        Stopped::Unknown(trouble) => say(
+        Stopped::Unknown(_, trouble) => say(
             trouble,
             "nobody can say whether the declared policies were applied; run af-db diff-rls",
         ),

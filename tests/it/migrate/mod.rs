@@ -1,5 +1,7 @@
 //! Migrations as a user runs them: every fault named, every interruption survived, every way down proven.
 
+mod commits;
+mod cuts;
 mod faults;
 mod ways_down;
 

@@ -95,6 +95,21 @@ impl Project {
         }
     }
 
+    /// Starts the program and leaves it running.
+    pub(crate) fn start(&self, arguments: &[&str]) -> tokio::process::Child {
+        self.tool(arguments).start().expect("the program starts")
+    }
+
+    /// Waits until a program that was started has ended.
+    pub(crate) async fn ended(&self, child: tokio::process::Child) -> Ran {
+        let output = child.wait_with_output().await.expect("the program ends");
+        Ran {
+            status: output.status.code().unwrap_or(-1),
+            stdout: self.tidy(&String::from_utf8_lossy(&output.stdout)),
+            stderr: self.tidy(&String::from_utf8_lossy(&output.stderr)),
+        }
+    }
+
     /// Replaces what differs from run to run: addresses, folders, times.
     fn tidy(&self, text: &str) -> String {
         let mut text = text.replace(&self.folder.path().display().to_string(), "PROJECT");

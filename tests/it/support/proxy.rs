@@ -30,6 +30,10 @@ pub(crate) enum Cut {
     Messages(u64),
     /// Once a statement that contains this text has passed to the server, before its answer comes back.
     Statement(&'static str),
+    /// Once, when this very statement arrives; it does not pass.
+    OnceBefore(&'static str),
+    /// Once, when this very statement has passed to the server, before its answer comes back.
+    OnceAfter(&'static str),
 }
 
 /// What the proxy does with the bytes it gets.
@@ -264,6 +268,18 @@ impl Seen {
             self.bytes += 1;
             if let Some(message) = reader.push(*byte) {
                 self.messages += 1;
+                let statement = message.statement.as_deref();
+                match self.cut {
+                    Some(Cut::OnceBefore(text)) if statement == Some(text) => {
+                        self.cut = None;
+                        ends = ends.or(Some((position + 1).saturating_sub(message.length)));
+                    }
+                    Some(Cut::OnceAfter(text)) if statement == Some(text) => {
+                        self.cut = None;
+                        ends = ends.or(Some(position + 1));
+                    }
+                    _ => {}
+                }
                 self.statements.extend(message.statement);
             }
             if ends.is_none() && self.is_cut_here() {
@@ -281,7 +297,7 @@ impl Seen {
                 .statements
                 .iter()
                 .any(|statement| statement.contains(text)),
-            None => false,
+            Some(Cut::OnceBefore(_) | Cut::OnceAfter(_)) | None => false,
         }
     }
 }
@@ -295,6 +311,7 @@ struct Reader {
 }
 
 struct Message {
+    length: usize,
     statement: Option<String>,
 }
 
@@ -311,7 +328,11 @@ impl Reader {
         if !self.started {
             // Version 3.x; a request for TLS or for a cancel has a code of its own.
             self.started = message.get(4..6) == Some(&[0, 3][..]);
-            return Some(Message { statement: None });
+            let length = message.len();
+            return Some(Message {
+                length,
+                statement: None,
+            });
         }
         let text = |bytes: &[u8]| {
             let end = bytes
@@ -333,7 +354,10 @@ impl Reader {
             }
             _ => None,
         };
-        Some(Message { statement })
+        Some(Message {
+            length: message.len(),
+            statement,
+        })
     }
 }
 
