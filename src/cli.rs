@@ -94,6 +94,8 @@ enum Command {
     Manifest(commands::manifest::Args),
     /// Draw the schema: tables, keys, what belongs to tenants
     Diagram(commands::diagram::Args),
+    /// Take over a database and a folder that another tool migrates, its history included
+    Adopt(commands::adopt::Args),
     /// Show the journal of runs
     History(commands::history::Args),
     /// Correct the record, explicitly and journalled
@@ -232,6 +234,7 @@ async fn dispatch(command: &Command, context: &Context) -> Result<Outcome> {
         Command::Restore(args) => commands::restore::run(args, context).await,
         Command::DiffRls(args) => commands::diff_rls::run(args, context).await,
         Command::New(args) => commands::new::run(args, context).await,
+        Command::Adopt(args) => commands::adopt::run(args, context).await,
         Command::Manifest(args) => commands::manifest::run(args, context).await,
         Command::Diagram(args) => commands::diagram::run(args, context).await,
         Command::History(args) => commands::history::run(args, context).await,

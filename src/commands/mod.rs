@@ -14,6 +14,7 @@ mod policies;
 mod project;
 mod sources;
 
+pub mod adopt;
 pub mod backup;
 pub mod completions;
 pub mod dev;

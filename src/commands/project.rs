@@ -2,8 +2,10 @@
 
 use anyhow::Result;
 
+use crate::adopt::{self, Tool, record};
 use crate::commands::Context;
 use crate::error::{fail, refuse};
+use crate::finding::Finding;
 use crate::migrate::checksum::Width;
 use crate::migrate::files::{self, Folder};
 use crate::migrate::history::{self, History};
@@ -18,24 +20,22 @@ pub(crate) struct Books {
     pub(crate) unfinished: Vec<Unfinished>,
 }
 
-/// Lists the project's migrations.
+/// Lists the project's migrations, in whichever layout they are.
 pub(crate) fn folder(context: &Context) -> Result<Folder> {
-    if let Some(layout) = context
-        .config
-        .file
-        .migrations
-        .layout
-        .as_deref()
-        .filter(|layout| *layout != "af-db")
-    {
-        return Err(fail(format!(
-            "migrations in the layout of `{layout}` cannot be read yet"
-        ))
-        .hint("bring them into V<number>__<name>.sql, or let that tool apply them")
-        .into());
-    }
     let path = context.config.migrations();
-    files::list(&path, &context.config.shown(&path))
+    let shown = context.config.shown(&path);
+    match layout(context)? {
+        None => files::list(&path, &shown),
+        Some(tool) => Ok(adopt::list(tool, &path, &shown)?.folder()),
+    }
+}
+
+/// Gives the tool whose layout the migrations have; none where it is our own.
+pub(crate) fn layout(context: &Context) -> Result<Option<Tool>> {
+    match context.config.file.migrations.layout.as_deref() {
+        None | Some("af-db") => Ok(None),
+        Some(word) => Ok(Some(Tool::parse(word)?).filter(|tool| *tool != Tool::Refinery)),
+    }
 }
 
 /// Reads history and journal, in two round trips.
@@ -55,6 +55,30 @@ pub(crate) async fn books(context: &Context, session: &Session) -> Result<Books>
         history,
         unfinished: unfinished?,
     })
+}
+
+/// Says what the tool that was adopted from has done since.
+pub(crate) async fn foreign(session: &Session, books: &Books) -> Result<Vec<Finding>> {
+    let nothing = || {
+        fail("nothing was adopted here from another tool")
+            .hint("take its history over: af-db adopt")
+    };
+    if !books.history.has_journal {
+        return Err(nothing().into());
+    }
+    let adopted = adopt::books::adopted(session).await?.ok_or_else(nothing)?;
+    let named = (&*adopted.found.schema, &*adopted.found.name);
+    let tables = record::survey(session, Some(named)).await?;
+    if !tables
+        .iter()
+        .any(|table| (&*table.schema, &*table.name) == named)
+    {
+        let message = format!("the history of {} is gone", adopted.found.tool);
+        let finding = Finding::note("foreign-gone", adopted.found.to_string(), message);
+        return Ok(vec![finding]);
+    }
+    let record = record::read(session, &adopted.found).await?;
+    Ok(adopt::books::since(&adopted, &record))
 }
 
 /// Gives the width of a history that is not there yet: as configured, else as the numbers need.

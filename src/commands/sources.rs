@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use crate::catalog::{Catalog, Scope, read};
-use crate::commands::{Context, Purpose};
+use crate::commands::{Context, Purpose, project};
 use crate::error::fail;
 use crate::finding::{Finding, Place};
 use crate::manifest::settle::Settled;
@@ -176,7 +176,11 @@ impl<'a> Sources<'a> {
 
     /// Lists the migrations of a folder.
     pub(crate) fn migrations(&self, folder: &Path) -> Result<Vec<Migration>> {
-        Ok(files::list(folder, &self.context.config.shown(folder))?.migrations)
+        let config = &self.context.config;
+        if folder == config.migrations() {
+            return Ok(project::folder(self.context)?.migrations);
+        }
+        Ok(files::list(folder, &config.shown(folder))?.migrations)
     }
 
     async fn run_file(&mut self, file: &Path, scope: &Scope) -> Result<Catalog> {

@@ -14,6 +14,9 @@ pub struct Args {
     /// End with status 1 when anything is pending or wrong
     #[arg(long)]
     check: bool,
+    /// Say whether the tool that was adopted from has run since
+    #[arg(long)]
+    foreign: bool,
 }
 
 #[derive(Serialize)]
@@ -37,7 +40,12 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let (session, target) = context.open(Purpose::Reading).await?;
     let books = project::books(context, &session).await?;
     let fresh = project::fresh_width(context, &folder)?;
-    let standing = standing::compare(&folder, &books.history, &books.unfinished, fresh);
+    let mut standing = standing::compare(&folder, &books.history, &books.unfinished, fresh);
+    if args.foreign {
+        standing
+            .findings
+            .extend(project::foreign(&session, &books).await?);
+    }
     let wrong = Outcome::of(&standing.findings, Severity::Warn) == Outcome::Found;
     let pending = standing.pending.len() + standing.out_of_order.len();
     let outcome = if args.check && (wrong || pending > 0) {

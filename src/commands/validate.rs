@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
+use crate::adopt::record;
 use crate::catalog::{Catalog, Scope, read};
 use crate::commands::page::{Page, Tone, count};
 use crate::commands::{Context, Outcome, Purpose, Report, linting, policies, project};
@@ -344,6 +345,9 @@ async fn drift(
     let actual = read::read(session, &Scope::whole())
         .await
         .context("reading the live schema")?;
+    // The history of a tool that ran here before is no part of what the migrations make.
+    let histories = record::survey(session, None).await?;
+    let actual = record::without(&actual, &histories);
     // Who owns things and in which order roles were made is the live server's own affair.
     let changes = diff::between(&replayed.without_owners(), &actual.without_owners());
     let sides = Sides {

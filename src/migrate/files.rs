@@ -154,7 +154,9 @@ impl Listing {
             match std::fs::metadata(entry.path()) {
                 Ok(metadata) if metadata.is_dir() => self.walk(&entry.path(), &shown, above)?,
                 Ok(_) => self.file(&entry.path(), &name, &shown),
-                Err(error) if name::is_sql(&name) => self.unreadable(&shown, &error),
+                Err(error) if name::is_sql(&name) => {
+                    self.findings.push(unreadable(&shown, &error));
+                }
                 Err(_) => {}
             }
         }
@@ -175,98 +177,14 @@ impl Listing {
                 return;
             }
         };
-        let bytes = match std::fs::read(path) {
-            Ok(bytes) => bytes,
-            Err(error) => return self.unreadable(shown, &error),
-        };
-        let Some(text) = self.text(bytes, shown) else {
+        let Some(script) = script(path, shown, &mut self.findings) else {
             return;
-        };
-        let script = Script {
-            shown: shown.to_owned(),
-            path: path.to_owned(),
-            text: text.into(),
         };
         if stem.is_down {
             self.downs.push((stem, script));
         } else {
             self.ups.push((stem, script));
         }
-    }
-
-    fn unreadable(&mut self, shown: &str, error: &std::io::Error) {
-        let finding = Finding::error(
-            "migration-unreadable",
-            shown,
-            format!("the file cannot be read: {error}"),
-        );
-        self.findings.push(
-            finding
-                .place(Place::file(shown))
-                .help("check the file, its rights and its link"),
-        );
-    }
-
-    /// Decodes a file and names what is odd about its bytes.
-    fn text(&mut self, bytes: Vec<u8>, shown: &str) -> Option<String> {
-        let text = match String::from_utf8(bytes) {
-            Ok(text) => text,
-            Err(error) => {
-                let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-                let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
-                let finding =
-                    Finding::error("migration-encoding", shown, "the file is not UTF-8 text");
-                let place = Place::at(shown, u32::try_from(line).unwrap_or(u32::MAX), 1);
-                self.findings
-                    .push(finding.place(place).help("save it as UTF-8"));
-                return None;
-            }
-        };
-        let mut odd = |severity_error: bool, code: &str, message: &str, help: &str| {
-            let make = if severity_error {
-                Finding::error
-            } else {
-                Finding::warn
-            };
-            self.findings.push(
-                make(code, shown, message)
-                    .place(Place::file(shown))
-                    .help(help),
-            );
-        };
-        if text.starts_with('\u{feff}') {
-            odd(
-                true,
-                "migration-bom",
-                "the file begins with a byte-order mark, which PostgreSQL refuses",
-                "save it as UTF-8 without a mark",
-            );
-        }
-        if text.contains('\0') {
-            odd(
-                true,
-                "migration-encoding",
-                "the file holds a zero byte, which PostgreSQL refuses",
-                "remove it",
-            );
-        }
-        if text.contains("\r\n") {
-            odd(
-                false,
-                "migration-line-endings",
-                "the lines end in CRLF; a checkout elsewhere changes the checksum",
-                "add `*.sql text eol=lf` to .gitattributes",
-            );
-        }
-        if text.trim().is_empty() {
-            odd(
-                false,
-                "migration-empty",
-                "the file is empty",
-                "write the statements, or remove the file",
-            );
-        }
-        Some(text)
     }
 
     fn finish(mut self) -> Folder {
@@ -333,6 +251,84 @@ impl Listing {
             findings: self.findings,
         }
     }
+}
+
+/// Reads a file and names what is odd about its bytes; none where it cannot be run as it is.
+pub fn script(path: &Path, shown: &str, findings: &mut Vec<Finding>) -> Option<Script> {
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            findings.push(unreadable(shown, &error));
+            return None;
+        }
+    };
+    Some(Script {
+        shown: shown.to_owned(),
+        path: path.to_owned(),
+        text: decode(bytes, shown, findings)?.into(),
+    })
+}
+
+fn unreadable(shown: &str, error: &std::io::Error) -> Finding {
+    let message = format!("the file cannot be read: {error}");
+    Finding::error("migration-unreadable", shown, message)
+        .place(Place::file(shown))
+        .help("check the file, its rights and its link")
+}
+
+/// Decodes a file and names what is odd about its bytes.
+fn decode(bytes: Vec<u8>, shown: &str, findings: &mut Vec<Finding>) -> Option<String> {
+    let text = match String::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
+            let finding = Finding::error("migration-encoding", shown, "the file is not UTF-8 text");
+            let place = Place::at(shown, u32::try_from(line).unwrap_or(u32::MAX), 1);
+            findings.push(finding.place(place).help("save it as UTF-8"));
+            return None;
+        }
+    };
+    let mut odd = |make: fn(&str, &str, &str) -> Finding, code: &str, message: &str, help: &str| {
+        findings.push(
+            make(code, shown, message)
+                .place(Place::file(shown))
+                .help(help),
+        );
+    };
+    let error = |code: &str, shown: &str, message: &str| Finding::error(code, shown, message);
+    let warn = |code: &str, shown: &str, message: &str| Finding::warn(code, shown, message);
+    if text.starts_with('\u{feff}') {
+        let message = "the file begins with a byte-order mark, which PostgreSQL refuses";
+        odd(
+            error,
+            "migration-bom",
+            message,
+            "save it as UTF-8 without a mark",
+        );
+    }
+    if text.contains('\0') {
+        let message = "the file holds a zero byte, which PostgreSQL refuses";
+        odd(error, "migration-encoding", message, "remove it");
+    }
+    if text.contains("\r\n") {
+        let message = "the lines end in CRLF; a checkout elsewhere changes the checksum";
+        odd(
+            warn,
+            "migration-line-endings",
+            message,
+            "add `*.sql text eol=lf` to .gitattributes",
+        );
+    }
+    if text.trim().is_empty() {
+        odd(
+            warn,
+            "migration-empty",
+            "the file is empty",
+            "write the statements, or remove the file",
+        );
+    }
+    Some(text)
 }
 
 #[cfg(test)]

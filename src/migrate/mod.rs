@@ -12,7 +12,7 @@ pub mod history;
 pub mod job;
 pub mod journal;
 pub mod judge;
-mod name;
+pub(crate) mod name;
 pub mod refinery;
 pub mod standing;
 pub mod write;

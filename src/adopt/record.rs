@@ -1,0 +1,316 @@
+//! Owns what another tool's history table says: which migrations it has applied, and whether it broke off.
+//!
+//! The table is only ever read.
+
+use anyhow::{Context as _, Result};
+use tokio_postgres::types::Type;
+
+use crate::adopt::Tool;
+use crate::catalog::{Catalog, Kind};
+use crate::finding::Finding;
+use crate::pg::session::Session;
+use crate::sql::name::ObjectName;
+use crate::sql::safe::Sql;
+
+/// A tool's history table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The tool.
+    pub tool: Tool,
+    /// The schema of the table.
+    pub schema: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl Found {
+    /// Gives the table's name, quoted where needed.
+    pub fn table(&self) -> ObjectName {
+        ObjectName::new(&self.schema, &self.name)
+    }
+}
+
+impl std::fmt::Display for Found {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.schema, self.name)
+    }
+}
+
+/// A migration that the tool says it has applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// How the tool names it.
+    pub key: String,
+    /// What it recorded of the text.
+    pub proof: Option<String>,
+    /// When it was applied, as RFC 3339.
+    pub at: Option<String>,
+}
+
+/// Everything a tool's history says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Record {
+    /// What is applied, in the tool's order.
+    pub rows: Vec<Row>,
+    /// What the tool itself records as broken.
+    pub broken: Vec<Finding>,
+    /// The names of migrations it only counts: everything up to these is applied.
+    pub up_to: Vec<String>,
+}
+
+/// The names that history tables have by default, with what their columns begin with.
+const TABLES: &[(&str, &str, Tool)] = &[
+    (
+        "__diesel_schema_migrations",
+        "version character varying,run_on",
+        Tool::Diesel,
+    ),
+    (
+        "_prisma_migrations",
+        "id character varying,checksum character varying,finished_at",
+        Tool::Prisma,
+    ),
+    (
+        "_sqlx_migrations",
+        "version bigint,description text,installed_on",
+        Tool::Sqlx,
+    ),
+    (
+        "alembic_version",
+        "version_num character varying",
+        Tool::Alembic,
+    ),
+    (
+        "changes",
+        "change_id text,script_hash text,change text",
+        Tool::Sqitch,
+    ),
+    (
+        "flyway_schema_history",
+        "installed_rank integer,version character varying",
+        Tool::Flyway,
+    ),
+    (
+        "schema_version",
+        "installed_rank integer,version character varying",
+        Tool::Flyway,
+    ),
+    (
+        "goose_db_version",
+        "id integer,version_id bigint,is_applied boolean",
+        Tool::Goose,
+    ),
+    (
+        "migrations",
+        "hash text,previous_hash text,filename text",
+        Tool::GraphileMigrate,
+    ),
+    (
+        "pgmigrations",
+        "id integer,name character varying,run_on",
+        Tool::NodePgMigrate,
+    ),
+    ("refinery_schema_history", "version ", Tool::Refinery),
+    (
+        "schema_migrations",
+        "version bigint,dirty boolean",
+        Tool::GolangMigrate,
+    ),
+    (
+        "schema_migrations",
+        "version character varying",
+        Tool::Dbmate,
+    ),
+    ("schema_migrations", "version text", Tool::Supabase),
+];
+
+/// Finds the history tables of tools in a database; `named` is one that a person named.
+pub async fn survey(session: &Session, named: Option<(&str, &str)>) -> Result<Vec<Found>> {
+    let mut names: Vec<&str> = TABLES.iter().map(|(name, _, _)| *name).collect();
+    names.extend(named.map(|(_, name)| name));
+    let rows = session
+        .query(
+            include_str!("queries/survey.sql"),
+            &[(&names, Type::TEXT_ARRAY)],
+        )
+        .await
+        .context("looking for the history of another tool")?;
+    let mut found = Vec::new();
+    for row in rows {
+        let (schema, name): (String, String) = (row.get("schema"), row.get("name"));
+        let columns: String = row.get("columns");
+        let is_named = named == Some((&schema, &name));
+        let alike = TABLES.iter().find(|(known, begin, tool)| {
+            let here = *tool != Tool::Supabase || schema == "supabase_migrations" || is_named;
+            let whole = *tool != Tool::Dbmate || columns == *begin;
+            (*known == name || is_named) && columns.starts_with(begin) && here && whole
+        });
+        if let Some((_, _, tool)) = alike {
+            found.push(Found {
+                tool: *tool,
+                schema,
+                name,
+            });
+        }
+    }
+    Ok(found)
+}
+
+/// Leaves out of a catalog what belongs to other tools' histories.
+pub fn without(catalog: &Catalog, found: &[Found]) -> Catalog {
+    // These tools keep a schema of their own.
+    let whole = |found: &&Found| {
+        matches!(
+            found.tool,
+            Tool::Sqitch | Tool::GraphileMigrate | Tool::Supabase
+        ) && found.schema != "public"
+    };
+    let schemas: Vec<&str> = found
+        .iter()
+        .filter(whole)
+        .map(|found| found.schema.as_str())
+        .collect();
+    catalog.retain(|key, object| {
+        let schema = if key.kind == Kind::Schema {
+            &*key.name
+        } else {
+            &*key.schema
+        };
+        let of = |found: &Found| {
+            let on = object.on.as_ref().unwrap_or(key);
+            let is_it = *on.schema == *found.schema && *on.name == *found.name;
+            // The sequence behind a serial column is named after its table.
+            let sequence = matches!(key.kind, Kind::Sequence | Kind::SequenceOwner)
+                && *key.schema == *found.schema
+                && key.name.starts_with(&format!("{}_", found.name));
+            is_it || sequence
+        };
+        !schemas.contains(&schema) && !found.iter().any(of)
+    })
+}
+
+/// Reads a tool's history.
+pub async fn read(session: &Session, found: &Found) -> Result<Record> {
+    let sql = Sql::fill(question(found.tool), &[&found.table()]);
+    let rows = session
+        .query_sql(&sql, &[])
+        .await
+        .with_context(|| format!("reading {found}"))?;
+    let mut record = Record::default();
+    for row in rows {
+        let key: String = row.get(0);
+        let state: String = row.get(3);
+        let read = Row {
+            key: key.clone(),
+            proof: row.get(1),
+            at: row.get(2),
+        };
+        match state.as_str() {
+            "applied" => record.rows.push(read),
+            "up-to" => record.up_to.push(key),
+            "reverted" => {}
+            _ => record.broken.push(broken(found, &key, &state)),
+        }
+    }
+    if found.tool == Tool::Sqitch {
+        record.broken.extend(sqitch_failure(session, found).await?);
+    }
+    Ok(record)
+}
+
+fn broken(found: &Found, key: &str, state: &str) -> Finding {
+    let (message, help) = match found.tool {
+        Tool::GolangMigrate => (
+            format!("{found} says `dirty`: migration {key} broke off half-way"),
+            format!("undo or finish what it did by hand, then tell it: migrate force {key}"),
+        ),
+        Tool::Prisma => (
+            format!("{found} says that migration {key} began and never finished"),
+            format!("prisma migrate resolve --applied {key}, or --rolled-back {key}"),
+        ),
+        Tool::Flyway => (
+            format!("{found} says that migration {key} failed"),
+            "undo what it did by hand, then: flyway repair".to_owned(),
+        ),
+        Tool::Sqlx => (
+            format!("{found} says that migration {key} did not succeed"),
+            "undo what it did by hand, then delete its row as sqlx asks for".to_owned(),
+        ),
+        _ => (
+            format!("{found} says `{state}` of migration {key}"),
+            format!("mend it with {} first", found.tool),
+        ),
+    };
+    Finding::error("adopt-broken", format!("migration {key}"), message).help(help)
+}
+
+/// Reads whether the newest event in Sqitch's registry is a failure.
+async fn sqitch_failure(session: &Session, found: &Found) -> Result<Option<Finding>> {
+    let events = ObjectName::new(&found.schema, "events");
+    let sql = Sql::fill(
+        "SELECT event::text, change::text FROM {} ORDER BY committed_at DESC LIMIT 1",
+        &[&events],
+    );
+    let rows = session.query_sql(&sql, &[]).await?;
+    let Some(row) = rows.first() else {
+        return Ok(None);
+    };
+    let (event, change): (String, String) = (row.get(0), row.get(1));
+    Ok((event == "fail").then(|| broken(found, &change, "fail")))
+}
+
+/// Gives the question that each history is asked: key, checksum, time, state, in the tool's order.
+fn question(tool: Tool) -> &'static str {
+    match tool {
+        Tool::Alembic => {
+            "SELECT version_num::text, NULL::text, NULL::text, 'up-to' FROM {} ORDER BY 1"
+        }
+        Tool::Dbmate => {
+            "SELECT version::text, NULL::text, NULL::text, 'applied' FROM {} ORDER BY 1"
+        }
+        Tool::Supabase => {
+            "SELECT version::text, NULL::text, NULL::text, 'applied' FROM {} ORDER BY 1"
+        }
+        Tool::Diesel => include_str!("queries/diesel.sql"),
+        Tool::Flyway => include_str!("queries/flyway.sql"),
+        Tool::GolangMigrate => {
+            "SELECT version::text, NULL::text, NULL::text, CASE WHEN dirty THEN 'dirty' ELSE 'up-to' END FROM {} WHERE version >= 0"
+        }
+        Tool::Goose => include_str!("queries/goose.sql"),
+        Tool::GraphileMigrate => include_str!("queries/graphile_migrate.sql"),
+        Tool::NodePgMigrate => include_str!("queries/node_pg_migrate.sql"),
+        Tool::Prisma => include_str!("queries/prisma.sql"),
+        Tool::Refinery => {
+            "SELECT version::text, NULL::text, applied_on::text, 'applied' FROM {} ORDER BY version"
+        }
+        Tool::Sqitch => include_str!("queries/sqitch.sql"),
+        Tool::Sqlx => include_str!("queries/sqlx.sql"),
+    }
+}
+
+impl Record {
+    /// Gives every key that is applied: what is recorded, and what is counted up to, in the order of `keys`.
+    pub fn applied(&self, keys: &[String]) -> Vec<Row> {
+        let last = self
+            .up_to
+            .iter()
+            .filter_map(|key| keys.iter().position(|known| known == key))
+            .max();
+        let mut rows: Vec<Row> = Vec::new();
+        let plain = |key: &String| Row {
+            key: key.clone(),
+            proof: None,
+            at: None,
+        };
+        rows.extend(keys.iter().take(last.map_or(0, |last| last + 1)).map(plain));
+        let unknown = self.up_to.iter().filter(|key| !keys.contains(key));
+        rows.extend(unknown.map(plain));
+        for row in &self.rows {
+            match rows.iter_mut().find(|known| known.key == row.key) {
+                Some(known) => *known = row.clone(),
+                None => rows.push(row.clone()),
+            }
+        }
+        rows
+    }
+}

@@ -1,0 +1,73 @@
+//! Owns files that hold both ways: the lines of each, at the places where they stand in the file.
+
+use crate::migrate::files::Script;
+
+/// What a line begins.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// The way up.
+    Up,
+    /// The way down.
+    Down,
+}
+
+/// The two ways of a file; each is absent where the file does not begin it.
+pub(crate) struct Sections {
+    pub(crate) up: Option<Script>,
+    pub(crate) down: Option<Script>,
+}
+
+/// Splits a file at the lines that begin a way.
+///
+/// What stands before the first of them belongs to the way up, as far as it is comment; lines of the other way are left
+/// empty, so that errors name the line of the file.
+pub(crate) fn split(script: &Script, begins: impl Fn(&str) -> Option<Way>) -> Sections {
+    let mut up = String::with_capacity(script.text.len());
+    let mut down = String::new();
+    let (mut seen_up, mut seen_down) = (false, false);
+    let mut now = None;
+    for line in script.text.split_inclusive('\n') {
+        if let Some(way) = begins(line.trim_end()) {
+            now = Some(way);
+            seen_up |= way == Way::Up;
+            seen_down |= way == Way::Down;
+        }
+        let empty = if line.ends_with('\n') { "\n" } else { "" };
+        let in_down = now == Some(Way::Down);
+        up.push_str(if in_down { empty } else { line });
+        down.push_str(if in_down { line } else { empty });
+    }
+    let part = |seen: bool, text: &str| {
+        seen.then(|| Script {
+            shown: script.shown.clone(),
+            path: script.path.clone(),
+            text: format!("{}\n", text.trim_end()).into(),
+        })
+    };
+    Sections {
+        up: part(seen_up, &up),
+        down: part(seen_down, &down),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_way_keeps_its_lines_where_they_are() {
+        let script = Script {
+            shown: "x".to_owned(),
+            path: std::path::PathBuf::new(),
+            text: "-- head\n-- up\nA;\n-- down\nB;\n".into(),
+        };
+        let begins = |line: &str| match line {
+            "-- up" => Some(Way::Up),
+            "-- down" => Some(Way::Down),
+            _ => None,
+        };
+        let sections = split(&script, begins);
+        assert_eq!(&*sections.up.unwrap().text, "-- head\n-- up\nA;\n");
+        assert_eq!(&*sections.down.unwrap().text, "\n\n\n-- down\nB;\n");
+    }
+}

@@ -1,0 +1,61 @@
+//! Owns dbmate's folder: `<number>_<name>.sql` with `-- migrate:up` and `-- migrate:down` in one file.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::adopt::folder::{Draft, Gathering, number};
+use crate::adopt::sections::{self, Way};
+
+pub(super) fn gather(folder: &Path, into: &mut Gathering) -> Result<()> {
+    for item in into.items(folder, &into.shown.clone())? {
+        let Some(stem) = item.name.strip_suffix(".sql") else {
+            continue;
+        };
+        let parsed = number(stem).map(|(digits, version, rest)| {
+            (
+                digits.to_owned(),
+                version,
+                rest.trim_start_matches('_').to_owned(),
+            )
+        });
+        let Some((digits, version, name)) = parsed else {
+            into.odd_name(&item.shown, "<number>_<name>.sql");
+            continue;
+        };
+        let Some(script) = into.script(&item.path, &item.shown) else {
+            continue;
+        };
+        let ways = sections::split(&script, |line| Some(command(line)?.0));
+        let Some(up) = ways.up else {
+            into.wrong(
+                &item.shown,
+                "there is no line `-- migrate:up`",
+                "begin the way up with it, as dbmate wants",
+            );
+            continue;
+        };
+        let outside = |wanted: Way| {
+            let mut commands = script.text.lines().filter_map(command);
+            commands.any(|(way, outside)| way == wanted && outside)
+        };
+        let mut draft = Draft::new(digits, version, &name, up);
+        draft.down = ways.down;
+        draft.outside = (outside(Way::Up), outside(Way::Down));
+        into.push(draft);
+    }
+    Ok(())
+}
+
+/// Gives the way that a line begins, and whether it runs outside a transaction.
+fn command(line: &str) -> Option<(Way, bool)> {
+    let rest = line.trim().strip_prefix("--")?.trim_start();
+    let rest = rest.strip_prefix("migrate:")?;
+    let mut words = rest.split_whitespace();
+    let way = match words.next()? {
+        "up" => Way::Up,
+        "down" => Way::Down,
+        _ => return None,
+    };
+    Some((way, words.any(|word| word == "transaction:false")))
+}

@@ -1,0 +1,58 @@
+//! Owns golang-migrate's folder: `000001_name.up.sql` beside `000001_name.down.sql`.
+//!
+//! Its server runs each file as one message, so a file that must be outside a transaction is, and one that writes
+//! `BEGIN` has its own.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::adopt::folder::{Draft, Gathering, number};
+
+/// The form of a name.
+const FORM: &str = "<number>_<name>.up.sql";
+
+pub(super) fn gather(folder: &Path, into: &mut Gathering) -> Result<()> {
+    let items = into.items(folder, &into.shown.clone())?;
+    let mut downs = Vec::new();
+    for item in items.into_iter().filter(|item| !item.is_folder) {
+        let Some(stem) = item.name.strip_suffix(".sql") else {
+            continue;
+        };
+        // Some projects keep a `V` before the number and read the folder by themselves.
+        let bare = stem.strip_prefix(['V', 'v']).unwrap_or(stem);
+        let parsed = number(bare).and_then(|(_, version, rest)| {
+            let rest = rest.strip_prefix(['_', '.', '-'])?;
+            if let Some(name) = rest.strip_suffix(".up") {
+                Some((version, name.to_owned(), false))
+            } else {
+                rest.strip_suffix(".down")
+                    .map(|name| (version, name.to_owned(), true))
+            }
+        });
+        match parsed {
+            None => into.odd_name(&item.shown, FORM),
+            Some((version, name, true)) => downs.push((version, name, item)),
+            Some((version, name, false)) => {
+                if let Some(up) = into.script(&item.path, &item.shown) {
+                    into.push(Draft::new(version.to_string(), version, &name, up));
+                }
+            }
+        }
+    }
+    for (version, name, item) in downs {
+        let Some(down) = into.perhaps(&item.path, &item.shown) else {
+            continue;
+        };
+        // The tool pairs by number alone.
+        if !into.set_down(version, down) {
+            let message = format!("there is no migration {version} `{name}` to revert");
+            into.wrong(
+                &item.shown,
+                message,
+                "remove it, or restore the file up beside it",
+            );
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,87 @@
+//! Owns graphile-migrate's folder: `committed/000001-name.sql`, each naming the hash of itself and of the one before.
+//!
+//! `current.sql` is work in progress and no migration yet.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::adopt::folder::{Draft, Gathering, number, says_something};
+use crate::adopt::sha1;
+
+pub(super) fn gather(folder: &Path, into: &mut Gathering) -> Result<()> {
+    let (committed, shown) = if folder.join("committed").is_dir() {
+        (
+            folder.join("committed"),
+            format!("{}/committed", into.shown),
+        )
+    } else {
+        (folder.to_owned(), into.shown.clone())
+    };
+    for item in into.items(&committed, &shown)? {
+        let Some(stem) = item.name.strip_suffix(".sql") else {
+            continue;
+        };
+        let Some((_, version, rest)) = number(stem) else {
+            into.odd_name(&item.shown, "<number>-<name>.sql");
+            continue;
+        };
+        let name = rest.trim_start_matches('-').to_owned();
+        let Some(up) = into.script(&item.path, &item.shown) else {
+            continue;
+        };
+        let (declared, hash) = hashes(&up.text);
+        if declared.is_some() && declared != hash {
+            into.wrong(
+                &item.shown,
+                "the text is not what its own `--! Hash:` line says",
+                "restore the file from version control",
+            );
+        }
+        let outside = header(&up.text).any(|line| line.trim() == "--! no-transaction");
+        let mut draft = Draft::new(item.name.clone(), version, &name, up);
+        draft.outside.0 = outside;
+        draft.proof = hash;
+        into.push(draft);
+    }
+    if let Some(current) = into.perhaps(&folder.join("current.sql"), "current.sql")
+        && says_something(&current.text)
+    {
+        let message = "current.sql holds statements that are not committed as a migration";
+        into.findings.push(
+            crate::finding::Finding::warn("adopt-uncommitted", "current.sql", message)
+                .help("run graphile-migrate commit first, or write them as the next migration"),
+        );
+    }
+    Ok(())
+}
+
+fn header(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().take_while(|line| line.starts_with("--!"))
+}
+
+/// Gives the hash that the file names and the one it has: of the hash before, and of its body.
+fn hashes(text: &str) -> (Option<String>, Option<String>) {
+    let said = |wanted: &str| {
+        header(text)
+            .find_map(|line| line.strip_prefix(wanted))
+            .map(|value| value.trim().to_owned())
+    };
+    let Some(previous) = said("--! Previous:") else {
+        return (None, None);
+    };
+    let previous = if previous == "-" {
+        String::new()
+    } else {
+        previous
+    };
+    let body = text
+        .lines()
+        .skip_while(|line| line.starts_with("--!"))
+        .collect::<Vec<_>>()
+        .join("\n");
+    let hashed = format!("{previous}\n{}", body.trim());
+    let hash = sha1::hex(format!("{}\n", hashed.trim()).as_bytes());
+    let hash = format!("sha1:{hash}");
+    (said("--! Hash:"), Some(hash))
+}

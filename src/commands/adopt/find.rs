@@ -1,0 +1,204 @@
+//! Finds what `adopt` takes over: the tool, its folder, its history table, what that says.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use super::{Args, Subject};
+use crate::adopt::record::{self, Found, Record};
+use crate::adopt::{self, Tool, convert, folder, recognise};
+use crate::commands::{Context, project};
+use crate::error::{Failure, fail, refuse};
+use crate::pg::session::Session;
+
+/// A tool and its folder.
+pub(super) struct Place {
+    pub(super) tool: Tool,
+    pub(super) path: PathBuf,
+    pub(super) shown: String,
+}
+
+/// Finds everything; nothing is written.
+pub(super) async fn subject(args: &Args, context: &Context, session: &Session) -> Result<Subject> {
+    let named = match &args.table {
+        Some(name) => Some(split(name)?),
+        None => None,
+    };
+    let tables = record::survey(session, named).await?;
+    let place = place(args, context, &tables)?;
+    let found = table(&tables, place.tool, named)?;
+    let mut listed = adopt::list(place.tool, &place.path, &place.shown)?;
+    if listed.entries.is_empty() && listed.findings.is_empty() {
+        return Err(fail(format!(
+            "{} holds no migrations of {}",
+            place.shown, place.tool
+        ))
+        .hint("name the folder with --dir, or the tool with --from")
+        .into());
+    }
+    let record = match &found {
+        Some(found) => record::read(session, found).await?,
+        None => Record::default(),
+    };
+    let mut converted = None;
+    if args.convert {
+        listed
+            .findings
+            .retain(|finding| finding.code != folder::REPEATABLE);
+        let (path, shown) = into(args, context, &place)?;
+        let made = convert::convert(&listed, &path, &shown);
+        listed.entries.clone_from(&made.entries);
+        converted = Some(made);
+    }
+    let keys: Vec<String> = listed
+        .entries
+        .iter()
+        .map(|entry| entry.key.clone())
+        .collect();
+    let mut findings = listed.findings;
+    findings.extend(record.broken.clone());
+    Ok(Subject {
+        place,
+        found,
+        rows: record.applied(&keys),
+        entries: listed.entries,
+        converted,
+        findings,
+    })
+}
+
+fn split(name: &str) -> Result<(&str, &str)> {
+    let (schema, table) = name.split_once('.').unwrap_or(("public", name));
+    if schema.is_empty() || table.is_empty() {
+        return Err(fail(format!("`{name}` is no name of a table"))
+            .hint("write --table schema.table")
+            .into());
+    }
+    Ok((schema, table))
+}
+
+/// Gives the folder that copies go to.
+pub(super) fn into(args: &Args, context: &Context, place: &Place) -> Result<(PathBuf, String)> {
+    let path = context
+        .config
+        .root
+        .join(args.into.as_deref().unwrap_or("migrations"));
+    let shown = context.config.shown(&path);
+    let taken = path.is_dir()
+        && path
+            .read_dir()
+            .is_ok_and(|mut items| items.next().is_some());
+    if taken || path == place.path {
+        return Err(refuse(format!("{shown} is not empty; nothing was written"))
+            .hint("name another folder for the copies with --into")
+            .into());
+    }
+    Ok((path, shown))
+}
+
+/// Decides which tool and which folder: what was said, else what the configuration says, else what the files and
+/// the tables look like.
+fn place(args: &Args, context: &Context, tables: &[Found]) -> Result<Place> {
+    let root = &context.config.root;
+    let said = match &args.from {
+        Some(word) => Some(Tool::parse(word)?),
+        None => project::layout(context)?,
+    };
+    let settings = &context.config.file.migrations;
+    let configured = settings
+        .layout
+        .is_some()
+        .then(|| settings.dir.clone())
+        .flatten();
+    let dir = args.dir.clone().or(configured);
+    let mut places: Vec<recognise::Place> = match &dir {
+        None => recognise::project(root),
+        Some(dir) => {
+            let path = root.join(dir);
+            if !path.is_dir() {
+                return Err(fail(format!("there is no folder `{dir}`")).into());
+            }
+            let tools = said.map_or_else(|| recognise::tools(&path), |tool| vec![tool]);
+            let folder = dir.trim_end_matches('/').to_owned();
+            tools
+                .into_iter()
+                .map(|tool| recognise::Place {
+                    tool,
+                    folder: folder.clone(),
+                })
+                .collect()
+        }
+    };
+    if let Some(tool) = said {
+        places.retain(|place| place.tool == tool);
+    }
+    // Where several would read the files, the one whose table is there does.
+    let has_table = |place: &recognise::Place| tables.iter().any(|table| table.tool == place.tool);
+    if places.iter().any(has_table) {
+        places.retain(has_table);
+    }
+    match places.as_slice() {
+        [place] => Ok(Place {
+            tool: place.tool,
+            path: root.join(&place.folder),
+            shown: place.folder.clone(),
+        }),
+        [] => Err(none(said, tables).into()),
+        several => Err(unclear(several).into()),
+    }
+}
+
+fn none(said: Option<Tool>, tables: &[Found]) -> Failure {
+    let message = match (said, tables.first()) {
+        (Some(tool), _) => format!("there is no folder of {tool} migrations in this project"),
+        (None, Some(table)) => format!(
+            "{} has run here ({table}), but there is no folder of its migrations in this project",
+            table.tool
+        ),
+        (None, None) => {
+            "there is no folder of another tool's migrations in this project".to_owned()
+        }
+    };
+    fail(message).hint("name the folder with --dir")
+}
+
+fn unclear(places: &[recognise::Place]) -> Failure {
+    let words: Vec<String> = places
+        .iter()
+        .map(|place| format!("{} in {}", place.tool, place.folder))
+        .collect();
+    refuse(format!(
+        "the migrations could be of {}; nothing was written",
+        words.join(", or ")
+    ))
+    .hint("say which with --from, and where with --dir")
+}
+
+/// Finds the tool's table.
+fn table(tables: &[Found], tool: Tool, named: Option<(&str, &str)>) -> Result<Option<Found>> {
+    if let Some((schema, name)) = named {
+        let found = tables
+            .iter()
+            .find(|table| table.schema == schema && table.name == name);
+        let Some(found) = found else {
+            return Err(fail(format!(
+                "there is no history table `{schema}.{name}` of a tool that af-db knows"
+            ))
+            .hint("write --table schema.table")
+            .into());
+        };
+        return Ok(Some(Found {
+            tool,
+            ..found.clone()
+        }));
+    }
+    let mut of_tool = tables.iter().filter(|table| table.tool == tool);
+    match (of_tool.next(), of_tool.next()) {
+        (Some(first), Some(second)) => Err(refuse(format!(
+            "{tool} has two histories here, {first} and {second}; nothing was written"
+        ))
+        .hint("say which with --table")
+        .into()),
+        (first, _) => Ok(first.cloned()),
+    }
+}

@@ -1,0 +1,164 @@
+//! Says what `adopt` is about to write, and writes the files of it.
+
+use anyhow::{Context as _, Result};
+
+use super::{Args, Subject, find};
+use crate::adopt::{Tool, convert};
+use crate::commands::Context;
+use crate::commands::page::count;
+use crate::config::FILE_NAME;
+use crate::error::refuse;
+use crate::migrate::files::Folder;
+use crate::pg::target::Target;
+
+/// What is added to the configuration.
+pub(super) struct Setting {
+    text: String,
+    path: std::path::PathBuf,
+}
+
+/// Decides what the configuration must say; none where it says so already.
+pub(super) fn setting(
+    context: &Context,
+    args: &Args,
+    subject: &Subject,
+) -> Result<Option<Setting>> {
+    let config = &context.config;
+    let (layout, folder) = if subject.converted.is_some() {
+        let (_, shown) = find::into(args, context, &subject.place)?;
+        (None, shown)
+    } else {
+        let tool = Some(subject.place.tool).filter(|tool| *tool != Tool::Refinery);
+        (tool, subject.place.shown.clone())
+    };
+    let now = &config.file.migrations;
+    let layout_is = now.layout.as_deref().unwrap_or("af-db");
+    let wanted = layout.map_or("af-db", Tool::word);
+    let dir_is = now
+        .dir
+        .as_deref()
+        .unwrap_or("migrations")
+        .trim_end_matches('/');
+    if layout_is == wanted && dir_is == folder {
+        return Ok(None);
+    }
+    let mut text = "migrations:\n".to_owned();
+    if let Some(tool) = layout {
+        text.push_str(&format!("  layout: {tool}\n"));
+    }
+    if dir_is != folder {
+        text.push_str(&format!("  dir: {}\n", yaml_text(&folder)?));
+    }
+    let path = config
+        .path
+        .clone()
+        .unwrap_or_else(|| config.root.join(FILE_NAME));
+    let there = std::fs::read_to_string(&path).unwrap_or_default();
+    if there
+        .lines()
+        .any(|line| line.trim_end().starts_with("migrations:"))
+    {
+        let lines: Vec<&str> = text.lines().skip(1).map(str::trim).collect();
+        return Err(refuse(format!(
+            "{FILE_NAME} says something else under `migrations`; nothing was written"
+        ))
+        .hint(format!(
+            "set there {}, and run this again",
+            lines.join(" and ")
+        ))
+        .into());
+    }
+    Ok(Some(Setting { text, path }))
+}
+
+/// Writes a name as YAML takes it, in quotes where it must.
+fn yaml_text(text: &str) -> Result<String> {
+    let plain = |character: char| character.is_ascii_alphanumeric() || "_-./".contains(character);
+    if text.chars().all(plain) && text.starts_with(|first: char| first.is_ascii_alphabetic()) {
+        return Ok(text.to_owned());
+    }
+    serde_json::to_string(text).context("the folder's name")
+}
+
+/// Says what was found and what would be written.
+pub(super) fn describe(
+    subject: &Subject,
+    target: &Target,
+    (applied, pending, differences): (usize, usize, usize),
+    setting: Option<&Setting>,
+) -> String {
+    let place = &subject.place;
+    let files = count(subject.entries.len(), "migration", "migrations");
+    let mut text = format!("found {files} of {} in {}\n", place.tool, place.shown);
+    match &subject.found {
+        Some(found) => text.push_str(&format!(
+            "found its history in {found} on {target}: {applied} applied, {pending} pending\n"
+        )),
+        None => text.push_str(&format!(
+            "it has no history on {target}: all {pending} are pending\n"
+        )),
+    }
+    text.push_str(&match differences {
+        0 => "the database is what the applied files say\n".to_owned(),
+        _ => format!(
+            "the database differs from what the applied files say: {}, accepted\n",
+            count(differences, "difference", "differences")
+        ),
+    });
+    text.push_str("this would be written:\n");
+    if let Some(converted) = &subject.converted {
+        let copies = count(converted.copies.len(), "file", "files");
+        text.push_str(&format!(
+            "  {copies} in our own layout, and {} with the old and new names\n",
+            convert::TABLE
+        ));
+    }
+    if let Some(setting) = setting {
+        let lines: Vec<&str> = setting.text.lines().map(str::trim).collect();
+        text.push_str(&format!("  {FILE_NAME}: {}\n", lines.join(" ")));
+    }
+    if let Some(found) = &subject.found {
+        let rows = count(applied, "row", "rows");
+        text.push_str(&format!(
+            "  {rows} in our history and journal; {found} stays as it is\n"
+        ));
+    }
+    text.trim_end().to_owned()
+}
+
+/// Gives the migrations as a folder.
+pub(super) fn folder(subject: &Subject) -> Folder {
+    Folder {
+        migrations: subject
+            .entries
+            .iter()
+            .map(|entry| entry.migration.clone())
+            .collect(),
+        findings: Vec::new(),
+    }
+}
+
+/// Writes the copies and the configuration.
+pub(super) fn files(
+    context: &Context,
+    args: &Args,
+    subject: &Subject,
+    setting: Option<Setting>,
+) -> Result<Vec<String>> {
+    let mut written = Vec::new();
+    if let Some(converted) = &subject.converted {
+        let (path, _) = find::into(args, context, &subject.place)?;
+        let copies = convert::write(converted, &path)?;
+        written.extend(copies.iter().map(|copy| context.config.shown(copy)));
+    }
+    if let Some(Setting { text, path }) = setting {
+        let mut whole = std::fs::read_to_string(&path).unwrap_or_default();
+        if !whole.is_empty() && !whole.ends_with('\n') {
+            whole.push('\n');
+        }
+        whole.push_str(&text);
+        std::fs::write(&path, whole).with_context(|| format!("writing {FILE_NAME}"))?;
+        written.push(FILE_NAME.to_owned());
+    }
+    Ok(written)
+}
