@@ -86,8 +86,19 @@ fn explain(name: &str, error: &serde_saphyr::Error) -> Failure {
         }
         other => fail(format!(
             "{name}{place}: {}",
-            strip_place(&other.to_string())
+            in_words(strip_place(&other.to_string()))
         )),
+    }
+}
+
+/// Says what was expected as people call it, where the crate speaks of its own parsing.
+fn in_words(text: &str) -> &str {
+    match text {
+        "expected sequence start" => "expected a list, such as [one, two]",
+        "expected mapping start" | "expected empty mapping start" => {
+            "expected keys with values, such as `key: value`"
+        }
+        other => other,
     }
 }
 
@@ -178,7 +189,7 @@ mod tests {
         keep one of the two
         ");
         insta::assert_snapshot!(refuse("schemas: 3"), @"
-        x.yaml:1:10: expected sequence start
+        x.yaml:1:10: expected a list, such as [one, two]
         -
         ");
         insta::assert_snapshot!(refuse("schemas: [a"), @"

@@ -238,6 +238,12 @@ fn resolve_database(flags: &Flags, file: &File, ambient: &Ambient) -> Result<Dat
 /// Fills in the address: the first hit of the order in `--help` wins.
 fn locate(database: &mut Database, flags: &Flags, chosen: bool, ambient: &Ambient) -> Result<()> {
     if let Some(url) = &flags.database_url {
+        if url.trim().is_empty() {
+            // Libpq would take this machine's own server; whoever wrote it meant another.
+            return Err(fail("--database-url is empty")
+                .hint("give an address; a variable it came from may be unset")
+                .into());
+        }
         database.source = Source::Flag;
         database.target = Some(ambient.target(url).context("reading --database-url")?);
         return Ok(());

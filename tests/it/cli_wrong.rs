@@ -1,0 +1,219 @@
+//! What a person meets who got something wrong before any database is reached: one clear error, a hint, no panic.
+
+use crate::support::program::Project;
+
+/// Runs `status` in a project with this `af-db.yaml`.
+fn with_file(text: &str) -> String {
+    Project::new().file("af-db.yaml", text).run(&["status"])
+}
+
+#[test]
+fn a_wrong_configuration_is_refused_with_its_place() {
+    insta::assert_snapshot!(with_file("environments:\n\tlocal: {}\n"), @"
+    $ af-db status
+    ! error: af-db.yaml:2:1: a tab cannot indent YAML
+    ! hint: replace it by spaces
+    exit 2
+    ");
+    insta::assert_snapshot!(with_file("schemas: [public]\nschemas: [app]\n"), @"
+    $ af-db status
+    ! error: af-db.yaml:2:1: `schemas` stands here twice
+    ! hint: keep one of the two
+    exit 2
+    ");
+    insta::assert_snapshot!(with_file("enviroments: {}\n"), @"
+    $ af-db status
+    ! error: af-db.yaml:1:1: unknown key `enviroments`
+    ! hint: did you mean `environments`?
+    exit 2
+    ");
+    insta::assert_snapshot!(with_file("environments:\n  staging: { url: 3, protectd: true }\n"), @"
+    $ af-db status
+    ! error: af-db.yaml:2:22: unknown key `protectd`
+    ! hint: did you mean `protected`?
+    exit 2
+    ");
+    insta::assert_snapshot!(with_file("schemas: public\n"), @"
+    $ af-db status
+    ! error: af-db.yaml:1:10: expected a list, such as [one, two]
+    exit 2
+    ");
+    insta::assert_snapshot!(with_file("environments:\n  local: { url: \"${NOWHERE_SET}\" }\n"), @"
+    $ af-db status
+    ! error: reading environment `local` of af-db.yaml
+    ! caused by: the environment variable NOWHERE_SET is not set
+    ! hint: set NOWHERE_SET in the environment or in .env
+    exit 2
+    ");
+    insta::assert_snapshot!(with_file("- a\n- b\n"), @"
+    $ af-db status
+    ! error: af-db.yaml:1:1: expected keys with values, such as `key: value`
+    exit 2
+    ");
+    insta::assert_snapshot!(with_file("schemas: [public\n"), @"
+    $ af-db status
+    ! error: af-db.yaml:1:10: unclosed bracket '['
+    exit 2
+    ");
+    let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x]\n");
+    for level in 1..12 {
+        let items = [format!("*a{}", level - 1).as_str(); 9].join(", ");
+        bomb.push_str(&format!("a{level}: &a{level} [{items}]\n"));
+    }
+    insta::assert_snapshot!(with_file(&bomb), @"
+    $ af-db status
+    ! error: af-db.yaml:1:1: unknown key `a0`
+    ! hint: the keys here are environments, schemas, postgres-major, tenancy, lint, migrations, recovery, backup
+    exit 2
+    ");
+}
+
+#[test]
+fn a_configuration_that_cannot_be_read_is_named() {
+    let project = Project::new();
+    std::fs::create_dir(project.path().join("af-db.yaml")).unwrap();
+    insta::assert_snapshot!(project.run(&["status"]), @"
+    $ af-db status
+    ! error: `PROJECT/af-db.yaml` is a folder, not a configuration file
+    ! hint: move it away, or name the right file with --config
+    exit 2
+    ");
+    let project = Project::new();
+    insta::assert_snapshot!(project.run(&["--config", "gone.yaml", "status"]), @"
+    $ af-db --config gone.yaml status
+    ! error: there is no configuration file `gone.yaml`
+    ! hint: run `af-db init` to make one, or leave --config away
+    exit 2
+    ");
+    let project = Project::new().file(".env", "DATABASE_URL\n");
+    insta::assert_snapshot!(project.run(&["status"]), @"
+    $ af-db status
+    ! error: .env:1: expected NAME=value
+    ! hint: put a # before a comment
+    exit 2
+    ");
+    let project = Project::new();
+    std::fs::write(project.path().join("af-db.yaml"), b"schemas: [\xff]\n").unwrap();
+    insta::assert_snapshot!(project.run(&["status"]), @"
+    $ af-db status
+    ! error: af-db.yaml is not UTF-8 text
+    ! hint: save it as UTF-8
+    exit 2
+    ");
+}
+
+#[test]
+fn a_wrong_address_is_refused_before_anything_is_tried() {
+    let project = Project::new();
+    let status = |url: &str| project.run(&["status", "--database-url", url]);
+    insta::assert_snapshot!(status("postgres://me:secret@[::1/db"), @"
+    $ af-db status --database-url postgres://me:secret@[::1/db
+    ! error: reading --database-url
+    ! caused by: an IPv6 address in the database address has no closing bracket
+    ! hint: write it as postgres://user@[2001:db8::1]:5432/database
+    exit 2
+    ");
+    insta::assert_snapshot!(status("postgres://h/d?sslmode=sometimes"), @"
+    $ af-db status --database-url postgres://h/d?sslmode=sometimes
+    ! error: reading --database-url
+    ! caused by: unknown sslmode `sometimes` in the database address
+    ! hint: one of disable, allow, prefer, require, verify-ca, verify-full
+    exit 2
+    ");
+    insta::assert_snapshot!(status("mysql://h/d"), @"
+    $ af-db status --database-url mysql://h/d
+    ! error: reading --database-url
+    ! caused by: the database address begins with `mysql://`, which is not PostgreSQL
+    ! hint: write it as postgres://user:password@host:5432/database
+    exit 2
+    ");
+    insta::assert_snapshot!(status("postgres://h:99999/d"), @"
+    $ af-db status --database-url postgres://h:99999/d
+    ! error: reading --database-url
+    ! caused by: the port in the database address is not a number from 1 to 65535
+    ! hint: if the password contains / @ : ? # or %, percent-encode it: / is %2F, @ is %40, : is %3A, ? is %3F, # is %23, % is %25
+    exit 2
+    ");
+    insta::assert_snapshot!(status("host=h prot=5432"), @"
+    $ af-db status --database-url host=h prot=5432
+    ! error: reading --database-url
+    ! caused by: unknown parameter `prot` in the database address
+    ! hint: did you mean `port`?
+    exit 2
+    ");
+    insta::assert_snapshot!(status(""), @"
+    $ af-db status --database-url 
+    ! error: --database-url is empty
+    ! hint: give an address; a variable it came from may be unset
+    exit 2
+    ");
+    insta::assert_snapshot!(project.run_with(&[("DATABASE_URL", "postgres://h/d?sslmod=require")], &["status"]), @"
+    $ af-db status
+    ! error: reading DATABASE_URL
+    ! caused by: unknown parameter `sslmod` in the database address
+    ! hint: did you mean `sslmode`?
+    exit 2
+    ");
+    insta::assert_snapshot!(project.run(&["status", "--env", "production"]), @"
+    $ af-db status --env production
+    ! error: there is no environment `production` in af-db.yaml
+    ! hint: add it under `environments:` in af-db.yaml
+    exit 2
+    ");
+    insta::assert_snapshot!(project.run_with(&[("POSTGRES_PORT", "many"), ("POSTGRES_HOST", "h")], &["status"]), @"
+    $ af-db status
+    ! error: reading POSTGRES_USER, _PASSWORD, _HOST, _PORT and _DB
+    ! caused by: the port in the database address is not a number from 1 to 65535
+    ! hint: if the password contains / @ : ? # or %, percent-encode it: / is %2F, @ is %40, : is %3A, ? is %3F, # is %23, % is %25
+    exit 2
+    ");
+}
+
+#[test]
+fn a_wrong_command_line_is_refused() {
+    let project = Project::new();
+    insta::assert_snapshot!(project.run(&["upp"]), @"
+    $ af-db upp
+    ! error: unrecognized subcommand 'upp'
+    ! 
+    !   tip: a similar subcommand exists: 'up'
+    ! 
+    ! Usage: af-db [OPTIONS] <COMMAND>
+    ! 
+    ! For more information, try '--help'.
+    exit 2
+    ");
+    insta::assert_snapshot!(project.run(&["up", "--steps", "many"]), @"
+    $ af-db up --steps many
+    ! error: invalid value 'many' for '--steps <NUMBER>': invalid digit found in string
+    ! 
+    ! For more information, try '--help'.
+    exit 2
+    ");
+    insta::assert_snapshot!(project.run(&["status", "--json", "--format", "sarif"]), @"
+    $ af-db status --json --format sarif
+    ! error: the argument '--json' cannot be used with '--format <FORMAT>'
+    ! 
+    ! Usage: af-db [OPTIONS] <COMMAND>
+    ! 
+    ! For more information, try '--help'.
+    exit 2
+    ");
+}
+
+#[test]
+fn surroundings_without_home_or_room_are_named() {
+    let project = Project::new();
+    let nowhere = [
+        ("HOME", ""),
+        ("AF_DB_CACHE_DIR", "/proc/nowhere"),
+        ("XDG_CACHE_HOME", ""),
+    ];
+    insta::assert_snapshot!(project.run_with(&nowhere, &["validate", "--shadow"]), @"
+    $ af-db validate --shadow
+    ! PostgreSQL 15.18 (installed here, /usr/lib/postgresql/15/bin)
+    ! error: cannot write /proc/nowhere: No such file or directory (os error 2)
+    ! hint: set AF_DB_CACHE_DIR and AF_DB_SCRATCH_DIR to directories that can be written
+    exit 2
+    ");
+}
