@@ -37,7 +37,7 @@ pub struct Execution<'a> {
 }
 
 /// Puts every setting back to what the session began with, whoever changed it.
-fn reset() -> Vec<Sql> {
+pub(super) fn reset() -> Vec<Sql> {
     vec![
         Sql::new("RESET SESSION AUTHORIZATION"),
         Sql::new("RESET ALL"),

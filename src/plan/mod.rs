@@ -7,6 +7,7 @@ mod climb;
 pub mod execution;
 pub mod ladder;
 mod lost;
+pub mod observe;
 pub mod reconcile;
 pub mod trouble;
 pub mod unit;

@@ -2,6 +2,7 @@
 //!
 //! Nothing here touches a live database.
 
+pub mod like;
 pub mod rollback;
 pub mod seed;
 

@@ -13,6 +13,7 @@ mod dev;
 mod laws;
 mod manifest;
 mod migrate;
+mod observe;
 mod pg_connect;
 mod pg_lock;
 mod pg_pooler;

@@ -1,0 +1,177 @@
+//! Owns what relations there are on the shadow, and under which names they were there before the plan.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use anyhow::Result;
+
+use crate::pg::session::Session;
+use crate::plan::observe::lock::LockMode;
+use crate::plan::observe::{Build, How, Lock, Relation, Rewrite, StatementObservation};
+use crate::sql::class::Class;
+use crate::sql::name::ObjectName;
+
+/// A relation as it was when it was last looked at.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    /// Its name before the plan.
+    pub(super) name: String,
+    pub(super) kind: Relation,
+    pub(super) file: u32,
+    pub(super) tablespace: u32,
+    /// The table, of an index.
+    pub(super) table: Option<u32>,
+    pub(super) row_security: bool,
+    pub(super) forced: bool,
+    pub(super) owner: u32,
+}
+
+impl Entry {
+    /// Gives a lock on it.
+    pub(super) fn lock(&self, mode: LockMode) -> Lock {
+        Lock {
+            relation: self.name.clone(),
+            kind: self.kind,
+            mode,
+        }
+    }
+}
+
+/// What was there before the plan, by its identity, and every file that was ever seen.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Inventory {
+    pub(super) entries: HashMap<u32, Entry>,
+    pub(super) files: HashSet<u32>,
+}
+
+impl Inventory {
+    /// Reads all relations.
+    pub(super) async fn read(session: &Session) -> Result<Inventory> {
+        let rows = session
+            .query(include_str!("queries/inventory.sql"), &[])
+            .await?;
+        let mut inventory = Inventory::default();
+        for row in rows {
+            let Some(kind) = kind(row.try_get("kind")?) else {
+                continue;
+            };
+            let (schema, name): (&str, &str) = (row.try_get("schema")?, row.try_get("name")?);
+            let entry = Entry {
+                name: ObjectName::new(schema, name).to_string(),
+                kind,
+                file: row.try_get("file")?,
+                tablespace: row.try_get("tablespace")?,
+                table: row.try_get("table_of")?,
+                row_security: row.try_get("row_security")?,
+                forced: row.try_get("forced")?,
+                owner: row.try_get("owner")?,
+            };
+            inventory.files.insert(entry.file);
+            inventory.entries.insert(row.try_get("oid")?, entry);
+        }
+        Ok(inventory)
+    }
+
+    /// Takes over where files lie now; what is new stays unknown, because the plan made it.
+    pub(super) fn follow(&mut self, now: Inventory) {
+        let names: HashMap<String, u32> = self
+            .entries
+            .iter()
+            .map(|(id, entry)| (entry.name.clone(), *id))
+            .collect();
+        self.files.extend(now.files);
+        for (id, entry) in now.entries {
+            match self.entries.get_mut(&id) {
+                Some(known) => {
+                    known.file = entry.file;
+                    known.tablespace = entry.tablespace;
+                }
+                None => {
+                    // Another index in the place of an old one.
+                    if let Some(known) = names.get(&entry.name).copied()
+                        && entry.kind == Relation::Index
+                    {
+                        self.entries.remove(&known);
+                        self.entries.insert(id, entry);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Gives the names before the plan of relations that were there.
+    pub(super) fn names(&self, relations: &[u32]) -> BTreeMap<u32, String> {
+        relations
+            .iter()
+            .filter_map(|relation| Some((*relation, self.get(*relation)?.name.clone())))
+            .collect()
+    }
+
+    /// Gives what was there before the plan.
+    pub(super) fn get(&self, relation: u32) -> Option<&Entry> {
+        self.entries.get(&relation)
+    }
+}
+
+impl StatementObservation {
+    /// Tells what a relation's files say, before and after a statement that no transaction held.
+    pub(super) fn left_behind(
+        &mut self,
+        (before, now): (Option<&Entry>, &Entry),
+        inventory: &Inventory,
+        class: Class,
+    ) {
+        let has_rows = matches!(now.kind, Relation::Table | Relation::MaterializedView);
+        let changed = before.is_some_and(|before| before.file != now.file);
+        if has_rows && changed {
+            let how = match class {
+                Class::Vacuum | Class::Cluster => How::Clustered,
+                _ => How::Rewritten,
+            };
+            self.rewrites.push(Rewrite {
+                relation: now.name.clone(),
+                how,
+            });
+        }
+        let table = now.table.and_then(|table| inventory.get(table));
+        let Some(table) = table.filter(|_| now.file != 0 && (changed || before.is_none())) else {
+            return;
+        };
+        self.builds.push(Build {
+            relation: table.name.clone(),
+            index: now.name.clone(),
+            again: before.is_some(),
+        });
+        match class {
+            Class::Reindex {
+                concurrently: false,
+            } => {
+                self.locks.push(table.lock(LockMode::Share));
+                self.locks.push(now.lock(LockMode::AccessExclusive));
+            }
+            Class::Reindex { .. } => self.locks.push(table.lock(LockMode::ShareUpdateExclusive)),
+            Class::Cluster => self.locks.push(table.lock(LockMode::AccessExclusive)),
+            _ => {}
+        }
+    }
+
+    pub(super) fn sort(&mut self) {
+        self.rewrites.sort();
+        self.builds.sort();
+        self.scans.sort();
+    }
+}
+
+/// Reads `relkind`.
+pub(super) fn kind(letter: &str) -> Option<Relation> {
+    Some(match letter {
+        "r" => Relation::Table,
+        "p" => Relation::Partitioned,
+        "v" => Relation::View,
+        "m" => Relation::MaterializedView,
+        "S" => Relation::Sequence,
+        "i" | "I" => Relation::Index,
+        "f" => Relation::ForeignTable,
+        "c" => Relation::Type,
+        _ => return None,
+    })
+}

@@ -1,0 +1,472 @@
+//! Owns the look after each statement: what the transaction has locked by now, and what has changed there since the
+//! last look.
+
+use std::collections::{BTreeMap, HashMap};
+
+use anyhow::{Context as _, Result};
+use tokio_postgres::types::Type;
+use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
+
+use crate::pg::session::Session;
+use crate::plan::observe::inventory::{Inventory, kind};
+use crate::plan::observe::lock::LockMode;
+use crate::plan::observe::{
+    Build, How, Lock, Relation, Rewrite, Rows, Scan, Security, StatementObservation, dropped, lock,
+};
+use crate::sql::class::Class;
+use crate::sql::safe::Sql;
+
+const MODES: [LockMode; 8] = [
+    LockMode::AccessShare,
+    LockMode::RowShare,
+    LockMode::RowExclusive,
+    LockMode::ShareUpdateExclusive,
+    LockMode::Share,
+    LockMode::ShareRowExclusive,
+    LockMode::Exclusive,
+    LockMode::AccessExclusive,
+];
+
+/// What a session has done to a relation and not yet told the server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Counters {
+    scans: i64,
+    inserted: i64,
+    updated: i64,
+    deleted: i64,
+}
+
+impl Counters {
+    fn since(self, before: Counters) -> Counters {
+        Counters {
+            scans: self.scans - before.scans,
+            inserted: self.inserted - before.inserted,
+            updated: self.updated - before.updated,
+            deleted: self.deleted - before.deleted,
+        }
+    }
+}
+
+/// A relation that the transaction has locked.
+#[derive(Clone, Debug)]
+struct Seen {
+    relation: u32,
+    mode: LockMode,
+    /// Absent when it is gone.
+    now: Option<Now>,
+    counters: Counters,
+}
+
+#[derive(Clone, Debug)]
+struct Now {
+    kind: Option<Relation>,
+    name: String,
+    file: u32,
+    tablespace: u32,
+    table: Option<u32>,
+    row_security: bool,
+    forced: bool,
+    owner: u32,
+}
+
+/// What is remembered from look to look.
+pub(super) struct Probe {
+    pub(super) inventory: Inventory,
+    /// The strongest lock on each relation in this transaction.
+    held: HashMap<u32, LockMode>,
+    counters: HashMap<u32, Counters>,
+    logged: i64,
+}
+
+/// What a look brought to light, beside the observation itself.
+#[derive(Default)]
+pub(super) struct Signs {
+    /// The tables that were there before the plan and are held against writers or other DDL by now.
+    pub(super) shaped: Vec<u32>,
+    /// Whether anything may have changed about who may do what.
+    pub(super) granted: bool,
+}
+
+/// Makes the probe of a session ready, also again after a file has thrown away what was prepared.
+pub(super) fn prepare() -> Sql {
+    Sql::new(include_str!("queries/probe.sql"))
+}
+
+/// Asks for the look; to be sent right behind the statement.
+pub(super) async fn ask(session: &Session) -> Result<Vec<SimpleQueryMessage>> {
+    session.ask(&Sql::new("EXECUTE af_db_probe")).await
+}
+
+impl Probe {
+    /// Takes stock before the plan.
+    pub(super) async fn new(session: &Session) -> Result<Probe> {
+        Ok(Probe {
+            inventory: Inventory::read(session).await?,
+            held: HashMap::new(),
+            counters: HashMap::new(),
+            logged: 1,
+        })
+    }
+
+    /// Begins a transaction: no locks are held, and counters go on from where they are.
+    pub(super) async fn begin(&mut self, session: &Session) -> Result<()> {
+        self.held.clear();
+        let touched: Vec<u32> = self.counters.keys().copied().collect();
+        if touched.is_empty() {
+            return Ok(());
+        }
+        let rows = session
+            .query(
+                include_str!("queries/counters.sql"),
+                &[(&touched, Type::OID_ARRAY)],
+            )
+            .await?;
+        for row in rows {
+            let counters = Counters {
+                scans: row.try_get("scans")?,
+                inserted: row.try_get("inserted")?,
+                updated: row.try_get("updated")?,
+                deleted: row.try_get("deleted")?,
+            };
+            self.counters.insert(row.try_get("relation")?, counters);
+        }
+        Ok(())
+    }
+
+    /// Works out what one statement has done, from what was seen after it.
+    pub(super) async fn look(
+        &mut self,
+        session: &Session,
+        answer: &[SimpleQueryMessage],
+        class: Class,
+        observation: &mut StatementObservation,
+    ) -> Result<Signs> {
+        let (seen, logged) = parse(answer)?;
+        let mut signs = Signs::default();
+        let mut log = dropped::Log::default();
+        if logged != self.logged {
+            self.logged = logged;
+            log = dropped::take(session, &self.inventory).await?;
+            signs.granted = log.granted;
+        }
+        let work = self.work(&seen, &log, class);
+        observation.rewrites = work.rewrites;
+        observation.scans = work.scans;
+        observation.builds = work.builds;
+        observation.rows = work.rows;
+        observation.locks = self.locks(&seen);
+        observation.security = self.openings(&seen);
+        observation.dropped = log.dropped;
+        for seen in &seen {
+            let strong = seen.mode >= LockMode::ShareUpdateExclusive && seen.now.is_some();
+            let entry = self.inventory.get(seen.relation);
+            let table = |kind| matches!(kind, Relation::Table | Relation::Partitioned);
+            if strong && entry.is_some_and(|entry| table(entry.kind)) {
+                signs.shaped.push(seen.relation);
+            }
+        }
+        signs.shaped.sort_unstable();
+        self.remember(seen);
+        Ok(signs)
+    }
+
+    /// Works out what a statement has done that ran outside of any transaction, from the files it has left behind.
+    pub(super) async fn look_aside(
+        &mut self,
+        session: &Session,
+        sampled: &BTreeMap<u32, LockMode>,
+        class: Class,
+        observation: &mut StatementObservation,
+    ) -> Result<()> {
+        let now = Inventory::read(session).await?;
+        let log = dropped::take(session, &self.inventory).await?;
+        let names: HashMap<&str, u32> = self
+            .inventory
+            .entries
+            .iter()
+            .map(|(id, entry)| (entry.name.as_str(), *id))
+            .collect();
+        for (id, entry) in &now.entries {
+            // REINDEX CONCURRENTLY puts another index in the place of the old one.
+            let before = self.inventory.get(*id).or_else(|| {
+                let id = names.get(entry.name.as_str())?;
+                self.inventory.get(*id)
+            });
+            observation.left_behind((before, entry), &self.inventory, class);
+        }
+        let mut seen: Vec<Lock> = std::mem::take(&mut observation.locks);
+        for (relation, mode) in sampled {
+            if let Some(entry) = self.inventory.get(*relation)
+                && entry.table.is_none()
+            {
+                seen.push(entry.lock(*mode));
+            }
+        }
+        observation.locks = lock::strongest(&seen);
+        observation.dropped = log.dropped;
+        if matches!(class, Class::Reindex { .. }) {
+            observation.dropped.clear();
+        }
+        observation.sort();
+        self.inventory.follow(now);
+        Ok(())
+    }
+
+    fn locks(&self, seen: &[Seen]) -> Vec<Lock> {
+        let on_table: HashMap<u32, LockMode> =
+            seen.iter().map(|seen| (seen.relation, seen.mode)).collect();
+        let mut locks = Vec::new();
+        for seen in seen {
+            let Some(entry) = self.inventory.get(seen.relation) else {
+                continue;
+            };
+            if self
+                .held
+                .get(&seen.relation)
+                .is_some_and(|held| *held >= seen.mode)
+            {
+                continue;
+            }
+            // Whoever wants an index wants its table first: what is held there says all.
+            let covered = entry.table.and_then(|table| on_table.get(&table));
+            if covered.is_some_and(|covered| *covered >= seen.mode) {
+                continue;
+            }
+            locks.push(entry.lock(seen.mode));
+        }
+        locks.sort();
+        locks
+    }
+
+    fn work(&self, seen: &[Seen], log: &dropped::Log, class: Class) -> Work {
+        let mut work = Work::default();
+        let mut emptied = Vec::new();
+        for seen in seen {
+            let (Some(entry), Some(now)) = (self.inventory.get(seen.relation), &seen.now) else {
+                continue;
+            };
+            let has_rows = matches!(entry.kind, Relation::Table | Relation::MaterializedView);
+            if !has_rows || now.file == entry.file {
+                continue;
+            }
+            let how = if log.rewritten.contains(&seen.relation) {
+                How::Rewritten
+            } else if now.tablespace != entry.tablespace {
+                How::Moved
+            } else if entry.kind == Relation::MaterializedView {
+                How::Refreshed
+            } else if matches!(class, Class::Cluster | Class::Vacuum) {
+                How::Clustered
+            } else {
+                emptied.push(seen.relation);
+                How::Truncated
+            };
+            work.rewrites.push(Rewrite {
+                relation: entry.name.clone(),
+                how,
+            });
+        }
+        for seen in seen {
+            self.count(seen, &emptied, &mut work);
+            self.built(seen, &emptied, &mut work);
+        }
+        work.rewrites.sort();
+        work.scans.sort();
+        work.builds.sort();
+        work.rows.sort();
+        work
+    }
+
+    fn count(&self, seen: &Seen, emptied: &[u32], work: &mut Work) {
+        let Some(entry) = self.inventory.get(seen.relation) else {
+            return;
+        };
+        let counters = seen.counters.since(self.before(seen.relation));
+        let has_rows = matches!(
+            entry.kind,
+            Relation::Table | Relation::MaterializedView | Relation::ForeignTable
+        );
+        if has_rows && counters.scans > 0 && !emptied.contains(&seen.relation) {
+            work.scans.push(Scan {
+                relation: entry.name.clone(),
+                times: u32::try_from(counters.scans).unwrap_or(u32::MAX),
+            });
+        }
+        let writes = seen.mode == LockMode::RowExclusive
+            && self
+                .held
+                .get(&seen.relation)
+                .is_none_or(|held| *held < LockMode::RowExclusive);
+        let wrote = counters.inserted + counters.updated + counters.deleted > 0;
+        let table = matches!(entry.kind, Relation::Table | Relation::MaterializedView);
+        if table && (writes || wrote) {
+            work.rows.push(Rows {
+                relation: entry.name.clone(),
+                inserted: counters.inserted,
+                updated: counters.updated,
+                deleted: counters.deleted,
+            });
+        }
+    }
+
+    fn built(&self, seen: &Seen, emptied: &[u32], work: &mut Work) {
+        let Some(now) = &seen.now else { return };
+        if now.kind != Some(Relation::Index) || now.file == 0 {
+            return;
+        }
+        let Some(table) = now
+            .table
+            .filter(|table| !emptied.contains(table))
+            .and_then(|table| self.inventory.get(table))
+        else {
+            return;
+        };
+        let before = self.inventory.get(seen.relation);
+        // An index made again over the file of another one is no work.
+        if before.is_some_and(|before| before.file == now.file)
+            || self.inventory.files.contains(&now.file)
+        {
+            return;
+        }
+        let moved = before.is_some_and(|before| before.tablespace != now.tablespace);
+        let schema = table.name.rsplit_once('.').map_or("", |(schema, _)| schema);
+        let index = match before {
+            Some(before) => before.name.clone(),
+            None => format!("{schema}.{}", crate::sql::name::Ident::new(&*now.name)),
+        };
+        if moved {
+            work.rewrites.push(Rewrite {
+                relation: index,
+                how: How::Moved,
+            });
+            return;
+        }
+        work.builds.push(Build {
+            relation: table.name.clone(),
+            index,
+            again: before.is_some(),
+        });
+    }
+
+    fn before(&self, relation: u32) -> Counters {
+        self.counters.get(&relation).copied().unwrap_or_default()
+    }
+
+    /// Finds relations whose rows are guarded in another way than before, or belong to somebody else.
+    fn openings(&self, seen: &[Seen]) -> Vec<Security> {
+        let mut changes = BTreeMap::new();
+        let mut tell = |name: &String, change: &str, opens: bool| {
+            changes.insert((name.clone(), change.to_owned()), opens);
+        };
+        for seen in seen {
+            let (Some(entry), Some(now)) = (self.inventory.get(seen.relation), &seen.now) else {
+                continue;
+            };
+            match (entry.row_security, now.row_security) {
+                (true, false) => tell(&entry.name, "row-level security is off", true),
+                (false, true) => tell(&entry.name, "row-level security is on", false),
+                _ => {}
+            }
+            match (entry.forced, now.forced) {
+                (true, false) => tell(
+                    &entry.name,
+                    "row-level security is no longer forced on the owner",
+                    true,
+                ),
+                (false, true) => tell(
+                    &entry.name,
+                    "row-level security is forced on the owner",
+                    false,
+                ),
+                _ => {}
+            }
+            if entry.owner != now.owner && entry.kind != Relation::Index {
+                tell(&entry.name, "it has another owner", true);
+            }
+        }
+        let security = changes
+            .into_iter()
+            .map(|((object, change), opens)| Security {
+                object,
+                change,
+                opens,
+            });
+        security.collect()
+    }
+
+    fn remember(&mut self, seen: Vec<Seen>) {
+        for seen in seen {
+            self.held.insert(seen.relation, seen.mode);
+            self.counters.insert(seen.relation, seen.counters);
+            let Some(now) = seen.now else { continue };
+            self.inventory.files.insert(now.file);
+            if let Some(entry) = self.inventory.entries.get_mut(&seen.relation) {
+                entry.file = now.file;
+                entry.tablespace = now.tablespace;
+                entry.row_security = now.row_security;
+                entry.forced = now.forced;
+                entry.owner = now.owner;
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+struct Work {
+    rewrites: Vec<Rewrite>,
+    scans: Vec<Scan>,
+    builds: Vec<Build>,
+    rows: Vec<Rows>,
+}
+
+fn parse(answer: &[SimpleQueryMessage]) -> Result<(Vec<Seen>, i64)> {
+    let mut logged = 0;
+    let mut seen = Vec::new();
+    for message in answer {
+        let SimpleQueryMessage::Row(row) = message else {
+            continue;
+        };
+        logged = number(row, 14)?;
+        seen.push(read(row)?);
+    }
+    anyhow::ensure!(!seen.is_empty(), "the probe of the shadow gave no row");
+    Ok((seen, logged))
+}
+
+fn read(row: &SimpleQueryRow) -> Result<Seen> {
+    let mode = usize::try_from(number(row, 1)?)?;
+    let id = |column: usize| -> Result<u32> { Ok(u32::try_from(number(row, column)?)?) };
+    let is = |column: usize| row.get(column) == Some("t");
+    let now = match row.get(2) {
+        None => None,
+        Some(letter) => Some(Now {
+            kind: kind(letter),
+            name: row.get(3).unwrap_or_default().to_owned(),
+            file: id(4)?,
+            tablespace: id(5)?,
+            table: row.get(6).and_then(|table| table.parse().ok()),
+            row_security: is(11),
+            forced: is(12),
+            owner: id(13)?,
+        }),
+    };
+    Ok(Seen {
+        relation: id(0)?,
+        mode: *MODES
+            .get(mode.wrapping_sub(1))
+            .context("the server has a lock mode that is not known")?,
+        now,
+        counters: Counters {
+            scans: number(row, 7)?,
+            inserted: number(row, 8)?,
+            updated: number(row, 9)?,
+            deleted: number(row, 10)?,
+        },
+    })
+}
+
+fn number(row: &SimpleQueryRow, column: usize) -> Result<i64> {
+    let text = row.get(column).context("the probe gave no number")?;
+    text.parse()
+        .with_context(|| format!("reading the probe's column {column}"))
+}

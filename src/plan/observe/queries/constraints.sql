@@ -1,0 +1,23 @@
+-- The constraints of tables that rows can be at odds with; expressions only where $2 says so, because printing one
+-- waits for the table's lock.
+SELECT
+    c.oid,
+    c.conrelid AS relation,
+    c.conname AS name,
+    c.contype::pg_catalog.text AS kind,
+    CASE WHEN c.contype = 'c' AND $2 THEN pg_catalog.pg_get_expr(c.conbin, c.conrelid) END AS expression,
+    c.conkey AS columns,
+    (
+        SELECT pg_catalog.array_agg(a.attname::pg_catalog.text ORDER BY k.place)
+        FROM pg_catalog.unnest(c.conkey) WITH ORDINALITY AS k (number, place)
+        JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = k.number
+    ) AS names,
+    c.confrelid AS referenced,
+    (
+        SELECT pg_catalog.array_agg(a.attname::pg_catalog.text ORDER BY k.place)
+        FROM pg_catalog.unnest(c.confkey) WITH ORDINALITY AS k (number, place)
+        JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.confrelid AND a.attnum = k.number
+    ) AS referenced_names
+FROM pg_catalog.pg_constraint AS c
+WHERE c.conrelid = ANY ($1) AND c.contype IN ('c', 'f', 'x') AND c.convalidated
+ORDER BY c.conrelid, c.conname

@@ -1,0 +1,180 @@
+//! Owns what rows can be at odds with, read before and after a statement.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+use futures_util::future::{join, join3};
+use tokio_postgres::types::Type;
+
+use crate::pg::session::Session;
+use crate::plan::observe::question::{Question, tell};
+
+/// A column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Column {
+    pub(super) name: String,
+    pub(super) not_null: bool,
+    pub(super) r#type: String,
+    pub(super) category: String,
+    pub(super) filled: bool,
+}
+
+/// A constraint that holds for every row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Constraint {
+    pub(super) oid: u32,
+    pub(super) name: String,
+    pub(super) kind: String,
+    pub(super) expression: Option<String>,
+    pub(super) columns: Vec<i16>,
+    pub(super) names: Vec<String>,
+    pub(super) referenced: u32,
+    pub(super) referenced_names: Vec<String>,
+}
+
+/// A unique index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Unique {
+    pub(super) oid: u32,
+    pub(super) signature: String,
+    pub(super) keys: Vec<String>,
+    pub(super) predicate: Option<String>,
+    pub(super) nulls_collide: bool,
+}
+
+/// What the rows of one table must be like.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Shape {
+    pub(super) columns: BTreeMap<i16, Column>,
+    pub(super) constraints: Vec<Constraint>,
+    pub(super) uniques: Vec<Unique>,
+    pub(super) bounds: Option<Bounds>,
+}
+
+/// What the bounds of a partition ask of its rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Bounds {
+    pub(super) signature: String,
+    pub(super) expression: Option<String>,
+}
+
+/// The questions asked so far, so that a later statement of the same transaction does not ask them again.
+#[derive(Default)]
+pub(in crate::plan::observe) struct Shapes {
+    asked: BTreeSet<Question>,
+}
+
+impl Shapes {
+    /// Gives the questions that a statement which has just run raises about tables that were there before the plan.
+    ///
+    /// The first session is in the statement's transaction, the second sees what was before it.
+    pub(in crate::plan::observe) async fn questions(
+        &mut self,
+        (session, onlooker): (&Session, &Session),
+        tables: &BTreeMap<u32, String>,
+        text: &str,
+    ) -> Result<Vec<Question>> {
+        if tables.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<u32> = tables.keys().copied().collect();
+        let (after, before) = join(after(session, &ids), read(onlooker, &ids, false)).await;
+        let (after, before) = (after?, before?);
+        let referenced: Vec<u32> = after
+            .values()
+            .flat_map(|shape| &shape.constraints)
+            .map(|constraint| constraint.referenced)
+            .collect();
+        let names = tell::names(session, &referenced).await?;
+        let mut questions = Vec::new();
+        for (id, table) in tables {
+            let (Some(before), Some(after)) = (before.get(id), after.get(id)) else {
+                continue;
+            };
+            questions.extend(tell::tell(table, (before, after), &names, text));
+        }
+        questions.retain(|question| self.asked.insert(question.clone()));
+        Ok(questions)
+    }
+}
+
+/// Reads within the transaction of the file, whose `search_path` must not decide how expressions are printed.
+async fn after(session: &Session, ids: &Vec<u32>) -> Result<BTreeMap<u32, Shape>> {
+    const PATH: &str = "SELECT pg_catalog.current_setting('search_path')";
+    const SET: &str = "SELECT pg_catalog.set_config('search_path', $1, true)";
+    let path: String = session.query_one(PATH, &[]).await?.try_get(0)?;
+    session.query_one(SET, &[(&"", Type::TEXT)]).await?;
+    let shapes = read(session, ids, true).await;
+    session.query_one(SET, &[(&path, Type::TEXT)]).await?;
+    shapes
+}
+
+async fn read(session: &Session, ids: &Vec<u32>, in_words: bool) -> Result<BTreeMap<u32, Shape>> {
+    let ids = (
+        ids as &(dyn tokio_postgres::types::ToSql + Sync),
+        Type::OID_ARRAY,
+    );
+    let columns = [ids.clone()];
+    let in_words = (
+        &in_words as &(dyn tokio_postgres::types::ToSql + Sync),
+        Type::BOOL,
+    );
+    let params = [ids, in_words];
+    let (columns, (constraints, uniques, partitions)) = join(
+        session.query(include_str!("../queries/columns.sql"), &columns),
+        join3(
+            session.query(include_str!("../queries/constraints.sql"), &params),
+            session.query(include_str!("../queries/unique_indexes.sql"), &params),
+            session.query(include_str!("../queries/partitions.sql"), &params),
+        ),
+    )
+    .await;
+    let mut shapes: BTreeMap<u32, Shape> = BTreeMap::new();
+    for row in columns? {
+        let column = Column {
+            name: row.try_get("name")?,
+            not_null: row.try_get("not_null")?,
+            r#type: row.try_get("type")?,
+            category: row.try_get("category")?,
+            filled: row.try_get("filled")?,
+        };
+        let shape = shapes.entry(row.try_get("relation")?).or_default();
+        shape.columns.insert(row.try_get("number")?, column);
+    }
+    for row in constraints? {
+        let list = |name: &str| -> Result<Vec<String>> {
+            Ok(row.try_get::<_, Option<Vec<String>>>(name)?.unwrap_or_default())
+        };
+        let constraint = Constraint {
+            oid: row.try_get("oid")?,
+            name: row.try_get("name")?,
+            kind: row.try_get("kind")?,
+            expression: row.try_get("expression")?,
+            columns: row.try_get::<_, Option<Vec<i16>>>("columns")?.unwrap_or_default(),
+            names: list("names")?,
+            referenced: row.try_get("referenced")?,
+            referenced_names: list("referenced_names")?,
+        };
+        let shape = shapes.entry(row.try_get("relation")?).or_default();
+        shape.constraints.push(constraint);
+    }
+    for row in uniques? {
+        let unique = Unique {
+            oid: row.try_get("oid")?,
+            signature: row.try_get("signature")?,
+            keys: row.try_get::<_, Option<Vec<String>>>("keys")?.unwrap_or_default(),
+            predicate: row.try_get("predicate")?,
+            nulls_collide: row.try_get::<_, Option<bool>>("nulls_collide")? == Some(true),
+        };
+        let shape = shapes.entry(row.try_get("relation")?).or_default();
+        shape.uniques.push(unique);
+    }
+    for row in partitions? {
+        let shape = shapes.entry(row.try_get("relation")?).or_default();
+        shape.bounds = Some(Bounds {
+            signature: row.try_get("signature")?,
+            expression: row.try_get("expression")?,
+        });
+    }
+    Ok(shapes)
+}

@@ -1,0 +1,343 @@
+//! Owns the watched run: steps on a shadow, in their own transactions, with a look after every statement.
+
+use std::ops::Range;
+
+use anyhow::{Context as _, Result};
+use futures_util::future::join;
+
+use crate::event::{Event, Unit, Watch, silent};
+use crate::pg::connect;
+use crate::pg::server_error::ServerError;
+use crate::pg::session::Session;
+use crate::pg::target::Target;
+use crate::plan::execution::reset;
+use crate::plan::observe::probe::{self, Probe, Signs};
+use crate::plan::observe::question::{self, Shapes};
+use crate::plan::observe::security::Doors;
+use crate::plan::observe::{Failed, Spoke, StatementObservation, StepObservation, facts};
+use crate::plan::unit::{self, Kind, Outline};
+use crate::plan::{Mode, Step};
+use crate::sql::class::Class;
+use crate::sql::name::Ident;
+use crate::sql::safe::Sql;
+use crate::sql::{classify, phrase};
+
+/// Runs steps on a shadow, in order, and tells what each statement did; stops behind the first that fails.
+///
+/// The shadow is a throw-away database of our own, as it is before the plan; it is as it is after the plan when this
+/// returns, so that its catalog can be read. Nothing else may be connected to it.
+pub async fn steps(
+    shadow: &Target,
+    steps: &[Step],
+    watch: Watch<'_>,
+) -> Result<Vec<StepObservation>> {
+    let mut observer = Observer::open(shadow)
+        .await
+        .context("preparing the shadow to be watched")?;
+    let mut observations = Vec::new();
+    watch(Event::Began {
+        task: "observing on a shadow",
+        total: u64::try_from(steps.len()).ok(),
+        unit: Unit::Items,
+    });
+    for (done, step) in (0..).zip(steps) {
+        watch(Event::Advanced {
+            done,
+            note: &step.label,
+        });
+        let observation = observer
+            .step(step)
+            .await
+            .with_context(|| format!("observing {}", step.label))?;
+        let stop = observation.failed().is_some();
+        observations.push(observation);
+        if stop {
+            break;
+        }
+    }
+    watch(Event::Ended);
+    observer.close().await?;
+    Ok(observations)
+}
+
+/// A shadow being watched.
+struct Observer {
+    session: Session,
+    /// Sees the shadow as it was before the current transaction.
+    onlooker: Session,
+    probe: Probe,
+    shapes: Shapes,
+    doors: Doors,
+}
+
+/// A statement about to run.
+struct Next<'a> {
+    step: &'a Step,
+    outline: &'a Outline,
+    index: usize,
+    class: Class,
+}
+
+impl<'a> Next<'a> {
+    fn range(&self) -> Range<usize> {
+        self.outline.statements[self.index].clone()
+    }
+
+    fn text(&self) -> &'a str {
+        &self.step.text[self.range()]
+    }
+
+    fn data(&self) -> Option<&'a str> {
+        let data = self
+            .outline
+            .copies
+            .iter()
+            .find(|(at, _)| *at == self.index)?;
+        Some(&self.step.text[data.1.clone()])
+    }
+
+    fn observation(&self) -> StatementObservation {
+        StatementObservation {
+            number: self.index + 1,
+            start: self.range().start,
+            verb: classify::verb(self.text()),
+            ..StatementObservation::default()
+        }
+    }
+}
+
+impl Observer {
+    async fn open(shadow: &Target) -> Result<Observer> {
+        let session = connect::open(shadow, &silent).await?;
+        // Workers count what they read for themselves; a file's RESET must not bring them back.
+        for setting in [
+            "ALTER DATABASE {} SET max_parallel_maintenance_workers = 0",
+            "ALTER DATABASE {} SET max_parallel_workers_per_gather = 0",
+            "ALTER DATABASE {} SET track_counts = on",
+        ] {
+            let name = Ident::new(shadow.database());
+            session.run(&Sql::fill(setting, &[&name])).await?;
+        }
+        session
+            .run(&Sql::new(include_str!("queries/prepare.sql")))
+            .await?;
+        session.close().await;
+        let session = connect::open(shadow, &silent).await?;
+        let onlooker = connect::open(shadow, &silent).await?;
+        // It must never wait for what it looks at.
+        onlooker
+            .run(&Sql::new("SET lock_timeout = 100; SET statement_timeout = '1min'"))
+            .await?;
+        session.run(&probe::prepare()).await?;
+        let probe = Probe::new(&session).await?;
+        let doors = Doors::read(&onlooker).await?;
+        Ok(Observer {
+            session,
+            onlooker,
+            probe,
+            shapes: Shapes::default(),
+            doors,
+        })
+    }
+
+    /// Leaves nothing behind that a catalog would show.
+    async fn close(self) -> Result<()> {
+        let mut clear = Sql::join(reset(), ";\n");
+        clear.push(";\n");
+        clear.piece(&Sql::new(include_str!("queries/clear.sql")));
+        self.session.run(&clear).await?;
+        self.onlooker.close().await;
+        self.session.close().await;
+        Ok(())
+    }
+
+    async fn step(&mut self, step: &Step) -> Result<StepObservation> {
+        let outline = unit::outline(&step.text);
+        let mut observation = StepObservation {
+            label: step.label.clone(),
+            in_transaction: step.mode == Mode::Transaction,
+            statements: Vec::new(),
+        };
+        self.session.run(&Sql::join(reset(), ";\n")).await?;
+        let units = match step.mode {
+            Mode::Transaction => vec![unit::Piece {
+                kind: Kind::Atomic,
+                statements: 0..outline.statements.len(),
+            }],
+            Mode::Statements => unit::units(&outline),
+        };
+        for piece in units.iter().skip(step.done) {
+            self.piece(step, &outline, piece, &mut observation.statements)
+                .await?;
+            if observation.failed().is_some() {
+                break;
+            }
+        }
+        Ok(observation)
+    }
+
+    async fn piece(
+        &mut self,
+        step: &Step,
+        outline: &Outline,
+        piece: &unit::Piece,
+        into: &mut Vec<StatementObservation>,
+    ) -> Result<()> {
+        let next = |index: usize| {
+            let text = &step.text[outline.statements[index].clone()];
+            Next {
+                step,
+                outline,
+                index,
+                class: classify::class(text),
+            }
+        };
+        if piece.kind == Kind::Alone {
+            let observation = self.alone(&next(piece.statements.start)).await?;
+            into.push(observation);
+            return Ok(());
+        }
+        let (begin, statements) = match piece.kind {
+            Kind::OwnTransaction => (
+                Sql::written_by_user(next(piece.statements.start).text()),
+                piece.statements.start + 1..piece.statements.end - 1,
+            ),
+            _ => (Sql::new("BEGIN"), piece.statements.clone()),
+        };
+        self.probe.begin(&self.session).await?;
+        self.session.run(&begin).await?;
+        let last = statements.end;
+        for index in statements {
+            let mut observation = self.statement(&next(index)).await?;
+            if observation.failed.is_none() && index + 1 == last {
+                self.check_deferred(&mut observation).await?;
+            }
+            let failed = observation.failed.is_some();
+            into.push(observation);
+            if failed {
+                self.session.run(&Sql::new("ROLLBACK")).await?;
+                return Ok(());
+            }
+        }
+        self.session.run(&Sql::new("COMMIT")).await
+    }
+
+    /// Runs what was put off to the end of the transaction.
+    async fn check_deferred(&self, observation: &mut StatementObservation) -> Result<()> {
+        let ran = self
+            .session
+            .run(&Sql::new("SET CONSTRAINTS ALL IMMEDIATE"))
+            .await;
+        observation.failed = refused(ran, 0, "")?;
+        Ok(())
+    }
+
+    async fn statement(&mut self, next: &Next<'_>) -> Result<StatementObservation> {
+        let mut observation = next.observation();
+        let sql = Sql::written_by_user(next.text());
+        let session = &self.session;
+        let run = async {
+            match next.data() {
+                Some(data) => session.copy_text(&sql, data).await,
+                None => session.run(&sql).await,
+            }
+        };
+        // Both are on their way before the first answer is; a COPY takes over the line.
+        let forgets = next.class == Class::Reset || observation.verb == "DEALLOCATE";
+        let (ran, seen) = if next.data().is_some() || forgets {
+            let ran = run.await;
+            if ran.is_ok() && forgets {
+                self.prepare_again().await?;
+            }
+            (ran, probe::ask(session).await)
+        } else {
+            join(run, probe::ask(session)).await
+        };
+        observation.failed = refused(ran, next.range().start, next.text())?;
+        if observation.failed.is_some() {
+            return Ok(observation);
+        }
+        let signs = self
+            .probe
+            .look(&self.session, &seen?, next.class, &mut observation)
+            .await?;
+        observation.depends_on_rows = facts::depends_on_rows(next.class, &observation);
+        self.further(next, &signs, &mut observation).await?;
+        Ok(observation)
+    }
+
+    /// Asks what the look after every statement is too quick for, where there is a sign of it.
+    async fn further(
+        &mut self,
+        next: &Next<'_>,
+        signs: &Signs,
+        observation: &mut StatementObservation,
+    ) -> Result<()> {
+        if signs.granted || facts::touches_rights(next.class) {
+            observation
+                .security
+                .extend(self.doors.changes(&self.session).await?);
+            observation.security.sort();
+        }
+        if question::may_ask(next.class, next.text()) {
+            let sessions = (&self.session, &self.onlooker);
+            let tables = self.probe.inventory.names(&signs.shaped);
+            observation.questions = self.shapes.questions(sessions, &tables, next.text()).await?;
+        }
+        Ok(())
+    }
+
+    /// Prepares the probe again, which a file has just thrown away, or not.
+    async fn prepare_again(&self) -> Result<()> {
+        self.session.run(&Sql::new("DEALLOCATE ALL")).await?;
+        self.session.run(&probe::prepare()).await
+    }
+
+    /// Runs what no transaction can hold, where it stays within the shadow.
+    async fn alone(&mut self, next: &Next<'_>) -> Result<StatementObservation> {
+        let mut observation = next.observation();
+        let tokens = phrase::read(next.text());
+        let words = phrase::Phrase::new(next.text(), &tokens);
+        if let Some(reason) = facts::never_on_a_shadow(next.class) {
+            observation.spoke = Spoke::Nobody(reason.to_owned());
+            return Ok(observation);
+        }
+        facts::of(
+            &self.session,
+            &self.probe.inventory,
+            next.class,
+            words,
+            &mut observation,
+        )
+        .await?;
+        let sql = Sql::written_by_user(next.text());
+        let (ran, sampled) = facts::sampled(&self.session, &self.onlooker, &sql).await?;
+        observation.failed = refused(ran, next.range().start, next.text())?;
+        if observation.failed.is_none() {
+            self.probe
+                .look_aside(&self.session, &sampled, next.class, &mut observation)
+                .await?;
+        }
+        Ok(observation)
+    }
+}
+
+/// Keeps the server's refusal; anything else that went wrong is a failure of ours.
+fn refused(ran: Result<()>, start: usize, text: &str) -> Result<Option<Failed>> {
+    let Err(error) = ran else { return Ok(None) };
+    let Some(server) = error.downcast_ref::<ServerError>() else {
+        return Err(error);
+    };
+    if server.closed {
+        return Err(error);
+    }
+    let offset = server
+        .position
+        .and_then(|at| usize::try_from(at).ok())
+        .map(|at| start + crate::sql::position::byte_of_character(text, at));
+    Ok(Some(Failed {
+        sqlstate: server.sqlstate.clone().unwrap_or_default(),
+        message: server.message.clone(),
+        offset: offset.or((!text.is_empty()).then_some(start)),
+    }))
+}

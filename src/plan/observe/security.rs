@@ -1,0 +1,129 @@
+//! Owns who may do what, as a set of facts that is compared before and after a statement.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+
+use crate::pg::session::Session;
+use crate::plan::observe::Security;
+
+/// The facts, each with whether it lets somebody do more; absent for a fact that only tells of existence.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Doors(BTreeMap<(String, String), Option<bool>>);
+
+impl Doors {
+    /// Reads all facts.
+    pub(super) async fn read(session: &Session) -> Result<Doors> {
+        let mut doors = BTreeMap::new();
+        for row in session
+            .query(include_str!("queries/doors.sql"), &[])
+            .await?
+        {
+            let key = (row.try_get("object")?, row.try_get("fact")?);
+            doors.insert(key, row.try_get("opens")?);
+        }
+        Ok(Doors(doors))
+    }
+
+    /// Reads all facts again and tells what has changed.
+    pub(super) async fn changes(&mut self, session: &Session) -> Result<Vec<Security>> {
+        let now = Doors::read(session).await?;
+        let changes = changes(self, &now);
+        *self = now;
+        Ok(changes)
+    }
+}
+
+fn changes(before: &Doors, after: &Doors) -> Vec<Security> {
+    let objects = |doors: &Doors| -> BTreeSet<String> {
+        doors.0.keys().map(|(object, _)| object.clone()).collect()
+    };
+    let (there, here) = (objects(before), objects(after));
+    let mut changes = Vec::new();
+    for ((object, fact), opens) in &after.0 {
+        let Some(opens) = opens else { continue };
+        // What every function and view begins with is no change; acting for another with any path is always worth it.
+        let usual = fact == "PUBLIC may EXECUTE"
+            || fact == "it reads with the rights of its owner"
+            || fact == "it acts with the rights of its owner";
+        if before.0.contains_key(&(object.clone(), fact.clone()))
+            || usual && !there.contains(object)
+        {
+            continue;
+        }
+        changes.push(Security {
+            object: object.clone(),
+            change: fact.clone(),
+            opens: *opens,
+        });
+    }
+    for ((object, fact), opens) in &before.0 {
+        let Some(opens) = opens else { continue };
+        let gone = after.0.contains_key(&(object.clone(), fact.clone()));
+        // Of an object that is gone its rights need no words; its policies do, for other objects.
+        if gone || !here.contains(object) && !fact.contains(" policy ") {
+            continue;
+        }
+        changes.push(Security {
+            object: object.clone(),
+            change: format!("no longer: {fact}"),
+            opens: !opens,
+        });
+    }
+    changes.sort();
+    changes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn doors(facts: &[(&str, &str, Option<bool>)]) -> Doors {
+        let owned = facts
+            .iter()
+            .map(|(object, fact, opens)| (((*object).to_owned(), (*fact).to_owned()), *opens));
+        Doors(owned.collect())
+    }
+
+    fn told(before: &[(&str, &str, Option<bool>)], after: &[(&str, &str, Option<bool>)]) -> String {
+        changes(&doors(before), &doors(after))
+            .into_iter()
+            .map(|change| {
+                let sign = if change.opens { '+' } else { '-' };
+                format!("{sign}{}: {}\n", change.object, change.change)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn what_somebody_gains_opens_and_what_he_loses_closes() {
+        let there = ("t", "is there", None);
+        let reads = ("t", "anon may SELECT", Some(true));
+        let keeps = ("t", "restrictive policy p for ALL to anon", Some(false));
+        assert_eq!(told(&[there], &[there, reads]), "+t: anon may SELECT\n");
+        assert_eq!(
+            told(&[there, reads, keeps], &[there]),
+            "-t: no longer: anon may SELECT\n+t: no longer: restrictive policy p for ALL to anon\n"
+        );
+    }
+
+    #[test]
+    fn a_new_function_is_open_to_everyone_as_all_are() {
+        let usual = ("f()", "PUBLIC may EXECUTE", Some(true));
+        let any = (
+            "f()",
+            "it acts with the rights of its owner and any search_path",
+            Some(true),
+        );
+        assert_eq!(told(&[], &[usual]), "");
+        assert_eq!(
+            told(&[], &[usual, any]),
+            "+f(): it acts with the rights of its owner and any search_path\n"
+        );
+        let there = ("f()", "is there", None);
+        assert_eq!(
+            told(&[there], &[there, usual]),
+            "+f(): PUBLIC may EXECUTE\n"
+        );
+    }
+}

@@ -1,0 +1,5 @@
+//! What is observed on a shadow, held against what happens on a filled table.
+
+mod support;
+
+mod steps;

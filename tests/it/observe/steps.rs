@@ -1,0 +1,137 @@
+//! Single steps, and what is said of them.
+
+use af_db::plan::observe::StatementObservation;
+use af_db::plan::observe::lock::LockMode;
+
+use super::support::observe;
+use crate::support::server;
+
+/// Puts an observation into a few words.
+fn told(statement: &StatementObservation) -> String {
+    let mut words = Vec::new();
+    let locks = statement.locks.iter();
+    words.extend(locks.map(|lock| format!("{} {}", lock.mode, lock.relation)));
+    let rewrites = statement.rewrites.iter();
+    words.extend(rewrites.map(|it| format!("{:?} {}", it.how, it.relation)));
+    words.extend(statement.scans.iter().map(|it| format!("scan {}", it.relation)));
+    words.extend(statement.builds.iter().map(|it| format!("build {}", it.index)));
+    words.extend(statement.rows.iter().map(|it| format!("rows {}", it.relation)));
+    words.extend(statement.dropped.iter().map(|it| {
+        let named = if it.named { "" } else { " cascaded" };
+        let loses = if it.loses.is_some() { " lost" } else { "" };
+        format!("drop {} {}{named}{loses}", it.kind, it.name)
+    }));
+    words.extend(statement.security.iter().map(|it| {
+        let sign = if it.opens { '+' } else { '-' };
+        format!("{sign}{}: {}", it.object, it.change)
+    }));
+    if let Some(failed) = &statement.failed {
+        words.push(format!("failed {}", failed.sqlstate));
+    }
+    words.join("; ")
+}
+
+const SCHEMA: &str = "
+CREATE TABLE customers (id bigint PRIMARY KEY);
+CREATE TABLE orders (id bigint PRIMARY KEY, customer_id bigint, note varchar(20), qty int);
+CREATE INDEX orders_note ON orders (note);
+CREATE VIEW v AS SELECT id FROM orders;
+";
+
+async fn check(text: &str, expected: &[&str]) {
+    let database = server::database().await;
+    database.run(SCHEMA).await;
+    let observation = observe(&database, text).await;
+    let told: Vec<String> = observation.statements.iter().map(told).collect();
+    assert_eq!(told, expected, "{text}\n{observation:#?}");
+}
+
+#[tokio::test]
+async fn each_statement_of_a_step_tells_its_own() {
+    check(
+        "ALTER TABLE orders ADD COLUMN c uuid DEFAULT gen_random_uuid();
+         ALTER TABLE orders ALTER COLUMN note TYPE varchar(40);
+         CREATE INDEX orders_qty ON orders (qty);
+         ALTER TABLE orders ADD FOREIGN KEY (customer_id) REFERENCES customers;
+         UPDATE orders SET qty = 1;
+         GRANT SELECT ON orders TO PUBLIC;
+         ALTER TABLE orders DROP COLUMN note;
+         DROP TABLE customers CASCADE",
+        &[
+            "AccessExclusive public.orders; Rewritten public.orders; scan public.orders; \
+             build public.orders_note; build public.orders_pkey",
+            "",
+            "scan public.orders; build public.orders_qty",
+            "ShareRowExclusive public.customers; scan public.orders",
+            "scan public.orders; rows public.orders",
+            "+public.orders: PUBLIC may SELECT",
+            "drop table column public.orders.note lost",
+            "AccessExclusive public.customers; drop table public.customers lost; \
+             drop table constraint orders_customer_id_fkey on public.orders cascaded",
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_plan_makes_itself_is_nobody_elses() {
+    check(
+        "CREATE TABLE fresh (id int); CREATE INDEX ON fresh (id); INSERT INTO fresh VALUES (1); DROP TABLE fresh",
+        &["", "", "", ""],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn what_fails_ends_the_step() {
+    let database = server::database().await;
+    database.run(SCHEMA).await;
+    let observation = observe(&database, "SELECT 1; ALTER TABLE orders ALTER id TYPE text; SELECT 2").await;
+    let failed = observation.failed().expect("a failure");
+    let reason = failed.failed.as_ref().expect("a failure");
+    assert_eq!((failed.number, reason.sqlstate.as_str()), (2, "0A000"));
+    assert_eq!(observation.statements.len(), 2);
+}
+
+#[tokio::test]
+async fn what_no_transaction_holds_is_known() {
+    check(
+        "-- af-db: no-transaction\nCREATE INDEX CONCURRENTLY i ON orders (qty);
+         DROP INDEX CONCURRENTLY orders_note; VACUUM FULL orders; REINDEX TABLE CONCURRENTLY customers;
+         DO $$ BEGIN UPDATE orders SET qty = 1; COMMIT; END $$",
+        &[
+            "ShareUpdateExclusive public.orders; scan public.orders; build public.i",
+            "ShareUpdateExclusive public.orders; drop index public.orders_note",
+            "AccessExclusive public.orders; Clustered public.orders; build public.orders_pkey",
+            "ShareUpdateExclusive public.customers; build public.customers_pkey",
+            "",
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_step_may_act_as_anybody_and_throw_away_what_is_prepared() {
+    let server = server::own(None).await;
+    let database = server.database().await;
+    database.run(SCHEMA).await;
+    database.run("CREATE ROLE small; GRANT ALL ON orders TO small; ALTER TABLE orders OWNER TO small").await;
+    let text = "SET ROLE small; DROP VIEW IF EXISTS nothing; ALTER TABLE orders DROP COLUMN qty; DEALLOCATE ALL; \
+                SET search_path = ''; ALTER TABLE public.orders ALTER note SET NOT NULL; RESET ALL";
+    let observation = observe(&database, text).await;
+    assert!(observation.failed().is_none(), "{observation:#?}");
+    assert_eq!(observation.held(7)[0].mode, LockMode::AccessExclusive);
+    assert_eq!(told(&observation.statements[5]), "scan public.orders");
+    let questions = &observation.statements[5].questions;
+    assert_eq!(questions[0].about, "rows where note is null");
+}
+
+#[tokio::test]
+async fn nothing_of_the_watching_stays() {
+    let database = server::database().await;
+    observe(&database, "SELECT 1").await;
+    let left = database
+        .one("SELECT (SELECT count(*) FROM pg_event_trigger) + (SELECT count(*) FROM pg_namespace WHERE nspname ~ 'af_db')")
+        .await;
+    assert_eq!(left, "0");
+}
