@@ -67,6 +67,8 @@ fn tell(gone: &[Gone], inventory: &Inventory) -> Vec<Dropped> {
         .iter()
         .filter(|gone| gone.named || !is_part(gone))
         .filter(|gone| gone.kind != "index" || gone.named)
+        // The triggers a foreign key works by are part of it.
+        .filter(|gone| gone.named || !gone.identity.starts_with("\"RI_ConstraintTrigger_"))
         .filter(|gone| {
             gone.relation
                 .is_none_or(|relation| inventory.get(relation).is_some())

@@ -23,9 +23,15 @@ pub(super) fn depends_on_rows(class: Class, seen: &StatementObservation) -> Opti
         Class::Update | Class::Delete | Class::Merge if reads => {
             "how many rows it touches, and how it finds them"
         }
-        Class::Insert | Class::Copy { .. } | Class::Select | Class::SelectInto
+        Class::Insert
+        | Class::Copy { .. }
+        | Class::Select
+        | Class::SelectInto
         | Class::CreateTableAs
-            if seen.locks.iter().any(|lock| lock.mode == LockMode::AccessShare) =>
+            if seen
+                .locks
+                .iter()
+                .any(|lock| lock.mode == LockMode::AccessShare) =>
         {
             "how many rows it reads, and how it finds them"
         }
@@ -37,7 +43,9 @@ pub(super) fn depends_on_rows(class: Class, seen: &StatementObservation) -> Opti
         Class::Do | Class::Call => "what its code does",
         _ => return None,
     };
-    Some(format!("{why} depends on the rows, of which the shadow has none"))
+    Some(format!(
+        "{why} depends on the rows, of which the shadow has none"
+    ))
 }
 
 /// Says whether a statement may change who may do what without any trigger noticing.
@@ -83,7 +91,10 @@ pub(super) async fn sampled(
     let run = session.run(sql);
     tokio::pin!(run);
     loop {
-        let param = (&pid as &(dyn tokio_postgres::types::ToSql + Sync), Type::INT4);
+        let param = (
+            &pid as &(dyn tokio_postgres::types::ToSql + Sync),
+            Type::INT4,
+        );
         let params = [param];
         let look = onlooker.query(include_str!("queries/sample.sql"), &params);
         let rows = tokio::select! {
@@ -134,9 +145,10 @@ pub(super) async fn of(
     }
     if class == Class::Vacuum && observation.locks.is_empty() {
         let full = is_full(words);
-        let tables = inventory.entries.values().filter(|entry| {
-            matches!(entry.kind, Relation::Table | Relation::MaterializedView)
-        });
+        let tables = inventory
+            .entries
+            .values()
+            .filter(|entry| matches!(entry.kind, Relation::Table | Relation::MaterializedView));
         observation.locks.extend(tables.map(|entry| Lock {
             relation: entry.name.clone(),
             kind: entry.kind,
@@ -157,7 +169,10 @@ fn vacuum_mode(full: bool) -> LockMode {
 }
 
 fn is_full(words: Phrase<'_>) -> bool {
-    words.is(1, "full") || words.inside(1).is_some_and(|(inside, _)| inside.contains(&["full"]))
+    words.is(1, "full")
+        || words
+            .inside(1)
+            .is_some_and(|(inside, _)| inside.contains(&["full"]))
 }
 
 /// Gives the relations a statement names, with the strongest lock it ever takes on each, or on the table of an index.
@@ -169,7 +184,11 @@ fn named(class: Class, words: Phrase<'_>) -> Vec<(Name, LockMode)> {
                 return Vec::new();
             };
             let at = words.skip(on + 1, &["only"]);
-            words.name(at).map(|(name, _)| (name, gentle)).into_iter().collect()
+            words
+                .name(at)
+                .map(|(name, _)| (name, gentle))
+                .into_iter()
+                .collect()
         }
         Class::DropIndex { .. } => {
             let at = words.skip(words.skip(2, &["concurrently"]), &["if", "exists"]);
@@ -180,7 +199,11 @@ fn named(class: Class, words: Phrase<'_>) -> Vec<(Name, LockMode)> {
             if !words.is(at, "index") && !words.is(at, "table") {
                 return Vec::new();
             }
-            let mode = if concurrently { gentle } else { LockMode::Share };
+            let mode = if concurrently {
+                gentle
+            } else {
+                LockMode::Share
+            };
             listed(words, words.skip(at + 1, &["concurrently"]), mode)
         }
         Class::Vacuum => {
@@ -201,13 +224,18 @@ fn named(class: Class, words: Phrase<'_>) -> Vec<(Name, LockMode)> {
 /// `ALTER TABLE parent DETACH PARTITION part CONCURRENTLY`
 fn detached(words: Phrase<'_>) -> Vec<(Name, LockMode)> {
     let at = words.skip(words.skip(2, &["if", "exists"]), &["only"]);
-    let (Some((parent, after)), Some(part)) = (words.name(at), words.find(&["detach", "partition"]))
+    let (Some((parent, after)), Some(part)) =
+        (words.name(at), words.find(&["detach", "partition"]))
     else {
         return Vec::new();
     };
     debug_assert!(after <= part, "the table stands before what is done to it");
     let mut named = vec![(parent, LockMode::ShareUpdateExclusive)];
-    named.extend(words.name(part + 2).map(|(name, _)| (name, LockMode::AccessExclusive)));
+    named.extend(
+        words
+            .name(part + 2)
+            .map(|(name, _)| (name, LockMode::AccessExclusive)),
+    );
     named
 }
 
@@ -265,9 +293,15 @@ mod tests {
             "DROP INDEX CONCURRENTLY IF EXISTS a, app.b CASCADE",
             "ShareUpdateExclusive a, ShareUpdateExclusive app.b",
         );
-        check("REINDEX (VERBOSE) TABLE CONCURRENTLY t", "ShareUpdateExclusive t");
+        check(
+            "REINDEX (VERBOSE) TABLE CONCURRENTLY t",
+            "ShareUpdateExclusive t",
+        );
         check("REINDEX SCHEMA app", "");
-        check("VACUUM (FULL, VERBOSE) t (a), u", "AccessExclusive t, AccessExclusive u");
+        check(
+            "VACUUM (FULL, VERBOSE) t (a), u",
+            "AccessExclusive t, AccessExclusive u",
+        );
         check("VACUUM FREEZE ANALYZE t", "ShareUpdateExclusive t");
         check("VACUUM", "");
         check(

@@ -5,9 +5,9 @@ use std::ops::RangeInclusive;
 use anyhow::Result;
 
 use crate::pg::session::Session;
-use crate::plan::observe::{Relation, StatementObservation, StepObservation};
 use crate::plan::observe::inventory::Inventory;
 use crate::plan::observe::lock::LockMode;
+use crate::plan::observe::{Relation, StatementObservation, StepObservation};
 
 /// What the target's relations were like before a step.
 pub struct Before(Inventory);
@@ -113,9 +113,7 @@ impl Expected<'_> {
             .any(|statement| statement.builds.iter().any(|it| it.index == index))
     }
 
-    fn statements(
-        &self,
-    ) -> impl Iterator<Item = &StatementObservation> {
+    fn statements(&self) -> impl Iterator<Item = &StatementObservation> {
         self.predicted
             .statements
             .iter()

@@ -41,6 +41,8 @@ impl Entry {
 pub(super) struct Inventory {
     pub(super) entries: HashMap<u32, Entry>,
     pub(super) files: HashSet<u32>,
+    /// The names of what the plan has made since.
+    pub(super) made: HashSet<String>,
 }
 
 impl Inventory {
@@ -92,6 +94,8 @@ impl Inventory {
                     {
                         self.entries.remove(&known);
                         self.entries.insert(id, entry);
+                    } else {
+                        self.made.insert(entry.name);
                     }
                 }
             }
@@ -133,7 +137,9 @@ impl StatementObservation {
             });
         }
         let table = now.table.and_then(|table| inventory.get(table));
-        let Some(table) = table.filter(|_| now.file != 0 && (changed || before.is_none())) else {
+        let fresh = before.is_none() && !inventory.made.contains(&now.name);
+        let unseen = !inventory.files.contains(&now.file);
+        let Some(table) = table.filter(|_| now.file != 0 && unseen && (changed || fresh)) else {
             return;
         };
         self.builds.push(Build {

@@ -8,9 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::plan::observe::Lock;
 
 /// A mode of locking a relation, in rising strength.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum LockMode {
     /// Reading.
     AccessShare,

@@ -14,6 +14,7 @@ use crate::plan::observe::{
     Build, How, Lock, Relation, Rewrite, Rows, Scan, Security, StatementObservation, dropped, lock,
 };
 use crate::sql::class::Class;
+use crate::sql::phrase;
 use crate::sql::safe::Sql;
 
 const MODES: [LockMode; 8] = [
@@ -138,7 +139,7 @@ impl Probe {
         &mut self,
         session: &Session,
         answer: &[SimpleQueryMessage],
-        class: Class,
+        (class, text): (Class, &str),
         observation: &mut StatementObservation,
     ) -> Result<Signs> {
         let (seen, logged) = parse(answer)?;
@@ -149,7 +150,8 @@ impl Probe {
             log = dropped::take(session, &self.inventory).await?;
             signs.granted = log.granted;
         }
-        let work = self.work(&seen, &log, class);
+        let mut work = self.work(&seen, &log, class);
+        self.written(&seen, (class, text), &mut work);
         observation.rewrites = work.rewrites;
         observation.scans = work.scans;
         observation.builds = work.builds;
@@ -309,6 +311,29 @@ impl Probe {
         }
     }
 
+    /// Finds the table whose rows a statement says it writes, where a stronger lock from before hides it.
+    fn written(&self, seen: &[Seen], (class, text): (Class, &str), work: &mut Work) {
+        let Some(name) = target(class, text) else {
+            return;
+        };
+        for seen in seen {
+            let named = seen.now.as_ref().is_some_and(|now| now.name == name);
+            let Some(entry) = self.inventory.get(seen.relation).filter(|_| named) else {
+                continue;
+            };
+            let table = matches!(entry.kind, Relation::Table | Relation::Partitioned);
+            if table && work.rows.iter().all(|rows| rows.relation != entry.name) {
+                work.rows.push(Rows {
+                    relation: entry.name.clone(),
+                    inserted: 0,
+                    updated: 0,
+                    deleted: 0,
+                });
+            }
+        }
+        work.rows.sort();
+    }
+
     fn built(&self, seen: &Seen, emptied: &[u32], work: &mut Work) {
         let Some(now) = &seen.now else { return };
         if now.kind != Some(Relation::Index) || now.file == 0 {
@@ -417,6 +442,21 @@ struct Work {
     scans: Vec<Scan>,
     builds: Vec<Build>,
     rows: Vec<Rows>,
+}
+
+/// Gives the bare name of the table whose rows a statement writes.
+fn target(class: Class, text: &str) -> Option<String> {
+    let tokens = phrase::read(text);
+    let words = phrase::Phrase::new(text, &tokens);
+    let at = match class {
+        Class::Insert => words.find(&["insert", "into"])? + 2,
+        Class::Merge => words.find(&["merge", "into"])? + 2,
+        Class::Delete => words.skip(words.find(&["delete", "from"])? + 2, &["only"]),
+        Class::Update => words.skip(words.find(&["update"])? + 1, &["only"]),
+        Class::Copy { from_stdin: true } => 1,
+        _ => return None,
+    };
+    words.name(at).map(|(name, _)| name.name)
 }
 
 fn parse(answer: &[SimpleQueryMessage]) -> Result<(Vec<Seen>, i64)> {

@@ -126,7 +126,9 @@ impl Observer {
         let onlooker = connect::open(shadow, &silent).await?;
         // It must never wait for what it looks at.
         onlooker
-            .run(&Sql::new("SET lock_timeout = 100; SET statement_timeout = '1min'"))
+            .run(&Sql::new(
+                "SET lock_timeout = 100; SET statement_timeout = '1min'",
+            ))
             .await?;
         session.run(&probe::prepare()).await?;
         let probe = Probe::new(&session).await?;
@@ -259,7 +261,12 @@ impl Observer {
         }
         let signs = self
             .probe
-            .look(&self.session, &seen?, next.class, &mut observation)
+            .look(
+                &self.session,
+                &seen?,
+                (next.class, next.text()),
+                &mut observation,
+            )
             .await?;
         observation.depends_on_rows = facts::depends_on_rows(next.class, &observation);
         self.further(next, &signs, &mut observation).await?;
@@ -282,7 +289,10 @@ impl Observer {
         if question::may_ask(next.class, next.text()) {
             let sessions = (&self.session, &self.onlooker);
             let tables = self.probe.inventory.names(&signs.shaped);
-            observation.questions = self.shapes.questions(sessions, &tables, next.text()).await?;
+            observation.questions = self
+                .shapes
+                .questions(sessions, &tables, next.text())
+                .await?;
         }
         Ok(())
     }

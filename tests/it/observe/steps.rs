@@ -13,9 +13,24 @@ fn told(statement: &StatementObservation) -> String {
     words.extend(locks.map(|lock| format!("{} {}", lock.mode, lock.relation)));
     let rewrites = statement.rewrites.iter();
     words.extend(rewrites.map(|it| format!("{:?} {}", it.how, it.relation)));
-    words.extend(statement.scans.iter().map(|it| format!("scan {}", it.relation)));
-    words.extend(statement.builds.iter().map(|it| format!("build {}", it.index)));
-    words.extend(statement.rows.iter().map(|it| format!("rows {}", it.relation)));
+    words.extend(
+        statement
+            .scans
+            .iter()
+            .map(|it| format!("scan {}", it.relation)),
+    );
+    words.extend(
+        statement
+            .builds
+            .iter()
+            .map(|it| format!("build {}", it.index)),
+    );
+    words.extend(
+        statement
+            .rows
+            .iter()
+            .map(|it| format!("rows {}", it.relation)),
+    );
     words.extend(statement.dropped.iter().map(|it| {
         let named = if it.named { "" } else { " cascaded" };
         let loses = if it.loses.is_some() { " lost" } else { "" };
@@ -86,7 +101,11 @@ async fn what_a_plan_makes_itself_is_nobody_elses() {
 async fn what_fails_ends_the_step() {
     let database = server::database().await;
     database.run(SCHEMA).await;
-    let observation = observe(&database, "SELECT 1; ALTER TABLE orders ALTER id TYPE text; SELECT 2").await;
+    let observation = observe(
+        &database,
+        "SELECT 1; ALTER TABLE orders ALTER id TYPE text; SELECT 2",
+    )
+    .await;
     let failed = observation.failed().expect("a failure");
     let reason = failed.failed.as_ref().expect("a failure");
     assert_eq!((failed.number, reason.sqlstate.as_str()), (2, "0A000"));
@@ -115,7 +134,9 @@ async fn a_step_may_act_as_anybody_and_throw_away_what_is_prepared() {
     let server = server::own(None).await;
     let database = server.database().await;
     database.run(SCHEMA).await;
-    database.run("CREATE ROLE small; GRANT ALL ON orders TO small; ALTER TABLE orders OWNER TO small").await;
+    database
+        .run("CREATE ROLE small; GRANT ALL ON orders TO small; ALTER TABLE orders OWNER TO small")
+        .await;
     let text = "SET ROLE small; DROP VIEW IF EXISTS nothing; ALTER TABLE orders DROP COLUMN qty; DEALLOCATE ALL; \
                 SET search_path = ''; ALTER TABLE public.orders ALTER note SET NOT NULL; RESET ALL";
     let observation = observe(&database, text).await;

@@ -42,8 +42,19 @@ pub(super) fn may_ask(class: Class, text: &str) -> bool {
             let tokens = phrase::read(text);
             let words = phrase::Phrase::new(text, &tokens);
             const ASKING: &[&str] = &[
-                "null", "unique", "primary", "check", "foreign", "references", "type", "validate",
-                "attach", "partition", "constraint", "exclude", "add",
+                "null",
+                "unique",
+                "primary",
+                "check",
+                "foreign",
+                "references",
+                "type",
+                "validate",
+                "attach",
+                "partition",
+                "constraint",
+                "exclude",
+                "add",
             ];
             ASKING.iter().any(|word| words.contains(&[word]))
         }

@@ -143,14 +143,18 @@ async fn read(session: &Session, ids: &Vec<u32>, in_words: bool) -> Result<BTree
     }
     for row in constraints? {
         let list = |name: &str| -> Result<Vec<String>> {
-            Ok(row.try_get::<_, Option<Vec<String>>>(name)?.unwrap_or_default())
+            Ok(row
+                .try_get::<_, Option<Vec<String>>>(name)?
+                .unwrap_or_default())
         };
         let constraint = Constraint {
             oid: row.try_get("oid")?,
             name: row.try_get("name")?,
             kind: row.try_get("kind")?,
             expression: row.try_get("expression")?,
-            columns: row.try_get::<_, Option<Vec<i16>>>("columns")?.unwrap_or_default(),
+            columns: row
+                .try_get::<_, Option<Vec<i16>>>("columns")?
+                .unwrap_or_default(),
             names: list("names")?,
             referenced: row.try_get("referenced")?,
             referenced_names: list("referenced_names")?,
@@ -162,7 +166,9 @@ async fn read(session: &Session, ids: &Vec<u32>, in_words: bool) -> Result<BTree
         let unique = Unique {
             oid: row.try_get("oid")?,
             signature: row.try_get("signature")?,
-            keys: row.try_get::<_, Option<Vec<String>>>("keys")?.unwrap_or_default(),
+            keys: row
+                .try_get::<_, Option<Vec<String>>>("keys")?
+                .unwrap_or_default(),
             predicate: row.try_get("predicate")?,
             nulls_collide: row.try_get::<_, Option<bool>>("nulls_collide")? == Some(true),
         };

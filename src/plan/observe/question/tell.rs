@@ -41,7 +41,10 @@ pub(super) fn tell(
             None if column.not_null && !column.filled => questions.push(asking(
                 table,
                 "23502",
-                format!("rows, for which the new column {} has no value", column.name),
+                format!(
+                    "rows, for which the new column {} has no value",
+                    column.name
+                ),
                 format!("SELECT EXISTS (SELECT FROM {table})"),
             )),
             Some(old) => {
@@ -63,19 +66,33 @@ pub(super) fn tell(
     }
     let is_known = |numbers: &[i16]| numbers.iter().all(|it| before.columns.contains_key(it));
     for constraint in &after.constraints {
-        let held = before.constraints.iter().any(|old| old.oid == constraint.oid);
+        let held = before
+            .constraints
+            .iter()
+            .any(|old| old.oid == constraint.oid);
         if !held && is_known(&constraint.columns) {
             questions.extend(constrained(table, constraint, names));
         }
     }
-    let known: Vec<&str> = before.columns.values().map(|column| &*column.name).collect();
+    let known: Vec<&str> = before
+        .columns
+        .values()
+        .map(|column| &*column.name)
+        .collect();
     for unique in &after.uniques {
-        let held = before.uniques.iter().any(|old| old.oid == unique.oid || old.signature == unique.signature);
+        let held = before
+            .uniques
+            .iter()
+            .any(|old| old.oid == unique.oid || old.signature == unique.signature);
         let made = after
             .columns
             .values()
             .filter(|column| !known.contains(&&*column.name));
-        if !held && !made.into_iter().any(|column| mentions(unique, &column.name)) {
+        if !held
+            && !made
+                .into_iter()
+                .any(|column| mentions(unique, &column.name))
+        {
             questions.push(duplicates(table, unique));
         }
     }
@@ -163,7 +180,11 @@ fn constrained(
 
 fn duplicates(table: &str, unique: &Unique) -> Question {
     let keys = unique.keys.join(", ");
-    let mut conditions: Vec<String> = unique.predicate.iter().map(|it| format!("({it})")).collect();
+    let mut conditions: Vec<String> = unique
+        .predicate
+        .iter()
+        .map(|it| format!("({it})"))
+        .collect();
     if !unique.nulls_collide {
         conditions.extend(unique.keys.iter().map(|key| format!("({key}) IS NOT NULL")));
     }
@@ -207,7 +228,11 @@ fn misfit(name: &str, old: &Column, new: &str) -> Option<(String, &'static str)>
         "bigint" => Some("-9223372036854775808 AND 9223372036854775807"),
         _ => None,
     };
-    let rank = |name: &str| ["smallint", "integer", "bigint"].iter().position(|it| *it == name);
+    let rank = |name: &str| {
+        ["smallint", "integer", "bigint"]
+            .iter()
+            .position(|it| *it == name)
+    };
     if let (Some(range), true) = (range, is_number) {
         let widens = rank(&old.r#type).is_some_and(|old| Some(old) <= rank(new));
         let rounded = format!("round({name}::numeric) NOT BETWEEN {range}");
@@ -217,7 +242,8 @@ fn misfit(name: &str, old: &Column, new: &str) -> Option<(String, &'static str)>
     if new.starts_with("numeric") {
         let (precision, scale) = limit_now.split_once(',').unwrap_or((limit_now, "0"));
         let (precision, scale): (i32, i32) = (precision.parse().ok()?, scale.parse().ok()?);
-        if let Some((old_precision, old_scale)) = limit(&old.r#type).and_then(|it| it.split_once(','))
+        if let Some((old_precision, old_scale)) =
+            limit(&old.r#type).and_then(|it| it.split_once(','))
             && let (Ok(old_precision), Ok(old_scale)) =
                 (old_precision.parse::<i32>(), old_scale.parse::<i32>())
             && old_precision - old_scale < precision - scale
@@ -284,7 +310,11 @@ mod tests {
     fn only_narrower_types_are_asked_about() {
         let check = |old: (&str, &str), new: &str, expected: Option<&str>| {
             let found = misfit("c", &column("c", old.0, old.1), new);
-            assert_eq!(found.as_ref().map(|(it, _)| it.as_str()), expected, "{old:?} {new}");
+            assert_eq!(
+                found.as_ref().map(|(it, _)| it.as_str()),
+                expected,
+                "{old:?} {new}"
+            );
         };
         check(("integer", "N"), "bigint", None);
         check(
@@ -292,8 +322,16 @@ mod tests {
             "integer",
             Some("round(c::numeric) NOT BETWEEN -2147483648 AND 2147483647"),
         );
-        check(("character varying(10)", "S"), "character varying(20)", None);
-        check(("text", "S"), "character varying(20)", Some("pg_catalog.char_length(pg_catalog.rtrim(c::text)) > 20"));
+        check(
+            ("character varying(10)", "S"),
+            "character varying(20)",
+            None,
+        );
+        check(
+            ("text", "S"),
+            "character varying(20)",
+            Some("pg_catalog.char_length(pg_catalog.rtrim(c::text)) > 20"),
+        );
         check(("numeric(10,2)", "N"), "numeric(14,2)", None);
         check(
             ("numeric", "N"),
@@ -305,7 +343,8 @@ mod tests {
 
     #[test]
     fn the_expression_of_a_conversion_is_found() {
-        let text = "ALTER TABLE t ALTER COLUMN a TYPE int USING (a + 1), ALTER b TYPE text USING b::text";
+        let text =
+            "ALTER TABLE t ALTER COLUMN a TYPE int USING (a + 1), ALTER b TYPE text USING b::text";
         assert_eq!(using(text, "a").as_deref(), Some("(a + 1)"));
         assert_eq!(using(text, "b").as_deref(), Some("b::text"));
         assert_eq!(using("ALTER TABLE t ALTER a TYPE int", "a"), None);

@@ -135,7 +135,10 @@ fn relations(
 ) -> Vec<Weight> {
     let held = observation.held(number);
     let mut names: Vec<&str> = Vec::new();
-    let strong = statement.locks.iter().filter(|lock| lock.mode.blocks_writes());
+    let strong = statement
+        .locks
+        .iter()
+        .filter(|lock| lock.mode.blocks_writes());
     names.extend(strong.map(|lock| lock.relation.as_str()));
     names.extend(statement.rewrites.iter().map(|it| it.relation.as_str()));
     names.extend(statement.scans.iter().map(|it| it.relation.as_str()));

@@ -18,7 +18,11 @@ pub(super) fn relation(name: &str, lock: Option<&Lock>, size: &Size, effort: &Ef
     } else if effort.builds > 1 {
         parts.push(format!("builds {} indexes", effort.builds));
     } else if effort.scans > 0 {
-        let times = if effort.scans > 1 { " more than once" } else { "" };
+        let times = if effort.scans > 1 {
+            " more than once"
+        } else {
+            ""
+        };
         parts.push(format!("reads the whole table{times}"));
     }
     if effort.written && effort.rewrite.is_none() {
@@ -67,23 +71,39 @@ pub(super) fn objects(
         let name = short(&gone.name);
         let Some(table) = &gone.loses else {
             let words = format!("drops the {} {name}{cascade}", gone.kind);
-            let severity = if gone.named { Severity::Note } else { Severity::Warn };
+            let severity = if gone.named {
+                Severity::Note
+            } else {
+                Severity::Warn
+            };
             weights.push(weight(Aspect::Drop, &gone.name, severity, words));
             continue;
         };
         let size = sizes.get(table).copied().unwrap_or_default();
-        let what = if gone.kind == "table column" { "column" } else { "table" };
+        let what = if gone.kind == "table column" {
+            "column"
+        } else {
+            "table"
+        };
         let rows = match size.rows {
             Some(0) if size.is_empty() => ", which is empty".to_owned(),
             Some(rows) => format!(" with {} rows{}", grouped(rows), sized(&size)),
             None => " with all its rows".to_owned(),
         };
-        let severity = if size.is_empty() { Severity::Warn } else { Severity::Error };
+        let severity = if size.is_empty() {
+            Severity::Warn
+        } else {
+            Severity::Error
+        };
         let words = format!("drops the {what} {name}{cascade}{rows}: the data is lost");
         weights.push(weight(Aspect::Loss, &gone.name, severity, words));
     }
     for change in &seen.security {
-        let severity = if change.opens { Severity::Warn } else { Severity::Note };
+        let severity = if change.opens {
+            Severity::Warn
+        } else {
+            Severity::Note
+        };
         let words = format!("{}: {}", short(&change.object), change.change);
         weights.push(weight(Aspect::Security, &change.object, severity, words));
     }
