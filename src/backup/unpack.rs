@@ -65,6 +65,46 @@ pub async fn verify(
     Ok(Verified { archive, contents })
 }
 
+/// Checks what a store made of an archive before its description is written: every byte again, or only the sizes.
+pub async fn check_stored(
+    store: &Store,
+    archive: &Archive,
+    read: bool,
+    watch: Watch<'_>,
+    interrupt: &Interrupt,
+) -> Result<()> {
+    let there = store.sizes(&archive.name)?;
+    for file in &archive.files {
+        let size = there.get(&file.name).copied();
+        if size != Some(file.size) {
+            let has = size.map_or("is not there".to_owned(), |size| format!("has {size}"));
+            return Err(fail(format!(
+                "{} lost a part of {}: {} bytes were sent, it {has}; no archive was made",
+                store.shown(),
+                file.name,
+                file.size
+            ))
+            .hint("try again; if it stays so, the store cannot be trusted")
+            .into());
+        }
+    }
+    if !read {
+        return Ok(());
+    }
+    let source = Source {
+        store,
+        name: &archive.name,
+        identities: &[],
+    };
+    let reading = Reading::new(&source, archive);
+    supervise(reading, watch, interrupt, |reading| {
+        let each = reading.archive.files.iter();
+        each.map(|file| reading.stored(file)).collect::<Result<()>>()
+    })
+    .await
+    .context("reading back what was stored; no archive was made")
+}
+
 /// A dump unpacked into a file that nobody else sees, ready for `pg_restore`.
 pub struct Unpacked {
     /// The archive's description.
@@ -267,12 +307,21 @@ impl Reading {
     }
 
     fn one(&self, file: &StoredFile, into: &mut dyn Write) -> Result<u64> {
+        self.open(file, self.key(), into)
+    }
+
+    /// Reads a file only to see that it is the one that was stored.
+    fn stored(&self, file: &StoredFile) -> Result<()> {
+        self.open(file, Key::Absent, &mut io::sink()).map(|_| ())
+    }
+
+    fn open(&self, file: &StoredFile, key: Key<'_>, into: &mut dyn Write) -> Result<u64> {
         let mut counted = Counted {
             inner: self.store.read(&self.archive.name, &file.name)?,
             passed: &self.passed,
             stop: &self.stop,
         };
-        seal::open(&file.name, &mut counted, &file.sealed(), self.key(), into)
+        seal::open(&file.name, &mut counted, &file.sealed(), key, into)
     }
 
     /// Holds what the dump says now against what was heard when it was made.

@@ -16,10 +16,12 @@ pub(crate) fn store(context: &Context, named: Option<&str>) -> Result<Store> {
         Some(named) => Store::parse(
             named,
             &std::env::current_dir().context("reading the current folder")?,
+            config.ambient.variables(),
         ),
         None => Store::parse(
             config.file.backup.store.as_deref().unwrap_or("backups"),
             &config.root,
+            config.ambient.variables(),
         ),
     }
 }

@@ -45,6 +45,11 @@ impl Ambient {
         Ok(Ambient { variables })
     }
 
+    /// Gives every variable, for those who know which of them are theirs.
+    pub fn variables(&self) -> &BTreeMap<String, String> {
+        &self.variables
+    }
+
     /// Gives a variable that is set to something.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.variables

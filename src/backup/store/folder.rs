@@ -1,5 +1,6 @@
 //! Owns archives in a folder: written into `<name>.partial`, synced, then renamed.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use anyhow::{Context as _, Result};
 
 use crate::backup::archive::DESCRIPTION;
 use crate::backup::seal::Sink;
-use crate::error::{Failure, fail};
+use crate::error::fail;
 
 /// A folder that holds archives.
 #[derive(Clone, Debug)]
@@ -42,20 +43,22 @@ impl Folder {
         entries(&self.path.join(name))
     }
 
+    pub(super) fn sizes(&self, name: &str) -> Result<BTreeMap<String, u64>> {
+        let size = |file: String| {
+            let path = self.path.join(name).join(&file);
+            let size = fs::metadata(&path).map(|found| found.len());
+            size.map(|size| (file, size))
+                .with_context(|| format!("reading {}", path.display()))
+        };
+        self.files(name)?.into_iter().map(size).collect()
+    }
+
     pub(super) fn read(&self, name: &str, file: &str) -> Result<Box<dyn Read + Send>> {
         let path = self.path.join(name).join(file);
         match File::open(&path) {
             Ok(file) => Ok(Box::new(BufReader::with_capacity(256 << 10, file))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let failure = if file == DESCRIPTION {
-                    no_archive(name, &self.path)
-                } else {
-                    fail(format!(
-                        "the archive `{name}` is damaged: {file} is missing"
-                    ))
-                    .hint("use another archive, this one cannot be trusted")
-                };
-                Err(failure.into())
+                Err(super::missing(name, file, &self.path.display().to_string()).into())
             }
             Err(error) => Err(error).with_context(|| format!("reading {}", path.display())),
         }
@@ -136,14 +139,6 @@ pub fn free(path: &Path) -> Option<u64> {
         let _ = existing;
         None
     }
-}
-
-fn no_archive(name: &str, store: &Path) -> Failure {
-    fail(format!(
-        "there is no archive `{name}` in {}",
-        store.display()
-    ))
-    .hint("`af-db backup list` shows what is there")
 }
 
 /// An archive being written.

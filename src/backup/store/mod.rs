@@ -2,8 +2,11 @@
 //!
 //! An archive becomes visible in one step, when it is complete; what was left behind by a killed run is never listed.
 
+#[cfg(feature = "object-storage")]
+mod bucket;
 pub mod folder;
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
@@ -11,33 +14,47 @@ use anyhow::Result;
 
 use crate::backup::archive::{Archive, DESCRIPTION};
 use crate::backup::seal::Sink;
-use crate::error::fail;
+use crate::error::{Failure, fail};
 
 /// A place for archives.
 #[derive(Clone, Debug)]
 pub enum Store {
     /// A folder of this machine.
     Folder(folder::Folder),
+    /// A prefix of an object store.
+    #[cfg(feature = "object-storage")]
+    Bucket(bucket::Bucket),
 }
 
 impl Store {
     /// Takes a folder's path or a URL as a person gives it; a relative path is under `root`.
-    pub fn parse(text: &str, root: &Path) -> Result<Self> {
+    ///
+    /// What an object store needs to know beside its URL is looked for in the variables, under the names its own tools use.
+    pub fn parse(text: &str, root: &Path, variables: &BTreeMap<String, String>) -> Result<Self> {
         if let Some(path) = text.strip_prefix("file://") {
             return Ok(Store::Folder(folder::Folder::new(path)));
         }
-        match text.split_once("://") {
-            None => Ok(Store::Folder(folder::Folder::new(root.join(text)))),
-            Some((scheme, _)) => Err(fail(format!("a store cannot be of the kind `{scheme}://`"))
-                .hint("use a folder")
-                .into()),
+        let Some((scheme, _)) = text.split_once("://") else {
+            return Ok(Store::Folder(folder::Folder::new(root.join(text))));
+        };
+        #[cfg(feature = "object-storage")]
+        if bucket::is_scheme(scheme) {
+            return Ok(Store::Bucket(bucket::Bucket::parse(text, variables)?));
         }
+        let _ = variables;
+        Err(
+            fail(format!("a store cannot be of the kind `{scheme}://`"))
+                .hint("use a folder, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX; a build without object storage knows folders only")
+                .into(),
+        )
     }
 
     /// Names it for a person, without secrets.
     pub fn shown(&self) -> String {
         match self {
             Store::Folder(folder) => folder.path.display().to_string(),
+            #[cfg(feature = "object-storage")]
+            Store::Bucket(bucket) => bucket.shown.clone(),
         }
     }
 
@@ -45,6 +62,8 @@ impl Store {
     pub fn names(&self) -> Result<Vec<String>> {
         match self {
             Store::Folder(folder) => folder.names(),
+            #[cfg(feature = "object-storage")]
+            Store::Bucket(bucket) => bucket.names(),
         }
     }
 
@@ -59,13 +78,33 @@ impl Store {
     pub fn read(&self, name: &str, file: &str) -> Result<Box<dyn Read + Send>> {
         match self {
             Store::Folder(folder) => folder.read(name, file),
+            #[cfg(feature = "object-storage")]
+            Store::Bucket(bucket) => bucket.read(name, file),
         }
     }
 
-    /// Begins an archive that nobody sees yet.
-    pub fn begin(&self, name: &str) -> Result<Pending> {
+    /// Begins an archive of about so many bytes, that nobody sees yet.
+    pub fn begin(&self, name: &str, bytes: u64) -> Result<Pending> {
+        let _ = bytes;
         match self {
             Store::Folder(folder) => Ok(Pending::Folder(folder.begin(name)?)),
+            #[cfg(feature = "object-storage")]
+            Store::Bucket(bucket) => Ok(Pending::Bucket(bucket.begin(name, bytes)?)),
+        }
+    }
+
+    /// Says whether what was written came to rest elsewhere and must be read back before it counts.
+    pub fn is_remote(&self) -> bool {
+        !matches!(self, Store::Folder(_))
+    }
+
+    /// Gives the names of what killed runs left unfinished and nobody sweeps by itself.
+    pub fn remains(&self) -> Result<Vec<String>> {
+        match self {
+            // The next backup sweeps a folder.
+            Store::Folder(_) => Ok(Vec::new()),
+            #[cfg(feature = "object-storage")]
+            Store::Bucket(bucket) => bucket.remains(),
         }
     }
 
@@ -73,6 +112,8 @@ impl Store {
     pub fn add(&self, name: &str, file: &str, bytes: &[u8]) -> Result<()> {
         match self {
             Store::Folder(folder) => folder.add(name, file, bytes),
+            #[cfg(feature = "object-storage")]
+            Store::Bucket(bucket) => bucket.add(name, file, bytes),
         }
     }
 
@@ -80,6 +121,17 @@ impl Store {
     pub fn files(&self, name: &str) -> Result<Vec<String>> {
         match self {
             Store::Folder(folder) => folder.files(name),
+            #[cfg(feature = "object-storage")]
+            Store::Bucket(bucket) => bucket.files(name),
+        }
+    }
+
+    /// Gives the sizes of the files of an archive, described or not, as an object store tells them.
+    pub fn sizes(&self, name: &str) -> Result<BTreeMap<String, u64>> {
+        match self {
+            Store::Folder(folder) => folder.sizes(name),
+            #[cfg(feature = "object-storage")]
+            Store::Bucket(bucket) => bucket.sizes(name),
         }
     }
 
@@ -87,6 +139,8 @@ impl Store {
     pub fn remove(&self, name: &str) -> Result<()> {
         match self {
             Store::Folder(folder) => folder.remove(name),
+            #[cfg(feature = "object-storage")]
+            Store::Bucket(bucket) => bucket.remove(name),
         }
     }
 
@@ -94,6 +148,8 @@ impl Store {
     pub fn free(&self) -> Option<u64> {
         match self {
             Store::Folder(folder) => folder.free(),
+            #[cfg(feature = "object-storage")]
+            Store::Bucket(_) => None,
         }
     }
 }
@@ -102,6 +158,9 @@ impl Store {
 pub enum Pending {
     /// In a folder.
     Folder(folder::Pending),
+    /// In an object store.
+    #[cfg(feature = "object-storage")]
+    Bucket(bucket::Pending),
 }
 
 impl Pending {
@@ -109,6 +168,17 @@ impl Pending {
     pub fn create(&self, file: &str) -> Result<Box<dyn Sink>> {
         match self {
             Pending::Folder(pending) => pending.create(file),
+            #[cfg(feature = "object-storage")]
+            Pending::Bucket(pending) => Ok(pending.create(file)),
+        }
+    }
+
+    /// Ends what waits for a store that does not take more; the archive cannot be completed any more.
+    pub fn give_up(&self) {
+        match self {
+            Pending::Folder(_) => {}
+            #[cfg(feature = "object-storage")]
+            Pending::Bucket(pending) => pending.give_up(),
         }
     }
 
@@ -116,6 +186,20 @@ impl Pending {
     pub fn commit(self, description: &[u8]) -> Result<()> {
         match self {
             Pending::Folder(pending) => pending.commit(description),
+            #[cfg(feature = "object-storage")]
+            Pending::Bucket(pending) => pending.commit(description),
         }
     }
+}
+
+/// Says that a file of an archive, or all of it, is not there.
+fn missing(name: &str, file: &str, store: &str) -> Failure {
+    if file == DESCRIPTION {
+        return fail(format!("there is no archive `{name}` in {store}"))
+            .hint("`af-db backup list` shows what is there");
+    }
+    fail(format!(
+        "the archive `{name}` is damaged: {file} is missing"
+    ))
+    .hint("use another archive, this one cannot be trusted")
 }

@@ -37,6 +37,9 @@ pub(super) struct Make {
     /// Give up when the dump stands still for this long
     #[arg(long, value_name = "TIME", default_value = "10min")]
     stall_timeout: String,
+    /// Believe the sizes an object store tells instead of reading everything back before the archive counts
+    #[arg(long)]
+    no_read_back: bool,
 }
 
 #[derive(Serialize)]
@@ -71,6 +74,7 @@ pub(super) async fn run(args: &Make, context: &Context) -> Result<Outcome> {
         wait: project::duration("--wait", &args.wait)?,
         lock_timeout: project::duration("--lock-timeout", &args.lock_timeout)?,
         stall_timeout: project::duration("--stall-timeout", &args.stall_timeout)?,
+        read_back: !args.no_read_back,
     };
     let watch = context.watch();
     let archive = dump::run(&options, &store, &watch, &context.interrupt).await?;

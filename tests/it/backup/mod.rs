@@ -6,6 +6,7 @@ mod proof;
 mod refusals;
 mod roundtrip;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -46,7 +47,7 @@ impl Bench {
     }
 
     pub(crate) fn store(&self) -> Store {
-        Store::parse("store", self.folder.path()).expect("a store")
+        Store::parse("store", self.folder.path(), &BTreeMap::new()).expect("a store")
     }
 
     pub(crate) fn archive_path(&self, archive: &Archive) -> PathBuf {
@@ -119,6 +120,7 @@ pub(crate) fn options(target: &Target) -> dump::Options {
         wait: Duration::ZERO,
         lock_timeout: Duration::from_secs(2),
         stall_timeout: Duration::from_secs(60),
+        read_back: true,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Owns making an archive: hold a moment, let `pg_dump` write it through our tap, describe it last.
+//! Owns running `pg_dump` into the store: through the tap, watched, given up when it stands still.
 
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
@@ -8,164 +8,28 @@ use std::time::Duration;
 
 use age::x25519::Recipient;
 use anyhow::{Context as _, Result};
-use chrono::{DateTime, SecondsFormat, Utc};
 use tokio::io::AsyncReadExt as _;
 use tokio::time::Instant;
 
-use crate::backup::archive::{self, Archive, DUMP, PROOF, ROLES, Scope, StoredFile, Tools, Totals};
-use crate::backup::clients::{self, Clients, Places};
-use crate::backup::facts::{self, DatabaseFacts};
-use crate::backup::proof::Proof;
+use super::Options;
+use crate::backup::archive::{self, DUMP, ROLES, StoredFile};
+use crate::backup::clients::{self, Clients};
 use crate::backup::seal::{self, Writer};
-use crate::backup::snapshot::{self, Listed, Moment};
-use crate::backup::store::{Pending, Store};
+use crate::backup::snapshot::Moment;
+use crate::backup::store::Pending;
 use crate::backup::tap::{Heard, Tap};
-use crate::error::{Exit, fail, refuse, with_exit};
+use crate::error::{Exit, Failure, fail, with_exit};
 use crate::event::{Event, Interrupt, Unit, Watch};
-use crate::pg::connect;
-use crate::pg::lock::{self, Share};
-use crate::pg::pooler;
-use crate::pg::session::Session;
-use crate::pg::target::Target;
 use crate::pg::tools::Tool;
 
-/// What to back up and how.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The database.
-    pub target: Target,
-    /// What a person calls the archive.
-    pub label: Option<String>,
-    /// Which part of it.
-    pub scope: Scope,
-    /// Whom to encrypt for; nobody leaves it readable.
-    pub recipients: Vec<String>,
-    /// Where the client programs may be.
-    pub places: Places,
-    /// How long to wait for a migration to end.
-    pub wait: Duration,
-    /// How long to wait for a table's lock.
-    pub lock_timeout: Duration,
-    /// How long the dump may stand still before it is given up, so that it does not hold its snapshot for ever.
-    pub stall_timeout: Duration,
-}
-
-/// Makes an archive in the store.
-pub async fn run(
-    options: &Options,
-    store: &Store,
-    watch: Watch<'_>,
-    interrupt: &Interrupt,
-) -> Result<Archive> {
-    let _guard = interrupt.guard();
-    let recipients = seal::recipients(&options.recipients)?;
-    let started = now();
-    let clock = Instant::now();
-    let session = connect::open(&options.target, watch).await?;
-    pooler::require_session(&session, &options.target).await?;
-    let work = async {
-        // Held until the session ends: a backup and a migration keep each other out.
-        let _lock = lock::take(&session, Share::Together, options.wait, watch).await?;
-        let (server, rendering) = facts::server(&session).await?;
-        let found = clients::search(&options.places).await?;
-        let clients = clients::for_dump(&found, server.version_num / 10_000)?;
-        let moment = snapshot::hold(&session, &options.scope, options.lock_timeout).await?;
-        let database = facts::database(&session).await?;
-        check_space(store, &moment)?;
-        let catalog = fingerprint(options, watch).await?;
-        let job = Job {
-            options,
-            clients,
-            moment: &moment,
-            recipients: &recipients,
-            watch,
-            interrupt,
-        };
-        let name = archive_name(options.target.database(), started);
-        let pending = store.begin(&name)?;
-        let (heard, mut files) = job.dump(&pending).await?;
-        job.check_complete(&heard)?;
-        files.push(job.roles(&pending).await?);
-        let proof = Proof::of(&heard, rendering, database);
-        files.push(job.seal(&pending, PROOF, serde_json::to_vec(&proof)?)?);
-        let archive = Archive {
-            version: 1,
-            name,
-            label: options.label.clone(),
-            database: options.target.database().to_owned(),
-            started: rfc3339(started),
-            milliseconds: u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX),
-            tools: Tools {
-                af_db: env!("CARGO_PKG_VERSION").to_owned(),
-                pg_dump: heard.toc.dump_version.clone(),
-            },
-            server,
-            scope: options.scope.clone(),
-            totals: totals(&proof, &heard),
-            recipients: options.recipients.clone(),
-            history: history(&session).await?,
-            catalog,
-            not_included: not_included(&moment.tables, &proof.database),
-            files,
-        };
-        pending.commit(&archive.to_json()?)?;
-        Ok(archive)
-    };
-    let archive = work.await;
-    session.close().await;
-    archive
-}
-
-/// Gives the moment by the machine's clock.
-fn now() -> DateTime<Utc> {
-    Utc::now()
-}
-
-fn rfc3339(time: DateTime<Utc>) -> String {
-    time.to_rfc3339_opts(SecondsFormat::Secs, true)
-}
-
-/// Names an archive: the database, in letters that every store takes, and the time.
-pub fn archive_name(database: &str, started: DateTime<Utc>) -> String {
-    let plain: String = database
-        .chars()
-        .map(|letter| {
-            if letter.is_ascii_alphanumeric() || "._-".contains(letter) {
-                letter
-            } else {
-                '_'
-            }
-        })
-        .collect();
-    let plain = plain.trim_start_matches('.');
-    format!("{plain}-{}", started.format("%Y%m%dT%H%M%SZ"))
-}
-
-/// Refuses to start where even a well compressed archive cannot fit.
-fn check_space(store: &Store, moment: &Moment) -> Result<()> {
-    let bytes: u64 = moment.tables.iter().map(|one| one.bytes).sum();
-    // Text of a dump compresses to a quarter or less of its tables; what is in doubt is left to the disk to say.
-    let least = bytes / 8;
-    match store.free() {
-        Some(free) if free < least => Err(refuse(format!(
-            "{} has {} MB free, the archive needs at least {} MB",
-            store.shown(),
-            free >> 20,
-            least >> 20
-        ))
-        .hint("free some space, `af-db backup prune` removes old archives, or name another store with --to")
-        .into()),
-        _ => Ok(()),
-    }
-}
-
-struct Job<'a> {
-    options: &'a Options,
-    clients: &'a Clients,
-    moment: &'a Moment,
-    recipients: &'a [Recipient],
-    watch: Watch<'a>,
-    interrupt: &'a Interrupt,
+/// One dump.
+pub(super) struct Job<'a> {
+    pub(super) options: &'a Options,
+    pub(super) clients: &'a Clients,
+    pub(super) moment: &'a Moment,
+    pub(super) recipients: &'a [Recipient],
+    pub(super) watch: Watch<'a>,
+    pub(super) interrupt: &'a Interrupt,
 }
 
 impl Job<'_> {
@@ -190,7 +54,7 @@ impl Job<'_> {
         tool
     }
 
-    async fn dump(&self, pending: &Pending) -> Result<(Heard, Vec<StoredFile>)> {
+    pub(super) async fn dump(&self, pending: &Pending) -> Result<(Heard, Vec<StoredFile>)> {
         let name = archive::stored_name(DUMP, !self.recipients.is_empty());
         let writer = Writer::new(pending.create(&name)?, self.recipients)?;
         let mut child = self.pg_dump().start()?;
@@ -220,6 +84,7 @@ impl Job<'_> {
         let piped = match outcome {
             Ok(piped) => piped.context("reading pg_dump")?,
             Err(stopped) => {
+                pending.give_up();
                 // Waits, so that nothing is still writing when the remains are removed.
                 let _ = piping.await;
                 return Err(stopped);
@@ -278,7 +143,7 @@ impl Job<'_> {
     }
 
     /// Refuses a dump that lacks a table it should hold.
-    fn check_complete(&self, heard: &Heard) -> Result<()> {
+    pub(super) fn check_complete(&self, heard: &Heard) -> Result<()> {
         let with_rows = heard
             .toc
             .entries
@@ -299,7 +164,7 @@ impl Job<'_> {
     }
 
     /// Stores the roles as SQL; a restore takes them from the proof, a person without us from here.
-    async fn roles(&self, pending: &Pending) -> Result<StoredFile> {
+    pub(super) async fn roles(&self, pending: &Pending) -> Result<StoredFile> {
         let tool = self
             .clients
             .tool("pg_dumpall", &self.options.target)
@@ -312,7 +177,7 @@ impl Job<'_> {
         self.seal(pending, ROLES, done.stdout)
     }
 
-    fn seal(&self, pending: &Pending, stem: &str, content: Vec<u8>) -> Result<StoredFile> {
+    pub(super) fn seal(&self, pending: &Pending, stem: &str, content: Vec<u8>) -> Result<StoredFile> {
         let name = archive::stored_name(stem, !self.recipients.is_empty());
         let mut writer = Writer::new(pending.create(&name)?, self.recipients)?;
         writer
@@ -393,71 +258,3 @@ fn in_words(words: &str, status: std::process::ExitStatus) -> anyhow::Error {
     .into()
 }
 
-fn totals(proof: &Proof, heard: &Heard) -> Totals {
-    Totals {
-        tables: proof.tables.len() as u64,
-        rows: proof.rows(),
-        large_objects: proof.large_objects.rows,
-        dump_bytes: heard.bytes,
-        database_bytes: proof.database.bytes,
-    }
-}
-
-/// Reads the schema's fingerprint beside the held moment: its tables cannot change now. A part of a database has none.
-async fn fingerprint(options: &Options, watch: Watch<'_>) -> Result<Option<String>> {
-    if !options.scope.is_whole() {
-        return Ok(None);
-    }
-    let session = connect::open(&options.target, watch).await?;
-    let fingerprint = facts::fingerprint(&session).await?;
-    session.close().await;
-    Ok(Some(fingerprint))
-}
-
-/// Gives the highest version in the history of migrations, where there is one.
-async fn history(session: &Session) -> Result<Option<String>> {
-    let there = "SELECT pg_catalog.to_regclass('public.refinery_schema_history') IS NOT NULL";
-    if !session.query_one(there, &[]).await?.get::<_, bool>(0) {
-        return Ok(None);
-    }
-    let highest =
-        "SELECT pg_catalog.max(version)::pg_catalog.text FROM public.refinery_schema_history";
-    Ok(session.query_one(highest, &[]).await?.get(0))
-}
-
-/// Says what a person might expect in the archive and will not find.
-fn not_included(tables: &[Listed], database: &DatabaseFacts) -> Vec<String> {
-    let mut lines = Vec::new();
-    if !database.roles.is_empty() {
-        lines.push("passwords of roles".to_owned());
-    }
-    for table in tables {
-        if table.kind == 'f' {
-            lines.push(format!("the rows behind the foreign table {}", table.name));
-        }
-    }
-    for extension in &database.extensions {
-        if matches!(extension.name.as_str(), "pgsodium" | "supabase_vault") {
-            lines.push(format!(
-                "the root key of {}, without which its secrets cannot be read",
-                extension.name
-            ));
-        }
-    }
-    lines
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_archive_is_named_in_letters_every_store_takes() {
-        let time = DateTime::from_timestamp(1_767_323_045, 0).unwrap();
-        assert_eq!(archive_name("shop", time), "shop-20260102T030405Z");
-        assert_eq!(
-            archive_name("../Ä \"x", time),
-            "____x-20260102T030405Z".replacen("____", "_____", 0)
-        );
-    }
-}

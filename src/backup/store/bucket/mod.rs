@@ -1,0 +1,276 @@
+//! Owns archives in an object store: each a prefix whose `archive.json` is written last, read back before it counts.
+//!
+//! Nothing is ever overwritten: the name of an archive is claimed first, and what a killed run left behind has no description
+//! and is listed nowhere. Parts of an upload that was killed are the store's own to remove, by a rule of the bucket.
+
+mod address;
+mod download;
+mod trouble;
+mod upload;
+mod worker;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Result;
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::TryStreamExt as _;
+use object_store::path::Path;
+use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutPayload};
+
+use crate::backup::archive::DESCRIPTION;
+use crate::backup::seal::Sink;
+use crate::error::fail;
+use worker::Worker;
+
+/// Holds the name of an archive while it is written.
+const CLAIM: &str = "claim";
+/// What an unfinished archive must have rested before it counts as left behind.
+const LEFT_BEHIND: TimeDelta = TimeDelta::days(2);
+/// The least size of a part; stores take no less than 5 MiB.
+const PART: u64 = 8 << 20;
+/// The most parts of an upload, with room to spare for a dump that compresses badly.
+const PARTS: u64 = 5_000;
+
+/// A prefix of an object store that holds archives.
+#[derive(Clone)]
+pub struct Bucket {
+    store: Arc<dyn ObjectStore>,
+    prefix: Path,
+    worker: Worker,
+    pub(super) shown: String,
+}
+
+impl std::fmt::Debug for Bucket {
+    /// Shows the URL only: the client holds credentials.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+/// Says whether a URL's scheme is one of object stores.
+pub(super) fn is_scheme(scheme: &str) -> bool {
+    address::SCHEMES.contains(&scheme)
+}
+
+impl Bucket {
+    /// Takes a URL; credentials and settings come from the variables.
+    pub(super) fn parse(url: &str, variables: &BTreeMap<String, String>) -> Result<Self> {
+        let place = address::parse(url, variables)?;
+        Ok(Bucket {
+            store: place.store,
+            prefix: place.prefix,
+            worker: Worker::start()?,
+            shown: place.shown,
+        })
+    }
+
+    fn path(&self, name: &str, file: &str) -> Path {
+        self.prefix.clone().join(name).join(file)
+    }
+
+    /// Runs a request and says in words why it failed.
+    fn ask<T: Send + 'static>(
+        &self,
+        doing: &str,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T> {
+        self.worker
+            .wait(work)?
+            .map_err(|error| trouble::in_words(&self.shown, doing, &error).into())
+    }
+
+    fn objects(&self, under: &Path) -> Result<Vec<ObjectMeta>> {
+        let (store, under) = (Arc::clone(&self.store), under.clone());
+        self.ask("listing", async move {
+            store.list(Some(&under)).try_collect().await
+        })
+    }
+
+    /// Gives the objects of every archive, whole or not, by its name.
+    fn archives(&self) -> Result<BTreeMap<String, Vec<(String, DateTime<Utc>)>>> {
+        let mut archives: BTreeMap<String, Vec<(String, DateTime<Utc>)>> = BTreeMap::new();
+        for object in self.objects(&self.prefix)? {
+            let parts: Option<Vec<String>> = object
+                .location
+                .prefix_match(&self.prefix)
+                .map(|parts| parts.map(|part| part.as_ref().to_owned()).collect());
+            if let Some([name, file]) = parts.as_deref() {
+                let files = archives.entry(name.clone()).or_default();
+                files.push((file.clone(), object.last_modified));
+            }
+        }
+        Ok(archives)
+    }
+
+    pub(super) fn names(&self) -> Result<Vec<String>> {
+        let is_whole = |files: &[(String, DateTime<Utc>)]| {
+            files.iter().any(|(file, _)| file == DESCRIPTION)
+        };
+        let archives = self.archives()?.into_iter();
+        Ok(archives
+            .filter(|(_, files)| is_whole(files))
+            .map(|(name, _)| name)
+            .collect())
+    }
+
+    /// Gives the names of archives that a killed run left unfinished some time ago.
+    pub(super) fn remains(&self) -> Result<Vec<String>> {
+        let before = Utc::now() - LEFT_BEHIND;
+        let is_left = |files: &[(String, DateTime<Utc>)]| {
+            files
+                .iter()
+                .all(|(file, modified)| file != DESCRIPTION && *modified < before)
+        };
+        let archives = self.archives()?.into_iter();
+        Ok(archives
+            .filter(|(_, files)| is_left(files))
+            .map(|(name, _)| name)
+            .collect())
+    }
+
+    pub(super) fn files(&self, name: &str) -> Result<Vec<String>> {
+        let under = self.prefix.clone().join(name);
+        let objects = self.objects(&under)?;
+        let files: BTreeSet<String> = objects
+            .iter()
+            .filter_map(|object| object.location.filename().map(str::to_owned))
+            .collect();
+        Ok(files.into_iter().collect())
+    }
+
+    pub(super) fn sizes(&self, name: &str) -> Result<BTreeMap<String, u64>> {
+        let objects = self.objects(&self.prefix.clone().join(name))?;
+        let sized = objects.iter().filter_map(|object| {
+            let file = object.location.filename()?.to_owned();
+            Some((file, object.size))
+        });
+        Ok(sized.collect())
+    }
+
+    pub(super) fn read(&self, name: &str, file: &str) -> Result<Box<dyn Read + Send>> {
+        let (store, path) = (Arc::clone(&self.store), self.path(name, file));
+        let got = self.worker.wait(async move { store.get(&path).await })?;
+        match got {
+            Ok(got) => Ok(Box::new(download::Download::new(
+                &self.worker,
+                &self.shown,
+                got,
+            ))),
+            Err(Error::NotFound { .. }) => Err(super::missing(name, file, &self.shown).into()),
+            Err(error) => Err(trouble::in_words(&self.shown, "reading", &error).into()),
+        }
+    }
+
+    /// Begins an archive of about so many bytes.
+    pub(super) fn begin(&self, name: &str, bytes: u64) -> Result<Pending> {
+        let taken = || {
+            fail(format!("there is an archive `{name}` already")).hint("wait a second and try again")
+        };
+        if !self.files(name)?.is_empty() {
+            return Err(taken().into());
+        }
+        let (store, path) = (Arc::clone(&self.store), self.path(name, CLAIM));
+        // Who claims the name writes under it; another of the same second is turned away.
+        let claimed = self.worker.wait(async move {
+            let create = PutPayload::from_static(b"an archive is being written\n");
+            store.put_opts(&path, create, PutMode::Create.into()).await
+        })?;
+        match claimed {
+            Ok(_) => {}
+            Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => {
+                return Err(taken().into());
+            }
+            Err(error) => {
+                return Err(trouble::in_words(&self.shown, "writing to", &error).into());
+            }
+        }
+        Ok(Pending {
+            bucket: self.clone(),
+            name: name.to_owned(),
+            part: usize::try_from((bytes / PARTS).max(PART).next_multiple_of(1 << 20))?,
+            given_up: Arc::default(),
+            committed: false,
+        })
+    }
+
+    pub(super) fn add(&self, name: &str, file: &str, bytes: &[u8]) -> Result<()> {
+        let (store, path) = (Arc::clone(&self.store), self.path(name, file));
+        let payload = PutPayload::from(bytes.to_vec());
+        self.ask("writing to", async move {
+            store.put(&path, payload).await.map(|_| ())
+        })
+    }
+
+    pub(super) fn remove(&self, name: &str) -> Result<()> {
+        let mut files = self.files(name)?;
+        files.sort_by_key(|file| file != DESCRIPTION);
+        for file in files {
+            let (store, path) = (Arc::clone(&self.store), self.path(name, &file));
+            self.ask("removing from", async move { store.delete(&path).await })?;
+        }
+        Ok(())
+    }
+}
+
+/// An archive being written.
+pub struct Pending {
+    bucket: Bucket,
+    name: String,
+    part: usize,
+    given_up: Arc<AtomicBool>,
+    committed: bool,
+}
+
+impl Pending {
+    pub(super) fn create(&self, file: &str) -> Box<dyn Sink> {
+        let path = self.bucket.path(&self.name, file);
+        let given_up = Arc::clone(&self.given_up);
+        Box::new(upload::Upload::new(
+            self.bucket.clone(),
+            path,
+            self.part,
+            given_up,
+        ))
+    }
+
+    /// Ends uploads that are waiting for the store.
+    pub(super) fn give_up(&self) {
+        self.given_up.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn commit(mut self, description: &[u8]) -> Result<()> {
+        let bucket = &self.bucket;
+        bucket.add(&self.name, DESCRIPTION, description)?;
+        let mut stored = Vec::new();
+        bucket
+            .read(&self.name, DESCRIPTION)?
+            .read_to_end(&mut stored)?;
+        if stored != description {
+            return Err(fail(format!(
+                "{} gives {DESCRIPTION} back otherwise than it was written, no archive was made",
+                bucket.shown
+            ))
+            .into());
+        }
+        self.committed = true;
+        let (store, claim) = (
+            Arc::clone(&bucket.store),
+            bucket.path(&self.name, CLAIM),
+        );
+        // A claim that stays behind in a whole archive harms nobody.
+        let _ = bucket.worker.wait(async move { store.delete(&claim).await });
+        Ok(())
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if !self.committed {
+            // What stays in spite of this is listed nowhere, and pruned when it is old.
+            let _ = self.bucket.remove(&self.name);
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Owns saying in words what an object store refused, without the parts of its URL that may be secret.
+
+use std::io;
+
+use object_store::Error;
+
+use crate::error::{Failure, fail};
+
+/// Says what the store refused while something was done.
+pub(super) fn in_words(shown: &str, doing: &str, error: &Error) -> Failure {
+    let text = without_queries(&error.to_string());
+    if is_full(&text) {
+        return full(shown);
+    }
+    let (why, hint) = match error {
+        Error::PermissionDenied { .. } => (
+            "it does not allow that",
+            "the credentials need to list, read, write and delete objects under this prefix",
+        ),
+        Error::Unauthenticated { .. } => (
+            "it does not know these credentials",
+            "check the store's variables in the environment or in .env",
+        ),
+        Error::NotFound { .. } => ("there is no such bucket or object", "check the store's URL"),
+        _ => (
+            "it does not answer as it should",
+            "nothing that was there before was changed; try again, or look at the store",
+        ),
+    };
+    fail(format!("{doing} {shown}: {why}: {text}")).hint(hint)
+}
+
+/// Carries trouble through code that only knows errors of streams.
+pub(super) fn as_io(shown: &str, doing: &str, error: &Error) -> io::Error {
+    let kind = if is_full(&error.to_string()) {
+        io::ErrorKind::StorageFull
+    } else {
+        io::ErrorKind::Other
+    };
+    io::Error::new(kind, in_words(shown, doing, error))
+}
+
+fn full(shown: &str) -> Failure {
+    fail(format!("{shown} is full"))
+        .hint("free some space, `af-db backup prune` removes old archives, or name another store")
+}
+
+/// Says whether a store answered that it has no room; each says it in its own words.
+fn is_full(text: &str) -> bool {
+    [
+        "507 ",
+        "Insufficient Storage",
+        "StorageFull",
+        "QuotaExceeded",
+        "quota",
+    ]
+    .iter()
+    .any(|word| text.contains(word))
+}
+
+/// Cuts the query off every URL: that is where signatures stand.
+fn without_queries(text: &str) -> String {
+    let mut words = Vec::new();
+    for word in text.split(' ') {
+        match word.split_once('?') {
+            Some((before, _)) if before.contains("://") => words.push(before),
+            _ => words.push(word),
+        }
+    }
+    let text = words.join(" ");
+    let end = text
+        .char_indices()
+        .nth(600)
+        .map_or(text.len(), |(end, _)| end);
+    text[..end].trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_in_a_url_is_not_told() {
+        let text = without_queries("Error performing PUT https://a.b/c?sig=secret&x=1 in 3 s");
+        assert_eq!(text, "Error performing PUT https://a.b/c in 3 s");
+    }
+}

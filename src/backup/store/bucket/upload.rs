@@ -1,0 +1,158 @@
+//! Owns writing one object as it comes: in parts, a few of them on their way at once, never the whole in memory.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::time::Duration;
+
+use anyhow::Result;
+use object_store::path::Path;
+use object_store::{Error, MultipartUpload, ObjectStoreExt as _, PutPayload};
+
+use super::Bucket;
+use super::trouble;
+use crate::backup::seal::Sink;
+
+/// Parts on their way at once.
+const IN_FLIGHT: usize = 3;
+
+/// An object being written.
+pub(super) struct Upload {
+    bucket: Bucket,
+    path: Path,
+    part: usize,
+    buffer: Vec<u8>,
+    parts: Option<Box<dyn MultipartUpload>>,
+    in_flight: usize,
+    // The parts are sent by the store's thread; what came of each is told here.
+    give: Sender<Result<(), Error>>,
+    take: Receiver<Result<(), Error>>,
+    given_up: Arc<AtomicBool>,
+}
+
+impl Upload {
+    pub(super) fn new(bucket: Bucket, path: Path, part: usize, given_up: Arc<AtomicBool>) -> Self {
+        let (give, take) = mpsc::channel();
+        Upload {
+            bucket,
+            path,
+            part,
+            buffer: Vec::new(),
+            parts: None,
+            in_flight: 0,
+            give,
+            take,
+            given_up,
+        }
+    }
+
+    /// Sends what is held as the next part.
+    fn send(&mut self) -> io::Result<()> {
+        let payload = PutPayload::from(std::mem::take(&mut self.buffer));
+        if self.parts.is_none() {
+            let (store, path) = (Arc::clone(&self.bucket.store), self.path.clone());
+            let begun = self.wait(async move { store.put_multipart(&path).await })?;
+            self.parts = Some(begun);
+        }
+        while self.in_flight >= IN_FLIGHT {
+            self.settle()?;
+        }
+        if let Some(parts) = &mut self.parts {
+            self.bucket
+                .worker
+                .begin(parts.put_part(payload), self.give.clone());
+            self.in_flight += 1;
+        }
+        Ok(())
+    }
+
+    /// Waits until one part has arrived.
+    fn settle(&mut self) -> io::Result<()> {
+        let told = listen(&self.take, &self.given_up)?;
+        self.in_flight -= 1;
+        told.map_err(|error| self.trouble(&error))
+    }
+
+    /// Runs a request and waits for it, unless the work is given up.
+    fn wait<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> io::Result<T> {
+        let (give, take) = mpsc::channel();
+        self.bucket.worker.begin(work, give);
+        listen(&take, &self.given_up)?.map_err(|error| self.trouble(&error))
+    }
+
+    fn trouble(&self, error: &Error) -> io::Error {
+        trouble::as_io(&self.bucket.shown, "writing to", error)
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        if self.parts.is_none() {
+            let payload = PutPayload::from(std::mem::take(&mut self.buffer));
+            let (store, path) = (Arc::clone(&self.bucket.store), self.path.clone());
+            self.wait(async move { store.put(&path, payload).await })?;
+            return Ok(());
+        }
+        if !self.buffer.is_empty() {
+            self.send()?;
+        }
+        while self.in_flight > 0 {
+            self.settle()?;
+        }
+        if let Some(mut parts) = self.parts.take() {
+            self.wait(async move { parts.complete().await })?;
+        }
+        Ok(())
+    }
+}
+
+/// Waits for an answer, and for the wish to give up.
+fn listen<T>(take: &Receiver<T>, given_up: &AtomicBool) -> io::Result<T> {
+    loop {
+        match take.recv_timeout(Duration::from_millis(100)) {
+            Ok(told) => return Ok(told),
+            Err(RecvTimeoutError::Timeout) if !given_up.load(Ordering::Relaxed) => {}
+            Err(_) => return Err(io::Error::other("the upload was given up")),
+        }
+    }
+}
+
+impl Write for Upload {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.buffer.capacity() == 0 {
+            self.buffer.reserve_exact(self.part);
+        }
+        // Parts of one size: some stores take no others.
+        let now = bytes.len().min(self.part - self.buffer.len());
+        self.buffer.extend_from_slice(&bytes[..now]);
+        if self.buffer.len() == self.part {
+            self.send()?;
+        }
+        Ok(now)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Sink for Upload {
+    fn complete(mut self: Box<Self>) -> Result<()> {
+        Ok(self.finish()?)
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        if let Some(mut parts) = self.parts.take() {
+            // Parts that nobody completes are paid for; what stays in spite of this is the bucket's own rule to remove.
+            let (give, take) = mpsc::channel();
+            self.bucket
+                .worker
+                .begin(async move { parts.abort().await }, give);
+            let _ = take.recv_timeout(Duration::from_secs(10));
+        }
+    }
+}
