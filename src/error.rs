@@ -105,6 +105,17 @@ pub fn hint_of(error: &anyhow::Error) -> Option<&str> {
         .and_then(|failure| failure.hint.as_deref())
 }
 
+/// Gives back the failure that travelled through code which only knows errors of streams.
+pub fn out_of_stream(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast::<std::io::Error>() {
+        Ok(error) => match error.downcast::<Failure>() {
+            Ok(failure) => failure.into(),
+            Err(error) => error.into(),
+        },
+        Err(error) => error,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,6 +127,16 @@ mod tests {
         assert_eq!(exit_of(&error), Exit::Refused);
         assert_eq!(hint_of(&error), Some("ask"));
         assert_eq!(error.to_string(), "while asking");
+    }
+
+    #[test]
+    fn a_failure_comes_out_of_a_stream_as_it_went_in() {
+        let stream = std::io::Error::other(refuse("no").hint("ask"));
+        let error = out_of_stream(stream.into());
+        assert_eq!(exit_of(&error), Exit::Refused);
+        assert_eq!(hint_of(&error), Some("ask"));
+        let plain = out_of_stream(std::io::Error::other("x").into());
+        assert!(plain.is::<std::io::Error>());
     }
 
     #[test]

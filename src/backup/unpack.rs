@@ -98,8 +98,8 @@ pub async fn check_stored(
     };
     let reading = Reading::new(&source, archive);
     supervise(reading, watch, interrupt, |reading| {
-        let each = reading.archive.files.iter();
-        each.map(|file| reading.stored(file)).collect::<Result<()>>()
+        let mut each = reading.archive.files.iter();
+        each.try_for_each(|file| reading.stored(file))
     })
     .await
     .context("reading back what was stored; no archive was made")

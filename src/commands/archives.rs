@@ -3,10 +3,14 @@
 use anyhow::{Context as _, Result};
 
 use crate::backup::clients::Places;
-use crate::backup::seal;
+use crate::backup::proven::{self, Wanted};
 use crate::backup::store::Store;
+use crate::backup::{facts, seal};
 use crate::commands::Context;
 use crate::error::fail;
+use crate::finding::Finding;
+use crate::pg::session::Session;
+use crate::pg::target::Target;
 
 /// Gives the store a flag names, else the one of `af-db.yaml`, else the folder `backups`.
 pub(crate) fn store(context: &Context, named: Option<&str>) -> Result<Store> {
@@ -70,6 +74,44 @@ pub(crate) fn archive_name(context: &Context, store: &Store, named: &str) -> Res
             .hint("`af-db backup` makes one, `af-db backup list` shows those of other databases")
             .into()
     })
+}
+
+/// Says what is missing to `require: [verified-backup-within AGE]` for the database of a session, and how its last proven
+/// backup would be put back.
+#[expect(
+    dead_code,
+    reason = "the guard of `up` asks it once it keeps `require`"
+)]
+pub(crate) async fn standing(
+    context: &Context,
+    session: &Session,
+    target: &Target,
+    age: chrono::TimeDelta,
+) -> Result<Standing> {
+    let store = store(context, None)?;
+    let server = facts::server(session).await?.0;
+    let wanted = Wanted {
+        database: target.database(),
+        system_identifier: server.system_identifier.as_deref(),
+    };
+    let missing = proven::missing_within(&store, wanted, age, chrono::Utc::now())?;
+    let latest = proven::latest(&store, wanted)?;
+    Ok(Standing {
+        missing,
+        undone_by: latest.map(|(archive, _)| proven::undoing(&store, &archive.name)),
+    })
+}
+
+/// How a database's backups stand before it is changed.
+#[expect(
+    dead_code,
+    reason = "the guard of `up` asks it once it keeps `require`"
+)]
+pub(crate) struct Standing {
+    /// Why the guard is not met; absent when it is.
+    pub(crate) missing: Option<Finding>,
+    /// The command that would put the last proven backup back.
+    pub(crate) undone_by: Option<String>,
 }
 
 /// Gives where PostgreSQL's client programs may be.

@@ -18,7 +18,7 @@ use crate::backup::seal::{self, Writer};
 use crate::backup::snapshot::Moment;
 use crate::backup::store::Pending;
 use crate::backup::tap::{Heard, Tap};
-use crate::error::{Exit, Failure, fail, with_exit};
+use crate::error::{Exit, Failure, fail, out_of_stream, with_exit};
 use crate::event::{Event, Interrupt, Unit, Watch};
 use crate::pg::tools::Tool;
 
@@ -177,7 +177,12 @@ impl Job<'_> {
         self.seal(pending, ROLES, done.stdout)
     }
 
-    pub(super) fn seal(&self, pending: &Pending, stem: &str, content: Vec<u8>) -> Result<StoredFile> {
+    pub(super) fn seal(
+        &self,
+        pending: &Pending,
+        stem: &str,
+        content: Vec<u8>,
+    ) -> Result<StoredFile> {
         let name = archive::stored_name(stem, !self.recipients.is_empty());
         let mut writer = Writer::new(pending.create(&name)?, self.recipients)?;
         writer
@@ -240,7 +245,14 @@ fn store_trouble(error: anyhow::Error) -> anyhow::Error {
             .hint("free some space, `af-db backup prune` removes old archives, or name another store with --to")
             .into();
     }
-    error.context("writing the archive")
+    let error = out_of_stream(error);
+    match error.downcast::<Failure>() {
+        Ok(mut failure) => {
+            failure.message.push_str(", no archive was made");
+            failure.into()
+        }
+        Err(error) => error.context("writing the archive"),
+    }
 }
 
 fn in_words(words: &str, status: std::process::ExitStatus) -> anyhow::Error {
@@ -257,4 +269,3 @@ fn in_words(words: &str, status: std::process::ExitStatus) -> anyhow::Error {
     ))
     .into()
 }
-

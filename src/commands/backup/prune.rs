@@ -68,7 +68,9 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             )),
         }
     }
-    let removed = decide(&candidates, keep);
+    let mut removed = decide(&candidates, keep);
+    let kept = candidates.len() - removed.len();
+    removed.extend(store.remains()?);
     if !args.dry_run && !removed.is_empty() {
         context.confirm(&format!(
             "remove {}?",
@@ -80,7 +82,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     }
     context.show(&PruneReport {
         store: store.shown(),
-        kept: candidates.len() - removed.len(),
+        kept,
         removed,
         dry_run: args.dry_run,
         findings,

@@ -2,6 +2,8 @@
 
 mod damage;
 mod faults;
+#[cfg(feature = "object-storage")]
+mod objects;
 mod proof;
 mod refusals;
 mod roundtrip;

@@ -80,7 +80,10 @@ fn s3(bucket: &str, variables: &BTreeMap<String, String>) -> Result<impl ObjectS
     if plain {
         builder = builder.with_allow_http(true);
     }
-    built(builder.with_bucket_name(bucket).build(), "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and, for a store that is not Amazon's, AWS_ENDPOINT_URL")
+    built(
+        builder.with_bucket_name(bucket).build(),
+        "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and, for a store that is not Amazon's, AWS_ENDPOINT_URL",
+    )
 }
 
 fn gs(bucket: &str, variables: &BTreeMap<String, String>) -> Result<impl ObjectStore + use<>> {
@@ -114,7 +117,10 @@ fn az(container: &str, variables: &BTreeMap<String, String>) -> Result<impl Obje
     if let Some(endpoint) = endpoint {
         builder = builder.with_allow_http(is_here(endpoint));
     }
-    built(builder.with_container_name(container).build(), "AZURE_STORAGE_ACCOUNT_NAME with AZURE_STORAGE_ACCOUNT_KEY, AZURE_STORAGE_SAS_KEY or a managed identity")
+    built(
+        builder.with_container_name(container).build(),
+        "AZURE_STORAGE_ACCOUNT_NAME with AZURE_STORAGE_ACCOUNT_KEY, AZURE_STORAGE_SAS_KEY or a managed identity",
+    )
 }
 
 /// Says whether an address is of this machine, where nothing needs to be encrypted on its way.
@@ -126,7 +132,9 @@ fn is_here(endpoint: &str) -> bool {
 
 fn built<T>(built: object_store::Result<T>, needs: &str) -> Result<T> {
     built.map_err(|error| {
-        let failure: Failure = fail(format!("the store cannot be reached as it is set up: {error}"));
+        let failure: Failure = fail(format!(
+            "the store cannot be reached as it is set up: {error}"
+        ));
         failure
             .hint(format!("set {needs} in the environment or in .env"))
             .into()

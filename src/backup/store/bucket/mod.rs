@@ -34,6 +34,9 @@ const PART: u64 = 8 << 20;
 /// The most parts of an upload, with room to spare for a dump that compresses badly.
 const PARTS: u64 = 5_000;
 
+/// A file and when it was last written.
+type Dated = (String, DateTime<Utc>);
+
 /// A prefix of an object store that holds archives.
 #[derive(Clone)]
 pub struct Bucket {
@@ -90,8 +93,8 @@ impl Bucket {
     }
 
     /// Gives the objects of every archive, whole or not, by its name.
-    fn archives(&self) -> Result<BTreeMap<String, Vec<(String, DateTime<Utc>)>>> {
-        let mut archives: BTreeMap<String, Vec<(String, DateTime<Utc>)>> = BTreeMap::new();
+    fn archives(&self) -> Result<BTreeMap<String, Vec<Dated>>> {
+        let mut archives: BTreeMap<String, Vec<Dated>> = BTreeMap::new();
         for object in self.objects(&self.prefix)? {
             let parts: Option<Vec<String>> = object
                 .location
@@ -106,9 +109,7 @@ impl Bucket {
     }
 
     pub(super) fn names(&self) -> Result<Vec<String>> {
-        let is_whole = |files: &[(String, DateTime<Utc>)]| {
-            files.iter().any(|(file, _)| file == DESCRIPTION)
-        };
+        let is_whole = |files: &[Dated]| files.iter().any(|(file, _)| file == DESCRIPTION);
         let archives = self.archives()?.into_iter();
         Ok(archives
             .filter(|(_, files)| is_whole(files))
@@ -119,7 +120,7 @@ impl Bucket {
     /// Gives the names of archives that a killed run left unfinished some time ago.
     pub(super) fn remains(&self) -> Result<Vec<String>> {
         let before = Utc::now() - LEFT_BEHIND;
-        let is_left = |files: &[(String, DateTime<Utc>)]| {
+        let is_left = |files: &[Dated]| {
             files
                 .iter()
                 .all(|(file, modified)| file != DESCRIPTION && *modified < before)
@@ -167,7 +168,8 @@ impl Bucket {
     /// Begins an archive of about so many bytes.
     pub(super) fn begin(&self, name: &str, bytes: u64) -> Result<Pending> {
         let taken = || {
-            fail(format!("there is an archive `{name}` already")).hint("wait a second and try again")
+            fail(format!("there is an archive `{name}` already"))
+                .hint("wait a second and try again")
         };
         if !self.files(name)?.is_empty() {
             return Err(taken().into());
@@ -256,12 +258,11 @@ impl Pending {
             .into());
         }
         self.committed = true;
-        let (store, claim) = (
-            Arc::clone(&bucket.store),
-            bucket.path(&self.name, CLAIM),
-        );
+        let (store, claim) = (Arc::clone(&bucket.store), bucket.path(&self.name, CLAIM));
         // A claim that stays behind in a whole archive harms nobody.
-        let _ = bucket.worker.wait(async move { store.delete(&claim).await });
+        let _ = bucket
+            .worker
+            .wait(async move { store.delete(&claim).await });
         Ok(())
     }
 }

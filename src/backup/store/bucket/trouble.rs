@@ -12,16 +12,20 @@ pub(super) fn in_words(shown: &str, doing: &str, error: &Error) -> Failure {
     if is_full(&text) {
         return full(shown);
     }
+    let status = |code: &str| text.contains(&format!("status code: {code}"));
     let (why, hint) = match error {
-        Error::PermissionDenied { .. } => (
+        // Listing does not tell these by kinds of their own.
+        _ if matches!(error, Error::PermissionDenied { .. }) || status("403") => (
             "it does not allow that",
             "the credentials need to list, read, write and delete objects under this prefix",
         ),
-        Error::Unauthenticated { .. } => (
+        _ if matches!(error, Error::Unauthenticated { .. }) || status("401") => (
             "it does not know these credentials",
             "check the store's variables in the environment or in .env",
         ),
-        Error::NotFound { .. } => ("there is no such bucket or object", "check the store's URL"),
+        _ if matches!(error, Error::NotFound { .. }) || status("404") => {
+            ("there is no such bucket or object", "check the store's URL")
+        }
         _ => (
             "it does not answer as it should",
             "nothing that was there before was changed; try again, or look at the store",

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Result;
 use object_store::path::Path;
 use object_store::{Error, MultipartUpload, ObjectStoreExt as _, PutPayload};
+use tokio::task::AbortHandle;
 
 use super::Bucket;
 use super::trouble;
@@ -25,6 +26,7 @@ pub(super) struct Upload {
     buffer: Vec<u8>,
     parts: Option<Box<dyn MultipartUpload>>,
     in_flight: usize,
+    sent: Vec<AbortHandle>,
     // The parts are sent by the store's thread; what came of each is told here.
     give: Sender<Result<(), Error>>,
     take: Receiver<Result<(), Error>>,
@@ -41,6 +43,7 @@ impl Upload {
             buffer: Vec::new(),
             parts: None,
             in_flight: 0,
+            sent: Vec::new(),
             give,
             take,
             given_up,
@@ -59,9 +62,12 @@ impl Upload {
             self.settle()?;
         }
         if let Some(parts) = &mut self.parts {
-            self.bucket
+            let sent = self
+                .bucket
                 .worker
                 .begin(parts.put_part(payload), self.give.clone());
+            self.sent.retain(|part| !part.is_finished());
+            self.sent.push(sent);
             self.in_flight += 1;
         }
         Ok(())
@@ -102,7 +108,14 @@ impl Upload {
             self.settle()?;
         }
         if let Some(mut parts) = self.parts.take() {
-            self.wait(async move { parts.complete().await })?;
+            self.wait(async move {
+                let completed = parts.complete().await;
+                if completed.is_err() {
+                    // What was sent is paid for until it is removed.
+                    let _ = parts.abort().await;
+                }
+                completed
+            })?;
         }
         Ok(())
     }
@@ -146,6 +159,9 @@ impl Sink for Upload {
 
 impl Drop for Upload {
     fn drop(&mut self) {
+        for part in &self.sent {
+            part.abort();
+        }
         if let Some(mut parts) = self.parts.take() {
             // Parts that nobody completes are paid for; what stays in spite of this is the bucket's own rule to remove.
             let (give, take) = mpsc::channel();

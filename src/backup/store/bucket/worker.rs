@@ -10,6 +10,7 @@ use std::sync::mpsc;
 use anyhow::{Context as _, Result};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
 
 /// A runtime on a thread of its own; it ends with its last clone.
 #[derive(Clone, Debug)]
@@ -45,11 +46,12 @@ impl Worker {
         &self,
         work: impl Future<Output = T> + Send + 'static,
         answer: mpsc::Sender<T>,
-    ) {
-        self.handle.spawn(async move {
+    ) -> AbortHandle {
+        let begun = self.handle.spawn(async move {
             // Nobody waits any more: the work was given up.
             let _ = answer.send(work.await);
         });
+        begun.abort_handle()
     }
 
     /// Runs work on the thread whose answers go elsewhere.
