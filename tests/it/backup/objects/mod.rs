@@ -42,11 +42,17 @@ async fn verify(store: &Store, name: &str) -> Result<Verified> {
 /// An archive's whole life in a store.
 async fn lives_in(store: &Store) {
     let bench = Bench::full().await;
-    assert_eq!(store.names().unwrap(), [] as [String; 0]);
-    let archive = backup(&bench, store).await.unwrap();
-    assert_eq!(store.names().unwrap(), [archive.name.as_str()]);
     assert_eq!(
-        store.files(&archive.name).unwrap(),
+        store.names().expect("a store that works"),
+        [] as [String; 0]
+    );
+    let archive = backup(&bench, store).await.expect("a store that works");
+    assert_eq!(
+        store.names().expect("a store that works"),
+        [archive.name.as_str()]
+    );
+    assert_eq!(
+        store.files(&archive.name).expect("a store that works"),
         [
             "archive.json",
             "database.dump.zst",
@@ -57,19 +63,25 @@ async fn lives_in(store: &Store) {
     assert!(
         verify(store, &archive.name)
             .await
-            .unwrap()
+            .expect("a store that works")
             .contents
             .is_some()
     );
-    proven::note(store, &archive.name, How::Read, None).unwrap();
+    proven::note(store, &archive.name, How::Read, None).expect("a store that works");
     assert!(proven::read(store, &archive.name).is_some());
     let (options, interrupt) = (bench.restore_options("again"), Interrupt::default());
     let restored = restore::run(&options, store, &archive.name, &silent, &interrupt).await;
-    assert_eq!(restored.unwrap().findings, []);
-    store.remove(&archive.name).unwrap();
-    assert_eq!(store.names().unwrap(), [] as [String; 0]);
-    assert_eq!(store.files(&archive.name).unwrap(), [] as [String; 0]);
-    let error = store.archive(&archive.name).unwrap_err();
+    assert_eq!(restored.expect("a store that works").findings, []);
+    store.remove(&archive.name).expect("a store that works");
+    assert_eq!(
+        store.names().expect("a store that works"),
+        [] as [String; 0]
+    );
+    assert_eq!(
+        store.files(&archive.name).expect("a store that works"),
+        [] as [String; 0]
+    );
+    let error = store.archive(&archive.name).expect_err("it is gone");
     assert!(
         error
             .to_string()
@@ -165,6 +177,18 @@ async fn a_store_that_fails_or_lies_holds_no_archive() {
         assert_eq!(store.names().unwrap(), [] as [String; 0], "{fault:?}");
         assert_eq!(uploads(&emulator), 0, "{fault:?} left an upload");
     }
+}
+
+#[tokio::test]
+async fn a_store_that_takes_nothing_is_tried_again_and_then_told() {
+    let (bench, _emulator, faulty, store) = faulty_bench().await;
+    faulty.set(Fault::EveryWrite);
+    let error = backup(&bench, &store).await.unwrap_err();
+    assert!(faulty.struck() > 3, "tried again");
+    assert!(
+        error.to_string().contains("does not answer as it should"),
+        "{error:#}"
+    );
 }
 
 #[tokio::test]
