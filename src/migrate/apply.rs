@@ -127,6 +127,12 @@ fn tell_continued(jobs: &[Job<'_>], unfinished: &[Unfinished], watch: Watch<'_>)
 
 /// Says what was done, as people read it.
 fn line(job: &Job<'_>, done: &Done) -> String {
+    if done.by_others {
+        return format!(
+            "{} was applied by somebody else at the same moment",
+            job.step.label
+        );
+    }
     let plural = if done.statements == 1 { "" } else { "s" };
     let word = match job.direction {
         Direction::Up => "applied",

@@ -147,6 +147,14 @@ pub fn insert(name: &ObjectName, row: &Row) -> Sql {
     )
 }
 
+/// Asks whether a row of this version and checksum is there, whoever added it.
+pub fn is_present(name: &ObjectName, row: &Row) -> Sql {
+    Sql::fill(
+        "SELECT EXISTS (SELECT FROM {} WHERE version OPERATOR(pg_catalog.=) {} AND checksum OPERATOR(pg_catalog.=) {})",
+        &[name, &row.version, &Literal::new(&row.checksum)],
+    )
+}
+
 /// Removes a row.
 pub fn delete(name: &ObjectName, version: i64) -> Sql {
     Sql::fill(

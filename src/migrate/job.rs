@@ -63,6 +63,11 @@ impl Books for MigrationBooks<'_> {
         Sql::fill("{};\n{}", &[&change, &record])
     }
 
+    fn present(&self) -> Option<Sql> {
+        let row = row(self.migration, self.ledger.width);
+        (self.direction == Direction::Up).then(|| history::is_present(&self.ledger.history, &row))
+    }
+
     fn landed(&self, unit: Option<usize>) -> Option<Sql> {
         let state = match unit {
             Some(_) => State::unit_done(self.direction),

@@ -60,7 +60,11 @@ impl Execution<'_> {
             let wait = self.ladder.wait(attempt);
             opening[slot] = block::limits(Some(wait), None).remove(0);
             let closing = closing(attempt);
-            let (ran, blockers) = self.attempt(piece, opening.clone(), closing, wait).await;
+            // The first attempt is not watched: on a slow or far server every one would cost a second connection.
+            let patience = (attempt > 0 || self.ladder.is_short()).then(|| wait.mul_f64(0.4));
+            let (ran, blockers) = self
+                .attempt(piece, (opening.clone(), closing), patience)
+                .await;
             let Err(fault) = ran else { break };
             if self.interrupt.is_raised() {
                 self.roll_back().await;
@@ -86,13 +90,12 @@ impl Execution<'_> {
         Ok(attempt)
     }
 
-    /// Runs a transaction up to its COMMIT; looks who blocks it when it is kept waiting.
+    /// Runs a transaction up to its COMMIT; looks who blocks it when it is kept waiting for longer than the patience.
     async fn attempt(
         &mut self,
         piece: &Piece<'_>,
-        opening: Vec<Sql>,
-        closing: Vec<Sql>,
-        wait: Duration,
+        (opening, closing): (Vec<Sql>, Vec<Sql>),
+        patience: Option<Duration>,
     ) -> (Result<(), Fault>, Vec<Backend>) {
         let outline = piece.outline;
         let first = piece.statements.start;
@@ -127,8 +130,13 @@ impl Execution<'_> {
         let blockers = Mutex::new(Vec::new());
         let work = block::run(session, &block, &told);
         tokio::pin!(work);
-        // Long enough that a free lock never costs a second connection, short enough to see the blocker.
-        let look = tokio::time::sleep(wait.mul_f64(0.4));
+        // Short enough to see the blocker, long enough that a free lock is no reason to look.
+        let look = async {
+            match patience {
+                Some(patience) => tokio::time::sleep(patience).await,
+                None => std::future::pending().await,
+            }
+        };
         let ran = tokio::select! {
             ran = &mut work => ran,
             () = look => {

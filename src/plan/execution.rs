@@ -101,10 +101,19 @@ impl<'a> Execution<'a> {
             total: Some(total),
             unit: Unit::Items,
         });
-        let ran = match step.mode {
+        let mut ran = match step.mode {
             Mode::Transaction => self.whole(step, &outline, books).await,
             Mode::Statements => self.pieces(step, &outline, books).await,
         };
+        if let Err(Stopped::RolledBack(_)) = ran
+            && self.is_present(books).await
+        {
+            ran = Ok(Done {
+                statements: outline.statements.len(),
+                by_others: true,
+                ..Done::default()
+            });
+        }
         (self.watch)(Event::Ended);
         for notice in self.session.take_notices() {
             (self.watch)(Event::Notice {
@@ -116,6 +125,18 @@ impl<'a> Execution<'a> {
             took: began.elapsed(),
             ..done
         })
+    }
+
+    /// Says whether somebody who knows nothing of our lock has done a step while we tried, and we failed for that.
+    async fn is_present(&self, books: &dyn Books) -> bool {
+        let Some(question) = books.present() else {
+            return false;
+        };
+        match self.session.query_sql(&question, &[]).await {
+            Ok(rows) => rows.first().is_some_and(|row| row.get(0)),
+            // Then the failure itself is what matters.
+            Err(_) => false,
+        }
     }
 
     /// Runs a text of ours in one transaction, without a step: bookkeeping alone.

@@ -37,6 +37,11 @@ impl Ladder {
         Duration::from_millis(milliseconds).min(self.cap)
     }
 
+    /// Says whether the budget may end before there is a second attempt worth the name.
+    pub fn is_short(&self) -> bool {
+        self.budget < Duration::from_secs(1)
+    }
+
     /// Gives how long nobody tries after attempt number `attempt`: doubling to 30 s, with jitter from `random` (0 to 1).
     pub fn pause(&self, attempt: usize, random: f64) -> Duration {
         let doubled = 0.2 * f64::from(1_u32 << attempt.min(8));

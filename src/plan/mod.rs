@@ -54,6 +54,8 @@ pub trait Books: Send + Sync {
     fn unit(&self, unit: usize) -> Sql;
     /// Records that the step is done.
     fn closing(&self, statements: usize, lock_waits: usize) -> Sql;
+    /// Asks whether the whole step is recorded by anybody: one row of one boolean; none where no books are kept.
+    fn present(&self) -> Option<Sql>;
     /// Asks whether this run has recorded a unit, or the whole step, and whether nobody recorded anything since.
     ///
     /// One row of two booleans. Asked when the answer to a COMMIT was lost; none where no books are kept.
@@ -69,4 +71,6 @@ pub struct Done {
     pub lock_waits: usize,
     /// How long it took.
     pub took: Duration,
+    /// Whether somebody else did it at the same moment.
+    pub by_others: bool,
 }

@@ -142,10 +142,11 @@ fn only_moved(change: &Change, upped: &Catalog) -> bool {
     if details.len() != 1 || details[0].name != "columns" {
         return false;
     }
-    let upped = upped
-        .get(&change.key)
-        .map(|object| object.list("columns"))
-        .unwrap_or_default();
+    // A table that was dropped is made again whole, and then in whatever order its author chose.
+    let Some(upped) = upped.get(&change.key) else {
+        return false;
+    };
+    let upped = upped.list("columns");
     let kept: Vec<_> = upped
         .iter()
         .filter(|column| before.list("columns").contains(column))

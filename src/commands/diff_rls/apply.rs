@@ -46,6 +46,10 @@ impl Books for PolicyBooks {
         journal::append(&self.run, State::Repaired, &entry)
     }
 
+    fn present(&self) -> Option<Sql> {
+        None
+    }
+
     fn landed(&self, _: Option<usize>) -> Option<Sql> {
         Some(journal::landed(&self.run, State::Repaired, None, None))
     }

@@ -1,8 +1,10 @@
 //! Migrations as a user runs them: every fault named, every interruption survived, every way down proven.
 
 mod commits;
+mod crowd;
 mod cuts;
 mod faults;
+mod rounds;
 mod ways_down;
 
 use crate::support::project::{Project, Ran};

@@ -6,6 +6,7 @@ use crate::support::server;
 
 /// A way up, a way down, and the object that does not come back; none where it does.
 const WAYS: &[(&str, &str, Option<&str>)] = &[
+    // Ten that restore wrongly, each in its own way.
     (
         "ALTER TABLE t ALTER a DROP DEFAULT",
         "SELECT 1",
@@ -25,6 +26,12 @@ const WAYS: &[(&str, &str, Option<&str>)] = &[
         "DROP POLICY p ON t",
         "SELECT 1",
         Some("policy p on public.t"),
+    ),
+    (
+        // Made again whole, so the order is nobody's but the author's.
+        "DROP TABLE ordered",
+        "CREATE TABLE ordered (b int, a int)",
+        Some("table public.ordered"),
     ),
     ("DROP INDEX i", "SELECT 1", Some("index public.i")),
     (
@@ -47,11 +54,7 @@ const WAYS: &[(&str, &str, Option<&str>)] = &[
         "SELECT 1",
         Some("rows of public.t"),
     ),
-    (
-        "ALTER TABLE t DROP COLUMN b",
-        "ALTER TABLE t ADD COLUMN b int DEFAULT 5",
-        Some("rows of public.t"),
-    ),
+    // Twenty that restore.
     (
         "ALTER TABLE t ADD COLUMN n int",
         "ALTER TABLE t DROP COLUMN n",
@@ -80,6 +83,59 @@ const WAYS: &[(&str, &str, Option<&str>)] = &[
         "REVOKE INSERT ON t FROM reader",
         None,
     ),
+    (
+        // A column that is added again can only come last.
+        "ALTER TABLE t DROP COLUMN spare",
+        "ALTER TABLE t ADD COLUMN spare int",
+        None,
+    ),
+    (
+        "ALTER TABLE t ALTER a SET DEFAULT 2",
+        "ALTER TABLE t ALTER a SET DEFAULT 1",
+        None,
+    ),
+    (
+        "ALTER TABLE t ALTER b TYPE bigint",
+        "ALTER TABLE t ALTER b TYPE int",
+        None,
+    ),
+    (
+        "ALTER TABLE t ADD CONSTRAINT positive CHECK (id > -1000) NOT VALID",
+        "ALTER TABLE t DROP CONSTRAINT positive",
+        None,
+    ),
+    (
+        "DROP POLICY p ON t",
+        "CREATE POLICY p ON t USING (true)",
+        None,
+    ),
+    (
+        "CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 2'",
+        "CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        None,
+    ),
+    (
+        "ALTER SEQUENCE s OWNED BY NONE",
+        "ALTER SEQUENCE s OWNED BY t.id",
+        None,
+    ),
+    ("CREATE SCHEMA extra", "DROP SCHEMA extra", None),
+    ("CREATE TYPE mood AS ENUM ('ok')", "DROP TYPE mood", None),
+    (
+        "ALTER TABLE t RENAME TO tt",
+        "ALTER TABLE tt RENAME TO t",
+        None,
+    ),
+    (
+        "CREATE FUNCTION g() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION g()",
+        "DROP TRIGGER g ON t; DROP FUNCTION g()",
+        None,
+    ),
+    (
+        "ALTER TABLE t ALTER a SET STATISTICS 200",
+        "ALTER TABLE t ALTER a SET STATISTICS -1",
+        None,
+    ),
 ];
 
 #[tokio::test]
@@ -87,13 +143,16 @@ async fn a_way_down_that_does_not_lead_back_is_refused_with_the_object_named() {
     // Roles belong to the whole server, so each way has the server's one.
     let base = "DO $$ BEGIN CREATE ROLE reader; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
         CREATE TYPE e AS ENUM ('x', 'y');
-        CREATE TABLE t (id int PRIMARY KEY, a int DEFAULT 1, b int DEFAULT 5, kind e);
+        CREATE TABLE t (id int PRIMARY KEY, a int DEFAULT 1, b int DEFAULT 5, kind e, spare int);
+        CREATE TABLE ordered (a int, b int);
         COMMENT ON TABLE t IS 'words';
         CREATE INDEX i ON t (a);
         CREATE SEQUENCE s OWNED BY t.id;
         CREATE POLICY p ON t USING (true);
         GRANT SELECT ON t TO reader;
         CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1';";
+    let wrong = WAYS.iter().filter(|(.., lost)| lost.is_some()).count();
+    assert_eq!((wrong, WAYS.len()), (10, 30));
     for (up, down, lost) in WAYS {
         let database = server::database().await;
         let project = Project::of(&database.target);
@@ -129,4 +188,23 @@ async fn a_way_down_that_does_not_lead_back_is_refused_with_the_object_named() {
         }
         project.run(&arguments).await.ok();
     }
+}
+
+#[tokio::test]
+async fn a_column_whose_values_are_lost_is_refused() {
+    let database = server::database().await;
+    let project = Project::of(&database.target);
+    project.write(
+        "migrations/V1__base.sql",
+        "CREATE TABLE t (id int PRIMARY KEY, b int DEFAULT 5);",
+    );
+    project.write("migrations/V2__way.sql", "ALTER TABLE t DROP COLUMN b");
+    project.write(
+        "migrations/V2__way.down.sql",
+        "ALTER TABLE t ADD COLUMN b int DEFAULT 5",
+    );
+    project.run(&["up"]).await.ok();
+    let ran = project.run(&["down", "--yes", "--json"]).await;
+    assert_eq!(ran.status, 4, "{}", ran.seen());
+    assert_eq!(said(&ran), ["rollback-rows rows of public.t"]);
 }

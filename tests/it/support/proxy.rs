@@ -259,7 +259,9 @@ impl Seen {
         reader: &mut Reader,
         answered: &mut bool,
     ) -> (usize, bool, Duration) {
-        if *answered {
+        // Nobody waits after saying goodbye.
+        let farewell = reader.started && reader.buffer.is_empty() && bytes == [b'X', 0, 0, 0, 4];
+        if *answered && !farewell {
             self.turns += 1;
             *answered = false;
         }
