@@ -52,8 +52,12 @@ impl Plan<'_> {
                 return (self.dropped.contains(&sequence)).then_some(sequence);
             }
             Kind::Partition => {
-                // A partition that goes together with its parent need not be detached.
+                // A partition that goes together with its parent need not be detached, nor one that nothing refers to.
                 let table = self.from.parent(key)?;
+                let whole = self.partition_of(&table)?;
+                if !self.dropped.contains(&whole) && self.is_referred_to(&whole) {
+                    return None;
+                }
                 return (self.dropped.contains(&table) && !self.made.contains(&table))
                     .then_some(table);
             }
@@ -192,6 +196,26 @@ impl Plan<'_> {
                     || self.dropped.contains(&above)
                     || self.altered.contains(&above))
         })
+    }
+
+    /// Gives the columns that a column is inherited from, the nearest first, before the change.
+    pub(super) fn above(&self, column: &Key) -> Vec<Key> {
+        let mut found = Vec::new();
+        if column.kind != Kind::Column {
+            return found;
+        }
+        let mut waiting = vec![column.clone()];
+        while let Some(key) = waiting.pop() {
+            let table = Key::named(Kind::Table, &key.schema, &key.name);
+            for parent in self.parents_of(&table) {
+                let above = Key::part(Kind::Column, &parent.schema, &parent.name, &key.part);
+                if self.from.get(&above).is_some() && !found.contains(&above) {
+                    found.push(above.clone());
+                    waiting.push(above);
+                }
+            }
+        }
+        found
     }
 
     /// Gives the tables that a table inherits from or is a partition of, before the change.

@@ -19,6 +19,7 @@ impl Graph {
         let mut builder = Builder {
             plan,
             index: &index,
+            lenders: lenders(plan),
             edges: BTreeSet::new(),
         };
         for (phase, key) in steps {
@@ -39,6 +40,8 @@ impl Graph {
 struct Builder<'p, 'a> {
     plan: &'p Plan<'a>,
     index: &'p HashMap<&'p Step, usize>,
+    /// The indexes of partitions by those of the whole that they belong to, afterwards.
+    lenders: HashMap<Key, Vec<Key>>,
     edges: BTreeSet<(usize, usize)>,
 }
 
@@ -67,6 +70,13 @@ impl Builder<'_, '_> {
         let plan = self.plan;
         for needed in plan.foundations(plan.from, key) {
             self.edge((Phase::Drop, key.clone()), (Phase::Drop, needed.clone()));
+            for above in plan.above(&needed) {
+                // What a parent's column does to those of its children happens with it.
+                if plan.is_echo(&needed) {
+                    self.edge((Phase::Drop, key.clone()), (Phase::Drop, above.clone()));
+                    self.edge((Phase::Drop, key.clone()), (Phase::Make, above));
+                }
+            }
             if plan.altered.contains(&needed) {
                 self.edge((Phase::Drop, key.clone()), (Phase::Make, needed));
             }
@@ -103,6 +113,12 @@ impl Builder<'_, '_> {
         }
         match key.kind {
             Kind::Partition => self.before_attaching(key),
+            Kind::Constraint
+                if plan.to.get(key).and_then(|object| object.text("type"))
+                    == Some("foreign key") =>
+            {
+                self.before_referring(key);
+            }
             Kind::Column => self.beside_columns(key),
             Kind::Table if plan.made.contains(key) => self.after_inherited(key),
             _ => {}
@@ -121,23 +137,44 @@ impl Builder<'_, '_> {
         }
     }
 
-    /// A partition gets its own keys and indexes first, else attaching would make others for it.
+    /// A partition gets the checks and indexes that its whole has first, else attaching would be refused or make others.
+    ///
+    /// An index that the whole gains in the same go comes after, and so does one that might be taken for another.
     fn before_attaching(&mut self, key: &Key) {
         let plan = self.plan;
-        let Some(table) = plan.to.parent(key) else {
-            return;
-        };
-        let constraints = plan
+        let checks = plan
             .to
             .parts(Kind::Constraint, &key.schema, &key.name)
-            .filter(|(_, object)| object.text("type") != Some("foreign key"))
-            .map(|(part, _)| part.clone());
-        let indexes = plan.on_to.get(&table).into_iter().flatten();
-        let parts: Vec<Key> = constraints
-            .chain(indexes.map(|index| (*index).clone()))
-            .collect();
-        for part in parts {
-            self.edge((Phase::Make, part), (Phase::Make, key.clone()));
+            .filter(|(_, object)| object.text("type") == Some("check"));
+        for (check, _) in checks {
+            self.edge((Phase::Make, check.clone()), (Phase::Make, key.clone()));
+        }
+        for index in plan.indexes_of(plan.to, key) {
+            if plan.is_lent(&index) {
+                self.edge((Phase::Make, index), (Phase::Make, key.clone()));
+                continue;
+            }
+            if let Some(whole) = plan.parent_index(plan.to, &index) {
+                self.edge((Phase::Make, key.clone()), (Phase::Make, whole));
+            }
+            self.edge((Phase::Drop, index.clone()), (Phase::Make, key.clone()));
+            self.edge((Phase::Make, key.clone()), (Phase::Make, index));
+        }
+    }
+
+    /// A foreign key waits until the index it refers to is whole: that of every partition belongs to it.
+    fn before_referring(&mut self, key: &Key) {
+        let plan = self.plan;
+        let mut waiting: Vec<Key> = plan.foundations(plan.to, key);
+        while let Some(whole) = waiting.pop() {
+            for index in self.lenders.get(&whole).cloned().unwrap_or_default() {
+                self.edge((Phase::Make, index.clone()), (Phase::Make, key.clone()));
+                if let Some(table) = plan.to.parent(&index) {
+                    let partition = Key::named(Kind::Partition, &table.schema, &table.name);
+                    self.edge((Phase::Make, partition), (Phase::Make, key.clone()));
+                }
+                waiting.push(index);
+            }
         }
     }
 
@@ -208,6 +245,16 @@ impl Builder<'_, '_> {
             }
         }
     }
+}
+
+fn lenders(plan: &Plan<'_>) -> HashMap<Key, Vec<Key>> {
+    let mut lenders: HashMap<Key, Vec<Key>> = HashMap::new();
+    for key in plan.made.union(&plan.altered) {
+        if let Some(whole) = plan.parent_index(plan.to, key) {
+            lenders.entry(whole).or_default().push(key.clone());
+        }
+    }
+    lenders
 }
 
 /// Gives the names an object takes: among relations, types, routines, and the columns' constraints.

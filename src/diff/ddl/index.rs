@@ -28,10 +28,9 @@ pub(super) fn add_constraint(plan: &Plan<'_>, key: &Key, after: &Object) -> Vec<
         "ALTER TABLE {}{} ADD CONSTRAINT {} {}{}",
         &pieces,
     )];
-    let partition = Key::named(Kind::Partition, &key.schema, &key.name);
     // An index on a table that is not attached yet is taken over when it is.
     if let Some(parent) = after.text("parent")
-        && !plan.made.contains(&partition)
+        && !plan.is_lent(key)
     {
         let own = ObjectName::new(&*key.schema, &*key.part);
         sql.push(Sql::fill(
@@ -44,11 +43,11 @@ pub(super) fn add_constraint(plan: &Plan<'_>, key: &Key, after: &Object) -> Vec<
 }
 
 pub(super) fn alter_constraint(
+    plan: &Plan<'_>,
     key: &Key,
-    before: &Object,
-    after: &Object,
     changed: &[&str],
 ) -> Option<Vec<Sql>> {
+    let (before, after) = (plan.from.get(key)?, plan.to.get(key)?);
     let mut sql = Vec::new();
     let known = [
         "clustered",
@@ -71,11 +70,14 @@ pub(super) fn alter_constraint(
             &[&name(key), &Ident::new(&*key.part)],
         ));
     }
-    if changed.contains(&"parent") {
+    if changed.contains(&"parent")
+        && !plan.is_lent(key)
+        && let Some(parent) = after.text("parent")
+    {
         let own = ObjectName::new(&*key.schema, &*key.part);
         sql.push(Sql::fill(
             "ALTER INDEX {} ATTACH PARTITION {}",
-            &[&raw(after.text("parent")?), &own],
+            &[&raw(parent), &own],
         ));
     }
     sql.extend(index_marks(key, Some(before), after));
@@ -159,11 +161,7 @@ pub(super) fn index_facts(plan: &Plan<'_>, key: &Key, after: &Object, facts: &[&
     let attaches = !plan.altered.contains(key) || facts.contains(&"parent");
     if let Some(parent) = after.text("parent").filter(|_| attaches) {
         // An index on a table that is not attached yet is taken over when it is.
-        let attached = after.on.as_ref().is_some_and(|table| {
-            let partition = Key::named(Kind::Partition, &table.schema, &table.name);
-            !plan.made.contains(&partition)
-        });
-        if attached {
+        if !plan.is_lent(key) {
             sql.push(Sql::fill(
                 "ALTER INDEX {} ATTACH PARTITION {}",
                 &[&raw(parent), &name(key)],

@@ -222,6 +222,7 @@ fn drop(plan: &Plan<'_>, key: &Key) -> Vec<Sql> {
         | Kind::NotNull
         | Kind::Partition
         | Kind::Constraint
+        | Kind::Index
         | Kind::SequenceOwner => table::drop(plan, key),
         Kind::Trigger | Kind::RowSecurity => relation::drop(plan, key),
         Kind::DomainConstraint => types::drop_constraint(key),

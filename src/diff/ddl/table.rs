@@ -131,6 +131,11 @@ pub(super) fn drop(plan: &Plan<'_>, key: &Key) -> Vec<Sql> {
             "ALTER TABLE {} DROP CONSTRAINT {}",
             &[&name(key), &part],
         )],
+        Kind::Index if plan.is_lent_a_key(key) => {
+            // The keys of partitions can neither go before it nor stay; whatever else stands on them went before.
+            vec![Sql::fill("DROP INDEX {} CASCADE", &[&name(key)])]
+        }
+        Kind::Index => vec![Sql::fill("DROP INDEX {}", &[&name(key)])],
         Kind::SequenceOwner => vec![Sql::fill("ALTER SEQUENCE {} OWNED BY NONE", &[&name(key)])],
         _ => Vec::new(),
     }
@@ -145,7 +150,7 @@ pub(super) fn alter(plan: &Plan<'_>, key: &Key, changed: &[&str]) -> Option<Vec<
         Kind::Identity => Some(alter_identity(key, before, after, changed)),
         Kind::NotNull => None,
         Kind::Partition => None,
-        Kind::Constraint => alter_constraint(key, before, after, changed),
+        Kind::Constraint => alter_constraint(plan, key, changed),
         Kind::Index => alter_index(plan, key, changed),
         Kind::Statistics => {
             (changed == ["target"]).then(|| statistics_target(key, after).into_iter().collect())
