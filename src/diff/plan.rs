@@ -146,9 +146,11 @@ impl<'a> Plan<'a> {
             let table = self.from.parent(key);
             let leaves = table.is_some_and(|table| {
                 self.dropped.contains(&table)
-                    || self
-                        .dropped
-                        .contains(&Key::named(Kind::Partition, &table.schema, &table.name))
+                    || self.dropped.contains(&Key::named(
+                        Kind::Partition,
+                        &table.schema,
+                        &table.name,
+                    ))
             });
             if !(stays || leaves || self.dropped.contains(&whole)) {
                 again.insert(whole);
@@ -208,17 +210,12 @@ impl<'a> Plan<'a> {
 
     /// Says whether a foreign key refers to a partitioned table or to one that it is a partition of.
     pub(super) fn is_referred_to(&self, table: &Key) -> bool {
-        let mut dependents = self.dependents.get(table).into_iter().flatten();
-        let reference = |key: &Key| {
-            key.kind == Kind::Constraint
-                && self.from.parent(key).as_ref() != Some(table)
-                && self
-                    .from
-                    .get(key)
-                    .is_some_and(|object| object.text("type") == Some("foreign key"))
-        };
-        dependents.any(|key| reference(key))
-            || self.partition_of(table).is_some_and(|whole| self.is_referred_to(&whole))
+        let qualified = table.qualified();
+        let mut keys = self.from.of_kind(Kind::Constraint);
+        keys.any(|(_, object)| object.text("references") == Some(&qualified))
+            || self
+                .partition_of(table)
+                .is_some_and(|whole| self.is_referred_to(&whole))
     }
 
     /// Gives the table that another is a partition of.
@@ -528,7 +525,9 @@ pub(super) fn has_index(constraint: &Object) -> bool {
 fn index_shape(index: &Object) -> Option<(bool, &str)> {
     let definition = index.text("definition")?;
     if index.text("type").is_some() {
-        return definition.split_once('(').map(|(_, columns)| (true, columns));
+        return definition
+            .split_once('(')
+            .map(|(_, columns)| (true, columns));
     }
     let (_, columns) = definition.split_once(" USING ")?;
     let (_, columns) = columns.split_once('(')?;

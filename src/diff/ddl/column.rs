@@ -58,6 +58,12 @@ pub(super) fn column_line(
                 sql.push(" ").piece(&named_not_null(named));
             }
             None if later_not_null(plan, key) => {}
+            // The name it would get by itself is that of the table set aside, for as long as that is there.
+            None if plan.from.version >= 180_000 && plan.is_rebuilt(table) => {
+                let usual: String = format!("{}_{}_not_null", key.name, key.part);
+                let usual = Ident::new(usual.chars().take(63).collect::<String>());
+                sql.push(" CONSTRAINT ").piece(&usual).push(" NOT NULL");
+            }
             None => {
                 sql.push(" NOT NULL");
             }

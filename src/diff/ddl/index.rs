@@ -42,11 +42,7 @@ pub(super) fn add_constraint(plan: &Plan<'_>, key: &Key, after: &Object) -> Vec<
     sql
 }
 
-pub(super) fn alter_constraint(
-    plan: &Plan<'_>,
-    key: &Key,
-    changed: &[&str],
-) -> Option<Vec<Sql>> {
+pub(super) fn alter_constraint(plan: &Plan<'_>, key: &Key, changed: &[&str]) -> Option<Vec<Sql>> {
     let (before, after) = (plan.from.get(key)?, plan.to.get(key)?);
     let mut sql = Vec::new();
     let known = [

@@ -1,0 +1,6 @@
+CREATE SCHEMA archive;
+CREATE TABLE visits (site text NOT NULL, at date) PARTITION BY LIST (site);
+CREATE INDEX visits_site_at ON visits (site, at);
+CREATE TABLE archive.visits_a (site text NOT NULL, at date);
+ALTER TABLE visits ATTACH PARTITION archive.visits_a FOR VALUES IN ('a');
+CREATE INDEX own ON archive.visits_a (site, at);

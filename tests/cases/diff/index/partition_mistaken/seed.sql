@@ -1,0 +1,1 @@
+INSERT INTO archive.visits_a VALUES ('a', '2026-01-01');

@@ -1,0 +1,2 @@
+CREATE TABLE visits (site text NOT NULL) PARTITION BY LIST (site);
+CREATE TABLE visits_a PARTITION OF visits FOR VALUES IN ('a');
