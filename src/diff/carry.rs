@@ -107,17 +107,6 @@ impl Plan<'_> {
         })
     }
 
-    /// Finds the index on the partitioned table that this one belongs to.
-    pub(super) fn parent_index(&self, catalog: &Catalog, key: &Key) -> Option<Key> {
-        let object = catalog.get(key)?;
-        object.text("parent")?;
-        object
-            .needs
-            .iter()
-            .find(|needed| matches!(needed.kind, Kind::Index | Kind::Constraint))
-            .cloned()
-    }
-
     /// Says whether what a part needs stands itself on the whole, by way of functions and their like.
     fn reaches(&self, catalog: &Catalog, part: &Key, whole: &Key) -> bool {
         let Some(object) = catalog.get(part) else {

@@ -7,6 +7,7 @@ mod carry;
 pub mod ddl;
 mod graph;
 mod order;
+mod partition;
 mod plan;
 pub mod report;
 

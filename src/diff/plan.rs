@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
-use crate::catalog::{Catalog, Key, Kind, Object, Text};
+use crate::catalog::{Catalog, Key, Kind, Text};
 use crate::diff::ddl::{self, Options};
 use crate::diff::graph::Graph;
 use crate::diff::{between, natural_order, order};
@@ -129,114 +129,6 @@ impl<'a> Plan<'a> {
                 return;
             }
         }
-    }
-
-    /// Has indexes made again that PostgreSQL would not let go of, or would take for another; says whether there were any.
-    ///
-    /// The index of a partition leaves that of the whole only when one of the two goes, or the partition does. And a
-    /// partition that is attached lends the whole the first of its indexes that fits.
-    fn release(&mut self) -> bool {
-        let mut again = BTreeSet::new();
-        for key in self.dropped.iter().chain(&self.altered) {
-            let Some(whole) = self.parent_index(self.from, key) else {
-                continue;
-            };
-            let stays = self.altered.contains(key)
-                && self.parent_index(self.to, key).as_ref() == Some(&whole);
-            let table = self.from.parent(key);
-            let leaves = table.is_some_and(|table| {
-                self.dropped.contains(&table)
-                    || self.dropped.contains(&Key::named(
-                        Kind::Partition,
-                        &table.schema,
-                        &table.name,
-                    ))
-            });
-            if !(stays || leaves || self.dropped.contains(&whole)) {
-                again.insert(whole);
-            }
-        }
-        for partition in self.made.iter().filter(|key| key.kind == Kind::Partition) {
-            again.extend(self.mistaken(partition));
-        }
-        for key in &again {
-            self.take_down(key);
-        }
-        !again.is_empty()
-    }
-
-    /// Gives the indexes that attaching a partition would lend its whole in place of others.
-    fn mistaken(&self, partition: &Key) -> Vec<Key> {
-        let indexes = self.indexes_of(self.to, partition);
-        let shape = |key: &Key| self.to.get(key).and_then(index_shape);
-        let (lent, own): (Vec<&Key>, Vec<&Key>) = indexes
-            .iter()
-            .partition(|key| self.parent_index(self.to, key).is_some());
-        let mut mistaken = own;
-        mistaken.retain(|key| {
-            self.from.get(key).is_some()
-                && !self.dropped.contains(*key)
-                && lent.iter().any(|lent| shape(lent) == shape(key))
-        });
-        mistaken.into_iter().cloned().collect()
-    }
-
-    /// Gives the indexes of the table that a partition is, those of its keys among them.
-    pub(super) fn indexes_of(&self, catalog: &'a Catalog, partition: &Key) -> Vec<Key> {
-        let on = if std::ptr::eq(catalog, self.to) {
-            &self.on_to
-        } else {
-            &self.on_from
-        };
-        let table = catalog.parent(partition);
-        let indexes = table.and_then(|table| on.get(&table)).into_iter().flatten();
-        let indexes = indexes.filter(|key| key.kind == Kind::Index);
-        catalog
-            .parts(Kind::Constraint, &partition.schema, &partition.name)
-            .filter(|(_, object)| has_index(object))
-            .map(|(key, _)| key.clone())
-            .chain(indexes.map(|key| (*key).clone()))
-            .collect()
-    }
-
-    /// Says whether the index of a partition's key belongs to this one, which is no key itself.
-    pub(super) fn is_lent_a_key(&self, index: &Key) -> bool {
-        let mut dependents = self.dependents.get(index).into_iter().flatten();
-        dependents.any(|key| {
-            key.kind == Kind::Constraint
-                && self.parent_index(self.from, key).as_ref() == Some(index)
-        })
-    }
-
-    /// Says whether a foreign key refers to a partitioned table or to one that it is a partition of.
-    pub(super) fn is_referred_to(&self, table: &Key) -> bool {
-        let qualified = table.qualified();
-        let mut keys = self.from.of_kind(Kind::Constraint);
-        keys.any(|(_, object)| object.text("references") == Some(&qualified))
-            || self
-                .partition_of(table)
-                .is_some_and(|whole| self.is_referred_to(&whole))
-    }
-
-    /// Gives the table that another is a partition of.
-    pub(super) fn partition_of(&self, table: &Key) -> Option<Key> {
-        let partition = Key::named(Kind::Partition, &table.schema, &table.name);
-        let mut needs = self.from.get(&partition)?.needs.iter();
-        needs
-            .find(|needed| needed.kind == Kind::Table && *needed != table)
-            .cloned()
-    }
-
-    /// Says whether attaching its partition makes an index part of that of the whole.
-    pub(super) fn is_lent(&self, key: &Key) -> bool {
-        let Some(table) = self.to.parent(key) else {
-            return false;
-        };
-        self.made
-            .contains(&Key::named(Kind::Partition, &table.schema, &table.name))
-            && self
-                .parent_index(self.to, key)
-                .is_some_and(|whole| !self.made.contains(&whole))
     }
 
     /// Rebuilds tables whose columns would end in another order; says whether there were any.
@@ -386,7 +278,7 @@ impl<'a> Plan<'a> {
     }
 
     /// Has an object dropped before what it stands on changes, and made again if it is wanted.
-    fn take_down(&mut self, key: &Key) {
+    pub(super) fn take_down(&mut self, key: &Key) {
         if self.to.get(key).is_some() {
             self.replace(key);
         } else if self.dropped.insert(key.clone()) {
@@ -511,27 +403,6 @@ fn standing_on(catalog: &Catalog) -> HashMap<&Key, Vec<&Key>> {
         }
     }
     map
-}
-
-/// Says whether a constraint is kept by an index.
-pub(super) fn has_index(constraint: &Object) -> bool {
-    matches!(
-        constraint.text("type"),
-        Some("primary key" | "unique" | "exclusion")
-    )
-}
-
-/// Gives what two indexes must have in common to be taken for each other.
-fn index_shape(index: &Object) -> Option<(bool, &str)> {
-    let definition = index.text("definition")?;
-    if index.text("type").is_some() {
-        return definition
-            .split_once('(')
-            .map(|(_, columns)| (true, columns));
-    }
-    let (_, columns) = definition.split_once(" USING ")?;
-    let (_, columns) = columns.split_once('(')?;
-    Some((index.has("unique"), columns))
 }
 
 fn suffers_from_retyping(kind: Kind) -> bool {
