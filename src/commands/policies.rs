@@ -15,7 +15,7 @@ use crate::rls::advise;
 use crate::rls::compare::{self, Comparison};
 use crate::rls::copy::{self, Grounds};
 use crate::rls::declared::{self, Declared};
-use crate::rls::prove::{self, Proof};
+use crate::rls::prove::{self, Effort, Proof};
 use crate::rls::tenancy::Tenancy;
 use crate::rls::verdict::{Verdict, Word};
 
@@ -79,22 +79,40 @@ pub(crate) async fn proven(context: &Context, shadow: &Target) -> Result<Option<
         return Ok(None);
     };
     let grounds = copy::grounds(shadow, &tenancy, &context.watch()).await?;
-    Ok(Some(prove(context, shadow, &tenancy, &grounds).await?))
+    let effort = effort(&context.config)?;
+    Ok(Some(
+        prove(context, shadow, (&tenancy, &grounds), &effort).await?,
+    ))
 }
 
 /// Tries on a scratch copy to reach another tenant's rows.
 pub(crate) async fn prove(
     context: &Context,
     copy: &Target,
-    tenancy: &Tenancy,
-    grounds: &Grounds,
+    (tenancy, grounds): (&Tenancy, &Grounds),
+    effort: &Effort,
 ) -> Result<Proven> {
-    let proof = prove::prove(copy, tenancy, grounds, &context.watch())
+    let proof = prove::prove(copy, tenancy, grounds, effort, &context.watch())
         .await
         .context("trying to reach another tenant's rows")?;
     Ok(Proven {
         findings: findings(&proof, tenancy),
         proof,
+    })
+}
+
+/// Gives the usual effort, with the rows that `policies/fixtures.sql` adds.
+pub(crate) fn effort(config: &Config) -> Result<Effort> {
+    let path = config.policies().join("fixtures.sql");
+    let shown = config.shown(&path);
+    let fixtures = match std::fs::read_to_string(&path) {
+        Ok(text) => Some((shown, text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error).with_context(|| format!("reading {shown}")),
+    };
+    Ok(Effort {
+        fixtures,
+        ..Effort::usual()
     })
 }
 

@@ -85,6 +85,40 @@ impl Formula {
         }
     }
 
+    /// Gives the alternatives of which one must hold, each as the atoms that must hold together; none where there are too many.
+    pub(crate) fn alternatives(&self, most: usize) -> Option<Vec<Vec<String>>> {
+        let found = match self {
+            Formula::True => vec![Vec::new()],
+            Formula::False => Vec::new(),
+            Formula::Atom(text) => vec![vec![text.clone()]],
+            Formula::Or(parts) => {
+                let mut found = Vec::new();
+                for part in parts {
+                    found.extend(part.alternatives(most)?);
+                }
+                found
+            }
+            Formula::And(parts) => {
+                let mut found: Vec<Vec<String>> = vec![Vec::new()];
+                for part in parts {
+                    let more = part.alternatives(most)?;
+                    found = found
+                        .iter()
+                        .flat_map(|one| {
+                            more.iter()
+                                .map(|other| [one.clone(), other.clone()].concat())
+                        })
+                        .collect();
+                    if found.len() > most {
+                        return None;
+                    }
+                }
+                found
+            }
+        };
+        (found.len() <= most).then_some(found)
+    }
+
     /// Says whether every row of this is a row of the other, as far as that can be seen.
     pub(crate) fn implies(&self, other: &Formula) -> bool {
         if self == other || *self == Formula::False || *other == Formula::True {

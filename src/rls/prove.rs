@@ -11,12 +11,14 @@ use crate::pg::session::Session;
 use crate::pg::target::Target;
 use crate::rls::copy::Grounds;
 use crate::rls::facts::Facts;
+use crate::rls::fill::fixtures::{self, Held};
 use crate::rls::fill::ground::{Belongs, Ground, Side};
 use crate::rls::fill::insert::{self, Filled};
 use crate::rls::fill::plan::{self, Stage};
+use crate::rls::fill::solve;
 use crate::rls::identity::{Cast, MANNERS};
 use crate::rls::probe::stand::Stand;
-use crate::rls::probe::{call, climb, grant, peek, read, refer, write};
+use crate::rls::probe::{call, climb, grant, peek, read, refer, search, write};
 use crate::rls::runner::{self, Identity, Who};
 use crate::rls::tenancy::Tenancy;
 use crate::rls::verdict::{self, Verdict, Word};
@@ -55,11 +57,34 @@ impl Proof {
     }
 }
 
+/// How far a proof goes beyond what it makes and tries by itself.
+#[derive(Clone, Debug)]
+pub struct Effort {
+    /// How many drawn combinations of moves are tried.
+    pub attempts: usize,
+    /// What they are drawn with.
+    pub seed: u64,
+    /// Rows that people add: how messages call the file, and its text.
+    pub fixtures: Option<(String, String)>,
+}
+
+impl Effort {
+    /// The usual search, without fixtures.
+    pub fn usual() -> Self {
+        Effort {
+            attempts: 400,
+            seed: 1,
+            fixtures: None,
+        }
+    }
+}
+
 /// Tries everything on a scratch copy, which is changed by it: never give it a database that anybody needs.
 pub async fn prove(
     scratch: &Target,
     tenancy: &Tenancy,
     grounds: &Grounds,
+    effort: &Effort,
     watch: Watch<'_>,
 ) -> Result<Proof> {
     let session = connect::open(scratch, watch).await?;
@@ -70,7 +95,8 @@ pub async fn prove(
     let roles = reachable(&facts, tenancy);
     facts.read_rights(&session, &roles).await?;
     let tenancy = &tenancy.clone().with_tenants(&facts);
-    let ground = Ground::survey(&facts, tenancy);
+    let mut ground = Ground::survey(&facts, tenancy);
+    ground.solved = solve::solve(&session, &ground).await?;
     let mut cast = Cast::new(&ground);
     let mut planned = plan::plan(&ground);
     let mut filled = Filled::default();
@@ -82,9 +108,16 @@ pub async fn prove(
     for at in [Stage::Common, Stage::Own] {
         insert::stage(&session, &ground, &mut planned, at, &mut filled).await?;
     }
+    let held = match &effort.fixtures {
+        Some((shown, text)) => {
+            let file = (shown.as_str(), text.as_str());
+            fixtures::run(&session, &ground, file, &mut planned, &mut filled).await?
+        }
+        None => Held::default(),
+    };
     refresh(&session, &facts).await?;
     cast.manner = calibrate(&session, &mut cast, tenancy).await?;
-    let own = own_sight(&session, &cast).await?;
+    let own = own_sight(&session, &cast, &planned.kinds).await?;
     insert::stage(&session, &ground, &mut planned, Stage::Shared, &mut filled).await?;
     refresh(&session, &facts).await?;
     watch(Event::Ended);
@@ -113,7 +146,8 @@ pub async fn prove(
         total: None,
         unit: Unit::Items,
     });
-    try_everything(&mut stand, (&fresh, &unset), &mut filled).await?;
+    try_everything(&mut stand, (&fresh, &unset), &mut filled, &held).await?;
+    search::all(&mut stand, effort).await?;
     watch(Event::Ended);
     note_untried(&mut stand);
     let mut verdicts = stand.verdicts;
@@ -141,11 +175,13 @@ async fn try_everything(
     stand: &mut Stand<'_>,
     (fresh, unset): (&Session, &[Identity]),
     filled: &mut Filled,
+    held: &Held<'_>,
 ) -> Result<()> {
     let everyone = stand.everyone();
     let unset_without = read::look(stand, fresh, unset).await?;
     let without = read::look(stand, stand.session, &everyone).await?;
     let calls = call::plan(stand);
+    call::untried(stand);
     let heard_without = call::make(stand, &calls).await?;
     let mut planned = std::mem::take(&mut stand.plan);
     insert::stage(
@@ -157,6 +193,7 @@ async fn try_everything(
     )
     .await?;
     stand.plan = planned;
+    held.release(stand.session).await?;
     stand.unfilled = filled.unfilled.clone();
     refresh(stand.session, stand.facts).await?;
     let unset_with = read::look(stand, fresh, unset).await?;
@@ -228,7 +265,12 @@ async fn calibrate(session: &Session, cast: &mut Cast<'_>, tenancy: &Tenancy) ->
     let ways = if tenancy.speaks_claims() { MANNERS } else { 2 };
     for manner in 0..ways {
         cast.manner = manner;
-        let seen = own_rows(session, cast)
+        let members: Vec<Identity> = cast
+            .roles()
+            .iter()
+            .map(|role| cast.member(role, Side::A))
+            .collect();
+        let seen = own_rows(session, cast, &members)
             .await?
             .values()
             .map(|rows| usize::from(*rows > 0))
@@ -242,16 +284,15 @@ async fn calibrate(session: &Session, cast: &mut Cast<'_>, tenancy: &Tenancy) ->
 }
 
 /// Counts what A's member sees before any row of B is there, beyond what is nobody's.
-async fn own_rows(session: &Session, cast: &Cast<'_>) -> Result<BTreeMap<(String, i64), i64>> {
+async fn own_rows(
+    session: &Session,
+    cast: &Cast<'_>,
+    members: &[Identity],
+) -> Result<BTreeMap<(String, i64), i64>> {
     let facts = cast.ground.facts;
-    let members: Vec<Identity> = cast
-        .roles()
-        .iter()
-        .map(|role| cast.member(role, Side::A))
-        .collect();
     let mut asked = Vec::new();
     let mut attempts = Vec::new();
-    for identity in &members {
+    for identity in members {
         for relation in facts
             .relations
             .values()
@@ -290,15 +331,28 @@ async fn own_rows(session: &Session, cast: &Cast<'_>) -> Result<BTreeMap<(String
             .and_then(|answer| answer.given.as_deref()?.parse::<i64>().ok())
             .unwrap_or(0)
     };
-    Ok(asked
-        .into_iter()
-        .zip(answers)
-        .map(|(key, steps)| (key, number(steps.first()) - number(steps.get(1))))
-        .collect())
+    let mut most: BTreeMap<(String, i64), i64> = BTreeMap::new();
+    for (key, steps) in asked.into_iter().zip(answers) {
+        let rows = number(steps.first()) - number(steps.get(1));
+        let known = most.entry(key).or_insert(rows);
+        *known = rows.max(*known);
+    }
+    Ok(most)
 }
 
-async fn own_sight(session: &Session, cast: &Cast<'_>) -> Result<BTreeSet<(String, i64)>> {
-    let rows = own_rows(session, cast).await?;
+/// Gives the relations in which some member of A sees rows of A.
+async fn own_sight(
+    session: &Session,
+    cast: &Cast<'_>,
+    kinds: &[plan::Kind],
+) -> Result<BTreeSet<(String, i64)>> {
+    let members: Vec<Identity> = cast
+        .roles()
+        .iter()
+        .flat_map(|role| cast.readers(role, kinds))
+        .filter(Identity::is_of_a)
+        .collect();
+    let rows = own_rows(session, cast, &members).await?;
     Ok(rows
         .into_iter()
         .filter(|(_, rows)| *rows > 0)

@@ -24,6 +24,13 @@ pub(super) struct Identity {
     pub(super) settings: BTreeMap<String, String>,
 }
 
+impl Identity {
+    /// Says whether it is a member of A, of whatever rank, who claims nothing it is not.
+    pub(super) fn is_of_a(&self) -> bool {
+        self.title == "a" || self.title.starts_with("a member of a")
+    }
+}
+
 /// As whom a step runs.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Who<'a> {

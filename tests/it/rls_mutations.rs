@@ -4,9 +4,15 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use af_db::event::silent;
+use af_db::pg::connect;
+use af_db::pg::supabase;
+use af_db::rls::copy;
+use af_db::rls::prove::{self, Effort};
+use af_db::rls::tenancy::Tenancy;
 use af_db::rls::verdict::Word;
 
-use crate::rls_prove::{leaks, proof};
+use crate::rls_prove::{leaks, load, proof};
 use crate::support::server;
 
 const TENANCY: &str = "tenancy:
@@ -222,6 +228,194 @@ async fn every_mutation_of_the_reference_project_is_caught() {
         if !found.contains(*expected) {
             missed.push(format!("{change}\n  expected {expected}, found {found:?}"));
         }
+    }
+    assert!(missed.is_empty(), "{}", missed.join("\n"));
+}
+
+/// What is changed in the Supabase example, and what must be reported.
+const EXAMPLE: &[(&str, &str)] = &[
+    (
+        "ALTER POLICY members_select ON projects USING (true)",
+        "public.projects select",
+    ),
+    (
+        "ALTER POLICY members_select ON documents USING (true)",
+        "public.documents select",
+    ),
+    (
+        "ALTER POLICY members_select ON organisations USING (true)",
+        "public.organisations select",
+    ),
+    (
+        "ALTER POLICY members_select ON memberships USING (auth.uid() IS NOT NULL)",
+        "public.memberships select",
+    ),
+    (
+        "ALTER POLICY service ON documents TO authenticated",
+        "public.documents select",
+    ),
+    (
+        "ALTER POLICY service ON projects TO PUBLIC",
+        "public.projects delete",
+    ),
+    (
+        "ALTER POLICY members_insert ON projects WITH CHECK (true)",
+        "public.projects insert",
+    ),
+    (
+        "ALTER POLICY members_insert ON documents WITH CHECK (author_id = auth.uid())",
+        "public.documents insert",
+    ),
+    (
+        "ALTER POLICY members_update ON documents USING (true) WITH CHECK (true)",
+        "public.documents update",
+    ),
+    (
+        "ALTER POLICY members_update ON projects WITH CHECK (true)",
+        "public.projects move",
+    ),
+    (
+        "ALTER POLICY members_delete ON documents USING (title IS NOT NULL)",
+        "public.documents delete",
+    ),
+    (
+        "ALTER POLICY owners_delete ON projects USING (EXISTS (SELECT private.my_owned_organisations()))",
+        "public.projects delete",
+    ),
+    (
+        "ALTER POLICY owners_insert ON memberships WITH CHECK (user_id = auth.uid())",
+        "public.memberships insert",
+    ),
+    (
+        "ALTER POLICY owners_delete ON memberships USING (true)",
+        "public.memberships delete",
+    ),
+    (
+        "ALTER POLICY owners_update ON memberships USING (true) WITH CHECK (true)",
+        "public.memberships update",
+    ),
+    (
+        "ALTER POLICY owners_update ON organisations USING (true) WITH CHECK (true)",
+        "public.organisations update",
+    ),
+    (
+        "GRANT UPDATE ON memberships TO authenticated; ALTER POLICY owners_update ON memberships USING (user_id = auth.uid()) WITH CHECK (user_id = auth.uid())",
+        "public.memberships move",
+    ),
+    (
+        "ALTER TABLE documents DISABLE ROW LEVEL SECURITY",
+        "public.documents select",
+    ),
+    (
+        "ALTER TABLE projects OWNER TO authenticated",
+        "public.projects select",
+    ),
+    (
+        "CREATE VIEW recent AS SELECT title, created_at FROM documents; GRANT SELECT ON recent TO authenticated",
+        "public.recent select",
+    ),
+    (
+        "CREATE MATERIALIZED VIEW sizes AS SELECT project_id, count(*) AS n FROM documents GROUP BY 1; GRANT SELECT ON sizes TO authenticated",
+        "public.sizes select",
+    ),
+    (
+        "CREATE FUNCTION how_many() RETURNS bigint LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' AS 'SELECT count(*) FROM public.documents'; GRANT EXECUTE ON FUNCTION how_many() TO authenticated",
+        "public.how_many() execute",
+    ),
+    (
+        "CREATE FUNCTION document(which uuid) RETURNS SETOF documents LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' AS 'SELECT * FROM public.documents WHERE id = which'; GRANT EXECUTE ON FUNCTION document(uuid) TO authenticated",
+        "public.document(uuid) execute",
+    ),
+    (
+        "GRANT TRUNCATE ON documents TO authenticated",
+        "public.documents truncate",
+    ),
+    (
+        "GRANT TRIGGER ON projects TO authenticated",
+        "public.projects trigger",
+    ),
+    (
+        "CREATE TABLE invoices (id uuid PRIMARY KEY, organisation_id uuid NOT NULL REFERENCES organisations); GRANT SELECT ON invoices TO authenticated",
+        "public.invoices select",
+    ),
+    (
+        "ALTER TABLE documents DROP CONSTRAINT documents_project_id_fkey; ALTER TABLE documents ADD FOREIGN KEY (project_id) REFERENCES projects (id)",
+        "public.documents reference",
+    ),
+    (
+        "ALTER TABLE projects ADD UNIQUE (name)",
+        "public.projects existence",
+    ),
+    (
+        "CREATE OR REPLACE FUNCTION private.my_organisations() RETURNS SETOF uuid LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' AS 'SELECT organisation_id FROM public.memberships'",
+        "public.projects select",
+    ),
+    (
+        "CREATE POLICY everybody ON documents FOR SELECT TO anon USING (true); GRANT SELECT ON documents TO anon",
+        "public.documents select",
+    ),
+    (
+        "CREATE POLICY nobodys ON documents FOR SELECT TO authenticated USING (author_id IS NULL)",
+        "public.documents select",
+    ),
+    (
+        "CREATE POLICY said ON projects FOR SELECT TO authenticated USING (organisation_id::text = auth.jwt() -> 'user_metadata' ->> 'organisation_id')",
+        "public.projects select",
+    ),
+    (
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO authenticated",
+        "public future_table",
+    ),
+];
+
+#[tokio::test]
+async fn every_mutation_of_the_supabase_example_is_caught() {
+    let server = server::own(None).await;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/supabase");
+    let text = std::fs::read_to_string(root.join("tenancy.yaml")).expect("the example's tenancy");
+    let tenancy = Tenancy::parse("tenancy.yaml", &text).expect("the example's tenancy");
+    let base = server.scratch.database("base").await.expect("a database");
+    let session = connect::open(&base, &silent).await.expect("a session");
+    supabase::prepare(&session)
+        .await
+        .expect("roles and schemas as Supabase has them");
+    load(
+        &session,
+        &migrations("examples/supabase/supabase/migrations"),
+    )
+    .await;
+    session.close().await;
+    let mut missed = Vec::new();
+    for (number, (change, expected)) in [("SELECT", "")].iter().chain(EXAMPLE).enumerate() {
+        let name = format!("mutation_{number}");
+        let target = server
+            .scratch
+            .clone_database("base", &name)
+            .await
+            .expect("a copy");
+        let session = connect::open(&target, &silent).await.expect("a session");
+        load(&session, change).await;
+        session.close().await;
+        let grounds = copy::grounds(&target, &tenancy, &silent)
+            .await
+            .expect("the grounds");
+        let proof = prove::prove(&target, &tenancy, &grounds, &Effort::usual(), &silent)
+            .await
+            .expect("a proof");
+        let found = leaks(&proof);
+        if expected.is_empty() {
+            assert!(
+                proof.is_clean() && proof.count(Word::NotProven) == 0,
+                "{proof:?}"
+            );
+        } else if !found.contains(*expected) {
+            missed.push(format!("{change}\n  expected {expected}, found {found:?}"));
+        }
+        server
+            .scratch
+            .drop_database(&name)
+            .await
+            .expect("a database to drop");
     }
     assert!(missed.is_empty(), "{}", missed.join("\n"));
 }

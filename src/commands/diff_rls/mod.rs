@@ -44,6 +44,12 @@ pub struct Args {
     /// Read from this file how tenants are told apart and how a request says who it is; the policy set says it otherwise
     #[arg(long, value_name = "FILE")]
     tenancy: Option<PathBuf>,
+    /// Try this many drawn combinations of statements beyond the fixed list
+    #[arg(long, value_name = "COUNT", default_value_t = 400, requires = "prove")]
+    search: usize,
+    /// Draw them with this number: the same number draws the same
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, requires = "prove")]
+    seed: u64,
     /// Write the proof as one HTML page as well
     #[arg(long, value_name = "FILE", requires = "prove")]
     html: Option<PathBuf>,

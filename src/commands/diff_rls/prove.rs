@@ -14,7 +14,7 @@ use crate::finding::Finding;
 use crate::pg::scratch;
 use crate::rls::copy;
 use crate::rls::matrix;
-use crate::rls::prove::Proof;
+use crate::rls::prove::{Effort, Proof};
 use crate::rls::tenancy::Tenancy;
 use crate::rls::verdict::Word;
 use crate::shadow;
@@ -41,10 +41,15 @@ pub(super) async fn prove(args: &Args, context: &Context) -> Result<Outcome> {
             .hint("say `tenancy:` in policies/, or give --tenancy FILE with such a block")
             .into());
     };
+    let effort = Effort {
+        attempts: args.search,
+        seed: args.seed,
+        ..policies::effort(config)?
+    };
     let tried = if args.shadow {
-        on_shadow(&tenancy, context).await?
+        on_shadow(&tenancy, &effort, context).await?
     } else {
-        on_copy(&tenancy, context).await?
+        on_copy(&tenancy, &effort, context).await?
     };
     let Proven { proof, findings } = tried.proven;
     write(args.html.as_deref(), || matrix::html(&tried.title, &proof))?;
@@ -71,7 +76,7 @@ struct Tried {
 }
 
 /// Tries on what the migrations make.
-async fn on_shadow(tenancy: &Tenancy, context: &Context) -> Result<Tried> {
+async fn on_shadow(tenancy: &Tenancy, effort: &Effort, context: &Context) -> Result<Tried> {
     let folder = project::folder(context)?;
     let scratch = context.scratch(None).await?;
     let watch = context.watch();
@@ -81,13 +86,13 @@ async fn on_shadow(tenancy: &Tenancy, context: &Context) -> Result<Tried> {
     Ok(Tried {
         database: "the migrations".to_owned(),
         title: "the migrations".to_owned(),
-        proven: policies::prove(context, &shadow.target, tenancy, &grounds).await?,
+        proven: policies::prove(context, &shadow.target, (tenancy, &grounds), effort).await?,
         scratch: scratch.why.clone(),
     })
 }
 
 /// Tries on a copy of the database's schema.
-async fn on_copy(tenancy: &Tenancy, context: &Context) -> Result<Tried> {
+async fn on_copy(tenancy: &Tenancy, effort: &Effort, context: &Context) -> Result<Tried> {
     let watch = context.watch();
     let (session, target) = context.open(Purpose::Reading).await?;
     let major = u32::try_from(session.facts().major()).ok();
@@ -100,7 +105,7 @@ async fn on_copy(tenancy: &Tenancy, context: &Context) -> Result<Tried> {
     Ok(Tried {
         database: target.to_string(),
         title: target.database().to_owned(),
-        proven: policies::prove(context, &copied, tenancy, &grounds).await?,
+        proven: policies::prove(context, &copied, (tenancy, &grounds), effort).await?,
         scratch: scratch.why.clone(),
     })
 }

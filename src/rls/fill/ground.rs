@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::rls::facts::{Constraint, Facts, Relation};
+use crate::rls::fill::solve::Solved;
 use crate::rls::fill::survey;
 use crate::rls::tenancy::Tenancy;
 use crate::sql::name::{Ident, Literal};
@@ -66,6 +67,8 @@ pub(in crate::rls) struct Ground<'a> {
     pub(in crate::rls) likes: Vec<String>,
     /// All expressions that decide about a table's rows, by table.
     pub(in crate::rls) texts: BTreeMap<i64, Vec<String>>,
+    /// Values that make the conditions on a table's rows true, by table.
+    pub(in crate::rls) solved: Solved,
 }
 
 /// Schemas that a platform brings; they are filled only where something of the user's needs them.
@@ -102,6 +105,7 @@ impl<'a> Ground<'a> {
             user_type: "text".to_owned(),
             likes: Vec::new(),
             texts: survey::texts(facts),
+            solved: Solved::new(),
         };
         ground.root = ground.find_root();
         ground.belong();

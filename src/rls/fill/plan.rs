@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::rls::facts::{Constraint, Relation};
 use crate::rls::fill::ground::{Belongs, Ground, Side, is_platform};
-use crate::rls::fill::row::leaves;
+use crate::rls::fill::row;
 use crate::rls::fill::value::Value;
 use crate::rls::fill::vary::{self, Variant};
 use crate::rls::words;
@@ -165,7 +165,7 @@ impl Plan {
 
     fn of_tenants(&mut self, ground: &Ground<'_>, table: &Relation) {
         for (side, stage) in [(Side::A, Stage::Own), (Side::B, Stage::Private)] {
-            let leaves = leaves(ground, table).len().clamp(2, 4);
+            let leaves = row::landings(ground, table).clamp(2, 12);
             let turns = if Some(table.oid) == ground.root {
                 1
             } else {

@@ -200,25 +200,44 @@ pub(super) fn leaves<'a>(ground: &Ground<'a>, table: &Relation) -> Vec<&'a Relat
         .collect()
 }
 
+/// Gives how many rows it takes to reach every partition; which of them a hash leads to is chance.
+pub(super) fn landings(ground: &Ground<'_>, table: &Relation) -> usize {
+    let hashed = table
+        .key
+        .as_deref()
+        .is_some_and(|key| key.starts_with("HASH"));
+    let below: usize = leaves(ground, table)
+        .into_iter()
+        .map(|leaf| landings(ground, leaf).max(1))
+        .sum();
+    if hashed { below * 3 } else { below }
+}
+
 /// Gives values that lead a row into one of the partitions.
 fn bounds(ground: &Ground<'_>, table: &Relation, turn: usize) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     let Some(key) = table.key.as_deref() else {
         return found;
     };
-    let leaves: Vec<&Relation> = leaves(ground, table)
-        .into_iter()
-        .filter(|leaf| {
-            leaf.bound
-                .as_deref()
-                .is_some_and(|bound| bound != "DEFAULT")
-        })
-        .collect();
+    let leaves = leaves(ground, table);
     if leaves.is_empty() {
         return found;
     }
     let leaf = leaves[turn % leaves.len()];
     let columns = inside(key);
+    if leaf.bound.as_deref() == Some("DEFAULT") {
+        // Where no other partition is likely to be.
+        for column in columns.iter().filter_map(|name| table.column(name)) {
+            let far = match column.base.as_str() {
+                "date" | "timestamp" | "timestamptz" => "2199-01-01",
+                "int2" | "int4" | "int8" | "numeric" => "29998",
+                "text" | "varchar" => "zq-rest",
+                _ => continue,
+            };
+            found.insert(column.name.clone(), far.to_owned());
+        }
+        return found;
+    }
     let values = leaf.bound.as_deref().map(inside).unwrap_or_default();
     for (index, column) in columns.iter().enumerate() {
         let value = if key.starts_with("LIST") {
@@ -232,7 +251,7 @@ fn bounds(ground: &Ground<'_>, table: &Relation, turn: usize) -> BTreeMap<String
             found.insert(column.clone(), value.clone());
         }
     }
-    found.extend(bounds(ground, leaf, turn));
+    found.extend(bounds(ground, leaf, turn / leaves.len()));
     found
 }
 

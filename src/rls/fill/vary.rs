@@ -49,6 +49,8 @@ pub(in crate::rls) fn variants(ground: &Ground<'_>, table: &Relation, side: Side
         .iter()
         .map(|(name, value)| variant([(name.clone(), value.clone())]))
         .collect();
+    let solved = ground.solved.get(&table.oid).into_iter().flatten();
+    all.extend(solved.take(MOST).map(|picks| variant(picks.clone())));
     // A few combinations, drawn the same way every time.
     let mut seed = 0x9e37_79b9_u64.wrapping_add(u64::try_from(table.name.len()).unwrap_or(0));
     for _ in 0..if single.len() > 1 { 6 } else { 0 } {
@@ -86,7 +88,7 @@ pub(in crate::rls) fn is_sharing(name: &str, value: Option<&str>) -> bool {
     words::is_shared_value(value) || name.ends_with("_at") || name.contains("with")
 }
 
-fn is_key(ground: &Ground<'_>, table: &Relation, column: &Column) -> bool {
+pub(super) fn is_key(ground: &Ground<'_>, table: &Relation, column: &Column) -> bool {
     ground.tenant_column(table.oid) == Some(&column.name)
         || ground.facts.primary_key(table.oid).contains(&column.name)
         || ground

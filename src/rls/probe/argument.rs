@@ -90,7 +90,11 @@ fn candidates(stand: &Stand<'_>, function: &Function, argument: &Argument) -> Ve
             .map(|sql| (sql, true))
             .collect();
     }
-    let texts = texts(stand, function, argument);
+    let texts = if argument.kind == "c" {
+        Vec::new()
+    } else {
+        texts(stand, function, argument)
+    };
     let typed = Sql::printed_by_server(argument.type_name.clone());
     let mut seen = std::collections::BTreeSet::new();
     let mut found: Vec<(Sql, bool)> = texts
@@ -105,6 +109,15 @@ fn candidates(stand: &Stand<'_>, function: &Function, argument: &Argument) -> Ve
         .collect();
     if found.is_empty() && argument.kind != "p" {
         found.push((Sql::fill("NULL::{}", &[&typed]), false));
+    }
+    let is_last = function
+        .arguments
+        .last()
+        .is_some_and(|last| last.name == argument.name);
+    if is_last && function.identity.contains("VARIADIC ") {
+        for (sql, _) in &mut found {
+            *sql = Sql::fill("VARIADIC {}", &[&*sql]);
+        }
     }
     found
 }
@@ -137,7 +150,7 @@ fn texts(stand: &Stand<'_>, function: &Function, argument: &Argument) -> Vec<Str
             found.extend(["2101-01-01", "2001-01-01"].map(str::to_owned))
         }
         "interval" => found.push("1 day".to_owned()),
-        "json" | "jsonb" => found.extend([document(stand), "{}".to_owned()]),
+        "json" | "jsonb" => found.extend(documents(stand, function)),
         "uuid" | "int2" | "int4" | "int8" | "numeric" => {
             let whole = argument.base != "uuid";
             let fits = |text: &String| {
@@ -209,9 +222,27 @@ fn keys(stand: &Stand<'_>, function: &Function, name: &str) -> Vec<String> {
     found.into_iter().map(|(_, value)| value).take(8).collect()
 }
 
-fn document(stand: &Stand<'_>) -> String {
-    let key = stand.ground.key(Side::B, 0).unwrap_or_default();
-    serde_json::json!({ stand.ground.tenancy.column.clone(): key, "id": 1 }).to_string()
+/// Documents with the keys that the body asks for, each holding a key of B's.
+fn documents(stand: &Stand<'_>, function: &Function) -> Vec<String> {
+    let tenant = stand.ground.key(Side::B, 0).unwrap_or_default();
+    let mut asked = words::read(function.body()).keys;
+    asked.insert("id".to_owned());
+    let mut values = keys(stand, function, "");
+    values.truncate(5);
+    values.extend([tenant.clone(), stand.ground.user(Side::B, 0)]);
+    let mut found: Vec<String> = values
+        .into_iter()
+        .map(|value| {
+            let mut document: serde_json::Map<String, serde_json::Value> = asked
+                .iter()
+                .map(|key| (key.clone(), value.clone().into()))
+                .collect();
+            document.insert(stand.ground.tenancy.column.clone(), tenant.clone().into());
+            serde_json::Value::from(document).to_string()
+        })
+        .collect();
+    found.push("{}".to_owned());
+    found
 }
 
 /// What a caller may put into a text: B's key, parts of its rows, names of settings, and text that breaks out of quotes.

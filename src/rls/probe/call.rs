@@ -74,6 +74,42 @@ pub(in crate::rls) fn plan(stand: &Stand<'_>) -> Vec<Call> {
     calls
 }
 
+/// Says which functions that touch rows of tenants are not called, because they reach beyond the database.
+pub(in crate::rls) fn untried(stand: &mut Stand<'_>) {
+    let callers: Vec<Identity> = stand
+        .readers
+        .values()
+        .filter_map(|all| all.first())
+        .cloned()
+        .collect();
+    for identity in callers {
+        let callable = stand
+            .facts
+            .callable
+            .get(&identity.role)
+            .cloned()
+            .unwrap_or_default();
+        let facts = stand.facts;
+        for function in callable.iter().filter_map(|oid| facts.functions.get(oid)) {
+            let body = function.body();
+            let touches = stand
+                .tenant_tables()
+                .iter()
+                .any(|table| words::mentions(body, &table.name));
+            if touches && !is_platform(&function.schema) && reaches_out(stand, function) {
+                let why = "its body reaches beyond the database (dblink, http, files, COPY), so it was not called; \
+                           read it, or revoke EXECUTE where tenants do not need it";
+                stand.note(
+                    Word::NotProven,
+                    (function.title(), "execute"),
+                    &identity,
+                    why.to_owned(),
+                );
+            }
+        }
+    }
+}
+
 /// A function that speaks to other servers is not called: even a scratch copy would reach them.
 pub(in crate::rls) fn reaches_out(_: &Stand<'_>, function: &Function) -> bool {
     let body = function.body().to_lowercase();
@@ -86,7 +122,6 @@ pub(in crate::rls) fn reaches_out(_: &Stand<'_>, function: &Function) -> bool {
         "copy ",
         "lo_import",
         "lo_export",
-        "pg_sleep",
         "plpython",
         "pg_terminate",
     ]

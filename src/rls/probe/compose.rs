@@ -57,19 +57,25 @@ pub(super) fn compose(
     }
     for with_keys in [false, true] {
         let sql = handover(stand, (target, base), rights, (Side::A, with_keys));
-        add("update", sql.clone(), sql, loosen(stand, base));
+        add("update", sql.clone(), sql, loosen(stand, base, true));
         let sql = handover(stand, (target, base), rights, (Side::B, with_keys));
         let control = handover(stand, (target, base), rights, (Side::A, false));
-        add("move", sql, control, loosen(stand, base));
+        add("move", sql, control, loosen(stand, base, true));
     }
     if rights.may("DELETE") {
         let sql = Sql::fill("DELETE FROM {}", &[&target.object()]);
-        add("delete", Some(sql.clone()), Some(sql), loosen(stand, base));
+        add(
+            "delete",
+            Some(sql.clone()),
+            Some(sql),
+            loosen(stand, base, false),
+        );
     }
 }
 
-/// Foreign keys that would refuse a delete say nothing about isolation.
-fn loosen(stand: &Stand<'_>, base: &Relation) -> Vec<Sql> {
+/// Foreign keys that would refuse a delete, or a change of the key, say nothing about isolation: a row without children
+/// would not meet them.
+fn loosen(stand: &Stand<'_>, base: &Relation, moves: bool) -> Vec<Sql> {
     stand
         .facts
         .constraints
@@ -78,7 +84,7 @@ fn loosen(stand: &Stand<'_>, base: &Relation) -> Vec<Sql> {
             key.kind == "f"
                 && key.target == Some(base.oid)
                 && !key.inherited
-                && matches!(key.on_delete.as_deref(), Some("a" | "r"))
+                && (moves || matches!(key.on_delete.as_deref(), Some("a" | "r")))
         })
         .filter_map(|key| {
             let child = stand.facts.relations.get(&key.table)?;

@@ -11,6 +11,7 @@ pub(super) mod grant;
 pub(super) mod peek;
 pub(super) mod read;
 pub(super) mod refer;
+pub(super) mod search;
 mod shadow;
 pub(super) mod stand;
 pub(super) mod write;

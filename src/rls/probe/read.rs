@@ -169,6 +169,15 @@ fn settle(stand: &mut Stand<'_>, relation: &Relation, identity: &Identity, answe
         }
         return;
     }
+    if relation.is_partition
+        && relation.protected
+        && !stand.admits(relation, &identity.role, "select")
+    {
+        let why =
+            "no policy of the partition itself concerns it: only its parent leads to its rows";
+        stand.note(Word::Holds, object, identity, why.to_owned());
+        return;
+    }
     if own {
         stand.note(
             Word::Holds,
@@ -176,16 +185,17 @@ fn settle(stand: &mut Stand<'_>, relation: &Relation, identity: &Identity, answe
             identity,
             "its own rows were seen, no row of another tenant".to_owned(),
         );
-    } else if answer.ran() {
-        stand.note(
-            Word::NotProven,
-            object,
-            identity,
-            "it saw no row of its own either, so nothing shows that a row could have been seen"
-                .to_owned(),
-        );
     } else {
-        let why = format!("it cannot read its own rows either: {}", answer.refusal());
+        let came = if answer.ran() {
+            "it saw no row of its own either".to_owned()
+        } else {
+            format!("it cannot read its own rows either, {}", answer.refusal())
+        };
+        let why = format!(
+            "{came}, so nothing shows that a row could have been seen; \
+             put rows that it may see into policies/fixtures.sql, or revoke SELECT on {} from {} if it is to see none",
+            object.0, identity.role
+        );
         stand.note(Word::NotProven, object, identity, why);
     }
 }

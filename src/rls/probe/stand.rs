@@ -80,6 +80,28 @@ impl<'a> Stand<'a> {
             .collect()
     }
 
+    /// Says whether a permissive policy of a table lets a role do this with any row, or the role is held by none.
+    pub(in crate::rls) fn admits(&self, table: &Relation, role: &str, command: &str) -> bool {
+        let letter = match command {
+            "select" => "r",
+            "insert" => "a",
+            "update" => "w",
+            _ => "d",
+        };
+        let Some(found) = self.facts.roles.get(role) else {
+            return true;
+        };
+        let is = |name: &String| name == role || found.has.contains(name);
+        found.superuser
+            || found.bypass
+            || is(&table.owner) && !table.forced
+            || self.facts.policies_of(table.oid).any(|policy| {
+                policy.permissive
+                    && (policy.command == "*" || policy.command == letter)
+                    && policy.roles.iter().any(|name| name == "public" || is(name))
+            })
+    }
+
     /// Gives a stored row of a side; B's own rather than one it shares.
     pub(in crate::rls) fn row(&self, table: i64, side: Side) -> Option<&Row> {
         let of = |row: &&Row| row.table == table && row.side == side && row.stored;

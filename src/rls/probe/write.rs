@@ -52,8 +52,49 @@ pub(in crate::rls) async fn all(stand: &mut Stand<'_>) -> Result<()> {
             compose(stand, &mut attempts, &identity, (target, base, &rights));
         }
     }
-    run(stand, attempts).await
+    run(stand, attempts).await?;
+    as_others(stand).await
 }
+
+/// What the usual member may not do with its own rows is tried as members of other ranks: one of them may.
+async fn as_others(stand: &mut Stand<'_>) -> Result<()> {
+    let open: std::collections::BTreeSet<(String, String)> = stand
+        .verdicts
+        .iter()
+        .filter(|one| one.verdict == Word::NotProven && COMMANDS.contains(&one.command.as_str()))
+        .map(|one| (one.object.clone(), one.role.clone()))
+        .collect();
+    let others: Vec<Identity> = stand
+        .everyone()
+        .into_iter()
+        .filter(|identity| identity.title != "a" && identity.is_of_a())
+        .collect();
+    let mut attempts = Vec::new();
+    for identity in &others {
+        for (target, base) in targets(stand) {
+            if open.contains(&(target.title(), identity.role.clone())) {
+                let rights = stand.facts.rights(&identity.role, target.oid);
+                compose(stand, &mut attempts, identity, (target, base, &rights));
+            }
+        }
+    }
+    run(stand, attempts).await?;
+    let held: std::collections::BTreeSet<(String, String, String)> = stand
+        .verdicts
+        .iter()
+        .filter(|one| one.verdict == Word::Holds)
+        .map(|one| (one.object.clone(), one.command.clone(), one.role.clone()))
+        .collect();
+    stand.verdicts.retain(|one| {
+        one.verdict != Word::NotProven
+            || !COMMANDS.contains(&one.command.as_str())
+            || !held.contains(&(one.object.clone(), one.command.clone(), one.role.clone()))
+    });
+    Ok(())
+}
+
+/// The commands that are tried here.
+const COMMANDS: [&str; 4] = ["insert", "update", "move", "delete"];
 
 /// Gives what can be written to: tenant tables, and views whose columns are those of a tenant table below.
 fn targets<'a>(stand: &Stand<'a>) -> Vec<(&'a Relation, &'a Relation)> {
@@ -188,9 +229,10 @@ fn judge(
         report(stand, attempt, &acted);
         return;
     }
-    if attempt.identity.title != "a" {
+    if !attempt.identity.is_of_a() {
         return;
     }
+    let is_usual = attempt.identity.title == "a";
     let target = &stand.facts.relations[&attempt.target];
     let object = (target.title(), attempt.command);
     let control_ran = control
@@ -208,17 +250,9 @@ fn judge(
             )
         };
         stand.note(Word::Holds, object, &attempt.identity, why);
-    } else if !control_ran {
-        let refusal = control
-            .get(attempt.before.len())
-            .map_or_else(|| "not tried".to_owned(), Answer::refusal);
-        stand.note(
-            Word::NotProven,
-            object,
-            &attempt.identity,
-            format!("the same for its own rows did not succeed either: {refusal}"),
-        );
-    } else if attempt.command != "move" {
+    } else if !control_ran && is_usual {
+        unshown(stand, attempt, control.get(attempt.before.len()));
+    } else if control_ran && is_usual && attempt.command != "move" {
         stand.note(
             Word::NotProven,
             object,
@@ -226,6 +260,40 @@ fn judge(
             format!("refused, but not by a policy: {}", acted.refusal()),
         );
     }
+}
+
+/// Nothing of its own could be written: that no policy admits anything is certain, all else is not proven.
+fn unshown(stand: &mut Stand<'_>, attempt: &Attempt, control: Option<&Answer>) {
+    let (target, role) = (
+        &stand.facts.relations[&attempt.target],
+        &attempt.identity.role,
+    );
+    let object = (target.title(), attempt.command);
+    let privilege = match attempt.command {
+        "move" => "update",
+        command => command,
+    };
+    if target.is_table() && target.protected && !stand.admits(target, role, privilege) {
+        let why =
+            format!("no policy for {privilege} concerns {role}: PostgreSQL refuses every row");
+        stand.note(Word::Holds, object, &attempt.identity, why);
+        if let Some(one) = stand.verdicts.last_mut() {
+            one.proven_by = ProvenBy::Catalog;
+        }
+        return;
+    }
+    let came = match control {
+        Some(answer) if answer.ran() => "it reached no row".to_owned(),
+        Some(answer) => answer.refusal(),
+        None => "no statement could be made for it".to_owned(),
+    };
+    let why = format!(
+        "the same on its own rows did not succeed either ({came}), so nothing shows what another tenant's would have met; \
+         put rows or members for whom it succeeds into policies/fixtures.sql, or revoke {} on {} from {role} if nobody is to",
+        privilege.to_uppercase(),
+        target.title()
+    );
+    stand.note(Word::NotProven, object, &attempt.identity, why);
 }
 
 /// Compares B's rows, and nobody's for statements that reach existing rows.

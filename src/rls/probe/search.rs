@@ -1,0 +1,460 @@
+//! Owns the search beyond the fixed list: moves that a member of A may make, drawn and combined the same way for a seed, until
+//! a row of B shows or changes that did not before. What is found is shrunk to the moves it needs.
+
+use std::collections::BTreeSet;
+
+use anyhow::Result;
+
+use crate::rls::facts::{Column, Relation};
+use crate::rls::fill::ground::Side;
+use crate::rls::fill::insert;
+use crate::rls::fill::plan::Wish;
+use crate::rls::fill::value::Value;
+use crate::rls::probe::argument;
+use crate::rls::probe::climb::{count, number, prizes};
+use crate::rls::probe::stand::{Leak, Stand};
+use crate::rls::prove::Effort;
+use crate::rls::runner::{self, Answer, Identity, Step, Who};
+use crate::rls::verdict::{ProvenBy, Weight, Word};
+use crate::rls::words;
+use crate::sql::name::Ident;
+use crate::sql::safe::Sql;
+
+/// One statement that a member may send.
+#[derive(Clone)]
+struct Move {
+    verb: &'static str,
+    /// The table or function it goes through.
+    through: String,
+    /// Whether it goes through a table that says who is a member.
+    joins: bool,
+    sql: Sql,
+}
+
+/// Moves of one request.
+const MOVES: usize = 160;
+
+/// Moves that are combined at most.
+const LONGEST: usize = 3;
+
+/// Searches as the usual member of each role.
+pub(in crate::rls) async fn all(stand: &mut Stand<'_>, effort: &Effort) -> Result<()> {
+    let members = stand.members();
+    for identity in &members {
+        let moves = moves(stand, identity);
+        if moves.is_empty() {
+            continue;
+        }
+        let attempts = attempts(
+            moves.len(),
+            effort.attempts / members.len().max(1),
+            effort.seed,
+        );
+        let found = hits(stand, identity, &moves, &attempts).await?;
+        for (attempt, table, how) in found {
+            let shortest = shrink(stand, identity, &moves, (attempt, table, how)).await?;
+            let chosen: Vec<Move> = shortest.iter().map(|at| moves[*at].clone()).collect();
+            report(stand, identity, &chosen, (table, how));
+        }
+    }
+    Ok(())
+}
+
+/// What came of moves for one table.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// Rows of B are seen now.
+    Seen,
+    /// Rows of B are not what they were.
+    Changed,
+}
+
+/// Draws which moves are made together: each alone first, then as chance has it.
+fn attempts(moves: usize, most: usize, seed: u64) -> Vec<Vec<usize>> {
+    let mut all: Vec<Vec<usize>> = (0..moves.min(most)).map(|at| vec![at]).collect();
+    let mut state = seed ^ 0x9e37_79b9_7f4a_7c15;
+    let mut draw = |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state >> 33).unwrap_or(0) % below.max(1)
+    };
+    let mut known = BTreeSet::new();
+    for _ in 0..most * 4 {
+        if all.len() >= most || moves < 2 {
+            break;
+        }
+        let length = 2 + draw(LONGEST - 1);
+        let one: Vec<usize> = (0..length).map(|_| draw(moves)).collect();
+        if known.insert(one.clone()) {
+            all.push(one);
+        }
+    }
+    all
+}
+
+fn moves(stand: &mut Stand<'_>, identity: &Identity) -> Vec<Move> {
+    let mut found = Vec::new();
+    let facts = stand.facts;
+    let tables: Vec<&Relation> = facts
+        .relations
+        .values()
+        .filter(|table| table.is_table() && !table.is_partition)
+        .collect();
+    for table in tables {
+        let rights = facts.rights(&identity.role, table.oid);
+        let joins = stand
+            .ground
+            .members
+            .iter()
+            .any(|members| members.table == table.oid);
+        let mut add = |verb, sql| {
+            found.push(Move {
+                verb,
+                through: table.title(),
+                joins,
+                sql,
+            });
+        };
+        if !rights.insertable.is_empty() {
+            for (name, value) in pokes(stand, table, &rights.insertable) {
+                let wish = Wish {
+                    turn: 1,
+                    ..Wish::default()
+                };
+                let mut values = stand.plan.fresh(stand.ground, table, Side::A, &wish);
+                values.insert(name, value);
+                values.retain(|name, _| rights.insertable.contains(name));
+                add("insert", insert::insert(table, &values));
+            }
+        }
+        for (name, value) in pokes(stand, table, &rights.updatable) {
+            let Some(column) = table.column(&name) else {
+                continue;
+            };
+            let sql = Sql::fill(
+                "UPDATE {} SET {} = {}",
+                &[
+                    &table.object(),
+                    &Ident::new(name.as_str()),
+                    &insert::literal(&value, &column.type_name),
+                ],
+            );
+            add("update", sql);
+        }
+        if rights.may("DELETE") {
+            add("delete", Sql::fill("DELETE FROM {}", &[&table.object()]));
+        }
+    }
+    let callable = facts
+        .callable
+        .get(&identity.role)
+        .cloned()
+        .unwrap_or_default();
+    for function in callable.iter().filter_map(|oid| facts.functions.get(oid)) {
+        let writes = function.volatility == "v" && function.result_kind != "trigger";
+        if !writes || crate::rls::fill::ground::is_platform(&function.schema) {
+            continue;
+        }
+        let title = function.title();
+        for sql in argument::some(stand, function) {
+            found.push(Move {
+                verb: "execute",
+                through: title.clone(),
+                joins: false,
+                sql,
+            });
+        }
+    }
+    found.truncate(MOVES);
+    found
+}
+
+/// Gives values that a row of A's could hold and that are B's, or that policies speak of.
+fn pokes(stand: &Stand<'_>, table: &Relation, columns: &[String]) -> Vec<(String, Value)> {
+    let tenant = stand.ground.tenant_column(table.oid);
+    let mut found = Vec::new();
+    for column in table
+        .columns
+        .iter()
+        .filter(|column| columns.contains(&column.name))
+    {
+        if Some(column.name.as_str()) == tenant || column.generated {
+            continue;
+        }
+        let of_b = keys_of_b(stand, table, column);
+        found.extend(
+            of_b.into_iter()
+                .map(|value| (column.name.clone(), Some(value))),
+        );
+        if let Some(labels) = &column.labels {
+            found.extend(
+                labels
+                    .iter()
+                    .take(4)
+                    .map(|label| (column.name.clone(), Some(label.clone()))),
+            );
+        } else if column.base == "bool" {
+            found.extend(
+                ["true", "false"].map(|truth| (column.name.clone(), Some(truth.to_owned()))),
+            );
+        } else if matches!(column.base.as_str(), "text" | "varchar") {
+            let texts = stand.ground.texts.get(&table.oid).into_iter().flatten();
+            let spoken: BTreeSet<String> = texts
+                .filter(|text| words::mentions(text, &column.name))
+                .flat_map(|text| words::read(text).values)
+                .collect();
+            found.extend(
+                spoken
+                    .into_iter()
+                    .take(4)
+                    .map(|word| (column.name.clone(), Some(word))),
+            );
+        }
+    }
+    found
+}
+
+/// Gives keys of B's rows that a column could name: by its foreign key, else by its name and type.
+fn keys_of_b(stand: &Stand<'_>, table: &Relation, column: &Column) -> Vec<String> {
+    let stem = column.name.trim_end_matches("_id").trim_end_matches('s');
+    let targets: Vec<i64> = stand
+        .facts
+        .foreign_keys(table.oid)
+        .filter(|key| key.columns == [column.name.clone()])
+        .filter_map(|key| key.target)
+        .collect();
+    let mut found = Vec::new();
+    for other in stand.tenant_tables() {
+        let named = other.oid != table.oid && stem.len() > 1 && other.name.contains(stem);
+        if !targets.contains(&other.oid) && !named {
+            continue;
+        }
+        let [key] = &stand.facts.primary_key(other.oid)[..] else {
+            continue;
+        };
+        let fits = other.column(key).is_some_and(|own| own.base == column.base);
+        let value = stand
+            .row(other.oid, Side::B)
+            .and_then(|row| row.values.get(key)?.clone());
+        found.extend(value.filter(|_| fits));
+    }
+    if found.is_empty()
+        && words::suggests_user(&column.name)
+        && column.base == stand.ground.user_type
+    {
+        found.push(stand.ground.user(Side::B, 0));
+    }
+    found
+}
+
+/// Writes the steps of an attempt: what is there, the moves, what is there then.
+fn steps<'a>(
+    stand: &Stand<'_>,
+    identity: &'a Identity,
+    tables: &[&Relation],
+    moves: impl Iterator<Item = &'a Move>,
+) -> Vec<Step<'a>> {
+    let mut steps: Vec<Step<'a>> = moves
+        .map(|one| runner::need(Who::Request(identity), one.sql.clone()))
+        .collect();
+    steps.push(runner::change(
+        Who::Owner,
+        Sql::new("SET CONSTRAINTS ALL IMMEDIATE"),
+    ));
+    steps.extend(
+        tables
+            .iter()
+            .map(|table| runner::read(Who::Request(identity), count(stand, table))),
+    );
+    steps.extend(
+        tables
+            .iter()
+            .map(|table| runner::read(Who::Owner, stand.watch(&[table]))),
+    );
+    steps
+}
+
+/// Makes the attempts and gives the first that reached each table which nothing reached before.
+async fn hits<'a>(
+    stand: &Stand<'a>,
+    identity: &Identity,
+    moves: &[Move],
+    attempts: &[Vec<usize>],
+) -> Result<Vec<(Vec<usize>, &'a Relation, How)>> {
+    let known: BTreeSet<&str> = stand
+        .verdicts
+        .iter()
+        .filter(|one| one.verdict == Word::Leak)
+        .flat_map(|one| std::iter::once(one.object.as_str()).chain(one.exposes.as_deref()))
+        .collect();
+    let tables: Vec<&Relation> = prizes(stand)
+        .into_iter()
+        .filter(|table| !known.contains(table.title().as_str()))
+        .collect();
+    let usable = |at: &usize| !known.contains(moves[*at].through.as_str());
+    let attempts: Vec<&Vec<usize>> = attempts
+        .iter()
+        .filter(|one| one.iter().all(usable))
+        .collect();
+    if tables.is_empty() || attempts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut all = vec![steps(stand, identity, &tables, std::iter::empty())];
+    all.extend(
+        attempts
+            .iter()
+            .map(|one| steps(stand, identity, &tables, one.iter().map(|at| &moves[*at]))),
+    );
+    let answers = runner::run(stand.session, &all).await?;
+    let usual = &answers[0];
+    let mut found: Vec<(Vec<usize>, &Relation, How)> = Vec::new();
+    for (attempt, came) in attempts.iter().zip(&answers[1..]) {
+        for (at, table) in tables.iter().enumerate() {
+            let Some(how) = outcome((usual, came), (attempt.len(), at, tables.len())) else {
+                continue;
+            };
+            if !found.iter().any(|(_, other, _)| other.oid == table.oid) {
+                found.push(((*attempt).clone(), table, how));
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn outcome(
+    (usual, came): (&[Answer], &[Answer]),
+    (moves, at, tables): (usize, usize, usize),
+) -> Option<How> {
+    // A move that was refused ends the attempt, and a shorter one tells the same.
+    if came.len() < moves + 1 + 2 * tables || !came[..=moves].iter().all(Answer::ran) {
+        return None;
+    }
+    let (seen, state) = (moves + 1 + at, moves + 1 + tables + at);
+    if number(usual.get(1 + at)) == 0 && number(came.get(seen)) > 0 {
+        return Some(How::Seen);
+    }
+    let was = usual
+        .get(1 + tables + at)
+        .and_then(|answer| answer.given.as_deref());
+    let is = came.get(state).and_then(|answer| answer.given.as_deref());
+    // The last part is nobody's rows, which may be everybody's to write.
+    let of_b = |text: &str| text.rsplit_once(' ').map(|(head, _)| head.to_owned());
+    (of_b(was?) != of_b(is?)).then_some(How::Changed)
+}
+
+/// Leaves out every move without which the same is reached.
+async fn shrink(
+    stand: &Stand<'_>,
+    identity: &Identity,
+    moves: &[Move],
+    (mut attempt, table, how): (Vec<usize>, &Relation, How),
+) -> Result<Vec<usize>> {
+    let mut at = 0;
+    while attempt.len() > 1 && at < attempt.len() {
+        let mut shorter = attempt.clone();
+        shorter.remove(at);
+        let tables = [table];
+        let both = [
+            steps(stand, identity, &tables, std::iter::empty()),
+            steps(
+                stand,
+                identity,
+                &tables,
+                shorter.iter().map(|at| &moves[*at]),
+            ),
+        ];
+        let answers = runner::run(stand.session, &both).await?;
+        if outcome((&answers[0], &answers[1]), (shorter.len(), 0, 1)) == Some(how) {
+            attempt = shorter;
+        } else {
+            at += 1;
+        }
+    }
+    Ok(attempt)
+}
+
+fn report(
+    stand: &mut Stand<'_>,
+    identity: &Identity,
+    moves: &[Move],
+    (table, how): (&Relation, How),
+) {
+    let Some(last) = moves.last() else { return };
+    let command = match (how, last.verb) {
+        (How::Seen, "insert") => "select_after_insert",
+        (How::Seen, "update") => "select_after_update",
+        (How::Seen, "delete") => "select_after_delete",
+        (How::Seen, _) => "select_after_execute",
+        (How::Changed, verb) => verb,
+    };
+    let class = match last.verb {
+        "execute" => "D01",
+        _ if last.joins => "B18",
+        _ => "B34",
+    };
+    let through: BTreeSet<&str> = moves.iter().map(|one| one.through.as_str()).collect();
+    let through = through.into_iter().collect::<Vec<_>>().join(", ");
+    let came = match how {
+        How::Seen => "rows of another tenant are seen that were not seen before",
+        How::Changed => "rows of another tenant are not what they were",
+    };
+    let mut statements: Vec<Sql> = moves.iter().map(|one| one.sql.clone()).collect();
+    if how == How::Seen {
+        statements.push(Sql::fill("SELECT * FROM {}", &[&table.object()]));
+    }
+    let mut tables = vec![table.oid];
+    tables.extend(
+        stand
+            .facts
+            .relations
+            .values()
+            .filter(|other| through.contains(&other.title()))
+            .map(|other| other.oid),
+    );
+    let script = stand.script(&tables, identity, &statements);
+    stand.leak(Leak {
+        object: table.title(),
+        command,
+        identity,
+        class,
+        weight: Weight::Critical,
+        why: format!("after what it may write through {through}, {came}: policies of {} trust what the caller itself may write", table.title()),
+        rows: None,
+        exposes: None,
+        script: Some(script),
+        proven_by: ProvenBy::Probe,
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_draws_the_same() {
+        assert_eq!(attempts(9, 60, 7), attempts(9, 60, 7));
+        assert_ne!(attempts(9, 60, 7), attempts(9, 60, 8));
+        assert_eq!(attempts(9, 60, 7).len(), 60);
+        assert_eq!(attempts(1, 60, 7), [[0]]);
+        assert_eq!(attempts(9, 0, 7).len(), 0);
+    }
+
+    #[test]
+    fn a_refused_move_reaches_nothing() {
+        let ran = |given: &str| Answer {
+            given: Some(given.to_owned()),
+            ..Answer::default()
+        };
+        let refused = Answer {
+            code: Some("42501".to_owned()),
+            ..Answer::default()
+        };
+        let usual = [ran(""), ran("0"), ran("t 1 x n")];
+        let seen = [ran(""), ran(""), ran("2"), ran("t 1 x n")];
+        assert!(outcome((&usual, &seen), (1, 0, 1)) == Some(How::Seen));
+        let nobodys = [ran(""), ran(""), ran("0"), ran("t 1 x m")];
+        assert!(outcome((&usual, &nobodys), (1, 0, 1)).is_none());
+        assert!(outcome((&usual, &[refused]), (1, 0, 1)).is_none());
+    }
+}

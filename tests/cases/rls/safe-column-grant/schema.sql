@@ -1,0 +1,5 @@
+CREATE TABLE docs (id int PRIMARY KEY, tenant_id int NOT NULL, body text);
+ALTER TABLE docs ENABLE ROW LEVEL SECURITY;
+CREATE POLICY r ON docs FOR SELECT TO app_user USING (tenant_id = nullif(current_setting('app.tenant_id', true), '')::int);
+CREATE POLICY w ON docs FOR UPDATE TO app_user USING (true) WITH CHECK (tenant_id = nullif(current_setting('app.tenant_id', true), '')::int);
+GRANT SELECT (id, tenant_id) ON docs TO app_user;

@@ -1,0 +1,4 @@
+CREATE TABLE docs (id int PRIMARY KEY, tenant_id bigint NOT NULL, body text);
+ALTER TABLE docs ENABLE ROW LEVEL SECURITY;
+CREATE POLICY p ON docs TO authenticated USING (tenant_id = (auth.jwt() ->> 'tenant_id')::bigint);
+GRANT SELECT ON docs TO authenticated;
