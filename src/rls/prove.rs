@@ -152,20 +152,13 @@ pub async fn prove(
     note_untried(&mut stand);
     let mut verdicts = stand.verdicts;
     verdict::settle(&mut verdicts);
-    let named = |oid: &i64| {
-        facts
-            .relations
-            .get(oid)
-            .map(crate::rls::facts::Relation::title)
-            .unwrap_or_default()
-    };
+    let unfilled = filled.unfilled.iter().filter_map(|(oid, why)| {
+        let table = facts.relations.get(oid)?;
+        Some((table.title(), why.clone()))
+    });
     Ok(Proof {
         verdicts,
-        unfilled: filled
-            .unfilled
-            .iter()
-            .map(|(oid, why)| (named(oid), why.clone()))
-            .collect(),
+        unfilled: unfilled.collect(),
         lifted: filled.lifted,
         left_out: grounds.refused.clone(),
     })
