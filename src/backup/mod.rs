@@ -26,6 +26,8 @@ pub mod swap;
 
 pub mod restore;
 
+pub mod pgbackrest;
+
 pub mod drill;
 pub mod proven;
 pub mod prune;

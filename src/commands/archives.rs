@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result};
 
 use crate::backup::clients::Places;
+use crate::backup::pgbackrest::Stanza;
 use crate::backup::proven::{self, Wanted};
 use crate::backup::store::Store;
 use crate::backup::{facts, seal};
@@ -11,6 +12,37 @@ use crate::error::fail;
 use crate::finding::Finding;
 use crate::pg::session::Session;
 use crate::pg::target::Target;
+
+/// Who makes, checks and restores.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Engine {
+    /// af-db's own archives of one database, by pg_dump
+    #[default]
+    Dump,
+    /// pgBackRest, set up by you: whole clusters, to any point in time
+    Pgbackrest,
+}
+
+/// Flags that choose the engine.
+#[derive(clap::Args, Debug)]
+pub(crate) struct EngineArgs {
+    /// Who does the work
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) engine: Engine,
+    /// The stanza of pgBackRest
+    #[arg(long, value_name = "NAME", default_value = "main")]
+    stanza: String,
+    /// pgBackRest's configuration file instead of its own default
+    #[arg(long, value_name = "FILE")]
+    pgbackrest_config: Option<std::path::PathBuf>,
+}
+
+impl EngineArgs {
+    /// Gives the stanza to work with.
+    pub(crate) fn stanza(&self) -> Result<Stanza> {
+        Stanza::new(&self.stanza, self.pgbackrest_config.as_deref())
+    }
+}
 
 /// Gives the store a flag names, else the one of `af-db.yaml`, else the folder `backups`.
 pub(crate) fn store(context: &Context, named: Option<&str>) -> Result<Store> {

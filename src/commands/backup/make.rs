@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::backup::archive::{Archive, Scope};
 use crate::backup::dump;
-use crate::commands::archives::{bytes, places, seconds, store};
+use crate::commands::archives::{EngineArgs, bytes, places, seconds, store};
 use crate::commands::page::{Page, Tone, count};
 use crate::commands::{Context, Outcome, Purpose, Report, project};
 use crate::finding::Finding;
@@ -40,6 +40,11 @@ pub(super) struct Make {
     /// Believe the sizes an object store tells instead of reading everything back before the archive counts
     #[arg(long)]
     no_read_back: bool,
+    #[command(flatten)]
+    pub(super) engine: EngineArgs,
+    /// What pgBackRest is to make
+    #[arg(long = "type", value_name = "TYPE", default_value = "incr", value_parser = ["full", "diff", "incr"])]
+    pub(super) kind: String,
 }
 
 #[derive(Serialize)]

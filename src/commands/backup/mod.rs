@@ -1,5 +1,6 @@
 //! `af-db backup`: makes a verified archive; lists, verifies and prunes archives.
 
+mod engine;
 mod list;
 mod make;
 mod prune;
@@ -7,6 +8,7 @@ mod verify;
 
 use anyhow::Result;
 
+use crate::commands::archives::Engine;
 use crate::commands::{Context, Outcome};
 
 /// Flags of `backup`.
@@ -32,8 +34,14 @@ enum Action {
 /// Runs the command.
 pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     match &args.action {
+        None if args.make.engine.engine == Engine::Pgbackrest => {
+            engine::back_up(&args.make, context).await
+        }
         None => make::run(&args.make, context).await,
         Some(Action::List(args)) => list::run(args, context),
+        Some(Action::Verify(args)) if args.engine.engine == Engine::Pgbackrest => {
+            engine::verify(&args.engine, context).await
+        }
         Some(Action::Verify(args)) => verify::run(args, context).await,
         Some(Action::Prune(args)) => prune::run(args, context),
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::backup::proven::{self, How};
 use crate::backup::unpack::{self, Source};
-use crate::commands::archives::{archive_name, identities, store};
+use crate::commands::archives::{EngineArgs, archive_name, identities, store};
 use crate::commands::page::{Page, Tone, count};
 use crate::commands::{Context, Outcome, Report};
 
@@ -23,6 +23,8 @@ pub(super) struct Args {
     /// Read an encrypted archive with the keys of this age identity file
     #[arg(long = "identity", value_name = "FILE")]
     identities: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) engine: EngineArgs,
 }
 
 #[derive(Serialize)]

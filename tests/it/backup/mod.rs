@@ -4,6 +4,7 @@ mod damage;
 mod faults;
 #[cfg(feature = "object-storage")]
 mod objects;
+mod pgbackrest;
 mod proof;
 mod refusals;
 mod roundtrip;

@@ -52,6 +52,19 @@ pub(crate) fn pgbouncer() -> PathBuf {
         .clone()
 }
 
+/// Gives pgBackRest's program.
+pub(crate) fn pgbackrest() -> PathBuf {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM
+        .get_or_init(|| {
+            installed("pgbackrest").unwrap_or_else(|| {
+                let root = fetched("pgbackrest");
+                wrap(&root, &root.join("usr/bin/pgbackrest"))
+            })
+        })
+        .clone()
+}
+
 fn installed(name: &str) -> Option<PathBuf> {
     let known = find::WELL_KNOWN
         .iter()

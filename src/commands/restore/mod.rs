@@ -1,5 +1,7 @@
 //! `af-db restore`: puts an archive back into a new database or in another's place; `--drill` only tries it.
 
+mod point;
+
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
@@ -9,7 +11,9 @@ use crate::backup::drill::{self, Drill, Drilled, Smoke};
 use crate::backup::proven::{self, How};
 use crate::backup::restore::{self, Options, Place, Times};
 use crate::backup::store::Store;
-use crate::commands::archives::{archive_name, identities, places, seconds, store};
+use crate::commands::archives::{
+    Engine, EngineArgs, archive_name, identities, places, seconds, store,
+};
 use crate::commands::page::{Page, Tone};
 use crate::commands::{Context, Outcome, Purpose, Report, project};
 use crate::finding::{Finding, Severity, worst};
@@ -51,6 +55,10 @@ pub struct Args {
     /// Write the drill's report into this file as well, as Markdown
     #[arg(long, value_name = "FILE", requires = "drill")]
     report: Option<PathBuf>,
+    #[command(flatten)]
+    engine: EngineArgs,
+    #[command(flatten)]
+    point: point::PointArgs,
 }
 
 #[derive(Serialize)]
@@ -74,6 +82,9 @@ struct RestoreReport {
 
 /// Runs the command.
 pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    if args.engine.engine == Engine::Pgbackrest {
+        return point::run(&args.engine, &args.point, args.drill, context).await;
+    }
     let store = store(context, args.from.as_deref())?;
     let name = archive_name(context, &store, &args.archive)?;
     let report = if args.drill {

@@ -1,0 +1,345 @@
+//! Owns restoring a cluster to just before a place in its log: into a directory of its own, paused, proven, then promoted.
+//!
+//! It never archives: until somebody puts it in the old one's place its log goes nowhere, least of all into the repository.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+use tokio_postgres::types::Type;
+
+use super::Stanza;
+use super::info;
+use crate::error::{Exit, fail, refuse, with_exit};
+use crate::event::{Event, Interrupt, Watch, silent};
+use crate::pg::connect;
+use crate::pg::embedded::cluster::{self, Cluster, Start};
+use crate::pg::embedded::privileges;
+use crate::pg::embedded::{self, Choice};
+use crate::pg::session::Session;
+use crate::pg::target::Target;
+use crate::pg::tools::{Ask, Tool};
+use crate::sql::safe::Sql;
+
+/// Where to and how far.
+pub struct Point<'a> {
+    /// The place in the log before which to stop.
+    pub lsn: &'a str,
+    /// The run that must not be there afterwards, where one was named.
+    pub run: Option<&'a str>,
+    /// The directory for the cluster; it must not exist, or be empty.
+    pub data: &'a Path,
+    /// The database to look into.
+    pub database: &'a str,
+    /// A superuser of the cluster.
+    pub user: &'a str,
+    /// The number the live cluster was born with, where it can be asked.
+    pub system_identifier: Option<&'a str>,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Reached {
+    /// The backup it began with.
+    pub backup: String,
+    /// The last place in the log that was replayed.
+    pub lsn: String,
+    /// When the last transaction that is in it was committed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_commit: Option<String>,
+    /// Milliseconds to copy the files back.
+    pub copy: u64,
+    /// Milliseconds to replay the log.
+    pub replay: u64,
+}
+
+/// Restores, recovers to the point, proves that it was reached, and promotes; the cluster is left stopped.
+pub async fn run(
+    stanza: &Stanza,
+    point: &Point<'_>,
+    embedded: &embedded::Options,
+    watch: Watch<'_>,
+    interrupt: &Interrupt,
+) -> Result<Reached> {
+    let _guard = interrupt.guard();
+    let place = info::position(point.lsn)
+        .with_context(|| format!("`{}` is no place in a log", point.lsn))?;
+    let info = stanza.info().await?;
+    check_identity(&info, point)?;
+    let Some(backup) = info.before(place) else {
+        return Err(refuse(format!(
+            "no backup of stanza `{}` is from before {}, nothing was restored",
+            stanza.name, point.lsn
+        ))
+        .hint("`pgbackrest info` lists the backups")
+        .into());
+    };
+    make_room(point.data, stanza)?;
+    let work = async {
+        let clock = Instant::now();
+        watch(Event::Said(&format!("restoring backup {}", backup.label)));
+        copy_back(stanza, point, &backup.label).await?;
+        let copy = milliseconds(clock);
+        let clock = Instant::now();
+        watch(Event::Said(&format!(
+            "replaying the log up to {}",
+            point.lsn
+        )));
+        let mut recovered = Recovered::start(point, embedded, watch).await?;
+        let proven = recovered.prove(point).await;
+        let (lsn, last_commit) = match proven {
+            Ok(proven) => proven,
+            Err(error) => {
+                recovered.cluster.stop(Ask::Immediate);
+                return Err(error);
+            }
+        };
+        recovered.promote().await?;
+        Ok(Reached {
+            backup: backup.label.clone(),
+            lsn,
+            last_commit,
+            copy,
+            replay: milliseconds(clock),
+        })
+    };
+    let reached = tokio::select! {
+        reached = work => reached,
+        () = interrupt.wait() => Err(with_exit(Exit::Interrupted, "interrupted, nothing was restored").into()),
+    };
+    if reached.is_err() {
+        // It was empty or not there when we came.
+        let _ = fs::remove_dir_all(point.data);
+    }
+    reached
+}
+
+fn check_identity(info: &info::Info, point: &Point<'_>) -> Result<()> {
+    if let (Some(theirs), Some(ours)) = (info.system_identifier.as_deref(), point.system_identifier)
+        && theirs != ours
+    {
+        return Err(refuse(format!(
+            "the repository is of the cluster {theirs}, the server is {ours}; nothing was restored"
+        ))
+        .hint("name the stanza of this server with --stanza")
+        .into());
+    }
+    Ok(())
+}
+
+/// Makes the directory, for the user that the cluster belongs to.
+fn make_room(data: &Path, stanza: &Stanza) -> Result<()> {
+    let taken = fs::read_dir(data).is_ok_and(|mut entries| entries.next().is_some());
+    if taken {
+        return Err(refuse(format!(
+            "{} is not empty, nothing was restored",
+            data.display()
+        ))
+        .hint("name a directory that does not exist; a running cluster is never restored over")
+        .into());
+    }
+    let doing = || format!("making {}", data.display());
+    fs::create_dir_all(data).with_context(doing)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::set_permissions(data, fs::Permissions::from_mode(0o700)).with_context(doing)?;
+    }
+    privileges::give(data, stanza.user.as_ref()).with_context(doing)
+}
+
+async fn copy_back(stanza: &Stanza, point: &Point<'_>, label: &str) -> Result<()> {
+    let arguments = [
+        format!("--pg1-path={}", point.data.display()),
+        // By place: a name would be looked for in the newest backup, which may be from after it.
+        "--type=lsn".to_owned(),
+        format!("--target={}", point.lsn),
+        "--target-exclusive".to_owned(),
+        "--target-action=pause".to_owned(),
+        format!("--set={label}"),
+        "restore".to_owned(),
+    ];
+    stanza
+        .run(&arguments, "pgBackRest could not restore")
+        .await
+        .map(|_| ())
+}
+
+/// A cluster that has replayed its log and waits.
+struct Recovered {
+    cluster: Cluster,
+    target: Target,
+    // Holds the socket, the log and the files that stand in for the cluster's own.
+    _room: tempfile::TempDir,
+}
+
+impl Recovered {
+    async fn start(
+        point: &Point<'_>,
+        embedded: &embedded::Options,
+        watch: Watch<'_>,
+    ) -> Result<Self> {
+        let version = fs::read_to_string(point.data.join("PG_VERSION"))
+            .context("reading which version the restored cluster is of")?;
+        let mut options = embedded.clone();
+        options.major = version.trim().parse().ok();
+        let choice = embedded::resolve(&options, watch).await?;
+        let room = tempfile::Builder::new().prefix("af-db-").tempdir()?;
+        let mut settings = settings(&choice, point.data, room.path()).await?;
+        privileges::give(room.path(), choice.user.as_ref())?;
+        let target = cluster::private_address(room.path(), &mut settings)?
+            .with_user(point.user)
+            .with_database(point.database);
+        let start = Start {
+            data: point.data,
+            sockets: cfg!(unix).then_some(room.path()),
+            log: &room.path().join("log"),
+            settings: &settings,
+            on_our_death: Ask::Immediate,
+        };
+        let cluster = Cluster::start(&choice, &start).await?;
+        Ok(Recovered {
+            cluster,
+            target,
+            _room: room,
+        })
+    }
+
+    /// Waits until the replay pauses and shows that it ended where it should.
+    async fn prove(&mut self, point: &Point<'_>) -> Result<(String, Option<String>)> {
+        let session = connect::open(&self.target, &silent).await?;
+        self.wait(
+            &session,
+            "SELECT pg_catalog.pg_get_wal_replay_pause_state() = 'paused'",
+        )
+        .await?;
+        let row = session
+            .query_one(include_str!("../queries/replayed.sql"), &[])
+            .await
+            .context("asking how far the log was replayed")?;
+        let (lsn, last_commit): (String, Option<String>) = (row.get("lsn"), row.get("last_commit"));
+        let (reached, wanted) = (info::position(&lsn), info::position(point.lsn));
+        anyhow::ensure!(
+            reached <= wanted,
+            "the replay went on to {lsn}, past {}",
+            point.lsn
+        );
+        if let Some(run) = point.run {
+            let found = session
+                .query_one(
+                    "SELECT pg_catalog.count(*) FROM af_db.journal AS j WHERE j.run = $1",
+                    &[(&run, Type::TEXT)],
+                )
+                .await
+                .context("looking for the run in the restored database")?;
+            let left: i64 = found.get(0);
+            anyhow::ensure!(left == 0, "the restored database still knows run {run}");
+        }
+        session.close().await;
+        Ok((lsn, last_commit))
+    }
+
+    async fn wait(&self, session: &Session, question: &'static str) -> Result<()> {
+        loop {
+            if self.cluster.has_ended() {
+                return Err(fail("the restored cluster ended before it reached the point")
+                    .hint("a file of its log may be missing: af-db backup verify --engine pgbackrest")
+                    .into());
+            }
+            let row = session.query_one(question, &[]).await;
+            if row.context("waiting for the replay")?.get(0) {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Lets it become a cluster of its own and stops it.
+    async fn promote(&mut self) -> Result<()> {
+        let session = connect::open(&self.target, &silent).await?;
+        session
+            .run(&Sql::new("SELECT pg_catalog.pg_wal_replay_resume()"))
+            .await
+            .context("ending the recovery")?;
+        self.wait(&session, "SELECT NOT pg_catalog.pg_is_in_recovery()")
+            .await?;
+        session.close().await;
+        self.cluster.stop(Ask::Fast);
+        Ok(())
+    }
+}
+
+/// Gives what the cluster runs with while it is ours: nobody enters but us, nothing is archived, and no less room than the
+/// old one had, without which it would not replay.
+async fn settings(choice: &Choice, data: &Path, room: &Path) -> Result<Vec<String>> {
+    let control = Tool::new(choice.binaries.program("pg_controldata"))
+        .arg(data)
+        .user(choice.user.as_ref())
+        .run()
+        .await?
+        .check("reading the restored cluster's control file")?;
+    let mut settings = needed(&control.text());
+    let hba = put(
+        room,
+        "hba",
+        "local all all trust\nhost all all 127.0.0.1/32 trust\n",
+        choice,
+    )?;
+    settings.push(format!("hba_file={}", hba.display()));
+    if !data.join("postgresql.conf").exists() {
+        // Some systems keep it elsewhere; then it is not in a backup either.
+        let empty = put(room, "postgresql.conf", "", choice)?;
+        settings.push(format!("config_file={}", empty.display()));
+        settings.push(format!(
+            "ident_file={}",
+            put(room, "ident", "", choice)?.display()
+        ));
+    }
+    for setting in [
+        "archive_mode=off",
+        "listen_addresses=",
+        "port=5432",
+        "hot_standby=on",
+        "ssl=off",
+        "logging_collector=off",
+        "log_destination=stderr",
+        "external_pid_file=",
+        "synchronous_standby_names=",
+    ] {
+        settings.push(setting.to_owned());
+    }
+    Ok(settings)
+}
+
+fn put(room: &Path, name: &str, text: &str, choice: &Choice) -> Result<PathBuf> {
+    let path = room.join(name);
+    fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
+    privileges::give(&path, choice.user.as_ref())?;
+    Ok(path)
+}
+
+/// Reads the settings that a replay must not have less of.
+fn needed(control: &str) -> Vec<String> {
+    let names = [
+        ("max_connections setting:", "max_connections"),
+        ("max_worker_processes setting:", "max_worker_processes"),
+        ("max_wal_senders setting:", "max_wal_senders"),
+        ("max_prepared_xacts setting:", "max_prepared_transactions"),
+        ("max_locks_per_xact setting:", "max_locks_per_transaction"),
+    ];
+    let value = |label: &str| {
+        let line = control.lines().find_map(|line| line.strip_prefix(label));
+        line.map(|value| value.trim().to_owned())
+    };
+    names
+        .iter()
+        .filter_map(|(label, name)| Some(format!("{name}={}", value(label)?)))
+        .collect()
+}
+
+fn milliseconds(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
