@@ -96,6 +96,9 @@ enum Command {
     Diagram(commands::diagram::Args),
     /// Take over a database and a folder that another tool migrates, its history included
     Adopt(commands::adopt::Args),
+    /// Move the rows of a SQLite database into PostgreSQL, counted and hashed on both sides
+    #[cfg(feature = "sqlite")]
+    Copy(commands::copy::Args),
     /// Show the journal of runs
     History(commands::history::Args),
     /// Correct the record, explicitly and journalled
@@ -234,6 +237,8 @@ async fn dispatch(command: &Command, context: &Context) -> Result<Outcome> {
         Command::Restore(args) => commands::restore::run(args, context).await,
         Command::DiffRls(args) => commands::diff_rls::run(args, context).await,
         Command::New(args) => commands::new::run(args, context).await,
+        #[cfg(feature = "sqlite")]
+        Command::Copy(args) => commands::copy::run(args, context).await,
         Command::Adopt(args) => commands::adopt::run(args, context).await,
         Command::Manifest(args) => commands::manifest::run(args, context).await,
         Command::Diagram(args) => commands::diagram::run(args, context).await,

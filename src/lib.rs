@@ -3,7 +3,7 @@
 //! # The line
 //!
 //! ```text
-//! finding error event yaml | sql pg | plan catalog diff | migrate lint shadow adopt manifest rls backup | config commands cli
+//! finding error event yaml | sql pg | plan catalog diff | migrate lint shadow adopt copy manifest rls backup | config commands cli
 //! ```
 //!
 //! A module may `use crate::` only what stands to its left; commands do not import each other. `tests/it/tidy.rs`
@@ -30,6 +30,10 @@ pub mod shadow;
 
 // Other tools' migrations become ours, and are proven on a shadow before they do.
 pub mod adopt;
+
+// Rows of a development database follow the migrations that made their tables.
+#[cfg(feature = "sqlite")]
+pub mod copy;
 
 pub mod backup;
 pub mod manifest;

@@ -120,7 +120,7 @@ impl Gathering {
             }
             items.push(Item {
                 is_folder: entry.path().is_dir(),
-                shown: format!("{shown}/{name}"),
+                shown: under(shown, &name),
                 path: entry.path(),
                 name,
             });
@@ -287,6 +287,15 @@ fn own_transaction(text: &str, tool: Tool) -> bool {
     );
     let outline = unit::outline(text);
     !outline.control.is_empty() || (!wraps && !outline.alone.is_empty())
+}
+
+/// Gives the name of something in a folder as the user would type it.
+pub(crate) fn under(shown: &str, name: &str) -> String {
+    if shown == "." {
+        name.to_owned()
+    } else {
+        format!("{shown}/{name}")
+    }
 }
 
 /// Says whether there is a statement in a text.

@@ -6,9 +6,11 @@
 pub mod books;
 pub mod convert;
 pub mod folder;
+pub mod new;
 pub mod proof;
 pub mod recognise;
 pub mod record;
+pub mod render;
 mod sections;
 mod sha1;
 mod tools;

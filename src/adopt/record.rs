@@ -47,6 +47,17 @@ pub struct Row {
     pub at: Option<String>,
 }
 
+impl Row {
+    /// Makes a row that says no more than that it is applied.
+    pub fn of(key: String) -> Self {
+        Row {
+            key,
+            proof: None,
+            at: None,
+        }
+    }
+}
+
 /// Everything a tool's history says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
@@ -297,11 +308,7 @@ impl Record {
             .filter_map(|key| keys.iter().position(|known| known == key))
             .max();
         let mut rows: Vec<Row> = Vec::new();
-        let plain = |key: &String| Row {
-            key: key.clone(),
-            proof: None,
-            at: None,
-        };
+        let plain = |key: &String| Row::of(key.clone());
         rows.extend(keys.iter().take(last.map_or(0, |last| last + 1)).map(plain));
         let unknown = self.up_to.iter().filter(|key| !keys.contains(key));
         rows.extend(unknown.map(plain));

@@ -17,6 +17,8 @@ mod sources;
 pub mod adopt;
 pub mod backup;
 pub mod completions;
+#[cfg(feature = "sqlite")]
+pub mod copy;
 pub mod dev;
 pub mod diagram;
 pub mod diff;

@@ -3,13 +3,14 @@
 use anyhow::Result;
 use serde::Serialize;
 
+use crate::adopt;
 use crate::catalog::Scope;
 use crate::commands::page::{Page, Tone};
 use crate::commands::sources::Sources;
 use crate::commands::{Context, Outcome, Report, project};
 use crate::error::fail;
 use crate::manifest::{self, generate};
-use crate::migrate::write;
+use crate::migrate::write::{self, Pair};
 
 /// Flags of `new`.
 #[derive(clap::Args, Debug)]
@@ -63,12 +64,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let first = write::next_version(&folder.migrations, project::timestamp());
     let mut migrations = Vec::new();
     for (version, texts) in (first..).zip(&texts) {
-        let pair = write::pair(
-            &context.config.migrations(),
-            version,
-            &name,
-            (&texts.up, &texts.down),
-        )?;
+        let pair = pair(context, (version, &name), (&texts.up, &texts.down))?;
         migrations.push(Made {
             version,
             up: context.config.shown(&pair.up),
@@ -77,6 +73,15 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         });
     }
     context.show(&NewReport { migrations })
+}
+
+/// Writes a pair in the folder's layout.
+fn pair(context: &Context, named: (i64, &str), texts: (&str, &str)) -> Result<Pair> {
+    let folder = context.config.migrations();
+    match project::layout(context)? {
+        None => write::pair(&folder, named.0, named.1, texts),
+        Some(tool) => adopt::new::pair(tool, &folder, named, texts),
+    }
 }
 
 /// Makes the migrations that the manifest is ahead of the files.
@@ -128,7 +133,9 @@ impl Report for NewReport {
     fn human(&self, page: &mut Page) {
         for made in &self.migrations {
             page.line(&made.up);
-            page.line(&made.down);
+            if made.down != made.up {
+                page.line(&made.down);
+            }
             for what in &made.destroys {
                 page.toned(Tone::Bad, format!("  destroys {what}"));
             }

@@ -9,6 +9,7 @@ mod cli_dev;
 mod cli_doctor;
 mod cli_format;
 mod cli_wrong;
+mod copy;
 mod dev;
 mod laws;
 mod manifest;

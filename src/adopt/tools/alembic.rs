@@ -6,13 +6,13 @@ use anyhow::Result;
 
 use crate::adopt::folder::Gathering;
 
-/// Reading it in place is not possible; `revisions` reads the chain, `adopt::render` the SQL.
+/// Reading it in place is not possible; `adopt::render` has Alembic say the SQL.
 pub(super) fn gather(_: &Path, into: &mut Gathering) -> Result<()> {
     let shown = into.shown.clone();
     into.wrong(
         &shown,
         "Alembic's revisions are programs, which cannot be read in place",
-        "adopt with --convert: Alembic says them as SQL, and the SQL is kept",
+        "take them over converted, as adopt does: Alembic says them as SQL, and the SQL is kept",
     );
     Ok(())
 }

@@ -31,10 +31,10 @@ pub(super) fn gather(folder: &Path, into: &mut Gathering) -> Result<()> {
             continue;
         };
         let (declared, hash) = hashes(&up.text);
-        if declared.is_some() && declared != hash {
+        if declared.is_none() || declared != hash {
             into.wrong(
                 &item.shown,
-                "the text is not what its own `--! Hash:` line says",
+                "the text is not what a `--! Hash:` line at its head says",
                 "restore the file from version control",
             );
         }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use crate::adopt::folder::{Draft, Gathering};
+use crate::adopt::folder::{Draft, Gathering, under};
 use crate::adopt::sha1;
 
 /// A line of the plan.
@@ -18,7 +18,7 @@ enum Line<'a> {
 
 pub(super) fn gather(folder: &Path, into: &mut Gathering) -> Result<()> {
     let plan = folder.join("sqitch.plan");
-    let shown = format!("{}/sqitch.plan", into.shown);
+    let shown = under(&into.shown, "sqitch.plan");
     if !plan.is_file() {
         into.wrong(
             &shown,
@@ -57,7 +57,7 @@ fn change(
     version: i64,
 ) {
     let path = |part: &str| folder.join(part).join(format!("{file}.sql"));
-    let shown = |part: &str, into: &Gathering| format!("{}/{part}/{file}.sql", into.shown);
+    let shown = |part: &str, into: &Gathering| under(&into.shown, &format!("{part}/{file}.sql"));
     let deploy = shown("deploy", into);
     let Some(up) = into.script(&path("deploy"), &deploy) else {
         return;

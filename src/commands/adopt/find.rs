@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use super::{Args, Subject};
-use crate::adopt::record::{self, Found, Record};
-use crate::adopt::{self, Tool, convert, folder, recognise};
+use crate::adopt::record::{self, Found, Record, Row};
+use crate::adopt::{self, Tool, convert, folder, recognise, render};
 use crate::commands::{Context, project};
 use crate::error::{Failure, fail, refuse};
 use crate::pg::session::Session;
@@ -27,7 +27,14 @@ pub(super) async fn subject(args: &Args, context: &Context, session: &Session) -
     let tables = record::survey(session, named).await?;
     let place = place(args, context, &tables)?;
     let found = table(&tables, place.tool, named)?;
-    let mut listed = adopt::list(place.tool, &place.path, &place.shown)?;
+    let rendered = match place.tool {
+        Tool::Alembic => Some(render::render(&place.path, &place.shown).await?),
+        _ => None,
+    };
+    let mut listed = match &rendered {
+        Some(rendered) => rendered.listed.clone(),
+        None => adopt::list(place.tool, &place.path, &place.shown)?,
+    };
     if listed.entries.is_empty() && listed.findings.is_empty() {
         return Err(fail(format!(
             "{} holds no migrations of {}",
@@ -36,12 +43,17 @@ pub(super) async fn subject(args: &Args, context: &Context, session: &Session) -
         .hint("name the folder with --dir, or the tool with --from")
         .into());
     }
-    let record = match &found {
+    let mut record = match &found {
         Some(found) => record::read(session, found).await?,
         None => Record::default(),
     };
+    if let Some(rendered) = &rendered {
+        // Alembic records heads only; everything below them is applied, other branches are not.
+        let below = rendered.below(&std::mem::take(&mut record.up_to));
+        record.rows = below.into_iter().map(Row::of).collect();
+    }
     let mut converted = None;
-    if args.convert {
+    if args.convert || rendered.is_some() {
         listed
             .findings
             .retain(|finding| finding.code != folder::REPEATABLE);

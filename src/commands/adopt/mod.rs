@@ -36,11 +36,12 @@ pub struct Args {
     /// Its history table, where it has not the usual name: schema.table
     #[arg(long, value_name = "TABLE")]
     table: Option<String>,
-    /// Copy the files into our own layout instead of reading them where they are
+    /// Copy the files into our own layout instead of reading them where they are; Alembic's revisions, which are
+    /// programs, always are, as the SQL that Alembic says
     #[arg(long)]
     convert: bool,
-    /// The folder for the copies
-    #[arg(long, value_name = "FOLDER", requires = "convert")]
+    /// The folder for the copies, migrations where nothing is said
+    #[arg(long, value_name = "FOLDER")]
     into: Option<String>,
     /// Take over although the live database differs from what the files say
     #[arg(long)]

@@ -56,3 +56,170 @@ async fn a_database_that_is_not_what_the_files_say_is_refused() {
         .await
         .ok();
 }
+
+/// Breaks a sample and gives what is said; nothing may have been written.
+async fn refused(tool: &str, sql: &str, file: Option<(&str, &str)>) -> String {
+    let case = case(tool);
+    let sample = sample(case).await;
+    if !sql.is_empty() {
+        sample.database.run(sql).await;
+    }
+    if let Some((path, text)) = file {
+        sample.project.write(path, text);
+    }
+    let ran = sample
+        .project
+        .run(&["adopt", "--from", case.tool, "--into", "ours", "--yes"])
+        .await;
+    assert_eq!(ran.status, 4, "{tool}: {}", ran.seen());
+    let ours = "SELECT to_regnamespace('af_db') IS NULL";
+    assert_eq!(sample.database.one(ours).await, "t", "{tool}");
+    assert!(
+        !sample.project.folder.path().join("af-db.yaml").exists(),
+        "{tool}"
+    );
+    assert!(
+        !sample.project.folder.path().join("ours").exists(),
+        "{tool}"
+    );
+    let first = ran
+        .stdout
+        .lines()
+        .chain(ran.stderr.lines())
+        .find(|line| line.starts_with("error["));
+    first.unwrap_or_default().to_owned()
+}
+
+#[tokio::test]
+async fn what_a_tool_records_as_broken_is_refused() {
+    let said = [
+        refused(
+            "sqlx",
+            "UPDATE _sqlx_migrations SET success = false WHERE version = 20260106090000",
+            None,
+        )
+        .await,
+        refused(
+            "flyway",
+            "UPDATE flyway_schema_history SET success = false WHERE version = '1.1'",
+            None,
+        )
+        .await,
+        refused(
+            "prisma",
+            "UPDATE _prisma_migrations SET finished_at = NULL WHERE id LIKE '%3'",
+            None,
+        )
+        .await,
+        refused(
+            "sqitch",
+            "INSERT INTO sqitch.events VALUES ('fail', 'c3', 'prices', 'shop')",
+            None,
+        )
+        .await,
+        refused(
+            "alembic",
+            "UPDATE alembic_version SET version_num = 'deadbeef0000'",
+            None,
+        )
+        .await,
+        refused(
+            "dbmate",
+            "INSERT INTO schema_migrations VALUES ('20260107000000')",
+            None,
+        )
+        .await,
+    ];
+    insta::assert_snapshot!(said.join("\n"), @"
+    error[adopt-broken]: migration 20260106090000: public._sqlx_migrations says that migration 20260106090000 did not succeed
+    error[adopt-broken]: migration 1.1: public.flyway_schema_history says that migration 1.1 failed
+    error[adopt-broken]: migration 20260106090000_posts: public._prisma_migrations says that migration 20260106090000_posts began and never finished
+    error[adopt-broken]: migration prices: sqitch.changes says `fail` of migration prices
+    error[adopt-file-missing]: migration deadbeef0000: the tool has applied it, but its file is missing
+    error[adopt-file-missing]: migration 20260107000000: the tool has applied it, but its file is missing
+    ");
+}
+
+#[tokio::test]
+async fn an_edited_file_is_refused_where_the_tool_records_checksums() {
+    let edit = "-- another text\nSELECT 1;\n";
+    let said = [
+        refused(
+            "sqlx",
+            "",
+            Some(("migrations/20260105090000_users.up.sql", edit)),
+        )
+        .await,
+        refused("flyway", "", Some(("sql/V1__items.sql", edit))).await,
+        refused(
+            "prisma",
+            "",
+            Some(("prisma/migrations/20260105090000_init/migration.sql", edit)),
+        )
+        .await,
+        refused("sqitch", "", Some(("deploy/app.sql", edit))).await,
+        refused(
+            "graphile-migrate",
+            "",
+            Some(("migrations/committed/000001.sql", edit)),
+        )
+        .await,
+        refused(
+            "goose",
+            "",
+            Some(("migrations/00004_x.go", "package migrations\n")),
+        )
+        .await,
+        refused(
+            "flyway",
+            "",
+            Some(("sql/V3__p.sql", "CREATE TABLE ${name} (id int);\n")),
+        )
+        .await,
+        refused(
+            "sqitch",
+            "",
+            Some(("verify/goods.sql", "SELECT gone FROM app.goods;\n")),
+        )
+        .await,
+    ];
+    insta::assert_snapshot!(said.join("\n"), @r#"
+    error[adopt-edited]: migrations/20260105090000_users.up.sql: the file is not what the tool applied: its checksum is another
+    error[adopt-edited]: sql/V1__items.sql: the file is not what the tool applied: its checksum is another
+    error[adopt-edited]: prisma/migrations/20260105090000_init/migration.sql: the file is not what the tool applied: its checksum is another
+    error[adopt-edited]: ./deploy/app.sql: the file is not what the tool applied: its checksum is another
+    error[shadow-replay]: migrations: migrations/committed/000002.sql does not run on a scratch database: relation "forums" does not exist (SQLSTATE 42P01)
+    error[migration-program]: migrations/00004_x.go: this migration is a program; af-db runs SQL
+    error[migration-layout]: sql/V3__p.sql: Flyway puts a value in for `${name}`, which af-db does not know
+    error[adopt-verify]: ./verify/goods.sql: it fails on the shadow of the files: column "gone" does not exist (SQLSTATE 42703)
+    "#);
+}
+
+#[tokio::test]
+async fn files_that_could_be_of_two_tools_are_not_guessed() {
+    let sample = sample(case("golang-migrate")).await;
+    sample.database.run("DROP TABLE schema_migrations").await;
+    let ran = sample.project.run(&["adopt", "--yes"]).await;
+    insta::assert_snapshot!(ran.seen(), @"
+    error: the migrations could be of golang-migrate in migrations, or sqlx in migrations; nothing was written
+    hint: say which with --from, and where with --dir
+    status 4
+    ");
+    let ran = sample
+        .project
+        .run(&["adopt", "--from", "gose", "--yes"])
+        .await;
+    insta::assert_snapshot!(ran.seen(), @"
+    error: there is no layout `gose`
+    hint: did you mean `goose`?
+    status 2
+    ");
+    let ran = sample
+        .project
+        .run(&["adopt", "--from", "goose", "--dir", "gone", "--yes"])
+        .await;
+    insta::assert_snapshot!(ran.seen(), @"
+    error: there is no folder `gone`
+    status 2
+    ");
+}

@@ -1,0 +1,1 @@
+DROP INDEX CONCURRENTLY public.parcels_sent_at_idx;

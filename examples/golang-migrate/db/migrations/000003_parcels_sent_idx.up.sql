@@ -1,0 +1,1 @@
+CREATE INDEX CONCURRENTLY parcels_sent_at_idx ON public.parcels (sent_at);

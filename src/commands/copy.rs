@@ -1,0 +1,135 @@
+//! `af-db copy`: moves the rows of a SQLite database into PostgreSQL, and proves that they arrived.
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::commands::page::{Page, Tone, count};
+use crate::commands::{Context, Outcome, Purpose, Report, project};
+use crate::copy::{self, Moved, map, sqlite};
+use crate::error::{fail, refuse};
+use crate::finding::{Finding, Severity};
+
+/// Flags of `copy`.
+///
+/// The tables must be there and empty: migrations make them, af-db up. Every difference is listed before anything
+/// moves; the rows go by binary COPY in one transaction and are read back, counted and hashed before it commits.
+#[derive(clap::Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// Where the rows come from: sqlite://dev.db
+    source: String,
+    /// Move only these tables
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    table: Vec<String>,
+    /// The schema they go to
+    #[arg(long, value_name = "NAME", default_value = "public")]
+    schema: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct CopyReport {
+    database: String,
+    tables: Vec<Moved>,
+    #[serde(skip)]
+    findings: Vec<Finding>,
+}
+
+/// Runs the command.
+pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    let Some(path) = sqlite::path(&args.source) else {
+        return Err(fail(format!("rows cannot be moved from `{}`", args.source))
+            .hint("name a SQLite database: af-db copy sqlite://dev.db; from one PostgreSQL to another: af-db backup, then af-db restore")
+            .into());
+    };
+    let database = sqlite::open(&path)?;
+    let tables = database.tables()?;
+    let (session, target) = context.open(Purpose::Writing).await?;
+    let mapping = map::map(&tables, &session, &args.schema, &args.table).await?;
+    let wrong: Vec<Finding> = mapping
+        .findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Error)
+        .cloned()
+        .collect();
+    if !wrong.is_empty() {
+        let things = count(wrong.len(), "difference stands", "differences stand");
+        return Err(refuse(format!("{things} in the way, nothing was moved"))
+            .findings(wrong)
+            .into());
+    }
+    if mapping.moves.is_empty() {
+        return Err(fail(format!("{} holds no tables", args.source)).into());
+    }
+    context.terminal.say(&describe(&mapping));
+    project::confirm(context, &target, "rows will be moved ")?;
+    if !context.config.database.is_protected() {
+        context.confirm(&format!("Move them into {target}?"))?;
+    }
+    let moved = copy::go(
+        &database,
+        &session,
+        (&args.schema, &mapping),
+        &context.watch(),
+    )
+    .await?;
+    session.close().await;
+    context.show(&CopyReport {
+        database: target.to_string(),
+        tables: moved,
+        findings: mapping.findings,
+    })
+}
+
+/// Says what becomes what.
+fn describe(mapping: &map::Mapping) -> String {
+    let mut text = String::new();
+    for table in &mapping.moves {
+        let rows = usize::try_from(table.rows).unwrap_or(usize::MAX);
+        text.push_str(&format!("{}: {}\n", table.to, count(rows, "row", "rows")));
+        for pair in &table.pairs {
+            let declared = if pair.declared.is_empty() {
+                "(no type)"
+            } else {
+                &pair.declared
+            };
+            text.push_str(&format!("  {}  {declared} -> {}\n", pair.to, pair.shown));
+        }
+    }
+    text.trim_end().to_owned()
+}
+
+impl Report for CopyReport {
+    fn command(&self) -> &'static str {
+        "copy"
+    }
+
+    fn human(&self, page: &mut Page) {
+        let rows: Vec<_> = self
+            .tables
+            .iter()
+            .map(|table| {
+                vec![
+                    (Tone::Good, "the same".to_owned()),
+                    (Tone::Plain, table.table.clone()),
+                    (
+                        Tone::Plain,
+                        count(
+                            usize::try_from(table.rows).unwrap_or(usize::MAX),
+                            "row",
+                            "rows",
+                        ),
+                    ),
+                    (Tone::Dim, table.hash.clone()),
+                ]
+            })
+            .collect();
+        page.table(&rows);
+        page.gap();
+        page.line(format!("moved into {}", self.database));
+    }
+
+    fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+}

@@ -1,0 +1,324 @@
+//! Owns the move: rows out of SQLite, into PostgreSQL by binary `COPY`, and read back to prove that they are the same.
+//!
+//! Everything is one transaction: what does not arrive as it left is rolled back.
+
+use std::hash::Hasher as _;
+
+use anyhow::{Context as _, Result};
+use bytes::Bytes;
+use futures_util::{SinkExt as _, StreamExt as _};
+use siphasher::sip::SipHasher13;
+
+use crate::copy::map::{Mapping, Move};
+use crate::copy::sqlite::Database;
+use crate::error::{fail, refuse};
+use crate::event::{Event, Unit, Watch};
+use crate::pg::server_error::ServerError;
+use crate::pg::session::Session;
+use crate::sql::name::{Ident, Literal, ObjectName};
+use crate::sql::safe::Sql;
+
+/// How much is sent at once.
+const PIECE: usize = 1 << 16;
+
+/// What binary data begins with: a signature, no flags, no extension.
+const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+
+/// What a set of rows is, whatever their order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Digest {
+    rows: u64,
+    sum: u64,
+}
+
+impl Digest {
+    fn add(&mut self, hasher: &SipHasher13) {
+        self.rows += 1;
+        self.sum = self.sum.wrapping_add(hasher.finish());
+    }
+}
+
+/// A table whose rows have arrived.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Moved {
+    /// The table.
+    pub table: String,
+    /// How many rows.
+    pub rows: u64,
+    /// The sum of the hashes of its rows, the same on both sides.
+    pub hash: String,
+}
+
+/// Moves everything; either all of it arrives as it was, or nothing.
+pub async fn go(
+    database: &Database,
+    session: &Session,
+    (schema, mapping): (&str, &Mapping),
+    watch: Watch<'_>,
+) -> Result<Vec<Moved>> {
+    session
+        .run(&Sql::new("BEGIN; SET CONSTRAINTS ALL DEFERRED"))
+        .await?;
+    match all(database, session, (schema, mapping), watch).await {
+        Ok(moved) => {
+            session
+                .run(&Sql::new("COMMIT"))
+                .await
+                .context("the rows were not kept")?;
+            Ok(moved)
+        }
+        Err(error) => {
+            // The first error is the one to tell; a connection that is gone rolls back by itself.
+            let _ = session.run(&Sql::new("ROLLBACK")).await;
+            Err(error)
+        }
+    }
+}
+
+async fn all(
+    database: &Database,
+    session: &Session,
+    (schema, mapping): (&str, &Mapping),
+    watch: Watch<'_>,
+) -> Result<Vec<Moved>> {
+    for table in &mapping.moves {
+        empty(session, &ObjectName::new(schema, &table.to)).await?;
+    }
+    let total: i64 = mapping.moves.iter().map(|table| table.rows).sum();
+    watch(Event::Began {
+        task: "moving rows",
+        total: u64::try_from(total).ok(),
+        unit: Unit::Items,
+    });
+    let mut done = 0;
+    let mut sent = Vec::new();
+    for table in &mapping.moves {
+        let told = |rows: u64| {
+            watch(Event::Advanced {
+                done: done + rows,
+                note: &table.to,
+            });
+        };
+        let digest = send(database, session, (schema, table), &told).await?;
+        done += digest.rows;
+        sent.push(digest);
+    }
+    watch(Event::Ended);
+    let mut moved = Vec::new();
+    for (table, sent) in mapping.moves.iter().zip(sent) {
+        let arrived = read_back(session, schema, table).await?;
+        if arrived != sent {
+            return Err(unequal(table, sent, arrived));
+        }
+        sequences(session, schema, table).await?;
+        moved.push(Moved {
+            table: table.to.clone(),
+            rows: sent.rows,
+            hash: format!("{:016x}", sent.sum),
+        });
+    }
+    Ok(moved)
+}
+
+/// Refuses a table that holds rows, and keeps others from writing into it meanwhile.
+async fn empty(session: &Session, name: &ObjectName) -> Result<()> {
+    session
+        .run(&Sql::fill(
+            "LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE",
+            &[name],
+        ))
+        .await
+        .with_context(|| format!("locking {name}"))?;
+    let ask = Sql::fill("SELECT EXISTS (SELECT FROM {})", &[name]);
+    let rows = session.query_sql(&ask, &[]).await?;
+    if rows.first().is_some_and(|row| row.get(0)) {
+        return Err(
+            refuse(format!("{name} holds rows already; nothing was moved"))
+                .hint("empty it, or leave it out: --table names the tables to move")
+                .into(),
+        );
+    }
+    Ok(())
+}
+
+fn columns(table: &Move) -> Sql {
+    Sql::join(table.pairs.iter().map(|pair| Ident::new(&pair.to)), ", ")
+}
+
+/// Sends a table's rows and gives what they were.
+async fn send(
+    database: &Database,
+    session: &Session,
+    (schema, table): (&str, &Move),
+    told: &dyn Fn(u64),
+) -> Result<Digest> {
+    let name = ObjectName::new(schema, &table.to);
+    let copy = Sql::fill(
+        "COPY {} ({}) FROM STDIN (FORMAT binary)",
+        &[&name, &columns(table)],
+    );
+    let from: Vec<String> = table.pairs.iter().map(|pair| pair.from.clone()).collect();
+    let mut statement = database.rows(&table.from, &from)?;
+    let mut rows = statement.query([])?;
+    let mut sink = std::pin::pin!(session.copy_in(&copy).await?);
+    let count = i16::try_from(table.pairs.len()).context("a table has at most 1600 columns")?;
+    let mut buffer = Vec::with_capacity(2 * PIECE);
+    buffer.extend(HEADER);
+    let mut digest = Digest::default();
+    let refused = |error: tokio_postgres::Error| {
+        let error = ServerError::from(error);
+        anyhow::Error::from(error).context(format!("writing into {name}; nothing was moved"))
+    };
+    while let Some(row) = rows
+        .next()
+        .with_context(|| format!("reading {}", table.from))?
+    {
+        buffer.extend(count.to_be_bytes());
+        let mut hasher = SipHasher13::new();
+        for (at, pair) in table.pairs.iter().enumerate() {
+            let value = row.get_ref(at)?;
+            let start = buffer.len();
+            buffer.extend((-1_i32).to_be_bytes());
+            if value == rusqlite::types::ValueRef::Null {
+                hasher.write_u8(0);
+                continue;
+            }
+            let begin = buffer.len();
+            if pair.form.encode(value, &mut buffer).is_err() {
+                return Err(unfit(table, pair, value, digest.rows));
+            }
+            let length = i32::try_from(buffer.len() - begin).context("a value is below 2 GB")?;
+            buffer[start..begin].copy_from_slice(&length.to_be_bytes());
+            hash(&mut hasher, &pair.form.same(&buffer[begin..]));
+        }
+        digest.add(&hasher);
+        if buffer.len() >= PIECE {
+            let full = std::mem::replace(&mut buffer, Vec::with_capacity(2 * PIECE));
+            sink.send(Bytes::from(full)).await.map_err(refused)?;
+            told(digest.rows);
+        }
+    }
+    buffer.extend((-1_i16).to_be_bytes());
+    sink.send(Bytes::from(buffer)).await.map_err(refused)?;
+    sink.finish().await.map_err(refused)?;
+    Ok(digest)
+}
+
+fn hash(hasher: &mut SipHasher13, bytes: &[u8]) {
+    hasher.write_u8(1);
+    hasher.write_usize(bytes.len());
+    hasher.write(bytes);
+}
+
+fn unfit(
+    table: &Move,
+    pair: &crate::copy::map::Pair,
+    value: rusqlite::types::ValueRef<'_>,
+    before: u64,
+) -> anyhow::Error {
+    use rusqlite::types::ValueRef;
+    let shown = match value {
+        ValueRef::Text(bytes) => {
+            let text = String::from_utf8_lossy(bytes);
+            let head: String = text.chars().take(40).collect();
+            format!("the text {head:?}")
+        }
+        ValueRef::Blob(bytes) => format!("{} bytes", bytes.len()),
+        ValueRef::Integer(number) => format!("the number {number}"),
+        ValueRef::Real(number) => format!("the number {number}"),
+        ValueRef::Null => "null".to_owned(),
+    };
+    let row = before + 1;
+    fail(format!(
+        "row {row} of {}: {shown} in column `{}` is no {}; nothing was moved",
+        table.from, pair.from, pair.shown
+    ))
+    .hint("mend the value in SQLite, or give the column a type that takes it")
+    .into()
+}
+
+/// Reads a table's rows and gives what they are.
+async fn read_back(session: &Session, schema: &str, table: &Move) -> Result<Digest> {
+    let name = ObjectName::new(schema, &table.to);
+    let copy = Sql::fill(
+        "COPY (SELECT {} FROM {}) TO STDOUT (FORMAT binary)",
+        &[&columns(table), &name],
+    );
+    let mut stream = std::pin::pin!(session.copy_out(&copy).await?);
+    let mut digest = Digest::default();
+    let mut header = HEADER.len();
+    while let Some(piece) = stream.next().await {
+        let piece = piece
+            .map_err(ServerError::from)
+            .with_context(|| format!("reading {name} back"))?;
+        // The header may come with the first row or before it.
+        let skip = header.min(piece.len());
+        header -= skip;
+        rows(&piece[skip..], table, &mut digest).with_context(|| format!("reading {name} back"))?;
+    }
+    Ok(digest)
+}
+
+/// Takes the rows of a piece in; the server sends whole rows.
+fn rows(mut bytes: &[u8], table: &Move, digest: &mut Digest) -> Result<()> {
+    let short = "the server sent half a row";
+    while !bytes.is_empty() {
+        let (count, rest) = bytes.split_first_chunk::<2>().context(short)?;
+        bytes = rest;
+        if i16::from_be_bytes(*count) < 0 {
+            break;
+        }
+        let mut hasher = SipHasher13::new();
+        for pair in &table.pairs {
+            let (length, rest) = bytes.split_first_chunk::<4>().context(short)?;
+            bytes = rest;
+            let Ok(length) = usize::try_from(i32::from_be_bytes(*length)) else {
+                hasher.write_u8(0);
+                continue;
+            };
+            let (value, rest) = bytes.split_at_checked(length).context(short)?;
+            bytes = rest;
+            hash(&mut hasher, &pair.form.same(value));
+        }
+        digest.add(&hasher);
+    }
+    Ok(())
+}
+
+fn unequal(table: &Move, sent: Digest, arrived: Digest) -> anyhow::Error {
+    let message = if sent.rows == arrived.rows {
+        format!(
+            "the rows of {} are not what was sent: something on the way changed values; nothing was moved",
+            table.to
+        )
+    } else {
+        format!(
+            "{} has {} rows, {} were sent; nothing was moved",
+            table.to, arrived.rows, sent.rows
+        )
+    };
+    fail(message)
+        .hint("look for triggers, rules, policies and types that round, such as numeric(12,2)")
+        .into()
+}
+
+/// Lets the sequences of a table count on behind what has arrived.
+async fn sequences(session: &Session, schema: &str, table: &Move) -> Result<()> {
+    let name = ObjectName::new(schema, &table.to);
+    for pair in &table.pairs {
+        let Some(sequence) = &pair.sequence else {
+            continue;
+        };
+        let column = Ident::new(&pair.to);
+        let set = Sql::fill(
+            "SELECT pg_catalog.setval({}, pg_catalog.max({})) FROM {} HAVING pg_catalog.max({}) IS NOT NULL",
+            &[&Literal::new(sequence), &column, &name, &column],
+        );
+        session
+            .run(&set)
+            .await
+            .with_context(|| format!("setting the sequence {sequence}"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,4 @@
+--! Previous: sha1:5be0c4f7b75ecbb89f1023a942f254e960433158
+--! Hash: sha1:c4b8a472854d231825847e64d6597f4525a83654
+
+ALTER TABLE forums ADD COLUMN name text;

@@ -1,0 +1,7 @@
+-- Deploy shop:app to pg
+
+BEGIN;
+
+CREATE SCHEMA app;
+
+COMMIT;

@@ -1,0 +1,7 @@
+-- Revert shop:goods from pg
+
+BEGIN;
+
+DROP TABLE app.goods;
+
+COMMIT;

@@ -1,0 +1,7 @@
+-- Verify shop:prices on pg
+
+BEGIN;
+
+SELECT price FROM app.goods WHERE FALSE;
+
+ROLLBACK;
