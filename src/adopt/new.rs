@@ -5,8 +5,10 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 use crate::adopt::Tool;
+use crate::adopt::tools::flyway;
 use crate::error::refuse;
-use crate::migrate::write::Pair;
+use crate::migrate::files::Migration;
+use crate::migrate::write::{self, Pair};
 
 /// Writes a pair as the tool would name it; nothing is ever overwritten.
 pub fn pair(
@@ -32,10 +34,13 @@ pub fn pair(
             format!("{padded}_{name}/migration.sql"),
             format!("{padded}_{name}/down.sql"),
         ),
-        Tool::Flyway => both(
-            format!("V{version}__{name}.sql"),
-            format!("U{version}__{name}.sql"),
-        ),
+        Tool::Flyway => {
+            let shown = flyway::shown(folder, version);
+            both(
+                format!("V{shown}__{name}.sql"),
+                format!("U{shown}__{name}.sql"),
+            )
+        }
         Tool::Goose | Tool::Dbmate | Tool::NodePgMigrate | Tool::Supabase => {
             (folder.join(format!("{padded}_{name}.sql")), None)
         }
@@ -57,20 +62,33 @@ pub fn pair(
     };
     match (marks, &down_path) {
         (Some((begin, back)), _) => {
-            write(&up_path, &format!("{begin}\n{up}\n{back}\n{down}"))?;
+            put(&up_path, &format!("{begin}\n{up}\n{back}\n{down}"))?;
         }
         (None, Some(down_path)) => {
-            write(&up_path, up)?;
-            write(down_path, down)?;
+            put(&up_path, up)?;
+            put(down_path, down)?;
         }
         // The Supabase CLI has no ways down.
-        (None, None) => write(&up_path, up)?,
+        (None, None) => put(&up_path, up)?,
     }
     Ok(Pair {
         down: down_path.unwrap_or_else(|| up_path.clone()),
         up: up_path,
         version,
     })
+}
+
+/// Gives the number of the next migration in the tool's own way of counting.
+///
+/// `now` is the time in UTC as `20260401120000`, and in milliseconds since 1970.
+pub fn next(tool: Tool, folder: &Path, migrations: &[Migration], now: (i64, i64)) -> i64 {
+    let last = migrations.last().map_or(0, |migration| migration.version);
+    match tool {
+        Tool::Flyway if flyway::is_dotted(folder) => flyway::after(last),
+        Tool::NodePgMigrate => now.1.max(last + 1),
+        Tool::Dbmate | Tool::Diesel | Tool::Prisma | Tool::Supabase if last == 0 => now.0,
+        _ => write::next_version(migrations, now.0),
+    }
 }
 
 /// Gives how many digits the numbers of a folder have.
@@ -86,7 +104,7 @@ fn width(folder: &Path) -> usize {
     digits.max().unwrap_or(0)
 }
 
-fn write(path: &Path, text: &str) -> Result<()> {
+fn put(path: &Path, text: &str) -> Result<()> {
     use std::io::Write as _;
     let doing = || format!("writing {}", path.display());
     if let Some(folder) = path.parent() {

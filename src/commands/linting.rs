@@ -8,7 +8,8 @@ use crate::finding::{Finding, Severity, worst};
 use crate::lint::Source;
 use crate::lint::baseline::Baseline;
 use crate::lint::judge::{self, Options};
-use crate::migrate::files::Folder;
+use crate::migrate::directive::Directives;
+use crate::migrate::files::{Folder, Script};
 
 /// What the rules found and whether it fails the run.
 pub(crate) struct Linted {
@@ -22,9 +23,9 @@ pub(crate) fn lint(context: &Context, folder: &Folder, major: Option<u32>) -> Re
     let settings = &context.config.file.lint;
     let mut sources = Vec::new();
     for migration in &folder.migrations {
-        sources.push(Source::new(&migration.up.shown, &migration.up.text));
+        sources.push(source(&migration.up, &migration.directives, false));
         if let Some(down) = &migration.down {
-            sources.push(Source::new(&down.shown, &down.text));
+            sources.push(source(down, &migration.down_directives, true));
         }
     }
     let levels = settings
@@ -50,6 +51,16 @@ pub(crate) fn lint(context: &Context, folder: &Folder, major: Option<u32>) -> Re
         allowed: judgement.allowed.len(),
         fails,
     })
+}
+
+/// Gives a file to the rules; another tool's layout says in its own way what is a way down and what runs outside a
+/// transaction.
+fn source<'a>(script: &'a Script, directives: &Directives, down: bool) -> Source<'a> {
+    Source {
+        down,
+        in_transaction: !directives.no_transaction,
+        ..Source::new(&script.shown, &script.text)
+    }
 }
 
 fn baseline(context: &Context, path: &str) -> Result<Baseline> {

@@ -10,6 +10,7 @@ use crate::commands::sources::Sources;
 use crate::commands::{Context, Outcome, Report, project};
 use crate::error::fail;
 use crate::manifest::{self, generate};
+use crate::migrate::files::Migration;
 use crate::migrate::write::{self, Pair};
 
 /// Flags of `new`.
@@ -61,7 +62,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
             destroys: Vec::new(),
         }]
     };
-    let first = write::next_version(&folder.migrations, project::timestamp());
+    let first = first(context, &folder.migrations)?;
     let mut migrations = Vec::new();
     for (version, texts) in (first..).zip(&texts) {
         let pair = pair(context, (version, &name), (&texts.up, &texts.down))?;
@@ -73,6 +74,18 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         });
     }
     context.show(&NewReport { migrations })
+}
+
+/// Gives the next number in the folder's own way of counting.
+fn first(context: &Context, migrations: &[Migration]) -> Result<i64> {
+    let now = project::timestamp();
+    Ok(match project::layout(context)? {
+        None => write::next_version(migrations, now),
+        Some(tool) => {
+            let both = (now, chrono::Utc::now().timestamp_millis());
+            adopt::new::next(tool, &context.config.migrations(), migrations, both)
+        }
+    })
 }
 
 /// Writes a pair in the folder's layout.

@@ -90,10 +90,12 @@ pub(crate) fn fresh_width(context: &Context, folder: &Folder) -> Result<Width> {
             .hint("set migrations.history-width to int4 or int8")
             .into()),
         None => {
-            let wide = folder
-                .migrations
-                .iter()
-                .any(|migration| i32::try_from(migration.version).is_err());
+            let foreign = layout(context)?.is_some();
+            let wide = foreign
+                || folder
+                    .migrations
+                    .iter()
+                    .any(|migration| i32::try_from(migration.version).is_err());
             Ok(if wide { Width::Int8 } else { Width::Int4 })
         }
     }

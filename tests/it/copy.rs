@@ -58,11 +58,45 @@ async fn rows_arrive_as_they_were() {
     let (project, database) = project().await;
     development(&project, DEVELOPMENT);
     let ran = project.run(&["copy", "sqlite://dev.db", "--yes"]).await;
-    insta::assert_snapshot!(ran.seen(), @"");
+    insta::assert_snapshot!(ran.seen(), @"
+    the same  people   2 rows  c6aa1a6bfddd7dac
+    the same  letters  2 rows  07eff7870bee0544
+
+    moved into postgres@HOST:PORT/DATABASE
+
+    note[copy-type]: people.born: TEXT becomes date: each value must be a date
+
+    note[copy-type]: people.seen: INTEGER becomes timestamp with time zone: each value must be a time; a number is seconds or milliseconds since 1970, text without a zone is UTC
+
+    note[copy-type]: people.token: TEXT becomes uuid: each value must be a UUID, as text or 16 bytes
+
+    3 notes
+    people: 2 rows
+      id  INTEGER -> bigint
+      displayName  TEXT -> text
+      active  BOOLEAN -> boolean
+      born  TEXT -> date
+      seen  INTEGER -> timestamp with time zone
+      score  REAL -> double precision
+      balance  DECIMAL -> numeric(12,2)
+      token  TEXT -> uuid
+      facts  JSON -> jsonb
+      photo  BLOB -> bytea
+      mood  TEXT -> mood
+      code  TEXT -> character(4)
+    letters: 2 rows
+      id  INTEGER -> integer
+      sender  INTEGER -> bigint
+      body  TEXT -> text
+    status 0
+    ");
     let row = database
         .rows("SET TimeZone = 'UTC'; SELECT id, \"displayName\", active, born, seen, score, balance, token, facts, photo, mood, code, half FROM people ORDER BY id")
         .await;
-    insta::assert_snapshot!(row.iter().map(|row| row.join("|")).collect::<Vec<_>>().join("\n"), @"");
+    insta::assert_snapshot!(row.iter().map(|row| row.join("|")).collect::<Vec<_>>().join("\n"), @r#"
+    1|Ada 🦀 \ tab|t|1815-12-10|2000-01-01 00:00:01+00|0.1|12.50|01234567-89ab-cdef-0123-456789abcdef|{"a": [null], "b": 1.0}|\x00ff|glad|a   |6.2500000000000000
+    7|Ödön|f|∅|2026-01-05 10:00:00.123456+00|1e+300|-0.01|∅|[]|\x|sad|abcd|-0.00500000000000000000
+    "#);
     assert_eq!(
         database
             .one("SELECT string_agg(l::text, ';' ORDER BY id) FROM letters AS l")
@@ -77,7 +111,11 @@ async fn rows_arrive_as_they_were() {
         "5"
     );
     let again = project.run(&["copy", "sqlite://dev.db", "--yes"]).await;
-    insta::assert_snapshot!(again.seen().lines().skip_while(|line| !line.starts_with("error")).collect::<Vec<_>>().join("\n"), @"");
+    insta::assert_snapshot!(again.seen().lines().skip_while(|line| !line.starts_with("error")).collect::<Vec<_>>().join("\n"), @"
+    error: public.people holds rows already; nothing was moved
+    hint: empty it, or leave it out: --table names the tables to move
+    status 4
+    ");
 }
 
 #[tokio::test]
@@ -112,7 +150,26 @@ async fn what_does_not_fit_moves_nothing() {
             "{here}"
         );
     }
-    insta::assert_snapshot!(said.join("\n"), @"");
+    insta::assert_snapshot!(said.join("\n"), @r#"
+    error: row 2 of people: the text "a long time ago" in column `born` is no date; nothing was moved
+    status 2
+    error: the rows of people are not what was sent: something on the way changed values; nothing was moved
+    status 2
+    error: writing into public.letters; nothing was moved
+    caused by: insert or update on table "letters" violates foreign key constraint "letters_sender_fkey" (SQLSTATE 23503)
+    status 2
+    error: the rows of letters are not what was sent: something on the way changed values; nothing was moved
+    status 2
+    error[copy-column]: letters.stamp: PostgreSQL's table letters has no such column; its values would be lost
+    1 error
+    error: 1 difference stands in the way, nothing was moved
+    status 4
+    error[copy-column]: letters.stamp: PostgreSQL's table letters has no such column; its values would be lost
+    error[copy-table]: stamps: there is no such table in PostgreSQL
+    2 errors
+    error: 2 differences stand in the way, nothing was moved
+    status 4
+    "#);
 }
 
 #[tokio::test]
@@ -134,5 +191,22 @@ async fn what_is_no_database_is_said() {
             .collect::<Vec<_>>()
             .join("\n"),
     );
-    insta::assert_snapshot!(said.join("\n\n"), @"");
+    insta::assert_snapshot!(said.join("\n\n"), @"
+    error: there is no SQLite database `gone.db`
+    hint: name its file: af-db copy sqlite://dev.db
+    status 2
+
+    error: `notes.db` is not a SQLite database
+    status 2
+
+    error: rows cannot be moved from `postgres://host/db`
+    hint: name a SQLite database: af-db copy sqlite://dev.db; from one PostgreSQL to another: af-db backup, then af-db restore
+    status 2
+
+    people: 2 rows
+    letters: 2 rows
+    error: there is no terminal to ask on: Move them into postgres@HOST:PORT/DATABASE?
+    hint: say --yes if this is meant
+    status 4
+    ");
 }

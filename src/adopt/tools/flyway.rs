@@ -143,6 +143,32 @@ fn number(parts: &[i64], dotted: bool) -> Option<i64> {
     Some(number)
 }
 
+/// What the first part of a version with parts is counted in.
+const FIRST: i64 = 1_000_000_000;
+
+/// Says whether versions in a folder have parts.
+pub(in crate::adopt) fn is_dotted(folder: &Path) -> bool {
+    let names = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    names
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter_map(|name| parse(name.strip_suffix(".sql")?))
+        .any(|(_, parts, _, _)| parts.len() > 1)
+}
+
+/// Gives the number behind the last one where versions have parts: the next whole version.
+pub(in crate::adopt) fn after(last: i64) -> i64 {
+    (last / FIRST + 1) * FIRST
+}
+
+/// Gives a whole version as the file's name has it.
+pub(in crate::adopt) fn shown(folder: &Path, version: i64) -> i64 {
+    if is_dotted(folder) {
+        version / FIRST
+    } else {
+        version
+    }
+}
+
 /// Names what Flyway would put in before it runs the file.
 fn placeholders(script: &Script, into: &mut Gathering) {
     let Some(at) = script.text.find("${") else {

@@ -3,7 +3,7 @@
 mod alembic;
 mod dbmate;
 mod diesel;
-mod flyway;
+pub(super) mod flyway;
 mod golang_migrate;
 mod goose;
 mod graphile_migrate;

@@ -9,11 +9,12 @@ use serde::Serialize;
 use crate::adopt::convert::Converted;
 use crate::adopt::folder::Entry;
 use crate::adopt::record::{Found, Row};
-use crate::adopt::{books, proof};
+use crate::adopt::{Tool, books, proof};
 use crate::commands::page::{Page, count};
 use crate::commands::{Context, Outcome, Purpose, Report, project};
 use crate::error::refuse;
 use crate::finding::{Finding, Severity};
+use crate::migrate::checksum::Width;
 use crate::migrate::history::Table;
 use crate::pg::lock::{self, Share};
 use crate::pg::session::Session;
@@ -116,7 +117,11 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let mut written = settle::files(context, args, &subject, setting)?;
     if let Some(found) = &subject.found {
         let folder = settle::folder(&subject);
-        let ledger = project::ledger(context, &books.history, &folder)?;
+        let mut ledger = project::ledger(context, &books.history, &folder)?;
+        if subject.converted.is_none() && found.tool != Tool::Refinery {
+            // No service of refinery's reads another tool's layout, and its numbers may grow.
+            ledger.width = books.history.width(Width::Int8);
+        }
         project::create_books(&session, &ledger, &books.history).await?;
         let taken: Vec<books::Taken<'_>> = pairs
             .iter()
@@ -159,7 +164,7 @@ async fn fresh(subject: &Subject, books: &project::Books, session: &Session) -> 
     let ours = subject
         .found
         .as_ref()
-        .is_some_and(|found| found.tool == crate::adopt::Tool::Refinery);
+        .is_some_and(|found| found.tool == Tool::Refinery);
     let adopted = if books.history.has_journal {
         books::adopted(session).await?
     } else {

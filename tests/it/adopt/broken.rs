@@ -187,11 +187,11 @@ async fn an_edited_file_is_refused_where_the_tool_records_checksums() {
     error[adopt-edited]: migrations/20260105090000_users.up.sql: the file is not what the tool applied: its checksum is another
     error[adopt-edited]: sql/V1__items.sql: the file is not what the tool applied: its checksum is another
     error[adopt-edited]: prisma/migrations/20260105090000_init/migration.sql: the file is not what the tool applied: its checksum is another
-    error[adopt-edited]: ./deploy/app.sql: the file is not what the tool applied: its checksum is another
-    error[shadow-replay]: migrations: migrations/committed/000002.sql does not run on a scratch database: relation "forums" does not exist (SQLSTATE 42P01)
+    error[adopt-edited]: deploy/app.sql: the file is not what the tool applied: its checksum is another
+    error[migration-layout]: migrations/committed/000001.sql: the text is not what a `--! Hash:` line at its head says
     error[migration-program]: migrations/00004_x.go: this migration is a program; af-db runs SQL
     error[migration-layout]: sql/V3__p.sql: Flyway puts a value in for `${name}`, which af-db does not know
-    error[adopt-verify]: ./verify/goods.sql: it fails on the shadow of the files: column "gone" does not exist (SQLSTATE 42703)
+    error[adopt-verify]: verify/goods.sql: it fails on the shadow of the files: column "gone" does not exist (SQLSTATE 42703)
     "#);
 }
 
