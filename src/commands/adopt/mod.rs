@@ -110,7 +110,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let counts = (pairs.len(), pending, different);
     let question = settle::describe(&subject, &target, counts, setting.as_ref());
     context.terminal.say(&question);
-    project::confirm(context, &target, "")?;
+    project::confirm(context, &target, "migrations will be taken over ")?;
     if !context.config.database.is_protected() {
         context.confirm("Take it over?")?;
     }

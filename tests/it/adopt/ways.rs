@@ -145,8 +145,8 @@ async fn a_run_of_the_other_tool_is_told() {
     insta::assert_snapshot!(project.run(&["status", "--foreign", "--check"]).await.seen(), @"
     postgres@HOST:PORT/DATABASE (local, PostgreSQL VERSION)
 
-       1  applied  accounts       2026-11-21 08:42:04
-       2  applied  account_names  2026-11-21 08:42:04
+       1  applied  accounts       2026-11-21 08:48:37
+       2  applied  account_names  2026-11-21 08:48:37
        3  pending  names_index
 
     2 migrations are applied, 1 pending
@@ -169,8 +169,8 @@ async fn a_run_of_the_other_tool_is_told() {
     insta::assert_snapshot!(project.run(&["status", "--foreign", "--check"]).await.seen(), @"
     postgres@HOST:PORT/DATABASE (local, PostgreSQL VERSION)
 
-       1  applied  accounts       2026-11-21 08:42:04
-       2  applied  account_names  2026-11-21 08:42:04
+       1  applied  accounts       2026-11-21 08:48:37
+       2  applied  account_names  2026-11-21 08:48:37
        3  pending  names_index
 
     2 migrations are applied, 1 pending
