@@ -48,6 +48,38 @@ pub(super) fn depends_on_rows(class: Class, seen: &StatementObservation) -> Opti
     ))
 }
 
+/// Adds what checking a foreign key reads beside its own table, which nobody sees where that is empty.
+pub(super) fn reads_partners(
+    inventory: &Inventory,
+    partners: &[u32],
+    observation: &mut StatementObservation,
+) {
+    for partner in partners
+        .iter()
+        .filter_map(|partner| inventory.get(*partner))
+    {
+        let rows = partner.kind == Relation::Table;
+        if !rows || observation.scans.is_empty() {
+            continue;
+        }
+        if observation
+            .scans
+            .iter()
+            .all(|scan| scan.relation != partner.name)
+        {
+            observation.scans.push(Scan {
+                relation: partner.name.clone(),
+                times: 1,
+            });
+            observation.scans.sort();
+        }
+        observation.depends_on_rows = Some(format!(
+            "whether {} is read as a whole or row by row depends on the rows, of which the shadow has none",
+            partner.name
+        ));
+    }
+}
+
 /// Says whether a statement may change who may do what without any trigger noticing.
 pub(super) fn touches_rights(class: Class) -> bool {
     matches!(

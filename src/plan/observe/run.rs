@@ -60,6 +60,31 @@ pub async fn steps(
     Ok(observations)
 }
 
+/// Runs steps on a shadow, each for itself: every one begins with the shadow as it is, and nothing of any stays.
+///
+/// Only for steps that run in one transaction.
+pub async fn each(shadow: &Target, steps: &[Step]) -> Result<Vec<StepObservation>> {
+    let mut observer = Observer::open(shadow)
+        .await
+        .context("preparing the shadow to be watched")?;
+    let mut observations = Vec::new();
+    for step in steps {
+        anyhow::ensure!(
+            step.mode == Mode::Transaction,
+            "{} does not run in one transaction, so it cannot be taken back",
+            step.label
+        );
+        let before = (observer.probe.inventory.clone(), observer.doors.clone());
+        observer.end = "ROLLBACK";
+        let observation = observer.step(step).await;
+        observations.push(observation.with_context(|| format!("observing {}", step.label))?);
+        (observer.probe.inventory, observer.doors) = before;
+        observer.shapes = Shapes::default();
+    }
+    observer.close().await?;
+    Ok(observations)
+}
+
 /// A shadow being watched.
 struct Observer {
     session: Session,
@@ -68,6 +93,8 @@ struct Observer {
     probe: Probe,
     shapes: Shapes,
     doors: Doors,
+    /// How a transaction ends.
+    end: &'static str,
 }
 
 /// A statement about to run.
@@ -139,6 +166,7 @@ impl Observer {
             probe,
             shapes: Shapes::default(),
             doors,
+            end: "COMMIT",
         })
     }
 
@@ -221,7 +249,7 @@ impl Observer {
                 return Ok(());
             }
         }
-        self.session.run(&Sql::new("COMMIT")).await
+        self.session.run(&Sql::new(self.end)).await
     }
 
     /// Runs what was put off to the end of the transaction.
@@ -289,10 +317,12 @@ impl Observer {
         if question::may_ask(next.class, next.text()) {
             let sessions = (&self.session, &self.onlooker);
             let tables = self.probe.inventory.names(&signs.shaped);
-            observation.questions = self
+            let (questions, partners) = self
                 .shapes
                 .questions(sessions, &tables, next.text())
                 .await?;
+            observation.questions = questions;
+            facts::reads_partners(&self.probe.inventory, &partners, observation);
         }
         Ok(())
     }

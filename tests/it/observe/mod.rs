@@ -1,5 +1,7 @@
 //! What is observed on a shadow, held against what happens on a filled table.
 
 mod support;
+mod truth;
 
+mod hazards;
 mod steps;

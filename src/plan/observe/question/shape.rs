@@ -67,15 +67,15 @@ pub(in crate::plan::observe) struct Shapes {
 impl Shapes {
     /// Gives the questions that a statement which has just run raises about tables that were there before the plan.
     ///
-    /// The first session is in the statement's transaction, the second sees what was before it.
+    /// Beside them it gives the tables that new foreign keys point at. The first session is in the statement's transaction, the second sees what was before it.
     pub(in crate::plan::observe) async fn questions(
         &mut self,
         (session, onlooker): (&Session, &Session),
         tables: &BTreeMap<u32, String>,
         text: &str,
-    ) -> Result<Vec<Question>> {
+    ) -> Result<(Vec<Question>, Vec<u32>)> {
         if tables.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Default::default());
         }
         let ids: Vec<u32> = tables.keys().copied().collect();
         let (after, before) = join(after(session, &ids), read(onlooker, &ids, false)).await;
@@ -87,14 +87,18 @@ impl Shapes {
             .collect();
         let names = tell::names(session, &referenced).await?;
         let mut questions = Vec::new();
+        let mut partners = Vec::new();
         for (id, table) in tables {
             let (Some(before), Some(after)) = (before.get(id), after.get(id)) else {
                 continue;
             };
+            let is_new = |it: &&Constraint| before.constraints.iter().all(|old| old.oid != it.oid);
+            let keys = after.constraints.iter().filter(|it| it.kind == "f");
+            partners.extend(keys.filter(is_new).map(|it| it.referenced));
             questions.extend(tell::tell(table, (before, after), &names, text));
         }
         questions.retain(|question| self.asked.insert(question.clone()));
-        Ok(questions)
+        Ok((questions, partners))
     }
 }
 
