@@ -14,6 +14,7 @@ pub mod types;
 pub mod allow;
 pub mod baseline;
 pub mod judge;
+pub mod observed;
 pub mod rules;
 
 /// A migration file.

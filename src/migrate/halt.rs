@@ -59,7 +59,7 @@ fn tell(job: &Job<'_>, (at, total): (usize, usize), stopped: Stopped) -> Failure
     let trouble = stopped.trouble();
     message.push_str(&format!(": {}", reason(job, trouble)));
     let exit = match trouble.exit {
-        Exit::CannotDo | Exit::Busy if at > 0 || half_way => Exit::HalfWay,
+        Exit::CannotDo | Exit::Busy | Exit::Refused if at > 0 || half_way => Exit::HalfWay,
         other => other,
     };
     with_exit(exit, message).hint(hint)

@@ -55,6 +55,7 @@ impl Execution<'_> {
         closing: &(dyn Fn(usize) -> Vec<Sql> + Send + Sync),
     ) -> Result<usize, Stopped> {
         let began = Instant::now();
+        let before = self.before(piece).await?;
         let mut attempt = 0;
         loop {
             let wait = self.ladder.wait(attempt);
@@ -87,6 +88,7 @@ impl Execution<'_> {
             }
             attempt += 1;
         }
+        self.keep_to_the_plan(piece, before.as_ref()).await?;
         Ok(attempt)
     }
 

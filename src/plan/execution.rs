@@ -13,6 +13,7 @@ use crate::pg::target::Target;
 use crate::plan::block;
 use crate::plan::climb::Piece;
 use crate::plan::ladder::Ladder;
+use crate::plan::observe::StepObservation;
 use crate::plan::reconcile::{self, Known};
 use crate::plan::trouble::{
     Half, Stopped, Trouble, after, interrupted, overtaken, trouble_of, unclear,
@@ -34,6 +35,8 @@ pub struct Execution<'a> {
     pub(super) sessions: usize,
     // Whether somebody else has worked here between the lost session and the one after it.
     pub(super) overtaken: bool,
+    // What the steps were seen to do, where a plan says so; what they do instead is rolled back.
+    pub(super) predicted: Vec<StepObservation>,
 }
 
 /// Puts every setting back to what the session began with, whoever changed it.
@@ -70,7 +73,13 @@ impl<'a> Execution<'a> {
             onlooker: None,
             sessions: 0,
             overtaken: false,
+            predicted: Vec::new(),
         }
+    }
+
+    /// Binds the run to what its steps were seen to do: a step that does more is rolled back before its commit.
+    pub fn predict(&mut self, observations: Vec<StepObservation>) {
+        self.predicted = observations;
     }
 
     /// Gives the session for reading.

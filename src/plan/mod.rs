@@ -3,6 +3,7 @@
 //! A [`Step`] knows its text and how it runs; why it is run (a migration, a policy) is its maker's business.
 
 pub mod block;
+mod bound;
 mod climb;
 pub mod execution;
 pub mod ladder;

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use anyhow::Result;
 
 use crate::pg::session::Session;
-use crate::plan::observe::Dropped;
 use crate::plan::observe::inventory::Inventory;
+use crate::plan::observe::{Dropped, Relation};
 
 /// What was logged while one statement ran.
 #[derive(Default)]
@@ -88,5 +88,11 @@ fn tell(gone: &[Gone], inventory: &Inventory) -> Vec<Dropped> {
 /// Gives the table whose rows, or values, are lost.
 fn loses(gone: &Gone, inventory: &Inventory) -> Option<String> {
     let entry = inventory.get(gone.relation?)?;
-    matches!(gone.kind.as_str(), "table" | "table column").then(|| entry.name.clone())
+    // The rows of a partitioned table are those of its partitions.
+    let has_rows = match gone.kind.as_str() {
+        "table" => entry.kind == Relation::Table,
+        "table column" => matches!(entry.kind, Relation::Table | Relation::Partitioned),
+        _ => false,
+    };
+    has_rows.then(|| entry.name.clone())
 }

@@ -234,8 +234,9 @@ impl Observer {
             ),
             _ => (Sql::new("BEGIN"), piece.statements.clone()),
         };
-        self.probe.begin(&self.session).await?;
         self.session.run(&begin).await?;
+        // Within the transaction: between two of them the session may tell the server, and begin from nothing.
+        self.probe.begin(&self.session).await?;
         let last = statements.end;
         for index in statements {
             let mut observation = self.statement(&next(index)).await?;

@@ -3,5 +3,7 @@
 mod support;
 mod truth;
 
+mod bound;
 mod hazards;
+mod questions;
 mod steps;

@@ -77,7 +77,7 @@ async fn each_statement_of_a_step_tells_its_own() {
              build public.orders_note; build public.orders_pkey",
             "",
             "scan public.orders; build public.orders_qty",
-            "ShareRowExclusive public.customers; scan public.orders",
+            "ShareRowExclusive public.customers; scan public.customers; scan public.orders",
             "scan public.orders; rows public.orders",
             "+public.orders: PUBLIC may SELECT",
             "drop table column public.orders.note lost",

@@ -39,7 +39,8 @@ WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') AND c.re
 const COLUMNS: &str = "
 SELECT c.oid, a.attnum, format('%I.%I.%I', n.nspname, c.relname, a.attname)
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname IN ('public', 'shop') AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped";
+WHERE c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped
+    AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')";
 
 const LOCKS: &str = "
 SELECT relation, mode FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'relation'";
@@ -98,7 +99,7 @@ pub(super) async fn counts(session: &Session) -> BTreeMap<String, i64> {
     let mut counts = BTreeMap::new();
     for (id, relation) in stock(session).await.relations {
         if relation.kind == "r" {
-            let sql = format!("SELECT count(*) FROM {}", relation.name);
+            let sql = format!("SELECT count(*) FROM ONLY {}", relation.name);
             counts.insert(
                 id,
                 rows(session, &sql).await[0][0].parse().expect("a count"),
@@ -121,17 +122,13 @@ pub(super) async fn verdict(
         .await
         .expect("what goes before");
     let before = stock(session).await;
-    let held: BTreeSet<Vec<String>> = rows(session, LOCKS).await.into_iter().collect();
+    let held: Vec<Vec<String>> = rows(session, LOCKS).await;
     let verdict = match session.run(&run(statement)).await {
         Err(error) => failed(&error),
         Ok(()) => {
             let locks: Vec<Vec<String>> = rows(session, LOCKS).await;
-            let locks = locks
-                .into_iter()
-                .filter(|lock| !held.contains(lock))
-                .collect();
             let after = stock(session).await;
-            let mut verdict = compare((&before, &after), locks, statement);
+            let mut verdict = compare((&before, &after), (&held, locks), statement);
             lost(session, (&before, &after), counts, &mut verdict).await;
             verdict
         }
@@ -155,14 +152,25 @@ fn empties(statement: &str) -> bool {
     statement.to_lowercase().contains("truncate")
 }
 
-fn compare((before, after): (&Stock, &Stock), locks: Vec<Vec<String>>, statement: &str) -> Verdict {
+fn compare(
+    (before, after): (&Stock, &Stock),
+    (held, locks): (&[Vec<String>], Vec<Vec<String>>),
+    statement: &str,
+) -> Verdict {
     let mut verdict = Verdict::new();
     let mut strongest: BTreeMap<&str, usize> = BTreeMap::new();
     for lock in &locks {
         let kept = strongest.entry(&lock[0]).or_default();
         *kept = (*kept).max(strength(&lock[1]));
     }
+    let before_it = |id: &str| {
+        let held = held.iter().filter(|lock| lock[0] == id);
+        held.map(|lock| strength(&lock[1])).max()
+    };
     for (id, mode) in &strongest {
+        if before_it(id).is_some_and(|held| held >= *mode) {
+            continue;
+        }
         let Some(relation) = before.relations.get(*id) else {
             continue;
         };
@@ -230,7 +238,7 @@ async fn lost(
         let left = match now {
             None => 0,
             Some(now) => {
-                let sql = format!("SELECT count(*) FROM {}", now.name);
+                let sql = format!("SELECT count(*) FROM ONLY {}", now.name);
                 rows(session, &sql).await[0][0].parse().expect("a count")
             }
         };
@@ -299,7 +307,7 @@ pub(super) async fn verdict_alone(
     }
     let after = stock(&onlooker).await;
     let locks = locks.into_iter().collect();
-    let mut verdict = compare((&before, &after), locks, statement);
+    let mut verdict = compare((&before, &after), (&[], locks), statement);
     // Counters of another session are not to be seen; what is built was read.
     verdict.retain(|line| !line.starts_with("scan "));
     verdict

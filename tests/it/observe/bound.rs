@@ -1,0 +1,103 @@
+//! A run that is bound to what was seen: what does more is rolled back before its commit.
+
+use af_db::error::Exit;
+use af_db::event::{Interrupt, silent};
+use af_db::plan::Books;
+use af_db::plan::execution::Execution;
+use af_db::plan::ladder::Ladder;
+use af_db::plan::observe::run;
+use af_db::plan::trouble::Stopped;
+use af_db::sql::safe::Sql;
+
+use super::support::step;
+use crate::support::server;
+
+/// Keeps no books.
+struct Unrecorded;
+
+impl Books for Unrecorded {
+    fn opening(&self) -> Sql {
+        Sql::default()
+    }
+
+    fn began(&self, _: usize) -> Sql {
+        Sql::new("SELECT")
+    }
+
+    fn unit(&self, _: usize) -> Sql {
+        Sql::new("SELECT")
+    }
+
+    fn closing(&self, _: usize, _: usize) -> Sql {
+        Sql::new("SELECT")
+    }
+
+    fn landed(&self, _: Option<usize>) -> Option<Sql> {
+        None
+    }
+}
+
+/// Observes a text on one schema, runs it on another, and gives what stopped it.
+async fn ran(seen: &str, real: &str, text: &str) -> Result<(), String> {
+    let (shadow, target) = (server::database().await, server::database().await);
+    shadow.run(seen).await;
+    target.run(real).await;
+    let step = step("V1__x.sql", text);
+    let steps = std::slice::from_ref(&step);
+    let observed = run::steps(&shadow.target, steps, &silent)
+        .await
+        .expect("an observation");
+    let interrupt = Interrupt::default();
+    let session = target.session().await;
+    let mut execution = Execution::new(
+        session,
+        &target.target,
+        Ladder::default(),
+        &silent,
+        &interrupt,
+    );
+    execution.predict(observed);
+    match execution.run(&step, &Unrecorded).await {
+        Ok(_) => Ok(()),
+        Err(Stopped::RolledBack(trouble)) => {
+            assert_eq!(trouble.exit, Exit::Refused);
+            Err(trouble.error.to_string())
+        }
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+const PLAIN: &str = "CREATE DOMAIN mail AS text; CREATE TABLE t (id int PRIMARY KEY, a text); INSERT INTO t VALUES (1)";
+const STRICT: &str = "CREATE DOMAIN mail AS text CHECK (VALUE <> ''); CREATE TABLE t (id int PRIMARY KEY, a text); INSERT INTO t VALUES (1)";
+
+#[tokio::test]
+async fn what_was_predicted_is_committed() {
+    for text in [
+        "ALTER TABLE t ADD COLUMN m mail",
+        "ALTER TABLE t ALTER id TYPE bigint; CREATE INDEX i ON t (a); UPDATE t SET a = 'x'",
+        "TRUNCATE t; DROP TABLE t; CREATE TABLE t (b int)",
+    ] {
+        assert_eq!(ran(PLAIN, PLAIN, text).await, Ok(()), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_rewrite_nobody_predicted_is_rolled_back() {
+    let stopped = ran(PLAIN, STRICT, "ALTER TABLE t ADD COLUMN m mail").await;
+    assert_eq!(
+        stopped.expect_err("it must not be committed"),
+        "it did what the plan does not say: it wrote public.t anew, which was not predicted; \
+         it wrote public.t_pkey anew, which was not predicted"
+    );
+}
+
+#[tokio::test]
+async fn a_lock_nobody_predicted_is_rolled_back() {
+    let more = "CREATE DOMAIN mail AS text; CREATE TABLE t (id int PRIMARY KEY, a text); \
+                CREATE TABLE child () INHERITS (t)";
+    let stopped = ran(PLAIN, more, "ALTER TABLE t ADD COLUMN b int").await;
+    assert_eq!(
+        stopped.expect_err("it must not be committed"),
+        "it did what the plan does not say: it took a lock AccessExclusive on public.child, none was predicted"
+    );
+}
