@@ -5,6 +5,7 @@
 //! the target; [`question`] asks the target what only its rows can answer; [`guard`] compares what was seen with what
 //! happens in truth before it is committed. Building the shadow is the business of [`crate::shadow`].
 
+mod answer;
 mod dropped;
 pub mod facts;
 pub mod guard;

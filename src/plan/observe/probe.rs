@@ -3,12 +3,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
+use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::types::Type;
-use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
 
 use crate::pg::session::Session;
-use crate::plan::observe::inventory::{Inventory, kind};
+use crate::plan::observe::answer::{Counters, Seen, parse};
+use crate::plan::observe::inventory::Inventory;
 use crate::plan::observe::lock::LockMode;
 use crate::plan::observe::{
     Build, How, Lock, Relation, Rewrite, Rows, Scan, Security, StatementObservation, dropped, lock,
@@ -16,59 +17,6 @@ use crate::plan::observe::{
 use crate::sql::class::Class;
 use crate::sql::phrase;
 use crate::sql::safe::Sql;
-
-const MODES: [LockMode; 8] = [
-    LockMode::AccessShare,
-    LockMode::RowShare,
-    LockMode::RowExclusive,
-    LockMode::ShareUpdateExclusive,
-    LockMode::Share,
-    LockMode::ShareRowExclusive,
-    LockMode::Exclusive,
-    LockMode::AccessExclusive,
-];
-
-/// What a session has done to a relation and not yet told the server.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Counters {
-    scans: i64,
-    inserted: i64,
-    updated: i64,
-    deleted: i64,
-}
-
-impl Counters {
-    fn since(self, before: Counters) -> Counters {
-        Counters {
-            scans: self.scans - before.scans,
-            inserted: self.inserted - before.inserted,
-            updated: self.updated - before.updated,
-            deleted: self.deleted - before.deleted,
-        }
-    }
-}
-
-/// A relation that the transaction has locked.
-#[derive(Clone, Debug)]
-struct Seen {
-    relation: u32,
-    mode: LockMode,
-    /// Absent when it is gone.
-    now: Option<Now>,
-    counters: Counters,
-}
-
-#[derive(Clone, Debug)]
-struct Now {
-    kind: Option<Relation>,
-    name: String,
-    file: u32,
-    tablespace: u32,
-    table: Option<u32>,
-    row_security: bool,
-    forced: bool,
-    owner: u32,
-}
 
 /// What is remembered from look to look.
 pub(super) struct Probe {
@@ -457,56 +405,4 @@ fn target(class: Class, text: &str) -> Option<String> {
         _ => return None,
     };
     words.name(at).map(|(name, _)| name.name)
-}
-
-fn parse(answer: &[SimpleQueryMessage]) -> Result<(Vec<Seen>, i64)> {
-    let mut logged = 0;
-    let mut seen = Vec::new();
-    for message in answer {
-        let SimpleQueryMessage::Row(row) = message else {
-            continue;
-        };
-        logged = number(row, 14)?;
-        seen.push(read(row)?);
-    }
-    anyhow::ensure!(!seen.is_empty(), "the probe of the shadow gave no row");
-    Ok((seen, logged))
-}
-
-fn read(row: &SimpleQueryRow) -> Result<Seen> {
-    let mode = usize::try_from(number(row, 1)?)?;
-    let id = |column: usize| -> Result<u32> { Ok(u32::try_from(number(row, column)?)?) };
-    let is = |column: usize| row.get(column) == Some("t");
-    let now = match row.get(2) {
-        None => None,
-        Some(letter) => Some(Now {
-            kind: kind(letter),
-            name: row.get(3).unwrap_or_default().to_owned(),
-            file: id(4)?,
-            tablespace: id(5)?,
-            table: row.get(6).and_then(|table| table.parse().ok()),
-            row_security: is(11),
-            forced: is(12),
-            owner: id(13)?,
-        }),
-    };
-    Ok(Seen {
-        relation: id(0)?,
-        mode: *MODES
-            .get(mode.wrapping_sub(1))
-            .context("the server has a lock mode that is not known")?,
-        now,
-        counters: Counters {
-            scans: number(row, 7)?,
-            inserted: number(row, 8)?,
-            updated: number(row, 9)?,
-            deleted: number(row, 10)?,
-        },
-    })
-}
-
-fn number(row: &SimpleQueryRow, column: usize) -> Result<i64> {
-    let text = row.get(column).context("the probe gave no number")?;
-    text.parse()
-        .with_context(|| format!("reading the probe's column {column}"))
 }

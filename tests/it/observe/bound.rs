@@ -32,6 +32,10 @@ impl Books for Unrecorded {
         Sql::new("SELECT")
     }
 
+    fn present(&self) -> Option<Sql> {
+        None
+    }
+
     fn landed(&self, _: Option<usize>) -> Option<Sql> {
         None
     }
