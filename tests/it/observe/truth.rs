@@ -189,10 +189,11 @@ fn compare(
     let emptied = |id: &str| empties(statement) && has_new_file((before, after), id);
     for (id, now) in &after.relations {
         let Some(old) = before.relations.get(id) else {
-            if now.kind == "i" && !files.contains(now.file.as_str()) {
-                if let Some(table) = before.relations.get(&now.table) {
-                    verdict.insert(format!("build {}", table.name));
-                }
+            if now.kind == "i"
+                && !files.contains(now.file.as_str())
+                && let Some(table) = before.relations.get(&now.table)
+            {
+                verdict.insert(format!("build {}", table.name));
             }
             continue;
         };
