@@ -228,7 +228,7 @@ async fn stop_signal() -> Result<()> {
 
 async fn dispatch(command: &Command, context: &Context) -> Result<Outcome> {
     match command {
-        Command::Init(args) => commands::init::run(args, context),
+        Command::Init(args) => commands::init::run(args, context).await,
         Command::Up(args) => commands::up::run(args, context).await,
         Command::Validate(args) => commands::validate::run(args, context).await,
         Command::Down(args) => commands::down::run(args, context).await,

@@ -4,9 +4,10 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 use crate::commands::page::Page;
-use crate::commands::{Context, Outcome, Report};
+use crate::commands::{Context, Outcome, Report, taking};
 use crate::config::FILE_NAME;
 use crate::error::refuse;
+use crate::finding::Finding;
 
 /// Flags of `init`.
 #[derive(clap::Args, Debug)]
@@ -14,6 +15,12 @@ pub struct Args {
     /// The folder to make the project in
     #[arg(default_value = ".")]
     folder: std::path::PathBuf,
+    /// Write manifest, policies and a first migration from the database, and record that migration as applied
+    #[arg(long)]
+    from_live: bool,
+    /// Write the files alone and leave the database as it is
+    #[arg(long, requires = "from_live")]
+    no_baseline: bool,
 }
 
 /// What a fresh project consists of.
@@ -57,11 +64,27 @@ const IGNORED: [&str; 3] = [".af-db/", "/backups/", ".env"];
 #[serde(rename_all = "kebab-case")]
 struct InitReport {
     written: Vec<String>,
+    baselined: bool,
+    /// What could not be folded into templates, and why.
+    #[serde(skip)]
+    findings: Vec<Finding>,
 }
 
 /// Runs the command; nothing that is there is overwritten.
-pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
+pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let root = std::path::absolute(&args.folder).context("finding the folder")?;
+    if args.from_live {
+        let taken = taking::from_live(&root, !args.no_baseline, context).await?;
+        let mut written = taken.written;
+        if ignore(&root.join(".gitignore"))? {
+            written.push(".gitignore".to_owned());
+        }
+        return context.show(&InitReport {
+            written,
+            baselined: taken.baselined,
+            findings: taken.findings,
+        });
+    }
     if let Some((there, _)) = FILES.iter().find(|(file, _)| root.join(file).exists()) {
         return Err(
             refuse(format!("{there} is there already; nothing was written"))
@@ -88,7 +111,11 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     if ignore(&root.join(".gitignore"))? {
         written.push(".gitignore".to_owned());
     }
-    context.show(&InitReport { written })
+    context.show(&InitReport {
+        written,
+        baselined: false,
+        findings: Vec::new(),
+    })
 }
 
 /// Adds what is missing to the ignore file and says whether anything was.
@@ -126,6 +153,15 @@ impl Report for InitReport {
             page.line(format!("wrote {file}"));
         }
         page.gap();
-        page.line("next: af-db up");
+        if self.baselined {
+            page.line("V1__baseline is recorded as applied");
+            page.line("next: af-db validate");
+        } else {
+            page.line("next: af-db up");
+        }
+    }
+
+    fn findings(&self) -> &[Finding] {
+        &self.findings
     }
 }

@@ -13,6 +13,7 @@ mod linting;
 mod policies;
 mod project;
 mod sources;
+mod taking;
 
 pub mod adopt;
 pub mod backup;

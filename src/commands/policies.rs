@@ -14,10 +14,12 @@ use crate::pg::target::Target;
 use crate::rls::advise;
 use crate::rls::compare::{self, Comparison};
 use crate::rls::copy::{self, Grounds};
+use crate::rls::cost::Cost;
 use crate::rls::declared::{self, Declared};
 use crate::rls::prove::{self, Effort, Proof};
 use crate::rls::tenancy::Tenancy;
 use crate::rls::verdict::{Verdict, Word};
+use crate::sql::name::{Ident, ObjectName};
 
 /// Compares the declared policies with a database, and adds advice on what it has.
 pub(crate) async fn compare(
@@ -60,6 +62,14 @@ pub(crate) struct Proven {
 }
 
 impl Proven {
+    /// Says what of a proof a person must know.
+    pub(crate) fn of(proof: Proof, tenancy: &Tenancy) -> Self {
+        Proven {
+            findings: findings(&proof, tenancy),
+            proof,
+        }
+    }
+
     /// Says in a few words how the attempts ended.
     pub(crate) fn words(&self) -> String {
         let [leaks, holds, open] =
@@ -95,10 +105,7 @@ pub(crate) async fn prove(
     let proof = prove::prove(copy, tenancy, grounds, effort, &context.watch())
         .await
         .context("trying to reach another tenant's rows")?;
-    Ok(Proven {
-        findings: findings(&proof, tenancy),
-        proof,
-    })
+    Ok(Proven::of(proof, tenancy))
 }
 
 /// Gives the usual effort, with the rows that `policies/fixtures.sql` adds.
@@ -148,6 +155,7 @@ fn findings(proof: &Proof, tenancy: &Tenancy) -> Vec<Finding> {
             format!("`{key}` in the tenancy means nothing to us and was left out"),
         )
     }));
+    findings.extend(proof.costs.iter().filter_map(slow));
     findings.extend(proof.left_out.iter().map(|statement| {
         let message =
             format!("was not tried, the scratch server refused its statement: {statement}");
@@ -156,6 +164,41 @@ fn findings(proof: &Proof, tenancy: &Tenancy) -> Vec<Finding> {
         )
     }));
     findings
+}
+
+/// Says what makes a policy slow, and the statement that mends it.
+fn slow(cost: &Cost) -> Option<Finding> {
+    let Cost {
+        table,
+        column,
+        role,
+        factor,
+        ..
+    } = cost;
+    let times = format!(
+        "{factor:.1} times as long as without policies, measured on {} rows",
+        cost.rows
+    );
+    if cost.asked_per_row {
+        let message =
+            format!("{role} reads its own rows in {times}: who asks is found out for each row");
+        return Some(Finding::warn("rls-P01", table.clone(), message).help(
+            "write what says who asks as (SELECT …) in the policy, or = ANY (ARRAY(SELECT …)): it is then asked once a statement",
+        ));
+    }
+    if cost.index.is_none() && *factor >= 3.0 {
+        let message =
+            format!("{role} reads its own rows in {times}: no index finds them by {column}");
+        let name = table.split_once('.').map_or_else(
+            || ObjectName::new("public", table.as_str()),
+            |(schema, name)| ObjectName::new(schema, name),
+        );
+        return Some(Finding::warn("rls-P02", table.clone(), message).help(format!(
+            "CREATE INDEX CONCURRENTLY ON {name} ({}), and compare the column as it is, without a cast",
+            Ident::new(column.as_str())
+        )));
+    }
+    None
 }
 
 fn finding(verdict: &Verdict) -> Finding {

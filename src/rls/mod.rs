@@ -41,6 +41,10 @@ mod probe;
 
 pub mod copy;
 
+pub mod cost;
+
 pub mod prove;
+
+pub mod live;
 
 pub mod matrix;

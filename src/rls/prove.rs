@@ -10,6 +10,7 @@ use crate::pg::connect;
 use crate::pg::session::Session;
 use crate::pg::target::Target;
 use crate::rls::copy::Grounds;
+use crate::rls::cost::{self, Cost};
 use crate::rls::facts::Facts;
 use crate::rls::fill::fixtures::{self, Held};
 use crate::rls::fill::ground::{Belongs, Ground, Side};
@@ -40,6 +41,9 @@ pub struct Proof {
     /// Statements of the schema that the scratch server refused: what they make was not tried.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<String>,
+    /// What policies cost a tenant who reads its own rows.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub costs: Vec<Cost>,
 }
 
 impl Proof {
@@ -148,6 +152,7 @@ pub async fn prove(
     });
     try_everything(&mut stand, (&fresh, &unset), &mut filled, &held).await?;
     search::all(&mut stand, effort).await?;
+    let costs = cost::all(&stand).await?;
     watch(Event::Ended);
     note_untried(&mut stand);
     let mut verdicts = stand.verdicts;
@@ -161,6 +166,7 @@ pub async fn prove(
         unfilled: unfilled.collect(),
         lifted: filled.lifted,
         left_out: grounds.refused.clone(),
+        costs,
     })
 }
 
@@ -204,7 +210,7 @@ async fn try_everything(
 }
 
 /// Gives every role that a request has or may become.
-fn reachable(facts: &Facts, tenancy: &Tenancy) -> Vec<String> {
+pub(super) fn reachable(facts: &Facts, tenancy: &Tenancy) -> Vec<String> {
     let mut roles: BTreeSet<String> = tenancy
         .roles
         .iter()

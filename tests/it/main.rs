@@ -21,6 +21,7 @@ mod pg_pooler;
 mod pg_tls;
 mod reference;
 mod rls_compare;
+mod rls_live;
 mod rls_mutations;
 mod rls_prove;
 mod scratch;

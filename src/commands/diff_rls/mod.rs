@@ -44,6 +44,9 @@ pub struct Args {
     /// Read from this file how tenants are told apart and how a request says who it is; the policy set says it otherwise
     #[arg(long, value_name = "FILE")]
     tenancy: Option<PathBuf>,
+    /// Read on the database itself, as two tenants that are there, in a read-only transaction that is rolled back
+    #[arg(long, requires = "prove", conflicts_with = "shadow")]
+    live: bool,
     /// Try this many drawn combinations of statements beyond the fixed list
     #[arg(long, value_name = "COUNT", default_value_t = 400, requires = "prove")]
     search: usize,

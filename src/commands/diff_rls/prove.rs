@@ -13,6 +13,7 @@ use crate::error::fail;
 use crate::finding::Finding;
 use crate::pg::scratch;
 use crate::rls::copy;
+use crate::rls::live;
 use crate::rls::matrix;
 use crate::rls::prove::{Effort, Proof};
 use crate::rls::tenancy::Tenancy;
@@ -46,7 +47,9 @@ pub(super) async fn prove(args: &Args, context: &Context) -> Result<Outcome> {
         seed: args.seed,
         ..policies::effort(config)?
     };
-    let tried = if args.shadow {
+    let tried = if args.live {
+        on_live(&tenancy, context).await?
+    } else if args.shadow {
         on_shadow(&tenancy, &effort, context).await?
     } else {
         on_copy(&tenancy, &effort, context).await?
@@ -73,6 +76,21 @@ struct Tried {
     title: String,
     scratch: String,
     proven: Proven,
+}
+
+/// Reads on the database itself.
+async fn on_live(tenancy: &Tenancy, context: &Context) -> Result<Tried> {
+    let (session, target) = context.open(Purpose::Reading).await?;
+    let proof = live::look(&session, tenancy)
+        .await
+        .with_context(|| format!("reading `{target}` as its tenants"))?;
+    session.close().await;
+    Ok(Tried {
+        database: target.to_string(),
+        title: target.database().to_owned(),
+        scratch: "the database itself, only reading".to_owned(),
+        proven: Proven::of(proof, tenancy),
+    })
 }
 
 /// Tries on what the migrations make.
@@ -142,6 +160,33 @@ fn picture(proof: &Proof) -> Vec<Vec<(Tone, String)>> {
     rows
 }
 
+/// Shows what policies cost, where anything was measured.
+fn costs(proof: &Proof, page: &mut Page) {
+    if proof.costs.is_empty() {
+        return;
+    }
+    let heads = ["policy cost", "role", "index", "who asks", "times as long"];
+    let mut rows = vec![heads.map(|head| (Tone::Strong, head.to_owned())).to_vec()];
+    rows.extend(proof.costs.iter().map(|cost| {
+        let slow = |bad: bool| if bad { Tone::Warn } else { Tone::Plain };
+        let index = cost.index.clone().unwrap_or_else(|| "none".to_owned());
+        let asked = if cost.asked_per_row {
+            "each row"
+        } else {
+            "once"
+        };
+        vec![
+            (Tone::Plain, cost.table.clone()),
+            (Tone::Plain, cost.role.clone()),
+            (slow(cost.index.is_none()), index),
+            (slow(cost.asked_per_row), asked.to_owned()),
+            (Tone::Plain, format!("{:.1}", cost.factor)),
+        ]
+    }));
+    page.gap();
+    page.table(&rows);
+}
+
 impl Report for ProofReport {
     fn command(&self) -> &'static str {
         "diff-rls"
@@ -162,6 +207,7 @@ impl Report for ProofReport {
         ));
         page.gap();
         page.table(&picture(&self.proof));
+        costs(&self.proof, page);
         for (table, why) in &self.proof.unfilled {
             page.toned(
                 Tone::Warn,

@@ -1,0 +1,219 @@
+//! Owns writing a project from a database that is there: the manifest, the policy set, the migration that would make it, and the
+//! record that this migration is applied.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use crate::catalog::{Catalog, Kind, Scope, read};
+use crate::commands::{Context, Purpose, project};
+use crate::config::FILE_NAME;
+use crate::diff::ddl::{self, Options};
+use crate::error::refuse;
+use crate::finding::Finding;
+use crate::manifest;
+use crate::migrate::files;
+use crate::migrate::history;
+use crate::migrate::job;
+use crate::migrate::journal::{self, Entry, State};
+use crate::pg::connect;
+use crate::pg::lock::{self, Share};
+use crate::pg::session::Session;
+use crate::pg::supabase;
+use crate::rls::infer;
+use crate::rls::rights::PUBLIC;
+use crate::sql::name::{Ident, Literal};
+use crate::sql::safe::Sql;
+
+/// What was written.
+pub(crate) struct Taken {
+    pub(crate) written: Vec<String>,
+    /// What could not be folded, and why.
+    pub(crate) findings: Vec<Finding>,
+    /// Whether the history says that the migration is applied.
+    pub(crate) baselined: bool,
+}
+
+/// The migration that would make what is there.
+const BASELINE: &str = "V1__baseline";
+
+/// Writes the project; with `record`, the database's history says that its first migration is applied.
+pub(crate) async fn from_live(root: &Path, record: bool, context: &Context) -> Result<Taken> {
+    for name in [FILE_NAME, "migrations", "schemas", "policies"] {
+        let path = root.join(name);
+        let there = path.is_file()
+            || path
+                .read_dir()
+                .is_ok_and(|mut entries| entries.next().is_some());
+        if there {
+            return Err(refuse(format!("{name} is there already; nothing was written"))
+                .hint("run af-db init --from-live in an empty folder; af-db manifest write writes the manifest alone")
+                .into());
+        }
+    }
+    let (session, _) = context.open(Purpose::Reading).await?;
+    let catalog = read::read(&session, &Scope::whole()).await?;
+    let with_roles = Scope {
+        roles: true,
+        global: false,
+        ..Scope::whole()
+    };
+    let inferred = infer::infer(&read::read(&session, &with_roles).await?);
+    let mut files = BTreeMap::new();
+    files.insert(FILE_NAME.to_owned(), configuration(&catalog));
+    for (name, text) in manifest::write::write(&manifest::compare::without_security(&catalog)) {
+        files.insert(format!("schemas/{name}"), text);
+    }
+    files.insert("policies/from-live.yaml".to_owned(), inferred.yaml);
+    if !inferred.sql.is_empty() {
+        files.insert("policies/from-live.sql".to_owned(), inferred.sql);
+    }
+    let up = baseline(&session, &catalog, context).await?;
+    files.insert(format!("migrations/{BASELINE}.sql"), up);
+    session.close().await;
+    for (name, text) in &files {
+        let path = root.join(name);
+        let folder = path.parent().context("a file lies in a folder")?;
+        std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+        std::fs::write(&path, text).with_context(|| format!("writing {name}"))?;
+    }
+    if record {
+        baselined(root, context).await?;
+    }
+    Ok(Taken {
+        written: files.into_keys().collect(),
+        findings: inferred.findings,
+        baselined: record,
+    })
+}
+
+fn configuration(catalog: &Catalog) -> String {
+    let mut schemas: BTreeSet<String> = catalog
+        .of_kind(Kind::Schema)
+        .map(|(key, _)| key.name.to_string())
+        .collect();
+    schemas.insert("public".to_owned());
+    let schemas: Vec<String> = schemas
+        .into_iter()
+        .map(|name| serde_json::Value::from(name).to_string())
+        .collect();
+    format!(
+        "# Written from a database. Every key is optional; af-db --help says where the database is found.\nschemas: [{}]\n",
+        schemas.join(", ")
+    )
+}
+
+/// Writes what would make the schema in an empty database.
+async fn baseline(live: &Session, catalog: &Catalog, context: &Context) -> Result<String> {
+    let scratch = context.scratch(Some(live)).await?;
+    let empty = scratch.database("empty").await?;
+    let session = connect::open(&empty, &context.watch()).await?;
+    let row = live
+        .query_one(
+            "SELECT pg_catalog.to_regclass('auth.users') IS NOT NULL",
+            &[],
+        )
+        .await?;
+    if row.get(0) {
+        supabase::prepare(&session).await?;
+    }
+    let there = read::read(&session, &Scope::whole()).await?;
+    let known = session
+        .query("SELECT rolname::text FROM pg_catalog.pg_roles", &[])
+        .await?;
+    let known: BTreeSet<String> = known.iter().map(|row| row.get(0)).collect();
+    session.close().await;
+    let options = Options {
+        column_order: true,
+        online: false,
+    };
+    let wanted = catalog.without_owners();
+    let statements = ddl::statements(&there.without_owners(), &wanted, &options);
+    let mut text = String::from(
+        "-- What was there when af-db took over. Where it is there already, it is recorded and never run.\n",
+    );
+    for role in roles(live).await?.difference(&known) {
+        let make = Sql::fill("CREATE ROLE {}", &[&Ident::new(role.as_str())]);
+        let guarded = Sql::fill(
+            "DO {};\n",
+            &[&Literal::new(format!(
+                "BEGIN {make}; EXCEPTION WHEN duplicate_object THEN NULL; END"
+            ))],
+        );
+        text.push_str(guarded.as_str());
+    }
+    for statement in statements {
+        text.push_str(statement.sql.as_str().trim_end());
+        text.push_str(";\n");
+    }
+    Ok(text)
+}
+
+/// Gives the roles that grants and policies name.
+async fn roles(live: &Session) -> Result<BTreeSet<String>> {
+    let scope = Scope {
+        roles: true,
+        global: false,
+        ..Scope::whole()
+    };
+    let catalog = read::read(live, &scope).await?;
+    let roles = crate::rls::rights::Roles::of(&catalog);
+    let rights = crate::rls::rights::Rights::of(&catalog, &roles);
+    let granted = rights.grants.iter().map(|grant| grant.grantee.to_string());
+    let of_policies = rights.tables.values().flat_map(|rows| &rows.policies);
+    let of_policies =
+        of_policies.flat_map(|policy| policy.roles.iter().map(|role| role.to_string()));
+    Ok(granted
+        .chain(of_policies)
+        .filter(|role| role != PUBLIC && !role.starts_with("pg_"))
+        .collect())
+}
+
+/// Records the migration as applied.
+async fn baselined(root: &Path, context: &Context) -> Result<()> {
+    let folder = files::list(&root.join("migrations"), "migrations")?;
+    let (session, target) = context.open(Purpose::Writing).await?;
+    let watch = context.watch();
+    let _lock = lock::take(&session, Share::Alone, Duration::from_secs(30), &watch).await?;
+    let books = project::books(context, &session).await?;
+    if !books.history.rows.is_empty() {
+        return Err(refuse(format!(
+            "`{target}` has a history already; the files were written, nothing was recorded"
+        ))
+        .hint("af-db status compares the two; af-db adopt takes over another tool's history")
+        .into());
+    }
+    project::confirm(
+        context,
+        &target,
+        "V1__baseline will be recorded as applied, without running it\n",
+    )?;
+    let ledger = project::ledger(context, &books.history, &folder)?;
+    project::create_books(&session, &ledger, &books.history).await?;
+    let mut sql = Sql::new("BEGIN");
+    for migration in &folder.migrations {
+        let entry = Entry {
+            version: Some(migration.version),
+            name: Some(migration.name.clone()),
+            note: Some("taken over with its schema".to_owned()),
+            ..Entry::default()
+        };
+        sql.push(";\n")
+            .piece(&history::insert(
+                &ledger.history,
+                &job::row(migration, ledger.width),
+            ))
+            .push(";\n")
+            .piece(&journal::append(&ledger.run, State::Baselined, &entry));
+    }
+    sql.push(";\nCOMMIT");
+    if let Err(error) = session.run(&sql).await {
+        // The first error is the one to tell.
+        let _ = session.run(&Sql::new("ROLLBACK")).await;
+        return Err(error.context("recording the baseline; the files were written"));
+    }
+    session.close().await;
+    Ok(())
+}

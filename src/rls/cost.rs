@@ -1,0 +1,328 @@
+//! Owns what policies cost: each table of tenants is given rows of a hundred tenants, and the server explains how one of them
+//! reads its own with the policies and without.
+
+use anyhow::Result;
+use serde::Serialize;
+use serde_json::Value;
+use tokio_postgres::SimpleQueryMessage;
+
+use crate::pg::server_error::ServerError;
+use crate::pg::session::Session;
+use crate::rls::facts::{Column, Relation};
+use crate::rls::fill::ground::Side;
+use crate::rls::fill::insert;
+use crate::rls::probe::stand::Stand;
+use crate::rls::runner::Identity;
+use crate::sql::name::{Ident, Literal};
+use crate::sql::safe::Sql;
+
+/// What the policies of a table cost a tenant who reads its own rows.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Cost {
+    /// The table.
+    pub table: String,
+    /// Its column that names the tenant.
+    pub column: String,
+    /// The role that read.
+    pub role: String,
+    /// The rows of all tenants that there were.
+    pub rows: i64,
+    /// The index that finds the tenant's rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index: Option<String>,
+    /// Whether who asks is found out again for each row.
+    pub asked_per_row: bool,
+    /// How many times longer it takes than the same query without policies.
+    pub factor: f64,
+}
+
+/// Rows made for each table.
+const ROWS: usize = 4000;
+
+/// Tables that are measured.
+const TABLES: usize = 40;
+
+/// Measures what the usual member of each role reads; the rows made for it are gone afterwards.
+pub(in crate::rls) async fn all(stand: &Stand<'_>) -> Result<Vec<Cost>> {
+    let mut costs = Vec::new();
+    let members = stand.members();
+    for table in stand.tenant_tables() {
+        let Some(column) = stand
+            .ground
+            .tenant_column(table.oid)
+            .and_then(|name| table.column(name))
+        else {
+            continue;
+        };
+        let reader = members.iter().find(|identity| {
+            stand.facts.rights(&identity.role, table.oid).may("SELECT")
+                && stand.sees.contains(&(identity.role.clone(), table.oid))
+        });
+        let (Some(reader), true) = (
+            reader,
+            table.protected && !table.is_partition && costs.len() < TABLES,
+        ) else {
+            continue;
+        };
+        stand.session.run(&Sql::new("BEGIN; SET LOCAL statement_timeout = '20s'; SET LOCAL session_replication_role = replica")).await?;
+        let measured = measure(stand, table, column, reader).await;
+        stand.session.run(&Sql::new("ROLLBACK")).await?;
+        match measured {
+            Ok(cost) => costs.extend(cost),
+            // What such rows cannot be made for is not measured.
+            Err(error)
+                if error
+                    .downcast_ref::<ServerError>()
+                    .is_some_and(|server| !server.closed) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(costs)
+}
+
+async fn measure(
+    stand: &Stand<'_>,
+    table: &Relation,
+    column: &Column,
+    reader: &Identity,
+) -> Result<Option<Cost>> {
+    let session = stand.session;
+    make_rows(stand, table, column).await?;
+    let rows = session
+        .ask(&Sql::fill(
+            "ANALYZE {}; SELECT pg_catalog.count(*) FROM {}",
+            &[&table.object(), &table.object()],
+        ))
+        .await?;
+    let rows: i64 = texts(&rows)
+        .next()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0);
+    let key = stand.ground.key(Side::A, 0);
+    let plain = Sql::fill(
+        "SELECT pg_catalog.count(*) FROM {} AS t WHERE t.{} = {}",
+        &[
+            &table.object(),
+            &Ident::new(column.name.as_str()),
+            &insert::literal(&key, &column.type_name),
+        ],
+    );
+    let bare = Sql::fill(
+        "SELECT pg_catalog.count(*) FROM {} AS t",
+        &[&table.object()],
+    );
+    let (without, _) = explain(session, None, &plain).await?;
+    let (with, plan) = explain(session, Some(reader), &bare).await?;
+    let Some(plan) = plan else { return Ok(None) };
+    let mut seen = Seen::default();
+    seen.read(&plan["Plan"], &column.name, &calls(stand, table));
+    Ok(Some(Cost {
+        table: table.title(),
+        column: column.name.clone(),
+        role: reader.role.clone(),
+        rows,
+        index: seen.index,
+        asked_per_row: seen.per_row,
+        factor: (with / without.max(0.02) * 10.0).round() / 10.0,
+    }))
+}
+
+/// Repeats a row of A for a hundred tenants.
+async fn make_rows(stand: &Stand<'_>, table: &Relation, tenant: &Column) -> Result<()> {
+    let constraints = || {
+        let all = stand.facts.constraints.iter();
+        all.filter(|constraint| constraint.table == table.oid)
+    };
+    for constraint in constraints()
+        .filter(|constraint| matches!(constraint.kind.as_str(), "c" | "x") && !constraint.inherited)
+    {
+        stand
+            .session
+            .run(&Sql::fill(
+                "ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}",
+                &[&table.object(), &Ident::new(constraint.name.as_str())],
+            ))
+            .await?;
+    }
+    let keys: Vec<&Vec<String>> = constraints()
+        .filter(|constraint| matches!(constraint.kind.as_str(), "p" | "u" | "i"))
+        .map(|constraint| &constraint.columns)
+        .collect();
+    let alone = keys
+        .iter()
+        .any(|key| key.as_slice() == [tenant.name.clone()]);
+    let stored: Vec<&Column> = table
+        .columns
+        .iter()
+        .filter(|column| !column.generated)
+        .collect();
+    let values = Sql::join(
+        stored.iter().map(|column| {
+            let name = Ident::new(column.name.as_str());
+            let of_tenant = column.name == tenant.name;
+            let partitions = table
+                .key
+                .as_deref()
+                .is_some_and(|key| crate::rls::words::mentions(key, &column.name));
+            let unique = keys.iter().any(|key| key.contains(&column.name));
+            let number = match (of_tenant, alone) {
+                (true, false) => "n % 100",
+                _ => "n",
+            };
+            let number = Sql::printed_by_server(number);
+            let typed = Sql::printed_by_server(column.type_name.as_str());
+            let fresh = match column.base.as_str() {
+                _ if !of_tenant && (partitions || !unique) => Sql::fill("s.{}", &[&name]),
+                "uuid" => Sql::fill("pg_catalog.md5(({})::text)::uuid", &[&number]),
+                "int4" | "int8" | "numeric" => Sql::fill("(1000000 + {})::{}", &[&number, &typed]),
+                "int2" => Sql::fill("(20000 + {})::{}", &[&number, &typed]),
+                "text" | "varchar" | "citext" => Sql::fill("('r' || {})::{}", &[&number, &typed]),
+                "timestamp" | "timestamptz" => {
+                    Sql::fill("(s.{} + n * interval '1 second')", &[&name])
+                }
+                _ => Sql::fill("s.{}", &[&name]),
+            };
+            if of_tenant {
+                Sql::fill(
+                    "CASE WHEN n % 100 = 0 THEN s.{} ELSE {} END",
+                    &[&name, &fresh],
+                )
+            } else {
+                fresh
+            }
+        }),
+        ", ",
+    );
+    let names = Sql::join(
+        stored.iter().map(|column| Ident::new(column.name.as_str())),
+        ", ",
+    );
+    let sql = Sql::fill(
+        "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM pg_catalog.generate_series(1, {}) AS n, (SELECT * FROM {} AS t WHERE {} LIMIT 1) AS s ON CONFLICT DO NOTHING",
+        &[
+            &table.object(),
+            &names,
+            &values,
+            &Sql::printed_by_server(ROWS.to_string()),
+            &table.object(),
+            &stand.ground.is_of(table.oid, "t", 0, 0),
+        ],
+    );
+    stand.session.run(&sql).await
+}
+
+/// Runs a query three times; gives the shortest time and its plan.
+async fn explain(
+    session: &Session,
+    reader: Option<&Identity>,
+    query: &Sql,
+) -> Result<(f64, Option<Value>)> {
+    let mut all = Sql::new("SAVEPOINT af_db_cost");
+    if let Some(identity) = reader {
+        for (name, value) in &identity.settings {
+            all.push("; ").piece(&Sql::fill(
+                "SELECT pg_catalog.set_config({}, {}, true)",
+                &[&Literal::new(name.as_str()), &Literal::new(value.as_str())],
+            ));
+        }
+        all.push("; ").piece(&Sql::fill(
+            "SET LOCAL ROLE {}",
+            &[&Ident::new(identity.role.as_str())],
+        ));
+    }
+    for _ in 0..3 {
+        all.push("; ").piece(&Sql::fill(
+            "EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {}",
+            &[query],
+        ));
+    }
+    all.push("; ROLLBACK TO af_db_cost");
+    let messages = session.ask(&all).await?;
+    let mut best: (f64, Option<Value>) = (f64::MAX, None);
+    for text in texts(&messages) {
+        let Ok(Value::Array(plans)) = serde_json::from_str(text) else {
+            continue;
+        };
+        let Some(plan) = plans
+            .into_iter()
+            .next()
+            .filter(|plan| plan.get("Plan").is_some())
+        else {
+            continue;
+        };
+        let time = plan["Execution Time"].as_f64().unwrap_or(f64::MAX);
+        if time < best.0 {
+            best = (time, Some(plan));
+        }
+    }
+    Ok(best)
+}
+
+fn texts(messages: &[SimpleQueryMessage]) -> impl Iterator<Item = &str> {
+    messages.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0),
+        _ => None,
+    })
+}
+
+/// Gives what a filter says where it asks who asks, row by row.
+fn calls(stand: &Stand<'_>, table: &Relation) -> Vec<String> {
+    let called = stand
+        .facts
+        .policies_of(table.oid)
+        .flat_map(|policy| &policy.calls);
+    let named = called.filter_map(|oid| stand.facts.functions.get(oid));
+    let mut calls: Vec<String> = named
+        .map(|function| format!("{}(", function.name))
+        .collect();
+    calls.push("current_setting(".to_owned());
+    calls
+}
+
+/// What a plan tells.
+#[derive(Default)]
+struct Seen {
+    index: Option<String>,
+    per_row: bool,
+}
+
+impl Seen {
+    fn read(&mut self, node: &Value, column: &str, calls: &[String]) {
+        let text = |key: &str| node[key].as_str().unwrap_or_default();
+        if text("Index Cond").contains(column) {
+            self.index = Some(text("Index Name").to_owned());
+        }
+        let filter = text("Filter");
+        let nested = filter.contains("(SubPlan") || filter.contains("EXISTS(SubPlan");
+        self.per_row |= nested || calls.iter().any(|call| filter.contains(call.as_str()));
+        for child in node["Plans"].as_array().into_iter().flatten() {
+            // What is planned apart and runs once is not asked for each row.
+            if child["Parent Relationship"] != "InitPlan" {
+                self.read(child, column, calls);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_tells_index_and_how_often() {
+        let calls = ["tenant(".to_owned()];
+        let read = |plan: Value| {
+            let mut seen = Seen::default();
+            seen.read(&plan, "tenant_id", &calls);
+            (seen.index, seen.per_row)
+        };
+        let once = serde_json::json!({"Node Type": "Aggregate", "Plans": [
+            {"Node Type": "Index Only Scan", "Index Name": "i", "Index Cond": "(tenant_id = $0)"},
+            {"Node Type": "Result", "Parent Relationship": "InitPlan", "Filter": "tenant() > 1"}]});
+        assert_eq!(read(once), (Some("i".to_owned()), false));
+        let each =
+            serde_json::json!({"Node Type": "Seq Scan", "Filter": "(tenant_id = app.tenant())"});
+        assert_eq!(read(each), (None, true));
+    }
+}
