@@ -159,38 +159,8 @@ async fn make_rows(stand: &Stand<'_>, table: &Relation, tenant: &Column) -> Resu
         .collect();
     let values = Sql::join(
         stored.iter().map(|column| {
-            let name = Ident::new(column.name.as_str());
-            let of_tenant = column.name == tenant.name;
-            let partitions = table
-                .key
-                .as_deref()
-                .is_some_and(|key| crate::rls::words::mentions(key, &column.name));
             let unique = keys.iter().any(|key| key.contains(&column.name));
-            let number = match (of_tenant, alone) {
-                (true, false) => "n % 100",
-                _ => "n",
-            };
-            let number = Sql::printed_by_server(number);
-            let typed = Sql::printed_by_server(column.type_name.as_str());
-            let fresh = match column.base.as_str() {
-                _ if !of_tenant && (partitions || !unique) => Sql::fill("s.{}", &[&name]),
-                "uuid" => Sql::fill("pg_catalog.md5(({})::text)::uuid", &[&number]),
-                "int4" | "int8" | "numeric" => Sql::fill("(1000000 + {})::{}", &[&number, &typed]),
-                "int2" => Sql::fill("(20000 + {})::{}", &[&number, &typed]),
-                "text" | "varchar" | "citext" => Sql::fill("('r' || {})::{}", &[&number, &typed]),
-                "timestamp" | "timestamptz" => {
-                    Sql::fill("(s.{} + n * interval '1 second')", &[&name])
-                }
-                _ => Sql::fill("s.{}", &[&name]),
-            };
-            if of_tenant {
-                Sql::fill(
-                    "CASE WHEN n % 100 = 0 THEN s.{} ELSE {} END",
-                    &[&name, &fresh],
-                )
-            } else {
-                fresh
-            }
+            value((table, tenant), column, (unique, alone))
         }),
         ", ",
     );
@@ -210,6 +180,39 @@ async fn make_rows(stand: &Stand<'_>, table: &Relation, tenant: &Column) -> Resu
         ],
     );
     stand.session.run(&sql).await
+}
+
+/// Writes what a column holds in row `n` that is made after the row `s`.
+fn value(
+    (table, tenant): (&Relation, &Column),
+    column: &Column,
+    (unique, alone): (bool, bool),
+) -> Sql {
+    let name = Ident::new(column.name.as_str());
+    let of_tenant = column.name == tenant.name;
+    let key = table.key.as_deref();
+    let partitions = key.is_some_and(|key| crate::rls::words::mentions(key, &column.name));
+    // A hundred tenants, unless each may have one row only.
+    let number = if of_tenant && !alone { "n % 100" } else { "n" };
+    let number = Sql::printed_by_server(number);
+    let typed = Sql::printed_by_server(column.type_name.as_str());
+    let fresh = match column.base.as_str() {
+        _ if !of_tenant && (partitions || !unique) => Sql::fill("s.{}", &[&name]),
+        "uuid" => Sql::fill("pg_catalog.md5(({})::text)::uuid", &[&number]),
+        "int4" | "int8" | "numeric" => Sql::fill("(1000000 + {})::{}", &[&number, &typed]),
+        "int2" => Sql::fill("(20000 + {})::{}", &[&number, &typed]),
+        "text" | "varchar" | "citext" => Sql::fill("('r' || {})::{}", &[&number, &typed]),
+        "timestamp" | "timestamptz" => Sql::fill("(s.{} + n * interval '1 second')", &[&name]),
+        _ => Sql::fill("s.{}", &[&name]),
+    };
+    if of_tenant {
+        Sql::fill(
+            "CASE WHEN n % 100 = 0 THEN s.{} ELSE {} END",
+            &[&name, &fresh],
+        )
+    } else {
+        fresh
+    }
 }
 
 /// Runs a query three times; gives the shortest time and its plan.

@@ -18,6 +18,7 @@ mod owner;
 mod per_row;
 mod search_path;
 mod security_off;
+mod sensitive;
 mod truncate;
 mod unindexed;
 
@@ -56,6 +57,7 @@ const RULES: &[Rule] = &[
     search_path::check,
     leakproof::check,
     truncate::check,
+    sensitive::check,
     default_privileges::check,
     unindexed::check,
     per_row::check,

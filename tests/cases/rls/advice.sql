@@ -48,6 +48,12 @@ create function app.bad_path() returns int language sql security definer set sea
 revoke all on function app.bad_path() from public;
 -- rls-leakproof app.bad_leak(integer)
 create function app.bad_leak(int) returns boolean language sql leakproof as 'select true';
+-- rls-sensitive public.bad_people
+create table bad_people (id int primary key, full_name text, home_phone text);
+grant select on bad_people to anon;
+create table good_people (id int primary key, full_name text, home_phone text);
+create table good_places (id int primary key, phonebook text, pinned boolean);
+grant select on good_places to anon;
 -- rls-beyond-policies public.bad_truncate
 create table bad_truncate (id int primary key, tenant_id bigint not null);
 create index on bad_truncate (tenant_id);

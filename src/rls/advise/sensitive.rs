@@ -1,0 +1,87 @@
+//! Columns that speak of persons and secrets where no policy holds, and keys that lean on what the platform keeps for itself.
+
+use crate::catalog::Kind;
+use crate::finding::Finding;
+use crate::rls::advise::{Ground, list};
+
+/// Names, or parts between underscores, of columns that are nobody else's business.
+const NAMES: [&str; 24] = [
+    "password",
+    "passwd",
+    "secret",
+    "token",
+    "ssn",
+    "iban",
+    "cvv",
+    "pin",
+    "passport",
+    "salary",
+    "birthdate",
+    "dob",
+    "diagnosis",
+    "phone",
+    "email",
+    "mfa",
+    "otp",
+    "salt",
+    "credit",
+    "card",
+    "tax",
+    "license",
+    "fingerprint",
+    "biometric",
+];
+
+pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (table, rows) in ground
+        .rights
+        .tables
+        .iter()
+        .filter(|(_, rows)| !rows.enabled)
+    {
+        let holders = ground.holders(table, "r");
+        let named: Vec<&str> = ground
+            .catalog
+            .columns(table)
+            .into_iter()
+            .map(|(key, _)| &*key.part)
+            .filter(|name| {
+                name.to_lowercase()
+                    .split('_')
+                    .any(|part| NAMES.contains(&part))
+            })
+            .collect();
+        // A table of tenants is told to be open as such.
+        if holders.is_empty()
+            || named.is_empty()
+            || ground.is_tenant(table)
+            || !rows.policies.is_empty()
+        {
+            continue;
+        }
+        let subject = table.qualified();
+        let message = format!(
+            "row-level security is off and {} may read {}",
+            list(&holders),
+            named.join(", ")
+        );
+        let help = format!(
+            "ALTER TABLE {subject} ENABLE ROW LEVEL SECURITY, with a policy for those who may, or REVOKE SELECT ON {subject} FROM PUBLIC, {}",
+            ground.requests.join(", ")
+        );
+        findings.push(Finding::warn("rls-sensitive", subject, message).help(help));
+    }
+    for (key, object) in ground.catalog.of_kind(Kind::Constraint) {
+        let definition = object.text("definition").unwrap_or_default();
+        let leans = definition
+            .split_once("REFERENCES auth.")
+            .is_some_and(|(_, rest)| rest.starts_with("users") && !rest.contains("(id)"));
+        if leans {
+            let message = "points at what the platform may change in auth.users: only its key `id` is promised to stay";
+            let help = format!("point `{}` at auth.users (id)", key.part);
+            findings.push(Finding::warn("rls-auth-key", key.subject(), message).help(help));
+        }
+    }
+    findings
+}
