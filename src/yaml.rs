@@ -3,7 +3,9 @@
 //! The only file that names the YAML crate (`serde_yaml` is archived upstream and keeps no positions), so that
 //! `af-db.yaml`, `schemas/` and `policies/` speak with one voice.
 
-use anyhow::Result;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
 use serde::de::DeserializeOwned;
 
 use crate::error::{Failure, fail};
@@ -29,6 +31,56 @@ impl<'de, T: serde::Deserialize<'de>> serde::Deserialize<'de> for Placed<T> {
             value: spanned.value,
         })
     }
+}
+
+/// The texts of a folder that people write, each with how messages call it, in the order of their names.
+#[derive(Clone, Debug, Default)]
+pub struct Texts {
+    /// The `.yaml` and `.yml` files.
+    pub yaml: Vec<(String, String)>,
+    /// The `.sql` files.
+    pub sql: Vec<(String, String)>,
+}
+
+/// Reads every YAML and SQL file of a folder and of the folders in it; one that is not there holds none.
+///
+/// Hidden files are left alone, and so are those that `skip` names. `shown` is how messages call the folder.
+pub fn folder(folder: &Path, shown: &str, skip: &[&str]) -> Result<Texts> {
+    let mut texts = Texts::default();
+    let mut waiting = vec![(folder.to_owned(), shown.to_owned())];
+    while let Some((path, shown)) = waiting.pop() {
+        if path.is_dir() {
+            let mut inside = entries(&path, &shown, skip)?;
+            inside.reverse();
+            waiting.append(&mut inside);
+            continue;
+        }
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        let list = match extension {
+            Some("yaml" | "yml") => &mut texts.yaml,
+            Some("sql") => &mut texts.sql,
+            _ => continue,
+        };
+        let bytes = std::fs::read(&path).with_context(|| format!("reading {shown}"))?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| fail(format!("{shown} is not UTF-8 text")).hint("save it as UTF-8"))?;
+        list.push((shown, text));
+    }
+    Ok(texts)
+}
+
+fn entries(folder: &Path, shown: &str, skip: &[&str]) -> Result<Vec<(PathBuf, String)>> {
+    let mut inside = Vec::new();
+    for entry in std::fs::read_dir(folder).with_context(|| format!("reading {shown}"))? {
+        let path = entry.with_context(|| format!("reading {shown}"))?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        if let Some(name) = name.filter(|name| !name.starts_with('.') && !skip.contains(name)) {
+            let shown = format!("{shown}/{name}");
+            inside.push((path, shown));
+        }
+    }
+    inside.sort();
+    Ok(inside)
 }
 
 /// Reads a document; `name` is how messages call the file.

@@ -171,7 +171,7 @@ impl<'a> Sources<'a> {
         let project = self.migrations(&self.context.config.migrations())?;
         let name = self.name();
         let scratch = self.scratch().await?;
-        Ok(shadow::prepare(scratch, &name, &project).await?.session)
+        Ok(shadow::empty(scratch, &name, &project).await?.session)
     }
 
     /// Lists the migrations of a folder.

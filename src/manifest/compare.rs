@@ -42,6 +42,38 @@ pub fn without_security(catalog: &Catalog) -> Catalog {
     .cut(catalog)
 }
 
+/// Leaves of the roles those that both know, with the attributes that say what they may do at all.
+///
+/// Which other roles a server has is its own affair, and so are settings, memberships, and the role that the declared
+/// side was built as.
+pub fn settled_roles(declared: &Catalog, actual: &Catalog) -> (Catalog, Catalog) {
+    let known = |catalog: &Catalog, key: &Key| catalog.get(key).is_some();
+    let cut = |catalog: &Catalog, other: &Catalog| {
+        let mut cut = catalog.retain(|key, _| {
+            key.kind != Kind::Role || known(other, key) && *key.name != *declared.reader
+        });
+        for (key, object) in &mut cut.objects {
+            if key.kind == Kind::Role {
+                object.facts.retain(|(name, _)| {
+                    matches!(
+                        &**name,
+                        "superuser"
+                            | "bypass_rls"
+                            | "create_role"
+                            | "create_database"
+                            | "replication"
+                            | "login"
+                            | "no_inherit"
+                    )
+                });
+                object.comment = None;
+            }
+        }
+        cut
+    };
+    (cut(declared, actual), cut(actual, declared))
+}
+
 /// What a manifest speaks of beside the shape of the schema.
 pub(crate) struct Speech {
     pub(crate) policies: bool,

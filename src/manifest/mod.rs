@@ -21,7 +21,7 @@ pub mod generate;
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use crate::error::fail;
 use crate::yaml::{self, Placed};
@@ -107,49 +107,14 @@ impl Manifest {
 ///
 /// `shown` is how messages call the folder.
 pub fn read(folder: &Path, shown: &str) -> Result<Manifest> {
-    let mut manifest = Manifest::default();
-    read_folder(folder, shown, &mut manifest)?;
-    check(&manifest)?;
-    Ok(manifest)
-}
-
-fn read_folder(folder: &Path, shown: &str, manifest: &mut Manifest) -> Result<()> {
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error).context(format!("reading {shown}")),
-    };
-    let mut paths = Vec::new();
-    for entry in entries {
-        paths.push(entry.with_context(|| format!("reading {shown}"))?.path());
-    }
-    paths.sort();
-    for path in paths {
-        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
-            continue;
-        };
-        if name.starts_with('.') {
-            continue;
-        }
-        let shown = format!("{shown}/{name}");
-        if path.is_dir() {
-            read_folder(&path, &shown, manifest)?;
-            continue;
-        }
-        let extension = path.extension().and_then(|extension| extension.to_str());
-        if !matches!(extension, Some("yaml" | "yml" | "sql")) {
-            continue;
-        }
-        let bytes = std::fs::read(&path).with_context(|| format!("reading {shown}"))?;
-        let text = String::from_utf8(bytes)
-            .map_err(|_| fail(format!("{shown} is not UTF-8 text")).hint("save it as UTF-8"))?;
-        if extension == Some("sql") {
-            manifest.sql.push(SqlFile { name: shown, text });
-        } else {
-            manifest.files.push(read_file(&shown, &text)?);
-        }
-    }
-    Ok(())
+    let texts = yaml::folder(folder, shown, &[])?;
+    of_texts(
+        texts
+            .yaml
+            .iter()
+            .chain(&texts.sql)
+            .map(|(name, text)| (name.as_str(), text.as_str())),
+    )
 }
 
 /// Reads a manifest from texts by their names.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 
-use crate::catalog::{self, Catalog, Scope};
+use crate::catalog::{self, Catalog, Key, Scope};
 use crate::event::{Event, Unit, Watch};
 use crate::finding::{Finding, Place};
 use crate::manifest::Manifest;
@@ -12,6 +12,7 @@ use crate::manifest::statement::{Statement, place};
 use crate::manifest::statements::{self, Statements};
 use crate::pg::server_error::ServerError;
 use crate::pg::session::Session;
+use crate::sql::name::Ident;
 use crate::sql::safe::Sql;
 use crate::yaml::{Placed, nearest};
 
@@ -22,7 +23,7 @@ pub struct Settled {
     pub catalog: Catalog,
     /// What PostgreSQL refused, each at its line.
     pub findings: Vec<Finding>,
-    /// Where tables and columns stand, by their quoted names: `public.orders`, `public.orders.id`.
+    /// Where things stand, by their quoted names: `public.orders`, `public.orders.id`.
     pub places: BTreeMap<String, Place>,
 }
 
@@ -227,15 +228,26 @@ const TYPES: &[&str] = &[
     "varchar",
 ];
 
+impl Settled {
+    /// Says where the manifest declares an object, or what it is a part of.
+    pub fn place_of(&self, key: &Key, parent: Option<&Key>) -> Option<Place> {
+        let name = Ident::new(&*key.name);
+        let in_table = parent.map(|parent| format!("{}.{name}", parent.qualified()));
+        let names = [in_table, Some(key.subject()), Some(key.qualified())];
+        names
+            .into_iter()
+            .chain([parent.map(Key::qualified)])
+            .flatten()
+            .find_map(|name| self.places.get(&name).cloned())
+    }
+}
+
 fn places(manifest: &Manifest) -> Result<BTreeMap<String, Place>> {
     let mut places = BTreeMap::new();
     for file in &manifest.files {
-        for (name, table) in file
-            .document
-            .tables
-            .iter()
-            .chain(file.document.only.tables.iter())
-        {
+        let document = &file.document;
+        let tables = document.tables.iter().chain(document.only.tables.iter());
+        for (name, table) in tables {
             let object = statements::object_name(&file.name, name)?;
             places.insert(object.to_string(), place(&file.name, name));
             let parts = [
@@ -246,11 +258,24 @@ fn places(manifest: &Manifest) -> Result<BTreeMap<String, Place>> {
                 &table.policies,
             ];
             for (part, _) in parts.into_iter().flat_map(|entries| entries.iter()) {
-                let ident = crate::sql::name::Ident::new(&*part.value);
+                let ident = Ident::new(&*part.value);
                 places
                     .entry(format!("{object}.{ident}"))
                     .or_insert_with(|| place(&file.name, part));
             }
+        }
+        let others = document.enums.iter().map(|(name, _)| name);
+        let others = others
+            .chain(document.domains.iter().map(|(name, _)| name))
+            .chain(document.sequences.iter().map(|(name, _)| name))
+            .chain(document.views.iter().map(|(name, _)| name));
+        for name in others {
+            let object = statements::object_name(&file.name, name)?;
+            places.insert(object.to_string(), place(&file.name, name));
+        }
+        let global = document.schemas.iter().map(|(name, _)| name);
+        for name in global.chain(document.extensions.iter().map(|(name, _)| name)) {
+            places.insert(Ident::new(&*name.value).to_string(), place(&file.name, name));
         }
     }
     Ok(places)

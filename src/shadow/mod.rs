@@ -3,6 +3,7 @@
 //! Nothing here touches a live database.
 
 pub mod like;
+pub mod origin;
 pub mod rollback;
 pub mod seed;
 
@@ -62,23 +63,28 @@ pub struct Shadow {
     pub session: Session,
 }
 
-/// Makes a fresh database of this name that migrations can be replayed into.
-///
-/// All migrations of the project are looked at to tell whether they expect Supabase.
-pub async fn prepare(scratch: &Scratch, name: &str, project: &[Migration]) -> Result<Shadow> {
+/// Makes a fresh database of this name, which looks like Supabase's where the project's migrations expect that.
+pub async fn empty(scratch: &Scratch, name: &str, project: &[Migration]) -> Result<Shadow> {
     let target = scratch.database(name).await?;
     let session = connect::open(&target, &silent).await?;
     let texts = || project.iter().map(|migration| &*migration.up.text);
     if supabase::is_expected(texts()) {
         supabase::prepare(&session).await?;
     }
-    let wanted: Vec<String> = texts().flat_map(supabase::extensions).collect();
-    let lacking = supabase::unavailable(&session, &wanted).await?;
+    Ok(Shadow { target, session })
+}
+
+/// Makes a fresh database of this name that migrations can be replayed into: the extensions they make can be had there.
+pub async fn prepare(scratch: &Scratch, name: &str, project: &[Migration]) -> Result<Shadow> {
+    let shadow = empty(scratch, name, project).await?;
+    let texts = project.iter().map(|migration| &*migration.up.text);
+    let wanted: Vec<String> = texts.flat_map(supabase::extensions).collect();
+    let lacking = supabase::unavailable(&shadow.session, &wanted).await?;
     if !lacking.is_empty() {
         let server = scratch.why.clone();
         return Err(supabase::lacking(&lacking, &server).into());
     }
-    Ok(Shadow { target, session })
+    Ok(shadow)
 }
 
 /// Replays migrations, in order, into a fresh database.

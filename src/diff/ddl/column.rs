@@ -31,7 +31,9 @@ pub(super) fn column_line(
         }
     }
     let bare = sql.as_str().len();
-    if let Some(generated) = column.text("generated") {
+    // Before 16 a child takes the expression of its parent and must not say one itself.
+    let takes_over = column.has("inherited") && plan.to.version < 160_000;
+    if let Some(generated) = column.text("generated").filter(|_| !takes_over) {
         sql.push(" GENERATED ALWAYS AS (")
             .piece(&text(column, "expression"))
             .push(") ")

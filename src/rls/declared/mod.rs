@@ -15,7 +15,7 @@ mod text;
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use crate::error::fail;
 use crate::finding::Place;
@@ -71,40 +71,17 @@ impl Declared {
     }
 }
 
-/// Reads every `.yaml`, `.yml` and `.sql` file of a folder; a missing folder declares nothing.
+/// Reads every `.yaml`, `.yml` and `.sql` file below a folder; a missing folder declares nothing.
 ///
 /// `fixtures.sql` is data for the prover and is left to it. `shown` is how messages call the folder.
 pub fn read(folder: &Path, shown: &str) -> Result<Declared> {
+    let texts = yaml::folder(folder, shown, &["fixtures.sql"])?;
     let mut declared = Declared::default();
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(declared),
-        Err(error) => return Err(error).context(format!("reading {shown}")),
-    };
-    let mut paths = Vec::new();
-    for entry in entries {
-        paths.push(entry.with_context(|| format!("reading {shown}"))?.path());
+    for (name, text) in &texts.yaml {
+        declared.files.push(read_file(name, text)?);
     }
-    paths.sort();
-    for path in paths {
-        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
-            continue;
-        };
-        if name.starts_with('.') || name == "fixtures.sql" {
-            continue;
-        }
-        let shown = format!("{shown}/{name}");
-        let extension = path.extension().and_then(|extension| extension.to_str());
-        match extension {
-            Some("yaml" | "yml") => declared
-                .files
-                .push(read_file(&shown, &text(&path, &shown)?)?),
-            Some("sql") => declared.scripts.push(Script {
-                text: text(&path, &shown)?,
-                name: shown,
-            }),
-            _ => {}
-        }
+    for (name, text) in texts.sql {
+        declared.scripts.push(Script { name, text });
     }
     check(&declared)?;
     Ok(declared)
@@ -116,12 +93,6 @@ pub fn read_file(name: &str, text: &str) -> Result<File> {
         name: name.to_owned(),
         document: yaml::read(name, text)?,
     })
-}
-
-fn text(path: &Path, shown: &str) -> Result<String> {
-    let bytes = std::fs::read(path).with_context(|| format!("reading {shown}"))?;
-    Ok(String::from_utf8(bytes)
-        .map_err(|_| fail(format!("{shown} is not UTF-8 text")).hint("save it as UTF-8"))?)
 }
 
 /// Refuses a tenancy that is said twice.

@@ -1,0 +1,160 @@
+//! Holds the live database against what is declared: against the migrations it says were applied, else the manifest.
+
+use std::borrow::Cow;
+
+use anyhow::{Context as _, Result};
+
+use super::Live;
+use crate::adopt::record;
+use crate::catalog::{Catalog, read};
+use crate::commands::page::count;
+use crate::diff;
+use crate::diff::report::{self, Sides};
+use crate::event::Watch;
+use crate::finding::{Finding, Severity};
+use crate::manifest::Manifest;
+use crate::manifest::compare;
+use crate::manifest::settle::Settled;
+use crate::migrate::files::{Folder, Migration};
+use crate::pg::scratch::Scratch;
+use crate::shadow;
+use crate::shadow::origin::Origins;
+
+/// What the live database should be.
+pub(super) struct Declared<'a> {
+    pub(super) folder: &'a Folder,
+    pub(super) manifest: &'a Manifest,
+    /// All the migrations, replayed; none where they do not run here.
+    pub(super) replayed: Option<&'a Catalog>,
+    pub(super) settled: Option<&'a Settled>,
+}
+
+/// How the comparison ended.
+pub(super) struct Found {
+    pub(super) words: String,
+    pub(super) findings: Vec<Finding>,
+}
+
+/// One side of the comparison with its name.
+struct Expected<'a> {
+    catalog: Cow<'a, Catalog>,
+    called: &'static str,
+}
+
+pub(super) async fn find(
+    strict: bool,
+    live: &Live,
+    declared: &Declared<'_>,
+    scratch: &Scratch,
+    watch: Watch<'_>,
+) -> Result<Found> {
+    let Some(expected) = expected(live, declared, scratch, watch).await? else {
+        return Ok(Found {
+            words: "not compared: neither the migrations nor the manifest could be had".to_owned(),
+            findings: Vec::new(),
+        });
+    };
+    let actual = read::read(&live.session, &super::with_roles())
+        .await
+        .context("reading the live schema")?;
+    // The history of a tool that ran here before is no part of what the migrations make.
+    let histories = record::survey(&live.session, None).await?;
+    let actual = record::without(&actual, &histories);
+    let (before, after) = compare::settled_roles(&expected.catalog, &actual);
+    // Who owns things and in which order roles were made is the live server's own affair.
+    let (before, after) = (before.without_owners(), after.without_owners());
+    let (before, after) = match expected.called {
+        MANIFEST => {
+            let pair = compare::comparable(declared.manifest, &before, &after);
+            (pair.declared, pair.actual)
+        }
+        _ => (before, after),
+    };
+    let changes = diff::between(&before, &after);
+    let sides = Sides {
+        code: "drift",
+        severity: Severity::Error,
+        before: expected.called,
+        after: "the live database",
+    };
+    let origins = (!changes.is_empty()).then(|| Origins::of(&declared.folder.migrations));
+    let mut findings: Vec<Finding> = Vec::new();
+    for change in diff::outermost(&changes) {
+        let mut finding = report::finding(change, &sides);
+        let parent = change.parent.as_ref();
+        let in_manifest = declared
+            .settled
+            .and_then(|settled| settled.place_of(&change.key, parent));
+        let in_migration = origins
+            .as_ref()
+            .and_then(|origins| origins.find(&change.key, parent));
+        for place in in_manifest.into_iter().chain(in_migration) {
+            finding = match finding.place {
+                None => finding.place(place),
+                Some(_) => finding.also(place),
+            };
+        }
+        findings.push(finding);
+    }
+    findings.extend(not_compared(strict, &actual));
+    let objects = count(actual.objects.len(), "object", "objects");
+    Ok(Found {
+        words: format!("{objects} compared with {}", expected.called),
+        findings,
+    })
+}
+
+const MIGRATIONS: &str = "the migrations";
+const MANIFEST: &str = "the manifest";
+
+/// Gives what the live database should be: the migrations that its history says were applied, no more.
+async fn expected<'a>(
+    live: &Live,
+    declared: &Declared<'a>,
+    scratch: &Scratch,
+    watch: Watch<'_>,
+) -> Result<Option<Expected<'a>>> {
+    let Some(replayed) = declared.replayed else {
+        let settled = declared
+            .settled
+            .filter(|settled| settled.findings.is_empty());
+        return Ok(settled.map(|settled| Expected {
+            catalog: Cow::Borrowed(&settled.catalog),
+            called: MANIFEST,
+        }));
+    };
+    let all = &declared.folder.migrations;
+    let is_applied = |migration: &&Migration| live.books.history.row(migration.version).is_some();
+    let applied: Vec<Migration> = all.iter().filter(is_applied).cloned().collect();
+    let catalog = if applied.len() == all.len() {
+        Cow::Borrowed(replayed)
+    } else {
+        let shadow = shadow::build(scratch, "applied", &applied, watch).await?;
+        Cow::Owned(read::read(&shadow.session, &super::with_roles()).await?)
+    };
+    Ok(Some(Expected {
+        catalog,
+        called: MIGRATIONS,
+    }))
+}
+
+/// Tells what could not be held against anything, so that it is not taken for right.
+fn not_compared(strict: bool, actual: &Catalog) -> Vec<Finding> {
+    let severity = if strict {
+        Severity::Error
+    } else {
+        Severity::Warn
+    };
+    let told = |code: &str, what: &String| {
+        Finding::new(severity, code, "the live database", what.clone())
+    };
+    let unseen = actual
+        .unseen
+        .iter()
+        .map(|what| told("drift-unseen", what));
+    let unmodelled = actual
+        .unmodelled
+        .iter()
+        .map(|what| told("drift-not-modelled", what).help("look at it yourself"));
+    unseen.chain(unmodelled).collect()
+}

@@ -1,0 +1,277 @@
+//! `af-db validate`: the whole judgement in one pass: files, replay, ways down, manifest, policies, drift.
+
+mod drift;
+mod scratch;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::catalog::Scope;
+use crate::commands::page::{Page, Tone, count};
+use crate::commands::project::Books;
+use crate::commands::{Context, Outcome, Purpose, Report, linting, project};
+use crate::finding::{Finding, Place, Severity};
+use crate::manifest::{self, Manifest};
+use crate::migrate::files::{Direction, Folder};
+use crate::migrate::{judge, standing};
+use crate::pg::session::Session;
+use crate::rls::declared::{self, Declared};
+
+/// Flags of `validate`.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Judge only what needs no server: files and their text
+    #[arg(long, conflicts_with_all = ["shadow", "live"])]
+    offline: bool,
+    /// Judge on a scratch server, without the live database
+    #[arg(long)]
+    shadow: bool,
+    /// Judge the live database: its history, and its schema against the migrations
+    #[arg(long)]
+    live: bool,
+    /// Accept what the rules find now as legacy, in the file that lint.baseline names
+    #[arg(long)]
+    write_baseline: bool,
+    /// Take for wrong what cannot be compared: what no catalog models and what the role may not see
+    #[arg(long)]
+    strict: bool,
+    /// Do not try the ways down
+    #[arg(long)]
+    skip_rollback: bool,
+    /// Do not try to reach another tenant's rows
+    #[arg(long)]
+    skip_proof: bool,
+}
+
+/// One part of the judgement and how it ended.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Check {
+    name: &'static str,
+    result: String,
+    errors: usize,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct ValidateReport {
+    checks: Vec<Check>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scratch: Option<String>,
+    #[serde(skip)]
+    lint_fails: bool,
+    #[serde(skip)]
+    findings: Vec<Finding>,
+}
+
+impl ValidateReport {
+    fn add(&mut self, name: &'static str, result: impl Into<String>, findings: Vec<Finding>) {
+        let errors = findings
+            .iter()
+            .filter(|finding| finding.severity == Severity::Error)
+            .count();
+        self.checks.push(Check {
+            name,
+            result: result.into(),
+            errors,
+        });
+        self.findings.extend(findings);
+    }
+}
+
+/// What the project says and, where one is judged, the live database.
+struct Gathered {
+    folder: Folder,
+    manifest: Manifest,
+    declared: Declared,
+    live: Option<Live>,
+}
+
+/// The live database, with its own account of what was applied.
+struct Live {
+    session: Session,
+    books: Books,
+}
+
+/// Runs the command.
+pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    let mut report = ValidateReport {
+        checks: Vec::new(),
+        scratch: None,
+        lint_fails: false,
+        findings: Vec::new(),
+    };
+    let gathered = gather(args, context, &mut report).await?;
+    lint(args, context, &gathered, &mut report)?;
+    if args.offline {
+        return context.show(&report);
+    }
+    if let Some(live) = &gathered.live {
+        let findings = history(context, &gathered.folder, &live.books)?;
+        report.add("history", "compared with the files", findings);
+    }
+    let broken = report
+        .checks
+        .iter()
+        .any(|check| check.name != "lint" && check.errors > 0);
+    if broken {
+        // A replay of files that cannot run would only say the same again, less well.
+        return context.show(&report);
+    }
+    let session = gathered.live.as_ref().map(|live| &live.session);
+    let scratch = context.scratch(session).await?;
+    report.scratch = Some(scratch.why.clone());
+    scratch::judge(args, context, &gathered, &scratch, &mut report).await?;
+    context.show(&report)
+}
+
+/// Reads everything there is to judge, once; what cannot be read is found wrong.
+async fn gather(args: &Args, context: &Context, report: &mut ValidateReport) -> Result<Gathered> {
+    let config = &context.config;
+    let folder = project::folder(context)?;
+    let words = count(folder.migrations.len(), "migration", "migrations");
+    let mut findings = files(&folder);
+    let (path, set) = (config.manifest(), config.policies());
+    let shown = config.shown(&path);
+    let manifest = manifest::read(&path, &shown)
+        .unwrap_or_else(|error| unreadable("manifest-unreadable", &shown, &error, &mut findings));
+    let shown = config.shown(&set);
+    let declared = declared::read(&set, &shown)
+        .unwrap_or_else(|error| unreadable("policies-unreadable", &shown, &error, &mut findings));
+    report.add("files", words, findings);
+    Ok(Gathered {
+        folder,
+        manifest,
+        declared,
+        live: live(args, context).await?,
+    })
+}
+
+/// Reads everything that belongs to the user, and what each role may do at all.
+fn with_roles() -> Scope {
+    Scope {
+        roles: true,
+        ..Scope::whole()
+    }
+}
+
+/// Turns what a folder could not be read for into a finding, at its place where the message begins with one.
+fn unreadable<T: Default>(
+    code: &str,
+    shown: &str,
+    error: &anyhow::Error,
+    findings: &mut Vec<Finding>,
+) -> T {
+    let text = format!("{error:#}");
+    let parts: Vec<&str> = text.splitn(4, ':').collect();
+    let finding = match parts[..] {
+        [file, line, column, message] if line.parse::<u32>().is_ok() => {
+            let (line, column) = (line.parse().unwrap_or(1), column.parse().unwrap_or(1));
+            Finding::error(code, file, message.trim()).place(Place::at(file, line, column))
+        }
+        _ => Finding::error(code, shown, text),
+    };
+    findings.push(match crate::error::hint_of(error) {
+        Some(hint) => finding.help(hint),
+        None => finding,
+    });
+    T::default()
+}
+
+fn lint(
+    args: &Args,
+    context: &Context,
+    gathered: &Gathered,
+    report: &mut ValidateReport,
+) -> Result<()> {
+    let live = gathered.live.as_ref();
+    let major = live.and_then(|live| u32::try_from(live.session.facts().major()).ok());
+    let linted = linting::lint(context, &gathered.folder, major)?;
+    if args.write_baseline {
+        let path = linting::write_baseline(context, &linted.findings)?;
+        context.terminal.say(&format!("wrote {path}"));
+    }
+    report.lint_fails = linted.fails;
+    let words = format!(
+        "{} found, {} allowed",
+        linted.findings.len(),
+        linted.allowed
+    );
+    report.add("lint", words, linted.findings);
+    Ok(())
+}
+
+/// Judges what can be judged without a server.
+fn files(folder: &Folder) -> Vec<Finding> {
+    let mut findings = folder.findings.clone();
+    for migration in &folder.migrations {
+        findings.extend(judge::judge(migration, Direction::Up));
+        if migration.down.is_some() {
+            findings.extend(judge::judge(migration, Direction::Down));
+        }
+    }
+    findings
+}
+
+/// Opens the live database when one is configured; the embedded one is nobody's production.
+async fn live(args: &Args, context: &Context) -> Result<Option<Live>> {
+    let configured = context.config.database.target.is_some();
+    if args.offline || args.shadow || !(configured || args.live) {
+        return Ok(None);
+    }
+    let session = context.open(Purpose::Reading).await?.0;
+    let books = project::books(context, &session).await?;
+    Ok(Some(Live { session, books }))
+}
+
+fn history(context: &Context, folder: &Folder, books: &Books) -> Result<Vec<Finding>> {
+    let fresh = project::fresh_width(context, folder)?;
+    // The folder's own faults have been told already.
+    let folder = Folder {
+        migrations: folder.migrations.clone(),
+        findings: Vec::new(),
+    };
+    Ok(standing::compare(&folder, &books.history, &books.unfinished, fresh).findings)
+}
+
+impl Report for ValidateReport {
+    fn command(&self) -> &'static str {
+        "validate"
+    }
+
+    fn human(&self, page: &mut Page) {
+        let rows: Vec<_> = self
+            .checks
+            .iter()
+            .map(|check| {
+                let (tone, word) = if check.errors > 0 {
+                    (Tone::Bad, "wrong")
+                } else {
+                    (Tone::Good, "ok")
+                };
+                vec![
+                    (tone, word.to_owned()),
+                    (Tone::Plain, check.name.to_owned()),
+                    (Tone::Dim, check.result.clone()),
+                ]
+            })
+            .collect();
+        page.table(&rows);
+    }
+
+    fn outcome(&self) -> Outcome {
+        let wrong = self
+            .checks
+            .iter()
+            .any(|check| check.name != "lint" && check.errors > 0);
+        if wrong || self.lint_fails {
+            Outcome::Found
+        } else {
+            Outcome::Clean
+        }
+    }
+
+    fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+}
