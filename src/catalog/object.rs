@@ -122,7 +122,7 @@ impl fmt::Display for Value {
 
 /// What the server says of one object.
 ///
-/// Equality leaves out what it needs: that follows from the facts.
+/// Equality leaves out what it needs, which follows from the facts, and whether it is filled.
 #[derive(Clone, Debug, Default)]
 pub struct Object {
     /// The owner, for kinds that have one.
@@ -135,6 +135,8 @@ pub struct Object {
     pub labels: Vec<(Text, Text)>,
     /// The facts, sorted by name; a fact that is not worth saying is absent.
     pub facts: Vec<(Text, Value)>,
+    /// Whether a materialized view holds no rows yet; that is no part of the schema, but says how to make it.
+    pub unfilled: bool,
     /// The table an index or extended statistics stand on.
     pub on: Option<Key>,
     /// What must exist for this to exist, beside its schema and what it is a part of; sorted.

@@ -159,7 +159,7 @@ fn queries(scope: &Scope, facts: &Facts) -> Vec<(&'static str, usize)> {
         (include_str!("queries/constraints.sql"), 1),
         (include_str!("queries/indexes.sql"), 1),
         (include_str!("queries/policies.sql"), 2),
-        (include_str!("queries/row_security.sql"), 1),
+        (include_str!("queries/row_security.sql"), 2),
         (include_str!("queries/triggers.sql"), 2),
         (include_str!("queries/rules.sql"), 1),
         (include_str!("queries/partitions.sql"), 1),

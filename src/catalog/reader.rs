@@ -83,6 +83,10 @@ impl Reader {
                 "schema" => found.key.schema = self.shared(row.try_get(index)?),
                 "name" => found.key.name = self.shared(row.try_get(index)?),
                 "part" => found.key.part = self.shared(row.try_get(index)?),
+                "unfilled" => {
+                    let unfilled: Option<&str> = row.try_get(index)?;
+                    found.object.unfilled = unfilled.is_some();
+                }
                 "owner" => {
                     let owner: Option<&str> = row.try_get(index)?;
                     found.object.owner = owner.map(|owner| self.share(owner));
@@ -113,13 +117,17 @@ impl Reader {
         Ok(text.map(|text| Value::Text(self.share(text))))
     }
 
-    fn keep(&mut self, found: Found, (class, sub): (u32, i32), aliases: Vec<u32>) {
+    fn keep(&mut self, mut found: Found, (class, sub): (u32, i32), aliases: Vec<u32>) {
         let index = self.found.len();
         if class != 0 {
             self.addresses.insert((class, found.oid, sub), index);
         }
         for pair in aliases.chunks_exact(2).filter(|pair| pair[1] != 0) {
             self.addresses.insert((pair[0], pair[1], 0), index);
+            if found.key.kind == Kind::Type && pair[0] == PG_CLASS {
+                // A composite type keeps its columns under a relation of its own.
+                found.relation = Some(pair[1]);
+            }
         }
         if found.key.kind == Kind::Column {
             let columns = self.columns.entry(found.oid).or_default();
@@ -243,7 +251,9 @@ impl Reader {
             objects: objects.collect(),
             ..Catalog::default()
         };
-        catalog.objects = drop_orphans(&catalog);
+        for orphan in orphans(&catalog) {
+            catalog.objects.remove(&orphan);
+        }
         catalog.objects
     }
 
@@ -293,12 +303,7 @@ impl Reader {
         if found.key.kind != Kind::Type {
             return self.columns.get(&found.oid).cloned();
         }
-        // A composite type keeps its columns under a relation of its own.
-        let relation = self
-            .addresses
-            .iter()
-            .find(|((class, _, sub), at)| *class == PG_CLASS && *sub == 0 && **at == index)?;
-        self.columns.get(&relation.0.1).cloned()
+        self.columns.get(&found.relation?).cloned()
     }
 
     fn acl(&self, index: usize) -> Option<Acl> {
@@ -320,26 +325,27 @@ impl Reader {
     }
 }
 
-/// Drops parts whose relation was not read: those of extensions and of what is ours.
+/// Finds the parts whose relation was not read: those of extensions and of what is ours.
 ///
-/// Policies and triggers stay, since users put theirs on the platform's tables.
-fn drop_orphans(catalog: &Catalog) -> BTreeMap<Key, Object> {
-    catalog
-        .retain(|key, object| match key.kind {
-            Kind::Policy | Kind::Trigger => true,
-            Kind::Index | Kind::Statistics => object
-                .on
-                .as_ref()
-                .is_some_and(|table| catalog.objects.contains_key(table)),
-            Kind::SequenceOwner => {
-                catalog
-                    .objects
-                    .contains_key(&Key::named(Kind::Sequence, &key.schema, &key.name))
-            }
-            kind if kind.is_part() => catalog.parent(key).is_some(),
-            _ => true,
-        })
-        .objects
+/// Policies and triggers stay, since users put theirs on the platform's tables; so does whether the policies count.
+fn orphans(catalog: &Catalog) -> Vec<Key> {
+    let belongs = |key: &Key, object: &Object| match key.kind {
+        Kind::Policy | Kind::Trigger | Kind::RowSecurity => true,
+        Kind::Index | Kind::Statistics => object
+            .on
+            .as_ref()
+            .is_some_and(|table| catalog.objects.contains_key(table)),
+        Kind::SequenceOwner => {
+            catalog
+                .objects
+                .contains_key(&Key::named(Kind::Sequence, &key.schema, &key.name))
+        }
+        kind if kind.is_part() => catalog.parent(key).is_some(),
+        _ => true,
+    };
+    let lost = |(key, object): &(&Key, &Object)| !belongs(key, object);
+    let lost = catalog.objects.iter().filter(lost);
+    lost.map(|(key, _)| key.clone()).collect()
 }
 
 impl Default for Found {

@@ -29,6 +29,10 @@ impl Plan<'_> {
     fn carrier(&self, key: &Key) -> Option<Key> {
         let object = self.from.get(key)?;
         match key.kind {
+            Kind::Function => {
+                let mut served = self.served(self.from, key).into_iter();
+                return served.find(|of| self.dropped.contains(of));
+            }
             Kind::Default | Kind::Identity | Kind::NotNull => {
                 let column = Key {
                     kind: Kind::Column,
@@ -168,7 +172,9 @@ impl Plan<'_> {
         };
         let inherited = side.get(key).is_some_and(|object| object.has("inherited"));
         let whole = Key::named(Kind::Table, &key.schema, &key.name);
-        if !inherited || self.made.contains(&whole) || self.dropped.contains(&whole) {
+        // What is said of an inherited trigger is its own state, which no parent brings about.
+        let own = key.kind == Kind::Trigger && self.made.contains(key);
+        if own || !inherited || self.made.contains(&whole) || self.dropped.contains(&whole) {
             return false;
         }
         self.parents_of(&whole).iter().any(|parent| {

@@ -30,6 +30,7 @@ impl Graph {
                 Phase::Discard => builder.before_discarding(key),
             }
         }
+        builder.roles(steps);
         builder.names();
         Graph {
             edges: builder.edges,
@@ -97,6 +98,12 @@ impl Builder<'_, '_> {
         let mut needed = plan.foundations(plan.to, key);
         if key.kind.is_relation() && plan.made.contains(key) {
             needed.extend(column_needs(plan.to, key));
+        }
+        // A base type is whole behind its functions; what they wait for is the shell, which the first of them makes.
+        let served = plan.served(plan.to, key);
+        needed.retain(|needed| !served.contains(needed));
+        for first in served.iter().filter_map(|of| plan.first_function(of)) {
+            self.edge((Phase::Make, first.clone()), (Phase::Make, key.clone()));
         }
         for needed in needed {
             self.edge((Phase::Make, needed.clone()), (Phase::Make, key.clone()));
@@ -224,6 +231,19 @@ impl Builder<'_, '_> {
             );
             if let Some(table) = plan.from.parent(dependent) {
                 self.edge((Phase::Fill, table), (Phase::Discard, key.clone()));
+            }
+        }
+    }
+
+    /// A role goes when it owns nothing any more and nothing is granted to it.
+    fn roles(&mut self, steps: &[Step]) {
+        let is_role = |step: &Step| step.1.kind == Kind::Role;
+        let gone = steps
+            .iter()
+            .filter(|step| is_role(step) && step.0 == Phase::Drop);
+        for role in gone {
+            for other in steps.iter().filter(|other| !is_role(other)) {
+                self.edge(other.clone(), role.clone());
             }
         }
     }

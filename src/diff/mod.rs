@@ -4,6 +4,7 @@
 //! Both work on objects in general; only `ddl` knows how PostgreSQL spells each kind. Nothing here speaks to a server.
 
 mod carry;
+mod circle;
 pub mod ddl;
 mod graph;
 mod order;

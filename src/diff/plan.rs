@@ -244,6 +244,7 @@ impl<'a> Plan<'a> {
             }
             if retyped {
                 if suffers_from_retyping(dependent.kind)
+                    || self.has_target(dependent)
                     || dependent.kind == Kind::Constraint && !self.is_key_constraint(dependent)
                 {
                     self.take_down(dependent);
@@ -252,6 +253,15 @@ impl<'a> Plan<'a> {
             }
             self.react(key, dependent);
         }
+    }
+
+    /// Says whether these are statistics whose target the server forgets when a column of theirs changes its type.
+    fn has_target(&self, key: &Key) -> bool {
+        key.kind == Kind::Statistics
+            && self
+                .from
+                .get(key)
+                .is_some_and(|object| object.has("target"))
     }
 
     fn is_key_constraint(&self, key: &Key) -> bool {

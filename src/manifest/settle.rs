@@ -275,7 +275,10 @@ fn places(manifest: &Manifest) -> Result<BTreeMap<String, Place>> {
         }
         let global = document.schemas.iter().map(|(name, _)| name);
         for name in global.chain(document.extensions.iter().map(|(name, _)| name)) {
-            places.insert(Ident::new(&*name.value).to_string(), place(&file.name, name));
+            places.insert(
+                Ident::new(&*name.value).to_string(),
+                place(&file.name, name),
+            );
         }
     }
     Ok(places)

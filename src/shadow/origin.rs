@@ -125,14 +125,21 @@ fn shapes_anything(class: Class) -> bool {
 
 /// Says whether statements name the part itself; row-level security is only the table's.
 fn names_a_part(kind: Kind) -> bool {
-    kind.is_part() && !matches!(kind, Kind::RowSecurity | Kind::Partition | Kind::SequenceOwner)
+    kind.is_part()
+        && !matches!(
+            kind,
+            Kind::RowSecurity | Kind::Partition | Kind::SequenceOwner
+        )
 }
 
 /// Takes the name out of a phrase such as `"My f"(integer)`.
 fn bare(name: &str) -> String {
     let end = name.find('(').unwrap_or(name.len());
     let name = name[..end].trim();
-    match name.strip_prefix('"').and_then(|name| name.strip_suffix('"')) {
+    match name
+        .strip_prefix('"')
+        .and_then(|name| name.strip_suffix('"'))
+    {
         Some(quoted) => quoted.replace("\"\"", "\""),
         None => name.to_owned(),
     }
@@ -203,8 +210,16 @@ mod tests {
         };
         let table = Key::named(Kind::Table, "public", "orders");
         let column = |name| Key::part(Kind::Column, "public", "orders", name);
-        check(column("note"), Some(&table), Some("migrations/V1__x.sql:1:1"));
-        check(column("Tenant"), Some(&table), Some("migrations/V2__x.sql:1:1"));
+        check(
+            column("note"),
+            Some(&table),
+            Some("migrations/V1__x.sql:1:1"),
+        );
+        check(
+            column("Tenant"),
+            Some(&table),
+            Some("migrations/V2__x.sql:1:1"),
+        );
         check(
             Key::part(Kind::Policy, "public", "orders", "p"),
             Some(&table),

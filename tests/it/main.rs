@@ -11,6 +11,7 @@ mod cli_format;
 mod cli_wrong;
 mod copy;
 mod dev;
+mod drift;
 mod laws;
 mod manifest;
 mod migrate;

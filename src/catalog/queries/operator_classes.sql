@@ -3,6 +3,16 @@ SELECT
   'operator-class' AS kind,
   c.tableoid AS class,
   c.oid,
+  -- What a member stands on, its owner stands on.
+  ARRAY(
+    SELECT x.o
+    FROM pg_catalog.pg_depend AS d
+    CROSS JOIN LATERAL pg_catalog.unnest(ARRAY[d.classid, d.objid]) WITH ORDINALITY AS x (o, i)
+    WHERE d.refclassid = c.tableoid
+      AND d.refobjid = c.oid
+      AND d.classid IN ('pg_catalog.pg_amop'::regclass, 'pg_catalog.pg_amproc'::regclass)
+    ORDER BY d.classid, d.objid, x.i
+  ) AS aliases,
   n.nspname::text AS schema,
   pg_catalog.format('%I USING %I', c.opcname, a.amname) AS name,
   pg_catalog.pg_get_userbyid(c.opcowner)::text AS owner,

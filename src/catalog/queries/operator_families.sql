@@ -3,6 +3,16 @@ SELECT
   'operator-family' AS kind,
   f.tableoid AS class,
   f.oid,
+  -- What a member stands on, its owner stands on.
+  ARRAY(
+    SELECT x.o
+    FROM pg_catalog.pg_depend AS d
+    CROSS JOIN LATERAL pg_catalog.unnest(ARRAY[d.classid, d.objid]) WITH ORDINALITY AS x (o, i)
+    WHERE d.refclassid = f.tableoid
+      AND d.refobjid = f.oid
+      AND d.classid IN ('pg_catalog.pg_amop'::regclass, 'pg_catalog.pg_amproc'::regclass)
+    ORDER BY d.classid, d.objid, x.i
+  ) AS aliases,
   n.nspname::text AS schema,
   pg_catalog.format('%I USING %I', f.opfname, a.amname) AS name,
   pg_catalog.pg_get_userbyid(f.opfowner)::text AS owner,

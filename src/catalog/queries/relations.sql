@@ -36,7 +36,7 @@ SELECT
   s.spcname::text AS tablespace,
   CASE WHEN c.relkind IN ('r', 'p', 'm') THEN CASE c.relreplident WHEN 'f' THEN 'FULL' WHEN 'n' THEN 'NOTHING' END END AS replica_identity,
   CASE WHEN c.relkind IN ('v', 'm') THEN pg_catalog.pg_get_viewdef(c.oid) END AS definition,
-  CASE WHEN c.relkind = 'm' AND NOT c.relispopulated THEN 't' END AS not_populated,
+  CASE WHEN c.relkind = 'm' AND NOT c.relispopulated THEN 't' END AS unfilled,
   fs.srvname::text AS server,
   CASE WHEN c.relkind = 'f' THEN (
     SELECT pg_catalog.array_agg(o.option_name || '=' || o.option_value ORDER BY o.ordinality)

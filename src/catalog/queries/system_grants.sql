@@ -8,7 +8,9 @@ SELECT
   o.part,
   o.owner,
   o.acl::text[] AS acl,
-  COALESCE(i.initprivs, o.standard)::text[] AS standard
+  COALESCE(i.initprivs, o.standard)::text[] AS standard,
+  -- The server's own objects belong to its first role until somebody gives them away.
+  CASE WHEN o.oid < 16384 AND o.owner <> pg_catalog.pg_get_userbyid(10)::text THEN pg_catalog.pg_get_userbyid(10)::text END AS first_owner
 FROM (
   SELECT p.tableoid AS class, p.oid, 0 AS sub, n.nspname::text AS schema,
     CASE p.prokind WHEN 'p' THEN 'PROCEDURE' WHEN 'a' THEN 'FUNCTION' ELSE 'FUNCTION' END AS part,

@@ -145,13 +145,9 @@ fn not_compared(strict: bool, actual: &Catalog) -> Vec<Finding> {
     } else {
         Severity::Warn
     };
-    let told = |code: &str, what: &String| {
-        Finding::new(severity, code, "the live database", what.clone())
-    };
-    let unseen = actual
-        .unseen
-        .iter()
-        .map(|what| told("drift-unseen", what));
+    let told =
+        |code: &str, what: &String| Finding::new(severity, code, "the live database", what.clone());
+    let unseen = actual.unseen.iter().map(|what| told("drift-unseen", what));
     let unmodelled = actual
         .unmodelled
         .iter()

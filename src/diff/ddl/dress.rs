@@ -57,16 +57,27 @@ pub(super) fn changed(plan: &Plan<'_>, key: &Key, before: &Object, after: &Objec
 fn owned(plan: &Plan<'_>, key: &Key, owner: &Text) -> Option<Sql> {
     match key.kind {
         // These follow another object, or have an owner in name only.
-        Kind::Identity
-        | Kind::DefaultPrivileges
-        | Kind::SystemGrant
-        | Kind::Parameter
-        | Kind::Extension => None,
+        Kind::SystemGrant => given_away(plan, key, owner),
+        Kind::Identity | Kind::DefaultPrivileges | Kind::Parameter | Kind::Extension => None,
         _ => Some(Sql::fill(
             "ALTER {} OWNER TO {}",
             &[&phrase::of(plan.naming(key), key), &Ident::new(&**owner)],
         )),
     }
+}
+
+/// Gives an object of the server's own to another role, where it is not its first one's.
+pub(super) fn given_away(plan: &Plan<'_>, key: &Key, owner: &str) -> Option<Sql> {
+    let first = |object: &Object| object.text("first_owner").is_some();
+    let was_given = |object: Option<&Object>| object.is_some_and(first);
+    if !was_given(plan.from.get(key)) && !was_given(plan.to.get(key)) {
+        return None;
+    }
+    let object = phrase::for_grant(plan.naming(key), key)?;
+    Some(Sql::fill(
+        "ALTER {} OWNER TO {}",
+        &[&object, &Ident::new(owner)],
+    ))
 }
 
 fn comment(plan: &Plan<'_>, key: &Key, text: Option<&str>) -> Option<Sql> {
@@ -115,7 +126,9 @@ fn standard(plan: &Plan<'_>, key: &Key, object: &Object) -> Acl {
         Kind::DefaultPrivileges => super::global::standard(plan, key),
         Kind::SystemGrant => {
             let items = object.list("standard").iter().map(|item| &**item);
-            Acl::parse(items, object.owner.as_deref().unwrap_or_default())
+            // The entries of the first owner become the new one's with the object.
+            let owner = object.text("first_owner").or(object.owner.as_deref());
+            Acl::parse(items, owner.unwrap_or_default())
         }
         _ => Acl::standard(key.kind, plan.to.version),
     }
@@ -216,16 +229,73 @@ pub(super) fn privileges(
         key.part.strip_prefix("COLUMN ").map(str::to_owned)
     };
     let prefix = Sql::default();
-    grants(
-        object,
-        old,
-        new,
-        &Form {
-            prefix,
-            on,
-            columns,
-        },
-    )
+    let form = Form {
+        prefix,
+        on,
+        columns,
+    };
+    let mut sql = grants(object, old, new, &form);
+    if form.columns.is_none() {
+        sql.extend(kept_on_columns(plan, key, old, new));
+    }
+    sql
+}
+
+/// Gives again what is granted on columns: taking a privilege on a table back takes it from every column, too.
+fn kept_on_columns(plan: &Plan<'_>, key: &Key, old: &Acl, new: &Acl) -> Vec<Sql> {
+    let after = holdings(new);
+    let none = (String::new(), String::new());
+    let before = holdings(old);
+    let lost: Vec<(&Grantee, String)> = before
+        .iter()
+        .map(|(at, (held, _))| {
+            let (wanted, _) = after.get(at).unwrap_or(&none);
+            (at.1, without(held, wanted))
+        })
+        .filter(|(_, gone)| !gone.is_empty())
+        .collect();
+    if lost.is_empty() {
+        return Vec::new();
+    }
+    columns_of(plan, key)
+        .into_iter()
+        .flat_map(|(column, object)| {
+            let acl = object.acl.clone().unwrap_or_default();
+            let again = acl.0.iter().filter_map(|grant| {
+                let (_, gone) = lost
+                    .iter()
+                    .find(|(grantee, _)| **grantee == grant.grantee)?;
+                let cut = |letters: &str| -> String {
+                    letters
+                        .chars()
+                        .filter(|letter| gone.contains(*letter))
+                        .collect()
+                };
+                let kept = cut(&grant.privileges);
+                (!kept.is_empty()).then(|| Grant {
+                    privileges: kept,
+                    grantable: cut(&grant.grantable),
+                    ..grant.clone()
+                })
+            });
+            let again = Acl(again.collect());
+            privileges(plan, column, object, &Acl::default(), &again)
+        })
+        .collect()
+}
+
+fn columns_of<'k>(plan: &'k Plan<'_>, key: &'k Key) -> Vec<(&'k Key, &'k Object)> {
+    match key.kind {
+        Kind::Table | Kind::ForeignTable | Kind::View | Kind::MaterializedView => {
+            plan.to.columns(key)
+        }
+        Kind::SystemGrant if &*key.part == "TABLE" => plan
+            .to
+            .parts(Kind::SystemGrant, &key.schema, &key.name)
+            .filter(|(part, _)| part.part.starts_with("COLUMN "))
+            .collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// How the statements about one object begin and name it.

@@ -403,9 +403,12 @@ fn enable_event_trigger(key: &Key, after: &Object) -> Vec<Sql> {
 
 /// Gives an object of the server's own the privileges back that it came with.
 fn system_grant(plan: &Plan<'_>, key: &Key, before: &Object) -> Vec<Sql> {
-    let owner = before.owner.as_deref().unwrap_or_default();
+    let first = before.text("first_owner");
+    let owner = first.or(before.owner.as_deref()).unwrap_or_default();
     let items = before.list("standard").iter().map(|item| &**item);
     let standard = Acl::parse(items, owner);
     let acl = before.acl.clone().unwrap_or_default();
-    dress::privileges(plan, key, before, &acl, &standard)
+    let mut sql = dress::privileges(plan, key, before, &acl, &standard);
+    sql.extend(first.and_then(|first| dress::given_away(plan, key, first)));
+    sql
 }

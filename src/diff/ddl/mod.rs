@@ -98,11 +98,14 @@ fn written(plan: &Plan<'_>, step: &Step) -> Vec<Sql> {
                 sql.extend(dress::changed(plan, key, before, after));
                 return sql;
             }
-            let mut sql = if stood_for || plan.is_echo(key) {
-                Vec::new()
-            } else {
-                make(plan, key, after)
-            };
+            let mut sql: Vec<Sql> = plan
+                .shells_before(key)
+                .iter()
+                .map(|of| Sql::fill("CREATE TYPE {}", &[&name(of)]))
+                .collect();
+            if !stood_for && !plan.is_echo(key) {
+                sql.extend(make(plan, key, after));
+            }
             sql.extend(dress::new(plan, key, after));
             sql
         }
@@ -225,6 +228,10 @@ fn drop(plan: &Plan<'_>, key: &Key) -> Vec<Sql> {
         | Kind::Index
         | Kind::SequenceOwner => table::drop(plan, key),
         Kind::Trigger | Kind::RowSecurity => relation::drop(plan, key),
+        Kind::Type if is_base(plan, key) => {
+            // Its functions need it as it needs them.
+            vec![Sql::fill("DROP TYPE {} CASCADE", &[&name(key)])]
+        }
         Kind::DomainConstraint => types::drop_constraint(key),
         Kind::Database
         | Kind::Parameter
@@ -234,6 +241,11 @@ fn drop(plan: &Plan<'_>, key: &Key) -> Vec<Sql> {
         | Kind::Subscription => global::drop(plan, key),
         _ => vec![Sql::fill("DROP {}", &[&phrase::of(plan.from, key)])],
     }
+}
+
+fn is_base(plan: &Plan<'_>, key: &Key) -> bool {
+    let object = plan.from.get(key);
+    object.is_some_and(|object| object.text("type") == Some("base"))
 }
 
 /// Gives the names of the facts that are not the same.

@@ -10,7 +10,7 @@ use crate::sql::safe::Sql;
 pub(super) fn make(plan: &Plan<'_>, key: &Key, after: &Object) -> Vec<Sql> {
     match key.kind {
         Kind::View => vec![view(key, after, "CREATE VIEW ")],
-        Kind::MaterializedView => vec![materialized(key, after)],
+        Kind::MaterializedView => vec![materialized(plan, key, after)],
         Kind::Rule => {
             let mut sql = vec![text(after, "definition")];
             sql.extend(enabled(key, None, after));
@@ -82,7 +82,7 @@ fn view(key: &Key, after: &Object, verb: &'static str) -> Sql {
     sql
 }
 
-fn materialized(key: &Key, after: &Object) -> Sql {
+fn materialized(plan: &Plan<'_>, key: &Key, after: &Object) -> Sql {
     let mut sql = Sql::new("CREATE MATERIALIZED VIEW ");
     sql.piece(&name(key));
     if let Some(method) = after.text("access_method") {
@@ -96,6 +96,15 @@ fn materialized(key: &Key, after: &Object) -> Sql {
         sql.push(" TABLESPACE ").piece(&Ident::new(space));
     }
     sql.push(" AS\n").piece(&query(after));
+    // Nothing can be read through one that holds nothing yet.
+    let is_unfilled = |object: Option<&Object>| object.is_some_and(|object| object.unfilled);
+    let reads_nothing = after
+        .needs
+        .iter()
+        .any(|needed| is_unfilled(plan.from.get(needed)) || is_unfilled(plan.to.get(needed)));
+    if after.unfilled || reads_nothing {
+        sql.push("\nWITH NO DATA");
+    }
     sql
 }
 

@@ -103,6 +103,8 @@ pub(super) fn alter(plan: &Plan<'_>, key: &Key, changed: &[&str]) -> Option<Vec<
         Some("enum") if changed == ["labels"] => {
             add_values(key, before.list("labels"), after.list("labels"))
         }
+        // A shell is filled.
+        Some("base") if before.text("type") == Some("shell") => Some(make(plan, key, after)),
         Some("domain") => alter_domain(key, after, changed),
         Some("composite") if changed == ["columns"] => {
             let natural =
