@@ -64,7 +64,14 @@ impl Key {
         }
         match self.kind {
             Kind::UserMapping | Kind::SystemGrant => format!("{} {}", self.part, self.qualified()),
-            Kind::DefaultPrivileges => format!("{} on {}", self.qualified(), self.part),
+            Kind::DefaultPrivileges => {
+                let place = if self.schema.is_empty() {
+                    String::new()
+                } else {
+                    format!(" in {}", Ident::new(&*self.schema))
+                };
+                format!("{} on {}{place}", Ident::new(&*self.name), self.part)
+            }
             _ => format!("{}.{}", self.qualified(), Ident::new(&*self.part)),
         }
     }
@@ -74,6 +81,7 @@ impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
             Kind::Database => f.write_str("database"),
+            Kind::DefaultPrivileges => write!(f, "default privileges of {}", self.subject()),
             Kind::RowSecurity => write!(f, "row-level security of {}", self.qualified()),
             Kind::Partition => write!(f, "partition {}", self.qualified()),
             Kind::SequenceOwner => write!(f, "owner column of sequence {}", self.qualified()),

@@ -141,7 +141,7 @@ const DRIFTS: [(&str, &str); 27] = [
     ),
     (
         "alter default privileges for role postgres in schema public revoke all on functions from anon",
-        "default privileges postgres on FUNCTIONS in schema public",
+        "default privileges of postgres on FUNCTIONS in public",
     ),
     (
         "alter function public.handle_new_user() reset search_path",
