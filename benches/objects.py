@@ -158,6 +158,9 @@ class Server:
         text = run([f"{PG_BIN}/pg_dump", "-s", "-C", "-d", self.url(database)])
         text = re.sub(r"(?m)^(\\(un)?restrict .*|SET default_table_access_method.*)\n", "", text)
         said = sorted(block.strip() for block in re.split(r"\n--\n-- (?=Name: )", text))
+        # Members of a family and grants are told in the order in which they came.
+        unordered = ("Type: OPERATOR FAMILY", "Type: ACL")
+        said = ["\n".join(sorted(block.splitlines())) if any(of in block for of in unordered) else block for block in said]
         if roles:
             said += run([f"{PG_BIN}/pg_dumpall", "--roles-only", "-d", self.url("postgres")]).splitlines()
         return [line for line in said if "restrict " not in line]

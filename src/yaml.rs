@@ -136,6 +136,10 @@ fn explain(name: &str, error: &serde_saphyr::Error) -> Failure {
             let key = key.as_deref().unwrap_or("this key");
             fail(format!("{name}{place}: `{key}` stands here twice")).hint("keep one of the two")
         }
+        other if other.to_string().starts_with("budget breached") => fail(format!(
+            "{name}{place}: more is written here than one file may hold"
+        ))
+        .hint("split the file, such as into one for each table"),
         other => fail(format!(
             "{name}{place}: {}",
             in_words(strip_place(&other.to_string()))

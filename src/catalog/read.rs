@@ -8,6 +8,7 @@ use tokio_postgres::types::Type;
 use crate::catalog::reader::Reader;
 use crate::catalog::scope::is_platform;
 use crate::catalog::{Catalog, Ours, Scope};
+use crate::pg::server_error::ServerError;
 use crate::pg::session::Session;
 use crate::sql::safe::Sql;
 
@@ -22,8 +23,36 @@ struct Facts {
 
 /// Reads the part of the database that the scope takes, as it is at one moment.
 ///
-/// The session must not be in a transaction. What its role may not see is said in [`Catalog::unseen`].
+/// The session must not be in a transaction. What its role may not see is said in [`Catalog::unseen`]. Where another
+/// session drops what is just being printed, the whole is read again.
 pub async fn read(session: &Session, scope: &Scope) -> Result<Catalog> {
+    for _ in 1..ATTEMPTS {
+        match read_once(session, scope).await {
+            Err(error) if changed_meanwhile(&error) => {}
+            read => return read,
+        }
+    }
+    read_once(session, scope).await
+}
+
+/// How often a catalog is read that changes while it is read.
+const ATTEMPTS: usize = 10;
+
+/// Says whether something was dropped between being listed and being printed: the functions that print definitions look
+/// at the catalog of now, not at that of the transaction.
+fn changed_meanwhile(error: &anyhow::Error) -> bool {
+    let Some(server) = error.downcast_ref::<ServerError>() else {
+        return false;
+    };
+    let vanished = server.message.starts_with("cache lookup failed")
+        || server
+            .message
+            .starts_with("could not open relation with OID")
+        || server.message.starts_with("could not find tuple");
+    server.is("XX000") && vanished || server.is("42P01") || server.is("42704")
+}
+
+async fn read_once(session: &Session, scope: &Scope) -> Result<Catalog> {
     // Only what is in the search path is printed without its schema, so nothing may be in it; the other settings
     // fix how constants in expressions are spelt.
     session

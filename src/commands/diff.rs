@@ -27,6 +27,9 @@ pub struct Args {
     /// Use the forms that do not hold up writers, such as CREATE INDEX CONCURRENTLY
     #[arg(long)]
     online: bool,
+    /// Take for wrong what cannot be compared: what no catalog models and what the role may not see
+    #[arg(long)]
+    strict: bool,
     /// Compare the attributes of roles too
     #[arg(long)]
     roles: bool,
@@ -83,7 +86,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         ..Scope::whole()
     };
     let (from, to) = both(args, &scope, context).await?;
-    let findings: Vec<Finding> = from.findings.into_iter().chain(to.findings).collect();
+    let mut findings: Vec<Finding> = from.findings.into_iter().chain(to.findings).collect();
     let (from, to) = (from.catalog, to.catalog);
     let changes = diff::between(&from, &to);
     let options = Options {
@@ -97,11 +100,22 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         all.dedup();
         all
     };
+    let not_modelled = of_both(|catalog| &catalog.unmodelled);
+    let not_seen = of_both(|catalog| &catalog.unseen);
+    if args.strict {
+        let refused = |code, what: &String| Finding::error(code, "the databases", what.clone());
+        findings.extend(
+            not_modelled
+                .iter()
+                .map(|what| refused("diff-not-modelled", what)),
+        );
+        findings.extend(not_seen.iter().map(|what| refused("diff-unseen", what)));
+    }
     let report = DiffReport {
         changes: diff::outermost(&changes).into_iter().map(told).collect(),
         statements: statements.into_iter().map(line).collect(),
-        not_modelled: of_both(|catalog| &catalog.unmodelled),
-        not_seen: of_both(|catalog| &catalog.unseen),
+        not_modelled,
+        not_seen,
         findings,
     };
     for what in &report.not_modelled {
@@ -176,7 +190,7 @@ impl Report for DiffReport {
                 page.line(format!(
                     "-- {} {} differs in {}, which no statement changes",
                     change.kind,
-                    change.object,
+                    change.object.replace(['\n', '\r'], " "),
                     names.join(", ")
                 ));
             }

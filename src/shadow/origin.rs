@@ -53,7 +53,7 @@ impl Origins {
             None => None,
         };
         self.last(&wanted, |class| shapes(key.kind, class))
-            .or_else(|| self.last(&wanted, |class| shapes_anything(class)))
+            .or_else(|| self.last(&wanted, shapes_anything))
             .or_else(|| self.last(&table?, |class| shapes(Kind::Table, class)))
     }
 

@@ -110,3 +110,132 @@ async fn a_small_difference_is_seen() {
     .await;
     check("CREATE EXTENSION pg_trgm", &["extension pg_trgm"]).await;
 }
+
+#[tokio::test]
+async fn a_catalog_that_changes_while_it_is_read_is_read_all_the_same() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let database = server::database().await;
+    database
+        .run("CREATE TABLE stays (id int PRIMARY KEY); CREATE VIEW v AS SELECT id FROM stays;")
+        .await;
+    let done = AtomicBool::new(false);
+    let changes = async {
+        let session = database.session().await;
+        let mut rounds = 0;
+        while !done.load(Ordering::Relaxed) {
+            server::rows(
+                &session,
+                "CREATE TABLE passes (a int CHECK (a > 0), b text DEFAULT 'x'); CREATE INDEX ON passes (lower(b));
+                 CREATE VIEW through AS SELECT a FROM passes;
+                 CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'; ",
+            )
+            .await;
+            server::rows(
+                &session,
+                "DROP FUNCTION f(); DROP VIEW through; DROP TABLE passes",
+            )
+            .await;
+            rounds += 1;
+        }
+        rounds
+    };
+    let reads = async {
+        let session = database.session().await;
+        for _ in 0..40 {
+            let catalog = read::read(&session, &Scope::whole())
+                .await
+                .expect("a catalog");
+            let stays = Key::named(Kind::View, "public", "v");
+            assert!(catalog.get(&stays).is_some());
+        }
+        done.store(true, Ordering::Relaxed);
+    };
+    let (rounds, ()) = tokio::join!(changes, reads);
+    assert!(rounds > 0, "nothing changed while it was read");
+}
+
+#[tokio::test]
+async fn a_role_without_rights_reads_the_same_and_says_what_it_could_not_see() {
+    let server = server::own(None).await;
+    let database = server.database().await;
+    database
+        .run(
+            "CREATE ROLE nobody LOGIN;
+             CREATE SCHEMA hidden;
+             CREATE TABLE hidden.t (id int PRIMARY KEY, note text DEFAULT 'x' CHECK (note <> ''));
+             CREATE VIEW hidden.v AS SELECT id FROM hidden.t;
+             CREATE FUNCTION hidden.f(a hidden.t) RETURNS int LANGUAGE sql AS 'SELECT 1';
+             ALTER TABLE hidden.t ENABLE ROW LEVEL SECURITY;
+             CREATE POLICY p ON hidden.t USING (note = CURRENT_USER);
+             REVOKE ALL ON SCHEMA hidden, public FROM PUBLIC;
+             REVOKE EXECUTE ON FUNCTION hidden.f FROM PUBLIC;",
+        )
+        .await;
+    let whole = read_all(&database).await;
+    let session = database.session_as("nobody").await;
+    let seen = read::read(&session, &Scope::whole())
+        .await
+        .expect("a catalog");
+    assert_eq!(differing(&whole, &seen), Vec::<String>::new());
+    assert_eq!(whole.unseen, Vec::<String>::new());
+    assert_eq!(
+        seen.unseen,
+        ["subscriptions and options of user mappings, which only a superuser sees"]
+    );
+}
+
+#[tokio::test]
+async fn hostile_names_are_read_and_changed_as_any_other() {
+    let long = "n".repeat(63);
+    let names = [
+        "a\"b",
+        "a'b",
+        "line\nbreak",
+        "semi;colon",
+        "--",
+        "/*",
+        "select",
+        "table",
+        "ö🦀",
+        "$$",
+        " ",
+        "a.b",
+        "Ab",
+        &long,
+    ];
+    let quoted = |name: &str| af_db::sql::name::Ident::new(name).to_string();
+    let mut sql = String::new();
+    for name in names {
+        let kept: String = name.chars().take(60).collect();
+        let table = quoted(&format!("{kept};t"));
+        let name = quoted(name);
+        sql.push_str(&format!(
+            "CREATE SCHEMA {name};
+             CREATE TYPE {name}.{name} AS ENUM ('a', 'it''s');
+             CREATE TABLE {name}.{table} ({name} int PRIMARY KEY, b {name}.{name} DEFAULT 'it''s' CONSTRAINT {name} CHECK (b <> 'a'));
+             CREATE INDEX {name} ON {name}.{table} (b);
+             ALTER TABLE {name}.{table} ENABLE ROW LEVEL SECURITY;
+             CREATE POLICY {name} ON {name}.{table} USING ({name} > 0);
+             CREATE FUNCTION {name}.{name}({name} int) RETURNS int LANGUAGE sql AS 'SELECT 1';
+             COMMENT ON TABLE {name}.{table} IS {};\n",
+            af_db::sql::name::Literal::new(&name)
+        ));
+    }
+    let (empty, full) = (server::database().await, server::database().await);
+    full.run(&sql).await;
+    let (from, to) = (read_all(&empty).await, read_all(&full).await);
+    let options = af_db::diff::ddl::Options {
+        column_order: true,
+        online: false,
+    };
+    for (from, to) in [(&from, &to), (&to, &from)] {
+        let session = empty.session().await;
+        for statement in af_db::diff::ddl::statements(from, to, &options) {
+            if let Some(what) = &statement.destroys {
+                assert!(!what.contains(['\n', '\r']), "{what:?}");
+            }
+            session.run(&statement.sql).await.expect("it runs");
+        }
+        assert_eq!(differing(&read_all(&empty).await, to), Vec::<String>::new());
+    }
+}

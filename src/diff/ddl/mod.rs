@@ -47,7 +47,9 @@ pub fn statements(from: &Catalog, to: &Catalog, options: &Options) -> Vec<Statem
     for step in plan.steps() {
         let (_, key) = &step;
         let alone = is_alone(&plan, &step);
-        let mut destroys = destroyed(&plan, &step);
+        // It is shown as a comment, and a name may hold the end of one.
+        let destroys = destroyed(&plan, &step);
+        let mut destroys = destroys.map(|what| what.replace(['\n', '\r'], " "));
         for sql in written(&plan, &step) {
             statements.push(Statement {
                 sql,
