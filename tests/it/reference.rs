@@ -195,3 +195,21 @@ async fn the_house_rules_hold_and_would_be_missed() {
     house-tenant `public.workflows` does not hold its owner to its policies
     "#);
 }
+
+#[tokio::test]
+async fn the_picture_in_the_readme_is_current() {
+    let database = server::database().await;
+    let session = database.session().await;
+    for (up, _) in migrations() {
+        run(&session, &up).await;
+    }
+    let catalog = catalog(&session).await.only(&["public".to_owned()]);
+    let drawn = af_db::catalog::diagram::of(&catalog, Some("tenant_id"));
+    let picture = std::fs::read_to_string(root().join(".github/schema.svg")).expect("the picture");
+    assert!(
+        picture == af_db::catalog::diagram::svg(&drawn),
+        "draw it again: af-db diagram --language svg --out .github/schema.svg"
+    );
+    let readme = std::fs::read_to_string(root().join("README.md")).expect("the README");
+    assert!(readme.contains("(.github/schema.svg)"));
+}

@@ -167,12 +167,10 @@ pub(super) fn index_facts(plan: &Plan<'_>, key: &Key, after: &Object, facts: &[&
     sql
 }
 
-pub(super) fn statistics_target(key: &Key, after: &Object) -> Option<Sql> {
+pub(super) fn statistics_target(key: &Key, after: &Object) -> Sql {
     let target = after.text("target").unwrap_or("-1");
-    (after.has("target")).then(|| {
-        Sql::fill(
-            "ALTER STATISTICS {} SET STATISTICS {}",
-            &[&name(key), &raw(target)],
-        )
-    })
+    Sql::fill(
+        "ALTER STATISTICS {} SET STATISTICS {}",
+        &[&name(key), &raw(target)],
+    )
 }

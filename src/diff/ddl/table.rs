@@ -46,7 +46,9 @@ pub(super) fn make(plan: &Plan<'_>, key: &Key, after: &Object) -> Vec<Sql> {
         }
         Kind::Statistics => {
             let mut sql = vec![text(after, "definition")];
-            sql.extend(statistics_target(key, after));
+            if after.has("target") {
+                sql.push(statistics_target(key, after));
+            }
             sql
         }
         Kind::Sequence => {
@@ -153,7 +155,7 @@ pub(super) fn alter(plan: &Plan<'_>, key: &Key, changed: &[&str]) -> Option<Vec<
         Kind::Constraint => alter_constraint(plan, key, changed),
         Kind::Index => alter_index(plan, key, changed),
         Kind::Statistics => {
-            (changed == ["target"]).then(|| statistics_target(key, after).into_iter().collect())
+            (changed == ["target"]).then(|| vec![statistics_target(key, after)])
         }
         Kind::Sequence => {
             if changed.contains(&"unlogged") {
