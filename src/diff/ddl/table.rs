@@ -154,9 +154,7 @@ pub(super) fn alter(plan: &Plan<'_>, key: &Key, changed: &[&str]) -> Option<Vec<
         Kind::Partition => None,
         Kind::Constraint => alter_constraint(plan, key, changed),
         Kind::Index => alter_index(plan, key, changed),
-        Kind::Statistics => {
-            (changed == ["target"]).then(|| vec![statistics_target(key, after)])
-        }
+        Kind::Statistics => (changed == ["target"]).then(|| vec![statistics_target(key, after)]),
         Kind::Sequence => {
             if changed.contains(&"unlogged") {
                 return None;
