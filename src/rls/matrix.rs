@@ -178,8 +178,9 @@ fn heading(one: &Verdict) -> String {
 fn summary(proof: &Proof) -> String {
     let [leaks, holds, open] =
         [Word::Leak, Word::Holds, Word::NotProven].map(|word| proof.count(word));
+    let word = if leaks == 1 { "leak" } else { "leaks" };
     format!(
-        "{leaks} leak, {holds} hold, {open} not proven. An empty cell was not granted, so it was not tried."
+        "{leaks} {word}, {holds} hold, {open} not proven. An empty cell was not granted, so it was not tried."
     )
 }
 

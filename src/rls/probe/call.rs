@@ -293,7 +293,10 @@ pub(in crate::rls) fn judge(
                     "its answers and effects are the same whatever rows another tenant has",
                 )
             } else {
-                (Word::NotProven, "no call with made-up arguments succeeded")
+                (
+                    Word::NotProven,
+                    "no call with made-up arguments succeeded; read it, or revoke EXECUTE where tenants do not need it",
+                )
             };
             stand.note(
                 word,

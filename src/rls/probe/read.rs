@@ -191,10 +191,17 @@ fn settle(stand: &mut Stand<'_>, relation: &Relation, identity: &Identity, answe
         } else {
             format!("it cannot read its own rows either, {}", answer.refusal())
         };
+        let remedy = match answer.code.as_deref() {
+            None | Some("42501") => format!(
+                "put rows that it may see into policies/fixtures.sql, or revoke SELECT on {} from {} if it is to see none",
+                object.0, identity.role
+            ),
+            Some("42P17") => "have the policy ask its own table through a SECURITY DEFINER function with an empty search_path".to_owned(),
+            Some(_) => "mend the policy: a request meets the same error".to_owned(),
+        };
         let why = format!(
             "{came}, so nothing shows that a row could have been seen; \
-             put rows that it may see into policies/fixtures.sql, or revoke SELECT on {} from {} if it is to see none",
-            object.0, identity.role
+             {remedy}"
         );
         stand.note(Word::NotProven, object, identity, why);
     }
