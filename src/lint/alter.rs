@@ -149,6 +149,16 @@ impl<'a> Constraint<'a> {
             .collect()
     }
 
+    /// Says whether all it asks is that columns are not null: the way to SET NOT NULL, which refuses no more.
+    pub fn proves_not_null_only(&self) -> bool {
+        let Some((inside, _)) = self.phrase.inside(1) else {
+            return false;
+        };
+        let asked = self.proves_not_null().len();
+        let parts = (0..inside.len()).filter(|at| inside.is(*at, "and")).count() + 1;
+        asked == parts
+    }
+
     /// Gives its name, or what PostgreSQL would call it.
     pub fn name_or_kind(&self) -> String {
         let kind = match self.kind {

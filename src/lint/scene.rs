@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 
 use crate::lint::Source;
+use crate::lint::alter::{self, Does};
 use crate::lint::known::Known;
 use crate::sql::class::Class;
 use crate::sql::directive::{self, Directive};
@@ -106,6 +107,18 @@ impl<'s> Scene<'s> {
     /// Gives the statements before this one.
     pub fn earlier(self) -> &'s [Line<'s>] {
         &self.script.lines[..self.index]
+    }
+
+    /// Says whether a statement before this one, in this file, has added a column.
+    pub fn adds_column(self, table: &Name, column: &str) -> bool {
+        self.earlier().iter().any(|line| {
+            let alter = alter::read(line.phrase()).filter(|alter| alter.table == *table);
+            alter.is_some_and(|alter| {
+                alter.actions.iter().any(
+                    |action| matches!(&action.does, Does::AddColumn(new) if new.phrase.ident(0).as_deref() == Some(column)),
+                )
+            })
+        })
     }
 
     /// Says whether a relation is there before this file runs; nobody else sees the others yet.

@@ -10,9 +10,14 @@ mod c02;
 mod c03;
 mod c04;
 mod c05;
+mod c06;
+mod c07;
 mod c11;
+mod c12;
+mod c13;
 mod c14;
 mod c15;
+mod c17;
 mod d01;
 mod d02;
 mod d03;
@@ -22,6 +27,7 @@ mod d06;
 mod d07;
 mod d08;
 mod d09;
+mod d10;
 mod d11;
 mod d13;
 mod i01;
@@ -33,6 +39,7 @@ mod i06;
 mod i11;
 mod i13;
 mod i14;
+mod o11;
 mod o12;
 mod o13;
 mod o16;
@@ -57,14 +64,17 @@ mod s04;
 mod s05;
 mod s06;
 mod s07;
+mod s08;
 mod s09;
 mod s10;
 mod s11;
+mod s12;
 mod s13;
 mod s14;
 mod s17;
 mod s18;
 mod s21;
+mod t03;
 mod t05;
 mod t06;
 mod t08;
@@ -115,9 +125,11 @@ pub const RULES: &[&Rule] = &[
     &s05::RULE,
     &s06::RULE,
     &s07::RULE,
+    &s08::RULE,
     &s09::RULE,
     &s10::RULE,
     &s11::RULE,
+    &s12::RULE,
     &s13::RULE,
     &s14::RULE,
     &s17::RULE,
@@ -132,6 +144,7 @@ pub const RULES: &[&Rule] = &[
     &i11::RULE,
     &i13::RULE,
     &i14::RULE,
+    &t03::RULE,
     &t05::RULE,
     &t06::RULE,
     &t08::RULE,
@@ -152,6 +165,7 @@ pub const RULES: &[&Rule] = &[
     &d07::RULE,
     &d08::RULE,
     &d09::RULE,
+    &d10::RULE,
     &d11::RULE,
     &d13::RULE,
     &c01::RULE,
@@ -159,9 +173,14 @@ pub const RULES: &[&Rule] = &[
     &c03::RULE,
     &c04::RULE,
     &c05::RULE,
+    &c06::RULE,
+    &c07::RULE,
     &c11::RULE,
+    &c12::RULE,
+    &c13::RULE,
     &c14::RULE,
     &c15::RULE,
+    &c17::RULE,
     &x01::RULE,
     &x02::RULE,
     &x03::RULE,
@@ -177,6 +196,7 @@ pub const RULES: &[&Rule] = &[
     &x16::RULE,
     &x17::RULE,
     &x19::RULE,
+    &o11::RULE,
     &o12::RULE,
     &o13::RULE,
     &o16::RULE,

@@ -4,6 +4,9 @@
 //! [`run::steps`] watches steps on a shadow, whose tables are empty; [`weigh`] holds what was seen against the sizes of
 //! the target; [`question`] asks the target what only its rows can answer; [`guard`] compares what was seen with what
 //! happens in truth before it is committed. Building the shadow is the business of [`crate::shadow`].
+//!
+//! # Beside other tools
+#![doc = include_str!("compared.md")]
 
 mod answer;
 mod dropped;

@@ -37,7 +37,8 @@ pub struct Question {
 /// Says whether a statement may ask anything of rows; quick, because it is asked of every statement.
 pub(super) fn may_ask(class: Class, text: &str) -> bool {
     match class {
-        Class::Do | Class::Call | Class::Select | Class::CreateIndex { .. } => true,
+        Class::Do | Class::Call | Class::Select => true,
+        Class::CreateIndex { .. } => text.to_ascii_lowercase().contains("unique"),
         Class::Alter(Object::Table | Object::Domain) | Class::Create(Object::Table) => {
             let tokens = phrase::read(text);
             let words = phrase::Phrase::new(text, &tokens);
@@ -54,7 +55,6 @@ pub(super) fn may_ask(class: Class, text: &str) -> bool {
                 "partition",
                 "constraint",
                 "exclude",
-                "add",
             ];
             ASKING.iter().any(|word| words.contains(&[word]))
         }

@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+"""Compares what af-db observes with what squawk and eugene find in the same statements, as a Markdown table.
+
+    cargo bench --bench observe -- verdicts tests/cases/observe/statements.sql > verdicts.tsv
+    benches/linters.py verdicts.tsv [--squawk PATH] [--eugene PATH]
+
+Each statement is given to each tool as a file of its own. A statement hurts when it writes a table anew, reads or indexes
+one under a lock that holds up writers, or loses rows; that is what happened to filled tables (`cargo test --test it
+observe::hazards` holds the observer to it). A tool that says anything which is not mere style about such a statement has
+found it; one that says so of a harmless statement is false.
+"""
+
+import argparse
+import json
+import pathlib
+import subprocess
+import tempfile
+
+# What is a matter of taste, of repeating a script, or of what stands around the statement.
+STYLE = {
+    "prefer-bigint-over-int", "prefer-bigint-over-smallint", "prefer-identity", "prefer-robust-stmts",
+    "prefer-text-field", "prefer-timestamp-tz", "ban-char-field", "require-timeout-settings",
+    "require-lock-timeout", "require-statement-timeout", "require-enum-value-ordering", "identifier-too-long",
+    "ban-uncommitted-transaction", "E4", "E9", "W12", "W13", "E3",
+}
+# What breaks running code, of which the observer says nothing.
+COMPATIBILITY = ("renaming-", "ban-drop-not-null", "ban-drop-default", "ban-set-schema", "ban-alter-identity",
+                 "ban-drop-view", "ban-drop-function", "ban-drop-type", "ban-drop-domain", "ban-drop-sequence",
+                 "ban-drop-constraint")
+
+
+def squawk(path, file):
+    ran = subprocess.run([path, "--pg-version", "15", "--assume-in-transaction", "--reporter", "json", file],
+                         capture_output=True, text=True, check=False)
+    found = json.loads(ran.stdout or "[]")
+    return {item["rule_name"] for item in found if item["rule_name"] != "syntax-error"}
+
+
+def eugene(path, file):
+    ran = subprocess.run([path, "lint", "--format", "json", file], capture_output=True, text=True, check=False)
+    found = json.loads(ran.stdout or "{}")
+    return {hint["id"] for one in found.get("statements", []) for hint in one.get("triggered_rules", [])}
+
+
+def serious(codes):
+    return {code for code in codes if code not in STYLE and not code.startswith(COMPATIBILITY)}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("verdicts")
+    parser.add_argument("--squawk")
+    parser.add_argument("--eugene")
+    arguments = parser.parse_args()
+    tools = [(name, run, path) for name, run, path in (
+        ("squawk", squawk, arguments.squawk), ("eugene lint", eugene, arguments.eugene)) if path]
+    score = {name: dict(found=0, missed=[], false=[], silent=0) for name, _, _ in tools}
+    hurts = harmless = 0
+    with tempfile.TemporaryDirectory() as folder:
+        file = pathlib.Path(folder, "one.sql")
+        for line in pathlib.Path(arguments.verdicts).read_text().splitlines():
+            verdict, statement = line.split("\t", 1)
+            statement = statement.split("; -- ")[0].rstrip(";") + ";"
+            hurts += verdict == "hurts"
+            harmless += verdict == "harmless"
+            file.write_text(statement + "\n")
+            for name, run, path in tools:
+                said = serious(run(path, str(file)))
+                kept = score[name]
+                if verdict == "hurts":
+                    if said:
+                        kept["found"] += 1
+                    else:
+                        kept["missed"].append(statement)
+                elif said:
+                    kept["false"].append(f"{statement} ({', '.join(sorted(said))})")
+                else:
+                    kept["silent"] += 1
+    print(f"| of {hurts + harmless} statements | found of {hurts} that hurt | missed | false | rightly silent of {harmless} |")
+    print("|---|---|---|---|---|")
+    print(f"| af-db, observed | {hurts} | 0 | 0 | {harmless} |")
+    for name, kept in score.items():
+        print(f"| {name} | {kept['found']} | {len(kept['missed'])} | {len(kept['false'])} | {kept['silent']} |")
+    for name, kept in score.items():
+        for what in ("missed", "false"):
+            print(f"\n{name}, {what}:\n")
+            for statement in kept[what]:
+                print(f"- `{statement}`")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,2 @@
+ALTER TABLE orders ADD CHECK (amount > 0) NOT VALID; -- !
+ALTER TABLE orders ADD CONSTRAINT f FOREIGN KEY (buyer) REFERENCES buyers NOT VALID; -- !

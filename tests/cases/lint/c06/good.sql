@@ -1,0 +1,4 @@
+ALTER TABLE orders ADD CHECK (amount > 0);
+ALTER TABLE orders DROP CONSTRAINT f;
+CREATE TABLE fresh (a int);
+ALTER TABLE fresh ADD CHECK (a > 0) NOT VALID;

@@ -1,0 +1,2 @@
+ALTER TABLE orders ALTER COLUMN state DROP NOT NULL; -- !
+ALTER TABLE orders ALTER state SET DEFAULT 'x'; -- !

@@ -1,0 +1,2 @@
+ALTER EXTENSION postgis UPDATE; -- !
+DROP EXTENSION IF EXISTS citext; -- !
