@@ -99,6 +99,8 @@ impl Reader {
             }
         }
         found.object.facts.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        // A hundred thousand of them are kept at once.
+        found.object.facts.shrink_to_fit();
         self.keep(found, (class, sub), aliases.unwrap_or_default());
         Ok(())
     }
@@ -245,6 +247,7 @@ impl Reader {
             object.needs.retain(|needed| *needed != found.key);
             object.needs.sort_unstable();
             object.needs.dedup();
+            object.needs.shrink_to_fit();
             (found.key, object)
         });
         let mut catalog = Catalog {
