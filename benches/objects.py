@@ -160,7 +160,7 @@ class Server:
         said = sorted(block.strip() for block in re.split(r"\n--\n-- (?=Name: )", text))
         # Members of a family and grants are told in the order in which they came.
         unordered = ("Type: OPERATOR FAMILY", "Type: ACL")
-        said = ["\n".join(sorted(block.splitlines())) if any(of in block for of in unordered) else block for block in said]
+        said = ["\n".join(sorted(line.rstrip(" ,;") for line in block.splitlines())) if any(of in block for of in unordered) else block for block in said]
         if roles:
             said += run([f"{PG_BIN}/pg_dumpall", "--roles-only", "-d", self.url("postgres")]).splitlines()
         return [line for line in said if "restrict " not in line]
