@@ -25,6 +25,7 @@ pub mod surroundings;
 pub mod swap;
 
 pub mod restore;
+pub mod tenant;
 
 pub mod pgbackrest;
 

@@ -7,7 +7,7 @@ use crate::backup::pgbackrest::Stanza;
 use crate::backup::proven::{self, Wanted};
 use crate::backup::store::Store;
 use crate::backup::{facts, seal};
-use crate::commands::Context;
+use crate::commands::{Context, policies};
 use crate::error::fail;
 use crate::finding::Finding;
 use crate::pg::session::Session;
@@ -144,6 +144,17 @@ pub(crate) struct Standing {
     pub(crate) missing: Option<Finding>,
     /// The command that would put the last proven backup back.
     pub(crate) undone_by: Option<String>,
+}
+
+/// Gives the column that names the tenant of a row, as af-db.yaml or the policy set says it.
+pub(crate) fn tenant_column(context: &Context) -> Result<String> {
+    let said = policies::tenancy(&context.config, None)?;
+    let column = said.map(|tenancy| tenancy.column);
+    column.filter(|column| !column.is_empty()).ok_or_else(|| {
+        fail("nothing says which column names the tenant of a row")
+            .hint("set tenancy.column in af-db.yaml")
+            .into()
+    })
 }
 
 /// Gives where PostgreSQL's client programs may be.

@@ -129,7 +129,7 @@ fn now() -> DateTime<Utc> {
     Utc::now()
 }
 
-fn rfc3339(time: DateTime<Utc>) -> String {
+pub(super) fn rfc3339(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
@@ -189,7 +189,7 @@ async fn fingerprint(options: &Options, watch: Watch<'_>) -> Result<Option<Strin
 }
 
 /// Gives the highest version in the history of migrations, where there is one.
-async fn history(session: &Session) -> Result<Option<String>> {
+pub(super) async fn history(session: &Session) -> Result<Option<String>> {
     let there = "SELECT pg_catalog.to_regclass('public.refinery_schema_history') IS NOT NULL";
     if !session.query_one(there, &[]).await?.get::<_, bool>(0) {
         return Ok(None);

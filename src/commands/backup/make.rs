@@ -5,7 +5,8 @@ use serde::Serialize;
 
 use crate::backup::archive::{Archive, Scope};
 use crate::backup::dump;
-use crate::commands::archives::{EngineArgs, bytes, places, seconds, store};
+use crate::backup::tenant::export;
+use crate::commands::archives::{EngineArgs, bytes, places, seconds, store, tenant_column};
 use crate::commands::page::{Page, Tone, count};
 use crate::commands::{Context, Outcome, Purpose, Report, project};
 use crate::finding::Finding;
@@ -28,6 +29,9 @@ pub(super) struct Make {
     /// Back up this table only; may be given several times
     #[arg(long = "table", value_name = "SCHEMA.NAME", conflicts_with = "schemas")]
     tables: Vec<String>,
+    /// Export the rows of this tenant only, across all tables that hold some, as a script anybody can load
+    #[arg(long, value_name = "ID", conflicts_with_all = ["schemas", "tables"])]
+    tenant: Option<String>,
     /// Wait at most this long for a migration to end
     #[arg(long, value_name = "TIME", default_value = "30s")]
     wait: String,
@@ -72,7 +76,7 @@ pub(super) async fn run(args: &Make, context: &Context) -> Result<Outcome> {
         scope: Scope {
             schemas: args.schemas.clone(),
             tables: args.tables.iter().map(|table| qualified(table)).collect(),
-            tenant: None,
+            tenant: args.tenant.clone(),
         },
         recipients,
         places: places(context)?,
@@ -82,7 +86,12 @@ pub(super) async fn run(args: &Make, context: &Context) -> Result<Outcome> {
         read_back: !args.no_read_back,
     };
     let watch = context.watch();
-    let archive = dump::run(&options, &store, &watch, &context.interrupt).await?;
+    let archive = if args.tenant.is_some() {
+        let column = tenant_column(context)?;
+        export::run(&options, &column, &store, &watch, &context.interrupt).await?
+    } else {
+        dump::run(&options, &store, &watch, &context.interrupt).await?
+    };
     context.show(&BackupReport {
         store: store.shown(),
         stored_bytes: archive.stored_bytes(),
@@ -135,6 +144,12 @@ impl Report for BackupReport {
         for line in &archive.not_included {
             page.toned(Tone::Warn, format!("not in it: {line}"));
         }
-        page.line(format!("try it: af-db restore --drill {}", archive.name));
+        match &archive.scope.tenant {
+            Some(tenant) => page.line(format!(
+                "it holds the rows of tenant {tenant}; bring them back: af-db restore {}",
+                archive.name
+            )),
+            None => page.line(format!("try it: af-db restore --drill {}", archive.name)),
+        }
     }
 }

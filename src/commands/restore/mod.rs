@@ -1,6 +1,7 @@
 //! `af-db restore`: puts an archive back into a new database or in another's place; `--drill` only tries it.
 
 mod point;
+mod tenant;
 
 use std::path::PathBuf;
 
@@ -55,6 +56,9 @@ pub struct Args {
     /// Write the drill's report into this file as well, as Markdown
     #[arg(long, value_name = "FILE", requires = "drill")]
     report: Option<PathBuf>,
+    /// With the archive of a tenant: remove the rows of the tenant that are there first, in the same transaction
+    #[arg(long)]
+    replace: bool,
     #[command(flatten)]
     engine: EngineArgs,
     #[command(flatten)]
@@ -80,6 +84,12 @@ struct RestoreReport {
     findings: Vec<Finding>,
 }
 
+impl Args {
+    fn scratch(&self) -> PathBuf {
+        self.scratch.clone().unwrap_or_else(std::env::temp_dir)
+    }
+}
+
 /// Runs the command.
 pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     if args.engine.engine == Engine::Pgbackrest {
@@ -87,6 +97,13 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     }
     let store = store(context, args.from.as_deref())?;
     let name = archive_name(context, &store, &args.archive)?;
+    if store.archive(&name)?.scope.tenant.is_some()
+        && !args.drill
+        && !args.swap
+        && args.into.is_none()
+    {
+        return tenant::run(args, context, &store, &name).await;
+    }
     let report = if args.drill {
         try_it(args, context, &store, &name).await?
     } else {
@@ -106,7 +123,7 @@ fn options(args: &Args, context: &Context, target: Target) -> Result<Options> {
         place: if args.swap { Place::Swap } else { Place::New },
         identities: identities(&args.identities)?,
         places: places(context)?,
-        scratch: args.scratch.clone().unwrap_or_else(std::env::temp_dir),
+        scratch: args.scratch(),
         jobs: args.jobs.unwrap_or(processors.clamp(1, 8)).max(1),
         no_owner: args.no_owner,
     })

@@ -8,6 +8,7 @@ mod pgbackrest;
 mod proof;
 mod refusals;
 mod roundtrip;
+mod tenant;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

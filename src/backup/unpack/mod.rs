@@ -2,6 +2,8 @@
 //!
 //! Nothing of an archive is used before all of it was found whole.
 
+pub mod tenant;
+
 use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -137,14 +139,15 @@ pub async fn unpack(
     interrupt: &Interrupt,
 ) -> Result<Unpacked> {
     let archive = source.store.archive(source.name)?;
-    if archive.is_encrypted() && source.identities.is_empty() {
+    if archive.scope.tenant.is_some() {
         return Err(refuse(format!(
-            "the archive `{}` is encrypted, nothing was restored",
+            "the archive `{}` holds one tenant's rows and no database, nothing was restored",
             source.name
         ))
-        .hint("pass the identity file of one of its recipients with --identity")
+        .hint("restore it into the database that the tenant belongs to, without --drill, --swap or --into")
         .into());
     }
+    check_key(source, &archive)?;
     check_space(&archive, directory)?;
     let scratch = Scratch::make(directory)?;
     let file = scratch.file.try_clone().context("unpacking the dump")?;
@@ -193,6 +196,19 @@ fn unpack_trouble(error: io::Error) -> anyhow::Error {
             .into();
     }
     anyhow::Error::from(error).context("unpacking the dump")
+}
+
+/// Refuses an encrypted archive without a key.
+fn check_key(source: &Source<'_>, archive: &Archive) -> Result<()> {
+    if archive.is_encrypted() && source.identities.is_empty() {
+        return Err(refuse(format!(
+            "the archive `{}` is encrypted, nothing was restored",
+            source.name
+        ))
+        .hint("pass the identity file of one of its recipients with --identity")
+        .into());
+    }
+    Ok(())
 }
 
 /// Fills in where each entry's data begins, which `pg_dump` could not know while it wrote to a pipe; with it `pg_restore` finds
@@ -280,6 +296,12 @@ impl Reading {
 
     /// Reads every file; the dump goes to `into`.
     fn all<W: Write>(&self, into: W) -> Result<Option<(Contents, W)>> {
+        if self.archive.scope.tenant.is_some() {
+            return Ok(self.script(into)?.map(|(proof, into)| {
+                let heard = Heard::default();
+                (Contents { proof, heard }, into)
+            }));
+        }
         let mut tap = Tap::new(into);
         let mut proof = Vec::new();
         let is_readable = !matches!(self.key(), Key::Absent);

@@ -1,0 +1,270 @@
+//! Owns exporting one tenant's rows: one snapshot, every table that holds some, what is pointed at first.
+
+use std::io::Write as _;
+
+use anyhow::{Context as _, Result};
+use chrono::Utc;
+use futures_util::TryStreamExt as _;
+use tokio::time::Instant;
+
+use super::family::{self, Family, Member};
+use super::{RENDERING, SCRIPT, render, script};
+use crate::backup::archive::{self, Archive, PROOF, Server, StoredFile, Tools, Totals};
+use crate::backup::dump::{self, Options};
+use crate::backup::facts;
+use crate::backup::proof::{Proof, SumProof, TableProof};
+use crate::backup::seal::{self, Writer};
+use crate::backup::store::{Pending, Store};
+use crate::backup::tap::RowHasher;
+use crate::backup::unpack;
+use crate::error::{Exit, refuse, with_exit};
+use crate::event::{Event, Interrupt, Unit, Watch};
+use crate::pg::connect;
+use crate::pg::lock::{self, Share};
+use crate::pg::pooler;
+use crate::pg::server_error::ServerError;
+use crate::pg::session::Session;
+use crate::sql::safe::Sql;
+
+/// Exports the rows of the tenant named in the scope, whose tables name it in `column`.
+pub async fn run(
+    options: &Options,
+    column: &str,
+    store: &Store,
+    watch: Watch<'_>,
+    interrupt: &Interrupt,
+) -> Result<Archive> {
+    let _guard = interrupt.guard();
+    let session = connect::open(&options.target, watch).await?;
+    pooler::require_session(&session, &options.target).await?;
+    let work = async {
+        let _lock = lock::take(&session, Share::Together, options.wait, watch).await?;
+        export(options, column, store, watch, &session).await
+    };
+    let exported = tokio::select! {
+        exported = work => exported,
+        () = interrupt.wait() => Err(with_exit(Exit::Interrupted, "interrupted, no archive was made").into()),
+    };
+    session.close().await;
+    let (pending, mut archive, clock) = exported?;
+    if store.is_remote() {
+        unpack::check_stored(store, &archive, options.read_back, watch, interrupt).await?;
+    }
+    archive.milliseconds = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
+    pending.commit(&archive.to_json()?)?;
+    Ok(archive)
+}
+
+async fn export(
+    options: &Options,
+    column: &str,
+    store: &Store,
+    watch: Watch<'_>,
+    session: &Session,
+) -> Result<(Pending, Archive, Instant)> {
+    let (started, clock) = (Utc::now(), Instant::now());
+    let recipients = seal::recipients(&options.recipients)?;
+    let tenant = options.scope.tenant.clone().unwrap_or_default();
+    render(session).await?;
+    session
+        .run(&Sql::new("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+        .await?;
+    let family = family::read(session).await?.family(column, &tenant)?;
+    family.check_rights()?;
+    let (server, rendering) = facts::server(session).await?;
+    let database = facts::database(session).await?;
+    let name = dump::archive_name(
+        &format!("{}-tenant-{tenant}", options.target.database()),
+        started,
+    );
+    let pending = store.begin(&name, database.bytes)?;
+    let stored = archive::stored_name(SCRIPT, !recipients.is_empty());
+    let mut writer = Counted {
+        inner: Writer::new(pending.create(&stored)?, &recipients)?,
+        bytes: 0,
+    };
+    let tables = write(session, &family, &tenant, &mut writer, watch).await?;
+    let history = dump::history(session).await?;
+    session.run(&Sql::new("ROLLBACK")).await?;
+    let content = writer.bytes;
+    let sealed = writer.inner.complete()?;
+    let rows = tables.iter().map(|table| table.sum.rows).sum();
+    if rows == 0 {
+        return Err(refuse(format!(
+            "there is no row of tenant `{tenant}`, no archive was made"
+        ))
+        .hint(format!(
+            "`{column}` holds the names of the tenants there are"
+        ))
+        .into());
+    }
+    let script = StoredFile {
+        name: stored,
+        size: sealed.size,
+        sha256: sealed.sha256,
+        content,
+    };
+    let database_bytes = database.bytes;
+    let proof = Proof {
+        encoding: "UTF8".to_owned(),
+        rendering,
+        sequences: Vec::new(),
+        large_objects: SumProof::default(),
+        database,
+        tables,
+    };
+    let files = vec![
+        script,
+        seal_small(&pending, &recipients, &serde_json::to_vec(&proof)?)?,
+    ];
+    let totals = Totals {
+        tables: proof.tables.len() as u64,
+        rows,
+        large_objects: 0,
+        dump_bytes: content,
+        database_bytes,
+    };
+    let archive = Archive {
+        name,
+        started: dump::rfc3339(started),
+        server,
+        totals,
+        history,
+        not_included: not_included(&family),
+        files,
+        ..blank(options)
+    };
+    Ok((pending, archive, clock))
+}
+
+/// What is said of every archive of these options.
+fn blank(options: &Options) -> Archive {
+    Archive {
+        version: 1,
+        name: String::new(),
+        label: options.label.clone(),
+        database: options.target.database().to_owned(),
+        started: String::new(),
+        milliseconds: 0,
+        tools: Tools {
+            af_db: env!("CARGO_PKG_VERSION").to_owned(),
+            pg_dump: "none".to_owned(),
+        },
+        server: Server::default(),
+        scope: options.scope.clone(),
+        totals: Totals::default(),
+        recipients: options.recipients.clone(),
+        history: None,
+        catalog: None,
+        not_included: Vec::new(),
+        files: Vec::new(),
+    }
+}
+
+fn not_included(family: &Family) -> Vec<String> {
+    let shared = family.shared.iter();
+    shared
+        .map(|table| format!("the rows of {table} that its rows point at, which belong to nobody"))
+        .collect()
+}
+
+fn seal_small(
+    pending: &Pending,
+    recipients: &[age::x25519::Recipient],
+    content: &[u8],
+) -> Result<StoredFile> {
+    let name = archive::stored_name(PROOF, !recipients.is_empty());
+    let mut writer = Writer::new(pending.create(&name)?, recipients)?;
+    writer.write_all(content)?;
+    let sealed = writer.complete()?;
+    Ok(StoredFile {
+        name,
+        size: sealed.size,
+        sha256: sealed.sha256,
+        content: content.len() as u64,
+    })
+}
+
+/// Writes the script and gives what must hold of its tables.
+async fn write(
+    session: &Session,
+    family: &Family,
+    tenant: &str,
+    writer: &mut Counted,
+    watch: Watch<'_>,
+) -> Result<Vec<TableProof>> {
+    watch(Event::Began {
+        task: "exporting the tenant",
+        total: Some(family.members.len() as u64),
+        unit: Unit::Items,
+    });
+    // Written as Rust writes a string, so that no name can end the comment.
+    writeln!(
+        writer,
+        "-- The rows of tenant {tenant:?}; psql -1 -v ON_ERROR_STOP=1 loads them.\n{RENDERING}"
+    )?;
+    if family.is_circular {
+        writeln!(
+            writer,
+            "SET session_replication_role = replica; -- keys run in a circle"
+        )?;
+    }
+    let mut tables = Vec::new();
+    for (done, member) in family.members.iter().enumerate() {
+        watch(Event::Advanced {
+            done: done as u64,
+            note: member.table.name.name.as_str(),
+        });
+        let mut table = TableProof {
+            schema: member.table.name.schema.as_str().to_owned(),
+            name: member.table.name.name.as_str().to_owned(),
+            columns: member.columns().as_str().to_owned(),
+            sum: SumProof::default(),
+        };
+        writeln!(writer, "COPY {} FROM stdin;", script::head_of(&table))?;
+        table.sum = rows(session, member, writer).await?;
+        writeln!(writer, "\\.")?;
+        tables.push(table);
+    }
+    watch(Event::Ended);
+    Ok(tables)
+}
+
+/// Passes the tenant's rows of a table on and sums them up.
+pub(super) async fn rows(
+    session: &Session,
+    member: &Member,
+    into: &mut dyn std::io::Write,
+) -> Result<SumProof> {
+    let copy = Sql::fill("COPY ({}) TO STDOUT", &[&member.query()]);
+    let doing = || format!("reading the tenant's rows of {}", member.table.name);
+    let mut hasher = RowHasher::default();
+    let mut stream = std::pin::pin!(session.copy_out(&copy).await.with_context(doing)?);
+    while let Some(bytes) = stream
+        .try_next()
+        .await
+        .map_err(ServerError::from)
+        .with_context(doing)?
+    {
+        hasher.feed(&bytes);
+        into.write_all(&bytes)?;
+    }
+    Ok(hasher.sum().into())
+}
+
+struct Counted {
+    inner: Writer,
+    bytes: u64,
+}
+
+impl std::io::Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.inner.write(bytes)?;
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.inner.flush()
+    }
+}

@@ -1,0 +1,28 @@
+//! Owns one tenant's rows: which tables hold them, how they are exported as a script anybody can load, and put back.
+//!
+//! The script is plain SQL: `age -d | zstd -d | psql -1 -v ON_ERROR_STOP=1` loads it without us.
+
+pub mod export;
+pub mod family;
+pub mod restore;
+pub mod script;
+
+use anyhow::{Context as _, Result};
+
+use crate::pg::session::Session;
+use crate::sql::safe::Sql;
+
+/// The stem of the script.
+pub const SCRIPT: &str = "tenant.sql";
+
+/// What decides how values are printed and read, the same at both ends.
+const RENDERING: &str = "SET client_encoding = 'UTF8'; SET DateStyle = ISO; SET IntervalStyle = postgres; SET TimeZone = 'UTC'; \
+SET extra_float_digits = 3; SET bytea_output = hex; SET xmlbinary = base64; SET lc_monetary = 'C'; \
+SET row_security = off; SET statement_timeout = 0; SELECT pg_catalog.set_config('search_path', '', false);";
+
+async fn render(session: &Session) -> Result<()> {
+    session
+        .run(&Sql::new(RENDERING))
+        .await
+        .context("preparing the session")
+}

@@ -1,0 +1,87 @@
+//! `af-db restore` of one tenant's rows, into the database the tenant belongs to.
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::backup::store::Store;
+use crate::backup::tenant::restore::{self, Loading};
+use crate::backup::unpack::{Source, tenant};
+use crate::commands::archives::{identities, tenant_column};
+use crate::commands::page::{Page, Tone};
+use crate::commands::{Context, Outcome, Purpose, Report, project};
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct TenantReport {
+    archive: String,
+    database: String,
+    tenant: String,
+    rows: u64,
+    removed: u64,
+}
+
+/// Runs the command.
+pub(super) async fn run(
+    args: &super::Args,
+    context: &Context,
+    store: &Store,
+    name: &str,
+) -> Result<Outcome> {
+    let column = tenant_column(context)?;
+    let (session, target) = context.open(Purpose::Writing).await?;
+    session.close().await;
+    let identities = identities(&args.identities)?;
+    let source = Source {
+        store,
+        name,
+        identities: &identities,
+    };
+    let watch = context.watch();
+    let unpacked = tenant::unpack(&source, &args.scratch(), &watch, &context.interrupt).await?;
+    let mut script = unpacked.script;
+    let whose = unpacked.archive.scope.tenant.clone().unwrap_or_default();
+    let doing = if args.replace {
+        "replace"
+    } else {
+        "bring back"
+    };
+    project::confirm(
+        context,
+        &target,
+        &format!("{doing} the rows of tenant {whose} from {name} "),
+    )?;
+    let loading = Loading {
+        target: &target,
+        column: &column,
+        replace: args.replace,
+        archive: &unpacked.archive,
+        proof: &unpacked.proof,
+    };
+    let removed = restore::run(&loading, &mut script, &watch, &context.interrupt).await?;
+    context.show(&TenantReport {
+        archive: name.to_owned(),
+        database: target.database().to_owned(),
+        tenant: whose,
+        rows: unpacked.archive.totals.rows,
+        removed,
+    })
+}
+
+impl Report for TenantReport {
+    fn command(&self) -> &'static str {
+        "restore"
+    }
+
+    fn human(&self, page: &mut Page) {
+        page.toned(
+            Tone::Good,
+            format!(
+                "the {} rows of tenant {} are in `{}` again, proven equal",
+                self.rows, self.tenant, self.database
+            ),
+        );
+        if self.removed > 0 {
+            page.line(format!("{} rows of it made room", self.removed));
+        }
+    }
+}
