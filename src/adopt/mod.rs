@@ -13,6 +13,7 @@ pub mod record;
 pub mod render;
 mod sections;
 mod sha1;
+pub mod source;
 mod tools;
 
 use std::path::Path;

@@ -169,17 +169,11 @@ pub async fn survey(session: &Session, named: Option<(&str, &str)>) -> Result<Ve
 
 /// Leaves out of a catalog what belongs to other tools' histories.
 pub fn without(catalog: &Catalog, found: &[Found]) -> Catalog {
-    // These tools keep a schema of their own.
-    let whole = |found: &&Found| {
-        matches!(
-            found.tool,
-            Tool::Sqitch | Tool::GraphileMigrate | Tool::Supabase
-        ) && found.schema != "public"
-    };
+    // These tools keep a schema of their own; under another name it may hold more than theirs.
     let schemas: Vec<&str> = found
         .iter()
-        .filter(whole)
         .map(|found| found.schema.as_str())
+        .filter(|schema| ["graphile_migrate", "sqitch", "supabase_migrations"].contains(schema))
         .collect();
     catalog.retain(|key, object| {
         let schema = if key.kind == Kind::Schema {
@@ -285,7 +279,7 @@ fn question(tool: Tool) -> &'static str {
         Tool::Diesel => include_str!("queries/diesel.sql"),
         Tool::Flyway => include_str!("queries/flyway.sql"),
         Tool::GolangMigrate => {
-            "SELECT version::text, NULL::text, NULL::text, CASE WHEN dirty THEN 'dirty' ELSE 'up-to' END FROM {} WHERE version >= 0"
+            "SELECT version::text, NULL::text, NULL::text, CASE WHEN dirty THEN 'dirty' WHEN version < 0 THEN 'reverted' ELSE 'up-to' END FROM {}"
         }
         Tool::Goose => include_str!("queries/goose.sql"),
         Tool::GraphileMigrate => include_str!("queries/graphile_migrate.sql"),

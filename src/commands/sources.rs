@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
+use crate::adopt::source;
 use crate::catalog::{Catalog, Scope, read};
 use crate::commands::{Context, Purpose, project};
 use crate::error::fail;
@@ -28,9 +29,9 @@ use crate::sql::split::split;
 pub(crate) enum Source {
     /// A folder of YAML and SQL that declares it.
     Manifest(PathBuf),
-    /// A folder of migrations, replayed.
+    /// A folder of migrations, ours or another tool's, replayed.
     Migrations(PathBuf),
-    /// A file of SQL, run.
+    /// A file of SQL, run, or a Prisma schema, which Prisma says as SQL.
     Sql(PathBuf),
     /// The database governed.
     Live,
@@ -76,7 +77,9 @@ impl Source {
         Err(fail(format!(
             "`{text}` is neither a database nor a folder nor a file"
         ))
-        .hint("give manifest, migrations, live, an address, a folder or a .sql file")
+        .hint(
+            "give manifest, migrations, live, an address, a folder, a .sql file or a Prisma schema",
+        )
         .into())
     }
 }
@@ -136,7 +139,13 @@ impl<'a> Sources<'a> {
                 })?))
             }
             Source::Migrations(folder) => {
-                let shadow = self.shadow(&self.migrations(folder)?).await?;
+                let config = &context.config;
+                let migrations = if *folder == config.migrations() {
+                    self.migrations(folder)?
+                } else {
+                    source::migrations(folder, &config.shown(folder)).await?
+                };
+                let shadow = self.shadow(&migrations).await?;
                 Ok(plain(read::read(&shadow.session, scope).await?))
             }
             Source::Sql(file) => Ok(plain(self.run_file(file, scope).await?)),
@@ -185,7 +194,11 @@ impl<'a> Sources<'a> {
 
     async fn run_file(&mut self, file: &Path, scope: &Scope) -> Result<Catalog> {
         let shown = self.context.config.shown(file);
-        let text = std::fs::read_to_string(file).with_context(|| format!("reading {shown}"))?;
+        let text = if source::is_prisma(file) {
+            source::prisma(file, &shown).await?
+        } else {
+            std::fs::read_to_string(file).with_context(|| format!("reading {shown}"))?
+        };
         let session = self.empty().await?;
         for statement in split(&text) {
             let at = format!(

@@ -279,3 +279,55 @@ async fn a_folder_is_taken_over_before_anything_has_run() {
     project.run(&["down", "--steps", "2", "--yes"]).await.ok();
     project.run(&["validate", "--shadow"]).await.ok();
 }
+
+#[tokio::test]
+async fn another_tools_declaration_is_a_source() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let sample = sample(case("prisma")).await;
+    let project = &sample.project;
+    // What Prisma says of the schema, said by a program of ours.
+    let declared = "CREATE TABLE \"User\" (\n    \"id\" SERIAL NOT NULL,\n    \"email\" TEXT NOT NULL,\n    CONSTRAINT \"User_pkey\" PRIMARY KEY (\"id\")\n);\nCREATE UNIQUE INDEX \"User_email_key\" ON \"User\"(\"email\");\n";
+    project.write("said.sql", declared);
+    project.write("prisma/schema.prisma", "model User { id Int @id }\n");
+    let missing = project.run(&["diff", "live", "prisma/schema.prisma"]).await;
+    let words = "Prisma is not installed here, and only it can say prisma/schema.prisma as SQL";
+    assert_eq!(missing.status, 2, "{}", missing.seen());
+    assert!(missing.stderr.contains(words), "{}", missing.seen());
+    let program =
+        "#!/bin/sh\ncase \"$*\" in *--to-schema-datamodel*) exit 1 ;; *) cat said.sql ;; esac\n";
+    project.write("node_modules/.bin/prisma", program);
+    let path = project.folder.path().join("node_modules/.bin/prisma");
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("a program");
+    project.write("two.sql", declared);
+    let same = project
+        .run(&["diff", "two.sql", "prisma/schema.prisma", "--json"])
+        .await
+        .ok()
+        .json();
+    assert_eq!(same["changes"].as_array().map(Vec::len), Some(0), "{same}");
+    let ahead = project
+        .run(&["diff", "prisma/schema.prisma", "prisma/migrations"])
+        .await;
+    assert_eq!(ahead.status, 1, "{}", ahead.seen());
+    assert!(ahead.stdout.contains("Post"), "{}", ahead.seen());
+}
+
+#[tokio::test]
+async fn every_example_that_was_taken_over_is_sound() {
+    let examples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    for example in ["alembic", "golang-migrate", "prisma"] {
+        let project = crate::support::project::Project::without_database();
+        let root = examples.join(example);
+        super::copy(&project, &root, &root);
+        let ran = project
+            .run(&["validate", "--shadow", "--json"])
+            .await
+            .ok()
+            .json();
+        let checks = ran["checks"].as_array().expect("checks");
+        assert!(
+            checks.iter().any(|check| check["name"] == "ways down"),
+            "{example}: {ran}"
+        );
+    }
+}
