@@ -9,7 +9,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::commands::output::{Format, Output};
 use crate::commands::terminal::{Loudness, Terminal};
-use crate::commands::{self, Context, Outcome};
+use crate::commands::{self, Context, Outcome, around};
 use crate::config::{self, Flags};
 use crate::error::{Exit, exit_of, with_exit};
 use crate::event::Interrupt;
@@ -62,6 +62,18 @@ struct Global {
     /// Tell every step and the server's notices
     #[arg(short, long, global = true)]
     verbose: bool,
+    /// Write the story on standard error so
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "FORMAT",
+        default_value = "human"
+    )]
+    log_format: LogFormat,
+    /// Leave numbers about the run in this file, for Prometheus
+    #[arg(long, global = true, value_name = "FILE")]
+    metrics_file: Option<PathBuf>,
     /// Use no colours (also by NO_COLOR)
     #[arg(long, global = true)]
     no_color: bool,
@@ -70,12 +82,25 @@ struct Global {
     yes: bool,
 }
 
+/// How the story is written.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+enum LogFormat {
+    /// For people
+    Human,
+    /// One JSON object a line, with its time and level
+    Json,
+}
+
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Scaffold a project
     Init(commands::init::Args),
     /// Apply pending migrations
     Up(commands::up::Args),
+    /// Show what up would run, and what follows; --out writes the plan that up --plan is bound to
+    Plan(commands::plan::Args),
+    /// Look whether a run could go well, without changing anything
+    Preflight(commands::preflight::Args),
     /// Revert migrations, each proven first on a scratch database to lead back
     Down(commands::down::Args),
     /// Show what is applied, pending, edited, missing, out of order, half-run
@@ -136,7 +161,8 @@ pub fn main() -> ExitCode {
     let terminal = Terminal::new(
         loudness(&cli.global),
         colour(&cli.global, std::io::stderr().is_terminal()),
-    );
+    )
+    .structured(cli.global.log_format == LogFormat::Json);
     match start(cli, output, &terminal) {
         Ok(outcome) => ExitCode::from(outcome.code()),
         Err(error) => {
@@ -180,13 +206,20 @@ fn start(cli: Cli, output: Output, terminal: &Terminal) -> Result<Outcome> {
         terminal: terminal.clone(),
         interrupt: Interrupt::default(),
         yes: cli.global.yes,
+        told: std::sync::Mutex::default(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
-    runtime
-        .context("starting the runtime")?
-        .block_on(until_interrupted(&cli.command, &context))
+    let runtime = runtime.context("starting the runtime")?;
+    let around = around::begin(
+        &context,
+        &name(&cli.command),
+        cli.global.metrics_file.clone(),
+    );
+    let ended = runtime.block_on(until_interrupted(&cli.command, &context));
+    around.end(&context, &ended);
+    ended
 }
 
 /// Runs a command; an interrupt lets work that promised to tidy up do so and drops any other.
@@ -231,6 +264,8 @@ async fn dispatch(command: &Command, context: &Context) -> Result<Outcome> {
         Command::Init(args) => commands::init::run(args, context).await,
         Command::Up(args) => commands::up::run(args, context).await,
         Command::Validate(args) => commands::validate::run(args, context).await,
+        Command::Plan(args) => commands::plan::run(args, context).await,
+        Command::Preflight(args) => commands::preflight::run(args, context).await,
         Command::Down(args) => commands::down::run(args, context).await,
         Command::Status(args) => commands::status::run(args, context).await,
         Command::Backup(args) => commands::backup::run(args, context).await,
@@ -249,6 +284,20 @@ async fn dispatch(command: &Command, context: &Context) -> Result<Outcome> {
         Command::Diff(args) => commands::diff::run(args, context).await,
         Command::Completions { .. } | Command::Man => Ok(Outcome::Clean),
     }
+}
+
+/// Gives a command's name as typed, which clap makes of the variant's in the same way.
+fn name(command: &Command) -> String {
+    let shown = format!("{command:?}");
+    let variant = shown.chars().take_while(char::is_ascii_alphanumeric);
+    let mut name = String::new();
+    for character in variant {
+        if character.is_ascii_uppercase() && !name.is_empty() {
+            name.push('-');
+        }
+        name.push(character.to_ascii_lowercase());
+    }
+    name
 }
 
 fn output(global: &Global) -> Output {

@@ -4,11 +4,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 /// How much a finding matters; ordered, so that a threshold is a comparison.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Severity {
     /// Worth knowing, nothing to do.
@@ -31,7 +31,7 @@ impl Severity {
 }
 
 /// Where in a file of the project something stands; lines and columns count from 1.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Place {
     /// The path as the user would type it, relative to the project where possible.
@@ -78,7 +78,7 @@ impl std::fmt::Display for Place {
 }
 
 /// Something wrong: which rule spoke, about what, where, and the statement or command that mends it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Finding {
     /// The stable code of the rule or check, such as `R01` or `drift-column`.
@@ -93,7 +93,7 @@ pub struct Finding {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub place: Option<Place>,
     /// Further places that matter, such as the migration that made the object.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<Place>,
     /// Longer text: both spellings, a text diff, a script.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,5 +1,7 @@
 //! Owns running the rules over the project's migrations, with the house's own severities and baseline.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context as _, Result};
 
 use crate::commands::Context;
@@ -7,19 +9,34 @@ use crate::error::fail;
 use crate::finding::{Finding, Severity, worst};
 use crate::lint::Source;
 use crate::lint::baseline::Baseline;
-use crate::lint::judge::{self, Options};
+use crate::lint::judge::{self, Level, Options};
 use crate::migrate::directive::Directives;
 use crate::migrate::files::{Folder, Script};
+use crate::pg::tools::Tool;
+use crate::plan::observe::weigh::Thresholds;
 
 /// What the rules found and whether it fails the run.
 pub(crate) struct Linted {
     pub(crate) findings: Vec<Finding>,
+    /// What they found before the baseline was held against it.
+    pub(crate) all: Vec<Finding>,
     pub(crate) allowed: usize,
     pub(crate) fails: bool,
 }
 
+/// How the rules are asked.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Ask<'a> {
+    /// The version the target runs, where one is known.
+    pub(crate) major: Option<u32>,
+    /// The only files to be judged; the others are read for what they make.
+    pub(crate) changed: Option<&'a BTreeSet<String>>,
+    /// Whether the baseline is going to be written, so that it need not be there.
+    pub(crate) writing: bool,
+}
+
 /// Runs the rules over every file, in order, each way down behind its way up.
-pub(crate) fn lint(context: &Context, folder: &Folder, major: Option<u32>) -> Result<Linted> {
+pub(crate) fn lint(context: &Context, folder: &Folder, ask: Ask<'_>) -> Result<Linted> {
     let settings = &context.config.file.lint;
     let mut sources = Vec::new();
     for migration in &folder.migrations {
@@ -28,28 +45,35 @@ pub(crate) fn lint(context: &Context, folder: &Folder, major: Option<u32>) -> Re
             sources.push(source(down, &migration.down_directives, true));
         }
     }
-    let levels = settings
-        .rules
-        .iter()
-        .map(|(rule, word)| judge::level(rule, word));
+    if let Some(changed) = ask.changed {
+        for source in &mut sources {
+            source.judged = changed.contains(source.path);
+        }
+    }
     let options = Options {
-        major: major.or(context.config.file.postgres_major),
-        levels: levels
-            .collect::<Result<_>>()
-            .context("reading lint.rules of af-db.yaml")?,
+        major: ask.major.or(context.config.file.postgres_major),
+        levels: levels(context)?,
         today: chrono::Utc::now().date_naive(),
     };
     let judgement = judge::judge(&sources, &options);
-    let findings = match &settings.baseline {
-        Some(path) => baseline(context, path)?.apply(judgement.findings, path),
+    let all = judgement.findings.clone();
+    let there = |path: &&String| !ask.writing || context.config.root.join(path).exists();
+    let findings = match settings.baseline.as_ref().filter(there) {
+        Some(path) => {
+            let mut findings = baseline(context, path)?.apply(judgement.findings, path);
+            if ask.changed.is_some() {
+                // What was not looked at may still be there.
+                findings.retain(|finding| finding.code != "baseline-gone");
+            }
+            findings
+        }
         None => judgement.findings,
     };
-    let fails = worst(&findings) >= Some(threshold(settings.fail_on.as_deref())?)
-        && fails_at_all(settings.fail_on.as_deref());
     Ok(Linted {
+        fails: fails(context, &findings)?,
         findings,
+        all,
         allowed: judgement.allowed.len(),
-        fails,
     })
 }
 
@@ -61,6 +85,99 @@ fn source<'a>(script: &'a Script, directives: &Directives, down: bool) -> Source
         in_transaction: !directives.no_transaction,
         ..Source::new(&script.shown, &script.text)
     }
+}
+
+/// Says whether findings reach the severity that fails a run.
+pub(crate) fn fails(context: &Context, findings: &[Finding]) -> Result<bool> {
+    let word = context.config.file.lint.fail_on.as_deref();
+    let threshold = threshold(word)?;
+    Ok(fails_at_all(word) && worst(findings) >= Some(threshold))
+}
+
+/// Gives the house's own severities: by rule, then for some files, tables or environments.
+fn levels(context: &Context) -> Result<Vec<Level>> {
+    let settings = &context.config.file.lint;
+    let environment = &context.config.database.environment;
+    let mut levels = Vec::new();
+    for (rule, word) in &settings.rules {
+        levels.push(judge::level(rule, word).context("reading lint.rules of af-db.yaml")?);
+    }
+    for one in &settings.overrides {
+        let level = judge::level(&one.rule, &one.severity)
+            .context("reading lint.overrides of af-db.yaml")?;
+        if one
+            .environment
+            .as_ref()
+            .is_none_or(|wanted| wanted == environment)
+        {
+            levels.push(Level {
+                path: one.path.clone(),
+                table: one.table.clone(),
+                ..level
+            });
+        }
+    }
+    Ok(levels)
+}
+
+/// Gives from where on work under a blocking lock matters.
+pub(crate) fn thresholds(context: &Context) -> Thresholds {
+    let settings = &context.config.file.lint.thresholds;
+    let usual = Thresholds::default();
+    Thresholds {
+        warn_bytes: settings.warn_bytes.unwrap_or(usual.warn_bytes),
+        error_bytes: settings.error_bytes.unwrap_or(usual.error_bytes),
+        error_writes: settings.error_writes.unwrap_or(usual.error_writes),
+    }
+}
+
+/// Names the files that differ from where this branch left another, those that git does not know yet included.
+pub(crate) async fn changed(context: &Context, base: &str) -> Result<BTreeSet<String>> {
+    if base.starts_with('-') {
+        return Err(fail(format!("`{base}` is no commit"))
+            .hint("name a branch, such as origin/main")
+            .into());
+    }
+    let parting = git(context, &["merge-base", base, "HEAD"], base).await?;
+    let parting = parting.trim();
+    let differs = git(
+        context,
+        &["diff", "--name-only", "--relative", "-z", parting],
+        base,
+    )
+    .await?;
+    let unknown = git(
+        context,
+        &["ls-files", "--others", "--exclude-standard", "-z"],
+        base,
+    )
+    .await?;
+    let names = differs.split('\0').chain(unknown.split('\0'));
+    Ok(names
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect())
+}
+
+async fn git(context: &Context, arguments: &[&str], base: &str) -> Result<String> {
+    let ambient = &context.config.ambient;
+    let done = Tool::new("git")
+        .args(arguments)
+        .env("PATH", ambient.get("PATH").unwrap_or_default())
+        .env("HOME", ambient.get("HOME").unwrap_or_default())
+        .directory(&context.config.root)
+        .run()
+        .await
+        .context("asking git what changed")?;
+    if done.status.success() {
+        return Ok(done.text());
+    }
+    let said = done.stderr.lines().next().unwrap_or_default().to_owned();
+    Err(fail(format!(
+        "git cannot tell what changed since `{base}`: {said}"
+    ))
+    .hint("fetch that branch first; in a pipeline with the whole history (fetch-depth: 0)")
+    .into())
 }
 
 fn baseline(context: &Context, path: &str) -> Result<Baseline> {
@@ -83,9 +200,14 @@ pub(crate) fn write_baseline(context: &Context, findings: &[Finding]) -> Result<
             .hint("set lint.baseline in af-db.yaml, such as lint-baseline.json")
             .into());
     };
-    let text = Baseline::of(findings).print()?;
-    std::fs::write(context.config.root.join(path), text)
-        .with_context(|| format!("writing {path}"))?;
+    let file = context.config.root.join(path);
+    // A baseline only shrinks: what is new since it was written is mended, or allowed where it stands.
+    let written = if file.exists() {
+        baseline(context, path)?.shrunk(findings)
+    } else {
+        Baseline::of(findings)
+    };
+    std::fs::write(file, written.print()?).with_context(|| format!("writing {path}"))?;
     Ok(path.clone())
 }
 

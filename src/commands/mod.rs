@@ -7,9 +7,16 @@ pub mod output;
 pub mod page;
 pub mod terminal;
 
+mod aftermath;
 mod archives;
+pub(crate) mod around;
 mod embedded;
+mod guarding;
 mod linting;
+mod metrics;
+mod notify;
+mod pending;
+mod planning;
 mod policies;
 mod project;
 mod sources;
@@ -30,6 +37,8 @@ pub mod history;
 pub mod init;
 pub mod manifest;
 pub mod new;
+pub mod plan;
+pub mod preflight;
 pub mod repair;
 pub mod restore;
 pub mod status;
@@ -96,6 +105,10 @@ pub trait Report: Serialize {
     fn command(&self) -> &'static str;
     /// Writes it for a person; the findings follow by themselves.
     fn human(&self, page: &mut Page);
+    /// Gives what a summary in Markdown tells before the findings.
+    fn markdown(&self) -> String {
+        String::new()
+    }
     /// Says how the command ended.
     fn outcome(&self) -> Outcome {
         Outcome::of(self.findings(), Severity::Error)
@@ -118,6 +131,8 @@ pub struct Context {
     pub interrupt: Interrupt,
     /// `--yes`: answers the questions that a protected environment does not ask.
     pub yes: bool,
+    /// The last report, for those who are told of it afterwards.
+    pub told: std::sync::Mutex<Option<serde_json::Value>>,
 }
 
 /// What a session is opened for.
@@ -167,6 +182,13 @@ impl Context {
 
     /// Shows a report on standard output in the format asked for and gives its outcome.
     pub fn show<R: Report>(&self, report: &R) -> Result<Outcome> {
+        let document = output::document(report)?;
+        let mut told = self
+            .told
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        *told = Some(serde_json::Value::Object(document));
+        drop(told);
         self.output.show(report)?;
         Ok(report.outcome())
     }

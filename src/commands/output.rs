@@ -67,7 +67,14 @@ impl Output {
             Format::Sarif => self.text(&sarif::render(command, findings)),
             Format::Junit => self.text(&junit::render(command, findings)),
             Format::Gitlab => self.text(&gitlab::render(command, findings)),
-            Format::Markdown => self.text(&markdown::render(command, findings)),
+            Format::Markdown => {
+                let more = report.markdown();
+                let gap = if more.is_empty() { "" } else { "\n" };
+                self.text(&format!(
+                    "{}{gap}{more}",
+                    markdown::render(command, findings)
+                ))
+            }
         }
     }
 
@@ -127,7 +134,8 @@ fn failure_document(error: &anyhow::Error, findings: &[Finding]) -> Result<Value
     }))
 }
 
-fn document<R: Report>(report: &R) -> Result<Map<String, Value>> {
+/// Gives a report as its JSON document.
+pub(crate) fn document<R: Report>(report: &R) -> Result<Map<String, Value>> {
     let mut document = Map::new();
     document.insert("version".into(), json!(DOCUMENT_VERSION));
     document.insert("command".into(), json!(report.command()));

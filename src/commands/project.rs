@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::adopt::{self, Tool, record};
-use crate::commands::Context;
+use crate::commands::{Context, guarding};
 use crate::error::{fail, refuse};
 use crate::finding::Finding;
 use crate::migrate::checksum::Width;
@@ -230,36 +230,37 @@ pub(crate) fn ladder(
     Ok(ladder)
 }
 
-/// Asks before a protected environment is changed: the words must be typed.
+/// Gives how long others may wait for a run: the flag, else the file, else half a minute.
+pub(crate) fn block_budget(context: &Context, flag: Option<&str>) -> Result<std::time::Duration> {
+    let settings = &context.config.file.migrations;
+    match (flag, settings.block_budget.as_deref()) {
+        (Some(text), _) => duration("--block-budget", text),
+        (None, Some(text)) => duration("migrations.block-budget", text),
+        (None, None) => Ok(std::time::Duration::from_secs(30)),
+    }
+}
+
+/// Asks before a protected environment is changed by anything but a plan: the words must be typed.
 pub(crate) fn confirm(
     context: &Context,
     target: &crate::pg::target::Target,
     what: &str,
 ) -> Result<()> {
     let database = &context.config.database;
-    let rules = &database.rules;
-    let unkept = rules
-        .require
-        .first()
-        .map(String::as_str)
-        .or((!rules.approvers.is_empty()).then_some("approvers"));
-    if let Some(unkept) = unkept {
-        // A guard that is written down and not kept is worse than none.
-        let environment = &database.environment;
+    let guards = guarding::guards(context)?;
+    if !database.rules.approvers.is_empty() {
+        // One person alone would do what the environment wants two to look at.
         return Err(refuse(format!(
-            "environment `{environment}` asks for `{unkept}`, which this version cannot check; nothing was changed"
+            "environment `{}` has approvers, who can approve only plans; nothing was touched",
+            database.environment
         ))
-        .hint("take it out of af-db.yaml, and see to it yourself before you go on")
+        .hint("write a migration that does it, plan it and have the plan approved")
         .into());
     }
-    if !database.is_protected() {
+    if !database.is_protected() && guards.is_empty() {
         return Ok(());
     }
-    let words = format!("{}/{}", database.environment, target.database());
-    context.terminal.confirm_typed(
-        &format!("{what}on {target}, environment `{}`", database.environment),
-        &words,
-    )
+    guarding::typed(context, target, what)
 }
 
 /// Gives the time in UTC as migrations are numbered by it: `20260401120000`.

@@ -29,6 +29,8 @@ pub enum Loudness {
 pub struct Terminal {
     loudness: Loudness,
     colour: bool,
+    // One JSON object a line, for those who collect logs.
+    structured: bool,
     // Events arrive through a shared reference from wherever work is done.
     bar: Arc<Mutex<Option<ProgressBar>>>,
 }
@@ -39,8 +41,15 @@ impl Terminal {
         Terminal {
             loudness,
             colour,
+            structured: false,
             bar: Arc::default(),
         }
+    }
+
+    /// Has the story written as one JSON object a line.
+    pub fn structured(mut self, structured: bool) -> Self {
+        self.structured = structured;
+        self
     }
 
     /// Says whether a person is there to answer.
@@ -55,30 +64,56 @@ impl Terminal {
             Event::Advanced { done, note } => self.advance(done, note),
             Event::Ended => self.end(),
             Event::Said(text) => self.say(text),
-            Event::Warned(text) => self.line(&format!("{} {text}", self.paint("33", "warning:"))),
+            Event::Warned(text) => self.warn(text),
             Event::Notice {
                 severity: Severity::Note,
                 message,
             } => {
                 if self.loudness == Loudness::Verbose {
-                    self.line(&format!("notice: {message}"));
+                    self.log("notice", message, || format!("notice: {message}"));
                 }
             }
-            Event::Notice { message, .. } => self.line(&format!("server warning: {message}")),
+            Event::Notice { message, .. } => {
+                self.log("server-warning", message, || {
+                    format!("server warning: {message}")
+                });
+            }
         }
     }
 
     /// Writes a line of the story.
     pub fn say(&self, text: &str) {
         if self.loudness > Loudness::Quiet {
-            self.line(text);
+            self.log("info", text, || text.to_owned());
         }
+    }
+
+    /// Writes a line of the story that needs attention.
+    pub fn warn(&self, text: &str) {
+        self.log("warning", text, || {
+            format!("{} {text}", self.paint("33", "warning:"))
+        });
     }
 
     /// Writes a failure.
     pub fn fail(&self, error: &anyhow::Error) {
         self.end();
-        self.line(failure_text(error, self.colour).trim_end());
+        let text = failure_text(error, false);
+        self.log("error", text.trim_end(), || {
+            failure_text(error, self.colour).trim_end().to_owned()
+        });
+    }
+
+    /// Writes a line for people, or an object for those who collect them.
+    fn log(&self, level: &str, message: &str, plain: impl FnOnce() -> String) {
+        if self.structured {
+            let at = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+            self.write(
+                &serde_json::json!({"at": at, "level": level, "message": message}).to_string(),
+            );
+        } else {
+            self.line(&plain());
+        }
     }
 
     /// Asks yes or no; no is the default, and no terminal is a refusal.
@@ -101,11 +136,12 @@ impl Terminal {
             "run this in a terminal, where a person can answer",
         )?;
         self.end();
-        let prompt = format!("{question}\nType `{words}` to go on");
-        let input = dialoguer::Input::<String>::new()
-            .with_prompt(prompt)
-            .allow_empty(true);
-        let answer = input.interact_text().context("asking")?;
+        self.write(&format!("{question}\nType `{words}` to go on:"));
+        let Some(answer) = typed()? else {
+            return Err(refuse("nothing was typed; nothing was changed")
+                .hint(format!("the words are `{words}`"))
+                .into());
+        };
         if answer.trim() == words {
             return Ok(());
         }
@@ -128,7 +164,11 @@ impl Terminal {
 
     fn begin(&self, task: &str, total: Option<u64>, unit: Unit) {
         self.end();
-        if self.loudness == Loudness::Quiet || !std::io::stderr().is_terminal() {
+        if self.structured && self.loudness > Loudness::Quiet {
+            self.log("began", task, String::new);
+        }
+        let shown = !self.structured && std::io::stderr().is_terminal();
+        if self.loudness == Loudness::Quiet || !shown {
             return;
         }
         let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr_with_hz(10));
@@ -143,7 +183,9 @@ impl Terminal {
                 bar.set_position(done);
                 bar.set_message(note.to_owned());
             }
-            None if self.loudness == Loudness::Verbose => self.write(note),
+            None if self.loudness == Loudness::Verbose => {
+                self.log("progress", note, || note.to_owned());
+            }
             None => {}
         }
     }
@@ -177,6 +219,53 @@ impl Terminal {
             text.to_owned()
         }
     }
+}
+
+/// Reads a line from the keyboard; none where the input ends or a person gives up with Ctrl-C or Ctrl-D.
+///
+/// Key by key, because a read that waits for the whole line would not hear Ctrl-C.
+#[cfg(unix)]
+fn typed() -> Result<Option<String>> {
+    use std::io::Read as _;
+
+    use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+
+    let mut stdin = std::io::stdin().lock();
+    let before = tcgetattr(&stdin).context("asking the terminal")?;
+    let mut keys = before.clone();
+    keys.local_modes -= LocalModes::ICANON | LocalModes::ISIG;
+    tcsetattr(&stdin, OptionalActions::Now, &keys).context("asking the terminal")?;
+    let mut line = Vec::new();
+    let mut key = [0];
+    let ended = loop {
+        match stdin.read(&mut key) {
+            Ok(1) => {}
+            Ok(_) => break Ok(None),
+            Err(error) => break Err(error),
+        }
+        match key[0] {
+            b'\r' | b'\n' => break Ok(Some(())),
+            // What was typed as the end before keys were read one by one arrives as zero.
+            0x00 | 0x03 | 0x04 => break Ok(None),
+            0x08 | 0x7f => {
+                line.pop();
+            }
+            other => line.push(other),
+        }
+    };
+    tcsetattr(&stdin, OptionalActions::Now, &before).context("giving the terminal back")?;
+    let ended = ended.context("reading the keyboard")?;
+    Ok(ended.map(|()| String::from_utf8_lossy(&line).into_owned()))
+}
+
+/// Reads a line from the keyboard; none where the input ends.
+#[cfg(not(unix))]
+fn typed() -> Result<Option<String>> {
+    let mut line = String::new();
+    let read = std::io::stdin()
+        .read_line(&mut line)
+        .context("reading the keyboard")?;
+    Ok((read > 0).then_some(line))
 }
 
 fn style(known: bool, unit: Unit) -> ProgressStyle {

@@ -1,37 +1,45 @@
 //! `af-db up`: applies pending migrations.
 
+use std::sync::Mutex;
+
 use anyhow::Result;
 use serde::Serialize;
 
+use crate::commands::aftermath;
+use crate::commands::guarding::{self, Bound};
 use crate::commands::page::{Page, count};
+use crate::commands::pending::{self, Selection};
+use crate::commands::planning::Basis;
 use crate::commands::{Context, Outcome, Purpose, Report, project};
-use crate::error::{fail, refuse};
+use crate::error::{Exit, Failure};
 use crate::finding::{Finding, Severity};
 use crate::migrate::apply::{self, Applied};
-use crate::migrate::files::{Direction, Migration};
-use crate::migrate::judge;
-use crate::migrate::standing::{self, Standing};
+use crate::migrate::files::Migration;
+use crate::migrate::job::Ledger;
+use crate::migrate::journal::Unfinished;
+use crate::migrate::standing;
 use crate::pg::lock::{self, Share};
+use crate::pg::session::Session;
+use crate::pg::target::Target;
 use crate::plan::execution::Execution;
+use crate::plan::heartbeat::Beat;
 
 /// Flags of `up`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Stop after the migration of this version
-    #[arg(long, value_name = "VERSION", conflicts_with = "steps")]
-    to: Option<i64>,
-    /// Apply at most this many
-    #[arg(long, value_name = "NUMBER")]
-    steps: Option<usize>,
-    /// Apply also what is older than the newest applied migration
-    #[arg(long)]
-    allow_out_of_order: bool,
+    #[command(flatten)]
+    selection: Selection,
+    #[command(flatten)]
+    guard: guarding::Flags,
     /// Wait at most this long for another run to finish, such as 30s
     #[arg(long, value_name = "TIME", default_value = "30s")]
     wait: String,
     /// Try at most this long to get a migration's locks, such as 10min
     #[arg(long, value_name = "TIME")]
     lock_budget: Option<String>,
+    /// Stop when others have waited this long for what the run has locked, such as 30s
+    #[arg(long, value_name = "TIME")]
+    block_budget: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -41,6 +49,12 @@ struct UpReport {
     environment: String,
     applied: Vec<Applied>,
     pending: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approved_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    restore_point: Option<aftermath::RestorePoint>,
     #[serde(skip)]
     findings: Vec<Finding>,
 }
@@ -48,6 +62,7 @@ struct UpReport {
 /// Runs the command.
 pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let folder = project::folder(context)?;
+    let bound = Bound::load(&args.guard)?;
     let (session, target) = context.open(Purpose::Writing).await?;
     let watch = context.watch();
     // Held until the session ends.
@@ -61,105 +76,108 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let books = project::books(context, &session).await?;
     let fresh = project::fresh_width(context, &folder)?;
     let standing = standing::compare(&folder, &books.history, &books.unfinished, fresh);
-    let (chosen, later) = choose(args, &folder.migrations, &standing)?;
-    let findings = obstacles(args, &standing, &chosen, &books.unfinished)?;
+    let selection = match &bound {
+        Some(bound) => {
+            let files = (&folder, &standing);
+            bound.selection(&session, &books, files).await?
+        }
+        None => args.selection.clone(),
+    };
+    let (chosen, later) = pending::choose(&selection, &folder.migrations, &standing)?;
+    let findings = pending::obstacles(&selection, &standing, &chosen, &books.unfinished)?;
     let mut report = UpReport {
         database: target.to_string(),
         environment: context.config.database.environment.clone(),
         applied: Vec::new(),
         pending: later,
+        plan: bound.as_ref().map(|bound| bound.sha256.clone()),
+        approved_by: None,
+        restore_point: None,
         findings,
     };
-    if chosen.is_empty() {
+    if chosen.is_empty() && bound.is_none() {
         return context.show(&report);
     }
-    project::confirm(context, &target, &describe(&chosen))?;
-    let ledger = project::ledger(context, &books.history, &folder)?;
+    let basis = Basis {
+        folder: &folder,
+        session: &session,
+        books: &books,
+        chosen: &chosen,
+    };
+    let permit = guarding::admit(context, &args.guard, basis, (bound.as_ref(), &target)).await?;
+    report.approved_by.clone_from(&permit.approved_by);
+    let mut ledger = project::ledger(context, &books.history, &folder)?;
+    ledger.run.plan_sha256.clone_from(&report.plan);
+    let before = aftermath::before(&session).await?;
     project::create_books(&session, &ledger, &books.history).await?;
-    let ladder = project::ladder(context, args.lock_budget.as_deref())?;
-    let guard = context.interrupt.guard();
-    let mut execution = Execution::new(session, &target, ladder, &watch, &context.interrupt);
-    let outcome = apply::up(&mut execution, &ledger, &chosen, &books.unfinished).await?;
-    drop(guard);
-    execution.finish().close().await;
-    if let Some(failure) = outcome.stopped {
-        return Err(failure.into());
+    if context.config.database.is_protected() || bound.is_some() {
+        report.restore_point = aftermath::restore_point(&session, &ledger.run.id).await;
     }
-    report.applied = outcome.applied;
+    let work = Work {
+        chosen: &chosen,
+        ledger: &ledger,
+        unfinished: &books.unfinished,
+    };
+    let (session, applied) = apply(args, context, (session, &target), work).await?;
+    report.applied = applied;
+    let after = (&before, &ledger.run);
+    let judged = aftermath::judge(context, &session, after, permit.predicted.as_ref()).await?;
+    report.findings.extend(judged);
+    session.close().await;
     context.show(&report)
 }
 
-/// Gives what this run applies, and how many stay pending behind it.
-fn choose<'m>(
+/// What is applied, and where it is recorded.
+#[derive(Clone, Copy)]
+struct Work<'a> {
+    chosen: &'a [&'a Migration],
+    ledger: &'a Ledger,
+    unfinished: &'a [Unfinished],
+}
+
+/// Applies, under the eyes of the heartbeat; gives the session back.
+async fn apply(
     args: &Args,
-    files: &'m [Migration],
-    standing: &Standing,
-) -> Result<(Vec<&'m Migration>, usize)> {
-    if let Some(to) = args.to
-        && !files.iter().any(|file| file.version == to)
-    {
-        return Err(fail(format!("there is no migration {to}"))
-            .hint("see af-db status")
-            .into());
-    }
-    let wanted = |file: &&Migration| {
-        let late = args.allow_out_of_order && standing.out_of_order.contains(&file.version);
-        late || standing.pending.binary_search(&file.version).is_ok()
+    context: &Context,
+    (session, target): (Session, &Target),
+    work: Work<'_>,
+) -> Result<(Session, Vec<Applied>)> {
+    let watch = context.watch();
+    let ladder = project::ladder(context, args.lock_budget.as_deref())?;
+    let beat = Beat {
+        pid: session.facts().backend_pid,
+        canceller: session.canceller(),
+        budget: project::block_budget(context, args.block_budget.as_deref())?,
+        watch: &watch,
+        stopped: Mutex::default(),
     };
-    let pending: Vec<&Migration> = files.iter().filter(wanted).collect();
-    let total = pending.len();
-    let until = |file: &&Migration| args.to.is_none_or(|to| file.version <= to);
-    let chosen: Vec<&Migration> = pending
-        .into_iter()
-        .filter(until)
-        .take(args.steps.unwrap_or(usize::MAX))
-        .collect();
-    let later = total - chosen.len();
-    Ok((chosen, later))
+    let guard = context.interrupt.guard();
+    let mut execution = Execution::new(session, target, ladder, &watch, &context.interrupt);
+    let outcome = tokio::select! {
+        outcome = apply::up(&mut execution, work.ledger, work.chosen, work.unfinished) => outcome?,
+        () = beat.run(target) => unreachable!("the heartbeat never ends by itself"),
+    };
+    drop(guard);
+    let session = execution.finish();
+    match outcome.stopped {
+        None => Ok((session, outcome.applied)),
+        Some(failure) => {
+            session.close().await;
+            Err(stopped(failure, beat.reason()).into())
+        }
+    }
 }
 
-/// Refuses when anything stands in the way; gives what is merely worth saying.
-fn obstacles(
-    args: &Args,
-    standing: &Standing,
-    chosen: &[&Migration],
-    unfinished: &[crate::migrate::journal::Unfinished],
-) -> Result<Vec<Finding>> {
-    let mut findings = standing.findings.clone();
-    // What this run is going to finish, or was told to allow, is no obstacle.
-    findings.retain(|finding| finding.code != "history-half-run");
-    if args.allow_out_of_order {
-        findings.retain(|finding| finding.code != "history-out-of-order");
+/// Says why a run failed that stopped itself because others waited too long for it.
+fn stopped(mut failure: Failure, reason: Option<String>) -> Failure {
+    let Some(reason) = reason else {
+        return failure;
+    };
+    if failure.exit == Exit::CannotDo {
+        failure.exit = Exit::Busy;
     }
-    for migration in chosen {
-        findings.extend(judge::judge(migration, Direction::Up));
-        findings.extend(judge::judge_continuing(
-            migration,
-            Direction::Up,
-            unfinished,
-        ));
-    }
-    let (wrong, rest): (Vec<_>, Vec<_>) = findings
-        .into_iter()
-        .partition(|finding| finding.severity == Severity::Error);
-    if wrong.is_empty() {
-        return Ok(rest);
-    }
-    let faults = count(wrong.len(), "fault stands", "faults stand");
-    Err(refuse(format!("{faults} in the way, nothing was applied"))
-        .findings(wrong)
-        .into())
-}
-
-fn describe(chosen: &[&Migration]) -> String {
-    let mut text = format!(
-        "{} will be applied:\n",
-        count(chosen.len(), "migration", "migrations")
-    );
-    for migration in chosen {
-        text.push_str(&format!("  {}\n", migration.up.shown));
-    }
-    text
+    failure.message = format!("{reason}: {}", failure.message);
+    failure.hint("run it when fewer wait, or let them wait longer: --block-budget 5min")
 }
 
 impl Report for UpReport {
@@ -180,10 +198,19 @@ impl Report for UpReport {
             String::new()
         };
         page.line(format!("applied {applied} to {database}{pending}"));
+        if let Some(plan) = &self.plan {
+            page.line(format!("as planned: {plan}"));
+        }
+        if let Some(name) = &self.approved_by {
+            page.line(format!("approved by {name}"));
+        }
+        if let Some(point) = &self.restore_point {
+            page.line(format!("restore point `{}` at {}", point.name, point.lsn));
+        }
     }
 
     fn outcome(&self) -> Outcome {
-        Outcome::Clean
+        Outcome::of(&self.findings, Severity::Error)
     }
 
     fn findings(&self) -> &[Finding] {

@@ -191,6 +191,21 @@ impl Ambient {
         named.or_else(read).unwrap_or_else(|| "unknown".to_owned())
     }
 
+    /// Names who asks for a plan: the person a CI works for, else the operating system's user.
+    pub fn author(&self) -> String {
+        let names = [
+            "GITHUB_ACTOR",
+            "GITLAB_USER_LOGIN",
+            "BUILD_REQUESTEDFOR",
+            "SUDO_USER",
+            "USER",
+            "LOGNAME",
+            "USERNAME",
+        ];
+        let named = names.iter().find_map(|name| self.get(name));
+        named.unwrap_or("unknown").to_owned()
+    }
+
     /// Names who runs this, for the journal: the operating system's user, else the CI's.
     pub fn actor(&self) -> String {
         let user = self

@@ -24,6 +24,10 @@ pub struct File {
     pub recovery: Option<RecoverySettings>,
     /// What backups do where no flag says otherwise.
     pub backup: BackupSettings,
+    /// What `preflight` looks at beside the server.
+    pub preflight: PreflightSettings,
+    /// Who is told when a command begins and ends.
+    pub notify: Option<NotifySettings>,
 }
 
 /// One database and how carefully it is treated.
@@ -50,8 +54,43 @@ pub struct LintSettings {
     pub fail_on: Option<String>,
     /// Severity by rule: `error`, `warn`, `note` or `off`.
     pub rules: Named<String>,
+    /// Severities for some files, tables or environments only; a later one wins.
+    pub overrides: Vec<OverrideSettings>,
+    /// From where on work under a blocking lock matters.
+    pub thresholds: ThresholdSettings,
     /// The file of accepted legacy findings, which can only shrink.
     pub baseline: Option<String>,
+}
+
+/// The severity of a rule for some files, tables or environments only.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct OverrideSettings {
+    /// The rule, by code or name.
+    pub rule: String,
+    /// The severity: `error`, `warn`, `note` or `off`.
+    pub severity: String,
+    /// Only for files whose path begins so.
+    #[serde(default)]
+    pub path: Option<String>,
+    /// Only for this table and what is in it.
+    #[serde(default)]
+    pub table: Option<String>,
+    /// Only in this environment.
+    #[serde(default)]
+    pub environment: Option<String>,
+}
+
+/// From where on work under a blocking lock matters.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct ThresholdSettings {
+    /// A smaller table is only noted; 8 MiB where nothing is said.
+    pub warn_bytes: Option<u64>,
+    /// A larger table is an error; 128 MiB where nothing is said.
+    pub error_bytes: Option<u64>,
+    /// From so many rows written a second on, a warning is an error; 100 where nothing is said.
+    pub error_writes: Option<u64>,
 }
 
 /// Where the migrations are and how they run.
@@ -70,6 +109,8 @@ pub struct MigrationSettings {
     pub lock_timeout: Option<String>,
     /// How long all retries together may take, such as `5min`.
     pub lock_budget: Option<String>,
+    /// How long others may wait for what a run has locked before it stops itself; `30s` where nothing is said.
+    pub block_budget: Option<String>,
 }
 
 /// The recovery targets that drills measure against.
@@ -94,4 +135,26 @@ pub struct BackupSettings {
     pub keep: Option<String>,
     /// Queries a drill runs on the restored database.
     pub smoke: Vec<String>,
+}
+
+/// What `preflight` looks at beside the server.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct PreflightSettings {
+    /// Commands of the project's own: 0 is well, 1 a warning, anything else blocks.
+    pub commands: Vec<String>,
+}
+
+/// Who is told when a command begins and ends.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct NotifySettings {
+    /// Where to; `${NAME}` is taken from the environment.
+    pub url: String,
+    /// The secret that signs what is told; only from the environment, as `${NAME}`.
+    #[serde(default)]
+    pub secret: Option<String>,
+    /// Of which commands; `up`, `down` and `restore` where nothing is said.
+    #[serde(default)]
+    pub commands: Option<Vec<String>>,
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::fail;
 use crate::finding::{Finding, Place, fingerprints};
+use crate::lint::rules;
 
 /// The version of the file this program writes and reads.
 const VERSION: u32 = 1;
@@ -36,6 +37,8 @@ pub struct Entry {
 
 impl Baseline {
     /// Accepts findings as they are.
+    ///
+    /// What nobody may switch off is not accepted either.
     pub fn of(findings: &[Finding]) -> Self {
         let entries = findings.iter().map(|finding| Entry {
             code: finding.code.clone(),
@@ -44,7 +47,11 @@ impl Baseline {
         });
         Baseline {
             version: VERSION,
-            accepted: fingerprints(findings).into_iter().zip(entries).collect(),
+            accepted: fingerprints(findings)
+                .into_iter()
+                .zip(entries)
+                .filter(|(_, entry)| !is_required(&entry.code))
+                .collect(),
         }
     }
 
@@ -72,7 +79,9 @@ impl Baseline {
         let mut kept: Vec<Finding> = findings
             .into_iter()
             .zip(&names)
-            .filter(|(_, name)| !self.accepted.contains_key(*name))
+            .filter(|(finding, name)| {
+                is_required(&finding.code) || !self.accepted.contains_key(*name)
+            })
             .map(|(finding, _)| finding)
             .collect();
         let gone = self
@@ -109,6 +118,11 @@ impl Baseline {
     }
 }
 
+/// Says whether nobody may switch a rule off, a file that somebody edited no more than a person.
+fn is_required(code: &str) -> bool {
+    rules::find(code).is_some_and(|rule| rule.required)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,6 +153,22 @@ mod tests {
         let shrunk = baseline.shrunk(&[finding("R02", 1), finding("R04", 1)]);
         assert_eq!(shrunk, Baseline::of(&[finding("R02", 1)]));
         assert_eq!(Baseline::parse(&shrunk.print().unwrap()).unwrap(), shrunk);
+    }
+
+    #[test]
+    fn what_nobody_may_switch_off_is_not_accepted() {
+        let found = [finding("D06", 1), finding("R02", 1)];
+        let mut baseline = Baseline::of(&found);
+        assert_eq!(baseline.accepted.len(), 1);
+        // Nor is it when somebody writes it in.
+        let name = fingerprints(&found)[0].clone();
+        let entry = Entry {
+            code: "D06".to_owned(),
+            file: None,
+            subject: "t".to_owned(),
+        };
+        baseline.accepted.insert(name, entry);
+        assert_eq!(baseline.apply(found.to_vec(), "b.json"), found[..1]);
     }
 
     #[test]

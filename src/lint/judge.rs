@@ -34,6 +34,8 @@ pub struct Level {
     pub rule: String,
     /// Only for files whose path begins so.
     pub path: Option<String>,
+    /// Only for this table and what is in it, `schema.table` or `table`.
+    pub table: Option<String>,
     /// The severity; `None` switches the rule off.
     pub severity: Option<Severity>,
 }
@@ -80,6 +82,7 @@ pub fn level(rule: &str, word: &str) -> Result<Level> {
     Ok(Level {
         rule: rule.to_owned(),
         path: None,
+        table: None,
         severity,
     })
 }
@@ -191,7 +194,8 @@ fn settle(script: &Script<'_>, hits: Found, options: &Options, judgement: &mut J
         allow::read(script, options.today, &mut judgement.findings);
     let mut counted: BTreeMap<usize, (usize, Position)> = BTreeMap::new();
     for (rule, index, hit) in hits {
-        let Some(severity) = severity(rule, path, script.source.down, options) else {
+        let about = (path, hit.subject.as_str());
+        let Some(severity) = severity(rule, about, script.source.down, options) else {
             continue;
         };
         let statement = &script.lines[index].statement;
@@ -224,7 +228,12 @@ fn finding(rule: &Rule, severity: Severity, hit: Hit) -> Finding {
 /// Gives the severity of a rule for a file, or nothing where it is off.
 ///
 /// A way back drops what its way forth made, so what it loses is only noted.
-fn severity(rule: &Rule, path: &str, down: bool, options: &Options) -> Option<Severity> {
+fn severity(
+    rule: &Rule,
+    (path, subject): (&str, &str),
+    down: bool,
+    options: &Options,
+) -> Option<Severity> {
     let configured = options
         .levels
         .iter()
@@ -234,6 +243,10 @@ fn severity(rule: &Rule, path: &str, down: bool, options: &Options) -> Option<Se
                     .path
                     .as_deref()
                     .is_none_or(|prefix| path.starts_with(prefix))
+                && level
+                    .table
+                    .as_deref()
+                    .is_none_or(|table| is_about(subject, table))
         })
         .map(|level| level.severity);
     match configured {
@@ -244,6 +257,15 @@ fn severity(rule: &Rule, path: &str, down: bool, options: &Options) -> Option<Se
         None if down && !rule.required && rule.code.starts_with(['D', 'C']) => Some(Severity::Note),
         None => Some(rule.severity),
     }
+}
+
+/// Says whether a subject is a table or something in it; a name without a schema is one of `public`.
+fn is_about(subject: &str, table: &str) -> bool {
+    let bare = |name: &'_ str| name.strip_prefix("public.").unwrap_or(name).to_owned();
+    let (subject, table) = (bare(subject), bare(table));
+    subject
+        .strip_prefix(&table)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 #[cfg(test)]
@@ -351,6 +373,48 @@ mod tests {
         assert_eq!(with("allow D99 reason=\"a\""), ["allow-unknown", "D01"]);
         assert_eq!(with("allow D01 D02 reason=\"a\""), ["allow-unused"]);
         assert_eq!(with("allow D06 reason=\"a\""), ["allow-refused", "D01"]);
+    }
+
+    #[test]
+    fn a_severity_can_hold_for_some_files_and_tables() {
+        let level = |path: Option<&str>, table: Option<&str>, word: &str| Level {
+            path: path.map(str::to_owned),
+            table: table.map(str::to_owned),
+            ..level("D01", word).unwrap()
+        };
+        let check = |levels: Vec<Level>, expected: &[Severity]| {
+            let options = Options {
+                levels,
+                ..options()
+            };
+            let sources = [
+                Source::new("old/a.sql", "DROP TABLE orders;"),
+                Source::new("new/b.sql", "DROP TABLE public.notes;"),
+            ];
+            let found: Vec<Severity> = judge(&sources, &options)
+                .findings
+                .iter()
+                .filter(|finding| finding.code == "D01")
+                .map(|finding| finding.severity)
+                .collect();
+            assert_eq!(found, expected);
+        };
+        let plain = rules::find("D01").unwrap().severity;
+        check(vec![level(Some("old/"), None, "off")], &[plain]);
+        // Files are told in the order of their paths.
+        check(
+            vec![level(None, Some("notes"), "note")],
+            &[Severity::Note, plain],
+        );
+        check(
+            vec![level(None, Some("public.orders"), "note")],
+            &[plain, Severity::Note],
+        );
+        check(vec![level(None, Some("order"), "off")], &[plain, plain]);
+        check(
+            vec![level(None, None, "off"), level(Some("new/"), None, "warn")],
+            &[Severity::Warn],
+        );
     }
 
     #[test]

@@ -48,6 +48,8 @@ pub enum State {
     FailedHalfWay,
     /// The way down failed and what it had done stays.
     RevertFailedHalfWay,
+    /// What a run left was looked at; the note holds the fingerprint of the schema.
+    Checked,
     /// A person corrected the record.
     Repaired,
     /// The migration was recorded without being run.
@@ -68,6 +70,7 @@ impl State {
             State::Failed => "failed",
             State::FailedHalfWay => "failed-half-way",
             State::RevertFailedHalfWay => "revert-failed-half-way",
+            State::Checked => "checked",
             State::Repaired => "repaired",
             State::Baselined => "baselined",
         }

@@ -13,6 +13,7 @@ pub mod job;
 pub mod journal;
 pub mod judge;
 pub(crate) mod name;
+pub mod planned;
 pub mod refinery;
 pub mod standing;
 pub mod write;

@@ -2,13 +2,17 @@
 //!
 //! A [`Step`] knows its text and how it runs; why it is run (a migration, a policy) is its maker's business.
 
+pub mod approval;
 pub mod block;
 mod bound;
 mod climb;
+pub mod document;
 pub mod execution;
+pub mod heartbeat;
 pub mod ladder;
 mod lost;
 pub mod observe;
+pub mod preflight;
 pub mod reconcile;
 pub mod trouble;
 pub mod unit;
@@ -19,7 +23,7 @@ use std::time::Duration;
 use crate::sql::safe::Sql;
 
 /// How a step runs on the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// All of it in one transaction, with its record.

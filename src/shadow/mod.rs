@@ -4,6 +4,7 @@
 
 pub mod like;
 pub mod origin;
+pub mod predict;
 pub mod rollback;
 pub mod seed;
 

@@ -20,6 +20,7 @@ mod pg_connect;
 mod pg_lock;
 mod pg_pooler;
 mod pg_tls;
+mod plan;
 mod reference;
 mod rls_compare;
 mod rls_live;

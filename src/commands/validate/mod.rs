@@ -29,8 +29,11 @@ pub struct Args {
     /// Judge the live database: its history, and its schema against the migrations
     #[arg(long)]
     live: bool,
-    /// Accept what the rules find now as legacy, in the file that lint.baseline names
-    #[arg(long)]
+    /// Let the rules judge only files that differ from where this branch left another, such as origin/main
+    #[arg(long, value_name = "BRANCH")]
+    git_base: Option<String>,
+    /// Accept what the rules find now as legacy, in the file that lint.baseline names; one that is there only shrinks
+    #[arg(long, conflicts_with = "git_base")]
     write_baseline: bool,
     /// Take for wrong what cannot be compared: what no catalog models and what the role may not see
     #[arg(long)]
@@ -102,7 +105,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         findings: Vec::new(),
     };
     let gathered = gather(args, context, &mut report).await?;
-    lint(args, context, &gathered, &mut report)?;
+    lint(args, context, &gathered, &mut report).await?;
     if args.offline {
         return context.show(&report);
     }
@@ -178,7 +181,7 @@ fn unreadable<T: Default>(
     T::default()
 }
 
-fn lint(
+async fn lint(
     args: &Args,
     context: &Context,
     gathered: &Gathered,
@@ -186,9 +189,21 @@ fn lint(
 ) -> Result<()> {
     let live = gathered.live.as_ref();
     let major = live.and_then(|live| u32::try_from(live.session.facts().major()).ok());
-    let linted = linting::lint(context, &gathered.folder, major)?;
+    let changed = match &args.git_base {
+        Some(base) => Some(linting::changed(context, base).await?),
+        None => None,
+    };
+    let linted = linting::lint(
+        context,
+        &gathered.folder,
+        linting::Ask {
+            major,
+            changed: changed.as_ref(),
+            writing: args.write_baseline,
+        },
+    )?;
     if args.write_baseline {
-        let path = linting::write_baseline(context, &linted.findings)?;
+        let path = linting::write_baseline(context, &linted.all)?;
         context.terminal.say(&format!("wrote {path}"));
     }
     report.lint_fails = linted.fails;

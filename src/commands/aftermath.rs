@@ -1,0 +1,164 @@
+//! Owns what is looked at around a run: the point to come back to before it, and afterwards whether everything is as
+//! planned and nothing half-made was left behind.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+use tokio_postgres::SimpleQueryMessage;
+use tokio_postgres::types::Type;
+
+use crate::catalog::{Catalog, read};
+use crate::commands::{Context, planning};
+use crate::diff::report::{self, Sides};
+use crate::diff::{self};
+use crate::finding::{Finding, Place, Severity};
+use crate::migrate::journal::{self, Entry, Run, State};
+use crate::pg::session::Session;
+use crate::shadow::like;
+use crate::sql::safe::Sql;
+
+/// A named place in the write-ahead log, for recovery to a point in time.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct RestorePoint {
+    pub(crate) name: String,
+    pub(crate) lsn: String,
+}
+
+/// Makes a restore point where rights and settings allow.
+pub(crate) async fn restore_point(session: &Session, run: &str) -> Option<RestorePoint> {
+    let name = format!("af-db {run}");
+    let row = session
+        .query_one(
+            "SELECT pg_catalog.pg_create_restore_point($1)::pg_catalog.text",
+            &[(&name, Type::TEXT)],
+        )
+        .await;
+    // Most roles may not; that is no reason to stop.
+    let lsn = row.ok()?.get(0);
+    Some(RestorePoint { name, lsn })
+}
+
+/// What was half-made before a run.
+pub(crate) struct Before(BTreeSet<(String, String)>);
+
+/// Takes stock before a run.
+pub(crate) async fn before(session: &Session) -> Result<Before> {
+    Ok(Before(half_made(session).await?))
+}
+
+async fn half_made(session: &Session) -> Result<BTreeSet<(String, String)>> {
+    let rows = session
+        .query(include_str!("queries/half_made.sql"), &[])
+        .await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+/// Judges what a run has left.
+pub(crate) async fn judge(
+    context: &Context,
+    session: &Session,
+    (before, run): (&Before, &Run),
+    predicted: Option<&Catalog>,
+) -> Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    for (kind, name) in half_made(session).await?.difference(&before.0) {
+        findings.push(left_behind(kind, name));
+    }
+    if let Some(predicted) = predicted {
+        let reached = read::read(session, &like::scope())
+            .await
+            .context("reading the schema that was reached")?;
+        let reached = planning::governed(context, &reached);
+        let entry = Entry {
+            note: Some(reached.fingerprint()),
+            ..Entry::default()
+        };
+        let record = Sql::fill(
+            "BEGIN;\n{};\nCOMMIT",
+            &[&journal::append(run, State::Checked, &entry)],
+        );
+        session
+            .run(&record)
+            .await
+            .context("recording the schema that was reached")?;
+        let changes = diff::between(predicted, &reached);
+        let sides = Sides {
+            code: "after-schema",
+            severity: Severity::Error,
+            before: "the plan",
+            after: "the database",
+        };
+        findings.extend(
+            diff::outermost(&changes)
+                .into_iter()
+                .map(|change| report::finding(change, &sides)),
+        );
+    }
+    findings.extend(verify(context, session).await?);
+    Ok(findings)
+}
+
+fn left_behind(kind: &str, name: &str) -> Finding {
+    match kind {
+        "index" => Finding::error(
+            "after-index",
+            name,
+            "the run has left this index invalid: it is kept up to date and used by no query",
+        )
+        .help(format!(
+            "REINDEX INDEX CONCURRENTLY {name}; or drop it and build it again"
+        )),
+        _ => Finding::warn(
+            "after-constraint",
+            name,
+            "the run has left this constraint unvalidated: rows from before may break it",
+        )
+        .help("ALTER TABLE … VALIDATE CONSTRAINT … in a migration of its own"),
+    }
+}
+
+/// Runs the project's own `verify/*.sql`, each in a transaction that may not write.
+async fn verify(context: &Context, session: &Session) -> Result<Vec<Finding>> {
+    let folder = context.config.root.join("verify");
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(&folder).context("reading verify")? {
+        let path = entry.context("reading verify")?.path();
+        if path.extension().is_some_and(|extension| extension == "sql") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    let mut findings = Vec::new();
+    for path in files {
+        let shown = context.config.shown(&path);
+        let text = std::fs::read_to_string(&path).with_context(|| format!("reading {shown}"))?;
+        session
+            .run(&Sql::new("BEGIN TRANSACTION READ ONLY"))
+            .await?;
+        let asked = session.ask(&Sql::written_by_user(text)).await;
+        session.run(&Sql::new("ROLLBACK")).await?;
+        let why = match asked {
+            Ok(answers) if answers.iter().any(says_no) => {
+                "a question was answered with false".to_owned()
+            }
+            Ok(_) => continue,
+            Err(error) => error.to_string(),
+        };
+        findings.push(
+            Finding::error("after-verify", &shown, why)
+                .place(Place::file(&shown))
+                .help("what was applied stays; mend it with a migration, or take it back with af-db down"),
+        );
+    }
+    Ok(findings)
+}
+
+/// Says whether an answer is one row of one column that is false.
+fn says_no(message: &SimpleQueryMessage) -> bool {
+    matches!(message, SimpleQueryMessage::Row(row) if row.len() == 1 && row.get(0) == Some("f"))
+}

@@ -1,0 +1,87 @@
+//! Owns what happens around every command: who is told that it begins and how it ended, and the numbers it leaves.
+//!
+//! None of it changes how the command ends.
+
+use std::path::PathBuf;
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use chrono::Utc;
+use serde_json::Value;
+
+use crate::commands::notify::{self, Notifier};
+use crate::commands::{Context, Outcome, guarding, metrics};
+use crate::error::exit_of;
+
+/// A command that has begun.
+pub(crate) struct Around {
+    command: String,
+    began: Instant,
+    metrics: Option<PathBuf>,
+    notifier: Option<(Notifier, Value, notify::Telling)>,
+}
+
+/// Begins.
+pub(crate) fn begin(context: &Context, command: &str, metrics: Option<PathBuf>) -> Around {
+    let notifier = notify::notifier(context, command).map(|notifier| {
+        let message = notify::started(context, command);
+        let telling = notifier.tell(&message);
+        (notifier, message, telling)
+    });
+    Around {
+        command: command.to_owned(),
+        began: Instant::now(),
+        metrics,
+        notifier,
+    }
+}
+
+impl Around {
+    /// Ends.
+    pub(crate) fn end(self, context: &Context, ended: &Result<Outcome>) {
+        let took = self.began.elapsed();
+        let status = match ended {
+            Ok(outcome) => outcome.code(),
+            Err(error) => exit_of(error).code(),
+        };
+        if let Some(path) = &self.metrics {
+            let written = self.measure(context, status, took, path);
+            if let Err(error) = written {
+                context
+                    .terminal
+                    .warn(&format!("no metrics were left: {error:#}"));
+            }
+        }
+        if let Some((notifier, message, telling)) = self.notifier {
+            let error = ended.as_ref().err().map(ToString::to_string);
+            let last = notifier.tell(&notify::ended(message, status, took, error));
+            telling.finish(context);
+            last.finish(context);
+        }
+    }
+
+    fn measure(
+        &self,
+        context: &Context,
+        status: u8,
+        took: Duration,
+        path: &std::path::Path,
+    ) -> Result<()> {
+        let database = &context.config.database;
+        let name = database.writing().map_or("", |target| target.database());
+        let told = context.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let newest = guarding::newest_backup(context, name).ok().flatten();
+        let ended = metrics::Ended {
+            command: &self.command,
+            environment: &database.environment,
+            database: name,
+            status,
+            took,
+            at: Utc::now().timestamp(),
+            report: told.as_ref(),
+            backup_age: newest.and_then(|at| (Utc::now() - at).to_std().ok()),
+        };
+        metrics::write(path, &ended)
+    }
+}

@@ -1,0 +1,247 @@
+//! Owns what a command leaves for Prometheus: a text file for the node exporter's textfile collector.
+//!
+//! The numbers are those of the command's own report, so that the two cannot differ.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+
+/// A command that ended.
+pub(crate) struct Ended<'a> {
+    pub(crate) command: &'a str,
+    pub(crate) environment: &'a str,
+    pub(crate) database: &'a str,
+    /// Its exit status.
+    pub(crate) status: u8,
+    pub(crate) took: Duration,
+    /// The moment, in seconds since 1970.
+    pub(crate) at: i64,
+    /// Its report; none where it failed.
+    pub(crate) report: Option<&'a Value>,
+    /// How old the newest proven backup is, where one is known.
+    pub(crate) backup_age: Option<Duration>,
+}
+
+/// Writes the file; a reader sees the old one or the new one, whole.
+pub(crate) fn write(path: &Path, ended: &Ended<'_>) -> Result<()> {
+    let shown = path.display();
+    let beside = path.with_extension(format!("{}.tmp", std::process::id()));
+    std::fs::write(&beside, text(ended))
+        .with_context(|| format!("writing {}", beside.display()))?;
+    std::fs::rename(&beside, path).with_context(|| format!("writing {shown}"))
+}
+
+/// One number with what it means.
+struct Metric {
+    name: &'static str,
+    help: &'static str,
+    values: Vec<(String, f64)>,
+}
+
+/// Gives the text of the file.
+pub(crate) fn text(ended: &Ended<'_>) -> String {
+    let mut text = String::new();
+    for metric in metrics(ended)
+        .iter()
+        .filter(|metric| !metric.values.is_empty())
+    {
+        let name = metric.name;
+        let _ = writeln!(text, "# HELP {name} {}\n# TYPE {name} gauge", metric.help);
+        for (more, value) in &metric.values {
+            let labels = format!(
+                "command=\"{}\",environment=\"{}\",database=\"{}\"{more}",
+                label(ended.command),
+                label(ended.environment),
+                label(ended.database)
+            );
+            let _ = writeln!(text, "{name}{{{labels}}} {value}");
+        }
+    }
+    text
+}
+
+fn metrics(ended: &Ended<'_>) -> Vec<Metric> {
+    let mut metrics = ending(ended);
+    if let Some(report) = ended.report {
+        metrics.extend(told(report));
+    }
+    metrics
+}
+
+fn metric(name: &'static str, help: &'static str, values: Vec<(String, f64)>) -> Metric {
+    Metric { name, help, values }
+}
+
+fn one(value: f64) -> Vec<(String, f64)> {
+    vec![(String::new(), value)]
+}
+
+/// What is known however the command ended.
+fn ending(ended: &Ended<'_>) -> Vec<Metric> {
+    let (status, succeeded) = (f64::from(ended.status), ended.status == 0);
+    let age = ended.backup_age.map(|age| one(age.as_secs_f64()));
+    vec![
+        metric(
+            "af_db_last_run_status",
+            "Exit status of the last run.",
+            one(status),
+        ),
+        metric(
+            "af_db_last_run_success",
+            "Whether the last run ended with 0.",
+            one(f64::from(u8::from(succeeded))),
+        ),
+        metric(
+            "af_db_last_run_timestamp_seconds",
+            "When the last run ended.",
+            one(ended.at as f64),
+        ),
+        metric(
+            "af_db_last_run_duration_seconds",
+            "How long the last run took.",
+            one(ended.took.as_secs_f64()),
+        ),
+        metric(
+            "af_db_backup_age_seconds",
+            "Age of the newest proven backup.",
+            age.unwrap_or_default(),
+        ),
+    ]
+}
+
+/// What the report of a command tells.
+fn told(report: &Value) -> Vec<Metric> {
+    let list = |key: &str| report.get(key).and_then(Value::as_array);
+    let (applied, findings) = (list("applied"), list("findings"));
+    let each = |key: &str, scale: f64| {
+        let values = applied.into_iter().flatten().filter_map(|step| {
+            let version = step.get("version")?.as_i64()?;
+            let value = step.get(key)?.as_f64()?;
+            Some((format!(",version=\"{version}\""), value * scale))
+        });
+        values.collect::<Vec<_>>()
+    };
+    let severity = |word: &str| {
+        let findings = findings.into_iter().flatten();
+        let of = findings.filter(|finding| finding["severity"] == word);
+        (format!(",severity=\"{word}\""), of.count() as f64)
+    };
+    let drift = findings.into_iter().flatten().filter(|finding| {
+        let code = finding["code"].as_str();
+        code.is_some_and(|code| code.starts_with("drift"))
+    });
+    let pending = report.get("pending").and_then(Value::as_f64);
+    vec![
+        metric(
+            "af_db_pending_migrations",
+            "Migrations that are not applied.",
+            pending.map(one).unwrap_or_default(),
+        ),
+        metric(
+            "af_db_step_duration_seconds",
+            "How long a migration took.",
+            each("took-ms", 0.001),
+        ),
+        metric(
+            "af_db_step_lock_waits",
+            "How often a lock was waited for in vain.",
+            each("lock-waits", 1.0),
+        ),
+        metric(
+            "af_db_findings",
+            "What was found, by severity.",
+            ["error", "warn", "note"].map(severity).to_vec(),
+        ),
+        metric(
+            "af_db_drift_findings",
+            "Differences between what is declared and what is there.",
+            one(drift.count() as f64),
+        ),
+    ]
+}
+
+fn label(text: &str) -> String {
+    text.replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_holds_what_the_report_says() {
+        let report = serde_json::json!({
+            "pending": 1,
+            "applied": [{"version": 3, "took-ms": 1500, "lock-waits": 2}],
+            "findings": [{"code": "drift-column", "severity": "error"}],
+        });
+        let ended = Ended {
+            command: "up",
+            environment: "prod\"uction",
+            database: "app",
+            status: 0,
+            took: Duration::from_millis(2500),
+            at: 1_800_000_000,
+            report: Some(&report),
+            backup_age: Some(Duration::from_secs(3600)),
+        };
+        insta::assert_snapshot!(text(&ended), @r#"
+        # HELP af_db_last_run_status Exit status of the last run.
+        # TYPE af_db_last_run_status gauge
+        af_db_last_run_status{command="up",environment="prod\"uction",database="app"} 0
+        # HELP af_db_last_run_success Whether the last run ended with 0.
+        # TYPE af_db_last_run_success gauge
+        af_db_last_run_success{command="up",environment="prod\"uction",database="app"} 1
+        # HELP af_db_last_run_timestamp_seconds When the last run ended.
+        # TYPE af_db_last_run_timestamp_seconds gauge
+        af_db_last_run_timestamp_seconds{command="up",environment="prod\"uction",database="app"} 1800000000
+        # HELP af_db_last_run_duration_seconds How long the last run took.
+        # TYPE af_db_last_run_duration_seconds gauge
+        af_db_last_run_duration_seconds{command="up",environment="prod\"uction",database="app"} 2.5
+        # HELP af_db_backup_age_seconds Age of the newest proven backup.
+        # TYPE af_db_backup_age_seconds gauge
+        af_db_backup_age_seconds{command="up",environment="prod\"uction",database="app"} 3600
+        # HELP af_db_pending_migrations Migrations that are not applied.
+        # TYPE af_db_pending_migrations gauge
+        af_db_pending_migrations{command="up",environment="prod\"uction",database="app"} 1
+        # HELP af_db_step_duration_seconds How long a migration took.
+        # TYPE af_db_step_duration_seconds gauge
+        af_db_step_duration_seconds{command="up",environment="prod\"uction",database="app",version="3"} 1.5
+        # HELP af_db_step_lock_waits How often a lock was waited for in vain.
+        # TYPE af_db_step_lock_waits gauge
+        af_db_step_lock_waits{command="up",environment="prod\"uction",database="app",version="3"} 2
+        # HELP af_db_findings What was found, by severity.
+        # TYPE af_db_findings gauge
+        af_db_findings{command="up",environment="prod\"uction",database="app",severity="error"} 1
+        af_db_findings{command="up",environment="prod\"uction",database="app",severity="warn"} 0
+        af_db_findings{command="up",environment="prod\"uction",database="app",severity="note"} 0
+        # HELP af_db_drift_findings Differences between what is declared and what is there.
+        # TYPE af_db_drift_findings gauge
+        af_db_drift_findings{command="up",environment="prod\"uction",database="app"} 1
+        "#);
+    }
+
+    #[test]
+    fn a_failure_tells_that_it_failed() {
+        let ended = Ended {
+            command: "up",
+            environment: "local",
+            database: "",
+            status: 75,
+            took: Duration::from_secs(1),
+            at: 0,
+            report: None,
+            backup_age: None,
+        };
+        let text = text(&ended);
+        assert!(text.contains(
+            "af_db_last_run_success{command=\"up\",environment=\"local\",database=\"\"} 0"
+        ));
+        assert!(!text.contains("af_db_findings") && !text.contains("af_db_pending"));
+    }
+}

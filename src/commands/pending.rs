@@ -1,0 +1,99 @@
+//! Owns which pending migrations a run or a plan takes, and what stands in their way.
+
+use anyhow::Result;
+
+use crate::commands::page::count;
+use crate::error::{fail, refuse};
+use crate::finding::{Finding, Severity};
+use crate::migrate::files::{Direction, Migration};
+use crate::migrate::journal::Unfinished;
+use crate::migrate::judge;
+use crate::migrate::standing::Standing;
+
+/// Flags that choose.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(crate) struct Selection {
+    /// Stop after the migration of this version
+    #[arg(long, value_name = "VERSION", conflicts_with = "steps")]
+    pub(crate) to: Option<i64>,
+    /// Apply at most this many
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) steps: Option<usize>,
+    /// Apply also what is older than the newest applied migration
+    #[arg(long)]
+    pub(crate) allow_out_of_order: bool,
+}
+
+/// Gives what this run applies, and how many stay pending behind it.
+pub(crate) fn choose<'m>(
+    selection: &Selection,
+    files: &'m [Migration],
+    standing: &Standing,
+) -> Result<(Vec<&'m Migration>, usize)> {
+    if let Some(to) = selection.to
+        && !files.iter().any(|file| file.version == to)
+    {
+        return Err(fail(format!("there is no migration {to}"))
+            .hint("see af-db status")
+            .into());
+    }
+    let wanted = |file: &&Migration| {
+        let late = selection.allow_out_of_order && standing.out_of_order.contains(&file.version);
+        late || standing.pending.binary_search(&file.version).is_ok()
+    };
+    let pending: Vec<&Migration> = files.iter().filter(wanted).collect();
+    let total = pending.len();
+    let until = |file: &&Migration| selection.to.is_none_or(|to| file.version <= to);
+    let chosen: Vec<&Migration> = pending
+        .into_iter()
+        .filter(until)
+        .take(selection.steps.unwrap_or(usize::MAX))
+        .collect();
+    let later = total - chosen.len();
+    Ok((chosen, later))
+}
+
+/// Refuses when anything stands in the way; gives what is merely worth saying.
+pub(crate) fn obstacles(
+    selection: &Selection,
+    standing: &Standing,
+    chosen: &[&Migration],
+    unfinished: &[Unfinished],
+) -> Result<Vec<Finding>> {
+    let mut findings = standing.findings.clone();
+    // What this run is going to finish, or was told to allow, is no obstacle.
+    findings.retain(|finding| finding.code != "history-half-run");
+    if selection.allow_out_of_order {
+        findings.retain(|finding| finding.code != "history-out-of-order");
+    }
+    for migration in chosen {
+        findings.extend(judge::judge(migration, Direction::Up));
+        findings.extend(judge::judge_continuing(
+            migration,
+            Direction::Up,
+            unfinished,
+        ));
+    }
+    let (wrong, rest): (Vec<_>, Vec<_>) = findings
+        .into_iter()
+        .partition(|finding| finding.severity == Severity::Error);
+    if wrong.is_empty() {
+        return Ok(rest);
+    }
+    let faults = count(wrong.len(), "fault stands", "faults stand");
+    Err(refuse(format!("{faults} in the way, nothing was applied"))
+        .findings(wrong)
+        .into())
+}
+
+/// Tells what will be applied, for the question that comes before.
+pub(crate) fn describe(chosen: &[&Migration]) -> String {
+    let mut text = format!(
+        "{} will be applied:\n",
+        count(chosen.len(), "migration", "migrations")
+    );
+    for migration in chosen {
+        text.push_str(&format!("  {}\n", migration.up.shown));
+    }
+    text
+}

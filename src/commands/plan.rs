@@ -1,0 +1,315 @@
+//! `af-db plan`: what `up` would run, as a document that `up --plan` is bound to.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+
+use crate::commands::page::{Page, Tone, count};
+use crate::commands::pending::{self, Selection};
+use crate::commands::planning::{self, Basis, Made};
+use crate::commands::{Context, Outcome, Purpose, Report, project};
+use crate::finding::Severity;
+use crate::finding::{Finding, Place};
+use crate::migrate::standing;
+use crate::plan::Mode;
+use crate::plan::document::{Document, Planned, WayBack};
+use crate::plan::observe::weigh::{Aspect, Weight};
+
+/// Flags of `plan`.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    #[command(flatten)]
+    selection: Selection,
+    /// Write the plan to this file, for up --plan
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct PlanReport {
+    database: String,
+    sha256: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
+    plan: Document,
+    weights: Vec<Weight>,
+    #[serde(skip)]
+    approved: bool,
+    #[serde(skip)]
+    signed: bool,
+    #[serde(skip)]
+    diagram: Option<String>,
+    #[serde(skip)]
+    findings: Vec<Finding>,
+    #[serde(skip)]
+    outcome: Outcome,
+}
+
+/// Runs the command.
+pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    let folder = project::folder(context)?;
+    let (session, target) = context.open(Purpose::Reading).await?;
+    let books = project::books(context, &session).await?;
+    let fresh = project::fresh_width(context, &folder)?;
+    let standing = standing::compare(&folder, &books.history, &books.unfinished, fresh);
+    let (chosen, _) = pending::choose(&args.selection, &folder.migrations, &standing)?;
+    let noted = pending::obstacles(&args.selection, &standing, &chosen, &books.unfinished)?;
+    for finding in noted {
+        let line = format!("{}: {}", finding.subject, finding.message);
+        context.terminal.say(&line);
+    }
+    let made = planning::make(
+        context,
+        Basis {
+            folder: &folder,
+            session: &session,
+            books: &books,
+            chosen: &chosen,
+        },
+    )
+    .await?;
+    let Made {
+        document,
+        text,
+        sha256,
+        fails,
+        weights,
+        diagram,
+        ..
+    } = made;
+    let mut findings = document.findings.clone();
+    findings.extend(weights.iter().filter_map(|weight| heavy(weight, &document)));
+    let file = match &args.out {
+        Some(path) => {
+            let shown = path.display().to_string();
+            std::fs::write(path, &text).with_context(|| format!("writing {shown}"))?;
+            Some(shown)
+        }
+        None => None,
+    };
+    let rules = &context.config.database.rules;
+    context.show(&PlanReport {
+        database: target.to_string(),
+        sha256,
+        file,
+        plan: document,
+        weights,
+        diagram,
+        findings,
+        approved: context.config.database.is_protected(),
+        signed: !rules.approvers.is_empty(),
+        outcome: if fails {
+            Outcome::Found
+        } else {
+            Outcome::Clean
+        },
+    })
+}
+
+impl Report for PlanReport {
+    fn command(&self) -> &'static str {
+        "plan"
+    }
+
+    fn human(&self, page: &mut Page) {
+        let plan = &self.plan;
+        let database = &self.database;
+        if plan.steps.is_empty() {
+            page.line(format!("nothing to apply, {database} is up to date"));
+            return;
+        }
+        let migrations = count(plan.steps.len(), "migration", "migrations");
+        let statements = count(plan.statements(), "statement", "statements");
+        let head = match plan.history.version {
+            Some(version) => format!("now at {version}"),
+            None => "nothing applied yet".to_owned(),
+        };
+        page.line(format!(
+            "plan for {} on {database}: {migrations}, {statements}; {head}",
+            plan.environment
+        ));
+        for (number, step) in plan.steps.iter().enumerate() {
+            page.gap();
+            let weights: Vec<&Weight> = self
+                .weights
+                .iter()
+                .filter(|weight| weight.step == number)
+                .collect();
+            step_lines(page, number + 1, step, &weights);
+        }
+        page.gap();
+        for loss in &plan.losses {
+            page.toned(Tone::Bad, format!("data lost: {loss}"));
+        }
+        if plan.losses.is_empty() {
+            page.line("no data is lost");
+        }
+        page.line(format!(
+            "a lock is waited for at most {} at a time, {} in all",
+            time(plan.lock_timeout_ms),
+            time(plan.lock_budget_ms)
+        ));
+        page.line(format!("schema now        {}", plan.schema));
+        match &plan.schema_after {
+            Some(after) => page.line(format!("schema afterwards {after}")),
+            None => page.toned(Tone::Warn, "the schema afterwards could not be predicted"),
+        }
+        page.line(format!("plan              {}", self.sha256));
+        self.next(page);
+    }
+
+    fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    fn markdown(&self) -> String {
+        let plan = &self.plan;
+        if plan.steps.is_empty() {
+            return "Nothing to apply.\n".to_owned();
+        }
+        let mut text = format!(
+            "**plan** `{}` for **{}**: {}, {}\n",
+            self.sha256,
+            plan.environment,
+            count(plan.steps.len(), "migration", "migrations"),
+            count(plan.statements(), "statement", "statements")
+        );
+        for loss in &plan.losses {
+            text.push_str(&format!("\n- data lost: `{}`", loss.replace('`', "'")));
+        }
+        for (number, step) in plan.steps.iter().enumerate() {
+            let mut page = Page::new(false);
+            let weights: Vec<&Weight> = self
+                .weights
+                .iter()
+                .filter(|weight| weight.step == number)
+                .collect();
+            step_lines(&mut page, number + 1, step, &weights);
+            let told = page.finish();
+            let fence = fence(&told);
+            text.push_str(&format!(
+                "\n\n<details><summary>{}</summary>\n\n{fence}text\n{told}{fence}\n\n</details>",
+                step.file.replace(['<', '>', '&'], " ")
+            ));
+        }
+        if let Some(diagram) = &self.diagram {
+            text.push_str(&format!("\n\n```mermaid\n{}\n```", diagram.trim_end()));
+        }
+        if let Some(file) = &self.file {
+            text.push_str(&format!(
+                "\n\nto run: `af-db up --plan {file} --approve {}`",
+                self.sha256
+            ));
+        }
+        text.push('\n');
+        text
+    }
+}
+
+impl PlanReport {
+    /// Tells how the plan is run.
+    fn next(&self, page: &mut Page) {
+        page.gap();
+        let Some(file) = &self.file else {
+            page.line(
+                "to run exactly this: af-db plan --out plan.json, then af-db up --plan plan.json",
+            );
+            return;
+        };
+        if self.signed {
+            page.line(format!(
+                "to approve: minisign -Sm {file} -t 'environment={} expires=…'",
+                self.plan.environment
+            ));
+        }
+        let approve = if self.approved {
+            format!(" --approve {}", self.sha256)
+        } else {
+            String::new()
+        };
+        page.line(format!("to run: af-db up --plan {file}{approve}"));
+    }
+}
+
+/// Makes a finding of what weighs enough.
+fn heavy(weight: &Weight, plan: &Document) -> Option<Finding> {
+    if weight.severity == Severity::Note {
+        return None;
+    }
+    let step = plan.steps.get(weight.step)?;
+    let statement = step.statements.get(weight.statement.checked_sub(1)?)?;
+    let code = match weight.aspect {
+        Aspect::Lock => "observed-lock",
+        Aspect::Rows => "observed-rows",
+        Aspect::Security => "observed-security",
+        Aspect::Scan => "observed-scan",
+        Aspect::Build => "observed-build",
+        Aspect::Rewrite => "observed-rewrite",
+        Aspect::Drop => "observed-drop",
+        Aspect::Loss => "observed-loss",
+    };
+    let finding = Finding::new(weight.severity, code, &weight.object, &weight.words);
+    Some(finding.place(Place::at(&step.file, statement.line, 1)))
+}
+
+/// Gives a fence that nothing in the text can close.
+fn fence(text: &str) -> String {
+    let runs = text.split(|character| character != '`');
+    "`".repeat(runs.map(str::len).max().unwrap_or(0).max(2) + 1)
+}
+
+fn step_lines(page: &mut Page, number: usize, step: &Planned, weights: &[&Weight]) {
+    let mode = match step.mode {
+        Mode::Transaction => "in one transaction",
+        Mode::Statements => "statement by statement",
+    };
+    let back = match &step.way_back {
+        WayBack::File { .. } => "can be taken back".to_owned(),
+        WayBack::Irreversible(reason) => format!("cannot be taken back: {reason}"),
+        WayBack::None => "no way back is written".to_owned(),
+    };
+    let head = page.paint(Tone::Strong, &format!("{number}. {}", step.file));
+    page.line(format!("{head}, {mode}, {back}"));
+    if let Some(limit) = step.timeout_ms {
+        page.line(format!("   at most {} on the server", time(limit)));
+    }
+    if step.continues_behind > 0 {
+        page.line(format!(
+            "   goes on behind the first {} of its units",
+            step.continues_behind
+        ));
+    }
+    for (at, statement) in (1..).zip(&step.statements) {
+        let first = statement.sql.lines().next().unwrap_or_default();
+        let more = if statement.sql.lines().nth(1).is_some() {
+            " …"
+        } else {
+            ""
+        };
+        page.line(format!("   {first}{more}"));
+        for weight in weights.iter().filter(|weight| weight.statement == at) {
+            let tone = match weight.severity {
+                Severity::Error => Tone::Bad,
+                Severity::Warn => Tone::Warn,
+                Severity::Note if weight.aspect == Aspect::Lock => Tone::Dim,
+                Severity::Note => Tone::Plain,
+            };
+            page.toned(tone, format!("     {}", weight.words));
+        }
+    }
+}
+
+/// Writes a time for a person.
+fn time(milliseconds: u64) -> String {
+    match milliseconds {
+        0..1_000 => format!("{milliseconds} ms"),
+        1_000..60_000 => format!("{} s", milliseconds / 1000),
+        _ => format!("{} min", milliseconds / 60_000),
+    }
+}

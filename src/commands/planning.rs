@@ -1,0 +1,401 @@
+//! Owns making a plan: the pending steps, the database as it is, a mirror of it on which they are tried.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context as _, Result};
+use sha2::{Digest as _, Sha256};
+
+use crate::catalog::{Catalog, Kind, diagram, read};
+use crate::commands::project::Books;
+use crate::commands::{Context, linting, project};
+use crate::diff;
+use crate::event::silent;
+use crate::finding::{Finding, Place, Severity, worst};
+use crate::migrate::checksum;
+use crate::migrate::files::{Direction, Folder, Migration};
+use crate::migrate::history::History;
+use crate::migrate::job;
+use crate::migrate::journal::Unfinished;
+use crate::pg::connect;
+use crate::pg::session::Session;
+use crate::plan::Step;
+use crate::plan::document::{
+    self, Document, Head, Observed, Planned, Statement, VERSION, WayBack, without_passwords,
+};
+use crate::plan::observe::question::{self, Answer, Outcome};
+use crate::plan::observe::weigh::{self, Weight};
+use crate::plan::observe::{How, StepObservation, run};
+use crate::shadow::predict::predict;
+use crate::shadow::{Shadow, like};
+use crate::sql::name::{Ident, ObjectName};
+use crate::sql::safe::Sql;
+use crate::sql::{position, split};
+
+/// What a plan is made from.
+#[derive(Clone, Copy)]
+pub(crate) struct Basis<'a> {
+    pub(crate) folder: &'a Folder,
+    pub(crate) session: &'a Session,
+    pub(crate) books: &'a Books,
+    pub(crate) chosen: &'a [&'a Migration],
+}
+
+/// A plan that was made.
+pub(crate) struct Made {
+    pub(crate) document: Document,
+    /// The document as it is written.
+    pub(crate) text: String,
+    /// Its name.
+    pub(crate) sha256: String,
+    /// The governed schema as the steps would leave it; none where they could not be tried.
+    pub(crate) predicted: Option<Catalog>,
+    /// Whether a finding reaches the severity that fails a run.
+    pub(crate) fails: bool,
+    /// What the steps do, held against the sizes of now.
+    pub(crate) weights: Vec<Weight>,
+    /// The tables that change, drawn; none where none does.
+    pub(crate) diagram: Option<String>,
+}
+
+/// What trying the steps has shown.
+#[derive(Default)]
+struct Tried {
+    predicted: Option<Catalog>,
+    losses: Vec<String>,
+    findings: Vec<Finding>,
+    observed: Vec<StepObservation>,
+    weights: Vec<Weight>,
+}
+
+/// Makes a plan; the database is only read.
+pub(crate) async fn make(context: &Context, basis: Basis<'_>) -> Result<Made> {
+    let (folder, session, books) = (basis.folder, basis.session, basis.books);
+    let live = read::read(session, &like::scope())
+        .await
+        .context("reading the schema the plan starts from")?;
+    let major = u32::try_from(session.facts().major()).ok();
+    let files: BTreeSet<&str> = basis
+        .chosen
+        .iter()
+        .map(|migration| migration.up.shown.as_str())
+        .collect();
+    let mut linted = linting::lint(
+        context,
+        folder,
+        linting::Ask {
+            major,
+            ..linting::Ask::default()
+        },
+    )?;
+    let ours = |finding: &Finding| {
+        let file = finding.place.as_ref().map(|place| place.file.as_str());
+        file.is_some_and(|file| files.contains(file))
+    };
+    linted.findings.retain(ours);
+    let tried = try_out(context, basis, &live).await?;
+    let fails = linting::fails(context, &linted.findings)?;
+    let mut findings = linted.findings;
+    findings.extend(tried.findings);
+    findings.extend(live.unseen.iter().map(|what| {
+        Finding::warn(
+            "plan-unseen",
+            what.as_str(),
+            "the role that plans cannot see it",
+        )
+        .help("plan as a role that can read the whole catalog")
+    }));
+    let heavy = tried
+        .weights
+        .iter()
+        .any(|weight| weight.severity == Severity::Error);
+    let fails = fails || heavy || worst(&findings) == Some(Severity::Error);
+    let ladder = project::ladder(context, None)?;
+    let milliseconds =
+        |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let rules = &context.config.database.rules;
+    let document = Document {
+        version: VERSION,
+        tool: concat!("af-db ", env!("CARGO_PKG_VERSION")).to_owned(),
+        environment: context.config.database.environment.clone(),
+        author: (!rules.approvers.is_empty()).then(|| context.config.ambient.author()),
+        target: observed(session),
+        history: head(&books.history),
+        schema: governed(context, &live).fingerprint(),
+        schema_after: tried.predicted.as_ref().map(Catalog::fingerprint),
+        lock_timeout_ms: milliseconds(ladder.cap),
+        lock_budget_ms: milliseconds(ladder.budget),
+        steps: steps(context, basis, tried.observed)?,
+        losses: tried.losses,
+        findings,
+    };
+    let text = document.print()?;
+    let diagram = tried
+        .predicted
+        .as_ref()
+        .and_then(|predicted| draw(context, &governed(context, &live), predicted));
+    Ok(Made {
+        diagram,
+        sha256: document::sha256(&text),
+        text,
+        document,
+        predicted: tried.predicted,
+        weights: tried.weights,
+        fails,
+    })
+}
+
+/// Draws the tables that change, as they will be.
+fn draw(context: &Context, live: &Catalog, predicted: &Catalog) -> Option<String> {
+    let mut changed = BTreeSet::new();
+    for change in diff::between(live, predicted) {
+        changed.insert(change.key.name.to_string());
+        changed.insert(format!("{}.{}", change.key.schema, change.key.name));
+    }
+    let drawn = diagram::of(predicted, context.config.tenant_column());
+    let drawn = drawn.only(|name| changed.contains(name));
+    (!drawn.tables.is_empty()).then(|| diagram::mermaid(&drawn))
+}
+
+/// Gives the part of a catalog that a plan speaks of: what is governed, whoever owns it.
+pub(crate) fn governed(context: &Context, catalog: &Catalog) -> Catalog {
+    let around = [
+        Kind::Role,
+        Kind::Database,
+        Kind::Parameter,
+        Kind::SystemGrant,
+    ];
+    catalog
+        .only(&context.config.schemas())
+        .retain(|key, _| !around.contains(&key.kind))
+        .without_owners()
+}
+
+fn observed(session: &Session) -> Observed {
+    let facts = session.facts();
+    Observed {
+        system_identifier: facts.system_identifier.map(|number| number.to_string()),
+        database: facts.database.clone(),
+        database_oid: facts.database_oid,
+        server_version: facts.version_num,
+        search_path: facts.search_path.clone(),
+    }
+}
+
+fn head(history: &History) -> Head {
+    let mut hash = Sha256::new();
+    for row in &history.rows {
+        hash.update(format!(
+            "{} {:?} {:?} {:?}\n",
+            row.version, row.name, row.applied_on, row.checksum
+        ));
+    }
+    let digest = hash.finalize();
+    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    Head {
+        table: history.name.to_string(),
+        applied: history.rows.len(),
+        version: history.rows.iter().map(|row| row.version).max(),
+        sha256: format!("sha256:{hex}"),
+    }
+}
+
+fn steps(
+    context: &Context,
+    basis: Basis<'_>,
+    observed: Vec<StepObservation>,
+) -> Result<Vec<Planned>> {
+    let mut observed = observed.into_iter();
+    let fresh = project::fresh_width(context, basis.folder)?;
+    let width = basis.books.history.width(fresh);
+    let planned = |migration: &&Migration| {
+        let step = step(migration, basis)?;
+        let half = half(migration, basis);
+        let sum = |text: &str| checksum::refinery(&migration.name, migration.version, text, width);
+        let way_back = match (&migration.down, &migration.directives.irreversible) {
+            (Some(down), _) => WayBack::File {
+                file: down.shown.clone(),
+                sha256: format!("sha256:{}", checksum::sha256(&down.text)),
+            },
+            (None, Some(reason)) => WayBack::Irreversible(reason.clone()),
+            (None, None) => WayBack::None,
+        };
+        let statements = split::statements(&migration.up.text).map(|statement| Statement {
+            line: statement.position.line,
+            sql: without_passwords(statement.text),
+        });
+        Ok(Planned {
+            version: migration.version,
+            name: migration.name.clone(),
+            file: migration.up.shown.clone(),
+            sha256: format!("sha256:{}", checksum::sha256(&migration.up.text)),
+            checksum: sum(&migration.up.text).to_string(),
+            mode: step.mode,
+            timeout_ms: step
+                .timeout
+                .map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
+            continues_behind: half.map_or(0, |half| half.statement),
+            way_back,
+            statements: statements.collect(),
+            observed: observed.next(),
+        })
+    };
+    basis.chosen.iter().map(planned).collect()
+}
+
+/// Runs the steps on a likeness of the database and asks its rows what only they can answer.
+///
+/// What cannot be tried is said, and then nothing is predicted.
+async fn try_out(context: &Context, basis: Basis<'_>, live: &Catalog) -> Result<Tried> {
+    let mut tried = Tried::default();
+    if basis.chosen.is_empty() {
+        tried.predicted = Some(governed(context, live));
+        return Ok(tried);
+    }
+    let scratch = context.scratch(Some(basis.session)).await?;
+    let likeness = like::build(&scratch, "plan", live, &basis.folder.migrations).await?;
+    tried.findings.extend(likeness.lacking.into_iter().map(|lack| {
+        Finding::warn("plan-likeness", "the scratch server", format!("it could not build {lack}"))
+            .help("what the plan says about it was not tried; point AF_DB_SHADOW_URL at a server that has it")
+    }));
+    let Shadow { target, session } = likeness.shadow;
+    same_path(&session, basis.session, target.database()).await?;
+    let before = read::read(&session, &like::scope()).await?;
+    session.close().await;
+    let steps = basis.chosen.iter().map(|migration| step(migration, basis));
+    let steps = steps.collect::<Result<Vec<_>>>()?;
+    tried.observed = run::steps(&target, &steps, &context.watch()).await?;
+    if let Some(finding) = failed(&tried.observed, &steps) {
+        tried.findings.push(finding);
+        return Ok(tried);
+    }
+    let session = connect::open(&target, &silent).await?;
+    let after = read::read(&session, &like::scope()).await?;
+    session.close().await;
+    tried.losses = losses(&tried.observed);
+    tried.predicted = Some(governed(context, &predict(live, &before, &after)));
+    let answers = question::ask(basis.session, &tried.observed, PATIENCE).await?;
+    tried
+        .findings
+        .extend(answers.iter().filter_map(|answer| judged(answer, &steps)));
+    let sizes = weigh::sizes(basis.session, &tried.observed).await?;
+    tried.weights = weigh::weigh(&tried.observed, &sizes, &linting::thresholds(context));
+    Ok(tried)
+}
+
+/// How long one question to the target's rows may take.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// Has names without a schema lead where they lead on the database itself.
+async fn same_path(session: &Session, live: &Session, database: &str) -> Result<()> {
+    let path = live.facts().search_path.as_str();
+    if path.trim().is_empty() {
+        return Ok(());
+    }
+    let sql = Sql::fill(
+        "ALTER DATABASE {} SET search_path TO {}",
+        &[&Ident::new(database), &Sql::printed_by_server(path)],
+    );
+    session
+        .run(&sql)
+        .await
+        .context("setting the search path of the shadow")
+}
+
+/// Gives a migration as a step, behind what an earlier run has left done.
+fn step(migration: &Migration, basis: Basis<'_>) -> Result<Step> {
+    let mut step = job::step(migration, Direction::Up)
+        .with_context(|| format!("{} has no way up", migration.up.shown))?;
+    if let Some(half) = half(migration, basis) {
+        step.uncertain = half.is_uncertain();
+        step.done = half.statement - usize::from(step.uncertain && half.statement > 0);
+    }
+    Ok(step)
+}
+
+fn half<'b>(migration: &Migration, basis: Basis<'b>) -> Option<&'b Unfinished> {
+    let unfinished = basis.books.unfinished.iter();
+    let mut of = unfinished
+        .filter(|half| half.version == migration.version && half.direction == Direction::Up);
+    of.next()
+}
+
+/// Says which statement fails, as it would on the database itself.
+fn failed(observed: &[StepObservation], steps: &[Step]) -> Option<Finding> {
+    let last = observed.last()?;
+    let statement = last.failed()?;
+    let failed = statement.failed.as_ref()?;
+    let text = steps.get(observed.len() - 1).map_or("", |step| &step.text);
+    let at = position::of_byte(text, failed.offset.unwrap_or(statement.start));
+    let message = format!(
+        "statement {} fails: {} (SQLSTATE {})",
+        statement.number, failed.message, failed.sqlstate
+    );
+    Some(
+        Finding::error("plan-fails", &last.label, message)
+            .place(Place::at(&last.label, at.line, at.column))
+            .help("mend the file; up would fail here and roll it back"),
+    )
+}
+
+/// Says what the rows answered, where it matters.
+fn judged(answer: &Answer, steps: &[Step]) -> Option<Finding> {
+    let step = steps.get(answer.step)?;
+    let about = &answer.question.about;
+    let relation = &answer.question.relation;
+    let number = answer.statement;
+    let finding = match &answer.outcome {
+        Outcome::Fits => return None,
+        Outcome::Fails(_) if answer.may_change => Finding::warn(
+            "plan-rows",
+            relation,
+            format!(
+                "statement {number} fails unless an earlier one takes care of it: there are {about}"
+            ),
+        ),
+        Outcome::Fails(said) => {
+            let said = said
+                .as_ref()
+                .map(|said| format!(" ({said})"))
+                .unwrap_or_default();
+            Finding::error(
+                "plan-rows",
+                relation,
+                format!("statement {number} would fail: there are {about}{said}"),
+            )
+        }
+        Outcome::NotAsked(why) => Finding::note(
+            "plan-rows-not-asked",
+            relation,
+            format!("statement {number} fails if there are {about}: {why}"),
+        ),
+    };
+    let finding = finding.place(Place::file(&step.label));
+    Some(match &answer.question.query {
+        Some(query) => finding.help(query.clone()),
+        None => finding,
+    })
+}
+
+/// Names what held rows before and is gone, or empty, afterwards.
+fn losses(observed: &[StepObservation]) -> Vec<String> {
+    let mut losses = BTreeSet::new();
+    for statement in observed.iter().flat_map(|step| &step.statements) {
+        let gone = statement.dropped.iter().filter(|gone| gone.loses.is_some());
+        losses.extend(gone.map(|gone| gone.name.clone()));
+        let emptied = statement
+            .rewrites
+            .iter()
+            .filter(|rewrite| rewrite.how == How::Truncated);
+        losses.extend(emptied.map(|rewrite| rewrite.relation.clone()));
+    }
+    losses.into_iter().collect()
+}
+
+/// Names the tables and materialized views of a schema.
+pub(crate) fn tables(catalog: &Catalog) -> Vec<String> {
+    [Kind::Table, Kind::MaterializedView]
+        .into_iter()
+        .flat_map(|kind| catalog.of_kind(kind))
+        .map(|(key, _)| ObjectName::new(&*key.schema, &*key.name).to_string())
+        .collect()
+}

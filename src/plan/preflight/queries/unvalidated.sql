@@ -1,0 +1,9 @@
+-- the constraints that old rows may break, by table and name
+SELECT
+  'note' AS weight,
+  format('%I on %s', con.conname, con.conrelid::regclass) AS object,
+  'this constraint was never validated: rows from before may break it' AS words
+FROM pg_catalog.pg_constraint AS con
+WHERE NOT con.convalidated
+  AND con.conrelid <> 0
+ORDER BY 2

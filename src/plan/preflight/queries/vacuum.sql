@@ -1,0 +1,15 @@
+-- the relations to be changed that are being vacuumed; $1 the relations
+SELECT
+  CASE WHEN activity.query LIKE '%to prevent wraparound%' THEN 'blocking' ELSE 'warning' END AS weight,
+  relation.name AS object,
+  CASE
+    WHEN activity.query LIKE '%to prevent wraparound%' THEN 'it is being vacuumed to prevent wraparound, which gives way to nobody'
+    WHEN activity.backend_type = 'autovacuum worker' THEN 'it is being vacuumed, which gives way after a second'
+    ELSE format('process %s is vacuuming it', activity.pid)
+  END AS words
+FROM unnest($1::text[]) AS relation (name)
+JOIN pg_catalog.pg_stat_progress_vacuum AS vacuum
+  ON vacuum.relid = to_regclass(relation.name)
+JOIN pg_catalog.pg_stat_activity AS activity
+  ON activity.pid = vacuum.pid
+ORDER BY 2

@@ -1,0 +1,22 @@
+//! Owns the prediction of a schema: what a database will hold after the same was done to it as to its likeness.
+
+use crate::catalog::Catalog;
+
+/// Gives the catalog of `live` as it will be; `before` and `after` are those of its likeness.
+///
+/// What the likeness shows unchanged is taken from the database itself, so that what could not be built there does no
+/// harm.
+pub fn predict(live: &Catalog, before: &Catalog, after: &Catalog) -> Catalog {
+    let mut predicted = live.clone();
+    for key in before.objects.keys() {
+        if after.get(key).is_none() {
+            predicted.objects.remove(key);
+        }
+    }
+    for (key, object) in &after.objects {
+        if before.get(key) != Some(object) {
+            predicted.objects.insert(key.clone(), object.clone());
+        }
+    }
+    predicted
+}

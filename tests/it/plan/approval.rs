@@ -1,0 +1,274 @@
+//! Every way to tamper with an approval, each refused with nothing touched.
+
+use minisign::KeyPair;
+
+use super::{applied, plan, project, refused, without_hashes};
+use crate::support::project::Project;
+use crate::support::server::{self, Database};
+
+/// A guarded project with its keys, a plan, and a signature that holds.
+struct Case {
+    database: Database,
+    project: Project,
+    bob: KeyPair,
+    tester: KeyPair,
+    hash: String,
+}
+
+fn pair() -> KeyPair {
+    KeyPair::generate_unencrypted_keypair().expect("keys")
+}
+
+async fn case() -> Case {
+    let database = server::database().await;
+    let (bob, tester) = (pair(), pair());
+    let rules = format!(
+        "protected: true, require: [approved-plan], approvers: [\"bob {}\", \"tester {}\"]",
+        bob.pk.to_base64(),
+        tester.pk.to_base64()
+    );
+    let project = project(&database.target, &rules).await;
+    let hash = plan(&project, "production").await;
+    let case = Case {
+        database,
+        project,
+        bob,
+        tester,
+        hash,
+    };
+    case.sign(&case.bob, "production", 1);
+    case
+}
+
+impl Case {
+    /// Signs the plan as it stands, for an environment, until so many hours from now.
+    fn sign(&self, pair: &KeyPair, environment: &str, hours: i64) {
+        let plan = std::fs::read(self.project.folder.path().join("plan.json")).expect("a plan");
+        let until = chrono::Utc::now() + chrono::TimeDelta::hours(hours);
+        let comment = format!(
+            "environment={environment} expires={}",
+            until.format("%Y-%m-%dT%H:%M:%SZ")
+        );
+        let signed = minisign::sign(Some(&pair.pk), &pair.sk, &plan[..], Some(&comment), None);
+        self.project.write(
+            "plan.json.minisig",
+            signed.expect("a signature").to_string(),
+        );
+    }
+
+    async fn up(&self, environment: &str) -> crate::support::project::Ran {
+        let arguments = [
+            "up",
+            "--env",
+            environment,
+            "--plan",
+            "plan.json",
+            "--approve",
+            &self.hash,
+        ];
+        self.project.run(&arguments).await
+    }
+
+    /// Insists that the run is refused for this reason.
+    async fn refuses(&self, environment: &str, why: &str) {
+        let said = refused(self.up(environment).await, &self.database).await;
+        assert!(said.contains(why), "{why:?} is not why:\n{said}");
+    }
+}
+
+#[tokio::test]
+async fn an_approved_plan_runs_once() {
+    let case = case().await;
+    let ran = case.up("production").await.ok();
+    assert!(ran.stdout.contains("approved by bob"), "{}", ran.seen());
+    assert_eq!(applied(&case.database).await, "1,2,3");
+    let again = case.up("production").await;
+    assert_eq!(again.status, 4, "{}", again.seen());
+    insta::assert_snapshot!(without_hashes(&again.stderr).split(" at ").next().unwrap(), @"error: plan HASH was carried out");
+}
+
+#[tokio::test]
+async fn edited_sql_is_refused() {
+    let case = case().await;
+    case.project.write(
+        "migrations/V2__b.sql",
+        "-- af-db: timeout 5min\nCREATE TABLE b (id int PRIMARY KEY REFERENCES a);\nGRANT ALL ON b TO PUBLIC;\n",
+    );
+    let said = refused(case.up("production").await, &case.database).await;
+    insta::assert_snapshot!(without_hashes(&said), @"
+    PostgreSQL VERSION
+    error: plan.json is stale, nothing was touched:
+      - migrations/V2__b.sql:3: CREATE INDEX b_id ON b (id)
+      + migrations/V2__b.sql:3: GRANT ALL ON b TO PUBLIC
+      the plan says another schema than the steps would leave
+      now there is X06 b: every role there is and will be gets this right on b
+    hint: look at what differs, plan again and have the new plan approved
+    ");
+}
+
+#[tokio::test]
+async fn an_edited_plan_is_refused() {
+    let case = case().await;
+    let path = case.project.folder.path().join("plan.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let edited = text.replace("\"public.a.note\"", "\"public.a.other\"");
+    assert_ne!(text, edited);
+    std::fs::write(&path, &edited).unwrap();
+    case.refuses("production", "is stale").await;
+    // What does not change the steps is found by the hash, and by the signature.
+    std::fs::write(
+        &path,
+        text.replace("\"author\": \"tester\"", "\"author\": \"carol\""),
+    )
+    .unwrap();
+    case.refuses("production", "not the one approved").await;
+    let arguments = ["up", "--env", "production", "--plan", "plan.json", "--yes"];
+    let said = refused(case.project.run(&arguments).await, &case.database).await;
+    assert!(
+        said.contains("is not for this plan, or was changed"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn another_database_is_refused() {
+    let case = case().await;
+    let other = server::database().await;
+    let there = project(&other.target, "protected: true").await;
+    for file in ["af-db.yaml", "plan.json", "plan.json.minisig"] {
+        let bytes = std::fs::read(case.project.folder.path().join(file)).unwrap();
+        there.write(file, bytes);
+    }
+    let arguments = [
+        "up",
+        "--env",
+        "production",
+        "--plan",
+        "plan.json",
+        "--approve",
+        &case.hash,
+    ];
+    let said = refused(there.run(&arguments).await, &other).await;
+    assert!(said.contains("the database's oid is"), "{said}");
+}
+
+#[tokio::test]
+async fn another_environment_is_refused() {
+    let case = case().await;
+    let path = case.project.folder.path().join("af-db.yaml");
+    let production = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, production.replace("  production:", "  staging:")).unwrap();
+    let why = "the environment is `staging`, the plan is for `production`";
+    case.refuses("staging", why).await;
+    std::fs::write(&path, production).unwrap();
+    case.sign(&case.bob, "staging", 1);
+    case.refuses("production", "approved the plan for environment `staging`")
+        .await;
+}
+
+#[tokio::test]
+async fn an_expired_approval_is_refused() {
+    let case = case().await;
+    case.sign(&case.bob, "production", -1);
+    case.refuses("production", "expired at").await;
+    case.sign(&case.bob, "production", 24 * 30);
+    case.refuses("production", "longer than 7 days").await;
+}
+
+#[tokio::test]
+async fn the_signature_of_the_author_is_refused() {
+    let case = case().await;
+    case.sign(&case.tester, "production", 1);
+    case.refuses("production", "`tester` asked for this plan")
+        .await;
+}
+
+#[tokio::test]
+async fn the_signature_of_a_stranger_is_refused() {
+    let case = case().await;
+    case.sign(&pair(), "production", 1);
+    case.refuses("production", "by none of the approvers").await;
+    std::fs::remove_file(case.project.folder.path().join("plan.json.minisig")).unwrap();
+    case.refuses("production", "there is no signature").await;
+}
+
+#[tokio::test]
+async fn yes_is_never_enough() {
+    let database = server::database().await;
+    let project = project(
+        &database.target,
+        "protected: true, require: [approved-plan]",
+    )
+    .await;
+    let hash = plan(&project, "production").await;
+    let mut said = String::new();
+    for arguments in [
+        vec!["up", "--yes"],
+        vec!["up", "--env", "production", "--yes"],
+        vec!["up", "--env", "production", "--yes", "--plan", "plan.json"],
+        vec!["up", "--plan", "plan.json", "--approve", &hash[..20]],
+        vec![
+            "up",
+            "--env",
+            "production",
+            "--plan",
+            "plan.json",
+            "--approve",
+            "",
+        ],
+    ] {
+        let ran = project.run(&arguments).await;
+        said.push_str(&refused(ran, &database).await);
+    }
+    insta::assert_snapshot!(without_hashes(&said), @"
+    error: environment `production` takes only approved plans; nothing was touched
+    hint: write one with af-db plan --out plan.json, have it approved, and run af-db up --plan plan.json
+    error: environment `production` takes only approved plans; nothing was touched
+    hint: write one with af-db plan --out plan.json, have it approved, and run af-db up --plan plan.json
+    PostgreSQL VERSION
+    the plan is fresh: nothing has moved since it was made
+    error: environment `production` wants the plan approved, and there is no terminal to ask on; nothing was touched
+    hint: approve it by its name: --approve HASH
+    PostgreSQL VERSION
+    the plan is fresh: nothing has moved since it was made
+    error: plan.json is plan HASH, not the one approved; nothing was touched
+    hint: approve what was looked at, by its whole name: HASH and 64 digits
+    PostgreSQL VERSION
+    the plan is fresh: nothing has moved since it was made
+    error: plan.json is plan HASH, not the one approved; nothing was touched
+    hint: approve what was looked at, by its whole name: HASH and 64 digits
+    ");
+}
+
+#[tokio::test]
+async fn a_guard_that_cannot_be_kept_is_refused() {
+    let database = server::database().await;
+    let project = project(&database.target, "require: [full-moon]").await;
+    let said = refused(project.run(&["up", "--env", "production"]).await, &database).await;
+    insta::assert_snapshot!(said, @"
+    error: environment `production` asks for `full-moon`, which this version cannot check; nothing was touched
+    hint: it knows approved-plan and verified-backup-within 24h; see to the other one yourself, and take it out of af-db.yaml
+    ");
+}
+
+#[tokio::test]
+async fn a_fresh_proven_backup_is_wanted() {
+    let database = server::database().await;
+    let project = project(&database.target, "require: [verified-backup-within 24h]").await;
+    let said = refused(project.run(&["up", "--env", "production"]).await, &database).await;
+    insta::assert_snapshot!(said, @"
+    error[backup-stale]: DATABASE: there is no proven backup of it in PROJECT/backups
+      help: make and prove one: af-db backup, then af-db backup verify or af-db restore --drill
+
+    1 error
+
+    error: environment `production` wants a fresh proven backup; nothing was touched
+    ");
+    project.run(&["backup", "--env", "production"]).await.ok();
+    project
+        .run(&["backup", "verify", "latest", "--env", "production"])
+        .await
+        .ok();
+    project.run(&["up", "--env", "production"]).await.ok();
+    assert_eq!(applied(&database).await, "1,2,3");
+}

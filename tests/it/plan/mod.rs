@@ -1,0 +1,370 @@
+//! Plans as an operator meets them: what they say, what binds a run to one, who may approve.
+
+mod approval;
+mod around;
+mod drill;
+mod preflight;
+
+use af_db::pg::target::Target;
+
+use crate::support::project::{Project, Ran};
+use crate::support::server;
+
+/// Makes a project with three migrations, the first of them applied, on a database with a row to lose.
+pub(super) async fn project(target: &Target, rules: &str) -> Project {
+    let project = Project::of(target);
+    configure(&project, rules);
+    project.write(
+        "migrations/V1__a.sql",
+        "CREATE TABLE a (id int PRIMARY KEY, note text);\nINSERT INTO a VALUES (1, 'x');\n",
+    );
+    // The first is applied before anything guards the database.
+    std::fs::rename(
+        project.folder.path().join("af-db.yaml"),
+        project.folder.path().join("later.yaml"),
+    )
+    .unwrap();
+    project.run(&["up"]).await.ok();
+    std::fs::rename(
+        project.folder.path().join("later.yaml"),
+        project.folder.path().join("af-db.yaml"),
+    )
+    .unwrap();
+    project.write(
+        "migrations/V2__b.sql",
+        "-- af-db: timeout 5min\nCREATE TABLE b (id int PRIMARY KEY REFERENCES a);\nCREATE INDEX b_id ON b (id);\n",
+    );
+    project.write("migrations/V2__b.down.sql", "DROP TABLE b;\n");
+    project.write(
+        "migrations/V3__c.sql",
+        "-- af-db: irreversible reason=\"the notes are gone\"\n-- af-db: allow D02 reason=\"nobody reads it\"\nALTER TABLE a DROP COLUMN note;\n",
+    );
+    project
+}
+
+/// Configures the environment that the rules are about: a guarded one is production.
+pub(super) fn configure(project: &Project, rules: &str) {
+    let name = if rules.contains("protected: true") || rules.contains("require") {
+        "production"
+    } else {
+        "staging"
+    };
+    let text = format!("environments:\n  {name}: {{ url: \"${{DATABASE_URL}}\", {rules} }}\n");
+    project.write("af-db.yaml", text);
+}
+
+/// Says how much of the project stands in the database.
+pub(super) async fn applied(database: &server::Database) -> String {
+    database
+        .one("SELECT string_agg(version::text, ',' ORDER BY version) FROM refinery_schema_history")
+        .await
+}
+
+/// Insists on a refusal that touched nothing, and gives what was said.
+pub(super) async fn refused(ran: Ran, database: &server::Database) -> String {
+    assert_eq!(ran.status, 4, "{}", ran.seen());
+    assert_eq!(applied(database).await, "1", "{}", ran.seen());
+    ran.stderr
+}
+
+/// Gives the name of the plan that was written.
+pub(super) async fn plan(project: &Project, environment: &str) -> String {
+    let ran = project
+        .run(&["plan", "--env", environment, "--out", "plan.json", "--json"])
+        .await;
+    let document = ran.json();
+    document["sha256"].as_str().expect("a name").to_owned()
+}
+
+/// Replaces hashes, so that what is said can be shown.
+pub(super) fn without_hashes(text: &str) -> String {
+    let mut kept = String::new();
+    let text: String = text
+        .lines()
+        .map(|line| match line.split_once("restore point `") {
+            Some(_) => "restore point `NAME` at LSN\n".to_owned(),
+            None => format!("{line}\n"),
+        })
+        .collect();
+    let mut parts = text.split("sha256:");
+    kept.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        let rest = part.trim_start_matches(|character: char| character.is_ascii_hexdigit());
+        kept.push_str("HASH");
+        kept.push_str(rest);
+    }
+    kept
+}
+
+#[tokio::test]
+async fn a_plan_says_what_up_would_run() {
+    let database = server::database().await;
+    let project = project(&database.target, "protected: false").await;
+    let ran = project
+        .run(&["plan", "--env", "staging", "--out", "plan.json"])
+        .await;
+    insta::assert_snapshot!(without_hashes(&ran.seen()), @"
+    plan for staging on postgres@HOST:PORT/DATABASE: 2 migrations, 3 statements; now at 1
+
+    1. migrations/V2__b.sql, in one transaction, can be taken back
+       at most 5 min on the server
+       CREATE TABLE b (id int PRIMARY KEY REFERENCES a)
+         ShareRowExclusive on a: for a moment, blocks writes
+       CREATE INDEX b_id ON b (id)
+
+    2. migrations/V3__c.sql, in one transaction, cannot be taken back: the notes are gone
+       ALTER TABLE a DROP COLUMN note
+         AccessExclusive on a: for a moment, blocks reads and writes
+         drops the column a.note with all its rows: the data is lost
+
+    data lost: public.a.note
+    a lock is waited for at most 2 s at a time, 10 min in all
+    schema now        HASH
+    schema afterwards HASH
+    plan              HASH
+
+    to run: af-db up --plan plan.json
+
+    error[observed-loss]: public.a.note: drops the column a.note with all its rows: the data is lost
+      at migrations/V3__c.sql:3:1
+
+    1 error
+    PostgreSQL VERSION
+    status 1
+    ");
+    let ran = project
+        .run(&["up", "--env", "staging", "--plan", "plan.json"])
+        .await;
+    insta::assert_snapshot!(without_hashes(&ran.seen()), @"
+    applied 2 migrations to postgres@HOST:PORT/DATABASE
+    as planned: HASH
+    restore point `NAME` at LSN
+    PostgreSQL VERSION
+    the plan is fresh: nothing has moved since it was made
+    applied migrations/V2__b.sql (2 statements, N ms)
+    applied migrations/V3__c.sql (1 statement, N ms)
+    status 0
+    ");
+    assert_eq!(applied(&database).await, "1,2,3");
+    assert_eq!(
+        database
+            .one("SELECT count(DISTINCT plan_sha256) FROM af_db.journal WHERE version IN (2, 3)")
+            .await,
+        "1"
+    );
+    let ran = project.run(&["plan", "--env", "staging"]).await;
+    insta::assert_snapshot!(without_hashes(&ran.seen()), @"
+    nothing to apply, postgres@HOST:PORT/DATABASE is up to date
+    status 0
+    ");
+}
+
+#[tokio::test]
+async fn two_machines_make_the_same_plan() {
+    let database = server::database().await;
+    let project = project(&database.target, "protected: true").await;
+    let here = plan(&project, "production").await;
+    let text = std::fs::read(project.folder.path().join("plan.json")).unwrap();
+    let elsewhere = Project::of(&database.target);
+    for file in [
+        "af-db.yaml",
+        "migrations/V1__a.sql",
+        "migrations/V2__b.sql",
+        "migrations/V2__b.down.sql",
+        "migrations/V3__c.sql",
+    ] {
+        elsewhere.write(
+            file,
+            std::fs::read(project.folder.path().join(file)).unwrap(),
+        );
+    }
+    let tool = elsewhere
+        .tool(&["plan", "--env", "production", "--out", "plan.json"])
+        .env("USER", "somebody")
+        .env("HOSTNAME", "there")
+        .env("TZ", "Asia/Tokyo");
+    tool.run().await.unwrap();
+    let there = std::fs::read(elsewhere.folder.path().join("plan.json")).unwrap();
+    assert_eq!(text, there);
+    let text = String::from_utf8(there).unwrap();
+    assert_eq!(af_db::plan::document::sha256(&text), here);
+    for secret in ["postgres@", "tester", "somebody", "sslmode"] {
+        assert!(!text.contains(secret), "{secret} in {text}");
+    }
+}
+
+#[tokio::test]
+async fn what_moved_beside_the_steps_is_told_and_accepted() {
+    let database = server::database().await;
+    let project = project(&database.target, "protected: false").await;
+    plan(&project, "staging").await;
+    database.run("CREATE TABLE beside (id int)").await;
+    project.write("migrations/V9__later.sql", "SELECT 1;\n");
+    let ran = project
+        .run(&["up", "--env", "staging", "--plan", "plan.json"])
+        .await;
+    insta::assert_snapshot!(without_hashes(&ran.seen()), @"
+    applied 2 migrations to postgres@HOST:PORT/DATABASE, 1 still pending
+    as planned: HASH
+    restore point `NAME` at LSN
+    PostgreSQL VERSION
+    the plan holds: its steps are what they were, though this has moved
+      the schema is not what it was when the plan was made
+    applied migrations/V2__b.sql (2 statements, N ms)
+    applied migrations/V3__c.sql (1 statement, N ms)
+    status 0
+    ");
+    assert_eq!(applied(&database).await, "1,2,3");
+}
+
+#[tokio::test]
+async fn what_is_not_reached_is_found_afterwards() {
+    let database = server::database().await;
+    let project = project(&database.target, "protected: false").await;
+    project.write(
+        "migrations/V3__c.sql",
+        "DO $$ BEGIN IF EXISTS (SELECT FROM a) THEN CREATE TABLE surprise (id int); END IF; END $$;\n\
+         ALTER TABLE a ADD CONSTRAINT later CHECK (id > 0) NOT VALID;\n",
+    );
+    project.write("verify/1_rows.sql", "SELECT count(*) = 1 FROM a;\n");
+    project.write("verify/2_rows.sql", "SELECT count(*) = 7 FROM a;\n");
+    project.write("verify/3_writes.sql", "DELETE FROM a;\n");
+    plan(&project, "staging").await;
+    let ran = project
+        .run(&["up", "--env", "staging", "--plan", "plan.json"])
+        .await;
+    insta::assert_snapshot!(without_hashes(&ran.seen()), @"
+    applied 2 migrations to postgres@HOST:PORT/DATABASE
+    as planned: HASH
+    restore point `NAME` at LSN
+
+    error[after-schema]: table public.surprise: it is in the database, not in the plan
+
+    error[after-verify]: verify/2_rows.sql: a question was answered with false
+      at verify/2_rows.sql
+      help: what was applied stays; mend it with a migration, or take it back with af-db down
+
+    error[after-verify]: verify/3_writes.sql: cannot execute DELETE in a read-only transaction (SQLSTATE 25006)
+      at verify/3_writes.sql
+      help: what was applied stays; mend it with a migration, or take it back with af-db down
+
+    warn[after-constraint]: later on public.a: the run has left this constraint unvalidated: rows from before may break it
+      help: ALTER TABLE … VALIDATE CONSTRAINT … in a migration of its own
+
+    3 errors, 1 warning
+    PostgreSQL VERSION
+    the plan is fresh: nothing has moved since it was made
+    applied migrations/V2__b.sql (2 statements, N ms)
+    applied migrations/V3__c.sql (2 statements, N ms)
+    status 1
+    ");
+    assert_eq!(applied(&database).await, "1,2,3");
+}
+
+#[tokio::test]
+async fn a_plan_that_stopped_half_way_goes_on_when_told() {
+    let database = server::database().await;
+    let project = project(
+        &database.target,
+        "protected: true, require: [approved-plan]",
+    )
+    .await;
+    database.run("CREATE TABLE gate (open bool)").await;
+    project.write(
+        "migrations/V3__c.sql",
+        "INSERT INTO gate SELECT 1 / (SELECT count(*) FROM gate) > 0;\n",
+    );
+    // The mirror has no rows, so the plan is told to fail; a person may run it all the same.
+    project.write(
+        "migrations/V3__c.sql",
+        "DO $$ BEGIN IF EXISTS (SELECT FROM gate) THEN RAISE EXCEPTION 'closed'; END IF; END $$;\n",
+    );
+    database.run("INSERT INTO gate VALUES (false)").await;
+    let hash = plan(&project, "production").await;
+    let up = [
+        "up",
+        "--env",
+        "production",
+        "--plan",
+        "plan.json",
+        "--approve",
+        &hash,
+    ];
+    let ran = project.run(&up).await;
+    assert_eq!(ran.status, 3, "{}", ran.seen());
+    database.run("TRUNCATE gate").await;
+    let ran = project.run(&up).await;
+    assert_eq!(ran.status, 4, "{}", ran.seen());
+    assert!(ran.stderr.contains("--resume"), "{}", ran.seen());
+    let ran = project.run(&[&up[..], &["--resume"]].concat()).await.ok();
+    insta::assert_snapshot!(without_hashes(&ran.seen()), @"
+    applied 1 migration to postgres@HOST:PORT/DATABASE
+    as planned: HASH
+    restore point `NAME` at LSN
+    PostgreSQL VERSION
+    the plan holds: its steps are what they were, though this has moved
+      the history had 1 applied migrations and has 2
+      the schema is not what it was when the plan was made
+    applied migrations/V3__c.sql (1 statement, N ms)
+    status 0
+    ");
+    let ran = project.run(&[&up[..], &["--resume"]].concat()).await;
+    assert_eq!(ran.status, 4, "{}", ran.seen());
+    assert!(ran.stderr.contains("was carried out"), "{}", ran.seen());
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_plan_is_refused() {
+    let database = server::database().await;
+    let project = project(&database.target, "protected: false").await;
+    project.write("plan.json", "{\"version\": 1}");
+    insta::assert_snapshot!(project.run(&["up", "--plan", "plan.json"]).await.seen(), @"
+    error: plan.json is no plan: missing field `tool`
+    hint: write it with af-db plan --out plan.json
+    status 2
+    ");
+    insta::assert_snapshot!(project.run(&["up", "--plan", "nowhere.json"]).await.seen(), @"
+    error: reading nowhere.json; nothing was touched
+    caused by: No such file or directory (os error 2)
+    status 2
+    ");
+    assert_eq!(applied(&database).await, "1");
+}
+
+#[tokio::test]
+async fn a_step_that_fails_on_the_mirror_is_found_before() {
+    let database = server::database().await;
+    let project = project(&database.target, "protected: false").await;
+    project.write(
+        "migrations/V3__c.sql",
+        "ALTER TABLE nowhere ADD COLUMN x int;\n",
+    );
+    let ran = project.run(&["plan", "--env", "staging"]).await;
+    insta::assert_snapshot!(without_hashes(&ran.seen()), @r#"
+    plan for staging on postgres@HOST:PORT/DATABASE: 2 migrations, 3 statements; now at 1
+
+    1. migrations/V2__b.sql, in one transaction, can be taken back
+       at most 5 min on the server
+       CREATE TABLE b (id int PRIMARY KEY REFERENCES a)
+       CREATE INDEX b_id ON b (id)
+
+    2. migrations/V3__c.sql, in one transaction, no way back is written
+       ALTER TABLE nowhere ADD COLUMN x int
+
+    no data is lost
+    a lock is waited for at most 2 s at a time, 10 min in all
+    schema now        HASH
+    the schema afterwards could not be predicted
+    plan              HASH
+
+    to run exactly this: af-db plan --out plan.json, then af-db up --plan plan.json
+
+    error[plan-fails]: migrations/V3__c.sql: statement 1 fails: relation "nowhere" does not exist (SQLSTATE 42P01)
+      at migrations/V3__c.sql:1:1
+      help: mend the file; up would fail here and roll it back
+
+    1 error
+    PostgreSQL VERSION
+    status 1
+    "#);
+}
