@@ -23,13 +23,13 @@ pub(super) async fn project(target: &Target, rules: &str) -> Project {
         project.folder.path().join("af-db.yaml"),
         project.folder.path().join("later.yaml"),
     )
-    .unwrap();
+    .expect("renamed");
     project.run(&["up"]).await.ok();
     std::fs::rename(
         project.folder.path().join("later.yaml"),
         project.folder.path().join("af-db.yaml"),
     )
-    .unwrap();
+    .expect("renamed");
     project.write(
         "migrations/V2__b.sql",
         "-- af-db: timeout 5min\nCREATE TABLE b (id int PRIMARY KEY REFERENCES a);\nCREATE INDEX b_id ON b (id);\n",
