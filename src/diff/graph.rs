@@ -71,6 +71,11 @@ impl Builder<'_, '_> {
         let plan = self.plan;
         for needed in plan.foundations(plan.from, key) {
             self.edge((Phase::Drop, key.clone()), (Phase::Drop, needed.clone()));
+            if key.kind == Kind::SequenceOwner && needed.kind == Kind::Column {
+                // Whose a sequence is does not hold up what becomes of the column.
+                self.edge((Phase::Drop, key.clone()), (Phase::Drop, needed));
+                continue;
+            }
             for above in plan.above(&needed) {
                 // What a parent's column does to those of its children happens with it.
                 if plan.is_echo(&needed) {
@@ -91,6 +96,12 @@ impl Builder<'_, '_> {
         if plan.is_replaced(key) {
             self.edge((Phase::Drop, key.clone()), (Phase::Make, key.clone()));
         }
+        if key.kind == Kind::Partition {
+            // A partition that is detached keeps the foreign keys that the whole has at that moment.
+            for reference in plan.references_above(key) {
+                self.edge((Phase::Drop, reference), (Phase::Drop, key.clone()));
+            }
+        }
     }
 
     fn before_making(&mut self, key: &Key) {
@@ -105,7 +116,12 @@ impl Builder<'_, '_> {
         for first in served.iter().filter_map(|of| plan.first_function(of)) {
             self.edge((Phase::Make, first.clone()), (Phase::Make, key.clone()));
         }
+        let inline = plan.inline_in(key).is_some();
         for needed in needed {
+            // What is said of a column where its table is made does not wait for it.
+            if inline && needed.kind == Kind::Column && needed.part == key.part {
+                continue;
+            }
             self.edge((Phase::Make, needed.clone()), (Phase::Make, key.clone()));
             if plan.is_rebuilt(&needed) && key.kind != Kind::Partition {
                 self.edge((Phase::Fill, needed), (Phase::Make, key.clone()));
@@ -155,6 +171,14 @@ impl Builder<'_, '_> {
             .filter(|(_, object)| object.text("type") == Some("check"));
         for (check, _) in checks {
             self.edge((Phase::Make, check.clone()), (Phase::Make, key.clone()));
+        }
+        // A constraint that is still there would be taken for that of the whole, and could not go any more.
+        let gone = plan.from.parts(Kind::Constraint, &key.schema, &key.name);
+        for (constraint, _) in gone {
+            self.edge(
+                (Phase::Drop, constraint.clone()),
+                (Phase::Make, key.clone()),
+            );
         }
         for index in plan.indexes_of(plan.to, key) {
             if plan.is_lent(&index) {

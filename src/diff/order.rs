@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, BinaryHeap};
 
 /// Gives the indexes of `ranks` in order: for each `(first, second)` of `edges` the first stands before the second.
 ///
-/// Where the edges form a circle, the step of the lowest rank that is still waiting goes first: better a statement
-/// that the server refuses than one that is never shown.
+/// Where the edges form a circle, the step of the lowest rank in it goes first: better a statement that the server
+/// refuses than one that is never shown.
 pub(super) fn sorted<R: Ord>(ranks: &[R], edges: &BTreeSet<(usize, usize)>) -> Vec<usize> {
     let mut followers: Vec<Vec<usize>> = vec![Vec::new(); ranks.len()];
     let mut waiting = vec![0usize; ranks.len()];
@@ -23,10 +23,10 @@ pub(super) fn sorted<R: Ord>(ranks: &[R], edges: &BTreeSet<(usize, usize)>) -> V
     while order.len() < ranks.len() {
         let next = match ready.pop() {
             Some(Reverse((_, index))) => index,
-            None => (0..ranks.len())
-                .filter(|index| !done[*index])
+            None => circle(edges, &done)
+                .into_iter()
                 .min_by_key(|index| &ranks[*index])
-                .expect("something is left while not everything is in order"),
+                .expect("what is left waits in a circle"),
         };
         if done[next] {
             continue;
@@ -41,6 +41,27 @@ pub(super) fn sorted<R: Ord>(ranks: &[R], edges: &BTreeSet<(usize, usize)>) -> V
         }
     }
     order
+}
+
+/// Finds a circle among the steps that are left, each of which waits for another of them.
+fn circle(edges: &BTreeSet<(usize, usize)>, done: &[bool]) -> Vec<usize> {
+    let mut waits_for: Vec<Option<usize>> = vec![None; done.len()];
+    for (first, second) in edges {
+        if !done[*first] && !done[*second] {
+            waits_for[*second].get_or_insert(*first);
+        }
+    }
+    let start = done.iter().position(|done| !done);
+    let mut path: Vec<usize> = Vec::new();
+    let mut next = start;
+    while let Some(step) = next {
+        if let Some(seen) = path.iter().position(|other| *other == step) {
+            return path.split_off(seen);
+        }
+        path.push(step);
+        next = waits_for[step];
+    }
+    path
 }
 
 #[cfg(test)]
@@ -58,5 +79,7 @@ mod tests {
         check(&[(2, 1), (1, 0)], &[2, 1, 0]);
         // A circle loses nothing.
         check(&[(0, 1), (1, 0)], &[2, 0, 1]);
+        // What waits for a circle is no part of it.
+        check(&[(1, 2), (2, 1), (1, 0)], &[1, 0, 2]);
     }
 }

@@ -93,6 +93,33 @@ impl<'a> Plan<'a> {
                 .is_some_and(|whole| self.is_referred_to(&whole))
     }
 
+    /// Gives the foreign keys that a partition has from what it is a partition of.
+    pub(super) fn references_above(&self, partition: &Key) -> Vec<Key> {
+        let mut found = Vec::new();
+        let mut table = self.from.parent(partition);
+        while let Some(whole) = table.and_then(|table| self.partition_of(&table)) {
+            let keys = self
+                .from
+                .parts(Kind::Constraint, &whole.schema, &whole.name);
+            found.extend(
+                keys.filter(|(_, object)| object.text("type") == Some("foreign key"))
+                    .map(|(key, _)| key.clone()),
+            );
+            table = Some(whole);
+        }
+        found
+    }
+
+    /// Gives the tables that inherit a column directly, or are partitions of its table, before the change.
+    pub(super) fn heirs(&self, column: &Key) -> Vec<Key> {
+        let table = Key::named(Kind::Table, &column.schema, &column.name);
+        self.from
+            .of_kind(Kind::Table)
+            .filter(|(other, _)| self.parents_of(other).contains(&table))
+            .map(|(other, _)| Key::part(Kind::Column, &other.schema, &other.name, &column.part))
+            .collect()
+    }
+
     /// Gives the table that another is a partition of.
     pub(super) fn partition_of(&self, table: &Key) -> Option<Key> {
         let partition = Key::named(Kind::Partition, &table.schema, &table.name);

@@ -193,7 +193,7 @@ pub(super) fn alter_column(plan: &Plan<'_>, key: &Key, changed: &[&str]) -> Opti
         sql.push(change_type(key, before, after));
     }
     for fact in changed {
-        if *fact == "not_null" && echo {
+        if *fact == "not_null" && echo && echoes_not_null(plan, key) {
             continue;
         }
         sql.extend(column_fact(plan, key, fact));
@@ -202,6 +202,28 @@ pub(super) fn alter_column(plan: &Plan<'_>, key: &Key, changed: &[&str]) -> Opti
         sql.extend(column_fact(plan, key, "storage"));
     }
     Some(sql)
+}
+
+/// Says whether a column above changes between null and not null in the same way.
+fn echoes_not_null(plan: &Plan<'_>, key: &Key) -> bool {
+    let says = |key: &Key| {
+        let (before, after) = (plan.from.get(key)?, plan.to.get(key)?);
+        Some((before.has("not_null"), after.has("not_null")))
+    };
+    plan.above(key).iter().any(|above| says(above) == says(key))
+}
+
+/// Gives the columns below that stay not null when one is no longer so; PostgreSQL takes it from all of them.
+fn still_not_null(plan: &Plan<'_>, key: &Key) -> Vec<Key> {
+    let mut found = Vec::new();
+    for heir in plan.heirs(key) {
+        let stays = |side: Option<&Object>| side.is_some_and(|column| column.has("not_null"));
+        if stays(plan.from.get(&heir)) && stays(plan.to.get(&heir)) {
+            found.push(heir.clone());
+        }
+        found.extend(still_not_null(plan, &heir));
+    }
+    found
 }
 
 pub(super) fn change_type(key: &Key, before: &Object, after: &Object) -> Sql {
@@ -274,10 +296,20 @@ pub(super) fn column_fact(plan: &Plan<'_>, key: &Key, fact: &str) -> Vec<Sql> {
             "ALTER TABLE {} ALTER COLUMN {} SET NOT NULL",
             &[&name(key), &part],
         )],
-        "not_null" => vec![Sql::fill(
-            "ALTER TABLE {} ALTER COLUMN {} DROP NOT NULL",
-            &[&name(key), &part],
-        )],
+        "not_null" => {
+            let mut sql = vec![Sql::fill(
+                "ALTER TABLE {} ALTER COLUMN {} DROP NOT NULL",
+                &[&name(key), &part],
+            )];
+            sql.extend(still_not_null(plan, key).iter().map(|heir| {
+                let column = Ident::new(&*heir.part);
+                Sql::fill(
+                    "ALTER TABLE {} ALTER COLUMN {} SET NOT NULL",
+                    &[&name(heir), &column],
+                )
+            }));
+            sql
+        }
         "storage" => {
             let standard = usual_storage(after.text("type").unwrap_or_default());
             set(

@@ -123,10 +123,20 @@ pub(super) fn drop(plan: &Plan<'_>, key: &Key) -> Vec<Sql> {
                 .get(key)
                 .map(|object| text(object, "parent"))
                 .unwrap_or_default();
-            vec![Sql::fill(
+            let mut sql = vec![Sql::fill(
                 "ALTER TABLE {} DETACH PARTITION {}",
                 &[&parent, &name(key)],
-            )]
+            )];
+            // The foreign keys of the whole have become its own; those that it is to have are made by themselves.
+            let kept = plan.references_above(key);
+            let kept = kept.iter().filter(|key| !plan.dropped.contains(*key));
+            sql.extend(kept.map(|reference| {
+                Sql::fill(
+                    "ALTER TABLE {} DROP CONSTRAINT {}",
+                    &[&name(key), &Ident::new(&*reference.part)],
+                )
+            }));
+            sql
         }
         Kind::Constraint if plan.is_echo(key) => Vec::new(),
         Kind::Constraint => vec![Sql::fill(
