@@ -123,7 +123,9 @@ impl Builder<'_, '_> {
                 continue;
             }
             self.edge((Phase::Make, needed.clone()), (Phase::Make, key.clone()));
-            if plan.is_rebuilt(&needed) && key.kind != Kind::Partition {
+            // A partition is there before the rows are, a constraint or view is not.
+            let takes_rows = matches!(key.kind, Kind::Table | Kind::Column | Kind::Partition);
+            if plan.is_rebuilt(&needed) && !takes_rows {
                 self.edge((Phase::Fill, needed), (Phase::Make, key.clone()));
             }
         }
@@ -132,6 +134,13 @@ impl Builder<'_, '_> {
                 if !plan.made.contains(&needed) {
                     self.edge((Phase::Make, key.clone()), (Phase::Drop, needed));
                 }
+            }
+        }
+        if key.kind == Kind::Constraint {
+            let whole = Key::named(Kind::Table, &key.schema, &key.name);
+            for parent in plan.parents_of(&whole) {
+                let above = Key::part(key.kind, &parent.schema, &parent.name, &key.part);
+                self.edge((Phase::Make, above), (Phase::Make, key.clone()));
             }
         }
         match key.kind {
@@ -285,6 +294,12 @@ impl Builder<'_, '_> {
             for name in names(plan.to, key) {
                 for other in taken.get(&name).into_iter().flatten() {
                     self.edge((Phase::Drop, other.clone()), (Phase::Make, key.clone()));
+                    let (_, whole) = self.carried((Phase::Drop, other.clone()));
+                    if matches!(key.kind, Kind::Index | Kind::Constraint) && plan.is_rebuilt(&whole)
+                    {
+                        // What went with a table that is made again keeps its name until the rows are moved.
+                        self.edge((Phase::Fill, whole), (Phase::Make, key.clone()));
+                    }
                 }
             }
         }

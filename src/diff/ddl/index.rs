@@ -80,6 +80,24 @@ pub(super) fn alter_constraint(plan: &Plan<'_>, key: &Key, changed: &[&str]) -> 
     Some(sql)
 }
 
+/// Validates a check that comes with that of the parent, where only the parent's is not valid.
+pub(super) fn validated(plan: &Plan<'_>, key: &Key, after: &Object) -> Vec<Sql> {
+    let whole = Key::named(Kind::Table, &key.schema, &key.name);
+    let open = plan.parents_of(&whole).into_iter().any(|parent| {
+        let above = Key::part(Kind::Constraint, &parent.schema, &parent.name, &key.part);
+        plan.to
+            .get(&above)
+            .is_some_and(|above| above.has("not_valid"))
+    });
+    if key.kind != Kind::Constraint || after.has("not_valid") || !open {
+        return Vec::new();
+    }
+    vec![Sql::fill(
+        "ALTER TABLE {} VALIDATE CONSTRAINT {}",
+        &[&name(key), &Ident::new(&*key.part)],
+    )]
+}
+
 /// Writes what makes an index the one a table is clustered on or identified by.
 pub(super) fn index_marks(key: &Key, before: Option<&Object>, after: &Object) -> Vec<Sql> {
     let had = |fact: &str| before.is_some_and(|before| before.has(fact));

@@ -105,7 +105,9 @@ fn written(plan: &Plan<'_>, step: &Step) -> Vec<Sql> {
                 .iter()
                 .map(|of| Sql::fill("CREATE TYPE {}", &[&name(of)]))
                 .collect();
-            if !stood_for && !plan.is_echo(key) {
+            if plan.is_echo(key) {
+                sql.extend(index::validated(plan, key, after));
+            } else if !stood_for {
                 sql.extend(make(plan, key, after));
             }
             sql.extend(dress::new(plan, key, after));
