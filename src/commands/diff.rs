@@ -8,8 +8,10 @@ use crate::commands::page::{Page, Tone};
 use crate::commands::sources::{Read, Source, Sources};
 use crate::commands::{Context, Outcome, Report};
 use crate::diff::ddl::{self, Options, Statement};
-use crate::diff::{self, Change};
+use crate::diff::{self, Change, plain};
 use crate::finding::Finding;
+use crate::pg::scratch;
+use crate::shadow::trial;
 
 /// Flags of `diff`.
 #[derive(clap::Args, Debug)]
@@ -30,6 +32,9 @@ pub struct Args {
     /// Take for wrong what cannot be compared: what no catalog models and what the role may not see
     #[arg(long)]
     strict: bool,
+    /// Print the statements even where trying them on a scratch database did not lead to what should be there
+    #[arg(long)]
+    untried: bool,
     /// Compare the attributes of roles too
     #[arg(long)]
     roles: bool,
@@ -94,6 +99,9 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         online: args.online,
     };
     let statements = ddl::statements(&from, &to, &options);
+    if !args.untried && !plain::is_plain(&changes, &statements) {
+        try_out((&from, &to), &statements, &options, context).await?;
+    }
     let of_both = |list: fn(&Catalog) -> &Vec<String>| {
         let mut all: Vec<String> = list(&from).iter().chain(list(&to)).cloned().collect();
         all.sort();
@@ -140,6 +148,31 @@ async fn both(args: &Args, scope: &Scope, context: &Context) -> Result<(Read, Re
     let from = sources.read(&from, scope).await?;
     let to = sources.read(&to, scope).await?;
     Ok((from, to))
+}
+
+/// Tries statements whose effect is not plain to see, where a scratch server of the same version can be had.
+async fn try_out(
+    sides: (&Catalog, &Catalog),
+    statements: &[Statement],
+    options: &Options,
+    context: &Context,
+) -> Result<()> {
+    let major = u32::try_from(sides.0.version / 10_000)?;
+    let server = context.config.embedded(Some(major))?;
+    let reason = match scratch::start(&server, &context.watch()).await {
+        Ok(scratch) if scratch.instead_of.is_none() => {
+            trial::try_out(&scratch, sides, statements, options).await?
+        }
+        Ok(scratch) => Some(format!("{} is not PostgreSQL {major}", scratch.why)),
+        Err(error) => Some(format!("{error:#}")),
+    };
+    if let Some(reason) = reason {
+        let first = reason.lines().next().unwrap_or_default();
+        context
+            .terminal
+            .say(&format!("not tried on a scratch database: {first}"));
+    }
+    Ok(())
 }
 
 fn told(change: &Change) -> Told {

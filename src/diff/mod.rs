@@ -9,6 +9,7 @@ pub mod ddl;
 mod graph;
 mod order;
 mod partition;
+pub mod plain;
 mod plan;
 pub mod report;
 

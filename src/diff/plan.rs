@@ -208,6 +208,10 @@ impl<'a> Plan<'a> {
             self.retyped.remove(&part);
             match side {
                 Side::From => {
+                    // An index keeps its name on another table.
+                    if self.to.get(&part).is_some() {
+                        self.made.insert(part.clone());
+                    }
                     if self.dropped.insert(part.clone()) {
                         self.queue.push_back(part);
                     }

@@ -7,6 +7,7 @@ pub mod origin;
 pub mod predict;
 pub mod rollback;
 pub mod seed;
+pub mod trial;
 
 use anyhow::{Context as _, Result};
 

@@ -1,0 +1,50 @@
+//! Says whether the way from one catalog to another is plain to see, or had better be tried out.
+
+use std::collections::BTreeSet;
+
+use crate::catalog::{Key, Kind, Object};
+use crate::diff::Change;
+use crate::diff::ddl::Statement;
+
+/// Says whether every statement does what it says to what differs, and nothing comes, goes or changes by itself.
+///
+/// What is made again because of something else, what belongs to a partition or is inherited, and a change that no
+/// statement speaks of are not plain.
+pub fn is_plain(changes: &[Change], statements: &[Statement]) -> bool {
+    let changed: BTreeSet<&Key> = changes.iter().map(|change| &change.key).collect();
+    let told: BTreeSet<&Key> = statements
+        .iter()
+        .map(|statement| &statement.about)
+        .collect();
+    told.iter().all(|about| changed.contains(*about))
+        && changes.iter().all(|change| {
+            let sides = [&change.before, &change.after];
+            let of_its_own = sides.into_iter().flatten().all(stands_alone);
+            let in_place = change.before.is_none()
+                || change.after.is_none()
+                || told.contains(&change.key) && !is_made_again(&change.key, statements);
+            change.key.kind != Kind::Partition && of_its_own && in_place
+        })
+}
+
+fn stands_alone(object: &Object) -> bool {
+    ![
+        "parent",
+        "inherited",
+        "inherits",
+        "partition",
+        "partition_by",
+    ]
+    .iter()
+    .any(|fact| object.has(fact))
+}
+
+fn is_made_again(key: &Key, statements: &[Statement]) -> bool {
+    let about = statements
+        .iter()
+        .filter(|statement| statement.about == *key);
+    about.into_iter().any(|statement| {
+        let sql = statement.sql.as_str();
+        sql.starts_with("DROP ") || sql.contains(" DROP CONSTRAINT ") || sql.contains(" RENAME TO ")
+    })
+}
