@@ -193,6 +193,8 @@ def work(options, waiting, outcomes):
                 outcomes.append((suite, name, f"{start}→{goal}", outcome, reason))
                 if outcome in ("failed", "wrong"):
                     print(f"{suite}/{name} {start}→{goal}: {outcome}: {reason}", flush=True)
+            if options.scoreboard:
+                write(options, outcomes)
 
 
 def board(options, outcomes, version):
@@ -213,6 +215,12 @@ def board(options, outcomes, version):
             lines += ["", f"## {title}", "", "| case | way | reason |", "|---|---|---|"]
             lines += [f"| {plain(row[0])}/{plain(row[1])} | {row[2]} | {plain(row[4])[:200]} |" for row in rows]
     return "\n".join(lines) + "\n"
+
+
+def write(options, outcomes):
+    version = re.search(r"\d+[.\d]*", run([options.bin + "/postgres", "--version"]).stdout).group()
+    with open(options.scoreboard, "w") as file:
+        file.write(board(options, list(outcomes), version))
 
 
 def main():
@@ -243,11 +251,6 @@ def main():
         worker.start()
     for worker in workers:
         worker.join()
-    version = re.search(r"\d+[.\d]*", run([options.bin + "/postgres", "--version"]).stdout).group()
-    text = board(options, outcomes, version)
-    if options.scoreboard:
-        with open(options.scoreboard, "w") as file:
-            file.write(text)
     words = [row[3] for row in outcomes]
     judged = len(words) - words.count("unloadable")
     share = 100 * words.count("right") / judged if judged else 0.0

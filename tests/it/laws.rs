@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use af_db::catalog::{Catalog, Scope, read};
-use af_db::diff::ddl::{self, Options};
-use af_db::diff::{self, Change};
+use af_db::diff::ddl::{self, Options, Statement};
+use af_db::diff::{self, Change, plain};
 use af_db::pg::session::Session;
+use af_db::shadow::trial;
 
 use crate::support::server::{self, Database};
 
@@ -196,6 +197,88 @@ async fn rows_outlive_a_new_order_of_columns() {
         "CREATE TABLE p (a int, b int); CREATE TABLE t (c int) INHERITS (p); INSERT INTO t VALUES (1, 2, 3);",
         "CREATE TABLE p (a int); CREATE TABLE t (c int, b int) INHERITS (p)",
         &["1", "3", "2"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn statements_that_do_not_lead_there_are_refused() {
+    let server = server::own(None).await;
+    let (one, other) = (server.database().await, server.database().await);
+    one.run("CREATE TABLE t (a int) PARTITION BY LIST (a); CREATE TABLE t_1 (a int)")
+        .await;
+    other
+        .run("CREATE TABLE t (a int) PARTITION BY LIST (a); CREATE TABLE t_1 PARTITION OF t FOR VALUES IN (1); CREATE INDEX t_a ON t (a)")
+        .await;
+    let from = read_all(&one.session().await).await;
+    let to = read_all(&other.session().await).await;
+    let statements = ddl::statements(&from, &to, &OPTIONS);
+    assert!(!plain::is_plain(&diff::between(&from, &to), &statements));
+    let tried = trial::try_out(&server.scratch, (&from, &to), &statements, &OPTIONS).await;
+    assert_eq!(tried.expect("they lead there"), None);
+
+    let refused = async |statements: &[Statement]| {
+        let server = server::own(None).await;
+        let tried = trial::try_out(&server.scratch, (&from, &to), statements, &OPTIONS).await;
+        format!("{:#}", tried.expect_err("they do not lead there"))
+    };
+    let (last, fewer) = statements.split_last().expect("statements");
+    assert_eq!(
+        refused(fewer).await,
+        "the statements found would not do: index public.t_1_a_idx differs in parent after them"
+    );
+    let twice = [
+        statements.as_slice(),
+        &[last.clone(), statements[0].clone()],
+    ]
+    .concat();
+    assert!(
+        refused(&twice)
+            .await
+            .starts_with("the statements found would stop at ")
+    );
+}
+
+#[tokio::test]
+async fn a_plain_difference_is_told_from_one_that_is_not() {
+    let check = async |old: &str, new: &str, expected: bool| {
+        let (one, other) = (server::database().await, server::database().await);
+        one.run(old).await;
+        other.run(new).await;
+        let from = read_all(&one.session().await).await;
+        let to = read_all(&other.session().await).await;
+        let statements = ddl::statements(&from, &to, &OPTIONS);
+        let plain = plain::is_plain(&diff::between(&from, &to), &statements);
+        assert_eq!(plain, expected, "{old} to {new}");
+    };
+    check(
+        "",
+        "CREATE TABLE t (a int PRIMARY KEY, b text DEFAULT 'x')",
+        true,
+    )
+    .await;
+    check(
+        "CREATE TABLE t (a int)",
+        "CREATE TABLE t (a bigint NOT NULL, b int)",
+        true,
+    )
+    .await;
+    check(
+        "CREATE TABLE t (a int); CREATE VIEW v AS SELECT a FROM t",
+        "CREATE TABLE t (a bigint); CREATE VIEW v AS SELECT a FROM t",
+        false,
+    )
+    .await;
+    check(
+        "CREATE TABLE t (b int)",
+        "CREATE TABLE t (a int, b int)",
+        false,
+    )
+    .await;
+    check(
+        "CREATE TABLE t (a int) PARTITION BY LIST (a)",
+        "CREATE TABLE t (a int) PARTITION BY LIST (a); CREATE TABLE t_1 PARTITION OF t DEFAULT",
+        false,
     )
     .await;
 }
