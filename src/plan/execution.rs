@@ -37,6 +37,8 @@ pub struct Execution<'a> {
     pub(super) overtaken: bool,
     // What the steps were seen to do, where a plan says so; what they do instead is rolled back.
     pub(super) predicted: Vec<StepObservation>,
+    // Whether the session is as it began: what a step has set is undone with its record.
+    clean: bool,
 }
 
 /// Puts every setting back to what the session began with, whoever changed it.
@@ -74,6 +76,7 @@ impl<'a> Execution<'a> {
             sessions: 0,
             overtaken: false,
             predicted: Vec::new(),
+            clean: false,
         }
     }
 
@@ -110,6 +113,8 @@ impl<'a> Execution<'a> {
             total: Some(total),
             unit: Unit::Items,
         });
+        // A transaction that is rolled back takes the settings of its file with it; pieces leave theirs.
+        self.clean &= step.mode == Mode::Transaction;
         let mut ran = match step.mode {
             Mode::Transaction => self.whole(step, &outline, books).await,
             Mode::Statements => self.pieces(step, &outline, books).await,
@@ -172,7 +177,7 @@ impl<'a> Execution<'a> {
         outline: &Outline,
         books: &dyn Books,
     ) -> Result<Done, Stopped> {
-        let mut opening = reset();
+        let mut opening = if self.clean { Vec::new() } else { reset() };
         opening.extend([Sql::new("BEGIN"), Sql::default()]);
         let slot = opening.len() - 1;
         opening.extend(block::limits(None, step.timeout));
@@ -196,6 +201,7 @@ impl<'a> Execution<'a> {
         };
         let waits = self.climb(&all, opening, slot, &closing).await?;
         self.commit(books.landed(None)).await?;
+        self.clean = true;
         Ok(Done {
             statements,
             lock_waits: waits,
