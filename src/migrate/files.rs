@@ -4,13 +4,13 @@
 //! skipped.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 
 use crate::finding::{Finding, Place};
 use crate::migrate::directive::{self, Directives};
 use crate::migrate::name::{self, Stem};
+use crate::sql::text::Text;
 
 /// Which way a migration is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub struct Script {
     /// Where it is.
     pub path: PathBuf,
     /// What it says, byte for byte.
-    pub text: Arc<str>,
+    pub text: Text,
 }
 
 /// A migration: the file up, the file down where there is one, what they say about how they run.

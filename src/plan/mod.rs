@@ -17,10 +17,10 @@ pub mod reconcile;
 pub mod trouble;
 pub mod unit;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::sql::safe::Sql;
+use crate::sql::text::Text;
 
 /// How a step runs on the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -38,7 +38,7 @@ pub struct Step {
     /// How people call it: the path of the file.
     pub label: String,
     /// The text, byte for byte.
-    pub text: Arc<str>,
+    pub text: Text,
     /// How it runs.
     pub mode: Mode,
     /// How long it may take on the server; as the server has it where nothing is said.

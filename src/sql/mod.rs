@@ -4,6 +4,7 @@
 
 pub mod name;
 pub mod safe;
+pub mod text;
 
 pub mod position;
 pub mod token;

@@ -1,7 +1,5 @@
 //! `af-db diff-rls --apply`: the difference as one step, under the migration lock, asked for and journalled.
 
-use std::sync::Arc;
-
 use anyhow::Result;
 
 use super::{Args, refuse_unclear, report};
@@ -85,7 +83,7 @@ pub(super) async fn apply(args: &Args, declared: &Declared, context: &Context) -
     let ladder = project::ladder(context, args.lock_budget.as_deref())?;
     let step = Step {
         label: "the declared policies".to_owned(),
-        text: Arc::from(text),
+        text: text.into(),
         mode: Mode::Transaction,
         timeout: None,
         done: 0,

@@ -1,7 +1,5 @@
 //! Steps to be observed.
 
-use std::sync::Arc;
-
 use af_db::event::silent;
 use af_db::plan::observe::{StepObservation, run};
 use af_db::plan::{Mode, Step};
@@ -13,7 +11,7 @@ pub(super) fn step(label: &str, text: &str) -> Step {
     let alone = text.starts_with("-- af-db: no-transaction");
     Step {
         label: label.to_owned(),
-        text: Arc::from(text),
+        text: text.into(),
         mode: if alone {
             Mode::Statements
         } else {
