@@ -273,7 +273,6 @@ fn raised(spots: &[Spot<'_>], claimed: &[(usize, usize, Claim)]) -> Vec<Finding>
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
 
     use super::*;
     use crate::lint::Source;
@@ -320,7 +319,7 @@ mod tests {
         let judgement = judge(&[Source::new(FILE, text)], &options);
         let step = Step {
             label: FILE.to_owned(),
-            text: Arc::from(text),
+            text: text.into(),
             mode: Mode::Transaction,
             timeout: None,
             done: 0,
