@@ -8,6 +8,9 @@ const EPOCH: i64 = 946_684_800_000_000;
 /// Reads a moment, in microseconds from 2000; a zone is applied, none means UTC.
 pub(super) fn moment(text: &str) -> Option<i64> {
     let text = text.trim();
+    if let Some(moment) = usual(text) {
+        return Some(moment);
+    }
     if let Ok(zoned) = DateTime::parse_from_rfc3339(text) {
         return Some(zoned.timestamp_micros() - EPOCH);
     }
@@ -30,6 +33,24 @@ pub(super) fn moment(text: &str) -> Option<i64> {
         day.and_hms_opt(0, 0, 0)
     })?;
     Some(plain.and_utc().timestamp_micros() - EPOCH)
+}
+
+/// Reads what SQLite itself writes, `2026-01-05 10:00:00`, without trying every other form first.
+fn usual(text: &str) -> Option<i64> {
+    let shape = |(at, byte): (usize, u8)| match at {
+        4 | 7 => byte == b'-',
+        10 => byte == b' ' || byte == b'T',
+        13 | 16 => byte == b':',
+        _ => byte.is_ascii_digit(),
+    };
+    if text.len() != 19 || !text.bytes().enumerate().all(shape) {
+        return None;
+    }
+    let number = |from: usize| text.get(from..from + 2)?.parse::<u32>().ok();
+    let year = text.get(..4)?.parse::<i32>().ok()?;
+    let day = NaiveDate::from_ymd_opt(year, number(5)?, number(8)?)?;
+    let moment = day.and_hms_opt(number(11)?, number(14)?, number(17)?)?;
+    Some(moment.and_utc().timestamp_micros() - EPOCH)
 }
 
 /// Reads a number as a moment: seconds since 1970, or milliseconds where it would be beyond the year 5000.
@@ -70,6 +91,8 @@ mod tests {
         assert_eq!(moment("2000-01-01T00:00:01.5Z"), Some(second * 3 / 2));
         assert_eq!(moment("2000-01-01 02:00:01+02:00"), Some(second));
         assert_eq!(moment("2000-01-02"), Some(86_400 * second));
+        assert_eq!(moment("1999-12-31T23:59:59"), Some(-second));
+        assert_eq!(moment("2000-02-30 00:00:00"), None);
         assert_eq!(moment("yesterday"), None);
         assert_eq!(counted(946_684_801), Some(second));
         assert_eq!(counted(946_684_801_000), Some(second));
