@@ -203,6 +203,7 @@ def board(options, outcomes, version):
     lines = ["# Scores of `af-db diff`", "", f"Written by `benches/diff_scores.py` on PostgreSQL {version}. Each case is run both ways.", ""]
     if not options.pg_dump:
         lines += ["No `pg_dump` for this version was at hand: judged by planning again and by the rows only.", ""]
+    lines += [f"{len({row[:2] for row in outcomes})} of {options.cases} cases were run.", ""]
     lines += ["| suite | directions | right | failed | silently wrong | not loadable |", "|---|---:|---:|---:|---:|---:|"]
     for suite in sorted({row[0] for row in outcomes}):
         of = [row[3] for row in outcomes if row[0] == suite]
@@ -245,6 +246,7 @@ def main():
     for suite in options.suites:
         for name, case in found(suite, options.only):
             waiting.put((os.path.basename(os.path.normpath(suite)), name, case))
+    options.cases = waiting.qsize()
     began = time.time()
     workers = [threading.Thread(target=work, args=(options, waiting, outcomes)) for _ in range(min(options.jobs, waiting.qsize()))]
     for worker in workers:
