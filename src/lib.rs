@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! finding error event yaml | sql pg | plan catalog diff | migrate lint shadow adopt copy manifest rls backup | config commands cli
+//! finding error event yaml | sql pg | plan catalog diff | migrate lint shadow adopt manifest rls backup fleet | config commands cli
 //! ```
 //!
 //! A module may `use crate::` only what stands to its left; commands do not import each other. `tests/it/tidy.rs`
@@ -36,6 +37,7 @@ pub mod adopt;
 pub mod copy;
 
 pub mod backup;
+pub mod fleet;
 pub mod manifest;
 pub mod rls;
 

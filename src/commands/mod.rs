@@ -12,6 +12,7 @@ mod archives;
 pub(crate) mod around;
 mod embedded;
 mod guarding;
+mod fleet;
 mod linting;
 mod metrics;
 mod notify;
@@ -49,6 +50,7 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 use crate::config::Config;
+use crate::error::Exit;
 use crate::event::{Event, Interrupt};
 use crate::finding::{Finding, Severity};
 use crate::pg::scratch::{self, Scratch};
@@ -67,6 +69,10 @@ pub enum Outcome {
     Clean,
     /// Something was found that must be mended.
     Found,
+    /// Stopped half-way; the report says what was done.
+    HalfWay,
+    /// Interrupted; the report says what was done.
+    Interrupted,
 }
 
 impl Outcome {
@@ -85,6 +91,8 @@ impl Outcome {
         match self {
             Outcome::Clean => 0,
             Outcome::Found => 1,
+            Outcome::HalfWay => Exit::HalfWay.code(),
+            Outcome::Interrupted => Exit::Interrupted.code(),
         }
     }
 
@@ -93,6 +101,8 @@ impl Outcome {
         match self {
             Outcome::Clean => "clean",
             Outcome::Found => "found",
+            Outcome::HalfWay => "half-way",
+            Outcome::Interrupted => "interrupted",
         }
     }
 }

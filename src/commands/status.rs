@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::commands::page::{Page, Tone, count};
-use crate::commands::{Context, Outcome, Purpose, Report, project};
+use crate::commands::{Context, Outcome, Purpose, Report, fleet, project};
 use crate::finding::{Finding, Severity};
 use crate::migrate::standing::{self, Line, State};
 
@@ -17,6 +17,9 @@ pub struct Args {
     /// Say whether the tool that was adopted from has run since
     #[arg(long)]
     foreign: bool,
+    /// Ask every database of this fleet
+    #[arg(long, value_name = "FILE", conflicts_with = "foreign")]
+    fleet: Option<std::path::PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -36,6 +39,9 @@ struct StatusReport {
 
 /// Runs the command.
 pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    if let Some(path) = &args.fleet {
+        return fleet::status(context, path, args.check).await;
+    }
     let folder = project::folder(context)?;
     let (session, target) = context.open(Purpose::Reading).await?;
     let books = project::books(context, &session).await?;

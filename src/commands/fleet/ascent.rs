@@ -1,0 +1,387 @@
+//! Owns `up` on a fleet: one plan for all, phase by phase, wave by wave, each database in its own run.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use sha2::{Digest as _, Sha256};
+
+use crate::commands::fleet::phase::{self, Phase};
+use crate::commands::fleet::report::{FleetUp, Told, group};
+use crate::commands::fleet::state::{self, Sound};
+use crate::commands::page::count;
+use crate::commands::pending::Selection;
+use crate::commands::{Context, Outcome, project};
+use crate::error::{Exit, exit_of, refuse};
+use crate::event::{Event, Unit, silent};
+use crate::fleet::{self, Fleet, Flow, Member, Wave};
+use crate::migrate::apply;
+use crate::migrate::files::{Folder, Migration};
+use crate::pg::lock::{self, Share};
+use crate::pg::pooler;
+use crate::pg::tools::Tool;
+use crate::plan::execution::Execution;
+use crate::plan::ladder::Ladder;
+use crate::sql::safe::Sql;
+
+/// What `up` was told.
+pub(crate) struct Orders<'a> {
+    pub(crate) selection: &'a Selection,
+    /// The hash that was approved elsewhere.
+    pub(crate) approve: Option<&'a str>,
+    /// Waves that have nothing left to do are neither waited for nor asked again.
+    pub(crate) resume: bool,
+    pub(crate) lock_budget: Option<&'a str>,
+}
+
+/// How it went on one database.
+enum Ended {
+    /// Applied so many, after so long.
+    Applied(usize, Duration),
+    /// It was locked, by us or by others, until the budget was spent.
+    Busy(String),
+    /// It is no longer as it was when the plan was made.
+    Moved(String),
+    Failed(String),
+    Interrupted,
+}
+
+/// What a run knows; shared by all databases.
+struct Run<'a> {
+    context: &'a Context,
+    fleet: &'a Fleet,
+    folder: &'a Folder,
+    ladder: Ladder,
+}
+
+/// Applies what is pending to every database of a fleet.
+pub(crate) async fn up(context: &Context, path: &Path, orders: &Orders<'_>) -> Result<Outcome> {
+    let folder = project::folder(context)?;
+    let fleet = super::load(context, path).await?;
+    let surveyed = state::survey(context, &fleet, &folder, orders.selection).await;
+    let pending: BTreeSet<i64> = surveyed
+        .sound
+        .iter()
+        .flat_map(|sound| sound.pending.iter().copied())
+        .collect();
+    let phases = phase::cut(&folder, &pending);
+    let sha256 = hash(&fleet, &folder, orders.selection);
+    let shown = context.config.shown(path);
+    let mut report = FleetUp::new(&shown, &sha256, &surveyed);
+    report.groups = group(&surveyed.sound);
+    if pending.is_empty() {
+        return context.show(&report);
+    }
+    admit(context, &report, &phases, orders)?;
+    let run = Run {
+        context,
+        fleet: &fleet,
+        folder: &folder,
+        ladder: project::ladder(context, orders.lock_budget)?,
+    };
+    let guard = context.interrupt.guard();
+    let mut sound = surveyed.sound;
+    for phase in &phases {
+        if !run.phase(phase, &mut sound, &mut report, orders.resume).await? {
+            break;
+        }
+    }
+    drop(guard);
+    report.settle(&sound);
+    context.show(&report)
+}
+
+/// Gives the hash of what is to become true: these databases, these files.
+///
+/// It stays the same while the fleet is on its way, so that what was approved can be finished after an interruption.
+fn hash(fleet: &Fleet, folder: &Folder, selection: &Selection) -> String {
+    let wanted = |file: &&Migration| selection.to.is_none_or(|to| file.version <= to);
+    let files = folder.migrations.iter().filter(wanted).map(|file| {
+        serde_json::json!({ "version": file.version, "sha256": hex(file.up.text.as_bytes()) })
+    });
+    let mut databases: Vec<String> = fleet
+        .members
+        .iter()
+        .map(|member| format!("{} {}", member.name, member.target))
+        .collect();
+    databases.sort();
+    let document = serde_json::json!({
+        "databases": databases,
+        "files": files.collect::<Vec<_>>(),
+        "steps": selection.steps,
+        "out-of-order": selection.allow_out_of_order,
+    });
+    format!("sha256:{}", hex(document.to_string().as_bytes()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Shows what would be done and asks, where any of the databases is protected.
+fn admit(
+    context: &Context,
+    report: &FleetUp,
+    phases: &[Phase],
+    orders: &Orders<'_>,
+) -> Result<()> {
+    let database = &context.config.database;
+    let told = report.plan(phases);
+    if let Some(approved) = orders.approve {
+        if approved == report.plan {
+            return Ok(());
+        }
+        return Err(refuse("what was approved is not what would be done; nothing was changed")
+            .hint(format!("this fleet and these files are {}", report.plan))
+            .into());
+    }
+    if !database.is_protected() {
+        context.terminal.say(&told);
+        return Ok(());
+    }
+    let short = report.plan.trim_start_matches("sha256:").get(..6).unwrap_or_default();
+    let words = format!("{}/fleet {short}", database.environment);
+    context.terminal.confirm_typed(&told, &words)
+}
+
+impl Run<'_> {
+    /// Runs a phase on every wave; says whether the next may begin.
+    async fn phase(
+        &self,
+        phase: &Phase,
+        sound: &mut [Sound<'_>],
+        report: &mut FleetUp,
+        resume: bool,
+    ) -> Result<bool> {
+        let members: Vec<&Member> = sound.iter().map(|sound| sound.member).collect();
+        let waves = fleet::split(&members, &self.fleet.waves);
+        let last = waves.len() - 1;
+        for (index, wave) in waves.iter().enumerate() {
+            let begun = self.wave(phase, wave, sound, report).await;
+            if report.is_stopped() {
+                return Ok(false);
+            }
+            if index < last && (begun || !resume) {
+                self.bake(wave, report).await;
+            }
+            if (begun || !resume) && !report.is_stopped() {
+                self.gate(wave, report).await?;
+            }
+            if report.is_stopped() {
+                return Ok(false);
+            }
+        }
+        // What takes away must wait until every sound database has what was added.
+        let behind = sound.iter().find(|one| {
+            let mut here = phase.versions.iter();
+            here.any(|version| one.pending.contains(version))
+        });
+        if let Some(behind) = behind {
+            report.stop(format!("`{}` is not through the phase that all have to pass first", behind.member.name));
+        }
+        Ok(behind.is_none())
+    }
+
+    /// Runs a phase on one wave; says whether there was anything to do.
+    async fn wave(
+        &self,
+        phase: &Phase,
+        wave: &Wave<'_>,
+        sound: &mut [Sound<'_>],
+        report: &mut FleetUp,
+    ) -> bool {
+        let mut work = BTreeMap::new();
+        let mut members = Vec::new();
+        for one in sound.iter().filter(|one| wave.has(one.member)) {
+            let here = one.pending.iter().copied();
+            let here: Vec<i64> = here.filter(|at| phase.versions.contains(at)).collect();
+            if !here.is_empty() {
+                work.insert(one.member.name.clone(), (one.applied.clone(), here));
+                members.push(one.member);
+            }
+        }
+        let watch = self.context.watch();
+        watch(Event::Began {
+            task: &format!("wave `{}`", wave.spec.name),
+            total: u64::try_from(members.len()).ok(),
+            unit: Unit::Items,
+        });
+        let mut tries: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut ended = 0;
+        let mut through = BTreeSet::new();
+        let climb = async |member: &Member| {
+            let (applied, wanted) = &work[&member.name];
+            self.one(member, applied, wanted).await
+        };
+        let left = fleet::each(&members, self.fleet.limits, climb, |member, how| {
+            if let Ended::Busy(_) = &how {
+                let tried = tries.entry(&member.name).or_default();
+                *tried += 1;
+                if *tried <= self.fleet.limits.retries && !self.context.interrupt.is_raised() {
+                    return Flow::Again;
+                }
+            }
+            ended += 1;
+            watch(Event::Advanced {
+                done: ended,
+                note: &member.name,
+            });
+            if matches!(how, Ended::Applied(..)) {
+                through.insert(&member.name);
+            }
+            self.note(member, how, report, &watch)
+        })
+        .await;
+        watch(Event::Ended);
+        report.not_begun += left.len();
+        for one in sound.iter_mut() {
+            if through.contains(&one.member.name) {
+                one.pass(&phase.versions);
+            }
+        }
+        !members.is_empty()
+    }
+
+    /// Writes down how it went on one database, and says how to go on.
+    fn note(
+        &self,
+        member: &Member,
+        how: Ended,
+        report: &mut FleetUp,
+        watch: &dyn Fn(Event<'_>),
+    ) -> Flow {
+        let name = member.name.clone();
+        match how {
+            Ended::Applied(migrations, took) => report.done(name, migrations, took),
+            Ended::Busy(why) => report.busy.push(Told { name, why }),
+            Ended::Moved(why) => report.moved.push(Told { name, why }),
+            Ended::Interrupted => {
+                report.interrupted = true;
+                return Flow::Stop;
+            }
+            Ended::Failed(why) => {
+                watch(Event::Warned(&format!("{name}: {why}")));
+                report.failed.push(Told { name, why });
+                if report.failed.len() > self.fleet.limits.failures {
+                    let failed = count(report.failed.len(), "database has failed", "databases have failed");
+                    report.stop(format!("{failed}, {} may", self.fleet.limits.failures));
+                    return Flow::Stop;
+                }
+            }
+        }
+        if self.context.interrupt.is_raised() {
+            report.interrupted = true;
+            return Flow::Stop;
+        }
+        Flow::Continue
+    }
+
+    /// Brings one database up by these versions, if it still stands where the plan has it.
+    async fn one(&self, member: &Member, applied: &[i64], wanted: &[i64]) -> Ended {
+        let began = Instant::now();
+        match self.try_one(member, applied, wanted).await {
+            Ok(Ok(done)) => Ended::Applied(done, began.elapsed()),
+            Ok(Err(moved)) => Ended::Moved(moved),
+            Err(error) => match exit_of(&error) {
+                Exit::Busy => Ended::Busy(format!("{error:#}")),
+                Exit::Interrupted => Ended::Interrupted,
+                _ => Ended::Failed(format!("{error:#}")),
+            },
+        }
+    }
+
+    async fn try_one(
+        &self,
+        member: &Member,
+        applied: &[i64],
+        wanted: &[i64],
+    ) -> Result<Result<usize, String>> {
+        let context = self.context;
+        let session = super::open(self.fleet, member).await?;
+        pooler::require_session(&session, &member.target).await?;
+        // Held until the session ends.
+        let _lock = lock::take(&session, Share::Alone, Duration::from_secs(2), &silent).await?;
+        let (books, _) = super::stand(context, &session, self.folder).await?;
+        let now: Vec<i64> = books.history.rows.iter().map(|row| row.version).collect();
+        if now != applied {
+            session.close().await;
+            let words = "its history has changed since the fleet was asked; nothing was done to it";
+            return Ok(Err(words.to_owned()));
+        }
+        let chosen: Vec<&Migration> = self
+            .folder
+            .migrations
+            .iter()
+            .filter(|file| wanted.contains(&file.version))
+            .collect();
+        let ledger = project::ledger(context, &books.history, self.folder)?;
+        project::create_books(&session, &ledger, &books.history).await?;
+        let mut execution =
+            Execution::new(session, &member.target, self.ladder, &silent, &context.interrupt);
+        let outcome = apply::up(&mut execution, &ledger, &chosen, &books.unfinished).await?;
+        execution.finish().close().await;
+        match outcome.stopped {
+            Some(failure) => Err(failure.into()),
+            None => Ok(Ok(outcome.applied.len())),
+        }
+    }
+
+    /// Waits while the databases of a wave stand the test of time.
+    async fn bake(&self, wave: &Wave<'_>, report: &mut FleetUp) {
+        let bake = wave.spec.bake;
+        if bake.is_zero() {
+            return;
+        }
+        let seconds = bake.as_secs();
+        self.context.terminal.say(&format!(
+            "wave `{}` is through; waiting {seconds} s before the next",
+            wave.spec.name
+        ));
+        tokio::select! {
+            () = tokio::time::sleep(bake) => {}
+            () = self.context.interrupt.wait() => report.interrupted = true,
+        }
+    }
+
+    /// Asks whether the next wave may begin.
+    async fn gate(&self, wave: &Wave<'_>, report: &mut FleetUp) -> Result<()> {
+        let name = &wave.spec.name;
+        if let [program, arguments @ ..] = wave.spec.gate.as_slice() {
+            let done = Tool::new(program)
+                .args(arguments)
+                .env("AF_DB_WAVE", name)
+                .directory(&self.context.config.root)
+                .run()
+                .await?;
+            if !done.status.success() {
+                report.stop(format!("the gate of wave `{name}` says no ({})", done.status));
+                return Ok(());
+            }
+        }
+        let Some(question) = &wave.spec.gate_sql else {
+            return Ok(());
+        };
+        for member in &wave.members {
+            let session = super::open(self.fleet, member).await?;
+            let answer = session.ask(&Sql::written_by_user(question)).await?;
+            session.close().await;
+            let yes = answer.iter().any(|message| match message {
+                tokio_postgres::SimpleQueryMessage::Row(row) => {
+                    row.is_empty() || row.get(0) == Some("t")
+                }
+                _ => false,
+            });
+            if !yes {
+                report.stop(format!("`{}` does not pass the gate of wave `{name}`", member.name));
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+

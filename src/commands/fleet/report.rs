@@ -1,0 +1,253 @@
+//! Owns the report of `up` on a fleet: versions and their counts, who is behind and why, what was slow.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::commands::fleet::phase::Phase;
+use crate::commands::fleet::state::{Aside, Cause, Sound, Surveyed};
+use crate::commands::page::{Page, Tone, count};
+use crate::commands::{Outcome, Report};
+use crate::finding::{Finding, Severity};
+
+/// A database through which this run came.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Done {
+    pub(super) name: String,
+    pub(super) migrations: usize,
+    pub(super) seconds: f64,
+}
+
+/// A database and what there is to say of it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Told {
+    pub(super) name: String,
+    pub(super) why: String,
+}
+
+/// Databases in one state, and what becomes of them.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Group {
+    from: Option<i64>,
+    fingerprint: String,
+    server: i32,
+    pending: Vec<i64>,
+    databases: usize,
+}
+
+/// The report.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct FleetUp {
+    fleet: String,
+    pub(super) plan: String,
+    pub(super) groups: Vec<Group>,
+    pub(super) applied: Vec<Done>,
+    pub(super) busy: Vec<Told>,
+    pub(super) moved: Vec<Told>,
+    pub(super) failed: Vec<Told>,
+    set_aside: Vec<Aside>,
+    pub(super) not_begun: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stopped: Option<String>,
+    pub(super) interrupted: bool,
+    versions: Vec<(Option<i64>, usize)>,
+    #[serde(skip)]
+    findings: Vec<Finding>,
+}
+
+/// Puts the databases of one state together.
+pub(super) fn group(sound: &[Sound<'_>]) -> Vec<Group> {
+    let mut groups: BTreeMap<_, Group> = BTreeMap::new();
+    for one in sound {
+        let group = groups
+            .entry((&one.state, &one.pending))
+            .or_insert_with(|| Group {
+                from: one.applied.last().copied(),
+                fingerprint: one.state.fingerprint.clone(),
+                server: one.state.major,
+                pending: one.pending.clone(),
+                databases: 0,
+            });
+        group.databases += 1;
+    }
+    groups.into_values().collect()
+}
+
+impl FleetUp {
+    pub(super) fn new(fleet: &str, plan: &str, surveyed: &Surveyed<'_>) -> Self {
+        let mut report = FleetUp {
+            fleet: fleet.to_owned(),
+            plan: plan.to_owned(),
+            groups: group(&surveyed.sound),
+            applied: Vec::new(),
+            busy: Vec::new(),
+            moved: Vec::new(),
+            failed: Vec::new(),
+            set_aside: surveyed.aside.clone(),
+            not_begun: 0,
+            stopped: None,
+            interrupted: false,
+            versions: Vec::new(),
+            findings: Vec::new(),
+        };
+        report.settle(&surveyed.sound);
+        report
+    }
+
+    /// Notes that a database is through; one that came by in an earlier phase is counted once.
+    pub(super) fn done(&mut self, name: String, migrations: usize, took: Duration) {
+        let seconds = took.as_secs_f64();
+        match self.applied.iter_mut().find(|done| done.name == name) {
+            Some(done) => {
+                done.migrations += migrations;
+                done.seconds += seconds;
+            }
+            None => self.applied.push(Done {
+                name,
+                migrations,
+                seconds,
+            }),
+        }
+    }
+
+    /// Says that nothing further is begun.
+    pub(super) fn stop(&mut self, why: String) {
+        self.stopped.get_or_insert(why);
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped.is_some() || self.interrupted
+    }
+
+    /// Counts the versions the databases are at now, and makes of what went wrong what it is.
+    pub(super) fn settle(&mut self, sound: &[Sound<'_>]) {
+        let mut versions: BTreeMap<Option<i64>, usize> = BTreeMap::new();
+        for one in sound {
+            *versions.entry(one.applied.last().copied()).or_default() += 1;
+        }
+        self.versions = versions.into_iter().rev().collect();
+        self.findings = self.set_aside.iter().map(aside).collect();
+        let kinds: [(&str, &Vec<Told>); 3] = [
+            ("fleet-failed", &self.failed),
+            ("fleet-busy", &self.busy),
+            ("fleet-moved", &self.moved),
+        ];
+        for (code, told) in kinds {
+            let told = told.iter();
+            self.findings
+                .extend(told.map(|one| Finding::error(code, &one.name, &one.why)));
+        }
+    }
+
+    /// Says what would be done, before it is.
+    pub(super) fn plan(&self, phases: &[Phase]) -> String {
+        let mut lines = vec![format!("{} ({})", self.fleet, self.plan)];
+        for group in self.groups.iter().filter(|group| !group.pending.is_empty()) {
+            let from = group.from.map_or("nothing".to_owned(), |version| format!("V{version}"));
+            lines.push(format!(
+                "  {} from {from} by {}: {}",
+                count(group.databases, "database", "databases"),
+                count(group.pending.len(), "migration", "migrations"),
+                list(&group.pending)
+            ));
+        }
+        if phases.len() > 1 {
+            lines.push("  what takes away runs nowhere before what adds has run everywhere:".to_owned());
+            for phase in phases {
+                let word = if phase.contracts { "takes away" } else { "adds" };
+                lines.push(format!("    {word}: {}", list(&phase.versions)));
+            }
+        }
+        if !self.set_aside.is_empty() {
+            let aside = count(self.set_aside.len(), "database", "databases");
+            lines.push(format!("  {aside} set aside, see below"));
+        }
+        lines.join("\n")
+    }
+}
+
+fn list(versions: &[i64]) -> String {
+    const SHOWN: usize = 8;
+    let mut text: Vec<String> = versions.iter().take(SHOWN).map(|version| format!("V{version}")).collect();
+    if versions.len() > SHOWN {
+        text.push(format!("and {} more", versions.len() - SHOWN));
+    }
+    text.join(", ")
+}
+
+fn aside(aside: &Aside) -> Finding {
+    let code = match aside.cause {
+        Cause::Unreachable => "fleet-unreachable",
+        Cause::Wrong => "fleet-wrong",
+        Cause::Ahead => "fleet-ahead",
+        Cause::Drifted => "fleet-drifted",
+    };
+    let severity = match aside.cause {
+        Cause::Ahead => Severity::Warn,
+        _ => Severity::Error,
+    };
+    Finding::new(severity, code, &aside.name, &aside.why)
+}
+
+impl Report for FleetUp {
+    fn command(&self) -> &'static str {
+        "up"
+    }
+
+    fn human(&self, page: &mut Page) {
+        let applied = count(self.applied.len(), "database", "databases");
+        page.line(format!("{}: {applied} brought up", self.fleet));
+        page.gap();
+        let rows: Vec<_> = self
+            .versions
+            .iter()
+            .map(|(version, databases)| {
+                let version = version.map_or("nothing applied".to_owned(), |version| format!("V{version}"));
+                vec![(Tone::Plain, version), (Tone::Plain, format!("{databases:>6}"))]
+            })
+            .collect();
+        page.table(&rows);
+        let troubles = [
+            (self.failed.len(), "failed"),
+            (self.busy.len(), "locked until the budget was spent"),
+            (self.moved.len(), "changed meanwhile, left alone"),
+            (self.set_aside.len(), "set aside"),
+            (self.not_begun, "not begun"),
+        ];
+        for (number, word) in troubles.into_iter().filter(|(number, _)| *number > 0) {
+            page.toned(Tone::Warn, format!("{number} {word}"));
+        }
+        if let Some(why) = &self.stopped {
+            page.toned(Tone::Bad, format!("stopped: {why}"));
+        }
+        if self.interrupted {
+            page.toned(Tone::Bad, "interrupted; run it again with --resume to go on");
+        }
+        let mut slow: Vec<&Done> = self.applied.iter().collect();
+        slow.sort_by(|one, other| other.seconds.total_cmp(&one.seconds));
+        if slow.len() > 3 {
+            let told = slow.iter().take(3).map(|done| format!("{} {:.1} s", done.name, done.seconds));
+            let told: Vec<String> = told.collect();
+            page.toned(Tone::Dim, format!("slowest: {}", told.join(", ")));
+        }
+    }
+
+    fn outcome(&self) -> Outcome {
+        if self.interrupted {
+            return Outcome::Interrupted;
+        }
+        if self.stopped.is_some() || !self.failed.is_empty() {
+            return Outcome::HalfWay;
+        }
+        Outcome::of(&self.findings, Severity::Error)
+    }
+
+    fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+}

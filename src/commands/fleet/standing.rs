@@ -1,0 +1,255 @@
+//! Owns where the databases of a fleet stand: how many at which version, who is behind, who cannot be reached.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::commands::page::{Page, Tone, count};
+use crate::commands::{Context, Outcome, Report, project};
+use crate::event::{Event, Unit};
+use crate::finding::{Finding, Severity};
+use crate::fleet::{Fleet, Flow, Member};
+use crate::migrate::files::Folder;
+
+/// How a database stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Place {
+    /// Everything is applied.
+    Current,
+    /// Something is pending.
+    Behind,
+    /// Its history says something that no file explains.
+    Ahead,
+    /// Its history and the files contradict each other, or something is half-run.
+    Wrong,
+    /// It could not be asked.
+    Unreachable,
+}
+
+/// One database and where it stands.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Stands {
+    pub(crate) name: String,
+    pub(crate) database: String,
+    pub(crate) place: Place,
+    /// The newest applied version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) version: Option<i64>,
+    pub(crate) pending: usize,
+    /// Why it cannot be judged, or what is wrong with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cause: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Version {
+    version: Option<i64>,
+    databases: usize,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct FleetStatus {
+    fleet: String,
+    versions: Vec<Version>,
+    databases: Vec<Stands>,
+    #[serde(skip)]
+    findings: Vec<Finding>,
+    #[serde(skip)]
+    outcome: Outcome,
+}
+
+/// Shows where every database of a fleet stands.
+pub(crate) async fn status(context: &Context, path: &Path, check: bool) -> Result<Outcome> {
+    let folder = project::folder(context)?;
+    let fleet = super::load(context, path).await?;
+    let databases = survey(context, &fleet, &folder).await;
+    let mut versions: BTreeMap<Option<i64>, usize> = BTreeMap::new();
+    for one in databases
+        .iter()
+        .filter(|one| one.place != Place::Unreachable)
+    {
+        *versions.entry(one.version).or_default() += 1;
+    }
+    let mut findings = folder.findings.clone();
+    findings.extend(databases.iter().filter_map(finding));
+    let unsettled = databases.iter().any(|one| one.place != Place::Current);
+    let outcome =
+        if check && (unsettled || Outcome::of(&findings, Severity::Warn) == Outcome::Found) {
+            Outcome::Found
+        } else {
+            Outcome::Clean
+        };
+    let versions = versions
+        .into_iter()
+        .rev()
+        .map(|(version, databases)| Version { version, databases })
+        .collect();
+    context.show(&FleetStatus {
+        fleet: context.config.shown(path),
+        versions,
+        databases,
+        findings,
+        outcome,
+    })
+}
+
+/// Asks every database of a fleet where it stands, in the fleet's own order.
+pub(crate) async fn survey(context: &Context, fleet: &Fleet, folder: &Folder) -> Vec<Stands> {
+    let watch = context.watch();
+    let members: Vec<&Member> = fleet.members.iter().collect();
+    watch(Event::Began {
+        task: "asking the fleet",
+        total: u64::try_from(members.len()).ok(),
+        unit: Unit::Items,
+    });
+    let mut found = BTreeMap::new();
+    let work = async |member: &Member| ask(context, fleet, member, folder).await;
+    crate::fleet::each(&members, fleet.limits, work, |member, stands| {
+        found.insert(member.name.clone(), stands);
+        watch(Event::Advanced {
+            done: u64::try_from(found.len()).unwrap_or(0),
+            note: &member.name,
+        });
+        Flow::Continue
+    })
+    .await;
+    watch(Event::Ended);
+    members
+        .iter()
+        .filter_map(|member| found.remove(&member.name))
+        .collect()
+}
+
+async fn ask(context: &Context, fleet: &Fleet, member: &Member, folder: &Folder) -> Stands {
+    let mut stands = Stands {
+        name: member.name.clone(),
+        database: member.target.to_string(),
+        place: Place::Unreachable,
+        version: None,
+        pending: 0,
+        cause: None,
+    };
+    let asked = async {
+        let session = super::open(fleet, member).await?;
+        let stood = super::stand(context, &session, folder).await;
+        session.close().await;
+        stood
+    };
+    match asked.await {
+        Err(error) => stands.cause = Some(format!("{error:#}")),
+        Ok((books, standing)) => {
+            stands.version = books.history.rows.last().map(|row| row.version);
+            stands.pending = standing.pending.len() + standing.out_of_order.len();
+            // What is wrong with the folder is wrong with none of the databases.
+            let mut wrong = standing.findings.iter().skip(folder.findings.len());
+            let wrong = wrong.find(|finding| finding.severity == Severity::Error);
+            stands.cause = wrong.map(|finding| finding.message.clone());
+            stands.place = match wrong {
+                Some(finding) if finding.code == "history-unknown" => Place::Ahead,
+                Some(_) => Place::Wrong,
+                None if stands.pending > 0 => Place::Behind,
+                None => Place::Current,
+            };
+        }
+    }
+    stands
+}
+
+fn finding(stands: &Stands) -> Option<Finding> {
+    let cause = stands.cause.as_deref()?;
+    let (code, severity) = match stands.place {
+        Place::Unreachable => ("fleet-unreachable", Severity::Warn),
+        Place::Ahead => ("fleet-ahead", Severity::Warn),
+        _ => ("fleet-wrong", Severity::Error),
+    };
+    let finding = Finding::new(severity, code, &stands.name, cause);
+    Some(finding.detail(&stands.database))
+}
+
+impl Report for FleetStatus {
+    fn command(&self) -> &'static str {
+        "status"
+    }
+
+    fn human(&self, page: &mut Page) {
+        let all = count(self.databases.len(), "database", "databases");
+        page.line(format!("{all} of {}", self.fleet));
+        page.gap();
+        let rows: Vec<_> = self
+            .versions
+            .iter()
+            .map(|line| {
+                let version = line
+                    .version
+                    .map_or("nothing applied".to_owned(), |version| {
+                        format!("V{version}")
+                    });
+                let here: Vec<&Stands> = self
+                    .databases
+                    .iter()
+                    .filter(|one| one.place != Place::Unreachable && one.version == line.version)
+                    .collect();
+                let most = here.iter().map(|one| one.pending).max().unwrap_or(0);
+                let (tone, word) = match most {
+                    0 => (Tone::Good, "up to date".to_owned()),
+                    most => (Tone::Warn, format!("{most} pending")),
+                };
+                vec![
+                    (Tone::Plain, version),
+                    (Tone::Plain, format!("{:>6}", line.databases)),
+                    (tone, word),
+                    (
+                        Tone::Dim,
+                        if here.len() <= 5 || most > 0 {
+                            names(&here)
+                        } else {
+                            String::new()
+                        },
+                    ),
+                ]
+            })
+            .collect();
+        page.table(&rows);
+        let lost = self
+            .databases
+            .iter()
+            .filter(|one| one.place == Place::Unreachable)
+            .count();
+        if lost > 0 {
+            page.gap();
+            page.toned(
+                Tone::Bad,
+                format!(
+                    "{} could not be asked",
+                    count(lost, "database", "databases")
+                ),
+            );
+        }
+    }
+
+    fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+}
+
+/// Names a few, and how many more there are: a fleet must not fill the screen.
+fn names(of: &[&Stands]) -> String {
+    const SHOWN: usize = 5;
+    let mut text: Vec<&str> = of.iter().take(SHOWN).map(|one| one.name.as_str()).collect();
+    let more = of.len().saturating_sub(SHOWN);
+    let rest = format!("and {more} more");
+    if more > 0 {
+        text.push(&rest);
+    }
+    text.join(", ")
+}

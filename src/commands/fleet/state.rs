@@ -1,0 +1,285 @@
+//! Owns what is known of each database before a fleet is changed: its history and shape, who is set aside and why.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use crate::catalog::scope::Scope;
+use crate::catalog::{Catalog, read};
+use crate::commands::pending::{self, Selection};
+use crate::commands::Context;
+use crate::diff::report::{self, Sides};
+use crate::diff;
+use crate::event::{Event, Unit};
+use crate::finding::{Finding, Severity};
+use crate::fleet::{Fleet, Flow, Member};
+use crate::migrate::files::{Folder, Migration};
+use crate::pg::{facts, pooler};
+
+/// Why a database is left alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Cause {
+    /// It could not be asked.
+    Unreachable,
+    /// Its history and the files contradict each other, or it cannot be written to.
+    Wrong,
+    /// Its history knows more than the files.
+    Ahead,
+    /// Its schema is not that of the others with the same history.
+    Drifted,
+}
+
+/// A database left alone.
+#[derive(Clone, Debug, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Aside {
+    pub(super) name: String,
+    pub(super) cause: Cause,
+    pub(super) why: String,
+}
+
+/// What tells one state of a database from another.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct State {
+    /// Version and checksum of each applied migration.
+    pub(super) history: Vec<(i64, String)>,
+    /// The server's major version.
+    pub(super) major: i32,
+    /// The schema.
+    pub(super) fingerprint: String,
+}
+
+/// A database that can be changed.
+pub(super) struct Sound<'f> {
+    pub(super) member: &'f Member,
+    pub(super) state: State,
+    /// What is in its history, in order.
+    pub(super) applied: Vec<i64>,
+    /// What this run will apply to it.
+    pub(super) pending: Vec<i64>,
+}
+
+impl Sound<'_> {
+    /// Notes that these versions are no longer pending.
+    pub(super) fn pass(&mut self, versions: &[i64]) {
+        let (done, rest): (Vec<i64>, Vec<i64>) = self
+            .pending
+            .iter()
+            .partition(|version| versions.contains(version));
+        self.pending = rest;
+        self.applied.extend(done);
+        self.applied.sort_unstable();
+    }
+}
+
+/// What the survey found.
+pub(super) struct Surveyed<'f> {
+    pub(super) sound: Vec<Sound<'f>>,
+    pub(super) aside: Vec<Aside>,
+}
+
+struct Seen {
+    state: State,
+    pending: Vec<i64>,
+    wrong: Option<(Cause, String)>,
+}
+
+/// Asks every database for its history and its schema, and sets aside whom nobody should touch.
+pub(super) async fn survey<'f>(
+    context: &Context,
+    fleet: &'f Fleet,
+    folder: &Folder,
+    selection: &Selection,
+) -> Surveyed<'f> {
+    let watch = context.watch();
+    let members: Vec<&Member> = fleet.members.iter().collect();
+    watch(Event::Began {
+        task: "asking the fleet",
+        total: u64::try_from(members.len()).ok(),
+        unit: Unit::Items,
+    });
+    let mut seen = BTreeMap::new();
+    let work = async |member: &'f Member| look(context, fleet, member, (folder, selection)).await;
+    crate::fleet::each(&members, fleet.limits, work, |member, found| {
+        seen.insert(member.name.as_str(), (member, found));
+        watch(Event::Advanced {
+            done: u64::try_from(seen.len()).unwrap_or(0),
+            note: &member.name,
+        });
+        Flow::Continue
+    })
+    .await;
+    watch(Event::Ended);
+    let (mut surveyed, drifted) = sort(seen);
+    for (member, model) in drifted {
+        let told = drift(context, fleet, member, model).await;
+        surveyed.aside.push(Aside {
+            name: member.name.clone(),
+            cause: Cause::Drifted,
+            why: told.unwrap_or_else(|error| format!("its schema differs from the others': {error:#}")),
+        });
+    }
+    surveyed
+        .aside
+        .sort_by(|one, other| (one.cause, &one.name).cmp(&(other.cause, &other.name)));
+    surveyed
+}
+
+async fn look(
+    context: &Context,
+    fleet: &Fleet,
+    member: &Member,
+    (folder, selection): (&Folder, &Selection),
+) -> Result<Seen> {
+    let session = super::open(fleet, member).await?;
+    let (books, standing) = super::stand(context, &session, folder).await?;
+    let catalog = read::read(&session, &scope(context)).await?;
+    let mut wrong = standing
+        .findings
+        .iter()
+        .find(|finding| finding.severity == Severity::Error && finding.code == "history-unknown")
+        .map(|finding| (Cause::Ahead, finding.message.clone()));
+    let mut pending = Vec::new();
+    let chosen = pending::choose(selection, &folder.migrations, &standing);
+    let chosen = chosen.and_then(|(chosen, _)| {
+        pending::obstacles(selection, &standing, &chosen, &books.unfinished)?;
+        facts::refuse_replica(session.facts())?;
+        Ok(chosen)
+    });
+    match chosen {
+        Ok(chosen) => pending = chosen.iter().map(|file: &&Migration| file.version).collect(),
+        Err(error) if wrong.is_none() => wrong = Some((Cause::Wrong, reason(&error))),
+        Err(_) => {}
+    }
+    if wrong.is_none()
+        && let Err(error) = pooler::require_session(&session, &member.target).await
+    {
+        wrong = Some((Cause::Wrong, reason(&error)));
+    }
+    let state = State {
+        history: books
+            .history
+            .rows
+            .iter()
+            .map(|row| (row.version, row.checksum.clone()))
+            .collect(),
+        major: session.facts().major(),
+        fingerprint: catalog.fingerprint(),
+    };
+    session.close().await;
+    Ok(Seen {
+        state,
+        pending,
+        wrong,
+    })
+}
+
+/// The governed schemas; what belongs to a database as a whole may differ from one to the next.
+fn scope(context: &Context) -> Scope {
+    Scope {
+        global: false,
+        ..Scope::of_schemas(&context.config.schemas())
+    }
+}
+
+/// Says why, with what stands behind a refusal.
+fn reason(error: &anyhow::Error) -> String {
+    let failure = error.downcast_ref::<crate::error::Failure>();
+    let first = failure.and_then(|failure| failure.findings.first());
+    match first {
+        Some(finding) => format!("{}: {}", finding.subject, finding.message),
+        None => format!("{error:#}"),
+    }
+}
+
+/// Those that differ from most of their like, each with one that does not, where most agree.
+type Drifted<'f> = Vec<(&'f Member, Option<&'f Member>)>;
+
+fn sort<'f>(
+    seen: BTreeMap<&'f str, (&'f Member, Result<Seen>)>,
+) -> (Surveyed<'f>, Drifted<'f>) {
+    let mut surveyed = Surveyed {
+        sound: Vec::new(),
+        aside: Vec::new(),
+    };
+    let mut alike: BTreeMap<_, Vec<(&'f Member, Seen)>> = BTreeMap::new();
+    for (name, (member, found)) in seen {
+        let name = name.to_owned();
+        let (cause, why) = match found {
+            Ok(seen) => match seen.wrong {
+                Some(wrong) => wrong,
+                None => {
+                    let like = (seen.state.history.clone(), seen.state.major);
+                    alike.entry(like).or_default().push((member, seen));
+                    continue;
+                }
+            },
+            Err(error) => (Cause::Unreachable, format!("{error:#}")),
+        };
+        surveyed.aside.push(Aside { name, cause, why });
+    }
+    let mut drifted = Vec::new();
+    for group in alike.into_values() {
+        let right = shape_of_most(&group);
+        let is_right = |seen: &Seen| right.as_deref() == Some(&seen.state.fingerprint);
+        let model = group.iter().find(|(_, seen)| is_right(seen));
+        let model = model.map(|(member, _)| *member);
+        for (member, seen) in group {
+            if is_right(&seen) {
+                let history = seen.state.history.iter();
+                surveyed.sound.push(Sound {
+                    member,
+                    applied: history.map(|(version, _)| *version).collect(),
+                    pending: seen.pending,
+                    state: seen.state,
+                });
+            } else {
+                drifted.push((member, model));
+            }
+        }
+    }
+    (surveyed, drifted)
+}
+
+/// Gives the schema that more than half of those with one history have; where none has, nobody knows which is right.
+fn shape_of_most(group: &[(&Member, Seen)]) -> Option<String> {
+    let mut shapes: BTreeMap<&str, usize> = BTreeMap::new();
+    for (_, seen) in group {
+        *shapes.entry(&seen.state.fingerprint).or_default() += 1;
+    }
+    let (shape, databases) = shapes.into_iter().max_by_key(|(_, databases)| *databases)?;
+    (databases * 2 > group.len()).then(|| shape.to_owned())
+}
+
+/// Says in what a database differs from most of its like; it is read once more, for few differ.
+async fn drift(
+    context: &Context,
+    fleet: &Fleet,
+    member: &Member,
+    model: Option<&Member>,
+) -> Result<String> {
+    let Some(model) = model else {
+        return Ok("of those with its history no more than half have one schema".to_owned());
+    };
+    let catalog = async |member: &Member| -> Result<Catalog> {
+        let session = super::open(fleet, member).await?;
+        let catalog = read::read(&session, &scope(context)).await;
+        session.close().await;
+        catalog
+    };
+    let (right, own) = (catalog(model).await?, catalog(member).await?);
+    let sides = Sides {
+        code: "fleet-drift",
+        severity: Severity::Error,
+        before: &model.name,
+        after: &member.name,
+    };
+    let differences = report::findings(&diff::between(&right, &own), &sides);
+    let told = |finding: &Finding| format!("{}: {}", finding.subject, finding.message);
+    let mut words: Vec<String> = differences.iter().take(3).map(told).collect();
+    if differences.len() > words.len() {
+        words.push(format!("and {} more", differences.len() - words.len()));
+    }
+    Ok(words.join("; "))
+}

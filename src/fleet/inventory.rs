@@ -1,0 +1,324 @@
+//! Owns who belongs to a fleet: the file, and the query or the command that it asks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use serde::Deserialize;
+use tokio_postgres::SimpleQueryMessage;
+
+use crate::error::{Failure, fail};
+use crate::event::Watch;
+use crate::fleet::wave::{self, Spec};
+use crate::fleet::{Fleet, Limits};
+use crate::pg::connect;
+use crate::pg::target::Target;
+use crate::pg::tools::Tool;
+use crate::sql::safe::Sql;
+use crate::yaml;
+
+/// One database of a fleet.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// How people call it; unique within the fleet.
+    pub name: String,
+    /// Where it is.
+    pub target: Target,
+    /// What else is known of it, for waves to choose by.
+    pub attributes: BTreeMap<String, String>,
+}
+
+impl Member {
+    /// Names the server it is on.
+    pub fn server(&self) -> String {
+        let hosts: Vec<String> = self.target.hosts.iter().map(ToString::to_string).collect();
+        hosts.join(",")
+    }
+}
+
+/// How addresses and variables in the file are read; the surroundings are the caller's business.
+pub struct Reader<'a> {
+    /// Reads an address.
+    pub target: &'a dyn Fn(&str) -> Result<Target>,
+    /// Replaces each `${NAME}`.
+    pub expand: &'a dyn Fn(&str) -> Result<String>,
+    /// Where commands are started.
+    pub folder: &'a std::path::Path,
+    /// Who is told.
+    pub watch: Watch<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+struct File {
+    base: Option<String>,
+    databases: Vec<BTreeMap<String, serde_json::Value>>,
+    query: Option<Query>,
+    command: Option<Vec<String>>,
+    waves: Vec<wave::Written>,
+    concurrency: Option<usize>,
+    per_server: Option<usize>,
+    failure_budget: Option<serde_json::Value>,
+    retries: Option<usize>,
+    connect_timeout: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct Query {
+    url: String,
+    sql: String,
+}
+
+type Entry = BTreeMap<String, String>;
+
+/// Reads a fleet's file and asks whom it names; `name` is how messages call the file.
+pub async fn read(name: &str, text: &str, reader: &Reader<'_>) -> Result<Fleet> {
+    let file: File = yaml::read(name, text)?;
+    let mut entries: Vec<Entry> = file.databases.iter().map(plain).collect();
+    if let Some(query) = &file.query {
+        let asked = ask(query, reader).await;
+        entries.extend(asked.with_context(|| format!("asking who belongs to {name}"))?);
+    }
+    if let Some(command) = &file.command {
+        let told = run(command, reader).await;
+        entries.extend(told.with_context(|| format!("asking who belongs to {name}"))?);
+    }
+    if entries.is_empty() {
+        return Err(fail(format!("{name} names no database"))
+            .hint("list them under `databases:`, or give a `query:` or a `command:`")
+            .into());
+    }
+    let base = match &file.base {
+        Some(base) => {
+            Some(target(base, reader).with_context(|| format!("reading `base` of {name}"))?)
+        }
+        None => None,
+    };
+    let mut members = Vec::with_capacity(entries.len());
+    for (index, entry) in entries.into_iter().enumerate() {
+        members.push(
+            member(entry, base.as_ref(), reader)
+                .with_context(|| format!("reading database {} of {name}", index + 1))?,
+        );
+    }
+    refuse_doubles(name, &members)?;
+    let limits = limits(name, &file, members.len())?;
+    let waves: Vec<Spec> = file
+        .waves
+        .into_iter()
+        .map(|written| wave::settle(name, written))
+        .collect::<Result<_>>()?;
+    Ok(Fleet {
+        members,
+        waves,
+        limits,
+    })
+}
+
+fn plain(written: &BTreeMap<String, serde_json::Value>) -> Entry {
+    let text = |value: &serde_json::Value| match value {
+        serde_json::Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let known = written.iter().filter(|(_, value)| !value.is_null());
+    known
+        .map(|(key, value)| (key.clone(), text(value)))
+        .collect()
+}
+
+async fn ask(query: &Query, reader: &Reader<'_>) -> Result<Vec<Entry>> {
+    let target = target(&query.url, reader)?;
+    let session = connect::open(&target, reader.watch).await?;
+    let answer = session.ask(&Sql::written_by_user(&query.sql)).await?;
+    session.close().await;
+    let rows = answer.into_iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some(row),
+        _ => None,
+    });
+    let entry = |row: tokio_postgres::SimpleQueryRow| {
+        let columns = row.columns().iter().enumerate();
+        columns
+            .filter_map(|(at, column)| Some((column.name().to_owned(), row.get(at)?.to_owned())))
+            .collect()
+    };
+    Ok(rows.map(entry).collect())
+}
+
+async fn run(command: &[String], reader: &Reader<'_>) -> Result<Vec<Entry>> {
+    let [program, arguments @ ..] = command else {
+        return Err(fail("`command` is empty")
+            .hint("write it as a list: program, argument, …")
+            .into());
+    };
+    // A path is one from the file's own folder; a bare name is looked up on the search path.
+    let program = if program.contains('/') {
+        reader.folder.join(program)
+    } else {
+        program.into()
+    };
+    let done = Tool::new(program)
+        .args(arguments)
+        .directory(reader.folder)
+        .run()
+        .await?
+        .check("the command that lists the fleet failed")?;
+    let listed: Vec<BTreeMap<String, serde_json::Value>> = serde_json::from_slice(&done.stdout)
+        .context("the command that lists the fleet must print a JSON list of objects")?;
+    Ok(listed.iter().map(plain).collect())
+}
+
+fn target(written: &str, reader: &Reader<'_>) -> Result<Target> {
+    (reader.target)(&(reader.expand)(written)?)
+}
+
+fn member(mut entry: Entry, base: Option<&Target>, reader: &Reader<'_>) -> Result<Member> {
+    let url = entry.remove("url");
+    let database = entry.remove("database");
+    let name = entry.remove("name").or_else(|| database.clone());
+    let Some(name) = name.filter(|name| !name.is_empty()) else {
+        return Err(fail("it has no name")
+            .hint("give each database a `name`")
+            .into());
+    };
+    let target = match (url, database, base) {
+        (Some(url), None, _) => target(&url, reader)?,
+        (Some(url), Some(database), _) => target(&url, reader)?.with_database(&database),
+        (None, Some(database), Some(base)) => base.with_database(&database),
+        (None, _, _) => return Err(unplaced(&name).into()),
+    };
+    Ok(Member {
+        name,
+        target,
+        attributes: entry,
+    })
+}
+
+fn unplaced(name: &str) -> Failure {
+    fail(format!("`{name}` has no address"))
+        .hint("give it a `url`, or a `database` on the server of `base`")
+}
+
+/// The same database twice would be migrated twice at once; the same name twice could not be told apart.
+fn refuse_doubles(file: &str, members: &[Member]) -> Result<()> {
+    let mut names = BTreeSet::new();
+    let mut places = BTreeMap::new();
+    for member in members {
+        if !names.insert(&member.name) {
+            return Err(fail(format!("{file} names `{}` twice", member.name))
+                .hint("names tell databases apart in every report")
+                .into());
+        }
+        let place = format!("{}/{}", member.server(), member.target.database());
+        if let Some(other) = places.insert(place, &member.name) {
+            let double = format!(
+                "`{other}` and `{}` of {file} are the same database",
+                member.name
+            );
+            return Err(fail(double).hint("list it once").into());
+        }
+    }
+    Ok(())
+}
+
+fn limits(name: &str, file: &File, members: usize) -> Result<Limits> {
+    let at_least_one = |key: &str, given: Option<usize>, otherwise: usize| match given {
+        Some(0) => Err(
+            fail(format!("{name}: `{key}` of nothing would wait for ever")).hint("give 1 or more"),
+        ),
+        given => Ok(given.unwrap_or(otherwise)),
+    };
+    let patience = match &file.connect_timeout {
+        None => Duration::from_secs(10),
+        Some(text) => wave::duration(name, "connect-timeout", text)?,
+    };
+    let budget = file.failure_budget.as_ref().map(|value| match value {
+        serde_json::Value::String(text) => text.clone(),
+        other => other.to_string(),
+    });
+    Ok(Limits {
+        concurrency: at_least_one("concurrency", file.concurrency, 16)?,
+        per_server: at_least_one("per-server", file.per_server, 8)?,
+        failures: budget.map_or(Ok(0), |text| share(name, &text, members))?,
+        retries: file.retries.unwrap_or(3),
+        patience,
+    })
+}
+
+/// Reads `3` or `5%` of so many.
+fn share(name: &str, text: &str, of: usize) -> Result<usize, Failure> {
+    let wrong = || {
+        fail(format!("{name}: `failure-budget: {text}` is no number"))
+            .hint("write a number of databases, or a share such as 5%")
+    };
+    match text.strip_suffix('%') {
+        None => text.parse().map_err(|_| wrong()),
+        Some(percent) => {
+            let percent: usize = percent.trim().parse().map_err(|_| wrong())?;
+            Ok(of * percent.min(100) / 100)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn fleet(text: &str) -> Result<Fleet> {
+        let reader = Reader {
+            target: &|url| Target::parse(url),
+            expand: &|text| Ok(text.to_owned()),
+            folder: std::path::Path::new("."),
+            watch: &crate::event::silent,
+        };
+        read("fleet.yaml", text, &reader).await
+    }
+
+    async fn refused(text: &str) -> String {
+        let error = fleet(text).await.unwrap_err();
+        format!(
+            "{error:#} ({})",
+            crate::error::hint_of(&error).unwrap_or("-")
+        )
+    }
+
+    #[tokio::test]
+    async fn a_list_is_read_with_its_attributes() {
+        let fleet = fleet(
+            "base: postgres://me@h/x\nfailure-budget: 50%\ndatabases:\n- {database: acme, tier: gold, seats: 3}\n\
+             - {name: other, url: 'postgres://me@h2/y'}\n",
+        )
+        .await
+        .unwrap();
+        assert_eq!(fleet.members[0].name, "acme");
+        assert_eq!(fleet.members[0].target.database(), "acme");
+        assert_eq!(fleet.members[0].attributes["tier"], "gold");
+        assert_eq!(fleet.members[0].attributes["seats"], "3");
+        assert_ne!(fleet.members[0].server(), fleet.members[1].server());
+        assert_eq!(fleet.limits.failures, 1);
+    }
+
+    #[tokio::test]
+    async fn a_command_tells() {
+        let fleet = fleet(
+            "base: postgres://h/x\ncommand: [echo, '[{\"database\": \"one\"}, {\"database\": \"two\", \"tier\": 1}]']\n",
+        )
+        .await
+        .unwrap();
+        assert_eq!(fleet.members.len(), 2);
+        assert_eq!(fleet.members[1].attributes["tier"], "1");
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_meant_is_refused() {
+        insta::assert_snapshot!(refused("databases: []").await, @"");
+        insta::assert_snapshot!(refused("databases: [{name: a}]").await, @"");
+        insta::assert_snapshot!(refused("databases: [{url: 'postgres://h/a'}]").await, @"");
+        insta::assert_snapshot!(refused("databases: [{name: a, url: 'postgres://h/a'}, {name: b, url: 'postgres://h/a'}]").await, @"");
+        insta::assert_snapshot!(refused("databases: [{name: a, url: 'postgres://h/a'}, {name: a, url: 'postgres://h/b'}]").await, @"");
+        insta::assert_snapshot!(refused("databases: [{name: a, url: 'postgres://h/a'}]\nconcurrency: 0").await, @"");
+        insta::assert_snapshot!(refused("databases: [{name: a, url: 'postgres://h/a'}]\nfailure-budget: few").await, @"");
+        insta::assert_snapshot!(refused("command: []").await, @"");
+        insta::assert_snapshot!(refused("command: [echo, no]").await, @"");
+    }
+}

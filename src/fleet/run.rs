@@ -1,0 +1,156 @@
+//! Owns doing something on many databases at once: so many overall, so many on one server.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+
+use crate::fleet::{Limits, Member};
+
+/// Whether further databases are begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// Go on.
+    Continue,
+    /// Begin no other; those begun are waited for.
+    Stop,
+    /// Go on, and come back to this one when the others have been begun.
+    Again,
+}
+
+/// Does the work on each database; gives back those that were not begun any more.
+///
+/// `done` hears of each as it ends, and says how to go on.
+pub async fn each<'f, T, F>(
+    members: &[&'f Member],
+    limits: Limits,
+    work: impl Fn(&'f Member) -> F,
+    mut done: impl FnMut(&'f Member, T) -> Flow,
+) -> Vec<&'f Member>
+where
+    F: Future<Output = T>,
+{
+    let mut waiting: VecDeque<&'f Member> = members.iter().copied().collect();
+    let mut busy: BTreeMap<String, usize> = BTreeMap::new();
+    let mut running = FuturesUnordered::new();
+    let mut stopped = false;
+    loop {
+        while !stopped && running.len() < limits.concurrency {
+            let free = |member: &&Member| {
+                busy.get(&member.server())
+                    .is_none_or(|count| *count < limits.per_server)
+            };
+            let Some(at) = waiting.iter().position(free) else {
+                break;
+            };
+            let Some(member) = waiting.remove(at) else {
+                break;
+            };
+            *busy.entry(member.server()).or_default() += 1;
+            let task = work(member);
+            running.push(async move { (member, task.await) });
+        }
+        let Some((member, result)) = running.next().await else {
+            return waiting.into();
+        };
+        if let Some(count) = busy.get_mut(&member.server()) {
+            *count -= 1;
+        }
+        match done(member, result) {
+            Flow::Continue => {}
+            Flow::Stop => stopped = true,
+            Flow::Again => waiting.push_back(member),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pg::target::Target;
+    use std::cell::Cell;
+    use std::time::Duration;
+
+    fn members() -> Vec<Member> {
+        (0..12)
+            .map(|at| Member {
+                name: format!("m{at}"),
+                target: Target::parse(&format!("postgres://h{}/m{at}", at % 3)).unwrap(),
+                attributes: BTreeMap::new(),
+            })
+            .collect()
+    }
+
+    const LIMITS: Limits = Limits {
+        concurrency: 5,
+        per_server: 2,
+        failures: 0,
+        retries: 0,
+        patience: Duration::ZERO,
+    };
+
+    #[tokio::test]
+    async fn no_more_at_once_than_allowed() {
+        let members = members();
+        let refs: Vec<&Member> = members.iter().collect();
+        let (now, most) = (Cell::new(0), Cell::new(0));
+        let on_first = Cell::new(0);
+        let mut ended = Vec::new();
+        let left = each(
+            &refs,
+            LIMITS,
+            async |member: &Member| {
+                let first = member.server().starts_with("h0");
+                now.set(now.get() + 1);
+                most.set(most.get().max(now.get()));
+                if first {
+                    on_first.set(on_first.get() + 1);
+                    assert!(on_first.get() <= 2);
+                }
+                tokio::task::yield_now().await;
+                tokio::task::yield_now().await;
+                now.set(now.get() - 1);
+                if first {
+                    on_first.set(on_first.get() - 1);
+                }
+            },
+            |member, ()| {
+                ended.push(member.name.clone());
+                Flow::Continue
+            },
+        )
+        .await;
+        assert!(left.is_empty());
+        assert_eq!(most.get(), 5);
+        ended.sort();
+        ended.dedup();
+        assert_eq!(ended.len(), 12);
+    }
+
+    #[tokio::test]
+    async fn a_stop_begins_no_other_and_again_comes_last() {
+        let members = members();
+        let refs: Vec<&Member> = members.iter().collect();
+        let mut seen = Vec::new();
+        let left = each(
+            &refs,
+            Limits {
+                concurrency: 1,
+                ..LIMITS
+            },
+            async |_: &Member| (),
+            |member, ()| {
+                seen.push(member.name.clone());
+                match seen.len() {
+                    1 => Flow::Again,
+                    13 => unreachable!("nothing is begun after the stop"),
+                    12 => Flow::Stop,
+                    _ => Flow::Continue,
+                }
+            },
+        )
+        .await;
+        assert_eq!(left.len(), 1);
+        assert_eq!(left[0].name, "m0");
+    }
+}

@@ -1,0 +1,199 @@
+//! Owns the order in which a fleet is changed: a few first, and the rest when those have stood the test.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::Result;
+use serde::Deserialize;
+
+use crate::error::{Failure, fail};
+use crate::fleet::Member;
+
+/// A wave as the file writes it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub(super) struct Written {
+    name: Option<String>,
+    r#where: BTreeMap<String, serde_json::Value>,
+    count: Option<usize>,
+    percent: Option<usize>,
+    bake: Option<String>,
+    gate: Vec<String>,
+    gate_sql: Option<String>,
+}
+
+/// Which databases a wave takes, and what has to hold before the next one begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spec {
+    /// How people call it.
+    pub name: String,
+    /// The attributes a database must have.
+    pub attributes: BTreeMap<String, String>,
+    /// At most so many.
+    pub count: Option<usize>,
+    /// At most this share of the whole fleet.
+    pub percent: Option<usize>,
+    /// How long to wait after it.
+    pub bake: Duration,
+    /// A command that has to succeed after it.
+    pub gate: Vec<String>,
+    /// A question that each of its databases has to answer with true.
+    pub gate_sql: Option<String>,
+}
+
+/// The databases of one wave.
+#[derive(Clone, Debug)]
+pub struct Wave<'f> {
+    /// Its name, bake time and gates.
+    pub spec: Spec,
+    /// Its databases.
+    pub members: Vec<&'f Member>,
+}
+
+impl Wave<'_> {
+    /// Says whether a database is in it.
+    pub fn has(&self, member: &Member) -> bool {
+        self.members.iter().any(|one| one.name == member.name)
+    }
+}
+
+/// Reads a wave.
+pub(super) fn settle(file: &str, written: Written) -> Result<Spec> {
+    let Some(name) = written.name else {
+        return Err(fail(format!("{file}: a wave has no name"))
+            .hint("write `- { name: canary, … }`")
+            .into());
+    };
+    if written.percent.is_some_and(|percent| percent > 100) {
+        return Err(
+            fail(format!("{file}: wave `{name}` takes more than 100 percent"))
+                .hint("give a percent of 1 to 100")
+                .into(),
+        );
+    }
+    let bake = match &written.bake {
+        None => Duration::ZERO,
+        Some(text) => duration(file, "bake", text)?,
+    };
+    let attributes = written.r#where.into_iter().map(|(key, value)| match value {
+        serde_json::Value::String(text) => (key, text),
+        other => (key, other.to_string()),
+    });
+    Ok(Spec {
+        name,
+        attributes: attributes.collect(),
+        count: written.count,
+        percent: written.percent,
+        bake,
+        gate: written.gate,
+        gate_sql: written.gate_sql,
+    })
+}
+
+/// Reads `30s`, `10min`.
+pub(super) fn duration(file: &str, key: &str, text: &str) -> Result<Duration, Failure> {
+    crate::migrate::directive::duration(text).ok_or_else(|| {
+        fail(format!("{file}: `{key}: {text}` is not a duration"))
+            .hint("write 500ms, 30s, 5min or 24h")
+    })
+}
+
+/// Puts every database into the first wave that takes it; what none takes comes in a last wave.
+pub fn split<'f>(members: &[&'f Member], specs: &[Spec]) -> Vec<Wave<'f>> {
+    let mut left: Vec<&'f Member> = members.to_vec();
+    let mut waves = Vec::new();
+    for spec in specs {
+        let share = spec
+            .percent
+            .map(|percent| (members.len() * percent).div_ceil(100));
+        let most = match (spec.count, share) {
+            (Some(count), Some(share)) => count.min(share),
+            (count, share) => count.or(share).unwrap_or(usize::MAX),
+        };
+        let fits = |member: &Member| {
+            let mut wanted = spec.attributes.iter();
+            wanted.all(|(key, value)| member.attributes.get(key) == Some(value))
+        };
+        let (mut taken, mut rest) = (Vec::new(), Vec::new());
+        for member in left {
+            if taken.len() < most && fits(member) {
+                taken.push(member);
+            } else {
+                rest.push(member);
+            }
+        }
+        left = rest;
+        waves.push(Wave {
+            spec: spec.clone(),
+            members: taken,
+        });
+    }
+    if !left.is_empty() {
+        let name = if specs.is_empty() { "all" } else { "rest" };
+        waves.push(Wave {
+            spec: Spec {
+                name: name.to_owned(),
+                attributes: BTreeMap::new(),
+                count: None,
+                percent: None,
+                bake: Duration::ZERO,
+                gate: Vec::new(),
+                gate_sql: None,
+            },
+            members: left,
+        });
+    }
+    waves.retain(|wave| !wave.members.is_empty());
+    waves
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pg::target::Target;
+
+    fn members(count: usize) -> Vec<Member> {
+        (0..count)
+            .map(|at| Member {
+                name: format!("m{at}"),
+                target: Target::parse(&format!("postgres://h/m{at}")).unwrap(),
+                attributes: [(
+                    "tier".to_owned(),
+                    if at < 2 { "canary" } else { "gold" }.to_owned(),
+                )]
+                .into(),
+            })
+            .collect()
+    }
+
+    fn spec(text: &str) -> Spec {
+        settle("fleet.yaml", crate::yaml::read("fleet.yaml", text).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn each_database_is_in_one_wave() {
+        let members = members(20);
+        let refs: Vec<&Member> = members.iter().collect();
+        let specs = [
+            spec("{name: canary, where: {tier: canary}, bake: 10min}"),
+            spec("{name: tenth, percent: 10}"),
+            spec("{name: none, where: {tier: lead}}"),
+        ];
+        let waves = split(&refs, &specs);
+        let shape: Vec<_> = waves
+            .iter()
+            .map(|wave| (wave.spec.name.as_str(), wave.members.len()))
+            .collect();
+        assert_eq!(shape, [("canary", 2), ("tenth", 2), ("rest", 16)]);
+        assert_eq!(waves[0].spec.bake, Duration::from_mins(10));
+        assert_eq!(split(&refs, &[])[0].spec.name, "all");
+    }
+
+    #[test]
+    fn a_share_is_never_nothing() {
+        let members = members(3);
+        let refs: Vec<&Member> = members.iter().collect();
+        let waves = split(&refs, &[spec("{name: some, percent: 1}")]);
+        assert_eq!(waves[0].members.len(), 1);
+    }
+}
