@@ -31,14 +31,14 @@ pub(crate) struct Flags {
     /// Run exactly the plan of this file, or nothing
     #[arg(long, value_name = "FILE", conflicts_with_all = ["to", "steps", "allow_out_of_order"])]
     pub(crate) plan: Option<PathBuf>,
-    /// Approve the plan of this name, `sha256:` and 64 digits, where no person can be asked
-    #[arg(long, value_name = "SHA256", requires = "plan")]
+    /// Approve the plan of this name, `sha256:` and 64 digits, where no person can be asked (with --plan or --fleet)
+    #[arg(long, value_name = "SHA256")]
     pub(crate) approve: Option<String>,
     /// An approver's signature of the plan; the plan's file with .minisig where nothing is said
     #[arg(long, value_name = "FILE", requires = "plan")]
     pub(crate) signature: Option<PathBuf>,
-    /// Go on with a plan of which an earlier run applied a part
-    #[arg(long, requires = "plan")]
+    /// Go on with a plan, or a fleet, of which an earlier run did a part
+    #[arg(long)]
     pub(crate) resume: bool,
 }
 
@@ -95,7 +95,16 @@ impl Bound {
     /// Reads the plan that a run is bound to.
     pub(crate) fn load(args: &Flags) -> Result<Option<Bound>> {
         let Some(path) = &args.plan else {
-            return Ok(None);
+            let flag = match (&args.approve, args.resume) {
+                (Some(_), _) => "--approve",
+                (None, true) => "--resume",
+                (None, false) => return Ok(None),
+            };
+            return Err(fail(format!(
+                "{flag} says nothing without a plan; nothing was touched"
+            ))
+            .hint("name the plan with --plan, or the fleet with --fleet")
+            .into());
         };
         let shown = path.display().to_string();
         let text = std::fs::read_to_string(path)

@@ -11,8 +11,8 @@ mod aftermath;
 mod archives;
 pub(crate) mod around;
 mod embedded;
-mod guarding;
 mod fleet;
+mod guarding;
 mod linting;
 mod metrics;
 mod notify;
@@ -130,6 +130,7 @@ pub trait Report: Serialize {
 }
 
 /// What every command gets: the settings, the way to people, and the wish to stop.
+#[derive(Clone)]
 pub struct Context {
     /// What the program was told.
     pub config: Config,

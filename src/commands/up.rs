@@ -10,7 +10,7 @@ use crate::commands::guarding::{self, Bound};
 use crate::commands::page::{Page, count};
 use crate::commands::pending::{self, Selection};
 use crate::commands::planning::Basis;
-use crate::commands::{Context, Outcome, Purpose, Report, project};
+use crate::commands::{Context, Outcome, Purpose, Report, fleet, project};
 use crate::error::{Exit, Failure};
 use crate::finding::{Finding, Severity};
 use crate::migrate::apply::{self, Applied};
@@ -31,6 +31,9 @@ pub struct Args {
     selection: Selection,
     #[command(flatten)]
     guard: guarding::Flags,
+    /// Bring up every database of this fleet, wave by wave
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["plan", "signature"])]
+    fleet: Option<std::path::PathBuf>,
     /// Wait at most this long for another run to finish, such as 30s
     #[arg(long, value_name = "TIME", default_value = "30s")]
     wait: String,
@@ -61,6 +64,15 @@ struct UpReport {
 
 /// Runs the command.
 pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    if let Some(path) = &args.fleet {
+        let orders = fleet::Orders {
+            selection: &args.selection,
+            approve: args.guard.approve.as_deref(),
+            resume: args.guard.resume,
+            lock_budget: args.lock_budget.as_deref(),
+        };
+        return fleet::up(context, path, &orders).await;
+    }
     let folder = project::folder(context)?;
     let bound = Bound::load(&args.guard)?;
     let (session, target) = context.open(Purpose::Writing).await?;

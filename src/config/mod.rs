@@ -38,6 +38,8 @@ pub enum Source {
     Variable(&'static str),
     /// This environment of `af-db.yaml`.
     Environment(String),
+    /// A fleet's file.
+    Fleet,
     /// Nothing was said: the PostgreSQL that af-db starts itself.
     Embedded,
 }
@@ -48,6 +50,7 @@ impl std::fmt::Display for Source {
             Source::Flag => f.write_str("--database-url"),
             Source::Variable(name) => f.write_str(name),
             Source::Environment(name) => write!(f, "environment `{name}` of af-db.yaml"),
+            Source::Fleet => f.write_str("the fleet"),
             Source::Embedded => f.write_str("the embedded PostgreSQL"),
         }
     }
@@ -299,6 +302,18 @@ fn locate(database: &mut Database, flags: &Flags, chosen: bool, ambient: &Ambien
 }
 
 /// Applies the guards of a protected environment when its address was reached by another way.
+impl Config {
+    /// Gives the same settings for another database; the rules of a protected environment follow its address.
+    pub fn at(&self, target: Target) -> Config {
+        let mut config = self.clone();
+        config.database.source = Source::Fleet;
+        config.database.target = Some(target);
+        config.database.direct = None;
+        protect_by_address(&mut config.database, &self.file, &self.ambient);
+        config
+    }
+}
+
 fn protect_by_address(database: &mut Database, file: &File, ambient: &Ambient) {
     let Some(reached) = database.target.clone() else {
         return;

@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use crate::commands::fleet::phase::{self, Phase};
 use crate::commands::fleet::report::{FleetUp, Told, group};
 use crate::commands::fleet::state::{self, Sound};
+use crate::commands::guarding::{self, Guard};
 use crate::commands::page::count;
 use crate::commands::pending::Selection;
 use crate::commands::{Context, Outcome, project};
@@ -73,7 +74,7 @@ pub(crate) async fn up(context: &Context, path: &Path, orders: &Orders<'_>) -> R
     if pending.is_empty() {
         return context.show(&report);
     }
-    admit(context, &report, &phases, orders)?;
+    admit(context, &surveyed.sound, (&report, &phases), orders)?;
     let run = Run {
         context,
         fleet: &fleet,
@@ -83,7 +84,10 @@ pub(crate) async fn up(context: &Context, path: &Path, orders: &Orders<'_>) -> R
     let guard = context.interrupt.guard();
     let mut sound = surveyed.sound;
     for phase in &phases {
-        if !run.phase(phase, &mut sound, &mut report, orders.resume).await? {
+        if !run
+            .phase(phase, &mut sound, &mut report, orders.resume)
+            .await?
+        {
             break;
         }
     }
@@ -117,35 +121,67 @@ fn hash(fleet: &Fleet, folder: &Folder, selection: &Selection) -> String {
 
 fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    Sha256::digest(bytes)
+        .iter()
+        .fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 /// Shows what would be done and asks, where any of the databases is protected.
 fn admit(
     context: &Context,
-    report: &FleetUp,
-    phases: &[Phase],
+    sound: &[Sound<'_>],
+    (report, phases): (&FleetUp, &[Phase]),
     orders: &Orders<'_>,
 ) -> Result<()> {
-    let database = &context.config.database;
+    let mut protected = context
+        .config
+        .database
+        .is_protected()
+        .then_some(context.config.database.environment.clone());
+    for one in sound.iter().filter(|one| !one.pending.is_empty()) {
+        let there = Context {
+            config: context.config.at(one.member.target.clone()),
+            ..context.clone()
+        };
+        let database = &there.config.database;
+        if !database.rules.approvers.is_empty() {
+            let environment = &database.environment;
+            return Err(refuse(format!(
+                "`{}` is of environment `{environment}`, whose approvers sign plans of one database; nothing was changed",
+                one.member.name
+            ))
+            .hint("bring it up by itself, with --plan and --signature")
+            .into());
+        }
+        let guards = guarding::guards(&there)?;
+        guarding::backups(&there, &guards, &one.member.target)?;
+        if database.is_protected() || guards.contains(&Guard::ApprovedPlan) {
+            protected.get_or_insert_with(|| database.environment.clone());
+        }
+    }
     let told = report.plan(phases);
     if let Some(approved) = orders.approve {
         if approved == report.plan {
             return Ok(());
         }
-        return Err(refuse("what was approved is not what would be done; nothing was changed")
-            .hint(format!("this fleet and these files are {}", report.plan))
-            .into());
+        return Err(
+            refuse("what was approved is not what would be done; nothing was changed")
+                .hint(format!(
+                    "these databases and these files are {}",
+                    report.plan
+                ))
+                .into(),
+        );
     }
-    if !database.is_protected() {
+    let Some(environment) = protected else {
         context.terminal.say(&told);
         return Ok(());
-    }
-    let short = report.plan.trim_start_matches("sha256:").get(..6).unwrap_or_default();
-    let words = format!("{}/fleet {short}", database.environment);
+    };
+    let short = report.plan.trim_start_matches("sha256:").get(..6);
+    let words = format!("{environment}/fleet {}", short.unwrap_or_default());
     context.terminal.confirm_typed(&told, &words)
 }
 
@@ -182,7 +218,10 @@ impl Run<'_> {
             here.any(|version| one.pending.contains(version))
         });
         if let Some(behind) = behind {
-            report.stop(format!("`{}` is not through the phase that all have to pass first", behind.member.name));
+            report.stop(format!(
+                "`{}` is not through the phase that all have to pass first",
+                behind.member.name
+            ));
         }
         Ok(behind.is_none())
     }
@@ -268,7 +307,11 @@ impl Run<'_> {
                 watch(Event::Warned(&format!("{name}: {why}")));
                 report.failed.push(Told { name, why });
                 if report.failed.len() > self.fleet.limits.failures {
-                    let failed = count(report.failed.len(), "database has failed", "databases have failed");
+                    let failed = count(
+                        report.failed.len(),
+                        "database has failed",
+                        "databases have failed",
+                    );
                     report.stop(format!("{failed}, {} may", self.fleet.limits.failures));
                     return Flow::Stop;
                 }
@@ -321,8 +364,13 @@ impl Run<'_> {
             .collect();
         let ledger = project::ledger(context, &books.history, self.folder)?;
         project::create_books(&session, &ledger, &books.history).await?;
-        let mut execution =
-            Execution::new(session, &member.target, self.ladder, &silent, &context.interrupt);
+        let mut execution = Execution::new(
+            session,
+            &member.target,
+            self.ladder,
+            &silent,
+            &context.interrupt,
+        );
         let outcome = apply::up(&mut execution, &ledger, &chosen, &books.unfinished).await?;
         execution.finish().close().await;
         match outcome.stopped {
@@ -359,7 +407,10 @@ impl Run<'_> {
                 .run()
                 .await?;
             if !done.status.success() {
-                report.stop(format!("the gate of wave `{name}` says no ({})", done.status));
+                report.stop(format!(
+                    "the gate of wave `{name}` says no ({})",
+                    done.status
+                ));
                 return Ok(());
             }
         }
@@ -377,11 +428,13 @@ impl Run<'_> {
                 _ => false,
             });
             if !yes {
-                report.stop(format!("`{}` does not pass the gate of wave `{name}`", member.name));
+                report.stop(format!(
+                    "`{}` does not pass the gate of wave `{name}`",
+                    member.name
+                ));
                 return Ok(());
             }
         }
         Ok(())
     }
 }
-

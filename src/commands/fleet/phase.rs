@@ -47,8 +47,14 @@ fn takes_away(file: &Migration) -> bool {
         today: chrono::NaiveDate::MAX,
     };
     let judgement = judge::judge(&[Source::new(&file.up.shown, &file.up.text)], &options);
-    let codes = judgement.findings.iter().map(|finding| finding.code.as_str());
-    let allowed = judgement.allowed.iter().map(|allowed| allowed.finding.code.as_str());
+    let codes = judgement
+        .findings
+        .iter()
+        .map(|finding| finding.code.as_str());
+    let allowed = judgement
+        .allowed
+        .iter()
+        .map(|allowed| allowed.finding.code.as_str());
     codes
         .chain(allowed)
         .any(|code| code.starts_with('D') || matches!(code, "C01" | "C02" | "C03" | "C04" | "C05"))

@@ -148,7 +148,9 @@ impl FleetUp {
     pub(super) fn plan(&self, phases: &[Phase]) -> String {
         let mut lines = vec![format!("{} ({})", self.fleet, self.plan)];
         for group in self.groups.iter().filter(|group| !group.pending.is_empty()) {
-            let from = group.from.map_or("nothing".to_owned(), |version| format!("V{version}"));
+            let from = group
+                .from
+                .map_or("nothing".to_owned(), |version| format!("V{version}"));
             lines.push(format!(
                 "  {} from {from} by {}: {}",
                 count(group.databases, "database", "databases"),
@@ -157,9 +159,15 @@ impl FleetUp {
             ));
         }
         if phases.len() > 1 {
-            lines.push("  what takes away runs nowhere before what adds has run everywhere:".to_owned());
+            lines.push(
+                "  what takes away runs nowhere before what adds has run everywhere:".to_owned(),
+            );
             for phase in phases {
-                let word = if phase.contracts { "takes away" } else { "adds" };
+                let word = if phase.contracts {
+                    "takes away"
+                } else {
+                    "adds"
+                };
                 lines.push(format!("    {word}: {}", list(&phase.versions)));
             }
         }
@@ -173,7 +181,11 @@ impl FleetUp {
 
 fn list(versions: &[i64]) -> String {
     const SHOWN: usize = 8;
-    let mut text: Vec<String> = versions.iter().take(SHOWN).map(|version| format!("V{version}")).collect();
+    let mut text: Vec<String> = versions
+        .iter()
+        .take(SHOWN)
+        .map(|version| format!("V{version}"))
+        .collect();
     if versions.len() > SHOWN {
         text.push(format!("and {} more", versions.len() - SHOWN));
     }
@@ -207,8 +219,13 @@ impl Report for FleetUp {
             .versions
             .iter()
             .map(|(version, databases)| {
-                let version = version.map_or("nothing applied".to_owned(), |version| format!("V{version}"));
-                vec![(Tone::Plain, version), (Tone::Plain, format!("{databases:>6}"))]
+                let version = version.map_or("nothing applied".to_owned(), |version| {
+                    format!("V{version}")
+                });
+                vec![
+                    (Tone::Plain, version),
+                    (Tone::Plain, format!("{databases:>6}")),
+                ]
             })
             .collect();
         page.table(&rows);
@@ -226,12 +243,18 @@ impl Report for FleetUp {
             page.toned(Tone::Bad, format!("stopped: {why}"));
         }
         if self.interrupted {
-            page.toned(Tone::Bad, "interrupted; run it again with --resume to go on");
+            page.toned(
+                Tone::Bad,
+                "interrupted; run it again with --resume to go on",
+            );
         }
         let mut slow: Vec<&Done> = self.applied.iter().collect();
         slow.sort_by(|one, other| other.seconds.total_cmp(&one.seconds));
         if slow.len() > 3 {
-            let told = slow.iter().take(3).map(|done| format!("{} {:.1} s", done.name, done.seconds));
+            let told = slow
+                .iter()
+                .take(3)
+                .map(|done| format!("{} {:.1} s", done.name, done.seconds));
             let told: Vec<String> = told.collect();
             page.toned(Tone::Dim, format!("slowest: {}", told.join(", ")));
         }

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 
-use crate::catalog::scope::Scope;
-use crate::catalog::{Catalog, read};
-use crate::commands::pending::{self, Selection};
+use crate::catalog::{Catalog, Scope, read};
 use crate::commands::Context;
-use crate::diff::report::{self, Sides};
+use crate::commands::pending::{self, Selection};
 use crate::diff;
+use crate::diff::report::{self, Sides};
 use crate::event::{Event, Unit};
 use crate::finding::{Finding, Severity};
 use crate::fleet::{Fleet, Flow, Member};
@@ -117,7 +116,8 @@ pub(super) async fn survey<'f>(
         surveyed.aside.push(Aside {
             name: member.name.clone(),
             cause: Cause::Drifted,
-            why: told.unwrap_or_else(|error| format!("its schema differs from the others': {error:#}")),
+            why: told
+                .unwrap_or_else(|error| format!("its schema differs from the others': {error:#}")),
         });
     }
     surveyed
@@ -148,7 +148,12 @@ async fn look(
         Ok(chosen)
     });
     match chosen {
-        Ok(chosen) => pending = chosen.iter().map(|file: &&Migration| file.version).collect(),
+        Ok(chosen) => {
+            pending = chosen
+                .iter()
+                .map(|file: &&Migration| file.version)
+                .collect()
+        }
         Err(error) if wrong.is_none() => wrong = Some((Cause::Wrong, reason(&error))),
         Err(_) => {}
     }
@@ -196,9 +201,7 @@ fn reason(error: &anyhow::Error) -> String {
 /// Those that differ from most of their like, each with one that does not, where most agree.
 type Drifted<'f> = Vec<(&'f Member, Option<&'f Member>)>;
 
-fn sort<'f>(
-    seen: BTreeMap<&'f str, (&'f Member, Result<Seen>)>,
-) -> (Surveyed<'f>, Drifted<'f>) {
+fn sort<'f>(seen: BTreeMap<&'f str, (&'f Member, Result<Seen>)>) -> (Surveyed<'f>, Drifted<'f>) {
     let mut surveyed = Surveyed {
         sound: Vec::new(),
         aside: Vec::new(),
