@@ -12,6 +12,7 @@ mod cli_wrong;
 mod copy;
 mod dev;
 mod drift;
+mod fleet;
 mod laws;
 mod manifest;
 mod migrate;

@@ -5,6 +5,8 @@ use std::path::Path;
 use af_db::pg::target::Target;
 use af_db::pg::tools::Tool;
 
+use crate::support::{packages, server};
+
 /// A project on disk.
 pub(crate) struct Project {
     pub(crate) folder: tempfile::TempDir,
@@ -74,7 +76,8 @@ impl Project {
     pub(crate) fn tool(&self, arguments: &[&str]) -> Tool {
         let mut tool = Tool::new(env!("CARGO_BIN_EXE_af-db"))
             .args(arguments)
-            .env("PATH", "/usr/bin:/bin")
+            .env("PATH", path())
+            .env("AF_DB_CACHE_DIR", server::options().cache())
             .env("HOME", self.folder.path())
             .env("USER", "tester")
             .env("HOSTNAME", "here")
@@ -129,6 +132,15 @@ impl Project {
                 .replace(&database, "DATABASE");
         }
         without_times(&without_versions(&text))
+    }
+}
+
+/// Gives a search path that is the same everywhere, but for programs that had to be fetched.
+fn path() -> String {
+    let usual = "/usr/bin:/bin";
+    match packages::clients() {
+        Some(clients) => format!("{}:{usual}", clients.directory.display()),
+        None => usual.to_owned(),
     }
 }
 

@@ -1,0 +1,230 @@
+//! Many databases brought up as one.
+
+use af_db::pg::target::Target;
+
+use crate::support::project::{Project, Ran};
+use crate::support::server::{self, Database};
+
+/// A project and the databases of its fleet.
+struct Fleet {
+    project: Project,
+    databases: Vec<Database>,
+}
+
+const SETTINGS: &str = "concurrency: 6\nper-server: 6\nconnect-timeout: 5s\n";
+
+impl Fleet {
+    /// Makes so many empty databases and a project with three migrations, the last of which takes away.
+    async fn new(count: usize, settings: &str) -> Fleet {
+        let mut databases = Vec::new();
+        for _ in 0..count {
+            databases.push(server::database().await);
+        }
+        let project = Project::of(&databases[0].target);
+        project.write(
+            "migrations/V1__accounts.sql",
+            "CREATE TABLE accounts (id bigint PRIMARY KEY, old text);\n",
+        );
+        project.write(
+            "migrations/V2__names.sql",
+            "ALTER TABLE accounts ADD COLUMN name text;\n",
+        );
+        project.write(
+            "migrations/V3__no_old.sql",
+            "ALTER TABLE accounts DROP COLUMN old;\n",
+        );
+        let mut text = format!(
+            "base: \"{}\"\n{SETTINGS}{settings}databases:\n",
+            project.url()
+        );
+        for (at, database) in databases.iter().enumerate() {
+            let tier = if at == 0 { "canary" } else { "usual" };
+            text.push_str(&format!(
+                "- {{ name: m{at:02}, database: {}, tier: {tier} }}\n",
+                database.name
+            ));
+        }
+        project.write("fleet.yaml", text);
+        Fleet { project, databases }
+    }
+
+    fn add(&self, line: &str) {
+        let path = self.project.folder.path().join("fleet.yaml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(path, format!("{text}{line}\n")).unwrap();
+    }
+
+    async fn run(&self, arguments: &[&str]) -> Ran {
+        self.project
+            .run(&[arguments, &["--fleet", "fleet.yaml"]].concat())
+            .await
+    }
+
+    async fn document(&self, arguments: &[&str]) -> serde_json::Value {
+        let ran = self.run(&[arguments, &["--json"]].concat()).await;
+        serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{ran:?}"))
+    }
+
+    /// Brings one of them up by itself.
+    async fn alone(&self, at: usize, more: &[&str]) {
+        let target: &Target = &self.databases[at].target;
+        let other = Project::of(target);
+        let url = other.url();
+        let ran = self
+            .project
+            .run(&[&["up", "--database-url", url], more].concat())
+            .await;
+        assert_eq!(ran.status, 0, "{ran:?}");
+    }
+
+    async fn columns(&self, at: usize) -> String {
+        self.databases[at]
+            .one(
+                "SELECT coalesce(string_agg(attname, ' ' ORDER BY attnum), '-') FROM pg_attribute
+                  WHERE attrelid = to_regclass('accounts') AND attnum > 0 AND NOT attisdropped",
+            )
+            .await
+    }
+}
+
+#[tokio::test]
+async fn a_fleet_comes_up_and_those_who_cannot_are_named() {
+    let fleet = Fleet::new(9, "waves:\n- { name: canary, where: { tier: canary } }\n").await;
+    // Some are ahead of the others, with what they should have.
+    fleet.alone(7, &["--to", "2"]).await;
+    fleet.alone(8, &[]).await;
+    // One of four with one history has another schema, one knows a migration nobody else knows.
+    for at in 1..=4 {
+        fleet.alone(at, &["--to", "1"]).await;
+    }
+    fleet.databases[4]
+        .run("ALTER TABLE accounts ADD COLUMN by_hand int")
+        .await;
+    fleet.alone(5, &[]).await;
+    fleet.databases[5].run("INSERT INTO refinery_schema_history VALUES (99, 'foreign', '2026-01-01T00:00:00Z', '1')").await;
+    fleet.add("- { name: gone, database: nowhere_at_all }");
+    let status = fleet.document(&["status"]).await;
+    assert_eq!(status["databases"].as_array().unwrap().len(), 10);
+    let before = fleet.run(&["status"]).await;
+    insta::assert_snapshot!(before.stdout, @"");
+    let report = fleet.document(&["up"]).await;
+    let names = |key: &str| -> Vec<String> {
+        let list = report[key].as_array().unwrap().iter();
+        let mut names: Vec<String> = list
+            .map(|one| one["name"].as_str().unwrap().to_owned())
+            .collect();
+        names.sort();
+        names
+    };
+    assert_eq!(
+        names("applied"),
+        ["m00", "m01", "m02", "m03", "m06", "m07"],
+        "{report:#}"
+    );
+    assert_eq!(names("set-aside"), ["gone", "m04", "m05"], "{report:#}");
+    let drifted = report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|one| one["subject"] == "m04")
+        .unwrap();
+    assert!(
+        drifted["message"].as_str().unwrap().contains("by_hand"),
+        "{drifted:#}"
+    );
+    for at in [0, 1, 2, 3, 6, 7, 8] {
+        assert_eq!(fleet.columns(at).await, "id name");
+    }
+    assert_eq!(fleet.columns(4).await, "id old by_hand");
+    let again = fleet.document(&["up"]).await;
+    assert_eq!(again["applied"].as_array().unwrap().len(), 0, "{again:#}");
+}
+
+#[tokio::test]
+async fn what_takes_away_waits_for_what_adds_and_a_failure_stops_the_rest() {
+    let fleet = Fleet::new(5, "waves:\n- { name: canary, where: { tier: canary } }\n").await;
+    // The second migration will fail here: the column is there already.
+    fleet.alone(0, &["--to", "1"]).await;
+    for at in 1..5 {
+        fleet.alone(at, &["--to", "1"]).await;
+    }
+    fleet.project.write("migrations/V2__names.sql", "DO $$ BEGIN IF EXISTS (SELECT FROM accounts) THEN RAISE 'there are rows'; END IF; END $$;\nALTER TABLE accounts ADD COLUMN name text;\n");
+    fleet.databases[3]
+        .run("INSERT INTO accounts VALUES (1, 'x')")
+        .await;
+    let ran = fleet.run(&["up"]).await;
+    assert_eq!(ran.status, 3, "{ran:?}");
+    assert!(ran.stderr.contains("there are rows"), "{ran:?}");
+    assert!(
+        ran.stdout.contains("stopped: 1 database has failed, 0 may"),
+        "{ran:?}"
+    );
+    // The canary has what adds, and nobody has lost anything.
+    assert_eq!(fleet.columns(0).await, "id old name");
+    assert_eq!(fleet.columns(3).await, "id old");
+    fleet.databases[3].run("DELETE FROM accounts").await;
+    let ran = fleet.run(&["up", "--resume"]).await;
+    assert_eq!(ran.status, 0, "{ran:?}");
+    for at in 0..5 {
+        assert_eq!(fleet.columns(at).await, "id name");
+    }
+}
+
+#[tokio::test]
+async fn a_locked_database_does_not_hold_up_the_others_and_is_named() {
+    let fleet = Fleet::new(4, "retries: 1\n").await;
+    for at in 0..4 {
+        fleet.alone(at, &["--to", "1"]).await;
+    }
+    let blocker = fleet.databases[2].session().await;
+    let lock = af_db::sql::safe::Sql::written_by_user("BEGIN; LOCK TABLE accounts");
+    blocker.run(&lock).await.unwrap();
+    let report = fleet.document(&["up", "--lock-budget", "1s"]).await;
+    assert_eq!(report["applied"].as_array().unwrap().len(), 3, "{report:#}");
+    assert_eq!(report["busy"][0]["name"], "m02", "{report:#}");
+    assert_eq!(report["outcome"], "half-way", "{report:#}");
+    // What takes away has not run anywhere, for one has not what adds.
+    assert_eq!(fleet.columns(0).await, "id old name");
+    blocker.close().await;
+    let report = fleet.document(&["up"]).await;
+    assert_eq!(report["outcome"], "clean", "{report:#}");
+    assert_eq!(fleet.columns(2).await, "id name");
+}
+
+#[tokio::test]
+async fn a_gate_that_says_no_holds_the_next_wave() {
+    let gate = "waves:\n- { name: canary, where: { tier: canary }, gate-sql: \"SELECT count(*) = 1 FROM accounts\" }\n";
+    let fleet = Fleet::new(3, gate).await;
+    let ran = fleet.run(&["up"]).await;
+    assert_eq!(ran.status, 3, "{ran:?}");
+    assert!(
+        ran.stdout
+            .contains("`m00` does not pass the gate of wave `canary`"),
+        "{ran:?}"
+    );
+    assert_eq!(fleet.columns(1).await, "-");
+}
+
+#[tokio::test]
+async fn a_protected_fleet_needs_its_own_approval() {
+    let fleet = Fleet::new(2, "").await;
+    fleet.project.write(
+        "af-db.yaml",
+        "environments:\n  production: { url: \"postgres://nowhere/none\", protected: true }\n",
+    );
+    let refused = fleet.run(&["up", "--env", "production", "--yes"]).await;
+    assert_eq!(refused.status, 4, "{refused:?}");
+    let wrong = fleet
+        .document(&["up", "--env", "production", "--approve", "sha256:00"])
+        .await;
+    assert_eq!(wrong["outcome"], "failed", "{wrong:#}");
+    let hint = wrong.to_string();
+    let at = hint.rfind("sha256:").unwrap();
+    let hash = &hint[at..at + 71];
+    assert_eq!(fleet.columns(0).await, "-");
+    let approved = fleet
+        .run(&["up", "--env", "production", "--approve", hash])
+        .await;
+    assert_eq!(approved.status, 0, "{approved:?}");
+    assert_eq!(fleet.columns(1).await, "id name");
+}
