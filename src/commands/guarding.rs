@@ -15,7 +15,7 @@ use crate::commands::pending::{self, Selection};
 use crate::commands::planning::{self, Basis};
 use crate::commands::project::{self, Books};
 use crate::commands::{Context, archives};
-use crate::error::refuse;
+use crate::error::{fail, refuse};
 use crate::migrate::files::Folder;
 use crate::migrate::planned;
 use crate::migrate::standing::Standing;

@@ -130,7 +130,6 @@ pub trait Report: Serialize {
 }
 
 /// What every command gets: the settings, the way to people, and the wish to stop.
-#[derive(Clone)]
 pub struct Context {
     /// What the program was told.
     pub config: Config,
@@ -156,6 +155,18 @@ pub enum Purpose {
 }
 
 impl Context {
+    /// Gives the same for another database, with the rules of a protected environment that its address is of.
+    pub fn at(&self, target: Target) -> Context {
+        Context {
+            config: self.config.at(target),
+            output: self.output,
+            terminal: self.terminal.clone(),
+            interrupt: self.interrupt.clone(),
+            yes: self.yes,
+            told: std::sync::Mutex::default(),
+        }
+    }
+
     /// Opens a session on the database governed and gives the address it was opened at.
     pub async fn open(&self, purpose: Purpose) -> Result<(Session, Target)> {
         let database = &self.config.database;

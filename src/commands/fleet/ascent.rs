@@ -142,10 +142,7 @@ fn admit(
         .is_protected()
         .then_some(context.config.database.environment.clone());
     for one in sound.iter().filter(|one| !one.pending.is_empty()) {
-        let there = Context {
-            config: context.config.at(one.member.target.clone()),
-            ..context.clone()
-        };
+        let there = context.at(one.member.target.clone());
         let database = &there.config.database;
         if !database.rules.approvers.is_empty() {
             let environment = &database.environment;
@@ -157,7 +154,6 @@ fn admit(
             .into());
         }
         let guards = guarding::guards(&there)?;
-        guarding::backups(&there, &guards, &one.member.target)?;
         if database.is_protected() || guards.contains(&Guard::ApprovedPlan) {
             protected.get_or_insert_with(|| database.environment.clone());
         }

@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use crate::catalog::{Catalog, Scope, read};
 use crate::commands::Context;
+use crate::commands::guarding;
 use crate::commands::pending::{self, Selection};
 use crate::diff;
 use crate::diff::report::{self, Sides};
@@ -161,6 +162,12 @@ async fn look(
         && let Err(error) = pooler::require_session(&session, &member.target).await
     {
         wrong = Some((Cause::Wrong, reason(&error)));
+    }
+    if wrong.is_none() && !pending.is_empty() {
+        let there = context.at(member.target.clone());
+        let kept = guarding::guards(&there)
+            .and_then(|guards| guarding::backups(&there, &guards, &session));
+        wrong = kept.err().map(|error| (Cause::Wrong, reason(&error)));
     }
     let state = State {
         history: books
