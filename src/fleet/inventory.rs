@@ -311,14 +311,14 @@ mod tests {
 
     #[tokio::test]
     async fn what_cannot_be_meant_is_refused() {
-        insta::assert_snapshot!(refused("databases: []").await, @"");
-        insta::assert_snapshot!(refused("databases: [{name: a}]").await, @"");
-        insta::assert_snapshot!(refused("databases: [{url: 'postgres://h/a'}]").await, @"");
-        insta::assert_snapshot!(refused("databases: [{name: a, url: 'postgres://h/a'}, {name: b, url: 'postgres://h/a'}]").await, @"");
-        insta::assert_snapshot!(refused("databases: [{name: a, url: 'postgres://h/a'}, {name: a, url: 'postgres://h/b'}]").await, @"");
-        insta::assert_snapshot!(refused("databases: [{name: a, url: 'postgres://h/a'}]\nconcurrency: 0").await, @"");
-        insta::assert_snapshot!(refused("databases: [{name: a, url: 'postgres://h/a'}]\nfailure-budget: few").await, @"");
-        insta::assert_snapshot!(refused("command: []").await, @"");
-        insta::assert_snapshot!(refused("command: [echo, no]").await, @"");
+        insta::assert_snapshot!(refused("databases: []").await, @"fleet.yaml names no database (list them under `databases:`, or give a `query:` or a `command:`)");
+        insta::assert_snapshot!(refused("databases: [{name: a}]").await, @"reading database 1 of fleet.yaml: `a` has no address (give it a `url`, or a `database` on the server of `base`)");
+        insta::assert_snapshot!(refused("databases: [{url: 'postgres://h/a'}]").await, @"reading database 1 of fleet.yaml: it has no name (give each database a `name`)");
+        insta::assert_snapshot!(refused("databases: [{name: a, url: 'postgres://h/a'}, {name: b, url: 'postgres://h/a'}]").await, @"`a` and `b` of fleet.yaml are the same database (list it once)");
+        insta::assert_snapshot!(refused("databases: [{name: a, url: 'postgres://h/a'}, {name: a, url: 'postgres://h/b'}]").await, @"fleet.yaml names `a` twice (names tell databases apart in every report)");
+        insta::assert_snapshot!(refused("databases: [{name: a, url: 'postgres://h/a'}]\nconcurrency: 0").await, @"fleet.yaml: `concurrency` of nothing would wait for ever (give 1 or more)");
+        insta::assert_snapshot!(refused("databases: [{name: a, url: 'postgres://h/a'}]\nfailure-budget: few").await, @"fleet.yaml: `failure-budget: few` is no number (write a number of databases, or a share such as 5%)");
+        insta::assert_snapshot!(refused("command: []").await, @"asking who belongs to fleet.yaml: `command` is empty (write it as a list: program, argument, …)");
+        insta::assert_snapshot!(refused("command: [echo, no]").await, @"asking who belongs to fleet.yaml: the command that lists the fleet must print a JSON list of objects: expected ident at line 1 column 2 (-)");
     }
 }

@@ -106,7 +106,25 @@ async fn a_fleet_comes_up_and_those_who_cannot_are_named() {
     let status = fleet.document(&["status"]).await;
     assert_eq!(status["databases"].as_array().unwrap().len(), 10);
     let before = fleet.run(&["status"]).await;
-    insta::assert_snapshot!(before.stdout, @"");
+    insta::assert_snapshot!(before.stdout, @r#"
+    10 databases of fleet.yaml
+
+    V99                   1  up to date  m05
+    V3                    1  up to date  m08
+    V2                    1  1 pending   m07
+    V1                    4  2 pending   m01, m02, m03, m04
+    nothing applied       2  3 pending   m00, m06
+
+    1 database could not be asked
+
+    warn[fleet-ahead]: m05: `foreign` is applied here, and newer than every file of this folder
+      postgres@HOST:PORT/test_8
+
+    warn[fleet-unreachable]: gone: cannot enter database `nowhere_at_all` at `HOST:PORT`: database "nowhere_at_all" does not exist (SQLSTATE 3D000)
+      postgres@HOST:PORT/nowhere_at_all
+
+    2 warnings
+    "#);
     let report = fleet.document(&["up"]).await;
     let names = |key: &str| -> Vec<String> {
         let list = report[key].as_array().unwrap().iter();
@@ -136,8 +154,11 @@ async fn a_fleet_comes_up_and_those_who_cannot_are_named() {
         assert_eq!(fleet.columns(at).await, "id name");
     }
     assert_eq!(fleet.columns(4).await, "id old by_hand");
+    // Alone at its version now, it is held against what the migrations make.
     let again = fleet.document(&["up"]).await;
     assert_eq!(again["applied"].as_array().unwrap().len(), 0, "{again:#}");
+    let drifted = again["findings"].to_string();
+    assert!(drifted.contains("by_hand"), "{again:#}");
 }
 
 #[tokio::test]

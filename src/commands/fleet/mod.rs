@@ -5,6 +5,7 @@ mod phase;
 mod report;
 mod standing;
 mod state;
+mod truth;
 
 use std::path::Path;
 

@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 
-use crate::catalog::{Catalog, Scope, read};
+use crate::catalog::{Scope, read};
 use crate::commands::Context;
+use crate::commands::fleet::truth::Truth;
 use crate::commands::guarding;
 use crate::commands::pending::{self, Selection};
-use crate::diff;
-use crate::diff::report::{self, Sides};
 use crate::event::{Event, Unit};
-use crate::finding::{Finding, Severity};
+use crate::finding::Severity;
 use crate::fleet::{Fleet, Flow, Member};
 use crate::migrate::files::{Folder, Migration};
 use crate::pg::{facts, pooler};
@@ -79,8 +78,9 @@ pub(super) struct Surveyed<'f> {
     pub(super) aside: Vec<Aside>,
 }
 
-struct Seen {
-    state: State,
+/// What a look at a database showed.
+pub(super) struct Seen {
+    pub(super) state: State,
     pending: Vec<i64>,
     wrong: Option<(Cause, String)>,
 }
@@ -111,15 +111,18 @@ pub(super) async fn survey<'f>(
     })
     .await;
     watch(Event::Ended);
-    let (mut surveyed, drifted) = sort(seen);
-    for (member, model) in drifted {
-        let told = drift(context, fleet, member, model).await;
-        surveyed.aside.push(Aside {
-            name: member.name.clone(),
-            cause: Cause::Drifted,
-            why: told
-                .unwrap_or_else(|error| format!("its schema differs from the others': {error:#}")),
-        });
+    let (mut surveyed, groups) = sort(seen);
+    let mut truth = Truth::new(context, fleet, folder);
+    for group in groups {
+        for (member, seen) in truth.judge(group, &mut surveyed).await {
+            let history = seen.state.history.iter();
+            surveyed.sound.push(Sound {
+                member,
+                applied: history.map(|(version, _)| *version).collect(),
+                pending: seen.pending,
+                state: seen.state,
+            });
+        }
     }
     surveyed
         .aside
@@ -188,7 +191,7 @@ async fn look(
 }
 
 /// The governed schemas; what belongs to a database as a whole may differ from one to the next.
-fn scope(context: &Context) -> Scope {
+pub(super) fn scope(context: &Context) -> Scope {
     Scope {
         global: false,
         ..Scope::of_schemas(&context.config.schemas())
@@ -205,15 +208,15 @@ fn reason(error: &anyhow::Error) -> String {
     }
 }
 
-/// Those that differ from most of their like, each with one that does not, where most agree.
-type Drifted<'f> = Vec<(&'f Member, Option<&'f Member>)>;
+/// Databases with one history on servers of one version.
+pub(super) type Group<'f> = Vec<(&'f Member, Seen)>;
 
-fn sort<'f>(seen: BTreeMap<&'f str, (&'f Member, Result<Seen>)>) -> (Surveyed<'f>, Drifted<'f>) {
+fn sort<'f>(seen: BTreeMap<&'f str, (&'f Member, Result<Seen>)>) -> (Surveyed<'f>, Vec<Group<'f>>) {
     let mut surveyed = Surveyed {
         sound: Vec::new(),
         aside: Vec::new(),
     };
-    let mut alike: BTreeMap<_, Vec<(&'f Member, Seen)>> = BTreeMap::new();
+    let mut alike: BTreeMap<_, Group<'f>> = BTreeMap::new();
     for (name, (member, found)) in seen {
         let name = name.to_owned();
         let (cause, why) = match found {
@@ -229,67 +232,5 @@ fn sort<'f>(seen: BTreeMap<&'f str, (&'f Member, Result<Seen>)>) -> (Surveyed<'f
         };
         surveyed.aside.push(Aside { name, cause, why });
     }
-    let mut drifted = Vec::new();
-    for group in alike.into_values() {
-        let right = shape_of_most(&group);
-        let is_right = |seen: &Seen| right.as_deref() == Some(&seen.state.fingerprint);
-        let model = group.iter().find(|(_, seen)| is_right(seen));
-        let model = model.map(|(member, _)| *member);
-        for (member, seen) in group {
-            if is_right(&seen) {
-                let history = seen.state.history.iter();
-                surveyed.sound.push(Sound {
-                    member,
-                    applied: history.map(|(version, _)| *version).collect(),
-                    pending: seen.pending,
-                    state: seen.state,
-                });
-            } else {
-                drifted.push((member, model));
-            }
-        }
-    }
-    (surveyed, drifted)
-}
-
-/// Gives the schema that more than half of those with one history have; where none has, nobody knows which is right.
-fn shape_of_most(group: &[(&Member, Seen)]) -> Option<String> {
-    let mut shapes: BTreeMap<&str, usize> = BTreeMap::new();
-    for (_, seen) in group {
-        *shapes.entry(&seen.state.fingerprint).or_default() += 1;
-    }
-    let (shape, databases) = shapes.into_iter().max_by_key(|(_, databases)| *databases)?;
-    (databases * 2 > group.len()).then(|| shape.to_owned())
-}
-
-/// Says in what a database differs from most of its like; it is read once more, for few differ.
-async fn drift(
-    context: &Context,
-    fleet: &Fleet,
-    member: &Member,
-    model: Option<&Member>,
-) -> Result<String> {
-    let Some(model) = model else {
-        return Ok("of those with its history no more than half have one schema".to_owned());
-    };
-    let catalog = async |member: &Member| -> Result<Catalog> {
-        let session = super::open(fleet, member).await?;
-        let catalog = read::read(&session, &scope(context)).await;
-        session.close().await;
-        catalog
-    };
-    let (right, own) = (catalog(model).await?, catalog(member).await?);
-    let sides = Sides {
-        code: "fleet-drift",
-        severity: Severity::Error,
-        before: &model.name,
-        after: &member.name,
-    };
-    let differences = report::findings(&diff::between(&right, &own), &sides);
-    let told = |finding: &Finding| format!("{}: {}", finding.subject, finding.message);
-    let mut words: Vec<String> = differences.iter().take(3).map(told).collect();
-    if differences.len() > words.len() {
-        words.push(format!("and {} more", differences.len() - words.len()));
-    }
-    Ok(words.join("; "))
+    (surveyed, alike.into_values().collect())
 }

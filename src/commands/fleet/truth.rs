@@ -1,0 +1,179 @@
+//! Owns which schema is the right one: that of most databases with one history, and where these are few, what the
+//! migrations of that history make on a scratch server.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use crate::catalog::{Catalog, read};
+use crate::commands::Context;
+use crate::commands::fleet::state::{Aside, Cause, Group, Surveyed, scope};
+use crate::diff::report::{self, Sides};
+use crate::diff::{self, Change};
+use crate::event::silent;
+use crate::finding::{Finding, Severity};
+use crate::fleet::{Fleet, Member};
+use crate::migrate::files::{Folder, Migration};
+use crate::pg::scratch::Scratch;
+use crate::shadow;
+
+/// So many witnesses are believed.
+const ENOUGH: usize = 3;
+
+/// What the schemas are held against.
+pub(super) struct Truth<'a> {
+    context: &'a Context,
+    fleet: &'a Fleet,
+    folder: &'a Folder,
+    // Started only when few databases have one history.
+    scratch: Option<Scratch>,
+    shadows: usize,
+}
+
+impl<'a> Truth<'a> {
+    pub(super) fn new(context: &'a Context, fleet: &'a Fleet, folder: &'a Folder) -> Self {
+        Truth {
+            context,
+            fleet,
+            folder,
+            scratch: None,
+            shadows: 0,
+        }
+    }
+
+    /// Gives those whose schema is right, and sets the others aside.
+    pub(super) async fn judge<'f>(
+        &mut self,
+        group: Group<'f>,
+        surveyed: &mut Surveyed<'f>,
+    ) -> Group<'f> {
+        let most = shape_of_most(&group).filter(|_| group.len() >= ENOUGH);
+        let is_like = |fingerprint: &str| most.as_deref() == Some(fingerprint);
+        let model = group
+            .iter()
+            .find(|(_, seen)| is_like(&seen.state.fingerprint));
+        let model = model.map(|(member, _)| *member);
+        let right = match model {
+            Some(model) => Ok((model.name.clone(), self.catalog(model).await)),
+            None => {
+                let applied: Vec<i64> = group
+                    .first()
+                    .map(|(_, seen)| {
+                        seen.state
+                            .history
+                            .iter()
+                            .map(|(version, _)| *version)
+                            .collect()
+                    })
+                    .unwrap_or_default();
+                self.replayed(&applied)
+                    .await
+                    .map(|catalog| ("the migrations".to_owned(), Ok(catalog)))
+            }
+        };
+        let mut sound = Vec::new();
+        for (member, seen) in group {
+            if is_like(&seen.state.fingerprint) {
+                sound.push((member, seen));
+                continue;
+            }
+            let told = match &right {
+                Ok((name, Ok(right))) => self.drift(member, (name, right), model.is_none()).await,
+                Ok((_, Err(error))) | Err(error) => Ok(Some(format!(
+                    "there is nothing to hold its schema against: {error:#}"
+                ))),
+            };
+            let why = match told {
+                Ok(None) => {
+                    sound.push((member, seen));
+                    continue;
+                }
+                Ok(Some(why)) => why,
+                Err(error) => format!("its schema could not be read again: {error:#}"),
+            };
+            surveyed.aside.push(Aside {
+                name: member.name.clone(),
+                cause: Cause::Drifted,
+                why,
+            });
+        }
+        sound
+    }
+
+    async fn catalog(&self, member: &Member) -> Result<Catalog> {
+        let session = super::open(self.fleet, member).await?;
+        let catalog = read::read(&session, &scope(self.context)).await;
+        session.close().await;
+        catalog
+    }
+
+    /// Makes what the migrations of a history make.
+    async fn replayed(&mut self, applied: &[i64]) -> Result<Catalog> {
+        if self.scratch.is_none() {
+            self.scratch = Some(self.context.scratch(None).await?);
+        }
+        let Some(scratch) = &self.scratch else {
+            unreachable!("it was started above");
+        };
+        self.shadows += 1;
+        let files: Vec<Migration> = self
+            .folder
+            .migrations
+            .iter()
+            .filter(|file| applied.contains(&file.version))
+            .cloned()
+            .collect();
+        let name = format!("fleet_{}", self.shadows);
+        let shadow = shadow::build(scratch, &name, &files, &silent).await?;
+        read::read(&shadow.session, &scope(self.context)).await
+    }
+
+    /// Says in what a database differs; nothing where it does not.
+    async fn drift(
+        &self,
+        member: &Member,
+        (name, right): (&str, &Catalog),
+        is_replay: bool,
+    ) -> Result<Option<String>> {
+        let own = self.catalog(member).await?;
+        let mut changes = diff::between(right, &own);
+        if is_replay {
+            // Roles are a server's own: who owns, and who was granted what, cannot be known from the files.
+            changes.retain(is_of_shape);
+        }
+        let sides = Sides {
+            code: "fleet-drift",
+            severity: Severity::Error,
+            before: name,
+            after: &member.name,
+        };
+        let differences = report::findings(&changes, &sides);
+        if differences.is_empty() && is_replay {
+            return Ok(None);
+        }
+        let told = |finding: &Finding| format!("{}: {}", finding.subject, finding.message);
+        let mut words: Vec<String> = differences.iter().take(3).map(told).collect();
+        if differences.len() > words.len() {
+            words.push(format!("and {} more", differences.len() - words.len()));
+        }
+        Ok(Some(words.join("; ")))
+    }
+}
+
+fn is_of_shape(change: &Change) -> bool {
+    let details = change.details();
+    details.is_empty()
+        || details
+            .iter()
+            .any(|detail| !matches!(detail.name.as_str(), "owner" | "privileges"))
+}
+
+/// Gives the schema that more than half of those with one history have; where none has, nobody knows which is right.
+fn shape_of_most(group: &Group<'_>) -> Option<String> {
+    let mut shapes: BTreeMap<&str, usize> = BTreeMap::new();
+    for (_, seen) in group {
+        *shapes.entry(&seen.state.fingerprint).or_default() += 1;
+    }
+    let (shape, databases) = shapes.into_iter().max_by_key(|(_, databases)| *databases)?;
+    (databases * 2 > group.len()).then(|| shape.to_owned())
+}
