@@ -3,8 +3,7 @@
 //! # The line
 //!
 //! ```text
-//! finding error event yaml | sql pg | plan catalog diff | migrate lint shadow adopt copy manifest rls backup | config commands cli
-//! finding error event yaml | sql pg | plan catalog diff | migrate lint shadow adopt manifest rls backup fleet | config commands cli
+//! finding error event yaml | sql pg | plan catalog diff | migrate lint shadow adopt copy manifest rls backup fleet | config commands cli
 //! ```
 //!
 //! A module may `use crate::` only what stands to its left; commands do not import each other. `tests/it/tidy.rs`
