@@ -10,7 +10,6 @@
     reason = "a measurement that cannot be made may stop"
 )]
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use af_db::event::silent;
@@ -59,7 +58,7 @@ fn text(round: usize) -> String {
 fn step(label: &str, text: String) -> Step {
     Step {
         label: label.to_owned(),
-        text: Arc::from(text),
+        text: text.into(),
         mode: Mode::Transaction,
         timeout: None,
         done: 0,

@@ -50,8 +50,8 @@ impl Fleet {
 
     fn add(&self, line: &str) {
         let path = self.project.folder.path().join("fleet.yaml");
-        let text = std::fs::read_to_string(&path).unwrap();
-        std::fs::write(path, format!("{text}{line}\n")).unwrap();
+        let text = std::fs::read_to_string(&path).expect("the fleet");
+        std::fs::write(path, format!("{text}{line}\n")).expect("the fleet");
     }
 
     async fn run(&self, arguments: &[&str]) -> Ran {
