@@ -14,9 +14,9 @@ use crate::catalog::Catalog;
 use crate::commands::pending::{self, Selection};
 use crate::commands::planning::{self, Basis};
 use crate::commands::project::{self, Books};
-use crate::commands::{Context, archives};
+use crate::commands::{Context, archives, policies};
 use crate::error::{fail, refuse};
-use crate::migrate::files::Folder;
+use crate::migrate::files::{Folder, Migration};
 use crate::migrate::planned;
 use crate::migrate::standing::Standing;
 use crate::pg::session::Session;
@@ -24,6 +24,8 @@ use crate::pg::target::Target;
 use crate::plan::approval::{self, Asked};
 use crate::plan::document::compare::{self, Binding};
 use crate::plan::document::{self, Document};
+use crate::plan::observe::StepObservation;
+use crate::shadow;
 
 /// Flags that bind a run to a plan.
 #[derive(clap::Args, Debug, Default)]
@@ -57,6 +59,8 @@ pub(crate) struct Bound {
 pub(crate) struct Permit {
     pub(crate) approved_by: Option<String>,
     pub(crate) predicted: Option<Catalog>,
+    /// What each step did where it was tried; the run must not do more.
+    pub(crate) observed: Vec<StepObservation>,
 }
 
 /// What an environment requires before anything is run.
@@ -66,6 +70,8 @@ pub(crate) enum Guard {
     ApprovedPlan,
     /// A proven backup no older than this.
     VerifiedBackup(Duration),
+    /// Policies that let no tenant reach another's rows, tried on a shadow of what would be there.
+    ProvenRls,
 }
 
 /// Reads what an environment requires; one that is written down and not kept would be worse than none.
@@ -78,12 +84,13 @@ pub(crate) fn guards(context: &Context) -> Result<Vec<Guard>> {
             ["verified-backup-within", within] => {
                 project::duration("verified-backup-within", within).map(Guard::VerifiedBackup)
             }
+            ["proven-rls"] => Ok(Guard::ProvenRls),
             _ => {
                 let environment = &context.config.database.environment;
                 Err(refuse(format!(
                     "environment `{environment}` asks for `{text}`, which this version cannot check; nothing was touched"
                 ))
-                .hint("it knows approved-plan and verified-backup-within 24h; see to the other one yourself, and take it out of af-db.yaml")
+                .hint("it knows approved-plan, verified-backup-within 24h and proven-rls; see to the other one yourself, and take it out of af-db.yaml")
                 .into())
             }
         }
@@ -186,9 +193,18 @@ pub(crate) async fn admit(
     let guards = guards(context)?;
     let mut permit = Permit::default();
     if let Some(bound) = bound {
-        permit.predicted = bind(context, basis, bound).await?;
+        (permit.predicted, permit.observed) = bind(context, basis, bound).await?;
     }
     backups(context, &guards, basis.session)?;
+    if guards.contains(&Guard::ProvenRls) {
+        let is_there = |file: &&Migration| {
+            let chosen = basis.chosen.iter().any(|one| one.version == file.version);
+            chosen || basis.books.history.row(file.version).is_some()
+        };
+        let files = basis.folder.migrations.iter().filter(is_there);
+        let files: Vec<Migration> = files.cloned().collect();
+        isolation(context, Some(basis.session), &files).await?;
+    }
     let database = &context.config.database;
     let rules = &database.rules;
     let approved = guards.contains(&Guard::ApprovedPlan) || !rules.approvers.is_empty();
@@ -210,6 +226,36 @@ pub(crate) async fn admit(
     Ok(permit)
 }
 
+/// Keeps `proven-rls`: tries on a shadow of these files to reach another tenant's rows.
+pub(crate) async fn isolation(
+    context: &Context,
+    live: Option<&Session>,
+    files: &[Migration],
+) -> Result<()> {
+    let scratch = context.scratch(live).await?;
+    let watch = context.watch();
+    let shadow = shadow::build(&scratch, "isolation", files, &watch).await?;
+    shadow.session.close().await;
+    let environment = &context.config.database.environment;
+    let Some(proven) = policies::proven(context, &shadow.target).await? else {
+        return Err(refuse(format!(
+            "environment `{environment}` asks for proven-rls, and nothing says what a tenant is; nothing was touched"
+        ))
+        .hint("declare `tenancy:` in policies/ or in af-db.yaml")
+        .into());
+    };
+    if proven.proof.is_clean() {
+        return Ok(());
+    }
+    Err(refuse(format!(
+        "with these migrations one tenant could reach another's rows, or it cannot be ruled out ({}); nothing was touched",
+        proven.words()
+    ))
+    .hint("see af-db diff-rls --prove --shadow")
+    .findings(proven.findings)
+    .into())
+}
+
 /// Asks for the words of a protected environment.
 pub(crate) fn typed(context: &Context, target: &Target, what: &str) -> Result<()> {
     let environment = &context.config.database.environment;
@@ -220,8 +266,12 @@ pub(crate) fn typed(context: &Context, target: &Target, what: &str) -> Result<()
     )
 }
 
-/// Holds the plan against what would be planned now; gives the schema it must lead to.
-async fn bind(context: &Context, basis: Basis<'_>, bound: &Bound) -> Result<Option<Catalog>> {
+/// Holds the plan against what would be planned now; gives the schema it must lead to, and what its steps do.
+async fn bind(
+    context: &Context,
+    basis: Basis<'_>,
+    bound: &Bound,
+) -> Result<(Option<Catalog>, Vec<StepObservation>)> {
     let made = planning::make(context, basis).await?;
     let done = bound.done(basis).await?;
     match compare::compare(&bound.document, &made.document, &done) {
@@ -252,7 +302,11 @@ async fn bind(context: &Context, basis: Basis<'_>, bound: &Bound) -> Result<Opti
             .into());
         }
     }
-    Ok(made.predicted)
+    let steps = made.document.steps.into_iter();
+    Ok((
+        made.predicted,
+        steps.filter_map(|step| step.observed).collect(),
+    ))
 }
 
 /// Has the plan approved: by signature where there are approvers, by its name or by a person who types.

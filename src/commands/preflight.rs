@@ -147,7 +147,7 @@ fn backup(context: &Context, target: &Target) -> Result<Check> {
     let guards = guarding::guards(context)?;
     let wanted = guards.iter().find_map(|guard| match guard {
         Guard::VerifiedBackup(within) => Some(*within),
-        Guard::ApprovedPlan => None,
+        Guard::ApprovedPlan | Guard::ProvenRls => None,
     });
     let newest = guarding::newest_backup(context, target.database())?;
     let help = "af-db backup makes one and reads it back";

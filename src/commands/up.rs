@@ -23,6 +23,7 @@ use crate::pg::session::Session;
 use crate::pg::target::Target;
 use crate::plan::execution::Execution;
 use crate::plan::heartbeat::Beat;
+use crate::plan::observe::StepObservation;
 
 /// Flags of `up`.
 #[derive(clap::Args, Debug)]
@@ -129,6 +130,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         chosen: &chosen,
         ledger: &ledger,
         unfinished: &books.unfinished,
+        observed: &permit.observed,
     };
     let (session, applied) = apply(args, context, (session, &target), work).await?;
     report.applied = applied;
@@ -145,6 +147,7 @@ struct Work<'a> {
     chosen: &'a [&'a Migration],
     ledger: &'a Ledger,
     unfinished: &'a [Unfinished],
+    observed: &'a [StepObservation],
 }
 
 /// Applies, under the eyes of the heartbeat; gives the session back.
@@ -165,6 +168,7 @@ async fn apply(
     };
     let guard = context.interrupt.guard();
     let mut execution = Execution::new(session, target, ladder, &watch, &context.interrupt);
+    execution.predict(work.observed.to_vec());
     let outcome = tokio::select! {
         outcome = apply::up(&mut execution, work.ledger, work.chosen, work.unfinished) => outcome?,
         () = beat.run(target) => unreachable!("the heartbeat never ends by itself"),

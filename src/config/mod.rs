@@ -318,6 +318,10 @@ fn protect_by_address(database: &mut Database, file: &File, ambient: &Ambient) {
     let Some(reached) = database.target.clone() else {
         return;
     };
+    if database.rules.protected {
+        // Chosen by name, guarded by its own rules.
+        return;
+    }
     for (name, rules) in &file.environments {
         if !rules.protected || *name == database.environment {
             continue;

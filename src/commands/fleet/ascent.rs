@@ -74,7 +74,13 @@ pub(crate) async fn up(context: &Context, path: &Path, orders: &Orders<'_>) -> R
     if pending.is_empty() {
         return context.show(&report);
     }
-    admit(context, &surveyed.sound, (&report, &phases), orders)?;
+    admit(
+        context,
+        (&folder, &surveyed.sound),
+        (&report, &phases),
+        orders,
+    )
+    .await?;
     let run = Run {
         context,
         fleet: &fleet,
@@ -100,8 +106,11 @@ pub(crate) async fn up(context: &Context, path: &Path, orders: &Orders<'_>) -> R
 ///
 /// It stays the same while the fleet is on its way, so that what was approved can be finished after an interruption.
 fn hash(fleet: &Fleet, folder: &Folder, selection: &Selection) -> String {
-    let wanted = |file: &&Migration| selection.to.is_none_or(|to| file.version <= to);
-    let files = folder.migrations.iter().filter(wanted).map(|file| {
+    let files = folder
+        .migrations
+        .iter()
+        .filter(|file| wanted(selection, file));
+    let files = files.map(|file| {
         serde_json::json!({ "version": file.version, "sha256": hex(file.up.text.as_bytes()) })
     });
     let mut databases: Vec<String> = fleet
@@ -119,6 +128,10 @@ fn hash(fleet: &Fleet, folder: &Folder, selection: &Selection) -> String {
     format!("sha256:{}", hex(document.to_string().as_bytes()))
 }
 
+fn wanted(selection: &Selection, file: &Migration) -> bool {
+    selection.to.is_none_or(|to| file.version <= to)
+}
+
 fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     Sha256::digest(bytes)
@@ -130,12 +143,13 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// Shows what would be done and asks, where any of the databases is protected.
-fn admit(
+async fn admit(
     context: &Context,
-    sound: &[Sound<'_>],
+    (folder, sound): (&Folder, &[Sound<'_>]),
     (report, phases): (&FleetUp, &[Phase]),
     orders: &Orders<'_>,
 ) -> Result<()> {
+    let mut proven = false;
     let mut protected = context
         .config
         .database
@@ -154,9 +168,18 @@ fn admit(
             .into());
         }
         let guards = guarding::guards(&there)?;
+        proven |= guards.contains(&Guard::ProvenRls);
         if database.is_protected() || guards.contains(&Guard::ApprovedPlan) {
             protected.get_or_insert_with(|| database.environment.clone());
         }
+    }
+    if proven {
+        let files = folder
+            .migrations
+            .iter()
+            .filter(|file| wanted(orders.selection, file));
+        let files: Vec<Migration> = files.cloned().collect();
+        guarding::isolation(context, None, &files).await?;
     }
     let told = report.plan(phases);
     if let Some(approved) = orders.approve {

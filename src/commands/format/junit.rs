@@ -1,6 +1,6 @@
 //! Owns the JUnit report: a test case for each finding, failed where it must be mended.
 
-use crate::commands::format::{path, rest, sentence};
+use crate::commands::format::{rest, sentence};
 use crate::finding::{Finding, Severity};
 
 /// Writes the report; where nothing was found it holds one case that passed, because many readers refuse none.
@@ -32,9 +32,6 @@ pub fn render(command: &str, findings: &[Finding]) -> String {
 }
 
 fn case(finding: &Finding) -> String {
-    let file = finding.place.as_ref().map_or(String::new(), |place| {
-        format!(" file=\"{}\"", escape(&path(&place.file)))
-    });
     let message = escape(&sentence(finding));
     // What need not be mended is shown, and does not fail the job.
     let outcome = if finding.severity == Severity::Error {
@@ -47,7 +44,7 @@ fn case(finding: &Finding) -> String {
         format!("<skipped message=\"{word}: {message}\"/>")
     };
     format!(
-        "    <testcase classname=\"{}\" name=\"{}\"{file}>\n      {outcome}\n    </testcase>\n",
+        "    <testcase classname=\"{}\" name=\"{}\">\n      {outcome}\n    </testcase>\n",
         escape(&finding.code),
         escape(&finding.subject),
     )

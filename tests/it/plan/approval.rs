@@ -247,7 +247,7 @@ async fn a_guard_that_cannot_be_kept_is_refused() {
     let said = refused(project.run(&["up", "--env", "production"]).await, &database).await;
     insta::assert_snapshot!(said, @"
     error: environment `production` asks for `full-moon`, which this version cannot check; nothing was touched
-    hint: it knows approved-plan and verified-backup-within 24h; see to the other one yourself, and take it out of af-db.yaml
+    hint: it knows approved-plan, verified-backup-within 24h and proven-rls; see to the other one yourself, and take it out of af-db.yaml
     ");
 }
 
@@ -271,4 +271,22 @@ async fn a_fresh_proven_backup_is_wanted() {
         .ok();
     project.run(&["up", "--env", "production"]).await.ok();
     assert_eq!(applied(&database).await, "1,2,3");
+}
+
+#[tokio::test]
+async fn policies_that_leak_hold_the_run() {
+    let database = server::database().await;
+    let project = project(&database.target, "require: [proven-rls]").await;
+    project.write(
+        "migrations/V4__notes.sql",
+        "CREATE ROLE reader_of_notes NOLOGIN;
+         CREATE TABLE notes (id int PRIMARY KEY, tenant_id int NOT NULL, body text);
+         GRANT SELECT ON notes TO reader_of_notes;\n",
+    );
+    project.write(
+        "policies/tenancy.yaml",
+        "tenancy:\n  column: tenant_id\n  model: session_guc\n  identity: { role: reader_of_notes, guc: app.tenant_id }\n  tenants: { a: \"1\", b: \"2\" }\n",
+    );
+    let said = refused(project.run(&["up", "--env", "production"]).await, &database).await;
+    insta::assert_snapshot!(said, @"");
 }
