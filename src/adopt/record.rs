@@ -296,11 +296,17 @@ fn question(tool: Tool) -> &'static str {
 impl Record {
     /// Gives every key that is applied: what is recorded, and what is counted up to, in the order of `keys`.
     pub fn applied(&self, keys: &[String]) -> Vec<Row> {
-        let last = self
-            .up_to
-            .iter()
-            .filter_map(|key| keys.iter().position(|known| known == key))
-            .max();
+        // Of a key that is not among them, a number says how far it reaches; anything else stands on all that is known.
+        let reach = |key: &String| match keys.iter().position(|known| known == key) {
+            Some(at) => Some(at),
+            None => match key.parse::<i64>() {
+                Ok(number) => keys
+                    .iter()
+                    .rposition(|known| known.parse::<i64>().is_ok_and(|known| known <= number)),
+                Err(_) => keys.len().checked_sub(1),
+            },
+        };
+        let last = self.up_to.iter().filter_map(reach).max();
         let mut rows: Vec<Row> = Vec::new();
         let plain = |key: &String| Row::of(key.clone());
         rows.extend(keys.iter().take(last.map_or(0, |last| last + 1)).map(plain));

@@ -268,9 +268,25 @@ impl Builder<'_, '_> {
         }
     }
 
-    /// A role goes when it owns nothing any more and nothing is granted to it.
+    /// A role goes when it owns nothing any more and nothing is granted to it; it comes when those stand whose member it is.
     fn roles(&mut self, steps: &[Step]) {
         let is_role = |step: &Step| step.1.kind == Kind::Role;
+        let come = |step: &&Step| is_role(step) && step.0 == Phase::Make;
+        for role in steps.iter().filter(|step| is_role(step)) {
+            let Some(object) = self.plan.to.get(&role.1) else {
+                continue;
+            };
+            for item in object.list("member_of") {
+                let group = item
+                    .trim_end_matches(" WITH ADMIN OPTION")
+                    .trim_matches('"');
+                for other in steps.iter().filter(come) {
+                    if &*other.1.name == group {
+                        self.edge(other.clone(), role.clone());
+                    }
+                }
+            }
+        }
         let gone = steps
             .iter()
             .filter(|step| is_role(step) && step.0 == Phase::Drop);

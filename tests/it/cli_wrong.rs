@@ -63,7 +63,7 @@ fn a_wrong_configuration_is_refused_with_its_place() {
     insta::assert_snapshot!(with_file(&bomb), @"
     $ af-db status
     ! error: af-db.yaml:1:1: unknown key `a0`
-    ! hint: the keys here are environments, schemas, postgres-major, tenancy, lint, migrations, recovery, backup
+    ! hint: the keys here are environments, schemas, postgres-major, tenancy, lint, migrations, recovery, backup, preflight, notify
     exit 2
     ");
 }

@@ -28,7 +28,9 @@ async fn refused(target: &Target) -> anyhow::Error {
 
 #[tokio::test]
 async fn the_first_question_costs_one_round_trip_and_pins_the_settings() {
-    let database = server::database().await;
+    // Of its own, because another test's roles would make it look like Supabase's.
+    let server = server::own(None).await;
+    let database = server.database().await;
     database
         .run(
             "ALTER ROLE postgres IN DATABASE \"DB\" SET timezone = 'Asia/Tokyo'"

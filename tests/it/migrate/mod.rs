@@ -436,7 +436,7 @@ async fn a_fresh_project_validates_clean_and_goes_up_at_once() {
 }
 
 #[tokio::test]
-async fn a_guard_that_cannot_be_kept_is_refused() {
+async fn without_the_plan_that_is_asked_for_nothing_runs() {
     let database = server::database().await;
     let project = Project::of(&database.target);
     project.write(
@@ -445,8 +445,8 @@ async fn a_guard_that_cannot_be_kept_is_refused() {
     );
     project.write("migrations/V1__a.sql", "CREATE TABLE a (id int);");
     insta::assert_snapshot!(project.run(&["up"]).await.seen(), @"
-    error: environment `local` asks for `approved-plan`, which this version cannot check; nothing was changed
-    hint: take it out of af-db.yaml, and see to it yourself before you go on
+    error: environment `local` takes only approved plans; nothing was touched
+    hint: write one with af-db plan --out plan.json, have it approved, and run af-db up --plan plan.json
     status 4
     ");
     assert_eq!(database.one("SELECT to_regclass('a') IS NULL").await, "t");

@@ -58,7 +58,9 @@ async fn status_takes_three() {
 #[tokio::test]
 async fn each_migration_takes_two() {
     let counted = Counted::of(11).await;
-    assert_eq!(counted.count(&["up"]).await, 4 + 10 * 2);
+    // Before and after the whole run it looks for indexes and constraints that are not valid.
+    let around = 2;
+    assert_eq!(counted.count(&["up"]).await, 4 + 10 * 2 + around);
 }
 
 #[tokio::test]

@@ -288,5 +288,24 @@ async fn policies_that_leak_hold_the_run() {
         "tenancy:\n  column: tenant_id\n  model: session_guc\n  identity: { role: reader_of_notes, guc: app.tenant_id }\n  tenants: { a: \"1\", b: \"2\" }\n",
     );
     let said = refused(project.run(&["up", "--env", "production"]).await, &database).await;
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @"
+    PostgreSQL VERSION
+    error[rls-E05]: public.notes: select as reader_of_notes (a) reaches another tenant: public.notes holds rows of tenants and reader_of_notes has privileges on it, but row-level security is not enabled
+      BEGIN;
+      -- rows of both tenants
+      INSERT INTO public.notes AS t (id, tenant_id, body) OVERRIDING SYSTEM VALUE VALUES ('1005'::integer, '1'::integer, 'zqa5-row'::text) ON CONFLICT DO NOTHING;
+      INSERT INTO public.notes AS t (id, tenant_id, body) OVERRIDING SYSTEM VALUE VALUES ('1006'::integer, '1'::integer, 'zqa6-row'::text) ON CONFLICT DO NOTHING;
+      INSERT INTO public.notes AS t (id, tenant_id, body) OVERRIDING SYSTEM VALUE VALUES ('1007'::integer, '2'::integer, 'zqb7-row'::text) ON CONFLICT DO NOTHING;
+      INSERT INTO public.notes AS t (id, tenant_id, body) OVERRIDING SYSTEM VALUE VALUES ('1008'::integer, '2'::integer, 'zqb8-row'::text) ON CONFLICT DO NOTHING;
+      -- the request: a
+      SELECT pg_catalog.set_config('app.tenant_id', '1', true);
+      SET LOCAL ROLE reader_of_notes;
+      SELECT id, tenant_id, body FROM public.notes;
+      ROLLBACK;
+
+    1 error
+
+    error: with these migrations one tenant could reach another's rows, or it cannot be ruled out (1 leak, 0 hold, 0 not proven); nothing was touched
+    hint: see af-db diff-rls --prove --shadow
+    ");
 }
