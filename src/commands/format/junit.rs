@@ -120,10 +120,10 @@ mod tests {
             <testcase classname="drift-unseen" name="the live database">
               <skipped message="note: the live database: one schema cannot be read"/>
             </testcase>
-            <testcase classname="R07" name="public.orders" file="schemas/orders.yaml">
+            <testcase classname="R07" name="public.orders">
               <skipped message="warn: public.orders: the index is built under a lock"/>
             </testcase>
-            <testcase classname="R01" name="public.orders.tenant_id" file="migrations/V2__orders.sql">
+            <testcase classname="R01" name="public.orders.tenant_id">
               <failure type="R01" message="public.orders.tenant_id: a foreign key has no index">at migrations/V2__orders.sql:3:5
         public.orders.tenant_id: a foreign key has no index
         see migrations/V1__tenants.sql:1:1
