@@ -209,11 +209,12 @@ fn surroundings_without_home_or_room_are_named() {
         ("AF_DB_CACHE_DIR", "/proc/nowhere"),
         ("XDG_CACHE_HOME", ""),
     ];
-    insta::assert_snapshot!(project.run_with(&nowhere, &["validate", "--shadow"]), @"
-    $ af-db validate --shadow
-    ! PostgreSQL 15.18 (installed here, /usr/lib/postgresql/15/bin)
-    ! error: cannot write /proc/nowhere: No such file or directory (os error 2)
-    ! hint: set AF_DB_CACHE_DIR and AF_DB_SCRATCH_DIR to directories that can be written
-    exit 2
-    ");
+    let told = project.run_with(&nowhere, &["validate", "--shadow"]);
+    assert!(told.ends_with("exit 2\n"), "{told}");
+    // Where nothing is installed it stands among the places that were looked at.
+    let (_, told) = told
+        .split_once("cannot write ")
+        .expect("it says what cannot be written");
+    let told = told.lines().next().unwrap_or_default();
+    insta::assert_snapshot!(told, @"/proc/nowhere: No such file or directory (os error 2)");
 }

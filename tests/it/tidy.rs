@@ -224,6 +224,10 @@ fn every_test_file_is_run() {
             .file_name()
             .to_string_lossy()
             .into_owned();
+        if name.starts_with('.') {
+            // What a test run or an editor keeps beside the files.
+            continue;
+        }
         let name = name.strip_suffix(".rs").unwrap_or(&name).to_owned();
         if name != "main" && !main.contains(&format!("mod {name};")) {
             wrong.push(format!(

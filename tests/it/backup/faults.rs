@@ -216,6 +216,7 @@ fn program(bench: &Bench, proxy: &Proxy, arguments: &[&str]) -> tokio::process::
         .args(arguments)
         .args(["--database-url", &url])
         .env("HOME", bench.folder.path())
+        .env("PATH", crate::support::project::path())
         .directory(bench.folder.path())
         .start()
         .expect("the program")
@@ -309,6 +310,7 @@ async fn a_full_disk_is_told_and_leaves_nothing() {
             &url,
         ])
         .env("HOME", bench.folder.path())
+        .env("PATH", crate::support::project::path())
         .directory(bench.folder.path())
         .run()
         .await

@@ -49,7 +49,7 @@ impl Site {
         let root = folder.path().display();
         let config = format!(
             "[global]\nrepo1-path={root}/repository\nlog-level-file=off\nlock-path={root}/lock\nstart-fast=y\n\
-             compress-type=gz\nrepo1-retention-full=2\n\n[main]\npg1-path={root}/data\npg1-port=5432\npg1-socket-path={root}/sockets\n"
+             compress-type=gz\nrepo1-retention-full=2\n\n[main]\npg1-path={root}/data\npg1-port=5432\npg1-socket-path={root}/sockets\npg1-user=postgres\n"
         );
         fs::write(folder.path().join("pgbackrest.conf"), config).expect("a file");
         let mut settings = vec![

@@ -65,6 +65,32 @@ pub(crate) fn pgbackrest() -> PathBuf {
         .clone()
 }
 
+/// Gives Python, with pip.
+pub(crate) fn python() -> PathBuf {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM
+        .get_or_init(|| {
+            let own = PathBuf::from("python3");
+            if try_say(&own, &["-m", "pip", "--version"]).is_ok() {
+                return own;
+            }
+            let root = fetched("python3-pip");
+            let python = root.join("usr/bin/python3");
+            let home = format!("PYTHONHOME='{}/usr'\nexport PYTHONHOME\n", root.display());
+            if python.exists() {
+                return wrap_with(&root, &python, &home);
+            }
+            // Python is installed and pip is not.
+            let modules = root.join("usr/lib/python3/dist-packages");
+            let path = format!(
+                "PYTHONPATH=\"{}:$PYTHONPATH\"\nexport PYTHONPATH\n",
+                modules.display()
+            );
+            wrap_with(&root, Path::new("/usr/bin/python3"), &path)
+        })
+        .clone()
+}
+
 fn installed(name: &str) -> Option<PathBuf> {
     let known = find::WELL_KNOWN
         .iter()
@@ -78,13 +104,17 @@ fn installed(name: &str) -> Option<PathBuf> {
 
 /// Writes a script that starts an unpacked program with the libraries that lie beside it.
 fn wrap(root: &Path, program: &Path) -> PathBuf {
+    wrap_with(root, program, "")
+}
+
+fn wrap_with(root: &Path, program: &Path, more: &str) -> PathBuf {
     use std::os::unix::fs::PermissionsExt as _;
     let name = program.file_name().expect("a program has a name");
     let directory = root.join("bin");
     std::fs::create_dir_all(&directory).expect("a folder");
     let arch = std::env::consts::ARCH;
     let text = format!(
-        "#!/bin/sh\nLD_LIBRARY_PATH='{root}/usr/lib/{arch}-linux-gnu:{root}/lib/{arch}-linux-gnu'\nexport LD_LIBRARY_PATH\n\
+        "#!/bin/sh\nLD_LIBRARY_PATH='{root}/usr/lib/{arch}-linux-gnu:{root}/lib/{arch}-linux-gnu'\nexport LD_LIBRARY_PATH\n{more}\
          exec '{program}' \"$@\"\n",
         root = root.display(),
         program = program.display(),

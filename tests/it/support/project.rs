@@ -141,7 +141,7 @@ impl Project {
 }
 
 /// Gives a search path that is the same everywhere, but for programs that had to be fetched.
-fn path() -> String {
+pub(crate) fn path() -> String {
     let usual = "/usr/bin:/bin";
     match packages::clients() {
         Some(clients) => format!("{}:{usual}", clients.directory.display()),

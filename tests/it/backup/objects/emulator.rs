@@ -12,6 +12,7 @@ use base64::Engine as _;
 use sha2::{Digest as _, Sha256};
 
 use crate::support::networked::free_port;
+use crate::support::packages;
 
 /// An emulator that lives as long as this value.
 pub(super) struct Emulator {
@@ -73,14 +74,14 @@ fn start(tool: &Tool, port: u16, folder: tempfile::TempDir) -> Emulator {
 /// Starts an S3 of our own with an empty bucket.
 pub(super) fn s3() -> Emulator {
     let home = installed("moto-5.2.5", |folder| {
-        Tool::new("python3")
+        Tool::new(packages::python())
             .args(["-m", "pip", "install", "--quiet", "--target"])
             .arg(folder)
             .arg("moto[server]==5.2.5")
     });
     let folder = tempfile::tempdir().expect("a folder");
     let port = free_port();
-    let tool = Tool::new("python3")
+    let tool = Tool::new(packages::python())
         .args(["-m", "moto.server", "-H", "127.0.0.1", "-p"])
         .arg(port.to_string())
         .env("PYTHONPATH", home)
@@ -95,9 +96,9 @@ pub(super) fn s3() -> Emulator {
 pub(super) fn azure() -> Emulator {
     let home = installed("azurite-3.35.0", |folder| {
         Tool::new("npm")
-            .args(["install", "--silent", "--no-audit", "--no-fund", "--prefix"])
-            .arg(folder)
+            .args(["install", "--silent", "--no-audit", "--no-fund"])
             .arg("azurite@3.35.0")
+            .directory(folder)
     });
     let folder = tempfile::tempdir().expect("a folder");
     let port = free_port();
