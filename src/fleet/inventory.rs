@@ -116,11 +116,15 @@ pub async fn read(name: &str, text: &str, reader: &Reader<'_>) -> Result<Fleet> 
     })
 }
 
-fn plain(written: &BTreeMap<String, serde_json::Value>) -> Entry {
-    let text = |value: &serde_json::Value| match value {
+/// Gives a value as a person wrote it.
+pub(super) fn text(value: &serde_json::Value) -> String {
+    match value {
         serde_json::Value::String(text) => text.clone(),
         other => other.to_string(),
-    };
+    }
+}
+
+fn plain(written: &BTreeMap<String, serde_json::Value>) -> Entry {
     let known = written.iter().filter(|(_, value)| !value.is_null());
     known
         .map(|(key, value)| (key.clone(), text(value)))
@@ -232,10 +236,7 @@ fn limits(name: &str, file: &File, members: usize) -> Result<Limits> {
         None => Duration::from_secs(10),
         Some(text) => wave::duration(name, "connect-timeout", text)?,
     };
-    let budget = file.failure_budget.as_ref().map(|value| match value {
-        serde_json::Value::String(text) => text.clone(),
-        other => other.to_string(),
-    });
+    let budget = file.failure_budget.as_ref().map(text);
     Ok(Limits {
         concurrency: at_least_one("concurrency", file.concurrency, 16)?,
         per_server: at_least_one("per-server", file.per_server, 8)?,

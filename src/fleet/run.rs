@@ -30,36 +30,35 @@ pub async fn each<'f, T, F>(
 where
     F: Future<Output = T>,
 {
-    let mut waiting: VecDeque<&'f Member> = members.iter().copied().collect();
-    let mut busy: BTreeMap<String, usize> = BTreeMap::new();
+    let mut servers: BTreeMap<String, usize> = BTreeMap::new();
+    let mut waiting: VecDeque<(&'f Member, usize)> = VecDeque::new();
+    for member in members {
+        let number = servers.len();
+        waiting.push_back((member, *servers.entry(member.server()).or_insert(number)));
+    }
+    // By the server's number; thousands of databases are looked through each time one ends.
+    let mut busy = vec![0; servers.len()];
     let mut running = FuturesUnordered::new();
     let mut stopped = false;
     loop {
         while !stopped && running.len() < limits.concurrency {
-            let free = |member: &&Member| {
-                busy.get(&member.server())
-                    .is_none_or(|count| *count < limits.per_server)
-            };
-            let Some(at) = waiting.iter().position(free) else {
+            let free = |(_, server): &(&Member, usize)| busy[*server] < limits.per_server;
+            let next = waiting.iter().position(free);
+            let Some((member, server)) = next.and_then(|at| waiting.remove(at)) else {
                 break;
             };
-            let Some(member) = waiting.remove(at) else {
-                break;
-            };
-            *busy.entry(member.server()).or_default() += 1;
+            busy[server] += 1;
             let task = work(member);
-            running.push(async move { (member, task.await) });
+            running.push(async move { (member, server, task.await) });
         }
-        let Some((member, result)) = running.next().await else {
-            return waiting.into();
+        let Some((member, server, result)) = running.next().await else {
+            return waiting.into_iter().map(|(member, _)| member).collect();
         };
-        if let Some(count) = busy.get_mut(&member.server()) {
-            *count -= 1;
-        }
+        busy[server] -= 1;
         match done(member, result) {
             Flow::Continue => {}
             Flow::Stop => stopped = true,
-            Flow::Again => waiting.push_back(member),
+            Flow::Again => waiting.push_back((member, server)),
         }
     }
 }

@@ -7,7 +7,7 @@ use anyhow::Result;
 use serde::Deserialize;
 
 use crate::error::{Failure, fail};
-use crate::fleet::Member;
+use crate::fleet::{Member, inventory};
 
 /// A wave as the file writes it.
 #[derive(Debug, Default, Deserialize)]
@@ -50,13 +50,6 @@ pub struct Wave<'f> {
     pub members: Vec<&'f Member>,
 }
 
-impl Wave<'_> {
-    /// Says whether a database is in it.
-    pub fn has(&self, member: &Member) -> bool {
-        self.members.iter().any(|one| one.name == member.name)
-    }
-}
-
 /// Reads a wave.
 pub(super) fn settle(file: &str, written: Written) -> Result<Spec> {
     let Some(name) = written.name else {
@@ -75,10 +68,8 @@ pub(super) fn settle(file: &str, written: Written) -> Result<Spec> {
         None => Duration::ZERO,
         Some(text) => duration(file, "bake", text)?,
     };
-    let attributes = written.r#where.into_iter().map(|(key, value)| match value {
-        serde_json::Value::String(text) => (key, text),
-        other => (key, other.to_string()),
-    });
+    let attributes = written.r#where.into_iter();
+    let attributes = attributes.map(|(key, value)| (key, inventory::text(&value)));
     Ok(Spec {
         name,
         attributes: attributes.collect(),

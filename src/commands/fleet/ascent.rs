@@ -5,7 +5,6 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use sha2::{Digest as _, Sha256};
 
 use crate::commands::fleet::phase::{self, Phase};
 use crate::commands::fleet::report::{FleetUp, Told, group};
@@ -18,10 +17,12 @@ use crate::error::{Exit, exit_of, refuse};
 use crate::event::{Event, Unit, silent};
 use crate::fleet::{self, Fleet, Flow, Member, Wave};
 use crate::migrate::apply;
+use crate::migrate::checksum;
 use crate::migrate::files::{Folder, Migration};
 use crate::pg::lock::{self, Share};
 use crate::pg::pooler;
 use crate::pg::tools::Tool;
+use crate::plan::document;
 use crate::plan::execution::Execution;
 use crate::plan::ladder::Ladder;
 use crate::sql::safe::Sql;
@@ -111,7 +112,7 @@ fn hash(fleet: &Fleet, folder: &Folder, selection: &Selection) -> String {
         .iter()
         .filter(|file| wanted(selection, file));
     let files = files.map(|file| {
-        serde_json::json!({ "version": file.version, "sha256": hex(file.up.text.as_bytes()) })
+        serde_json::json!({ "version": file.version, "sha256": checksum::sha256(&file.up.text) })
     });
     let mut databases: Vec<String> = fleet
         .members
@@ -125,21 +126,11 @@ fn hash(fleet: &Fleet, folder: &Folder, selection: &Selection) -> String {
         "steps": selection.steps,
         "out-of-order": selection.allow_out_of_order,
     });
-    format!("sha256:{}", hex(document.to_string().as_bytes()))
+    document::sha256(&document.to_string())
 }
 
 fn wanted(selection: &Selection, file: &Migration) -> bool {
     selection.to.is_none_or(|to| file.version <= to)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    Sha256::digest(bytes)
-        .iter()
-        .fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
 }
 
 /// Shows what would be done and asks, where any of the databases is protected.
@@ -255,7 +246,11 @@ impl Run<'_> {
     ) -> bool {
         let mut work = BTreeMap::new();
         let mut members = Vec::new();
-        for one in sound.iter().filter(|one| wave.has(one.member)) {
+        let wanted: BTreeSet<&str> = wave.members.iter().map(|one| one.name.as_str()).collect();
+        for one in sound
+            .iter()
+            .filter(|one| wanted.contains(one.member.name.as_str()))
+        {
             let here = one.pending.iter().copied();
             let here: Vec<i64> = here.filter(|at| phase.versions.contains(at)).collect();
             if !here.is_empty() {

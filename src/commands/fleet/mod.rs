@@ -7,14 +7,15 @@ mod standing;
 mod state;
 mod truth;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
 use crate::commands::{Context, project};
 use crate::error::fail;
-use crate::event::silent;
-use crate::fleet::{self, Fleet, Member, Reader};
+use crate::event::{Event, Unit, silent};
+use crate::fleet::{self, Fleet, Flow, Member, Reader};
 use crate::migrate::files::Folder;
 use crate::migrate::standing::{self as compared, Standing};
 use crate::pg::connect;
@@ -53,6 +54,39 @@ pub(crate) async fn open(fleet: &Fleet, member: &Member) -> Result<Session> {
             Err(fail(format!("no answer within {seconds} s")).into())
         }
     }
+}
+
+/// Asks every database of a fleet something; gives the answers in the fleet's own order.
+async fn ask<'f, T, F>(
+    context: &Context,
+    fleet: &'f Fleet,
+    question: impl Fn(&'f Member) -> F,
+) -> Vec<(&'f Member, T)>
+where
+    F: Future<Output = T>,
+{
+    let watch = context.watch();
+    let members: Vec<&Member> = fleet.members.iter().collect();
+    watch(Event::Began {
+        task: "asking the fleet",
+        total: u64::try_from(members.len()).ok(),
+        unit: Unit::Items,
+    });
+    let mut answers = BTreeMap::new();
+    fleet::each(&members, fleet.limits, question, |member, answer| {
+        answers.insert(member.name.as_str(), answer);
+        watch(Event::Advanced {
+            done: u64::try_from(answers.len()).unwrap_or(0),
+            note: &member.name,
+        });
+        Flow::Continue
+    })
+    .await;
+    watch(Event::Ended);
+    members
+        .into_iter()
+        .filter_map(|member| Some((member, answers.remove(member.name.as_str())?)))
+        .collect()
 }
 
 /// Reads a member's books and holds them against the folder.

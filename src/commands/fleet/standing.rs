@@ -8,9 +8,8 @@ use serde::Serialize;
 
 use crate::commands::page::{Page, Tone, count};
 use crate::commands::{Context, Outcome, Report, project};
-use crate::event::{Event, Unit};
 use crate::finding::{Finding, Severity};
-use crate::fleet::{Fleet, Flow, Member};
+use crate::fleet::{Fleet, Member};
 use crate::migrate::files::Folder;
 
 /// How a database stands.
@@ -101,32 +100,12 @@ pub(crate) async fn status(context: &Context, path: &Path, check: bool) -> Resul
 
 /// Asks every database of a fleet where it stands, in the fleet's own order.
 pub(crate) async fn survey(context: &Context, fleet: &Fleet, folder: &Folder) -> Vec<Stands> {
-    let watch = context.watch();
-    let members: Vec<&Member> = fleet.members.iter().collect();
-    watch(Event::Began {
-        task: "asking the fleet",
-        total: u64::try_from(members.len()).ok(),
-        unit: Unit::Items,
-    });
-    let mut found = BTreeMap::new();
-    let work = async |member: &Member| ask(context, fleet, member, folder).await;
-    crate::fleet::each(&members, fleet.limits, work, |member, stands| {
-        found.insert(member.name.clone(), stands);
-        watch(Event::Advanced {
-            done: u64::try_from(found.len()).unwrap_or(0),
-            note: &member.name,
-        });
-        Flow::Continue
-    })
-    .await;
-    watch(Event::Ended);
-    members
-        .iter()
-        .filter_map(|member| found.remove(&member.name))
-        .collect()
+    let question = async |member| place(context, fleet, member, folder).await;
+    let answers = super::ask(context, fleet, question).await;
+    answers.into_iter().map(|(_, stands)| stands).collect()
 }
 
-async fn ask(context: &Context, fleet: &Fleet, member: &Member, folder: &Folder) -> Stands {
+async fn place(context: &Context, fleet: &Fleet, member: &Member, folder: &Folder) -> Stands {
     let mut stands = Stands {
         name: member.name.clone(),
         database: member.target.to_string(),

@@ -9,9 +9,8 @@ use crate::commands::Context;
 use crate::commands::fleet::truth::Truth;
 use crate::commands::guarding;
 use crate::commands::pending::{self, Selection};
-use crate::event::{Event, Unit};
 use crate::finding::Severity;
-use crate::fleet::{Fleet, Flow, Member};
+use crate::fleet::{Fleet, Member};
 use crate::migrate::files::{Folder, Migration};
 use crate::pg::{facts, pooler};
 
@@ -92,25 +91,9 @@ pub(super) async fn survey<'f>(
     folder: &Folder,
     selection: &Selection,
 ) -> Surveyed<'f> {
-    let watch = context.watch();
-    let members: Vec<&Member> = fleet.members.iter().collect();
-    watch(Event::Began {
-        task: "asking the fleet",
-        total: u64::try_from(members.len()).ok(),
-        unit: Unit::Items,
-    });
-    let mut seen = BTreeMap::new();
-    let work = async |member: &'f Member| look(context, fleet, member, (folder, selection)).await;
-    crate::fleet::each(&members, fleet.limits, work, |member, found| {
-        seen.insert(member.name.as_str(), (member, found));
-        watch(Event::Advanced {
-            done: u64::try_from(seen.len()).unwrap_or(0),
-            note: &member.name,
-        });
-        Flow::Continue
-    })
-    .await;
-    watch(Event::Ended);
+    let question = async |member| look(context, fleet, member, (folder, selection)).await;
+    let mut seen = super::ask(context, fleet, question).await;
+    seen.sort_by(|(one, _), (other, _)| one.name.cmp(&other.name));
     let (mut surveyed, groups) = sort(seen);
     let mut truth = Truth::new(context, fleet, folder);
     for group in groups {
@@ -211,14 +194,14 @@ fn reason(error: &anyhow::Error) -> String {
 /// Databases with one history on servers of one version.
 pub(super) type Group<'f> = Vec<(&'f Member, Seen)>;
 
-fn sort<'f>(seen: BTreeMap<&'f str, (&'f Member, Result<Seen>)>) -> (Surveyed<'f>, Vec<Group<'f>>) {
+fn sort<'f>(seen: Vec<(&'f Member, Result<Seen>)>) -> (Surveyed<'f>, Vec<Group<'f>>) {
     let mut surveyed = Surveyed {
         sound: Vec::new(),
         aside: Vec::new(),
     };
     let mut alike: BTreeMap<_, Group<'f>> = BTreeMap::new();
-    for (name, (member, found)) in seen {
-        let name = name.to_owned();
+    for (member, found) in seen {
+        let name = member.name.clone();
         let (cause, why) = match found {
             Ok(seen) => match seen.wrong {
                 Some(wrong) => wrong,

@@ -53,6 +53,12 @@ impl<'a> Truth<'a> {
             .iter()
             .find(|(_, seen)| is_like(&seen.state.fingerprint));
         let model = model.map(|(member, _)| *member);
+        if group
+            .iter()
+            .all(|(_, seen)| is_like(&seen.state.fingerprint))
+        {
+            return group;
+        }
         let right = match model {
             Some(model) => Ok((model.name.clone(), self.catalog(model).await)),
             None => {
