@@ -32,10 +32,10 @@ small() {
 }
 # measure GROUP NAME command…: appends wall seconds and peak kilobytes of one run.
 measure() {
-  local group=$1 name=$2
+  local group=$1 name=$2 began=$EPOCHREALTIME
   shift 2
-  /usr/bin/time -o "$work/time" -f '%e %M' "$@" > "$work/out" 2> "$work/err" || { cat "$work/err"; exit 1; }
-  echo "$group $name $(tail -1 "$work/time")" >> "$work/measured"
+  /usr/bin/time -o "$work/time" -f '%M' "$@" > "$work/out" 2> "$work/err" || { cat "$work/err"; exit 1; }
+  echo "$group $name $began $EPOCHREALTIME $(tail -1 "$work/time")" | awk '{ printf "%s %s %.4f %s\n", $1, $2, $4 - $3, $5 }' >> "$work/measured"
 }
 af() { cd "$1" && shift && exec "$program" -q --database-url "${AF_URL:-$url}" "$@"; }
 export -f af
@@ -71,6 +71,8 @@ psql -qX "$database" -c 'CREATE TABLE floor_history AS SELECT * FROM refinery_sc
 for _ in $(seq "$((rounds * 5))"); do
   measure nothing floor bash -c "exec '$floor' look '$url'"
   measure nothing af-db bash -c "af '$work/applied' up"
+  measure reading floor bash -c "exec '$floor' look '$url' '$work/applied/migrations'"
+  measure reading af-db bash -c "af '$work/applied' up"
 done
 
 mkdir -p "$work/inserts/migrations" "$work/large/migrations"
@@ -102,8 +104,8 @@ awk -v delayed="$delayed" -v megabytes="$megabytes" '
   END {
     for (k = 1; k <= keys; k++) {
       key = order[k]; split(key, part, " "); base = first[part[1]]
-      for (n = 1; n <= seen[key]; n++) { w[n] = wall[base, n] > 0 ? wall[key, n] / wall[base, n] : 1; a[n] = wall[key, n] }
-      printf "%-16s ratio %.2f  %8.2f s  %5.0f MB\n", key, median(w, seen[key]), median(a, seen[key]), peak[key] / 1024
+      for (n = 1; n <= seen[key]; n++) { w[n] = wall[key, n] / wall[base, n]; a[n] = wall[key, n] }
+      printf "%-16s ratio %.2f  %8.3f s  %5.0f MB\n", key, median(w, seen[key]), median(a, seen[key]), peak[key] / 1024
     }
     printf "delayed: at most %.1f s; large: at most %d MB\n", delayed * 2 * 0.1 + 3, megabytes + 64
   }' "$work/measured"

@@ -1,7 +1,7 @@
 //! The least a program must do that applies migrations: connect, take a lock, read the history, run each file and its
 //! history row in a transaction of its own, with the COMMIT as a message of its own.
 //!
-//! `floor apply URL FOLDER` applies, `floor look URL` connects and reads the history once, `floor delay PORT TO MS` passes
+//! `floor apply URL FOLDER` applies, `floor look URL [FOLDER]` connects and reads the history once (and every file), `floor delay PORT TO MS` passes
 //! everything on to a port of this machine, so much later in each direction.
 
 use std::error::Error;
@@ -17,13 +17,19 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
         ["apply", url, folder] => apply(url, folder).await,
-        ["look", url] => {
+        ["look", url, folder @ ..] => {
+            let mut bytes = 0;
+            for folder in folder {
+                for (_, _, text) in files(folder)? {
+                    bytes += text.len();
+                }
+            }
             let client = connect(url).await?;
-            println!("{} applied", client.query("SELECT version, checksum FROM floor_history", &[]).await?.len());
+            println!("{} applied, {bytes} bytes of files", client.query("SELECT version, checksum FROM floor_history", &[]).await?.len());
             Ok(())
         }
         ["delay", port, to, milliseconds] => delay(port.parse()?, to.parse()?, milliseconds.parse()?).await,
-        _ => Err("floor apply URL FOLDER | look URL | delay PORT TO MILLISECONDS".into()),
+        _ => Err("floor apply URL FOLDER | look URL [FOLDER] | delay PORT TO MILLISECONDS".into()),
     }
 }
 
@@ -33,7 +39,7 @@ async fn connect(url: &str) -> Result<Client, Box<dyn Error>> {
     Ok(client)
 }
 
-async fn apply(url: &str, folder: &str) -> Result<(), Box<dyn Error>> {
+fn files(folder: &str) -> Result<Vec<(i64, String, String)>, Box<dyn Error>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
@@ -42,6 +48,11 @@ async fn apply(url: &str, folder: &str) -> Result<(), Box<dyn Error>> {
         files.push((version, name, std::fs::read_to_string(path)?));
     }
     files.sort();
+    Ok(files)
+}
+
+async fn apply(url: &str, folder: &str) -> Result<(), Box<dyn Error>> {
+    let files = files(folder)?;
     let client = connect(url).await?;
     client
         .batch_execute(

@@ -3,6 +3,8 @@
 //! Refinery skips what does not match its grammar; here everything that looks like a migration is named, never
 //! skipped.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -118,10 +120,16 @@ fn down_of(path: &Path) -> PathBuf {
     path.with_extension("down.sql")
 }
 
+/// A file whose name is a migration's, not read yet.
+struct Named {
+    stem: Stem,
+    path: PathBuf,
+    shown: String,
+}
+
 #[derive(Default)]
 struct Listing {
-    ups: Vec<(Stem, Script)>,
-    downs: Vec<(Stem, Script)>,
+    named: Vec<Named>,
     findings: Vec<Finding>,
 }
 
@@ -151,9 +159,9 @@ impl Listing {
         for entry in entries {
             let name = entry.file_name().to_string_lossy().into_owned();
             let shown = format!("{shown}/{name}");
-            match std::fs::metadata(entry.path()) {
-                Ok(metadata) if metadata.is_dir() => self.walk(&entry.path(), &shown, above)?,
-                Ok(_) => self.file(&entry.path(), &name, &shown),
+            match is_folder(&entry) {
+                Ok(true) => self.walk(&entry.path(), &shown, above)?,
+                Ok(false) => self.file(&entry.path(), &name, &shown),
                 Err(error) if name::is_sql(&name) => {
                     self.findings.push(unreadable(&shown, &error));
                 }
@@ -168,31 +176,35 @@ impl Listing {
         if !name::is_sql(name) {
             return;
         }
-        let stem = match name::parse(name) {
-            Ok(stem) => stem,
+        match name::parse(name) {
+            Ok(stem) => self.named.push(Named {
+                stem,
+                path: path.to_owned(),
+                shown: shown.to_owned(),
+            }),
             Err((problem, help)) => {
                 let finding =
                     Finding::error("migration-name", shown, problem).place(Place::file(shown));
                 self.findings.push(finding.help(help));
-                return;
             }
-        };
-        let Some(script) = script(path, shown, &mut self.findings) else {
-            return;
-        };
-        if stem.is_down {
-            self.downs.push((stem, script));
-        } else {
-            self.ups.push((stem, script));
         }
     }
 
     fn finish(mut self) -> Folder {
-        let mut migrations: Vec<Migration> = Vec::with_capacity(self.ups.len());
-        self.ups.sort_by(|(left, a), (right, b)| {
+        let (mut ups, mut downs) = (Vec::new(), Vec::new());
+        for (named, (script, findings)) in self.named.iter().zip(read_all(&self.named)) {
+            self.findings.extend(findings);
+            match script {
+                Some(script) if named.stem.is_down => downs.push((named.stem.clone(), script)),
+                Some(script) => ups.push((named.stem.clone(), script)),
+                None => {}
+            }
+        }
+        let mut migrations: Vec<Migration> = Vec::with_capacity(ups.len());
+        ups.sort_by(|(left, a), (right, b)| {
             (left.version, &a.shown).cmp(&(right.version, &b.shown))
         });
-        for (stem, up) in std::mem::take(&mut self.ups) {
+        for (stem, up) in ups {
             if let Some(first) = migrations
                 .last()
                 .filter(|last| last.version == stem.version)
@@ -226,7 +238,7 @@ impl Listing {
                 down_directives,
             });
         }
-        for (stem, down) in std::mem::take(&mut self.downs) {
+        for (stem, down) in downs {
             let at = migrations
                 .binary_search_by_key(&stem.version, |up| up.version)
                 .ok();
@@ -253,9 +265,53 @@ impl Listing {
     }
 }
 
+/// Says whether an entry is a folder, or a link to one. Listing a folder says so of all but links already.
+fn is_folder(entry: &std::fs::DirEntry) -> std::io::Result<bool> {
+    let kind = entry.file_type()?;
+    if kind.is_symlink() {
+        return Ok(std::fs::metadata(entry.path())?.is_dir());
+    }
+    Ok(kind.is_dir())
+}
+
+/// Reads files on all processors: thousands of applied migrations are read at every start.
+fn read_all(named: &[Named]) -> Vec<(Option<Script>, Vec<Finding>)> {
+    const WORTH_A_THREAD: usize = 256;
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = named.len().div_ceil(threads).max(WORTH_A_THREAD);
+    let read = |part: &[Named]| -> Vec<_> {
+        let each = |one: &Named| {
+            let mut findings = Vec::new();
+            (script(&one.path, &one.shown, &mut findings), findings)
+        };
+        part.iter().map(each).collect()
+    };
+    std::thread::scope(|scope| {
+        let mut parts = named.chunks(share);
+        let first = parts.next().unwrap_or_default();
+        let others: Vec<_> = parts
+            .map(|part| (part, scope.spawn(move || read(part))))
+            .collect();
+        let mut all = read(first);
+        for (part, other) in others {
+            // A thread that could not finish is done again here, where its panic is seen.
+            all.extend(other.join().unwrap_or_else(|_| read(part)));
+        }
+        all
+    })
+}
+
+/// Reads a whole file. Its size is not asked first: most are small, and asking costs as much as reading.
+fn contents(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(4096);
+    File::open(path)?.take(u64::MAX).read_to_end(&mut bytes)?;
+    bytes.shrink_to_fit();
+    Ok(bytes)
+}
+
 /// Reads a file and names what is odd about its bytes; none where it cannot be run as it is.
 pub fn script(path: &Path, shown: &str, findings: &mut Vec<Finding>) -> Option<Script> {
-    let bytes = match std::fs::read(path) {
+    let bytes = match contents(path) {
         Ok(bytes) => bytes,
         Err(error) => {
             findings.push(unreadable(shown, &error));

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use anyhow::Result;
 use futures_util::future::BoxFuture;
-use postgres_native_tls::MakeTlsConnector;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
@@ -18,6 +17,7 @@ use tokio_postgres::{CancelToken, NoTls};
 
 use crate::pg::server_error::ServerError;
 use crate::pg::target::Host;
+use crate::pg::tls::Encryption;
 
 /// How long a server may take to accept a cancel request.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub(super) struct Way {
     pub(super) host: Host,
-    pub(super) encryption: Option<MakeTlsConnector>,
+    pub(super) encryption: Option<Encryption>,
 }
 
 /// Ends the statement a session is running, from outside.

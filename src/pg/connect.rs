@@ -260,14 +260,14 @@ async fn connect(
         };
         Session::start(client, connection, way).await
     } else {
-        let connector = tls::connector(&target.tls).map_err(Refusal::Other)?;
+        let encryption = tls::encryption(&target.tls).map_err(Refusal::Other)?;
         let (client, connection) = driver
-            .connect(connector.clone())
+            .connect(encryption.clone())
             .await
             .map_err(Refusal::Driver)?;
         let way = Way {
             host: host.clone(),
-            encryption: Some(connector),
+            encryption: Some(encryption),
         };
         Session::start(client, connection, way).await
     };

@@ -4,20 +4,36 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use native_tls::{Certificate, Identity, TlsConnector};
+use futures_util::future::BoxFuture;
+use native_tls::{Certificate, Identity, TlsConnector, TlsConnectorBuilder};
 use postgres_native_tls::{MakeTlsConnector, set_postgresql_alpn};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 
 use crate::error::{Failure, fail};
 use crate::pg::target::{Host, Roots, SslMode, Tls};
 
+/// What encrypts connections.
+#[derive(Clone)]
+pub(super) enum Encryption {
+    /// Made, with the certificates that count.
+    Made(MakeTlsConnector),
+    /// Checks nothing, and is made only when a server agrees to encrypt: OpenSSL reads the system's authorities first,
+    /// which takes longer than all that `status` asks.
+    Unchecked(Tls),
+}
+
 /// Makes what encrypts connections as the target wants them.
-pub(super) fn connector(tls: &Tls) -> Result<MakeTlsConnector> {
+pub(super) fn encryption(tls: &Tls) -> Result<Encryption> {
+    if checked(tls)? < SslMode::VerifyCa && tls.identity.is_none() {
+        return Ok(Encryption::Unchecked(tls.clone()));
+    }
+    connector(tls).map(Encryption::Made)
+}
+
+fn connector(tls: &Tls) -> Result<MakeTlsConnector> {
     let check = checked(tls)?;
-    let mut builder = TlsConnector::builder();
-    builder.danger_accept_invalid_certs(check < SslMode::VerifyCa);
-    builder.danger_accept_invalid_hostnames(check < SslMode::VerifyFull);
-    let system = check == SslMode::VerifyFull && !matches!(tls.roots, Some(Roots::File(_)));
-    builder.disable_built_in_roots(!system);
+    let mut builder = builder(tls, check);
     if let (Some(Roots::File(path)), true) = (&tls.roots, check >= SslMode::VerifyCa) {
         for certificate in roots(path)? {
             builder.add_root_certificate(certificate);
@@ -26,11 +42,65 @@ pub(super) fn connector(tls: &Tls) -> Result<MakeTlsConnector> {
     if let Some((certificate, key)) = &tls.identity {
         builder.identity(identity(certificate, key)?);
     }
+    let connector = builder.build().context("setting up TLS")?;
+    Ok(MakeTlsConnector::new(connector))
+}
+
+fn builder(tls: &Tls, check: SslMode) -> TlsConnectorBuilder {
+    let mut builder = TlsConnector::builder();
+    builder.danger_accept_invalid_certs(check < SslMode::VerifyCa);
+    builder.danger_accept_invalid_hostnames(check < SslMode::VerifyFull);
+    let system = check == SslMode::VerifyFull && !matches!(tls.roots, Some(Roots::File(_)));
+    builder.disable_built_in_roots(!system);
     if tls.direct {
         set_postgresql_alpn(&mut builder);
     }
-    let connector = builder.build().context("setting up TLS")?;
-    Ok(MakeTlsConnector::new(connector))
+    builder
+}
+
+impl<S> MakeTlsConnect<S> for Encryption
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    type Stream = postgres_native_tls::TlsStream<S>;
+    type TlsConnect = Encrypting;
+    type Error = native_tls::Error;
+
+    fn make_tls_connect(&mut self, host: &str) -> Result<Encrypting, native_tls::Error> {
+        Ok(Encrypting {
+            encryption: self.clone(),
+            host: host.to_owned(),
+        })
+    }
+}
+
+/// Encrypts one connection.
+pub(super) struct Encrypting {
+    encryption: Encryption,
+    host: String,
+}
+
+impl<S> TlsConnect<S> for Encrypting
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    type Stream = postgres_native_tls::TlsStream<S>;
+    type Error = native_tls::Error;
+    type Future = BoxFuture<'static, Result<Self::Stream, native_tls::Error>>;
+
+    fn connect(self, stream: S) -> Self::Future {
+        Box::pin(async move {
+            let mut maker = match self.encryption {
+                Encryption::Made(maker) => maker,
+                Encryption::Unchecked(tls) => {
+                    MakeTlsConnector::new(builder(&tls, tls.mode).build()?)
+                }
+            };
+            MakeTlsConnect::<S>::make_tls_connect(&mut maker, &self.host)?
+                .connect(stream)
+                .await
+        })
+    }
 }
 
 /// Says how far the certificate is really looked at.
