@@ -2,6 +2,7 @@
 //!
 //! It never archives: until somebody puts it in the old one's place its log goes nowhere, least of all into the repository.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -20,7 +21,7 @@ use crate::pg::embedded::privileges;
 use crate::pg::embedded::{self, Choice};
 use crate::pg::session::Session;
 use crate::pg::target::Target;
-use crate::pg::tools::{Ask, Tool};
+use crate::pg::tools::Ask;
 use crate::sql::safe::Sql;
 
 /// Where to and how far.
@@ -88,15 +89,10 @@ pub async fn run(
             "replaying the log up to {}",
             point.lsn
         )));
-        let mut recovered = Recovered::start(point, embedded, watch).await?;
-        let proven = recovered.prove(point).await;
-        let (lsn, last_commit) = match proven {
-            Ok(proven) => proven,
-            Err(error) => {
-                recovered.cluster.stop(Ask::Immediate);
-                return Err(error);
-            }
-        };
+        // Holds the socket, the log and the files that stand in for the cluster's own.
+        let room = tempfile::Builder::new().prefix("af-db-").tempdir()?;
+        let (mut recovered, (lsn, last_commit)) =
+            recover(point, embedded, room.path(), watch).await?;
         recovered.promote().await?;
         Ok(Reached {
             backup: backup.label.clone(),
@@ -168,48 +164,87 @@ async fn copy_back(stanza: &Stanza, point: &Point<'_>, label: &str) -> Result<()
         .map(|_| ())
 }
 
+/// What the old cluster had room for, by the setting's name.
+type Needs = BTreeMap<String, String>;
+
+/// Where the replay ended and when the last transaction in it was committed.
+type Proven = (String, Option<String>);
+
+/// Replays the log with no less room than the old cluster had, without which it would not: what is too little the server says
+/// itself, as it starts or where the log tells of a change.
+async fn recover(
+    point: &Point<'_>,
+    embedded: &embedded::Options,
+    room: &Path,
+    watch: Watch<'_>,
+) -> Result<(Recovered, Proven)> {
+    let version = fs::read_to_string(point.data.join("PG_VERSION"))
+        .context("reading which version the restored cluster is of")?;
+    let mut options = embedded.clone();
+    options.major = version.trim().parse().ok();
+    let choice = embedded::resolve(&options, watch).await?;
+    privileges::give(room, choice.user.as_ref())?;
+    let log = room.join("log");
+    let mut needs = Needs::new();
+    loop {
+        let tried = replay(point, &choice, room, &needs).await;
+        let told = lacking(&fs::read_to_string(&log).unwrap_or_default());
+        if told
+            .iter()
+            .all(|(name, value)| needs.get(name) == Some(value))
+        {
+            return tried;
+        }
+        if let Ok((mut recovered, _)) = tried {
+            // It paused where it met the change, not where it was asked to.
+            recovered.cluster.stop(Ask::Immediate);
+        }
+        needs.extend(told);
+    }
+}
+
+async fn replay(
+    point: &Point<'_>,
+    choice: &Choice,
+    room: &Path,
+    needs: &Needs,
+) -> Result<(Recovered, Proven)> {
+    let mut recovered = Recovered::start(point, choice, room, needs).await?;
+    match recovered.prove(point).await {
+        Ok(proven) => Ok((recovered, proven)),
+        Err(error) => {
+            recovered.cluster.stop(Ask::Immediate);
+            Err(error)
+        }
+    }
+}
+
 /// A cluster that has replayed its log and waits.
 struct Recovered {
     cluster: Cluster,
     target: Target,
-    // Holds the socket, the log and the files that stand in for the cluster's own.
-    _room: tempfile::TempDir,
 }
 
 impl Recovered {
-    async fn start(
-        point: &Point<'_>,
-        embedded: &embedded::Options,
-        watch: Watch<'_>,
-    ) -> Result<Self> {
-        let version = fs::read_to_string(point.data.join("PG_VERSION"))
-            .context("reading which version the restored cluster is of")?;
-        let mut options = embedded.clone();
-        options.major = version.trim().parse().ok();
-        let choice = embedded::resolve(&options, watch).await?;
-        let room = tempfile::Builder::new().prefix("af-db-").tempdir()?;
-        let mut settings = settings(&choice, point.data, room.path()).await?;
-        privileges::give(room.path(), choice.user.as_ref())?;
-        let target = cluster::private_address(room.path(), &mut settings)?
+    async fn start(point: &Point<'_>, choice: &Choice, room: &Path, needs: &Needs) -> Result<Self> {
+        let mut settings = settings(choice, point.data, room)?;
+        settings.extend(needs.iter().map(|(name, value)| format!("{name}={value}")));
+        let target = cluster::private_address(room, &mut settings)?
             .with_user(point.user)
             .with_database(point.database);
         let start = Start {
             data: point.data,
-            sockets: cfg!(unix).then_some(room.path()),
-            log: &room.path().join("log"),
+            sockets: cfg!(unix).then_some(room),
+            log: &room.join("log"),
             settings: &settings,
             on_our_death: Ask::Immediate,
         };
-        let cluster = Cluster::start(&choice, &start).await?;
-        Ok(Recovered {
-            cluster,
-            target,
-            _room: room,
-        })
+        let cluster = Cluster::start(choice, &start).await?;
+        Ok(Recovered { cluster, target })
     }
 
     /// Waits until the replay pauses and shows that it ended where it should.
-    async fn prove(&mut self, point: &Point<'_>) -> Result<(String, Option<String>)> {
+    async fn prove(&mut self, point: &Point<'_>) -> Result<Proven> {
         let session = connect::open(&self.target, &silent).await?;
         self.wait(
             &session,
@@ -272,16 +307,9 @@ impl Recovered {
     }
 }
 
-/// Gives what the cluster runs with while it is ours: nobody enters but us, nothing is archived, and no less room than the
-/// old one had, without which it would not replay.
-async fn settings(choice: &Choice, data: &Path, room: &Path) -> Result<Vec<String>> {
-    let control = Tool::new(choice.binaries.program("pg_controldata"))
-        .arg(data)
-        .user(choice.user.as_ref())
-        .run()
-        .await?
-        .check("reading the restored cluster's control file")?;
-    let mut settings = needed(&control.text());
+/// Gives what the cluster runs with while it is ours: nobody enters but us, nothing is archived, and it says what it lacks.
+fn settings(choice: &Choice, data: &Path, room: &Path) -> Result<Vec<String>> {
+    let mut settings = Vec::new();
     let hba = put(
         room,
         "hba",
@@ -308,6 +336,9 @@ async fn settings(choice: &Choice, data: &Path, room: &Path) -> Result<Vec<Strin
         "log_destination=stderr",
         "external_pid_file=",
         "synchronous_standby_names=",
+        "lc_messages=C",
+        "log_min_messages=warning",
+        "log_error_verbosity=default",
     ] {
         settings.push(setting.to_owned());
     }
@@ -321,25 +352,37 @@ fn put(room: &Path, name: &str, text: &str, choice: &Choice) -> Result<PathBuf> 
     Ok(path)
 }
 
-/// Reads the settings that a replay must not have less of.
-fn needed(control: &str) -> Vec<String> {
-    let names = [
-        ("max_connections setting:", "max_connections"),
-        ("max_worker_processes setting:", "max_worker_processes"),
-        ("max_wal_senders setting:", "max_wal_senders"),
-        ("max_prepared_xacts setting:", "max_prepared_transactions"),
-        ("max_locks_per_xact setting:", "max_locks_per_transaction"),
-    ];
-    let value = |label: &str| {
-        let line = control.lines().find_map(|line| line.strip_prefix(label));
-        line.map(|value| value.trim().to_owned())
+/// Reads what a server complains that a replay must not have less of.
+fn lacking(log: &str) -> Needs {
+    let told = |line: &str| {
+        let (before, after) = line
+            .split_once(" is a lower setting than on the primary server, where its value was ")?;
+        let (name, _) = before.rsplit_once(" = ")?;
+        let value = after.trim_end().strip_suffix('.')?;
+        let name = name.rsplit(char::is_whitespace).next()?;
+        Some((name.to_owned(), value.to_owned()))
     };
-    names
-        .iter()
-        .filter_map(|(label, name)| Some(format!("{name}={}", value(label)?)))
-        .collect()
+    log.lines().filter_map(told).collect()
 }
 
 fn milliseconds(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_replay_lacks_is_read_from_the_log() {
+        let log = "2026 UTC [7] FATAL:  recovery aborted because of insufficient parameter settings\n\
+                   2026 UTC [7] DETAIL:  max_connections = 20 is a lower setting than on the primary server, where its value was 37.\n\
+                   2026 UTC [7] HINT:  You can restart the server after making the necessary configuration changes.\n";
+        let needs = lacking(log);
+        assert_eq!(
+            needs.into_iter().collect::<Vec<_>>(),
+            [("max_connections".to_owned(), "37".to_owned())]
+        );
+        assert!(lacking("2026 UTC [7] FATAL:  the database system is starting up\n").is_empty());
+    }
 }

@@ -60,7 +60,7 @@ impl Site {
             ),
             "wal_level=replica".to_owned(),
             "max_wal_senders=3".to_owned(),
-            "max_connections=37".to_owned(),
+            "max_connections=137".to_owned(),
             "listen_addresses=".to_owned(),
             "port=5432".to_owned(),
             "fsync=off".to_owned(),
@@ -233,7 +233,7 @@ async fn back_to_just_before_a_bad_migration() {
         "archive_mode=off",
         "listen_addresses=",
         "port=5432",
-        "max_connections=37",
+        "max_connections=137",
     ]
     .map(str::to_owned);
     let mut restored = start(&site.choice, &data, &sockets, &settings).await;

@@ -19,7 +19,9 @@ pub(crate) fn clients() -> Option<&'static Clients> {
     static CLIENTS: OnceLock<Option<Clients>> = OnceLock::new();
     CLIENTS
         .get_or_init(|| {
-            if installed("pg_dump").is_some() {
+            // Debian's wrapper in /usr/bin stays when what it starts is gone.
+            let own = installed("pg_dump");
+            if own.is_some_and(|own| try_say(&own, &["--version"]).is_ok()) {
                 return None;
             }
             let root = fetched("postgresql-client");
