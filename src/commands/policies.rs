@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::finding::Finding;
 use crate::pg::session::Session;
 use crate::pg::target::Target;
-use crate::rls::advise;
+use crate::rls::advise::{self, Beyond};
 use crate::rls::compare::{self, Comparison};
 use crate::rls::copy::{self, Grounds};
 use crate::rls::cost::Cost;
@@ -37,7 +37,9 @@ pub(crate) async fn compare(
         .tenancy()
         .and_then(|(_, tenancy)| tenancy.column.as_ref())
         .map(|column| column.value.as_str());
-    let advice = advise::advise(&catalog, &declared.roles(), said.or(column));
+    let roles = declared.roles();
+    let beyond = Beyond::read(session, &roles).await?;
+    let advice = advise::advise(&catalog, &beyond, &roles, said.or(column));
     comparison.findings.extend(advice);
     Ok(comparison)
 }

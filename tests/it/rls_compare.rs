@@ -5,7 +5,7 @@ use af_db::event::silent;
 use af_db::finding::Finding;
 use af_db::migrate::files;
 use af_db::pg::session::Session;
-use af_db::rls::advise;
+use af_db::rls::advise::{self, Beyond, Extension};
 use af_db::rls::compare::{self, Comparison};
 use af_db::rls::declared::{self, Declared, Script};
 use af_db::rls::infer;
@@ -110,7 +110,12 @@ async fn the_reference_project_is_what_it_declares() {
         shown(&inferred.findings).matches("rls-not-folded").count(),
         2
     );
-    let advice = advise::advise(&read, &declared.roles(), Some("tenant_id"));
+    let advice = advise::advise(
+        &read,
+        &Beyond::default(),
+        &declared.roles(),
+        Some("tenant_id"),
+    );
     assert_eq!(shown(&advice), "");
 
     // What went astray is named, and the statements put it right.
@@ -330,7 +335,7 @@ async fn advice_names_the_cause_and_the_statement() {
     let session = database.session().await;
     let read = catalog(&session).await;
     let requests = ["anon".to_owned(), "app_user".to_owned()];
-    let advice = advise::advise(&read, &requests, Some("tenant_id"));
+    let advice = advise::advise(&read, &Beyond::default(), &requests, Some("tenant_id"));
     let mut found: Vec<String> = advice
         .iter()
         .map(|finding| format!("{} {}", finding.code, finding.subject))
@@ -357,4 +362,96 @@ async fn advice_names_the_cause_and_the_statement() {
     {
         assert!(finding.help.is_some(), "{finding:?}");
     }
+}
+
+/// What a platform keeps beside the schemas of a project.
+const PLATFORM: &str = r#"
+create schema pgmq;
+create table pgmq.q_bad_mail (msg_id bigint, message jsonb);
+create table pgmq.a_bad_mail (msg_id bigint, message jsonb);
+create table pgmq.q_good_mail (msg_id bigint, message jsonb);
+create table pgmq.q_good_closed (msg_id bigint, message jsonb);
+alter table pgmq.q_good_mail enable row level security;
+grant usage on schema pgmq to anon;
+grant select on pgmq.q_bad_mail, pgmq.q_good_mail to anon;
+grant insert on pgmq.a_bad_mail to public;
+create schema storage;
+create table storage.buckets (id text primary key, name text, public boolean);
+create table storage.objects (id int primary key, bucket_id text, name text, owner_id text);
+alter table storage.objects enable row level security;
+insert into storage.buckets values ('bad faces', 'x', true), ('bad''s', 'y', false), ('good', 'z', true), ('good_own', 'z', false);
+create policy "Anyone lists" on storage.objects for select using (bucket_id = 'bad faces' or bucket_id = 'bad''s' and true);
+create policy own on storage.objects for select to anon using (bucket_id = 'good_own' and owner_id = current_user);
+create policy others on storage.objects for select to app_admin using (bucket_id = 'good');
+create policy writers on storage.objects for insert to anon with check (bucket_id = 'good');
+grant select on storage.objects to anon, app_admin;
+create extension citext version '1.5';
+create schema extensions;
+create extension pg_trgm schema extensions;
+"#;
+
+#[tokio::test]
+async fn what_lies_beside_the_schemas_is_advised_on() {
+    let database = server::database().await;
+    database.run(GROUND).await;
+    database.run(PLATFORM).await;
+    let session = database.session().await;
+    let read = catalog(&session).await;
+    let requests = ["anon".to_owned(), "app \"x".to_owned()];
+    let mut beyond = Beyond::read(&session, &requests)
+        .await
+        .expect("what is beside");
+    let advised = |beyond: &Beyond| {
+        let advice = advise::advise(&read, beyond, &requests, None);
+        let lines: Vec<String> = advice
+            .iter()
+            .map(|one| {
+                let help = one.help.as_deref().unwrap_or("-");
+                format!("{} {}: {}\n  {help}", one.code, one.subject, one.message)
+            })
+            .collect();
+        lines.join("\n")
+    };
+    insta::assert_snapshot!(advised(&beyond), @r#"
+    rls-bucket bucket bad faces: its files are fetched by their address without any policy, and `Anyone lists` lets everybody list them all
+      DROP POLICY "Anyone lists" ON storage.objects
+    rls-bucket bucket bad's: is not public, and `Anyone lists` lets every request list and read all of its files
+      narrow it by who owns the file: ALTER POLICY "Anyone lists" ON storage.objects USING (… AND owner_id = (SELECT auth.uid()::text))
+    rls-extension-old extension citext: is of version 1.5, and the server has 1.6: what was mended since is missing
+      ALTER EXTENSION citext UPDATE
+    rls-extension-public extension citext: lies in public: whatever it brings stands among what requests may call
+      CREATE SCHEMA IF NOT EXISTS extensions; ALTER EXTENSION citext SET SCHEMA extensions
+    rls-queue pgmq.a_bad_mail: is a queue without row-level security, and anon may reach every message
+      ALTER TABLE pgmq.a_bad_mail ENABLE ROW LEVEL SECURITY
+    rls-queue pgmq.q_bad_mail: is a queue without row-level security, and anon may reach every message
+      ALTER TABLE pgmq.q_bad_mail ENABLE ROW LEVEL SECURITY
+    "#);
+    // Without policies that list them, nobody asks for buckets, nor where there are none.
+    database.run("drop table storage.buckets").await;
+    let without = Beyond::read(&session, &requests)
+        .await
+        .expect("what is beside");
+    assert!(without.buckets.is_empty() && without.listing.is_empty());
+
+    // GraphQL describes to whoever may read.
+    database.run("grant select on kinds to anon").await;
+    let read = catalog(&session).await;
+    let shown = |beyond: &Beyond| {
+        let advice = advise::advise(&read, beyond, &requests, None);
+        let of: Vec<&str> = advice
+            .iter()
+            .filter(|one| one.code == "rls-graphql")
+            .map(|one| one.subject.as_str())
+            .collect();
+        of.join(" ")
+    };
+    assert_eq!(shown(&beyond), "");
+    beyond.extensions.push(Extension {
+        name: "pg_graphql".to_owned(),
+        schema: "graphql".to_owned(),
+        version: "1.5".to_owned(),
+        newest: None,
+        moves: false,
+    });
+    assert_eq!(shown(&beyond), "public.kinds");
 }

@@ -18,7 +18,7 @@ pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
         let place = if key.schema.is_empty() {
             String::new()
         } else {
-            format!(" IN SCHEMA {}", key.schema)
+            format!(" IN SCHEMA {}", crate::sql::name::Ident::new(&*key.schema))
         };
         let message = format!(
             "a table that {} makes tomorrow is open to {} until row-level security is on",
@@ -28,7 +28,7 @@ pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
         let help = format!(
             "ALTER DEFAULT PRIVILEGES FOR ROLE {}{place} REVOKE ALL ON TABLES FROM {}",
             crate::sql::name::Ident::new(&*key.name),
-            holders.join(", ").replace("everybody", "PUBLIC"),
+            ground.revoked(&holders),
         );
         findings.push(Finding::warn("rls-default-privileges", key.subject(), message).help(help));
     }

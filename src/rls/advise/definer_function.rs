@@ -26,7 +26,7 @@ pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
             );
             let help = format!(
                 "REVOKE EXECUTE ON ROUTINE {subject} FROM PUBLIC, {}; or SECURITY INVOKER",
-                ground.requests.join(", ")
+                ground.revoked(&ground.requests)
             );
             findings.push(Finding::warn("rls-definer-function", subject, message).help(help));
         }

@@ -23,7 +23,7 @@ pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
             );
             let help = format!(
                 "REVOKE SELECT ON {subject} FROM PUBLIC, {}",
-                ground.requests.join(", ")
+                ground.revoked(&ground.requests)
             );
             findings.push(Finding::error("rls-materialized-view", subject, message).help(help));
         }

@@ -5,11 +5,14 @@
 
 mod always_true;
 mod auth_users;
+mod beyond;
 mod default_privileges;
 mod definer_function;
 mod definer_view;
 mod forgeable_claim;
+mod fragile_types;
 mod frozen_time;
+mod keys;
 mod leakproof;
 mod materialized_view;
 mod multiple_permissive;
@@ -28,10 +31,14 @@ use crate::catalog::{Catalog, Key, Kind};
 use crate::finding::Finding;
 use crate::rls::difference::object_of;
 use crate::rls::rights::{Grant, PUBLIC, Rights, Roles};
+use crate::sql::name::Ident;
+
+pub use self::beyond::{Beyond, Extension};
 
 /// What rules look at.
 pub(crate) struct Ground<'a> {
     catalog: &'a Catalog,
+    beyond: &'a Beyond,
     roles: &'a Roles,
     rights: Rights,
     grants: BTreeMap<Key, BTreeSet<Grant>>,
@@ -40,6 +47,9 @@ pub(crate) struct Ground<'a> {
     /// The column that names the tenant.
     column: Option<&'a str>,
 }
+
+/// What everybody is called in messages.
+const EVERYBODY: &str = "everybody";
 
 type Rule = fn(&Ground<'_>) -> Vec<Finding>;
 
@@ -62,12 +72,20 @@ const RULES: &[Rule] = &[
     unindexed::check,
     per_row::check,
     multiple_permissive::check,
+    keys::check,
+    fragile_types::check,
+    beyond::check,
 ];
 
-/// Gives advice about a catalog that was read with its roles.
+/// Gives advice about a catalog that was read with its roles, and about what lies beside it.
 ///
 /// `requests` are the roles a request may have; `column` names the tenant.
-pub fn advise(catalog: &Catalog, requests: &[String], column: Option<&str>) -> Vec<Finding> {
+pub fn advise(
+    catalog: &Catalog,
+    beyond: &Beyond,
+    requests: &[String],
+    column: Option<&str>,
+) -> Vec<Finding> {
     let roles = Roles::of(catalog);
     let rights = Rights::of(catalog, &roles);
     let mut grants: BTreeMap<Key, BTreeSet<Grant>> = BTreeMap::new();
@@ -75,19 +93,13 @@ pub fn advise(catalog: &Catalog, requests: &[String], column: Option<&str>) -> V
         let of_object = grants.entry(object_of(grant)).or_default();
         of_object.insert(grant.clone());
     }
-    let usual = ["anon", "authenticated"].map(str::to_owned);
-    let named = if requests.is_empty() {
-        &usual[..]
-    } else {
-        requests
-    };
-    let requests = named
-        .iter()
-        .filter(|role| !roles.is_exempt(role) && *role != "service_role")
-        .cloned()
+    let requests = self::requests(requests)
+        .into_iter()
+        .filter(|role| !roles.is_exempt(role))
         .collect();
     let ground = Ground {
         catalog,
+        beyond,
         roles: &roles,
         rights,
         grants,
@@ -97,6 +109,17 @@ pub fn advise(catalog: &Catalog, requests: &[String], column: Option<&str>) -> V
     let mut findings: Vec<Finding> = RULES.iter().flat_map(|rule| rule(&ground)).collect();
     findings.sort_by(|left, right| (&left.subject, &left.code).cmp(&(&right.subject, &right.code)));
     findings
+}
+
+/// Gives the roles a request may have: those that are named, else those of the platform.
+fn requests(named: &[String]) -> Vec<String> {
+    let usual = ["anon", "authenticated"].map(str::to_owned);
+    let named = if named.is_empty() { &usual[..] } else { named };
+    named
+        .iter()
+        .filter(|role| *role != "service_role")
+        .cloned()
+        .collect()
 }
 
 impl Ground<'_> {
@@ -117,10 +140,19 @@ impl Ground<'_> {
             })
         };
         if holds(PUBLIC) {
-            return vec!["everybody".to_owned()];
+            return vec![EVERYBODY.to_owned()];
         }
         let holding = self.requests.iter().filter(|role| holds(role));
         holding.cloned().collect()
+    }
+
+    /// Writes holders for a `REVOKE … FROM`.
+    fn revoked(&self, holders: &[String]) -> String {
+        let names = holders.iter().map(|holder| match holder.as_str() {
+            EVERYBODY => "PUBLIC".to_owned(),
+            role => Ident::new(role).to_string(),
+        });
+        names.collect::<Vec<_>>().join(", ")
     }
 
     /// Says whether a table has the column that names the tenant.

@@ -33,7 +33,7 @@ pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
             );
             let help = format!(
                 "CREATE POLICY … ON {subject} …, or REVOKE ALL ON {subject} FROM {}",
-                holders.join(", ")
+                ground.revoked(&holders)
             );
             findings.push(Finding::note("rls-no-policy", subject, message).help(help));
         }
@@ -49,7 +49,7 @@ pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
             );
             let help = format!(
                 "REVOKE ALL ON {subject} FROM PUBLIC, {}",
-                ground.requests.join(", ")
+                ground.revoked(&ground.requests)
             );
             findings.push(Finding::warn("rls-foreign-table", subject, message).help(help));
         }

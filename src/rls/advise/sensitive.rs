@@ -68,7 +68,7 @@ pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
         );
         let help = format!(
             "ALTER TABLE {subject} ENABLE ROW LEVEL SECURITY, with a policy for those who may, or REVOKE SELECT ON {subject} FROM PUBLIC, {}",
-            ground.requests.join(", ")
+            ground.revoked(&ground.requests)
         );
         findings.push(Finding::warn("rls-sensitive", subject, message).help(help));
     }

@@ -23,7 +23,7 @@ pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
             let message = format!("{} {what}: no policy decides on {word}", list(&holders));
             let help = format!(
                 "REVOKE {word} ON {subject} FROM PUBLIC, {}",
-                ground.requests.join(", ")
+                ground.revoked(&ground.requests)
             );
             findings.push(Finding::warn("rls-beyond-policies", &subject, message).help(help));
         }

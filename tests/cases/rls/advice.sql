@@ -68,6 +68,21 @@ alter table bad_many enable row level security;
 create policy a on bad_many for select to app_user using (tenant_id = (select app.org()));
 create policy b on bad_many for select to app_user using (id = (select 1));
 grant select on bad_many to app_user;
+-- rls-no-key public.bad_keyless
+create table bad_keyless (tenant_id bigint not null, at timestamptz);
+create index on bad_keyless (tenant_id);
+-- rls-duplicate-index public.bad_twice_b
+-- rls-duplicate-index public.bad_twice_key
+create table bad_twice (id int primary key, tenant_id bigint not null);
+create index bad_twice_a on bad_twice (tenant_id);
+create index bad_twice_b on bad_twice (tenant_id);
+create index bad_twice_key on bad_twice (id);
+create index good_twice_some on bad_twice (tenant_id) where id > 3;
+create index good_twice_down on bad_twice (tenant_id desc);
+-- rls-fragile-type public.bad_regs.calls
+-- rls-fragile-type public.bad_regs.many
+create table bad_regs (id int primary key, calls regproc, many regconfig[]);
+create table good_regs (id int primary key, of_class regclass, a_type regtype, a_role regrole, calls text);
 
 create table good (id int primary key, tenant_id bigint not null, kind_id int references kinds);
 create index on good (tenant_id);

@@ -1,0 +1,45 @@
+//! Columns of types that hold numbers of this server's catalog: an upgrade to another major refuses them.
+
+use crate::catalog::Kind;
+use crate::finding::Finding;
+use crate::rls::advise::Ground;
+use crate::sql::name::Ident;
+
+/// What an upgrade carries over none the less is not among them: classes, roles and types.
+const TYPES: [&str; 8] = [
+    "regcollation",
+    "regconfig",
+    "regdictionary",
+    "regnamespace",
+    "regoper",
+    "regoperator",
+    "regproc",
+    "regprocedure",
+];
+
+pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
+    let columns = ground.catalog.of_kind(Kind::Column);
+    columns
+        .filter_map(|(key, object)| {
+            let table = ground
+                .catalog
+                .parent(key)
+                .filter(|parent| matches!(parent.kind, Kind::Table | Kind::MaterializedView))?;
+            let type_name = object.text("type")?;
+            let of = type_name.strip_suffix("[]").unwrap_or(type_name);
+            if !TYPES.contains(&of) {
+                return None;
+            }
+            let message = format!(
+                "is of type {type_name}, which the next major's upgrade refuses: its fixes come late"
+            );
+            let array = type_name.strip_prefix(of).unwrap_or_default();
+            let help = format!(
+                "ALTER TABLE {} ALTER COLUMN {} TYPE text{array}",
+                table.qualified(),
+                Ident::new(&*key.part)
+            );
+            Some(Finding::warn("rls-fragile-type", key.subject(), message).help(help))
+        })
+        .collect()
+}

@@ -1,0 +1,97 @@
+//! Tables under policies that no key tells the rows of apart, and indexes that say what another says.
+
+use std::collections::BTreeMap;
+
+use crate::catalog::{Key, Kind, Object};
+use crate::finding::Finding;
+use crate::rls::advise::Ground;
+use crate::sql::name::Ident;
+use crate::sql::safe::Sql;
+
+pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (table, rows) in &ground.rights.tables {
+        let governed = rows.enabled || ground.is_tenant(table);
+        let whole = ground
+            .catalog
+            .get(table)
+            .is_some_and(|object| !object.has("partition"));
+        if governed && whole && !has_key(ground, table) {
+            findings.push(keyless(ground, table));
+        }
+    }
+    findings.extend(duplicates(ground));
+    findings
+}
+
+fn has_key(ground: &Ground<'_>, table: &Key) -> bool {
+    ground
+        .catalog
+        .parts(Kind::Constraint, &table.schema, &table.name)
+        .any(|(_, object)| object.text("type") == Some("primary key"))
+}
+
+fn keyless(ground: &Ground<'_>, table: &Key) -> Finding {
+    let subject = table.qualified();
+    let id = Key::part(Kind::Column, &table.schema, &table.name, "id");
+    let help = if ground.catalog.objects.contains_key(&id) {
+        format!("ALTER TABLE {subject} ADD PRIMARY KEY (id)")
+    } else {
+        format!(
+            "ALTER TABLE {subject} ADD COLUMN id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
+        )
+    };
+    let message = "has no primary key: what policies decide row by row cannot name a row, and whoever replicates changes cannot either";
+    Finding::note("rls-no-key", subject, message).help(help)
+}
+
+/// Finds indexes that another index or key of the table repeats.
+fn duplicates(ground: &Ground<'_>) -> Vec<Finding> {
+    let mut first: BTreeMap<String, String> = BTreeMap::new();
+    for (key, object) in ground.catalog.of_kind(Kind::Constraint) {
+        if matches!(object.text("type"), Some("primary key" | "unique")) {
+            let columns = object.list("columns").iter();
+            let names = Sql::join(columns.map(|column| Ident::new(&**column)), ", ");
+            let table = Key::named(Kind::Table, &key.schema, &key.name);
+            first.insert(
+                format!("{} USING btree ({names})", table.qualified()),
+                format!("key `{}`", key.part),
+            );
+        }
+    }
+    let mut indexes: Vec<(&Key, &Object)> = ground
+        .catalog
+        .of_kind(Kind::Index)
+        .filter(|(_, object)| !object.has("invalid") && !object.has("parent"))
+        .collect();
+    // One that keeps something unique does what the plain one does.
+    indexes.sort_by_key(|(key, object)| (!object.has("unique"), *key));
+    let mut findings = Vec::new();
+    for (key, object) in indexes {
+        let Some((_, said)) = object
+            .text("definition")
+            .and_then(|text| text.split_once(" ON "))
+        else {
+            continue;
+        };
+        let said = said.strip_prefix("ONLY ").unwrap_or(said).to_owned();
+        let subject = key.qualified();
+        match first.get(&said) {
+            Some(other) => {
+                let message =
+                    format!("says what {other} says: every write keeps both, and no query gains");
+                let alone = if object.has("partitioned") {
+                    ""
+                } else {
+                    "CONCURRENTLY "
+                };
+                let help = format!("DROP INDEX {alone}{subject}");
+                findings.push(Finding::note("rls-duplicate-index", subject, message).help(help));
+            }
+            None => {
+                first.insert(said, format!("index `{}`", key.name));
+            }
+        }
+    }
+    findings
+}
