@@ -81,10 +81,11 @@ pub async fn run(
             target
         }
     };
-    // On a server of its own the database keeps its name; elsewhere it must not be taken for the real one.
+    // On a server of its own the database keeps its name, unless the server needs the name itself; elsewhere it must not
+    // be taken for the real one.
     let database = match &started {
-        Some(_) => archive.database.clone(),
-        None => restore::suffixed(&archive.database, &format!("_drill_{}", std::process::id())),
+        Some(_) if archive.database != server.database() => archive.database.clone(),
+        _ => restore::suffixed(&archive.database, &format!("_drill_{}", std::process::id())),
     };
     options.target = server.with_database(&database);
     options.place = Place::New;

@@ -31,7 +31,7 @@ fn a_project_without_a_database_gets_one() {
     $ af-db dev stop
     the development server was not running
     $ af-db up --quiet
-    applied 1 migration to postgres@127.0.0.1:PORT/postgres
+    applied 1 migration to postgres@127.0.0.1:PORT/dev
     $ af-db dev start
     the development server runs already: PostgreSQL VERSION on 127.0.0.1:PORT
       data in SERVER
@@ -39,7 +39,7 @@ fn a_project_without_a_database_gets_one() {
     the development server runs: PostgreSQL VERSION on 127.0.0.1:PORT
       data in SERVER
     $ af-db dev url
-    postgresql://postgres:PASSWORD@127.0.0.1:PORT/postgres?sslmode=disable
+    postgresql://postgres:PASSWORD@127.0.0.1:PORT/dev?sslmode=disable
     $ af-db dev psql -- -Atc SELECT count(*) FROM things
     0
     $ af-db dev psql -c SELECT wrong

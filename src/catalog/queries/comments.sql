@@ -14,3 +14,8 @@ SELECT
   0,
   s.description
 FROM pg_catalog.pg_shdescription AS s
+-- what initdb says of its own database is nobody's comment
+WHERE NOT (
+  s.classoid OPERATOR(pg_catalog.=) 'pg_catalog.pg_database'::regclass
+  AND s.description OPERATOR(pg_catalog.=) 'default administrative connection database'
+)

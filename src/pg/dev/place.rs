@@ -31,13 +31,26 @@ pub struct Access {
     pub port: u16,
     /// The password of `postgres`.
     pub password: String,
+    /// The database.
+    #[serde(default = "first_database")]
+    pub database: String,
+}
+
+/// Gives the database of servers made before they had one of their own.
+fn first_database() -> String {
+    "postgres".to_owned()
 }
 
 impl Access {
     /// Gives the address with the password; for the user's own eyes, when asked for.
     pub fn url(&self) -> String {
-        let Access { port, password, .. } = self;
-        format!("postgresql://postgres:{password}@127.0.0.1:{port}/postgres?sslmode=disable")
+        let Access {
+            port,
+            password,
+            database,
+            ..
+        } = self;
+        format!("postgresql://postgres:{password}@127.0.0.1:{port}/{database}?sslmode=disable")
     }
 
     /// Gives the address.

@@ -16,7 +16,10 @@ use crate::pg::embedded::cluster::{Cluster, Start, free_port};
 use crate::pg::embedded::template::{self, Kind};
 use crate::pg::embedded::{self, Choice, Options, lock};
 use crate::pg::tools::{self, Ask, Tool};
-use crate::sql::name::Literal;
+use crate::sql::name::{Ident, Literal};
+
+/// The database of a development server; `postgres` is for those who make databases.
+const DATABASE: &str = "dev";
 
 /// How often the supervisor looks whether it is asked to stop.
 const TICK: Duration = Duration::from_millis(50);
@@ -123,8 +126,9 @@ async fn prepare(place: &Place, options: &Options, choice: &Choice) -> Result<Ac
         server: choice.binaries.version.to_string(),
         port: free_port()?,
         password: password()?,
+        database: DATABASE.to_owned(),
     };
-    set_password(choice, &part, &access.password).await?;
+    furnish(choice, &part, &access).await?;
     // Everybody on the machine can reach the port, so the password is asked for.
     let rules = "host all all 127.0.0.1/32 scram-sha-256\n";
     let file = part.join("pg_hba.conf");
@@ -135,9 +139,14 @@ async fn prepare(place: &Place, options: &Options, choice: &Choice) -> Result<Ac
     Ok(access)
 }
 
-/// Sets the password before the server ever listens; through standard input, as arguments can be read by everybody.
-async fn set_password(choice: &Choice, data: &Path, password: &str) -> Result<()> {
-    let sql = format!("ALTER ROLE postgres PASSWORD {}\n", Literal::new(password));
+/// Sets the password before the server ever listens, through standard input, as arguments can be read by everybody; and
+/// makes the database.
+async fn furnish(choice: &Choice, data: &Path, access: &Access) -> Result<()> {
+    let sql = format!(
+        "ALTER ROLE postgres PASSWORD {}\nCREATE DATABASE {}\n",
+        Literal::new(&access.password),
+        Ident::new(&access.database)
+    );
     Tool::new(choice.binaries.program("postgres"))
         .args(["--single", "-D"])
         .arg(data)

@@ -1,6 +1,7 @@
 //! Backups and restores against a real server.
 
 mod damage;
+mod drill;
 mod faults;
 #[cfg(feature = "object-storage")]
 mod objects;
