@@ -2,6 +2,7 @@
 //!
 //! The numbers are those of the command's own report, so that the two cannot differ.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
@@ -160,7 +161,42 @@ fn told(report: &Value) -> Vec<Metric> {
             "Differences between what is declared and what is there.",
             one(drift.count() as f64),
         ),
+        metric(
+            "af_db_fleet_databases",
+            "Databases of a fleet, by where they stand or what became of them.",
+            fleet(report),
+        ),
     ]
+}
+
+/// Counts the databases of a fleet: those asked by where they stand, those changed by what became of them.
+fn fleet(report: &Value) -> Vec<(String, f64)> {
+    let mut places: BTreeMap<&str, f64> = BTreeMap::new();
+    let list = |key: &str| {
+        report
+            .get(key)
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+    };
+    if report.get("fleet").is_none() {
+        return Vec::new();
+    }
+    for one in list("databases").chain(list("set-aside")) {
+        let words = ["place", "outcome", "cause"];
+        if let Some(place) = words.iter().find_map(|key| one.get(*key)?.as_str()) {
+            *places.entry(place).or_default() += 1.0;
+        }
+    }
+    for key in ["applied", "busy", "moved", "failed"] {
+        if report.get(key).is_some() {
+            *places.entry(key).or_default() += list(key).count() as f64;
+        }
+    }
+    let values = places.into_iter();
+    values
+        .map(|(place, number)| (format!(",place=\"{place}\""), number))
+        .collect()
 }
 
 fn label(text: &str) -> String {
@@ -224,6 +260,29 @@ mod tests {
         # TYPE af_db_drift_findings gauge
         af_db_drift_findings{command="up",environment="prod\"uction",database="app"} 1
         "#);
+    }
+
+    #[test]
+    fn a_fleet_is_counted() {
+        let report = serde_json::json!({
+            "fleet": "fleet.yaml",
+            "applied": [{"name": "a"}, {"name": "b"}],
+            "failed": [],
+            "set-aside": [{"name": "c", "cause": "drifted"}],
+        });
+        let counted = fleet(&report);
+        let told: Vec<String> = counted
+            .iter()
+            .map(|(place, number)| format!("{place} {number}"))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ",place=\"applied\" 2",
+                ",place=\"drifted\" 1",
+                ",place=\"failed\" 0"
+            ]
+        );
     }
 
     #[test]

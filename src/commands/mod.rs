@@ -53,14 +53,15 @@ use crate::config::Config;
 use crate::error::Exit;
 use crate::event::{Event, Interrupt};
 use crate::finding::{Finding, Severity};
+use crate::fleet::Member;
 use crate::pg::scratch::{self, Scratch};
 use crate::pg::session::Session;
 use crate::pg::target::Target;
 use crate::pg::{connect, facts, pooler};
 
-use output::Output;
+use output::{Format, Output};
 use page::Page;
-use terminal::Terminal;
+use terminal::{Loudness, Terminal};
 
 /// How a command that could do its work ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,6 +165,19 @@ impl Context {
             interrupt: self.interrupt.clone(),
             yes: self.yes,
             told: std::sync::Mutex::default(),
+        }
+    }
+
+    /// Gives the same for one of many databases, whose story and answer somebody else tells.
+    fn alone(&self, member: &Member) -> Context {
+        let quiet = Output {
+            format: Format::Nothing,
+            ..self.output
+        };
+        Context {
+            output: quiet,
+            terminal: Terminal::new(Loudness::Silent, false),
+            ..self.at(member.target.clone())
         }
     }
 

@@ -31,6 +31,9 @@ pub enum Format {
     Gitlab,
     /// Markdown, for the summary of a job
     Markdown,
+    /// Nothing: what it says is part of another report
+    #[value(skip)]
+    Nothing,
 }
 
 /// Standard output.
@@ -67,6 +70,7 @@ impl Output {
             Format::Sarif => self.text(&sarif::render(command, findings)),
             Format::Junit => self.text(&junit::render(command, findings)),
             Format::Gitlab => self.text(&gitlab::render(command, findings)),
+            Format::Nothing => Ok(()),
             Format::Markdown => {
                 let more = report.markdown();
                 let gap = if more.is_empty() { "" } else { "\n" };

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::commands::page::{Page, Tone, count};
 use crate::commands::pending::{self, Selection};
 use crate::commands::planning::{self, Basis, Made};
-use crate::commands::{Context, Outcome, Purpose, Report, project};
+use crate::commands::{Context, Outcome, Purpose, Report, fleet, project};
 use crate::finding::Severity;
 use crate::finding::{Finding, Place};
 use crate::migrate::standing;
@@ -24,6 +24,9 @@ pub struct Args {
     /// Write the plan to this file, for up --plan
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Plan for every database of this fleet, once for each state they are in
+    #[arg(long, value_name = "FILE")]
+    fleet: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -49,6 +52,9 @@ struct PlanReport {
 
 /// Runs the command.
 pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    if let Some(path) = &args.fleet {
+        return fleet::plan(context, path, (&args.selection, args.out.as_deref())).await;
+    }
     let folder = project::folder(context)?;
     let (session, target) = context.open(Purpose::Reading).await?;
     let books = project::books(context, &session).await?;

@@ -33,7 +33,7 @@ pub struct Args {
     #[command(flatten)]
     guard: guarding::Flags,
     /// Bring up every database of this fleet, wave by wave
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["plan", "signature"])]
+    #[arg(long, value_name = "FILE", conflicts_with = "signature")]
     fleet: Option<std::path::PathBuf>,
     /// Wait at most this long for another run to finish, such as 30s
     #[arg(long, value_name = "TIME", default_value = "30s")]
@@ -68,9 +68,11 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     if let Some(path) = &args.fleet {
         let orders = fleet::Orders {
             selection: &args.selection,
+            plan: args.guard.plan.as_deref(),
             approve: args.guard.approve.as_deref(),
             resume: args.guard.resume,
             lock_budget: args.lock_budget.as_deref(),
+            block_budget: args.block_budget.as_deref(),
         };
         return fleet::up(context, path, &orders).await;
     }

@@ -255,3 +255,116 @@ async fn a_protected_fleet_needs_its_own_approval() {
     assert_eq!(approved.status, 0, "{approved:?}");
     assert_eq!(fleet.columns(1).await, "id name");
 }
+
+#[tokio::test]
+async fn a_plan_is_made_once_for_each_state_and_binds_the_run() {
+    let fleet = Fleet::new(6, "").await;
+    for at in 3..6 {
+        fleet.alone(at, &["--to", "1"]).await;
+    }
+    let plan = fleet.document(&["plan", "--out", "plan.json"]).await;
+    let states = plan["plan"]["states"].as_array().unwrap();
+    let shape: Vec<(usize, usize)> = states
+        .iter()
+        .map(|state| {
+            let steps = state["plan"]["steps"].as_array().unwrap();
+            (state["databases"].as_array().unwrap().len(), steps.len())
+        })
+        .collect();
+    assert_eq!(shape, [(3, 3), (3, 2)], "{plan:#}");
+    let sha256 = plan["sha256"].as_str().unwrap();
+    // Nothing that was not looked at is run.
+    let wrong = fleet
+        .run(&["up", "--plan", "plan.json", "--approve", "sha256:00"])
+        .await;
+    assert_eq!(wrong.status, 4, "{wrong:?}");
+    // One went on a part of the way, one another way, one was not there when the plan was made.
+    fleet.alone(0, &["--to", "2"]).await;
+    for at in 3..6 {
+        fleet.databases[at]
+            .run("ALTER TABLE accounts ADD COLUMN by_all int")
+            .await;
+    }
+    let late = server::database().await;
+    fleet.add(&format!("- {{ name: late, database: {} }}", late.name));
+    let bound = ["up", "--plan", "plan.json", "--approve", sha256];
+    let report = fleet.document(&bound).await;
+    let aside: Vec<String> = report["set-aside"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| format!("{}: {}", one["name"], one["why"]))
+        .collect();
+    insta::assert_snapshot!(aside.join("\n"), @r#"
+    "late": "the plan does not speak of it"
+    "m03": "its schema has changed since the plan was made"
+    "m04": "its schema has changed since the plan was made"
+    "m05": "its schema has changed since the plan was made"
+    "#);
+    assert_eq!(report["applied"].as_array().unwrap().len(), 3, "{report:#}");
+    for at in 0..3 {
+        assert_eq!(fleet.columns(at).await, "id name");
+    }
+    let journal =
+        "SELECT count(DISTINCT plan_sha256) || ' ' || min(plan_sha256) FROM af_db.journal";
+    assert_eq!(fleet.databases[1].one(journal).await, format!("1 {sha256}"));
+    fleet.project.write(
+        "migrations/V3__no_old.sql",
+        "ALTER TABLE accounts DROP COLUMN old CASCADE;\n",
+    );
+    let edited = fleet.run(&bound).await;
+    insta::assert_snapshot!(edited.stderr, @"");
+    assert_eq!(edited.status, 4, "{edited:?}");
+}
+
+#[tokio::test]
+async fn a_fleet_is_validated_compared_and_backed_up() {
+    let fleet = Fleet::new(3, "").await;
+    fleet.project.write(
+        "policies/accounts.yaml",
+        "tables:\n  accounts:\n    allow: { public: select on all rows }\n    reason: nobody has a tenant here\n",
+    );
+    let ran = fleet.run(&["up"]).await;
+    assert_eq!(ran.status, 0, "{ran:?}");
+    fleet.databases[1]
+        .run("ALTER TABLE accounts ENABLE ROW LEVEL SECURITY")
+        .await;
+    fleet.databases[2]
+        .run("ALTER TABLE accounts ADD COLUMN by_hand int")
+        .await;
+    let validated = fleet.document(&["validate", "--skip-proof"]).await;
+    let drifted: Vec<&str> = validated["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|one| one["code"] == "fleet-drifted")
+        .map(|one| one["subject"].as_str().unwrap())
+        .collect();
+    assert_eq!(drifted, ["m01", "m02"], "{validated:#}");
+    let compared = fleet.run(&["diff-rls"]).await;
+    insta::assert_snapshot!(compared.stdout, @"");
+    assert_eq!(compared.status, 1, "{compared:?}");
+    fleet.add("- { name: gone, database: nowhere_at_all }");
+    let backed = fleet.document(&["backup", "--to", "store"]).await;
+    let outcomes: Vec<&str> = backed["databases"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["outcome"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        outcomes,
+        ["clean", "clean", "clean", "failed"],
+        "{backed:#}"
+    );
+    let listed = fleet
+        .project
+        .run(&["backup", "list", "--to", "store", "--json"])
+        .await;
+    let listed: serde_json::Value = serde_json::from_str(&listed.stdout).unwrap();
+    assert_eq!(
+        listed["archives"].as_array().unwrap().len(),
+        3,
+        "{listed:#}"
+    );
+}

@@ -1,5 +1,7 @@
 //! `af-db backup` itself.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 use serde::Serialize;
 
@@ -8,7 +10,8 @@ use crate::backup::dump;
 use crate::backup::tenant::export;
 use crate::commands::archives::{EngineArgs, bytes, places, seconds, store, tenant_column};
 use crate::commands::page::{Page, Tone, count};
-use crate::commands::{Context, Outcome, Purpose, Report, project};
+use crate::commands::{Context, Outcome, Purpose, Report, fleet, project};
+use crate::error::fail;
 use crate::finding::Finding;
 
 /// Flags of `backup`.
@@ -29,6 +32,9 @@ pub(super) struct Make {
     /// Back up this table only; may be given several times
     #[arg(long = "table", value_name = "SCHEMA.NAME", conflicts_with = "schemas")]
     tables: Vec<String>,
+    /// Back up every database of this fleet
+    #[arg(long, value_name = "FILE")]
+    fleet: Option<PathBuf>,
     /// Export the rows of this tenant only, across all tables that hold some, as a script anybody can load
     #[arg(long, value_name = "ID", conflicts_with_all = ["schemas", "tables"])]
     tenant: Option<String>,
@@ -51,6 +57,20 @@ pub(super) struct Make {
     pub(super) kind: String,
 }
 
+impl Make {
+    /// Refuses a fleet where whole servers are backed up.
+    pub(super) fn refuse_fleet(&self) -> Result<()> {
+        match &self.fleet {
+            None => Ok(()),
+            Some(_) => Err(fail(
+                "pgBackRest backs up whole servers, not the databases of a fleet; nothing was done",
+            )
+            .hint("run it for each stanza, without --fleet")
+            .into()),
+        }
+    }
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct BackupReport {
@@ -63,6 +83,23 @@ struct BackupReport {
 
 /// Runs the command.
 pub(super) async fn run(args: &Make, context: &Context) -> Result<Outcome> {
+    match &args.fleet {
+        None => one(args, context).await,
+        Some(path) => {
+            let work = async |there: &Context| one(args, there).await;
+            fleet::on_each(context, path, ("backup", made), work).await
+        }
+    }
+}
+
+/// Says which archive was made.
+fn made(report: &serde_json::Value) -> Option<String> {
+    let name = report["archive"]["name"].as_str()?;
+    let size = report["stored-bytes"].as_u64()?;
+    Some(format!("{name}, {}", bytes(size)))
+}
+
+async fn one(args: &Make, context: &Context) -> Result<Outcome> {
     let store = store(context, args.to.as_deref())?;
     let recipients = match args.recipients.as_slice() {
         [] => context.config.file.backup.recipients.clone(),

@@ -35,6 +35,7 @@ enum Action {
 pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     match &args.action {
         None if args.make.engine.engine == Engine::Pgbackrest => {
+            args.make.refuse_fleet()?;
             engine::back_up(&args.make, context).await
         }
         None => make::run(&args.make, context).await,

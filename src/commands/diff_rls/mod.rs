@@ -9,7 +9,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::commands::page::{Page, Tone, count};
-use crate::commands::{Context, Outcome, Purpose, Report, policies, project};
+use crate::commands::{Context, Outcome, Purpose, Report, fleet, policies, project};
 use crate::config::Config;
 use crate::error::fail;
 use crate::finding::Finding;
@@ -53,6 +53,9 @@ pub struct Args {
     /// Draw them with this number: the same number draws the same
     #[arg(long, value_name = "NUMBER", default_value_t = 1, requires = "prove")]
     seed: u64,
+    /// Compare every database of this fleet, or with --prove --live read as two tenants on each
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["shadow", "apply", "write_migration", "html", "markdown"])]
+    fleet: Option<PathBuf>,
     /// Write the proof as one HTML page as well
     #[arg(long, value_name = "FILE", requires = "prove")]
     html: Option<PathBuf>,
@@ -79,6 +82,25 @@ struct DiffReport {
 
 /// Runs the command.
 pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    match &args.fleet {
+        None => one(args, context).await,
+        Some(_) if args.prove && !args.live => Err(fail(
+            "a fleet is not proven one database after the other; nothing was done",
+        )
+        .hint("prove the migrations once, with --prove --shadow, or read on each database with --prove --live")
+        .into()),
+        Some(path) => {
+            // Once, before anybody is asked: what is wrong with the declarations is wrong with none of the databases.
+            if !args.prove {
+                declared(&context.config)?;
+            }
+            let work = async |there: &Context| one(args, there).await;
+            fleet::on_each(context, path, ("diff-rls", |_| None), work).await
+        }
+    }
+}
+
+async fn one(args: &Args, context: &Context) -> Result<Outcome> {
     if args.prove {
         return prove::prove(args, context).await;
     }

@@ -2,73 +2,71 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
+use crate::commands::fleet::bound::Bound;
+use crate::commands::fleet::climb::{Climber, Ended, Work};
 use crate::commands::fleet::phase::{self, Phase};
 use crate::commands::fleet::report::{FleetUp, Told, group};
 use crate::commands::fleet::state::{self, Sound};
+use crate::commands::fleet::truth::Trust;
 use crate::commands::guarding::{self, Guard};
 use crate::commands::page::count;
 use crate::commands::pending::Selection;
 use crate::commands::{Context, Outcome, project};
-use crate::error::{Exit, exit_of, refuse};
-use crate::event::{Event, Unit, silent};
+use crate::error::refuse;
+use crate::event::{Event, Unit};
 use crate::fleet::{self, Fleet, Flow, Member, Wave};
-use crate::migrate::apply;
 use crate::migrate::checksum;
 use crate::migrate::files::{Folder, Migration};
-use crate::pg::lock::{self, Share};
-use crate::pg::pooler;
 use crate::pg::tools::Tool;
 use crate::plan::document;
-use crate::plan::execution::Execution;
-use crate::plan::ladder::Ladder;
 use crate::sql::safe::Sql;
 
 /// What `up` was told.
 pub(crate) struct Orders<'a> {
     pub(crate) selection: &'a Selection,
+    /// The plan that the run is bound to.
+    pub(crate) plan: Option<&'a Path>,
     /// The hash that was approved elsewhere.
     pub(crate) approve: Option<&'a str>,
     /// Waves that have nothing left to do are neither waited for nor asked again.
     pub(crate) resume: bool,
     pub(crate) lock_budget: Option<&'a str>,
-}
-
-/// How it went on one database.
-enum Ended {
-    /// Applied so many, after so long.
-    Applied(usize, Duration),
-    /// It was locked, by us or by others, until the budget was spent.
-    Busy(String),
-    /// It is no longer as it was when the plan was made.
-    Moved(String),
-    Failed(String),
-    Interrupted,
+    pub(crate) block_budget: Option<&'a str>,
 }
 
 /// What a run knows; shared by all databases.
 struct Run<'a> {
     context: &'a Context,
     fleet: &'a Fleet,
-    folder: &'a Folder,
-    ladder: Ladder,
+    climber: Climber<'a>,
 }
 
 /// Applies what is pending to every database of a fleet.
 pub(crate) async fn up(context: &Context, path: &Path, orders: &Orders<'_>) -> Result<Outcome> {
     let folder = project::folder(context)?;
     let fleet = super::load(context, path).await?;
-    let surveyed = state::survey(context, &fleet, &folder, orders.selection).await;
+    let bound = match orders.plan {
+        Some(path) => Some(Bound::load(path, &folder)?),
+        None => None,
+    };
+    let mut surveyed =
+        state::survey(context, &fleet, &folder, (orders.selection, Trust::Most)).await;
+    if let Some(bound) = &bound {
+        surveyed = bound.keep(surveyed);
+    }
     let pending: BTreeSet<i64> = surveyed
         .sound
         .iter()
         .flat_map(|sound| sound.pending.iter().copied())
         .collect();
     let phases = phase::cut(&folder, &pending);
-    let sha256 = hash(&fleet, &folder, orders.selection);
+    let sha256 = match &bound {
+        Some(bound) => bound.sha256.clone(),
+        None => hash(&fleet, &folder, orders.selection),
+    };
     let shown = context.config.shown(path);
     let mut report = FleetUp::new(&shown, &sha256, &surveyed);
     report.groups = group(&surveyed.sound);
@@ -82,11 +80,18 @@ pub(crate) async fn up(context: &Context, path: &Path, orders: &Orders<'_>) -> R
         orders,
     )
     .await?;
-    let run = Run {
+    let climber = Climber {
         context,
         fleet: &fleet,
         folder: &folder,
         ladder: project::ladder(context, orders.lock_budget)?,
+        block_budget: project::block_budget(context, orders.block_budget)?,
+        bound: bound.as_ref(),
+    };
+    let run = Run {
+        context,
+        fleet: &fleet,
+        climber,
     };
     let guard = context.interrupt.guard();
     let mut sound = surveyed.sound;
@@ -254,7 +259,12 @@ impl Run<'_> {
             let here = one.pending.iter().copied();
             let here: Vec<i64> = here.filter(|at| phase.versions.contains(at)).collect();
             if !here.is_empty() {
-                work.insert(one.member.name.clone(), (one.applied.clone(), here));
+                let here = Work {
+                    applied: one.applied.clone(),
+                    is_last: here.len() == one.pending.len(),
+                    wanted: here,
+                };
+                work.insert(one.member.name.clone(), here);
                 members.push(one.member);
             }
         }
@@ -267,10 +277,7 @@ impl Run<'_> {
         let mut tries: BTreeMap<&str, usize> = BTreeMap::new();
         let mut ended = 0;
         let mut through = BTreeSet::new();
-        let climb = async |member: &Member| {
-            let (applied, wanted) = &work[&member.name];
-            self.one(member, applied, wanted).await
-        };
+        let climb = async |member: &Member| self.climber.one(member, &work[&member.name]).await;
         let left = fleet::each(&members, self.fleet.limits, climb, |member, how| {
             if let Ended::Busy(_) = &how {
                 let tried = tries.entry(&member.name).or_default();
@@ -284,7 +291,7 @@ impl Run<'_> {
                 done: ended,
                 note: &member.name,
             });
-            if matches!(how, Ended::Applied(..)) {
+            if matches!(how, Ended::Applied(_)) {
                 through.insert(&member.name);
             }
             self.note(member, how, report, &watch)
@@ -310,7 +317,7 @@ impl Run<'_> {
     ) -> Flow {
         let name = member.name.clone();
         match how {
-            Ended::Applied(migrations, took) => report.done(name, migrations, took),
+            Ended::Applied(applied) => report.done(name, applied),
             Ended::Busy(why) => report.busy.push(Told { name, why }),
             Ended::Moved(why) => report.moved.push(Told { name, why }),
             Ended::Interrupted => {
@@ -336,61 +343,6 @@ impl Run<'_> {
             return Flow::Stop;
         }
         Flow::Continue
-    }
-
-    /// Brings one database up by these versions, if it still stands where the plan has it.
-    async fn one(&self, member: &Member, applied: &[i64], wanted: &[i64]) -> Ended {
-        let began = Instant::now();
-        match self.try_one(member, applied, wanted).await {
-            Ok(Ok(done)) => Ended::Applied(done, began.elapsed()),
-            Ok(Err(moved)) => Ended::Moved(moved),
-            Err(error) => match exit_of(&error) {
-                Exit::Busy => Ended::Busy(format!("{error:#}")),
-                Exit::Interrupted => Ended::Interrupted,
-                _ => Ended::Failed(format!("{error:#}")),
-            },
-        }
-    }
-
-    async fn try_one(
-        &self,
-        member: &Member,
-        applied: &[i64],
-        wanted: &[i64],
-    ) -> Result<Result<usize, String>> {
-        let context = self.context;
-        let session = super::open(self.fleet, member).await?;
-        pooler::require_session(&session, &member.target).await?;
-        // Held until the session ends.
-        let _lock = lock::take(&session, Share::Alone, Duration::from_secs(2), &silent).await?;
-        let (books, _) = super::stand(context, &session, self.folder).await?;
-        let now: Vec<i64> = books.history.rows.iter().map(|row| row.version).collect();
-        if now != applied {
-            session.close().await;
-            let words = "its history has changed since the fleet was asked; nothing was done to it";
-            return Ok(Err(words.to_owned()));
-        }
-        let chosen: Vec<&Migration> = self
-            .folder
-            .migrations
-            .iter()
-            .filter(|file| wanted.contains(&file.version))
-            .collect();
-        let ledger = project::ledger(context, &books.history, self.folder)?;
-        project::create_books(&session, &ledger, &books.history).await?;
-        let mut execution = Execution::new(
-            session,
-            &member.target,
-            self.ladder,
-            &silent,
-            &context.interrupt,
-        );
-        let outcome = apply::up(&mut execution, &ledger, &chosen, &books.unfinished).await?;
-        execution.finish().close().await;
-        match outcome.stopped {
-            Some(failure) => Err(failure.into()),
-            None => Ok(Ok(outcome.applied.len())),
-        }
     }
 
     /// Waits while the databases of a wave stand the test of time.

@@ -1,7 +1,12 @@
 //! Owns what the commands share that govern many databases at once: the fleet's file, and where each database stands.
 
 mod ascent;
+mod bound;
+mod climb;
+mod judgement;
+mod members;
 mod phase;
+mod plan;
 mod report;
 mod standing;
 mod state;
@@ -22,6 +27,9 @@ use crate::pg::connect;
 use crate::pg::session::Session;
 
 pub(crate) use ascent::{Orders, up};
+pub(crate) use judgement::judge;
+pub(crate) use members::on_each;
+pub(crate) use plan::plan;
 pub(crate) use standing::status;
 
 /// Reads a fleet's file and asks whom it names.

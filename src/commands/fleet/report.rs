@@ -1,10 +1,11 @@
 //! Owns the report of `up` on a fleet: versions and their counts, who is behind and why, what was slow.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::commands::aftermath::RestorePoint;
+use crate::commands::fleet::climb::Applied;
 use crate::commands::fleet::phase::Phase;
 use crate::commands::fleet::state::{Aside, Cause, Sound, Surveyed};
 use crate::commands::page::{Page, Tone, count};
@@ -18,6 +19,10 @@ pub(super) struct Done {
     pub(super) name: String,
     pub(super) migrations: usize,
     pub(super) seconds: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    restore_point: Option<RestorePoint>,
+    #[serde(skip)]
+    findings: Vec<Finding>,
 }
 
 /// A database and what there is to say of it.
@@ -100,17 +105,20 @@ impl FleetUp {
     }
 
     /// Notes that a database is through; one that came by in an earlier phase is counted once.
-    pub(super) fn done(&mut self, name: String, migrations: usize, took: Duration) {
-        let seconds = took.as_secs_f64();
+    pub(super) fn done(&mut self, name: String, applied: Applied) {
+        let seconds = applied.took.as_secs_f64();
         match self.applied.iter_mut().find(|done| done.name == name) {
             Some(done) => {
-                done.migrations += migrations;
+                done.migrations += applied.migrations;
                 done.seconds += seconds;
+                done.findings.extend(applied.findings);
             }
             None => self.applied.push(Done {
                 name,
-                migrations,
+                migrations: applied.migrations,
                 seconds,
+                restore_point: applied.restore_point,
+                findings: applied.findings,
             }),
         }
     }
@@ -141,6 +149,16 @@ impl FleetUp {
             let told = told.iter();
             self.findings
                 .extend(told.map(|one| Finding::error(code, &one.name, &one.why)));
+        }
+        for done in &self.applied {
+            let name = &done.name;
+            self.findings
+                .extend(done.findings.iter().cloned().map(|mut finding| {
+                    if finding.subject != *name {
+                        finding.message = format!("{} (in {name})", finding.message);
+                    }
+                    finding
+                }));
         }
     }
 
@@ -192,12 +210,14 @@ fn list(versions: &[i64]) -> String {
     text.join(", ")
 }
 
-fn aside(aside: &Aside) -> Finding {
+/// Makes of a database that was set aside what it is.
+pub(super) fn aside(aside: &Aside) -> Finding {
     let code = match aside.cause {
         Cause::Unreachable => "fleet-unreachable",
         Cause::Wrong => "fleet-wrong",
         Cause::Ahead => "fleet-ahead",
         Cause::Drifted => "fleet-drifted",
+        Cause::NotPlanned => "fleet-not-planned",
     };
     let severity = match aside.cause {
         Cause::Ahead => Severity::Warn,

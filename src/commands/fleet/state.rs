@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::catalog::{Scope, read};
 use crate::commands::Context;
-use crate::commands::fleet::truth::Truth;
+use crate::commands::fleet::truth::{Trust, Truth};
 use crate::commands::guarding;
 use crate::commands::pending::{self, Selection};
 use crate::finding::Severity;
@@ -26,6 +26,8 @@ pub(super) enum Cause {
     Ahead,
     /// Its schema is not that of the others with the same history.
     Drifted,
+    /// It is in another state than the plan was made for.
+    NotPlanned,
 }
 
 /// A database left alone.
@@ -38,7 +40,8 @@ pub(super) struct Aside {
 }
 
 /// What tells one state of a database from another.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(super) struct State {
     /// Version and checksum of each applied migration.
     pub(super) history: Vec<(i64, String)>,
@@ -56,6 +59,8 @@ pub(super) struct Sound<'f> {
     pub(super) applied: Vec<i64>,
     /// What this run will apply to it.
     pub(super) pending: Vec<i64>,
+    /// How large it is.
+    pub(super) bytes: i64,
 }
 
 impl Sound<'_> {
@@ -81,6 +86,7 @@ pub(super) struct Surveyed<'f> {
 pub(super) struct Seen {
     pub(super) state: State,
     pending: Vec<i64>,
+    bytes: i64,
     wrong: Option<(Cause, String)>,
 }
 
@@ -89,13 +95,13 @@ pub(super) async fn survey<'f>(
     context: &Context,
     fleet: &'f Fleet,
     folder: &Folder,
-    selection: &Selection,
+    (selection, trust): (&Selection, Trust),
 ) -> Surveyed<'f> {
     let question = async |member| look(context, fleet, member, (folder, selection)).await;
     let mut seen = super::ask(context, fleet, question).await;
     seen.sort_by(|(one, _), (other, _)| one.name.cmp(&other.name));
     let (mut surveyed, groups) = sort(seen);
-    let mut truth = Truth::new(context, fleet, folder);
+    let mut truth = Truth::new(context, fleet, (folder, trust));
     for group in groups {
         for (member, seen) in truth.judge(group, &mut surveyed).await {
             let history = seen.state.history.iter();
@@ -104,6 +110,7 @@ pub(super) async fn survey<'f>(
                 applied: history.map(|(version, _)| *version).collect(),
                 pending: seen.pending,
                 state: seen.state,
+                bytes: seen.bytes,
             });
         }
     }
@@ -122,6 +129,13 @@ async fn look(
     let session = super::open(fleet, member).await?;
     let (books, standing) = super::stand(context, &session, folder).await?;
     let catalog = read::read(&session, &scope(context)).await?;
+    let bytes = session
+        .query_one(
+            "SELECT pg_catalog.pg_database_size(pg_catalog.current_database())",
+            &[],
+        )
+        .await?
+        .get(0);
     let mut wrong = standing
         .findings
         .iter()
@@ -169,6 +183,7 @@ async fn look(
     Ok(Seen {
         state,
         pending,
+        bytes,
         wrong,
     })
 }

@@ -20,8 +20,18 @@ use crate::shadow;
 /// So many witnesses are believed.
 const ENOUGH: usize = 3;
 
+/// Whom to believe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// Most of the databases with one history, where there are enough of them.
+    Most,
+    /// The migrations alone.
+    Migrations,
+}
+
 /// What the schemas are held against.
 pub(super) struct Truth<'a> {
+    trust: Trust,
     context: &'a Context,
     fleet: &'a Fleet,
     folder: &'a Folder,
@@ -31,8 +41,13 @@ pub(super) struct Truth<'a> {
 }
 
 impl<'a> Truth<'a> {
-    pub(super) fn new(context: &'a Context, fleet: &'a Fleet, folder: &'a Folder) -> Self {
+    pub(super) fn new(
+        context: &'a Context,
+        fleet: &'a Fleet,
+        (folder, trust): (&'a Folder, Trust),
+    ) -> Self {
         Truth {
+            trust,
             context,
             fleet,
             folder,
@@ -47,7 +62,8 @@ impl<'a> Truth<'a> {
         group: Group<'f>,
         surveyed: &mut Surveyed<'f>,
     ) -> Group<'f> {
-        let most = shape_of_most(&group).filter(|_| group.len() >= ENOUGH);
+        let most =
+            shape_of_most(&group).filter(|_| self.trust == Trust::Most && group.len() >= ENOUGH);
         let is_like = |fingerprint: &str| most.as_deref() == Some(fingerprint);
         let model = group
             .iter()
@@ -59,51 +75,50 @@ impl<'a> Truth<'a> {
         {
             return group;
         }
-        let right = match model {
-            Some(model) => Ok((model.name.clone(), self.catalog(model).await)),
-            None => {
-                let applied: Vec<i64> = group
-                    .first()
-                    .map(|(_, seen)| {
-                        seen.state
-                            .history
-                            .iter()
-                            .map(|(version, _)| *version)
-                            .collect()
-                    })
-                    .unwrap_or_default();
-                self.replayed(&applied)
-                    .await
-                    .map(|catalog| ("the migrations".to_owned(), Ok(catalog)))
-            }
-        };
+        let right = self.right(model, &group).await;
         let mut sound = Vec::new();
+        // Databases with one schema differ from the right one alike.
+        let mut known: BTreeMap<String, Option<String>> = BTreeMap::new();
         for (member, seen) in group {
-            if is_like(&seen.state.fingerprint) {
-                sound.push((member, seen));
-                continue;
+            let shape = &seen.state.fingerprint;
+            if !is_like(shape) && !known.contains_key(shape) {
+                let why = match &right {
+                    Ok((name, right)) => self.drift(member, (name, right), model.is_none()).await,
+                    Err(error) => Ok(Some(format!(
+                        "there is nothing to hold its schema against: {error:#}"
+                    ))),
+                };
+                let why = why.unwrap_or_else(|error| {
+                    Some(format!("its schema could not be read again: {error:#}"))
+                });
+                known.insert(shape.clone(), why);
             }
-            let told = match &right {
-                Ok((name, Ok(right))) => self.drift(member, (name, right), model.is_none()).await,
-                Ok((_, Err(error))) | Err(error) => Ok(Some(format!(
-                    "there is nothing to hold its schema against: {error:#}"
-                ))),
-            };
-            let why = match told {
-                Ok(None) => {
-                    sound.push((member, seen));
-                    continue;
-                }
-                Ok(Some(why)) => why,
-                Err(error) => format!("its schema could not be read again: {error:#}"),
-            };
-            surveyed.aside.push(Aside {
-                name: member.name.clone(),
-                cause: Cause::Drifted,
-                why,
-            });
+            match known.get(shape).cloned().flatten() {
+                None => sound.push((member, seen)),
+                Some(why) => surveyed.aside.push(Aside {
+                    name: member.name.clone(),
+                    cause: Cause::Drifted,
+                    why,
+                }),
+            }
         }
         sound
+    }
+
+    /// Gives the right schema of a group with its name: that of the model, else what its migrations make.
+    async fn right(
+        &mut self,
+        model: Option<&Member>,
+        group: &Group<'_>,
+    ) -> Result<(String, Catalog)> {
+        if let Some(model) = model {
+            return Ok((model.name.clone(), self.catalog(model).await?));
+        }
+        let history = group.first().map(|(_, seen)| &seen.state.history);
+        let versions = history.into_iter().flatten().map(|(version, _)| *version);
+        let applied: Vec<i64> = versions.collect();
+        let catalog = self.replayed(&applied).await?;
+        Ok(("the migrations".to_owned(), catalog))
     }
 
     async fn catalog(&self, member: &Member) -> Result<Catalog> {
@@ -151,7 +166,7 @@ impl<'a> Truth<'a> {
             code: "fleet-drift",
             severity: Severity::Error,
             before: name,
-            after: &member.name,
+            after: "this database",
         };
         let differences = report::findings(&changes, &sides);
         if differences.is_empty() && is_replay {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::catalog::Scope;
 use crate::commands::page::{Page, Tone, count};
 use crate::commands::project::Books;
-use crate::commands::{Context, Outcome, Purpose, Report, linting, project};
+use crate::commands::{Context, Outcome, Purpose, Report, fleet, linting, project};
 use crate::finding::{Finding, Place, Severity};
 use crate::manifest::{self, Manifest};
 use crate::migrate::files::{Direction, Folder};
@@ -29,6 +29,9 @@ pub struct Args {
     /// Judge the live database: its history, and its schema against the migrations
     #[arg(long)]
     live: bool,
+    /// Judge every database of this fleet instead of a single one
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["offline", "shadow", "live"])]
+    fleet: Option<std::path::PathBuf>,
     /// Let the rules judge only files that differ from where this branch left another, such as origin/main
     #[arg(long, value_name = "BRANCH")]
     git_base: Option<String>,
@@ -125,6 +128,11 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let scratch = context.scratch(session).await?;
     report.scratch = Some(scratch.why.clone());
     scratch::judge(args, context, &gathered, &scratch, &mut report).await?;
+    drop(scratch);
+    if let Some(path) = &args.fleet {
+        let judged = fleet::judge(context, path, &gathered.folder).await?;
+        report.add("fleet", judged.words, judged.findings);
+    }
     context.show(&report)
 }
 
@@ -231,7 +239,7 @@ fn files(folder: &Folder) -> Vec<Finding> {
 /// Opens the live database when one is configured; the embedded one is nobody's production.
 async fn live(args: &Args, context: &Context) -> Result<Option<Live>> {
     let configured = context.config.database.target.is_some();
-    if args.offline || args.shadow || !(configured || args.live) {
+    if args.offline || args.shadow || args.fleet.is_some() || !(configured || args.live) {
         return Ok(None);
     }
     let session = context.open(Purpose::Reading).await?.0;

@@ -1,0 +1,173 @@
+//! Owns bringing one database of a fleet up, as `up` brings up a single one: its lock, its heartbeat, its restore point, and
+//! what is looked at afterwards.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use crate::catalog::read;
+use crate::commands::fleet::bound::Bound;
+use crate::commands::{Context, aftermath, planning, project};
+use crate::error::{Exit, Failure, exit_of};
+use crate::event::silent;
+use crate::finding::Finding;
+use crate::fleet::{Fleet, Member};
+use crate::migrate::apply;
+use crate::migrate::files::{Folder, Migration};
+use crate::pg::lock::{self, Share};
+use crate::pg::pooler;
+use crate::pg::session::Session;
+use crate::plan::execution::Execution;
+use crate::plan::heartbeat::Beat;
+use crate::plan::ladder::Ladder;
+use crate::shadow::like;
+
+/// How it went on one database.
+pub(super) enum Ended {
+    Applied(Applied),
+    /// It was locked, by us or by others, until the budget was spent.
+    Busy(String),
+    /// It is no longer as it was when the plan was made.
+    Moved(String),
+    Failed(String),
+    Interrupted,
+}
+
+/// What was done on one database.
+pub(super) struct Applied {
+    pub(super) migrations: usize,
+    pub(super) took: Duration,
+    pub(super) restore_point: Option<aftermath::RestorePoint>,
+    /// What is wrong now that it is done.
+    pub(super) findings: Vec<Finding>,
+}
+
+/// What is to be done on one database.
+pub(super) struct Work {
+    /// What its history was when it was asked.
+    pub(super) applied: Vec<i64>,
+    /// What it gets now.
+    pub(super) wanted: Vec<i64>,
+    /// Whether nothing is left for it behind this.
+    pub(super) is_last: bool,
+}
+
+/// What all databases share.
+pub(super) struct Climber<'a> {
+    pub(super) context: &'a Context,
+    pub(super) fleet: &'a Fleet,
+    pub(super) folder: &'a Folder,
+    pub(super) ladder: Ladder,
+    pub(super) block_budget: Duration,
+    pub(super) bound: Option<&'a Bound>,
+}
+
+impl Climber<'_> {
+    /// Brings one database up, if it still stands where the plan has it.
+    pub(super) async fn one(&self, member: &Member, work: &Work) -> Ended {
+        match self.try_one(member, work).await {
+            Ok(Ok(applied)) => Ended::Applied(applied),
+            Ok(Err(moved)) => Ended::Moved(moved),
+            Err(error) => match exit_of(&error) {
+                Exit::Busy => Ended::Busy(format!("{error:#}")),
+                Exit::Interrupted => Ended::Interrupted,
+                _ => Ended::Failed(format!("{error:#}")),
+            },
+        }
+    }
+
+    async fn try_one(&self, member: &Member, work: &Work) -> Result<Result<Applied, String>> {
+        let began = Instant::now();
+        let context = self.context;
+        let session = super::open(self.fleet, member).await?;
+        pooler::require_session(&session, &member.target).await?;
+        // Held until the session ends.
+        let _lock = lock::take(&session, Share::Alone, Duration::from_secs(2), &silent).await?;
+        let (books, _) = super::stand(context, &session, self.folder).await?;
+        let now: Vec<i64> = books.history.rows.iter().map(|row| row.version).collect();
+        if now != work.applied {
+            session.close().await;
+            let words = "its history has changed since the fleet was asked; nothing was done to it";
+            return Ok(Err(words.to_owned()));
+        }
+        let wanted = |file: &&Migration| work.wanted.contains(&file.version);
+        let chosen: Vec<&Migration> = self.folder.migrations.iter().filter(wanted).collect();
+        let mut ledger = project::ledger(context, &books.history, self.folder)?;
+        ledger.run.plan_sha256 = self.bound.map(|bound| bound.sha256.clone());
+        let before = aftermath::before(&session).await?;
+        project::create_books(&session, &ledger, &books.history).await?;
+        let there = context.alone(member);
+        let guarded = there.config.database.is_protected() || self.bound.is_some();
+        let restore_point = if guarded {
+            aftermath::restore_point(&session, &ledger.run.id).await
+        } else {
+            None
+        };
+        let beat = Beat {
+            pid: session.facts().backend_pid,
+            canceller: session.canceller(),
+            budget: self.block_budget,
+            watch: &silent,
+            stopped: Mutex::default(),
+        };
+        let interrupt = &context.interrupt;
+        let mut execution =
+            Execution::new(session, &member.target, self.ladder, &silent, interrupt);
+        let outcome = tokio::select! {
+            outcome = apply::up(&mut execution, &ledger, &chosen, &books.unfinished) => outcome?,
+            () = beat.run(&member.target) => unreachable!("the heartbeat never ends by itself"),
+        };
+        let session = execution.finish();
+        if let Some(failure) = outcome.stopped {
+            session.close().await;
+            return Err(stopped(failure, beat.reason()).into());
+        }
+        let mut findings = aftermath::judge(&there, &session, (&before, &ledger.run), None).await?;
+        if work.is_last {
+            findings.extend(self.reached(member, &session).await?);
+        }
+        session.close().await;
+        Ok(Ok(Applied {
+            migrations: outcome.applied.len(),
+            took: began.elapsed(),
+            restore_point,
+            findings,
+        }))
+    }
+
+    /// Says whether the schema is what the plan foresaw.
+    async fn reached(&self, member: &Member, session: &Session) -> Result<Option<Finding>> {
+        let foreseen = self
+            .bound
+            .and_then(|bound| bound.schema_after(&member.name));
+        let Some(foreseen) = foreseen else {
+            return Ok(None);
+        };
+        let catalog = read::read(session, &like::scope()).await?;
+        let reached = planning::governed(self.context, &catalog).fingerprint();
+        Ok((reached != foreseen).then(|| {
+            Finding::error(
+                "after-schema",
+                &member.name,
+                "its schema is not what the plan foresaw",
+            )
+            .detail(format!("foreseen {foreseen}\nreached  {reached}"))
+            .help("see what differs: af-db validate --live on this database")
+        }))
+    }
+}
+
+/// Says why a run failed that stopped itself because others waited too long for it.
+fn stopped(failure: Failure, reason: Option<String>) -> Failure {
+    match reason {
+        None => failure,
+        Some(reason) if failure.exit == Exit::CannotDo => {
+            crate::error::with_exit(Exit::Busy, format!("{reason}: {}", failure.message))
+        }
+        Some(reason) => Failure {
+            message: format!("{reason}: {}", failure.message),
+            ..failure
+        },
+    }
+}

@@ -1,0 +1,40 @@
+//! Owns what `validate` says of a fleet: each history against the files, each distinct schema against what the migrations
+//! of its history make.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::commands::Context;
+use crate::commands::fleet::report::aside;
+use crate::commands::fleet::state;
+use crate::commands::fleet::truth::Trust;
+use crate::commands::page::count;
+use crate::commands::pending::Selection;
+use crate::finding::Finding;
+use crate::migrate::files::Folder;
+
+/// How the databases of a fleet were judged.
+pub(crate) struct Judged {
+    pub(crate) words: String,
+    pub(crate) findings: Vec<Finding>,
+}
+
+/// Judges every database of a fleet.
+pub(crate) async fn judge(context: &Context, path: &Path, folder: &Folder) -> Result<Judged> {
+    let fleet = super::load(context, path).await?;
+    let all = Selection::default();
+    let surveyed = state::survey(context, &fleet, folder, (&all, Trust::Migrations)).await;
+    let states: BTreeSet<_> = surveyed.sound.iter().map(|one| &one.state).collect();
+    let words = format!(
+        "{} in {}, {} set aside",
+        count(fleet.members.len(), "database", "databases"),
+        count(states.len(), "state", "states"),
+        surveyed.aside.len()
+    );
+    Ok(Judged {
+        words,
+        findings: surveyed.aside.iter().map(aside).collect(),
+    })
+}

@@ -1,0 +1,224 @@
+//! Owns doing with each database of a fleet what a command does with one: the same code, one report of all of it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::PoisonError;
+
+use anyhow::Result;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::commands::page::{Page, Tone, count};
+use crate::commands::{Context, Outcome, Report};
+use crate::error::exit_of;
+use crate::finding::{Finding, Severity};
+use crate::fleet::Member;
+
+/// What came of a command on one database.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Ended {
+    name: String,
+    database: String,
+    outcome: &'static str,
+    /// What the command itself reports, but for its findings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    report: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<String>,
+    #[serde(skip)]
+    findings: Vec<Finding>,
+}
+
+/// What came of it on all of them.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct FleetReport {
+    #[serde(skip)]
+    command: &'static str,
+    fleet: String,
+    databases: Vec<Ended>,
+    #[serde(skip)]
+    line: Line,
+    #[serde(skip)]
+    interrupted: bool,
+    #[serde(skip)]
+    findings: Vec<Finding>,
+}
+
+/// Gives the words for what a report says, where there is something worth a line of its own.
+pub(crate) type Line = fn(&Value) -> Option<String>;
+
+const FAILED: &str = "failed";
+
+/// Runs a command on every database of a fleet; `line` gives the words for one of its reports.
+pub(crate) async fn on_each(
+    context: &Context,
+    path: &Path,
+    (command, line): (&'static str, Line),
+    work: impl AsyncFn(&Context) -> Result<Outcome>,
+) -> Result<Outcome> {
+    let fleet = super::load(context, path).await?;
+    let guard = context.interrupt.guard();
+    let question = async |member: &Member| {
+        // A database that does not answer must not be waited for as long as a single one is.
+        let there = context.alone(member);
+        let ended = match super::open(&fleet, member).await {
+            Ok(session) => {
+                session.close().await;
+                work(&there).await
+            }
+            Err(error) => Err(error),
+        };
+        told(member, &there, ended)
+    };
+    let answers = super::ask(context, &fleet, question).await;
+    drop(guard);
+    let databases: Vec<Ended> = answers.into_iter().map(|(_, ended)| ended).collect();
+    context.show(&FleetReport {
+        command,
+        fleet: context.config.shown(path),
+        findings: together(&databases),
+        line,
+        interrupted: context.interrupt.is_raised(),
+        databases,
+    })
+}
+
+fn told(member: &Member, there: &Context, ended: Result<Outcome>) -> Ended {
+    let mut one = Ended {
+        name: member.name.clone(),
+        database: member.target.to_string(),
+        outcome: FAILED,
+        report: None,
+        cause: None,
+        findings: Vec::new(),
+    };
+    match ended {
+        Ok(outcome) => {
+            one.outcome = outcome.word();
+            let told = there.told.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut document = told.clone().unwrap_or_default();
+            if let Some(keys) = document.as_object_mut() {
+                let findings = keys.remove("findings").unwrap_or_default();
+                one.findings = serde_json::from_value(findings).unwrap_or_default();
+                keys.retain(|key, _| !matches!(key.as_str(), "version" | "command" | "outcome"));
+            }
+            one.report = Some(document);
+        }
+        Err(error) => {
+            let code = match exit_of(&error).code() {
+                75 => "fleet-busy",
+                130 => "fleet-interrupted",
+                _ => "fleet-failed",
+            };
+            let finding = Finding::error(code, &member.name, format!("{error:#}"));
+            one.findings.push(match crate::error::hint_of(&error) {
+                Some(hint) => finding.help(hint),
+                None => finding,
+            });
+            one.cause = Some(format!("{error:#}"));
+        }
+    }
+    one
+}
+
+/// Tells what many databases have in common once, with the names of those it is so of.
+fn together(databases: &[Ended]) -> Vec<Finding> {
+    let mut alike: BTreeMap<String, (Finding, Vec<&str>)> = BTreeMap::new();
+    for one in databases {
+        for finding in &one.findings {
+            let key = format!("{} {} {}", finding.code, finding.subject, finding.message);
+            let (_, names) = alike
+                .entry(key)
+                .or_insert_with(|| (finding.clone(), Vec::new()));
+            if names.last() != Some(&one.name.as_str()) {
+                names.push(&one.name);
+            }
+        }
+    }
+    let told = alike.into_values().map(|(mut finding, names)| {
+        if names != [finding.subject.as_str()] {
+            finding.message = format!("{} (in {})", finding.message, few(&names));
+        }
+        finding
+    });
+    told.collect()
+}
+
+/// Names a few, and how many more there are.
+pub(super) fn few(names: &[&str]) -> String {
+    const SHOWN: usize = 5;
+    let mut text = names[..names.len().min(SHOWN)].join(", ");
+    if names.len() > SHOWN {
+        text.push_str(&format!(" and {} more", names.len() - SHOWN));
+    }
+    text
+}
+
+impl Report for FleetReport {
+    fn command(&self) -> &'static str {
+        self.command
+    }
+
+    fn human(&self, page: &mut Page) {
+        const LINES: usize = 20;
+        let all = count(self.databases.len(), "database", "databases");
+        page.line(format!("{all} of {}", self.fleet));
+        page.gap();
+        let words = [
+            ("clean", Tone::Good),
+            ("found", Tone::Bad),
+            ("half-way", Tone::Bad),
+            ("interrupted", Tone::Bad),
+            (FAILED, Tone::Bad),
+        ];
+        let mut rows = Vec::new();
+        for (word, tone) in words {
+            let here = self.databases.iter().filter(|one| one.outcome == word);
+            let names: Vec<&str> = here.map(|one| one.name.as_str()).collect();
+            if !names.is_empty() {
+                rows.push(vec![
+                    (tone, word.to_owned()),
+                    (Tone::Plain, format!("{:>6}", names.len())),
+                    (Tone::Dim, few(&names)),
+                ]);
+            }
+        }
+        page.table(&rows);
+        let lines = self.databases.iter().filter_map(|one| {
+            let told = (self.line)(one.report.as_ref()?)?;
+            Some(format!("{}: {told}", one.name))
+        });
+        let lines: Vec<String> = lines.collect();
+        if !lines.is_empty() {
+            page.gap();
+        }
+        let shown = if page.verbose { lines.len() } else { LINES };
+        for line in lines.iter().take(shown) {
+            page.line(line);
+        }
+        if lines.len() > shown {
+            page.toned(
+                Tone::Dim,
+                format!("and {} more, shown with -v", lines.len() - shown),
+            );
+        }
+    }
+
+    fn outcome(&self) -> Outcome {
+        if self.interrupted {
+            return Outcome::Interrupted;
+        }
+        let failed = self.databases.iter().any(|one| one.outcome == FAILED);
+        let found = self.databases.iter().any(|one| one.outcome != "clean");
+        if failed || found {
+            return Outcome::Found;
+        }
+        Outcome::of(&self.findings, Severity::Error)
+    }
+
+    fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+}
