@@ -313,7 +313,10 @@ async fn a_plan_is_made_once_for_each_state_and_binds_the_run() {
         "ALTER TABLE accounts DROP COLUMN old CASCADE;\n",
     );
     let edited = fleet.run(&bound).await;
-    insta::assert_snapshot!(edited.stderr, @"");
+    insta::assert_snapshot!(edited.stderr, @"
+    error: migrations/V3__no_old.sql is not what plan.json planned; nothing was touched
+    hint: restore the file, or plan again and have the new plan approved
+    ");
     assert_eq!(edited.status, 4, "{edited:?}");
 }
 
@@ -342,7 +345,35 @@ async fn a_fleet_is_validated_compared_and_backed_up() {
         .collect();
     assert_eq!(drifted, ["m01", "m02"], "{validated:#}");
     let compared = fleet.run(&["diff-rls"]).await;
-    insta::assert_snapshot!(compared.stdout, @"");
+    insta::assert_snapshot!(compared.stdout, @"
+    3 databases of fleet.yaml
+
+    found       3  m00, m01, m02
+
+    error[rls-enabled]: public.accounts: nobody gains or loses a row by this alone (row-level security is off and declared on) (in m00, m02)
+      at policies/accounts.yaml:2:3
+      help: ALTER TABLE public.accounts ENABLE ROW LEVEL SECURITY;
+
+    error[rls-forced]: public.accounts: nobody gains or loses a row by this alone (row-level security does not hold for the owner and is declared to) (in m00, m01, m02)
+      at policies/accounts.yaml:2:3
+      help: ALTER TABLE public.accounts FORCE ROW LEVEL SECURITY;
+
+    error[rls-grant]: public.accounts: everybody loses SELECT on public.accounts: every row (declared and not granted) (in m00, m01, m02)
+      at policies/accounts.yaml:2:3
+      help: GRANT SELECT ON TABLE public.accounts TO PUBLIC;
+
+    error[rls-policy]: public.accounts: everybody loses SELECT on public.accounts: every row (the declared policy `public_select_all` is missing) (in m00, m01, m02)
+      at policies/accounts.yaml:3:22
+      --- declared
+      +++ found
+      -permissive
+      -for SELECT
+      -to public
+      -using true
+      help: CREATE POLICY public_select_all ON public.accounts FOR SELECT TO PUBLIC USING (true);
+
+    4 errors
+    ");
     assert_eq!(compared.status, 1, "{compared:?}");
     fleet.add("- { name: gone, database: nowhere_at_all }");
     let backed = fleet.document(&["backup", "--to", "store"]).await;
