@@ -390,7 +390,7 @@ async fn a_fleet_is_validated_compared_and_backed_up() {
     );
     let listed = fleet
         .project
-        .run(&["backup", "list", "--to", "store", "--json"])
+        .run(&["backup", "list", "store", "--json"])
         .await;
     let listed: serde_json::Value = serde_json::from_str(&listed.stdout).unwrap();
     assert_eq!(
