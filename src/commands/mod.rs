@@ -176,7 +176,7 @@ impl Context {
         };
         Context {
             output: quiet,
-            terminal: Terminal::new(Loudness::Silent, false),
+            terminal: Terminal::new(Loudness::Quiet, false),
             ..self.at(member.target.clone())
         }
     }

@@ -16,8 +16,6 @@ use crate::finding::Severity;
 /// How much of the story is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Loudness {
-    /// Nothing: what happens is part of another story.
-    Silent,
     /// Warnings and errors only.
     Quiet,
     /// The story.
@@ -75,7 +73,6 @@ impl Terminal {
                     self.log("notice", message, || format!("notice: {message}"));
                 }
             }
-            Event::Notice { .. } if self.loudness == Loudness::Silent => {}
             Event::Notice { message, .. } => {
                 self.log("server-warning", message, || {
                     format!("server warning: {message}")
@@ -93,9 +90,6 @@ impl Terminal {
 
     /// Writes a line of the story that needs attention.
     pub fn warn(&self, text: &str) {
-        if self.loudness == Loudness::Silent {
-            return;
-        }
         self.log("warning", text, || {
             format!("{} {text}", self.paint("33", "warning:"))
         });
@@ -174,7 +168,7 @@ impl Terminal {
             self.log("began", task, String::new);
         }
         let shown = !self.structured && std::io::stderr().is_terminal();
-        if self.loudness <= Loudness::Quiet || !shown {
+        if self.loudness == Loudness::Quiet || !shown {
             return;
         }
         let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr_with_hz(10));
