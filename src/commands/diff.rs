@@ -26,7 +26,11 @@ pub struct Args {
     /// Leave the order of columns as it is where only rebuilding the table would change it
     #[arg(long)]
     keep_column_order: bool,
-    /// Use the forms that do not hold up writers, such as CREATE INDEX CONCURRENTLY
+    /// Use the forms that hold up neither readers nor writers, as `new --from-manifest` does
+    ///
+    /// Indexes are made and dropped CONCURRENTLY, unique and primary keys by way of them, foreign keys and checks NOT VALID
+    /// and then validated, SET NOT NULL by way of such a check. The statements cannot run in one transaction then; without
+    /// it they can, but for new values of an enum and subscriptions.
     #[arg(long)]
     online: bool,
     /// Take for wrong what cannot be compared: what no catalog models and what the role may not see

@@ -20,7 +20,8 @@ pub struct Args {
     name: String,
     /// Fill it with what leads from the migrations to the manifest, tried both ways on a scratch database
     ///
-    /// What cannot run in one transaction becomes a migration of its own.
+    /// What is there is changed in forms that hold up neither readers nor writers, such as CREATE INDEX CONCURRENTLY and
+    /// NOT VALID. What cannot run in one transaction becomes a migration of its own.
     #[arg(long)]
     from_manifest: bool,
 }

@@ -338,8 +338,8 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// Gives every step in the order in which it must be taken.
-    pub(super) fn steps(&self) -> Vec<Step> {
+    /// Gives every step in the order in which it must be taken, and for each those before it that it waits for.
+    pub(super) fn steps(&self) -> (Vec<Step>, Vec<Vec<usize>>) {
         let mut steps: Vec<Step> = Vec::new();
         for key in &self.dropped {
             steps.push((Phase::Drop, key.clone()));
@@ -356,10 +356,19 @@ impl<'a> Plan<'a> {
         let graph = Graph::new(self, &steps);
         let ranks: Vec<_> = steps.iter().map(|step| self.rank(step)).collect();
         let order = order::sorted(&ranks, &graph.edges);
-        order
-            .into_iter()
-            .map(|index| steps[index].clone())
-            .collect()
+        let mut places = vec![0; steps.len()];
+        for (place, index) in order.iter().enumerate() {
+            places[*index] = place;
+        }
+        let mut before = vec![Vec::new(); steps.len()];
+        for (first, second) in &graph.edges {
+            let (first, second) = (places[*first], places[*second]);
+            if first < second {
+                before[second].push(first);
+            }
+        }
+        let steps = order.iter().map(|index| steps[*index].clone()).collect();
+        (steps, before)
     }
 
     fn rank(&self, (phase, key): &Step) -> (Phase, Kind, Text, Text, usize, Text) {

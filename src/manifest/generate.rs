@@ -263,14 +263,18 @@ async fn run(session: &Session, group: &Group) -> Result<()> {
 }
 
 fn part(group: &Group, before: &Catalog, after: &Catalog) -> Part {
-    let options = Options {
+    let options = |online| Options {
         column_order: false,
-        online: false,
+        online,
     };
-    let back = match &group.back {
-        Some(back) => back.clone(),
-        None => ddl::statements(after, before, &options),
-    };
+    // A file is one transaction or none: a way back that is a bit of both had better be one.
+    let back = group.back.clone().unwrap_or_else(|| {
+        let online = ddl::statements(after, before, &options(true));
+        match online.iter().all(|statement| statement.alone) {
+            true => online,
+            false => ddl::statements(after, before, &options(false)),
+        }
+    });
     let alone = back.iter().any(|statement| statement.alone);
     Part {
         up: text(group.alone, &group.statements),

@@ -305,6 +305,97 @@ views:
 }
 
 #[tokio::test]
+async fn what_is_there_is_changed_without_holding_anybody_up() {
+    let check = async |sql: &str, text: &str, expected: &str| {
+        let parts = generated(sql, text).await;
+        let texts: Vec<String> = parts
+            .iter()
+            .map(|part| format!("{}~~ back\n{}", part.up, part.down))
+            .collect();
+        assert_eq!(texts.join("==\n"), expected.trim_start());
+    };
+    check(
+        "create table orders (id bigint primary key, total numeric)",
+        "
+tables:
+  orders:
+    columns: { id: bigint primary key, total: numeric not null check (total > 0) }
+    indexes: { orders_total_idx: (total) }
+",
+        "
+-- af-db: no-transaction
+ALTER TABLE public.orders ADD CONSTRAINT total_not_null CHECK (total IS NOT NULL) NOT VALID;
+ALTER TABLE public.orders VALIDATE CONSTRAINT total_not_null;
+ALTER TABLE public.orders ALTER COLUMN total SET NOT NULL;
+ALTER TABLE public.orders DROP CONSTRAINT total_not_null;
+ALTER TABLE public.orders ADD CONSTRAINT orders_total_check CHECK ((total > (0)::numeric)) NOT VALID;
+ALTER TABLE public.orders VALIDATE CONSTRAINT orders_total_check;
+CREATE INDEX CONCURRENTLY orders_total_idx ON public.orders USING btree (total);
+~~ back
+ALTER TABLE public.orders DROP CONSTRAINT orders_total_check;
+DROP INDEX public.orders_total_idx;
+ALTER TABLE public.orders ALTER COLUMN total DROP NOT NULL;
+",
+    )
+    .await;
+    // A new table holds nobody up; what it is referred to by is looked at behind it.
+    check(
+        "create table orders (id bigint primary key, customer_id bigint, code text)",
+        "
+tables:
+  customers: { columns: { id: bigint primary key } }
+  orders:
+    columns:
+      id: bigint primary key
+      customer_id: bigint references customers
+      code: text unique
+",
+        "
+CREATE TABLE public.customers (
+    id bigint NOT NULL
+);
+ALTER TABLE ONLY public.customers ADD CONSTRAINT customers_pkey PRIMARY KEY (id);
+ALTER TABLE public.orders ADD CONSTRAINT orders_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id) NOT VALID;
+~~ back
+ALTER TABLE public.orders DROP CONSTRAINT orders_customer_id_fkey;
+-- destroys the rows of public.customers
+DROP TABLE public.customers;
+==
+-- af-db: no-transaction
+CREATE UNIQUE INDEX CONCURRENTLY orders_code_key ON public.orders (code);
+ALTER TABLE public.orders ADD CONSTRAINT orders_code_key UNIQUE USING INDEX orders_code_key;
+ALTER TABLE public.orders VALIDATE CONSTRAINT orders_customer_id_fkey;
+~~ back
+ALTER TABLE public.orders DROP CONSTRAINT orders_code_key;
+ALTER TABLE public.orders DROP CONSTRAINT orders_customer_id_fkey;
+ALTER TABLE public.orders ADD CONSTRAINT orders_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id) NOT VALID;
+",
+    )
+    .await;
+    check(
+        "create table t (a int, b int); create index t_a on t (a); create index t_b on t (b)",
+        "
+tables:
+  t: { columns: { a: int, b: int }, indexes: { t_a: '(a) where a > 0' } }
+",
+        "
+-- af-db: no-transaction
+DROP INDEX CONCURRENTLY public.t_b;
+CREATE INDEX CONCURRENTLY \"t_a af-db new\" ON public.t USING btree (a) WHERE (a > 0);
+DROP INDEX CONCURRENTLY public.t_a;
+ALTER INDEX public.\"t_a af-db new\" RENAME TO t_a;
+~~ back
+-- af-db: no-transaction
+CREATE INDEX CONCURRENTLY \"t_a af-db new\" ON public.t USING btree (a);
+DROP INDEX CONCURRENTLY public.t_a;
+ALTER INDEX public.\"t_a af-db new\" RENAME TO t_a;
+CREATE INDEX CONCURRENTLY t_b ON public.t USING btree (b);
+",
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn a_partial_manifest_leaves_the_rest_free() {
     let manifest =
         |text: &str| manifest::of_texts([("schemas/x.yaml", text)]).expect("a readable manifest");

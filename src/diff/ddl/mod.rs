@@ -5,6 +5,7 @@ mod column;
 mod dress;
 mod global;
 mod index;
+mod online;
 mod options;
 mod phrase;
 mod rebuild;
@@ -14,6 +15,9 @@ mod setting;
 mod table;
 mod types;
 
+use std::collections::BTreeSet;
+
+use self::online::Staged;
 use crate::catalog::{Catalog, Key, Kind, Object};
 use crate::diff::plan::{Phase, Plan, Step};
 use crate::sql::safe::Sql;
@@ -23,7 +27,8 @@ use crate::sql::safe::Sql;
 pub struct Options {
     /// Rebuild a table, rows and all, when its columns would end in another order.
     pub column_order: bool,
-    /// Use the forms that do not hold up writers: indexes `CONCURRENTLY`, constraints `NOT VALID` and then validated.
+    /// Use the forms that do not hold up writers: indexes `CONCURRENTLY` and keys by way of them, constraints `NOT VALID`
+    /// and then validated.
     pub online: bool,
 }
 
@@ -41,42 +46,62 @@ pub struct Statement {
 }
 
 /// Gives the statements that turn a database that is as `from` says into one that is as `to` says, in order.
+///
+/// What is alone stands together where the order allows it, so that few transactions are needed.
 pub fn statements(from: &Catalog, to: &Catalog, options: &Options) -> Vec<Statement> {
     let plan = Plan::decide(from, to, options);
-    let mut statements = Vec::new();
-    for step in plan.steps() {
-        let (_, key) = &step;
-        let alone = is_alone(&plan, &step);
-        // It is shown as a comment, and a name may hold the end of one.
-        let destroys = destroyed(&plan, &step);
-        let mut destroys = destroys.map(|what| what.replace(['\n', '\r'], " "));
-        for sql in written(&plan, &step) {
+    let (steps, before) = plan.steps();
+    let online = options
+        .online
+        .then(|| online::staged(&plan, &steps, &before))
+        .flatten();
+    let staged = online.unwrap_or_else(|| plainly(&plan, &steps));
+    let mut statements = Vec::with_capacity(staged.len());
+    let mut lost = BTreeSet::new();
+    let mut unchecked = None;
+    for Staged { step, stage, sql } in staged {
+        let (_, key) = &steps[step];
+        let alone = stage % 2 == 1;
+        if matches!(key.kind, Kind::Function | Kind::Procedure) && unchecked != Some(stage) {
+            // A body may name what is made after it; the server takes it at its word.
+            unchecked = Some(stage);
             statements.push(Statement {
-                sql,
+                sql: Sql::new("SET check_function_bodies = off"),
                 about: key.clone(),
                 alone,
-                destroys: destroys.take(),
+                destroys: None,
+            });
+        }
+        // It is shown as a comment, and a name may hold the end of one.
+        let destroys = lost.insert(step).then(|| destroyed(&plan, &steps[step]));
+        statements.push(Statement {
+            sql,
+            about: key.clone(),
+            alone,
+            destroys: destroys
+                .flatten()
+                .map(|what| what.replace(['\n', '\r'], " ")),
+        });
+    }
+    statements
+}
+
+/// Gives the statements of all steps one after another; a stage ends where a statement must run alone.
+fn plainly(plan: &Plan<'_>, steps: &[Step]) -> Vec<Staged> {
+    let mut stage = 0;
+    let mut staged = Vec::new();
+    for (index, step) in steps.iter().enumerate() {
+        let alone = is_alone(plan, step);
+        for sql in written(plan, step) {
+            stage += usize::from(alone != (stage % 2 == 1));
+            staged.push(Staged {
+                step: index,
+                stage,
+                sql,
             });
         }
     }
-    if statements
-        .iter()
-        .any(|statement| matches!(statement.about.kind, Kind::Function | Kind::Procedure))
-    {
-        // A body may name what is made after it; the server takes it at its word.
-        let about = statements[0].about.clone();
-        let sql = Sql::new("SET check_function_bodies = off");
-        statements.insert(
-            0,
-            Statement {
-                sql,
-                about,
-                alone: false,
-                destroys: None,
-            },
-        );
-    }
-    statements
+    staged
 }
 
 /// Gives the statements of one step; none where another step does its work.
@@ -278,7 +303,6 @@ fn is_alone(plan: &Plan<'_>, (phase, key): &Step) -> bool {
             plan.altered.contains(key)
                 && plan.to.get(key).is_some_and(|object| object.has("labels"))
         }
-        (Phase::Make, Kind::Index) => plan.options.online,
         (_, Kind::Subscription) => true,
         _ => false,
     }

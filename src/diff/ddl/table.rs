@@ -32,14 +32,6 @@ pub(super) fn make(plan: &Plan<'_>, key: &Key, after: &Object) -> Vec<Sql> {
         Kind::Constraint => add_constraint(plan, key, after),
         Kind::Index => {
             let mut sql = vec![text(after, "definition")];
-            if plan.options.online && !after.has("partitioned") {
-                let definition = after.text("definition").unwrap_or_default();
-                sql = vec![raw(&definition.replacen(
-                    "INDEX ",
-                    "INDEX CONCURRENTLY ",
-                    1,
-                ))];
-            }
             sql.extend(index_facts(plan, key, after, &["tablespace", "statistics"]));
             sql.extend(index_marks(key, None, after));
             sql

@@ -1,0 +1,2 @@
+CREATE DOMAIN amount AS numeric;
+CREATE TABLE t (a amount);
