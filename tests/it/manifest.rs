@@ -304,17 +304,18 @@ views:
     assert_eq!(destroyed, ["the values of public.purchases.old"]);
 }
 
+async fn generates(sql: &str, text: &str, expected: &str) {
+    let parts = generated(sql, text).await;
+    let texts: Vec<String> = parts
+        .iter()
+        .map(|part| format!("{}~~ back\n{}", part.up, part.down))
+        .collect();
+    assert_eq!(texts.join("==\n"), expected.trim_start());
+}
+
 #[tokio::test]
-async fn what_is_there_is_changed_without_holding_anybody_up() {
-    let check = async |sql: &str, text: &str, expected: &str| {
-        let parts = generated(sql, text).await;
-        let texts: Vec<String> = parts
-            .iter()
-            .map(|part| format!("{}~~ back\n{}", part.up, part.down))
-            .collect();
-        assert_eq!(texts.join("==\n"), expected.trim_start());
-    };
-    check(
+async fn checks_are_looked_at_while_others_write() {
+    generates(
         "create table orders (id bigint primary key, total numeric)",
         "
 tables:
@@ -338,8 +339,11 @@ ALTER TABLE public.orders ALTER COLUMN total DROP NOT NULL;
 ",
     )
     .await;
-    // A new table holds nobody up; what it is referred to by is looked at behind it.
-    check(
+}
+
+#[tokio::test]
+async fn a_new_table_holds_nobody_up_and_what_refers_to_it_is_looked_at_behind_it() {
+    generates(
         "create table orders (id bigint primary key, customer_id bigint, code text)",
         "
 tables:
@@ -372,7 +376,11 @@ ALTER TABLE public.orders ADD CONSTRAINT orders_customer_id_fkey FOREIGN KEY (cu
 ",
     )
     .await;
-    check(
+}
+
+#[tokio::test]
+async fn an_index_gives_way_when_its_successor_stands() {
+    generates(
         "create table t (a int, b int); create index t_a on t (a); create index t_b on t (b)",
         "
 tables:
