@@ -241,7 +241,7 @@ pub(crate) async fn isolation(
         return Err(refuse(format!(
             "environment `{environment}` asks for proven-rls, and nothing says what a tenant is; nothing was touched"
         ))
-        .hint("declare `tenancy:` in policies/ or in af-db.yaml")
+        .hint("declare `tenancy:` with column and identity, in policies/ or in af-db.yaml")
         .into());
     };
     if proven.proof.is_clean() {

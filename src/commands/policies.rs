@@ -125,7 +125,8 @@ pub(crate) fn effort(config: &Config) -> Result<Effort> {
     })
 }
 
-/// Reads how tenants are told apart: from a file of its own, else from the policy set, where one of them says so.
+/// Reads how tenants are told apart: from a file of its own, else from the policy set, else from af-db.yaml, where one of
+/// them says so.
 pub(crate) fn tenancy(config: &Config, file: Option<&Path>) -> Result<Option<Tenancy>> {
     let path = match file {
         Some(file) => file.to_owned(),
@@ -133,7 +134,7 @@ pub(crate) fn tenancy(config: &Config, file: Option<&Path>) -> Result<Option<Ten
             let folder = config.policies();
             let declared = declared::read(&folder, &config.shown(&folder))?;
             let Some((file, _)) = declared.tenancy() else {
-                return Ok(None);
+                return configured(config);
             };
             config.root.join(file)
         }
@@ -141,6 +142,16 @@ pub(crate) fn tenancy(config: &Config, file: Option<&Path>) -> Result<Option<Ten
     let shown = config.shown(&path);
     let text = std::fs::read_to_string(&path).with_context(|| format!("reading {shown}"))?;
     Tenancy::parse(&shown, &text).map(Some)
+}
+
+/// Reads the tenancy of af-db.yaml, where it says more than the column: who asks.
+fn configured(config: &Config) -> Result<Option<Tenancy>> {
+    match &config.file.tenancy {
+        Some(tenancy) if tenancy.get("identity").is_some() => {
+            Tenancy::parse("af-db.yaml", &tenancy.to_string()).map(Some)
+        }
+        _ => Ok(None),
+    }
 }
 
 fn findings(proof: &Proof, tenancy: &Tenancy) -> Vec<Finding> {

@@ -133,7 +133,7 @@ impl Terminal {
     pub fn confirm_typed(&self, question: &str, words: &str) -> Result<()> {
         self.need_person(
             question,
-            "run this in a terminal, where a person can answer",
+            "run this in a terminal, where a person can answer; elsewhere a plan is approved: af-db plan --out plan.json, then af-db up --plan plan.json --approve sha256:…",
         )?;
         self.end();
         self.write(&format!("{question}\nType `{words}` to go on:"));
@@ -157,6 +157,7 @@ impl Terminal {
             return Ok(());
         }
         let first = question.lines().next().unwrap_or_default();
+        let first = first.trim_end_matches(':');
         Err(refuse(format!("there is no terminal to ask on: {first}"))
             .hint(hint)
             .into())

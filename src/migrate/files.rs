@@ -200,6 +200,8 @@ impl Listing {
                 None => {}
             }
         }
+        self.findings
+            .sort_by(|left, right| left.subject.cmp(&right.subject));
         let mut migrations: Vec<Migration> = Vec::with_capacity(ups.len());
         ups.sort_by(|(left, a), (right, b)| {
             (left.version, &a.shown).cmp(&(right.version, &b.shown))

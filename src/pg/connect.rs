@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long to go on trying where trying again may help.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// While nothing listens.
+    /// While nothing listens, or hangs up without a word.
     pub while_refused: Duration,
     /// While the server says that it is starting up or shutting down.
     pub while_starting: Duration,
@@ -58,7 +58,7 @@ pub async fn open_with(target: &Target, options: &Options, watch: Watch<'_>) -> 
         };
         let (patience, story) = match failed.again {
             Again::Never => return Err(failed.error),
-            Again::Refused => (options.while_refused, "nothing listens there yet"),
+            Again::Refused => (options.while_refused, "nothing answers there yet"),
             Again::Starting => (
                 options.while_starting,
                 "the server is starting up or shutting down",
@@ -321,6 +321,10 @@ fn again(error: &tokio_postgres::Error) -> Again {
         } else {
             Again::Never
         };
+    }
+    // A server that crashed ends those who come too early without a word.
+    if error.is_closed() {
+        return Again::Refused;
     }
     match io_kind(error) {
         // A socket that is not there yet, a port on which nobody listens yet, a server killed half-way.

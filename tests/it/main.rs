@@ -8,6 +8,7 @@ mod catalog;
 mod cli_dev;
 mod cli_doctor;
 mod cli_format;
+mod cli_prove;
 mod cli_wrong;
 mod copy;
 mod dev;

@@ -426,3 +426,34 @@ pub(crate) async fn assert_cancels(session: Session) {
 async fn a_statement_is_cancelled_from_outside() {
     assert_cancels(server::database().await.session().await).await;
 }
+
+#[tokio::test]
+async fn a_server_that_hangs_up_without_a_word_is_tried_again() {
+    // As PostgreSQL does with those who come while it ends everybody after a crash.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let came = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counted = std::sync::Arc::clone(&came);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            // Read first: hanging up on what was not read would be a reset.
+            let mut startup = [0; 1024];
+            let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut startup).await;
+        }
+    });
+    let target = Target::parse(&format!(
+        "postgresql://u@127.0.0.1:{port}/d?sslmode=disable"
+    ))
+    .unwrap();
+    let options = Options {
+        while_refused: Duration::from_millis(500),
+        ..Options::ONCE
+    };
+    assert!(
+        connect::open_with(&target, &options, &silent)
+            .await
+            .is_err()
+    );
+    assert!(came.load(std::sync::atomic::Ordering::Relaxed) > 1);
+}

@@ -38,8 +38,8 @@ struct ProofReport {
 pub(super) async fn prove(args: &Args, context: &Context) -> Result<Outcome> {
     let config = &context.config;
     let Some(tenancy) = policies::tenancy(config, args.tenancy.as_deref())? else {
-        return Err(fail("nothing says how tenants are told apart")
-            .hint("say `tenancy:` in policies/, or give --tenancy FILE with such a block")
+        return Err(fail("nothing says who asks and which rows are whose, so nothing can be tried")
+            .hint("say it in policies/, in af-db.yaml, or in a file for --tenancy, such as tenancy: { column: tenant_id, identity: { role: app_user, setting: app.tenant_id } }")
             .into());
     };
     let effort = Effort {

@@ -254,8 +254,8 @@ async fn a_protected_environment_wants_a_person() {
     let ran = project.run(&["up", "--yes"]).await;
     assert_eq!(ran.status, 4, "{}", ran.seen());
     insta::assert_snapshot!(ran.seen(), @"
-    error: there is no terminal to ask on: 1 migration will be applied:
-    hint: run this in a terminal, where a person can answer
+    error: there is no terminal to ask on: 1 migration will be applied
+    hint: run this in a terminal, where a person can answer; elsewhere a plan is approved: af-db plan --out plan.json, then af-db up --plan plan.json --approve sha256:…
     status 4
     ");
 }
