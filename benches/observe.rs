@@ -16,12 +16,17 @@ use af_db::event::silent;
 use af_db::pg::connect;
 use af_db::pg::embedded::Options;
 use af_db::pg::scratch::{self, Scratch};
+use af_db::pg::session::Session;
+use af_db::pg::target::Target;
 use af_db::plan::observe::{How, StatementObservation, run};
 use af_db::plan::{Mode, Step};
 use af_db::sql::safe::Sql;
 use af_db::sql::split;
 
 const ROUNDS: usize = 5;
+
+/// How many tables are migrated.
+const TABLES: usize = 40;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -39,20 +44,24 @@ fn main() {
     });
 }
 
-/// What a migration is made of, on tables that are there.
-fn text(round: usize) -> String {
-    let mut text = String::new();
-    for n in 1..=40 {
-        text.push_str(&format!(
-            "ALTER TABLE t{n} ADD COLUMN c{round} int;
-             CREATE INDEX ON t{n} (tenant_id, c{round});
-             COMMENT ON TABLE t{n} IS 'round {round}';
-             INSERT INTO t{n} (id, tenant_id) VALUES ({round}, 1);
-             CREATE TABLE made_{round}_{n} (id int PRIMARY KEY);
-             "
-        ));
-    }
-    text
+/// What a migration is made of, on a table that is there.
+fn text(round: usize, n: usize) -> String {
+    format!(
+        "ALTER TABLE t{n} ADD COLUMN c{round} int;
+         CREATE INDEX ON t{n} (tenant_id, c{round});
+         COMMENT ON TABLE t{n} IS 'round {round}';
+         INSERT INTO t{n} (id, tenant_id) VALUES ({round}, 1);
+         CREATE TABLE made_{round}_{n} (id int PRIMARY KEY);
+         "
+    )
+}
+
+/// The same statements, as migrations of a table each, or as one.
+fn texts(round: usize, files: usize) -> Vec<String> {
+    let each: Vec<String> = (1..=TABLES).map(|n| text(round, n)).collect();
+    each.chunks(TABLES / files)
+        .map(|some| some.concat())
+        .collect()
 }
 
 fn step(label: &str, text: String) -> Step {
@@ -84,38 +93,50 @@ async fn measure(scratch: &Scratch, tables: usize) {
         }
         session.run(&Sql::written_by_user(sql)).await.unwrap();
     }
+    println!("{tables} tables, medians of {ROUNDS} rounds");
+    let mut round = 0;
+    for files in [TABLES, 1] {
+        compare((&session, &target), files, &mut round).await;
+    }
+}
+
+async fn compare((session, target): (&Session, &Target), files: usize, round: &mut usize) {
     let (mut plain, mut watched, mut empty) = (Vec::new(), Vec::new(), Vec::new());
-    let statements = split::split(&text(0)).len();
-    for round in 0..ROUNDS {
-        let text = text(2 * round);
+    let statements = split::split(&texts(0, 1)[0]).len();
+    for _ in 0..ROUNDS {
         let began = Instant::now();
-        session.run(&Sql::new("BEGIN")).await.unwrap();
-        for statement in split::statements(&text) {
-            let sql = Sql::written_by_user(statement.text);
-            session.run(&sql).await.unwrap();
+        for text in texts(*round, files) {
+            session.run(&Sql::new("BEGIN")).await.unwrap();
+            for statement in split::statements(&text) {
+                let sql = Sql::written_by_user(statement.text);
+                session.run(&sql).await.unwrap();
+            }
+            session.run(&Sql::new("COMMIT")).await.unwrap();
         }
-        session.run(&Sql::new("COMMIT")).await.unwrap();
         plain.push(began.elapsed());
         let began = Instant::now();
-        run::steps(&target, &[], &silent).await.unwrap();
+        run::steps(target, &[], &silent).await.unwrap();
         empty.push(began.elapsed());
-        let steps = [step("V1__x.sql", self::text(2 * round + 1))];
+        let texts = texts(*round + 1, files).into_iter();
+        let steps: Vec<Step> = texts.map(|text| step("V1__x.sql", text)).collect();
         let began = Instant::now();
-        let observed = run::steps(&target, &steps, &silent).await.unwrap();
+        let observed = run::steps(target, &steps, &silent).await.unwrap();
         watched.push(began.elapsed());
-        assert!(observed[0].failed().is_none(), "{:?}", observed[0].failed());
+        let failed = observed.iter().find_map(|step| step.failed());
+        assert!(failed.is_none(), "{failed:?}");
+        *round += 2;
     }
     let (plain, watched, empty) = (median(plain), median(watched), median(empty));
     let each =
         |time: Duration| time.as_secs_f64() * 1e6 / f64::from(u32::try_from(statements).unwrap());
-    println!("{tables} tables, {statements} statements, medians of {ROUNDS} rounds");
-    println!("as they are         {:>9.1} us a statement", each(plain));
+    println!("{statements} statements in {files} files:");
+    println!("  as they are       {:>9.1} us a statement", each(plain));
     println!(
-        "watched             {:>9.1} us a statement",
+        "  watched           {:>9.1} us a statement",
         each(watched.saturating_sub(empty))
     );
     println!(
-        "watching costs      {:>9.1} us a statement, and {:.0} ms once",
+        "  watching costs    {:>9.1} us a statement, and {:.0} ms once",
         each(watched.saturating_sub(empty)) - each(plain),
         empty.as_secs_f64() * 1e3
     );

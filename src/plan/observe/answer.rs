@@ -58,20 +58,25 @@ pub(super) struct Now {
     pub(super) row_security: bool,
     pub(super) forced: bool,
     pub(super) owner: u32,
+    /// Whether it has, or had, partitions or heirs.
+    pub(super) has_children: bool,
 }
 
 /// Reads the answer: what is locked, and how often something was logged.
 pub(super) fn parse(answer: &[SimpleQueryMessage]) -> Result<(Vec<Seen>, i64)> {
-    let mut logged = 0;
+    let mut logged = None;
     let mut seen = Vec::new();
     for message in answer {
         let SimpleQueryMessage::Row(row) = message else {
             continue;
         };
-        logged = number(row, 14)?;
-        seen.push(read(row)?);
+        logged = Some(number(row, 15)?);
+        // Where nothing is locked, there is one row for the number alone.
+        if row.get(0).is_some() {
+            seen.push(read(row)?);
+        }
     }
-    anyhow::ensure!(!seen.is_empty(), "the probe of the shadow gave no row");
+    let logged = logged.context("the probe of the shadow gave no row")?;
     Ok((seen, logged))
 }
 
@@ -90,6 +95,7 @@ fn read(row: &SimpleQueryRow) -> Result<Seen> {
             row_security: is(11),
             forced: is(12),
             owner: id(13)?,
+            has_children: is(14),
         }),
     };
     Ok(Seen {
@@ -99,12 +105,20 @@ fn read(row: &SimpleQueryRow) -> Result<Seen> {
             .context("the server has a lock mode that is not known")?,
         now,
         counters: Counters {
-            scans: number(row, 7)?,
-            inserted: number(row, 8)?,
-            updated: number(row, 9)?,
-            deleted: number(row, 10)?,
+            scans: count(row, 7)?,
+            inserted: count(row, 8)?,
+            updated: count(row, 9)?,
+            deleted: count(row, 10)?,
         },
     })
+}
+
+/// Reads a counter, which not every kind of relation has.
+fn count(row: &SimpleQueryRow, column: usize) -> Result<i64> {
+    match row.get(column) {
+        None => Ok(0),
+        Some(_) => number(row, column),
+    }
 }
 
 fn number(row: &SimpleQueryRow, column: usize) -> Result<i64> {

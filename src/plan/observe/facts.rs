@@ -35,6 +35,10 @@ pub(super) fn depends_on_rows(class: Class, seen: &StatementObservation) -> Opti
         {
             "how many rows it reads, and how it finds them"
         }
+        // Locking rows is not reading only.
+        Class::Select if !seen.locks.is_empty() && !seen.scans.is_empty() => {
+            "how many rows it reads, and how it finds them"
+        }
         Class::Create(Object::MaterializedView) if reads => {
             "how many rows its query reads, and how it finds them"
         }

@@ -14,6 +14,7 @@ pub mod facts;
 pub mod guard;
 mod inventory;
 pub mod lock;
+mod named;
 mod probe;
 pub mod question;
 pub mod run;

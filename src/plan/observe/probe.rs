@@ -13,9 +13,10 @@ use crate::plan::observe::inventory::Inventory;
 use crate::plan::observe::lock::LockMode;
 use crate::plan::observe::{
     Build, How, Lock, Relation, Rewrite, Rows, Scan, Security, StatementObservation, dropped, lock,
+    named,
 };
 use crate::sql::class::Class;
-use crate::sql::phrase;
+use crate::sql::name::Literal;
 use crate::sql::safe::Sql;
 
 /// What is remembered from look to look.
@@ -25,12 +26,18 @@ pub(super) struct Probe {
     held: HashMap<u32, LockMode>,
     counters: HashMap<u32, Counters>,
     logged: i64,
+    /// The newest relation that was there before the plan: what the plan makes has a higher number.
+    last_before: u32,
+    /// The newest relation that was ever seen.
+    newest: u32,
+    /// What has a higher number and is looked at all the same: the indexes of tables that were there before.
+    kept: Vec<u32>,
 }
 
 /// What a look brought to light, beside the observation itself.
 #[derive(Default)]
 pub(super) struct Signs {
-    /// The tables that were there before the plan and are held against writers or other DDL by now.
+    /// The tables that were there before the plan and may ask something else of their rows than before the statement.
     pub(super) shaped: Vec<u32>,
     /// Whether anything may have changed about who may do what.
     pub(super) granted: bool,
@@ -41,20 +48,37 @@ pub(super) fn prepare() -> Sql {
     Sql::new(include_str!("queries/probe.sql"))
 }
 
-/// Asks for the look; to be sent right behind the statement.
-pub(super) async fn ask(session: &Session) -> Result<Vec<SimpleQueryMessage>> {
-    session.ask(&Sql::new("EXECUTE af_db_probe")).await
-}
-
 impl Probe {
     /// Takes stock before the plan.
     pub(super) async fn new(session: &Session) -> Result<Probe> {
+        let inventory = Inventory::read(session).await?;
+        let last = inventory.entries.keys().copied().max().unwrap_or_default();
         Ok(Probe {
-            inventory: Inventory::read(session).await?,
+            inventory,
             held: HashMap::new(),
             counters: HashMap::new(),
             logged: 1,
+            last_before: last,
+            newest: last,
+            kept: Vec::new(),
         })
+    }
+
+    /// Asks for the look; to be sent right behind the statement.
+    ///
+    /// Of what the plan made with earlier statements nothing is asked: nobody else uses it yet, and a long file makes much.
+    pub(super) async fn ask(&self, session: &Session) -> Result<Vec<SimpleQueryMessage>> {
+        let list = |ids: &[u32]| {
+            let ids: Vec<String> = ids.iter().map(u32::to_string).collect();
+            Literal::new(format!("{{{}}}", ids.join(",")))
+        };
+        let (before, newest) = (i64::from(self.last_before), i64::from(self.newest));
+        let kept = list(&self.kept);
+        let sql = Sql::fill(
+            "EXECUTE af_db_probe ({}, {}, {})",
+            &[&before, &newest, &kept],
+        );
+        session.ask(&sql).await
     }
 
     /// Begins a transaction: no locks are held, and counters go on from where they are.
@@ -107,15 +131,7 @@ impl Probe {
         observation.locks = self.locks(&seen);
         observation.security = self.openings(&seen);
         observation.dropped = log.dropped;
-        for seen in &seen {
-            let strong = seen.mode >= LockMode::ShareUpdateExclusive && seen.now.is_some();
-            let entry = self.inventory.get(seen.relation);
-            let table = |kind| matches!(kind, Relation::Table | Relation::Partitioned);
-            if strong && entry.is_some_and(|entry| table(entry.kind)) {
-                signs.shaped.push(seen.relation);
-            }
-        }
-        signs.shaped.sort_unstable();
+        signs.shaped = self.shaped(&seen, (class, text));
         self.remember(seen);
         Ok(signs)
     }
@@ -159,7 +175,43 @@ impl Probe {
         }
         observation.sort();
         self.inventory.follow(now);
+        // Another index may stand in the place of an old one.
+        let entries = self.inventory.entries.keys().copied();
+        let later = entries.filter(|id| *id > self.last_before && !self.kept.contains(id));
+        let later: Vec<u32> = later.collect();
+        self.kept.extend(later);
         Ok(())
+    }
+
+    /// Finds the tables whose shape the statement may have changed: what it locked more strongly than before, and
+    /// what it names; all that is held, where it does not say what it is about, or where others inherit from that.
+    fn shaped(&self, seen: &[Seen], (class, text): (Class, &str)) -> Vec<u32> {
+        let named = named::shaped(class, text);
+        let is_named = |seen: &Seen| {
+            let now = seen.now.as_ref();
+            now.is_some_and(|now| named.as_ref() == Some(&now.name))
+        };
+        let fans_out = seen.iter().filter(|seen| is_named(seen)).any(|seen| {
+            let now = seen.now.as_ref();
+            now.is_some_and(|now| now.has_children || now.kind == Some(Relation::Partitioned))
+        });
+        let table = |kind| matches!(kind, Relation::Table | Relation::Partitioned);
+        let mut shaped: Vec<u32> = seen
+            .iter()
+            .filter(|seen| seen.mode >= LockMode::ShareUpdateExclusive && seen.now.is_some())
+            .filter(|seen| {
+                let entry = self.inventory.get(seen.relation);
+                entry.is_some_and(|entry| table(entry.kind))
+            })
+            .filter(|seen| {
+                let held = self.held.get(&seen.relation);
+                let fresh = held.is_none_or(|held| *held < seen.mode);
+                named.is_none() || fans_out || fresh || is_named(seen)
+            })
+            .map(|seen| seen.relation)
+            .collect();
+        shaped.sort_unstable();
+        shaped
     }
 
     fn locks(&self, seen: &[Seen]) -> Vec<Lock> {
@@ -261,7 +313,7 @@ impl Probe {
 
     /// Finds the table whose rows a statement says it writes, where a stronger lock from before hides it.
     fn written(&self, seen: &[Seen], (class, text): (Class, &str), work: &mut Work) {
-        let Some(name) = target(class, text) else {
+        let Some(name) = named::written(class, text) else {
             return;
         };
         for seen in seen {
@@ -287,14 +339,15 @@ impl Probe {
         if now.kind != Some(Relation::Index) || now.file == 0 {
             return;
         }
+        let before = self.inventory.get(seen.relation);
         let Some(table) = now
             .table
+            .or_else(|| before?.table)
             .filter(|table| !emptied.contains(table))
             .and_then(|table| self.inventory.get(table))
         else {
             return;
         };
-        let before = self.inventory.get(seen.relation);
         // An index made again over the file of another one is no work.
         if before.is_some_and(|before| before.file == now.file)
             || self.inventory.files.contains(&now.file)
@@ -369,10 +422,17 @@ impl Probe {
 
     fn remember(&mut self, seen: Vec<Seen>) {
         for seen in seen {
+            self.newest = self.newest.max(seen.relation);
             self.held.insert(seen.relation, seen.mode);
             self.counters.insert(seen.relation, seen.counters);
             let Some(now) = seen.now else { continue };
             self.inventory.files.insert(now.file);
+            let of_old = now
+                .table
+                .is_some_and(|table| self.inventory.get(table).is_some());
+            if of_old && seen.relation > self.last_before && !self.kept.contains(&seen.relation) {
+                self.kept.push(seen.relation);
+            }
             if let Some(entry) = self.inventory.entries.get_mut(&seen.relation) {
                 entry.file = now.file;
                 entry.tablespace = now.tablespace;
@@ -390,19 +450,4 @@ struct Work {
     scans: Vec<Scan>,
     builds: Vec<Build>,
     rows: Vec<Rows>,
-}
-
-/// Gives the bare name of the table whose rows a statement writes.
-fn target(class: Class, text: &str) -> Option<String> {
-    let tokens = phrase::read(text);
-    let words = phrase::Phrase::new(text, &tokens);
-    let at = match class {
-        Class::Insert => words.find(&["insert", "into"])? + 2,
-        Class::Merge => words.find(&["merge", "into"])? + 2,
-        Class::Delete => words.skip(words.find(&["delete", "from"])? + 2, &["only"]),
-        Class::Update => words.skip(words.find(&["update"])? + 1, &["only"]),
-        Class::Copy { from_stdin: true } => 1,
-        _ => return None,
-    };
-    words.name(at).map(|(name, _)| name.name)
 }

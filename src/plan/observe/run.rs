@@ -280,9 +280,9 @@ impl Observer {
             if ran.is_ok() && forgets {
                 self.prepare_again().await?;
             }
-            (ran, probe::ask(session).await)
+            (ran, self.probe.ask(session).await)
         } else {
-            join(run, probe::ask(session)).await
+            join(run, self.probe.ask(session)).await
         };
         observation.failed = refused(ran, next.range().start, next.text())?;
         if observation.failed.is_some() {

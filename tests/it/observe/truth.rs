@@ -39,7 +39,7 @@ WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') AND c.re
 const COLUMNS: &str = "
 SELECT c.oid, a.attnum, format('%I.%I.%I', n.nspname, c.relname, a.attname)
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped
+WHERE c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped
     AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')";
 
 const LOCKS: &str = "
@@ -270,7 +270,7 @@ async fn lost(
 
 /// Runs a statement that no transaction holds, while others hold it up, and tells what it did.
 ///
-/// Each of `blockers` is a table and the mode it is held in; the statement's locks are read whenever it waits.
+/// Each of `blockers` is a table and the mode it is held in; the statement's locks are read while it waits for each.
 pub(super) async fn verdict_alone(
     target: &Target,
     statement: &str,
@@ -294,7 +294,7 @@ pub(super) async fn verdict_alone(
     let mut locks: BTreeSet<Vec<String>> = BTreeSet::new();
     let held = async {
         for holder in holders {
-            waits(&onlooker, pid).await;
+            waits(&onlooker, pid, holder.facts().backend_pid).await;
             let sql = format!(
                 "SELECT relation, mode FROM pg_locks WHERE pid = {pid} AND locktype = 'relation' AND relation >= 16384"
             );
@@ -314,13 +314,13 @@ pub(super) async fn verdict_alone(
     verdict
 }
 
-/// Waits until a session waits for a lock, or has nothing to do.
-async fn waits(onlooker: &Session, pid: i32) {
+/// Waits until a session waits for another one, or has nothing to do.
+async fn waits(onlooker: &Session, pid: i32, holder: i32) {
     let sql = format!(
-        "SELECT coalesce(wait_event_type = 'Lock' OR state = 'idle' AND query NOT LIKE 'SET %', false) \
+        "SELECT {holder} = ANY (pg_blocking_pids(pid)) OR state = 'idle' AND query NOT LIKE 'SET %' \
          FROM pg_stat_activity WHERE pid = {pid}"
     );
-    for _ in 0..10_000 {
+    for _ in 0..100_000 {
         if rows(onlooker, &sql).await[0][0] == "t" {
             return;
         }

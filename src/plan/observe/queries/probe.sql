@@ -1,5 +1,8 @@
 -- What this transaction has locked, and what it has done there; every row tells how often something was logged.
-PREPARE af_db_probe AS
+--
+-- Of what the plan itself has made, only what it made since the last look ($2 is the newest known) and what is named
+-- ($3); $1 is the newest relation that was there before.
+PREPARE af_db_probe (pg_catalog.oid, pg_catalog.oid, pg_catalog.oid[]) AS
 SELECT
     l.relation,
     l.mode,
@@ -8,15 +11,17 @@ SELECT
     c.relfilenode,
     c.reltablespace,
     i.indrelid,
-    pg_catalog.pg_stat_get_xact_numscans(l.relation),
-    pg_catalog.pg_stat_get_xact_tuples_inserted(l.relation),
-    pg_catalog.pg_stat_get_xact_tuples_updated(l.relation),
-    pg_catalog.pg_stat_get_xact_tuples_deleted(l.relation),
+    CASE WHEN c.relkind IN ('r', 'm', 'f') THEN pg_catalog.pg_stat_get_xact_numscans(l.relation) END,
+    CASE WHEN c.relkind IN ('r', 'm') THEN pg_catalog.pg_stat_get_xact_tuples_inserted(l.relation) END,
+    CASE WHEN c.relkind IN ('r', 'm') THEN pg_catalog.pg_stat_get_xact_tuples_updated(l.relation) END,
+    CASE WHEN c.relkind IN ('r', 'm') THEN pg_catalog.pg_stat_get_xact_tuples_deleted(l.relation) END,
     c.relrowsecurity,
     c.relforcerowsecurity,
     c.relowner,
+    c.relhassubclass,
     t.last_value
-FROM (
+FROM af_db_observer.touched AS t
+LEFT JOIN (
     SELECT
         relation,
         max(CASE mode
@@ -29,12 +34,17 @@ FROM (
             WHEN 'ExclusiveLock' THEN 7
             WHEN 'AccessExclusiveLock' THEN 8
         END) AS mode
-    FROM pg_catalog.pg_locks
-    WHERE pid = pg_catalog.pg_backend_pid() AND locktype = 'relation' AND granted AND relation >= 16384
+    FROM pg_catalog.pg_lock_status()
+    WHERE
+        pid = pg_catalog.pg_backend_pid()
+        AND relation >= 16384
+        AND (relation <= $1 OR relation > $2 OR relation = ANY ($3))
+        AND locktype = 'relation'
+        AND granted
     GROUP BY relation
-) AS l
+) AS l ON true
 LEFT JOIN pg_catalog.pg_class AS c ON c.oid = l.relation
-LEFT JOIN pg_catalog.pg_index AS i ON i.indexrelid = l.relation
-CROSS JOIN af_db_observer.touched AS t
+-- Whose index it is is known of what was there before.
+LEFT JOIN pg_catalog.pg_index AS i ON l.relation > $1 AND c.relkind = 'i' AND i.indexrelid = l.relation
 -- The schema of the tables behind tables.
 WHERE c.relnamespace IS DISTINCT FROM 99

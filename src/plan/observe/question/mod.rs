@@ -39,7 +39,9 @@ pub(super) fn may_ask(class: Class, text: &str) -> bool {
     match class {
         Class::Do | Class::Call | Class::Select => true,
         Class::CreateIndex { .. } => text.to_ascii_lowercase().contains("unique"),
-        Class::Alter(Object::Table | Object::Domain) | Class::Create(Object::Table) => {
+        // The rows of a default partition must fit beside a new one; nothing else asks of what was there before.
+        Class::Create(Object::Table) => text.to_ascii_lowercase().contains("partition"),
+        Class::Alter(Object::Table | Object::Domain) => {
             let tokens = phrase::read(text);
             let words = phrase::Phrase::new(text, &tokens);
             const ASKING: &[&str] = &[
