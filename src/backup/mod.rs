@@ -21,6 +21,7 @@ pub mod compare;
 pub mod unpack;
 
 pub mod load;
+pub mod mapping;
 pub mod surroundings;
 pub mod swap;
 

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
+use tokio_postgres::types::Type;
+
 use crate::backup::archive::Scope;
 use crate::error::{Exit, fail, refuse, with_exit};
 use crate::pg::server_error::ServerError;
@@ -61,6 +63,29 @@ fn is_in_scope(name: &ObjectName, scope: &Scope) -> bool {
     let plain = format!("{schema}.{}", name.name.as_str());
     (scope.schemas.is_empty() || scope.schemas.iter().any(|one| one == schema))
         && (scope.tables.is_empty() || scope.tables.contains(&plain))
+}
+
+/// Refuses a scope that names what is not there: `pg_dump` would leave it out and say nothing.
+async fn check_scope(session: &Session, scope: &Scope) -> Result<()> {
+    let rows = session
+        .query(
+            include_str!("queries/scope_absent.sql"),
+            &[
+                (&scope.schemas, Type::TEXT_ARRAY),
+                (&scope.tables, Type::TEXT_ARRAY),
+            ],
+        )
+        .await
+        .context("looking for what is to be dumped")?;
+    let Some(row) = rows.first() else {
+        return Ok(());
+    };
+    let (kind, name): (String, String) = (row.get("kind"), row.get("name"));
+    Err(
+        fail(format!("there is no {kind} `{name}`, nothing was dumped"))
+            .hint("write names as the catalog spells them, a table with its schema")
+            .into(),
+    )
 }
 
 /// Refuses what would make a dump silently partial or fail it half-way: hidden rows, missing rights.
@@ -129,6 +154,7 @@ pub async fn hold(session: &Session, scope: &Scope, patience: Duration) -> Resul
     session
         .run(&Sql::fill("SET lock_timeout = {}", &[&milliseconds]))
         .await?;
+    check_scope(session, scope).await?;
     for _ in 0..TRIES {
         let tables = list(session, scope)
             .await

@@ -13,11 +13,8 @@ use crate::pg::session::Session;
 use crate::sql::name::{Ident, Literal};
 use crate::sql::safe::Sql;
 
-/// Gives the roles of the archive that the server lacks.
-pub async fn missing_roles(
-    session: &Session,
-    database: &DatabaseFacts,
-) -> Result<BTreeSet<String>> {
+/// Gives the roles of the server.
+pub async fn roles(session: &Session) -> Result<BTreeSet<String>> {
     let rows = session
         .query(
             "SELECT r.rolname::pg_catalog.text FROM pg_catalog.pg_roles AS r",
@@ -25,7 +22,15 @@ pub async fn missing_roles(
         )
         .await
         .context("listing the roles")?;
-    let there: BTreeSet<String> = rows.iter().map(|row| row.get(0)).collect();
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// Gives the roles of the archive that the server lacks.
+pub async fn missing_roles(
+    session: &Session,
+    database: &DatabaseFacts,
+) -> Result<BTreeSet<String>> {
+    let there = roles(session).await?;
     let wanted = database.roles.iter().map(|role| role.name.clone());
     let owner = std::iter::once(database.owner.clone());
     Ok(wanted

@@ -3,6 +3,8 @@
 //! Reads archive versions 1.14 (PostgreSQL 14) to 1.16 (PostgreSQL 18) and refuses others. Never changes an entry: where each
 //! entry keeps the offset of its data is noted, so that a restore can fill in what a pipe could not know.
 
+use std::ops::Range;
+
 use anyhow::{Result, bail};
 
 /// What stands at the start of a dump: who made it from what, and what it holds.
@@ -47,6 +49,10 @@ pub struct Entry {
     pub has_data: bool,
     /// Where in the file its data offset stands: a flag and the offset itself.
     pub offset_at: u64,
+    /// Where its statements stand, with their length before them.
+    pub definition_at: Range<u64>,
+    /// Where its owner stands, with its length before it.
+    pub owner_at: Range<u64>,
 }
 
 impl Entry {
@@ -149,6 +155,12 @@ impl Reader<'_> {
         Ok(self.text()?.unwrap_or_default())
     }
 
+    fn placed(&mut self) -> Step<(String, Range<u64>)> {
+        let from = self.at as u64;
+        let word = self.word()?;
+        Ok((word, from..self.at as u64))
+    }
+
     fn toc(&mut self) -> Step<Toc> {
         if self.take(5)? != b"PGDMP" {
             return wrong("this is not a pg_dump archive in custom format");
@@ -215,7 +227,7 @@ impl Reader<'_> {
         entry.tag = self.word()?;
         entry.kind = self.word()?;
         let _section = self.int()?;
-        entry.definition = self.word()?;
+        (entry.definition, entry.definition_at) = self.placed()?;
         let _drop = self.word()?;
         entry.copy = self.word()?;
         entry.schema = self.word()?;
@@ -224,7 +236,7 @@ impl Reader<'_> {
         if format.1 >= 16 {
             let _relkind = self.int()?;
         }
-        entry.owner = self.word()?;
+        (entry.owner, entry.owner_at) = self.placed()?;
         let _with_oids = self.word()?;
         while self.text()?.is_some() {}
         entry.offset_at = self.at as u64;

@@ -81,11 +81,7 @@ pub(crate) fn archive_name(context: &Context, store: &Store, named: &str) -> Res
                 .into(),
         );
     }
-    let governed = context
-        .config
-        .database
-        .writing()
-        .map(|target| target.database().to_owned());
+    let governed = governed(context);
     let mut readable: Vec<(String, String)> = names
         .into_iter()
         .filter_map(|name| {
@@ -106,6 +102,12 @@ pub(crate) fn archive_name(context: &Context, store: &Store, named: &str) -> Res
             .hint("`af-db backup` makes one, `af-db backup list` shows those of other databases")
             .into()
     })
+}
+
+/// Gives the name of the database governed.
+pub(crate) fn governed(context: &Context) -> Option<String> {
+    let target = context.config.database.writing();
+    target.map(|target| target.database().to_owned())
 }
 
 /// Says what is missing to `require: [verified-backup-within AGE]` for the database of a session, and how its last proven

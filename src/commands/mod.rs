@@ -35,6 +35,7 @@ pub mod diff_rls;
 pub mod doctor;
 pub mod down;
 pub mod history;
+mod hooks;
 pub mod init;
 pub mod manifest;
 pub mod new;

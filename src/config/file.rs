@@ -135,6 +135,24 @@ pub struct BackupSettings {
     pub keep: Option<String>,
     /// Queries a drill runs on the restored database.
     pub smoke: Vec<String>,
+    /// Commands of the project's own around backups and restores.
+    pub hooks: HookSettings,
+}
+
+/// Commands of the project's own around backups and restores; each gets the database, the store and the archive in `AF_DB_…`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct HookSettings {
+    /// Before a backup: one that fails keeps it from beginning.
+    pub before_backup: Vec<String>,
+    /// After a backup that was made.
+    pub after_backup: Vec<String>,
+    /// Before a restore: one that fails keeps it from beginning.
+    pub before_restore: Vec<String>,
+    /// After a restore that was proven.
+    pub after_restore: Vec<String>,
+    /// The longest one may take; `5min` where nothing is said.
+    pub timeout: Option<String>,
 }
 
 /// What `preflight` looks at beside the server.

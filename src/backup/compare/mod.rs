@@ -11,4 +11,6 @@ pub struct Leniency {
     pub no_owner: bool,
     /// The servers are of different major versions, which print the same view differently.
     pub across_majors: bool,
+    /// Roles of the archive became one, and with them what each was granted.
+    pub roles_merged: bool,
 }

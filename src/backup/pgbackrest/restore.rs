@@ -66,8 +66,10 @@ pub async fn run(
     interrupt: &Interrupt,
 ) -> Result<Reached> {
     let _guard = interrupt.guard();
-    let place = info::position(point.lsn)
-        .with_context(|| format!("`{}` is no place in a log", point.lsn))?;
+    let place = info::position(point.lsn).ok_or_else(|| {
+        fail(format!("`{}` is no place in a log", point.lsn))
+            .hint("a place looks like 0/AD650C0; --before-run takes a run instead")
+    })?;
     let info = stanza.info().await?;
     check_identity(&info, point)?;
     let Some(backup) = info.before(place) else {

@@ -144,6 +144,7 @@ impl Building<'_> {
         let leniency = Leniency {
             no_owner: self.options.no_owner,
             across_majors: self.unpacked.archive.major() != self.plan.major,
+            roles_merged: contents.roles_merged,
         };
         findings.extend(compare::schema::compare(
             &contents.heard.toc,
@@ -165,7 +166,7 @@ impl Building<'_> {
             return Ok(None);
         };
         // Owners are part of it, and another major version prints views in other words.
-        if leniency.no_owner || leniency.across_majors {
+        if leniency.no_owner || leniency.across_majors || !self.options.mapping.is_empty() {
             return Ok(None);
         }
         let found = facts::fingerprint(session).await?;

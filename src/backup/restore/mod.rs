@@ -15,7 +15,9 @@ use tokio_postgres::types::Type;
 
 use crate::backup::clients::{self, Clients, Places};
 use crate::backup::facts;
+use crate::backup::mapping::Mapping;
 use crate::backup::store::Store;
+use crate::backup::surroundings;
 use crate::backup::swap::{self, Swap};
 use crate::backup::unpack::{self, Source, Unpacked};
 use crate::error::{Exit, fail, refuse, with_exit};
@@ -55,6 +57,8 @@ pub struct Options {
     pub jobs: u32,
     /// Whether everything is to belong to whoever restores.
     pub no_owner: bool,
+    /// Which roles of the server take the place of which of the archive.
+    pub mapping: Mapping,
 }
 
 /// How long each part took.
@@ -110,7 +114,14 @@ pub async fn run(
         name,
         identities: &options.identities,
     };
-    let unpacked = unpack::unpack(&source, &options.scratch, watch, interrupt).await?;
+    let unpacked = unpack::unpack(
+        &source,
+        &options.scratch,
+        &options.mapping,
+        watch,
+        interrupt,
+    )
+    .await?;
     times.check = milliseconds(clock);
     let admin = maintenance(&options.target, watch).await?;
     let plan = prepare(options, &admin, &unpacked).await?;
@@ -208,6 +219,7 @@ async fn prepare(options: &Options, admin: &Admin, unpacked: &Unpacked) -> Resul
         .into());
     }
     check_rights(session).await?;
+    check_mapping(session, &options.mapping).await?;
     let found = clients::search(&options.places).await?;
     let dump_major = clients::for_dump_version(&unpacked.archive.tools.pg_dump)?;
     let clients = clients::for_restore(&found, major, dump_major)?.clone();
@@ -269,6 +281,21 @@ async fn check_rights(session: &Session) -> Result<()> {
             .hint("restore as a superuser, or ALTER ROLE … CREATEDB")
             .into(),
     )
+}
+
+async fn check_mapping(session: &Session, mapping: &Mapping) -> Result<()> {
+    if mapping.is_empty() {
+        return Ok(());
+    }
+    let there = surroundings::roles(session).await?;
+    match mapping.absent(&there).first() {
+        None => Ok(()),
+        Some(role) => Err(refuse(format!(
+            "the server has no role `{role}` to map to, nothing was restored"
+        ))
+        .hint("make it first, or leave the mapping out: missing roles are made")
+        .into()),
+    }
 }
 
 async fn is_empty(target: &Target) -> Result<bool> {
@@ -373,6 +400,7 @@ pub fn check_name(name: &str) -> Result<()> {
         return Err(refuse(format!(
             "the database `{name}` belongs to the server, nothing was restored"
         ))
+        .hint("name another with --into")
         .into());
     }
     if name.is_empty() || name.len() > 63 {

@@ -14,10 +14,12 @@ use age::x25519::Identity;
 use anyhow::{Context as _, Result};
 
 use crate::backup::archive::{Archive, DUMP, PROOF, StoredFile};
+use crate::backup::mapping::{Mapping, Renaming};
 use crate::backup::proof::{Proof, sequences, tables};
 use crate::backup::seal::{self, Key};
 use crate::backup::store::{Store, folder};
 use crate::backup::tap::{Heard, Tap};
+use crate::backup::toc::Toc;
 use crate::error::{Failure, fail, refuse};
 use crate::event::{Event, Interrupt, Unit, Watch};
 
@@ -28,6 +30,28 @@ pub struct Contents {
     pub proof: Proof,
     /// The dump's table of contents and sums.
     pub heard: Heard,
+    /// Whether roles of the archive become one where it is restored.
+    pub roles_merged: bool,
+}
+
+impl Contents {
+    fn new(proof: Proof, heard: Heard) -> Self {
+        Contents {
+            proof,
+            heard,
+            roles_merged: false,
+        }
+    }
+
+    /// Takes what was renamed for what the archive says.
+    fn rename(&mut self, mapping: &Mapping, toc: Toc, grown: i64) {
+        self.roles_merged = mapping.merges(&self.proof.database, &self.heard.toc);
+        self.proof.database = mapping.database(&self.proof.database);
+        self.heard.toc = toc;
+        for offset in self.heard.offsets.values_mut() {
+            *offset = offset.saturating_add_signed(grown);
+        }
+    }
 }
 
 /// An archive found whole.
@@ -131,10 +155,11 @@ impl Unpacked {
     }
 }
 
-/// Checks every file of an archive and unpacks its dump.
+/// Checks every file of an archive and unpacks its dump, with the names its roles have where it goes.
 pub async fn unpack(
     source: &Source<'_>,
     directory: &Path,
+    mapping: &Mapping,
     watch: Watch<'_>,
     interrupt: &Interrupt,
 ) -> Result<Unpacked> {
@@ -152,11 +177,18 @@ pub async fn unpack(
     let scratch = Scratch::make(directory)?;
     let file = scratch.file.try_clone().context("unpacking the dump")?;
     let reading = Reading::new(source, &archive);
+    let mapping = mapping.clone();
     let contents = supervise(reading, watch, interrupt, move |reading| {
-        let unpacked = reading.all(io::BufWriter::with_capacity(256 << 10, file))?;
-        let Some((contents, file)) = unpacked else {
+        let file = io::BufWriter::with_capacity(256 << 10, file);
+        let unpacked = reading.all(Renaming::new(file, &mapping))?;
+        let Some((mut contents, file)) = unpacked else {
             return Ok(None);
         };
+        let (file, renamed) = file.finish()?;
+        if let Some((toc, grown)) = renamed {
+            mapping.check(&contents.proof.database, &contents.heard.toc)?;
+            contents.rename(&mapping, toc, grown);
+        }
         let file = file
             .into_inner()
             .map_err(|error| error.into_error())
@@ -299,7 +331,7 @@ impl Reading {
         if self.archive.scope.tenant.is_some() {
             return Ok(self.script(into)?.map(|(proof, into)| {
                 let heard = Heard::default();
-                (Contents { proof, heard }, into)
+                (Contents::new(proof, heard), into)
             }));
         }
         let mut tap = Tap::new(into);
@@ -325,7 +357,7 @@ impl Reading {
         let (into, heard) = tap.finish()?;
         let proof: Proof = serde_json::from_slice(&proof).context("reading the proof")?;
         self.compare(&proof, &heard)?;
-        Ok(Some((Contents { proof, heard }, into)))
+        Ok(Some((Contents::new(proof, heard), into)))
     }
 
     fn one(&self, file: &StoredFile, into: &mut dyn Write) -> Result<u64> {

@@ -9,6 +9,7 @@ use crate::backup::archive::{Archive, Scope};
 use crate::backup::dump;
 use crate::backup::tenant::export;
 use crate::commands::archives::{EngineArgs, bytes, places, seconds, store, tenant_column};
+use crate::commands::hooks::{self, Told};
 use crate::commands::page::{Page, Tone, count};
 use crate::commands::{Context, Outcome, Purpose, Report, fleet, project};
 use crate::error::fail;
@@ -122,6 +123,14 @@ async fn one(args: &Make, context: &Context) -> Result<Outcome> {
         stall_timeout: project::duration("--stall-timeout", &args.stall_timeout)?,
         read_back: !args.no_read_back,
     };
+    let hooks = &context.config.file.backup.hooks;
+    let (shown, database) = (store.shown(), options.target.database().to_owned());
+    let mut told = Told {
+        database: &database,
+        store: &shown,
+        archive: None,
+    };
+    hooks::before(context, ("before-backup", &hooks.before_backup), &told).await?;
     let watch = context.watch();
     let archive = if args.tenant.is_some() {
         let column = tenant_column(context)?;
@@ -129,11 +138,13 @@ async fn one(args: &Make, context: &Context) -> Result<Outcome> {
     } else {
         dump::run(&options, &store, &watch, &context.interrupt).await?
     };
+    told.archive = Some(&archive.name);
+    let findings = hooks::after(context, ("after-backup", &hooks.after_backup), &told).await?;
     context.show(&BackupReport {
         store: store.shown(),
         stored_bytes: archive.stored_bytes(),
         archive,
-        findings: Vec::new(),
+        findings,
     })
 }
 

@@ -1,5 +1,6 @@
 //! `af-db restore`: puts an archive back into a new database or in another's place; `--drill` only tries it.
 
+mod onward;
 mod point;
 mod tenant;
 
@@ -9,13 +10,15 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 use crate::backup::drill::{self, Drill, Drilled, Smoke};
+use crate::backup::mapping::Mapping;
 use crate::backup::proven::{self, How};
 use crate::backup::restore::{self, Options, Place, Times};
 use crate::backup::store::Store;
 use crate::commands::archives::{
     Engine, EngineArgs, archive_name, identities, places, seconds, store,
 };
-use crate::commands::page::{Page, Tone};
+use crate::commands::hooks::{self, Told};
+use crate::commands::page::{Page, Tone, count};
 use crate::commands::{Context, Outcome, Purpose, Report, project};
 use crate::finding::{Finding, Severity, worst};
 use crate::pg::target::Target;
@@ -50,6 +53,9 @@ pub struct Args {
     /// Let everything belong to the role that restores
     #[arg(long)]
     no_owner: bool,
+    /// Give what belongs or is granted to role OLD of the archive to role NEW of the server; may be given several times
+    #[arg(long = "map-role", value_name = "OLD=NEW")]
+    map_roles: Vec<String>,
     /// Unpack the dump into this folder instead of the system's for temporary files
     #[arg(long, value_name = "FOLDER")]
     scratch: Option<PathBuf>,
@@ -63,6 +69,8 @@ pub struct Args {
     engine: EngineArgs,
     #[command(flatten)]
     point: point::PointArgs,
+    #[command(flatten)]
+    onward: onward::OnwardArgs,
 }
 
 #[derive(Serialize)]
@@ -70,6 +78,9 @@ pub struct Args {
 struct RestoreReport {
     archive: String,
     drill: bool,
+    /// Migrations applied on top.
+    #[serde(skip_serializing_if = "is_zero")]
+    migrated: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     database: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,6 +95,10 @@ struct RestoreReport {
     findings: Vec<Finding>,
 }
 
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
 impl Args {
     fn scratch(&self) -> PathBuf {
         self.scratch.clone().unwrap_or_else(std::env::temp_dir)
@@ -96,7 +111,11 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         return point::run(&args.engine, &args.point, args.drill, context).await;
     }
     let store = store(context, args.from.as_deref())?;
-    let name = archive_name(context, &store, &args.archive)?;
+    let name = match args.onward.to_history {
+        Some(to) if args.archive == "latest" => onward::archive(context, &store, &args.onward, to)?,
+        _ => archive_name(context, &store, &args.archive)?,
+    };
+    onward::check(&args.onward, &store.archive(&name)?)?;
     if store.archive(&name)?.scope.tenant.is_some()
         && !args.drill
         && !args.swap
@@ -126,6 +145,7 @@ fn options(args: &Args, context: &Context, target: Target) -> Result<Options> {
         scratch: args.scratch(),
         jobs: args.jobs.unwrap_or(processors.clamp(1, 8)).max(1),
         no_owner: args.no_owner,
+        mapping: Mapping::parse(&args.map_roles)?,
     })
 }
 
@@ -145,6 +165,13 @@ async fn put_back(
         target = target.with_database(into);
     }
     restore::check_name(target.database())?;
+    let hooks = &context.config.file.backup.hooks;
+    let shown = store.shown();
+    let told = Told {
+        database: target.database(),
+        store: &shown,
+        archive: Some(name),
+    };
     let what = if args.swap {
         format!("put {name} in the place of `{}` ", target.database())
     } else {
@@ -154,14 +181,25 @@ async fn put_back(
     if args.swap {
         project::confirm(context, &target, &what)?;
     }
-    let options = options(args, context, target)?;
-    let restored =
+    hooks::before(context, ("before-restore", &hooks.before_restore), &told).await?;
+    let options = options(args, context, target.clone())?;
+    let mut restored =
         restore::run(&options, store, name, &context.watch(), &context.interrupt).await?;
     if restored.database.is_some() {
         proven::note(store, name, How::Restored, Some(restored.times))?;
     }
+    let mut migrated = 0;
+    if restored.database.is_some() {
+        if args.onward.migrate {
+            migrated = onward::migrate(context, &target, args.onward.to_history).await?;
+        }
+        let after = ("after-restore", hooks.after_restore.as_slice());
+        let failed = hooks::after(context, after, &told).await?;
+        restored.findings.extend(failed);
+    }
     Ok(RestoreReport {
         archive: name.to_owned(),
+        migrated,
         drill: false,
         database: restored.database,
         kept_as: restored.kept_as,
@@ -210,6 +248,7 @@ async fn try_it(
     }
     Ok(RestoreReport {
         archive: name.to_owned(),
+        migrated: 0,
         drill: true,
         database: None,
         kept_as: None,
@@ -311,6 +350,10 @@ impl Report for RestoreReport {
             .map(|(phase, time)| vec![cell(format!("  {phase}")), cell(seconds(time))])
             .collect();
         page.table(&rows);
+        if self.migrated > 0 {
+            let applied = count(self.migrated, "migration", "migrations");
+            page.line(format!("applied {applied} on top"));
+        }
         if let Some(kept) = &self.kept_as {
             page.line(format!("the old database is kept as `{kept}`; when it is not needed any more: DROP DATABASE \"{kept}\""));
         }

@@ -1,5 +1,6 @@
 //! Backups and restores against a real server.
 
+mod command;
 mod damage;
 mod drill;
 mod faults;
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use af_db::backup::archive::{Archive, Scope};
 use af_db::backup::dump;
+use af_db::backup::mapping::Mapping;
 use af_db::backup::restore::{self, Place, Restored};
 use af_db::backup::store::Store;
 use af_db::backup::unpack::{self, Source, Verified};
@@ -138,5 +140,6 @@ pub(crate) fn restore_options(target: &Target, scratch: &Path) -> restore::Optio
         scratch: scratch.to_owned(),
         jobs: 2,
         no_owner: false,
+        mapping: Mapping::default(),
     }
 }

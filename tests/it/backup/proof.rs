@@ -34,6 +34,7 @@ async fn differences(bench: &Bench, verified: &unpack::Verified) -> Vec<Finding>
     let leniency = Leniency {
         no_owner: false,
         across_majors: false,
+        roles_merged: false,
     };
     findings.extend(compare::schema::compare(
         &contents.heard.toc,

@@ -176,3 +176,104 @@ async fn missing_roles_are_made_on_another_server() {
     .await;
     assert_eq!(rows, [["App Writer", "t", "t"], ["app_owner", "f", "f"]]);
 }
+
+/// Restores onto another server, where the roles are others.
+async fn mapped(
+    given: &[&str],
+) -> (
+    Bench,
+    server::Server,
+    anyhow::Result<af_db::backup::restore::Restored>,
+) {
+    let bench = Bench::full().await;
+    bench
+        .database
+        .run(
+            "CREATE POLICY two_roles ON shop.tenants TO \"App Writer\", app_reader USING (true); \
+             CREATE FUNCTION who() RETURNS text LANGUAGE sql AS $$ SELECT 'TO app_reader' $$",
+        )
+        .await;
+    let archive = bench.backup().await;
+    let other = server::own(None).await;
+    let target = other.scratch.target("elsewhere").unwrap();
+    let admin = af_db::pg::connect::open(
+        &other.scratch.target("postgres").unwrap(),
+        &af_db::event::silent,
+    )
+    .await
+    .unwrap();
+    admin
+        .run(&af_db::sql::safe::Sql::new(
+            "CREATE ROLE \"Reader 2\" NOLOGIN; CREATE ROLE keeper",
+        ))
+        .await
+        .unwrap();
+    let mut options = super::restore_options(&target, bench.folder.path());
+    let given: Vec<String> = given.iter().map(|&one| one.to_owned()).collect();
+    options.mapping = af_db::backup::mapping::Mapping::parse(&given).unwrap();
+    let restored = bench.restore(&archive, &options).await;
+    (bench, other, restored)
+}
+
+#[tokio::test]
+async fn roles_take_the_place_of_others_on_another_server() {
+    let (_bench, other, restored) = mapped(&["app_reader=Reader 2", "app_owner=keeper"]).await;
+    let restored = restored.unwrap();
+    assert_eq!(restored.findings, []);
+    let session = af_db::pg::connect::open(
+        &other.scratch.target("elsewhere").unwrap(),
+        &af_db::event::silent,
+    )
+    .await
+    .unwrap();
+    let asked = async |sql: &str| server::rows(&session, sql).await;
+    assert_eq!(
+        asked("SELECT count(*) FROM pg_roles WHERE rolname IN ('app_reader', 'app_owner')").await,
+        [["0"]]
+    );
+    assert_eq!(
+        asked("SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relname = 'tenants'").await,
+        [["keeper"]]
+    );
+    assert_eq!(
+        asked("SELECT polname, polroles::regrole[]::text FROM pg_policy ORDER BY 1").await[0],
+        ["own_orders", r#"{"\"Reader 2\""}"#]
+    );
+    assert_eq!(
+        asked("SELECT has_table_privilege('Reader 2', 'shop.orders', 'SELECT'), public.who()")
+            .await,
+        [["t", "TO app_reader"]]
+    );
+    // A setting for a role in this database went with it.
+    assert_eq!(
+        asked(
+            "SELECT setconfig::text FROM pg_db_role_setting WHERE setrole = '\"Reader 2\"'::regrole"
+        )
+        .await,
+        [["{work_mem=8MB}"]]
+    );
+}
+
+#[tokio::test]
+async fn two_roles_may_become_one() {
+    let (_bench, _other, restored) = mapped(&["app_reader=keeper", "app_owner=keeper"]).await;
+    let restored = restored.unwrap();
+    assert!(restored.database.is_some(), "{:#?}", restored.findings);
+}
+
+#[tokio::test]
+async fn a_mapping_that_names_no_role_is_refused() {
+    let (_bench, other, restored) = mapped(&["app_raeder=keeper"]).await;
+    let error = restored.unwrap_err();
+    assert_eq!(exit_of(&error), Exit::Refused);
+    assert_eq!(
+        error.to_string(),
+        "the archive knows no role `app_raeder`, nothing was restored"
+    );
+    let (_bench, _, restored) = mapped(&["app_reader=kepeer"]).await;
+    assert_eq!(
+        restored.unwrap_err().to_string(),
+        "the server has no role `kepeer` to map to, nothing was restored"
+    );
+    drop(other);
+}

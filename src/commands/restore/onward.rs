@@ -1,0 +1,124 @@
+//! Owns a restore that is to end at a certain migration: which archive it begins with, and the migrations on top.
+
+use anyhow::{Context as _, Result};
+
+use crate::backup::archive::Archive;
+use crate::backup::store::Store;
+use crate::commands::archives::governed;
+use crate::commands::pending::{self, Selection};
+use crate::commands::{Context, project};
+use crate::error::{fail, refuse};
+use crate::migrate::apply;
+use crate::migrate::standing;
+use crate::pg::connect;
+use crate::pg::lock::{self, Share};
+use crate::pg::target::Target;
+use crate::plan::execution::Execution;
+
+/// Flags that say where in the history to end.
+#[derive(clap::Args, Debug)]
+pub(super) struct OnwardArgs {
+    /// Take the newest archive whose last migration is this one; with --migrate also one from before it
+    #[arg(long, value_name = "VERSION", conflicts_with_all = ["before_run", "before_lsn"])]
+    pub(super) to_history: Option<i64>,
+    /// Apply the migrations that the archive lacks, up to --to-history or all of them, once it is restored and proven
+    #[arg(long, conflicts_with_all = ["swap", "drill"])]
+    pub(super) migrate: bool,
+}
+
+/// Gives the newest archive of the database governed that ends at the version, or with `onward` before it.
+pub(super) fn archive(
+    context: &Context,
+    store: &Store,
+    args: &OnwardArgs,
+    to: i64,
+) -> Result<String> {
+    let database = governed(context);
+    let mut fitting: Vec<(i64, String, String)> = Vec::new();
+    let mut seen = Vec::new();
+    for name in store.names()? {
+        let Ok(archive) = store.archive(&name) else {
+            continue;
+        };
+        let is_ours = database.as_ref().is_none_or(|one| *one == archive.database);
+        if !is_ours || !archive.scope.is_whole() {
+            continue;
+        }
+        let Some(version) = version(&archive) else {
+            continue;
+        };
+        seen.push(version);
+        if version == to || (args.migrate && version < to) {
+            fitting.push((version, archive.started, name));
+        }
+    }
+    fitting.sort();
+    if let Some((_, _, name)) = fitting.pop() {
+        return Ok(name);
+    }
+    seen.sort_unstable();
+    seen.dedup();
+    let hint = match (seen.as_slice(), seen.iter().any(|one| *one < to)) {
+        ([], _) => "`af-db backup list` shows what is there".to_owned(),
+        (_, true) => "--migrate takes one from before it and applies what is missing".to_owned(),
+        (_, false) => format!("the oldest of them ends at migration {}", seen[0]),
+    };
+    Err(fail(format!(
+        "no archive in {} ends at migration {to}, nothing was restored",
+        store.shown()
+    ))
+    .hint(hint)
+    .into())
+}
+
+fn version(archive: &Archive) -> Option<i64> {
+    archive.history.as_ref()?.parse().ok()
+}
+
+/// Applies on a restored database what its archive lacked; gives how many that were.
+pub(super) async fn migrate(context: &Context, target: &Target, to: Option<i64>) -> Result<usize> {
+    let folder = project::folder(context)?;
+    let watch = context.watch();
+    let session = connect::open(target, &watch).await?;
+    // Held until the session ends.
+    let _lock = lock::take(&session, Share::Alone, std::time::Duration::ZERO, &watch).await?;
+    let books = project::books(context, &session).await?;
+    let fresh = project::fresh_width(context, &folder)?;
+    let standing = standing::compare(&folder, &books.history, &books.unfinished, fresh);
+    let selection = Selection {
+        to,
+        ..Selection::default()
+    };
+    let (chosen, _) = pending::choose(&selection, &folder.migrations, &standing)?;
+    pending::obstacles(&selection, &standing, &chosen, &books.unfinished)?;
+    let ledger = project::ledger(context, &books.history, &folder)?;
+    project::create_books(&session, &ledger, &books.history).await?;
+    let ladder = project::ladder(context, None)?;
+    let guard = context.interrupt.guard();
+    let mut execution = Execution::new(session, target, ladder, &watch, &context.interrupt);
+    let outcome = apply::up(&mut execution, &ledger, &chosen, &books.unfinished).await?;
+    drop(guard);
+    execution.finish().close().await;
+    match outcome.stopped {
+        None => Ok(outcome.applied.len()),
+        Some(failure) => Err(anyhow::Error::from(failure)).with_context(|| {
+            format!(
+                "`{}` is restored; applying the migrations on top of it",
+                target.database()
+            )
+        }),
+    }
+}
+
+/// Refuses `--migrate` where the restored database has no name to go on with.
+pub(super) fn check(args: &OnwardArgs, archive: &Archive) -> Result<()> {
+    if args.migrate && !archive.scope.is_whole() {
+        return Err(refuse(format!(
+            "the archive `{}` holds a part of a database, no migration can go on top; nothing was restored",
+            archive.name
+        ))
+        .hint("leave out --migrate")
+        .into());
+    }
+    Ok(())
+}

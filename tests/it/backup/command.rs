@@ -1,0 +1,232 @@
+//! Backup and restore from the command line: hooks, the history as a destination, and what a person reads who errs.
+
+use crate::support::project::{Project, Ran};
+use crate::support::server::{self, Database};
+
+async fn project() -> (Database, Project) {
+    let database = server::database().await;
+    let project = Project::of(&database.target);
+    (database, project)
+}
+
+/// Gives what was said, without what a progress of the work adds and what differs from run to run.
+fn refused(ran: &Ran, status: i32) -> String {
+    assert_eq!(ran.status, status, "{}", ran.seen());
+    let from = ran.stderr.find("error: ").unwrap_or_default();
+    archives(ran.stderr[from..].trim_end())
+}
+
+/// Replaces the time in an archive's name.
+fn archives(text: &str) -> String {
+    let words = text.split('\n').map(|line| {
+        let words = line
+            .split(' ')
+            .map(|word| match word.split_once("DATABASE-2") {
+                Some((before, _)) => format!("{before}ARCHIVE"),
+                None => word.to_owned(),
+            });
+        words.collect::<Vec<_>>().join(" ")
+    });
+    words.collect::<Vec<_>>().join("\n")
+}
+
+#[tokio::test]
+async fn hooks_run_before_and_after_and_are_heeded() {
+    let (_database, project) = project().await;
+    let settings = |before: &str, after: &str| {
+        format!(
+            "backup:\n  hooks:\n    before-backup: ['{before}']\n    after-backup: ['{after}']\n    before-restore: ['exit 0']\n    \
+             after-restore: ['echo \"$AF_DB_ARCHIVE $AF_DB_DATABASE\" > restored']\n    timeout: 2s\n"
+        )
+    };
+    let file = |name: &str| std::fs::read_to_string(project.folder.path().join(name));
+
+    project.write(
+        "af-db.yaml",
+        settings("echo too early >&2; exit 3", "touch after"),
+    );
+    let ran = project.run(&["backup"]).await;
+    insta::assert_snapshot!(refused(&ran, 4), @"
+    error: `echo too early >&2; exit 3` of backup.hooks.before-backup failed (exit status: 3): too early; nothing was done
+    hint: see to what it found, or take it out of af-db.yaml
+    ");
+    assert!(file("after").is_err());
+
+    project.write("af-db.yaml", settings("sleep 30", "touch after"));
+    let ran = project.run(&["backup"]).await;
+    insta::assert_snapshot!(refused(&ran, 4), @"
+    error: `sleep 30` of backup.hooks.before-backup did not end within 2 s; nothing was done
+    hint: see to what it found, or take it out of af-db.yaml
+    ");
+
+    project.write(
+        "af-db.yaml",
+        settings(
+            "touch before",
+            "test -d \"$AF_DB_STORE/$AF_DB_ARCHIVE\" && exit 7",
+        ),
+    );
+    let ran = project.run(&["backup"]).await;
+    assert_eq!(ran.status, 1, "{}", ran.seen());
+    assert!(file("before").is_ok());
+    assert!(
+        ran.seen().contains("failed (exit status: 7)"),
+        "{}",
+        ran.seen()
+    );
+    let listed = project.run(&["backup", "list"]).await.ok();
+    assert!(listed.stdout.contains("DATABASE-2"), "{}", listed.seen());
+
+    project.run(&["restore", "--into", "hooked"]).await.ok();
+    assert!(file("restored").unwrap().trim_end().ends_with(" hooked"));
+    _database.run("DROP DATABASE hooked").await;
+}
+
+#[tokio::test]
+async fn a_restore_ends_at_the_migration_that_was_asked_for() {
+    let (database, project) = project().await;
+    for (version, text) in [
+        (1, "CREATE TABLE one (id int);"),
+        (2, "CREATE TABLE two (id int);"),
+        (3, "CREATE TABLE three (id int);"),
+    ] {
+        project.write(&format!("migrations/V{version}__step.sql"), text);
+    }
+    project.run(&["up", "--to", "1"]).await.ok();
+    project.run(&["backup"]).await.ok();
+    project.run(&["up"]).await.ok();
+    project.run(&["backup", "--to", "later"]).await.ok();
+
+    let into = format!("{}_then", database.name);
+    let restore = async |more: &[&str]| {
+        let arguments = [&["restore", "--into", &into], more].concat();
+        project.run(&arguments).await
+    };
+    let ran = restore(&["--to-history", "2"]).await;
+    insta::assert_snapshot!(refused(&ran, 2), @"
+    error: no archive in PROJECT/backups ends at migration 2, nothing was restored
+    hint: --migrate takes one from before it and applies what is missing
+    ");
+    let ran = restore(&["--to-history", "1"]).await.ok();
+    assert!(!ran.stdout.contains("on top"), "{}", ran.stdout);
+    let target = database.target.with_database(&into);
+    let tables = "SELECT string_agg(relname, ',' ORDER BY relname) FROM pg_class WHERE relname IN ('one', 'two', 'three')";
+    let rows = async || {
+        let session = af_db::pg::connect::open(&target, &af_db::event::silent)
+            .await
+            .unwrap();
+        let rows = server::rows(&session, tables).await;
+        session.close().await;
+        rows
+    };
+    assert_eq!(rows().await, [["one"]]);
+    let drop = format!("DROP DATABASE {into}");
+    database.run(&drop).await;
+    let ran = restore(&["--to-history", "2", "--migrate"]).await.ok();
+    assert!(
+        ran.stdout.contains("applied 1 migration on top"),
+        "{}",
+        ran.stdout
+    );
+    assert_eq!(rows().await, [["one,two"].map(str::to_owned)]);
+    database.run(&drop).await;
+}
+
+#[tokio::test]
+async fn what_a_person_mistypes_is_told() {
+    let (database, project) = project().await;
+    database.run("CREATE TABLE t AS SELECT 1 AS a").await;
+    let said =
+        async |arguments: &[&str], status: i32| refused(&project.run(arguments).await, status);
+    insta::assert_snapshot!(said(&["restore"], 2).await, @"
+    error: there is no archive of `DATABASE` in PROJECT/backups
+    hint: `af-db backup` makes one, `af-db backup list` shows those of other databases
+    ");
+    insta::assert_snapshot!(said(&["backup", "--recipient", "age1nonsense"], 2).await, @"
+    error: `age1nonsense` is not an age recipient: invalid Bech32 encoding
+    hint: a recipient begins with age1; `age-keygen` prints one
+    ");
+    insta::assert_snapshot!(said(&["backup", "--table", "nothing.there"], 2).await, @"
+    error: there is no table `nothing.there`, nothing was dumped
+    hint: write names as the catalog spells them, a table with its schema
+    ");
+    insta::assert_snapshot!(said(&["backup", "--schema", "absent"], 2).await, @"
+    error: there is no schema `absent`, nothing was dumped
+    hint: write names as the catalog spells them, a table with its schema
+    ");
+    insta::assert_snapshot!(said(&["backup", "--to", "ftp://somewhere/else"], 2).await, @"
+    error: a store cannot be of the kind `ftp://`
+    hint: use a folder, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX; a build without object storage knows folders only
+    ");
+    insta::assert_snapshot!(said(&["backup", "--tenant", "7"], 2).await, @"
+    error: nothing says which column names the tenant of a row
+    hint: set tenancy.column in af-db.yaml
+    ");
+    project.run(&["backup"]).await.ok();
+    insta::assert_snapshot!(said(&["restore"], 4).await, @"
+    error: the database `DATABASE` is not empty, nothing was restored
+    hint: name another with --into, or take its place with --swap; the old one is kept
+    ");
+    insta::assert_snapshot!(said(&["restore", "nonesuch"], 2).await, @"
+    error: there is no archive `nonesuch` in PROJECT/backups
+    hint: `af-db backup list` shows what is there
+    ");
+    insta::assert_snapshot!(said(&["restore", "--into", "template1"], 4).await, @"
+    error: the database `template1` belongs to the server, nothing was restored
+    hint: name another with --into
+    ");
+    insta::assert_snapshot!(said(&["restore", "--into", "x", "--identity", "nokey.txt"], 2).await, @"
+    error: reading nokey.txt
+    caused by: No such file or directory (os error 2)
+    ");
+    insta::assert_snapshot!(said(&["restore", "--into", "x", "--map-role", "nobody"], 2).await, @"
+    error: `nobody` does not say which role becomes which
+    hint: write --map-role OLD=NEW
+    ");
+    insta::assert_snapshot!(said(&["restore", "--into", "x", "--scratch", "/nonexistent"], 2).await, @"
+    error: making a scratch file in /nonexistent
+    caused by: No such file or directory (os error 2)
+    ");
+    insta::assert_snapshot!(said(&["backup", "verify", "--from", "elsewhere"], 2).await, @"
+    error: there is no archive of `DATABASE` in PROJECT/elsewhere
+    hint: `af-db backup` makes one, `af-db backup list` shows those of other databases
+    ");
+    insta::assert_snapshot!(said(&["backup", "prune", "--keep", "soon"], 2).await, @"
+    error: `soon` does not say what to keep
+    hint: say for example 7d,4w,12m: the newest of 7 days, 4 weeks and 12 months
+    ");
+    insta::assert_snapshot!(said(&["restore", "--engine", "pgbackrest", "--before-lsn", "x", "--data-dir", "y"], 2).await, @"
+    error: `x` is no place in a log
+    hint: a place looks like 0/AD650C0; --before-run takes a run instead
+    ");
+    let left = database
+        .one("SELECT count(*) FROM pg_database WHERE datname = 'x' OR datname LIKE '%restoring%'")
+        .await;
+    assert_eq!(left, "0");
+    assert_eq!(database.one("SELECT count(*) FROM t").await, "1");
+}
+
+#[tokio::test]
+async fn a_report_is_one_document_whatever_comes_of_it() {
+    let (database, project) = project().await;
+    database.run("CREATE TABLE t AS SELECT 1 AS a").await;
+    let made = project.run(&["backup", "--json"]).await.ok().json();
+    assert_eq!(made["archive"]["totals"]["rows"], 1);
+    let drilled = project
+        .run(&["restore", "--drill", "--json"])
+        .await
+        .ok()
+        .json();
+    assert_eq!(drilled["drill"], true);
+    assert!(drilled["milliseconds"]["total"].as_u64().is_some());
+    let refused = project.run(&["restore", "--json"]).await;
+    assert_eq!(refused.status, 4);
+    assert!(
+        refused.json()["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("is not empty"),
+        "{}",
+        refused.stdout
+    );
+}
