@@ -5,13 +5,11 @@ use anyhow::{Context as _, Result};
 use crate::backup::clients::Places;
 use crate::backup::pgbackrest::Stanza;
 use crate::backup::proven::{self, Wanted};
+use crate::backup::seal;
 use crate::backup::store::Store;
-use crate::backup::{facts, seal};
 use crate::commands::{Context, policies};
 use crate::error::fail;
-use crate::finding::Finding;
 use crate::pg::session::Session;
-use crate::pg::target::Target;
 
 /// Who makes, checks and restores.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -110,42 +108,25 @@ pub(crate) fn governed(context: &Context) -> Option<String> {
     target.map(|target| target.database().to_owned())
 }
 
-/// Says what is missing to `require: [verified-backup-within AGE]` for the database of a session, and how its last proven
-/// backup would be put back.
-#[expect(
-    dead_code,
-    reason = "the guard of `up` asks it once it keeps `require`"
-)]
-pub(crate) async fn standing(
-    context: &Context,
-    session: &Session,
-    target: &Target,
-    age: chrono::TimeDelta,
-) -> Result<Standing> {
-    let store = store(context, None)?;
-    let server = facts::server(session).await?.0;
+/// Says which command would put the last proven backup of a session's database back, where its environment is careful; a store
+/// that cannot be asked is no reason not to go on.
+pub(crate) fn undoing(context: &Context, session: &Session) -> Option<String> {
+    let rules = &context.config.database;
+    if !rules.is_protected() && rules.rules.require.is_empty() {
+        return None;
+    }
+    let store = store(context, None).ok()?;
+    let facts = session.facts();
+    let cluster = facts.system_identifier.map(|number| number.to_string());
     let wanted = Wanted {
-        database: target.database(),
-        system_identifier: server.system_identifier.as_deref(),
+        database: &facts.database,
+        system_identifier: cluster.as_deref(),
     };
-    let missing = proven::missing_within(&store, wanted, age, chrono::Utc::now())?;
-    let latest = proven::latest(&store, wanted)?;
-    Ok(Standing {
-        missing,
-        undone_by: latest.map(|(archive, _)| proven::undoing(&store, &archive.name)),
-    })
-}
-
-/// How a database's backups stand before it is changed.
-#[expect(
-    dead_code,
-    reason = "the guard of `up` asks it once it keeps `require`"
-)]
-pub(crate) struct Standing {
-    /// Why the guard is not met; absent when it is.
-    pub(crate) missing: Option<Finding>,
-    /// The command that would put the last proven backup back.
-    pub(crate) undone_by: Option<String>,
+    let (archive, _) = proven::latest(&store, wanted).ok()??;
+    let command = proven::undoing(&store, &archive.name);
+    let said = format!("the last proven backup would be put back by: {command}");
+    context.terminal.say(&said);
+    Some(command)
 }
 
 /// Gives the column that names the tenant of a row, as af-db.yaml or the policy set says it.

@@ -6,6 +6,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::commands::aftermath;
+use crate::commands::archives;
 use crate::commands::guarding::{self, Bound};
 use crate::commands::page::{Page, count};
 use crate::commands::pending::{self, Selection};
@@ -59,6 +60,9 @@ struct UpReport {
     approved_by: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     restore_point: Option<aftermath::RestorePoint>,
+    /// The command that would put the last proven backup back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    undone_by: Option<String>,
     #[serde(skip)]
     findings: Vec<Finding>,
 }
@@ -108,6 +112,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         plan: bound.as_ref().map(|bound| bound.sha256.clone()),
         approved_by: None,
         restore_point: None,
+        undone_by: None,
         findings,
     };
     if chosen.is_empty() && bound.is_none() {
@@ -125,6 +130,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     ledger.run.plan_sha256.clone_from(&report.plan);
     let before = aftermath::before(&session).await?;
     project::create_books(&session, &ledger, &books.history).await?;
+    report.undone_by = archives::undoing(context, &session);
     if context.config.database.is_protected() || bound.is_some() {
         report.restore_point = aftermath::restore_point(&session, &ledger.run.id).await;
     }

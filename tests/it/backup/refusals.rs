@@ -240,8 +240,7 @@ async fn roles_take_the_place_of_others_on_another_server() {
         ["own_orders", r#"{"\"Reader 2\""}"#]
     );
     assert_eq!(
-        asked("SELECT has_table_privilege('Reader 2', 'shop.orders', 'SELECT'), public.who()")
-            .await,
+        asked("SELECT has_table_privilege('Reader 2', 'shop.orders', 'SELECT'), shop.who()").await,
         [["t", "TO app_reader"]]
     );
     // A setting for a role in this database went with it.

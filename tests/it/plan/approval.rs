@@ -269,7 +269,9 @@ async fn a_fresh_proven_backup_is_wanted() {
         .run(&["backup", "verify", "latest", "--env", "production"])
         .await
         .ok();
-    project.run(&["up", "--env", "production"]).await.ok();
+    let ran = project.run(&["up", "--env", "production"]).await.ok();
+    let undone = "would be put back by: af-db restore --swap --from PROJECT/backups DATABASE-2";
+    assert!(ran.stderr.contains(undone), "{}", ran.seen());
     assert_eq!(applied(&database).await, "1,2,3");
 }
 
