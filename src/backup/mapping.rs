@@ -61,15 +61,15 @@ impl Mapping {
     /// Refuses a role that the archive does not know, which is a misspelling.
     pub fn check(&self, database: &DatabaseFacts, contents: &Toc) -> Result<()> {
         let known = roles(database, contents);
-        for old in self.0.keys().filter(|old| !known.contains(old.as_str())) {
-            let names: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
-            return Err(refuse(format!(
-                "the archive knows no role `{old}`, nothing was restored"
-            ))
-            .hint(format!("it knows {}", names.join(", ")))
-            .into());
-        }
-        Ok(())
+        let Some(old) = self.0.keys().find(|old| !known.contains(old.as_str())) else {
+            return Ok(());
+        };
+        let names: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+        Err(refuse(format!(
+            "the archive knows no role `{old}`, nothing was restored"
+        ))
+        .hint(format!("it knows {}", names.join(", ")))
+        .into())
     }
 
     /// Gives those that are to take another's place and are not there.

@@ -195,22 +195,29 @@ async fn mapped(
         .await;
     let archive = bench.backup().await;
     let other = server::own(None).await;
-    let target = other.scratch.target("elsewhere").unwrap();
+    let target = other
+        .scratch
+        .target("elsewhere")
+        .expect("a server with other roles");
     let admin = af_db::pg::connect::open(
-        &other.scratch.target("postgres").unwrap(),
+        &other
+            .scratch
+            .target("postgres")
+            .expect("a server with other roles"),
         &af_db::event::silent,
     )
     .await
-    .unwrap();
+    .expect("a server with other roles");
     admin
         .run(&af_db::sql::safe::Sql::new(
             "CREATE ROLE \"Reader 2\" NOLOGIN; CREATE ROLE keeper",
         ))
         .await
-        .unwrap();
+        .expect("a server with other roles");
     let mut options = super::restore_options(&target, bench.folder.path());
     let given: Vec<String> = given.iter().map(|&one| one.to_owned()).collect();
-    options.mapping = af_db::backup::mapping::Mapping::parse(&given).unwrap();
+    options.mapping =
+        af_db::backup::mapping::Mapping::parse(&given).expect("a server with other roles");
     let restored = bench.restore(&archive, &options).await;
     (bench, other, restored)
 }
