@@ -11,6 +11,7 @@ mod kind;
 mod object;
 pub mod read;
 mod reader;
+mod rename;
 mod scope;
 
 use std::collections::BTreeMap;

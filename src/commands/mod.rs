@@ -175,11 +175,13 @@ impl Context {
             format: Format::Nothing,
             ..self.output
         };
-        Context {
+        let mut alone = Context {
             output: quiet,
             terminal: Terminal::new(Loudness::Quiet, false),
             ..self.at(member.target.clone())
-        }
+        };
+        alone.config.tenant.clone_from(&member.tenant);
+        alone
     }
 
     /// Opens a session on the database governed and gives the address it was opened at.

@@ -73,6 +73,7 @@ pub(crate) async fn make(context: &Context, basis: Basis<'_>) -> Result<Made> {
     let live = read::read(session, &like::scope())
         .await
         .context("reading the schema the plan starts from")?;
+    let live = without_siblings(context, live);
     let major = u32::try_from(session.facts().major()).ok();
     let files: BTreeSet<&str> = basis
         .chosen
@@ -141,6 +142,21 @@ pub(crate) async fn make(context: &Context, basis: Basis<'_>) -> Result<Made> {
         predicted: tried.predicted,
         weights: tried.weights,
         fails,
+    })
+}
+
+/// Leaves out the other tenants of a database that many share: what happens to one happens within its schema.
+pub(crate) fn without_siblings(context: &Context, live: Catalog) -> Catalog {
+    let Some(tenant) = &context.config.tenant else {
+        return live;
+    };
+    live.retain(|key, _| {
+        let schema = if key.kind == Kind::Schema {
+            &key.name
+        } else {
+            &key.schema
+        };
+        **schema == *tenant.schema || !tenant.siblings.contains(&**schema)
     })
 }
 

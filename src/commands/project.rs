@@ -42,9 +42,11 @@ pub(crate) fn layout(context: &Context) -> Result<Option<Tool>> {
 pub(crate) async fn books(context: &Context, session: &Session) -> Result<Books> {
     let mut history = history::look(session, &history_name(context)?).await?;
     let has_journal = history.has_journal;
+    let tenant = &context.config.tenant;
+    let tenant = tenant.as_ref().map_or("", |tenant| &tenant.schema);
     let (read, unfinished) = futures_util::future::join(history.read(session), async {
         if has_journal {
-            journal::unfinished(session).await
+            journal::unfinished(session, tenant).await
         } else {
             Ok(Vec::new())
         }
@@ -111,6 +113,10 @@ pub(crate) fn history_name(context: &Context) -> Result<ObjectName> {
         .as_deref()
         .unwrap_or("public.refinery_schema_history");
     let (schema, table) = name.split_once('.').unwrap_or(("public", name));
+    if let Some(tenant) = &context.config.tenant {
+        // Each tenant has its own history, in its own schema.
+        return Ok(ObjectName::new(&tenant.schema, table));
+    }
     if schema.is_empty() || table.is_empty() {
         return Err(fail(format!("`{name}` is no name of a table"))
             .hint("set migrations.history-table to schema.table")
@@ -131,8 +137,10 @@ pub(crate) fn ledger(context: &Context, history: &History, folder: &Folder) -> R
 
 /// Says who runs.
 pub(crate) fn run(context: &Context) -> Run {
+    let tenant = context.config.tenant.as_ref();
+    let about = tenant.map(|tenant| format!("/{}", tenant.schema));
     Run {
-        id: run_id(),
+        id: format!("{}{}", run_id(), about.unwrap_or_default()),
         actor: context.config.ambient.actor(),
         host: context.config.ambient.host(),
         git_commit: git_commit(&context.config.root),
@@ -174,7 +182,6 @@ pub(crate) async fn create_books(
     ledger: &Ledger,
     history: &History,
 ) -> Result<()> {
-    use crate::sql::safe::Sql;
     if history.table == history::Table::Missing {
         let create = history::create(&ledger.history, ledger.width);
         if let Err(error) = session.run(&create).await {
@@ -186,7 +193,13 @@ pub(crate) async fn create_books(
             session.run(&create).await?;
         }
     }
-    if !history.has_journal {
+    create_journal(session, history.has_journal).await
+}
+
+/// Creates the journal where it is not there yet.
+pub(crate) async fn create_journal(session: &Session, is_there: bool) -> Result<()> {
+    use crate::sql::safe::Sql;
+    if !is_there {
         let create = Sql::fill("BEGIN;\n{};\nCOMMIT", &[&journal::create()]);
         if let Err(error) = session.run(&create).await {
             // The session must not stay in a failed transaction; the first error is the one to tell.

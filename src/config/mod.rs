@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use crate::error::fail;
+use crate::fleet::Tenant;
 use crate::pg::target::Target;
 
 pub use ambient::Ambient;
@@ -96,6 +97,8 @@ pub struct Config {
     pub ambient: Ambient,
     /// The database to govern.
     pub database: Database,
+    /// The schema that stands for it, where tenants share a database.
+    pub tenant: Option<Tenant>,
 }
 
 /// The name of the configuration file.
@@ -121,6 +124,7 @@ pub fn resolve(flags: &Flags) -> Result<Config> {
         file,
         ambient,
         database,
+        tenant: None,
     })
 }
 
@@ -148,6 +152,9 @@ impl Config {
 
     /// Gives the schemas governed.
     pub fn schemas(&self) -> Vec<String> {
+        if let Some(tenant) = &self.tenant {
+            return vec![tenant.schema.clone()];
+        }
         self.file
             .schemas
             .clone()
@@ -306,6 +313,7 @@ impl Config {
     /// Gives the same settings for another database; the rules of a protected environment follow its address.
     pub fn at(&self, target: Target) -> Config {
         let mut config = self.clone();
+        config.tenant = None;
         config.database.source = Source::Fleet;
         config.database.target = Some(target);
         config.database.direct = None;

@@ -1,6 +1,7 @@
 //! Owns who belongs to a fleet: the file, and the query or the command that it asks.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -10,7 +11,7 @@ use tokio_postgres::SimpleQueryMessage;
 use crate::error::{Failure, fail};
 use crate::event::Watch;
 use crate::fleet::wave::{self, Spec};
-use crate::fleet::{Fleet, Limits};
+use crate::fleet::{Fleet, Limits, Tenant};
 use crate::pg::connect;
 use crate::pg::target::Target;
 use crate::pg::tools::Tool;
@@ -24,6 +25,8 @@ pub struct Member {
     pub name: String,
     /// Where it is.
     pub target: Target,
+    /// The schema that it is, where tenants share a database.
+    pub tenant: Option<Tenant>,
     /// What else is known of it, for waves to choose by.
     pub attributes: BTreeMap<String, String>,
 }
@@ -33,6 +36,20 @@ impl Member {
     pub fn server(&self) -> String {
         let hosts: Vec<String> = self.target.hosts.iter().map(ToString::to_string).collect();
         hosts.join(",")
+    }
+
+    /// Names the database it is, or is in.
+    pub fn place(&self) -> String {
+        format!("{}/{}", self.server(), self.target.database())
+    }
+}
+
+impl std::fmt::Display for Member {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.tenant {
+            None => write!(f, "{}", self.target),
+            Some(tenant) => write!(f, "schema {} of {}", tenant.schema, self.target),
+        }
     }
 }
 
@@ -53,6 +70,8 @@ pub struct Reader<'a> {
 struct File {
     base: Option<String>,
     databases: Vec<BTreeMap<String, serde_json::Value>>,
+    schemas: Vec<BTreeMap<String, serde_json::Value>>,
+    shared: Option<std::path::PathBuf>,
     query: Option<Query>,
     command: Option<Vec<String>>,
     waves: Vec<wave::Written>,
@@ -75,7 +94,8 @@ type Entry = BTreeMap<String, String>;
 /// Reads a fleet's file and asks whom it names; `name` is how messages call the file.
 pub async fn read(name: &str, text: &str, reader: &Reader<'_>) -> Result<Fleet> {
     let file: File = yaml::read(name, text)?;
-    let mut entries: Vec<Entry> = file.databases.iter().map(plain).collect();
+    let listed = file.databases.iter().chain(&file.schemas);
+    let mut entries: Vec<Entry> = listed.map(plain).collect();
     if let Some(query) = &file.query {
         let asked = ask(query, reader).await;
         entries.extend(asked.with_context(|| format!("asking who belongs to {name}"))?);
@@ -95,14 +115,23 @@ pub async fn read(name: &str, text: &str, reader: &Reader<'_>) -> Result<Fleet> 
         }
         None => None,
     };
+    let schemas = entries
+        .iter()
+        .filter_map(|entry| entry.get("schema").cloned());
+    let siblings = Arc::new(schemas.collect::<BTreeSet<String>>());
     let mut members = Vec::with_capacity(entries.len());
     for (index, entry) in entries.into_iter().enumerate() {
         members.push(
-            member(entry, base.as_ref(), reader)
+            member(entry, (base.as_ref(), &siblings), reader)
                 .with_context(|| format!("reading database {} of {name}", index + 1))?,
         );
     }
     refuse_doubles(name, &members)?;
+    if file.shared.is_some() && siblings.is_empty() {
+        return Err(fail(format!("{name}: nothing is `shared` between databases"))
+            .hint("`shared` is for tenants that are schemas of one database: list them with a `schema` each")
+            .into());
+    }
     let limits = limits(name, &file, members.len())?;
     let waves: Vec<Spec> = file
         .waves
@@ -113,6 +142,7 @@ pub async fn read(name: &str, text: &str, reader: &Reader<'_>) -> Result<Fleet> 
         members,
         waves,
         limits,
+        shared: file.shared.map(|path| reader.folder.join(path)),
     })
 }
 
@@ -176,10 +206,17 @@ fn target(written: &str, reader: &Reader<'_>) -> Result<Target> {
     (reader.target)(&(reader.expand)(written)?)
 }
 
-fn member(mut entry: Entry, base: Option<&Target>, reader: &Reader<'_>) -> Result<Member> {
+fn member(
+    mut entry: Entry,
+    (base, siblings): (Option<&Target>, &Arc<BTreeSet<String>>),
+    reader: &Reader<'_>,
+) -> Result<Member> {
+    let schema = entry.remove("schema");
     let url = entry.remove("url");
     let database = entry.remove("database");
-    let name = entry.remove("name").or_else(|| database.clone());
+    let name = entry
+        .remove("name")
+        .or_else(|| schema.clone().or_else(|| database.clone()));
     let Some(name) = name.filter(|name| !name.is_empty()) else {
         return Err(fail("it has no name")
             .hint("give each database a `name`")
@@ -189,13 +226,33 @@ fn member(mut entry: Entry, base: Option<&Target>, reader: &Reader<'_>) -> Resul
         (Some(url), None, _) => target(&url, reader)?,
         (Some(url), Some(database), _) => target(&url, reader)?.with_database(&database),
         (None, Some(database), Some(base)) => base.with_database(&database),
+        (None, None, Some(base)) if schema.is_some() => base.clone(),
         (None, _, _) => return Err(unplaced(&name).into()),
     };
+    if let Some(schema) = &schema {
+        refuse_theirs(&name, schema)?;
+    }
     Ok(Member {
         name,
         target,
+        tenant: schema.map(|schema| Tenant {
+            schema,
+            siblings: Arc::clone(siblings),
+        }),
         attributes: entry,
     })
+}
+
+/// A schema that is the server's, the tool's or everybody's is nobody's own.
+fn refuse_theirs(name: &str, schema: &str) -> Result<(), Failure> {
+    let theirs = schema.is_empty()
+        || schema.starts_with("pg_")
+        || matches!(schema, "public" | "information_schema" | "af_db");
+    if theirs {
+        return Err(fail(format!("`{name}` cannot be the schema `{schema}`"))
+            .hint("give each tenant a schema of its own; what all share is in `shared`"));
+    }
+    Ok(())
 }
 
 fn unplaced(name: &str) -> Failure {
@@ -213,13 +270,28 @@ fn refuse_doubles(file: &str, members: &[Member]) -> Result<()> {
                 .hint("names tell databases apart in every report")
                 .into());
         }
-        let place = format!("{}/{}", member.server(), member.target.database());
+        let tenant = member.tenant.as_ref();
+        let place = (member.place(), tenant.map(|tenant| &tenant.schema));
+        let what = if tenant.is_some() {
+            "schema"
+        } else {
+            "database"
+        };
         if let Some(other) = places.insert(place, &member.name) {
             let double = format!(
-                "`{other}` and `{}` of {file} are the same database",
+                "`{other}` and `{}` of {file} are the same {what}",
                 member.name
             );
             return Err(fail(double).hint("list it once").into());
+        }
+    }
+    for member in members.iter().filter(|member| member.tenant.is_some()) {
+        if let Some(whole) = places.get(&(member.place(), None)) {
+            let both = format!(
+                "`{}` of {file} is a schema of the database that `{whole}` is",
+                member.name
+            );
+            return Err(fail(both).hint("list the database or its schemas").into());
         }
     }
     Ok(())
@@ -319,6 +391,10 @@ mod tests {
         insta::assert_snapshot!(refused("databases: [{name: a, url: 'postgres://h/a'}, {name: a, url: 'postgres://h/b'}]").await, @"fleet.yaml names `a` twice (names tell databases apart in every report)");
         insta::assert_snapshot!(refused("databases: [{name: a, url: 'postgres://h/a'}]\nconcurrency: 0").await, @"fleet.yaml: `concurrency` of nothing would wait for ever (give 1 or more)");
         insta::assert_snapshot!(refused("databases: [{name: a, url: 'postgres://h/a'}]\nfailure-budget: few").await, @"fleet.yaml: `failure-budget: few` is no number (write a number of databases, or a share such as 5%)");
+        insta::assert_snapshot!(refused("databases: [{schema: a, url: 'postgres://h/a'}, {name: b, schema: a, url: 'postgres://h/a'}]").await, @"");
+        insta::assert_snapshot!(refused("databases: [{schema: a, url: 'postgres://h/a'}, {name: b, url: 'postgres://h/a'}]").await, @"");
+        insta::assert_snapshot!(refused("schemas: [{schema: pg_toast, url: 'postgres://h/a'}]").await, @"");
+        insta::assert_snapshot!(refused("shared: x\ndatabases: [{name: b, url: 'postgres://h/a'}]").await, @"");
         insta::assert_snapshot!(refused("command: []").await, @"asking who belongs to fleet.yaml: `command` is empty (write it as a list: program, argument, …)");
         insta::assert_snapshot!(refused("command: [echo, no]").await, @"asking who belongs to fleet.yaml: the command that lists the fleet must print a JSON list of objects: expected ident at line 1 column 2 (-)");
     }

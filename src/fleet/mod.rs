@@ -2,6 +2,11 @@
 //!
 //! Knows nothing of migrations; a command brings the work that is done on each database.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
 mod inventory;
 mod run;
 mod wave;
@@ -9,8 +14,6 @@ mod wave;
 pub use inventory::{Member, Reader, read};
 pub use run::{Flow, each};
 pub use wave::{Wave, split};
-
-use std::time::Duration;
 
 /// The databases and how they are to be treated.
 #[derive(Clone, Debug)]
@@ -21,6 +24,17 @@ pub struct Fleet {
     pub waves: Vec<wave::Spec>,
     /// How much at once.
     pub limits: Limits,
+    /// The migrations of what the tenants of a database share; none where they share nothing.
+    pub shared: Option<PathBuf>,
+}
+
+/// A schema that stands for a database, where tenants share one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tenant {
+    /// The schema.
+    pub schema: String,
+    /// The schemas of all tenants of the fleet.
+    pub siblings: Arc<BTreeSet<String>>,
 }
 
 /// How much is done at once, and how much may go wrong.

@@ -75,6 +75,7 @@ mod tests {
             .map(|at| Member {
                 name: format!("m{at}"),
                 target: Target::parse(&format!("postgres://h{}/m{at}", at % 3)).unwrap(),
+                tenant: None,
                 attributes: BTreeMap::new(),
             })
             .collect()

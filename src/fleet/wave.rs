@@ -148,6 +148,7 @@ mod tests {
             .map(|at| Member {
                 name: format!("m{at}"),
                 target: Target::parse(&format!("postgres://h/m{at}")).unwrap(),
+                tenant: None,
                 attributes: [(
                     "tier".to_owned(),
                     if at < 2 { "canary" } else { "gold" }.to_owned(),

@@ -6,11 +6,14 @@ use anyhow::Result;
 
 use crate::finding::Finding;
 use crate::migrate::files::Direction;
+use crate::migrate::history::History;
 use crate::pg::session::Session;
 use crate::sql::name::Literal;
 use crate::sql::safe::Sql;
 
 /// Who runs, from where, with what; the same for every row of a run.
+///
+/// Behind a `/` the id of a run holds the schema that it was about, where tenants share a database: each has its own story.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Run {
     /// A random name.
@@ -210,8 +213,9 @@ pub fn landed(run: &Run, state: State, version: Option<i64>, statement: Option<u
         ));
     }
     sql.piece(&Sql::fill(
-        "), COALESCE((SELECT j.run OPERATOR(pg_catalog.=) {} FROM af_db.journal AS j ORDER BY j.id DESC LIMIT 1), false)",
-        &[&Literal::new(&run.id)],
+        "), COALESCE((SELECT j.run OPERATOR(pg_catalog.=) {} FROM af_db.journal AS j \
+         WHERE pg_catalog.substring(j.run, '/.*$') IS NOT DISTINCT FROM pg_catalog.substring({}, '/.*$') ORDER BY j.id DESC LIMIT 1), false)",
+        &[&Literal::new(&run.id), &Literal::new(&run.id)],
     ));
     sql
 }
@@ -259,10 +263,13 @@ impl Unfinished {
     }
 }
 
-/// Reads what was begun and not finished, in one round trip.
-pub async fn unfinished(session: &Session) -> Result<Vec<Unfinished>> {
+/// Reads what was begun and not finished by runs about a tenant's schema, or with none about the database, in one round trip.
+pub async fn unfinished(session: &Session, tenant: &str) -> Result<Vec<Unfinished>> {
     let rows = session
-        .query(include_str!("queries/journal_unfinished.sql"), &[])
+        .query(
+            include_str!("queries/journal_unfinished.sql"),
+            &[(&tenant, tokio_postgres::types::Type::TEXT)],
+        )
         .await?;
     let read = |row: &tokio_postgres::Row| {
         let state: String = row.get("state");
@@ -283,6 +290,20 @@ pub async fn unfinished(session: &Session) -> Result<Vec<Unfinished>> {
         }
     };
     Ok(rows.iter().map(read).collect())
+}
+
+/// Says whether any run was about a tenant's schema.
+pub async fn knows(session: &Session, history: &History, tenant: &str) -> Result<bool> {
+    if !history.has_journal {
+        return Ok(false);
+    }
+    let row = session
+        .query_one(
+            include_str!("queries/journal_knows.sql"),
+            &[(&tenant, tokio_postgres::types::Type::TEXT)],
+        )
+        .await?;
+    Ok(row.get(0))
 }
 
 /// A row of the journal as people read it.

@@ -10,6 +10,9 @@ use crate::migrate::files::{Direction, Folder, Migration};
 use crate::migrate::history::{History, Row, Table};
 use crate::migrate::journal::Unfinished;
 
+/// The code of what is said where a history is gone that was there.
+pub const GONE: &str = "history-missing";
+
 /// How one migration stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -156,7 +159,7 @@ fn judge_table(history: &History, findings: &mut Vec<Finding>) {
                 .help("set migrations.history-table in af-db.yaml to another name"),
         ),
         Table::Missing if history.has_journal => findings.push(
-            Finding::error("history-missing", &name, "the history table is gone, though af-db has worked here before")
+            Finding::error(GONE, &name, "the history table is gone, though af-db has worked here before")
                 .help("restore the table from a backup, or record what is applied with af-db repair --mark-applied"),
         ),
         Table::Missing | Table::Present(_) => {}

@@ -104,6 +104,16 @@ impl Session {
         self.pooling.get_or_init(|| mode);
     }
 
+    /// Has names without a schema lead into these schemas first, on a session that keeps its server process.
+    pub async fn lead(&mut self, path: &Sql) -> Result<()> {
+        self.run(&Sql::fill("SET search_path TO {}", &[path]))
+            .await?;
+        if let Some(facts) = self.facts.get_mut() {
+            path.as_str().clone_into(&mut facts.search_path);
+        }
+        Ok(())
+    }
+
     /// Puts an error into words; of a connection that ended, with the server's reason.
     fn error(&self, error: tokio_postgres::Error) -> ServerError {
         let error = ServerError::from(error);

@@ -37,6 +37,8 @@ pub struct Execution<'a> {
     pub(super) overtaken: bool,
     // What the steps were seen to do, where a plan says so; what they do instead is rolled back.
     pub(super) predicted: Vec<StepObservation>,
+    // Where names without a schema lead, where a schema stands for the database.
+    path: Option<Sql>,
     // Whether the session is as it began: what a step has set is undone with its record.
     clean: bool,
 }
@@ -76,8 +78,15 @@ impl<'a> Execution<'a> {
             sessions: 0,
             overtaken: false,
             predicted: Vec::new(),
+            path: None,
             clean: false,
         }
+    }
+
+    /// Has names without a schema lead into these schemas, whatever the role is used to.
+    pub fn within(mut self, path: Sql) -> Self {
+        self.path = Some(path);
+        self
     }
 
     /// Binds the run to what its steps were seen to do: a step that does more is rolled back before its commit.
@@ -181,6 +190,8 @@ impl<'a> Execution<'a> {
         opening.extend([Sql::new("BEGIN"), Sql::default()]);
         let slot = opening.len() - 1;
         opening.extend(block::limits(None, step.timeout));
+        let path = self.path.as_ref();
+        opening.extend(path.map(|path| Sql::fill("SET LOCAL search_path TO {}", &[path])));
         let opening_of_books = books.opening();
         if !opening_of_books.is_empty() {
             opening.push(opening_of_books);
@@ -292,7 +303,10 @@ impl<'a> Execution<'a> {
         outline: &Outline,
         done: &[unit::Piece],
     ) -> Result<(), Stopped> {
-        self.ours(reset()).await?;
+        let mut ours = reset();
+        let path = self.path.as_ref();
+        ours.extend(path.map(|path| Sql::fill("SET search_path TO {}", &[path])));
+        self.ours(ours).await?;
         for piece in done {
             for index in piece
                 .statements

@@ -88,7 +88,12 @@ pub(super) async fn run(args: &Make, context: &Context) -> Result<Outcome> {
         None => one(args, context).await,
         Some(path) => {
             let work = async |there: &Context| one(args, there).await;
-            fleet::on_each(context, path, ("backup", made), work).await
+            let each = fleet::Each {
+                command: "backup",
+                line: made,
+                whole: true,
+            };
+            fleet::on_each(context, path, &each, work).await
         }
     }
 }

@@ -95,7 +95,12 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
                 declared(&context.config)?;
             }
             let work = async |there: &Context| one(args, there).await;
-            fleet::on_each(context, path, ("diff-rls", |_| None), work).await
+            let each = fleet::Each {
+                command: "diff-rls",
+                line: |_| None,
+                whole: false,
+            };
+            fleet::on_each(context, path, &each, work).await
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::commands::fleet::climb::{Climber, Ended, Work};
 use crate::commands::fleet::phase::{self, Phase};
 use crate::commands::fleet::report::{FleetUp, Told, group};
 use crate::commands::fleet::state::{self, Sound};
+use crate::commands::fleet::tenants;
 use crate::commands::fleet::truth::Trust;
 use crate::commands::guarding::{self, Guard};
 use crate::commands::page::count;
@@ -48,8 +49,9 @@ struct Run<'a> {
 pub(crate) async fn up(context: &Context, path: &Path, orders: &Orders<'_>) -> Result<Outcome> {
     let folder = project::folder(context)?;
     let fleet = super::load(context, path).await?;
+    let shared = tenants::shared(context, &fleet)?;
     let bound = match orders.plan {
-        Some(path) => Some(Bound::load(path, &folder)?),
+        Some(path) => Some(Bound::load(path, (&folder, shared.as_ref()))?),
         None => None,
     };
     let mut surveyed =
@@ -65,12 +67,12 @@ pub(crate) async fn up(context: &Context, path: &Path, orders: &Orders<'_>) -> R
     let phases = phase::cut(&folder, &pending);
     let sha256 = match &bound {
         Some(bound) => bound.sha256.clone(),
-        None => hash(&fleet, &folder, orders.selection),
+        None => hash(&fleet, (&folder, shared.as_ref()), orders.selection),
     };
     let shown = context.config.shown(path);
     let mut report = FleetUp::new(&shown, &sha256, &surveyed);
     report.groups = group(&surveyed.sound);
-    if pending.is_empty() {
+    if pending.is_empty() && fleet.shared.is_none() {
         return context.show(&report);
     }
     admit(
@@ -95,6 +97,11 @@ pub(crate) async fn up(context: &Context, path: &Path, orders: &Orders<'_>) -> R
     };
     let guard = context.interrupt.guard();
     let mut sound = surveyed.sound;
+    let keepers = tenants::prepare(&run.climber, &mut sound, &mut report).await?;
+    if report.is_stopped() {
+        report.settle(&sound);
+        return context.show(&report);
+    }
     for phase in &phases {
         if !run
             .phase(phase, &mut sound, &mut report, orders.resume)
@@ -104,6 +111,9 @@ pub(crate) async fn up(context: &Context, path: &Path, orders: &Orders<'_>) -> R
         }
     }
     drop(guard);
+    for keeper in keepers {
+        keeper.close().await;
+    }
     report.settle(&sound);
     context.show(&report)
 }
@@ -111,7 +121,11 @@ pub(crate) async fn up(context: &Context, path: &Path, orders: &Orders<'_>) -> R
 /// Gives the hash of what is to become true: these databases, these files.
 ///
 /// It stays the same while the fleet is on its way, so that what was approved can be finished after an interruption.
-fn hash(fleet: &Fleet, folder: &Folder, selection: &Selection) -> String {
+fn hash(
+    fleet: &Fleet,
+    (folder, shared): (&Folder, Option<&Folder>),
+    selection: &Selection,
+) -> String {
     let files = folder
         .migrations
         .iter()
@@ -122,12 +136,13 @@ fn hash(fleet: &Fleet, folder: &Folder, selection: &Selection) -> String {
     let mut databases: Vec<String> = fleet
         .members
         .iter()
-        .map(|member| format!("{} {}", member.name, member.target))
+        .map(|member| format!("{} {member}", member.name))
         .collect();
     databases.sort();
     let document = serde_json::json!({
         "databases": databases,
         "files": files.collect::<Vec<_>>(),
+        "shared": tenants::hashes(shared),
         "steps": selection.steps,
         "out-of-order": selection.allow_out_of_order,
     });
@@ -152,7 +167,7 @@ async fn admit(
         .is_protected()
         .then_some(context.config.database.environment.clone());
     for one in sound.iter().filter(|one| !one.pending.is_empty()) {
-        let there = context.at(one.member.target.clone());
+        let there = context.alone(one.member);
         let database = &there.config.database;
         if !database.rules.approvers.is_empty() {
             let environment = &database.environment;
@@ -211,7 +226,7 @@ impl Run<'_> {
     ) -> Result<bool> {
         let members: Vec<&Member> = sound.iter().map(|sound| sound.member).collect();
         let waves = fleet::split(&members, &self.fleet.waves);
-        let last = waves.len() - 1;
+        let last = waves.len().saturating_sub(1);
         for (index, wave) in waves.iter().enumerate() {
             let begun = self.wave(phase, wave, sound, report).await;
             if report.is_stopped() {

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 
 use crate::commands::fleet::plan::{FleetPlan, Planned};
 use crate::commands::fleet::state::{Aside, Cause, Sound, Surveyed};
+use crate::commands::fleet::tenants;
 use crate::error::refuse;
 use crate::migrate::checksum;
 use crate::migrate::files::Folder;
@@ -20,11 +21,18 @@ pub(super) struct Bound {
 
 impl Bound {
     /// Reads it, and refuses it where a file is no longer what was planned.
-    pub(super) fn load(path: &Path, folder: &Folder) -> Result<Bound> {
+    pub(super) fn load(path: &Path, (folder, shared): (&Folder, Option<&Folder>)) -> Result<Bound> {
         let shown = path.display().to_string();
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("reading {shown}; nothing was touched"))?;
         let plan = FleetPlan::parse(&shown, &text)?;
+        if plan.shared != tenants::hashes(shared) {
+            return Err(refuse(format!(
+                "the files of what tenants share are not what {shown} planned; nothing was touched"
+            ))
+            .hint("restore them, or plan again and have the new plan approved")
+            .into());
+        }
         for step in plan.states.iter().flat_map(|state| &state.plan.steps) {
             let mut files = folder.migrations.iter();
             let file = files.find(|file| file.version == step.version);
@@ -78,11 +86,12 @@ impl Bound {
         Surveyed { sound: kept, aside }
     }
 
-    /// Gives the schema that a database must come to.
-    pub(super) fn schema_after(&self, name: &str) -> Option<&str> {
+    /// Gives the schema that a database must come to, and what it is called there, where tenants share a database.
+    pub(super) fn schema_after(&self, name: &str) -> Option<(&str, Option<&str>)> {
         let mut states = self.plan.states.iter();
         let state = states.find(|state| state.databases.iter().any(|one| one == name))?;
-        state.plan.schema_after.as_deref()
+        let after = state.plan.schema_after.as_deref()?;
+        Some((after, state.schema.as_deref()))
     }
 }
 
@@ -107,7 +116,8 @@ fn left(planned: &Planned, one: &Sound<'_>) -> Result<Vec<i64>, &'static str> {
     if one.state.major != planned.state.major {
         return Err("its server has another version than the plan was made for");
     }
-    if added.is_empty() && one.state.fingerprint != planned.state.fingerprint {
+    let known = one.state.half_run.is_empty() && added.is_empty();
+    if known && one.state.fingerprint != planned.state.fingerprint {
         return Err("its schema has changed since the plan was made");
     }
     let done = |version: i64| added.iter().any(|(there, _)| *there == version);

@@ -22,6 +22,8 @@ use crate::plan::execution::Execution;
 use crate::plan::heartbeat::Beat;
 use crate::plan::ladder::Ladder;
 use crate::shadow::like;
+use crate::sql::name::Ident;
+use crate::sql::safe::Sql;
 
 /// How it went on one database.
 pub(super) enum Ended {
@@ -80,11 +82,17 @@ impl Climber<'_> {
     async fn try_one(&self, member: &Member, work: &Work) -> Result<Result<Applied, String>> {
         let began = Instant::now();
         let context = self.context;
+        let there = context.alone(member);
         let session = super::open(self.fleet, member).await?;
         pooler::require_session(&session, &member.target).await?;
-        // Held until the session ends.
-        let _lock = lock::take(&session, Share::Alone, Duration::from_secs(2), &silent).await?;
-        let (books, _) = super::stand(context, &session, self.folder).await?;
+        // Held until the session ends; of a database that tenants share the run itself has the lock.
+        let _lock = match &member.tenant {
+            None => {
+                Some(lock::take(&session, Share::Alone, Duration::from_secs(2), &silent).await?)
+            }
+            Some(_) => None,
+        };
+        let (books, _) = super::stand(&there, &session, self.folder).await?;
         let now: Vec<i64> = books.history.rows.iter().map(|row| row.version).collect();
         if now != work.applied {
             session.close().await;
@@ -93,13 +101,12 @@ impl Climber<'_> {
         }
         let wanted = |file: &&Migration| work.wanted.contains(&file.version);
         let chosen: Vec<&Migration> = self.folder.migrations.iter().filter(wanted).collect();
-        let mut ledger = project::ledger(context, &books.history, self.folder)?;
+        let mut ledger = project::ledger(&there, &books.history, self.folder)?;
         ledger.run.plan_sha256 = self.bound.map(|bound| bound.sha256.clone());
         let before = aftermath::before(&session).await?;
         project::create_books(&session, &ledger, &books.history).await?;
-        let there = context.alone(member);
         let guarded = there.config.database.is_protected() || self.bound.is_some();
-        let restore_point = if guarded {
+        let restore_point = if guarded && member.tenant.is_none() {
             aftermath::restore_point(&session, &ledger.run.id).await
         } else {
             None
@@ -112,18 +119,27 @@ impl Climber<'_> {
             stopped: Mutex::default(),
         };
         let interrupt = &context.interrupt;
+        let path = Sql::printed_by_server(&session.facts().search_path);
         let mut execution =
             Execution::new(session, &member.target, self.ladder, &silent, interrupt);
+        if member.tenant.is_some() {
+            execution = execution.within(path.clone());
+        }
         let outcome = tokio::select! {
             outcome = apply::up(&mut execution, &ledger, &chosen, &books.unfinished) => outcome?,
             () = beat.run(&member.target) => unreachable!("the heartbeat never ends by itself"),
         };
-        let session = execution.finish();
+        let mut session = execution.finish();
         if let Some(failure) = outcome.stopped {
             session.close().await;
             return Err(stopped(failure, beat.reason()).into());
         }
+        if member.tenant.is_some() {
+            // The run has put the session back to what the role is used to.
+            session.lead(&path).await?;
+        }
         let mut findings = aftermath::judge(&there, &session, (&before, &ledger.run), None).await?;
+        findings.retain(|finding| is_own(member, finding));
         if work.is_last {
             findings.extend(self.reached(member, &session).await?);
         }
@@ -141,11 +157,16 @@ impl Climber<'_> {
         let foreseen = self
             .bound
             .and_then(|bound| bound.schema_after(&member.name));
-        let Some(foreseen) = foreseen else {
+        let Some((foreseen, model)) = foreseen else {
             return Ok(None);
         };
         let catalog = read::read(session, &like::scope()).await?;
-        let reached = planning::governed(self.context, &catalog).fingerprint();
+        let there = self.context.alone(member);
+        let mut reached = planning::governed(&there, &catalog);
+        if let (Some(tenant), Some(model)) = (&member.tenant, model) {
+            reached = reached.with_schema_called(&tenant.schema, model);
+        }
+        let reached = reached.fingerprint();
         Ok((reached != foreseen).then(|| {
             Finding::error(
                 "after-schema",
@@ -156,6 +177,18 @@ impl Climber<'_> {
             .help("see what differs: af-db validate --live on this database")
         }))
     }
+}
+
+/// Says whether something half-made is a member's own; the other tenants of its database are at work as well.
+fn is_own(member: &Member, finding: &Finding) -> bool {
+    let Some(tenant) = &member.tenant else {
+        return true;
+    };
+    let own = format!("{}.", Ident::new(&tenant.schema));
+    let half_made = matches!(finding.code.as_str(), "after-index" | "after-constraint");
+    !half_made
+        || finding.subject.starts_with(&own)
+        || finding.subject.contains(&format!(" on {own}"))
 }
 
 /// Says why a run failed that stopped itself because others waited too long for it.

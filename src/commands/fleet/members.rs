@@ -1,6 +1,6 @@
 //! Owns doing with each database of a fleet what a command does with one: the same code, one report of all of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::PoisonError;
 
@@ -10,9 +10,9 @@ use serde_json::Value;
 
 use crate::commands::page::{Page, Tone, count};
 use crate::commands::{Context, Outcome, Report};
-use crate::error::exit_of;
+use crate::error::{exit_of, fail};
 use crate::finding::{Finding, Severity};
-use crate::fleet::Member;
+use crate::fleet::{Fleet, Member};
 
 /// What came of a command on one database.
 #[derive(Serialize)]
@@ -46,19 +46,39 @@ struct FleetReport {
     findings: Vec<Finding>,
 }
 
+/// What is done on each database.
+pub(crate) struct Each {
+    /// The command as typed.
+    pub(crate) command: &'static str,
+    /// Gives the words for one of its reports.
+    pub(crate) line: Line,
+    /// Whether a database is worked on as a whole, whosever its schemas are; otherwise schemas are refused.
+    pub(crate) whole: bool,
+}
+
 /// Gives the words for what a report says, where there is something worth a line of its own.
 pub(crate) type Line = fn(&Value) -> Option<String>;
 
 const FAILED: &str = "failed";
 
-/// Runs a command on every database of a fleet; `line` gives the words for one of its reports.
+/// Runs a command on every database of a fleet.
 pub(crate) async fn on_each(
     context: &Context,
     path: &Path,
-    (command, line): (&'static str, Line),
+    each: &Each,
     work: impl AsyncFn(&Context) -> Result<Outcome>,
 ) -> Result<Outcome> {
-    let fleet = super::load(context, path).await?;
+    let mut fleet = super::load(context, path).await?;
+    if each.whole {
+        as_databases(&mut fleet);
+    } else if let Some(member) = fleet.members.iter().find(|member| member.tenant.is_some()) {
+        return Err(fail(format!(
+            "`{}` is a schema, and {} is about whole databases; nothing was done",
+            member.name, each.command
+        ))
+        .hint("what the tenants of a database differ in is told by af-db validate --fleet")
+        .into());
+    }
     let guard = context.interrupt.guard();
     let question = async |member: &Member| {
         // A database that does not answer must not be waited for as long as a single one is.
@@ -76,19 +96,32 @@ pub(crate) async fn on_each(
     drop(guard);
     let databases: Vec<Ended> = answers.into_iter().map(|(_, ended)| ended).collect();
     context.show(&FleetReport {
-        command,
+        command: each.command,
         fleet: context.config.shown(path),
         findings: together(&databases),
-        line,
+        line: each.line,
         interrupted: context.interrupt.is_raised(),
         databases,
     })
 }
 
+/// Lists each database once, whose tenants' schemas are all in it.
+fn as_databases(fleet: &mut Fleet) {
+    let mut seen = BTreeSet::new();
+    fleet
+        .members
+        .retain(|member| member.tenant.is_none() || seen.insert(member.place()));
+    for member in &mut fleet.members {
+        if member.tenant.take().is_some() {
+            member.name = member.target.database().to_owned();
+        }
+    }
+}
+
 fn told(member: &Member, there: &Context, ended: Result<Outcome>) -> Ended {
     let mut one = Ended {
         name: member.name.clone(),
-        database: member.target.to_string(),
+        database: member.to_string(),
         outcome: FAILED,
         report: None,
         cause: None,

@@ -8,29 +8,37 @@ mod members;
 mod phase;
 mod plan;
 mod report;
+mod shape;
 mod standing;
 mod state;
+mod tenants;
 mod truth;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use tokio_postgres::types::Type;
 
 use crate::commands::{Context, project};
 use crate::error::fail;
 use crate::event::{Event, Unit, silent};
-use crate::fleet::{self, Fleet, Flow, Member, Reader};
+use crate::fleet::{self, Fleet, Flow, Member, Reader, Tenant};
 use crate::migrate::files::Folder;
+use crate::migrate::history::Table;
+use crate::migrate::journal;
 use crate::migrate::standing::{self as compared, Standing};
 use crate::pg::connect;
 use crate::pg::session::Session;
+use crate::sql::name::Ident;
+use crate::sql::safe::Sql;
 
 pub(crate) use ascent::{Orders, up};
 pub(crate) use judgement::judge;
-pub(crate) use members::on_each;
+pub(crate) use members::{Each, on_each};
 pub(crate) use plan::plan;
 pub(crate) use standing::status;
+pub(crate) use tenants::shared_files;
 
 /// Reads a fleet's file and asks whom it names.
 pub(crate) async fn load(context: &Context, path: &Path) -> Result<Fleet> {
@@ -54,7 +62,14 @@ pub(crate) async fn load(context: &Context, path: &Path) -> Result<Fleet> {
 
 /// Opens a session on a member, which may take no longer than the fleet's patience.
 pub(crate) async fn open(fleet: &Fleet, member: &Member) -> Result<Session> {
-    let opening = connect::open_with(&member.target, &connect::Options::ONCE, &silent);
+    let opening = async {
+        let mut session =
+            connect::open_with(&member.target, &connect::Options::ONCE, &silent).await?;
+        if let Some(tenant) = &member.tenant {
+            enter(&mut session, tenant).await?;
+        }
+        Ok(session)
+    };
     match tokio::time::timeout(fleet.limits.patience, opening).await {
         Ok(opened) => opened,
         Err(_) => {
@@ -62,6 +77,33 @@ pub(crate) async fn open(fleet: &Fleet, member: &Member) -> Result<Session> {
             Err(fail(format!("no answer within {seconds} s")).into())
         }
     }
+}
+
+/// Has a session work within a tenant's schema.
+async fn enter(session: &mut Session, tenant: &Tenant) -> Result<()> {
+    let schema = Ident::new(&tenant.schema);
+    let row = session
+        .query_one(
+            "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname OPERATOR(pg_catalog.=) $1)",
+            &[(&tenant.schema, Type::TEXT)],
+        )
+        .await?;
+    if !row.get::<_, bool>(0) {
+        return Err(fail(format!("there is no schema `{}`", tenant.schema))
+            .hint(format!("CREATE SCHEMA {schema}, or take it off the list"))
+            .into());
+    }
+    let path = path_of(tenant, &session.facts().search_path);
+    session.lead(&path).await
+}
+
+/// Gives where names without a schema lead for a tenant: into its own schema, then where they lead anyway.
+fn path_of(tenant: &Tenant, otherwise: &str) -> Sql {
+    let schema = Ident::new(&tenant.schema);
+    if otherwise.trim().is_empty() {
+        return Sql::fill("{}", &[&schema]);
+    }
+    Sql::fill("{}, {}", &[&schema, &Sql::printed_by_server(otherwise)])
 }
 
 /// Asks every database of a fleet something; gives the answers in the fleet's own order.
@@ -107,6 +149,15 @@ async fn stand(
         .await
         .context("reading its history")?;
     let fresh = project::fresh_width(context, folder)?;
-    let standing = compared::compare(folder, &books.history, &books.unfinished, fresh);
+    let mut standing = compared::compare(folder, &books.history, &books.unfinished, fresh);
+    let tenant = context.config.tenant.as_ref();
+    if let Some(tenant) = tenant.filter(|_| books.history.table == Table::Missing)
+        && !journal::knows(session, &books.history, &tenant.schema).await?
+    {
+        // The journal is that of all tenants, and says nothing of this one: it is new.
+        standing
+            .findings
+            .retain(|finding| finding.code != compared::GONE);
+    }
     Ok((books, standing))
 }

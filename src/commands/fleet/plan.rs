@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::commands::fleet::members::few;
 use crate::commands::fleet::report::aside;
 use crate::commands::fleet::state::{self, Aside, Sound, State};
+use crate::commands::fleet::tenants;
 use crate::commands::fleet::truth::Trust;
 use crate::commands::page::{Page, Tone, count};
 use crate::commands::pending::Selection;
@@ -32,6 +33,9 @@ pub(super) struct Planned {
     pub(super) state: State,
     /// The databases, by name.
     pub(super) databases: Vec<String>,
+    /// The schema that the plan was made on, where tenants share a database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) schema: Option<String>,
     /// The plan, made on the largest of them.
     pub(super) plan: Document,
 }
@@ -41,6 +45,9 @@ pub(super) struct Planned {
 #[serde(rename_all = "kebab-case")]
 pub(super) struct FleetPlan {
     version: u32,
+    /// The files of what tenants share, with what is in them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) shared: Vec<String>,
     pub(super) states: Vec<Planned>,
 }
 
@@ -120,12 +127,18 @@ pub(crate) async fn plan(
         states.push(Planned {
             state: largest.state.clone(),
             databases: names.into_iter().map(str::to_owned).collect(),
+            schema: largest
+                .member
+                .tenant
+                .as_ref()
+                .map(|tenant| tenant.schema.clone()),
             plan: made.document,
         });
     }
     watch(Event::Ended);
     let plan = FleetPlan {
         version: VERSION,
+        shared: tenants::hashes(tenants::shared(context, &fleet)?.as_ref()),
         states,
     };
     let text = plan.print()?;

@@ -51,6 +51,9 @@ pub(super) struct FleetUp {
     fleet: String,
     pub(super) plan: String,
     pub(super) groups: Vec<Group>,
+    /// Where something was brought up that tenants share, and how many migrations.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) shared: Vec<(String, usize)>,
     pub(super) applied: Vec<Done>,
     pub(super) busy: Vec<Told>,
     pub(super) moved: Vec<Told>,
@@ -89,6 +92,7 @@ impl FleetUp {
             fleet: fleet.to_owned(),
             plan: plan.to_owned(),
             groups: group(&surveyed.sound),
+            shared: Vec::new(),
             applied: Vec::new(),
             busy: Vec::new(),
             moved: Vec::new(),
@@ -234,6 +238,10 @@ impl Report for FleetUp {
     fn human(&self, page: &mut Page) {
         let applied = count(self.applied.len(), "database", "databases");
         page.line(format!("{}: {applied} brought up", self.fleet));
+        for (place, migrations) in &self.shared {
+            let migrations = count(*migrations, "migration", "migrations");
+            page.line(format!("{migrations} of what is shared applied to {place}"));
+        }
         page.gap();
         let rows: Vec<_> = self
             .versions

@@ -108,7 +108,7 @@ pub(crate) async fn survey(context: &Context, fleet: &Fleet, folder: &Folder) ->
 async fn place(context: &Context, fleet: &Fleet, member: &Member, folder: &Folder) -> Stands {
     let mut stands = Stands {
         name: member.name.clone(),
-        database: member.target.to_string(),
+        database: member.to_string(),
         place: Place::Unreachable,
         version: None,
         pending: 0,
@@ -116,7 +116,7 @@ async fn place(context: &Context, fleet: &Fleet, member: &Member, folder: &Folde
     };
     let asked = async {
         let session = super::open(fleet, member).await?;
-        let stood = super::stand(context, &session, folder).await;
+        let stood = super::stand(&context.alone(member), &session, folder).await;
         session.close().await;
         stood
     };

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 
-use crate::catalog::{Scope, read};
 use crate::commands::Context;
+use crate::commands::fleet::shape::Shapes;
 use crate::commands::fleet::truth::{Trust, Truth};
 use crate::commands::guarding;
 use crate::commands::pending::{self, Selection};
@@ -49,6 +49,9 @@ pub(super) struct State {
     pub(super) major: i32,
     /// The schema.
     pub(super) fingerprint: String,
+    /// What an earlier run has left half-way, of which the schema then shows a part.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) half_run: Vec<i64>,
 }
 
 /// A database that can be changed.
@@ -97,7 +100,9 @@ pub(super) async fn survey<'f>(
     folder: &Folder,
     (selection, trust): (&Selection, Trust),
 ) -> Surveyed<'f> {
-    let question = async |member| look(context, fleet, member, (folder, selection)).await;
+    let shapes = Shapes::new(context, fleet);
+    let question =
+        async |member| look(&shapes, context, (fleet, member), (folder, selection)).await;
     let mut seen = super::ask(context, fleet, question).await;
     seen.sort_by(|(one, _), (other, _)| one.name.cmp(&other.name));
     let (mut surveyed, groups) = sort(seen);
@@ -121,14 +126,15 @@ pub(super) async fn survey<'f>(
 }
 
 async fn look(
+    shapes: &Shapes<'_>,
     context: &Context,
-    fleet: &Fleet,
-    member: &Member,
+    (fleet, member): (&Fleet, &Member),
     (folder, selection): (&Folder, &Selection),
 ) -> Result<Seen> {
     let session = super::open(fleet, member).await?;
-    let (books, standing) = super::stand(context, &session, folder).await?;
-    let catalog = read::read(&session, &scope(context)).await?;
+    let there = context.alone(member);
+    let (books, standing) = super::stand(&there, &session, folder).await?;
+    let fingerprint = shapes.fingerprint(&session, member).await?;
     let bytes = session
         .query_one(
             "SELECT pg_catalog.pg_database_size(pg_catalog.current_database())",
@@ -164,7 +170,6 @@ async fn look(
         wrong = Some((Cause::Wrong, reason(&error)));
     }
     if wrong.is_none() && !pending.is_empty() {
-        let there = context.at(member.target.clone());
         let kept = guarding::guards(&there)
             .and_then(|guards| guarding::backups(&there, &guards, &session));
         wrong = kept.err().map(|error| (Cause::Wrong, reason(&error)));
@@ -177,7 +182,8 @@ async fn look(
             .map(|row| (row.version, row.checksum.clone()))
             .collect(),
         major: session.facts().major(),
-        fingerprint: catalog.fingerprint(),
+        fingerprint,
+        half_run: books.unfinished.iter().map(|half| half.version).collect(),
     };
     session.close().await;
     Ok(Seen {
@@ -186,14 +192,6 @@ async fn look(
         bytes,
         wrong,
     })
-}
-
-/// The governed schemas; what belongs to a database as a whole may differ from one to the next.
-pub(super) fn scope(context: &Context) -> Scope {
-    Scope {
-        global: false,
-        ..Scope::of_schemas(&context.config.schemas())
-    }
 }
 
 /// Says why, with what stands behind a refusal.
@@ -221,7 +219,8 @@ fn sort<'f>(seen: Vec<(&'f Member, Result<Seen>)>) -> (Surveyed<'f>, Vec<Group<'
             Ok(seen) => match seen.wrong {
                 Some(wrong) => wrong,
                 None => {
-                    let like = (seen.state.history.clone(), seen.state.major);
+                    let state = &seen.state;
+                    let like = (state.history.clone(), state.major, state.half_run.clone());
                     alike.entry(like).or_default().push((member, seen));
                     continue;
                 }

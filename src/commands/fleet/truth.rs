@@ -2,20 +2,26 @@
 //! migrations of that history make on a scratch server.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use anyhow::Result;
 
-use crate::catalog::{Catalog, read};
+use crate::catalog::Catalog;
 use crate::commands::Context;
-use crate::commands::fleet::state::{Aside, Cause, Group, Surveyed, scope};
+use crate::commands::fleet::shape;
+use crate::commands::fleet::state::{Aside, Cause, Group, Surveyed};
+use crate::commands::fleet::tenants::shared;
 use crate::diff::report::{self, Sides};
 use crate::diff::{self, Change};
 use crate::event::silent;
 use crate::finding::{Finding, Severity};
-use crate::fleet::{Fleet, Member};
-use crate::migrate::files::{Folder, Migration};
+use crate::fleet::{Fleet, Member, Tenant};
+use crate::migrate::files::{Direction, Folder, Migration};
+use crate::pg::connect;
 use crate::pg::scratch::Scratch;
-use crate::shadow;
+use crate::shadow::{self, Shadow};
+use crate::sql::name::Ident;
+use crate::sql::safe::Sql;
 
 /// So many witnesses are believed.
 const ENOUGH: usize = 3;
@@ -62,6 +68,13 @@ impl<'a> Truth<'a> {
         group: Group<'f>,
         surveyed: &mut Surveyed<'f>,
     ) -> Group<'f> {
+        if group
+            .iter()
+            .any(|(_, seen)| !seen.state.half_run.is_empty())
+        {
+            // The journal knows how far they came; their run goes on there and looks for itself.
+            return group;
+        }
         let most =
             shape_of_most(&group).filter(|_| self.trust == Trust::Most && group.len() >= ENOUGH);
         let is_like = |fingerprint: &str| most.as_deref() == Some(fingerprint);
@@ -117,19 +130,22 @@ impl<'a> Truth<'a> {
         let history = group.first().map(|(_, seen)| &seen.state.history);
         let versions = history.into_iter().flatten().map(|(version, _)| *version);
         let applied: Vec<i64> = versions.collect();
-        let catalog = self.replayed(&applied).await?;
+        let is_tenant = group
+            .first()
+            .is_some_and(|(member, _)| member.tenant.is_some());
+        let catalog = self.replayed(&applied, is_tenant).await?;
         Ok(("the migrations".to_owned(), catalog))
     }
 
     async fn catalog(&self, member: &Member) -> Result<Catalog> {
         let session = super::open(self.fleet, member).await?;
-        let catalog = read::read(&session, &scope(self.context)).await;
+        let catalog = shape::read(self.context, &session, member).await;
         session.close().await;
         catalog
     }
 
     /// Makes what the migrations of a history make.
-    async fn replayed(&mut self, applied: &[i64]) -> Result<Catalog> {
+    async fn replayed(&mut self, applied: &[i64], is_tenant: bool) -> Result<Catalog> {
         if self.scratch.is_none() {
             self.scratch = Some(self.context.scratch(None).await?);
         }
@@ -145,8 +161,43 @@ impl<'a> Truth<'a> {
             .cloned()
             .collect();
         let name = format!("fleet_{}", self.shadows);
+        if is_tenant {
+            return self.replayed_for_tenant(scratch, &name, &files).await;
+        }
         let shadow = shadow::build(scratch, &name, &files, &silent).await?;
-        read::read(&shadow.session, &scope(self.context)).await
+        shape::read(self.context, &shadow.session, &anybody(None, &shadow)).await
+    }
+
+    /// Makes what all tenants share, and then what one of them has, in a schema of its own.
+    async fn replayed_for_tenant(
+        &self,
+        scratch: &Scratch,
+        name: &str,
+        files: &[Migration],
+    ) -> Result<Catalog> {
+        const SCHEMA: &str = "tenant";
+        let shared = shared(self.context, self.fleet)?;
+        let shared = shared.map_or_else(Vec::new, |folder| folder.migrations);
+        let shadow = shadow::build(scratch, name, &shared, &silent).await?;
+        let schema = Ident::new(SCHEMA);
+        let sql = Sql::fill(
+            "CREATE SCHEMA {}; ALTER DATABASE {} SET search_path TO {}, {}",
+            &[
+                &schema,
+                &Ident::new(name),
+                &schema,
+                &Sql::printed_by_server(&shadow.session.facts().search_path),
+            ],
+        );
+        shadow.session.run(&sql).await?;
+        shadow.session.close().await;
+        let session = connect::open(&shadow.target, &silent).await?;
+        let mut shadow = Shadow { session, ..shadow };
+        for file in files {
+            shadow = shadow.run(file, Direction::Up).await?;
+        }
+        let member = anybody(Some(SCHEMA), &shadow);
+        shape::read(self.context, &shadow.session, &member).await
     }
 
     /// Says in what a database differs; nothing where it does not.
@@ -178,6 +229,19 @@ impl<'a> Truth<'a> {
             words.push(format!("and {} more", differences.len() - words.len()));
         }
         Ok(Some(words.join("; ")))
+    }
+}
+
+/// Gives a shadow as a member.
+fn anybody(schema: Option<&str>, shadow: &Shadow) -> Member {
+    Member {
+        name: "the migrations".to_owned(),
+        target: shadow.target.clone(),
+        tenant: schema.map(|schema| Tenant {
+            schema: schema.to_owned(),
+            siblings: Arc::default(),
+        }),
+        attributes: BTreeMap::new(),
     }
 }
 

@@ -107,7 +107,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         lint_fails: false,
         findings: Vec::new(),
     };
-    let gathered = gather(args, context, &mut report).await?;
+    let mut gathered = gather(args, context, &mut report).await?;
     lint(args, context, &gathered, &mut report).await?;
     if args.offline {
         return context.show(&report);
@@ -127,10 +127,16 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let session = gathered.live.as_ref().map(|live| &live.session);
     let scratch = context.scratch(session).await?;
     report.scratch = Some(scratch.why.clone());
+    let own = gathered.folder.clone();
+    if let Some(path) = &args.fleet {
+        // What tenants have stands on what they share.
+        let shared = fleet::shared_files(context, path).await?;
+        gathered.folder.migrations.splice(..0, shared);
+    }
     scratch::judge(args, context, &gathered, &scratch, &mut report).await?;
     drop(scratch);
     if let Some(path) = &args.fleet {
-        let judged = fleet::judge(context, path, &gathered.folder).await?;
+        let judged = fleet::judge(context, path, &own).await?;
         report.add("fleet", judged.words, judged.findings);
     }
     context.show(&report)

@@ -26,6 +26,7 @@ CREATE TABLE IF NOT EXISTS af_db.journal (
   hash text NOT NULL
 );
 CREATE INDEX IF NOT EXISTS journal_version_idx ON af_db.journal (version, id DESC);
+CREATE INDEX IF NOT EXISTS journal_tenant_idx ON af_db.journal ((COALESCE(pg_catalog.substring(run, '/(.*)$'), '')), version, id DESC);
 CREATE TABLE IF NOT EXISTS af_db.journal_head (
   one boolean PRIMARY KEY DEFAULT true CHECK (one),
   id bigint NOT NULL,

@@ -1,5 +1,7 @@
 //! Many databases brought up as one.
 
+mod tenants;
+
 use af_db::pg::target::Target;
 
 use crate::support::project::{Project, Ran};

@@ -1,0 +1,144 @@
+//! Owns what is done once for each database whose schemas are tenants: its lock, its journal, and what all of them share.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use crate::commands::fleet::climb::Climber;
+use crate::commands::fleet::report::{FleetUp, Told};
+use crate::commands::fleet::state::Sound;
+use crate::commands::pending::{self, Selection};
+use crate::commands::{Context, project};
+use crate::error::{Exit, exit_of};
+use crate::event::silent;
+use crate::fleet::{Fleet, Member};
+use crate::migrate::files::{self, Folder, Migration};
+use crate::migrate::{apply, checksum, standing};
+use crate::pg::lock::{self, Share};
+use crate::pg::pooler;
+use crate::pg::session::Session;
+use crate::plan::execution::Execution;
+
+/// Lists the migrations of what tenants share; none where they share nothing.
+pub(super) fn shared(context: &Context, fleet: &Fleet) -> Result<Option<Folder>> {
+    let Some(path) = &fleet.shared else {
+        return Ok(None);
+    };
+    let shown = context.config.shown(path);
+    let folder = files::list(path, &shown).with_context(|| format!("reading {shown}"))?;
+    Ok(Some(folder))
+}
+
+/// Names the files of what tenants share by what is in them.
+pub(super) fn hashes(shared: Option<&Folder>) -> Vec<String> {
+    let files = shared.into_iter().flat_map(|folder| &folder.migrations);
+    let hash = |file: &Migration| {
+        format!(
+            "V{} sha256:{}",
+            file.version,
+            checksum::sha256(&file.up.text)
+        )
+    };
+    files.map(hash).collect()
+}
+
+/// Gives the migrations of what the tenants of a fleet's file share.
+pub(crate) async fn shared_files(context: &Context, path: &Path) -> Result<Vec<Migration>> {
+    let fleet = super::load(context, path).await?;
+    let folder = shared(context, &fleet)?;
+    Ok(folder.map_or_else(Vec::new, |folder| folder.migrations))
+}
+
+/// Takes the lock of every database that tenants share, and brings up what they share, before any of them is touched.
+///
+/// Gives the sessions that hold the locks. The tenants of a database that cannot be had are told in the report, and left
+/// out of what is to be done.
+pub(super) async fn prepare(
+    climber: &Climber<'_>,
+    sound: &mut Vec<Sound<'_>>,
+    report: &mut FleetUp,
+) -> Result<Vec<Session>> {
+    let shared = shared(climber.context, climber.fleet)?;
+    let mut places: BTreeMap<String, &Member> = BTreeMap::new();
+    let mut waiting = BTreeSet::new();
+    for one in sound.iter().filter(|one| one.member.tenant.is_some()) {
+        places.entry(one.member.place()).or_insert(one.member);
+        if !one.pending.is_empty() {
+            waiting.insert(one.member.place());
+        }
+    }
+    let mut keepers = Vec::new();
+    for (place, member) in places {
+        if shared.is_none() && !waiting.contains(&place) {
+            continue;
+        }
+        let member = Member {
+            tenant: None,
+            ..member.clone()
+        };
+        let error = match one(climber, &member, shared.as_ref()).await {
+            Ok((session, applied)) => {
+                keepers.push(session);
+                if applied > 0 {
+                    report.shared.push((member.target.to_string(), applied));
+                }
+                continue;
+            }
+            Err(error) => error,
+        };
+        let why = format!("what its tenants share: {error:#}");
+        let told = Told {
+            name: member.target.to_string(),
+            why,
+        };
+        match exit_of(&error) {
+            Exit::Busy => report.busy.push(told),
+            Exit::Interrupted => report.interrupted = true,
+            _ => report.failed.push(told),
+        }
+        report.not_begun += sound
+            .iter()
+            .filter(|one| one.member.place() == place)
+            .count();
+        sound.retain(|one| one.member.place() != place);
+    }
+    if report.failed.len() > climber.fleet.limits.failures {
+        report.stop("what tenants share could not be brought up".to_owned());
+    }
+    Ok(keepers)
+}
+
+/// Brings up what the tenants of one database share; gives the session with its lock, and how much was applied.
+async fn one(
+    climber: &Climber<'_>,
+    member: &Member,
+    shared: Option<&Folder>,
+) -> Result<(Session, usize)> {
+    let session = super::open(climber.fleet, member).await?;
+    pooler::require_session(&session, &member.target).await?;
+    // Held until the run ends: nobody else changes the database, and the tenants take no lock of their own.
+    let _lock = lock::take(&session, Share::Alone, Duration::from_secs(2), &silent).await?;
+    let context = climber.context.alone(member);
+    let books = project::books(&context, &session).await?;
+    let Some(folder) = shared else {
+        project::create_journal(&session, books.history.has_journal).await?;
+        return Ok((session, 0));
+    };
+    let fresh = project::fresh_width(&context, folder)?;
+    let standing = standing::compare(folder, &books.history, &books.unfinished, fresh);
+    let all = Selection::default();
+    let (chosen, _) = pending::choose(&all, &folder.migrations, &standing)?;
+    pending::obstacles(&all, &standing, &chosen, &books.unfinished)?;
+    let ledger = project::ledger(&context, &books.history, folder)?;
+    project::create_books(&session, &ledger, &books.history).await?;
+    let interrupt = &climber.context.interrupt;
+    let mut execution = Execution::new(session, &member.target, climber.ladder, &silent, interrupt);
+    let outcome = apply::up(&mut execution, &ledger, &chosen, &books.unfinished).await?;
+    let session = execution.finish();
+    match outcome.stopped {
+        Some(failure) => Err(failure.into()),
+        None => Ok((session, outcome.applied.len())),
+    }
+}
