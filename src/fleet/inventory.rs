@@ -391,10 +391,10 @@ mod tests {
         insta::assert_snapshot!(refused("databases: [{name: a, url: 'postgres://h/a'}, {name: a, url: 'postgres://h/b'}]").await, @"fleet.yaml names `a` twice (names tell databases apart in every report)");
         insta::assert_snapshot!(refused("databases: [{name: a, url: 'postgres://h/a'}]\nconcurrency: 0").await, @"fleet.yaml: `concurrency` of nothing would wait for ever (give 1 or more)");
         insta::assert_snapshot!(refused("databases: [{name: a, url: 'postgres://h/a'}]\nfailure-budget: few").await, @"fleet.yaml: `failure-budget: few` is no number (write a number of databases, or a share such as 5%)");
-        insta::assert_snapshot!(refused("databases: [{schema: a, url: 'postgres://h/a'}, {name: b, schema: a, url: 'postgres://h/a'}]").await, @"");
-        insta::assert_snapshot!(refused("databases: [{schema: a, url: 'postgres://h/a'}, {name: b, url: 'postgres://h/a'}]").await, @"");
-        insta::assert_snapshot!(refused("schemas: [{schema: pg_toast, url: 'postgres://h/a'}]").await, @"");
-        insta::assert_snapshot!(refused("shared: x\ndatabases: [{name: b, url: 'postgres://h/a'}]").await, @"");
+        insta::assert_snapshot!(refused("databases: [{schema: a, url: 'postgres://h/a'}, {name: b, schema: a, url: 'postgres://h/a'}]").await, @"`a` and `b` of fleet.yaml are the same schema (list it once)");
+        insta::assert_snapshot!(refused("databases: [{schema: a, url: 'postgres://h/a'}, {name: b, url: 'postgres://h/a'}]").await, @"`a` of fleet.yaml is a schema of the database that `b` is (list the database or its schemas)");
+        insta::assert_snapshot!(refused("schemas: [{schema: pg_toast, url: 'postgres://h/a'}]").await, @"reading database 1 of fleet.yaml: `pg_toast` cannot be the schema `pg_toast` (give each tenant a schema of its own; what all share is in `shared`)");
+        insta::assert_snapshot!(refused("shared: x\ndatabases: [{name: b, url: 'postgres://h/a'}]").await, @"fleet.yaml: nothing is `shared` between databases (`shared` is for tenants that are schemas of one database: list them with a `schema` each)");
         insta::assert_snapshot!(refused("command: []").await, @"asking who belongs to fleet.yaml: `command` is empty (write it as a list: program, argument, …)");
         insta::assert_snapshot!(refused("command: [echo, no]").await, @"asking who belongs to fleet.yaml: the command that lists the fleet must print a JSON list of objects: expected ident at line 1 column 2 (-)");
     }
