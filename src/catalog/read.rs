@@ -1,16 +1,78 @@
 //! Reads a catalog from a server: one transaction, a fixed number of pipelined queries, whatever the size.
 
+use std::collections::HashMap;
+
 use anyhow::{Context as _, Result};
-use futures_util::future::join;
+use futures_util::future::{join, try_join_all};
 use futures_util::stream::{FuturesOrdered, StreamExt as _};
 use tokio_postgres::types::Type;
+use tokio_postgres::{Row, Statement};
 
 use crate::catalog::reader::Reader;
 use crate::catalog::scope::is_platform;
 use crate::catalog::{Catalog, Ours, Scope};
 use crate::pg::server_error::ServerError;
-use crate::pg::session::Session;
+use crate::pg::session::{Param, Session};
 use crate::sql::safe::Sql;
+
+/// A session of its own on a scratch database, for reading its catalog again and again: the server reads and plans each
+/// question once.
+pub struct Rereader {
+    session: Session,
+    scope: Scope,
+    kept: HashMap<&'static str, Statement>,
+}
+
+impl Rereader {
+    /// Has the server keep the questions.
+    pub async fn new(session: Session, scope: Scope) -> Result<Self> {
+        // What is planned for one set of schemas serves for every other.
+        session
+            .run(&Sql::new("SET plan_cache_mode = force_generic_plan"))
+            .await?;
+        let facts = facts(&session).await?;
+        let listed = queries(&scope, &facts).into_iter();
+        let questions = listed.chain(AFTERWARDS.map(|sql| (sql, 0)));
+        let kept = try_join_all(questions.map(async |(sql, params)| {
+            let types = vec![Type::OID_ARRAY; params];
+            anyhow::Ok((sql, session.keep(sql, &types).await?))
+        }));
+        let kept = kept.await?.into_iter().collect();
+        Ok(Rereader {
+            session,
+            scope,
+            kept,
+        })
+    }
+
+    /// Reads the catalog as it is now.
+    pub async fn read(&self) -> Result<Catalog> {
+        read_patiently(&self.asker(), &self.scope).await
+    }
+
+    fn asker(&self) -> Asker<'_> {
+        Asker {
+            session: &self.session,
+            kept: Some(&self.kept),
+        }
+    }
+}
+
+/// Who asks the server, in words it knows already where there are such.
+#[derive(Clone, Copy)]
+struct Asker<'a> {
+    session: &'a Session,
+    kept: Option<&'a HashMap<&'static str, Statement>>,
+}
+
+impl Asker<'_> {
+    async fn query(&self, sql: &'static str, params: &[Param<'_>]) -> Result<Vec<Row>> {
+        match self.kept.and_then(|kept| kept.get(sql)) {
+            Some(statement) => self.session.query_kept(statement, params).await,
+            None => self.session.query(sql, params).await,
+        }
+    }
+}
 
 /// What decides how much is read and by which query.
 struct Facts {
@@ -26,13 +88,21 @@ struct Facts {
 /// The session must not be in a transaction. What its role may not see is said in [`Catalog::unseen`]. Where another
 /// session drops what is just being printed, the whole is read again.
 pub async fn read(session: &Session, scope: &Scope) -> Result<Catalog> {
+    let asker = Asker {
+        session,
+        kept: None,
+    };
+    read_patiently(&asker, scope).await
+}
+
+async fn read_patiently(asker: &Asker<'_>, scope: &Scope) -> Result<Catalog> {
     for _ in 1..ATTEMPTS {
-        match read_once(session, scope).await {
+        match read_once(asker, scope).await {
             Err(error) if changed_meanwhile(&error) => {}
             read => return read,
         }
     }
-    read_once(session, scope).await
+    read_once(asker, scope).await
 }
 
 /// How often a catalog is read that changes while it is read.
@@ -52,7 +122,8 @@ fn changed_meanwhile(error: &anyhow::Error) -> bool {
     server.is("XX000") && vanished || server.is("42P01") || server.is("42704")
 }
 
-async fn read_once(session: &Session, scope: &Scope) -> Result<Catalog> {
+async fn read_once(asker: &Asker<'_>, scope: &Scope) -> Result<Catalog> {
+    let session = asker.session;
     // Only what is in the search path is printed without its schema, so nothing may be in it; the other settings
     // fix how constants in expressions are spelt.
     session
@@ -68,7 +139,7 @@ async fn read_once(session: &Session, scope: &Scope) -> Result<Catalog> {
         ))
         .await
         .context("beginning to read the catalog")?;
-    let catalog = read_within(session, scope)
+    let catalog = read_within(asker, scope)
         .await
         .context("reading the catalog");
     let ended = session.run(&Sql::new("ROLLBACK")).await;
@@ -77,20 +148,28 @@ async fn read_once(session: &Session, scope: &Scope) -> Result<Catalog> {
     Ok(catalog)
 }
 
-async fn read_within(session: &Session, scope: &Scope) -> Result<Catalog> {
-    let (facts, namespaces) = join(
-        session.query_one(include_str!("queries/facts.sql"), &[]),
-        session.query(include_str!("queries/namespaces.sql"), &[]),
-    )
-    .await;
-    let facts = facts?;
-    let facts = Facts {
+async fn facts(session: &Session) -> Result<Facts> {
+    let facts = session
+        .query_one(include_str!("queries/facts.sql"), &[])
+        .await?;
+    Ok(Facts {
         version: facts.try_get(0)?,
         database: facts.try_get(1)?,
         reader: facts.try_get(2)?,
         superuser: facts.try_get(3)?,
         supabase: facts.try_get(4)?,
-    };
+    })
+}
+
+async fn read_within(asker: &Asker<'_>, scope: &Scope) -> Result<Catalog> {
+    let (facts, namespaces) = join(
+        facts(asker.session),
+        asker
+            .session
+            .query(include_str!("queries/namespaces.sql"), &[]),
+    )
+    .await;
+    let facts = facts?;
     let mut inside: Vec<u32> = Vec::new();
     let mut around: Vec<u32> = Vec::new();
     for row in namespaces? {
@@ -102,7 +181,7 @@ async fn read_within(session: &Session, scope: &Scope) -> Result<Catalog> {
             around.push(oid);
         }
     }
-    let mut catalog = collect(session, scope, &facts, (&inside, &around)).await?;
+    let mut catalog = collect(asker, scope, &facts, (&inside, &around)).await?;
     catalog
         .objects
         .retain(|key, _| &*key.name != Ours::HISTORY && &*key.schema != Ours::SCHEMA);
@@ -110,7 +189,7 @@ async fn read_within(session: &Session, scope: &Scope) -> Result<Catalog> {
 }
 
 async fn collect(
-    session: &Session,
+    asker: &Asker<'_>,
     scope: &Scope,
     facts: &Facts,
     (inside, around): (&Vec<u32>, &Vec<u32>),
@@ -132,12 +211,13 @@ async fn collect(
             1 => &one,
             _ => &both,
         };
-        answers.push_back(session.query(sql, params));
+        answers.push_back(asker.query(sql, params));
     }
-    let comments = session.query(include_str!("queries/comments.sql"), &[]);
-    let labels = session.query(include_str!("queries/labels.sql"), &[]);
-    let dependencies = session.query_one(include_str!("queries/dependencies.sql"), &[]);
-    let unmodelled = session.query(include_str!("queries/unmodelled.sql"), &[]);
+    let [comments, labels, dependencies, unmodelled] = AFTERWARDS;
+    let comments = asker.query(comments, &[]);
+    let labels = asker.query(labels, &[]);
+    let dependencies = asker.query(dependencies, &[]);
+    let unmodelled = asker.query(unmodelled, &[]);
     let objects = async {
         while let Some(rows) = answers.next().await {
             reader.take(rows?)?;
@@ -153,7 +233,12 @@ async fn collect(
     objects?;
     reader.take_comments(&comments?)?;
     reader.take_labels(&labels?)?;
-    reader.take_dependencies(&dependencies?)?;
+    let dependencies = dependencies?;
+    reader.take_dependencies(
+        dependencies
+            .first()
+            .context("the server gave no dependencies")?,
+    )?;
     let mut catalog = Catalog {
         version: facts.version,
         database: facts.database.clone(),
@@ -173,6 +258,14 @@ async fn collect(
     }
     Ok(catalog)
 }
+
+/// What is asked about everything that the other queries give.
+const AFTERWARDS: [&str; 4] = [
+    include_str!("queries/comments.sql"),
+    include_str!("queries/labels.sql"),
+    include_str!("queries/dependencies.sql"),
+    include_str!("queries/unmodelled.sql"),
+];
 
 /// Gives the queries to send with the number of parameters of each.
 fn queries(scope: &Scope, facts: &Facts) -> Vec<(&'static str, usize)> {

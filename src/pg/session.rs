@@ -13,7 +13,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{
-    AsyncMessage, Client, Connection, CopyInSink, CopyOutStream, Row, SimpleQueryMessage,
+    AsyncMessage, Client, Connection, CopyInSink, CopyOutStream, Row, SimpleQueryMessage, Statement,
 };
 
 use crate::finding::Severity;
@@ -143,6 +143,27 @@ impl Session {
             rows.len()
         );
         Ok(rows.remove(0))
+    }
+
+    /// Has the server read one of our own questions once, to be asked again and again by [`Session::query_kept`].
+    ///
+    /// Only for servers of our own: a pooler may give the question to one backend and the next asking to another.
+    pub async fn keep(&self, sql: &'static str, types: &[Type]) -> Result<Statement> {
+        Ok(self
+            .client
+            .prepare_typed(sql, types)
+            .await
+            .map_err(|error| self.error(error))?)
+    }
+
+    /// Asks a question that the server knows.
+    pub async fn query_kept(&self, kept: &Statement, params: &[Param<'_>]) -> Result<Vec<Row>> {
+        let values: Vec<&(dyn ToSql + Sync)> = params.iter().map(|(value, _)| *value).collect();
+        Ok(self
+            .client
+            .query(kept, &values)
+            .await
+            .map_err(|error| self.error(error))?)
     }
 
     /// Runs one of our own statements and gives the number of rows touched.

@@ -89,6 +89,42 @@ pub async fn prepare(scratch: &Scratch, name: &str, project: &[Migration]) -> Re
     Ok(shadow)
 }
 
+/// Says whether migrations leave alone what all databases of a server share, so that they can be replayed in several at
+/// the same time.
+///
+/// A role that is made and is there already is not minded: the first replay of all stands alone.
+pub fn keep_to_themselves(migrations: &[Migration]) -> bool {
+    const SHARED: [(&str, &str); 12] = [
+        ("drop", "role"),
+        ("drop", "user"),
+        ("drop", "group"),
+        ("drop", "owned"),
+        ("alter", "role"),
+        ("alter", "user"),
+        ("alter", "group"),
+        ("alter", "system"),
+        ("alter", "database"),
+        ("on", "role"),
+        ("on", "parameter"),
+        ("reassign", "owned"),
+    ];
+    let files = migrations
+        .iter()
+        .flat_map(|migration| std::iter::once(&migration.up).chain(&migration.down));
+    files.into_iter().all(|file| {
+        // Strings and comments too: what is executed may be put together in a string.
+        let lower = file.text.to_lowercase();
+        let words: Vec<&str> = lower
+            .split(|sign: char| !(sign.is_alphanumeric() || sign == '_'))
+            .filter(|word| !word.is_empty())
+            .collect();
+        !words.contains(&"tablespace")
+            && words
+                .windows(2)
+                .all(|pair| !SHARED.contains(&(pair[0], pair[1])))
+    })
+}
+
 /// Replays migrations, in order, into a fresh database.
 pub async fn build(
     scratch: &Scratch,
@@ -177,4 +213,31 @@ fn explain(error: &ServerError) -> Option<String> {
          point AF_DB_SHADOW_URL at a server that has it"
             .to_owned()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_all_databases_share_is_not_changed_in_two_at_once() {
+        let check = |expected: bool, up: &str, down: &str| {
+            let folder = tempfile::tempdir().expect("a folder");
+            std::fs::write(folder.path().join("V1__a.sql"), up).expect("a file");
+            std::fs::write(folder.path().join("V1__a.down.sql"), down).expect("a file");
+            let files = crate::migrate::files::list(folder.path(), "migrations");
+            let migrations = files.expect("a folder of migrations").migrations;
+            assert_eq!(keep_to_themselves(&migrations), expected, "{up} {down}");
+        };
+        check(true, "CREATE TABLE users (role text)", "DROP TABLE users");
+        check(true, "DO $$ BEGIN CREATE ROLE app; END $$", "SELECT 1");
+        check(false, "CREATE ROLE app", "drop  Role app");
+        check(
+            false,
+            "DO $$ BEGIN EXECUTE 'ALTER\nROLE app SET a = 1'; END $$",
+            "",
+        );
+        check(false, "COMMENT ON ROLE app IS 'x'", "");
+        check(false, "CREATE TABLE t (a int) TABLESPACE fast", "");
+    }
 }

@@ -3,15 +3,18 @@
 //! One down migration in eight runs without an error and leaves another schema; nobody notices until it matters.
 
 use anyhow::Result;
+use futures_util::future::{join, try_join};
 
-use crate::catalog::read;
+use crate::catalog::read::Rereader;
 use crate::catalog::{Catalog, Scope};
 use crate::diff::report::{self, Sides};
 use crate::diff::{self, Change};
-use crate::event::{Event, Unit, Watch};
+use crate::event::{Event, Unit, Watch, silent};
 use crate::finding::{self, Finding, Place, Severity};
 use crate::migrate::files::{Direction, Migration};
+use crate::pg::connect;
 use crate::pg::scratch::Scratch;
+use crate::pg::target::Target;
 use crate::shadow::seed::{self, Digests};
 use crate::shadow::{self, Shadow};
 
@@ -39,12 +42,44 @@ pub async fn prove(
         });
         shadow = shadow.run(migration, Direction::Up).await?;
     }
+    let findings = if shadow::keep_to_themselves(&all) {
+        at_once(scratch, shadow, range).await
+    } else {
+        one_after_the_other(shadow, range).await
+    };
+    watch(Event::Ended);
+    findings
+}
+
+/// Walks without rows and with them in two databases at the same time.
+async fn at_once(scratch: &Scratch, shadow: Shadow, range: &[Migration]) -> Result<Vec<Finding>> {
+    let Shadow { target, session } = shadow;
+    session.close().await;
+    let other = scratch.clone_database("rollback", "rollback_rows").await?;
+    let open = async |target: Target| {
+        let session = connect::open(&target, &silent).await?;
+        anyhow::Ok(Shadow { target, session })
+    };
+    let (without, with) = try_join(open(target), open(other)).await?;
+    let (without, with) = join(
+        walk(without, range, Rows::None),
+        walk(with, range, Rows::Some),
+    )
+    .await;
+    let (_, mut findings) = without?;
+    if findings.is_empty() {
+        // What a wrong way down does to rows is of no interest, and may well be an error.
+        findings.extend(with?.1);
+    }
+    Ok(findings)
+}
+
+async fn one_after_the_other(shadow: Shadow, range: &[Migration]) -> Result<Vec<Finding>> {
     let (shadow, mut findings) = walk(shadow, range, Rows::None).await?;
     if findings.is_empty() {
         let (_, lost) = walk(shadow, range, Rows::Some).await?;
         findings.extend(lost);
     }
-    watch(Event::Ended);
     Ok(findings)
 }
 
@@ -67,12 +102,20 @@ async fn walk(
     range: &[Migration],
     rows: Rows,
 ) -> Result<(Shadow, Vec<Finding>)> {
+    let reader = match rows {
+        Rows::None => {
+            let session = connect::open(&shadow.target, &silent).await?;
+            Some(Rereader::new(session, Scope::whole()).await?)
+        }
+        Rows::Some => None,
+    };
+    let reader = reader.as_ref();
     let mut levels = Vec::with_capacity(range.len());
     for migration in range {
         if rows == Rows::Some {
             seed::fill(&shadow.session).await?;
         }
-        levels.push(level(&shadow, rows).await?);
+        levels.push(level(&shadow, reader).await?);
         let (after, failed) = shadow.attempt(migration, Direction::Up).await?;
         shadow = after;
         if let Some(failure) = failed {
@@ -86,7 +129,7 @@ async fn walk(
             return Err(failure.into());
         }
     }
-    levels.push(level(&shadow, rows).await?);
+    levels.push(level(&shadow, reader).await?);
     let mut findings = Vec::new();
     for (migration, pair) in range.iter().zip(levels.windows(2)).rev() {
         let (before, upped) = (&pair[0], &pair[1]);
@@ -98,7 +141,7 @@ async fn walk(
             findings.push(finding.place(Place::file(&down.shown)));
             break;
         }
-        let now = level(&shadow, rows).await?;
+        let now = level(&shadow, reader).await?;
         match rows {
             Rows::None => {
                 let changes = diff::between(&before.catalog, &now.catalog);
@@ -117,16 +160,14 @@ async fn walk(
     Ok((shadow, findings))
 }
 
-async fn level(shadow: &Shadow, rows: Rows) -> Result<Level> {
-    Ok(match rows {
-        Rows::None => {
-            let catalog = read::read(&shadow.session, &Scope::whole()).await?;
-            Level {
-                catalog,
-                rows: Digests::new(),
-            }
-        }
-        Rows::Some => Level {
+/// Reads what stands now: the schema where there is a reader for it, else the rows.
+async fn level(shadow: &Shadow, reader: Option<&Rereader>) -> Result<Level> {
+    Ok(match reader {
+        Some(reader) => Level {
+            catalog: reader.read().await?,
+            rows: Digests::new(),
+        },
+        None => Level {
             catalog: Catalog::default(),
             rows: seed::digests(&shadow.session).await?,
         },

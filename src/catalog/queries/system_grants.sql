@@ -4,7 +4,11 @@ SELECT
   0::oid AS class,
   o.oid,
   o.schema,
-  o.name,
+  -- Only what is left is worth printing.
+  CASE WHEN o.part IN ('FUNCTION', 'PROCEDURE')
+    THEN o.name || '(' || pg_catalog.pg_get_function_identity_arguments(o.oid) || ')'
+    ELSE o.name
+  END AS name,
   o.part,
   o.owner,
   o.acl::text[] AS acl,
@@ -14,7 +18,7 @@ SELECT
 FROM (
   SELECT p.tableoid AS class, p.oid, 0 AS sub, n.nspname::text AS schema,
     CASE p.prokind WHEN 'p' THEN 'PROCEDURE' WHEN 'a' THEN 'FUNCTION' ELSE 'FUNCTION' END AS part,
-    pg_catalog.format('%I(%s)', p.proname, pg_catalog.pg_get_function_identity_arguments(p.oid)) AS name,
+    pg_catalog.quote_ident(p.proname) AS name,
     pg_catalog.pg_get_userbyid(p.proowner)::text AS owner, p.proacl AS acl, pg_catalog.acldefault('f', p.proowner) AS standard
   FROM pg_catalog.pg_proc AS p
   JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace

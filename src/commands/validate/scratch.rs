@@ -1,11 +1,13 @@
 //! Judges on a scratch server: the replay, the ways down, the manifest, the policies; and drift where there is a live one.
 
 use anyhow::Result;
+use futures_util::future::try_join3;
 
 use super::{Args, Gathered, ValidateReport, drift};
 use crate::catalog::{Catalog, Scope, read};
+use crate::commands::Context;
 use crate::commands::page::count;
-use crate::commands::{Context, policies};
+use crate::commands::policies::{self, Proven};
 use crate::diff;
 use crate::diff::report::{self, Sides};
 use crate::event::Watch;
@@ -14,7 +16,14 @@ use crate::manifest::settle::{self, Settled};
 use crate::manifest::{self, Manifest};
 use crate::migrate::files::Folder;
 use crate::pg::scratch::Scratch;
+use crate::rls::compare::Comparison;
 use crate::shadow::{self, Shadow, rollback};
+
+/// What is found on the shadow itself: how its policies compare, and whether they hold.
+struct OnShadow {
+    compared: Option<Comparison>,
+    proven: Option<Proven>,
+}
 
 pub(super) async fn judge(
     args: &Args,
@@ -25,25 +34,35 @@ pub(super) async fn judge(
 ) -> Result<()> {
     let watch = context.watch();
     let folder = &gathered.folder;
-    let replayed = replay(folder, scratch, report, &watch).await?;
-    if replayed.is_some() && !args.skip_rollback {
-        ways_down(folder, scratch, report, &watch).await?;
+    let (shadow, catalog) = match replay(folder, scratch, report, &watch).await? {
+        Some((shadow, catalog)) => (Some(shadow), Some(catalog)),
+        None => (None, None),
+    };
+    let walks = shadow.is_some() && !args.skip_rollback;
+    let ways = async {
+        match walks {
+            true => ways_down(folder, scratch, &watch).await,
+            false => Ok(None),
+        }
+    };
+    let settled = settle(gathered, scratch, &watch);
+    let on_shadow = on_shadow(args, context, gathered, shadow);
+    // Each has databases of its own, and a server has more than one processor.
+    let (ways, settled, on_shadow) = if shadow::keep_to_themselves(&folder.migrations) {
+        try_join3(ways, settled, on_shadow).await?
+    } else {
+        (ways.await?, settled.await?, on_shadow.await?)
+    };
+    if let Some((words, findings)) = ways {
+        report.add("ways down", words, findings);
     }
-    let mut settled = None;
-    if !gathered.manifest.is_empty() {
-        let database = shadow::empty(scratch, "manifest", &folder.migrations).await?;
-        let scope = Scope::whole();
-        settled =
-            Some(settle::settle(&gathered.manifest, &database.session, &scope, &watch).await?);
-    }
-    let schema = replayed.as_ref().map(|(_, catalog)| catalog);
     if let Some(settled) = &settled {
-        let schema = schema.map(|schema| schema.only(&context.config.schemas()));
+        let schema = catalog
+            .as_ref()
+            .map(|catalog| catalog.only(&context.config.schemas()));
         judge_manifest(&gathered.manifest, settled, schema.as_ref(), report);
     }
-    if let (Some((shadow, _)), false) = (&replayed, gathered.declared.is_empty()) {
-        let compared =
-            policies::compare(&shadow.session, &gathered.declared, &context.config).await?;
+    if let Some(compared) = on_shadow.compared {
         let words = format!(
             "{} compared with the migrations",
             count(compared.policies, "policy", "policies")
@@ -54,26 +73,56 @@ pub(super) async fn judge(
         let declared = drift::Declared {
             folder,
             manifest: &gathered.manifest,
-            replayed: schema,
+            replayed: catalog.as_ref(),
             settled: settled.as_ref(),
         };
         let found = drift::find(args.strict, live, &declared, scratch, &watch).await?;
         report.add("drift", found.words, found.findings);
     }
-    if let (Some((shadow, _)), false) = (replayed, args.skip_proof) {
-        isolation(context, shadow, report).await?;
+    if let Some(proven) = on_shadow.proven {
+        report.add("isolation", proven.words(), proven.findings);
     }
     Ok(())
 }
 
-/// Tries to reach another tenant's rows on the shadow, which nobody needs any more.
-async fn isolation(context: &Context, shadow: Shadow, report: &mut ValidateReport) -> Result<()> {
-    shadow.session.close().await;
-    let Some(proven) = policies::proven(context, &shadow.target).await? else {
-        return Ok(());
+/// Settles the manifest, where there is one.
+async fn settle(
+    gathered: &Gathered,
+    scratch: &Scratch,
+    watch: Watch<'_>,
+) -> Result<Option<Settled>> {
+    if gathered.manifest.is_empty() {
+        return Ok(None);
+    }
+    let database = shadow::empty(scratch, "manifest", &gathered.folder.migrations).await?;
+    let scope = Scope::whole();
+    let settled = settle::settle(&gathered.manifest, &database.session, &scope, watch).await?;
+    Ok(Some(settled))
+}
+
+/// Compares the policies with the shadow and tries to reach another tenant's rows there; nobody needs it any more.
+async fn on_shadow(
+    args: &Args,
+    context: &Context,
+    gathered: &Gathered,
+    shadow: Option<Shadow>,
+) -> Result<OnShadow> {
+    let mut found = OnShadow {
+        compared: None,
+        proven: None,
     };
-    report.add("isolation", proven.words(), proven.findings);
-    Ok(())
+    let Some(shadow) = shadow else {
+        return Ok(found);
+    };
+    if !gathered.declared.is_empty() {
+        let declared = &gathered.declared;
+        found.compared = Some(policies::compare(&shadow.session, declared, &context.config).await?);
+    }
+    if !args.skip_proof {
+        shadow.session.close().await;
+        found.proven = policies::proven(context, &shadow.target).await?;
+    }
+    Ok(found)
 }
 
 /// Replays the migrations; none when they do not run here, which says nothing about the rest.
@@ -105,9 +154,8 @@ async fn replay(
 async fn ways_down(
     folder: &Folder,
     scratch: &Scratch,
-    report: &mut ValidateReport,
     watch: Watch<'_>,
-) -> Result<()> {
+) -> Result<Option<(String, Vec<Finding>)>> {
     // From the newest down to the first that has no way back, or says that it has none.
     let walkable = |migration: &&crate::migrate::files::Migration| {
         migration.down.is_some() && migration.directives.irreversible.is_none()
@@ -115,15 +163,11 @@ async fn ways_down(
     let length = folder.migrations.iter().rev().take_while(walkable).count();
     let (base, range) = folder.migrations.split_at(folder.migrations.len() - length);
     if range.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let findings = rollback::prove(scratch, base, range, watch).await?;
-    report.add(
-        "ways down",
-        format!("{} tried", count(length, "migration", "migrations")),
-        findings,
-    );
-    Ok(())
+    let words = format!("{} tried", count(length, "migration", "migrations"));
+    Ok(Some((words, findings)))
 }
 
 fn judge_manifest(

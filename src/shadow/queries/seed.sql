@@ -5,6 +5,7 @@ DECLARE
   attempt integer;
   names text;
   expressions text;
+  filled boolean;
 BEGIN
   -- Keys and triggers of the user's are not asked: the rows are there to be kept, not to make sense.
   PERFORM pg_catalog.set_config('session_replication_role', 'replica', true);
@@ -22,6 +23,8 @@ BEGIN
       )
     ORDER BY c.oid
   LOOP
+    EXECUTE pg_catalog.format('SELECT EXISTS (SELECT FROM %s)', t.name) INTO filled;
+    CONTINUE WHEN filled;
     FOR attempt IN 1..2 LOOP
       SELECT
         pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' ORDER BY a.attnum),
@@ -86,11 +89,11 @@ BEGIN
       BEGIN
         IF names IS NULL THEN
           EXECUTE pg_catalog.format(
-            'INSERT INTO %s SELECT FROM pg_catalog.generate_series(1, 3) AS g WHERE NOT EXISTS (SELECT FROM %s)', t.name, t.name);
+            'INSERT INTO %s SELECT FROM pg_catalog.generate_series(1, 3) AS g', t.name);
         ELSE
           EXECUTE pg_catalog.format(
-            'INSERT INTO %s (%s) SELECT %s FROM pg_catalog.generate_series(1, 3) AS g WHERE NOT EXISTS (SELECT FROM %s)',
-            t.name, names, pg_catalog.replace(expressions, 'DEFAULT', 'NULL'), t.name);
+            'INSERT INTO %s (%s) SELECT %s FROM pg_catalog.generate_series(1, 3) AS g',
+            t.name, names, pg_catalog.replace(expressions, 'DEFAULT', 'NULL'));
         END IF;
         EXIT;
       EXCEPTION WHEN OTHERS THEN
