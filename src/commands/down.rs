@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::commands::page::{Page, count};
-use crate::commands::{Context, Outcome, Purpose, Report, project};
+use crate::commands::{Context, Outcome, Purpose, Report, guarding, project};
 use crate::error::{fail, refuse};
 use crate::finding::{Finding, Severity};
 use crate::migrate::apply::{self, Applied};
@@ -100,6 +100,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         &chosen,
     )
     .await?;
+    guarding::backed_up(context, &session)?;
     ask(context, &target, &reverted)?;
     let ledger = project::ledger(context, &books.history, &folder)?;
     project::create_books(&session, &ledger, &books.history).await?;

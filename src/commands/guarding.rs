@@ -390,6 +390,11 @@ fn signature(context: &Context, args: &Flags, bound: &Bound) -> Result<Option<St
     Ok(Some(approved.by))
 }
 
+/// Keeps `verified-backup-within` before anything but a plan changes the environment.
+pub(crate) fn backed_up(context: &Context, session: &Session) -> Result<()> {
+    backups(context, &guards(context)?, session)
+}
+
 /// Keeps `verified-backup-within`.
 pub(crate) fn backups(context: &Context, guards: &[Guard], session: &Session) -> Result<()> {
     let mut missing = Vec::new();

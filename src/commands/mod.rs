@@ -7,6 +7,7 @@ pub mod output;
 pub mod page;
 pub mod terminal;
 
+mod abort;
 mod aftermath;
 mod archives;
 pub(crate) mod around;

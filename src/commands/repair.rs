@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::commands::page::Page;
-use crate::commands::{Context, Outcome, Purpose, Report, project};
+use crate::commands::{Context, Outcome, Purpose, Report, guarding, project};
 use crate::error::{fail, refuse};
 use crate::migrate::files::{Folder, Migration};
 use crate::migrate::job::{self, Ledger};
@@ -72,6 +72,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         .iter()
         .map(|correction| correction.words.clone())
         .collect();
+    guarding::backed_up(context, &session)?;
     project::confirm(
         context,
         &target,

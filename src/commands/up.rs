@@ -5,13 +5,12 @@ use std::sync::Mutex;
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::commands::aftermath;
 use crate::commands::archives;
 use crate::commands::guarding::{self, Bound};
 use crate::commands::page::{Page, count};
 use crate::commands::pending::{self, Selection};
 use crate::commands::planning::Basis;
-use crate::commands::{Context, Outcome, Purpose, Report, fleet, project};
+use crate::commands::{Context, Outcome, Purpose, Report, abort, aftermath, fleet, project};
 use crate::error::{Exit, Failure};
 use crate::finding::{Finding, Severity};
 use crate::migrate::apply::{self, Applied};
@@ -36,6 +35,11 @@ pub struct Args {
     /// Bring up every database of this fleet, wave by wave
     #[arg(long, value_name = "FILE", conflicts_with = "signature")]
     fleet: Option<std::path::PathBuf>,
+    /// Take back what a migration left behind that a run was stopped in, as far as that is known
+    #[arg(long, conflicts_with_all = [
+        "plan", "approve", "signature", "resume", "fleet", "to", "steps", "allow_out_of_order", "lock_budget", "block_budget"
+    ])]
+    abort: bool,
     /// Wait at most this long for another run to finish, such as 30s
     #[arg(long, value_name = "TIME", default_value = "30s")]
     wait: String,
@@ -69,6 +73,9 @@ struct UpReport {
 
 /// Runs the command.
 pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    if args.abort {
+        return abort::run(context, &args.wait).await;
+    }
     if let Some(path) = &args.fleet {
         let orders = fleet::Orders {
             selection: &args.selection,

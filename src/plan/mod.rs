@@ -15,6 +15,7 @@ pub mod observe;
 pub mod preflight;
 pub mod reconcile;
 pub mod trouble;
+pub mod undo;
 pub mod unit;
 
 use std::time::Duration;

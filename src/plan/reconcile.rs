@@ -23,15 +23,20 @@ pub(crate) enum Known {
     Unclear,
 }
 
+/// A name as it is written, with its schema where it says one.
+pub(super) type Name = (Option<String>, String);
+
 /// What a statement that runs alone is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum About {
+pub(super) enum About {
     CreateIndex {
-        index: Option<(Option<String>, String)>,
-        table: (Option<String>, String),
+        index: Option<Name>,
+        table: Name,
+        /// Whether it may have been there before.
+        or_keep: bool,
     },
     DropIndex {
-        indexes: Vec<(Option<String>, String)>,
+        indexes: Vec<Name>,
     },
     /// Running it twice does what running it once does.
     Repeatable,
@@ -46,7 +51,7 @@ pub(crate) async fn look(
     watch: Watch<'_>,
 ) -> Result<Known> {
     match about(text) {
-        About::CreateIndex { index, table } => {
+        About::CreateIndex { index, table, .. } => {
             let (mut valid, mut dropped) = (false, false);
             for (found, is_valid) in indexes(session, index.as_ref(), &table).await? {
                 if is_valid {
@@ -57,12 +62,7 @@ pub(crate) async fn look(
                     "dropping {found}, an invalid index that an earlier run left behind"
                 )));
                 dropped = true;
-                session
-                    .run(&Sql::fill(
-                        "DROP INDEX CONCURRENTLY IF EXISTS {}",
-                        &[&found],
-                    ))
-                    .await?;
+                drop_index(session, &found).await?;
             }
             // Without a crash behind us, an index that is there already is the server's to complain about.
             Ok(match index {
@@ -85,11 +85,17 @@ pub(crate) async fn look(
     }
 }
 
+/// Drops an index without holding anybody up.
+pub(super) async fn drop_index(session: &Session, index: &ObjectName) -> Result<()> {
+    let drop = Sql::fill("DROP INDEX CONCURRENTLY IF EXISTS {}", &[index]);
+    session.run(&drop).await
+}
+
 /// Gives the indexes of the name, or all invalid ones of the table when the statement leaves the name to the server.
-async fn indexes(
+pub(super) async fn indexes(
     session: &Session,
-    index: Option<&(Option<String>, String)>,
-    (schema, table): &(Option<String>, String),
+    index: Option<&Name>,
+    (schema, table): &Name,
 ) -> Result<Vec<(ObjectName, bool)>> {
     let table = shown(schema.as_deref(), table);
     let name = index.map(|(_, name)| name.as_str());
@@ -114,7 +120,7 @@ async fn indexes(
         .collect())
 }
 
-async fn regclass(session: &Session, schema: Option<&str>, name: &str) -> Result<bool> {
+pub(super) async fn regclass(session: &Session, schema: Option<&str>, name: &str) -> Result<bool> {
     let name = shown(schema, name);
     let row = session
         .query_one(
@@ -132,7 +138,7 @@ fn shown(schema: Option<&str>, name: &str) -> String {
     }
 }
 
-fn about(text: &str) -> About {
+pub(super) fn about(text: &str) -> About {
     let mut words = Words::new(text);
     match words.keyword().as_deref() {
         Some("create") => {
@@ -141,7 +147,8 @@ fn about(text: &str) -> About {
                 return About::Other;
             }
             words.skip("concurrently");
-            if words.skip("if") {
+            let or_keep = words.skip("if");
+            if or_keep {
                 words.skip("not");
                 words.skip("exists");
             }
@@ -154,7 +161,11 @@ fn about(text: &str) -> About {
             };
             words.skip("only");
             match words.name() {
-                Some(table) => About::CreateIndex { index, table },
+                Some(table) => About::CreateIndex {
+                    index,
+                    table,
+                    or_keep,
+                },
                 None => About::Other,
             }
         }
@@ -222,7 +233,7 @@ impl<'a> Words<'a> {
         Some(part)
     }
 
-    fn name(&mut self) -> Option<(Option<String>, String)> {
+    fn name(&mut self) -> Option<Name> {
         let first = self.part()?;
         let dot = self
             .tokens
@@ -235,7 +246,7 @@ impl<'a> Words<'a> {
         Some((Some(first), self.part()?))
     }
 
-    fn names(&mut self) -> Vec<(Option<String>, String)> {
+    fn names(&mut self) -> Vec<Name> {
         let mut names = Vec::new();
         while let Some(name) = self.name() {
             names.push(name);
@@ -265,6 +276,7 @@ mod tests {
             About::CreateIndex {
                 index: Some(name("I\"x")),
                 table: (Some("app".to_owned()), "t".to_owned()),
+                or_keep: true,
             },
         );
         check(
@@ -272,6 +284,7 @@ mod tests {
             About::CreateIndex {
                 index: None,
                 table: name("t"),
+                or_keep: false,
             },
         );
         check(

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::{Args, refuse_unclear, report};
 use crate::commands::page::count;
-use crate::commands::{Context, Outcome, Purpose, policies, project};
+use crate::commands::{Context, Outcome, Purpose, guarding, policies, project};
 use crate::error::with_exit;
 use crate::migrate::journal::{self, Entry, Run, State};
 use crate::pg::lock::{self, Share};
@@ -71,6 +71,7 @@ pub(super) async fn apply(args: &Args, declared: &Declared, context: &Context) -
     let text = mend::script(&comparison.up);
     let statements = count(comparison.up.len(), "statement", "statements");
     let question = format!("{statements} will be run in one transaction:\n{text}");
+    guarding::backed_up(context, &session)?;
     if context.config.database.is_protected() {
         project::confirm(context, &target, &question)?;
     } else {

@@ -19,7 +19,7 @@ use crate::commands::archives::{
 };
 use crate::commands::hooks::{self, Told};
 use crate::commands::page::{Page, Tone, count};
-use crate::commands::{Context, Outcome, Purpose, Report, project};
+use crate::commands::{Context, Outcome, Purpose, Report, guarding, project};
 use crate::finding::{Finding, Severity, worst};
 use crate::pg::target::Target;
 
@@ -179,6 +179,11 @@ async fn put_back(
     };
     // A new database beside a protected one takes nothing away; taking its place does.
     if args.swap {
+        if !guarding::guards(context)?.is_empty() {
+            let (session, _) = context.open(Purpose::Reading).await?;
+            guarding::backed_up(context, &session)?;
+            session.close().await;
+        }
         project::confirm(context, &target, &what)?;
     }
     hooks::before(context, ("before-restore", &hooks.before_restore), &told).await?;

@@ -1,5 +1,6 @@
 //! Plans as an operator meets them: what they say, what binds a run to one, who may approve.
 
+mod abort;
 mod approval;
 mod around;
 mod drill;

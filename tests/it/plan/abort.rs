@@ -1,0 +1,173 @@
+//! A run that was stopped half-way and is not to go on: what it left behind is undone, or a person is told what is left.
+
+use crate::support::project::Project;
+use crate::support::server::{self, Database};
+
+const TABLE: &str = "CREATE TABLE a (id int PRIMARY KEY, note text);
+INSERT INTO a VALUES (1, 'x'), (2, 'x');
+";
+
+/// Applies a table, and stops in a file without a transaction, whose last statement cannot succeed.
+async fn stopped(database: &Database, text: &str) -> Project {
+    let project = Project::of(&database.target);
+    project.write("migrations/V1__a.sql", TABLE);
+    project.run(&["up"]).await.ok();
+    let text = format!("-- af-db: no-transaction\n{text}");
+    project.write("migrations/V2__b.sql", text);
+    let ran = project.run(&["up"]).await;
+    assert_ne!(ran.status, 0, "{}", ran.seen());
+    project
+}
+
+async fn indexes(database: &Database) -> String {
+    let sql = "SELECT coalesce(string_agg(indexrelid::regclass::text, ',' ORDER BY indexrelid::regclass::text), '') FROM pg_index \
+               WHERE indrelid = 'a'::regclass";
+    database.one(sql).await
+}
+
+#[tokio::test]
+async fn indexes_are_dropped_and_the_migration_is_pending_again() {
+    let database = server::database().await;
+    let project = stopped(
+        &database,
+        "SET search_path = public;
+CREATE INDEX CONCURRENTLY a_id ON a (id);
+CREATE UNIQUE INDEX CONCURRENTLY a_note ON a (note);
+",
+    )
+    .await;
+    assert_eq!(indexes(&database).await, "a_id,a_note,a_pkey");
+    insta::assert_snapshot!(project.run(&["up", "--abort"]).await.seen(), @"
+    dropped index public.a_note, which is invalid
+    dropped index public.a_id
+    nothing of migrations/V2__b.sql is left, it is pending
+    status 0
+    ");
+    assert_eq!(indexes(&database).await, "a_pkey");
+    insta::assert_snapshot!(project.run(&["up", "--abort"]).await.seen(), @"
+    nothing to undo, no migration is half-run in postgres@HOST:PORT/DATABASE
+    status 0
+    ");
+    database.run("DELETE FROM a WHERE id = 2").await;
+    project.run(&["up"]).await.ok();
+    assert_eq!(indexes(&database).await, "a_id,a_note,a_pkey");
+    project.run(&["history", "--verify"]).await.ok();
+}
+
+#[tokio::test]
+async fn an_invalid_index_of_the_first_statement_is_dropped() {
+    let database = server::database().await;
+    let project = stopped(
+        &database,
+        "CREATE UNIQUE INDEX CONCURRENTLY a_note ON a (note);\n",
+    )
+    .await;
+    assert_eq!(indexes(&database).await, "a_note,a_pkey");
+    insta::assert_snapshot!(project.run(&["up", "--abort"]).await.seen(), @"
+    dropped index public.a_note, which is invalid
+    nothing of migrations/V2__b.sql is left, it is pending
+    status 0
+    ");
+    assert_eq!(indexes(&database).await, "a_pkey");
+}
+
+#[tokio::test]
+async fn what_only_a_person_can_undo_is_said() {
+    let database = server::database().await;
+    let project = stopped(
+        &database,
+        "UPDATE a SET note = 'y' WHERE id = 2;
+UPDATE a SET note = 'x'
+WHERE id = 2;
+CREATE INDEX CONCURRENTLY a_id ON a (id);
+CREATE UNIQUE INDEX CONCURRENTLY a_note ON a (note);
+",
+    )
+    .await;
+    insta::assert_snapshot!(project.run(&["up", "--abort"]).await.seen(), @"
+    dropped index public.a_note, which is invalid
+    dropped index public.a_id
+    migrations/V2__b.sql is half-run still, behind statement 2
+
+    error[half-run-left]: migrations/V2__b.sql: line 3, `UPDATE a SET note = 'x'`: only a person can undo it
+      help: go on with af-db up; or undo it by hand, and say so: af-db repair --resume 2 --as undone
+
+    1 error
+    status 3
+    ");
+    assert_eq!(indexes(&database).await, "a_pkey");
+    project
+        .run(&["repair", "--resume", "2", "--as", "undone"])
+        .await
+        .ok();
+    insta::assert_snapshot!(project.run(&["up", "--abort"]).await.seen(), @"
+    nothing to undo, no migration is half-run in postgres@HOST:PORT/DATABASE
+    status 0
+    ");
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_off_any_more_is_refused() {
+    let database = server::database().await;
+    let project = stopped(
+        &database,
+        "CREATE INDEX CONCURRENTLY a_id ON a (id);
+CREATE UNIQUE INDEX CONCURRENTLY a_note ON a (note);
+",
+    )
+    .await;
+    project.write(
+        "migrations/V2__b.sql",
+        "-- af-db: no-transaction\nCREATE INDEX CONCURRENTLY other ON a (id);\n",
+    );
+    insta::assert_snapshot!(project.run(&["up", "--abort"]).await.seen(), @"
+    error: migrations/V2__b.sql was changed after a run was stopped in it; nothing was undone
+    hint: restore the file from version control: what it did is read from it
+    status 4
+    ");
+    std::fs::remove_file(project.folder.path().join("migrations/V2__b.sql")).expect("removed");
+    insta::assert_snapshot!(project.run(&["up", "--abort"]).await.seen(), @"
+    error: migration 2 is half-run and its file is gone; nothing was undone
+    hint: restore the file from version control: what it did is read from it
+    status 2
+    ");
+    assert_eq!(indexes(&database).await, "a_id,a_note,a_pkey");
+}
+
+#[tokio::test]
+async fn a_guarded_environment_asks_first() {
+    let database = server::database().await;
+    let project = stopped(
+        &database,
+        "CREATE INDEX CONCURRENTLY a_id ON a (id);
+CREATE UNIQUE INDEX CONCURRENTLY a_note ON a (note);
+",
+    )
+    .await;
+    project.write("migrations/V1__a.down.sql", "DROP TABLE a;\n");
+    super::configure(&project, "protected: true");
+    let abort = ["up", "--env", "production", "--abort", "--yes"];
+    insta::assert_snapshot!(project.run(&abort).await.seen(), @"
+    error: there is no terminal to ask on: undo what is left of migrations/V2__b.sql on postgres@HOST:PORT/DATABASE, environment `production`
+    hint: run this in a terminal, where a person can answer; elsewhere a plan is approved: af-db plan --out plan.json, then af-db up --plan plan.json --approve sha256:…
+    status 4
+    ");
+    super::configure(
+        &project,
+        "protected: true, require: [verified-backup-within 24h]",
+    );
+    for arguments in [
+        vec!["up", "--env", "production", "--abort"],
+        vec!["down", "--env", "production"],
+        vec!["repair", "--env", "production", "--mark-unapplied", "1"],
+    ] {
+        let ran = project.run(&arguments).await;
+        assert_eq!(ran.status, 4, "{}", ran.seen());
+        assert!(
+            ran.stderr.contains("wants a fresh proven backup"),
+            "{}",
+            ran.seen()
+        );
+    }
+    assert_eq!(indexes(&database).await, "a_id,a_note,a_pkey");
+}
