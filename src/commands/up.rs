@@ -87,6 +87,11 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         };
         return fleet::up(context, path, &orders).await;
     }
+    one(args, context).await
+}
+
+/// Brings up one database.
+async fn one(args: &Args, context: &Context) -> Result<Outcome> {
     let folder = project::folder(context)?;
     let bound = Bound::load(&args.guard)?;
     let (session, target) = context.open(Purpose::Writing).await?;
