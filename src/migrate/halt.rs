@@ -124,9 +124,15 @@ fn hint(job: &Job<'_>, stopped: &Stopped) -> String {
             format!("run {command} again: it continues behind what is done")
         }
         (_, true) => format!("run {command} again"),
-        (Stopped::HalfWay(..), false) => format!(
-            "mend the cause and run {command} again: it continues behind what is done; {label} must not change above that"
-        ),
+        (Stopped::HalfWay(..), false) => {
+            let back = match job.direction {
+                Direction::Up => "; or take back what is done: af-db up --abort",
+                Direction::Down => "",
+            };
+            format!(
+                "mend the cause and run {command} again: it continues behind what is done; {label} must not change above that{back}"
+            )
+        }
         _ => format!("mend {label} and run {command} again"),
     }
 }

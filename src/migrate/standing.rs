@@ -321,7 +321,7 @@ fn interrupted(what: &str, half: &Unfinished) -> String {
 
 fn half_way(finding: Finding, half: &Unfinished) -> Finding {
     let finding = finding.help(match half.direction {
-        Direction::Up => "run af-db up again",
+        Direction::Up => "run af-db up again, or take back what is done: af-db up --abort",
         Direction::Down => "run af-db down again",
     });
     match &half.error {
