@@ -1,12 +1,13 @@
 //! Many databases governed as one: who they are, in which order they are changed, how many at once, when to stop.
 //!
-//! Knows nothing of migrations; a command brings the work that is done on each database.
+//! Running them is a command's business, which brings the work that is done on each database.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub mod citus;
 mod inventory;
 mod run;
 mod wave;

@@ -13,6 +13,7 @@ use crate::commands::{Context, Outcome, Purpose, Report, fleet, policies, projec
 use crate::config::Config;
 use crate::error::fail;
 use crate::finding::Finding;
+use crate::fleet::citus;
 use crate::pg::scratch::{self, Scratch};
 use crate::pg::session::Session;
 use crate::rls::compare;
@@ -116,6 +117,10 @@ async fn one(args: &Args, context: &Context) -> Result<Outcome> {
     let place = open(args.shadow, context).await?;
     let comparison = policies::compare(&place.session, &declared, &context.config).await?;
     let mut report = report(&place.name, comparison.findings, &comparison.up);
+    if let Some(judged) = citus::judge(&place.session, &[], &[]).await? {
+        // What a table's own policies say is worth nothing where its shards have others.
+        report.findings.extend(judged.findings);
+    }
     report.tables = comparison.tables;
     report.policies = comparison.policies;
     if let Some(name) = &args.write_migration {

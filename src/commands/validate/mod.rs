@@ -11,8 +11,9 @@ use crate::commands::page::{Page, Tone, count};
 use crate::commands::project::Books;
 use crate::commands::{Context, Outcome, Purpose, Report, fleet, linting, project};
 use crate::finding::{Finding, Place, Severity};
+use crate::fleet::citus;
 use crate::manifest::{self, Manifest};
-use crate::migrate::files::{Direction, Folder};
+use crate::migrate::files::{Direction, Folder, Migration};
 use crate::migrate::{judge, standing};
 use crate::pg::session::Session;
 use crate::rls::declared::{self, Declared};
@@ -115,11 +116,18 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     if let Some(live) = &gathered.live {
         let findings = history(context, &gathered.folder, &live.books)?;
         report.add("history", "compared with the files", findings);
+        let is_pending = |file: &&Migration| live.books.history.row(file.version).is_none();
+        let files = gathered.folder.migrations.iter();
+        let pending: Vec<&Migration> = files.filter(is_pending).collect();
+        let schemas = context.config.schemas();
+        if let Some(judged) = citus::judge(&live.session, &schemas, &pending).await? {
+            report.add("citus", judged.words, judged.findings);
+        }
     }
     let broken = report
         .checks
         .iter()
-        .any(|check| check.name != "lint" && check.errors > 0);
+        .any(|check| !matches!(check.name, "lint" | "citus") && check.errors > 0);
     if broken {
         // A replay of files that cannot run would only say the same again, less well.
         return context.show(&report);

@@ -1,5 +1,6 @@
 //! Many databases brought up as one.
 
+mod citus;
 mod tenants;
 
 use af_db::pg::target::Target;
