@@ -98,6 +98,24 @@ async fn what_a_plan_makes_itself_is_nobody_elses() {
 }
 
 #[tokio::test]
+async fn a_table_of_the_plan_may_grow_a_table_behind_it() {
+    check(
+        "CREATE TABLE fresh (id int); ALTER TABLE fresh ADD COLUMN body text; INSERT INTO fresh VALUES (1, 'x')",
+        &["", "", ""],
+    )
+    .await;
+    // An index that the plan made on a table of before is looked at as often as it is built.
+    check(
+        "CREATE INDEX orders_qty ON orders (qty); REINDEX INDEX orders_qty",
+        &[
+            "Share public.orders; scan public.orders; build public.orders_qty",
+            "scan public.orders; build public.orders_qty",
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn what_fails_ends_the_step() {
     let database = server::database().await;
     database.run(SCHEMA).await;
