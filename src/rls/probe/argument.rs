@@ -23,6 +23,10 @@ pub(super) fn statements(stand: &Stand<'_>, function: &Function) -> Vec<(Sql, bo
     if candidates.iter().any(Vec::is_empty) {
         return Vec::new();
     }
+    let mut calls: Vec<(Sql, bool)> = tuples(stand, function, &candidates)
+        .into_iter()
+        .map(|tuple| written(function, &tuple))
+        .collect();
     let mut chosen: Vec<Vec<usize>> = vec![vec![0; candidates.len()]];
     let longest = candidates.iter().map(Vec::len).max().unwrap_or(0);
     for rank in 1..longest {
@@ -37,25 +41,76 @@ pub(super) fn statements(stand: &Stand<'_>, function: &Function) -> Vec<(Sql, bo
             chosen.push(candidates.iter().map(|own| rank % own.len()).collect());
         }
     }
-    chosen.truncate(MOST);
-    chosen
-        .into_iter()
-        .map(|ranks| {
-            let given: Vec<&(Sql, bool)> = ranks
+    calls.extend(chosen.into_iter().map(|ranks| {
+        let tuple: Vec<(Sql, bool)> = ranks
+            .iter()
+            .zip(&candidates)
+            .map(|(rank, own)| own[*rank].clone())
+            .collect();
+        written(function, &tuple)
+    }));
+    let mut seen = std::collections::BTreeSet::new();
+    calls.retain(|(sql, _)| seen.insert(sql.as_str().to_owned()));
+    calls.truncate(MOST);
+    calls
+}
+
+/// Writes one call, and whether any of its arguments is a key that nobody guesses.
+fn written(function: &Function, tuple: &[(Sql, bool)]) -> (Sql, bool) {
+    let arguments = Sql::join(tuple.iter().map(|(sql, _)| sql.clone()), ", ");
+    let drawn = tuple.iter().any(|(_, drawn)| *drawn);
+    (call(function, &arguments), drawn)
+}
+
+/// Gives arguments that fit together: all from one row of B, each by the name or the type of a column.
+fn tuples(
+    stand: &Stand<'_>,
+    function: &Function,
+    candidates: &[Vec<(Sql, bool)>],
+) -> Vec<Vec<(Sql, bool)>> {
+    if candidates.len() < 2 {
+        return Vec::new();
+    }
+    let mut tables = stand.tenant_tables();
+    tables.retain(|table| !table.is_partition);
+    tables.sort_by_key(|table| !words::mentions(function.body(), &table.name));
+    let rows = tables.into_iter().take(3).filter_map(|table| {
+        let row = stand.row(table.oid, Side::B).or_else(|| {
+            let rows = stand.plan.rows.iter();
+            rows.into_iter()
+                .find(|row| row.table == table.oid && row.side == Side::B && row.usual)
+        })?;
+        Some((table, row))
+    });
+    rows.map(|(table, row)| {
+        let keys = stand.facts.primary_key(table.oid);
+        let mut left: Vec<&crate::rls::facts::Column> = table.columns.iter().collect();
+        left.sort_by_key(|column| !keys.contains(&column.name));
+        let arguments = function.arguments.iter().zip(candidates);
+        let taken = arguments.map(|(argument, own)| {
+            let named = |column: &&crate::rls::facts::Column| {
+                let name = argument.name.trim_start_matches("p_").trim_matches('_');
+                !name.is_empty()
+                    && (column.name == name || name.ends_with(&format!("_{}", column.name)))
+            };
+            let fits = |column: &&crate::rls::facts::Column| column.base == argument.base;
+            let at = left
                 .iter()
-                .zip(&candidates)
-                .map(|(rank, own)| &own[*rank])
-                .collect();
-            let drawn = given.iter().any(|(_, drawn)| *drawn);
-            (
-                call(
-                    function,
-                    &Sql::join(given.into_iter().map(|(sql, _)| sql.clone()), ", "),
-                ),
-                drawn,
+                .position(|column| fits(column) && named(column))
+                .or_else(|| left.iter().position(|column| fits(column)));
+            let value = at.and_then(|at| row.values.get(&left.remove(at).name).cloned().flatten());
+            value.map_or_else(
+                || own[0].clone(),
+                |value| {
+                    let typed = Sql::printed_by_server(argument.type_name.clone());
+                    let sql = Sql::fill("{}::{}", &[&Literal::new(value), &typed]);
+                    (sql, argument.base == "uuid")
+                },
             )
-        })
-        .collect()
+        });
+        taken.collect()
+    })
+    .collect()
 }
 
 /// Gives a few calls of a function that reads.
@@ -74,6 +129,13 @@ fn call(function: &Function, arguments: &Sql) -> Sql {
     if function.kind == "p" {
         return Sql::fill("CALL {}({})", &[&function.object(), arguments]);
     }
+    if function.result_kind == "refcursor" {
+        // What a cursor gives is decided by who opened it.
+        return Sql::fill(
+            "SELECT coalesce(pg_catalog.json_agg(x.r)::text, '[]') FROM (SELECT pg_catalog.cursor_to_xml(f, 500, true, false, '')::text AS r FROM {}({}) AS f) AS x",
+            &[&function.object(), arguments],
+        );
+    }
     Sql::fill(
         "SELECT coalesce(pg_catalog.json_agg(x.r ORDER BY x.r)::text, '[]') FROM (SELECT f::text AS r FROM {}({}) AS f LIMIT 500) AS x",
         &[&function.object(), arguments],
@@ -85,8 +147,9 @@ fn candidates(stand: &Stand<'_>, function: &Function, argument: &Argument) -> Ve
         .relation
         .and_then(|oid| stand.facts.relations.get(&oid))
     {
-        return row(stand, relation)
+        return [Side::B, Side::A]
             .into_iter()
+            .filter_map(|side| row(stand, relation, side))
             .map(|sql| (sql, true))
             .collect();
     }
@@ -122,9 +185,12 @@ fn candidates(stand: &Stand<'_>, function: &Function, argument: &Argument) -> Ve
     found
 }
 
-/// The row of B that a caller would have to know already.
-fn row(stand: &Stand<'_>, relation: &Relation) -> Option<Sql> {
-    let row = stand.row(relation.oid, Side::A)?;
+/// A row of a side as a caller would write it who knows its key; what else is in it the caller makes up.
+fn row(stand: &Stand<'_>, relation: &Relation, side: Side) -> Option<Sql> {
+    let of = |row: &&crate::rls::fill::plan::Row| {
+        row.table == relation.oid && row.side == side && row.usual
+    };
+    let row = stand.plan.rows.iter().find(of)?;
     let items = relation.columns.iter().map(|column| {
         insert::literal(
             &row.values.get(&column.name).cloned().flatten(),
@@ -141,7 +207,23 @@ fn texts(stand: &Stand<'_>, function: &Function, argument: &Argument) -> Vec<Str
     let key = stand.ground.key(Side::B, 0).unwrap_or_default();
     let user = stand.ground.user(Side::B, 0);
     if let Some(labels) = &argument.labels {
-        return labels.clone();
+        let all = format!(
+            "{{{}}}",
+            labels
+                .iter()
+                .map(|label| quoted(label))
+                .collect::<Vec<_>>()
+                .join(",")
+        );
+        return match argument.base.starts_with('_') {
+            true => vec![all, "{}".to_owned()],
+            false => labels.clone(),
+        };
+    }
+    match argument.kind.as_str() {
+        "r" => return ["(,)", "empty"].map(str::to_owned).to_vec(),
+        "m" => return ["{(,)}", "{}"].map(str::to_owned).to_vec(),
+        _ => {}
     }
     let mut found: Vec<String> = Vec::new();
     match argument.base.as_str() {
@@ -175,17 +257,46 @@ fn texts(stand: &Stand<'_>, function: &Function, argument: &Argument) -> Vec<Str
                 found.extend(["1", "0", "1000000"].map(str::to_owned));
             }
         }
-        base if base.starts_with('_') => {
-            let items: Vec<String> = keys(stand, function, &argument.name)
-                .into_iter()
-                .take(4)
-                .collect();
-            found.extend([format!("{{{}}}", items.join(",")), "{}".to_owned()]);
-        }
+        "regclass" => found.extend(
+            tables(stand, function)
+                .iter()
+                .map(|one| one.object().to_string()),
+        ),
+        base if base.starts_with('_') => found.extend(arrays(stand, function, argument)),
         _ => found.extend(words_to_say(stand, function, argument)),
     }
     found.truncate(12);
     found
+}
+
+/// Writes an item of an array.
+fn quoted(item: &str) -> String {
+    format!("\"{}\"", item.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// Arrays of what an element may be, the tenant's own key first where the name or the table says that it is one.
+fn arrays(stand: &Stand<'_>, function: &Function, argument: &Argument) -> Vec<String> {
+    let element = Argument {
+        base: argument.base.trim_start_matches('_').to_owned(),
+        type_name: argument.type_name.trim_end_matches("[]").to_owned(),
+        kind: "b".to_owned(),
+        ..argument.clone()
+    };
+    let items: Vec<String> = texts(stand, function, &element)
+        .into_iter()
+        .map(|item| quoted(&item))
+        .collect();
+    let first = items.first().map(|item| format!("{{{item}}}"));
+    let all = format!("{{{}}}", items.join(","));
+    first.into_iter().chain([all, "{}".to_owned()]).collect()
+}
+
+/// Tables of tenants, those that the function names first.
+fn tables<'a>(stand: &Stand<'a>, function: &Function) -> Vec<&'a Relation> {
+    let mut tables = stand.tenant_tables();
+    tables.sort_by_key(|table| !words::mentions(function.body(), &table.name));
+    tables.truncate(4);
+    tables
 }
 
 fn named_for_tenant(stand: &Stand<'_>, name: &str) -> bool {
@@ -289,6 +400,21 @@ fn words_to_say(stand: &Stand<'_>, function: &Function, argument: &Argument) -> 
             table
                 .and_then(|table| table.columns.first())
                 .map(|column| column.name.clone()),
+        );
+    }
+    // What is put into a statement as a name may be the name of any table, in any schema.
+    if body.contains("execute") && body.contains("%i") || argument.name.contains("table") {
+        let named = tables(stand, function);
+        let of_schema = argument.name.contains("schema") || argument.name.contains("nsp");
+        found.splice(
+            0..0,
+            named.iter().map(|table| {
+                if of_schema {
+                    table.schema.clone()
+                } else {
+                    table.name.clone()
+                }
+            }),
         );
     }
     if stand.ground.user_type == "text" || named_for_tenant(stand, &argument.name) {

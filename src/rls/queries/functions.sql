@@ -23,7 +23,7 @@ SELECT pg_catalog.jsonb_build_object(
             'kind', b.typtype::text,
             'relation', nullif(b.typrelid, 0)::int8,
             'labels', (SELECT pg_catalog.jsonb_agg(e.enumlabel ORDER BY e.enumsortorder)
-                       FROM pg_catalog.pg_enum e WHERE e.enumtypid = b.oid)
+                       FROM pg_catalog.pg_enum e WHERE e.enumtypid IN (b.oid, CASE WHEN b.typcategory = 'A' THEN b.typelem END))
         ) ORDER BY u.place), '[]')
         FROM pg_catalog.unnest(coalesce(f.proallargtypes, f.proargtypes::oid[])) WITH ORDINALITY AS u (type, place)
         JOIN pg_catalog.pg_type t ON t.oid = u.type
