@@ -52,7 +52,7 @@ pub(super) struct Cast<'a> {
 pub(super) const KEY: &str = "af-db tenant";
 
 /// Ways to write a tenant into claims, tried in this order.
-pub(super) const MANNERS: usize = 8;
+const MANNERS: usize = 8;
 
 impl<'a> Cast<'a> {
     pub(super) fn new(ground: &'a Ground<'a>) -> Self {
@@ -62,6 +62,30 @@ impl<'a> Cast<'a> {
             heard,
             texts,
             manner: 0,
+        }
+    }
+
+    /// Gives how many ways there are to write a tenant into a request.
+    pub(super) fn ways(&self) -> usize {
+        if self.ground.tenancy.speaks_claims() {
+            return MANNERS;
+        }
+        let Some(setting) = &self.ground.tenancy.setting else {
+            return 2;
+        };
+        // A list of tenants is worth a try where what is set is taken apart.
+        let taken_apart = self.texts.iter().any(|text| {
+            text.contains(setting.as_str()) && (text.contains("[]") || text.contains("json"))
+        });
+        if taken_apart { 6 } else { 2 }
+    }
+
+    /// Writes a tenant into a setting of its own: bare, as an array, as a JSON list.
+    fn set(&self, key: &str) -> String {
+        match self.manner / 2 {
+            0 => key.to_owned(),
+            1 => format!("{{{key}}}"),
+            _ => json!([key]).to_string(),
         }
     }
 
@@ -168,9 +192,14 @@ impl<'a> Cast<'a> {
                 } else {
                     &key
                 };
-                settings.insert(name.clone(), value.to_owned());
+                settings.insert(name.clone(), self.set(value));
             }
             self.speak_also(&mut settings, user);
+        }
+        for (name, value) in &self.ground.agreed.settings {
+            settings
+                .entry(name.clone())
+                .or_insert_with(|| value.clone());
         }
         self.request(title, role, settings)
     }
@@ -181,7 +210,9 @@ impl<'a> Cast<'a> {
             let last = name.rsplit('.').next().unwrap_or("");
             if !settings.contains_key(name) && words::suggests_user(last) {
                 settings.insert(name.clone(), user.to_owned());
-            } else if !settings.contains_key(name) && self.manner > 0 && words::suggests_rank(last)
+            } else if !settings.contains_key(name)
+                && self.manner % 2 == 1
+                && words::suggests_rank(last)
             {
                 let rank = ["member", "user", "admin"]
                     .into_iter()

@@ -14,7 +14,7 @@ use crate::pg::server_error::ServerError;
 use crate::pg::session::Session;
 use crate::rls::facts::{Facts, Relation};
 use crate::rls::fill::ground::{Belongs, Ground, Side};
-use crate::rls::identity::{Cast, MANNERS};
+use crate::rls::identity::Cast;
 use crate::rls::probe::read;
 use crate::rls::prove::{self, Proof};
 use crate::rls::runner::Identity;
@@ -168,12 +168,7 @@ async fn user(session: &Session, ground: &Ground<'_>, side: Side) -> Result<Stri
 
 /// Finds the way of writing a tenant into a request by which A sees something of its own.
 async fn calibrate(session: &Session, cast: &mut Cast<'_>, user: &str) -> Result<()> {
-    let ways = if cast.ground.tenancy.speaks_claims() {
-        MANNERS
-    } else {
-        2
-    };
-    for manner in 0..ways {
+    for manner in 0..cast.ways() {
         cast.manner = manner;
         for role in cast.roles() {
             let a = cast.of("a", &role, (Side::A, user), &json!({}));

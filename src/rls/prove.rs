@@ -17,7 +17,7 @@ use crate::rls::fill::ground::{Belongs, Ground, Side};
 use crate::rls::fill::insert::{self, Filled};
 use crate::rls::fill::plan::{self, Stage};
 use crate::rls::fill::solve;
-use crate::rls::identity::{Cast, MANNERS};
+use crate::rls::identity::Cast;
 use crate::rls::probe::stand::Stand;
 use crate::rls::probe::{call, climb, grant, peek, read, refer, search, write};
 use crate::rls::runner::{self, Identity, Who};
@@ -120,7 +120,7 @@ pub async fn prove(
         None => Held::default(),
     };
     refresh(&session, &facts).await?;
-    cast.manner = calibrate(&session, &mut cast, tenancy).await?;
+    cast.manner = calibrate(&session, &mut cast).await?;
     let own = own_sight(&session, &cast, &planned.kinds).await?;
     insert::stage(&session, &ground, &mut planned, Stage::Shared, &mut filled).await?;
     refresh(&session, &facts).await?;
@@ -259,10 +259,9 @@ async fn refresh(session: &Session, facts: &Facts) -> Result<()> {
 }
 
 /// Finds the way of writing a tenant into a request by which its member sees most of its own rows.
-async fn calibrate(session: &Session, cast: &mut Cast<'_>, tenancy: &Tenancy) -> Result<usize> {
+async fn calibrate(session: &Session, cast: &mut Cast<'_>) -> Result<usize> {
     let mut best = (0, 0);
-    let ways = if tenancy.speaks_claims() { MANNERS } else { 2 };
-    for manner in 0..ways {
+    for manner in 0..cast.ways() {
         cast.manner = manner;
         let members: Vec<Identity> = cast
             .roles()
@@ -369,14 +368,19 @@ fn note_untried(stand: &mut Stand<'_>) {
     };
     let tenancy = stand.ground.tenancy;
     for title in &tenancy.tables {
-        if stand.facts.find(title).is_none() {
-            stand.note(
-                Word::NotProven,
-                (title.clone(), "select"),
-                &nobody,
-                "there is no such table".to_owned(),
-            );
-        }
+        let why = match stand.facts.find(title) {
+            None => "there is no such table",
+            Some(table) if table.is_table() && !stand.ground.is_tenant_table(table.oid) => {
+                "nothing says whose its rows are: no column, no key that leads to a tenant, no joining table that its policies ask"
+            }
+            Some(_) => continue,
+        };
+        stand.note(
+            Word::NotProven,
+            (title.clone(), "select"),
+            &nobody,
+            why.to_owned(),
+        );
     }
     for role in &tenancy.roles {
         if !stand.facts.roles.contains_key(role) {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::rls::facts::{Constraint, Facts, Relation};
+use crate::rls::fill::agreed::{self, Agreed};
 use crate::rls::fill::solve::Solved;
 use crate::rls::fill::survey;
 use crate::rls::tenancy::Tenancy;
@@ -31,6 +32,8 @@ pub(in crate::rls) enum Belongs {
     User(String),
     /// The row it points to tells.
     Via(Constraint),
+    /// The rows that point to it tell, those of a joining table.
+    Through(Constraint),
     /// Not at all.
     Nothing,
 }
@@ -69,6 +72,8 @@ pub(in crate::rls) struct Ground<'a> {
     pub(in crate::rls) texts: BTreeMap<i64, Vec<String>>,
     /// Values that make the conditions on a table's rows true, by table.
     pub(in crate::rls) solved: Solved,
+    /// What requests and rows agree on beside the tenant.
+    pub(in crate::rls) agreed: Agreed,
 }
 
 /// Schemas that a platform brings; they are filled only where something of the user's needs them.
@@ -106,12 +111,14 @@ impl<'a> Ground<'a> {
             likes: Vec::new(),
             texts: survey::texts(facts),
             solved: Solved::new(),
+            agreed: agreed::agree(facts, tenancy),
         };
         ground.root = ground.find_root();
         ground.belong();
         ground.find_members();
         ground.user_type = ground.find_user_type();
         ground.belong_by_user();
+        ground.belong_by_joining();
         ground.likes = ground.find_likes();
         ground
     }
@@ -293,30 +300,32 @@ impl<'a> Ground<'a> {
                     &[&name, &Ident::new(column.as_str()), &users],
                 )
             }
-            Some(Belongs::Via(key)) if depth < 6 => {
-                let Some(parent) = key
-                    .target
-                    .and_then(|target| self.facts.relations.get(&target))
+            Some(belongs @ (Belongs::Via(key) | Belongs::Through(key))) if depth < 6 => {
+                let up = matches!(belongs, Belongs::Via(_));
+                let parent = if up { key.target } else { Some(key.table) };
+                let Some(parent) = parent.and_then(|parent| self.facts.relations.get(&parent))
                 else {
                     return Sql::new("false");
+                };
+                let (near, far) = if up {
+                    (&key.columns, &key.target_columns)
+                } else {
+                    (&key.target_columns, &key.columns)
                 };
                 const ALIASES: [&str; 6] = ["p1", "p2", "p3", "p4", "p5", "p6"];
                 let other = ALIASES[depth];
                 let pairs = Sql::join(
-                    key.columns
-                        .iter()
-                        .zip(&key.target_columns)
-                        .map(|(own, theirs)| {
-                            Sql::fill(
-                                "{}.{} = {}.{}",
-                                &[
-                                    &name,
-                                    &Ident::new(own.as_str()),
-                                    &Ident::new(other),
-                                    &Ident::new(theirs.as_str()),
-                                ],
-                            )
-                        }),
+                    near.iter().zip(far).map(|(own, theirs)| {
+                        Sql::fill(
+                            "{}.{} = {}.{}",
+                            &[
+                                &name,
+                                &Ident::new(own.as_str()),
+                                &Ident::new(other),
+                                &Ident::new(theirs.as_str()),
+                            ],
+                        )
+                    }),
                     " AND ",
                 );
                 Sql::fill(

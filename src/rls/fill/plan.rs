@@ -185,7 +185,17 @@ impl Plan {
             if Some(table.oid) == ground.root {
                 continue;
             }
-            for (turn, variant) in vary::variants(ground, table, side).into_iter().enumerate() {
+            // Partitions with policies of their own meet every variant.
+            let spread = if row::leaves_decide(ground, table) {
+                leaves.min(4)
+            } else {
+                1
+            };
+            let variants = vary::variants(ground, table, side).into_iter();
+            let spread = variants.enumerate().flat_map(|(turn, variant)| {
+                (0..spread).map(move |more| (turn + more, variant.clone()))
+            });
+            for (turn, variant) in spread {
                 let stage = if variant.shared && side == Side::B {
                     Stage::Shared
                 } else {
@@ -288,6 +298,7 @@ impl Plan {
                 || words::suggests_end(&column.name)
                 || column.name.contains("stat")
                 || column.base == "bool"
+                || row::is_period(column)
         });
         for column in ranks {
             let mut values: Vec<Value> = all
@@ -307,6 +318,8 @@ impl Plan {
                 || column.base == "date"
             {
                 values = vec![Some("2001-01-01".to_owned())];
+            } else if row::is_period(column) {
+                values = vec![Some("[2001-01-01,2002-01-01)".to_owned())];
             } else if column.name.contains("stat") && values.is_empty() {
                 values.push(Some("revoked".to_owned()));
             }
@@ -314,6 +327,7 @@ impl Plan {
             values.dedup();
             for value in values.into_iter().flatten().take(8) {
                 let ended = words::is_ended_value(&value)
+                    || row::is_period(column)
                     || words::suggests_end(&column.name) && value != "false"
                     || column.base == "bool" && column.name.contains("active") && value == "false";
                 if words::suggests_staff(&value)

@@ -42,7 +42,9 @@ impl Plan {
         let mut values = wish.variant.picks.clone();
         match ground.belongs.get(&table.oid) {
             Some(Belongs::Column(name)) => {
-                values.insert(name.clone(), ground.key(side, wish.turn));
+                let key = ground.key(side, wish.turn);
+                computed(table, name, key.as_deref(), &mut values);
+                values.insert(name.clone(), key);
             }
             Some(Belongs::User(name)) => {
                 values
@@ -56,6 +58,13 @@ impl Plan {
             }
             _ => {}
         }
+        for ((of, name), value) in &ground.agreed.columns {
+            if *of == table.oid {
+                values
+                    .entry(name.clone())
+                    .or_insert_with(|| Some(value.clone()));
+            }
+        }
         if let Some(members) = ground
             .members
             .iter()
@@ -65,6 +74,12 @@ impl Plan {
             values
                 .entry(members.user.clone())
                 .or_insert_with(|| Some(ground.user(side, number)));
+            // A membership that lasts.
+            for column in table.columns.iter().filter(|column| is_period(column)) {
+                values
+                    .entry(column.name.clone())
+                    .or_insert_with(|| Some("[2001-01-01,)".to_owned()));
+            }
         }
         if let Some(key) = person(ground, table) {
             let number = if wish.turn == 0 { 0 } else { 10 };
@@ -80,7 +95,7 @@ impl Plan {
             .filter(|constraint| constraint.table == table.oid && constraint.kind == "c")
             .map(|constraint| constraint.definition.clone())
             .collect();
-        let bounds = bounds(ground, table, wish.turn);
+        let bounds = bounds(ground, table, (wish.turn, self.number));
         for column in &table.columns {
             if column.generated || values.contains_key(&column.name) {
                 continue;
@@ -177,6 +192,41 @@ impl Plan {
     }
 }
 
+/// Puts the tenant into the document that a computed column reads it from.
+fn computed(
+    table: &Relation,
+    tenant: &str,
+    key: Option<&str>,
+    values: &mut BTreeMap<String, Value>,
+) {
+    let Some(column) = table.column(tenant).filter(|column| column.generated) else {
+        return;
+    };
+    let (Some(expression), Some(key)) = (&column.default, key) else {
+        return;
+    };
+    let sources = table.columns.iter().filter(|source| {
+        matches!(source.base.as_str(), "json" | "jsonb")
+            && words::mentions(expression, &source.name)
+    });
+    for source in sources {
+        let given = values.get(&source.name).cloned().flatten();
+        let mut document: serde_json::Map<String, serde_json::Value> = given
+            .and_then(|text| serde_json::from_str(&text).ok())
+            .unwrap_or_default();
+        for name in words::read(expression).keys {
+            document.insert(name, key.into());
+        }
+        let text = serde_json::Value::from(document).to_string();
+        values.insert(source.name.clone(), Some(text));
+    }
+}
+
+/// Says whether a column holds a period of time.
+pub(super) fn is_period(column: &Column) -> bool {
+    matches!(column.base.as_str(), "tstzrange" | "tsrange" | "daterange")
+}
+
 /// Gives the key of a table of users that belong to a tenant.
 fn person(ground: &Ground<'_>, table: &Relation) -> Option<String> {
     let keys = ground.facts.primary_key(table.oid);
@@ -200,6 +250,13 @@ pub(super) fn leaves<'a>(ground: &Ground<'a>, table: &Relation) -> Vec<&'a Relat
         .collect()
 }
 
+/// Says whether a partition below has policies that its parent does not have.
+pub(super) fn leaves_decide(ground: &Ground<'_>, table: &Relation) -> bool {
+    leaves(ground, table).into_iter().any(|leaf| {
+        ground.facts.policies_of(leaf.oid).next().is_some() || leaves_decide(ground, leaf)
+    })
+}
+
 /// Gives how many rows it takes to reach every partition; which of them a hash leads to is chance.
 pub(super) fn landings(ground: &Ground<'_>, table: &Relation) -> usize {
     let hashed = table
@@ -214,7 +271,11 @@ pub(super) fn landings(ground: &Ground<'_>, table: &Relation) -> usize {
 }
 
 /// Gives values that lead a row into one of the partitions.
-fn bounds(ground: &Ground<'_>, table: &Relation, turn: usize) -> BTreeMap<String, String> {
+fn bounds(
+    ground: &Ground<'_>,
+    table: &Relation,
+    (turn, number): (usize, usize),
+) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     let Some(key) = table.key.as_deref() else {
         return found;
@@ -238,7 +299,11 @@ fn bounds(ground: &Ground<'_>, table: &Relation, turn: usize) -> BTreeMap<String
         }
         return found;
     }
-    let values = leaf.bound.as_deref().map(inside).unwrap_or_default();
+    let bound = leaf.bound.as_deref().unwrap_or_default();
+    let values = inside(bound);
+    let ends = bound
+        .split_once(" TO ")
+        .map_or(Vec::new(), |(_, to)| inside(to));
     for (index, column) in columns.iter().enumerate() {
         let value = if key.starts_with("LIST") {
             values.first()
@@ -248,11 +313,27 @@ fn bounds(ground: &Ground<'_>, table: &Relation, turn: usize) -> BTreeMap<String
         if let Some(value) = value.filter(|value| {
             !value.contains("VALUE") && !value.contains("modulus") && *value != "NULL"
         }) {
-            found.insert(column.clone(), value.clone());
+            let end = ends.get(index).map_or("", String::as_str);
+            let within = within(value, end, number).filter(|_| index == 0);
+            found.insert(column.clone(), within.unwrap_or_else(|| value.clone()));
         }
     }
-    found.extend(bounds(ground, leaf, turn / leaves.len()));
+    found.extend(bounds(ground, leaf, (turn / leaves.len(), number)));
     found
+}
+
+/// Gives one of the values from a bound to before the other, so that not every row of a partition holds the same.
+fn within(from: &str, to: &str, number: usize) -> Option<String> {
+    let number = i64::try_from(number).ok()?;
+    if let Ok(from) = from.parse::<i64>() {
+        let span = to.parse::<i64>().map_or(1000, |to| to.saturating_sub(from));
+        return Some((from + number % span.clamp(1, 30_000)).to_string());
+    }
+    let day = |text: &str| chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").ok();
+    let first = day(from)?;
+    let span = day(to).map_or(28, |to| (to - first).num_days());
+    let found = first + chrono::Duration::days(number % span.clamp(1, 1000));
+    Some(found.to_string())
 }
 
 /// Gives the items of the first list in parentheses, without quotes.
@@ -269,6 +350,17 @@ fn inside(text: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_of_a_partition_differ() {
+        assert_eq!(within("0", "1000", 1007).as_deref(), Some("7"));
+        assert_eq!(within("1000", "MAXVALUE", 7).as_deref(), Some("1007"));
+        assert_eq!(
+            within("2026-01-01", "2026-02-01", 33).as_deref(),
+            Some("2026-01-03")
+        );
+        assert_eq!(within("eu", "us", 3), None);
+    }
 
     #[test]
     fn bounds_are_read() {

@@ -149,7 +149,7 @@ fn ask<'a>(
     // A key stays as it is: what points to it does, too.
     let (keys, columns): (Vec<&Column>, Vec<&Column>) = columns
         .into_iter()
-        .partition(|column| vary::is_key(ground, table, column));
+        .partition(|column| vary::is_pinned(ground, table, column));
     if columns.is_empty() || columns.len() > COLUMNS || !keys.is_empty() && atoms.len() == 1 {
         return None;
     }

@@ -65,6 +65,39 @@ impl Ground<'_> {
         }
     }
 
+    /// Tables that know no tenant may be told by a joining table that their policies ask.
+    pub(super) fn belong_by_joining(&mut self) {
+        for table in self.facts.relations.values() {
+            if !table.is_table()
+                || self.belongs.get(&table.oid) != Some(&Belongs::Nothing)
+                || self.is_shared(table)
+                || Some(table.oid) == self.root
+            {
+                continue;
+            }
+            let asked = |joining: i64| {
+                self.facts
+                    .policies_of(table.oid)
+                    .any(|policy| policy.reads.contains(&joining))
+            };
+            let joining = self.facts.constraints.iter().find(|key| {
+                key.kind == "f"
+                    && key.target == Some(table.oid)
+                    && key.table != table.oid
+                    && self.is_tenant_table(key.table)
+                    && asked(key.table)
+                    && !self
+                        .members
+                        .iter()
+                        .any(|members| members.table == key.table)
+            });
+            if let Some(key) = joining {
+                self.belongs
+                    .insert(table.oid, Belongs::Through(key.clone()));
+            }
+        }
+    }
+
     fn by_column(&self, table: &Relation) -> Belongs {
         if Some(table.oid) == self.root {
             // The table of tenants is a directory unless it was declared.
@@ -267,8 +300,13 @@ impl Ground<'_> {
             a.replacen(['-', '.'], "_", 1),
         ];
         let mut seen = BTreeSet::from([a.clone(), b.clone()]);
+        let longest = base
+            .and_then(|column| column.length)
+            .and_then(|length| usize::try_from(length).ok())
+            .filter(|length| *length > 0);
         likes
             .into_iter()
+            .filter(|like| longest.is_none_or(|longest| like.chars().count() <= longest))
             .filter(|like| seen.insert(like.clone()))
             .collect()
     }

@@ -49,7 +49,11 @@ pub(in crate::rls) fn variants(ground: &Ground<'_>, table: &Relation, side: Side
         .iter()
         .map(|(name, value)| variant([(name.clone(), value.clone())]))
         .collect();
+    // A key can be held once: by the row that is to be hidden.
+    let keys = ground.facts.primary_key(table.oid);
     let solved = ground.solved.get(&table.oid).into_iter().flatten();
+    let solved =
+        solved.filter(|picks| side == Side::B || !keys.iter().any(|key| picks.contains_key(key)));
     all.extend(solved.take(MOST).map(|picks| variant(picks.clone())));
     // A few combinations, drawn the same way every time.
     let mut seed = 0x9e37_79b9_u64.wrapping_add(u64::try_from(table.name.len()).unwrap_or(0));
@@ -99,6 +103,22 @@ pub(super) fn is_key(ground: &Ground<'_>, table: &Relation, column: &Column) -> 
             .members
             .iter()
             .any(|members| members.table == table.oid && members.user == column.name)
+}
+
+/// Says whether a column's value may not be chosen freely: keys, unless nothing points to them.
+pub(super) fn is_pinned(ground: &Ground<'_>, table: &Relation, column: &Column) -> bool {
+    let own_key = ground.facts.primary_key(table.oid).contains(&column.name);
+    let pointed_to = || {
+        let mut keys = ground.facts.constraints.iter();
+        keys.any(|key| key.kind == "f" && key.target == Some(table.oid))
+    };
+    let told = ground.tenant_column(table.oid) == Some(&column.name)
+        || ground
+            .facts
+            .foreign_keys(table.oid)
+            .any(|key| key.columns.contains(&column.name));
+    is_key(ground, table, column)
+        && (told || !own_key || Some(table.oid) == ground.root || pointed_to())
 }
 
 fn alternatives(

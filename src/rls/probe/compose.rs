@@ -292,7 +292,7 @@ fn handover(
     let mut names: Vec<String> = match stand.ground.belongs.get(&base.oid)? {
         Belongs::Column(name) | Belongs::User(name) => vec![name.clone()],
         Belongs::Via(key) => key.columns.clone(),
-        Belongs::Nothing => return None,
+        Belongs::Through(_) | Belongs::Nothing => return None,
     };
     let plain = names.clone();
     if with_keys {

@@ -1,0 +1,9 @@
+CREATE SCHEMA parts; CREATE TABLE events (tenant_id int NOT NULL, at date NOT NULL, id bigint NOT NULL, kind text NOT NULL, PRIMARY KEY (tenant_id, at, id)) PARTITION BY HASH (tenant_id);
+CREATE TABLE parts.events_102008 PARTITION OF events FOR VALUES WITH (MODULUS 2, REMAINDER 0) PARTITION BY RANGE (at);
+CREATE TABLE parts.events_102009 PARTITION OF events FOR VALUES WITH (MODULUS 2, REMAINDER 1) PARTITION BY RANGE (at);
+CREATE TABLE parts.events_102008_x PARTITION OF parts.events_102008 FOR VALUES FROM (MINVALUE) TO (MAXVALUE);
+CREATE TABLE parts.events_102009_x PARTITION OF parts.events_102009 FOR VALUES FROM (MINVALUE) TO (MAXVALUE);
+ALTER TABLE events ENABLE ROW LEVEL SECURITY;
+CREATE POLICY p ON events TO app_user USING (tenant_id = nullif(current_setting('app.tenant_id', true), '')::int);
+GRANT SELECT, INSERT ON events TO app_user; GRANT SELECT ON ALL TABLES IN SCHEMA parts TO app_user;
+GRANT USAGE ON SCHEMA parts TO app_user;

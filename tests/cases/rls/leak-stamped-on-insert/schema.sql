@@ -1,0 +1,8 @@
+CREATE TABLE docs (id int PRIMARY KEY, tenant_id int NOT NULL, body text, at timestamptz);
+ALTER TABLE docs ENABLE ROW LEVEL SECURITY;
+CREATE POLICY r ON docs FOR SELECT TO app_user USING (tenant_id = nullif(current_setting('app.tenant_id', true), '')::int);
+CREATE POLICY i ON docs FOR INSERT TO app_user WITH CHECK (true);
+CREATE POLICY u ON docs FOR UPDATE TO app_user USING (tenant_id = nullif(current_setting('app.tenant_id', true), '')::int) WITH CHECK (true);
+CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql SET search_path = '' AS $$ BEGIN NEW.tenant_id := nullif(current_setting('app.tenant_id', true), '')::int; NEW.at := now(); RETURN NEW; END $$;
+CREATE TRIGGER stamp BEFORE INSERT ON docs FOR EACH ROW EXECUTE FUNCTION stamp();
+GRANT SELECT, INSERT, UPDATE ON docs TO app_user;

@@ -1,0 +1,10 @@
+CREATE TABLE orgs (id int PRIMARY KEY, name text);
+CREATE TABLE teams (id int PRIMARY KEY, org_id int NOT NULL REFERENCES orgs);
+CREATE TABLE members (user_id uuid NOT NULL, team_id int NOT NULL REFERENCES teams, PRIMARY KEY (user_id, team_id));
+CREATE TABLE docs (id int PRIMARY KEY, org_id int NOT NULL REFERENCES orgs, body text);
+ALTER TABLE teams ENABLE ROW LEVEL SECURITY; ALTER TABLE members ENABLE ROW LEVEL SECURITY; ALTER TABLE docs ENABLE ROW LEVEL SECURITY;
+CREATE POLICY m ON members FOR SELECT TO authenticated USING (user_id = auth.uid());
+CREATE POLICY t ON teams FOR SELECT TO authenticated USING (id IN (SELECT m.team_id FROM members m WHERE m.user_id = auth.uid()));
+CREATE FUNCTION my_orgs() RETURNS SETOF int LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' AS $$ SELECT t.org_id FROM public.members m JOIN public.teams t ON t.org_id IS NOT NULL WHERE m.user_id = auth.uid() $$;
+CREATE POLICY d ON docs TO authenticated USING (org_id IN (SELECT my_orgs()));
+GRANT SELECT ON members, teams, docs TO authenticated;

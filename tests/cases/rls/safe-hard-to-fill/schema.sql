@@ -1,0 +1,13 @@
+CREATE EXTENSION IF NOT EXISTS btree_gist;
+CREATE DOMAIN iban AS text CHECK (VALUE ~ '^[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}$');
+CREATE DOMAIN email AS text CHECK (VALUE ~* '^[^@ ]+@[^@ ]+[.][a-z]{2,}$' AND length(VALUE) <= 60);
+CREATE TYPE money_kind AS ENUM ('cash', 'card', 'wire');
+CREATE TABLE people (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), tenant_id int NOT NULL, mail email NOT NULL, born date NOT NULL CHECK (born > '1900-01-01' AND born < '2020-01-01'), account_id uuid NOT NULL, UNIQUE (tenant_id, mail));
+CREATE TABLE accounts (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), tenant_id int NOT NULL, iban iban NOT NULL, holder uuid NOT NULL REFERENCES people DEFERRABLE INITIALLY DEFERRED, open_during tstzrange NOT NULL, EXCLUDE USING gist (tenant_id WITH =, iban WITH =, open_during WITH &&));
+ALTER TABLE people ADD FOREIGN KEY (account_id) REFERENCES accounts DEFERRABLE INITIALLY DEFERRED;
+CREATE TABLE transfers (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, tenant_id int NOT NULL, kind money_kind NOT NULL, starts timestamptz NOT NULL, ends timestamptz NOT NULL, card text, wire iban, cents int NOT NULL CHECK (cents > 0 AND cents % 5 = 0), CHECK (starts < ends), CHECK (num_nonnulls(card, wire) = 1), CHECK ((kind = 'wire') = (wire IS NOT NULL)), tags text[] NOT NULL DEFAULT '{}' CHECK (cardinality(tags) <= 3), meta jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(meta) = 'object'), mac macaddr, at inet, area box, xid xml);
+ALTER TABLE people ENABLE ROW LEVEL SECURITY; ALTER TABLE accounts ENABLE ROW LEVEL SECURITY; ALTER TABLE transfers ENABLE ROW LEVEL SECURITY;
+CREATE POLICY p ON people TO app_user USING (tenant_id = nullif(current_setting('app.tenant_id', true), '')::int);
+CREATE POLICY p ON accounts TO app_user USING (tenant_id = nullif(current_setting('app.tenant_id', true), '')::int);
+CREATE POLICY p ON transfers TO app_user USING (tenant_id = nullif(current_setting('app.tenant_id', true), '')::int);
+GRANT SELECT ON people, accounts, transfers TO app_user;

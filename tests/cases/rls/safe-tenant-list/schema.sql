@@ -1,0 +1,5 @@
+CREATE TABLE docs (id int PRIMARY KEY, tenant_id int NOT NULL, body text);
+ALTER TABLE docs ENABLE ROW LEVEL SECURITY;
+CREATE POLICY r ON docs FOR SELECT TO app_user USING (tenant_id = ANY (nullif(current_setting('app.tenant_ids', true), '')::int[]));
+CREATE POLICY i ON docs FOR INSERT TO app_user WITH CHECK (tenant_id = ANY (nullif(current_setting('app.tenant_ids', true), '')::int[]));
+GRANT SELECT, INSERT ON docs TO app_user;
