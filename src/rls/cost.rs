@@ -13,7 +13,7 @@ use crate::rls::fill::ground::Side;
 use crate::rls::fill::insert;
 use crate::rls::probe::stand::Stand;
 use crate::rls::runner::Identity;
-use crate::sql::name::{Ident, Literal};
+use crate::sql::name::Ident;
 use crate::sql::safe::Sql;
 
 /// What the policies of a table cost a tenant who reads its own rows.
@@ -223,16 +223,9 @@ async fn explain(
 ) -> Result<(f64, Option<Value>)> {
     let mut all = Sql::new("SAVEPOINT af_db_cost");
     if let Some(identity) = reader {
-        for (name, value) in &identity.settings {
-            all.push("; ").piece(&Sql::fill(
-                "SELECT pg_catalog.set_config({}, {}, true)",
-                &[&Literal::new(name.as_str()), &Literal::new(value.as_str())],
-            ));
+        for one in identity.becoming_as_member() {
+            all.push("; ").piece(&one);
         }
-        all.push("; ").piece(&Sql::fill(
-            "SET LOCAL ROLE {}",
-            &[&Ident::new(identity.role.as_str())],
-        ));
     }
     for _ in 0..3 {
         all.push("; ").piece(&Sql::fill(

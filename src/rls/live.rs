@@ -19,7 +19,7 @@ use crate::rls::probe::read;
 use crate::rls::prove::{self, Proof};
 use crate::rls::runner::Identity;
 use crate::rls::tenancy::Tenancy;
-use crate::rls::verdict::{self, ProvenBy, Verdict, Weight, Word};
+use crate::rls::verdict::{self, Verdict, Weight, Word};
 use crate::rls::words;
 use crate::sql::name::{Ident, Literal};
 use crate::sql::safe::Sql;
@@ -333,16 +333,9 @@ async fn ask(
     sql: &Sql,
 ) -> Result<Result<String, ServerError>> {
     let mut all = Sql::new("SAVEPOINT af_db_probe");
-    for (name, value) in &identity.settings {
-        all.push("; ").piece(&Sql::fill(
-            "SELECT pg_catalog.set_config({}, {}, true)",
-            &[&Literal::new(name.as_str()), &Literal::new(value.as_str())],
-        ));
+    for one in identity.becoming_as_member() {
+        all.push("; ").piece(&one);
     }
-    all.push("; ").piece(&Sql::fill(
-        "SET LOCAL ROLE {}",
-        &[&Ident::new(identity.role.as_str())],
-    ));
     session.run(&all).await.context("becoming the request")?;
     let answer = session.ask(sql).await;
     session
@@ -368,20 +361,8 @@ fn first(messages: &[SimpleQueryMessage]) -> Option<String> {
 }
 
 fn told(word: Word, relation: &Relation, identity: &Identity, why: String) -> Verdict {
-    Verdict {
-        verdict: word,
-        object: relation.title(),
-        command: "select".to_owned(),
-        role: identity.role.clone(),
-        identity: identity.title.clone(),
-        class: None,
-        severity: None,
-        proven_by: ProvenBy::Probe,
-        exposes: None,
-        rows: None,
-        reproduce: None,
-        why,
-    }
+    let who = (identity.role.as_str(), identity.title.as_str());
+    Verdict::plain(word, (relation.title(), "select"), who, why)
 }
 
 fn open(relation: &Relation, identity: &Identity, why: &str) -> Verdict {
@@ -401,17 +382,8 @@ fn leak(
         _ => "B01",
     };
     let mut script = vec!["BEGIN READ ONLY;".to_owned()];
-    script.extend(identity.settings.iter().map(|(name, value)| {
-        Sql::fill(
-            "SELECT pg_catalog.set_config({}, {}, true);",
-            &[&Literal::new(name.as_str()), &Literal::new(value.as_str())],
-        )
-        .to_string()
-    }));
-    script.push(format!(
-        "SET LOCAL ROLE {};",
-        Ident::new(identity.role.as_str())
-    ));
+    let request = identity.becoming_as_member();
+    script.extend(request.iter().map(|sql| format!("{sql};")));
     script.push(format!("{sql};"));
     script.push("ROLLBACK;".to_owned());
     let why = format!(

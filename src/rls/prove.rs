@@ -19,7 +19,7 @@ use crate::rls::fill::plan::{self, Stage};
 use crate::rls::fill::solve;
 use crate::rls::identity::Cast;
 use crate::rls::probe::stand::Stand;
-use crate::rls::probe::{call, climb, grant, peek, read, refer, search, write};
+use crate::rls::probe::{bulk, call, climb, grant, peek, read, refer, search, write};
 use crate::rls::runner::{self, Identity, Who};
 use crate::rls::tenancy::Tenancy;
 use crate::rls::verdict::{self, Verdict, Word};
@@ -203,6 +203,7 @@ async fn try_everything(
     let again = call::make(stand, &calls).await?;
     call::judge(stand, &calls, (&heard_without, &heard, &again));
     write::all(stand).await?;
+    bulk::all(stand).await?;
     refer::all(stand).await?;
     grant::all(stand).await?;
     climb::all(stand).await?;

@@ -9,6 +9,7 @@ use tokio_postgres::types::Type;
 
 use crate::pg::server_error::ServerError;
 use crate::pg::session::Session;
+use crate::sql::name::{Ident, Literal};
 use crate::sql::safe::Sql;
 
 /// Who a request says it is.
@@ -28,6 +29,42 @@ impl Identity {
     /// Says whether it is a member of A, of whatever rank, who claims nothing it is not.
     pub(super) fn is_of_a(&self) -> bool {
         self.title == "a" || self.title.starts_with("a member of a")
+    }
+}
+
+impl Identity {
+    /// Gives the statements by which a transaction of one who may be anybody becomes the request, the session with it.
+    pub(super) fn becoming(&self) -> Vec<Sql> {
+        let mut all = self.settling();
+        if self.session != self.role {
+            all.push(Sql::fill(
+                "SET LOCAL SESSION AUTHORIZATION {}",
+                &[&Ident::new(self.session.as_str())],
+            ));
+        }
+        all.push(self.entering());
+        all
+    }
+
+    /// Gives the statements by which a transaction of a member of the role becomes the request.
+    pub(super) fn becoming_as_member(&self) -> Vec<Sql> {
+        let mut all = self.settling();
+        all.push(self.entering());
+        all
+    }
+
+    fn settling(&self) -> Vec<Sql> {
+        let set = |(name, value): (&String, &String)| {
+            Sql::fill(
+                "SELECT pg_catalog.set_config({}, {}, true)",
+                &[&Literal::new(name.as_str()), &Literal::new(value.as_str())],
+            )
+        };
+        self.settings.iter().map(set).collect()
+    }
+
+    fn entering(&self) -> Sql {
+        Sql::fill("SET LOCAL ROLE {}", &[&Ident::new(self.role.as_str())])
     }
 }
 

@@ -76,6 +76,29 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// Makes a verdict of an attempt that reached nobody's rows.
+    pub(super) fn plain(
+        verdict: Word,
+        (object, command): (String, &str),
+        (role, identity): (&str, &str),
+        why: String,
+    ) -> Verdict {
+        Verdict {
+            verdict,
+            object,
+            command: command.to_owned(),
+            role: role.to_owned(),
+            identity: identity.to_owned(),
+            class: None,
+            severity: None,
+            proven_by: ProvenBy::Probe,
+            exposes: None,
+            rows: None,
+            reproduce: None,
+            why,
+        }
+    }
+
     /// Gives the severity a finding made of it has.
     pub fn as_severity(&self) -> Severity {
         match self.verdict {

@@ -272,3 +272,44 @@ async fn a_verdict_carries_its_reason_and_a_script_that_shows_it() {
         "{seen:?}\n{script}"
     );
 }
+
+#[tokio::test]
+async fn merge_and_copy_are_tried_where_the_plain_commands_hold() {
+    let server = server::own(None).await;
+    let schema = format!(
+        "{ROLE} CREATE TABLE notes (id int PRIMARY KEY, tenant_id int NOT NULL, body text);
+         ALTER TABLE notes ENABLE ROW LEVEL SECURITY; GRANT SELECT, INSERT, UPDATE, DELETE ON notes TO case_app;
+         CREATE POLICY own ON notes USING (tenant_id = nullif(current_setting('app.tenant_id', true), '')::int);"
+    );
+    let held = |proof: &Proof| -> BTreeSet<String> {
+        let held = proof
+            .verdicts
+            .iter()
+            .filter(|one| one.verdict == Word::Holds);
+        held.map(|one| one.command.clone()).collect()
+    };
+    let closed = proof(&server, &schema, NOTES).await;
+    assert_eq!(leaks(&closed), BTreeSet::new());
+    let held_closed = held(&closed);
+    for command in ["select", "insert", "update", "delete", "move", "copy"] {
+        assert!(
+            held_closed.contains(command),
+            "{command} in {held_closed:?}"
+        );
+    }
+    let merges = closed.verdicts.iter().filter(|one| one.command == "merge");
+    let version = server
+        .database()
+        .await
+        .rows("SHOW server_version_num")
+        .await;
+    let knows = version[0][0].as_str() >= "150000";
+    assert_eq!(merges.count() > 0, knows, "{version:?}");
+    // What leaks by the plain command needs no second finding.
+    let open = schema.clone() + "CREATE POLICY more ON notes FOR DELETE USING (body IS NULL);";
+    let open = proof(&server, &open, NOTES).await;
+    assert_eq!(
+        leaks(&open),
+        BTreeSet::from(["public.notes delete".to_owned()])
+    );
+}

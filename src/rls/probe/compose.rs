@@ -25,6 +25,7 @@ pub(super) fn compose(
         if let Some(sql) = sql {
             attempts.push(Attempt {
                 command,
+                like: command,
                 target: target.oid,
                 base: base.oid,
                 identity: identity.clone(),
@@ -75,7 +76,7 @@ pub(super) fn compose(
 
 /// Foreign keys that would refuse a delete, or a change of the key, say nothing about isolation: a row without children
 /// would not meet them.
-fn loosen(stand: &Stand<'_>, base: &Relation, moves: bool) -> Vec<Sql> {
+pub(super) fn loosen(stand: &Stand<'_>, base: &Relation, moves: bool) -> Vec<Sql> {
     stand
         .facts
         .constraints
@@ -102,6 +103,17 @@ fn insertion(
     rights: &Rights,
     (side, own): (Side, bool),
 ) -> Option<Sql> {
+    let values = new_row(stand, (target, base), rights, (side, own))?;
+    Some(insert::insert(target, &values))
+}
+
+/// Makes a row of a side, with what the role may write of it.
+pub(super) fn new_row(
+    stand: &mut Stand<'_>,
+    (target, base): (&Relation, &Relation),
+    rights: &Rights,
+    (side, own): (Side, bool),
+) -> Option<BTreeMap<String, Value>> {
     let whole = whole(stand, base);
     let mut values = stand.plan.fresh(
         stand.ground,
@@ -119,7 +131,7 @@ fn insertion(
         into_partition(stand, base, side, &mut values);
     }
     values.retain(|name, _| rights.insertable.contains(name) && target.column(name).is_some());
-    (!values.is_empty()).then(|| insert::insert(target, &values))
+    (!values.is_empty()).then_some(values)
 }
 
 /// A child for a parent that B lets everybody see: to see is not to write.
@@ -230,7 +242,7 @@ fn into_partition(
 }
 
 /// Finds a column whose change breaks nothing, and a value that the schema accepts.
-fn harmless(
+pub(super) fn harmless(
     stand: &Stand<'_>,
     base: &Relation,
     target: &Relation,
@@ -274,6 +286,17 @@ fn harmless(
 
 /// Writes the statement that gives every row it reaches to a side.
 fn handover(
+    stand: &mut Stand<'_>,
+    (target, base): (&Relation, &Relation),
+    rights: &Rights,
+    (side, with_keys): (Side, bool),
+) -> Option<Sql> {
+    let pairs = given_to(stand, (target, base), rights, (side, with_keys))?;
+    Some(Sql::fill("UPDATE {} SET {}", &[&target.object(), &pairs]))
+}
+
+/// Writes what makes a row a side's: `tenant = …`, with the keys of its parents where asked.
+pub(super) fn given_to(
     stand: &mut Stand<'_>,
     (target, base): (&Relation, &Relation),
     rights: &Rights,
@@ -337,5 +360,5 @@ fn handover(
         }),
         ", ",
     );
-    Some(Sql::fill("UPDATE {} SET {}", &[&target.object(), &pairs]))
+    Some(pairs)
 }

@@ -3,11 +3,13 @@
 
 mod argument;
 mod blame;
+pub(super) mod bulk;
 pub(super) mod call;
 pub(super) mod climb;
 mod compose;
 mod early;
 pub(super) mod grant;
+mod merge;
 pub(super) mod peek;
 pub(super) mod read;
 pub(super) mod refer;

@@ -153,24 +153,13 @@ impl<'a> Stand<'a> {
     pub(in crate::rls) fn note(
         &mut self,
         verdict: Word,
-        (object, command): (String, &str),
+        object: (String, &str),
         identity: &Identity,
         why: String,
     ) {
-        self.verdicts.push(Verdict {
-            verdict,
-            object,
-            command: command.to_owned(),
-            role: identity.role.clone(),
-            identity: identity.title.clone(),
-            class: None,
-            severity: None,
-            proven_by: ProvenBy::Probe,
-            exposes: None,
-            rows: None,
-            reproduce: None,
-            why,
-        });
+        let who = (identity.role.as_str(), identity.title.as_str());
+        self.verdicts
+            .push(Verdict::plain(verdict, object, who, why));
     }
 
     /// Writes a script that shows an attempt: the rows it needs, the request, the statement, and the way back.
@@ -212,25 +201,7 @@ impl<'a> Stand<'a> {
             }
         }
         lines.push(format!("-- the request: {}", identity.title));
-        for (name, value) in &identity.settings {
-            lines.push(
-                Sql::fill(
-                    "SELECT pg_catalog.set_config({}, {}, true);",
-                    &[&Literal::new(name.as_str()), &Literal::new(value.as_str())],
-                )
-                .to_string(),
-            );
-        }
-        if identity.session != identity.role {
-            lines.push(format!(
-                "SET LOCAL SESSION AUTHORIZATION {};",
-                Ident::new(identity.session.as_str())
-            ));
-        }
-        lines.push(format!(
-            "SET LOCAL ROLE {};",
-            Ident::new(identity.role.as_str())
-        ));
+        lines.extend(identity.becoming().iter().map(|sql| format!("{sql};")));
         lines.extend(statements.iter().map(|sql| format!("{sql};")));
         lines.push("ROLLBACK;".to_owned());
         lines.join("\n")

@@ -10,6 +10,7 @@ use anyhow::Result;
 use crate::rls::facts::Relation;
 use crate::rls::probe::blame;
 use crate::rls::probe::compose::compose;
+use crate::rls::probe::merge;
 use crate::rls::probe::stand::{Leak, Stand};
 use crate::rls::runner::{self, Answer, Identity, Step, Who};
 use crate::rls::verdict::{ProvenBy, Weight, Word};
@@ -18,6 +19,8 @@ use crate::sql::safe::Sql;
 /// One statement to try, with the one that must succeed beside it.
 pub(super) struct Attempt {
     pub(super) command: &'static str,
+    /// The plain command that does the same.
+    pub(super) like: &'static str,
     pub(super) target: i64,
     /// The table whose rows it would reach.
     pub(super) base: i64,
@@ -53,7 +56,15 @@ pub(in crate::rls) async fn all(stand: &mut Stand<'_>) -> Result<()> {
         }
     }
     run(stand, attempts).await?;
-    as_others(stand).await
+    as_others(stand).await?;
+    let mut attempts = Vec::new();
+    for identity in stand.members() {
+        for (target, base) in targets(stand) {
+            let rights = stand.facts.rights(&identity.role, target.oid);
+            merge::compose(stand, &mut attempts, &identity, (target, base, &rights));
+        }
+    }
+    run(stand, attempts).await
 }
 
 /// What the usual member may not do with its own rows is tried as members of other ranks: one of them may.
@@ -224,7 +235,7 @@ fn judge(
         && held
         && after
             .as_deref()
-            .is_some_and(|after| changed(after, usual, attempt.command));
+            .is_some_and(|after| changed(after, usual, attempt.like));
     if reached {
         report(stand, attempt, &acted);
         return;
@@ -250,9 +261,11 @@ fn judge(
             )
         };
         stand.note(Word::Holds, object, &attempt.identity, why);
+    } else if attempt.command != attempt.like {
+        // The plain command has shown already that own rows can be written; this one may be refused as a whole.
     } else if !control_ran && is_usual {
         unshown(stand, attempt, control.get(attempt.before.len()));
-    } else if control_ran && is_usual && attempt.command != "move" {
+    } else if control_ran && is_usual && attempt.like != "move" {
         stand.note(
             Word::NotProven,
             object,
@@ -269,7 +282,7 @@ fn unshown(stand: &mut Stand<'_>, attempt: &Attempt, control: Option<&Answer>) {
         &attempt.identity.role,
     );
     let object = (target.title(), attempt.command);
-    let privilege = match attempt.command {
+    let privilege = match attempt.like {
         "move" => "update",
         command => command,
     };
@@ -307,7 +320,7 @@ fn changed(after: &str, usual: &str, command: &str) -> bool {
 
 fn report(stand: &mut Stand<'_>, attempt: &Attempt, acted: &Answer) {
     let target = &stand.facts.relations[&attempt.target];
-    let (class, why) = blame::blame(stand, target, &attempt.identity, attempt.command);
+    let (class, why) = blame::blame(stand, target, &attempt.identity, attempt.like);
     let script = stand.script(
         &[attempt.base],
         &attempt.identity,
