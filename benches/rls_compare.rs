@@ -98,7 +98,12 @@ async fn measure(scratch: &Scratch, tables: usize) {
         let compared = began.elapsed();
         assert_eq!(comparison.findings, Vec::new());
         assert_eq!(comparison.policies, 4 * tables);
-        advise::advise(&catalog, &["app_bench".to_owned()], Some("tenant_id"));
+        advise::advise(
+            &catalog,
+            &advise::Beyond::default(),
+            &["app_bench".to_owned()],
+            Some("tenant_id"),
+        );
         let advised = began.elapsed();
         for (best, took) in best.iter_mut().zip([read, compared, advised]) {
             *best = best.min(took.as_secs_f64() * 1000.0);

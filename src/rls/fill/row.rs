@@ -39,54 +39,7 @@ impl Plan {
         wish: &Wish,
     ) -> BTreeMap<String, Value> {
         self.number += 1;
-        let mut values = wish.variant.picks.clone();
-        match ground.belongs.get(&table.oid) {
-            Some(Belongs::Column(name)) => {
-                let key = ground.key(side, wish.turn);
-                computed(table, name, key.as_deref(), &mut values);
-                values.insert(name.clone(), key);
-            }
-            Some(Belongs::User(name)) => {
-                values
-                    .entry(name.clone())
-                    .or_insert_with(|| Some(ground.user(side, 0)));
-            }
-            _ if Some(table.oid) == ground.root => {
-                for key in ground.facts.primary_key(table.oid) {
-                    values.insert(key, ground.key(side, wish.turn));
-                }
-            }
-            _ => {}
-        }
-        for ((of, name), value) in &ground.agreed.columns {
-            if *of == table.oid {
-                values
-                    .entry(name.clone())
-                    .or_insert_with(|| Some(value.clone()));
-            }
-        }
-        if let Some(members) = ground
-            .members
-            .iter()
-            .find(|members| members.table == table.oid)
-        {
-            let number = if wish.turn == 0 { 0 } else { 10 };
-            values
-                .entry(members.user.clone())
-                .or_insert_with(|| Some(ground.user(side, number)));
-            // A membership that lasts.
-            for column in table.columns.iter().filter(|column| is_period(column)) {
-                values
-                    .entry(column.name.clone())
-                    .or_insert_with(|| Some("[2001-01-01,)".to_owned()));
-            }
-        }
-        if let Some(key) = person(ground, table) {
-            let number = if wish.turn == 0 { 0 } else { 10 };
-            values
-                .entry(key)
-                .or_insert_with(|| Some(ground.user(side, number)));
-        }
+        let mut values = told(ground, table, side, wish);
         self.point(ground, table, side, (wish.turn, &mut values));
         let allowed: Vec<String> = ground
             .facts
@@ -190,6 +143,59 @@ impl Plan {
             }
         }
     }
+}
+
+/// Gives what is settled before anything is made up: what is particular, the tenant, what is agreed on, the users.
+fn told(ground: &Ground<'_>, table: &Relation, side: Side, wish: &Wish) -> BTreeMap<String, Value> {
+    let mut values = wish.variant.picks.clone();
+    match ground.belongs.get(&table.oid) {
+        Some(Belongs::Column(name)) => {
+            let key = ground.key(side, wish.turn);
+            computed(table, name, key.as_deref(), &mut values);
+            values.insert(name.clone(), key);
+        }
+        Some(Belongs::User(name)) => {
+            values
+                .entry(name.clone())
+                .or_insert_with(|| Some(ground.user(side, 0)));
+        }
+        _ if Some(table.oid) == ground.root => {
+            for key in ground.facts.primary_key(table.oid) {
+                values.insert(key, ground.key(side, wish.turn));
+            }
+        }
+        _ => {}
+    }
+    for ((of, name), value) in &ground.agreed.columns {
+        if *of == table.oid {
+            values
+                .entry(name.clone())
+                .or_insert_with(|| Some(value.clone()));
+        }
+    }
+    if let Some(members) = ground
+        .members
+        .iter()
+        .find(|members| members.table == table.oid)
+    {
+        let number = if wish.turn == 0 { 0 } else { 10 };
+        values
+            .entry(members.user.clone())
+            .or_insert_with(|| Some(ground.user(side, number)));
+        // A membership that lasts.
+        for column in table.columns.iter().filter(|column| is_period(column)) {
+            values
+                .entry(column.name.clone())
+                .or_insert_with(|| Some("[2001-01-01,)".to_owned()));
+        }
+    }
+    if let Some(key) = person(ground, table) {
+        let number = if wish.turn == 0 { 0 } else { 10 };
+        values
+            .entry(key)
+            .or_insert_with(|| Some(ground.user(side, number)));
+    }
+    values
 }
 
 /// Puts the tenant into the document that a computed column reads it from.

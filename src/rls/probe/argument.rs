@@ -97,7 +97,7 @@ fn tuples(
             let at = left
                 .iter()
                 .position(|column| fits(column) && named(column))
-                .or_else(|| left.iter().position(|column| fits(column)));
+                .or_else(|| left.iter().position(fits));
             let value = at.and_then(|at| row.values.get(&left.remove(at).name).cloned().flatten());
             value.map_or_else(
                 || own[0].clone(),
