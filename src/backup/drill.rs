@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use tokio_postgres::SimpleQueryMessage;
 
+use crate::backup::archive::Archive;
 use crate::backup::restore::{self, Place, Restored};
 use crate::backup::store::Store;
 use crate::event::{Interrupt, Watch, silent};
@@ -14,6 +16,9 @@ use crate::pg::connect;
 use crate::pg::embedded;
 use crate::pg::scratch;
 use crate::pg::target::Target;
+use crate::rls::live;
+use crate::rls::prove::Proof;
+use crate::rls::tenancy::Tenancy;
 use crate::sql::name::Ident;
 use crate::sql::safe::Sql;
 
@@ -29,6 +34,10 @@ pub struct Drill<'a> {
     pub smoke: &'a [String],
     /// The longest a restore may take.
     pub target_time: Option<Duration>,
+    /// How much may be lost: the oldest the archive may be.
+    pub target_point: Option<Duration>,
+    /// Who asks for which rows, where that is known: two tenants then read the restored rows.
+    pub tenancy: Option<&'a Tenancy>,
 }
 
 /// One query of the user's and what came of it.
@@ -51,6 +60,8 @@ pub struct Drilled {
     pub restored: Restored,
     /// The queries.
     pub smoke: Vec<Smoke>,
+    /// What two tenants could read of each other's restored rows, where it is known who they are.
+    pub policies: Option<Result<Proof>>,
     /// What was wrong, of the restore and beyond.
     pub findings: Vec<Finding>,
     /// The major version of the server it ran on.
@@ -91,9 +102,12 @@ pub async fn run(
     options.place = Place::New;
     let restored = restore::run(&options, store, name, watch, interrupt).await?;
     let mut findings = restored.findings.clone();
-    let mut smoke = Vec::new();
+    let (mut smoke, mut policies) = (Vec::new(), None);
     if restored.database.is_some() {
         smoke = ask(&options.target, drill.smoke).await?;
+        if let Some(tenancy) = drill.tenancy {
+            policies = Some(read_as_tenants(&options.target, tenancy).await);
+        }
         if started.is_none() {
             remove(&server, &database).await?;
         }
@@ -104,10 +118,16 @@ pub async fn run(
             .target_time
             .and_then(|target| too_slow(&restored, target)),
     );
+    findings.extend(
+        drill
+            .target_point
+            .and_then(|target| too_old(&restored.archive, target)),
+    );
     let server_major = started.map_or(archive.major(), |scratch| scratch.version_num() / 10_000);
     Ok(Drilled {
         restored,
         smoke,
+        policies,
         findings,
         server_major,
     })
@@ -168,6 +188,32 @@ fn too_slow(restored: &Restored, target: Duration) -> Option<Finding> {
         )
         .help("more sessions with --jobs, a faster disk, or another target under recovery.time in af-db.yaml")
     })
+}
+
+/// Says when more would be lost than may be.
+fn too_old(archive: &Archive, target: Duration) -> Option<Finding> {
+    let started: DateTime<Utc> = archive.started.parse().ok()?;
+    let old = (Utc::now() - started).to_std().ok()?;
+    (old > target).then(|| {
+        Finding::error(
+            "drill-point",
+            &archive.name,
+            format!(
+                "it is {} min old, what came since would be lost; at most {} min may be",
+                old.as_secs() / 60,
+                target.as_secs() / 60
+            ),
+        )
+        .help("make a newer one: af-db backup; recovery.point in af-db.yaml is the target")
+    })
+}
+
+/// Reads the restored rows as two tenants; nothing is written.
+async fn read_as_tenants(target: &Target, tenancy: &Tenancy) -> Result<Proof> {
+    let session = connect::open(target, &silent).await?;
+    let proof = live::look(&session, tenancy).await;
+    session.close().await;
+    proof
 }
 
 async fn remove(server: &Target, database: &str) -> Result<()> {

@@ -151,11 +151,6 @@ pub async fn apply(
             sql.push(" WITH GRANT OPTION");
         }
     }
-    if database.connection_limit >= 0 {
-        sql.push("; ALTER DATABASE ").piece(&ident);
-        sql.push(" CONNECTION LIMIT ")
-            .piece(&database.connection_limit);
-    }
     if !no_owner {
         sql.push("; ALTER DATABASE ").piece(&ident);
         sql.push(" OWNER TO ").piece(&Ident::new(&database.owner));

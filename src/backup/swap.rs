@@ -26,6 +26,8 @@ pub struct Swap<'a> {
     pub name: &'a str,
     /// The name the old one keeps its rows under.
     pub kept_as: &'a str,
+    /// How many may connect to the finished one, once it has its name.
+    pub connection_limit: i64,
 }
 
 /// Swaps over `session`, which is connected to another database; a second session on `target` ends the others'.
@@ -80,8 +82,16 @@ async fn rename(session: &Session, swap: &Swap<'_>) -> Result<()> {
     // The limit keeps the old rows from being written to by mistake; a superuser can still look.
     let sql = Sql::fill(
         "BEGIN; ALTER DATABASE {} RENAME TO {}; ALTER DATABASE {} RENAME TO {}; \
-         ALTER DATABASE {} CONNECTION LIMIT 0; COMMIT",
-        &[&name, &kept_as, &finished, &name, &kept_as],
+         ALTER DATABASE {} CONNECTION LIMIT {}; ALTER DATABASE {} CONNECTION LIMIT 0; COMMIT",
+        &[
+            &name,
+            &kept_as,
+            &finished,
+            &name,
+            &name,
+            &swap.connection_limit,
+            &kept_as,
+        ],
     );
     session.run(&sql).await
 }

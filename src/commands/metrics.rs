@@ -152,6 +152,26 @@ fn told(report: &Value) -> Vec<Metric> {
             each("lock-waits", 1.0),
         ),
         metric(
+            "af_db_restore_phase_seconds",
+            "How long each phase of a restore or drill took.",
+            phases(report),
+        ),
+        metric(
+            "af_db_restore_target_seconds",
+            "The longest a restore may take, by recovery.time.",
+            number(report, "target-milliseconds", 0.001),
+        ),
+        metric(
+            "af_db_restore_rows",
+            "Rows in the archive that was restored.",
+            number(report, "rows", 1.0),
+        ),
+        metric(
+            "af_db_backup_stored_bytes",
+            "Bytes the archive takes in its store.",
+            number(report, "stored-bytes", 1.0),
+        ),
+        metric(
             "af_db_findings",
             "What was found, by severity.",
             ["error", "warn", "note"].map(severity).to_vec(),
@@ -197,6 +217,20 @@ fn fleet(report: &Value) -> Vec<(String, f64)> {
     values
         .map(|(place, number)| (format!(",place=\"{place}\""), number))
         .collect()
+}
+
+fn number(report: &Value, key: &str, scale: f64) -> Vec<(String, f64)> {
+    let value = report.get(key).and_then(Value::as_f64);
+    value.map(|value| one(value * scale)).unwrap_or_default()
+}
+
+fn phases(report: &Value) -> Vec<(String, f64)> {
+    let times = report.get("milliseconds").and_then(Value::as_object);
+    let each = times.into_iter().flatten().filter_map(|(phase, time)| {
+        let phase = label(phase);
+        Some((format!(",phase=\"{phase}\""), time.as_f64()? * 0.001))
+    });
+    each.collect()
 }
 
 fn label(text: &str) -> String {

@@ -104,15 +104,13 @@ impl Building<'_> {
             }
             _ => {}
         }
+        sql.push(" CONNECTION LIMIT ").piece(&MARK);
         admin
             .run(&sql)
             .await
             .with_context(|| format!("making the database `{}`", self.plan.building))?;
         // Nobody may look in before everything, policies included, is in place.
-        let close = Sql::fill(
-            "COMMENT ON DATABASE {} IS {}; REVOKE ALL ON DATABASE {} FROM PUBLIC",
-            &[&building, &Literal::new(MARK), &building],
-        );
+        let close = Sql::fill("REVOKE ALL ON DATABASE {} FROM PUBLIC", &[&building]);
         admin.run(&close).await
     }
 

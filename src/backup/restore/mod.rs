@@ -202,6 +202,8 @@ struct Plan {
     kept_as: Option<String>,
     /// Whether what stands there is empty and need not be kept.
     is_empty: bool,
+    /// How many may connect once it is finished.
+    connection_limit: i64,
 }
 
 async fn prepare(options: &Options, admin: &Admin, unpacked: &Unpacked) -> Result<Plan> {
@@ -239,7 +241,7 @@ async fn prepare(options: &Options, admin: &Admin, unpacked: &Unpacked) -> Resul
         .into());
     }
     let stamp = stamp();
-    sweep(session).await;
+    sweep(session).await?;
     Ok(Plan {
         clients,
         major,
@@ -247,6 +249,7 @@ async fn prepare(options: &Options, admin: &Admin, unpacked: &Unpacked) -> Resul
         kept_as: exists.then(|| suffixed(&name, &format!("_before_{stamp}"))),
         name,
         is_empty,
+        connection_limit: unpacked.contents.proof.database.connection_limit,
     })
 }
 
@@ -307,27 +310,48 @@ async fn is_empty(target: &Target) -> Result<bool> {
     Ok(row.get(0))
 }
 
-/// What marks a database as the remains of a restore.
-const MARK: &str = "af-db: being restored, not complete";
+/// What marks a database as not finished, beside its name: a limit of connections that nobody sets, there from its creation on
+/// until the very transaction that gives it its name.
+const MARK: i64 = 32_101;
 
-/// Removes what killed restores left: databases with our mark to which nobody is connected.
-async fn sweep(session: &Session) {
-    let left = session
-        .query(
-            include_str!("../queries/remains.sql"),
-            &[(&MARK, Type::TEXT)],
-        )
-        .await;
-    for row in left.unwrap_or_default() {
-        let name: String = row.get(0);
-        // Somebody else's, or in use after all: it stays, and does no harm.
-        let _ = session
-            .run(&Sql::fill(
-                "DROP DATABASE IF EXISTS {}",
-                &[&Ident::new(name)],
-            ))
-            .await;
+/// What every restore on a server holds while it works, and the one that sweeps alone.
+const WORKING: i64 = 0x6166_6462_7265_7374;
+
+/// Removes what killed restores left: databases with our mark, while no other restore is working.
+async fn sweep(session: &Session) -> Result<()> {
+    let key = [(
+        &WORKING as &(dyn tokio_postgres::types::ToSql + Sync),
+        Type::INT8,
+    )];
+    let alone = session
+        .query_one("SELECT pg_catalog.pg_try_advisory_lock($1)", &key)
+        .await?;
+    if alone.get(0) {
+        let left = session
+            .query(
+                include_str!("../queries/remains.sql"),
+                &[(&MARK, Type::INT8)],
+            )
+            .await?;
+        for row in left {
+            let name: String = row.get(0);
+            // Somebody else's, or in use after all: it stays, and does no harm.
+            let _ = session
+                .run(&Sql::fill(
+                    "DROP DATABASE IF EXISTS {}",
+                    &[&Ident::new(name)],
+                ))
+                .await;
+        }
+        session
+            .query_one("SELECT pg_catalog.pg_advisory_unlock($1)", &key)
+            .await?;
     }
+    // Held until the session ends: what is being made must not be taken for remains.
+    session
+        .query_one("SELECT pg_catalog.pg_advisory_lock_shared($1)", &key)
+        .await?;
+    Ok(())
 }
 
 /// Removes a database; what cannot be removed now bears our mark, and the next restore sweeps it.
@@ -353,13 +377,15 @@ async fn discard(target: &Target, name: &str) {
 async fn take_place(admin: &Admin, plan: &Plan) -> Result<Option<String>> {
     let building = Ident::new(&plan.building);
     let Some(kept_as) = &plan.kept_as else {
+        let name = Ident::new(&plan.name);
         let sql = Sql::fill(
-            "ALTER DATABASE {} RENAME TO {}",
-            &[&building, &Ident::new(&plan.name)],
+            "BEGIN; ALTER DATABASE {} RENAME TO {}; ALTER DATABASE {} CONNECTION LIMIT {}; COMMIT",
+            &[&building, &name, &name, &plan.connection_limit],
         );
         let mut tries = 0;
         // Our own sessions on it may need a moment to be gone.
         while let Err(error) = admin.session.run(&sql).await {
+            admin.session.run(&Sql::new("ROLLBACK")).await?;
             tries += 1;
             anyhow::ensure!(
                 tries < 3,
@@ -374,6 +400,7 @@ async fn take_place(admin: &Admin, plan: &Plan) -> Result<Option<String>> {
         finished: &plan.building,
         name: &plan.name,
         kept_as,
+        connection_limit: plan.connection_limit,
     };
     swap::run(&admin.session, &admin.target, &swap).await?;
     if plan.is_empty {

@@ -19,6 +19,7 @@ use crate::commands::archives::{
 };
 use crate::commands::hooks::{self, Told};
 use crate::commands::page::{Page, Tone, count};
+use crate::commands::policies::{self, Proven};
 use crate::commands::{Context, Outcome, Purpose, Report, guarding, project};
 use crate::finding::{Finding, Severity, worst};
 use crate::pg::target::Target;
@@ -91,6 +92,9 @@ struct RestoreReport {
     target_milliseconds: Option<u64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     smoke: Vec<Smoke>,
+    /// What two tenants could read of each other's rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policies: Option<String>,
     #[serde(skip)]
     findings: Vec<Finding>,
 }
@@ -212,6 +216,7 @@ async fn put_back(
         milliseconds: restored.times,
         target_milliseconds: None,
         smoke: Vec::new(),
+        policies: None,
         findings: restored.findings,
     })
 }
@@ -229,10 +234,16 @@ async fn try_it(
         .transpose()
         .context("reading --on")?;
     let recovery = context.config.file.recovery.as_ref();
-    let target_time = match recovery.and_then(|recovery| recovery.time.as_deref()) {
-        Some(text) => Some(project::duration("recovery.time", text)?),
-        None => None,
-    };
+    let wanted =
+        |name: &str, text: Option<&str>| text.map(|text| project::duration(name, text)).transpose();
+    let target_time = wanted("recovery.time", recovery.and_then(|it| it.time.as_deref()))?;
+    let target_point = wanted(
+        "recovery.point",
+        recovery.and_then(|it| it.point.as_deref()),
+    )?;
+    // Without two real tenants nobody can be asked for.
+    let tenancy = policies::tenancy(&context.config, None)?;
+    let tenancy = tenancy.filter(|tenancy| !tenancy.tenants[0].is_empty());
     let nowhere = Target::parse("postgres://localhost/postgres")?;
     let drill = Drill {
         restore: options(args, context, server.clone().unwrap_or(nowhere))?,
@@ -240,14 +251,30 @@ async fn try_it(
         embedded: context.config.embedded(None)?,
         smoke: &context.config.file.backup.smoke,
         target_time,
+        target_point,
+        tenancy: tenancy.as_ref(),
     };
     let drilled = drill::run(drill, store, name, &context.watch(), &context.interrupt).await?;
     let Drilled {
         restored,
         smoke,
-        findings,
+        policies,
+        mut findings,
         ..
     } = drilled;
+    let policies = policies.zip(tenancy).map(|(read, tenancy)| match read {
+        Ok(proof) => {
+            let proven = Proven::of(proof, &tenancy);
+            let words = proven.words();
+            findings.extend(proven.findings);
+            words
+        }
+        Err(error) => {
+            let message = format!("the restored rows could not be read as two tenants: {error:#}");
+            findings.push(Finding::warn("drill-policies", name, message));
+            "not tried".to_owned()
+        }
+    });
     if worst(&findings) != Some(Severity::Error) && restored.database.is_some() {
         proven::note(store, name, How::Restored, Some(restored.times))?;
     }
@@ -261,6 +288,7 @@ async fn try_it(
         milliseconds: restored.times,
         target_milliseconds: target_time.and_then(|time| u64::try_from(time.as_millis()).ok()),
         smoke,
+        policies,
         findings,
     })
 }
@@ -312,6 +340,9 @@ impl RestoreReport {
         if let Some(target) = self.target_milliseconds {
             text.push_str(&format!("| target | {} |\n", seconds(target)));
         }
+        if let Some(words) = &self.policies {
+            text.push_str(&format!("\nRead as two tenants: {words}\n"));
+        }
         for smoke in &self.smoke {
             let answer = smoke.error.as_ref().or(smoke.answer.as_ref());
             text.push_str(&format!(
@@ -361,6 +392,9 @@ impl Report for RestoreReport {
         }
         if let Some(kept) = &self.kept_as {
             page.line(format!("the old database is kept as `{kept}`; when it is not needed any more: DROP DATABASE \"{kept}\""));
+        }
+        if let Some(words) = &self.policies {
+            page.line(format!("read as two tenants: {words}"));
         }
         for smoke in self.smoke.iter().filter(|smoke| smoke.error.is_none()) {
             page.line(format!(

@@ -230,3 +230,64 @@ async fn a_report_is_one_document_whatever_comes_of_it() {
         refused.stdout
     );
 }
+
+#[tokio::test]
+async fn a_drill_reads_as_two_tenants_and_holds_the_archive_against_its_targets() {
+    let server = server::own(None).await;
+    let database = server.database().await;
+    let project = Project::of(&database.target);
+    database
+        .run(
+            "CREATE ROLE drill_app; CREATE TABLE notes (id int PRIMARY KEY, tenant_id int NOT NULL, body text); \
+             INSERT INTO notes SELECT n, n % 2 + 1, 'note ' || n FROM generate_series(1, 10) AS n; \
+             GRANT SELECT ON notes TO drill_app; ALTER TABLE notes ENABLE ROW LEVEL SECURITY; \
+             CREATE POLICY own ON notes TO drill_app USING (tenant_id = current_setting('app.tenant_id', true)::int)",
+        )
+        .await;
+    let settings = |point: &str| {
+        format!(
+            "recovery: {{ time: 1h, point: {point} }}\ntenancy:\n  column: tenant_id\n  model: session_guc\n  \
+             identity: {{ role: drill_app, guc: app.tenant_id }}\n  tenants: {{ a: \"1\", b: \"2\" }}\n"
+        )
+    };
+    project.write("af-db.yaml", settings("24h"));
+    project.run(&["backup"]).await.ok();
+    let metrics = ["restore", "--drill", "--metrics-file", "drill.prom"];
+    let ran = project.run(&metrics).await.ok();
+    assert!(
+        ran.stdout.contains("read as two tenants: 0 leaks, "),
+        "{}",
+        ran.seen()
+    );
+    let told = std::fs::read_to_string(project.folder.path().join("drill.prom")).unwrap();
+    for metric in [
+        "af_db_restore_phase_seconds{command=\"restore\"",
+        "phase=\"total\"} ",
+        "af_db_restore_target_seconds{",
+        "af_db_restore_rows{",
+    ] {
+        assert!(told.contains(metric), "{told}");
+    }
+
+    project.write("af-db.yaml", settings("0s"));
+    let ran = project.run(&metrics).await;
+    assert_eq!(ran.status, 1, "{}", ran.seen());
+    assert!(
+        ran.stderr.contains("[drill-point]") || ran.stdout.contains("[drill-point]"),
+        "{}",
+        ran.seen()
+    );
+
+    project.write("af-db.yaml", settings("24h"));
+    database
+        .run("CREATE POLICY open ON notes TO drill_app USING (true)")
+        .await;
+    project.run(&["backup"]).await.ok();
+    let ran = project.run(&metrics).await;
+    assert_eq!(ran.status, 1, "{}", ran.seen());
+    assert!(
+        ran.seen().contains("public.notes: select as drill_app"),
+        "{}",
+        ran.seen()
+    );
+}
