@@ -117,6 +117,7 @@ async fn where_nobody_can_be_asked_the_next_run_looks() {
     let ran = project.run(&["up"]).await;
     insta::assert_snapshot!(ran.seen(), @"
     warning: the connection was lost during the COMMIT; asking on a new one whether it arrived
+    waiting up to 3 s for `postgres@HOST:PORT/DATABASE`: nothing answers there yet
     error: stopped at the end of migrations/V2__b.sql, all of it is done or nothing: the connection was lost: connection closed
     hint: run it again: it looks first whether the COMMIT arrived, which could not be asked now (cannot connect to `HOST:PORT`: connection closed)
     status 3
