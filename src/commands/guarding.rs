@@ -220,6 +220,7 @@ pub(crate) async fn admit(
         }
         None if database.is_protected() => {
             typed(context, target, &pending::describe(basis.chosen))?;
+            acknowledge(context, &pending::losses(basis.chosen))?;
         }
         None => {}
     }
@@ -345,11 +346,17 @@ fn approve(
     );
     let words = approval::words(&database.environment, target.database(), &bound.sha256);
     context.terminal.confirm_typed(&what, &words)?;
-    for loss in &bound.document.losses {
+    acknowledge(context, &bound.document.losses)?;
+    Ok(signed)
+}
+
+/// Has everything that is going to be lost typed by its name.
+fn acknowledge(context: &Context, losses: &[String]) -> Result<()> {
+    for loss in losses {
         let what = format!("All data of {loss} will be lost for good.");
         context.terminal.confirm_typed(&what, loss)?;
     }
-    Ok(signed)
+    Ok(())
 }
 
 /// Checks the signature that `approvers` ask for; gives whose it is.

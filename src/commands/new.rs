@@ -4,14 +4,16 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::adopt;
-use crate::catalog::Scope;
+use crate::catalog::{Key, Scope};
 use crate::commands::page::{Page, Tone};
 use crate::commands::sources::Sources;
 use crate::commands::{Context, Outcome, Report, project};
 use crate::error::fail;
+use crate::manifest::rename::Gone;
 use crate::manifest::{self, generate};
 use crate::migrate::files::Migration;
 use crate::migrate::write::{self, Pair};
+use crate::sql::name::Ident;
 
 /// Flags of `new`.
 #[derive(clap::Args, Debug)]
@@ -21,7 +23,8 @@ pub struct Args {
     /// Fill it with what leads from the migrations to the manifest, tried both ways on a scratch database
     ///
     /// What is there is changed in forms that hold up neither readers nor writers, such as CREATE INDEX CONCURRENTLY and
-    /// NOT VALID. What cannot run in one transaction becomes a migration of its own.
+    /// NOT VALID. What cannot run in one transaction becomes a migration of its own. Whether something was renamed is asked
+    /// on a terminal; elsewhere `renamed-from:` in the manifest says it, and without that it is dropped and made.
     #[arg(long)]
     from_manifest: bool,
 }
@@ -123,7 +126,9 @@ async fn generated(context: &Context) -> Result<Vec<Texts>> {
     }
     let migrations = sources.migrations(&context.config.migrations())?;
     let shadow = sources.shadow(&migrations).await?;
-    let parts = generate::generate(&shadow.session, &manifest, &settled.catalog, &scope).await?;
+    let mut ask = |gone: &Gone| what_became(context, gone);
+    let declared = &settled.catalog;
+    let parts = generate::generate(&shadow.session, &manifest, declared, &scope, &mut ask).await?;
     if parts.is_empty() {
         return Err(fail(format!(
             "the migrations give what {shown} declares; there is nothing to write"
@@ -137,6 +142,33 @@ async fn generated(context: &Context) -> Result<Vec<Texts>> {
         destroys: part.destroys,
     });
     Ok(texts.collect())
+}
+
+/// Asks what became of something that is gone; where nobody can be asked it is gone, and is said to be.
+fn what_became(context: &Context, gone: &Gone) -> Result<Option<usize>> {
+    let name = |key: &Key| key.to_string().replace(['\n', '\r'], " ");
+    if !context.terminal.is_interactive() {
+        let old = match gone.key.part.as_ref() {
+            "" => &gone.key.name,
+            part => part,
+        };
+        context.terminal.warn(&format!(
+            "{} is taken for gone and {} for new; if it was renamed, say `renamed-from: {}` in the manifest",
+            name(&gone.key),
+            name(&gone.now[0]),
+            Ident::new(old)
+        ));
+        return Ok(None);
+    }
+    let mut choices = vec!["It is gone, with all it holds".to_owned()];
+    choices.extend(
+        gone.now
+            .iter()
+            .map(|now| format!("It is {} now", name(now))),
+    );
+    let question = format!("{} is no longer declared", name(&gone.key));
+    let chosen = context.terminal.choose(&question, &choices)?;
+    Ok(chosen.checked_sub(1))
 }
 
 impl Report for NewReport {

@@ -1,10 +1,14 @@
 //! Owns which pending migrations a run or a plan takes, and what stands in their way.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 
 use crate::commands::page::count;
 use crate::error::{fail, refuse};
 use crate::finding::{Finding, Severity};
+use crate::lint::judge::Options;
+use crate::lint::{self, Source};
 use crate::migrate::files::{Direction, Migration};
 use crate::migrate::journal::Unfinished;
 use crate::migrate::judge;
@@ -96,4 +100,53 @@ pub(crate) fn describe(chosen: &[&Migration]) -> String {
         text.push_str(&format!("  {}\n", migration.up.shown));
     }
     text
+}
+
+/// The rules that find what is lost for good.
+const LOSING: [&str; 5] = ["D01", "D02", "D03", "D05", "D06"];
+
+/// Names what migrations destroy, as their text says it and nothing in it allows: tables, columns, schemas.
+pub(crate) fn losses(chosen: &[&Migration]) -> Vec<String> {
+    let sources: Vec<Source<'_>> = chosen
+        .iter()
+        .map(|migration| Source::new(&migration.up.shown, &migration.up.text))
+        .collect();
+    let options = Options {
+        major: None,
+        levels: Vec::new(),
+        today: chrono::Utc::now().date_naive(),
+    };
+    let findings = lint::judge::judge(&sources, &options).findings;
+    let lost = findings
+        .into_iter()
+        .filter(|finding| LOSING.contains(&finding.code.as_str()));
+    let lost: BTreeSet<String> = lost.map(|finding| finding.subject).collect();
+    lost.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_lost_is_named_but_for_what_the_file_made_or_allows() {
+        let check = |text: &str, expected: &[&str]| {
+            let folder = tempfile::tempdir().expect("a folder");
+            std::fs::write(folder.path().join("V1__a.sql"), text).expect("a file");
+            let files = crate::migrate::files::list(folder.path(), "migrations");
+            let migrations = files.expect("a folder of migrations").migrations;
+            let chosen: Vec<&Migration> = migrations.iter().collect();
+            assert_eq!(losses(&chosen), expected, "{text}");
+        };
+        check("ALTER TABLE t ADD COLUMN a int;", &[]);
+        check(
+            "ALTER TABLE t DROP COLUMN a; DROP TABLE u; TRUNCATE v;",
+            &["t.a", "u", "v"],
+        );
+        check("CREATE TABLE u (a int); DROP TABLE u;", &[]);
+        check(
+            "-- af-db: allow D01 reason=\"moved to the archive\"\nDROP TABLE u;",
+            &[],
+        );
+    }
 }

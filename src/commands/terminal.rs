@@ -129,6 +129,19 @@ impl Terminal {
         Err(refuse("not confirmed; nothing was changed").into())
     }
 
+    /// Asks which of several it is; the first is the default. Only for where a person is known to be there.
+    pub fn choose(&self, question: &str, choices: &[String]) -> Result<usize> {
+        self.end();
+        let prompt = dialoguer::Select::new()
+            .with_prompt(question)
+            .items(choices)
+            .default(0);
+        prompt
+            .interact_opt()
+            .context("asking")?
+            .ok_or_else(|| refuse("nothing was chosen; nothing was written").into())
+    }
+
     /// Asks a person to type exactly these words; there is no default and no flag that answers.
     pub fn confirm_typed(&self, question: &str, words: &str) -> Result<()> {
         self.need_person(

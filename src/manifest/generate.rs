@@ -12,6 +12,7 @@ use crate::error::{Failure, fail};
 use crate::manifest::Manifest;
 use crate::manifest::compare::Speech;
 use crate::manifest::entries::{Entries, Line};
+use crate::manifest::rename::{self, Gone};
 use crate::manifest::statements::object_name;
 use crate::pg::session::Session;
 use crate::sql::name::{Ident, ObjectName};
@@ -37,14 +38,19 @@ struct Group {
     back: Option<Vec<Statement>>,
 }
 
+/// Says what became of something that is gone: the place among its candidates, or that it is really gone.
+pub type Ask<'a> = &'a mut dyn FnMut(&Gone) -> Result<Option<usize>>;
+
 /// Makes the migrations that lead from what the session's database holds to what a manifest declares.
 ///
 /// The database is a shadow of the migrations so far, and is left as the new ones leave it. No difference gives none.
+/// `ask` is asked about everything that may have been renamed.
 pub async fn generate(
     session: &Session,
     manifest: &Manifest,
     declared: &Catalog,
     scope: &Scope,
+    ask: Ask<'_>,
 ) -> Result<Vec<Part>> {
     if manifest.is_partial() {
         return Err(
@@ -54,23 +60,20 @@ pub async fn generate(
         );
     }
     let first = read::read(session, scope).await?;
-    let (renames, mut back) = renames(manifest, &first)?;
+    let renamer = Renamer {
+        session,
+        scope,
+        speech: Speech::of(manifest),
+        declared,
+    };
+    let (renames, current) = renamer.rename(manifest, &first, ask).await?;
+    let target = overlay(&renamer.speech, declared, &current);
+    let mut before = vec![first];
     let mut groups = Vec::new();
-    if !renames.is_empty() {
-        back.reverse();
-        groups.push(Group {
-            alone: false,
-            statements: renames,
-            back: Some(back),
-        });
+    if !renames.statements.is_empty() {
+        groups.push(renames);
+        before.push(current.clone());
     }
-    let mut before = vec![first.clone()];
-    for group in &groups {
-        run(session, group).await?;
-        before.push(read::read(session, scope).await?);
-    }
-    let current = before.last().unwrap_or(&first).clone();
-    let target = overlay(&Speech::of(manifest), declared, &current);
     let options = Options {
         column_order: false,
         online: true,
@@ -80,9 +83,10 @@ pub async fn generate(
         before.push(read::read(session, scope).await?);
         groups.push(group);
     }
-    let last = before.last().unwrap_or(&first);
-    let left = changes(last, &target);
-    if let Some(change) = left.first() {
+    let left = before
+        .last()
+        .and_then(|last| changes(last, &target).into_iter().next());
+    if let Some(change) = left {
         return Err(not_made(&change.key).into());
     }
     let mut parts = Vec::new();
@@ -91,6 +95,83 @@ pub async fn generate(
     }
     try_back(session, &parts, &before, scope).await?;
     Ok(parts)
+}
+
+/// Renames on the shadow, so that what follows is compared under its new name.
+struct Renamer<'a> {
+    session: &'a Session,
+    scope: &'a Scope,
+    speech: Speech,
+    declared: &'a Catalog,
+}
+
+impl Renamer<'_> {
+    /// Renames what the manifest says was called otherwise, then what a person says; gives that and what stands then.
+    async fn rename(
+        &self,
+        manifest: &Manifest,
+        first: &Catalog,
+        ask: Ask<'_>,
+    ) -> Result<(Group, Catalog)> {
+        let (statements, back) = renames(manifest, first)?;
+        let mut all = Group {
+            alone: false,
+            statements: Vec::new(),
+            back: Some(Vec::new()),
+        };
+        let mut current = first.clone();
+        self.take(&mut all, (statements, back), &mut current)
+            .await?;
+        let mut pairs: Vec<(Key, Key)> = Vec::new();
+        for find in [rename::tables, rename::columns] {
+            let target = overlay(&self.speech, self.declared, &current);
+            let known = pairs.len();
+            for mut gone in find(&current, &target) {
+                gone.now.retain(|now| pairs.iter().all(|(_, to)| to != now));
+                if gone.now.is_empty() {
+                    continue;
+                }
+                if let Some(place) = ask(&gone)? {
+                    pairs.push((gone.key, gone.now.swap_remove(place)));
+                }
+            }
+            let told = pairs[known..].iter();
+            let told = told.map(|(from, to)| rename::statements(from, to));
+            self.take(&mut all, told.unzip(), &mut current).await?;
+        }
+        let target = overlay(&self.speech, self.declared, &current);
+        let followers = rename::followers(&current, &target, &pairs);
+        let told = followers
+            .iter()
+            .map(|(from, to)| rename::statements(from, to));
+        self.take(&mut all, told.unzip(), &mut current).await?;
+        if let Some(back) = &mut all.back {
+            back.reverse();
+        }
+        Ok((all, current))
+    }
+
+    /// Runs renames and reads what stands after them.
+    async fn take(
+        &self,
+        all: &mut Group,
+        (statements, back): (Vec<Statement>, Vec<Statement>),
+        current: &mut Catalog,
+    ) -> Result<()> {
+        if statements.is_empty() {
+            return Ok(());
+        }
+        let group = Group {
+            alone: false,
+            statements,
+            back: None,
+        };
+        run(self.session, &group).await?;
+        *current = read::read(self.session, self.scope).await?;
+        all.statements.extend(group.statements);
+        all.back.get_or_insert_default().extend(back);
+        Ok(())
+    }
 }
 
 fn not_made(key: &Key) -> Failure {

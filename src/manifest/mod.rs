@@ -18,6 +18,7 @@ pub mod write;
 
 pub mod compare;
 pub mod generate;
+pub mod rename;
 
 use std::path::Path;
 

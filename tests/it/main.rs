@@ -14,6 +14,7 @@ mod copy;
 mod dev;
 mod drift;
 mod fleet;
+mod generated;
 mod laws;
 mod manifest;
 mod migrate;
