@@ -43,9 +43,11 @@ pub(super) struct Signs {
     pub(super) granted: bool,
 }
 
-/// Makes the probe of a session ready, also again after a file has thrown away what was prepared.
+/// Makes the questions of a session ready, also again after a file has thrown away what was prepared.
 pub(super) fn prepare() -> Sql {
-    Sql::new(include_str!("queries/probe.sql"))
+    let mut sql = Sql::new(include_str!("queries/probe.sql"));
+    sql.push(";\n").push(include_str!("queries/doors.sql"));
+    sql
 }
 
 impl Probe {

@@ -159,7 +159,7 @@ impl Observer {
             .await?;
         session.run(&probe::prepare()).await?;
         let probe = Probe::new(&session).await?;
-        let doors = Doors::read(&onlooker).await?;
+        let doors = Doors::read(&session).await?;
         Ok(Observer {
             session,
             onlooker,

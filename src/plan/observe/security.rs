@@ -3,24 +3,27 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
+use tokio_postgres::SimpleQueryMessage;
 
 use crate::pg::session::Session;
 use crate::plan::observe::Security;
+use crate::sql::safe::Sql;
 
 /// The facts, each with whether it lets somebody do more; absent for a fact that only tells of existence.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Doors(BTreeMap<(String, String), Option<bool>>);
 
 impl Doors {
-    /// Reads all facts.
+    /// Reads all facts, on a session where the question is prepared.
     pub(super) async fn read(session: &Session) -> Result<Doors> {
         let mut doors = BTreeMap::new();
-        for row in session
-            .query(include_str!("queries/doors.sql"), &[])
-            .await?
-        {
-            let key = (row.try_get("object")?, row.try_get("fact")?);
-            doors.insert(key, row.try_get("opens")?);
+        for message in session.ask(&Sql::new("EXECUTE af_db_doors")).await? {
+            let SimpleQueryMessage::Row(row) = message else {
+                continue;
+            };
+            let text = |column: usize| row.get(column).unwrap_or_default().to_owned();
+            let opens = row.get(2).map(|opens| opens == "t");
+            doors.insert((text(0), text(1)), opens);
         }
         Ok(Doors(doors))
     }
