@@ -6,6 +6,7 @@
 pub mod books;
 pub mod convert;
 pub mod folder;
+pub mod moving;
 pub mod new;
 pub mod proof;
 pub mod recognise;

@@ -3,9 +3,10 @@
 use anyhow::Result;
 use serde::Serialize;
 
+use crate::adopt::moving;
 use crate::catalog::{Catalog, Scope};
 use crate::commands::page::{Page, Tone};
-use crate::commands::sources::{Read, Source, Sources};
+use crate::commands::sources::{self, Read, Source, Sources};
 use crate::commands::{Context, Outcome, Report};
 use crate::diff::ddl::{self, Options, Statement};
 use crate::diff::{self, Change, plain};
@@ -16,7 +17,7 @@ use crate::shadow::trial;
 /// Flags of `diff`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// What is there: manifest, migrations, live, an address, a folder or a file of SQL
+    /// What is there: manifest, migrations, live, an address, a folder, a file of SQL or sqlite://FILE
     from: String,
     /// What should be there, likewise
     to: String,
@@ -96,6 +97,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     };
     let (from, to) = both(args, &scope, context).await?;
     let mut findings: Vec<Finding> = from.findings.into_iter().chain(to.findings).collect();
+    findings.extend(moving(args, &to.catalog, context).await?);
     let (from, to) = (from.catalog, to.catalog);
     let changes = diff::between(&from, &to);
     let options = Options {
@@ -152,6 +154,21 @@ async fn both(args: &Args, scope: &Scope, context: &Context) -> Result<(Read, Re
     let from = sources.read(&from, scope).await?;
     let to = sources.read(&to, scope).await?;
     Ok((from, to))
+}
+
+/// Tells what a schema that is on one server needs and another server does not have.
+async fn moving(args: &Args, schema: &Catalog, context: &Context) -> Result<Vec<Finding>> {
+    let from = Source::parse(&args.from, context)?;
+    let to = Source::parse(&args.to, context)?;
+    if !matches!(to, Source::Live | Source::Address(_)) {
+        return Ok(Vec::new());
+    }
+    let Some(session) = sources::server(&from, context).await? else {
+        return Ok(Vec::new());
+    };
+    let findings = moving::lacking(schema, &session).await;
+    session.close().await;
+    findings
 }
 
 /// Tries statements whose effect is not plain to see, where a scratch server of the same version can be had.

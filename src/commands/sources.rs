@@ -11,6 +11,8 @@ use anyhow::{Context as _, Result};
 use crate::adopt::source;
 use crate::catalog::{Catalog, Scope, read};
 use crate::commands::{Context, Purpose, project};
+#[cfg(feature = "sqlite")]
+use crate::copy::{schema, sqlite};
 use crate::error::fail;
 use crate::finding::{Finding, Place};
 use crate::manifest::settle::Settled;
@@ -37,6 +39,9 @@ pub(crate) enum Source {
     Live,
     /// A database at an address.
     Address(String),
+    /// A SQLite database, its types mapped.
+    #[cfg(feature = "sqlite")]
+    Sqlite(PathBuf),
 }
 
 /// A schema read from its source.
@@ -50,7 +55,7 @@ pub(crate) struct Read {
 }
 
 impl Source {
-    /// Understands `manifest`, `migrations` (or `shadow`), `live`, an address, a folder, a file of SQL.
+    /// Understands `manifest`, `migrations` (or `shadow`), `live`, an address, a folder, a file of SQL, a SQLite database.
     pub(crate) fn parse(text: &str, context: &Context) -> Result<Source> {
         let config = &context.config;
         match text {
@@ -68,6 +73,10 @@ impl Source {
                 Source::Migrations(path)
             });
         }
+        #[cfg(feature = "sqlite")]
+        if let Some(path) = sqlite::path(text) {
+            return Ok(Source::Sqlite(path));
+        }
         if path.is_file() {
             return Ok(Source::Sql(path));
         }
@@ -78,7 +87,7 @@ impl Source {
             "`{text}` is neither a database nor a folder nor a file"
         ))
         .hint(
-            "give manifest, migrations, live, an address, a folder, a .sql file or a Prisma schema",
+            "give manifest, migrations, live, an address, a folder, a .sql file, a Prisma schema or sqlite://FILE",
         )
         .into())
     }
@@ -95,6 +104,18 @@ fn holds_yaml(folder: &Path) -> std::io::Result<bool> {
         }
     }
     Ok(false)
+}
+
+/// Opens the server that a schema lies on; none where it lies on none yet.
+pub(crate) async fn server(source: &Source, context: &Context) -> Result<Option<Session>> {
+    match source {
+        Source::Live => Ok(Some(context.open(Purpose::Reading).await?.0)),
+        Source::Address(address) => {
+            let target = Target::parse(address)?;
+            Ok(Some(connect::open(&target, &context.watch()).await?))
+        }
+        _ => Ok(None),
+    }
 }
 
 /// Reads sources, on one scratch server.
@@ -149,6 +170,8 @@ impl<'a> Sources<'a> {
                 Ok(plain(read::read(&shadow.session, scope).await?))
             }
             Source::Sql(file) => Ok(plain(self.run_file(file, scope).await?)),
+            #[cfg(feature = "sqlite")]
+            Source::Sqlite(file) => self.mapped(file, scope).await,
             Source::Manifest(folder) => {
                 let manifest = manifest::read(folder, &context.config.shown(folder))?;
                 let settled = self.settle(&manifest, scope).await?;
@@ -190,6 +213,23 @@ impl<'a> Sources<'a> {
             return Ok(project::folder(self.context)?.migrations);
         }
         Ok(files::list(folder, &config.shown(folder))?.migrations)
+    }
+
+    /// Makes what a SQLite database is as PostgreSQL would have it.
+    #[cfg(feature = "sqlite")]
+    async fn mapped(&mut self, file: &Path, scope: &Scope) -> Result<Read> {
+        let shown = self.context.config.shown(file);
+        let mapped = schema::map(&sqlite::open(file)?)?;
+        let session = self.empty().await?;
+        for statement in &mapped.statements {
+            let doing = || format!("mapping {shown}: {}", statement.as_str());
+            session.run(statement).await.with_context(doing)?;
+        }
+        Ok(Read {
+            catalog: read::read(&session, scope).await?,
+            findings: mapped.findings,
+            places: BTreeMap::new(),
+        })
     }
 
     async fn run_file(&mut self, file: &Path, scope: &Scope) -> Result<Catalog> {

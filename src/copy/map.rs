@@ -49,7 +49,7 @@ pub struct Mapping {
 }
 
 /// What SQLite's own tools and other migration tools keep, which is no data of the project.
-const NOT_DATA: &[&str] = &[
+pub(super) const NOT_DATA: &[&str] = &[
     "_prisma_migrations",
     "alembic_version",
     "django_migrations",

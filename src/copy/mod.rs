@@ -3,6 +3,7 @@
 
 pub mod map;
 mod numeric;
+pub mod schema;
 mod send;
 pub mod sqlite;
 mod target;

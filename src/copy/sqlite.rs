@@ -31,6 +31,19 @@ pub struct Table {
     pub rows: i64,
 }
 
+/// A foreign key of a SQLite table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// The table it points at.
+    pub table: String,
+    /// Its columns.
+    pub from: Vec<String>,
+    /// The columns it points at; none where the other table's key is meant.
+    pub to: Vec<String>,
+    /// What becomes of a row whose other row is deleted.
+    pub on_delete: String,
+}
+
 /// A SQLite database, opened for reading.
 pub struct Database {
     connection: Connection,
@@ -104,6 +117,68 @@ impl Database {
             columns,
             rows,
         })
+    }
+
+    /// Reads the columns of what must be unique beside the primary key.
+    pub(super) fn unique(&self, table: &str) -> Result<Vec<Vec<String>>> {
+        let mut indexes = self.connection.prepare(
+            "SELECT name FROM pragma_index_list(?1) WHERE \"unique\" AND origin <> 'pk' AND NOT partial ORDER BY name",
+        )?;
+        let names: Vec<String> = indexes
+            .query_map([table], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        let mut unique = Vec::new();
+        for name in names {
+            let mut columns = self
+                .connection
+                .prepare("SELECT name FROM pragma_index_info(?1) ORDER BY seqno")?;
+            let columns: Vec<Option<String>> = columns
+                .query_map([&name], |row| row.get(0))?
+                .collect::<Result<_, _>>()?;
+            // An index on an expression has columns without a name.
+            unique.extend(columns.into_iter().collect::<Option<Vec<String>>>());
+        }
+        Ok(unique)
+    }
+
+    /// Reads the foreign keys of a table.
+    pub(super) fn references(&self, table: &str) -> Result<Vec<Reference>> {
+        let mut statement = self.connection.prepare(
+            "SELECT id, \"table\", \"from\", \"to\", on_delete FROM pragma_foreign_key_list(?1) ORDER BY id DESC, seq",
+        )?;
+        let rows = statement.query_map([table], |row| {
+            let to: Option<String> = row.get(3)?;
+            Ok((
+                row.get::<_, i64>(0)?,
+                row.get(1)?,
+                row.get(2)?,
+                to,
+                row.get(4)?,
+            ))
+        })?;
+        let mut references: Vec<(i64, Reference)> = Vec::new();
+        for row in rows {
+            let (id, table, from, to, on_delete) = row?;
+            match references.last_mut() {
+                Some((last, reference)) if *last == id => {
+                    reference.from.push(from);
+                    reference.to.extend(to);
+                }
+                _ => references.push((
+                    id,
+                    Reference {
+                        table,
+                        from: vec![from],
+                        to: to.into_iter().collect(),
+                        on_delete,
+                    },
+                )),
+            }
+        }
+        Ok(references
+            .into_iter()
+            .map(|(_, reference)| reference)
+            .collect())
     }
 
     /// Prepares reading some columns of every row.

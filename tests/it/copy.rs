@@ -210,3 +210,38 @@ async fn what_is_no_database_is_said() {
     status 4
     ");
 }
+
+#[tokio::test]
+async fn a_development_database_is_held_against_the_schema() {
+    let database = server::database().await;
+    let project = Project::of(&database.target);
+    development(
+        &project,
+        "CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, born DATE, extra);
+         CREATE TABLE letters (id INTEGER PRIMARY KEY, sender INTEGER NOT NULL REFERENCES people ON DELETE CASCADE, body VARCHAR(200))",
+    );
+    database
+        .run(
+            "CREATE TABLE people (id bigint PRIMARY KEY, name text NOT NULL UNIQUE, born date, extra text);
+             CREATE TABLE letters (id bigint PRIMARY KEY, sender bigint NOT NULL REFERENCES people ON DELETE CASCADE)",
+        )
+        .await;
+    let ran = project.run(&["diff", "live", "sqlite://dev.db"]).await;
+    insta::assert_snapshot!(ran.stdout, @"
+    ALTER TABLE public.letters ADD COLUMN body character varying(200);
+
+    warn[sqlite-type]: people.extra: a column of no type holds anything in SQLite; it is taken for text
+
+    1 warning
+    ");
+    let same = "ALTER TABLE letters ADD COLUMN body varchar(200)";
+    database.run(same).await;
+    let ran = project.run(&["diff", "sqlite://dev.db", "live"]).await;
+    assert!(!ran.stdout.contains("ALTER"), "{ran:?}");
+    let gone = project.run(&["diff", "live", "sqlite://gone.db"]).await;
+    assert!(
+        gone.stderr
+            .contains("there is no SQLite database `gone.db`"),
+        "{gone:?}"
+    );
+}

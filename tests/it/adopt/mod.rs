@@ -1,6 +1,7 @@
 //! Taking over what other tools migrate: each tool's own files and rows, as the tool leaves them.
 
 mod broken;
+mod moving;
 mod ways;
 
 use std::path::{Path, PathBuf};
