@@ -4,6 +4,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::backup::clients::{self, Places};
+use crate::backup::pgbackrest::standing;
 use crate::commands::page::{Page, Tone};
 use crate::commands::{Context, Outcome, Report, embedded};
 use crate::error::hint_of;
@@ -149,7 +150,20 @@ async fn server(session: &Session, target: &Target) -> Result<Vec<Check>> {
     checks.push(rights(session));
     checks.push(pooling(session, target).await);
     checks.push(tls(session, target).await?);
+    checks.extend(pgbackrest(session).await);
     Ok(checks)
+}
+
+/// Is told only where the server archives with it.
+async fn pgbackrest(session: &Session) -> Option<Check> {
+    let name = "pgbackrest";
+    match standing::look(session).await {
+        Ok(standing) => standing.map(|standing| match standing.remedy {
+            None => Check::good(name, standing.says),
+            Some(remedy) => Check::weak(name, standing.says, remedy),
+        }),
+        Err(error) => Some(Check::missing(name, &error)),
+    }
 }
 
 fn rights(session: &Session) -> Check {

@@ -5,6 +5,7 @@
 
 pub mod info;
 pub mod restore;
+pub mod standing;
 pub mod verify;
 
 use std::path::{Path, PathBuf};

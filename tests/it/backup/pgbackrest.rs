@@ -179,8 +179,21 @@ async fn back_to_just_before_a_bad_migration() {
     assert!(done.status.success(), "{}", done.stderr);
     site.sql("INSERT INTO clients SELECT n, 'client ' || n FROM generate_series(1, 1000) AS n")
         .await;
+    let bare = site.af_db(&["doctor"]).await;
+    assert!(
+        bare.text()
+            .contains("stanza `main` holds no backup, so nothing can be restored"),
+        "{}",
+        bare.text()
+    );
     let done = site.engine(&["backup"], &["--type", "full"]).await;
     assert!(done.status.success(), "{}", done.stderr);
+    let doctor = site.af_db(&["doctor"]).await;
+    assert!(
+        doctor.text().contains("stanza `main`: newest backup "),
+        "{}",
+        doctor.text()
+    );
     assert!(done.text().contains("pgBackRest made "), "{}", done.text());
     // What came after the backup and before the migration must be there again.
     site.sql("INSERT INTO clients SELECT n, 'later ' || n FROM generate_series(1001, 1500) AS n")

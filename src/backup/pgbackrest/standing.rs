@@ -1,0 +1,186 @@
+//! Owns saying how pgBackRest stands where a server archives its log with it.
+
+use anyhow::{Context as _, Result};
+use chrono::Utc;
+
+use super::Stanza;
+use super::info::Info;
+use crate::pg::session::Session;
+
+/// How it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// In a line.
+    pub says: String,
+    /// What to do, where something is amiss.
+    pub remedy: Option<String>,
+}
+
+impl Standing {
+    fn amiss(says: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Standing {
+            says: says.into(),
+            remedy: Some(remedy.into()),
+        }
+    }
+}
+
+/// Looks at a server's archiving and at the repository it names; nothing where it does not archive with pgBackRest.
+pub async fn look(session: &Session) -> Result<Option<Standing>> {
+    let row = session
+        .query_one(include_str!("../queries/archiving.sql"), &[])
+        .await
+        .context("asking how the log is archived")?;
+    let command: String = row.get("command");
+    if !command.contains("pgbackrest") {
+        return Ok(None);
+    }
+    if !row.get::<_, bool>("is_on") {
+        return Ok(Some(Standing::amiss(
+            "archive_command names it, but archive_mode is off",
+            "set archive_mode to on and restart the server",
+        )));
+    }
+    if row.get::<_, bool>("fails") {
+        return Ok(Some(Standing::amiss(
+            "the server cannot archive its log, which piles up",
+            "the server's log says why; `pgbackrest check` tries it",
+        )));
+    }
+    let option = |name: &str| option(&command, name);
+    let name = option("--stanza=").unwrap_or_else(|| "main".to_owned());
+    let config = option("--config=").map(std::path::PathBuf::from);
+    let stanza = Stanza::new(&name, config.as_deref())?;
+    let info = match stanza.info().await {
+        Ok(info) => info,
+        Err(error) => {
+            return Ok(Some(Standing::amiss(
+                format!("stanza `{name}` cannot be asked from here: {error:#}"),
+                "ask on the machine where pgBackRest is set up",
+            )));
+        }
+    };
+    let ours = session.facts().system_identifier;
+    let ours = ours.map(|number| number.to_string());
+    let archived: Option<f64> = row.get("archived");
+    let now = Utc::now().timestamp();
+    Ok(Some(judge(&name, &info, ours.as_deref(), (now, archived))))
+}
+
+fn judge(
+    name: &str,
+    info: &Info,
+    ours: Option<&str>,
+    (now, archived): (i64, Option<f64>),
+) -> Standing {
+    if let (Some(theirs), Some(ours)) = (info.system_identifier.as_deref(), ours)
+        && theirs != ours
+    {
+        return Standing::amiss(
+            format!("stanza `{name}` is of the cluster {theirs}, this one is {ours}"),
+            "correct the stanza, or run `pgbackrest stanza-upgrade`",
+        );
+    }
+    let Some(newest) = info.backups.last() else {
+        return Standing::amiss(
+            format!("stanza `{name}` holds no backup, so nothing can be restored"),
+            "af-db backup --engine pgbackrest --type full",
+        );
+    };
+    let archived = match archived {
+        Some(seconds) => format!("the log was last archived {} ago", age(seconds as i64)),
+        None => "nothing of the log has been archived since its statistics were reset".to_owned(),
+    };
+    Standing {
+        says: format!(
+            "stanza `{name}`: newest backup {} is {} old, {archived}",
+            newest.label,
+            age(now - newest.stopped)
+        ),
+        remedy: None,
+    }
+}
+
+/// Finds the value of an option in a command line, quoted or not.
+fn option(command: &str, name: &str) -> Option<String> {
+    let (_, rest) = command.split_once(name)?;
+    let quote = rest
+        .chars()
+        .next()
+        .filter(|first| matches!(first, '\'' | '"'));
+    let value = match quote {
+        Some(quote) => rest[1..].split(quote).next()?,
+        None => rest.split_whitespace().next()?,
+    };
+    Some(value.to_owned())
+}
+
+fn age(seconds: i64) -> String {
+    match seconds {
+        ..120 => format!("{} s", seconds.max(0)),
+        120..7200 => format!("{} min", seconds / 60),
+        7200..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backup::pgbackrest::info::Backup;
+
+    #[test]
+    fn a_command_says_which_stanza_it_archives_to() {
+        let command = "'/usr/bin/pgbackrest' --config='/etc/my conf' --stanza=main archive-push %p";
+        assert_eq!(
+            option(command, "--config=").as_deref(),
+            Some("/etc/my conf")
+        );
+        assert_eq!(option(command, "--stanza=").as_deref(), Some("main"));
+        assert_eq!(option("pgbackrest archive-push %p", "--stanza="), None);
+    }
+
+    #[test]
+    fn what_is_amiss_is_told_with_what_to_do() {
+        let said = |info: &Info| {
+            let standing = judge("main", info, Some("7"), (10_000, Some(30.0)));
+            (standing.says, standing.remedy.is_some())
+        };
+        let mut info = Info {
+            system_identifier: Some("8".to_owned()),
+            ..Info::default()
+        };
+        assert_eq!(
+            said(&info),
+            (
+                "stanza `main` is of the cluster 8, this one is 7".to_owned(),
+                true
+            )
+        );
+        info.system_identifier = Some("7".to_owned());
+        assert_eq!(
+            said(&info),
+            (
+                "stanza `main` holds no backup, so nothing can be restored".to_owned(),
+                true
+            )
+        );
+        info.backups.push(Backup {
+            label: "20260101-000000F".to_owned(),
+            kind: "full".to_owned(),
+            start_lsn: "0/1".to_owned(),
+            stop_lsn: "0/2".to_owned(),
+            start_segment: String::new(),
+            stopped: 1_000,
+            size: 1,
+            stored: 1,
+        });
+        assert_eq!(
+            said(&info),
+            (
+                "stanza `main`: newest backup 20260101-000000F is 2 h old, the log was last archived 30 s ago".to_owned(),
+                false
+            )
+        );
+    }
+}
