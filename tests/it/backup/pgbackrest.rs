@@ -129,6 +129,11 @@ impl Site {
         self.af_db(&all).await
     }
 
+    async fn doctor_says(&self, words: &str) {
+        let told = self.af_db(&["doctor"]).await.text();
+        assert!(told.contains(words), "{told}");
+    }
+
     /// Waits until the log up to now lies in the repository.
     async fn archived(&self) {
         let segment = self
@@ -179,21 +184,11 @@ async fn back_to_just_before_a_bad_migration() {
     assert!(done.status.success(), "{}", done.stderr);
     site.sql("INSERT INTO clients SELECT n, 'client ' || n FROM generate_series(1, 1000) AS n")
         .await;
-    let bare = site.af_db(&["doctor"]).await;
-    assert!(
-        bare.text()
-            .contains("stanza `main` holds no backup, so nothing can be restored"),
-        "{}",
-        bare.text()
-    );
+    site.doctor_says("stanza `main` holds no backup, so nothing can be restored")
+        .await;
     let done = site.engine(&["backup"], &["--type", "full"]).await;
     assert!(done.status.success(), "{}", done.stderr);
-    let doctor = site.af_db(&["doctor"]).await;
-    assert!(
-        doctor.text().contains("stanza `main`: newest backup "),
-        "{}",
-        doctor.text()
-    );
+    site.doctor_says("stanza `main`: newest backup ").await;
     assert!(done.text().contains("pgBackRest made "), "{}", done.text());
     // What came after the backup and before the migration must be there again.
     site.sql("INSERT INTO clients SELECT n, 'later ' || n FROM generate_series(1001, 1500) AS n")
