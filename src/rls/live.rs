@@ -52,6 +52,21 @@ pub async fn look(session: &Session, tenancy: &Tenancy) -> Result<Proof> {
     let ended = session.run(&Sql::new("ROLLBACK")).await;
     let mut verdicts = found?;
     ended?;
+    for role in &tenancy.roles {
+        if !facts.roles.contains_key(role) {
+            let why = "there is no such role; name the one that requests have".to_owned();
+            let object = (role.clone(), "connect");
+            verdicts.push(Verdict::plain(Word::NotProven, object, (role, "a"), why));
+        }
+    }
+    if verdicts.is_empty() {
+        return Err(fail(format!(
+            "{} may read no table or view of tenants, nothing was tried",
+            roles.join(" and ")
+        ))
+        .hint("name the roles that requests have and the column that holds the tenant, or prove on a copy without --live")
+        .into());
+    }
     verdict::settle(&mut verdicts);
     Ok(Proof {
         verdicts,

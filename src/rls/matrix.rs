@@ -50,7 +50,17 @@ pub fn lines(proof: &Proof) -> Vec<Line> {
             None => {}
         }
     }
-    lines.into_values().collect()
+    let mut lines: Vec<Line> = lines.into_values().collect();
+    // The worst first, as a person reads.
+    lines.sort_by_key(|line| {
+        let worst = line.cells.iter().flatten().min().copied();
+        if line.others.is_empty() {
+            worst.unwrap_or(Word::Holds)
+        } else {
+            Word::Leak
+        }
+    });
+    lines
 }
 
 /// Gives a cell in a word; an empty one was not granted.
@@ -83,7 +93,7 @@ pub fn markdown(title: &str, proof: &Proof) -> String {
         text.push_str(&format!(
             "| `{}` | {} | {} | {} |\n",
             line.object.replace('|', "\\|"),
-            line.role,
+            line.role.replace('|', "\\|"),
             cells.join(" | "),
             others.join(", ")
         ));
@@ -98,7 +108,32 @@ pub fn markdown(title: &str, proof: &Proof) -> String {
             text.push_str(&format!("\n```sql\n{script}\n```\n"));
         }
     }
+    let open = gaps(proof);
+    if !open.is_empty() {
+        text.push_str("\n## Not proven\n\n");
+        for (what, why) in open {
+            text.push_str(&format!("- {what}: {why}\n"));
+        }
+    }
     text
+}
+
+/// Gives what nobody can say of the database, and why.
+fn gaps(proof: &Proof) -> Vec<(String, String)> {
+    let open = proof
+        .verdicts
+        .iter()
+        .filter(|one| one.verdict == Word::NotProven);
+    let mut gaps: Vec<(String, String)> = open.map(|one| (heading(one), one.why.clone())).collect();
+    gaps.extend(proof.unfilled.iter().map(|(table, why)| {
+        let what = format!("{table} could not be filled");
+        (what, why.clone())
+    }));
+    gaps.extend(proof.left_out.iter().map(|statement| {
+        let what = "the scratch server refused a statement of the schema".to_owned();
+        (what, statement.clone())
+    }));
+    gaps
 }
 
 /// Writes the proof as one page.
@@ -108,7 +143,7 @@ pub fn html(title: &str, proof: &Proof) -> String {
         escape(title),
         escape(&summary(proof))
     );
-    body.push_str("<table><thead><tr><th>object<th>role<th>select<th>insert<th>update<th>move<th>delete<th>other leaks</thead><tbody>");
+    body.push_str("<div class=\"wide\"><table><thead><tr><th>object<th>role<th>select<th>insert<th>update<th>move<th>delete<th>other leaks</thead><tbody>");
     for line in lines(proof) {
         let cells: String = line
             .cells
@@ -123,12 +158,9 @@ pub fn html(title: &str, proof: &Proof) -> String {
             escape(&others.join(", "))
         ));
     }
-    body.push_str("</tbody></table>");
-    for one in proof
-        .verdicts
-        .iter()
-        .filter(|one| one.verdict != Word::Holds)
-    {
+    body.push_str("</tbody></table></div>");
+    let leaks = proof.verdicts.iter();
+    for one in leaks.filter(|one| one.verdict == Word::Leak) {
         let script = one.reproduce.as_deref().map_or_else(String::new, |script| {
             format!(
                 "<details><summary>SQL that shows it</summary><pre>{}</pre></details>",
@@ -136,20 +168,26 @@ pub fn html(title: &str, proof: &Proof) -> String {
             )
         });
         body.push_str(&format!(
-            "<section class=\"{}\"><h2>{}</h2><p>{}</p>{script}</section>",
-            class(Some(one.verdict)),
+            "<section class=\"leak\"><h2>{}</h2><p>{}</p>{script}</section>",
             escape(&heading(one)),
             escape(&one.why)
         ));
     }
+    for (what, why) in gaps(proof) {
+        body.push_str(&format!(
+            "<section class=\"open\"><h2>{}</h2><p>not proven: {}</p></section>",
+            escape(&what),
+            escape(&why)
+        ));
+    }
     format!(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>Isolation of {}</title><style>{STYLE}</style></head><body>{body}</body></html>\n",
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><meta name=\"color-scheme\" content=\"light dark\"><title>Isolation of {}</title><style>{STYLE}</style></head><body>{body}</body></html>\n",
         escape(title)
     )
 }
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a;background:#fff}\
-table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #ddd}\
+table{border-collapse:collapse;width:100%}.wide{overflow-x:auto}p,h2,code{overflow-wrap:anywhere}th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #ddd}\
 td.leak{background:#b3261e;color:#fff;font-weight:600}td.open{background:#fff3cd}td.good{color:#1b6e3c}\
 section{border-left:4px solid #ccc;padding:0 1rem;margin:1.5rem 0}section.leak{border-color:#b3261e}section.open{border-color:#e0a800}\
 h2{font-size:1.05rem;margin:.2rem 0}pre{background:#f6f6f6;padding:.8rem;overflow:auto}\
@@ -225,6 +263,30 @@ mod tests {
             ..Proof::default()
         };
         let lines = lines(&proof);
+        let holding = Verdict {
+            object: "public.a".to_owned(),
+            ..verdict(Word::Holds, "select")
+        };
+        let open = Verdict {
+            object: "public.b".to_owned(),
+            ..verdict(Word::NotProven, "delete")
+        };
+        let more = Proof {
+            verdicts: [proof.verdicts.clone(), vec![holding, open]].concat(),
+            unfilled: BTreeMap::from([("public.c".to_owned(), "its <trigger> refuses".to_owned())]),
+            ..Proof::default()
+        };
+        let order: Vec<String> = super::lines(&more)
+            .into_iter()
+            .map(|line| line.object)
+            .collect();
+        assert_eq!(order, ["public.<notes>", "public.b", "public.a"]);
+        let page = html("x", &more);
+        assert!(
+            page.contains("delete on public.b as app, a") && page.contains("its &lt;trigger&gt;")
+        );
+        assert!(!page.contains("http") && !page.contains("src=") && !page.contains("<link"));
+        assert!(markdown("x", &more).contains("- public.c could not be filled: its <trigger>"));
         assert_eq!(lines.len(), 1);
         assert_eq!(lines[0].cells[0], Some(Word::Leak));
         assert!(lines[0].others.contains("truncate"));

@@ -176,3 +176,73 @@ async fn a_database_is_taken_over_as_a_project_that_says_what_is_there() {
     );
     assert!(again.ends_with("exit 4\n"), "{again}");
 }
+
+/// Policies that recurse, err, raise and never end, each on a table of its own, beside one that is well.
+const BROKEN: &str = "
+CREATE FUNCTION raises() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'closed on sundays'; END $$;
+CREATE FUNCTION sleeps() RETURNS boolean LANGUAGE sql AS 'SELECT pg_sleep(60) IS NOT NULL';
+CREATE TABLE loops (id int PRIMARY KEY, tenant_id int NOT NULL);
+CREATE TABLE errs (id int PRIMARY KEY, tenant_id int NOT NULL);
+CREATE TABLE stops (id int PRIMARY KEY, tenant_id int NOT NULL);
+CREATE TABLE waits (id int PRIMARY KEY, tenant_id int NOT NULL);
+DO $$ DECLARE name text; BEGIN FOREACH name IN ARRAY '{loops,errs,stops,waits}'::text[] LOOP
+  EXECUTE format('INSERT INTO %1$I SELECT n, n %% 5 FROM generate_series(1, 20) AS n; ALTER TABLE %1$I ENABLE ROW LEVEL SECURITY; GRANT SELECT ON %1$I TO live_app', name);
+END LOOP; END $$;
+CREATE POLICY p ON loops USING (tenant_id IN (SELECT l.tenant_id FROM loops l));
+CREATE POLICY p ON errs USING (tenant_id = (current_setting('app.tenant_id') || 'x')::int);
+CREATE POLICY p ON stops USING (raises());
+CREATE POLICY p ON waits USING (sleeps());
+";
+
+#[tokio::test]
+async fn what_a_policy_cannot_answer_is_not_proven_and_stops_nothing() {
+    let database = database().await;
+    database.run(BROKEN).await;
+    let tenancy = Tenancy::parse("tenancy.yaml", TENANCY).unwrap();
+    let proof = live::look(&database.session().await, &tenancy)
+        .await
+        .unwrap();
+    let mut told: Vec<String> = proof
+        .verdicts
+        .iter()
+        .filter(|one| one.verdict == Word::NotProven && one.object != "public.blank")
+        .map(|one| format!("{}: {}", one.object, one.why))
+        .collect();
+    told.sort();
+    insta::assert_snapshot!(told.join("\n"), @r#"
+    public.errs: invalid input syntax for type integer: "2x"
+    public.loops: infinite recursion detected in policy for relation "loops"
+    public.stops: closed on sundays
+    public.waits: canceling statement due to statement timeout
+    "#);
+    let held = proof
+        .verdicts
+        .iter()
+        .filter(|one| one.verdict == Word::Holds);
+    assert!(held.into_iter().any(|one| one.object == "public.docs"));
+}
+
+#[tokio::test]
+async fn a_role_that_is_not_there_and_one_that_reads_nothing_are_said() {
+    let database = database().await;
+    let session = database.session().await;
+    let more = TENANCY.replace("role: live_app", "roles: [live_app, live_gone]");
+    let tenancy = Tenancy::parse("tenancy.yaml", &more).unwrap();
+    let proof = live::look(&session, &tenancy).await.unwrap();
+    let gone: Vec<&str> = proof
+        .verdicts
+        .iter()
+        .filter(|one| one.object == "live_gone")
+        .map(|one| one.why.as_str())
+        .collect();
+    assert_eq!(
+        gone,
+        ["there is no such role; name the one that requests have"]
+    );
+
+    database.run("DO $$ BEGIN CREATE ROLE live_idle; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$").await;
+    let idle = TENANCY.replace("live_app", "live_idle");
+    let tenancy = Tenancy::parse("tenancy.yaml", &idle).unwrap();
+    let error = live::look(&session, &tenancy).await.unwrap_err();
+    insta::assert_snapshot!(error, @"live_idle may read no table or view of tenants, nothing was tried");
+}
