@@ -26,7 +26,7 @@ STYLE = {
 # What breaks running code, of which the observer says nothing.
 COMPATIBILITY = ("renaming-", "ban-drop-not-null", "ban-drop-default", "ban-set-schema", "ban-alter-identity",
                  "ban-drop-view", "ban-drop-function", "ban-drop-type", "ban-drop-domain", "ban-drop-sequence",
-                 "ban-drop-constraint")
+                 "ban-drop-constraint", "ban-drop-extension", "ban-drop-generated-expression")
 
 
 def squawk(path, file):
