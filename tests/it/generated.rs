@@ -6,6 +6,7 @@ use af_db::event::silent;
 use af_db::manifest::settle::settle;
 use af_db::manifest::{self, compare, generate, rename};
 
+use crate::support::project::Project;
 use crate::support::server;
 
 /// Makes the migrations from a script to a manifest, which must lead there and back by themselves.
@@ -233,4 +234,47 @@ CREATE INDEX CONCURRENTLY t_b ON public.t USING btree (b);
 ",
     )
     .await;
+}
+
+#[tokio::test]
+async fn a_role_compares_what_it_has_no_rights_on_and_is_told_what_it_cannot_see() {
+    let server = server::own(None).await;
+    let (one, other) = (server.database().await, server.database().await);
+    one.run("CREATE ROLE looker LOGIN").await;
+    for database in [&one, &other] {
+        database
+            .run("CREATE SCHEMA hidden; CREATE TABLE hidden.t (a int)")
+            .await;
+    }
+    let url = |database: &server::Database| {
+        let project = Project::of(&database.target);
+        let parts = project.url().split_whitespace().map(|part| {
+            let is_user = part.starts_with("user=");
+            if is_user { "user=looker" } else { part }
+        });
+        parts.collect::<Vec<_>>().join(" ")
+    };
+    let project = Project::without_database();
+    let (from, to) = (url(&one), url(&other));
+    let same = project.run(&["diff", &from, &to]).await;
+    assert_eq!((same.status, same.stdout.as_str()), (0, ""), "{same:?}");
+    let unseen = "subscriptions and options of user mappings, which only a superuser sees";
+    assert!(
+        same.stderr.contains(&format!("not seen: {unseen}")),
+        "{same:?}"
+    );
+    let strict = project.run(&["diff", &from, &to, "--strict"]).await;
+    assert_eq!(strict.status, 1, "{strict:?}");
+    assert!(
+        strict
+            .stdout
+            .contains(&format!("error[diff-unseen]: the databases: {unseen}")),
+        "{strict:?}"
+    );
+    other.run("ALTER TABLE hidden.t ADD COLUMN b int").await;
+    let differs = project.run(&["diff", &from, &to]).await;
+    assert_eq!(
+        differs.stdout, "ALTER TABLE hidden.t ADD COLUMN b integer;\n",
+        "{differs:?}"
+    );
 }
