@@ -191,12 +191,28 @@ async fn run(command: &[String], reader: &Reader<'_>) -> Result<Vec<Entry>> {
     } else {
         program.into()
     };
+    let written = command.join(" ");
+    let hint = |error: anyhow::Error, hint: &str| {
+        fail(format!("`{written}` does not list the fleet: {error:#}")).hint(hint.to_owned())
+    };
     let done = Tool::new(program)
         .args(arguments)
         .directory(reader.folder)
         .run()
-        .await?
-        .check("the command that lists the fleet failed")?;
+        .await
+        .map_err(|error| {
+            hint(
+                error,
+                "name a program on the path, or a file beside the fleet's: [./tenants.sh]",
+            )
+        })?
+        .check("it failed")
+        .map_err(|error| {
+            hint(
+                error,
+                "run it yourself in the folder of the fleet's file and see what it says",
+            )
+        })?;
     let listed: Vec<BTreeMap<String, serde_json::Value>> = serde_json::from_slice(&done.stdout)
         .context("the command that lists the fleet must print a JSON list of objects")?;
     Ok(listed.iter().map(plain).collect())
@@ -396,6 +412,7 @@ mod tests {
         insta::assert_snapshot!(refused("schemas: [{schema: pg_toast, url: 'postgres://h/a'}]").await, @"reading database 1 of fleet.yaml: `pg_toast` cannot be the schema `pg_toast` (give each tenant a schema of its own; what all share is in `shared`)");
         insta::assert_snapshot!(refused("shared: x\ndatabases: [{name: b, url: 'postgres://h/a'}]").await, @"fleet.yaml: nothing is `shared` between databases (`shared` is for tenants that are schemas of one database: list them with a `schema` each)");
         insta::assert_snapshot!(refused("command: []").await, @"asking who belongs to fleet.yaml: `command` is empty (write it as a list: program, argument, …)");
+        insta::assert_snapshot!(refused("command: [sh, -c, 'echo lost >&2; exit 3']").await, @"asking who belongs to fleet.yaml: `sh -c echo lost >&2; exit 3` does not list the fleet: it failed (exit status: 3): lost (run it yourself in the folder of the fleet's file and see what it says)");
         insta::assert_snapshot!(refused("command: [echo, no]").await, @"asking who belongs to fleet.yaml: the command that lists the fleet must print a JSON list of objects: expected ident at line 1 column 2 (-)");
     }
 }

@@ -302,9 +302,13 @@ impl Run<'_> {
                 }
             }
             ended += 1;
+            let note = match report.failed.len() + report.busy.len() {
+                0 => member.name.clone(),
+                troubled => format!("{}, {troubled} failed or locked so far", member.name),
+            };
             watch(Event::Advanced {
                 done: ended,
-                note: &member.name,
+                note: &note,
             });
             if matches!(how, Ended::Applied(_)) {
                 through.insert(&member.name);
