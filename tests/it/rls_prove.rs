@@ -313,3 +313,31 @@ async fn merge_and_copy_are_tried_where_the_plain_commands_hold() {
         BTreeSet::from(["public.notes delete".to_owned()])
     );
 }
+
+#[tokio::test]
+async fn what_there_was_no_time_for_is_said() {
+    let server = server::own(None).await;
+    let schema = format!(
+        "{ROLE} CREATE TABLE notes (id int PRIMARY KEY, tenant_id int NOT NULL);
+         ALTER TABLE notes ENABLE ROW LEVEL SECURITY; GRANT SELECT, DELETE ON notes TO case_app;
+         CREATE POLICY own ON notes USING (tenant_id = nullif(current_setting('app.tenant_id', true), '')::int);"
+    );
+    let hurried = Effort {
+        limit: std::time::Duration::ZERO,
+        ..Effort::usual()
+    };
+    let proof = proof_with(&server, &schema, NOTES, &hurried).await;
+    assert!(!proof.is_clean());
+    assert!(
+        proof.unreached.contains(&"writing"),
+        "{:?}",
+        proof.unreached
+    );
+    let open = proof
+        .verdicts
+        .iter()
+        .filter(|one| one.verdict == Word::NotProven);
+    assert_eq!(open.count(), proof.unreached.len());
+    // What was read before is told none the less.
+    assert_eq!(proof.count(Word::Holds), 1, "{proof:?}");
+}
