@@ -101,9 +101,7 @@ pub async fn prove(
     effort: &Effort,
     watch: Watch<'_>,
 ) -> Result<Proof> {
-    let clock = Clock {
-        ends: Instant::now() + effort.limit,
-    };
+    let clock = Clock::until(effort.limit);
     let session = connect::open(scratch, watch).await?;
     let fresh = connect::open(scratch, watch).await?;
     runner::prepare(&session).await?;
@@ -165,20 +163,15 @@ pub async fn prove(
     });
     try_reading(&mut stand, (&fresh, &unset), &mut filled, &held).await?;
     let unreached = try_the_rest(&mut stand, effort, &clock).await?;
-    let costs = if clock.has_run_out() {
-        Vec::new()
-    } else {
-        cost::all(&stand).await?
-    };
+    let costs = clock.costs(&stand).await?;
     watch(Event::Ended);
     note_untried(&mut stand);
     note_unreached(&mut stand, &unreached);
     let mut verdicts = stand.verdicts;
     verdict::settle(&mut verdicts);
-    let unfilled = filled.unfilled.iter().filter_map(|(oid, why)| {
-        let table = facts.relations.get(oid)?;
-        Some((table.title(), why.clone()))
-    });
+    let titled =
+        |(oid, why): (&i64, &String)| Some((facts.relations.get(oid)?.title(), why.clone()));
+    let unfilled = filled.unfilled.iter().filter_map(titled);
     Ok(Proof {
         verdicts,
         unfilled: unfilled.collect(),
@@ -231,6 +224,20 @@ struct Clock {
 }
 
 impl Clock {
+    fn until(limit: Duration) -> Self {
+        Clock {
+            ends: Instant::now() + limit,
+        }
+    }
+
+    /// Measures what policies cost, where time is left.
+    async fn costs(&self, stand: &Stand<'_>) -> Result<Vec<Cost>> {
+        if self.has_run_out() {
+            return Ok(Vec::new());
+        }
+        cost::all(stand).await
+    }
+
     fn has_run_out(&self) -> bool {
         Instant::now() >= self.ends
     }
