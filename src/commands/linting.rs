@@ -89,7 +89,11 @@ fn source<'a>(script: &'a Script, directives: &Directives, down: bool) -> Source
 
 /// Says whether findings reach the severity that fails a run.
 pub(crate) fn fails(context: &Context, findings: &[Finding]) -> Result<bool> {
-    let word = context.config.file.lint.fail_on.as_deref();
+    reaches(context.config.file.lint.fail_on.as_deref(), findings)
+}
+
+/// Says whether findings reach this severity: `error`, `warn` or `never`; errors do where nothing is said.
+pub(crate) fn reaches(word: Option<&str>, findings: &[Finding]) -> Result<bool> {
     let threshold = threshold(word)?;
     Ok(fails_at_all(word) && worst(findings) >= Some(threshold))
 }

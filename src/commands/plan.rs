@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::commands::page::{Page, Tone, count};
 use crate::commands::pending::{self, Selection};
 use crate::commands::planning::{self, Basis, Made};
-use crate::commands::{Context, Outcome, Purpose, Report, fleet, project};
+use crate::commands::{Context, Outcome, Purpose, Report, fleet, linting, project};
 use crate::finding::Severity;
 use crate::finding::{Finding, Place};
 use crate::migrate::standing;
@@ -24,6 +24,9 @@ pub struct Args {
     /// Write the plan to this file, for up --plan
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// End with status 1 where a finding is this serious; as lint.fail-on has it where nothing is said
+    #[arg(long, value_name = "SEVERITY", value_parser = ["error", "warn", "never"], conflicts_with = "fleet")]
+    fail_on: Option<String>,
     /// Plan for every database of this fleet, once for each state they are in
     #[arg(long, value_name = "FILE")]
     fleet: Option<PathBuf>,
@@ -94,6 +97,10 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
             Some(shown)
         }
         None => None,
+    };
+    let fails = match &args.fail_on {
+        Some(word) => linting::reaches(Some(word), &findings)?,
+        None => fails,
     };
     let rules = &context.config.database.rules;
     context.show(&PlanReport {

@@ -39,6 +39,9 @@ pub struct Args {
     /// Accept what the rules find now as legacy, in the file that lint.baseline names; one that is there only shrinks
     #[arg(long, conflicts_with = "git_base")]
     write_baseline: bool,
+    /// Fail where the rules find something this serious; as lint.fail-on has it where nothing is said
+    #[arg(long, value_name = "SEVERITY", value_parser = ["error", "warn", "never"])]
+    fail_on: Option<String>,
     /// Take for wrong what cannot be compared: what no catalog models and what the role may not see
     #[arg(long)]
     strict: bool,
@@ -228,7 +231,10 @@ async fn lint(
         let path = linting::write_baseline(context, &linted.all)?;
         context.terminal.say(&format!("wrote {path}"));
     }
-    report.lint_fails = linted.fails;
+    report.lint_fails = match &args.fail_on {
+        Some(word) => linting::reaches(Some(word), &linted.findings)?,
+        None => linted.fails,
+    };
     let words = format!(
         "{} found, {} allowed",
         linted.findings.len(),

@@ -161,6 +161,27 @@ async fn a_plan_says_what_up_would_run() {
 }
 
 #[tokio::test]
+async fn the_severity_that_fails_can_be_said() {
+    let database = server::database().await;
+    let project = Project::of(&database.target);
+    project.write(
+        "migrations/V1__a.sql",
+        "CREATE TABLE a (id bigint PRIMARY KEY);\nGRANT SELECT ON a TO PUBLIC;\n",
+    );
+    for command in ["plan", "validate"] {
+        let mut statuses = Vec::new();
+        for word in ["error", "warn", "never", "sometimes"] {
+            let mut arguments = vec![command, "--fail-on", word];
+            if command == "validate" {
+                arguments.push("--offline");
+            }
+            statuses.push(project.run(&arguments).await.status);
+        }
+        assert_eq!(statuses, [0, 1, 0, 2], "{command}");
+    }
+}
+
+#[tokio::test]
 async fn two_machines_make_the_same_plan() {
     let database = server::database().await;
     let project = project(&database.target, "protected: true").await;
