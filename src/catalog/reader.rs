@@ -234,7 +234,11 @@ impl Reader {
                 owners.insert((found.key.schema.clone(), found.key.name.clone()), columns);
             }
         }
-        let objects = self.found.into_iter().map(|found| {
+        // A hundred thousand objects are not held twice: what is moved out of the one list is given back as the other grows.
+        let mut left = std::mem::take(&mut self.found);
+        drop(self);
+        let mut catalog = Catalog::default();
+        while let Some(found) = left.pop() {
             let mut object = found.object;
             if found.key.kind == Kind::SequenceOwner {
                 let name = (found.key.schema.clone(), found.key.name.clone());
@@ -248,12 +252,11 @@ impl Reader {
             object.needs.sort_unstable();
             object.needs.dedup();
             object.needs.shrink_to_fit();
-            (found.key, object)
-        });
-        let mut catalog = Catalog {
-            objects: objects.collect(),
-            ..Catalog::default()
-        };
+            catalog.objects.entry(found.key).or_insert(object);
+            if left.len() * 8 < left.capacity() * 7 {
+                left.shrink_to_fit();
+            }
+        }
         for orphan in orphans(&catalog) {
             catalog.objects.remove(&orphan);
         }
