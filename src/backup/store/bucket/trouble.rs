@@ -6,6 +6,13 @@ use object_store::Error;
 
 use crate::error::{Failure, fail};
 
+/// Where clouds lend credentials to their own machines.
+const METADATA: [&str; 3] = [
+    "//169.254.169.254/",
+    "//metadata.google",
+    "//169.254.170.2/",
+];
+
 /// Says what the store refused while something was done.
 pub(super) fn in_words(shown: &str, doing: &str, error: &Error) -> Failure {
     let text = without_queries(&error.to_string());
@@ -14,6 +21,13 @@ pub(super) fn in_words(shown: &str, doing: &str, error: &Error) -> Failure {
     }
     let status = |code: &str| text.contains(&format!("status code: {code}"));
     let (why, hint) = match error {
+        // Without credentials the crate asks the machine's cloud for some; what that answers helps nobody.
+        _ if METADATA.iter().any(|host| text.contains(host)) => {
+            return fail(format!("{doing} {shown}: there are no credentials for it")).hint(
+                "set the store's variables in the environment or in .env, such as AWS_ACCESS_KEY_ID and \
+                 AWS_SECRET_ACCESS_KEY, GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCOUNT_NAME and its key",
+            );
+        }
         // Listing does not tell these by kinds of their own.
         _ if matches!(error, Error::PermissionDenied { .. }) || status("403") => (
             "it does not allow that",
@@ -82,6 +96,26 @@ fn without_queries(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn credentials_that_nobody_gave_are_missed_by_name() {
+        let asked = "Error performing PUT http://169.254.169.254/latest/api/token in 2 s - Server returned non-2xx status code: 403";
+        let error = Error::Generic {
+            store: "S3",
+            source: asked.into(),
+        };
+        let failure = in_words("s3://bucket/x", "listing", &error);
+        assert_eq!(
+            failure.message,
+            "listing s3://bucket/x: there are no credentials for it"
+        );
+        let refused = Error::Generic {
+            store: "S3",
+            source: "Server returned non-2xx status code: 403".into(),
+        };
+        let failure = in_words("s3://bucket/x", "listing", &refused);
+        assert!(failure.message.contains("does not allow that"));
+    }
 
     #[test]
     fn a_signature_in_a_url_is_not_told() {
