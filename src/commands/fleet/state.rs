@@ -106,7 +106,8 @@ pub(super) async fn survey<'f>(
     let mut seen = super::ask(context, fleet, question).await;
     seen.sort_by(|(one, _), (other, _)| one.name.cmp(&other.name));
     let (mut surveyed, groups) = sort(seen);
-    let mut truth = Truth::new(context, fleet, (folder, trust));
+    let answered = groups.iter().map(Vec::len).sum();
+    let mut truth = Truth::new(context, fleet, folder, (trust, answered));
     for group in groups {
         for (member, seen) in truth.judge(group, &mut surveyed).await {
             let history = seen.state.history.iter();

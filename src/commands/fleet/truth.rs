@@ -1,5 +1,5 @@
-//! Owns which schema is the right one: that of most databases with one history, and where these are few, what the
-//! migrations of that history make on a scratch server.
+//! Owns which schema is the right one: that of most databases with one history, where these are most of the fleet;
+//! elsewhere what the migrations of that history make on a scratch server.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,13 +23,14 @@ use crate::shadow::{self, Shadow};
 use crate::sql::name::Ident;
 use crate::sql::safe::Sql;
 
-/// So many witnesses are believed.
+/// Fewer witnesses are never believed.
 const ENOUGH: usize = 3;
 
 /// Whom to believe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trust {
-    /// Most of the databases with one history, where there are enough of them.
+    /// Most of the databases with one history, where they are most of the fleet. Who was left behind by the others is no
+    /// witness: the drifted are set aside, so in the next run they would be among themselves.
     Most,
     /// The migrations alone.
     Migrations,
@@ -38,6 +39,8 @@ pub(super) enum Trust {
 /// What the schemas are held against.
 pub(super) struct Truth<'a> {
     trust: Trust,
+    /// How many databases answered.
+    answered: usize,
     context: &'a Context,
     fleet: &'a Fleet,
     folder: &'a Folder,
@@ -50,10 +53,12 @@ impl<'a> Truth<'a> {
     pub(super) fn new(
         context: &'a Context,
         fleet: &'a Fleet,
-        (folder, trust): (&'a Folder, Trust),
+        folder: &'a Folder,
+        (trust, answered): (Trust, usize),
     ) -> Self {
         Truth {
             trust,
+            answered,
             context,
             fleet,
             folder,
@@ -75,8 +80,9 @@ impl<'a> Truth<'a> {
             // The journal knows how far they came; their run goes on there and looks for itself.
             return group;
         }
-        let most =
-            shape_of_most(&group).filter(|_| self.trust == Trust::Most && group.len() >= ENOUGH);
+        let are_witnesses =
+            self.trust == Trust::Most && group.len() >= ENOUGH && group.len() * 2 > self.answered;
+        let most = shape_of_most(&group).filter(|_| are_witnesses);
         let is_like = |fingerprint: &str| most.as_deref() == Some(fingerprint);
         let model = group
             .iter()

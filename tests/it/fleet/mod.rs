@@ -171,6 +171,28 @@ async fn a_fleet_comes_up_and_those_who_cannot_are_named() {
 }
 
 #[tokio::test]
+async fn the_drifted_are_no_witnesses_for_each_other() {
+    let fleet = Fleet::new(8, "").await;
+    for at in 0..8 {
+        fleet.alone(at, &["--to", "1"]).await;
+    }
+    // Three alike: once the others have gone on, all that is left at this version.
+    for at in 5..8 {
+        fleet.databases[at]
+            .run("ALTER TABLE accounts ADD COLUMN by_hand int")
+            .await;
+    }
+    for _ in 0..2 {
+        let report = fleet.document(&["up"]).await;
+        let aside = report["set-aside"].as_array().unwrap();
+        assert_eq!(aside.len(), 3, "{report:#}");
+        for at in 5..8 {
+            assert_eq!(fleet.columns(at).await, "id old by_hand", "{report:#}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_takes_away_waits_for_what_adds_and_a_failure_stops_the_rest() {
     let fleet = Fleet::new(5, "waves:\n- { name: canary, where: { tier: canary } }\n").await;
     // The second migration will fail here: the column is there already.
@@ -261,8 +283,8 @@ async fn a_protected_fleet_needs_its_own_approval() {
 
 #[tokio::test]
 async fn a_plan_is_made_once_for_each_state_and_binds_the_run() {
-    let fleet = Fleet::new(6, "").await;
-    for at in 3..6 {
+    let fleet = Fleet::new(8, "").await;
+    for at in 3..8 {
         fleet.alone(at, &["--to", "1"]).await;
     }
     let plan = fleet.document(&["plan", "--out", "plan.json"]).await;
@@ -274,7 +296,7 @@ async fn a_plan_is_made_once_for_each_state_and_binds_the_run() {
             (state["databases"].as_array().unwrap().len(), steps.len())
         })
         .collect();
-    assert_eq!(shape, [(3, 3), (3, 2)], "{plan:#}");
+    assert_eq!(shape, [(3, 3), (5, 2)], "{plan:#}");
     let sha256 = plan["sha256"].as_str().unwrap();
     // Nothing that was not looked at is run.
     let wrong = fleet
@@ -283,7 +305,7 @@ async fn a_plan_is_made_once_for_each_state_and_binds_the_run() {
     assert_eq!(wrong.status, 4, "{wrong:?}");
     // One went on a part of the way, one another way, one was not there when the plan was made.
     fleet.alone(0, &["--to", "2"]).await;
-    for at in 3..6 {
+    for at in 3..8 {
         fleet.databases[at]
             .run("ALTER TABLE accounts ADD COLUMN by_all int")
             .await;
@@ -303,6 +325,8 @@ async fn a_plan_is_made_once_for_each_state_and_binds_the_run() {
     "m03": "its schema has changed since the plan was made"
     "m04": "its schema has changed since the plan was made"
     "m05": "its schema has changed since the plan was made"
+    "m06": "its schema has changed since the plan was made"
+    "m07": "its schema has changed since the plan was made"
     "#);
     assert_eq!(report["applied"].as_array().unwrap().len(), 3, "{report:#}");
     for at in 0..3 {
