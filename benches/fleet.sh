@@ -58,7 +58,7 @@ done
 sleep 1
 "$af_db" up -q --fleet fleet.yaml --lock-budget 1s --json >first.json 2>first.err &
 pid=$!
-while (($(for ((i = 60; i < 80; i++)); do sql "$(name "$i")" 'SELECT max(version) FROM refinery_schema_history'; done | grep -c 3 || true) < 3)); do
+while [ "$(sql "$(name 30)" 'SELECT max(version) FROM refinery_schema_history')" != 3 ]; do
     kill -0 "$pid" 2>/dev/null || break
 done
 kill -9 "$pid" 2>/dev/null && echo 'killed in the middle' || echo 'it was done before it could be killed'
