@@ -21,6 +21,7 @@ SELECT
   CASE WHEN k.contype = 'c' AND k.coninhcount > 0 THEN 't' END AS inherited,
   CASE WHEN k.condeferrable THEN 't' END AS deferrable,
   s.spcname::text AS tablespace,
+  ic.reloptions AS storage,
   CASE WHEN i.indisclustered THEN 't' END AS clustered,
   CASE WHEN i.indisreplident THEN 't' END AS replica_identity,
   CASE WHEN k.contype IN ('p', 'u', 'x') AND c.relispartition THEN (

@@ -3,7 +3,7 @@
 use super::{name, raw, text};
 use crate::catalog::{Key, Kind, Object};
 use crate::diff::plan::Plan;
-use crate::sql::name::{Ident, ObjectName};
+use crate::sql::name::{Ident, Literal, ObjectName};
 use crate::sql::safe::{Piece, Sql};
 
 pub(super) fn add_constraint(plan: &Plan<'_>, key: &Key, after: &Object) -> Vec<Sql> {
@@ -17,17 +17,25 @@ pub(super) fn add_constraint(plan: &Plan<'_>, key: &Key, after: &Object) -> Vec<
         .text("tablespace")
         .map(|space| Sql::fill(" USING INDEX TABLESPACE {}", &[&Ident::new(space)]))
         .unwrap_or_default();
-    let pieces: [&dyn Piece; 5] = [
+    // How the index is kept stands before when the constraint is looked at.
+    let definition = after.text("definition").unwrap_or_default();
+    let (index, when) = match definition.rfind(" DEFERRABLE") {
+        Some(at) if keyed && after.has("deferrable") => definition.split_at(at),
+        _ => (definition, ""),
+    };
+    let pieces: [&dyn Piece; 6] = [
         &only,
         &name(key),
         &Ident::new(&*key.part),
-        &text(after, "definition"),
+        &raw(index),
         &space,
+        &raw(when),
     ];
     let mut sql = vec![Sql::fill(
-        "ALTER TABLE {}{} ADD CONSTRAINT {} {}{}",
+        "ALTER TABLE {}{} ADD CONSTRAINT {} {}{}{}",
         &pieces,
     )];
+    sql.extend(storage(key, None, after));
     // An index on a table that is not attached yet is taken over when it is.
     if let Some(parent) = after.text("parent")
         && !plan.is_lent(key)
@@ -52,6 +60,7 @@ pub(super) fn alter_constraint(plan: &Plan<'_>, key: &Key, changed: &[&str]) -> 
         "definition",
         "inherited",
         "parent",
+        "storage",
     ];
     if changed.iter().any(|fact| !known.contains(fact)) {
         return None;
@@ -76,8 +85,34 @@ pub(super) fn alter_constraint(plan: &Plan<'_>, key: &Key, changed: &[&str]) -> 
             &[&raw(parent), &own],
         ));
     }
+    sql.extend(storage(key, Some(before), after));
     sql.extend(index_marks(key, Some(before), after));
     Some(sql)
+}
+
+/// Sets how the index behind a constraint keeps its rows, and takes back what is no longer said.
+pub(super) fn storage(key: &Key, before: Option<&Object>, after: &Object) -> Vec<Sql> {
+    let index = ObjectName::new(&*key.schema, &*key.part);
+    let (old, new) = (
+        before.map_or(&[][..], |before| before.list("storage")),
+        after.list("storage"),
+    );
+    let option = |item: &str| item.split_once('=').unwrap_or((item, "true")).0.to_owned();
+    let mut sql = Vec::new();
+    for gone in old.iter().map(|item| option(item)) {
+        if new.iter().all(|item| option(item) != gone) {
+            sql.push(Sql::fill(
+                "ALTER INDEX {} RESET ({})",
+                &[&index, &Ident::new(gone)],
+            ));
+        }
+    }
+    for item in new.iter().filter(|item| !old.contains(item)) {
+        let (option, value) = item.split_once('=').unwrap_or((item, "true"));
+        let pieces: [&dyn Piece; 3] = [&index, &Ident::new(option), &Literal::new(value)];
+        sql.push(Sql::fill("ALTER INDEX {} SET ({} = {})", &pieces));
+    }
+    sql
 }
 
 /// Validates a check that comes with that of the parent, where only the parent's is not valid.

@@ -157,7 +157,7 @@ fn key_clause(writer: &mut Writer<'_>, table: &Key, key: &Key) -> Option<&'stati
             writer.say(
                 &found,
                 writer.catalog.get(&found)?,
-                &["tablespace", "clustered", "replica_identity"],
+                &["tablespace", "storage", "clustered", "replica_identity"],
             );
             return Some(clause);
         }

@@ -104,7 +104,13 @@ fn write_parts(writer: &mut Writer<'_>, table: &Key, kind: Kind, page: &mut Page
         writer.say(
             key,
             object,
-            &["enabled", "tablespace", "clustered", "replica_identity"],
+            &[
+                "enabled",
+                "tablespace",
+                "storage",
+                "clustered",
+                "replica_identity",
+            ],
         );
     }
 }
