@@ -68,8 +68,7 @@ impl Tenants {
 #[tokio::test]
 async fn fifty_tenants_are_killed_in_the_middle_and_resumed() {
     let tenants = Tenants::new(50).await;
-    let begun = tenants.project.start(&["up", "--fleet", "fleet.yaml"]);
-    let pid = begun.id().expect("it runs");
+    let mut begun = tenants.project.start(&["up", "--fleet", "fleet.yaml"]);
     let through = "SELECT count(*) FROM pg_class WHERE relname = 'accounts_note_idx'";
     while tenants
         .database
@@ -79,11 +78,7 @@ async fn fifty_tenants_are_killed_in_the_middle_and_resumed() {
         .unwrap()
         < 8
     {}
-    af_db::pg::tools::Tool::new("kill")
-        .args(["-9", &pid.to_string()])
-        .run()
-        .await
-        .unwrap();
+    begun.start_kill().expect("it runs");
     let killed = tenants.project.ended(begun).await;
     assert_eq!(killed.status, -1, "{killed:?}");
     let before = tenants.histories().await;
