@@ -95,7 +95,9 @@ pub(crate) fn pgbackrest() -> PathBuf {
         .get_or_init(|| {
             installed("pgbackrest").unwrap_or_else(|| {
                 let root = fetched("pgbackrest");
-                wrap(&root, &root.join("usr/bin/pgbackrest"))
+                // It tells the server to call it again, by the name of the bare program where nothing else is said.
+                let again = "PGBACKREST_CMD=\"$0\"\nexport PGBACKREST_CMD\n";
+                wrap_with(&root, &root.join("usr/bin/pgbackrest"), again)
             })
         })
         .clone()
