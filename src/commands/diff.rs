@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::adopt::moving;
 use crate::catalog::{Catalog, Scope};
+use crate::commands::output::Format;
 use crate::commands::page::{Page, Tone};
 use crate::commands::sources::{self, Read, Source, Sources};
 use crate::commands::{Context, Outcome, Report};
@@ -98,6 +99,13 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let (from, to) = both(args, &scope, context).await?;
     let mut findings: Vec<Finding> = from.findings.into_iter().chain(to.findings).collect();
     findings.extend(moving(args, &to.catalog, context).await?);
+    if context.output.format == Format::Human {
+        // Standard output is for psql.
+        for finding in std::mem::take(&mut findings) {
+            let words = format!("{}: {}", finding.subject, finding.message);
+            context.terminal.warn(&words);
+        }
+    }
     let (from, to) = (from.catalog, to.catalog);
     let changes = diff::between(&from, &to);
     let options = Options {
