@@ -111,7 +111,7 @@ enum Command {
     Backup(commands::backup::Args),
     /// Put an archive back, proven, into a new database or in another's place; or try it with --drill
     Restore(commands::restore::Args),
-    /// Try whether one tenant can reach another's rows
+    /// Compare the declared policies with a database, apply them, and try to reach another tenant's rows
     DiffRls(commands::diff_rls::Args),
     /// Write a pair of migration files, the next in order
     New(commands::new::Args),

@@ -51,6 +51,10 @@ CREATE TABLE public.tenants (
     CONSTRAINT tenants_slug_key UNIQUE (slug)
 );
 COMMENT ON TABLE public.tenants IS 'Who the rows of all other tables belong to';
+
+-- Whoever asks says first for which tenant: SET LOCAL app.tenant_id = '…'. Without it there is nothing to see.
+CREATE POLICY own ON public.tenants
+    USING (id = (SELECT nullif(current_setting('app.tenant_id', true), '')::uuid));
 ALTER TABLE public.tenants ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.tenants FORCE ROW LEVEL SECURITY;
 ";

@@ -202,8 +202,7 @@ pub(crate) async fn create_journal(session: &Session, is_there: bool) -> Result<
     if !is_there {
         let create = Sql::fill("BEGIN;\n{};\nCOMMIT", &[&journal::create()]);
         if let Err(error) = session.run(&create).await {
-            // The session must not stay in a failed transaction; the first error is the one to tell.
-            let _ = session.run(&Sql::new("ROLLBACK")).await;
+            session.roll_back().await;
             return Err(error.context("creating the journal in schema af_db"));
         }
     }

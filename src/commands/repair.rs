@@ -93,8 +93,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     }
     sql.push(";\nCOMMIT");
     if let Err(error) = session.run(&sql).await {
-        // The first error is the one to tell.
-        let _ = session.run(&Sql::new("ROLLBACK")).await;
+        session.roll_back().await;
         return Err(error.context("correcting the record; nothing was changed"));
     }
     session.close().await;

@@ -210,8 +210,7 @@ async fn baselined(root: &Path, context: &Context) -> Result<()> {
     }
     sql.push(";\nCOMMIT");
     if let Err(error) = session.run(&sql).await {
-        // The first error is the one to tell.
-        let _ = session.run(&Sql::new("ROLLBACK")).await;
+        session.roll_back().await;
         return Err(error.context("recording the baseline; the files were written"));
     }
     session.close().await;

@@ -193,36 +193,54 @@ impl Ambient {
 
     /// Names who asks for a plan: the person a CI works for, else the operating system's user.
     pub fn author(&self) -> String {
-        let names = [
-            "GITHUB_ACTOR",
-            "GITLAB_USER_LOGIN",
-            "BUILD_REQUESTEDFOR",
-            "SUDO_USER",
-            "USER",
-            "LOGNAME",
-            "USERNAME",
-        ];
-        let named = names.iter().find_map(|name| self.get(name));
-        named.unwrap_or("unknown").to_owned()
+        self.first(&CI)
+            .or_else(|| self.user())
+            .unwrap_or_else(|| "unknown".to_owned())
     }
 
-    /// Names who runs this, for the journal: the operating system's user, else the CI's.
+    /// Names who runs this, for the journal: the operating system's user, and the person a CI works for.
     pub fn actor(&self) -> String {
-        let user = self
-            .get("SUDO_USER")
-            .or_else(|| self.get("USER"))
-            .or_else(|| self.get("LOGNAME"))
-            .or_else(|| self.get("USERNAME"));
-        let ci = self
-            .get("GITHUB_ACTOR")
-            .or_else(|| self.get("GITLAB_USER_LOGIN"))
-            .or_else(|| self.get("BUILD_REQUESTEDFOR"));
-        match (user, ci) {
+        match (self.user(), self.first(&CI)) {
             (Some(user), Some(ci)) => format!("{user} ({ci})"),
-            (Some(one), None) | (None, Some(one)) => one.to_owned(),
+            (Some(one), None) | (None, Some(one)) => one,
             (None, None) => "unknown".to_owned(),
         }
     }
+
+    /// Names the operating system's user; containers and timers often set no variable for it.
+    fn user(&self) -> Option<String> {
+        self.first(&["SUDO_USER", "USER", "LOGNAME", "USERNAME"])
+            .or_else(account)
+    }
+
+    fn first(&self, names: &[&str]) -> Option<String> {
+        names
+            .iter()
+            .find_map(|name| self.get(name))
+            .map(str::to_owned)
+    }
+}
+
+/// Where CI services say for whom they work.
+const CI: [&str; 3] = ["GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILD_REQUESTEDFOR"];
+
+/// Names the account this runs as.
+#[cfg(unix)]
+fn account() -> Option<String> {
+    let number = rustix::process::geteuid().as_raw().to_string();
+    let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let named = accounts.lines().find_map(|line| {
+        let mut parts = line.split(':');
+        let name = parts.next()?;
+        (parts.nth(1)? == number).then(|| name.to_owned())
+    });
+    Some(named.unwrap_or_else(|| format!("user {number}")))
+}
+
+/// Names the account this runs as, where only variables say it.
+#[cfg(not(unix))]
+fn account() -> Option<String> {
+    None
 }
 
 /// Reads `NAME=value` lines: `export`, quotes and comments as shells and other tools take them.
@@ -319,6 +337,18 @@ mod tests {
                 .contains("EMPTY is not set")
         );
         assert!(ambient.expand("${HOST").is_err());
+    }
+
+    #[test]
+    fn who_runs_this_is_named() {
+        let ci = [("USER", "runner"), ("GITHUB_ACTOR", "ana")];
+        assert_eq!(ambient(&ci).actor(), "runner (ana)");
+        assert_eq!(ambient(&ci).author(), "ana");
+        let by_hand = [("SUDO_USER", "ana"), ("USER", "root")];
+        assert_eq!(ambient(&by_hand).actor(), "ana");
+        assert_eq!(ambient(&by_hand).author(), "ana");
+        #[cfg(unix)]
+        assert_ne!(ambient(&[]).actor(), "unknown");
     }
 
     #[test]

@@ -195,6 +195,21 @@ impl Session {
             .map_err(|error| self.error(error))?)
     }
 
+    /// Ends a transaction of ours that failed, if it had begun at all: text that cannot be parsed begins none.
+    ///
+    /// What failed before is the one to tell. Rolling back fails only when the connection is gone, and then the server
+    /// does it by itself; that there was nothing to roll back is no news either.
+    pub async fn roll_back(&self) {
+        const NO_ACTIVE_TRANSACTION: &str = "25P01";
+        let before = self.take_notices();
+        let _ = self.run(&Sql::new("ROLLBACK")).await;
+        let mut notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
+        notices.retain(|notice| notice.sqlstate != NO_ACTIVE_TRANSACTION);
+        for notice in before.into_iter().rev() {
+            notices.push_front(notice);
+        }
+    }
+
     /// Runs assembled text and tells how many of its statements have ended; an error comes with that number.
     pub async fn run_counting(
         &self,

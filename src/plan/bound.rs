@@ -41,7 +41,7 @@ impl Execution<'_> {
             }
             Err(error) => trouble_of(&error),
         };
-        self.roll_back().await;
+        self.session.roll_back().await;
         Err(Stopped::RolledBack(trouble))
     }
 

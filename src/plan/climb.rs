@@ -68,10 +68,10 @@ impl Execution<'_> {
                 .await;
             let Err(fault) = ran else { break };
             if self.interrupt.is_raised() {
-                self.roll_back().await;
+                self.session.roll_back().await;
                 return Err(Stopped::RolledBack(interrupted()));
             }
-            self.roll_back().await;
+            self.session.roll_back().await;
             if !(fault.error.is("55P03") || fault.error.is("40P01")) {
                 return Err(Stopped::RolledBack(piece.trouble(fault)));
             }
@@ -183,11 +183,6 @@ impl Execution<'_> {
                 work.await
             }
         }
-    }
-
-    pub(super) async fn roll_back(&self) {
-        // Fails only when the connection is gone, and then the server rolls back by itself.
-        let _ = self.session.run(&Sql::new("ROLLBACK")).await;
     }
 
     fn tell_blockers(&self, blockers: &[Backend], attempt: usize) {

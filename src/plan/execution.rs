@@ -173,8 +173,7 @@ impl<'a> Execution<'a> {
             sql.piece(&part).push(";\n");
         }
         if let Err(error) = self.session.run(&sql).await {
-            // The first error is the one that matters; a rollback can only fail when the connection is gone.
-            let _ = self.session.run(&Sql::new("ROLLBACK")).await;
+            self.session.roll_back().await;
             return Err(error);
         }
         self.session.run(&Sql::new("COMMIT")).await
@@ -439,7 +438,7 @@ impl<'a> Execution<'a> {
         let sql = Sql::join(statements.iter().filter(|part| !part.is_empty()), ";\n");
         let ran = self.session.run(&sql).await;
         if let Err(error) = ran {
-            self.roll_back().await;
+            self.session.roll_back().await;
             return Err(Stopped::RolledBack(trouble_of(&error)));
         }
         Ok(())

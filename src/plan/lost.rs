@@ -39,7 +39,7 @@ impl Execution<'_> {
         question: Option<Sql>,
     ) -> Result<(), Stopped> {
         if !(trouble.error.closed || self.session.is_closed()) {
-            self.roll_back().await;
+            self.session.roll_back().await;
             return Err(Stopped::RolledBack(trouble));
         }
         trouble.error.closed = true;

@@ -24,6 +24,36 @@ fn said(ran: &Ran) -> Vec<String> {
 }
 
 #[tokio::test]
+async fn a_slip_of_the_pen_is_shown_where_it_is() {
+    let database = server::database().await;
+    let project = Project::of(&database.target);
+    project.write(
+        "migrations/V1__a.sql",
+        "CREATE TABLE a (id int nott null);\n",
+    );
+    insta::assert_snapshot!(project.run(&["up"]).await.seen(), @r#"
+    error: migrations/V1__a.sql was rolled back, nothing was applied: syntax error at or near "nott" (SQLSTATE 42601)
+      at migrations/V1__a.sql:1:24, statement 1
+    1 | CREATE TABLE a (id int nott null);
+      |                        ^
+    hint: mend migrations/V1__a.sql and run af-db up again
+    status 2
+    "#);
+    project.write(
+        "migrations/V1__a.sql",
+        "-- af-db: no-transaction\nCREATE TABLE b (id int);\nVACUUM b;\nCREATE TABLE a (id int nott null);\n",
+    );
+    insta::assert_snapshot!(project.run(&["up"]).await.seen(), @r#"
+    error: stopped in migrations/V1__a.sql, 2 of its statements are done: syntax error at or near "nott" (SQLSTATE 42601)
+      at migrations/V1__a.sql:4:24, statement 3
+    4 | CREATE TABLE a (id int nott null);
+      |                        ^
+    hint: mend the cause and run af-db up again: it continues behind what is done; migrations/V1__a.sql must not change above that; or take back what is done: af-db up --abort
+    status 3
+    "#);
+}
+
+#[tokio::test]
 async fn up_applies_and_status_tells() {
     let database = server::database().await;
     let project = Project::of(&database.target);
@@ -427,7 +457,22 @@ async fn a_fresh_project_validates_clean_and_goes_up_at_once() {
     ");
     project.run(&["validate", "--shadow"]).await.ok();
     project.run(&["up"]).await.ok();
-    project.run(&["validate"]).await.ok();
+    insta::assert_snapshot!(project.run(&["validate"]).await.seen(), @"
+    ok  files      1 migration
+    ok  lint       1 found, 0 allowed
+    ok  history    compared with the files
+    ok  replay     15 objects on a scratch server
+    ok  ways down  1 migration tried
+    ok  drift      15 objects compared with the migrations
+
+    note[D01]: tenants: every row of `tenants` is lost, and no way back brings them back
+      at migrations/V1__tenants.down.sql:1:12
+      help: rename it first and wait a release; back up, then drop
+
+    1 note
+    PostgreSQL VERSION
+    status 0
+    ");
     insta::assert_snapshot!(project.run(&["init"]).await.seen(), @"
     error: af-db.yaml is there already; nothing was written
     hint: run af-db up, or init in another folder
