@@ -5,14 +5,16 @@ use serde::Serialize;
 
 use crate::adopt::moving;
 use crate::catalog::{Catalog, Scope};
+use crate::commands::format::markdown::block;
 use crate::commands::output::Format;
 use crate::commands::page::{Page, Tone};
 use crate::commands::sources::{self, Read, Source, Sources};
 use crate::commands::{Context, Outcome, Report};
 use crate::diff::ddl::{self, Options, Statement};
-use crate::diff::{self, Change, plain};
-use crate::finding::Finding;
+use crate::diff::{self, Change, plain, report};
+use crate::finding::{Finding, Severity};
 use crate::pg::scratch;
+use crate::pg::target::Target;
 use crate::shadow::trial;
 
 /// Flags of `diff`.
@@ -57,6 +59,9 @@ struct DiffReport {
     not_seen: Vec<String>,
     #[serde(skip)]
     findings: Vec<Finding>,
+    /// The changes in words, for those who do not read SQL.
+    #[serde(skip)]
+    words: Vec<Finding>,
 }
 
 #[derive(Serialize)]
@@ -139,6 +144,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         not_modelled,
         not_seen,
         findings,
+        words: words(args, &changes, context)?,
     };
     for what in &report.not_modelled {
         context.terminal.say(&format!("not compared: {what}"));
@@ -147,6 +153,25 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         context.terminal.say(&format!("not seen: {what}"));
     }
     context.show(&report)
+}
+
+/// Tells the changes as findings, each side by the name it was given; an address without its password.
+fn words(args: &Args, changes: &[Change], context: &Context) -> Result<Vec<Finding>> {
+    let called = |text: &str| -> Result<String> {
+        Ok(match Source::parse(text, context)? {
+            Source::Address(address) => Target::parse(&address)?.to_string(),
+            Source::Live => "the live database".to_owned(),
+            _ => text.to_owned(),
+        })
+    };
+    let (before, after) = (called(&args.from)?, called(&args.to)?);
+    let sides = report::Sides {
+        code: "diff",
+        severity: Severity::Warn,
+        before: &before,
+        after: &after,
+    };
+    Ok(report::findings(changes, &sides))
 }
 
 /// Reads both, at once when neither needs a scratch server.
@@ -269,5 +294,18 @@ impl Report for DiffReport {
 
     fn findings(&self) -> &[Finding] {
         &self.findings
+    }
+
+    fn annotations(&self) -> Vec<Finding> {
+        self.findings.iter().chain(&self.words).cloned().collect()
+    }
+
+    fn markdown(&self) -> String {
+        if self.statements.is_empty() {
+            return String::new();
+        }
+        let mut page = Page::new(false);
+        self.human(&mut page);
+        block("sql", &page.finish())
     }
 }

@@ -130,6 +130,10 @@ pub trait Report: Serialize {
     fn findings(&self) -> &[Finding] {
         &[]
     }
+    /// Gives what forges and pipelines are told: what was found wrong, and what a person reads off the page.
+    fn annotations(&self) -> Vec<Finding> {
+        self.findings().to_vec()
+    }
 }
 
 /// What every command gets: the settings, the way to people, and the wish to stop.

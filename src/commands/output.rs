@@ -56,27 +56,28 @@ const DOCUMENT_VERSION: u32 = 1;
 impl Output {
     /// Writes a report.
     pub fn show<R: Report>(&self, report: &R) -> Result<()> {
-        let (command, findings) = (report.command(), report.findings());
+        let command = report.command();
+        let told = || report.annotations();
         match self.format {
             Format::Human => {
                 let mut page = Page::new(self.colour);
                 page.verbose = self.verbose;
                 report.human(&mut page);
-                write_findings(&mut page, findings);
+                write_findings(&mut page, report.findings());
                 self.text(&page.finish())
             }
             Format::Json => self.document(&Value::Object(document(report)?)),
-            Format::Github => self.text(&github::render(findings)),
-            Format::Sarif => self.text(&sarif::render(command, findings)),
-            Format::Junit => self.text(&junit::render(command, findings)),
-            Format::Gitlab => self.text(&gitlab::render(command, findings)),
+            Format::Github => self.text(&github::render(&told())),
+            Format::Sarif => self.text(&sarif::render(command, &told())),
+            Format::Junit => self.text(&junit::render(command, &told())),
+            Format::Gitlab => self.text(&gitlab::render(command, &told())),
             Format::Nothing => Ok(()),
             Format::Markdown => {
                 let more = report.markdown();
                 let gap = if more.is_empty() { "" } else { "\n" };
                 self.text(&format!(
                     "{}{gap}{more}",
-                    markdown::render(command, findings)
+                    markdown::render(command, &told())
                 ))
             }
         }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
+use crate::commands::format::markdown::block;
 use crate::commands::page::{Page, Tone, count};
 use crate::commands::pending::{self, Selection};
 use crate::commands::planning::{self, Basis, Made};
@@ -204,11 +205,10 @@ impl Report for PlanReport {
                 .filter(|weight| weight.step == number)
                 .collect();
             step_lines(&mut page, number + 1, step, &weights);
-            let told = page.finish();
-            let fence = fence(&told);
             text.push_str(&format!(
-                "\n\n<details><summary>{}</summary>\n\n{fence}text\n{told}{fence}\n\n</details>",
-                step.file.replace(['<', '>', '&'], " ")
+                "\n\n<details><summary>{}</summary>\n\n{}\n</details>",
+                step.file.replace(['<', '>', '&'], " "),
+                block("text", &page.finish())
             ));
         }
         if let Some(diagram) = &self.diagram {
@@ -269,12 +269,6 @@ fn heavy(weight: &Weight, plan: &Document) -> Option<Finding> {
     };
     let finding = Finding::new(weight.severity, code, &weight.object, &weight.words);
     Some(finding.place(Place::at(&step.file, statement.line, 1)))
-}
-
-/// Gives a fence that nothing in the text can close.
-fn fence(text: &str) -> String {
-    let runs = text.split(|character| character != '`');
-    "`".repeat(runs.map(str::len).max().unwrap_or(0).max(2) + 1)
 }
 
 fn step_lines(page: &mut Page, number: usize, step: &Planned, weights: &[&Weight]) {

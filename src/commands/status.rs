@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::commands::page::{Page, Tone, count};
 use crate::commands::{Context, Outcome, Purpose, Report, fleet, project};
-use crate::finding::{Finding, Severity};
+use crate::finding::{Finding, Place, Severity};
 use crate::migrate::standing::{self, Line, State};
 
 /// Flags of `status`.
@@ -35,6 +35,9 @@ struct StatusReport {
     findings: Vec<Finding>,
     #[serde(skip)]
     outcome: Outcome,
+    /// Whether what is pending counts as found.
+    #[serde(skip)]
+    check: bool,
 }
 
 /// Runs the command.
@@ -68,6 +71,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         migrations: standing.lines,
         findings: standing.findings,
         outcome,
+        check: args.check,
     })
 }
 
@@ -103,6 +107,19 @@ impl Report for StatusReport {
 
     fn findings(&self) -> &[Finding] {
         &self.findings
+    }
+
+    fn annotations(&self) -> Vec<Finding> {
+        let pending = self
+            .migrations
+            .iter()
+            .filter(|line| self.check && line.state == State::Pending)
+            .map(|line| {
+                let subject = line.file.as_deref().unwrap_or(&line.name);
+                let words = format!("it is not applied to {}", self.database);
+                Finding::warn("pending", subject, words).place(Place::file(subject))
+            });
+        self.findings.iter().cloned().chain(pending).collect()
     }
 }
 

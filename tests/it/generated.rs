@@ -278,3 +278,66 @@ async fn a_role_compares_what_it_has_no_rights_on_and_is_told_what_it_cannot_see
         "{differs:?}"
     );
 }
+
+#[tokio::test]
+async fn what_a_page_tells_is_told_to_forges_too() {
+    let database = server::database().await;
+    let project = Project::of(&database.target);
+    project.write("migrations/V1__a.sql", "CREATE TABLE a (id int);\n");
+    let pending = ["status", "--check", "--format"];
+    let told = |format| pending.into_iter().chain([format]).collect::<Vec<_>>();
+    insta::assert_snapshot!(project.run(&told("github")).await.seen(), @"
+    ::warning file=migrations/V1__a.sql,title=pending::migrations/V1__a.sql: it is not applied to postgres@HOST:PORT/DATABASE
+    status 1
+    ");
+    let markdown = project.run(&told("markdown")).await;
+    assert!(
+        markdown
+            .stdout
+            .contains("| warn | pending | migrations/V1&#95;&#95;a.sql | it is not applied to "),
+        "{markdown:?}"
+    );
+    let fine = project.run(&["status", "--format", "github"]).await.ok();
+    assert_eq!(fine.stdout, "");
+
+    project.write("a.sql", "CREATE TABLE a (id int);");
+    project.write("b.sql", "CREATE TABLE a (id bigint, x text);");
+    let differs = ["diff", "a.sql", "b.sql", "--format", "markdown"];
+    insta::assert_snapshot!(project.run(&differs).await.seen(), @"
+    ### af-db diff
+
+    2 warnings
+
+    | severity | code | about | what is wrong | where |
+    |---|---|---|---|---|
+    | warn | diff | column public.a.id | a.sql and b.sql do not agree on type |  |
+    | warn | diff | column public.a.x | it is in b.sql, not in a.sql |  |
+
+    <details><summary>diff column public.a.id</summary>
+
+    ```text
+    type
+      a.sql: integer
+      b.sql: bigint
+    ```
+
+    </details>
+
+    ```sql
+    ALTER TABLE public.a ALTER COLUMN id TYPE bigint USING id::bigint;
+    ALTER TABLE public.a ADD COLUMN x text;
+    ```
+    PostgreSQL VERSION
+    status 1
+    ");
+    let same = project
+        .run(&["diff", "a.sql", "a.sql", "--format", "markdown"])
+        .await;
+    insta::assert_snapshot!(same.seen(), @"
+    ### af-db diff
+
+    Nothing was found.
+    PostgreSQL VERSION
+    status 0
+    ");
+}

@@ -34,22 +34,19 @@ fn folded(finding: &Finding) -> String {
     if rest.is_empty() {
         return String::new();
     }
-    let fence = fence(&rest);
     format!(
-        "\n<details><summary>{} {}</summary>\n\n{fence}text\n{rest}\n{fence}\n\n</details>\n",
+        "\n<details><summary>{} {}</summary>\n\n{}\n</details>\n",
         inline(&finding.code),
-        inline(&finding.subject)
+        inline(&finding.subject),
+        block("text", &rest)
     )
 }
 
-/// Gives a fence that nothing in the text can close.
-fn fence(text: &str) -> String {
-    let longest = text
-        .split(|character| character != '`')
-        .map(str::len)
-        .max()
-        .unwrap_or(0);
-    "`".repeat(longest.max(2) + 1)
+/// Writes text between fences that nothing in it can close.
+pub(crate) fn block(language: &str, text: &str) -> String {
+    let runs = text.split(|character| character != '`');
+    let fence = "`".repeat(runs.map(str::len).max().unwrap_or(0).max(2) + 1);
+    format!("{fence}{language}\n{}\n{fence}\n", text.trim_end())
 }
 
 /// Escapes text for one line, a cell of a table or HTML.
@@ -127,7 +124,10 @@ mod tests {
 
     #[test]
     fn a_fence_is_longer_than_any_inside() {
-        assert_eq!(fence("none"), "```");
-        assert_eq!(fence("a ``` b ````\n``"), "`````");
+        assert_eq!(block("sql", "none\n"), "```sql\nnone\n```\n");
+        assert_eq!(
+            block("text", "a ``` b ````\n``"),
+            "`````text\na ``` b ````\n``\n`````\n"
+        );
     }
 }
