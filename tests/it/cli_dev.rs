@@ -18,10 +18,18 @@ fn a_project_without_a_database_gets_one() {
         &["dev", "url"],
         &["dev", "psql", "--", "-Atc", "SELECT count(*) FROM things"],
         &["dev", "psql", "-c", "SELECT wrong"],
+        &[
+            "dev",
+            "psql",
+            "-c",
+            "ALTER TABLE things ADD COLUMN by_hand int",
+        ],
+        &["validate", "--quiet"],
         &["dev", "reset"],
         &["dev", "reset", "--yes", "--quiet"],
         &["dev", "stop"],
         &["dev", "status"],
+        &["validate", "--quiet"],
     ] {
         told.push_str(&project.run(arguments));
     }
@@ -48,6 +56,20 @@ fn a_project_without_a_database_gets_one() {
     !                ^
     ! error: psql ended with status 1
     exit 2
+    $ af-db dev psql -c ALTER TABLE things ADD COLUMN by_hand int
+    ALTER TABLE
+    $ af-db validate --quiet
+    ok     files    1 migration
+    ok     lint     0 found, 0 allowed
+    ok     history  compared with the files
+    ok     replay   7 objects on a scratch server
+    wrong  drift    8 objects compared with the migrations
+
+    error[drift]: column public.things.by_hand: it is in the live database, not in the migrations
+      at migrations/V1__things.sql:1:1
+
+    1 error
+    exit 1
     $ af-db dev reset
     ! error: there is no terminal to ask on: Remove the development database and everything in it?
     ! hint: say --yes if this is meant
@@ -61,6 +83,10 @@ fn a_project_without_a_database_gets_one() {
     $ af-db dev status
     the development server is stopped
       data in SERVER
+    $ af-db validate --quiet
+    ok  files   1 migration
+    ok  lint    0 found, 0 allowed
+    ok  replay  7 objects on a scratch server
     "#);
 }
 

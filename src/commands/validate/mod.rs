@@ -9,12 +9,13 @@ use serde::Serialize;
 use crate::catalog::Scope;
 use crate::commands::page::{Page, Tone, count};
 use crate::commands::project::Books;
-use crate::commands::{Context, Outcome, Purpose, Report, fleet, linting, project};
+use crate::commands::{Context, Outcome, Purpose, Report, embedded, fleet, linting, project};
 use crate::finding::{Finding, Place, Severity};
 use crate::fleet::citus;
 use crate::manifest::{self, Manifest};
 use crate::migrate::files::{Direction, Folder, Migration};
 use crate::migrate::{judge, standing};
+use crate::pg::dev;
 use crate::pg::session::Session;
 use crate::rls::declared::{self, Declared};
 
@@ -258,8 +259,12 @@ fn files(folder: &Folder) -> Vec<Finding> {
 
 /// Opens the live database when one is configured; the embedded one is nobody's production.
 async fn live(args: &Args, context: &Context) -> Result<Option<Live>> {
+    if args.offline || args.shadow || args.fleet.is_some() {
+        return Ok(None);
+    }
     let configured = context.config.database.target.is_some();
-    if args.offline || args.shadow || args.fleet.is_some() || !(configured || args.live) {
+    // A development server that runs is worth a look, and none is started for it.
+    if !(configured || args.live || dev::status(&embedded::place(context))?.is_some()) {
         return Ok(None);
     }
     let session = context.open(Purpose::Reading).await?.0;
