@@ -183,7 +183,7 @@ def lead(binary, here, url, want, roles):
 
     status, text, story = diff()
     if status not in (0, 1):
-        return False, story.splitlines()[0]
+        return False, story[max(story.find("error:"), 0):][:SHOWN]
     if status == 0:
         return False, "not detected"
     told = here.psql(text)

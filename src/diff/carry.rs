@@ -79,7 +79,9 @@ impl Plan<'_> {
                 {
                     return Some(parent);
                 }
-                if object.text("type") == Some("foreign key") && self.leaves_reference(key) {
+                if object.text("type") == Some("foreign key")
+                    && (self.leaves_reference(key) || self.loses_partitions(key))
+                {
                     return None;
                 }
             }
@@ -100,6 +102,27 @@ impl Plan<'_> {
                     && self.from.parent(needed) != parent
             })
         })
+    }
+
+    /// Says whether partitions are detached from the table of a foreign key, which would keep it.
+    fn loses_partitions(&self, key: &Key) -> bool {
+        let Some(table) = self.from.parent(key) else {
+            return false;
+        };
+        let is_whole = self.from.get(&table);
+        let is_whole = is_whole.is_some_and(|object| object.has("partition_by"));
+        let mut dropped = self.dropped.iter();
+        is_whole
+            && dropped.any(|partition| {
+                partition.kind == Kind::Partition
+                    && self
+                        .from
+                        .parent(partition)
+                        .is_some_and(|part| self.partition_of(&part).as_ref() == Some(&table))
+                    && self
+                        .stands_for(&(Phase::Drop, partition.clone()))
+                        .is_none()
+            })
     }
 
     /// Says whether the table of an index is detached, so that the index no longer goes with that of the whole.
@@ -174,7 +197,7 @@ impl Plan<'_> {
         let whole = Key::named(Kind::Table, &key.schema, &key.name);
         // What is said of an inherited trigger is its own state, which no parent brings about.
         let own = key.kind == Kind::Trigger && self.made.contains(key);
-        if own || !inherited || self.made.contains(&whole) || self.dropped.contains(&whole) {
+        if own || self.is_own_too(side, key) || !inherited || self.made.contains(&whole) || self.dropped.contains(&whole) {
             return false;
         }
         self.parents_of(&whole).iter().any(|parent| {
@@ -191,6 +214,15 @@ impl Plan<'_> {
                     || self.dropped.contains(&above)
                     || self.altered.contains(&above))
         })
+    }
+
+    /// Says whether a column that comes or goes is declared by its table as well as by a parent.
+    ///
+    /// It comes before that of the parent, which is then merged with it, and outlives it.
+    pub(super) fn is_own_too(&self, catalog: &Catalog, key: &Key) -> bool {
+        key.kind == Kind::Column
+            && (self.made.contains(key) || self.dropped.contains(key))
+            && catalog.get(key).and_then(|object| object.text("inherited")) == Some("also")
     }
 
     /// Gives the columns that a column is inherited from, the nearest first, before the change.

@@ -7,6 +7,8 @@ use crate::diff::plan::{Phase, Plan, Step, column_needs};
 
 pub(super) struct Graph {
     pub(super) edges: BTreeSet<(usize, usize)>,
+    /// Those of the edges that a circle may do without.
+    pub(super) soft: BTreeSet<(usize, usize)>,
 }
 
 impl Graph {
@@ -21,6 +23,7 @@ impl Graph {
             index: &index,
             lenders: lenders(plan),
             edges: BTreeSet::new(),
+            soft: BTreeSet::new(),
         };
         for (phase, key) in steps {
             match phase {
@@ -34,6 +37,7 @@ impl Graph {
         builder.names();
         Graph {
             edges: builder.edges,
+            soft: builder.soft,
         }
     }
 }
@@ -44,17 +48,31 @@ struct Builder<'p, 'a> {
     /// The indexes of partitions by those of the whole that they belong to, afterwards.
     lenders: HashMap<Key, Vec<Key>>,
     edges: BTreeSet<(usize, usize)>,
+    soft: BTreeSet<(usize, usize)>,
 }
 
 impl Builder<'_, '_> {
     /// Has one step come before another, when both are taken.
     fn edge(&mut self, first: Step, second: Step) {
-        let (first, second) = (self.carried(first), self.carried(second));
-        if let (Some(first), Some(second)) = (self.index.get(&first), self.index.get(&second))
-            && first != second
-        {
-            self.edges.insert((*first, *second));
+        if let Some(edge) = self.between(first, second) {
+            self.edges.insert(edge);
+            self.soft.remove(&edge);
         }
+    }
+
+    /// Has one step come before another unless that closes a circle.
+    fn soft_edge(&mut self, first: Step, second: Step) {
+        if let Some(edge) = self.between(first, second)
+            && self.edges.insert(edge)
+        {
+            self.soft.insert(edge);
+        }
+    }
+
+    fn between(&self, first: Step, second: Step) -> Option<(usize, usize)> {
+        let (first, second) = (self.carried(first), self.carried(second));
+        let (first, second) = (*self.index.get(&first)?, *self.index.get(&second)?);
+        (first != second).then_some((first, second))
     }
 
     fn carried(&self, mut step: Step) -> Step {
@@ -84,7 +102,13 @@ impl Builder<'_, '_> {
                 }
             }
             if plan.altered.contains(&needed) {
-                self.edge((Phase::Drop, key.clone()), (Phase::Make, needed));
+                let (drop, make) = ((Phase::Drop, key.clone()), (Phase::Make, needed));
+                // What is said of a table as such seldom minds what stands on it.
+                if make.1.kind.is_relation() {
+                    self.soft_edge(drop, make);
+                } else {
+                    self.edge(drop, make);
+                }
             }
         }
         if plan.parent_index(plan.from, key).is_some()
@@ -95,6 +119,12 @@ impl Builder<'_, '_> {
         }
         if plan.is_replaced(key) {
             self.edge((Phase::Drop, key.clone()), (Phase::Make, key.clone()));
+        }
+        let whole = plan.from.parent(key);
+        if plan.is_own_too(plan.from, key) && whole.is_some_and(|of| !plan.dropped.contains(&of)) {
+            for above in plan.above(key) {
+                self.edge((Phase::Drop, above), (Phase::Drop, key.clone()));
+            }
         }
         if key.kind == Kind::Partition {
             // A partition that is detached keeps the foreign keys that the whole has at that moment.
@@ -218,7 +248,7 @@ impl Builder<'_, '_> {
         }
     }
 
-    /// Columns are added in their order, and those of a parent before those of its children.
+    /// Columns are added in their order, and those of a parent before those its children take over.
     fn beside_columns(&mut self, key: &Key) {
         let plan = self.plan;
         let whole = Key::named(Kind::Table, &key.schema, &key.name);
@@ -239,7 +269,11 @@ impl Builder<'_, '_> {
         }
         for parent in plan.parents_of(&whole) {
             let above = Key::part(Kind::Column, &parent.schema, &parent.name, &key.part);
-            self.edge((Phase::Make, above), (Phase::Make, key.clone()));
+            if plan.is_own_too(plan.to, key) && !plan.made.contains(&whole) {
+                self.edge((Phase::Make, key.clone()), (Phase::Make, above));
+            } else {
+                self.edge((Phase::Make, above), (Phase::Make, key.clone()));
+            }
         }
     }
 

@@ -12,6 +12,7 @@ mod partition;
 pub mod plain;
 mod plan;
 pub mod report;
+mod whole;
 
 use std::fmt;
 

@@ -5,12 +5,17 @@ use std::collections::{BTreeSet, BinaryHeap};
 
 /// Gives the indexes of `ranks` in order: for each `(first, second)` of `edges` the first stands before the second.
 ///
-/// Where the edges form a circle, the step of the lowest rank in it goes first: better a statement that the server
-/// refuses than one that is never shown.
-pub(super) fn sorted<R: Ord>(ranks: &[R], edges: &BTreeSet<(usize, usize)>) -> Vec<usize> {
+/// Where the edges form a circle, it is broken at those that are `soft`. Without one the step of the lowest rank in it
+/// goes first: better a statement that the server refuses than one that is never shown.
+pub(super) fn sorted<R: Ord>(
+    ranks: &[R],
+    edges: &BTreeSet<(usize, usize)>,
+    soft: &BTreeSet<(usize, usize)>,
+) -> Vec<usize> {
+    let mut edges = edges.clone();
     let mut followers: Vec<Vec<usize>> = vec![Vec::new(); ranks.len()];
     let mut waiting = vec![0usize; ranks.len()];
-    for (first, second) in edges {
+    for (first, second) in &edges {
         followers[*first].push(*second);
         waiting[*second] += 1;
     }
@@ -21,12 +26,27 @@ pub(super) fn sorted<R: Ord>(ranks: &[R], edges: &BTreeSet<(usize, usize)>) -> V
     let mut done = vec![false; ranks.len()];
     let mut order = Vec::with_capacity(ranks.len());
     while order.len() < ranks.len() {
-        let next = match ready.pop() {
-            Some(Reverse((_, index))) => index,
-            None => circle(edges, &done)
-                .into_iter()
-                .min_by_key(|index| &ranks[*index])
-                .expect("what is left waits in a circle"),
+        let next = if let Some(Reverse((_, index))) = ready.pop() {
+            index
+        } else {
+            let circle = circle(&edges, &done);
+            let mut freed = false;
+            for (second, first) in circle.iter().zip(circle.iter().cycle().skip(1)) {
+                let edge = (*first, *second);
+                if soft.contains(&edge) && edges.remove(&edge) {
+                    freed = true;
+                    followers[*first].retain(|follower| follower != second);
+                    waiting[*second] -= 1;
+                    if waiting[*second] == 0 {
+                        ready.push(Reverse((&ranks[*second], *second)));
+                    }
+                }
+            }
+            if freed {
+                continue;
+            }
+            let first = circle.into_iter().min_by_key(|index| &ranks[*index]);
+            first.expect("what is left waits in a circle")
         };
         if done[next] {
             continue;
@@ -70,9 +90,10 @@ mod tests {
 
     #[test]
     fn what_waits_comes_after_what_it_waits_for() {
+        let none = BTreeSet::new();
         let check = |edges: &[(usize, usize)], expected: &[usize]| {
             let edges = edges.iter().copied().collect();
-            assert_eq!(sorted(&["a", "b", "c"], &edges), expected);
+            assert_eq!(sorted(&["a", "b", "c"], &edges, &none), expected);
         };
         check(&[], &[0, 1, 2]);
         check(&[(2, 0)], &[1, 2, 0]);
@@ -81,5 +102,17 @@ mod tests {
         check(&[(0, 1), (1, 0)], &[2, 0, 1]);
         // What waits for a circle is no part of it.
         check(&[(1, 2), (2, 1), (1, 0)], &[1, 0, 2]);
+    }
+
+    #[test]
+    fn a_circle_is_broken_where_it_is_soft() {
+        let edges = [(0, 1), (1, 2), (2, 0)].into_iter().collect();
+        let check = |soft: (usize, usize), expected: &[usize]| {
+            let soft = [soft].into_iter().collect();
+            assert_eq!(sorted(&["a", "b", "c"], &edges, &soft), expected);
+        };
+        check((2, 0), &[0, 1, 2]);
+        check((0, 1), &[1, 2, 0]);
+        check((1, 2), &[2, 0, 1]);
     }
 }

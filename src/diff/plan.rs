@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use crate::catalog::{Catalog, Key, Kind, Text};
 use crate::diff::ddl::{self, Options};
 use crate::diff::graph::Graph;
-use crate::diff::{between, natural_order, order};
+use crate::diff::{between, order};
 
 /// What a step does to its object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -125,55 +125,14 @@ impl<'a> Plan<'a> {
             while let Some(key) = self.queue.pop_front() {
                 self.spread(&key);
             }
-            if !(self.release() | self.reorder()) {
+            if !(self.release() | self.reorder() | self.rekey()) {
                 return;
             }
         }
     }
 
-    /// Rebuilds tables whose columns would end in another order; says whether there were any.
-    fn reorder(&mut self) -> bool {
-        if !self.options.column_order {
-            return false;
-        }
-        let mut tables: BTreeSet<Key> = self
-            .altered
-            .iter()
-            .filter(|key| key.kind == Kind::Table)
-            .cloned()
-            .collect();
-        for key in self.dropped.iter().chain(&self.made) {
-            if key.kind == Kind::Column {
-                tables.insert(Key::named(Kind::Table, &key.schema, &key.name));
-            }
-        }
-        let mut any = false;
-        for table in tables {
-            if !self.dropped.contains(&table)
-                && !self.made.contains(&table)
-                && self.disordered(&table)
-            {
-                self.replace(&table);
-                any = true;
-            }
-        }
-        any
-    }
-
-    fn disordered(&self, table: &Key) -> bool {
-        let (Some(old), Some(new)) = (self.from.get(table), self.to.get(table)) else {
-            return false;
-        };
-        let made_again = |name: &Text| {
-            let column = Key::part(Kind::Column, &table.schema, &table.name, name);
-            self.dropped.contains(&column)
-        };
-        let new = new.list("columns");
-        natural_order(old.list("columns"), new, made_again) != new
-    }
-
     /// Has an object dropped and made again, with its parts.
-    fn replace(&mut self, key: &Key) {
+    pub(super) fn replace(&mut self, key: &Key) {
         self.altered.remove(key);
         self.retyped.remove(key);
         self.made.insert(key.clone());
@@ -355,7 +314,7 @@ impl<'a> Plan<'a> {
         }
         let graph = Graph::new(self, &steps);
         let ranks: Vec<_> = steps.iter().map(|step| self.rank(step)).collect();
-        let order = order::sorted(&ranks, &graph.edges);
+        let order = order::sorted(&ranks, &graph.edges, &graph.soft);
         let mut places = vec![0; steps.len()];
         for (place, index) in order.iter().enumerate() {
             places[*index] = place;

@@ -112,7 +112,7 @@ fn written(plan: &Plan<'_>, step: &Step) -> Vec<Sql> {
         Phase::Drop if stood_for => Vec::new(),
         Phase::Drop => drop(plan, key),
         Phase::Fill => rebuild::fill(plan, key),
-        Phase::Discard => types::discard(key),
+        Phase::Discard => types::discard(plan, key),
         Phase::Make => {
             let Some(after) = plan.to.get(key) else {
                 return Vec::new();

@@ -1,7 +1,7 @@
 //! Writes how a table or type is made again around what lives in it.
 
 use super::column::cast;
-use super::{name, raw};
+use super::{name, phrase, raw};
 use crate::catalog::{Catalog, Key, Kind};
 use crate::diff::plan::Plan;
 use crate::sql::name::{Ident, Literal};
@@ -29,6 +29,15 @@ pub(super) fn set_aside(plan: &Plan<'_>, key: &Key) -> Vec<Sql> {
     if let Some(table) = plan.from.get(key) {
         let free = |parent| Sql::fill("ALTER TABLE {} NO INHERIT {}", &[&name(key), &raw(parent)]);
         sql.extend(table.list("inherits").iter().map(|parent| free(parent)));
+    }
+    // The functions that read and write a base type go with it; the new ones take their names.
+    for needed in plan.from.get(key).into_iter().flat_map(|object| &object.needs) {
+        if plan.is_replaced(needed) && plan.served(plan.from, needed).contains(key) {
+            sql.push(Sql::fill(
+                "ALTER {} RENAME TO {}",
+                &[&phrase::of(plan.from, needed), &aside(needed)],
+            ));
+        }
     }
     let template = if key.kind == Kind::Table {
         "ALTER TABLE {} RENAME TO {}"

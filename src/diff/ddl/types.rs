@@ -171,9 +171,15 @@ pub(super) fn drop_constraint(key: &Key) -> Vec<Sql> {
 }
 
 /// Drops a type that was set aside, once nothing uses it any more.
-pub(super) fn discard(key: &Key) -> Vec<Sql> {
+pub(super) fn discard(plan: &Plan<'_>, key: &Key) -> Vec<Sql> {
+    // Only the functions of a base type can still need it: each needs the other.
+    let template = if super::is_base(plan, key) {
+        "DROP TYPE {}.{} CASCADE"
+    } else {
+        "DROP TYPE {}.{}"
+    };
     vec![Sql::fill(
-        "DROP TYPE {}.{}",
+        template,
         &[&Ident::new(&*key.schema), &aside(key)],
     )]
 }

@@ -1,0 +1,105 @@
+//! Says what must be made again as a whole because a part of it cannot become what it should be in its place.
+
+use std::collections::BTreeSet;
+
+use crate::catalog::{Key, Kind, Text};
+use crate::diff::natural_order;
+use crate::diff::plan::Plan;
+use crate::sql::name::Ident;
+
+impl Plan<'_> {
+    /// Rebuilds tables whose columns would end in another order; says whether there were any.
+    pub(super) fn reorder(&mut self) -> bool {
+        if !self.options.column_order {
+            return false;
+        }
+        let mut tables: BTreeSet<Key> = self
+            .altered
+            .iter()
+            .filter(|key| key.kind == Kind::Table)
+            .cloned()
+            .collect();
+        for key in self.dropped.iter().chain(&self.made) {
+            if key.kind == Kind::Column {
+                tables.insert(Key::named(Kind::Table, &key.schema, &key.name));
+            }
+        }
+        let mut any = false;
+        for table in tables {
+            if !self.dropped.contains(&table)
+                && !self.made.contains(&table)
+                && self.disordered(&table)
+            {
+                self.replace(&table);
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// Has what PostgreSQL does not let a column change in made again as a whole; says whether there was anything.
+    ///
+    /// That is a table whose rows the column sends to their partitions, a composite type that tables hold, and a child
+    /// whose column is made again while that of its parents stays.
+    pub(super) fn rekey(&mut self) -> bool {
+        let fixed = |column: &&Key| {
+            let parent = self.from.parent(column)?;
+            if self.dropped.contains(&parent) {
+                return None;
+            }
+            let fixed = if !self.retyped.contains(*column) {
+                let object = self.from.get(column)?;
+                let above = self.above(column);
+                object.has("inherited")
+                    && self.made.contains(*column)
+                    && !above.iter().any(|above| self.dropped.contains(above))
+            } else if parent.kind == Kind::Type {
+                self.is_held(&parent)
+            } else {
+                let by = self.from.get(&parent)?.text("partition_by");
+                by.is_some_and(|by| mentions(by, &column.part))
+            };
+            fixed.then_some(parent)
+        };
+        let columns = self.retyped.iter().chain(&self.dropped);
+        let columns = columns.filter(|key| key.kind == Kind::Column);
+        let wholes: BTreeSet<Key> = columns.filter_map(|column| fixed(&column)).collect();
+        for whole in &wholes {
+            self.replace(whole);
+        }
+        !wholes.is_empty()
+    }
+
+    /// Says whether a column of a table is of a type, before the change.
+    fn is_held(&self, of: &Key) -> bool {
+        let mut dependents = self.dependents.get(of).into_iter().flatten();
+        dependents.any(|key| {
+            key.kind == Kind::Column
+                && self
+                    .from
+                    .parent(key)
+                    .is_some_and(|parent| parent.kind.is_relation())
+        })
+    }
+
+    fn disordered(&self, table: &Key) -> bool {
+        let (Some(old), Some(new)) = (self.from.get(table), self.to.get(table)) else {
+            return false;
+        };
+        let made_again = |name: &Text| {
+            let column = Key::part(Kind::Column, &table.schema, &table.name, name);
+            self.dropped.contains(&column)
+        };
+        let new = new.list("columns");
+        natural_order(old.list("columns"), new, made_again) != new
+    }
+}
+
+/// Says whether text the server printed may name a column.
+fn mentions(text: &str, column: &str) -> bool {
+    let name = Ident::new(column).to_string();
+    let is_part = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '$' | '"');
+    text.match_indices(&name).any(|(at, _)| {
+        !text[..at].ends_with(is_part) && !text[at + name.len()..].starts_with(is_part)
+    })
+}

@@ -1,0 +1,2 @@
+CREATE TABLE visit (id serial, site text);
+CREATE TABLE visit_a (id serial, site text);

@@ -1,0 +1,1 @@
+INSERT INTO visit_a (site) VALUES ('a');

@@ -1,0 +1,2 @@
+INSERT INTO site VALUES (1);
+INSERT INTO visit VALUES (1, 2);

@@ -1,0 +1,1 @@
+INSERT INTO asked VALUES ('1', '(1,2)');
