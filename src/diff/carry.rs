@@ -119,9 +119,7 @@ impl Plan<'_> {
                         .from
                         .parent(partition)
                         .is_some_and(|part| self.partition_of(&part).as_ref() == Some(&table))
-                    && self
-                        .stands_for(&(Phase::Drop, partition.clone()))
-                        .is_none()
+                    && self.stands_for(&(Phase::Drop, partition.clone())).is_none()
             })
     }
 
@@ -197,7 +195,12 @@ impl Plan<'_> {
         let whole = Key::named(Kind::Table, &key.schema, &key.name);
         // What is said of an inherited trigger is its own state, which no parent brings about.
         let own = key.kind == Kind::Trigger && self.made.contains(key);
-        if own || self.is_own_too(side, key) || !inherited || self.made.contains(&whole) || self.dropped.contains(&whole) {
+        if own
+            || self.is_own_too(side, key)
+            || !inherited
+            || self.made.contains(&whole)
+            || self.dropped.contains(&whole)
+        {
             return false;
         }
         self.parents_of(&whole).iter().any(|parent| {

@@ -32,7 +32,10 @@ pub(super) fn column_line(
     }
     let bare = sql.as_str().len();
     // Before 16 a child takes the expression of its parent and must not say one itself.
-    let is_new = plan.to.parent(key).is_some_and(|of| plan.made.contains(&of));
+    let is_new = plan
+        .to
+        .parent(key)
+        .is_some_and(|of| plan.made.contains(&of));
     let takes_over = column.has("inherited") && plan.to.version < 160_000 && is_new;
     if let Some(generated) = column.text("generated").filter(|_| !takes_over) {
         sql.push(" GENERATED ALWAYS AS (")

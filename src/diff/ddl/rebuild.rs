@@ -31,7 +31,12 @@ pub(super) fn set_aside(plan: &Plan<'_>, key: &Key) -> Vec<Sql> {
         sql.extend(table.list("inherits").iter().map(|parent| free(parent)));
     }
     // The functions that read and write a base type go with it; the new ones take their names.
-    for needed in plan.from.get(key).into_iter().flat_map(|object| &object.needs) {
+    for needed in plan
+        .from
+        .get(key)
+        .into_iter()
+        .flat_map(|object| &object.needs)
+    {
         if plan.is_replaced(needed) && plan.served(plan.from, needed).contains(key) {
             sql.push(Sql::fill(
                 "ALTER {} RENAME TO {}",
