@@ -18,12 +18,7 @@ fn a_project_without_a_database_gets_one() {
         &["dev", "url"],
         &["dev", "psql", "--", "-Atc", "SELECT count(*) FROM things"],
         &["dev", "psql", "-c", "SELECT wrong"],
-        &[
-            "dev",
-            "psql",
-            "-c",
-            "ALTER TABLE things ADD COLUMN by_hand int",
-        ],
+        &["dev", "psql", "-c", "ALTER TABLE things ADD more int"],
         &["validate", "--quiet"],
         &["dev", "reset"],
         &["dev", "reset", "--yes", "--quiet"],
@@ -56,7 +51,7 @@ fn a_project_without_a_database_gets_one() {
     !                ^
     ! error: psql ended with status 1
     exit 2
-    $ af-db dev psql -c ALTER TABLE things ADD COLUMN by_hand int
+    $ af-db dev psql -c ALTER TABLE things ADD more int
     ALTER TABLE
     $ af-db validate --quiet
     ok     files    1 migration
@@ -65,7 +60,7 @@ fn a_project_without_a_database_gets_one() {
     ok     replay   7 objects on a scratch server
     wrong  drift    8 objects compared with the migrations
 
-    error[drift]: column public.things.by_hand: it is in the live database, not in the migrations
+    error[drift]: column public.things.more: it is in the live database, not in the migrations
       at migrations/V1__things.sql:1:1
 
     1 error
