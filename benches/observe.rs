@@ -44,21 +44,26 @@ fn main() {
     });
 }
 
-/// What a migration is made of, on a table that is there.
-fn text(round: usize, n: usize) -> String {
-    format!(
-        "ALTER TABLE t{n} ADD COLUMN c{round} int;
-         CREATE INDEX ON t{n} (tenant_id, c{round});
-         COMMENT ON TABLE t{n} IS 'round {round}';
-         INSERT INTO t{n} (id, tenant_id) VALUES ({round}, 1);
-         CREATE TABLE made_{round}_{n} (id int PRIMARY KEY);
-         "
-    )
+/// What migrations are made of, on a table that is there.
+fn statements(round: usize, n: usize) -> [String; 9] {
+    [
+        format!("ALTER TABLE t{n} ADD COLUMN c{round} int"),
+        format!("CREATE INDEX ON t{n} (tenant_id, c{round})"),
+        format!("COMMENT ON TABLE t{n} IS 'round {round}'"),
+        format!("INSERT INTO t{n} (id, tenant_id) VALUES ({round}, 1)"),
+        format!("CREATE TABLE made_{round}_{n} (id int PRIMARY KEY, of bigint REFERENCES t{n})"),
+        format!("ALTER TABLE t{n} ALTER COLUMN c{round} SET DEFAULT 1"),
+        format!("UPDATE t{n} SET a = 'x' WHERE c{round} IS NULL"),
+        format!("ALTER TABLE t{n} ALTER COLUMN c{round} SET NOT NULL"),
+        format!("GRANT SELECT (c{round}) ON t{n} TO pg_monitor"),
+    ]
 }
 
 /// The same statements, as migrations of a table each, or as one.
 fn texts(round: usize, files: usize) -> Vec<String> {
-    let each: Vec<String> = (1..=TABLES).map(|n| text(round, n)).collect();
+    let each: Vec<String> = (1..=TABLES)
+        .map(|n| statements(round, n).join(";\n") + ";\n")
+        .collect();
     each.chunks(TABLES / files)
         .map(|some| some.concat())
         .collect()
@@ -75,9 +80,13 @@ fn step(label: &str, text: String) -> Step {
     }
 }
 
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort();
-    times[times.len() / 2]
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
+
+fn per(time: Duration, count: usize) -> f64 {
+    time.as_secs_f64() * 1e6 / f64::from(u32::try_from(count).unwrap())
 }
 
 async fn measure(scratch: &Scratch, tables: usize) {
@@ -93,53 +102,85 @@ async fn measure(scratch: &Scratch, tables: usize) {
         }
         session.run(&Sql::written_by_user(sql)).await.unwrap();
     }
-    println!("{tables} tables, medians of {ROUNDS} rounds");
+    println!("{tables} tables; watched less not watched, side by side, medians of {ROUNDS} rounds");
     let mut round = 0;
     for files in [TABLES, 1] {
         compare((&session, &target), files, &mut round).await;
     }
+    each((&session, &target), &mut round).await;
+}
+
+/// Runs files as they are.
+async fn plain(session: &Session, texts: &[String]) -> Duration {
+    let began = Instant::now();
+    for text in texts {
+        session.run(&Sql::new("BEGIN")).await.unwrap();
+        for statement in split::statements(text) {
+            let sql = Sql::written_by_user(statement.text);
+            session.run(&sql).await.unwrap();
+        }
+        session.run(&Sql::new("COMMIT")).await.unwrap();
+    }
+    began.elapsed()
+}
+
+/// Runs files watched; gives also what watching costs where there is no file.
+async fn watched(target: &Target, texts: Vec<String>) -> (Duration, Duration) {
+    let began = Instant::now();
+    run::steps(target, &[], &silent).await.unwrap();
+    let empty = began.elapsed();
+    let texts = texts.into_iter();
+    let steps: Vec<Step> = texts.map(|text| step("V1__x.sql", text)).collect();
+    let began = Instant::now();
+    let observed = run::steps(target, &steps, &silent).await.unwrap();
+    let took = began.elapsed();
+    let failed = observed.iter().find_map(|step| step.failed());
+    assert!(failed.is_none(), "{failed:?}");
+    (took.saturating_sub(empty), empty)
 }
 
 async fn compare((session, target): (&Session, &Target), files: usize, round: &mut usize) {
-    let (mut plain, mut watched, mut empty) = (Vec::new(), Vec::new(), Vec::new());
-    let statements = split::split(&texts(0, 1)[0]).len();
+    let count = split::split(&texts(0, 1)[0]).len();
+    let (mut without, mut with, mut once) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        let began = Instant::now();
-        for text in texts(*round, files) {
-            session.run(&Sql::new("BEGIN")).await.unwrap();
-            for statement in split::statements(&text) {
-                let sql = Sql::written_by_user(statement.text);
-                session.run(&sql).await.unwrap();
-            }
-            session.run(&Sql::new("COMMIT")).await.unwrap();
-        }
-        plain.push(began.elapsed());
-        let began = Instant::now();
-        run::steps(target, &[], &silent).await.unwrap();
-        empty.push(began.elapsed());
-        let texts = texts(*round + 1, files).into_iter();
-        let steps: Vec<Step> = texts.map(|text| step("V1__x.sql", text)).collect();
-        let began = Instant::now();
-        let observed = run::steps(target, &steps, &silent).await.unwrap();
-        watched.push(began.elapsed());
-        let failed = observed.iter().find_map(|step| step.failed());
-        assert!(failed.is_none(), "{failed:?}");
+        without.push(per(plain(session, &texts(*round, files)).await, count));
+        let (took, empty) = watched(target, texts(*round + 1, files)).await;
+        with.push(per(took, count));
+        once.push(empty.as_secs_f64() * 1e3);
         *round += 2;
     }
-    let (plain, watched, empty) = (median(plain), median(watched), median(empty));
-    let each =
-        |time: Duration| time.as_secs_f64() * 1e6 / f64::from(u32::try_from(statements).unwrap());
-    println!("{statements} statements in {files} files:");
-    println!("  as they are       {:>9.1} us a statement", each(plain));
+    let (without, with, once) = (median(without), median(with), median(once));
     println!(
-        "  watched           {:>9.1} us a statement",
-        each(watched.saturating_sub(empty))
+        "{count} statements in {files} files, all they cost together: {without:.1} us a statement as they are,"
     );
     println!(
-        "  watching costs    {:>9.1} us a statement, and {:.0} ms once",
-        each(watched.saturating_sub(empty)) - each(plain),
-        empty.as_secs_f64() * 1e3
+        "  watched {with:.1}: {:.1} us for watching, and {once:.0} ms once",
+        with - without
     );
+}
+
+/// Measures each kind of statement for itself, a file of it for all tables, so that the median of all can be told.
+async fn each((session, target): (&Session, &Target), round: &mut usize) {
+    let kinds = statements(0, 0).len();
+    let mut costs = vec![Vec::new(); kinds];
+    for _ in 0..ROUNDS {
+        let of = |round: usize, kind: usize| -> String {
+            let each = (1..=TABLES).map(|n| statements(round, n)[kind].clone() + ";\n");
+            each.collect()
+        };
+        for (kind, costs) in costs.iter_mut().enumerate() {
+            let without = plain(session, &[of(*round, kind)]).await;
+            let (with, _) = watched(target, vec![of(*round + 1, kind)]).await;
+            costs.push(per(with, TABLES) - per(without, TABLES));
+        }
+        *round += 2;
+    }
+    println!("each kind for itself, {TABLES} in a file:");
+    let medians: Vec<f64> = costs.into_iter().map(median).collect();
+    for (statement, cost) in statements(0, 0).iter().zip(&medians) {
+        println!("  {cost:>7.1} us  {statement}");
+    }
+    println!("  {:>7.1} us  at the median", median(medians));
 }
 
 /// Says whether a statement hurts: work or a loss that others wait for, or that cannot be undone.

@@ -267,7 +267,7 @@ fn drop_from_anywhere(server: Target, names: BTreeSet<String>) {
 }
 
 /// Nothing here needs to survive; everything here is for speed, or keeps the server to itself.
-const SETTINGS: [&str; 23] = [
+const SETTINGS: [&str; 25] = [
     "listen_addresses=",
     "unix_socket_permissions=0700",
     "fsync=off",
@@ -280,7 +280,11 @@ const SETTINGS: [&str; 23] = [
     "max_logical_replication_workers=0",
     "max_connections=100",
     "max_prepared_transactions=10",
-    "max_locks_per_transaction=256",
+    // Whoever watches locks walks the table of all of them, whose size is the next power of two above what these five
+    // settings make; it is 32,768.
+    "max_locks_per_transaction=230",
+    "autovacuum_max_workers=1",
+    "max_wal_senders=4",
     "shared_buffers=32MB",
     // Containers give /dev/shm 64 MB; files in the data directory have no such limit.
     "dynamic_shared_memory_type=mmap",

@@ -113,6 +113,17 @@ fn read(row: &SimpleQueryRow) -> Result<Seen> {
     })
 }
 
+/// Reads a relation's counters, as they are when a transaction begins.
+pub(super) fn counted(row: &SimpleQueryRow) -> Result<(u32, Counters)> {
+    let counters = Counters {
+        scans: count(row, 1)?,
+        inserted: count(row, 2)?,
+        updated: count(row, 3)?,
+        deleted: count(row, 4)?,
+    };
+    Ok((u32::try_from(number(row, 0)?)?, counters))
+}
+
 /// Reads a counter, which not every kind of relation has.
 fn count(row: &SimpleQueryRow, column: usize) -> Result<i64> {
     match row.get(column) {

@@ -5,10 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use anyhow::Result;
 use tokio_postgres::SimpleQueryMessage;
-use tokio_postgres::types::Type;
 
 use crate::pg::session::Session;
-use crate::plan::observe::answer::{Counters, Seen, parse};
+use crate::plan::observe::answer::{Counters, Seen, counted, parse};
 use crate::plan::observe::inventory::Inventory;
 use crate::plan::observe::lock::LockMode;
 use crate::plan::observe::{
@@ -46,8 +45,15 @@ pub(super) struct Signs {
 /// Makes the questions of a session ready, also again after a file has thrown away what was prepared.
 pub(super) fn prepare() -> Sql {
     let mut sql = Sql::new(include_str!("queries/probe.sql"));
+    sql.push(";\n").push(include_str!("queries/counters.sql"));
     sql.push(";\n").push(include_str!("queries/doors.sql"));
     sql
+}
+
+/// Gives an array of relations.
+fn list(ids: &[u32]) -> Literal {
+    let ids: Vec<String> = ids.iter().map(u32::to_string).collect();
+    Literal::new(format!("{{{}}}", ids.join(",")))
 }
 
 impl Probe {
@@ -70,10 +76,6 @@ impl Probe {
     ///
     /// Of what the plan made with earlier statements nothing is asked: nobody else uses it yet, and a long file makes much.
     pub(super) async fn ask(&self, session: &Session) -> Result<Vec<SimpleQueryMessage>> {
-        let list = |ids: &[u32]| {
-            let ids: Vec<String> = ids.iter().map(u32::to_string).collect();
-            Literal::new(format!("{{{}}}", ids.join(",")))
-        };
         let (before, newest) = (i64::from(self.last_before), i64::from(self.newest));
         let kept = list(&self.kept);
         let sql = Sql::fill(
@@ -83,27 +85,26 @@ impl Probe {
         session.ask(&sql).await
     }
 
-    /// Begins a transaction: no locks are held, and counters go on from where they are.
-    pub(super) async fn begin(&mut self, session: &Session) -> Result<()> {
-        self.held.clear();
-        let touched: Vec<u32> = self.counters.keys().copied().collect();
-        if touched.is_empty() {
-            return Ok(());
+    /// Asks for the counters of a transaction that begins; to be sent right behind its `BEGIN`.
+    pub(super) async fn ask_counters(&self, session: &Session) -> Result<Vec<SimpleQueryMessage>> {
+        if self.counters.is_empty() {
+            return Ok(Vec::new());
         }
-        let rows = session
-            .query(
-                include_str!("queries/counters.sql"),
-                &[(&touched, Type::OID_ARRAY)],
-            )
-            .await?;
-        for row in rows {
-            let counters = Counters {
-                scans: row.try_get("scans")?,
-                inserted: row.try_get("inserted")?,
-                updated: row.try_get("updated")?,
-                deleted: row.try_get("deleted")?,
-            };
-            self.counters.insert(row.try_get("relation")?, counters);
+        let touched: Vec<u32> = self.counters.keys().copied().collect();
+        let sql = Sql::fill("EXECUTE af_db_counters ({})", &[&list(&touched)]);
+        session.ask(&sql).await
+    }
+
+    /// Begins a transaction: no locks are held, and counters go on from where they are.
+    pub(super) fn begin(&mut self, answer: &[SimpleQueryMessage]) -> Result<()> {
+        self.held.clear();
+        // What the server was told in the meantime begins from nothing.
+        self.counters.clear();
+        for message in answer {
+            if let SimpleQueryMessage::Row(row) = message {
+                let (relation, counters) = counted(row)?;
+                self.counters.insert(relation, counters);
+            }
         }
         Ok(())
     }

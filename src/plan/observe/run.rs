@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use anyhow::{Context as _, Result};
-use futures_util::future::join;
+use futures_util::future::{join, join3};
 
 use crate::event::{Event, Unit, Watch, silent};
 use crate::pg::connect;
@@ -12,7 +12,7 @@ use crate::pg::session::Session;
 use crate::pg::target::Target;
 use crate::plan::execution::reset;
 use crate::plan::observe::probe::{self, Probe, Signs};
-use crate::plan::observe::question::{self, Shapes};
+use crate::plan::observe::question::{self, Reader, Shapes};
 use crate::plan::observe::security::Doors;
 use crate::plan::observe::{Failed, Spoke, StatementObservation, StepObservation, facts};
 use crate::plan::unit::{self, Kind, Outline};
@@ -91,6 +91,8 @@ struct Observer {
     /// Sees the shadow as it was before the current transaction.
     onlooker: Session,
     probe: Probe,
+    /// How each of the two sessions reads what rows can be at odds with.
+    readers: (Reader, Reader),
     shapes: Shapes,
     doors: Doors,
     /// How a transaction ends.
@@ -154,16 +156,22 @@ impl Observer {
         // It must never wait for what it looks at.
         onlooker
             .run(&Sql::new(
-                "SET lock_timeout = 100; SET statement_timeout = '1min'",
+                "SET lock_timeout = 100; SET statement_timeout = '1min'; \
+                 SET plan_cache_mode = force_generic_plan",
             ))
             .await?;
         session.run(&probe::prepare()).await?;
+        let readers = (
+            Reader::prepare(&session).await?,
+            Reader::prepare(&onlooker).await?,
+        );
         let probe = Probe::new(&session).await?;
         let doors = Doors::read(&session).await?;
         Ok(Observer {
             session,
             onlooker,
             probe,
+            readers,
             shapes: Shapes::default(),
             doors,
             end: "COMMIT",
@@ -188,7 +196,6 @@ impl Observer {
             in_transaction: step.mode == Mode::Transaction,
             statements: Vec::new(),
         };
-        self.session.run(&Sql::join(reset(), ";\n")).await?;
         let units = match step.mode {
             Mode::Transaction => vec![unit::Piece {
                 kind: Kind::Atomic,
@@ -196,7 +203,9 @@ impl Observer {
             }],
             Mode::Statements => unit::units(&outline),
         };
+        let mut before = Some(Sql::join(reset(), ";\n"));
         for piece in units.iter().skip(step.done) {
+            let piece = (piece, before.take());
             self.piece(step, &outline, piece, &mut observation.statements)
                 .await?;
             if observation.failed().is_some() {
@@ -210,9 +219,15 @@ impl Observer {
         &mut self,
         step: &Step,
         outline: &Outline,
-        piece: &unit::Piece,
+        (piece, reset): (&unit::Piece, Option<Sql>),
         into: &mut Vec<StatementObservation>,
     ) -> Result<()> {
+        let reset = async {
+            match &reset {
+                Some(reset) => self.session.run(reset).await,
+                None => Ok(()),
+            }
+        };
         let next = |index: usize| {
             let text = &step.text[outline.statements[index].clone()];
             Next {
@@ -223,6 +238,7 @@ impl Observer {
             }
         };
         if piece.kind == Kind::Alone {
+            reset.await?;
             let observation = self.alone(&next(piece.statements.start)).await?;
             into.push(observation);
             return Ok(());
@@ -234,33 +250,35 @@ impl Observer {
             ),
             _ => (Sql::new("BEGIN"), piece.statements.clone()),
         };
-        self.session.run(&begin).await?;
-        // Within the transaction: between two of them the session may tell the server, and begin from nothing.
-        self.probe.begin(&self.session).await?;
-        let last = statements.end;
+        // All on their way before the first answer is; the counters within the transaction, because between two of them
+        // the session may tell the server, and begin from nothing.
+        let (reset, begun, counters) = join3(
+            reset,
+            self.session.run(&begin),
+            self.probe.ask_counters(&self.session),
+        )
+        .await;
+        reset?;
+        begun?;
+        self.probe.begin(&counters?)?;
         for index in statements {
-            let mut observation = self.statement(&next(index)).await?;
-            if observation.failed.is_none() && index + 1 == last {
-                self.check_deferred(&mut observation).await?;
-            }
+            let observation = self.statement(&next(index)).await?;
             let failed = observation.failed.is_some();
             into.push(observation);
             if failed {
-                self.session.run(&Sql::new("ROLLBACK")).await?;
-                return Ok(());
+                return self.session.run(&Sql::new("ROLLBACK")).await;
             }
         }
-        self.session.run(&Sql::new(self.end)).await
-    }
-
-    /// Runs what was put off to the end of the transaction.
-    async fn check_deferred(&self, observation: &mut StatementObservation) -> Result<()> {
-        let ran = self
-            .session
-            .run(&Sql::new("SET CONSTRAINTS ALL IMMEDIATE"))
-            .await;
-        observation.failed = refused(ran, 0, "")?;
-        Ok(())
+        // What was put off to the end of the transaction; if it is refused, COMMIT takes all back.
+        let (deferred, ended) = join(
+            self.session.run(&Sql::new("SET CONSTRAINTS ALL IMMEDIATE")),
+            self.session.run(&Sql::new(self.end)),
+        )
+        .await;
+        if let Some(last) = into.last_mut() {
+            last.failed = refused(deferred, 0, "")?;
+        }
+        ended
     }
 
     async fn statement(&mut self, next: &Next<'_>) -> Result<StatementObservation> {
@@ -280,7 +298,7 @@ impl Observer {
             if ran.is_ok() && forgets {
                 self.prepare_again().await?;
             }
-            (ran, self.probe.ask(session).await)
+            (ran, self.probe.ask(&self.session).await)
         } else {
             join(run, self.probe.ask(session)).await
         };
@@ -317,10 +335,11 @@ impl Observer {
         }
         if question::may_ask(next.class, next.text()) {
             let sessions = (&self.session, &self.onlooker);
+            let readers = (&self.readers.0, &self.readers.1);
             let tables = self.probe.inventory.names(&signs.shaped);
             let (questions, partners) = self
                 .shapes
-                .questions(sessions, &tables, next.text())
+                .questions(sessions, readers, &tables, next.text())
                 .await?;
             observation.questions = questions;
             facts::reads_partners(&self.probe.inventory, &partners, observation);
@@ -328,10 +347,12 @@ impl Observer {
         Ok(())
     }
 
-    /// Prepares the probe again, which a file has just thrown away, or not.
-    async fn prepare_again(&self) -> Result<()> {
+    /// Prepares our questions again, which a file has just thrown away, or not.
+    async fn prepare_again(&mut self) -> Result<()> {
         self.session.run(&Sql::new("DEALLOCATE ALL")).await?;
-        self.session.run(&probe::prepare()).await
+        self.session.run(&probe::prepare()).await?;
+        self.readers.0 = Reader::prepare(&self.session).await?;
+        Ok(())
     }
 
     /// Runs what no transaction can hold, where it stays within the shadow.

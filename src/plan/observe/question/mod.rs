@@ -9,7 +9,7 @@ mod shape;
 mod tell;
 
 pub use self::answer::{Answer, Outcome, ask};
-pub(super) use self::shape::Shapes;
+pub(super) use self::shape::{Reader, Shapes};
 
 use serde::{Deserialize, Serialize};
 

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
-use futures_util::future::{join, join3};
+use futures_util::future::{join, join3, join4};
 use tokio_postgres::types::Type;
+use tokio_postgres::{Row, Statement};
 
 use crate::pg::session::Session;
 use crate::plan::observe::question::{Question, tell};
@@ -71,6 +72,7 @@ impl Shapes {
     pub(in crate::plan::observe) async fn questions(
         &mut self,
         (session, onlooker): (&Session, &Session),
+        readers: (&Reader, &Reader),
         tables: &BTreeMap<u32, String>,
         text: &str,
     ) -> Result<(Vec<Question>, Vec<u32>)> {
@@ -78,14 +80,21 @@ impl Shapes {
             return Ok(Default::default());
         }
         let ids: Vec<u32> = tables.keys().copied().collect();
-        let (after, before) = join(after(session, &ids), read(onlooker, &ids, false)).await;
-        let (after, before) = (after?, before?);
+        let (after, before) = join(
+            within(session, readers.0, &ids),
+            readers.1.read(onlooker, &ids, false),
+        )
+        .await;
+        let ((after, path), before) = (after?, before?);
         let referenced: Vec<u32> = after
             .values()
             .flat_map(|shape| &shape.constraints)
             .map(|constraint| constraint.referenced)
+            .filter(|referenced| *referenced != 0)
             .collect();
-        let names = tell::names(session, &referenced).await?;
+        let (names, back) = join(tell::names(session, &referenced), path.restore(session)).await;
+        let names = names?;
+        back?;
         let mut questions = Vec::new();
         let mut partners = Vec::new();
         for (id, table) in tables {
@@ -102,39 +111,103 @@ impl Shapes {
     }
 }
 
-/// Reads within the transaction of the file, whose `search_path` must not decide how expressions are printed.
-async fn after(session: &Session, ids: &Vec<u32>) -> Result<BTreeMap<u32, Shape>> {
-    const PATH: &str = "SELECT pg_catalog.current_setting('search_path')";
-    const SET: &str = "SELECT pg_catalog.set_config('search_path', $1, true)";
-    let path: String = session.query_one(PATH, &[]).await?.try_get(0)?;
-    session.query_one(SET, &[(&"", Type::TEXT)]).await?;
-    let shapes = read(session, ids, true).await;
-    session.query_one(SET, &[(&path, Type::TEXT)]).await?;
-    shapes
+/// The settings of a file that were put aside for a moment.
+struct PutAside {
+    search_path: String,
+    plan_cache_mode: String,
 }
 
-async fn read(session: &Session, ids: &Vec<u32>, in_words: bool) -> Result<BTreeMap<u32, Shape>> {
-    let ids = (
-        ids as &(dyn tokio_postgres::types::ToSql + Sync),
-        Type::OID_ARRAY,
-    );
-    let columns = [ids.clone()];
-    let in_words = (
-        &in_words as &(dyn tokio_postgres::types::ToSql + Sync),
-        Type::BOOL,
-    );
-    let params = [ids, in_words];
-    let (columns, (constraints, uniques, partitions)) = join(
-        session.query(include_str!("../queries/columns.sql"), &columns),
-        join3(
-            session.query(include_str!("../queries/constraints.sql"), &params),
-            session.query(include_str!("../queries/unique_indexes.sql"), &params),
-            session.query(include_str!("../queries/partitions.sql"), &params),
-        ),
+impl PutAside {
+    async fn restore(&self, session: &Session) -> Result<()> {
+        set(session, &self.search_path, &self.plan_cache_mode).await
+    }
+}
+
+async fn set(session: &Session, search_path: &str, plan_cache_mode: &str) -> Result<()> {
+    const SET: &str = "SELECT pg_catalog.set_config('search_path', $1, true), \
+                       pg_catalog.set_config('plan_cache_mode', $2, true)";
+    let params = [
+        (&search_path as _, Type::TEXT),
+        (&plan_cache_mode as _, Type::TEXT),
+    ];
+    session.query_one(SET, &params).await?;
+    Ok(())
+}
+
+/// Reads within the transaction of the file, whose `search_path` must not decide how expressions are printed.
+async fn within(
+    session: &Session,
+    reader: &Reader,
+    ids: &Vec<u32>,
+) -> Result<(BTreeMap<u32, Shape>, PutAside)> {
+    const GET: &str = "SELECT pg_catalog.current_setting('search_path'), \
+                       pg_catalog.current_setting('plan_cache_mode')";
+    let (were, ours, shapes) = join3(
+        session.query_one(GET, &[]),
+        set(session, "", "force_generic_plan"),
+        reader.read(session, ids, true),
     )
     .await;
+    let (were, ()) = (were?, ours?);
+    let put_aside = PutAside {
+        search_path: were.try_get(0)?,
+        plan_cache_mode: were.try_get(1)?,
+    };
+    Ok((shapes?, put_aside))
+}
+
+/// The queries for what rows can be at odds with, which one session has prepared: planning them takes ten times as long
+/// as running them.
+pub(in crate::plan::observe) struct Reader {
+    columns: Statement,
+    constraints: Statement,
+    uniques: Statement,
+    partitions: Statement,
+}
+
+impl Reader {
+    /// Prepares the queries on a session.
+    pub(in crate::plan::observe) async fn prepare(session: &Session) -> Result<Reader> {
+        let types = [Type::OID_ARRAY, Type::BOOL];
+        let (columns, constraints, uniques, partitions) = join4(
+            session.keep(include_str!("../queries/columns.sql"), &types[..1]),
+            session.keep(include_str!("../queries/constraints.sql"), &types),
+            session.keep(include_str!("../queries/unique_indexes.sql"), &types),
+            session.keep(include_str!("../queries/partitions.sql"), &types),
+        )
+        .await;
+        Ok(Reader {
+            columns: columns?,
+            constraints: constraints?,
+            uniques: uniques?,
+            partitions: partitions?,
+        })
+    }
+
+    async fn read(
+        &self,
+        session: &Session,
+        ids: &Vec<u32>,
+        in_words: bool,
+    ) -> Result<BTreeMap<u32, Shape>> {
+        let params = [(ids as _, Type::OID_ARRAY), (&in_words as _, Type::BOOL)];
+        let (columns, constraints, uniques, partitions) = join4(
+            session.query_kept(&self.columns, &params[..1]),
+            session.query_kept(&self.constraints, &params),
+            session.query_kept(&self.uniques, &params),
+            session.query_kept(&self.partitions, &params),
+        )
+        .await;
+        shapes((columns?, constraints?), (uniques?, partitions?))
+    }
+}
+
+fn shapes(
+    (columns, constraints): (Vec<Row>, Vec<Row>),
+    (uniques, partitions): (Vec<Row>, Vec<Row>),
+) -> Result<BTreeMap<u32, Shape>> {
     let mut shapes: BTreeMap<u32, Shape> = BTreeMap::new();
-    for row in columns? {
+    for row in columns {
         let column = Column {
             name: row.try_get("name")?,
             not_null: row.try_get("not_null")?,
@@ -145,7 +218,7 @@ async fn read(session: &Session, ids: &Vec<u32>, in_words: bool) -> Result<BTree
         let shape = shapes.entry(row.try_get("relation")?).or_default();
         shape.columns.insert(row.try_get("number")?, column);
     }
-    for row in constraints? {
+    for row in constraints {
         let list = |name: &str| -> Result<Vec<String>> {
             Ok(row
                 .try_get::<_, Option<Vec<String>>>(name)?
@@ -166,7 +239,7 @@ async fn read(session: &Session, ids: &Vec<u32>, in_words: bool) -> Result<BTree
         let shape = shapes.entry(row.try_get("relation")?).or_default();
         shape.constraints.push(constraint);
     }
-    for row in uniques? {
+    for row in uniques {
         let unique = Unique {
             oid: row.try_get("oid")?,
             signature: row.try_get("signature")?,
@@ -179,7 +252,7 @@ async fn read(session: &Session, ids: &Vec<u32>, in_words: bool) -> Result<BTree
         let shape = shapes.entry(row.try_get("relation")?).or_default();
         shape.uniques.push(unique);
     }
-    for row in partitions? {
+    for row in partitions {
         let shape = shapes.entry(row.try_get("relation")?).or_default();
         shape.bounds = Some(Bounds {
             signature: row.try_get("signature")?,

@@ -14,6 +14,9 @@ use crate::sql::token::Kind;
 
 /// Gives the names of tables.
 pub(super) async fn names(session: &Session, ids: &Vec<u32>) -> Result<BTreeMap<u32, String>> {
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
     let rows = session
         .query(
             "SELECT c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_class AS c \
