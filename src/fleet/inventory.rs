@@ -10,48 +10,13 @@ use tokio_postgres::SimpleQueryMessage;
 
 use crate::error::{Failure, fail};
 use crate::event::Watch;
-use crate::fleet::wave::{self, Spec};
-use crate::fleet::{Fleet, Limits, Tenant};
+use crate::fleet::wave::{self, Spec, text};
+use crate::fleet::{Fleet, Limits, Member, Tenant};
 use crate::pg::connect;
 use crate::pg::target::Target;
 use crate::pg::tools::Tool;
 use crate::sql::safe::Sql;
 use crate::yaml;
-
-/// One database of a fleet.
-#[derive(Clone, Debug)]
-pub struct Member {
-    /// How people call it; unique within the fleet.
-    pub name: String,
-    /// Where it is.
-    pub target: Target,
-    /// The schema that it is, where tenants share a database.
-    pub tenant: Option<Tenant>,
-    /// What else is known of it, for waves to choose by.
-    pub attributes: BTreeMap<String, String>,
-}
-
-impl Member {
-    /// Names the server it is on.
-    pub fn server(&self) -> String {
-        let hosts: Vec<String> = self.target.hosts.iter().map(ToString::to_string).collect();
-        hosts.join(",")
-    }
-
-    /// Names the database it is, or is in.
-    pub fn place(&self) -> String {
-        format!("{}/{}", self.server(), self.target.database())
-    }
-}
-
-impl std::fmt::Display for Member {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.tenant {
-            None => write!(f, "{}", self.target),
-            Some(tenant) => write!(f, "schema {} of {}", tenant.schema, self.target),
-        }
-    }
-}
 
 /// How addresses and variables in the file are read; the surroundings are the caller's business.
 pub struct Reader<'a> {
@@ -144,14 +109,6 @@ pub async fn read(name: &str, text: &str, reader: &Reader<'_>) -> Result<Fleet> 
         limits,
         shared: file.shared.map(|path| reader.folder.join(path)),
     })
-}
-
-/// Gives a value as a person wrote it.
-pub(super) fn text(value: &serde_json::Value) -> String {
-    match value {
-        serde_json::Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
 }
 
 fn plain(written: &BTreeMap<String, serde_json::Value>) -> Entry {

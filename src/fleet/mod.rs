@@ -2,17 +2,19 @@
 //!
 //! Running them is a command's business, which brings the work that is done on each database.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+
+use crate::pg::target::Target;
 
 pub mod citus;
 mod inventory;
 mod run;
 mod wave;
 
-pub use inventory::{Member, Reader, read};
+pub use inventory::{Reader, read};
 pub use run::{Flow, each};
 pub use wave::{Wave, split};
 
@@ -27,6 +29,41 @@ pub struct Fleet {
     pub limits: Limits,
     /// The migrations of what the tenants of a database share; none where they share nothing.
     pub shared: Option<PathBuf>,
+}
+
+/// One database of a fleet.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// How people call it; unique within the fleet.
+    pub name: String,
+    /// Where it is.
+    pub target: Target,
+    /// The schema that it is, where tenants share a database.
+    pub tenant: Option<Tenant>,
+    /// What else is known of it, for waves to choose by.
+    pub attributes: BTreeMap<String, String>,
+}
+
+impl Member {
+    /// Names the server it is on.
+    pub fn server(&self) -> String {
+        let hosts: Vec<String> = self.target.hosts.iter().map(ToString::to_string).collect();
+        hosts.join(",")
+    }
+
+    /// Names the database it is, or is in.
+    pub fn place(&self) -> String {
+        format!("{}/{}", self.server(), self.target.database())
+    }
+}
+
+impl std::fmt::Display for Member {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.tenant {
+            None => write!(f, "{}", self.target),
+            Some(tenant) => write!(f, "schema {} of {}", tenant.schema, self.target),
+        }
+    }
 }
 
 /// A schema that stands for a database, where tenants share one.

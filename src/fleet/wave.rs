@@ -7,7 +7,7 @@ use anyhow::Result;
 use serde::Deserialize;
 
 use crate::error::{Failure, fail};
-use crate::fleet::{Member, inventory};
+use crate::fleet::Member;
 
 /// A wave as the file writes it.
 #[derive(Debug, Default, Deserialize)]
@@ -69,7 +69,7 @@ pub(super) fn settle(file: &str, written: Written) -> Result<Spec> {
         Some(text) => duration(file, "bake", text)?,
     };
     let attributes = written.r#where.into_iter();
-    let attributes = attributes.map(|(key, value)| (key, inventory::text(&value)));
+    let attributes = attributes.map(|(key, value)| (key, text(&value)));
     Ok(Spec {
         name,
         attributes: attributes.collect(),
@@ -79,6 +79,14 @@ pub(super) fn settle(file: &str, written: Written) -> Result<Spec> {
         gate: written.gate,
         gate_sql: written.gate_sql,
     })
+}
+
+/// Gives a value as a person wrote it.
+pub(super) fn text(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
 }
 
 /// Reads `30s`, `10min`.

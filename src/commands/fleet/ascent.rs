@@ -9,7 +9,9 @@ use crate::commands::fleet::bound::Bound;
 use crate::commands::fleet::climb::{Climber, Ended, Work};
 use crate::commands::fleet::phase::{self, Phase};
 use crate::commands::fleet::report::{FleetUp, Told, group};
-use crate::commands::fleet::state::{self, Sound};
+use crate::commands::fleet::shared;
+use crate::commands::fleet::state::Sound;
+use crate::commands::fleet::survey;
 use crate::commands::fleet::tenants;
 use crate::commands::fleet::truth::Trust;
 use crate::commands::guarding::{self, Guard};
@@ -49,13 +51,13 @@ struct Run<'a> {
 pub(crate) async fn up(context: &Context, path: &Path, orders: &Orders<'_>) -> Result<Outcome> {
     let folder = project::folder(context)?;
     let fleet = super::load(context, path).await?;
-    let shared = tenants::shared(context, &fleet)?;
+    let shared = shared::files(context, &fleet)?;
     let bound = match orders.plan {
         Some(path) => Some(Bound::load(path, (&folder, shared.as_ref()))?),
         None => None,
     };
     let mut surveyed =
-        state::survey(context, &fleet, &folder, (orders.selection, Trust::Most)).await;
+        survey::survey(context, &fleet, &folder, (orders.selection, Trust::Most)).await;
     if let Some(bound) = &bound {
         surveyed = bound.keep(surveyed);
     }
@@ -142,7 +144,7 @@ fn hash(
     let document = serde_json::json!({
         "databases": databases,
         "files": files.collect::<Vec<_>>(),
-        "shared": tenants::hashes(shared),
+        "shared": shared::hashes(shared),
         "steps": selection.steps,
         "out-of-order": selection.allow_out_of_order,
     });

@@ -6,8 +6,8 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 use crate::commands::fleet::plan::{FleetPlan, Planned};
+use crate::commands::fleet::shared;
 use crate::commands::fleet::state::{Aside, Cause, Sound, Surveyed};
-use crate::commands::fleet::tenants;
 use crate::error::refuse;
 use crate::migrate::checksum;
 use crate::migrate::files::Folder;
@@ -26,7 +26,7 @@ impl Bound {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("reading {shown}; nothing was touched"))?;
         let plan = FleetPlan::parse(&shown, &text)?;
-        if plan.shared != tenants::hashes(shared) {
+        if plan.shared != shared::hashes(shared) {
             return Err(refuse(format!(
                 "the files of what tenants share are not what {shown} planned; nothing was touched"
             ))

@@ -7,8 +7,8 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::commands::Context;
-use crate::commands::fleet::report::aside;
-use crate::commands::fleet::state;
+use crate::commands::fleet::state::Aside;
+use crate::commands::fleet::survey;
 use crate::commands::fleet::truth::Trust;
 use crate::commands::page::count;
 use crate::commands::pending::Selection;
@@ -25,7 +25,7 @@ pub(crate) struct Judged {
 pub(crate) async fn judge(context: &Context, path: &Path, folder: &Folder) -> Result<Judged> {
     let fleet = super::load(context, path).await?;
     let all = Selection::default();
-    let surveyed = state::survey(context, &fleet, folder, (&all, Trust::Migrations)).await;
+    let surveyed = survey::survey(context, &fleet, folder, (&all, Trust::Migrations)).await;
     let states: BTreeSet<_> = surveyed.sound.iter().map(|one| &one.state).collect();
     let words = format!(
         "{} in {}, {} set aside",
@@ -35,6 +35,6 @@ pub(crate) async fn judge(context: &Context, path: &Path, folder: &Folder) -> Re
     );
     Ok(Judged {
         words,
-        findings: surveyed.aside.iter().map(aside).collect(),
+        findings: surveyed.aside.iter().map(Aside::finding).collect(),
     })
 }

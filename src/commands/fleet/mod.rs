@@ -9,8 +9,10 @@ mod phase;
 mod plan;
 mod report;
 mod shape;
+mod shared;
 mod standing;
 mod state;
+mod survey;
 mod tenants;
 mod truth;
 
@@ -37,8 +39,8 @@ pub(crate) use ascent::{Orders, up};
 pub(crate) use judgement::judge;
 pub(crate) use members::{Each, on_each};
 pub(crate) use plan::plan;
+pub(crate) use shared::of_file as shared_files;
 pub(crate) use standing::status;
-pub(crate) use tenants::shared_files;
 
 /// Reads a fleet's file and asks whom it names.
 pub(crate) async fn load(context: &Context, path: &Path) -> Result<Fleet> {

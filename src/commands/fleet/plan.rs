@@ -7,9 +7,9 @@ use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::commands::fleet::members::few;
-use crate::commands::fleet::report::aside;
-use crate::commands::fleet::state::{self, Aside, Sound, State};
-use crate::commands::fleet::tenants;
+use crate::commands::fleet::shared;
+use crate::commands::fleet::state::{Aside, Sound, State};
+use crate::commands::fleet::survey;
 use crate::commands::fleet::truth::Trust;
 use crate::commands::page::{Page, Tone, count};
 use crate::commands::pending::Selection;
@@ -97,9 +97,9 @@ pub(crate) async fn plan(
 ) -> Result<Outcome> {
     let folder = project::folder(context)?;
     let fleet = super::load(context, path).await?;
-    let surveyed = state::survey(context, &fleet, &folder, (selection, Trust::Most)).await;
+    let surveyed = survey::survey(context, &fleet, &folder, (selection, Trust::Most)).await;
     let alike = alike(&surveyed.sound);
-    let mut findings: Vec<Finding> = surveyed.aside.iter().map(aside).collect();
+    let mut findings: Vec<Finding> = surveyed.aside.iter().map(Aside::finding).collect();
     let mut states = Vec::with_capacity(alike.len());
     let mut fails = false;
     let watch = context.watch();
@@ -138,7 +138,7 @@ pub(crate) async fn plan(
     watch(Event::Ended);
     let plan = FleetPlan {
         version: VERSION,
-        shared: tenants::hashes(tenants::shared(context, &fleet)?.as_ref()),
+        shared: shared::hashes(shared::files(context, &fleet)?.as_ref()),
         states,
     };
     let text = plan.print()?;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::commands::aftermath::RestorePoint;
 use crate::commands::fleet::climb::Applied;
 use crate::commands::fleet::phase::Phase;
-use crate::commands::fleet::state::{Aside, Cause, Sound, Surveyed};
+use crate::commands::fleet::state::{Aside, Sound, Surveyed};
 use crate::commands::page::{Page, Tone, count};
 use crate::commands::{Outcome, Report};
 use crate::finding::{Finding, Severity};
@@ -143,7 +143,7 @@ impl FleetUp {
             *versions.entry(one.applied.last().copied()).or_default() += 1;
         }
         self.versions = versions.into_iter().rev().collect();
-        self.findings = self.set_aside.iter().map(aside).collect();
+        self.findings = self.set_aside.iter().map(Aside::finding).collect();
         let kinds: [(&str, &Vec<Told>); 3] = [
             ("fleet-failed", &self.failed),
             ("fleet-busy", &self.busy),
@@ -212,22 +212,6 @@ fn list(versions: &[i64]) -> String {
         text.push(format!("and {} more", versions.len() - SHOWN));
     }
     text.join(", ")
-}
-
-/// Makes of a database that was set aside what it is.
-pub(super) fn aside(aside: &Aside) -> Finding {
-    let code = match aside.cause {
-        Cause::Unreachable => "fleet-unreachable",
-        Cause::Wrong => "fleet-wrong",
-        Cause::Ahead => "fleet-ahead",
-        Cause::Drifted => "fleet-drifted",
-        Cause::NotPlanned => "fleet-not-planned",
-    };
-    let severity = match aside.cause {
-        Cause::Ahead => Severity::Warn,
-        _ => Severity::Error,
-    };
-    Finding::new(severity, code, &aside.name, &aside.why)
 }
 
 impl Report for FleetUp {

@@ -1,55 +1,25 @@
 //! Owns what is done once for each database whose schemas are tenants: its lock, its journal, and what all of them share.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use crate::commands::fleet::climb::Climber;
 use crate::commands::fleet::report::{FleetUp, Told};
+use crate::commands::fleet::shared;
 use crate::commands::fleet::state::Sound;
 use crate::commands::pending::{self, Selection};
-use crate::commands::{Context, project};
+use crate::commands::project;
 use crate::error::{Exit, exit_of};
 use crate::event::silent;
-use crate::fleet::{Fleet, Member};
-use crate::migrate::files::{self, Folder, Migration};
-use crate::migrate::{apply, checksum, standing};
+use crate::fleet::Member;
+use crate::migrate::files::Folder;
+use crate::migrate::{apply, standing};
 use crate::pg::lock::{self, Share};
 use crate::pg::pooler;
 use crate::pg::session::Session;
 use crate::plan::execution::Execution;
-
-/// Lists the migrations of what tenants share; none where they share nothing.
-pub(super) fn shared(context: &Context, fleet: &Fleet) -> Result<Option<Folder>> {
-    let Some(path) = &fleet.shared else {
-        return Ok(None);
-    };
-    let shown = context.config.shown(path);
-    let folder = files::list(path, &shown).with_context(|| format!("reading {shown}"))?;
-    Ok(Some(folder))
-}
-
-/// Names the files of what tenants share by what is in them.
-pub(super) fn hashes(shared: Option<&Folder>) -> Vec<String> {
-    let files = shared.into_iter().flat_map(|folder| &folder.migrations);
-    let hash = |file: &Migration| {
-        format!(
-            "V{} sha256:{}",
-            file.version,
-            checksum::sha256(&file.up.text)
-        )
-    };
-    files.map(hash).collect()
-}
-
-/// Gives the migrations of what the tenants of a fleet's file share.
-pub(crate) async fn shared_files(context: &Context, path: &Path) -> Result<Vec<Migration>> {
-    let fleet = super::load(context, path).await?;
-    let folder = shared(context, &fleet)?;
-    Ok(folder.map_or_else(Vec::new, |folder| folder.migrations))
-}
 
 /// Takes the lock of every database that tenants share, and brings up what they share, before any of them is touched.
 ///
@@ -60,7 +30,7 @@ pub(super) async fn prepare(
     sound: &mut Vec<Sound<'_>>,
     report: &mut FleetUp,
 ) -> Result<Vec<Session>> {
-    let shared = shared(climber.context, climber.fleet)?;
+    let shared = shared::files(climber.context, climber.fleet)?;
     let mut places: BTreeMap<String, &Member> = BTreeMap::new();
     let mut waiting = BTreeSet::new();
     for one in sound.iter().filter(|one| one.member.tenant.is_some()) {

@@ -9,8 +9,8 @@ use anyhow::Result;
 use crate::catalog::Catalog;
 use crate::commands::Context;
 use crate::commands::fleet::shape;
+use crate::commands::fleet::shared;
 use crate::commands::fleet::state::{Aside, Cause, Group, Surveyed};
-use crate::commands::fleet::tenants::shared;
 use crate::diff::report::{self, Sides};
 use crate::diff::{self, Change};
 use crate::event::silent;
@@ -182,7 +182,7 @@ impl<'a> Truth<'a> {
         files: &[Migration],
     ) -> Result<Catalog> {
         const SCHEMA: &str = "tenant";
-        let shared = shared(self.context, self.fleet)?;
+        let shared = shared::files(self.context, self.fleet)?;
         let shared = shared.map_or_else(Vec::new, |folder| folder.migrations);
         let shadow = shadow::build(scratch, name, &shared, &silent).await?;
         let schema = Ident::new(SCHEMA);

@@ -1,0 +1,40 @@
+//! Owns the migrations of what the tenants of a database share.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+use crate::commands::Context;
+use crate::fleet::Fleet;
+use crate::migrate::checksum;
+use crate::migrate::files::{self, Folder, Migration};
+
+/// Lists the migrations of what tenants share; none where they share nothing.
+pub(super) fn files(context: &Context, fleet: &Fleet) -> Result<Option<Folder>> {
+    let Some(path) = &fleet.shared else {
+        return Ok(None);
+    };
+    let shown = context.config.shown(path);
+    let folder = files::list(path, &shown).with_context(|| format!("reading {shown}"))?;
+    Ok(Some(folder))
+}
+
+/// Names the files of what tenants share by what is in them.
+pub(super) fn hashes(shared: Option<&Folder>) -> Vec<String> {
+    let files = shared.into_iter().flat_map(|folder| &folder.migrations);
+    let hash = |file: &Migration| {
+        format!(
+            "V{} sha256:{}",
+            file.version,
+            checksum::sha256(&file.up.text)
+        )
+    };
+    files.map(hash).collect()
+}
+
+/// Gives the migrations of what the tenants of a fleet's file share.
+pub(crate) async fn of_file(context: &Context, path: &Path) -> Result<Vec<Migration>> {
+    let fleet = super::load(context, path).await?;
+    let folder = files(context, &fleet)?;
+    Ok(folder.map_or_else(Vec::new, |folder| folder.migrations))
+}

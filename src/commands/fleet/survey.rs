@@ -1,0 +1,153 @@
+//! Owns the look at every database before a fleet is changed: its history and its shape, and who is set aside.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use crate::commands::Context;
+use crate::commands::fleet::shape::Shapes;
+use crate::commands::fleet::state::{Aside, Cause, Group, Seen, Sound, State, Surveyed};
+use crate::commands::fleet::truth::{Trust, Truth};
+use crate::commands::guarding;
+use crate::commands::pending::{self, Selection};
+use crate::finding::Severity;
+use crate::fleet::{Fleet, Member};
+use crate::migrate::files::{Folder, Migration};
+use crate::pg::{facts, pooler};
+
+/// Asks every database for its history and its schema, and sets aside whom nobody should touch.
+pub(super) async fn survey<'f>(
+    context: &Context,
+    fleet: &'f Fleet,
+    folder: &Folder,
+    (selection, trust): (&Selection, Trust),
+) -> Surveyed<'f> {
+    let shapes = Shapes::new(context, fleet);
+    let question =
+        async |member| look(&shapes, context, (fleet, member), (folder, selection)).await;
+    let mut seen = super::ask(context, fleet, question).await;
+    seen.sort_by(|(one, _), (other, _)| one.name.cmp(&other.name));
+    let (mut surveyed, groups) = sort(seen);
+    let answered = groups.iter().map(Vec::len).sum();
+    let mut truth = Truth::new(context, fleet, folder, (trust, answered));
+    for group in groups {
+        for (member, seen) in truth.judge(group, &mut surveyed).await {
+            let history = seen.state.history.iter();
+            surveyed.sound.push(Sound {
+                member,
+                applied: history.map(|(version, _)| *version).collect(),
+                pending: seen.pending,
+                state: seen.state,
+                bytes: seen.bytes,
+            });
+        }
+    }
+    surveyed
+        .aside
+        .sort_by(|one, other| (one.cause, &one.name).cmp(&(other.cause, &other.name)));
+    surveyed
+}
+
+async fn look(
+    shapes: &Shapes<'_>,
+    context: &Context,
+    (fleet, member): (&Fleet, &Member),
+    (folder, selection): (&Folder, &Selection),
+) -> Result<Seen> {
+    let session = super::open(fleet, member).await?;
+    let there = context.alone(member);
+    let (books, standing) = super::stand(&there, &session, folder).await?;
+    let fingerprint = shapes.fingerprint(&session, member).await?;
+    let bytes = session
+        .query_one(
+            "SELECT pg_catalog.pg_database_size(pg_catalog.current_database())",
+            &[],
+        )
+        .await?
+        .get(0);
+    let mut wrong = standing
+        .findings
+        .iter()
+        .find(|finding| finding.severity == Severity::Error && finding.code == "history-unknown")
+        .map(|finding| (Cause::Ahead, finding.message.clone()));
+    let mut pending = Vec::new();
+    let chosen = pending::choose(selection, &folder.migrations, &standing);
+    let chosen = chosen.and_then(|(chosen, _)| {
+        pending::obstacles(selection, &standing, &chosen, &books.unfinished)?;
+        facts::refuse_replica(session.facts())?;
+        Ok(chosen)
+    });
+    match chosen {
+        Ok(chosen) => {
+            pending = chosen
+                .iter()
+                .map(|file: &&Migration| file.version)
+                .collect()
+        }
+        Err(error) if wrong.is_none() => wrong = Some((Cause::Wrong, reason(&error))),
+        Err(_) => {}
+    }
+    if wrong.is_none()
+        && let Err(error) = pooler::require_session(&session, &member.target).await
+    {
+        wrong = Some((Cause::Wrong, reason(&error)));
+    }
+    if wrong.is_none() && !pending.is_empty() {
+        let kept = guarding::guards(&there)
+            .and_then(|guards| guarding::backups(&there, &guards, &session));
+        wrong = kept.err().map(|error| (Cause::Wrong, reason(&error)));
+    }
+    let state = State {
+        history: books
+            .history
+            .rows
+            .iter()
+            .map(|row| (row.version, row.checksum.clone()))
+            .collect(),
+        major: session.facts().major(),
+        fingerprint,
+        half_run: books.unfinished.iter().map(|half| half.version).collect(),
+    };
+    session.close().await;
+    Ok(Seen {
+        state,
+        pending,
+        bytes,
+        wrong,
+    })
+}
+
+/// Says why, with what stands behind a refusal.
+fn reason(error: &anyhow::Error) -> String {
+    let failure = error.downcast_ref::<crate::error::Failure>();
+    let first = failure.and_then(|failure| failure.findings.first());
+    match first {
+        Some(finding) => format!("{}: {}", finding.subject, finding.message),
+        None => format!("{error:#}"),
+    }
+}
+
+fn sort<'f>(seen: Vec<(&'f Member, Result<Seen>)>) -> (Surveyed<'f>, Vec<Group<'f>>) {
+    let mut surveyed = Surveyed {
+        sound: Vec::new(),
+        aside: Vec::new(),
+    };
+    let mut alike: BTreeMap<_, Group<'f>> = BTreeMap::new();
+    for (member, found) in seen {
+        let name = member.name.clone();
+        let (cause, why) = match found {
+            Ok(seen) => match seen.wrong {
+                Some(wrong) => wrong,
+                None => {
+                    let state = &seen.state;
+                    let like = (state.history.clone(), state.major, state.half_run.clone());
+                    alike.entry(like).or_default().push((member, seen));
+                    continue;
+                }
+            },
+            Err(error) => (Cause::Unreachable, format!("{error:#}")),
+        };
+        surveyed.aside.push(Aside { name, cause, why });
+    }
+    (surveyed, alike.into_values().collect())
+}
