@@ -95,7 +95,21 @@ pub fn read<T: DeserializeOwned>(name: &str, text: &str) -> Result<T> {
         );
     }
     let text = if is_blank(text) { "{}" } else { text };
-    serde_saphyr::from_str(text).map_err(|error| explain(name, &error).into())
+    serde_saphyr::from_str_with_options(text, options(text))
+        .map_err(|error| explain(name, &error).into())
+}
+
+/// Lets a file say as much as it is long: what it repeats by aliases keeps the crate's limits.
+fn options(text: &str) -> serde_saphyr::Options {
+    // What begins takes a byte, and then it ends; a tag is longer in full than it is written.
+    let most = 1000 + 2 * text.len();
+    serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_events: most,
+            max_nodes: most,
+            max_total_scalar_bytes: 64 * 1024 + 8 * text.len(),
+        },
+    }
 }
 
 /// Finds a tab that stands before the first character of a line.

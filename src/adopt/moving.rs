@@ -133,7 +133,7 @@ fn needs(catalog: &Catalog) -> Needs {
             let objects = needs.roles.entry(role).or_default();
             objects.insert(key.to_string());
         }
-        for (_, value) in &object.facts {
+        for (_, value) in &*object.facts {
             let texts: Vec<&str> = match value {
                 Value::Text(text) => vec![text],
                 Value::List(items) => items.iter().map(|item| &**item).collect(),

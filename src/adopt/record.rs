@@ -182,7 +182,7 @@ pub fn without(catalog: &Catalog, found: &[Found]) -> Catalog {
             &*key.schema
         };
         let of = |found: &Found| {
-            let on = object.on.as_ref().unwrap_or(key);
+            let on = object.on.as_deref().unwrap_or(key);
             let is_it = *on.schema == *found.schema && *on.name == *found.name;
             // The sequence behind a serial column is named after its table.
             let sequence = matches!(key.kind, Kind::Sequence | Kind::SequenceOwner)

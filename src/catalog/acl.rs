@@ -35,7 +35,7 @@ pub struct Acl(pub Vec<Grant>);
 
 impl PartialEq for Acl {
     fn eq(&self, other: &Self) -> bool {
-        self.sorted() == other.sorted()
+        self.0 == other.0 || self.sorted() == other.sorted()
     }
 }
 

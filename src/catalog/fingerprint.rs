@@ -48,7 +48,7 @@ fn write_object(text: &mut String, key: &Key, object: &Object) {
     for label in &object.labels {
         let _ = writeln!(text, " label {label:?}");
     }
-    for (name, value) in &object.facts {
+    for (name, value) in &*object.facts {
         let _ = writeln!(text, " {name} {value:?}");
     }
 }

@@ -7,6 +7,7 @@
 pub mod acl;
 pub mod diagram;
 mod fingerprint;
+mod join;
 mod kind;
 mod object;
 pub mod read;
@@ -17,7 +18,7 @@ mod scope;
 use std::collections::BTreeMap;
 
 pub use self::kind::Kind;
-pub use self::object::{Key, Object, Text, Value};
+pub use self::object::{Facts, Key, Object, Text, Value};
 pub use self::scope::{Ours, Scope};
 
 /// A schema as one server described it at one moment.
@@ -90,7 +91,7 @@ impl Catalog {
     /// Finds what the object is a part of: the relation of a column, the table of an index.
     pub fn parent(&self, key: &Key) -> Option<Key> {
         if key.kind == Kind::Index || key.kind == Kind::Statistics {
-            return self.get(key)?.on.clone();
+            return self.get(key)?.on.as_deref().cloned();
         }
         if !key.kind.is_part() {
             return None;

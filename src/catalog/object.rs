@@ -10,6 +10,9 @@ use crate::sql::name::Ident;
 /// A text shared by everything that says the same.
 pub type Text = Arc<str>;
 
+/// Facts by their names, shared by everything of which the same is said.
+pub type Facts = Arc<[(Text, Value)]>;
+
 /// What an object is called: its kind and its identity, never its oid.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
@@ -103,7 +106,7 @@ impl fmt::Display for Key {
 }
 
 /// What a fact says.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Value {
     /// One text as the server printed it; `t` where the fact's presence is the message.
     Text(Text),
@@ -142,11 +145,11 @@ pub struct Object {
     /// Security labels as provider and label.
     pub labels: Vec<(Text, Text)>,
     /// The facts, sorted by name; a fact that is not worth saying is absent.
-    pub facts: Vec<(Text, Value)>,
+    pub facts: Facts,
     /// Whether a materialized view holds no rows yet; that is no part of the schema, but says how to make it.
     pub unfilled: bool,
     /// The table an index or extended statistics stand on.
-    pub on: Option<Key>,
+    pub on: Option<Box<Key>>,
     /// What must exist for this to exist, beside its schema and what it is a part of; sorted.
     pub needs: Vec<Key>,
 }
@@ -193,16 +196,22 @@ impl Object {
 
     /// Sets a fact or takes it away.
     pub fn set(&mut self, name: &str, value: Option<Value>) {
-        let found = self
-            .facts
-            .binary_search_by(|(known, _)| (**known).cmp(name));
+        let mut facts = self.facts.to_vec();
+        let found = facts.binary_search_by(|(known, _)| (**known).cmp(name));
         match (found, value) {
-            (Ok(index), Some(value)) => self.facts[index].1 = value,
+            (Ok(index), Some(value)) => facts[index].1 = value,
             (Ok(index), None) => {
-                self.facts.remove(index);
+                facts.remove(index);
             }
-            (Err(index), Some(value)) => self.facts.insert(index, (name.into(), value)),
-            (Err(_), None) => {}
+            (Err(index), Some(value)) => facts.insert(index, (name.into(), value)),
+            (Err(_), None) => return,
         }
+        self.facts = facts.into();
+    }
+
+    /// Keeps the facts whose names the test accepts.
+    pub fn keep_facts(&mut self, keep: impl Fn(&str) -> bool) {
+        let kept = self.facts.iter().filter(|(name, _)| keep(name));
+        self.facts = kept.cloned().collect();
     }
 }

@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use anyhow::{Context as _, Result};
 use futures_util::future::{join, try_join_all};
 use futures_util::stream::{FuturesOrdered, StreamExt as _};
+use tokio_postgres::Statement;
 use tokio_postgres::types::Type;
-use tokio_postgres::{Row, Statement};
 
 use crate::catalog::reader::Reader;
 use crate::catalog::scope::is_platform;
-use crate::catalog::{Catalog, Ours, Scope};
+use crate::catalog::{Catalog, Scope};
 use crate::pg::server_error::ServerError;
-use crate::pg::session::{Param, Session};
+use crate::pg::session::{Param, Rows, Session};
 use crate::sql::safe::Sql;
 
 /// A session of its own on a scratch database, for reading its catalog again and again: the server reads and plans each
@@ -66,10 +66,10 @@ struct Asker<'a> {
 }
 
 impl Asker<'_> {
-    async fn query(&self, sql: &'static str, params: &[Param<'_>]) -> Result<Vec<Row>> {
+    async fn stream(&self, sql: &'static str, params: &[Param<'_>]) -> Result<Rows<'_>> {
         match self.kept.and_then(|kept| kept.get(sql)) {
-            Some(statement) => self.session.query_kept(statement, params).await,
-            None => self.session.query(sql, params).await,
+            Some(statement) => self.session.stream_kept(statement, params).await,
+            None => self.session.stream(sql, params).await,
         }
     }
 }
@@ -181,11 +181,7 @@ async fn read_within(asker: &Asker<'_>, scope: &Scope) -> Result<Catalog> {
             around.push(oid);
         }
     }
-    let mut catalog = collect(asker, scope, &facts, (&inside, &around)).await?;
-    catalog
-        .objects
-        .retain(|key, _| &*key.name != Ours::HISTORY && &*key.schema != Ours::SCHEMA);
-    Ok(catalog)
+    collect(asker, scope, &facts, (&inside, &around)).await
 }
 
 async fn collect(
@@ -204,41 +200,25 @@ async fn collect(
         Type::OID_ARRAY,
     );
     let (one, both, none) = ([within.clone()], [within, beside], []);
+    // Every query is on its way before the first answer is; the answers must be taken in their order.
     let mut answers = FuturesOrdered::new();
-    for (sql, params) in queries(scope, facts) {
+    let queries = queries(scope, facts);
+    let objects = queries.len();
+    for (sql, params) in queries.into_iter().chain(AFTERWARDS.map(|sql| (sql, 0))) {
         let params: &[_] = match params {
             0 => &none,
             1 => &one,
             _ => &both,
         };
-        answers.push_back(asker.query(sql, params));
+        answers.push_back(asker.stream(sql, params));
     }
-    let [comments, labels, dependencies, unmodelled] = AFTERWARDS;
-    let comments = asker.query(comments, &[]);
-    let labels = asker.query(labels, &[]);
-    let dependencies = asker.query(dependencies, &[]);
-    let unmodelled = asker.query(unmodelled, &[]);
-    let objects = async {
-        while let Some(rows) = answers.next().await {
-            reader.take(rows?)?;
-        }
-        anyhow::Ok(())
-    };
-    // Polled together, so that every query is on its way before the first answer is.
-    let ((objects, comments), ((labels, dependencies), unmodelled)) = join(
-        join(objects, comments),
-        join(join(labels, dependencies), unmodelled),
-    )
-    .await;
-    objects?;
-    reader.take_comments(&comments?)?;
-    reader.take_labels(&labels?)?;
-    let dependencies = dependencies?;
-    reader.take_dependencies(
-        dependencies
-            .first()
-            .context("the server gave no dependencies")?,
-    )?;
+    for _ in 0..objects {
+        reader.take(next(&mut answers).await?).await?;
+    }
+    reader.take_comments(next(&mut answers).await?).await?;
+    reader.take_labels(next(&mut answers).await?).await?;
+    reader.take_dependencies(next(&mut answers).await?).await?;
+    let mut unmodelled = next(&mut answers).await?;
     let mut catalog = Catalog {
         version: facts.version,
         database: facts.database.clone(),
@@ -246,7 +226,7 @@ async fn collect(
         objects: reader.finish(),
         ..Catalog::default()
     };
-    for row in unmodelled? {
+    while let Some(row) = unmodelled.next().await? {
         let (kind, count): (&str, i64) = (row.try_get(0)?, row.try_get(1)?);
         let plural = if count == 1 { "" } else { "s" };
         catalog.unmodelled.push(format!("{count} {kind}{plural}"));
@@ -259,7 +239,14 @@ async fn collect(
     Ok(catalog)
 }
 
-/// What is asked about everything that the other queries give.
+async fn next<'a>(
+    answers: &mut FuturesOrdered<impl Future<Output = Result<Rows<'a>>>>,
+) -> Result<Rows<'a>> {
+    let answer = answers.next().await;
+    answer.context("the server gave fewer answers than were asked for")?
+}
+
+/// What is asked about everything that the other queries give: comments, labels, dependencies, what is not modelled.
 const AFTERWARDS: [&str; 4] = [
     include_str!("queries/comments.sql"),
     include_str!("queries/labels.sql"),

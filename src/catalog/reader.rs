@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use anyhow::{Context as _, Result};
-use tokio_postgres::Row;
 use tokio_postgres::types::Type;
+use tokio_postgres::{Column, Row};
 
 use crate::catalog::acl::Acl;
-use crate::catalog::{Catalog, Key, Kind, Object, Text, Value};
+use crate::catalog::join::{self, Edge};
+use crate::catalog::{Facts, Key, Kind, Object, Text, Value};
+use crate::pg::session::Rows;
 
 /// Where the server keeps an object: the oid of its catalog, its own oid, the number of the column.
 type Address = (u32, u32, i32);
@@ -17,23 +19,97 @@ const PG_CLASS: u32 = 1259;
 const SHARED: usize = 120;
 
 /// Collects what the queries say, then joins it into a catalog.
+///
+/// A database may have hundreds of thousands of objects, so what is said twice is kept once, and what only serves the
+/// joining is kept apart.
 #[derive(Default)]
 pub(super) struct Reader {
     texts: HashSet<Text>,
-    found: Vec<Found>,
-    addresses: HashMap<Address, usize>,
+    facts: HashSet<Facts>,
+    objects: Vec<(Key, Object)>,
+    /// What else is known of each object.
+    besides: Vec<Besides>,
+    addresses: HashMap<Address, u32>,
     /// The columns of every relation in their order.
     columns: HashMap<u32, Vec<Text>>,
+    /// What needs what.
+    edges: Vec<Edge>,
     version: i32,
 }
 
+#[derive(Default)]
+struct Besides {
+    oid: u32,
+    relation: Option<u32>,
+    acl: Option<Box<[Text]>>,
+    keys: Option<Box<[i16]>>,
+}
+
+/// What a column of an answer says.
+enum Slot {
+    Kind,
+    Class,
+    Oid,
+    Sub,
+    Aliases,
+    Relation,
+    Keys,
+    Acl,
+    Schema,
+    Name,
+    Part,
+    Unfilled,
+    Owner,
+    Text(Text),
+    List(Text),
+}
+
+impl Slot {
+    fn of(column: &Column) -> Slot {
+        match column.name() {
+            "kind" => Slot::Kind,
+            "class" => Slot::Class,
+            "oid" => Slot::Oid,
+            "sub" => Slot::Sub,
+            "aliases" => Slot::Aliases,
+            "relation" => Slot::Relation,
+            "keys" => Slot::Keys,
+            "acl" => Slot::Acl,
+            "schema" => Slot::Schema,
+            "name" => Slot::Name,
+            "part" => Slot::Part,
+            "unfilled" => Slot::Unfilled,
+            "owner" => Slot::Owner,
+            fact if *column.type_() == Type::TEXT_ARRAY => Slot::List(fact.into()),
+            fact => Slot::Text(fact.into()),
+        }
+    }
+
+    fn fact(&self) -> Option<&Text> {
+        match self {
+            Slot::Text(name) | Slot::List(name) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// Gives the slots of an answer with their numbers, facts in the order of their names.
+    fn all(columns: &[Column]) -> Vec<(usize, Slot)> {
+        let slots = columns.iter().map(Slot::of).enumerate();
+        let mut slots: Vec<(usize, Slot)> = slots.collect();
+        slots.sort_by(|one, other| one.1.fact().cmp(&other.1.fact()));
+        slots
+    }
+}
+
+/// What is known of an object while its row is read.
 struct Found {
     key: Key,
     object: Object,
-    oid: u32,
-    acl: Option<Vec<String>>,
-    relation: Option<u32>,
-    keys: Option<Vec<i16>>,
+    besides: Besides,
+    class: u32,
+    sub: i32,
+    aliases: Vec<u32>,
+    facts: Vec<(Text, Value)>,
 }
 
 impl Reader {
@@ -45,101 +121,88 @@ impl Reader {
     }
 
     /// Takes the rows of one query.
-    pub(super) fn take(&mut self, rows: Vec<Row>) -> Result<()> {
-        let Some(first) = rows.first() else {
-            return Ok(());
+    pub(super) async fn take(&mut self, mut rows: Rows<'_>) -> Result<()> {
+        let mut slots = None;
+        while let Some(row) = rows.next().await? {
+            let slots = slots.get_or_insert_with(|| Slot::all(row.columns()));
+            self.take_row(&row, slots)?;
+        }
+        Ok(())
+    }
+
+    fn take_row(&mut self, row: &Row, slots: &[(usize, Slot)]) -> Result<()> {
+        let mut found = Found {
+            key: Key::first(Kind::Table),
+            object: Object::default(),
+            besides: Besides::default(),
+            class: 0,
+            sub: 0,
+            aliases: Vec::new(),
+            facts: Vec::new(),
         };
-        let names: Vec<(Text, Type)> = first
-            .columns()
-            .iter()
-            .map(|column| (Text::from(column.name()), column.type_().clone()))
-            .collect();
-        for row in rows {
-            self.take_row(&row, &names)?;
+        for (index, slot) in slots {
+            self.take_value(row, *index, slot, &mut found)?;
+        }
+        self.keep(found)
+    }
+
+    fn take_value(
+        &mut self,
+        row: &Row,
+        index: usize,
+        slot: &Slot,
+        found: &mut Found,
+    ) -> Result<()> {
+        match slot {
+            Slot::Kind => {
+                let word: &str = row.try_get(index)?;
+                found.key.kind = Kind::from_word(word).with_context(|| {
+                    format!("a query speaks of a {word}, which is no kind of object")
+                })?;
+            }
+            Slot::Class => found.class = row.try_get(index)?,
+            Slot::Oid => found.besides.oid = row.try_get(index)?,
+            Slot::Sub => found.sub = row.try_get(index)?,
+            Slot::Aliases => {
+                let aliases: Option<Vec<u32>> = row.try_get(index)?;
+                found.aliases = aliases.unwrap_or_default();
+            }
+            Slot::Relation => found.besides.relation = row.try_get(index)?,
+            Slot::Keys => {
+                let keys: Option<Vec<i16>> = row.try_get(index)?;
+                found.besides.keys = keys.map(Vec::into_boxed_slice);
+            }
+            Slot::Acl => found.besides.acl = self.list(row, index)?.map(Vec::into_boxed_slice),
+            Slot::Schema => found.key.schema = self.text(row, index)?.unwrap_or_default(),
+            Slot::Name => found.key.name = self.text(row, index)?.unwrap_or_default(),
+            Slot::Part => found.key.part = self.text(row, index)?.unwrap_or_default(),
+            Slot::Unfilled => {
+                let unfilled: Option<&str> = row.try_get(index)?;
+                found.object.unfilled = unfilled.is_some();
+            }
+            Slot::Owner => found.object.owner = self.text(row, index)?,
+            Slot::Text(name) => {
+                if let Some(text) = self.text(row, index)? {
+                    found.facts.push((name.clone(), Value::Text(text)));
+                }
+            }
+            Slot::List(name) => {
+                if let Some(items) = self.list(row, index)?.filter(|items| !items.is_empty()) {
+                    found.facts.push((name.clone(), Value::List(items)));
+                }
+            }
         }
         Ok(())
     }
 
-    fn take_row(&mut self, row: &Row, names: &[(Text, Type)]) -> Result<()> {
-        let mut found = Found::default();
-        let mut class = 0;
-        let mut sub = 0;
-        let mut aliases: Option<Vec<u32>> = None;
-        for (index, (name, of_type)) in names.iter().enumerate() {
-            match &**name {
-                "kind" => {
-                    let word: &str = row.try_get(index)?;
-                    found.key.kind = Kind::from_word(word).with_context(|| {
-                        format!("a query speaks of a {word}, which is no kind of object")
-                    })?;
-                }
-                "class" => class = row.try_get(index)?,
-                "oid" => found.oid = row.try_get(index)?,
-                "sub" => sub = row.try_get(index)?,
-                "aliases" => aliases = row.try_get(index)?,
-                "relation" => found.relation = row.try_get(index)?,
-                "keys" => found.keys = row.try_get(index)?,
-                "acl" => found.acl = row.try_get(index)?,
-                "schema" => found.key.schema = self.shared(row.try_get(index)?),
-                "name" => found.key.name = self.shared(row.try_get(index)?),
-                "part" => found.key.part = self.shared(row.try_get(index)?),
-                "unfilled" => {
-                    let unfilled: Option<&str> = row.try_get(index)?;
-                    found.object.unfilled = unfilled.is_some();
-                }
-                "owner" => {
-                    let owner: Option<&str> = row.try_get(index)?;
-                    found.object.owner = owner.map(|owner| self.share(owner));
-                }
-                _ => {
-                    if let Some(value) = self.value(row, index, of_type)? {
-                        found.object.facts.push((name.clone(), value));
-                    }
-                }
-            }
-        }
-        found.object.facts.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        // A hundred thousand of them are kept at once.
-        found.object.facts.shrink_to_fit();
-        self.keep(found, (class, sub), aliases.unwrap_or_default());
-        Ok(())
-    }
-
-    fn value(&mut self, row: &Row, index: usize, of_type: &Type) -> Result<Option<Value>> {
-        if *of_type == Type::TEXT_ARRAY {
-            let items: Option<Vec<&str>> = row.try_get(index)?;
-            let items = items.unwrap_or_default();
-            if items.is_empty() {
-                return Ok(None);
-            }
-            let items = items.into_iter().map(|item| self.share(item)).collect();
-            return Ok(Some(Value::List(items)));
-        }
+    fn text(&mut self, row: &Row, index: usize) -> Result<Option<Text>> {
         let text: Option<&str> = row.try_get(index)?;
-        Ok(text.map(|text| Value::Text(self.share(text))))
+        Ok(text.map(|text| self.share(text)))
     }
 
-    fn keep(&mut self, mut found: Found, (class, sub): (u32, i32), aliases: Vec<u32>) {
-        let index = self.found.len();
-        if class != 0 {
-            self.addresses.insert((class, found.oid, sub), index);
-        }
-        for pair in aliases.chunks_exact(2).filter(|pair| pair[1] != 0) {
-            self.addresses.insert((pair[0], pair[1], 0), index);
-            if found.key.kind == Kind::Type && pair[0] == PG_CLASS {
-                // A composite type keeps its columns under a relation of its own.
-                found.relation = Some(pair[1]);
-            }
-        }
-        if found.key.kind == Kind::Column {
-            let columns = self.columns.entry(found.oid).or_default();
-            columns.push(found.key.part.clone());
-        }
-        self.found.push(found);
-    }
-
-    fn shared(&mut self, text: Option<&str>) -> Text {
-        self.share(text.unwrap_or_default())
+    fn list(&mut self, row: &Row, index: usize) -> Result<Option<Vec<Text>>> {
+        let items: Option<Vec<&str>> = row.try_get(index)?;
+        Ok(items.map(|items| items.into_iter().map(|item| self.share(item)).collect()))
     }
 
     fn share(&mut self, text: &str) -> Text {
@@ -154,26 +217,73 @@ impl Reader {
         new
     }
 
+    /// Keeps facts once, where they are of a kind whose objects often say the same.
+    fn share_facts(&mut self, kind: Kind, facts: Vec<(Text, Value)>) -> Facts {
+        let often = matches!(
+            kind,
+            Kind::Column
+                | Kind::Default
+                | Kind::Identity
+                | Kind::NotNull
+                | Kind::Policy
+                | Kind::RowSecurity
+                | Kind::Sequence
+        );
+        if !often {
+            return facts.into();
+        }
+        if let Some(known) = self.facts.get(facts.as_slice()) {
+            return known.clone();
+        }
+        let new: Facts = facts.into();
+        self.facts.insert(new.clone());
+        new
+    }
+
+    fn keep(&mut self, found: Found) -> Result<()> {
+        let (key, mut object, mut besides) = (found.key, found.object, found.besides);
+        let index = u32::try_from(self.objects.len())?;
+        if found.class != 0 {
+            let address = (found.class, besides.oid, found.sub);
+            self.addresses.insert(address, index);
+        }
+        for pair in found.aliases.chunks_exact(2).filter(|pair| pair[1] != 0) {
+            self.addresses.insert((pair[0], pair[1], 0), index);
+            if key.kind == Kind::Type && pair[0] == PG_CLASS {
+                // A composite type keeps its columns under a relation of its own.
+                besides.relation = Some(pair[1]);
+            }
+        }
+        if key.kind == Kind::Column {
+            let columns = self.columns.entry(besides.oid).or_default();
+            columns.push(key.part.clone());
+        }
+        object.facts = self.share_facts(key.kind, found.facts);
+        self.objects.push((key, object));
+        self.besides.push(besides);
+        Ok(())
+    }
+
     /// Takes comments: class, oid, sub, text.
-    pub(super) fn take_comments(&mut self, rows: &[Row]) -> Result<()> {
-        for row in rows {
+    pub(super) async fn take_comments(&mut self, mut rows: Rows<'_>) -> Result<()> {
+        while let Some(row) = rows.next().await? {
             let address = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
             if let Some(index) = self.addresses.get(&address) {
                 let comment: &str = row.try_get(3)?;
-                self.found[*index].object.comment = Some(comment.into());
+                self.objects[*index as usize].1.comment = Some(comment.into());
             }
         }
         Ok(())
     }
 
     /// Takes security labels: class, oid, sub, provider, label.
-    pub(super) fn take_labels(&mut self, rows: &[Row]) -> Result<()> {
-        for row in rows {
+    pub(super) async fn take_labels(&mut self, mut rows: Rows<'_>) -> Result<()> {
+        while let Some(row) = rows.next().await? {
             let address = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
             if let Some(index) = self.addresses.get(&address) {
                 let provider: &str = row.try_get(3)?;
                 let label: &str = row.try_get(4)?;
-                let labels = &mut self.found[*index].object.labels;
+                let labels = &mut self.objects[*index as usize].1.labels;
                 labels.push((provider.into(), label.into()));
                 labels.sort();
             }
@@ -181,37 +291,39 @@ impl Reader {
         Ok(())
     }
 
-    /// Takes the one row of parallel arrays that says what depends on what.
-    pub(super) fn take_dependencies(&mut self, row: &Row) -> Result<()> {
-        let class: Option<Vec<u32>> = row.try_get(0)?;
-        let Some(class) = class else { return Ok(()) };
-        let oid: Vec<u32> = row.try_get(1)?;
-        let sub: Vec<i32> = row.try_get(2)?;
-        let refclass: Vec<u32> = row.try_get(3)?;
-        let refoid: Vec<u32> = row.try_get(4)?;
-        let refsub: Vec<i32> = row.try_get(5)?;
-        let member: Vec<bool> = row.try_get(6)?;
-        for index in (0..class.len()).filter(|index| member[*index]) {
-            // What an extension brought stands for the extension.
-            if let Some(extension) = self.addresses.get(&(refclass[index], refoid[index], 0)) {
-                self.addresses
-                    .insert((class[index], oid[index], 0), *extension);
-            }
-        }
-        for index in (0..class.len()).filter(|index| !member[*index]) {
-            let from = self.find((class[index], oid[index], sub[index]));
-            let to = self.find((refclass[index], refoid[index], refsub[index]));
-            if let (Some(from), Some(to)) = (from, to)
-                && from != to
-            {
-                let needed = self.found[to].key.clone();
-                self.found[from].object.needs.push(needed);
+    /// Takes rows of parallel arrays that say what depends on what, first those of the members of extensions.
+    pub(super) async fn take_dependencies(&mut self, mut rows: Rows<'_>) -> Result<()> {
+        while let Some(row) = rows.next().await? {
+            let member: bool = row.try_get(0)?;
+            let class: Vec<u32> = row.try_get(1)?;
+            let oid: Vec<u32> = row.try_get(2)?;
+            let sub: Vec<i32> = row.try_get(3)?;
+            let refclass: Vec<u32> = row.try_get(4)?;
+            let refoid: Vec<u32> = row.try_get(5)?;
+            let refsub: Vec<i32> = row.try_get(6)?;
+            for index in 0..class.len() {
+                let dependent = (class[index], oid[index], sub[index]);
+                let needed = (refclass[index], refoid[index], refsub[index]);
+                if member {
+                    self.stand_for(dependent, needed);
+                } else if let (Some(dependent), Some(needed)) =
+                    (self.find(dependent), self.find(needed))
+                {
+                    self.edges.push((dependent, needed));
+                }
             }
         }
         Ok(())
     }
 
-    fn find(&self, (class, oid, sub): Address) -> Option<usize> {
+    /// Has an extension stand for what it brought.
+    fn stand_for(&mut self, member: Address, extension: Address) {
+        if let Some(extension) = self.addresses.get(&(extension.0, extension.1, 0)) {
+            self.addresses.insert((member.0, member.1, 0), *extension);
+        }
+    }
+
+    fn find(&self, (class, oid, sub): Address) -> Option<u32> {
         self.addresses
             .get(&(class, oid, sub))
             .or_else(|| self.addresses.get(&(class, oid, 0)))
@@ -220,149 +332,81 @@ impl Reader {
 
     /// Joins everything into the objects of a catalog.
     pub(super) fn finish(mut self) -> BTreeMap<Key, Object> {
-        for index in 0..self.found.len() {
+        for index in 0..self.objects.len() {
             self.finish_one(index);
         }
-        let mut owners: BTreeMap<(Text, Text), Vec<Key>> = BTreeMap::new();
-        for found in &mut self.found {
-            if found.key.kind == Kind::Sequence {
-                // The column stands on the sequence; only its being owned stands on the column.
-                let (columns, needs) = std::mem::take(&mut found.object.needs)
-                    .into_iter()
-                    .partition(|needed| needed.kind == Kind::Column);
-                found.object.needs = needs;
-                owners.insert((found.key.schema.clone(), found.key.name.clone()), columns);
-            }
-        }
-        // A hundred thousand objects are not held twice: what is moved out of the one list is given back as the other grows.
-        let mut left = std::mem::take(&mut self.found);
-        drop(self);
-        let mut catalog = Catalog::default();
-        while let Some(found) = left.pop() {
-            let mut object = found.object;
-            if found.key.kind == Kind::SequenceOwner {
-                let name = (found.key.schema.clone(), found.key.name.clone());
-                let sequence = Key::named(Kind::Sequence, &name.0, &name.1);
-                object
-                    .needs
-                    .extend(owners.remove(&name).unwrap_or_default());
-                object.needs.push(sequence);
-            }
-            object.needs.retain(|needed| *needed != found.key);
-            object.needs.sort_unstable();
-            object.needs.dedup();
-            object.needs.shrink_to_fit();
-            catalog.objects.entry(found.key).or_insert(object);
-            if left.len() * 8 < left.capacity() * 7 {
-                left.shrink_to_fit();
-            }
-        }
-        for orphan in orphans(&catalog) {
-            catalog.objects.remove(&orphan);
-        }
-        catalog.objects
+        let (objects, edges) = (self.objects, self.edges);
+        // What only served the joining need not be there while the catalog grows.
+        drop((self.texts, self.facts, self.besides));
+        drop((self.addresses, self.columns));
+        join::objects(objects, edges)
     }
 
     fn finish_one(&mut self, index: usize) {
-        let found = &self.found[index];
-        let kind = found.key.kind;
-        let table = found
+        let (kind, besides) = (self.objects[index].0.kind, &self.besides[index]);
+        let table = besides
             .relation
             .and_then(|oid| self.addresses.get(&(PG_CLASS, oid, 0)))
-            .map(|table| self.found[*table].key.clone());
-        let columns = found.relation.and_then(|oid| self.columns.get(&oid));
-        let keys: Option<Vec<Text>> = found.keys.as_ref().zip(columns).map(|(keys, columns)| {
-            keys.iter()
-                .filter_map(|number| {
-                    let relation = found.relation.unwrap_or_default();
-                    let column = self
-                        .addresses
-                        .get(&(PG_CLASS, relation, i32::from(*number)))?;
-                    Some(self.found[*column].key.part.clone())
-                })
-                .collect::<Vec<Text>>()
-                .into_iter()
-                .filter(|name| columns.contains(name))
-                .collect()
-        });
-        let own = (kind.is_relation() || kind == Kind::Type)
-            .then(|| self.own_columns(index))
-            .flatten();
+            .copied();
+        let columns = if kind.is_relation() || kind == Kind::Type {
+            self.own_columns(kind, besides)
+        } else {
+            self.key_columns(besides)
+        };
         let acl = self.acl(index);
-        let found = &mut self.found[index];
-        found.object.acl = acl;
-        if let Some(keys) = keys.filter(|keys| !keys.is_empty()) {
-            found.object.set("columns", Some(Value::List(keys)));
-        }
-        if let Some(own) = own {
-            found.object.set("columns", Some(Value::List(own)));
-        }
         if matches!(kind, Kind::Index | Kind::Statistics) {
-            found.object.on = table;
-        } else if let Some(table) = table {
-            found.object.needs.push(table);
+            let on = table.map(|table| &self.objects[table as usize].0);
+            // An extension stands for its tables.
+            let on = on.filter(|on| on.kind.is_relation()).cloned();
+            self.objects[index].1.on = on.map(Box::new);
+        } else if let (Some(table), Ok(index)) = (table, u32::try_from(index)) {
+            self.edges.push((index, table));
+        }
+        let object = &mut self.objects[index].1;
+        object.acl = acl;
+        if let Some(columns) = columns.filter(|columns| !columns.is_empty()) {
+            object.set("columns", Some(Value::List(columns)));
         }
     }
 
-    fn own_columns(&self, index: usize) -> Option<Vec<Text>> {
-        let found = &self.found[index];
-        if found.key.kind != Kind::Type {
-            return self.columns.get(&found.oid).cloned();
-        }
-        self.columns.get(&found.relation?).cloned()
+    fn own_columns(&self, kind: Kind, besides: &Besides) -> Option<Vec<Text>> {
+        let relation = if kind == Kind::Type {
+            besides.relation?
+        } else {
+            besides.oid
+        };
+        self.columns.get(&relation).cloned()
+    }
+
+    /// Gives the names of the columns that a constraint or index stands on.
+    fn key_columns(&self, besides: &Besides) -> Option<Vec<Text>> {
+        let (keys, relation) = (besides.keys.as_ref()?, besides.relation?);
+        let columns = self.columns.get(&relation)?;
+        let name = |number: &i16| {
+            let address = (PG_CLASS, relation, i32::from(*number));
+            let column = self.addresses.get(&address)?;
+            Some(self.objects[*column as usize].0.part.clone())
+        };
+        let names = keys.iter().filter_map(name);
+        Some(names.filter(|name| columns.contains(name)).collect())
     }
 
     fn acl(&self, index: usize) -> Option<Acl> {
-        let found = &self.found[index];
-        let items = found.acl.as_ref()?;
-        let owner = match (&found.object.owner, found.key.kind) {
+        let (key, object) = &self.objects[index];
+        let items = self.besides[index].acl.as_ref()?;
+        let owner = match (&object.owner, key.kind) {
             (Some(owner), _) => owner.clone(),
             (None, Kind::Column) => {
-                let table = self.addresses.get(&(PG_CLASS, found.oid, 0))?;
-                self.found[*table].object.owner.clone()?
+                let table = (PG_CLASS, self.besides[index].oid, 0);
+                let table = self.addresses.get(&table)?;
+                self.objects[*table as usize].1.owner.clone()?
             }
-            (None, _) => "".into(),
+            (None, _) => Text::default(),
         };
-        let acl = Acl::parse(items.iter().map(String::as_str), &owner);
-        if found.key.kind == Kind::DefaultPrivileges || found.object.has("standard") {
+        let acl = Acl::parse(items.iter().map(|item| &**item), &owner);
+        if key.kind == Kind::DefaultPrivileges || object.has("standard") {
             return Some(acl);
         }
-        (acl != Acl::standard(found.key.kind, self.version)).then_some(acl)
-    }
-}
-
-/// Finds the parts whose relation was not read: those of extensions and of what is ours.
-///
-/// Policies and triggers stay, since users put theirs on the platform's tables; so does whether the policies count.
-fn orphans(catalog: &Catalog) -> Vec<Key> {
-    let belongs = |key: &Key, object: &Object| match key.kind {
-        Kind::Policy | Kind::Trigger | Kind::RowSecurity => true,
-        Kind::Index | Kind::Statistics => object
-            .on
-            .as_ref()
-            .is_some_and(|table| catalog.objects.contains_key(table)),
-        Kind::SequenceOwner => {
-            catalog
-                .objects
-                .contains_key(&Key::named(Kind::Sequence, &key.schema, &key.name))
-        }
-        kind if kind.is_part() => catalog.parent(key).is_some(),
-        _ => true,
-    };
-    let lost = |(key, object): &(&Key, &Object)| !belongs(key, object);
-    let lost = catalog.objects.iter().filter(lost);
-    lost.map(|(key, _)| key.clone()).collect()
-}
-
-impl Default for Found {
-    fn default() -> Self {
-        Found {
-            key: Key::first(Kind::Table),
-            object: Object::default(),
-            oid: 0,
-            acl: None,
-            relation: None,
-            keys: None,
-        }
+        (acl != Acl::standard(key.kind, self.version)).then_some(acl)
     }
 }

@@ -55,15 +55,17 @@ impl Rename<'_> {
 
     fn object(&self, object: &Object) -> Object {
         let mut renamed = object.clone();
-        for (_, value) in &mut renamed.facts {
-            *value = match value {
+        let facts = object.facts.iter().map(|(name, value)| {
+            let value = match value {
                 Value::Text(text) => Value::Text(self.text(text)),
                 Value::List(items) => {
                     Value::List(items.iter().map(|item| self.text(item)).collect())
                 }
             };
-        }
-        renamed.on = object.on.as_ref().map(|key| self.key(key));
+            (name.clone(), value)
+        });
+        renamed.facts = facts.collect();
+        renamed.on = object.on.as_ref().map(|key| Box::new(self.key(key)));
         renamed.needs = object.needs.iter().map(|key| self.key(key)).collect();
         renamed.needs.sort();
         renamed

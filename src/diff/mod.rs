@@ -148,7 +148,7 @@ impl Change {
         let mut names: Vec<&Text> = before
             .facts
             .iter()
-            .chain(&after.facts)
+            .chain(&*after.facts)
             .map(|(name, _)| name)
             .collect();
         names.sort();

@@ -54,9 +54,9 @@ pub fn settled_roles(declared: &Catalog, actual: &Catalog) -> (Catalog, Catalog)
         });
         for (key, object) in &mut cut.objects {
             if key.kind == Kind::Role {
-                object.facts.retain(|(name, _)| {
+                object.keep_facts(|name| {
                     matches!(
-                        &**name,
+                        name,
                         "superuser"
                             | "bypass_rls"
                             | "create_role"
@@ -161,7 +161,7 @@ fn restrict(declared: &Catalog, actual: &Catalog) -> Catalog {
 /// Keeps of an object the facts that are declared.
 fn narrow(key: &Key, wanted: &Object, object: &Object, actual: &Catalog) -> Object {
     let mut narrowed = object.clone();
-    narrowed.facts.retain(|(name, _)| wanted.has(name));
+    narrowed.keep_facts(|name| wanted.has(name));
     narrowed.needs.clone_from(&wanted.needs);
     if wanted.comment.is_none() {
         narrowed.comment = None;

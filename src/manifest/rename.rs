@@ -144,7 +144,7 @@ pub(super) fn followers(
             .map(|(key, _)| key);
         let indexes = current
             .of_kind(Kind::Index)
-            .filter(|(_, index)| index.on.as_ref() == Some(&table))
+            .filter(|(_, index)| index.on.as_deref() == Some(&table))
             .map(|(key, _)| key);
         for key in constraints.chain(indexes) {
             let mut named = key.clone();

@@ -4,6 +4,7 @@
 //! types, so that nothing is left behind in a pooler). Everything assembled arrives as a [`Sql`].
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -13,7 +14,8 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{
-    AsyncMessage, Client, Connection, CopyInSink, CopyOutStream, Row, SimpleQueryMessage, Statement,
+    AsyncMessage, Client, Connection, CopyInSink, CopyOutStream, Row, RowStream,
+    SimpleQueryMessage, Statement,
 };
 
 use crate::finding::Severity;
@@ -26,6 +28,20 @@ use crate::sql::safe::Sql;
 
 /// A parameter with its type, so that the server is not asked for it.
 pub type Param<'a> = (&'a (dyn ToSql + Sync), Type);
+
+/// The rows of an answer, as they come.
+pub struct Rows<'a> {
+    stream: Pin<Box<RowStream>>,
+    session: &'a Session,
+}
+
+impl Rows<'_> {
+    /// Gives the next row; nothing after the last.
+    pub async fn next(&mut self) -> Result<Option<Row>> {
+        let row = self.stream.next().await.transpose();
+        Ok(row.map_err(|error| self.session.error(error))?)
+    }
+}
 
 /// What the server said beside its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,6 +150,20 @@ impl Session {
             .map_err(|error| self.error(error))?)
     }
 
+    /// Asks one of our own questions and gives the rows as they come, which may be many.
+    ///
+    /// Pipelined as [`Session::query`] is; of several answers each must be taken to its end before the next one comes.
+    pub async fn stream(&self, sql: &'static str, params: &[Param<'_>]) -> Result<Rows<'_>> {
+        let params = params
+            .iter()
+            .map(|(value, of_type)| (*value, of_type.clone()));
+        let stream = self.client.query_typed_raw(sql, params).await;
+        Ok(Rows {
+            stream: Box::pin(stream.map_err(|error| self.error(error))?),
+            session: self,
+        })
+    }
+
     /// Asks one of our own questions whose answer is exactly one row.
     pub async fn query_one(&self, sql: &'static str, params: &[Param<'_>]) -> Result<Row> {
         let mut rows = self.query(sql, params).await?;
@@ -164,6 +194,16 @@ impl Session {
             .query(kept, &values)
             .await
             .map_err(|error| self.error(error))?)
+    }
+
+    /// Asks a question that the server knows and gives the rows as they come, as [`Session::stream`] does.
+    pub async fn stream_kept(&self, kept: &Statement, params: &[Param<'_>]) -> Result<Rows<'_>> {
+        let values = params.iter().map(|(value, _)| *value);
+        let stream = self.client.query_raw(kept, values).await;
+        Ok(Rows {
+            stream: Box::pin(stream.map_err(|error| self.error(error))?),
+            session: self,
+        })
     }
 
     /// Runs one of our own statements and gives the number of rows touched.

@@ -194,7 +194,7 @@ impl<'a> Bench<'a> {
         let indexes = self
             .catalog
             .of_kind(Kind::Index)
-            .filter(|(_, object)| object.on.as_ref() == Some(table) && !object.has("invalid"));
+            .filter(|(_, object)| object.on.as_deref() == Some(table) && !object.has("invalid"));
         let definitions = keys
             .chain(indexes)
             .filter_map(|(_, object)| object.text("definition"));
@@ -341,7 +341,7 @@ impl<'a> Bench<'a> {
         }
         let indexes = catalog
             .of_kind(Kind::Index)
-            .filter(|(_, object)| object.on.as_ref() == Some(table));
+            .filter(|(_, object)| object.on.as_deref() == Some(table));
         names.extend(indexes.map(|(key, _)| (&naming.indexes, "index", &*key.name)));
         for (pattern, word, name) in names {
             let Some(pattern) = pattern else { continue };

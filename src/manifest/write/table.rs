@@ -139,7 +139,7 @@ fn policy(object: &Object) -> String {
 fn write_indexes(writer: &mut Writer<'_>, table: &Key, page: &mut Page) {
     let catalog = writer.catalog;
     let mut open = false;
-    let on_table = |object: &Object| object.on.as_ref() == Some(table);
+    let on_table = |object: &Object| object.on.as_deref() == Some(table);
     for (key, object) in catalog
         .of_kind(Kind::Index)
         .filter(|(_, object)| on_table(object))

@@ -87,8 +87,8 @@ fn leading(catalog: &Catalog) -> BTreeMap<Key, Vec<&[Text]>> {
                 .text("definition")
                 .is_some_and(|text| text.contains(" WHERE "))
     });
-    let indexes =
-        indexes.filter_map(|(_, object)| Some((object.on.clone()?, object.list("columns"))));
+    let indexes = indexes
+        .filter_map(|(_, object)| Some((object.on.as_deref().cloned()?, object.list("columns"))));
     let mut leading: BTreeMap<Key, Vec<&[Text]>> = BTreeMap::new();
     for (table, columns) in keys.chain(indexes) {
         leading.entry(table).or_default().push(columns);
