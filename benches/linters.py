@@ -2,7 +2,10 @@
 """Compares what af-db observes with what squawk and eugene find in the same statements, as a Markdown table.
 
     cargo bench --bench observe -- verdicts tests/cases/observe/statements.sql > verdicts.tsv
-    benches/linters.py verdicts.tsv [--squawk PATH] [--eugene PATH]
+    benches/linters.py verdicts.tsv [--af-db PATH] [--squawk PATH] [--eugene PATH] [--server "-H HOST -p PORT -d DATABASE"]
+
+`--af-db` adds what its rules say of the text alone; `--server` adds what `eugene trace` sees on a server where
+tests/cases/observe/schema.sql was run.
 
 Each statement is given to each tool as a file of its own. A statement hurts when it writes a table anew, reads or indexes
 one under a lock that holds up writers, or loses rows; that is what happened to filled tables (`cargo test --test it
@@ -36,10 +39,20 @@ def squawk(path, file):
     return {item["rule_name"] for item in found if item["rule_name"] != "syntax-error"}
 
 
-def eugene(path, file):
-    ran = subprocess.run([path, "lint", "--format", "json", file], capture_output=True, text=True, check=False)
+def eugene(path, file, *how):
+    ran = subprocess.run([path, *(how or ["lint"]), "--format", "json", file], capture_output=True, text=True, check=False)
     found = json.loads(ran.stdout or "{}")
     return {hint["id"] for one in found.get("statements", []) for hint in one.get("triggered_rules", [])}
+
+
+def af_db(path, file):
+    project = pathlib.Path(file).with_name("project")
+    (project / "migrations").mkdir(parents=True, exist_ok=True)
+    (project / ".git").mkdir(exist_ok=True)
+    (project / "migrations" / "V1__one.sql").write_text(pathlib.Path(file).read_text())
+    ran = subprocess.run([path, "validate", "--offline", "--json"], capture_output=True, text=True, check=False, cwd=project)
+    found = json.loads(ran.stdout or "{}")
+    return {finding["code"] for finding in found.get("findings", []) if finding["severity"] != "note"}
 
 
 def serious(codes):
@@ -51,9 +64,16 @@ def main():
     parser.add_argument("verdicts")
     parser.add_argument("--squawk")
     parser.add_argument("--eugene")
+    parser.add_argument("--af-db")
+    parser.add_argument("--server", type=str.split)
     arguments = parser.parse_args()
+
+    def traced(path, file):
+        return eugene(path, file, "trace", "--disable-temporary", *arguments.server)
+
     tools = [(name, run, path) for name, run, path in (
-        ("squawk", squawk, arguments.squawk), ("eugene lint", eugene, arguments.eugene)) if path]
+        ("af-db, text alone", af_db, arguments.af_db), ("squawk", squawk, arguments.squawk),
+        ("eugene lint", eugene, arguments.eugene), ("eugene trace", traced, arguments.server and arguments.eugene)) if path]
     score = {name: dict(found=0, missed=[], false=[], silent=0) for name, _, _ in tools}
     hurts = harmless = 0
     with tempfile.TemporaryDirectory() as folder:

@@ -1,6 +1,6 @@
 //! `af-db plan`: what `up` would run, as a document that `up --plan` is bound to.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
@@ -10,8 +10,8 @@ use crate::commands::page::{Page, Tone, count};
 use crate::commands::pending::{self, Selection};
 use crate::commands::planning::{self, Basis, Made};
 use crate::commands::{Context, Outcome, Purpose, Report, fleet, linting, project};
-use crate::finding::Severity;
-use crate::finding::{Finding, Place};
+use crate::error::fail;
+use crate::finding::{Finding, Place, Severity};
 use crate::migrate::standing;
 use crate::plan::Mode;
 use crate::plan::document::{Document, Planned, WayBack};
@@ -59,6 +59,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     if let Some(path) = &args.fleet {
         return fleet::plan(context, path, (&args.selection, args.out.as_deref())).await;
     }
+    args.out.as_deref().map_or(Ok(()), has_room)?;
     let folder = project::folder(context)?;
     let (session, target) = context.open(Purpose::Reading).await?;
     let books = project::books(context, &session).await?;
@@ -120,6 +121,30 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
             Outcome::Clean
         },
     })
+}
+
+/// Refuses a place where no plan can be written, before any work is done.
+fn has_room(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        let file = path.join("plan.json");
+        let why = format!("{} is a folder; nothing was planned", path.display());
+        let hint = format!("name a file in it: --out {}", file.display());
+        return Err(fail(why).hint(hint).into());
+    }
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    match folder {
+        Some(folder) if !folder.is_dir() => {
+            let folder = folder.display();
+            let why =
+                format!("there is no folder {folder} to write the plan into; nothing was planned");
+            Err(fail(why)
+                .hint(format!("make it first: mkdir -p {folder}"))
+                .into())
+        }
+        _ => Ok(()),
+    }
 }
 
 impl Report for PlanReport {

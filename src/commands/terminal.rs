@@ -247,8 +247,13 @@ fn typed() -> Result<Option<String>> {
     let mut stdin = std::io::stdin().lock();
     let before = tcgetattr(&stdin).context("asking the terminal")?;
     let mut keys = before.clone();
-    keys.local_modes -= LocalModes::ICANON | LocalModes::ISIG;
+    // Read so, a terminal would show Enter as ^J and a deleted letter as ^?: what is typed is shown from here.
+    keys.local_modes -= LocalModes::ICANON | LocalModes::ISIG | LocalModes::ECHO;
     tcsetattr(&stdin, OptionalActions::Now, &keys).context("asking the terminal")?;
+    let show = |bytes: &[u8]| {
+        let mut screen = std::io::stderr().lock();
+        let _ = screen.write_all(bytes).and_then(|()| screen.flush());
+    };
     let mut line = Vec::new();
     let mut key = [0];
     let ended = loop {
@@ -261,12 +266,21 @@ fn typed() -> Result<Option<String>> {
             b'\r' | b'\n' => break Ok(Some(())),
             // What was typed as the end before keys were read one by one arrives as zero.
             0x00 | 0x03 | 0x04 => break Ok(None),
+            0x08 | 0x7f if line.is_empty() => {}
             0x08 | 0x7f => {
-                line.pop();
+                // A letter may have several bytes.
+                while let Some(0x80..=0xbf) = line.pop() {}
+                show(b"\x08 \x08");
             }
-            other => line.push(other),
+            other => {
+                line.push(other);
+                if other >= b' ' {
+                    show(&[other]);
+                }
+            }
         }
     };
+    show(b"\n");
     tcsetattr(&stdin, OptionalActions::Now, &before).context("giving the terminal back")?;
     let ended = ended.context("reading the keyboard")?;
     Ok(ended.map(|()| String::from_utf8_lossy(&line).into_owned()))

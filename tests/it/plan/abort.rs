@@ -7,6 +7,11 @@ const TABLE: &str = "CREATE TABLE a (id int PRIMARY KEY, note text);
 INSERT INTO a VALUES (1, 'x'), (2, 'x');
 ";
 
+/// The second cannot be built on the table's rows.
+const INDEXES: &str = "CREATE INDEX CONCURRENTLY a_id ON a (id);
+CREATE UNIQUE INDEX CONCURRENTLY a_note ON a (note);
+";
+
 /// Applies a table, and stops in a file without a transaction, whose last statement cannot succeed.
 async fn stopped(database: &Database, text: &str) -> Project {
     let project = Project::of(&database.target);
@@ -28,14 +33,8 @@ async fn indexes(database: &Database) -> String {
 #[tokio::test]
 async fn indexes_are_dropped_and_the_migration_is_pending_again() {
     let database = server::database().await;
-    let project = stopped(
-        &database,
-        "SET search_path = public;
-CREATE INDEX CONCURRENTLY a_id ON a (id);
-CREATE UNIQUE INDEX CONCURRENTLY a_note ON a (note);
-",
-    )
-    .await;
+    let text = format!("SET search_path = public;\n{INDEXES}");
+    let project = stopped(&database, &text).await;
     assert_eq!(indexes(&database).await, "a_id,a_note,a_pkey");
     insta::assert_snapshot!(project.run(&["up", "--abort"]).await.seen(), @"
     dropped index public.a_note, which is invalid
@@ -109,13 +108,7 @@ CREATE UNIQUE INDEX CONCURRENTLY a_note ON a (note);
 #[tokio::test]
 async fn what_cannot_be_read_off_any_more_is_refused() {
     let database = server::database().await;
-    let project = stopped(
-        &database,
-        "CREATE INDEX CONCURRENTLY a_id ON a (id);
-CREATE UNIQUE INDEX CONCURRENTLY a_note ON a (note);
-",
-    )
-    .await;
+    let project = stopped(&database, INDEXES).await;
     project.write(
         "migrations/V2__b.sql",
         "-- af-db: no-transaction\nCREATE INDEX CONCURRENTLY other ON a (id);\n",
@@ -137,13 +130,7 @@ CREATE UNIQUE INDEX CONCURRENTLY a_note ON a (note);
 #[tokio::test]
 async fn a_guarded_environment_asks_first() {
     let database = server::database().await;
-    let project = stopped(
-        &database,
-        "CREATE INDEX CONCURRENTLY a_id ON a (id);
-CREATE UNIQUE INDEX CONCURRENTLY a_note ON a (note);
-",
-    )
-    .await;
+    let project = stopped(&database, INDEXES).await;
     project.write("migrations/V1__a.down.sql", "DROP TABLE a;\n");
     super::configure(&project, "protected: true");
     let abort = ["up", "--env", "production", "--abort", "--yes"];

@@ -5,6 +5,8 @@ mod approval;
 mod around;
 mod drill;
 mod preflight;
+#[cfg(target_os = "linux")]
+mod typed;
 
 use af_db::pg::target::Target;
 
@@ -389,4 +391,24 @@ async fn a_step_that_fails_on_the_mirror_is_found_before() {
     PostgreSQL VERSION
     status 1
     "#);
+}
+
+#[tokio::test]
+async fn a_place_where_no_plan_can_be_written_is_told_at_once() {
+    let database = server::database().await;
+    let project = project(&database.target, "protected: false").await;
+    let mut said = String::new();
+    for place in ["nowhere/plans/plan.json", "migrations"] {
+        let arguments = ["plan", "--env", "staging", "--out", place];
+        said.push_str(&project.run(&arguments).await.seen());
+        said.push('\n');
+    }
+    insta::assert_snapshot!(said, @"
+    error: there is no folder nowhere/plans to write the plan into; nothing was planned
+    hint: make it first: mkdir -p nowhere/plans
+    status 2
+    error: migrations is a folder; nothing was planned
+    hint: name a file in it: --out migrations/plan.json
+    status 2
+    ");
 }

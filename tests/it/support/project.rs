@@ -79,8 +79,11 @@ impl Project {
 
     /// Gives the program, ready to be started in the project.
     pub(crate) fn tool(&self, arguments: &[&str]) -> Tool {
-        let mut tool = Tool::new(env!("CARGO_BIN_EXE_af-db"))
-            .args(arguments)
+        self.surround(Tool::new(env!("CARGO_BIN_EXE_af-db")).args(arguments))
+    }
+
+    fn surround(&self, tool: Tool) -> Tool {
+        let mut tool = tool
             .env("PATH", path())
             .env("AF_DB_CACHE_DIR", server::options().cache())
             .env("HOME", self.folder.path())
@@ -100,6 +103,45 @@ impl Project {
             status: done.status.code().unwrap_or(-1),
             stdout: self.tidy(&String::from_utf8_lossy(&done.stdout)),
             stderr: self.tidy(&done.stderr),
+        }
+    }
+
+    /// Runs the program on a terminal of its own and types an answer, key by key, whenever it asks for one.
+    #[cfg(target_os = "linux")]
+    pub(crate) async fn run_on_terminal(&self, arguments: &[&str], answers: &[&str]) -> Ran {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+        let quoted = |word: &str| format!("'{}'", word.replace('\'', r"'\''"));
+        let words: Vec<String> = arguments.iter().map(|word| quoted(word)).collect();
+        let command = format!("{} {}", env!("CARGO_BIN_EXE_af-db"), words.join(" "));
+        let tool = Tool::new("/usr/bin/script").args(["-qec", &command, "/dev/null"]);
+        let tool = self.surround(tool).env("SHELL", "/bin/sh");
+        let hint = "script gives a terminal: it comes with util-linux, or bsdutils on Debian";
+        let mut child = tool.start().expect(hint);
+        let mut keyboard = child.stdin.take().expect("a keyboard");
+        let mut screen = child.stdout.take().expect("a screen");
+        let (mut seen, mut piece) = (Vec::new(), [0; 1024]);
+        let mut answers = answers.iter();
+        let mut asked = 0;
+        loop {
+            let read = screen.read(&mut piece).await.expect("the screen");
+            seen.extend_from_slice(&piece[..read]);
+            if read == 0 {
+                break;
+            }
+            let questions = String::from_utf8_lossy(&seen).matches("to go on:").count();
+            for _ in asked..questions {
+                let answer = answers.next().expect("an answer to every question");
+                keyboard.write_all(answer.as_bytes()).await.expect("typed");
+            }
+            asked = questions;
+        }
+        assert_eq!(answers.len(), 0, "not everything was asked");
+        let status = child.wait().await.expect("the program ends");
+        Ran {
+            status: status.code().unwrap_or(-1),
+            stdout: String::new(),
+            stderr: self.tidy(&String::from_utf8_lossy(&seen).replace('\r', "")),
         }
     }
 
