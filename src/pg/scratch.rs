@@ -15,6 +15,7 @@ use crate::pg::embedded::cluster::{self, Cluster, Start};
 use crate::pg::embedded::room::{self, Room};
 use crate::pg::embedded::template::{self, Kind};
 use crate::pg::embedded::{self, Options};
+use crate::pg::session::Session;
 use crate::pg::target::Target;
 use crate::pg::tools::Ask;
 use crate::sql::name::{Ident, Literal};
@@ -25,6 +26,8 @@ pub struct Scratch {
     host: Host,
     /// The server, and the database from which others are made and dropped.
     server: Target,
+    /// A session there, kept because entering takes longer than making a database; one at a time works in it.
+    maker: tokio::sync::Mutex<Option<Session>>,
     version_num: u32,
     /// What serves and why, for people.
     pub why: String,
@@ -73,6 +76,7 @@ pub async fn start(options: &Options, watch: Watch<'_>) -> Result<Scratch> {
     Ok(Scratch {
         host: Host::Own { cluster, room },
         server: server.with_database("postgres"),
+        maker: tokio::sync::Mutex::new(None),
         version_num: choice.binaries.version.number(),
         why: choice.why(),
         instead_of: choice.instead_of,
@@ -113,6 +117,7 @@ async fn enter(options: &Options, server: &Target, watch: Watch<'_>) -> Result<S
             made: Mutex::new(BTreeSet::new()),
         },
         server: server.clone(),
+        maker: tokio::sync::Mutex::new(None),
         version_num,
         why,
         instead_of,
@@ -154,7 +159,7 @@ impl Scratch {
                  WHERE d.datname = {}",
                 &[&Literal::new(to), &Literal::new(from.as_str())],
             );
-            run(&self.server, &[settings]).await.with_context(|| {
+            self.run(&[settings]).await.with_context(|| {
                 format!("copying the settings of the scratch database `{from}`")
             })?;
         }
@@ -164,7 +169,7 @@ impl Scratch {
     /// Removes a database, ending its sessions; one that is not there is not missed.
     pub async fn drop_database(&self, name: &str) -> Result<()> {
         let target = self.target(name)?;
-        drop_all(&self.server, [target.database()])
+        self.run(&[dropping(target.database())])
             .await
             .with_context(|| format!("dropping the scratch database `{name}`"))?;
         if let Host::Lent { made, .. } = &self.host {
@@ -190,6 +195,19 @@ impl Scratch {
         }
     }
 
+    async fn run(&self, statements: &[Sql]) -> Result<()> {
+        let mut maker = self.maker.lock().await;
+        let session = match maker.take().filter(|session| !session.is_closed()) {
+            Some(session) => session,
+            None => connect::open(&self.server, &event::silent).await?,
+        };
+        for sql in statements {
+            session.run(sql).await?;
+        }
+        *maker = Some(session);
+        Ok(())
+    }
+
     async fn create(&self, name: &str, template: &Ident) -> Result<Target> {
         let target = self.target(name)?;
         let database = Ident::new(target.database());
@@ -208,7 +226,7 @@ impl Scratch {
             let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
             made.insert(target.database().to_owned());
         }
-        run(&self.server, &[sql])
+        self.run(&[sql])
             .await
             .with_context(|| format!("making the scratch database `{name}`"))?;
         Ok(target)
@@ -216,25 +234,17 @@ impl Scratch {
 }
 
 async fn drop_all<'a>(server: &Target, names: impl IntoIterator<Item = &'a str>) -> Result<()> {
-    let statements: Vec<Sql> = names
-        .into_iter()
-        .map(|name| {
-            Sql::fill(
-                "DROP DATABASE IF EXISTS {} WITH (FORCE)",
-                &[&Ident::new(name)],
-            )
-        })
-        .collect();
-    run(server, &statements).await
-}
-
-async fn run(server: &Target, statements: &[Sql]) -> Result<()> {
     let session = connect::open(server, &event::silent).await?;
-    for sql in statements {
-        session.run(sql).await?;
+    for name in names {
+        session.run(&dropping(name)).await?;
     }
     session.close().await;
     Ok(())
+}
+
+fn dropping(database: &str) -> Sql {
+    let database = Ident::new(database);
+    Sql::fill("DROP DATABASE IF EXISTS {} WITH (FORCE)", &[&database])
 }
 
 impl Drop for Scratch {

@@ -158,22 +158,23 @@ pub async fn ask_pg_config(options: &Options, user: Option<&User>, search: &mut 
 
 /// Takes the programs of a directory into the search, or says why not.
 pub async fn consider(search: &mut Search, directory: &Path, source: Source, user: Option<&User>) {
-    match judge(directory, source, user).await {
-        Ok(binaries) => {
-            if search
-                .found
-                .iter()
-                .all(|known| known.directory != binaries.directory)
-            {
-                search.found.push(binaries);
-            }
-        }
+    let judged = match settle(directory) {
+        // The path may lead to a place by another way.
+        Ok(settled) if search.found.iter().any(|known| known.directory == settled) => return,
+        Ok(settled) => judge(settled, source, user).await,
+        Err(reason) => Err(reason),
+    };
+    match judged {
+        Ok(binaries) => search.found.push(binaries),
         Err(reason) => search.looked.push((directory.to_owned(), reason)),
     }
 }
 
-async fn judge(directory: &Path, source: Source, user: Option<&User>) -> Result<Binaries, String> {
-    let directory = settle(directory)?;
+async fn judge(
+    directory: PathBuf,
+    source: Source,
+    user: Option<&User>,
+) -> Result<Binaries, String> {
     let postgres = directory.join(executable("postgres"));
     if !privileges::can_reach(user, &postgres) {
         let name = user.map_or("", |user| &user.name);

@@ -9,6 +9,8 @@ DECLARE
 BEGIN
   -- Keys and triggers of the user's are not asked: the rows are there to be kept, not to make sense.
   PERFORM pg_catalog.set_config('session_replication_role', 'replica', true);
+  -- What is planned for one table serves for every other.
+  PERFORM pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true);
   FOR t IN
     SELECT c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname) AS name
     FROM pg_catalog.pg_class AS c
