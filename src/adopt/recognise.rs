@@ -28,27 +28,59 @@ const PLACES: &[&str] = &[
 
 /// Finds every folder of the project that looks like a tool's, the likeliest first.
 pub fn project(root: &Path) -> Vec<Place> {
-    let mut places = Vec::new();
-    let mut add = |tool: Tool, folder: &str| {
-        places.push(Place {
+    let of = |folder: &str| {
+        let found = tools(&root.join(folder)).into_iter();
+        let place = found.map(|tool| Place {
             tool,
             folder: folder.to_owned(),
         });
+        place.collect::<Vec<_>>()
     };
-    if root.join("alembic.ini").is_file() {
-        add(Tool::Alembic, ".");
+    let mut places = of(".");
+    places.retain(|place| matches!(place.tool, Tool::Alembic | Tool::Sqitch));
+    places.extend(PLACES.iter().flat_map(|folder| of(folder)));
+    if places.is_empty() {
+        places.extend(elsewhere(root).iter().flat_map(|folder| of(folder)));
     }
-    if root.join("sqitch.plan").is_file() {
-        add(Tool::Sqitch, ".");
-    }
-    for folder in PLACES {
-        if root.join(folder).is_dir() {
-            for tool in tools(&root.join(folder)) {
-                add(tool, folder);
+    places
+}
+
+/// Looks for folders called after migrations, and those right inside them: a large repository keeps them deep within.
+fn elsewhere(root: &Path) -> Vec<String> {
+    /// How deep and how much is looked at, so that a huge tree costs no minute.
+    const DEPTH: usize = 8;
+    const FOLDERS: usize = 20_000;
+    const OTHERS: [&str; 4] = ["node_modules", "target", "vendor", "dist"];
+    let is_called = |path: &Path| {
+        let name = path.file_name().unwrap_or_default();
+        name == "migrations" || name == "migration"
+    };
+    let mut found = Vec::new();
+    let mut left = std::collections::VecDeque::from([(root.to_path_buf(), 0)]);
+    let mut seen = 0;
+    while let Some((folder, depth)) = left.pop_front() {
+        seen += 1;
+        if is_called(&folder) || folder.parent().is_some_and(is_called) {
+            found.push(folder.clone());
+        }
+        if depth == DEPTH || seen > FOLDERS {
+            continue;
+        }
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            if is_folder && !name.starts_with('.') && !OTHERS.contains(&name.as_str()) {
+                left.push_back((entry.path(), depth + 1));
             }
         }
     }
-    places
+    let relative = |path: &std::path::PathBuf| {
+        let path = path.strip_prefix(root).unwrap_or(path);
+        path.to_string_lossy().into_owned()
+    };
+    let mut found: Vec<String> = found.iter().map(relative).collect();
+    found.sort();
+    found
 }
 
 /// Says which tools would read a folder.

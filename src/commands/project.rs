@@ -1,8 +1,10 @@
 //! Owns what the commands about migrations share: the project's files, its books in a database, who runs.
 
+use std::path::Path;
+
 use anyhow::Result;
 
-use crate::adopt::{self, Tool, record};
+use crate::adopt::{self, Tool, recognise, record};
 use crate::commands::{Context, guarding};
 use crate::error::{fail, refuse};
 use crate::finding::Finding;
@@ -25,9 +27,42 @@ pub(crate) fn folder(context: &Context) -> Result<Folder> {
     let path = context.config.migrations();
     let shown = context.config.shown(&path);
     match layout(context)? {
-        None => files::list(&path, &shown),
+        None => {
+            let folder = files::list(&path, &shown)?;
+            if folder.migrations.is_empty() && !folder.findings.is_empty() {
+                refuse_theirs(&path, &shown)?;
+            }
+            Ok(folder)
+        }
         Some(tool) => Ok(adopt::list(tool, &path, &shown)?.folder()),
     }
+}
+
+/// Refuses a folder in which nothing is ours and everything looks like another tool's, instead of naming each file.
+fn refuse_theirs(path: &Path, shown: &str) -> Result<()> {
+    let tools = recognise::tools(path);
+    let tools: Vec<&str> = tools
+        .iter()
+        .filter(|tool| **tool != Tool::Refinery)
+        .map(|tool| tool.word())
+        .collect();
+    let Some(first) = tools.first() else {
+        return Ok(());
+    };
+    let in_place = match *first {
+        "alembic" => String::new(),
+        first => format!(
+            "; `migrations: {{ dir: {shown}, layout: {first} }}` in af-db.yaml runs them on a new database as they are"
+        ),
+    };
+    Err(fail(format!(
+        "{shown} holds migrations of {}, not of af-db",
+        tools.join(" or ")
+    ))
+    .hint(format!(
+        "af-db adopt takes them over, with the history of their database{in_place}"
+    ))
+    .into())
 }
 
 /// Gives the tool whose layout the migrations have; none where it is our own.
@@ -159,7 +194,7 @@ fn run_id() -> String {
 }
 
 /// Reads the commit a checkout stands at, without starting git.
-fn git_commit(root: &std::path::Path) -> Option<String> {
+fn git_commit(root: &Path) -> Option<String> {
     let git = root
         .ancestors()
         .map(|folder| folder.join(".git"))

@@ -1,6 +1,6 @@
 //! Both ways of taking over, for every tool: in place and converted; and what is told afterwards.
 
-use super::{CASES, case, sample};
+use super::{CASES, Project, case, sample, server};
 
 #[tokio::test]
 async fn every_tool_is_taken_over_in_place() {
@@ -280,6 +280,40 @@ async fn a_folder_is_taken_over_before_anything_has_run() {
     project.run(&["status", "--check"]).await.ok();
     project.run(&["down", "--steps", "2", "--yes"]).await.ok();
     project.run(&["validate", "--shadow"]).await.ok();
+}
+
+#[tokio::test]
+async fn a_folder_that_is_not_ours_is_named_and_found() {
+    let database = server::database().await;
+    let project = Project::of(&database.target);
+    let file = "services/api/migrations/postgres/00001_a.up.sql";
+    project.write(file, "CREATE TABLE a (id int);");
+    project.write(
+        "af-db.yaml",
+        "migrations: { dir: services/api/migrations/postgres }\n",
+    );
+    for command in [&["up"][..], &["validate", "--offline"], &["status"]] {
+        let ran = project.run(command).await;
+        assert_eq!(ran.status, 2, "{}", ran.seen());
+        assert!(ran.stderr.contains("error: services/api/migrations/postgres holds migrations of golang-migrate or sqlx, not of af-db"), "{}", ran.seen());
+    }
+    project.write("af-db.yaml", "schemas: [public]\n");
+    insta::assert_snapshot!(project.run(&["adopt"]).await.seen(), @"
+    error: the migrations could be of golang-migrate in services/api/migrations/postgres, or sqlx in services/api/migrations/postgres; nothing was written
+    hint: say which with --from, and where with --dir
+    status 4
+    ");
+    let ran = project
+        .run(&["adopt", "--from", "golang-migrate", "--yes"])
+        .await
+        .ok();
+    assert!(
+        ran.stdout.contains("services/api/migrations/postgres"),
+        "{}",
+        ran.seen()
+    );
+    project.run(&["up"]).await.ok();
+    assert_eq!(database.one("SELECT to_regclass('a') IS NULL").await, "f");
 }
 
 #[tokio::test]
