@@ -3,44 +3,68 @@
 #
 #   benches/backup.sh [ROWS-IN-THOUSANDS] [ROUNDS]
 #
-# 9000 makes a database of more than 2 GB. Needs a release build, a PostgreSQL server to play on, reached through the usual
-# PG… variables as a superuser, and about three times the database's size on disk. Prints the median of each step's ratio to
-# `pg_dump -Fc` (or `pg_restore -j2`) of the same round: wall, CPU of client and server together, peak memory of the client.
+# 9000 makes a database of more than 2 GB. Needs a release build (or AF_DB), PostgreSQL's server programs (PGBIN, or the newest
+# under /usr/lib/postgresql), GNU time, and about three times the database's size on disk (TMPDIR, else /var/tmp). Starts a server
+# of its own, with fsync off, because a shared disk is what differs most from run to run; with PGHOST it plays on that one instead,
+# as a superuser. Prints the median of each step's ratio to `pg_dump -Fc` (or `pg_restore -j2`) of the same round: wall, CPU of
+# client and server together, peak memory of the client.
 set -euo pipefail
 thousands=${1:-9000}
 rounds=${2:-5}
 root=$(cd "$(dirname "$0")/.." && pwd)
 program=${AF_DB:-$root/target/release/af-db}
-work=$(mktemp -d)
+[ -x "$program" ] || { echo "there is no $program: cargo build --release" >&2; exit 2; }
+bin=${PGBIN:-$(ls -d /usr/lib/postgresql/*/bin 2> /dev/null | sort -V | tail -1)}
+export PATH=$bin:$PATH PGPORT=${PGPORT:-5432} PGUSER=${PGUSER:-postgres}
+work=$(mktemp -d "${TMPDIR:-/var/tmp}/af-db-bench-XXXXXX")
 database=af_db_bench_backup
-export PGHOST=${PGHOST:-localhost} PGPORT=${PGPORT:-5432} PGUSER=${PGUSER:-postgres}
+as=()
+own=
+finish() {
+  cd /
+  if [ -n "$own" ]; then
+    "${as[@]}" pg_ctl -D "$work/data" -m immediate stop > /dev/null 2>&1 || true
+  elif [ -n "${PGHOST:-}" ]; then
+    psql -qc 'SET client_min_messages = warning' -c "DROP DATABASE IF EXISTS $database" -c "DROP DATABASE IF EXISTS ${database}_restored" postgres || true
+  fi
+  rm -rf "$work"
+}
+trap finish EXIT
+cd "$work"
+if [ -z "${PGHOST:-}" ]; then
+  if [ "$(id -u)" = 0 ]; then as=(runuser -u postgres --); chown postgres "$work"; fi
+  export PGHOST=$work
+  "${as[@]}" initdb -D "$work/data" -A trust -U "$PGUSER" -E UTF8 --locale=C.UTF-8 > initdb.out 2>&1 || { cat initdb.out; exit 2; }
+  own=yes
+  "${as[@]}" pg_ctl -D "$work/data" -l "$work/data/log" -w \
+    -o "-p $PGPORT -k $work -c listen_addresses= -c fsync=off -c max_wal_size=8GB" start > start.out 2>&1 || { cat start.out data/log; exit 2; }
+fi
 url="host='$PGHOST' port=$PGPORT user=$PGUSER dbname=$database"
 postmaster=$(psql -Atqc "SELECT setting FROM pg_settings WHERE name = 'data_directory'" postgres)
 postmaster=$(head -1 "$postmaster/postmaster.pid")
-trap 'rm -rf "$work"; psql -qc "DROP DATABASE IF EXISTS $database" -c "DROP DATABASE IF EXISTS ${database}_restored" postgres' EXIT
 
 fill() {
-  psql -qc "DROP DATABASE IF EXISTS $database" -c "CREATE DATABASE $database" postgres
+  psql -qc 'SET client_min_messages = warning' -c "DROP DATABASE IF EXISTS $database" -c "CREATE DATABASE $database" postgres
   psql -q "$database" <<SQL
 SET client_min_messages = warning;
 CREATE TABLE accounts AS
   SELECT n AS id, n % 100 AS branch, (random() * 1000)::int AS balance, repeat(' ', 40) AS filler
-  FROM generate_series(1, $thousands * 500) AS n;
+  FROM generate_series(1, $thousands * 800) AS n;
 ALTER TABLE accounts ADD PRIMARY KEY (id);
 CREATE TABLE events AS
   SELECT n AS id, now() - n * interval '1 second' AS at,
     jsonb_build_object('kind', 'event ' || n % 50, 'session', md5(n::text), 'path', '/a/' || n % 1000, 'ms', (random() * 100)::int) AS body
-  FROM generate_series(1, $thousands * 250) AS n;
+  FROM generate_series(1, $thousands * 420) AS n;
 ALTER TABLE events ADD PRIMARY KEY (id);
 CREATE INDEX ON events (at);
 CREATE INDEX ON events ((body ->> 'kind'));
 CREATE TABLE documents AS
   SELECT n AS id, (SELECT string_agg(md5((n * m)::text), ' ') FROM generate_series(1, 10) AS m) AS text
-  FROM generate_series(1, $thousands * 50) AS n;
+  FROM generate_series(1, $thousands * 85) AS n;
 ALTER TABLE documents ADD PRIMARY KEY (id);
 CREATE TABLE ledger AS
-  SELECT n AS id, n % ($thousands * 50) + 1 AS document, round((random() * 10000)::numeric, 2) AS amount, 'note ' || n % 777 AS note
-  FROM generate_series(1, $thousands * 200) AS n;
+  SELECT n AS id, n % ($thousands * 85) + 1 AS document, round((random() * 10000)::numeric, 2) AS amount, 'note ' || n % 777 AS note
+  FROM generate_series(1, $thousands * 330) AS n;
 ALTER TABLE ledger ADD PRIMARY KEY (id), ADD FOREIGN KEY (document) REFERENCES documents (id);
 CREATE INDEX ON ledger (document);
 VACUUM ANALYZE;
@@ -61,14 +85,13 @@ measure() {
     '{ printf "%s %.2f %.2f %d\n", name, $1, $2 + $3 + ticks / hz, $4 }' "$work/time" >> "$work/measured"
 }
 
-fresh() { psql -qc "DROP DATABASE IF EXISTS ${database}_restored" ${1:+-c "CREATE DATABASE ${database}_restored"} postgres; }
+fresh() { psql -qc 'SET client_min_messages = warning' -c "DROP DATABASE IF EXISTS ${database}_restored" ${1:+-c "CREATE DATABASE ${database}_restored"} postgres; }
 
 fill
 size=$(psql -Atqc "SELECT pg_size_pretty(pg_database_size('$database'))" postgres)
 # Nobody has the key to this one.
 recipient=age1txyclemmkktjqq5cfmgr4aknd2thqgcjyn060fkpjtgvdnpmhucqsqdfrg
 echo "$size, $rounds rounds, $(nproc) cores, load $(cut -d' ' -f1 /proc/loadavg)"
-cd "$work"
 for _ in $(seq "$rounds"); do
   rm -rf store plain.dump
   measure pg_dump pg_dump -Fc -f plain.dump "$database"

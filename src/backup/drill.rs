@@ -96,7 +96,7 @@ pub async fn run(
     // be taken for the real one.
     let database = match &started {
         Some(_) if archive.database != server.database() => archive.database.clone(),
-        _ => restore::suffixed(&archive.database, &format!("_drill_{}", std::process::id())),
+        _ => restore::plan::suffixed(&archive.database, &format!("_drill_{}", std::process::id())),
     };
     options.target = server.with_database(&database);
     options.place = Place::New;

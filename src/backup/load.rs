@@ -19,6 +19,8 @@ pub struct Loading<'a> {
     pub target: &'a Target,
     /// The unpacked dump.
     pub dump: &'a Path,
+    /// Which entries of it, where not all.
+    pub list: Option<&'a Path>,
     /// How many sessions load at once.
     pub jobs: u32,
     /// Whether everything is to belong to whoever restores.
@@ -49,6 +51,9 @@ impl Loading<'_> {
         // Many sessions make nothing faster before there are rows, and the order of the archive is the safest.
         if section != "pre-data" && self.jobs > 1 {
             tool = tool.arg(format!("--jobs={}", self.jobs));
+        }
+        if let Some(list) = self.list {
+            tool = tool.arg(format!("--use-list={}", list.display()));
         }
         if self.no_owner {
             tool = tool.arg("--no-owner");

@@ -6,6 +6,7 @@
 pub mod archive;
 pub mod store;
 
+pub mod relay;
 pub mod seal;
 pub mod tap;
 pub mod toc;
@@ -22,6 +23,7 @@ pub mod unpack;
 
 pub mod load;
 pub mod mapping;
+pub mod profile;
 pub mod surroundings;
 pub mod swap;
 

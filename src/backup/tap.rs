@@ -1,7 +1,8 @@
 //! Owns listening to a dump as it passes: counts and hashes the rows of each table and the bytes of each large object.
 //!
-//! The bytes themselves go through unchanged. A row's hash is the SipHash of its `COPY` text; a table's hash is the sum of
-//! its rows', so that it does not depend on their order, while a pair of equal rows still counts (unlike exclusive or).
+//! What is in the dump goes through unchanged; only rows that `pg_dump` writes one by one are put into larger blocks, which
+//! `pg_restore` and the server then take at once. A row's hash is the SipHash of its `COPY` text; a table's hash is the sum
+//! of its rows', so that it does not depend on their order, while a pair of equal rows still counts (unlike exclusive or).
 
 use std::collections::BTreeMap;
 use std::hash::Hasher as _;
@@ -49,6 +50,13 @@ impl RowHasher {
     pub fn feed(&mut self, mut piece: &[u8]) {
         while !self.ended && !piece.is_empty() {
             match memchr::memchr(b'\n', piece) {
+                Some(end) if self.length == 0 && piece[..end] != *b"\\." => {
+                    self.sum.rows += 1;
+                    self.sum.bytes += end as u64;
+                    let hash = SipHasher13::new().hash(&piece[..end]).as_u128();
+                    self.sum.hash = self.sum.hash.wrapping_add(hash);
+                    piece = &piece[end + 1..];
+                }
                 Some(end) => {
                     self.part(&piece[..end]);
                     self.end_row();
@@ -158,8 +166,10 @@ enum State {
     Id(u8),
     /// Before the length of a piece of rows.
     RowsLength,
-    /// In a piece of rows.
-    Rows(u64),
+    /// In a piece of rows that is put together with others.
+    Small(u64),
+    /// In a piece of rows that goes through as it is.
+    Large(u64),
     /// Before the number of a large object.
     Object,
     /// Before the length of a piece of a large object.
@@ -167,6 +177,9 @@ enum State {
     /// In a piece of a large object.
     ObjectBytes(u64),
 }
+
+/// From this size on a piece of rows goes through as it is, and what was put together is passed on.
+const PIECE: u64 = 64 << 10;
 
 /// Called for each large object: its number, size and hash.
 pub type OnObject = Box<dyn FnMut(u32, u64, u128) + Send>;
@@ -179,6 +192,8 @@ pub struct Tap<W> {
     partial: Vec<u8>,
     entry: i64,
     rows: RowHasher,
+    // Small pieces of rows, not yet passed on.
+    small: Vec<u8>,
     object: Option<(u32, ObjectHasher)>,
     heard: Heard,
     on_object: Option<OnObject>,
@@ -193,6 +208,7 @@ impl<W: Write> Tap<W> {
             partial: Vec::new(),
             entry: 0,
             rows: RowHasher::default(),
+            small: Vec::new(),
             object: None,
             heard: Heard::default(),
             on_object: None,
@@ -258,8 +274,8 @@ impl<W: Write> Tap<W> {
         let held = std::mem::take(held);
         let length = toc.length as usize;
         self.heard.toc = toc;
-        self.heard.bytes = length as u64;
         self.state = State::Block;
+        self.pass(&held[..length])?;
         let mut rest = &held[length..];
         while !rest.is_empty() {
             rest = self.step(rest)?;
@@ -267,34 +283,79 @@ impl<W: Write> Tap<W> {
         Ok(())
     }
 
+    fn pass(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.heard.bytes += bytes.len() as u64;
+        self.inner.write_all(bytes)
+    }
+
+    /// Passes on what was put together.
+    fn pass_small(&mut self) -> anyhow::Result<()> {
+        if self.small.is_empty() {
+            return Ok(());
+        }
+        let small = std::mem::take(&mut self.small);
+        self.rows.feed(&small);
+        self.pass(&toc::int(small.len() as u64)?)?;
+        self.pass(&small)?;
+        self.small = small;
+        self.small.clear();
+        Ok(())
+    }
+
+    /// Takes whole small pieces off the front, which is nearly all there is, and gives the rest.
+    fn whole_pieces<'a>(&mut self, mut bytes: &'a [u8]) -> anyhow::Result<&'a [u8]> {
+        while let Some((raw, after)) = bytes.split_first_chunk::<5>() {
+            let length = toc::int_of(raw);
+            let is_small = (1..PIECE as i64).contains(&length);
+            if !is_small || length as usize > after.len() {
+                break;
+            }
+            let (piece, rest) = after.split_at(length as usize);
+            self.small.extend_from_slice(piece);
+            if self.small.len() as u64 >= PIECE {
+                self.pass_small()?;
+            }
+            bytes = rest;
+        }
+        Ok(bytes)
+    }
+
     /// Takes one thing off the front and gives the rest.
     fn step<'a>(&mut self, bytes: &'a [u8]) -> anyhow::Result<&'a [u8]> {
         match self.state {
-            State::Rows(left) => {
-                let now = (left.min(bytes.len() as u64)) as usize;
-                self.rows.feed(&bytes[..now]);
-                self.heard.bytes += now as u64;
-                let left = left - now as u64;
-                self.state = if left == 0 {
-                    State::RowsLength
-                } else {
-                    State::Rows(left)
+            State::Small(left) => {
+                let (now, rest) = split(bytes, left);
+                self.small.extend_from_slice(now);
+                self.state = match left - now.len() as u64 {
+                    0 => State::RowsLength,
+                    left => State::Small(left),
                 };
-                Ok(&bytes[now..])
+                if matches!(self.state, State::RowsLength) && self.small.len() as u64 >= PIECE {
+                    self.pass_small()?;
+                }
+                Ok(rest)
+            }
+            State::Large(left) => {
+                let (now, rest) = split(bytes, left);
+                self.rows.feed(now);
+                self.pass(now)?;
+                self.state = match left - now.len() as u64 {
+                    0 => State::RowsLength,
+                    left => State::Large(left),
+                };
+                Ok(rest)
             }
             State::ObjectBytes(left) => {
-                let now = (left.min(bytes.len() as u64)) as usize;
+                let (now, rest) = split(bytes, left);
                 if let Some((_, hasher)) = &mut self.object {
-                    hasher.feed(&bytes[..now]);
+                    hasher.feed(now);
                 }
-                self.heard.bytes += now as u64;
-                let left = left - now as u64;
-                self.state = if left == 0 {
-                    State::ObjectLength
-                } else {
-                    State::ObjectBytes(left)
+                self.pass(now)?;
+                self.state = match left - now.len() as u64 {
+                    0 => State::ObjectLength,
+                    left => State::ObjectBytes(left),
                 };
-                Ok(&bytes[now..])
+                Ok(rest)
             }
             State::Block => {
                 let kind = bytes[0];
@@ -304,27 +365,45 @@ impl<W: Write> Tap<W> {
                 );
                 self.state = State::Id(kind);
                 // The offset of an entry's data points at this byte.
-                self.heard.bytes += 1;
+                self.pass(&bytes[..1])?;
                 Ok(&bytes[1..])
             }
             State::Contents(..) => unreachable!("listen handles the contents"),
-            State::Id(_) | State::RowsLength | State::Object | State::ObjectLength => {
-                let need = 5 - self.partial.len();
-                let now = need.min(bytes.len());
-                self.partial.extend_from_slice(&bytes[..now]);
-                self.heard.bytes += now as u64;
-                if now == need {
-                    let value = toc::int_of(&self.partial);
-                    self.partial.clear();
-                    self.number(value)?;
+            State::RowsLength if self.partial.is_empty() && bytes.len() > 5 => {
+                let rest = self.whole_pieces(bytes)?;
+                if rest.len() < bytes.len() {
+                    return Ok(rest);
                 }
-                Ok(&bytes[now..])
+                self.integer(bytes)
+            }
+            State::Id(_) | State::RowsLength | State::Object | State::ObjectLength => {
+                self.integer(bytes)
             }
         }
     }
 
+    fn integer<'a>(&mut self, bytes: &'a [u8]) -> anyhow::Result<&'a [u8]> {
+        let (now, rest) = split(bytes, 5 - self.partial.len() as u64);
+        self.partial.extend_from_slice(now);
+        if self.partial.len() == 5 {
+            let value = toc::int_of(&self.partial);
+            self.partial.clear();
+            self.number(value)?;
+        }
+        Ok(rest)
+    }
+
     fn number(&mut self, value: i64) -> anyhow::Result<()> {
         anyhow::ensure!(value >= 0, "the dump is damaged: a negative length");
+        let is_small = (1..PIECE as i64).contains(&value);
+        if matches!(self.state, State::RowsLength) {
+            if is_small {
+                self.state = State::Small(value as u64);
+                return Ok(());
+            }
+            self.pass_small()?;
+        }
+        self.pass(&toc::int(value as u64)?)?;
         self.state = match self.state {
             State::Id(kind) => {
                 self.begin_block(value)?;
@@ -338,7 +417,7 @@ impl<W: Write> Tap<W> {
                 self.end_rows()?;
                 State::Block
             }
-            State::RowsLength => State::Rows(value as u64),
+            State::RowsLength => State::Large(value as u64),
             State::Object if value == 0 => State::Block,
             State::Object => {
                 let oid = u32::try_from(value)?;
@@ -389,11 +468,19 @@ impl<W: Write> Tap<W> {
     }
 }
 
+/// Splits off at most so many bytes.
+fn split(bytes: &[u8], most: u64) -> (&[u8], &[u8]) {
+    bytes.split_at(most.min(bytes.len() as u64) as usize)
+}
+
 impl<W: Write> Write for Tap<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.inner.write_all(bytes)?;
         self.listen(bytes)
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))?;
+            .map_err(|error| match error.downcast::<io::Error>() {
+                // What the other side has to say, such as a full disk, keeps its kind.
+                Ok(error) => error,
+                Err(error) => io::Error::new(io::ErrorKind::InvalidData, error.to_string()),
+            })?;
         Ok(bytes.len())
     }
 
@@ -464,22 +551,53 @@ pub(crate) mod tests {
             tap.write_all(bytes)?;
         }
         let (passed, heard) = tap.finish()?;
-        assert_eq!(passed, dump);
+        assert_eq!(passed.len() as u64, heard.bytes);
         Ok(heard)
+    }
+
+    fn passed(dump: &[u8], piece: usize) -> Vec<u8> {
+        let mut tap = Tap::new(Vec::new());
+        for bytes in dump.chunks(piece) {
+            tap.write_all(bytes).unwrap();
+        }
+        tap.finish().unwrap().0
     }
 
     #[test]
     fn a_dump_is_heard_the_same_in_pieces_of_any_size() {
-        let dump = small_dump(&["1\ta", "2\tb\\nc", "3\t\\N"]);
-        let whole = hear(&dump, dump.len()).unwrap();
+        let rows = small_dump(&["1\ta", "2\tb\\nc", "3\t\\N"]);
+        let dump = passed(&rows, rows.len());
+        // Three rows and the end came as four blocks and go as one.
+        assert_eq!(dump.len(), rows.len() - 3 * 5);
+        let whole = hear(&rows, rows.len()).unwrap();
         assert_eq!(whole.bytes, dump.len() as u64);
+        assert_eq!(passed(&dump, 7), dump);
         assert_eq!(whole.tables[&7].rows, 3);
         assert_eq!(whole.large_objects.rows, 1);
         assert_eq!(dump[whole.offsets[&7] as usize], 1);
         assert_eq!(dump[whole.offsets[&9] as usize], 3);
         for piece in [1, 2, 3, 5, 7, 64] {
             assert_eq!(hear(&dump, piece).unwrap(), whole, "pieces of {piece}");
+            assert_eq!(hear(&rows, piece).unwrap(), whole, "pieces of {piece}");
         }
+    }
+
+    #[test]
+    fn rows_of_any_size_are_put_together_once() {
+        let long = "x".repeat(PIECE as usize + 10);
+        let short = "y".repeat(1000);
+        let mut rows = vec![short.as_str(); 200];
+        rows.insert(100, &long);
+        let dump = small_dump(&rows);
+        let once = passed(&dump, 100_000);
+        assert!(once.len() < dump.len());
+        for piece in [999, 4096, 70_000, dump.len()] {
+            assert_eq!(passed(&dump, piece), once, "pieces of {piece}");
+            assert_eq!(passed(&once, piece), once, "pieces of {piece}");
+        }
+        let heard = hear(&once, 4096).unwrap();
+        assert_eq!(heard.tables[&7].rows, 201);
+        assert_eq!(heard.tables, hear(&dump, 10).unwrap().tables);
     }
 
     #[test]

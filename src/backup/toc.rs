@@ -47,6 +47,8 @@ pub struct Entry {
     pub oid: String,
     /// Whether a data block belongs to it.
     pub has_data: bool,
+    /// The numbers of the entries it cannot be without.
+    pub needs: Vec<i64>,
     /// Where in the file its data offset stands: a flag and the offset itself.
     pub offset_at: u64,
     /// Where its statements stand, with their length before them.
@@ -238,7 +240,9 @@ impl Reader<'_> {
         }
         (entry.owner, entry.owner_at) = self.placed()?;
         let _with_oids = self.word()?;
-        while self.text()?.is_some() {}
+        while let Some(needed) = self.text()? {
+            entry.needs.extend(needed.parse::<i64>());
+        }
         entry.offset_at = self.at as u64;
         self.take(1 + usize::from(offset_size))?;
         Ok(entry)
@@ -252,6 +256,12 @@ pub fn int_of(raw: &[u8]) -> i64 {
         .rev()
         .fold(0i64, |value, byte| (value << 8) | i64::from(*byte));
     if raw[0] == 0 { value } else { -value }
+}
+
+/// Writes an integer of the format.
+pub fn int(value: u64) -> Result<[u8; 5]> {
+    let [a, b, c, d] = u32::try_from(value)?.to_le_bytes();
+    Ok([0, a, b, c, d])
 }
 
 #[cfg(test)]

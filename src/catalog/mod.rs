@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 
 pub use self::kind::Kind;
 pub use self::object::{Facts, Key, Object, Text, Value};
+pub(crate) use self::scope::is_platform;
 pub use self::scope::{Ours, Scope};
 
 /// A schema as one server described it at one moment.

@@ -10,8 +10,8 @@ use tokio::time::Instant;
 
 use crate::backup::archive::{Archive, PROOF, Scope, Tools, Totals};
 use crate::backup::clients::{self, Places};
-use crate::backup::facts::{self, DatabaseFacts};
-use crate::backup::proof::Proof;
+use crate::backup::facts;
+use crate::backup::proof::{Proof, TableProof};
 use crate::backup::seal;
 use crate::backup::snapshot::{self, Listed, Moment};
 use crate::backup::store::Store;
@@ -106,7 +106,7 @@ pub async fn run(
             recipients: options.recipients.clone(),
             history: history(&session).await?,
             catalog,
-            not_included: not_included(&moment.tables, &proof.database),
+            not_included: not_included(&moment.tables, &proof),
             files,
         };
         // Whatever the store takes from here on, nothing on the server waits for it.
@@ -200,7 +200,8 @@ pub(super) async fn history(session: &Session) -> Result<Option<String>> {
 }
 
 /// Says what a person might expect in the archive and will not find.
-fn not_included(tables: &[Listed], database: &DatabaseFacts) -> Vec<String> {
+fn not_included(tables: &[Listed], proof: &Proof) -> Vec<String> {
+    let database = &proof.database;
     let mut lines = Vec::new();
     if !database.roles.is_empty() {
         lines.push("passwords of roles".to_owned());
@@ -218,6 +219,29 @@ fn not_included(tables: &[Listed], database: &DatabaseFacts) -> Vec<String> {
             ));
         }
     }
+    let is_supabase = database
+        .roles
+        .iter()
+        .any(|role| role.name == "supabase_auth_admin");
+    if is_supabase {
+        lines.extend(beside_supabase(proof));
+    }
+    lines
+}
+
+/// Says what of a Supabase project is kept outside of its database.
+fn beside_supabase(proof: &Proof) -> Vec<String> {
+    let is_objects =
+        |table: &&TableProof| (table.schema.as_str(), table.name.as_str()) == ("storage", "objects");
+    let objects = proof.tables.iter().find(is_objects);
+    let mut lines = Vec::new();
+    if let Some(rows) = objects.map(|table| table.sum.rows).filter(|rows| *rows > 0) {
+        lines.push(format!(
+            "the bytes of {rows} objects in storage, of which the database holds the names"
+        ));
+    }
+    lines.push("edge functions and their secrets".to_owned());
+    lines.push("settings of the project: sign-in providers, the JWT secret, API keys".to_owned());
     lines
 }
 

@@ -9,7 +9,10 @@ use tokio::time::Instant;
 use crate::backup::compare::{self, Leniency};
 use crate::backup::facts;
 use crate::backup::load;
-use crate::backup::restore::{MARK, Options, Plan, Times, milliseconds};
+use crate::backup::restore::choice::Choice;
+use crate::backup::restore::plan::Plan;
+use crate::backup::restore::remains::MARK;
+use crate::backup::restore::{Options, Times, milliseconds};
 use crate::backup::surroundings;
 use crate::backup::toc;
 use crate::backup::unpack::Unpacked;
@@ -26,6 +29,7 @@ use crate::sql::safe::Sql;
 pub(super) struct Building<'a> {
     pub(super) options: &'a Options,
     pub(super) unpacked: &'a Unpacked,
+    pub(super) choice: &'a Choice,
     pub(super) plan: &'a Plan,
     pub(super) watch: Watch<'a>,
     pub(super) interrupt: &'a Interrupt,
@@ -35,7 +39,7 @@ impl Building<'_> {
     /// Makes, fills and proves the new database.
     pub(super) async fn build(&self, admin: &Session, times: &mut Times) -> Result<Vec<Finding>> {
         let (options, plan) = (self.options, self.plan);
-        let database = &self.unpacked.contents.proof.database;
+        let database = &self.choice.contents.proof.database;
         let missing = surroundings::missing_roles(admin, database).await?;
         if !options.no_owner {
             surroundings::create_roles(admin, database, &missing, self.watch).await?;
@@ -48,30 +52,27 @@ impl Building<'_> {
             clients: &plan.clients,
             target: &target,
             dump: self.unpacked.path(),
+            list: self.choice.list(),
             jobs: options.jobs,
             no_owner: options.no_owner,
-            entries: &self.unpacked.contents.heard.toc.entries,
+            entries: &self.choice.contents.heard.toc.entries,
             watch: self.watch,
         };
         for (section, time) in [
             ("pre-data", &mut times.schema),
             ("data", &mut times.data),
-            ("post-data", &mut times.indexes),
         ] {
             let clock = Instant::now();
             loading.section(section).await?;
             *time = milliseconds(clock);
         }
+        let proof = &self.choice.contents.proof;
+        // Nobody else is let in and only definitions follow: the rows are what they will be, and are read while indexes are built.
+        let rows = compare::data::rows(&target, proof, &silent);
+        let finish = self.finish(&loading, (&session, admin), times);
+        let (mut findings, ()) = tokio::try_join!(rows, finish)?;
         let clock = Instant::now();
-        surroundings::apply(&session, admin, &plan.building, database, options.no_owner).await?;
-        (self.watch)(Event::Said("gathering statistics"));
-        session
-            .run(&Sql::new("ANALYZE"))
-            .await
-            .context("gathering statistics")?;
-        times.analyze = milliseconds(clock);
-        let clock = Instant::now();
-        let findings = self.prove(&target, &session).await?;
+        findings.extend(self.prove(&target, &session).await?);
         times.prove = milliseconds(clock);
         session.close().await;
         anyhow::ensure!(
@@ -81,8 +82,34 @@ impl Building<'_> {
         Ok(findings)
     }
 
+    /// Builds what stands on the rows and gives the database what surrounds it.
+    async fn finish(
+        &self,
+        loading: &load::Loading<'_>,
+        (session, admin): (&Session, &Session),
+        times: &mut Times,
+    ) -> Result<()> {
+        let (options, plan) = (self.options, self.plan);
+        let database = &self.choice.contents.proof.database;
+        let clock = Instant::now();
+        loading.section("post-data").await?;
+        times.indexes = milliseconds(clock);
+        let clock = Instant::now();
+        let reset = Sql::fill("ALTER DATABASE {} RESET ALL", &[&Ident::new(&plan.building)]);
+        admin.run(&reset).await?;
+        surroundings::apply(session, admin, &plan.building, database, options.no_owner).await?;
+        (self.watch)(Event::Said("gathering statistics"));
+        session
+            .run(&Sql::new("ANALYZE"))
+            .await
+            .context("gathering statistics")?;
+        times.analyze = milliseconds(clock);
+        (self.watch)(Event::Said("proving rows"));
+        Ok(())
+    }
+
     async fn create(&self, admin: &Session) -> Result<()> {
-        let database = &self.unpacked.contents.proof.database;
+        let database = &self.choice.contents.proof.database;
         let building = Ident::new(&self.plan.building);
         let mut sql = Sql::fill(
             "CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {}",
@@ -110,14 +137,26 @@ impl Building<'_> {
             .await
             .with_context(|| format!("making the database `{}`", self.plan.building))?;
         // Nobody may look in before everything, policies included, is in place.
-        let close = Sql::fill("REVOKE ALL ON DATABASE {} FROM PUBLIC", &[&building]);
-        admin.run(&close).await
+        let mut settled = Sql::fill("REVOKE ALL ON DATABASE {} FROM PUBLIC", &[&building]);
+        // As many sessions load as there are processors: an index that several build together costs more in all. What is not
+        // yet on disk when the machine fails is swept; the name is given by a session that waits for the disk.
+        settled.piece(&Sql::fill(
+            "; ALTER DATABASE {} SET synchronous_commit TO off",
+            &[&building],
+        ));
+        if self.options.jobs > 1 {
+            settled.piece(&Sql::fill(
+                "; ALTER DATABASE {} SET max_parallel_maintenance_workers TO 0",
+                &[&building],
+            ));
+        }
+        admin.run(&settled).await
     }
 
     /// Compares everything with the archive.
     async fn prove(&self, target: &Target, session: &Session) -> Result<Vec<Finding>> {
-        let contents = &self.unpacked.contents;
-        let mut findings = compare::data::compare(target, &contents.proof, self.watch).await?;
+        let contents = &self.choice.contents;
+        let mut findings = compare::data::others(target, &contents.proof).await?;
         if findings
             .iter()
             .any(|finding| finding.code == "proof-large-objects")
@@ -164,7 +203,8 @@ impl Building<'_> {
             return Ok(None);
         };
         // Owners are part of it, and another major version prints views in other words.
-        if leniency.no_owner || leniency.across_majors || !self.options.mapping.is_empty() {
+        let is_whole = self.choice.list().is_none() && self.options.mapping.is_empty();
+        if leniency.no_owner || leniency.across_majors || !is_whole {
             return Ok(None);
         }
         let found = facts::fingerprint(session).await?;

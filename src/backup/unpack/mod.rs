@@ -16,6 +16,7 @@ use anyhow::{Context as _, Result};
 use crate::backup::archive::{Archive, DUMP, PROOF, StoredFile};
 use crate::backup::mapping::{Mapping, Renaming};
 use crate::backup::proof::{Proof, sequences, tables};
+use crate::backup::relay;
 use crate::backup::seal::{self, Key};
 use crate::backup::store::{Store, folder};
 use crate::backup::tap::{Heard, Tap};
@@ -261,14 +262,19 @@ fn point_at_data(mut file: File, heard: &Heard) -> Result<()> {
 }
 
 /// A file without a name where the system allows it, so that nothing stays behind however we end.
-struct Scratch {
-    file: File,
+pub(in crate::backup) struct Scratch {
+    pub(in crate::backup) file: File,
     path: PathBuf,
     _named: Option<tempfile::TempPath>,
 }
 
 impl Scratch {
-    fn make(directory: &Path) -> Result<Self> {
+    /// Gives the path under which another program can open it while this value lives.
+    pub(in crate::backup) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(in crate::backup) fn make(directory: &Path) -> Result<Self> {
         let doing = || format!("making a scratch file in {}", directory.display());
         #[cfg(target_os = "linux")]
         {
@@ -327,7 +333,7 @@ impl Reading {
     }
 
     /// Reads every file; the dump goes to `into`.
-    fn all<W: Write>(&self, into: W) -> Result<Option<(Contents, W)>> {
+    fn all<W: Write + Send>(&self, into: W) -> Result<Option<(Contents, W)>> {
         if self.archive.scope.tenant.is_some() {
             return Ok(self.script(into)?.map(|(proof, into)| {
                 let heard = Heard::default();
@@ -339,7 +345,7 @@ impl Reading {
         let is_readable = !matches!(self.key(), Key::Absent);
         for file in &self.archive.files {
             let content = match stem(&file.name) {
-                DUMP => self.one(file, &mut tap),
+                DUMP => relay::across(&mut tap, |into| self.one(file, into)),
                 PROOF => self.one(file, &mut proof),
                 _ => self.one(file, &mut io::sink()),
             }?;

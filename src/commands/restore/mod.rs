@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::backup::drill::{self, Drill, Drilled, Smoke};
 use crate::backup::mapping::Mapping;
+use crate::backup::profile::Profile;
 use crate::backup::proven::{self, How};
 use crate::backup::restore::{self, Options, Place, Times};
 use crate::backup::store::Store;
@@ -57,6 +58,9 @@ pub struct Args {
     /// Give what belongs or is granted to role OLD of the archive to role NEW of the server; may be given several times
     #[arg(long = "map-role", value_name = "OLD=NEW")]
     map_roles: Vec<String>,
+    /// Restore this part: everything, a Supabase project onto a fresh platform, or your own schemas without the platform's
+    #[arg(long, value_name = "PROFILE", default_value = "plain", value_parser = Profile::NAMES)]
+    profile: String,
     /// Unpack the dump into this folder instead of the system's for temporary files
     #[arg(long, value_name = "FOLDER")]
     scratch: Option<PathBuf>,
@@ -150,6 +154,7 @@ fn options(args: &Args, context: &Context, target: Target) -> Result<Options> {
         jobs: args.jobs.unwrap_or(processors.clamp(1, 8)).max(1),
         no_owner: args.no_owner,
         mapping: Mapping::parse(&args.map_roles)?,
+        profile: Profile::parse(&args.profile)?,
     })
 }
 
@@ -181,8 +186,8 @@ async fn put_back(
     } else {
         format!("restore {name} into `{}` ", target.database())
     };
-    // A new database beside a protected one takes nothing away; taking its place does.
-    if args.swap {
+    // A new database beside a protected one takes nothing away; taking its place does, and so may going onto a platform.
+    if args.swap || Profile::parse(&args.profile)? != Profile::Plain {
         if !guarding::guards(context)?.is_empty() {
             let (session, _) = context.open(Purpose::Reading).await?;
             guarding::backed_up(context, &session)?;
@@ -314,7 +319,11 @@ impl RestoreReport {
 
     fn verdict(&self) -> String {
         match (&self.database, self.drill, self.is_proven()) {
-            (Some(database), _, _) => format!(
+            (Some(database), _, false) => format!(
+                "{} was loaded into `{database}`, and what came of it differs",
+                self.archive
+            ),
+            (Some(database), _, true) => format!(
                 "{} is restored into `{database}` and proven equal",
                 self.archive
             ),

@@ -160,27 +160,3 @@ async fn a_whole_file_that_is_not_the_one_that_was_proven_is_refused() {
         "{error:#}"
     );
 }
-
-#[tokio::test]
-async fn an_archive_of_a_newer_server_is_refused() {
-    let bench = Bench::full().await;
-    let mut archive = bench.backup().await;
-    archive.server.version_num = 990_000;
-    fs::write(
-        bench.archive_path(&archive).join("archive.json"),
-        archive.to_json().unwrap(),
-    )
-    .unwrap();
-    let error = bench
-        .restore(&archive, &bench.restore_options("never"))
-        .await
-        .unwrap_err();
-    assert_eq!(exit_of(&error), Exit::Refused);
-    assert!(
-        error
-            .to_string()
-            .contains("the archive is of PostgreSQL 99"),
-        "{error:#}"
-    );
-    assert_eq!(bench.databases().await, [bench.database.name.as_str()]);
-}

@@ -11,6 +11,7 @@ mod pgbackrest;
 mod proof;
 mod refusals;
 mod roundtrip;
+mod supabase;
 mod tenant;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use std::time::Duration;
 use af_db::backup::archive::{Archive, Scope};
 use af_db::backup::dump;
 use af_db::backup::mapping::Mapping;
+use af_db::backup::profile::Profile;
 use af_db::backup::restore::{self, Place, Restored};
 use af_db::backup::store::Store;
 use af_db::backup::unpack::{self, Source, Verified};
@@ -142,5 +144,6 @@ pub(crate) fn restore_options(target: &Target, scratch: &Path) -> restore::Optio
         jobs: 2,
         no_owner: false,
         mapping: Mapping::default(),
+        profile: Profile::Plain,
     }
 }

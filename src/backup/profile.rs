@@ -1,0 +1,463 @@
+//! Owns choosing which entries of an archive go where: all of them, a Supabase project without its platform, or the user's own
+//! schemas alone.
+//!
+//! Chosen by the entries of the table of contents, whole or not at all; no statement is ever put together anew. What belongs to
+//! the platform is told by its schema and owner, and what is there already by the platform that is there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::backup::toc::{Entry, Toc};
+use crate::catalog::is_platform;
+use crate::error::{Failure, fail};
+
+/// What of an archive is wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// Everything, the platform's schemas as any others.
+    #[default]
+    Plain,
+    /// The user's own schemas, what the user added to the platform's, and the platform's rows.
+    SupabaseProject,
+    /// The user's own schemas.
+    AppSchemas,
+}
+
+impl Profile {
+    /// How they are called.
+    pub const NAMES: [&'static str; 3] = ["plain", "supabase-project", "app-schemas"];
+
+    /// Reads one by its name.
+    pub fn parse(name: &str) -> Result<Self, Failure> {
+        match name {
+            "plain" => Ok(Profile::Plain),
+            "supabase-project" => Ok(Profile::SupabaseProject),
+            "app-schemas" => Ok(Profile::AppSchemas),
+            other => Err(fail(format!("there is no profile `{other}`"))
+                .hint("the profiles are plain, supabase-project and app-schemas")),
+        }
+    }
+}
+
+/// What the entries of an archive meet where they go.
+#[derive(Clone, Copy)]
+pub struct Ground<'a> {
+    /// The platform that is there; absent where a database of its own is made.
+    pub platform: Option<&'a Toc>,
+    /// The extensions the server has.
+    pub extensions: &'a BTreeSet<String>,
+}
+
+/// What was chosen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// The numbers of the entries that are loaded.
+    pub chosen: BTreeSet<i64>,
+    /// What is not loaded although somebody may miss it, and why.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// Something that stays in the archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The number of its entry.
+    pub id: i64,
+    /// What it is, such as `policy own_rows of public.notes`.
+    pub what: String,
+    /// Why it is not loaded.
+    pub why: String,
+    /// Whether rows stay behind with it that nobody would want to lose.
+    pub loses_rows: bool,
+}
+
+/// Schemas of the platform whose rows are the project's.
+const WITH_ROWS: [&str; 7] = [
+    "auth",
+    "cron",
+    "net",
+    "pgmq",
+    "storage",
+    "supabase_functions",
+    "supabase_migrations",
+];
+
+/// Tables in which the platform keeps the books of its own versions.
+const BOOKS: [(&str, &str); 3] = [
+    ("auth", "schema_migrations"),
+    ("storage", "migrations"),
+    ("supabase_functions", "migrations"),
+];
+
+/// What becomes of an entry.
+enum Fate {
+    Chosen,
+    /// It is there, or nobody misses it: what needs it finds it.
+    There,
+    /// What needs it cannot be either.
+    Missing,
+    /// Like missing, and worth a word by itself.
+    Told(&'static str),
+    /// Rows without a place to go.
+    Homeless(&'static str),
+}
+
+/// Chooses the entries of an archive for a profile.
+pub fn select(profile: Profile, archive: &Toc, ground: Ground<'_>) -> Selection {
+    let there: BTreeSet<_> = ground
+        .platform
+        .into_iter()
+        .flat_map(|toc| toc.entries.iter().map(key))
+        .collect();
+    let mut selection = Selection::default();
+    let mut missing: BTreeMap<i64, String> = BTreeMap::new();
+    for entry in &archive.entries {
+        match fate(profile, entry, ground, &there) {
+            Fate::Chosen => {
+                selection.chosen.insert(entry.id);
+            }
+            Fate::There => {}
+            Fate::Missing => {
+                missing.insert(entry.id, shown(entry));
+            }
+            Fate::Told(why) => {
+                missing.insert(entry.id, shown(entry));
+                selection.left_out.push(left_out(entry, why.to_owned(), false));
+            }
+            Fate::Homeless(why) => {
+                missing.insert(entry.id, shown(entry));
+                selection.left_out.push(left_out(entry, why.to_owned(), true));
+            }
+        }
+    }
+    drop_needy(archive, &mut selection, missing);
+    selection
+}
+
+/// Takes out what needs something that is missing, and what needs that, until nothing is left that cannot be.
+fn drop_needy(archive: &Toc, selection: &mut Selection, mut missing: BTreeMap<i64, String>) {
+    loop {
+        let before = missing.len();
+        for entry in &archive.entries {
+            let needed = entry.needs.iter().find_map(|id| missing.get(id)).cloned();
+            let Some(needed) = needed else { continue };
+            if !selection.chosen.remove(&entry.id) {
+                continue;
+            }
+            missing.insert(entry.id, shown(entry));
+            // What is only said of an object goes without a word with the object.
+            if !matches!(entry.kind.as_str(), "ACL" | "COMMENT" | "SECURITY LABEL") {
+                let loses_rows = entry.has_data || entry.kind == "TABLE";
+                let why = format!("it needs {needed}");
+                selection.left_out.push(left_out(entry, why, loses_rows));
+            }
+        }
+        if missing.len() == before {
+            return;
+        }
+    }
+}
+
+fn left_out(entry: &Entry, why: String, loses_rows: bool) -> LeftOut {
+    LeftOut {
+        id: entry.id,
+        what: shown(entry),
+        why,
+        loses_rows,
+    }
+}
+
+fn fate(
+    profile: Profile,
+    entry: &Entry,
+    ground: Ground<'_>,
+    there: &BTreeSet<(&str, &str, &str)>,
+) -> Fate {
+    let kind = entry.kind.as_str();
+    let is_there = there.contains(&key(entry));
+    if kind == "EXTENSION" && !is_there && !ground.extensions.contains(&entry.tag) {
+        return Fate::Told("the server does not have the extension");
+    }
+    if profile == Profile::Plain {
+        return Fate::Chosen;
+    }
+    if ground.platform.is_some() && about_extension(entry) {
+        return if is_there {
+            Fate::There
+        } else {
+            Fate::Chosen
+        };
+    }
+    let home = home(entry);
+    let of_platform = is_platforms(&entry.owner);
+    if home == "extensions" || home.is_empty() || !is_platform(home) {
+        return own(entry, of_platform, (home, is_there), ground);
+    }
+    let is_whole = profile == Profile::SupabaseProject;
+    match kind {
+        "TRIGGER" | "POLICY" if is_there => Fate::There,
+        "TRIGGER" | "POLICY" if is_whole => Fate::Chosen,
+        // The platform's own triggers run the platform's own functions.
+        "TRIGGER" | "POLICY" if runs_own(entry) => {
+            Fate::Told("it is on a table of the platform; --profile supabase-project takes it along")
+        }
+        "TRIGGER" | "POLICY" => Fate::Missing,
+        "TABLE DATA" | "SEQUENCE SET" if is_whole => rows(entry, home, there, of_platform),
+        _ if is_there => Fate::There,
+        _ if is_whole && !of_platform && kind != "SCHEMA" && !kind.contains("ACL") => Fate::Chosen,
+        _ => Fate::Missing,
+    }
+}
+
+/// What lies in the user's schemas or in none.
+fn own(
+    entry: &Entry,
+    of_platform: bool,
+    (home, is_there): (&str, bool),
+    ground: Ground<'_>,
+) -> Fate {
+    let kind = entry.kind.as_str();
+    // Only the platform's own roles may give what is theirs by default, or watch the whole database.
+    let is_global = home.is_empty() || home == "extensions" || kind == "DEFAULT ACL";
+    if of_platform && is_global {
+        return Fate::Missing;
+    }
+    if ground.platform.is_none() {
+        return Fate::Chosen;
+    }
+    match kind {
+        "SCHEMA" if entry.tag == "public" => Fate::There,
+        // Scripts load them in transactions of their own.
+        "BLOB" | "BLOBS" | "BLOB METADATA" => {
+            Fate::Homeless("large objects do not go into the one transaction that loads all")
+        }
+        // Granting once more takes nothing away.
+        "ACL" | "DEFAULT ACL" => Fate::Chosen,
+        _ if is_there => Fate::There,
+        _ => Fate::Chosen,
+    }
+}
+
+/// Rows in a schema of the platform.
+fn rows(
+    entry: &Entry,
+    home: &str,
+    there: &BTreeSet<(&str, &str, &str)>,
+    of_platform: bool,
+) -> Fate {
+    if !WITH_ROWS.contains(&home) || BOOKS.contains(&(home, entry.tag.as_str())) {
+        return if home == "vault" {
+            Fate::Told("secrets are sealed with a key that no dump holds")
+        } else {
+            Fate::Missing
+        };
+    }
+    let relation = match entry.kind.as_str() {
+        "SEQUENCE SET" => "SEQUENCE",
+        _ => "TABLE",
+    };
+    if of_platform && !there.contains(&(relation, home, entry.tag.as_str())) {
+        return Fate::Homeless("the platform that is there does not have the table");
+    }
+    Fate::Chosen
+}
+
+/// Says whether a policy, or a trigger of the user's own function, was added by the user as far as its text tells.
+fn runs_own(entry: &Entry) -> bool {
+    let called = entry
+        .definition
+        .rsplit_once("EXECUTE FUNCTION ")
+        .and_then(|(_, called)| called.split_once('.'));
+    match called {
+        Some((schema, _)) => !is_platform(schema.trim_matches('"')),
+        None => entry.kind == "POLICY",
+    }
+}
+
+fn about_extension(entry: &Entry) -> bool {
+    entry.kind == "EXTENSION" || (entry.kind == "COMMENT" && entry.tag.starts_with("EXTENSION "))
+}
+
+/// Gives the schema an entry is in or about; empty where it is in none.
+fn home(entry: &Entry) -> &str {
+    if !entry.schema.is_empty() {
+        return &entry.schema;
+    }
+    match entry.kind.as_str() {
+        "SCHEMA" => &entry.tag,
+        "ACL" | "COMMENT" | "SECURITY LABEL" => {
+            entry.tag.strip_prefix("SCHEMA ").unwrap_or_default()
+        }
+        _ => "",
+    }
+}
+
+/// Says whether a role is the platform's own.
+pub fn is_platforms(role: &str) -> bool {
+    role.starts_with("supabase_") || matches!(role, "dashboard_user" | "pgbouncer")
+}
+
+/// Says whether an entry is something the user made in a schema of the user's: where there is one, a project is not fresh.
+pub fn is_users(entry: &Entry) -> bool {
+    let said_of = [
+        "ACL",
+        "COMMENT",
+        "DEFAULT ACL",
+        "PUBLICATION TABLE",
+        "SCHEMA",
+        "SECURITY LABEL",
+    ];
+    let home = home(entry);
+    !home.is_empty()
+        && home != "extensions"
+        && !is_platform(home)
+        && !said_of.contains(&entry.kind.as_str())
+}
+
+/// What names the same object in two archives.
+pub fn key(entry: &Entry) -> (&str, &str, &str) {
+    (&entry.kind, &entry.schema, &entry.tag)
+}
+
+/// Names an entry for a person.
+fn shown(entry: &Entry) -> String {
+    let kind = match entry.kind.as_str() {
+        "TABLE DATA" => "the rows of",
+        "SEQUENCE SET" => "the position of",
+        kind => &kind.to_lowercase(),
+    };
+    // A policy or trigger is labelled `table name`.
+    match (entry.kind.as_str(), entry.tag.split_once(' ')) {
+        ("POLICY" | "TRIGGER" | "FK CONSTRAINT" | "CONSTRAINT" | "RULE", Some((table, name))) => {
+            format!("{kind} {name} of {}.{table}", entry.schema)
+        }
+        _ => format!("{kind} {}", entry.name()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn toc(entries: &[(i64, &str, &str, &str, &str, &[i64])]) -> Toc {
+        let entries = entries
+            .iter()
+            .map(|(id, kind, schema, tag, owner, needs)| Entry {
+                id: *id,
+                kind: (*kind).to_owned(),
+                schema: (*schema).to_owned(),
+                tag: (*tag).to_owned(),
+                owner: (*owner).to_owned(),
+                needs: needs.to_vec(),
+                ..Entry::default()
+            });
+        Toc {
+            entries: entries.collect(),
+            ..Toc::default()
+        }
+    }
+
+    fn project() -> Toc {
+        toc(&[
+            (1, "SCHEMA", "", "auth", "supabase_admin", &[]),
+            (2, "EXTENSION", "", "pgcrypto", "", &[]),
+            (3, "EXTENSION", "", "pg_graphql", "", &[]),
+            (10, "FUNCTION", "auth", "uid()", "supabase_auth_admin", &[1]),
+            (11, "TABLE", "auth", "users", "supabase_auth_admin", &[1]),
+            (12, "TABLE DATA", "auth", "users", "supabase_auth_admin", &[11]),
+            (13, "TABLE DATA", "auth", "schema_migrations", "supabase_auth_admin", &[]),
+            (14, "TABLE DATA", "vault", "secrets", "supabase_admin", &[]),
+            (15, "TABLE DATA", "auth", "newer", "supabase_auth_admin", &[]),
+            (20, "TABLE", "public", "notes", "postgres", &[]),
+            (21, "TABLE DATA", "public", "notes", "postgres", &[20]),
+            (22, "FK CONSTRAINT", "public", "notes notes_owner", "postgres", &[20, 11]),
+            (23, "POLICY", "public", "notes own", "postgres", &[20, 10]),
+            (24, "COMMENT", "public", "POLICY own ON notes", "postgres", &[23]),
+            (25, "POLICY", "public", "notes open", "postgres", &[20]),
+            (30, "TRIGGER", "auth", "users on_user", "supabase_auth_admin", &[11]),
+            (31, "TRIGGER", "auth", "users platforms", "supabase_auth_admin", &[11]),
+            (32, "TABLE", "supabase_migrations", "schema_migrations", "postgres", &[]),
+            (33, "TABLE DATA", "supabase_migrations", "schema_migrations", "postgres", &[32]),
+            (40, "EVENT TRIGGER", "", "pgrst_watch", "supabase_admin", &[]),
+            (41, "EVENT TRIGGER", "", "mine", "postgres", &[]),
+            (42, "DEFAULT ACL", "public", "DEFAULT PRIVILEGES FOR TABLES", "supabase_admin", &[]),
+            (43, "PUBLICATION", "", "supabase_realtime", "postgres", &[]),
+        ])
+    }
+
+    fn chosen(profile: Profile, platform: Option<&Toc>) -> (Vec<i64>, Vec<String>) {
+        let extensions = BTreeSet::from(["pgcrypto".to_owned()]);
+        let ground = Ground {
+            platform,
+            extensions: &extensions,
+        };
+        let selection = select(profile, &project(), ground);
+        let left_out = selection
+            .left_out
+            .iter()
+            .map(|one| format!("{}: {}", one.what, one.why));
+        (selection.chosen.into_iter().collect(), left_out.collect())
+    }
+
+    #[test]
+    fn plain_is_everything_the_server_can_take() {
+        let (chosen, left_out) = chosen(Profile::Plain, None);
+        assert_eq!(chosen.len(), project().entries.len() - 1);
+        assert_eq!(
+            left_out,
+            ["extension pg_graphql: the server does not have the extension"]
+        );
+    }
+
+    #[test]
+    fn app_schemas_stand_without_the_platform() {
+        let (chosen, left_out) = chosen(Profile::AppSchemas, None);
+        assert_eq!(chosen, [2, 20, 21, 25, 41, 43]);
+        assert_eq!(
+            left_out,
+            [
+                "extension pg_graphql: the server does not have the extension",
+                "fk constraint notes_owner of public.notes: it needs table auth.users",
+                "policy own of public.notes: it needs function auth.uid()",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_project_brings_what_its_platform_does_not_have() {
+        let platform = toc(&[
+            (1, "SCHEMA", "", "auth", "supabase_admin", &[]),
+            (2, "EXTENSION", "", "pg_graphql", "", &[]),
+            (3, "FUNCTION", "auth", "uid()", "supabase_auth_admin", &[]),
+            (4, "TABLE", "auth", "users", "supabase_auth_admin", &[]),
+            (5, "TRIGGER", "auth", "users platforms", "supabase_auth_admin", &[]),
+            (6, "PUBLICATION", "", "supabase_realtime", "postgres", &[]),
+        ]);
+        let (chosen, left_out) = chosen(Profile::SupabaseProject, Some(&platform));
+        assert_eq!(
+            chosen,
+            [2, 12, 20, 21, 22, 23, 24, 25, 30, 32, 33, 41]
+        );
+        assert_eq!(
+            left_out,
+            [
+                "the rows of vault.secrets: secrets are sealed with a key that no dump holds",
+                "the rows of auth.newer: the platform that is there does not have the table",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_the_user_made_is_told_from_what_was_there() {
+        let all = project();
+        let of = |id: i64| is_users(all.entries.iter().find(|one| one.id == id).unwrap());
+        assert!(of(20) && of(23) && of(21));
+        assert!(!of(1) && !of(2) && !of(11) && !of(42) && !of(43));
+    }
+
+    #[test]
+    fn a_profile_is_known_by_its_name() {
+        for name in Profile::NAMES {
+            assert!(Profile::parse(name).is_ok());
+        }
+        assert!(Profile::parse("supabase").is_err());
+    }
+}

@@ -1,0 +1,148 @@
+//! Owns letting `pg_restore` write a script that `psql` runs in one transaction, and ending it only when all of it was written.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::{Child, ChildStdin};
+use tokio::task::JoinHandle;
+
+use crate::backup::clients::{self, Clients};
+use crate::backup::restore::onto::Onto;
+use crate::error::fail;
+use crate::event::{Event, Unit, Watch};
+use crate::pg::tools::Tool;
+use crate::sql::safe::Sql;
+
+/// A script on its way into a database.
+pub(super) struct Feed<'a> {
+    restore: Tool,
+    dump: PathBuf,
+    watch: Watch<'a>,
+    passed: u64,
+    psql: Child,
+    into: Option<ChildStdin>,
+    /// What `psql` says is read all the while, or it would stop; this task ends with it.
+    said: JoinHandle<String>,
+}
+
+impl<'a> Feed<'a> {
+    pub(super) fn start(
+        onto: &Onto<'a>,
+        clients: &Clients,
+        list: Option<&Path>,
+    ) -> Result<Feed<'a>> {
+        let target = &onto.options.target;
+        let mut restore = clients
+            .tool("pg_restore", target)
+            .args(["--format=custom", "--file=-"]);
+        if let Some(list) = list {
+            restore = restore.arg(format!("--use-list={}", list.display()));
+        }
+        if onto.options.no_owner {
+            restore = restore.arg("--no-owner");
+        }
+        let mut psql = clients
+            .tool("psql", target)
+            .args(["--no-psqlrc", "--quiet", "--no-password"])
+            .args(["--output=/dev/null", "--set=ON_ERROR_STOP=1"])
+            .arg(format!("--dbname={}", clients::conninfo(target.database())))
+            .start()?;
+        let into = psql.stdin.take();
+        let mut stderr = psql.stderr.take().context("reading psql")?;
+        let mut stdout = psql.stdout.take().context("reading psql")?;
+        let said = tokio::spawn(async move {
+            let (mut words, mut rest) = (String::new(), Vec::new());
+            let _ = tokio::join!(
+                stderr.read_to_string(&mut words),
+                stdout.read_to_end(&mut rest)
+            );
+            words
+        });
+        (onto.watch)(Event::Began {
+            task: "restoring onto the platform",
+            total: Some(onto.unpacked.contents.heard.bytes),
+            unit: Unit::Bytes,
+        });
+        Ok(Feed {
+            restore,
+            dump: onto.unpacked.path().to_owned(),
+            watch: onto.watch,
+            passed: 0,
+            psql,
+            into,
+            said,
+        })
+    }
+
+    /// Hands a statement of ours over.
+    pub(super) async fn say(&mut self, sql: &Sql) {
+        self.write(sql.as_str().as_bytes()).await;
+    }
+
+    async fn write(&mut self, bytes: &[u8]) {
+        if let Some(into) = &mut self.into
+            && into.write_all(bytes).await.is_err()
+        {
+            // It stopped reading, and says at the end why.
+            self.into = None;
+        }
+    }
+
+    /// Hands a section of the archive over.
+    pub(super) async fn section(&mut self, section: &str) -> Result<()> {
+        let tool = self.restore.clone().arg(format!("--section={section}"));
+        let mut child = tool.arg(&self.dump).start()?;
+        drop(child.stdin.take());
+        let mut stdout = child.stdout.take().context("reading pg_restore")?;
+        let mut stderr = child.stderr.take().context("reading pg_restore")?;
+        let mut words = String::new();
+        let talk = stderr.read_to_string(&mut words);
+        let pass = async {
+            let mut buffer = vec![0; 128 << 10];
+            loop {
+                let read = stdout.read(&mut buffer).await?;
+                if read == 0 || self.into.is_none() {
+                    return std::io::Result::Ok(());
+                }
+                self.write(&buffer[..read]).await;
+                self.passed += read as u64;
+                (self.watch)(Event::Advanced {
+                    done: self.passed,
+                    note: section,
+                });
+            }
+        };
+        let (passed, _) = tokio::join!(pass, async {
+            let _ = talk.await;
+        });
+        passed.context("reading pg_restore")?;
+        drop(stdout);
+        let status = child.wait().await.context("waiting for pg_restore")?;
+        if status.success() || self.into.is_none() {
+            return Ok(());
+        }
+        // The end is never said, so that nothing is committed.
+        Err(refused("pg_restore could not read the archive", &words))
+    }
+
+    /// Ends the script; whatever was not committed is rolled back by the server.
+    pub(super) async fn finish(mut self) -> Result<()> {
+        let was_whole = self.into.is_some();
+        self.into = None;
+        let status = self.psql.wait().await.context("waiting for psql")?;
+        let words = self.said.await.context("reading psql")?;
+        (self.watch)(Event::Ended);
+        if status.success() && was_whole {
+            return Ok(());
+        }
+        Err(refused("the archive could not be loaded", &words))
+    }
+}
+
+fn refused(what: &str, words: &str) -> anyhow::Error {
+    let words: Vec<&str> = words.trim().lines().take(12).collect();
+    fail(format!("{what}: {}", words.join("\n  ")))
+        .hint("nothing was changed: all of it is one transaction")
+        .into()
+}

@@ -1,0 +1,269 @@
+//! Owns putting an archive onto a Supabase platform that is there: into its database, all of it in one transaction.
+//!
+//! Such a database cannot be built beside and renamed: the platform's services live in it. It must be fresh instead, and what is
+//! loaded is committed whole or not at all. The proof follows, because no other session sees it before.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use tokio::time::Instant;
+use tokio_postgres::types::Type;
+
+use crate::backup::clients::{self, Clients};
+use crate::backup::compare::{self, Leniency};
+use crate::backup::facts;
+use crate::backup::profile::{self, Ground, Profile};
+use crate::backup::restore::choice::{self, Choice};
+use crate::backup::restore::feed::Feed;
+use crate::backup::restore::{Options, Restored, Times, milliseconds};
+use crate::backup::surroundings;
+use crate::backup::toc::{self, Toc};
+use crate::backup::unpack::{Contents, Unpacked};
+use crate::error::refuse;
+use crate::event::{Event, Watch, silent};
+use crate::finding::Finding;
+use crate::pg::connect;
+use crate::pg::lock::{self, Share};
+use crate::pg::server_error::ServerError;
+use crate::pg::session::Session;
+use crate::pg::target::Target;
+use crate::sql::name::ObjectName;
+use crate::sql::safe::Sql;
+
+/// Says whether this is a database with a Supabase platform in it; one that is not there has none.
+pub(super) async fn has_platform(admin: &Session, target: &Target) -> Result<bool> {
+    let there = admin
+        .query(
+            "SELECT FROM pg_catalog.pg_database AS d WHERE d.datname = $1",
+            &[(&target.database(), Type::TEXT)],
+        )
+        .await?;
+    if there.is_empty() {
+        return Ok(false);
+    }
+    let session = connect::open(target, &silent).await?;
+    let row = session
+        .query_one(
+            "SELECT pg_catalog.to_regclass('auth.users') IS NOT NULL \
+             AND EXISTS (SELECT FROM pg_catalog.pg_roles AS r WHERE r.rolname = 'supabase_admin')",
+            &[],
+        )
+        .await?;
+    session.close().await;
+    Ok(row.get(0))
+}
+
+/// One restore onto a platform.
+pub(super) struct Onto<'a> {
+    pub(super) options: &'a Options,
+    pub(super) unpacked: &'a Unpacked,
+    pub(super) watch: Watch<'a>,
+}
+
+impl Onto<'_> {
+    /// Loads and proves; what fails before the end leaves everything as it was.
+    pub(super) async fn run(&self, mut times: Times) -> Result<Restored> {
+        let options = self.options;
+        let session = connect::open(&options.target, self.watch).await?;
+        let (server, _) = facts::server(&session).await?;
+        let major = server.version_num / 10_000;
+        let clients = self.clients(major).await?;
+        let lock = lock::take(&session, Share::Alone, Duration::ZERO, self.watch).await?;
+        let platform = self.schema(&clients).await?;
+        let extensions = choice::extensions(&session).await?;
+        let ground = Ground {
+            platform: Some(&platform),
+            extensions: &extensions,
+        };
+        let choice = choice::choose(options, &self.unpacked.contents, ground)?;
+        self.check_fresh(&session, &platform, &choice.contents).await?;
+        let database = &choice.contents.proof.database;
+        let missing = surroundings::missing_roles(&session, database).await?;
+        let missing = missing
+            .into_iter()
+            .filter(|role| !profile::is_platforms(role) && *role != database.owner)
+            .collect();
+        if !options.no_owner {
+            surroundings::create_roles(&session, database, &missing, self.watch).await?;
+        }
+        let clock = Instant::now();
+        self.load(&session, &clients, &choice).await?;
+        times.data = milliseconds(clock);
+        let clock = Instant::now();
+        (self.watch)(Event::Said("gathering statistics"));
+        session.run(&Sql::new("ANALYZE")).await?;
+        times.analyze = milliseconds(clock);
+        let clock = Instant::now();
+        let mut findings = self.prove(&choice.contents, &platform, (&clients, major)).await?;
+        times.prove = milliseconds(clock);
+        findings.extend(choice.findings);
+        lock.release(&session).await?;
+        session.close().await;
+        Ok(Restored {
+            archive: self.unpacked.archive.clone(),
+            database: Some(options.target.database().to_owned()),
+            kept_as: None,
+            findings,
+            times,
+        })
+    }
+
+    async fn clients(&self, major: u32) -> Result<Clients> {
+        let archive = &self.unpacked.archive;
+        if archive.major() > major {
+            return Err(refuse(format!(
+                "the archive is of PostgreSQL {}, this server is {major}; nothing was restored",
+                archive.major()
+            ))
+            .hint(format!(
+                "restore into a server of version {} or newer",
+                archive.major()
+            ))
+            .into());
+        }
+        let found = clients::search(&self.options.places).await?;
+        let dump_major = clients::for_dump_version(&archive.tools.pg_dump)?;
+        Ok(clients::for_restore(&found, major, dump_major)?.clone())
+    }
+
+    /// Reads the schema that is there, as a dump has it.
+    async fn schema(&self, clients: &Clients) -> Result<Toc> {
+        let dump = clients
+            .tool("pg_dump", &self.options.target)
+            .args([
+                "--format=custom",
+                "--compress=0",
+                "--schema-only",
+                "--no-password",
+            ])
+            .run()
+            .await?
+            .check("reading the schema that is there")?;
+        toc::read(&dump.stdout)?.context("reading the schema that is there")
+    }
+
+    /// Refuses a database that holds anything of a user's, and a platform too old for the rows.
+    async fn check_fresh(
+        &self,
+        session: &Session,
+        platform: &Toc,
+        contents: &Contents,
+    ) -> Result<()> {
+        let name = self.options.target.database();
+        if let Some(entry) = platform.entries.iter().find(|entry| profile::is_users(entry)) {
+            return Err(refuse(format!(
+                "the database `{name}` already holds the {} {}, nothing was restored",
+                entry.kind.to_lowercase(),
+                entry.name()
+            ))
+            .hint("restore into a fresh project, or into a database of its own with --into")
+            .into());
+        }
+        for table in &contents.proof.tables {
+            let key = ("TABLE", table.schema.as_str(), table.name.as_str());
+            if !platform.entries.iter().any(|entry| profile::key(entry) == key) {
+                continue;
+            }
+            let object = ObjectName::new(&table.schema, &table.name);
+            let columns = table.columns.trim_start_matches('(').trim_end_matches(')');
+            let probe = Sql::fill(
+                "SELECT {} FROM {} LIMIT 1",
+                &[&Sql::printed_by_server(columns), &object],
+            );
+            match session.query_sql(&probe, &[]).await {
+                Ok(rows) if rows.is_empty() => {}
+                Ok(_) => {
+                    return Err(refuse(format!(
+                        "`{object}` of `{name}` already holds rows, nothing was restored"
+                    ))
+                    .hint("restore into a fresh project")
+                    .into());
+                }
+                Err(error) => {
+                    let server = error.downcast_ref::<ServerError>();
+                    let Some(server) = server.filter(|server| server.is("42703")) else {
+                        return Err(error);
+                    };
+                    return Err(refuse(format!(
+                        "the platform of `{name}` is older than the archive's: in `{object}` {}; nothing was restored",
+                        server.message
+                    ))
+                    .hint("bring the platform up to date first")
+                    .into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn load(&self, session: &Session, clients: &Clients, choice: &Choice) -> Result<()> {
+        // What the role would give away of everything it makes would leave the copy more open than its source.
+        let given = session
+            .query(include_str!("../queries/default_privileges.sql"), &[])
+            .await
+            .context("reading the default privileges")?;
+        let (mut begin, mut end) = (Sql::new("BEGIN;\n"), Sql::new(""));
+        for row in &given {
+            let (revoke, give): (String, String) = (row.get("revoke"), row.get("give"));
+            begin.piece(&Sql::printed_by_server(revoke)).push(";\n");
+            end.piece(&Sql::printed_by_server(give)).push(";\n");
+        }
+        end.push("COMMIT;\n");
+        // The platform's own triggers and keys stand already; all rows of one moment come together, so that none lacks another.
+        let rows = Sql::new("SET LOCAL session_replication_role = replica;\n");
+        let rest = Sql::new("SET LOCAL session_replication_role = origin;\n");
+        let mut feed = Feed::start(self, clients, choice.list())?;
+        feed.say(&begin).await;
+        feed.section("pre-data").await?;
+        feed.say(&rows).await;
+        feed.section("data").await?;
+        feed.say(&rest).await;
+        feed.section("post-data").await?;
+        feed.say(&end).await;
+        feed.finish().await
+    }
+
+    async fn prove(
+        &self,
+        contents: &Contents,
+        platform: &Toc,
+        (clients, major): (&Clients, u32),
+    ) -> Result<Vec<Finding>> {
+        let target = &self.options.target;
+        let mut findings = compare::data::compare(target, &contents.proof, self.watch).await?;
+        (self.watch)(Event::Said("proving the schema"));
+        let leniency = Leniency {
+            no_owner: self.options.no_owner,
+            across_majors: self.unpacked.archive.major() != major,
+            roles_merged: contents.roles_merged,
+        };
+        let before: BTreeSet<_> = platform.entries.iter().map(profile::key).collect();
+        let without = |toc: &Toc| {
+            let mut toc = toc.clone();
+            toc.entries
+                .retain(|entry| !before.contains(&profile::key(entry)));
+            toc
+        };
+        let restored = self.schema(clients).await?;
+        findings.extend(compare::schema::compare(
+            &without(&contents.heard.toc),
+            &without(&restored),
+            leniency,
+        ));
+        Ok(findings)
+    }
+}
+
+/// Refuses a project where there is no platform for it.
+pub(super) fn check_profile(profile: Profile, target: &Target) -> Result<()> {
+    if profile != Profile::SupabaseProject {
+        return Ok(());
+    }
+    Err(refuse(format!(
+        "the database `{}` has no Supabase platform for the project to go onto, nothing was restored",
+        target.database()
+    ))
+    .hint("name the database of a fresh project; --profile plain makes a database of its own that needs no platform")
+    .into())
+}
