@@ -120,11 +120,15 @@ pub fn select(profile: Profile, archive: &Toc, ground: Ground<'_>) -> Selection 
             }
             Fate::Told(why) => {
                 missing.insert(entry.id, shown(entry));
-                selection.left_out.push(left_out(entry, why.to_owned(), false));
+                selection
+                    .left_out
+                    .push(left_out(entry, why.to_owned(), false));
             }
             Fate::Homeless(why) => {
                 missing.insert(entry.id, shown(entry));
-                selection.left_out.push(left_out(entry, why.to_owned(), true));
+                selection
+                    .left_out
+                    .push(left_out(entry, why.to_owned(), true));
             }
         }
     }
@@ -180,11 +184,7 @@ fn fate(
         return Fate::Chosen;
     }
     if ground.platform.is_some() && about_extension(entry) {
-        return if is_there {
-            Fate::There
-        } else {
-            Fate::Chosen
-        };
+        return if is_there { Fate::There } else { Fate::Chosen };
     }
     let home = home(entry);
     let of_platform = is_platforms(&entry.owner);
@@ -196,9 +196,9 @@ fn fate(
         "TRIGGER" | "POLICY" if is_there => Fate::There,
         "TRIGGER" | "POLICY" if is_whole => Fate::Chosen,
         // The platform's own triggers run the platform's own functions.
-        "TRIGGER" | "POLICY" if runs_own(entry) => {
-            Fate::Told("it is on a table of the platform; --profile supabase-project takes it along")
-        }
+        "TRIGGER" | "POLICY" if runs_own(entry) => Fate::Told(
+            "it is on a table of the platform; --profile supabase-project takes it along",
+        ),
         "TRIGGER" | "POLICY" => Fate::Missing,
         "TABLE DATA" | "SEQUENCE SET" if is_whole => rows(entry, home, there, of_platform),
         _ if is_there => Fate::There,
@@ -362,23 +362,100 @@ mod tests {
             (3, "EXTENSION", "", "pg_graphql", "", &[]),
             (10, "FUNCTION", "auth", "uid()", "supabase_auth_admin", &[1]),
             (11, "TABLE", "auth", "users", "supabase_auth_admin", &[1]),
-            (12, "TABLE DATA", "auth", "users", "supabase_auth_admin", &[11]),
-            (13, "TABLE DATA", "auth", "schema_migrations", "supabase_auth_admin", &[]),
+            (
+                12,
+                "TABLE DATA",
+                "auth",
+                "users",
+                "supabase_auth_admin",
+                &[11],
+            ),
+            (
+                13,
+                "TABLE DATA",
+                "auth",
+                "schema_migrations",
+                "supabase_auth_admin",
+                &[],
+            ),
             (14, "TABLE DATA", "vault", "secrets", "supabase_admin", &[]),
-            (15, "TABLE DATA", "auth", "newer", "supabase_auth_admin", &[]),
+            (
+                15,
+                "TABLE DATA",
+                "auth",
+                "newer",
+                "supabase_auth_admin",
+                &[],
+            ),
             (20, "TABLE", "public", "notes", "postgres", &[]),
             (21, "TABLE DATA", "public", "notes", "postgres", &[20]),
-            (22, "FK CONSTRAINT", "public", "notes notes_owner", "postgres", &[20, 11]),
+            (
+                22,
+                "FK CONSTRAINT",
+                "public",
+                "notes notes_owner",
+                "postgres",
+                &[20, 11],
+            ),
             (23, "POLICY", "public", "notes own", "postgres", &[20, 10]),
-            (24, "COMMENT", "public", "POLICY own ON notes", "postgres", &[23]),
+            (
+                24,
+                "COMMENT",
+                "public",
+                "POLICY own ON notes",
+                "postgres",
+                &[23],
+            ),
             (25, "POLICY", "public", "notes open", "postgres", &[20]),
-            (30, "TRIGGER", "auth", "users on_user", "supabase_auth_admin", &[11]),
-            (31, "TRIGGER", "auth", "users platforms", "supabase_auth_admin", &[11]),
-            (32, "TABLE", "supabase_migrations", "schema_migrations", "postgres", &[]),
-            (33, "TABLE DATA", "supabase_migrations", "schema_migrations", "postgres", &[32]),
-            (40, "EVENT TRIGGER", "", "pgrst_watch", "supabase_admin", &[]),
+            (
+                30,
+                "TRIGGER",
+                "auth",
+                "users on_user",
+                "supabase_auth_admin",
+                &[11],
+            ),
+            (
+                31,
+                "TRIGGER",
+                "auth",
+                "users platforms",
+                "supabase_auth_admin",
+                &[11],
+            ),
+            (
+                32,
+                "TABLE",
+                "supabase_migrations",
+                "schema_migrations",
+                "postgres",
+                &[],
+            ),
+            (
+                33,
+                "TABLE DATA",
+                "supabase_migrations",
+                "schema_migrations",
+                "postgres",
+                &[32],
+            ),
+            (
+                40,
+                "EVENT TRIGGER",
+                "",
+                "pgrst_watch",
+                "supabase_admin",
+                &[],
+            ),
             (41, "EVENT TRIGGER", "", "mine", "postgres", &[]),
-            (42, "DEFAULT ACL", "public", "DEFAULT PRIVILEGES FOR TABLES", "supabase_admin", &[]),
+            (
+                42,
+                "DEFAULT ACL",
+                "public",
+                "DEFAULT PRIVILEGES FOR TABLES",
+                "supabase_admin",
+                &[],
+            ),
             (43, "PUBLICATION", "", "supabase_realtime", "postgres", &[]),
         ])
     }
@@ -428,14 +505,18 @@ mod tests {
             (2, "EXTENSION", "", "pg_graphql", "", &[]),
             (3, "FUNCTION", "auth", "uid()", "supabase_auth_admin", &[]),
             (4, "TABLE", "auth", "users", "supabase_auth_admin", &[]),
-            (5, "TRIGGER", "auth", "users platforms", "supabase_auth_admin", &[]),
+            (
+                5,
+                "TRIGGER",
+                "auth",
+                "users platforms",
+                "supabase_auth_admin",
+                &[],
+            ),
             (6, "PUBLICATION", "", "supabase_realtime", "postgres", &[]),
         ]);
         let (chosen, left_out) = chosen(Profile::SupabaseProject, Some(&platform));
-        assert_eq!(
-            chosen,
-            [2, 12, 20, 21, 22, 23, 24, 25, 30, 32, 33, 41]
-        );
+        assert_eq!(chosen, [2, 12, 20, 21, 22, 23, 24, 25, 30, 32, 33, 41]);
         assert_eq!(
             left_out,
             [

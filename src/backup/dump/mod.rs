@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Result;
 use chrono::{DateTime, SecondsFormat, Utc};
 use tokio::time::Instant;
+use tokio_postgres::types::Type;
 
 use crate::backup::archive::{Archive, PROOF, Scope, Tools, Totals};
 use crate::backup::clients::{self, Places};
@@ -24,6 +25,7 @@ use crate::pg::lock::{self, Share};
 use crate::pg::pooler;
 use crate::pg::session::Session;
 use crate::pg::target::Target;
+use crate::sql::name::ObjectName;
 use crate::sql::safe::Sql;
 use job::Job;
 
@@ -36,6 +38,8 @@ pub struct Options {
     pub label: Option<String>,
     /// Which part of it.
     pub scope: Scope,
+    /// The table that migrations are recorded in, where there is one.
+    pub history: ObjectName,
     /// Whom to encrypt for; nobody leaves it readable.
     pub recipients: Vec<String>,
     /// Where the client programs may be.
@@ -104,7 +108,7 @@ pub async fn run(
             scope: options.scope.clone(),
             totals: totals(&proof, &heard),
             recipients: options.recipients.clone(),
-            history: history(&session).await?,
+            history: history(&session, &options.history).await?,
             catalog,
             not_included: not_included(&moment.tables, &proof),
             files,
@@ -189,14 +193,22 @@ async fn fingerprint(options: &Options, watch: Watch<'_>) -> Result<Option<Strin
 }
 
 /// Gives the highest version in the history of migrations, where there is one.
-pub(super) async fn history(session: &Session) -> Result<Option<String>> {
-    let there = "SELECT pg_catalog.to_regclass('public.refinery_schema_history') IS NOT NULL";
-    if !session.query_one(there, &[]).await?.get::<_, bool>(0) {
+pub(super) async fn history(session: &Session, table: &ObjectName) -> Result<Option<String>> {
+    let there = session
+        .query_one(
+            "SELECT pg_catalog.to_regclass($1) IS NOT NULL",
+            &[(&table.to_string(), Type::TEXT)],
+        )
+        .await?;
+    if !there.get::<_, bool>(0) {
         return Ok(None);
     }
-    let highest =
-        "SELECT pg_catalog.max(version)::pg_catalog.text FROM public.refinery_schema_history";
-    Ok(session.query_one(highest, &[]).await?.get(0))
+    let highest = Sql::fill(
+        "SELECT pg_catalog.max(version)::pg_catalog.text FROM {}",
+        &[table],
+    );
+    let rows = session.query_sql(&highest, &[]).await?;
+    Ok(rows.first().and_then(|row| row.get(0)))
 }
 
 /// Says what a person might expect in the archive and will not find.
@@ -231,8 +243,9 @@ fn not_included(tables: &[Listed], proof: &Proof) -> Vec<String> {
 
 /// Says what of a Supabase project is kept outside of its database.
 fn beside_supabase(proof: &Proof) -> Vec<String> {
-    let is_objects =
-        |table: &&TableProof| (table.schema.as_str(), table.name.as_str()) == ("storage", "objects");
+    let is_objects = |table: &&TableProof| {
+        (table.schema.as_str(), table.name.as_str()) == ("storage", "objects")
+    };
     let objects = proof.tables.iter().find(is_objects);
     let mut lines = Vec::new();
     if let Some(rows) = objects.map(|table| table.sum.rows).filter(|rows| *rows > 0) {

@@ -12,12 +12,10 @@ use crate::backup::load;
 use crate::backup::restore::choice::Choice;
 use crate::backup::restore::plan::Plan;
 use crate::backup::restore::remains::MARK;
-use crate::backup::restore::{Options, Times, milliseconds};
+use crate::backup::restore::{Times, Work, interrupted, milliseconds};
 use crate::backup::surroundings;
 use crate::backup::toc;
-use crate::backup::unpack::Unpacked;
-use crate::error::{Exit, with_exit};
-use crate::event::{Event, Interrupt, Watch, silent};
+use crate::event::{Event, silent};
 use crate::finding::Finding;
 use crate::pg::connect;
 use crate::pg::session::Session;
@@ -27,22 +25,19 @@ use crate::sql::safe::Sql;
 
 /// One restore.
 pub(super) struct Building<'a> {
-    pub(super) options: &'a Options,
-    pub(super) unpacked: &'a Unpacked,
+    pub(super) work: Work<'a>,
     pub(super) choice: &'a Choice,
     pub(super) plan: &'a Plan,
-    pub(super) watch: Watch<'a>,
-    pub(super) interrupt: &'a Interrupt,
 }
 
 impl Building<'_> {
     /// Makes, fills and proves the new database.
     pub(super) async fn build(&self, admin: &Session, times: &mut Times) -> Result<Vec<Finding>> {
-        let (options, plan) = (self.options, self.plan);
+        let (options, plan) = (self.work.options, self.plan);
         let database = &self.choice.contents.proof.database;
         let missing = surroundings::missing_roles(admin, database).await?;
         if !options.no_owner {
-            surroundings::create_roles(admin, database, &missing, self.watch).await?;
+            surroundings::create_roles(admin, database, &missing, self.work.watch).await?;
         }
         self.create(admin).await?;
         let target = options.target.with_database(&plan.building);
@@ -51,17 +46,14 @@ impl Building<'_> {
         let loading = load::Loading {
             clients: &plan.clients,
             target: &target,
-            dump: self.unpacked.path(),
+            dump: self.work.unpacked.path(),
             list: self.choice.list(),
             jobs: options.jobs,
             no_owner: options.no_owner,
             entries: &self.choice.contents.heard.toc.entries,
-            watch: self.watch,
+            watch: self.work.watch,
         };
-        for (section, time) in [
-            ("pre-data", &mut times.schema),
-            ("data", &mut times.data),
-        ] {
+        for (section, time) in [("pre-data", &mut times.schema), ("data", &mut times.data)] {
             let clock = Instant::now();
             loading.section(section).await?;
             *time = milliseconds(clock);
@@ -75,10 +67,7 @@ impl Building<'_> {
         findings.extend(self.prove(&target, &session).await?);
         times.prove = milliseconds(clock);
         session.close().await;
-        anyhow::ensure!(
-            !self.interrupt.is_raised(),
-            with_exit(Exit::Interrupted, "interrupted, nothing was changed")
-        );
+        anyhow::ensure!(!self.work.interrupt.is_raised(), interrupted());
         Ok(findings)
     }
 
@@ -89,22 +78,25 @@ impl Building<'_> {
         (session, admin): (&Session, &Session),
         times: &mut Times,
     ) -> Result<()> {
-        let (options, plan) = (self.options, self.plan);
+        let (options, plan) = (self.work.options, self.plan);
         let database = &self.choice.contents.proof.database;
         let clock = Instant::now();
         loading.section("post-data").await?;
         times.indexes = milliseconds(clock);
         let clock = Instant::now();
-        let reset = Sql::fill("ALTER DATABASE {} RESET ALL", &[&Ident::new(&plan.building)]);
+        let reset = Sql::fill(
+            "ALTER DATABASE {} RESET ALL",
+            &[&Ident::new(&plan.building)],
+        );
         admin.run(&reset).await?;
         surroundings::apply(session, admin, &plan.building, database, options.no_owner).await?;
-        (self.watch)(Event::Said("gathering statistics"));
+        (self.work.watch)(Event::Said("gathering statistics"));
         session
             .run(&Sql::new("ANALYZE"))
             .await
             .context("gathering statistics")?;
         times.analyze = milliseconds(clock);
-        (self.watch)(Event::Said("proving rows"));
+        (self.work.watch)(Event::Said("proving rows"));
         Ok(())
     }
 
@@ -144,7 +136,7 @@ impl Building<'_> {
             "; ALTER DATABASE {} SET synchronous_commit TO off",
             &[&building],
         ));
-        if self.options.jobs > 1 {
+        if self.work.options.jobs > 1 {
             settled.piece(&Sql::fill(
                 "; ALTER DATABASE {} SET max_parallel_maintenance_workers TO 0",
                 &[&building],
@@ -163,7 +155,7 @@ impl Building<'_> {
         {
             findings.extend(self.name_large_objects(session).await?);
         }
-        (self.watch)(Event::Said("proving the schema"));
+        (self.work.watch)(Event::Said("proving the schema"));
         let dump = self
             .plan
             .clients
@@ -179,8 +171,8 @@ impl Building<'_> {
             .check("reading the restored schema")?;
         let restored = toc::read(&dump.stdout)?.context("reading the restored schema")?;
         let leniency = Leniency {
-            no_owner: self.options.no_owner,
-            across_majors: self.unpacked.archive.major() != self.plan.major,
+            no_owner: self.work.options.no_owner,
+            across_majors: self.work.unpacked.archive.major() != self.plan.major,
             roles_merged: contents.roles_merged,
         };
         findings.extend(compare::schema::compare(
@@ -199,11 +191,11 @@ impl Building<'_> {
 
     /// Holds the schema's fingerprint against the archive's: it sees what no entry of a dump shows.
     async fn fingerprint(&self, session: &Session, leniency: Leniency) -> Result<Option<Finding>> {
-        let Some(expected) = &self.unpacked.archive.catalog else {
+        let Some(expected) = &self.work.unpacked.archive.catalog else {
             return Ok(None);
         };
         // Owners are part of it, and another major version prints views in other words.
-        let is_whole = self.choice.list().is_none() && self.options.mapping.is_empty();
+        let is_whole = self.choice.list().is_none() && self.work.options.mapping.is_empty();
         if leniency.no_owner || leniency.across_majors || !is_whole {
             return Ok(None);
         }
@@ -223,11 +215,13 @@ impl Building<'_> {
         let (_, found) = compare::data::large_objects(session).await?;
         let expected = Arc::new(Mutex::new(BTreeMap::new()));
         let told = Arc::clone(&expected);
-        self.unpacked.large_objects(Box::new(move |oid, _, hash| {
-            told.lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert(oid, hash);
-        }))?;
+        self.work
+            .unpacked
+            .large_objects(Box::new(move |oid, _, hash| {
+                told.lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(oid, hash);
+            }))?;
         let expected = expected.lock().unwrap_or_else(PoisonError::into_inner);
         let all: BTreeSet<u32> = expected.keys().chain(found.keys()).copied().collect();
         let differing = all

@@ -45,11 +45,7 @@ pub(super) async fn extensions(session: &Session) -> Result<BTreeSet<String>> {
 }
 
 /// Chooses what is restored where; refuses what would lose rows.
-pub(super) fn choose(
-    options: &Options,
-    contents: &Contents,
-    ground: Ground<'_>,
-) -> Result<Choice> {
+pub(super) fn choose(options: &Options, contents: &Contents, ground: Ground<'_>) -> Result<Choice> {
     let toc = &contents.heard.toc;
     let mut selection = profile::select(options.profile, toc, ground);
     // A table without rows loses none.
@@ -80,10 +76,13 @@ pub(super) fn choose(
         .hint("restore --profile plain into a database of its own takes the platform's schemas along; a platform that is there may need to be brought up to date")
         .into());
     }
-    let findings = selection
-        .left_out
-        .iter()
-        .map(|one| Finding::warn("left-out", &one.what, format!("it was left out: {}", one.why)));
+    let findings = selection.left_out.iter().map(|one| {
+        Finding::warn(
+            "left-out",
+            &one.what,
+            format!("it was left out: {}", one.why),
+        )
+    });
     Ok(Choice {
         findings: findings.collect(),
         contents: narrowed(contents, &selection),
@@ -111,7 +110,8 @@ fn listed(options: &Options, toc: &Toc, selection: &Selection) -> Result<Scratch
 fn narrowed(contents: &Contents, selection: &Selection) -> Contents {
     let mut narrowed = contents.clone();
     let toc = &mut narrowed.heard.toc;
-    toc.entries.retain(|entry| selection.chosen.contains(&entry.id));
+    toc.entries
+        .retain(|entry| selection.chosen.contains(&entry.id));
     let named = |kind: &str| -> BTreeSet<(&str, &str)> {
         let of_kind = toc.entries.iter().filter(|entry| entry.kind == kind);
         of_kind

@@ -6,8 +6,8 @@ mod build;
 mod choice;
 mod feed;
 mod onto;
-pub(super) mod plan;
 mod place;
+pub(super) mod plan;
 mod remains;
 
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ use crate::backup::clients::Places;
 use crate::backup::mapping::Mapping;
 use crate::backup::profile::{Ground, Profile};
 use crate::backup::store::Store;
-use crate::backup::unpack::{self, Source};
+use crate::backup::unpack::{self, Source, Unpacked};
 use crate::error::{Exit, fail, refuse, with_exit};
 use crate::event::{Interrupt, Watch};
 use crate::finding::{Finding, Severity, worst};
@@ -123,34 +123,65 @@ pub async fn run(
     .await?;
     times.check = milliseconds(clock);
     let admin = maintenance(&options.target, watch).await?;
-    if options.profile != Profile::Plain && options.place == Place::New {
-        if onto::has_platform(&admin.session, &options.target).await? {
-            admin.session.close().await;
-            let onto = onto::Onto { options, unpacked: &unpacked, watch };
-            let mut restored = tokio::select! {
-                restored = onto.run(times) => restored?,
-                () = interrupt.wait() => return Err(with_exit(Exit::Interrupted, "interrupted, nothing was changed").into()),
-            };
-            restored.times.total = milliseconds(clock);
-            return Ok(restored);
+    let goes_onto = options.profile != Profile::Plain
+        && options.place == Place::New
+        && onto::has_platform(&admin.session, &options.target).await?;
+    let restored = if goes_onto {
+        let onto = onto::Onto {
+            options,
+            unpacked: &unpacked,
+            watch,
+        };
+        tokio::select! {
+            restored = onto.run(times) => restored,
+            () = interrupt.wait() => Err(interrupted()),
         }
+    } else {
         onto::check_profile(options.profile, &options.target)?;
-    }
+        let work = Work {
+            options,
+            unpacked: &unpacked,
+            watch,
+            interrupt,
+        };
+        beside(work, &admin, times).await
+    };
+    admin.session.close().await;
+    let mut restored = restored?;
+    restored.times.total = milliseconds(clock);
+    Ok(restored)
+}
+
+fn interrupted() -> anyhow::Error {
+    with_exit(Exit::Interrupted, "interrupted, nothing was changed").into()
+}
+
+/// An archive on its way.
+#[derive(Clone, Copy)]
+struct Work<'a> {
+    options: &'a Options,
+    unpacked: &'a Unpacked,
+    watch: Watch<'a>,
+    interrupt: &'a Interrupt,
+}
+
+/// Builds a database beside all others and gives it its name once it is proven.
+async fn beside(work: Work<'_>, admin: &Admin, mut times: Times) -> Result<Restored> {
     let extensions = choice::extensions(&admin.session).await?;
-    let ground = Ground { platform: None, extensions: &extensions };
-    let choice = choice::choose(options, &unpacked.contents, ground)?;
-    let plan = plan::prepare(options, &admin, &unpacked).await?;
+    let ground = Ground {
+        platform: None,
+        extensions: &extensions,
+    };
+    let choice = choice::choose(work.options, &work.unpacked.contents, ground)?;
+    let plan = plan::prepare(work.options, admin, work.unpacked).await?;
     let building = build::Building {
-        options,
-        unpacked: &unpacked,
+        work,
         choice: &choice,
         plan: &plan,
-        watch,
-        interrupt,
     };
     let built = tokio::select! {
         built = building.build(&admin.session, &mut times) => built,
-        () = interrupt.wait() => Err(with_exit(Exit::Interrupted, "interrupted, nothing was changed").into()),
+        () = work.interrupt.wait() => Err(interrupted()),
     };
     let is_equal = matches!(&built, Ok(findings) if worst(findings) != Some(Severity::Error));
     if !is_equal {
@@ -159,7 +190,7 @@ pub async fn run(
     let mut findings = built?;
     findings.extend(choice.findings);
     let mut restored = Restored {
-        archive: unpacked.archive.clone(),
+        archive: work.unpacked.archive.clone(),
         database: None,
         kept_as: None,
         findings,
@@ -167,7 +198,7 @@ pub async fn run(
     };
     if is_equal {
         let clock = Instant::now();
-        let moved = place::take(&admin, &plan).await;
+        let moved = place::take(admin, &plan).await;
         if moved.is_err() {
             remains::discard(&admin.target, &plan.building).await;
         }
@@ -175,8 +206,6 @@ pub async fn run(
         restored.times.swap = milliseconds(clock);
         restored.database = Some(plan.name.clone());
     }
-    restored.times.total = milliseconds(clock);
-    admin.session.close().await;
     Ok(restored)
 }
 

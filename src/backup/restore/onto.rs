@@ -77,7 +77,8 @@ impl Onto<'_> {
             extensions: &extensions,
         };
         let choice = choice::choose(options, &self.unpacked.contents, ground)?;
-        self.check_fresh(&session, &platform, &choice.contents).await?;
+        self.check_fresh(&session, &platform, &choice.contents)
+            .await?;
         let database = &choice.contents.proof.database;
         let missing = surroundings::missing_roles(&session, database).await?;
         let missing = missing
@@ -95,7 +96,9 @@ impl Onto<'_> {
         session.run(&Sql::new("ANALYZE")).await?;
         times.analyze = milliseconds(clock);
         let clock = Instant::now();
-        let mut findings = self.prove(&choice.contents, &platform, (&clients, major)).await?;
+        let mut findings = self
+            .prove(&choice.contents, &platform, (&clients, major))
+            .await?;
         times.prove = milliseconds(clock);
         findings.extend(choice.findings);
         lock.release(&session).await?;
@@ -151,7 +154,11 @@ impl Onto<'_> {
         contents: &Contents,
     ) -> Result<()> {
         let name = self.options.target.database();
-        if let Some(entry) = platform.entries.iter().find(|entry| profile::is_users(entry)) {
+        if let Some(entry) = platform
+            .entries
+            .iter()
+            .find(|entry| profile::is_users(entry))
+        {
             return Err(refuse(format!(
                 "the database `{name}` already holds the {} {}, nothing was restored",
                 entry.kind.to_lowercase(),
@@ -162,7 +169,11 @@ impl Onto<'_> {
         }
         for table in &contents.proof.tables {
             let key = ("TABLE", table.schema.as_str(), table.name.as_str());
-            if !platform.entries.iter().any(|entry| profile::key(entry) == key) {
+            if !platform
+                .entries
+                .iter()
+                .any(|entry| profile::key(entry) == key)
+            {
                 continue;
             }
             let object = ObjectName::new(&table.schema, &table.name);

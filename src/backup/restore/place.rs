@@ -62,4 +62,3 @@ async fn keep_migrations_out(old: &Target) -> Result<()> {
     session.close().await;
     Ok(())
 }
-

@@ -150,4 +150,3 @@ async fn is_empty(target: &Target) -> Result<bool> {
     session.close().await;
     Ok(row.get(0))
 }
-

@@ -74,4 +74,3 @@ pub(super) async fn discard(target: &Target, name: &str) {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
-

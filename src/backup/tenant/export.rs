@@ -84,7 +84,7 @@ async fn export(
         bytes: 0,
     };
     let tables = write(session, &family, &tenant, &mut writer, watch).await?;
-    let history = dump::history(session).await?;
+    let history = dump::history(session, &options.history).await?;
     session.run(&Sql::new("ROLLBACK")).await?;
     let content = writer.bytes;
     let sealed = writer.inner.complete()?;

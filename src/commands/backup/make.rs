@@ -121,6 +121,7 @@ async fn one(args: &Make, context: &Context) -> Result<Outcome> {
             tables: args.tables.iter().map(|table| qualified(table)).collect(),
             tenant: args.tenant.clone(),
         },
+        history: project::history_name(context)?,
         recipients,
         places: places(context)?,
         wait: project::duration("--wait", &args.wait)?,

@@ -291,3 +291,83 @@ async fn a_drill_reads_as_two_tenants_and_holds_the_archive_against_its_targets(
         ran.seen()
     );
 }
+
+#[tokio::test]
+async fn the_history_may_have_another_name() {
+    let (database, project) = project().await;
+    project.write(
+        "af-db.yaml",
+        "migrations: { history-table: public.books }\n",
+    );
+    project.write("migrations/V1__one.sql", "CREATE TABLE one (id int);");
+    project.write("migrations/V2__two.sql", "CREATE TABLE two (id int);");
+    project.run(&["up", "--to", "1"]).await.ok();
+    project.run(&["backup"]).await.ok();
+    project.run(&["up"]).await.ok();
+    let into = format!("{}_then", database.name);
+    let restore = ["restore", "--into", &into, "--to-history", "2", "--migrate"];
+    let ran = project.run(&restore).await.ok();
+    assert!(
+        ran.stdout.contains("applied 1 migration on top"),
+        "{}",
+        ran.seen()
+    );
+    database.run(&format!("DROP DATABASE {into}")).await;
+}
+
+#[tokio::test]
+async fn taking_the_place_of_an_environment_wants_what_it_requires() {
+    let (database, project) = project().await;
+    let environment = |more: &str| {
+        format!("environments:\n  staging: {{ url: \"${{DATABASE_URL}}\", {more} }}\n")
+    };
+    project.write(
+        "af-db.yaml",
+        environment("require: [verified-backup-within 24h]"),
+    );
+    database.run("CREATE TABLE kept AS SELECT 1 AS a").await;
+    project.run(&["backup", "--env", "staging"]).await.ok();
+    let swap = ["restore", "--env", "staging", "--swap", "--yes"];
+    let ran = project.run(&swap).await;
+    insta::assert_snapshot!(refused(&ran, 4), @"");
+    let names = "SELECT count(*) FROM pg_database WHERE datname LIKE current_database() || '_%'";
+    assert_eq!(database.one(names).await, "0");
+
+    // Beside it nothing is taken away; and what was restored and proven is a proven backup.
+    let into = format!("{}_beside", database.name);
+    project
+        .run(&["restore", "--env", "staging", "--into", &into])
+        .await
+        .ok();
+    database.run(&format!("DROP DATABASE {into}")).await;
+    project.write(
+        "af-db.yaml",
+        environment("protected: true, require: [verified-backup-within 24h]"),
+    );
+    let ran = project.run(&swap).await;
+    insta::assert_snapshot!(refused(&ran, 4), @"");
+    assert_eq!(database.one(names).await, "0");
+    project.write(
+        "af-db.yaml",
+        environment("require: [verified-backup-within 24h]"),
+    );
+    let ran = project.run(&swap).await.ok();
+    assert!(ran.stdout.contains("is kept as"), "{}", ran.seen());
+    assert_eq!(database.one(names).await, "1");
+}
+
+#[tokio::test]
+async fn a_profile_is_one_of_three() {
+    let (_database, project) = project().await;
+    project.run(&["backup"]).await.ok();
+    let ran = project.run(&["restore", "--profile", "supabase"]).await;
+    assert_eq!(ran.status, 2, "{}", ran.seen());
+    assert!(
+        ran.stderr.contains("plain, supabase-project, app-schemas"),
+        "{}",
+        ran.seen()
+    );
+    let project_profile = ["restore", "--profile", "supabase-project", "--yes"];
+    let ran = project.run(&project_profile).await;
+    insta::assert_snapshot!(refused(&ran, 4), @"");
+}

@@ -125,6 +125,7 @@ pub(crate) fn options(target: &Target) -> dump::Options {
         target: target.clone(),
         label: None,
         scope: Scope::default(),
+        history: af_db::sql::name::ObjectName::new("public", "refinery_schema_history"),
         recipients: Vec::new(),
         places: server::places(),
         wait: Duration::ZERO,

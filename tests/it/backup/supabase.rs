@@ -90,14 +90,20 @@ async fn a_project_leaves_its_platform_and_comes_onto_another() {
     source.database.run(PROJECT).await;
     let archive = source.backup().await;
     let told = archive.not_included.join("\n");
-    for what in ["the bytes of 2 objects in storage", "passwords of roles", "edge functions"] {
+    for what in [
+        "the bytes of 2 objects in storage",
+        "passwords of roles",
+        "edge functions",
+    ] {
         assert!(told.contains(what), "{told}");
     }
 
     // Without the platform: what needs it is named, everything else is there.
     let elsewhere = server::own(None).await;
     let app = elsewhere.scratch.target("app").unwrap();
-    let restored = restore(&source, &archive, &app, Profile::AppSchemas).await.unwrap();
+    let restored = restore(&source, &archive, &app, Profile::AppSchemas)
+        .await
+        .unwrap();
     insta::assert_snapshot!(left_out(&restored).join("\n"), @"");
     let there = "select (select count(*) from app.notes), to_regclass('auth.users') is null, \
                  (select count(*) from pg_policies), (select count(*) from pg_roles where rolname like 'supabase%')";
@@ -105,7 +111,9 @@ async fn a_project_leaves_its_platform_and_comes_onto_another() {
 
     // With it, as schemas like any others.
     let plain = elsewhere.scratch.target("plain").unwrap();
-    let restored = restore(&source, &archive, &plain, Profile::Plain).await.unwrap();
+    let restored = restore(&source, &archive, &plain, Profile::Plain)
+        .await
+        .unwrap();
     assert_eq!(restored.findings, []);
 
     // And from there onto a fresh project.
@@ -120,7 +128,9 @@ async fn a_project_leaves_its_platform_and_comes_onto_another() {
     let back = standing.backup().await;
     let fresh = platform().await;
     let target = fresh.database.target.clone();
-    let restored = restore(&standing, &back, &target, Profile::SupabaseProject).await.unwrap();
+    let restored = restore(&standing, &back, &target, Profile::SupabaseProject)
+        .await
+        .unwrap();
     assert_eq!(left_out(&restored), [] as [String; 0]);
     let there = "select (select count(*) from app.notes), (select count(*) from auth.users), \
                  (select count(*) from public.profiles), (select count(*) from storage.objects), \
@@ -135,12 +145,20 @@ async fn a_project_leaves_its_platform_and_comes_onto_another() {
                  (select count(*) from pg_publication_tables where pubname = 'supabase_realtime'), \
                  has_table_privilege('anon', 'public.profiles', 'select'), has_table_privilege('authenticated', 'public.profiles', 'select'), \
                  (select count(*) from pg_default_acl where defaclrole = 'postgres'::regrole)";
-    assert_eq!(asked(&target, works).await, [["21", "1", "1", "f", "t", "3"]]);
+    assert_eq!(
+        asked(&target, works).await,
+        [["21", "1", "1", "f", "t", "6"]]
+    );
 
     // A project that is not fresh is left as it is.
-    let error = restore(&standing, &back, &target, Profile::SupabaseProject).await.unwrap_err();
+    let error = restore(&standing, &back, &target, Profile::SupabaseProject)
+        .await
+        .unwrap_err();
     assert_eq!(exit_of(&error), Exit::Refused);
-    assert!(error.to_string().contains("already holds the "), "{error:#}");
+    assert!(
+        error.to_string().contains("already holds the "),
+        "{error:#}"
+    );
 }
 
 #[tokio::test]
@@ -162,12 +180,14 @@ async fn a_project_that_fails_midway_leaves_the_platform_as_it_was() {
               create event trigger refuse on ddl_command_end when tag in ('CREATE INDEX') execute function extensions.refuse()")
         .await;
     let target = &fresh.database.target;
-    let error = restore(&source, &archive, target, Profile::SupabaseProject).await.unwrap_err();
+    let error = restore(&source, &archive, target, Profile::SupabaseProject)
+        .await
+        .unwrap_err();
     assert_eq!(exit_of(&error), Exit::CannotDo, "{error:#}");
     assert!(error.to_string().contains("no index today"), "{error:#}");
     let there = "select to_regnamespace('app') is null, (select count(*) from auth.users), \
                  (select count(*) from pg_default_acl where defaclrole = 'postgres'::regrole)";
-    assert_eq!(asked(target, there).await, [["t", "0", "3"]]);
+    assert_eq!(asked(target, there).await, [["t", "0", "6"]]);
 }
 
 #[tokio::test]
@@ -177,11 +197,13 @@ async fn a_project_without_a_platform_and_a_database_that_cannot_be_renamed_are_
     let mut options = source.restore_options("nowhere");
     options.profile = Profile::SupabaseProject;
     let error = source.restore(&archive, &options).await.unwrap_err();
-    assert_eq!(exit_of(&error), Exit::Refused);
+    assert_eq!(exit_of(&error), Exit::Refused, "{error:#}");
     insta::assert_snapshot!(error, @"");
+    // Servers for tests have none.
+    source.database.run("CREATE DATABASE template1").await;
     let mut options = source.restore_options("postgres");
     options.place = af_db::backup::restore::Place::Swap;
     let error = source.restore(&archive, &options).await.unwrap_err();
-    assert_eq!(exit_of(&error), Exit::Refused);
+    assert_eq!(exit_of(&error), Exit::Refused, "{error:#}");
     insta::assert_snapshot!(error, @"");
 }
