@@ -16,6 +16,22 @@ use crate::backup::archive::{Archive, DESCRIPTION};
 use crate::backup::seal::Sink;
 use crate::error::{Failure, fail};
 
+/// Refuses what was meant as a URL: a folder called `s3:` would hold the archives, and nobody would look for them there.
+fn check_folder(text: &str) -> Result<()> {
+    let scheme = text.split_once(':').map_or("", |(scheme, _)| scheme);
+    // A single letter is a disk of Windows.
+    let is_scheme = scheme.len() > 1 && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if !is_scheme {
+        return Ok(());
+    }
+    let rest = text[scheme.len() + 1..].trim_start_matches('/');
+    Err(fail(format!("`{text}` is neither a folder nor a URL"))
+        .hint(format!(
+            "write {scheme}://{rest}, or ./{text} for a folder of that name"
+        ))
+        .into())
+}
+
 /// A place for archives.
 #[derive(Clone, Debug)]
 pub enum Store {
@@ -35,6 +51,7 @@ impl Store {
             return Ok(Store::Folder(folder::Folder::new(path)));
         }
         let Some((scheme, _)) = text.split_once("://") else {
+            check_folder(text)?;
             return Ok(Store::Folder(folder::Folder::new(root.join(text))));
         };
         #[cfg(feature = "object-storage")]
@@ -202,4 +219,21 @@ fn missing(name: &str, file: &str, store: &str) -> Failure {
         "the archive `{name}` is damaged: {file} is missing"
     ))
     .hint("use another archive, this one cannot be trusted")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_with_a_slip_is_no_folder() {
+        let parse = |text: &str| Store::parse(text, Path::new("/project"), &BTreeMap::new());
+        for text in ["s3:/bucket/x", "s3:bucket", "gs:/bucket", "file:/tmp/x"] {
+            let error = parse(text).unwrap_err().to_string();
+            assert_eq!(error, format!("`{text}` is neither a folder nor a URL"));
+        }
+        for text in ["backups", "./s3:/bucket", "/a/b:c", "C:/backups", "a b"] {
+            assert!(matches!(parse(text), Ok(Store::Folder(_))), "{text}");
+        }
+    }
 }

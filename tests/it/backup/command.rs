@@ -329,7 +329,7 @@ async fn taking_the_place_of_an_environment_wants_what_it_requires() {
     project.run(&["backup", "--env", "staging"]).await.ok();
     let swap = ["restore", "--env", "staging", "--swap", "--yes"];
     let ran = project.run(&swap).await;
-    insta::assert_snapshot!(refused(&ran, 4), @"");
+    insta::assert_snapshot!(refused(&ran, 4), @"error: environment `staging` wants a fresh proven backup; nothing was touched");
     let names = "SELECT count(*) FROM pg_database WHERE datname LIKE current_database() || '_%'";
     assert_eq!(database.one(names).await, "0");
 
@@ -345,12 +345,12 @@ async fn taking_the_place_of_an_environment_wants_what_it_requires() {
         environment("protected: true, require: [verified-backup-within 24h]"),
     );
     let ran = project.run(&swap).await;
-    insta::assert_snapshot!(refused(&ran, 4), @"");
+    insta::assert_snapshot!(refused(&ran, 4), @"
+    error: there is no terminal to ask on: put ARCHIVE in the place of `DATABASE` on postgres@HOST:PORT/DATABASE, environment `staging`
+    hint: run this in a terminal, where a person can answer; elsewhere a plan is approved: af-db plan --out plan.json, then af-db up --plan plan.json --approve sha256:…
+    ");
     assert_eq!(database.one(names).await, "0");
-    project.write(
-        "af-db.yaml",
-        environment("require: [verified-backup-within 24h]"),
-    );
+    project.write("af-db.yaml", environment("protected: false"));
     let ran = project.run(&swap).await.ok();
     assert!(ran.stdout.contains("is kept as"), "{}", ran.seen());
     assert_eq!(database.one(names).await, "1");
@@ -369,5 +369,8 @@ async fn a_profile_is_one_of_three() {
     );
     let project_profile = ["restore", "--profile", "supabase-project", "--yes"];
     let ran = project.run(&project_profile).await;
-    insta::assert_snapshot!(refused(&ran, 4), @"");
+    insta::assert_snapshot!(refused(&ran, 4), @"
+    error: the database `DATABASE` has no Supabase platform for the project to go onto, nothing was restored
+    hint: name the database of a fresh project; --profile plain makes a database of its own that needs no platform
+    ");
 }

@@ -187,6 +187,61 @@ async fn restore_struck_by(fault: Fault) {
     assert_eq!(left.len(), 1, "{fault:?} left {left:?}");
 }
 
+/// Kills a session of the server, at which the server throws all others out and starts over.
+async fn crash(bench: &Bench) {
+    use rustix::process::{Pid, Signal, kill_process};
+    let busy = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'COPY shop.big%' LIMIT 1";
+    let pid: i32 = bench.database.one(busy).await.parse().expect("a session");
+    let pid = Pid::from_raw(pid).expect("a process id");
+    kill_process(pid, Signal::KILL).expect("a session of our own server");
+}
+
+#[tokio::test]
+async fn a_server_that_crashes_midway_has_the_old_database_and_the_next_restore_sweeps() {
+    let (bench, proxy) = slow_bench().await;
+    let archive = bench.backup().await;
+    let mut options = bench.restore_options(&bench.database.name);
+    options.target = proxy.target();
+    options.place = Place::Swap;
+    let (store, interrupt) = (bench.store(), Interrupt::default());
+    let restore = restore::run(&options, &store, &archive.name, &silent, &interrupt);
+    let strike = async {
+        midway(&proxy).await;
+        crash(&bench).await;
+    };
+    tokio::pin!(restore, strike);
+    tokio::select! {
+        restored = &mut restore => panic!("the crash came too late: {restored:?}"),
+        () = strike => {}
+    }
+    let error = restore.await.expect_err("a struck restore fails");
+    assert_eq!(exit_of(&error), Exit::CannotDo, "{error:#}");
+    let back = async {
+        while af_db::pg::connect::open(&bench.database.target, &silent)
+            .await
+            .is_err()
+        {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), back)
+        .await
+        .expect("the server should come back");
+    assert_eq!(
+        bench.database.one("SELECT count(*) FROM shop.big").await,
+        "20000"
+    );
+    let restored = bench
+        .restore(&archive, &bench.restore_options("again"))
+        .await
+        .expect("a restore after the crash");
+    assert_eq!(restored.findings, []);
+    assert_eq!(
+        bench.databases().await,
+        ["again", bench.database.name.as_str()]
+    );
+}
+
 #[tokio::test]
 async fn a_restore_leaves_the_old_database_as_it_was() {
     for fault in [Fault::Tool("pg_restore"), Fault::Cut, Fault::Interrupt] {
