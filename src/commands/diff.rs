@@ -9,10 +9,11 @@ use crate::commands::format::markdown::block;
 use crate::commands::output::Format;
 use crate::commands::page::{Page, Tone};
 use crate::commands::sources::{self, Read, Source, Sources};
-use crate::commands::{Context, Outcome, Report};
+use crate::commands::{Context, Outcome, Report, asking};
 use crate::diff::ddl::{self, Options, Statement};
 use crate::diff::{self, Change, plain, report};
 use crate::finding::{Finding, Severity};
+use crate::manifest::rename::{self, Gone};
 use crate::pg::scratch;
 use crate::pg::target::Target;
 use crate::shadow::trial;
@@ -111,16 +112,22 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
             context.terminal.warn(&words);
         }
     }
-    let (from, to) = (from.catalog, to.catalog);
+    let (mut from, to) = (from.catalog, to.catalog);
     let changes = diff::between(&from, &to);
+    let mut statements = Vec::new();
+    if let Some((renames, renamed)) = renamed((&from, &to), context).await? {
+        statements = renames;
+        from = renamed;
+    }
     let options = Options {
         column_order: !args.keep_column_order,
         online: args.online,
     };
-    let statements = ddl::statements(&from, &to, &options);
-    if !args.untried && !plain::is_plain(&changes, &statements) {
-        try_out((&from, &to), &statements, &options, context).await?;
+    let rest = ddl::statements(&from, &to, &options);
+    if !args.untried && !plain::is_plain(&changes, &rest) {
+        try_out((&from, &to), &rest, &options, context).await?;
     }
+    statements.extend(rest);
     let of_both = |list: fn(&Catalog) -> &Vec<String>| {
         let mut all: Vec<String> = list(&from).iter().chain(list(&to)).cloned().collect();
         all.sort();
@@ -202,6 +209,43 @@ async fn moving(args: &Args, schema: &Catalog, context: &Context) -> Result<Vec<
     let findings = moving::lacking(schema, &session).await;
     session.close().await;
     findings
+}
+
+/// Asks on a terminal whether what looks renamed was; gives the statements that rename it and what stands then.
+///
+/// What a rename does to everything that names the thing is seen where it is done: on a copy.
+async fn renamed(
+    sides: (&Catalog, &Catalog),
+    context: &Context,
+) -> Result<Option<(Vec<Statement>, Catalog)>> {
+    let (from, to) = (trial::inside(sides.0), trial::inside(sides.1));
+    if !context.terminal.is_interactive() || !rename::is_likely(&from, &to) {
+        return Ok(None);
+    }
+    let major = u32::try_from(from.version / 10_000)?;
+    let server = context.config.embedded(Some(major))?;
+    let scratch = scratch::start(&server, &context.watch()).await?;
+    let session = match trial::copied(&scratch, "renamed", sides).await? {
+        Ok(session) => session,
+        Err(reason) => {
+            let first = reason.lines().next().unwrap_or_default();
+            let told = format!("not asked whether anything was renamed: {first}");
+            context.terminal.warn(&told);
+            return Ok(None);
+        }
+    };
+    let mut ask = |gone: &Gone| asking::what_became(context, gone, "is not there any more");
+    let target = |_: &Catalog| to.clone();
+    let scope = Scope::whole();
+    let renamed = rename::agreed(&session, &scope, from.clone(), &target, &mut ask).await?;
+    if renamed.there.is_empty() {
+        return Ok(None);
+    }
+    // What lies around the database is no part of the copy.
+    let mut catalog = sides.0.retain(|key, _| from.get(key).is_none());
+    let inside = trial::inside(&renamed.catalog);
+    catalog.objects.extend(inside.objects);
+    Ok(Some((renamed.there, catalog)))
 }
 
 /// Tries statements whose effect is not plain to see, where a scratch server of the same version can be had.

@@ -11,6 +11,7 @@ mod abort;
 mod aftermath;
 mod archives;
 pub(crate) mod around;
+mod asking;
 mod embedded;
 mod fleet;
 mod guarding;

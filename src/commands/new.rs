@@ -7,7 +7,7 @@ use crate::adopt;
 use crate::catalog::{Key, Scope};
 use crate::commands::page::{Page, Tone};
 use crate::commands::sources::Sources;
-use crate::commands::{Context, Outcome, Report, project};
+use crate::commands::{Context, Outcome, Report, asking, project};
 use crate::error::fail;
 use crate::manifest::rename::Gone;
 use crate::manifest::{self, generate};
@@ -160,15 +160,7 @@ fn what_became(context: &Context, gone: &Gone) -> Result<Option<usize>> {
         ));
         return Ok(None);
     }
-    let mut choices = vec!["It is gone, with all it holds".to_owned()];
-    choices.extend(
-        gone.now
-            .iter()
-            .map(|now| format!("It is {} now", name(now))),
-    );
-    let question = format!("{} is no longer declared", name(&gone.key));
-    let chosen = context.terminal.choose(&question, &choices)?;
-    Ok(chosen.checked_sub(1))
+    asking::what_became(context, gone, "is no longer declared")
 }
 
 impl Report for NewReport {

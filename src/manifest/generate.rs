@@ -12,7 +12,7 @@ use crate::error::{Failure, fail};
 use crate::manifest::Manifest;
 use crate::manifest::compare::Speech;
 use crate::manifest::entries::{Entries, Line};
-use crate::manifest::rename::{self, Gone};
+use crate::manifest::rename::{self, Ask};
 use crate::manifest::statements::object_name;
 use crate::pg::session::Session;
 use crate::sql::name::{Ident, ObjectName};
@@ -37,9 +37,6 @@ struct Group {
     /// The way back where the difference does not know it: a renamed thing looks like another one.
     back: Option<Vec<Statement>>,
 }
-
-/// Says what became of something that is gone: the place among its candidates, or that it is really gone.
-pub type Ask<'a> = &'a mut dyn FnMut(&Gone) -> Result<Option<usize>>;
 
 /// Makes the migrations that lead from what the session's database holds to what a manifest declares.
 ///
@@ -122,33 +119,14 @@ impl Renamer<'_> {
         let mut current = first.clone();
         self.take(&mut all, (statements, back), &mut current)
             .await?;
-        let mut pairs: Vec<(Key, Key)> = Vec::new();
-        for find in [rename::tables, rename::columns] {
-            let target = overlay(&self.speech, self.declared, &current);
-            let known = pairs.len();
-            for mut gone in find(&current, &target) {
-                gone.now.retain(|now| pairs.iter().all(|(_, to)| to != now));
-                if gone.now.is_empty() {
-                    continue;
-                }
-                if let Some(place) = ask(&gone)? {
-                    pairs.push((gone.key, gone.now.swap_remove(place)));
-                }
-            }
-            let told = pairs[known..].iter();
-            let told = told.map(|(from, to)| rename::statements(from, to));
-            self.take(&mut all, told.unzip(), &mut current).await?;
-        }
-        let target = overlay(&self.speech, self.declared, &current);
-        let followers = rename::followers(&current, &target, &pairs);
-        let told = followers
-            .iter()
-            .map(|(from, to)| rename::statements(from, to));
-        self.take(&mut all, told.unzip(), &mut current).await?;
+        let target = |current: &Catalog| overlay(&self.speech, self.declared, current);
+        let asked = rename::agreed(self.session, self.scope, current, &target, ask).await?;
+        all.statements.extend(asked.there);
+        all.back.get_or_insert_default().extend(asked.back);
         if let Some(back) = &mut all.back {
             back.reverse();
         }
-        Ok((all, current))
+        Ok((all, asked.catalog))
     }
 
     /// Runs renames and reads what stands after them.

@@ -3,8 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::catalog::{Catalog, Key, Kind, Text};
+use anyhow::{Context as _, Result};
+
+use crate::catalog::{Catalog, Key, Kind, Scope, Text, read};
 use crate::diff::ddl::Statement;
+use crate::pg::session::Session;
 use crate::sql::name::{Ident, ObjectName};
 use crate::sql::safe::Sql;
 
@@ -17,11 +20,81 @@ pub struct Gone {
     pub now: Vec<Key>,
 }
 
+/// Says what became of something that is gone: the place among its candidates, or that it is really gone.
+pub type Ask<'a> = &'a mut dyn FnMut(&Gone) -> Result<Option<usize>>;
+
+/// What a person said was renamed.
+pub struct Renamed {
+    /// The statements that rename.
+    pub there: Vec<Statement>,
+    /// Those that take it back, in the order of the others.
+    pub back: Vec<Statement>,
+    /// What stands then.
+    pub catalog: Catalog,
+}
+
+/// Says whether anything that one schema lacks of another looks renamed.
+pub fn is_likely(current: &Catalog, target: &Catalog) -> bool {
+    !tables(current, target).is_empty() || !columns(current, target).is_empty()
+}
+
+/// Asks about everything that may have been renamed, and renames it in the session's database, its constraints and indexes
+/// with it, so that what follows is compared under its new name.
+///
+/// `current` is what the database holds; `target` says what it should hold beside that.
+pub async fn agreed(
+    session: &Session,
+    scope: &Scope,
+    current: Catalog,
+    target: &dyn Fn(&Catalog) -> Catalog,
+    ask: Ask<'_>,
+) -> Result<Renamed> {
+    let mut renamed = Renamed {
+        there: Vec::new(),
+        back: Vec::new(),
+        catalog: current,
+    };
+    let mut pairs: Vec<(Key, Key)> = Vec::new();
+    for find in [tables, columns] {
+        let known = pairs.len();
+        for mut gone in find(&renamed.catalog, &target(&renamed.catalog)) {
+            gone.now.retain(|now| pairs.iter().all(|(_, to)| to != now));
+            if gone.now.is_empty() {
+                continue;
+            }
+            if let Some(place) = ask(&gone)? {
+                pairs.push((gone.key, gone.now.swap_remove(place)));
+            }
+        }
+        renamed.take(session, scope, &pairs[known..]).await?;
+    }
+    let current = &renamed.catalog;
+    let followers = followers(current, &target(current), &pairs);
+    renamed.take(session, scope, &followers).await?;
+    Ok(renamed)
+}
+
+impl Renamed {
+    async fn take(&mut self, session: &Session, scope: &Scope, pairs: &[(Key, Key)]) -> Result<()> {
+        for (from, to) in pairs {
+            let (there, back) = statements(from, to);
+            let doing = || format!("trying {}", there.sql);
+            session.run(&there.sql).await.with_context(doing)?;
+            self.there.push(there);
+            self.back.push(back);
+        }
+        if !pairs.is_empty() {
+            self.catalog = read::read(session, scope).await?;
+        }
+        Ok(())
+    }
+}
+
 /// The names of columns with their types.
 type Columns = BTreeSet<(Text, Option<String>)>;
 
 /// Finds tables that are gone while another with half of their columns is new.
-pub(super) fn tables(current: &Catalog, target: &Catalog) -> Vec<Gone> {
+fn tables(current: &Catalog, target: &Catalog) -> Vec<Gone> {
     let columns = |catalog: &Catalog, table: &Key| -> Columns {
         let columns = catalog.columns(table).into_iter();
         columns
@@ -50,7 +123,7 @@ pub(super) fn tables(current: &Catalog, target: &Catalog) -> Vec<Gone> {
 }
 
 /// Finds columns that are gone while another of their type is new in the same table.
-pub(super) fn columns(current: &Catalog, target: &Catalog) -> Vec<Gone> {
+fn columns(current: &Catalog, target: &Catalog) -> Vec<Gone> {
     missing(current, target, Kind::Column)
         .filter_map(|key| {
             let table = current.parent(key)?;
@@ -87,7 +160,7 @@ fn missing<'a>(one: &'a Catalog, other: &'a Catalog, kind: Kind) -> impl Iterato
 }
 
 /// Gives the statement that renames, and the one that takes it back.
-pub(super) fn statements(from: &Key, to: &Key) -> (Statement, Statement) {
+fn statements(from: &Key, to: &Key) -> (Statement, Statement) {
     let table = ObjectName::new(&*from.schema, &*from.name);
     let renamed = ObjectName::new(&*to.schema, &*to.name);
     let (there, back) = match from.kind {
@@ -128,11 +201,7 @@ pub(super) fn statements(from: &Key, to: &Key) -> (Statement, Statement) {
 }
 
 /// Gives the constraints and indexes that bear the names of what was renamed and are declared under the new ones.
-pub(super) fn followers(
-    current: &Catalog,
-    target: &Catalog,
-    pairs: &[(Key, Key)],
-) -> Vec<(Key, Key)> {
+fn followers(current: &Catalog, target: &Catalog, pairs: &[(Key, Key)]) -> Vec<(Key, Key)> {
     let tables: BTreeSet<Key> = pairs
         .iter()
         .map(|(_, to)| Key::named(Kind::Table, &to.schema, &to.name))

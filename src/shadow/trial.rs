@@ -27,12 +27,11 @@ pub async fn try_out(
     statements: &[Statement],
     options: &Options,
 ) -> Result<Option<String>> {
-    let target = scratch.database("trial").await?;
-    let session = connect::open(&target, &silent).await?;
-    let (from, to) = (inside(from), inside(to));
-    if let Some(reason) = copy(&session, &from, &to).await? {
-        return Ok(Some(reason));
-    }
+    let session = match copied(scratch, "trial", (from, to)).await? {
+        Ok(session) => session,
+        Err(reason) => return Ok(Some(reason)),
+    };
+    let to = inside(to);
     for statement in statements.iter().filter(|one| is_inside(one.about.kind)) {
         if let Err(error) = session.run(&statement.sql).await {
             let message = format!(
@@ -58,6 +57,18 @@ pub async fn try_out(
         .hint("nothing was changed; see them all the same: --untried")
         .into()),
     }
+}
+
+/// Makes the first schema in a scratch database of this name; gives a session there, or the reason where it cannot be had.
+pub async fn copied(
+    scratch: &Scratch,
+    name: &str,
+    (from, to): (&Catalog, &Catalog),
+) -> Result<Result<Session, String>> {
+    let target = scratch.database(name).await?;
+    let session = connect::open(&target, &silent).await?;
+    let reason = copy(&session, &inside(from), &inside(to)).await?;
+    Ok(reason.map_or(Ok(session), Err))
 }
 
 /// Makes a schema in an empty database; gives the reason where it cannot be had.
@@ -92,7 +103,7 @@ async fn copy(session: &Session, from: &Catalog, to: &Catalog) -> Result<Option<
 }
 
 /// Keeps what lives in a database, not beside or around it.
-fn inside(catalog: &Catalog) -> Catalog {
+pub fn inside(catalog: &Catalog) -> Catalog {
     catalog.retain(|key, _| is_inside(key.kind))
 }
 

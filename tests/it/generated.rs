@@ -14,7 +14,7 @@ async fn generated(sql: &str, text: &str) -> Vec<generate::Part> {
     generated_asking(sql, text, &mut |_| Ok(None)).await
 }
 
-async fn generated_asking(sql: &str, text: &str, ask: generate::Ask<'_>) -> Vec<generate::Part> {
+async fn generated_asking(sql: &str, text: &str, ask: rename::Ask<'_>) -> Vec<generate::Part> {
     let manifest = manifest::of_texts([("schemas/x.yaml", text)]).expect("a readable manifest");
     let scope = Scope::whole();
     let there = server::database().await;

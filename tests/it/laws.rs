@@ -210,6 +210,26 @@ async fn every_case_leads_there_and_back_online_on_18() {
 }
 
 #[tokio::test]
+async fn the_indexes_of_keys_stand_in_their_tablespaces() {
+    let server = server::own(Some(15)).await;
+    let session = server.database().await.session().await;
+    for sql in [
+        "SET allow_in_place_tablespaces = on",
+        "CREATE TABLESPACE fast LOCATION ''",
+    ] {
+        session.run(&Sql::new(sql)).await.expect("a tablespace");
+    }
+    let old = "CREATE TABLE t (id int, r int4range, word text)";
+    let new = "CREATE TABLE t (id int, r int4range, word text,
+         PRIMARY KEY (id) USING INDEX TABLESPACE fast DEFERRABLE,
+         EXCLUDE USING gist (r WITH &&) USING INDEX TABLESPACE fast WHERE (word <> ' WHERE (') DEFERRABLE)";
+    for (old, new) in [(old, new), (new, old)] {
+        let pair = (server.database().await, server.database().await);
+        assert_eq!(broken(pair, old, new).await, None);
+    }
+}
+
+#[tokio::test]
 async fn what_does_not_differ_is_not_taken_for_a_case() {
     let same = "CREATE TABLE t (a int)";
     let pair = (server::database().await, server::database().await);

@@ -17,10 +17,12 @@ pub(super) fn add_constraint(plan: &Plan<'_>, key: &Key, after: &Object) -> Vec<
         .text("tablespace")
         .map(|space| Sql::fill(" USING INDEX TABLESPACE {}", &[&Ident::new(space)]))
         .unwrap_or_default();
-    // How the index is kept stands before when the constraint is looked at.
+    // How the index is kept stands before which rows are in it and when the constraint is looked at.
     let definition = after.text("definition").unwrap_or_default();
-    let (index, when) = match definition.rfind(" DEFERRABLE") {
-        Some(at) if keyed && after.has("deferrable") => definition.split_at(at),
+    let which = (after.text("type") == Some("exclusion")).then(|| predicate(definition));
+    let (index, when) = match (which.flatten(), definition.rfind(" DEFERRABLE")) {
+        (Some(at), _) => definition.split_at(at),
+        (None, Some(at)) if keyed && after.has("deferrable") => definition.split_at(at),
         _ => (definition, ""),
     };
     let pieces: [&dyn Piece; 6] = [
@@ -48,6 +50,25 @@ pub(super) fn add_constraint(plan: &Plan<'_>, key: &Key, after: &Object) -> Vec<
     }
     sql.extend(index_marks(key, None, after));
     sql
+}
+
+/// Finds where a printed constraint says which rows it is about: outside parentheses and quotes.
+fn predicate(definition: &str) -> Option<usize> {
+    let (mut depth, mut quote) = (0, None);
+    for (at, letter) in definition.char_indices() {
+        match (quote, letter) {
+            (Some(open), _) if open == letter => quote = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"') => quote = Some(letter),
+            (None, '(') => depth += 1,
+            (None, ')') => depth -= 1,
+            (None, ' ') if depth == 0 && definition[at..].starts_with(" WHERE (") => {
+                return Some(at);
+            }
+            _ => {}
+        }
+    }
+    None
 }
 
 pub(super) fn alter_constraint(plan: &Plan<'_>, key: &Key, changed: &[&str]) -> Option<Vec<Sql>> {
@@ -226,4 +247,27 @@ pub(super) fn statistics_target(key: &Key, after: &Object) -> Sql {
         "ALTER STATISTICS {} SET STATISTICS {}",
         &[&name(key), &raw(target)],
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_predicate_is_found_outside_of_everything() {
+        let check = |definition: &str, expected: Option<&str>| {
+            let found = predicate(definition).map(|at| &definition[at..]);
+            assert_eq!(found, expected, "{definition}");
+        };
+        check("EXCLUDE USING gist (r WITH &&)", None);
+        check(
+            "EXCLUDE USING gist (r WITH &&) WHERE ((a > 0)) DEFERRABLE",
+            Some(" WHERE ((a > 0)) DEFERRABLE"),
+        );
+        check("EXCLUDE USING gist (\"a WHERE (\" WITH =)", None);
+        check(
+            "EXCLUDE USING gist (f('it''s ) WHERE (') WITH =) WHERE ((b = ') WHERE ('::text))",
+            Some(" WHERE ((b = ') WHERE ('::text))"),
+        );
+    }
 }
