@@ -178,7 +178,8 @@ impl Plan<'_> {
         }
         if self.made.contains(&parent) {
             // A column that comes from a parent is not spelt out.
-            let spelt = !object.has("inherited") || self.to.get(&parent)?.has("partition");
+            let own = object.text("inherited") == Some("also") && key.kind == Kind::Default;
+            let spelt = own || !object.has("inherited") || self.to.get(&parent)?.has("partition");
             return spelt.then_some(parent);
         }
         (self.made.contains(&column) && !self.is_echo(&column)).then_some(column)
@@ -219,13 +220,22 @@ impl Plan<'_> {
         })
     }
 
-    /// Says whether a column that comes or goes is declared by its table as well as by a parent.
+    /// Says whether a column or check that comes or goes is declared by its table as well as by a parent.
     ///
-    /// It comes before that of the parent, which is then merged with it, and outlives it.
+    /// It is merged with that of the parent when both come, and outlives it.
     pub(super) fn is_own_too(&self, catalog: &Catalog, key: &Key) -> bool {
-        key.kind == Kind::Column
-            && (self.made.contains(key) || self.dropped.contains(key))
-            && catalog.get(key).and_then(|object| object.text("inherited")) == Some("also")
+        let inherited = catalog.get(key).and_then(|object| object.text("inherited"));
+        let both = match key.kind {
+            Kind::Column => inherited == Some("also"),
+            // Of a table that is no partition only those are read that it declares.
+            Kind::Constraint => {
+                let table = catalog.parent(key);
+                let table = table.and_then(|table| catalog.get(&table));
+                inherited.is_some() && table.is_some_and(|table| !table.has("partition"))
+            }
+            _ => false,
+        };
+        both && (self.made.contains(key) || self.dropped.contains(key))
     }
 
     /// Gives the columns that a column is inherited from, the nearest first, before the change.

@@ -103,8 +103,8 @@ impl Builder<'_, '_> {
             }
             if plan.altered.contains(&needed) {
                 let (drop, make) = ((Phase::Drop, key.clone()), (Phase::Make, needed));
-                // What is said of a table as such seldom minds what stands on it.
-                if make.1.kind.is_relation() {
+                // What is said of a table or sequence as such seldom minds what stands on it.
+                if make.1.kind.is_relation() || make.1.kind == Kind::Sequence {
                     self.soft_edge(drop, make);
                 } else {
                     self.edge(drop, make);
@@ -120,9 +120,12 @@ impl Builder<'_, '_> {
         if plan.is_replaced(key) {
             self.edge((Phase::Drop, key.clone()), (Phase::Make, key.clone()));
         }
-        let whole = plan.from.parent(key);
-        if plan.is_own_too(plan.from, key) && whole.is_some_and(|of| !plan.dropped.contains(&of)) {
-            for above in plan.above(key) {
+        if let Some(table) = plan.from.parent(key)
+            && plan.is_own_too(plan.from, key)
+            && !plan.dropped.contains(&table)
+        {
+            for parent in plan.parents_of(&table) {
+                let above = Key::part(key.kind, &parent.schema, &parent.name, &key.part);
                 self.edge((Phase::Drop, above), (Phase::Drop, key.clone()));
             }
         }
@@ -130,6 +133,10 @@ impl Builder<'_, '_> {
             // A partition that is detached keeps the foreign keys that the whole has at that moment.
             for reference in plan.references_above(key) {
                 self.edge((Phase::Drop, reference), (Phase::Drop, key.clone()));
+            }
+            // And its rows may be referred to by way of the whole.
+            for reference in plan.references_to(key) {
+                self.soft_edge((Phase::Drop, reference), (Phase::Drop, key.clone()));
             }
         }
     }
@@ -292,10 +299,9 @@ impl Builder<'_, '_> {
         let plan = self.plan;
         self.edge((Phase::Drop, key.clone()), (Phase::Discard, key.clone()));
         for dependent in plan.dependents.get(key).into_iter().flatten() {
-            self.edge(
-                (Phase::Make, (*dependent).clone()),
-                (Phase::Discard, key.clone()),
-            );
+            for phase in [Phase::Make, Phase::Discard] {
+                self.edge((phase, (*dependent).clone()), (Phase::Discard, key.clone()));
+            }
             if let Some(table) = plan.from.parent(dependent) {
                 self.edge((Phase::Fill, table), (Phase::Discard, key.clone()));
             }

@@ -110,6 +110,23 @@ impl<'a> Plan<'a> {
         found
     }
 
+    /// Gives the foreign keys that go and refer to what a partition belongs to.
+    pub(super) fn references_to(&self, partition: &Key) -> Vec<Key> {
+        let mut wholes = BTreeSet::new();
+        let mut table = self.from.parent(partition);
+        while let Some(whole) = table.and_then(|table| self.partition_of(&table)) {
+            wholes.insert(whole.qualified());
+            table = Some(whole);
+        }
+        let dropped = self.dropped.iter();
+        let references = dropped.filter(|key| {
+            let object = self.from.get(key).filter(|_| key.kind == Kind::Constraint);
+            let to = object.and_then(|object| object.text("references"));
+            to.is_some_and(|to| wholes.contains(to))
+        });
+        references.cloned().collect()
+    }
+
     /// Gives the tables that inherit a column directly, or are partitions of its table, before the change.
     pub(super) fn heirs(&self, column: &Key) -> Vec<Key> {
         let table = Key::named(Kind::Table, &column.schema, &column.name);

@@ -59,11 +59,17 @@ impl Plan<'_> {
                 let by = self.from.get(&parent)?.text("partition_by");
                 by.is_some_and(|by| mentions(by, &column.part))
             };
-            fixed.then_some(parent)
+            // The keys of the whole are made with it, those of a part by itself would stand beside them.
+            let mut whole = parent;
+            while let Some(above) = self.partition_of(&whole) {
+                whole = above;
+            }
+            fixed.then_some(whole)
         };
         let columns = self.retyped.iter().chain(&self.dropped);
         let columns = columns.filter(|key| key.kind == Kind::Column);
-        let wholes: BTreeSet<Key> = columns.filter_map(|column| fixed(&column)).collect();
+        let mut wholes: BTreeSet<Key> = columns.filter_map(|column| fixed(&column)).collect();
+        wholes.retain(|whole| !self.dropped.contains(whole));
         for whole in &wholes {
             self.replace(whole);
         }

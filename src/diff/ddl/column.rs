@@ -19,15 +19,15 @@ pub(super) fn column_line(
         sql.push(" WITH OPTIONS");
     } else {
         sql.push(" ").piece(&text(column, "type"));
+        if let Some(compression) = column.text("compression") {
+            sql.push(" COMPRESSION ").piece(&raw(compression));
+        }
         let options = column.list("server_options");
         if !options.is_empty() {
             sql.piece(&super::options::options(options));
         }
         if let Some(collation) = column.text("collation") {
             sql.push(" COLLATE ").piece(&raw(collation));
-        }
-        if let Some(compression) = column.text("compression") {
-            sql.push(" COMPRESSION ").piece(&raw(compression));
         }
     }
     let bare = sql.as_str().len();

@@ -234,7 +234,13 @@ pub(super) fn privileges(
         on,
         columns,
     };
-    let mut sql = grants(object, old, new, &form);
+    // A column is its table's owner's.
+    let mut owned = object.clone();
+    if key.kind == Kind::Column {
+        let table = plan.to.parent(key).and_then(|table| plan.to.get(&table));
+        owned.owner = table.and_then(|table| table.owner.clone());
+    }
+    let mut sql = grants(&owned, old, new, &form);
     if form.columns.is_none() {
         sql.extend(kept_on_columns(plan, key, old, new));
     }

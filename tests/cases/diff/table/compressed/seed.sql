@@ -1,0 +1,1 @@
+INSERT INTO text_of VALUES (1, 'x');
