@@ -1,6 +1,5 @@
 //! Joins what was read into the objects of a catalog: what each needs, and nothing whose relation was not read.
 
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::catalog::{Key, Kind, Object, Ours, Text};
@@ -14,26 +13,33 @@ pub(super) fn objects(mut objects: Vec<(Key, Object)>, edges: Vec<Edge>) -> BTre
     let standing = Standing::of(&objects);
     objects.retain(|(key, object)| standing.holds(key, object) && !is_ours(key));
     drop(standing);
-    objects.sort_unstable_by(|(one, _), (other, _)| compare(one, other));
-    // Made of what is sorted, the map is as small as can be; filled one by one, half of it would be empty.
-    objects.into_iter().collect()
+    objects.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+    gathered(objects)
 }
+
+/// Makes a map of what is sorted, which is as small as can be: one that is filled one by one is half empty.
+///
+/// It is made piece by piece, so that a hundred thousand objects are not held twice.
+fn gathered(mut objects: Vec<(Key, Object)>) -> BTreeMap<Key, Object> {
+    let piece = (objects.len() / PIECES).max(SMALL);
+    let mut map = BTreeMap::new();
+    while !objects.is_empty() {
+        let rest = objects.len().saturating_sub(piece);
+        let mut first: BTreeMap<Key, Object> = objects.drain(rest..).collect();
+        objects.shrink_to_fit();
+        first.append(&mut map);
+        map = first;
+    }
+    map
+}
+
+/// In how many pieces a map is made: more are slower, fewer hold more at once.
+const PIECES: usize = 8;
+/// How many objects are not worth a piece.
+const SMALL: usize = 10_000;
 
 fn is_ours(key: &Key) -> bool {
     &*key.name == Ours::HISTORY || &*key.schema == Ours::SCHEMA
-}
-
-/// Compares as [`Key`] does; texts that are shared need not be looked at.
-fn compare(one: &Key, other: &Key) -> Ordering {
-    let text = |one: &Text, other: &Text| match Text::ptr_eq(one, other) {
-        true => Ordering::Equal,
-        false => one.cmp(other),
-    };
-    one.kind
-        .cmp(&other.kind)
-        .then_with(|| text(&one.schema, &other.schema))
-        .then_with(|| text(&one.name, &other.name))
-        .then_with(|| text(&one.part, &other.part))
 }
 
 /// Tells every object what it needs, sorted.

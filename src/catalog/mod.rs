@@ -14,6 +14,7 @@ pub mod read;
 mod reader;
 mod rename;
 mod scope;
+mod shared;
 
 use std::collections::BTreeMap;
 
@@ -21,6 +22,7 @@ pub use self::kind::Kind;
 pub use self::object::{Facts, Key, Object, Text, Value};
 pub(crate) use self::scope::is_platform;
 pub use self::scope::{Ours, Scope};
+pub use self::shared::Shared;
 
 /// A schema as one server described it at one moment.
 ///

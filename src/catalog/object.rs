@@ -1,5 +1,6 @@
 //! Owns what a catalog is made of: keys, objects, facts.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
@@ -14,7 +15,9 @@ pub type Text = Arc<str>;
 pub type Facts = Arc<[(Text, Value)]>;
 
 /// What an object is called: its kind and its identity, never its oid.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+///
+/// Keys are in the order of their kinds, then of their names.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
     /// The kind of object.
     pub kind: Kind,
@@ -24,6 +27,27 @@ pub struct Key {
     pub name: Text,
     /// The name within a relation, server or role: a column, a constraint, a policy; empty otherwise.
     pub part: Text,
+}
+
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // Shared texts need not be looked at.
+        let text = |one: &Text, other: &Text| match Text::ptr_eq(one, other) {
+            true => Ordering::Equal,
+            false => one.cmp(other),
+        };
+        self.kind
+            .cmp(&other.kind)
+            .then_with(|| text(&self.schema, &other.schema))
+            .then_with(|| text(&self.name, &other.name))
+            .then_with(|| text(&self.part, &other.part))
+    }
+}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl Key {

@@ -10,7 +10,7 @@ use tokio_postgres::types::Type;
 
 use crate::catalog::reader::Reader;
 use crate::catalog::scope::is_platform;
-use crate::catalog::{Catalog, Scope};
+use crate::catalog::{Catalog, Scope, Shared};
 use crate::pg::server_error::ServerError;
 use crate::pg::session::{Param, Rows, Session};
 use crate::sql::safe::Sql;
@@ -47,7 +47,7 @@ impl Rereader {
 
     /// Reads the catalog as it is now.
     pub async fn read(&self) -> Result<Catalog> {
-        read_patiently(&self.asker(), &self.scope).await
+        read_patiently(&self.asker(), &self.scope, &Shared::default()).await
     }
 
     fn asker(&self) -> Asker<'_> {
@@ -88,21 +88,26 @@ struct Facts {
 /// The session must not be in a transaction. What its role may not see is said in [`Catalog::unseen`]. Where another
 /// session drops what is just being printed, the whole is read again.
 pub async fn read(session: &Session, scope: &Scope) -> Result<Catalog> {
+    read_beside(session, scope, &Shared::default()).await
+}
+
+/// Reads as [`read`] does, a catalog that shares what it says with others read beside it.
+pub async fn read_beside(session: &Session, scope: &Scope, shared: &Shared) -> Result<Catalog> {
     let asker = Asker {
         session,
         kept: None,
     };
-    read_patiently(&asker, scope).await
+    read_patiently(&asker, scope, shared).await
 }
 
-async fn read_patiently(asker: &Asker<'_>, scope: &Scope) -> Result<Catalog> {
+async fn read_patiently(asker: &Asker<'_>, scope: &Scope, shared: &Shared) -> Result<Catalog> {
     for _ in 1..ATTEMPTS {
-        match read_once(asker, scope).await {
+        match read_once(asker, scope, shared).await {
             Err(error) if changed_meanwhile(&error) => {}
             read => return read,
         }
     }
-    read_once(asker, scope).await
+    read_once(asker, scope, shared).await
 }
 
 /// How often a catalog is read that changes while it is read.
@@ -122,7 +127,7 @@ fn changed_meanwhile(error: &anyhow::Error) -> bool {
     server.is("XX000") && vanished || server.is("42P01") || server.is("42704")
 }
 
-async fn read_once(asker: &Asker<'_>, scope: &Scope) -> Result<Catalog> {
+async fn read_once(asker: &Asker<'_>, scope: &Scope, shared: &Shared) -> Result<Catalog> {
     let session = asker.session;
     // Only what is in the search path is printed without its schema, so nothing may be in it; the other settings
     // fix how constants in expressions are spelt.
@@ -139,7 +144,7 @@ async fn read_once(asker: &Asker<'_>, scope: &Scope) -> Result<Catalog> {
         ))
         .await
         .context("beginning to read the catalog")?;
-    let catalog = read_within(asker, scope)
+    let catalog = read_within(asker, scope, shared)
         .await
         .context("reading the catalog");
     let ended = session.run(&Sql::new("ROLLBACK")).await;
@@ -161,7 +166,7 @@ async fn facts(session: &Session) -> Result<Facts> {
     })
 }
 
-async fn read_within(asker: &Asker<'_>, scope: &Scope) -> Result<Catalog> {
+async fn read_within(asker: &Asker<'_>, scope: &Scope, shared: &Shared) -> Result<Catalog> {
     let (facts, namespaces) = join(
         facts(asker.session),
         asker
@@ -181,16 +186,17 @@ async fn read_within(asker: &Asker<'_>, scope: &Scope) -> Result<Catalog> {
             around.push(oid);
         }
     }
-    collect(asker, scope, &facts, (&inside, &around)).await
+    let reader = Reader::new(facts.version, shared);
+    collect(asker, scope, &facts, reader, (&inside, &around)).await
 }
 
 async fn collect(
     asker: &Asker<'_>,
     scope: &Scope,
     facts: &Facts,
+    mut reader: Reader<'_>,
     (inside, around): (&Vec<u32>, &Vec<u32>),
 ) -> Result<Catalog> {
-    let mut reader = Reader::new(facts.version);
     let within = (
         inside as &(dyn tokio_postgres::types::ToSql + Sync),
         Type::OID_ARRAY,

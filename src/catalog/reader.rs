@@ -1,6 +1,6 @@
 //! Turns rows into objects: reserved columns say what an object is called, every other column is a fact of that name.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use anyhow::{Context as _, Result};
 use tokio_postgres::types::Type;
@@ -8,27 +8,26 @@ use tokio_postgres::{Column, Row};
 
 use crate::catalog::acl::Acl;
 use crate::catalog::join::{self, Edge};
-use crate::catalog::{Facts, Key, Kind, Object, Text, Value};
+use crate::catalog::{Key, Kind, Object, Shared, Text, Value};
 use crate::pg::session::Rows;
 
 /// Where the server keeps an object: the oid of its catalog, its own oid, the number of the column.
 type Address = (u32, u32, i32);
 
 const PG_CLASS: u32 = 1259;
-/// Texts longer than this are hardly ever the same twice.
-const SHARED: usize = 120;
 
 /// Collects what the queries say, then joins it into a catalog.
 ///
 /// A database may have hundreds of thousands of objects, so what is said twice is kept once, and what only serves the
 /// joining is kept apart.
-#[derive(Default)]
-pub(super) struct Reader {
-    texts: HashSet<Text>,
-    facts: HashSet<Facts>,
+pub(super) struct Reader<'s> {
+    shared: &'s Shared,
     objects: Vec<(Key, Object)>,
     /// What else is known of each object.
     besides: Vec<Besides>,
+    acls: HashMap<u32, Vec<Text>>,
+    /// The numbers of the columns that constraints and indexes stand on.
+    keys: HashMap<u32, Vec<i16>>,
     addresses: HashMap<Address, u32>,
     /// The columns of every relation in their order.
     columns: HashMap<u32, Vec<Text>>,
@@ -37,12 +36,10 @@ pub(super) struct Reader {
     version: i32,
 }
 
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Besides {
     oid: u32,
     relation: Option<u32>,
-    acl: Option<Box<[Text]>>,
-    keys: Option<Box<[i16]>>,
 }
 
 /// What a column of an answer says.
@@ -109,14 +106,23 @@ struct Found {
     class: u32,
     sub: i32,
     aliases: Vec<u32>,
+    acl: Option<Vec<Text>>,
+    keys: Option<Vec<i16>>,
     facts: Vec<(Text, Value)>,
 }
 
-impl Reader {
-    pub(super) fn new(version: i32) -> Self {
+impl<'s> Reader<'s> {
+    pub(super) fn new(version: i32, shared: &'s Shared) -> Self {
         Reader {
+            shared,
+            objects: Vec::new(),
+            besides: Vec::new(),
+            acls: HashMap::new(),
+            keys: HashMap::new(),
+            addresses: HashMap::new(),
+            columns: HashMap::new(),
+            edges: Vec::new(),
             version,
-            ..Reader::default()
         }
     }
 
@@ -138,6 +144,8 @@ impl Reader {
             class: 0,
             sub: 0,
             aliases: Vec::new(),
+            acl: None,
+            keys: None,
             facts: Vec::new(),
         };
         for (index, slot) in slots {
@@ -168,11 +176,8 @@ impl Reader {
                 found.aliases = aliases.unwrap_or_default();
             }
             Slot::Relation => found.besides.relation = row.try_get(index)?,
-            Slot::Keys => {
-                let keys: Option<Vec<i16>> = row.try_get(index)?;
-                found.besides.keys = keys.map(Vec::into_boxed_slice);
-            }
-            Slot::Acl => found.besides.acl = self.list(row, index)?.map(Vec::into_boxed_slice),
+            Slot::Keys => found.keys = row.try_get(index)?,
+            Slot::Acl => found.acl = self.list(row, index)?,
             Slot::Schema => found.key.schema = self.text(row, index)?.unwrap_or_default(),
             Slot::Name => found.key.name = self.text(row, index)?.unwrap_or_default(),
             Slot::Part => found.key.part = self.text(row, index)?.unwrap_or_default(),
@@ -195,49 +200,15 @@ impl Reader {
         Ok(())
     }
 
-    fn text(&mut self, row: &Row, index: usize) -> Result<Option<Text>> {
+    fn text(&self, row: &Row, index: usize) -> Result<Option<Text>> {
         let text: Option<&str> = row.try_get(index)?;
-        Ok(text.map(|text| self.share(text)))
+        Ok(text.map(|text| self.shared.text(text)))
     }
 
-    fn list(&mut self, row: &Row, index: usize) -> Result<Option<Vec<Text>>> {
+    fn list(&self, row: &Row, index: usize) -> Result<Option<Vec<Text>>> {
         let items: Option<Vec<&str>> = row.try_get(index)?;
-        Ok(items.map(|items| items.into_iter().map(|item| self.share(item)).collect()))
-    }
-
-    fn share(&mut self, text: &str) -> Text {
-        if text.len() > SHARED {
-            return text.into();
-        }
-        if let Some(known) = self.texts.get(text) {
-            return known.clone();
-        }
-        let new: Text = text.into();
-        self.texts.insert(new.clone());
-        new
-    }
-
-    /// Keeps facts once, where they are of a kind whose objects often say the same.
-    fn share_facts(&mut self, kind: Kind, facts: Vec<(Text, Value)>) -> Facts {
-        let often = matches!(
-            kind,
-            Kind::Column
-                | Kind::Default
-                | Kind::Identity
-                | Kind::NotNull
-                | Kind::Policy
-                | Kind::RowSecurity
-                | Kind::Sequence
-        );
-        if !often {
-            return facts.into();
-        }
-        if let Some(known) = self.facts.get(facts.as_slice()) {
-            return known.clone();
-        }
-        let new: Facts = facts.into();
-        self.facts.insert(new.clone());
-        new
+        let share = |item| self.shared.text(item);
+        Ok(items.map(|items| items.into_iter().map(share).collect()))
     }
 
     fn keep(&mut self, found: Found) -> Result<()> {
@@ -258,7 +229,14 @@ impl Reader {
             let columns = self.columns.entry(besides.oid).or_default();
             columns.push(key.part.clone());
         }
-        object.facts = self.share_facts(key.kind, found.facts);
+        object.facts = if has_columns(key.kind) || found.keys.is_some() {
+            // They are not all said yet.
+            found.facts.into()
+        } else {
+            self.shared.new_facts(found.facts)
+        };
+        self.acls.extend(found.acl.map(|acl| (index, acl)));
+        self.keys.extend(found.keys.map(|keys| (index, keys)));
         self.objects.push((key, object));
         self.besides.push(besides);
         Ok(())
@@ -332,44 +310,45 @@ impl Reader {
 
     /// Joins everything into the objects of a catalog.
     pub(super) fn finish(mut self) -> BTreeMap<Key, Object> {
-        for index in 0..self.objects.len() {
-            self.finish_one(index);
+        for (index, number) in (0..self.objects.len()).zip(0..) {
+            self.finish_one(index, number);
         }
         let (objects, edges) = (self.objects, self.edges);
         // What only served the joining need not be there while the catalog grows.
-        drop((self.texts, self.facts, self.besides));
+        drop((self.besides, self.acls, self.keys));
         drop((self.addresses, self.columns));
         join::objects(objects, edges)
     }
 
-    fn finish_one(&mut self, index: usize) {
-        let (kind, besides) = (self.objects[index].0.kind, &self.besides[index]);
+    fn finish_one(&mut self, index: usize, number: u32) {
+        let (kind, besides) = (self.objects[index].0.kind, self.besides[index]);
         let table = besides
             .relation
             .and_then(|oid| self.addresses.get(&(PG_CLASS, oid, 0)))
             .copied();
-        let columns = if kind.is_relation() || kind == Kind::Type {
+        let columns = if has_columns(kind) {
             self.own_columns(kind, besides)
         } else {
-            self.key_columns(besides)
+            self.key_columns(number, besides)
         };
-        let acl = self.acl(index);
+        let acl = self.acl(index, number);
         if matches!(kind, Kind::Index | Kind::Statistics) {
             let on = table.map(|table| &self.objects[table as usize].0);
             // An extension stands for its tables.
             let on = on.filter(|on| on.kind.is_relation()).cloned();
             self.objects[index].1.on = on.map(Box::new);
-        } else if let (Some(table), Ok(index)) = (table, u32::try_from(index)) {
-            self.edges.push((index, table));
+        } else if let Some(table) = table {
+            self.edges.push((number, table));
         }
         let object = &mut self.objects[index].1;
         object.acl = acl;
         if let Some(columns) = columns.filter(|columns| !columns.is_empty()) {
             object.set("columns", Some(Value::List(columns)));
+            object.facts = self.shared.facts(object.facts.clone());
         }
     }
 
-    fn own_columns(&self, kind: Kind, besides: &Besides) -> Option<Vec<Text>> {
+    fn own_columns(&self, kind: Kind, besides: Besides) -> Option<Vec<Text>> {
         let relation = if kind == Kind::Type {
             besides.relation?
         } else {
@@ -379,8 +358,8 @@ impl Reader {
     }
 
     /// Gives the names of the columns that a constraint or index stands on.
-    fn key_columns(&self, besides: &Besides) -> Option<Vec<Text>> {
-        let (keys, relation) = (besides.keys.as_ref()?, besides.relation?);
+    fn key_columns(&self, number: u32, besides: Besides) -> Option<Vec<Text>> {
+        let (keys, relation) = (self.keys.get(&number)?, besides.relation?);
         let columns = self.columns.get(&relation)?;
         let name = |number: &i16| {
             let address = (PG_CLASS, relation, i32::from(*number));
@@ -391,9 +370,9 @@ impl Reader {
         Some(names.filter(|name| columns.contains(name)).collect())
     }
 
-    fn acl(&self, index: usize) -> Option<Acl> {
+    fn acl(&self, index: usize, number: u32) -> Option<Acl> {
         let (key, object) = &self.objects[index];
-        let items = self.besides[index].acl.as_ref()?;
+        let items = self.acls.get(&number)?;
         let owner = match (&object.owner, key.kind) {
             (Some(owner), _) => owner.clone(),
             (None, Kind::Column) => {
@@ -409,4 +388,8 @@ impl Reader {
         }
         (acl != Acl::standard(key.kind, self.version)).then_some(acl)
     }
+}
+
+fn has_columns(kind: Kind) -> bool {
+    kind.is_relation() || kind == Kind::Type
 }

@@ -186,7 +186,8 @@ async fn both(args: &Args, scope: &Scope, context: &Context) -> Result<(Read, Re
     let from = Source::parse(&args.from, context)?;
     let to = Source::parse(&args.to, context)?;
     if let (Source::Address(_), Source::Address(_)) = (&from, &to) {
-        let (mut one, mut other) = (Sources::new(context), Sources::new(context));
+        let mut one = Sources::new(context);
+        let mut other = one.beside();
         return futures_util::future::try_join(one.read(&from, scope), other.read(&to, scope))
             .await;
     }

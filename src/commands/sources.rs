@@ -5,11 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use anyhow::{Context as _, Result};
 
 use crate::adopt::source;
-use crate::catalog::{Catalog, Scope, read};
+use crate::catalog::{Catalog, Scope, Shared, read};
 use crate::commands::{Context, Purpose, project};
 #[cfg(feature = "sqlite")]
 use crate::copy::{schema, sqlite};
@@ -123,6 +124,7 @@ pub(crate) struct Sources<'a> {
     context: &'a Context,
     scratch: Option<Scratch>,
     made: usize,
+    shared: Rc<Shared>,
 }
 
 impl<'a> Sources<'a> {
@@ -132,6 +134,15 @@ impl<'a> Sources<'a> {
             context,
             scratch: None,
             made: 0,
+            shared: Rc::default(),
+        }
+    }
+
+    /// Begins beside another: what both read says the same is kept once.
+    pub(crate) fn beside(&self) -> Self {
+        Sources {
+            shared: Rc::clone(&self.shared),
+            ..Sources::new(self.context)
         }
     }
 
@@ -146,7 +157,7 @@ impl<'a> Sources<'a> {
         match source {
             Source::Live => {
                 let (session, target) = context.open(Purpose::Reading).await?;
-                let catalog = read::read(&session, scope).await;
+                let catalog = read::read_beside(&session, scope, &self.shared).await;
                 Ok(plain(catalog.with_context(|| {
                     format!("reading the database `{target}`")
                 })?))
@@ -154,7 +165,7 @@ impl<'a> Sources<'a> {
             Source::Address(address) => {
                 let target = Target::parse(address)?;
                 let session = connect::open(&target, &context.watch()).await?;
-                let catalog = read::read(&session, scope).await;
+                let catalog = read::read_beside(&session, scope, &self.shared).await;
                 Ok(plain(catalog.with_context(|| {
                     format!("reading the database `{target}`")
                 })?))

@@ -13,6 +13,7 @@ pub mod statement;
 mod statements;
 mod table;
 
+mod names;
 pub mod settle;
 pub mod write;
 

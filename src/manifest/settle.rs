@@ -1,15 +1,15 @@
 //! Owns settling: a manifest executed in a scratch database and read back, so that PostgreSQL alone decides what it means.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use anyhow::Result;
 
 use crate::catalog::{self, Catalog, Key, Scope};
 use crate::event::{Event, Unit, Watch};
 use crate::finding::{Finding, Place};
-use crate::manifest::Manifest;
-use crate::manifest::statement::{Statement, place};
+use crate::manifest::statement::Statement;
 use crate::manifest::statements::{self, Statements};
+use crate::manifest::{Manifest, names};
 use crate::pg::server_error::ServerError;
 use crate::pg::session::Session;
 use crate::sql::name::Ident;
@@ -45,12 +45,13 @@ pub async fn settle(
     let mut refused = run_all(first, session, watch).await?;
     refused.extend(run_all(last, session, watch).await?);
     session.run(&Sql::new("RESET ALL")).await?;
-    let findings = explain(refused, manifest);
+    let mut findings = names::too_long(manifest);
+    findings.extend(explain(refused, manifest));
     let catalog = catalog::read::read(session, scope).await?;
     Ok(Settled {
         catalog,
         findings,
-        places: places(manifest)?,
+        places: names::places(manifest)?,
     })
 }
 
@@ -122,21 +123,28 @@ async fn run_all(
 
 /// Turns what was refused into findings, without what only follows from another refusal.
 fn explain(refused: Vec<(Statement, ServerError)>, manifest: &Manifest) -> Vec<Finding> {
-    let makes: Vec<&str> = refused
-        .iter()
-        .map(|(statement, _)| statement.makes.as_str())
-        .collect();
+    let makes = refused.iter().map(|(statement, _)| &*statement.makes);
+    let makes: HashSet<&str> = makes.flat_map(called).collect();
     let follows = |error: &ServerError| is_missing(error) && names_one_of(error, &makes);
     // Where each needs the other, all of them are shown.
     let hide = !refused.iter().all(|(_, error)| follows(error));
-    let mut findings: Vec<Finding> = refused
+    let mut shown: Vec<&(Statement, ServerError)> = refused
         .iter()
         .filter(|(_, error)| !(hide && follows(error)))
-        .map(|(statement, error)| finding(statement, error, manifest))
         .collect();
-    findings.sort_by(|left, right| left.place.cmp(&right.place));
-    findings
+    shown.sort_by_cached_key(|(statement, error)| statement.place_of(error.position));
+    let known = Known::of(manifest);
+    let shown = shown.into_iter().enumerate();
+    shown
+        .map(|(index, (statement, error))| {
+            let near = (index < GUESSED).then(|| known.near(error)).flatten();
+            finding(statement, error, near)
+        })
+        .collect()
 }
+
+/// For how many refusals it is guessed what was meant: who has more has made one mistake many times.
+const GUESSED: usize = 100;
 
 /// Says whether something the statement needs was not there.
 fn is_missing(error: &ServerError) -> bool {
@@ -148,21 +156,20 @@ fn is_missing(error: &ServerError) -> bool {
 }
 
 /// Says whether the message names an object that was itself refused.
-fn names_one_of(error: &ServerError, makes: &[&str]) -> bool {
-    makes
-        .iter()
-        .filter_map(|makes| makes.split_once(' '))
-        .any(|(_, name)| {
-            let bare = name.strip_prefix("public.").unwrap_or(name);
-            [name, bare].iter().any(|name| {
-                error
-                    .message
-                    .contains(&format!("\"{}\"", name.trim_matches('"')))
-            })
-        })
+fn names_one_of(error: &ServerError, makes: &HashSet<&str>) -> bool {
+    let quoted = error.message.split('"').skip(1).step_by(2);
+    quoted.into_iter().any(|name| makes.contains(name))
 }
 
-fn finding(statement: &Statement, error: &ServerError, manifest: &Manifest) -> Finding {
+/// Gives the names that the server may call an object by, of what makes it, such as `table public.orders`.
+fn called(makes: &str) -> impl Iterator<Item = &str> {
+    let name = makes.split_once(' ').map(|(_, name)| name);
+    let bare = name.and_then(|name| name.strip_prefix("public."));
+    let names = name.into_iter().chain(bare);
+    names.map(|name| name.trim_matches('"'))
+}
+
+fn finding(statement: &Statement, error: &ServerError, near: Option<&str>) -> Finding {
     let place = statement.place_of(error.position);
     if statement.makes.starts_with("extension ") && error.message.contains("is not available") {
         let message = format!("{}; what needs it cannot be judged", error.message);
@@ -181,29 +188,40 @@ fn finding(statement: &Statement, error: &ServerError, manifest: &Manifest) -> F
     if !said.is_empty() {
         finding = finding.detail(said.join("\n"));
     }
-    match near(error, manifest) {
+    match near {
         Some(near) => finding.help(format!("did you mean `{near}`?")),
         None => finding,
     }
 }
 
-/// Finds the declared table or column that a missing one may have meant.
-fn near(error: &ServerError, manifest: &Manifest) -> Option<String> {
-    let wanted = error.message.split('"').nth(1)?;
-    let known: Vec<&str> = match error.sqlstate.as_deref()? {
-        "42P01" => manifest
+/// The names that a misspelt one may have meant.
+struct Known<'a> {
+    tables: BTreeSet<&'a str>,
+    columns: BTreeSet<&'a str>,
+}
+
+impl<'a> Known<'a> {
+    fn of(manifest: &'a Manifest) -> Self {
+        let columns = manifest
             .tables()
-            .map(|(name, _)| name.value.as_str())
-            .collect(),
-        "42703" => manifest
-            .tables()
-            .flat_map(|(_, table)| table.columns.iter().map(|(name, _)| name.value.as_str()))
-            .collect(),
-        "42704" => TYPES.to_vec(),
-        _ => return None,
-    };
-    let wanted = wanted.strip_prefix("public.").unwrap_or(wanted);
-    nearest(wanted, known).map(str::to_owned)
+            .flat_map(|(_, table)| table.columns.iter());
+        Known {
+            tables: manifest.tables().map(|(name, _)| &*name.value).collect(),
+            columns: columns.map(|(name, _)| &*name.value).collect(),
+        }
+    }
+
+    /// Finds the declared table or column that a missing one may have meant.
+    fn near(&self, error: &ServerError) -> Option<&'a str> {
+        let wanted = error.message.split('"').nth(1)?;
+        let wanted = wanted.strip_prefix("public.").unwrap_or(wanted);
+        match error.sqlstate.as_deref()? {
+            "42P01" => nearest(wanted, self.tables.iter().copied()),
+            "42703" => nearest(wanted, self.columns.iter().copied()),
+            "42704" => nearest(wanted, TYPES.iter().copied()),
+            _ => None,
+        }
+    }
 }
 
 /// Types that are often misspelt.
@@ -240,46 +258,4 @@ impl Settled {
             .flatten()
             .find_map(|name| self.places.get(&name).cloned())
     }
-}
-
-fn places(manifest: &Manifest) -> Result<BTreeMap<String, Place>> {
-    let mut places = BTreeMap::new();
-    for file in &manifest.files {
-        let document = &file.document;
-        let tables = document.tables.iter().chain(document.only.tables.iter());
-        for (name, table) in tables {
-            let object = statements::object_name(&file.name, name)?;
-            places.insert(object.to_string(), place(&file.name, name));
-            let parts = [
-                &table.columns,
-                &table.constraints,
-                &table.indexes,
-                &table.triggers,
-                &table.policies,
-            ];
-            for (part, _) in parts.into_iter().flat_map(|entries| entries.iter()) {
-                let ident = Ident::new(&*part.value);
-                places
-                    .entry(format!("{object}.{ident}"))
-                    .or_insert_with(|| place(&file.name, part));
-            }
-        }
-        let others = document.enums.iter().map(|(name, _)| name);
-        let others = others
-            .chain(document.domains.iter().map(|(name, _)| name))
-            .chain(document.sequences.iter().map(|(name, _)| name))
-            .chain(document.views.iter().map(|(name, _)| name));
-        for name in others {
-            let object = statements::object_name(&file.name, name)?;
-            places.insert(object.to_string(), place(&file.name, name));
-        }
-        let global = document.schemas.iter().map(|(name, _)| name);
-        for name in global.chain(document.extensions.iter().map(|(name, _)| name)) {
-            places.insert(
-                Ident::new(&*name.value).to_string(),
-                place(&file.name, name),
-            );
-        }
-    }
-    Ok(places)
 }

@@ -15,8 +15,8 @@ pub struct Statement {
     pub tolerates: Option<&'static str>,
     /// What it makes, such as `table public.orders`; for messages.
     pub makes: String,
-    /// Where written parts begin, in characters of the text, with their places.
-    parts: Vec<(usize, Place)>,
+    /// Where written parts begin, in characters of the text, with their places and the columns their next lines begin at.
+    parts: Vec<(usize, Place, u32)>,
     /// Characters so far; counting them again for every part would be slow.
     length: usize,
 }
@@ -49,7 +49,12 @@ impl Statement {
 
     /// Appends what a person wrote, as it stands at a place.
     pub fn written(&mut self, text: &str, place: Place) -> &mut Self {
-        self.parts.push((self.length, place));
+        self.block(text, place, 1)
+    }
+
+    /// Appends what a person wrote in lines that all begin at one column, the first of them at a place.
+    pub fn block(&mut self, text: &str, place: Place, margin: u32) -> &mut Self {
+        self.parts.push((self.length, place, margin));
         self.piece(&Sql::written_by_user(text))
     }
 
@@ -63,8 +68,8 @@ impl Statement {
             .parts
             .iter()
             .rev()
-            .find(|(start, _)| *start <= position);
-        let Some((start, place)) = part else {
+            .find(|(start, ..)| *start <= position);
+        let Some((start, place, margin)) = part else {
             return self.place.clone();
         };
         let Some(line) = place.line else {
@@ -79,7 +84,7 @@ impl Statement {
         let (mut line, mut column) = (line, place.column.unwrap_or(1));
         for character in before {
             if character == '\n' {
-                (line, column) = (line + 1, 1);
+                (line, column) = (line + 1, *margin);
             } else {
                 column += 1;
             }

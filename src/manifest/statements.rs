@@ -190,11 +190,16 @@ fn add_view(file: &str, name: &Placed<String>, view: &View, to: &mut Statements)
 /// Adds each statement of a text.
 pub(crate) fn add_sql(file: &str, text: &Placed<String>, to: &mut Statements) {
     let at = place(file, text);
-    let first = at.line.unwrap_or(1);
+    let (first, margin) = (at.line.unwrap_or(1), at.column.unwrap_or(1));
     for piece in crate::sql::split::split(&text.value) {
-        let place = Place::at(file, first + piece.position.line - 1, piece.position.column);
+        let position = piece.position;
+        let place = Place::at(
+            file,
+            first + position.line - 1,
+            margin + position.column - 1,
+        );
         let mut statement = Statement::begin(place.clone(), piece.verb());
-        statement.written(piece.text, place);
+        statement.block(piece.text, place, margin);
         let is_last = statement.makes.starts_with("ALTER DEFAULT");
         let group = if is_last {
             &mut to.last

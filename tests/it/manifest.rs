@@ -1,16 +1,19 @@
 //! Manifests settled on a real server: what they declare is there, what is wrong is named at its line.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
-use af_db::catalog::{Catalog, Scope};
+use af_db::catalog::{Catalog, Key, Kind, Scope};
 use af_db::diff;
 use af_db::event::silent;
 use af_db::manifest::settle::{Settled, settle};
 use af_db::manifest::{self, Manifest, compare, read_file, write};
 use af_db::pg::session::Session;
+use af_db::pg::tools::Tool;
 use af_db::sql::safe::Sql;
 use af_db::sql::split::split;
 
+use crate::support::project::Project;
 use crate::support::server;
 
 async fn settled(text: &str) -> Settled {
@@ -126,7 +129,7 @@ sql: |
     schemas/x.yaml:10:22: index orders_id_idx: column \"total\" does not exist
     schemas/x.yaml:15:11: table public.tenants: type \"uuidd\" does not exist (did you mean `uuid`?)
     schemas/x.yaml:19:29: table public.lines: column \"prise\" does not exist (did you mean `price`?)
-    schemas/x.yaml:22:1: CREATE FUNCTION: type \"wrongtype\" does not exist
+    schemas/x.yaml:22:3: CREATE FUNCTION: type \"wrongtype\" does not exist
     ");
 }
 
@@ -280,4 +283,123 @@ create table elsewhere (a int);";
         check(&less.replace("create index orders_tenant on", "--")).await,
         "column public.orders.tenant_id; constraint orders_tenant_id_fkey on public.orders; index public.any_name; row-level security of public.orders"
     );
+}
+
+const MILLION: usize = 1_000_000;
+
+#[tokio::test]
+async fn a_million_lines_are_read_in_little_memory_and_the_last_has_its_place() {
+    let mut text = String::from("tables:\n");
+    for table in 0..MILLION / 1000 {
+        let _ = write!(text, "  t{table}:\n    columns:\n");
+        for column in 0..998 {
+            let _ = writeln!(text, "      c{column}: integer");
+        }
+    }
+    text.push_str("    colums: {}\n");
+    assert_eq!(text.lines().count(), MILLION + 2);
+    let project = Project::without_database();
+    project.write("schemas/all.yaml", &text);
+    let said = async |kilobytes: &str| {
+        let limited = format!("ulimit -v {kilobytes} && exec \"$0\" diff schemas schemas");
+        let tool = Tool::new("sh")
+            .args(["-c", &limited, env!("CARGO_BIN_EXE_af-db")])
+            .directory(project.folder.path());
+        let done = tool.run().await.expect("a shell");
+        (done.status.code(), done.stderr)
+    };
+    let (status, stderr) = said("2000000").await;
+    insta::assert_snapshot!(stderr, @"
+    error: schemas/all.yaml:1000002:5: unknown key `colums`
+    hint: did you mean `columns`?
+    ");
+    assert_eq!(status, Some(2));
+    // The bound is one: where next to nothing may be had, the program says nothing of the last line.
+    let (_, stderr) = said("200000").await;
+    assert!(!stderr.contains("1000002"), "{stderr}");
+}
+
+#[tokio::test]
+async fn what_is_refused_after_a_million_lines_has_its_line() {
+    let mut text = String::from(
+        "tables:
+  things:
+    columns: { id: int }
+sql: |
+  create function counted() returns int language sql as $$
+    select 0
+",
+    );
+    text.push_str(&"      + 1\n".repeat(MILLION));
+    text.push_str("  $$;\n  create view wrong as\n    select idd from things;\n");
+    let settled = settled(&text).await;
+    let said = settled.findings.iter().map(|finding| {
+        let place = finding.place.as_ref().expect("a place");
+        format!("{place}: {}", finding.message)
+    });
+    let said: Vec<String> = said.collect();
+    assert_eq!(
+        said,
+        ["schemas/x.yaml:1000009:12: column \"idd\" does not exist"]
+    );
+    let counted = Key::named(Kind::Function, "public", "counted()");
+    assert!(settled.catalog.get(&counted).is_some());
+}
+
+#[tokio::test]
+async fn thousands_of_refusals_are_told_each_at_its_line() {
+    let mut text = String::from("tables:\n");
+    for table in 0..3000 {
+        let _ = writeln!(text, "  t{table}: {{ columns: {{ id: integr }} }}");
+        let _ = writeln!(
+            text,
+            "  u{table}: {{ columns: {{ id: int references t{table} }} }}"
+        );
+    }
+    let settled = settled(&text).await;
+    // What refers to a table that was refused only follows from that.
+    assert_eq!(settled.findings.len(), 3000);
+    let last = settled.findings.last().expect("a finding");
+    assert_eq!(last.message, "type \"integr\" does not exist");
+    let place = last.place.as_ref().expect("a place");
+    assert_eq!(place.line, Some(6000));
+    let first = &settled.findings[0];
+    assert_eq!(first.help.as_deref(), Some("did you mean `integer`?"));
+}
+
+#[tokio::test]
+async fn a_name_that_would_be_cut_is_refused_at_its_place() {
+    let (kept, cut) = ("ä".repeat(31) + "x", "ä".repeat(32));
+    let said = refused(&format!(
+        "tables:\n  {kept}: {{ columns: {{ id: int }} }}\n  {kept}.{kept}: {{ columns: {{ id: int }} }}\n  shop.{cut}:\n    columns:\n      {cut}: int\nschemas: {{ shop: , {kept}: }}\n"
+    ))
+    .await;
+    let said = said.replace(&cut, "ä…");
+    insta::assert_snapshot!(said, @"
+    schemas/x.yaml:4:3: shop.ä…: the name has 64 bytes, of which PostgreSQL keeps 63 (shorten it)
+    schemas/x.yaml:6:7: ä…: the name has 64 bytes, of which PostgreSQL keeps 63 (shorten it)
+    ");
+}
+
+#[tokio::test]
+async fn an_extension_that_the_server_lacks_is_named_and_the_rest_is_settled() {
+    let settled = settled(
+        "extensions: { not_there: }\ntables:\n  t: { columns: { id: int } }\n  u: { columns: { place: not_there } }\n",
+    )
+    .await;
+    let said: Vec<String> = settled
+        .findings
+        .iter()
+        .map(|finding| {
+            let place = finding.place.as_ref().expect("a place");
+            let help = finding.help.as_deref().unwrap_or_default();
+            format!("{place}: {}: {}\n{help}", finding.subject, finding.message)
+        })
+        .collect();
+    insta::assert_snapshot!(said.join("\n"), @r#"
+    schemas/x.yaml:1:15: extension not_there: extension "not_there" is not available; what needs it cannot be judged
+    install the extension's package on the server used for scratch databases
+    "#);
+    let table = Key::named(Kind::Table, "public", "t");
+    assert!(settled.catalog.get(&table).is_some());
 }
