@@ -53,7 +53,7 @@ fn statements(round: usize, n: usize) -> [String; 9] {
         format!("INSERT INTO t{n} (id, tenant_id) VALUES ({round}, 1)"),
         format!("CREATE TABLE made_{round}_{n} (id int PRIMARY KEY, of bigint REFERENCES t{n})"),
         format!("ALTER TABLE t{n} ALTER COLUMN c{round} SET DEFAULT 1"),
-        format!("UPDATE t{n} SET a = 'x' WHERE c{round} IS NULL"),
+        format!("UPDATE t{n} SET c{round} = 1 WHERE c{round} IS NULL"),
         format!("ALTER TABLE t{n} ALTER COLUMN c{round} SET NOT NULL"),
         format!("GRANT SELECT (c{round}) ON t{n} TO pg_monitor"),
     ]

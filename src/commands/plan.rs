@@ -1,5 +1,6 @@
 //! `af-db plan`: what `up` would run, as a document that `up --plan` is bound to.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -42,6 +43,8 @@ struct PlanReport {
     file: Option<String>,
     plan: Document,
     weights: Vec<Weight>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    cleared: Vec<Finding>,
     #[serde(skip)]
     approved: bool,
     #[serde(skip)]
@@ -87,6 +90,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         sha256,
         fails,
         weights,
+        cleared,
         diagram,
         ..
     } = made;
@@ -111,6 +115,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         file,
         plan: document,
         weights,
+        cleared,
         diagram,
         findings,
         approved: context.config.database.is_protected(),
@@ -182,8 +187,18 @@ impl Report for PlanReport {
         for loss in &plan.losses {
             page.toned(Tone::Bad, format!("data lost: {loss}"));
         }
-        if plan.losses.is_empty() {
+        for table in &deleted(plan) {
+            page.toned(Tone::Warn, format!("rows may be deleted: {table}"));
+        }
+        if plan.losses.is_empty() && deleted(plan).is_empty() {
             page.line("no data is lost");
+        }
+        for finding in &self.cleared {
+            let (code, subject) = (&finding.code, &finding.subject);
+            page.toned(
+                Tone::Dim,
+                format!("{code} {subject}: the text looks like it, the shadow shows that it does not happen"),
+            );
         }
         page.line(format!(
             "a lock is waited for at most {} at a time, {} in all",
@@ -273,6 +288,15 @@ impl PlanReport {
         };
         page.line(format!("to run: af-db up --plan {file}{approve}"));
     }
+}
+
+/// Names the tables whose rows a statement says it deletes.
+fn deleted(plan: &Document) -> BTreeSet<String> {
+    let observed = plan.steps.iter().filter_map(|step| step.observed.as_ref());
+    let statements = observed.flat_map(|step| &step.statements);
+    let rows = statements.flat_map(|statement| &statement.rows);
+    let gone = rows.filter(|rows| rows.deletes);
+    gone.map(|rows| rows.relation.clone()).collect()
 }
 
 /// Makes a finding of what weighs enough.

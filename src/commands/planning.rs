@@ -11,6 +11,7 @@ use crate::commands::{Context, linting, project};
 use crate::diff;
 use crate::event::silent;
 use crate::finding::{Finding, Place, Severity, worst};
+use crate::lint::observed as settle;
 use crate::migrate::checksum;
 use crate::migrate::files::{Direction, Folder, Migration};
 use crate::migrate::history::History;
@@ -53,6 +54,8 @@ pub(crate) struct Made {
     pub(crate) fails: bool,
     /// What the steps do, held against the sizes of now.
     pub(crate) weights: Vec<Weight>,
+    /// What the rules say of the text and the shadow has shown not to be so.
+    pub(crate) cleared: Vec<Finding>,
     /// The tables that change, drawn; none where none does.
     pub(crate) diagram: Option<String>,
 }
@@ -63,6 +66,7 @@ struct Tried {
     predicted: Option<Catalog>,
     losses: Vec<String>,
     findings: Vec<Finding>,
+    steps: Vec<Step>,
     observed: Vec<StepObservation>,
     weights: Vec<Weight>,
 }
@@ -94,8 +98,9 @@ pub(crate) async fn make(context: &Context, basis: Basis<'_>) -> Result<Made> {
     };
     linted.findings.retain(ours);
     let tried = try_out(context, basis, &live).await?;
-    let fails = linting::fails(context, &linted.findings)?;
-    let mut findings = linted.findings;
+    let settled = settle::settle(linted.findings, &tried.steps, &tried.observed);
+    let fails = linting::fails(context, &settled.findings)?;
+    let mut findings = settled.findings;
     findings.extend(tried.findings);
     findings.extend(live.unseen.iter().map(|what| {
         Finding::warn(
@@ -141,6 +146,7 @@ pub(crate) async fn make(context: &Context, basis: Basis<'_>) -> Result<Made> {
         document,
         predicted: tried.predicted,
         weights: tried.weights,
+        cleared: settled.cleared,
         fails,
     })
 }
@@ -280,7 +286,8 @@ async fn try_out(context: &Context, basis: Basis<'_>, live: &Catalog) -> Result<
     let steps = basis.chosen.iter().map(|migration| step(migration, basis));
     let steps = steps.collect::<Result<Vec<_>>>()?;
     tried.observed = run::steps(&target, &steps, &context.watch()).await?;
-    if let Some(finding) = failed(&tried.observed, &steps) {
+    tried.steps = steps;
+    if let Some(finding) = failed(&tried.observed, &tried.steps) {
         tried.findings.push(finding);
         return Ok(tried);
     }
@@ -290,9 +297,11 @@ async fn try_out(context: &Context, basis: Basis<'_>, live: &Catalog) -> Result<
     tried.losses = losses(&tried.observed);
     tried.predicted = Some(governed(context, &predict(live, &before, &after)));
     let answers = question::ask(basis.session, &tried.observed, PATIENCE).await?;
-    tried
-        .findings
-        .extend(answers.iter().filter_map(|answer| judged(answer, &steps)));
+    tried.findings.extend(
+        answers
+            .iter()
+            .filter_map(|answer| judged(answer, &tried.steps)),
+    );
     let sizes = weigh::sizes(basis.session, &tried.observed).await?;
     tried.weights = weigh::weigh(&tried.observed, &sizes, &linting::thresholds(context));
     Ok(tried)

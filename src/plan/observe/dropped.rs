@@ -1,8 +1,9 @@
 //! Owns what the event triggers on the shadow have logged: dropped objects, rewritten tables, changed rights.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
+use tokio_postgres::types::Type;
 
 use crate::pg::session::Session;
 use crate::plan::observe::inventory::Inventory;
@@ -24,8 +25,11 @@ struct Gone {
     named: bool,
 }
 
-/// Takes the log.
-pub(super) async fn take(session: &Session, inventory: &Inventory) -> Result<Log> {
+/// Takes the log; the second session still sees what was there before.
+pub(super) async fn take(
+    (session, onlooker): (&Session, &Session),
+    inventory: &Inventory,
+) -> Result<Log> {
     let rows = session.query(include_str!("queries/log.sql"), &[]).await?;
     let mut log = Log::default();
     let mut gone = Vec::new();
@@ -46,12 +50,53 @@ pub(super) async fn take(session: &Session, inventory: &Inventory) -> Result<Log
     log.granted |= gone
         .iter()
         .any(|gone| matches!(gone.kind.as_str(), "policy" | "function" | "procedure"));
-    log.dropped = tell(&gone, inventory);
+    let members = members(onlooker, &gone).await?;
+    let holders = holders(session, &gone).await?;
+    log.dropped = tell(&gone, &members, (inventory, &holders));
     Ok(log)
 }
 
+/// Names what belongs to extensions that are gone; it goes without saying.
+async fn members(onlooker: &Session, gone: &[Gone]) -> Result<BTreeSet<String>> {
+    let of_kind = gone.iter().filter(|gone| gone.kind == "extension");
+    let extensions: Vec<&str> = of_kind.map(|gone| gone.identity.as_str()).collect();
+    if extensions.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let params = [(&extensions as _, Type::TEXT_ARRAY)];
+    let rows = onlooker
+        .query(include_str!("queries/members.sql"), &params)
+        .await?;
+    let identities = rows.iter().map(|row| row.try_get(0));
+    Ok(identities.collect::<Result<_, _>>()?)
+}
+
+/// Finds a table that holds values of each composite type that has lost an attribute.
+async fn holders(session: &Session, gone: &[Gone]) -> Result<BTreeMap<u32, u32>> {
+    let attributes = gone.iter().filter(|gone| gone.kind == ATTRIBUTE);
+    let types: Vec<u32> = attributes.filter_map(|gone| gone.relation).collect();
+    if types.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let params = [(&types as _, Type::OID_ARRAY)];
+    let rows = session
+        .query(include_str!("queries/holders.sql"), &params)
+        .await?;
+    let pairs = rows
+        .iter()
+        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
+    pairs.collect()
+}
+
+/// How the server calls a part of a composite type.
+const ATTRIBUTE: &str = "composite type column";
+
 /// Leaves out what is only a part of something else that is gone, and what the plan itself had made.
-fn tell(gone: &[Gone], inventory: &Inventory) -> Vec<Dropped> {
+fn tell(
+    gone: &[Gone],
+    members: &BTreeSet<String>,
+    (inventory, holders): (&Inventory, &BTreeMap<u32, u32>),
+) -> Vec<Dropped> {
     let relations: BTreeSet<&str> = gone
         .iter()
         .filter(|gone| gone.relation.is_some() && gone.kind != "table column")
@@ -61,7 +106,11 @@ fn tell(gone: &[Gone], inventory: &Inventory) -> Vec<Dropped> {
         let of = gone.identity.rsplit_once(" on ").map(|(_, of)| of);
         let attached = of.is_some_and(|of| relations.contains(of));
         let shadowed = matches!(gone.kind.as_str(), "type" | "toast table" | "default value");
-        attached || shadowed && (!gone.named || gone.kind != "type")
+        let of_family = gone.kind.ends_with(" of access method");
+        attached
+            || of_family
+            || members.contains(&gone.identity)
+            || shadowed && (!gone.named || gone.kind != "type")
     };
     let mut dropped: Vec<Dropped> = gone
         .iter()
@@ -76,7 +125,7 @@ fn tell(gone: &[Gone], inventory: &Inventory) -> Vec<Dropped> {
         .map(|gone| Dropped {
             kind: gone.kind.clone(),
             name: gone.identity.clone(),
-            loses: loses(gone, inventory),
+            loses: loses(gone, (inventory, holders)),
             named: gone.named,
         })
         .collect();
@@ -86,7 +135,11 @@ fn tell(gone: &[Gone], inventory: &Inventory) -> Vec<Dropped> {
 }
 
 /// Gives the table whose rows, or values, are lost.
-fn loses(gone: &Gone, inventory: &Inventory) -> Option<String> {
+fn loses(gone: &Gone, (inventory, holders): (&Inventory, &BTreeMap<u32, u32>)) -> Option<String> {
+    if gone.kind == ATTRIBUTE {
+        let holder = inventory.get(*holders.get(&gone.relation?)?)?;
+        return Some(holder.name.clone());
+    }
     let entry = inventory.get(gone.relation?)?;
     // The rows of a partitioned table are those of its partitions.
     let has_rows = match gone.kind.as_str() {

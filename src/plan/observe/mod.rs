@@ -193,6 +193,9 @@ pub struct Rows {
     pub updated: i64,
     /// How many were deleted on the shadow, where tables are empty.
     pub deleted: i64,
+    /// Whether the statement says that it deletes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deletes: bool,
 }
 
 /// An object that is gone.

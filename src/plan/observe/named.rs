@@ -15,6 +15,20 @@ pub(super) fn shaped(class: Class, text: &str) -> Option<String> {
     words.name(at).map(|(name, _)| name.name)
 }
 
+/// Says whether a statement deletes rows, or its text has a part that does.
+pub(super) fn deletes(class: Class, text: &str) -> bool {
+    match class {
+        Class::Delete => true,
+        Class::Do => text.to_ascii_lowercase().contains("delete from"),
+        Class::Merge | Class::Select | Class::Insert | Class::Update | Class::CreateTableAs => {
+            let tokens = phrase::read(text);
+            let words = phrase::Phrase::new(text, &tokens);
+            words.contains(&["then", "delete"]) || words.contains(&["delete", "from"])
+        }
+        _ => false,
+    }
+}
+
 /// Gives the bare name of the table whose rows a statement writes.
 pub(super) fn written(class: Class, text: &str) -> Option<String> {
     let tokens = phrase::read(text);
@@ -28,4 +42,41 @@ pub(super) fn written(class: Class, text: &str) -> Option<String> {
         _ => return None,
     };
     words.name(at).map(|(name, _)| name.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::sql::classify;
+
+    fn check(text: &str, deletes: bool) {
+        assert_eq!(
+            super::deletes(classify::class(text), text),
+            deletes,
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn what_deletes_says_so() {
+        check("DELETE FROM t", true);
+        check(
+            "MERGE INTO t USING u ON t.a = u.a WHEN MATCHED THEN DELETE",
+            true,
+        );
+        check(
+            "MERGE INTO t USING u ON t.a = u.a WHEN MATCHED THEN UPDATE SET b = 1",
+            false,
+        );
+        check(
+            "WITH gone AS (DELETE FROM t RETURNING *) SELECT FROM gone",
+            true,
+        );
+        check(
+            "WITH gone AS (DELETE FROM t RETURNING *) INSERT INTO u SELECT * FROM gone",
+            true,
+        );
+        check("INSERT INTO t VALUES ('delete from t')", false);
+        check("UPDATE t SET deleted = true", false);
+        check("DO $$ BEGIN DELETE FROM t; END $$", true);
+    }
 }

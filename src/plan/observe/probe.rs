@@ -112,7 +112,7 @@ impl Probe {
     /// Works out what one statement has done, from what was seen after it.
     pub(super) async fn look(
         &mut self,
-        session: &Session,
+        (session, onlooker): (&Session, &Session),
         answer: &[SimpleQueryMessage],
         (class, text): (Class, &str),
         observation: &mut StatementObservation,
@@ -122,7 +122,7 @@ impl Probe {
         let mut log = dropped::Log::default();
         if logged != self.logged {
             self.logged = logged;
-            log = dropped::take(session, &self.inventory).await?;
+            log = dropped::take((session, onlooker), &self.inventory).await?;
             signs.granted = log.granted;
         }
         let mut work = self.work(&seen, &log, class);
@@ -148,7 +148,7 @@ impl Probe {
         observation: &mut StatementObservation,
     ) -> Result<()> {
         let now = Inventory::read(session).await?;
-        let log = dropped::take(session, &self.inventory).await?;
+        let log = dropped::take((session, session), &self.inventory).await?;
         let names: HashMap<&str, u32> = self
             .inventory
             .entries
@@ -310,12 +310,17 @@ impl Probe {
                 inserted: counters.inserted,
                 updated: counters.updated,
                 deleted: counters.deleted,
+                deletes: false,
             });
         }
     }
 
     /// Finds the table whose rows a statement says it writes, where a stronger lock from before hides it.
     fn written(&self, seen: &[Seen], (class, text): (Class, &str), work: &mut Work) {
+        let deletes = named::deletes(class, text);
+        for rows in &mut work.rows {
+            rows.deletes = deletes;
+        }
         let Some(name) = named::written(class, text) else {
             return;
         };
@@ -331,6 +336,7 @@ impl Probe {
                     inserted: 0,
                     updated: 0,
                     deleted: 0,
+                    deletes,
                 });
             }
         }

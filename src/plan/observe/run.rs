@@ -17,7 +17,7 @@ use crate::plan::observe::security::Doors;
 use crate::plan::observe::{Failed, Spoke, StatementObservation, StepObservation, facts};
 use crate::plan::unit::{self, Kind, Outline};
 use crate::plan::{Mode, Step};
-use crate::sql::class::Class;
+use crate::sql::class::{Class, Object};
 use crate::sql::name::Ident;
 use crate::sql::safe::Sql;
 use crate::sql::{classify, phrase};
@@ -283,6 +283,12 @@ impl Observer {
 
     async fn statement(&mut self, next: &Next<'_>) -> Result<StatementObservation> {
         let mut observation = next.observation();
+        // It names the database by its own name, which the shadow has not.
+        if let Class::Alter(Object::Database) = next.class {
+            let reason = facts::never_on_a_shadow(next.class).unwrap_or_default();
+            observation.spoke = Spoke::Nobody(reason.to_owned());
+            return Ok(observation);
+        }
         let sql = Sql::written_by_user(next.text());
         let session = &self.session;
         let run = async {
@@ -309,7 +315,7 @@ impl Observer {
         let signs = self
             .probe
             .look(
-                &self.session,
+                (&self.session, &self.onlooker),
                 &seen?,
                 (next.class, next.text()),
                 &mut observation,

@@ -183,3 +183,43 @@ async fn nothing_of_the_watching_stays() {
         .await;
     assert_eq!(left, "0");
 }
+
+#[tokio::test]
+async fn what_goes_with_its_whole_goes_without_saying() {
+    let database = server::database().await;
+    database
+        .run("CREATE EXTENSION citext; CREATE TABLE mails (mail citext); CREATE FUNCTION say(mail citext) RETURNS text LANGUAGE sql AS 'SELECT mail::text'")
+        .await;
+    let observation = observe(&database, "DROP EXTENSION citext CASCADE").await;
+    let statement = observation.statements.first().expect("a statement");
+    let dropped = statement.dropped.iter().map(|it| it.name.as_str());
+    assert_eq!(
+        dropped.collect::<Vec<_>>(),
+        ["citext", "public.say(public.citext)", "public.mails.mail"]
+    );
+}
+
+#[tokio::test]
+async fn a_part_of_a_type_is_lost_where_a_table_holds_it() {
+    let types = "CREATE TYPE place AS (street text, town text)";
+    let database = server::database().await;
+    database.run(types).await;
+    let text = "ALTER TYPE place DROP ATTRIBUTE town CASCADE";
+    let observation = observe(&database, text).await;
+    let told = told(&observation.statements[0]);
+    assert!(
+        told.contains("composite type column public.place.town"),
+        "{told}"
+    );
+    assert!(!told.contains("lost"), "{told}");
+    database
+        .run("CREATE TYPE spot AS (street text, town text); CREATE TABLE held (places spot[]); CREATE TABLE more (place spot)")
+        .await;
+    let text = "ALTER TYPE spot DROP ATTRIBUTE town CASCADE";
+    let observation = observe(&database, text).await;
+    let gone = observation.statements[0]
+        .dropped
+        .first()
+        .expect("it is gone");
+    assert_eq!(gone.loses.as_deref(), Some("public.held"));
+}

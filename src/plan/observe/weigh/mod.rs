@@ -90,6 +90,7 @@ struct Effort {
     scans: u32,
     builds: usize,
     written: bool,
+    deleted: bool,
 }
 
 impl Effort {
@@ -187,6 +188,10 @@ fn effort(statement: &StatementObservation, name: &str) -> Effort {
             .filter(|it| it.relation == name)
             .count(),
         written: statement.rows.iter().any(|it| it.relation == name),
+        deleted: statement
+            .rows
+            .iter()
+            .any(|it| it.relation == name && it.deletes),
     }
 }
 

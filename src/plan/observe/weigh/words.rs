@@ -26,7 +26,8 @@ pub(super) fn relation(name: &str, lock: Option<&Lock>, size: &Size, effort: &Ef
         parts.push(format!("reads the whole table{times}"));
     }
     if effort.written && effort.rewrite.is_none() {
-        parts.push("writes rows".to_owned());
+        let verb = if effort.deleted { "deletes" } else { "writes" };
+        parts.push(format!("{verb} rows"));
     }
     match size.seconds(effort) {
         Some(seconds) => parts.push(time(seconds)),
@@ -183,6 +184,7 @@ mod tests {
             scans: 3,
             builds: 2,
             written: false,
+            deleted: false,
         };
         let lock = Lock {
             relation: "public.executions".to_owned(),
