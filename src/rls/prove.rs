@@ -21,7 +21,7 @@ use crate::rls::fill::solve;
 use crate::rls::identity::Cast;
 use crate::rls::probe::stand::Stand;
 use crate::rls::probe::{bulk, call, climb, grant, peek, read, refer, search, write};
-use crate::rls::runner::{self, Identity, Who};
+use crate::rls::runner::{self, Desk, Identity, RanOut, Who};
 use crate::rls::tenancy::Tenancy;
 use crate::rls::verdict::{self, Verdict, Word};
 use crate::sql::name::Ident;
@@ -42,7 +42,7 @@ pub struct Proof {
     /// Statements of the schema that the scratch server refused: what they make was not tried.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<String>,
-    /// What was not begun before the time ran out.
+    /// What was not tried, or not to its end, before the time ran out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unreached: Vec<&'static str>,
     /// What policies cost a tenant who reads its own rows.
@@ -75,7 +75,7 @@ pub struct Effort {
     pub attempts: usize,
     /// What they are drawn with.
     pub seed: u64,
-    /// How long all of it may take; what is not begun by then is said to be not proven.
+    /// How long all of it may take; what is not tried by then is said to be not proven.
     pub limit: Duration,
     /// Rows that people add: how messages call the file, and its text.
     pub fixtures: Option<(String, String)>,
@@ -101,17 +101,17 @@ pub async fn prove(
     effort: &Effort,
     watch: Watch<'_>,
 ) -> Result<Proof> {
-    let clock = Clock::until(effort.limit);
+    let ends = Instant::now() + effort.limit;
     let session = connect::open(scratch, watch).await?;
     let fresh = connect::open(scratch, watch).await?;
-    runner::prepare(&session).await?;
-    runner::prepare(&fresh).await?;
+    let desk = &Desk::prepare(&session, ends).await?;
+    let fresh = &Desk::prepare(&fresh, ends).await?;
     let mut facts = Facts::read(&session).await?;
     let roles = reachable(&facts, tenancy);
     facts.read_rights(&session, &roles).await?;
     let tenancy = &tenancy.clone().with_tenants(&facts);
     let mut ground = Ground::survey(&facts, tenancy);
-    ground.solved = solve::solve(&session, &ground).await?;
+    ground.solved = runner::in_time(solve::solve(desk, &ground).await)?;
     let mut cast = Cast::new(&ground);
     let mut planned = plan::plan(&ground);
     let mut filled = Filled::default();
@@ -131,8 +131,9 @@ pub async fn prove(
         None => Held::default(),
     };
     refresh(&session, &facts).await?;
-    cast.manner = calibrate(&session, &mut cast).await?;
-    let own = own_sight(&session, &cast, &planned.kinds).await?;
+    let nobodys = runner::in_time(nobodys(desk, &ground).await)?;
+    cast.manner = runner::in_time(calibrate(desk, &mut cast, &nobodys).await)?;
+    let own = runner::in_time(own_sight(desk, (&cast, &nobodys), &planned.kinds).await)?;
     insert::stage(&session, &ground, &mut planned, Stage::Shared, &mut filled).await?;
     refresh(&session, &facts).await?;
     watch(Event::Ended);
@@ -144,7 +145,7 @@ pub async fn prove(
         .collect();
     let unset: Vec<Identity> = roles.iter().map(|role| cast.unset(role)).collect();
     let mut stand = Stand {
-        session: &session,
+        session: desk,
         facts: &facts,
         ground: &ground,
         cast: &cast,
@@ -161,9 +162,12 @@ pub async fn prove(
         total: None,
         unit: Unit::Items,
     });
-    try_reading(&mut stand, (&fresh, &unset), &mut filled, &held).await?;
-    let unreached = try_the_rest(&mut stand, effort, &clock).await?;
-    let costs = clock.costs(&stand).await?;
+    let unreached = try_all(&mut stand, (fresh, &unset), (&mut filled, &held), effort).await?;
+    let costs = if stand.session.has_run_out() {
+        Vec::new()
+    } else {
+        cost::all(&stand).await?
+    };
     watch(Event::Ended);
     note_untried(&mut stand);
     note_unreached(&mut stand, &unreached);
@@ -185,9 +189,8 @@ pub async fn prove(
 /// Reads and calls as everybody, before and after B's own rows are there.
 async fn try_reading(
     stand: &mut Stand<'_>,
-    (fresh, unset): (&Session, &[Identity]),
-    filled: &mut Filled,
-    held: &Held<'_>,
+    (fresh, unset): (&Desk<'_>, &[Identity]),
+    (filled, held): (&mut Filled, &Held<'_>),
 ) -> Result<()> {
     let everyone = stand.everyone();
     let unset_without = read::look(stand, fresh, unset).await?;
@@ -218,33 +221,9 @@ async fn try_reading(
     Ok(())
 }
 
-/// When a proof has to end.
-struct Clock {
-    ends: Instant,
-}
-
-impl Clock {
-    fn until(limit: Duration) -> Self {
-        Clock {
-            ends: Instant::now() + limit,
-        }
-    }
-
-    /// Measures what policies cost, where time is left.
-    async fn costs(&self, stand: &Stand<'_>) -> Result<Vec<Cost>> {
-        if self.has_run_out() {
-            return Ok(Vec::new());
-        }
-        cost::all(stand).await
-    }
-
-    fn has_run_out(&self) -> bool {
-        Instant::now() >= self.ends
-    }
-}
-
-/// The families of attempts after reading, with what each tries.
-const FAMILIES: [&str; 7] = [
+/// The families of attempts, with what each tries.
+const FAMILIES: [&str; 8] = [
+    "reading",
     "writing",
     "COPY",
     "references, existence and cascades",
@@ -254,24 +233,31 @@ const FAMILIES: [&str; 7] = [
     "the search",
 ];
 
-/// Tries all but reading, as long as there is time; gives what was not begun.
-async fn try_the_rest(
+/// Tries everything as long as there is time; gives what was not tried to its end.
+async fn try_all(
     stand: &mut Stand<'_>,
+    unset: (&Desk<'_>, &[Identity]),
+    rows: (&mut Filled, &Held<'_>),
     effort: &Effort,
-    clock: &Clock,
 ) -> Result<Vec<&'static str>> {
+    let mut rows = Some(rows);
     for (number, _) in FAMILIES.iter().enumerate() {
-        if clock.has_run_out() {
+        if stand.session.has_run_out() {
             return Ok(FAMILIES[number..].to_vec());
         }
-        match number {
-            0 => write::all(stand).await?,
-            1 => bulk::all(stand).await?,
-            2 => refer::all(stand).await?,
-            3 => grant::all(stand).await?,
-            4 => climb::all(stand).await?,
-            5 => peek::all(stand).await?,
-            _ => search::all(stand, effort).await?,
+        let tried = match (number, rows.take()) {
+            (_, Some(rows)) => try_reading(stand, unset, rows).await,
+            (1, _) => write::all(stand).await,
+            (2, _) => bulk::all(stand).await,
+            (3, _) => refer::all(stand).await,
+            (4, _) => grant::all(stand).await,
+            (5, _) => climb::all(stand).await,
+            (6, _) => peek::all(stand).await,
+            _ => search::all(stand, effort).await,
+        };
+        match tried {
+            Err(error) if error.is::<RanOut>() => return Ok(FAMILIES[number..].to_vec()),
+            other => other?,
         }
     }
     Ok(Vec::new())
@@ -283,7 +269,7 @@ fn note_unreached(stand: &mut Stand<'_>, unreached: &[&str]) {
         return;
     };
     for family in unreached {
-        let why = format!("the time ran out before {family} could be tried");
+        let why = format!("the time ran out before all of {family} could be tried");
         let object = ("the whole database".to_owned(), *family);
         stand.note(Word::NotProven, object, &first, why);
     }
@@ -339,8 +325,13 @@ async fn refresh(session: &Session, facts: &Facts) -> Result<()> {
 }
 
 /// Finds the way of writing a tenant into a request by which its member sees most of its own rows.
-async fn calibrate(session: &Session, cast: &mut Cast<'_>) -> Result<usize> {
+async fn calibrate(
+    desk: &Desk<'_>,
+    cast: &mut Cast<'_>,
+    nobodys: &BTreeMap<i64, i64>,
+) -> Result<usize> {
     let mut best = (0, 0);
+    let mut known: Vec<Vec<Identity>> = Vec::new();
     for manner in 0..cast.ways() {
         cast.manner = manner;
         let members: Vec<Identity> = cast
@@ -348,11 +339,15 @@ async fn calibrate(session: &Session, cast: &mut Cast<'_>) -> Result<usize> {
             .iter()
             .map(|role| cast.member(role, Side::A))
             .collect();
-        let seen = own_rows(session, cast, &members)
+        if known.contains(&members) {
+            continue;
+        }
+        let seen = own_rows(desk, (cast, nobodys), &members)
             .await?
             .values()
             .map(|rows| usize::from(*rows > 0))
             .sum::<usize>();
+        known.push(members);
         if seen > best.1 {
             best = (manner, seen);
         }
@@ -361,10 +356,37 @@ async fn calibrate(session: &Session, cast: &mut Cast<'_>) -> Result<usize> {
     Ok(best.0)
 }
 
+/// Counts the rows of each table that are nobody's.
+async fn nobodys(desk: &Desk<'_>, ground: &Ground<'_>) -> Result<BTreeMap<i64, i64>> {
+    let mut asked = Vec::new();
+    let mut attempts = Vec::new();
+    for (oid, belongs) in &ground.belongs {
+        let (Belongs::Column(column), Some(table)) = (belongs, ground.facts.relations.get(oid))
+        else {
+            continue;
+        };
+        let sql = Sql::fill(
+            "SELECT pg_catalog.count(*)::text FROM {} AS t WHERE t.{} IS NULL",
+            &[&table.object(), &Ident::new(column.as_str())],
+        );
+        asked.push(*oid);
+        attempts.push(vec![runner::read(Who::Owner, sql)]);
+    }
+    let answers = runner::run(desk, &attempts).await?;
+    let counts = answers.iter().map(|steps| number(steps.first()));
+    Ok(asked.into_iter().zip(counts).collect())
+}
+
+fn number(answer: Option<&runner::Answer>) -> i64 {
+    answer
+        .and_then(|answer| answer.given.as_deref()?.parse::<i64>().ok())
+        .unwrap_or(0)
+}
+
 /// Counts what A's member sees before any row of B is there, beyond what is nobody's.
 async fn own_rows(
-    session: &Session,
-    cast: &Cast<'_>,
+    desk: &Desk<'_>,
+    (cast, nobodys): (&Cast<'_>, &BTreeMap<i64, i64>),
     members: &[Identity],
 ) -> Result<BTreeMap<(String, i64), i64>> {
     let facts = cast.ground.facts;
@@ -383,35 +405,20 @@ async fn own_rows(
             {
                 continue;
             }
-            let nobody = match cast.ground.belongs.get(&relation.oid) {
-                Some(Belongs::Column(column)) => Sql::fill(
-                    "(SELECT pg_catalog.count(*) FROM {} AS t WHERE t.{} IS NULL)",
-                    &[&relation.object(), &Ident::new(column.as_str())],
-                ),
-                _ => Sql::new("0"),
-            };
             asked.push((identity.role.clone(), relation.oid));
-            attempts.push(vec![
-                runner::read(
-                    Who::Request(identity),
-                    Sql::fill(
-                        "SELECT pg_catalog.count(*)::text FROM {}",
-                        &[&relation.object()],
-                    ),
+            attempts.push(vec![runner::read(
+                Who::Request(identity),
+                Sql::fill(
+                    "SELECT pg_catalog.count(*)::text FROM {}",
+                    &[&relation.object()],
                 ),
-                runner::read(Who::Owner, Sql::fill("SELECT {}::text", &[&nobody])),
-            ]);
+            )]);
         }
     }
-    let answers = runner::run(session, &attempts).await?;
-    let number = |answer: Option<&runner::Answer>| {
-        answer
-            .and_then(|answer| answer.given.as_deref()?.parse::<i64>().ok())
-            .unwrap_or(0)
-    };
+    let answers = runner::run(desk, &attempts).await?;
     let mut most: BTreeMap<(String, i64), i64> = BTreeMap::new();
     for (key, steps) in asked.into_iter().zip(answers) {
-        let rows = number(steps.first()) - number(steps.get(1));
+        let rows = number(steps.first()) - nobodys.get(&key.1).unwrap_or(&0);
         let known = most.entry(key).or_insert(rows);
         *known = rows.max(*known);
     }
@@ -420,8 +427,8 @@ async fn own_rows(
 
 /// Gives the relations in which some member of A sees rows of A.
 async fn own_sight(
-    session: &Session,
-    cast: &Cast<'_>,
+    desk: &Desk<'_>,
+    (cast, nobodys): (&Cast<'_>, &BTreeMap<i64, i64>),
     kinds: &[plan::Kind],
 ) -> Result<BTreeSet<(String, i64)>> {
     let members: Vec<Identity> = cast
@@ -430,7 +437,7 @@ async fn own_sight(
         .flat_map(|role| cast.readers(role, kinds))
         .filter(Identity::is_of_a)
         .collect();
-    let rows = own_rows(session, cast, &members).await?;
+    let rows = own_rows(desk, (cast, nobodys), &members).await?;
     Ok(rows
         .into_iter()
         .filter(|(_, rows)| *rows > 0)

@@ -1,6 +1,9 @@
 //! Owns running attempts: many in one round trip, each in a sub-transaction that is always undone.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Deref;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
@@ -161,27 +164,89 @@ impl Answer {
 /// Attempts sent in one message.
 const BATCH: usize = 250;
 
-/// Makes the helpers of this session.
-pub(super) async fn prepare(session: &Session) -> Result<()> {
-    session.run(&Sql::new("SET client_min_messages = error; SET lock_timeout = '5s'; SET jit = off; SET max_parallel_workers_per_gather = 0")).await?;
-    session
-        .run(&Sql::new(include_str!("queries/runner.sql")))
-        .await?;
-    session
-        .run(&Sql::new(include_str!("queries/filler.sql")))
-        .await
+/// How long the attempts of one message may take.
+const TOGETHER: Duration = Duration::from_secs(10);
+
+/// How long each may take after one of them took too long.
+const ALONE: Duration = Duration::from_secs(2);
+
+/// A connection on which attempts are made, until the time runs out.
+pub(super) struct Desk<'a> {
+    session: &'a Session,
+    ends: Instant,
+}
+
+impl<'a> Desk<'a> {
+    /// Makes the helpers of this session; from `ends` on it makes no attempt.
+    pub(super) async fn prepare(session: &'a Session, ends: Instant) -> Result<Self> {
+        session.run(&Sql::new("SET client_min_messages = error; SET lock_timeout = '5s'; SET jit = off; SET max_parallel_workers_per_gather = 0")).await?;
+        let runner = Sql::new(include_str!("queries/runner.sql"));
+        session.run(&runner).await?;
+        let filler = Sql::new(include_str!("queries/filler.sql"));
+        session.run(&filler).await?;
+        Ok(Desk { session, ends })
+    }
+
+    /// Says whether there is no time left.
+    pub(super) fn has_run_out(&self) -> bool {
+        self.left(Duration::MAX).is_zero()
+    }
+
+    /// Gives this time, or what is left where that is less.
+    fn left(&self, most: Duration) -> Duration {
+        self.ends
+            .saturating_duration_since(Instant::now())
+            .min(most)
+    }
+}
+
+impl Deref for Desk<'_> {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        self.session
+    }
+}
+
+/// No attempt was made any more: there was no time.
+#[derive(Debug)]
+pub(super) struct RanOut;
+
+impl fmt::Display for RanOut {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str("the time for the proof ran out")
+    }
+}
+
+impl std::error::Error for RanOut {}
+
+/// Gives what came of attempts, nothing where the time ran out on the way.
+pub(super) fn in_time<T: Default>(came: Result<T>) -> Result<T> {
+    match came {
+        Err(error) if error.is::<RanOut>() => Ok(T::default()),
+        came => came,
+    }
 }
 
 /// Runs attempts; the answers of each stand where the attempt stood.
-pub(super) async fn run(session: &Session, attempts: &[Vec<Step<'_>>]) -> Result<Vec<Vec<Answer>>> {
+pub(super) async fn run(desk: &Desk<'_>, attempts: &[Vec<Step<'_>>]) -> Result<Vec<Vec<Answer>>> {
+    run_after(desk, &[], attempts).await
+}
+
+/// Runs attempts after statements of the owner, which are undone with them; one that is refused changes nothing.
+pub(super) async fn run_after(
+    desk: &Desk<'_>,
+    before: &[Sql],
+    attempts: &[Vec<Step<'_>>],
+) -> Result<Vec<Vec<Answer>>> {
     let mut all = Vec::with_capacity(attempts.len());
     for batch in attempts.chunks(BATCH) {
-        match send(session, batch, "10s").await {
+        match send(desk, before, batch, TOGETHER).await {
             Ok(answers) => all.extend(answers),
             Err(error) if is_cut(&error) => {
                 // One of them never ends: each gets a moment of its own.
                 for attempt in batch {
-                    match send(session, std::slice::from_ref(attempt), "2s").await {
+                    match send(desk, before, std::slice::from_ref(attempt), ALONE).await {
                         Ok(mut answers) => all.append(&mut answers),
                         Err(error) if is_cut(&error) => {
                             all.push(vec![Answer::was_cut("57014", "took longer than 2 seconds")])
@@ -203,43 +268,130 @@ fn is_cut(error: &anyhow::Error) -> bool {
 }
 
 async fn send(
-    session: &Session,
+    desk: &Desk<'_>,
+    before: &[Sql],
     attempts: &[Vec<Step<'_>>],
-    limit: &'static str,
+    limit: Duration,
 ) -> Result<Vec<Vec<Answer>>> {
-    let document: Value = attempts
-        .iter()
-        .map(|steps| steps.iter().map(as_json).collect::<Value>())
-        .collect();
-    session.run(&Sql::new("BEGIN")).await?;
-    session
-        .execute(
-            "SELECT pg_catalog.set_config('statement_timeout', $1, true)",
-            &[(&limit, Type::TEXT)],
+    if desk.has_run_out() {
+        return Err(RanOut.into());
+    }
+    let limit = format!("{}ms", desk.left(limit).as_millis().max(1));
+    let letter = Letter::write(before, attempts);
+    desk.run(&Sql::new("BEGIN")).await?;
+    desk.execute(
+        "SELECT pg_catalog.set_config('statement_timeout', $1, true)",
+        &[(&limit, Type::TEXT)],
+    )
+    .await?;
+    let answers = desk
+        .query(
+            "SELECT pg_temp.af_probe($1, $2, $3, $4, $5)",
+            &[
+                (&letter.said, Type::TEXT_ARRAY),
+                (&letter.people, Type::JSONB),
+                (&letter.before, Type::INT4_ARRAY),
+                (&letter.begins, Type::INT4_ARRAY),
+                (&letter.steps, Type::INT4_ARRAY),
+            ],
         )
-        .await?;
-    let answer = session
-        .query_one("SELECT pg_temp.af_probe($1)", &[(&document, Type::JSONB)])
         .await;
-    session.run(&Sql::new("ROLLBACK")).await?;
-    serde_json::from_value(answer?.get(0)).context("reading what the attempts gave")
+    desk.run(&Sql::new("ROLLBACK")).await?;
+    answers?
+        .iter()
+        .map(|row| serde_json::from_value(row.get(0)).context("reading what the attempts gave"))
+        .collect()
 }
 
-fn as_json(step: &Step<'_>) -> Value {
-    let mut document = json!({ "sql": step.sql.as_str(), "reads": step.reads, "must": step.must });
-    match step.who {
-        Who::Owner => document["who"] = "owner".into(),
-        Who::Kept => document["who"] = "kept".into(),
-        Who::Request(identity) => {
-            document["who"] = "identity".into();
-            document["session"] = identity.session.clone().into();
-            document["role"] = identity.role.clone().into();
-            document["settings"] = identity
-                .settings
-                .iter()
-                .map(|(name, value)| (name.clone(), Value::from(value.clone())))
-                .collect();
+/// Attempts as they are sent: every statement and every identity once, the steps as numbers.
+#[derive(Default)]
+struct Letter<'a> {
+    said: Vec<&'a str>,
+    places: BTreeMap<&'a str, i32>,
+    people: Value,
+    before: Vec<i32>,
+    begins: Vec<i32>,
+    steps: Vec<i32>,
+}
+
+impl<'a> Letter<'a> {
+    fn write(before: &'a [Sql], attempts: &'a [Vec<Step<'a>>]) -> Self {
+        let mut letter = Letter::default();
+        let mut people: Vec<&Identity> = Vec::new();
+        letter.before = before.iter().map(|sql| letter.place(sql)).collect();
+        for steps in attempts {
+            letter.begin();
+            for step in steps {
+                let who = match step.who {
+                    Who::Kept => 0,
+                    Who::Owner => 1,
+                    Who::Request(identity) => 2 + number(known(&mut people, identity)),
+                };
+                let sql = letter.place(&step.sql);
+                let kind = i32::from(step.reads) + 2 * i32::from(step.must);
+                letter.steps.extend([who, sql, kind]);
+            }
         }
+        letter.begin();
+        letter.people = people.into_iter().map(as_json).collect();
+        letter
     }
-    document
+
+    fn begin(&mut self) {
+        self.begins.push(1 + number(self.steps.len()));
+    }
+
+    /// Gives the place of a statement among those said, counted from 1.
+    fn place(&mut self, sql: &'a Sql) -> i32 {
+        let text = sql.as_str();
+        let next = 1 + number(self.said.len());
+        *self.places.entry(text).or_insert_with(|| {
+            self.said.push(text);
+            next
+        })
+    }
+}
+
+fn known<'a>(people: &mut Vec<&'a Identity>, identity: &'a Identity) -> usize {
+    let found = people.iter().position(|one| *one == identity);
+    found.unwrap_or_else(|| {
+        people.push(identity);
+        people.len() - 1
+    })
+}
+
+fn number(count: usize) -> i32 {
+    i32::try_from(count).expect("a batch is small")
+}
+
+fn as_json(identity: &Identity) -> Value {
+    json!({ "session": identity.session, "role": identity.role, "settings": identity.settings })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_twice_is_sent_once() {
+        let identity = Identity {
+            title: "a".to_owned(),
+            session: "app".to_owned(),
+            role: "app".to_owned(),
+            settings: BTreeMap::new(),
+        };
+        let ask = || read(Who::Request(&identity), Sql::new("SELECT 1"));
+        let before = [Sql::new("SELECT 2")];
+        let attempts = [
+            vec![ask(), need(Who::Owner, Sql::new("SELECT 2"))],
+            vec![],
+            vec![ask()],
+        ];
+        let letter = Letter::write(&before, &attempts);
+        assert_eq!(letter.said, ["SELECT 2", "SELECT 1"]);
+        assert_eq!(letter.before, [1]);
+        assert_eq!(letter.begins, [1, 7, 7, 10]);
+        assert_eq!(letter.steps, [2, 2, 1, 1, 1, 2, 2, 2, 1]);
+        assert_eq!(letter.people.as_array().map(Vec::len), Some(1));
+    }
 }

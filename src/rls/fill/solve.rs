@@ -7,14 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 
-use crate::pg::session::Session;
 use crate::rls::facts::{Column, Relation};
 use crate::rls::fill::candidates;
 use crate::rls::fill::ground::Ground;
 use crate::rls::fill::value::Value;
 use crate::rls::fill::vary;
 use crate::rls::formula::Formula;
-use crate::rls::runner::{self, Who};
+use crate::rls::runner::{self, Desk, Who};
 use crate::rls::words;
 use crate::sql::name::{Ident, Literal};
 use crate::sql::safe::Sql;
@@ -36,7 +35,7 @@ struct Question<'a> {
 }
 
 /// Finds values for every condition on the rows of every table.
-pub(in crate::rls) async fn solve(session: &Session, ground: &Ground<'_>) -> Result<Solved> {
+pub(in crate::rls) async fn solve(desk: &Desk<'_>, ground: &Ground<'_>) -> Result<Solved> {
     let mut questions = Vec::new();
     for table in ground.order() {
         let mut known = BTreeSet::new();
@@ -60,7 +59,7 @@ pub(in crate::rls) async fn solve(session: &Session, ground: &Ground<'_>) -> Res
         .iter()
         .map(|question| vec![runner::read(Who::Owner, question.sql.clone())])
         .collect();
-    let answers = runner::run(session, &attempts).await?;
+    let answers = runner::run(desk, &attempts).await?;
     let mut solved = Solved::new();
     for (question, steps) in questions.iter().zip(answers) {
         let given = steps.first().and_then(|answer| answer.given.as_deref());

@@ -11,7 +11,7 @@ use crate::rls::facts::Relation;
 use crate::rls::fill::ground::Ground;
 use crate::rls::probe::blame;
 use crate::rls::probe::stand::{Leak, Stand};
-use crate::rls::runner::{self, Answer, Identity, Who};
+use crate::rls::runner::{self, Answer, Desk, Identity, Who};
 use crate::rls::verdict::{ProvenBy, Weight, Word};
 use crate::sql::name::Ident;
 use crate::sql::safe::Sql;
@@ -36,7 +36,7 @@ pub(in crate::rls) fn rows_of(relation: &Relation, columns: &[String]) -> Sql {
 /// Reads everything that may be read as each request.
 pub(in crate::rls) async fn look(
     stand: &Stand<'_>,
-    session: &crate::pg::session::Session,
+    desk: &Desk<'_>,
     readers: &[Identity],
 ) -> Result<Sight> {
     let mut asked = Vec::new();
@@ -54,7 +54,7 @@ pub(in crate::rls) async fn look(
             )]);
         }
     }
-    let answers = runner::run(session, &attempts).await?;
+    let answers = runner::run(desk, &attempts).await?;
     Ok(asked
         .into_iter()
         .zip(answers.into_iter().map(|mut steps| {

@@ -2,21 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::pg::session::Session;
 use crate::rls::copy::Grounds;
 use crate::rls::facts::{Facts, Relation};
 use crate::rls::fill::ground::{Ground, Side};
 use crate::rls::fill::insert;
 use crate::rls::fill::plan::{Plan, Row};
 use crate::rls::identity::Cast;
-use crate::rls::runner::Identity;
+use crate::rls::runner::{Desk, Identity};
 use crate::rls::verdict::{ProvenBy, Verdict, Weight, Word};
 use crate::sql::name::{Ident, Literal};
 use crate::sql::safe::Sql;
 
 /// The filled scratch copy and what is known of it.
 pub(in crate::rls) struct Stand<'a> {
-    pub(in crate::rls) session: &'a Session,
+    pub(in crate::rls) session: &'a Desk<'a>,
     pub(in crate::rls) facts: &'a Facts,
     pub(in crate::rls) ground: &'a Ground<'a>,
     pub(in crate::rls) cast: &'a Cast<'a>,

@@ -185,51 +185,55 @@ async fn run(stand: &mut Stand<'_>, attempts: Vec<Attempt>) -> Result<()> {
                 .unwrap_or_default(),
         );
     }
-    let steps: Vec<Vec<Step<'_>>> = attempts
-        .iter()
-        .flat_map(|attempt| {
-            let with = |sql: &Sql| {
-                let mut steps: Vec<Step<'_>> = attempt
-                    .before
-                    .iter()
-                    .map(|sql| runner::change(Who::Owner, sql.clone()))
-                    .collect();
-                steps.push(runner::need(Who::Request(&attempt.identity), sql.clone()));
-                steps.push(runner::change(
-                    Who::Owner,
-                    Sql::new("SET CONSTRAINTS ALL IMMEDIATE"),
-                ));
-                steps.push(runner::read(
-                    Who::Owner,
-                    stand.watch(&[&stand.facts.relations[&attempt.base]]),
-                ));
-                steps
-            };
-            [
-                with(&attempt.sql),
-                attempt.control.as_ref().map(with).unwrap_or_default(),
-            ]
-        })
-        .collect();
-    let answers = runner::run(stand.session, &steps).await?;
-    let outcomes: Vec<(Vec<Answer>, Vec<Answer>)> = answers
-        .chunks(2)
-        .map(|pair| (pair[0].clone(), pair[1].clone()))
-        .collect();
-    for (attempt, (tried, control)) in attempts.iter().zip(outcomes) {
-        judge(stand, attempt, (tried, control), &usual[&attempt.base]);
+    let mut outcomes: BTreeMap<usize, Vec<Vec<Answer>>> = BTreeMap::new();
+    for (before, numbers) in alike(&attempts) {
+        let steps: Vec<Vec<Step<'_>>> = numbers
+            .iter()
+            .flat_map(|number| pair(stand, &attempts[*number]))
+            .collect();
+        let answers = runner::run_after(stand.session, before, &steps).await?;
+        let pairs = answers.chunks(2).map(<[Vec<Answer>]>::to_vec);
+        outcomes.extend(numbers.into_iter().zip(pairs));
+    }
+    for (attempt, outcome) in attempts.iter().zip(outcomes.values()) {
+        judge(stand, attempt, outcome, &usual[&attempt.base]);
     }
     Ok(())
 }
 
-fn judge(
-    stand: &mut Stand<'_>,
-    attempt: &Attempt,
-    (tried, control): (Vec<Answer>, Vec<Answer>),
-    usual: &str,
-) {
-    let acted = tried.get(attempt.before.len()).cloned().unwrap_or_default();
-    let held = tried.iter().skip(attempt.before.len() + 1).all(Answer::ran);
+/// Puts attempts together that need the same before: it is then done once for all.
+fn alike(attempts: &[Attempt]) -> Vec<(&[Sql], Vec<usize>)> {
+    let mut groups: BTreeMap<Vec<&str>, (&[Sql], Vec<usize>)> = BTreeMap::new();
+    for (number, attempt) in attempts.iter().enumerate() {
+        let texts = attempt.before.iter().map(Sql::as_str).collect();
+        let group = groups.entry(texts).or_insert((&attempt.before, Vec::new()));
+        group.1.push(number);
+    }
+    groups.into_values().collect()
+}
+
+/// Writes the steps of an attempt and of its control.
+fn pair<'a>(stand: &Stand<'_>, attempt: &'a Attempt) -> [Vec<Step<'a>>; 2] {
+    let with = |sql: &Sql| {
+        vec![
+            runner::need(Who::Request(&attempt.identity), sql.clone()),
+            runner::change(Who::Owner, Sql::new("SET CONSTRAINTS ALL IMMEDIATE")),
+            runner::read(
+                Who::Owner,
+                stand.watch(&[&stand.facts.relations[&attempt.base]]),
+            ),
+        ]
+    };
+    [
+        with(&attempt.sql),
+        attempt.control.as_ref().map(with).unwrap_or_default(),
+    ]
+}
+
+fn judge(stand: &mut Stand<'_>, attempt: &Attempt, outcome: &[Vec<Answer>], usual: &str) {
+    let [tried, control] = [0, 1].map(|at| outcome.get(at).map_or(&[][..], Vec::as_slice));
+    let acted = tried.first().cloned().unwrap_or_default();
+    let held = tried.iter().skip(1).all(Answer::ran);
     let after = tried.last().and_then(|answer| answer.given.clone());
     let reached = acted.ran()
         && held
@@ -247,7 +251,7 @@ fn judge(
     let target = &stand.facts.relations[&attempt.target];
     let object = (target.title(), attempt.command);
     let control_ran = control
-        .get(attempt.before.len())
+        .first()
         .is_some_and(|answer| answer.ran() && answer.touched.unwrap_or(0) > 0);
     let refused =
         !acted.ran() && matches!(acted.code.as_deref(), Some("42501" | "44000")) || acted.ran();
@@ -264,7 +268,7 @@ fn judge(
     } else if attempt.command != attempt.like {
         // The plain command has shown already that own rows can be written; this one may be refused as a whole.
     } else if !control_ran && is_usual {
-        unshown(stand, attempt, control.get(attempt.before.len()));
+        unshown(stand, attempt, control.first());
     } else if control_ran && is_usual && attempt.like != "move" {
         stand.note(
             Word::NotProven,
