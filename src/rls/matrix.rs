@@ -1,5 +1,4 @@
-//! Owns the picture of a proof: objects by role and command, each cell how it ended; as Markdown and as one HTML page that needs
-//! nothing else.
+//! Owns the picture of a proof: objects by role and command, each cell how it ended; as Markdown.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -119,7 +118,7 @@ pub fn markdown(title: &str, proof: &Proof) -> String {
 }
 
 /// Gives what nobody can say of the database, and why.
-fn gaps(proof: &Proof) -> Vec<(String, String)> {
+pub(super) fn gaps(proof: &Proof) -> Vec<(String, String)> {
     let open = proof
         .verdicts
         .iter()
@@ -134,72 +133,6 @@ fn gaps(proof: &Proof) -> Vec<(String, String)> {
         (what, statement.clone())
     }));
     gaps
-}
-
-/// Writes the proof as one page.
-pub fn html(title: &str, proof: &Proof) -> String {
-    let mut body = format!(
-        "<h1>Isolation of {}</h1><p>{}</p>",
-        escape(title),
-        escape(&summary(proof))
-    );
-    body.push_str("<div class=\"wide\"><table><thead><tr><th>object<th>role<th>select<th>insert<th>update<th>move<th>delete<th>other leaks</thead><tbody>");
-    for line in lines(proof) {
-        let cells: String = line
-            .cells
-            .iter()
-            .map(|cell| format!("<td class=\"{}\">{}", class(*cell), word(*cell)))
-            .collect();
-        let others: Vec<String> = line.others.into_iter().collect();
-        body.push_str(&format!(
-            "<tr><td><code>{}</code><td>{}{cells}<td>{}",
-            escape(&line.object),
-            escape(&line.role),
-            escape(&others.join(", "))
-        ));
-    }
-    body.push_str("</tbody></table></div>");
-    let leaks = proof.verdicts.iter();
-    for one in leaks.filter(|one| one.verdict == Word::Leak) {
-        let script = one.reproduce.as_deref().map_or_else(String::new, |script| {
-            format!(
-                "<details><summary>SQL that shows it</summary><pre>{}</pre></details>",
-                escape(script)
-            )
-        });
-        body.push_str(&format!(
-            "<section class=\"leak\"><h2>{}</h2><p>{}</p>{script}</section>",
-            escape(&heading(one)),
-            escape(&one.why)
-        ));
-    }
-    for (what, why) in gaps(proof) {
-        body.push_str(&format!(
-            "<section class=\"open\"><h2>{}</h2><p>not proven: {}</p></section>",
-            escape(&what),
-            escape(&why)
-        ));
-    }
-    format!(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><meta name=\"color-scheme\" content=\"light dark\"><title>Isolation of {}</title><style>{STYLE}</style></head><body>{body}</body></html>\n",
-        escape(title)
-    )
-}
-
-const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a;background:#fff}\
-table{border-collapse:collapse;width:100%}.wide{overflow-x:auto}p,h2,code{overflow-wrap:anywhere}th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #ddd}\
-td.leak{background:#b3261e;color:#fff;font-weight:600}td.open{background:#fff3cd}td.good{color:#1b6e3c}\
-section{border-left:4px solid #ccc;padding:0 1rem;margin:1.5rem 0}section.leak{border-color:#b3261e}section.open{border-color:#e0a800}\
-h2{font-size:1.05rem;margin:.2rem 0}pre{background:#f6f6f6;padding:.8rem;overflow:auto}\
-@media(prefers-color-scheme:dark){body{color:#e6e6e6;background:#161616}th,td{border-color:#333}pre{background:#222}td.open{background:#4d3f00}td.good{color:#6fce97}}";
-
-fn class(cell: Option<Word>) -> &'static str {
-    match cell {
-        Some(Word::Leak) => "leak",
-        Some(Word::NotProven) => "open",
-        Some(Word::Holds) => "good",
-        None => "none",
-    }
 }
 
 fn heading(one: &Verdict) -> String {
@@ -220,13 +153,6 @@ fn summary(proof: &Proof) -> String {
     format!(
         "{leaks} {word}, {holds} hold, {open} not proven. An empty cell was not granted, so it was not tried."
     )
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
 }
 
 #[cfg(test)]
@@ -281,16 +207,11 @@ mod tests {
             .map(|line| line.object)
             .collect();
         assert_eq!(order, ["public.<notes>", "public.b", "public.a"]);
-        let page = html("x", &more);
-        assert!(
-            page.contains("delete on public.b as app, a") && page.contains("its &lt;trigger&gt;")
-        );
-        assert!(!page.contains("http") && !page.contains("src=") && !page.contains("<link"));
+        assert!(markdown("x", &more).contains("- delete on public.b as app, a: because"));
         assert!(markdown("x", &more).contains("- public.c could not be filled: its <trigger>"));
         assert_eq!(lines.len(), 1);
         assert_eq!(lines[0].cells[0], Some(Word::Leak));
         assert!(lines[0].others.contains("truncate"));
         assert!(markdown("x", &proof).contains("| `public.<notes>` | app | **LEAK** | - |"));
-        assert!(html("x", &proof).contains("public.&lt;notes&gt;"));
     }
 }

@@ -48,3 +48,5 @@ pub mod prove;
 pub mod live;
 
 pub mod matrix;
+
+pub mod page;

@@ -30,6 +30,18 @@ pub enum Weight {
     Critical,
 }
 
+impl Weight {
+    /// Gives it in a word.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Weight::Low => "low",
+            Weight::Medium => "medium",
+            Weight::High => "high",
+            Weight::Critical => "critical",
+        }
+    }
+}
+
 /// Where the certainty comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]

@@ -15,6 +15,7 @@ use crate::pg::scratch;
 use crate::rls::copy;
 use crate::rls::live;
 use crate::rls::matrix;
+use crate::rls::page;
 use crate::rls::prove::{Effort, Proof};
 use crate::rls::tenancy::Tenancy;
 use crate::rls::verdict::Word;
@@ -55,7 +56,7 @@ pub(super) async fn prove(args: &Args, context: &Context) -> Result<Outcome> {
         on_copy(&tenancy, &effort, context).await?
     };
     let Proven { proof, findings } = tried.proven;
-    write(args.html.as_deref(), || matrix::html(&tried.title, &proof))?;
+    write(args.html.as_deref(), || page::html(&tried.title, &proof))?;
     write(args.markdown.as_deref(), || {
         matrix::markdown(&tried.title, &proof)
     })?;
