@@ -39,6 +39,8 @@ pub struct Column {
     pub generated: bool,
     /// The values of its enum.
     pub labels: Option<Vec<String>>,
+    /// Names and types of the fields of its composite type.
+    pub fields: Option<Vec<(String, String)>>,
     /// The checks of its domain.
     pub checks: Option<Vec<String>>,
 }
@@ -411,7 +413,7 @@ impl Facts {
             .filter(|relation| relation.name == bare);
         self.relations
             .values()
-            .find(|relation| relation.title() == bare)
+            .find(|relation| relation.title() == title || relation.title() == bare)
             .or_else(|| match (named.next(), named.next()) {
                 (Some(only), None) => Some(only),
                 (Some(first), Some(_)) => Some(first),

@@ -11,6 +11,11 @@ use crate::rls::words;
 
 impl Cast<'_> {
     pub(super) fn stranger(&self, role: &str) -> Identity {
+        self.signed_in("a signed-in user of no tenant", role, &json!({}))
+    }
+
+    /// One who signed up just now: nothing but what it wrote about itself.
+    fn signed_in(&self, title: &str, role: &str, more: &Value) -> Identity {
         let user = match self.ground.user_type.as_str() {
             "uuid" => "e0af0db0-0000-4000-8000-000000000099".to_owned(),
             "int2" | "int4" | "int8" => "9999".to_owned(),
@@ -22,12 +27,11 @@ impl Cast<'_> {
             .setting
             .clone()
             .unwrap_or_else(|| "request.jwt.claims".to_owned());
-        let claims = json!({ "sub": user, "role": role, "aud": role, "is_anonymous": true });
-        self.request(
-            "a signed-in user of no tenant",
-            role,
-            BTreeMap::from([(setting, claims.to_string())]),
-        )
+        let mut claims = json!({ "sub": user, "role": role, "aud": role, "is_anonymous": true });
+        if let (Some(claims), Some(more)) = (claims.as_object_mut(), more.as_object()) {
+            claims.extend(more.clone());
+        }
+        self.request(title, role, BTreeMap::from([(setting, claims.to_string())]))
     }
 
     /// Tenants whose keys contain B's: to a comparison of parts of text they are B.
@@ -90,6 +94,13 @@ impl Cast<'_> {
             (Side::A, &user),
             &json!({ "user_metadata": forged }),
         )];
+        if self.heard.keys.contains("user_metadata") {
+            all.push(self.signed_in(
+                "user_metadata of b, of no tenant otherwise",
+                role,
+                &json!({ "user_metadata": forged }),
+            ));
+        }
         if !ranked.is_empty() {
             all.push(self.of(
                 "rank forged in user_metadata, everything else of a",

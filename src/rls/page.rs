@@ -29,7 +29,7 @@ pub fn html(title: &str, proof: &Proof) -> String {
     )
 }
 
-const FOOT: &str = "Every verdict was found by trying, as each role and identity, with rows of at least two tenants, unless it says that the catalog shows it. <b>Holds</b>: the attempt was refused or saw nothing while the same attempt on own rows succeeded. <b>Not proven</b>: nothing could be shown either way, so it does not count as safe. A dash: the role has no right to it, so there was nothing to try.";
+const FOOT: &str = "Every verdict was found by trying, as each role and identity, with rows of at least two tenants, unless it says that the catalog shows it. <b>Holds</b>: the attempt was refused or saw nothing while the same attempt on own rows succeeded. <b>Not proven</b>: nothing could be shown either way, so it does not count as safe. A dash: the role has no right to it, so there was nothing to try. <b>Move</b>: giving an own row to another tenant.";
 
 /// How it ended, in a sentence and in figures.
 fn head(title: &str, proof: &Proof) -> String {
@@ -127,10 +127,15 @@ fn row(line: &Line, others: bool, places: &BTreeMap<(&str, &str, &str), usize>) 
         .iter()
         .zip(matrix::columns())
         .map(|(cell, command)| match cell {
-            Some(Word::Leak) => format!("<td>{}", leak(command, "leak")),
-            Some(Word::NotProven) => "<td><span class=\"chip open\">? not proven</span>".to_owned(),
+            Some(Word::Leak) => {
+                format!("<td>{}", leak(command, "<span class=\"word\">leak</span>"))
+            }
+            Some(Word::NotProven) => {
+                "<td><span class=\"chip open\">? <span class=\"word\">not proven</span></span>"
+                    .to_owned()
+            }
             Some(Word::Holds) => {
-                "<td><span class=\"chip good\">✓<span class=\"word\"> holds</span></span>"
+                "<td><span class=\"chip good\">✓ <span class=\"word\">holds</span></span>"
                     .to_owned()
             }
             None => "<td class=\"none\">–".to_owned(),
@@ -223,7 +228,7 @@ fn costs(costs: &[Cost]) -> String {
         })
         .collect();
     format!(
-        "<h2>What the policies cost</h2><div class=\"wide\"><table><thead><tr><th scope=\"col\">table<th scope=\"col\">role<th scope=\"col\">index<th scope=\"col\">who asks is found<th scope=\"col\">times as long</thead><tbody>{rows}</tbody></table></div>"
+        "<h2>What the policies cost</h2><div class=\"wide\"><table><thead><tr><th scope=\"col\">table<th scope=\"col\">role<th scope=\"col\">index<th scope=\"col\">who asks is found<th scope=\"col\" class=\"number\">times as long</thead><tbody>{rows}</tbody></table></div>"
     )
 }
 
@@ -289,7 +294,9 @@ mod tests {
             verdict(Word::Leak, "truncate"),
             verdict(Word::Leak, "select"),
         ]);
-        assert!(page.contains("<a class=\"chip leak\" href=\"#leak-1\">✕ leak</a>"));
+        assert!(page.contains(
+            "<a class=\"chip leak\" href=\"#leak-1\">✕ <span class=\"word\">leak</span></a>"
+        ));
         assert!(page.contains("<a class=\"chip leak\" href=\"#leak-0\">✕ truncate</a>"));
         assert!(page.contains("id=\"leak-1\""));
         assert!(page.contains("public.<wbr>&lt;my_<wbr>notes&gt;"));

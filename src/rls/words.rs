@@ -175,6 +175,16 @@ pub(super) fn suggests_user(name: &str) -> bool {
     )
 }
 
+/// Says whether a column's name speaks of a table: `from_wallet_id` of `wallets`.
+pub(super) fn names(column: &str, table: &str) -> bool {
+    let stem = column.trim_end_matches("_id").trim_end_matches('s');
+    let last = |name: &str| {
+        let word = name.rsplit('_').next().unwrap_or_default();
+        word.trim_end_matches('s').to_owned()
+    };
+    stem.len() > 1 && table.contains(stem) || last(stem).len() > 2 && last(stem) == last(table)
+}
+
 /// Says whether a column holds the rank of a member.
 pub(super) fn suggests_rank(name: &str) -> bool {
     has_part(

@@ -125,7 +125,7 @@ async fn the_cost_of_a_policy_is_measured() {
         proof
             .costs
             .iter()
-            .all(|cost| cost.rows > 3000 && cost.factor > 0.0)
+            .all(|cost| cost.rows > 1500 && cost.factor > 0.0)
     );
     assert_eq!(leaks(&proof), BTreeSet::new());
 }

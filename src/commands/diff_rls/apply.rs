@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::{Args, refuse_unclear, report};
 use crate::commands::page::count;
 use crate::commands::{Context, Outcome, Purpose, guarding, policies, project};
-use crate::error::with_exit;
+use crate::error::{Failure, with_exit};
 use crate::migrate::journal::{self, Entry, Run, State};
 use crate::pg::lock::{self, Share};
 use crate::plan::execution::Execution;
@@ -73,7 +73,7 @@ pub(super) async fn apply(args: &Args, declared: &Declared, context: &Context) -
     let question = format!("{statements} will be run in one transaction:\n{text}");
     guarding::backed_up(context, &session)?;
     if context.config.database.is_protected() {
-        project::confirm(context, &target, &question)?;
+        project::confirm(context, &target, &question).map_err(as_migration)?;
     } else {
         context.confirm(&format!("{question}on {target}"))?;
     }
@@ -102,7 +102,18 @@ pub(super) async fn apply(args: &Args, declared: &Declared, context: &Context) -
     context.show(&report)
 }
 
-fn failure(stopped: Stopped) -> crate::error::Failure {
+/// Where no person can be asked, policies go the way of everything else that is planned and approved.
+fn as_migration(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast::<Failure>() {
+        Ok(failure) if failure.hint.as_deref().is_some_and(|hint| hint.contains("af-db plan")) => failure
+            .hint("run this in a terminal, where a person can answer; elsewhere write it as a migration and have its plan approved: af-db diff-rls --write-migration, then af-db plan --out plan.json")
+            .into(),
+        Ok(failure) => failure.into(),
+        Err(error) => error,
+    }
+}
+
+fn failure(stopped: Stopped) -> Failure {
     let say = |trouble: Trouble, what: &str| {
         let failure = with_exit(trouble.exit, format!("{what}: {}", trouble.error));
         match trouble.hint {

@@ -36,6 +36,8 @@ pub(super) fn pool(ground: &Ground<'_>, column: &Column, texts: &[String]) -> Ve
         arrays(column, &literals, texts, &mut found);
     } else if let Some(labels) = &column.labels {
         found.extend(labels.iter().cloned());
+    } else if let Some(fields) = &column.fields {
+        rows(fields, &literals, texts, &mut found);
     } else if column.kind == "r" {
         ranges(column, &mut found);
     } else {
@@ -215,6 +217,41 @@ fn arrays(column: &Column, literals: &[String], texts: &[String], found: &mut Ve
     );
 }
 
+/// Rows of a composite type that differ in one of the fields which a condition names.
+fn rows(
+    fields: &[(String, String)],
+    literals: &[String],
+    texts: &[String],
+    found: &mut Vec<String>,
+) {
+    for (at, (name, base)) in fields.iter().enumerate() {
+        if !texts.iter().any(|text| words::mentions(text, name)) {
+            continue;
+        }
+        let values: Vec<String> = match base.as_str() {
+            "text" | "varchar" | "bpchar" | "citext" => literals
+                .iter()
+                .map(String::as_str)
+                .chain(["other"])
+                .map(|text| text.replace('\\', "\\\\").replace('"', "\"\""))
+                .collect(),
+            "bool" => ["t", "f"].map(str::to_owned).to_vec(),
+            "int2" | "int4" | "int8" | "numeric" | "float4" | "float8" => texts
+                .iter()
+                .flat_map(|text| words::numbers(text))
+                .flat_map(|number| [number - 1, number, number + 1])
+                .map(|number| number.to_string())
+                .collect(),
+            _ => Vec::new(),
+        };
+        let (before, after) = (",".repeat(at), ",".repeat(fields.len() - at - 1));
+        let written = values
+            .iter()
+            .map(|value| format!("({before}\"{value}\"{after})"));
+        found.extend(written);
+    }
+}
+
 fn ranges(column: &Column, found: &mut Vec<String>) {
     found.extend(["(,)", "empty"].map(str::to_owned));
     let more: &[&str] = match column.base.as_str() {
@@ -249,7 +286,7 @@ fn documents(literals: &[String], texts: &[String], found: &mut Vec<String>) {
     }
     let mut values: Vec<serde_json::Value> = literals
         .iter()
-        .filter(|literal| !keys.contains(literal))
+        .filter(|literal| !keys.contains(literal) && !literal.is_empty())
         .take(4)
         .map(|literal| literal.as_str().into())
         .collect();

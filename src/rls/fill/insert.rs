@@ -10,7 +10,7 @@ use tokio_postgres::types::Type;
 use crate::pg::session::Session;
 use crate::rls::facts::Relation;
 use crate::rls::fill::ground::Ground;
-use crate::rls::fill::plan::{Plan, Stage};
+use crate::rls::fill::plan::{Plan, Row, Stage};
 use crate::rls::fill::value::Value;
 use crate::sql::name::{Ident, Literal, ObjectName};
 use crate::sql::safe::Sql;
@@ -70,7 +70,8 @@ pub(in crate::rls) async fn stage(
                 let way = ways[row];
                 let table = &ground.facts.relations[&plan.rows[*row].table];
                 let sql = statement(table, &plan.rows[*row].values, way);
-                json!({ "sql": sql.as_str(), "quiet": way.quiet, "bare": way.bare })
+                let (column, tenant) = whose(ground, &plan.rows[*row]).unzip();
+                json!({ "sql": sql.as_str(), "quiet": way.quiet, "bare": way.bare, "column": column, "tenant": tenant })
             })
             .collect();
         let answer = session
@@ -110,6 +111,13 @@ pub(in crate::rls) async fn stage(
     }
     forget_filled(plan, filled);
     Ok(())
+}
+
+/// Gives the column that names the tenant and what it is to hold, of a row that is somebody's.
+fn whose<'a>(ground: &'a Ground<'_>, row: &'a Row) -> Option<(&'a str, &'a str)> {
+    let column = ground.tenant_column(row.table)?;
+    let tenant = row.values.get(column)?.as_deref()?;
+    Some((column, tenant))
 }
 
 /// A table that has at least one usual row of each side it needs is filled after all.

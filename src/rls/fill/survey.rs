@@ -279,7 +279,9 @@ impl Ground<'_> {
             )
         });
         let [a, b] = &self.tenancy.tenants;
-        if !textual || self.tenancy.is_by_user() {
+        // Where tenants are roles, one that is none means nothing to the server.
+        let are_roles = self.facts.roles.contains_key(a) && self.facts.roles.contains_key(b);
+        if !textual || are_roles || self.tenancy.is_by_user() {
             return Vec::new();
         }
         let swapped: String = a

@@ -177,7 +177,8 @@ fn alternatives(
                 .take(4)
                 .enumerate()
             {
-                let value = literals.get(index).map_or("true", String::as_str);
+                let literal = literals.get(index).filter(|text| !text.is_empty());
+                let value = literal.map_or("true", String::as_str);
                 found.push(Some(serde_json::json!({ key: value }).to_string()));
             }
             found.push(Some("{}".to_owned()));

@@ -256,7 +256,7 @@ pub(in crate::rls) fn judge(
         let wrote = answer(after, 0).given != answer(after, 3).given && answer(after, 3).ran();
         let opened = answer(after, 2).ran()
             && answer(before, 2).ran()
-            && answer(before, 2).given != answer(after, 2).given
+            && sees_more(&answer(before, 2), &answer(after, 2))
             && !sees_anyway(stand, &call.identity);
         let marked = !stable
             && answer(after, 1).given.is_some_and(|text| {
@@ -306,6 +306,21 @@ pub(in crate::rls) fn judge(
             );
         }
     }
+}
+
+/// Says whether more rows of some table were counted. Fewer say that the call did not do the same, as where a key is taken.
+fn sees_more(before: &Answer, after: &Answer) -> bool {
+    let counts = |answer: &Answer| -> Vec<i64> {
+        let text = answer.given.as_deref().unwrap_or_default();
+        text.split(' ')
+            .filter_map(|count| count.parse().ok())
+            .collect()
+    };
+    let (before, after) = (counts(before), counts(after));
+    after
+        .iter()
+        .zip(&before)
+        .any(|(after, before)| after > before)
 }
 
 /// Compares two answers; how a refusal is worded for a key that nobody guesses says nothing.

@@ -93,7 +93,12 @@ pub(in crate::rls) fn judge(
             report(stand, relation, identity, new);
             continue;
         }
-        settle(stand, relation, identity, after);
+        // One member of A who read shows that rows could have been seen, another who met an error does not.
+        let read = with.iter().any(|((number, other), answer)| {
+            let who = &readers[*number];
+            other == oid && answer.ran() && who.role == identity.role && who.is_of_a()
+        });
+        settle(stand, relation, identity, (after, read));
     }
 }
 
@@ -147,7 +152,12 @@ pub(in crate::rls) fn exposed(ground: &Ground<'_>, relation: &Relation) -> Optio
 }
 
 /// What was refused or looked the same holds only where A sees its own rows.
-fn settle(stand: &mut Stand<'_>, relation: &Relation, identity: &Identity, answer: &Answer) {
+fn settle(
+    stand: &mut Stand<'_>,
+    relation: &Relation,
+    identity: &Identity,
+    (answer, read): (&Answer, bool),
+) {
     if !stand.ground.is_tenant_table(relation.oid) && exposed(stand.ground, relation).is_none() {
         return;
     }
@@ -178,7 +188,7 @@ fn settle(stand: &mut Stand<'_>, relation: &Relation, identity: &Identity, answe
         stand.note(Word::Holds, object, identity, why.to_owned());
         return;
     }
-    if own {
+    if own && read {
         stand.note(
             Word::Holds,
             object,
@@ -188,6 +198,11 @@ fn settle(stand: &mut Stand<'_>, relation: &Relation, identity: &Identity, answe
     } else {
         let came = if answer.ran() {
             "it saw no row of its own either".to_owned()
+        } else if own {
+            format!(
+                "with all rows there it could not read any more, {}",
+                answer.refusal()
+            )
         } else {
             format!("it cannot read its own rows either, {}", answer.refusal())
         };

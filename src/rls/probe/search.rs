@@ -217,7 +217,6 @@ fn pokes(stand: &Stand<'_>, table: &Relation, columns: &[String]) -> Vec<(String
 
 /// Gives keys of B's rows that a column could name: by its foreign key, else by its name and type.
 fn keys_of_b(stand: &Stand<'_>, table: &Relation, column: &Column) -> Vec<String> {
-    let stem = column.name.trim_end_matches("_id").trim_end_matches('s');
     let targets: Vec<i64> = stand
         .facts
         .foreign_keys(table.oid)
@@ -226,7 +225,11 @@ fn keys_of_b(stand: &Stand<'_>, table: &Relation, column: &Column) -> Vec<String
         .collect();
     let mut found = Vec::new();
     for other in stand.tenant_tables() {
-        let named = other.oid != table.oid && stem.len() > 1 && other.name.contains(stem);
+        let elsewhere = other.oid != table.oid;
+        if elsewhere && let Some(value) = namesake(stand, other, column) {
+            found.push(value);
+        }
+        let named = elsewhere && words::names(&column.name, &other.name);
         if !targets.contains(&other.oid) && !named {
             continue;
         }
@@ -246,6 +249,18 @@ fn keys_of_b(stand: &Stand<'_>, table: &Relation, column: &Column) -> Vec<String
         found.push(stand.ground.user(Side::B, 0));
     }
     found
+}
+
+/// Gives what a row of B has in a column of the same name and type that is part of its key with others.
+fn namesake(stand: &Stand<'_>, other: &Relation, column: &Column) -> Option<String> {
+    let key = stand.facts.primary_key(other.oid);
+    let own = other.column(&column.name)?;
+    let tells = key.len() > 1
+        && key.contains(&own.name)
+        && own.base == column.base
+        && stand.ground.tenant_column(other.oid) != Some(own.name.as_str());
+    let row = stand.row(other.oid, Side::B).filter(|_| tells)?;
+    row.values.get(&own.name)?.clone()
 }
 
 /// Writes the steps of an attempt: what is there, the moves, what is there then.

@@ -8,12 +8,15 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 
 use crate::rls::facts::Relation;
+use crate::rls::fill::ground::Side;
+use crate::rls::fill::insert;
 use crate::rls::probe::blame;
 use crate::rls::probe::compose::compose;
 use crate::rls::probe::merge;
 use crate::rls::probe::stand::{Leak, Stand};
 use crate::rls::runner::{self, Answer, Identity, Step, Who};
 use crate::rls::verdict::{ProvenBy, Weight, Word};
+use crate::sql::name::Ident;
 use crate::sql::safe::Sql;
 
 /// One statement to try, with the one that must succeed beside it.
@@ -57,6 +60,7 @@ pub(in crate::rls) async fn all(stand: &mut Stand<'_>) -> Result<()> {
     }
     run(stand, attempts).await?;
     as_others(stand).await?;
+    with_one_row(stand).await?;
     let mut attempts = Vec::new();
     for identity in stand.members() {
         for (target, base) in targets(stand) {
@@ -69,12 +73,7 @@ pub(in crate::rls) async fn all(stand: &mut Stand<'_>) -> Result<()> {
 
 /// What the usual member may not do with its own rows is tried as members of other ranks: one of them may.
 async fn as_others(stand: &mut Stand<'_>) -> Result<()> {
-    let open: std::collections::BTreeSet<(String, String)> = stand
-        .verdicts
-        .iter()
-        .filter(|one| one.verdict == Word::NotProven && COMMANDS.contains(&one.command.as_str()))
-        .map(|one| (one.object.clone(), one.role.clone()))
-        .collect();
+    let open = unshown_yet(stand);
     let others: Vec<Identity> = stand
         .everyone()
         .into_iter()
@@ -90,6 +89,75 @@ async fn as_others(stand: &mut Stand<'_>) -> Result<()> {
         }
     }
     run(stand, attempts).await?;
+    forget_shown(stand);
+    Ok(())
+}
+
+/// A statement without a condition is refused as a whole where one of the rows may not be changed: what did not succeed is
+/// tried where A has one row only.
+async fn with_one_row(stand: &mut Stand<'_>) -> Result<()> {
+    let open = unshown_yet(stand);
+    let mut attempts = Vec::new();
+    for identity in stand.members() {
+        for (target, base) in targets(stand) {
+            if !open.contains(&(target.title(), identity.role.clone())) {
+                continue;
+            }
+            let Some(alone) = leave_one(stand, base) else {
+                continue;
+            };
+            let rights = stand.facts.rights(&identity.role, target.oid);
+            let first = attempts.len();
+            compose(stand, &mut attempts, &identity, (target, base, &rights));
+            for attempt in &mut attempts[first..] {
+                attempt.before.push(alone.clone());
+            }
+        }
+    }
+    run(stand, attempts).await?;
+    forget_shown(stand);
+    Ok(())
+}
+
+/// Removes all rows of A but the usual one, whatever points to them.
+fn leave_one(stand: &Stand<'_>, base: &Relation) -> Option<Sql> {
+    let row = stand.row(base.oid, Side::A)?;
+    let key = stand.facts.primary_key(base.oid);
+    let parts: Vec<Sql> = key
+        .iter()
+        .filter_map(|name| {
+            let value = insert::literal(row.values.get(name)?, &base.column(name)?.type_name);
+            Some(Sql::fill(
+                "t.{} = {}",
+                &[&Ident::new(name.as_str()), &value],
+            ))
+        })
+        .collect();
+    if key.is_empty() || parts.len() < key.len() {
+        return None;
+    }
+    Some(Sql::fill(
+        "SET LOCAL session_replication_role = replica; DELETE FROM {} AS t WHERE {} AND NOT ({}); SET LOCAL session_replication_role = origin",
+        &[
+            &base.object(),
+            &stand.ground.is_of(base.oid, "t", 0, 0),
+            &Sql::join(parts, " AND "),
+        ],
+    ))
+}
+
+/// Gives the tables and roles with a command of which nothing is shown yet.
+fn unshown_yet(stand: &Stand<'_>) -> std::collections::BTreeSet<(String, String)> {
+    stand
+        .verdicts
+        .iter()
+        .filter(|one| one.verdict == Word::NotProven && COMMANDS.contains(&one.command.as_str()))
+        .map(|one| (one.object.clone(), one.role.clone()))
+        .collect()
+}
+
+/// What was shown in the end is not said to be open.
+fn forget_shown(stand: &mut Stand<'_>) {
     let held: std::collections::BTreeSet<(String, String, String)> = stand
         .verdicts
         .iter()
@@ -101,7 +169,6 @@ async fn as_others(stand: &mut Stand<'_>) -> Result<()> {
             || !COMMANDS.contains(&one.command.as_str())
             || !held.contains(&(one.object.clone(), one.command.clone(), one.role.clone()))
     });
-    Ok(())
 }
 
 /// The commands that are tried here.

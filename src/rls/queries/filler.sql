@@ -23,6 +23,12 @@ BEGIN
                 stored := '{}';
             ELSE
                 EXECUTE statement ->> 'sql' INTO stored;
+                -- A trigger that stamps who asks makes it a row of nobody: here the owner asks.
+                IF NOT (statement ->> 'quiet')::boolean AND stored ->> (statement ->> 'column') IS NULL
+                   AND statement ->> 'tenant' IS NOT NULL AND stored IS NOT NULL THEN
+                    stored := NULL;
+                    RAISE EXCEPTION 'a trigger took the row from its tenant' USING ERRCODE = 'AFDB1';
+                END IF;
             END IF;
         EXCEPTION WHEN OTHERS THEN
             GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, words = MESSAGE_TEXT, named = CONSTRAINT_NAME;

@@ -37,6 +37,9 @@ SELECT pg_catalog.jsonb_build_object(
             'identity', a.attidentity <> '',
             'labels', (SELECT pg_catalog.jsonb_agg(e.enumlabel ORDER BY e.enumsortorder)
                        FROM pg_catalog.pg_enum e WHERE e.enumtypid IN (b.oid, b.typelem)),
+            'fields', (SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(f.attname, y.typname) ORDER BY f.attnum)
+                       FROM pg_catalog.pg_attribute f JOIN pg_catalog.pg_type y ON y.oid = f.atttypid
+                       WHERE b.typtype = 'c' AND f.attrelid = b.typrelid AND f.attnum > 0 AND NOT f.attisdropped),
             'checks', (SELECT pg_catalog.jsonb_agg(pg_catalog.pg_get_constraintdef(k.oid))
                        FROM pg_catalog.pg_constraint k WHERE t.typtype = 'd' AND k.contypid = t.oid)
         ) ORDER BY a.attnum), '[]')

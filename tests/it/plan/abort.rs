@@ -158,3 +158,44 @@ async fn a_guarded_environment_asks_first() {
     }
     assert_eq!(indexes(&database).await, "a_id,a_note,a_pkey");
 }
+
+#[tokio::test]
+async fn policies_are_applied_to_a_guarded_environment_with_backup_and_word_only() {
+    let database = server::database().await;
+    let project = super::project(&database.target, "protected: true").await;
+    project.write(
+        "policies/notes.sql",
+        "ALTER TABLE a ENABLE ROW LEVEL SECURITY;\nCREATE POLICY own ON a USING (note = current_user);\n",
+    );
+    let apply = ["diff-rls", "--apply", "--env", "production", "--yes"];
+    insta::assert_snapshot!(project.run(&apply).await.seen(), @"
+    error: there is no terminal to ask on: 2 statements will be run in one transaction
+    hint: run this in a terminal, where a person can answer; elsewhere write it as a migration and have its plan approved: af-db diff-rls --write-migration, then af-db plan --out plan.json
+    status 4
+    ");
+    // Its address is enough, however it was given.
+    let database_url = ["diff-rls", "--apply", "--yes"];
+    let ran = project.run(&database_url).await;
+    assert_eq!(ran.status, 4, "{}", ran.seen());
+    super::configure(
+        &project,
+        "protected: true, require: [verified-backup-within 24h]",
+    );
+    let ran = project.run(&apply).await;
+    assert_eq!(ran.status, 4, "{}", ran.seen());
+    assert!(
+        ran.stderr.contains("wants a fresh proven backup"),
+        "{}",
+        ran.seen()
+    );
+    assert_eq!(
+        database
+            .one("SELECT relrowsecurity::text FROM pg_class WHERE relname = 'a'")
+            .await,
+        "false"
+    );
+    assert_eq!(
+        database.one("SELECT count(*)::text FROM pg_policies").await,
+        "0"
+    );
+}

@@ -1,0 +1,5 @@
+CREATE TABLE docs (id int PRIMARY KEY, tenant_id int NOT NULL, cfg json, body text);
+ALTER TABLE docs ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY p ON docs TO app_user USING (tenant_id = nullif(current_setting('app.tenant_id', true), '')::int OR (cfg ->> 'public')::boolean);
+GRANT SELECT ON docs TO app_user;
