@@ -115,11 +115,7 @@ pub async fn prove(
     let mut cast = Cast::new(&ground);
     let mut planned = plan::plan(&ground);
     let mut filled = Filled::default();
-    watch(Event::Began {
-        task: "filling the scratch copy",
-        total: None,
-        unit: Unit::Items,
-    });
+    begin(watch, "filling the scratch copy");
     for at in [Stage::Common, Stage::Own] {
         insert::stage(&session, &ground, &mut planned, at, &mut filled).await?;
     }
@@ -157,17 +153,9 @@ pub async fn prove(
         verdicts: Vec::new(),
         grounds,
     };
-    watch(Event::Began {
-        task: "trying to reach another tenant",
-        total: None,
-        unit: Unit::Items,
-    });
+    begin(watch, "trying to reach another tenant");
     let unreached = try_all(&mut stand, (fresh, &unset), (&mut filled, &held), effort).await?;
-    let costs = if stand.session.has_run_out() {
-        Vec::new()
-    } else {
-        cost::all(&stand).await?
-    };
+    let costs = costs(&stand).await?;
     watch(Event::Ended);
     note_untried(&mut stand);
     note_unreached(&mut stand, &unreached);
@@ -184,6 +172,19 @@ pub async fn prove(
         unreached,
         costs,
     })
+}
+
+fn begin(watch: Watch<'_>, task: &'static str) {
+    let (total, unit) = (None, Unit::Items);
+    watch(Event::Began { task, total, unit });
+}
+
+/// Measures what policies cost, where time is left.
+async fn costs(stand: &Stand<'_>) -> Result<Vec<Cost>> {
+    if stand.session.has_run_out() {
+        return Ok(Vec::new());
+    }
+    cost::all(stand).await
 }
 
 /// Reads and calls as everybody, before and after B's own rows are there.
