@@ -81,10 +81,10 @@ pub(super) fn objects(
             continue;
         };
         let size = sizes.get(table).copied().unwrap_or_default();
-        let what = if gone.kind == "table column" {
-            "column"
-        } else {
-            "table"
+        let what = match gone.kind.as_str() {
+            "table column" => "column",
+            "composite type column" => "attribute",
+            _ => "table",
         };
         let rows = match size.rows {
             Some(0) if size.is_empty() => ", which is empty".to_owned(),
