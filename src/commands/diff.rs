@@ -219,8 +219,11 @@ async fn renamed(
     sides: (&Catalog, &Catalog),
     context: &Context,
 ) -> Result<Option<(Vec<Statement>, Catalog)>> {
+    if !context.terminal.is_interactive() {
+        return Ok(None);
+    }
     let (from, to) = (trial::inside(sides.0), trial::inside(sides.1));
-    if !context.terminal.is_interactive() || !rename::is_likely(&from, &to) {
+    if !rename::is_likely(&from, &to) {
         return Ok(None);
     }
     let major = u32::try_from(from.version / 10_000)?;
