@@ -428,7 +428,7 @@ ALTER DATABASE postgres SET work_mem = '5MB';
     let said = project.run(&arguments).await.stdout;
     for line in [
         "rows may be deleted: public.a",
-        "I01 a: the text looks like it, the shadow shows that it does not happen",
+        "I01 a_pkey: the text looks like it, the shadow shows that it does not happen",
     ] {
         assert!(said.contains(line), "{line}:\n{said}");
     }
