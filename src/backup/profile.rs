@@ -337,127 +337,62 @@ fn shown(entry: &Entry) -> String {
 mod tests {
     use super::*;
 
-    fn toc(entries: &[(i64, &str, &str, &str, &str, &[i64])]) -> Toc {
-        let entries = entries
-            .iter()
-            .map(|(id, kind, schema, tag, owner, needs)| Entry {
-                id: *id,
-                kind: (*kind).to_owned(),
-                schema: (*schema).to_owned(),
-                tag: (*tag).to_owned(),
-                owner: (*owner).to_owned(),
-                needs: needs.to_vec(),
+    /// Reads entries, one a line: `id|kind|schema|tag|owner|what it needs`.
+    fn toc(entries: &str) -> Toc {
+        let entry = |line: &str| {
+            let parts: Vec<&str> = line.trim().split('|').collect();
+            let [id, kind, schema, tag, owner, needs] = parts[..] else {
+                panic!("six parts: {line}")
+            };
+            let number = |text: &str| text.trim().parse().expect("a number");
+            Entry {
+                id: number(id),
+                kind: kind.to_owned(),
+                schema: schema.to_owned(),
+                tag: tag.to_owned(),
+                owner: owner.to_owned(),
+                needs: needs
+                    .split(',')
+                    .filter(|id| !id.is_empty())
+                    .map(number)
+                    .collect(),
                 ..Entry::default()
-            });
+            }
+        };
         Toc {
-            entries: entries.collect(),
+            entries: entries.trim().lines().map(entry).collect(),
             ..Toc::default()
         }
     }
 
+    const PROJECT: &str = "
+        1|SCHEMA||auth|supabase_admin|
+        2|EXTENSION||pgcrypto||
+        3|EXTENSION||pg_graphql||
+        10|FUNCTION|auth|uid()|supabase_auth_admin|1
+        11|TABLE|auth|users|supabase_auth_admin|1
+        12|TABLE DATA|auth|users|supabase_auth_admin|11
+        13|TABLE DATA|auth|schema_migrations|supabase_auth_admin|
+        14|TABLE DATA|vault|secrets|supabase_admin|
+        15|TABLE DATA|auth|newer|supabase_auth_admin|
+        20|TABLE|public|notes|postgres|
+        21|TABLE DATA|public|notes|postgres|20
+        22|FK CONSTRAINT|public|notes notes_owner|postgres|20, 11
+        23|POLICY|public|notes own|postgres|20, 10
+        24|COMMENT|public|POLICY own ON notes|postgres|23
+        25|POLICY|public|notes open|postgres|20
+        30|TRIGGER|auth|users on_user|supabase_auth_admin|11
+        31|TRIGGER|auth|users platforms|supabase_auth_admin|11
+        32|TABLE|supabase_migrations|schema_migrations|postgres|
+        33|TABLE DATA|supabase_migrations|schema_migrations|postgres|32
+        40|EVENT TRIGGER||pgrst_watch|supabase_admin|
+        41|EVENT TRIGGER||mine|postgres|
+        42|DEFAULT ACL|public|DEFAULT PRIVILEGES FOR TABLES|supabase_admin|
+        43|PUBLICATION||supabase_realtime|postgres|
+    ";
+
     fn project() -> Toc {
-        toc(&[
-            (1, "SCHEMA", "", "auth", "supabase_admin", &[]),
-            (2, "EXTENSION", "", "pgcrypto", "", &[]),
-            (3, "EXTENSION", "", "pg_graphql", "", &[]),
-            (10, "FUNCTION", "auth", "uid()", "supabase_auth_admin", &[1]),
-            (11, "TABLE", "auth", "users", "supabase_auth_admin", &[1]),
-            (
-                12,
-                "TABLE DATA",
-                "auth",
-                "users",
-                "supabase_auth_admin",
-                &[11],
-            ),
-            (
-                13,
-                "TABLE DATA",
-                "auth",
-                "schema_migrations",
-                "supabase_auth_admin",
-                &[],
-            ),
-            (14, "TABLE DATA", "vault", "secrets", "supabase_admin", &[]),
-            (
-                15,
-                "TABLE DATA",
-                "auth",
-                "newer",
-                "supabase_auth_admin",
-                &[],
-            ),
-            (20, "TABLE", "public", "notes", "postgres", &[]),
-            (21, "TABLE DATA", "public", "notes", "postgres", &[20]),
-            (
-                22,
-                "FK CONSTRAINT",
-                "public",
-                "notes notes_owner",
-                "postgres",
-                &[20, 11],
-            ),
-            (23, "POLICY", "public", "notes own", "postgres", &[20, 10]),
-            (
-                24,
-                "COMMENT",
-                "public",
-                "POLICY own ON notes",
-                "postgres",
-                &[23],
-            ),
-            (25, "POLICY", "public", "notes open", "postgres", &[20]),
-            (
-                30,
-                "TRIGGER",
-                "auth",
-                "users on_user",
-                "supabase_auth_admin",
-                &[11],
-            ),
-            (
-                31,
-                "TRIGGER",
-                "auth",
-                "users platforms",
-                "supabase_auth_admin",
-                &[11],
-            ),
-            (
-                32,
-                "TABLE",
-                "supabase_migrations",
-                "schema_migrations",
-                "postgres",
-                &[],
-            ),
-            (
-                33,
-                "TABLE DATA",
-                "supabase_migrations",
-                "schema_migrations",
-                "postgres",
-                &[32],
-            ),
-            (
-                40,
-                "EVENT TRIGGER",
-                "",
-                "pgrst_watch",
-                "supabase_admin",
-                &[],
-            ),
-            (41, "EVENT TRIGGER", "", "mine", "postgres", &[]),
-            (
-                42,
-                "DEFAULT ACL",
-                "public",
-                "DEFAULT PRIVILEGES FOR TABLES",
-                "supabase_admin",
-                &[],
-            ),
-            (43, "PUBLICATION", "", "supabase_realtime", "postgres", &[]),
-        ])
+        toc(PROJECT)
     }
 
     fn chosen(profile: Profile, platform: Option<&Toc>) -> (Vec<i64>, Vec<String>) {
@@ -500,21 +435,14 @@ mod tests {
 
     #[test]
     fn a_project_brings_what_its_platform_does_not_have() {
-        let platform = toc(&[
-            (1, "SCHEMA", "", "auth", "supabase_admin", &[]),
-            (2, "EXTENSION", "", "pg_graphql", "", &[]),
-            (3, "FUNCTION", "auth", "uid()", "supabase_auth_admin", &[]),
-            (4, "TABLE", "auth", "users", "supabase_auth_admin", &[]),
-            (
-                5,
-                "TRIGGER",
-                "auth",
-                "users platforms",
-                "supabase_auth_admin",
-                &[],
-            ),
-            (6, "PUBLICATION", "", "supabase_realtime", "postgres", &[]),
-        ]);
+        let platform = toc("
+            1|SCHEMA||auth|supabase_admin|
+            2|EXTENSION||pg_graphql||
+            3|FUNCTION|auth|uid()|supabase_auth_admin|
+            4|TABLE|auth|users|supabase_auth_admin|
+            5|TRIGGER|auth|users platforms|supabase_auth_admin|
+            6|PUBLICATION||supabase_realtime|postgres|
+        ");
         let (chosen, left_out) = chosen(Profile::SupabaseProject, Some(&platform));
         assert_eq!(chosen, [2, 12, 20, 21, 22, 23, 24, 25, 30, 32, 33, 41]);
         assert_eq!(

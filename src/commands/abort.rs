@@ -71,7 +71,7 @@ pub(crate) async fn run(context: &Context, wait: &str) -> Result<Outcome> {
     let labels: Vec<&str> = halves.iter().map(|half| &*half.step.label).collect();
     let what = format!("undo what is left of {} ", labels.join(", "));
     guarding::backed_up(context, &session)?;
-    project::confirm(context, &target, &what)?;
+    guarding::confirm(context, &target, &what)?;
     let ledger = project::ledger(context, &books.history, &folder)?;
     for half in halves {
         let undone = undo::undo(&session, &half.step, half.begun, &watch).await?;

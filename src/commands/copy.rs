@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::commands::page::{Page, Tone, count};
-use crate::commands::{Context, Outcome, Purpose, Report, project};
+use crate::commands::{Context, Outcome, Purpose, Report, guarding};
 use crate::copy::{self, Moved, map, sqlite};
 use crate::error::{fail, refuse};
 use crate::finding::{Finding, Severity};
@@ -62,7 +62,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         return Err(fail(format!("{} holds no tables", args.source)).into());
     }
     context.terminal.say(&describe(&mapping));
-    project::confirm(context, &target, "rows will be moved ")?;
+    guarding::confirm(context, &target, "rows will be moved ")?;
     if !context.config.database.is_protected() {
         context.confirm(&format!("Move them into {target}?"))?;
     }

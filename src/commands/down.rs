@@ -269,7 +269,7 @@ fn ask(
     }
     text.push_str("A service that still embeds one of them would apply it again when it starts.\n");
     if context.config.database.is_protected() {
-        return project::confirm(context, target, &text);
+        return guarding::confirm(context, target, &text);
     }
     context.terminal.say(text.trim_end());
     context.confirm(&format!("Revert on {target}?"))

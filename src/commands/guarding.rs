@@ -257,8 +257,27 @@ pub(crate) async fn isolation(
     .into())
 }
 
+/// Asks before a protected environment is changed by anything but a plan: the words must be typed.
+pub(crate) fn confirm(context: &Context, target: &Target, what: &str) -> Result<()> {
+    let database = &context.config.database;
+    let guards = guards(context)?;
+    if !database.rules.approvers.is_empty() {
+        // One person alone would do what the environment wants two to look at.
+        return Err(refuse(format!(
+            "environment `{}` has approvers, who can approve only plans; nothing was touched",
+            database.environment
+        ))
+        .hint("write a migration that does it, plan it and have the plan approved")
+        .into());
+    }
+    if !database.is_protected() && guards.is_empty() {
+        return Ok(());
+    }
+    typed(context, target, what)
+}
+
 /// Asks for the words of a protected environment.
-pub(crate) fn typed(context: &Context, target: &Target, what: &str) -> Result<()> {
+fn typed(context: &Context, target: &Target, what: &str) -> Result<()> {
     let environment = &context.config.database.environment;
     let words = format!("{environment}/{}", target.database());
     context.terminal.confirm_typed(

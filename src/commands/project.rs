@@ -5,8 +5,8 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::adopt::{self, Tool, recognise, record};
-use crate::commands::{Context, guarding};
-use crate::error::{fail, refuse};
+use crate::commands::Context;
+use crate::error::fail;
 use crate::finding::Finding;
 use crate::migrate::checksum::Width;
 use crate::migrate::files::{self, Folder};
@@ -285,29 +285,6 @@ pub(crate) fn block_budget(context: &Context, flag: Option<&str>) -> Result<std:
         (None, Some(text)) => duration("migrations.block-budget", text),
         (None, None) => Ok(std::time::Duration::from_secs(30)),
     }
-}
-
-/// Asks before a protected environment is changed by anything but a plan: the words must be typed.
-pub(crate) fn confirm(
-    context: &Context,
-    target: &crate::pg::target::Target,
-    what: &str,
-) -> Result<()> {
-    let database = &context.config.database;
-    let guards = guarding::guards(context)?;
-    if !database.rules.approvers.is_empty() {
-        // One person alone would do what the environment wants two to look at.
-        return Err(refuse(format!(
-            "environment `{}` has approvers, who can approve only plans; nothing was touched",
-            database.environment
-        ))
-        .hint("write a migration that does it, plan it and have the plan approved")
-        .into());
-    }
-    if !database.is_protected() && guards.is_empty() {
-        return Ok(());
-    }
-    guarding::typed(context, target, what)
 }
 
 /// Gives the time in UTC as migrations are numbered by it: `20260401120000`.

@@ -73,7 +73,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         .map(|correction| correction.words.clone())
         .collect();
     guarding::backed_up(context, &session)?;
-    project::confirm(
+    guarding::confirm(
         context,
         &target,
         &format!("the record will be corrected: {}\n", words.join("; ")),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use crate::catalog::{Catalog, Kind, Scope, read};
-use crate::commands::{Context, Purpose, project};
+use crate::commands::{Context, Purpose, guarding, project};
 use crate::config::FILE_NAME;
 use crate::diff::ddl::{self, Options};
 use crate::error::refuse;
@@ -185,7 +185,7 @@ async fn baselined(root: &Path, context: &Context) -> Result<()> {
         .hint("af-db status compares the two; af-db adopt takes over another tool's history")
         .into());
     }
-    project::confirm(
+    guarding::confirm(
         context,
         &target,
         "V1__baseline will be recorded as applied, without running it\n",

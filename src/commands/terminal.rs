@@ -146,7 +146,7 @@ impl Terminal {
     pub fn confirm_typed(&self, question: &str, words: &str) -> Result<()> {
         self.need_person(
             question,
-            "run this in a terminal, where a person can answer; elsewhere a plan is approved: af-db plan --out plan.json, then af-db up --plan plan.json --approve sha256:…",
+            "run this in a terminal, where a person can answer; migrations can be approved elsewhere: af-db plan --out plan.json, then af-db up --plan plan.json --approve sha256:…",
         )?;
         self.end();
         self.write(&format!("{question}\nType `{words}` to go on:"));

@@ -163,7 +163,7 @@ pub fn append(run: &Run, state: State, entry: &Entry) -> Sql {
     {}::integer AS statement, {}::text AS up_sha256, {}::text AS down_sha256, {}::text AS plan_sha256,
     {}::text AS actor, SESSION_USER::text AS role, {}::text AS host, {}::text AS git_commit, {}::text AS tool,
     {} AS started, pg_catalog.clock_timestamp() AS at, {}::integer AS lock_waits,
-    pg_catalog.pg_current_wal_lsn()::text AS lsn, {}::text AS error, {}::text AS note, h.hash AS previous
+    pg_catalog.pg_current_wal_insert_lsn()::text AS lsn, {}::text AS error, {}::text AS note, h.hash AS previous
   FROM af_db.journal_head AS h FOR UPDATE
 ), j AS (
   INSERT INTO af_db.journal

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, Result};
+use tokio::runtime;
 
 use crate::error::fail;
 use crate::event::{self, Event, Watch};
@@ -27,7 +28,9 @@ pub struct Scratch {
     /// The server, and the database from which others are made and dropped.
     server: Target,
     /// A session there, kept because entering takes longer than making a database; one at a time works in it.
-    maker: tokio::sync::Mutex<Option<Session>>,
+    ///
+    /// It lives and ends with the runtime it was opened in, which is told beside it.
+    maker: tokio::sync::Mutex<Option<(runtime::Id, Session)>>,
     version_num: u32,
     /// What serves and why, for people.
     pub why: String,
@@ -197,14 +200,15 @@ impl Scratch {
 
     async fn run(&self, statements: &[Sql]) -> Result<()> {
         let mut maker = self.maker.lock().await;
-        let session = match maker.take().filter(|session| !session.is_closed()) {
-            Some(session) => session,
-            None => connect::open(&self.server, &event::silent).await?,
+        let here = runtime::Handle::current().id();
+        let session = match maker.take() {
+            Some((there, session)) if there == here && !session.is_closed() => session,
+            _ => connect::open(&self.server, &event::silent).await?,
         };
         for sql in statements {
             session.run(sql).await?;
         }
-        *maker = Some(session);
+        *maker = Some((here, session));
         Ok(())
     }
 

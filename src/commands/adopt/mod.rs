@@ -11,7 +11,7 @@ use crate::adopt::folder::Entry;
 use crate::adopt::record::{Found, Row};
 use crate::adopt::{Tool, books, proof};
 use crate::commands::page::{Page, count};
-use crate::commands::{Context, Outcome, Purpose, Report, project};
+use crate::commands::{Context, Outcome, Purpose, Report, guarding, project};
 use crate::error::refuse;
 use crate::finding::{Finding, Severity};
 use crate::migrate::checksum::Width;
@@ -110,7 +110,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let counts = (pairs.len(), pending, different);
     let question = settle::describe(&subject, &target, counts, setting.as_ref());
     context.terminal.say(&question);
-    project::confirm(context, &target, "migrations will be taken over ")?;
+    guarding::confirm(context, &target, "migrations will be taken over ")?;
     if !context.config.database.is_protected() {
         context.confirm("Take it over?")?;
     }

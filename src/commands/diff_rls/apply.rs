@@ -73,7 +73,7 @@ pub(super) async fn apply(args: &Args, declared: &Declared, context: &Context) -
     let question = format!("{statements} will be run in one transaction:\n{text}");
     guarding::backed_up(context, &session)?;
     if context.config.database.is_protected() {
-        project::confirm(context, &target, &question).map_err(as_migration)?;
+        guarding::confirm(context, &target, &question).map_err(as_migration)?;
     } else {
         context.confirm(&format!("{question}on {target}"))?;
     }

@@ -193,7 +193,7 @@ async fn put_back(
             guarding::backed_up(context, &session)?;
             session.close().await;
         }
-        project::confirm(context, &target, &what)?;
+        guarding::confirm(context, &target, &what)?;
     }
     hooks::before(context, ("before-restore", &hooks.before_restore), &told).await?;
     let options = options(args, context, target.clone())?;

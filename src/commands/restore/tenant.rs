@@ -8,7 +8,7 @@ use crate::backup::tenant::restore::{self, Loading};
 use crate::backup::unpack::{Source, tenant};
 use crate::commands::archives::{identities, tenant_column};
 use crate::commands::page::{Page, Tone};
-use crate::commands::{Context, Outcome, Purpose, Report, project};
+use crate::commands::{Context, Outcome, Purpose, Report, guarding};
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -45,7 +45,7 @@ pub(super) async fn run(
     } else {
         "bring back"
     };
-    project::confirm(
+    guarding::confirm(
         context,
         &target,
         &format!("{doing} the rows of tenant {whose} from {name} "),

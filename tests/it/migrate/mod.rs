@@ -285,7 +285,7 @@ async fn a_protected_environment_wants_a_person() {
     assert_eq!(ran.status, 4, "{}", ran.seen());
     insta::assert_snapshot!(ran.seen(), @"
     error: there is no terminal to ask on: 1 migration will be applied
-    hint: run this in a terminal, where a person can answer; elsewhere a plan is approved: af-db plan --out plan.json, then af-db up --plan plan.json --approve sha256:…
+    hint: run this in a terminal, where a person can answer; migrations can be approved elsewhere: af-db plan --out plan.json, then af-db up --plan plan.json --approve sha256:…
     status 4
     ");
 }

@@ -136,7 +136,7 @@ async fn a_guarded_environment_asks_first() {
     let abort = ["up", "--env", "production", "--abort", "--yes"];
     insta::assert_snapshot!(project.run(&abort).await.seen(), @"
     error: there is no terminal to ask on: undo what is left of migrations/V2__b.sql on postgres@HOST:PORT/DATABASE, environment `production`
-    hint: run this in a terminal, where a person can answer; elsewhere a plan is approved: af-db plan --out plan.json, then af-db up --plan plan.json --approve sha256:…
+    hint: run this in a terminal, where a person can answer; migrations can be approved elsewhere: af-db plan --out plan.json, then af-db up --plan plan.json --approve sha256:…
     status 4
     ");
     super::configure(
