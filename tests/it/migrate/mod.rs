@@ -457,22 +457,9 @@ async fn a_fresh_project_validates_clean_and_goes_up_at_once() {
     ");
     project.run(&["validate", "--shadow"]).await.ok();
     project.run(&["up"]).await.ok();
-    insta::assert_snapshot!(project.run(&["validate"]).await.seen(), @"
-    ok  files      1 migration
-    ok  lint       1 found, 0 allowed
-    ok  history    compared with the files
-    ok  replay     15 objects on a scratch server
-    ok  ways down  1 migration tried
-    ok  drift      15 objects compared with the migrations
-
-    note[D01]: tenants: every row of `tenants` is lost, and no way back brings them back
-      at migrations/V1__tenants.down.sql:1:12
-      help: rename it first and wait a release; back up, then drop
-
-    1 note
-    PostgreSQL VERSION
-    status 0
-    ");
+    let judged = project.run(&["validate", "--json"]).await.ok();
+    // What the way down loses is all there is to say.
+    assert_eq!(said(&judged), ["D01 tenants"]);
     insta::assert_snapshot!(project.run(&["init"]).await.seen(), @"
     error: af-db.yaml is there already; nothing was written
     hint: run af-db up, or init in another folder
