@@ -190,9 +190,14 @@ async fn restore_struck_by(fault: Fault) {
 /// Kills a session of the server, at which the server throws all others out and starts over.
 async fn crash(bench: &Bench) {
     use rustix::process::{Pid, Signal, kill_process};
-    let busy = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'COPY shop.big%' LIMIT 1";
-    let pid: i32 = bench.database.one(busy).await.parse().expect("a session");
-    let pid = Pid::from_raw(pid).expect("a process id");
+    // What has passed the proxy is not begun by the server yet.
+    let busy = "SELECT COALESCE(min(pid), 0) FROM pg_stat_activity WHERE query LIKE 'COPY shop.big%' AND state = 'active'";
+    let pid = loop {
+        let pid: i32 = bench.database.one(busy).await.parse().expect("a session");
+        if let Some(pid) = Pid::from_raw(pid) {
+            break pid;
+        }
+    };
     kill_process(pid, Signal::KILL).expect("a session of our own server");
 }
 
