@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
+use crate::backup::toc::{self, Toc};
 use crate::error::fail;
 use crate::pg::embedded::find::{self, Version};
 use crate::pg::target::Target;
@@ -37,6 +38,22 @@ impl Clients {
             .fold(tool, |tool, (name, value)| tool.env(name, value));
         // Times with a zone are printed in the session's; the proof needs one that never changes.
         tool.env("PGTZ", "UTC").env("PGAPPNAME", "af-db")
+    }
+
+    /// Reads the schema of a database as a dump has it; `doing` says for what.
+    pub async fn schema(&self, target: &Target, doing: &str) -> Result<Toc> {
+        let dump = self
+            .tool("pg_dump", target)
+            .args([
+                "--format=custom",
+                "--compress=0",
+                "--schema-only",
+                "--no-password",
+            ])
+            .run()
+            .await?
+            .check(doing)?;
+        toc::read(&dump.stdout)?.with_context(|| doing.to_owned())
     }
 }
 

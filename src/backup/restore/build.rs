@@ -14,7 +14,6 @@ use crate::backup::restore::plan::Plan;
 use crate::backup::restore::remains::MARK;
 use crate::backup::restore::{Times, Work, interrupted, milliseconds};
 use crate::backup::surroundings;
-use crate::backup::toc;
 use crate::event::{Event, silent};
 use crate::finding::Finding;
 use crate::pg::connect;
@@ -156,20 +155,10 @@ impl Building<'_> {
             findings.extend(self.name_large_objects(session).await?);
         }
         (self.work.watch)(Event::Said("proving the schema"));
-        let dump = self
-            .plan
-            .clients
-            .tool("pg_dump", target)
-            .args([
-                "--format=custom",
-                "--compress=0",
-                "--schema-only",
-                "--no-password",
-            ])
-            .run()
-            .await?
-            .check("reading the restored schema")?;
-        let restored = toc::read(&dump.stdout)?.context("reading the restored schema")?;
+        let clients = &self.plan.clients;
+        let restored = clients
+            .schema(target, "reading the restored schema")
+            .await?;
         let leniency = Leniency {
             no_owner: self.work.options.no_owner,
             across_majors: self.work.unpacked.archive.major() != self.plan.major,

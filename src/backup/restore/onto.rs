@@ -10,15 +10,16 @@ use anyhow::{Context as _, Result};
 use tokio::time::Instant;
 use tokio_postgres::types::Type;
 
-use crate::backup::clients::{self, Clients};
+use crate::backup::clients::Clients;
 use crate::backup::compare::{self, Leniency};
 use crate::backup::facts;
 use crate::backup::profile::{self, Ground, Profile};
 use crate::backup::restore::choice::{self, Choice};
 use crate::backup::restore::feed::Feed;
+use crate::backup::restore::plan;
 use crate::backup::restore::{Options, Restored, Times, milliseconds};
 use crate::backup::surroundings;
-use crate::backup::toc::{self, Toc};
+use crate::backup::toc::Toc;
 use crate::backup::unpack::{Contents, Unpacked};
 use crate::error::refuse;
 use crate::event::{Event, Watch, silent};
@@ -68,9 +69,13 @@ impl Onto<'_> {
         let session = connect::open(&options.target, self.watch).await?;
         let (server, _) = facts::server(&session).await?;
         let major = server.version_num / 10_000;
-        let clients = self.clients(major).await?;
+        let archive = &self.unpacked.archive;
+        plan::refuse_newer(archive, major)?;
+        let clients = plan::clients(options, archive, major).await?;
         let lock = lock::take(&session, Share::Alone, Duration::ZERO, self.watch).await?;
-        let platform = self.schema(&clients).await?;
+        let platform = clients
+            .schema(&options.target, "reading the schema that is there")
+            .await?;
         let extensions = choice::extensions(&session).await?;
         let ground = Ground {
             platform: Some(&platform),
@@ -110,40 +115,6 @@ impl Onto<'_> {
             findings,
             times,
         })
-    }
-
-    async fn clients(&self, major: u32) -> Result<Clients> {
-        let archive = &self.unpacked.archive;
-        if archive.major() > major {
-            return Err(refuse(format!(
-                "the archive is of PostgreSQL {}, this server is {major}; nothing was restored",
-                archive.major()
-            ))
-            .hint(format!(
-                "restore into a server of version {} or newer",
-                archive.major()
-            ))
-            .into());
-        }
-        let found = clients::search(&self.options.places).await?;
-        let dump_major = clients::for_dump_version(&archive.tools.pg_dump)?;
-        Ok(clients::for_restore(&found, major, dump_major)?.clone())
-    }
-
-    /// Reads the schema that is there, as a dump has it.
-    async fn schema(&self, clients: &Clients) -> Result<Toc> {
-        let dump = clients
-            .tool("pg_dump", &self.options.target)
-            .args([
-                "--format=custom",
-                "--compress=0",
-                "--schema-only",
-                "--no-password",
-            ])
-            .run()
-            .await?
-            .check("reading the schema that is there")?;
-        toc::read(&dump.stdout)?.context("reading the schema that is there")
     }
 
     /// Refuses a database that holds anything of a user's, and a platform too old for the rows.
@@ -256,7 +227,9 @@ impl Onto<'_> {
                 .retain(|entry| !before.contains(&profile::key(entry)));
             toc
         };
-        let restored = self.schema(clients).await?;
+        let restored = clients
+            .schema(&self.options.target, "reading the schema that is there")
+            .await?;
         findings.extend(compare::schema::compare(
             &without(&contents.heard.toc),
             &without(&restored),

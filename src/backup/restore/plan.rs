@@ -4,6 +4,7 @@ use anyhow::Result;
 use chrono::Utc;
 use tokio_postgres::types::Type;
 
+use crate::backup::archive::Archive;
 use crate::backup::clients::{self, Clients};
 use crate::backup::facts;
 use crate::backup::mapping::Mapping;
@@ -36,24 +37,14 @@ pub(super) async fn prepare(options: &Options, admin: &Admin, unpacked: &Unpacke
     let session = &admin.session;
     let name = options.target.database().to_owned();
     let (server, _) = facts::server(session).await?;
-    let (major, theirs) = (server.version_num / 10_000, unpacked.archive.major());
-    if theirs > major {
-        return Err(refuse(format!(
-            "the archive is of PostgreSQL {theirs}, this server is {major}; nothing was restored"
-        ))
-        .hint(format!(
-            "restore into a server of version {theirs} or newer"
-        ))
-        .into());
-    }
+    let major = server.version_num / 10_000;
+    refuse_newer(&unpacked.archive, major)?;
     check_rights(session).await?;
     check_mapping(session, &options.mapping).await?;
     if options.place == Place::Swap && name == "postgres" {
         check_platform(session).await?;
     }
-    let found = clients::search(&options.places).await?;
-    let dump_major = clients::for_dump_version(&unpacked.archive.tools.pg_dump)?;
-    let clients = clients::for_restore(&found, major, dump_major)?.clone();
+    let clients = clients(options, &unpacked.archive, major).await?;
     let there = session
         .query(
             "SELECT FROM pg_catalog.pg_database AS d WHERE d.datname = $1",
@@ -80,6 +71,28 @@ pub(super) async fn prepare(options: &Options, admin: &Admin, unpacked: &Unpacke
         is_empty,
         connection_limit: unpacked.contents.proof.database.connection_limit,
     })
+}
+
+/// Refuses an archive of a newer server than the one it is for.
+pub(super) fn refuse_newer(archive: &Archive, major: u32) -> Result<()> {
+    let theirs = archive.major();
+    if theirs <= major {
+        return Ok(());
+    }
+    Err(refuse(format!(
+        "the archive is of PostgreSQL {theirs}, this server is {major}; nothing was restored"
+    ))
+    .hint(format!(
+        "restore into a server of version {theirs} or newer"
+    ))
+    .into())
+}
+
+/// Finds the programs that read the archive and fit the server.
+pub(super) async fn clients(options: &Options, archive: &Archive, major: u32) -> Result<Clients> {
+    let found = clients::search(&options.places).await?;
+    let dump_major = clients::for_dump_version(&archive.tools.pg_dump)?;
+    Ok(clients::for_restore(&found, major, dump_major)?.clone())
 }
 
 fn stamp() -> String {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use af_db::backup::archive::Archive;
 use af_db::backup::dump;
 use af_db::backup::restore::{self, Place};
 use af_db::error::{Exit, exit_of};
@@ -144,14 +145,30 @@ async fn a_backup_survives_nothing_and_says_so() {
     assert_eq!(exit_of(&error), Exit::Interrupted, "{error:#}");
 }
 
+/// Restores in the database's place through the proxy, strikes midway, and gives what the restore says of it.
+async fn struck(
+    (bench, proxy): (&Bench, &Proxy),
+    archive: &Archive,
+    interrupt: &Interrupt,
+    strike: impl Future<Output = ()>,
+) -> anyhow::Error {
+    let mut options = bench.restore_options(&bench.database.name);
+    options.target = proxy.target();
+    options.place = Place::Swap;
+    let store = bench.store();
+    let restore = restore::run(&options, &store, &archive.name, &silent, interrupt);
+    tokio::pin!(restore, strike);
+    tokio::select! {
+        restored = &mut restore => panic!("the strike came too late: {restored:?}"),
+        () = strike => {}
+    }
+    restore.await.expect_err("a struck restore fails")
+}
+
 async fn restore_struck_by(fault: Fault) {
     let (bench, proxy) = slow_bench().await;
     let archive = bench.backup().await;
-    let mut options: restore::Options = bench.restore_options(&bench.database.name);
-    options.target = proxy.target();
-    options.place = Place::Swap;
-    let (store, interrupt) = (bench.store(), Interrupt::default());
-    let restore = restore::run(&options, &store, &archive.name, &silent, &interrupt);
+    let interrupt = Interrupt::default();
     let strike = async {
         strike(fault, &bench, &proxy, &interrupt).await;
         if fault == Fault::Cut {
@@ -160,12 +177,7 @@ async fn restore_struck_by(fault: Fault) {
             proxy.mend();
         }
     };
-    tokio::pin!(restore, strike);
-    tokio::select! {
-        restored = &mut restore => panic!("{fault:?} came too late: {restored:?}"),
-        () = strike => {}
-    }
-    let error = restore.await.expect_err("a struck restore fails");
+    let error = struck((&bench, &proxy), &archive, &interrupt, strike).await;
     let expected = if fault == Fault::Interrupt {
         Exit::Interrupted
     } else {
@@ -205,21 +217,11 @@ async fn crash(bench: &Bench) {
 async fn a_server_that_crashes_midway_has_the_old_database_and_the_next_restore_sweeps() {
     let (bench, proxy) = slow_bench().await;
     let archive = bench.backup().await;
-    let mut options = bench.restore_options(&bench.database.name);
-    options.target = proxy.target();
-    options.place = Place::Swap;
-    let (store, interrupt) = (bench.store(), Interrupt::default());
-    let restore = restore::run(&options, &store, &archive.name, &silent, &interrupt);
     let strike = async {
         midway(&proxy).await;
         crash(&bench).await;
     };
-    tokio::pin!(restore, strike);
-    tokio::select! {
-        restored = &mut restore => panic!("the crash came too late: {restored:?}"),
-        () = strike => {}
-    }
-    let error = restore.await.expect_err("a struck restore fails");
+    let error = struck((&bench, &proxy), &archive, &Interrupt::default(), strike).await;
     assert_eq!(exit_of(&error), Exit::CannotDo, "{error:#}");
     let back = async {
         while af_db::pg::connect::open(&bench.database.target, &silent)
