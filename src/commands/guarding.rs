@@ -219,7 +219,7 @@ pub(crate) async fn admit(
             .into());
         }
         None if database.is_protected() => {
-            typed(context, target, &pending::describe(basis.chosen))?;
+            typed(context, target, &pending::describe(basis.chosen), PLANNED)?;
             acknowledge(context, &pending::losses(basis.chosen))?;
         }
         None => {}
@@ -257,8 +257,21 @@ pub(crate) async fn isolation(
     .into())
 }
 
+/// What leads to a change of a protected environment where no person can be asked.
+pub(crate) const PLANNED: &str = "migrations can be approved elsewhere: af-db plan --out plan.json, then af-db up --plan plan.json --approve sha256:…";
+
 /// Asks before a protected environment is changed by anything but a plan: the words must be typed.
 pub(crate) fn confirm(context: &Context, target: &Target, what: &str) -> Result<()> {
+    confirm_or(context, target, what, PLANNED)
+}
+
+/// Asks as [`confirm`] does; `otherwise` says what leads there where nobody can be asked.
+pub(crate) fn confirm_or(
+    context: &Context,
+    target: &Target,
+    what: &str,
+    otherwise: &str,
+) -> Result<()> {
     let database = &context.config.database;
     let guards = guards(context)?;
     if !database.rules.approvers.is_empty() {
@@ -273,16 +286,17 @@ pub(crate) fn confirm(context: &Context, target: &Target, what: &str) -> Result<
     if !database.is_protected() && guards.is_empty() {
         return Ok(());
     }
-    typed(context, target, what)
+    typed(context, target, what, otherwise)
 }
 
 /// Asks for the words of a protected environment.
-fn typed(context: &Context, target: &Target, what: &str) -> Result<()> {
+fn typed(context: &Context, target: &Target, what: &str, otherwise: &str) -> Result<()> {
     let environment = &context.config.database.environment;
     let words = format!("{environment}/{}", target.database());
     context.terminal.confirm_typed(
         &format!("{what}on {target}, environment `{environment}`"),
         &words,
+        otherwise,
     )
 }
 
@@ -364,7 +378,7 @@ fn approve(
         bound.shown, database.environment, bound.sha256
     );
     let words = approval::words(&database.environment, target.database(), &bound.sha256);
-    context.terminal.confirm_typed(&what, &words)?;
+    context.terminal.confirm_typed(&what, &words, PLANNED)?;
     acknowledge(context, &bound.document.losses)?;
     Ok(signed)
 }
@@ -373,7 +387,7 @@ fn approve(
 fn acknowledge(context: &Context, losses: &[String]) -> Result<()> {
     for loss in losses {
         let what = format!("All data of {loss} will be lost for good.");
-        context.terminal.confirm_typed(&what, loss)?;
+        context.terminal.confirm_typed(&what, loss, PLANNED)?;
     }
     Ok(())
 }

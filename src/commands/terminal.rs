@@ -143,11 +143,11 @@ impl Terminal {
     }
 
     /// Asks a person to type exactly these words; there is no default and no flag that answers.
-    pub fn confirm_typed(&self, question: &str, words: &str) -> Result<()> {
-        self.need_person(
-            question,
-            "run this in a terminal, where a person can answer; migrations can be approved elsewhere: af-db plan --out plan.json, then af-db up --plan plan.json --approve sha256:…",
-        )?;
+    ///
+    /// `otherwise` says what leads there where nobody can be asked.
+    pub fn confirm_typed(&self, question: &str, words: &str, otherwise: &str) -> Result<()> {
+        let hint = format!("run this in a terminal, where a person can answer; {otherwise}");
+        self.need_person(question, &hint)?;
         self.end();
         self.write(&format!("{question}\nType `{words}` to go on:"));
         let Some(answer) = typed()? else {

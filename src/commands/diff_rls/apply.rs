@@ -73,7 +73,7 @@ pub(super) async fn apply(args: &Args, declared: &Declared, context: &Context) -
     let question = format!("{statements} will be run in one transaction:\n{text}");
     guarding::backed_up(context, &session)?;
     if context.config.database.is_protected() {
-        guarding::confirm(context, &target, &question).map_err(as_migration)?;
+        guarding::confirm_or(context, &target, &question, AS_MIGRATION)?;
     } else {
         context.confirm(&format!("{question}on {target}"))?;
     }
@@ -103,15 +103,7 @@ pub(super) async fn apply(args: &Args, declared: &Declared, context: &Context) -
 }
 
 /// Where no person can be asked, policies go the way of everything else that is planned and approved.
-fn as_migration(error: anyhow::Error) -> anyhow::Error {
-    match error.downcast::<Failure>() {
-        Ok(failure) if failure.hint.as_deref().is_some_and(|hint| hint.contains("af-db plan")) => failure
-            .hint("run this in a terminal, where a person can answer; elsewhere write it as a migration and have its plan approved: af-db diff-rls --write-migration, then af-db plan --out plan.json")
-            .into(),
-        Ok(failure) => failure.into(),
-        Err(error) => error,
-    }
-}
+const AS_MIGRATION: &str = "elsewhere write it as a migration and have its plan approved: af-db diff-rls --write-migration, then af-db plan --out plan.json";
 
 fn failure(stopped: Stopped) -> Failure {
     let say = |trouble: Trouble, what: &str| {

@@ -214,7 +214,9 @@ async fn admit(
     };
     let short = report.plan.trim_start_matches("sha256:").get(..6);
     let words = format!("{environment}/fleet {}", short.unwrap_or_default());
-    context.terminal.confirm_typed(&told, &words)
+    context
+        .terminal
+        .confirm_typed(&told, &words, guarding::PLANNED)
 }
 
 impl Run<'_> {
