@@ -60,7 +60,7 @@ struct DiffReport {
     not_seen: Vec<String>,
     #[serde(skip)]
     findings: Vec<Finding>,
-    /// The changes in words, for those who do not read SQL.
+    /// The changes in words, for the formats that hold no SQL.
     #[serde(skip)]
     words: Vec<Finding>,
 }
@@ -151,7 +151,10 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         not_modelled,
         not_seen,
         findings,
-        words: words(args, &changes, context)?,
+        words: match context.output.format {
+            Format::Human | Format::Json | Format::Nothing => Vec::new(),
+            _ => words(args, &changes, context)?,
+        },
     };
     for what in &report.not_modelled {
         context.terminal.say(&format!("not compared: {what}"));

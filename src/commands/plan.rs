@@ -187,10 +187,11 @@ impl Report for PlanReport {
         for loss in &plan.losses {
             page.toned(Tone::Bad, format!("data lost: {loss}"));
         }
-        for table in &deleted(plan) {
+        let deleted = deleted(plan);
+        for table in &deleted {
             page.toned(Tone::Warn, format!("rows may be deleted: {table}"));
         }
-        if plan.losses.is_empty() && deleted(plan).is_empty() {
+        if plan.losses.is_empty() && deleted.is_empty() {
             page.line("no data is lost");
         }
         for finding in &self.cleared {
