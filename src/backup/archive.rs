@@ -112,6 +112,22 @@ impl Scope {
     pub fn is_whole(&self) -> bool {
         *self == Scope::default()
     }
+
+    /// Names the part for a person; nothing where it is the whole.
+    pub fn part(&self) -> Option<String> {
+        let several = |one: &str, many: &str, names: &[String]| match names {
+            [] => None,
+            [name] => Some(format!("{one} {name}")),
+            names => Some(format!("{many} {}", names.join(", "))),
+        };
+        let tenant = self
+            .tenant
+            .as_ref()
+            .map(|tenant| format!("tenant {tenant}"));
+        tenant
+            .or_else(|| several("schema", "schemas", &self.schemas))
+            .or_else(|| several("table", "tables", &self.tables))
+    }
 }
 
 /// How much is in an archive.

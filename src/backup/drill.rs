@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use tokio_postgres::SimpleQueryMessage;
 
 use crate::backup::archive::Archive;
+use crate::backup::proven;
 use crate::backup::restore::{self, Place, Restored};
 use crate::backup::store::Store;
 use crate::event::{Interrupt, Watch, silent};
@@ -193,15 +194,16 @@ fn too_slow(restored: &Restored, target: Duration) -> Option<Finding> {
 /// Says when more would be lost than may be.
 fn too_old(archive: &Archive, target: Duration) -> Option<Finding> {
     let started: DateTime<Utc> = archive.started.parse().ok()?;
-    let old = (Utc::now() - started).to_std().ok()?;
+    let old = Utc::now() - started;
+    let target = TimeDelta::from_std(target).ok()?;
     (old > target).then(|| {
         Finding::error(
             "drill-point",
             &archive.name,
             format!(
-                "it is {} min old, what came since would be lost; at most {} min may be",
-                old.as_secs() / 60,
-                target.as_secs() / 60
+                "it is {} old, what came since would be lost; at most {} may be",
+                proven::hours(old),
+                proven::hours(target)
             ),
         )
         .help("make a newer one: af-db backup; recovery.point in af-db.yaml is the target")

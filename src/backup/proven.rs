@@ -149,8 +149,10 @@ pub fn undoing(store: &Store, archive: &str) -> String {
     format!("af-db restore --swap --from {} {archive}", store.shown())
 }
 
-fn hours(time: TimeDelta) -> String {
+/// Writes an age for a person.
+pub(super) fn hours(time: TimeDelta) -> String {
     match time.num_minutes() {
+        ..1 => format!("{} s", time.num_seconds()),
         minutes @ ..120 => format!("{minutes} min"),
         minutes @ 120..2880 => format!("{} h", minutes / 60),
         minutes => format!("{} days", minutes / 1440),

@@ -51,8 +51,10 @@ impl Keep {
 pub struct Candidate {
     /// Its name.
     pub name: String,
-    /// The database it is of: each is counted by itself.
+    /// The database it is of, and which part of it: each is counted by itself, so that no part takes the place of the whole.
     pub database: String,
+    /// Which part of the database it holds; nothing where it is the whole.
+    pub part: Option<String>,
     /// When it was made.
     pub started: DateTime<Utc>,
     /// Whether it was proven, by a drill or by reading all of it.
@@ -61,12 +63,13 @@ pub struct Candidate {
 
 /// Gives the names of the archives that may go, oldest first.
 pub fn decide(candidates: &[Candidate], keep: Keep) -> Vec<String> {
-    let databases: BTreeSet<&str> = candidates.iter().map(|one| one.database.as_str()).collect();
+    let whose = |one: &Candidate| (one.database.clone(), one.part.clone());
+    let databases: BTreeSet<_> = candidates.iter().map(whose).collect();
     let mut gone = Vec::new();
     for database in databases {
         let mut of_one: Vec<&Candidate> = candidates
             .iter()
-            .filter(|one| one.database == database)
+            .filter(|one| whose(one) == database)
             .collect();
         of_one.sort_by_key(|one| std::cmp::Reverse(one.started));
         let kept = kept(&of_one, keep);
@@ -123,6 +126,7 @@ mod tests {
         Candidate {
             name: name.to_owned(),
             database: "shop".to_owned(),
+            part: None,
             started: started.parse().unwrap(),
             is_proven,
         }
@@ -168,6 +172,17 @@ mod tests {
         let one = candidate("a", "2026-01-01T00:00:00Z", false);
         assert_eq!(
             decide(&[other, one], Keep::parse("1d").unwrap()),
+            [] as [String; 0]
+        );
+    }
+
+    #[test]
+    fn an_archive_of_a_part_never_takes_the_place_of_the_whole() {
+        let whole = candidate("a", "2026-01-01T01:00:00Z", true);
+        let mut part = candidate("b", "2026-01-01T02:00:00Z", true);
+        part.part = Some("table public.t".to_owned());
+        assert_eq!(
+            decide(&[whole, part], Keep::parse("1d").unwrap()),
             [] as [String; 0]
         );
     }

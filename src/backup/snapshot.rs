@@ -60,32 +60,66 @@ pub async fn list(session: &Session, scope: &Scope) -> Result<Vec<Listed>> {
 
 fn is_in_scope(name: &ObjectName, scope: &Scope) -> bool {
     let schema = name.schema.as_str();
-    let plain = format!("{schema}.{}", name.name.as_str());
     (scope.schemas.is_empty() || scope.schemas.iter().any(|one| one == schema))
-        && (scope.tables.is_empty() || scope.tables.contains(&plain))
+        && (scope.tables.is_empty() || scope.tables.contains(&plain(name)))
 }
 
-/// Refuses a scope that names what is not there: `pg_dump` would leave it out and say nothing.
-async fn check_scope(session: &Session, scope: &Scope) -> Result<()> {
+/// Gives a scope its tables' partitions and children: `pg_dump` would leave their rows out and say nothing.
+///
+/// Refuses a scope that names what is not there, for the same reason.
+pub async fn widen(session: &Session, scope: &Scope) -> Result<Scope> {
+    let mut wide = scope.clone();
+    let (schemas, names) = split(&scope.tables);
     let rows = session
         .query(
             include_str!("queries/scope_absent.sql"),
             &[
                 (&scope.schemas, Type::TEXT_ARRAY),
-                (&scope.tables, Type::TEXT_ARRAY),
+                (&schemas, Type::TEXT_ARRAY),
+                (&names, Type::TEXT_ARRAY),
             ],
         )
         .await
         .context("looking for what is to be dumped")?;
     let Some(row) = rows.first() else {
-        return Ok(());
+        let children = session
+            .query(
+                include_str!("queries/scope_children.sql"),
+                &[(&schemas, Type::TEXT_ARRAY), (&names, Type::TEXT_ARRAY)],
+            )
+            .await
+            .context("looking for partitions")?;
+        wide.tables.extend(children.iter().map(|row| {
+            let (schema, name): (String, String) = (row.get("schema"), row.get("name"));
+            plain(&ObjectName::new(schema, name))
+        }));
+        wide.tables.sort();
+        wide.tables.dedup();
+        return Ok(wide);
     };
-    let (kind, name): (String, String) = (row.get("kind"), row.get("name"));
+    let kind: String = row.get("kind");
+    let name = match row.get::<_, Option<String>>("schema") {
+        Some(schema) => ObjectName::new(schema, row.get::<_, String>("name")).to_string(),
+        None => row.get("name"),
+    };
     Err(
         fail(format!("there is no {kind} `{name}`, nothing was dumped"))
             .hint("write names as the catalog spells them, a table with its schema")
             .into(),
     )
+}
+
+/// Writes a name as a scope holds it.
+fn plain(name: &ObjectName) -> String {
+    format!("{}.{}", name.schema.as_str(), name.name.as_str())
+}
+
+/// Splits names of tables as a scope holds them.
+fn split(tables: &[String]) -> (Vec<String>, Vec<String>) {
+    let names = tables.iter().filter_map(|table| table.split_once('.'));
+    names
+        .map(|(schema, name)| (schema.to_owned(), name.to_owned()))
+        .unzip()
 }
 
 /// Refuses what would make a dump silently partial or fail it half-way: hidden rows, missing rights.
@@ -154,7 +188,6 @@ pub async fn hold(session: &Session, scope: &Scope, patience: Duration) -> Resul
     session
         .run(&Sql::fill("SET lock_timeout = {}", &[&milliseconds]))
         .await?;
-    check_scope(session, scope).await?;
     for _ in 0..TRIES {
         let tables = list(session, scope)
             .await

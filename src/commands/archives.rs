@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result};
 
+use crate::backup::archive::Archive;
 use crate::backup::clients::Places;
 use crate::backup::pgbackrest::Stanza;
 use crate::backup::proven::{self, Wanted};
@@ -80,25 +81,34 @@ pub(crate) fn archive_name(context: &Context, store: &Store, named: &str) -> Res
         );
     }
     let governed = governed(context);
-    let mut readable: Vec<(String, String)> = names
-        .into_iter()
-        .filter_map(|name| {
-            let archive = store.archive(&name).ok()?;
-            let is_ours = governed
-                .as_ref()
-                .is_none_or(|governed| *governed == archive.database);
-            is_ours.then_some((archive.started, name))
-        })
-        .collect();
-    readable.sort();
-    let latest = readable.pop().map(|(_, name)| name);
-    latest.ok_or_else(|| {
-        let whose = governed
-            .map(|governed| format!(" of `{governed}`"))
-            .unwrap_or_default();
-        fail(format!("there is no archive{whose} in {}", store.shown()))
+    let readable = names.iter().filter_map(|name| store.archive(name).ok());
+    let ours = readable.filter(|archive| {
+        let governed = governed.as_ref();
+        governed.is_none_or(|governed| *governed == archive.database)
+    });
+    // A part of a database is never meant where nobody named it: in the place of the whole it would lose the rest.
+    let (whole, parts): (Vec<Archive>, Vec<Archive>) = ours.partition(|one| one.scope.is_whole());
+    let newest = |archives: Vec<Archive>| {
+        let newest = archives
+            .into_iter()
+            .max_by(|left, right| left.started.cmp(&right.started));
+        newest.map(|archive| archive.name)
+    };
+    let whose = governed
+        .map(|governed| format!(" of `{governed}`"))
+        .unwrap_or_default();
+    newest(whole).ok_or_else(|| match newest(parts) {
+        None => fail(format!("there is no archive{whose} in {}", store.shown()))
             .hint("`af-db backup` makes one, `af-db backup list` shows those of other databases")
-            .into()
+            .into(),
+        Some(part) => fail(format!(
+            "there is no archive of all{whose} in {}",
+            store.shown()
+        ))
+        .hint(format!(
+            "name the archive of a part that is meant, such as {part}"
+        ))
+        .into(),
     })
 }
 
@@ -132,7 +142,9 @@ pub(crate) fn undoing(context: &Context, session: &Session) -> Option<String> {
 /// Gives the column that names the tenant of a row, as af-db.yaml or the policy set says it.
 pub(crate) fn tenant_column(context: &Context) -> Result<String> {
     let said = policies::tenancy(&context.config, None)?;
-    let column = said.map(|tenancy| tenancy.column);
+    let configured = context.config.file.tenancy.as_ref();
+    let configured = || Some(configured?.get("column")?.as_str()?.to_owned());
+    let column = said.map(|tenancy| tenancy.column).or_else(configured);
     column.filter(|column| !column.is_empty()).ok_or_else(|| {
         fail("nothing says which column names the tenant of a row")
             .hint("set tenancy.column in af-db.yaml")

@@ -50,6 +50,29 @@ impl ObjectName {
             name: Ident::new(name),
         }
     }
+
+    /// Reads `schema.name` as a person writes it; a bare name is meant to be in `public`.
+    ///
+    /// Each part is as the catalog spells it, or in quotes as SQL has it: a dot within quotes belongs to the name.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = vec![String::new()];
+        let (mut quoted, mut letters) = (false, text.chars().peekable());
+        while let Some(letter) = letters.next() {
+            let part = parts.last_mut()?;
+            match letter {
+                '"' if quoted && letters.peek() == Some(&'"') => part.extend(letters.next()),
+                '"' if quoted || part.is_empty() => quoted = !quoted,
+                '.' if !quoted => parts.push(String::new()),
+                letter => part.push(letter),
+            }
+        }
+        match parts.as_slice() {
+            _ if quoted || parts.iter().any(String::is_empty) => None,
+            [name] => Some(ObjectName::new("public", name)),
+            [schema, name] => Some(ObjectName::new(schema, name)),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for ObjectName {
@@ -262,6 +285,26 @@ const RESERVED: &[&str] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_is_read_as_a_person_writes_it() {
+        let check = |text: &str, expected: Option<(&str, &str)>| {
+            let expected = expected.map(|(schema, name)| ObjectName::new(schema, name));
+            assert_eq!(ObjectName::parse(text), expected, "{text}");
+            if let Some(name) = expected {
+                assert_eq!(ObjectName::parse(&name.to_string()), Some(name));
+            }
+        };
+        check("orders", Some(("public", "orders")));
+        check("app.Orders", Some(("app", "Orders")));
+        check("a b.c*", Some(("a b", "c*")));
+        check("\"a.b\".\"c\"\"d\"", Some(("a.b", "c\"d")));
+        check("\"select\"", Some(("public", "select")));
+        check("in\"ch", Some(("public", "in\"ch")));
+        for text in ["", ".", "a.", "a.b.c", "\"a", "a.\"b"] {
+            check(text, None);
+        }
+    }
 
     #[test]
     fn names_quote_themselves() {

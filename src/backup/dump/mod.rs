@@ -73,12 +73,16 @@ pub async fn run(
         let (server, rendering) = facts::server(&session).await?;
         let found = clients::search(&options.places).await?;
         let clients = clients::for_dump(&found, server.version_num / 10_000)?;
-        let moment = snapshot::hold(&session, &options.scope, options.lock_timeout).await?;
+        let wide = Options {
+            scope: snapshot::widen(&session, &options.scope).await?,
+            ..options.clone()
+        };
+        let moment = snapshot::hold(&session, &wide.scope, options.lock_timeout).await?;
         let database = facts::database(&session).await?;
         check_space(store, &moment)?;
         let catalog = fingerprint(options, watch).await?;
         let job = Job {
-            options,
+            options: &wide,
             clients,
             moment: &moment,
             recipients: &recipients,
@@ -156,8 +160,8 @@ pub fn archive_name(database: &str, started: DateTime<Utc>) -> String {
 /// Refuses to start where even a well compressed archive cannot fit.
 fn check_space(store: &Store, moment: &Moment) -> Result<()> {
     let bytes: u64 = moment.tables.iter().map(|one| one.bytes).sum();
-    // Text of a dump compresses to a quarter or less of its tables; what is in doubt is left to the disk to say.
-    let least = bytes / 8;
+    // Rows that repeat themselves compress to a thirtieth of their tables; what is in doubt is left to the disk to say.
+    let least = bytes / 32;
     match store.free() {
         Some(free) if free < least => Err(refuse(format!(
             "{} has {} MB free, the archive needs at least {} MB",

@@ -74,9 +74,21 @@ impl Folder {
                 .hint("wait a second and try again")
                 .into());
         }
-        make_folder(&path)?;
+        let busy = || {
+            fail(format!(
+                "another backup is writing an archive `{name}` of this second"
+            ))
+            .hint("wait a second and try again")
+        };
+        // Made by nobody else: two that write the same files would spoil each other's.
+        if !make_new_folder(&path)? {
+            return Err(busy().into());
+        }
         let lock = create(&path.join(LOCK))?;
-        lock_file(&lock);
+        // Taken away in the moment before it is ours only by one that sweeps.
+        if !lock_file(&lock) && cfg!(unix) {
+            return Err(busy().into());
+        }
         Ok(Pending {
             path,
             done,
@@ -217,13 +229,35 @@ fn make_folder(path: &Path) -> Result<()> {
     if path.is_dir() {
         return Ok(());
     }
+    if let Some(file) = path
+        .ancestors()
+        .find(|part| part.exists() && !part.is_dir())
+    {
+        return Err(fail(format!("{} is a file, not a folder", file.display()))
+            .hint("name a folder for the archives; it is made if it is not there")
+            .into());
+    }
+    builder()
+        .recursive(true)
+        .create(path)
+        .with_context(|| format!("making the folder {}", path.display()))
+}
+
+/// Makes a folder like this, unless it is there.
+fn make_new_folder(path: &Path) -> Result<bool> {
+    match builder().create(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error).with_context(|| format!("making the folder {}", path.display())),
+    }
+}
+
+fn builder() -> fs::DirBuilder {
+    #[cfg_attr(not(unix), expect(unused_mut, reason = "there is no mode to set"))]
     let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder
-        .create(path)
-        .with_context(|| format!("making the folder {}", path.display()))
 }
 
 fn create(path: &Path) -> Result<File> {
@@ -281,6 +315,9 @@ mod tests {
         assert!(!folder.path.join("a-3.partial").exists());
         let other = folder.begin("a-5").unwrap();
         assert!(folder.path.join("a-4.partial").exists());
+        // Another of the same second would write into the same files.
+        let error = folder.begin("a-5").err().unwrap().to_string();
+        assert!(error.contains("another backup"), "{error}");
         drop((running, other));
 
         folder.remove("a-1").unwrap();

@@ -103,6 +103,12 @@ impl Report for ListReport {
                     cell(archive.name.clone()),
                     cell(bytes(one.stored_bytes)),
                     cell(format!("{} rows", archive.totals.rows)),
+                    cell(
+                        archive
+                            .scope
+                            .part()
+                            .map_or_else(String::new, |part| format!("only {part}")),
+                    ),
                     cell(encrypted.to_owned()),
                     proof,
                     cell(archive.label.clone().unwrap_or_default()),

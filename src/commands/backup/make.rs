@@ -14,6 +14,7 @@ use crate::commands::page::{Page, Tone, count};
 use crate::commands::{Context, Outcome, Purpose, Report, fleet, project};
 use crate::error::fail;
 use crate::finding::Finding;
+use crate::sql::name::ObjectName;
 
 /// Flags of `backup`.
 #[derive(clap::Args, Debug)]
@@ -30,7 +31,7 @@ pub(super) struct Make {
     /// Back up this schema only; may be given several times
     #[arg(long = "schema", value_name = "NAME")]
     schemas: Vec<String>,
-    /// Back up this table only; may be given several times
+    /// Back up this table only, with its partitions; may be given several times
     #[arg(long = "table", value_name = "SCHEMA.NAME", conflicts_with = "schemas")]
     tables: Vec<String>,
     /// Back up every database of this fleet
@@ -115,10 +116,14 @@ async fn one(args: &Make, context: &Context) -> Result<Outcome> {
     session.close().await;
     let options = dump::Options {
         target,
-        label: args.label.clone(),
+        label: args.label.clone().filter(|label| !label.is_empty()),
         scope: Scope {
             schemas: args.schemas.clone(),
-            tables: args.tables.iter().map(|table| qualified(table)).collect(),
+            tables: args
+                .tables
+                .iter()
+                .map(|one| table(one))
+                .collect::<Result<_>>()?,
             tenant: args.tenant.clone(),
         },
         history: project::history_name(context)?,
@@ -154,13 +159,15 @@ async fn one(args: &Make, context: &Context) -> Result<Outcome> {
     })
 }
 
-/// A bare name is meant to be in `public`.
-fn qualified(table: &str) -> String {
-    if table.contains('.') {
-        table.to_owned()
-    } else {
-        format!("public.{table}")
-    }
+/// Reads the name of a table as a person writes it.
+fn table(text: &str) -> Result<String> {
+    let name = ObjectName::parse(text).ok_or_else(|| {
+        fail(format!(
+            "`{text}` does not say which table, nothing was dumped"
+        ))
+        .hint("write SCHEMA.NAME; a name with a dot in it in quotes: '\"my.schema\".\"a table\"'")
+    })?;
+    Ok(format!("{}.{}", name.schema.as_str(), name.name.as_str()))
 }
 
 impl Report for BackupReport {

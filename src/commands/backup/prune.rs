@@ -53,6 +53,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         match store.archive(&name) {
             Ok(archive) => candidates.push(Candidate {
                 is_proven: proven::read(&store, &name).is_some(),
+                part: archive.scope.part(),
                 database: archive.database,
                 started: archive
                     .started

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
+use crate::backup::archive::Archive;
 use crate::backup::drill::{self, Drill, Drilled, Smoke};
 use crate::backup::mapping::Mapping;
 use crate::backup::profile::Profile;
@@ -22,8 +23,10 @@ use crate::commands::hooks::{self, Told};
 use crate::commands::page::{Page, Tone, count};
 use crate::commands::policies::{self, Proven};
 use crate::commands::{Context, Outcome, Purpose, Report, guarding, project};
+use crate::error::refuse;
 use crate::finding::{Finding, Severity, worst};
 use crate::pg::target::Target;
+use crate::sql::name::Ident;
 
 /// Flags of `restore`.
 #[derive(clap::Args, Debug)]
@@ -35,7 +38,7 @@ pub struct Args {
     #[arg(long, value_name = "STORE")]
     from: Option<String>,
     /// Restore into a new database of this name on the same server
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", conflicts_with = "drill")]
     into: Option<String>,
     /// Build beside the database governed and take its place once proven; the old one is kept under another name
     #[arg(long, conflicts_with_all = ["into", "drill"])]
@@ -123,12 +126,10 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Some(to) if args.archive == "latest" => onward::archive(context, &store, &args.onward, to)?,
         _ => archive_name(context, &store, &args.archive)?,
     };
-    onward::check(&args.onward, &store.archive(&name)?)?;
-    if store.archive(&name)?.scope.tenant.is_some()
-        && !args.drill
-        && !args.swap
-        && args.into.is_none()
-    {
+    let archive = store.archive(&name)?;
+    onward::check(&args.onward, &archive)?;
+    refuse_part(args, &archive)?;
+    if archive.scope.tenant.is_some() && !args.drill && !args.swap && args.into.is_none() {
         return tenant::run(args, context, &store, &name).await;
     }
     let report = if args.drill {
@@ -141,6 +142,19 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
             .with_context(|| format!("writing {}", path.display()))?;
     }
     context.show(&report)
+}
+
+/// Refuses to put a part of a database in the place of the whole.
+fn refuse_part(args: &Args, archive: &Archive) -> Result<()> {
+    match archive.scope.part() {
+        Some(part) if args.swap => Err(refuse(format!(
+            "the archive `{}` holds only {part}: in the place of a whole database it would take the rest away; nothing was restored",
+            archive.name
+        ))
+        .hint("restore it beside with --into NAME and take from there what is needed")
+        .into()),
+        _ => Ok(()),
+    }
 }
 
 fn options(args: &Args, context: &Context, target: Target) -> Result<Options> {
@@ -400,7 +414,7 @@ impl Report for RestoreReport {
             page.line(format!("applied {applied} on top"));
         }
         if let Some(kept) = &self.kept_as {
-            page.line(format!("the old database is kept as `{kept}`; when it is not needed any more: DROP DATABASE \"{kept}\""));
+            page.line(format!("the old database is kept as `{kept}`; when it is not needed any more: DROP DATABASE {}", Ident::new(kept.as_str())));
         }
         if let Some(words) = &self.policies {
             page.line(format!("read as two tenants: {words}"));

@@ -7,6 +7,7 @@ mod faults;
 mod hardship;
 #[cfg(feature = "object-storage")]
 mod objects;
+mod part;
 mod pgbackrest;
 mod proof;
 mod refusals;
