@@ -76,9 +76,9 @@ async fn a_table_of_any_name_is_chosen_with_its_partitions() {
     error: `My.Schema.Ta.ble*?` does not say which table, nothing was dumped
     hint: write SCHEMA.NAME; a name with a dot in it in quotes: '"my.schema"."a table"'
     "#);
-    let ran = project.run(&["backup", "--table", r#""No.ne".x"#]).await;
+    let ran = project.run(&["backup", "--table", r#""None".x"#]).await;
     insta::assert_snapshot!(refused(&ran, &[]), @r#"
-    error: there is no table `"No.ne".x`, nothing was dumped
+    error: there is no table `"None".x`, nothing was dumped
     hint: write names as the catalog spells them, a table with its schema
     "#);
 }
