@@ -149,8 +149,10 @@ impl Terminal {
         let hint = format!("run this in a terminal, where a person can answer; {otherwise}");
         self.need_person(question, &hint)?;
         self.end();
+        // Before the question is read: a Ctrl-C that answers it must come as a key.
+        let keyboard = Keyboard::open()?;
         self.write(&format!("{question}\nType `{words}` to go on:"));
-        let Some(answer) = typed()? else {
+        let Some(answer) = keyboard.line()? else {
             return Err(refuse("nothing was typed; nothing was changed")
                 .hint(format!("the words are `{words}`"))
                 .into());
@@ -235,65 +237,95 @@ impl Terminal {
     }
 }
 
-/// Reads a line from the keyboard; none where the input ends or a person gives up with Ctrl-C or Ctrl-D.
-///
-/// Key by key, because a read that waits for the whole line would not hear Ctrl-C.
+/// The keyboard, key by key, because a read that waits for a whole line would not hear Ctrl-C; given back when dropped.
 #[cfg(unix)]
-fn typed() -> Result<Option<String>> {
-    use std::io::Read as _;
-
-    use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
-
-    let mut stdin = std::io::stdin().lock();
-    let before = tcgetattr(&stdin).context("asking the terminal")?;
-    let mut keys = before.clone();
-    // Read so, a terminal would show Enter as ^J and a deleted letter as ^?: what is typed is shown from here.
-    keys.local_modes -= LocalModes::ICANON | LocalModes::ISIG | LocalModes::ECHO;
-    tcsetattr(&stdin, OptionalActions::Now, &keys).context("asking the terminal")?;
-    let show = |bytes: &[u8]| {
-        let mut screen = std::io::stderr().lock();
-        let _ = screen.write_all(bytes).and_then(|()| screen.flush());
-    };
-    let mut line = Vec::new();
-    let mut key = [0];
-    let ended = loop {
-        match stdin.read(&mut key) {
-            Ok(1) => {}
-            Ok(_) => break Ok(None),
-            Err(error) => break Err(error),
-        }
-        match key[0] {
-            b'\r' | b'\n' => break Ok(Some(())),
-            // What was typed as the end before keys were read one by one arrives as zero.
-            0x00 | 0x03 | 0x04 => break Ok(None),
-            0x08 | 0x7f if line.is_empty() => {}
-            0x08 | 0x7f => {
-                // A letter may have several bytes.
-                while let Some(0x80..=0xbf) = line.pop() {}
-                show(b"\x08 \x08");
-            }
-            other => {
-                line.push(other);
-                if other >= b' ' {
-                    show(&[other]);
-                }
-            }
-        }
-    };
-    show(b"\n");
-    tcsetattr(&stdin, OptionalActions::Now, &before).context("giving the terminal back")?;
-    let ended = ended.context("reading the keyboard")?;
-    Ok(ended.map(|()| String::from_utf8_lossy(&line).into_owned()))
+struct Keyboard {
+    before: rustix::termios::Termios,
 }
 
-/// Reads a line from the keyboard; none where the input ends.
+#[cfg(unix)]
+impl Keyboard {
+    fn open() -> Result<Self> {
+        use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+
+        let stdin = std::io::stdin();
+        let before = tcgetattr(&stdin).context("asking the terminal")?;
+        let mut keys = before.clone();
+        // Read so, a terminal would show Enter as ^J and a deleted letter as ^?: what is typed is shown from here.
+        keys.local_modes -= LocalModes::ICANON | LocalModes::ISIG | LocalModes::ECHO;
+        tcsetattr(&stdin, OptionalActions::Now, &keys).context("asking the terminal")?;
+        Ok(Keyboard { before })
+    }
+
+    /// Reads a line; none where the input ends or a person gives up with Ctrl-C or Ctrl-D.
+    fn line(&self) -> Result<Option<String>> {
+        use std::io::Read as _;
+
+        let mut stdin = std::io::stdin().lock();
+        let show = |bytes: &[u8]| {
+            let mut screen = std::io::stderr().lock();
+            let _ = screen.write_all(bytes).and_then(|()| screen.flush());
+        };
+        let mut line = Vec::new();
+        let mut key = [0];
+        let ended = loop {
+            match stdin.read(&mut key) {
+                Ok(1) => {}
+                Ok(_) => break Ok(None),
+                Err(error) => break Err(error),
+            }
+            match key[0] {
+                b'\r' | b'\n' => break Ok(Some(())),
+                // What was typed as the end before keys were read one by one arrives as zero.
+                0x00 | 0x03 | 0x04 => break Ok(None),
+                0x08 | 0x7f if line.is_empty() => {}
+                0x08 | 0x7f => {
+                    // A letter may have several bytes.
+                    while let Some(0x80..=0xbf) = line.pop() {}
+                    show(b"\x08 \x08");
+                }
+                other => {
+                    line.push(other);
+                    if other >= b' ' {
+                        show(&[other]);
+                    }
+                }
+            }
+        };
+        show(b"\n");
+        let ended = ended.context("reading the keyboard")?;
+        Ok(ended.map(|()| String::from_utf8_lossy(&line).into_owned()))
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Keyboard {
+    fn drop(&mut self) {
+        use rustix::termios::{OptionalActions, tcsetattr};
+
+        // A terminal that is gone cannot be given back.
+        let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &self.before);
+    }
+}
+
+/// The keyboard, a line at a time.
 #[cfg(not(unix))]
-fn typed() -> Result<Option<String>> {
-    let mut line = String::new();
-    let read = std::io::stdin()
-        .read_line(&mut line)
-        .context("reading the keyboard")?;
-    Ok((read > 0).then_some(line))
+struct Keyboard;
+
+#[cfg(not(unix))]
+impl Keyboard {
+    fn open() -> Result<Self> {
+        Ok(Keyboard)
+    }
+
+    /// Reads a line; none where the input ends.
+    fn line(&self) -> Result<Option<String>> {
+        let mut line = String::new();
+        let read = std::io::stdin()
+            .read_line(&mut line)
+            .context("reading the keyboard")?;
+        Ok((read > 0).then_some(line))
+    }
 }
 
 fn style(known: bool, unit: Unit) -> ProgressStyle {
