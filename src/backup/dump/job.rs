@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -61,10 +62,7 @@ impl Job<'_> {
         let stdout = child.stdout.take().context("reading pg_dump")?;
         let mut stderr = child.stderr.take().context("reading pg_dump")?;
         let passed = Arc::new(AtomicU64::new(0));
-        let pipe = Pipe {
-            from: std::fs::File::from(stdout.into_owned_fd()?),
-            passed: Arc::clone(&passed),
-        };
+        let pipe = Pipe::new(stdout.into_owned_fd()?, Arc::clone(&passed));
         let mut piping = tokio::task::spawn_blocking(move || pipe.run(writer));
         let mut words = String::new();
         let talk = stderr.read_to_string(&mut words);
@@ -206,9 +204,22 @@ struct Pipe {
 }
 
 impl Pipe {
+    /// How much the pipe may hold; what anybody may ask of Linux.
+    const ROOM: usize = 1 << 20;
+    /// How long the pipe is left to fill; less than it takes until it is full and `pg_dump` has to wait.
+    const PAUSE: Duration = Duration::from_millis(2);
+
+    fn new(from: OwnedFd, passed: Arc<AtomicU64>) -> Self {
+        // Where there is no more room to be had, the room there is must do.
+        #[cfg(target_os = "linux")]
+        let _ = rustix::pipe::fcntl_setpipe_size(&from, Self::ROOM);
+        let from = std::fs::File::from(from);
+        Pipe { from, passed }
+    }
+
     fn run(mut self, writer: Writer) -> Result<(Heard, seal::Sealed)> {
         let mut tap = Tap::new(writer);
-        let mut buffer = vec![0; 256 << 10];
+        let mut buffer = vec![0; Self::ROOM];
         loop {
             let read = self.from.read(&mut buffer).context("reading pg_dump")?;
             if read == 0 {
@@ -216,6 +227,10 @@ impl Pipe {
             }
             tap.write_all(&buffer[..read])?;
             self.passed.fetch_add(read as u64, Ordering::Relaxed);
+            // `pg_dump` writes 4 kB at a time: to be woken for each would cost both programs more than the bytes do.
+            if read < Self::ROOM / 4 {
+                std::thread::sleep(Self::PAUSE);
+            }
         }
         let (writer, heard) = tap.finish()?;
         Ok((heard, writer.complete()?))
