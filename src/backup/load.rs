@@ -1,4 +1,4 @@
-//! Owns loading a section of a dump with `pg_restore`: parallel, every error fatal, progress told.
+//! Owns loading a dump with `pg_restore`: parallel, every error fatal, told as it goes.
 
 use std::path::Path;
 
@@ -10,6 +10,7 @@ use crate::backup::toc::Entry;
 use crate::error::fail;
 use crate::event::{Event, Unit, Watch};
 use crate::pg::target::Target;
+use crate::pg::tools::Tool;
 
 /// What to load where.
 pub struct Loading<'a> {
@@ -31,54 +32,118 @@ pub struct Loading<'a> {
     pub watch: Watch<'a>,
 }
 
+/// Told when the rows of a table are in and committed; with nothing, when all rows are.
+pub type Came<'a> = &'a dyn Fn(Option<&Entry>);
+
 impl Loading<'_> {
-    /// Loads one section: `pre-data`, `data` or `post-data`.
-    pub async fn section(&self, section: &str) -> Result<()> {
-        let mut tool = self
-            .clients
-            .tool("pg_restore", self.target)
-            .args([
-                "--format=custom",
-                "--exit-on-error",
-                "--no-password",
-                "--verbose",
-            ])
-            .arg(format!("--section={section}"))
-            .arg(format!(
-                "--dbname={}",
-                clients::conninfo(self.target.database())
-            ));
-        // Many sessions make nothing faster before there are rows, and the order of the archive is the safest.
-        if section != "pre-data" && self.jobs > 1 {
+    /// Loads what rows need before they can come.
+    pub async fn schema(&self) -> Result<()> {
+        let tool = self.tool().arg("--section=pre-data");
+        let total = self.count(false);
+        self.began("restoring the schema", total);
+        let mut done = 0;
+        self.run(tool, &mut |text| {
+            if is_work(text) {
+                done += 1;
+                self.advanced(done, total, text);
+            }
+        })
+        .await
+    }
+
+    /// Loads the rows and builds what stands on them, which may begin with one table while another is still on its way.
+    pub async fn rows(&self, came: Came<'_>) -> Result<()> {
+        let mut tool = self.tool().args(["--section=data", "--section=post-data"]);
+        if self.jobs > 1 {
             tool = tool.arg(format!("--jobs={}", self.jobs));
         }
+        let rows = self.count(true);
+        self.began("restoring rows", rows);
+        let (mut finished, mut done, mut all) = (0, 0, false);
+        let rest = || {
+            (self.watch)(Event::Ended);
+            self.began("restoring indexes and constraints", self.count(false));
+            came(None);
+        };
+        self.run(tool, &mut |text| {
+            let entry = self.finished(text);
+            if let Some(entry) = entry.filter(|entry| entry.has_data) {
+                finished += 1;
+                came(Some(entry));
+            }
+            // One session does one thing after the other: what stands on rows comes when all of them are in.
+            let is_next = self.jobs <= 1 && text.starts_with("creating ");
+            if !all && (finished == rows || is_next) {
+                (all, done) = (true, 0);
+                rest();
+            }
+            if is_work(text) {
+                done += 1;
+                let total = if all { self.count(false) } else { rows };
+                self.advanced(done, total, text);
+            }
+        })
+        .await?;
+        if !all {
+            rest();
+        }
+        (self.watch)(Event::Ended);
+        Ok(())
+    }
+
+    fn tool(&self) -> Tool {
+        let mut tool = self.clients.tool("pg_restore", self.target).args([
+            "--format=custom",
+            "--exit-on-error",
+            "--no-password",
+            "--verbose",
+        ]);
+        tool = tool.arg(format!(
+            "--dbname={}",
+            clients::conninfo(self.target.database())
+        ));
         if let Some(list) = self.list {
             tool = tool.arg(format!("--use-list={}", list.display()));
         }
         if self.no_owner {
             tool = tool.arg("--no-owner");
         }
-        let task = match section {
-            "pre-data" => "restoring the schema",
-            "data" => "restoring rows",
-            _ => "restoring indexes and constraints",
-        };
-        let total = self
-            .entries
-            .iter()
-            .filter(|entry| entry.has_data == (section == "data"))
-            .count() as u64;
+        tool
+    }
+
+    fn count(&self, with_data: bool) -> u64 {
+        let entries = self.entries.iter();
+        entries.filter(|entry| entry.has_data == with_data).count() as u64
+    }
+
+    fn began(&self, task: &'static str, total: u64) {
         (self.watch)(Event::Began {
             task,
             total: Some(total),
             unit: Unit::Items,
         });
+    }
+
+    fn advanced(&self, done: u64, total: u64, note: &str) {
+        (self.watch)(Event::Advanced {
+            done: done.min(total),
+            note,
+        });
+    }
+
+    /// Reads which entry one of several sessions has finished: `finished item 3456 TABLE DATA orders`.
+    fn finished(&self, text: &str) -> Option<&Entry> {
+        let (id, _) = text.strip_prefix("finished item ")?.split_once(' ')?;
+        let id: i64 = id.parse().ok()?;
+        self.entries.iter().find(|entry| entry.id == id)
+    }
+
+    async fn run(&self, tool: Tool, told: &mut dyn FnMut(&str)) -> Result<()> {
         let mut child = tool.arg(self.dump).start()?;
         drop(child.stdin.take());
         let said = child.stderr.take().context("reading pg_restore")?;
-        let words = self.listen(BufReader::new(said), total).await?;
+        let words = listen(BufReader::new(said), told).await?;
         let status = child.wait().await.context("waiting for pg_restore")?;
-        (self.watch)(Event::Ended);
         if status.success() {
             return Ok(());
         }
@@ -94,49 +159,43 @@ impl Loading<'_> {
             .hint("nothing was changed; the database that was being made is removed")
             .into())
     }
+}
 
-    /// Counts what `pg_restore` says it does and keeps what it complains about.
-    async fn listen(
-        &self,
-        mut said: BufReader<tokio::process::ChildStderr>,
-        total: u64,
-    ) -> Result<Vec<String>> {
-        let mut words = Vec::new();
-        let mut done = 0;
-        let mut line = Vec::new();
-        let mut complaining = false;
-        loop {
-            line.clear();
-            if said
-                .read_until(b'\n', &mut line)
-                .await
-                .context("reading pg_restore")?
-                == 0
-            {
-                return Ok(words);
+/// Passes on what `pg_restore` says it does and keeps what it complains about.
+async fn listen(
+    mut said: BufReader<tokio::process::ChildStderr>,
+    told: &mut dyn FnMut(&str),
+) -> Result<Vec<String>> {
+    let mut words = Vec::new();
+    let mut line = Vec::new();
+    let mut complaining = false;
+    loop {
+        line.clear();
+        if said
+            .read_until(b'\n', &mut line)
+            .await
+            .context("reading pg_restore")?
+            == 0
+        {
+            return Ok(words);
+        }
+        let text = String::from_utf8_lossy(&line);
+        let text = text.trim_end();
+        let begins = text.strip_prefix("pg_restore: ");
+        complaining = match begins {
+            Some(text) => {
+                text.starts_with("error:")
+                    || text.starts_with("warning:")
+                    || text.starts_with("from TOC")
             }
-            let text = String::from_utf8_lossy(&line);
-            let text = text.trim_end();
-            let begins = text.strip_prefix("pg_restore: ");
-            complaining = match begins {
-                Some(text) => {
-                    text.starts_with("error:")
-                        || text.starts_with("warning:")
-                        || text.starts_with("from TOC")
-                }
-                // What follows a complaint without the program's name belongs to it: the statement, the server's detail.
-                None => complaining,
-            };
-            if complaining && words.len() < 12 {
-                words.push(begins.unwrap_or(text).chars().take(400).collect());
-            }
-            if let Some(doing) = begins.filter(|text| is_work(text)) {
-                done += 1;
-                (self.watch)(Event::Advanced {
-                    done: done.min(total),
-                    note: doing,
-                });
-            }
+            // What follows a complaint without the program's name belongs to it: the statement, the server's detail.
+            None => complaining,
+        };
+        if complaining && words.len() < 12 {
+            words.push(begins.unwrap_or(text).chars().take(400).collect());
+        }
+        if let Some(doing) = begins {
+            told(doing);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Owns comparing a restored database with the proof of its archive; every difference names its object.
 
 pub mod data;
+pub mod rows;
 pub mod schema;
 pub mod surroundings;
 

@@ -1,18 +1,20 @@
 //! Owns making, filling and proving the new database, under a name nobody uses yet.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, Result};
 use tokio::time::Instant;
 
+use crate::backup::compare::rows::Arriving;
 use crate::backup::compare::{self, Leniency};
 use crate::backup::facts;
 use crate::backup::load;
 use crate::backup::restore::choice::Choice;
 use crate::backup::restore::plan::Plan;
 use crate::backup::restore::remains::MARK;
-use crate::backup::restore::{Times, Work, interrupted, milliseconds};
+use crate::backup::restore::{Times, Work, interrupted, milliseconds, statistics};
 use crate::backup::surroundings;
 use crate::event::{Event, silent};
 use crate::finding::Finding;
@@ -52,15 +54,15 @@ impl Building<'_> {
             entries: &self.choice.contents.heard.toc.entries,
             watch: self.work.watch,
         };
-        for (section, time) in [("pre-data", &mut times.schema), ("data", &mut times.data)] {
-            let clock = Instant::now();
-            loading.section(section).await?;
-            *time = milliseconds(clock);
-        }
+        let clock = Instant::now();
+        loading.schema().await?;
+        times.schema = milliseconds(clock);
         let proof = &self.choice.contents.proof;
-        // Nobody else is let in and only definitions follow: the rows are what they will be, and are read while indexes are built.
-        let rows = compare::data::rows(&target, proof, &silent);
-        let finish = self.finish(&loading, (&session, admin), times);
+        // Nobody else is let in and only definitions follow: once they are in, rows are what they will be, and are read while
+        // others come and indexes are built.
+        let (arriving, there) = compare::rows::arriving(&proof.tables);
+        let rows = compare::rows::rows(&target, proof, there, &silent);
+        let finish = self.finish(&loading, (&session, admin), arriving, times);
         let (mut findings, ()) = tokio::try_join!(rows, finish)?;
         let clock = Instant::now();
         findings.extend(self.prove(&target, &session).await?);
@@ -70,18 +72,30 @@ impl Building<'_> {
         Ok(findings)
     }
 
-    /// Builds what stands on the rows and gives the database what surrounds it.
+    /// Loads rows, builds what stands on them and gives the database what surrounds it.
     async fn finish(
         &self,
         loading: &load::Loading<'_>,
         (session, admin): (&Session, &Session),
+        arriving: Arriving<'_>,
         times: &mut Times,
     ) -> Result<()> {
         let (options, plan) = (self.work.options, self.plan);
         let database = &self.choice.contents.proof.database;
         let clock = Instant::now();
-        loading.section("post-data").await?;
-        times.indexes = milliseconds(clock);
+        let data = Cell::new(0);
+        loading
+            .rows(&|entry| match entry {
+                Some(entry) => arriving.table(&entry.schema, &entry.tag),
+                None => {
+                    data.set(milliseconds(clock));
+                    arriving.rest();
+                }
+            })
+            .await?;
+        drop(arriving);
+        times.data = data.get();
+        times.indexes = milliseconds(clock).saturating_sub(times.data);
         let clock = Instant::now();
         let reset = Sql::fill(
             "ALTER DATABASE {} RESET ALL",
@@ -90,10 +104,7 @@ impl Building<'_> {
         admin.run(&reset).await?;
         surroundings::apply(session, admin, &plan.building, database, options.no_owner).await?;
         (self.work.watch)(Event::Said("gathering statistics"));
-        session
-            .run(&Sql::new("ANALYZE"))
-            .await
-            .context("gathering statistics")?;
+        statistics::gather(loading.target, options.jobs).await?;
         times.analyze = milliseconds(clock);
         (self.work.watch)(Event::Said("proving rows"));
         Ok(())

@@ -9,6 +9,7 @@ mod onto;
 mod place;
 pub(super) mod plan;
 mod remains;
+mod statistics;
 
 use std::path::PathBuf;
 

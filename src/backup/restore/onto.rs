@@ -17,7 +17,7 @@ use crate::backup::profile::{self, Ground, Profile};
 use crate::backup::restore::choice::{self, Choice};
 use crate::backup::restore::feed::Feed;
 use crate::backup::restore::plan;
-use crate::backup::restore::{Options, Restored, Times, milliseconds};
+use crate::backup::restore::{Options, Restored, Times, milliseconds, statistics};
 use crate::backup::surroundings;
 use crate::backup::toc::Toc;
 use crate::backup::unpack::{Contents, Unpacked};
@@ -98,7 +98,7 @@ impl Onto<'_> {
         times.data = milliseconds(clock);
         let clock = Instant::now();
         (self.watch)(Event::Said("gathering statistics"));
-        session.run(&Sql::new("ANALYZE")).await?;
+        statistics::gather(&options.target, options.jobs).await?;
         times.analyze = milliseconds(clock);
         let clock = Instant::now();
         let mut findings = self

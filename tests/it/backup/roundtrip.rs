@@ -17,20 +17,36 @@ async fn one_of_everything_comes_back_equal_into_a_new_database() {
     let verified = bench.verify(&archive, &[]).await.unwrap();
     assert!(verified.contents.is_some());
 
-    let restored = bench
-        .restore(&archive, &bench.restore_options("Re\"stored"))
-        .await
-        .unwrap();
-    assert_eq!(
-        restored.findings,
-        [],
-        "an honest restore differs in nothing"
-    );
-    assert_eq!(restored.database.as_deref(), Some("Re\"stored"));
+    for (name, jobs) in [("Re\"stored", 2), ("alone", 1)] {
+        let mut options = bench.restore_options(name);
+        options.jobs = jobs;
+        let restored = bench.restore(&archive, &options).await.unwrap();
+        assert_eq!(
+            restored.findings,
+            [],
+            "an honest restore differs in nothing"
+        );
+        assert_eq!(restored.database.as_deref(), Some(name));
+        assert_eq!(unknown_sizes(&bench, name).await, [] as [Vec<String>; 0]);
+    }
     assert_eq!(
         bench.databases().await,
-        ["Re\"stored", &bench.database.name]
+        ["Re\"stored", "alone", &bench.database.name]
     );
+}
+
+/// Gives the tables that the planner knows nothing of.
+async fn unknown_sizes(bench: &Bench, database: &str) -> Vec<Vec<String>> {
+    let target = bench.database.target.with_database(database);
+    let session = af_db::pg::connect::open(&target, &silent)
+        .await
+        .expect("a session");
+    crate::support::server::rows(
+        &session,
+        "SELECT oid::regclass FROM pg_class WHERE oid >= 16384 AND relkind IN ('r', 'p', 'm') \
+         AND relnamespace <> 99 AND reltuples = -1",
+    )
+    .await
 }
 
 #[tokio::test]

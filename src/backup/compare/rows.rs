@@ -1,0 +1,268 @@
+//! Owns comparing the rows of a database with a proof, each table as soon as its rows are there.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result};
+use futures_util::TryStreamExt as _;
+use tokio::sync::Mutex;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::backup::proof::{Proof, SumProof, TableProof};
+use crate::backup::tap::{RowHasher, Sum};
+use crate::event::{Event, Unit, Watch, silent};
+use crate::finding::Finding;
+use crate::pg::connect;
+use crate::pg::session::Session;
+use crate::pg::target::Target;
+use crate::sql::name::{Literal, ObjectName};
+use crate::sql::safe::Sql;
+
+/// How many sessions read rows at once; more than two gain nothing while the server still settles.
+const READERS: usize = 2;
+
+/// Tells which tables' rows are there; when it is dropped, all are.
+pub struct Arriving<'a> {
+    missing: RefCell<BTreeMap<(String, String), &'a TableProof>>,
+    sender: UnboundedSender<&'a TableProof>,
+}
+
+/// The tables whose rows may be read.
+pub type There<'a> = UnboundedReceiver<&'a TableProof>;
+
+/// Prepares to read tables in the order in which they arrive.
+pub fn arriving(tables: &[TableProof]) -> (Arriving<'_>, There<'_>) {
+    let (sender, there) = unbounded_channel();
+    let missing = tables
+        .iter()
+        .map(|table| ((table.schema.clone(), table.name.clone()), table));
+    let arriving = Arriving {
+        missing: RefCell::new(missing.collect()),
+        sender,
+    };
+    (arriving, there)
+}
+
+impl Arriving<'_> {
+    /// Says that the rows of one table are there.
+    pub fn table(&self, schema: &str, name: &str) {
+        let name = (schema.to_owned(), name.to_owned());
+        if let Some(table) = self.missing.borrow_mut().remove(&name) {
+            // Whoever reads has ended only if it failed, and says so itself.
+            let _ = self.sender.send(table);
+        }
+    }
+
+    /// Says that all rows are there.
+    pub fn rest(&self) {
+        let mut rest: Vec<&TableProof> = self.missing.take().into_values().collect();
+        // The biggest first, so that the readers end at about the same time.
+        rest.sort_by_key(|table| std::cmp::Reverse(table.sum.bytes));
+        for table in rest {
+            let _ = self.sender.send(table);
+        }
+    }
+}
+
+impl Drop for Arriving<'_> {
+    fn drop(&mut self) {
+        self.rest();
+    }
+}
+
+/// Compares every row.
+pub async fn rows(
+    target: &Target,
+    proof: &Proof,
+    there: There<'_>,
+    watch: Watch<'_>,
+) -> Result<Vec<Finding>> {
+    let total = proof.tables.iter().map(|table| table.sum.bytes).sum();
+    watch(Event::Began {
+        task: "proving rows",
+        total: Some(total),
+        unit: Unit::Bytes,
+    });
+    let there = Mutex::new(there);
+    let done = std::cell::Cell::new(0);
+    let findings = RefCell::new(Vec::new());
+    let read = || async {
+        let session = reader(target, proof).await?;
+        let filters = filters(&session).await?;
+        loop {
+            let Some(table) = there.lock().await.recv().await else {
+                break;
+            };
+            let found = sum(&session, table, &filters).await;
+            findings.borrow_mut().extend(judge(table, found)?);
+            done.set(done.get() + table.sum.bytes);
+            watch(Event::Advanced {
+                done: done.get(),
+                note: &table.name,
+            });
+        }
+        session.close().await;
+        anyhow::Ok(())
+    };
+    let readers: [_; READERS] = std::array::from_fn(|_| read());
+    futures_util::future::try_join_all(readers).await?;
+    watch(Event::Ended);
+    let mut findings = findings.into_inner();
+    findings.sort_by(|left: &Finding, right| left.subject.cmp(&right.subject));
+    Ok(findings)
+}
+
+/// Opens a session that prints values exactly as the source did for `pg_dump`.
+pub(super) async fn reader(target: &Target, proof: &Proof) -> Result<Session> {
+    let session = connect::open(target, &silent).await?;
+    let rendering = &proof.rendering;
+    let sql = Sql::fill(
+        "SELECT pg_catalog.set_config('search_path', '', false); \
+         SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET row_security = off; \
+         SET DateStyle = ISO; SET IntervalStyle = postgres; SET extra_float_digits = 3; SET TimeZone = 'UTC'; \
+         SET bytea_output = {}; SET xmlbinary = {}; SET lc_monetary = {}; SET client_encoding = {}",
+        &[
+            &Literal::new(&rendering.bytea_output),
+            &Literal::new(&rendering.xmlbinary),
+            &Literal::new(&rendering.lc_monetary),
+            &Literal::new(&proof.encoding),
+        ],
+    );
+    session
+        .run(&sql)
+        .await
+        .context("preparing to read the restored rows")?;
+    Ok(session)
+}
+
+fn judge(table: &TableProof, found: Result<Sum>) -> Result<Option<Finding>> {
+    let subject = ObjectName::new(&table.schema, &table.name).to_string();
+    let found: SumProof = match found {
+        Ok(sum) => sum.into(),
+        Err(error) => {
+            let server = error.downcast_ref::<crate::pg::server_error::ServerError>();
+            // A table or column that is not there is a difference; a lost connection is not.
+            return match server.and_then(|server| server.sqlstate.as_deref()) {
+                Some("42P01" | "3F000" | "42703" | "42501") => Ok(Some(Finding::error(
+                    "proof-table",
+                    subject,
+                    format!("its rows cannot be read: {error}"),
+                ))),
+                _ => Err(error.context(format!("reading the rows of {subject}"))),
+            };
+        }
+    };
+    if found == table.sum {
+        return Ok(None);
+    }
+    Ok(Some(if found.rows != table.sum.rows {
+        Finding::error(
+            "proof-rows",
+            subject,
+            format!(
+                "it has {} rows, the archive has {}",
+                found.rows, table.sum.rows
+            ),
+        )
+    } else {
+        Finding::error(
+            "proof-values",
+            subject,
+            format!(
+                "its {} rows differ from the archive's in at least one value",
+                found.rows
+            ),
+        )
+    }))
+}
+
+/// Gives the conditions under which `pg_dump` leaves rows of extensions' tables out.
+async fn filters(session: &Session) -> Result<BTreeMap<(String, String), String>> {
+    let rows = session
+        .query(include_str!("../queries/extension_filters.sql"), &[])
+        .await
+        .context("asking for the tables of extensions")?;
+    Ok(rows
+        .iter()
+        .map(|row| ((row.get("schema"), row.get("name")), row.get("condition")))
+        .collect())
+}
+
+/// Sums up the rows of a table as `pg_dump` would copy them.
+async fn sum(
+    session: &Session,
+    table: &TableProof,
+    filters: &BTreeMap<(String, String), String>,
+) -> Result<Sum> {
+    let name = ObjectName::new(&table.schema, &table.name);
+    let columns = Sql::printed_by_server(&table.columns);
+    let key = (table.schema.clone(), table.name.clone());
+    let copy = match filters.get(&key) {
+        None => Sql::fill("COPY {} {} TO STDOUT", &[&name, &columns]),
+        Some(condition) => {
+            let inside = table.columns.trim_start_matches('(').trim_end_matches(')');
+            Sql::fill(
+                "COPY (SELECT {} FROM ONLY {} {}) TO STDOUT",
+                &[
+                    &Sql::printed_by_server(inside),
+                    &name,
+                    &Sql::printed_by_server(condition),
+                ],
+            )
+        }
+    };
+    let mut hasher = RowHasher::default();
+    let mut stream = std::pin::pin!(session.copy_out(&copy).await?);
+    while let Some(bytes) = stream
+        .try_next()
+        .await
+        .map_err(crate::pg::server_error::ServerError::from)?
+    {
+        hasher.feed(&bytes);
+    }
+    Ok(hasher.sum())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(schema: &str, name: &str, bytes: u64) -> TableProof {
+        let sum = Sum {
+            bytes,
+            ..Sum::default()
+        };
+        TableProof {
+            schema: schema.to_owned(),
+            name: name.to_owned(),
+            columns: String::new(),
+            sum: sum.into(),
+        }
+    }
+
+    #[test]
+    fn a_table_is_read_when_it_is_there_and_every_table_is_read_once() {
+        let tables = [
+            table("a", "small", 1),
+            table("a", "x", 2),
+            table("b", "x", 3),
+            table("b", "big", 9),
+        ];
+        let (arriving, mut there) = arriving(&tables);
+        assert!(there.try_recv().is_err(), "nothing is there yet");
+        arriving.table("b", "x");
+        arriving.table("b", "x");
+        arriving.table("b", "unknown");
+        let mut come = Vec::new();
+        while let Ok(table) = there.try_recv() {
+            come.push(format!("{}.{}", table.schema, table.name));
+        }
+        assert_eq!(come, ["b.x"]);
+        drop(arriving);
+        while let Ok(table) = there.try_recv() {
+            come.push(format!("{}.{}", table.schema, table.name));
+        }
+        assert_eq!(come, ["b.x", "b.big", "a.x", "a.small"]);
+        assert!(there.is_closed());
+    }
+}
