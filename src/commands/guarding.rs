@@ -1,8 +1,7 @@
-//! Owns the guards before a run: the plan it is bound to, who approved it, and what the environment requires.
+//! Owns the guards before a run: who approved its plan, and what the environment requires.
 //!
 //! Everything here refuses with nothing touched; nothing here has a default answer.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,48 +10,16 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::backup::proven::{self, Wanted};
 use crate::catalog::Catalog;
-use crate::commands::pending::{self, Selection};
+use crate::commands::binding::{self, Bound, Flags};
 use crate::commands::planning::{self, Basis};
-use crate::commands::project::{self, Books};
-use crate::commands::{Context, archives, policies};
-use crate::error::{fail, refuse};
-use crate::migrate::files::{Folder, Migration};
-use crate::migrate::planned;
-use crate::migrate::standing::Standing;
+use crate::commands::{Context, archives, losing, pending, policies, project};
+use crate::error::refuse;
+use crate::migrate::files::Migration;
 use crate::pg::session::Session;
 use crate::pg::target::Target;
 use crate::plan::approval::{self, Asked};
-use crate::plan::document::compare::{self, Binding};
-use crate::plan::document::{self, Document};
 use crate::plan::observe::StepObservation;
 use crate::shadow;
-
-/// Flags that bind a run to a plan.
-#[derive(clap::Args, Debug, Default)]
-pub(crate) struct Flags {
-    /// Run exactly the plan of this file, or nothing
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["to", "steps", "allow_out_of_order"])]
-    pub(crate) plan: Option<PathBuf>,
-    /// Approve the plan of this name, `sha256:` and 64 digits, where no person can be asked (with --plan or --fleet)
-    #[arg(long, value_name = "SHA256")]
-    pub(crate) approve: Option<String>,
-    /// An approver's signature of the plan; the plan's file with .minisig where nothing is said
-    #[arg(long, value_name = "FILE", requires = "plan")]
-    pub(crate) signature: Option<PathBuf>,
-    /// Go on with a plan, or a fleet, of which an earlier run did a part
-    #[arg(long)]
-    pub(crate) resume: bool,
-}
-
-/// A plan that a run is bound to.
-pub(crate) struct Bound {
-    shown: String,
-    path: PathBuf,
-    text: String,
-    document: Document,
-    resume: bool,
-    pub(crate) sha256: String,
-}
 
 /// What was permitted, and what must come of it.
 #[derive(Default)]
@@ -98,91 +65,6 @@ pub(crate) fn guards(context: &Context) -> Result<Vec<Guard>> {
     rules.require.iter().map(read).collect()
 }
 
-impl Bound {
-    /// Reads the plan that a run is bound to.
-    pub(crate) fn load(args: &Flags) -> Result<Option<Bound>> {
-        let Some(path) = &args.plan else {
-            let flag = match (&args.approve, args.resume) {
-                (Some(_), _) => "--approve",
-                (None, true) => "--resume",
-                (None, false) => return Ok(None),
-            };
-            return Err(fail(format!(
-                "{flag} says nothing without a plan; nothing was touched"
-            ))
-            .hint("name the plan with --plan, or the fleet with --fleet")
-            .into());
-        };
-        let shown = path.display().to_string();
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("reading {shown}; nothing was touched"))?;
-        Ok(Some(Bound {
-            document: Document::parse(&shown, &text)?,
-            sha256: document::sha256(&text),
-            path: path.clone(),
-            resume: args.resume,
-            shown,
-            text,
-        }))
-    }
-
-    /// Chooses what the plan covers; refuses a plan that was carried out.
-    pub(crate) async fn selection(
-        &self,
-        session: &Session,
-        books: &Books,
-        (folder, standing): (&Folder, &Standing),
-    ) -> Result<Selection> {
-        self.refuse_replay(session, books).await?;
-        let steps = || self.document.steps.iter().map(|step| step.version);
-        // What is newer than the last of its steps is none of the plan's business.
-        let last = steps().max();
-        let there = |version: &i64| {
-            folder
-                .migrations
-                .iter()
-                .any(|file| file.version == *version)
-        };
-        Ok(Selection {
-            to: last.filter(there),
-            steps: None,
-            allow_out_of_order: steps().any(|version| standing.out_of_order.contains(&version)),
-        })
-    }
-
-    async fn refuse_replay(&self, session: &Session, books: &Books) -> Result<()> {
-        let done = planned::applied(session, &books.history, &self.sha256).await?;
-        let Some(last) = done.last() else {
-            return Ok(());
-        };
-        let applied = |version: i64| done.iter().any(|step| step.version == version);
-        let mut steps = self.document.steps.iter();
-        if steps.all(|step| applied(step.version)) {
-            return Err(refuse(format!(
-                "plan {} was carried out at {}; nothing was touched",
-                self.sha256, last.at
-            ))
-            .hint("a plan is good for one run: af-db plan makes the next")
-            .into());
-        }
-        if self.resume {
-            return Ok(());
-        }
-        Err(refuse(format!(
-            "{} of the {} steps of this plan are applied already; nothing was touched",
-            done.len(),
-            self.document.steps.len()
-        ))
-        .hint("go on with the rest: --resume")
-        .into())
-    }
-
-    async fn done(&self, basis: Basis<'_>) -> Result<BTreeSet<i64>> {
-        let steps = planned::applied(basis.session, &basis.books.history, &self.sha256).await?;
-        Ok(steps.into_iter().map(|step| step.version).collect())
-    }
-}
-
 /// Lets a run go on, or refuses it with nothing touched.
 pub(crate) async fn admit(
     context: &Context,
@@ -193,7 +75,7 @@ pub(crate) async fn admit(
     let guards = guards(context)?;
     let mut permit = Permit::default();
     if let Some(bound) = bound {
-        (permit.predicted, permit.observed) = bind(context, basis, bound).await?;
+        (permit.predicted, permit.observed) = binding::bind(context, basis, bound).await?;
     }
     backups(context, &guards, basis.session)?;
     if guards.contains(&Guard::ProvenRls) {
@@ -219,12 +101,55 @@ pub(crate) async fn admit(
             .into());
         }
         None if database.is_protected() => {
-            typed(context, target, &pending::describe(basis.chosen), PLANNED)?;
-            acknowledge(context, &pending::losses(basis.chosen))?;
+            let losses = foresee(context, basis, &mut permit).await;
+            let what = format!("{}{}", losses.told, pending::describe(basis.chosen));
+            typed(context, target, &what, PLANNED)?;
+            acknowledge(context, &losses.named)?;
         }
         None => {}
     }
     Ok(permit)
+}
+
+/// What a run without a plan destroys.
+struct Losses {
+    /// What must be typed by its name.
+    named: Vec<String>,
+    /// What else is said before the question.
+    told: String,
+}
+
+/// Tries on a shadow what a run without a plan does, so that a person is asked about what is lost, not about text.
+async fn foresee(context: &Context, basis: Basis<'_>, permit: &mut Permit) -> Losses {
+    let by_text = |told: String| Losses {
+        named: pending::losses(basis.chosen),
+        told,
+    };
+    if !context.terminal.is_interactive() {
+        return by_text(String::new());
+    }
+    let made = match planning::make(context, basis).await {
+        Ok(made) if made.predicted.is_some() => made,
+        Ok(_) => return by_text("It failed on a shadow; see af-db plan.\n".to_owned()),
+        Err(error) => {
+            let why = format!(
+                "It could not be tried on a shadow ({error:#}); what is lost is read from the text alone.\n"
+            );
+            return by_text(why);
+        }
+    };
+    let deleted = losing::deleted(&made.document);
+    let lines = deleted
+        .iter()
+        .map(|table| format!("Rows may be deleted: {table}.\n"));
+    permit.predicted = made.predicted;
+    let named = made.document.losses;
+    let steps = made.document.steps.into_iter();
+    permit.observed = steps.filter_map(|step| step.observed).collect();
+    Losses {
+        named,
+        told: lines.collect(),
+    }
 }
 
 /// Keeps `proven-rls`: tries on a shadow of these files to reach another tenant's rows.
@@ -300,49 +225,6 @@ fn typed(context: &Context, target: &Target, what: &str, otherwise: &str) -> Res
     )
 }
 
-/// Holds the plan against what would be planned now; gives the schema it must lead to, and what its steps do.
-async fn bind(
-    context: &Context,
-    basis: Basis<'_>,
-    bound: &Bound,
-) -> Result<(Option<Catalog>, Vec<StepObservation>)> {
-    let made = planning::make(context, basis).await?;
-    let done = bound.done(basis).await?;
-    match compare::compare(&bound.document, &made.document, &done) {
-        Binding::Fresh => {
-            context
-                .terminal
-                .say("the plan is fresh: nothing has moved since it was made");
-        }
-        Binding::Explained(moved) => {
-            context
-                .terminal
-                .say("the plan holds: its steps are what they were, though this has moved");
-            for line in moved {
-                context.terminal.say(&format!("  {line}"));
-            }
-        }
-        Binding::Stale(differences) => {
-            let lines: Vec<String> = differences
-                .iter()
-                .map(|line| format!("\n  {line}"))
-                .collect();
-            return Err(refuse(format!(
-                "{} is stale, nothing was touched:{}",
-                bound.shown,
-                lines.concat()
-            ))
-            .hint("look at what differs, plan again and have the new plan approved")
-            .into());
-        }
-    }
-    let steps = made.document.steps.into_iter();
-    Ok((
-        made.predicted,
-        steps.filter_map(|step| step.observed).collect(),
-    ))
-}
-
 /// Has the plan approved: by signature where there are approvers, by its name or by a person who types.
 fn approve(
     context: &Context,
@@ -373,10 +255,13 @@ fn approve(
         .hint(format!("approve it by its name: --approve {}", bound.sha256))
         .into());
     }
-    let what = format!(
+    let mut what = format!(
         "{} will be run on {target}, environment `{}`: {}",
         bound.shown, database.environment, bound.sha256
     );
+    for table in losing::deleted(&bound.document) {
+        what.push_str(&format!("\nRows may be deleted: {table}."));
+    }
     let words = approval::words(&database.environment, target.database(), &bound.sha256);
     context.terminal.confirm_typed(&what, &words, PLANNED)?;
     acknowledge(context, &bound.document.losses)?;
@@ -386,7 +271,7 @@ fn approve(
 /// Has everything that is going to be lost typed by its name.
 fn acknowledge(context: &Context, losses: &[String]) -> Result<()> {
     for loss in losses {
-        let what = format!("All data of {loss} will be lost for good.");
+        let what = format!("The data of {loss} will be lost for good.");
         context.terminal.confirm_typed(&what, loss, PLANNED)?;
     }
     Ok(())

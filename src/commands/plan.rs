@@ -1,6 +1,5 @@
 //! `af-db plan`: what `up` would run, as a document that `up --plan` is bound to.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -10,7 +9,7 @@ use crate::commands::format::markdown::block;
 use crate::commands::page::{Page, Tone, count};
 use crate::commands::pending::{self, Selection};
 use crate::commands::planning::{self, Basis, Made};
-use crate::commands::{Context, Outcome, Purpose, Report, fleet, linting, project};
+use crate::commands::{Context, Outcome, Purpose, Report, fleet, linting, losing, project};
 use crate::error::fail;
 use crate::finding::{Finding, Place, Severity};
 use crate::migrate::standing;
@@ -187,7 +186,7 @@ impl Report for PlanReport {
         for loss in &plan.losses {
             page.toned(Tone::Bad, format!("data lost: {loss}"));
         }
-        let deleted = deleted(plan);
+        let deleted = losing::deleted(plan);
         for table in &deleted {
             page.toned(Tone::Warn, format!("rows may be deleted: {table}"));
         }
@@ -237,6 +236,12 @@ impl Report for PlanReport {
         );
         for loss in &plan.losses {
             text.push_str(&format!("\n- data lost: `{}`", loss.replace('`', "'")));
+        }
+        for table in losing::deleted(plan) {
+            text.push_str(&format!(
+                "\n- rows may be deleted: {}",
+                table.replace('`', "'")
+            ));
         }
         for (number, step) in plan.steps.iter().enumerate() {
             let mut page = Page::new(false);
@@ -291,15 +296,6 @@ impl PlanReport {
     }
 }
 
-/// Names the tables whose rows a statement says it deletes.
-fn deleted(plan: &Document) -> BTreeSet<String> {
-    let observed = plan.steps.iter().filter_map(|step| step.observed.as_ref());
-    let statements = observed.flat_map(|step| &step.statements);
-    let rows = statements.flat_map(|statement| &statement.rows);
-    let gone = rows.filter(|rows| rows.deletes);
-    gone.map(|rows| rows.relation.clone()).collect()
-}
-
 /// Makes a finding of what weighs enough.
 fn heavy(weight: &Weight, plan: &Document) -> Option<Finding> {
     if weight.severity == Severity::Note {
@@ -317,8 +313,17 @@ fn heavy(weight: &Weight, plan: &Document) -> Option<Finding> {
         Aspect::Drop => "observed-drop",
         Aspect::Loss => "observed-loss",
     };
-    let finding = Finding::new(weight.severity, code, &weight.object, &weight.words);
+    let finding = Finding::new(weight.severity, code, &weight.object, about(weight));
     Some(finding.place(Place::at(&step.file, statement.line, 1)))
+}
+
+/// Gives the words for a finding, which names its object itself.
+fn about(weight: &Weight) -> &str {
+    let object = &weight.object;
+    let short = object.strip_prefix("public.").unwrap_or(object);
+    let rest = weight.words.strip_prefix(short);
+    rest.and_then(|rest| rest.strip_prefix(": "))
+        .unwrap_or(&weight.words)
 }
 
 fn step_lines(page: &mut Page, number: usize, step: &Planned, weights: &[&Weight]) {

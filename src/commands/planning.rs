@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::catalog::{Catalog, Kind, diagram, read};
 use crate::commands::project::Books;
-use crate::commands::{Context, linting, project};
+use crate::commands::{Context, linting, losing, project};
 use crate::diff;
 use crate::event::silent;
 use crate::finding::{Finding, Place, Severity, worst};
@@ -25,7 +25,7 @@ use crate::plan::document::{
 };
 use crate::plan::observe::question::{self, Answer, Outcome};
 use crate::plan::observe::weigh::{self, Weight};
-use crate::plan::observe::{How, StepObservation, run};
+use crate::plan::observe::{StepObservation, run};
 use crate::shadow::predict::predict;
 use crate::shadow::{Shadow, like};
 use crate::sql::name::{Ident, ObjectName};
@@ -294,7 +294,7 @@ async fn try_out(context: &Context, basis: Basis<'_>, live: &Catalog) -> Result<
     let session = connect::open(&target, &silent).await?;
     let after = read::read(&session, &like::scope()).await?;
     session.close().await;
-    tried.losses = losses(&tried.observed);
+    tried.losses = losing::losses(&tried.observed);
     tried.predicted = Some(governed(context, &predict(live, &before, &after)));
     let answers = question::ask(basis.session, &tried.observed, PATIENCE).await?;
     tried.findings.extend(
@@ -399,21 +399,6 @@ fn judged(answer: &Answer, steps: &[Step]) -> Option<Finding> {
         Some(query) => finding.help(query.clone()),
         None => finding,
     })
-}
-
-/// Names what held rows before and is gone, or empty, afterwards.
-fn losses(observed: &[StepObservation]) -> Vec<String> {
-    let mut losses = BTreeSet::new();
-    for statement in observed.iter().flat_map(|step| &step.statements) {
-        let gone = statement.dropped.iter().filter(|gone| gone.loses.is_some());
-        losses.extend(gone.map(|gone| gone.name.clone()));
-        let emptied = statement
-            .rewrites
-            .iter()
-            .filter(|rewrite| rewrite.how == How::Truncated);
-        losses.extend(emptied.map(|rewrite| rewrite.relation.clone()));
-    }
-    losses.into_iter().collect()
 }
 
 /// Names the tables and materialized views of a schema.

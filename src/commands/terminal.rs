@@ -173,9 +173,11 @@ impl Terminal {
         }
         let first = question.lines().next().unwrap_or_default();
         let first = first.trim_end_matches(':');
-        Err(refuse(format!("there is no terminal to ask on: {first}"))
-            .hint(hint)
-            .into())
+        Err(refuse(format!(
+            "there is no terminal to ask on, nothing was changed: {first}"
+        ))
+        .hint(hint)
+        .into())
     }
 
     fn begin(&self, task: &str, total: Option<u64>, unit: Unit) {

@@ -6,11 +6,13 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::commands::archives;
-use crate::commands::guarding::{self, Bound};
+use crate::commands::binding::{self, Bound};
 use crate::commands::page::{Page, count};
 use crate::commands::pending::{self, Selection};
 use crate::commands::planning::Basis;
-use crate::commands::{Context, Outcome, Purpose, Report, abort, aftermath, fleet, project};
+use crate::commands::{
+    Context, Outcome, Purpose, Report, abort, aftermath, fleet, guarding, project,
+};
 use crate::error::{Exit, Failure};
 use crate::finding::{Finding, Severity};
 use crate::migrate::apply::{self, Applied};
@@ -31,7 +33,7 @@ pub struct Args {
     #[command(flatten)]
     selection: Selection,
     #[command(flatten)]
-    guard: guarding::Flags,
+    guard: binding::Flags,
     /// Bring up every database of this fleet, wave by wave
     #[arg(long, value_name = "FILE", conflicts_with = "signature")]
     fleet: Option<std::path::PathBuf>,

@@ -391,6 +391,7 @@ pub fn created(phrase: Phrase<'_>) -> Option<Name> {
         "procedure",
         "sequence",
         "trigger",
+        "rule",
         "schema",
         "aggregate",
         "extension",

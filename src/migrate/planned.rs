@@ -34,6 +34,20 @@ pub async fn applied(session: &Session, history: &History, sha256: &str) -> Resu
     Ok(steps.collect())
 }
 
+/// Reads which migrations runs bound to a plan have begun statement by statement, in one round trip.
+pub async fn begun(session: &Session, history: &History, sha256: &str) -> Result<Vec<i64>> {
+    if !history.has_journal {
+        return Ok(Vec::new());
+    }
+    let rows = session
+        .query(
+            include_str!("queries/journal_begun.sql"),
+            &[(&sha256, Type::TEXT)],
+        )
+        .await?;
+    Ok(rows.iter().map(|row| row.get("version")).collect())
+}
+
 /// Reads the fingerprint of the schema that the last run left, if one has recorded it.
 pub async fn schema(session: &Session, history: &History) -> Result<Option<String>> {
     if !history.has_journal {

@@ -66,7 +66,7 @@ fn a_project_without_a_database_gets_one() {
     1 error
     exit 1
     $ af-db dev reset
-    ! error: there is no terminal to ask on: Remove the development database and everything in it?
+    ! error: there is no terminal to ask on, nothing was changed: Remove the development database and everything in it?
     ! hint: say --yes if this is meant
     exit 4
     $ af-db dev reset --yes --quiet

@@ -205,7 +205,7 @@ async fn what_is_no_database_is_said() {
 
     people: 2 rows
     letters: 2 rows
-    error: there is no terminal to ask on: Move them into postgres@HOST:PORT/DATABASE?
+    error: there is no terminal to ask on, nothing was changed: Move them into postgres@HOST:PORT/DATABASE?
     hint: say --yes if this is meant
     status 4
     ");

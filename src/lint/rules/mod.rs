@@ -18,6 +18,7 @@ mod c13;
 mod c14;
 mod c15;
 mod c17;
+mod c19;
 mod d01;
 mod d02;
 mod d03;
@@ -30,6 +31,7 @@ mod d09;
 mod d10;
 mod d11;
 mod d13;
+mod d15;
 mod i01;
 mod i02;
 mod i03;
@@ -168,6 +170,7 @@ pub const RULES: &[&Rule] = &[
     &d10::RULE,
     &d11::RULE,
     &d13::RULE,
+    &d15::RULE,
     &c01::RULE,
     &c02::RULE,
     &c03::RULE,
@@ -181,6 +184,7 @@ pub const RULES: &[&Rule] = &[
     &c14::RULE,
     &c15::RULE,
     &c17::RULE,
+    &c19::RULE,
     &x01::RULE,
     &x02::RULE,
     &x03::RULE,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::finding::{Finding, Severity};
-use crate::plan::document::{Document, Planned, WayBack};
+use crate::plan::document::{Document, Planned, WayBack, effects};
 
 /// How a plan stands to what would be planned now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,14 +16,24 @@ pub enum Binding {
     Stale(Vec<String>),
 }
 
-/// Holds a plan against what would be planned now; `done` are the versions that an earlier run of the same plan applied.
-pub fn compare(plan: &Document, now: &Document, done: &BTreeSet<i64>) -> Binding {
+/// What earlier runs of the same plan did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Earlier {
+    /// The versions they applied.
+    pub done: BTreeSet<i64>,
+    /// Whether they left a step half done.
+    pub half: bool,
+}
+
+/// Holds a plan against what would be planned now.
+pub fn compare(plan: &Document, now: &Document, earlier: &Earlier) -> Binding {
+    let resuming = earlier.half || !earlier.done.is_empty();
     let mut stale = Vec::new();
     let mut moved = Vec::new();
     place(plan, now, &mut stale, &mut moved);
     limits(plan, now, &mut stale);
-    steps(plan, now, done, &mut stale);
-    consequences(plan, now, !done.is_empty(), &mut stale, &mut moved);
+    steps(plan, now, (&earlier.done, resuming), &mut stale);
+    consequences(plan, now, resuming, &mut stale, &mut moved);
     match (stale.is_empty(), moved.is_empty()) {
         (true, true) => Binding::Fresh,
         (true, false) => Binding::Explained(moved),
@@ -102,7 +112,12 @@ fn limits(plan: &Document, now: &Document, stale: &mut Vec<String>) {
 }
 
 /// Compares what is run.
-fn steps(plan: &Document, now: &Document, done: &BTreeSet<i64>, stale: &mut Vec<String>) {
+fn steps(
+    plan: &Document,
+    now: &Document,
+    (done, resuming): (&BTreeSet<i64>, bool),
+    stale: &mut Vec<String>,
+) {
     let versions = |document: &Document| -> BTreeSet<i64> {
         document.steps.iter().map(|step| step.version).collect()
     };
@@ -128,7 +143,7 @@ fn steps(plan: &Document, now: &Document, done: &BTreeSet<i64>, stale: &mut Vec<
     for step in &now.steps {
         let was = plan.steps.iter().find(|was| was.version == step.version);
         if let Some(was) = was {
-            differences(was, step, !done.is_empty(), stale);
+            differences(was, step, resuming, stale);
         }
     }
 }
@@ -188,7 +203,7 @@ fn differences(was: &Planned, is: &Planned, resuming: bool, stale: &mut Vec<Stri
         }
     }
     if !text {
-        effects(was, is, resuming, stale);
+        observed(was, is, resuming, stale);
     }
     if was.continues_behind != is.continues_behind && !resuming {
         stale.push(format!(
@@ -199,7 +214,7 @@ fn differences(was: &Planned, is: &Planned, resuming: bool, stale: &mut Vec<Stri
 }
 
 /// Tells which statements do something else than the plan says; behind what is done already they may do less.
-fn effects(was: &Planned, is: &Planned, resuming: bool, stale: &mut Vec<String>) {
+fn observed(was: &Planned, is: &Planned, resuming: bool, stale: &mut Vec<String>) {
     if resuming && was.continues_behind != is.continues_behind {
         return;
     }
@@ -211,6 +226,8 @@ fn effects(was: &Planned, is: &Planned, resuming: bool, stale: &mut Vec<String>)
                         "{}:{}: what it does is not what the plan says",
                         is.file, line.line
                     ));
+                    let before = was.statements.get(seen.number - 1);
+                    stale.extend(effects::differences(before, seen));
                 }
             }
         }
@@ -293,7 +310,7 @@ mod tests {
     fn said(change: impl Fn(&mut Document)) -> Binding {
         let (plan, mut now) = both();
         change(&mut now);
-        compare(&plan, &now, &BTreeSet::new())
+        compare(&plan, &now, &Earlier::default())
     }
 
     fn stale(change: impl Fn(&mut Document)) -> String {
@@ -372,7 +389,22 @@ mod tests {
         let (mut plan, now) = both();
         plan.losses.push("public.a".to_owned());
         assert!(matches!(
-            compare(&plan, &now, &BTreeSet::new()),
+            compare(&plan, &now, &Earlier::default()),
+            Binding::Stale(_)
+        ));
+    }
+
+    #[test]
+    fn a_step_that_an_earlier_run_left_half_done_goes_on() {
+        let (plan, mut now) = both();
+        now.steps[0].continues_behind = 1;
+        let half = |half| Earlier {
+            half,
+            ..Earlier::default()
+        };
+        assert_eq!(compare(&plan, &now, &half(true)), Binding::Fresh);
+        assert!(matches!(
+            compare(&plan, &now, &half(false)),
             Binding::Stale(_)
         ));
     }
@@ -384,9 +416,13 @@ mod tests {
         now.steps.remove(0);
         now.schema = "sha256:half".to_owned();
         let done = BTreeSet::from([1]);
-        assert!(matches!(compare(&plan, &now, &done), Binding::Explained(_)));
+        let earlier = Earlier { done, half: false };
         assert!(matches!(
-            compare(&plan, &now, &BTreeSet::new()),
+            compare(&plan, &now, &earlier),
+            Binding::Explained(_)
+        ));
+        assert!(matches!(
+            compare(&plan, &now, &Earlier::default()),
             Binding::Stale(_)
         ));
     }

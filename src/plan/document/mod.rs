@@ -5,6 +5,7 @@
 //! [compared](compare) with what would be planned now.
 
 pub mod compare;
+mod effects;
 
 use std::collections::BTreeSet;
 

@@ -25,6 +25,15 @@ struct Gone {
     named: bool,
 }
 
+/// What has rights of its own, of which something is to be told when it is gone.
+const OF_RIGHTS: [&str; 5] = [
+    "policy",
+    "function",
+    "procedure",
+    "view",
+    "materialized view",
+];
+
 /// Takes the log; the second session still sees what was there before.
 pub(super) async fn take(
     (session, onlooker): (&Session, &Session),
@@ -49,7 +58,7 @@ pub(super) async fn take(
     }
     log.granted |= gone
         .iter()
-        .any(|gone| matches!(gone.kind.as_str(), "policy" | "function" | "procedure"));
+        .any(|gone| OF_RIGHTS.contains(&gone.kind.as_str()));
     let members = members(onlooker, &gone).await?;
     let holders = holders(session, &gone).await?;
     log.dropped = tell(&gone, &members, (inventory, &holders));

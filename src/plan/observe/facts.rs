@@ -92,6 +92,8 @@ pub(super) fn touches_rights(class: Class) -> bool {
             | Class::Revoke
             | Class::ReassignOwned
             | Class::DropOwned
+            | Class::Do
+            | Class::Call
             | Class::Create(Object::Role)
             | Class::Alter(Object::Role)
             | Class::Drop(Object::Role)
@@ -106,6 +108,9 @@ pub(super) fn never_on_a_shadow(class: Class) -> Option<&'static str> {
             "it makes or removes a whole database, so it is not tried"
         }
         Class::Alter(Object::Database) => "it is about a whole database, so it is not tried",
+        Class::SecurityLabel => {
+            "the shadow may not have loaded whoever reads its labels, so it is not tried"
+        }
         Class::Create(Object::Tablespace) | Class::Drop(Object::Tablespace) => {
             "it is about directories of the server, so it is not tried"
         }

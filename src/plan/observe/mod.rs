@@ -9,6 +9,7 @@
 #![doc = include_str!("compared.md")]
 
 mod answer;
+mod cascade;
 mod dropped;
 pub mod facts;
 pub mod guard;
@@ -196,6 +197,22 @@ pub struct Rows {
     /// Whether the statement says that it deletes.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub deletes: bool,
+    /// Whether nothing limits what it deletes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub all: bool,
+    /// Why rows of this table are written that the statement does not speak of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub along: Option<Along>,
+}
+
+/// A foreign key that has rows deleted, or their references cleared, along with the rows they point at.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Along {
+    /// The table whose rows go first.
+    pub with: String,
+    /// The foreign key.
+    pub key: String,
 }
 
 /// An object that is gone.

@@ -29,6 +29,17 @@ pub(super) fn deletes(class: Class, text: &str) -> bool {
     }
 }
 
+/// Says whether nothing limits which rows a statement deletes.
+pub(super) fn deletes_all(class: Class, text: &str) -> bool {
+    let tokens = phrase::read(text);
+    let words = phrase::Phrase::new(text, &tokens);
+    let unlimited = match words.find(&["where"]) {
+        Some(at) => words.is(at + 1, "true") && words.len() <= at + 3,
+        None => !words.has(&["using"]),
+    };
+    class == Class::Delete && unlimited
+}
+
 /// Gives the bare name of the table whose rows a statement writes.
 pub(super) fn written(class: Class, text: &str) -> Option<String> {
     let tokens = phrase::read(text);

@@ -5,14 +5,15 @@ use std::collections::{BTreeMap, HashMap};
 
 use anyhow::Result;
 use tokio_postgres::SimpleQueryMessage;
+use tokio_postgres::types::Type;
 
 use crate::pg::session::Session;
 use crate::plan::observe::answer::{Counters, Seen, counted, parse};
 use crate::plan::observe::inventory::Inventory;
 use crate::plan::observe::lock::LockMode;
 use crate::plan::observe::{
-    Build, How, Lock, Relation, Rewrite, Rows, Scan, Security, StatementObservation, dropped, lock,
-    named,
+    Build, How, Lock, Relation, Rewrite, Rows, Scan, Security, StatementObservation, cascade,
+    dropped, lock, named,
 };
 use crate::sql::class::Class;
 use crate::sql::name::Literal;
@@ -72,6 +73,14 @@ impl Probe {
         })
     }
 
+    /// Says whether the plan made a relation that is there.
+    pub(super) async fn made(&self, session: &Session, name: &str) -> Result<bool> {
+        const WHICH: &str = "SELECT pg_catalog.to_regclass($1)::pg_catalog.oid";
+        let row = session.query_one(WHICH, &[(&name, Type::TEXT)]).await?;
+        let relation: Option<u32> = row.try_get(0)?;
+        Ok(relation.is_some_and(|relation| relation > self.last_before))
+    }
+
     /// Asks for the look; to be sent right behind the statement.
     ///
     /// Of what the plan made with earlier statements nothing is asked: nobody else uses it yet, and a long file makes much.
@@ -127,6 +136,7 @@ impl Probe {
         }
         let mut work = self.work(&seen, &log, class);
         self.written(&seen, (class, text), &mut work);
+        cascade::follow(session, &self.inventory, &mut work.rows).await?;
         observation.rewrites = work.rewrites;
         observation.scans = work.scans;
         observation.builds = work.builds;
@@ -311,6 +321,8 @@ impl Probe {
                 updated: counters.updated,
                 deleted: counters.deleted,
                 deletes: false,
+                all: false,
+                along: None,
             });
         }
     }
@@ -318,18 +330,24 @@ impl Probe {
     /// Finds the table whose rows a statement says it writes, where a stronger lock from before hides it.
     fn written(&self, seen: &[Seen], (class, text): (Class, &str), work: &mut Work) {
         let deletes = named::deletes(class, text);
+        let all = deletes && named::deletes_all(class, text);
         for rows in &mut work.rows {
-            rows.deletes = deletes;
+            (rows.deletes, rows.all) = (deletes, all);
         }
         let Some(name) = named::written(class, text) else {
             return;
         };
+        // Another part of it deletes, from elsewhere.
+        let deletes = deletes && !matches!(class, Class::Insert | Class::Update);
         for seen in seen {
             let named = seen.now.as_ref().is_some_and(|now| now.name == name);
             let Some(entry) = self.inventory.get(seen.relation).filter(|_| named) else {
                 continue;
             };
             let table = matches!(entry.kind, Relation::Table | Relation::Partitioned);
+            for rows in work.rows.iter_mut().filter(|it| it.relation == entry.name) {
+                rows.deletes = deletes;
+            }
             if table && work.rows.iter().all(|rows| rows.relation != entry.name) {
                 work.rows.push(Rows {
                     relation: entry.name.clone(),
@@ -337,6 +355,8 @@ impl Probe {
                     updated: 0,
                     deleted: 0,
                     deletes,
+                    all,
+                    along: None,
                 });
             }
         }

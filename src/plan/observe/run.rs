@@ -283,8 +283,8 @@ impl Observer {
 
     async fn statement(&mut self, next: &Next<'_>) -> Result<StatementObservation> {
         let mut observation = next.observation();
-        // It names the database by its own name, which the shadow has not.
-        if let Class::Alter(Object::Database) = next.class {
+        // The one names the database by its own name, which the shadow has not; the other what only the target has loaded.
+        if let Class::Alter(Object::Database) | Class::SecurityLabel = next.class {
             let reason = facts::never_on_a_shadow(next.class).unwrap_or_default();
             observation.spoke = Spoke::Nobody(reason.to_owned());
             return Ok(observation);
@@ -334,9 +334,12 @@ impl Observer {
         observation: &mut StatementObservation,
     ) -> Result<()> {
         if signs.granted || facts::touches_rights(next.class) {
-            observation
-                .security
-                .extend(self.doors.changes(&self.session).await?);
+            let mut changes = self.doors.changes(&self.session).await?;
+            // A policy opens nothing where the plan makes its table.
+            for change in changes.iter_mut().filter(|it| it.opens && it.is_policy()) {
+                change.opens = !self.probe.made(&self.session, &change.object).await?;
+            }
+            observation.security.extend(changes);
             observation.security.sort();
         }
         if question::may_ask(next.class, next.text()) {

@@ -46,11 +46,8 @@ fn changes(before: &Doors, after: &Doors) -> Vec<Security> {
     for ((object, fact), opens) in &after.0 {
         let Some(opens) = opens else { continue };
         // What every function and view begins with is no change; acting for another with any path is always worth it.
-        let usual = fact == "PUBLIC may EXECUTE"
-            || fact == "it reads with the rights of its owner"
-            || fact == "it acts with the rights of its owner";
         if before.0.contains_key(&(object.clone(), fact.clone()))
-            || usual && !there.contains(object)
+            || is_usual(fact) && !there.contains(object)
         {
             continue;
         }
@@ -63,8 +60,10 @@ fn changes(before: &Doors, after: &Doors) -> Vec<Security> {
     for ((object, fact), opens) in &before.0 {
         let Some(opens) = opens else { continue };
         let gone = after.0.contains_key(&(object.clone(), fact.clone()));
-        // Of an object that is gone its rights need no words; its policies do, for other objects.
-        if gone || !here.contains(object) && !fact.contains(" policy ") {
+        // Of a table that is gone its rights need no words; its policies do, for other objects. A view or function is
+        // often made again, without them.
+        let worth = fact.contains(" policy ") || made_again(before, object) && !is_usual(fact);
+        if gone || !here.contains(object) && !worth {
             continue;
         }
         changes.push(Security {
@@ -75,6 +74,27 @@ fn changes(before: &Doors, after: &Doors) -> Vec<Security> {
     }
     changes.sort();
     changes
+}
+
+impl Security {
+    /// Says whether it is about a policy of a table.
+    pub(super) fn is_policy(&self) -> bool {
+        self.change.contains(" policy ")
+    }
+}
+
+/// Says whether a fact holds of every function or view that nobody has looked after.
+fn is_usual(fact: &str) -> bool {
+    fact == "PUBLIC may EXECUTE"
+        || fact == "it reads with the rights of its owner"
+        || fact.starts_with("it acts with the rights of its owner")
+            && !fact.ends_with("any search_path")
+}
+
+/// Says whether an object is a view or a function, of which the facts say that it is there.
+fn made_again(doors: &Doors, object: &str) -> bool {
+    let known = (object.to_owned(), "is there".to_owned());
+    !object.starts_with("role ") && doors.0.contains_key(&known)
 }
 
 #[cfg(test)]
@@ -108,6 +128,18 @@ mod tests {
             told(&[there, reads, keeps], &[there]),
             "-t: no longer: anon may SELECT\n+t: no longer: restrictive policy p for ALL to anon\n"
         );
+    }
+
+    #[test]
+    fn the_grants_of_a_view_that_is_gone_are_told_and_those_of_a_table_are_not() {
+        let there = ("v", "is there", None);
+        let reads = ("v", "anon may SELECT", Some(true));
+        let usual = ("v", "it reads with the rights of its owner", Some(true));
+        assert_eq!(
+            told(&[there, reads, usual], &[]),
+            "-v: no longer: anon may SELECT\n"
+        );
+        assert_eq!(told(&[reads], &[]), "");
     }
 
     #[test]

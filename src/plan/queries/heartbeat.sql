@@ -38,7 +38,7 @@ SELECT
           WHEN progress.total > 0 THEN pg_catalog.format(', %s %%', 100 * progress.done / progress.total)
           ELSE ''
         END,
-        pg_catalog.split_part(pg_catalog.btrim(pg_catalog.left(activity.query, 60)), E'\n', 1)
+        pg_catalog.split_part(pg_catalog.left(pg_catalog.regexp_replace(activity.query, '^\s*(BEGIN;\s*)?', ''), 60), E'\n', 1)
       )
       || CASE
         WHEN activity.wait_event_type = 'Lock' THEN ', waiting for a lock'

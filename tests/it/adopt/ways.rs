@@ -92,7 +92,7 @@ async fn nothing_is_written_before_it_is_confirmed() {
     this would be written:
       af-db.yaml: migrations: layout: golang-migrate
       2 rows in our history and journal; public.schema_migrations stays as it is
-    error: there is no terminal to ask on: Take it over?
+    error: there is no terminal to ask on, nothing was changed: Take it over?
     hint: say --yes if this is meant
     status 4
     ");

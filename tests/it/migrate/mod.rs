@@ -92,7 +92,7 @@ async fn up_applies_and_status_tells() {
     1 migration will be reverted:
       migrations/V2__b.sql
     A service that still embeds one of them would apply it again when it starts.
-    error: there is no terminal to ask on: Revert on postgres@HOST:PORT/DATABASE?
+    error: there is no terminal to ask on, nothing was changed: Revert on postgres@HOST:PORT/DATABASE?
     hint: say --yes if this is meant
     status 4
     ");
@@ -284,7 +284,7 @@ async fn a_protected_environment_wants_a_person() {
     let ran = project.run(&["up", "--yes"]).await;
     assert_eq!(ran.status, 4, "{}", ran.seen());
     insta::assert_snapshot!(ran.seen(), @"
-    error: there is no terminal to ask on: 1 migration will be applied
+    error: there is no terminal to ask on, nothing was changed: 1 migration will be applied
     hint: run this in a terminal, where a person can answer; migrations can be approved elsewhere: af-db plan --out plan.json, then af-db up --plan plan.json --approve sha256:…
     status 4
     ");

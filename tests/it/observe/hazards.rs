@@ -83,7 +83,7 @@ fn said(statement: &StatementObservation) -> Verdict {
         said.insert(format!("loss {}", gone.name));
     }
     if statement.verb.starts_with("DELETE") {
-        for rows in &statement.rows {
+        for rows in statement.rows.iter().filter(|rows| rows.deletes) {
             said.insert(format!("loss {}", rows.relation));
         }
     }

@@ -1,7 +1,7 @@
 //! Single steps, and what is said of them.
 
-use af_db::plan::observe::StatementObservation;
 use af_db::plan::observe::lock::LockMode;
+use af_db::plan::observe::{Spoke, StatementObservation};
 
 use super::support::observe;
 use crate::support::server;
@@ -222,4 +222,127 @@ async fn a_part_of_a_type_is_lost_where_a_table_holds_it() {
         .first()
         .expect("it is gone");
     assert_eq!(gone.loses.as_deref(), Some("public.held"));
+}
+
+/// Says whose rows go, or lose their references, without being named.
+async fn alongs(text: &str) -> String {
+    let database = server::database().await;
+    let schema = "
+        CREATE TABLE teams (id int PRIMARY KEY);
+        CREATE TABLE people (id int PRIMARY KEY, team int REFERENCES teams ON DELETE CASCADE, boss int REFERENCES people ON DELETE SET NULL);
+        CREATE TABLE notes (person int REFERENCES people ON DELETE CASCADE) PARTITION BY LIST (person);
+        CREATE TABLE notes_rest PARTITION OF notes DEFAULT;
+        CREATE TABLE cars (id int PRIMARY KEY, person int REFERENCES people ON DELETE SET NULL);
+        CREATE TABLE seats (car int REFERENCES cars ON DELETE CASCADE);
+        CREATE TABLE bills (team int REFERENCES teams, car int REFERENCES cars ON DELETE RESTRICT);
+        CREATE TABLE years (at int PRIMARY KEY) PARTITION BY LIST (at);
+        CREATE TABLE years_1 PARTITION OF years FOR VALUES IN (1);
+        CREATE TABLE months (year int REFERENCES years ON DELETE CASCADE);
+        CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN OLD; END';
+    ";
+    database.run(schema).await;
+    let observation = observe(&database, text).await;
+    let last = observation.statements.last().expect("a statement");
+    assert!(last.failed.is_none(), "{text}: {last:?}");
+    let rows = last.rows.iter().filter_map(|rows| {
+        let along = rows.along.as_ref()?;
+        let what = match (rows.deletes, rows.all) {
+            (false, _) => "cleared",
+            (true, false) => "deleted",
+            (true, true) => "all deleted",
+        };
+        Some(format!("{} {what} with {}", rows.relation, along.with))
+    });
+    rows.collect::<Vec<_>>().join("; ").replace("public.", "")
+}
+
+#[tokio::test]
+async fn rows_that_go_along_with_others_are_told() {
+    let check = async |text: &str, expected: &str| {
+        assert_eq!(alongs(text).await, expected, "{text}");
+    };
+    check(
+        "DELETE FROM teams WHERE id = 1",
+        "cars cleared with people; notes deleted with people; people deleted with teams",
+    )
+    .await;
+    check(
+        "DELETE FROM teams",
+        "cars cleared with people; notes all deleted with people; people all deleted with teams",
+    )
+    .await;
+    check(
+        "MERGE INTO cars USING people ON cars.person = people.id WHEN MATCHED THEN DELETE",
+        "seats deleted with cars",
+    )
+    .await;
+    check(
+        "DO $$ BEGIN DELETE FROM cars; END $$",
+        "seats deleted with cars",
+    )
+    .await;
+    check(
+        "DELETE FROM years WHERE at = 1",
+        "months deleted with years",
+    )
+    .await;
+    check("DELETE FROM years_1", "months all deleted with years_1").await;
+    check(
+        "WITH gone AS (DELETE FROM cars RETURNING person) INSERT INTO people SELECT person FROM gone",
+        "seats deleted with cars",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn rows_that_nothing_takes_along_are_not_told() {
+    for text in [
+        "DELETE FROM seats",
+        "DELETE FROM bills",
+        "UPDATE teams SET id = id",
+        "INSERT INTO teams VALUES (1)",
+        "MERGE INTO cars USING people ON cars.person = people.id WHEN MATCHED THEN UPDATE SET person = 1",
+        "CREATE TABLE more (id int PRIMARY KEY); CREATE TABLE most (more int REFERENCES more ON DELETE CASCADE); DELETE FROM more",
+        "ALTER TABLE people DROP CONSTRAINT people_team_fkey; DELETE FROM teams",
+    ] {
+        assert_eq!(alongs(text).await, "", "{text}");
+    }
+}
+
+#[tokio::test]
+async fn what_only_the_target_has_loaded_is_not_tried() {
+    let database = server::database().await;
+    database.run(SCHEMA).await;
+    let text = "SECURITY LABEL FOR labels ON TABLE orders IS 'secret'; ALTER TABLE orders ADD COLUMN x int;";
+    let observation = observe(&database, text).await;
+    let reason = match &observation.statements[0].spoke {
+        Spoke::Nobody(reason) => reason.as_str(),
+        other => panic!("{other:?}"),
+    };
+    assert!(reason.contains("labels"), "{reason}");
+    assert!(observation.failed().is_none());
+    assert_eq!(
+        told(&observation.statements[1]),
+        "AccessExclusive public.orders"
+    );
+}
+
+#[tokio::test]
+async fn grants_that_go_with_a_view_are_told() {
+    let database = server::database().await;
+    database.run(SCHEMA).await;
+    database.run("GRANT SELECT ON v TO PUBLIC").await;
+    let observation = observe(
+        &database,
+        "DROP VIEW v; CREATE VIEW v AS SELECT id FROM orders",
+    )
+    .await;
+    let told: Vec<String> = observation.statements.iter().map(told).collect();
+    assert_eq!(
+        told,
+        [
+            "AccessExclusive public.v; drop view public.v; -public.v: no longer: PUBLIC may SELECT",
+            "AccessShare public.orders"
+        ]
+    );
 }

@@ -135,7 +135,7 @@ async fn a_guarded_environment_asks_first() {
     super::configure(&project, "protected: true");
     let abort = ["up", "--env", "production", "--abort", "--yes"];
     insta::assert_snapshot!(project.run(&abort).await.seen(), @"
-    error: there is no terminal to ask on: undo what is left of migrations/V2__b.sql on postgres@HOST:PORT/DATABASE, environment `production`
+    error: there is no terminal to ask on, nothing was changed: undo what is left of migrations/V2__b.sql on postgres@HOST:PORT/DATABASE, environment `production`
     hint: run this in a terminal, where a person can answer; migrations can be approved elsewhere: af-db plan --out plan.json, then af-db up --plan plan.json --approve sha256:…
     status 4
     ");
@@ -169,7 +169,7 @@ async fn policies_are_applied_to_a_guarded_environment_with_backup_and_word_only
     );
     let apply = ["diff-rls", "--apply", "--env", "production", "--yes"];
     insta::assert_snapshot!(project.run(&apply).await.seen(), @"
-    error: there is no terminal to ask on: 2 statements will be run in one transaction
+    error: there is no terminal to ask on, nothing was changed: 2 statements will be run in one transaction
     hint: run this in a terminal, where a person can answer; elsewhere write it as a migration and have its plan approved: af-db diff-rls --write-migration, then af-db plan --out plan.json
     status 4
     ");

@@ -4,6 +4,8 @@ mod abort;
 mod approval;
 mod around;
 mod drill;
+#[cfg(target_os = "linux")]
+mod losing;
 mod preflight;
 #[cfg(target_os = "linux")]
 mod typed;
@@ -332,6 +334,46 @@ async fn a_plan_that_stopped_half_way_goes_on_when_told() {
     applied migrations/V3__c.sql (1 statement, N ms)
     status 0
     ");
+    let ran = project.run(&[&up[..], &["--resume"]].concat()).await;
+    assert_eq!(ran.status, 4, "{}", ran.seen());
+    assert!(ran.stderr.contains("was carried out"), "{}", ran.seen());
+}
+
+#[tokio::test]
+async fn a_plan_that_stopped_within_its_first_step_goes_on_when_told() {
+    let database = server::database().await;
+    let project = project(&database.target, "require: [approved-plan]").await;
+    std::fs::remove_file(project.folder.path().join("migrations/V3__c.sql")).expect("removed");
+    // It stops where there are rows, of which the shadow has none.
+    project.write(
+        "migrations/V2__b.sql",
+        "-- af-db: no-transaction\nCREATE TABLE b (id int);\nSELECT 1 / (1 - count(*)) FROM a;\nCREATE INDEX CONCURRENTLY a_note ON a (note);\n",
+    );
+    let hash = plan(&project, "production").await;
+    let up = [
+        "up",
+        "--env",
+        "production",
+        "--plan",
+        "plan.json",
+        "--approve",
+        &hash,
+    ];
+    let ran = project.run(&up).await;
+    assert_eq!(ran.status, 3, "{}", ran.seen());
+    database.run("TRUNCATE a").await;
+    let ran = project.run(&up).await;
+    assert_eq!(ran.status, 4, "{}", ran.seen());
+    insta::assert_snapshot!(ran.stderr, @"
+    error: an earlier run of this plan stopped half-way in migrations/V2__b.sql; nothing was touched
+    hint: go on with the rest: --resume; or take back what is done: af-db up --abort
+    ");
+    let ran = project.run(&[&up[..], &["--resume"]].concat()).await.ok();
+    assert!(
+        ran.stderr.contains("applied migrations/V2__b.sql"),
+        "{}",
+        ran.seen()
+    );
     let ran = project.run(&[&up[..], &["--resume"]].concat()).await;
     assert_eq!(ran.status, 4, "{}", ran.seen());
     assert!(ran.stderr.contains("was carried out"), "{}", ran.seen());

@@ -64,9 +64,9 @@ CROSS JOIN LATERAL (
     SELECT 'is there' AS fact, NULL::boolean AS opens
     UNION ALL
     SELECT 'it reads with the rights of its owner', true
-    WHERE NOT coalesce(c.reloptions, '{}') && '{security_invoker=true,security_invoker=on,security_invoker=1}'
+    WHERE c.relkind = 'v' AND NOT coalesce(c.reloptions, '{}') && '{security_invoker=true,security_invoker=on,security_invoker=1}'
 ) AS f
-WHERE c.oid >= 16384 AND c.relkind = 'v'
+WHERE c.oid >= 16384 AND c.relkind IN ('v', 'm')
 UNION ALL
 SELECT
     pg_catalog.format('default privileges%s', coalesce(pg_catalog.format(' in schema %I', n.nspname), '')),

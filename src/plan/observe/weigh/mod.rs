@@ -122,6 +122,7 @@ pub fn weigh(
         for statement in &observation.statements {
             let at = (step, statement.number);
             weights.extend(relations(at, observation, statement, (sizes, thresholds)));
+            weights.extend(alongs(at, statement, sizes));
             weights.extend(words::objects(at, statement, sizes));
         }
     }
@@ -144,7 +145,8 @@ fn relations(
     names.extend(statement.rewrites.iter().map(|it| it.relation.as_str()));
     names.extend(statement.scans.iter().map(|it| it.relation.as_str()));
     names.extend(statement.builds.iter().map(|it| it.relation.as_str()));
-    names.extend(statement.rows.iter().map(|it| it.relation.as_str()));
+    let spoken = statement.rows.iter().filter(|it| it.along.is_none());
+    names.extend(spoken.map(|it| it.relation.as_str()));
     names.sort_unstable();
     names.dedup();
     // What is gone is told as a loss.
@@ -165,6 +167,35 @@ fn relations(
             seconds,
             severity: severity(&effort, mode, &size, thresholds),
             words: words::relation(name, lock, &size, &effort),
+        });
+    }
+    weights
+}
+
+/// Weighs the rows that go along with others: nobody reads them in the statement.
+fn alongs(
+    (step, number): (usize, usize),
+    statement: &StatementObservation,
+    sizes: &Sizes,
+) -> Vec<Weight> {
+    let mut weights = Vec::new();
+    for rows in &statement.rows {
+        let Some(along) = &rows.along else { continue };
+        let size = sizes.get(&rows.relation).copied().unwrap_or_default();
+        let severity = if size.is_empty() {
+            Severity::Note
+        } else {
+            Severity::Warn
+        };
+        weights.push(Weight {
+            step,
+            statement: number,
+            aspect: Aspect::Rows,
+            object: rows.relation.clone(),
+            lock: None,
+            seconds: None,
+            severity,
+            words: words::along(rows, along, &size),
         });
     }
     weights

@@ -4,7 +4,22 @@
 use crate::finding::Severity;
 use crate::plan::observe::weigh::measure::{Size, Sizes};
 use crate::plan::observe::weigh::{Aspect, Effort, Weight};
-use crate::plan::observe::{How, Lock, Relation, StatementObservation};
+use crate::plan::observe::{Along, How, Lock, Relation, Rows, StatementObservation};
+
+/// Gives the words for rows that go, or lose their references, along with others.
+pub(super) fn along(rows: &Rows, along: &Along, size: &Size) -> String {
+    let (table, with) = (short(&rows.relation), short(&along.with));
+    let what = if rows.deletes {
+        "are deleted"
+    } else {
+        "lose their reference"
+    };
+    format!(
+        "rows of {table}{} {what} along with those of {with}, by the foreign key {}",
+        sized(size),
+        along.key
+    )
+}
 
 /// Gives the words for what a statement does to a relation.
 pub(super) fn relation(name: &str, lock: Option<&Lock>, size: &Size, effort: &Effort) -> String {

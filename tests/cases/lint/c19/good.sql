@@ -1,0 +1,7 @@
+DROP VIEW totals;
+CREATE VIEW totals AS SELECT 1;
+DROP FUNCTION total(int);
+CREATE FUNCTION total(bigint) RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE VIEW passing AS SELECT 1;
+DROP VIEW passing;
+DROP TRIGGER audit ON orders;
