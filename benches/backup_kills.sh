@@ -3,9 +3,10 @@
 #
 #   benches/backup_kills.sh [KILLS] [SEED]
 #
-# After every kill: each archive that is listed verifies, and the database is what it was, row for row. Afterwards one backup
-# and one restore must succeed and leave nothing of all that behind. Starts a server of its own on a free port, with fsync on,
-# because a crash is what is tried. Needs PostgreSQL's server programs (PGBIN, or the newest under /usr/lib/postgresql).
+# A kill counts only where it struck: where the program did not end well all the same. After every kill: each archive that is
+# listed verifies, and the database is what it was, row for row. Afterwards one backup and one restore must succeed and leave
+# nothing of all that behind. Starts a server of its own on a free port, with fsync on, because a crash is what is tried. Needs
+# PostgreSQL's server programs (PGBIN, or the newest under /usr/lib/postgresql).
 set -uo pipefail
 kills=${1:-200}
 RANDOM=${2:-1}
@@ -55,7 +56,7 @@ clear_kept() { psql -Atq postgres -c "SELECT format('DROP DATABASE %I', datname)
 clear_kept
 declare -A struck
 finished=0
-for (( round = 1; round <= kills; round++ )); do
+for (( round = 1; round - finished <= kills; round++ )); do
   if (( RANDOM % 2 )); then what=backup; span=$backup_ms; else what=restore; span=$restore_ms; fi
   if [ $what = backup ]; then af backup --to store > out 2>&1 & else af restore --from store --swap "$first" > out 2>&1 & fi
   pid=$!
@@ -66,8 +67,11 @@ for (( round = 1; round <= kills; round++ )); do
     2) victim=session; backend=$(psql -Atqc "SELECT pid FROM pg_stat_activity WHERE application_name LIKE '%af-db%' AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1" postgres); [ -n "$backend" ] && kill -9 "$backend" ;;
     3) victim=server; stop ;;
   esac
-  wait $pid 2> /dev/null && finished=$(( finished + 1 ))
-  struck[$what/$victim]=$(( ${struck[$what/$victim]:-0} + 1 ))
+  if wait $pid 2> /dev/null; then
+    finished=$(( finished + 1 ))
+  else
+    struck[$what/$victim]=$(( ${struck[$what/$victim]:-0} + 1 ))
+  fi
   "${as[@]}" "$bin/pg_ctl" -D "$work/data" status > /dev/null 2>&1 || start || fail "the server does not come back"
   # A crash of one session makes the server start over by itself.
   for _ in $(seq 200); do psql -qc 'SELECT 1' postgres > /dev/null 2>&1 && break; sleep 0.1; done
@@ -87,5 +91,5 @@ clear_kept
 left=$(psql -Atqc "SELECT string_agg(datname, ' ') FROM pg_database WHERE datname LIKE '%restoring%'" postgres)
 [ -z "$left" ] || fail "left behind: $left"
 ls -A store | grep -q partial && fail "left behind in the store: $(ls -A store)"
-echo "$kills kills, $finished came too late, no damaged archive accepted, the database never lost, nothing left behind"
+echo "$kills kills struck and $finished came too late: no damaged archive accepted, the database never lost, nothing left behind"
 for one in "${!struck[@]}"; do echo "  $one ${struck[$one]}"; done | sort
