@@ -13,15 +13,17 @@ use crate::error::fail;
 
 /// The name of the description.
 pub const DESCRIPTION: &str = "archive.json";
-/// The stem of the dump.
+/// The stem of the dump, or of the first part of it.
 pub const DUMP: &str = "database.dump";
 /// The stem of the roles.
 pub const ROLES: &str = "roles.sql";
 /// The stem of the proof.
 pub const PROOF: &str = "proof.json";
 
-/// The version of the description; it grows when a key changes its meaning.
+/// The version of the description where the dump is in one file; it grows when a key changes its meaning.
 const VERSION: u32 = 1;
+/// The version where the dump is in parts, of which an older reader would take the first for all.
+const IN_PARTS: u32 = 2;
 
 /// What an archive is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -158,6 +160,9 @@ pub struct StoredFile {
     pub sha256: String,
     /// Bytes once decrypted and decompressed.
     pub content: u64,
+    /// Of a dump in parts, how many bytes of its content come before the data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<u64>,
 }
 
 impl StoredFile {
@@ -179,6 +184,13 @@ impl Archive {
             .ok_or_else(|| fail(format!("the archive `{}` lists no {stem}", self.name)).into())
     }
 
+    /// Gives the parts of its dump, the first one first.
+    pub fn dumps(&self) -> Result<Vec<&StoredFile>> {
+        let first = self.file(DUMP)?;
+        let rest = self.files.iter().filter(|file| is_rows(stem(&file.name)));
+        Ok(std::iter::once(first).chain(rest).collect())
+    }
+
     /// Says whether a key is needed to read it.
     pub fn is_encrypted(&self) -> bool {
         !self.recipients.is_empty()
@@ -197,7 +209,7 @@ impl Archive {
     /// Writes it with its checksum.
     pub fn to_json(&self) -> Result<Vec<u8>> {
         let mut archive = self.clone();
-        archive.version = VERSION;
+        archive.version = version_of(&archive.files);
         sign(serde_json::to_value(archive)?)
     }
 
@@ -217,10 +229,10 @@ impl Archive {
             return Err(damaged().into());
         }
         let version = value.get("version").and_then(Value::as_u64);
-        if version != Some(u64::from(VERSION)) {
+        let version = version.unwrap_or_default();
+        if !(u64::from(VERSION)..=u64::from(IN_PARTS)).contains(&version) {
             return Err(fail(format!(
-                "the archive `{name}` is of format {}, this af-db reads format {VERSION}",
-                version.unwrap_or_default()
+                "the archive `{name}` is of format {version}, this af-db reads up to format {IN_PARTS}"
             ))
             .hint("use the af-db that made it, or a newer one")
             .into());
@@ -238,6 +250,31 @@ fn sign(mut value: Value) -> Result<Vec<u8>> {
     let mut bytes = serde_json::to_vec_pretty(&value)?;
     bytes.push(b'\n');
     Ok(bytes)
+}
+
+/// Gives the version of the description of these files.
+pub fn version_of(files: &[StoredFile]) -> u32 {
+    let is_in_parts = files.iter().any(|file| is_rows(stem(&file.name)));
+    if is_in_parts { IN_PARTS } else { VERSION }
+}
+
+/// Gives the stem of a part of a dump by its number.
+pub fn part(number: usize) -> String {
+    match number {
+        0 => DUMP.to_owned(),
+        number => format!("rows-{number}.dump"),
+    }
+}
+
+/// Says whether a stem is that of a part but the first.
+pub fn is_rows(stem: &str) -> bool {
+    stem.starts_with("rows-") && stem.ends_with(".dump")
+}
+
+/// Gives the stem of a stored name.
+pub fn stem(name: &str) -> &str {
+    let name = name.strip_suffix(".age").unwrap_or(name);
+    name.strip_suffix(".zst").unwrap_or(name)
 }
 
 /// Gives the name a file is stored under: it says what must be undone to read it.
@@ -276,6 +313,7 @@ pub(crate) mod tests {
                 size: 3,
                 sha256: "00".to_owned(),
                 content: 9,
+                head: None,
             }],
         }
     }
@@ -310,8 +348,29 @@ pub(crate) mod tests {
         let mut value = serde_json::to_value(example()).unwrap();
         value["weather"] = "fine".into();
         assert!(Archive::from_json("a", &sign(value.clone()).unwrap()).is_ok());
-        value["version"] = 2.into();
+        value["version"] = 3.into();
         let error = Archive::from_json("a", &sign(value).unwrap()).unwrap_err();
-        assert!(error.to_string().contains("format 2"), "{error}");
+        assert!(error.to_string().contains("format 3"), "{error}");
+    }
+
+    #[test]
+    fn a_dump_in_parts_is_of_a_format_that_older_readers_refuse() {
+        let mut archive = example();
+        assert_eq!(archive.dumps().unwrap().len(), 1);
+        let read = |archive: &Archive| {
+            let bytes = archive.to_json().unwrap();
+            Archive::from_json("a", &bytes).unwrap()
+        };
+        assert_eq!(read(&archive).version, 1);
+        archive.files.push(StoredFile {
+            name: stored_name(&part(1), false),
+            ..archive.files[0].clone()
+        });
+        let names = |archive: &Archive| -> Vec<String> {
+            let dumps = archive.dumps().unwrap().into_iter();
+            dumps.map(|file| file.name.clone()).collect()
+        };
+        assert_eq!(read(&archive).version, 2);
+        assert_eq!(names(&archive), ["database.dump.zst", "rows-1.dump.zst"]);
     }
 }

@@ -99,6 +99,17 @@ impl Mapping {
         mapped
     }
 
+    /// Gives a table of contents with other names in it.
+    pub fn renamed(&self, bytes: &[u8], contents: &Toc) -> Result<(Vec<u8>, Toc)> {
+        let mapped = self.contents(bytes, contents)?;
+        let new = toc::read(&mapped)?;
+        let mut new = new.context("the table of contents is not whole")?;
+        for entry in &mut new.entries {
+            self.tag(entry);
+        }
+        Ok((mapped, new))
+    }
+
     /// Gives the bytes of a table of contents with other names in it.
     fn contents(&self, bytes: &[u8], contents: &Toc) -> Result<Vec<u8>> {
         let mut mapped = Vec::with_capacity(bytes.len());
@@ -263,12 +274,7 @@ impl<W: Write> Renaming<W> {
             return Ok(());
         };
         let length = old.length as usize;
-        let mapped = self.mapping.contents(&held[..length], &old)?;
-        let new = toc::read(&mapped)?;
-        let mut new = new.context("the table of contents is not whole")?;
-        for entry in &mut new.entries {
-            self.mapping.tag(entry);
-        }
+        let (mapped, new) = self.mapping.renamed(&held[..length], &old)?;
         let grown = new.length as i64 - old.length as i64;
         self.inner.write_all(&mapped)?;
         self.inner.write_all(&held[length..])?;

@@ -15,6 +15,8 @@ pub mod clients;
 pub mod facts;
 pub mod snapshot;
 
+pub mod parts;
+
 pub mod dump;
 pub mod proof;
 

@@ -31,6 +31,10 @@ pub struct Listed {
     pub filtered: bool,
     /// Bytes on the server.
     pub bytes: u64,
+    /// Whether an extension made it.
+    pub is_member: bool,
+    /// The table a sequence belongs to.
+    pub owner: Option<ObjectName>,
 }
 
 impl Listed {
@@ -54,8 +58,16 @@ pub async fn list(session: &Session, scope: &Scope) -> Result<Vec<Listed>> {
         readable: row.get("readable"),
         filtered: row.get("filtered"),
         bytes: u64::try_from(row.get::<_, i64>("bytes")).unwrap_or(0),
+        is_member: row.get("is_member"),
+        owner: row
+            .get::<_, Option<String>>("owner_schema")
+            .map(|schema| ObjectName::new(schema, row.get::<_, String>("owner_name"))),
     });
-    Ok(listed.filter(|one| is_in_scope(&one.name, scope)).collect())
+    // A table brings the sequences along that belong to it.
+    let is_wanted = |one: &Listed| {
+        is_in_scope(one.owner.as_ref().unwrap_or(&one.name), scope) || is_in_scope(&one.name, scope)
+    };
+    Ok(listed.filter(is_wanted).collect())
 }
 
 fn is_in_scope(name: &ObjectName, scope: &Scope) -> bool {

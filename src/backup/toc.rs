@@ -26,6 +26,20 @@ pub struct Toc {
     pub sizes: (u8, u8),
 }
 
+/// When an object is restored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Section {
+    /// Not by itself.
+    #[default]
+    None,
+    /// Before the rows.
+    PreData,
+    /// With the rows.
+    Data,
+    /// After the rows.
+    PostData,
+}
+
 /// One object of a dump.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entry {
@@ -33,6 +47,8 @@ pub struct Entry {
     pub id: i64,
     /// What it is, such as `TABLE DATA` or `POLICY`.
     pub kind: String,
+    /// When it is restored.
+    pub section: Section,
     /// Its schema; empty where it has none.
     pub schema: String,
     /// Its name as `pg_dump` labels it, such as `users own_rows` for a policy.
@@ -49,6 +65,10 @@ pub struct Entry {
     pub has_data: bool,
     /// The numbers of the entries it cannot be without.
     pub needs: Vec<i64>,
+    /// Where all of it stands.
+    pub at: Range<u64>,
+    /// Where those numbers stand, with the end of their list.
+    pub needs_at: Range<u64>,
     /// Where in the file its data offset stands: a flag and the offset itself.
     pub offset_at: u64,
     /// Where its statements stand, with their length before them.
@@ -219,6 +239,7 @@ impl Reader<'_> {
     }
 
     fn entry(&mut self, format: (u8, u8), offset_size: u8) -> Step<Entry> {
+        let from = self.at as u64;
         let mut entry = Entry {
             id: self.int()?,
             has_data: self.int()? != 0,
@@ -228,7 +249,12 @@ impl Reader<'_> {
         entry.oid = self.word()?;
         entry.tag = self.word()?;
         entry.kind = self.word()?;
-        let _section = self.int()?;
+        entry.section = match self.int()? {
+            2 => Section::PreData,
+            3 => Section::Data,
+            4 => Section::PostData,
+            _ => Section::None,
+        };
         (entry.definition, entry.definition_at) = self.placed()?;
         let _drop = self.word()?;
         entry.copy = self.word()?;
@@ -240,11 +266,14 @@ impl Reader<'_> {
         }
         (entry.owner, entry.owner_at) = self.placed()?;
         let _with_oids = self.word()?;
+        let needs_from = self.at as u64;
         while let Some(needed) = self.text()? {
             entry.needs.extend(needed.parse::<i64>());
         }
         entry.offset_at = self.at as u64;
+        entry.needs_at = needs_from..entry.offset_at;
         self.take(1 + usize::from(offset_size))?;
+        entry.at = from..self.at as u64;
         Ok(entry)
     }
 }

@@ -1,10 +1,11 @@
 //! Owns running `pg_dump` into the store: through the tap, watched, given up when it stands still.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use age::x25519::Recipient;
@@ -13,15 +14,17 @@ use tokio::io::AsyncReadExt as _;
 use tokio::time::Instant;
 
 use super::Options;
-use crate::backup::archive::{self, DUMP, ROLES, StoredFile};
+use crate::backup::archive::{self, ROLES, StoredFile};
 use crate::backup::clients::{self, Clients};
+use crate::backup::parts;
 use crate::backup::seal::{self, Writer};
-use crate::backup::snapshot::Moment;
+use crate::backup::snapshot::{Listed, Moment};
 use crate::backup::store::Pending;
 use crate::backup::tap::{Heard, Tap};
 use crate::error::{Exit, Failure, fail, out_of_stream, with_exit};
 use crate::event::{Event, Interrupt, Unit, Watch};
 use crate::pg::tools::Tool;
+use crate::sql::name::ObjectName;
 
 /// One dump.
 pub(super) struct Job<'a> {
@@ -33,17 +36,29 @@ pub(super) struct Job<'a> {
     pub(super) interrupt: &'a Interrupt,
 }
 
+/// How far a part is.
+#[derive(Default)]
+struct Progress {
+    passed: AtomicU64,
+    ended: AtomicBool,
+}
+
 impl Job<'_> {
+    /// Prepares a dump of what this one holds, or of a part of it.
     fn pg_dump(&self) -> Tool {
-        let mut tool = self
-            .clients
+        self.clients
             .tool("pg_dump", &self.options.target)
             .args(["--format=custom", "--compress=0", "--no-password"])
             .arg(format!("--snapshot={}", self.moment.snapshot))
             .arg(format!(
                 "--lock-wait-timeout={}",
                 self.options.lock_timeout.as_millis()
-            ));
+            ))
+    }
+
+    /// Prepares the dump of everything but the rows of the tables that go elsewhere.
+    fn first(&self, elsewhere: &[Vec<&Listed>]) -> Tool {
+        let mut tool = self.pg_dump();
         let scope = &self.options.scope;
         for schema in &scope.schemas {
             tool = tool.arg(format!("--schema={}", pattern(schema)));
@@ -52,43 +67,108 @@ impl Job<'_> {
             let (schema, name) = table.split_once('.').unwrap_or(("public", table));
             tool = tool.arg(format!("--table={}.{}", pattern(schema), pattern(name)));
         }
-        tool
+        let elsewhere = elsewhere.iter().flatten();
+        elsewhere.fold(tool, |tool, table| tool.arg(without_rows(&table.name)))
     }
 
-    pub(super) async fn dump(&self, pending: &Pending) -> Result<(Heard, Vec<StoredFile>)> {
-        let name = archive::stored_name(DUMP, !self.recipients.is_empty());
+    /// Prepares the dump of the rows of a few tables and of nothing else.
+    fn rows(&self, tables: &[&Listed]) -> Tool {
+        let names: BTreeSet<&ObjectName> = tables.iter().map(|table| &table.name).collect();
+        // A table brings its sequences along, but where they stand is for the first part to say.
+        let sequences = self.moment.tables.iter().filter(|one| {
+            let owner = one.owner.as_ref();
+            owner.is_some_and(|owner| names.contains(owner))
+        });
+        let tool = self.pg_dump().arg("--data-only");
+        let tool = names.iter().fold(tool, |tool, name| {
+            tool.arg(format!("--table={}", full_pattern(name)))
+        });
+        sequences.fold(tool, |tool, one| tool.arg(without_rows(&one.name)))
+    }
+
+    /// Dumps everything, by as many sessions as are worth it; gives what was heard of each part.
+    pub(super) async fn dump(&self, pending: &Pending) -> Result<(Vec<Heard>, Vec<StoredFile>)> {
+        let tables = &self.moment.tables;
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let sessions = self.options.jobs.map(|jobs| jobs as usize);
+        let sessions = sessions.unwrap_or_else(|| parts::sessions(tables, processors));
+        let shares = parts::share(tables, sessions);
+        let mut tools = vec![self.first(&shares)];
+        tools.extend(shares.iter().map(|share| self.rows(share)));
+        let progress: Vec<Arc<Progress>> = tools.iter().map(|_| Arc::default()).collect();
+        // What goes wrong first ends all the others, and is what is told.
+        let (halt, trouble) = (Interrupt::default(), RefCell::new(None));
+        let stop = |error| {
+            trouble.borrow_mut().get_or_insert(error);
+            pending.give_up();
+            halt.raise();
+        };
+        let each = tools.iter().zip(&progress).enumerate();
+        let working = each.map(|(number, (tool, progress))| {
+            let (halt, stop) = (&halt, &stop);
+            async move {
+                let part = self.part((number, tool), pending, progress, halt).await;
+                part.map_err(stop).ok()
+            }
+        });
+        let mut working = std::pin::pin!(futures_util::future::join_all(working));
+        let dumped = tokio::select! {
+            dumped = &mut working => dumped,
+            stopped = self.supervise(&progress) => {
+                stop(stopped);
+                // Waits, so that nothing is still writing when the remains are removed.
+                working.await
+            }
+        };
+        if let Some(error) = trouble.take() {
+            return Err(error);
+        }
+        (self.watch)(Event::Ended);
+        let (heard, mut files): (Vec<Heard>, Vec<StoredFile>) =
+            dumped.into_iter().flatten().unzip();
+        if files.len() > 1 {
+            for (file, heard) in files.iter_mut().zip(&heard) {
+                file.head = Some(heard.toc.length);
+            }
+        }
+        Ok((heard, files))
+    }
+
+    /// Dumps one part until it is whole, in trouble, or halted.
+    async fn part(
+        &self,
+        (number, tool): (usize, &Tool),
+        pending: &Pending,
+        progress: &Arc<Progress>,
+        halt: &Interrupt,
+    ) -> Result<(Heard, StoredFile)> {
+        let name = archive::stored_name(&archive::part(number), !self.recipients.is_empty());
         let writer = Writer::new(pending.create(&name)?, self.recipients)?;
-        let mut child = self.pg_dump().start()?;
+        let mut child = tool.start()?;
         let stdout = child.stdout.take().context("reading pg_dump")?;
         let mut stderr = child.stderr.take().context("reading pg_dump")?;
-        let passed = Arc::new(AtomicU64::new(0));
-        let pipe = Pipe::new(stdout.into_owned_fd()?, Arc::clone(&passed));
+        let pipe = Pipe::new(stdout.into_owned_fd()?, Arc::clone(progress));
         let mut piping = tokio::task::spawn_blocking(move || pipe.run(writer));
         let mut words = String::new();
         let talk = stderr.read_to_string(&mut words);
         let supervised = async {
-            let outcome = tokio::select! {
-                piped = &mut piping => Ok(piped),
-                stopped = self.supervise(&passed) => Err(stopped),
+            let piped = tokio::select! {
+                piped = &mut piping => Some(piped),
+                () = halt.wait() => None,
             };
-            if outcome.is_err() {
+            if piped.is_none() {
                 // Its end closes the pipe, which ends the thread that reads it.
                 let _ = child.start_kill();
             }
             let status = child.wait().await;
-            (outcome, status)
+            (piped, status)
         };
-        let ((outcome, status), _) = tokio::join!(supervised, talk);
-        let piped = match outcome {
-            Ok(piped) => piped.context("reading pg_dump")?,
-            Err(stopped) => {
-                pending.give_up();
-                // Waits, so that nothing is still writing when the remains are removed.
-                let _ = piping.await;
-                return Err(stopped);
-            }
+        let ((piped, status), _) = tokio::join!(supervised, talk);
+        let Some(piped) = piped else {
+            let _ = piping.await;
+            anyhow::bail!("halted");
         };
-        (self.watch)(Event::Ended);
+        let piped = piped.context("reading pg_dump")?;
         let status = status.context("waiting for pg_dump")?;
         // A store that cannot be written breaks pg_dump's pipe; its complaint about that is not the cause.
         let is_ours = matches!(&piped, Err(error) if error.is::<std::io::Error>());
@@ -96,17 +176,19 @@ impl Job<'_> {
             return Err(in_words(&words, status));
         }
         let (heard, sealed) = piped.map_err(store_trouble)?;
+        progress.ended.store(true, Ordering::Relaxed);
         let file = StoredFile {
             name,
             size: sealed.size,
             sha256: sealed.sha256,
             content: heard.bytes,
+            head: None,
         };
-        Ok((heard, vec![file]))
+        Ok((heard, file))
     }
 
-    /// Tells how far the dump is until it stands still for too long or somebody wants to stop.
-    async fn supervise(&self, passed: &AtomicU64) -> anyhow::Error {
+    /// Tells how far the dump is until a part stands still for too long or somebody wants to stop.
+    async fn supervise(&self, parts: &[Arc<Progress>]) -> anyhow::Error {
         let total = self.moment.tables.iter().map(|one| one.bytes).sum();
         (self.watch)(Event::Began {
             task: "dumping",
@@ -114,7 +196,8 @@ impl Job<'_> {
             unit: Unit::Bytes,
         });
         let mut tick = tokio::time::interval(Duration::from_millis(200));
-        let (mut last, mut since) = (0, Instant::now());
+        let mut last = vec![(0, Instant::now()); parts.len()];
+        let mut told = 0;
         loop {
             tokio::select! {
                 () = self.interrupt.wait() => {
@@ -122,22 +205,35 @@ impl Job<'_> {
                 }
                 _ = tick.tick() => {}
             }
-            let now = passed.load(Ordering::Relaxed);
-            if now != last {
-                (last, since) = (now, Instant::now());
+            let mut now = 0;
+            for (part, (passed, since)) in parts.iter().zip(&mut last) {
+                let has_passed = part.passed.load(Ordering::Relaxed);
+                now += has_passed;
+                if has_passed != *passed {
+                    (*passed, *since) = (has_passed, Instant::now());
+                } else if !part.ended.load(Ordering::Relaxed)
+                    && since.elapsed() > self.options.stall_timeout
+                {
+                    return self.stood_still();
+                }
+            }
+            if now != told {
+                told = now;
                 (self.watch)(Event::Advanced {
                     done: now.min(total),
                     note: self.options.target.database(),
                 });
-            } else if since.elapsed() > self.options.stall_timeout {
-                return fail(format!(
-                    "the dump stood still for {} s and was given up, no archive was made",
-                    self.options.stall_timeout.as_secs()
-                ))
-                .hint("look at the server and at the store; --stall-timeout sets how long to wait")
-                .into();
             }
         }
+    }
+
+    fn stood_still(&self) -> anyhow::Error {
+        fail(format!(
+            "the dump stood still for {} s and was given up, no archive was made",
+            self.options.stall_timeout.as_secs()
+        ))
+        .hint("look at the server and at the store; --stall-timeout sets how long to wait")
+        .into()
     }
 
     /// Refuses a dump that lacks a table it should hold.
@@ -193,6 +289,7 @@ impl Job<'_> {
             size: sealed.size,
             sha256: sealed.sha256,
             content: content.len() as u64,
+            head: None,
         })
     }
 }
@@ -200,7 +297,7 @@ impl Job<'_> {
 /// Moves a dump from `pg_dump` into the store; runs on a thread of its own, because it computes.
 struct Pipe {
     from: std::fs::File,
-    passed: Arc<AtomicU64>,
+    progress: Arc<Progress>,
 }
 
 impl Pipe {
@@ -209,12 +306,12 @@ impl Pipe {
     /// How long the pipe is left to fill; less than it takes until it is full and `pg_dump` has to wait.
     const PAUSE: Duration = Duration::from_millis(2);
 
-    fn new(from: OwnedFd, passed: Arc<AtomicU64>) -> Self {
+    fn new(from: OwnedFd, progress: Arc<Progress>) -> Self {
         // Where there is no more room to be had, the room there is must do.
         #[cfg(target_os = "linux")]
         let _ = rustix::pipe::fcntl_setpipe_size(&from, Self::ROOM);
         let from = std::fs::File::from(from);
-        Pipe { from, passed }
+        Pipe { from, progress }
     }
 
     fn run(mut self, writer: Writer) -> Result<(Heard, seal::Sealed)> {
@@ -226,7 +323,9 @@ impl Pipe {
                 break;
             }
             tap.write_all(&buffer[..read])?;
-            self.passed.fetch_add(read as u64, Ordering::Relaxed);
+            self.progress
+                .passed
+                .fetch_add(read as u64, Ordering::Relaxed);
             // `pg_dump` writes 4 kB at a time: to be woken for each would cost both programs more than the bytes do.
             if read < Self::ROOM / 4 {
                 std::thread::sleep(Self::PAUSE);
@@ -240,6 +339,18 @@ impl Pipe {
 /// Quotes a name as a pattern of `pg_dump`, in which letters are folded and stars have a meaning unless quoted.
 fn pattern(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+fn full_pattern(name: &ObjectName) -> String {
+    format!(
+        "{}.{}",
+        pattern(name.schema.as_str()),
+        pattern(name.name.as_str())
+    )
+}
+
+fn without_rows(name: &ObjectName) -> String {
+    format!("--exclude-table-data={}", full_pattern(name))
 }
 
 fn is_full(error: &anyhow::Error) -> bool {

@@ -9,9 +9,10 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use tokio::time::Instant;
 use tokio_postgres::types::Type;
 
-use crate::backup::archive::{Archive, PROOF, Scope, Tools, Totals};
+use crate::backup::archive::{self, Archive, PROOF, Scope, Tools, Totals};
 use crate::backup::clients::{self, Places};
 use crate::backup::facts;
+use crate::backup::parts;
 use crate::backup::proof::{Proof, TableProof};
 use crate::backup::seal;
 use crate::backup::snapshot::{self, Listed, Moment};
@@ -44,6 +45,8 @@ pub struct Options {
     pub recipients: Vec<String>,
     /// Where the client programs may be.
     pub places: Places,
+    /// How many sessions dump; as many as its size is worth where nobody says.
+    pub jobs: Option<u32>,
     /// How long to wait for a migration to end.
     pub wait: Duration,
     /// How long to wait for a table's lock.
@@ -92,13 +95,14 @@ pub async fn run(
         let name = archive_name(options.target.database(), started);
         let bytes = moment.tables.iter().map(|one| one.bytes).sum();
         let pending = store.begin(&name, bytes)?;
-        let (heard, mut files) = job.dump(&pending).await?;
+        let (parts, mut files) = job.dump(&pending).await?;
+        let heard = parts::join(&parts)?.heard;
         job.check_complete(&heard)?;
         files.push(job.roles(&pending).await?);
         let proof = Proof::of(&heard, rendering, database);
         files.push(job.seal(&pending, PROOF, serde_json::to_vec(&proof)?)?);
         let mut archive = Archive {
-            version: 1,
+            version: archive::version_of(&files),
             name,
             label: options.label.clone(),
             database: options.target.database().to_owned(),

@@ -103,6 +103,7 @@ async fn export(
         size: sealed.size,
         sha256: sealed.sha256,
         content,
+        head: None,
     };
     let database_bytes = database.bytes;
     let proof = Proof {
@@ -182,6 +183,7 @@ fn seal_small(
         size: sealed.size,
         sha256: sealed.sha256,
         content: content.len() as u64,
+        head: None,
     })
 }
 

@@ -2,19 +2,23 @@
 //!
 //! Nothing of an archive is used before all of it was found whole.
 
+pub mod scratch;
 pub mod tenant;
+mod whole;
 
 use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use age::x25519::Identity;
 use anyhow::{Context as _, Result};
 
-use crate::backup::archive::{Archive, DUMP, PROOF, StoredFile};
+use crate::backup::archive::{self, Archive, DUMP, PROOF, StoredFile};
 use crate::backup::mapping::{Mapping, Renaming};
+use crate::backup::parts::{self, Joined};
 use crate::backup::proof::{Proof, sequences, tables};
 use crate::backup::relay;
 use crate::backup::seal::{self, Key};
@@ -23,6 +27,8 @@ use crate::backup::tap::{Heard, Tap};
 use crate::backup::toc::Toc;
 use crate::error::{Failure, fail, refuse};
 use crate::event::{Event, Interrupt, Unit, Watch};
+use scratch::Scratch;
+use whole::Layout;
 
 /// What was found in an archive that is whole.
 #[derive(Clone, Debug)]
@@ -84,9 +90,8 @@ pub async fn verify(
     let archive = source.store.archive(source.name)?;
     let reading = Reading::new(source, &archive);
     let contents = supervise(reading.clone(), watch, interrupt, move |reading| {
-        reading
-            .all(io::sink())
-            .map(|found| found.map(|(contents, _)| contents))
+        let whole = reading.all(io::sink(), |_, _| Ok(()))?;
+        Ok(whole.map(|(whole, _)| whole.contents))
     })
     .await?;
     Ok(Verified { archive, contents })
@@ -139,19 +144,23 @@ pub struct Unpacked {
     /// What is in it.
     pub contents: Contents,
     scratch: Scratch,
+    /// Where in it the dump or its first part lies, which holds all large objects.
+    first: Range<u64>,
 }
 
 impl Unpacked {
     /// Gives the path under which `pg_restore` can open the dump while this value lives.
     pub fn path(&self) -> &Path {
-        &self.scratch.path
+        self.scratch.path()
     }
 
     /// Hears the dump once more and tells of each large object.
     pub fn large_objects(&self, tell: crate::backup::tap::OnObject) -> Result<()> {
         let mut file = File::open(self.path()).context("reading the unpacked dump")?;
         let mut tap = Tap::with_objects(io::sink(), tell);
-        io::copy(&mut file, &mut tap).context("reading the unpacked dump")?;
+        file.seek(SeekFrom::Start(self.first.start))
+            .and_then(|_| io::copy(&mut file.take(self.first.end - self.first.start), &mut tap))
+            .context("reading the unpacked dump")?;
         Ok(())
     }
 }
@@ -179,35 +188,69 @@ pub async fn unpack(
     let file = scratch.file.try_clone().context("unpacking the dump")?;
     let reading = Reading::new(source, &archive);
     let mapping = mapping.clone();
-    let contents = supervise(reading, watch, interrupt, move |reading| {
-        let file = io::BufWriter::with_capacity(256 << 10, file);
-        let unpacked = reading.all(Renaming::new(file, &mapping))?;
-        let Some((mut contents, file)) = unpacked else {
-            return Ok(None);
-        };
-        let (file, renamed) = file.finish()?;
-        if let Some((toc, grown)) = renamed {
-            mapping.check(&contents.proof.database, &contents.heard.toc)?;
-            contents.rename(&mapping, toc, grown);
-        }
-        let file = file
-            .into_inner()
-            .map_err(|error| error.into_error())
-            .map_err(unpack_trouble)?;
-        point_at_data(file, &contents.heard)?;
-        Ok(Some(contents))
+    let layout = Layout::of(&archive)?;
+    let (contents, first) = supervise(reading, watch, interrupt, move |reading| match layout {
+        None => one(reading, file, &mapping),
+        Some(layout) => several(reading, (file, &layout), &mapping),
     })
-    .await?
-    .context("the archive could not be read")?;
+    .await?;
     Ok(Unpacked {
         archive,
         contents,
         scratch,
+        first,
     })
 }
 
+const BUFFER: usize = 256 << 10;
+
+/// Unpacks a dump that is in one file.
+fn one(reading: &Reading, file: File, mapping: &Mapping) -> Result<(Contents, Range<u64>)> {
+    let into = Renaming::new(io::BufWriter::with_capacity(BUFFER, file), mapping);
+    let whole = reading.all(into, |_, _| Ok(()))?;
+    let (whole, into) = whole.context("the archive could not be read")?;
+    let (file, renamed) = into.finish()?;
+    let mut contents = whole.contents;
+    if let Some((toc, grown)) = renamed {
+        mapping.check(&contents.proof.database, &contents.heard.toc)?;
+        contents.rename(mapping, toc, grown);
+    }
+    let mut file = finished(file)?;
+    let end = file.stream_position().context("unpacking the dump")?;
+    whole::point_at_data(&mut file, &contents.heard)?;
+    Ok((contents, 0..end))
+}
+
+/// Unpacks a dump that is in several files, each into its place, and makes one of them.
+fn several(
+    reading: &Reading,
+    (file, layout): (File, &Layout),
+    mapping: &Mapping,
+) -> Result<(Contents, Range<u64>)> {
+    let into = io::BufWriter::with_capacity(BUFFER, file);
+    let place = |into: &mut io::BufWriter<File>, part: usize| layout.place(into, part);
+    let whole = reading.all(into, place)?;
+    let (mut whole, into) = whole.context("the archive could not be read")?;
+    let mut file = finished(into)?;
+    let toc = layout.assemble(&mut file, &mut whole, mapping)?;
+    let mut contents = whole.contents;
+    if mapping.is_empty() {
+        contents.heard.toc = toc;
+    } else {
+        mapping.check(&contents.proof.database, &contents.heard.toc)?;
+        contents.rename(mapping, toc, 0);
+    }
+    whole::point_at_data(&mut file, &contents.heard)?;
+    Ok((contents, layout.first()))
+}
+
+fn finished(file: io::BufWriter<File>) -> Result<File> {
+    let file = file.into_inner().map_err(|error| error.into_error());
+    file.map_err(unpack_trouble)
+}
+
 fn check_space(archive: &Archive, directory: &Path) -> Result<()> {
-    let needed = archive.file(DUMP)?.content;
+    let needed: u64 = archive.dumps()?.iter().map(|dump| dump.content).sum();
     match folder::free(directory) {
         Some(free) if free < needed + (16 << 20) => Err(refuse(format!(
             "{} has {} MB free, unpacking `{}` needs {} MB; nothing was restored",
@@ -244,62 +287,21 @@ fn check_key(source: &Source<'_>, archive: &Archive) -> Result<()> {
     Ok(())
 }
 
-/// Fills in where each entry's data begins, which `pg_dump` could not know while it wrote to a pipe; with it `pg_restore` finds
-/// the data of each table at once instead of reading all that stands before it.
-fn point_at_data(mut file: File, heard: &Heard) -> Result<()> {
-    /// "The offset is set", in the format's words.
-    const SET: u8 = 2;
-    for entry in &heard.toc.entries {
-        if let Some(offset) = heard.offsets.get(&entry.id) {
-            let mut field = [SET; 9];
-            field[1..].copy_from_slice(&offset.to_le_bytes());
-            file.seek(SeekFrom::Start(entry.offset_at))
-                .and_then(|_| file.write_all(&field))
-                .context("unpacking the dump")?;
-        }
-    }
-    Ok(())
+/// An archive read to its end.
+struct Whole {
+    contents: Contents,
+    parts: Vec<Heard>,
+    /// What the parts amount to; absent where there is no dump.
+    joined: Option<Joined>,
 }
 
-/// A file without a name where the system allows it, so that nothing stays behind however we end.
-pub(in crate::backup) struct Scratch {
-    pub(in crate::backup) file: File,
-    path: PathBuf,
-    _named: Option<tempfile::TempPath>,
-}
-
-impl Scratch {
-    /// Gives the path under which another program can open it while this value lives.
-    pub(in crate::backup) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    pub(in crate::backup) fn make(directory: &Path) -> Result<Self> {
-        let doing = || format!("making a scratch file in {}", directory.display());
-        #[cfg(target_os = "linux")]
-        {
-            use std::os::fd::AsRawFd as _;
-            let file = tempfile::tempfile_in(directory).with_context(doing)?;
-            let path = PathBuf::from(format!(
-                "/proc/{}/fd/{}",
-                std::process::id(),
-                file.as_raw_fd()
-            ));
-            if path.exists() {
-                return Ok(Scratch {
-                    file,
-                    path,
-                    _named: None,
-                });
-            }
+impl Whole {
+    fn new(contents: Contents) -> Self {
+        Whole {
+            contents,
+            parts: Vec::new(),
+            joined: None,
         }
-        let named = tempfile::NamedTempFile::new_in(directory).with_context(doing)?;
-        let (file, path) = named.into_parts();
-        Ok(Scratch {
-            file,
-            path: path.to_path_buf(),
-            _named: Some(path),
-        })
     }
 }
 
@@ -332,38 +334,67 @@ impl Reading {
         }
     }
 
-    /// Reads every file; the dump goes to `into`.
-    fn all<W: Write + Send>(&self, into: W) -> Result<Option<(Contents, W)>> {
+    /// Reads every file; the dump goes to `into`, which is told before each part of it.
+    fn all<W: Write + Send>(
+        &self,
+        mut into: W,
+        mut place: impl FnMut(&mut W, usize) -> Result<()>,
+    ) -> Result<Option<(Whole, W)>> {
         if self.archive.scope.tenant.is_some() {
-            return Ok(self.script(into)?.map(|(proof, into)| {
-                let heard = Heard::default();
-                (Contents::new(proof, heard), into)
+            let found = self.script(into)?;
+            return Ok(found.map(|(proof, into)| {
+                let contents = Contents::new(proof, Heard::default());
+                (Whole::new(contents), into)
             }));
         }
-        let mut tap = Tap::new(into);
-        let mut proof = Vec::new();
+        let (mut parts, mut proof) = (Vec::new(), Vec::new());
         let is_readable = !matches!(self.key(), Key::Absent);
+        self.archive.dumps()?;
+        self.archive.file(PROOF)?;
         for file in &self.archive.files {
-            let content = match stem(&file.name) {
-                DUMP => relay::across(&mut tap, |into| self.one(file, into)),
+            let stem = archive::stem(&file.name);
+            if is_readable && (stem == DUMP || archive::is_rows(stem)) {
+                place(&mut into, parts.len())?;
+                let (heard, back) = self.part(file, into)?;
+                into = back;
+                parts.push(heard);
+                continue;
+            }
+            let content = match stem {
                 PROOF => self.one(file, &mut proof),
                 _ => self.one(file, &mut io::sink()),
             }?;
-            if is_readable && content != file.content {
-                return Err(
-                    damaged(&self.archive, &format!("{} has another length", file.name)).into(),
-                );
-            }
+            self.check_length(file, content)?;
         }
-        self.archive.file(DUMP)?;
-        self.archive.file(PROOF)?;
         if !is_readable {
             return Ok(None);
         }
-        let (into, heard) = tap.finish()?;
+        let joined =
+            parts::join(&parts).map_err(|error| damaged(&self.archive, &format!("{error:#}")))?;
         let proof: Proof = serde_json::from_slice(&proof).context("reading the proof")?;
-        self.compare(&proof, &heard)?;
-        Ok(Some((Contents::new(proof, heard), into)))
+        self.compare(&proof, &joined.heard)?;
+        let whole = Whole {
+            contents: Contents::new(proof, joined.heard.clone()),
+            parts,
+            joined: Some(joined),
+        };
+        Ok(Some((whole, into)))
+    }
+
+    /// Reads a part of the dump.
+    fn part<W: Write + Send>(&self, file: &StoredFile, into: W) -> Result<(Heard, W)> {
+        let mut tap = Tap::new(into);
+        let content = relay::across(&mut tap, |into| self.one(file, into))?;
+        self.check_length(file, content)?;
+        let (into, heard) = tap.finish()?;
+        Ok((heard, into))
+    }
+
+    fn check_length(&self, file: &StoredFile, content: u64) -> Result<()> {
+        if content == file.content || matches!(self.key(), Key::Absent) {
+            return Ok(());
+        }
+        Err(damaged(&self.archive, &format!("{} has another length", file.name)).into())
     }
 
     fn one(&self, file: &StoredFile, into: &mut dyn Write) -> Result<u64> {
@@ -401,11 +432,6 @@ impl Reading {
 fn damaged(archive: &Archive, why: &str) -> Failure {
     fail(format!("the archive `{}` is damaged: {why}", archive.name))
         .hint("use another archive, this one cannot be trusted")
-}
-
-fn stem(name: &str) -> &str {
-    let name = name.strip_suffix(".age").unwrap_or(name);
-    name.strip_suffix(".zst").unwrap_or(name)
 }
 
 struct Counted<'a> {

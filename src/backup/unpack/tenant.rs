@@ -6,8 +6,8 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use super::{Reading, Source, check_key, damaged, stem, supervise, unpack_trouble};
-use crate::backup::archive::{Archive, PROOF};
+use super::{Reading, Source, check_key, damaged, supervise, unpack_trouble};
+use crate::backup::archive::{self, Archive, PROOF};
 use crate::backup::proof::Proof;
 use crate::backup::seal::Key;
 use crate::backup::tenant::SCRIPT;
@@ -59,7 +59,7 @@ impl Reading {
         let mut heard = Script::default();
         let mut proof = Vec::new();
         for file in &self.archive.files {
-            match stem(&file.name) {
+            match archive::stem(&file.name) {
                 SCRIPT => self.one(
                     file,
                     &mut Both {

@@ -40,6 +40,10 @@ pub(super) struct Make {
     /// Export the rows of this tenant only, across all tables that hold some, as a script anybody can load
     #[arg(long, value_name = "ID", conflicts_with_all = ["schemas", "tables"])]
     tenant: Option<String>,
+    /// Dump with this many sessions at once, each into a file of its own, all of one moment; below 1 GB one, else half as many as
+    /// there are processors, at most 4
+    #[arg(long, value_name = "NUMBER", conflicts_with = "tenant", value_parser = clap::value_parser!(u32).range(1..=64))]
+    jobs: Option<u32>,
     /// Wait at most this long for a migration to end
     #[arg(long, value_name = "TIME", default_value = "30s")]
     wait: String,
@@ -129,6 +133,7 @@ async fn one(args: &Make, context: &Context) -> Result<Outcome> {
         history: project::history_name(context)?,
         recipients,
         places: places(context)?,
+        jobs: args.jobs,
         wait: project::duration("--wait", &args.wait)?,
         lock_timeout: project::duration("--lock-timeout", &args.lock_timeout)?,
         stall_timeout: project::duration("--stall-timeout", &args.stall_timeout)?,
@@ -199,6 +204,12 @@ impl Report for BackupReport {
             bytes(totals.database_bytes),
             seconds(archive.milliseconds)
         ));
+        if let Some(parts) = archive.dumps().ok().filter(|parts| parts.len() > 1) {
+            page.line(format!(
+                "dumped by {} sessions, each into its own part",
+                parts.len()
+            ));
+        }
         if archive.recipients.is_empty() {
             page.line("not encrypted; --recipient encrypts it for an age key");
         }

@@ -86,8 +86,13 @@ async fn next_archive(bench: &Bench, options: &af_db::backup::dump::Options) -> 
     }
 }
 
-async fn two_archives(bench: &Bench, key: Option<&age::x25519::Identity>) -> (Archive, Archive) {
+async fn two_archives(
+    bench: &Bench,
+    key: Option<&age::x25519::Identity>,
+    jobs: Option<u32>,
+) -> (Archive, Archive) {
     let mut options = options(&bench.database.target);
+    options.jobs = jobs;
     options.recipients = key
         .map(|key| key.to_public().to_string())
         .into_iter()
@@ -105,12 +110,21 @@ async fn two_archives(bench: &Bench, key: Option<&age::x25519::Identity>) -> (Ar
 
 #[tokio::test]
 async fn a_hundred_damaged_archives_are_refused() {
+    all_are_refused(None).await;
+}
+
+#[tokio::test]
+async fn a_hundred_damaged_archives_in_parts_are_refused() {
+    all_are_refused(Some(3)).await;
+}
+
+async fn all_are_refused(jobs: Option<u32>) {
     let bench = Bench::full().await;
     let key = age::x25519::Identity::generate();
     let mut dice = Dice(20_260_102);
     for key in [None, Some(&key)] {
         let keys: Vec<age::x25519::Identity> = key.cloned().into_iter().collect();
-        let (one, other) = two_archives(&bench, key).await;
+        let (one, other) = two_archives(&bench, key, jobs).await;
         let (folder, other) = (bench.archive_path(&one), bench.archive_path(&other));
         let whole = bench.folder.path().join("whole");
         copy(&folder, &whole);
@@ -143,7 +157,7 @@ async fn a_hundred_damaged_archives_are_refused() {
 #[tokio::test]
 async fn a_whole_file_that_is_not_the_one_that_was_proven_is_refused() {
     let bench = Bench::full().await;
-    let (one, other) = two_archives(&bench, None).await;
+    let (one, other) = two_archives(&bench, None, None).await;
     // Somebody puts another dump in and mends the description, checksum and all.
     let (folder, theirs) = (bench.archive_path(&one), bench.archive_path(&other));
     fs::copy(

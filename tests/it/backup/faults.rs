@@ -92,9 +92,10 @@ async fn strike(fault: Fault, bench: &Bench, proxy: &Proxy, interrupt: &Interrup
     }
 }
 
-async fn backup_struck_by(fault: Fault) -> anyhow::Error {
+async fn backup_struck_by(fault: Fault, jobs: Option<u32>) -> anyhow::Error {
     let (bench, proxy) = slow_bench().await;
     let mut options = options(&proxy.target());
+    options.jobs = jobs;
     if fault == Fault::Blackhole {
         // Longer than pg_dump needs for its questions before the first byte, over this line.
         options.stall_timeout = Duration::from_secs(6);
@@ -122,6 +123,16 @@ async fn backup_struck_by(fault: Fault) -> anyhow::Error {
 
 #[tokio::test]
 async fn a_backup_survives_nothing_and_says_so() {
+    survives_nothing(None).await;
+}
+
+#[tokio::test]
+async fn a_backup_in_parts_survives_nothing_and_says_so() {
+    survives_nothing(Some(3)).await;
+}
+
+async fn survives_nothing(jobs: Option<u32>) {
+    let backup_struck_by = async |fault| backup_struck_by(fault, jobs).await;
     let error = backup_struck_by(Fault::Tool("pg_dump")).await;
     assert!(
         error.to_string().starts_with("pg_dump ended early"),

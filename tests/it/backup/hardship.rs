@@ -271,6 +271,7 @@ async fn an_archive_goes_into_a_newer_major_version() {
         };
         let mut dumping = options(&bench.database.target);
         dumping.places = places.clone();
+        dumping.jobs = Some(3);
         let archive = bench.try_backup(&dumping).await.unwrap();
         assert_eq!(archive.major(), major);
         let target = newer.scratch.target(&format!("from_{major}")).unwrap();

@@ -8,6 +8,7 @@ mod hardship;
 #[cfg(feature = "object-storage")]
 mod objects;
 mod part;
+mod parts;
 mod pgbackrest;
 mod proof;
 mod refusals;
@@ -129,6 +130,7 @@ pub(crate) fn options(target: &Target) -> dump::Options {
         history: af_db::sql::name::ObjectName::new("public", "refinery_schema_history"),
         recipients: Vec::new(),
         places: server::places(),
+        jobs: None,
         wait: Duration::ZERO,
         lock_timeout: Duration::from_secs(2),
         stall_timeout: Duration::from_secs(60),

@@ -1,0 +1,297 @@
+//! Owns a dump in several parts: which tables go into which, and what the parts amount to together.
+//!
+//! The first part is a whole dump that lacks the rows of some big tables; each other one holds rows of a few of those and nothing
+//! else, so that every part is an ordinary dump that `pg_restore` opens. All are of one snapshot. Together they are the dump that
+//! one session would have written, and for whoever reads an archive they are that: one table of contents, one set of sums.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::backup::snapshot::Listed;
+use crate::backup::tap::Heard;
+use crate::backup::toc::{self, Entry, Section, Toc};
+
+/// From so many bytes of tables on several sessions dump, where nobody says how many.
+const LARGE: u64 = 1 << 30;
+
+/// A table smaller than this share of what each session has to do is not worth a place of its own.
+const WORTH: u64 = 16;
+
+/// How many tables get a place of their own at most: each is named on a command line.
+const NAMED: usize = 200;
+
+/// Says how many sessions dump where nobody did.
+///
+/// Every part keeps two processors busy, the server's and ours; of a small database there is nothing to gain, and four readers
+/// are as many as a server that others work with should have.
+pub fn sessions(tables: &[Listed], processors: usize) -> usize {
+    let bytes: u64 = tables.iter().map(|table| table.bytes).sum();
+    if bytes < LARGE {
+        return 1;
+    }
+    (processors / 2).clamp(1, 4)
+}
+
+/// Chooses the tables of each part but the first, which keeps all others; the parts are about equally large.
+pub fn share(tables: &[Listed], sessions: usize) -> Vec<Vec<&Listed>> {
+    let total: u64 = tables.iter().map(|table| table.bytes).sum();
+    let worth = (total / (sessions as u64 * WORTH)).max(1);
+    let mut large: Vec<&Listed> = tables
+        .iter()
+        .filter(|table| table.has_rows() && !table.is_member && table.bytes >= worth)
+        .collect();
+    large.sort_by_key(|table| std::cmp::Reverse(table.bytes));
+    large.truncate(NAMED);
+    let rest = total - large.iter().map(|table| table.bytes).sum::<u64>();
+    let mut shares = vec![(0, Vec::new()); sessions.max(1)];
+    shares[0].0 = rest;
+    for table in large {
+        // The biggest first, each to whoever has least.
+        if let Some((bytes, share)) = shares.iter_mut().min_by_key(|(bytes, _)| *bytes) {
+            *bytes += table.bytes;
+            share.push(table);
+        }
+    }
+    let others = shares.into_iter().skip(1).map(|(_, share)| share);
+    others.filter(|share| !share.is_empty()).collect()
+}
+
+/// What the parts of a dump amount to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Joined {
+    /// What would have been heard of one dump; where data begins is told within its part.
+    pub heard: Heard,
+    /// What came from other parts than the first.
+    pub moved: Vec<Moved>,
+    /// Where among the entries it stands.
+    at: usize,
+}
+
+/// An entry of another part than the first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// The part's number.
+    pub part: usize,
+    /// The entry's number in its part.
+    pub was: i64,
+    /// Its number among all.
+    pub id: i64,
+    /// The number of its table.
+    needs: Option<i64>,
+}
+
+/// Joins what was heard of each part, the first one first.
+pub fn join(parts: &[Heard]) -> Result<Joined> {
+    let (first, others) = parts.split_first().context("the dump has no part")?;
+    let mut heard = first.clone();
+    let entries = &first.toc.entries;
+    let mut next = entries.iter().map(|entry| entry.id).max().unwrap_or(0);
+    let tables: BTreeMap<_, i64> = of_kind(entries, "TABLE").collect();
+    let mut with_rows: BTreeMap<_, i64> = of_kind(entries, "TABLE DATA").collect();
+    let is_after = |entry: &Entry| entry.section == Section::PostData;
+    let at = entries.iter().position(is_after).unwrap_or(entries.len());
+    let (mut moved, mut added) = (Vec::new(), Vec::new());
+    for (part, other) in (1..).zip(others) {
+        heard.bytes += other.bytes;
+        for entry in &other.toc.entries {
+            if entry.section != Section::Data {
+                // What every dump says of its database and session; the first part does it for all.
+                continue;
+            }
+            ensure!(
+                entry.kind == "TABLE DATA",
+                "part {part} of the dump holds {} {}, not only rows",
+                entry.kind,
+                entry.name()
+            );
+            let key = (entry.schema.as_str(), entry.tag.as_str());
+            next += 1;
+            ensure!(
+                with_rows.insert(key, next).is_none(),
+                "the dump holds the rows of {} twice",
+                entry.name()
+            );
+            let needs = tables.get(&key).copied();
+            moved.push(Moved {
+                part,
+                was: entry.id,
+                id: next,
+                needs,
+            });
+            added.push(Entry {
+                id: next,
+                needs: needs.into_iter().collect(),
+                ..entry.clone()
+            });
+            heard
+                .tables
+                .extend(other.tables.get(&entry.id).map(|sum| (next, *sum)));
+            heard
+                .offsets
+                .extend(other.offsets.get(&entry.id).map(|at| (next, *at)));
+        }
+    }
+    heard.toc.entries.splice(at..at, added);
+    Ok(Joined { heard, moved, at })
+}
+
+fn of_kind<'a>(
+    entries: &'a [Entry],
+    kind: &'static str,
+) -> impl Iterator<Item = ((&'a str, &'a str), i64)> {
+    let of_kind = entries.iter().filter(move |entry| entry.kind == kind);
+    of_kind.map(|entry| ((entry.schema.as_str(), entry.tag.as_str()), entry.id))
+}
+
+/// Writes the table of contents that one dump would have, out of those of the parts.
+pub fn contents(joined: &Joined, parts: &[(Vec<u8>, &Toc)]) -> Result<(Vec<u8>, Toc)> {
+    let (first, toc) = parts.first().context("the dump has no part")?;
+    let begins = |entry: &Entry| entry.at.start as usize;
+    let from = toc.entries.first().map_or(first.len(), begins);
+    let at = toc.entries.get(joined.at).map_or(first.len(), begins);
+    let count = toc.entries.len() + joined.moved.len();
+    let mut bytes = first[..from - NUMBER].to_vec();
+    bytes.extend_from_slice(&toc::int(count as u64)?);
+    bytes.extend_from_slice(&first[from..at]);
+    for moved in &joined.moved {
+        let (part, toc) = &parts[moved.part];
+        let was = toc.entries.iter().find(|entry| entry.id == moved.was);
+        let was = was.context("a part lacks an entry")?;
+        let span = |from: u64, to: u64| &part[from as usize..to as usize];
+        bytes.extend_from_slice(&toc::int(u64::try_from(moved.id)?)?);
+        bytes.extend_from_slice(span(was.at.start + NUMBER as u64, was.needs_at.start));
+        if let Some(needs) = moved.needs {
+            let needs = needs.to_string();
+            bytes.extend_from_slice(&toc::int(needs.len() as u64)?);
+            bytes.extend_from_slice(needs.as_bytes());
+        }
+        // The end of the list.
+        bytes.extend_from_slice(&[1, 1, 0, 0, 0]);
+        bytes.extend_from_slice(span(was.needs_at.end, was.at.end));
+    }
+    bytes.extend_from_slice(&first[at..]);
+    let toc = toc::read(&bytes)?.context("the table of contents is not whole")?;
+    Ok((bytes, toc))
+}
+
+/// Bytes of a number of the format: its sign and itself.
+const NUMBER: usize = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backup::tap::{Sum, Tap};
+    use crate::sql::name::ObjectName;
+    use std::io::Write as _;
+
+    fn table(name: &str, bytes: u64) -> Listed {
+        Listed {
+            name: ObjectName::new("public", name),
+            kind: 'r',
+            persistence: 'p',
+            readable: true,
+            filtered: false,
+            bytes,
+            is_member: false,
+            owner: None,
+        }
+    }
+
+    fn shared(tables: &[(&str, u64)], sessions: usize) -> Vec<String> {
+        let tables: Vec<Listed> = tables
+            .iter()
+            .map(|(name, bytes)| table(name, *bytes))
+            .collect();
+        let shares = share(&tables, sessions);
+        let names = |share: &Vec<&Listed>| -> Vec<String> {
+            let names = share.iter().map(|one| one.name.name.as_str().to_owned());
+            names.collect()
+        };
+        shares.iter().map(|share| names(share).join(" ")).collect()
+    }
+
+    #[test]
+    fn parts_are_about_equally_large() {
+        let tables = [("a", 50), ("b", 40), ("c", 30), ("d", 20), ("e", 10)];
+        assert_eq!(shared(&tables, 1), [] as [String; 0]);
+        assert_eq!(shared(&tables, 2), ["b c"]);
+        assert_eq!(shared(&tables, 3), ["b e", "c d"]);
+        // What is not worth a place of its own stays; a table is never split, and an empty part is none.
+        assert_eq!(shared(&[("a", 1000), ("b", 1), ("c", 0)], 4), ["a"]);
+        assert_eq!(shared(&[("a", 1000)], 4), [] as [String; 0]);
+        assert_eq!(shared(&[("a", 0)], 2), [] as [String; 0]);
+    }
+
+    #[test]
+    fn what_an_extension_made_stays_in_the_first_part() {
+        let mut tables = [table("a", 10), table("b", 10), table("c", 10)];
+        tables[1].is_member = true;
+        let shares = share(&tables, 8);
+        let names = shares.iter().flatten().map(|one| one.name.name.as_str());
+        assert_eq!(names.collect::<Vec<_>>(), ["a", "c"]);
+    }
+
+    #[test]
+    fn a_small_database_is_dumped_by_one_session_and_a_large_one_by_a_few() {
+        let small = [table("a", LARGE - 1)];
+        let large = [table("a", LARGE), table("b", 1)];
+        assert_eq!(sessions(&small, 64), 1);
+        for (processors, expected) in [(1, 1), (2, 1), (4, 2), (8, 4), (64, 4)] {
+            assert_eq!(sessions(&large, processors), expected, "{processors}");
+        }
+    }
+
+    /// A dump's bytes and what is heard of them.
+    fn heard(dump: &[u8]) -> (Vec<u8>, Heard) {
+        let mut tap = Tap::new(Vec::new());
+        tap.write_all(dump).unwrap();
+        tap.finish().unwrap()
+    }
+
+    #[test]
+    fn parts_make_one_table_of_contents() {
+        use crate::backup::tap::tests::small_dump;
+        let (first, heard_first) = heard(&small_dump(&["1\ta"]));
+        let (other, mut heard_other) = heard(&small_dump(&["2\tb", "3\tc"]));
+        // The same table twice is no dump, nor is anything but rows in another part.
+        let wrong = |parts: &[Heard]| join(parts).unwrap_err().to_string();
+        let twice = wrong(&[heard_first.clone(), heard_other.clone()]);
+        assert_eq!(twice, "the dump holds the rows of public.t twice");
+        heard_other.toc.entries[0].tag = "u".to_owned();
+        let objects = wrong(&[heard_first.clone(), heard_other.clone()]);
+        assert_eq!(
+            objects,
+            "part 1 of the dump holds BLOBS BLOBS, not only rows"
+        );
+        heard_other.toc.entries.pop();
+
+        let parts = [heard_first, heard_other];
+        let joined = join(&parts).unwrap();
+        let sums: Vec<(i64, u64)> = joined
+            .heard
+            .tables
+            .iter()
+            .map(|(id, sum)| (*id, sum.rows))
+            .collect();
+        assert_eq!(sums, [(7, 1), (10, 2)]);
+        assert_eq!(
+            joined.heard.large_objects,
+            Sum {
+                rows: 1,
+                ..parts[0].large_objects
+            }
+        );
+        let heads = [(first, &parts[0].toc), (other, &parts[1].toc)];
+        let heads = heads.map(|(bytes, toc)| (bytes[..toc.length as usize].to_vec(), toc));
+        let (bytes, toc) = contents(&joined, &heads).unwrap();
+        assert_eq!(toc.length, bytes.len() as u64);
+        let ids: Vec<(i64, &str)> = toc
+            .entries
+            .iter()
+            .map(|one| (one.id, one.kind.as_str()))
+            .collect();
+        assert_eq!(ids, [(7, "TABLE DATA"), (9, "BLOBS"), (10, "TABLE DATA")]);
+        assert_eq!(toc.entries[2].copy, parts[1].toc.entries[0].copy);
+    }
+}

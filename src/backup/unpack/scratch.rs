@@ -1,0 +1,48 @@
+//! Owns files that nobody else sees and nobody has to remove.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+/// A file without a name where the system allows it, so that nothing stays behind however we end.
+pub(in crate::backup) struct Scratch {
+    pub(in crate::backup) file: File,
+    path: PathBuf,
+    _named: Option<tempfile::TempPath>,
+}
+
+impl Scratch {
+    /// Gives the path under which another program can open it while this value lives.
+    pub(in crate::backup) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(in crate::backup) fn make(directory: &Path) -> Result<Self> {
+        let doing = || format!("making a scratch file in {}", directory.display());
+        #[cfg(target_os = "linux")]
+        {
+            use std::os::fd::AsRawFd as _;
+            let file = tempfile::tempfile_in(directory).with_context(doing)?;
+            let path = PathBuf::from(format!(
+                "/proc/{}/fd/{}",
+                std::process::id(),
+                file.as_raw_fd()
+            ));
+            if path.exists() {
+                return Ok(Scratch {
+                    file,
+                    path,
+                    _named: None,
+                });
+            }
+        }
+        let named = tempfile::NamedTempFile::new_in(directory).with_context(doing)?;
+        let (file, path) = named.into_parts();
+        Ok(Scratch {
+            file,
+            path: path.to_path_buf(),
+            _named: Some(path),
+        })
+    }
+}
