@@ -95,7 +95,9 @@ echo "$size, $rounds rounds, $(nproc) cores, load $(cut -d' ' -f1 /proc/loadavg)
 for _ in $(seq "$rounds"); do
   rm -rf store plain.dump
   measure pg_dump pg_dump -Fc -f plain.dump "$database"
-  measure backup "$program" --database-url "$url" backup --to store
+  measure parallel "$program" --database-url "$url" backup --to store --jobs 2
+  rm -rf store
+  measure backup "$program" --database-url "$url" backup --to store --jobs 1
   measure verify "$program" --database-url "$url" backup verify --from store
   fresh made
   measure pg_restore pg_restore -j2 -d "${database}_restored" plain.dump
@@ -103,7 +105,7 @@ for _ in $(seq "$rounds"); do
   measure restore "$program" --database-url "$url" restore --from store --into "${database}_restored" --jobs 2 --scratch "$work"
   fresh
   rm -rf store
-  measure encrypted "$program" --database-url "$url" backup --to store --recipient "$recipient"
+  measure encrypted "$program" --database-url "$url" backup --to store --jobs 1 --recipient "$recipient"
 done
 awk '
   function median(list, count,   i, j, swap) {
@@ -112,8 +114,8 @@ awk '
   }
   { n = ++seen[$1]; wall[$1, n] = $2; cpu[$1, n] = $3; if ($4 > peak[$1]) peak[$1] = $4 }
   END {
-    split("pg_dump backup encrypted verify pg_restore restore", steps, " ")
-    for (s = 1; s <= 6; s++) {
+    split("pg_dump backup parallel encrypted verify pg_restore restore", steps, " ")
+    for (s = 1; s <= 7; s++) {
       step = steps[s]; base = step ~ /restore/ ? "pg_restore" : "pg_dump"
       for (n = 1; n <= seen[step]; n++) { w[n] = wall[step, n] / wall[base, n]; c[n] = cpu[step, n] / cpu[base, n]; a[n] = wall[step, n] }
       printf "%-12s wall %.2f  cpu %.2f  %6.1f s  %5.0f MB\n", step, median(w, seen[step]), median(c, seen[step]), median(a, seen[step]), peak[step] / 1024

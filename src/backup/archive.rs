@@ -101,7 +101,7 @@ pub struct Scope {
     /// Only these schemas.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub schemas: Vec<String>,
-    /// Only these tables, `schema.table`.
+    /// Only these tables, `schema.table` as SQL spells them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tables: Vec<String>,
     /// Only the rows of this tenant.

@@ -73,7 +73,7 @@ pub async fn list(session: &Session, scope: &Scope) -> Result<Vec<Listed>> {
 fn is_in_scope(name: &ObjectName, scope: &Scope) -> bool {
     let schema = name.schema.as_str();
     (scope.schemas.is_empty() || scope.schemas.iter().any(|one| one == schema))
-        && (scope.tables.is_empty() || scope.tables.contains(&plain(name)))
+        && (scope.tables.is_empty() || scope.tables.contains(&name.to_string()))
 }
 
 /// Gives a scope its tables' partitions and children: `pg_dump` would leave their rows out and say nothing.
@@ -103,7 +103,7 @@ pub async fn widen(session: &Session, scope: &Scope) -> Result<Scope> {
             .context("looking for partitions")?;
         wide.tables.extend(children.iter().map(|row| {
             let (schema, name): (String, String) = (row.get("schema"), row.get("name"));
-            plain(&ObjectName::new(schema, name))
+            ObjectName::new(schema, name).to_string()
         }));
         wide.tables.sort();
         wide.tables.dedup();
@@ -121,16 +121,16 @@ pub async fn widen(session: &Session, scope: &Scope) -> Result<Scope> {
     )
 }
 
-/// Writes a name as a scope holds it.
-fn plain(name: &ObjectName) -> String {
-    format!("{}.{}", name.schema.as_str(), name.name.as_str())
-}
-
 /// Splits names of tables as a scope holds them.
 fn split(tables: &[String]) -> (Vec<String>, Vec<String>) {
-    let names = tables.iter().filter_map(|table| table.split_once('.'));
+    let names = tables.iter().filter_map(|table| ObjectName::parse(table));
     names
-        .map(|(schema, name)| (schema.to_owned(), name.to_owned()))
+        .map(|name| {
+            (
+                name.schema.as_str().to_owned(),
+                name.name.as_str().to_owned(),
+            )
+        })
         .unzip()
 }
 

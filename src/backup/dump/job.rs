@@ -63,9 +63,9 @@ impl Job<'_> {
         for schema in &scope.schemas {
             tool = tool.arg(format!("--schema={}", pattern(schema)));
         }
-        for table in &scope.tables {
-            let (schema, name) = table.split_once('.').unwrap_or(("public", table));
-            tool = tool.arg(format!("--table={}.{}", pattern(schema), pattern(name)));
+        let tables = scope.tables.iter();
+        for table in tables.filter_map(|table| ObjectName::parse(table)) {
+            tool = tool.arg(format!("--table={}", full_pattern(&table)));
         }
         let elsewhere = elsewhere.iter().flatten();
         elsewhere.fold(tool, |tool, table| tool.arg(without_rows(&table.name)))

@@ -8,6 +8,7 @@ use crate::backup::proven::{self, How, Proven};
 use crate::commands::archives::{bytes, store};
 use crate::commands::page::{Page, Tone};
 use crate::commands::{Context, Outcome, Report};
+use crate::error::hint_of;
 use crate::finding::Finding;
 
 /// Flags of `backup list`.
@@ -52,10 +53,12 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
                 proven: proven::read(&store, &name),
                 archive,
             }),
-            Err(error) => report.findings.push(
-                Finding::error("archive-damaged", name, format!("{error:#}"))
-                    .help("make a new backup; this one cannot be trusted"),
-            ),
+            Err(error) => {
+                let hint =
+                    hint_of(&error).unwrap_or("make a new backup; this one cannot be trusted");
+                let finding = Finding::error("archive-unreadable", name, format!("{error:#}"));
+                report.findings.push(finding.help(hint));
+            }
         }
     }
     report

@@ -172,7 +172,7 @@ fn table(text: &str) -> Result<String> {
         ))
         .hint("write SCHEMA.NAME; a name with a dot in it in quotes: '\"my.schema\".\"a table\"'")
     })?;
-    Ok(format!("{}.{}", name.schema.as_str(), name.name.as_str()))
+    Ok(name.to_string())
 }
 
 impl Report for BackupReport {

@@ -63,7 +63,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             }),
             // What cannot be read is not ours to judge.
             Err(error) => findings.push(Finding::warn(
-                "archive-damaged",
+                "archive-unreadable",
                 name,
                 format!("left alone: {error:#}"),
             )),

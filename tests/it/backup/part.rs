@@ -9,9 +9,9 @@ async fn project() -> (Bench, Project) {
     bench
         .database
         .run(
-            r#"CREATE SCHEMA "Schema";
-            CREATE TABLE "Schema"."Ta.ble*?" (a int);
-            INSERT INTO "Schema"."Ta.ble*?" VALUES (1);
+            r#"CREATE SCHEMA "My.Schema";
+            CREATE TABLE "My.Schema"."Ta.ble*?" (a int);
+            INSERT INTO "My.Schema"."Ta.ble*?" VALUES (1);
             CREATE TABLE plain (a int);
             INSERT INTO plain VALUES (1), (2);
             CREATE TABLE events (a int) PARTITION BY LIST (a);
@@ -62,7 +62,7 @@ async fn a_table_of_any_name_is_chosen_with_its_partitions() {
         ("plain", 2),
         ("public.plain", 2),
         (r#""plain""#, 2),
-        (r#"Schema."Ta.ble*?""#, 1),
+        (r#""My.Schema"."Ta.ble*?""#, 1),
         ("events", 3),
         ("events 1", 2),
         ("public.events_2", 1),
@@ -76,9 +76,9 @@ async fn a_table_of_any_name_is_chosen_with_its_partitions() {
     error: `My.Schema.Ta.ble*?` does not say which table, nothing was dumped
     hint: write SCHEMA.NAME; a name with a dot in it in quotes: '"my.schema"."a table"'
     "#);
-    let ran = project.run(&["backup", "--table", r#""None".x"#]).await;
+    let ran = project.run(&["backup", "--table", r#""No.ne".x"#]).await;
     insta::assert_snapshot!(refused(&ran, &[]), @r#"
-    error: there is no table `"None".x`, nothing was dumped
+    error: there is no table `"No.ne".x`, nothing was dumped
     hint: write names as the catalog spells them, a table with its schema
     "#);
 }

@@ -146,7 +146,10 @@ async fn parts_open_without_us() {
     let there = bench.folder.path();
     let parts = ["database.dump", "rows-1.dump", "rows-2.dump"];
     let parts = parts.map(|stem| unpacked(&folder, stem, there));
-    bench.database.run("CREATE DATABASE by_hand TEMPLATE template0").await;
+    bench
+        .database
+        .run("CREATE DATABASE by_hand TEMPLATE template0")
+        .await;
     let target = bench.database.target.with_database("by_hand");
     let found = clients::search(&crate::support::server::places()).await;
     let found = found.expect("the client programs");
