@@ -262,7 +262,7 @@ mod tests {
         let objects = wrong(&[heard_first.clone(), heard_other.clone()]);
         assert_eq!(
             objects,
-            "part 1 of the dump holds BLOBS BLOBS, not only rows"
+            "part 1 of the dump holds BLOBS public.BLOBS, not only rows"
         );
         heard_other.toc.entries.pop();
 

@@ -76,16 +76,6 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Makes an archive; its name has the second in it, so another of the same second has to pass first.
-async fn next_archive(bench: &Bench, options: &af_db::backup::dump::Options) -> Archive {
-    loop {
-        match bench.try_backup(options).await {
-            Ok(archive) => return archive,
-            Err(error) => assert!(error.to_string().contains("already"), "{error:#}"),
-        }
-    }
-}
-
 async fn two_archives(
     bench: &Bench,
     key: Option<&age::x25519::Identity>,
@@ -97,13 +87,13 @@ async fn two_archives(
         .map(|key| key.to_public().to_string())
         .into_iter()
         .collect();
-    let one = next_archive(bench, &options).await;
+    let one = bench.next_backup(&options).await;
     bench
         .database
         .run("INSERT INTO keyless VALUES (1, 'another'); CREATE ROLE IF_MADE_BETWEEN")
         .await;
     options.target = bench.database.target.clone();
-    let other = next_archive(bench, &options).await;
+    let other = bench.next_backup(&options).await;
     bench.database.run("DROP ROLE if_made_between").await;
     (one, other)
 }

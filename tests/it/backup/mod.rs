@@ -72,6 +72,16 @@ impl Bench {
             .expect("a backup")
     }
 
+    /// Makes an archive; its name has the second in it, so another of the same second has to pass first.
+    pub(crate) async fn next_backup(&self, options: &dump::Options) -> Archive {
+        loop {
+            match self.try_backup(options).await {
+                Ok(archive) => return archive,
+                Err(error) => assert!(error.to_string().contains("already"), "{error:#}"),
+            }
+        }
+    }
+
     pub(crate) async fn try_backup(&self, options: &dump::Options) -> Result<Archive> {
         dump::run(options, &self.store(), &silent, &Interrupt::default()).await
     }
