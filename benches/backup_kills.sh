@@ -3,6 +3,8 @@
 #
 #   benches/backup_kills.sh [KILLS] [SEED]
 #
+# The archive that is restored is in two parts, and so is every other that is made.
+#
 # A kill counts only where it struck: where the program did not end well all the same. After every kill: each archive that is
 # listed verifies, and the database is what it was, row for row. Afterwards one backup and one restore must succeed and leave
 # nothing of all that behind. Starts a server of its own on a free port, with fsync on, because a crash is what is tried. Needs
@@ -46,7 +48,7 @@ state() {
 expected=$(state)
 af() { "$program" --database-url "$url" --yes "$@"; }
 began=$(date +%s%N)
-af backup --to store > out 2>&1 || { cat out; fail "the first backup"; }
+af backup --to store --jobs 2 > out 2>&1 || { cat out; fail "the first backup"; }
 backup_ms=$(( ($(date +%s%N) - began) / 1000000 ))
 first=$(ls store)
 began=$(date +%s%N)
@@ -58,7 +60,7 @@ declare -A struck
 finished=0
 for (( round = 1; round - finished <= kills; round++ )); do
   if (( RANDOM % 2 )); then what=backup; span=$backup_ms; else what=restore; span=$restore_ms; fi
-  if [ $what = backup ]; then af backup --to store > out 2>&1 & else af restore --from store --swap "$first" > out 2>&1 & fi
+  if [ $what = backup ]; then af backup --to store --jobs $(( 1 + RANDOM % 2 )) > out 2>&1 & else af restore --from store --swap "$first" > out 2>&1 & fi
   pid=$!
   sleep "$(awk -v ms=$(( RANDOM * (span + 200) / 32768 )) 'BEGIN { print ms / 1000 }')"
   case $(( RANDOM % 4 )) in

@@ -17,6 +17,8 @@ use crate::backup::seal::Sink;
 
 /// Parts on their way at once.
 const IN_FLIGHT: usize = 3;
+/// Parts on their way at once of all that is written of an archive: each is held in memory until it has arrived.
+const IN_ALL: usize = 6;
 
 /// An object being written.
 pub(super) struct Upload {
@@ -58,7 +60,7 @@ impl Upload {
             let begun = self.wait(async move { store.put_multipart(&path).await })?;
             self.parts = Some(begun);
         }
-        while self.in_flight >= IN_FLIGHT {
+        while self.in_flight >= self.most() {
             self.settle()?;
         }
         if let Some(parts) = &mut self.parts {
@@ -71,6 +73,13 @@ impl Upload {
             self.in_flight += 1;
         }
         Ok(())
+    }
+
+    /// Says how many parts may be on their way, which are fewer where more is written at once.
+    fn most(&self) -> usize {
+        // The archive holds one of these, and each of its uploads another.
+        let uploads = Arc::strong_count(&self.given_up).saturating_sub(1);
+        (IN_ALL / uploads.max(1)).clamp(1, IN_FLIGHT)
     }
 
     /// Waits until one part has arrived.

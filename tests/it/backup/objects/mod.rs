@@ -180,6 +180,40 @@ async fn a_store_that_fails_or_lies_holds_no_archive() {
 }
 
 #[tokio::test]
+async fn parts_are_sent_side_by_side() {
+    let (bench, emulator, faulty, store) = faulty_bench().await;
+    bench.database.run("CREATE TABLE more AS TABLE noise").await;
+    let mut options = options(&bench.database.target);
+    (options.jobs, options.stall_timeout) = (Some(2), Duration::from_secs(5));
+    let backup = async || dump::run(&options, &store, &silent, &Interrupt::default()).await;
+    faulty.set(Fault::FirstParts(2));
+    let archive = backup().await.unwrap();
+    assert!(faulty.struck() > 0, "it did not strike");
+    faulty.set(Fault::None);
+    for dump in archive.dumps().unwrap() {
+        assert!(
+            dump.size > 17 << 20,
+            "{} is sent in several parts",
+            dump.name
+        );
+    }
+    verify(&store, &archive.name).await.unwrap();
+    store.remove(&archive.name).unwrap();
+    for (fault, expected) in [
+        (Fault::Full, "the store is full, no archive was made"),
+        (Fault::DropPart, "lost a part of "),
+        (Fault::Silence, "stood still"),
+    ] {
+        faulty.set(fault);
+        let error = format!("{:#}", backup().await.unwrap_err());
+        assert!(error.contains(expected), "{fault:?}: {error}");
+        faulty.set(Fault::None);
+        assert_eq!(store.names().unwrap(), [] as [String; 0], "{fault:?}");
+        assert_eq!(uploads(&emulator), 0, "{fault:?} left an upload");
+    }
+}
+
+#[tokio::test]
 async fn a_store_that_takes_nothing_is_tried_again_and_then_told() {
     let (bench, _emulator, faulty, store) = faulty_bench().await;
     faulty.set(Fault::EveryWrite);
