@@ -17,9 +17,9 @@ use crate::pg::connect;
 use crate::pg::embedded;
 use crate::pg::scratch;
 use crate::pg::target::Target;
-use crate::rls::live;
 use crate::rls::prove::Proof;
 use crate::rls::tenancy::Tenancy;
+use crate::rls::{live, present};
 use crate::sql::name::Ident;
 use crate::sql::safe::Sql;
 
@@ -61,8 +61,8 @@ pub struct Drilled {
     pub restored: Restored,
     /// The queries.
     pub smoke: Vec<Smoke>,
-    /// What two tenants could read of each other's restored rows, where it is known who they are.
-    pub policies: Option<Result<Proof>>,
+    /// What two tenants could read of each other's restored rows, and who they were; nothing where there are no two.
+    pub policies: Option<Result<(Proof, Tenancy)>>,
     /// What was wrong, of the restore and beyond.
     pub findings: Vec<Finding>,
     /// The major version of the server it ran on.
@@ -107,7 +107,7 @@ pub async fn run(
     if restored.database.is_some() {
         smoke = ask(&options.target, drill.smoke).await?;
         if let Some(tenancy) = drill.tenancy {
-            policies = Some(read_as_tenants(&options.target, tenancy).await);
+            policies = read_as_tenants(&options.target, tenancy).await.transpose();
         }
         if started.is_none() {
             remove(&server, &database).await?;
@@ -210,12 +210,17 @@ fn too_old(archive: &Archive, target: Duration) -> Option<Finding> {
     })
 }
 
-/// Reads the restored rows as two tenants; nothing is written.
-async fn read_as_tenants(target: &Target, tenancy: &Tenancy) -> Result<Proof> {
+/// Reads the restored rows as two tenants that have some; nothing is written.
+async fn read_as_tenants(target: &Target, tenancy: &Tenancy) -> Result<Option<(Proof, Tenancy)>> {
     let session = connect::open(target, &silent).await?;
-    let proof = live::look(&session, tenancy).await;
+    let tenancy = present::with_present_tenants(&session, tenancy).await?;
+    if tenancy.tenants[0].is_empty() {
+        session.close().await;
+        return Ok(None);
+    }
+    let proof = live::look(&session, &tenancy).await;
     session.close().await;
-    proof
+    Ok(Some((proof?, tenancy)))
 }
 
 async fn remove(server: &Target, database: &str) -> Result<()> {

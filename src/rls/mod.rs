@@ -46,6 +46,7 @@ pub mod cost;
 pub mod prove;
 
 pub mod live;
+pub mod present;
 
 pub mod matrix;
 

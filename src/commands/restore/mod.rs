@@ -260,9 +260,7 @@ async fn try_it(
         "recovery.point",
         recovery.and_then(|it| it.point.as_deref()),
     )?;
-    // Without two real tenants nobody can be asked for.
     let tenancy = policies::tenancy(&context.config, None)?;
-    let tenancy = tenancy.filter(|tenancy| !tenancy.tenants[0].is_empty());
     let nowhere = Target::parse("postgres://localhost/postgres")?;
     let drill = Drill {
         restore: options(args, context, server.clone().unwrap_or(nowhere))?,
@@ -281,17 +279,18 @@ async fn try_it(
         mut findings,
         ..
     } = drilled;
-    let policies = policies.zip(tenancy).map(|(read, tenancy)| match read {
-        Ok(proof) => {
+    let policies = policies.map(|read| match read {
+        Ok((proof, tenancy)) => {
+            let [a, b] = &tenancy.tenants;
             let proven = Proven::of(proof, &tenancy);
-            let words = proven.words();
+            let words = format!("as the tenants `{a}` and `{b}`: {}", proven.words());
             findings.extend(proven.findings);
             words
         }
         Err(error) => {
             let message = format!("the restored rows could not be read as two tenants: {error:#}");
             findings.push(Finding::warn("drill-policies", name, message));
-            "not tried".to_owned()
+            "as two tenants: not tried".to_owned()
         }
     });
     if worst(&findings) != Some(Severity::Error) && restored.database.is_some() {
@@ -364,7 +363,7 @@ impl RestoreReport {
             text.push_str(&format!("| target | {} |\n", seconds(target)));
         }
         if let Some(words) = &self.policies {
-            text.push_str(&format!("\nRead as two tenants: {words}\n"));
+            text.push_str(&format!("\nRead {words}\n"));
         }
         for smoke in &self.smoke {
             let answer = smoke.error.as_ref().or(smoke.answer.as_ref());
@@ -417,7 +416,7 @@ impl Report for RestoreReport {
             page.line(format!("the old database is kept as `{kept}`; when it is not needed any more: DROP DATABASE {}", Ident::new(kept.as_str())));
         }
         if let Some(words) = &self.policies {
-            page.line(format!("read as two tenants: {words}"));
+            page.line(format!("read {words}"));
         }
         for smoke in self.smoke.iter().filter(|smoke| smoke.error.is_none()) {
             page.line(format!(

@@ -239,23 +239,36 @@ async fn a_drill_reads_as_two_tenants_and_holds_the_archive_against_its_targets(
     database
         .run(
             "CREATE ROLE drill_app; CREATE TABLE notes (id int PRIMARY KEY, tenant_id int NOT NULL, body text); \
-             INSERT INTO notes SELECT n, n % 2 + 1, 'note ' || n FROM generate_series(1, 10) AS n; \
+             INSERT INTO notes SELECT n, n % 3 + 1, 'note ' || n FROM generate_series(1, 10) AS n; \
              GRANT SELECT ON notes TO drill_app; ALTER TABLE notes ENABLE ROW LEVEL SECURITY; \
              CREATE POLICY own ON notes TO drill_app USING (tenant_id = current_setting('app.tenant_id', true)::int)",
         )
         .await;
-    let settings = |point: &str| {
+    let settings = |point: &str, tenants: &str| {
         format!(
             "recovery: {{ time: 1h, point: {point} }}\ntenancy:\n  column: tenant_id\n  model: session_guc\n  \
-             identity: {{ role: drill_app, guc: app.tenant_id }}\n  tenants: {{ a: \"1\", b: \"2\" }}\n"
+             identity: {{ role: drill_app, guc: app.tenant_id }}\n{tenants}"
         )
     };
-    project.write("af-db.yaml", settings("24h"));
     project.run(&["backup"]).await.ok();
+    // Those that are named, where they have rows; else those that have the most.
+    for (named, who) in [
+        ("  tenants: { a: \"2\", b: \"3\" }\n", "`2` and `3`"),
+        ("  tenants: { a: \"70\", b: \"80\" }\n", "`1` and `2`"),
+        ("", "`1` and `2`"),
+    ] {
+        project.write("af-db.yaml", settings("24h", named));
+        let ran = project.run(&["restore", "--drill"]).await.ok();
+        let read = format!("read as the tenants {who}: 0 leaks, ");
+        assert!(!ran.stdout.contains(", 0 hold,"), "{}", ran.seen());
+        assert!(ran.stdout.contains(&read), "{}", ran.seen());
+    }
+    project.write("af-db.yaml", settings("24h", ""));
     let metrics = ["restore", "--drill", "--metrics-file", "drill.prom"];
     let ran = project.run(&metrics).await.ok();
     assert!(
-        ran.stdout.contains("read as two tenants: 0 leaks, "),
+        ran.stdout
+            .contains("read as the tenants `1` and `2`: 0 leaks, "),
         "{}",
         ran.seen()
     );
@@ -269,7 +282,7 @@ async fn a_drill_reads_as_two_tenants_and_holds_the_archive_against_its_targets(
         assert!(told.contains(metric), "{told}");
     }
 
-    project.write("af-db.yaml", settings("0s"));
+    project.write("af-db.yaml", settings("0s", ""));
     let ran = project.run(&metrics).await;
     assert_eq!(ran.status, 1, "{}", ran.seen());
     assert!(
@@ -278,7 +291,7 @@ async fn a_drill_reads_as_two_tenants_and_holds_the_archive_against_its_targets(
         ran.seen()
     );
 
-    project.write("af-db.yaml", settings("24h"));
+    project.write("af-db.yaml", settings("24h", ""));
     database
         .run("CREATE POLICY open ON notes TO drill_app USING (true)")
         .await;
