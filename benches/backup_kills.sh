@@ -54,7 +54,7 @@ first=$(ls store)
 began=$(date +%s%N)
 af restore --from store --swap "$first" > out 2>&1 || { cat out; fail "the first restore"; }
 restore_ms=$(( ($(date +%s%N) - began) / 1000000 ))
-clear_kept() { psql -Atq postgres -c "SELECT format('DROP DATABASE %I', datname) FROM pg_database WHERE datname LIKE 'shop_before_%'" | psql -q postgres; }
+clear_kept() { psql -Atq postgres -c "SELECT format('DROP DATABASE %I;', datname) FROM pg_database WHERE datname LIKE 'shop_before_%'" | psql -q postgres; }
 clear_kept
 declare -A struck
 finished=0
