@@ -11,7 +11,7 @@ use af_db::pg::supabase;
 use af_db::pg::target::Target;
 use anyhow::Result;
 
-use super::{Bench, restore_options};
+use super::{Bench, options, restore_options};
 use crate::support::server;
 
 const PROJECT: &str = r#"
@@ -88,7 +88,11 @@ fn left_out(restored: &Restored) -> Vec<String> {
 async fn a_project_leaves_its_platform_and_comes_onto_another() {
     let source = platform().await;
     source.database.run(PROJECT).await;
-    let archive = source.backup().await;
+    let mut dumping = options(&source.database.target);
+    // In parts, so that what is chosen of a project is chosen of all of them.
+    dumping.jobs = Some(3);
+    let archive = source.next_backup(&dumping).await;
+    assert_eq!(archive.dumps().unwrap().len(), 3);
     let told = archive.not_included.join("\n");
     for what in [
         "the bytes of 2 objects in storage",
