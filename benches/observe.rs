@@ -239,7 +239,9 @@ async fn verdicts(list: &str) {
             .unwrap();
         let observed = run::steps(&shadow, &[step], &silent).await.unwrap();
         let seen = observed[0].statements.last().unwrap();
-        if seen.failed.is_none() {
+        // Nothing here has loaded who would read a label, so the server refuses it.
+        let refused = seen.failed.is_some() || line.starts_with("SECURITY LABEL");
+        if !refused {
             println!(
                 "{}\t{}",
                 if hurts(seen) { "hurts" } else { "harmless" },

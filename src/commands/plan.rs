@@ -190,8 +190,16 @@ impl Report for PlanReport {
         for table in &deleted {
             page.toned(Tone::Warn, format!("rows may be deleted: {table}"));
         }
-        if plan.losses.is_empty() && deleted.is_empty() {
-            page.line("no data is lost");
+        match (
+            &plan.schema_after,
+            plan.losses.is_empty() && deleted.is_empty(),
+        ) {
+            (Some(_), true) => page.line("no data is lost"),
+            (None, _) => page.toned(
+                Tone::Warn,
+                "what would be lost behind the statement that fails is not known",
+            ),
+            (Some(_), false) => {}
         }
         for finding in &self.cleared {
             let (code, subject) = (&finding.code, &finding.subject);

@@ -25,7 +25,7 @@ use crate::plan::document::{
 };
 use crate::plan::observe::question::{self, Answer, Outcome};
 use crate::plan::observe::weigh::{self, Weight};
-use crate::plan::observe::{StepObservation, run};
+use crate::plan::observe::{SECURED, StepObservation, UNSECURED, run};
 use crate::shadow::predict::predict;
 use crate::shadow::{Shadow, like};
 use crate::sql::name::{Ident, ObjectName};
@@ -287,6 +287,9 @@ async fn try_out(context: &Context, basis: Basis<'_>, live: &Catalog) -> Result<
     let steps = steps.collect::<Result<Vec<_>>>()?;
     tried.observed = run::steps(&target, &steps, &context.watch()).await?;
     tried.steps = steps;
+    tried.losses = losing::losses(&tried.observed);
+    let sizes = weigh::sizes(basis.session, &tried.observed).await?;
+    tried.weights = weigh::weigh(&tried.observed, &sizes, &linting::thresholds(context));
     if let Some(finding) = failed(&tried.observed, &tried.steps) {
         tried.findings.push(finding);
         return Ok(tried);
@@ -294,7 +297,7 @@ async fn try_out(context: &Context, basis: Basis<'_>, live: &Catalog) -> Result<
     let session = connect::open(&target, &silent).await?;
     let after = read::read(&session, &like::scope()).await?;
     session.close().await;
-    tried.losses = losing::losses(&tried.observed);
+    tried.findings.extend(shut(&tried.observed, &after));
     tried.predicted = Some(governed(context, &predict(live, &before, &after)));
     let answers = question::ask(basis.session, &tried.observed, PATIENCE).await?;
     tried.findings.extend(
@@ -302,9 +305,37 @@ async fn try_out(context: &Context, basis: Basis<'_>, live: &Catalog) -> Result<
             .iter()
             .filter_map(|answer| judged(answer, &tried.steps)),
     );
-    let sizes = weigh::sizes(basis.session, &tried.observed).await?;
-    tried.weights = weigh::weigh(&tried.observed, &sizes, &linting::thresholds(context));
     Ok(tried)
+}
+
+/// Says which tables nobody but their owners reads any more: row-level security is switched on, and no policy lets in.
+fn shut(observed: &[StepObservation], after: &Catalog) -> Vec<Finding> {
+    let mut shut = BTreeSet::new();
+    for change in observed
+        .iter()
+        .flat_map(|step| &step.statements)
+        .flat_map(|statement| &statement.security)
+    {
+        match change.change.as_str() {
+            SECURED => shut.insert(change.object.as_str()),
+            UNSECURED => shut.remove(change.object.as_str()),
+            _ => false,
+        };
+    }
+    let open: BTreeSet<String> = after
+        .of_kind(Kind::Policy)
+        .map(|(key, _)| ObjectName::new(&*key.schema, &*key.name).to_string())
+        .collect();
+    shut.retain(|table| !open.contains(*table));
+    let tell = |table: &str| {
+        Finding::warn(
+            "plan-shut",
+            table,
+            "row-level security is on and no policy is there: every role it holds reads no row and writes none",
+        )
+        .help("write the policies before ENABLE ROW LEVEL SECURITY, in the same migration")
+    };
+    shut.into_iter().map(tell).collect()
 }
 
 /// How long one question to the target's rows may take.

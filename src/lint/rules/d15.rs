@@ -39,7 +39,9 @@ fn check(scene: &Scene<'_>) -> Option<Hit> {
         ""
     };
     let event = phrase.at(on + 1).to_ascii_uppercase();
-    let message = format!("{some}rows of an {event} on `{table}` are thrown away without an error");
+    let article = if event == "INSERT" { "an" } else { "a" };
+    let message =
+        format!("{some}rows of {article} {event} on `{table}` are thrown away without an error");
     let hit = Hit::new(known::created(phrase).unwrap_or(table), message);
     Some(hit.start(phrase.from(at).start()))
 }

@@ -19,6 +19,7 @@ mod c14;
 mod c15;
 mod c17;
 mod c19;
+mod c20;
 mod d01;
 mod d02;
 mod d03;
@@ -185,6 +186,7 @@ pub const RULES: &[&Rule] = &[
     &c15::RULE,
     &c17::RULE,
     &c19::RULE,
+    &c20::RULE,
     &x01::RULE,
     &x02::RULE,
     &x03::RULE,

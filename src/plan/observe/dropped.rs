@@ -124,7 +124,7 @@ fn tell(
     let mut dropped: Vec<Dropped> = gone
         .iter()
         .filter(|gone| gone.named || !is_part(gone))
-        .filter(|gone| gone.kind != "index" || gone.named)
+        .filter(|index| index.kind != "index" || index.named || falls(index, gone, inventory))
         // The triggers a foreign key works by are part of it.
         .filter(|gone| gone.named || !gone.identity.starts_with("\"RI_ConstraintTrigger_"))
         .filter(|gone| {
@@ -141,6 +141,23 @@ fn tell(
     dropped.sort();
     dropped.dedup();
     dropped
+}
+
+/// Says whether an index goes although its table stays and no constraint or index that it is a part of goes.
+fn falls(index: &Gone, gone: &[Gone], inventory: &Inventory) -> bool {
+    let table = index
+        .relation
+        .and_then(|id| inventory.get(id))
+        .and_then(|entry| inventory.get(entry.table?));
+    let Some(table) = table else { return false };
+    let bare = index.identity.rsplit_once('.').map(|(_, bare)| bare);
+    let carries = |other: &Gone| {
+        let constraint = other.identity.rsplit_once(" on ").map(|(name, _)| name);
+        other.kind == "table" && other.identity == table.name
+            || other.kind == "table constraint" && constraint == bare
+            || other.kind == "index" && other.named
+    };
+    !gone.iter().any(carries)
 }
 
 /// Gives the table whose rows, or values, are lost.

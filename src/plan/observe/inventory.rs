@@ -110,6 +110,18 @@ impl Inventory {
             .collect()
     }
 
+    /// Gives the tables of a bare name, in whichever schema.
+    pub(super) fn called(&self, name: &str) -> BTreeMap<u32, String> {
+        let bare = format!(".{}", crate::sql::name::Ident::new(name));
+        let tables = self.entries.iter().filter(|(_, entry)| {
+            matches!(entry.kind, Relation::Table | Relation::Partitioned)
+                && entry.name.ends_with(&bare)
+        });
+        tables
+            .map(|(id, entry)| (*id, entry.name.clone()))
+            .collect()
+    }
+
     /// Gives what was there before the plan.
     pub(super) fn get(&self, relation: u32) -> Option<&Entry> {
         self.entries.get(&relation)

@@ -242,6 +242,11 @@ pub struct Security {
     pub opens: bool,
 }
 
+/// How it is told that row-level security was switched on.
+pub const SECURED: &str = "row-level security is on";
+/// How it is told that row-level security was switched off.
+pub const UNSECURED: &str = "row-level security is off";
+
 /// Why a statement did not run on the shadow.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -12,8 +12,8 @@ use crate::plan::observe::answer::{Counters, Seen, counted, parse};
 use crate::plan::observe::inventory::Inventory;
 use crate::plan::observe::lock::LockMode;
 use crate::plan::observe::{
-    Build, How, Lock, Relation, Rewrite, Rows, Scan, Security, StatementObservation, cascade,
-    dropped, lock, named,
+    Build, How, Lock, Relation, Rewrite, Rows, SECURED, Scan, Security, StatementObservation,
+    UNSECURED, cascade, dropped, lock, named,
 };
 use crate::sql::class::Class;
 use crate::sql::name::Literal;
@@ -418,8 +418,8 @@ impl Probe {
                 continue;
             };
             match (entry.row_security, now.row_security) {
-                (true, false) => tell(&entry.name, "row-level security is off", true),
-                (false, true) => tell(&entry.name, "row-level security is on", false),
+                (true, false) => tell(&entry.name, UNSECURED, true),
+                (false, true) => tell(&entry.name, SECURED, false),
                 _ => {}
             }
             match (entry.forced, now.forced) {

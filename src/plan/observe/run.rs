@@ -14,7 +14,7 @@ use crate::plan::execution::reset;
 use crate::plan::observe::probe::{self, Probe, Signs};
 use crate::plan::observe::question::{self, Reader, Shapes};
 use crate::plan::observe::security::Doors;
-use crate::plan::observe::{Failed, Spoke, StatementObservation, StepObservation, facts};
+use crate::plan::observe::{Failed, Spoke, StatementObservation, StepObservation, facts, named};
 use crate::plan::unit::{self, Kind, Outline};
 use crate::plan::{Mode, Step};
 use crate::sql::class::{Class, Object};
@@ -157,7 +157,7 @@ impl Observer {
         onlooker
             .run(&Sql::new(
                 "SET lock_timeout = 100; SET statement_timeout = '1min'; \
-                 SET plan_cache_mode = force_generic_plan",
+                 SET plan_cache_mode = force_generic_plan; SET search_path = ''",
             ))
             .await?;
         session.run(&probe::prepare()).await?;
@@ -381,9 +381,21 @@ impl Observer {
             &mut observation,
         )
         .await?;
+        // Of what runs outside of a transaction only a unique index asks anything of rows.
+        let indexed = named::shaped(next.class, next.text())
+            .filter(|_| question::may_ask(next.class, next.text()))
+            .map(|name| self.probe.inventory.called(&name))
+            .unwrap_or_default();
+        let ids: Vec<u32> = indexed.keys().copied().collect();
+        let before = self.readers.1.read(&self.onlooker, &ids, false).await?;
         let sql = Sql::written_by_user(next.text());
         let (ran, sampled) = facts::sampled(&self.session, &self.onlooker, &sql).await?;
         observation.failed = refused(ran, next.range().start, next.text())?;
+        if observation.failed.is_none() && !ids.is_empty() {
+            let after = self.readers.1.read(&self.onlooker, &ids, true).await?;
+            let shapes = (&before, &after);
+            observation.questions = self.shapes.raised(&indexed, shapes, next.text());
+        }
         if observation.failed.is_none() {
             self.probe
                 .look_aside(&self.session, &sampled, next.class, &mut observation)

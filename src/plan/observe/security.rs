@@ -62,7 +62,9 @@ fn changes(before: &Doors, after: &Doors) -> Vec<Security> {
         let gone = after.0.contains_key(&(object.clone(), fact.clone()));
         // Of a table that is gone its rights need no words; its policies do, for other objects. A view or function is
         // often made again, without them.
-        let worth = fact.contains(" policy ") || made_again(before, object) && !is_usual(fact);
+        let worth = fact.contains(" policy ")
+            || object.starts_with("default privileges")
+            || made_again(before, object) && !is_usual(fact);
         if gone || !here.contains(object) && !worth {
             continue;
         }

@@ -17,6 +17,7 @@ CREATE TABLE buyers (id int PRIMARY KEY);
 CREATE TABLE sales (
     id int PRIMARY KEY, buyer_id int, note text, pieces bigint, amount numeric(10, 2), code varchar(20), word text
 );
+CREATE TABLE letters (sender mail, value int);
 CREATE TABLE events (at date) PARTITION BY RANGE (at);
 CREATE TABLE events_rest PARTITION OF events DEFAULT;
 CREATE TABLE events_1 (at date);
@@ -26,17 +27,24 @@ CREATE TABLE events_1 (at date);
 const BAD: &str = "
 INSERT INTO buyers VALUES (1);
 INSERT INTO sales VALUES (1, 1, 'a', 1, 1, 'a', '1'), (2, 7, NULL, 3000000000, 99999, 'longer than ten', 'x'), (3, 1, 'a', -1, 1, 'a', '2');
+INSERT INTO letters VALUES ('a@b', 1), ('a', 2), (NULL, 3);
 INSERT INTO events_rest VALUES ('2024-03-03');
 INSERT INTO events_1 VALUES ('2020-01-01');
 ";
 
 const GOOD: &str = "
+INSERT INTO letters VALUES ('a@b', 1), ('c@d', 2);
 INSERT INTO buyers VALUES (1);
 INSERT INTO sales VALUES (1, 1, 'a', 1, 1, 'a', '1'), (3, 1, 'b', 2, 1, 'b', '2'), (4, NULL, 'c', 3, 1, 'c', '3');
 ";
 
 /// The statements, and the SQLSTATE that rows at odds with them give.
-const CASES: [(&str, &str); 13] = [
+const CASES: [(&str, &str); 15] = [
+    (
+        "ALTER DOMAIN mail ADD CONSTRAINT has_at CHECK (VALUE LIKE '%@%')",
+        "23514",
+    ),
+    ("ALTER DOMAIN mail SET NOT NULL", "23502"),
     ("ALTER TABLE sales ALTER note SET NOT NULL", "23502"),
     ("ALTER TABLE sales ADD COLUMN must int NOT NULL", "23502"),
     ("ALTER TABLE sales ADD CHECK (pieces > 0)", "23514"),
@@ -168,4 +176,24 @@ async fn a_question_that_takes_too_long_is_not_answered() {
         matches!(&answers[0].outcome, Outcome::NotAsked(_)),
         "{answers:#?}"
     );
+}
+
+#[tokio::test]
+async fn what_is_built_without_a_transaction_asks_as_well() {
+    let text = |what: &str| {
+        format!("-- af-db: no-transaction\nCREATE {what} INDEX CONCURRENTLY ON sales (note);\n")
+    };
+    for (rows, what, fails) in [
+        (BAD, "UNIQUE", true),
+        (GOOD, "UNIQUE", false),
+        (BAD, "", false),
+    ] {
+        let database = server::database().await;
+        database.run(SCHEMA).await;
+        database.run(rows).await;
+        let answers = answers(&database, "alone", &text(what)).await;
+        let failed = |answer: &Answer| matches!(answer.outcome, Outcome::Fails(_));
+        assert_eq!(answers.iter().any(failed), fails, "{what}: {answers:#?}");
+        assert_eq!(answers.is_empty(), what.is_empty(), "{what}: {answers:#?}");
+    }
 }

@@ -346,3 +346,55 @@ async fn grants_that_go_with_a_view_are_told() {
         ]
     );
 }
+
+#[tokio::test]
+async fn the_last_grant_that_is_revoked_is_told() {
+    let database = server::database().await;
+    database.run(SCHEMA).await;
+    database
+        .run("GRANT SELECT ON orders TO PUBLIC; CREATE SCHEMA s; GRANT USAGE ON SCHEMA s TO PUBLIC; ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC")
+        .await;
+    let text = "REVOKE SELECT ON orders FROM PUBLIC; REVOKE USAGE ON SCHEMA s FROM PUBLIC; \
+                ALTER DEFAULT PRIVILEGES REVOKE SELECT ON TABLES FROM PUBLIC";
+    let observation = observe(&database, text).await;
+    let told: Vec<String> = observation.statements.iter().map(told).collect();
+    assert_eq!(
+        told,
+        [
+            "-public.orders: no longer: PUBLIC may SELECT",
+            "-schema s: no longer: PUBLIC may USAGE",
+            "-default privileges: no longer: PUBLIC may SELECT tables that postgres makes"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_policy_opens_only_what_was_there() {
+    let database = server::database().await;
+    database.run(SCHEMA).await;
+    let text = "CREATE TABLE fresh (id int); CREATE POLICY p ON fresh USING (true); \
+                ALTER TABLE orders RENAME TO old; CREATE POLICY p ON old USING (true);";
+    let observation = observe(&database, text).await;
+    let opens = |at: usize| {
+        observation.statements[at]
+            .security
+            .iter()
+            .any(|it| it.opens)
+    };
+    assert!(!opens(1), "{observation:#?}");
+    assert!(opens(3), "{observation:#?}");
+}
+
+#[tokio::test]
+async fn an_index_that_goes_along_is_told_and_one_of_a_whole_is_not() {
+    check(
+        "ALTER TABLE orders DROP COLUMN note",
+        &["AccessExclusive public.orders; drop index public.orders_note cascaded; drop table column public.orders.note lost"],
+    )
+    .await;
+    check(
+        "ALTER TABLE orders DROP CONSTRAINT orders_pkey",
+        &["AccessExclusive public.orders; drop table constraint orders_pkey on public.orders"],
+    )
+    .await;
+}

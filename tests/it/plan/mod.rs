@@ -412,12 +412,13 @@ async fn a_step_that_fails_on_the_mirror_is_found_before() {
     1. migrations/V2__b.sql, in one transaction, can be taken back
        at most 5 min on the server
        CREATE TABLE b (id int PRIMARY KEY REFERENCES a)
+         ShareRowExclusive on a: for a moment, blocks writes
        CREATE INDEX b_id ON b (id)
 
     2. migrations/V3__c.sql, in one transaction, no way back is written
        ALTER TABLE nowhere ADD COLUMN x int
 
-    no data is lost
+    what would be lost behind the statement that fails is not known
     a lock is waited for at most 2 s at a time, 10 min in all
     schema now        HASH
     the schema afterwards could not be predicted
@@ -453,6 +454,22 @@ async fn a_place_where_no_plan_can_be_written_is_told_at_once() {
     hint: name a file in it: --out migrations/plan.json
     status 2
     ");
+}
+
+#[tokio::test]
+async fn a_table_that_is_shut_for_everyone_is_told() {
+    let check = async |policy: &str, told: bool| {
+        let database = server::database().await;
+        let project = project(&database.target, "protected: false").await;
+        let text = format!("{policy}ALTER TABLE a ENABLE ROW LEVEL SECURITY;\n");
+        project.write("migrations/V2__b.sql", text);
+        let arguments = ["plan", "--env", "staging", "--to", "2"];
+        let said = project.run(&arguments).await.stdout;
+        let line = "warn[plan-shut]: public.a: row-level security is on and no policy is there";
+        assert_eq!(said.contains(line), told, "{said}");
+    };
+    check("", true).await;
+    check("CREATE POLICY p ON a USING (id > 0);\n", false).await;
 }
 
 #[tokio::test]

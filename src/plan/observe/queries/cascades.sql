@@ -7,7 +7,11 @@ WITH RECURSIVE keys AS (
     SELECT c.conrelid, c.confrelid, c.conname, c.confdeltype, p.oid IS NOT NULL AS is_copy
     FROM pg_catalog.pg_constraint AS c
     LEFT JOIN pg_catalog.pg_constraint AS p ON p.oid = c.conparentid
-    WHERE c.contype = 'f' AND c.confdeltype IN ('c', 'n', 'd') AND (p.oid IS NULL OR p.conrelid = c.conrelid)
+    WHERE
+        pg_catalog.current_setting('session_replication_role') <> 'replica'
+        AND c.contype = 'f'
+        AND c.confdeltype IN ('c', 'n', 'd')
+        AND (p.oid IS NULL OR p.conrelid = c.conrelid)
 ),
 gone AS (
     SELECT k.* FROM keys AS k WHERE k.confrelid = ANY ($1)

@@ -3,7 +3,7 @@ SELECT
     a.attrelid AS relation,
     a.attnum AS number,
     a.attname AS name,
-    a.attnotnull AS not_null,
+    (a.attnotnull OR t.typnotnull) AS not_null,
     pg_catalog.format_type(a.atttypid, a.atttypmod) AS type,
     t.typcategory::pg_catalog.text AS category,
     (a.atthasdef OR a.attidentity <> '' OR a.attgenerated <> '') AS filled

@@ -20,4 +20,20 @@ SELECT
     ) AS referenced_names
 FROM pg_catalog.pg_constraint AS c
 WHERE c.conrelid = ANY ($1) AND c.contype IN ('c', 'f', 'x') AND c.convalidated
-ORDER BY c.conrelid, c.conname
+UNION ALL
+-- What the domain of a column asks of its values, and what type it is made of.
+SELECT
+    c.oid,
+    a.attrelid,
+    c.conname,
+    'd',
+    CASE WHEN $2 THEN pg_catalog.pg_get_expr(c.conbin, 0) END,
+    ARRAY[a.attnum],
+    ARRAY[a.attname::pg_catalog.text],
+    0::pg_catalog.oid,
+    ARRAY[pg_catalog.format_type(t.typbasetype, t.typtypmod)]
+FROM pg_catalog.pg_attribute AS a
+JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
+JOIN pg_catalog.pg_constraint AS c ON c.contypid = a.atttypid AND c.contype = 'c' AND c.convalidated
+WHERE a.attrelid = ANY ($1) AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY relation, name, columns

@@ -13,6 +13,15 @@ CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) AS a
 LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = a.grantee
 WHERE c.oid >= 16384 AND c.relacl IS NOT NULL AND a.grantee <> c.relowner AND n.nspname <> 'af_db_observer'
 UNION ALL
+SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), 'is a table', NULL
+FROM pg_catalog.pg_class AS c
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.oid >= 16384 AND c.relacl IS NOT NULL AND c.relkind NOT IN ('v', 'm') AND n.nspname <> 'af_db_observer'
+UNION ALL
+SELECT pg_catalog.format('schema %I', n.nspname), 'is a schema', NULL
+FROM pg_catalog.pg_namespace AS n
+WHERE n.nspacl IS NOT NULL AND n.nspname <> 'af_db_observer'
+UNION ALL
 SELECT
     pg_catalog.format('%I.%I.%I', n.nspname, c.relname, t.attname),
     pg_catalog.format('%s may %s', coalesce(r.rolname, 'PUBLIC'), a.privilege_type),
@@ -69,7 +78,7 @@ CROSS JOIN LATERAL (
 WHERE c.oid >= 16384 AND c.relkind IN ('v', 'm')
 UNION ALL
 SELECT
-    pg_catalog.format('default privileges%s', coalesce(pg_catalog.format(' in schema %I', n.nspname), '')),
+    pg_catalog.format('default privileges%s', ' in schema ' || pg_catalog.quote_ident(n.nspname)),
     pg_catalog.format('%s may %s %s that %s makes', coalesce(r.rolname, 'PUBLIC'), a.privilege_type,
         CASE d.defaclobjtype
             WHEN 'r' THEN 'tables' WHEN 'S' THEN 'sequences' WHEN 'f' THEN 'functions' WHEN 'T' THEN 'types'

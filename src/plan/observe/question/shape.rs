@@ -45,7 +45,7 @@ pub(super) struct Unique {
 
 /// What the rows of one table must be like.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Shape {
+pub(in crate::plan::observe) struct Shape {
     pub(super) columns: BTreeMap<i16, Column>,
     pub(super) constraints: Vec<Constraint>,
     pub(super) uniques: Vec<Unique>,
@@ -58,6 +58,9 @@ pub(super) struct Bounds {
     pub(super) signature: String,
     pub(super) expression: Option<String>,
 }
+
+/// What the rows of tables must be like.
+pub(in crate::plan::observe) type Found = BTreeMap<u32, Shape>;
 
 /// The questions asked so far, so that a later statement of the same transaction does not ask them again.
 #[derive(Default)]
@@ -108,6 +111,23 @@ impl Shapes {
         }
         questions.retain(|question| self.asked.insert(question.clone()));
         Ok((questions, partners))
+    }
+
+    /// Gives the questions that a statement raises which no transaction held, from the tables before and after it.
+    pub(in crate::plan::observe) fn raised(
+        &mut self,
+        tables: &BTreeMap<u32, String>,
+        (before, after): (&Found, &Found),
+        text: &str,
+    ) -> Vec<Question> {
+        let mut questions = Vec::new();
+        for (id, table) in tables {
+            if let (Some(before), Some(after)) = (before.get(id), after.get(id)) {
+                questions.extend(tell::tell(table, (before, after), &BTreeMap::new(), text));
+            }
+        }
+        questions.retain(|question| self.asked.insert(question.clone()));
+        questions
     }
 }
 
@@ -184,12 +204,13 @@ impl Reader {
         })
     }
 
-    async fn read(
+    /// Reads what the rows of tables must be like.
+    pub(in crate::plan::observe) async fn read(
         &self,
         session: &Session,
         ids: &Vec<u32>,
         in_words: bool,
-    ) -> Result<BTreeMap<u32, Shape>> {
+    ) -> Result<Found> {
         let params = [(ids as _, Type::OID_ARRAY), (&in_words as _, Type::BOOL)];
         let (columns, constraints, uniques, partitions) = join4(
             session.query_kept(&self.columns, &params[..1]),

@@ -148,6 +148,19 @@ fn constrained(
                 format!("SELECT EXISTS (SELECT FROM {table} WHERE NOT ({expression}))"),
             ))
         }
+        "d" => {
+            let expression = constraint.expression.as_ref()?;
+            let column = Ident::new(constraint.names.first()?.as_str());
+            let of = constraint.referenced_names.first()?;
+            // An expression of a domain calls the value by the name VALUE.
+            let values = format!("SELECT {column}::{of} AS value FROM {table}");
+            Some(asking(
+                table,
+                "23514",
+                format!("values of {column} that the constraint {name} of its domain refuses"),
+                format!("SELECT EXISTS (SELECT FROM ({values}) AS v WHERE NOT ({expression}))"),
+            ))
+        }
         "f" => {
             let referenced = names.get(&constraint.referenced)?;
             let column = |of: &str, name: &String| format!("{of}.{}", Ident::new(&**name));
