@@ -125,6 +125,8 @@ fn tell(
         .iter()
         .filter(|gone| gone.named || !is_part(gone))
         .filter(|index| index.kind != "index" || index.named || falls(index, gone, inventory))
+        // Rights are told as such.
+        .filter(|gone| gone.kind != "default acl")
         // The triggers a foreign key works by are part of it.
         .filter(|gone| gone.named || !gone.identity.starts_with("\"RI_ConstraintTrigger_"))
         .filter(|gone| {
