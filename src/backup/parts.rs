@@ -24,13 +24,14 @@ const NAMED: usize = 200;
 /// Says how many sessions dump where nobody did.
 ///
 /// Every part keeps two processors busy, the server's and ours; of a small database there is nothing to gain, and four readers
-/// are as many as a server that others work with should have.
-pub fn sessions(tables: &[Listed], processors: usize) -> usize {
+/// are as many as a server that others work with should have. They take no more than half of what is `free`, because a backup
+/// that fails for want of a session is none.
+pub fn sessions(tables: &[Listed], processors: usize, free: usize) -> usize {
     let bytes: u64 = tables.iter().map(|table| table.bytes).sum();
     if bytes < LARGE {
         return 1;
     }
-    (processors / 2).clamp(1, 4)
+    (processors / 2).min(free / 2).clamp(1, 4)
 }
 
 /// Chooses the tables of each part but the first, which keeps all others; the parts are about equally large.
@@ -236,9 +237,12 @@ mod tests {
     fn a_small_database_is_dumped_by_one_session_and_a_large_one_by_a_few() {
         let small = [table("a", LARGE - 1)];
         let large = [table("a", LARGE), table("b", 1)];
-        assert_eq!(sessions(&small, 64), 1);
+        assert_eq!(sessions(&small, 64, 90), 1);
         for (processors, expected) in [(1, 1), (2, 1), (4, 2), (8, 4), (64, 4)] {
-            assert_eq!(sessions(&large, processors), expected, "{processors}");
+            assert_eq!(sessions(&large, processors, 90), expected, "{processors}");
+        }
+        for (free, expected) in [(0, 1), (3, 1), (4, 2), (8, 4)] {
+            assert_eq!(sessions(&large, 64, free), expected, "{free} free");
         }
     }
 

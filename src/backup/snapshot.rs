@@ -241,6 +241,15 @@ pub async fn hold(session: &Session, scope: &Scope, patience: Duration) -> Resul
     .into())
 }
 
+/// Says how many more sessions may be opened.
+pub async fn free_sessions(session: &Session) -> Result<usize> {
+    let row = session
+        .query_one(include_str!("queries/free_sessions.sql"), &[])
+        .await
+        .context("asking how many more sessions there may be")?;
+    Ok(usize::try_from(row.get::<_, i64>("free")).unwrap_or(0))
+}
+
 /// Joins a held moment from another session.
 pub async fn join(session: &Session, snapshot: &str) -> Result<()> {
     let sql = Sql::fill(

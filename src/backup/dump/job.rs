@@ -31,6 +31,8 @@ pub(super) struct Job<'a> {
     pub(super) options: &'a Options,
     pub(super) clients: &'a Clients,
     pub(super) moment: &'a Moment,
+    /// How many sessions dump at most.
+    pub(super) sessions: usize,
     pub(super) recipients: &'a [Recipient],
     pub(super) watch: Watch<'a>,
     pub(super) interrupt: &'a Interrupt,
@@ -89,10 +91,7 @@ impl Job<'_> {
     /// Dumps everything, by as many sessions as are worth it; gives what was heard of each part.
     pub(super) async fn dump(&self, pending: &Pending) -> Result<(Vec<Heard>, Vec<StoredFile>)> {
         let tables = &self.moment.tables;
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        let sessions = self.options.jobs.map(|jobs| jobs as usize);
-        let sessions = sessions.unwrap_or_else(|| parts::sessions(tables, processors));
-        let shares = parts::share(tables, sessions);
+        let shares = parts::share(tables, self.sessions);
         let mut tools = vec![self.first(&shares)];
         tools.extend(shares.iter().map(|share| self.rows(share)));
         let progress: Vec<Arc<Progress>> = tools.iter().map(|_| Arc::default()).collect();

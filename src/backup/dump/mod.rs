@@ -87,6 +87,7 @@ pub async fn run(
         let job = Job {
             options: &wide,
             clients,
+            sessions: sessions(options, &session, &moment).await?,
             moment: &moment,
             recipients: &recipients,
             watch,
@@ -134,6 +135,14 @@ pub async fn run(
     let archive = work.await;
     session.close().await;
     archive
+}
+
+/// Says how many sessions dump.
+async fn sessions(options: &Options, session: &Session, moment: &Moment) -> Result<usize> {
+    let free = snapshot::free_sessions(session).await?;
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let worth = || parts::sessions(&moment.tables, processors, free);
+    Ok(options.jobs.map_or_else(worth, |jobs| jobs as usize))
 }
 
 /// Gives the moment by the machine's clock.

@@ -41,7 +41,7 @@ pub(super) struct Make {
     #[arg(long, value_name = "ID", conflicts_with_all = ["schemas", "tables"])]
     tenant: Option<String>,
     /// Dump with this many sessions at once, each into a file of its own, all of one moment; below 1 GB one, else half as many as
-    /// there are processors, at most 4
+    /// there are processors, at most 4, and no more than half of the sessions that are free
     #[arg(long, value_name = "NUMBER", conflicts_with = "tenant", value_parser = clap::value_parser!(u32).range(1..=64))]
     jobs: Option<u32>,
     /// Wait at most this long for a migration to end

@@ -283,3 +283,28 @@ async fn a_mapping_that_names_no_role_is_refused() {
     );
     drop(other);
 }
+
+#[tokio::test]
+async fn sessions_that_are_free_are_counted_within_every_limit() {
+    let bench = Bench::new().await;
+    let free = async |role: &str| {
+        let session = bench.database.session_as(role).await;
+        let free = snapshot::free_sessions(&session).await.unwrap();
+        session.close().await;
+        free
+    };
+    bench
+        .database
+        .run("CREATE ROLE narrow LOGIN CONNECTION LIMIT 3")
+        .await;
+    let before = free("postgres").await;
+    assert!(before > 3, "{before}");
+    // One of the three is the session that asks.
+    assert_eq!(free("narrow").await, 2);
+    let limit = format!(
+        "ALTER DATABASE \"{}\" CONNECTION LIMIT 2",
+        bench.database.target.database()
+    );
+    bench.database.run(&limit).await;
+    assert!(free("narrow").await <= 1);
+}
