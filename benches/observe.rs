@@ -10,9 +10,10 @@
     reason = "a measurement that cannot be made may stop"
 )]
 
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use af_db::event::silent;
+use af_db::event::{Event, silent};
 use af_db::pg::connect;
 use af_db::pg::embedded::Options;
 use af_db::pg::scratch::{self, Scratch};
@@ -23,10 +24,16 @@ use af_db::plan::{Mode, Step};
 use af_db::sql::safe::Sql;
 use af_db::sql::split;
 
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 7;
 
-/// How many tables are migrated.
-const TABLES: usize = 40;
+/// How many files of each kind are measured in a round.
+const FILES: usize = 3;
+
+/// How many statements a file has, all about one table.
+const STATEMENTS: usize = 8;
+
+/// How many tables a crowded file is about, whose locks it holds until its end.
+const CROWD: usize = 40;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -44,29 +51,67 @@ fn main() {
     });
 }
 
-/// What migrations are made of, on a table that is there.
-fn statements(round: usize, n: usize) -> [String; 9] {
-    [
-        format!("ALTER TABLE t{n} ADD COLUMN c{round} int"),
-        format!("CREATE INDEX ON t{n} (tenant_id, c{round})"),
-        format!("COMMENT ON TABLE t{n} IS 'round {round}'"),
-        format!("INSERT INTO t{n} (id, tenant_id) VALUES ({round}, 1)"),
-        format!("CREATE TABLE made_{round}_{n} (id int PRIMARY KEY, of bigint REFERENCES t{n})"),
-        format!("ALTER TABLE t{n} ALTER COLUMN c{round} SET DEFAULT 1"),
-        format!("UPDATE t{n} SET c{round} = 1 WHERE c{round} IS NULL"),
-        format!("ALTER TABLE t{n} ALTER COLUMN c{round} SET NOT NULL"),
-        format!("GRANT SELECT (c{round}) ON t{n} TO pg_monitor"),
-    ]
-}
+/// What migrations are made of; each is the `k`th of its kind on a table that is there.
+const KINDS: [fn(&str, usize) -> String; 20] = [
+    |t, k| format!("ALTER TABLE {t} ADD COLUMN c{k} int"),
+    |t, k| format!("ALTER TABLE {t} ALTER COLUMN a{k} SET DEFAULT 1"),
+    |t, k| format!("ALTER TABLE {t} ALTER COLUMN a{k} SET NOT NULL"),
+    |t, k| format!("ALTER TABLE {t} ALTER COLUMN b{k} TYPE bigint"),
+    |t, k| format!("ALTER TABLE {t} RENAME COLUMN a{k} TO r{k}"),
+    |t, k| format!("ALTER TABLE {t} DROP COLUMN b{k}"),
+    |t, k| format!("ALTER TABLE {t} ADD CONSTRAINT k{k} CHECK (tenant_id > {k}) NOT VALID"),
+    |t, k| format!("ALTER TABLE {t} ADD CONSTRAINT f{k} FOREIGN KEY (of) REFERENCES {t} NOT VALID"),
+    |t, k| format!("CREATE INDEX ON {t} (tenant_id, id) WHERE id > {k}"),
+    |t, k| format!("CREATE TABLE {t}_{k} (id int PRIMARY KEY, of bigint REFERENCES {t})"),
+    |t, k| format!("CREATE VIEW {t}_v{k} AS SELECT id, tenant_id FROM {t}"),
+    |t, k| format!("CREATE FUNCTION {t}_f{k}() RETURNS int LANGUAGE sql AS 'SELECT {k}'"),
+    |t, k| format!("INSERT INTO {t} (id, tenant_id) VALUES ({k}, 1000)"),
+    |t, k| format!("UPDATE {t} SET tenant_id = {k} + 1000 WHERE of IS NULL"),
+    |t, k| format!("COMMENT ON TABLE {t} IS 'the {k}th'"),
+    |t, k| {
+        let how = ["ENABLE", "FORCE", "NO FORCE", "DISABLE"][k % 4];
+        format!("ALTER TABLE {t} {how} ROW LEVEL SECURITY")
+    },
+    |t, k| format!("CREATE POLICY p{k} ON {t} USING (tenant_id = {k})"),
+    |t, k| {
+        let what = ["SELECT", "INSERT", "UPDATE", "DELETE"][k % 4];
+        format!("GRANT {what} ON {t} TO pg_monitor")
+    },
+    |t, k| format!("GRANT SELECT (id), UPDATE (tenant_id) ON {t} TO role_{k}"),
+    |t, k| {
+        format!("CREATE TRIGGER g{k} BEFORE UPDATE ON {t} FOR EACH ROW EXECUTE FUNCTION touched()")
+    },
+];
 
-/// The same statements, as migrations of a table each, or as one.
-fn texts(round: usize, files: usize) -> Vec<String> {
-    let each: Vec<String> = (1..=TABLES)
-        .map(|n| statements(round, n).join(";\n") + ";\n")
-        .collect();
-    each.chunks(TABLES / files)
-        .map(|some| some.concat())
-        .collect()
+/// The tables, each of which is written to by one file only.
+struct Fresh(usize);
+
+impl Fresh {
+    fn table(&mut self) -> String {
+        self.0 += 1;
+        format!("t{}", self.0)
+    }
+
+    /// Gives a file of each kind, each about a table of its own.
+    fn files(&mut self) -> Vec<String> {
+        let all = KINDS.iter().map(|kind| {
+            let table = self.table();
+            let text = (0..STATEMENTS).map(|k| kind(&table, k) + ";\n");
+            text.collect()
+        });
+        all.collect()
+    }
+
+    /// Gives a file that does everything to many tables.
+    fn crowded(&mut self) -> String {
+        let tables: Vec<String> = (0..CROWD).map(|_| self.table()).collect();
+        let each = tables.iter().flat_map(|table| {
+            // A column cannot be renamed and go on under its name.
+            let (kinds, k) = (KINDS.iter().enumerate(), |kind| kind % STATEMENTS);
+            kinds.map(move |(at, kind)| kind(table, k(at)) + ";\n")
+        });
+        each.collect()
+    }
 }
 
 fn step(label: &str, text: String) -> Step {
@@ -85,6 +130,7 @@ fn median(mut figures: Vec<f64>) -> f64 {
     figures[figures.len() / 2]
 }
 
+/// Gives microseconds a statement.
 fn per(time: Duration, count: usize) -> f64 {
     time.as_secs_f64() * 1e6 / f64::from(u32::try_from(count).unwrap())
 }
@@ -97,90 +143,107 @@ async fn measure(scratch: &Scratch, tables: usize) {
         let mut sql = String::new();
         for n in from..=(from + 499).min(tables) {
             sql.push_str(&format!(
-                "CREATE TABLE t{n} (id bigint PRIMARY KEY, tenant_id bigint NOT NULL, a text);"
+                "CREATE TABLE t{n} (id bigint PRIMARY KEY, tenant_id bigint NOT NULL, of bigint"
             ));
+            for column in 0..STATEMENTS {
+                sql.push_str(&format!(", a{column} int DEFAULT 0, b{column} int"));
+            }
+            sql.push_str(");");
         }
         session.run(&Sql::written_by_user(sql)).await.unwrap();
     }
+    let roles = (0..STATEMENTS).map(|k| format!("CREATE ROLE role_{k};"));
+    let trigger =
+        "CREATE FUNCTION touched() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END'";
+    let others = roles.collect::<String>() + trigger;
+    session.run(&Sql::written_by_user(others)).await.unwrap();
     println!("{tables} tables; watched less not watched, side by side, medians of {ROUNDS} rounds");
-    let mut round = 0;
-    for files in [TABLES, 1] {
-        compare((&session, &target), files, &mut round).await;
-    }
-    each((&session, &target), &mut round).await;
+    let mut fresh = Fresh(0);
+    each((&session, &target), &mut fresh).await;
+    crowded((&session, &target), &mut fresh).await;
 }
 
-/// Runs files as they are.
-async fn plain(session: &Session, texts: &[String]) -> Duration {
-    let began = Instant::now();
+/// Runs files as they are, and gives how long each took.
+async fn plain(session: &Session, texts: &[String]) -> Vec<Duration> {
+    let mut took = Vec::new();
     for text in texts {
+        let began = Instant::now();
         session.run(&Sql::new("BEGIN")).await.unwrap();
         for statement in split::statements(text) {
             let sql = Sql::written_by_user(statement.text);
             session.run(&sql).await.unwrap();
         }
         session.run(&Sql::new("COMMIT")).await.unwrap();
+        took.push(began.elapsed());
     }
-    began.elapsed()
+    took
 }
 
-/// Runs files watched; gives also what watching costs where there is no file.
-async fn watched(target: &Target, texts: Vec<String>) -> (Duration, Duration) {
-    let began = Instant::now();
-    run::steps(target, &[], &silent).await.unwrap();
-    let empty = began.elapsed();
+/// Runs files watched; gives how long each took, and what was spent before the first and behind the last.
+async fn watched(target: &Target, texts: Vec<String>) -> (Vec<Duration>, Duration) {
     let texts = texts.into_iter();
     let steps: Vec<Step> = texts.map(|text| step("V1__x.sql", text)).collect();
+    let told = Mutex::new(Vec::new());
+    let watch = |event: Event<'_>| {
+        if matches!(event, Event::Advanced { .. } | Event::Ended) {
+            told.lock().unwrap().push(Instant::now());
+        }
+    };
     let began = Instant::now();
-    let observed = run::steps(target, &steps, &silent).await.unwrap();
-    let took = began.elapsed();
+    let observed = run::steps(target, &steps, &watch).await.unwrap();
+    let whole = began.elapsed();
     let failed = observed.iter().find_map(|step| step.failed());
     assert!(failed.is_none(), "{failed:?}");
-    (took.saturating_sub(empty), empty)
+    let told = told.into_inner().unwrap();
+    let took: Vec<Duration> = told.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let once = whole - took.iter().sum::<Duration>();
+    (took, once)
 }
 
-async fn compare((session, target): (&Session, &Target), files: usize, round: &mut usize) {
-    let count = split::split(&texts(0, 1)[0]).len();
-    let (mut without, mut with, mut once) = (Vec::new(), Vec::new(), Vec::new());
+/// Measures each kind of statement for itself, in files about one table, so that the median of all can be told.
+async fn each((session, target): (&Session, &Target), fresh: &mut Fresh) {
+    let mut without = vec![Vec::new(); KINDS.len()];
+    let mut with = without.clone();
+    let mut opening = Vec::new();
     for _ in 0..ROUNDS {
-        without.push(per(plain(session, &texts(*round, files)).await, count));
-        let (took, empty) = watched(target, texts(*round + 1, files)).await;
-        with.push(per(took, count));
-        once.push(empty.as_secs_f64() * 1e3);
-        *round += 2;
-    }
-    let (without, with, once) = (median(without), median(with), median(once));
-    println!(
-        "{count} statements in {files} files, all they cost together: {without:.1} us a statement as they are,"
-    );
-    println!(
-        "  watched {with:.1}: {:.1} us for watching, and {once:.0} ms once",
-        with - without
-    );
-}
-
-/// Measures each kind of statement for itself, a file of it for all tables, so that the median of all can be told.
-async fn each((session, target): (&Session, &Target), round: &mut usize) {
-    let kinds = statements(0, 0).len();
-    let mut costs = vec![Vec::new(); kinds];
-    for _ in 0..ROUNDS {
-        let of = |round: usize, kind: usize| -> String {
-            let each = (1..=TABLES).map(|n| statements(round, n)[kind].clone() + ";\n");
-            each.collect()
-        };
-        for (kind, costs) in costs.iter_mut().enumerate() {
-            let without = plain(session, &[of(*round, kind)]).await;
-            let (with, _) = watched(target, vec![of(*round + 1, kind)]).await;
-            costs.push(per(with, TABLES) - per(without, TABLES));
+        let files = |fresh: &mut Fresh| (0..FILES).flat_map(|_| fresh.files()).collect::<Vec<_>>();
+        let (ours, theirs) = (files(fresh), files(fresh));
+        for (at, took) in plain(session, &theirs).await.into_iter().enumerate() {
+            without[at % KINDS.len()].push(per(took, STATEMENTS));
         }
-        *round += 2;
+        let (took, once) = watched(target, ours).await;
+        for (at, took) in took.into_iter().enumerate() {
+            with[at % KINDS.len()].push(per(took, STATEMENTS));
+        }
+        opening.push(once.as_secs_f64() * 1e3);
     }
-    println!("each kind for itself, {TABLES} in a file:");
-    let medians: Vec<f64> = costs.into_iter().map(median).collect();
-    for (statement, cost) in statements(0, 0).iter().zip(&medians) {
-        println!("  {cost:>7.1} us  {statement}");
+    println!("files of {STATEMENTS} statements of a kind on one table, microseconds a statement:");
+    println!("  watching  as it is");
+    let mut costs = Vec::new();
+    for ((kind, with), without) in KINDS.iter().zip(with).zip(without) {
+        let plain = median(without);
+        let cost = median(with) - plain;
+        println!("  {cost:>8.1}  {plain:>8.1}  {}", kind("t", 1));
+        costs.push(cost);
     }
-    println!("  {:>7.1} us  at the median", median(medians));
+    println!("  {:>8.1}            at the median", median(costs));
+    println!("  and {:.0} ms once", median(opening));
+}
+
+/// Measures files that lock many tables: what is looked at after a statement is all that the transaction has locked.
+async fn crowded((session, target): (&Session, &Target), fresh: &mut Fresh) {
+    let count = CROWD * KINDS.len();
+    let (mut without, mut with) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let (ours, theirs) = (fresh.crowded(), fresh.crowded());
+        without.push(per(plain(session, &[theirs]).await[0], count));
+        with.push(per(watched(target, vec![ours]).await.0[0], count));
+    }
+    let (without, with) = (median(without), median(with));
+    println!(
+        "one file of {count} statements of all kinds on {CROWD} tables, microseconds a statement:"
+    );
+    println!("  {:>8.1}  {without:>8.1}  on average", with - without);
 }
 
 /// Says whether a statement hurts: work or a loss that others wait for, or that cannot be undone.

@@ -294,9 +294,10 @@ const SETTINGS: [&str; 25] = [
     "max_logical_replication_workers=0",
     "max_connections=100",
     "max_prepared_transactions=10",
-    // Whoever watches locks walks the table of all of them, whose size is the next power of two above what these five
-    // settings make; it is 32,768.
-    "max_locks_per_transaction=230",
+    // Whoever watches locks walks the table of all of them after every statement, whose size is the next power of two
+    // above what these five settings make; it is 16,384. That is room for twice the locks a server has that nobody has
+    // configured: one transaction can make 6,000 tables with their keys.
+    "max_locks_per_transaction=128",
     "autovacuum_max_workers=1",
     "max_wal_senders=4",
     "shared_buffers=32MB",

@@ -1,22 +1,117 @@
-//! Owns the rows of the probe's answer: what the transaction has locked, and how it is by now.
+//! Owns asking what a transaction has locked and done, and the rows of the answer.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
 
 use anyhow::{Context as _, Result};
-use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
+use futures_util::future::{join, join3, try_join_all};
+use tokio_postgres::types::Type;
+use tokio_postgres::{Row, Statement};
 
+use crate::pg::session::Session;
 use crate::plan::observe::Relation;
 use crate::plan::observe::inventory::kind;
 use crate::plan::observe::lock::LockMode;
 
-const MODES: [LockMode; 8] = [
-    LockMode::AccessShare,
-    LockMode::RowShare,
-    LockMode::RowExclusive,
-    LockMode::ShareUpdateExclusive,
-    LockMode::Share,
-    LockMode::ShareRowExclusive,
-    LockMode::Exclusive,
-    LockMode::AccessExclusive,
-];
+/// The questions of every look, which the session has prepared.
+pub(super) struct Asker {
+    look: Statement,
+    counters: Statement,
+    logged: Statement,
+    /// The table of what the event triggers write down.
+    pub(super) log: u32,
+}
+
+/// What is known before a look, so that only what may be another by now is told.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a> {
+    /// The newest relation that was there before the plan.
+    pub(super) last_before: u32,
+    /// The newest relation that was ever seen.
+    pub(super) newest: u32,
+    /// What is newer than the plan and looked at all the same.
+    pub(super) kept: &'a Vec<u32>,
+    /// How often the transaction had changed `pg_class`.
+    pub(super) changed: i64,
+}
+
+/// The catalog of relations, whose own changes are counted.
+pub(super) const PG_CLASS: u32 = 1259;
+
+impl Asker {
+    /// Has the session read the questions, and ask them until it has settled on a plan for each.
+    pub(super) async fn prepare(session: &Session) -> Result<Asker> {
+        // The server plans a question anew the first five times, which takes longer than the rest.
+        const PLANNED_ANEW: usize = 5;
+        let types = [Type::OID, Type::OID, Type::OID_ARRAY, Type::INT8];
+        let (look, counters, logged) = join3(
+            session.keep(include_str!("queries/probe.sql"), &types),
+            session.keep(include_str!("queries/counters.sql"), &types[2..3]),
+            session.keep(include_str!("queries/log.sql"), &[]),
+        )
+        .await;
+        let log = session
+            .query_one(
+                "SELECT 'af_db_observer.log'::pg_catalog.regclass::pg_catalog.oid",
+                &[],
+            )
+            .await?
+            .try_get(0)?;
+        let asker = Asker {
+            look: look?,
+            counters: counters?,
+            logged: logged?,
+            log,
+        };
+        let known = Known {
+            last_before: 0,
+            newest: 0,
+            kept: &Vec::new(),
+            changed: -1,
+        };
+        let nothing = Vec::new();
+        try_join_all((0..=PLANNED_ANEW).map(|_| async {
+            let (look, counters) = join(
+                asker.look(session, known),
+                asker.counters(session, &nothing),
+            )
+            .await;
+            look.and(counters.map(|_| ()))
+        }))
+        .await?;
+        Ok(asker)
+    }
+
+    /// Asks what the transaction has locked.
+    pub(super) async fn look(&self, session: &Session, known: Known<'_>) -> Result<Vec<Row>> {
+        let params = [
+            (&known.last_before as _, Type::OID),
+            (&known.newest as _, Type::OID),
+            (known.kept as _, Type::OID_ARRAY),
+            (&known.changed as _, Type::INT8),
+        ];
+        session.query_kept(&self.look, &params).await
+    }
+
+    /// Takes what was logged since the last time.
+    pub(super) async fn logged(&self, session: &Session) -> Result<Vec<Row>> {
+        session.query_kept(&self.logged, &[]).await
+    }
+
+    /// Asks what the session has done to relations and not yet told the server.
+    pub(super) async fn counters(
+        &self,
+        session: &Session,
+        relations: &Vec<u32>,
+    ) -> Result<HashMap<u32, Counters>> {
+        let params = [(relations as _, Type::OID_ARRAY)];
+        let rows = session.query_kept(&self.counters, &params).await?;
+        let pairs = rows
+            .iter()
+            .map(|row| Ok((row.try_get(0)?, counters(row, 1)?)));
+        pairs.collect()
+    }
+}
 
 /// What a session has done to a relation and not yet told the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,7 +138,7 @@ impl Counters {
 pub(super) struct Seen {
     pub(super) relation: u32,
     pub(super) mode: LockMode,
-    /// Absent when it is gone.
+    /// Absent when it is gone, and when it was not looked up because nothing has changed.
     pub(super) now: Option<Now>,
     pub(super) counters: Counters,
 }
@@ -62,78 +157,66 @@ pub(super) struct Now {
     pub(super) has_children: bool,
 }
 
-/// Reads the answer: what is locked, and how often something was logged.
-pub(super) fn parse(answer: &[SimpleQueryMessage]) -> Result<(Vec<Seen>, i64)> {
-    let mut logged = None;
-    let mut seen = Vec::new();
-    for message in answer {
-        let SimpleQueryMessage::Row(row) = message else {
-            continue;
-        };
-        logged = Some(number(row, 15)?);
-        // Where nothing is locked, there is one row for the number alone.
-        if row.get(0).is_some() {
-            seen.push(read(row)?);
-        }
-    }
-    let logged = logged.context("the probe of the shadow gave no row")?;
-    Ok((seen, logged))
+/// What was seen after a statement.
+#[derive(Default)]
+pub(super) struct Look {
+    /// What is locked.
+    pub(super) seen: Vec<Seen>,
+    /// How often the transaction has changed `pg_class`.
+    pub(super) changed: i64,
+    /// How often something was logged.
+    pub(super) logged: i64,
 }
 
-fn read(row: &SimpleQueryRow) -> Result<Seen> {
-    let mode = usize::try_from(number(row, 1)?)?;
-    let id = |column: usize| -> Result<u32> { Ok(u32::try_from(number(row, column)?)?) };
-    let is = |column: usize| row.get(column) == Some("t");
-    let now = match row.get(2) {
+/// Reads the answer.
+pub(super) fn parse(answer: &[Row]) -> Result<Look> {
+    let mut look = Look::default();
+    for row in answer {
+        match row.try_get(0)? {
+            Some(relation) => look.seen.push(read(relation, row)?),
+            None => {
+                look.changed = row.try_get(15)?;
+                look.logged = row.try_get(16)?;
+            }
+        }
+    }
+    // Of several locks the strongest counts.
+    look.seen
+        .sort_unstable_by_key(|seen| (seen.relation, Reverse(seen.mode)));
+    look.seen.dedup_by_key(|seen| seen.relation);
+    Ok(look)
+}
+
+fn read(relation: u32, row: &Row) -> Result<Seen> {
+    let now = match row.try_get::<_, Option<&str>>(6)? {
         None => None,
         Some(letter) => Some(Now {
             kind: kind(letter),
-            name: row.get(3).unwrap_or_default().to_owned(),
-            file: id(4)?,
-            tablespace: id(5)?,
-            table: row.get(6).and_then(|table| table.parse().ok()),
-            row_security: is(11),
-            forced: is(12),
-            owner: id(13)?,
-            has_children: is(14),
+            name: row.try_get(7)?,
+            file: row.try_get(8)?,
+            tablespace: row.try_get(9)?,
+            row_security: row.try_get(10)?,
+            forced: row.try_get(11)?,
+            owner: row.try_get(12)?,
+            has_children: row.try_get(13)?,
+            table: row.try_get(14)?,
         }),
     };
     Ok(Seen {
-        relation: id(0)?,
-        mode: *MODES
-            .get(mode.wrapping_sub(1))
+        relation,
+        mode: LockMode::parse(row.try_get(1)?)
             .context("the server has a lock mode that is not known")?,
         now,
-        counters: Counters {
-            scans: count(row, 7)?,
-            inserted: count(row, 8)?,
-            updated: count(row, 9)?,
-            deleted: count(row, 10)?,
-        },
+        counters: counters(row, 2)?,
     })
 }
 
-/// Reads a relation's counters, as they are when a transaction begins.
-pub(super) fn counted(row: &SimpleQueryRow) -> Result<(u32, Counters)> {
-    let counters = Counters {
-        scans: count(row, 1)?,
-        inserted: count(row, 2)?,
-        updated: count(row, 3)?,
-        deleted: count(row, 4)?,
-    };
-    Ok((u32::try_from(number(row, 0)?)?, counters))
-}
-
-/// Reads a counter, which not every kind of relation has.
-fn count(row: &SimpleQueryRow, column: usize) -> Result<i64> {
-    match row.get(column) {
-        None => Ok(0),
-        Some(_) => number(row, column),
-    }
-}
-
-fn number(row: &SimpleQueryRow, column: usize) -> Result<i64> {
-    let text = row.get(column).context("the probe gave no number")?;
-    text.parse()
-        .with_context(|| format!("reading the probe's column {column}"))
+/// Reads four counters that stand side by side.
+fn counters(row: &Row, from: usize) -> Result<Counters> {
+    Ok(Counters {
+        scans: row.try_get(from)?,
+        inserted: row.try_get(from + 1)?,
+        updated: row.try_get(from + 2)?,
+        deleted: row.try_get(from + 3)?,
+    })
 }

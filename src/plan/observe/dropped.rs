@@ -6,7 +6,9 @@ use anyhow::Result;
 use tokio_postgres::types::Type;
 
 use crate::pg::session::Session;
+use crate::plan::observe::answer::Asker;
 use crate::plan::observe::inventory::Inventory;
+use crate::plan::observe::rights::Noticed;
 use crate::plan::observe::{Dropped, Relation};
 
 /// What was logged while one statement ran.
@@ -14,7 +16,7 @@ use crate::plan::observe::{Dropped, Relation};
 pub(super) struct Log {
     pub(super) dropped: Vec<Dropped>,
     pub(super) rewritten: BTreeSet<u32>,
-    pub(super) granted: bool,
+    pub(super) rights: Noticed,
 }
 
 /// One dropped thing, as the server tells it.
@@ -22,24 +24,17 @@ struct Gone {
     kind: String,
     identity: String,
     relation: Option<u32>,
+    function: Option<u32>,
     named: bool,
 }
-
-/// What has rights of its own, of which something is to be told when it is gone.
-const OF_RIGHTS: [&str; 5] = [
-    "policy",
-    "function",
-    "procedure",
-    "view",
-    "materialized view",
-];
 
 /// Takes the log; the second session still sees what was there before.
 pub(super) async fn take(
     (session, onlooker): (&Session, &Session),
+    asker: &Asker,
     inventory: &Inventory,
 ) -> Result<Log> {
-    let rows = session.query(include_str!("queries/log.sql"), &[]).await?;
+    let rows = asker.logged(session).await?;
     let mut log = Log::default();
     let mut gone = Vec::new();
     for row in rows {
@@ -47,18 +42,28 @@ pub(super) async fn take(
             "rewritten" => {
                 log.rewritten.insert(row.try_get("relation")?);
             }
-            "granted" => log.granted = true,
+            "granted" => match row.try_get("function")? {
+                Some(function) => log.rights.functions.push(function),
+                None => log.rights.unnamed = true,
+            },
             _ => gone.push(Gone {
                 kind: row.try_get("kind")?,
                 identity: row.try_get("identity")?,
                 relation: row.try_get("relation")?,
+                function: row.try_get("function")?,
                 named: row.try_get("named")?,
             }),
         }
     }
-    log.granted |= gone
-        .iter()
-        .any(|gone| OF_RIGHTS.contains(&gone.kind.as_str()));
+    for gone in &gone {
+        let whole = !gone.kind.ends_with(" column");
+        log.rights.gone.extend(gone.relation.filter(|_| whole));
+        log.rights.functions.extend(gone.function);
+        let table = gone.identity.rsplit_once(" on ").map(|(_, table)| table);
+        if let Some(table) = table.filter(|_| gone.kind == "policy") {
+            log.rights.tables.push(table.to_owned());
+        }
+    }
     let members = members(onlooker, &gone).await?;
     let holders = holders(session, &gone).await?;
     log.dropped = tell(&gone, &members, (inventory, &holders));

@@ -84,22 +84,6 @@ pub(super) fn reads_partners(
     }
 }
 
-/// Says whether a statement may change who may do what without any trigger noticing.
-pub(super) fn touches_rights(class: Class) -> bool {
-    matches!(
-        class,
-        Class::Grant
-            | Class::Revoke
-            | Class::ReassignOwned
-            | Class::DropOwned
-            | Class::Do
-            | Class::Call
-            | Class::Create(Object::Role)
-            | Class::Alter(Object::Role)
-            | Class::Drop(Object::Role)
-    )
-}
-
 /// Says why a statement is not run on a shadow: what it does reaches beyond the database.
 pub(super) fn never_on_a_shadow(class: Class) -> Option<&'static str> {
     Some(match class {

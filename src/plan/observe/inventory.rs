@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use anyhow::Result;
 
 use crate::pg::session::Session;
+use crate::plan::observe::answer::Now;
 use crate::plan::observe::lock::LockMode;
 use crate::plan::observe::{Build, How, Lock, Relation, Rewrite, StatementObservation};
 use crate::sql::class::Class;
@@ -23,9 +24,42 @@ pub(super) struct Entry {
     pub(super) row_security: bool,
     pub(super) forced: bool,
     pub(super) owner: u32,
+    /// Its name by now, without its schema.
+    pub(super) called: String,
+    /// Whether it has, or had, partitions or heirs.
+    pub(super) has_children: bool,
+    /// Whether it was dropped.
+    pub(super) is_gone: bool,
 }
 
 impl Entry {
+    /// Gives it as it was when it was last looked at; nothing where it is gone.
+    pub(super) fn now(&self) -> Option<Now> {
+        (!self.is_gone).then(|| Now {
+            kind: Some(self.kind),
+            name: self.called.clone(),
+            file: self.file,
+            tablespace: self.tablespace,
+            table: self.table,
+            row_security: self.row_security,
+            forced: self.forced,
+            owner: self.owner,
+            has_children: self.has_children,
+        })
+    }
+
+    /// Takes over how it is now.
+    pub(super) fn follow(&mut self, now: &Now) {
+        self.is_gone = false;
+        self.file = now.file;
+        self.tablespace = now.tablespace;
+        self.row_security = now.row_security;
+        self.forced = now.forced;
+        self.owner = now.owner;
+        self.has_children = now.has_children;
+        self.called.clone_from(&now.name);
+    }
+
     /// Gives a lock on it.
     pub(super) fn lock(&self, mode: LockMode) -> Lock {
         Lock {
@@ -66,6 +100,9 @@ impl Inventory {
                 row_security: row.try_get("row_security")?,
                 forced: row.try_get("forced")?,
                 owner: row.try_get("owner")?,
+                called: name.to_owned(),
+                has_children: row.try_get("has_children")?,
+                is_gone: false,
             };
             inventory.files.insert(entry.file);
             inventory.entries.insert(row.try_get("oid")?, entry);
@@ -81,11 +118,16 @@ impl Inventory {
             .map(|(id, entry)| (entry.name.clone(), *id))
             .collect();
         self.files.extend(now.files);
+        for (id, known) in &mut self.entries {
+            known.is_gone = !now.entries.contains_key(id);
+        }
         for (id, entry) in now.entries {
             match self.entries.get_mut(&id) {
                 Some(known) => {
                     known.file = entry.file;
                     known.tablespace = entry.tablespace;
+                    known.called = entry.called;
+                    known.has_children = entry.has_children;
                 }
                 None => {
                     // Another index in the place of an old one.

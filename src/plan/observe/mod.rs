@@ -18,6 +18,7 @@ pub mod lock;
 mod named;
 mod probe;
 pub mod question;
+mod rights;
 pub mod run;
 mod security;
 pub mod weigh;

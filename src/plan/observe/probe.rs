@@ -4,20 +4,18 @@
 use std::collections::{BTreeMap, HashMap};
 
 use anyhow::Result;
-use tokio_postgres::SimpleQueryMessage;
-use tokio_postgres::types::Type;
+use tokio_postgres::Row;
 
 use crate::pg::session::Session;
-use crate::plan::observe::answer::{Counters, Seen, counted, parse};
+use crate::plan::observe::answer::{Asker, Counters, Known, PG_CLASS, Seen, parse};
 use crate::plan::observe::inventory::Inventory;
 use crate::plan::observe::lock::LockMode;
+use crate::plan::observe::rights::Noticed;
 use crate::plan::observe::{
     Build, How, Lock, Relation, Rewrite, Rows, SECURED, Scan, Security, StatementObservation,
     UNSECURED, cascade, dropped, lock, named,
 };
 use crate::sql::class::Class;
-use crate::sql::name::Literal;
-use crate::sql::safe::Sql;
 
 /// What is remembered from look to look.
 pub(super) struct Probe {
@@ -25,13 +23,19 @@ pub(super) struct Probe {
     /// The strongest lock on each relation in this transaction.
     held: HashMap<u32, LockMode>,
     counters: HashMap<u32, Counters>,
+    /// How often the transaction has changed `pg_class`.
+    changed: i64,
+    /// Whether statements have run since that no transaction held.
+    stale: bool,
+    /// How often something was logged.
     logged: i64,
     /// The newest relation that was there before the plan: what the plan makes has a higher number.
-    last_before: u32,
+    pub(super) last_before: u32,
     /// The newest relation that was ever seen.
     newest: u32,
     /// What has a higher number and is looked at all the same: the indexes of tables that were there before.
     kept: Vec<u32>,
+    pub(super) asker: Asker,
 }
 
 /// What a look brought to light, beside the observation itself.
@@ -39,100 +43,94 @@ pub(super) struct Probe {
 pub(super) struct Signs {
     /// The tables that were there before the plan and may ask something else of their rows than before the statement.
     pub(super) shaped: Vec<u32>,
-    /// Whether anything may have changed about who may do what.
-    pub(super) granted: bool,
+    /// Whose rights may have changed.
+    pub(super) rights: Noticed,
 }
 
-/// Makes the questions of a session ready, also again after a file has thrown away what was prepared.
-pub(super) fn prepare() -> Sql {
-    let mut sql = Sql::new(include_str!("queries/probe.sql"));
-    sql.push(";\n").push(include_str!("queries/counters.sql"));
-    sql.push(";\n").push(include_str!("queries/doors.sql"));
-    sql
-}
-
-/// Gives an array of relations.
-fn list(ids: &[u32]) -> Literal {
-    let ids: Vec<String> = ids.iter().map(u32::to_string).collect();
-    Literal::new(format!("{{{}}}", ids.join(",")))
-}
+/// What no count is equal to: then everything is looked up.
+const NEVER: i64 = -1;
 
 impl Probe {
     /// Takes stock before the plan.
-    pub(super) async fn new(session: &Session) -> Result<Probe> {
+    pub(super) async fn new(session: &Session, asker: Asker) -> Result<Probe> {
         let inventory = Inventory::read(session).await?;
         let last = inventory.entries.keys().copied().max().unwrap_or_default();
         Ok(Probe {
             inventory,
             held: HashMap::new(),
             counters: HashMap::new(),
-            logged: 1,
+            changed: NEVER,
+            stale: false,
+            logged: 0,
             last_before: last,
-            newest: last,
+            newest: last.max(asker.log),
             kept: Vec::new(),
+            asker,
         })
     }
 
-    /// Says whether the plan made a relation that is there.
-    pub(super) async fn made(&self, session: &Session, name: &str) -> Result<bool> {
-        const WHICH: &str = "SELECT pg_catalog.to_regclass($1)::pg_catalog.oid";
-        let row = session.query_one(WHICH, &[(&name, Type::TEXT)]).await?;
-        let relation: Option<u32> = row.try_get(0)?;
-        Ok(relation.is_some_and(|relation| relation > self.last_before))
-    }
-
-    /// Asks for the look; to be sent right behind the statement.
-    ///
-    /// Of what the plan made with earlier statements nothing is asked: nobody else uses it yet, and a long file makes much.
-    pub(super) async fn ask(&self, session: &Session) -> Result<Vec<SimpleQueryMessage>> {
-        let (before, newest) = (i64::from(self.last_before), i64::from(self.newest));
-        let kept = list(&self.kept);
-        let sql = Sql::fill(
-            "EXECUTE af_db_probe ({}, {}, {})",
-            &[&before, &newest, &kept],
-        );
-        session.ask(&sql).await
+    /// Asks what the transaction has locked by now; to be sent right behind a statement.
+    pub(super) async fn ask(&self, session: &Session, class: Class) -> Result<Vec<Row>> {
+        let known = Known {
+            last_before: self.last_before,
+            newest: self.newest,
+            kept: &self.kept,
+            // Who goes back changes what was looked at before, and nothing counts it.
+            changed: match class {
+                Class::Savepoint => NEVER,
+                _ => self.changed,
+            },
+        };
+        self.asker.look(session, known).await
     }
 
     /// Asks for the counters of a transaction that begins; to be sent right behind its `BEGIN`.
-    pub(super) async fn ask_counters(&self, session: &Session) -> Result<Vec<SimpleQueryMessage>> {
-        if self.counters.is_empty() {
-            return Ok(Vec::new());
-        }
-        let touched: Vec<u32> = self.counters.keys().copied().collect();
-        let sql = Sql::fill("EXECUTE af_db_counters ({})", &[&list(&touched)]);
-        session.ask(&sql).await
+    pub(super) async fn ask_counters(&self, session: &Session) -> Result<HashMap<u32, Counters>> {
+        let mut touched: Vec<u32> = self.counters.keys().copied().collect();
+        touched.extend([PG_CLASS, self.asker.log]);
+        self.asker.counters(session, &touched).await
     }
 
     /// Begins a transaction: no locks are held, and counters go on from where they are.
-    pub(super) fn begin(&mut self, answer: &[SimpleQueryMessage]) -> Result<()> {
+    ///
+    /// What the server was told in the meantime begins from nothing.
+    pub(super) fn begin(&mut self, counters: HashMap<u32, Counters>) {
         self.held.clear();
-        // What the server was told in the meantime begins from nothing.
-        self.counters.clear();
-        for message in answer {
-            if let SimpleQueryMessage::Row(row) = message {
-                let (relation, counters) = counted(row)?;
-                self.counters.insert(relation, counters);
-            }
-        }
-        Ok(())
+        let of = |relation| counters.get(&relation).copied().unwrap_or_default();
+        self.changed = match std::mem::take(&mut self.stale) {
+            true => NEVER,
+            false => of(PG_CLASS).updated + of(PG_CLASS).deleted,
+        };
+        self.logged = of(self.asker.log).inserted;
+        self.counters = counters;
     }
 
     /// Works out what one statement has done, from what was seen after it.
     pub(super) async fn look(
         &mut self,
         (session, onlooker): (&Session, &Session),
-        answer: &[SimpleQueryMessage],
+        answer: &[Row],
         (class, text): (Class, &str),
         observation: &mut StatementObservation,
     ) -> Result<Signs> {
-        let (seen, logged) = parse(answer)?;
+        let look = parse(answer)?;
+        let again = look.changed == self.changed && class != Class::Savepoint;
+        self.changed = look.changed;
+        let mut seen = look.seen;
+        // What was not looked up is as it was.
+        for seen in seen.iter_mut().filter(|_| again) {
+            if seen.now.is_none()
+                && let Some(entry) = self.inventory.get(seen.relation)
+            {
+                seen.now = entry.now();
+            }
+        }
         let mut signs = Signs::default();
         let mut log = dropped::Log::default();
-        if logged != self.logged {
-            self.logged = logged;
-            log = dropped::take((session, onlooker), &self.inventory).await?;
-            signs.granted = log.granted;
+        if look.logged != self.logged {
+            self.logged = look.logged;
+            log = dropped::take((session, onlooker), &self.asker, &self.inventory).await?;
+            signs.rights = std::mem::take(&mut log.rights);
         }
         let mut work = self.work(&seen, &log, class);
         self.written(&seen, (class, text), &mut work);
@@ -149,6 +147,14 @@ impl Probe {
         Ok(signs)
     }
 
+    /// Takes the locks that our own questions took for held, so that no statement is blamed for them.
+    pub(super) fn pass_over(&mut self, answer: &[Row]) -> Result<()> {
+        for seen in parse(answer)?.seen {
+            self.held.entry(seen.relation).or_insert(seen.mode);
+        }
+        Ok(())
+    }
+
     /// Works out what a statement has done that ran outside of any transaction, from the files it has left behind.
     pub(super) async fn look_aside(
         &mut self,
@@ -158,7 +164,7 @@ impl Probe {
         observation: &mut StatementObservation,
     ) -> Result<()> {
         let now = Inventory::read(session).await?;
-        let log = dropped::take((session, session), &self.inventory).await?;
+        let log = dropped::take((session, session), &self.asker, &self.inventory).await?;
         let names: HashMap<&str, u32> = self
             .inventory
             .entries
@@ -188,6 +194,7 @@ impl Probe {
         }
         observation.sort();
         self.inventory.follow(now);
+        self.stale = true;
         // Another index may stand in the place of an old one.
         let entries = self.inventory.entries.keys().copied();
         let later = entries.filter(|id| *id > self.last_before && !self.kept.contains(id));
@@ -454,20 +461,22 @@ impl Probe {
             self.newest = self.newest.max(seen.relation);
             self.held.insert(seen.relation, seen.mode);
             self.counters.insert(seen.relation, seen.counters);
-            let Some(now) = seen.now else { continue };
+            let entry = self.inventory.entries.get_mut(&seen.relation);
+            let Some(now) = seen.now else {
+                if let Some(entry) = entry {
+                    entry.is_gone = true;
+                }
+                continue;
+            };
+            if let Some(entry) = entry {
+                entry.follow(&now);
+            }
             self.inventory.files.insert(now.file);
             let of_old = now
                 .table
                 .is_some_and(|table| self.inventory.get(table).is_some());
             if of_old && seen.relation > self.last_before && !self.kept.contains(&seen.relation) {
                 self.kept.push(seen.relation);
-            }
-            if let Some(entry) = self.inventory.entries.get_mut(&seen.relation) {
-                entry.file = now.file;
-                entry.tablespace = now.tablespace;
-                entry.row_security = now.row_security;
-                entry.forced = now.forced;
-                entry.owner = now.owner;
             }
         }
     }

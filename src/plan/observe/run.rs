@@ -11,10 +11,13 @@ use crate::pg::server_error::ServerError;
 use crate::pg::session::Session;
 use crate::pg::target::Target;
 use crate::plan::execution::reset;
-use crate::plan::observe::probe::{self, Probe, Signs};
+use crate::plan::observe::answer::Asker;
+use crate::plan::observe::probe::{Probe, Signs};
 use crate::plan::observe::question::{self, Reader, Shapes};
-use crate::plan::observe::security::Doors;
-use crate::plan::observe::{Failed, Spoke, StatementObservation, StepObservation, facts, named};
+use crate::plan::observe::security::{self, Doors};
+use crate::plan::observe::{
+    Failed, Spoke, StatementObservation, StepObservation, facts, named, rights,
+};
 use crate::plan::unit::{self, Kind, Outline};
 use crate::plan::{Mode, Step};
 use crate::sql::class::{Class, Object};
@@ -160,12 +163,13 @@ impl Observer {
                  SET plan_cache_mode = force_generic_plan; SET search_path = ''",
             ))
             .await?;
-        session.run(&probe::prepare()).await?;
+        session.run(&security::prepare()).await?;
         let readers = (
             Reader::prepare(&session).await?,
             Reader::prepare(&onlooker).await?,
         );
-        let probe = Probe::new(&session).await?;
+        let asker = Asker::prepare(&session).await?;
+        let probe = Probe::new(&session, asker).await?;
         let doors = Doors::read(&session).await?;
         Ok(Observer {
             session,
@@ -260,7 +264,8 @@ impl Observer {
         .await;
         reset?;
         begun?;
-        self.probe.begin(&counters?)?;
+        self.probe.begin(counters?);
+        self.shapes.begin();
         for index in statements {
             let observation = self.statement(&next(index)).await?;
             let failed = observation.failed.is_some();
@@ -304,9 +309,9 @@ impl Observer {
             if ran.is_ok() && forgets {
                 self.prepare_again().await?;
             }
-            (ran, self.probe.ask(&self.session).await)
+            (ran, self.probe.ask(&self.session, next.class).await)
         } else {
-            join(run, self.probe.ask(session)).await
+            join(run, self.probe.ask(session, next.class)).await
         };
         observation.failed = refused(ran, next.range().start, next.text())?;
         if observation.failed.is_some() {
@@ -322,7 +327,7 @@ impl Observer {
             )
             .await?;
         observation.depends_on_rows = facts::depends_on_rows(next.class, &observation);
-        self.further(next, &signs, &mut observation).await?;
+        self.further(next, signs, &mut observation).await?;
         Ok(observation)
     }
 
@@ -330,25 +335,29 @@ impl Observer {
     async fn further(
         &mut self,
         next: &Next<'_>,
-        signs: &Signs,
+        signs: Signs,
         observation: &mut StatementObservation,
     ) -> Result<()> {
-        if signs.granted || facts::touches_rights(next.class) {
-            let mut changes = self.doors.changes(&self.session).await?;
-            // A policy opens nothing where the plan makes its table.
-            for change in changes.iter_mut().filter(|it| it.opens && it.is_policy()) {
-                change.opens = !self.probe.made(&self.session, &change.object).await?;
-            }
-            observation.security.extend(changes);
+        let scope = rights::scope(next.class, next.text(), signs.rights);
+        if !scope.is_empty() {
+            let (changes, locked) = join(
+                self.doors
+                    .changes(&self.session, &scope, self.probe.last_before),
+                // Printing a policy locks the tables it speaks of.
+                self.probe.ask(&self.session, next.class),
+            )
+            .await;
+            observation.security.extend(changes?);
+            self.probe.pass_over(&locked?)?;
             observation.security.sort();
         }
-        if question::may_ask(next.class, next.text()) {
+        if let Some(parts) = question::may_ask(next.class, next.text()) {
             let sessions = (&self.session, &self.onlooker);
             let readers = (&self.readers.0, &self.readers.1);
             let tables = self.probe.inventory.names(&signs.shaped);
             let (questions, partners) = self
                 .shapes
-                .questions(sessions, readers, &tables, next.text())
+                .questions(sessions, readers, &tables, (parts, next.text()))
                 .await?;
             observation.questions = questions;
             facts::reads_partners(&self.probe.inventory, &partners, observation);
@@ -359,8 +368,9 @@ impl Observer {
     /// Prepares our questions again, which a file has just thrown away, or not.
     async fn prepare_again(&mut self) -> Result<()> {
         self.session.run(&Sql::new("DEALLOCATE ALL")).await?;
-        self.session.run(&probe::prepare()).await?;
+        self.session.run(&security::prepare()).await?;
         self.readers.0 = Reader::prepare(&self.session).await?;
+        self.probe.asker = Asker::prepare(&self.session).await?;
         Ok(())
     }
 
@@ -382,17 +392,20 @@ impl Observer {
         )
         .await?;
         // Of what runs outside of a transaction only a unique index asks anything of rows.
+        let parts = question::may_ask(next.class, next.text());
         let indexed = named::shaped(next.class, next.text())
-            .filter(|_| question::may_ask(next.class, next.text()))
+            .filter(|_| parts.is_some())
             .map(|name| self.probe.inventory.called(&name))
             .unwrap_or_default();
         let ids: Vec<u32> = indexed.keys().copied().collect();
-        let before = self.readers.1.read(&self.onlooker, &ids, false).await?;
+        let parts = parts.unwrap_or_default();
+        let reader = &self.readers.1;
+        let before = reader.read(&self.onlooker, &ids, (parts, false)).await?;
         let sql = Sql::written_by_user(next.text());
         let (ran, sampled) = facts::sampled(&self.session, &self.onlooker, &sql).await?;
         observation.failed = refused(ran, next.range().start, next.text())?;
         if observation.failed.is_none() && !ids.is_empty() {
-            let after = self.readers.1.read(&self.onlooker, &ids, true).await?;
+            let after = reader.read(&self.onlooker, &ids, (parts, true)).await?;
             let shapes = (&before, &after);
             observation.questions = self.shapes.raised(&indexed, shapes, next.text());
         }

@@ -2,77 +2,267 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use tokio_postgres::SimpleQueryMessage;
 
 use crate::pg::session::Session;
 use crate::plan::observe::Security;
+use crate::plan::observe::rights::{Part, Scope};
+use crate::sql::name::Literal;
 use crate::sql::safe::Sql;
 
-/// The facts, each with whether it lets somebody do more; absent for a fact that only tells of existence.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Doors(BTreeMap<(String, String), Option<bool>>);
+/// What is said of an object, each with whether it lets somebody do more; absent for a fact that only tells of existence.
+type Facts = BTreeMap<String, Option<bool>>;
 
-impl Doors {
-    /// Reads all facts, on a session where the question is prepared.
-    pub(super) async fn read(session: &Session) -> Result<Doors> {
-        let mut doors = BTreeMap::new();
-        for message in session.ask(&Sql::new("EXECUTE af_db_doors")).await? {
+/// The facts by the names of the objects.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Doors {
+    facts: BTreeMap<String, Facts>,
+    /// The names under which a thing is spoken of: those of a table and of its columns.
+    names: BTreeMap<Thing, BTreeSet<String>>,
+}
+
+/// What facts are read of at once: a relation, a function, or all that is neither.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Thing {
+    Relation(u32),
+    Function(u32),
+    Other,
+}
+
+/// What was read.
+#[derive(Default)]
+struct Answer {
+    things: BTreeSet<Thing>,
+    facts: BTreeMap<(Thing, String), Facts>,
+}
+
+const RELATIONS: &str = include_str!("queries/doors_relations.sql");
+const FUNCTIONS: &str = include_str!("queries/doors_functions.sql");
+
+/// Makes the questions ready, and asks each once, so that the server has its plan.
+pub(super) fn prepare() -> Sql {
+    let these = Sql::new("= ANY ($1)");
+    let mut sql = Sql::new(SET_ASIDE);
+    sql.push(", pg_catalog.set_config('search_path', '', true);\n");
+    sql.push("PREPARE af_db_doors_of_relations (pg_catalog.oid[]) AS ");
+    sql.piece(&Sql::fill(
+        RELATIONS,
+        &[&these, &these, &these, &these, &these],
+    ));
+    sql.push("UNION ALL SELECT 'r', it, NULL, NULL, NULL FROM pg_catalog.unnest($1) AS it WHERE it IS NOT NULL;\n");
+    sql.push("PREPARE af_db_doors_of_functions (pg_catalog.oid[]) AS ");
+    sql.piece(&Sql::fill(FUNCTIONS, &[&these])).push(";\n");
+    sql.push("PREPARE af_db_doors_of_others AS ");
+    sql.push(include_str!("queries/doors_others.sql"))
+        .push(";\n");
+    sql.push("EXECUTE af_db_doors_of_relations ('{}');\n");
+    sql.push("EXECUTE af_db_doors_of_functions ('{}');\n");
+    sql.push(PUT_BACK);
+    sql
+}
+
+/// The path of a file must not decide how expressions are printed, and another one makes the server plan anew; planning
+/// for each object takes ten times as long as asking.
+const SET_ASIDE: &str = "SELECT
+    pg_catalog.set_config('af_db.plan_cache_mode', pg_catalog.current_setting('plan_cache_mode'), true),
+    pg_catalog.set_config('af_db.search_path', pg_catalog.current_setting('search_path'), true),
+    pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true)";
+const PUT_BACK: &str = "SELECT
+    pg_catalog.set_config('search_path', pg_catalog.current_setting('af_db.search_path'), true),
+    pg_catalog.set_config('plan_cache_mode', pg_catalog.current_setting('af_db.plan_cache_mode'), true)";
+
+/// Gives the question for a part of the facts; names are read as the file would.
+fn question(scope: &Scope) -> Sql {
+    let all = Sql::new(">= 16384");
+    let mut sql = Sql::new(SET_ASIDE);
+    if let Part::These(names) = &scope.relations {
+        let names = names.iter().map(|name| {
+            let name = Literal::new(name.as_str());
+            Sql::fill("pg_catalog.to_regclass({})::pg_catalog.oid", &[&name])
+        });
+        let names = Sql::join(names.collect::<Vec<_>>().iter(), ", ");
+        sql.piece(&Sql::fill(
+            ", pg_catalog.set_config('af_db.relations', ARRAY[{}]::pg_catalog.oid[]::pg_catalog.text, true)",
+            &[&names],
+        ));
+    }
+    sql.push(", pg_catalog.set_config('search_path', '', true);\n");
+    match &scope.relations {
+        Part::All => {
+            sql.piece(&Sql::fill(RELATIONS, &[&all, &all, &all, &all, &all]))
+                .push(";\n");
+        }
+        Part::These(names) if names.is_empty() => {}
+        Part::These(_) => {
+            sql.push("EXECUTE af_db_doors_of_relations (pg_catalog.current_setting('af_db.relations')::pg_catalog.oid[]);\n");
+        }
+    }
+    match &scope.functions {
+        Part::All => {
+            sql.piece(&Sql::fill(FUNCTIONS, &[&all])).push(";\n");
+        }
+        Part::These(ids) if ids.is_empty() => {}
+        Part::These(ids) => {
+            let ids: Vec<String> = ids.iter().map(u32::to_string).collect();
+            let ids = Literal::new(format!("{{{}}}", ids.join(",")));
+            sql.piece(&Sql::fill(
+                "EXECUTE af_db_doors_of_functions ({});\n",
+                &[&ids],
+            ));
+        }
+    }
+    if scope.others {
+        sql.push("EXECUTE af_db_doors_of_others;\n");
+    }
+    sql.push(PUT_BACK);
+    sql
+}
+
+impl Answer {
+    async fn ask(session: &Session, scope: &Scope) -> Result<Answer> {
+        let mut answer = Answer::default();
+        if let Part::These(ids) = &scope.functions {
+            answer
+                .things
+                .extend(ids.iter().copied().map(Thing::Function));
+        }
+        if scope.others {
+            answer.things.insert(Thing::Other);
+        }
+        // What is gone is known to have no facts any more.
+        answer
+            .things
+            .extend(scope.gone.iter().copied().map(Thing::Relation));
+        if scope.is_silent() {
+            return Ok(answer);
+        }
+        for message in session.ask(&question(scope)).await? {
             let SimpleQueryMessage::Row(row) = message else {
                 continue;
             };
-            let text = |column: usize| row.get(column).unwrap_or_default().to_owned();
-            let opens = row.get(2).map(|opens| opens == "t");
-            doors.insert((text(0), text(1)), opens);
+            let id = || {
+                row.get(1)
+                    .unwrap_or_default()
+                    .parse()
+                    .context("reading whose rights these are")
+            };
+            let thing = match row.get(0) {
+                Some("r") if row.len() == COLUMNS => Thing::Relation(id()?),
+                Some("f") if row.len() == COLUMNS => Thing::Function(id()?),
+                Some("o") if row.len() == COLUMNS => Thing::Other,
+                // The settings that were put aside; the first is none that a user chooses freely.
+                _ => continue,
+            };
+            answer.things.insert(thing);
+            let (Some(object), Some(fact)) = (row.get(2), row.get(3)) else {
+                continue;
+            };
+            let facts = answer.facts.entry((thing, object.to_owned())).or_default();
+            facts.insert(fact.to_owned(), row.get(4).map(|opens| opens == "t"));
         }
-        Ok(Doors(doors))
-    }
-
-    /// Reads all facts again and tells what has changed.
-    pub(super) async fn changes(&mut self, session: &Session) -> Result<Vec<Security>> {
-        let now = Doors::read(session).await?;
-        let changes = changes(self, &now);
-        *self = now;
-        Ok(changes)
+        Ok(answer)
     }
 }
 
-fn changes(before: &Doors, after: &Doors) -> Vec<Security> {
-    let objects = |doors: &Doors| -> BTreeSet<String> {
-        doors.0.keys().map(|(object, _)| object.clone()).collect()
-    };
-    let (there, here) = (objects(before), objects(after));
-    let mut changes = Vec::new();
-    for ((object, fact), opens) in &after.0 {
-        let Some(opens) = opens else { continue };
-        // What every function and view begins with is no change; acting for another with any path is always worth it.
-        if before.0.contains_key(&(object.clone(), fact.clone()))
-            || is_usual(fact) && !there.contains(object)
-        {
-            continue;
-        }
-        changes.push(Security {
-            object: object.clone(),
-            change: fact.clone(),
-            opens: *opens,
-        });
+/// How many columns a fact has.
+const COLUMNS: usize = 5;
+
+impl Doors {
+    /// Reads all facts, on a session where the questions are prepared.
+    pub(super) async fn read(session: &Session) -> Result<Doors> {
+        let mut doors = Doors::default();
+        doors.changes(session, &Scope::whole(), u32::MAX).await?;
+        Ok(doors)
     }
-    for ((object, fact), opens) in &before.0 {
-        let Some(opens) = opens else { continue };
-        let gone = after.0.contains_key(&(object.clone(), fact.clone()));
-        // Of a table that is gone its rights need no words; its policies do, for other objects. A view or function is
-        // often made again, without them.
-        let worth = fact.contains(" policy ")
-            || object.starts_with("default privileges")
-            || made_again(before, object) && !is_usual(fact);
-        if gone || !here.contains(object) && !worth {
-            continue;
+
+    /// Reads the facts of what may have changed again and tells what has.
+    ///
+    /// A policy opens nothing where the plan makes its table, whose number is higher than the last of those before.
+    pub(super) async fn changes(
+        &mut self,
+        session: &Session,
+        scope: &Scope,
+        last_before: u32,
+    ) -> Result<Vec<Security>> {
+        let mut answer = Answer::ask(session, scope).await?;
+        let known = self.names.keys().copied();
+        answer.things.extend(known.filter(|thing| match thing {
+            Thing::Relation(_) => matches!(scope.relations, Part::All),
+            Thing::Function(_) => matches!(scope.functions, Part::All),
+            Thing::Other => scope.others,
+        }));
+        let made = |thing: &Thing| matches!(thing, Thing::Relation(id) if *id > last_before);
+        let made: BTreeSet<String> = answer
+            .facts
+            .keys()
+            .filter(|(thing, _)| made(thing))
+            .map(|(_, name)| name.clone())
+            .collect();
+        let mut changes = self.settle(answer);
+        for change in changes.iter_mut().filter(|it| it.is_policy()) {
+            change.opens &= !made.contains(&change.object);
         }
+        Ok(changes)
+    }
+
+    /// Takes over what was read, and tells what of it is new.
+    fn settle(&mut self, answer: Answer) -> Vec<Security> {
+        let gone = answer
+            .things
+            .iter()
+            .filter_map(|thing| self.names.remove(thing));
+        let mut names: BTreeSet<String> = gone.flatten().collect();
+        let mut after: BTreeMap<String, Facts> = BTreeMap::new();
+        for ((thing, name), facts) in answer.facts {
+            self.names.entry(thing).or_default().insert(name.clone());
+            names.insert(name.clone());
+            after.entry(name).or_default().extend(facts);
+        }
+        let before: BTreeMap<String, Facts> = names
+            .into_iter()
+            .filter_map(|name| self.facts.remove_entry(&name))
+            .collect();
+        let changes = changes(&before, &after);
+        self.facts.extend(after);
+        changes
+    }
+}
+
+fn changes(before: &BTreeMap<String, Facts>, after: &BTreeMap<String, Facts>) -> Vec<Security> {
+    let mut changes = Vec::new();
+    let mut tell = |object: &String, change: String, opens: bool| {
         changes.push(Security {
             object: object.clone(),
-            change: format!("no longer: {fact}"),
-            opens: !opens,
+            change,
+            opens,
         });
+    };
+    for (object, facts) in after {
+        let known = before.get(object);
+        for (fact, opens) in facts {
+            let Some(opens) = opens else { continue };
+            // What every function and view begins with is no change; acting for another with any path is always worth it.
+            let held = known.is_some_and(|known| known.contains_key(fact));
+            if !held && (!is_usual(fact) || known.is_some()) {
+                tell(object, fact.clone(), *opens);
+            }
+        }
+    }
+    for (object, facts) in before {
+        let here = after.get(object);
+        for (fact, opens) in facts {
+            let Some(opens) = opens else { continue };
+            let held = here.is_some_and(|here| here.contains_key(fact));
+            // Of a table that is gone its rights need no words; its policies do, for other objects. A view or function is
+            // often made again, without them.
+            let worth = fact.contains(" policy ")
+                || object.starts_with("default privileges")
+                || made_again(object, facts) && !is_usual(fact);
+            if !held && (here.is_some() || worth) {
+                tell(object, format!("no longer: {fact}"), !opens);
+            }
+        }
     }
     changes.sort();
     changes
@@ -80,7 +270,7 @@ fn changes(before: &Doors, after: &Doors) -> Vec<Security> {
 
 impl Security {
     /// Says whether it is about a policy of a table.
-    pub(super) fn is_policy(&self) -> bool {
+    fn is_policy(&self) -> bool {
         self.change.contains(" policy ")
     }
 }
@@ -94,20 +284,21 @@ fn is_usual(fact: &str) -> bool {
 }
 
 /// Says whether an object is a view or a function, of which the facts say that it is there.
-fn made_again(doors: &Doors, object: &str) -> bool {
-    let known = (object.to_owned(), "is there".to_owned());
-    !object.starts_with("role ") && doors.0.contains_key(&known)
+fn made_again(object: &str, facts: &Facts) -> bool {
+    !object.starts_with("role ") && facts.contains_key("is there")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn doors(facts: &[(&str, &str, Option<bool>)]) -> Doors {
-        let owned = facts
-            .iter()
-            .map(|(object, fact, opens)| (((*object).to_owned(), (*fact).to_owned()), *opens));
-        Doors(owned.collect())
+    fn doors(facts: &[(&str, &str, Option<bool>)]) -> BTreeMap<String, Facts> {
+        let mut doors: BTreeMap<String, Facts> = BTreeMap::new();
+        for (object, fact, opens) in facts {
+            let facts = doors.entry((*object).to_owned()).or_default();
+            facts.insert((*fact).to_owned(), *opens);
+        }
+        doors
     }
 
     fn told(before: &[(&str, &str, Option<bool>)], after: &[(&str, &str, Option<bool>)]) -> String {

@@ -4,6 +4,7 @@ mod support;
 mod truth;
 
 mod bound;
+mod changes;
 mod hazards;
 mod questions;
 mod steps;

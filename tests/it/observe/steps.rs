@@ -1,50 +1,10 @@
 //! Single steps, and what is said of them.
 
+use af_db::plan::observe::Spoke;
 use af_db::plan::observe::lock::LockMode;
-use af_db::plan::observe::{Spoke, StatementObservation};
 
-use super::support::observe;
+use super::support::{observe, told};
 use crate::support::server;
-
-/// Puts an observation into a few words.
-fn told(statement: &StatementObservation) -> String {
-    let mut words = Vec::new();
-    let locks = statement.locks.iter();
-    words.extend(locks.map(|lock| format!("{} {}", lock.mode, lock.relation)));
-    let rewrites = statement.rewrites.iter();
-    words.extend(rewrites.map(|it| format!("{:?} {}", it.how, it.relation)));
-    words.extend(
-        statement
-            .scans
-            .iter()
-            .map(|it| format!("scan {}", it.relation)),
-    );
-    words.extend(
-        statement
-            .builds
-            .iter()
-            .map(|it| format!("build {}", it.index)),
-    );
-    words.extend(
-        statement
-            .rows
-            .iter()
-            .map(|it| format!("rows {}", it.relation)),
-    );
-    words.extend(statement.dropped.iter().map(|it| {
-        let named = if it.named { "" } else { " cascaded" };
-        let loses = if it.loses.is_some() { " lost" } else { "" };
-        format!("drop {} {}{named}{loses}", it.kind, it.name)
-    }));
-    words.extend(statement.security.iter().map(|it| {
-        let sign = if it.opens { '+' } else { '-' };
-        format!("{sign}{}: {}", it.object, it.change)
-    }));
-    if let Some(failed) = &statement.failed {
-        words.push(format!("failed {}", failed.sqlstate));
-    }
-    words.join("; ")
-}
 
 const SCHEMA: &str = "
 CREATE TABLE customers (id bigint PRIMARY KEY);

@@ -14,6 +14,12 @@ SELECT
     ) AS names,
     c.confrelid AS referenced,
     (
+        SELECT pg_catalog.format('%I.%I', n.nspname, r.relname)
+        FROM pg_catalog.pg_class AS r
+        JOIN pg_catalog.pg_namespace AS n ON n.oid = r.relnamespace
+        WHERE r.oid = c.confrelid
+    ) AS referenced_name,
+    (
         SELECT pg_catalog.array_agg(a.attname::pg_catalog.text ORDER BY k.place)
         FROM pg_catalog.unnest(c.confkey) WITH ORDINALITY AS k (number, place)
         JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.confrelid AND a.attnum = k.number
@@ -31,6 +37,7 @@ SELECT
     ARRAY[a.attnum],
     ARRAY[a.attname::pg_catalog.text],
     0::pg_catalog.oid,
+    NULL,
     ARRAY[pg_catalog.format_type(t.typbasetype, t.typtypmod)]
 FROM pg_catalog.pg_attribute AS a
 JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid

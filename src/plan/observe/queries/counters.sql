@@ -1,5 +1,4 @@
 -- What this session has done to relations and not yet told the server; of the others nothing.
-PREPARE af_db_counters (pg_catalog.oid[]) AS
 SELECT relation, scans, inserted, updated, deleted
 FROM (
     SELECT

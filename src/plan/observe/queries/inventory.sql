@@ -9,7 +9,8 @@ SELECT
     i.indrelid AS table_of,
     c.relrowsecurity AS row_security,
     c.relforcerowsecurity AS forced,
-    c.relowner AS owner
+    c.relowner AS owner,
+    c.relhassubclass AS has_children
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 LEFT JOIN pg_catalog.pg_index AS i ON i.indexrelid = c.oid

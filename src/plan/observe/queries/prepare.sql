@@ -1,33 +1,34 @@
 -- Runs once on a shadow: what keeps count of what is dropped, rewritten and granted while steps are watched.
 CREATE SCHEMA af_db_observer;
-CREATE SEQUENCE af_db_observer.touched;
 CREATE UNLOGGED TABLE af_db_observer.log (
     what text NOT NULL,
     kind text,
     identity text,
-    relation oid,
+    class oid,
+    object oid,
     part int,
     named boolean
 );
 CREATE FUNCTION af_db_observer.dropped() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     INSERT INTO af_db_observer.log
-    SELECT 'dropped', object_type, object_identity,
-        CASE WHEN classid = 'pg_catalog.pg_class'::pg_catalog.regclass THEN objid END, objsubid, original
+    SELECT 'dropped', object_type, object_identity, classid, objid, objsubid, original
     FROM pg_catalog.pg_event_trigger_dropped_objects()
     WHERE NOT is_temporary;
-    PERFORM pg_catalog.nextval('af_db_observer.touched');
 END $$;
 CREATE FUNCTION af_db_observer.rewritten() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
-    INSERT INTO af_db_observer.log (what, relation)
-    VALUES ('rewritten', pg_catalog.pg_event_trigger_table_rewrite_oid());
-    PERFORM pg_catalog.nextval('af_db_observer.touched');
+    INSERT INTO af_db_observer.log (what, class, object)
+    VALUES (
+        'rewritten', 'pg_catalog.pg_class'::pg_catalog.regclass, pg_catalog.pg_event_trigger_table_rewrite_oid()
+    );
 END $$;
 CREATE FUNCTION af_db_observer.granted() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
-    INSERT INTO af_db_observer.log (what) VALUES ('granted');
-    PERFORM pg_catalog.nextval('af_db_observer.touched');
+    -- GRANT does not tell on what.
+    INSERT INTO af_db_observer.log (what, class, object)
+    SELECT 'granted', classid, objid
+    FROM pg_catalog.pg_event_trigger_ddl_commands();
 END $$;
 CREATE EVENT TRIGGER af_db_observer_dropped ON sql_drop EXECUTE FUNCTION af_db_observer.dropped();
 CREATE EVENT TRIGGER af_db_observer_rewritten ON table_rewrite EXECUTE FUNCTION af_db_observer.rewritten();
@@ -44,7 +45,5 @@ ALTER EVENT TRIGGER af_db_observer_granted ENABLE ALWAYS;
 -- A file may act as any role.
 GRANT USAGE ON SCHEMA af_db_observer TO PUBLIC;
 GRANT ALL ON ALL TABLES IN SCHEMA af_db_observer TO PUBLIC;
-GRANT ALL ON ALL SEQUENCES IN SCHEMA af_db_observer TO PUBLIC;
 -- The grants just above were counted too.
 DELETE FROM af_db_observer.log;
-SELECT pg_catalog.setval('af_db_observer.touched', 1);

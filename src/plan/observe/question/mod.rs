@@ -9,7 +9,7 @@ mod shape;
 mod tell;
 
 pub use self::answer::{Answer, Outcome, ask};
-pub(super) use self::shape::{Reader, Shapes};
+pub(super) use self::shape::{Parts, Reader, Shapes};
 
 use serde::{Deserialize, Serialize};
 
@@ -34,32 +34,96 @@ pub struct Question {
     pub not_asked: Option<String>,
 }
 
-/// Says whether a statement may ask anything of rows; quick, because it is asked of every statement.
-pub(super) fn may_ask(class: Class, text: &str) -> bool {
+/// Gives what a statement may change about what rows must be like; nothing where it asks nothing of them. Quick, because
+/// it is asked of every statement.
+pub(super) fn may_ask(class: Class, text: &str) -> Option<Parts> {
+    const ALL: Parts = Parts {
+        constraints: true,
+        uniques: true,
+        bounds: true,
+    };
+    let says = |word: &str| text.to_ascii_lowercase().contains(word);
     match class {
-        Class::Do | Class::Call | Class::Select => true,
-        Class::CreateIndex { .. } => text.to_ascii_lowercase().contains("unique"),
+        Class::Do | Class::Call | Class::Select | Class::Alter(Object::Domain) => Some(ALL),
+        Class::CreateIndex { .. } => says("unique").then_some(ALL),
         // The rows of a default partition must fit beside a new one; nothing else asks of what was there before.
-        Class::Create(Object::Table) => text.to_ascii_lowercase().contains("partition"),
-        Class::Alter(Object::Table | Object::Domain) => {
+        Class::Create(Object::Table) => says("partition").then_some(ALL),
+        Class::Alter(Object::Table) => {
             let tokens = phrase::read(text);
             let words = phrase::Phrase::new(text, &tokens);
-            const ASKING: &[&str] = &[
-                "null",
-                "unique",
-                "primary",
-                "check",
-                "foreign",
-                "references",
-                "type",
-                "validate",
-                "attach",
-                "partition",
-                "constraint",
-                "exclude",
-            ];
-            ASKING.iter().any(|word| words.contains(&[word]))
+            let any = |asking: &[&str]| asking.iter().any(|word| words.contains(&[word]));
+            // Another type has all that hangs on the column made anew; a partition takes over what its parent has.
+            if any(&["type", "attach", "partition"]) {
+                return Some(ALL);
+            }
+            let parts = Parts {
+                constraints: any(&[
+                    "check",
+                    "foreign",
+                    "references",
+                    "exclude",
+                    "validate",
+                    "constraint",
+                ]),
+                uniques: any(&["unique", "primary", "constraint"]),
+                bounds: false,
+            };
+            let asks = parts.constraints || parts.uniques || any(&["null"]);
+            asks.then_some(parts)
         }
-        _ => false,
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::sql::classify;
+
+    fn check(text: &str, expected: &str) {
+        let parts = super::may_ask(classify::class(text), text);
+        let told = parts.map_or("nothing".to_owned(), |parts| {
+            let mut told = "columns".to_owned();
+            for (part, name) in [
+                (parts.constraints, " constraints"),
+                (parts.uniques, " uniques"),
+                (parts.bounds, " bounds"),
+            ] {
+                told.push_str(if part { name } else { "" });
+            }
+            told
+        });
+        assert_eq!(told, expected, "{text}");
+    }
+
+    #[test]
+    fn only_what_a_statement_may_change_is_read() {
+        check("ALTER TABLE t ADD COLUMN a int", "nothing");
+        check("ALTER TABLE t ALTER a SET NOT NULL", "columns");
+        check(
+            "ALTER TABLE t ADD COLUMN a int PRIMARY KEY",
+            "columns uniques",
+        );
+        check(
+            "ALTER TABLE t ADD a int REFERENCES u",
+            "columns constraints",
+        );
+        check(
+            "ALTER TABLE t ADD CONSTRAINT u UNIQUE (a)",
+            "columns constraints uniques",
+        );
+        check(
+            "ALTER TABLE t ALTER a TYPE int",
+            "columns constraints uniques bounds",
+        );
+        check(
+            "ALTER TABLE p ATTACH PARTITION t DEFAULT",
+            "columns constraints uniques bounds",
+        );
+        check("CREATE INDEX i ON t (a)", "nothing");
+        check(
+            "CREATE UNIQUE INDEX i ON t (a)",
+            "columns constraints uniques bounds",
+        );
+        check("DO $$ BEGIN END $$", "columns constraints uniques bounds");
     }
 }

@@ -30,6 +30,7 @@ pub(super) struct Constraint {
     pub(super) columns: Vec<i16>,
     pub(super) names: Vec<String>,
     pub(super) referenced: u32,
+    pub(super) referenced_name: Option<String>,
     pub(super) referenced_names: Vec<String>,
 }
 
@@ -66,9 +67,24 @@ pub(in crate::plan::observe) type Found = BTreeMap<u32, Shape>;
 #[derive(Default)]
 pub(in crate::plan::observe) struct Shapes {
     asked: BTreeSet<Question>,
+    /// How tables were before the transaction, as far as that was read.
+    before: BTreeMap<(u32, Parts), Shape>,
+}
+
+/// Beside the columns, what of a table a statement may change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::plan::observe) struct Parts {
+    pub(super) constraints: bool,
+    pub(super) uniques: bool,
+    pub(super) bounds: bool,
 }
 
 impl Shapes {
+    /// Begins a transaction: what was before it is another thing now.
+    pub(in crate::plan::observe) fn begin(&mut self) {
+        self.before.clear();
+    }
+
     /// Gives the questions that a statement which has just run raises about tables that were there before the plan.
     ///
     /// Beside them it gives the tables that new foreign keys point at. The first session is in the statement's transaction, the second sees what was before it.
@@ -77,31 +93,37 @@ impl Shapes {
         (session, onlooker): (&Session, &Session),
         readers: (&Reader, &Reader),
         tables: &BTreeMap<u32, String>,
-        text: &str,
+        (parts, text): (Parts, &str),
     ) -> Result<(Vec<Question>, Vec<u32>)> {
         if tables.is_empty() {
             return Ok(Default::default());
         }
         let ids: Vec<u32> = tables.keys().copied().collect();
-        let (after, before) = join(
-            within(session, readers.0, &ids),
-            readers.1.read(onlooker, &ids, false),
-        )
-        .await;
-        let ((after, path), before) = (after?, before?);
-        let referenced: Vec<u32> = after
+        let unknown = ids.iter().copied();
+        let unknown: Vec<u32> = unknown
+            .filter(|id| !self.before.contains_key(&(*id, parts)))
+            .collect();
+        let before = async {
+            match unknown.is_empty() {
+                true => Ok(BTreeMap::new()),
+                false => readers.1.read(onlooker, &unknown, (parts, false)).await,
+            }
+        };
+        let (after, before) = join(readers.0.within(session, &ids, parts), before).await;
+        let after = after?;
+        let before = before?.into_iter();
+        self.before
+            .extend(before.map(|(id, shape)| ((id, parts), shape)));
+        let names = after
             .values()
             .flat_map(|shape| &shape.constraints)
-            .map(|constraint| constraint.referenced)
-            .filter(|referenced| *referenced != 0)
+            .filter_map(|it| Some((it.referenced, it.referenced_name.clone()?)))
             .collect();
-        let (names, back) = join(tell::names(session, &referenced), path.restore(session)).await;
-        let names = names?;
-        back?;
         let mut questions = Vec::new();
         let mut partners = Vec::new();
         for (id, table) in tables {
-            let (Some(before), Some(after)) = (before.get(id), after.get(id)) else {
+            let (Some(before), Some(after)) = (self.before.get(&(*id, parts)), after.get(id))
+            else {
                 continue;
             };
             let is_new = |it: &&Constraint| before.constraints.iter().all(|old| old.oid != it.oid);
@@ -131,50 +153,17 @@ impl Shapes {
     }
 }
 
-/// The settings of a file that were put aside for a moment.
-struct PutAside {
-    search_path: String,
-    plan_cache_mode: String,
-}
+/// Puts settings of the file aside: its `search_path` must not decide how expressions are printed.
+const PUT_ASIDE: &str = "SELECT
+    pg_catalog.set_config('af_db.search_path', pg_catalog.current_setting('search_path'), true),
+    pg_catalog.set_config('af_db.plan_cache_mode', pg_catalog.current_setting('plan_cache_mode'), true),
+    pg_catalog.set_config('search_path', '', true),
+    pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true)";
 
-impl PutAside {
-    async fn restore(&self, session: &Session) -> Result<()> {
-        set(session, &self.search_path, &self.plan_cache_mode).await
-    }
-}
-
-async fn set(session: &Session, search_path: &str, plan_cache_mode: &str) -> Result<()> {
-    const SET: &str = "SELECT pg_catalog.set_config('search_path', $1, true), \
-                       pg_catalog.set_config('plan_cache_mode', $2, true)";
-    let params = [
-        (&search_path as _, Type::TEXT),
-        (&plan_cache_mode as _, Type::TEXT),
-    ];
-    session.query_one(SET, &params).await?;
-    Ok(())
-}
-
-/// Reads within the transaction of the file, whose `search_path` must not decide how expressions are printed.
-async fn within(
-    session: &Session,
-    reader: &Reader,
-    ids: &Vec<u32>,
-) -> Result<(BTreeMap<u32, Shape>, PutAside)> {
-    const GET: &str = "SELECT pg_catalog.current_setting('search_path'), \
-                       pg_catalog.current_setting('plan_cache_mode')";
-    let (were, ours, shapes) = join3(
-        session.query_one(GET, &[]),
-        set(session, "", "force_generic_plan"),
-        reader.read(session, ids, true),
-    )
-    .await;
-    let (were, ()) = (were?, ours?);
-    let put_aside = PutAside {
-        search_path: were.try_get(0)?,
-        plan_cache_mode: were.try_get(1)?,
-    };
-    Ok((shapes?, put_aside))
-}
+/// Puts them back, for the rest of the transaction.
+const PUT_BACK: &str = "SELECT
+    pg_catalog.set_config('search_path', pg_catalog.current_setting('af_db.search_path'), true),
+    pg_catalog.set_config('plan_cache_mode', pg_catalog.current_setting('af_db.plan_cache_mode'), true)";
 
 /// The queries for what rows can be at odds with, which one session has prepared: planning them takes ten times as long
 /// as running them.
@@ -183,25 +172,49 @@ pub(in crate::plan::observe) struct Reader {
     constraints: Statement,
     uniques: Statement,
     partitions: Statement,
+    put_aside: Statement,
+    put_back: Statement,
 }
 
 impl Reader {
     /// Prepares the queries on a session.
     pub(in crate::plan::observe) async fn prepare(session: &Session) -> Result<Reader> {
         let types = [Type::OID_ARRAY, Type::BOOL];
-        let (columns, constraints, uniques, partitions) = join4(
+        let settings = join(session.keep(PUT_ASIDE, &[]), session.keep(PUT_BACK, &[]));
+        let parts = join4(
             session.keep(include_str!("../queries/columns.sql"), &types[..1]),
             session.keep(include_str!("../queries/constraints.sql"), &types),
             session.keep(include_str!("../queries/unique_indexes.sql"), &types),
             session.keep(include_str!("../queries/partitions.sql"), &types),
-        )
-        .await;
+        );
+        let (settings, parts) = join(settings, parts).await;
+        let (columns, constraints, uniques, partitions) = parts;
         Ok(Reader {
             columns: columns?,
             constraints: constraints?,
             uniques: uniques?,
             partitions: partitions?,
+            put_aside: settings.0?,
+            put_back: settings.1?,
         })
+    }
+
+    /// Reads within the transaction of the file.
+    async fn within(
+        &self,
+        session: &Session,
+        ids: &Vec<u32>,
+        parts: Parts,
+    ) -> Result<BTreeMap<u32, Shape>> {
+        let (aside, shapes, back) = join3(
+            session.query_kept(&self.put_aside, &[]),
+            self.read(session, ids, (parts, true)),
+            session.query_kept(&self.put_back, &[]),
+        )
+        .await;
+        let shapes = shapes?;
+        aside.and(back)?;
+        Ok(shapes)
     }
 
     /// Reads what the rows of tables must be like.
@@ -209,14 +222,23 @@ impl Reader {
         &self,
         session: &Session,
         ids: &Vec<u32>,
-        in_words: bool,
+        (parts, in_words): (Parts, bool),
     ) -> Result<Found> {
         let params = [(ids as _, Type::OID_ARRAY), (&in_words as _, Type::BOOL)];
+        let ask = |wanted: bool, kept, count: usize| {
+            let params = &params[..count];
+            async move {
+                match wanted {
+                    true => session.query_kept(kept, params).await,
+                    false => Ok(Vec::new()),
+                }
+            }
+        };
         let (columns, constraints, uniques, partitions) = join4(
-            session.query_kept(&self.columns, &params[..1]),
-            session.query_kept(&self.constraints, &params),
-            session.query_kept(&self.uniques, &params),
-            session.query_kept(&self.partitions, &params),
+            ask(true, &self.columns, 1),
+            ask(parts.constraints, &self.constraints, 2),
+            ask(parts.uniques, &self.uniques, 2),
+            ask(parts.bounds, &self.partitions, 2),
         )
         .await;
         shapes((columns?, constraints?), (uniques?, partitions?))
@@ -255,6 +277,7 @@ fn shapes(
                 .unwrap_or_default(),
             names: list("names")?,
             referenced: row.try_get("referenced")?,
+            referenced_name: row.try_get("referenced_name")?,
             referenced_names: list("referenced_names")?,
         };
         let shape = shapes.entry(row.try_get("relation")?).or_default();

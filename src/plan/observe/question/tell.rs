@@ -2,34 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
-use tokio_postgres::types::Type;
-
-use crate::pg::session::Session;
 use crate::plan::observe::question::Question;
 use crate::plan::observe::question::shape::{Column, Constraint, Shape, Unique};
 use crate::sql::name::Ident;
 use crate::sql::phrase::{self, Phrase};
 use crate::sql::token::Kind;
-
-/// Gives the names of tables.
-pub(super) async fn names(session: &Session, ids: &Vec<u32>) -> Result<BTreeMap<u32, String>> {
-    if ids.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let rows = session
-        .query(
-            "SELECT c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_class AS c \
-             JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = ANY ($1)",
-            &[(ids, Type::OID_ARRAY)],
-        )
-        .await?;
-    let mut names = BTreeMap::new();
-    for row in rows {
-        names.insert(row.try_get(0)?, row.try_get(1)?);
-    }
-    Ok(names)
-}
 
 /// Gives the questions about one table.
 pub(super) fn tell(
