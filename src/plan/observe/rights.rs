@@ -223,7 +223,7 @@ mod tests {
         );
         check("REVOKE GRANT OPTION FOR ALL ON a.b FROM x CASCADE", "a.b");
         check("GRANT USAGE ON SEQUENCE s TO app", "s");
-        check("GRANT ALL ON table TO app", "table");
+        check("GRANT ALL ON table TO app", "\"table\"");
         check("GRANT USAGE ON SCHEMA app TO anon", " others");
         check("GRANT admin TO joe", " others");
         check("GRANT SELECT ON ALL TABLES IN SCHEMA app TO anon", "all");
