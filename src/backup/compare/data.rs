@@ -15,11 +15,14 @@ use crate::pg::target::Target;
 use crate::sql::name::{Literal, ObjectName};
 use crate::sql::safe::Sql;
 
+/// How many sessions read rows at once; more than two gain nothing while the server still settles.
+const READERS: usize = 2;
+
 /// Compares every row, sequence and large object.
 pub async fn compare(target: &Target, proof: &Proof, watch: Watch<'_>) -> Result<Vec<Finding>> {
     let (arriving, there) = rows::arriving(&proof.tables);
     drop(arriving);
-    let mut findings = rows::rows(target, proof, there, watch).await?;
+    let mut findings = rows::rows(target, proof, (there, READERS), watch).await?;
     findings.extend(others(target, proof).await?);
     Ok(findings)
 }

@@ -18,9 +18,6 @@ use crate::pg::target::Target;
 use crate::sql::name::{Literal, ObjectName};
 use crate::sql::safe::Sql;
 
-/// How many sessions read rows at once; more than two gain nothing while the server still settles.
-const READERS: usize = 2;
-
 /// Tells which tables' rows are there; when it is dropped, all are.
 pub struct Arriving<'a> {
     missing: RefCell<BTreeMap<(String, String), &'a TableProof>>,
@@ -70,11 +67,11 @@ impl Drop for Arriving<'_> {
     }
 }
 
-/// Compares every row.
+/// Compares every row, with so many sessions at once.
 pub async fn rows(
     target: &Target,
     proof: &Proof,
-    there: There<'_>,
+    (there, readers): (There<'_>, usize),
     watch: Watch<'_>,
 ) -> Result<Vec<Finding>> {
     let total = proof.tables.iter().map(|table| table.sum.bytes).sum();
@@ -104,8 +101,7 @@ pub async fn rows(
         session.close().await;
         anyhow::Ok(())
     };
-    let readers: [_; READERS] = std::array::from_fn(|_| read());
-    futures_util::future::try_join_all(readers).await?;
+    futures_util::future::try_join_all((0..readers).map(|_| read())).await?;
     watch(Event::Ended);
     let mut findings = findings.into_inner();
     findings.sort_by(|left: &Finding, right| left.subject.cmp(&right.subject));

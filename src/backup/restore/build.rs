@@ -61,7 +61,9 @@ impl Building<'_> {
         // Nobody else is let in and only definitions follow: once they are in, rows are what they will be, and are read while
         // others come and indexes are built.
         let (arriving, there) = compare::rows::arriving(&proof.tables);
-        let rows = compare::rows::rows(&target, proof, there, &silent);
+        // Those who load keep the processors busy; whoever reads beside them is to take what they leave.
+        let readers = usize::try_from(options.jobs / 2)?.max(1);
+        let rows = compare::rows::rows(&target, proof, (there, readers), &silent);
         let finish = self.finish(&loading, (&session, admin), arriving, times);
         let (mut findings, ()) = tokio::try_join!(rows, finish)?;
         let clock = Instant::now();
