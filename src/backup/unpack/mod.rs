@@ -185,6 +185,7 @@ pub async fn unpack(
     check_key(source, &archive)?;
     check_space(&archive, directory)?;
     let scratch = Scratch::make(directory)?;
+    scratch.reserve(unpacked_bytes(&archive)?);
     let file = scratch.file.try_clone().context("unpacking the dump")?;
     let reading = Reading::new(source, &archive);
     let mapping = mapping.clone();
@@ -249,8 +250,12 @@ fn finished(file: io::BufWriter<File>) -> Result<File> {
     file.map_err(unpack_trouble)
 }
 
+fn unpacked_bytes(archive: &Archive) -> Result<u64> {
+    Ok(archive.dumps()?.iter().map(|dump| dump.content).sum())
+}
+
 fn check_space(archive: &Archive, directory: &Path) -> Result<()> {
-    let needed: u64 = archive.dumps()?.iter().map(|dump| dump.content).sum();
+    let needed = unpacked_bytes(archive)?;
     match folder::free(directory) {
         Some(free) if free < needed + (16 << 20) => Err(refuse(format!(
             "{} has {} MB free, unpacking `{}` needs {} MB; nothing was restored",
