@@ -80,6 +80,8 @@ measure() {
   shift
   before=$(server_ticks)
   /usr/bin/time -o "$work/time" -f '%e %U %S %M' "$@" > "$work/out" 2> "$work/err" || { cat "$work/err"; exit 1; }
+  # A session's time is its parent's once it has ended, which may be a moment after the program has.
+  sleep 0.5
   after=$(server_ticks)
   awk -v name="$name" -v ticks="$((after - before))" -v hz="$(getconf CLK_TCK)" \
     '{ printf "%s %.2f %.2f %d\n", name, $1, $2 + $3 + ticks / hz, $4 }' "$work/time" >> "$work/measured"
@@ -94,7 +96,11 @@ recipient=age1txyclemmkktjqq5cfmgr4aknd2thqgcjyn060fkpjtgvdnpmhucqsqdfrg
 echo "$size, $rounds rounds, $(nproc) cores, load $(cut -d' ' -f1 /proc/loadavg)"
 for _ in $(seq "$rounds"); do
   rm -rf store plain.dump
+  # What restores wrote has driven the database out of memory: whoever dumps first must not pay for that alone.
+  pg_dump -Fc -Z0 "$database" > /dev/null
   measure pg_dump pg_dump -Fc -f plain.dump "$database"
+  measure encrypted "$program" --database-url "$url" backup --to store --jobs 1 --recipient "$recipient"
+  rm -rf store
   measure parallel "$program" --database-url "$url" backup --to store --jobs 2
   rm -rf store
   measure backup "$program" --database-url "$url" backup --to store --jobs 1
@@ -104,8 +110,6 @@ for _ in $(seq "$rounds"); do
   fresh
   measure restore "$program" --database-url "$url" restore --from store --into "${database}_restored" --jobs 2 --scratch "$work"
   fresh
-  rm -rf store
-  measure encrypted "$program" --database-url "$url" backup --to store --jobs 1 --recipient "$recipient"
 done
 awk '
   function median(list, count,   i, j, swap) {

@@ -2,7 +2,7 @@
 
 use minisign::KeyPair;
 
-use super::{applied, plan, project, refused, without_hashes};
+use super::{applied, approved, plan, project, refused, without_hashes};
 use crate::support::project::Project;
 use crate::support::server::{self, Database};
 
@@ -139,15 +139,7 @@ async fn another_database_is_refused() {
         let bytes = std::fs::read(case.project.folder.path().join(file)).unwrap();
         there.write(file, bytes);
     }
-    let arguments = [
-        "up",
-        "--env",
-        "production",
-        "--plan",
-        "plan.json",
-        "--approve",
-        &case.hash,
-    ];
+    let arguments = approved(&case.hash);
     let said = refused(there.run(&arguments).await, &other).await;
     assert!(said.contains("the database's oid is"), "{said}");
 }

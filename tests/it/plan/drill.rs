@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use af_db::sql::safe::Sql;
 
-use super::{applied, plan, project};
+use super::{applied, approved, plan, project};
 use crate::support::server::{self, Database};
 
 const CLIENTS: usize = 50;
@@ -89,15 +89,7 @@ async fn readers_hardly_notice_a_run_that_waits_for_a_blocker() {
         ))
         .await
         .unwrap();
-    let up = [
-        "up",
-        "--env",
-        "production",
-        "--plan",
-        "plan.json",
-        "--approve",
-        &hash,
-    ];
+    let up = approved(&hash);
     let short = [&up[..], &["--lock-budget", "4s"]].concat();
     let ran = project.run(&short).await;
     assert_eq!(ran.status, 75, "{}", ran.seen());

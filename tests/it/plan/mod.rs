@@ -81,6 +81,19 @@ pub(super) async fn plan(project: &Project, environment: &str) -> String {
     document["sha256"].as_str().expect("a name").to_owned()
 }
 
+/// Gives the run of the plan for production, approved by its name.
+pub(super) fn approved(hash: &str) -> [&str; 7] {
+    [
+        "up",
+        "--env",
+        "production",
+        "--plan",
+        "plan.json",
+        "--approve",
+        hash,
+    ]
+}
+
 /// Replaces hashes, so that what is said can be shown.
 pub(super) fn without_hashes(text: &str) -> String {
     let mut kept = String::new();
@@ -307,15 +320,7 @@ async fn a_plan_that_stopped_half_way_goes_on_when_told() {
     );
     database.run("INSERT INTO gate VALUES (false)").await;
     let hash = plan(&project, "production").await;
-    let up = [
-        "up",
-        "--env",
-        "production",
-        "--plan",
-        "plan.json",
-        "--approve",
-        &hash,
-    ];
+    let up = approved(&hash);
     let ran = project.run(&up).await;
     assert_eq!(ran.status, 3, "{}", ran.seen());
     database.run("TRUNCATE gate").await;
@@ -350,15 +355,7 @@ async fn a_plan_that_stopped_within_its_first_step_goes_on_when_told() {
         "-- af-db: no-transaction\nCREATE TABLE b (id int);\nSELECT 1 / (1 - count(*)) FROM a;\nCREATE INDEX CONCURRENTLY a_note ON a (note);\n",
     );
     let hash = plan(&project, "production").await;
-    let up = [
-        "up",
-        "--env",
-        "production",
-        "--plan",
-        "plan.json",
-        "--approve",
-        &hash,
-    ];
+    let up = approved(&hash);
     let ran = project.run(&up).await;
     assert_eq!(ran.status, 3, "{}", ran.seen());
     database.run("TRUNCATE a").await;
