@@ -88,13 +88,13 @@ async fn two_archives(
         .into_iter()
         .collect();
     let one = bench.next_backup(&options).await;
-    bench
-        .database
-        .run("INSERT INTO keyless VALUES (1, 'another'); CREATE ROLE IF_MADE_BETWEEN")
-        .await;
+    // Roles are everybody's on a server, that of another test too.
+    let role = format!("between_{}", bench.database.name);
+    let sql = format!("INSERT INTO keyless VALUES (1, 'another'); CREATE ROLE {role}");
+    bench.database.run(&sql).await;
     options.target = bench.database.target.clone();
     let other = bench.next_backup(&options).await;
-    bench.database.run("DROP ROLE if_made_between").await;
+    bench.database.run(&format!("DROP ROLE {role}")).await;
     (one, other)
 }
 
