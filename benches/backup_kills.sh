@@ -66,7 +66,7 @@ for (( round = 1; round - finished <= kills; round++ )); do
   case $(( RANDOM % 4 )) in
     0) victim=program; kill -9 $pid 2> /dev/null ;;
     1) victim=tool; pkill -9 -P $pid 2> /dev/null ;;
-    2) victim=session; backend=$(psql -Atqc "SELECT pid FROM pg_stat_activity WHERE application_name LIKE '%af-db%' AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1" postgres); [ -n "$backend" ] && kill -9 "$backend" ;;
+    2) victim=session; backend=$(psql -Atqc "SELECT pid FROM pg_stat_activity WHERE application_name LIKE '%af-db%' AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1" postgres); [ -n "$backend" ] && kill -9 "$backend" 2> /dev/null ;;
     3) victim=server; stop ;;
   esac
   if wait $pid 2> /dev/null; then
