@@ -1,5 +1,6 @@
 //! Owns loading a dump with `pg_restore`: parallel, every error fatal, told as it goes.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -48,7 +49,9 @@ impl Loading<'_> {
                 self.advanced(done, total, text);
             }
         })
-        .await
+        .await?;
+        (self.watch)(Event::Ended);
+        Ok(())
     }
 
     /// Loads the rows and builds what stands on them, which may begin with one table while another is still on its way.
@@ -57,17 +60,19 @@ impl Loading<'_> {
         if self.jobs > 1 {
             tool = tool.arg(format!("--jobs={}", self.jobs));
         }
-        let rows = self.count(true);
+        // By number, because a dump may have tens of thousands of entries, and each is told when it is finished.
+        let with_data = self.entries.iter().filter(|entry| entry.has_data);
+        let with_data: HashMap<i64, &Entry> = with_data.map(|entry| (entry.id, entry)).collect();
+        let (rows, others) = (with_data.len() as u64, self.count(false));
         self.began("restoring rows", rows);
         let (mut finished, mut done, mut all) = (0, 0, false);
         let rest = || {
             (self.watch)(Event::Ended);
-            self.began("restoring indexes and constraints", self.count(false));
+            self.began("restoring indexes and constraints", others);
             came(None);
         };
         self.run(tool, &mut |text| {
-            let entry = self.finished(text);
-            if let Some(entry) = entry.filter(|entry| entry.has_data) {
+            if let Some(entry) = finished_item(text).and_then(|id| with_data.get(&id)) {
                 finished += 1;
                 came(Some(entry));
             }
@@ -79,7 +84,7 @@ impl Loading<'_> {
             }
             if is_work(text) {
                 done += 1;
-                let total = if all { self.count(false) } else { rows };
+                let total = if all { others } else { rows };
                 self.advanced(done, total, text);
             }
         })
@@ -129,13 +134,6 @@ impl Loading<'_> {
             done: done.min(total),
             note,
         });
-    }
-
-    /// Reads which entry one of several sessions has finished: `finished item 3456 TABLE DATA orders`.
-    fn finished(&self, text: &str) -> Option<&Entry> {
-        let (id, _) = text.strip_prefix("finished item ")?.split_once(' ')?;
-        let id: i64 = id.parse().ok()?;
-        self.entries.iter().find(|entry| entry.id == id)
     }
 
     async fn run(&self, tool: Tool, told: &mut dyn FnMut(&str)) -> Result<()> {
@@ -198,6 +196,12 @@ async fn listen(
             told(doing);
         }
     }
+}
+
+/// Reads the number of the entry that one of several sessions has finished: `finished item 3456 TABLE DATA orders`.
+fn finished_item(text: &str) -> Option<i64> {
+    let (id, _) = text.strip_prefix("finished item ")?.split_once(' ')?;
+    id.parse().ok()
 }
 
 fn is_work(text: &str) -> bool {
