@@ -9,6 +9,7 @@ pub mod dev;
 pub mod embedded;
 pub mod facts;
 mod handshake;
+pub mod kept;
 pub mod lock;
 pub mod pooler;
 pub mod scratch;

@@ -16,9 +16,9 @@ use crate::pg::embedded::cluster::{self, Cluster, Start};
 use crate::pg::embedded::room::{self, Room};
 use crate::pg::embedded::template::{self, Kind};
 use crate::pg::embedded::{self, Options};
+use crate::pg::kept::Ask;
 use crate::pg::session::Session;
 use crate::pg::target::Target;
-use crate::pg::tools::Ask;
 use crate::sql::name::{Ident, Literal};
 use crate::sql::safe::Sql;
 

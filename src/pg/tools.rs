@@ -6,13 +6,12 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, Result};
 
 use crate::error::fail;
 use crate::pg::embedded::privileges::User;
+use crate::pg::kept::Ask;
 
 /// What would silently change what a program of PostgreSQL does; a caller that wants one of them sets it.
 const NOT_INHERITED: &[&str] = &[
@@ -311,106 +310,6 @@ fn settle(ties: Ties, parent: rustix::process::Pid) -> std::io::Result<()> {
 #[cfg(not(unix))]
 fn tie(_: &mut Command, _: Option<&User>, _: Ties) {}
 
-/// How a kept server is asked to end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ask {
-    /// Orderly: sessions are ended, data is written (SIGINT).
-    Fast,
-    /// At once, leaving recovery to the next start; for data nobody needs (SIGQUIT).
-    Immediate,
-}
-
-/// A server that lives no longer than this value.
-///
-/// On Linux the death signal of a child follows the *thread* that started it, so each server has a thread of its own that
-/// starts it, waits for its end, and reaps it.
-pub struct Kept {
-    pid: u32,
-    // Set by the thread before it reaps, so that a signal never meets a recycled process id.
-    ended: Arc<Mutex<Option<ExitStatus>>>,
-    thread: Option<std::thread::JoinHandle<()>>,
-}
-
-impl Kept {
-    /// Starts a server; what it says goes to `log`, and should we be killed it is asked to end like this.
-    pub fn start(tool: &Tool, log: std::fs::File, on_our_death: Ask) -> Result<Self> {
-        let tool = tool.clone();
-        let ended = Arc::new(Mutex::new(None));
-        let told = Arc::clone(&ended);
-        let (tell, started) = mpsc::channel();
-        let thread = std::thread::Builder::new()
-            .name("server keeper".to_owned())
-            .spawn(move || {
-                let mut child = match tool.spawn_server(log, on_our_death) {
-                    Ok(child) => child,
-                    Err(error) => return drop(tell.send(Err(error))),
-                };
-                // Nobody listens any more only if the starter was unwound; the wait below still keeps the child.
-                let _ = tell.send(Ok(child.id()));
-                wait_without_reaping(&mut child);
-                let mut ended = told.lock().unwrap_or_else(PoisonError::into_inner);
-                *ended = child.wait().ok();
-            })
-            .context("starting a thread to keep the server")?;
-        let pid = started.recv().context("starting the server")??;
-        Ok(Kept {
-            pid,
-            ended,
-            thread: Some(thread),
-        })
-    }
-
-    /// Gives its process id.
-    pub fn pid(&self) -> u32 {
-        self.pid
-    }
-
-    /// Says how it ended, if it has.
-    pub fn ended(&self) -> Option<ExitStatus> {
-        *self.ended.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Asks it to end and waits until it has.
-    pub fn stop(&mut self, ask: Ask) {
-        {
-            let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-            if ended.is_none() {
-                signal(self.pid, ask);
-            }
-        }
-        if let Some(thread) = self.thread.take() {
-            // The thread has no way to panic that would leave something to do here.
-            let _ = thread.join();
-        }
-    }
-}
-
-impl Drop for Kept {
-    fn drop(&mut self) {
-        self.stop(Ask::Immediate);
-    }
-}
-
-#[cfg(unix)]
-fn wait_without_reaping(child: &mut Child) {
-    use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
-    let pid = Pid::from_child(child);
-    let how = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-    while let Err(error) = waitid(WaitId::Pid(pid), how) {
-        if error != rustix::io::Errno::INTR {
-            break;
-        }
-    }
-}
-
-/// Elsewhere a process id stays ours as long as we hold the child.
-#[cfg(not(unix))]
-fn wait_without_reaping(child: &mut Child) {
-    while let Ok(None) = child.try_wait() {
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
-}
-
 /// Gives the command line of a process where the system shows it to programs only.
 #[cfg(all(unix, not(target_os = "linux")))]
 pub fn command_line(pid: u32) -> Option<String> {
@@ -419,22 +318,9 @@ pub fn command_line(pid: u32) -> Option<String> {
     Some(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Sends a server the wish to end; a process that is gone already is none of our business.
-#[cfg(unix)]
-pub fn signal(pid: u32, ask: Ask) {
-    use rustix::process::{Pid, Signal, kill_process};
-    let signal = match ask {
-        Ask::Fast => Signal::INT,
-        Ask::Immediate => Signal::QUIT,
-    };
-    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
-        let _ = kill_process(pid, signal);
-    }
-}
-
-/// Sends a server the wish to end.
+/// Ends a process where there are no signals.
 #[cfg(not(unix))]
-pub fn signal(pid: u32, _: Ask) {
+pub(super) fn end(pid: u32) {
     #[expect(
         clippy::disallowed_methods,
         reason = "this is the file that starts processes"
@@ -445,7 +331,8 @@ pub fn signal(pid: u32, _: Ask) {
 }
 
 impl Tool {
-    fn spawn_server(&self, log: std::fs::File, on_our_death: Ask) -> Result<Child> {
+    /// Starts a server that says what it says into `log`, and is asked to end like this should we be killed.
+    pub(super) fn spawn_server(&self, log: std::fs::File, on_our_death: Ask) -> Result<Child> {
         let mut command = self.command(Ties::Server(on_our_death));
         let says = log.try_clone().context("opening the log twice")?;
         command.stdin(Stdio::null()).stdout(log).stderr(says);

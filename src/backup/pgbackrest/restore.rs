@@ -19,9 +19,9 @@ use crate::pg::connect;
 use crate::pg::embedded::cluster::{self, Cluster, Start};
 use crate::pg::embedded::privileges;
 use crate::pg::embedded::{self, Choice};
+use crate::pg::kept::Ask;
 use crate::pg::session::Session;
 use crate::pg::target::Target;
-use crate::pg::tools::Ask;
 use crate::sql::safe::Sql;
 
 /// Where to and how far.

@@ -15,7 +15,8 @@ use crate::pg::connect;
 use crate::pg::embedded::cluster::{Cluster, Start, free_port};
 use crate::pg::embedded::template::{self, Kind};
 use crate::pg::embedded::{self, Choice, Options, lock};
-use crate::pg::tools::{self, Ask, Tool};
+use crate::pg::kept::{self, Ask};
+use crate::pg::tools::Tool;
 use crate::sql::name::{Ident, Literal};
 
 /// The database of a development server; `postgres` is for those who make databases.
@@ -103,7 +104,7 @@ async fn end_orphan(place: &Place) {
         if began.elapsed() > Duration::from_secs(30) {
             return;
         }
-        tools::signal(pid, Ask::Fast);
+        kept::signal(pid, Ask::Fast);
         tokio::time::sleep(TICK).await;
     }
 }

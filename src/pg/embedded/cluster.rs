@@ -13,8 +13,9 @@ use crate::error::{Failure, fail};
 use crate::pg::embedded::find::Version;
 use crate::pg::embedded::privileges::{self, User};
 use crate::pg::embedded::{Choice, lock};
+use crate::pg::kept::{Ask, Kept};
 use crate::pg::target::Target;
-use crate::pg::tools::{Ask, Kept, Tool};
+use crate::pg::tools::Tool;
 
 /// How long a server may take to start; recovery of a killed development server is the slow case.
 const PATIENCE: Duration = Duration::from_secs(120);

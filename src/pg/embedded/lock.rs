@@ -9,7 +9,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use crate::pg::embedded::template::cannot_write;
-use crate::pg::tools::{self, Ask, Tool};
+use crate::pg::kept::{self, Ask};
+use crate::pg::tools::Tool;
 
 /// The name of every throwaway directory starts so.
 pub const SCRATCH_PREFIX: &str = "af-db-scratch-";
@@ -98,7 +99,7 @@ fn sweep_one(directory: &Path) {
         return;
     }
     if let Some(pid) = running_server(&directory.join("data")) {
-        tools::signal(pid, Ask::Immediate);
+        kept::signal(pid, Ask::Immediate);
     }
     let _ = std::fs::remove_dir_all(directory);
 }

@@ -7,7 +7,8 @@ use af_db::backup::dump;
 use af_db::backup::restore::{self, Place};
 use af_db::error::{Exit, exit_of};
 use af_db::event::{Interrupt, silent};
-use af_db::pg::tools::{Ask, Tool, signal};
+use af_db::pg::kept::{Ask, signal};
+use af_db::pg::tools::Tool;
 
 use super::{Bench, options};
 use crate::support::proxy::Proxy;

@@ -8,8 +8,9 @@ use af_db::pg::connect;
 use af_db::pg::embedded::cluster::{self, Cluster, Start};
 use af_db::pg::embedded::privileges::{self, User};
 use af_db::pg::embedded::{self, Choice};
+use af_db::pg::kept::Ask;
 use af_db::pg::target::Target;
-use af_db::pg::tools::{Ask, Done, Tool};
+use af_db::pg::tools::{Done, Tool};
 use af_db::sql::safe::Sql;
 
 use crate::support::{packages, server};

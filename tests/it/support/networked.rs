@@ -8,8 +8,9 @@ use af_db::event::silent;
 use af_db::pg::embedded::cluster::{Cluster, Start};
 use af_db::pg::embedded::template::{self, Kind};
 use af_db::pg::embedded::{self, Choice, privileges};
+use af_db::pg::kept::{Ask, Kept};
 use af_db::pg::target::Target;
-use af_db::pg::tools::{Ask, Kept, Tool};
+use af_db::pg::tools::Tool;
 use tempfile::TempDir;
 
 use super::{packages, server};

@@ -7,7 +7,8 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use af_db::pg::tools::{Ask, Kept, Tool};
+use af_db::pg::kept::{Ask, Kept};
+use af_db::pg::tools::Tool;
 use base64::Engine as _;
 use sha2::{Digest as _, Sha256};
 
