@@ -6,8 +6,9 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::commands::{Context, project};
-use crate::error::refuse;
+use crate::error::{Exit, refuse, with_exit};
 use crate::finding::Finding;
+use crate::pg::group::{self, Ended};
 use crate::pg::tools::Tool;
 
 /// How long a hook may take where af-db.yaml does not say.
@@ -30,12 +31,24 @@ pub(crate) async fn before(
     told: &Told<'_>,
 ) -> Result<()> {
     for command in commands {
-        if let Some(why) = run(context, command, told).await? {
-            return Err(refuse(format!(
-                "`{command}` of backup.hooks.{key} {why}; nothing was done"
-            ))
-            .hint("see to what it found, or take it out of af-db.yaml")
-            .into());
+        match run(context, command, told).await? {
+            Came::Well => {}
+            Came::Badly(why) => {
+                return Err(refuse(format!(
+                    "`{command}` of backup.hooks.{key} {why}; nothing was done"
+                ))
+                .hint("see to what it found, or take it out of af-db.yaml")
+                .into());
+            }
+            Came::Interrupted => {
+                return Err(with_exit(
+                    Exit::Interrupted,
+                    format!(
+                        "interrupted, `{command}` of backup.hooks.{key} was ended; nothing was done"
+                    ),
+                )
+                .into());
+            }
         }
     }
     Ok(())
@@ -49,18 +62,37 @@ pub(crate) async fn after(
 ) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     for command in commands {
-        if let Some(why) = run(context, command, told).await? {
-            let finding = Finding::error("backup-hook", command, why);
-            findings.push(finding.help(format!(
-                "it is one of backup.hooks.{key}; what went before it stands"
-            )));
+        match run(context, command, told).await? {
+            Came::Well => {}
+            Came::Badly(why) => {
+                let finding = Finding::error("backup-hook", command, why);
+                findings.push(finding.help(format!(
+                    "it is one of backup.hooks.{key}; what went before it stands"
+                )));
+            }
+            Came::Interrupted => {
+                let what = told.archive.unwrap_or_default();
+                return Err(with_exit(
+                    Exit::Interrupted,
+                    format!("interrupted, `{command}` of backup.hooks.{key} was ended; what went before it stands: {what}"),
+                )
+                .into());
+            }
         }
     }
     Ok(findings)
 }
 
-/// Runs one and says why it failed, if it did.
-async fn run(context: &Context, command: &str, told: &Told<'_>) -> Result<Option<String>> {
+/// What came of one.
+enum Came {
+    Well,
+    /// Why it failed.
+    Badly(String),
+    Interrupted,
+}
+
+/// Runs one, and ends it with all it started when it takes too long or somebody wants to stop.
+async fn run(context: &Context, command: &str, told: &Told<'_>) -> Result<Came> {
     let patience = match &context.config.file.backup.hooks.timeout {
         Some(text) => project::duration("backup.hooks.timeout", text)?,
         None => PATIENCE,
@@ -74,15 +106,19 @@ async fn run(context: &Context, command: &str, told: &Told<'_>) -> Result<Option
         .env("AF_DB_ARCHIVE", told.archive.unwrap_or_default())
         .env("PATH", ambient.get("PATH").unwrap_or_default())
         .directory(&context.config.root);
-    let done = match tokio::time::timeout(patience, tool.run()).await {
-        Err(_) => return Ok(Some(format!("did not end within {} s", patience.as_secs()))),
-        Ok(done) => done?,
+    let done = match group::run(&tool, patience, &context.interrupt).await? {
+        Ended::Done(done) => done,
+        Ended::TooLong => {
+            let seconds = patience.as_secs();
+            return Ok(Came::Badly(format!("did not end within {seconds} s")));
+        }
+        Ended::Interrupted => return Ok(Came::Interrupted),
     };
     if done.status.success() {
-        return Ok(None);
+        return Ok(Came::Well);
     }
     let text = done.text();
     let said = done.stderr.lines().chain(text.lines()).next();
     let said = said.map(|line| format!(": {line}")).unwrap_or_default();
-    Ok(Some(format!("failed ({}){said}", done.status)))
+    Ok(Came::Badly(format!("failed ({}){said}", done.status)))
 }

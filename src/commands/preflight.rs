@@ -11,8 +11,10 @@ use crate::catalog::{Catalog, read};
 use crate::commands::guarding::{self, Guard};
 use crate::commands::page::{Page, Tone};
 use crate::commands::{Context, Outcome, Purpose, Report, planning, project};
+use crate::error::{Exit, with_exit};
 use crate::finding::Finding;
 use crate::migrate::planned;
+use crate::pg::group::{self, Ended};
 use crate::pg::session::Session;
 use crate::pg::target::Target;
 use crate::pg::tools::Tool;
@@ -191,19 +193,21 @@ async fn own(context: &Context, target: &Target) -> Result<Vec<Check>> {
                 context.config.ambient.get("PATH").unwrap_or_default(),
             )
             .directory(&context.config.root);
-        let ran = tokio::time::timeout(PATIENCE, tool.run()).await;
-        let check = match ran {
-            Err(_) => Check::new(
+        let check = match group::run(&tool, PATIENCE, &context.interrupt).await {
+            Ok(Ended::Interrupted) => {
+                return Err(with_exit(Exit::Interrupted, "interrupted").into());
+            }
+            Ok(Ended::TooLong) => Check::new(
                 "command",
                 State::Blocking,
                 format!("`{command}` did not end within a minute"),
             ),
-            Ok(Err(error)) => Check::new(
+            Err(error) => Check::new(
                 "command",
                 State::CannotSee,
                 format!("`{command}`: {error:#}"),
             ),
-            Ok(Ok(done)) => {
+            Ok(Ended::Done(done)) => {
                 let state = match done.status.code() {
                     Some(0) => State::Ok,
                     Some(1) => State::Warning,

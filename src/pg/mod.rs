@@ -8,6 +8,7 @@ pub mod connect;
 pub mod dev;
 pub mod embedded;
 pub mod facts;
+pub mod group;
 mod handshake;
 pub mod kept;
 pub mod lock;

@@ -165,6 +165,18 @@ impl Tool {
         command.spawn().map_err(|error| self.not_started(&error))
     }
 
+    /// Starts it without our terminal and as the first of a group of its own, so that all it starts can be ended with it;
+    /// it has nothing to read.
+    pub(super) fn start_group(&self) -> Result<tokio::process::Child> {
+        let mut command = tokio::process::Command::from(self.command(Ties::Group));
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        command.spawn().map_err(|error| self.not_started(&error))
+    }
+
     /// Runs it on our own terminal, as `psql` wants.
     pub async fn run_on_terminal(&self) -> Result<ExitStatus> {
         let mut command = tokio::process::Command::from(self.command(Ties::Terminal));
@@ -242,6 +254,8 @@ impl Done {
 enum Ties {
     /// Runs to its end while we wait; dies when we do.
     Loose,
+    /// As that one, in a session of its own: nothing it starts could ask on our terminal, or be stopped there for asking.
+    Group,
     /// Shares our terminal and its signals.
     Terminal,
     /// A server: Ctrl-C in our terminal must not reach it before we have rolled back; ends when we do, like this.
@@ -283,6 +297,9 @@ fn settle(ties: Ties, parent: rustix::process::Pid) -> std::io::Result<()> {
         umask(Mode::RWXG | Mode::RWXO);
         return Ok(());
     }
+    if ties == Ties::Group {
+        rustix::process::setsid()?;
+    }
     if matches!(ties, Ties::Server(_) | Ties::Watchdog) {
         umask(Mode::RWXG | Mode::RWXO);
     }
@@ -290,7 +307,7 @@ fn settle(ties: Ties, parent: rustix::process::Pid) -> std::io::Result<()> {
     {
         use rustix::process::{Signal, set_parent_process_death_signal};
         let signal = match ties {
-            Ties::Loose => Some(Signal::KILL),
+            Ties::Loose | Ties::Group => Some(Signal::KILL),
             Ties::Server(Ask::Fast) => Some(Signal::INT),
             Ties::Server(Ask::Immediate) => Some(Signal::QUIT),
             Ties::Terminal | Ties::Watchdog | Ties::Detached => None,

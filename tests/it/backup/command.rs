@@ -32,11 +32,11 @@ fn archives(text: &str) -> String {
 
 #[tokio::test]
 async fn hooks_run_before_and_after_and_are_heeded() {
-    let (_database, project) = project().await;
+    let (database, project) = project().await;
     let settings = |before: &str, after: &str| {
         format!(
             "backup:\n  hooks:\n    before-backup: ['{before}']\n    after-backup: ['{after}']\n    before-restore: ['exit 0']\n    \
-             after-restore: ['echo \"$AF_DB_ARCHIVE $AF_DB_DATABASE\" > restored']\n    timeout: 2s\n"
+             after-restore: ['echo \"$AF_DB_ARCHIVE $AF_DB_DATABASE\" > restored']\n    timeout: 60s\n"
         )
     };
     let file = |name: &str| std::fs::read_to_string(project.folder.path().join(name));
@@ -52,7 +52,8 @@ async fn hooks_run_before_and_after_and_are_heeded() {
     ");
     assert!(file("after").is_err());
 
-    project.write("af-db.yaml", settings("sleep 30", "touch after"));
+    let hasty = settings("sleep 30", "touch after").replace("60s", "2s");
+    project.write("af-db.yaml", hasty);
     let ran = project.run(&["backup"]).await;
     insta::assert_snapshot!(refused(&ran, 4), @"
     error: `sleep 30` of backup.hooks.before-backup did not end within 2 s; nothing was done
@@ -77,9 +78,11 @@ async fn hooks_run_before_and_after_and_are_heeded() {
     let listed = project.run(&["backup", "list"]).await.ok();
     assert!(listed.stdout.contains("DATABASE-2"), "{}", listed.seen());
 
-    project.run(&["restore", "--into", "hooked"]).await.ok();
-    assert!(file("restored").unwrap().trim_end().ends_with(" hooked"));
-    _database.run("DROP DATABASE hooked").await;
+    let into = format!("{}_hooked", database.name);
+    project.run(&["restore", "--into", &into]).await.ok();
+    let told = file("restored").unwrap();
+    assert!(told.trim_end().ends_with(&format!(" {into}")), "{told}");
+    database.run(&format!("DROP DATABASE {into}")).await;
 }
 
 #[tokio::test]
@@ -201,7 +204,7 @@ async fn what_a_person_mistypes_is_told() {
     ");
     // Others restore on this server, too.
     let left = format!(
-        "SELECT count(*) FROM pg_database WHERE datname LIKE 'x%' OR datname LIKE '{}_restoring%'",
+        "SELECT count(*) FROM pg_database WHERE datname = 'x' OR starts_with(datname, 'x_restoring') OR starts_with(datname, '{}_restoring')",
         database.name
     );
     let left = database.one(&left).await;
@@ -346,7 +349,8 @@ async fn taking_the_place_of_an_environment_wants_what_it_requires() {
     let swap = ["restore", "--env", "staging", "--swap", "--yes"];
     let ran = project.run(&swap).await;
     insta::assert_snapshot!(refused(&ran, 4), @"error: environment `staging` wants a fresh proven backup; nothing was touched");
-    let names = "SELECT count(*) FROM pg_database WHERE datname LIKE current_database() || '_%'";
+    let names =
+        "SELECT count(*) FROM pg_database WHERE starts_with(datname, current_database() || '_')";
     assert_eq!(database.one(names).await, "0");
 
     // Beside it nothing is taken away; and what was restored and proven is a proven backup.

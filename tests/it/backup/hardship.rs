@@ -36,9 +36,13 @@ async fn struck_at(
     let (store, interrupt) = (bench.store(), Interrupt::default());
     let restore = restore::run(&options, &store, &archive.name, &silent, &interrupt);
     let strike = async {
-        while !proxy.statements().iter().any(|one| one.contains(step)) {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        let began = async {
+            while !proxy.statements().iter().any(|one| one.contains(step)) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let began = tokio::time::timeout(Duration::from_secs(60), began).await;
+        began.unwrap_or_else(|_| panic!("{step} should begin"));
         if is_cut {
             proxy.cut();
             // The line comes back, as lines do; what was made can then be removed.
@@ -48,12 +52,8 @@ async fn struck_at(
             interrupt.raise();
         }
     };
-    tokio::pin!(restore, strike);
-    tokio::select! {
-        restored = &mut restore => panic!("{step} came too late: {restored:?}"),
-        () = &mut strike => {}
-    }
-    restore.await.expect_err("a struck restore fails")
+    let (restored, ()) = tokio::join!(restore, strike);
+    restored.expect_err("a struck restore fails")
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod damage;
 mod drill;
 mod faults;
 mod hardship;
+mod hooks;
 #[cfg(feature = "object-storage")]
 mod objects;
 mod part;

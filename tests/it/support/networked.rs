@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use af_db::event::silent;
 use af_db::pg::embedded::cluster::{Cluster, Start};
@@ -193,15 +194,28 @@ fn put(directory: &Path, name: &str, text: &str, choice: &Choice) -> PathBuf {
     path
 }
 
-/// Finds a port nobody uses.
+/// Finds a port nobody uses, and that nobody is given who asks the system for any port, before it is listened on.
+///
+/// So it lies below those the system gives away, and no test of this process gets it twice.
 pub(crate) fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("an address").port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    const FIRST: u32 = 20_000;
+    const COUNT: u32 = 12_000;
+    for _ in 0..COUNT {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        // Another process of these tests begins elsewhere.
+        let port = FIRST + (std::process::id().wrapping_mul(97).wrapping_add(number)) % COUNT;
+        let port = u16::try_from(port).expect("ports end later");
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no port is free");
 }
 
 /// Waits until something listens on a port.
 async fn wait_for(port: u16) {
-    for _ in 0..500 {
+    for _ in 0..3000 {
         if tokio::net::TcpStream::connect(("127.0.0.1", port))
             .await
             .is_ok()

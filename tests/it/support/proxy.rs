@@ -54,6 +54,7 @@ struct Seen {
     messages: u64,
     statements: Vec<String>,
     latency: Duration,
+    slow_from: Option<(&'static str, Duration)>,
     cut: Option<Cut>,
 }
 
@@ -144,6 +145,7 @@ impl Proxy {
         let mut seen = self.shared.seen();
         *seen = Seen {
             latency: seen.latency,
+            slow_from: seen.slow_from,
             cut: seen.cut,
             ..Seen::default()
         };
@@ -151,7 +153,14 @@ impl Proxy {
 
     /// Holds everything back for this long on its way, in each direction.
     pub(crate) fn latency(&self, latency: Duration) {
-        self.shared.seen().latency = latency;
+        let mut seen = self.shared.seen();
+        (seen.latency, seen.slow_from) = (latency, None);
+    }
+
+    /// Lets everything pass at once until a statement that contains this text comes by, and holds back from there on.
+    pub(crate) fn slow_from(&self, text: &'static str, latency: Duration) {
+        let mut seen = self.shared.seen();
+        (seen.latency, seen.slow_from) = (Duration::ZERO, Some((text, latency)));
     }
 
     /// Closes the connection of a client at a point of its conversation, counted from the last [`reset`](Self::reset).
@@ -281,6 +290,11 @@ impl Seen {
                         ends = ends.or(Some(position + 1));
                     }
                     _ => {}
+                }
+                if let Some((text, latency)) = self.slow_from
+                    && statement.is_some_and(|statement| statement.contains(text))
+                {
+                    (self.latency, self.slow_from) = (latency, None);
                 }
                 self.statements.extend(message.statement);
             }

@@ -58,7 +58,11 @@ fn installed(name: &str, install: impl FnOnce(&Path) -> Tool) -> PathBuf {
 fn start(tool: &Tool, port: u16, folder: tempfile::TempDir) -> Emulator {
     let log = fs::File::create(folder.path().join("log")).expect("a log");
     let kept = Kept::start(tool, log, Ask::Immediate).expect("an emulator");
-    for _ in 0..600 {
+    // Loading all of Python's or Node's modules takes a machine with much else to do a while.
+    for _ in 0..2400 {
+        if kept.ended().is_some() {
+            break;
+        }
         if TcpStream::connect(("127.0.0.1", port)).is_ok() {
             return Emulator {
                 port,

@@ -1,0 +1,264 @@
+//! Owns commands of the project's own: a program with everything it starts, for so long and no longer.
+//!
+//! What they are and what their end means is for others to say.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use tokio::io::AsyncReadExt as _;
+use tokio::process::Child;
+
+use crate::event::Interrupt;
+use crate::pg::tools::{Done, Tool};
+
+/// How such a command ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// By itself, well or badly.
+    Done(Done),
+    /// It was ended, with all it had started, because it took too long.
+    TooLong,
+    /// It was ended, with all it had started, because somebody wants to stop.
+    Interrupted,
+}
+
+/// How long those who are asked to end may tidy up before they are killed.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Runs a command to its end; where that does not come in time, or somebody wants to stop, all of it is ended.
+///
+/// What it leaves running when it ends by itself is its own affair.
+pub async fn run(tool: &Tool, patience: Duration, interrupt: &Interrupt) -> Result<Ended> {
+    run_with(tool, patience, GRACE, interrupt).await
+}
+
+async fn run_with(
+    tool: &Tool,
+    patience: Duration,
+    grace: Duration,
+    interrupt: &Interrupt,
+) -> Result<Ended> {
+    let _guard = interrupt.guard();
+    let mut group = Group::start(tool)?;
+    let cut_short = tokio::select! {
+        done = group.done() => return done.map(Ended::Done),
+        () = tokio::time::sleep(patience) => Ended::TooLong,
+        () = interrupt.wait() => Ended::Interrupted,
+    };
+    group.end(grace).await;
+    Ok(cut_short)
+}
+
+/// A program and everything it started that did not leave it.
+struct Group {
+    leader: Child,
+    // Its process id, which is the group's as well.
+    id: Option<u32>,
+}
+
+impl Group {
+    fn start(tool: &Tool) -> Result<Self> {
+        let leader = tool.start_group()?;
+        let id = leader.id();
+        Ok(Group { leader, id })
+    }
+
+    async fn done(&mut self) -> Result<Done> {
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        let answers = self.leader.stdout.as_mut().context("reading its answer")?;
+        let says = self.leader.stderr.as_mut().context("reading its words")?;
+        let (answered, said) = tokio::join!(
+            answers.read_to_end(&mut stdout),
+            says.read_to_end(&mut stderr)
+        );
+        answered.and(said).context("reading its words")?;
+        let status = self.leader.wait().await.context("waiting for its end")?;
+        Ok(Done {
+            status,
+            stdout,
+            stderr: String::from_utf8_lossy(&stderr).into_owned(),
+        })
+    }
+
+    /// Asks all of it to end, and kills what has not ended within the grace.
+    async fn end(&mut self, grace: Duration) {
+        const PAUSE: Duration = Duration::from_millis(20);
+        let Some(id) = self.id else { return };
+        ask(id);
+        let gone = async {
+            // Its id is the group's until the last of it is gone.
+            let _ = self.leader.wait().await;
+            while is_there(id) {
+                tokio::time::sleep(PAUSE).await;
+            }
+        };
+        if tokio::time::timeout(grace, gone).await.is_err() {
+            kill(id);
+            let _ = self.leader.wait().await;
+        }
+    }
+}
+
+impl Drop for Group {
+    /// Whoever is dropped with the work has no time left.
+    fn drop(&mut self) {
+        if let Some(id) = self.leader.id() {
+            kill(id);
+        }
+    }
+}
+
+#[cfg(unix)]
+fn ask(id: u32) {
+    send(id, rustix::process::Signal::TERM);
+}
+
+#[cfg(unix)]
+fn kill(id: u32) {
+    send(id, rustix::process::Signal::KILL);
+}
+
+#[cfg(unix)]
+fn send(id: u32, signal: rustix::process::Signal) {
+    use rustix::process::{Pid, kill_process_group};
+    if let Some(id) = i32::try_from(id).ok().and_then(Pid::from_raw) {
+        let _ = kill_process_group(id, signal);
+    }
+}
+
+#[cfg(unix)]
+fn is_there(id: u32) -> bool {
+    use rustix::process::{Pid, test_kill_process_group};
+    let id = i32::try_from(id).ok().and_then(Pid::from_raw);
+    id.is_some_and(|id| test_kill_process_group(id).is_ok())
+}
+
+/// There nobody can be asked.
+#[cfg(not(unix))]
+fn ask(id: u32) {
+    kill(id);
+}
+
+#[cfg(not(unix))]
+fn kill(id: u32) {
+    crate::pg::tools::end(id);
+}
+
+#[cfg(not(unix))]
+fn is_there(_: u32) -> bool {
+    false
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    const MOMENT: Duration = Duration::from_millis(300);
+    const LONG: Duration = Duration::from_secs(60);
+
+    /// Runs a script in a folder, with a sleeper in the background that nobody hears and that says which process it is.
+    async fn run_in(folder: &std::path::Path, script: &str, grace: Duration) -> Ended {
+        let tool = Tool::new("/bin/sh").args(["-c", script]).directory(folder);
+        let interrupt = Interrupt::default();
+        let running = run_with(&tool, LONG, grace, &interrupt);
+        let ready = async {
+            while !folder.join("ready").exists() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            interrupt.raise();
+        };
+        tokio::join!(running, ready).0.expect("a shell")
+    }
+
+    /// Says whether a process is running; one that is dead and not buried is not.
+    fn is_running(folder: &std::path::Path) -> bool {
+        let id = std::fs::read_to_string(folder.join("sleeper")).expect("its id");
+        let Ok(stat) = std::fs::read_to_string(format!("/proc/{}/stat", id.trim())) else {
+            return false;
+        };
+        let state = stat.rsplit(") ").next().unwrap_or_default();
+        !state.starts_with(['Z', 'X'])
+    }
+
+    /// Waits for one that was killed: that nobody could keep it from ending does not make it end at once.
+    async fn is_over(folder: &std::path::Path) {
+        let over = async {
+            while is_running(folder) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let over = tokio::time::timeout(LONG, over).await;
+        over.expect("what was killed ends");
+    }
+
+    #[tokio::test]
+    async fn what_was_started_ends_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = "sleep 1000 >/dev/null 2>&1 & echo $! > sleeper; touch ready; wait";
+        let ended = run_in(folder.path(), script, LONG).await;
+        assert!(matches!(ended, Ended::Interrupted), "{ended:?}");
+        assert!(!is_running(folder.path()));
+    }
+
+    #[tokio::test]
+    async fn who_listens_may_tidy_up_and_who_does_not_is_killed() {
+        let folder = tempfile::tempdir().unwrap();
+        // The shell itself ends as asked; what it has started in the background listens, or does not.
+        let script = |trap: &str| {
+            format!(
+                "(trap '{trap}' TERM; touch set; while :; do sleep 0.05; done) >/dev/null 2>&1 & echo $! > sleeper; \
+                 while [ ! -e set ]; do sleep 0.01; done; touch ready; wait"
+            )
+        };
+        let tidy = script("sleep 0.2; touch tidied; exit");
+        run_in(folder.path(), &tidy, LONG).await;
+        assert!(folder.path().join("tidied").exists());
+        assert!(!is_running(folder.path()));
+        let folder = tempfile::tempdir().unwrap();
+        run_in(folder.path(), &script(""), MOMENT).await;
+        is_over(folder.path()).await;
+    }
+
+    #[tokio::test]
+    async fn a_command_that_takes_too_long_is_ended_and_one_that_ends_is_left_alone() {
+        let interrupt = Interrupt::default();
+        let shell = |script: &str| Tool::new("/bin/sh").args(["-c", script]);
+        let ended = run(&shell("sleep 1000 & wait"), MOMENT, &interrupt).await;
+        assert!(matches!(ended, Ok(Ended::TooLong)), "{ended:?}");
+        let folder = tempfile::tempdir().unwrap();
+        let script =
+            "sleep 1000 >/dev/null 2>&1 & echo $! > sleeper; echo said; echo loudly >&2; exit 3";
+        let tool = shell(script).directory(folder.path());
+        let Ok(Ended::Done(done)) = run(&tool, LONG, &interrupt).await else {
+            panic!("it ends by itself");
+        };
+        assert_eq!(
+            (done.text().as_str(), done.stderr.as_str()),
+            ("said", "loudly\n")
+        );
+        assert_eq!(done.status.code(), Some(3));
+        assert!(is_running(folder.path()));
+        let id = std::fs::read_to_string(folder.path().join("sleeper")).unwrap();
+        shell(&format!("kill {id}")).run().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn one_that_is_dropped_is_killed() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = "sleep 1000 & echo $! > sleeper; touch ready; wait";
+        let tool = Tool::new("/bin/sh")
+            .args(["-c", script])
+            .directory(folder.path());
+        let interrupt = Interrupt::default();
+        let ready = async {
+            while !folder.path().join("ready").exists() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::select! {
+            ended = run(&tool, LONG, &interrupt) => panic!("{ended:?}"),
+            () = ready => {}
+        }
+        is_over(folder.path()).await;
+    }
+}

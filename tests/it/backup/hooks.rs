@@ -1,0 +1,91 @@
+//! Hooks that do not end: they are ended, with everything they started, in time or when somebody wants to stop.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::support::project::{Project, Ran};
+use crate::support::server;
+
+/// A hook with a helper in the background that nobody hears.
+const HOOK: &str = "sleep 1000 >/dev/null 2>&1 & echo $! > helper.new; mv helper.new helper; wait";
+
+fn settings(when: &str, timeout: &str) -> String {
+    format!("backup: {{ hooks: {{ {when}: ['{HOOK}'], timeout: {timeout} }} }}\n")
+}
+
+/// Says whether the hook's helper is running, and forgets it; what is dead and not buried is not.
+fn is_running(folder: &Path) -> bool {
+    let helper = folder.join("helper");
+    let id = std::fs::read_to_string(&helper).expect("the hook had begun");
+    std::fs::remove_file(helper).expect("the hook had begun");
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", id.trim())).unwrap_or_default();
+    let state = stat.rsplit(") ").next().unwrap_or_default();
+    !state.is_empty() && !state.starts_with(['Z', 'X'])
+}
+
+/// Runs the program and presses Ctrl-C while its hook runs.
+async fn interrupted(project: &Project, arguments: &[&str]) -> Ran {
+    use rustix::process::{Pid, Signal, kill_process};
+    let child = project.start(arguments);
+    let id = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+    let begun = async {
+        while !project.folder.path().join("helper").exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), begun)
+        .await
+        .expect("the hook begins");
+    kill_process(id.expect("it runs"), Signal::INT).expect("it runs");
+    project.ended(child).await
+}
+
+#[tokio::test]
+async fn a_hook_that_takes_too_long_is_ended_with_all_it_started() {
+    let database = server::database().await;
+    let project = Project::of(&database.target);
+    project.write("af-db.yaml", settings("before-backup", "1s"));
+    let ran = project.run(&["backup"]).await;
+    assert_eq!(ran.status, 4, "{}", ran.seen());
+    assert!(
+        ran.stderr.contains("did not end within 1 s"),
+        "{}",
+        ran.seen()
+    );
+    assert!(!is_running(project.folder.path()));
+}
+
+#[tokio::test]
+async fn an_interrupt_ends_the_hook_with_all_it_started() {
+    let database = server::database().await;
+    let project = Project::of(&database.target);
+    let error = |ran: &Ran| {
+        assert_eq!(ran.status, 130, "{}", ran.seen());
+        let from = ran.stderr.find("error: ").expect("it says so");
+        ran.stderr[from..].trim_end().replace(HOOK, "HOOK")
+    };
+    project.write("af-db.yaml", settings("before-backup", "10min"));
+    let ran = interrupted(&project, &["backup"]).await;
+    insta::assert_snapshot!(error(&ran), @"error: interrupted, `HOOK` of backup.hooks.before-backup was ended; nothing was done");
+    assert!(!is_running(project.folder.path()));
+    assert!(!project.folder.path().join("backups").exists());
+
+    project.write("af-db.yaml", settings("after-backup", "10min"));
+    let ran = interrupted(&project, &["backup"]).await;
+    let said = error(&ran);
+    assert!(
+        said.starts_with("error: interrupted, `HOOK` of backup.hooks.after-backup was ended; what went before it stands: DATABASE-2"),
+        "{said}"
+    );
+    assert!(!is_running(project.folder.path()));
+    let listed = project.run(&["backup", "list"]).await.ok();
+    assert!(listed.stdout.contains("DATABASE-2"), "{}", listed.seen());
+
+    project.write("af-db.yaml", settings("before-restore", "10min"));
+    let into = format!("{}_never", database.name);
+    let ran = interrupted(&project, &["restore", "--into", &into]).await;
+    error(&ran);
+    assert!(!is_running(project.folder.path()));
+    let made = format!("SELECT count(*) FROM pg_database WHERE starts_with(datname, '{into}')");
+    assert_eq!(database.one(&made).await, "0");
+}
