@@ -52,7 +52,7 @@ af backup --to store --jobs 2 > out 2>&1 || { cat out; fail "the first backup"; 
 backup_ms=$(( ($(date +%s%N) - began) / 1000000 ))
 first=$(ls store)
 began=$(date +%s%N)
-af restore --from store --swap "$first" > out 2>&1 || { cat out; fail "the first restore"; }
+af restore --from store --swap --yes "$first" > out 2>&1 || { cat out; fail "the first restore"; }
 restore_ms=$(( ($(date +%s%N) - began) / 1000000 ))
 clear_kept() { psql -Atq postgres -c "SELECT format('DROP DATABASE %I;', datname) FROM pg_database WHERE datname LIKE 'shop_before_%'" | psql -q postgres; }
 clear_kept
@@ -60,7 +60,7 @@ declare -A struck
 finished=0
 for (( round = 1; round - finished <= kills; round++ )); do
   if (( RANDOM % 2 )); then what=backup; span=$backup_ms; else what=restore; span=$restore_ms; fi
-  if [ $what = backup ]; then af backup --to store --jobs $(( 1 + RANDOM % 2 )) > out 2>&1 & else af restore --from store --swap "$first" > out 2>&1 & fi
+  if [ $what = backup ]; then af backup --to store --jobs $(( 1 + RANDOM % 2 )) > out 2>&1 & else af restore --from store --swap --yes "$first" > out 2>&1 & fi
   pid=$!
   sleep "$(awk -v ms=$(( RANDOM * (span + 200) / 32768 )) 'BEGIN { print ms / 1000 }')"
   case $(( RANDOM % 4 )) in
@@ -87,7 +87,7 @@ for (( round = 1; round - finished <= kills; round++ )); do
   clear_kept
 done
 af backup --to store > out 2>&1 || { cat out; fail "the last backup"; }
-af restore --from store --swap latest > out 2>&1 || { cat out; fail "the last restore"; }
+af restore --from store --swap --yes latest > out 2>&1 || { cat out; fail "the last restore"; }
 clear_kept
 [ "$(state)" = "$expected" ] || fail "the last restore changed something"
 left=$(psql -Atqc "SELECT string_agg(datname, ' ') FROM pg_database WHERE datname LIKE '%restoring%'" postgres)

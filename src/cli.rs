@@ -224,11 +224,13 @@ fn start(cli: Cli, output: Output, terminal: &Terminal) -> Result<Outcome> {
 
 /// Runs a command; an interrupt lets work that promised to tidy up do so and drops any other.
 async fn until_interrupted(command: &Command, context: &Context) -> Result<Outcome> {
+    // Before the work: it may have begun something to tidy up before it first waits.
+    let stop = stop_signal()?;
     let work = dispatch(command, context);
     tokio::pin!(work);
     tokio::select! {
         done = &mut work => return done,
-        signal = stop_signal() => signal?,
+        signal = stop => signal?,
     }
     context.interrupt.raise();
     if context.interrupt.is_guarded() {
@@ -240,23 +242,29 @@ async fn until_interrupted(command: &Command, context: &Context) -> Result<Outco
     Err(with_exit(Exit::Interrupted, "interrupted").into())
 }
 
-/// Waits for Ctrl-C or a request to end.
-async fn stop_signal() -> Result<()> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut end = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+/// Listens from now on for Ctrl-C or a request to end, and gives the wait for it.
+#[cfg(unix)]
+fn stop_signal() -> Result<impl Future<Output = Result<()>>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut press = signal(SignalKind::interrupt()).context("listening for Ctrl-C")?;
+    let mut end = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+    Ok(async move {
         tokio::select! {
-            pressed = tokio::signal::ctrl_c() => pressed.context("listening for Ctrl-C"),
-            _ = end.recv() => Ok(()),
+            _ = press.recv() => {}
+            _ = end.recv() => {}
         }
-    }
-    #[cfg(not(unix))]
-    {
+        Ok(())
+    })
+}
+
+/// Gives the wait for Ctrl-C.
+#[cfg(not(unix))]
+fn stop_signal() -> Result<impl Future<Output = Result<()>>> {
+    Ok(async {
         tokio::signal::ctrl_c()
             .await
             .context("listening for Ctrl-C")
-    }
+    })
 }
 
 async fn dispatch(command: &Command, context: &Context) -> Result<Outcome> {

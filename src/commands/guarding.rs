@@ -214,6 +214,20 @@ pub(crate) fn confirm_or(
     typed(context, target, what, otherwise)
 }
 
+/// Asks as [`confirm_or`] does, and where nothing is guarded for a plain yes: what is there now is taken away anywhere.
+pub(crate) fn confirm_anywhere(
+    context: &Context,
+    target: &Target,
+    what: &str,
+    otherwise: &str,
+) -> Result<()> {
+    confirm_or(context, target, what, otherwise)?;
+    if context.config.database.is_protected() || !guards(context)?.is_empty() {
+        return Ok(());
+    }
+    context.confirm(&format!("{what}on {target}?"))
+}
+
 /// Asks for the words of a protected environment.
 fn typed(context: &Context, target: &Target, what: &str, otherwise: &str) -> Result<()> {
     let environment = &context.config.database.environment;

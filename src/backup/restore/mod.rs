@@ -246,8 +246,20 @@ pub fn check_name(name: &str) -> Result<()> {
         .hint("name another with --into")
         .into());
     }
-    if name.is_empty() || name.len() > 63 {
-        return Err(fail(format!("`{name}` is no name for a database")).into());
+    if name.is_empty() {
+        return Err(
+            fail("the database to restore into has no name, nothing was restored")
+                .hint("name it: --into NAME; a variable of a script may be empty")
+                .into(),
+        );
+    }
+    if name.len() > 63 {
+        return Err(fail(format!(
+            "`{name}` is {} bytes long and PostgreSQL cuts names at 63, nothing was restored",
+            name.len()
+        ))
+        .hint("name a shorter one with --into")
+        .into());
     }
     Ok(())
 }

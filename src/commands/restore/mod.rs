@@ -40,7 +40,8 @@ pub struct Args {
     /// Restore into a new database of this name on the same server
     #[arg(long, value_name = "NAME", conflicts_with = "drill")]
     into: Option<String>,
-    /// Build beside the database governed and take its place once proven; the old one is kept under another name
+    /// Build beside the database governed and take its place once proven; asks first, --yes answers; the old one is kept under
+    /// another name
     #[arg(long, conflicts_with_all = ["into", "drill"])]
     swap: bool,
     /// Restore on a throwaway server, prove it, report the time, remove it
@@ -157,6 +158,9 @@ fn refuse_part(args: &Args, archive: &Archive) -> Result<()> {
     }
 }
 
+/// What leads to the rows of an archive where no person can be asked.
+const BESIDE: &str = "beside it, with --into NAME, nothing is asked";
+
 fn options(args: &Args, context: &Context, target: Target) -> Result<Options> {
     let processors = std::thread::available_parallelism().map_or(2, |number| number.get() as u32);
     Ok(Options {
@@ -207,7 +211,11 @@ async fn put_back(
             guarding::backed_up(context, &session)?;
             session.close().await;
         }
-        guarding::confirm(context, &target, &what)?;
+        if args.swap {
+            guarding::confirm_anywhere(context, &target, &what, BESIDE)?;
+        } else {
+            guarding::confirm_or(context, &target, &what, BESIDE)?;
+        }
     }
     hooks::before(context, ("before-restore", &hooks.before_restore), &told).await?;
     let options = options(args, context, target.clone())?;

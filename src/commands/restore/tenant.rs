@@ -7,8 +7,9 @@ use crate::backup::store::Store;
 use crate::backup::tenant::restore::{self, Loading};
 use crate::backup::unpack::{Source, tenant};
 use crate::commands::archives::{identities, tenant_column};
+use crate::commands::guarding::{self, PLANNED};
 use crate::commands::page::{Page, Tone};
-use crate::commands::{Context, Outcome, Purpose, Report, guarding};
+use crate::commands::{Context, Outcome, Purpose, Report};
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -45,11 +46,12 @@ pub(super) async fn run(
     } else {
         "bring back"
     };
-    guarding::confirm(
-        context,
-        &target,
-        &format!("{doing} the rows of tenant {whose} from {name} "),
-    )?;
+    let what = format!("{doing} the rows of tenant {whose} from {name} ");
+    if args.replace {
+        guarding::confirm_anywhere(context, &target, &what, PLANNED)?;
+    } else {
+        guarding::confirm(context, &target, &what)?;
+    }
     let loading = Loading {
         target: &target,
         column: &column,

@@ -367,7 +367,7 @@ async fn taking_the_place_of_an_environment_wants_what_it_requires() {
     let ran = project.run(&swap).await;
     insta::assert_snapshot!(refused(&ran, 4), @"
     error: there is no terminal to ask on, nothing was changed: put ARCHIVE in the place of `DATABASE` on postgres@HOST:PORT/DATABASE, environment `staging`
-    hint: run this in a terminal, where a person can answer; migrations can be approved elsewhere: af-db plan --out plan.json, then af-db up --plan plan.json --approve sha256:…
+    hint: run this in a terminal, where a person can answer; beside it, with --into NAME, nothing is asked
     ");
     assert_eq!(database.one(names).await, "0");
     project.write("af-db.yaml", environment("protected: false"));

@@ -331,7 +331,14 @@ async fn a_killed_program_leaves_no_half_archive_and_its_remains_are_swept() {
     let mut child = program(
         &bench,
         &proxy,
-        &["restore", &archive.name, "--from", "store", "--swap"],
+        &[
+            "restore",
+            &archive.name,
+            "--from",
+            "store",
+            "--swap",
+            "--yes",
+        ],
     );
     program_midway(&mut child, &proxy).await;
     child.kill().await.unwrap();

@@ -1,5 +1,6 @@
 //! Backups and restores against a real server.
 
+mod asking;
 mod command;
 mod damage;
 mod drill;

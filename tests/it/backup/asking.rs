@@ -1,0 +1,82 @@
+//! What is asked before anything that is there is taken away, and what is said where nobody can be asked.
+
+use crate::support::project::{Project, Ran};
+use crate::support::server;
+
+/// Gives what was said, without the story of the work and the time in an archive's name.
+fn refused(ran: &Ran, status: i32, archive: &str) -> String {
+    assert_eq!(ran.status, status, "{}", ran.seen());
+    let from = ran.stderr.find("error: ").unwrap_or_default();
+    ran.stderr[from..].trim_end().replace(archive, "ARCHIVE")
+}
+
+async fn made(project: &Project, more: &[&str]) -> String {
+    let ran = project.run(&[&["backup", "--json"], more].concat()).await;
+    let name = ran.ok().json()["archive"]["name"].clone();
+    name.as_str().expect("a name").to_owned()
+}
+
+#[tokio::test]
+async fn nothing_is_swapped_that_nobody_agreed_to() {
+    let database = server::database().await;
+    let project = Project::of(&database.target);
+    database.run("CREATE TABLE kept AS SELECT 1 AS a").await;
+    let archive = made(&project, &[]).await;
+    database.run("INSERT INTO kept VALUES (2)").await;
+    let swap = ["restore", "--swap"];
+    let ran = project.run(&swap).await;
+    insta::assert_snapshot!(refused(&ran, 4, &archive), @"
+    error: there is no terminal to ask on, nothing was changed: put ARCHIVE in the place of `DATABASE` on postgres@HOST:PORT/DATABASE?
+    hint: say --yes if this is meant
+    ");
+    assert_eq!(database.one("SELECT count(*) FROM kept").await, "2");
+    let ran = project.run(&[&swap[..], &["--yes"]].concat()).await.ok();
+    assert!(ran.stdout.contains("is kept as"), "{}", ran.seen());
+    assert_eq!(database.one("SELECT count(*) FROM kept").await, "1");
+    let olds = "SELECT datname FROM pg_database WHERE starts_with(datname, current_database() || '_before')";
+    let old = database.one(olds).await;
+    database.run(&format!("DROP DATABASE {old}")).await;
+}
+
+#[tokio::test]
+async fn no_rows_of_a_tenant_are_replaced_that_nobody_agreed_to() {
+    let database = server::database().await;
+    let project = Project::of(&database.target);
+    project.write("af-db.yaml", "tenancy: { column: tenant_id }\n");
+    database
+        .run("CREATE TABLE notes (id int PRIMARY KEY, tenant_id int); INSERT INTO notes VALUES (1, 7), (2, 8)")
+        .await;
+    let archive = made(&project, &["--tenant", "7"]).await;
+    database
+        .run("UPDATE notes SET id = 3 WHERE tenant_id = 7")
+        .await;
+    let named = archive.replace("DATABASE", &database.name);
+    let replace = ["restore", &named, "--replace"];
+    let ran = project.run(&replace).await;
+    insta::assert_snapshot!(refused(&ran, 4, &archive), @"
+    error: there is no terminal to ask on, nothing was changed: replace the rows of tenant 7 from ARCHIVE on postgres@HOST:PORT/DATABASE?
+    hint: say --yes if this is meant
+    ");
+    let ids = "SELECT string_agg(id::text, ' ' ORDER BY id) FROM notes";
+    assert_eq!(database.one(ids).await, "2 3");
+    project.run(&[&replace[..], &["--yes"]].concat()).await.ok();
+    assert_eq!(database.one(ids).await, "1 2");
+}
+
+#[tokio::test]
+async fn a_database_needs_a_name_that_postgresql_takes() {
+    let database = server::database().await;
+    let project = Project::of(&database.target);
+    let archive = made(&project, &[]).await;
+    let ran = project.run(&["restore", "--into", ""]).await;
+    insta::assert_snapshot!(refused(&ran, 2, &archive), @"
+    error: the database to restore into has no name, nothing was restored
+    hint: name it: --into NAME; a variable of a script may be empty
+    ");
+    let long = "ä".repeat(32);
+    let ran = project.run(&["restore", "--into", &long]).await;
+    insta::assert_snapshot!(refused(&ran, 2, &archive), @"
+    error: `ääääääääääääääääääääääääääääääää` is 64 bytes long and PostgreSQL cuts names at 63, nothing was restored
+    hint: name a shorter one with --into
+    ");
+}
