@@ -45,7 +45,12 @@ fn main() {
         if let Some(at) = arguments.iter().position(|it| it == "verdicts") {
             return verdicts(&arguments[at + 1]).await;
         }
-        let scratch = scratch::start(&Options::unsaid(), &silent).await.unwrap();
+        // As a plan does for a live server that nobody has configured.
+        let options = Options {
+            locks: Some(6_400),
+            ..Options::unsaid()
+        };
+        let scratch = scratch::start(&options, &silent).await.unwrap();
         let tables = arguments.iter().find_map(|it| it.parse().ok());
         measure(&scratch, tables.unwrap_or(5000)).await;
     });

@@ -220,10 +220,22 @@ impl Context {
 
     /// Starts a throwaway server of the live one's major version, where one is given and such can be had.
     pub async fn scratch(&self, live: Option<&Session>) -> Result<Scratch> {
+        self.scratch_with(live, None).await
+    }
+
+    /// Starts a throwaway server as [`Context::scratch`] does, where one transaction runs out of locks no later than on
+    /// the live one: that is quicker to look into.
+    pub async fn narrow_scratch(&self, live: &Session) -> Result<Scratch> {
+        self.scratch_with(Some(live), Some(live.facts().locks))
+            .await
+    }
+
+    async fn scratch_with(&self, live: Option<&Session>, locks: Option<i64>) -> Result<Scratch> {
         let major = live.and_then(|session| u32::try_from(session.facts().major()).ok());
-        let options = self
+        let mut options = self
             .config
             .embedded(major.or(self.config.file.postgres_major))?;
+        options.locks = locks;
         scratch::start(&options, &self.watch()).await
     }
 

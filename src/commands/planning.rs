@@ -273,7 +273,7 @@ async fn try_out(context: &Context, basis: Basis<'_>, live: &Catalog) -> Result<
         tried.predicted = Some(governed(context, live));
         return Ok(tried);
     }
-    let scratch = context.scratch(Some(basis.session)).await?;
+    let scratch = context.narrow_scratch(basis.session).await?;
     let likeness = like::build(&scratch, "plan", live, &basis.folder.migrations).await?;
     tried.findings.extend(likeness.lacking.into_iter().map(|lack| {
         Finding::warn("plan-likeness", "the scratch server", format!("it could not build {lack}"))

@@ -33,6 +33,7 @@ fn options(ambient: &Ambient, major: Option<u32>) -> Result<Options> {
         user: ambient.get("AF_DB_PG_USER").map(str::to_owned),
         offline: is_on(ambient, "AF_DB_OFFLINE"),
         mirror: ambient.get("AF_DB_PG_MIRROR").map(str::to_owned),
+        locks: None,
     })
 }
 

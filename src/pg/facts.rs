@@ -112,6 +112,8 @@ pub struct Facts {
     pub deadlock_timeout: String,
     /// How many sessions the server takes.
     pub max_connections: i32,
+    /// How many locks the server holds at once.
+    pub locks: i64,
     /// Who runs the server.
     pub platform: Platform,
     /// What tells one cluster from another, where the role may read it.
@@ -204,6 +206,7 @@ fn facts(row: &Row, handshake_pid: i32, system_identifier: Option<i64>) -> Facts
         lock_timeout: row.get("lock_timeout"),
         deadlock_timeout: row.get("deadlock_timeout"),
         max_connections: row.get("max_connections"),
+        locks: row.get("locks"),
         platform: platform(&row.get::<_, Vec<String>>("platform_roles")),
         system_identifier,
         pinned: row.get::<_, i64>("pinned") > 0,

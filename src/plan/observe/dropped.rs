@@ -1,12 +1,13 @@
 //! Owns what the event triggers on the shadow have logged: dropped objects, rewritten tables, changed rights.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::SystemTime;
 
 use anyhow::Result;
+use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use crate::pg::session::Session;
-use crate::plan::observe::answer::Asker;
 use crate::plan::observe::inventory::Inventory;
 use crate::plan::observe::rights::Noticed;
 use crate::plan::observe::{Dropped, Relation};
@@ -17,6 +18,23 @@ pub(super) struct Log {
     pub(super) dropped: Vec<Dropped>,
     pub(super) rewritten: BTreeSet<u32>,
     pub(super) rights: Noticed,
+    /// Whether it could not be read, because a later statement failed and took it along.
+    pub(super) is_lost: bool,
+}
+
+/// One line of the log.
+pub(super) struct Line {
+    /// When the statement began that has written it.
+    pub(super) at: SystemTime,
+    what: What,
+}
+
+/// What an event trigger has seen.
+enum What {
+    Gone(Gone),
+    Rewritten(u32),
+    /// Rights, of a function if it says of what.
+    Granted(Option<u32>),
 }
 
 /// One dropped thing, as the server tells it.
@@ -28,31 +46,45 @@ struct Gone {
     named: bool,
 }
 
-/// Takes the log; the second session still sees what was there before.
-pub(super) async fn take(
+/// Reads the lines, which stand in the order in which they were written.
+pub(super) fn lines(rows: &[Row]) -> Result<Vec<Line>> {
+    rows.iter().map(line).collect()
+}
+
+fn line(row: &Row) -> Result<Line> {
+    let what = match row.try_get::<_, &str>("what")? {
+        "rewritten" => What::Rewritten(row.try_get("relation")?),
+        "granted" => What::Granted(row.try_get("function")?),
+        _ => What::Gone(Gone {
+            kind: row.try_get("kind")?,
+            identity: row.try_get("identity")?,
+            relation: row.try_get("relation")?,
+            function: row.try_get("function")?,
+            named: row.try_get("named")?,
+        }),
+    };
+    Ok(Line {
+        at: row.try_get("at")?,
+        what,
+    })
+}
+
+/// Tells what lines say; the second session still sees what was there before.
+pub(super) async fn read(
     (session, onlooker): (&Session, &Session),
-    asker: &Asker,
+    lines: Vec<Line>,
     inventory: &Inventory,
 ) -> Result<Log> {
-    let rows = asker.logged(session).await?;
     let mut log = Log::default();
     let mut gone = Vec::new();
-    for row in rows {
-        match row.try_get::<_, &str>("what")? {
-            "rewritten" => {
-                log.rewritten.insert(row.try_get("relation")?);
+    for line in lines {
+        match line.what {
+            What::Rewritten(relation) => {
+                log.rewritten.insert(relation);
             }
-            "granted" => match row.try_get("function")? {
-                Some(function) => log.rights.functions.push(function),
-                None => log.rights.unnamed = true,
-            },
-            _ => gone.push(Gone {
-                kind: row.try_get("kind")?,
-                identity: row.try_get("identity")?,
-                relation: row.try_get("relation")?,
-                function: row.try_get("function")?,
-                named: row.try_get("named")?,
-            }),
+            What::Granted(Some(function)) => log.rights.functions.push(function),
+            What::Granted(None) => log.rights.unnamed = true,
+            What::Gone(it) => gone.push(it),
         }
     }
     for gone in &gone {

@@ -7,7 +7,7 @@ use anyhow::Result;
 use tokio_postgres::Row;
 
 use crate::pg::session::Session;
-use crate::plan::observe::answer::{Asker, Counters, Known, PG_CLASS, Seen, parse};
+use crate::plan::observe::answer::{Asker, Counters, Known, Look, PG_CLASS, Seen, parse};
 use crate::plan::observe::inventory::Inventory;
 use crate::plan::observe::lock::LockMode;
 use crate::plan::observe::rights::Noticed;
@@ -28,7 +28,7 @@ pub(super) struct Probe {
     /// Whether statements have run since that no transaction held.
     stale: bool,
     /// How often something was logged.
-    logged: i64,
+    pub(super) logged: i64,
     /// The newest relation that was there before the plan: what the plan makes has a higher number.
     pub(super) last_before: u32,
     /// The newest relation that was ever seen.
@@ -39,7 +39,6 @@ pub(super) struct Probe {
 }
 
 /// What a look brought to light, beside the observation itself.
-#[derive(Default)]
 pub(super) struct Signs {
     /// The tables that were there before the plan and may ask something else of their rows than before the statement.
     pub(super) shaped: Vec<u32>,
@@ -70,7 +69,14 @@ impl Probe {
     }
 
     /// Asks what the transaction has locked by now; to be sent right behind a statement.
-    pub(super) async fn ask(&self, session: &Session, class: Class) -> Result<Vec<Row>> {
+    ///
+    /// What is known may be older than the statement before: then more is told than has changed. Of a transaction whose
+    /// beginning was not answered yet, nothing is known.
+    pub(super) async fn ask(
+        &self,
+        session: &Session,
+        (class, begun): (Class, bool),
+    ) -> Result<Vec<Row>> {
         let known = Known {
             last_before: self.last_before,
             newest: self.newest,
@@ -78,6 +84,7 @@ impl Probe {
             // Who goes back changes what was looked at before, and nothing counts it.
             changed: match class {
                 Class::Savepoint => NEVER,
+                _ if !begun => NEVER,
                 _ => self.changed,
             },
         };
@@ -108,12 +115,11 @@ impl Probe {
     /// Works out what one statement has done, from what was seen after it.
     pub(super) async fn look(
         &mut self,
-        (session, onlooker): (&Session, &Session),
-        answer: &[Row],
+        session: &Session,
+        (look, log): (Look, dropped::Log),
         (class, text): (Class, &str),
         observation: &mut StatementObservation,
     ) -> Result<Signs> {
-        let look = parse(answer)?;
         let again = look.changed == self.changed && class != Class::Savepoint;
         self.changed = look.changed;
         let mut seen = look.seen;
@@ -125,13 +131,7 @@ impl Probe {
                 seen.now = entry.now();
             }
         }
-        let mut signs = Signs::default();
-        let mut log = dropped::Log::default();
-        if look.logged != self.logged {
-            self.logged = look.logged;
-            log = dropped::take((session, onlooker), &self.asker, &self.inventory).await?;
-            signs.rights = std::mem::take(&mut log.rights);
-        }
+        self.logged = look.logged;
         let mut work = self.work(&seen, &log, class);
         self.written(&seen, (class, text), &mut work);
         cascade::follow(session, &self.inventory, &mut work.rows).await?;
@@ -142,9 +142,12 @@ impl Probe {
         observation.locks = self.locks(&seen);
         observation.security = self.openings(&seen);
         observation.dropped = log.dropped;
-        signs.shaped = self.shaped(&seen, (class, text));
+        let shaped = self.shaped(&seen, (class, text));
         self.remember(seen);
-        Ok(signs)
+        Ok(Signs {
+            shaped,
+            rights: log.rights,
+        })
     }
 
     /// Takes the locks that our own questions took for held, so that no statement is blamed for them.
@@ -164,7 +167,8 @@ impl Probe {
         observation: &mut StatementObservation,
     ) -> Result<()> {
         let now = Inventory::read(session).await?;
-        let log = dropped::take((session, session), &self.asker, &self.inventory).await?;
+        let lines = dropped::lines(&self.asker.logged(session).await?)?;
+        let log = dropped::read((session, session), lines, &self.inventory).await?;
         let names: HashMap<&str, u32> = self
             .inventory
             .entries
@@ -271,7 +275,8 @@ impl Probe {
             if !has_rows || now.file == entry.file {
                 continue;
             }
-            let how = if log.rewritten.contains(&seen.relation) {
+            let lost = log.is_lost && class != Class::Truncate;
+            let how = if log.rewritten.contains(&seen.relation) || lost {
                 How::Rewritten
             } else if now.tablespace != entry.tablespace {
                 How::Moved

@@ -59,6 +59,12 @@ impl Scope {
         self.is_silent() && self.gone.is_empty()
     }
 
+    /// Says whether what was read for another scope is all that is to be read for this one.
+    pub(super) fn is_read_by(&self, other: &Scope) -> bool {
+        (&self.relations, &self.functions, self.others)
+            == (&other.relations, &other.functions, other.others)
+    }
+
     /// Says whether nobody needs to be asked.
     pub(super) fn is_silent(&self) -> bool {
         self.relations.is_empty() && self.functions.is_empty() && !self.others

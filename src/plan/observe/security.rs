@@ -30,9 +30,9 @@ enum Thing {
     Other,
 }
 
-/// What was read.
+/// What was read of the facts, for a scope.
 #[derive(Default)]
-struct Answer {
+pub(super) struct Answer {
     things: BTreeSet<Thing>,
     facts: BTreeMap<(Thing, String), Facts>,
 }
@@ -120,7 +120,8 @@ fn question(scope: &Scope) -> Sql {
 }
 
 impl Answer {
-    async fn ask(session: &Session, scope: &Scope) -> Result<Answer> {
+    /// Reads the facts of what may have changed.
+    pub(super) async fn ask(session: &Session, scope: &Scope) -> Result<Answer> {
         let mut answer = Answer::default();
         if let Part::These(ids) = &scope.functions {
             answer
@@ -130,10 +131,6 @@ impl Answer {
         if scope.others {
             answer.things.insert(Thing::Other);
         }
-        // What is gone is known to have no facts any more.
-        answer
-            .things
-            .extend(scope.gone.iter().copied().map(Thing::Relation));
         if scope.is_silent() {
             return Ok(answer);
         }
@@ -172,20 +169,25 @@ impl Doors {
     /// Reads all facts, on a session where the questions are prepared.
     pub(super) async fn read(session: &Session) -> Result<Doors> {
         let mut doors = Doors::default();
-        doors.changes(session, &Scope::whole(), u32::MAX).await?;
+        let whole = Scope::whole();
+        let answer = Answer::ask(session, &whole).await?;
+        doors.changes(answer, &whole, u32::MAX);
         Ok(doors)
     }
 
-    /// Reads the facts of what may have changed again and tells what has.
+    /// Takes over what was read of a scope and tells what of it has changed.
     ///
     /// A policy opens nothing where the plan makes its table, whose number is higher than the last of those before.
-    pub(super) async fn changes(
+    pub(super) fn changes(
         &mut self,
-        session: &Session,
+        mut answer: Answer,
         scope: &Scope,
         last_before: u32,
-    ) -> Result<Vec<Security>> {
-        let mut answer = Answer::ask(session, scope).await?;
+    ) -> Vec<Security> {
+        // What is gone is known to have no facts any more.
+        answer
+            .things
+            .extend(scope.gone.iter().copied().map(Thing::Relation));
         let known = self.names.keys().copied();
         answer.things.extend(known.filter(|thing| match thing {
             Thing::Relation(_) => matches!(scope.relations, Part::All),
@@ -203,7 +205,7 @@ impl Doors {
         for change in changes.iter_mut().filter(|it| it.is_policy()) {
             change.opens &= !made.contains(&change.object);
         }
-        Ok(changes)
+        changes
     }
 
     /// Takes over what was read, and tells what of it is new.

@@ -27,7 +27,8 @@ SELECT
 FROM pg_catalog.pg_constraint AS c
 WHERE c.conrelid = ANY ($1) AND c.contype IN ('c', 'f', 'x') AND c.convalidated
 UNION ALL
--- What the domain of a column asks of its values, and what type it is made of.
+-- What the domain of a column asks of its values, and what type it is made of. By itself for each column: the server, which
+-- knows little of a fresh catalog, would read all constraints there are.
 SELECT
     c.oid,
     a.attrelid,
@@ -38,9 +39,14 @@ SELECT
     ARRAY[a.attname::pg_catalog.text],
     0::pg_catalog.oid,
     NULL,
-    ARRAY[pg_catalog.format_type(t.typbasetype, t.typtypmod)]
+    ARRAY[pg_catalog.format_type(c.typbasetype, c.typtypmod)]
 FROM pg_catalog.pg_attribute AS a
-JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
-JOIN pg_catalog.pg_constraint AS c ON c.contypid = a.atttypid AND c.contype = 'c' AND c.convalidated
+CROSS JOIN LATERAL (
+    SELECT k.oid, k.conname, k.conbin, t.typbasetype, t.typtypmod
+    FROM pg_catalog.pg_type AS t
+    JOIN pg_catalog.pg_constraint AS k ON k.contypid = t.oid AND k.contype = 'c' AND k.convalidated
+    WHERE t.oid = a.atttypid AND t.typtype = 'd'
+    OFFSET 0
+) AS c
 WHERE a.attrelid = ANY ($1) AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY relation, name, columns

@@ -6,4 +6,5 @@ RETURNING
     identity,
     CASE WHEN class = 'pg_catalog.pg_class'::pg_catalog.regclass THEN object END AS relation,
     CASE WHEN class = 'pg_catalog.pg_proc'::pg_catalog.regclass THEN object END AS function,
-    named
+    named,
+    at

@@ -7,7 +7,9 @@ CREATE UNLOGGED TABLE af_db_observer.log (
     class oid,
     object oid,
     part int,
-    named boolean
+    named boolean,
+    -- When the statement began, which tells the statements of one transaction apart.
+    at timestamptz NOT NULL DEFAULT pg_catalog.statement_timestamp()
 );
 CREATE FUNCTION af_db_observer.dropped() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN

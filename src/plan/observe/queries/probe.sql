@@ -3,8 +3,8 @@
 -- Of what the plan itself has made, only what it made since the last look ($2 is the newest known) and what is named
 -- ($3); $1 is the newest relation that was there before. How a relation is, is only looked up where it may be another
 -- than at the last look: where it is new, or pg_class was changed since then, which it was $4 times by then. A transaction
--- always has a lock on itself, which is no relation: that row tells for all how often pg_class was changed, and how
--- often something was logged.
+-- always has a lock on itself, which is no relation: that row tells for all how often pg_class was changed, how often
+-- something was logged, and when the look began.
 SELECT
     l.relation,
     l.mode,
@@ -31,7 +31,8 @@ SELECT
     ) END,
     CASE WHEN l.relation IS NULL THEN
         pg_catalog.pg_stat_get_xact_tuples_inserted('af_db_observer.log'::pg_catalog.regclass)
-    END
+    END,
+    CASE WHEN l.relation IS NULL THEN pg_catalog.statement_timestamp() END
 FROM pg_catalog.pg_lock_status() AS l
 LEFT JOIN pg_catalog.pg_class AS c ON c.oid = CASE
     WHEN l.relation > $2 OR $4 <> (

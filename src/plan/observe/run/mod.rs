@@ -1,9 +1,13 @@
 //! Owns the watched run: steps on a shadow, in their own transactions, with a look after every statement.
+//!
+//! Statements that raise no questions beyond that look are sent without waiting, which [`ahead`] decides and [`group`] does.
+
+mod ahead;
+mod group;
 
 use std::ops::Range;
 
 use anyhow::{Context as _, Result};
-use futures_util::future::{join, join3};
 
 use crate::event::{Event, Unit, Watch, silent};
 use crate::pg::connect;
@@ -12,15 +16,13 @@ use crate::pg::session::Session;
 use crate::pg::target::Target;
 use crate::plan::execution::reset;
 use crate::plan::observe::answer::Asker;
-use crate::plan::observe::probe::{Probe, Signs};
+use crate::plan::observe::probe::Probe;
 use crate::plan::observe::question::{self, Reader, Shapes};
 use crate::plan::observe::security::{self, Doors};
-use crate::plan::observe::{
-    Failed, Spoke, StatementObservation, StepObservation, facts, named, rights,
-};
+use crate::plan::observe::{Failed, Spoke, StatementObservation, StepObservation, facts, named};
 use crate::plan::unit::{self, Kind, Outline};
 use crate::plan::{Mode, Step};
-use crate::sql::class::{Class, Object};
+use crate::sql::class::Class;
 use crate::sql::name::Ident;
 use crate::sql::safe::Sql;
 use crate::sql::{classify, phrase};
@@ -88,6 +90,9 @@ pub async fn each(shadow: &Target, steps: &[Step]) -> Result<Vec<StepObservation
     Ok(observations)
 }
 
+/// How a transaction ends whose work stays.
+const COMMIT: &str = "COMMIT";
+
 /// A shadow being watched.
 struct Observer {
     session: Session,
@@ -151,7 +156,7 @@ impl Observer {
             session.run(&Sql::fill(setting, &[&name])).await?;
         }
         session
-            .run(&Sql::new(include_str!("queries/prepare.sql")))
+            .run(&Sql::new(include_str!("../queries/prepare.sql")))
             .await?;
         session.close().await;
         let session = connect::open(shadow, &silent).await?;
@@ -178,7 +183,7 @@ impl Observer {
             readers,
             shapes: Shapes::default(),
             doors,
-            end: "COMMIT",
+            end: COMMIT,
         })
     }
 
@@ -186,7 +191,7 @@ impl Observer {
     async fn close(self) -> Result<()> {
         let mut clear = Sql::join(reset(), ";\n");
         clear.push(";\n");
-        clear.piece(&Sql::new(include_str!("queries/clear.sql")));
+        clear.piece(&Sql::new(include_str!("../queries/clear.sql")));
         self.session.run(&clear).await?;
         self.onlooker.close().await;
         self.session.close().await;
@@ -226,12 +231,6 @@ impl Observer {
         (piece, reset): (&unit::Piece, Option<Sql>),
         into: &mut Vec<StatementObservation>,
     ) -> Result<()> {
-        let reset = async {
-            match &reset {
-                Some(reset) => self.session.run(reset).await,
-                None => Ok(()),
-            }
-        };
         let next = |index: usize| {
             let text = &step.text[outline.statements[index].clone()];
             Next {
@@ -242,7 +241,9 @@ impl Observer {
             }
         };
         if piece.kind == Kind::Alone {
-            reset.await?;
+            if let Some(reset) = reset {
+                self.session.run(&reset).await?;
+            }
             let observation = self.alone(&next(piece.statements.start)).await?;
             into.push(observation);
             return Ok(());
@@ -254,115 +255,17 @@ impl Observer {
             ),
             _ => (Sql::new("BEGIN"), piece.statements.clone()),
         };
-        // All on their way before the first answer is; the counters within the transaction, because between two of them
-        // the session may tell the server, and begin from nothing.
-        let (reset, begun, counters) = join3(
-            reset,
-            self.session.run(&begin),
-            self.probe.ask_counters(&self.session),
-        )
-        .await;
-        reset?;
-        begun?;
-        self.probe.begin(counters?);
         self.shapes.begin();
-        for index in statements {
-            let observation = self.statement(&next(index)).await?;
-            let failed = observation.failed.is_some();
-            into.push(observation);
-            if failed {
-                return self.session.run(&Sql::new("ROLLBACK")).await;
+        let mut opening = Some((reset, begin));
+        let mut rest = statements;
+        loop {
+            let group = ahead::together(rest.clone(), next);
+            rest.start += group.len();
+            let around = (opening.take(), rest.is_empty());
+            if self.group(&group, around, into).await? || rest.is_empty() {
+                return Ok(());
             }
         }
-        // What was put off to the end of the transaction; if it is refused, COMMIT takes all back.
-        let (deferred, ended) = join(
-            self.session.run(&Sql::new("SET CONSTRAINTS ALL IMMEDIATE")),
-            self.session.run(&Sql::new(self.end)),
-        )
-        .await;
-        if let Some(last) = into.last_mut() {
-            last.failed = refused(deferred, 0, "")?;
-        }
-        ended
-    }
-
-    async fn statement(&mut self, next: &Next<'_>) -> Result<StatementObservation> {
-        let mut observation = next.observation();
-        // The one names the database by its own name, which the shadow has not; the other what only the target has loaded.
-        if let Class::Alter(Object::Database) | Class::SecurityLabel = next.class {
-            let reason = facts::never_on_a_shadow(next.class).unwrap_or_default();
-            observation.spoke = Spoke::Nobody(reason.to_owned());
-            return Ok(observation);
-        }
-        let sql = Sql::written_by_user(next.text());
-        let session = &self.session;
-        let run = async {
-            match next.data() {
-                Some(data) => session.copy_text(&sql, data).await,
-                None => session.run(&sql).await,
-            }
-        };
-        // Both are on their way before the first answer is; a COPY takes over the line.
-        let forgets = next.class == Class::Reset || observation.verb == "DEALLOCATE";
-        let (ran, seen) = if next.data().is_some() || forgets {
-            let ran = run.await;
-            if ran.is_ok() && forgets {
-                self.prepare_again().await?;
-            }
-            (ran, self.probe.ask(&self.session, next.class).await)
-        } else {
-            join(run, self.probe.ask(session, next.class)).await
-        };
-        observation.failed = refused(ran, next.range().start, next.text())?;
-        if observation.failed.is_some() {
-            return Ok(observation);
-        }
-        let signs = self
-            .probe
-            .look(
-                (&self.session, &self.onlooker),
-                &seen?,
-                (next.class, next.text()),
-                &mut observation,
-            )
-            .await?;
-        observation.depends_on_rows = facts::depends_on_rows(next.class, &observation);
-        self.further(next, signs, &mut observation).await?;
-        Ok(observation)
-    }
-
-    /// Asks what the look after every statement is too quick for, where there is a sign of it.
-    async fn further(
-        &mut self,
-        next: &Next<'_>,
-        signs: Signs,
-        observation: &mut StatementObservation,
-    ) -> Result<()> {
-        let scope = rights::scope(next.class, next.text(), signs.rights);
-        if !scope.is_empty() {
-            let (changes, locked) = join(
-                self.doors
-                    .changes(&self.session, &scope, self.probe.last_before),
-                // Printing a policy locks the tables it speaks of.
-                self.probe.ask(&self.session, next.class),
-            )
-            .await;
-            observation.security.extend(changes?);
-            self.probe.pass_over(&locked?)?;
-            observation.security.sort();
-        }
-        if let Some(parts) = question::may_ask(next.class, next.text()) {
-            let sessions = (&self.session, &self.onlooker);
-            let readers = (&self.readers.0, &self.readers.1);
-            let tables = self.probe.inventory.names(&signs.shaped);
-            let (questions, partners) = self
-                .shapes
-                .questions(sessions, readers, &tables, (parts, next.text()))
-                .await?;
-            observation.questions = questions;
-            facts::reads_partners(&self.probe.inventory, &partners, observation);
-        }
-        Ok(())
     }
 
     /// Prepares our questions again, which a file has just thrown away, or not.

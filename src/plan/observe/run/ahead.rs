@@ -1,0 +1,162 @@
+//! Owns what may be on its way to the shadow before the answers to what was sent earlier are there.
+
+use std::ops::Range;
+use std::pin::Pin;
+use std::task::Poll;
+
+use futures_util::future::{MaybeDone, maybe_done, poll_fn};
+
+use crate::plan::observe::run::Next;
+use crate::plan::observe::{named, question};
+use crate::sql::class::{Class, Object};
+use crate::sql::phrase;
+
+/// What a statement lets follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// The next ones may follow at once: all there is to know is in the look right behind it.
+    Ahead,
+    /// The next one waits: something may have to be asked of the shadow as the statement has left it.
+    Last,
+    /// Nothing else may be on its way: it takes over the line, takes our questions away, or does not run.
+    Apart,
+}
+
+/// How many statements are sent before the first answer is taken.
+const MANY: usize = 16;
+
+/// Says what may follow a statement, from its text; where that does not say it, the next one waits.
+pub(super) fn pace(class: Class, text: &str) -> Pace {
+    let says = |words: &[&str]| {
+        let tokens = phrase::read(text);
+        let read = phrase::Phrase::new(text, &tokens);
+        words.iter().any(|word| read.contains(&[word]))
+    };
+    let quiet = match class {
+        Class::Reset | Class::Copy { from_stdin: true } | Class::SecurityLabel => {
+            return Pace::Apart;
+        }
+        Class::Alter(Object::Database) => return Pace::Apart,
+        // DEALLOCATE is one of them.
+        Class::Other => return Pace::Apart,
+        Class::Comment | Class::Set { .. } | Class::Lock => true,
+        Class::Create(Object::Table | Object::Sequence | Object::Trigger) => true,
+        Class::Create(Object::View) => !says(&["replace"]),
+        Class::CreateIndex { .. } => true,
+        Class::Insert | Class::Update => !named::deletes(class, text),
+        Class::Alter(Object::Table) => !says(&["drop", "owner"]),
+        _ => false,
+    };
+    match quiet && question::may_ask(class, text).is_none() {
+        true => Pace::Ahead,
+        false => Pace::Last,
+    }
+}
+
+/// Gives the statements that are sent together with the first of some.
+pub(super) fn together<'a>(
+    mut rest: Range<usize>,
+    next: impl Fn(usize) -> Next<'a>,
+) -> Vec<Next<'a>> {
+    let mut group = Vec::new();
+    for index in rest.by_ref() {
+        let next = next(index);
+        let pace = pace(next.class, next.text());
+        if pace == Pace::Apart && !group.is_empty() {
+            break;
+        }
+        group.push(next);
+        if pace != Pace::Ahead || group.len() == MANY {
+            break;
+        }
+    }
+    group
+}
+
+/// Starts all, in this order, before the answer to the first is awaited.
+pub(super) async fn in_order<F: Future>(all: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let mut all: Vec<Pin<Box<MaybeDone<F>>>> = all.map(|one| Box::pin(maybe_done(one))).collect();
+    poll_fn(|context| {
+        for one in &mut all {
+            let _ = one.as_mut().poll(context);
+        }
+        Poll::Ready(())
+    })
+    .await;
+    let mut answers = Vec::with_capacity(all.len());
+    for one in &mut all {
+        one.as_mut().await;
+        answers.extend(one.as_mut().take_output());
+    }
+    answers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::classify;
+
+    fn check(expected: Pace, text: &str) {
+        assert_eq!(pace(classify::class(text), text), expected, "{text}");
+    }
+
+    #[test]
+    fn who_may_raise_a_question_is_waited_for() {
+        check(Pace::Ahead, "ALTER TABLE t ADD COLUMN a int");
+        check(Pace::Ahead, "ALTER TABLE t RENAME TO u");
+        check(Pace::Last, "ALTER TABLE t DROP COLUMN a");
+        check(Pace::Last, "ALTER TABLE t ALTER a SET NOT NULL");
+        check(Pace::Last, "ALTER TABLE t ADD CHECK (a > 0) NOT VALID");
+        check(Pace::Ahead, "CREATE INDEX i ON t (a)");
+        check(Pace::Last, "CREATE UNIQUE INDEX i ON t (a)");
+        check(Pace::Ahead, "CREATE VIEW v AS SELECT FROM t");
+        check(Pace::Last, "CREATE OR REPLACE VIEW v AS SELECT FROM t");
+        check(Pace::Ahead, "INSERT INTO t VALUES (1)");
+        check(
+            Pace::Last,
+            "WITH gone AS (DELETE FROM t RETURNING *) INSERT INTO u SELECT * FROM gone",
+        );
+        check(Pace::Last, "DELETE FROM t");
+        check(Pace::Last, "DO $$ BEGIN DROP TABLE t; END $$");
+        check(Pace::Last, "SELECT drop_it()");
+        check(Pace::Last, "ROLLBACK TO here");
+        check(Pace::Last, "GRANT SELECT ON t TO r");
+    }
+
+    #[test]
+    fn who_takes_our_questions_away_stands_apart() {
+        check(Pace::Apart, "DISCARD ALL");
+        check(Pace::Apart, "DEALLOCATE ALL");
+        check(Pace::Apart, "COPY t FROM stdin");
+        check(Pace::Apart, "ALTER DATABASE d SET a.b = 'c'");
+    }
+
+    #[tokio::test]
+    async fn all_begin_before_the_first_ends() {
+        let begun = std::cell::RefCell::new(Vec::new());
+        let one = |number: usize| {
+            let begun = &begun;
+            async move {
+                begun.borrow_mut().push(number);
+                // The first is awaited first, and waits for the others to have begun.
+                poll_fn(|context| {
+                    context.waker().wake_by_ref();
+                    match begun.borrow().len() {
+                        3 => Poll::Ready(()),
+                        _ => Poll::Pending,
+                    }
+                })
+                .await;
+                number
+            }
+        };
+        let all = in_order((0..3).map(one));
+        let answers = tokio::time::timeout(std::time::Duration::from_secs(10), all)
+            .await
+            .unwrap();
+        assert_eq!(
+            (answers, begun.into_inner()),
+            (vec![0, 1, 2], vec![0, 1, 2])
+        );
+    }
+}

@@ -1,0 +1,339 @@
+//! Owns the statements of a transaction that are sent together, each with the questions right behind it, and what their
+//! answers say.
+
+use std::collections::{HashMap, VecDeque};
+
+use anyhow::Result;
+use futures_util::future::{join, join3, join4};
+use tokio_postgres::Row;
+
+use crate::plan::observe::answer::{self, Counters};
+use crate::plan::observe::dropped::{self, Line, Log};
+use crate::plan::observe::probe::Signs;
+use crate::plan::observe::rights::{self, Noticed, Scope};
+use crate::plan::observe::run::ahead::{self, Pace};
+use crate::plan::observe::run::{COMMIT, Next, Observer, refused};
+use crate::plan::observe::security::Answer;
+use crate::plan::observe::{Spoke, StatementObservation, facts, question};
+use crate::sql::class::{Class, Object};
+use crate::sql::safe::Sql;
+
+/// What begins a transaction: what is said before it, and its `BEGIN`.
+pub(super) type Opening = (Option<Sql>, Sql);
+
+/// What came back for one statement.
+struct Answers {
+    ran: Result<()>,
+    look: Result<Vec<Row>>,
+    log: Option<Result<Vec<Row>>>,
+    rights: Option<Rights>,
+}
+
+/// The facts of a scope, and what is locked after they were read: printing a policy locks the tables it speaks of.
+struct Rights {
+    scope: Scope,
+    answer: Result<Answer>,
+    look: Result<Vec<Row>>,
+}
+
+/// What came back for the beginning and the end of a transaction.
+type Ends = (
+    Option<Result<HashMap<u32, Counters>>>,
+    Option<(Result<()>, Result<()>)>,
+);
+
+impl Observer {
+    /// Runs statements and tells what each has done; says whether one of them failed, which ends the transaction.
+    ///
+    /// The transaction begins before them if it has not yet, and ends behind them if they are its last.
+    pub(super) async fn group(
+        &mut self,
+        group: &[Next<'_>],
+        (opening, is_last): (Option<Opening>, bool),
+        into: &mut Vec<StatementObservation>,
+    ) -> Result<bool> {
+        let last = group.last();
+        let pace = last.map_or(Pace::Ahead, |last| ahead::pace(last.class, last.text()));
+        if pace == Pace::Apart {
+            let ((begun, _), _) = self.send(opening, &[], false).await;
+            if let Some(counters) = begun {
+                self.probe.begin(counters?);
+            }
+            for next in group {
+                let failed = self.apart(next, into).await?;
+                if failed {
+                    return Ok(true);
+                }
+            }
+            return self.close_if(is_last, into).await;
+        }
+        let closes = is_last && pace == Pace::Ahead && self.end == COMMIT;
+        let ((begun, ended), answers) = self.send(opening, group, closes).await;
+        if let Some(counters) = begun {
+            self.probe.begin(counters?);
+        }
+        if self.settle(group, answers, into).await? {
+            if ended.is_none() {
+                self.session.run(&Sql::new("ROLLBACK")).await?;
+            }
+            return Ok(true);
+        }
+        match ended {
+            Some(ended) => closed(ended, into),
+            None => self.close_if(is_last, into).await,
+        }
+    }
+
+    /// Sends all of it before the first answer is awaited.
+    ///
+    /// The counters are asked for within the transaction, because between two of them the session may tell the server, and
+    /// begin from nothing.
+    async fn send(
+        &self,
+        opening: Option<Opening>,
+        group: &[Next<'_>],
+        closes: bool,
+    ) -> (Ends, Vec<Answers>) {
+        let session = &self.session;
+        let begun = opening.is_none();
+        let open = async {
+            let (reset, begin) = opening?;
+            let reset = async {
+                match reset {
+                    Some(reset) => session.run(&reset).await,
+                    None => Ok(()),
+                }
+            };
+            let counters = self.probe.ask_counters(session);
+            let (reset, begin, counters) = join3(reset, session.run(&begin), counters).await;
+            Some(reset.and(begin).and(counters))
+        };
+        let close = async {
+            match closes {
+                true => Some(self.end().await),
+                false => None,
+            }
+        };
+        let last = group.len().checked_sub(1).filter(|_| closes);
+        let each = group.iter().enumerate();
+        let asked = each.map(|(at, next)| self.ask(next, (begun, last == Some(at))));
+        let statements = ahead::in_order(asked);
+        let (open, statements, close) = join3(open, statements, close).await;
+        ((open, close), statements)
+    }
+
+    /// Sends one statement and what is to be asked after it, as far as its text tells; the log before all ends.
+    async fn ask(&self, next: &Next<'_>, (begun, is_end): (bool, bool)) -> Answers {
+        let session = &self.session;
+        let sql = Sql::written_by_user(next.text());
+        let waits = ahead::pace(next.class, next.text()) == Pace::Last;
+        let scope = rights::scope(next.class, next.text(), Noticed::default());
+        let log = async {
+            match waits || is_end {
+                true => Some(self.probe.asker.logged(session).await),
+                false => None,
+            }
+        };
+        let rights = async {
+            if scope.is_silent() {
+                return None;
+            }
+            let (answer, look) = self.ask_rights((next, begun), &scope).await;
+            Some((answer, look))
+        };
+        let look = self.probe.ask(session, (next.class, begun));
+        let (ran, look, log, rights) = join4(session.run(&sql), look, log, rights).await;
+        let rights = rights.map(|(answer, look)| Rights {
+            scope,
+            answer,
+            look,
+        });
+        Answers {
+            ran,
+            look,
+            log,
+            rights,
+        }
+    }
+
+    async fn ask_rights(
+        &self,
+        (next, begun): (&Next<'_>, bool),
+        scope: &Scope,
+    ) -> (Result<Answer>, Result<Vec<Row>>) {
+        join(
+            Answer::ask(&self.session, scope),
+            self.probe.ask(&self.session, (next.class, begun)),
+        )
+        .await
+    }
+
+    /// Works out what statements have done from their answers; says whether one has failed.
+    async fn settle(
+        &mut self,
+        group: &[Next<'_>],
+        answers: Vec<Answers>,
+        into: &mut Vec<StatementObservation>,
+    ) -> Result<bool> {
+        let mut ran = Vec::with_capacity(answers.len());
+        let mut failed = None;
+        for (next, answers) in group.iter().zip(answers) {
+            let mut observation = next.observation();
+            observation.failed = refused(answers.ran, next.range().start, next.text())?;
+            if observation.failed.is_some() {
+                failed = Some(observation);
+                break;
+            }
+            let look = answer::parse(&answers.look?)?;
+            ran.push((next, observation, look, answers.log, answers.rights));
+        }
+        let logged = match ran.last_mut() {
+            Some((_, _, look, log, _)) if look.logged != self.probe.logged => Some(log.take()),
+            _ => None,
+        };
+        // Who fails takes the log along.
+        let mut lines: VecDeque<Line> = match logged {
+            Some(_) if failed.is_some() => VecDeque::new(),
+            Some(Some(rows)) => dropped::lines(&rows?)?.into(),
+            Some(None) => {
+                let rows = self.probe.asker.logged(&self.session).await?;
+                dropped::lines(&rows)?.into()
+            }
+            None => VecDeque::new(),
+        };
+        let count = ran.len();
+        for (at, (next, mut observation, look, _, rights)) in ran.into_iter().enumerate() {
+            let until = match at + 1 == count {
+                true => lines.len(),
+                false => lines.partition_point(|line| line.at <= look.at),
+            };
+            let lines: Vec<Line> = lines.drain(..until).collect();
+            let log = match lines.is_empty() {
+                true => Log {
+                    is_lost: failed.is_some() && look.logged != self.probe.logged,
+                    ..Log::default()
+                },
+                false => {
+                    let sessions = (&self.session, &self.onlooker);
+                    dropped::read(sessions, lines, &self.probe.inventory).await?
+                }
+            };
+            let statement = (next.class, next.text());
+            let signs = self
+                .probe
+                .look(&self.session, (look, log), statement, &mut observation)
+                .await?;
+            observation.depends_on_rows = facts::depends_on_rows(next.class, &observation);
+            // After a failure nothing can be asked any more, and nothing needs to be of what the next ones did not wait for.
+            if failed.is_none() {
+                self.further(next, (signs, rights), &mut observation)
+                    .await?;
+            }
+            into.push(observation);
+        }
+        let is_over = failed.is_some();
+        into.extend(failed);
+        Ok(is_over)
+    }
+
+    /// Asks what the look after every statement is too quick for, where there is a sign of it.
+    async fn further(
+        &mut self,
+        next: &Next<'_>,
+        (signs, rights): (Signs, Option<Rights>),
+        observation: &mut StatementObservation,
+    ) -> Result<()> {
+        let scope = rights::scope(next.class, next.text(), signs.rights);
+        if !scope.is_empty() {
+            let (answer, locked) = match rights {
+                Some(rights) if scope.is_read_by(&rights.scope) => (rights.answer, rights.look),
+                _ => self.ask_rights((next, true), &scope).await,
+            };
+            let last_before = self.probe.last_before;
+            let changes = self.doors.changes(answer?, &scope, last_before);
+            observation.security.extend(changes);
+            self.probe.pass_over(&locked?)?;
+            observation.security.sort();
+        }
+        if let Some(parts) = question::may_ask(next.class, next.text()) {
+            let sessions = (&self.session, &self.onlooker);
+            let readers = (&self.readers.0, &self.readers.1);
+            let tables = self.probe.inventory.names(&signs.shaped);
+            let (questions, partners) = self
+                .shapes
+                .questions(sessions, readers, &tables, (parts, next.text()))
+                .await?;
+            observation.questions = questions;
+            facts::reads_partners(&self.probe.inventory, &partners, observation);
+        }
+        Ok(())
+    }
+
+    /// Runs a statement with nothing else on its way; says whether it failed.
+    async fn apart(
+        &mut self,
+        next: &Next<'_>,
+        into: &mut Vec<StatementObservation>,
+    ) -> Result<bool> {
+        // The one names the database by its own name, which the shadow has not; the other what only the target has loaded.
+        if let Class::Alter(Object::Database) | Class::SecurityLabel = next.class {
+            let mut observation = next.observation();
+            let reason = facts::never_on_a_shadow(next.class).unwrap_or_default();
+            observation.spoke = Spoke::Nobody(reason.to_owned());
+            into.push(observation);
+            return Ok(false);
+        }
+        let sql = Sql::written_by_user(next.text());
+        let ran = match next.data() {
+            Some(data) => self.session.copy_text(&sql, data).await,
+            None => self.session.run(&sql).await,
+        };
+        if ran.is_ok() && next.data().is_none() {
+            self.prepare_again().await?;
+        }
+        let look = self.probe.ask(&self.session, (next.class, true)).await;
+        let answers = Answers {
+            ran,
+            look,
+            log: None,
+            rights: None,
+        };
+        let failed = self
+            .settle(std::slice::from_ref(next), vec![answers], into)
+            .await?;
+        if failed {
+            self.session.run(&Sql::new("ROLLBACK")).await?;
+        }
+        Ok(failed)
+    }
+
+    /// Ends the transaction if nothing follows; says whether that failed.
+    async fn close_if(&self, is_last: bool, into: &mut [StatementObservation]) -> Result<bool> {
+        match is_last {
+            true => closed(self.end().await, into),
+            false => Ok(false),
+        }
+    }
+
+    /// Ends the transaction; what was put off to its end comes before, and if it is refused, COMMIT takes all back.
+    async fn end(&self) -> (Result<()>, Result<()>) {
+        let (deferred, end) = (
+            Sql::new("SET CONSTRAINTS ALL IMMEDIATE"),
+            Sql::new(self.end),
+        );
+        join(self.session.run(&deferred), self.session.run(&end)).await
+    }
+}
+
+/// Says whether the end of a transaction was refused, and has its last statement say so.
+fn closed(
+    (deferred, ended): (Result<()>, Result<()>),
+    into: &mut [StatementObservation],
+) -> Result<bool> {
+    let mut failed = false;
+    if let Some(last) = into.last_mut() {
+        last.failed = refused(deferred, 0, "")?;
+        failed = last.failed.is_some();
+    }
+    ended.map(|()| failed)
+}
