@@ -168,6 +168,8 @@ pub(super) struct Look {
     pub(super) logged: i64,
     /// When the look began: what was logged before it is of the statements before it.
     pub(super) at: SystemTime,
+    /// The newest relation there is.
+    pub(super) newest: u32,
 }
 
 /// Reads the answer.
@@ -177,6 +179,7 @@ pub(super) fn parse(answer: &[Row]) -> Result<Look> {
         changed: 0,
         logged: 0,
         at: SystemTime::UNIX_EPOCH,
+        newest: 0,
     };
     for row in answer {
         match row.try_get(0)? {
@@ -185,6 +188,7 @@ pub(super) fn parse(answer: &[Row]) -> Result<Look> {
                 look.changed = row.try_get(15)?;
                 look.logged = row.try_get(16)?;
                 look.at = row.try_get(17)?;
+                look.newest = row.try_get(18)?;
             }
         }
     }

@@ -132,6 +132,7 @@ impl Probe {
             }
         }
         self.logged = look.logged;
+        self.newest = self.newest.max(look.newest);
         let mut work = self.work(&seen, &log, class);
         self.written(&seen, (class, text), &mut work);
         cascade::follow(session, &self.inventory, &mut work.rows).await?;
@@ -463,7 +464,6 @@ impl Probe {
 
     fn remember(&mut self, seen: Vec<Seen>) {
         for seen in seen {
-            self.newest = self.newest.max(seen.relation);
             self.held.insert(seen.relation, seen.mode);
             self.counters.insert(seen.relation, seen.counters);
             let entry = self.inventory.entries.get_mut(&seen.relation);

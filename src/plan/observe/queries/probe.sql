@@ -1,10 +1,10 @@
 -- What this transaction has locked, and what it has done there; a relation comes with each mode it is locked in.
 --
--- Of what the plan itself has made, only what it made since the last look ($2 is the newest known) and what is named
--- ($3); $1 is the newest relation that was there before. How a relation is, is only looked up where it may be another
--- than at the last look: where it is new, or pg_class was changed since then, which it was $4 times by then. A transaction
--- always has a lock on itself, which is no relation: that row tells for all how often pg_class was changed, how often
--- something was logged, and when the look began.
+-- $1 is the newest relation that was there before. Of what the plan itself has made, only indexes of what was there before
+-- are told: those made since the last look ($2 is the newest relation by then) and those that are named ($3). How a relation
+-- is, is only looked up where it may be another than at the last look: where it is new, or pg_class was changed since then,
+-- which it was $4 times by then. A transaction always has a lock on itself, which is no relation: that row tells for all how
+-- often pg_class was changed, how often something was logged, when the look began, and which relation is the newest.
 SELECT
     l.relation,
     l.mode,
@@ -32,7 +32,8 @@ SELECT
     CASE WHEN l.relation IS NULL THEN
         pg_catalog.pg_stat_get_xact_tuples_inserted('af_db_observer.log'::pg_catalog.regclass)
     END,
-    CASE WHEN l.relation IS NULL THEN pg_catalog.statement_timestamp() END
+    CASE WHEN l.relation IS NULL THEN pg_catalog.statement_timestamp() END,
+    CASE WHEN l.relation IS NULL THEN (SELECT pg_catalog.max(n.oid) FROM pg_catalog.pg_class AS n) END
 FROM pg_catalog.pg_lock_status() AS l
 LEFT JOIN pg_catalog.pg_class AS c ON c.oid = CASE
     WHEN l.relation > $2 OR $4 <> (
@@ -46,7 +47,13 @@ WHERE
     AND (
         l.locktype = 'relation'
         AND l.relation >= 16384
-        AND (l.relation <= $1 OR l.relation > $2 OR l.relation = ANY ($3))
+        AND (
+            l.relation <= $1
+            OR l.relation = ANY ($3)
+            OR l.relation > $2 AND EXISTS (
+                SELECT FROM pg_catalog.pg_index AS i WHERE i.indexrelid = l.relation AND i.indrelid <= $1
+            )
+        )
         AND l.granted
         OR l.locktype = 'virtualxid'
     )
