@@ -84,7 +84,7 @@ pub async fn create_roles(
             .is_some_and(|server| server.is("42501"));
         if denied {
             return Err(refuse(format!("the roles {names} are missing and this role may not make them; nothing was restored"))
-                .hint("create them first, restore as a superuser, or use --no-owner --no-privileges")
+                .hint("create them first, restore as a superuser, or give what is theirs to other roles with --map-role")
                 .into());
         }
         return Err(error.context(format!("making the roles {names}")));

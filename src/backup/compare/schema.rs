@@ -56,7 +56,8 @@ struct Object {
 /// Gives every object with the lines that define it, sorted: privileges may be listed in any order.
 fn objects(toc: &Toc, leniency: Leniency) -> BTreeMap<Object, Vec<String>> {
     let mut objects: BTreeMap<Object, Vec<String>> = BTreeMap::new();
-    for entry in toc.entries.iter().filter(|entry| is_schema(entry)) {
+    let counts = |entry: &&Entry| is_schema(entry) && !(leniency.no_owner && is_owner_alone(entry));
+    for entry in toc.entries.iter().filter(counts) {
         let object = Object {
             name: entry.name(),
             kind: kind(entry),
@@ -99,6 +100,12 @@ fn roles_in_order(entry: &Entry) -> String {
         );
     }
     text
+}
+
+/// Says whether an entry makes nothing and is there only to say whose it is, as that of `public` where it was given away.
+fn is_owner_alone(entry: &Entry) -> bool {
+    let mut lines = entry.definition.lines().map(str::trim);
+    entry.kind == "SCHEMA" && lines.all(|line| line.is_empty() || line.starts_with("--"))
 }
 
 /// Leaves out data, and what belongs to the database itself, whose name differs.

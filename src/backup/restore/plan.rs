@@ -41,6 +41,9 @@ pub(super) async fn prepare(options: &Options, admin: &Admin, unpacked: &Unpacke
     refuse_newer(&unpacked.archive, major)?;
     check_rights(session).await?;
     check_mapping(session, &options.mapping).await?;
+    if !options.no_owner {
+        check_owner(session, &unpacked.contents.proof.database.owner).await?;
+    }
     if options.place == Place::Swap && name == "postgres" {
         check_platform(session).await?;
     }
@@ -126,6 +129,25 @@ async fn check_rights(session: &Session) -> Result<()> {
             .hint("restore as a superuser, or ALTER ROLE … CREATEDB")
             .into(),
     )
+}
+
+/// Refuses where the database could not be given to its owner, which would be found out only when all the rows are in.
+async fn check_owner(session: &Session, owner: &str) -> Result<()> {
+    // One that is missing is made, by whoever may, and is a matter of its own.
+    let may = session
+        .query(
+            "SELECT pg_catalog.pg_has_role(r.oid, 'MEMBER') FROM pg_catalog.pg_roles AS r WHERE r.rolname = $1",
+            &[(&owner, Type::TEXT)],
+        )
+        .await?;
+    if may.iter().all(|row| row.get(0)) {
+        return Ok(());
+    }
+    Err(refuse(format!(
+        "this role may not give the database to `{owner}`, whose it was; nothing was restored"
+    ))
+    .hint("restore as a superuser or a member of that role, or with --no-owner")
+    .into())
 }
 
 /// Refuses to rename the database that a platform's services live in.

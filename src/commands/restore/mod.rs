@@ -23,7 +23,7 @@ use crate::commands::hooks::{self, Told};
 use crate::commands::page::{Page, Tone, count};
 use crate::commands::policies::{self, Proven};
 use crate::commands::{Context, Outcome, Purpose, Report, guarding, project};
-use crate::error::refuse;
+use crate::error::{fail, refuse};
 use crate::finding::{Finding, Severity, worst};
 use crate::pg::target::Target;
 use crate::sql::name::Ident;
@@ -145,6 +145,18 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     context.show(&report)
 }
 
+/// Refuses an address where a name is wanted; it may hold a password and is not shown.
+fn refuse_address(into: &str) -> Result<()> {
+    if !into.contains("://") {
+        return Ok(());
+    }
+    Err(
+        fail("--into takes the name of a database, not an address; nothing was restored")
+            .hint("name the server with --database-url and the new database with --into NAME")
+            .into(),
+    )
+}
+
 /// Refuses to put a part of a database in the place of the whole.
 fn refuse_part(args: &Args, archive: &Archive) -> Result<()> {
     match archive.scope.part() {
@@ -189,6 +201,7 @@ async fn put_back(
         None => context.open(Purpose::Writing).await?.1,
     };
     if let Some(into) = &args.into {
+        refuse_address(into)?;
         target = target.with_database(into);
     }
     restore::check_name(target.database())?;

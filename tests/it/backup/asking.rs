@@ -73,6 +73,12 @@ async fn a_database_needs_a_name_that_postgresql_takes() {
     error: the database to restore into has no name, nothing was restored
     hint: name it: --into NAME; a variable of a script may be empty
     ");
+    let address = "postgres://me:secret@elsewhere/shop";
+    let ran = project.run(&["restore", "--into", address]).await;
+    insta::assert_snapshot!(refused(&ran, 2, &archive), @"
+    error: --into takes the name of a database, not an address; nothing was restored
+    hint: name the server with --database-url and the new database with --into NAME
+    ");
     let long = "ä".repeat(32);
     let ran = project.run(&["restore", "--into", &long]).await;
     insta::assert_snapshot!(refused(&ran, 2, &archive), @"

@@ -140,6 +140,41 @@ async fn a_role_that_may_not_make_databases_may_not_restore() {
 }
 
 #[tokio::test]
+async fn a_role_that_may_not_give_the_database_away_is_told_before_it_is_made() {
+    let bench = Bench::new().await;
+    bench
+        .database
+        .run("CREATE ROLE maker LOGIN CREATEDB; CREATE TABLE t AS SELECT 1 AS a")
+        .await;
+    let archive = bench.backup().await;
+    let mut options = bench.restore_options("mine");
+    options.target = options.target.with_user("maker");
+    let error = bench.restore(&archive, &options).await.unwrap_err();
+    assert_eq!(exit_of(&error), Exit::Refused, "{error:#}");
+    insta::assert_snapshot!(error, @"this role may not give the database to `postgres`, whose it was; nothing was restored");
+    options.no_owner = true;
+    let restored = bench.restore(&archive, &options).await.unwrap();
+    assert_eq!(restored.findings, []);
+}
+
+#[tokio::test]
+async fn a_public_schema_that_was_given_away_comes_back_without_owners() {
+    let bench = Bench::new().await;
+    bench
+        .database
+        .run("CREATE ROLE keeper; ALTER SCHEMA public OWNER TO keeper; CREATE TABLE t AS SELECT 1 AS a")
+        .await;
+    let archive = bench.backup().await;
+    let mut options = bench.restore_options("owned");
+    let restored = bench.restore(&archive, &options).await.unwrap();
+    assert_eq!(restored.findings, []);
+    options = bench.restore_options("mine");
+    options.no_owner = true;
+    let restored = bench.restore(&archive, &options).await.unwrap();
+    assert_eq!(restored.findings, []);
+}
+
+#[tokio::test]
 async fn what_the_target_cannot_take_leaves_nothing_behind() {
     let bench = Bench::full().await;
     let archive = bench.backup().await;
