@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::time::SystemTime;
 
 use anyhow::{Context as _, Result};
-use futures_util::future::{join, join3, try_join_all};
+use futures_util::future::{join, join4, try_join_all};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Row, Statement};
 
@@ -19,6 +19,7 @@ pub(super) struct Asker {
     look: Statement,
     counters: Statement,
     logged: Statement,
+    newest: Statement,
     /// The table of what the event triggers write down.
     pub(super) log: u32,
 }
@@ -39,16 +40,19 @@ pub(super) struct Known<'a> {
 /// The catalog of relations, whose own changes are counted.
 pub(super) const PG_CLASS: u32 = 1259;
 
+const NEWEST: &str = "SELECT pg_catalog.max(oid) FROM pg_catalog.pg_class";
+
 impl Asker {
     /// Has the session read the questions, and ask them until it has settled on a plan for each.
     pub(super) async fn prepare(session: &Session) -> Result<Asker> {
         // The server plans a question anew the first five times, which takes longer than the rest.
         const PLANNED_ANEW: usize = 5;
         let types = [Type::OID, Type::OID, Type::OID_ARRAY, Type::INT8];
-        let (look, counters, logged) = join3(
+        let (look, counters, logged, newest) = join4(
             session.keep(include_str!("queries/probe.sql"), &types),
             session.keep(include_str!("queries/counters.sql"), &types[2..3]),
             session.keep(include_str!("queries/log.sql"), &[]),
+            session.keep(NEWEST, &[]),
         )
         .await;
         let log = session
@@ -62,6 +66,7 @@ impl Asker {
             look: look?,
             counters: counters?,
             logged: logged?,
+            newest: newest?,
             log,
         };
         let known = Known {
@@ -97,6 +102,13 @@ impl Asker {
     /// Takes what was logged since the last time.
     pub(super) async fn logged(&self, session: &Session) -> Result<Vec<Row>> {
         session.query_kept(&self.logged, &[]).await
+    }
+
+    /// Asks for the newest relation there is.
+    pub(super) async fn newest(&self, session: &Session) -> Result<u32> {
+        let rows = session.query_kept(&self.newest, &[]).await?;
+        let row = rows.first().context("the server has no relations")?;
+        Ok(row.try_get(0)?)
     }
 
     /// Asks what the session has done to relations and not yet told the server.
@@ -168,8 +180,6 @@ pub(super) struct Look {
     pub(super) logged: i64,
     /// When the look began: what was logged before it is of the statements before it.
     pub(super) at: SystemTime,
-    /// The newest relation there is.
-    pub(super) newest: u32,
 }
 
 /// Reads the answer.
@@ -179,7 +189,6 @@ pub(super) fn parse(answer: &[Row]) -> Result<Look> {
         changed: 0,
         logged: 0,
         at: SystemTime::UNIX_EPOCH,
-        newest: 0,
     };
     for row in answer {
         match row.try_get(0)? {
@@ -188,7 +197,6 @@ pub(super) fn parse(answer: &[Row]) -> Result<Look> {
                 look.changed = row.try_get(15)?;
                 look.logged = row.try_get(16)?;
                 look.at = row.try_get(17)?;
-                look.newest = row.try_get(18)?;
             }
         }
     }

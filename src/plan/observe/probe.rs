@@ -31,8 +31,8 @@ pub(super) struct Probe {
     pub(super) logged: i64,
     /// The newest relation that was there before the plan: what the plan makes has a higher number.
     pub(super) last_before: u32,
-    /// The newest relation that was ever seen.
-    newest: u32,
+    /// A relation that is not older than what the next looks need to go through.
+    pub(super) newest: u32,
     /// What has a higher number and is looked at all the same: the indexes of tables that were there before.
     kept: Vec<u32>,
     pub(super) asker: Asker,
@@ -132,7 +132,6 @@ impl Probe {
             }
         }
         self.logged = look.logged;
-        self.newest = self.newest.max(look.newest);
         let mut work = self.work(&seen, &log, class);
         self.written(&seen, (class, text), &mut work);
         cascade::follow(session, &self.inventory, &mut work.rows).await?;

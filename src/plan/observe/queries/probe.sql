@@ -4,7 +4,7 @@
 -- are told: those made since the last look ($2 is the newest relation by then) and those that are named ($3). How a relation
 -- is, is only looked up where it may be another than at the last look: where it is new, or pg_class was changed since then,
 -- which it was $4 times by then. A transaction always has a lock on itself, which is no relation: that row tells for all how
--- often pg_class was changed, how often something was logged, when the look began, and which relation is the newest.
+-- often pg_class was changed, how often something was logged, and when the look began.
 SELECT
     l.relation,
     l.mode,
@@ -24,18 +24,17 @@ SELECT
     CASE WHEN l.relation > $1 AND c.relkind = 'i' THEN (
         SELECT i.indrelid FROM pg_catalog.pg_index AS i WHERE i.indexrelid = l.relation
     ) END,
-    CASE WHEN l.relation IS NULL THEN (
-        SELECT
-            pg_catalog.pg_stat_get_xact_tuples_updated('pg_catalog.pg_class'::pg_catalog.regclass)
-            + pg_catalog.pg_stat_get_xact_tuples_deleted('pg_catalog.pg_class'::pg_catalog.regclass)
-    ) END,
+    CASE WHEN l.relation IS NULL THEN
+        pg_catalog.pg_stat_get_xact_tuples_updated('pg_catalog.pg_class'::pg_catalog.regclass)
+        + pg_catalog.pg_stat_get_xact_tuples_deleted('pg_catalog.pg_class'::pg_catalog.regclass)
+    END,
     CASE WHEN l.relation IS NULL THEN
         pg_catalog.pg_stat_get_xact_tuples_inserted('af_db_observer.log'::pg_catalog.regclass)
     END,
-    CASE WHEN l.relation IS NULL THEN pg_catalog.statement_timestamp() END,
-    CASE WHEN l.relation IS NULL THEN (SELECT pg_catalog.max(n.oid) FROM pg_catalog.pg_class AS n) END
+    CASE WHEN l.relation IS NULL THEN pg_catalog.statement_timestamp() END
 FROM pg_catalog.pg_lock_status() AS l
 LEFT JOIN pg_catalog.pg_class AS c ON c.oid = CASE
+    -- In brackets, because an index is not looked through for what may be another value each time.
     WHEN l.relation > $2 OR $4 <> (
         SELECT
             pg_catalog.pg_stat_get_xact_tuples_updated('pg_catalog.pg_class'::pg_catalog.regclass)

@@ -22,6 +22,30 @@ pub(super) enum Pace {
     Apart,
 }
 
+/// Says whether a statement only changes definitions: no code of users' runs but that of event triggers, so it leaves settings
+/// as they are and puts nothing off to the end of its transaction.
+pub(super) fn only_defines(class: Class) -> bool {
+    match class {
+        Class::Create(object) | Class::Alter(object) | Class::Drop(object) => !matches!(
+            object,
+            Object::EventTrigger | Object::Extension | Object::MaterializedView
+        ),
+        Class::CreateIndex { .. } | Class::DropIndex { .. } | Class::AlterTypeAddValue => true,
+        Class::Comment | Class::Grant | Class::Revoke | Class::AlterDefaultPrivileges => true,
+        _ => false,
+    }
+}
+
+/// Says whether a statement makes relations, as far as its text says.
+pub(super) fn makes_relations(class: Class) -> bool {
+    matches!(
+        class,
+        Class::Create(Object::Table | Object::Sequence | Object::View)
+            | Class::CreateIndex { .. }
+            | Class::CreateTableAs
+    )
+}
+
 /// How many statements are sent before the first answer is taken.
 const MANY: usize = 16;
 
@@ -129,6 +153,26 @@ mod tests {
         check(Pace::Apart, "DEALLOCATE ALL");
         check(Pace::Apart, "COPY t FROM stdin");
         check(Pace::Apart, "ALTER DATABASE d SET a.b = 'c'");
+    }
+
+    #[test]
+    fn who_may_change_settings_does_not_only_define() {
+        let check = |text: &str, expected: bool| {
+            assert_eq!(only_defines(classify::class(text)), expected, "{text}");
+        };
+        check("ALTER TABLE t ADD COLUMN a int", true);
+        check(
+            "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+            true,
+        );
+        check("GRANT SELECT ON t TO r", true);
+        check("SET search_path = app", false);
+        check("SELECT set_config('search_path', 'app', false)", false);
+        check("INSERT INTO t VALUES (1)", false);
+        check("DO $$ BEGIN SET search_path = app; END $$", false);
+        check("CREATE MATERIALIZED VIEW v AS SELECT f()", false);
+        check("CREATE TABLE t AS SELECT f()", false);
+        check("CREATE EXTENSION e", false);
     }
 
     #[tokio::test]

@@ -36,9 +36,10 @@ struct Rights {
     look: Result<Vec<Row>>,
 }
 
-/// What came back for the beginning and the end of a transaction.
-type Ends = (
+/// What came back around the statements: for the beginning of the transaction, for the newest relation, for the end.
+type Around = (
     Option<Result<HashMap<u32, Counters>>>,
+    Option<Result<u32>>,
     Option<(Result<()>, Result<()>)>,
 );
 
@@ -55,7 +56,7 @@ impl Observer {
         let last = group.last();
         let pace = last.map_or(Pace::Ahead, |last| ahead::pace(last.class, last.text()));
         if pace == Pace::Apart {
-            let ((begun, _), _) = self.send(opening, &[], false).await;
+            let ((begun, _, _), _) = self.send(opening, &[], false).await;
             if let Some(counters) = begun {
                 self.probe.begin(counters?);
             }
@@ -68,7 +69,7 @@ impl Observer {
             return self.close_if(is_last, into).await;
         }
         let closes = is_last && pace == Pace::Ahead && self.end == COMMIT;
-        let ((begun, ended), answers) = self.send(opening, group, closes).await;
+        let ((begun, newest, ended), answers) = self.send(opening, group, closes).await;
         if let Some(counters) = begun {
             self.probe.begin(counters?);
         }
@@ -77,6 +78,9 @@ impl Observer {
                 self.session.run(&Sql::new("ROLLBACK")).await?;
             }
             return Ok(true);
+        }
+        if let Some(newest) = newest {
+            self.probe.newest = newest?;
         }
         match ended {
             Some(ended) => closed(ended, into),
@@ -93,7 +97,7 @@ impl Observer {
         opening: Option<Opening>,
         group: &[Next<'_>],
         closes: bool,
-    ) -> (Ends, Vec<Answers>) {
+    ) -> (Around, Vec<Answers>) {
         let session = &self.session;
         let begun = opening.is_none();
         let open = async {
@@ -118,8 +122,14 @@ impl Observer {
         let each = group.iter().enumerate();
         let asked = each.map(|(at, next)| self.ask(next, (begun, last == Some(at))));
         let statements = ahead::in_order(asked);
-        let (open, statements, close) = join3(open, statements, close).await;
-        ((open, close), statements)
+        let newest = async {
+            match group.iter().any(|next| ahead::makes_relations(next.class)) {
+                true => Some(self.probe.asker.newest(session).await),
+                false => None,
+            }
+        };
+        let (open, statements, newest, close) = join4(open, statements, newest, close).await;
+        ((open, newest, close), statements)
     }
 
     /// Sends one statement and what is to be asked after it, as far as its text tells; the log before all ends.
@@ -317,11 +327,17 @@ impl Observer {
 
     /// Ends the transaction; what was put off to its end comes before, and if it is refused, COMMIT takes all back.
     async fn end(&self) -> (Result<()>, Result<()>) {
-        let (deferred, end) = (
-            Sql::new("SET CONSTRAINTS ALL IMMEDIATE"),
-            Sql::new(self.end),
-        );
-        join(self.session.run(&deferred), self.session.run(&end)).await
+        let deferred = async {
+            match self.only_defined {
+                true => Ok(()),
+                false => {
+                    let deferred = Sql::new("SET CONSTRAINTS ALL IMMEDIATE");
+                    self.session.run(&deferred).await
+                }
+            }
+        };
+        let end = Sql::new(self.end);
+        join(deferred, self.session.run(&end)).await
     }
 }
 

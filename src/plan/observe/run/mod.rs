@@ -105,6 +105,10 @@ struct Observer {
     doors: Doors,
     /// How a transaction ends.
     end: &'static str,
+    /// Whether the statements of the piece that runs, or ran last, only change definitions.
+    only_defined: bool,
+    /// Whether settings may be others than they were at the beginning of a step.
+    is_unset: bool,
 }
 
 /// A statement about to run.
@@ -184,6 +188,8 @@ impl Observer {
             shapes: Shapes::default(),
             doors,
             end: COMMIT,
+            only_defined: false,
+            is_unset: true,
         })
     }
 
@@ -212,8 +218,16 @@ impl Observer {
             }],
             Mode::Statements => unit::units(&outline),
         };
-        let mut before = Some(Sql::join(reset(), ";\n"));
+        let defines = |range: &Range<usize>| {
+            let text = &step.text[range.clone()];
+            ahead::only_defines(classify::class(text))
+        };
+        let mut before = self.is_unset.then(|| Sql::join(reset(), ";\n"));
+        self.is_unset = !outline.statements.iter().all(defines);
         for piece in units.iter().skip(step.done) {
+            self.only_defined = outline.statements[piece.statements.clone()]
+                .iter()
+                .all(defines);
             let piece = (piece, before.take());
             self.piece(step, &outline, piece, &mut observation.statements)
                 .await?;
