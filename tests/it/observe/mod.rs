@@ -8,3 +8,4 @@ mod changes;
 mod hazards;
 mod questions;
 mod steps;
+mod together;
