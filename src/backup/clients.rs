@@ -40,8 +40,8 @@ impl Clients {
         tool.env("PGTZ", "UTC").env("PGAPPNAME", "af-db")
     }
 
-    /// Reads the schema of a database as a dump has it; `doing` says for what.
-    pub async fn schema(&self, target: &Target, doing: &str) -> Result<Toc> {
+    /// Reads the schema of a database as a dump in this encoding has it; `doing` says for what.
+    pub async fn schema(&self, target: &Target, encoding: &str, doing: &str) -> Result<Toc> {
         let dump = self
             .tool("pg_dump", target)
             .args([
@@ -50,6 +50,7 @@ impl Clients {
                 "--schema-only",
                 "--no-password",
             ])
+            .arg(format!("--encoding={encoding}"))
             .run()
             .await?
             .check(doing)?;

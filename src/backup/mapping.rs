@@ -35,7 +35,11 @@ impl Mapping {
                 );
             };
             if mapping.insert(old.to_owned(), new.to_owned()).is_some() {
-                return Err(fail(format!("role `{old}` is mapped twice")).into());
+                return Err(fail(format!(
+                    "role `{old}` is mapped twice, nothing was restored"
+                ))
+                .hint("say --map-role once for each role of the archive")
+                .into());
             }
         }
         Ok(Mapping(mapping))
@@ -357,6 +361,9 @@ mod tests {
         };
         assert_eq!(wrong(&["a"]), "`a` does not say which role becomes which");
         assert_eq!(wrong(&["a="]), "`a=` does not say which role becomes which");
-        assert_eq!(wrong(&["a=b", "a=c"]), "role `a` is mapped twice");
+        assert_eq!(
+            wrong(&["a=b", "a=c"]),
+            "role `a` is mapped twice, nothing was restored"
+        );
     }
 }

@@ -43,6 +43,20 @@ impl EngineArgs {
     }
 }
 
+/// Refuses flags that are given and that pgBackRest, which copies whole clusters, would not be told.
+pub(crate) fn refuse_unheeded(given: &[(&str, bool)]) -> Result<()> {
+    match given.iter().find(|(_, is_given)| *is_given) {
+        None => Ok(()),
+        Some((flag, _)) => Err(fail(format!(
+            "pgBackRest works on whole servers and knows nothing of {flag}; nothing was done"
+        ))
+        .hint(format!(
+            "leave {flag} out, or --engine pgbackrest; what pgBackRest keeps where and for whom stands in its own configuration"
+        ))
+        .into()),
+    }
+}
+
 /// Gives the store a flag names, else the one of `af-db.yaml`, else the folder `backups`.
 pub(crate) fn store(context: &Context, named: Option<&str>) -> Result<Store> {
     let config = &context.config;

@@ -31,6 +31,8 @@ pub(super) struct Job<'a> {
     pub(super) options: &'a Options,
     pub(super) clients: &'a Clients,
     pub(super) moment: &'a Moment,
+    /// Whether the dump is in UTF-8 whatever the database is in.
+    pub(super) in_utf8: bool,
     /// How many sessions dump at most.
     pub(super) sessions: usize,
     pub(super) recipients: &'a [Recipient],
@@ -48,9 +50,11 @@ struct Progress {
 impl Job<'_> {
     /// Prepares a dump of what this one holds, or of a part of it.
     fn pg_dump(&self) -> Tool {
+        let encoding = self.in_utf8.then_some("--encoding=UTF8");
         self.clients
             .tool("pg_dump", &self.options.target)
             .args(["--format=custom", "--compress=0", "--no-password"])
+            .args(encoding)
             .arg(format!("--snapshot={}", self.moment.snapshot))
             .arg(format!(
                 "--lock-wait-timeout={}",

@@ -89,6 +89,7 @@ pub async fn run(
             clients,
             sessions: sessions(options, &session, &moment).await?,
             moment: &moment,
+            in_utf8: names_need_utf8(&moment, &wide.scope, &database.encoding),
             recipients: &recipients,
             watch,
             interrupt,
@@ -137,6 +138,18 @@ pub async fn run(
     archive
 }
 
+/// Says whether names could not be read in the bytes that a database of this encoding keeps them in.
+///
+/// Else the dump is in the encoding of its database: not every byte that one of them takes has its like elsewhere.
+fn names_need_utf8(moment: &Moment, scope: &Scope, encoding: &str) -> bool {
+    let tables = moment.tables.iter().map(|one| &one.name);
+    let mut names = tables
+        .flat_map(|name| [name.schema.as_str(), name.name.as_str()])
+        .chain(scope.schemas.iter().map(String::as_str));
+    // Where the encoding is not known, nothing can be turned into another.
+    !matches!(encoding, "UTF8" | "SQL_ASCII") && !names.all(str::is_ascii)
+}
+
 /// Says how many sessions dump.
 async fn sessions(options: &Options, session: &Session, moment: &Moment) -> Result<usize> {
     let free = snapshot::free_sessions(session).await?;
@@ -180,7 +193,7 @@ fn check_space(store: &Store, moment: &Moment) -> Result<()> {
             "{} has {} MB free, the archive needs at least {} MB",
             store.shown(),
             free >> 20,
-            least >> 20
+            least.div_ceil(1 << 20)
         ))
         .hint("free some space, `af-db backup prune` removes old archives, or name another store with --to")
         .into()),

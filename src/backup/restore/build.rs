@@ -170,7 +170,11 @@ impl Building<'_> {
         (self.work.watch)(Event::Said("proving the schema"));
         let clients = &self.plan.clients;
         let restored = clients
-            .schema(target, "reading the restored schema")
+            .schema(
+                target,
+                &contents.proof.encoding,
+                "reading the restored schema",
+            )
             .await?;
         let leniency = Leniency {
             no_owner: self.work.options.no_owner,

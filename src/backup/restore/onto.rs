@@ -74,7 +74,7 @@ impl Onto<'_> {
         let clients = plan::clients(options, archive, major).await?;
         let lock = lock::take(&session, Share::Alone, Duration::ZERO, self.watch).await?;
         let platform = clients
-            .schema(&options.target, "reading the schema that is there")
+            .schema(&options.target, "UTF8", "reading the schema that is there")
             .await?;
         let extensions = choice::extensions(&session).await?;
         let ground = Ground {
@@ -228,7 +228,11 @@ impl Onto<'_> {
             toc
         };
         let restored = clients
-            .schema(&self.options.target, "reading the schema that is there")
+            .schema(
+                &self.options.target,
+                "UTF8",
+                "reading the schema that is there",
+            )
             .await?;
         findings.extend(compare::schema::compare(
             &without(&contents.heard.toc),

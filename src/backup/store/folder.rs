@@ -144,7 +144,8 @@ pub fn free(path: &Path) -> Option<u64> {
     {
         let there = existing.filter(|found| !found.as_os_str().is_empty());
         let stat = rustix::fs::statvfs(there.unwrap_or(Path::new("."))).ok()?;
-        Some(stat.f_bavail * stat.f_frsize)
+        // What is no disk at all says nothing.
+        (stat.f_blocks > 0).then_some(stat.f_bavail * stat.f_frsize)
     }
     #[cfg(not(unix))]
     {

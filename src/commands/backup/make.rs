@@ -8,7 +8,9 @@ use serde::Serialize;
 use crate::backup::archive::{Archive, Scope};
 use crate::backup::dump;
 use crate::backup::tenant::export;
-use crate::commands::archives::{EngineArgs, bytes, places, seconds, store, tenant_column};
+use crate::commands::archives::{
+    EngineArgs, bytes, places, refuse_unheeded, seconds, store, tenant_column,
+};
 use crate::commands::hooks::{self, Told};
 use crate::commands::page::{Page, Tone, count};
 use crate::commands::{Context, Outcome, Purpose, Report, fleet, project};
@@ -64,8 +66,17 @@ pub(super) struct Make {
 }
 
 impl Make {
-    /// Refuses a fleet where whole servers are backed up.
-    pub(super) fn refuse_fleet(&self) -> Result<()> {
+    /// Refuses what pgBackRest would not do.
+    pub(super) fn refuse_own(&self) -> Result<()> {
+        refuse_unheeded(&[
+            ("--recipient", !self.recipients.is_empty()),
+            ("--to", self.to.is_some()),
+            ("--label", self.label.is_some()),
+            ("--schema", !self.schemas.is_empty()),
+            ("--table", !self.tables.is_empty()),
+            ("--tenant", self.tenant.is_some()),
+            ("--jobs", self.jobs.is_some()),
+        ])?;
         match &self.fleet {
             None => Ok(()),
             Some(_) => Err(fail(
@@ -111,6 +122,13 @@ fn made(report: &serde_json::Value) -> Option<String> {
 }
 
 async fn one(args: &Make, context: &Context) -> Result<Outcome> {
+    if let Some(label) = &args.label
+        && label.contains(char::is_control)
+    {
+        return Err(fail("a label is one line of text, nothing was dumped")
+            .hint("leave out line breaks and the like")
+            .into());
+    }
     let store = store(context, args.to.as_deref())?;
     let recipients = match args.recipients.as_slice() {
         [] => context.config.file.backup.recipients.clone(),

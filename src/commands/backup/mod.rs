@@ -35,7 +35,7 @@ enum Action {
 pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     match &args.action {
         None if args.make.engine.engine == Engine::Pgbackrest => {
-            args.make.refuse_fleet()?;
+            args.make.refuse_own()?;
             engine::back_up(&args.make, context).await
         }
         None => make::run(&args.make, context).await,

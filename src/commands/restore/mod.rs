@@ -17,7 +17,7 @@ use crate::backup::proven::{self, How};
 use crate::backup::restore::{self, Options, Place, Times};
 use crate::backup::store::Store;
 use crate::commands::archives::{
-    Engine, EngineArgs, archive_name, identities, places, seconds, store,
+    Engine, EngineArgs, archive_name, identities, places, refuse_unheeded, seconds, store,
 };
 use crate::commands::hooks::{self, Told};
 use crate::commands::page::{Page, Tone, count};
@@ -54,7 +54,7 @@ pub struct Args {
     #[arg(long = "identity", value_name = "FILE")]
     identities: Vec<PathBuf>,
     /// Load with this many sessions at once; as many as there are processors, at most 8
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=64))]
     jobs: Option<u32>,
     /// Let everything belong to the role that restores
     #[arg(long)]
@@ -112,6 +112,24 @@ fn is_zero(number: &usize) -> bool {
 }
 
 impl Args {
+    /// Refuses what pgBackRest would not do.
+    fn refuse_own(&self) -> Result<()> {
+        refuse_unheeded(&[
+            ("an archive", self.archive != "latest"),
+            ("--from", self.from.is_some()),
+            ("--into", self.into.is_some()),
+            ("--swap", self.swap),
+            ("--on", self.on.is_some()),
+            ("--identity", !self.identities.is_empty()),
+            ("--no-owner", self.no_owner),
+            ("--map-role", !self.map_roles.is_empty()),
+            ("--report", self.report.is_some()),
+            ("--replace", self.replace),
+            ("--to-history", self.onward.to_history.is_some()),
+            ("--migrate", self.onward.migrate),
+        ])
+    }
+
     fn scratch(&self) -> PathBuf {
         self.scratch.clone().unwrap_or_else(std::env::temp_dir)
     }
@@ -120,8 +138,10 @@ impl Args {
 /// Runs the command.
 pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     if args.engine.engine == Engine::Pgbackrest {
+        args.refuse_own()?;
         return point::run(&args.engine, &args.point, args.drill, context).await;
     }
+    args.point.refuse_without_engine()?;
     let store = store(context, args.from.as_deref())?;
     let name = match args.onward.to_history {
         Some(to) if args.archive == "latest" => onward::archive(context, &store, &args.onward, to)?,

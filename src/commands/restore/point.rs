@@ -27,6 +27,25 @@ pub(super) struct PointArgs {
     data_dir: Option<PathBuf>,
 }
 
+impl PointArgs {
+    /// Refuses a point where there is none: an archive holds one moment, and taking it for another would be a loss.
+    pub(super) fn refuse_without_engine(&self) -> Result<()> {
+        let given = [
+            ("--before-run", self.before_run.is_some()),
+            ("--before-lsn", self.before_lsn.is_some()),
+            ("--data-dir", self.data_dir.is_some()),
+        ];
+        match given.iter().find(|(_, is_given)| *is_given) {
+            None => Ok(()),
+            Some((flag, _)) => Err(fail(format!(
+                "{flag} goes with --engine pgbackrest, an archive holds one moment only; nothing was restored"
+            ))
+            .hint("add --engine pgbackrest, or take the archive that ends at a migration with --to-history VERSION")
+            .into()),
+        }
+    }
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct PointReport {

@@ -64,6 +64,37 @@ async fn no_rows_of_a_tenant_are_replaced_that_nobody_agreed_to() {
 }
 
 #[tokio::test]
+async fn no_flag_is_passed_over_in_silence() {
+    let database = server::database().await;
+    let project = Project::of(&database.target);
+    let archive = made(&project, &[]).await;
+    let said = async |arguments: &[&str]| refused(&project.run(arguments).await, 2, &archive);
+    let into = format!("{}_never", database.name);
+    insta::assert_snapshot!(said(&["restore", "--before-run", "0123", "--into", &into]).await, @"
+    error: --before-run goes with --engine pgbackrest, an archive holds one moment only; nothing was restored
+    hint: add --engine pgbackrest, or take the archive that ends at a migration with --to-history VERSION
+    ");
+    insta::assert_snapshot!(said(&["restore", "--engine", "pgbackrest", "--before-lsn", "0/1", "--swap"]).await, @"
+    error: pgBackRest works on whole servers and knows nothing of --swap; nothing was done
+    hint: leave --swap out, or --engine pgbackrest; what pgBackRest keeps where and for whom stands in its own configuration
+    ");
+    insta::assert_snapshot!(said(&["backup", "--engine", "pgbackrest", "--recipient", "age1x"]).await, @"
+    error: pgBackRest works on whole servers and knows nothing of --recipient; nothing was done
+    hint: leave --recipient out, or --engine pgbackrest; what pgBackRest keeps where and for whom stands in its own configuration
+    ");
+    insta::assert_snapshot!(said(&["backup", "--label", "two\nlines"]).await, @"
+    error: a label is one line of text, nothing was dumped
+    hint: leave out line breaks and the like
+    ");
+    let ran = project
+        .run(&["restore", "--jobs", "0", "--into", &into])
+        .await;
+    assert_eq!(ran.status, 2, "{}", ran.seen());
+    let made = format!("SELECT count(*) FROM pg_database WHERE starts_with(datname, '{into}')");
+    assert_eq!(database.one(&made).await, "0");
+}
+
+#[tokio::test]
 async fn a_database_needs_a_name_that_postgresql_takes() {
     let database = server::database().await;
     let project = Project::of(&database.target);

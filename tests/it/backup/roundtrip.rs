@@ -50,6 +50,48 @@ async fn unknown_sizes(bench: &Bench, database: &str) -> Vec<Vec<String>> {
 }
 
 #[tokio::test]
+async fn a_database_in_another_encoding_comes_back_with_its_names() {
+    let mut bench = Bench::new().await;
+    bench
+        .database
+        .run("CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
+        .await;
+    let target = bench.database.target.with_database("latin");
+    let server = std::mem::replace(&mut bench.database.target, target);
+    bench
+        .database
+        .run("CREATE TABLE t AS SELECT chr(228) AS a; CREATE TABLE more AS SELECT n FROM generate_series(1, 9) AS n")
+        .await;
+    let plain = bench.backup().await;
+    // Names of objects that only other letters can spell, and a part that is chosen by such a name.
+    bench
+        .database
+        .run(
+            "ALTER TABLE t RENAME TO \"tä\"; ALTER TABLE \"tä\" RENAME a TO \"ö\"; CREATE SCHEMA \"ß\"; \
+             CREATE SEQUENCE \"ß\".\"é\" START 7; SELECT nextval('\"ß\".\"é\"'); \
+             CREATE FUNCTION \"ß\".\"ü\"() RETURNS text LANGUAGE sql AS $$ SELECT 'ü'::text $$",
+        )
+        .await;
+    let odd = bench.next_backup(&options(&bench.database.target)).await;
+    let mut parts = options(&bench.database.target);
+    parts.jobs = Some(3);
+    let parts = bench.next_backup(&parts).await;
+    let mut only = options(&bench.database.target);
+    only.scope.tables = vec!["public.\"tä\"".to_owned()];
+    let only = bench.next_backup(&only).await;
+    assert_eq!(only.totals.rows, 1);
+    bench.database.target = server;
+    for (name, archive) in [("a", &plain), ("b", &odd), ("c", &parts), ("d", &only)] {
+        let restored = bench.restore(archive, &bench.restore_options(name)).await;
+        assert_eq!(restored.unwrap().findings, [], "{name}");
+        let target = bench.database.target.with_database(name);
+        let session = af_db::pg::connect::open(&target, &silent).await.unwrap();
+        let encoding = crate::support::server::rows(&session, "SHOW server_encoding").await;
+        assert_eq!(encoding, [["LATIN1"]]);
+    }
+}
+
+#[tokio::test]
 async fn a_database_is_replaced_by_swap_and_the_old_one_is_kept() {
     let bench = Bench::full().await;
     let archive = bench.backup().await;
