@@ -88,7 +88,10 @@ impl Store {
     pub fn archive(&self, name: &str) -> Result<Archive> {
         let mut bytes = Vec::new();
         self.read(name, DESCRIPTION)?.read_to_end(&mut bytes)?;
-        Archive::from_json(name, &bytes)
+        let mut archive = Archive::from_json(name, &bytes)?;
+        // Somebody may have copied or moved it: its files lie under the name that finds it, and no other's are its own.
+        name.clone_into(&mut archive.name);
+        Ok(archive)
     }
 
     /// Opens a file of an archive.

@@ -394,3 +394,20 @@ async fn a_profile_is_one_of_three() {
     hint: name the database of a fresh project; --profile plain makes a database of its own that needs no platform
     ");
 }
+
+#[tokio::test]
+async fn an_archive_is_listed_by_the_name_that_finds_it() {
+    let (_database, project) = project().await;
+    project.run(&["backup"]).await.ok();
+    let store = project.folder.path().join("backups");
+    let made = std::fs::read_dir(&store).unwrap().next().unwrap().unwrap();
+    std::fs::rename(made.path(), store.join("before the move")).unwrap();
+    let listed = project.run(&["backup", "list"]).await.ok();
+    assert!(
+        listed.stdout.starts_with("before the move "),
+        "{}",
+        listed.seen()
+    );
+    let verify = ["backup", "verify", "before the move"];
+    project.run(&verify).await.ok();
+}
