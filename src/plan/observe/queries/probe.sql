@@ -49,12 +49,9 @@ WHERE
         AND (
             l.relation <= $1
             OR l.relation = ANY ($3)
-            -- The upper bound says that they are few, so that they are looked up in the index.
-            OR l.relation > $2 AND l.relation = ANY (ARRAY(
-                SELECT i.indexrelid
-                FROM pg_catalog.pg_index AS i
-                WHERE i.indexrelid > $2 AND i.indexrelid <= 4294967295::pg_catalog.oid AND i.indrelid <= $1
-            ))
+            OR l.relation > $2 AND EXISTS (
+                SELECT FROM pg_catalog.pg_index AS i WHERE i.indexrelid = l.relation AND i.indrelid <= $1
+            )
         )
         AND l.granted
         OR l.locktype = 'virtualxid'

@@ -68,6 +68,7 @@ impl Observer {
             }
             return self.close_if(is_last, into).await;
         }
+        // What is taken back is gone from the log as well, which is read where a look says that something is in it.
         let closes = is_last && pace == Pace::Ahead && self.end == COMMIT;
         let ((begun, newest, ended), answers) = self.send(opening, group, closes).await;
         if let Some(counters) = begun {
@@ -118,10 +119,7 @@ impl Observer {
                 false => None,
             }
         };
-        let last = group.len().checked_sub(1).filter(|_| closes);
-        let each = group.iter().enumerate();
-        let asked = each.map(|(at, next)| self.ask(next, (begun, last == Some(at))));
-        let statements = ahead::in_order(asked);
+        let statements = ahead::in_order(group.iter().map(|next| self.ask(next, begun)));
         let newest = async {
             match group.iter().any(|next| ahead::makes_relations(next.class)) {
                 true => Some(self.probe.asker.newest(session).await),
@@ -132,14 +130,14 @@ impl Observer {
         ((open, newest, close), statements)
     }
 
-    /// Sends one statement and what is to be asked after it, as far as its text tells; the log before all ends.
-    async fn ask(&self, next: &Next<'_>, (begun, is_end): (bool, bool)) -> Answers {
+    /// Sends one statement and what is to be asked after it, as far as its text tells.
+    async fn ask(&self, next: &Next<'_>, begun: bool) -> Answers {
         let session = &self.session;
         let sql = Sql::written_by_user(next.text());
         let waits = ahead::pace(next.class, next.text()) == Pace::Last;
         let scope = rights::scope(next.class, next.text(), Noticed::default());
         let log = async {
-            match waits || is_end {
+            match waits {
                 true => Some(self.probe.asker.logged(session).await),
                 false => None,
             }
