@@ -132,7 +132,8 @@ fn step(label: &str, text: String) -> Step {
 
 fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_by(f64::total_cmp);
-    figures[figures.len() / 2]
+    let half = figures.len() / 2;
+    f64::midpoint(figures[half], figures[figures.len() - 1 - half])
 }
 
 /// Gives microseconds a statement.

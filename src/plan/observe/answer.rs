@@ -29,7 +29,7 @@ pub(super) struct Asker {
 pub(super) struct Known<'a> {
     /// The newest relation that was there before the plan.
     pub(super) last_before: u32,
-    /// The newest relation that was ever seen.
+    /// What an index must be newer than to be told.
     pub(super) newest: u32,
     /// What is newer than the plan and looked at all the same.
     pub(super) kept: &'a Vec<u32>,

@@ -15,7 +15,7 @@ use crate::plan::observe::{
     Build, How, Lock, Relation, Rewrite, Rows, SECURED, Scan, Security, StatementObservation,
     UNSECURED, cascade, dropped, lock, named,
 };
-use crate::sql::class::Class;
+use crate::sql::class::{Class, Object};
 
 /// What is remembered from look to look.
 pub(super) struct Probe {
@@ -49,6 +49,19 @@ pub(super) struct Signs {
 /// What no count is equal to: then everything is looked up.
 const NEVER: i64 = -1;
 
+/// Says whether a statement may build an index on a table that was there before.
+fn builds_indexes(class: Class) -> bool {
+    !matches!(
+        class,
+        Class::Create(Object::Table | Object::View | Object::Sequence | Object::Trigger)
+            | Class::Comment
+            | Class::Insert
+            | Class::Update
+            | Class::Set { .. }
+            | Class::Lock
+    )
+}
+
 impl Probe {
     /// Takes stock before the plan.
     pub(super) async fn new(session: &Session, asker: Asker) -> Result<Probe> {
@@ -79,7 +92,10 @@ impl Probe {
     ) -> Result<Vec<Row>> {
         let known = Known {
             last_before: self.last_before,
-            newest: self.newest,
+            newest: match builds_indexes(class) {
+                true => self.newest,
+                false => u32::MAX,
+            },
             kept: &self.kept,
             // Who goes back changes what was looked at before, and nothing counts it.
             changed: match class {

@@ -17,6 +17,14 @@ pub(super) struct Noticed {
     pub(super) unnamed: bool,
 }
 
+impl Noticed {
+    /// Says whether nothing was noticed.
+    pub(super) fn is_empty(&self) -> bool {
+        let named = self.functions.is_empty() && self.tables.is_empty() && self.gone.is_empty();
+        named && !self.unnamed
+    }
+}
+
 /// Whose rights are to be read again.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Scope {
@@ -44,6 +52,16 @@ impl<T> Part<T> {
 }
 
 impl Scope {
+    /// Gives nothing.
+    pub(super) fn nothing() -> Scope {
+        Scope {
+            relations: Part::These(Vec::new()),
+            functions: Part::These(Vec::new()),
+            others: false,
+            gone: Vec::new(),
+        }
+    }
+
     /// Gives everything.
     pub(super) fn whole() -> Scope {
         Scope {

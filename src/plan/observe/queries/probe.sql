@@ -1,10 +1,10 @@
 -- What this transaction has locked, and what it has done there; a relation comes with each mode it is locked in.
 --
 -- $1 is the newest relation that was there before. Of what the plan itself has made, only indexes of what was there before
--- are told: those made since the last look ($2 is the newest relation by then) and those that are named ($3). How a relation
--- is, is only looked up where it may be another than at the last look: where it is new, or pg_class was changed since then,
--- which it was $4 times by then. A transaction always has a lock on itself, which is no relation: that row tells for all how
--- often pg_class was changed, how often something was logged, and when the look began.
+-- are told: those that are newer than $2, and those that are named ($3). How a relation is, is only looked up where it may be
+-- another than at the last look: where it is new, or pg_class was changed since then, which it was $4 times by then. A
+-- transaction always has a lock on itself, which is no relation: that row tells for all how often pg_class was changed, how
+-- often something was logged, and when the look began.
 SELECT
     l.relation,
     l.mode,

@@ -85,7 +85,7 @@ pub(super) fn together<'a>(
     let mut group = Vec::new();
     for index in rest.by_ref() {
         let next = next(index);
-        let pace = pace(next.class, next.text());
+        let pace = next.pace;
         if pace == Pace::Apart && !group.is_empty() {
             break;
         }

@@ -53,8 +53,7 @@ impl Observer {
         (opening, is_last): (Option<Opening>, bool),
         into: &mut Vec<StatementObservation>,
     ) -> Result<bool> {
-        let last = group.last();
-        let pace = last.map_or(Pace::Ahead, |last| ahead::pace(last.class, last.text()));
+        let pace = group.last().map_or(Pace::Ahead, |last| last.pace);
         if pace == Pace::Apart {
             let ((begun, _, _), _) = self.send(opening, &[], false).await;
             if let Some(counters) = begun {
@@ -134,8 +133,11 @@ impl Observer {
     async fn ask(&self, next: &Next<'_>, begun: bool) -> Answers {
         let session = &self.session;
         let sql = Sql::written_by_user(next.text());
-        let waits = ahead::pace(next.class, next.text()) == Pace::Last;
-        let scope = rights::scope(next.class, next.text(), Noticed::default());
+        let waits = next.pace == Pace::Last;
+        let scope = match waits {
+            true => rights::scope(next.class, next.text(), Noticed::default()),
+            false => Scope::nothing(),
+        };
         let log = async {
             match waits {
                 true => Some(self.probe.asker.logged(session).await),
@@ -232,8 +234,9 @@ impl Observer {
                 .look(&self.session, (look, log), statement, &mut observation)
                 .await?;
             observation.depends_on_rows = facts::depends_on_rows(next.class, &observation);
-            // After a failure nothing can be asked any more, and nothing needs to be of what the next ones did not wait for.
-            if failed.is_none() {
+            // After a failure nothing can be asked any more.
+            let is_silent = next.pace == Pace::Ahead && signs.rights.is_empty();
+            if failed.is_none() && !is_silent {
                 self.further(next, (signs, rights), &mut observation)
                     .await?;
             }

@@ -18,6 +18,7 @@ use crate::plan::execution::reset;
 use crate::plan::observe::answer::Asker;
 use crate::plan::observe::probe::Probe;
 use crate::plan::observe::question::{self, Reader, Shapes};
+use crate::plan::observe::run::ahead::Pace;
 use crate::plan::observe::security::{self, Doors};
 use crate::plan::observe::{Failed, Spoke, StatementObservation, StepObservation, facts, named};
 use crate::plan::unit::{self, Kind, Outline};
@@ -117,6 +118,7 @@ struct Next<'a> {
     outline: &'a Outline,
     index: usize,
     class: Class,
+    pace: Pace,
 }
 
 impl<'a> Next<'a> {
@@ -247,11 +249,13 @@ impl Observer {
     ) -> Result<()> {
         let next = |index: usize| {
             let text = &step.text[outline.statements[index].clone()];
+            let class = classify::class(text);
             Next {
                 step,
                 outline,
                 index,
-                class: classify::class(text),
+                class,
+                pace: ahead::pace(class, text),
             }
         };
         if piece.kind == Kind::Alone {
