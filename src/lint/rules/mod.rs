@@ -89,6 +89,8 @@ mod t17;
 mod t18;
 mod t26;
 mod t27;
+mod t28;
+mod t29;
 mod x01;
 mod x02;
 mod x03;
@@ -159,6 +161,8 @@ pub const RULES: &[&Rule] = &[
     &t18::RULE,
     &t26::RULE,
     &t27::RULE,
+    &t28::RULE,
+    &t29::RULE,
     &d01::RULE,
     &d02::RULE,
     &d03::RULE,

@@ -43,7 +43,7 @@ fn check(scene: &Scene<'_>) -> Option<Hit> {
 }
 
 /// Gives the table that was there before and that an `ALTER TABLE` closes to everyone.
-fn altered(scene: &Scene<'_>, line: &Line<'_>) -> Option<Name> {
+pub(super) fn altered(scene: &Scene<'_>, line: &Line<'_>) -> Option<Name> {
     if line.class() != Class::Alter(Object::Table) {
         return None;
     }
