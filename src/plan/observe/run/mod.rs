@@ -1,6 +1,6 @@
 //! Owns the watched run: steps on a shadow, in their own transactions, with a look after every statement.
 //!
-//! Statements that raise no questions beyond that look are sent without waiting, which [`ahead`] decides and [`group`] does.
+//! Statements that raise no questions beyond that look are sent without waiting, which `ahead` decides and `group` does.
 
 mod ahead;
 mod group;
