@@ -214,6 +214,10 @@ async fn cut(
             rustix::process::kill_process(pid, rustix::process::Signal::KILL)
                 .expect("it is killed");
             let ran = stage.project.ended(child).await;
+            // Until the server has noticed it lets people in, only to throw them out.
+            while !watcher.is_closed() {
+                tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+            }
             awake(&stage.target).await;
             return (server, Some(ran));
         }
