@@ -78,12 +78,9 @@ pub(super) fn pace(class: Class, text: &str) -> Pace {
 }
 
 /// Gives the statements that are sent together with the first of some.
-pub(super) fn together<'a>(
-    mut rest: Range<usize>,
-    next: impl Fn(usize) -> Next<'a>,
-) -> Vec<Next<'a>> {
+pub(super) fn together<'a>(rest: Range<usize>, next: impl Fn(usize) -> Next<'a>) -> Vec<Next<'a>> {
     let mut group = Vec::new();
-    for index in rest.by_ref() {
+    for index in rest {
         let next = next(index);
         let pace = next.pace;
         if pace == Pace::Apart && !group.is_empty() {

@@ -1,7 +1,7 @@
 //! Owns the statements of a transaction that are sent together, each with the questions right behind it, and what their
 //! answers say.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
 use anyhow::Result;
 use futures_util::future::{join, join3, join4};
@@ -53,22 +53,21 @@ impl Observer {
         (opening, is_last): (Option<Opening>, bool),
         into: &mut Vec<StatementObservation>,
     ) -> Result<bool> {
-        let pace = group.last().map_or(Pace::Ahead, |last| last.pace);
-        if pace == Pace::Apart {
+        if let [next] = group
+            && next.pace == Pace::Apart
+        {
             let ((begun, _, _), _) = self.send(opening, &[], false).await;
             if let Some(counters) = begun {
                 self.probe.begin(counters?);
             }
-            for next in group {
-                let failed = self.apart(next, into).await?;
-                if failed {
-                    return Ok(true);
-                }
-            }
-            return self.close_if(is_last, into).await;
+            return match self.apart(next, into).await? {
+                true => Ok(true),
+                false => self.close_if(is_last, into).await,
+            };
         }
         // What is taken back is gone from the log as well, which is read where a look says that something is in it.
-        let closes = is_last && pace == Pace::Ahead && self.end == COMMIT;
+        let waits = group.last().is_some_and(|last| last.pace != Pace::Ahead);
+        let closes = is_last && !waits && self.end == COMMIT;
         let ((begun, newest, ended), answers) = self.send(opening, group, closes).await;
         if let Some(counters) = begun {
             self.probe.begin(counters?);
@@ -148,8 +147,7 @@ impl Observer {
             if scope.is_silent() {
                 return None;
             }
-            let (answer, look) = self.ask_rights((next, begun), &scope).await;
-            Some((answer, look))
+            Some(self.ask_rights((next, begun), &scope).await)
         };
         let look = self.probe.ask(session, (next.class, begun));
         let (ran, look, log, rights) = join4(session.run(&sql), look, log, rights).await;
@@ -197,20 +195,17 @@ impl Observer {
             let look = answer::parse(&answers.look?)?;
             ran.push((next, observation, look, answers.log, answers.rights));
         }
-        let logged = match ran.last_mut() {
-            Some((_, _, look, log, _)) if look.logged != self.probe.logged => Some(log.take()),
-            _ => None,
-        };
         // Who fails takes the log along.
-        let mut lines: VecDeque<Line> = match logged {
-            Some(_) if failed.is_some() => VecDeque::new(),
-            Some(Some(rows)) => dropped::lines(&rows?)?.into(),
-            Some(None) => {
-                let rows = self.probe.asker.logged(&self.session).await?;
-                dropped::lines(&rows)?.into()
+        let rows = match ran.last_mut() {
+            Some((_, _, look, log, _)) if look.logged != self.probe.logged && failed.is_none() => {
+                match log.take() {
+                    Some(rows) => rows?,
+                    None => self.probe.asker.logged(&self.session).await?,
+                }
             }
-            None => VecDeque::new(),
+            _ => Vec::new(),
         };
+        let mut lines = dropped::lines(&rows)?;
         let count = ran.len();
         for (at, (next, mut observation, look, _, rights)) in ran.into_iter().enumerate() {
             let until = match at + 1 == count {

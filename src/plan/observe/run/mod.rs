@@ -220,16 +220,14 @@ impl Observer {
             }],
             Mode::Statements => unit::units(&outline),
         };
-        let defines = |range: &Range<usize>| {
-            let text = &step.text[range.clone()];
-            ahead::only_defines(classify::class(text))
-        };
+        let texts = outline.statements.iter();
+        let defines: Vec<bool> = texts
+            .map(|range| ahead::only_defines(classify::class(&step.text[range.clone()])))
+            .collect();
         let mut before = self.is_unset.then(|| Sql::join(reset(), ";\n"));
-        self.is_unset = !outline.statements.iter().all(defines);
+        self.is_unset = defines.contains(&false);
         for piece in units.iter().skip(step.done) {
-            self.only_defined = outline.statements[piece.statements.clone()]
-                .iter()
-                .all(defines);
+            self.only_defined = !defines[piece.statements.clone()].contains(&false);
             let piece = (piece, before.take());
             self.piece(step, &outline, piece, &mut observation.statements)
                 .await?;
