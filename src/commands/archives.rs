@@ -43,11 +43,17 @@ impl EngineArgs {
     }
 }
 
+/// Gives the first flag that is given.
+pub(crate) fn first_given<'a>(flags: &[(&'a str, bool)]) -> Option<&'a str> {
+    let given = flags.iter().find(|(_, is_given)| *is_given);
+    given.map(|(flag, _)| *flag)
+}
+
 /// Refuses flags that are given and that pgBackRest, which copies whole clusters, would not be told.
 pub(crate) fn refuse_unheeded(given: &[(&str, bool)]) -> Result<()> {
-    match given.iter().find(|(_, is_given)| *is_given) {
+    match first_given(given) {
         None => Ok(()),
-        Some((flag, _)) => Err(fail(format!(
+        Some(flag) => Err(fail(format!(
             "pgBackRest works on whole servers and knows nothing of {flag}; nothing was done"
         ))
         .hint(format!(

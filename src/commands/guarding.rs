@@ -198,7 +198,7 @@ pub(crate) fn confirm_or(
     otherwise: &str,
 ) -> Result<()> {
     let database = &context.config.database;
-    let guards = guards(context)?;
+    let is_guarded = is_guarded(context)?;
     if !database.rules.approvers.is_empty() {
         // One person alone would do what the environment wants two to look at.
         return Err(refuse(format!(
@@ -208,10 +208,16 @@ pub(crate) fn confirm_or(
         .hint("write a migration that does it, plan it and have the plan approved")
         .into());
     }
-    if !database.is_protected() && guards.is_empty() {
+    if !is_guarded {
         return Ok(());
     }
     typed(context, target, what, otherwise)
+}
+
+/// Says whether nothing may be changed here before the words are typed.
+fn is_guarded(context: &Context) -> Result<bool> {
+    let guards = guards(context)?;
+    Ok(context.config.database.is_protected() || !guards.is_empty())
 }
 
 /// Asks as [`confirm_or`] does, and where nothing is guarded for a plain yes: what is there now is taken away anywhere.
@@ -222,7 +228,7 @@ pub(crate) fn confirm_anywhere(
     otherwise: &str,
 ) -> Result<()> {
     confirm_or(context, target, what, otherwise)?;
-    if context.config.database.is_protected() || !guards(context)?.is_empty() {
+    if is_guarded(context)? {
         return Ok(());
     }
     context.confirm(&format!("{what}on {target}?"))

@@ -9,7 +9,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::process::Child;
 
 use crate::event::Interrupt;
-use crate::pg::tools::{Done, Tool};
+use crate::pg::tools::{self, Done, Tool};
 
 /// How such a command ended.
 #[derive(Debug)]
@@ -120,17 +120,14 @@ fn kill(id: u32) {
 
 #[cfg(unix)]
 fn send(id: u32, signal: rustix::process::Signal) {
-    use rustix::process::{Pid, kill_process_group};
-    if let Some(id) = i32::try_from(id).ok().and_then(Pid::from_raw) {
-        let _ = kill_process_group(id, signal);
+    if let Some(id) = tools::process(id) {
+        let _ = rustix::process::kill_process_group(id, signal);
     }
 }
 
 #[cfg(unix)]
 fn is_there(id: u32) -> bool {
-    use rustix::process::{Pid, test_kill_process_group};
-    let id = i32::try_from(id).ok().and_then(Pid::from_raw);
-    id.is_some_and(|id| test_kill_process_group(id).is_ok())
+    tools::process(id).is_some_and(|id| rustix::process::test_kill_process_group(id).is_ok())
 }
 
 /// There nobody can be asked.
@@ -141,7 +138,7 @@ fn ask(id: u32) {
 
 #[cfg(not(unix))]
 fn kill(id: u32) {
-    crate::pg::tools::end(id);
+    tools::end(id);
 }
 
 #[cfg(not(unix))]

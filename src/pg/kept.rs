@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use crate::pg::tools::Tool;
+use crate::pg::tools::{self, Tool};
 
 /// How a kept server is asked to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,13 +128,11 @@ fn wait_without_reaping(child: &mut Child) {
 /// Sends a server the wish to end; a process that is gone already is none of our business.
 #[cfg(unix)]
 pub fn signal(pid: u32, ask: Ask) {
-    send(
-        pid,
-        match ask {
-            Ask::Fast => rustix::process::Signal::INT,
-            Ask::Immediate => rustix::process::Signal::QUIT,
-        },
-    );
+    let signal = match ask {
+        Ask::Fast => rustix::process::Signal::INT,
+        Ask::Immediate => rustix::process::Signal::QUIT,
+    };
+    send(pid, signal);
 }
 
 #[cfg(unix)]
@@ -150,16 +148,15 @@ fn kill(pid: u32) {
 
 #[cfg(unix)]
 fn send(pid: u32, signal: rustix::process::Signal) {
-    use rustix::process::{Pid, kill_process};
-    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
-        let _ = kill_process(pid, signal);
+    if let Some(pid) = tools::process(pid) {
+        let _ = rustix::process::kill_process(pid, signal);
     }
 }
 
 /// Sends a server the wish to end.
 #[cfg(not(unix))]
 pub fn signal(pid: u32, _: Ask) {
-    crate::pg::tools::end(pid);
+    tools::end(pid);
 }
 
 #[cfg(all(test, unix))]

@@ -156,21 +156,19 @@ impl Tool {
 
     /// Starts it with all three streams piped; dropping the child ends it.
     pub fn start(&self) -> Result<tokio::process::Child> {
-        let mut command = tokio::process::Command::from(self.command(Ties::Loose));
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
-        command.spawn().map_err(|error| self.not_started(&error))
+        self.start_heard(Ties::Loose, Stdio::piped())
     }
 
     /// Starts it without our terminal and as the first of a group of its own, so that all it starts can be ended with it;
     /// it has nothing to read.
     pub(super) fn start_group(&self) -> Result<tokio::process::Child> {
-        let mut command = tokio::process::Command::from(self.command(Ties::Group));
+        self.start_heard(Ties::Group, Stdio::null())
+    }
+
+    fn start_heard(&self, ties: Ties, stdin: Stdio) -> Result<tokio::process::Child> {
+        let mut command = tokio::process::Command::from(self.command(ties));
         command
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
@@ -333,6 +331,13 @@ pub fn command_line(pid: u32) -> Option<String> {
     let tool = Tool::new("ps").args(["-o", "command=", "-p", &pid.to_string()]);
     let output = tool.command(Ties::Loose).output().ok()?;
     Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Gives the name of a process that signals are sent to.
+#[cfg(unix)]
+pub(super) fn process(id: u32) -> Option<rustix::process::Pid> {
+    let id = i32::try_from(id).ok()?;
+    rustix::process::Pid::from_raw(id)
 }
 
 /// Ends a process where there are no signals.

@@ -8,7 +8,7 @@ use tokio_postgres::types::Type;
 
 use crate::backup::facts;
 use crate::backup::pgbackrest::restore::{self, Point, Reached};
-use crate::commands::archives::{EngineArgs, seconds};
+use crate::commands::archives::{EngineArgs, first_given, seconds};
 use crate::commands::page::{Page, Tone};
 use crate::commands::{Context, Outcome, Purpose, Report};
 use crate::error::{fail, refuse};
@@ -35,9 +35,9 @@ impl PointArgs {
             ("--before-lsn", self.before_lsn.is_some()),
             ("--data-dir", self.data_dir.is_some()),
         ];
-        match given.iter().find(|(_, is_given)| *is_given) {
+        match first_given(&given) {
             None => Ok(()),
-            Some((flag, _)) => Err(fail(format!(
+            Some(flag) => Err(fail(format!(
                 "{flag} goes with --engine pgbackrest, an archive holds one moment only; nothing was restored"
             ))
             .hint("add --engine pgbackrest, or take the archive that ends at a migration with --to-history VERSION")

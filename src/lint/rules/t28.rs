@@ -22,11 +22,11 @@ pub(crate) const RULE: Rule = Rule {
 
 fn check(scene: &Scene<'_>) -> Option<Hit> {
     let table = t03::altered(scene, scene.line())?;
-    let last = scene.earlier().iter().rev().find_map(limit)?;
+    let is_off = scene.earlier().iter().rev().find_map(switched_off)?;
     // Said once, at the first table.
-    let before = scene.earlier().iter();
-    let said = before.filter(|line| t03::altered(scene, line).is_some());
-    (last.is_off && said.count() == 0).then(|| {
+    let mut before = scene.earlier().iter();
+    let is_said = before.any(|line| t03::altered(scene, line).is_some());
+    (is_off && !is_said).then(|| {
         Hit::new(
             &table,
             format!("the lock on `{table}` is waited for without an end, and everybody behind it waits as well"),
@@ -34,20 +34,14 @@ fn check(scene: &Scene<'_>) -> Option<Hit> {
     })
 }
 
-struct Limit {
-    is_off: bool,
-}
-
-/// Reads what a line does to the time limit, if anything.
-fn limit(line: &Line<'_>) -> Option<Limit> {
-    let phrase = line.phrase();
-    let at = match line.class() {
-        Class::Set { .. } => phrase.find(&["lock_timeout"])?,
-        _ => return None,
+/// Says whether a line puts the time limit away; nothing where it does not touch it.
+fn switched_off(line: &Line<'_>) -> Option<bool> {
+    let Class::Set { .. } = line.class() else {
+        return None;
     };
+    let phrase = line.phrase();
+    let at = phrase.find(&["lock_timeout"])?;
     let value = phrase.at(at + 2).trim_matches('\'').trim();
     let number: String = value.chars().take_while(char::is_ascii_digit).collect();
-    Some(Limit {
-        is_off: number.parse() == Ok(0),
-    })
+    Some(number.parse() == Ok(0))
 }

@@ -199,15 +199,7 @@ async fn yes_is_never_enough() {
         vec!["up", "--env", "production", "--yes"],
         vec!["up", "--env", "production", "--yes", "--plan", "plan.json"],
         vec!["up", "--plan", "plan.json", "--approve", &hash[..20]],
-        vec![
-            "up",
-            "--env",
-            "production",
-            "--plan",
-            "plan.json",
-            "--approve",
-            "",
-        ],
+        approved("").to_vec(),
     ] {
         let ran = project.run(&arguments).await;
         said.push_str(&refused(ran, &database).await);
