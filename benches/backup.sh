@@ -3,7 +3,7 @@
 #
 #   benches/backup.sh [ROWS-IN-THOUSANDS] [ROUNDS]
 #
-# 9000 makes a database of more than 2 GB. Needs a release build (or AF_DB), PostgreSQL's server programs (PGBIN, or the newest
+# 9000 makes a database of more than 2 GB. Needs a build with `--profile dist` (or AF_DB), PostgreSQL's server programs (PGBIN, or the newest
 # under /usr/lib/postgresql), GNU time, and about three times the database's size on disk (TMPDIR, else /var/tmp). Starts a server
 # of its own, with fsync off, because a shared disk is what differs most from run to run; with PGHOST it plays on that one instead,
 # as a superuser. Prints the median of each step's ratio to `pg_dump -Fc` (or `pg_restore -j2`) of the same round: wall, CPU of
@@ -12,8 +12,8 @@ set -euo pipefail
 thousands=${1:-9000}
 rounds=${2:-5}
 root=$(cd "$(dirname "$0")/.." && pwd)
-program=${AF_DB:-$root/target/release/af-db}
-[ -x "$program" ] || { echo "there is no $program: cargo build --release" >&2; exit 2; }
+program=${AF_DB:-$root/target/dist/af-db}
+[ -x "$program" ] || { echo "there is no $program: cargo build --profile dist" >&2; exit 2; }
 bin=${PGBIN:-$(ls -d /usr/lib/postgresql/*/bin 2> /dev/null | sort -V | tail -1)}
 export PATH=$bin:$PATH PGPORT=${PGPORT:-5432} PGUSER=${PGUSER:-postgres}
 work=$(mktemp -d "${TMPDIR:-/var/tmp}/af-db-bench-XXXXXX")

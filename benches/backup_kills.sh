@@ -13,7 +13,7 @@ set -uo pipefail
 kills=${1:-200}
 RANDOM=${2:-1}
 root=$(cd "$(dirname "$0")/.." && pwd)
-program=${AF_DB:-$root/target/release/af-db}
+program=${AF_DB:-$root/target/dist/af-db}
 bin=${PGBIN:-$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -1)}
 # Processes are what is killed here, not the machine, so memory is as good a disk as any, and much faster to start over from.
 room=/var/tmp

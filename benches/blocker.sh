@@ -10,7 +10,7 @@
 set -euo pipefail
 seconds=${1:-10} clients=${2:-20}
 root=$(cd "$(dirname "$0")/.." && pwd)
-program=${AF_DB:-$root/target/release/af-db}
+program=${AF_DB:-$root/target/dist/af-db}
 work=$(mktemp -d)
 export PGHOST=${PGHOST:-127.0.0.1} PGPORT=${PGPORT:-5432} PGUSER=${PGUSER:-postgres}
 database=af_db_bench_blocker

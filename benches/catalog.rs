@@ -1,7 +1,7 @@
 //! How long reading and comparing catalogs takes and how much memory, beside `pg_dump --schema-only`, and what
 //! `validate --shadow` costs beside psql.
 //!
-//! `cargo bench --bench catalog` measures on throwaway servers; `-- 3` makes fewer rounds. Not part of the tests: what
+//! `cargo bench --profile dist --bench catalog` measures on throwaway servers; `-- 3` makes fewer rounds. Not part of the tests: what
 //! a busy machine measures proves nothing, so compare the ratios, which come from one run.
 
 #![expect(clippy::print_stdout, reason = "a measurement is for the terminal")]

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Moves a SQLite table into PostgreSQL with af-db and with psql's \copy, side by side, and prints the ratio of medians.
 #
-#   benches/copy.sh [ROWS] [ROUNDS]        AF_DB=target/release/af-db  PG_BIN=/usr/lib/postgresql/15/bin
+#   benches/copy.sh [ROWS] [ROUNDS]        AF_DB=target/dist/af-db  PG_BIN=/usr/lib/postgresql/15/bin
 set -euo pipefail
 rows=${1:-1000000} rounds=${2:-3}
-af_db=$(realpath "${AF_DB:-target/release/af-db}")
+af_db=$(realpath "${AF_DB:-target/dist/af-db}")
 bin=${PG_BIN:-$(dirname "$(realpath "$(command -v initdb)")")}
 work=$(mktemp -d /tmp/af-db-copy-XXXXXX)
 run() { "$@"; }

@@ -14,7 +14,7 @@ the server loads, both ways: the SQL that `af-db diff A B` prints is run by psql
 A direction is *right*, *failed* (an error was seen: by af-db, or by psql) or *silently wrong* (nobody complained and the result
 is not B). The scoreboard is Markdown: each suite with its figures, then each direction that is not right with its reason.
 Each job has a server of its own: --bin names a folder with initdb and pg_ctl, --pg-dump a pg_dump at least as new as the
-server (without one only the second and third test are made). AF_DB names the program, else target/release/af-db.
+server (without one only the second and third test are made). AF_DB names the program, else target/dist/af-db.
 """
 import argparse, json, os, queue, re, shutil, socket, subprocess, sys, tempfile, threading, time
 
@@ -235,9 +235,9 @@ def main():
     parser.add_argument("--min", type=float, default=99.0)
     parser.add_argument("--show", action="store_true", help="print the SQL of every direction")
     options = parser.parse_args()
-    options.program = os.environ.get("AF_DB", ROOT + "/target/release/af-db")
+    options.program = os.environ.get("AF_DB", ROOT + "/target/dist/af-db")
     if not os.path.exists(options.program):
-        sys.exit(f"error: there is no {options.program}\nhint: cargo build --release")
+        sys.exit(f"error: there is no {options.program}\nhint: cargo build --profile dist")
     if not os.path.exists(options.bin + "/initdb"):
         sys.exit(f"error: there is no initdb in {options.bin}\nhint: --bin DIR")
     if not options.pg_dump and os.path.exists(options.bin + "/pg_dump"):

@@ -5,8 +5,8 @@
 set -euo pipefail
 seconds=${1:-60}
 here=$(cd "$(dirname "$0")/.." && pwd)
-af_db=${AF_DB:-$here/target/release/af-db}
-[ -x "$af_db" ] || (cd "$here" && cargo build --release --locked)
+af_db=${AF_DB:-$here/target/dist/af-db}
+[ -x "$af_db" ] || (cd "$here" && cargo build --profile dist --locked)
 bin=${AF_DB_PG_BIN:-$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | tail -1)}
 [ -x "$bin/pgbench" ] || { echo "this needs pgbench: apt-get install postgresql" >&2; exit 2; }
 work=$(mktemp -d)

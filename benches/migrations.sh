@@ -4,13 +4,13 @@
 #   benches/migrations.sh [ROUNDS] [SMALL] [APPLIED] [MEGABYTES] [DELAYED]
 #
 # 5 1000 5000 200 200 is the whole measurement: 1000 small migrations on an empty database, nothing pending of 5000 applied,
-# a file of 10 MB of inserts, the memory of a file of 200 MB, and 200 migrations over 50 ms in each direction. Needs a release
+# a file of 10 MB of inserts, the memory of a file of 200 MB, and 200 migrations over 50 ms in each direction. Needs a dist
 # build (or AF_DB and FLOOR, where they are) and a PostgreSQL server to play on, reached over TCP through PGHOST, PGPORT and PGUSER without a password. Runs in
 # interleaved rounds; prints the median of each round's ratio to the first of its group.
 set -euo pipefail
 rounds=${1:-3} small=${2:-200} applied=${3:-1000} megabytes=${4:-50} delayed=${5:-20}
 root=$(cd "$(dirname "$0")/.." && pwd)
-program=${AF_DB:-$root/target/release/af-db}
+program=${AF_DB:-$root/target/dist/af-db}
 work=$(mktemp -d)
 export PGHOST=${PGHOST:-127.0.0.1} PGPORT=${PGPORT:-5432} PGUSER=${PGUSER:-postgres}
 database=af_db_bench_migrations

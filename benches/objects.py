@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Takes away, adds and changes one object after another, and holds what `af-db diff` says and writes against pg_dump.
 
-    benches/objects.py FOLDER [--only 17,42] [--binary target/release/af-db] [--scoreboard FILE]
+    benches/objects.py FOLDER [--only 17,42] [--binary target/dist/af-db] [--scoreboard FILE]
 
 FOLDER holds SQL files, one object each, which load in the order of their names into one database as a superuser; a
 line `-- database: NAME` has a file tried by itself. Two throw-away servers are started: one holds everything, on the
@@ -281,7 +281,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("folder")
     parser.add_argument("--only", default="")
-    parser.add_argument("--binary", default=os.path.join(os.getcwd(), "target/release/af-db"))
+    parser.add_argument("--binary", default=os.path.join(os.getcwd(), "target/dist/af-db"))
     parser.add_argument("--scoreboard")
     parser.add_argument("--again", action="store_true", help="hold that nothing is planned a second time, too")
     said = parser.parse_args()

@@ -1,6 +1,6 @@
 //! What watching costs: the same statements on a shadow of many tables, run as they are and run watched.
 //!
-//! `cargo bench --bench observe` measures 5,000 tables; `-- 500` another number. `-- verdicts FILE` prints instead, for
+//! `cargo bench --profile dist --bench observe` measures 5,000 tables; `-- 500` another number. `-- verdicts FILE` prints instead, for
 //! each line of a list of statements on the schema beside it, what was observed: `benches/linters.py` compares that with
 //! other tools. Not part of the tests: what a busy machine measures proves nothing.
 

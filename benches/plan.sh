@@ -5,8 +5,8 @@
 set -euo pipefail
 rounds=${1:-5}
 here=$(cd "$(dirname "$0")/.." && pwd)
-af_db=${AF_DB:-$here/target/release/af-db}
-[ -x "$af_db" ] || (cd "$here" && cargo build --release --locked)
+af_db=${AF_DB:-$here/target/dist/af-db}
+[ -x "$af_db" ] || (cd "$here" && cargo build --profile dist --locked)
 work=$(mktemp -d)
 trap '(cd "$work" && "$af_db" dev stop >/dev/null 2>&1) || true; rm -rf "$work"' EXIT
 cp -r "$here/migrations" "$here/schemas" "$here/policies" "$work/"

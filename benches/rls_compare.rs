@@ -1,6 +1,6 @@
 //! How long it takes to compare declared policies with a database of many tables, four policies each.
 //!
-//! `cargo bench --bench rls_compare` measures 1,000 tables; `-- 1000 10000` shows that it grows with their number. Not
+//! `cargo bench --profile dist --bench rls_compare` measures 1,000 tables; `-- 1000 10000` shows that it grows with their number. Not
 //! part of the tests: what a busy machine measures proves nothing.
 
 #![expect(clippy::print_stdout, reason = "a measurement is for the terminal")]

@@ -3,13 +3,13 @@
 #
 #   benches/rls_prove.sh [TABLES] [ROUNDS]
 #
-# Needs a release build and a PostgreSQL server to play on, reached through the usual PG… variables as a superuser. Prints
+# Needs a build with `--profile dist` and a PostgreSQL server to play on, reached through the usual PG… variables as a superuser. Prints
 # the median of the rounds in seconds, the start of the scratch server included.
 set -euo pipefail
 tables=${1:-200}
 rounds=${2:-3}
 root=$(cd "$(dirname "$0")/.." && pwd)
-program=${AF_DB:-$root/target/release/af-db}
+program=${AF_DB:-$root/target/dist/af-db}
 work=$(mktemp -d)
 database=af_db_bench_prove
 export PGHOST=${PGHOST:-localhost} PGPORT=${PGPORT:-5432} PGUSER=${PGUSER:-postgres}

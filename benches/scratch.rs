@@ -1,6 +1,6 @@
 //! How fast a throwaway server is there, and what is left when its owner is killed.
 //!
-//! `cargo bench --bench scratch` measures; `-- 17` starts that major version, fetching it if need be; `-- kill` kills owners at random moments and counts what stays. Not part of the
+//! `cargo bench --profile dist --bench scratch` measures; `-- 17` starts that major version, fetching it if need be; `-- kill` kills owners at random moments and counts what stays. Not part of the
 //! tests: what a busy machine measures proves nothing.
 
 #![expect(clippy::print_stdout, reason = "a measurement is for the terminal")]

@@ -3,13 +3,13 @@
 #
 #   benches/validate.sh [ROUNDS] [MIGRATIONS]
 #
-# 5 500 is the whole measurement: at most 1.3 times what psql needs, and a second. Needs a release build (or AF_DB, where it
+# 5 500 is the whole measurement: at most 1.3 times what psql needs, and a second. Needs a build with `--profile dist` (or AF_DB, where it
 # is) and initdb, pg_ctl and psql (in PG_BIN or on the path). Both work on throw-away servers that keep nothing; psql's is
 # running when it begins, that of af-db is started by it. Runs in turns; prints the medians and their relation.
 set -euo pipefail
 rounds=${1:-3} number=${2:-500}
 root=$(cd "$(dirname "$0")/.." && pwd)
-program=${AF_DB:-$root/target/release/af-db}
+program=${AF_DB:-$root/target/dist/af-db}
 bin=${PG_BIN:-$(dirname "$(readlink -f "$(command -v initdb)")")}
 work=$(mktemp -d)
 trap '"${as[@]}" "$bin/pg_ctl" -D "$work/data" -m immediate stop > "$work/out" || true; rm -rf "$work"' EXIT

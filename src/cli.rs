@@ -1,18 +1,24 @@
 //! Owns the command line: global flags, the commands, how the program starts and ends.
 
 use std::io::IsTerminal as _;
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::commands::output::{Format, Output};
-use crate::commands::terminal::{Loudness, Terminal};
-use crate::commands::{self, Context, Outcome, around};
+use crate::commands::output::{self, Format, Output};
+use crate::commands::terminal::{self, Loudness, Terminal};
+use crate::commands::{self, Context, Outcome, around, sink};
 use crate::config::{self, Flags};
-use crate::error::{Exit, exit_of, with_exit};
+use crate::error::{Exit, exit_of, fail, with_exit};
 use crate::event::Interrupt;
+use crate::sql::redact;
+use crate::visible;
 
 /// Migrations, schema governance, row-level security and backups for PostgreSQL, proven
 ///
@@ -147,14 +153,15 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse().and_then(one_format) {
         Ok(cli) => cli,
-        Err(error) => {
+        Err(error) if error.use_stderr() => {
+            terminal::say_usage(&harmless(error).render().to_string());
+            terminal::finish();
+            return ExitCode::from(Exit::CannotDo.code());
+        }
+        Err(help) => {
             // Help on a closed pipe is no error either.
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() {
-                Exit::CannotDo.code()
-            } else {
-                0
-            });
+            let _ = help.print();
+            return ExitCode::from(0);
         }
     };
     let output = output(&cli.global);
@@ -163,15 +170,55 @@ pub fn main() -> ExitCode {
         colour(&cli.global, std::io::stderr().is_terminal()),
     )
     .structured(cli.global.log_format == LogFormat::Json);
-    match start(cli, output, &terminal) {
-        Ok(outcome) => ExitCode::from(outcome.code()),
+    let ended = caught(|| start(cli, output, &terminal));
+    let ended = ended.and_then(|outcome| output::finish().map(|()| outcome));
+    let status = match ended {
+        Ok(outcome) => outcome.code(),
         Err(error) => {
             terminal.fail(&error);
             // The message stands on standard error already; a document that cannot be written changes nothing.
-            let _ = output.failure(&error);
-            ExitCode::from(exit_of(&error).code())
+            let _ = output.failure(&error).and_then(|()| output::finish());
+            exit_of(&error).code()
         }
-    }
+    };
+    terminal::finish();
+    ExitCode::from(status)
+}
+
+/// Runs the command; a panic, which is always a fault of af-db, becomes an error like any other, so that it is reported
+/// in the format that was asked for.
+fn caught(run: impl FnOnce() -> Result<Outcome>) -> Result<Outcome> {
+    static WHERE: Mutex<Option<String>> = Mutex::new(None);
+    let here = std::thread::current().id();
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if std::thread::current().id() == here {
+            let mut place = WHERE.lock().unwrap_or_else(PoisonError::into_inner);
+            *place = Some(panic.to_string().replace('\n', " "));
+        } else {
+            usual(panic);
+        }
+    }));
+    std::panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
+        let mut place = WHERE.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = place.take().unwrap_or_default();
+        Err(fail(format!("af-db stopped because of a bug in itself: {place}"))
+            .hint("report this message together with the command and, if you can, the file it read; then check with af-db status what was applied")
+            .into())
+    })
+}
+
+/// Gives the error again about arguments that no terminal obeys and that hold no password: its text echoes them.
+fn harmless(error: clap::Error) -> clap::Error {
+    let shown = |argument: std::ffi::OsString| {
+        let argument = argument.to_string_lossy().into_owned();
+        visible::line(&redact::addresses(&argument)).into_owned()
+    };
+    let again = Cli::try_parse_from(std::env::args_os().map(shown)).and_then(one_format);
+    let kind = error.kind();
+    again
+        .err()
+        .unwrap_or_else(|| Cli::command().error(kind, "an argument is not what it should be"))
 }
 
 /// Refuses two formats, which clap does not see when one stands before the command and one behind it.
@@ -200,14 +247,22 @@ fn start(cli: Cli, output: Output, terminal: &Terminal) -> Result<Outcome> {
         environment: cli.global.env.clone(),
         database_url: cli.global.database_url.clone(),
     };
+    let interrupt = Interrupt::default();
+    let heard = listen(interrupt.clone())?;
     let context = Context {
         config: config::resolve(&flags)?,
         output,
         terminal: terminal.clone(),
-        interrupt: Interrupt::default(),
+        interrupt,
         yes: cli.global.yes,
+        register: std::sync::Arc::default(),
         told: std::sync::Mutex::default(),
     };
+    for name in context.config.ambient.ignored() {
+        terminal.warn(&format!(
+            "{name} in .env is ignored: a project's .env sets only database and store connections; set {name} in your own environment"
+        ));
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
@@ -217,22 +272,24 @@ fn start(cli: Cli, output: Output, terminal: &Terminal) -> Result<Outcome> {
         &name(&cli.command),
         cli.global.metrics_file.clone(),
     );
-    let ended = runtime.block_on(until_interrupted(&cli.command, &context));
+    let ended = runtime.block_on(until_interrupted(&cli.command, &context, &heard));
     around.end(&context, &ended);
     ended
 }
 
 /// Runs a command; an interrupt lets work that promised to tidy up do so and drops any other.
-async fn until_interrupted(command: &Command, context: &Context) -> Result<Outcome> {
-    // Before the work: it may have begun something to tidy up before it first waits.
-    let stop = stop_signal()?;
+async fn until_interrupted(
+    command: &Command,
+    context: &Context,
+    heard: &AtomicBool,
+) -> Result<Outcome> {
     let work = dispatch(command, context);
     tokio::pin!(work);
     tokio::select! {
         done = &mut work => return done,
-        signal = stop => signal?,
+        () = context.interrupt.wait() => {}
     }
-    context.interrupt.raise();
+    heard.store(true, Ordering::SeqCst);
     if context.interrupt.is_guarded() {
         context
             .terminal
@@ -242,7 +299,51 @@ async fn until_interrupted(command: &Command, context: &Context) -> Result<Outco
     Err(with_exit(Exit::Interrupted, "interrupted").into())
 }
 
-/// Listens from now on for Ctrl-C or a request to end, and gives the wait for it.
+/// How long the work may take to hear that it is to stop.
+const HEARING: Duration = Duration::from_secs(5);
+
+/// Listens from now on for Ctrl-C and SIGTERM, in a thread of its own: the work may be waiting for a reader or a file.
+///
+/// Where nobody has said in time that the wish was heard, the program ends at once; servers roll back what was open.
+fn listen(interrupt: Interrupt) -> Result<Arc<AtomicBool>> {
+    let heard = Arc::new(AtomicBool::new(false));
+    let theirs = Arc::clone(&heard);
+    let (listening, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let runtime = match runtime.context("starting the runtime") {
+            Ok(runtime) => runtime,
+            Err(error) => return listening.send(Err(error)).unwrap_or_default(),
+        };
+        runtime.block_on(async {
+            let signal = match stop_signal() {
+                Ok(signal) => signal,
+                Err(error) => return listening.send(Err(error)).unwrap_or_default(),
+            };
+            listening.send(Ok(())).unwrap_or_default();
+            // Only a signal that can no longer come ends the wait with an error.
+            if signal.await.is_err() {
+                return;
+            }
+            sink::stop();
+            interrupt.raise();
+            tokio::time::sleep(HEARING).await;
+            if !theirs.load(Ordering::SeqCst) {
+                #[expect(
+                    clippy::exit,
+                    reason = "the thread of the work is stuck and cannot end"
+                )]
+                std::process::exit(Exit::Interrupted.code().into());
+            }
+        });
+    });
+    told.recv().context("listening for Ctrl-C")??;
+    Ok(heard)
+}
+
+/// Gives the wait for Ctrl-C or a request to end, which are heard from now on.
 #[cfg(unix)]
 fn stop_signal() -> Result<impl Future<Output = Result<()>>> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -331,4 +432,22 @@ fn loudness(global: &Global) -> Loudness {
 
 fn colour(global: &Global, is_terminal: bool) -> bool {
     is_terminal && !global.no_color && !config::asks_for_no_colour()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_an_error_like_any_other() {
+        let error = caught(|| panic!("a \n broken promise")).unwrap_err();
+        let message = error.to_string();
+        assert!(
+            message.contains("bug in itself") && message.contains("src/cli.rs"),
+            "{message}"
+        );
+        assert!(message.contains("a   broken promise"), "{message}");
+        assert_eq!(exit_of(&error).code(), 2);
+        assert!(caught(|| Ok(Outcome::Clean)).is_ok());
+    }
 }

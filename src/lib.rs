@@ -3,42 +3,24 @@
 //! # The line
 //!
 //! ```text
-//! finding error event yaml | sql pg | plan catalog diff | migrate lint shadow adopt copy manifest rls backup fleet | config commands cli
+//! finding error event visible disk yaml http | sql pg | plan catalog diff | migrate lint shadow adopt copy manifest rls backup | drill fleet | config commands cli
 //! ```
 //!
 //! A module may `use crate::` only what stands to its left; commands do not import each other. `tests/it/tidy.rs`
 //! checks it.
+//!
+//! The line is cut into crates, so that a change compiles only what stands to its right: `af-db-base` up to `pg`, `af-db-schema`
+//! up to `manifest`, `af-db-rls`, `af-db-backup`, and this one, which shows them all under one name.
 
-// Each group stands on the ones above it.
-pub mod error;
-pub mod event;
-pub mod finding;
-pub mod yaml;
-
-pub mod pg;
-pub mod sql;
-
-pub mod plan;
-
-pub mod catalog;
-pub mod diff;
-
-pub mod migrate;
-
-pub mod lint;
-pub mod shadow;
-
-// Other tools' migrations become ours, and are proven on a shadow before they do.
-pub mod adopt;
-
-// Rows of a development database follow the migrations that made their tables.
+pub use af_db_backup as backup;
+pub use af_db_base::{disk, error, event, finding, http, pg, sql, visible, yaml};
+pub use af_db_rls as rls;
 #[cfg(feature = "sqlite")]
-pub mod copy;
+pub use af_db_schema::copy;
+pub use af_db_schema::{adopt, catalog, diff, lint, manifest, migrate, plan, shadow};
 
-pub mod backup;
+pub mod drill;
 pub mod fleet;
-pub mod manifest;
-pub mod rls;
 
 #[cfg(feature = "cli")]
 pub mod cli;

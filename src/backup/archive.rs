@@ -3,13 +3,16 @@
 //! Written last, so that an archive without it does not exist. It ends with its own checksum; the table of proof stands
 //! beside it in [`PROOF`], because it names tables and is encrypted with the rest.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context as _, Result};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::backup::seal::{Sealed, hex};
 use crate::error::fail;
+use crate::seal::{Sealed, hex};
 
 /// The name of the description.
 pub const DESCRIPTION: &str = "archive.json";
@@ -24,6 +27,12 @@ pub const PROOF: &str = "proof.json";
 const VERSION: u32 = 1;
 /// The version where the dump is in parts, of which an older reader would take the first for all.
 const IN_PARTS: u32 = 2;
+
+/// The most files that an archive may list, and the most bytes that one may have.
+const MOST_FILES: usize = 4_096;
+const LARGEST: u64 = 1 << 50;
+/// The most bytes of a description that are read.
+pub const DESCRIPTION_BYTES: u64 = 16 << 20;
 
 /// What an archive is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +55,9 @@ pub struct Archive {
     pub tools: Tools,
     /// The server it was made of.
     pub server: Server,
+    /// The oids of the databases that this one took the place of when it was restored.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub succeeds: Vec<u32>,
     /// What was asked for.
     #[serde(default)]
     pub scope: Scope,
@@ -86,6 +98,9 @@ pub struct Server {
     /// The number the cluster was born with; absent where the role may not ask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system_identifier: Option<String>,
+    /// The oid of the database there; absent in archives of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database_oid: Option<u32>,
     /// The timeline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeline: Option<u32>,
@@ -201,6 +216,11 @@ impl Archive {
         self.files.iter().map(|file| file.size).sum()
     }
 
+    /// Gives when it was begun, where that can be read.
+    pub fn begun(&self) -> Option<DateTime<Utc>> {
+        self.started.parse().ok()
+    }
+
     /// Gives the major version of the server it was made of.
     pub fn major(&self) -> u32 {
         self.server.version_num / 10_000
@@ -237,8 +257,55 @@ impl Archive {
             .hint("use the af-db that made it, or a newer one")
             .into());
         }
-        serde_json::from_value(value).with_context(|| format!("reading {DESCRIPTION} of `{name}`"))
+        let archive: Archive = serde_json::from_value(value)
+            .with_context(|| format!("reading {DESCRIPTION} of `{name}`"))?;
+        archive.check_files(name)?;
+        Ok(archive)
     }
+
+    /// Refuses files that could not be this archive's own: its checksum says only that nobody changed it by accident.
+    fn check_files(&self, name: &str) -> Result<()> {
+        let mut seen = BTreeSet::new();
+        let is_ours = |file: &StoredFile| {
+            is_stored_name(&file.name)
+                && [file.size, file.content, file.head.unwrap_or_default()]
+                    .iter()
+                    .all(|bytes| *bytes <= LARGEST)
+        };
+        let are_ours = self.files.len() <= MOST_FILES
+            && self
+                .files
+                .iter()
+                .all(|file| is_ours(file) && seen.insert(&file.name));
+        if are_ours {
+            return Ok(());
+        }
+        Err(fail(format!(
+            "{DESCRIPTION} of `{name}` lists a file that af-db never writes; nothing of it was read"
+        ))
+        .hint("use another archive, this one cannot be trusted")
+        .into())
+    }
+}
+
+/// Says whether af-db stores files of an archive under names like this one: no path, no device, nothing hidden.
+pub fn is_stored_name(name: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let stem = stem(name);
+    let ending = name.get(stem.len()..).unwrap_or_default();
+    name.len() <= 100
+        && matches!(ending, ".zst" | ".zst.age")
+        && stem.bytes().next().is_some_and(is_plain)
+        && stem
+            .bytes()
+            .all(|byte| is_plain(byte) || b"-.".contains(&byte))
+        && !stem.contains("..")
+}
+
+/// Says whether af-db gives archives names like this one, which end with the second they were begun in.
+pub fn is_archive_name(name: &str) -> bool {
+    let time = name.rsplit_once('-').map_or("", |(_, time)| time);
+    chrono::NaiveDateTime::parse_from_str(time, "%Y%m%dT%H%M%SZ").is_ok()
 }
 
 fn sign(mut value: Value) -> Result<Vec<u8>> {
@@ -302,6 +369,7 @@ pub(crate) mod tests {
                 version_num: 150_001,
                 ..Server::default()
             },
+            succeeds: Vec::new(),
             scope: Scope::default(),
             totals: Totals::default(),
             recipients: Vec::new(),
@@ -351,6 +419,64 @@ pub(crate) mod tests {
         value["version"] = 3.into();
         let error = Archive::from_json("a", &sign(value).unwrap()).unwrap_err();
         assert!(error.to_string().contains("format 3"), "{error}");
+    }
+
+    #[test]
+    fn a_description_lists_only_files_that_lie_beside_it() {
+        let read = |change: &dyn Fn(&mut Vec<StoredFile>)| {
+            let mut archive = example();
+            change(&mut archive.files);
+            let bytes = sign(serde_json::to_value(archive).unwrap()).unwrap();
+            Archive::from_json("a", &bytes)
+        };
+        for name in [
+            "database.dump.zst",
+            "rows-12.dump.zst.age",
+            "roles.sql.zst",
+            "tenant.sql.zst",
+            "something-new.json.zst",
+        ] {
+            assert!(
+                read(&|files| files[0].name = name.to_owned()).is_ok(),
+                "{name}"
+            );
+        }
+        for name in [
+            "",
+            ".zst",
+            ".hidden.zst",
+            "../../../x.zst",
+            "..zst",
+            "a..b.zst",
+            "/etc/hostname",
+            "/dev/zero",
+            "a/b.zst",
+            "a\\b.zst",
+            "a\nb.zst",
+            "a\0b.zst",
+            "archive.json",
+            "proven.json",
+            "database.dump",
+            "database.dump.age",
+            "C:x.zst",
+            "\u{202e}x.zst",
+        ] {
+            assert!(
+                read(&|files| files[0].name = name.to_owned()).is_err(),
+                "{name:?}"
+            );
+        }
+        assert!(
+            read(&|files| files.push(files[0].clone())).is_err(),
+            "twice"
+        );
+        for change in [
+            (|file| file.size = u64::MAX) as fn(&mut StoredFile),
+            |file| file.content = u64::MAX,
+            |file| file.head = Some(u64::MAX),
+        ] {
+            assert!(read(&|files| change(&mut files[0])).is_err());
+        }
     }
 
     #[test]

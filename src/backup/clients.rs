@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use crate::backup::toc::{self, Toc};
 use crate::error::fail;
 use crate::pg::embedded::find::{self, Version};
 use crate::pg::target::Target;
 use crate::pg::tools::Tool;
+use crate::toc::{self, Toc};
 
 /// Where programs may be.
 #[derive(Clone, Debug, Default)]

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::backup::archive::Server;
+use crate::archive::Server;
 use crate::catalog::Scope;
 use crate::catalog::read;
 use crate::pg::session::Session;
@@ -144,6 +144,7 @@ pub async fn server(session: &Session) -> Result<(Server, Rendering)> {
     let mut server = Server {
         version_num: row.get::<_, i32>("version_num").unsigned_abs(),
         lsn: row.get("lsn"),
+        database_oid: Some(session.facts().database_oid),
         ..Server::default()
     };
     if row.get::<_, bool>("control") {

@@ -6,12 +6,12 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
-use crate::backup::clients::{self, Clients};
-use crate::backup::toc::Entry;
+use crate::clients::{self, Clients};
 use crate::error::fail;
 use crate::event::{Event, Unit, Watch};
 use crate::pg::target::Target;
 use crate::pg::tools::Tool;
+use crate::toc::Entry;
 
 /// What to load where.
 pub struct Loading<'a> {

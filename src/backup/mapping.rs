@@ -9,12 +9,12 @@ use std::ops::Range;
 
 use anyhow::{Context as _, Result};
 
-use crate::backup::facts::DatabaseFacts;
-use crate::backup::toc::{self, Entry, Toc};
 use crate::error::{fail, refuse};
+use crate::facts::DatabaseFacts;
 use crate::sql::name::Ident;
 use crate::sql::phrase::{self, Phrase};
 use crate::sql::token::{Kind, Token};
+use crate::toc::{self, Entry, Toc};
 
 /// Which role takes another's place.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

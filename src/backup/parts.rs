@@ -7,10 +7,12 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, ensure};
+use sha2::{Digest as _, Sha256};
 
-use crate::backup::snapshot::Listed;
-use crate::backup::tap::Heard;
-use crate::backup::toc::{self, Entry, Section, Toc};
+use crate::seal::hex;
+use crate::snapshot::Listed;
+use crate::tap::Heard;
+use crate::toc::{self, Entry, Section, Toc};
 
 /// From so many bytes of tables on several sessions dump, where nobody says how many.
 const LARGE: u64 = 1 << 30;
@@ -93,6 +95,10 @@ pub fn join(parts: &[Heard]) -> Result<Joined> {
     let is_after = |entry: &Entry| entry.section == Section::PostData;
     let at = entries.iter().position(is_after).unwrap_or(entries.len());
     let (mut moved, mut added) = (Vec::new(), Vec::new());
+    if !others.is_empty() {
+        let all: Vec<&str> = parts.iter().map(|part| part.contents.as_str()).collect();
+        heard.contents = hex(&Sha256::digest(all.join(" ")));
+    }
     for (part, other) in (1..).zip(others) {
         heard.bytes += other.bytes;
         for entry in &other.toc.entries {
@@ -182,8 +188,8 @@ const NUMBER: usize = 5;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backup::tap::{Sum, Tap};
     use crate::sql::name::ObjectName;
+    use crate::tap::{Sum, Tap};
     use std::io::Write as _;
 
     fn table(name: &str, bytes: u64) -> Listed {
@@ -255,7 +261,7 @@ mod tests {
 
     #[test]
     fn parts_make_one_table_of_contents() {
-        use crate::backup::tap::tests::small_dump;
+        use crate::tap::tests::small_dump;
         let (first, heard_first) = heard(&small_dump(&["1\ta"]));
         let (other, mut heard_other) = heard(&small_dump(&["2\tb", "3\tc"]));
         // The same table twice is no dump, nor is anything but rows in another part.

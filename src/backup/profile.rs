@@ -6,9 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::backup::toc::{Entry, Toc};
 use crate::catalog::is_platform;
 use crate::error::{Failure, fail};
+use crate::toc::{Entry, Toc};
 
 /// What of an archive is wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -5,9 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::backup::facts::{DatabaseFacts, Rendering};
-use crate::backup::tap::{Heard, Sum};
-use crate::backup::toc::Toc;
+use crate::facts::{DatabaseFacts, Rendering};
+use crate::tap::{Heard, Sum};
+use crate::toc::Toc;
 
 /// What a restored database must equal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +23,9 @@ pub struct Proof {
     pub sequences: Vec<SequenceProof>,
     /// All large objects together.
     pub large_objects: SumProof,
+    /// The SHA-256 of the dump's table of contents, which holds the text of the schema; absent in archives of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contents: Option<String>,
     /// What belongs to the database itself.
     pub database: DatabaseFacts,
 }
@@ -89,6 +92,7 @@ impl Proof {
             tables,
             sequences: sequences(&heard.toc),
             large_objects: heard.large_objects.into(),
+            contents: Some(heard.contents.clone()),
             database,
         }
     }

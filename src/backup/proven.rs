@@ -1,4 +1,4 @@
-//! Owns the note beside an archive that says when and how it was last proven.
+//! Reads and writes the note beside an archive that says when and how it was last proven.
 //!
 //! It stands apart from `archive.json`, which never changes, and binds itself to it by checksum.
 
@@ -9,14 +9,17 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::backup::archive::{Archive, DESCRIPTION};
-use crate::backup::restore::Times;
-use crate::backup::seal::hex;
-use crate::backup::store::Store;
+use crate::archive::{Archive, DESCRIPTION, DESCRIPTION_BYTES};
 use crate::finding::Finding;
+use crate::identity::{self, NamedDatabase};
+use crate::restore::Times;
+use crate::seal::hex;
+use crate::store::Store;
 
 /// The name of the note.
 pub const NOTE: &str = "proven.json";
+/// The most bytes of the note that are read.
+const NOTE_BYTES: u64 = 64 << 10;
 
 /// How an archive was proven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -43,8 +46,21 @@ pub struct Proven {
     pub times: Option<Times>,
 }
 
-/// Notes that an archive was proven now.
-pub fn note(store: &Store, name: &str, how: How, times: Option<Times>) -> Result<()> {
+/// Notes that an archive was proven now; a store that takes no note, such as one that is only readable, changes nothing about it.
+pub fn note(store: &Store, name: &str, how: How, times: Option<Times>) -> Option<Finding> {
+    unnoted(write_note(store, name, how, times), name)
+}
+
+/// Says that a store did not take a note about something that was done.
+pub fn unnoted(written: Result<()>, name: &str) -> Option<Finding> {
+    let error = written.err()?;
+    let message = format!("the store takes no note of this: {error:#}");
+    Some(Finding::warn("archive-note", name, message).help(
+        "everything else is done; guards and `backup list` do not know of it until the store can be written to",
+    ))
+}
+
+fn write_note(store: &Store, name: &str, how: How, times: Option<Times>) -> Result<()> {
     let proven = Proven {
         how,
         at: Utc::now(),
@@ -67,90 +83,74 @@ pub fn read(store: &Store, name: &str) -> Option<Proven> {
     if !files.iter().any(|file| file == NOTE) {
         return None;
     }
-    store.read(name, NOTE).ok()?.read_to_end(&mut bytes).ok()?;
+    let note = store.read(name, NOTE).ok()?;
+    note.take(NOTE_BYTES).read_to_end(&mut bytes).ok()?;
     let proven: Proven = serde_json::from_slice(&bytes).ok()?;
     (proven.archive == checksum(store, name).ok()?).then_some(proven)
 }
 
-/// The database that archives are looked for.
-#[derive(Clone, Copy, Debug)]
-pub struct Wanted<'a> {
-    /// Its name.
-    pub database: &'a str,
-    /// The number its cluster was born with, where it can be asked; a database of the same name elsewhere is another.
-    pub system_identifier: Option<&'a str>,
-}
-
-impl Wanted<'_> {
-    /// Says whether an archive is of all of this database.
-    fn is_of(&self, archive: &Archive) -> bool {
-        let theirs = archive.server.system_identifier.as_deref();
-        let is_same_cluster = match (self.system_identifier, theirs) {
-            (Some(ours), Some(theirs)) => ours == theirs,
-            _ => true,
-        };
-        archive.database == self.database && archive.scope.is_whole() && is_same_cluster
-    }
-}
-
 /// Gives the newest archive of a whole database that was proven, by a drill or by reading all of it.
-pub fn latest(store: &Store, wanted: Wanted<'_>) -> Result<Option<(Archive, Proven)>> {
-    let mut newest: Option<(Archive, Proven)> = None;
-    for name in store.names()? {
-        // A damaged description is `backup list`'s to tell; here it is no backup.
-        let Ok(archive) = store.archive(&name) else {
-            continue;
-        };
-        let is_newer = newest
-            .as_ref()
-            .is_none_or(|(newest, _)| newest.started < archive.started);
-        if is_newer
-            && wanted.is_of(&archive)
-            && let Some(proven) = read(store, &name)
-        {
-            newest = Some((archive, proven));
-        }
-    }
-    Ok(newest)
+pub fn latest(
+    store: &Store,
+    wanted: &NamedDatabase,
+    now: DateTime<Utc>,
+) -> Result<Option<(Archive, Proven)>> {
+    let shelf = identity::shelf(store, Some(wanted), now)?;
+    let newest_first = shelf.whole.into_iter().rev();
+    let mut proven = newest_first.filter_map(|archive| {
+        let proven = read(store, &archive.name)?;
+        Some((archive, proven))
+    });
+    Ok(proven.next())
 }
 
 /// Says what is missing to `verified-backup-within`: nothing when a proven archive was begun less than `age` before `now`.
 pub fn missing_within(
     store: &Store,
-    wanted: Wanted<'_>,
+    wanted: &NamedDatabase,
     age: TimeDelta,
     now: DateTime<Utc>,
-) -> Result<Option<Finding>> {
+) -> Result<Vec<Finding>> {
     let short = |message: String| {
-        Finding::error("backup-stale", wanted.database, message).help(
+        Finding::error("backup-stale", &wanted.name, message).help(
             "make and prove one: af-db backup, then af-db backup verify or af-db restore --drill",
         )
     };
-    let Some((archive, _)) = latest(store, wanted)? else {
-        return Ok(Some(short(format!(
+    if wanted.system_identifier.is_none() {
+        let message = "this role may not read the server's system identifier, so no backup can be told to be of this database";
+        let help = "GRANT EXECUTE ON FUNCTION pg_catalog.pg_control_system() to the role";
+        return Ok(vec![
+            Finding::error("backup-stale", &wanted.name, message).help(help),
+        ]);
+    }
+    let missing = match latest(store, wanted, now)? {
+        None => Some(short(format!(
             "there is no proven backup of it in {}",
             store.shown()
-        ))));
+        ))),
+        Some((archive, _)) => {
+            let old = archive.begun().map_or(TimeDelta::MAX, |begun| now - begun);
+            (old > age).then(|| {
+                short(format!(
+                    "its newest proven backup {} is {} old, {} is asked for",
+                    archive.name,
+                    hours(old),
+                    hours(age)
+                ))
+            })
+        }
     };
-    let started: DateTime<Utc> = archive.started.parse()?;
-    let old = now - started;
-    Ok((old > age).then(|| {
-        short(format!(
-            "its newest proven backup {} is {} old, {} is asked for",
-            archive.name,
-            hours(old),
-            hours(age)
-        ))
-    }))
-}
-
-/// Gives the command that puts an archive back in the place of the database it was made of.
-pub fn undoing(store: &Store, archive: &str) -> String {
-    format!("af-db restore --swap --from {} {archive}", store.shown())
+    let Some(missing) = missing else {
+        return Ok(Vec::new());
+    };
+    // One that would have counted, but for its clock.
+    let future = identity::shelf(store, Some(wanted), now)?.future;
+    let future = future.iter().map(identity::future);
+    Ok(std::iter::once(missing).chain(future).collect())
 }
 
 /// Writes an age for a person.
-pub(super) fn hours(time: TimeDelta) -> String {
+pub fn hours(time: TimeDelta) -> String {
     match time.num_minutes() {
         ..1 => format!("{} s", time.num_seconds()),
         minutes @ ..120 => format!("{minutes} min"),
@@ -161,7 +161,10 @@ pub(super) fn hours(time: TimeDelta) -> String {
 
 fn checksum(store: &Store, name: &str) -> Result<String> {
     let mut bytes = Vec::new();
-    store.read(name, DESCRIPTION)?.read_to_end(&mut bytes)?;
+    let description = store.read(name, DESCRIPTION)?;
+    description
+        .take(DESCRIPTION_BYTES)
+        .read_to_end(&mut bytes)?;
     Ok(hex(&Sha256::digest(&bytes)))
 }
 
@@ -170,7 +173,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::backup::archive::tests::example;
+    use crate::archive::tests::example;
 
     fn put(store: &Store, name: &str, change: impl FnOnce(&mut Archive)) {
         let mut archive = example();
@@ -185,15 +188,17 @@ mod tests {
     fn only_a_proven_archive_of_the_whole_database_counts_and_only_while_it_is_young() {
         let temp = tempfile::tempdir().unwrap();
         let store = Store::parse("store", temp.path(), &BTreeMap::new()).unwrap();
-        let wanted = Wanted {
-            database: "demo",
-            system_identifier: Some("1"),
+        let mut wanted = NamedDatabase {
+            name: "demo".to_owned(),
+            system_identifier: Some("1".to_owned()),
+            oid: Some(5),
         };
         let now: DateTime<Utc> = "2026-01-03T03:04:05Z".parse().unwrap();
-        let missing = |age: i64| {
+        let missing_to = |wanted: &NamedDatabase, age: i64| {
             let found = missing_within(&store, wanted, TimeDelta::hours(age), now).unwrap();
-            found.map(|finding| finding.message)
+            found.first().map(|finding| finding.message.clone())
         };
+        let missing = |age: i64| missing_to(&wanted, age);
         put(&store, "demo-1", |_| ());
         assert!(missing(24).unwrap().contains("there is no proven backup"));
         for (name, change) in [
@@ -205,16 +210,38 @@ mod tests {
                 one.server.system_identifier = Some("2".to_owned())
             }),
             ("c", |one| one.database = "other".to_owned()),
+            ("d", |one| one.server.system_identifier = None),
+            ("e", |one| one.server.database_oid = Some(6)),
+            ("f", |one| one.started = "2031-01-02T03:04:05Z".to_owned()),
+            ("g", |one| one.started = "soon".to_owned()),
         ] {
             put(&store, name, change);
-            note(&store, name, How::Read, None).unwrap();
+            assert_eq!(note(&store, name, How::Read, None), None);
         }
         assert!(missing(24).unwrap().contains("there is no proven backup"));
-        note(&store, "demo-1", How::Read, None).unwrap();
+        assert_eq!(note(&store, "demo-1", How::Read, None), None);
         assert_eq!(missing(24), None);
+        // A store that takes no note is told about; what was proven stands.
+        let place = temp.path().join("store/demo-1").join(NOTE);
+        std::fs::remove_file(&place).unwrap();
+        std::fs::create_dir_all(place.join("in the way")).unwrap();
+        let finding = note(&store, "demo-1", How::Read, None).unwrap();
+        assert_eq!(finding.code, "archive-note");
+        std::fs::remove_dir_all(&place).unwrap();
+        assert_eq!(note(&store, "demo-1", How::Read, None), None);
         assert_eq!(
             missing(23).unwrap(),
             "its newest proven backup demo-1 is 24 h old, 23 h is asked for"
         );
+        let found = missing_within(&store, &wanted, TimeDelta::hours(23), now).unwrap();
+        let codes: Vec<&str> = found.iter().map(|finding| finding.code.as_ref()).collect();
+        let future = "archive-from-the-future";
+        assert_eq!(codes, ["backup-stale", future, future]);
+
+        // A database of the same oid elsewhere, and one that may not be told from others.
+        wanted.system_identifier = Some("3".to_owned());
+        assert!(missing_to(&wanted, 24).unwrap().contains("no proven"));
+        wanted.system_identifier = None;
+        assert!(missing_to(&wanted, 24).unwrap().contains("may not read"));
     }
 }

@@ -51,9 +51,9 @@ impl Keep {
 pub struct Candidate {
     /// Its name.
     pub name: String,
-    /// The database it is of, and which part of it: each is counted by itself, so that no part takes the place of the whole.
+    /// The database it is of, told from others of its name: each is counted by itself.
     pub database: String,
-    /// Which part of the database it holds; nothing where it is the whole.
+    /// Which part of the database it holds, nothing where it is the whole: no part takes the place of the whole.
     pub part: Option<String>,
     /// When it was made.
     pub started: DateTime<Utc>,

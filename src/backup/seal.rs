@@ -3,7 +3,7 @@
 //!
 //! Nothing here is private to us: `age -d | zstd -d` gives back what went in.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 
 use age::x25519::{Identity, Recipient};
 use anyhow::{Context as _, Result};
@@ -209,16 +209,22 @@ pub enum Key<'a> {
 /// Copies what is inside a stored file to `into` and checks size and checksum of the whole of it.
 ///
 /// A difference in size or checksum is told before any other trouble: it is the cause of the others. What reached `into` must
-/// not be used unless this succeeded.
+/// not be used unless this succeeded. No more than `most` bytes reach it, however much a few compressed ones would become.
 pub fn open(
     name: &str,
     stored: &mut dyn Read,
     expected: &Sealed,
     key: Key<'_>,
     into: &mut dyn Write,
+    most: u64,
 ) -> Result<u64> {
-    let mut hashing = Hashing::new(stored);
-    let copied = unseal(&mut hashing, key, into);
+    // One byte too many is enough to see that it is another file.
+    let mut hashing = Hashing::new(stored.take(expected.size.saturating_add(1)));
+    let mut into = Limited {
+        inner: into,
+        left: most,
+    };
+    let copied = unseal(&mut hashing, key, &mut into);
     let drained = io::copy(&mut hashing, &mut io::sink());
     let (_, found) = hashing.sealed();
     if let Err(error) = drained {
@@ -245,7 +251,9 @@ fn unseal(stored: &mut dyn Read, key: Key<'_>, into: &mut dyn Write) -> Result<u
         Key::Absent => Ok(0),
         Key::None => unzip(stored, into),
         Key::Identities(identities) => {
-            let decryptor = age::Decryptor::new(stored).context("reading the age header")?;
+            let input = bounded_header(stored)?;
+            let decryptor =
+                age::Decryptor::new_buffered(input).context("reading the age header")?;
             let identities = identities.iter().map(|one| one as &dyn age::Identity);
             let opened = decryptor.decrypt(identities).map_err(|_| {
                 fail("none of the given keys opens this archive")
@@ -256,8 +264,53 @@ fn unseal(stored: &mut dyn Read, key: Key<'_>, into: &mut dyn Write) -> Result<u
     }
 }
 
+/// The longest age header: room for hundreds of recipients. Its reader parses what it has again with every line that
+/// arrives, so a longer one would cost time out of all proportion.
+const HEADER_BYTES: u64 = 1 << 16;
+
+/// Reads no more of an age header than the bound allows, and refuses one that does not end within it before anything of it
+/// is parsed.
+fn bounded_header(stored: &mut dyn Read) -> Result<impl BufRead> {
+    let mut start = Vec::new();
+    stored.take(HEADER_BYTES).read_to_end(&mut start)?;
+    // The reader of a header reads whole lines, however long: where none ends the header, it gets no more than this.
+    let ends = memchr::memmem::find(&start, b"\n---")
+        .is_some_and(|end| memchr::memchr(b'\n', &start[end + 1..]).is_some());
+    if !ends && start.len() as u64 == HEADER_BYTES && start.starts_with(b"age-encryption.org/") {
+        return Err(anyhow::Error::msg("it is longer than 64 kB").context("reading the age header"));
+    }
+    let rest = stored.take(if ends { u64::MAX } else { 0 });
+    Ok(BufReader::new(io::Cursor::new(start).chain(rest)))
+}
+
+/// Takes so many bytes and no more.
+struct Limited<'a> {
+    inner: &'a mut dyn Write,
+    left: u64,
+}
+
+impl Write for Limited<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let length = bytes.len() as u64;
+        if length > self.left {
+            return Err(io::Error::other("it holds more than it says it does"));
+        }
+        self.inner.write_all(bytes)?;
+        self.left -= length;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+/// The largest window, as a power of two, that a frame may ask memory for; ours ask for less.
+const WINDOW: u32 = 25;
+
 fn unzip(stored: impl Read, into: &mut dyn Write) -> Result<u64> {
     let mut zstd = zstd::Decoder::new(stored)?;
+    zstd.window_log_max(WINDOW)?;
     let mut buffer = vec![0; 128 << 10];
     let mut copied = 0;
     loop {
@@ -349,8 +402,76 @@ pub(crate) mod tests {
 
     fn read(stored: &[u8], sealed: &Sealed, key: Key<'_>) -> Result<Vec<u8>> {
         let mut content = Vec::new();
-        open("f", &mut { stored }, sealed, key, &mut content)?;
+        open("f", &mut { stored }, sealed, key, &mut content, u64::MAX)?;
         Ok(content)
+    }
+
+    #[test]
+    fn an_age_header_is_not_read_without_end() {
+        let key = Identity::generate();
+        let recipients = vec![key.to_public(); 100];
+        let (stored, sealed) = seal(b"content", &recipients);
+        let keys = [key];
+        assert_eq!(
+            read(&stored, &sealed, Key::Identities(&keys)).unwrap(),
+            b"content"
+        );
+        let stanza = b"-> other\nAAAA\n";
+        let begin = b"age-encryption.org/v1\n";
+        let mut endless = begin.to_vec();
+        for _ in 0..20_000 {
+            endless.extend_from_slice(stanza);
+        }
+        let mut stored = &endless[..];
+        let opened = unseal(&mut stored, Key::Identities(&keys), &mut io::sink());
+        let error = format!("{:#}", opened.unwrap_err());
+        assert!(error.ends_with("it is longer than 64 kB"), "{error}");
+        assert!(stored.len() > endless.len() / 2);
+    }
+
+    #[test]
+    fn an_age_header_with_a_line_without_end_is_not_read_without_end() {
+        let keys = [Identity::generate()];
+        for (begin, refusal) in [
+            ("", "Header is invalid"),
+            ("age-encryption.org/v1\n", "it is longer than 64 kB"),
+            (
+                "age-encryption.org/v1\n-> other\nAAAA\n---",
+                "it is longer than 64 kB",
+            ),
+        ] {
+            let mut endless = begin.as_bytes().to_vec();
+            endless.resize(1 << 20, b'A');
+            let mut stored = &endless[..];
+            let opened = unseal(&mut stored, Key::Identities(&keys), &mut io::sink());
+            let error = format!("{:#}", opened.unwrap_err());
+            assert!(error.contains(refusal), "{begin}: {error}");
+            assert!(stored.len() > endless.len() / 2, "{begin}");
+        }
+    }
+
+    #[test]
+    fn no_more_comes_out_of_a_file_than_it_says_it_holds() {
+        let (stored, sealed) = seal(&vec![0; 64 << 20], &[]);
+        let unpacked = |most: u64| {
+            let mut content = Vec::new();
+            let opened = open(
+                "f",
+                &mut &stored[..],
+                &sealed,
+                Key::None,
+                &mut content,
+                most,
+            );
+            (opened.is_ok(), content.len())
+        };
+        assert_eq!(unpacked(64 << 20), (true, 64 << 20));
+        let (is_open, length) = unpacked(1 << 20);
+        assert!(!is_open && length <= 1 << 20, "{length}");
+        // A store that never ends is not read to its end.
+        let mut endless = (&stored[..]).chain(io::repeat(0));
+        let error = open("f", &mut endless, &sealed, Key::Absent, &mut io::sink(), 0).unwrap_err();
+        assert!(error.to_string().contains("bytes instead of"), "{error}");
     }
 
     #[test]

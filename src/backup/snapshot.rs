@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 
 use tokio_postgres::types::Type;
 
-use crate::backup::archive::Scope;
+use crate::archive::Scope;
 use crate::error::{Exit, fail, refuse, with_exit};
 use crate::pg::server_error::ServerError;
 use crate::pg::session::Session;

@@ -1,13 +1,13 @@
-//! Owns what a restored database needs around it: roles that exist, its settings, privileges, owner and comment.
+//! Makes what a restored database needs around it: roles that exist, its settings, privileges, owner and comment.
 
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
 use tokio_postgres::types::Type;
 
-use crate::backup::facts::{DatabaseFacts, Role, Setting};
 use crate::error::refuse;
 use crate::event::{Event, Watch};
+use crate::facts::{DatabaseFacts, Membership, Role, Setting};
 use crate::pg::server_error::ServerError;
 use crate::pg::session::Session;
 use crate::sql::name::{Ident, Literal};
@@ -39,13 +39,91 @@ pub async fn missing_roles(
         .collect())
 }
 
-/// Makes the missing roles, their memberships and settings; none gets a password.
-pub async fn create_roles(
-    session: &Session,
-    database: &DatabaseFacts,
-    missing: &BTreeSet<String>,
-    watch: Watch<'_>,
-) -> Result<()> {
+/// Roles of an archive that a server lacks.
+pub struct Missing<'a> {
+    /// What the archive says of all its roles.
+    pub database: &'a DatabaseFacts,
+    /// Those to make.
+    pub names: BTreeSet<String>,
+    /// Those that get the attributes and memberships they have in the archive, because somebody asked for it by their names.
+    pub trusted: &'a BTreeSet<String>,
+}
+
+impl Missing<'_> {
+    /// Refuses names that the archive does not know, before anything is made.
+    pub fn check(&self) -> Result<()> {
+        let is_known = |name: &&String| self.database.roles.iter().any(|role| role.name == **name);
+        match self.trusted.iter().find(|name| !is_known(name)) {
+            None => Ok(()),
+            Some(name) => Err(refuse(format!(
+                "the archive knows no role `{name}`, nothing was restored"
+            ))
+            .hint("leave out --role-attributes, or name a role of the archive")
+            .into()),
+        }
+    }
+
+    fn is_trusted(&self, name: &str) -> bool {
+        self.trusted.contains(name)
+    }
+
+    /// Says whether a membership is made: among new roles it lets nobody in who could not come before, and any other one only
+    /// where somebody asked for it.
+    fn makes(&self, one: &Membership) -> bool {
+        let is_new = |name: &String| self.names.contains(name);
+        let concerns = is_new(&one.member) || is_new(&one.role);
+        let among_new = is_new(&one.member) && is_new(&one.role);
+        concerns && (among_new || self.is_trusted(&one.member) || self.is_trusted(&one.role))
+    }
+
+    /// Says what a role has in the archive and does not get.
+    fn withheld(&self, name: &str) -> Vec<String> {
+        let role = self.database.roles.iter().find(|role| role.name == name);
+        let attributes = role.filter(|_| !self.is_trusted(name)).into_iter();
+        let attributes =
+            attributes.flat_map(|role| powers(role).map(|(_, word)| word.trim_start().to_owned()));
+        let memberships = self.database.memberships.iter().filter(|one| {
+            (one.member == name || (one.role == name && !self.names.contains(&one.member)))
+                && !self.makes(one)
+        });
+        let memberships = memberships.map(|one| {
+            if one.member == name {
+                format!("membership in `{}`", one.role)
+            } else {
+                format!("`{}` as a member", one.member)
+            }
+        });
+        attributes.chain(memberships).collect()
+    }
+
+    /// Tells what was made, and what was not given.
+    fn tell(&self, watch: Watch<'_>) {
+        watch(Event::Warned(&format!(
+            "made the roles {}, without passwords",
+            in_words(&self.names)
+        )));
+        for name in &self.names {
+            let withheld = self.withheld(name);
+            if !withheld.is_empty() {
+                watch(Event::Warned(&format!(
+                    "the role `{name}` did not get what it has in the archive: {}; --role-attributes gives it to a role that is named",
+                    withheld.join(", ")
+                )));
+            }
+        }
+    }
+}
+
+fn in_words(names: &BTreeSet<String>) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    quoted.join(", ")
+}
+
+/// Makes the missing roles, their memberships and settings; none gets a password, and none may do anything in the cluster that
+/// nobody asked for.
+pub async fn create_roles(session: &Session, new: &Missing<'_>, watch: Watch<'_>) -> Result<()> {
+    new.check()?;
+    let (database, missing) = (new.database, &new.names);
     if missing.is_empty() {
         return Ok(());
     }
@@ -53,18 +131,14 @@ pub async fn create_roles(
     for name in missing {
         sql.push("; ");
         match database.roles.iter().find(|role| role.name == *name) {
-            Some(role) => create_role(&mut sql, role),
+            Some(role) => create_role(&mut sql, role, new.is_trusted(name)),
             // A superuser of another name: the first role of every cluster is not listed.
             None => {
                 sql.push("CREATE ROLE ").piece(&Ident::new(name));
             }
         }
     }
-    for one in database
-        .memberships
-        .iter()
-        .filter(|one| missing.contains(&one.member) || missing.contains(&one.role))
-    {
+    for one in database.memberships.iter().filter(|one| new.makes(one)) {
         sql.push("; GRANT ").piece(&Ident::new(&one.role));
         sql.push(" TO ").piece(&Ident::new(&one.member));
         if one.admin {
@@ -72,11 +146,7 @@ pub async fn create_roles(
         }
     }
     sql.push("; COMMIT");
-    let names = missing
-        .iter()
-        .map(|name| format!("`{name}`"))
-        .collect::<Vec<_>>()
-        .join(", ");
+    let names = in_words(missing);
     if let Err(error) = session.run(&sql).await {
         session.run(&Sql::new("ROLLBACK")).await?;
         let denied = error
@@ -89,24 +159,30 @@ pub async fn create_roles(
         }
         return Err(error.context(format!("making the roles {names}")));
     }
-    watch(Event::Warned(&format!(
-        "made the roles {names}, without passwords"
-    )));
+    new.tell(watch);
     Ok(())
 }
 
-fn create_role(sql: &mut Sql, role: &Role) {
-    sql.push("CREATE ROLE ").piece(&Ident::new(&role.name));
-    for (is_on, word) in [
+/// Gives what a role may do in the cluster.
+fn powers(role: &Role) -> impl Iterator<Item = (bool, &'static str)> {
+    let powers = [
         (role.superuser, " SUPERUSER"),
-        (!role.inherit, " NOINHERIT"),
         (role.create_role, " CREATEROLE"),
         (role.create_database, " CREATEDB"),
         (role.login, " LOGIN"),
         (role.replication, " REPLICATION"),
         (role.bypass_rls, " BYPASSRLS"),
-    ] {
-        if is_on {
+    ];
+    powers.into_iter().filter(|(is_on, _)| *is_on)
+}
+
+fn create_role(sql: &mut Sql, role: &Role, is_trusted: bool) {
+    sql.push("CREATE ROLE ").piece(&Ident::new(&role.name));
+    if !role.inherit {
+        sql.push(" NOINHERIT");
+    }
+    if is_trusted {
+        for (_, word) in powers(role) {
             sql.push(word);
         }
     }

@@ -8,9 +8,11 @@ use std::collections::BTreeMap;
 use std::hash::Hasher as _;
 use std::io::{self, Write};
 
+use sha2::{Digest as _, Sha256};
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
-use crate::backup::toc::{self, Toc};
+use crate::seal::hex;
+use crate::toc::{self, Toc};
 
 /// What a set of rows amounts to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -155,6 +157,8 @@ pub struct Heard {
     pub offsets: BTreeMap<i64, u64>,
     /// How many bytes passed.
     pub bytes: u64,
+    /// The SHA-256 of the table of contents, which holds the text of the schema; of several parts, of all of them.
+    pub contents: String,
 }
 
 enum State {
@@ -197,6 +201,8 @@ pub struct Tap<W> {
     object: Option<(u32, ObjectHasher)>,
     heard: Heard,
     on_object: Option<OnObject>,
+    // How many bytes of contents are kept in memory at most.
+    most: usize,
 }
 
 impl<W: Write> Tap<W> {
@@ -212,6 +218,15 @@ impl<W: Write> Tap<W> {
             object: None,
             heard: Heard::default(),
             on_object: None,
+            most: usize::MAX,
+        }
+    }
+
+    /// Listens, and gives up on a table of contents of more than so many bytes.
+    pub fn limited(inner: W, most: u64) -> Self {
+        Tap {
+            most: usize::try_from(most).unwrap_or(usize::MAX),
+            ..Tap::new(inner)
         }
     }
 
@@ -250,6 +265,10 @@ impl<W: Write> Tap<W> {
     fn listen(&mut self, mut bytes: &[u8]) -> anyhow::Result<()> {
         if let State::Contents(held, due) = &mut self.state {
             held.extend_from_slice(bytes);
+            anyhow::ensure!(
+                held.len() <= self.most.saturating_add(bytes.len()),
+                "its table of contents is larger than such a file can hold"
+            );
             if held.len() < *due {
                 return Ok(());
             }
@@ -274,6 +293,7 @@ impl<W: Write> Tap<W> {
         let held = std::mem::take(held);
         let length = toc.length as usize;
         self.heard.toc = toc;
+        self.heard.contents = hex(&Sha256::digest(&held[..length]));
         self.state = State::Block;
         self.pass(&held[..length])?;
         let mut rest = &held[length..];

@@ -71,10 +71,12 @@ pub(crate) async fn run(context: &Context, wait: &str) -> Result<Outcome> {
     let labels: Vec<&str> = halves.iter().map(|half| &*half.step.label).collect();
     let what = format!("undo what is left of {} ", labels.join(", "));
     guarding::backed_up(context, &session)?;
-    guarding::confirm(context, &target, &what)?;
+    guarding::confirm(context, &session, &target, &what).await?;
     let ledger = project::ledger(context, &books.history, &folder)?;
     for half in halves {
-        let undone = undo::undo(&session, &half.step, half.begun, &watch).await?;
+        let job = job::job(&ledger, half.migration, Direction::Up, None, None);
+        let books = job.expect("every migration has a way up").books;
+        let undone = undo::undo(&session, &half.step, half.begun, books.as_ref(), &watch).await?;
         if half.recorded {
             record(&session, &ledger, &half, &undone).await?;
         }

@@ -12,6 +12,7 @@ use crate::catalog::{Catalog, read};
 use crate::commands::{Context, planning};
 use crate::diff::report::{self, Sides};
 use crate::diff::{self};
+use crate::disk;
 use crate::finding::{Finding, Place, Severity};
 use crate::migrate::journal::{self, Entry, Run, State};
 use crate::pg::session::Session;
@@ -63,9 +64,16 @@ pub(crate) async fn judge(
     predicted: Option<&Catalog>,
 ) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
-    for (kind, name) in half_made(session).await?.difference(&before.0) {
+    let (left, reindexed) =
+        futures_util::future::join(half_made(session), reindex_leftovers(session)).await;
+    for (kind, name) in left?.difference(&before.0) {
         findings.push(left_behind(kind, name));
     }
+    let is_old = |finding: &Finding| {
+        let index = ("index".to_owned(), finding.subject.clone());
+        before.0.contains(&index)
+    };
+    findings.extend(reindexed?.into_iter().filter(is_old));
     if let Some(predicted) = predicted {
         let reached = read::read(session, &like::scope())
             .await
@@ -98,6 +106,23 @@ pub(crate) async fn judge(
     }
     findings.extend(verify(context, session).await?);
     Ok(findings)
+}
+
+/// Finds the indexes that an interrupted `REINDEX CONCURRENTLY` left behind, whoever ran it.
+pub(crate) async fn reindex_leftovers(session: &Session) -> Result<Vec<Finding>> {
+    let rows = session
+        .query(include_str!("queries/reindex_leftovers.sql"), &[])
+        .await?;
+    let finding = |row: &tokio_postgres::Row| {
+        let name: String = row.get("name");
+        Finding::error(
+            "reindex-left",
+            &name,
+            "an interrupted REINDEX CONCURRENTLY left this index invalid: it slows writes and serves no query",
+        )
+        .help(format!("DROP INDEX CONCURRENTLY {name}"))
+    };
+    Ok(rows.iter().map(finding).collect())
 }
 
 fn left_behind(kind: &str, name: &str) -> Finding {
@@ -136,7 +161,7 @@ async fn verify(context: &Context, session: &Session) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     for path in files {
         let shown = context.config.shown(&path);
-        let text = std::fs::read_to_string(&path).with_context(|| format!("reading {shown}"))?;
+        let text = disk::read_text(&path, &shown)?;
         session
             .run(&Sql::new("BEGIN TRANSACTION READ ONLY"))
             .await?;

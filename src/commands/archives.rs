@@ -1,16 +1,24 @@
-//! Owns what the commands on archives share: which store, which archive, which keys, and how sizes and times are written.
+//! Shares what the commands on archives need: which store, which archive, which keys, and how sizes and times are written.
+
+use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
+use chrono::Utc;
 
-use crate::backup::archive::Archive;
+use crate::backup::archive::{Archive, DESCRIPTION};
 use crate::backup::clients::Places;
+use crate::backup::identity::{self, Lineages, NamedDatabase, Shelf};
 use crate::backup::pgbackrest::Stanza;
-use crate::backup::proven::{self, Wanted};
+use crate::backup::proven;
+use crate::backup::restore::remains::Kept;
 use crate::backup::seal;
 use crate::backup::store::Store;
-use crate::commands::{Context, policies};
-use crate::error::fail;
+use crate::commands::page::count;
+use crate::commands::{Context, Purpose, embedded, policies};
+use crate::config::Source;
+use crate::error::{Failure, fail};
 use crate::pg::session::Session;
+use crate::pg::target::{Host, Target};
 
 /// Who makes, checks and restores.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -81,82 +89,250 @@ pub(crate) fn store(context: &Context, named: Option<&str>) -> Result<Store> {
     }
 }
 
-/// Gives the archive a person means: its name, or the latest of the database governed.
-pub(crate) fn archive_name(context: &Context, store: &Store, named: &str) -> Result<String> {
-    let names = store.names()?;
-    if named != "latest" {
-        // A path is as good as a name: shells complete it.
-        let last = named
-            .trim_end_matches('/')
-            .rsplit('/')
-            .next()
-            .unwrap_or(named);
-        if names.iter().any(|name| name == last) {
-            return Ok(last.to_owned());
-        }
+/// An archive that a person means, and where it is.
+pub(crate) struct Chosen {
+    pub(crate) store: Store,
+    pub(crate) name: String,
+    /// Whether a person named it, rather than leaving it at `latest`.
+    pub(crate) is_named: bool,
+}
+
+/// Finds the archive a person means: by its name, by its path or URL, or as the latest of the database in use.
+pub(crate) async fn choose(context: &Context, from: Option<&str>, named: &str) -> Result<Chosen> {
+    if named == "latest" {
+        let store = store(context, from)?;
+        let name = newest(context, &store).await?.name;
+        return Ok(Chosen {
+            store,
+            name,
+            is_named: false,
+        });
+    }
+    let (folder, name) = split(named)?;
+    let place = store(context, folder.as_deref().or(from))?;
+    if let (Some(_), Some(from)) = (&folder, from)
+        && place.shown() != store(context, Some(from))?.shown()
+    {
+        return Err(fail(
+            "the archive's path and --from name two different stores; nothing was done",
+        )
+        .hint("leave out --from, or give only the archive's name")
+        .into());
+    }
+    if !place.names()?.iter().any(|one| one == name) {
         return Err(
-            fail(format!("there is no archive `{last}` in {}", store.shown()))
+            fail(format!("there is no archive `{name}` in {}", place.shown()))
                 .hint("`af-db backup list` shows what is there")
                 .into(),
         );
     }
-    let governed = governed(context);
-    let readable = names.iter().filter_map(|name| store.archive(name).ok());
-    let ours = readable.filter(|archive| {
-        let governed = governed.as_ref();
-        governed.is_none_or(|governed| *governed == archive.database)
-    });
-    // A part of a database is never meant where nobody named it: in the place of the whole it would lose the rest.
-    let (whole, parts): (Vec<Archive>, Vec<Archive>) = ours.partition(|one| one.scope.is_whole());
-    let newest = |archives: Vec<Archive>| {
-        let newest = archives
-            .into_iter()
-            .max_by(|left, right| left.started.cmp(&right.started));
-        newest.map(|archive| archive.name)
-    };
-    let whose = governed
-        .map(|governed| format!(" of `{governed}`"))
-        .unwrap_or_default();
-    newest(whole).ok_or_else(|| match newest(parts) {
-        None => fail(format!("there is no archive{whose} in {}", store.shown()))
-            .hint("`af-db backup` makes one, `af-db backup list` shows those of other databases")
-            .into(),
-        Some(part) => fail(format!(
-            "there is no archive of all{whose} in {}",
-            store.shown()
-        ))
-        .hint(format!(
-            "name the archive of a part that is meant, such as {part}"
-        ))
-        .into(),
+    Ok(Chosen {
+        store: place,
+        name: name.to_owned(),
+        is_named: true,
     })
 }
 
-/// Gives the name of the database governed.
-pub(crate) fn governed(context: &Context) -> Option<String> {
+/// Splits `STORE/NAME`, which shells complete, into the store and the name; a name alone has no store.
+fn split(named: &str) -> Result<(Option<String>, &str)> {
+    let trimmed = named.trim_end_matches('/');
+    let trimmed = trimmed
+        .strip_suffix(DESCRIPTION)
+        .and_then(|rest| rest.strip_suffix('/'))
+        .map_or(trimmed, |rest| rest.trim_end_matches('/'));
+    let (folder, name) = match trimmed.rsplit_once('/') {
+        Some((folder, name)) => (Some(folder), name),
+        None => (None, trimmed),
+    };
+    let is_bucket = folder.is_some_and(|folder| folder.ends_with(":/"));
+    let is_name = !matches!(name, "" | "." | "..") && !is_bucket;
+    if !is_name {
+        return Err(fail("the path or URL given does not name an archive")
+            .hint("write STORE/NAME, or only NAME; `af-db backup list` shows what is there")
+            .into());
+    }
+    let folder = folder.map(|folder| match folder {
+        "" => "/",
+        "file://" => "file:///",
+        folder => folder,
+    });
+    Ok((folder.map(str::to_owned), name))
+}
+
+/// Gives the newest archive of all of the database in use.
+async fn newest(context: &Context, store: &Store) -> Result<Archive> {
+    let mut shelf = of_this_database(context, store).await?;
+    for archive in &shelf.future {
+        let late = format!(
+            "{} does not count as the latest: its time, {}, has not come yet",
+            archive.name, archive.started
+        );
+        context.terminal.warn(&late);
+    }
+    match shelf.whole.pop() {
+        Some(newest) => Ok(newest),
+        None => Err(none(context, store, &shelf).into()),
+    }
+}
+
+/// Gives the archives of the database in use, told from others of its name; where none is configured, of the only one there is.
+pub(crate) async fn of_this_database(context: &Context, store: &Store) -> Result<Shelf> {
+    let of = identity(context).await.map_err(|error| {
+        let message = format!(
+            "the server does not say which database this is, so its archives are unknown: {error:#}"
+        );
+        fail(message).hint("name the archive; `af-db backup list` shows what is there")
+    })?;
+    if let Some(of) = &of
+        && of.system_identifier.is_none()
+    {
+        let message = "this role may not read the server's system identifier, so the archives of this database are unknown";
+        return Err(fail(message)
+            .hint("name the archive, or GRANT EXECUTE ON FUNCTION pg_catalog.pg_control_system() to the role")
+            .into());
+    }
+    let shelf = identity::shelf(store, of.as_ref(), Utc::now())?;
+    if of.is_none() {
+        refuse_several(store, &shelf.whole)?;
+    }
+    Ok(shelf)
+}
+
+/// Says why there is no latest archive.
+fn none(context: &Context, store: &Store, shelf: &Shelf) -> Failure {
+    let shown = store.shown();
     let target = context.config.database.writing();
-    target.map(|target| target.database().to_owned())
+    let whose = target.map_or_else(String::new, |of| format!(" of `{}`", of.database()));
+    // A part of a database is never meant where nobody named it: in the place of the whole it would lose the rest.
+    if let Some(part) = shelf.parts.last() {
+        return fail(format!("there is no archive of all{whose} in {shown}")).hint(format!(
+            "name the archive of a part that is meant, such as {}",
+            part.name
+        ));
+    }
+    if let Some(namesake) = shelf.namesakes.last() {
+        return fail(format!(
+            "the archives{whose} in {shown} were made of another database of that name"
+        ))
+        .hint(format!(
+            "name the one that is meant, such as {}; the server or the oid of the database differs",
+            namesake.name
+        ));
+    }
+    if let Some(future) = shelf.future.last() {
+        return fail(format!(
+            "every archive{whose} in {shown} is from the future"
+        ))
+        .hint(format!(
+            "set the clock, or name the archive that is meant, such as {}",
+            future.name
+        ));
+    }
+    fail(format!("there is no archive{whose} in {shown}"))
+        .hint("`af-db backup` makes one, `af-db backup list` shows those of other databases")
+}
+
+/// Refuses to choose where nothing says which database is meant.
+fn refuse_several(store: &Store, archives: &[Archive]) -> Result<()> {
+    let groups = Lineages::read(store, archives)?.groups(archives);
+    let distinct: BTreeSet<String> = groups.into_iter().collect();
+    if distinct.len() < 2 {
+        return Ok(());
+    }
+    Err(fail(format!(
+        "{} holds archives of {} databases, and none is configured here",
+        store.shown(),
+        distinct.len()
+    ))
+    .hint("name the archive, or the database with --database-url")
+    .into())
+}
+
+/// Asks which database is in use; none where no server is configured and the embedded one was never started.
+pub(crate) async fn identity(context: &Context) -> Result<Option<NamedDatabase>> {
+    if let Some(target) = context.config.database.writing() {
+        return NamedDatabase::at(target, &context.watch()).await.map(Some);
+    }
+    if !embedded::place(context).data().exists() {
+        return Ok(None);
+    }
+    let (session, _) = context.open(Purpose::Reading).await?;
+    let identity = NamedDatabase::of(&session);
+    session.close().await;
+    Ok(Some(identity))
 }
 
 /// Says which command would put the last proven backup of a session's database back, where its environment is careful; a store
 /// that cannot be asked is no reason not to go on.
 pub(crate) fn undoing(context: &Context, session: &Session) -> Option<String> {
     let rules = &context.config.database;
-    if !rules.is_protected() && rules.rules.require.is_empty() {
+    if !rules.is_protected() && rules.rules().require.is_empty() {
         return None;
     }
     let store = store(context, None).ok()?;
-    let facts = session.facts();
-    let cluster = facts.system_identifier.map(|number| number.to_string());
-    let wanted = Wanted {
-        database: &facts.database,
-        system_identifier: cluster.as_deref(),
-    };
-    let (archive, _) = proven::latest(&store, wanted).ok()??;
-    let command = proven::undoing(&store, &archive.name);
+    let (archive, _) = proven::latest(&store, &NamedDatabase::of(session), Utc::now()).ok()??;
+    let command = swapping(context, &store, &archive.name);
     let said = format!("the last proven backup would be put back by: {command}");
     context.terminal.say(&said);
     Some(command)
+}
+
+/// Writes the command that puts an archive in the place of the database in use, ready to be pasted into a shell.
+fn swapping(context: &Context, store: &Store, archive: &str) -> String {
+    let database = &context.config.database;
+    let mut words = vec![
+        "af-db".to_owned(),
+        "restore".to_owned(),
+        "--swap".to_owned(),
+    ];
+    match (&database.source, database.writing()) {
+        (Source::Environment(name), _) => words.push(format!("--env={name}")),
+        (Source::Flag | Source::Fleet, Some(target)) => {
+            words.push(format!("--database-url={}", without_password(target)));
+        }
+        _ => {}
+    }
+    words.push(format!("--from={}", store.shown()));
+    if archive.starts_with('-') {
+        words.push("--".to_owned());
+    }
+    words.push(archive.to_owned());
+    let quoted: Vec<String> = words.iter().map(|word| for_shell(word)).collect();
+    quoted.join(" ")
+}
+
+/// Writes where a database is as libpq reads it; its password is to be given another way.
+fn without_password(target: &Target) -> String {
+    let list = |of: &dyn Fn(&Host) -> String| {
+        let each: Vec<String> = target.hosts.iter().map(of).collect();
+        each.join(",")
+    };
+    let value = |text: &str| format!("'{}'", text.replace('\\', r"\\").replace('\'', r"\'"));
+    let mut words = vec![
+        format!("host={}", value(&list(&|host| host.name.clone()))),
+        format!("port={}", list(&|host| host.port.to_string())),
+        format!("dbname={}", value(target.database())),
+    ];
+    if let Some(user) = &target.user {
+        words.push(format!("user={}", value(user)));
+    }
+    words.push(format!("sslmode={}", target.tls.mode.name()));
+    words.join(" ")
+}
+
+/// Quotes a word for a POSIX shell, where it needs it.
+pub(crate) fn for_shell(word: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./:=@%+,".contains(letter);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// Writes an archive's name as an argument that no command takes for a flag.
+pub(crate) fn argument(archive: &str) -> String {
+    let guard = if archive.starts_with('-') { "-- " } else { "" };
+    format!("{guard}{}", for_shell(archive))
 }
 
 /// Gives the column that names the tenant of a row, as af-db.yaml or the policy set says it.
@@ -194,6 +370,17 @@ pub(crate) fn identities(files: &[std::path::PathBuf]) -> Result<Vec<age::x25519
     Ok(found)
 }
 
+/// Says of a database that made room for a restored one how large and how old it is.
+pub(crate) fn kept_in_words(kept: &Kept) -> String {
+    let size = kept.bytes.and_then(|size| u64::try_from(size).ok());
+    let size = size.map_or_else(String::new, |size| format!("{}, ", bytes(size)));
+    let days = (Utc::now() - kept.since).num_days().max(0);
+    format!(
+        "{size}{}",
+        count(usize::try_from(days).unwrap_or(0), "day old", "days old")
+    )
+}
+
 /// Writes bytes for a person.
 pub(crate) fn bytes(number: u64) -> String {
     let units = ["B", "kB", "MB", "GB", "TB"];
@@ -219,5 +406,49 @@ pub(crate) fn seconds(milliseconds: u64) -> String {
             milliseconds / 60_000,
             milliseconds / 1000 % 60
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_or_url_names_the_store_it_leads_to() {
+        let check = |named: &str, expected: Option<(Option<&str>, &str)>| {
+            let found = split(named).ok();
+            let found = found
+                .as_ref()
+                .map(|(folder, name)| (folder.as_deref(), *name));
+            assert_eq!(found, expected, "{named}");
+        };
+        for (named, store) in [
+            ("a-1", None),
+            ("a-1/", None),
+            ("./a-1", Some(".")),
+            ("backups/a-1//", Some("backups")),
+            ("/a-1", Some("/")),
+            ("/other/store/a-1/archive.json", Some("/other/store")),
+            ("s3://bucket/a-1", Some("s3://bucket")),
+            ("s3://bucket/prefix/a-1/", Some("s3://bucket/prefix")),
+            ("file:///a-1", Some("file:///")),
+            ("file:///x/a-1", Some("file:///x")),
+        ] {
+            check(named, Some((store, "a-1")));
+        }
+        for named in ["s3://bucket", "/", "..//..", "x/.", "x/.."] {
+            check(named, None);
+        }
+    }
+
+    #[test]
+    fn words_are_quoted_for_the_shell_where_they_need_it() {
+        let check = |word: &str, expected: &str| assert_eq!(for_shell(word), expected);
+        check("app-2026", "app-2026");
+        check("s3://bucket/a_b", "s3://bucket/a_b");
+        check("", "''");
+        check("a b", "'a b'");
+        check("it's $HOME", r"'it'\''s $HOME'");
+        assert_eq!(argument("-x-2026"), "-- -x-2026");
     }
 }

@@ -10,9 +10,11 @@ use anyhow::Result;
 use chrono::Utc;
 use serde_json::Value;
 
+use crate::backup::identity;
 use crate::commands::notify::{self, Notifier};
-use crate::commands::{Context, Outcome, guarding, metrics};
+use crate::commands::{Context, Outcome, archives, guarding, metrics};
 use crate::error::exit_of;
+use crate::sql::redact;
 
 /// A command that has begun.
 pub(crate) struct Around {
@@ -55,6 +57,7 @@ impl Around {
         }
         if let Some((notifier, message, telling)) = self.notifier {
             let error = ended.as_ref().err().map(ToString::to_string);
+            let error = error.map(|error| redact::addresses(&error).into_owned());
             let last = notifier.tell(&notify::ended(message, status, took, error));
             telling.finish(context);
             last.finish(context);
@@ -71,10 +74,16 @@ impl Around {
         let database = &context.config.database;
         let name = database.writing().map_or("", |target| target.database());
         let told = context.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let newest = guarding::newest_backup(context, name).ok().flatten();
+        // Without a server to ask, only where the store knows no more than one database of that name.
+        let newest = || {
+            let store = archives::store(context, None).ok()?;
+            let of = identity::only(&store, name).ok()??;
+            guarding::newest_backup(context, &of).ok()?
+        };
+        let newest = newest();
         let ended = metrics::Ended {
             command: &self.command,
-            environment: &database.environment,
+            environment: database.environment(),
             database: name,
             status,
             took,

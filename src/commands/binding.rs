@@ -4,10 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
-use crate::catalog::Catalog;
 use crate::commands::Context;
 use crate::commands::pending::Selection;
-use crate::commands::planning::{self, Basis};
+use crate::commands::planning::{self, Basis, Made};
 use crate::commands::project::Books;
 use crate::error::{fail, refuse};
 use crate::migrate::files::Folder;
@@ -16,7 +15,6 @@ use crate::migrate::standing::Standing;
 use crate::pg::session::Session;
 use crate::plan::document::compare::{self, Binding, Earlier};
 use crate::plan::document::{self, Document};
-use crate::plan::observe::StepObservation;
 
 /// Flags that bind a run to a plan.
 #[derive(clap::Args, Debug, Default)]
@@ -27,9 +25,9 @@ pub(crate) struct Flags {
     /// Approve the plan of this name, `sha256:` and 64 digits, where no person can be asked (with --plan or --fleet)
     #[arg(long, value_name = "SHA256")]
     pub(crate) approve: Option<String>,
-    /// An approver's signature of the plan; the plan's file with .minisig where nothing is said
+    /// Signature file of an approver; repeat it for several approvers [default: PLAN.minisig and PLAN.*.minisig]
     #[arg(long, value_name = "FILE", requires = "plan")]
-    pub(crate) signature: Option<PathBuf>,
+    pub(crate) signature: Vec<PathBuf>,
     /// Go on with a plan, or a fleet, of which an earlier run did a part
     #[arg(long)]
     pub(crate) resume: bool,
@@ -157,12 +155,8 @@ impl Bound {
     }
 }
 
-/// Holds the plan against what would be planned now; gives the schema it must lead to, and what its steps do.
-pub(crate) async fn bind(
-    context: &Context,
-    basis: Basis<'_>,
-    bound: &Bound,
-) -> Result<(Option<Catalog>, Vec<StepObservation>)> {
+/// Holds the plan against what would be planned now, and gives that.
+pub(crate) async fn bind(context: &Context, basis: Basis<'_>, bound: &Bound) -> Result<Made> {
     let made = planning::make(context, basis).await?;
     let earlier = bound.earlier(basis).await?;
     match compare::compare(&bound.document, &made.document, &earlier) {
@@ -193,9 +187,25 @@ pub(crate) async fn bind(
             .into());
         }
     }
-    let steps = made.document.steps.into_iter();
-    Ok((
-        made.predicted,
-        steps.filter_map(|step| step.observed).collect(),
+    refuse_failure(&made)?;
+    Ok(made)
+}
+
+/// Refuses a plan with a step that is known to fail: the ones before it would be applied.
+fn refuse_failure(made: &Made) -> Result<()> {
+    let findings = &made.document.findings;
+    // What the scratch server lacks may be why it failed there.
+    let is_certain = findings
+        .iter()
+        .all(|finding| finding.code != "plan-likeness");
+    let failure = findings.iter().find(|finding| finding.code == "plan-fails");
+    let Some(failure) = failure.filter(|_| is_certain) else {
+        return Ok(());
+    };
+    Err(refuse(format!(
+        "{}: {}; nothing was changed",
+        failure.subject, failure.message
     ))
+    .hint("fix the file, plan again and have the new plan approved")
+    .into())
 }

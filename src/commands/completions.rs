@@ -12,7 +12,8 @@ pub fn completions(
 ) -> Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command, "af-db", &mut script);
-    output.text(&String::from_utf8(script).context("writing the completion script")?)
+    output.text(&String::from_utf8(script).context("writing the completion script")?);
+    Ok(())
 }
 
 /// Writes the manual page.
@@ -21,5 +22,6 @@ pub fn man(output: &Output, command: clap::Command) -> Result<()> {
     clap_mangen::Man::new(command)
         .render(&mut page)
         .context("writing the manual page")?;
-    output.text(&String::from_utf8(page).context("writing the manual page")?)
+    output.text(&String::from_utf8(page).context("writing the manual page")?);
+    Ok(())
 }

@@ -61,8 +61,10 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     if mapping.moves.is_empty() {
         return Err(fail(format!("{} holds no tables", args.source)).into());
     }
-    context.terminal.say(&describe(&mapping));
-    guarding::confirm(context, &target, "rows will be moved ")?;
+    for line in describe(&mapping) {
+        context.terminal.say(&line);
+    }
+    guarding::confirm(context, &session, &target, "rows will be moved ").await?;
     if !context.config.database.is_protected() {
         context.confirm(&format!("Move them into {target}?"))?;
     }
@@ -82,21 +84,21 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
 }
 
 /// Says what becomes what.
-fn describe(mapping: &map::Mapping) -> String {
-    let mut text = String::new();
+fn describe(mapping: &map::Mapping) -> Vec<String> {
+    let mut lines = Vec::new();
     for table in &mapping.moves {
         let rows = usize::try_from(table.rows).unwrap_or(usize::MAX);
-        text.push_str(&format!("{}: {}\n", table.to, count(rows, "row", "rows")));
+        lines.push(format!("{}: {}", table.to, count(rows, "row", "rows")));
         for pair in &table.pairs {
             let declared = if pair.declared.is_empty() {
                 "(no type)"
             } else {
                 &pair.declared
             };
-            text.push_str(&format!("  {}  {declared} -> {}\n", pair.to, pair.shown));
+            lines.push(format!("  {}  {declared} -> {}", pair.to, pair.shown));
         }
     }
-    text.trim_end().to_owned()
+    lines
 }
 
 impl Report for CopyReport {

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-use crate::commands::page::Page;
+use crate::commands::page::{Page, count};
 use crate::commands::{Context, Outcome, Report, embedded, project};
 use crate::error::fail;
+use crate::pg::dev::register::Listed;
 use crate::pg::dev::{self, Place, Running};
 
 /// Flags of `dev`.
@@ -19,21 +20,25 @@ pub struct Args {
 
 #[derive(clap::Subcommand, Debug)]
 enum Verb {
-    /// Start it, or find it running
+    /// Start the local server
     Start {
         /// Stop by itself when nobody was connected for this long, such as 8h
         #[arg(long, value_name = "TIME", default_value = "8h")]
         idle: String,
     },
-    /// Stop it; its data stays
+    /// Stop the local server and keep its data
     Stop,
-    /// Show whether it runs, and where
+    /// Show whether the local server is running, and where its data is
     Status,
-    /// Write its address with its password, starting it if need be
+    /// Print the connection URL with its password, starting the server if needed
     Url,
-    /// Remove its data and start it empty
+    /// Delete the data and start the server empty
     Reset,
-    /// Open psql on it, starting it if need be
+    /// List all local servers of this machine with their projects
+    List,
+    /// Remove the local servers whose projects are gone, with their data
+    Prune,
+    /// Open psql on the local server, starting it if needed
     Psql {
         /// Arguments for psql, such as -c 'select 1'
         #[arg(
@@ -103,6 +108,8 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
             context.show(&report)
         }
         Verb::Reset => reset(&place, context).await,
+        Verb::List => list(context),
+        Verb::Prune => prune(context).await,
         Verb::Psql { arguments } => psql(arguments, context).await,
         Verb::Supervise { place, idle } => {
             let idle = project::duration("--idle", idle)?;
@@ -120,6 +127,108 @@ async fn reset(place: &Place, context: &Context) -> Result<Outcome> {
     dev::reset(place).await?;
     let running = embedded::start(context, dev::IDLE).await?;
     context.show(&report(place, Some(&running), "started empty"))
+}
+
+/// A development server, as it is listed.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Server {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    project: Option<String>,
+    directory: String,
+    running: bool,
+    bytes: u64,
+    project_is_gone: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct ListReport {
+    servers: Vec<Server>,
+    #[serde(skip)]
+    command: &'static str,
+}
+
+fn list(context: &Context) -> Result<Outcome> {
+    let servers = context.config.development_servers().list();
+    let servers = servers.iter().map(server).collect::<Result<_>>()?;
+    context.show(&ListReport {
+        servers,
+        command: "dev list",
+    })
+}
+
+/// Removes the servers whose projects are gone.
+async fn prune(context: &Context) -> Result<Outcome> {
+    let mut gone = context.config.development_servers().list();
+    gone.retain(Listed::is_gone);
+    let servers: Vec<Server> = gone.iter().map(server).collect::<Result<_>>()?;
+    if !gone.is_empty() {
+        for server in &servers {
+            context.terminal.say(&server.line());
+        }
+        let servers = count(gone.len(), "local server", "local servers");
+        context.confirm(&format!("Remove {servers} with all data?"))?;
+    }
+    for one in &gone {
+        dev::stop(&one.place).await?;
+        one.remove()
+            .with_context(|| format!("removing {}", one.place.directory.display()))?;
+    }
+    context.show(&ListReport {
+        servers,
+        command: "dev prune",
+    })
+}
+
+fn server(listed: &Listed) -> Result<Server> {
+    Ok(Server {
+        project: listed
+            .project
+            .as_ref()
+            .map(|path| path.display().to_string()),
+        directory: listed.place.directory.display().to_string(),
+        running: dev::status(&listed.place)?.is_some(),
+        bytes: listed.bytes(),
+        project_is_gone: listed.is_gone(),
+    })
+}
+
+impl Server {
+    fn line(&self) -> String {
+        let state = if self.running { "running" } else { "stopped" };
+        let project = self.project.as_deref().unwrap_or("unknown project");
+        let gone = if self.project_is_gone {
+            ", which is gone"
+        } else {
+            ""
+        };
+        let megabytes = self.bytes.div_ceil(1_000_000);
+        format!(
+            "{state}, {megabytes} MB, {}: {project}{gone}",
+            self.directory
+        )
+    }
+}
+
+impl Report for ListReport {
+    fn command(&self) -> &'static str {
+        self.command
+    }
+
+    fn human(&self, page: &mut Page) {
+        if self.command == "dev prune" {
+            let removed = count(self.servers.len(), "local server", "local servers");
+            page.line(format!("removed {removed}"));
+            return;
+        }
+        if self.servers.is_empty() {
+            page.line("no local servers");
+        }
+        for server in &self.servers {
+            page.line(server.line());
+        }
+    }
 }
 
 async fn psql(arguments: &[String], context: &Context) -> Result<Outcome> {
@@ -150,9 +259,14 @@ impl Report for DevReport {
         "dev"
     }
 
+    fn shows_password(&self) -> bool {
+        self.url.is_some()
+    }
+
     fn human(&self, page: &mut Page) {
         if let Some(url) = &self.url {
-            page.line(url);
+            // With its password: it was asked for.
+            page.document(url);
             return;
         }
         let said = self.said;

@@ -95,7 +95,7 @@ impl Report for DiagramReport {
     fn human(&self, page: &mut Page) {
         match &self.file {
             Some(file) => page.line(format!("{file}: {}", count(self.tables, "table", "tables"))),
-            None => page.line(self.diagram.trim_end()),
+            None => page.document(self.diagram.trim_end()),
         }
     }
 

@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::adopt::moving;
-use crate::catalog::{Catalog, Scope};
+use crate::catalog::{Catalog, Kind, Scope};
 use crate::commands::format::markdown::block;
 use crate::commands::output::Format;
 use crate::commands::page::{Page, Tone};
@@ -17,6 +17,7 @@ use crate::manifest::rename::{self, Gone};
 use crate::pg::scratch;
 use crate::pg::target::Target;
 use crate::shadow::trial;
+use crate::sql::printable;
 
 /// Flags of `diff`.
 #[derive(clap::Args, Debug)]
@@ -194,10 +195,24 @@ async fn both(args: &Args, scope: &Scope, context: &Context) -> Result<(Read, Re
         return futures_util::future::try_join(one.read(&from, scope), other.read(&to, scope))
             .await;
     }
+    let made = |source: &Source| !matches!(source, Source::Live | Source::Address(_));
+    let is_any_made = made(&from) || made(&to);
     let mut sources = Sources::new(context);
     let from = sources.read(&from, scope).await?;
     let to = sources.read(&to, scope).await?;
+    if is_any_made {
+        return Ok((without_database(from), without_database(to)));
+    }
     Ok((from, to))
+}
+
+/// Leaves out the database itself, which is no part of a schema that was made in a scratch database: its name, owner,
+/// grants, settings and comment are ours.
+fn without_database(read: Read) -> Read {
+    Read {
+        catalog: read.catalog.retain(|key, _| key.kind != Kind::Database),
+        ..read
+    }
 }
 
 /// Tells what a schema that is on one server needs and another server does not have.
@@ -320,7 +335,7 @@ impl Report for DiffReport {
             if let Some(lost) = &statement.destroys {
                 page.toned(Tone::Bad, format!("-- destroys {lost}"));
             }
-            page.line(format!("{};", statement.sql));
+            page.document(format!("{};", printable::statement(&statement.sql)));
         }
         if self.statements.is_empty() {
             for change in &self.changes {

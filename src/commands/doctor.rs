@@ -5,15 +5,18 @@ use serde::Serialize;
 
 use crate::backup::clients::{self, Places};
 use crate::backup::pgbackrest::standing;
+use crate::backup::restore::remains;
 use crate::commands::page::{Page, Tone};
-use crate::commands::{Context, Outcome, Report, embedded};
+use crate::commands::{Context, Outcome, Report, archives, embedded};
 use crate::error::hint_of;
 use crate::event::silent;
 use crate::finding::{Finding, Severity};
 use crate::pg::dev;
 use crate::pg::embedded::find::OLDEST_MAJOR;
+use crate::pg::embedded::sandbox;
 use crate::pg::embedded::{self as embedded_server, Outlook};
 use crate::pg::pooler::{self, Mode};
+use crate::pg::scratch::UNCONFINED;
 use crate::pg::session::Session;
 use crate::pg::target::{SslMode, Target};
 use crate::pg::{connect, facts};
@@ -111,6 +114,7 @@ pub async fn run(_: &Args, context: &Context) -> Result<Outcome> {
     if let Some(direct) = &context.config.database.direct {
         checks.push(direct_server(direct).await);
     }
+    checks.extend(half_written(context));
     checks.push(client_programs(context, major).await?);
     checks.push(embedded_postgresql(context, major).await?);
     let findings = checks.iter().filter_map(Check::finding).collect();
@@ -151,7 +155,52 @@ async fn server(session: &Session, target: &Target) -> Result<Vec<Check>> {
     checks.push(pooling(session, target).await);
     checks.push(tls(session, target).await?);
     checks.extend(pgbackrest(session).await);
+    checks.extend(half_restored(session).await?);
+    checks.extend(kept(session).await?);
     Ok(checks)
+}
+
+/// Names what an interrupted restore left on the server, where there is any.
+async fn half_restored(session: &Session) -> Result<Option<Check>> {
+    let left = remains::list(session).await?;
+    Ok((!left.is_empty()).then(|| {
+        Check::weak(
+            "interrupted restore",
+            format!("half-built databases were left behind: {}", left.join(", ")),
+            "the next restore on this server removes them, or drop them now",
+        )
+    }))
+}
+
+/// Names the databases that made room for restored ones, where there are any.
+async fn kept(session: &Session) -> Result<Option<Check>> {
+    let kept = remains::kept(session).await?;
+    let named = |one: &remains::Kept| format!("{} ({})", one.name, archives::kept_in_words(one));
+    let names: Vec<String> = kept.iter().map(named).collect();
+    Ok((!names.is_empty()).then(|| {
+        let says = format!(
+            "restores kept the databases they replaced: {}; drop with DROP DATABASE what is not needed any more",
+            names.join(", ")
+        );
+        Check::good("replaced databases", says)
+    }))
+}
+
+/// Names what an interrupted backup left in the store, where there is any.
+fn half_written(context: &Context) -> Option<Check> {
+    let store = archives::store(context, None).ok()?;
+    let left = store.partial().ok()?;
+    (!left.is_empty()).then(|| {
+        Check::weak(
+            "interrupted backup",
+            format!(
+                "incomplete archives were left in {}: {}",
+                store.shown(),
+                left.join(", ")
+            ),
+            "the next backup into this store removes them",
+        )
+    })
 }
 
 /// Is told only where the server archives with it.
@@ -302,7 +351,11 @@ async fn embedded_postgresql(context: &Context, major: Option<u32>) -> Result<Ch
     let options = context.config.embedded(major)?;
     if let Some(server) = &options.shadow_server {
         return Ok(match connect::open(server, &silent).await {
-            Ok(_) => Check::good(name, format!("not needed, AF_DB_SHADOW_URL lends {server}")),
+            Ok(_) => Check::weak(
+                name,
+                format!("AF_DB_SHADOW_URL lends {server}; {UNCONFINED}"),
+                "unset AF_DB_SHADOW_URL to have af-db start a server of its own, or lend one that holds nothing else",
+            ),
             Err(error) => Check::missing(
                 name,
                 &error.context("entering the server of AF_DB_SHADOW_URL"),
@@ -310,7 +363,24 @@ async fn embedded_postgresql(context: &Context, major: Option<u32>) -> Result<Ch
         });
     }
     Ok(match embedded_server::outlook(&options).await {
-        Ok(Outlook::Here(choice)) if choice.instead_of.is_none() => Check::good(name, choice.why()),
+        Ok(Outlook::Here(choice)) if choice.instead_of.is_none() => {
+            let wanted = sandbox::Wanted {
+                binaries: &choice.binaries,
+                room: &std::env::temp_dir(),
+                allowed: &options.allowed,
+            };
+            match sandbox::prepare(&wanted) {
+                Ok(_) => Check::good(name, choice.why()),
+                Err(reason) => Check::weak(
+                    name,
+                    format!(
+                        "{}; SQL tried on it is not confined: {reason}",
+                        choice.why()
+                    ),
+                    "review migrations before plan and validate run them here, or run these on Linux 5.13 or later",
+                ),
+            }
+        }
         Ok(Outlook::Here(choice)) => Check::weak(
             name,
             choice.why(),

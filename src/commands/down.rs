@@ -16,6 +16,7 @@ use crate::pg::lock::{self, Share};
 use crate::pg::session::Session;
 use crate::plan::execution::Execution;
 use crate::shadow::rollback;
+use crate::sql::redact;
 
 /// Flags of `down`.
 #[derive(clap::Args, Debug)]
@@ -73,7 +74,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let chosen = choose(args, &applied)?;
     let mut report = DownReport {
         database: target.to_string(),
-        environment: context.config.database.environment.clone(),
+        environment: context.config.database.environment().to_owned(),
         reverted: Vec::new(),
         accepted_losses: args.accept_loss.clone(),
         findings: Vec::new(),
@@ -101,14 +102,15 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     )
     .await?;
     guarding::backed_up(context, &session)?;
-    ask(context, &target, &reverted)?;
+    ask(context, &session, &target, &reverted).await?;
     let ledger = project::ledger(context, &books.history, &folder)?;
     project::create_books(&session, &ledger, &books.history).await?;
     let ladder = project::ladder(context, args.lock_budget.as_deref())?;
     let guard = context.interrupt.guard();
     let mut execution = Execution::new(session, &target, ladder, &watch, &context.interrupt);
     let note = (!args.accept_loss.is_empty())
-        .then(|| format!("accepted the loss of {}", args.accept_loss.join(", ")));
+        .then(|| args.accept_loss.join(", "))
+        .map(|lost| format!("accepted the loss of {}", redact::addresses(&lost)));
     let outcome = apply::down(&mut execution, &ledger, &reverted, &books.unfinished, note).await?;
     drop(guard);
     execution.finish().close().await;
@@ -255,8 +257,9 @@ async fn prove(
     .into())
 }
 
-fn ask(
+async fn ask(
     context: &Context,
+    session: &Session,
     target: &crate::pg::target::Target,
     reverted: &[&Migration],
 ) -> Result<()> {
@@ -268,10 +271,10 @@ fn ask(
         text.push_str(&format!("  {}\n", migration.up.shown));
     }
     text.push_str("A service that still embeds one of them would apply it again when it starts.\n");
-    if context.config.database.is_protected() {
-        return guarding::confirm(context, target, &text);
+    if guarding::is_guarded(context)? {
+        return guarding::confirm(context, session, target, &text).await;
     }
-    context.terminal.say(text.trim_end());
+    context.terminal.say_all(&text);
     context.confirm(&format!("Revert on {target}?"))
 }
 

@@ -2,23 +2,25 @@
 //!
 //! Everything here refuses with nothing touched; nothing here has a default answer.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::backup::proven::{self, Wanted};
+use crate::backup::identity::NamedDatabase;
+use crate::backup::proven;
 use crate::catalog::Catalog;
 use crate::commands::binding::{self, Bound, Flags};
-use crate::commands::planning::{self, Basis};
-use crate::commands::{Context, archives, losing, pending, policies, project};
+use crate::commands::planning::{self, Basis, Made};
+use crate::commands::{Context, archives, losing, pending, policies, project, protection};
+use crate::config::Database;
 use crate::error::refuse;
 use crate::migrate::files::Migration;
 use crate::pg::session::Session;
 use crate::pg::target::Target;
-use crate::plan::approval::{self, Asked};
-use crate::plan::observe::StepObservation;
+use crate::plan::approval::{self, Asked, Quorum};
+use crate::plan::observe::guard::Prediction;
 use crate::shadow;
 
 /// What was permitted, and what must come of it.
@@ -26,8 +28,22 @@ use crate::shadow;
 pub(crate) struct Permit {
     pub(crate) approved_by: Option<String>,
     pub(crate) predicted: Option<Catalog>,
-    /// What each step did where it was tried; the run must not do more.
-    pub(crate) observed: Vec<StepObservation>,
+    /// What the run must not do more than, where it was tried.
+    pub(crate) prediction: Option<Prediction>,
+}
+
+impl Permit {
+    /// Binds the run to what was planned.
+    fn expect(&mut self, made: Made, basis: Basis<'_>) {
+        let steps = made.document.steps.into_iter();
+        self.prediction = Some(Prediction {
+            steps: steps.filter_map(|step| step.observed).collect(),
+            reach: made.document.reach.writes(),
+            has_event_triggers: made.document.reach.has_event_triggers(),
+            history: basis.books.history.name.to_string(),
+        });
+        self.predicted = made.predicted;
+    }
 }
 
 /// What an environment requires before anything is run.
@@ -43,7 +59,12 @@ pub(crate) enum Guard {
 
 /// Reads what an environment requires; one that is written down and not kept would be worse than none.
 pub(crate) fn guards(context: &Context) -> Result<Vec<Guard>> {
-    let rules = &context.config.database.rules;
+    guards_of(&context.config.database)
+}
+
+/// Reads what the environment of a database requires.
+pub(crate) fn guards_of(database: &Database) -> Result<Vec<Guard>> {
+    let rules = database.rules();
     let read = |text: &String| {
         let words: Vec<&str> = text.split_whitespace().collect();
         match words.as_slice() {
@@ -53,7 +74,7 @@ pub(crate) fn guards(context: &Context) -> Result<Vec<Guard>> {
             }
             ["proven-rls"] => Ok(Guard::ProvenRls),
             _ => {
-                let environment = &context.config.database.environment;
+                let environment = database.environment();
                 Err(refuse(format!(
                     "environment `{environment}` asks for `{text}`, which this version cannot check; nothing was touched"
                 ))
@@ -75,7 +96,7 @@ pub(crate) async fn admit(
     let guards = guards(context)?;
     let mut permit = Permit::default();
     if let Some(bound) = bound {
-        (permit.predicted, permit.observed) = binding::bind(context, basis, bound).await?;
+        permit.expect(binding::bind(context, basis, bound).await?, basis);
     }
     backups(context, &guards, basis.session)?;
     if guards.contains(&Guard::ProvenRls) {
@@ -88,14 +109,17 @@ pub(crate) async fn admit(
         isolation(context, Some(basis.session), &files).await?;
     }
     let database = &context.config.database;
-    let rules = &database.rules;
-    let approved = guards.contains(&Guard::ApprovedPlan) || !rules.approvers.is_empty();
+    let rules = database.rules();
+    let quorum = Quorum::read(&rules.approvers, rules.approvals)?;
+    let approved = guards.contains(&Guard::ApprovedPlan) || quorum.needed > 0;
     match bound {
-        Some(bound) => permit.approved_by = approve(context, args, (bound, target), approved)?,
+        Some(bound) => {
+            permit.approved_by = approve(context, args, (bound, target), (approved, &quorum))?
+        }
         None if approved => {
             return Err(refuse(format!(
                 "environment `{}` takes only approved plans; nothing was touched",
-                database.environment
+                database.environment()
             ))
             .hint("write one with af-db plan --out plan.json, have it approved, and run af-db up --plan plan.json")
             .into());
@@ -108,6 +132,7 @@ pub(crate) async fn admit(
         }
         None => {}
     }
+    protection::mark(context, basis.session, target).await;
     Ok(permit)
 }
 
@@ -142,10 +167,8 @@ async fn foresee(context: &Context, basis: Basis<'_>, permit: &mut Permit) -> Lo
     let lines = deleted
         .iter()
         .map(|table| format!("Rows may be deleted: {table}.\n"));
-    permit.predicted = made.predicted;
-    let named = made.document.losses;
-    let steps = made.document.steps.into_iter();
-    permit.observed = steps.filter_map(|step| step.observed).collect();
+    let named = made.document.losses.clone();
+    permit.expect(made, basis);
     Losses {
         named,
         told: lines.collect(),
@@ -162,7 +185,7 @@ pub(crate) async fn isolation(
     let watch = context.watch();
     let shadow = shadow::build(&scratch, "isolation", files, &watch).await?;
     shadow.session.close().await;
-    let environment = &context.config.database.environment;
+    let environment = context.config.database.environment();
     let Some(proven) = policies::proven(context, &shadow.target).await? else {
         return Err(refuse(format!(
             "environment `{environment}` asks for proven-rls, and nothing says what a tenant is; nothing was touched"
@@ -186,12 +209,30 @@ pub(crate) async fn isolation(
 pub(crate) const PLANNED: &str = "migrations can be approved elsewhere: af-db plan --out plan.json, then af-db up --plan plan.json --approve sha256:…";
 
 /// Asks before a protected environment is changed by anything but a plan: the words must be typed.
-pub(crate) fn confirm(context: &Context, target: &Target, what: &str) -> Result<()> {
-    confirm_or(context, target, what, PLANNED)
+pub(crate) async fn confirm(
+    context: &Context,
+    session: &Session,
+    target: &Target,
+    what: &str,
+) -> Result<()> {
+    confirm_or(context, session, target, what, PLANNED).await
 }
 
 /// Asks as [`confirm`] does; `otherwise` says what leads there where nobody can be asked.
-pub(crate) fn confirm_or(
+pub(crate) async fn confirm_or(
+    context: &Context,
+    session: &Session,
+    target: &Target,
+    what: &str,
+    otherwise: &str,
+) -> Result<()> {
+    permit(context, target, what, otherwise)?;
+    protection::mark(context, session, target).await;
+    Ok(())
+}
+
+/// Asks as [`confirm_or`] does, before there is a database to write into that it is protected.
+pub(crate) fn permit(
     context: &Context,
     target: &Target,
     what: &str,
@@ -199,11 +240,12 @@ pub(crate) fn confirm_or(
 ) -> Result<()> {
     let database = &context.config.database;
     let is_guarded = is_guarded(context)?;
-    if !database.rules.approvers.is_empty() {
+    let rules = database.rules();
+    if Quorum::read(&rules.approvers, rules.approvals)?.needed > 0 {
         // One person alone would do what the environment wants two to look at.
         return Err(refuse(format!(
             "environment `{}` has approvers, who can approve only plans; nothing was touched",
-            database.environment
+            database.environment()
         ))
         .hint("write a migration that does it, plan it and have the plan approved")
         .into());
@@ -215,34 +257,64 @@ pub(crate) fn confirm_or(
 }
 
 /// Says whether nothing may be changed here before the words are typed.
-fn is_guarded(context: &Context) -> Result<bool> {
+pub(crate) fn is_guarded(context: &Context) -> Result<bool> {
     let guards = guards(context)?;
     Ok(context.config.database.is_protected() || !guards.is_empty())
 }
 
 /// Asks as [`confirm_or`] does, and where nothing is guarded for a plain yes: what is there now is taken away anywhere.
-pub(crate) fn confirm_anywhere(
+pub(crate) async fn confirm_anywhere(
+    context: &Context,
+    session: &Session,
+    target: &Target,
+    what: &str,
+    otherwise: &str,
+) -> Result<()> {
+    permit_anywhere(context, target, what, otherwise)?;
+    protection::mark(context, session, target).await;
+    Ok(())
+}
+
+/// Asks as [`confirm_anywhere`] does, before there is a database to write into that it is protected.
+pub(crate) fn permit_anywhere(
     context: &Context,
     target: &Target,
     what: &str,
     otherwise: &str,
 ) -> Result<()> {
-    confirm_or(context, target, what, otherwise)?;
+    permit(context, target, what, otherwise)?;
     if is_guarded(context)? {
         return Ok(());
     }
     context.confirm(&format!("{what}on {target}?"))
 }
 
+/// Asks before something is put beside a protected environment, on the same server: that takes nothing away, so approvers
+/// need not sign it.
+pub(crate) fn permit_beside(
+    context: &Context,
+    target: &Target,
+    what: &str,
+    otherwise: &str,
+) -> Result<()> {
+    match context.config.database.is_protected() {
+        true => typed(context, target, what, otherwise),
+        false => Ok(()),
+    }
+}
+
 /// Asks for the words of a protected environment.
-fn typed(context: &Context, target: &Target, what: &str, otherwise: &str) -> Result<()> {
-    let environment = &context.config.database.environment;
+pub(crate) fn typed(context: &Context, target: &Target, what: &str, otherwise: &str) -> Result<()> {
+    let environment = context.config.database.environment();
     let words = format!("{environment}/{}", target.database());
-    context.terminal.confirm_typed(
-        &format!("{what}on {target}, environment `{environment}`"),
-        &words,
-        otherwise,
-    )
+    let place = format!("{target}, environment `{environment}`");
+    // The first line alone is told where nobody can be asked, so it says where.
+    let what = what.trim_end();
+    let question = match what.split_once('\n') {
+        Some((first, rest)) => format!("{} on {place}:\n{rest}", first.trim_end_matches(':')),
+        None => format!("{what} on {place}"),
+    };
+    context.terminal.confirm_typed(&question, &words, otherwise)
 }
 
 /// Has the plan approved: by signature where there are approvers, by its name or by a person who types.
@@ -250,7 +322,7 @@ fn approve(
     context: &Context,
     args: &Flags,
     (bound, target): (&Bound, &Target),
-    needed: bool,
+    (needed, quorum): (bool, &Quorum),
 ) -> Result<Option<String>> {
     if let Some(given) = &args.approve
         && !approval::names(given, &bound.sha256)
@@ -262,7 +334,7 @@ fn approve(
         .hint("approve what was looked at, by its whole name: sha256: and 64 digits")
         .into());
     }
-    let signed = signature(context, args, bound)?;
+    let signed = signatures(context, args, (bound, quorum))?;
     let database = &context.config.database;
     if args.approve.is_some() || !(needed || database.is_protected()) {
         return Ok(signed);
@@ -270,19 +342,21 @@ fn approve(
     if !context.terminal.is_interactive() {
         return Err(refuse(format!(
             "environment `{}` wants the plan approved, and there is no terminal to ask on; nothing was touched",
-            database.environment
+            database.environment()
         ))
         .hint(format!("approve it by its name: --approve {}", bound.sha256))
         .into());
     }
     let mut what = format!(
         "{} will be run on {target}, environment `{}`: {}",
-        bound.shown, database.environment, bound.sha256
+        bound.shown,
+        database.environment(),
+        bound.sha256
     );
     for table in losing::deleted(&bound.document) {
         what.push_str(&format!("\nRows may be deleted: {table}."));
     }
-    let words = approval::words(&database.environment, target.database(), &bound.sha256);
+    let words = approval::words(database.environment(), target.database(), &bound.sha256);
     context.terminal.confirm_typed(&what, &words, PLANNED)?;
     acknowledge(context, &bound.document.losses)?;
     Ok(signed)
@@ -297,42 +371,74 @@ fn acknowledge(context: &Context, losses: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Checks the signature that `approvers` ask for; gives whose it is.
-fn signature(context: &Context, args: &Flags, bound: &Bound) -> Result<Option<String>> {
-    let database = &context.config.database;
-    let approvers = approval::approvers(&database.rules.approvers)?;
-    if approvers.is_empty() {
+/// Checks the signatures that `approvers` ask for; gives whose they are.
+fn signatures(
+    context: &Context,
+    args: &Flags,
+    (bound, quorum): (&Bound, &Quorum),
+) -> Result<Option<String>> {
+    if quorum.needed == 0 {
         return Ok(None);
     }
+    let environment = context.config.database.environment();
     let asked = Asked {
         plan: &bound.text,
         author: bound.document.author.as_deref(),
-        environment: &database.environment,
+        environment,
         now: Utc::now(),
     };
-    let path = args.signature.clone().unwrap_or_else(|| {
-        let mut name = bound.path.clone().into_os_string();
-        name.push(".minisig");
-        PathBuf::from(name)
-    });
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(_) => {
-            return Err(refuse(format!(
-                "there is no signature of an approver at {}; nothing was touched",
-                path.display()
-            ))
-            .hint(approval::how_to_sign(&asked))
-            .into());
-        }
+    let paths = match args.signature.is_empty() {
+        true => beside(&bound.path)?,
+        false => args.signature.clone(),
     };
-    let approved = approval::check(&approvers, &text, &asked)?;
-    context.terminal.say(&format!(
-        "approved by {} until {}",
-        approved.by,
-        approved.until.format("%Y-%m-%d %H:%M UTC")
-    ));
-    Ok(Some(approved.by))
+    let mut signatures = Vec::new();
+    for path in &paths {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("reading {}; nothing was changed", path.display()))?;
+        signatures.push(text);
+    }
+    if signatures.is_empty() {
+        let mut expected = bound.path.clone().into_os_string();
+        expected.push(".minisig");
+        return Err(refuse(format!(
+            "there is no signature of an approver at {}; nothing was changed",
+            expected.display()
+        ))
+        .hint(approval::how_to_sign(&asked))
+        .into());
+    }
+    let approved = quorum.check(&signatures, &asked)?;
+    for one in &approved {
+        context.terminal.say(&format!(
+            "approved by {} until {}",
+            one.by,
+            one.until.format("%Y-%m-%d %H:%M UTC")
+        ));
+    }
+    let names: Vec<String> = approved.into_iter().map(|one| one.by).collect();
+    Ok(Some(names.join(", ")))
+}
+
+/// Finds the signatures that lie beside a plan: `plan.json.minisig` and `plan.json.NAME.minisig`.
+fn beside(plan: &Path) -> Result<Vec<PathBuf>> {
+    let name = plan.file_name().unwrap_or_default().to_string_lossy();
+    let folder = match plan.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).context("looking for signatures beside the plan")? {
+        let path = entry
+            .context("looking for signatures beside the plan")?
+            .path();
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        let rest = file.strip_prefix(&*name);
+        if rest.is_some_and(|rest| rest.starts_with('.') && rest.ends_with(".minisig")) {
+            found.push(path.clone());
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 /// Keeps `verified-backup-within` before anything but a plan changes the environment.
@@ -345,21 +451,16 @@ pub(crate) fn backups(context: &Context, guards: &[Guard], session: &Session) ->
     let mut missing = Vec::new();
     for guard in guards {
         if let Guard::VerifiedBackup(within) = guard {
-            let facts = session.facts();
-            let cluster = facts.system_identifier.map(|number| number.to_string());
-            let wanted = Wanted {
-                database: &facts.database,
-                system_identifier: cluster.as_deref(),
-            };
+            let wanted = NamedDatabase::of(session);
             let within = TimeDelta::from_std(*within).context("reading verified-backup-within")?;
             let store = archives::store(context, None)?;
-            missing.extend(proven::missing_within(&store, wanted, within, Utc::now())?);
+            missing.extend(proven::missing_within(&store, &wanted, within, Utc::now())?);
         }
     }
     if missing.is_empty() {
         return Ok(());
     }
-    let environment = &context.config.database.environment;
+    let environment = context.config.database.environment();
     Err(refuse(format!(
         "environment `{environment}` wants a fresh proven backup; nothing was touched"
     ))
@@ -368,15 +469,11 @@ pub(crate) fn backups(context: &Context, guards: &[Guard], session: &Session) ->
 }
 
 /// Gives when the newest proven backup of a database was begun.
-pub(crate) fn newest_backup(context: &Context, database: &str) -> Result<Option<DateTime<Utc>>> {
+pub(crate) fn newest_backup(
+    context: &Context,
+    of: &NamedDatabase,
+) -> Result<Option<DateTime<Utc>>> {
     let store = archives::store(context, None)?;
-    let wanted = Wanted {
-        database,
-        system_identifier: None,
-    };
-    let newest = proven::latest(&store, wanted)?;
-    let started = newest.map(|(archive, _)| archive.started.parse::<DateTime<Utc>>());
-    started
-        .transpose()
-        .context("reading when the newest backup was begun")
+    let newest = proven::latest(&store, of, Utc::now())?;
+    Ok(newest.and_then(|(archive, _)| archive.begun()))
 }

@@ -1,12 +1,16 @@
-//! `af-db history`: the journal, and whether its chain holds.
+//! `af-db history`: the journal, and whether it is what was written.
 
-use anyhow::Result;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 use crate::commands::page::{Page, Tone, count};
 use crate::commands::{Context, Outcome, Purpose, Report, project};
-use crate::finding::Finding;
+use crate::error::fail;
+use crate::finding::{self, Finding, Severity};
 use crate::migrate::journal::{self, Line};
+use crate::migrate::verify::{self, Against, Anchor};
 
 /// Flags of `history`.
 #[derive(clap::Args, Debug)]
@@ -14,9 +18,15 @@ pub struct Args {
     /// Show at most this many rows, the newest
     #[arg(long, value_name = "NUMBER", default_value_t = 50)]
     limit: i64,
-    /// Check every link of the chain: finds any row that was altered, removed or inserted
+    /// Check the journal: finds rows that were changed, removed or inserted, and applied migrations without a row
     #[arg(long)]
     verify: bool,
+    /// With --verify: accept applied migrations without a row, because services apply migrations here
+    #[arg(long, requires = "verify")]
+    services: bool,
+    /// Keep the newest row's hash in a file; with --verify: compare the journal with that file
+    #[arg(long, value_name = "FILE")]
+    anchor: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -42,12 +52,61 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     };
     if books.history.has_journal {
         report.rows = journal::read(&session, args.limit).await?;
-        if args.verify {
-            report.findings = journal::verify(&session).await?;
-            report.verified = Some(report.findings.is_empty());
-        }
+    }
+    if args.verify || args.anchor.is_some() {
+        let path = args.anchor.as_deref();
+        let anchor = path
+            .map(|path| read_anchor(path, args.verify))
+            .transpose()?;
+        let tenant = context.config.tenant.as_ref();
+        // The journal can be checked without the project's files, from anywhere.
+        let files = project::folder(context).map(|folder| folder.migrations);
+        let files = files.unwrap_or_default();
+        let against = Against {
+            history: &books.history,
+            files: &files,
+            tenant: tenant.map_or("", |tenant| &tenant.schema),
+            services: args.services || !args.verify,
+            anchor: anchor.as_ref().and_then(Option::as_ref),
+        };
+        report.findings = verify::verify(&session, &against).await?;
+        let worst = finding::worst(&report.findings);
+        report.verified = Some(worst < Some(Severity::Error));
+    }
+    if let Some(path) = args.anchor.as_deref().filter(|_| !args.verify)
+        && report.verified == Some(true)
+    {
+        keep_anchor(path, &verify::anchor(&session).await?)?;
+        context.terminal.say(&format!(
+            "the newest row's hash is kept in {}",
+            path.display()
+        ));
     }
     context.show(&report)
+}
+
+/// Reads an anchor; one that is to be compared with must be there.
+fn read_anchor(path: &Path, must_exist: bool) -> Result<Option<Anchor>> {
+    let shown = path.display();
+    let text = match std::fs::read_to_string(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && must_exist => {
+            return Err(fail(format!("there is no anchor `{shown}`"))
+                .hint(format!("write one first: af-db history --anchor {shown}"))
+                .into());
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        text => text.with_context(|| format!("reading {shown}"))?,
+    };
+    let anchor = serde_json::from_str(&text);
+    Ok(Some(anchor.with_context(|| {
+        format!("{shown} is not an anchor that af-db history --anchor wrote")
+    })?))
+}
+
+fn keep_anchor(path: &Path, anchor: &Anchor) -> Result<()> {
+    let mut text = serde_json::to_string_pretty(anchor)?;
+    text.push('\n');
+    std::fs::write(path, text).with_context(|| format!("writing {}", path.display()))
 }
 
 impl Report for HistoryReport {
@@ -57,7 +116,9 @@ impl Report for HistoryReport {
 
     fn human(&self, page: &mut Page) {
         if self.rows.is_empty() {
-            page.line(format!("af-db has not worked on {} yet", self.database));
+            if self.findings.is_empty() {
+                page.line(format!("af-db has not worked on {} yet", self.database));
+            }
             return;
         }
         // The statements of a file are recorded one by one for the case that it is cut off; people want the files.
@@ -71,7 +132,9 @@ impl Report for HistoryReport {
             let rows = count(self.rows.len(), "row", "rows");
             page.toned(
                 Tone::Good,
-                format!("the chain holds; the newest {rows} are shown or folded above"),
+                format!(
+                    "the journal is what was written; the newest {rows} are shown or folded above"
+                ),
             );
         }
     }

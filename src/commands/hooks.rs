@@ -100,7 +100,7 @@ async fn run(context: &Context, command: &str, told: &Told<'_>) -> Result<Came> 
     let ambient = &context.config.ambient;
     let tool = Tool::new("sh")
         .args(["-c", command])
-        .env("AF_DB_ENV", &context.config.database.environment)
+        .env("AF_DB_ENV", context.config.database.environment())
         .env("AF_DB_DATABASE", told.database)
         .env("AF_DB_STORE", told.store)
         .env("AF_DB_ARCHIVE", told.archive.unwrap_or_default())

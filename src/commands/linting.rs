@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context as _, Result};
 
 use crate::commands::Context;
+use crate::disk;
 use crate::error::fail;
 use crate::finding::{Finding, Severity, worst};
 use crate::lint::Source;
@@ -101,7 +102,7 @@ pub(crate) fn reaches(word: Option<&str>, findings: &[Finding]) -> Result<bool> 
 /// Gives the house's own severities: by rule, then for some files, tables or environments.
 fn levels(context: &Context) -> Result<Vec<Level>> {
     let settings = &context.config.file.lint;
-    let environment = &context.config.database.environment;
+    let environment = context.config.database.environment();
     let mut levels = Vec::new();
     for (rule, word) in &settings.rules {
         levels.push(judge::level(rule, word).context("reading lint.rules of af-db.yaml")?);
@@ -185,15 +186,11 @@ async fn git(context: &Context, arguments: &[&str], base: &str) -> Result<String
 }
 
 fn baseline(context: &Context, path: &str) -> Result<Baseline> {
-    let text = match std::fs::read_to_string(context.config.root.join(path)) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(fail(format!("there is no baseline `{path}`"))
-                .hint("write it with af-db validate --offline --write-baseline")
-                .into());
-        }
-        Err(error) => return Err(error).with_context(|| format!("reading {path}")),
-    };
+    let there = disk::read_text_if_there(&context.config.root.join(path), path)?;
+    let text = there.ok_or_else(|| {
+        fail(format!("there is no baseline `{path}`"))
+            .hint("write it with af-db validate --offline --write-baseline")
+    })?;
     Baseline::parse(&text).with_context(|| format!("reading {path}"))
 }
 

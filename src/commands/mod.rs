@@ -5,6 +5,7 @@
 pub mod format;
 pub mod output;
 pub mod page;
+pub mod sink;
 pub mod terminal;
 
 mod abort;
@@ -24,6 +25,7 @@ mod pending;
 mod planning;
 mod policies;
 mod project;
+pub(crate) mod protection;
 mod sources;
 mod taking;
 
@@ -50,6 +52,8 @@ pub mod restore;
 pub mod status;
 pub mod up;
 pub mod validate;
+
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
@@ -133,6 +137,10 @@ pub trait Report: Serialize {
     fn findings(&self) -> &[Finding] {
         &[]
     }
+    /// Says whether the person asked for an address with its password.
+    fn shows_password(&self) -> bool {
+        false
+    }
     /// Gives what forges and pipelines are told: what was found wrong, and what a person reads off the page.
     fn annotations(&self) -> Vec<Finding> {
         self.findings().to_vec()
@@ -151,6 +159,8 @@ pub struct Context {
     pub interrupt: Interrupt,
     /// `--yes`: answers the questions that a protected environment does not ask.
     pub yes: bool,
+    /// The protected environments of the project, and who they are.
+    pub(crate) register: Arc<protection::Register>,
     /// The last report, for those who are told of it afterwards.
     pub told: std::sync::Mutex<Option<serde_json::Value>>,
 }
@@ -160,7 +170,9 @@ pub struct Context {
 pub enum Purpose {
     /// To look only: any pooler will do.
     Reading,
-    /// To change something: a server process of our own, on a primary.
+    /// To read at length: a server process of our own, on a primary.
+    Dumping,
+    /// To change something: as for dumping, and a protected environment is recognised whatever its address.
     Writing,
 }
 
@@ -173,6 +185,7 @@ impl Context {
             terminal: self.terminal.clone(),
             interrupt: self.interrupt.clone(),
             yes: self.yes,
+            register: Arc::clone(&self.register),
             told: std::sync::Mutex::default(),
         }
     }
@@ -197,25 +210,35 @@ impl Context {
         let database = &self.config.database;
         let target = match purpose {
             Purpose::Reading => database.target.as_ref(),
-            Purpose::Writing => database.writing(),
+            Purpose::Dumping | Purpose::Writing => database.writing(),
         };
-        let target = match target {
-            Some(target) => target.clone(),
-            None => self.embedded().await?,
+        let Some(target) = target.cloned() else {
+            return self.open_embedded().await;
         };
         let watch = self.watch();
         let doing = || format!("connecting to {target}, from {}", database.source);
         let session = connect::open(&target, &watch).await.with_context(doing)?;
-        if purpose == Purpose::Writing {
+        if purpose != Purpose::Reading {
             facts::refuse_replica(session.facts())?;
             pooler::require_session(&session, &target).await?;
         }
+        protection::enter(self, &session, &target, purpose).await?;
         Ok((session, target))
     }
 
-    /// Starts the embedded PostgreSQL, or finds it running, and gives its address.
-    async fn embedded(&self) -> Result<Target> {
-        Ok(embedded::start(self, crate::pg::dev::IDLE).await?.target)
+    /// Opens a session on the embedded PostgreSQL, starting it if need be; it is never another environment.
+    async fn open_embedded(&self) -> Result<(Session, Target)> {
+        let target = embedded::start(self, crate::pg::dev::IDLE).await?.target;
+        let doing = || {
+            format!(
+                "connecting to {target}, from {}",
+                self.config.database.source
+            )
+        };
+        let session = connect::open(&target, &self.watch())
+            .await
+            .with_context(doing)?;
+        Ok((session, target))
     }
 
     /// Starts a throwaway server of the live one's major version, where one is given and such can be had.
@@ -236,10 +259,15 @@ impl Context {
             .config
             .embedded(major.or(self.config.file.postgres_major))?;
         options.locks = locks;
+        if let Some(server) = &options.shadow_server {
+            protection::refuse_shadow(self, server).await?;
+        }
         scratch::start(&options, &self.watch()).await
     }
 
-    /// Shows a report on standard output in the format asked for and gives its outcome.
+    /// Makes a report the answer, in the format asked for, and gives its outcome.
+    ///
+    /// The answer is written when the command has ended and its sessions are closed.
     pub fn show<R: Report>(&self, report: &R) -> Result<Outcome> {
         let document = output::document(report)?;
         let mut told = self

@@ -14,6 +14,7 @@ use crate::manifest::{self, generate};
 use crate::migrate::files::Migration;
 use crate::migrate::write::{self, Pair};
 use crate::sql::name::Ident;
+use crate::sql::redact;
 
 /// Flags of `new`.
 #[derive(clap::Args, Debug)]
@@ -55,6 +56,14 @@ struct Texts {
 /// Runs the command.
 pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let folder = project::folder(context)?;
+    let shown = redact::addresses(&args.name);
+    if shown != args.name {
+        return Err(fail(format!(
+            "`{shown}` is an address, not the name of a migration"
+        ))
+        .hint("name what the migration does, such as `af-db new add_invoices`")
+        .into());
+    }
     let name = write::file_name(&args.name)?;
     let texts = if args.from_manifest {
         generated(context).await?

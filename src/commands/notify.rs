@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::commands::Context;
+use crate::http;
 
 /// The commands told of where nothing is said.
 const COMMANDS: &[&str] = &["up", "down", "restore"];
@@ -74,7 +75,8 @@ impl Notifier {
     }
 
     fn post(&self, body: &str) -> Result<(), String> {
-        let config = ureq::Agent::config_builder()
+        let config = http::client(&self.url)
+            .map_err(|failure| failure.message)?
             .timeout_global(Some(PATIENCE))
             .max_redirects(0)
             .build();
@@ -118,7 +120,7 @@ pub(crate) fn started(context: &Context, command: &str) -> Value {
         "version": 1,
         "event": "started",
         "command": command,
-        "environment": database.environment,
+        "environment": database.environment(),
         "database": database.writing().map(|target| target.database().to_owned()),
         "actor": context.config.ambient.actor(),
         "at": chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true),

@@ -2,7 +2,8 @@
 //!
 //! The only file that writes it. A broken pipe is not an error: whoever read has enough.
 
-use std::io::Write as _;
+use std::borrow::Cow;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use anyhow::{Context as _, Result};
 use serde_json::{Map, Value, json};
@@ -10,9 +11,33 @@ use serde_json::{Map, Value, json};
 use crate::commands::Report;
 use crate::commands::format::{github, gitlab, junit, markdown, sarif, summary, worst_first};
 use crate::commands::page::{Page, Tone, count};
-use crate::error::{Failure, exit_of, hint_of};
+use crate::commands::sink::{self, Sink};
+use crate::error::{Exit, Failure, exit_of, hint_of, with_exit};
 use crate::finding::{Finding, Severity};
 use crate::pg::server_error::ServerError;
+use crate::sql::redact;
+use crate::visible;
+
+/// The answer, until the command has ended: a reader who takes his time must not keep a session waiting.
+static ANSWER: Mutex<String> = Mutex::new(String::new());
+
+/// Standard output.
+static STDOUT: LazyLock<Sink> = LazyLock::new(|| Sink::start(std::io::stdout()));
+
+/// Writes the answer and waits until the reader has taken it; for when no session is open any more.
+pub fn finish() -> Result<()> {
+    let answer = std::mem::take(&mut *ANSWER.lock().unwrap_or_else(PoisonError::into_inner));
+    if answer.is_empty() {
+        return Ok(());
+    }
+    match STDOUT.all(&answer) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        Err(_) if sink::is_stopping() => {
+            Err(with_exit(Exit::Interrupted, "interrupted while writing the answer").into())
+        }
+        other => other.context("writing to standard output"),
+    }
+}
 
 /// How the answer is written; all but the first two hold the findings alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -64,34 +89,31 @@ impl Output {
                 page.verbose = self.verbose;
                 report.human(&mut page);
                 write_findings(&mut page, report.findings());
-                self.text(&page.finish())
+                write(&page.finish());
             }
-            Format::Json => self.document(&Value::Object(document(report)?)),
+            Format::Json => self.document(&Value::Object(document(report)?))?,
             Format::Github => self.text(&github::render(&told())),
-            Format::Sarif => self.text(&sarif::render(command, &told())),
+            Format::Sarif => self.text(&visible::json(&sarif::render(command, &told()))),
             Format::Junit => self.text(&junit::render(command, &told())),
-            Format::Gitlab => self.text(&gitlab::render(command, &told())),
-            Format::Nothing => Ok(()),
+            Format::Gitlab => self.text(&visible::json(&gitlab::render(command, &told()))),
+            Format::Nothing => {}
             Format::Markdown => {
                 let more = report.markdown();
                 let gap = if more.is_empty() { "" } else { "\n" };
-                self.text(&format!(
-                    "{}{gap}{more}",
-                    markdown::render(command, &told())
-                ))
+                let findings = markdown::render(command, &told());
+                self.text(&format!("{findings}{gap}{more}"));
             }
         }
+        Ok(())
     }
 
-    /// Writes text as it is.
-    pub fn text(&self, text: &str) -> Result<()> {
-        let mut stdout = std::io::stdout().lock();
-        let written = stdout
-            .write_all(text.as_bytes())
-            .and_then(|()| stdout.flush());
-        match written {
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-            other => other.context("writing to standard output"),
+    /// Writes text, of which nothing reaches a terminal or a runner that it would obey.
+    ///
+    /// GitHub's own commands are the exception; they are made in `format::github` alone.
+    pub fn text(&self, text: &str) {
+        match self.format {
+            Format::Github => write(text),
+            _ => write(&visible::document(&text.replace("\r\n", "\n"))),
         }
     }
 
@@ -102,31 +124,42 @@ impl Output {
             .downcast_ref::<Failure>()
             .map_or(&[][..], |failure| &failure.findings);
         match self.format {
-            Format::Json => self.document(&failure_document(error, findings)?),
+            Format::Json => self.document(&failure_document(error, findings)?)?,
             Format::Github => {
                 let mut page = Page::new(false);
-                page.line(error.to_string());
+                page.headed(Tone::Plain, "", redact::addresses(&error.to_string()));
                 write_reasons(&mut page, error);
-                self.text(&github::failure(page.finish().trim_end(), findings))
+                self.text(&github::failure(page.finish().trim_end(), findings));
             }
-            _ => Ok(()),
+            _ => {}
         }
+        Ok(())
     }
 
     fn document(&self, document: &Value) -> Result<()> {
-        self.text(&format!("{}\n", serde_json::to_string_pretty(document)?))
+        let text = serde_json::to_string_pretty(document)?;
+        write(&format!("{}\n", visible::json(&text)));
+        Ok(())
     }
+}
+
+/// Adds to the answer.
+fn write(text: &str) {
+    let mut answer = ANSWER.lock().unwrap_or_else(PoisonError::into_inner);
+    answer.push_str(text);
 }
 
 fn failure_document(error: &anyhow::Error, findings: &[Finding]) -> Result<Value> {
     let mut body = Map::new();
-    body.insert("message".into(), json!(error.to_string()));
-    let causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
+    let masked = |text: &str| redact::addresses(text).into_owned();
+    body.insert("message".into(), json!(masked(&error.to_string())));
+    let causes = error.chain().skip(1);
+    let causes: Vec<String> = causes.map(|cause| masked(&cause.to_string())).collect();
     if !causes.is_empty() {
         body.insert("caused-by".into(), json!(causes));
     }
     if let Some(hint) = hint(error) {
-        body.insert("hint".into(), json!(hint));
+        body.insert("hint".into(), json!(masked(hint)));
     }
     let server = error.downcast_ref::<ServerError>();
     if let Some(sqlstate) = server.and_then(|server| server.sqlstate.as_ref()) {
@@ -151,7 +184,24 @@ pub(crate) fn document<R: Report>(report: &R) -> Result<Map<String, Value>> {
         anyhow::bail!("a report must be an object");
     };
     document.extend(body);
+    if !report.shows_password() {
+        document.values_mut().for_each(mask);
+    }
     Ok(document)
+}
+
+/// Takes the passwords out of every address in a document.
+fn mask(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            if let Cow::Owned(masked) = redact::addresses(text) {
+                *text = masked;
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(mask),
+        Value::Object(values) => values.values_mut().for_each(mask),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }
 
 /// Writes findings for a person, the worst first, with a line that counts them.
@@ -190,11 +240,11 @@ fn write_finding(page: &mut Page, finding: &Finding) {
         Severity::Warn => Tone::Warn,
         Severity::Note => Tone::Dim,
     };
-    let head = page.paint(
-        tone,
-        &format!("{}[{}]", finding.severity.word(), finding.code),
-    );
-    page.line(format!("{head}: {}: {}", finding.subject, finding.message));
+    let head = format!("{}[{}]", finding.severity.word(), finding.code);
+    let subject = redact::addresses(&finding.subject).into_owned();
+    let subject = visible::line(&subject);
+    let message = redact::addresses(&finding.message);
+    page.headed(tone, &head, format!(": {subject}: {message}"));
     if let Some(place) = &finding.place {
         page.toned(Tone::Dim, format!("  at {place}"));
     }
@@ -202,7 +252,7 @@ fn write_finding(page: &mut Page, finding: &Finding) {
         page.toned(Tone::Dim, format!("  see {place}"));
     }
     for line in finding.detail.iter().flat_map(|detail| detail.lines()) {
-        page.line(format!("  {line}"));
+        page.document(format!("  {}", redact::addresses(line)));
     }
     for (index, line) in finding
         .help
@@ -210,10 +260,8 @@ fn write_finding(page: &mut Page, finding: &Finding) {
         .flat_map(|help| help.lines())
         .enumerate()
     {
-        page.line(format!(
-            "  {} {line}",
-            if index == 0 { "help:" } else { "     " }
-        ));
+        let head = if index == 0 { "help:" } else { "     " };
+        page.document(format!("  {head} {}", redact::addresses(line)));
     }
 }
 
@@ -229,21 +277,26 @@ pub(crate) fn failure_text(error: &anyhow::Error, colour: bool) -> String {
         write_findings(&mut page, &failure.findings);
         page.gap();
     }
-    let head = page.paint(Tone::Bad, "error:");
-    page.line(format!("{head} {error}"));
+    let text = error.to_string();
+    page.headed(
+        Tone::Bad,
+        "error:",
+        format!(" {}", redact::addresses(&text)),
+    );
     write_reasons(&mut page, error);
     page.finish()
 }
 
 fn write_reasons(page: &mut Page, error: &anyhow::Error) {
     for cause in error.chain().skip(1) {
-        page.line(format!(
-            "caused by: {}",
-            cause.to_string().replace('\n', "\n  ")
-        ));
+        let cause = cause.to_string();
+        page.headed(Tone::Plain, "caused by: ", redact::addresses(&cause));
     }
     if let Some(hint) = hint(error) {
-        let head = page.paint(Tone::Strong, "hint:");
-        page.line(format!("{head} {hint}"));
+        page.headed(
+            Tone::Strong,
+            "hint:",
+            format!(" {}", redact::addresses(hint)),
+        );
     }
 }

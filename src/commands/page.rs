@@ -4,6 +4,9 @@ use std::fmt::Write as _;
 
 use unicode_width::UnicodeWidthStr;
 
+use crate::sql::redact;
+use crate::visible;
+
 /// The part a piece of text plays; colour follows from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
@@ -40,16 +43,30 @@ impl Page {
         }
     }
 
-    /// Writes a line.
+    /// Writes a line; whatever text holds, it stays one line.
     pub fn line(&mut self, text: impl AsRef<str>) {
-        self.text.push_str(text.as_ref());
-        self.text.push('\n');
+        self.toned(Tone::Plain, text);
     }
 
     /// Writes a line in a tone.
     pub fn toned(&mut self, tone: Tone, text: impl AsRef<str>) {
-        let painted = self.paint(tone, text.as_ref());
-        self.line(painted);
+        let text = redact::addresses(text.as_ref());
+        let line = visible::line(&text);
+        self.text.push_str(&painted(tone, &line, self.colour));
+        self.text.push('\n');
+    }
+
+    /// Writes a word in a tone and what it says, which may have several lines; those behind the first are indented.
+    pub fn headed(&mut self, tone: Tone, head: &str, text: impl AsRef<str>) {
+        let head = painted(tone, &visible::line(head), self.colour);
+        let text = visible::block(text.as_ref());
+        let _ = writeln!(self.text, "{head}{text}");
+    }
+
+    /// Writes a document whose lines stay as they are, such as SQL.
+    pub fn document(&mut self, text: impl AsRef<str>) {
+        self.text.push_str(&visible::document(text.as_ref()));
+        self.text.push('\n');
     }
 
     /// Leaves a line empty, unless the page begins here or one is empty already.
@@ -59,47 +76,50 @@ impl Page {
         }
     }
 
-    /// Gives a piece of text in a tone, to be part of a line.
-    pub fn paint(&self, tone: Tone, text: &str) -> String {
-        let code = match tone {
-            Tone::Plain => return text.to_owned(),
-            Tone::Good => "32",
-            Tone::Warn => "33",
-            Tone::Bad => "31",
-            Tone::Dim => "2",
-            Tone::Strong => "1",
-        };
-        if self.colour {
-            format!("\x1b[{code}m{text}\x1b[0m")
-        } else {
-            text.to_owned()
-        }
-    }
-
     /// Writes rows in columns as wide as their widest cell; the last column is left ragged.
     pub fn table(&mut self, rows: &[Vec<(Tone, String)>]) {
         let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-        let width = |column: usize| {
-            let cells = rows.iter().filter_map(|row| row.get(column));
-            cells.map(|cell| cell.1.width()).max().unwrap_or(0)
-        };
-        let widths: Vec<usize> = (0..columns).map(width).collect();
+        let mut widths = vec![0; columns];
+        for row in rows {
+            for (width, (_, text)) in widths.iter_mut().zip(row) {
+                *width = (*width).max(visible::line(text).width());
+            }
+        }
         for row in rows {
             let mut line = String::new();
             for (column, (tone, text)) in row.iter().enumerate() {
-                line.push_str(&self.paint(*tone, text));
+                let text = visible::line(text);
+                line.push_str(&painted(*tone, &text, self.colour));
                 if column + 1 < row.len() {
                     let padding = widths[column].saturating_sub(text.width()) + 2;
                     let _ = write!(line, "{:padding$}", "");
                 }
             }
-            self.line(line.trim_end());
+            self.text.push_str(line.trim_end());
+            self.text.push('\n');
         }
     }
 
     /// Gives the finished text.
     pub fn finish(self) -> String {
         self.text
+    }
+}
+
+/// Returns text in a tone; the text must be harmless already.
+pub(crate) fn painted(tone: Tone, text: &str, colour: bool) -> String {
+    let code = match tone {
+        Tone::Plain => return text.to_owned(),
+        Tone::Good => "32",
+        Tone::Warn => "33",
+        Tone::Bad => "31",
+        Tone::Dim => "2",
+        Tone::Strong => "1",
+    };
+    if colour {
+        format!("\x1b[{code}m{text}\x1b[0m")
+    } else {
+        text.to_owned()
     }
 }
 
@@ -130,6 +150,21 @@ mod tests {
         page.gap();
         page.gap();
         assert_eq!(page.finish(), "x\n\n");
-        assert_eq!(Page::new(true).paint(Tone::Bad, "x"), "\x1b[31mx\x1b[0m");
+        assert_eq!(painted(Tone::Bad, "x", true), "\x1b[31mx\x1b[0m");
+    }
+
+    #[test]
+    fn a_name_can_neither_paint_nor_begin_a_line() {
+        let mut page = Page::new(true);
+        page.toned(Tone::Good, "a\x1b[0m\nok");
+        page.headed(Tone::Bad, "error:", " a\n::debug::x\x07");
+        page.table(&[vec![
+            (Tone::Plain, "a\tb".to_owned()),
+            (Tone::Plain, "\u{9b}".to_owned()),
+        ]]);
+        assert_eq!(
+            page.finish(),
+            "\x1b[32ma\\x1b[0m\\nok\x1b[0m\n\x1b[31merror:\x1b[0m a\n  \\x3a:debug::x\\x07\na\\tb  \\u{9b}\n"
+        );
     }
 }

@@ -14,8 +14,10 @@ use crate::error::fail;
 use crate::finding::{Finding, Place, Severity};
 use crate::migrate::standing;
 use crate::plan::Mode;
+use crate::plan::approval::Quorum;
 use crate::plan::document::{Document, Planned, WayBack};
 use crate::plan::observe::weigh::{Aspect, Weight};
+use crate::visible;
 
 /// Flags of `plan`.
 #[derive(clap::Args, Debug)]
@@ -46,8 +48,9 @@ struct PlanReport {
     cleared: Vec<Finding>,
     #[serde(skip)]
     approved: bool,
+    /// How many approvers must sign it.
     #[serde(skip)]
-    signed: bool,
+    approvals: usize,
     #[serde(skip)]
     diagram: Option<String>,
     #[serde(skip)]
@@ -107,7 +110,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Some(word) => linting::reaches(Some(word), &findings)?,
         None => fails,
     };
-    let rules = &context.config.database.rules;
+    let rules = context.config.database.rules();
     context.show(&PlanReport {
         database: target.to_string(),
         sha256,
@@ -118,7 +121,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         diagram,
         findings,
         approved: context.config.database.is_protected(),
-        signed: !rules.approvers.is_empty(),
+        approvals: Quorum::read(&rules.approvers, rules.approvals)?.needed,
         outcome: if fails {
             Outcome::Found
         } else {
@@ -183,24 +186,8 @@ impl Report for PlanReport {
             step_lines(page, number + 1, step, &weights);
         }
         page.gap();
-        for loss in &plan.losses {
-            page.toned(Tone::Bad, format!("data lost: {loss}"));
-        }
-        let deleted = losing::deleted(plan);
-        for table in &deleted {
-            page.toned(Tone::Warn, format!("rows may be deleted: {table}"));
-        }
-        match (
-            &plan.schema_after,
-            plan.losses.is_empty() && deleted.is_empty(),
-        ) {
-            (Some(_), true) => page.line("no data is lost"),
-            (None, _) => page.toned(
-                Tone::Warn,
-                "what would be lost behind the statement that fails is not known",
-            ),
-            (Some(_), false) => {}
-        }
+        loss_lines(page, plan);
+        code_line(page, plan);
         for finding in &self.cleared {
             let (code, subject) = (&finding.code, &finding.subject);
             page.toned(
@@ -243,12 +230,15 @@ impl Report for PlanReport {
             count(plan.statements(), "statement", "statements")
         );
         for loss in &plan.losses {
-            text.push_str(&format!("\n- data lost: `{}`", loss.replace('`', "'")));
+            text.push_str(&format!(
+                "\n- data lost: `{}`",
+                visible::line(loss).replace('`', "'")
+            ));
         }
         for table in losing::deleted(plan) {
             text.push_str(&format!(
                 "\n- rows may be deleted: {}",
-                table.replace('`', "'")
+                visible::line(&table).replace('`', "'")
             ));
         }
         for (number, step) in plan.steps.iter().enumerate() {
@@ -261,7 +251,7 @@ impl Report for PlanReport {
             step_lines(&mut page, number + 1, step, &weights);
             text.push_str(&format!(
                 "\n\n<details><summary>{}</summary>\n\n{}\n</details>",
-                step.file.replace(['<', '>', '&'], " "),
+                visible::line(&step.file).replace(['<', '>', '&'], " "),
                 block("text", &page.finish())
             ));
         }
@@ -289,11 +279,15 @@ impl PlanReport {
             );
             return;
         };
-        if self.signed {
-            page.line(format!(
-                "to approve: minisign -Sm {file} -t 'environment={} expires=…'",
-                self.plan.environment
-            ));
+        let environment = &self.plan.environment;
+        match self.approvals {
+            0 => {}
+            1 => page.line(format!(
+                "to approve: minisign -Sm {file} -t 'environment={environment} expires=…'"
+            )),
+            needed => page.line(format!(
+                "to approve, by {needed} approvers: minisign -Sm {file} -x {file}.NAME.minisig -t 'environment={environment} expires=…'"
+            )),
         }
         let approve = if self.approved {
             format!(" --approve {}", self.sha256)
@@ -303,6 +297,9 @@ impl PlanReport {
         page.line(format!("to run: af-db up --plan {file}{approve}"));
     }
 }
+
+/// The kinds of code of the target that a plan names for a person.
+const SET_OFF: [&str; 4] = ["event trigger", "function", "rule", "trigger"];
 
 /// Makes a finding of what weighs enough.
 fn heavy(weight: &Weight, plan: &Document) -> Option<Finding> {
@@ -334,6 +331,50 @@ fn about(weight: &Weight) -> &str {
         .unwrap_or(&weight.words)
 }
 
+/// Writes what data is lost, as far as that is known.
+fn loss_lines(page: &mut Page, plan: &Document) {
+    for loss in &plan.losses {
+        page.toned(Tone::Bad, format!("data lost: {loss}"));
+    }
+    let deleted = losing::deleted(plan);
+    for table in &deleted {
+        page.toned(Tone::Warn, format!("rows may be deleted: {table}"));
+    }
+    match (
+        &plan.schema_after,
+        plan.losses.is_empty() && deleted.is_empty(),
+    ) {
+        (Some(_), true) if plan.steps.iter().any(|step| step.observed.is_none()) => page.toned(
+            Tone::Warn,
+            "the text shows no data loss, and it was not observed whether there is any",
+        ),
+        (Some(_), true) => page.line("no data is lost"),
+        (None, _) => page.toned(
+            Tone::Warn,
+            "what would be lost behind the statement that fails is not known",
+        ),
+        (Some(_), false) => {}
+    }
+}
+
+/// Writes which code of the target the steps may run.
+fn code_line(page: &mut Page, plan: &Document) {
+    let set_off: Vec<String> = plan
+        .reach
+        .code
+        .iter()
+        .filter(|code| SET_OFF.contains(&code.kind.as_str()))
+        .map(ToString::to_string)
+        .collect();
+    if let [first, rest @ ..] = set_off.as_slice() {
+        let more = match rest.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        page.line(format!("code that the steps may run: {first}{more}"));
+    }
+}
+
 fn step_lines(page: &mut Page, number: usize, step: &Planned, weights: &[&Weight]) {
     let mode = match step.mode {
         Mode::Transaction => "in one transaction",
@@ -344,8 +385,8 @@ fn step_lines(page: &mut Page, number: usize, step: &Planned, weights: &[&Weight
         WayBack::Irreversible(reason) => format!("cannot be taken back: {reason}"),
         WayBack::None => "no way back is written".to_owned(),
     };
-    let head = page.paint(Tone::Strong, &format!("{number}. {}", step.file));
-    page.line(format!("{head}, {mode}, {back}"));
+    let head = format!("{number}. {}", step.file);
+    page.headed(Tone::Strong, &head, format!(", {mode}, {back}"));
     if let Some(limit) = step.timeout_ms {
         page.line(format!("   at most {} on the server", time(limit)));
     }

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::catalog::{Catalog, Kind, diagram, read};
 use crate::commands::project::Books;
-use crate::commands::{Context, linting, losing, project};
+use crate::commands::{Context, linting, losing, pending, project};
 use crate::diff;
 use crate::event::silent;
 use crate::finding::{Finding, Place, Severity, worst};
@@ -18,19 +18,19 @@ use crate::migrate::history::History;
 use crate::migrate::job;
 use crate::migrate::journal::Unfinished;
 use crate::pg::connect;
+use crate::pg::embedded::sandbox;
 use crate::pg::session::Session;
 use crate::plan::Step;
-use crate::plan::document::{
-    self, Document, Head, Observed, Planned, Statement, VERSION, WayBack, without_passwords,
-};
+use crate::plan::approval::Quorum;
+use crate::plan::document::{self, Document, Head, Observed, Planned, Statement, VERSION, WayBack};
 use crate::plan::observe::question::{self, Answer, Outcome};
 use crate::plan::observe::weigh::{self, Weight};
-use crate::plan::observe::{SECURED, StepObservation, UNSECURED, run};
+use crate::plan::observe::{SECURED, StepObservation, UNSECURED, reach, run};
 use crate::shadow::predict::predict;
 use crate::shadow::{Shadow, like};
 use crate::sql::name::{Ident, ObjectName};
 use crate::sql::safe::Sql;
-use crate::sql::{position, split};
+use crate::sql::{position, redact, split};
 
 /// What a plan is made from.
 #[derive(Clone, Copy)]
@@ -98,18 +98,14 @@ pub(crate) async fn make(context: &Context, basis: Basis<'_>) -> Result<Made> {
     };
     linted.findings.retain(ours);
     let tried = try_out(context, basis, &live).await?;
+    let reach = reach::read(session, &tried.steps, &tried.observed)
+        .await
+        .context("reading the code that the steps can set off")?;
     let settled = settle::settle(linted.findings, &tried.steps, &tried.observed);
     let fails = linting::fails(context, &settled.findings)?;
     let mut findings = settled.findings;
     findings.extend(tried.findings);
-    findings.extend(live.unseen.iter().map(|what| {
-        Finding::warn(
-            "plan-unseen",
-            what.as_str(),
-            "the role that plans cannot see it",
-        )
-        .help("plan as a role that can read the whole catalog")
-    }));
+    findings.extend(unseen(&live));
     let heavy = tried
         .weights
         .iter()
@@ -118,12 +114,13 @@ pub(crate) async fn make(context: &Context, basis: Basis<'_>) -> Result<Made> {
     let ladder = project::ladder(context, None)?;
     let milliseconds =
         |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    let rules = &context.config.database.rules;
+    let rules = context.config.database.rules();
+    let quorum = Quorum::read(&rules.approvers, rules.approvals)?;
     let document = Document {
         version: VERSION,
         tool: concat!("af-db ", env!("CARGO_PKG_VERSION")).to_owned(),
-        environment: context.config.database.environment.clone(),
-        author: (!rules.approvers.is_empty()).then(|| context.config.ambient.author()),
+        environment: context.config.database.environment().to_owned(),
+        author: (quorum.needed > 0).then(|| context.config.ambient.author()),
         target: observed(session),
         history: head(&books.history),
         schema: governed(context, &live).fingerprint(),
@@ -133,6 +130,8 @@ pub(crate) async fn make(context: &Context, basis: Basis<'_>) -> Result<Made> {
         steps: steps(context, basis, tried.observed)?,
         losses: tried.losses,
         findings,
+        reach,
+        contents_sha256: String::new(),
     };
     let text = document.print()?;
     let diagram = tried
@@ -163,6 +162,18 @@ pub(crate) fn without_siblings(context: &Context, live: Catalog) -> Catalog {
             &key.schema
         };
         **schema == *tenant.schema || !tenant.siblings.contains(&**schema)
+    })
+}
+
+/// Says what the role that plans cannot see.
+fn unseen(live: &Catalog) -> impl Iterator<Item = Finding> {
+    live.unseen.iter().map(|what| {
+        Finding::warn(
+            "plan-unseen",
+            what.as_str(),
+            "the role that plans cannot see it",
+        )
+        .help("plan as a role that can read the whole catalog")
     })
 }
 
@@ -243,7 +254,7 @@ fn steps(
         };
         let statements = split::statements(&migration.up.text).map(|statement| Statement {
             line: statement.position.line,
-            sql: without_passwords(statement.text),
+            sql: redact::statement(statement.text).into_owned(),
         });
         Ok(Planned {
             version: migration.version,
@@ -282,9 +293,13 @@ async fn try_out(context: &Context, basis: Basis<'_>, live: &Catalog) -> Result<
     let Shadow { target, session } = likeness.shadow;
     same_path(&session, basis.session, target.database()).await?;
     let before = read::read(&session, &like::scope()).await?;
-    session.close().await;
     let steps = basis.chosen.iter().map(|migration| step(migration, basis));
     let steps = steps.collect::<Result<Vec<_>>>()?;
+    if !session.facts().superuser {
+        let shadow = Shadow { target, session };
+        return unobserved(context, basis, (live, &before), (shadow, steps)).await;
+    }
+    session.close().await;
     tried.observed = run::steps(&target, &steps, &context.watch()).await?;
     tried.steps = steps;
     tried.losses = losing::losses(&tried.observed);
@@ -305,6 +320,47 @@ async fn try_out(context: &Context, basis: Basis<'_>, live: &Catalog) -> Result<
             .iter()
             .filter_map(|answer| judged(answer, &tried.steps)),
     );
+    Ok(tried)
+}
+
+/// Runs the steps on a shadow of a lent server, whose role cannot observe them; what they lose is read from their text.
+async fn unobserved(
+    context: &Context,
+    basis: Basis<'_>,
+    (live, before): (&Catalog, &Catalog),
+    (mut shadow, steps): (Shadow, Vec<Step>),
+) -> Result<Tried> {
+    let mut tried = Tried {
+        losses: pending::losses(basis.chosen),
+        ..Tried::default()
+    };
+    tried.findings.push(
+        Finding::warn(
+            "plan-unobserved",
+            "AF_DB_SHADOW_URL",
+            "locks, rewrites and row changes were not observed, because only a superuser can; data loss was read from the text alone",
+        )
+        .help("unset AF_DB_SHADOW_URL to have them observed on a server that af-db starts itself"),
+    );
+    for step in steps {
+        let label = step.label.clone();
+        let (next, failed) = shadow.attempt_step(step).await?;
+        shadow = next;
+        if let Some(failure) = failed {
+            let finding = Finding::error("plan-fails", &label, failure.message)
+                .place(Place::file(&label))
+                .help(failure.hint.unwrap_or_default());
+            tried.findings.push(finding);
+            shadow.session.close().await;
+            return Ok(tried);
+        }
+    }
+    shadow.session.close().await;
+    // The steps may have left settings of the session behind.
+    let session = connect::open(&shadow.target, &silent).await?;
+    let after = read::read(&session, &like::scope()).await?;
+    session.close().await;
+    tried.predicted = Some(governed(context, &predict(live, before, &after)));
     Ok(tried)
 }
 
@@ -386,10 +442,12 @@ fn failed(observed: &[StepObservation], steps: &[Step]) -> Option<Finding> {
         "statement {} fails: {} (SQLSTATE {})",
         statement.number, failed.message, failed.sqlstate
     );
+    let help = sandbox::hint(&failed.message)
+        .unwrap_or_else(|| "fix the file; up would fail here and roll it back".to_owned());
     Some(
         Finding::error("plan-fails", &last.label, message)
             .place(Place::at(&last.label, at.line, at.column))
-            .help("mend the file; up would fail here and roll it back"),
+            .help(help),
     )
 }
 

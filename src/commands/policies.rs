@@ -8,6 +8,7 @@ use crate::catalog::{Catalog, Scope, read};
 use crate::commands::Context;
 use crate::commands::page::count;
 use crate::config::Config;
+use crate::disk;
 use crate::finding::Finding;
 use crate::pg::session::Session;
 use crate::pg::target::Target;
@@ -114,11 +115,7 @@ pub(crate) async fn prove(
 pub(crate) fn effort(config: &Config) -> Result<Effort> {
     let path = config.policies().join("fixtures.sql");
     let shown = config.shown(&path);
-    let fixtures = match std::fs::read_to_string(&path) {
-        Ok(text) => Some((shown, text)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => return Err(error).with_context(|| format!("reading {shown}")),
-    };
+    let fixtures = disk::read_text_if_there(&path, &shown)?.map(|text| (shown, text));
     Ok(Effort {
         fixtures,
         ..Effort::usual()
@@ -140,7 +137,7 @@ pub(crate) fn tenancy(config: &Config, file: Option<&Path>) -> Result<Option<Ten
         }
     };
     let shown = config.shown(&path);
-    let text = std::fs::read_to_string(&path).with_context(|| format!("reading {shown}"))?;
+    let text = disk::read_text(&path, &shown)?;
     Tenancy::parse(&shown, &text).map(Some)
 }
 

@@ -7,18 +7,20 @@ use anyhow::{Context as _, Result};
 use chrono::Utc;
 use serde::Serialize;
 
+use crate::backup::identity::NamedDatabase;
 use crate::catalog::{Catalog, read};
 use crate::commands::guarding::{self, Guard};
 use crate::commands::page::{Page, Tone};
 use crate::commands::{Context, Outcome, Purpose, Report, planning, project};
 use crate::error::{Exit, with_exit};
 use crate::finding::Finding;
-use crate::migrate::planned;
+use crate::migrate::{history, planned};
 use crate::pg::group::{self, Ended};
 use crate::pg::session::Session;
 use crate::pg::target::Target;
 use crate::pg::tools::Tool;
 use crate::plan::document::Document;
+use crate::plan::preflight::rights::{self, Needs};
 use crate::plan::preflight::{self, About, Check, State};
 use crate::shadow::like;
 
@@ -66,8 +68,9 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     };
     let mut checks = vec![pooling(&session)];
     checks.extend(preflight::look(&session, &about).await?);
+    checks.push(lacking(context, &session, plan.as_ref()).await?);
     checks.push(moved(context, &session, &live, plan.as_ref()).await?);
-    checks.push(backup(context, &target)?);
+    checks.push(backup(context, &session)?);
     checks.extend(own(context, &target).await?);
     let findings = checks.iter().filter_map(Check::finding).collect();
     context.show(&PreflightReport {
@@ -87,6 +90,44 @@ fn pooling(session: &Session) -> Check {
         .help("set direct-url of the environment to the server itself");
     }
     Check::new("pooler", State::Ok, "the server is reached directly")
+}
+
+/// Looks whether the role may do what the plan, or else what is pending, does.
+async fn lacking(context: &Context, session: &Session, plan: Option<&Document>) -> Result<Check> {
+    let folder = project::folder(context)?;
+    let name = project::history_name(context)?;
+    let read = async {
+        let mut history = history::look(session, &name).await?;
+        history.read(session).await?;
+        anyhow::Ok(history)
+    };
+    let history = match read.await {
+        Ok(history) => history,
+        Err(error) if session.is_closed() => return Err(error),
+        Err(error) => {
+            return Ok(Check::new("rights", State::CannotSee, format!("{error:#}"))
+                .help("let the role read the history and af_db.journal"));
+        }
+    };
+    let planned = |version: i64| {
+        plan.is_none_or(|plan| plan.steps.iter().any(|step| step.version == version))
+    };
+    let pending: Vec<&str> = folder
+        .migrations
+        .iter()
+        .filter(|migration| planned(migration.version) && history.row(migration.version).is_none())
+        .map(|migration| &*migration.up.text)
+        .collect();
+    let mut needs = Needs::of(pending.iter().copied());
+    if !pending.is_empty() {
+        // A run begins with its own record.
+        needs.database |= !history.has_journal;
+        if history.table == history::Table::Missing {
+            let schema = history.name.schema.as_str().to_owned();
+            needs.schemas.insert(schema);
+        }
+    }
+    rights::check(session, &needs).await
 }
 
 /// Looks whether the schema is what the plan, or the last recorded run, left.
@@ -145,13 +186,13 @@ fn drift(recorded: Option<String>, found: &str) -> Check {
     }
 }
 
-fn backup(context: &Context, target: &Target) -> Result<Check> {
+fn backup(context: &Context, session: &Session) -> Result<Check> {
     let guards = guarding::guards(context)?;
     let wanted = guards.iter().find_map(|guard| match guard {
         Guard::VerifiedBackup(within) => Some(*within),
         Guard::ApprovedPlan | Guard::ProvenRls => None,
     });
-    let newest = guarding::newest_backup(context, target.database())?;
+    let newest = guarding::newest_backup(context, &NamedDatabase::of(session))?;
     let help = "af-db backup makes one and reads it back";
     let Some(at) = newest else {
         let state = if wanted.is_some() {
@@ -186,7 +227,7 @@ async fn own(context: &Context, target: &Target) -> Result<Vec<Check>> {
     for command in &context.config.file.preflight.commands {
         let tool = Tool::new("sh")
             .args(["-c", command])
-            .env("AF_DB_ENV", &context.config.database.environment)
+            .env("AF_DB_ENV", context.config.database.environment())
             .env("AF_DB_DATABASE", target.database())
             .env(
                 "PATH",

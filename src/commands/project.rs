@@ -10,11 +10,12 @@ use crate::error::fail;
 use crate::finding::Finding;
 use crate::migrate::checksum::Width;
 use crate::migrate::files::{self, Folder};
-use crate::migrate::history::{self, History};
+use crate::migrate::history::{self, History, Mark};
 use crate::migrate::job::Ledger;
 use crate::migrate::journal::{self, Run, Unfinished};
 use crate::pg::session::Session;
 use crate::sql::name::ObjectName;
+use crate::sql::safe::Sql;
 
 /// What stands in a database.
 pub(crate) struct Books {
@@ -29,7 +30,10 @@ pub(crate) fn folder(context: &Context) -> Result<Folder> {
     match layout(context)? {
         None => {
             let folder = files::list(&path, &shown)?;
-            if folder.migrations.is_empty() && !folder.findings.is_empty() {
+            // A file that is named as ours but cannot be read says more than what the others look like.
+            let named = |finding: &Finding| finding.code == "migration-name";
+            let is_theirs = !folder.findings.is_empty() && folder.findings.iter().all(named);
+            if folder.migrations.is_empty() && is_theirs {
                 refuse_theirs(&path, &shown)?;
             }
             Ok(folder)
@@ -228,12 +232,35 @@ pub(crate) async fn create_books(
             session.run(&create).await?;
         }
     }
-    create_journal(session, history.has_journal).await
+    create_journal(session, history.has_journal).await?;
+    begin_journal(session, ledger, history).await
+}
+
+/// Records what a history held before its journal, and marks the history, so that a journal that is lost later is missed.
+async fn begin_journal(session: &Session, ledger: &Ledger, history: &History) -> Result<()> {
+    if history.mark == Mark::Present {
+        return Ok(());
+    }
+    let tenant = ledger.run.tenant();
+    if !history.rows.is_empty() && !journal::has_begun(session, tenant).await? {
+        let open = Sql::fill(
+            "BEGIN;\n{};\nCOMMIT",
+            &[&journal::open(&ledger.run, &history.rows)],
+        );
+        if let Err(error) = session.run(&open).await {
+            session.roll_back().await;
+            return Err(error.context("beginning the journal; nothing was applied"));
+        }
+    }
+    // Tried again by the next run where it does not succeed.
+    if history.mark == Mark::Absent && session.run(&history::mark(&history.name)).await.is_err() {
+        session.roll_back().await;
+    }
+    Ok(())
 }
 
 /// Creates the journal where it is not there yet.
 pub(crate) async fn create_journal(session: &Session, is_there: bool) -> Result<()> {
-    use crate::sql::safe::Sql;
     if !is_there {
         let create = Sql::fill("BEGIN;\n{};\nCOMMIT", &[&journal::create()]);
         if let Err(error) = session.run(&create).await {

@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::commands::page::Page;
-use crate::commands::{Context, Outcome, Purpose, Report, guarding, project};
+use crate::commands::{Context, Outcome, Purpose, Report, guarding, project, protection};
 use crate::error::{fail, refuse};
 use crate::migrate::files::{Folder, Migration};
 use crate::migrate::job::{self, Ledger};
@@ -35,6 +35,9 @@ pub struct Args {
     /// Give an unapplied file, and its way down, the next free number
     #[arg(long, value_name = "FILE", group = "what")]
     renumber: Option<String>,
+    /// Stop guarding this database as a protected environment: the copy of one, or one that af-db.yaml no longer protects
+    #[arg(long, group = "what")]
+    unprotect: bool,
 }
 
 /// How a statement ended.
@@ -56,6 +59,9 @@ struct RepairReport {
 
 /// Runs the command.
 pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    if args.unprotect {
+        return unprotect(context).await;
+    }
     let folder = project::folder(context)?;
     if let Some(file) = &args.renumber {
         return renumber(context, &folder, file).await;
@@ -75,9 +81,11 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     guarding::backed_up(context, &session)?;
     guarding::confirm(
         context,
+        &session,
         &target,
         &format!("the record will be corrected: {}\n", words.join("; ")),
-    )?;
+    )
+    .await?;
     project::create_books(&session, &ledger, &books.history).await?;
     let mut sql = Sql::new("BEGIN");
     for correction in &corrections {
@@ -232,6 +240,55 @@ fn need_row(books: &project::Books, version: i64, wanted: bool) -> Result<()> {
     ))
     .hint("see af-db status")
     .into())
+}
+
+/// Lifts the protection of a database; the words are typed, whatever its environment requires of a change.
+async fn unprotect(context: &Context) -> Result<Outcome> {
+    let (session, target) = context.open(Purpose::Writing).await?;
+    let database = &context.config.database;
+    let environment = database.environment();
+    if !database.is_protected() {
+        return context.show(&RepairReport {
+            repaired: vec![format!("{target} is not protected")],
+        });
+    }
+    if !database.is_recognised() {
+        return Err(refuse(format!(
+            "af-db.yaml says that environment `{environment}` is protected; nothing was changed"
+        ))
+        .hint(format!(
+            "take `protected: true` out of environment `{environment}` in af-db.yaml, then run this again"
+        ))
+        .into());
+    }
+    let watch = context.watch();
+    let wait = std::time::Duration::from_secs(30);
+    // Held until the session ends.
+    let _lock = lock::take(&session, Share::Alone, wait, &watch).await?;
+    let words = format!("unprotect {environment}/{}", target.database());
+    let question = format!(
+        "{target} will no longer be guarded as environment `{environment}`: anyone who can connect can change it with --yes"
+    );
+    let otherwise = "lifting a protection is never done without a person";
+    context
+        .terminal
+        .confirm_typed(&question, &words, otherwise)?;
+    let books = project::books(context, &session).await?;
+    project::create_journal(&session, books.history.has_journal).await?;
+    let done = format!("protection as environment {environment} lifted");
+    let entry = Entry {
+        note: Some(done.clone()),
+        ..Entry::default()
+    };
+    let record = journal::append(&project::run(context), State::Repaired, &entry);
+    session
+        .run(&Sql::fill("BEGIN;\n{};\nCOMMIT", &[&record]))
+        .await?;
+    protection::lift(context, &session).await?;
+    session.close().await;
+    context.show(&RepairReport {
+        repaired: vec![done],
+    })
 }
 
 async fn renumber(context: &Context, folder: &Folder, file: &str) -> Result<Outcome> {

@@ -14,6 +14,7 @@ use crate::catalog::{Catalog, Scope, Shared, read};
 use crate::commands::{Context, Purpose, project};
 #[cfg(feature = "sqlite")]
 use crate::copy::{schema, sqlite};
+use crate::disk;
 use crate::error::fail;
 use crate::finding::{Finding, Place};
 use crate::manifest::settle::Settled;
@@ -25,7 +26,7 @@ use crate::pg::session::Session;
 use crate::pg::target::Target;
 use crate::shadow::{self, Shadow};
 use crate::sql::safe::Sql;
-use crate::sql::split::split;
+use crate::sql::split;
 
 /// Where a schema comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -221,9 +222,9 @@ impl<'a> Sources<'a> {
     pub(crate) fn migrations(&self, folder: &Path) -> Result<Vec<Migration>> {
         let config = &self.context.config;
         if folder == config.migrations() {
-            return Ok(project::folder(self.context)?.migrations);
+            return project::folder(self.context)?.whole();
         }
-        Ok(files::list(folder, &config.shown(folder))?.migrations)
+        files::list(folder, &config.shown(folder))?.whole()
     }
 
     /// Makes what a SQLite database is as PostgreSQL would have it.
@@ -248,10 +249,12 @@ impl<'a> Sources<'a> {
         let text = if source::is_prisma(file) {
             source::prisma(file, &shown).await?
         } else {
-            std::fs::read_to_string(file).with_context(|| format!("reading {shown}"))?
+            disk::read_text(file, &shown)?
         };
+        split::check_closed(&shown, &text)?;
         let session = self.empty().await?;
-        for statement in split(&text) {
+        session.confinement().check(&shown, &text)?;
+        for statement in split::split(&text) {
             let at = format!(
                 "{shown}:{}:{}",
                 statement.position.line, statement.position.column

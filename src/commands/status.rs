@@ -3,10 +3,12 @@
 use anyhow::Result;
 use serde::Serialize;
 
+use crate::backup::restore::remains;
 use crate::commands::page::{Page, Tone, count};
-use crate::commands::{Context, Outcome, Purpose, Report, fleet, project};
+use crate::commands::{Context, Outcome, Purpose, Report, aftermath, archives, fleet, project};
 use crate::finding::{Finding, Place, Severity};
 use crate::migrate::standing::{self, Line, State};
+use crate::sql::name::Ident;
 
 /// Flags of `status`.
 #[derive(clap::Args, Debug)]
@@ -47,7 +49,15 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     }
     let folder = project::folder(context)?;
     let (session, target) = context.open(Purpose::Reading).await?;
-    let books = project::books(context, &session).await?;
+    // Sent together, to wait for the server once.
+    let (books, left, interrupted, kept) = futures_util::future::join4(
+        project::books(context, &session),
+        aftermath::reindex_leftovers(&session),
+        remains::list(&session),
+        remains::kept(&session),
+    )
+    .await;
+    let books = books?;
     let fresh = project::fresh_width(context, &folder)?;
     let mut standing = standing::compare(&folder, &books.history, &books.unfinished, fresh);
     if args.foreign {
@@ -55,6 +65,24 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
             .findings
             .extend(project::foreign(&session, &books).await?);
     }
+    standing.findings.extend(left?);
+    standing.findings.extend(interrupted?.iter().map(|name| {
+        let message = "a half-built database that an interrupted restore left behind";
+        Finding::note("interrupted-restore", name, message)
+            .help("the next restore on this server removes it, or drop it now")
+    }));
+    let kept = kept?;
+    let ours = kept.iter().filter(|one| one.was(&session.facts().database));
+    standing.findings.extend(ours.map(|one| {
+        let message = format!(
+            "a restore replaced this database and kept it ({})",
+            archives::kept_in_words(one)
+        );
+        Finding::note("replaced-database", &one.name, message).help(format!(
+            "when it is not needed any more: DROP DATABASE {}",
+            Ident::new(&one.name)
+        ))
+    }));
     let wrong = Outcome::of(&standing.findings, Severity::Warn) == Outcome::Found;
     let pending = standing.pending.len() + standing.out_of_order.len();
     let outcome = if args.check && (wrong || pending > 0) {
@@ -64,7 +92,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     };
     context.show(&StatusReport {
         database: target.to_string(),
-        environment: context.config.database.environment.clone(),
+        environment: context.config.database.environment().to_owned(),
         server: session.facts().version.clone(),
         applied: books.history.rows.len(),
         pending,

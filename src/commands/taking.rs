@@ -187,9 +187,11 @@ async fn baselined(root: &Path, context: &Context) -> Result<()> {
     }
     guarding::confirm(
         context,
+        &session,
         &target,
         "V1__baseline will be recorded as applied, without running it\n",
-    )?;
+    )
+    .await?;
     let ledger = project::ledger(context, &books.history, &folder)?;
     project::create_books(&session, &ledger, &books.history).await?;
     let mut sql = Sql::new("BEGIN");

@@ -1,17 +1,38 @@
 //! Owns standard error, the story, and the keyboard: progress, warnings, questions.
 //!
 //! The only file that prompts or draws bars. Without a terminal nothing is ever asked; plain lines are written.
+//!
+//! Questions do not use `dialoguer`: it writes to the terminal itself, so that a reader who stands still would hold the
+//! run and its locks, and while it reads a key it hears neither SIGTERM nor the server. Every byte goes through
+//! [`crate::commands::sink`] instead.
 
-use std::io::{IsTerminal as _, Write as _};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::io::IsTerminal as _;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, Result};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
 use crate::commands::output::failure_text;
-use crate::error::refuse;
+use crate::commands::page::{Tone, painted};
+use crate::commands::sink::{self, Sink};
+use crate::error::{Exit, refuse, with_exit};
 use crate::event::{Event, Unit};
 use crate::finding::Severity;
+use crate::sql::redact;
+use crate::visible;
+
+/// Standard error.
+static STDERR: LazyLock<Sink> = LazyLock::new(|| Sink::start(std::io::stderr()));
+
+/// Waits until standard error is written, as long as somebody reads it.
+pub fn finish() {
+    STDERR.finish();
+}
+
+/// Writes the words of the argument parser.
+pub fn say_usage(text: &str) {
+    STDERR.keep(visible::document(text).as_bytes());
+}
 
 /// How much of the story is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,12 +91,12 @@ impl Terminal {
                 message,
             } => {
                 if self.loudness == Loudness::Verbose {
-                    self.log("notice", message, || format!("notice: {message}"));
+                    self.log("notice", message, || format!("notice: {}", shown(message)));
                 }
             }
             Event::Notice { message, .. } => {
                 self.log("server-warning", message, || {
-                    format!("server warning: {message}")
+                    format!("server warning: {}", shown(message))
                 });
             }
         }
@@ -84,33 +105,41 @@ impl Terminal {
     /// Writes a line of the story.
     pub fn say(&self, text: &str) {
         if self.loudness > Loudness::Quiet {
-            self.log("info", text, || text.to_owned());
+            self.log("info", text, || shown(text));
+        }
+    }
+
+    /// Writes several lines of ours, each of which begins where a line begins.
+    pub fn say_all(&self, text: &str) {
+        for line in text.lines() {
+            self.say(line);
         }
     }
 
     /// Writes a line of the story that needs attention.
     pub fn warn(&self, text: &str) {
         self.log("warning", text, || {
-            format!("{} {text}", self.paint("33", "warning:"))
+            let head = painted(Tone::Warn, "warning:", self.colour);
+            format!("{head} {}", shown(text))
         });
     }
 
     /// Writes a failure.
     pub fn fail(&self, error: &anyhow::Error) {
         self.end();
-        let text = failure_text(error, false);
-        self.log("error", text.trim_end(), || {
-            failure_text(error, self.colour).trim_end().to_owned()
-        });
+        if self.structured {
+            let text = failure_text(error, false);
+            STDERR.keep(format!("{}\n", structured("error", text.trim_end())).as_bytes());
+        } else {
+            let text = failure_text(error, self.colour);
+            STDERR.keep(format!("{}\n", text.trim_end()).as_bytes());
+        }
     }
 
-    /// Writes a line for people, or an object for those who collect them.
+    /// Writes a line for people, which must be harmless already, or an object for those who collect them.
     fn log(&self, level: &str, message: &str, plain: impl FnOnce() -> String) {
         if self.structured {
-            let at = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
-            self.write(
-                &serde_json::json!({"at": at, "level": level, "message": message}).to_string(),
-            );
+            STDERR.line(&structured(level, message));
         } else {
             self.line(&plain());
         }
@@ -120,10 +149,10 @@ impl Terminal {
     pub fn confirm(&self, question: &str) -> Result<()> {
         self.need_person(question, "say --yes if this is meant")?;
         self.end();
-        let prompt = dialoguer::Confirm::new()
-            .with_prompt(question)
-            .default(false);
-        if prompt.interact().context("asking")? {
+        let keyboard = Keyboard::open()?;
+        ask(&format!("{question} [y/N] "));
+        let answer = keyboard.line()?.unwrap_or_default();
+        if ["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()) {
             return Ok(());
         }
         Err(refuse("not confirmed; nothing was changed").into())
@@ -132,14 +161,29 @@ impl Terminal {
     /// Asks which of several it is; the first is the default. Only for where a person is known to be there.
     pub fn choose(&self, question: &str, choices: &[String]) -> Result<usize> {
         self.end();
-        let prompt = dialoguer::Select::new()
-            .with_prompt(question)
-            .items(choices)
-            .default(0);
-        prompt
-            .interact_opt()
-            .context("asking")?
-            .ok_or_else(|| refuse("nothing was chosen; nothing was written").into())
+        let keyboard = Keyboard::open()?;
+        let mut text = format!("{}\n", visible::line(question));
+        for (number, choice) in (1..).zip(choices) {
+            text.push_str(&format!("  {number}. {}\n", visible::line(choice)));
+        }
+        STDERR.keep(text.as_bytes());
+        loop {
+            ask(&format!("Number from 1 to {} [1]: ", choices.len()));
+            let Some(answer) = keyboard.line()? else {
+                return Err(refuse("nothing was chosen; nothing was written").into());
+            };
+            match answer.trim() {
+                "" => return Ok(0),
+                number => {
+                    let number = number.parse::<usize>().ok();
+                    if let Some(number) =
+                        number.filter(|number| (1..=choices.len()).contains(number))
+                    {
+                        return Ok(number - 1);
+                    }
+                }
+            }
+        }
     }
 
     /// Asks a person to type exactly these words; there is no default and no flag that answers.
@@ -151,7 +195,10 @@ impl Terminal {
         self.end();
         // Before the question is read: a Ctrl-C that answers it must come as a key.
         let keyboard = Keyboard::open()?;
-        self.write(&format!("{question}\nType `{words}` to go on:"));
+        let question = shown(question);
+        // What cannot be typed is typed as it is shown.
+        let words = &*visible::line(words);
+        STDERR.keep(format!("{question}\nType `{words}` to go on:\n").as_bytes());
         let Some(answer) = keyboard.line()? else {
             return Err(refuse("nothing was typed; nothing was changed")
                 .hint(format!("the words are `{words}`"))
@@ -189,53 +236,129 @@ impl Terminal {
         if self.loudness == Loudness::Quiet || !shown {
             return;
         }
-        let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr_with_hz(10));
+        let screen = Box::new(Screen::default());
+        let bar =
+            ProgressBar::with_draw_target(total, ProgressDrawTarget::term_like_with_hz(screen, 10));
         bar.set_style(style(total.is_some(), unit));
-        bar.set_prefix(task.to_owned());
-        *self.bar() = Some(bar);
+        bar.set_prefix(visible::line(task).into_owned());
+        *self.slot() = Some(bar);
     }
 
     fn advance(&self, done: u64, note: &str) {
-        match &*self.bar() {
+        match self.bar() {
             Some(bar) => {
                 bar.set_position(done);
-                bar.set_message(note.to_owned());
+                bar.set_message(visible::line(note).into_owned());
             }
             None if self.loudness == Loudness::Verbose => {
-                self.log("progress", note, || note.to_owned());
+                self.log("progress", note, || shown(note));
             }
             None => {}
         }
     }
 
     fn end(&self) {
-        if let Some(bar) = self.bar().take() {
+        let shown = self.slot().take();
+        if let Some(bar) = shown {
             bar.finish_and_clear();
         }
     }
 
     fn line(&self, text: &str) {
-        match &*self.bar() {
-            Some(bar) => bar.suspend(|| self.write(text)),
-            None => self.write(text),
+        match self.bar() {
+            Some(bar) => bar.suspend(|| STDERR.line(text)),
+            None => STDERR.line(text),
         }
     }
 
-    fn bar(&self) -> MutexGuard<'_, Option<ProgressBar>> {
+    /// Returns the bar that is drawn now. It is a handle, so that nothing is locked while the bar or a line is written.
+    fn bar(&self) -> Option<ProgressBar> {
+        self.slot().clone()
+    }
+
+    fn slot(&self) -> MutexGuard<'_, Option<ProgressBar>> {
         self.bar.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn write(&self, text: &str) {
-        // Nobody is left to tell when standard error itself is gone.
-        let _ = writeln!(std::io::stderr().lock(), "{text}");
+/// Returns what others wrote as it may stand in a line of ours.
+fn shown(text: &str) -> String {
+    visible::block(&redact::addresses(text))
+}
+
+fn structured(level: &str, message: &str) -> String {
+    let at = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+    let message = redact::addresses(message);
+    let line = serde_json::json!({"at": at, "level": level, "message": message}).to_string();
+    visible::json(&line).into_owned()
+}
+
+/// Writes a question that is answered on the same line.
+fn ask(question: &str) {
+    STDERR.keep(visible::block(question).as_bytes());
+}
+
+/// What a progress bar is drawn on: standard error, by way of the thread that writes it.
+#[derive(Debug, Default)]
+struct Screen(Mutex<String>);
+
+impl Screen {
+    fn add(&self, text: &str) -> std::io::Result<()> {
+        let mut drawn = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        drawn.push_str(text);
+        Ok(())
     }
 
-    fn paint(&self, code: &str, text: &str) -> String {
-        if self.colour {
-            format!("\x1b[{code}m{text}\x1b[0m")
-        } else {
-            text.to_owned()
+    fn go(&self, cells: usize, direction: char) -> std::io::Result<()> {
+        match cells {
+            0 => Ok(()),
+            _ => self.add(&format!("\x1b[{cells}{direction}")),
         }
+    }
+}
+
+impl TermLike for Screen {
+    fn width(&self) -> u16 {
+        #[cfg(unix)]
+        let columns =
+            rustix::termios::tcgetwinsize(std::io::stderr()).map_or(0, |size| size.ws_col);
+        #[cfg(not(unix))]
+        let columns = 0;
+        if columns == 0 { 80 } else { columns }
+    }
+
+    fn move_cursor_up(&self, n: usize) -> std::io::Result<()> {
+        self.go(n, 'A')
+    }
+
+    fn move_cursor_down(&self, n: usize) -> std::io::Result<()> {
+        self.go(n, 'B')
+    }
+
+    fn move_cursor_right(&self, n: usize) -> std::io::Result<()> {
+        self.go(n, 'C')
+    }
+
+    fn move_cursor_left(&self, n: usize) -> std::io::Result<()> {
+        self.go(n, 'D')
+    }
+
+    fn write_line(&self, text: &str) -> std::io::Result<()> {
+        self.add(&format!("{text}\n"))
+    }
+
+    fn write_str(&self, text: &str) -> std::io::Result<()> {
+        self.add(text)
+    }
+
+    fn clear_line(&self) -> std::io::Result<()> {
+        self.add("\r\x1b[2K")
+    }
+
+    fn flush(&self) -> std::io::Result<()> {
+        let drawn = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        STDERR.draw(drawn.as_bytes());
+        Ok(())
     }
 }
 
@@ -261,18 +384,16 @@ impl Keyboard {
 
     /// Reads a line; none where the input ends or a person gives up with Ctrl-C or Ctrl-D.
     fn line(&self) -> Result<Option<String>> {
-        use std::io::Read as _;
-
-        let mut stdin = std::io::stdin().lock();
-        let show = |bytes: &[u8]| {
-            let mut screen = std::io::stderr().lock();
-            let _ = screen.write_all(bytes).and_then(|()| screen.flush());
-        };
+        let stdin = std::io::stdin();
+        let show = |bytes: &[u8]| STDERR.keep(bytes);
         let mut line = Vec::new();
         let mut key = [0];
         let ended = loop {
-            match stdin.read(&mut key) {
+            wait_for_key(&stdin)?;
+            // Not through the buffer of the standard library, whose bytes no wait would see.
+            match rustix::io::read(&stdin, &mut key) {
                 Ok(1) => {}
+                Err(rustix::io::Errno::INTR) => continue,
                 Ok(_) => break Ok(None),
                 Err(error) => break Err(error),
             }
@@ -297,6 +418,29 @@ impl Keyboard {
         show(b"\n");
         let ended = ended.context("reading the keyboard")?;
         Ok(ended.map(|()| String::from_utf8_lossy(&line).into_owned()))
+    }
+}
+
+/// Waits until something was typed, unless somebody wants the program to stop.
+#[cfg(unix)]
+fn wait_for_key(stdin: &std::io::Stdin) -> Result<()> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+    let a_moment = Timespec {
+        tv_sec: 0,
+        tv_nsec: 100_000_000,
+    };
+    loop {
+        if sink::is_stopping() {
+            let why = "interrupted while waiting for an answer; nothing was changed";
+            return Err(with_exit(Exit::Interrupted, why).into());
+        }
+        let mut keys = [PollFd::new(stdin, PollFlags::IN)];
+        match poll(&mut keys, Some(&a_moment)) {
+            Ok(0) | Err(rustix::io::Errno::INTR) => {}
+            Ok(_) => return Ok(()),
+            Err(error) => return Err(error).context("waiting for the keyboard"),
+        }
     }
 }
 

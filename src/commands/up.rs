@@ -25,7 +25,7 @@ use crate::pg::session::Session;
 use crate::pg::target::Target;
 use crate::plan::execution::Execution;
 use crate::plan::heartbeat::Beat;
-use crate::plan::observe::StepObservation;
+use crate::plan::observe::guard::Prediction;
 
 /// Flags of `up`.
 #[derive(clap::Args, Debug)]
@@ -120,7 +120,7 @@ async fn one(args: &Args, context: &Context) -> Result<Outcome> {
     let findings = pending::obstacles(&selection, &standing, &chosen, &books.unfinished)?;
     let mut report = UpReport {
         database: target.to_string(),
-        environment: context.config.database.environment.clone(),
+        environment: context.config.database.environment().to_owned(),
         applied: Vec::new(),
         pending: later,
         plan: bound.as_ref().map(|bound| bound.sha256.clone()),
@@ -152,7 +152,7 @@ async fn one(args: &Args, context: &Context) -> Result<Outcome> {
         chosen: &chosen,
         ledger: &ledger,
         unfinished: &books.unfinished,
-        observed: &permit.observed,
+        prediction: permit.prediction.as_ref(),
     };
     let (session, applied) = apply(args, context, (session, &target), work).await?;
     report.applied = applied;
@@ -169,7 +169,7 @@ struct Work<'a> {
     chosen: &'a [&'a Migration],
     ledger: &'a Ledger,
     unfinished: &'a [Unfinished],
-    observed: &'a [StepObservation],
+    prediction: Option<&'a Prediction>,
 }
 
 /// Applies, under the eyes of the heartbeat; gives the session back.
@@ -186,11 +186,15 @@ async fn apply(
         canceller: session.canceller(),
         budget: project::block_budget(context, args.block_budget.as_deref())?,
         watch: &watch,
+        running: Mutex::default(),
         stopped: Mutex::default(),
     };
     let guard = context.interrupt.guard();
-    let mut execution = Execution::new(session, target, ladder, &watch, &context.interrupt);
-    execution.predict(work.observed.to_vec());
+    let execution = Execution::new(session, target, ladder, &watch, &context.interrupt);
+    let mut execution = execution.showing(&beat.running);
+    if let Some(prediction) = work.prediction {
+        execution.predict(prediction.clone());
+    }
     let outcome = tokio::select! {
         outcome = apply::up(&mut execution, work.ledger, work.chosen, work.unfinished) => outcome?,
         () = beat.run(target) => unreachable!("the heartbeat never ends by itself"),

@@ -1,12 +1,18 @@
 //! Owns what the process finds around itself: environment variables and the project's `.env`.
 //!
 //! A variable that is set wins over the same name in `.env`; an empty one counts as not set.
+//!
+//! A `.env` may come with a project that was only cloned. It says where the project's databases and backups are, and
+//! nothing about this machine: which programs run, which folders and files are read or written, and who is working. What
+//! `af-db.yaml` names as `${NAME}` may stand in it under any name.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
+use crate::backup::store;
+use crate::disk;
 use crate::error::fail;
 use crate::pg::target::{self, Target};
 
@@ -14,6 +20,108 @@ use crate::pg::target::{self, Target};
 #[derive(Clone, Default)]
 pub struct Ambient {
     variables: BTreeMap<String, String>,
+    /// The same with every line of `.env`, for what `af-db.yaml` names itself.
+    named: BTreeMap<String, String>,
+    ignored: Vec<String>,
+}
+
+/// What a project's `.env` may decide: where its databases and its backup store are, and who it is there.
+///
+/// Endpoints are among them only where requests are signed: elsewhere they would be sent the user's own tokens.
+const FROM_DOTENV: [&str; 43] = [
+    "DATABASE_URL",
+    "DIRECT_URL",
+    "SUPABASE_DB_URL",
+    "POSTGRES_DB",
+    "POSTGRES_HOST",
+    "POSTGRES_PASSWORD",
+    "POSTGRES_PORT",
+    "POSTGRES_USER",
+    "PGAPPNAME",
+    "PGCONNECT_TIMEOUT",
+    "PGDATABASE",
+    "PGHOST",
+    "PGPASSWORD",
+    "PGPORT",
+    "PGSSLCERTMODE",
+    "PGSSLNEGOTIATION",
+    "PGTARGETSESSIONATTRS",
+    "PGUSER",
+    "AF_DB_ALLOW_MAJOR_MISMATCH",
+    "AF_DB_ENV",
+    "AF_DB_OFFLINE",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_BUCKET",
+    "AWS_BUCKET_NAME",
+    "AWS_DEFAULT_REGION",
+    "AWS_ENDPOINT",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_REGION",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_VIRTUAL_HOSTED_STYLE_REQUEST",
+    "AZURE_CLIENT_ID",
+    "AZURE_CLIENT_SECRET",
+    "AZURE_CONTAINER_NAME",
+    "AZURE_STORAGE_ACCOUNT_KEY",
+    "AZURE_STORAGE_ACCOUNT_NAME",
+    "AZURE_STORAGE_SAS_KEY",
+    "AZURE_STORAGE_SAS_TOKEN",
+    "AZURE_TENANT_ID",
+    "GOOGLE_BUCKET",
+    "GOOGLE_BUCKET_NAME",
+    "GOOGLE_SERVICE_ACCOUNT_KEY",
+];
+
+/// What else is read by us or by the programs we start; that `.env` does not decide it is worth a word.
+const NOT_FROM_DOTENV: [&str; 24] = [
+    "APPDATA",
+    "BUILD_REQUESTEDFOR",
+    "COMPUTERNAME",
+    "COMSPEC",
+    "GITHUB_ACTOR",
+    "GITLAB_USER_LOGIN",
+    "HOME",
+    "HOSTNAME",
+    "LOCALAPPDATA",
+    "LOGNAME",
+    "PATH",
+    "SHELL",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+    "STORAGE_EMULATOR_HOST",
+    "SUDO_USER",
+    "SYSTEMROOT",
+    "TEMP",
+    "TMP",
+    "TMPDIR",
+    "USER",
+    "USERNAME",
+    "USERPROFILE",
+    "AZURE_FEDERATED_TOKEN_FILE",
+];
+
+/// Says whether a line of `.env` counts; what is about encryption may ask for more safety, never for less.
+fn may_come_from_dotenv(name: &str, value: &str) -> bool {
+    match name {
+        "PGSSLMODE" => matches!(value, "require" | "verify-ca" | "verify-full"),
+        "PGCHANNELBINDING" => value == "require",
+        name => FROM_DOTENV.contains(&name),
+    }
+}
+
+/// Says whether somebody who reads the environment would have read this.
+fn would_be_read(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    let families = ["AF_DB_", "LD_", "DYLD_", "XDG_", "PGSSL"];
+    let connects = target::ENVIRONMENT.iter().any(|(known, _)| *known == name);
+    let files = ["PGPASSFILE", "PGSERVICE", "PGSERVICEFILE", "PGSYSCONFDIR"];
+    connects
+        || files.contains(&name.as_str())
+        || NOT_FROM_DOTENV.contains(&name.as_str())
+        || families.iter().any(|family| name.starts_with(family))
+        || store::is_setting(&name)
 }
 
 impl std::fmt::Debug for Ambient {
@@ -26,12 +134,21 @@ impl std::fmt::Debug for Ambient {
 impl Ambient {
     /// Reads the environment and, beneath it, `.env` of the project.
     pub fn read(root: &Path) -> Result<Self> {
-        let mut variables = BTreeMap::new();
+        let mut named = BTreeMap::new();
         let path = root.join(".env");
         if path.is_file() {
-            let text = std::fs::read_to_string(&path).context("reading .env")?;
-            variables.extend(parse_dotenv(&text)?);
+            let text = disk::read_text(&path, ".env")?;
+            named = parse_dotenv(&text)?;
         }
+        let mut variables = named.clone();
+        let mut ignored = Vec::new();
+        variables.retain(|name, value| {
+            let counts = may_come_from_dotenv(name, value);
+            if !counts && !value.is_empty() && would_be_read(name) {
+                ignored.push(name.clone());
+            }
+            counts
+        });
         #[expect(
             clippy::disallowed_methods,
             reason = "this is the one place that reads the environment"
@@ -39,15 +156,33 @@ impl Ambient {
         let surroundings = std::env::vars_os();
         for (name, value) in surroundings {
             if let (Ok(name), Ok(value)) = (name.into_string(), value.into_string()) {
+                named.insert(name.clone(), value.clone());
                 variables.insert(name, value);
             }
         }
-        Ok(Ambient { variables })
+        // Who has set it has decided; what the file says is then of no interest.
+        ignored.retain(|name| variables.get(name).is_none_or(String::is_empty));
+        Ok(Ambient {
+            variables,
+            named,
+            ignored,
+        })
+    }
+
+    /// Gives the variables that `.env` sets and only the environment itself may set.
+    pub fn ignored(&self) -> &[String] {
+        &self.ignored
     }
 
     /// Gives every variable, for those who know which of them are theirs.
     pub fn variables(&self) -> &BTreeMap<String, String> {
         &self.variables
+    }
+
+    /// Gives what `${NAME}` stands for in `af-db.yaml`.
+    fn named(&self, name: &str) -> Option<&str> {
+        let value = self.named.get(name).map(String::as_str);
+        value.filter(|value| !value.is_empty())
     }
 
     /// Gives a variable that is set to something.
@@ -60,23 +195,27 @@ impl Ambient {
 
     /// Replaces each `${NAME}`; a missing one is named.
     pub fn expand(&self, text: &str) -> Result<String> {
-        let mut expanded = String::with_capacity(text.len());
-        let mut rest = text;
-        while let Some(start) = rest.find("${") {
-            expanded.push_str(&rest[..start]);
-            let Some(length) = rest[start..].find('}') else {
-                return Err(fail("a `${` is not closed").hint("write `${NAME}`").into());
-            };
-            let name = &rest[start + 2..start + length];
-            let value = self.get(name).ok_or_else(|| {
-                fail(format!("the environment variable {name} is not set"))
-                    .hint(format!("set {name} in the environment or in .env"))
-            })?;
-            expanded.push_str(value);
-            rest = &rest[start + length + 1..];
-        }
-        expanded.push_str(rest);
-        Ok(expanded)
+        replace(text, |name| match self.named(name) {
+            Some(value) => Ok(value.to_owned()),
+            None => Err(fail(format!("the environment variable {name} is not set"))
+                .hint(format!("set {name} in the environment or in .env"))
+                .into()),
+        })
+    }
+
+    /// Replaces each `${NAME}`, and those that are not set by a stand-in; names these.
+    pub(super) fn expand_with(&self, text: &str, stand_in: &str) -> Result<(String, Vec<String>)> {
+        let mut unset = Vec::new();
+        let text = replace(text, |name| {
+            Ok(match self.named(name) {
+                Some(value) => value.to_owned(),
+                None => {
+                    unset.push(name.to_owned());
+                    stand_in.to_owned()
+                }
+            })
+        })?;
+        Ok((text, unset))
     }
 
     /// Builds an address from `POSTGRES_USER`, `_PASSWORD`, `_HOST`, `_PORT` and `_DB`, when a host or a database is said.
@@ -221,6 +360,22 @@ impl Ambient {
     }
 }
 
+/// Replaces each `${NAME}`.
+fn replace(text: &str, mut value: impl FnMut(&str) -> Result<String>) -> Result<String> {
+    let mut replaced = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find("${") {
+        replaced.push_str(&rest[..start]);
+        let Some(length) = rest[start..].find('}') else {
+            return Err(fail("a `${` is not closed").hint("write `${NAME}`").into());
+        };
+        replaced.push_str(&value(&rest[start + 2..start + length])?);
+        rest = &rest[start + length + 1..];
+    }
+    replaced.push_str(rest);
+    Ok(replaced)
+}
+
 /// Where CI services say for whom they work.
 const CI: [&str; 3] = ["GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILD_REQUESTEDFOR"];
 
@@ -301,8 +456,11 @@ mod tests {
         let variables = pairs
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let variables: BTreeMap<String, String> = variables.collect();
         Ambient {
-            variables: variables.collect(),
+            named: variables.clone(),
+            variables,
+            ignored: Vec::new(),
         }
     }
 
@@ -320,6 +478,67 @@ mod tests {
             parse_dotenv("A=1\nwords").unwrap_err().to_string(),
             ".env:2: expected NAME=value"
         );
+    }
+
+    #[test]
+    fn a_projects_file_decides_nothing_about_this_machine() {
+        let check = |expected: bool, name: &str, value: &str| {
+            assert_eq!(may_come_from_dotenv(name, value), expected, "{name}");
+        };
+        for name in NOT_FROM_DOTENV {
+            check(false, name, "x");
+        }
+        let ignored = [
+            "af_db_pg_bin",
+            "AF_DB_PG_BIN",
+            "AF_DB_SHADOW_ALLOW",
+            "AF_DB_STATE_DIR",
+            "AWS_ALLOW_HTTP",
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+            "AZURE_STORAGE_ENDPOINT",
+            "GOOGLE_APPLICATION_CREDENTIALS",
+            "LD_PRELOAD",
+            "PGHOSTADDR",
+            "PGOPTIONS",
+            "PGPASSFILE",
+            "PGSERVICE",
+            "PGSSLKEY",
+            "PGSSLROOTCERT",
+            "SSL_CERT_FILE",
+            "XDG_STATE_HOME",
+        ];
+        for name in ignored {
+            check(false, name, "x");
+            if cfg!(feature = "object-storage") {
+                assert!(would_be_read(name), "{name}");
+            }
+        }
+        check(false, "PGSSLMODE", "disable");
+        check(false, "PGCHANNELBINDING", "disable");
+        check(true, "PGSSLMODE", "verify-full");
+        check(true, "PGCHANNELBINDING", "require");
+        for name in FROM_DOTENV {
+            check(true, name, "x");
+        }
+        for name in ["PGADMIN_DEFAULT_EMAIL", "REACT_APP_TITLE", "AWS_S3_FOLDER"] {
+            check(false, name, "x");
+            assert!(!would_be_read(name), "{name} is no business of ours");
+        }
+    }
+
+    #[test]
+    fn a_projects_file_says_what_af_db_yaml_names_and_no_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "REPORTING_URL=postgres://h/d\nAF_DB_STATE_DIR=/x\nTITLE=x\n";
+        std::fs::write(folder.path().join(".env"), text).unwrap();
+        let ambient = Ambient::read(folder.path()).unwrap();
+        assert_eq!(
+            ambient.expand("${REPORTING_URL}").unwrap(),
+            "postgres://h/d"
+        );
+        assert_eq!(ambient.get("REPORTING_URL"), None);
+        assert_eq!(ambient.get("AF_DB_STATE_DIR"), None);
+        assert_eq!(ambient.ignored(), ["AF_DB_STATE_DIR"]);
     }
 
     #[test]

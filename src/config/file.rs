@@ -44,6 +44,11 @@ pub struct Environment {
     pub require: Vec<String>,
     /// Public keys of the people who may approve a plan.
     pub approvers: Vec<String>,
+    /// How many of them must sign a plan, each with a key of their own [default: 1 where there are approvers].
+    ///
+    /// This number is the guarantee that several people have looked at a plan. The name of its author is compared with
+    /// theirs only as a check against mistakes.
+    pub approvals: Option<usize>,
 }
 
 /// Which lint rules matter how much.

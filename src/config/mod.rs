@@ -6,18 +6,22 @@
 mod ambient;
 mod embedded;
 mod file;
+mod protected;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use anyhow::{Context as _, Result};
 
+use crate::disk;
 use crate::error::fail;
 use crate::fleet::Tenant;
 use crate::pg::target::Target;
 
 pub use ambient::Ambient;
 pub use file::{Environment, File, LintSettings, MigrationSettings, RecoverySettings};
+pub use protected::{DeclaredAddress, Protected};
 
 /// What the command line says about where to work.
 #[derive(Clone, Debug, Default)]
@@ -66,16 +70,53 @@ pub struct Database {
     pub target: Option<Target>,
     /// The address for everything that writes, when the other one is a pooler.
     pub direct: Option<Target>,
-    /// The environment whose rules apply.
-    pub environment: String,
-    /// What that environment says.
-    pub rules: Environment,
+    /// The environment chosen by name or by address.
+    chosen: Governed,
+    /// The protected environment that the server turned out to be.
+    recognised: OnceLock<Governed>,
+}
+
+/// An environment and its rules.
+#[derive(Clone, Debug)]
+struct Governed {
+    environment: String,
+    rules: Environment,
 }
 
 impl Database {
+    /// Names the environment whose rules apply.
+    pub fn environment(&self) -> &str {
+        &self.governed().environment
+    }
+
+    /// Gives the rules that apply.
+    pub fn rules(&self) -> &Environment {
+        &self.governed().rules
+    }
+
     /// Says whether typed confirmation and approvals are asked for.
     pub fn is_protected(&self) -> bool {
-        self.rules.protected
+        self.rules().protected
+    }
+
+    /// Applies the rules of a protected environment, because the server that was reached is that environment.
+    pub fn recognise(&self, environment: &str, rules: Environment) {
+        self.recognised.get_or_init(|| Governed {
+            environment: environment.to_owned(),
+            rules: Environment {
+                protected: true,
+                ..rules
+            },
+        });
+    }
+
+    /// Says whether these rules apply because of the server that was reached, not because of a name or an address.
+    pub fn is_recognised(&self) -> bool {
+        self.recognised.get().is_some()
+    }
+
+    fn governed(&self) -> &Governed {
+        self.recognised.get().unwrap_or(&self.chosen)
     }
 
     /// Gives the address for everything that writes.
@@ -214,10 +255,12 @@ fn read_file(path: &Path) -> Result<File> {
         || path.display().to_string(),
         |name| name.to_string_lossy().into_owned(),
     );
-    let bytes = std::fs::read(path).with_context(|| format!("reading {shown}"))?;
-    let text = String::from_utf8(bytes)
-        .map_err(|_| fail(format!("{shown} is not UTF-8 text")).hint("save it as UTF-8"))?;
-    crate::yaml::read(&shown, &text)
+    read_text(&shown, &disk::read_text(path, &shown)?)
+}
+
+/// Reads the text of a configuration file; `name` is how messages call it.
+pub fn read_text(name: &str, text: &str) -> Result<File> {
+    crate::yaml::read(name, text)
 }
 
 fn resolve_database(flags: &Flags, file: &File, ambient: &Ambient) -> Result<Database> {
@@ -237,8 +280,11 @@ fn resolve_database(flags: &Flags, file: &File, ambient: &Ambient) -> Result<Dat
         source: Source::Embedded,
         target: None,
         direct: None,
-        environment: name,
-        rules,
+        chosen: Governed {
+            environment: name,
+            rules,
+        },
+        recognised: OnceLock::new(),
     };
     locate(&mut database, flags, chosen.is_some(), ambient)?;
     protect_by_address(&mut database, file, ambient);
@@ -285,7 +331,10 @@ fn locate(database: &mut Database, flags: &Flags, chosen: bool, ambient: &Ambien
             return Ok(());
         }
     }
-    let label = format!("environment `{}` of {FILE_NAME}", database.environment);
+    let label = format!(
+        "environment `{}` of {FILE_NAME}",
+        database.chosen.environment
+    );
     let address = |text: &Option<String>| -> Result<Option<Target>> {
         let Some(text) = text else { return Ok(None) };
         let url = ambient
@@ -297,18 +346,17 @@ fn locate(database: &mut Database, flags: &Flags, chosen: bool, ambient: &Ambien
                 .with_context(|| format!("reading {label}"))?,
         ))
     };
-    database.target = address(&database.rules.url)?;
-    database.direct = address(&database.rules.direct_url)?;
+    database.target = address(&database.chosen.rules.url)?;
+    database.direct = address(&database.chosen.rules.direct_url)?;
     if database.target.is_none() {
         database.target = database.direct.clone();
     }
     if database.target.is_some() {
-        database.source = Source::Environment(database.environment.clone());
+        database.source = Source::Environment(database.chosen.environment.clone());
     }
     Ok(())
 }
 
-/// Applies the guards of a protected environment when its address was reached by another way.
 impl Config {
     /// Gives the same settings for another database; the rules of a protected environment follow its address.
     pub fn at(&self, target: Target) -> Config {
@@ -317,33 +365,30 @@ impl Config {
         config.database.source = Source::Fleet;
         config.database.target = Some(target);
         config.database.direct = None;
+        config.database.recognised = OnceLock::new();
         protect_by_address(&mut config.database, &self.file, &self.ambient);
         config
     }
 }
 
+/// Applies the rules of a protected environment when one of the addresses given is one of its own.
 fn protect_by_address(database: &mut Database, file: &File, ambient: &Ambient) {
-    let Some(reached) = database.target.clone() else {
-        return;
-    };
-    if database.rules.protected {
+    if database.chosen.rules.protected {
         // Chosen by name, guarded by its own rules.
         return;
     }
-    for (name, rules) in &file.environments {
-        if !rules.protected || *name == database.environment {
-            continue;
-        }
-        let addresses = [&rules.url, &rules.direct_url];
-        let same = addresses.into_iter().flatten().any(|text| {
-            // A variable that is not set here cannot be the address that was reached.
-            let url = ambient.expand(text).ok();
-            url.and_then(|url| ambient.target(&url).ok())
-                .is_some_and(|target| target.is_same_database_as(&reached))
-        });
-        if same {
-            database.environment.clone_from(name);
-            database.rules = rules.clone();
+    let reached: Vec<Target> = [&database.target, &database.direct]
+        .into_iter()
+        .flatten()
+        .cloned()
+        .collect();
+    for environment in protected::all(file, ambient) {
+        let mut reached = reached.iter();
+        if reached.any(|target| environment.has_address(target)) {
+            database.chosen = Governed {
+                environment: environment.name,
+                rules: environment.rules,
+            };
             return;
         }
     }

@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::catalog::{Catalog, Key, Kind};
-use crate::rls::formula::Formula;
-use crate::rls::rights::{Command, Grant, PUBLIC, Policy, Roles, Rows};
+use crate::formula::Formula;
+use crate::rights::{Command, Grant, PUBLIC, Policy, Roles, Rows};
 
 /// A way to reach rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

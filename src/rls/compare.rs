@@ -5,17 +5,17 @@ use std::collections::{BTreeSet, HashMap};
 
 use anyhow::Result;
 
+use crate::access::Judge;
 use crate::catalog::{Catalog, Key, Kind};
+use crate::declared::Declared;
+use crate::declared::expand::{self, Wanted};
+use crate::difference;
+use crate::explain::explain;
 use crate::finding::Finding;
+use crate::mend;
 use crate::pg::session::Session;
-use crate::rls::access::Judge;
-use crate::rls::declared::Declared;
-use crate::rls::declared::expand::{self, Wanted};
-use crate::rls::difference;
-use crate::rls::explain::explain;
-use crate::rls::mend;
-use crate::rls::rights::{Grant, PUBLIC, Rights, Roles, Rows};
-use crate::rls::settle::{self, Condition};
+use crate::rights::{Grant, PUBLIC, Rights, Roles, Rows};
+use crate::settle::{self, Condition};
 use crate::sql::safe::Sql;
 use crate::yaml::nearest;
 

@@ -18,10 +18,10 @@ use crate::pg::session::Session;
 use crate::pg::supabase;
 use crate::pg::target::Target;
 use crate::pg::tools::Tool;
-use crate::rls::tenancy::Tenancy;
 use crate::sql::name::{Ident, Literal};
 use crate::sql::safe::Sql;
 use crate::sql::split;
+use crate::tenancy::Tenancy;
 
 /// What of the database copied matters to the proof and is not in its schema.
 #[derive(Clone, Debug, Default)]
@@ -46,8 +46,8 @@ pub async fn schema(
     tenancy: &Tenancy,
     watch: Watch<'_>,
 ) -> Result<(Target, Grounds)> {
-    let mut grounds = grounds(source, tenancy, watch).await?;
     let session = connect::open(source, watch).await?;
+    let mut grounds = grounds_on(&session, tenancy).await?;
     let copy = scratch.database("proof").await?;
     let onto = connect::open(&copy, watch).await?;
     roles(&session, &onto, copy.database()).await?;
@@ -114,7 +114,10 @@ async fn attempt(onto: &Session, sql: Sql) -> Result<Option<String>> {
 
 /// Reads what the schema does not say.
 pub async fn grounds(source: &Target, tenancy: &Tenancy, watch: Watch<'_>) -> Result<Grounds> {
-    let session = connect::open(source, watch).await?;
+    grounds_on(&connect::open(source, watch).await?, tenancy).await
+}
+
+async fn grounds_on(session: &Session, tenancy: &Tenancy) -> Result<Grounds> {
     let row = session
         .query_one(
             include_str!("queries/copied_grounds.sql"),

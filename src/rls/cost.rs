@@ -6,13 +6,13 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio_postgres::SimpleQueryMessage;
 
+use crate::facts::{Column, Relation};
+use crate::fill::ground::Side;
+use crate::fill::insert;
 use crate::pg::server_error::ServerError;
 use crate::pg::session::Session;
-use crate::rls::facts::{Column, Relation};
-use crate::rls::fill::ground::Side;
-use crate::rls::fill::insert;
-use crate::rls::probe::stand::Stand;
-use crate::rls::runner::Identity;
+use crate::probe::stand::Stand;
+use crate::runner::Identity;
 use crate::sql::name::Ident;
 use crate::sql::safe::Sql;
 
@@ -44,7 +44,7 @@ const ROWS: usize = 2000;
 const TABLES: usize = 40;
 
 /// Measures what the usual member of each role reads; the rows made for it are gone afterwards.
-pub(in crate::rls) async fn all(stand: &Stand<'_>) -> Result<Vec<Cost>> {
+pub(crate) async fn all(stand: &Stand<'_>) -> Result<Vec<Cost>> {
     let mut costs = Vec::new();
     let members = stand.members();
     for table in stand.tenant_tables() {
@@ -191,7 +191,7 @@ fn value(
     let name = Ident::new(column.name.as_str());
     let of_tenant = column.name == tenant.name;
     let key = table.key.as_deref();
-    let partitions = key.is_some_and(|key| crate::rls::words::mentions(key, &column.name));
+    let partitions = key.is_some_and(|key| crate::words::mentions(key, &column.name));
     // A hundred tenants, unless each may have one row only.
     let number = if of_tenant && !alone { "n % 100" } else { "n" };
     let number = Sql::printed_by_server(number);

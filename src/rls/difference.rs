@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::access::{Judge, Way};
 use crate::catalog::{Key, Kind};
-use crate::rls::access::{Judge, Way};
-use crate::rls::formula::Formula;
-use crate::rls::rights::{Grant, Policy, Rights, Rows};
+use crate::formula::Formula;
+use crate::rights::{Grant, Policy, Rights, Rows};
 
 /// Where a table's rows are governed otherwise, and whose grants on what differ.
 #[derive(Clone, Debug, PartialEq)]

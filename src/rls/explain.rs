@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::access::{self, Effect, Judge, Stand};
 use crate::catalog::acl::privilege_word;
 use crate::catalog::{Key, Kind};
+use crate::declared::expand::Wanted;
+use crate::difference::{self, Difference};
 use crate::finding::{Finding, Severity};
-use crate::rls::access::{self, Effect, Judge, Stand};
-use crate::rls::declared::expand::Wanted;
-use crate::rls::difference::{self, Difference};
-use crate::rls::mend;
-use crate::rls::rights::{Grant, PUBLIC, Policy, Rights, Rows};
+use crate::mend;
+use crate::rights::{Grant, PUBLIC, Policy, Rights, Rows};
 
 /// Turns differences into findings.
 pub(crate) fn explain(

@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use std::collections::BTreeMap;
 
-use crate::rls::fill::ground::Side;
-use crate::rls::identity::{Cast, KEY};
-use crate::rls::runner::Identity;
-use crate::rls::words;
+use crate::fill::ground::Side;
+use crate::identity::{Cast, KEY};
+use crate::runner::Identity;
+use crate::words;
 
 impl Cast<'_> {
     pub(super) fn stranger(&self, role: &str) -> Identity {

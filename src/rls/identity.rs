@@ -4,18 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use crate::rls::facts::Facts;
-use crate::rls::fill::ground::{Ground, Side};
-use crate::rls::fill::plan::Kind;
-use crate::rls::runner::Identity;
-use crate::rls::words::{self, Words};
+use crate::facts::Facts;
+use crate::fill::ground::{Ground, Side};
+use crate::fill::plan::Kind;
+use crate::runner::Identity;
+use crate::words::{self, Words};
 
 /// Everything policies, views and functions read of a request.
 pub(super) fn listen(facts: &Facts) -> (Words, Vec<String>) {
     let mut texts: Vec<String> = facts
         .policies
         .iter()
-        .map(crate::rls::facts::Policy::text)
+        .map(crate::facts::Policy::text)
         .collect();
     texts.extend(
         facts

@@ -5,15 +5,15 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 
+use crate::access::Judge;
 use crate::catalog::{Catalog, Key, Kind};
+use crate::compare;
+use crate::declared::names;
+use crate::difference;
 use crate::finding::Finding;
-use crate::rls::access::Judge;
-use crate::rls::compare;
-use crate::rls::declared::names;
-use crate::rls::difference;
-use crate::rls::formula::Formula;
-use crate::rls::mend;
-use crate::rls::rights::{Command, Grant, Policy, Rights, Roles, Rows};
+use crate::formula::Formula;
+use crate::mend;
+use crate::rights::{Command, Grant, Policy, Rights, Roles, Rows};
 
 /// The declarations of a database.
 #[derive(Clone, Debug, Default)]
@@ -119,7 +119,7 @@ impl Writer {
         let mut lines = Lines::new();
         let mut left: BTreeSet<&Grant> = grants.iter().collect();
         for policy in &rows.policies {
-            if policy.restrictive || policy.roles.contains(crate::rls::rights::PUBLIC) {
+            if policy.restrictive || policy.roles.contains(crate::rights::PUBLIC) {
                 return Err(format!(
                     "policy `{}` is a guard or is for everybody",
                     policy.name

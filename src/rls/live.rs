@@ -10,19 +10,19 @@ use serde_json::json;
 use tokio_postgres::SimpleQueryMessage;
 
 use crate::error::fail;
+use crate::facts::{Facts, Relation};
+use crate::fill::ground::{Belongs, Ground, Side};
+use crate::identity::Cast;
 use crate::pg::server_error::ServerError;
 use crate::pg::session::Session;
-use crate::rls::facts::{Facts, Relation};
-use crate::rls::fill::ground::{Belongs, Ground, Side};
-use crate::rls::identity::Cast;
-use crate::rls::probe::read;
-use crate::rls::prove::{self, Proof};
-use crate::rls::runner::Identity;
-use crate::rls::tenancy::Tenancy;
-use crate::rls::verdict::{self, Verdict, Weight, Word};
-use crate::rls::words;
+use crate::probe::read;
+use crate::prove::{self, Proof};
+use crate::runner::Identity;
 use crate::sql::name::{Ident, Literal};
 use crate::sql::safe::Sql;
+use crate::tenancy::Tenancy;
+use crate::verdict::{self, Verdict, Weight, Word};
+use crate::words;
 
 /// Rows of B that are asked for by A.
 const ROWS: usize = 20;

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::rls::prove::Proof;
-use crate::rls::verdict::{Verdict, Word};
+use crate::prove::Proof;
+use crate::verdict::{Verdict, Word};
 
 /// The commands that have a column of their own.
 const COMMANDS: [&str; 5] = ["select", "insert", "update", "move", "delete"];
@@ -158,7 +158,7 @@ fn summary(proof: &Proof) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rls::verdict::ProvenBy;
+    use crate::verdict::ProvenBy;
 
     fn verdict(word: Word, command: &str) -> Verdict {
         Verdict {

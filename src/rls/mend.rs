@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::acl::privilege_word;
 use crate::catalog::{Key, Kind};
-use crate::rls::difference::Difference;
-use crate::rls::rights::{Grant, PUBLIC, Policy, Rights};
+use crate::difference::Difference;
+use crate::rights::{Grant, PUBLIC, Policy, Rights};
 use crate::sql::name::{Ident, ObjectName};
 use crate::sql::safe::Sql;
 

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::rls::cost::Cost;
-use crate::rls::matrix::{self, Line};
-use crate::rls::prove::Proof;
-use crate::rls::verdict::{Verdict, Word};
+use crate::cost::Cost;
+use crate::matrix::{self, Line};
+use crate::prove::Proof;
+use crate::verdict::{Verdict, Word};
 
 /// Writes the proof as one page.
 pub fn html(title: &str, proof: &Proof) -> String {
@@ -247,7 +247,7 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rls::verdict::{ProvenBy, Weight};
+    use crate::verdict::{ProvenBy, Weight};
 
     fn verdict(verdict: Word, command: &str) -> Verdict {
         Verdict {

@@ -3,12 +3,12 @@
 use anyhow::{Context as _, Result};
 use tokio_postgres::types::Type;
 
+use crate::facts::Facts;
+use crate::fill::ground::Ground;
 use crate::pg::session::Session;
-use crate::rls::facts::Facts;
-use crate::rls::fill::ground::Ground;
-use crate::rls::tenancy::Tenancy;
 use crate::sql::name::Ident;
 use crate::sql::safe::Sql;
+use crate::tenancy::Tenancy;
 
 /// How many tables are looked into; more of them hardly change who has the most.
 const TABLES: usize = 200;

@@ -6,26 +6,26 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use serde::Serialize;
 
+use crate::copy::Grounds;
+use crate::cost::{self, Cost};
 use crate::event::{Event, Unit, Watch};
+use crate::facts::Facts;
+use crate::fill::fixtures::{self, Held};
+use crate::fill::ground::{Belongs, Ground, Side};
+use crate::fill::insert::{self, Filled};
+use crate::fill::plan::{self, Stage};
+use crate::fill::solve;
+use crate::identity::Cast;
 use crate::pg::connect;
 use crate::pg::session::Session;
 use crate::pg::target::Target;
-use crate::rls::copy::Grounds;
-use crate::rls::cost::{self, Cost};
-use crate::rls::facts::Facts;
-use crate::rls::fill::fixtures::{self, Held};
-use crate::rls::fill::ground::{Belongs, Ground, Side};
-use crate::rls::fill::insert::{self, Filled};
-use crate::rls::fill::plan::{self, Stage};
-use crate::rls::fill::solve;
-use crate::rls::identity::Cast;
-use crate::rls::probe::stand::Stand;
-use crate::rls::probe::{bulk, call, climb, grant, peek, read, refer, search, write};
-use crate::rls::runner::{self, Desk, Identity, RanOut, Who};
-use crate::rls::tenancy::Tenancy;
-use crate::rls::verdict::{self, Verdict, Word};
+use crate::probe::stand::Stand;
+use crate::probe::{bulk, call, climb, grant, peek, read, refer, search, write};
+use crate::runner::{self, Desk, Identity, RanOut, Who};
 use crate::sql::name::Ident;
 use crate::sql::safe::Sql;
+use crate::tenancy::Tenancy;
+use crate::verdict::{self, Verdict, Word};
 
 /// What was proven and how.
 #[derive(Debug, Default, Serialize)]

@@ -11,6 +11,7 @@ use crate::catalog::{Catalog, Key};
 use crate::pg::server_error::ServerError;
 use crate::pg::session::Session;
 use crate::sql::name::{Ident, ObjectName};
+use crate::sql::outward;
 use crate::sql::safe::Sql;
 use crate::sql::token::{self, Kind};
 
@@ -39,19 +40,31 @@ pub async fn settle(
     conditions: &BTreeSet<Condition>,
 ) -> Result<BTreeMap<Condition, Result<String, ServerError>>> {
     let mut shapes: BTreeMap<Shape, Vec<&Condition>> = BTreeMap::new();
+    let mut unfit = BTreeMap::new();
     for condition in conditions {
+        // It becomes part of a statement of ours, which may run on a database that people work with.
+        if !outward::is_expression(&condition.text) {
+            let error = ServerError {
+                message: "the condition is not one complete expression".to_owned(),
+                sqlstate: Some("42601".to_owned()),
+                ..ServerError::default()
+            };
+            unfit.insert(condition.clone(), Err(error));
+            continue;
+        }
         shapes
             .entry(shape(catalog, condition))
             .or_default()
             .push(condition);
     }
     if shapes.is_empty() {
-        return Ok(BTreeMap::new());
+        return Ok(unfit);
     }
     session
         .run(&Sql::new(
             "BEGIN;
              SET LOCAL lock_timeout = '5s';
+             SET LOCAL standard_conforming_strings = on;
              SET LOCAL check_function_bodies = off;
              SET LOCAL client_min_messages = error;
              SET LOCAL quote_all_identifiers = off;
@@ -65,8 +78,9 @@ pub async fn settle(
         .context("beginning to settle policies")?;
     let settled = within(session, &shapes).await;
     let ended = session.run(&Sql::new("ROLLBACK")).await;
-    let settled = settled.context("settling policies")?;
+    let mut settled = settled.context("settling policies")?;
     ended?;
+    settled.append(&mut unfit);
     Ok(settled)
 }
 

@@ -5,8 +5,8 @@ use anyhow::Result;
 use serde_json::Value;
 
 use crate::error::fail;
-use crate::rls::facts::Facts;
-use crate::rls::words as words_of;
+use crate::facts::Facts;
+use crate::words as words_of;
 use crate::yaml;
 
 /// How tenants are told apart and how a request says who it is.

@@ -122,3 +122,67 @@ fn two_projects_have_two_servers() {
     ]);
     assert!(asked.contains("\nt\n"), "{asked}");
 }
+
+/// Gives what is listed of servers in a register of the test's own.
+fn listed(project: &Project, state: &str) -> serde_json::Value {
+    let told = project.run_with(&[("AF_DB_STATE_DIR", state)], &["dev", "list", "--json"]);
+    let (_, document) = told.split_once('\n').expect("an answer");
+    let document: serde_json::Value = serde_json::from_str(document).expect("a document");
+    document["servers"].clone()
+}
+
+#[test]
+#[cfg(unix)]
+fn servers_are_listed_until_those_of_removed_projects_are_pruned() {
+    let state = tempfile::Builder::new()
+        .prefix("af-db-state-")
+        .tempdir_in("/var/tmp")
+        .expect("a folder");
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(state.path(), open).expect("an open folder");
+    let text = state.path().to_string_lossy().into_owned();
+    let variables = [("AF_DB_STATE_DIR", text.as_str())];
+    let asking = Project::new();
+    assert_eq!(listed(&asking, &text), serde_json::json!([]));
+    let project = Project::new();
+    let make = ["dev", "psql", "--", "-qc", "CREATE TABLE here (id int)"];
+    project.run_with(&variables, &make);
+    let servers = listed(&asking, &text);
+    assert_eq!(servers[0]["running"], true, "{servers}");
+    assert_eq!(servers[0]["project-is-gone"], false, "{servers}");
+    private_but_for_the_data(std::path::Path::new(
+        servers[0]["directory"].as_str().expect("a directory"),
+    ));
+    // Moved, it still has its rows.
+    let moved = Project::new();
+    std::fs::remove_dir_all(moved.path()).expect("an empty folder");
+    std::fs::rename(project.path(), moved.path()).expect("a project that moves");
+    let look = ["dev", "psql", "--", "-Atc", "SELECT to_regclass('here')"];
+    let told = moved.run_with(&variables, &look);
+    assert!(told.contains("\nhere\n"), "{told}");
+    let told = asking.run_with(&variables, &["dev", "prune"]);
+    assert!(told.contains("removed 0 local servers"), "{told}");
+    std::fs::remove_dir_all(moved.path()).expect("a project that is removed");
+    assert_eq!(listed(&asking, &text)[0]["project-is-gone"], true);
+    let told = asking.run_with(&variables, &["dev", "prune"]);
+    assert!(told.contains("exit 4"), "{told}");
+    let told = asking.run_with(&variables, &["dev", "prune", "--yes", "--quiet"]);
+    assert!(told.contains("removed 1 local server\n"), "{told}");
+    assert_eq!(listed(&asking, &text), serde_json::json!([]));
+}
+
+/// Insists that nobody else can open what lies in a server's directory, or put anything there.
+#[cfg(unix)]
+fn private_but_for_the_data(directory: &std::path::Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    for entry in std::fs::read_dir(directory).expect("a directory").flatten() {
+        let mode = entry.metadata().expect("its rights").permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{:?} has {mode:o}", entry.path());
+    }
+    let mode = directory
+        .metadata()
+        .expect("its rights")
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o022, 0, "{directory:?} has {mode:o}");
+}

@@ -96,8 +96,8 @@ fn a_configuration_that_cannot_be_read_is_named() {
     std::fs::write(project.path().join("af-db.yaml"), b"schemas: [\xff]\n").unwrap();
     insta::assert_snapshot!(project.run(&["status"]), @"
     $ af-db status
-    ! error: af-db.yaml is not UTF-8 text
-    ! hint: save it as UTF-8
+    ! error: af-db.yaml:1: byte 10 (0xFF) is not UTF-8; the file may be encoded as Latin-1 or Windows-1252
+    ! hint: save the file as UTF-8
     exit 2
     ");
 }

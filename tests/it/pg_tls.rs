@@ -61,6 +61,24 @@ impl Authority {
         self.openssl(&format!("x509 -req -in {name}.csr -CA ca.crt -CAkey ca.key -CAcreateserial {validity} -extfile names -out {name}.crt")).await;
     }
 
+    /// Writes the key of `postgres` as PKCS#1 and encrypted, one for `old-postgres` as SEC1 with a certificate of version 1,
+    /// and one of somebody else.
+    async fn other_forms_of_keys(&self) {
+        for arguments in [
+            "rsa -in postgres.key -traditional -out postgres.pkcs1",
+            "pkcs8 -topk8 -in postgres.key -passout pass:secret -out encrypted.pk8",
+            "ecparam -name prime256v1 -genkey -out old-postgres.key",
+            "req -new -key old-postgres.key -subj /CN=postgres -out old-postgres.csr",
+            "x509 -req -in old-postgres.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -out old-postgres.crt",
+            "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=postgres -keyout stranger.pk8 -out stranger.crt",
+        ] {
+            self.openssl(arguments).await;
+        }
+        use std::os::unix::fs::PermissionsExt as _;
+        let private = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(self.path("old-postgres.key"), private).unwrap();
+    }
+
     async fn serve(&self, certificate: &str, rules: &str) -> Networked {
         let server = Networked::prepare().await.rules(rules);
         let put = |name: &str, from: &str| server.put(name, &self.text(from)).display().to_string();
@@ -105,8 +123,9 @@ async fn refusal(server: &Networked, target: &Target, authority: &Authority) -> 
     let port = server.port.to_string();
     let directory = authority.directory.path().display().to_string();
     let text = shown(&error, &[(&port, "PORT"), (&directory, "DIR")]);
-    // What OpenSSL says after "caused by" depends on its version.
-    let ours = |line: &&str| !line.starts_with("caused by: error:");
+    // What comes after "caused by" is the words of OpenSSL, or of rustls.
+    let theirs = ["caused by: error:", "caused by: invalid peer certificate:"];
+    let ours = |line: &&str| !theirs.iter().any(|words| line.starts_with(words));
     text.lines().filter(ours).collect::<Vec<_>>().join("\n")
 }
 
@@ -294,6 +313,40 @@ async fn our_own_certificate_lets_us_in() {
     hint: the server's pg_hba.conf does not let this role in from here, or not without TLS; the role may also not exist or not be allowed to log in
     exit: 2
     ");
+    authority.other_forms_of_keys().await;
+    for key in ["postgres.pkcs1", "old-postgres.key"] {
+        let certificate = if key == "postgres.pkcs1" {
+            "postgres.crt"
+        } else {
+            "old-postgres.crt"
+        };
+        let target = server.target(&format!(
+            "sslmode=require&sslcert={}&sslkey={}",
+            authority.path(certificate).display(),
+            authority.path(key).display()
+        ));
+        // The system's TLS takes one form alone, and says how to make it.
+        if cfg!(feature = "native-tls") {
+            let refusal = refusal(&server, &target, &authority).await;
+            assert!(
+                refusal.contains("hint: convert the key: openssl pkcs8 -topk8"),
+                "{refusal}"
+            );
+        } else {
+            enter(&target).await.unwrap();
+        }
+    }
+    insta::assert_snapshot!(refusal(&server, &with_key("encrypted.pk8"), &authority).await, @"
+    error: sslkey `DIR/encrypted.pk8` is encrypted
+    hint: the key must be an unencrypted PEM file: openssl pkcs8 -topk8 -nocrypt -in client.key -out client.pk8
+    exit: 2
+    ");
+    let strange = refusal(&server, &with_key("stranger.pk8"), &authority).await;
+    let first = strange.lines().next().unwrap();
+    assert_eq!(
+        first,
+        "error: sslkey `DIR/stranger.pk8` cannot be used with sslcert `DIR/postgres.crt`"
+    );
     std::fs::write(
         authority.path("old.key"),
         "-----BEGIN RSA PRIVATE KEY-----\n",
@@ -306,9 +359,8 @@ async fn our_own_certificate_lets_us_in() {
     };
     mode("old.key", 0o600);
     insta::assert_snapshot!(refusal(&server, &with_key("old.key"), &authority).await, @"
-    error: sslkey `DIR/old.key` cannot be used with sslcert `DIR/postgres.crt`
-    caused by: expected PKCS#8 PEM
-    hint: the key must be an unencrypted PKCS#8 file: openssl pkcs8 -topk8 -nocrypt -in client.key -out client.pk8
+    error: sslkey `DIR/old.key` holds no private key that can be read
+    hint: the key must be an unencrypted PEM file: openssl pkcs8 -topk8 -nocrypt -in client.key -out client.pk8
     exit: 2
     ");
     mode("postgres.pk8", 0o644);
@@ -319,9 +371,8 @@ async fn our_own_certificate_lets_us_in() {
     ");
 }
 
-#[tokio::test]
-async fn the_password_exchange_is_bound_to_the_channel() {
-    let authority = Authority::new().await;
+/// Starts a server with TLS that lets the role `bound` in with its password.
+async fn asking_for_a_password(authority: &Authority) -> Networked {
     authority.issue("server", "IP:127.0.0.1", "-days 2").await;
     let rules = "host all bound 127.0.0.1/32 scram-sha-256";
     let server = authority.serve("server", rules).await;
@@ -330,12 +381,21 @@ async fn the_password_exchange_is_bound_to_the_channel() {
         .run(&Sql::new("CREATE ROLE bound LOGIN PASSWORD 'right'"))
         .await
         .unwrap();
-    let bound = |parameters: &str| {
-        server
-            .target(parameters)
-            .with_user("bound")
-            .with_password(Secret::new("right"))
-    };
+    server
+}
+
+fn as_bound(server: &Networked, parameters: &str) -> Target {
+    server
+        .target(parameters)
+        .with_user("bound")
+        .with_password(Secret::new("right"))
+}
+
+#[tokio::test]
+async fn the_password_exchange_is_bound_to_the_channel() {
+    let authority = Authority::new().await;
+    let server = asking_for_a_password(&authority).await;
+    let bound = |parameters: &str| as_bound(&server, parameters);
     enter(&bound("sslmode=require&channel_binding=require"))
         .await
         .unwrap();
@@ -348,6 +408,111 @@ async fn the_password_exchange_is_bound_to_the_channel() {
     ");
     let trusted = bound("sslmode=require&channel_binding=disable");
     enter(&trusted).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_certificate_of_ours_that_the_server_does_not_trust_is_said_to_be() {
+    let authority = Authority::new().await;
+    authority.issue("server", "IP:127.0.0.1", "-days 2").await;
+    authority
+        .openssl("req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=postgres -keyout ours.key -out ours.crt")
+        .await;
+    let server = authority
+        .serve("server", "hostssl all all 127.0.0.1/32 cert")
+        .await;
+    let ours = server.target(&format!(
+        "sslmode=require&sslcert={}&sslkey={}",
+        authority.path("ours.crt").display(),
+        authority.path("ours.key").display()
+    ));
+    // TLS 1.3 is over for us before the server has looked at our certificate, TLS 1.2 is not.
+    for version in ["TLSv1.3", "TLSv1.2"] {
+        change(&server, &[("ssl_max_protocol_version", version)]).await;
+        let refusal = refusal(&server, &ours, &authority).await;
+        let first = refusal.lines().next().unwrap();
+        assert_eq!(
+            first, "error: the server at `127.0.0.1:PORT` did not accept our certificate",
+            "{version}: {refusal}"
+        );
+    }
+}
+
+/// Changes settings of a running server, and waits until new sessions have them.
+async fn change(server: &Networked, settings: &[(&str, &str)]) {
+    let loaded = async || {
+        let session = enter(&server.socket()).await.unwrap();
+        rows(&session, "SELECT pg_conf_load_time()").await[0][0].clone()
+    };
+    let before = loaded().await;
+    let session = enter(&server.socket()).await.unwrap();
+    for (name, value) in settings {
+        let set = format!("ALTER SYSTEM SET {name} = '{value}'");
+        rows(&session, &set).await;
+    }
+    rows(&session, "SELECT pg_reload_conf()").await;
+    for _ in 0..3000 {
+        if loaded().await != before {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("the server does not take its new settings");
+}
+
+#[tokio::test]
+async fn every_kind_of_certificate_can_be_bound_to() {
+    let authority = Authority::new().await;
+    let server = asking_for_a_password(&authority).await;
+    let bound = |parameters: &str| as_bound(&server, parameters);
+    let native = cfg!(feature = "native-tls");
+    let ec = "ec -pkeyopt ec_paramgen_curve:";
+    for (key, hash, version, can_be_bound) in [
+        ("rsa:2048", "sha256", "TLSv1.2", true),
+        ("rsa:2048", "sha384", "TLSv1.3", true),
+        ("rsa:3072", "sha512", "TLSv1.2", true),
+        (&format!("{ec}P-256"), "sha224", "TLSv1.3", true),
+        (&format!("{ec}P-256"), "sha256", "TLSv1.2", true),
+        (&format!("{ec}P-384"), "sha384", "TLSv1.3", true),
+        // Nobody has said which hash is meant.
+        ("ed25519", "sha256", "TLSv1.3", false),
+        // rustls cannot verify that the server has such a key.
+        (&format!("{ec}P-521"), "sha512", "TLSv1.3", native),
+    ] {
+        authority.openssl(&format!("req -x509 -newkey {key} -{hash} -nodes -days 2 -subj /CN=kind -keyout kind.key -out kind.crt")).await;
+        for (name, from) in [("server.crt", "kind.crt"), ("server.key", "kind.key")] {
+            server.put(name, &authority.text(from));
+        }
+        let versions = [
+            ("ssl_min_protocol_version", version),
+            ("ssl_max_protocol_version", version),
+        ];
+        change(&server, &versions).await;
+        let session = enter(&bound("sslmode=require")).await.unwrap();
+        let told = rows(
+            &session,
+            "SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid()",
+        );
+        assert_eq!(told.await[0][0], version, "{key} {hash}");
+        let required = enter(&bound("sslmode=require&channel_binding=require")).await;
+        assert_eq!(
+            required.is_ok(),
+            can_be_bound,
+            "{key} {hash} {version}: {:?}",
+            required.err()
+        );
+    }
+    // A key that cannot be verified is good for encryption alone.
+    if !native {
+        let file = authority.path("kind.crt");
+        for mode in ["verify-ca", "verify-full"] {
+            let refusal = refusal(&server, &with_roots(&server, mode, &file), &authority).await;
+            let first = refusal.lines().next().unwrap();
+            assert!(
+                first.starts_with("error: cannot agree") || first.contains("cannot be verified"),
+                "{refusal}"
+            );
+        }
+    }
 }
 
 #[tokio::test]

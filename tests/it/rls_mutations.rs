@@ -8,12 +8,12 @@ use af_db::event::silent;
 use af_db::pg::connect;
 use af_db::pg::supabase;
 use af_db::rls::copy;
-use af_db::rls::prove::{self, Effort};
+use af_db::rls::prove::{self, Effort, Proof};
 use af_db::rls::tenancy::Tenancy;
 use af_db::rls::verdict::Word;
 
-use crate::rls_prove::{leaks, load, proof};
-use crate::support::server;
+use crate::rls_prove::{leaks, load, proof_of};
+use crate::support::server::{self, Server};
 
 const TENANCY: &str = "tenancy:
   model: jwt_claims
@@ -203,11 +203,37 @@ const ROLES: &str = "DO $$ BEGIN CREATE ROLE anon NOINHERIT; CREATE ROLE authent
 const AUTH: &str = "CREATE SCHEMA IF NOT EXISTS auth; GRANT USAGE ON SCHEMA auth TO anon, authenticated, service_role;
     CREATE OR REPLACE FUNCTION auth.role() RETURNS text LANGUAGE sql STABLE AS $$ SELECT nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'role' $$;";
 
+/// Copies a database, changes the copy, and proves a schema copy of it as the command does.
+async fn proof_of_a_copy(server: &Server, base: &str, change: &str) -> Proof {
+    let name = "mutation";
+    let scratch = &server.scratch;
+    let target = scratch
+        .clone_database(base, name)
+        .await
+        .expect("a copy of the base");
+    let session = connect::open(&target, &silent).await.expect("a session");
+    load(&session, &format!("SET search_path = public; {change}")).await;
+    session.close().await;
+    let proof = proof_of(server, &target, TENANCY, &Effort::usual()).await;
+    scratch
+        .drop_database(name)
+        .await
+        .expect("a database to drop");
+    proof
+}
+
 #[tokio::test]
 async fn every_mutation_of_the_reference_project_is_caught() {
     let server = server::own(None).await;
-    let base = format!("{ROLES}{AUTH}{}", migrations("migrations"));
-    let clean = proof(&server, &base, TENANCY).await;
+    let base = server.scratch.database("base").await.expect("a database");
+    let session = connect::open(&base, &silent).await.expect("a session");
+    load(
+        &session,
+        &format!("{ROLES}{AUTH}{}", migrations("migrations")),
+    )
+    .await;
+    session.close().await;
+    let clean = proof_of_a_copy(&server, "base", "").await;
     assert_eq!(leaks(&clean), BTreeSet::new());
     assert!(clean.unfilled.is_empty(), "{:?}", clean.unfilled);
     assert!(
@@ -217,14 +243,7 @@ async fn every_mutation_of_the_reference_project_is_caught() {
     );
     let mut missed = Vec::new();
     for (change, expected) in MUTATIONS {
-        let found = leaks(
-            &proof(
-                &server,
-                &format!("{base} SET search_path = public; {change}; RESET search_path"),
-                TENANCY,
-            )
-            .await,
-        );
+        let found = leaks(&proof_of_a_copy(&server, "base", change).await);
         if !found.contains(*expected) {
             missed.push(format!("{change}\n  expected {expected}, found {found:?}"));
         }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use af_db::event::silent;
 use af_db::pg::session::Session;
+use af_db::pg::target::Target;
 use af_db::rls::copy;
 use af_db::rls::prove::{self, Effort, Proof};
 use af_db::rls::tenancy::Tenancy;
@@ -49,10 +50,20 @@ pub(crate) async fn proof(server: &Server, schema: &str, tenancy: &str) -> Proof
 async fn proof_with(server: &Server, schema: &str, tenancy: &str, effort: &Effort) -> Proof {
     let database = server.database().await;
     load(&database.session().await, schema).await;
+    proof_of(server, &database.target, tenancy, effort).await
+}
+
+/// Copies the schema of a database as the command does, and proves the copy.
+pub(crate) async fn proof_of(
+    server: &Server,
+    source: &Target,
+    tenancy: &str,
+    effort: &Effort,
+) -> Proof {
     let tenancy =
         Tenancy::parse("tenancy.yaml", tenancy).expect("a case that can be read and tried");
     let (copied, grounds) = copy::schema(
-        &database.target,
+        source,
         &server.scratch,
         &server::options(),
         &tenancy,

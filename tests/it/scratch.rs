@@ -2,7 +2,7 @@
 
 use af_db::error::hint_of;
 use af_db::event::silent;
-use af_db::pg::embedded::fetch;
+use af_db::pg::embedded::{Options, fetch};
 use af_db::pg::scratch;
 use af_db::pg::tools::Tool;
 
@@ -72,18 +72,32 @@ async fn a_server_of_ones_own_may_have_roles() {
     );
 }
 
+/// The options of somebody to whom a server is lent.
+async fn lent(lender: &server::Server) -> Options {
+    let database = lender.database().await;
+    database.run("CREATE ROLE lent LOGIN CREATEDB").await;
+    let mut options = server::options();
+    let target = lender.scratch.target("postgres").expect("its address");
+    options.shadow_server = Some(target.with_user("lent"));
+    options
+}
+
 #[tokio::test]
 async fn a_lent_server_gets_its_databases_removed() {
     let lender = server::own(None).await;
-    let mut options = server::options();
-    options.shadow_server = Some(lender.scratch.target("postgres").unwrap());
+    let options = lent(&lender).await;
     // What a killed run left long ago is removed, what is young or somebody else's stays.
     for name in [
         "af_db_scratch_400000_abc_old",
         "af_db_scratch_999999999_abc_young",
         "af_db_scratch_mine",
     ] {
-        lender.scratch.database(name).await.unwrap();
+        let database = lender.database().await;
+        database
+            .run(&format!(
+                "CREATE DATABASE {name} OWNER lent TEMPLATE template0"
+            ))
+            .await;
     }
     let scratch = scratch::start(&options, &silent).await.unwrap();
     assert_eq!(scratch.version_num(), lender.scratch.version_num());
@@ -106,8 +120,7 @@ async fn a_lent_server_gets_its_databases_removed() {
 #[tokio::test]
 async fn a_lent_server_of_another_major_is_refused() {
     let lender = server::own(None).await;
-    let mut options = server::options();
-    options.shadow_server = Some(lender.scratch.target("postgres").unwrap());
+    let mut options = lent(&lender).await;
     options.major = Some(lender.scratch.version_num() / 10_000 + 1);
     let Err(error) = scratch::start(&options, &silent).await else {
         panic!("another major must be refused");

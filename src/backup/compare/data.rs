@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result};
 use tokio_postgres::types::Type;
 
-use crate::backup::compare::rows::{self, reader};
-use crate::backup::proof::{Proof, SequenceProof, SumProof};
-use crate::backup::tap::{ObjectHasher, Sum};
+use crate::compare::rows::{self, reader};
 use crate::event::Watch;
 use crate::finding::Finding;
 use crate::pg::session::Session;
 use crate::pg::target::Target;
+use crate::proof::{Proof, SequenceProof, SumProof};
 use crate::sql::name::{Literal, ObjectName};
 use crate::sql::safe::Sql;
+use crate::tap::{ObjectHasher, Sum};
 
 /// How many sessions read rows at once; more than two gain nothing while the server still settles.
 const READERS: usize = 2;

@@ -8,15 +8,15 @@ use futures_util::TryStreamExt as _;
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::backup::proof::{Proof, SumProof, TableProof};
-use crate::backup::tap::{RowHasher, Sum};
 use crate::event::{Event, Unit, Watch, silent};
 use crate::finding::Finding;
 use crate::pg::connect;
 use crate::pg::session::Session;
 use crate::pg::target::Target;
+use crate::proof::{Proof, SumProof, TableProof};
 use crate::sql::name::{Literal, ObjectName};
 use crate::sql::safe::Sql;
+use crate::tap::{RowHasher, Sum};
 
 /// Tells which tables' rows are there; when it is dropped, all are.
 pub struct Arriving<'a> {

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::backup::compare::Leniency;
-use crate::backup::mapping::role_lists;
-use crate::backup::toc::{Entry, Toc};
+use crate::compare::Leniency;
 use crate::finding::Finding;
+use crate::mapping::role_lists;
+use crate::toc::{Entry, Toc};
 
 /// Compares the entries that `pg_dump` makes of two schemas.
 pub fn compare(expected: &Toc, found: &Toc, leniency: Leniency) -> Vec<Finding> {

@@ -1,7 +1,7 @@
 //! Owns comparing what belongs to a database itself: settings, privileges, extensions, owner.
 
-use crate::backup::compare::Leniency;
-use crate::backup::facts::{DatabaseFacts, Extension, Grant};
+use crate::compare::Leniency;
+use crate::facts::{DatabaseFacts, Extension, Grant};
 use crate::finding::Finding;
 
 /// Compares what belongs to the database itself.

@@ -14,17 +14,17 @@ use tokio::io::AsyncReadExt as _;
 use tokio::time::Instant;
 
 use super::Options;
-use crate::backup::archive::{self, ROLES, StoredFile};
-use crate::backup::clients::{self, Clients};
-use crate::backup::parts;
-use crate::backup::seal::{self, Writer};
-use crate::backup::snapshot::{Listed, Moment};
-use crate::backup::store::Pending;
-use crate::backup::tap::{Heard, Tap};
+use crate::archive::{self, ROLES, StoredFile};
+use crate::clients::{self, Clients};
 use crate::error::{Exit, Failure, fail, out_of_stream, with_exit};
 use crate::event::{Event, Interrupt, Unit, Watch};
+use crate::parts;
 use crate::pg::tools::Tool;
+use crate::seal::{self, Writer};
+use crate::snapshot::{Listed, Moment};
 use crate::sql::name::ObjectName;
+use crate::store::Pending;
+use crate::tap::{Heard, Tap};
 
 /// One dump.
 pub(super) struct Job<'a> {

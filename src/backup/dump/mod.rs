@@ -9,25 +9,26 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use tokio::time::Instant;
 use tokio_postgres::types::Type;
 
-use crate::backup::archive::{self, Archive, PROOF, Scope, Tools, Totals};
-use crate::backup::clients::{self, Places};
-use crate::backup::facts;
-use crate::backup::parts;
-use crate::backup::proof::{Proof, TableProof};
-use crate::backup::seal;
-use crate::backup::snapshot::{self, Listed, Moment};
-use crate::backup::store::Store;
-use crate::backup::tap::Heard;
-use crate::backup::unpack;
+use crate::archive::{self, Archive, PROOF, Scope, Tools, Totals};
+use crate::clients::{self, Places};
 use crate::error::refuse;
 use crate::event::{Interrupt, Watch};
+use crate::facts;
+use crate::identity::Lineages;
+use crate::parts;
 use crate::pg::connect;
 use crate::pg::lock::{self, Share};
 use crate::pg::pooler;
 use crate::pg::session::Session;
 use crate::pg::target::Target;
+use crate::proof::{Proof, TableProof};
+use crate::seal;
+use crate::snapshot::{self, Listed, Moment};
 use crate::sql::name::ObjectName;
 use crate::sql::safe::Sql;
+use crate::store::Store;
+use crate::tap::Heard;
+use crate::unpack;
 use job::Job;
 
 /// What to back up and how.
@@ -114,6 +115,7 @@ pub async fn run(
                 af_db: env!("CARGO_PKG_VERSION").to_owned(),
                 pg_dump: heard.toc.dump_version.clone(),
             },
+            succeeds: succeeds(store, &server)?,
             server,
             scope: options.scope.clone(),
             totals: totals(&proof, &heard),
@@ -136,6 +138,16 @@ pub async fn run(
     let archive = work.await;
     session.close().await;
     archive
+}
+
+/// Gives the oids of the databases that the one being dumped took the place of, as the store remembers them.
+fn succeeds(store: &Store, server: &archive::Server) -> Result<Vec<u32>> {
+    let (Some(cluster), Some(oid)) = (&server.system_identifier, server.database_oid) else {
+        return Ok(Vec::new());
+    };
+    let mut oids = Lineages::read(store, [])?.oids(cluster, oid);
+    oids.remove(&oid);
+    Ok(oids.into_iter().collect())
 }
 
 /// Says whether names could not be read in the bytes that a database of this encoding keeps them in.
@@ -179,8 +191,14 @@ pub fn archive_name(database: &str, started: DateTime<Utc>) -> String {
             }
         })
         .collect();
-    let plain = plain.trim_start_matches('.');
-    format!("{plain}-{}", started.format("%Y%m%dT%H%M%SZ"))
+    // No shell, program or folder takes it for a flag, for a hidden file or for nothing.
+    let shown = plain.trim_start_matches(['.', '-']);
+    let guard = if shown == plain && !plain.is_empty() {
+        ""
+    } else {
+        "_"
+    };
+    format!("{guard}{shown}-{}", started.format("%Y%m%dT%H%M%SZ"))
 }
 
 /// Refuses to start where even a well compressed archive cannot fit.
@@ -296,9 +314,19 @@ mod tests {
     fn an_archive_is_named_in_letters_every_store_takes() {
         let time = DateTime::from_timestamp(1_767_323_045, 0).unwrap();
         assert_eq!(archive_name("shop", time), "shop-20260102T030405Z");
-        assert_eq!(
-            archive_name("../Ä \"x", time),
-            "____x-20260102T030405Z".replacen("____", "_____", 0)
-        );
+        assert_eq!(archive_name("../Ä \"x", time), "_____x-20260102T030405Z");
+        for (name, archive) in [
+            ("-x", "_x"),
+            ("--help", "_help"),
+            ("..", "_"),
+            ("-", "_"),
+            ("a-b", "a-b"),
+        ] {
+            assert_eq!(
+                archive_name(name, time),
+                format!("{archive}-20260102T030405Z")
+            );
+            assert!(archive::is_archive_name(&archive_name(name, time)));
+        }
     }
 }

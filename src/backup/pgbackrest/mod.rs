@@ -12,12 +12,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use crate::backup::pgbackrest::info::Info;
 use crate::error::{Exit, fail, with_exit};
 use crate::event::{Event, Interrupt, Watch};
 use crate::finding::Finding;
 use crate::pg::embedded::privileges::{self, User};
 use crate::pg::tools::{Done, Tool};
+use crate::pgbackrest::info::Info;
 
 /// A stanza of a repository, as pgBackRest's own configuration describes it.
 #[derive(Clone, Debug)]

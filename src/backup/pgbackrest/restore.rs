@@ -235,6 +235,7 @@ impl Recovered {
             .with_user(point.user)
             .with_database(point.database);
         let start = Start {
+            sandbox: None,
             data: point.data,
             sockets: cfg!(unix).then_some(room),
             log: &room.join("log"),

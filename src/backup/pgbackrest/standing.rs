@@ -127,7 +127,7 @@ fn age(seconds: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backup::pgbackrest::info::Backup;
+    use crate::pgbackrest::info::Backup;
 
     #[test]
     fn a_command_says_which_stanza_it_archives_to() {

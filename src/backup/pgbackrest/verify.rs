@@ -80,7 +80,7 @@ pub fn holes(names: &BTreeSet<String>, oldest: &str, segments: u64) -> Vec<Findi
     let first = number(oldest).unwrap_or(0);
     let mut last: Option<(&str, u64, &str)> = None;
     for name in names {
-        let (timeline, Some(this)) = (&name[..8], number(name)) else {
+        let (Some(timeline), Some(this)) = (name.get(..8), number(name)) else {
             continue;
         };
         if this < first {

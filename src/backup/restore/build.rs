@@ -7,28 +7,31 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Context as _, Result};
 use tokio::time::Instant;
 
-use crate::backup::compare::rows::Arriving;
-use crate::backup::compare::{self, Leniency};
-use crate::backup::facts;
-use crate::backup::load;
-use crate::backup::restore::choice::Choice;
-use crate::backup::restore::plan::Plan;
-use crate::backup::restore::remains::MARK;
-use crate::backup::restore::{Times, Work, interrupted, milliseconds, statistics};
-use crate::backup::surroundings;
+use crate::compare::rows::Arriving;
+use crate::compare::{self, Leniency};
 use crate::event::{Event, silent};
+use crate::facts;
 use crate::finding::Finding;
+use crate::load;
 use crate::pg::connect;
+use crate::pg::server_error::ServerError;
 use crate::pg::session::Session;
 use crate::pg::target::Target;
+use crate::restore::choice::Choice;
+use crate::restore::plan::Plan;
+use crate::restore::remains::MARK;
+use crate::restore::{Times, Work, interrupted, milliseconds, statistics};
 use crate::sql::name::{Ident, Literal};
 use crate::sql::safe::Sql;
+use crate::surroundings::{self, Missing};
 
 /// One restore.
 pub(super) struct Building<'a> {
     pub(super) work: Work<'a>,
     pub(super) choice: &'a Choice,
     pub(super) plan: &'a Plan,
+    /// Whether the database under construction is ours to remove.
+    pub(super) made: Cell<bool>,
 }
 
 impl Building<'_> {
@@ -38,7 +41,12 @@ impl Building<'_> {
         let database = &self.choice.contents.proof.database;
         let missing = surroundings::missing_roles(admin, database).await?;
         if !options.no_owner {
-            surroundings::create_roles(admin, database, &missing, self.work.watch).await?;
+            let new = Missing {
+                database,
+                names: missing,
+                trusted: &options.role_attributes,
+            };
+            surroundings::create_roles(admin, &new, self.work.watch).await?;
         }
         self.create(admin).await?;
         let target = options.target.with_database(&plan.building);
@@ -136,10 +144,14 @@ impl Building<'_> {
             _ => {}
         }
         sql.push(" CONNECTION LIMIT ").piece(&MARK);
-        admin
-            .run(&sql)
-            .await
-            .with_context(|| format!("making the database `{}`", self.plan.building))?;
+        let created = admin.run(&sql).await;
+        let is_anothers = created.as_ref().is_err_and(|error| {
+            let server = error.downcast_ref::<ServerError>();
+            server.is_some_and(|server| server.is("42P04"))
+        });
+        // Where the answer was lost, it may be there.
+        self.made.set(!is_anothers);
+        created.with_context(|| format!("making the database `{}`", self.plan.building))?;
         // Nobody may look in before everything, policies included, is in place.
         let mut settled = Sql::fill("REVOKE ALL ON DATABASE {} FROM PUBLIC", &[&building]);
         // As many sessions load as there are processors: an index that several build together costs more in all. What is not

@@ -6,16 +6,16 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use crate::backup::facts::DatabaseFacts;
-use crate::backup::mapping::role_lists;
-use crate::backup::profile::{self, Ground, Profile, Selection};
-use crate::backup::restore::Options;
-use crate::backup::toc::Toc;
-use crate::backup::unpack::Contents;
-use crate::backup::unpack::scratch::Scratch;
 use crate::error::refuse;
+use crate::facts::DatabaseFacts;
 use crate::finding::Finding;
+use crate::mapping::role_lists;
 use crate::pg::session::Session;
+use crate::profile::{self, Ground, Profile, Selection};
+use crate::restore::Options;
+use crate::toc::Toc;
+use crate::unpack::Contents;
+use crate::unpack::scratch::Scratch;
 
 /// What of an archive is restored.
 pub(super) struct Choice {

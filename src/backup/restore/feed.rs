@@ -7,11 +7,11 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStdin};
 use tokio::task::JoinHandle;
 
-use crate::backup::clients::{self, Clients};
-use crate::backup::restore::onto::Onto;
+use crate::clients::{self, Clients};
 use crate::error::fail;
 use crate::event::{Event, Unit, Watch};
 use crate::pg::tools::Tool;
+use crate::restore::onto::Onto;
 use crate::sql::safe::Sql;
 
 /// A script on its way into a database.

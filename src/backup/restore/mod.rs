@@ -1,4 +1,4 @@
-//! Owns putting an archive back: into a database of its own, proven there, and only then in anybody's place.
+//! Puts an archive back: into a database of its own, proven there, and only then in anybody's place.
 //!
 //! Whatever goes wrong before the last step, every database that was there is as it was and what was made is removed.
 
@@ -7,32 +7,34 @@ mod choice;
 mod feed;
 mod onto;
 mod place;
-pub(super) mod plan;
-mod remains;
+pub mod plan;
+pub mod remains;
 mod statistics;
 
+use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use age::x25519::Identity;
 use anyhow::Result;
 use tokio::time::Instant;
 
-use crate::backup::clients::Places;
-use crate::backup::mapping::Mapping;
-use crate::backup::profile::{Ground, Profile};
-use crate::backup::store::Store;
-use crate::backup::unpack::{self, Source, Unpacked};
+use crate::clients::Places;
 use crate::error::{Exit, fail, refuse, with_exit};
 use crate::event::{Interrupt, Watch};
 use crate::finding::{Finding, Severity, worst};
+use crate::mapping::Mapping;
 use crate::pg::connect;
 use crate::pg::session::Session;
 use crate::pg::target::Target;
+use crate::profile::{Ground, Profile};
+use crate::store::Store;
+use crate::unpack::{self, Source, Unpacked};
 
 /// What may stand where the archive is to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// Nothing, or an empty database.
+    /// Nothing, or a database in which nobody made anything: it is looked at again while nobody can write to it.
     New,
     /// A database that is kept under another name.
     Swap,
@@ -55,6 +57,8 @@ pub struct Options {
     pub jobs: u32,
     /// Whether everything is to belong to whoever restores.
     pub no_owner: bool,
+    /// Roles that are made with the attributes and memberships they have in the archive; any other gets none.
+    pub role_attributes: BTreeSet<String>,
     /// What of the archive is wanted.
     pub profile: Profile,
     /// Which roles of the server take the place of which of the archive.
@@ -87,7 +91,7 @@ pub struct Times {
 #[derive(Clone, Debug)]
 pub struct Restored {
     /// The archive.
-    pub archive: crate::backup::archive::Archive,
+    pub archive: crate::archive::Archive,
     /// The database it is in now; absent when it did not prove equal and was removed.
     pub database: Option<String>,
     /// The name the old database keeps, where there was one.
@@ -174,18 +178,20 @@ async fn beside(work: Work<'_>, admin: &Admin, mut times: Times) -> Result<Resto
         extensions: &extensions,
     };
     let choice = choice::choose(work.options, &work.unpacked.contents, ground)?;
-    let plan = plan::prepare(work.options, admin, work.unpacked).await?;
+    let plan = plan::prepare(work, admin).await?;
     let building = build::Building {
         work,
         choice: &choice,
         plan: &plan,
+        made: Cell::new(false),
     };
     let built = tokio::select! {
         built = building.build(&admin.session, &mut times) => built,
         () = work.interrupt.wait() => Err(interrupted()),
     };
     let is_equal = matches!(&built, Ok(findings) if worst(findings) != Some(Severity::Error));
-    if !is_equal {
+    // A database of that name that is not ours, such as another restore's of this second, is left alone.
+    if !is_equal && building.made.get() {
         remains::discard(&admin.target, &plan.building).await;
     }
     let mut findings = built?;
@@ -203,7 +209,9 @@ async fn beside(work: Work<'_>, admin: &Admin, mut times: Times) -> Result<Resto
         if moved.is_err() {
             remains::discard(&admin.target, &plan.building).await;
         }
-        restored.kept_as = moved?;
+        let taken = moved?;
+        restored.kept_as = taken.kept_as;
+        restored.findings.extend(taken.finding);
         restored.times.swap = milliseconds(clock);
         restored.database = Some(plan.name.clone());
     }

@@ -10,27 +10,27 @@ use anyhow::{Context as _, Result};
 use tokio::time::Instant;
 use tokio_postgres::types::Type;
 
-use crate::backup::clients::Clients;
-use crate::backup::compare::{self, Leniency};
-use crate::backup::facts;
-use crate::backup::profile::{self, Ground, Profile};
-use crate::backup::restore::choice::{self, Choice};
-use crate::backup::restore::feed::Feed;
-use crate::backup::restore::plan;
-use crate::backup::restore::{Options, Restored, Times, milliseconds, statistics};
-use crate::backup::surroundings;
-use crate::backup::toc::Toc;
-use crate::backup::unpack::{Contents, Unpacked};
+use crate::clients::Clients;
+use crate::compare::{self, Leniency};
 use crate::error::refuse;
 use crate::event::{Event, Watch, silent};
+use crate::facts;
 use crate::finding::Finding;
 use crate::pg::connect;
 use crate::pg::lock::{self, Share};
 use crate::pg::server_error::ServerError;
 use crate::pg::session::Session;
 use crate::pg::target::Target;
+use crate::profile::{self, Ground, Profile};
+use crate::restore::choice::{self, Choice};
+use crate::restore::feed::Feed;
+use crate::restore::plan;
+use crate::restore::{Options, Restored, Times, milliseconds, statistics};
 use crate::sql::name::ObjectName;
 use crate::sql::safe::Sql;
+use crate::surroundings::{self, Missing};
+use crate::toc::Toc;
+use crate::unpack::{Contents, Unpacked};
 
 /// Says whether this is a database with a Supabase platform in it; one that is not there has none.
 pub(super) async fn has_platform(admin: &Session, target: &Target) -> Result<bool> {
@@ -91,7 +91,12 @@ impl Onto<'_> {
             .filter(|role| !profile::is_platforms(role) && *role != database.owner)
             .collect();
         if !options.no_owner {
-            surroundings::create_roles(&session, database, &missing, self.watch).await?;
+            let new = Missing {
+                database,
+                names: missing,
+                trusted: &options.role_attributes,
+            };
+            surroundings::create_roles(&session, &new, self.watch).await?;
         }
         let clock = Instant::now();
         self.load(&session, &clients, &choice).await?;

@@ -1,22 +1,33 @@
-//! Owns giving the finished database its name, in the place of another where there is one.
+//! Gives the finished database its name, in the place of another where there is one.
 
 use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::backup::restore::plan::Plan;
-use crate::backup::restore::{Admin, remains};
-use crate::backup::swap::{self, Swap};
+use crate::emptiness;
 use crate::event::silent;
+use crate::finding::Finding;
 use crate::pg::connect;
 use crate::pg::lock::{self, Share};
 use crate::pg::pooler;
 use crate::pg::target::Target;
+use crate::restore::Admin;
+use crate::restore::plan::Plan;
 use crate::sql::name::Ident;
 use crate::sql::safe::Sql;
+use crate::swap::{self, Old, Swap};
+
+/// What became of the database that stood there.
+#[derive(Default)]
+pub(super) struct Taken {
+    /// The name it is kept under.
+    pub(super) kept_as: Option<String>,
+    /// Says why one that was empty is kept all the same.
+    pub(super) finding: Option<Finding>,
+}
 
 /// Gives the finished database its name.
-pub(super) async fn take(admin: &Admin, plan: &Plan) -> Result<Option<String>> {
+pub(super) async fn take(admin: &Admin, plan: &Plan) -> Result<Taken> {
     let building = Ident::new(&plan.building);
     let Some(kept_as) = &plan.kept_as else {
         let name = Ident::new(&plan.name);
@@ -35,7 +46,7 @@ pub(super) async fn take(admin: &Admin, plan: &Plan) -> Result<Option<String>> {
             );
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        return Ok(None);
+        return Ok(Taken::default());
     };
     keep_migrations_out(&admin.target.with_database(&plan.name)).await?;
     let swap = Swap {
@@ -43,13 +54,40 @@ pub(super) async fn take(admin: &Admin, plan: &Plan) -> Result<Option<String>> {
         name: &plan.name,
         kept_as,
         connection_limit: plan.connection_limit,
+        must_be_empty: plan.must_be_empty.then(|| plan.candidate(&admin.target)),
     };
-    swap::run(&admin.session, &admin.target, &swap).await?;
-    if plan.is_empty {
-        remains::discard(&admin.target, kept_as).await;
-        return Ok(None);
+    let old = swap::run(&admin.session, &admin.target, &swap).await?;
+    if old == Old::Empty {
+        // Without force: whoever managed to get in all the same keeps what is there.
+        let kept = Ident::new(kept_as.as_str());
+        let dropped = Sql::fill("DROP DATABASE {}", &[&kept]);
+        if admin.session.run(&dropped).await.is_ok() {
+            return Ok(Taken::default());
+        }
     }
-    Ok(Some(kept_as.clone()))
+    let finding = match old {
+        Old::Bare(properties) => Some(replaced(&plan.name, kept_as, &properties)),
+        Old::Empty | Old::Kept => None,
+    };
+    Ok(Taken {
+        kept_as: Some(kept_as.clone()),
+        finding,
+    })
+}
+
+/// Says what an empty database had that the restored one does not have from it.
+fn replaced(name: &str, kept_as: &str, properties: &[String]) -> Finding {
+    Finding::note(
+        "restore-properties",
+        name,
+        format!(
+            "the empty database that was there had {}; the restored one has the archive's instead",
+            emptiness::in_words(properties)
+        ),
+    )
+    .help(format!(
+        "set again on `{name}` what is still needed; `{kept_as}` keeps it until it is dropped"
+    ))
 }
 
 /// Makes sure that no migration is running on what is about to be replaced.

@@ -1,21 +1,23 @@
-//! Owns deciding what a restore will make under which name, and refusing what cannot end well before anything is made.
+//! Decides what a restore will make under which name, and refuses what cannot end well before anything is made.
 
 use anyhow::Result;
-use chrono::Utc;
+use chrono::{TimeDelta, Utc};
 use tokio_postgres::types::Type;
 
-use crate::backup::archive::Archive;
-use crate::backup::clients::{self, Clients};
-use crate::backup::facts;
-use crate::backup::mapping::Mapping;
-use crate::backup::restore::{Admin, Options, Place, remains};
-use crate::backup::surroundings;
-use crate::backup::unpack::Unpacked;
+use crate::archive::Archive;
+use crate::clients::{self, Clients};
+use crate::emptiness::{self, Candidate};
 use crate::error::refuse;
 use crate::event::silent;
+use crate::facts;
+use crate::mapping::Mapping;
 use crate::pg::connect;
 use crate::pg::session::Session;
 use crate::pg::target::Target;
+use crate::restore::{Admin, Options, Place, Work, remains};
+use crate::surroundings;
+use crate::swap;
+use crate::unpack::Unpacked;
 
 /// What will be made under which name.
 pub(super) struct Plan {
@@ -27,13 +29,31 @@ pub(super) struct Plan {
     pub(super) building: String,
     /// The name of what stands there now, once it made room.
     pub(super) kept_as: Option<String>,
-    /// Whether what stands there is empty and need not be kept.
-    pub(super) is_empty: bool,
+    /// Whether what stands there may be replaced only while it is empty, and need not be kept then.
+    pub(super) must_be_empty: bool,
+    /// Roles that may own a database nobody has touched.
+    owners: Vec<String>,
     /// How many may connect once it is finished.
     pub(super) connection_limit: i64,
 }
 
-pub(super) async fn prepare(options: &Options, admin: &Admin, unpacked: &Unpacked) -> Result<Plan> {
+impl Plan {
+    /// Gives the database that may be replaced if it is empty.
+    pub(super) fn candidate<'a>(&self, admin: &'a Target) -> Candidate<'a> {
+        Candidate {
+            target: admin,
+            owners: self.owners.clone(),
+        }
+    }
+}
+
+pub(super) async fn prepare(work: Work<'_>, admin: &Admin) -> Result<Plan> {
+    let Work {
+        options,
+        unpacked,
+        watch,
+        ..
+    } = work;
     let session = &admin.session;
     let name = options.target.database().to_owned();
     let (server, _) = facts::server(session).await?;
@@ -48,32 +68,42 @@ pub(super) async fn prepare(options: &Options, admin: &Admin, unpacked: &Unpacke
         check_platform(session).await?;
     }
     let clients = clients(options, &unpacked.archive, major).await?;
-    let there = session
-        .query(
-            "SELECT FROM pg_catalog.pg_database AS d WHERE d.datname = $1",
-            &[(&name, Type::TEXT)],
-        )
-        .await?;
-    let exists = !there.is_empty();
-    let is_empty = exists && is_empty(&options.target).await?;
-    if exists && !is_empty && options.place == Place::New {
-        return Err(refuse(format!(
-            "the database `{name}` is not empty, nothing was restored"
-        ))
-        .hint("name another with --into, or take its place with --swap; the old one is kept")
-        .into());
+    let exists = check_old(session, &name).await?;
+    let owners = owners(session, options, unpacked).await?;
+    if exists && options.place == Place::New {
+        let inside = connect::open(&options.target, &silent).await?;
+        let candidate = Candidate {
+            target: &options.target,
+            owners: owners.clone(),
+        };
+        let found = emptiness::contents(&inside, &candidate).await?;
+        inside.close().await;
+        swap::not_empty(&name, &found.objects)?;
     }
-    let stamp = stamp();
-    remains::sweep(session).await?;
+    remains::sweep(session, watch).await?;
+    let (building, before) = unused_names(session, &name).await?;
     Ok(Plan {
         clients,
         major,
-        building: suffixed(&name, &format!("_restoring_{stamp}")),
-        kept_as: exists.then(|| suffixed(&name, &format!("_before_{stamp}"))),
+        building,
+        kept_as: exists.then_some(before),
         name,
-        is_empty,
+        must_be_empty: options.place == Place::New,
+        owners,
         connection_limit: unpacked.contents.proof.database.connection_limit,
     })
+}
+
+/// Gives the roles that a database made for this restore may belong to.
+async fn owners(session: &Session, options: &Options, unpacked: &Unpacked) -> Result<Vec<String>> {
+    let row = session
+        .query_one("SELECT current_user::pg_catalog.text", &[])
+        .await?;
+    let mut owners = vec![row.get(0)];
+    if !options.no_owner {
+        owners.push(unpacked.contents.proof.database.owner.clone());
+    }
+    Ok(owners)
 }
 
 /// Refuses an archive of a newer server than the one it is for.
@@ -98,20 +128,60 @@ pub(super) async fn clients(options: &Options, archive: &Archive, major: u32) ->
     Ok(clients::for_restore(&found, major, dump_major)?.clone())
 }
 
-fn stamp() -> String {
-    Utc::now()
-        .format("%Y%m%dT%H%M%S")
-        .to_string()
-        .to_lowercase()
+/// Names the database to restore into and the one that is replaced after the current second, or the next that is unused:
+/// two restores of one database within a second would collide.
+async fn unused_names(session: &Session, name: &str) -> Result<(String, String)> {
+    let mut time = Utc::now();
+    loop {
+        let stamp = time.format("%Y%m%dt%H%M%S");
+        let building = suffixed(name, &format!("_restoring_{stamp}"));
+        let before = suffixed(name, &format!("_before_{stamp}"));
+        let used = session
+            .query(
+                "SELECT 1 FROM pg_catalog.pg_database WHERE datname IN ($1, $2)",
+                &[(&building, Type::TEXT), (&before, Type::TEXT)],
+            )
+            .await?;
+        if used.is_empty() {
+            return Ok((building, before));
+        }
+        time += TimeDelta::seconds(1);
+    }
 }
 
 /// Appends to a name, which PostgreSQL would cut at 63 bytes.
-pub(in crate::backup) fn suffixed(name: &str, suffix: &str) -> String {
+pub fn suffixed(name: &str, suffix: &str) -> String {
     let mut end = name.len().min(63 - suffix.len());
     while !name.is_char_boundary(end) {
         end -= 1;
     }
     format!("{}{suffix}", &name[..end])
+}
+
+/// Says whether a database stands where the archive is to go, and refuses one that could not make room for it in the end.
+async fn check_old(session: &Session, name: &str) -> Result<bool> {
+    let there = session
+        .query(
+            "SELECT pg_catalog.pg_get_userbyid(d.datdba)::pg_catalog.text AS owner, \
+             pg_catalog.pg_has_role(d.datdba, 'USAGE') AS may_rename \
+             FROM pg_catalog.pg_database AS d WHERE d.datname = $1",
+            &[(&name, Type::TEXT)],
+        )
+        .await?;
+    let Some(row) = there.first() else {
+        return Ok(false);
+    };
+    if row.get("may_rename") {
+        return Ok(true);
+    }
+    let owner: String = row.get("owner");
+    Err(refuse(format!(
+        "the database `{name}` belongs to `{owner}`, and this role may not rename it; nothing was restored"
+    ))
+    .hint(format!(
+        "restore as `{owner}` or a superuser, or into a new database with --into NAME"
+    ))
+    .into())
 }
 
 async fn check_rights(session: &Session) -> Result<()> {
@@ -175,13 +245,4 @@ async fn check_mapping(session: &Session, mapping: &Mapping) -> Result<()> {
         .hint("make it first, or leave the mapping out: missing roles are made")
         .into()),
     }
-}
-
-async fn is_empty(target: &Target) -> Result<bool> {
-    let session = connect::open(target, &silent).await?;
-    let row = session
-        .query_one(include_str!("../queries/is_empty.sql"), &[])
-        .await?;
-    session.close().await;
-    Ok(row.get(0))
 }

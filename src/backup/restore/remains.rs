@@ -1,14 +1,16 @@
-//! Owns what restores leave when they are killed: how it is marked, and how it is removed.
+//! Finds and removes the half-built databases that interrupted restores left behind, and finds those that made room.
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use chrono::{DateTime, NaiveDateTime, Utc};
 use tokio_postgres::types::Type;
 
-use crate::event::silent;
+use crate::event::{Event, Watch, silent};
 use crate::pg::connect;
 use crate::pg::session::Session;
 use crate::pg::target::Target;
+use crate::restore::plan::suffixed;
 use crate::sql::name::Ident;
 use crate::sql::safe::Sql;
 
@@ -20,7 +22,7 @@ pub(super) const MARK: i64 = 32_101;
 const WORKING: i64 = 0x6166_6462_7265_7374;
 
 /// Removes what killed restores left: databases with our mark, while no other restore is working.
-pub(super) async fn sweep(session: &Session) -> Result<()> {
+pub(super) async fn sweep(session: &Session, watch: Watch<'_>) -> Result<()> {
     let key = [(
         &WORKING as &(dyn tokio_postgres::types::ToSql + Sync),
         Type::INT8,
@@ -29,21 +31,14 @@ pub(super) async fn sweep(session: &Session) -> Result<()> {
         .query_one("SELECT pg_catalog.pg_try_advisory_lock($1)", &key)
         .await?;
     if alone.get(0) {
-        let left = session
-            .query(
-                include_str!("../queries/remains.sql"),
-                &[(&MARK, Type::INT8)],
-            )
-            .await?;
-        for row in left {
-            let name: String = row.get(0);
+        for name in list(session).await? {
+            let drop = Sql::fill("DROP DATABASE IF EXISTS {}", &[&Ident::new(name.as_str())]);
             // Somebody else's, or in use after all: it stays, and does no harm.
-            let _ = session
-                .run(&Sql::fill(
-                    "DROP DATABASE IF EXISTS {}",
-                    &[&Ident::new(name)],
-                ))
-                .await;
+            if session.run(&drop).await.is_ok() {
+                watch(Event::Warned(&format!(
+                    "removed `{name}`, a half-built database that an interrupted restore left behind"
+                )));
+            }
         }
         session
             .query_one("SELECT pg_catalog.pg_advisory_unlock($1)", &key)
@@ -56,7 +51,61 @@ pub(super) async fn sweep(session: &Session) -> Result<()> {
     Ok(())
 }
 
-/// Removes a database; what cannot be removed now bears our mark, and the next restore sweeps it.
+/// Names the half-built databases that interrupted restores left on a server; the next restore there removes them.
+///
+/// Nothing is named while a restore is at work: what it builds could not be told from what another left.
+pub async fn list(session: &Session) -> Result<Vec<String>> {
+    let left = session
+        .query(
+            include_str!("../queries/remains.sql"),
+            &[(&MARK, Type::INT8), (&WORKING, Type::INT8)],
+        )
+        .await
+        .context("looking for what interrupted restores left behind")?;
+    Ok(left.iter().map(|row| row.get(0)).collect())
+}
+
+/// A database that made room for a restored one and waits for somebody to drop it.
+pub struct Kept {
+    /// The name it is kept under.
+    pub name: String,
+    /// When it made room.
+    pub since: DateTime<Utc>,
+    /// Its size, where the role may know it.
+    pub bytes: Option<i64>,
+}
+
+impl Kept {
+    /// Says whether it was the database of this name.
+    pub fn was(&self, name: &str) -> bool {
+        self.name == suffixed(name, &self.name[self.name.len() - SUFFIX..])
+    }
+}
+
+/// How long the suffix of a kept database is.
+const SUFFIX: usize = "_before_20260101t000000".len();
+
+/// Lists the databases on a server that made room for restored ones, the oldest first.
+pub async fn kept(session: &Session) -> Result<Vec<Kept>> {
+    let rows = session
+        .query(include_str!("../queries/kept.sql"), &[])
+        .await
+        .context("looking for databases that made room for restored ones")?;
+    let kept = |row: &tokio_postgres::Row| {
+        let stamp = NaiveDateTime::parse_from_str(row.get("stamp"), "%Y%m%dt%H%M%S");
+        // Digits that are no time were not written by us.
+        Some(Kept {
+            name: row.get("name"),
+            since: stamp.ok()?.and_utc(),
+            bytes: row.get("bytes"),
+        })
+    };
+    let mut found: Vec<Kept> = rows.iter().filter_map(kept).collect();
+    found.sort_by(|left, right| (left.since, &left.name).cmp(&(right.since, &right.name)));
+    Ok(found)
+}
+
+/// Removes a database of ours; what cannot be removed now bears our mark, and the next restore sweeps it.
 pub(super) async fn discard(target: &Target, name: &str) {
     // A line that was just cut, or a server that restarts after a crash, is often back within a moment.
     for _ in 0..10 {
@@ -72,5 +121,30 @@ pub(super) async fn discard(target: &Target, name: &str) {
             }
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kept_database_is_known_by_the_name_it_had() {
+        let long = "n".repeat(63);
+        let cut = "n".repeat(63 - SUFFIX);
+        let cases = [
+            ("app_before_20260102t030405", "app", true),
+            ("app_before_20260102t030405", "ap", false),
+            ("app_2_before_20260102t030405", "app", false),
+            (&format!("{cut}_before_20260102t030405"), &long, true),
+        ];
+        for (kept, name, expected) in cases {
+            let kept = Kept {
+                name: kept.to_owned(),
+                since: DateTime::UNIX_EPOCH,
+                bytes: None,
+            };
+            assert_eq!(kept.was(name), expected, "{} {name}", kept.name);
+        }
     }
 }

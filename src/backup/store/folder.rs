@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use crate::backup::archive::DESCRIPTION;
-use crate::backup::seal::Sink;
+use crate::archive::{self, DESCRIPTION};
 use crate::error::fail;
+use crate::seal::Sink;
 
 /// A folder that holds archives.
 #[derive(Clone, Debug)]
@@ -39,6 +39,12 @@ impl Folder {
         Ok(names)
     }
 
+    pub(super) fn names_with(&self, file: &str) -> Result<Vec<String>> {
+        let mut names = self.names()?;
+        names.retain(|name| self.path.join(name).join(file).is_file());
+        Ok(names)
+    }
+
     pub(super) fn files(&self, name: &str) -> Result<Vec<String>> {
         entries(&self.path.join(name))
     }
@@ -55,8 +61,9 @@ impl Folder {
 
     pub(super) fn read(&self, name: &str, file: &str) -> Result<Box<dyn Read + Send>> {
         let path = self.path.join(name).join(file);
-        match File::open(&path) {
-            Ok(file) => Ok(Box::new(BufReader::with_capacity(256 << 10, file))),
+        match open_regular(&path) {
+            Ok(Some(file)) => Ok(Box::new(BufReader::with_capacity(256 << 10, file))),
+            Ok(None) => Err(super::no_file(name, file).into()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Err(super::missing(name, file, &self.path.display().to_string()).into())
             }
@@ -100,10 +107,10 @@ impl Folder {
     /// Removes what killed runs left: a partial archive whose writer is gone.
     fn sweep(&self) {
         for name in entries(&self.path).unwrap_or_default() {
-            if !name.ends_with(PARTIAL) {
+            let path = self.path.join(&name);
+            if !is_partial(&path, &name) {
                 continue;
             }
-            let path = self.path.join(&name);
             let Ok(lock) = File::open(path.join(LOCK)) else {
                 continue;
             };
@@ -112,6 +119,17 @@ impl Folder {
                 let _ = fs::remove_dir_all(&path);
             }
         }
+    }
+
+    /// Names what interrupted backups left behind, which the next backup removes.
+    pub(super) fn partial(&self) -> Result<Vec<String>> {
+        let mut left = entries(&self.path)?;
+        left.retain(|name| {
+            let path = self.path.join(name);
+            let lock = || File::open(path.join(LOCK));
+            is_partial(&path, name) && lock().is_ok_and(|lock| lock_file(&lock))
+        });
+        Ok(left)
     }
 
     pub(super) fn add(&self, name: &str, file: &str, bytes: &[u8]) -> Result<()> {
@@ -126,6 +144,14 @@ impl Folder {
 
     pub(super) fn remove(&self, name: &str) -> Result<()> {
         let path = self.path.join(name);
+        if path.is_symlink() {
+            return Err(fail(format!(
+                "{} is a link, so the archive it leads to was left alone",
+                path.display()
+            ))
+            .hint("remove the link, or the archive where it is")
+            .into());
+        }
         let described = fs::remove_file(path.join(DESCRIPTION));
         described
             .and_then(|()| fs::remove_dir_all(&path))
@@ -135,6 +161,25 @@ impl Folder {
     pub(super) fn free(&self) -> Option<u64> {
         free(&self.path)
     }
+}
+
+/// Opens a file; nothing where it is a link, a device, a pipe or a folder, which could lead elsewhere or never end.
+fn open_regular(path: &Path) -> io::Result<Option<File>> {
+    if fs::symlink_metadata(path)?.file_type().is_symlink() {
+        return Ok(None);
+    }
+    let mut options = fs::OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use rustix::fs::OFlags;
+        // To open a pipe would wait for somebody to write.
+        let flags = (OFlags::NONBLOCK | OFlags::NOFOLLOW).bits();
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags.cast_signed());
+    }
+    let file = options.open(path)?;
+    let is_file = file.metadata()?.is_file();
+    Ok(is_file.then_some(file))
 }
 
 /// Gives the bytes free where a path is or will be.
@@ -209,6 +254,16 @@ impl Sink for FileSink {
     fn complete(self: Box<Self>) -> Result<()> {
         self.0.sync_all().context("writing to disk")
     }
+}
+
+/// Says whether a folder is an archive being written, or what is left of one: nothing in it is anybody else's.
+fn is_partial(path: &Path, name: &str) -> bool {
+    let is_ours =
+        |file: &String| file == LOCK || file == DESCRIPTION || archive::is_stored_name(file);
+    let is_named = name
+        .strip_suffix(PARTIAL)
+        .is_some_and(archive::is_archive_name);
+    is_named && !path.is_symlink() && entries(path).is_ok_and(|files| files.iter().all(is_ours))
 }
 
 fn entries(path: &Path) -> Result<Vec<String>> {
@@ -310,12 +365,21 @@ mod tests {
         // Dropped: removed. Killed: left, and swept by the next.
         drop(folder.begin("a-2").unwrap());
         assert!(!folder.path.join("a-2.partial").exists());
-        fs::create_dir(folder.path.join("a-3.partial")).unwrap();
-        fs::write(folder.path.join("a-3.partial").join(LOCK), "").unwrap();
-        let running = folder.begin("a-4").unwrap();
-        assert!(!folder.path.join("a-3.partial").exists());
+        let killed = "a-20260102T030405Z.partial";
+        // Folders that only look like one are somebody's.
+        let others = ["mine.partial", "b-20260102T030405Z.partial"];
+        for name in others.into_iter().chain([killed]) {
+            fs::create_dir(folder.path.join(name)).unwrap();
+            fs::write(folder.path.join(name).join(LOCK), "").unwrap();
+        }
+        fs::write(folder.path.join(others[1]).join("thesis.txt"), "").unwrap();
+        assert_eq!(folder.partial().unwrap(), [killed]);
+        let running = folder.begin("a-20260102T030406Z").unwrap();
+        assert!(!folder.path.join(killed).exists());
+        assert!(others.iter().all(|name| folder.path.join(name).exists()));
+        assert!(folder.partial().unwrap().is_empty());
         let other = folder.begin("a-5").unwrap();
-        assert!(folder.path.join("a-4.partial").exists());
+        assert!(running.path.exists());
         // Another of the same second would write into the same files.
         let error = folder.begin("a-5").err().unwrap().to_string();
         assert!(error.contains("another backup"), "{error}");
@@ -325,5 +389,43 @@ mod tests {
         assert!(folder.names().unwrap().is_empty());
         let error = folder.read("a-1", DESCRIPTION).err().unwrap();
         assert!(error.to_string().contains("no archive `a-1`"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_regular_files_are_read() {
+        let temp = tempfile::tempdir().unwrap();
+        let folder = Folder::new(temp.path());
+        let archive = temp.path().join("a");
+        fs::create_dir(&archive).unwrap();
+        fs::write(temp.path().join("outside"), "secret").unwrap();
+        fs::write(archive.join("file"), "content").unwrap();
+        fs::create_dir(archive.join("folder")).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", archive.join("device")).unwrap();
+        std::os::unix::fs::symlink("../outside", archive.join("link")).unwrap();
+        let pipe = archive.join("pipe");
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(archive.join("socket")).unwrap();
+        for name in ["folder", "device", "link", "pipe"] {
+            let error = folder.read("a", name).err().unwrap().to_string();
+            assert!(error.contains("is not a regular file"), "{name}: {error}");
+        }
+        assert!(folder.read("a", "socket").is_err());
+        let mut content = String::new();
+        folder
+            .read("a", "file")
+            .unwrap()
+            .read_to_string(&mut content)
+            .unwrap();
+        assert_eq!(content, "content");
+
+        // What a link leads to is not ours to remove.
+        fs::write(archive.join(DESCRIPTION), "{}").unwrap();
+        let linked = Folder::new(temp.path().join("store"));
+        fs::create_dir(&linked.path).unwrap();
+        std::os::unix::fs::symlink(&archive, linked.path.join("a")).unwrap();
+        assert!(linked.remove("a").is_err());
+        assert!(archive.join(DESCRIPTION).exists());
     }
 }

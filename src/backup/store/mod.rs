@@ -12,9 +12,10 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::backup::archive::{Archive, DESCRIPTION};
-use crate::backup::seal::Sink;
+use crate::archive::{Archive, DESCRIPTION, DESCRIPTION_BYTES};
 use crate::error::{Failure, fail};
+use crate::seal::Sink;
+use crate::sql::redact;
 
 /// Refuses what was meant as a URL: a folder called `s3:` would hold the archives, and nobody would look for them there.
 fn check_folder(text: &str) -> Result<()> {
@@ -24,10 +25,12 @@ fn check_folder(text: &str) -> Result<()> {
     if !is_scheme {
         return Ok(());
     }
-    let rest = text[scheme.len() + 1..].trim_start_matches('/');
+    // What was meant may be the address of a database, with its password.
+    let shown = redact::addresses(text);
+    let rest = shown[scheme.len() + 1..].trim_start_matches('/');
     Err(fail(format!("`{text}` is neither a folder nor a URL"))
         .hint(format!(
-            "write {scheme}://{rest}, or ./{text} for a folder of that name"
+            "write {scheme}://{rest}, or ./{shown} for a folder of that name"
         ))
         .into())
 }
@@ -40,6 +43,24 @@ pub enum Store {
     /// A prefix of an object store.
     #[cfg(feature = "object-storage")]
     Bucket(bucket::Bucket),
+}
+
+/// Whether an environment variable configures an object store.
+#[cfg(feature = "object-storage")]
+pub fn is_setting(name: &str) -> bool {
+    use object_store::aws::AmazonS3ConfigKey;
+    use object_store::azure::AzureConfigKey;
+    use object_store::gcp::GoogleConfigKey;
+
+    let key = name.to_ascii_lowercase();
+    name.starts_with("AWS_") && key.parse::<AmazonS3ConfigKey>().is_ok()
+        || name.starts_with("AZURE_") && key.parse::<AzureConfigKey>().is_ok()
+        || name.starts_with("GOOGLE_") && key.parse::<GoogleConfigKey>().is_ok()
+}
+
+#[cfg(not(feature = "object-storage"))]
+pub fn is_setting(_: &str) -> bool {
+    false
 }
 
 impl Store {
@@ -84,10 +105,21 @@ impl Store {
         }
     }
 
+    /// Gives the names of the complete archives that have a file of this name.
+    pub fn names_with(&self, file: &str) -> Result<Vec<String>> {
+        match self {
+            Store::Folder(folder) => folder.names_with(file),
+            #[cfg(feature = "object-storage")]
+            Store::Bucket(bucket) => bucket.names_with(file),
+        }
+    }
+
     /// Reads the description of an archive.
     pub fn archive(&self, name: &str) -> Result<Archive> {
         let mut bytes = Vec::new();
-        self.read(name, DESCRIPTION)?.read_to_end(&mut bytes)?;
+        self.read(name, DESCRIPTION)?
+            .take(DESCRIPTION_BYTES)
+            .read_to_end(&mut bytes)?;
         let mut archive = Archive::from_json(name, &bytes)?;
         // Somebody may have copied or moved it: its files lie under the name that finds it, and no other's are its own.
         name.clone_into(&mut archive.name);
@@ -125,6 +157,15 @@ impl Store {
             Store::Folder(_) => Ok(Vec::new()),
             #[cfg(feature = "object-storage")]
             Store::Bucket(bucket) => bucket.remains(),
+        }
+    }
+
+    /// Names what interrupted backups left in a folder; the next backup removes it.
+    pub fn partial(&self) -> Result<Vec<String>> {
+        match self {
+            Store::Folder(folder) => folder.partial(),
+            #[cfg(feature = "object-storage")]
+            Store::Bucket(_) => Ok(Vec::new()),
         }
     }
 
@@ -210,6 +251,14 @@ impl Pending {
             Pending::Bucket(pending) => pending.commit(description),
         }
     }
+}
+
+/// Says that something stands in the place of a file of an archive that is none, or that leads elsewhere.
+fn no_file(name: &str, file: &str) -> Failure {
+    fail(format!(
+        "the archive `{name}` is damaged: {file} is not a regular file"
+    ))
+    .hint("use another archive, this one cannot be trusted")
 }
 
 /// Says that a file of an archive, or all of it, is not there.

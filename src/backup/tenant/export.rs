@@ -9,22 +9,22 @@ use tokio::time::Instant;
 
 use super::family::{self, Family, Member};
 use super::{RENDERING, SCRIPT, render, script};
-use crate::backup::archive::{self, Archive, PROOF, Server, StoredFile, Tools, Totals};
-use crate::backup::dump::{self, Options};
-use crate::backup::facts;
-use crate::backup::proof::{Proof, SumProof, TableProof};
-use crate::backup::seal::{self, Writer};
-use crate::backup::store::{Pending, Store};
-use crate::backup::tap::RowHasher;
-use crate::backup::unpack;
+use crate::archive::{self, Archive, PROOF, Server, StoredFile, Tools, Totals};
+use crate::dump::{self, Options};
 use crate::error::{Exit, refuse, with_exit};
 use crate::event::{Event, Interrupt, Unit, Watch};
+use crate::facts;
 use crate::pg::connect;
 use crate::pg::lock::{self, Share};
 use crate::pg::pooler;
 use crate::pg::server_error::ServerError;
 use crate::pg::session::Session;
+use crate::proof::{Proof, SumProof, TableProof};
+use crate::seal::{self, Writer};
 use crate::sql::safe::Sql;
+use crate::store::{Pending, Store};
+use crate::tap::RowHasher;
+use crate::unpack;
 
 /// Exports the rows of the tenant named in the scope, whose tables name it in `column`.
 pub async fn run(
@@ -111,6 +111,7 @@ async fn export(
         rendering,
         sequences: Vec::new(),
         large_objects: SumProof::default(),
+        contents: None,
         database,
         tables,
     };
@@ -152,6 +153,7 @@ fn blank(options: &Options) -> Archive {
             pg_dump: "none".to_owned(),
         },
         server: Server::default(),
+        succeeds: Vec::new(),
         scope: options.scope.clone(),
         totals: Totals::default(),
         recipients: options.recipients.clone(),

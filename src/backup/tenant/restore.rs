@@ -9,8 +9,7 @@ use futures_util::SinkExt as _;
 use super::export::rows;
 use super::family::{self, Family, Key, Map};
 use super::{render, script};
-use crate::backup::archive::Archive;
-use crate::backup::proof::{Proof, TableProof};
+use crate::archive::Archive;
 use crate::error::{Exit, fail, refuse, with_exit};
 use crate::event::{Event, Interrupt, Unit, Watch};
 use crate::pg::connect;
@@ -18,6 +17,7 @@ use crate::pg::lock::{self, Share};
 use crate::pg::server_error::ServerError;
 use crate::pg::session::Session;
 use crate::pg::target::Target;
+use crate::proof::{Proof, TableProof};
 use crate::sql::name::{Ident, ObjectName};
 use crate::sql::safe::Sql;
 

@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-use crate::backup::proof::TableProof;
-use crate::backup::tap::RowHasher;
+use crate::proof::TableProof;
+use crate::tap::RowHasher;
 
 /// Listens to a script that passes and sums up the rows of each table.
 #[derive(Default)]
@@ -13,7 +13,7 @@ pub struct Script {
     heads: Vec<(String, TableSum)>,
 }
 
-type TableSum = crate::backup::tap::Sum;
+type TableSum = crate::tap::Sum;
 
 /// Reads `COPY schema.table (columns) FROM stdin;` and gives what stands before ` FROM`.
 pub fn head(line: &str) -> Option<&str> {
@@ -35,7 +35,7 @@ impl Script {
             && tables.iter().all(|table| {
                 let head = head_of(table);
                 let is_same = |(name, sum): &&(String, TableSum)| {
-                    *name == head && crate::backup::proof::SumProof::from(*sum) == table.sum
+                    *name == head && crate::proof::SumProof::from(*sum) == table.sum
                 };
                 self.heads.iter().any(|one| is_same(&one))
             })

@@ -16,17 +16,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use age::x25519::Identity;
 use anyhow::{Context as _, Result};
 
-use crate::backup::archive::{self, Archive, DUMP, PROOF, StoredFile};
-use crate::backup::mapping::{Mapping, Renaming};
-use crate::backup::parts::{self, Joined};
-use crate::backup::proof::{Proof, sequences, tables};
-use crate::backup::relay;
-use crate::backup::seal::{self, Key};
-use crate::backup::store::{Store, folder};
-use crate::backup::tap::{Heard, Tap};
-use crate::backup::toc::Toc;
+use crate::archive::{self, Archive, DUMP, PROOF, StoredFile};
 use crate::error::{Failure, fail, refuse};
 use crate::event::{Event, Interrupt, Unit, Watch};
+use crate::mapping::{Mapping, Renaming};
+use crate::parts::{self, Joined};
+use crate::proof::{Proof, sequences, tables};
+use crate::relay;
+use crate::seal::{self, Key};
+use crate::store::{Store, folder};
+use crate::tap::{Heard, Tap};
+use crate::toc::Toc;
 use scratch::Scratch;
 use whole::Layout;
 
@@ -155,7 +155,7 @@ impl Unpacked {
     }
 
     /// Hears the dump once more and tells of each large object.
-    pub fn large_objects(&self, tell: crate::backup::tap::OnObject) -> Result<()> {
+    pub fn large_objects(&self, tell: crate::tap::OnObject) -> Result<()> {
         let mut file = File::open(self.path()).context("reading the unpacked dump")?;
         let mut tap = Tap::with_objects(io::sink(), tell);
         file.seek(SeekFrom::Start(self.first.start))
@@ -356,17 +356,21 @@ impl Reading {
         let is_readable = !matches!(self.key(), Key::Absent);
         self.archive.dumps()?;
         self.archive.file(PROOF)?;
-        for file in &self.archive.files {
-            let stem = archive::stem(&file.name);
-            if is_readable && (stem == DUMP || archive::is_rows(stem)) {
+        if is_readable {
+            for file in self.archive.dumps()? {
                 place(&mut into, parts.len())?;
                 let (heard, back) = self.part(file, into)?;
                 into = back;
                 parts.push(heard);
+            }
+        }
+        for file in &self.archive.files {
+            let stem = archive::stem(&file.name);
+            if is_readable && (stem == DUMP || archive::is_rows(stem)) {
                 continue;
             }
             let content = match stem {
-                PROOF => self.one(file, &mut proof),
+                PROOF => self.proof(file, &mut proof),
                 _ => self.one(file, &mut io::sink()),
             }?;
             self.check_length(file, content)?;
@@ -388,7 +392,7 @@ impl Reading {
 
     /// Reads a part of the dump.
     fn part<W: Write + Send>(&self, file: &StoredFile, into: W) -> Result<(Heard, W)> {
-        let mut tap = Tap::new(into);
+        let mut tap = Tap::limited(into, in_memory(file));
         let content = relay::across(&mut tap, |into| self.one(file, into))?;
         self.check_length(file, content)?;
         let (into, heard) = tap.finish()?;
@@ -400,6 +404,15 @@ impl Reading {
             return Ok(());
         }
         Err(damaged(&self.archive, &format!("{} has another length", file.name)).into())
+    }
+
+    /// Reads the proof, which is kept in memory.
+    fn proof(&self, file: &StoredFile, into: &mut Vec<u8>) -> Result<u64> {
+        if file.content > in_memory(file) {
+            let why = format!("{} is larger than such a file can hold", file.name);
+            return Err(damaged(&self.archive, &why).into());
+        }
+        self.one(file, into)
     }
 
     fn one(&self, file: &StoredFile, into: &mut dyn Write) -> Result<u64> {
@@ -417,7 +430,8 @@ impl Reading {
             passed: &self.passed,
             stop: &self.stop,
         };
-        seal::open(&file.name, &mut counted, &file.sealed(), key, into)
+        let expected = file.sealed();
+        seal::open(&file.name, &mut counted, &expected, key, into, file.content)
     }
 
     /// Holds what the dump says now against what was heard when it was made.
@@ -426,12 +440,22 @@ impl Reading {
         now.sort();
         let is_same = now == proof.tables
             && sequences(&heard.toc) == proof.sequences
+            && proof
+                .contents
+                .as_ref()
+                .is_none_or(|contents| *contents == heard.contents)
             && proof.large_objects == heard.large_objects.into();
         if !is_same {
             return Err(damaged(&self.archive, "its dump is not the one that was proven").into());
         }
         Ok(())
     }
+}
+
+/// Gives how many bytes of a file's content may be kept in memory: many times what names and numbers compress to, and little
+/// enough that a few stored bytes cannot ask for all there is.
+fn in_memory(file: &StoredFile) -> u64 {
+    (32 << 20) + file.size.saturating_mul(256)
 }
 
 fn damaged(archive: &Archive, why: &str) -> Failure {

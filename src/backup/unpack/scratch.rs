@@ -6,19 +6,19 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 /// A file without a name where the system allows it, so that nothing stays behind however we end.
-pub(in crate::backup) struct Scratch {
-    pub(in crate::backup) file: File,
+pub(crate) struct Scratch {
+    pub(crate) file: File,
     path: PathBuf,
     _named: Option<tempfile::TempPath>,
 }
 
 impl Scratch {
     /// Gives the path under which another program can open it while this value lives.
-    pub(in crate::backup) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    pub(in crate::backup) fn make(directory: &Path) -> Result<Self> {
+    pub(crate) fn make(directory: &Path) -> Result<Self> {
         let doing = || format!("making a scratch file in {}", directory.display());
         #[cfg(target_os = "linux")]
         {
@@ -49,7 +49,7 @@ impl Scratch {
     /// Takes the room for so many bytes at once, which costs a fraction of taking it page by page.
     ///
     /// Where it is not to be had like that, writing will tell.
-    pub(in crate::backup) fn reserve(&self, bytes: u64) {
+    pub(crate) fn reserve(&self, bytes: u64) {
         #[cfg(target_os = "linux")]
         {
             use rustix::fs::{FallocateFlags, fallocate};

@@ -7,12 +7,12 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 use super::{Reading, Source, check_key, damaged, supervise, unpack_trouble};
-use crate::backup::archive::{self, Archive, PROOF};
-use crate::backup::proof::Proof;
-use crate::backup::seal::Key;
-use crate::backup::tenant::SCRIPT;
-use crate::backup::tenant::script::Script;
+use crate::archive::{self, Archive, PROOF};
 use crate::event::{Interrupt, Watch};
+use crate::proof::Proof;
+use crate::seal::Key;
+use crate::tenant::SCRIPT;
+use crate::tenant::script::Script;
 
 /// A tenant's archive found whole, its script unpacked into a file that nobody else sees.
 pub struct UnpackedScript {
@@ -67,7 +67,7 @@ impl Reading {
                         other: &mut into,
                     },
                 ),
-                PROOF => self.one(file, &mut proof),
+                PROOF => self.proof(file, &mut proof),
                 _ => self.one(file, &mut io::sink()),
             }?;
         }

@@ -10,11 +10,11 @@ use std::ops::Range;
 use anyhow::{Context as _, Result, ensure};
 
 use super::{Whole, damaged};
-use crate::backup::archive::Archive;
-use crate::backup::mapping::Mapping;
-use crate::backup::parts;
-use crate::backup::tap::Heard;
-use crate::backup::toc::{self, Toc};
+use crate::archive::Archive;
+use crate::mapping::Mapping;
+use crate::parts;
+use crate::tap::Heard;
+use crate::toc::{self, Toc};
 
 /// Where each part of a dump lies.
 pub(super) struct Layout {

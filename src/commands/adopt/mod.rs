@@ -108,9 +108,10 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let setting = settle::setting(context, args, &subject)?;
     let pending = subject.entries.len() - pairs.len();
     let counts = (pairs.len(), pending, different);
-    let question = settle::describe(&subject, &target, counts, setting.as_ref());
-    context.terminal.say(&question);
-    guarding::confirm(context, &target, "migrations will be taken over ")?;
+    for line in settle::describe(&subject, &target, counts, setting.as_ref()) {
+        context.terminal.say(&line);
+    }
+    guarding::confirm(context, &session, &target, "migrations will be taken over ").await?;
     if !context.config.database.is_protected() {
         context.confirm("Take it over?")?;
     }

@@ -86,44 +86,47 @@ pub(super) fn describe(
     target: &Target,
     (applied, pending, differences): (usize, usize, usize),
     setting: Option<&Setting>,
-) -> String {
+) -> Vec<String> {
     let place = &subject.place;
     let files = count(subject.entries.len(), "migration", "migrations");
-    let mut text = format!("found {files} of {} in {}\n", place.tool, place.shown);
-    match &subject.found {
-        Some(found) => text.push_str(&format!(
-            "found its history in {found} on {target}: {applied} applied, {pending} pending\n"
-        )),
-        None => text.push_str(&format!(
-            "it has no history on {target}: all {pending} are pending\n"
-        )),
-    }
-    text.push_str(&match differences {
-        0 => "the database is what the applied files say\n".to_owned(),
+    let mut lines = vec![format!(
+        "found {files} of {} in {}",
+        place.tool, place.shown
+    )];
+    lines.push(match &subject.found {
+        Some(found) => {
+            format!(
+                "found its history in {found} on {target}: {applied} applied, {pending} pending"
+            )
+        }
+        None => format!("it has no history on {target}: all {pending} are pending"),
+    });
+    lines.push(match differences {
+        0 => "the database is what the applied files say".to_owned(),
         _ => format!(
-            "the database differs from what the applied files say: {}, accepted\n",
+            "the database differs from what the applied files say: {}, accepted",
             count(differences, "difference", "differences")
         ),
     });
-    text.push_str("this would be written:\n");
+    lines.push("this would be written:".to_owned());
     if let Some(converted) = &subject.converted {
         let copies = count(converted.copies.len(), "file", "files");
-        text.push_str(&format!(
-            "  {copies} in our own layout, and {} with the old and new names\n",
+        lines.push(format!(
+            "  {copies} in our own layout, and {} with the old and new names",
             convert::TABLE
         ));
     }
     if let Some(setting) = setting {
-        let lines: Vec<&str> = setting.text.lines().map(str::trim).collect();
-        text.push_str(&format!("  {FILE_NAME}: {}\n", lines.join(" ")));
+        let words: Vec<&str> = setting.text.lines().map(str::trim).collect();
+        lines.push(format!("  {FILE_NAME}: {}", words.join(" ")));
     }
     if let Some(found) = &subject.found {
         let rows = count(applied, "row", "rows");
-        text.push_str(&format!(
-            "  {rows} in our history and journal; {found} stays as it is\n"
+        lines.push(format!(
+            "  {rows} in our history and journal; {found} stays as it is"
         ));
     }
-    text.trim_end().to_owned()
+    lines
 }
 
 /// Gives the migrations as a folder.

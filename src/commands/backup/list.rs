@@ -1,9 +1,11 @@
 //! `af-db backup list`.
 
 use anyhow::Result;
+use chrono::Utc;
 use serde::Serialize;
 
 use crate::backup::archive::Archive;
+use crate::backup::identity;
 use crate::backup::proven::{self, How, Proven};
 use crate::commands::archives::{bytes, store};
 use crate::commands::page::{Page, Tone};
@@ -48,11 +50,16 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     };
     for name in store.names()? {
         match store.archive(&name) {
-            Ok(archive) => report.archives.push(Listed {
-                stored_bytes: archive.stored_bytes(),
-                proven: proven::read(&store, &name),
-                archive,
-            }),
+            Ok(archive) => {
+                if identity::is_from_the_future(&archive, Utc::now()) {
+                    report.findings.push(identity::future(&archive));
+                }
+                report.archives.push(Listed {
+                    stored_bytes: archive.stored_bytes(),
+                    proven: proven::read(&store, &name),
+                    archive,
+                });
+            }
             Err(error) => {
                 let hint =
                     hint_of(&error).unwrap_or("make a new backup; this one cannot be trusted");

@@ -9,7 +9,7 @@ use crate::backup::archive::{Archive, Scope};
 use crate::backup::dump;
 use crate::backup::tenant::export;
 use crate::commands::archives::{
-    EngineArgs, bytes, places, refuse_unheeded, seconds, store, tenant_column,
+    EngineArgs, argument, bytes, places, refuse_unheeded, seconds, store, tenant_column,
 };
 use crate::commands::hooks::{self, Told};
 use crate::commands::page::{Page, Tone, count};
@@ -134,7 +134,7 @@ async fn one(args: &Make, context: &Context) -> Result<Outcome> {
         [] => context.config.file.backup.recipients.clone(),
         given => given.to_vec(),
     };
-    let (session, target) = context.open(Purpose::Writing).await?;
+    let (session, target) = context.open(Purpose::Dumping).await?;
     session.close().await;
     let options = dump::Options {
         target,
@@ -237,9 +237,12 @@ impl Report for BackupReport {
         match &archive.scope.tenant {
             Some(tenant) => page.line(format!(
                 "it holds the rows of tenant {tenant}; bring them back: af-db restore {}",
-                archive.name
+                argument(&archive.name)
             )),
-            None => page.line(format!("try it: af-db restore --drill {}", archive.name)),
+            None => page.line(format!(
+                "try it: af-db restore --drill {}",
+                argument(&archive.name)
+            )),
         }
     }
 }

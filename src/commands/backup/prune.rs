@@ -1,10 +1,14 @@
 //! `af-db backup prune`.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
+use chrono::Utc;
 use serde::Serialize;
 
+use crate::backup::archive::Archive;
+use crate::backup::identity::{self, Lineages};
 use crate::backup::proven;
 use crate::backup::prune::{Candidate, Keep, decide};
+use crate::backup::store::Store;
 use crate::commands::archives::store;
 use crate::commands::page::{Page, count};
 use crate::commands::{Context, Outcome, Report};
@@ -48,28 +52,27 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
                 .hint("say --keep 7d,4w,12m, or set backup.keep in af-db.yaml")
         })?;
     let keep = Keep::parse(rule)?;
-    let (mut candidates, mut findings) = (Vec::new(), Vec::new());
-    for name in store.names()? {
-        match store.archive(&name) {
-            Ok(archive) => candidates.push(Candidate {
-                is_proven: proven::read(&store, &name).is_some(),
+    let (archives, mut findings) = readable(&store)?;
+    let groups = Lineages::read(&store, &archives)?.groups(&archives);
+    let mut candidates = Vec::new();
+    for (archive, database) in archives.iter().zip(groups) {
+        let started = archive.begun();
+        match started.filter(|_| !identity::is_from_the_future(archive, Utc::now())) {
+            Some(started) => candidates.push(Candidate {
+                is_proven: proven::read(&store, &archive.name).is_some(),
                 part: archive.scope.part(),
-                database: archive.database,
-                started: archive
-                    .started
-                    .parse()
-                    .with_context(|| format!("reading when `{name}` was made"))?,
-                name,
+                name: archive.name.clone(),
+                database,
+                started,
             }),
-            // What cannot be read is not ours to judge.
-            Err(error) => findings.push(Finding::warn(
-                "archive-unreadable",
-                name,
-                format!("left alone: {error:#}"),
-            )),
+            // Counted, it would be the newest for years and push out all others.
+            None => findings.push(identity::future(archive)),
         }
     }
     let mut removed = decide(&candidates, keep);
+    let staying = archives.iter().filter(|one| !removed.contains(&one.name));
+    let staying: Vec<Archive> = staying.cloned().collect();
+    removed.retain(|name| !identity::is_only_witness(&store, name, &staying));
     let kept = candidates.len() - removed.len();
     removed.extend(store.remains()?);
     if !args.dry_run && !removed.is_empty() {
@@ -88,6 +91,22 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         dry_run: args.dry_run,
         findings,
     })
+}
+
+/// Reads the archives of a store; what cannot be read is not ours to remove.
+fn readable(store: &Store) -> Result<(Vec<Archive>, Vec<Finding>)> {
+    let (mut archives, mut findings) = (Vec::new(), Vec::new());
+    for name in store.names()? {
+        match store.archive(&name) {
+            Ok(archive) => archives.push(archive),
+            Err(error) => findings.push(Finding::warn(
+                "archive-unreadable",
+                name,
+                format!("left alone: {error:#}"),
+            )),
+        }
+    }
+    Ok((archives, findings))
 }
 
 impl Report for PruneReport {

@@ -7,9 +7,10 @@ use serde::Serialize;
 
 use crate::backup::proven::{self, How};
 use crate::backup::unpack::{self, Source};
-use crate::commands::archives::{EngineArgs, archive_name, identities, store};
+use crate::commands::archives::{EngineArgs, choose, identities};
 use crate::commands::page::{Page, Tone, count};
 use crate::commands::{Context, Outcome, Report};
+use crate::finding::Finding;
 
 /// Flags of `backup verify`.
 #[derive(clap::Args, Debug)]
@@ -35,12 +36,14 @@ struct VerifyReport {
     rows: u64,
     /// Whether the contents were read, too.
     read: bool,
+    #[serde(skip)]
+    findings: Vec<Finding>,
 }
 
 /// Runs the command.
 pub(super) async fn run(args: &Args, context: &Context) -> Result<Outcome> {
-    let store = store(context, args.from.as_deref())?;
-    let name = archive_name(context, &store, &args.archive)?;
+    let chosen = choose(context, args.from.as_deref(), &args.archive).await?;
+    let (store, name) = (chosen.store, chosen.name);
     let identities = identities(&args.identities)?;
     let source = Source {
         store: &store,
@@ -49,20 +52,23 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     };
     let verified = unpack::verify(&source, &context.watch(), &context.interrupt).await?;
     let read = verified.contents.is_some();
-    if read {
-        proven::note(&store, &name, How::Read, None)?;
-    }
+    let noted = read.then(|| proven::note(&store, &name, How::Read, None));
     context.show(&VerifyReport {
         archive: name,
         files: verified.archive.files.len(),
         rows: verified.archive.totals.rows,
         read,
+        findings: noted.flatten().into_iter().collect(),
     })
 }
 
 impl Report for VerifyReport {
     fn command(&self) -> &'static str {
         "backup verify"
+    }
+
+    fn findings(&self) -> &[Finding] {
+        &self.findings
     }
 
     fn human(&self, page: &mut Page) {

@@ -25,11 +25,11 @@ impl Books for PolicyBooks {
         Sql::default()
     }
 
-    fn began(&self, _: usize) -> Sql {
+    fn began(&self, _: usize, _: &Sql) -> Sql {
         Sql::new("SELECT")
     }
 
-    fn unit(&self, _: usize) -> Sql {
+    fn unit(&self, _: usize, _: &Sql) -> Sql {
         Sql::new("SELECT")
     }
 
@@ -72,8 +72,8 @@ pub(super) async fn apply(args: &Args, declared: &Declared, context: &Context) -
     let statements = count(comparison.up.len(), "statement", "statements");
     let question = format!("{statements} will be run in one transaction:\n{text}");
     guarding::backed_up(context, &session)?;
-    if context.config.database.is_protected() {
-        guarding::confirm_or(context, &target, &question, AS_MIGRATION)?;
+    if guarding::is_guarded(context)? {
+        guarding::confirm_or(context, &session, &target, &question, AS_MIGRATION).await?;
     } else {
         context.confirm(&format!("{question}on {target}"))?;
     }

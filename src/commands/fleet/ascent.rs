@@ -24,6 +24,7 @@ use crate::fleet::{self, Fleet, Flow, Member, Wave};
 use crate::migrate::checksum;
 use crate::migrate::files::{Folder, Migration};
 use crate::pg::tools::Tool;
+use crate::plan::approval::Quorum;
 use crate::plan::document;
 use crate::sql::safe::Sql;
 
@@ -79,7 +80,7 @@ pub(crate) async fn up(context: &Context, path: &Path, orders: &Orders<'_>) -> R
     }
     admit(
         context,
-        (&folder, &surveyed.sound),
+        (&folder, &surveyed.sound, fleet.shared.is_some()),
         (&report, &phases),
         orders,
     )
@@ -158,7 +159,7 @@ fn wanted(selection: &Selection, file: &Migration) -> bool {
 /// Shows what would be done and asks, where any of the databases is protected.
 async fn admit(
     context: &Context,
-    (folder, sound): (&Folder, &[Sound<'_>]),
+    (folder, sound, has_shared): (&Folder, &[Sound<'_>], bool),
     (report, phases): (&FleetUp, &[Phase]),
     orders: &Orders<'_>,
 ) -> Result<()> {
@@ -167,12 +168,15 @@ async fn admit(
         .config
         .database
         .is_protected()
-        .then_some(context.config.database.environment.clone());
-    for one in sound.iter().filter(|one| !one.pending.is_empty()) {
-        let there = context.alone(one.member);
-        let database = &there.config.database;
-        if !database.rules.approvers.is_empty() {
-            let environment = &database.environment;
+        .then_some(context.config.database.environment().to_owned());
+    for one in sound
+        .iter()
+        .filter(|one| has_shared || !one.pending.is_empty())
+    {
+        let database = &one.database;
+        let rules = database.rules();
+        if Quorum::read(&rules.approvers, rules.approvals)?.needed > 0 {
+            let environment = database.environment();
             return Err(refuse(format!(
                 "`{}` is of environment `{environment}`, whose approvers sign plans of one database; nothing was changed",
                 one.member.name
@@ -180,10 +184,10 @@ async fn admit(
             .hint("bring it up by itself, with --plan and --signature")
             .into());
         }
-        let guards = guarding::guards(&there)?;
+        let guards = guarding::guards_of(database)?;
         proven |= guards.contains(&Guard::ProvenRls);
         if database.is_protected() || guards.contains(&Guard::ApprovedPlan) {
-            protected.get_or_insert_with(|| database.environment.clone());
+            protected.get_or_insert_with(|| database.environment().to_owned());
         }
     }
     if proven {
@@ -209,7 +213,7 @@ async fn admit(
         );
     }
     let Some(environment) = protected else {
-        context.terminal.say(&told);
+        context.terminal.say_all(&told);
         return Ok(());
     };
     let short = report.plan.trim_start_matches("sha256:").get(..6);
@@ -281,6 +285,7 @@ impl Run<'_> {
                 let here = Work {
                     applied: one.applied.clone(),
                     is_last: here.len() == one.pending.len(),
+                    is_protected: one.database.is_protected(),
                     wanted: here,
                 };
                 work.insert(one.member.name.clone(), here);

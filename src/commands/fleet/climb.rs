@@ -8,7 +8,7 @@ use anyhow::Result;
 
 use crate::catalog::read;
 use crate::commands::fleet::bound::Bound;
-use crate::commands::{Context, aftermath, planning, project};
+use crate::commands::{Context, aftermath, planning, project, protection};
 use crate::error::{Exit, Failure, exit_of};
 use crate::event::silent;
 use crate::finding::Finding;
@@ -53,6 +53,8 @@ pub(super) struct Work {
     pub(super) wanted: Vec<i64>,
     /// Whether nothing is left for it behind this.
     pub(super) is_last: bool,
+    /// Whether it was known to be protected when the run was permitted.
+    pub(super) is_protected: bool,
 }
 
 /// What all databases share.
@@ -83,7 +85,12 @@ impl Climber<'_> {
         let began = Instant::now();
         let context = self.context;
         let there = context.alone(member);
-        let session = super::open(self.fleet, member).await?;
+        let session = super::open_to_write(&there, self.fleet, member).await?;
+        if there.config.database.is_protected() && !work.is_protected {
+            session.close().await;
+            let words = "it is a protected environment, which was not known when the run began; nothing was done to it";
+            return Ok(Err(words.to_owned()));
+        }
         pooler::require_session(&session, &member.target).await?;
         // Held until the session ends; of a database that tenants share the run itself has the lock.
         let _lock = match &member.tenant {
@@ -104,6 +111,7 @@ impl Climber<'_> {
         let mut ledger = project::ledger(&there, &books.history, self.folder)?;
         ledger.run.plan_sha256 = self.bound.map(|bound| bound.sha256.clone());
         let before = aftermath::before(&session).await?;
+        protection::mark(&there, &session, &member.target).await;
         project::create_books(&session, &ledger, &books.history).await?;
         let guarded = there.config.database.is_protected() || self.bound.is_some();
         let restore_point = if guarded && member.tenant.is_none() {
@@ -116,15 +124,17 @@ impl Climber<'_> {
             canceller: session.canceller(),
             budget: self.block_budget,
             watch: &silent,
+            running: Mutex::default(),
             stopped: Mutex::default(),
         };
         let interrupt = &context.interrupt;
         let path = Sql::printed_by_server(&session.facts().search_path);
-        let mut execution =
-            Execution::new(session, &member.target, self.ladder, &silent, interrupt);
-        if member.tenant.is_some() {
-            execution = execution.within(path.clone());
-        }
+        let execution = Execution::new(session, &member.target, self.ladder, &silent, interrupt);
+        let mut execution = match member.tenant {
+            // The lock is that of the run that brought the tenants' database up.
+            Some(_) => execution.without_lock().within(path.clone()),
+            None => execution,
+        };
         let outcome = tokio::select! {
             outcome = apply::up(&mut execution, &ledger, &chosen, &books.unfinished) => outcome?,
             () = beat.run(&member.target) => unreachable!("the heartbeat never ends by itself"),

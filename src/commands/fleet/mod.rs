@@ -22,7 +22,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use tokio_postgres::types::Type;
 
-use crate::commands::{Context, project};
+use crate::commands::{Context, project, protection};
 use crate::error::fail;
 use crate::event::{Event, Unit, silent};
 use crate::fleet::{self, Fleet, Flow, Member, Reader, Tenant};
@@ -79,6 +79,18 @@ pub(crate) async fn open(fleet: &Fleet, member: &Member) -> Result<Session> {
             Err(fail(format!("no answer within {seconds} s")).into())
         }
     }
+}
+
+/// Opens a session that is going to write, and applies the rules of a protected environment that the database turns out
+/// to be.
+pub(crate) async fn open_to_write(
+    there: &Context,
+    fleet: &Fleet,
+    member: &Member,
+) -> Result<Session> {
+    let session = open(fleet, member).await?;
+    protection::enter_member(there, &session, &member.target).await?;
+    Ok(session)
 }
 
 /// Has a session work within a tenant's schema.

@@ -1,5 +1,6 @@
 //! Owns what is known of each database before a fleet is changed: its history and shape, who is set aside and why.
 
+use crate::config::Database;
 use crate::finding::{Finding, Severity};
 use crate::fleet::Member;
 
@@ -71,6 +72,8 @@ pub(super) struct Sound<'f> {
     pub(super) pending: Vec<i64>,
     /// How large it is.
     pub(super) bytes: i64,
+    /// The rules that apply to it.
+    pub(super) database: Database,
 }
 
 impl Sound<'_> {
@@ -97,6 +100,7 @@ pub(super) struct Seen {
     pub(super) state: State,
     pub(super) pending: Vec<i64>,
     pub(super) bytes: i64,
+    pub(super) database: Database,
     pub(super) wrong: Option<(Cause, String)>,
 }
 

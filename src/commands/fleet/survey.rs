@@ -8,8 +8,8 @@ use crate::commands::Context;
 use crate::commands::fleet::shape::Shapes;
 use crate::commands::fleet::state::{Aside, Cause, Group, Seen, Sound, State, Surveyed};
 use crate::commands::fleet::truth::{Trust, Truth};
-use crate::commands::guarding;
 use crate::commands::pending::{self, Selection};
+use crate::commands::{guarding, protection};
 use crate::finding::Severity;
 use crate::fleet::{Fleet, Member};
 use crate::migrate::files::{Folder, Migration};
@@ -37,6 +37,7 @@ pub(super) async fn survey<'f>(
                 member,
                 applied: history.map(|(version, _)| *version).collect(),
                 pending: seen.pending,
+                database: seen.database,
                 state: seen.state,
                 bytes: seen.bytes,
             });
@@ -54,8 +55,9 @@ async fn look(
     (fleet, member): (&Fleet, &Member),
     (folder, selection): (&Folder, &Selection),
 ) -> Result<Seen> {
-    let session = super::open(fleet, member).await?;
     let there = context.alone(member);
+    let session = super::open(fleet, member).await?;
+    let reached = protection::enter_member(&there, &session, &member.target).await;
     let (books, standing) = super::stand(&there, &session, folder).await?;
     let fingerprint = shapes.fingerprint(&session, member).await?;
     let bytes = session
@@ -70,6 +72,9 @@ async fn look(
         .iter()
         .find(|finding| finding.severity == Severity::Error && finding.code == "history-unknown")
         .map(|finding| (Cause::Ahead, finding.message.clone()));
+    if let Err(error) = &reached {
+        wrong = Some((Cause::Wrong, reason(error)));
+    }
     let mut pending = Vec::new();
     let chosen = pending::choose(selection, &folder.migrations, &standing);
     let chosen = chosen.and_then(|(chosen, _)| {
@@ -110,6 +115,7 @@ async fn look(
     };
     session.close().await;
     Ok(Seen {
+        database: there.config.database.clone(),
         state,
         pending,
         bytes,

@@ -10,7 +10,7 @@ use crate::commands::fleet::report::{FleetUp, Told};
 use crate::commands::fleet::shared;
 use crate::commands::fleet::state::Sound;
 use crate::commands::pending::{self, Selection};
-use crate::commands::project;
+use crate::commands::{project, protection};
 use crate::error::{Exit, exit_of};
 use crate::event::silent;
 use crate::fleet::Member;
@@ -86,11 +86,12 @@ async fn one(
     member: &Member,
     shared: Option<&Folder>,
 ) -> Result<(Session, usize)> {
-    let session = super::open(climber.fleet, member).await?;
+    let context = climber.context.alone(member);
+    let session = super::open_to_write(&context, climber.fleet, member).await?;
     pooler::require_session(&session, &member.target).await?;
     // Held until the run ends: nobody else changes the database, and the tenants take no lock of their own.
     let _lock = lock::take(&session, Share::Alone, Duration::from_secs(2), &silent).await?;
-    let context = climber.context.alone(member);
+    protection::mark(&context, &session, &member.target).await;
     let books = project::books(&context, &session).await?;
     let Some(folder) = shared else {
         project::create_journal(&session, books.history.has_journal).await?;

@@ -2,6 +2,7 @@
 
 use crate::commands::format::{path, whole, worst_first};
 use crate::finding::{Finding, Severity};
+use crate::visible;
 
 /// Writes an annotation for each finding, the worst first: the runner shows only the first ten of a kind.
 pub fn render(findings: &[Finding]) -> String {
@@ -43,7 +44,8 @@ fn annotation(finding: &Finding) -> String {
 
 /// Escapes what follows the second `::`; a bare line break would end the command and could begin another.
 fn data(text: &str) -> String {
-    text.replace('%', "%25")
+    visible::document(text)
+        .replace('%', "%25")
         .replace('\r', "%0D")
         .replace('\n', "%0A")
 }
@@ -84,7 +86,7 @@ mod tests {
             .map(|property| property.split_once('=').unwrap().0)
             .collect();
         assert_eq!(names, ["file", "line", "col", "title"]);
-        insta::assert_snapshot!(text, @r#"::error file=a%2Cb%3A c%25%0A<d>|é.sql,line=1,col=2,title="a" 'b' %3A%3Aerror%3A%3Ac%0D%0A%3A%3Aadd-mask%3A%3Ad 100%25 <e> & ]]> `f` |g| [h](i) {0} 🦀::"a" 'b' ::error::c%0D%0A::add-mask::d 100%25 <e> & ]]> `f` |g| [h](i) {0} 🦀: "a" 'b' ::error::c%0D%0A::add-mask::d 100%25 <e> & ]]> `f` |g| [h](i) {0} 🦀%0A"a" 'b' ::error::c%0D%0A::add-mask::d 100%25 <e> & ]]> `f` |g| [h](i) {0} 🦀%0Ahelp: "a" 'b' ::error::c%0D%0A::add-mask::d 100%25 <e> & ]]> `f` |g| [h](i) {0} 🦀"#);
+        insta::assert_snapshot!(text, @r#"::error file=a%2Cb%3A c%25%0A<d>|é.sql,line=1,col=2,title="a" 'b' %3A%3Aerror%3A%3Ac%0D%0A\x3a%3Aadd-mask%3A%3Ad 100%25 <e> & ]]> `f` |g| [h](i) {0} \x1b🦀::"a" 'b' ::error::c%0D%0A\x3a:add-mask::d 100%25 <e> & ]]> `f` |g| [h](i) {0} \x1b🦀: "a" 'b' ::error::c%0D%0A\x3a:add-mask::d 100%25 <e> & ]]> `f` |g| [h](i) {0} \x1b🦀%0A"a" 'b' ::error::c%0D%0A\x3a:add-mask::d 100%25 <e> & ]]> `f` |g| [h](i) {0} \x1b🦀%0Ahelp: "a" 'b' ::error::c%0D%0A\x3a:add-mask::d 100%25 <e> & ]]> `f` |g| [h](i) {0} \x1b🦀"#);
     }
 
     #[test]
@@ -95,14 +97,14 @@ mod tests {
             .replace("%0A", "\n")
             .replace("%0D", "\r")
             .replace("%25", "%");
-        assert_eq!(back, samples::HOSTILE);
+        assert_eq!(back, visible::document(samples::HOSTILE));
     }
 
     #[test]
     fn a_failure_is_an_error_with_what_stood_in_the_way() {
         let text = failure("cannot go on\n::debug::100%", &samples::plain()[..1]);
-        insta::assert_snapshot!(text, @"
-        ::error title=af-db::cannot go on%0A::debug::100%25
+        insta::assert_snapshot!(text, @r"
+        ::error title=af-db::cannot go on%0A\x3a:debug::100%25
         ::notice title=drift-unseen::the live database: one schema cannot be read
         ");
     }

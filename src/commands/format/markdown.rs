@@ -2,6 +2,7 @@
 
 use crate::commands::format::{rest, summary, worst_first};
 use crate::finding::Finding;
+use crate::visible;
 
 /// Writes a heading, a table of the findings, the worst first, and what more there is to say, folded.
 pub fn render(command: &str, findings: &[Finding]) -> String {
@@ -54,6 +55,7 @@ pub(crate) fn block(language: &str, text: &str) -> String {
 /// Everything that could mean something is a numbered character: a backslash is not heeded inside HTML, nor everywhere
 /// in a cell.
 fn inline(text: &str) -> String {
+    let text = visible::document(text);
     let mut escaped = String::with_capacity(text.len());
     let mut characters = text.chars().peekable();
     while let Some(character) = characters.next() {
@@ -62,7 +64,6 @@ fn inline(text: &str) -> String {
             '\r' | '\n' => escaped.push_str("<br>"),
             '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '~' | '&' | '#' | '!' | '@'
             | '$' => escaped.push_str(&format!("&#{};", u32::from(character))),
-            _ if character.is_control() => escaped.push('\u{fffd}'),
             _ => escaped.push(character),
         }
     }
@@ -119,7 +120,7 @@ mod tests {
         assert_eq!(row.matches('|').count(), 6);
         assert!(!row.contains(['`', '[', '\u{1b}']));
         assert!(!row.replace("<br>", "").contains('<'));
-        insta::assert_snapshot!(inline(samples::HOSTILE), @r#""a" 'b' ::error::c<br>::add-mask::d 100% &#60;e&#62; &#38; &#93;&#93;&#62; &#96;f&#96; &#124;g&#124; &#91;h&#93;(i) {0} �🦀"#);
+        insta::assert_snapshot!(inline(samples::HOSTILE), @r#""a" 'b' ::error::c<br>&#92;x3a:add-mask::d 100% &#60;e&#62; &#38; &#93;&#93;&#62; &#96;f&#96; &#124;g&#124; &#91;h&#93;(i) {0} &#92;x1b🦀"#);
     }
 
     #[test]

@@ -10,19 +10,20 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 use crate::backup::archive::Archive;
-use crate::backup::drill::{self, Drill, Drilled, Smoke};
+use crate::backup::identity::{self, Lineages, NamedDatabase};
 use crate::backup::mapping::Mapping;
 use crate::backup::profile::Profile;
 use crate::backup::proven::{self, How};
 use crate::backup::restore::{self, Options, Place, Times};
 use crate::backup::store::Store;
 use crate::commands::archives::{
-    Engine, EngineArgs, archive_name, identities, places, refuse_unheeded, seconds, store,
+    self, Chosen, Engine, EngineArgs, identities, places, refuse_unheeded, seconds,
 };
 use crate::commands::hooks::{self, Told};
 use crate::commands::page::{Page, Tone, count};
 use crate::commands::policies::{self, Proven};
-use crate::commands::{Context, Outcome, Purpose, Report, guarding, project};
+use crate::commands::{Context, Outcome, Purpose, Report, guarding, project, protection};
+use crate::drill::{self, Drill, Drilled, Smoke};
 use crate::error::{fail, refuse};
 use crate::finding::{Finding, Severity, worst};
 use crate::pg::target::Target;
@@ -59,6 +60,14 @@ pub struct Args {
     /// Let everything belong to the role that restores
     #[arg(long)]
     no_owner: bool,
+    /// Create this role of the archive with its attributes (LOGIN, SUPERUSER, …) and memberships; may be given several times
+    /// [default: missing roles are created without any]
+    #[arg(
+        long = "role-attributes",
+        value_name = "ROLE",
+        conflicts_with = "no_owner"
+    )]
+    role_attributes: Vec<String>,
     /// Give what belongs or is granted to role OLD of the archive to role NEW of the server; may be given several times
     #[arg(long = "map-role", value_name = "OLD=NEW")]
     map_roles: Vec<String>,
@@ -123,6 +132,7 @@ impl Args {
             ("--identity", !self.identities.is_empty()),
             ("--no-owner", self.no_owner),
             ("--map-role", !self.map_roles.is_empty()),
+            ("--role-attributes", !self.role_attributes.is_empty()),
             ("--report", self.report.is_some()),
             ("--replace", self.replace),
             ("--to-history", self.onward.to_history.is_some()),
@@ -142,11 +152,14 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         return point::run(&args.engine, &args.point, args.drill, context).await;
     }
     args.point.refuse_without_engine()?;
-    let store = store(context, args.from.as_deref())?;
-    let name = match args.onward.to_history {
-        Some(to) if args.archive == "latest" => onward::archive(context, &store, &args.onward, to)?,
-        _ => archive_name(context, &store, &args.archive)?,
+    let chosen = match args.onward.to_history {
+        Some(to) if args.archive == "latest" => {
+            let store = archives::store(context, args.from.as_deref())?;
+            onward::archive(context, store, &args.onward, to).await?
+        }
+        _ => archives::choose(context, args.from.as_deref(), &args.archive).await?,
     };
+    let (store, name) = (chosen.store.clone(), chosen.name.clone());
     let archive = store.archive(&name)?;
     onward::check(&args.onward, &archive)?;
     refuse_part(args, &archive)?;
@@ -156,7 +169,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let report = if args.drill {
         try_it(args, context, &store, &name).await?
     } else {
-        put_back(args, context, &store, &name).await?
+        put_back(args, context, &chosen, &archive).await?
     };
     if let Some(path) = &args.report {
         std::fs::write(path, report.markdown())
@@ -191,7 +204,7 @@ fn refuse_part(args: &Args, archive: &Archive) -> Result<()> {
 }
 
 /// What leads to the rows of an archive where no person can be asked.
-const BESIDE: &str = "beside it, with --into NAME, nothing is asked";
+const ELSEWHERE: &str = "to see what is in it without changing this server: af-db restore --drill";
 
 fn options(args: &Args, context: &Context, target: Target) -> Result<Options> {
     let processors = std::thread::available_parallelism().map_or(2, |number| number.get() as u32);
@@ -203,6 +216,7 @@ fn options(args: &Args, context: &Context, target: Target) -> Result<Options> {
         scratch: args.scratch(),
         jobs: args.jobs.unwrap_or(processors.clamp(1, 8)).max(1),
         no_owner: args.no_owner,
+        role_attributes: args.role_attributes.iter().cloned().collect(),
         mapping: Mapping::parse(&args.map_roles)?,
         profile: Profile::parse(&args.profile)?,
     })
@@ -211,9 +225,10 @@ fn options(args: &Args, context: &Context, target: Target) -> Result<Options> {
 async fn put_back(
     args: &Args,
     context: &Context,
-    store: &Store,
-    name: &str,
+    chosen: &Chosen,
+    archive: &Archive,
 ) -> Result<RestoreReport> {
+    let (store, name) = (&chosen.store, chosen.name.as_str());
     let database = &context.config.database;
     let target = database.writing().cloned();
     let mut target = match target {
@@ -232,33 +247,25 @@ async fn put_back(
         store: &shown,
         archive: Some(name),
     };
-    let what = if args.swap {
-        format!("put {name} in the place of `{}` ", target.database())
-    } else {
-        format!("restore {name} into `{}` ", target.database())
-    };
-    // A new database beside a protected one takes nothing away; taking its place does, and so may going onto a platform.
-    if args.swap || Profile::parse(&args.profile)? != Profile::Plain {
-        if !guarding::guards(context)?.is_empty() {
-            let (session, _) = context.open(Purpose::Reading).await?;
-            guarding::backed_up(context, &session)?;
-            session.close().await;
-        }
-        if args.swap {
-            guarding::confirm_anywhere(context, &target, &what, BESIDE)?;
-        } else {
-            guarding::confirm_or(context, &target, &what, BESIDE)?;
-        }
-    }
+    let before = agree(args, context, chosen, archive, &target).await?;
     hooks::before(context, ("before-restore", &hooks.before_restore), &told).await?;
     let options = options(args, context, target.clone())?;
     let mut restored =
         restore::run(&options, store, name, &context.watch(), &context.interrupt).await?;
-    if restored.database.is_some() {
-        proven::note(store, name, How::Restored, Some(restored.times))?;
-    }
+    let is_in_place = args.into.is_none()
+        || database
+            .writing()
+            .is_some_and(|of| of.database() == target.database());
     let mut migrated = 0;
     if restored.database.is_some() {
+        let noted = proven::note(store, name, How::Restored, Some(restored.times));
+        restored.findings.extend(noted);
+        if is_in_place {
+            protection::mark_restored(context, &target).await?;
+            let now = NamedDatabase::at(&target, &context.watch()).await?;
+            let noted = identity::note(store, archive, &now, before.oid);
+            restored.findings.extend(proven::unnoted(noted, name));
+        }
         if args.onward.migrate {
             migrated = onward::migrate(context, &target, args.onward.to_history).await?;
         }
@@ -281,6 +288,76 @@ async fn put_back(
     })
 }
 
+/// Asks a person what has to be asked before the target is restored into; gives which database stands there now.
+async fn agree(
+    args: &Args,
+    context: &Context,
+    chosen: &Chosen,
+    archive: &Archive,
+    target: &Target,
+) -> Result<NamedDatabase> {
+    let name = &chosen.name;
+    let before = NamedDatabase::at(target, &context.watch()).await?;
+    let origin = if args.swap {
+        origin(archive, &before, &chosen.store)?
+    } else {
+        String::new()
+    };
+    let what = if args.swap {
+        format!(
+            "put {name}{origin} in the place of `{}` ",
+            target.database()
+        )
+    } else {
+        format!("restore {name} into `{}` ", target.database())
+    };
+    protection::enter_server(context, target).await?;
+    // A new database beside a protected one takes nothing away, but roles are the whole server's; taking its place does, and
+    // so may going onto a platform.
+    let takes = args.swap || Profile::parse(&args.profile)? != Profile::Plain;
+    if takes && !guarding::guards(context)?.is_empty() {
+        let (session, _) = context.open(Purpose::Reading).await?;
+        guarding::backed_up(context, &session)?;
+        session.close().await;
+    }
+    if args.swap {
+        if !origin.is_empty() {
+            if !chosen.is_named {
+                return Err(refuse(format!(
+                    "{name}{origin} is not of the database it would replace; nothing was restored"
+                ))
+                .hint("name the archive, if it is the one that is meant")
+                .into());
+            }
+            let warning = format!("{name}{origin} is not of the database it is to replace");
+            context.terminal.warn(&warning);
+        }
+        guarding::permit_anywhere(context, target, &what, ELSEWHERE)?;
+    } else if takes {
+        guarding::permit(context, target, &what, ELSEWHERE)?;
+    } else {
+        guarding::permit_beside(context, target, &what, ELSEWHERE)?;
+    }
+    Ok(before)
+}
+
+/// Says of which other database an archive is, where it is not of this one.
+fn origin(archive: &Archive, database: &NamedDatabase, store: &Store) -> Result<String> {
+    if Lineages::read(store, [archive])?.belongs(archive, database) {
+        return Ok(String::new());
+    }
+    let server = &archive.server;
+    let elsewhere = match (&server.system_identifier, &database.system_identifier) {
+        (Some(theirs), Some(ours)) if theirs == ours => "on this server",
+        (Some(_), Some(_)) => "on another server",
+        _ => "on an unknown server",
+    };
+    Ok(format!(
+        ", made of another database (`{}` {elsewhere}),",
+        archive.database
+    ))
+}
+
 async fn try_it(
     args: &Args,
     context: &Context,
@@ -293,6 +370,12 @@ async fn try_it(
         .map(Target::parse)
         .transpose()
         .context("reading --on")?;
+    if let Some(server) = &server {
+        let there = context.at(server.clone());
+        protection::enter_server(&there, server).await?;
+        let what = format!("drill {name} in a database of its own, with the roles it needs, ");
+        guarding::permit_beside(&there, server, &what, "leave out --on")?;
+    }
     let recovery = context.config.file.recovery.as_ref();
     let wanted =
         |name: &str, text: Option<&str>| text.map(|text| project::duration(name, text)).transpose();
@@ -335,7 +418,8 @@ async fn try_it(
         }
     });
     if worst(&findings) != Some(Severity::Error) && restored.database.is_some() {
-        proven::note(store, name, How::Restored, Some(restored.times))?;
+        let noted = proven::note(store, name, How::Restored, Some(restored.times));
+        findings.extend(noted);
     }
     Ok(RestoreReport {
         archive: name.to_owned(),

@@ -1,10 +1,11 @@
-//! Owns a restore that is to end at a certain migration: which archive it begins with, and the migrations on top.
+//! Chooses the archive of a restore that is to end at a certain migration: which archive it begins with, and the migrations on top.
 
 use anyhow::{Context as _, Result};
+use chrono::{DateTime, Utc};
 
 use crate::backup::archive::Archive;
 use crate::backup::store::Store;
-use crate::commands::archives::governed;
+use crate::commands::archives::{self, Chosen};
 use crate::commands::pending::{self, Selection};
 use crate::commands::{Context, project};
 use crate::error::{fail, refuse};
@@ -26,35 +27,31 @@ pub(super) struct OnwardArgs {
     pub(super) migrate: bool,
 }
 
-/// Gives the newest archive of the database governed that ends at the version, or with `onward` before it.
-pub(super) fn archive(
+/// Gives the newest archive of the database in use that ends at the version, or with `onward` before it.
+pub(super) async fn archive(
     context: &Context,
-    store: &Store,
+    store: Store,
     args: &OnwardArgs,
     to: i64,
-) -> Result<String> {
-    let database = governed(context);
-    let mut fitting: Vec<(i64, String, String)> = Vec::new();
+) -> Result<Chosen> {
+    let mut fitting: Vec<(i64, Option<DateTime<Utc>>, String)> = Vec::new();
     let mut seen = Vec::new();
-    for name in store.names()? {
-        let Ok(archive) = store.archive(&name) else {
-            continue;
-        };
-        let is_ours = database.as_ref().is_none_or(|one| *one == archive.database);
-        if !is_ours || !archive.scope.is_whole() {
-            continue;
-        }
+    for archive in archives::of_this_database(context, &store).await?.whole {
         let Some(version) = version(&archive) else {
             continue;
         };
         seen.push(version);
         if version == to || (args.migrate && version < to) {
-            fitting.push((version, archive.started, name));
+            fitting.push((version, archive.begun(), archive.name));
         }
     }
     fitting.sort();
     if let Some((_, _, name)) = fitting.pop() {
-        return Ok(name);
+        return Ok(Chosen {
+            store,
+            name,
+            is_named: false,
+        });
     }
     seen.sort_unstable();
     seen.dedup();

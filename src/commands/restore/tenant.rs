@@ -3,6 +3,7 @@
 use anyhow::Result;
 use serde::Serialize;
 
+use crate::backup::identity::NamedDatabase;
 use crate::backup::store::Store;
 use crate::backup::tenant::restore::{self, Loading};
 use crate::backup::unpack::{Source, tenant};
@@ -30,7 +31,7 @@ pub(super) async fn run(
 ) -> Result<Outcome> {
     let column = tenant_column(context)?;
     let (session, target) = context.open(Purpose::Writing).await?;
-    session.close().await;
+    let database = NamedDatabase::of(&session);
     let identities = identities(&args.identities)?;
     let source = Source {
         store,
@@ -46,12 +47,14 @@ pub(super) async fn run(
     } else {
         "bring back"
     };
-    let what = format!("{doing} the rows of tenant {whose} from {name} ");
+    let origin = super::origin(&unpacked.archive, &database, store)?;
+    let what = format!("{doing} the rows of tenant {whose} from {name}{origin} ");
     if args.replace {
-        guarding::confirm_anywhere(context, &target, &what, PLANNED)?;
+        guarding::confirm_anywhere(context, &session, &target, &what, PLANNED).await?;
     } else {
-        guarding::confirm(context, &target, &what)?;
+        guarding::confirm(context, &session, &target, &what).await?;
     }
+    session.close().await;
     let loading = Loading {
         target: &target,
         column: &column,

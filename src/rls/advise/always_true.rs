@@ -1,10 +1,10 @@
 //! Permissive policies that admit every row of a tenant table.
 
+use crate::access::Way;
+use crate::advise::Ground;
 use crate::finding::Finding;
-use crate::rls::access::Way;
-use crate::rls::advise::Ground;
-use crate::rls::formula::Formula;
-use crate::rls::rights::PUBLIC;
+use crate::formula::Formula;
+use crate::rights::PUBLIC;
 
 pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();

@@ -1,8 +1,8 @@
 //! Views that show Supabase's table of users.
 
+use crate::advise::{Ground, list};
 use crate::catalog::Kind;
 use crate::finding::Finding;
-use crate::rls::advise::{Ground, list};
 
 pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();

@@ -3,10 +3,10 @@
 use anyhow::{Context as _, Result};
 use tokio_postgres::types::Type;
 
+use crate::advise::{Ground, list};
 use crate::finding::Finding;
+use crate::formula::Formula;
 use crate::pg::session::Session;
-use crate::rls::advise::{Ground, list};
-use crate::rls::formula::Formula;
 use crate::sql::name::Ident;
 
 /// What a database has beside its governed schemas.

@@ -1,8 +1,8 @@
 //! What tables made tomorrow are granted, before anybody wrote a policy for them.
 
+use crate::advise::{Ground, list};
 use crate::catalog::Kind;
 use crate::finding::Finding;
-use crate::rls::advise::{Ground, list};
 
 pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();

@@ -1,8 +1,8 @@
 //! Functions that run with the rights of their owner and that a request may call.
 
+use crate::advise::{Ground, list};
 use crate::catalog::Kind;
 use crate::finding::Finding;
-use crate::rls::advise::{Ground, list};
 
 pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();

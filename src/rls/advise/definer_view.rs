@@ -1,8 +1,8 @@
 //! Views that read with the rights of their owner what policies protect from who asks.
 
+use crate::advise::{Ground, list};
 use crate::catalog::{Key, Kind};
 use crate::finding::Finding;
-use crate::rls::advise::{Ground, list};
 
 pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();

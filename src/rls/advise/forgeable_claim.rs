@@ -1,7 +1,7 @@
 //! Policies that believe what the user writes: user metadata, request headers, cookies.
 
+use crate::advise::Ground;
 use crate::finding::Finding;
-use crate::rls::advise::Ground;
 
 const FORGEABLE: &[(&str, &str)] = &[
     (

@@ -1,8 +1,8 @@
 //! Columns of types that hold numbers of this server's catalog: an upgrade to another major refuses them.
 
+use crate::advise::Ground;
 use crate::catalog::Kind;
 use crate::finding::Finding;
-use crate::rls::advise::Ground;
 use crate::sql::name::Ident;
 
 /// What an upgrade carries over none the less is not among them: classes, roles and types.

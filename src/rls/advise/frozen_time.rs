@@ -1,7 +1,7 @@
 //! Times that were 'now' when the policy was made.
 
+use crate::advise::Ground;
 use crate::finding::Finding;
-use crate::rls::advise::Ground;
 
 pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
     let frozen = |text: &str| {

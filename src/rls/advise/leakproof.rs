@@ -1,8 +1,8 @@
 //! Functions said to be leakproof, which see rows before policies do.
 
+use crate::advise::Ground;
 use crate::catalog::Kind;
 use crate::finding::Finding;
-use crate::rls::advise::Ground;
 
 pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();

@@ -1,8 +1,8 @@
 //! Materialized views: copies on which no policy holds.
 
+use crate::advise::{Ground, list};
 use crate::catalog::{Key, Kind};
 use crate::finding::Finding;
-use crate::rls::advise::{Ground, list};
 
 pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();

@@ -1,7 +1,7 @@
 //! Owns advice: what a catalog shows about isolation and its cost, without trying anything. One file a rule.
 //!
 //! Advice is about causes, each with the statement that mends it; whether rows are really reached is for
-//! [`crate::rls::prove`] to say.
+//! [`crate::prove`] to say.
 
 mod always_true;
 mod auth_users;
@@ -28,9 +28,9 @@ mod unindexed;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::{Catalog, Key, Kind};
+use crate::difference::object_of;
 use crate::finding::Finding;
-use crate::rls::difference::object_of;
-use crate::rls::rights::{Grant, PUBLIC, Rights, Roles};
+use crate::rights::{Grant, PUBLIC, Rights, Roles};
 use crate::sql::name::Ident;
 
 pub use self::beyond::{Beyond, Extension};
@@ -164,7 +164,7 @@ impl Ground<'_> {
     }
 
     /// Walks every policy with its table, as it is printed.
-    fn conditions(&self) -> impl Iterator<Item = (&Key, &crate::rls::rights::Policy, &str)> {
+    fn conditions(&self) -> impl Iterator<Item = (&Key, &crate::rights::Policy, &str)> {
         let tables = self.rights.tables.iter();
         tables.flat_map(|(table, rows)| {
             rows.policies.iter().flat_map(move |policy| {
@@ -188,7 +188,7 @@ impl Ground<'_> {
             if !seen.insert(next) {
                 continue;
             }
-            let table = crate::rls::rights::table_of(next);
+            let table = crate::rights::table_of(next);
             if test(next) || next.kind == Kind::Column && test(&table) {
                 return true;
             }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::advise::Ground;
 use crate::finding::Finding;
-use crate::rls::advise::Ground;
-use crate::rls::rights::Command;
+use crate::rights::Command;
 
 pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();

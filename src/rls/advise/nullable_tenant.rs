@@ -1,8 +1,8 @@
 //! Rows that need not belong to any tenant.
 
+use crate::advise::Ground;
 use crate::catalog::{Key, Kind};
 use crate::finding::Finding;
-use crate::rls::advise::Ground;
 
 pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
     let Some(column) = ground.column else {

@@ -1,7 +1,7 @@
 //! A request that is, or becomes, the owner of a table whose policies do not hold for the owner.
 
+use crate::advise::Ground;
 use crate::finding::Finding;
-use crate::rls::advise::Ground;
 
 pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();

@@ -1,7 +1,7 @@
 //! Policies that ask who is asking once for each row.
 
+use crate::advise::Ground;
 use crate::finding::Finding;
-use crate::rls::advise::Ground;
 
 const ASKS: &[&str] = &[
     "auth.uid()",

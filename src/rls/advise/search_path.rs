@@ -1,8 +1,8 @@
 //! Functions that run with the rights of their owner and look names up where the caller says.
 
+use crate::advise::Ground;
 use crate::catalog::Kind;
 use crate::finding::Finding;
-use crate::rls::advise::Ground;
 
 pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();

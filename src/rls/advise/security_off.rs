@@ -1,8 +1,8 @@
 //! Row-level security off where a request reaches the table, off beside policies, on without any.
 
+use crate::advise::{Ground, list};
 use crate::catalog::Kind;
 use crate::finding::Finding;
-use crate::rls::advise::{Ground, list};
 
 pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();

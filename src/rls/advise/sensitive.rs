@@ -1,8 +1,8 @@
 //! Columns that speak of persons and secrets where no policy holds, and keys that lean on what the platform keeps for itself.
 
+use crate::advise::{Ground, list};
 use crate::catalog::Kind;
 use crate::finding::Finding;
-use crate::rls::advise::{Ground, list};
 
 /// Names, or parts between underscores, of columns that are nobody else's business.
 const NAMES: [&str; 24] = [

@@ -1,7 +1,7 @@
 //! Privileges that policies do not decide on.
 
+use crate::advise::{Ground, list};
 use crate::finding::Finding;
-use crate::rls::advise::{Ground, list};
 
 pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::advise::Ground;
 use crate::catalog::{Catalog, Key, Kind, Text};
 use crate::finding::Finding;
-use crate::rls::advise::Ground;
 use crate::sql::name::Ident;
 use crate::sql::safe::Sql;
 

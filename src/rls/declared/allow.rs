@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::{Catalog, Key, Kind};
-use crate::rls::declared::document::Lines;
-use crate::rls::declared::line::{self, Columns, Deed};
-use crate::rls::declared::text::{self, Fault};
-use crate::rls::rights::{Command, Grant, Policy};
+use crate::declared::document::Lines;
+use crate::declared::line::{self, Columns, Deed};
+use crate::declared::text::{self, Fault};
+use crate::rights::{Command, Grant, Policy};
 use crate::yaml::Placed;
 
 /// What lines are read against.

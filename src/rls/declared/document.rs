@@ -61,7 +61,7 @@ pub struct Tenancy {
     pub membership: Option<Membership>,
     /// The table in which tenants stand above each other.
     pub hierarchy: Option<Hierarchy>,
-    /// What a proof wants to know beside: see [`crate::rls::tenancy`], which reads the same block.
+    /// What a proof wants to know beside: see [`crate::tenancy`], which reads the same block.
     pub model: Option<serde_json::Value>,
     /// Tables that hold rows of tenants, for a proof.
     pub tables: Option<serde_json::Value>,

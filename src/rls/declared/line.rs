@@ -1,7 +1,7 @@
 //! Owns the line that says what a role may do: `select (id, name), insert on own rows`.
 
-use crate::rls::declared::text::Fault;
-use crate::rls::rights::Command;
+use crate::declared::text::Fault;
+use crate::rights::Command;
 use crate::yaml::nearest;
 
 /// A line, read.
@@ -150,7 +150,7 @@ fn read_columns(text: &str) -> Columns {
     };
     let names = list
         .split(',')
-        .map(|name| crate::rls::rights::unquote(name.trim()))
+        .map(|name| crate::rights::unquote(name.trim()))
         .collect();
     if but {
         Columns::But(names)

@@ -1,7 +1,7 @@
 //! Owns the declared policy set: `policies/*.yaml` and the `.sql` files beside them.
 //!
 //! It is read here and expanded over a catalog, table by table; what an expression means is PostgreSQL's, see
-//! [`crate::rls::settle`].
+//! [`crate::settle`].
 
 pub mod document;
 
@@ -19,6 +19,7 @@ use anyhow::Result;
 
 use crate::error::fail;
 use crate::finding::Place;
+use crate::sql::split;
 use crate::yaml::{self, Placed};
 
 use document::{Document, Tenancy};
@@ -81,6 +82,7 @@ pub fn read(folder: &Path, shown: &str) -> Result<Declared> {
         declared.files.push(read_file(name, text)?);
     }
     for (name, text) in texts.sql {
+        split::check_closed(&name, &text)?;
         declared.scripts.push(Script { name, text });
     }
     check(&declared)?;

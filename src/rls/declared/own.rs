@@ -1,6 +1,6 @@
 //! Owns the condition that a row is the tenant's own, for each way to say who asks.
 
-use crate::rls::declared::document::{Hierarchy, Membership, Tenancy};
+use crate::declared::document::{Hierarchy, Membership, Tenancy};
 use crate::sql::name::{Ident, Literal, ObjectName};
 
 /// Gives the condition over the column, and the expression that names the tenant; none where nothing says who asks.

@@ -1,12 +1,12 @@
 //! Owns plain SQL beside the YAML: `CREATE POLICY`, `ALTER TABLE … ROW LEVEL SECURITY`, `GRANT`.
 
 use crate::catalog::{Catalog, Key, Kind};
+use crate::declared::expand::Wanted;
+use crate::declared::names;
+use crate::declared::text::{self, Fault};
+use crate::declared::{Declared, Script};
 use crate::finding::{Finding, Place};
-use crate::rls::declared::expand::Wanted;
-use crate::rls::declared::names;
-use crate::rls::declared::text::{self, Fault};
-use crate::rls::declared::{Declared, Script};
-use crate::rls::rights::Grant;
+use crate::rights::Grant;
 use crate::sql::phrase::{self, Phrase};
 use crate::sql::split;
 
@@ -134,14 +134,14 @@ fn grant(phrase: Phrase<'_>, catalog: &Catalog, wanted: &mut Wanted) -> Result<(
     let end = phrase.find(&["with", "grant"]);
     let roles = phrase.range(to + 1, end.unwrap_or(phrase.len())).list();
     for privilege in phrase.range(1, on).list() {
-        let line = crate::rls::declared::line::read(&privilege.text().to_lowercase())?;
+        let line = crate::declared::line::read(&privilege.text().to_lowercase())?;
         for (deed, key) in line
             .deeds
             .iter()
             .flat_map(|deed| keys.iter().map(move |key| (deed, key)))
         {
             let columns = match &deed.columns {
-                crate::rls::declared::line::Columns::Only(names) => names.clone(),
+                crate::declared::line::Columns::Only(names) => names.clone(),
                 _ => vec![String::new()],
             };
             for column in columns {

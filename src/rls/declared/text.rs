@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::rls::rights::{Command, PUBLIC, Policy, unquote};
+use crate::rights::{Command, PUBLIC, Policy, unquote};
 use crate::sql::phrase::{self, Phrase};
 use crate::yaml::nearest;
 

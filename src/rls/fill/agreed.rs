@@ -5,17 +5,17 @@
 
 use std::collections::BTreeMap;
 
-use crate::rls::facts::{Column, Facts, Relation};
-use crate::rls::tenancy::Tenancy;
-use crate::rls::words;
+use crate::facts::{Column, Facts, Relation};
+use crate::tenancy::Tenancy;
+use crate::words;
 
 /// Settings and columns with the value they share.
 #[derive(Clone, Debug, Default)]
-pub(in crate::rls) struct Agreed {
+pub(crate) struct Agreed {
     /// Settings of a request.
-    pub(in crate::rls) settings: BTreeMap<String, String>,
+    pub(crate) settings: BTreeMap<String, String>,
     /// Columns by table and name.
-    pub(in crate::rls) columns: BTreeMap<(i64, String), String>,
+    pub(crate) columns: BTreeMap<(i64, String), String>,
 }
 
 /// Finds what policies compare with settings that are not the tenant's, the user's or its rank.

@@ -1,9 +1,9 @@
 //! Owns the values worth trying in a column: what a condition names and what lies around it, and the extremes of the type.
 
-use crate::rls::facts::{Column, Relation};
-use crate::rls::fill::ground::{Ground, Side};
-use crate::rls::fill::value::Value;
-use crate::rls::words;
+use crate::facts::{Column, Relation};
+use crate::fill::ground::{Ground, Side};
+use crate::fill::value::Value;
+use crate::words;
 
 /// Never more candidates of one column than this.
 const MOST: usize = 24;

@@ -5,29 +5,30 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
 
+use crate::facts::Relation;
+use crate::fill::ground::{Ground, Side};
+use crate::fill::insert::Filled;
+use crate::fill::plan::{Plan, Row, Stage};
+use crate::fill::value::Value;
 use crate::pg::session::Session;
-use crate::rls::facts::Relation;
-use crate::rls::fill::ground::{Ground, Side};
-use crate::rls::fill::insert::Filled;
-use crate::rls::fill::plan::{Plan, Row, Stage};
-use crate::rls::fill::value::Value;
 use crate::sql::name::{Ident, ObjectName};
 use crate::sql::safe::Sql;
 
 /// B's rows of tables, kept back.
 #[derive(Default)]
-pub(in crate::rls) struct Held<'a> {
+pub(crate) struct Held<'a> {
     tables: Vec<&'a Relation>,
 }
 
 /// Runs the file as the owner, with triggers and checks as they are, and keeps back what is B's.
-pub(in crate::rls) async fn run<'a>(
+pub(crate) async fn run<'a>(
     session: &Session,
     ground: &Ground<'a>,
     (shown, text): (&str, &str),
     plan: &mut Plan,
     filled: &mut Filled,
 ) -> Result<Held<'a>> {
+    session.confinement().check(shown, text)?;
     let before: String = session
         .query_one("SELECT pg_catalog.pg_current_xact_id()::text", &[])
         .await?
@@ -94,7 +95,7 @@ pub(in crate::rls) async fn run<'a>(
 
 impl Held<'_> {
     /// Puts B's rows back.
-    pub(in crate::rls) async fn release(&self, session: &Session) -> Result<()> {
+    pub(crate) async fn release(&self, session: &Session) -> Result<()> {
         session
             .run(&Sql::new("SET session_replication_role = replica"))
             .await?;

@@ -2,17 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::rls::facts::{Constraint, Facts, Relation};
-use crate::rls::fill::agreed::{self, Agreed};
-use crate::rls::fill::solve::Solved;
-use crate::rls::fill::survey;
-use crate::rls::tenancy::Tenancy;
+use crate::facts::{Constraint, Facts, Relation};
+use crate::fill::agreed::{self, Agreed};
+use crate::fill::solve::Solved;
+use crate::fill::survey;
 use crate::sql::name::{Ident, Literal};
 use crate::sql::safe::Sql;
+use crate::tenancy::Tenancy;
 
 /// Whose rows they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::rls) enum Side {
+pub(crate) enum Side {
     /// The tenant who tries.
     A,
     /// The tenant tried on.
@@ -25,7 +25,7 @@ pub(in crate::rls) enum Side {
 
 /// How a row tells its tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::rls) enum Belongs {
+pub(crate) enum Belongs {
     /// A column holds the tenant's key.
     Column(String),
     /// A column holds a user.
@@ -48,32 +48,32 @@ impl Eq for Constraint {}
 
 /// A table that says which user belongs to which tenant.
 #[derive(Clone, Debug)]
-pub(in crate::rls) struct Members {
-    pub(in crate::rls) table: i64,
-    pub(in crate::rls) user: String,
-    pub(in crate::rls) tenant: String,
+pub(crate) struct Members {
+    pub(crate) table: i64,
+    pub(crate) user: String,
+    pub(crate) tenant: String,
 }
 
 /// The database as tenancy sees it.
-pub(in crate::rls) struct Ground<'a> {
-    pub(in crate::rls) facts: &'a Facts,
-    pub(in crate::rls) tenancy: &'a Tenancy,
+pub(crate) struct Ground<'a> {
+    pub(crate) facts: &'a Facts,
+    pub(crate) tenancy: &'a Tenancy,
     /// How the rows of each table tell their tenant.
-    pub(in crate::rls) belongs: BTreeMap<i64, Belongs>,
+    pub(crate) belongs: BTreeMap<i64, Belongs>,
     /// The table of tenants.
-    pub(in crate::rls) root: Option<i64>,
+    pub(crate) root: Option<i64>,
     /// Tables that say who is a member of what.
-    pub(in crate::rls) members: Vec<Members>,
+    pub(crate) members: Vec<Members>,
     /// The type of a user's key.
-    pub(in crate::rls) user_type: String,
+    pub(crate) user_type: String,
     /// Keys of tenants that look like another's.
-    pub(in crate::rls) likes: Vec<String>,
+    pub(crate) likes: Vec<String>,
     /// All expressions that decide about a table's rows, by table.
-    pub(in crate::rls) texts: BTreeMap<i64, Vec<String>>,
+    pub(crate) texts: BTreeMap<i64, Vec<String>>,
     /// Values that make the conditions on a table's rows true, by table.
-    pub(in crate::rls) solved: Solved,
+    pub(crate) solved: Solved,
     /// What requests and rows agree on beside the tenant.
-    pub(in crate::rls) agreed: Agreed,
+    pub(crate) agreed: Agreed,
 }
 
 /// Schemas that a platform brings; they are filled only where something of the user's needs them.
@@ -94,13 +94,13 @@ const PLATFORM: [&str; 13] = [
 ];
 
 /// Says whether a schema comes with a platform.
-pub(in crate::rls) fn is_platform(schema: &str) -> bool {
+pub(crate) fn is_platform(schema: &str) -> bool {
     PLATFORM.contains(&schema)
 }
 
 impl<'a> Ground<'a> {
     /// Classifies every table.
-    pub(in crate::rls) fn survey(facts: &'a Facts, tenancy: &'a Tenancy) -> Self {
+    pub(crate) fn survey(facts: &'a Facts, tenancy: &'a Tenancy) -> Self {
         let mut ground = Ground {
             facts,
             tenancy,
@@ -124,7 +124,7 @@ impl<'a> Ground<'a> {
     }
 
     /// Gives the tables that can be filled, parents before children.
-    pub(in crate::rls) fn order(&self) -> Vec<&'a Relation> {
+    pub(crate) fn order(&self) -> Vec<&'a Relation> {
         let wanted = self.wanted();
         let mut left: Vec<&Relation> = self
             .facts
@@ -207,12 +207,12 @@ impl<'a> Ground<'a> {
     }
 
     /// Says whether a table holds rows of tenants.
-    pub(in crate::rls) fn is_tenant_table(&self, table: i64) -> bool {
+    pub(crate) fn is_tenant_table(&self, table: i64) -> bool {
         !matches!(self.belongs.get(&table), None | Some(Belongs::Nothing))
     }
 
     /// Says whether a person declared the table.
-    pub(in crate::rls) fn is_declared(&self, table: &Relation) -> bool {
+    pub(crate) fn is_declared(&self, table: &Relation) -> bool {
         self.tenancy.tables.iter().any(|title| {
             self.facts
                 .find(title)
@@ -229,7 +229,7 @@ impl<'a> Ground<'a> {
     }
 
     /// Gives the column of a table that holds the tenant, if it has one.
-    pub(in crate::rls) fn tenant_column(&self, table: i64) -> Option<&str> {
+    pub(crate) fn tenant_column(&self, table: i64) -> Option<&str> {
         match self.belongs.get(&table) {
             Some(Belongs::Column(name)) => Some(name),
             _ => None,
@@ -237,7 +237,7 @@ impl<'a> Ground<'a> {
     }
 
     /// Gives the key of a side's tenant.
-    pub(in crate::rls) fn key(&self, side: Side, number: usize) -> Option<String> {
+    pub(crate) fn key(&self, side: Side, number: usize) -> Option<String> {
         match side {
             Side::A => Some(self.tenancy.tenants[0].clone()),
             Side::B => Some(self.tenancy.tenants[1].clone()),
@@ -247,7 +247,7 @@ impl<'a> Ground<'a> {
     }
 
     /// Gives the key of a user: 0 is the usual one of a side.
-    pub(in crate::rls) fn user(&self, side: Side, number: usize) -> String {
+    pub(crate) fn user(&self, side: Side, number: usize) -> String {
         if self.tenancy.is_by_user()
             && number == 0
             && let Some(key) = self.key(side, 0)
@@ -268,7 +268,7 @@ impl<'a> Ground<'a> {
     }
 
     /// Gives the condition that a row, known as `alias`, is of this tenant.
-    pub(in crate::rls) fn is_of(
+    pub(crate) fn is_of(
         &self,
         table: i64,
         alias: &'static str,

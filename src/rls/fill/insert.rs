@@ -7,21 +7,21 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio_postgres::types::Type;
 
+use crate::facts::Relation;
+use crate::fill::ground::Ground;
+use crate::fill::plan::{Plan, Row, Stage};
+use crate::fill::value::Value;
 use crate::pg::session::Session;
-use crate::rls::facts::Relation;
-use crate::rls::fill::ground::Ground;
-use crate::rls::fill::plan::{Plan, Row, Stage};
-use crate::rls::fill::value::Value;
 use crate::sql::name::{Ident, Literal, ObjectName};
 use crate::sql::safe::Sql;
 
 /// What could not be done, and what was lifted to do the rest.
 #[derive(Debug, Default)]
-pub(in crate::rls) struct Filled {
+pub(crate) struct Filled {
     /// Tables without rows and why.
-    pub(in crate::rls) unfilled: BTreeMap<i64, String>,
+    pub(crate) unfilled: BTreeMap<i64, String>,
     /// Constraints lifted in the scratch copy.
-    pub(in crate::rls) lifted: BTreeSet<String>,
+    pub(crate) lifted: BTreeSet<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -44,7 +44,7 @@ struct Way {
 }
 
 /// Puts in the rows of a stage.
-pub(in crate::rls) async fn stage(
+pub(crate) async fn stage(
     session: &Session,
     ground: &Ground<'_>,
     plan: &mut Plan,
@@ -250,7 +250,7 @@ fn is_plain(base: &str) -> bool {
 }
 
 /// Writes the statement that inserts a row; the row is known as `t`.
-pub(in crate::rls) fn insert(table: &Relation, values: &BTreeMap<String, Value>) -> Sql {
+pub(crate) fn insert(table: &Relation, values: &BTreeMap<String, Value>) -> Sql {
     let given: Vec<_> = table
         .columns
         .iter()
@@ -282,7 +282,7 @@ pub(in crate::rls) fn insert(table: &Relation, values: &BTreeMap<String, Value>)
 }
 
 /// Writes a value of a type.
-pub(in crate::rls) fn literal(value: &Value, type_name: &str) -> Sql {
+pub(crate) fn literal(value: &Value, type_name: &str) -> Sql {
     match value {
         None => Sql::new("NULL"),
         Some(text) => Sql::fill(

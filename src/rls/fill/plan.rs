@@ -3,16 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use crate::rls::facts::{Constraint, Relation};
-use crate::rls::fill::ground::{Belongs, Ground, Side, is_platform};
-use crate::rls::fill::row;
-use crate::rls::fill::value::Value;
-use crate::rls::fill::vary::{self, Variant};
-use crate::rls::words;
+use crate::facts::{Constraint, Relation};
+use crate::fill::ground::{Belongs, Ground, Side, is_platform};
+use crate::fill::row;
+use crate::fill::value::Value;
+use crate::fill::vary::{self, Variant};
+use crate::words;
 
 /// When a row is put in. What A and strangers see is read before and after [`Stage::Private`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::rls) enum Stage {
+pub(crate) enum Stage {
     /// What belongs to nobody: directories, users, lookups.
     Common,
     /// What is A's.
@@ -25,45 +25,45 @@ pub(in crate::rls) enum Stage {
 
 /// A row to be put in, and what became of it.
 #[derive(Clone, Debug)]
-pub(in crate::rls) struct Row {
-    pub(in crate::rls) table: i64,
-    pub(in crate::rls) side: Side,
-    pub(in crate::rls) stage: Stage,
-    pub(in crate::rls) values: BTreeMap<String, Value>,
+pub(crate) struct Row {
+    pub(crate) table: i64,
+    pub(crate) side: Side,
+    pub(crate) stage: Stage,
+    pub(crate) values: BTreeMap<String, Value>,
     /// Whether a table without it counts as unfilled.
-    pub(in crate::rls) usual: bool,
+    pub(crate) usual: bool,
     /// Whether it is in.
-    pub(in crate::rls) stored: bool,
+    pub(crate) stored: bool,
 }
 
 /// A user who is a member in a particular way.
 #[derive(Clone, Debug)]
-pub(in crate::rls) struct Kind {
+pub(crate) struct Kind {
     /// What is particular, such as `role admin`.
-    pub(in crate::rls) title: String,
-    pub(in crate::rls) user: String,
+    pub(crate) title: String,
+    pub(crate) user: String,
 }
 
 /// All rows in the order of their tables, and the users they make.
 #[derive(Default)]
-pub(in crate::rls) struct Plan {
-    pub(in crate::rls) rows: Vec<Row>,
-    pub(in crate::rls) kinds: Vec<Kind>,
+pub(crate) struct Plan {
+    pub(crate) rows: Vec<Row>,
+    pub(crate) kinds: Vec<Kind>,
     pub(super) number: usize,
 }
 
 /// What is particular about one row.
 #[derive(Clone, Debug, Default)]
-pub(in crate::rls) struct Wish {
-    pub(in crate::rls) variant: Variant,
+pub(crate) struct Wish {
+    pub(crate) variant: Variant,
     /// Which of several possible parents, partitions and users.
-    pub(in crate::rls) turn: usize,
+    pub(crate) turn: usize,
     /// Only what cannot be left out.
-    pub(in crate::rls) lean: bool,
+    pub(crate) lean: bool,
 }
 
 /// Plans every row.
-pub(in crate::rls) fn plan(ground: &Ground<'_>) -> Plan {
+pub(crate) fn plan(ground: &Ground<'_>) -> Plan {
     let mut plan = Plan::default();
     for table in ground.order() {
         match ground.belongs.get(&table.oid) {

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::rls::facts::{Column, Relation};
-use crate::rls::fill::ground::{Belongs, Ground, Side};
-use crate::rls::fill::plan::{Plan, Row, Stage, Wish, pairs};
-use crate::rls::fill::value::{self, Occasion, Value};
-use crate::rls::words;
+use crate::facts::{Column, Relation};
+use crate::fill::ground::{Belongs, Ground, Side};
+use crate::fill::plan::{Plan, Row, Stage, Wish, pairs};
+use crate::fill::value::{self, Occasion, Value};
+use crate::words;
 
 impl Plan {
     /// Makes a row that is not part of the plan, for an attempt.
-    pub(in crate::rls) fn fresh(
+    pub(crate) fn fresh(
         &mut self,
         ground: &Ground<'_>,
         table: &Relation,

@@ -7,19 +7,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 
-use crate::rls::facts::{Column, Relation};
-use crate::rls::fill::candidates;
-use crate::rls::fill::ground::Ground;
-use crate::rls::fill::value::Value;
-use crate::rls::fill::vary;
-use crate::rls::formula::Formula;
-use crate::rls::runner::{self, Desk, Who};
-use crate::rls::words;
+use crate::facts::{Column, Relation};
+use crate::fill::candidates;
+use crate::fill::ground::Ground;
+use crate::fill::value::Value;
+use crate::fill::vary;
+use crate::formula::Formula;
+use crate::runner::{self, Desk, Who};
 use crate::sql::name::{Ident, Literal};
 use crate::sql::safe::Sql;
+use crate::words;
 
 /// Values of some columns that make an alternative of a condition true, by table.
-pub(in crate::rls) type Solved = BTreeMap<i64, Vec<BTreeMap<String, Value>>>;
+pub(crate) type Solved = BTreeMap<i64, Vec<BTreeMap<String, Value>>>;
 
 /// More alternatives of one condition than this are not looked at.
 const ALTERNATIVES: usize = 16;
@@ -35,7 +35,7 @@ struct Question<'a> {
 }
 
 /// Finds values for every condition on the rows of every table.
-pub(in crate::rls) async fn solve(desk: &Desk<'_>, ground: &Ground<'_>) -> Result<Solved> {
+pub(crate) async fn solve(desk: &Desk<'_>, ground: &Ground<'_>) -> Result<Solved> {
     let mut questions = Vec::new();
     for table in ground.order() {
         let mut known = BTreeSet::new();

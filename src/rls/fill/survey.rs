@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::rls::facts::{Column, Facts, Relation};
-use crate::rls::fill::ground::{Belongs, Ground, Members};
-use crate::rls::words;
+use crate::facts::{Column, Facts, Relation};
+use crate::fill::ground::{Belongs, Ground, Members};
+use crate::words;
 
 impl Ground<'_> {
     pub(super) fn find_root(&self) -> Option<i64> {

@@ -1,33 +1,33 @@
 //! Owns one value for one column: of its type, within its length, marked so that it is known again wherever it turns up.
 
-use crate::rls::facts::Column;
-use crate::rls::fill::ground::Side;
-use crate::rls::words;
+use crate::facts::Column;
+use crate::fill::ground::Side;
+use crate::words;
 
 /// A value as text, to be cast to the column's type; `None` is null.
-pub(in crate::rls) type Value = Option<String>;
+pub(crate) type Value = Option<String>;
 
 /// What a value is made for.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::rls) struct Occasion<'a> {
-    pub(in crate::rls) side: Side,
+pub(crate) struct Occasion<'a> {
+    pub(crate) side: Side,
     /// Unique among all rows.
-    pub(in crate::rls) number: usize,
+    pub(crate) number: usize,
     /// The lower bound of a partition, where the column is its key.
-    pub(in crate::rls) bound: Option<&'a str>,
+    pub(crate) bound: Option<&'a str>,
     /// Literals that checks of the column's table mention.
-    pub(in crate::rls) allowed: &'a [String],
+    pub(crate) allowed: &'a [String],
 }
 
 impl Occasion<'_> {
     /// Gives the word that marks everything a side wrote.
-    pub(in crate::rls) fn mark(&self) -> String {
+    pub(crate) fn mark(&self) -> String {
         format!("{}{}", mark(self.side), self.number)
     }
 }
 
 /// Gives the beginning of every mark of a side.
-pub(in crate::rls) fn mark(side: Side) -> &'static str {
+pub(crate) fn mark(side: Side) -> &'static str {
     match side {
         Side::A => "zqa",
         Side::B => "zqb",
@@ -37,7 +37,7 @@ pub(in crate::rls) fn mark(side: Side) -> &'static str {
 }
 
 /// Makes a value for a column that is no key of anything.
-pub(in crate::rls) fn plain(column: &Column, occasion: &Occasion<'_>) -> Value {
+pub(crate) fn plain(column: &Column, occasion: &Occasion<'_>) -> Value {
     if let Some(bound) = occasion.bound {
         return Some(bound.to_owned());
     }
@@ -281,7 +281,10 @@ fn string(column: &Column, occasion: &Occasion<'_>) -> String {
         .length
         .and_then(|length| usize::try_from(length).ok())
     {
-        Some(length) if length > 0 && text.len() > length => text[text.len() - length..].to_owned(),
+        Some(length) if length > 0 => {
+            let letters = text.chars().count();
+            text.chars().skip(letters.saturating_sub(length)).collect()
+        }
         _ => text,
     }
 }

@@ -2,24 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use crate::rls::facts::{Column, Relation};
-use crate::rls::fill::ground::{Ground, Side};
-use crate::rls::fill::value::Value;
-use crate::rls::words;
+use crate::facts::{Column, Relation};
+use crate::fill::ground::{Ground, Side};
+use crate::fill::value::Value;
+use crate::words;
 
 /// A change to a usual row.
 #[derive(Clone, Debug, Default)]
-pub(in crate::rls) struct Variant {
-    pub(in crate::rls) picks: BTreeMap<String, Value>,
+pub(crate) struct Variant {
+    pub(crate) picks: BTreeMap<String, Value>,
     /// Whether the row says that it is meant for everybody.
-    pub(in crate::rls) shared: bool,
+    pub(crate) shared: bool,
 }
 
 /// Never more variants of a row than this.
 const MOST: usize = 28;
 
 /// Gives the variants of a table's rows for one side.
-pub(in crate::rls) fn variants(ground: &Ground<'_>, table: &Relation, side: Side) -> Vec<Variant> {
+pub(crate) fn variants(ground: &Ground<'_>, table: &Relation, side: Side) -> Vec<Variant> {
     let texts = ground.texts.get(&table.oid).cloned().unwrap_or_default();
     let mut single: Vec<(String, Value)> = Vec::new();
     for column in &table.columns {
@@ -84,7 +84,7 @@ fn variant(picks: impl IntoIterator<Item = (String, Value)>) -> Variant {
 }
 
 /// Says whether a column with this value declares its row to be everybody's.
-pub(in crate::rls) fn is_sharing(name: &str, value: Option<&str>) -> bool {
+pub(crate) fn is_sharing(name: &str, value: Option<&str>) -> bool {
     let Some(value) = value else { return false };
     if !words::suggests_sharing(name) {
         return words::is_shared_value(value) && !matches!(value, "true" | "t" | "all");

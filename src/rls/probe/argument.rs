@@ -1,14 +1,14 @@
 //! Owns the arguments of calls: keys of B's rows, marks, labels, names of settings, text that breaks out of quotes.
 
-use crate::rls::facts::{Argument, Function, Relation};
-use crate::rls::fill::ground::Side;
-use crate::rls::fill::insert;
-use crate::rls::fill::value::mark;
-use crate::rls::probe::call::reaches_out;
-use crate::rls::probe::stand::Stand;
-use crate::rls::words;
+use crate::facts::{Argument, Function, Relation};
+use crate::fill::ground::Side;
+use crate::fill::insert;
+use crate::fill::value::mark;
+use crate::probe::call::reaches_out;
+use crate::probe::stand::Stand;
 use crate::sql::name::Literal;
 use crate::sql::safe::Sql;
+use crate::words;
 
 /// Never more calls of one function by one request than this.
 const MOST: usize = 18;
@@ -84,16 +84,16 @@ fn tuples(
     });
     rows.map(|(table, row)| {
         let keys = stand.facts.primary_key(table.oid);
-        let mut left: Vec<&crate::rls::facts::Column> = table.columns.iter().collect();
+        let mut left: Vec<&crate::facts::Column> = table.columns.iter().collect();
         left.sort_by_key(|column| !keys.contains(&column.name));
         let arguments = function.arguments.iter().zip(candidates);
         let taken = arguments.map(|(argument, own)| {
-            let named = |column: &&crate::rls::facts::Column| {
+            let named = |column: &&crate::facts::Column| {
                 let name = argument.name.trim_start_matches("p_").trim_matches('_');
                 !name.is_empty()
                     && (column.name == name || name.ends_with(&format!("_{}", column.name)))
             };
-            let fits = |column: &&crate::rls::facts::Column| column.base == argument.base;
+            let fits = |column: &&crate::facts::Column| column.base == argument.base;
             let at = left
                 .iter()
                 .position(|column| fits(column) && named(column))
@@ -114,7 +114,7 @@ fn tuples(
 }
 
 /// Gives a few calls of a function that reads.
-pub(in crate::rls) fn some(stand: &Stand<'_>, function: &Function) -> Vec<Sql> {
+pub(crate) fn some(stand: &Stand<'_>, function: &Function) -> Vec<Sql> {
     if function.kind == "p" || reaches_out(stand, function) {
         return Vec::new();
     }
@@ -187,9 +187,8 @@ fn candidates(stand: &Stand<'_>, function: &Function, argument: &Argument) -> Ve
 
 /// A row of a side as a caller would write it who knows its key; what else is in it the caller makes up.
 fn row(stand: &Stand<'_>, relation: &Relation, side: Side) -> Option<Sql> {
-    let of = |row: &&crate::rls::fill::plan::Row| {
-        row.table == relation.oid && row.side == side && row.usual
-    };
+    let of =
+        |row: &&crate::fill::plan::Row| row.table == relation.oid && row.side == side && row.usual;
     let row = stand.plan.rows.iter().find(of)?;
     let items = relation.columns.iter().map(|column| {
         insert::literal(

@@ -1,8 +1,8 @@
 //! Owns the explanation: which fact of the catalog lets an attempt through, and the class of leak it is.
 
-use crate::rls::facts::{Policy, Relation};
-use crate::rls::probe::stand::Stand;
-use crate::rls::runner::Identity;
+use crate::facts::{Policy, Relation};
+use crate::probe::stand::Stand;
+use crate::runner::Identity;
 
 /// Names the class and the reason of a leak on a table or view.
 pub(super) fn blame(
@@ -153,11 +153,9 @@ fn unprotected(stand: &Stand<'_>, relation: &Relation, role: &str) -> (&'static 
                 .facts
                 .functions
                 .get(&trigger.function)
-                .is_some_and(|function| {
-                    crate::rls::words::mentions(function.body(), &relation.name)
-                })
+                .is_some_and(|function| crate::words::mentions(function.body(), &relation.name))
                 || trigger.function == 0
-                    && crate::rls::words::mentions(&trigger.definition, &relation.name))
+                    && crate::words::mentions(&trigger.definition, &relation.name))
     });
     if let Some(trigger) = copies {
         let class = if trigger.function == 0 { "E02" } else { "E01" };

@@ -5,18 +5,18 @@
 use anyhow::Result;
 use futures_util::TryStreamExt as _;
 
-use crate::rls::facts::Relation;
-use crate::rls::probe::stand::{Leak, Stand};
-use crate::rls::runner::{self, Identity, Who};
-use crate::rls::verdict::{ProvenBy, Weight, Word};
+use crate::facts::Relation;
+use crate::probe::stand::{Leak, Stand};
+use crate::runner::{self, Identity, Who};
 use crate::sql::name::{Ident, Literal};
 use crate::sql::safe::Sql;
+use crate::verdict::{ProvenBy, Weight, Word};
 
 /// Never more tables of one role than this: the statement does not differ from table to table.
 const TABLES: usize = 100;
 
 /// Copies every table of tenants out and in as the usual member of each role.
-pub(in crate::rls) async fn all(stand: &mut Stand<'_>) -> Result<()> {
+pub(crate) async fn all(stand: &mut Stand<'_>) -> Result<()> {
     for identity in stand.members() {
         let tables = stand.tenant_tables();
         for table in tables.into_iter().take(TABLES) {

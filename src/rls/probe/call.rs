@@ -5,19 +5,19 @@
 
 use anyhow::Result;
 
-use crate::rls::facts::{Function, Relation};
-use crate::rls::fill::ground::{Side, is_platform};
-use crate::rls::fill::value::mark;
-use crate::rls::probe::argument;
-use crate::rls::probe::stand::{Leak, Stand};
-use crate::rls::runner::{self, Answer, Identity, Step, Who};
-use crate::rls::verdict::{ProvenBy, Weight, Word};
-use crate::rls::words;
+use crate::facts::{Function, Relation};
+use crate::fill::ground::{Side, is_platform};
+use crate::fill::value::mark;
+use crate::probe::argument;
+use crate::probe::stand::{Leak, Stand};
+use crate::runner::{self, Answer, Identity, Step, Who};
 use crate::sql::safe::Sql;
+use crate::verdict::{ProvenBy, Weight, Word};
+use crate::words;
 
 /// One call by one request.
 #[derive(Clone)]
-pub(in crate::rls) struct Call {
+pub(crate) struct Call {
     function: i64,
     identity: Identity,
     sql: Sql,
@@ -28,13 +28,13 @@ pub(in crate::rls) struct Call {
 }
 
 /// What came of each call, in the order of the calls.
-pub(in crate::rls) type Heard = Vec<Vec<Answer>>;
+pub(crate) type Heard = Vec<Vec<Answer>>;
 
 /// Never read more tables than this after a call.
 const LOOKED_AT: usize = 8;
 
 /// Plans the calls; their arguments name rows of B that need not be there yet.
-pub(in crate::rls) fn plan(stand: &Stand<'_>) -> Vec<Call> {
+pub(crate) fn plan(stand: &Stand<'_>) -> Vec<Call> {
     let mut calls = Vec::new();
     let callers = stand
         .readers
@@ -75,7 +75,7 @@ pub(in crate::rls) fn plan(stand: &Stand<'_>) -> Vec<Call> {
 }
 
 /// Says which functions that touch rows of tenants are not called, because they reach beyond the database.
-pub(in crate::rls) fn untried(stand: &mut Stand<'_>) {
+pub(crate) fn untried(stand: &mut Stand<'_>) {
     let callers: Vec<Identity> = stand
         .readers
         .values()
@@ -111,7 +111,7 @@ pub(in crate::rls) fn untried(stand: &mut Stand<'_>) {
 }
 
 /// A function that speaks to other servers is not called: even a scratch copy would reach them.
-pub(in crate::rls) fn reaches_out(_: &Stand<'_>, function: &Function) -> bool {
+pub(crate) fn reaches_out(_: &Stand<'_>, function: &Function) -> bool {
     let body = function.body().to_lowercase();
     [
         "dblink",
@@ -160,7 +160,7 @@ fn watched(stand: &Stand<'_>, function: &Function) -> Vec<i64> {
 }
 
 /// Makes the calls; run once without and once with B's own rows.
-pub(in crate::rls) async fn make(stand: &Stand<'_>, calls: &[Call]) -> Result<Heard> {
+pub(crate) async fn make(stand: &Stand<'_>, calls: &[Call]) -> Result<Heard> {
     let steps: Vec<Vec<Step<'_>>> = calls.iter().map(|call| steps(stand, call)).collect();
     runner::run(stand.session, &steps).await
 }
@@ -233,7 +233,7 @@ fn counts(stand: &Stand<'_>, identity: &Identity) -> Sql {
 }
 
 /// Judges what was heard without and with B's own rows; `again` is the second hearing with them.
-pub(in crate::rls) fn judge(
+pub(crate) fn judge(
     stand: &mut Stand<'_>,
     calls: &[Call],
     (without, with, again): (&Heard, &Heard, &Heard),

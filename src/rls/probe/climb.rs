@@ -4,20 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 
-use crate::rls::facts::{Function, Relation};
-use crate::rls::fill::ground::{Members, Side};
-use crate::rls::fill::insert;
-use crate::rls::fill::plan::Wish;
-use crate::rls::fill::value::Value;
-use crate::rls::fill::vary::Variant;
-use crate::rls::probe::stand::{Leak, Stand};
-use crate::rls::runner::{self, Answer, Identity, Step, Who};
-use crate::rls::verdict::{ProvenBy, Weight};
+use crate::facts::{Function, Relation};
+use crate::fill::ground::{Members, Side};
+use crate::fill::insert;
+use crate::fill::plan::Wish;
+use crate::fill::value::Value;
+use crate::fill::vary::Variant;
+use crate::probe::stand::{Leak, Stand};
+use crate::runner::{self, Answer, Identity, Step, Who};
 use crate::sql::name::{Ident, Literal};
 use crate::sql::safe::Sql;
+use crate::verdict::{ProvenBy, Weight};
 
 /// Tries every way up of every member of A.
-pub(in crate::rls) async fn all(stand: &mut Stand<'_>) -> Result<()> {
+pub(crate) async fn all(stand: &mut Stand<'_>) -> Result<()> {
     for identity in stand.members() {
         become_others(stand, &identity).await?;
         join(stand, &identity).await?;
@@ -28,7 +28,7 @@ pub(in crate::rls) async fn all(stand: &mut Stand<'_>) -> Result<()> {
 }
 
 /// Counts B's rows in one table, as whoever asks.
-pub(in crate::rls) fn count(stand: &Stand<'_>, table: &Relation) -> Sql {
+pub(crate) fn count(stand: &Stand<'_>, table: &Relation) -> Sql {
     Sql::fill(
         "SELECT pg_catalog.count(*)::text FROM {} AS t WHERE {}",
         &[&table.object(), &stand.ground.is_of(table.oid, "t", 1, 0)],
@@ -36,7 +36,7 @@ pub(in crate::rls) fn count(stand: &Stand<'_>, table: &Relation) -> Sql {
 }
 
 /// Gives the tables whose opening would show a way up.
-pub(in crate::rls) fn prizes<'a>(stand: &Stand<'a>) -> Vec<&'a Relation> {
+pub(crate) fn prizes<'a>(stand: &Stand<'a>) -> Vec<&'a Relation> {
     let mut tables: Vec<&Relation> = stand
         .tenant_tables()
         .into_iter()
@@ -57,7 +57,7 @@ pub(in crate::rls) fn prizes<'a>(stand: &Stand<'a>) -> Vec<&'a Relation> {
 }
 
 /// Reads a count.
-pub(in crate::rls) fn number(answer: Option<&Answer>) -> i64 {
+pub(crate) fn number(answer: Option<&Answer>) -> i64 {
     answer
         .and_then(|answer| answer.given.as_deref()?.parse().ok())
         .unwrap_or(0)

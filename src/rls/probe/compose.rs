@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::rls::facts::{Column, Relation, Rights};
-use crate::rls::fill::ground::{Belongs, Side};
-use crate::rls::fill::insert;
-use crate::rls::fill::plan::{Stage, Wish};
-use crate::rls::fill::value::Value;
-use crate::rls::fill::vary::Variant;
-use crate::rls::probe::stand::Stand;
-use crate::rls::probe::write::Attempt;
-use crate::rls::runner::Identity;
+use crate::facts::{Column, Relation, Rights};
+use crate::fill::ground::{Belongs, Side};
+use crate::fill::insert;
+use crate::fill::plan::{Stage, Wish};
+use crate::fill::value::Value;
+use crate::fill::vary::Variant;
+use crate::probe::stand::Stand;
+use crate::probe::write::Attempt;
+use crate::runner::Identity;
 use crate::sql::name::Ident;
 use crate::sql::safe::Sql;
 
@@ -182,7 +182,7 @@ fn as_own(stand: &Stand<'_>, table: &Relation, values: &mut BTreeMap<String, Val
             .facts
             .policies_of(table.oid)
             .any(|policy| policy.columns.iter().any(|column| column == name));
-        let user = crate::rls::words::suggests_user(name) && column.base == stand.ground.user_type;
+        let user = crate::words::suggests_user(name) && column.base == stand.ground.user_type;
         if (asked || user) && Some(name) != tenant && (!keys.contains(&column.name) || user) {
             values.insert(column.name.clone(), own.values.get(name).cloned().flatten());
         }

@@ -2,16 +2,16 @@
 
 use anyhow::Result;
 
-use crate::rls::facts::{Function, Relation};
-use crate::rls::fill::ground::Side;
-use crate::rls::fill::value::mark;
-use crate::rls::probe::peek::leak;
-use crate::rls::probe::read;
-use crate::rls::probe::stand::Stand;
-use crate::rls::runner::{self, Identity, Who};
-use crate::rls::verdict::Weight;
+use crate::facts::{Function, Relation};
+use crate::fill::ground::Side;
+use crate::fill::value::mark;
+use crate::probe::peek::leak;
+use crate::probe::read;
+use crate::probe::stand::Stand;
+use crate::runner::{self, Identity, Who};
 use crate::sql::name::{Ident, Literal};
 use crate::sql::safe::Sql;
+use crate::verdict::Weight;
 
 const PEEK: &str = "CREATE FUNCTION pg_temp.af_db_peek(text) RETURNS boolean LANGUAGE plpgsql COST 0.0000001 AS $peek$ BEGIN IF $1 ~ {} THEN RAISE EXCEPTION 'peeked'; END IF; RETURN true; END $peek$";
 

@@ -3,17 +3,17 @@
 
 use anyhow::Result;
 
-use crate::rls::facts::{Relation, Role};
-use crate::rls::fill::ground::is_platform;
-use crate::rls::probe::stand::{Leak, Stand};
-use crate::rls::runner::{self, Answer, Identity, Who};
-use crate::rls::verdict::{ProvenBy, Weight};
-use crate::rls::words;
+use crate::facts::{Relation, Role};
+use crate::fill::ground::is_platform;
+use crate::probe::stand::{Leak, Stand};
+use crate::runner::{self, Answer, Identity, Who};
 use crate::sql::name::{Ident, Literal, ObjectName};
 use crate::sql::safe::Sql;
+use crate::verdict::{ProvenBy, Weight};
+use crate::words;
 
 /// Looks at the rights of every role of a request.
-pub(in crate::rls) async fn all(stand: &mut Stand<'_>) -> Result<()> {
+pub(crate) async fn all(stand: &mut Stand<'_>) -> Result<()> {
     let callers: Vec<Identity> = stand
         .readers
         .values()

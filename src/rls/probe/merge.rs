@@ -3,16 +3,16 @@
 //! Tried where the plain command is known to hold: what that lets through needs no second finding, and what it could not
 //! show this cannot either.
 
-use crate::rls::facts::{Relation, Rights};
-use crate::rls::fill::ground::Side;
-use crate::rls::fill::insert;
-use crate::rls::probe::compose::{given_to, harmless, loosen, new_row};
-use crate::rls::probe::stand::Stand;
-use crate::rls::probe::write::Attempt;
-use crate::rls::runner::Identity;
-use crate::rls::verdict::Word;
+use crate::facts::{Relation, Rights};
+use crate::fill::ground::Side;
+use crate::fill::insert;
+use crate::probe::compose::{given_to, harmless, loosen, new_row};
+use crate::probe::stand::Stand;
+use crate::probe::write::Attempt;
+use crate::runner::Identity;
 use crate::sql::name::Ident;
 use crate::sql::safe::Sql;
+use crate::verdict::Word;
 
 /// Writes the attempts of one request on one table, or on a view where the server merges into views.
 pub(super) fn compose(

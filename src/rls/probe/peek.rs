@@ -4,22 +4,22 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 
-use crate::rls::facts::Relation;
-use crate::rls::fill::ground::Side;
-use crate::rls::fill::insert;
-use crate::rls::fill::plan::Wish;
-use crate::rls::fill::value::{Value, mark};
-use crate::rls::fill::vary::Variant;
-use crate::rls::probe::climb::{count, number};
-use crate::rls::probe::stand::{Leak, Stand};
-use crate::rls::probe::{early, shadow};
-use crate::rls::runner::{self, Answer, Identity, Who};
-use crate::rls::verdict::{ProvenBy, Weight};
+use crate::facts::Relation;
+use crate::fill::ground::Side;
+use crate::fill::insert;
+use crate::fill::plan::Wish;
+use crate::fill::value::{Value, mark};
+use crate::fill::vary::Variant;
+use crate::probe::climb::{count, number};
+use crate::probe::stand::{Leak, Stand};
+use crate::probe::{early, shadow};
+use crate::runner::{self, Answer, Identity, Who};
 use crate::sql::name::{Ident, Literal};
 use crate::sql::safe::Sql;
+use crate::verdict::{ProvenBy, Weight};
 
 /// Tries every side way of every member of A.
-pub(in crate::rls) async fn all(stand: &mut Stand<'_>) -> Result<()> {
+pub(crate) async fn all(stand: &mut Stand<'_>) -> Result<()> {
     for identity in stand.members() {
         shadow::all(stand, &identity).await?;
         kept_plans(stand, &identity).await?;

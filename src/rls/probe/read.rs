@@ -7,20 +7,20 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 
-use crate::rls::facts::Relation;
-use crate::rls::fill::ground::Ground;
-use crate::rls::probe::blame;
-use crate::rls::probe::stand::{Leak, Stand};
-use crate::rls::runner::{self, Answer, Desk, Identity, Who};
-use crate::rls::verdict::{ProvenBy, Weight, Word};
+use crate::facts::Relation;
+use crate::fill::ground::Ground;
+use crate::probe::blame;
+use crate::probe::stand::{Leak, Stand};
+use crate::runner::{self, Answer, Desk, Identity, Who};
 use crate::sql::name::Ident;
 use crate::sql::safe::Sql;
+use crate::verdict::{ProvenBy, Weight, Word};
 
 /// What each request saw of each relation.
-pub(in crate::rls) type Sight = BTreeMap<(usize, i64), Answer>;
+pub(crate) type Sight = BTreeMap<(usize, i64), Answer>;
 
 /// Writes the question for the rows of a relation as a JSON list of texts.
-pub(in crate::rls) fn rows_of(relation: &Relation, columns: &[String]) -> Sql {
+pub(crate) fn rows_of(relation: &Relation, columns: &[String]) -> Sql {
     let names = Sql::join(
         columns
             .iter()
@@ -34,7 +34,7 @@ pub(in crate::rls) fn rows_of(relation: &Relation, columns: &[String]) -> Sql {
 }
 
 /// Reads everything that may be read as each request.
-pub(in crate::rls) async fn look(
+pub(crate) async fn look(
     stand: &Stand<'_>,
     desk: &Desk<'_>,
     readers: &[Identity],
@@ -68,7 +68,7 @@ pub(in crate::rls) async fn look(
 }
 
 /// Gives the rows an answer lists.
-pub(in crate::rls) fn listed(answer: &Answer) -> Vec<String> {
+pub(crate) fn listed(answer: &Answer) -> Vec<String> {
     answer
         .given
         .as_deref()
@@ -77,7 +77,7 @@ pub(in crate::rls) fn listed(answer: &Answer) -> Vec<String> {
 }
 
 /// Judges what was seen without and with B's own rows.
-pub(in crate::rls) fn judge(
+pub(crate) fn judge(
     stand: &mut Stand<'_>,
     readers: &[Identity],
     (without, with): (&Sight, &Sight),
@@ -131,7 +131,7 @@ fn report(stand: &mut Stand<'_>, relation: &Relation, identity: &Identity, new: 
 }
 
 /// Gives the tenant table behind a view.
-pub(in crate::rls) fn exposed(ground: &Ground<'_>, relation: &Relation) -> Option<String> {
+pub(crate) fn exposed(ground: &Ground<'_>, relation: &Relation) -> Option<String> {
     let mut queue = relation.reads.clone();
     let mut seen = std::collections::BTreeSet::new();
     while let Some(oid) = queue.pop() {

@@ -5,20 +5,20 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 
-use crate::rls::facts::{Constraint, Relation};
-use crate::rls::fill::ground::Side;
-use crate::rls::fill::insert;
-use crate::rls::fill::plan::Wish;
-use crate::rls::fill::value::Value;
-use crate::rls::probe::stand::{Leak, Stand};
-use crate::rls::runner::{self, Answer, Identity, Step, Who};
-use crate::rls::verdict::{ProvenBy, Weight, Word};
-use crate::rls::words;
+use crate::facts::{Constraint, Relation};
+use crate::fill::ground::Side;
+use crate::fill::insert;
+use crate::fill::plan::Wish;
+use crate::fill::value::Value;
+use crate::probe::stand::{Leak, Stand};
+use crate::runner::{self, Answer, Identity, Step, Who};
 use crate::sql::name::Ident;
 use crate::sql::safe::Sql;
+use crate::verdict::{ProvenBy, Weight, Word};
+use crate::words;
 
 /// Tries every foreign key and every unique key of every tenant table.
-pub(in crate::rls) async fn all(stand: &mut Stand<'_>) -> Result<()> {
+pub(crate) async fn all(stand: &mut Stand<'_>) -> Result<()> {
     for identity in stand.members() {
         references(stand, &identity).await?;
         existence(stand, &identity).await?;
@@ -41,7 +41,7 @@ fn crossing<'a>(stand: &Stand<'a>, table: &Relation) -> Vec<(&'a Constraint, &'a
                 && stand.ground.is_tenant_table(target.oid)
                 && !key.columns.iter().any(|name| Some(name.as_str()) == tenant)
                 // A child that belongs where its parent does is written for the other tenant: that is an insert.
-                && !matches!(stand.ground.belongs.get(&table.oid), Some(crate::rls::fill::ground::Belongs::Via(via)) if via.name == key.name)
+                && !matches!(stand.ground.belongs.get(&table.oid), Some(crate::fill::ground::Belongs::Via(via)) if via.name == key.name)
         })
         .collect()
 }
@@ -99,7 +99,7 @@ fn attempt<'a>(identity: &'a Identity, sql: &Sql) -> Vec<Step<'a>> {
 fn statements(
     stand: &mut Stand<'_>,
     (table, key, target): (&Relation, &Constraint, &Relation),
-    rights: &crate::rls::facts::Rights,
+    rights: &crate::facts::Rights,
 ) -> Option<[Sql; 3]> {
     let theirs = stand.row(target.oid, Side::B)?.values.clone();
     let own = stand.row(target.oid, Side::A)?.values.clone();

@@ -5,20 +5,20 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 
-use crate::rls::facts::{Column, Relation};
-use crate::rls::fill::ground::Side;
-use crate::rls::fill::insert;
-use crate::rls::fill::plan::Wish;
-use crate::rls::fill::value::Value;
-use crate::rls::probe::argument;
-use crate::rls::probe::climb::{count, number, prizes};
-use crate::rls::probe::stand::{Leak, Stand};
-use crate::rls::prove::Effort;
-use crate::rls::runner::{self, Answer, Identity, Step, Who};
-use crate::rls::verdict::{ProvenBy, Weight, Word};
-use crate::rls::words;
+use crate::facts::{Column, Relation};
+use crate::fill::ground::Side;
+use crate::fill::insert;
+use crate::fill::plan::Wish;
+use crate::fill::value::Value;
+use crate::probe::argument;
+use crate::probe::climb::{count, number, prizes};
+use crate::probe::stand::{Leak, Stand};
+use crate::prove::Effort;
+use crate::runner::{self, Answer, Identity, Step, Who};
 use crate::sql::name::Ident;
 use crate::sql::safe::Sql;
+use crate::verdict::{ProvenBy, Weight, Word};
+use crate::words;
 
 /// One statement that a member may send.
 #[derive(Clone)]
@@ -38,7 +38,7 @@ const MOVES: usize = 160;
 const LONGEST: usize = 3;
 
 /// Searches as the usual member of each role.
-pub(in crate::rls) async fn all(stand: &mut Stand<'_>, effort: &Effort) -> Result<()> {
+pub(crate) async fn all(stand: &mut Stand<'_>, effort: &Effort) -> Result<()> {
     let members = stand.members();
     for identity in &members {
         let moves = moves(stand, identity);
@@ -153,7 +153,7 @@ fn moves(stand: &mut Stand<'_>, identity: &Identity) -> Vec<Move> {
         .unwrap_or_default();
     for function in callable.iter().filter_map(|oid| facts.functions.get(oid)) {
         let writes = function.volatility == "v" && function.result_kind != "trigger";
-        if !writes || crate::rls::fill::ground::is_platform(&function.schema) {
+        if !writes || crate::fill::ground::is_platform(&function.schema) {
             continue;
         }
         let title = function.title();

@@ -2,18 +2,18 @@
 
 use anyhow::Result;
 
-use crate::rls::facts::{Function, Relation};
-use crate::rls::fill::ground::Side;
-use crate::rls::fill::insert;
-use crate::rls::probe::argument;
-use crate::rls::probe::climb::{count, number, prizes};
-use crate::rls::probe::peek::{leak, marked};
-use crate::rls::probe::stand::Stand;
-use crate::rls::runner::{self, Identity, Step, Who};
-use crate::rls::verdict::Weight;
-use crate::rls::words;
+use crate::facts::{Function, Relation};
+use crate::fill::ground::Side;
+use crate::fill::insert;
+use crate::probe::argument;
+use crate::probe::climb::{count, number, prizes};
+use crate::probe::peek::{leak, marked};
+use crate::probe::stand::Stand;
+use crate::runner::{self, Identity, Step, Who};
 use crate::sql::name::Ident;
 use crate::sql::safe::Sql;
+use crate::verdict::Weight;
+use crate::words;
 
 /// A temporary table of a name that a helper does not qualify stands before the real one.
 pub(super) async fn all(stand: &mut Stand<'_>, identity: &Identity) -> Result<()> {

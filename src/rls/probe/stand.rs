@@ -2,53 +2,53 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::rls::copy::Grounds;
-use crate::rls::facts::{Facts, Relation};
-use crate::rls::fill::ground::{Ground, Side};
-use crate::rls::fill::insert;
-use crate::rls::fill::plan::{Plan, Row};
-use crate::rls::identity::Cast;
-use crate::rls::runner::{Desk, Identity};
-use crate::rls::verdict::{ProvenBy, Verdict, Weight, Word};
+use crate::copy::Grounds;
+use crate::facts::{Facts, Relation};
+use crate::fill::ground::{Ground, Side};
+use crate::fill::insert;
+use crate::fill::plan::{Plan, Row};
+use crate::identity::Cast;
+use crate::runner::{Desk, Identity};
 use crate::sql::name::{Ident, Literal};
 use crate::sql::safe::Sql;
+use crate::verdict::{ProvenBy, Verdict, Weight, Word};
 
 /// The filled scratch copy and what is known of it.
-pub(in crate::rls) struct Stand<'a> {
-    pub(in crate::rls) session: &'a Desk<'a>,
-    pub(in crate::rls) facts: &'a Facts,
-    pub(in crate::rls) ground: &'a Ground<'a>,
-    pub(in crate::rls) cast: &'a Cast<'a>,
-    pub(in crate::rls) plan: Plan,
+pub(crate) struct Stand<'a> {
+    pub(crate) session: &'a Desk<'a>,
+    pub(crate) facts: &'a Facts,
+    pub(crate) ground: &'a Ground<'a>,
+    pub(crate) cast: &'a Cast<'a>,
+    pub(crate) plan: Plan,
     /// Roles of requests.
-    pub(in crate::rls) roles: Vec<String>,
+    pub(crate) roles: Vec<String>,
     /// Requests by role; the first of each is the usual member of A, or nobody.
-    pub(in crate::rls) readers: BTreeMap<String, Vec<Identity>>,
+    pub(crate) readers: BTreeMap<String, Vec<Identity>>,
     /// Tables without rows, and why.
-    pub(in crate::rls) unfilled: BTreeMap<i64, String>,
+    pub(crate) unfilled: BTreeMap<i64, String>,
     /// Roles and relations where A sees its own rows.
-    pub(in crate::rls) sees: BTreeSet<(String, i64)>,
-    pub(in crate::rls) verdicts: Vec<Verdict>,
-    pub(in crate::rls) grounds: &'a Grounds,
+    pub(crate) sees: BTreeSet<(String, i64)>,
+    pub(crate) verdicts: Vec<Verdict>,
+    pub(crate) grounds: &'a Grounds,
 }
 
 /// A leak about to be reported.
-pub(in crate::rls) struct Leak<'a> {
-    pub(in crate::rls) object: String,
-    pub(in crate::rls) command: &'a str,
-    pub(in crate::rls) identity: &'a Identity,
-    pub(in crate::rls) class: &'a str,
-    pub(in crate::rls) weight: Weight,
-    pub(in crate::rls) why: String,
-    pub(in crate::rls) rows: Option<i64>,
-    pub(in crate::rls) exposes: Option<String>,
-    pub(in crate::rls) script: Option<String>,
-    pub(in crate::rls) proven_by: ProvenBy,
+pub(crate) struct Leak<'a> {
+    pub(crate) object: String,
+    pub(crate) command: &'a str,
+    pub(crate) identity: &'a Identity,
+    pub(crate) class: &'a str,
+    pub(crate) weight: Weight,
+    pub(crate) why: String,
+    pub(crate) rows: Option<i64>,
+    pub(crate) exposes: Option<String>,
+    pub(crate) script: Option<String>,
+    pub(crate) proven_by: ProvenBy,
 }
 
 impl<'a> Stand<'a> {
     /// Gives the member of A for each role that has one.
-    pub(in crate::rls) fn members(&self) -> Vec<Identity> {
+    pub(crate) fn members(&self) -> Vec<Identity> {
         self.readers
             .values()
             .filter_map(|all| all.iter().find(|identity| identity.title == "a"))
@@ -57,12 +57,12 @@ impl<'a> Stand<'a> {
     }
 
     /// Gives every request of every role.
-    pub(in crate::rls) fn everyone(&self) -> Vec<Identity> {
+    pub(crate) fn everyone(&self) -> Vec<Identity> {
         self.readers.values().flatten().cloned().collect()
     }
 
     /// Gives the relations that hold or show rows.
-    pub(in crate::rls) fn visible(&self) -> Vec<&'a Relation> {
+    pub(crate) fn visible(&self) -> Vec<&'a Relation> {
         self.facts
             .relations
             .values()
@@ -71,7 +71,7 @@ impl<'a> Stand<'a> {
     }
 
     /// Gives the tables whose rows belong to tenants, partitions included.
-    pub(in crate::rls) fn tenant_tables(&self) -> Vec<&'a Relation> {
+    pub(crate) fn tenant_tables(&self) -> Vec<&'a Relation> {
         self.facts
             .relations
             .values()
@@ -80,7 +80,7 @@ impl<'a> Stand<'a> {
     }
 
     /// Says whether a permissive policy of a table lets a role do this with any row, or the role is held by none.
-    pub(in crate::rls) fn admits(&self, table: &Relation, role: &str, command: &str) -> bool {
+    pub(crate) fn admits(&self, table: &Relation, role: &str, command: &str) -> bool {
         let letter = match command {
             "select" => "r",
             "insert" => "a",
@@ -102,7 +102,7 @@ impl<'a> Stand<'a> {
     }
 
     /// Gives a stored row of a side; B's own rather than one it shares.
-    pub(in crate::rls) fn row(&self, table: i64, side: Side) -> Option<&Row> {
+    pub(crate) fn row(&self, table: i64, side: Side) -> Option<&Row> {
         let of = |row: &&Row| row.table == table && row.side == side && row.stored;
         self.plan
             .rows
@@ -112,7 +112,7 @@ impl<'a> Stand<'a> {
     }
 
     /// Writes the question for B's rows of some tables as one text that changes when any of them does.
-    pub(in crate::rls) fn watch(&self, tables: &[&Relation]) -> Sql {
+    pub(crate) fn watch(&self, tables: &[&Relation]) -> Sql {
         // The row's version changes even where an update writes what stood there already.
         let parts = Sql::join(
             tables.iter().map(|table| {
@@ -131,7 +131,7 @@ impl<'a> Stand<'a> {
     }
 
     /// Adds a leak.
-    pub(in crate::rls) fn leak(&mut self, leak: Leak<'_>) {
+    pub(crate) fn leak(&mut self, leak: Leak<'_>) {
         self.verdicts.push(Verdict {
             verdict: Word::Leak,
             object: leak.object,
@@ -149,7 +149,7 @@ impl<'a> Stand<'a> {
     }
 
     /// Adds a verdict that is no leak.
-    pub(in crate::rls) fn note(
+    pub(crate) fn note(
         &mut self,
         verdict: Word,
         object: (String, &str),
@@ -162,12 +162,7 @@ impl<'a> Stand<'a> {
     }
 
     /// Writes a script that shows an attempt: the rows it needs, the request, the statement, and the way back.
-    pub(in crate::rls) fn script(
-        &self,
-        tables: &[i64],
-        identity: &Identity,
-        statements: &[Sql],
-    ) -> String {
+    pub(crate) fn script(&self, tables: &[i64], identity: &Identity, statements: &[Sql]) -> String {
         let mut lines = vec!["BEGIN;".to_owned(), "-- rows of both tenants".to_owned()];
         let mut needed: BTreeSet<i64> = tables.iter().copied().collect();
         for _ in 0..6 {

@@ -7,17 +7,17 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 
-use crate::rls::facts::Relation;
-use crate::rls::fill::ground::Side;
-use crate::rls::fill::insert;
-use crate::rls::probe::blame;
-use crate::rls::probe::compose::compose;
-use crate::rls::probe::merge;
-use crate::rls::probe::stand::{Leak, Stand};
-use crate::rls::runner::{self, Answer, Identity, Step, Who};
-use crate::rls::verdict::{ProvenBy, Weight, Word};
+use crate::facts::Relation;
+use crate::fill::ground::Side;
+use crate::fill::insert;
+use crate::probe::blame;
+use crate::probe::compose::compose;
+use crate::probe::merge;
+use crate::probe::stand::{Leak, Stand};
+use crate::runner::{self, Answer, Identity, Step, Who};
 use crate::sql::name::Ident;
 use crate::sql::safe::Sql;
+use crate::verdict::{ProvenBy, Weight, Word};
 
 /// One statement to try, with the one that must succeed beside it.
 pub(super) struct Attempt {
@@ -35,7 +35,7 @@ pub(super) struct Attempt {
 }
 
 /// Tries every write as every request.
-pub(in crate::rls) async fn all(stand: &mut Stand<'_>) -> Result<()> {
+pub(crate) async fn all(stand: &mut Stand<'_>) -> Result<()> {
     let mut attempts = Vec::new();
     let mut known = std::collections::BTreeSet::new();
     for identity in stand.everyone() {

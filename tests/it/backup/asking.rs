@@ -35,6 +35,12 @@ async fn nothing_is_swapped_that_nobody_agreed_to() {
     assert_eq!(database.one("SELECT count(*) FROM kept").await, "1");
     let olds = "SELECT datname FROM pg_database WHERE starts_with(datname, current_database() || '_before')";
     let old = database.one(olds).await;
+    let status = project.run(&["status"]).await.ok();
+    let said = "a restore replaced this database and kept it (";
+    assert!(status.seen().contains(said), "{}", status.seen());
+    let doctor = project.run(&["doctor"]).await;
+    let said = "restores kept the databases they replaced: ";
+    assert!(doctor.stdout.contains(said), "{}", doctor.seen());
     database.run(&format!("DROP DATABASE {old}")).await;
 }
 

@@ -167,7 +167,7 @@ async fn what_a_person_mistypes_is_told() {
     ");
     project.run(&["backup"]).await.ok();
     insta::assert_snapshot!(said(&["restore"], 4).await, @"
-    error: the database `DATABASE` is not empty, nothing was restored
+    error: the database `DATABASE` is not empty, it has table t; nothing was restored
     hint: name another with --into, or take its place with --swap; the old one is kept
     ");
     insta::assert_snapshot!(said(&["restore", "nonesuch"], 2).await, @"
@@ -367,10 +367,16 @@ async fn taking_the_place_of_an_environment_wants_what_it_requires() {
     let ran = project.run(&swap).await;
     insta::assert_snapshot!(refused(&ran, 4), @"
     error: there is no terminal to ask on, nothing was changed: put ARCHIVE in the place of `DATABASE` on postgres@HOST:PORT/DATABASE, environment `staging`
-    hint: run this in a terminal, where a person can answer; beside it, with --into NAME, nothing is asked
+    hint: run this in a terminal, where a person can answer; to see what is in it without changing this server: af-db restore --drill
     ");
     assert_eq!(database.one(names).await, "0");
+    // What was protected stays guarded until a person lifts it.
     project.write("af-db.yaml", environment("protected: false"));
+    let ran = project.run(&swap).await;
+    assert_eq!(ran.status, 4, "{}", ran.seen());
+    let words = format!("unprotect staging/{}\n", database.name);
+    let lift = ["repair", "--env", "staging", "--unprotect"];
+    project.run_on_terminal(&lift, &[&words]).await.ok();
     let ran = project.run(&swap).await.ok();
     assert!(ran.stdout.contains("is kept as"), "{}", ran.seen());
     assert_eq!(database.one(names).await, "1");

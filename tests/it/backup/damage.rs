@@ -36,8 +36,23 @@ fn damage(folder: &Path, other: &Path, dice: &mut Dice) -> String {
         .into_owned();
     let mut bytes = fs::read(file).expect("a file");
     let at = dice.below(bytes.len() as u64) as usize;
+    // The same file of another archive of the same database.
+    let partner = match name.as_str() {
+        "archive.json" => other.join("proof.json.zst"),
+        _ => other.join(&name),
+    };
+    let partner = if partner.exists() {
+        partner
+    } else {
+        partner.with_added_extension("age")
+    };
     match dice.below(4) {
-        0 => {
+        // Which part holds the table that differs is not always the same; a swap for an equal file is no damage.
+        3 if fs::read(&partner).expect("a file") != bytes => {
+            fs::copy(partner, file).expect("copying");
+            format!("{name} swapped with another archive's")
+        }
+        0 | 3 => {
             bytes[at] ^= 1 << dice.below(8);
             fs::write(file, bytes).expect("writing");
             format!("a bit flipped in byte {at} of {name}")
@@ -46,23 +61,9 @@ fn damage(folder: &Path, other: &Path, dice: &mut Dice) -> String {
             fs::write(file, &bytes[..at]).expect("writing");
             format!("{name} cut to {at} bytes")
         }
-        2 => {
+        _ => {
             fs::remove_file(file).expect("removing");
             format!("{name} removed")
-        }
-        _ => {
-            // The same file of another archive of the same database.
-            let partner = match name.as_str() {
-                "archive.json" => "proof.json.zst".to_owned(),
-                _ => name.clone(),
-            };
-            let partner = if other.join(&partner).exists() {
-                partner
-            } else {
-                format!("{partner}.age")
-            };
-            fs::copy(other.join(partner), file).expect("copying");
-            format!("{name} swapped with another archive's")
         }
     }
 }

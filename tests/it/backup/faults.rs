@@ -142,28 +142,30 @@ async fn a_backup_in_parts_survives_nothing_and_says_so() {
 }
 
 async fn survives_nothing(jobs: Option<u32>) {
-    let backup_struck_by = async |fault| backup_struck_by(fault, jobs).await;
-    let error = backup_struck_by(Fault::Tool("pg_dump")).await;
-    assert!(
-        error.to_string().starts_with("pg_dump ended early"),
-        "{error:#}"
+    let struck_by = |fault| backup_struck_by(fault, jobs);
+    // Each has a server and a line of its own, and most of the time goes by waiting.
+    let (killed, cut, crashed, silent, interrupted) = tokio::join!(
+        struck_by(Fault::Tool("pg_dump")),
+        struck_by(Fault::Cut),
+        struck_by(Fault::Server),
+        struck_by(Fault::Blackhole),
+        struck_by(Fault::Interrupt),
     );
-    let error = backup_struck_by(Fault::Cut).await;
     assert!(
-        error
-            .to_string()
+        killed.to_string().starts_with("pg_dump ended early"),
+        "{killed:#}"
+    );
+    assert!(
+        cut.to_string()
             .contains("pg_dump could not dump the database"),
-        "{error:#}"
+        "{cut:#}"
     );
-    let error = backup_struck_by(Fault::Server).await;
     assert!(
-        error.to_string().contains("no archive was made"),
-        "{error:#}"
+        crashed.to_string().contains("no archive was made"),
+        "{crashed:#}"
     );
-    let error = backup_struck_by(Fault::Blackhole).await;
-    assert!(error.to_string().contains("stood still"), "{error:#}");
-    let error = backup_struck_by(Fault::Interrupt).await;
-    assert_eq!(exit_of(&error), Exit::Interrupted, "{error:#}");
+    assert!(silent.to_string().contains("stood still"), "{silent:#}");
+    assert_eq!(exit_of(&interrupted), Exit::Interrupted, "{interrupted:#}");
 }
 
 /// Restores in the database's place through the proxy, strikes midway, and gives what the restore says of it.
@@ -273,9 +275,11 @@ async fn a_server_that_crashes_midway_has_the_old_database_and_the_next_restore_
 
 #[tokio::test]
 async fn a_restore_leaves_the_old_database_as_it_was() {
-    for fault in [Fault::Tool("pg_restore"), Fault::Cut, Fault::Interrupt] {
-        restore_struck_by(fault).await;
-    }
+    tokio::join!(
+        restore_struck_by(Fault::Tool("pg_restore")),
+        restore_struck_by(Fault::Cut),
+        restore_struck_by(Fault::Interrupt),
+    );
 }
 
 /// Waits until the program is midway; one that ends before has something to say.

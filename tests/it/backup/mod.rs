@@ -4,9 +4,11 @@ mod asking;
 mod command;
 mod damage;
 mod drill;
+mod empty;
 mod faults;
 mod hardship;
 mod hooks;
+mod identity;
 #[cfg(feature = "object-storage")]
 mod objects;
 mod part;
@@ -17,10 +19,11 @@ mod refusals;
 mod roundtrip;
 mod supabase;
 mod tenant;
+mod trust;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use af_db::backup::archive::{Archive, Scope};
 use af_db::backup::dump;
@@ -81,6 +84,9 @@ impl Bench {
                 Ok(archive) => return archive,
                 Err(error) => assert!(error.to_string().contains("already"), "{error:#}"),
             }
+            let now = SystemTime::now().duration_since(UNIX_EPOCH);
+            let second = u64::from(now.expect("a clock").subsec_micros());
+            tokio::time::sleep(Duration::from_micros(1_000_000 - second)).await;
         }
     }
 
@@ -159,6 +165,7 @@ pub(crate) fn restore_options(target: &Target, scratch: &Path) -> restore::Optio
         scratch: scratch.to_owned(),
         jobs: 2,
         no_owner: false,
+        role_attributes: std::collections::BTreeSet::new(),
         mapping: Mapping::default(),
         profile: Profile::Plain,
     }

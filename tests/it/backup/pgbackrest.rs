@@ -163,6 +163,7 @@ async fn run(tool: Tool, user: Option<&User>) -> Done {
 
 async fn start(choice: &Choice, data: &Path, sockets: &Path, settings: &[String]) -> Cluster {
     let start = Start {
+        sandbox: None,
         data,
         sockets: Some(sockets),
         log: &sockets.join("log"),

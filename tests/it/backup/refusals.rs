@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use af_db::backup::archive::Scope;
+use af_db::backup::restore::Place;
 use af_db::backup::snapshot;
 use af_db::error::{Exit, exit_of};
 
@@ -155,6 +156,27 @@ async fn a_role_that_may_not_give_the_database_away_is_told_before_it_is_made() 
     options.no_owner = true;
     let restored = bench.restore(&archive, &options).await.unwrap();
     assert_eq!(restored.findings, []);
+    // Nor may it rename what is another's, which is told before anything is made as well.
+    options.target = bench.restore_options("theirs").target.with_user("maker");
+    bench
+        .database
+        .run("CREATE DATABASE theirs TEMPLATE template0")
+        .await;
+    for place in [Place::New, Place::Swap] {
+        options.place = place;
+        let error = bench.restore(&archive, &options).await.unwrap_err();
+        assert_eq!(exit_of(&error), Exit::Refused, "{error:#}");
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(error, @"the database `theirs` belongs to `postgres`, and this role may not rename it; nothing was restored");
+        }
+    }
+    bench
+        .database
+        .run("ALTER DATABASE theirs OWNER TO maker")
+        .await;
+    options.place = Place::New;
+    let restored = bench.restore(&archive, &options).await.unwrap();
+    assert_eq!((restored.findings, restored.kept_as), (Vec::new(), None));
 }
 
 #[tokio::test]
@@ -209,7 +231,7 @@ async fn missing_roles_are_made_on_another_server() {
         "SELECT rolname, rolcanlogin, pg_has_role(rolname, 'app_reader', 'MEMBER') FROM pg_roles WHERE rolname IN ('App Writer', 'app_owner') ORDER BY 1",
     )
     .await;
-    assert_eq!(rows, [["App Writer", "t", "t"], ["app_owner", "f", "f"]]);
+    assert_eq!(rows, [["App Writer", "f", "t"], ["app_owner", "f", "f"]]);
 }
 
 /// Restores onto another server, where the roles are others.

@@ -19,6 +19,12 @@ async fn cut_at_commit(header: &str, cut: Cut) -> (String, Vec<Vec<String>>) {
     project.write("migrations/V2__b.sql", "INSERT INTO done VALUES (3);");
     proxy.cut_after(cut);
     let seen = project.run(&["up"]).await.seen();
+    // The server may notice only after a while that the connection was cut, and keep the lock until then.
+    let seen: Vec<&str> = seen
+        .lines()
+        .filter(|line| !line.contains("for the migration lock, held by"))
+        .collect();
+    let seen = seen.join("\n");
     project.run(&["up"]).await.ok();
     project.run(&["history", "--verify"]).await.ok();
     let done = database

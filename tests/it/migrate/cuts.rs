@@ -120,11 +120,10 @@ async fn run(target: &Target, sql: &str) {
 async fn stage(server: &Networked, name: &str, header: &str) -> Stage {
     run(
         &server.socket(),
-        &format!("CREATE DATABASE {name} TEMPLATE template0"),
+        &format!("CREATE DATABASE {name} TEMPLATE gates"),
     )
     .await;
     let target = server.socket().with_database(name);
-    run(&target, GATES).await;
     let proxy = Proxy::start(&target);
     let project = Project::of(&proxy.target());
     project.write("migrations/V1__a.sql", file(header));
@@ -241,6 +240,8 @@ async fn hold(holder: &Session, table: &str) {
 
 async fn matrix(death: Death, header: &str) {
     let mut server = Networked::prepare().await.start().await;
+    run(&server.socket(), "CREATE DATABASE gates TEMPLATE template0").await;
+    run(&server.socket().with_database("gates"), GATES).await;
     let calm = stage(&server, "calm", header).await;
     calm.project.run(&["up"]).await.ok();
     let expected = catalog(&calm.target).await;

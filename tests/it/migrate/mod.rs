@@ -1,9 +1,11 @@
 //! Migrations as a user runs them: every fault named, every interruption survived, every way down proven.
 
 mod commits;
+mod control;
 mod crowd;
 mod cuts;
 mod faults;
+mod resuming;
 mod rounds;
 mod ways_down;
 
@@ -284,7 +286,7 @@ async fn a_protected_environment_wants_a_person() {
     let ran = project.run(&["up", "--yes"]).await;
     assert_eq!(ran.status, 4, "{}", ran.seen());
     insta::assert_snapshot!(ran.seen(), @"
-    error: there is no terminal to ask on, nothing was changed: 1 migration will be applied
+    error: there is no terminal to ask on, nothing was changed: 1 migration will be applied on postgres@HOST:PORT/DATABASE, environment `production`
     hint: run this in a terminal, where a person can answer; migrations can be approved elsewhere: af-db plan --out plan.json, then af-db up --plan plan.json --approve sha256:…
     status 4
     ");
@@ -395,6 +397,7 @@ async fn our_comparison_agrees_with_refinerys_verdict() {
                 name,
                 table: Table::Present(Width::Int8),
                 has_journal: false,
+                mark: af_db::migrate::history::Mark::Absent,
                 rows: rows.clone(),
             };
             let ours = standing::compare(&listed, &history, &[], Width::Int8);

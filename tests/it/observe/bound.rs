@@ -1,10 +1,13 @@
 //! A run that is bound to what was seen: what does more is rolled back before its commit.
 
+use std::collections::BTreeSet;
+
 use af_db::error::Exit;
 use af_db::event::{Interrupt, silent};
 use af_db::plan::Books;
 use af_db::plan::execution::Execution;
 use af_db::plan::ladder::Ladder;
+use af_db::plan::observe::guard::Prediction;
 use af_db::plan::observe::run;
 use af_db::plan::trouble::Stopped;
 use af_db::sql::safe::Sql;
@@ -13,18 +16,18 @@ use super::support::step;
 use crate::support::server;
 
 /// Keeps no books.
-struct Unrecorded;
+pub(super) struct Unrecorded;
 
 impl Books for Unrecorded {
     fn opening(&self) -> Sql {
         Sql::default()
     }
 
-    fn began(&self, _: usize) -> Sql {
+    fn began(&self, _: usize, _: &Sql) -> Sql {
         Sql::new("SELECT")
     }
 
-    fn unit(&self, _: usize) -> Sql {
+    fn unit(&self, _: usize, _: &Sql) -> Sql {
         Sql::new("SELECT")
     }
 
@@ -59,8 +62,14 @@ async fn ran(seen: &str, real: &str, text: &str) -> Result<(), String> {
         Ladder::default(),
         &silent,
         &interrupt,
-    );
-    execution.predict(observed);
+    )
+    .without_lock();
+    execution.predict(Prediction {
+        steps: observed,
+        reach: Some(BTreeSet::new()),
+        has_event_triggers: false,
+        history: String::new(),
+    });
     match execution.run(&step, &Unrecorded).await {
         Ok(_) => Ok(()),
         Err(Stopped::RolledBack(trouble)) => {
@@ -104,4 +113,41 @@ async fn a_lock_nobody_predicted_is_rolled_back() {
         stopped.expect_err("it must not be committed"),
         "it did what the plan does not say: it took a lock AccessExclusive on public.child, none was predicted"
     );
+}
+
+#[tokio::test]
+async fn rows_and_tables_that_nobody_predicted_are_rolled_back() {
+    let event = "CREATE TABLE other (id int); INSERT INTO other VALUES (1), (2);
+        CREATE FUNCTION e() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN WORK END $$;
+        CREATE EVENT TRIGGER e ON ddl_command_end WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION e();";
+    let other = "CREATE TABLE other (id int);";
+    for (work, expected) in [
+        (
+            "DELETE FROM public.other;",
+            "it deleted 2 rows of public.other, which was not predicted",
+        ),
+        (
+            "UPDATE public.other SET id = 3; INSERT INTO public.other VALUES (4);",
+            "it wrote 3 rows of public.other, which was not predicted",
+        ),
+        (
+            "CREATE TABLE IF NOT EXISTS public.surprise ();",
+            "it created public.surprise, which was not predicted",
+        ),
+    ] {
+        let seen = format!("{PLAIN}; {other}");
+        let real = format!("{PLAIN}; {}", event.replace("WORK", work));
+        let stopped = ran(&seen, &real, "ALTER TABLE t ADD COLUMN b int").await;
+        let said = stopped.expect_err("it must not be committed");
+        assert_eq!(
+            said,
+            format!("it did what the plan does not say: {expected}")
+        );
+    }
+}
+
+#[tokio::test]
+async fn rows_of_an_earlier_transaction_are_not_taken_for_those_of_a_later_one() {
+    let text = "-- af-db: no-transaction\nDELETE FROM t;\nALTER TABLE t ADD COLUMN b int;\nUPDATE t SET b = 1;\n";
+    assert_eq!(ran(PLAIN, PLAIN, text).await, Ok(()));
 }

@@ -6,6 +6,7 @@ mod truth;
 mod bound;
 mod changes;
 mod hazards;
+mod pairs;
 mod questions;
 mod steps;
 mod together;

@@ -169,7 +169,7 @@ async fn policies_are_applied_to_a_guarded_environment_with_backup_and_word_only
     );
     let apply = ["diff-rls", "--apply", "--env", "production", "--yes"];
     insta::assert_snapshot!(project.run(&apply).await.seen(), @"
-    error: there is no terminal to ask on, nothing was changed: 2 statements will be run in one transaction
+    error: there is no terminal to ask on, nothing was changed: 2 statements will be run in one transaction on postgres@HOST:PORT/DATABASE, environment `production`
     hint: run this in a terminal, where a person can answer; elsewhere write it as a migration and have its plan approved: af-db diff-rls --write-migration, then af-db plan --out plan.json
     status 4
     ");

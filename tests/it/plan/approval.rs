@@ -1,5 +1,6 @@
 //! Every way to tamper with an approval, each refused with nothing touched.
 
+use af_db::plan::document::{self, Document};
 use minisign::KeyPair;
 
 use super::{applied, approved, plan, project, refused, without_hashes};
@@ -100,8 +101,8 @@ async fn edited_sql_is_refused() {
     error: plan.json is stale, nothing was touched:
       - migrations/V2__b.sql:3: CREATE INDEX b_id ON b (id)
       + migrations/V2__b.sql:3: GRANT ALL ON b TO PUBLIC
+      the plan does not say X06 b: every role there is and will be gets this right on b
       the plan says another schema than the steps would leave
-      now there is X06 b: every role there is and will be gets this right on b
     hint: look at what differs, plan again and have the new plan approved
     ");
 }
@@ -114,13 +115,17 @@ async fn an_edited_plan_is_refused() {
     let edited = text.replace("\"public.a.note\"", "\"public.a.other\"");
     assert_ne!(text, edited);
     std::fs::write(&path, &edited).unwrap();
+    case.refuses("production", "was changed after af-db wrote it")
+        .await;
+    // One that is made whole again is found by what it says, by the hash and by the signature.
+    let forge = |change: &dyn Fn(&mut Document)| {
+        let mut document = Document::parse("plan.json", &text).unwrap();
+        change(&mut document);
+        std::fs::write(&path, document.print().unwrap()).unwrap();
+    };
+    forge(&|document| document.losses.clear());
     case.refuses("production", "is stale").await;
-    // What does not change the steps is found by the hash, and by the signature.
-    std::fs::write(
-        &path,
-        text.replace("\"author\": \"tester\"", "\"author\": \"carol\""),
-    )
-    .unwrap();
+    forge(&|document| document.author = Some("carol".to_owned()));
     case.refuses("production", "not the one approved").await;
     let arguments = ["up", "--env", "production", "--plan", "plan.json", "--yes"];
     let said = refused(case.project.run(&arguments).await, &case.database).await;
@@ -254,7 +259,7 @@ async fn a_fresh_proven_backup_is_wanted() {
         .await
         .ok();
     let ran = project.run(&["up", "--env", "production"]).await.ok();
-    let undone = "would be put back by: af-db restore --swap --from PROJECT/backups DATABASE-2";
+    let undone = "would be put back by: af-db restore --swap --env=production --from=PROJECT/backups DATABASE-2";
     assert!(ran.stderr.contains(undone), "{}", ran.seen());
     assert_eq!(applied(&database).await, "1,2,3");
 }
@@ -294,4 +299,87 @@ async fn policies_that_leak_hold_the_run() {
     error: with these migrations one tenant could reach another's rows, or it cannot be ruled out (1 leak, 0 hold, 0 not proven); nothing was touched
     hint: see af-db diff-rls --prove --shadow
     ");
+}
+
+#[tokio::test]
+async fn two_approvals_are_two_keys() {
+    let database = server::database().await;
+    let (ann, bob) = (pair(), pair());
+    let rules = format!(
+        "protected: true, approvals: 2, approvers: [\"ann {}\", \"bob {}\"]",
+        ann.pk.to_base64(),
+        bob.pk.to_base64()
+    );
+    let project = project(&database.target, &rules).await;
+    let hash = plan(&project, "production").await;
+    let case = Case {
+        database,
+        project,
+        bob,
+        tester: ann,
+        hash,
+    };
+    let there = |name: &str| case.project.folder.path().join(name);
+    case.sign(&case.bob, "production", 1);
+    case.refuses("production", "the plan has 1 of 2 approvals (by bob)")
+        .await;
+    // The same key again, under another name and until another hour, is no second approval.
+    std::fs::rename(there("plan.json.minisig"), there("plan.json.ann.minisig")).expect("renamed");
+    case.sign(&case.bob, "production", 2);
+    case.refuses("production", "the plan has 1 of 2 approvals (by bob)")
+        .await;
+    case.sign(&case.tester, "production", 1);
+    std::fs::rename(there("plan.json.minisig"), there("ann.sig")).expect("renamed");
+    let named = |signatures: &[&'static str]| {
+        let mut arguments = super::approved(&case.hash).to_vec();
+        for signature in signatures {
+            arguments.extend(["--signature", signature]);
+        }
+        arguments.into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let run = async |signatures: &[&'static str]| {
+        let arguments = named(signatures);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        case.project.run(&arguments).await
+    };
+    let said = refused(run(&["ann.sig"]).await, &case.database).await;
+    assert!(said.contains("1 of 2 approvals (by ann)"), "{said}");
+    let ran = run(&["ann.sig", "plan.json.ann.minisig"]).await.ok();
+    assert!(
+        ran.stdout.contains("approved by ann, bob"),
+        "{}",
+        ran.seen()
+    );
+    assert_eq!(applied(&case.database).await, "1,2,3");
+}
+
+#[tokio::test]
+async fn an_author_who_approves_under_another_spelling_is_refused() {
+    let case = case().await;
+    let entry = format!("TESTER {}", case.tester.pk.to_base64());
+    let path = case.project.folder.path().join("af-db.yaml");
+    let text = std::fs::read_to_string(&path).expect("the configuration");
+    let old = format!("tester {}", case.tester.pk.to_base64());
+    std::fs::write(&path, text.replace(&old, &entry)).expect("written");
+    case.sign(&case.tester, "production", 1);
+    case.refuses("production", "`TESTER` asked for this plan")
+        .await;
+}
+
+#[tokio::test]
+async fn findings_that_are_cut_out_before_it_is_signed_are_missed() {
+    let mut case = case().await;
+    case.project
+        .write("migrations/V4__grant.sql", "GRANT SELECT ON a TO PUBLIC;\n");
+    plan(&case.project, "production").await;
+    let path = case.project.folder.path().join("plan.json");
+    let text = std::fs::read_to_string(&path).expect("the plan");
+    let mut plan = Document::parse("plan.json", &text).expect("a plan");
+    assert!(!plan.findings.is_empty(), "{text}");
+    plan.findings.clear();
+    let forged = plan.print().expect("printed");
+    std::fs::write(&path, &forged).expect("written");
+    case.hash = document::sha256(&forged);
+    case.sign(&case.bob, "production", 1);
+    case.refuses("production", "the plan does not say").await;
 }

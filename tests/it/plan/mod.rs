@@ -6,6 +6,7 @@ mod around;
 mod drill;
 #[cfg(target_os = "linux")]
 mod losing;
+mod predictions;
 mod preflight;
 #[cfg(target_os = "linux")]
 mod typed;
@@ -262,7 +263,7 @@ async fn what_is_not_reached_is_found_afterwards() {
     let project = project(&database.target, "protected: false").await;
     project.write(
         "migrations/V3__c.sql",
-        "DO $$ BEGIN IF EXISTS (SELECT FROM a) THEN CREATE TABLE surprise (id int); END IF; END $$;\n\
+        "DO $$ BEGIN IF EXISTS (SELECT FROM a) THEN CREATE FUNCTION surprise() RETURNS int LANGUAGE sql AS 'SELECT 1'; END IF; END $$;\n\
          ALTER TABLE a ADD CONSTRAINT later CHECK (id > 0) NOT VALID;\n",
     );
     project.write("verify/1_rows.sql", "SELECT count(*) = 1 FROM a;\n");
@@ -277,7 +278,7 @@ async fn what_is_not_reached_is_found_afterwards() {
     as planned: HASH
     restore point `NAME` at LSN
 
-    error[after-schema]: table public.surprise: it is in the database, not in the plan
+    error[after-schema]: function public.surprise(): it is in the database, not in the plan
 
     error[after-verify]: verify/2_rows.sql: a question was answered with false
       at verify/2_rows.sql
@@ -382,9 +383,9 @@ async fn a_file_that_is_no_plan_is_refused() {
     let project = project(&database.target, "protected: false").await;
     project.write("plan.json", "{\"version\": 1}");
     insta::assert_snapshot!(project.run(&["up", "--plan", "plan.json"]).await.seen(), @"
-    error: plan.json is no plan: missing field `tool`
-    hint: write it with af-db plan --out plan.json
-    status 2
+    error: plan.json was written by an older af-db
+    hint: plan again with this version
+    status 4
     ");
     insta::assert_snapshot!(project.run(&["up", "--plan", "nowhere.json"]).await.seen(), @"
     error: reading nowhere.json; nothing was touched
@@ -425,7 +426,7 @@ async fn a_step_that_fails_on_the_mirror_is_found_before() {
 
     error[plan-fails]: migrations/V3__c.sql: statement 1 fails: relation "nowhere" does not exist (SQLSTATE 42P01)
       at migrations/V3__c.sql:1:1
-      help: mend the file; up would fail here and roll it back
+      help: fix the file; up would fail here and roll it back
 
     1 error
     PostgreSQL VERSION

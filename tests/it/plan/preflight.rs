@@ -180,3 +180,68 @@ async fn a_change_since_the_last_run_is_noticed() {
     database.run("CREATE TABLE beside (id int)").await;
     assert_eq!(state(&project.run(&look).await, "drift").0, "warning");
 }
+
+#[tokio::test]
+async fn a_right_that_the_pending_steps_need_and_the_role_lacks_blocks() {
+    use crate::support::project::Project;
+    let server = server::own(None).await;
+    let database = server.database().await;
+    database
+        .run(
+            "CREATE ROLE plain LOGIN; REVOKE CREATE ON SCHEMA public FROM PUBLIC; CREATE SCHEMA mine AUTHORIZATION plain;
+             CREATE TABLE mine.t (a int); ALTER TABLE mine.t OWNER TO plain; ALTER TABLE mine.t ENABLE ROW LEVEL SECURITY;
+             CREATE TABLE mine.forced (a int); ALTER TABLE mine.forced OWNER TO plain; ALTER TABLE mine.forced ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+             CREATE SCHEMA af_db AUTHORIZATION plain; CREATE TABLE af_db.journal (id int); ALTER TABLE af_db.journal OWNER TO plain",
+        )
+        .await;
+    let cases = [
+        (
+            "CREATE TABLE t (a int)",
+            Some("public: the pending steps create in this schema"),
+        ),
+        ("CREATE VIEW public.v AS SELECT 1", Some("public: ")),
+        ("CREATE TABLE mine.t2 (a int)", None),
+        ("CREATE TEMP TABLE x (a int)", None),
+        (
+            "CREATE SCHEMA other; CREATE TABLE other.t (a int)",
+            Some("may not create in the database"),
+        ),
+        (
+            "CREATE EXTENSION pgcrypto",
+            Some("may not create in the database"),
+        ),
+        ("CREATE ROLE r", Some("CREATEROLE")),
+        (
+            "UPDATE mine.forced SET a = 1",
+            Some("mine.forced: the pending steps write its rows"),
+        ),
+        ("UPDATE mine.t SET a = 1", None),
+    ];
+    for (sql, expected) in cases {
+        let project = Project::of(&database.target.with_user("plain"));
+        project.write(
+            "af-db.yaml",
+            "schemas: [mine]\nmigrations: { history-table: mine.history }\n",
+        );
+        project.write("migrations/V1__a.sql", sql);
+        let ran = project.run(&["preflight", "--json"]).await;
+        let (state, seen) = state(&ran, "rights");
+        match expected {
+            Some(words) => {
+                assert_eq!(
+                    (state.as_str(), ran.status),
+                    ("blocking", 1),
+                    "{sql}: {}",
+                    ran.seen()
+                );
+                assert!(seen.contains(words), "{sql}: {seen}");
+            }
+            None => assert_eq!(
+                (state.as_str(), ran.status),
+                ("ok", 0),
+                "{sql}: {}",
+                ran.seen()
+            ),
+        }
+    }
+}

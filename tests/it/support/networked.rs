@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use af_db::event::silent;
 use af_db::pg::embedded::cluster::{Cluster, Start};
-use af_db::pg::embedded::template::{self, Kind};
+use af_db::pg::embedded::template;
 use af_db::pg::embedded::{self, Choice, privileges};
 use af_db::pg::kept::{Ask, Kept};
 use af_db::pg::target::Target;
@@ -15,6 +15,16 @@ use af_db::pg::tools::Tool;
 use tempfile::TempDir;
 
 use super::{packages, server};
+
+/// Where a server's files go: a short name, and in memory on Linux, as the files of all other throwaway servers.
+fn in_memory_if_possible() -> &'static Path {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() {
+        memory
+    } else {
+        Path::new("/tmp")
+    }
+}
 
 /// A throwaway server on a TCP port.
 pub(crate) struct Networked {
@@ -32,12 +42,12 @@ impl Networked {
         let choice = embedded::resolve(&options, &silent)
             .await
             .expect("a PostgreSQL to test with");
-        let template = template::ensure(&options, &choice, Kind::Slim, &silent)
+        let template = template::ensure(&options, &choice, &silent)
             .await
             .expect("a template");
         let directory = tempfile::Builder::new()
             .prefix("af-net-")
-            .tempdir_in("/tmp")
+            .tempdir_in(in_memory_if_possible())
             .expect("a directory");
         privileges::give(directory.path(), choice.user.as_ref()).expect("a directory to give away");
         template::copy(
@@ -62,6 +72,21 @@ impl Networked {
             cluster: None,
             settings: settings.to_vec(),
         }
+    }
+
+    /// Prepares a server with an identity of its own, as only `initdb` gives one.
+    pub(crate) async fn born() -> Networked {
+        let server = Networked::prepare().await;
+        let data = server.directory.path().join("data");
+        std::fs::remove_dir_all(&data).expect("the copy of the template");
+        let initdb = Tool::new(server.choice.binaries.program("initdb"))
+            .args(["--username=postgres", "--auth=trust", "--encoding=UTF8"])
+            .args(["--locale=C", "--no-sync"])
+            .arg(format!("--pgdata={}", data.display()))
+            .user(server.choice.user.as_ref());
+        let made = initdb.run().await.expect("initdb runs");
+        made.check("making a cluster").expect("a cluster");
+        server
     }
 
     /// Adds a setting, as `name=value`.
@@ -91,6 +116,7 @@ impl Networked {
             Cluster::start(
                 &self.choice,
                 &Start {
+                    sandbox: None,
                     data: &self.directory.path().join("data"),
                     sockets: Some(self.directory.path()),
                     log: &self.directory.path().join("log"),

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::process::Stdio;
 
-use af_db::pg::dev::{self, Place};
+use af_db::pg::dev::{self, Place, Register};
+use af_db::pg::embedded::Options;
 use tempfile::TempDir;
 
 use crate::support::packages;
@@ -106,8 +107,14 @@ impl Project {
         self.normal(text)
     }
 
+    /// Gives where its development server lives.
+    pub(crate) fn place(&self) -> Place {
+        let cache = Options::unsaid().cache();
+        Register::usual(&cache).place(self.path())
+    }
+
     fn normal(&self, text: String) -> String {
-        let place = Place::of(self.path());
+        let place = self.place();
         let mut text = text
             .replace(&place.directory.display().to_string(), "SERVER")
             .replace(&self.path().display().to_string(), "PROJECT");
@@ -123,7 +130,7 @@ impl Project {
 
 impl Drop for Project {
     fn drop(&mut self) {
-        let place = Place::of(self.path());
+        let place = self.place();
         let stopping = place.clone();
         let stop = move || {
             let runtime = tokio::runtime::Builder::new_current_thread()

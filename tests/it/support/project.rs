@@ -82,6 +82,12 @@ impl Project {
         self.surround(Tool::new(env!("CARGO_BIN_EXE_af-db")).args(arguments))
     }
 
+    /// Gives a script of the shell, which finds the program as `"$0"` and its arguments as `"$@"`.
+    pub(crate) fn script(&self, script: &str, arguments: &[&str]) -> Tool {
+        let tool = Tool::new("/bin/sh").args(["-c", script, env!("CARGO_BIN_EXE_af-db")]);
+        self.surround(tool.args(arguments))
+    }
+
     fn surround(&self, tool: Tool) -> Tool {
         let mut tool = tool
             .env("PATH", path())
@@ -99,6 +105,19 @@ impl Project {
     /// Runs the program to its end.
     pub(crate) async fn run(&self, arguments: &[&str]) -> Ran {
         let done = self.tool(arguments).run().await.expect("the program runs");
+        Ran {
+            status: done.status.code().unwrap_or(-1),
+            stdout: self.tidy(&String::from_utf8_lossy(&done.stdout)),
+            stderr: self.tidy(&done.stderr),
+        }
+    }
+
+    /// Runs a command as somebody would who pastes it into a shell.
+    pub(crate) async fn paste(&self, command: &str) -> Ran {
+        let program = format!("{} ", env!("CARGO_BIN_EXE_af-db"));
+        let command = command.replacen("af-db ", &program, 1);
+        let shell = self.surround(Tool::new("/bin/sh").args(["-c", &command]));
+        let done = shell.run().await.expect("the shell runs");
         Ran {
             status: done.status.code().unwrap_or(-1),
             stdout: self.tidy(&String::from_utf8_lossy(&done.stdout)),

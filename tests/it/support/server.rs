@@ -11,6 +11,7 @@ use af_db::pg::embedded::Options;
 use af_db::pg::scratch::{self, Scratch};
 use af_db::pg::session::Session;
 use af_db::pg::target::Target;
+use af_db::sql::outward::Reach;
 use af_db::sql::safe::Sql;
 use anyhow::Result;
 use tokio_postgres::SimpleQueryMessage;
@@ -38,6 +39,8 @@ pub(crate) struct Database {
 pub(crate) fn options() -> Options {
     let mut options = Options::unsaid();
     options.major = packages::clients().map(|clients| clients.major);
+    // They stand for servers that people run, which no sandbox confines.
+    options.allowed = Reach::ALL.into_iter().collect();
     options
 }
 
@@ -49,12 +52,16 @@ pub(crate) fn places() -> Places {
     }
 }
 
+/// Gives the server shared by all tests, for one that makes databases on it and changes nothing else of it.
+pub(crate) async fn shared() -> &'static Server {
+    SHARED
+        .get_or_init(|| async { started(None).await.expect("a PostgreSQL to test with") })
+        .await
+}
+
 /// Gives a fresh database on the shared server.
 pub(crate) async fn database() -> Database {
-    let shared = SHARED
-        .get_or_init(|| async { started(None).await.expect("a PostgreSQL to test with") })
-        .await;
-    shared.database().await
+    shared().await.database().await
 }
 
 /// Starts a server of its own; any major version serves where none is named.

@@ -12,6 +12,7 @@ use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::path::Path;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 
+use super::transport::Connector;
 use crate::error::{Failure, fail};
 
 /// An object store and the prefix of it that archives go under.
@@ -64,6 +65,7 @@ fn known<'a, K: FromStr + 'a>(
 
 fn s3(bucket: &str, variables: &BTreeMap<String, String>) -> Result<impl ObjectStore + use<>> {
     let mut builder = AmazonS3Builder::new()
+        .with_http_connector(Connector)
         .with_client_options(client())
         .with_retry(retry());
     for (key, value) in known::<AmazonS3ConfigKey>(variables, "AWS_") {
@@ -88,6 +90,7 @@ fn s3(bucket: &str, variables: &BTreeMap<String, String>) -> Result<impl ObjectS
 
 fn gs(bucket: &str, variables: &BTreeMap<String, String>) -> Result<impl ObjectStore + use<>> {
     let mut builder = GoogleCloudStorageBuilder::new()
+        .with_http_connector(Connector)
         .with_client_options(client())
         .with_retry(retry());
     for (key, value) in known::<GoogleConfigKey>(variables, "GOOGLE_") {
@@ -106,6 +109,7 @@ fn gs(bucket: &str, variables: &BTreeMap<String, String>) -> Result<impl ObjectS
 
 fn az(container: &str, variables: &BTreeMap<String, String>) -> Result<impl ObjectStore + use<>> {
     let mut builder = MicrosoftAzureBuilder::new()
+        .with_http_connector(Connector)
         .with_client_options(client())
         .with_retry(retry());
     for (key, value) in known::<AzureConfigKey>(variables, "AZURE_") {
@@ -136,7 +140,9 @@ fn built<T>(built: object_store::Result<T>, needs: &str) -> Result<T> {
             "the store cannot be reached as it is set up: {error}"
         ));
         failure
-            .hint(format!("set {needs} in the environment or in .env"))
+            .hint(format!(
+                "set {needs} in the environment; .env may set keys, but no paths of key files"
+            ))
             .into()
     })
 }

@@ -5,6 +5,7 @@
 
 mod address;
 mod download;
+mod transport;
 mod trouble;
 mod upload;
 mod worker;
@@ -20,9 +21,11 @@ use futures_util::TryStreamExt as _;
 use object_store::path::Path;
 use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutPayload};
 
-use crate::backup::archive::DESCRIPTION;
-use crate::backup::seal::Sink;
+use crate::archive::{self, DESCRIPTION};
 use crate::error::fail;
+use crate::identity;
+use crate::proven;
+use crate::seal::Sink;
 use worker::Worker;
 
 /// Holds the name of an archive while it is written.
@@ -109,10 +112,14 @@ impl Bucket {
     }
 
     pub(super) fn names(&self) -> Result<Vec<String>> {
-        let is_whole = |files: &[Dated]| files.iter().any(|(file, _)| file == DESCRIPTION);
+        self.names_with(DESCRIPTION)
+    }
+
+    pub(super) fn names_with(&self, wanted: &str) -> Result<Vec<String>> {
+        let has = |files: &[Dated], name: &str| files.iter().any(|(file, _)| file == name);
         let archives = self.archives()?.into_iter();
         Ok(archives
-            .filter(|(_, files)| is_whole(files))
+            .filter(|(_, files)| has(files, DESCRIPTION) && has(files, wanted))
             .map(|(name, _)| name)
             .collect())
     }
@@ -120,14 +127,17 @@ impl Bucket {
     /// Gives the names of archives that a killed run left unfinished some time ago.
     pub(super) fn remains(&self) -> Result<Vec<String>> {
         let before = Utc::now() - LEFT_BEHIND;
+        let small = [CLAIM, identity::NOTE, proven::NOTE];
+        let is_ours = |file: &str| small.contains(&file) || archive::is_stored_name(file);
+        // Whatever else lies under the prefix is somebody's.
         let is_left = |files: &[Dated]| {
             files
                 .iter()
-                .all(|(file, modified)| file != DESCRIPTION && *modified < before)
+                .all(|(file, modified)| is_ours(file) && *modified < before)
         };
         let archives = self.archives()?.into_iter();
         Ok(archives
-            .filter(|(_, files)| is_left(files))
+            .filter(|(name, files)| archive::is_archive_name(name) && is_left(files))
             .map(|(name, _)| name)
             .collect())
     }

@@ -24,8 +24,9 @@ pub(super) fn in_words(shown: &str, doing: &str, error: &Error) -> Failure {
         // Without credentials the crate asks the machine's cloud for some; what that answers helps nobody.
         _ if METADATA.iter().any(|host| text.contains(host)) => {
             return fail(format!("{doing} {shown}: there are no credentials for it")).hint(
-                "set the store's variables in the environment or in .env, such as AWS_ACCESS_KEY_ID and \
-                 AWS_SECRET_ACCESS_KEY, GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCOUNT_NAME and its key",
+                "set the store's variables in the environment, such as AWS_ACCESS_KEY_ID and \
+                 AWS_SECRET_ACCESS_KEY, GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCOUNT_NAME and its key; \
+                 keys, but no paths of key files, may also be set in .env",
             );
         }
         // Listing does not tell these by kinds of their own.

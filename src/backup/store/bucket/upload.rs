@@ -13,7 +13,7 @@ use tokio::task::AbortHandle;
 
 use super::Bucket;
 use super::trouble;
-use crate::backup::seal::Sink;
+use crate::seal::Sink;
 
 /// Parts on their way at once.
 const IN_FLIGHT: usize = 3;

@@ -1,9 +1,9 @@
 //! Owns the choice of the declaration that a table follows.
 
 use crate::catalog::{Key, Object};
+use crate::declared::expand::{Chosen, Expansion};
+use crate::declared::{names, place, script};
 use crate::finding::Place;
-use crate::rls::declared::expand::{Chosen, Expansion};
-use crate::rls::declared::{names, place, script};
 
 impl<'a> Expansion<'a> {
     /// Finds the declaration a table follows: by name, by pattern, then the templates for lists, patterns and tenants.

@@ -1,19 +1,19 @@
 //! Owns expanding the declared policy set over a catalog: which table follows which declaration, and what that gives.
 //!
-//! Expressions stay as they are written; [`crate::rls::settle`] has PostgreSQL print them.
+//! Expressions stay as they are written; [`crate::settle`] has PostgreSQL print them.
 
 mod choose;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::{Catalog, Key, Kind, Object};
+use crate::declared::allow::{self, Ground};
+use crate::declared::document::{Allow, Document, Table, Template, Tenancy};
+use crate::declared::names;
+use crate::declared::text::{self, Fault};
+use crate::declared::{Declared, own, place, script};
 use crate::finding::{Finding, Place};
-use crate::rls::declared::allow::{self, Ground};
-use crate::rls::declared::document::{Allow, Document, Table, Template, Tenancy};
-use crate::rls::declared::names;
-use crate::rls::declared::text::{self, Fault};
-use crate::rls::declared::{Declared, own, place, script};
-use crate::rls::rights::{Policy, Rights, Rows};
+use crate::rights::{Policy, Rights, Rows};
 use crate::sql::name::Ident;
 use crate::yaml::{Placed, nearest};
 

@@ -1,0 +1,51 @@
+//! Owns archives of a database: made by PostgreSQL's own tools, proven by us, put back beside the old one.
+//!
+//! An archive is a folder (or a prefix in an object store) of stored files and `archive.json`, which is written last: what
+//! has none is no archive. `age -d | zstd -d | pg_restore` opens it without us.
+
+#![allow(
+    missing_docs,
+    reason = "the `af-db` crate is what is documented for others"
+)]
+
+#[cfg(feature = "object-storage")]
+use af_db_base::http;
+use af_db_base::{error, event, finding, pg, sql};
+use af_db_schema::catalog;
+
+pub mod archive;
+pub mod store;
+
+pub mod relay;
+pub mod seal;
+pub mod tap;
+pub mod toc;
+
+pub mod clients;
+pub mod facts;
+pub mod snapshot;
+
+pub mod parts;
+
+pub mod dump;
+pub mod proof;
+
+pub mod compare;
+pub mod unpack;
+
+pub mod emptiness;
+pub mod load;
+pub mod mapping;
+pub mod profile;
+pub mod surroundings;
+pub mod swap;
+
+pub mod restore;
+pub mod tenant;
+
+pub mod identity;
+
+pub mod pgbackrest;
+
+pub mod proven;
+pub mod prune;

@@ -1,0 +1,439 @@
+//! Owns opening a session: which server, which encryption, how often, how long.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_postgres::config::{ChannelBinding, SslMode as DriverMode, SslNegotiation};
+
+use crate::error::{Failure, fail};
+use crate::event::{Event, Watch};
+use crate::pg::cancel::Way;
+use crate::pg::facts::Facts;
+use crate::pg::server_error::ServerError;
+use crate::pg::session::Session;
+use crate::pg::target::{Host, SessionAttrs, SslMode, Target};
+use crate::pg::tls::{self, Reason};
+
+/// How long a server may take to let us in, where the address does not say.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long to go on trying where trying again may help.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// While nothing listens, or hangs up without a word.
+    pub while_refused: Duration,
+    /// While the server says that it is starting up or shutting down.
+    pub while_starting: Duration,
+}
+
+impl Options {
+    /// What a command waits for: a server just being started by something else, a server recovering from a crash.
+    pub const USUAL: Options = Options {
+        while_refused: Duration::from_secs(3),
+        while_starting: Duration::from_secs(60),
+    };
+
+    /// One attempt.
+    pub const ONCE: Options = Options {
+        while_refused: Duration::ZERO,
+        while_starting: Duration::ZERO,
+    };
+}
+
+/// Opens a session on a database, waiting as long as commands usually do.
+pub async fn open(target: &Target, watch: Watch<'_>) -> Result<Session> {
+    open_with(target, &Options::USUAL, watch).await
+}
+
+/// Opens a session on a database.
+pub async fn open_with(target: &Target, options: &Options, watch: Watch<'_>) -> Result<Session> {
+    let started = Instant::now();
+    let mut pause = Duration::from_millis(100);
+    let mut said = None;
+    loop {
+        let failed = match first_fitting(target).await {
+            Ok(mut session) => {
+                session.confinement = target.confinement.clone();
+                return Ok(session);
+            }
+            Err(failed) => failed,
+        };
+        let (patience, story) = match failed.again {
+            Again::Never => return Err(failed.error),
+            Again::Refused => (options.while_refused, "nothing answers there yet"),
+            Again::Starting => (
+                options.while_starting,
+                "the server is starting up or shutting down",
+            ),
+        };
+        if started.elapsed() + pause > patience {
+            return Err(failed.error);
+        }
+        if said != Some(failed.again) {
+            said = Some(failed.again);
+            let seconds = patience.as_secs();
+            watch(Event::Said(&format!(
+                "waiting up to {seconds} s for `{target}`: {story}"
+            )));
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(2));
+    }
+}
+
+/// Why an attempt failed, and whether another one may do better.
+struct Failed {
+    again: Again,
+    error: anyhow::Error,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Again {
+    Never,
+    Refused,
+    Starting,
+}
+
+impl From<anyhow::Error> for Failed {
+    fn from(error: anyhow::Error) -> Self {
+        Failed {
+            again: Again::Never,
+            error,
+        }
+    }
+}
+
+/// Tries the servers in turn until one lets us in and is of the kind wanted.
+async fn first_fitting(target: &Target) -> Result<Session, Failed> {
+    let mut failures = Vec::new();
+    let mut second_best = None;
+    for host in &target.hosts {
+        match enter(target, host).await {
+            Ok(session) if fits(target.session_attrs, session.facts()) => return Ok(session),
+            Ok(session) if target.session_attrs == SessionAttrs::PreferStandby => {
+                second_best.get_or_insert(session);
+            }
+            Ok(session) => failures.push(unfit(target.session_attrs, host, session.facts()).into()),
+            Err(failed) => failures.push(failed),
+        }
+    }
+    second_best.ok_or_else(|| together(failures))
+}
+
+fn fits(attrs: SessionAttrs, facts: &Facts) -> bool {
+    match attrs {
+        SessionAttrs::Any => true,
+        SessionAttrs::ReadWrite => !facts.in_recovery && !facts.read_only,
+        SessionAttrs::ReadOnly => facts.in_recovery || facts.read_only,
+        SessionAttrs::Primary => !facts.in_recovery,
+        SessionAttrs::Standby | SessionAttrs::PreferStandby => facts.in_recovery,
+    }
+}
+
+fn unfit(attrs: SessionAttrs, host: &Host, facts: &Facts) -> anyhow::Error {
+    let is = match attrs {
+        SessionAttrs::ReadOnly => "takes writes",
+        SessionAttrs::Standby => "is not a replica",
+        _ if facts.in_recovery => "is a replica",
+        _ => "takes no writes",
+    };
+    fail(format!(
+        "the server at `{host}` {is}, which target_session_attrs does not allow"
+    ))
+    .hint("list the other servers in the address too, or change target_session_attrs")
+    .into()
+}
+
+/// Makes one failure of those of all servers; it may be tried again if any of them may.
+fn together(mut failures: Vec<Failed>) -> Failed {
+    if failures.len() == 1 {
+        return failures.remove(0);
+    }
+    let again = failures
+        .iter()
+        .map(|failed| failed.again)
+        .find(|again| *again != Again::Never)
+        .unwrap_or(Again::Never);
+    let lines: Vec<String> = failures
+        .iter()
+        .map(|failed| failed.error.to_string())
+        .collect();
+    let mut failure = fail(format!("none of the {} servers can be used", lines.len()));
+    failure.hint = failures
+        .last()
+        .and_then(|failed| crate::error::hint_of(&failed.error))
+        .map(str::to_owned);
+    Failed {
+        again,
+        error: anyhow::anyhow!(lines.join("; ")).context(failure),
+    }
+}
+
+/// Enters one server, with the fall-backs that `allow` and `prefer` permit.
+async fn enter(target: &Target, host: &Host) -> Result<Session, Failed> {
+    let wanted = if host.is_socket() {
+        // As libpq: a socket of the machine itself is never encrypted.
+        SslMode::Disable
+    } else {
+        target.tls.mode
+    };
+    let (first, second) = match wanted {
+        SslMode::Disable => (DriverMode::Disable, None),
+        SslMode::Allow => (DriverMode::Disable, Some(DriverMode::Require)),
+        SslMode::Prefer => (DriverMode::Prefer, Some(DriverMode::Disable)),
+        _ => (DriverMode::Require, None),
+    };
+    match attempt(target, host, first).await {
+        Ok(session) => Ok(session),
+        Err(refusal) => match second.filter(|_| refusal.about_encryption()) {
+            // The first answer is the better one to show: the second way was only a fall-back.
+            Some(mode) => attempt(target, host, mode)
+                .await
+                .map_err(|_| refusal.explain(target, host)),
+            None => Err(refusal.explain(target, host)),
+        },
+    }
+}
+
+/// One attempt that came to nothing.
+enum Refusal {
+    /// Nobody answered in time.
+    Silence(Duration),
+    /// The driver could not connect.
+    Driver(tokio_postgres::Error),
+    /// Anything after the handshake, or before the first byte.
+    Other(anyhow::Error),
+}
+
+impl Refusal {
+    /// Says whether another encryption might be let in: the host-based rules or the handshake said no.
+    fn about_encryption(&self) -> bool {
+        match self {
+            Refusal::Driver(error) => match error.as_db_error() {
+                Some(error) => error.code().code() == "28000",
+                None => is_tls(error),
+            },
+            _ => false,
+        }
+    }
+
+    fn explain(self, target: &Target, host: &Host) -> Failed {
+        let again = match &self {
+            Refusal::Driver(error) => again(error),
+            _ => Again::Never,
+        };
+        let error = match self {
+            Refusal::Silence(patience) => silence(host, patience).into(),
+            Refusal::Other(error) => error,
+            Refusal::Driver(error) => {
+                let failure = explain(target, host, &error);
+                anyhow::Error::from(ServerError::from(error)).context(failure)
+            }
+        };
+        Failed { again, error }
+    }
+}
+
+async fn attempt(target: &Target, host: &Host, mode: DriverMode) -> Result<Session, Refusal> {
+    let patience = target.connect_timeout.unwrap_or(PATIENCE);
+    timeout(patience, connect(target, host, mode, patience))
+        .await
+        .unwrap_or(Err(Refusal::Silence(patience)))
+}
+
+async fn connect(
+    target: &Target,
+    host: &Host,
+    mode: DriverMode,
+    patience: Duration,
+) -> Result<Session, Refusal> {
+    let mut driver = driver(target, host);
+    driver.ssl_mode(mode);
+    // A name may have several addresses; the first must leave time for the second.
+    driver.connect_timeout(patience / 2);
+    let session = if mode == DriverMode::Disable {
+        let (client, connection) = driver
+            .connect(tokio_postgres::NoTls)
+            .await
+            .map_err(Refusal::Driver)?;
+        let way = Way {
+            host: host.clone(),
+            encryption: None,
+        };
+        Session::start(client, connection, way).await
+    } else {
+        let encryption = tls::encryption(&target.tls).map_err(Refusal::Other)?;
+        let (client, connection) = driver
+            .connect(encryption.clone())
+            .await
+            .map_err(Refusal::Driver)?;
+        let way = Way {
+            host: host.clone(),
+            encryption: Some(encryption),
+        };
+        Session::start(client, connection, way).await
+    };
+    session.map_err(Refusal::Other)
+}
+
+/// Says to the driver what it must know of one server.
+fn driver(target: &Target, host: &Host) -> tokio_postgres::Config {
+    let mut driver = tokio_postgres::Config::new();
+    driver
+        .host(&host.name)
+        .port(host.port)
+        .dbname(target.database());
+    if let Some(address) = host.address {
+        driver.hostaddr(address);
+    }
+    if let Some(user) = &target.user {
+        driver.user(user);
+    }
+    if let Some(password) = target.password(host) {
+        driver.password(password.reveal());
+    }
+    if let Some(options) = &target.options {
+        driver.options(options);
+    }
+    driver.application_name(target.application_name.as_deref().unwrap_or("af-db"));
+    if target.tls.direct {
+        driver.ssl_negotiation(SslNegotiation::Direct);
+    }
+    driver.channel_binding(match target.channel_binding {
+        Some(true) => ChannelBinding::Require,
+        Some(false) => ChannelBinding::Disable,
+        None => ChannelBinding::Prefer,
+    });
+    // Long statements are silent; a connection that died must be noticed within minutes, not hours.
+    let keepalives = target.keepalives;
+    let seconds = Duration::from_secs;
+    driver
+        .keepalives(!keepalives.off)
+        .keepalives_idle(keepalives.idle.unwrap_or(seconds(30)))
+        .keepalives_interval(keepalives.interval.unwrap_or(seconds(10)))
+        .keepalives_retries(keepalives.count.unwrap_or(3))
+        .tcp_user_timeout(keepalives.unacknowledged.unwrap_or(seconds(60)));
+    driver
+}
+
+fn again(error: &tokio_postgres::Error) -> Again {
+    if let Some(error) = error.as_db_error() {
+        return if error.code().code() == "57P03" {
+            Again::Starting
+        } else {
+            Again::Never
+        };
+    }
+    // A server that crashed ends those who come too early without a word.
+    if error.is_closed() {
+        return Again::Refused;
+    }
+    match io_kind(error) {
+        // A socket that is not there yet, a port on which nobody listens yet, a server killed half-way.
+        Some(
+            std::io::ErrorKind::ConnectionRefused
+            | std::io::ErrorKind::ConnectionReset
+            | std::io::ErrorKind::NotFound,
+        ) => Again::Refused,
+        _ => Again::Never,
+    }
+}
+
+fn is_tls(error: &tokio_postgres::Error) -> bool {
+    error
+        .to_string()
+        .starts_with("error performing TLS handshake")
+}
+
+/// Says whether the other side went away in the middle.
+fn hung_up(error: &tokio_postgres::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(
+        io_kind(error),
+        Some(BrokenPipe | ConnectionReset | UnexpectedEof)
+    ) || tls::reason(error) == Some(Reason::HungUp)
+}
+
+fn io_kind(error: &tokio_postgres::Error) -> Option<std::io::ErrorKind> {
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        if let Some(error) = error.downcast_ref::<std::io::Error>() {
+            return Some(error.kind());
+        }
+        source = error.source();
+    }
+    None
+}
+
+fn silence(host: &Host, patience: Duration) -> Failure {
+    fail(format!(
+        "the server at `{host}` did not answer within {} s",
+        patience.as_secs()
+    ))
+    .hint("check host, port and firewall; connect_timeout=… in the address gives it more time")
+}
+
+/// Says in words why one server could not be entered.
+fn explain(target: &Target, host: &Host, error: &tokio_postgres::Error) -> Failure {
+    use std::io::ErrorKind;
+
+    if let Some(error) = error.as_db_error() {
+        let failure = fail(format!(
+            "cannot enter database `{}` at `{host}`",
+            target.database()
+        ));
+        return match ServerError::advice_for(error.code().code()) {
+            Some(advice) => failure.hint(advice),
+            None => failure,
+        };
+    }
+    if is_tls(error) && target.tls.direct && hung_up(error) {
+        return fail(format!(
+            "the server at `{host}` hung up when TLS began at once"
+        ))
+        .hint("servers before PostgreSQL 17 must be asked first: leave out sslnegotiation=direct");
+    }
+    // A server of TLS 1.3 looks at our certificate only when the handshake is over.
+    if is_tls(error) || tls::reason(error) == Some(Reason::OursNotAccepted) {
+        return tls::explain(&target.tls, host, error);
+    }
+    match io_kind(error) {
+        Some(ErrorKind::ConnectionRefused) => fail(format!("nothing listens at `{host}`"))
+            .hint("start the server, or correct host and port"),
+        Some(ErrorKind::NotFound) => fail(format!("there is no server socket at `{host}`"))
+            .hint("start the server, or correct the socket's directory and the port"),
+        Some(ErrorKind::PermissionDenied) => fail(format!("the socket at `{host}` may not be used by this user"))
+            .hint("ask for access to the socket's directory, or connect over TCP"),
+        Some(ErrorKind::TimedOut) => silence(host, target.connect_timeout.unwrap_or(PATIENCE)),
+        Some(ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof | ErrorKind::BrokenPipe) => {
+            fail(format!("the server at `{host}` hung up during the handshake"))
+                .hint("look into the server's log; if a proxy stands there, check that it speaks PostgreSQL")
+        }
+        _ if error_chain(error).contains("lookup") => {
+            fail(format!("the host name `{}` is not known", host.name))
+                .hint("check the spelling, and that this machine can resolve names")
+        }
+        _ if error_chain(error).contains("hannel binding") => {
+            fail(format!("the password exchange with `{host}` cannot be bound to a TLS channel"))
+                .hint("use sslmode=require or stronger, or leave out channel_binding=require")
+        }
+        _ if error_chain(error).contains("password missing") => {
+            fail(format!("the server at `{host}` asks for a password and none was given"))
+                .hint("set PGPASSWORD or PGPASSFILE, or put the password into the address")
+        }
+        _ => fail(format!("cannot connect to `{host}`"))
+            .hint("check that a PostgreSQL server answers there"),
+    }
+}
+
+fn error_chain(error: &tokio_postgres::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}

@@ -1,0 +1,227 @@
+//! Owns where a development server lives on disk, and the files by which its supervisor and the commands understand each
+//! other.
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Failure, fail};
+use crate::pg::dev::folder::ProjectFolder;
+use crate::pg::dev::register::Record;
+use crate::pg::embedded::{private, privileges, template};
+use crate::pg::target::Target;
+
+/// The directory of one development server.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The directory.
+    pub directory: PathBuf,
+    /// Where it is written down whose it is.
+    pub(super) record: Option<Record>,
+}
+
+/// How to reach a development server; kept in a file that only its owner can read.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Access {
+    /// The format of this file.
+    pub version: u32,
+    /// The server's version in words.
+    pub server: String,
+    /// The port on this machine.
+    pub port: u16,
+    /// The password of `postgres`.
+    pub password: String,
+    /// The database.
+    #[serde(default = "first_database")]
+    pub database: String,
+}
+
+/// Gives the database of servers made before they had one of their own.
+fn first_database() -> String {
+    "postgres".to_owned()
+}
+
+impl Access {
+    /// Gives the address with the password; for the user's own eyes, when asked for.
+    pub fn url(&self) -> String {
+        let Access {
+            port,
+            password,
+            database,
+            ..
+        } = self;
+        format!("postgresql://postgres:{password}@127.0.0.1:{port}/{database}?sslmode=disable")
+    }
+
+    /// Gives the address.
+    pub fn target(&self) -> Result<Target> {
+        Target::parse(&self.url())
+    }
+}
+
+impl Place {
+    /// Gives a place that was named.
+    pub fn at(directory: PathBuf) -> Self {
+        Place {
+            directory,
+            record: None,
+        }
+    }
+
+    /// Says whether a development server was ever made here.
+    pub fn exists(&self) -> bool {
+        self.directory.is_dir()
+    }
+
+    /// Gives the server's data directory.
+    pub fn data(&self) -> PathBuf {
+        self.directory.join("data")
+    }
+
+    /// Gives where a data directory is made before it is whole.
+    pub fn part(&self) -> PathBuf {
+        self.directory.join("data.part")
+    }
+
+    /// Gives the server's log.
+    pub fn log(&self) -> PathBuf {
+        self.directory.join("log")
+    }
+
+    /// Gives the lock the supervisor holds all its life.
+    pub fn owner_lock(&self) -> PathBuf {
+        self.directory.join("owner.lock")
+    }
+
+    /// Gives the lock of whoever is starting it.
+    pub fn start_lock(&self) -> PathBuf {
+        self.directory.join("start.lock")
+    }
+
+    /// Makes the directory, invisible to version control, and writes down whose it is.
+    pub fn make(&self) -> Result<()> {
+        let failed = |error: std::io::Error| template::cannot_write(&self.directory, &error);
+        if !self.exists() {
+            if privileges::is_root() {
+                // The server's user passes through to its data.
+                private::make_folder(&self.directory)?;
+            } else {
+                self.make_in_project().map_err(failed)?;
+            }
+        }
+        match &self.record {
+            Some(record) => record.write().map_err(failed),
+            None => Ok(()),
+        }
+    }
+
+    fn make_in_project(&self) -> std::io::Result<()> {
+        match &self.record {
+            Some(record) => ProjectFolder::of(&record.project).make("dev").map(drop),
+            None => {
+                if let Some(parent) = self.directory.parent() {
+                    fs::create_dir_all(parent)?;
+                }
+                template::make_private(&self.directory)
+            }
+        }
+    }
+
+    /// Reads how to reach the server, where that is known.
+    pub fn access(&self) -> Result<Option<Access>> {
+        let path = self.directory.join("access.json");
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error).with_context(|| format!("reading {}", path.display())),
+        };
+        let access: Access =
+            serde_json::from_str(&text).with_context(|| format!("reading {}", path.display()))?;
+        Ok(Some(access))
+    }
+
+    /// Writes how to reach the server.
+    pub(super) fn write_access(&self, access: &Access) -> Result<()> {
+        let text = serde_json::to_string(access).context("writing access.json")?;
+        self.write("access.json", &text)
+    }
+
+    /// Says whether the supervisor has said that the server takes sessions.
+    pub fn is_ready(&self) -> bool {
+        self.directory.join("ready").exists()
+    }
+
+    pub(super) fn say_ready(&self) -> Result<()> {
+        self.write("ready", "")
+    }
+
+    /// Removes what an earlier life of the server has said or was asked.
+    pub(super) fn clear(&self) {
+        for name in ["ready", "stop"] {
+            let _ = fs::remove_file(self.directory.join(name));
+        }
+    }
+
+    pub(super) fn ask_to_stop(&self) -> Result<()> {
+        self.write("stop", "")
+    }
+
+    pub(super) fn is_asked_to_stop(&self) -> bool {
+        self.directory.join("stop").exists()
+    }
+
+    /// Leaves word for whoever waits for the start why there is none.
+    pub(super) fn say_failure(&self, error: &anyhow::Error) {
+        let told = Told {
+            message: format!("{error:#}"),
+            hint: crate::error::hint_of(error).map(str::to_owned),
+        };
+        // Without the file the starter still sees that the supervisor has ended.
+        if let Ok(text) = serde_json::to_string(&told) {
+            let _ = self.write("failure", &text);
+        }
+    }
+
+    pub(super) fn failure(&self) -> Option<Failure> {
+        let text = fs::read_to_string(self.directory.join("failure")).ok()?;
+        let told: Told = serde_json::from_str(&text).ok()?;
+        let failure = fail(told.message);
+        Some(match told.hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        })
+    }
+
+    pub(super) fn forget_failure(&self) {
+        let _ = fs::remove_file(self.directory.join("failure"));
+    }
+
+    pub(super) fn open_supervisor_log(&self) -> Result<File> {
+        let path = self.directory.join("supervisor.log");
+        private::create(&path).map_err(|error| template::cannot_write(&path, &error))
+    }
+
+    /// Writes a file whole or not at all, for our eyes only.
+    fn write(&self, name: &str, text: &str) -> Result<()> {
+        use std::io::Write as _;
+        let path = self.directory.join(name);
+        let write = || -> std::io::Result<()> {
+            // Made with mode 0600, beside the file it becomes.
+            let mut file = tempfile::NamedTempFile::new_in(&self.directory)?;
+            file.write_all(text.as_bytes())?;
+            file.persist(&path)?;
+            Ok(())
+        };
+        write().map_err(|error| template::cannot_write(&path, &error))
+    }
+}
+
+/// An error on its way from the supervisor to the starter.
+#[derive(Serialize, Deserialize)]
+struct Told {
+    message: String,
+    hint: Option<String>,
+}

@@ -1,0 +1,343 @@
+//! The development servers of this machine, and the projects they belong to.
+//!
+//! A server that root starts lives apart from its project, where the server's user can enter; a token in the project leads
+//! to it, so that a project that was moved finds it again. Any other server lives in its project and is only listed here.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::pg::dev::Place;
+use crate::pg::dev::folder::ProjectFolder;
+use crate::pg::dev::supervisor::unguessable;
+use crate::pg::embedded::{private, privileges};
+
+/// The folder that lists the development servers.
+#[derive(Clone, Debug)]
+pub struct Register {
+    base: PathBuf,
+}
+
+/// Where it is written down to which project a server belongs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The project, without links on the way.
+    pub project: PathBuf,
+    folder: PathBuf,
+}
+
+/// A development server of this machine.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// Where it lives.
+    pub place: Place,
+    /// The project it belongs to; absent where an older version did not write it down.
+    pub project: Option<PathBuf>,
+    folder: PathBuf,
+}
+
+impl Listed {
+    /// Says whether the project it belongs to is gone.
+    pub fn is_gone(&self) -> bool {
+        self.project
+            .as_ref()
+            .is_some_and(|project| !project.is_dir())
+    }
+
+    /// Gives how much it takes on disk.
+    pub fn bytes(&self) -> u64 {
+        size(&self.place.directory)
+    }
+
+    /// Removes it with its data; it must have been stopped.
+    pub fn remove(&self) -> io::Result<()> {
+        fs::remove_dir_all(&self.folder)
+    }
+}
+
+/// The file that names the project, in the record's folder.
+const PROJECT: &str = "project";
+/// The file that tells projects apart, in the record's folder and in the project's own.
+const TOKEN: &str = "token";
+/// The folder in the project's own.
+const SERVER: &str = "server";
+
+impl Register {
+    /// Gives the register in a folder: that of all servers of root, or that of a user.
+    pub fn at(base: PathBuf) -> Self {
+        Register { base }
+    }
+
+    /// Gives the folder where nobody names one: `cache` is the user's.
+    pub fn usual(cache: &Path) -> Self {
+        let base = if privileges::is_root() {
+            PathBuf::from("/var/lib/af-db")
+        } else {
+            cache.join("dev")
+        };
+        Register { base }
+    }
+
+    /// Gives the place of a project's development server.
+    pub fn place(&self, project: &Path) -> Place {
+        let project = project
+            .canonicalize()
+            .unwrap_or_else(|_| project.to_owned());
+        let folder = self.folder(&project);
+        let directory = if privileges::is_root() {
+            folder.clone()
+        } else {
+            project.join(".af-db/dev")
+        };
+        Place {
+            directory,
+            record: Some(Record { project, folder }),
+        }
+    }
+
+    /// Lists the servers, by project.
+    pub fn list(&self) -> Vec<Listed> {
+        let mut listed: Vec<Listed> = self.folders().map(listed).collect();
+        // One that lived in a project which was removed went with it.
+        listed.retain(|one| one.place.exists() || one.is_gone());
+        listed.sort_by(|left, right| left.project.cmp(&right.project));
+        listed
+    }
+
+    fn folders(&self) -> impl Iterator<Item = PathBuf> {
+        let entries = fs::read_dir(&self.base).into_iter().flatten().flatten();
+        entries
+            .map(|entry| entry.path())
+            .filter(|path| path.is_dir())
+    }
+
+    /// Finds the record of a project: by its token if it was moved, else by its path.
+    fn folder(&self, project: &Path) -> PathBuf {
+        let token = token_of(project);
+        if let Some(token) = &token {
+            let mut folders = self.folders();
+            let own = folders.find(|folder| read(folder, TOKEN).as_ref() == Some(token));
+            if let Some(folder) = own
+                && is_moved_to(&folder, project, token)
+            {
+                return folder;
+            }
+        }
+        let mut number = 0;
+        loop {
+            let folder = self.base.join(name(project, number));
+            let theirs = read(&folder, TOKEN);
+            let is_free = theirs.is_none() && recorded_project(&folder).is_none();
+            let is_own = recorded_project(&folder).as_deref() == Some(project)
+                && (token.is_none() || theirs == token);
+            if is_free || is_own {
+                return folder;
+            }
+            number += 1;
+        }
+    }
+}
+
+impl Record {
+    /// Writes down whose the server is, here and in the project.
+    pub(super) fn write(&self) -> io::Result<()> {
+        private::make_folder(&self.folder).map_err(io::Error::other)?;
+        let token = match (token_of(&self.project), read(&self.folder, TOKEN)) {
+            (Some(token), Some(here)) if token == here => token,
+            (_, Some(here)) if recorded_project(&self.folder).as_deref() == Some(&self.project) => {
+                here
+            }
+            _ => fresh_token()?,
+        };
+        put(
+            &self.folder,
+            PROJECT,
+            self.project.as_os_str().as_encoded_bytes(),
+        )?;
+        put(&self.folder, TOKEN, token.as_bytes())?;
+        if token_of(&self.project).as_ref() != Some(&token) {
+            ProjectFolder::of(&self.project).write(SERVER, TOKEN, &token)?;
+        }
+        Ok(())
+    }
+}
+
+/// Says whether the project of a record is the one at hand, at its old path or at a new one: a copy has the same token, and the
+/// project that it was made of is still where it was.
+fn is_moved_to(folder: &Path, project: &Path, token: &str) -> bool {
+    match recorded_project(folder) {
+        Some(recorded) if recorded == project => true,
+        Some(recorded) if token_of(&recorded).as_deref() == Some(token) => false,
+        Some(_) => {
+            // From now on it is here, or another project made at the old path would be taken for it.
+            put(folder, PROJECT, project.as_os_str().as_encoded_bytes()).is_ok()
+        }
+        None => false,
+    }
+}
+
+fn listed(folder: PathBuf) -> Listed {
+    let project = recorded_project(&folder);
+    let directory = match &project {
+        Some(project) if !privileges::is_root() => project.join(".af-db/dev"),
+        _ => folder.clone(),
+    };
+    Listed {
+        place: Place::at(directory),
+        project,
+        folder,
+    }
+}
+
+#[cfg(unix)]
+fn recorded_project(folder: &Path) -> Option<PathBuf> {
+    use std::os::unix::ffi::OsStringExt as _;
+    let bytes = fs::read(folder.join(PROJECT)).ok()?;
+    Some(PathBuf::from(std::ffi::OsString::from_vec(bytes)))
+}
+
+#[cfg(not(unix))]
+fn recorded_project(folder: &Path) -> Option<PathBuf> {
+    read(folder, PROJECT).map(PathBuf::from)
+}
+
+fn token_of(project: &Path) -> Option<String> {
+    ProjectFolder::of(project).read(SERVER, TOKEN)
+}
+
+fn read(folder: &Path, name: &str) -> Option<String> {
+    fs::read_to_string(folder.join(name)).ok()
+}
+
+fn put(folder: &Path, name: &str, content: &[u8]) -> io::Result<()> {
+    if fs::read(folder.join(name)).is_ok_and(|there| there == content) {
+        return Ok(());
+    }
+    // Made with mode 0600, beside the file it becomes.
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(content)?;
+    file.persist(folder.join(name))?;
+    Ok(())
+}
+
+fn fresh_token() -> io::Result<String> {
+    let bytes = unguessable().map_err(io::Error::other)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Names a record by the path of its project; another number where the first name is taken by a project that was moved.
+fn name(project: &Path, number: u32) -> String {
+    let mut hash = Sha256::new();
+    hash.update(project.as_os_str().as_encoded_bytes());
+    if number > 0 {
+        hash.update([0]);
+        hash.update(number.to_be_bytes());
+    }
+    let digest = hash.finalize();
+    digest[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+fn size(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let sizes = entries.map(|entry| match entry.metadata() {
+        Ok(meta) if meta.is_dir() => size(&entry.path()),
+        Ok(meta) => meta.len(),
+        Err(_) => 0,
+    });
+    sizes.sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn project(folder: &Path) -> PathBuf {
+        fs::create_dir(folder).unwrap();
+        folder.canonicalize().unwrap()
+    }
+
+    /// Makes a project with a server and gives the folder it is written down in.
+    fn made(register: &Register, project: &Path) -> PathBuf {
+        let place = register.place(project);
+        place.make().unwrap();
+        place.record.unwrap().folder
+    }
+
+    #[test]
+    fn a_project_that_was_moved_finds_its_server_and_another_at_its_old_path_does_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let register = Register::at(folder.path().join("register"));
+        let old = project(&folder.path().join("old"));
+        let record = made(&register, &old);
+        assert_eq!(made(&register, &old), record);
+        let new = folder.path().join("new");
+        fs::rename(&old, &new).unwrap();
+        assert_eq!(made(&register, &new), record);
+        project(&old);
+        assert_ne!(made(&register, &old), record);
+        assert_eq!(made(&register, &new), record);
+    }
+
+    #[test]
+    fn a_copy_of_a_project_has_a_server_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let register = Register::at(folder.path().join("register"));
+        let one = project(&folder.path().join("one"));
+        let record = made(&register, &one);
+        let copy = project(&folder.path().join("copy"));
+        let token = token_of(&one).unwrap();
+        ProjectFolder::of(&copy)
+            .write(SERVER, TOKEN, &token)
+            .unwrap();
+        let other = made(&register, &copy);
+        assert_ne!(other, record);
+        assert_eq!(made(&register, &copy), other);
+        assert_eq!(made(&register, &one), record);
+        assert_ne!(token_of(&copy).unwrap(), token);
+    }
+
+    #[test]
+    fn what_a_project_says_of_itself_does_not_take_the_server_of_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let register = Register::at(folder.path().join("register"));
+        let one = project(&folder.path().join("one"));
+        let record = made(&register, &one);
+        let thief = project(&folder.path().join("thief"));
+        for token in ["", "0", "../one", &record.display().to_string()] {
+            ProjectFolder::of(&thief)
+                .write(SERVER, TOKEN, token)
+                .unwrap();
+            assert_ne!(
+                register.place(&thief).record.unwrap().folder,
+                record,
+                "{token:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn servers_are_listed_with_what_became_of_their_projects() {
+        let folder = tempfile::tempdir().unwrap();
+        let register = Register::at(folder.path().join("register"));
+        let (here, gone) = (
+            project(&folder.path().join("here")),
+            project(&folder.path().join("gone")),
+        );
+        made(&register, &here);
+        made(&register, &gone);
+        fs::remove_dir_all(&gone).unwrap();
+        let listed = register.list();
+        let told: Vec<(Option<PathBuf>, bool)> = listed
+            .iter()
+            .map(|one| (one.project.clone(), one.is_gone()))
+            .collect();
+        assert_eq!(told, [(Some(gone), true), (Some(here.clone()), false)]);
+        listed[0].remove().unwrap();
+        assert_eq!(register.list().len(), 1);
+    }
+}

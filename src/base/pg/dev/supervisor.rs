@@ -1,0 +1,326 @@
+//! Owns the supervisor's side of a development server: making its data, starting it, watching over it until it is asked to
+//! stop, is idle, or ends.
+
+use std::fs;
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+
+use super::place::{Access, Place};
+use crate::error::fail;
+use crate::event::silent;
+use crate::pg::connect;
+use crate::pg::embedded::cluster::{Cluster, Start, free_port};
+use crate::pg::embedded::template;
+use crate::pg::embedded::{self, Choice, Options, lock, private, privileges};
+use crate::pg::kept::{self, Ask};
+use crate::pg::tools::Tool;
+use crate::sql::name::{Ident, Literal};
+
+/// The database of a development server; `postgres` is for those who make databases.
+const DATABASE: &str = "dev";
+
+/// How often the supervisor looks whether it is asked to stop.
+const TICK: Duration = Duration::from_millis(50);
+
+/// How often it looks whether anybody is connected.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// Runs a development server until it is asked to stop, ends, or nobody was connected for `idle`.
+///
+/// Ends at once when another supervisor is at work. Why it could not start is also left for the starter to read.
+pub async fn supervise(place: &Place, options: &Options, idle: Duration) -> Result<()> {
+    place.make()?;
+    let Some(_owner) = wait_for_the_dying(place).await? else {
+        return Ok(());
+    };
+    place.clear();
+    let begun = begin(place, options).await;
+    if let Err(error) = &begun {
+        place.say_failure(error);
+    }
+    let (mut cluster, access) = begun?;
+    let watched = watch_over(place, &cluster, &access, idle).await;
+    place.clear();
+    // A server whose files are gone has nothing left to write down.
+    let ask = if place.data().exists() {
+        Ask::Fast
+    } else {
+        Ask::Immediate
+    };
+    cluster.stop(ask);
+    watched
+}
+
+/// Takes the owner's lock; a supervisor that is just ending may hold it a moment longer.
+async fn wait_for_the_dying(place: &Place) -> Result<Option<lock::Lock>> {
+    let began = Instant::now();
+    loop {
+        if let Some(lock) = lock::attempt(&place.owner_lock())? {
+            return Ok(Some(lock));
+        }
+        if place.is_ready() && !place.is_asked_to_stop()
+            || began.elapsed() > Duration::from_secs(30)
+        {
+            return Ok(None);
+        }
+        tokio::time::sleep(TICK).await;
+    }
+}
+
+/// Starts the server and says so.
+async fn begin(place: &Place, options: &Options) -> Result<(Cluster, Access)> {
+    let choice = choose(place, options).await?;
+    end_orphan(place).await;
+    let mut access = prepare(place, &choice).await?;
+    let cluster = launch(place, &choice, &mut access).await?;
+    place.write_access(&access)?;
+    place.say_ready()?;
+    Ok((cluster, access))
+}
+
+/// Chooses the programs: those the data was made with, or any for a new server.
+async fn choose(place: &Place, options: &Options) -> Result<Choice> {
+    let mut options = options.clone();
+    let made_by = super::major(place);
+    if made_by.is_some() {
+        options.major = made_by;
+        options.allow_major_mismatch = false;
+    }
+    let choice = embedded::resolve(&options, &silent).await;
+    match (choice, made_by) {
+        (Err(error), Some(major)) => {
+            let hint = crate::error::hint_of(&error).unwrap_or_default().to_owned();
+            let message =
+                format!("the development server's data is PostgreSQL {major}'s; {error:#}");
+            Err(fail(message)
+                .hint(format!("{hint}; or begin anew with af-db dev reset"))
+                .into())
+        }
+        (choice, _) => choice,
+    }
+}
+
+/// Ends a server whose supervisor was killed, where the system did not do it: it would keep the data to itself.
+async fn end_orphan(place: &Place) {
+    let began = Instant::now();
+    while let Some(pid) = lock::running_server(&place.data()) {
+        if began.elapsed() > Duration::from_secs(30) {
+            return;
+        }
+        kept::signal(pid, Ask::Fast);
+        tokio::time::sleep(TICK).await;
+    }
+}
+
+/// Makes the data of a new server, or reads how the present one is reached.
+async fn prepare(place: &Place, choice: &Choice) -> Result<Access> {
+    if place.data().exists()
+        && let Some(access) = place.access()?
+    {
+        return Ok(access);
+    }
+    let part = place.part();
+    // A leftover of a start that was killed; we hold the owner's lock.
+    let _ = fs::remove_dir_all(&part);
+    // Not a copy of a template: copies are one cluster to everybody who tells clusters apart, such as archives.
+    template::cluster(choice, &part).await?;
+    let access = Access {
+        version: 1,
+        server: choice.binaries.version.to_string(),
+        port: free_port()?,
+        password: password()?,
+        database: DATABASE.to_owned(),
+    };
+    furnish(choice, &part, &access).await?;
+    // Everybody on the machine can reach the port, so the password is asked for.
+    let rules = "host all all 127.0.0.1/32 scram-sha-256\n";
+    let file = part.join("pg_hba.conf");
+    let write = || -> std::io::Result<()> {
+        let mut rules_file = private::create(&file)?;
+        privileges::give_file(&rules_file, choice.user.as_ref())?;
+        rules_file.write_all(rules.as_bytes())
+    };
+    write().map_err(|error| template::cannot_write(&file, &error))?;
+    place.write_access(&access)?;
+    fs::rename(&part, place.data())
+        .map_err(|error| template::cannot_write(&place.data(), &error))?;
+    Ok(access)
+}
+
+/// Sets the password before the server ever listens, through standard input, as arguments can be read by everybody; and
+/// makes the database.
+async fn furnish(choice: &Choice, data: &Path, access: &Access) -> Result<()> {
+    let sql = format!(
+        "ALTER ROLE postgres PASSWORD {}\nCREATE DATABASE {}\n",
+        Literal::new(&access.password),
+        Ident::new(&access.database)
+    );
+    Tool::new(choice.binaries.program("postgres"))
+        .args(["--single", "-D"])
+        .arg(data)
+        .arg("postgres")
+        .user(choice.user.as_ref())
+        .input(sql)
+        .run()
+        .await?
+        .check("preparing the development server failed")?;
+    Ok(())
+}
+
+/// Starts the server on its port, or on another when somebody has taken it meanwhile.
+async fn launch(place: &Place, choice: &Choice, access: &mut Access) -> Result<Cluster> {
+    // The log of one life of the server; it would grow for ever otherwise.
+    let _ = fs::remove_file(place.log());
+    let mut tries = 0;
+    loop {
+        if !is_free(access.port) {
+            access.port = free_port()?;
+        }
+        let settings = settings(access.port);
+        let start = Start {
+            sandbox: None,
+            data: &place.data(),
+            sockets: None,
+            log: &place.log(),
+            settings: &settings,
+            on_our_death: Ask::Fast,
+        };
+        tries += 1;
+        match Cluster::start(choice, &start).await {
+            Ok(cluster) => {
+                access.server = cluster.version.to_string();
+                return Ok(cluster);
+            }
+            // Between our look and the server's somebody else may have come.
+            Err(_) if !is_free(access.port) && tries < 5 => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn settings(port: u16) -> Vec<String> {
+    let fixed = [
+        "listen_addresses=127.0.0.1",
+        "unix_socket_directories=",
+        "wal_level=logical",
+        "max_connections=100",
+        "max_wal_size=512MB",
+        "jit=off",
+        "timezone=UTC",
+        "log_timezone=UTC",
+        // Containers give /dev/shm 64 MB; files in the data directory have no such limit.
+        "dynamic_shared_memory_type=mmap",
+    ];
+    let mut settings = fixed.map(str::to_owned).to_vec();
+    settings.push(format!("port={port}"));
+    settings
+}
+
+fn is_free(port: u16) -> bool {
+    TcpListener::bind(("127.0.0.1", port)).is_ok()
+}
+
+/// Gives 24 letters nobody can guess.
+fn password() -> Result<String> {
+    use base64::Engine as _;
+    Ok(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(unguessable()?))
+}
+
+#[cfg(unix)]
+pub(super) fn unguessable() -> Result<[u8; 18]> {
+    use std::io::Read as _;
+    let mut bytes = [0; 18];
+    fs::File::open("/dev/urandom")
+        .and_then(|mut source| source.read_exact(&mut bytes))
+        .context("reading /dev/urandom")?;
+    Ok(bytes)
+}
+
+/// The standard library's hashing keys come from the system's own source.
+#[cfg(not(unix))]
+pub(super) fn unguessable() -> Result<[u8; 18]> {
+    use std::hash::{BuildHasher as _, RandomState};
+    let mut bytes = [0; 18];
+    for part in bytes.chunks_mut(8) {
+        let fresh = std::thread::spawn(|| RandomState::new().hash_one(0))
+            .join()
+            .map_err(|_| fail("making a password failed"))?;
+        part.copy_from_slice(&fresh.to_le_bytes()[..part.len()]);
+    }
+    Ok(bytes)
+}
+
+async fn watch_over(
+    place: &Place,
+    cluster: &Cluster,
+    access: &Access,
+    idle: Duration,
+) -> Result<()> {
+    let mut busy = Instant::now();
+    let mut looked = Instant::now();
+    let mut asked = std::pin::pin!(asked_by_signal());
+    loop {
+        tokio::select! {
+            signal = &mut asked => return signal,
+            () = tokio::time::sleep(TICK) => {}
+        }
+        if cluster.has_ended() {
+            return Err(fail("the development server ended by itself")
+                .hint(format!("its log may say why: {}", place.log().display()))
+                .into());
+        }
+        // A project that was removed or moved has taken the place along.
+        if place.is_asked_to_stop() || !place.data().exists() {
+            return Ok(());
+        }
+        if looked.elapsed() >= LOOK.min(idle) {
+            looked = Instant::now();
+            if is_used(access).await {
+                busy = looked;
+            }
+            if busy.elapsed() >= idle {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Says whether anybody but us is connected; a server too full to tell is used.
+async fn is_used(access: &Access) -> bool {
+    let count = async {
+        let session = connect::open(&access.target()?, &silent).await?;
+        let row = session
+            .query_one(
+                "SELECT count(*) FROM pg_catalog.pg_stat_activity \
+                 WHERE backend_type = 'client backend' AND pid <> pg_catalog.pg_backend_pid()",
+                &[],
+            )
+            .await?;
+        session.close().await;
+        anyhow::Ok(row.get::<_, i64>(0))
+    };
+    count.await.map_or(true, |others| others > 0)
+}
+
+#[cfg(unix)]
+async fn asked_by_signal() -> Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut end = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
+    tokio::select! {
+        _ = end.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+async fn asked_by_signal() -> Result<()> {
+    tokio::signal::ctrl_c()
+        .await
+        .context("listening for Ctrl-C")
+}

@@ -1,0 +1,186 @@
+//! Files and folders of ours that nobody else may change, whatever the umask, and that no link leads elsewhere.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+
+use crate::pg::embedded::privileges;
+use crate::pg::embedded::template::cannot_write;
+
+/// Opens a file for reading and writing, making it if need be; only its owner may open it, so that nobody else can hold a
+/// lock on it.
+pub fn open(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.create(true).truncate(false).read(true).write(true);
+    only_ours(&mut options);
+    let file = options.open(path)?;
+    narrow(&file)?;
+    Ok(file)
+}
+
+/// Opens a file that somebody else may have put there: without waiting for anybody, and nothing but a plain file.
+pub fn open_foreign(path: &Path, options: &mut fs::OpenOptions) -> io::Result<File> {
+    only_ours(options);
+    let file = options.open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::ErrorKind::InvalidInput.into()),
+    }
+}
+
+/// Makes a file that is not there yet, for its owner alone.
+pub fn create(path: &Path) -> io::Result<File> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut options = File::options();
+    options.create_new(true).write(true);
+    only_ours(&mut options);
+    options.open(path)
+}
+
+#[cfg(unix)]
+fn only_ours(options: &mut fs::OpenOptions) {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    options
+        .mode(0o600)
+        .custom_flags(i32::try_from(flags.bits()).expect("flags of open fit an int"));
+}
+
+#[cfg(not(unix))]
+fn only_ours(_: &mut fs::OpenOptions) {}
+
+/// Takes from others what an earlier version, or a wide umask, has given them.
+#[cfg(unix)]
+fn narrow(file: &File) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    let meta = file.metadata()?;
+    let is_ours = meta.uid() == rustix::process::geteuid().as_raw();
+    if is_ours && meta.is_file() && meta.mode() & 0o077 != 0 {
+        file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn narrow(_: &File) -> io::Result<()> {
+    Ok(())
+}
+
+/// Makes a folder, and those above it, in which nobody else may put anything; root's can be entered by the server's user.
+pub fn make_folder(path: &Path) -> anyhow::Result<()> {
+    let failed = |error: io::Error| cannot_write(path, &error);
+    if !path.exists() {
+        if let Some(parent) = path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty())
+        {
+            make_folder(parent)?;
+        }
+        return match build(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            built => built.map_err(failed),
+        };
+    }
+    Ok(())
+}
+
+/// Takes from others the right to write into a folder of ours that is there already, such as a cache; refuses one that
+/// belongs to somebody else who could put programs of theirs into it.
+#[cfg(unix)]
+pub fn secure_folder(path: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    make_folder(path)?;
+    let failed = |error: io::Error| cannot_write(path, &error);
+    let meta = path.metadata().map_err(failed)?;
+    let is_open = |meta: &fs::Metadata| meta.mode() & 0o002 != 0;
+    if meta.uid() == rustix::process::geteuid().as_raw() {
+        // In a folder like /tmp others may write, and not touch what is ours.
+        let is_shared = meta.mode() & 0o1000 != 0;
+        if meta.mode() & 0o022 != 0 && !is_shared {
+            let mode = meta.mode() & 0o7755;
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(failed)?;
+        }
+        return Ok(());
+    }
+    let parent = path.parent().and_then(|parent| parent.metadata().ok());
+    let is_planted = parent.is_some_and(|parent| is_open(&parent));
+    let is_trusted = meta.uid() == 0 || privileges::is_root() && !is_planted;
+    if !is_trusted {
+        return Err(crate::error::fail(format!(
+            "{} belongs to another user, who could put programs into it",
+            path.display()
+        ))
+        .hint("set AF_DB_CACHE_DIR to a folder of your own")
+        .into());
+    }
+    Ok(())
+}
+
+/// Makes the folder.
+#[cfg(not(unix))]
+pub fn secure_folder(path: &Path) -> anyhow::Result<()> {
+    make_folder(path)
+}
+
+#[cfg(unix)]
+fn build(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+    fs::DirBuilder::new().mode(0o755).create(path)?;
+    if privileges::is_root() {
+        // The server's user passes through, whatever our umask.
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn build(path: &Path) -> io::Result<()> {
+    fs::create_dir(path)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    fn mode(path: &Path) -> u32 {
+        path.metadata().expect("it is there").permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_file_is_for_its_owner_and_an_older_one_becomes_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        open(&path).unwrap();
+        assert_eq!(mode(&path), 0o600);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
+        open(&path).unwrap();
+        assert_eq!(mode(&path), 0o600);
+    }
+
+    #[test]
+    fn a_link_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (link, other) = (folder.path().join("link"), folder.path().join("other"));
+        fs::write(&other, "theirs").unwrap();
+        std::os::unix::fs::symlink(&other, &link).unwrap();
+        assert!(open(&link).is_err());
+        create(&link).unwrap();
+        assert_eq!(fs::read_to_string(&other).unwrap(), "theirs");
+        assert_eq!(fs::read_to_string(&link).unwrap(), "");
+    }
+
+    #[test]
+    fn a_folder_is_written_by_nobody_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b");
+        secure_folder(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();
+        secure_folder(&path).unwrap();
+        assert_eq!(mode(&path), 0o755);
+        assert_eq!(mode(&folder.path().join("a")), 0o755);
+    }
+}

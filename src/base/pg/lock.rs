@@ -1,0 +1,202 @@
+//! Owns the migration lock: one advisory lock a database, taken by everything that changes or copies its schema.
+//!
+//! Polled, never waited for: a session that waits inside the server keeps a snapshot, and `CREATE INDEX CONCURRENTLY`
+//! of the holder would wait for that snapshot, each for the other.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use tokio::time::{Instant, sleep};
+use tokio_postgres::types::Type;
+
+use crate::error::{Exit, Failure, fail, with_exit};
+use crate::event::{Event, Watch};
+use crate::pg::backend::{Backend, age, backend};
+use crate::pg::pooler::Mode;
+use crate::pg::session::Session;
+use crate::sql::safe::Sql;
+
+/// The key: `af-db` in ASCII and the number of the lock. Another program that takes it takes turns with us.
+pub const KEY: i64 = i64::from_be_bytes(*b"\0\0af-db\x01");
+
+/// Who else may have the lock at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Share {
+    /// Nobody: what changes the schema.
+    Alone,
+    /// Others that share it: what needs the schema to stay as it is, such as a backup.
+    Together,
+}
+
+/// The lock, held by the session that took it until it is released or the session ends.
+#[derive(Debug)]
+pub struct Lock {
+    backend_pid: i32,
+    share: Share,
+}
+
+/// Takes the lock of the session's database, asking again until the budget is used up.
+///
+/// The session must keep its server process: see [`require_session`](crate::pg::pooler::require_session).
+pub async fn take(
+    session: &Session,
+    share: Share,
+    budget: Duration,
+    watch: Watch<'_>,
+) -> Result<Lock> {
+    if !matches!(session.pooling(), Some(Mode::Direct | Mode::Session)) {
+        return Err(fail(
+            "the migration lock needs a session with a server process of its own; nothing was done",
+        )
+        .hint("set direct-url (or DIRECT_URL) to the server itself")
+        .into());
+    }
+    let started = Instant::now();
+    let mut pause = Duration::from_millis(50);
+    let mut told = false;
+    loop {
+        if let Some(lock) = attempt(session, share).await? {
+            // Without a pooler in between nothing can have come between the question and its answer.
+            if session.pooling() != Some(Mode::Direct) {
+                lock.confirm(session).await?;
+            }
+            return Ok(lock);
+        }
+        let holders = holders(session).await?;
+        if started.elapsed() + pause > budget {
+            return Err(busy(&holders).into());
+        }
+        if !told && !holders.is_empty() {
+            told = true;
+            let names = list(&holders);
+            watch(Event::Said(&format!(
+                "waiting up to {} for the migration lock, held by {names}",
+                age(budget)
+            )));
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(1));
+    }
+}
+
+async fn attempt(session: &Session, share: Share) -> Result<Option<Lock>> {
+    let row = session
+        .query_one(
+            include_str!("queries/lock_try.sql"),
+            &[
+                (&KEY, Type::INT8),
+                (&(share == Share::Together), Type::BOOL),
+            ],
+        )
+        .await?;
+    if !row.get::<_, bool>("taken") {
+        return Ok(None);
+    }
+    if !row.get::<_, bool>("listed") {
+        return Err(lost().into());
+    }
+    Ok(Some(Lock {
+        backend_pid: row.get("backend_pid"),
+        share,
+    }))
+}
+
+impl Lock {
+    /// Makes sure that the lock is still held, by the same server process.
+    pub async fn confirm(&self, session: &Session) -> Result<()> {
+        let row = session
+            .query_one(include_str!("queries/lock_held.sql"), &[(&KEY, Type::INT8)])
+            .await?;
+        let same = row.get::<_, i32>("backend_pid") == self.backend_pid;
+        if !same || !row.get::<_, bool>("listed") {
+            return Err(lost().into());
+        }
+        Ok(())
+    }
+
+    /// Gives the lock back; ending the session does the same.
+    pub async fn release(self, session: &Session) -> Result<()> {
+        session
+            .query_one(
+                include_str!("queries/lock_release.sql"),
+                &[
+                    (&KEY, Type::INT8),
+                    (&(self.share == Share::Together), Type::BOOL),
+                ],
+            )
+            .await?;
+        Ok(())
+    }
+}
+
+/// Gives the condition that the session which asks has the lock, for text that asks more.
+pub fn is_held() -> Sql {
+    Sql::fill(
+        "EXISTS (SELECT FROM pg_catalog.pg_locks AS held WHERE held.granted AND held.locktype OPERATOR(pg_catalog.=) 'advisory' \
+         AND held.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() \
+         AND held.classid OPERATOR(pg_catalog.=) ({} OPERATOR(pg_catalog.>>) 32)::pg_catalog.int4::pg_catalog.oid \
+         AND held.objid OPERATOR(pg_catalog.=) ({} OPERATOR(pg_catalog.&) 4294967295)::pg_catalog.oid \
+         AND held.objsubid OPERATOR(pg_catalog.=) 1::pg_catalog.int2)",
+        &[&KEY, &KEY],
+    )
+}
+
+/// Tells which other sessions have the lock, the one connected longest first.
+pub async fn holders(session: &Session) -> Result<Vec<Backend>> {
+    let rows = session
+        .query(
+            include_str!("queries/lock_holders.sql"),
+            &[(&KEY, Type::INT8)],
+        )
+        .await?;
+    Ok(rows.iter().map(backend).collect())
+}
+
+fn list(holders: &[Backend]) -> String {
+    holders
+        .iter()
+        .map(Backend::to_string)
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+fn busy(holders: &[Backend]) -> Failure {
+    let Some(first) = holders.first() else {
+        return with_exit(
+            Exit::Busy,
+            "the migration lock was held by another session until just now; nothing was done",
+        )
+        .hint("run it again");
+    };
+    let since = first
+        .connected
+        .map(|time| format!(", connected for {}", age(time)))
+        .unwrap_or_default();
+    with_exit(
+        Exit::Busy,
+        format!(
+            "the migration lock is held by {}{since}; nothing was done",
+            list(holders)
+        ),
+    )
+    .hint(format!(
+        "wait for it to finish; if nothing runs there any more: SELECT pg_terminate_backend({})",
+        first.pid
+    ))
+}
+
+fn lost() -> Failure {
+    fail("the migration lock is not held by this session's server process").hint(
+        "something in between shares connections: set direct-url (or DIRECT_URL) to the server itself",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_never_changes() {
+        assert_eq!(KEY, 107_091_476_111_873);
+    }
+}

@@ -1,0 +1,383 @@
+//! Owns throwaway databases: a server nobody else sees, in memory where there is room, gone with this value.
+//!
+//! What is put into them is the caller's: the shadow replays migrations, a drill restores an archive.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context as _, Result};
+use tokio::runtime;
+
+use crate::error::fail;
+use crate::event::{self, Event, Watch};
+use crate::pg::connect;
+use crate::pg::embedded::cluster::{self, Cluster, Start};
+use crate::pg::embedded::room::{self, Room};
+use crate::pg::embedded::sandbox::{self, Confinement, Sandbox};
+use crate::pg::embedded::template;
+use crate::pg::embedded::{self, Choice, Options};
+use crate::pg::kept::Ask;
+use crate::pg::session::Session;
+use crate::pg::target::Target;
+use crate::sql::name::{Ident, Literal};
+use crate::sql::outward::Reach;
+use crate::sql::safe::Sql;
+
+/// A server for throwaway databases; dropping it removes them, and the server where it was started for this.
+pub struct Scratch {
+    host: Host,
+    /// The server, and the database from which others are made and dropped.
+    server: Target,
+    /// A session there, kept because entering takes longer than making a database; one at a time works in it.
+    ///
+    /// It lives and ends with the runtime it was opened in, which is told beside it.
+    maker: tokio::sync::Mutex<Option<(runtime::Id, Session)>>,
+    version_num: u32,
+    /// What serves and why, for people.
+    pub why: String,
+    /// The major version that was wanted when this is another one: what was found here may not hold there.
+    pub instead_of: Option<u32>,
+}
+
+enum Host {
+    /// A server of our own.
+    Own { cluster: Cluster, room: Room },
+    /// A server the user lends us: our databases carry a prefix and are dropped one by one.
+    Lent {
+        prefix: String,
+        made: Mutex<BTreeSet<String>>,
+    },
+}
+
+/// Starts a throwaway server of the major version wanted, or enters the one the user lends.
+pub async fn start(options: &Options, watch: Watch<'_>) -> Result<Scratch> {
+    if let Some(server) = &options.shadow_server {
+        return enter(options, server, watch).await;
+    }
+    let choice = embedded::resolve(options, watch).await?;
+    let template = template::ensure(options, &choice, watch).await?;
+    let room = room::furnish(options, &choice, &template, watch)?;
+    let mut settings = SETTINGS.map(str::to_owned).to_vec();
+    settings.push(room_for_locks(options.locks));
+    let server = cluster::private_address(&room.directory, &mut settings)?;
+    let sandbox = confined(options, &choice, &room, watch);
+    let server = server.confined(match &sandbox {
+        Some(_) => Confinement::Sandbox,
+        None => Confinement::Text(options.allowed.clone()),
+    });
+    let cluster = Cluster::start(
+        &choice,
+        &Start {
+            data: &room.directory.join("data"),
+            sockets: cfg!(unix).then_some(&room.directory),
+            log: &room.directory.join("log"),
+            settings: &settings,
+            on_our_death: Ask::Immediate,
+            sandbox,
+        },
+    )
+    .await;
+    let cluster = match cluster {
+        Ok(cluster) => cluster,
+        Err(error) => {
+            room.clear();
+            return Err(error);
+        }
+    };
+    Ok(Scratch {
+        host: Host::Own { cluster, room },
+        server: server.with_database("postgres"),
+        maker: tokio::sync::Mutex::new(None),
+        version_num: choice.binaries.version.number(),
+        why: choice.why(),
+        instead_of: choice.instead_of,
+    })
+}
+
+/// Makes what confines the server; none where the machine has no means for it, or the operator wants none.
+fn confined(
+    options: &Options,
+    choice: &Choice,
+    room: &Room,
+    watch: Watch<'_>,
+) -> Option<Arc<Sandbox>> {
+    let wanted = sandbox::Wanted {
+        binaries: &choice.binaries,
+        room: &room.directory,
+        allowed: &options.allowed,
+    };
+    match sandbox::prepare(&wanted) {
+        Ok(sandbox) => Some(Arc::new(sandbox)),
+        Err(reason) => {
+            watch(Event::Said(&format!(
+                "the server of the shadow database cannot be confined here: {reason}; SQL that visibly reaches outside of it is refused"
+            )));
+            None
+        }
+    }
+}
+
+async fn enter(options: &Options, server: &Target, watch: Watch<'_>) -> Result<Scratch> {
+    let session = connect::open(server, watch)
+        .await
+        .context("entering the server of AF_DB_SHADOW_URL")?;
+    let version_num =
+        u32::try_from(session.facts().version_num).context("reading the server's version")?;
+    let row = session
+        .query_one(include_str!("queries/scratch_leftovers.sql"), &[])
+        .await?;
+    session.close().await;
+    refuse_powerful(row.get("powers"))?;
+    let outside = [Reach::Programs, Reach::Files];
+    let trusted = outside.iter().all(|reach| options.allowed.contains(reach));
+    if row.get("grants_itself") && !trusted {
+        return Err(fail("the role of AF_DB_SHADOW_URL has CREATEROLE, which can grant itself pg_execute_server_program")
+            .hint("name a role without CREATEROLE, or lend a server from PostgreSQL 16 on; if you trust this SQL, set AF_DB_SHADOW_ALLOW=programs,files in your own environment")
+            .into());
+    }
+    let (hour, leftovers): (i64, Vec<String>) = (row.get("hour"), row.get("leftovers"));
+    drop_all(server, leftovers.iter().map(String::as_str)).await?;
+    let major = version_num / 10_000;
+    let instead_of = options.major.filter(|wanted| *wanted != major);
+    if let Some(wanted) = instead_of
+        && !options.allow_major_mismatch
+    {
+        return Err(fail(format!(
+            "the server of AF_DB_SHADOW_URL is PostgreSQL {major}, {wanted} is wanted"
+        ))
+        .hint("unset AF_DB_SHADOW_URL, or set AF_DB_ALLOW_MAJOR_MISMATCH=1 to work on another version")
+        .into());
+    }
+    let why = format!("PostgreSQL {major} lent by AF_DB_SHADOW_URL");
+    watch(Event::Said(&why));
+    watch(Event::Warned(UNCONFINED));
+    watch(Event::Warned(
+        "roles that migrations make stay on the server of AF_DB_SHADOW_URL, and are met there by the next run",
+    ));
+    Ok(Scratch {
+        host: Host::Lent {
+            prefix: format!("af_db_scratch_{hour}_{}_", room::random_name()),
+            made: Mutex::new(BTreeSet::new()),
+        },
+        server: server.confined(Confinement::Text(options.allowed.clone())),
+        maker: tokio::sync::Mutex::new(None),
+        version_num,
+        why,
+        instead_of,
+    })
+}
+
+/// What is told of a server that is lent.
+pub const UNCONFINED: &str = "the server of AF_DB_SHADOW_URL is not confined: SQL that is put together at run time can do there whatever its role can";
+
+/// Refuses to try unreviewed SQL as somebody who can reach out of a server that is not ours.
+fn refuse_powerful(powers: Option<&str>) -> Result<()> {
+    match powers {
+        None => Ok(()),
+        Some(powers) => Err(fail(format!(
+            "the role of AF_DB_SHADOW_URL {powers}, and unreviewed SQL would run with its rights"
+        ))
+        .hint("create another role and name it in AF_DB_SHADOW_URL: CREATE ROLE af_db_shadow LOGIN CREATEDB; add CREATEROLE if the migrations create roles and the server is PostgreSQL 16 or newer")
+        .into()),
+    }
+}
+
+impl Scratch {
+    /// Gives the server's version as `server_version_num` says it.
+    pub fn version_num(&self) -> u32 {
+        self.version_num
+    }
+
+    /// Gives the address of a database on it, which need not exist yet.
+    pub fn target(&self, database: &str) -> Result<Target> {
+        match &self.host {
+            Host::Own { .. } => Ok(self.server.with_database(database)),
+            Host::Lent { prefix, .. } => {
+                Ok(self.server.with_database(&format!("{prefix}{database}")))
+            }
+        }
+    }
+
+    /// Makes an empty database.
+    pub async fn database(&self, name: &str) -> Result<Target> {
+        self.create(name, &Ident::new("template0")).await
+    }
+
+    /// Makes a copy of a database that nobody is connected to.
+    pub async fn clone_database(&self, from: &str, to: &str) -> Result<Target> {
+        let from = Ident::new(self.target(from)?.database());
+        let target = self.create(to, &from).await?;
+        if matches!(self.host, Host::Own { .. }) {
+            // The server leaves out what was set for the database; a migration may count on it.
+            let settings = Sql::fill(
+                "INSERT INTO pg_catalog.pg_db_role_setting \
+                 SELECT (SELECT oid FROM pg_catalog.pg_database WHERE datname = {}), s.setrole, s.setconfig \
+                 FROM pg_catalog.pg_db_role_setting AS s \
+                 JOIN pg_catalog.pg_database AS d ON d.oid = s.setdatabase \
+                 WHERE d.datname = {}",
+                &[&Literal::new(to), &Literal::new(from.as_str())],
+            );
+            self.run(&[settings]).await.with_context(|| {
+                format!("copying the settings of the scratch database `{from}`")
+            })?;
+        }
+        Ok(target)
+    }
+
+    /// Removes a database, ending its sessions; one that is not there is not missed.
+    pub async fn drop_database(&self, name: &str) -> Result<()> {
+        let target = self.target(name)?;
+        self.run(&[dropping(target.database())])
+            .await
+            .with_context(|| format!("dropping the scratch database `{name}`"))?;
+        if let Host::Lent { made, .. } = &self.host {
+            let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
+            made.remove(target.database());
+        }
+        Ok(())
+    }
+
+    /// Gives the process id of the server, where it is our own.
+    pub fn pid(&self) -> Option<u32> {
+        match &self.host {
+            Host::Own { cluster, .. } => Some(cluster.pid()),
+            Host::Lent { .. } => None,
+        }
+    }
+
+    /// Gives the directory that holds all of it, where the server is our own.
+    pub fn directory(&self) -> Option<&Path> {
+        match &self.host {
+            Host::Own { room, .. } => Some(&room.directory),
+            Host::Lent { .. } => None,
+        }
+    }
+
+    async fn run(&self, statements: &[Sql]) -> Result<()> {
+        let mut maker = self.maker.lock().await;
+        let here = runtime::Handle::current().id();
+        let session = match maker.take() {
+            Some((there, session)) if there == here && !session.is_closed() => session,
+            _ => connect::open(&self.server, &event::silent).await?,
+        };
+        for sql in statements {
+            session.run(sql).await?;
+        }
+        *maker = Some((here, session));
+        Ok(())
+    }
+
+    async fn create(&self, name: &str, template: &Ident) -> Result<Target> {
+        let target = self.target(name)?;
+        let database = Ident::new(target.database());
+        // Copying files beats writing every page to the log; 14 knows no other way and no word for it. On a server that
+        // is not ours it would force a checkpoint on everybody else.
+        let by_files = matches!(self.host, Host::Own { .. }) && self.version_num >= 150_000;
+        let sql = if by_files {
+            Sql::fill(
+                "CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy",
+                &[&database, template],
+            )
+        } else {
+            Sql::fill("CREATE DATABASE {} TEMPLATE {}", &[&database, template])
+        };
+        if let Host::Lent { made, .. } = &self.host {
+            let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
+            made.insert(target.database().to_owned());
+        }
+        self.run(&[sql])
+            .await
+            .with_context(|| format!("making the scratch database `{name}`"))?;
+        Ok(target)
+    }
+}
+
+async fn drop_all<'a>(server: &Target, names: impl IntoIterator<Item = &'a str>) -> Result<()> {
+    let session = connect::open(server, &event::silent).await?;
+    for name in names {
+        session.run(&dropping(name)).await?;
+    }
+    session.close().await;
+    Ok(())
+}
+
+fn dropping(database: &str) -> Sql {
+    let database = Ident::new(database);
+    Sql::fill("DROP DATABASE IF EXISTS {} WITH (FORCE)", &[&database])
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        match &mut self.host {
+            Host::Own { cluster, room } => {
+                cluster.stop(Ask::Immediate);
+                room.clear();
+            }
+            Host::Lent { made, .. } => {
+                let made = std::mem::take(made.get_mut().unwrap_or_else(PoisonError::into_inner));
+                if !made.is_empty() {
+                    drop_from_anywhere(self.server.clone(), made);
+                }
+            }
+        }
+    }
+}
+
+/// Drops databases where nothing can be awaited; a runtime cannot run inside another, but can on a thread of its own.
+fn drop_from_anywhere(server: Target, names: BTreeSet<String>) {
+    let work = move || -> Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        runtime.block_on(drop_all(&server, names.iter().map(String::as_str)))
+    };
+    // A server that is gone takes its databases along; there is nobody left to tell.
+    let _ = std::thread::spawn(work).join();
+}
+
+/// Gives room for the locks of one transaction: as many as the live server has, within bounds.
+///
+/// Whoever watches locks walks the table of all of them after every statement, whose size is the next power of two above
+/// what this makes together with `max_connections` and the other settings about processes: 8,192 or 16,384. The first is
+/// what a server has that nobody has configured, the second is room to make 6,000 tables with their keys at once.
+fn room_for_locks(live: Option<i64>) -> String {
+    const ENOUGH: i64 = 7_000;
+    let each = match live {
+        Some(locks) if locks <= ENOUGH => 64,
+        _ => 128,
+    };
+    format!("max_locks_per_transaction={each}")
+}
+
+/// Nothing here needs to survive; everything here is for speed, or keeps the server to itself.
+const SETTINGS: [&str; 25] = [
+    "listen_addresses=",
+    "unix_socket_permissions=0700",
+    "fsync=off",
+    "synchronous_commit=off",
+    "full_page_writes=off",
+    "autovacuum=off",
+    "jit=off",
+    // Publications and slots in migrations behave as they do on a managed server.
+    "wal_level=logical",
+    "max_logical_replication_workers=0",
+    "max_connections=100",
+    "max_prepared_transactions=10",
+    // Whoever watches locks walks this table as well, and nobody here runs several serializable transactions at once.
+    "max_pred_locks_per_transaction=10",
+    "autovacuum_max_workers=1",
+    "max_wal_senders=4",
+    "shared_buffers=32MB",
+    // Containers give /dev/shm 64 MB; files in the data directory have no such limit.
+    "dynamic_shared_memory_type=mmap",
+    "huge_pages=off",
+    "max_wal_size=256MB",
+    "min_wal_size=16MB",
+    "checkpoint_timeout=1d",
+    "timezone=UTC",
+    "log_timezone=UTC",
+    "logging_collector=off",
+    "log_min_messages=fatal",
+    "log_checkpoints=off",
+];

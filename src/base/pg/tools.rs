@@ -1,0 +1,448 @@
+//! Owns starting processes: PostgreSQL's own programs, once or for as long as we live.
+//!
+//! The only file that starts one. Knows nothing of clusters, archives or where programs are found. No `PG…`
+//! variable of the user's environment reaches a child unless its caller sets it.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+
+use crate::error::fail;
+use crate::pg::embedded::privileges::User;
+use crate::pg::embedded::sandbox::Sandbox;
+use crate::pg::kept::Ask;
+
+/// What would silently change what a program of PostgreSQL does; a caller that wants one of them sets it.
+const NOT_INHERITED: &[&str] = &[
+    "PGAPPNAME",
+    "PGCHANNELBINDING",
+    "PGCLIENTENCODING",
+    "PGCONNECT_TIMEOUT",
+    "PGDATA",
+    "PGDATABASE",
+    "PGDATESTYLE",
+    "PGGSSENCMODE",
+    "PGHOST",
+    "PGHOSTADDR",
+    "PGOPTIONS",
+    "PGPASSFILE",
+    "PGPASSWORD",
+    "PGPORT",
+    "PGREQUIREAUTH",
+    "PGREQUIREPEER",
+    "PGREQUIRESSL",
+    "PGSERVICE",
+    "PGSERVICEFILE",
+    "PGSSLCERT",
+    "PGSSLCERTMODE",
+    "PGSSLCRL",
+    "PGSSLKEY",
+    "PGSSLMODE",
+    "PGSSLNEGOTIATION",
+    "PGSSLROOTCERT",
+    "PGTARGETSESSIONATTRS",
+    "PGTZ",
+    "PGUSER",
+    "PG_COLOR",
+];
+
+/// A program with its arguments, not yet started.
+#[derive(Clone, Debug)]
+pub struct Tool {
+    program: PathBuf,
+    arguments: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
+    directory: Option<PathBuf>,
+    user: Option<User>,
+    sandbox: Option<Arc<Sandbox>>,
+    input: Vec<u8>,
+}
+
+/// What a finished program left behind.
+#[derive(Debug)]
+pub struct Done {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// What it answered.
+    pub stdout: Vec<u8>,
+    /// What it said.
+    pub stderr: String,
+}
+
+impl Tool {
+    /// Names a program; an absolute path, or a name to be found on the search path.
+    pub fn new(program: impl AsRef<Path>) -> Self {
+        Tool {
+            program: program.as_ref().to_owned(),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            directory: None,
+            user: None,
+            sandbox: None,
+            input: Vec::new(),
+        }
+    }
+
+    /// Adds an argument; never a password, which every user of the machine could read.
+    pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.arguments.push(argument.as_ref().to_owned());
+        self
+    }
+
+    /// Adds several arguments.
+    pub fn args<A: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
+        for argument in arguments {
+            self.arguments.push(argument.as_ref().to_owned());
+        }
+        self
+    }
+
+    /// Sets a variable the program sees; the place for a password.
+    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.environment
+            .push((name.as_ref().to_owned(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// Sets the directory it runs in.
+    pub fn directory(mut self, directory: impl AsRef<Path>) -> Self {
+        self.directory = Some(directory.as_ref().to_owned());
+        self
+    }
+
+    /// Runs it as another user; PostgreSQL's servers refuse to run as root.
+    pub fn user(mut self, user: Option<&User>) -> Self {
+        self.user = user.cloned();
+        self
+    }
+
+    /// Confines it, so that it reaches nothing but what the sandbox leaves it.
+    pub fn sandbox(mut self, sandbox: Option<Arc<Sandbox>>) -> Self {
+        self.sandbox = sandbox;
+        self
+    }
+
+    /// Gives it text to read.
+    pub fn input(mut self, input: impl Into<Vec<u8>>) -> Self {
+        self.input = input.into();
+        self
+    }
+
+    /// Runs it to its end; a program that ended badly is not an error here, see [`Done::check`].
+    ///
+    /// Dropping the future ends the program.
+    pub async fn run(self) -> Result<Done> {
+        use tokio::io::AsyncWriteExt as _;
+        let input = self.input.clone();
+        let mut child = self.start()?;
+        let feed = child.stdin.take();
+        let feeding = async move {
+            if let Some(mut stdin) = feed {
+                // A program that stops reading early says so with its exit status.
+                let _ = stdin.write_all(&input).await;
+            }
+        };
+        let (output, ()) = tokio::join!(child.wait_with_output(), feeding);
+        let output = output.with_context(|| format!("waiting for {}", self.program.display()))?;
+        Ok(Done {
+            status: output.status,
+            stdout: output.stdout,
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        })
+    }
+
+    /// Runs it to its end without a word in or out; for clean-up, where nothing can be awaited.
+    pub fn run_silently(&self) -> Result<ExitStatus> {
+        let mut command = self.command(Ties::Loose);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        command.status().map_err(|error| self.not_started(&error))
+    }
+
+    /// Starts it with all three streams piped; dropping the child ends it.
+    pub fn start(&self) -> Result<tokio::process::Child> {
+        self.start_heard(Ties::Loose, Stdio::piped())
+    }
+
+    /// Starts it without our terminal and as the first of a group of its own, so that all it starts can be ended with it;
+    /// it has nothing to read.
+    pub(super) fn start_group(&self) -> Result<tokio::process::Child> {
+        self.start_heard(Ties::Group, Stdio::null())
+    }
+
+    fn start_heard(&self, ties: Ties, stdin: Stdio) -> Result<tokio::process::Child> {
+        let mut command = tokio::process::Command::from(self.command(ties));
+        command
+            .stdin(stdin)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        command.spawn().map_err(|error| self.not_started(&error))
+    }
+
+    /// Runs it on our own terminal, as `psql` wants.
+    pub async fn run_on_terminal(&self) -> Result<ExitStatus> {
+        let mut command = tokio::process::Command::from(self.command(Ties::Terminal));
+        let mut child = command.spawn().map_err(|error| self.not_started(&error))?;
+        child
+            .wait()
+            .await
+            .with_context(|| format!("waiting for {}", self.program.display()))
+    }
+
+    /// Starts it apart from us: its own session, no terminal, `log` for what it says; it lives on when we end.
+    ///
+    /// Dropping the child leaves it alone.
+    pub fn start_detached(&self, log: std::fs::File) -> Result<Child> {
+        let mut command = self.command(Ties::Detached);
+        let says = log.try_clone().context("opening the log twice")?;
+        command.stdin(Stdio::null()).stdout(log).stderr(says);
+        command.spawn().map_err(|error| self.not_started(&error))
+    }
+
+    fn command(&self, ties: Ties) -> Command {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this is the file that starts processes"
+        )]
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments);
+        if matches!(ties, Ties::Server(_)) {
+            keep_secrets(&mut command);
+        }
+        for name in NOT_INHERITED {
+            command.env_remove(name);
+        }
+        if ties != Ties::Terminal {
+            // Messages are matched and shown in English; locales of the machine have no say in a cluster.
+            command.env("LC_ALL", "C").env("TZ", "UTC");
+        }
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        // The user's directory may be one that the other user cannot enter.
+        match (&self.directory, &self.user) {
+            (Some(directory), _) => {
+                command.current_dir(directory);
+            }
+            (None, Some(_)) => {
+                command.current_dir("/");
+            }
+            (None, None) => {}
+        }
+        tie(&mut command, self, ties);
+        command
+    }
+
+    fn not_started(&self, error: &std::io::Error) -> anyhow::Error {
+        let message = format!("cannot start `{}`: {error}", self.program.display());
+        fail(message).into()
+    }
+}
+
+impl Done {
+    /// Turns a bad end into an error that carries the program's own words; `doing` says what was not done.
+    pub fn check(self, doing: &str) -> Result<Self> {
+        if self.status.success() {
+            return Ok(self);
+        }
+        let says = self.stderr.trim();
+        let says = if says.is_empty() { "no words" } else { says };
+        Err(fail(format!("{doing} ({}): {says}", self.status)).into())
+    }
+
+    /// Gives the answer as text, without the line end.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).trim_end().to_owned()
+    }
+}
+
+/// What a server needs of our environment, which holds the addresses and passwords of other servers as well.
+const FOR_SERVERS: [&str; 15] = [
+    "PATH",
+    "LD_LIBRARY_PATH",
+    "DYLD_LIBRARY_PATH",
+    "DYLD_FALLBACK_LIBRARY_PATH",
+    "LOCALE_ARCHIVE",
+    "LOCPATH",
+    "ICU_DATA",
+    "TMPDIR",
+    "TEMP",
+    "TMP",
+    "SYSTEMROOT",
+    "SYSTEMDRIVE",
+    "WINDIR",
+    "USERPROFILE",
+    "COMSPEC",
+];
+
+/// Leaves a server nothing of our environment but what it needs to run.
+fn keep_secrets(command: &mut Command) {
+    command.env_clear();
+    for name in FOR_SERVERS {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "handed on as it is, read by nobody here"
+        )]
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+}
+
+/// How a child hangs on us.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ties {
+    /// Runs to its end while we wait; dies when we do.
+    Loose,
+    /// As that one, in a session of its own: nothing it starts could ask on our terminal, or be stopped there for asking.
+    Group,
+    /// Shares our terminal and its signals.
+    Terminal,
+    /// A server: Ctrl-C in our terminal must not reach it before we have rolled back; ends when we do, like this.
+    Server(Ask),
+    /// Waits for our death, so it must not die of it.
+    Watchdog,
+    /// Has nothing to do with us once started.
+    Detached,
+}
+
+#[cfg(unix)]
+fn tie(command: &mut Command, tool: &Tool, ties: Ties) {
+    use std::os::unix::process::CommandExt as _;
+    if let Some(user) = &tool.user {
+        // The standard library drops the supplementary groups as well when it changes the user.
+        command.uid(user.uid).gid(user.gid);
+    }
+    if matches!(ties, Ties::Server(_) | Ties::Watchdog) {
+        command.process_group(0);
+    }
+    let parent = rustix::process::getpid();
+    let sandbox = tool.sandbox.clone();
+    let in_child = move || {
+        if let Some(sandbox) = &sandbox {
+            sandbox.enter()?;
+        }
+        settle(ties, parent)
+    };
+    #[expect(
+        unsafe_code,
+        reason = "between fork and exec: only system calls that are safe there, no allocation, no lock"
+    )]
+    unsafe {
+        command.pre_exec(in_child);
+    }
+}
+
+/// Runs in the child after the user was changed, which would clear the death signal.
+#[cfg(unix)]
+fn settle(ties: Ties, parent: rustix::process::Pid) -> std::io::Result<()> {
+    use rustix::fs::Mode;
+    use rustix::process::umask;
+    if ties == Ties::Detached {
+        rustix::process::setsid()?;
+        umask(Mode::RWXG | Mode::RWXO);
+        return Ok(());
+    }
+    if ties == Ties::Group {
+        rustix::process::setsid()?;
+    }
+    if matches!(ties, Ties::Server(_) | Ties::Watchdog) {
+        umask(Mode::RWXG | Mode::RWXO);
+    }
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{Signal, set_parent_process_death_signal};
+        let signal = match ties {
+            Ties::Loose | Ties::Group => Some(Signal::KILL),
+            Ties::Server(Ask::Fast) => Some(Signal::INT),
+            Ties::Server(Ask::Immediate) => Some(Signal::QUIT),
+            Ties::Terminal | Ties::Watchdog | Ties::Detached => None,
+        };
+        if let Some(signal) = signal {
+            set_parent_process_death_signal(Some(signal))?;
+            // We may have died before the line above; then nobody sends the signal any more.
+            if rustix::process::getppid() != Some(parent) {
+                return Err(std::io::ErrorKind::NotConnected.into());
+            }
+        }
+    }
+    let _ = parent;
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn tie(_: &mut Command, _: &Tool, _: Ties) {}
+
+/// Gives the command line of a process where the system shows it to programs only.
+#[cfg(all(unix, not(target_os = "linux")))]
+pub fn command_line(pid: u32) -> Option<String> {
+    let tool = Tool::new("ps").args(["-o", "command=", "-p", &pid.to_string()]);
+    let output = tool.command(Ties::Loose).output().ok()?;
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Gives the name of a process that signals are sent to.
+#[cfg(unix)]
+pub(super) fn process(id: u32) -> Option<rustix::process::Pid> {
+    let id = i32::try_from(id).ok()?;
+    rustix::process::Pid::from_raw(id)
+}
+
+/// Ends a process where there are no signals.
+#[cfg(not(unix))]
+pub(super) fn end(pid: u32) {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the file that starts processes"
+    )]
+    let _ = Command::new("taskkill")
+        .args(["/T", "/F", "/PID", &pid.to_string()])
+        .status();
+}
+
+impl Tool {
+    /// Starts a server that says what it says into `log`, and is asked to end like this should we be killed.
+    pub(super) fn spawn_server(&self, log: std::fs::File, on_our_death: Ask) -> Result<Child> {
+        let mut command = self.command(Ties::Server(on_our_death));
+        let says = log.try_clone().context("opening the log twice")?;
+        command.stdin(Stdio::null()).stdout(log).stderr(says);
+        command.spawn().map_err(|error| self.not_started(&error))
+    }
+}
+
+/// A small shell that outlives us only to remove what we left behind when we were killed.
+pub struct Watchdog {
+    child: Child,
+}
+
+impl Watchdog {
+    /// Starts it over a directory that need not exist yet; it waits for the end of its input, which is our end.
+    pub fn start(directory: &Path, user: Option<&User>) -> Result<Self> {
+        let tool = Tool::new("/bin/sh")
+            .arg("-c")
+            .arg(include_str!("embedded/watchdog.sh"))
+            .arg("af-db-watchdog")
+            .arg(directory)
+            .directory("/")
+            .user(user);
+        let mut command = tool.command(Ties::Watchdog);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let child = command.spawn().map_err(|error| tool.not_started(&error))?;
+        Ok(Watchdog { child })
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        // What it watches is gone by now; its own end leaves nothing to do.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,350 @@
+//! Tells from the text of SQL that it reaches out of its database: to programs, to other servers, to files of the server.
+//!
+//! What is put together at run time cannot be seen here. Where SQL is only tried, the sandbox of its server refuses that
+//! (`pg::embedded::sandbox`); this is for servers that cannot be confined, and for those who review a migration.
+
+use crate::sql::token::{self, Kind, Token};
+
+/// Where SQL reaches outside of its database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reach {
+    /// It runs programs or native code on the server's machine.
+    Programs,
+    /// It connects to other servers.
+    Network,
+    /// It reads or writes files of the server's machine.
+    Files,
+}
+
+impl Reach {
+    /// Every kind.
+    pub const ALL: [Reach; 3] = [Reach::Programs, Reach::Network, Reach::Files];
+
+    /// Gives the word by which an operator allows it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Reach::Programs => "programs",
+            Reach::Network => "network",
+            Reach::Files => "files",
+        }
+    }
+
+    /// Gives the name of the rule that refuses it.
+    pub fn rule(self) -> &'static str {
+        match self {
+            Reach::Programs => "shadow-programs",
+            Reach::Network => "shadow-network",
+            Reach::Files => "shadow-files",
+        }
+    }
+
+    /// Says what the rule refuses.
+    pub fn refusal(self) -> &'static str {
+        match self {
+            Reach::Programs => "runs no programs",
+            Reach::Network => "connects to no other server",
+            Reach::Files => "reads and writes no files of this machine",
+        }
+    }
+
+    /// Says how the rule is lifted.
+    pub fn hint(self) -> String {
+        format!(
+            "remove it from the migration; if you trust this SQL, set in your own environment, not in .env: AF_DB_SHADOW_ALLOW={}",
+            self.word()
+        )
+    }
+}
+
+/// A place where SQL reaches outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// What it reaches.
+    pub reach: Reach,
+    /// Where, in bytes.
+    pub start: usize,
+    /// The words that say so.
+    pub what: String,
+}
+
+/// Says whether a text that a person wrote as an expression stays one wherever it is put: within parentheses it can
+/// neither close them nor end the statement around it.
+///
+/// Holds for a server that reads strings as the standard has it (`standard_conforming_strings`).
+pub fn is_expression(text: &str) -> bool {
+    let mut depth = 0_usize;
+    for token in token::tokens(text) {
+        match token.kind {
+            Kind::Semicolon | Kind::Backslash => return false,
+            Kind::Open => depth += 1,
+            Kind::Close if depth == 0 => return false,
+            Kind::Close => depth -= 1,
+            _ if !token.closed => return false,
+            _ => {}
+        }
+    }
+    depth == 0
+}
+
+/// How deep texts within texts are read: a string in a `DO` block in a function is three.
+const DEPTH: usize = 4;
+
+/// Finds the first place where SQL reaches outside; bodies and strings are read too, as what they hold may be executed.
+pub fn find(text: &str) -> Option<Found> {
+    within(text, 0, DEPTH)
+}
+
+fn within(text: &str, offset: usize, depth: usize) -> Option<Found> {
+    let mut before: Vec<String> = Vec::new();
+    let mut tokens = token::code(text).peekable();
+    while let Some(token) = tokens.next() {
+        if token.kind == Kind::Semicolon {
+            before.clear();
+            continue;
+        }
+        let next = tokens.peek().map(|next| next.kind);
+        let found = look(&before, text, token, next).map(|reach| Found {
+            reach,
+            start: offset + token.start,
+            what: shown(&before, token.text(text)),
+        });
+        if found.is_some() {
+            return found;
+        }
+        if let Some((start, inner)) = inner(text, token).filter(|_| depth > 0) {
+            let found = within(inner, offset + token.start + start, depth - 1);
+            if found.is_some() {
+                return found;
+            }
+        }
+        before.push(word(text, token));
+        if starts_statement(&before) {
+            before.clear();
+        }
+    }
+    // Whether a subscription connects is said at its end.
+    None
+}
+
+/// Says what a token reaches, by the words of its statement before it and what follows.
+fn look(before: &[String], text: &str, token: Token, next: Option<Kind>) -> Option<Reach> {
+    let word = word(text, token);
+    let last = |back: usize| {
+        let at = before.len().checked_sub(back)?;
+        before.get(at).map(String::as_str)
+    };
+    let is_text = matches!(token.kind, Kind::Text | Kind::DollarText);
+    let named = matches!(token.kind, Kind::Word | Kind::QuotedName | Kind::Text);
+    let first = before.first().map(String::as_str);
+    let direction = matches!(last(1), Some("from" | "to"));
+    let before_text = matches!(next, Some(Kind::Text | Kind::DollarText));
+    match word.as_str() {
+        "program" if direction && (first == Some("copy") || before_text) => Some(Reach::Programs),
+        "system" if last(1) == Some("alter") => Some(Reach::Programs),
+        "pg_execute_server_program" if named => Some(Reach::Programs),
+        "pg_read_server_files" | "pg_write_server_files" if named => Some(Reach::Files),
+        "c" | "plpythonu" | "plpython2u" | "plpython3u" | "plperlu" | "pltclu" | "plsh"
+            if named && last(1) == Some("language") =>
+        {
+            Some(Reach::Programs)
+        }
+        "plpythonu" | "plpython2u" | "plpython3u" | "plperlu" | "pltclu" | "plsh"
+            if makes(before, "extension") =>
+        {
+            Some(Reach::Programs)
+        }
+        "file_fdw" | "adminpack" if makes(before, "extension") => Some(Reach::Files),
+        "schema" if last(1) == Some("foreign") && last(2) == Some("import") => Some(Reach::Network),
+        "connection" if first == Some("create") && makes_any(before, "subscription") => {
+            let rest = text[token.end..].split(';').next().unwrap_or_default();
+            let rest = rest.to_lowercase().replace([' ', '\t', '\n', '\r'], "");
+            (!rest.contains("connect=false")).then_some(Reach::Network)
+        }
+        "refresh" if makes_any(before, "subscription") => Some(Reach::Network),
+        _ if is_text && first == Some("copy") && direction => Some(Reach::Files),
+        _ if is_text && before.len() == 1 && first == Some("load") => Some(Reach::Programs),
+        name if next == Some(Kind::Open) && token.kind != Kind::Text => function(name),
+        _ => None,
+    }
+}
+
+/// Says what a function reaches.
+fn function(name: &str) -> Option<Reach> {
+    const FILES: [&str; 12] = [
+        "lo_import",
+        "lo_export",
+        "pg_read_file",
+        "pg_read_binary_file",
+        "pg_ls_dir",
+        "pg_stat_file",
+        "pg_file_write",
+        "pg_file_read",
+        "pg_file_unlink",
+        "pg_file_rename",
+        "pg_file_sync",
+        "pg_logdir_ls",
+    ];
+    if FILES.contains(&name) {
+        return Some(Reach::Files);
+    }
+    let dblink = name == "dblink" || name.starts_with("dblink_");
+    dblink.then_some(Reach::Network)
+}
+
+/// Says whether what comes is the name of what a `CREATE <kind> [IF NOT EXISTS]` makes.
+fn makes(before: &[String], kind: &str) -> bool {
+    let mut words = before.iter().rev().map(String::as_str).peekable();
+    for skipped in ["exists", "not", "if"] {
+        words.next_if_eq(&skipped);
+    }
+    words.next() == Some(kind) && words.next() == Some("create")
+}
+
+/// Says whether the statement creates or alters something of this kind.
+fn makes_any(before: &[String], kind: &str) -> bool {
+    before.get(1).is_some_and(|word| word == kind)
+}
+
+/// After these words of PL/pgSQL a statement begins.
+fn starts_statement(before: &[String]) -> bool {
+    let last = before.last().map_or("", String::as_str);
+    let alone = before.len() == 1;
+    matches!(last, "then" | "loop") || alone && matches!(last, "begin" | "else" | "declare")
+}
+
+/// Gives a token as a word: lower case, a quoted name or a text without its quotes.
+fn word(text: &str, token: Token) -> String {
+    let text = token.text(text);
+    match token.kind {
+        Kind::Word => text.to_lowercase(),
+        Kind::QuotedName => text.trim_matches('"').to_owned(),
+        Kind::Text if text.len() < 64 => text.trim_matches('\'').to_lowercase(),
+        _ => String::new(),
+    }
+}
+
+/// Gives what stands within the quotes of a text, and where it begins there.
+fn inner(text: &str, token: Token) -> Option<(usize, &str)> {
+    let text = token.text(text);
+    let start = match token.kind {
+        Kind::Text => text.find('\'')? + 1,
+        Kind::DollarText => text[1..].find('$')? + 2,
+        _ => return None,
+    };
+    Some((start, &text[start..]))
+}
+
+fn shown(before: &[String], last: &str) -> String {
+    if last.starts_with(['\'', '$', 'e', 'E']) && last.ends_with(['\'', '$']) {
+        let word = |word: Option<&String>| word.map_or("", |word| word).to_uppercase();
+        return format!("{} … {}", word(before.first()), word(before.last()));
+    }
+    let words = before.iter().map(String::as_str);
+    let near = words.skip(before.len().saturating_sub(1)).chain([last]);
+    let near: Vec<&str> = near.filter(|word| !word.is_empty()).collect();
+    let mut text = near.join(" ");
+    if let Some((end, _)) = text.char_indices().nth(60) {
+        text.truncate(end);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_reaches_outside_is_seen() {
+        let check = |reach: Option<Reach>, text: &str| {
+            assert_eq!(find(text).map(|found| found.reach), reach, "{text}");
+        };
+        let (programs, network, files) = (
+            Some(Reach::Programs),
+            Some(Reach::Network),
+            Some(Reach::Files),
+        );
+        check(programs, "COPY (SELECT 1) TO PROGRAM 'id'");
+        check(programs, "copy t from /* x */ program $$id$$");
+        check(
+            programs,
+            "DO $$ BEGIN EXECUTE 'COPY t FROM PROGRAM ''id'''; END $$",
+        );
+        check(programs, "ALTER SYSTEM SET archive_command = 'id'");
+        check(programs, "LOAD '/tmp/x.so'");
+        check(
+            programs,
+            "CREATE FUNCTION f() RETURNS int LANGUAGE 'c' AS '/tmp/x', 'f'",
+        );
+        check(
+            programs,
+            "CREATE FUNCTION f() RETURNS int LANGUAGE plpython3u AS 'return 1'",
+        );
+        check(programs, "CREATE EXTENSION IF NOT EXISTS \"plperlu\"");
+        check(programs, "GRANT pg_execute_server_program TO me");
+        check(files, "GRANT pg_write_server_files TO me");
+        check(files, "COPY t TO '/tmp/x'");
+        check(
+            files,
+            "DO $$BEGIN IF true THEN COPY t FROM '/x'; END IF; END$$",
+        );
+        check(files, "SELECT pg_catalog.lo_export(1, '/tmp/x')");
+        check(files, "SELECT \"pg_read_file\"('/etc/passwd')");
+        check(files, "CREATE EXTENSION file_fdw");
+        check(network, "SELECT dblink_exec('host=x', 'DROP TABLE t')");
+        check(
+            network,
+            "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $f$ SELECT x FROM dblink ('a', 'b') AS t(x int) $f$",
+        );
+        check(network, "IMPORT FOREIGN SCHEMA public FROM SERVER s INTO x");
+        check(
+            network,
+            "CREATE SUBSCRIPTION s CONNECTION 'host=x' PUBLICATION p",
+        );
+        check(network, "ALTER SUBSCRIPTION s REFRESH PUBLICATION");
+        check(
+            None,
+            "CREATE SUBSCRIPTION s CONNECTION 'host=x' PUBLICATION p WITH (connect = false)",
+        );
+        check(
+            None,
+            "CREATE TABLE program (load text, copy text, system int)",
+        );
+        check(None, "SELECT substring(copy FROM 'x') FROM program");
+        check(None, "COPY t (a, b) FROM STDIN WITH (DELIMITER 'x')");
+        check(
+            None,
+            "CREATE EXTENSION dblink; CREATE EXTENSION postgres_fdw",
+        );
+        check(
+            None,
+            "CREATE FUNCTION c() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        );
+        check(None, "COMMENT ON TABLE t IS 'we load the program'");
+        check(None, "-- COPY t TO PROGRAM 'x'");
+        check(None, "SELECT 'open");
+        check(None, "DO $$ BEGIN $");
+    }
+
+    #[test]
+    fn an_expression_cannot_leave_its_place() {
+        let check =
+            |expected: bool, text: &str| assert_eq!(is_expression(text), expected, "{text}");
+        check(true, "a = (b + 1) AND c IN (SELECT ');' FROM t) -- so");
+        check(true, "$$;)$$ = x /* ) */");
+        check(false, "true); DROP TABLE t; SELECT (true");
+        check(false, "true) OR (true))");
+        check(false, "(true");
+        check(false, "true; SELECT 1");
+        check(false, "true /* open");
+        check(false, "'open");
+        check(false, "true \\g");
+    }
+
+    #[test]
+    fn the_place_is_that_of_the_word() {
+        let text = "SELECT 1;\nDO $$ BEGIN COPY t TO PROGRAM 'id'; END $$";
+        let found = find(text).expect("it runs a program");
+        assert_eq!(found.start, text.find("PROGRAM").expect("it is there"));
+        assert_eq!(found.what, "to PROGRAM");
+    }
+}

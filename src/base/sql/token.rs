@@ -1,0 +1,586 @@
+//! Owns the lexer: cuts any text into tokens that join back to it, by PostgreSQL's own rules.
+//!
+//! Total by construction: there is no text it refuses and none it panics on; what is not closed is said in
+//! the token. It knows no grammar.
+
+/// What a token is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// White space, or a byte order mark at the start of the text.
+    Space,
+    /// `-- …` up to the end of its line.
+    LineComment,
+    /// `/* … */`, which nests.
+    BlockComment,
+    /// A keyword or a bare name.
+    Word,
+    /// `"…"` or `U&"…"`.
+    QuotedName,
+    /// `'…'` with any prefix.
+    Text,
+    /// `$tag$…$tag$`.
+    DollarText,
+    /// A number.
+    Number,
+    /// `$1`.
+    Parameter,
+    /// One or more operator characters.
+    Operator,
+    /// `;`
+    Semicolon,
+    /// `(`
+    Open,
+    /// `)`
+    Close,
+    /// `\`, which only psql knows.
+    Backslash,
+    /// Any other single character: `,` `.` `:` `[` `]` and what PostgreSQL would refuse.
+    Other,
+}
+
+/// How a plain `'…'` is read: what the server's `standard_conforming_strings` says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Quoting {
+    /// `on`: a backslash is a character like any other.
+    #[default]
+    Standard,
+    /// `off`: a backslash escapes what follows it, as in `E'…'`.
+    Backslash,
+}
+
+/// A piece of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// What it is.
+    pub kind: Kind,
+    /// Where it begins, in bytes.
+    pub start: usize,
+    /// Where it ends, in bytes.
+    pub end: usize,
+    /// Whether its closing quote or mark is there; true for everything that needs none.
+    pub closed: bool,
+}
+
+impl Token {
+    /// Gives its text.
+    pub fn text(self, source: &str) -> &str {
+        &source[self.start..self.end]
+    }
+
+    /// Says whether it is neither white space nor a comment.
+    ///
+    /// A comment that is never closed is code: the server refuses it, so it must not be left out of what is sent.
+    pub fn is_code(self) -> bool {
+        match self.kind {
+            Kind::Space | Kind::LineComment => false,
+            Kind::BlockComment => !self.closed,
+            _ => true,
+        }
+    }
+
+    /// Says whether it is this keyword, in any case.
+    pub fn is_word(self, source: &str, word: &str) -> bool {
+        self.kind == Kind::Word && self.text(source).eq_ignore_ascii_case(word)
+    }
+}
+
+/// Cuts a text into tokens, one after the other and without a gap.
+#[derive(Clone, Debug)]
+pub struct Tokens<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    quoting: Quoting,
+}
+
+/// Starts cutting at the beginning of a text.
+pub fn tokens(text: &str) -> Tokens<'_> {
+    tokens_in(text, Quoting::Standard)
+}
+
+/// Starts cutting at the beginning of a text whose plain literals are read this way.
+pub fn tokens_in(text: &str, quoting: Quoting) -> Tokens<'_> {
+    Tokens {
+        bytes: text.as_bytes(),
+        at: 0,
+        quoting,
+    }
+}
+
+/// Gives the tokens of a text that are neither white space nor comments.
+pub fn code(text: &str) -> impl Iterator<Item = Token> + Clone + '_ {
+    code_in(text, Quoting::Standard)
+}
+
+/// Gives the tokens that are neither white space nor comments of a text whose plain literals are read this way.
+pub fn code_in(text: &str, quoting: Quoting) -> impl Iterator<Item = Token> + Clone + '_ {
+    tokens_in(text, quoting).filter(|token| token.is_code())
+}
+
+impl Tokens<'_> {
+    /// Gives the place the next token begins at, in bytes.
+    pub fn offset(&self) -> usize {
+        self.at
+    }
+
+    /// Goes on from another place, which must be the boundary of a character.
+    pub fn jump(&mut self, offset: usize) {
+        self.at = offset;
+    }
+
+    /// Reads the plain literals from here on this way.
+    pub fn set_quoting(&mut self, quoting: Quoting) {
+        self.quoting = quoting;
+    }
+
+    fn byte(&self, at: usize) -> u8 {
+        self.bytes.get(at).copied().unwrap_or(0)
+    }
+
+    fn skip_while(&self, from: usize, fits: impl Fn(u8) -> bool) -> usize {
+        let rest = self.bytes.get(from..).unwrap_or_default();
+        rest.iter()
+            .position(|byte| !fits(*byte))
+            .map_or(self.bytes.len(), |length| from + length)
+    }
+
+    /// Gives kind, end and whether it is closed of the token at `self.at`.
+    fn measure(&self) -> (Kind, usize, bool) {
+        let at = self.at;
+        let next = self.byte(at + 1);
+        match self.bytes[at] {
+            byte if is_space(byte) => (Kind::Space, self.skip_while(at, is_space), true),
+            0xEF if at == 0 && self.bytes.starts_with("\u{feff}".as_bytes()) => {
+                (Kind::Space, 3, true)
+            }
+            b'-' if next == b'-' => (Kind::LineComment, self.line_end(at), true),
+            b'/' if next == b'*' => self.block_comment(),
+            b'\'' => self.plain(at + 1),
+            b'"' => self.quoted(Kind::QuotedName, at + 1),
+            b'e' | b'E' if next == b'\'' => self.escaped(at + 2),
+            b'n' | b'N' if next == b'\'' => self.plain(at + 2),
+            b'b' | b'B' | b'x' | b'X' if next == b'\'' => self.quoted(Kind::Text, at + 2),
+            b'u' | b'U' if next == b'&' && self.byte(at + 2) == b'\'' => {
+                self.quoted(Kind::Text, at + 3)
+            }
+            b'u' | b'U' if next == b'&' && self.byte(at + 2) == b'"' => {
+                self.quoted(Kind::QuotedName, at + 3)
+            }
+            byte if starts_name(byte) => (Kind::Word, self.skip_while(at, continues_name), true),
+            b'$' => self.dollar(),
+            b'0'..=b'9' => (Kind::Number, self.number_end(), true),
+            b'.' if next.is_ascii_digit() => (Kind::Number, self.number_end(), true),
+            byte if is_operator(byte) => (Kind::Operator, self.operator_end(), true),
+            b';' => (Kind::Semicolon, at + 1, true),
+            b'(' => (Kind::Open, at + 1, true),
+            b')' => (Kind::Close, at + 1, true),
+            b'\\' => (Kind::Backslash, at + 1, true),
+            _ => (Kind::Other, at + 1, true),
+        }
+    }
+
+    fn line_end(&self, from: usize) -> usize {
+        self.skip_while(from, |byte| byte != b'\n' && byte != b'\r')
+    }
+
+    fn block_comment(&self) -> (Kind, usize, bool) {
+        let mut depth = 1_usize;
+        let mut at = self.at + 2;
+        while at < self.bytes.len() {
+            match (self.bytes[at], self.byte(at + 1)) {
+                (b'/', b'*') => {
+                    depth += 1;
+                    at += 2;
+                }
+                (b'*', b'/') => {
+                    depth -= 1;
+                    at += 2;
+                    if depth == 0 {
+                        return (Kind::BlockComment, at, true);
+                    }
+                }
+                _ => at += 1,
+            }
+        }
+        (Kind::BlockComment, self.bytes.len(), false)
+    }
+
+    /// Ends a literal without a prefix, or with one that does not change how it is read.
+    fn plain(&self, at: usize) -> (Kind, usize, bool) {
+        match self.quoting {
+            Quoting::Standard => self.quoted(Kind::Text, at),
+            Quoting::Backslash => self.escaped(at),
+        }
+    }
+
+    /// Ends a literal or name in which only its doubled quote is special.
+    fn quoted(&self, kind: Kind, mut at: usize) -> (Kind, usize, bool) {
+        let quote = if kind == Kind::Text { b'\'' } else { b'"' };
+        loop {
+            at = self.skip_while(at, |byte| byte != quote);
+            if at >= self.bytes.len() {
+                return (kind, self.bytes.len(), false);
+            }
+            if self.byte(at + 1) != quote {
+                return (kind, at + 1, true);
+            }
+            at += 2;
+        }
+    }
+
+    /// Ends an `E'…'` literal, with the further parts PostgreSQL reads by the same rules when they follow
+    /// on a new line.
+    fn escaped(&self, mut at: usize) -> (Kind, usize, bool) {
+        while at < self.bytes.len() {
+            match (self.bytes[at], self.byte(at + 1)) {
+                (b'\\', _) | (b'\'', b'\'') => at += 2,
+                (b'\'', _) => match self.continued(at + 1) {
+                    Some(next) => at = next,
+                    None => return (Kind::Text, at + 1, true),
+                },
+                _ => at += 1,
+            }
+        }
+        (Kind::Text, self.bytes.len(), false)
+    }
+
+    /// Finds the inside of the quote that continues a literal: only white space with a line break, and line
+    /// comments, may stand between.
+    fn continued(&self, mut at: usize) -> Option<usize> {
+        let mut line_break = false;
+        loop {
+            match self.byte(at) {
+                b'\n' | b'\r' => {
+                    line_break = true;
+                    at += 1;
+                }
+                b'-' if self.byte(at + 1) == b'-' => at = self.line_end(at),
+                byte if is_space(byte) => at += 1,
+                b'\'' if line_break => return Some(at + 1),
+                _ => return None,
+            }
+        }
+    }
+
+    fn dollar(&self) -> (Kind, usize, bool) {
+        let at = self.at;
+        if self.byte(at + 1).is_ascii_digit() {
+            return (
+                Kind::Parameter,
+                self.skip_while(at + 1, |byte| byte.is_ascii_digit()),
+                true,
+            );
+        }
+        let tag_end = if starts_name(self.byte(at + 1)) {
+            self.skip_while(at + 1, |byte| byte != b'$' && continues_name(byte))
+        } else {
+            at + 1
+        };
+        if self.byte(tag_end) != b'$' {
+            return (Kind::Other, at + 1, true);
+        }
+        let tag = &self.bytes[at..=tag_end];
+        match find(&self.bytes[tag_end + 1..], tag) {
+            Some(length) => (Kind::DollarText, tag_end + 1 + length + tag.len(), true),
+            None => (Kind::DollarText, self.bytes.len(), false),
+        }
+    }
+
+    fn number_end(&self) -> usize {
+        let mut at = self.at;
+        loop {
+            at = self.skip_while(at, |byte| byte.is_ascii_alphanumeric() || byte == b'_');
+            let exponent = matches!(self.byte(at.wrapping_sub(1)), b'e' | b'E')
+                && matches!(self.byte(at), b'+' | b'-')
+                && self.byte(at + 1).is_ascii_digit();
+            let fraction = self.byte(at) == b'.' && self.byte(at + 1) != b'.';
+            if !exponent && !fraction {
+                return at;
+            }
+            at += 1;
+        }
+    }
+
+    /// Ends an operator: it stops where a comment begins.
+    fn operator_end(&self) -> usize {
+        let mut at = self.at + 1;
+        while is_operator(self.byte(at)) {
+            if matches!(
+                (self.byte(at), self.byte(at + 1)),
+                (b'-', b'-') | (b'/', b'*')
+            ) {
+                break;
+            }
+            at += 1;
+        }
+        at
+    }
+}
+
+impl Iterator for Tokens<'_> {
+    type Item = Token;
+
+    fn next(&mut self) -> Option<Token> {
+        if self.at >= self.bytes.len() {
+            return None;
+        }
+        let start = self.at;
+        let (kind, end, closed) = self.measure();
+        // A backslash as the last byte may step over the end.
+        let end = end.min(self.bytes.len());
+        self.at = end;
+        Some(Token {
+            kind,
+            start,
+            end,
+            closed,
+        })
+    }
+}
+
+/// Returns what stands between the tags of a `$tag$…$tag$`; one that is never closed ends with its text.
+pub fn inside_dollars(literal: &str) -> &str {
+    let Some((tag, inside)) = literal
+        .strip_prefix('$')
+        .and_then(|rest| rest.split_once('$'))
+    else {
+        return literal;
+    };
+    inside
+        .strip_suffix('$')
+        .and_then(|inside| inside.strip_suffix(tag)?.strip_suffix('$'))
+        .unwrap_or(inside)
+}
+
+/// Returns what stands between the quotes of a literal as it is written.
+pub fn content(whole: &str, token: Token) -> &str {
+    match token.kind {
+        Kind::DollarText => inside_dollars(whole),
+        Kind::Text => {
+            let start = whole.find('\'').map_or(0, |at| at + 1);
+            let end = if token.closed {
+                whole.len() - 1
+            } else {
+                whole.len()
+            };
+            whole.get(start..end).unwrap_or_default()
+        }
+        _ => whole,
+    }
+}
+
+/// Returns what a quoted text means: doubled quotes are one, and escapes are the characters they stand for.
+/// `whole` is the text of the token.
+pub fn meaning(whole: &str, token: Token) -> String {
+    if token.kind == Kind::DollarText {
+        return content(whole, token).to_owned();
+    }
+    let quote = if whole.trim_end().ends_with('"') {
+        '"'
+    } else {
+        '\''
+    };
+    let prefix = whole.find(quote).unwrap_or(0);
+    let escapes = matches!(whole.as_bytes().first(), Some(b'e' | b'E'));
+    let unicode = matches!(whole.as_bytes().first(), Some(b'u' | b'U'));
+    let inner = whole.get(prefix + 1..).unwrap_or_default();
+    let inner = inner.strip_suffix(quote).unwrap_or(inner);
+    let mut meant = String::with_capacity(inner.len());
+    let mut rest = inner.chars().peekable();
+    while let Some(character) = rest.next() {
+        if character == quote && rest.peek() == Some(&quote) {
+            rest.next();
+            meant.push(quote);
+        } else if character == '\\' && (escapes || unicode) {
+            let (digits, radix) = match rest.peek() {
+                Some('x') if escapes => (2, 16),
+                Some('u') if escapes => (4, 16),
+                Some('U') if escapes => (8, 16),
+                Some('0'..='7') if escapes => (3, 8),
+                Some('+') if unicode => (6, 16),
+                _ if unicode => (4, 16),
+                _ => (0, 0),
+            };
+            if matches!(rest.peek(), Some('x' | 'u' | 'U' | '+')) && digits > 0 {
+                rest.next();
+            }
+            let mut number = String::new();
+            while number.len() < digits && rest.peek().is_some_and(|digit| digit.is_digit(radix)) {
+                number.extend(rest.next());
+            }
+            let control = match rest.peek() {
+                Some('n') => Some('\n'),
+                Some('t') => Some('\t'),
+                Some('r') => Some('\r'),
+                Some('b') => Some('\u{8}'),
+                Some('f') => Some('\u{c}'),
+                _ => None,
+            };
+            if let Some(control) = control.filter(|_| escapes) {
+                rest.next();
+                meant.push(control);
+                continue;
+            }
+            let code = (digits > 0)
+                .then(|| u32::from_str_radix(&number, radix).ok())
+                .flatten();
+            match code.and_then(char::from_u32) {
+                Some(character) => meant.push(character),
+                None => meant.extend(rest.next()),
+            }
+        } else {
+            meant.push(character);
+        }
+    }
+    meant
+}
+
+/// Finds the first place of `needle`, looking for its first byte and then comparing.
+fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    let first = *needle.first()?;
+    let mut at = 0;
+    while let Some(step) = haystack[at..].iter().position(|byte| *byte == first) {
+        at += step;
+        if haystack[at..].starts_with(needle) {
+            return Some(at);
+        }
+        at += 1;
+    }
+    None
+}
+
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0B | 0x0C)
+}
+
+fn starts_name(byte: u8) -> bool {
+    byte.is_ascii_alphabetic() || byte == b'_' || byte >= 0x80
+}
+
+fn continues_name(byte: u8) -> bool {
+    starts_name(byte) || byte.is_ascii_digit() || byte == b'$'
+}
+
+fn is_operator(byte: u8) -> bool {
+    matches!(
+        byte,
+        b'+' | b'-'
+            | b'*'
+            | b'/'
+            | b'<'
+            | b'>'
+            | b'='
+            | b'~'
+            | b'!'
+            | b'@'
+            | b'#'
+            | b'%'
+            | b'^'
+            | b'&'
+            | b'|'
+            | b'`'
+            | b'?'
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn check(text: &str, expected: &[&str]) {
+        let found: Vec<&str> = code(text).map(|token| token.text(text)).collect();
+        assert_eq!(found, expected, "{text}");
+    }
+
+    #[test]
+    fn literals() {
+        check("'it''s'", &["'it''s'"]);
+        check(r"'a\' 'b'", &[r"'a\'", "'b'"]);
+        check(r"E'a\'b' c", &[r"E'a\'b'", "c"]);
+        check("e'a\\n'\n  'b\\''", &["e'a\\n'\n  'b\\''"]);
+        check("E'a' -- c'\n'b\\'' x", &["E'a' -- c'\n'b\\''", "x"]);
+        check("E'a' 'b'", &["E'a'", "'b'"]);
+        check(r"U&'\0041' U&'x\'", &[r"U&'\0041'", r"U&'x\'"]);
+        check("B'01' x'ff' N'n'", &["B'01'", "x'ff'", "N'n'"]);
+        check("name'x'", &["name", "'x'"]);
+    }
+
+    #[test]
+    fn a_backslash_escapes_where_the_session_says_so() {
+        let check = |text: &str, expected: &[&str]| {
+            let found = code_in(text, Quoting::Backslash);
+            let found: Vec<&str> = found.map(|token| token.text(text)).collect();
+            assert_eq!(found, expected, "{text}");
+        };
+        check(r"'a\\'d' c", &[r"'a\\'", "d", "' c"]);
+        check(r"'a\'b' c", &[r"'a\'b'", "c"]);
+        check(r"N'a\'b' c", &[r"N'a\'b'", "c"]);
+        check(r"B'\' x'\' U&'\' c", &[r"B'\'", r"x'\'", r"U&'\'", "c"]);
+        check("'a'\n'b\\'' c", &["'a'\n'b\\''", "c"]);
+        check(r#""a\" $$\$$ c"#, &[r#""a\""#, r"$$\$$", "c"]);
+    }
+
+    #[test]
+    fn dollar_quotes() {
+        check("$$a;b$$", &["$$a;b$$"]);
+        check("$a$ $b$ $$ $a$", &["$a$ $b$ $$ $a$"]);
+        check("a$b$c", &["a$b$c"]);
+        check("$1+$22", &["$1", "+", "$22"]);
+        check("$ä$;$ä$", &["$ä$;$ä$"]);
+        check("$1a$ $", &["$1", "a$", "$"]);
+    }
+
+    #[test]
+    fn a_dollar_quoted_body_is_taken_out_of_its_tags() {
+        let check = |text: &str, expected: &str| assert_eq!(inside_dollars(text), expected);
+        check("$$a$$", "a");
+        check("$x$ $$ ☃$x$", " $$ ☃");
+        check("$$$$", "");
+        check("$$ SELECT ☃", " SELECT ☃");
+        check("$x$ a $x", " a $x");
+        check("$$", "");
+        check("$", "$");
+        check("", "");
+    }
+
+    #[test]
+    fn comments_and_operators() {
+        check("a@--b\nc", &["a", "@", "c"]);
+        check("a*/*b*/c", &["a", "*", "c"]);
+        check("/* /* */ ; */ a", &["a"]);
+        check("a -- b '\r c", &["a", "c"]);
+        check("j ? 'k' ->> 'l'", &["j", "?", "'k'", "->>", "'l'"]);
+    }
+
+    #[test]
+    fn names_and_numbers() {
+        check(r#""a""b" U&"c;""#, &[r#""a""b""#, r#"U&"c;""#]);
+        check(
+            "1.5e-3 .5 1..2 0x1F",
+            &["1.5e-3", ".5", "1", ".", ".2", "0x1F"],
+        );
+        check("grüße.x", &["grüße", ".", "x"]);
+    }
+
+    #[test]
+    fn what_is_not_closed_is_said() {
+        for text in ["'a", "E'a\\", "\"a", "$$a", "$x$a$$", "/* /* */", "E'a'\n'"] {
+            let last = tokens(text).last();
+            assert_eq!(last.map(|token| token.closed), Some(false), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn tokens_join_back(text in r#"(\PC|[-'"$;/*\\eEuU&(). \n\ra]|\$a\$|--|/\*|\*/){0,60}"#) {
+            let mut at = 0;
+            for token in tokens(&text) {
+                prop_assert_eq!(token.start, at);
+                prop_assert!(token.end > token.start);
+                prop_assert!(text.is_char_boundary(token.end));
+                at = token.end;
+            }
+            prop_assert_eq!(at, text.len());
+        }
+    }
+}

@@ -1,0 +1,623 @@
+//! Whether the database that was reached is a protected environment, by whatever address it was reached.
+//!
+//! What decides is the identity of the database: the system identifier of its cluster and its oid there. It is compared
+//! with what the database says itself ([`marker`]), with what this project has seen before (`.af-db/identities`) and
+//! with the protected environments of `af-db.yaml`, which are asked for theirs. Addresses decide only where an identity
+//! is not known.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use anyhow::Result;
+use futures_util::future::join_all;
+use tokio::sync::OnceCell;
+
+use crate::commands::{Context, Purpose};
+use crate::config::{Environment, Protected, Source};
+use crate::error::refuse;
+use crate::event::silent;
+use crate::pg::connect;
+use crate::pg::dev::folder::ProjectFolder;
+use crate::pg::facts::{Facts, Identity};
+use crate::pg::marker::{self, Marker, Protection};
+use crate::pg::session::Session;
+use crate::pg::target::{Likeness, Target};
+
+/// How much of a server a command changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// One database.
+    Database,
+    /// Roles, or other databases, as well.
+    Cluster,
+}
+
+impl Reach {
+    /// Says whether what is changed by way of one database may be, or may touch, the other one.
+    fn is_same(self, one: Identity, other: Identity) -> bool {
+        match self {
+            Reach::Database => one == other,
+            Reach::Cluster => one.cluster == other.cluster,
+        }
+    }
+}
+
+/// What was found out about a database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It is no protected environment.
+    Open,
+    /// It is one; its rules apply from now on.
+    Protected,
+    /// It may be this environment, whose address is not known here, for this reason.
+    Unclear { environment: String, why: String },
+}
+
+/// A protected environment of `af-db.yaml`, with the identities it is known to have.
+struct Known {
+    declared: Protected,
+    identities: Vec<Identity>,
+}
+
+/// The protected environments, asked for their identity once in a process.
+#[derive(Default)]
+pub(crate) struct Register {
+    known: OnceCell<Vec<Known>>,
+}
+
+/// How long a protected environment may take to say who it is.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Finds out whether the database of a session is a protected environment, and applies its rules if it is.
+///
+/// Every session that may write comes through here before anything is asked or written.
+pub(crate) async fn enter(
+    context: &Context,
+    session: &Session,
+    target: &Target,
+    purpose: Purpose,
+) -> Result<()> {
+    if purpose != Purpose::Writing {
+        glance(context, session.facts(), target);
+        return Ok(());
+    }
+    match recognise(context, session, target, Reach::Database).await? {
+        Verdict::Open | Verdict::Protected => Ok(()),
+        Verdict::Unclear { environment, why } => {
+            settle(context, session.facts(), target, &environment, &why)
+        }
+    }
+}
+
+/// Finds out the same of a database of a fleet, about which nobody is asked by itself.
+pub(crate) async fn enter_member(
+    context: &Context,
+    session: &Session,
+    target: &Target,
+) -> Result<()> {
+    match recognise(context, session, target, Reach::Database).await? {
+        Verdict::Open | Verdict::Protected => Ok(()),
+        Verdict::Unclear { environment, why } => Err(refuse(format!(
+            "{}; nothing was changed",
+            doubt(target, &environment, &why)
+        ))
+        .hint(format!(
+            "give the address of `{environment}` as af-db.yaml asks for it"
+        ))
+        .into()),
+    }
+}
+
+fn doubt(target: &Target, environment: &str, why: &str) -> String {
+    format!("cannot tell whether {target} is the protected environment `{environment}`: {why}")
+}
+
+/// Finds out whether a server holds a protected environment, before roles or other databases are made there.
+pub(crate) async fn enter_server(context: &Context, target: &Target) -> Result<()> {
+    if context.config.database.target.is_none() {
+        // The embedded PostgreSQL is nobody's environment.
+        return Ok(());
+    }
+    let session = any_database(context, target).await?;
+    let verdict = recognise(context, &session, target, Reach::Cluster).await?;
+    let facts = session.facts().clone();
+    session.close().await;
+    match verdict {
+        Verdict::Open | Verdict::Protected => Ok(()),
+        Verdict::Unclear { environment, why } => {
+            settle(context, &facts, target, &environment, &why)
+        }
+    }
+}
+
+/// Refuses to try out a project's migrations on the server of a protected environment.
+pub(crate) async fn refuse_shadow(context: &Context, server: &Target) -> Result<()> {
+    let there = context.at(server.clone());
+    if !there.config.database.is_protected() {
+        let session = any_database(&there, server).await?;
+        recognise(&there, &session, server, Reach::Cluster).await?;
+        session.close().await;
+    }
+    if !there.config.database.is_protected() {
+        return Ok(());
+    }
+    Err(refuse(format!(
+        "AF_DB_SHADOW_URL leads to the server of the protected environment `{}`; nothing was tried",
+        there.config.database.environment()
+    ))
+    .hint("lend another server, or leave AF_DB_SHADOW_URL out: af-db starts one itself")
+    .into())
+}
+
+/// Opens a session on a database that may not be there yet, or on another one of its server.
+async fn any_database(context: &Context, target: &Target) -> Result<Session> {
+    let watch = context.watch();
+    let mut last = match connect::open(target, &watch).await {
+        Ok(session) => return Ok(session),
+        Err(error) => error,
+    };
+    for database in ["postgres", "template1"] {
+        let beside = target.with_database(database);
+        match connect::open_with(&beside, &connect::Options::ONCE, &watch).await {
+            Ok(session) => return Ok(session),
+            Err(error) => last = error,
+        }
+    }
+    Err(last.context("connecting to the database `postgres`, from which databases are made"))
+}
+
+/// Remembers, or recalls, a protected environment that is only read: it costs no question.
+fn glance(context: &Context, facts: &Facts, target: &Target) {
+    let database = &context.config.database;
+    if database.is_protected() {
+        remember_own(context, facts, target);
+    } else if !matches!(database.source, Source::Environment(_))
+        && let Some(Memory::Protected(environment)) = recall(context, facts, Reach::Database)
+    {
+        apply(context, &environment, None);
+    }
+}
+
+/// Finds out whether the database of a session is a protected environment, and applies its rules if it is.
+pub(crate) async fn recognise(
+    context: &Context,
+    session: &Session,
+    target: &Target,
+    reach: Reach,
+) -> Result<Verdict> {
+    let facts = session.facts();
+    if context.config.database.is_protected() {
+        remember_own(context, facts, target);
+        return Ok(Verdict::Protected);
+    }
+    let recorded = marker::read(session).await?;
+    if recorded == Protection::Unreadable {
+        return Err(refuse(format!(
+            "`{}` may not see every row of af_db.protection, which says whether `{}` is protected; nothing was changed",
+            facts.role, facts.database
+        ))
+        .hint("grant that role USAGE on schema af_db and SELECT on af_db.protection, which must be a table without row-level security")
+        .into());
+    }
+    if let Protection::Recorded(markers) = &recorded
+        && let Some(marker) = the_one(context, markers)
+    {
+        apply(context, &marker.environment, Some(marker));
+        let memory = Memory::Protected(marker.environment.clone());
+        remember(context, facts, &memory);
+        return Ok(Verdict::Protected);
+    }
+    let lifted = recorded == Protection::Lifted;
+    let memory = recall(context, facts, reach);
+    if let (Some(Memory::Protected(environment)), false) = (&memory, lifted) {
+        apply(context, environment, None);
+        return Ok(Verdict::Protected);
+    }
+    match by_declaration(context, session, target, (reach, lifted)).await? {
+        Verdict::Unclear { .. } if lifted || memory.is_some() => Ok(Verdict::Open),
+        verdict => Ok(verdict),
+    }
+}
+
+/// Compares with the protected environments of `af-db.yaml`.
+async fn by_declaration(
+    context: &Context,
+    session: &Session,
+    target: &Target,
+    (reach, lifted): (Reach, bool),
+) -> Result<Verdict> {
+    let identity = session.facts().identity();
+    let mut unclear = None;
+    for known in known(context).await {
+        let same = |own: &Identity| identity.is_some_and(|one| reach.is_same(one, *own)) && !lifted;
+        let is_told_apart = identity.is_some() && !known.identities.is_empty();
+        let likeness = if known.identities.iter().any(same) {
+            Likeness::Same
+        } else {
+            by_network(session, target, (known, reach), is_told_apart).await?
+        };
+        match likeness {
+            Likeness::Same => {
+                apply(context, &known.declared.name, None);
+                return Ok(Verdict::Protected);
+            }
+            Likeness::Unclear if !is_told_apart => {
+                unclear.get_or_insert_with(|| Verdict::Unclear {
+                    environment: known.declared.name.clone(),
+                    why: missing(&known.declared),
+                });
+            }
+            _ => {}
+        }
+    }
+    if identity.is_none() && !known(context).await.is_empty() {
+        context.terminal.say(&format!(
+            "the system identifier of {target} cannot be read; whether it is protected was decided by its address"
+        ));
+    }
+    Ok(unclear.unwrap_or(Verdict::Open))
+}
+
+/// Gives the protected environments, each with the identities that this project remembers, else with the one it is asked for.
+async fn known(context: &Context) -> &Vec<Known> {
+    let learn = || async {
+        let folder = ProjectFolder::of(&context.config.root);
+        // At once: each may be out of reach, and is waited for.
+        join_all(
+            context
+                .config
+                .protected()
+                .into_iter()
+                .map(async |declared| {
+                    let mut identities = remembered_of(&folder, &declared.name);
+                    if identities.is_empty() {
+                        identities = ask(context, &declared).await;
+                    }
+                    Known {
+                        declared,
+                        identities,
+                    }
+                }),
+        )
+        .await
+    };
+    context.register.known.get_or_init(learn).await
+}
+
+/// Asks a protected environment who it is, and remembers it.
+async fn ask(context: &Context, declared: &Protected) -> Vec<Identity> {
+    let addresses = declared.addresses.iter().filter_map(|one| one.complete());
+    let asked = addresses.map(async |target| {
+        let mut target = target.clone();
+        let patience = target.connect_timeout.unwrap_or(PATIENCE);
+        target.connect_timeout = Some(patience.min(PATIENCE));
+        let opened = connect::open_with(&target, &connect::Options::ONCE, &silent).await;
+        let session = opened.ok()?;
+        let memory = Memory::Protected(declared.name.clone());
+        remember(context, session.facts(), &memory);
+        let identity = session.facts().identity();
+        session.close().await;
+        identity
+    });
+    join_all(asked).await.into_iter().flatten().collect()
+}
+
+/// Says which addresses of an environment are not known here.
+fn missing(declared: &Protected) -> String {
+    let mut unset = BTreeSet::new();
+    for address in &declared.addresses {
+        unset.extend(address.unset.iter().map(String::as_str));
+    }
+    let unset: Vec<&str> = unset.into_iter().collect();
+    match unset.as_slice() {
+        [] => "its server could not be asked from this machine".to_owned(),
+        [one] => format!("{one} is not set"),
+        several => format!("{} are not set", several.join(", ")),
+    }
+}
+
+/// Where something listens; without an address it is this machine.
+type Endpoint = (Option<IpAddr>, u16);
+
+/// Compares a session with an environment whose identity is not known, or not the same, by where both servers are.
+async fn by_network(
+    session: &Session,
+    target: &Target,
+    (known, reach): (&Known, Reach),
+    is_told_apart: bool,
+) -> Result<Likeness> {
+    let mut ours: Option<BTreeSet<Endpoint>> = None;
+    let mut likeness = Likeness::Different;
+    for address in &known.declared.addresses {
+        let Some(own) = &address.target else {
+            likeness = Likeness::Unclear;
+            continue;
+        };
+        let own = match reach {
+            Reach::Database => own.clone(),
+            // Any database of its server.
+            Reach::Cluster => own.with_database(target.database()),
+        };
+        match own.likeness(target) {
+            Likeness::Same => return Ok(Likeness::Same),
+            Likeness::Unclear => {
+                likeness = Likeness::Unclear;
+                continue;
+            }
+            Likeness::Different => {}
+        }
+        let database = own.with_address("localhost", 1);
+        let database = database.likeness(&target.with_address("localhost", 1));
+        if database == Likeness::Different || own.is_known_by_name() || target.is_known_by_name() {
+            continue;
+        }
+        let ours = match &mut ours {
+            Some(ours) => ours,
+            none => none.insert(endpoints_of(session, target, is_told_apart).await?),
+        };
+        match endpoints(&own).await {
+            Some(theirs) if theirs.is_disjoint(ours) => {
+                // A pooler stands beside its server, on another port.
+                let mut machines = theirs.iter().map(|(machine, _)| machine);
+                if !is_told_apart && machines.any(|one| ours.iter().any(|(other, _)| one == other))
+                {
+                    likeness = Likeness::Unclear;
+                }
+            }
+            Some(_) if database == Likeness::Same => return Ok(Likeness::Same),
+            Some(_) => likeness = Likeness::Unclear,
+            // A name that nobody here knows is not this machine's own.
+            None if ours.iter().all(|(address, _)| address.is_none()) => {}
+            None => likeness = Likeness::Unclear,
+        }
+    }
+    Ok(likeness)
+}
+
+/// Gives where the server of a session listens: as the network leads to it and, unless it is known that this is another
+/// database, as the server itself says it, for one behind a pooler or a forwarded port.
+async fn endpoints_of(
+    session: &Session,
+    target: &Target,
+    as_dialled: bool,
+) -> Result<BTreeSet<Endpoint>> {
+    let mut found = endpoints(target).await.unwrap_or_default();
+    if as_dialled {
+        return Ok(found);
+    }
+    let row = session
+        .query_one(include_str!("queries/server_endpoint.sql"), &[])
+        .await?;
+    let Ok(port) = u16::try_from(row.get::<_, i32>("port")) else {
+        return Ok(found);
+    };
+    let machines: Vec<Option<IpAddr>> = found.iter().map(|(machine, _)| *machine).collect();
+    found.extend(machines.into_iter().map(|machine| (machine, port)));
+    let address: Option<String> = row.get("address");
+    let address: Option<IpAddr> = address.and_then(|address| address.parse().ok());
+    // A loopback address is the server's own machine, which was named already.
+    if let Some(address) = address.filter(|address| !address.to_canonical().is_loopback()) {
+        found.insert((elsewhere(address), port));
+    }
+    Ok(found)
+}
+
+/// Resolves where a target leads; none where a name does not resolve.
+async fn endpoints(target: &Target) -> Option<BTreeSet<Endpoint>> {
+    let mut found = BTreeSet::new();
+    for host in &target.hosts {
+        if host.is_socket() && host.address.is_none() {
+            found.insert((None, host.port));
+        } else if let Some(address) = host.address {
+            found.insert((elsewhere(address), host.port));
+        } else {
+            let resolving = tokio::net::lookup_host((host.name.as_str(), host.port));
+            let resolved = tokio::time::timeout(PATIENCE, resolving).await.ok()?.ok()?;
+            found.extend(resolved.map(|at| (elsewhere(at.ip()), host.port)));
+        }
+    }
+    Some(found)
+}
+
+/// Gives an address, unless it is one of this machine.
+fn elsewhere(address: IpAddr) -> Option<IpAddr> {
+    let address = address.to_canonical();
+    let is_here = address.is_loopback()
+        || address.is_unspecified()
+        // Only an address of this machine can be listened on.
+        || std::net::UdpSocket::bind((address, 0)).is_ok();
+    (!is_here).then_some(address)
+}
+
+/// Chooses the marker whose environment the project knows, else the first.
+fn the_one<'m>(context: &Context, markers: &'m [Marker]) -> Option<&'m Marker> {
+    let environments = &context.config.file.environments;
+    let named = |marker: &&Marker| environments.contains_key(&marker.environment);
+    markers.iter().find(named).or(markers.first())
+}
+
+/// Applies the rules of a protected environment: the project's own, else those that the database remembers.
+fn apply(context: &Context, environment: &str, marker: Option<&Marker>) {
+    let environments = &context.config.file.environments;
+    let own = environments.get(environment).filter(|own| own.protected);
+    let recorded = || {
+        let marker = marker?;
+        Some(Environment {
+            require: marker.require.clone(),
+            approvers: marker.approvers.clone(),
+            approvals: marker.approvals.and_then(|it| usize::try_from(it).ok()),
+            ..Environment::default()
+        })
+    };
+    let rules = own.cloned().or_else(recorded).unwrap_or_default();
+    let database = &context.config.database;
+    if database.environment() != environment {
+        context.terminal.say(&format!(
+            "this database is the protected environment `{environment}`, though it was reached by {}",
+            database.source
+        ));
+    }
+    database.recognise(environment, rules);
+}
+
+/// Asks whether a database may be changed that may be a protected environment; the answer is remembered.
+fn settle(
+    context: &Context,
+    facts: &Facts,
+    target: &Target,
+    environment: &str,
+    why: &str,
+) -> Result<()> {
+    let doubt = doubt(target, environment, why);
+    if let Source::Environment(name) = &context.config.database.source {
+        // Whoever names an environment with an address of its own has said which database is meant.
+        context
+            .terminal
+            .say(&format!("{doubt}; it was chosen as environment `{name}`"));
+        return Ok(());
+    }
+    let words = format!("{} is not {environment}", target.database());
+    let otherwise = format!(
+        "elsewhere, give the address of `{environment}` that af-db.yaml refers to, or add this database to af-db.yaml as an environment of its own and choose it with --env"
+    );
+    context.terminal.confirm_typed(&doubt, &words, &otherwise)?;
+    remember(context, facts, &Memory::Other);
+    Ok(())
+}
+
+/// Writes into the database that it is a protected environment, once its change was permitted and before it begins.
+pub(crate) async fn mark(context: &Context, session: &Session, target: &Target) {
+    let database = &context.config.database;
+    if !database.is_protected() || database.target.is_none() || !is_own(context, target) {
+        return;
+    }
+    let wanted = Marker {
+        environment: database.environment().to_owned(),
+        require: database.rules().require.clone(),
+        approvers: database.rules().approvers.clone(),
+        approvals: database
+            .rules()
+            .approvals
+            .and_then(|it| i32::try_from(it).ok()),
+    };
+    let marked = async {
+        match marker::read(session).await? {
+            Protection::Recorded(markers) if markers.contains(&wanted) => Ok(()),
+            _ => marker::write(session, &wanted).await,
+        }
+    };
+    if let Err(error) = marked.await {
+        context.terminal.warn(&format!(
+            "cannot record in the database that it is `{}`, so other projects cannot see that it is protected: {error:#}",
+            wanted.environment
+        ));
+    }
+    remember(
+        context,
+        session.facts(),
+        &Memory::Protected(wanted.environment),
+    );
+}
+
+/// Writes into a database that took the place of a protected one that it is protected: it has another identity.
+pub(crate) async fn mark_restored(context: &Context, target: &Target) -> Result<()> {
+    if context.config.database.is_protected() {
+        let session = connect::open(target, &context.watch()).await?;
+        mark(context, &session, target).await;
+        session.close().await;
+    }
+    Ok(())
+}
+
+/// Writes that a database is no protected environment any more.
+pub(crate) async fn lift(context: &Context, session: &Session) -> Result<()> {
+    marker::clear(session).await?;
+    remember(context, session.facts(), &Memory::Other);
+    Ok(())
+}
+
+/// Says whether a target is known to be the environment whose rules apply, which may have been chosen for any address.
+fn is_own(context: &Context, target: &Target) -> bool {
+    let database = &context.config.database;
+    if database.is_recognised()
+        || database.source == Source::Environment(database.environment().to_owned())
+    {
+        return true;
+    }
+    let declared = context.config.protected();
+    let mut own = declared
+        .iter()
+        .filter(|one| one.name == database.environment());
+    own.any(|own| own.addresses.is_empty() || own.has_address(target))
+}
+
+fn remember_own(context: &Context, facts: &Facts, target: &Target) {
+    let database = &context.config.database;
+    if database.target.is_some() && is_own(context, target) {
+        let environment = database.environment().to_owned();
+        remember(context, facts, &Memory::Protected(environment));
+    }
+}
+
+/// What this project remembers of a database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Memory {
+    /// It is this protected environment.
+    Protected(String),
+    /// A person said that it is none.
+    Other,
+}
+
+/// One file a database, named by its identity: two commands at once write two files, and one that is damaged still guards.
+const IDENTITIES: &str = "identities";
+
+const OTHER: &str = "not protected\n";
+
+fn recall(context: &Context, facts: &Facts, reach: Reach) -> Option<Memory> {
+    let folder = ProjectFolder::of(&context.config.root);
+    let identity = facts.identity()?;
+    let own = memory(&folder, &identity.to_string());
+    if reach == Reach::Database || matches!(own, Some(Memory::Protected(_))) {
+        return own;
+    }
+    let names = folder.names(IDENTITIES).into_iter();
+    let near = names
+        .filter(|name| Identity::parse(name).is_some_and(|other| reach.is_same(identity, other)));
+    let mut near = near.filter_map(|name| memory(&folder, &name));
+    near.find(|one| *one != Memory::Other).or(own)
+}
+
+fn memory(folder: &ProjectFolder, name: &str) -> Option<Memory> {
+    let text = folder.read(IDENTITIES, name)?;
+    if text == OTHER {
+        return Some(Memory::Other);
+    }
+    let named = text.strip_prefix("protected ").map(str::trim_end);
+    let named = named.filter(|name| !name.is_empty()).unwrap_or("unknown");
+    Some(Memory::Protected(named.to_owned()))
+}
+
+/// Remembers; a folder that cannot be written to changes nothing for the command at hand.
+pub(crate) fn remember(context: &Context, facts: &Facts, what: &Memory) {
+    let folder = ProjectFolder::of(&context.config.root);
+    let Some(identity) = facts.identity() else {
+        return;
+    };
+    let text = match what {
+        Memory::Protected(environment) => format!("protected {environment}\n"),
+        Memory::Other => OTHER.to_owned(),
+    };
+    if folder.read(IDENTITIES, &identity.to_string()) != Some(text.clone()) {
+        let _ = folder.write(IDENTITIES, &identity.to_string(), &text);
+    }
+}
+
+fn remembered_of(folder: &ProjectFolder, environment: &str) -> Vec<Identity> {
+    let wanted = Memory::Protected(environment.to_owned());
+    let names = folder.names(IDENTITIES).into_iter();
+    names
+        .filter(|name| memory(folder, name).as_ref() == Some(&wanted))
+        .filter_map(|name| Identity::parse(&name))
+        .collect()
+}

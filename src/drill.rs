@@ -1,0 +1,246 @@
+//! Runs the drill: an archive restored where it harms nobody, proven, timed and removed.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Serialize;
+use tokio_postgres::SimpleQueryMessage;
+
+use crate::backup::archive::Archive;
+use crate::backup::identity;
+use crate::backup::proven;
+use crate::backup::restore::{self, Place, Restored};
+use crate::backup::store::Store;
+use crate::event::{Interrupt, Watch, silent};
+use crate::finding::Finding;
+use crate::pg::connect;
+use crate::pg::embedded;
+use crate::pg::scratch;
+use crate::pg::target::Target;
+use crate::rls::prove::Proof;
+use crate::rls::tenancy::Tenancy;
+use crate::rls::{live, present};
+use crate::sql::name::Ident;
+use crate::sql::safe::Sql;
+
+/// What a drill needs beside what a restore needs.
+pub struct Drill<'a> {
+    /// How to restore; the target is the server to restore on, where one was given.
+    pub restore: restore::Options,
+    /// The server to drill on; a throwaway one is started where none is given.
+    pub server: Option<Target>,
+    /// How throwaway servers are started.
+    pub embedded: embedded::Options,
+    /// Queries to run on the restored database: each must succeed.
+    pub smoke: &'a [String],
+    /// The longest a restore may take.
+    pub target_time: Option<Duration>,
+    /// How much may be lost: the oldest the archive may be.
+    pub target_point: Option<Duration>,
+    /// Who asks for which rows, where that is known: two tenants then read the restored rows.
+    pub tenancy: Option<&'a Tenancy>,
+}
+
+/// One query of the user's and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Smoke {
+    /// The query.
+    pub query: String,
+    /// The first value of its first row.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// What a drill showed.
+pub struct Drilled {
+    /// The restore.
+    pub restored: Restored,
+    /// The queries.
+    pub smoke: Vec<Smoke>,
+    /// What two tenants could read of each other's restored rows, and who they were; nothing where there are no two.
+    pub policies: Option<Result<(Proof, Tenancy)>>,
+    /// What was wrong, of the restore and beyond.
+    pub findings: Vec<Finding>,
+    /// The major version of the server it ran on.
+    pub server_major: u32,
+}
+
+/// Restores an archive on a throwaway server or a given one, proves it, and removes it again.
+pub async fn run(
+    drill: Drill<'_>,
+    store: &Store,
+    name: &str,
+    watch: Watch<'_>,
+    interrupt: &Interrupt,
+) -> Result<Drilled> {
+    let archive = store.archive(name)?;
+    let mut options = drill.restore;
+    let mut started = None;
+    let server = match drill.server {
+        Some(server) => server,
+        None => {
+            let mut embedded = drill.embedded;
+            embedded.major = Some(archive.major());
+            let scratch = scratch::start(&embedded, watch)
+                .await
+                .context("starting a throwaway server for the drill")?;
+            let target = scratch.target("postgres")?;
+            started = Some(scratch);
+            target
+        }
+    };
+    // On a server of its own the database keeps its name, unless the server needs the name itself; elsewhere, also on a
+    // server that is only lent, it must not be taken for the real one.
+    let is_own = started
+        .as_ref()
+        .is_some_and(|scratch| scratch.directory().is_some());
+    let database = if is_own && archive.database != server.database() {
+        archive.database.clone()
+    } else {
+        restore::plan::suffixed(&archive.database, &format!("_drill_{}", std::process::id()))
+    };
+    options.target = server.with_database(&database);
+    options.place = Place::New;
+    let restored = restore::run(&options, store, name, watch, interrupt).await?;
+    let mut findings = restored.findings.clone();
+    let (mut smoke, mut policies) = (Vec::new(), None);
+    if restored.database.is_some() {
+        smoke = ask(&options.target, drill.smoke).await?;
+        if let Some(tenancy) = drill.tenancy {
+            policies = read_as_tenants(&options.target, tenancy).await.transpose();
+        }
+        if !is_own {
+            remove(&server, &database).await?;
+        }
+    }
+    findings.extend(smoke.iter().filter_map(judge));
+    findings.extend(
+        drill
+            .target_time
+            .and_then(|target| too_slow(&restored, target)),
+    );
+    findings.extend(
+        drill
+            .target_point
+            .and_then(|target| too_old(&restored.archive, target)),
+    );
+    let server_major = started.map_or(archive.major(), |scratch| scratch.version_num() / 10_000);
+    Ok(Drilled {
+        restored,
+        smoke,
+        policies,
+        findings,
+        server_major,
+    })
+}
+
+async fn ask(target: &Target, queries: &[String]) -> Result<Vec<Smoke>> {
+    let mut asked = Vec::new();
+    for query in queries {
+        let session = connect::open(target, &silent).await?;
+        let answer = session.ask(&Sql::written_by_user(query)).await;
+        let (answer, error) = match answer {
+            Ok(messages) => (first_value(&messages), None),
+            Err(error) => (None, Some(format!("{error:#}"))),
+        };
+        asked.push(Smoke {
+            query: query.clone(),
+            answer,
+            error,
+        });
+        session.close().await;
+    }
+    Ok(asked)
+}
+
+fn first_value(messages: &[SimpleQueryMessage]) -> Option<String> {
+    messages.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+        _ => None,
+    })
+}
+
+fn judge(smoke: &Smoke) -> Option<Finding> {
+    if let Some(error) = &smoke.error {
+        let finding = Finding::error(
+            "drill-smoke",
+            &smoke.query,
+            "the query fails on the restored database",
+        );
+        return Some(finding.detail(error));
+    }
+    let is_false = matches!(smoke.answer.as_deref(), Some("f" | "false"));
+    is_false.then(|| {
+        Finding::error(
+            "drill-smoke",
+            &smoke.query,
+            "the query answers false on the restored database",
+        )
+    })
+}
+
+fn too_slow(restored: &Restored, target: Duration) -> Option<Finding> {
+    let took = Duration::from_millis(restored.times.total);
+    (took > target).then(|| {
+        Finding::error(
+            "drill-time",
+            &restored.archive.name,
+            format!("the restore took {} s, the target is {} s", took.as_secs(), target.as_secs()),
+        )
+        .help("more sessions with --jobs, a faster disk, or another target under recovery.time in af-db.yaml")
+    })
+}
+
+/// Says when more would be lost than may be.
+fn too_old(archive: &Archive, target: Duration) -> Option<Finding> {
+    let started: DateTime<Utc> = archive.started.parse().ok()?;
+    let old = Utc::now() - started;
+    if identity::is_from_the_future(archive, Utc::now()) {
+        return Some(identity::future(archive));
+    }
+    let target = TimeDelta::from_std(target).ok()?;
+    (old > target).then(|| {
+        Finding::error(
+            "drill-point",
+            &archive.name,
+            format!(
+                "it is {} old, what came since would be lost; at most {} may be",
+                proven::hours(old),
+                proven::hours(target)
+            ),
+        )
+        .help("make a newer one: af-db backup; recovery.point in af-db.yaml is the target")
+    })
+}
+
+/// Reads the restored rows as two tenants that have some; nothing is written.
+async fn read_as_tenants(target: &Target, tenancy: &Tenancy) -> Result<Option<(Proof, Tenancy)>> {
+    let session = connect::open(target, &silent).await?;
+    let tenancy = present::with_present_tenants(&session, tenancy).await?;
+    if tenancy.tenants[0].is_empty() {
+        session.close().await;
+        return Ok(None);
+    }
+    let proof = live::look(&session, &tenancy).await;
+    session.close().await;
+    Ok(Some((proof?, tenancy)))
+}
+
+async fn remove(server: &Target, database: &str) -> Result<()> {
+    let session = connect::open(&server.with_database("postgres"), &silent).await?;
+    let sql = Sql::fill(
+        "DROP DATABASE IF EXISTS {} WITH (FORCE)",
+        &[&Ident::new(database)],
+    );
+    session
+        .run(&sql)
+        .await
+        .with_context(|| format!("removing the drill's database `{database}`"))?;
+    session.close().await;
+    Ok(())
+}

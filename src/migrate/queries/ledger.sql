@@ -1,7 +1,0 @@
--- one row: what stands where the history and the journal are expected
-SELECT
-  pg_catalog.to_regclass($1)::pg_catalog.oid IS NOT NULL AS history_exists,
-  (SELECT pg_catalog.string_agg(a.attname || ' ' || a.atttypid::pg_catalog.regtype::pg_catalog.text, ',' ORDER BY a.attnum)
-   FROM pg_catalog.pg_attribute AS a
-   WHERE a.attrelid = pg_catalog.to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped) AS history_columns,
-  pg_catalog.to_regclass('af_db.journal')::pg_catalog.oid IS NOT NULL AS journal_exists

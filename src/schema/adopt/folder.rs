@@ -1,0 +1,303 @@
+//! Owns what every layout shares: reading its files, and making migrations of what a tool's file says.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::adopt::Tool;
+use crate::disk::{self, Item, Walk};
+use crate::error::fail;
+use crate::finding::{Finding, Place, Severity};
+use crate::migrate::directive::{self, Directives};
+use crate::migrate::files::{self, Folder, Migration, Script};
+use crate::migrate::name;
+use crate::plan::unit::{self, Control};
+
+/// A migration and what its tool knows it by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// How the tool's history names it.
+    pub key: String,
+    /// What the tool would record of its text, where it records that.
+    pub proof: Option<String>,
+    /// A script of the tool's that fails when the migration did not do its work.
+    pub verify: Option<Script>,
+    /// The migration itself.
+    pub migration: Migration,
+}
+
+/// A folder of another tool.
+#[derive(Clone, Debug, Default)]
+pub struct Listed {
+    /// Its migrations, by version.
+    pub entries: Vec<Entry>,
+    /// Files that the tool runs again whenever they change, in its order, numbered behind the others.
+    pub repeatables: Vec<Entry>,
+    /// What is wrong with the files.
+    pub findings: Vec<Finding>,
+}
+
+/// The code of the finding that a folder holds repeatable files, which are taken over converted only.
+pub const REPEATABLE: &str = "adopt-repeatable";
+
+impl Listed {
+    /// Gives it as any folder of migrations.
+    pub fn folder(self) -> Folder {
+        Folder {
+            migrations: self
+                .entries
+                .into_iter()
+                .map(|entry| entry.migration)
+                .collect(),
+            findings: self.findings,
+        }
+    }
+}
+
+/// A migration as a tool's file says it, before it is judged.
+pub(crate) struct Draft {
+    pub(crate) key: String,
+    pub(crate) version: i64,
+    pub(crate) name: String,
+    pub(crate) up: Script,
+    pub(crate) down: Option<Script>,
+    /// Whether the tool runs it outside a transaction, up and down.
+    pub(crate) outside: (bool, bool),
+    pub(crate) proof: Option<String>,
+    pub(crate) verify: Option<Script>,
+}
+
+impl Draft {
+    /// Begins with what every tool knows.
+    pub(crate) fn new(key: impl Into<String>, version: i64, name: &str, up: Script) -> Self {
+        Draft {
+            key: key.into(),
+            version,
+            name: name.to_owned(),
+            up,
+            down: None,
+            outside: (false, false),
+            proof: None,
+            verify: None,
+        }
+    }
+}
+
+/// A folder being read.
+pub(crate) struct Gathering {
+    tool: Tool,
+    walk: Walk,
+    pub(crate) shown: String,
+    pub(crate) findings: Vec<Finding>,
+    drafts: Vec<Draft>,
+    repeatables: Vec<Draft>,
+}
+
+impl Gathering {
+    pub(crate) fn new(tool: Tool, shown: &str) -> Self {
+        Gathering {
+            tool,
+            walk: Walk::default(),
+            shown: shown.to_owned(),
+            findings: Vec::new(),
+            drafts: Vec::new(),
+            repeatables: Vec::new(),
+        }
+    }
+
+    /// Lists what lies in a folder, in order of names; what begins with a dot is nobody's migration.
+    pub(crate) fn items(&mut self, folder: &Path, shown: &str) -> Result<Vec<Item>> {
+        let mut items = self.walk.list(folder, shown)?;
+        items.retain(|item| !item.name.starts_with('.'));
+        for item in items.iter().filter(|item| name::is_sql(&item.name)) {
+            if let Some(control) = disk::control_in_name(&item.name) {
+                let message = format!("the name of {:?} contains {control}", item.name);
+                return Err(fail(message).hint("rename the file").into());
+            }
+        }
+        Ok(items)
+    }
+
+    /// Reads a file.
+    pub(crate) fn script(&mut self, path: &Path, shown: &str) -> Option<Script> {
+        files::script(path, shown, &mut self.findings)
+    }
+
+    /// Reads a file that need not be there and may be empty.
+    pub(crate) fn perhaps(&mut self, path: &Path, shown: &str) -> Option<Script> {
+        if !path.is_file() {
+            return None;
+        }
+        let mut findings = Vec::new();
+        let script = files::script(path, shown, &mut findings);
+        findings.retain(|finding| finding.severity == Severity::Error);
+        self.findings.extend(findings);
+        script
+    }
+
+    /// Takes a migration in.
+    pub(crate) fn push(&mut self, draft: Draft) {
+        self.drafts.push(draft);
+    }
+
+    /// Takes a file in that its tool runs again whenever it changes.
+    pub(crate) fn push_repeatable(&mut self, draft: Draft) {
+        self.repeatables.push(draft);
+    }
+
+    /// Gives the migration of this version its way down; says whether there is one.
+    pub(crate) fn set_down(&mut self, version: i64, down: Script) -> bool {
+        self.set_down_so(version, down, false)
+    }
+
+    /// Gives the migration of this version its way down, and says how that runs.
+    pub(crate) fn set_down_so(&mut self, version: i64, down: Script, outside: bool) -> bool {
+        let found = self
+            .drafts
+            .iter_mut()
+            .find(|draft| draft.version == version);
+        let Some(draft) = found else { return false };
+        draft.down = Some(down);
+        draft.outside.1 = outside;
+        true
+    }
+
+    /// Says that a name is not one the tool would read.
+    pub(crate) fn odd_name(&mut self, shown: &str, expected: &str) {
+        let message = format!(
+            "the name is not of the form {expected}, so {} would skip it",
+            self.tool
+        );
+        self.findings.push(
+            Finding::error("migration-name", shown, message)
+                .place(Place::file(shown))
+                .help("rename it, or move it out of the folder"),
+        );
+    }
+
+    /// Says that a migration is a program.
+    pub(crate) fn program(&mut self, shown: &str) {
+        let message = "this migration is a program; af-db runs SQL";
+        self.findings.push(
+            Finding::error("migration-program", shown, message)
+                .place(Place::file(shown))
+                .help("write its effect as SQL beside it, under the same number"),
+        );
+    }
+
+    /// Says what is wrong with a file.
+    pub(crate) fn wrong(&mut self, shown: &str, message: impl Into<String>, help: &str) {
+        self.findings.push(
+            Finding::error("migration-layout", shown, message)
+                .place(Place::file(shown))
+                .help(help),
+        );
+    }
+
+    /// Puts the migrations in order and settles how each runs.
+    pub(crate) fn finish(mut self) -> Listed {
+        let mut drafts = std::mem::take(&mut self.drafts);
+        drafts.sort_by(|left, right| {
+            (left.version, &left.up.shown).cmp(&(right.version, &right.up.shown))
+        });
+        let mut entries: Vec<Entry> = Vec::with_capacity(drafts.len());
+        for draft in drafts {
+            let last = entries.last().map(|entry| &entry.migration);
+            if let Some(first) = last.filter(|last| last.version == draft.version) {
+                let message = format!(
+                    "version {} is taken by {} as well",
+                    draft.version, first.up.shown
+                );
+                let finding = Finding::error("migration-duplicate", &draft.up.shown, message)
+                    .place(Place::file(&draft.up.shown))
+                    .also(Place::file(&first.up.shown));
+                self.findings
+                    .push(finding.help("give the one that is not applied anywhere another number"));
+                continue;
+            }
+            entries.push(self.settle(draft));
+        }
+        let last = entries.last().map_or(0, |entry| entry.migration.version);
+        let mut repeatables = Vec::new();
+        for (behind, mut draft) in (1..).zip(std::mem::take(&mut self.repeatables)) {
+            draft.version = last + behind;
+            let message = "af-db runs each file once, and this one runs again whenever it changes";
+            self.findings.push(
+                Finding::error(REPEATABLE, &draft.up.shown, message)
+                    .place(Place::file(&draft.up.shown))
+                    .help("adopt with --convert, which makes it a migration as it is now"),
+            );
+            repeatables.push(self.settle(draft));
+        }
+        Listed {
+            entries,
+            repeatables,
+            findings: self.findings,
+        }
+    }
+
+    fn settle(&mut self, draft: Draft) -> Entry {
+        let mut directives = directive::read(&draft.up.shown, &draft.up.text, &mut self.findings);
+        directives.no_transaction |= draft.outside.0 || own_transaction(&draft.up.text, self.tool);
+        let down = draft.down.filter(|down| says_something(&down.text));
+        let mut down_directives = Directives::default();
+        if let Some(down) = &down {
+            down_directives = directive::read(&down.shown, &down.text, &mut self.findings);
+            down_directives.no_transaction |=
+                draft.outside.1 || own_transaction(&down.text, self.tool);
+        }
+        let name = name::clean(&draft.name);
+        Entry {
+            key: draft.key,
+            proof: draft.proof,
+            verify: draft.verify,
+            migration: Migration {
+                version: draft.version,
+                name: if name.is_empty() {
+                    "migration".to_owned()
+                } else {
+                    name
+                },
+                prefix: 'V',
+                up: draft.up,
+                down,
+                directives,
+                down_directives,
+            },
+        }
+    }
+}
+
+/// Says whether a file holds its own transaction, or must run outside one because its tool makes none around it.
+fn own_transaction(text: &str, tool: Tool) -> bool {
+    let wraps = !matches!(
+        tool,
+        Tool::Flyway | Tool::GolangMigrate | Tool::Prisma | Tool::Sqitch
+    );
+    let outline = unit::outline(text);
+    let ends = |(_, control): &(usize, Control)| *control != Control::Savepoint;
+    outline.control.iter().any(ends) || (!wraps && !outline.alone.is_empty())
+}
+
+/// Gives the name of something in a folder as the user would type it.
+pub(crate) fn under(shown: &str, name: &str) -> String {
+    if shown == "." {
+        name.to_owned()
+    } else {
+        format!("{shown}/{name}")
+    }
+}
+
+/// Says whether there is a statement in a text.
+pub(crate) fn says_something(text: &str) -> bool {
+    crate::sql::split::statements(text).next().is_some()
+}
+
+/// Takes the digits off the front; none where there are none or they are too many.
+pub(crate) fn number(text: &str) -> Option<(&str, i64, &str)> {
+    let end = text
+        .find(|character: char| !character.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (digits, rest) = text.split_at(end);
+    Some((digits, digits.parse().ok()?, rest))
+}

@@ -1,0 +1,140 @@
+//! Owns the proof that a database is what another tool's files say: the shadow of all applied files beside the live one.
+
+use anyhow::{Context as _, Result};
+
+use crate::adopt::folder::Entry;
+use crate::adopt::record::{self, Found, Row};
+use crate::catalog::{Scope, read};
+use crate::diff;
+use crate::diff::report::{self, Sides};
+use crate::event::Watch;
+use crate::finding::{Finding, Place, Severity};
+use crate::migrate::files::Migration;
+use crate::pg::scratch::Scratch;
+use crate::pg::session::Session;
+use crate::shadow::{self, Shadow};
+use crate::sql::safe::Sql;
+
+/// Pairs each migration with its tool's row, and names what does not fit.
+pub fn pair<'a>(
+    entries: &'a [Entry],
+    rows: &'a [Row],
+) -> (Vec<(&'a Entry, &'a Row)>, Vec<Finding>) {
+    let mut findings = Vec::new();
+    for row in rows {
+        if !entries.iter().any(|entry| entry.key == row.key) {
+            let message = "the tool has applied it, but its file is missing";
+            findings.push(
+                Finding::error(
+                    "adopt-file-missing",
+                    format!("migration {}", row.key),
+                    message,
+                )
+                .help("restore it from version control, or name the right folder with --dir"),
+            );
+        }
+    }
+    let row_of = |entry: &Entry| rows.iter().find(|row| row.key == entry.key);
+    let pairs: Vec<_> = entries
+        .iter()
+        .filter_map(|entry| Some((entry, row_of(entry)?)))
+        .collect();
+    for (entry, row) in &pairs {
+        let (Some(ours), Some(theirs)) = (&entry.proof, &row.proof) else {
+            continue;
+        };
+        if !ours.eq_ignore_ascii_case(theirs) {
+            let shown = &entry.migration.up.shown;
+            let message = "the file is not what the tool applied: its checksum is another";
+            findings.push(
+                Finding::error("adopt-edited", shown, message)
+                    .place(Place::file(shown))
+                    .help("restore the file from version control"),
+            );
+        }
+    }
+    let newest = pairs.last().map(|(entry, _)| entry.migration.version);
+    for entry in entries.iter().filter(|entry| row_of(entry).is_none()) {
+        if newest.is_some_and(|newest| newest > entry.migration.version) {
+            let shown = &entry.migration.up.shown;
+            let message = "it was not applied, though a newer one was";
+            findings.push(
+                Finding::warn("adopt-out-of-order", shown, message)
+                    .place(Place::file(shown))
+                    .help("apply it late on purpose: af-db up --allow-out-of-order"),
+            );
+        }
+    }
+    (pairs, findings)
+}
+
+/// Replays what is applied on a scratch server and names where the live database differs.
+pub async fn compare(
+    scratch: &Scratch,
+    live: &Session,
+    applied: &[&Entry],
+    found: &[Found],
+    watch: Watch<'_>,
+) -> Result<Vec<Finding>> {
+    let migrations: Vec<Migration> = applied
+        .iter()
+        .map(|entry| entry.migration.clone())
+        .collect();
+    let shadow = match shadow::build(scratch, "adopted", &migrations, watch).await {
+        Ok(shadow) => shadow,
+        Err(error) => {
+            let finding = Finding::error("shadow-replay", "migrations", error.to_string());
+            let hint = crate::error::hint_of(&error)
+                .unwrap_or("a migration that fails on an empty database fails on every new one");
+            return Ok(vec![finding.help(hint)]);
+        }
+    };
+    let mut findings = verify(&shadow, applied).await;
+    let replayed = read::read(&shadow.session, &Scope::whole()).await?;
+    let actual = read::read(live, &Scope::whole())
+        .await
+        .context("reading the live schema")?;
+    let changes = diff::between(
+        &replayed.without_owners(),
+        &record::without(&actual.without_owners(), found),
+    );
+    let sides = Sides {
+        code: "adopt-differs",
+        severity: Severity::Error,
+        before: "the files",
+        after: "the live database",
+    };
+    findings.extend(report::findings(&changes, &sides));
+    Ok(findings)
+}
+
+/// Runs the tool's own checks on the shadow; what they write is rolled back.
+async fn verify(shadow: &Shadow, applied: &[&Entry]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for script in applied.iter().filter_map(|entry| entry.verify.as_ref()) {
+        let ran = async {
+            let confinement = shadow.session.confinement();
+            confinement.check(&script.shown, &script.text)?;
+            shadow.session.run(&Sql::new("BEGIN")).await?;
+            shadow
+                .session
+                .run(&Sql::written_by_user(&*script.text))
+                .await
+        };
+        let ran: Result<()> = ran.await;
+        // Whether it ended its own transaction or not, nothing of it stays.
+        let _ = shadow.session.run(&Sql::new("ROLLBACK")).await;
+        if let Err(error) = ran {
+            findings.push(
+                Finding::error(
+                    "adopt-verify",
+                    &script.shown,
+                    format!("it fails on the shadow of the files: {error}"),
+                )
+                .place(Place::file(&script.shown))
+                .help("mend the script, or the change it checks"),
+            );
+        }
+    }
+    findings
+}

@@ -1,0 +1,239 @@
+//! Owns the kinds of object a catalog knows, and the words for them.
+
+use std::fmt;
+
+/// What sort of object a [`Key`](crate::catalog::Key) names; the order is the order in which they are shown and made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// A role; read only when the scope asks for it.
+    Role,
+    /// The database itself: owner, grants, settings.
+    Database,
+    /// Privileges on a configuration parameter.
+    Parameter,
+    /// A schema.
+    Schema,
+    /// An extension.
+    Extension,
+    /// An access method.
+    AccessMethod,
+    /// A procedural language.
+    Language,
+    /// A collation.
+    Collation,
+    /// An enum, domain, composite, range, base type or shell.
+    Type,
+    /// A check on a domain.
+    DomainConstraint,
+    /// A conversion between encodings.
+    Conversion,
+    /// A text search parser.
+    TextSearchParser,
+    /// A text search template.
+    TextSearchTemplate,
+    /// A text search dictionary.
+    TextSearchDictionary,
+    /// A text search configuration.
+    TextSearchConfiguration,
+    /// A foreign data wrapper.
+    ForeignDataWrapper,
+    /// A foreign server.
+    Server,
+    /// A user mapping.
+    UserMapping,
+    /// A sequence that is not the machinery of an identity column.
+    Sequence,
+    /// A function or window function.
+    Function,
+    /// A procedure.
+    Procedure,
+    /// An aggregate.
+    Aggregate,
+    /// An operator.
+    Operator,
+    /// An operator family.
+    OperatorFamily,
+    /// An operator class.
+    OperatorClass,
+    /// A cast.
+    Cast,
+    /// A transform.
+    Transform,
+    /// A table or partitioned table.
+    Table,
+    /// A foreign table.
+    ForeignTable,
+    /// A column of a table, view or composite type.
+    Column,
+    /// The default of a column.
+    Default,
+    /// The identity of a column, with its sequence.
+    Identity,
+    /// A not-null constraint with a name or a state of its own (PostgreSQL 18).
+    NotNull,
+    /// The column that owns a sequence.
+    SequenceOwner,
+    /// A partition's place in its partitioned table.
+    Partition,
+    /// A table's constraint.
+    Constraint,
+    /// An index that does not belong to a constraint.
+    Index,
+    /// Extended statistics.
+    Statistics,
+    /// A view.
+    View,
+    /// A materialized view.
+    MaterializedView,
+    /// A rewrite rule.
+    Rule,
+    /// A trigger.
+    Trigger,
+    /// A row-level security policy.
+    Policy,
+    /// Whether row-level security is enabled and forced on a table.
+    RowSecurity,
+    /// A publication.
+    Publication,
+    /// A subscription.
+    Subscription,
+    /// An event trigger.
+    EventTrigger,
+    /// Default privileges of a role.
+    DefaultPrivileges,
+    /// Privileges changed on an object of the server's own or of an extension.
+    SystemGrant,
+}
+
+const WORDS: &[(Kind, &str)] = &[
+    (Kind::Role, "role"),
+    (Kind::Database, "database"),
+    (Kind::Parameter, "parameter"),
+    (Kind::Schema, "schema"),
+    (Kind::Extension, "extension"),
+    (Kind::AccessMethod, "access-method"),
+    (Kind::Language, "language"),
+    (Kind::Collation, "collation"),
+    (Kind::Type, "type"),
+    (Kind::DomainConstraint, "domain-constraint"),
+    (Kind::Conversion, "conversion"),
+    (Kind::TextSearchParser, "text-search-parser"),
+    (Kind::TextSearchTemplate, "text-search-template"),
+    (Kind::TextSearchDictionary, "text-search-dictionary"),
+    (Kind::TextSearchConfiguration, "text-search-configuration"),
+    (Kind::ForeignDataWrapper, "foreign-data-wrapper"),
+    (Kind::Server, "server"),
+    (Kind::UserMapping, "user-mapping"),
+    (Kind::Sequence, "sequence"),
+    (Kind::Function, "function"),
+    (Kind::Procedure, "procedure"),
+    (Kind::Aggregate, "aggregate"),
+    (Kind::Operator, "operator"),
+    (Kind::OperatorFamily, "operator-family"),
+    (Kind::OperatorClass, "operator-class"),
+    (Kind::Cast, "cast"),
+    (Kind::Transform, "transform"),
+    (Kind::Table, "table"),
+    (Kind::ForeignTable, "foreign-table"),
+    (Kind::Column, "column"),
+    (Kind::Default, "default"),
+    (Kind::Identity, "identity"),
+    (Kind::NotNull, "not-null"),
+    (Kind::SequenceOwner, "sequence-owner"),
+    (Kind::Partition, "partition"),
+    (Kind::Constraint, "constraint"),
+    (Kind::Index, "index"),
+    (Kind::Statistics, "statistics"),
+    (Kind::View, "view"),
+    (Kind::MaterializedView, "materialized-view"),
+    (Kind::Rule, "rule"),
+    (Kind::Trigger, "trigger"),
+    (Kind::Policy, "policy"),
+    (Kind::RowSecurity, "row-security"),
+    (Kind::Publication, "publication"),
+    (Kind::Subscription, "subscription"),
+    (Kind::EventTrigger, "event-trigger"),
+    (Kind::DefaultPrivileges, "default-privileges"),
+    (Kind::SystemGrant, "system-grant"),
+];
+
+impl Kind {
+    /// Gives the word used in queries, codes and JSON, such as `materialized-view`.
+    pub fn word(self) -> &'static str {
+        WORDS
+            .iter()
+            .find(|(kind, _)| *kind == self)
+            .map_or("object", |(_, word)| word)
+    }
+
+    /// Finds the kind a word stands for.
+    pub fn from_word(word: &str) -> Option<Kind> {
+        WORDS
+            .iter()
+            .find(|(_, known)| *known == word)
+            .map(|(kind, _)| *kind)
+    }
+
+    /// Says whether objects of this kind have columns.
+    pub fn is_relation(self) -> bool {
+        matches!(
+            self,
+            Kind::Table | Kind::ForeignTable | Kind::View | Kind::MaterializedView
+        )
+    }
+
+    /// Says whether objects of this kind are part of a relation and vanish with it.
+    pub fn is_part(self) -> bool {
+        matches!(
+            self,
+            Kind::Column
+                | Kind::Default
+                | Kind::Identity
+                | Kind::NotNull
+                | Kind::Constraint
+                | Kind::Rule
+                | Kind::Trigger
+                | Kind::Policy
+                | Kind::RowSecurity
+                | Kind::Partition
+                | Kind::DomainConstraint
+        )
+    }
+
+    /// Says whether the name is printed as it stands, because it already holds a signature or more.
+    pub fn name_is_phrase(self) -> bool {
+        matches!(
+            self,
+            Kind::Function
+                | Kind::Procedure
+                | Kind::Aggregate
+                | Kind::Operator
+                | Kind::OperatorFamily
+                | Kind::OperatorClass
+                | Kind::Cast
+                | Kind::Transform
+                | Kind::SystemGrant
+                | Kind::Parameter
+        )
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.word().replace('-', " "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_reads_back() {
+        for (kind, word) in WORDS {
+            assert_eq!(Kind::from_word(word), Some(*kind));
+            assert_eq!(kind.word(), *word);
+        }
+        assert!(WORDS.is_sorted_by_key(|(kind, _)| *kind));
+    }
+}

@@ -1,0 +1,208 @@
+//! Owns `-- af-db: allow <rule> reason="…" until=2027-01-31`: which findings a person has answered for.
+//!
+//! Before the first statement it holds for the file; elsewhere for the statement it stands in, behind on the
+//! same line, or before.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+
+use crate::finding::{Finding, Place};
+use crate::lint::rules;
+use crate::lint::scene::Script;
+use crate::sql::directive::Directive;
+
+/// A finding that a directive allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Allowed {
+    /// What was found.
+    pub finding: Finding,
+    /// Why it is allowed.
+    pub reason: String,
+}
+
+/// One rule that one directive allows.
+pub struct Allowance<'s> {
+    code: &'static str,
+    directive: &'s Directive,
+    reason: String,
+    scope: Scope,
+    used: bool,
+}
+
+/// What an allowance covers.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Scope {
+    File,
+    Statement(usize),
+    Nothing,
+}
+
+/// The allowances of a file, found by what they cover.
+pub struct Allowances<'s> {
+    all: Vec<Allowance<'s>>,
+    places: BTreeMap<(&'static str, Scope), usize>,
+}
+
+/// Reads the allowances of a file; what is wrong with them is told.
+pub fn read<'s>(
+    script: &'s Script<'_>,
+    today: NaiveDate,
+    told: &mut Vec<Finding>,
+) -> Allowances<'s> {
+    let mut allowances = Vec::new();
+    for directive in script
+        .directives
+        .iter()
+        .filter(|directive| directive.keyword == "allow")
+    {
+        if let Some(finding) = fault(directive, today) {
+            told.push(finding.place(place(script, directive)));
+            continue;
+        }
+        for word in &directive.words {
+            let word = word.trim_end_matches(',');
+            match rules::find(word) {
+                None => told.push(
+                    Finding::error(
+                        "allow-unknown",
+                        word,
+                        format!("there is no rule `{word}` to allow"),
+                    )
+                    .place(place(script, directive))
+                    .help("write the code or the name of a rule, such as `R02`"),
+                ),
+                Some(rule) if rule.required => told.push(
+                    Finding::error(
+                        "allow-refused",
+                        rule.code,
+                        format!("rule `{}` may not be allowed", rule.code),
+                    )
+                    .place(place(script, directive))
+                    .help(rule.safe),
+                ),
+                Some(rule) => allowances.push(Allowance {
+                    code: rule.code,
+                    directive,
+                    reason: directive.value("reason").unwrap_or_default().to_owned(),
+                    scope: scope(script, directive),
+                    used: false,
+                }),
+            }
+        }
+    }
+    let mut places = BTreeMap::new();
+    for (index, allowance) in allowances.iter().enumerate() {
+        let (code, scope) = (allowance.code, allowance.scope);
+        places.entry((code, scope)).or_insert(index);
+    }
+    Allowances {
+        all: allowances,
+        places,
+    }
+}
+
+impl Allowances<'_> {
+    /// Finds the reason why a finding of a statement is allowed.
+    pub fn reason(&mut self, code: &'static str, statement: usize) -> Option<String> {
+        let scopes = [Scope::File, Scope::Statement(statement)];
+        let places = scopes.map(|scope| self.places.get(&(code, scope)));
+        let first = places.into_iter().flatten().min()?;
+        let allowance = self.all.get_mut(*first)?;
+        allowance.used = true;
+        Some(allowance.reason.clone())
+    }
+
+    /// Tells of allowances that nothing needed.
+    pub fn unused(&self, script: &Script<'_>, told: &mut Vec<Finding>) {
+        for allowance in self.all.iter().filter(|allowance| !allowance.used) {
+            let code = allowance.code;
+            told.push(
+                Finding::warn(
+                    "allow-unused",
+                    code,
+                    format!("`{code}` is allowed here, but nothing of it is found"),
+                )
+                .place(place(script, allowance.directive))
+                .help("remove the directive"),
+            );
+        }
+    }
+}
+
+/// Says what is wrong with a directive.
+fn fault(directive: &Directive, today: NaiveDate) -> Option<Finding> {
+    let subject = directive.words.join(" ");
+    if directive.words.is_empty() {
+        return Some(
+            Finding::error(
+                "allow-unknown",
+                "allow",
+                "the directive names no rule to allow",
+            )
+            .help("-- af-db: allow R02 reason=\"…\""),
+        );
+    }
+    if directive
+        .value("reason")
+        .is_none_or(|reason| reason.trim().is_empty())
+    {
+        return Some(
+            Finding::error(
+                "allow-without-reason",
+                subject,
+                "a finding is allowed only with a reason",
+            )
+            .help("add reason=\"…\" that says why it is safe here"),
+        );
+    }
+    let until = directive.value("until")?;
+    match until.parse::<NaiveDate>() {
+        Err(_) => Some(
+            Finding::error(
+                "allow-unknown",
+                subject,
+                format!("`until={until}` is no date"),
+            )
+            .help("write it as until=2027-01-31"),
+        ),
+        Ok(until) if until < today => Some(
+            Finding::warn(
+                "allow-expired",
+                subject,
+                format!("what is allowed here ended on {until}"),
+            )
+            .help("mend the statement, or answer for it again with a later date"),
+        ),
+        Ok(_) => None,
+    }
+}
+
+fn scope(script: &Script<'_>, directive: &Directive) -> Scope {
+    let lines = &script.lines;
+    if lines
+        .first()
+        .is_none_or(|line| directive.end <= line.statement.start)
+    {
+        return Scope::File;
+    }
+    let after = lines.partition_point(|line| line.statement.start <= directive.start);
+    let before = &lines[after - 1].statement;
+    let between = before.end..directive.start.max(before.end);
+    if directive.start < before.end || !script.source.text[between].contains('\n') {
+        return Scope::Statement(after - 1);
+    }
+    if after < lines.len() {
+        Scope::Statement(after)
+    } else {
+        Scope::Nothing
+    }
+}
+
+fn place(script: &Script<'_>, directive: &Directive) -> Place {
+    Place::at(
+        script.source.path,
+        directive.position.line,
+        directive.position.column,
+    )
+}

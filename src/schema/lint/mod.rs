@@ -1,0 +1,47 @@
+//! Owns the judgement of migrations by their text: rules, what may be allowed, and the baseline.
+//!
+//! Works without any database, so it knows neither sizes nor what exists beyond the files; what a shadow run
+//! observes overrides it. Never runs a statement.
+
+pub mod alter;
+pub mod around;
+pub mod column;
+pub mod expression;
+pub mod known;
+pub mod rule;
+pub mod scene;
+pub mod types;
+
+pub mod allow;
+pub mod baseline;
+pub mod judge;
+pub mod observed;
+pub mod rules;
+
+/// A migration file.
+#[derive(Clone, Debug)]
+pub struct Source<'a> {
+    /// The path as the user would type it.
+    pub path: &'a str,
+    /// What stands in it.
+    pub text: &'a str,
+    /// Whether it takes back another migration.
+    pub down: bool,
+    /// Whether its layout runs it in one transaction; a `no-transaction` directive says no by itself.
+    pub in_transaction: bool,
+    /// Whether it is looked at, or only read for what it makes.
+    pub judged: bool,
+}
+
+impl<'a> Source<'a> {
+    /// Takes a file of af-db's own layout, which runs in one transaction.
+    pub fn new(path: &'a str, text: &'a str) -> Self {
+        Source {
+            path,
+            text,
+            down: path.ends_with(".down.sql") || path.ends_with("/down.sql"),
+            in_transaction: true,
+            judged: true,
+        }
+    }
+}

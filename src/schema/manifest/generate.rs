@@ -1,0 +1,428 @@
+//! Owns migrations made from a manifest: the difference to what the migrations give, as files that were tried.
+//!
+//! Each file is executed on a scratch database before anybody sees it, both ways; its way back is the difference
+//! between what was really there before and after it.
+
+use anyhow::{Context as _, Result};
+
+use crate::catalog::{Catalog, Key, Kind, Scope, Value, read};
+use crate::diff;
+use crate::diff::ddl::{self, Options, Statement};
+use crate::error::{Failure, fail};
+use crate::manifest::Manifest;
+use crate::manifest::compare::Speech;
+use crate::manifest::entries::{Entries, Line};
+use crate::manifest::rename::{self, Ask};
+use crate::manifest::statements::object_name;
+use crate::pg::session::Session;
+use crate::sql::name::{Ident, ObjectName};
+use crate::sql::safe::{Piece, Sql};
+
+/// One migration: the texts of its two files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The way up.
+    pub up: String,
+    /// The way back.
+    pub down: String,
+    /// What the way up destroys for good, in words.
+    pub destroys: Vec<String>,
+}
+
+/// What is run together.
+struct Group {
+    /// Whether each statement is committed by itself.
+    alone: bool,
+    statements: Vec<Statement>,
+    /// The way back where the difference does not know it: a renamed thing looks like another one.
+    back: Option<Vec<Statement>>,
+}
+
+/// Makes the migrations that lead from what the session's database holds to what a manifest declares.
+///
+/// The database is a shadow of the migrations so far, and is left as the new ones leave it. No difference gives none.
+/// `ask` is asked about everything that may have been renamed.
+pub async fn generate(
+    session: &Session,
+    manifest: &Manifest,
+    declared: &Catalog,
+    scope: &Scope,
+    ask: Ask<'_>,
+) -> Result<Vec<Part>> {
+    if manifest.is_partial() {
+        return Err(
+            fail("a manifest that says `only:` does not say what the rest should be")
+                .hint("declare the tables in full, or write the migration by hand")
+                .into(),
+        );
+    }
+    let first = read::read(session, scope).await?;
+    let renamer = Renamer {
+        session,
+        scope,
+        speech: Speech::of(manifest),
+        declared,
+    };
+    let (renames, current) = renamer.rename(manifest, &first, ask).await?;
+    let target = overlay(&renamer.speech, declared, &current);
+    let mut before = vec![first];
+    let mut groups = Vec::new();
+    if !renames.statements.is_empty() {
+        groups.push(renames);
+        before.push(current.clone());
+    }
+    let options = Options {
+        column_order: false,
+        online: true,
+    };
+    for group in grouped(ddl::statements(&current, &target, &options)) {
+        run(session, &group).await?;
+        before.push(read::read(session, scope).await?);
+        groups.push(group);
+    }
+    let left = before
+        .last()
+        .and_then(|last| changes(last, &target).into_iter().next());
+    if let Some(change) = left {
+        return Err(not_made(&change.key).into());
+    }
+    let mut parts = Vec::new();
+    for (index, group) in groups.iter().enumerate() {
+        parts.push(part(group, &before[index], &before[index + 1]));
+    }
+    try_back(session, &parts, &before, scope).await?;
+    Ok(parts)
+}
+
+/// Renames on the shadow, so that what follows is compared under its new name.
+struct Renamer<'a> {
+    session: &'a Session,
+    scope: &'a Scope,
+    speech: Speech,
+    declared: &'a Catalog,
+}
+
+impl Renamer<'_> {
+    /// Renames what the manifest says was called otherwise, then what a person says; gives that and what stands then.
+    async fn rename(
+        &self,
+        manifest: &Manifest,
+        first: &Catalog,
+        ask: Ask<'_>,
+    ) -> Result<(Group, Catalog)> {
+        let (statements, back) = renames(manifest, first)?;
+        let mut all = Group {
+            alone: false,
+            statements: Vec::new(),
+            back: Some(Vec::new()),
+        };
+        let mut current = first.clone();
+        self.take(&mut all, (statements, back), &mut current)
+            .await?;
+        let target = |current: &Catalog| overlay(&self.speech, self.declared, current);
+        let asked = rename::agreed(self.session, self.scope, current, &target, ask).await?;
+        all.statements.extend(asked.there);
+        all.back.get_or_insert_default().extend(asked.back);
+        if let Some(back) = &mut all.back {
+            back.reverse();
+        }
+        Ok((all, asked.catalog))
+    }
+
+    /// Runs renames and reads what stands after them.
+    async fn take(
+        &self,
+        all: &mut Group,
+        (statements, back): (Vec<Statement>, Vec<Statement>),
+        current: &mut Catalog,
+    ) -> Result<()> {
+        if statements.is_empty() {
+            return Ok(());
+        }
+        let group = Group {
+            alone: false,
+            statements,
+            back: None,
+        };
+        run(self.session, &group).await?;
+        *current = read::read(self.session, self.scope).await?;
+        all.statements.extend(group.statements);
+        all.back.get_or_insert_default().extend(back);
+        Ok(())
+    }
+}
+
+fn not_made(key: &Key) -> Failure {
+    fail(format!(
+        "{key} would not be as declared after the migration; nothing was written"
+    ))
+    .hint("write this migration by hand: af-db new NAME")
+}
+
+/// Gives what is declared with what a manifest leaves to others: policies, grants and owners as they are.
+fn overlay(speech: &Speech, declared: &Catalog, current: &Catalog) -> Catalog {
+    let mut target = declared.clone();
+    target.version = current.version;
+    for (key, object) in &current.objects {
+        let belongs = match key.kind {
+            Kind::Policy if !speech.policies => declared
+                .get(&Key::named(Kind::Table, &key.schema, &key.name))
+                .is_some(),
+            Kind::DefaultPrivileges | Kind::SystemGrant => !speech.grants,
+            Kind::Database | Kind::Parameter | Kind::Role => true,
+            _ => false,
+        };
+        if let Some(same) = target.objects.get_mut(key) {
+            if !speech.grants || key.kind == Kind::Database {
+                same.acl.clone_from(&object.acl);
+            }
+            if !speech.owners {
+                same.owner.clone_from(&object.owner);
+            }
+        } else if belongs {
+            target.objects.insert(key.clone(), object.clone());
+        }
+    }
+    target
+}
+
+/// Gives the statements that rename what the manifest says was called otherwise, where it still is, and those that
+/// take each back.
+fn renames(manifest: &Manifest, current: &Catalog) -> Result<(Vec<Statement>, Vec<Statement>)> {
+    let (mut there, mut back) = (Vec::new(), Vec::new());
+    for file in &manifest.files {
+        for (name, table) in file.document.tables.iter() {
+            let object = object_name(&file.name, name)?;
+            let mut old = object.clone();
+            let mut rename = |template: &'static str,
+                              on: [&dyn Piece; 2],
+                              (from, to): (&Ident, &Ident)| {
+                let about = Key::named(Kind::Table, object.schema.as_str(), object.name.as_str());
+                let pieces = |of: &'static str, on: &dyn Piece, from: &Ident, to: &Ident| match of
+                    .matches("{}")
+                    .count()
+                {
+                    2 => Sql::fill(of, &[on, to]),
+                    _ => Sql::fill(of, &[on, from, to]),
+                };
+                there.push(statement(pieces(template, on[0], from, to), about.clone()));
+                back.push(statement(pieces(template, on[1], to, from), about));
+            };
+            if let Some(before) = &table.renamed_from {
+                let before = object_name(&file.name, before)?;
+                if has_table(current, &before) && !has_table(current, &object) {
+                    rename(
+                        "ALTER TABLE {} RENAME TO {}",
+                        [&before, &object],
+                        (&before.name, &object.name),
+                    );
+                    old = before;
+                }
+            }
+            for (template, kind, entries) in [
+                (
+                    "ALTER TABLE {} RENAME COLUMN {} TO {}",
+                    Kind::Column,
+                    &table.columns,
+                ),
+                (
+                    "ALTER TABLE {} RENAME CONSTRAINT {} TO {}",
+                    Kind::Constraint,
+                    &table.constraints,
+                ),
+            ] {
+                for (from, to) in renamed(entries, |name| has_part(current, kind, &old, name)) {
+                    rename(template, [&object, &object], (&from, &to));
+                }
+            }
+            let has_index = |name: &str| {
+                current
+                    .get(&Key::named(Kind::Index, object.schema.as_str(), name))
+                    .is_some()
+            };
+            for (from, to) in renamed(&table.indexes, has_index) {
+                let index = |name: &Ident| ObjectName {
+                    schema: object.schema.clone(),
+                    name: name.clone(),
+                };
+                rename(
+                    "ALTER INDEX {} RENAME TO {}",
+                    [&index(&from), &index(&to)],
+                    (&from, &to),
+                );
+            }
+        }
+    }
+    Ok((there, back))
+}
+
+/// Gives the old and the new name of the entries that still have the old one.
+fn renamed(entries: &Entries<Line>, is_there: impl Fn(&str) -> bool) -> Vec<(Ident, Ident)> {
+    let named = entries
+        .iter()
+        .filter_map(|(name, line)| Some((line.renamed_from.as_ref()?, name)));
+    let still = named.filter(|(from, to)| is_there(&from.value) && !is_there(&to.value));
+    still
+        .map(|(from, to)| (Ident::new(&*from.value), Ident::new(&*to.value)))
+        .collect()
+}
+
+fn statement(sql: Sql, about: Key) -> Statement {
+    Statement {
+        sql,
+        about,
+        alone: false,
+        destroys: None,
+    }
+}
+
+fn has_table(catalog: &Catalog, name: &ObjectName) -> bool {
+    catalog
+        .get(&Key::named(
+            Kind::Table,
+            name.schema.as_str(),
+            name.name.as_str(),
+        ))
+        .is_some()
+}
+
+fn has_part(catalog: &Catalog, kind: Kind, table: &ObjectName, part: &str) -> bool {
+    catalog
+        .get(&Key::part(
+            kind,
+            table.schema.as_str(),
+            table.name.as_str(),
+            part,
+        ))
+        .is_some()
+}
+
+/// Puts together what may run in one transaction, and what must be committed statement by statement.
+fn grouped(statements: Vec<Statement>) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for statement in statements {
+        match groups.last_mut() {
+            Some(group) if group.alone == statement.alone => group.statements.push(statement),
+            _ => groups.push(Group {
+                alone: statement.alone,
+                statements: vec![statement],
+                back: None,
+            }),
+        }
+    }
+    groups
+}
+
+async fn run(session: &Session, group: &Group) -> Result<()> {
+    for statement in &group.statements {
+        let doing = || format!("trying the migration: {}", statement.sql);
+        session.run(&statement.sql).await.with_context(doing)?;
+    }
+    session.run(&Sql::new("RESET check_function_bodies")).await
+}
+
+fn part(group: &Group, before: &Catalog, after: &Catalog) -> Part {
+    let options = |online| Options {
+        column_order: false,
+        online,
+    };
+    // A file is one transaction or none: a way back that is a bit of both had better be one.
+    let back = group.back.clone().unwrap_or_else(|| {
+        let online = ddl::statements(after, before, &options(true));
+        match online.iter().all(|statement| statement.alone) {
+            true => online,
+            false => ddl::statements(after, before, &options(false)),
+        }
+    });
+    let alone = back.iter().any(|statement| statement.alone);
+    Part {
+        up: text(group.alone, &group.statements),
+        down: text(alone, &back),
+        destroys: group
+            .statements
+            .iter()
+            .filter_map(|statement| statement.destroys.clone())
+            .collect(),
+    }
+}
+
+/// Writes a file; what destroys is marked at its statement.
+fn text(alone: bool, statements: &[Statement]) -> String {
+    let mut text = String::new();
+    if alone {
+        text.push_str("-- af-db: no-transaction\n");
+    }
+    for statement in statements {
+        if let Some(what) = &statement.destroys {
+            text.push_str(&format!(
+                "-- destroys {}\n",
+                what.replace(['\n', '\r'], " ")
+            ));
+        }
+        text.push_str(statement.sql.as_str().trim_end());
+        text.push_str(";\n");
+    }
+    text
+}
+
+/// Compares but for the order of columns: one that was dropped comes back as the last.
+fn changes(from: &Catalog, to: &Catalog) -> Vec<diff::Change> {
+    let sorted = |catalog: &Catalog| {
+        let mut catalog = catalog.clone();
+        for object in catalog.objects.values_mut() {
+            let mut columns = object.list("columns").to_vec();
+            columns.sort();
+            object.set(
+                "columns",
+                (!columns.is_empty()).then_some(Value::List(columns)),
+            );
+        }
+        catalog
+    };
+    diff::between(&sorted(from), &sorted(to))
+}
+
+/// Goes all the way back and up again; every step must give what was there.
+async fn try_back(
+    session: &Session,
+    parts: &[Part],
+    before: &[Catalog],
+    scope: &Scope,
+) -> Result<()> {
+    for (index, part) in parts.iter().enumerate().rev() {
+        run_text(session, &part.down).await?;
+        let now = read::read(session, scope).await?;
+        if let Some(change) = changes(&now, &before[index]).first() {
+            let message = format!(
+                "{} would not come back on the way down; nothing was written",
+                change.key
+            );
+            return Err(fail(message)
+                .hint("write this migration by hand: af-db new NAME")
+                .into());
+        }
+    }
+    for part in parts {
+        run_text(session, &part.up).await?;
+    }
+    let now = read::read(session, scope).await?;
+    match before
+        .last()
+        .and_then(|last| changes(&now, last).into_iter().next())
+    {
+        Some(change) => Err(not_made(&change.key).into()),
+        None => Ok(()),
+    }
+}
+
+async fn run_text(session: &Session, text: &str) -> Result<()> {
+    session.confinement().check("the migration", text)?;
+    for statement in crate::sql::split::split(text) {
+        let doing = || format!("trying the migration both ways: {}", statement.text);
+        session
+            .run(&Sql::written_by_user(statement.text))
+            .await
+            .with_context(doing)?;
+    }
+    session.run(&Sql::new("RESET check_function_bodies")).await
+}

@@ -1,0 +1,176 @@
+//! Owns the declared schema: `schemas/*.yaml` and the `.sql` files beside them.
+//!
+//! A manifest is read, turned into statements that know their lines, and settled: executed in a scratch database and
+//! read back as a [`Catalog`](crate::catalog::Catalog). Comparing is the business of [`crate::diff`]; what a column or
+//! an expression means is PostgreSQL's.
+
+pub mod document;
+pub mod entries;
+pub mod rules;
+
+mod line;
+pub mod statement;
+mod statements;
+mod table;
+
+mod names;
+pub mod settle;
+pub mod write;
+
+pub mod compare;
+pub mod generate;
+pub mod rename;
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::error::fail;
+use crate::sql::split;
+use crate::yaml::{self, Placed};
+
+use document::Document;
+
+/// A declared schema, as it is written.
+#[derive(Clone, Debug, Default)]
+pub struct Manifest {
+    /// The YAML files in the order of their names.
+    pub files: Vec<File>,
+    /// The `.sql` files in the order of their names.
+    pub sql: Vec<SqlFile>,
+}
+
+/// A YAML file of the manifest.
+#[derive(Clone, Debug)]
+pub struct File {
+    /// How messages call it.
+    pub name: String,
+    /// What it says.
+    pub document: Document,
+}
+
+/// A `.sql` file of the manifest.
+#[derive(Clone, Debug)]
+pub struct SqlFile {
+    /// How messages call it.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+}
+
+impl Manifest {
+    /// Says whether nothing is declared.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty() && self.sql.is_empty()
+    }
+
+    /// Says whether only some objects are declared and the rest of the database is free.
+    pub fn is_partial(&self) -> bool {
+        self.files
+            .iter()
+            .any(|file| !file.document.only.tables.is_empty())
+    }
+
+    /// Says whether any table declares policies; if none does, policies are the policy set's business.
+    pub fn declares_policies(&self) -> bool {
+        self.tables().any(|(_, table)| !table.policies.is_empty())
+    }
+
+    /// Walks the declared tables.
+    pub fn tables(&self) -> impl Iterator<Item = (&Placed<String>, &document::Table)> {
+        let documents = self.files.iter().map(|file| &file.document);
+        let entries = documents
+            .flat_map(|document| document.tables.iter().chain(document.only.tables.iter()));
+        entries.map(|(name, table)| (name, table))
+    }
+
+    /// Walks every piece of plain SQL.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        let documents = self.files.iter().map(|file| &file.document);
+        let pieces = documents.clone().flat_map(|document| &document.sql.0);
+        let of_tables = documents
+            .flat_map(|document| document.tables.iter().chain(document.only.tables.iter()))
+            .flat_map(|(_, table)| &table.sql.0);
+        let files = self.sql.iter().map(|file| file.text.as_str());
+        pieces
+            .chain(of_tables)
+            .map(|text| text.value.as_str())
+            .chain(files)
+    }
+
+    /// Gives the rules of the house, with the file that declares them.
+    pub fn rules(&self) -> Option<(&str, &rules::Rules)> {
+        self.files
+            .iter()
+            .find_map(|file| Some((file.name.as_str(), file.document.rules.as_ref()?)))
+    }
+}
+
+/// Reads every `.yaml`, `.yml` and `.sql` file below a folder; a missing folder declares nothing.
+///
+/// `shown` is how messages call the folder.
+pub fn read(folder: &Path, shown: &str) -> Result<Manifest> {
+    let texts = yaml::folder(folder, shown, &[])?;
+    of_texts(
+        texts
+            .yaml
+            .iter()
+            .chain(&texts.sql)
+            .map(|(name, text)| (name.as_str(), text.as_str())),
+    )
+}
+
+/// Reads a manifest from texts by their names.
+pub fn of_texts<'a>(texts: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Manifest> {
+    let mut manifest = Manifest::default();
+    for (name, text) in texts {
+        if std::path::Path::new(name)
+            .extension()
+            .is_some_and(|extension| extension == "sql")
+        {
+            split::check_closed(name, text)?;
+            manifest.sql.push(SqlFile {
+                name: name.to_owned(),
+                text: text.to_owned(),
+            });
+        } else {
+            manifest.files.push(read_file(name, text)?);
+        }
+    }
+    check(&manifest)?;
+    Ok(manifest)
+}
+
+/// Reads one YAML file.
+pub fn read_file(name: &str, text: &str) -> Result<File> {
+    Ok(File {
+        name: name.to_owned(),
+        document: yaml::read(name, text)?,
+    })
+}
+
+/// Refuses what no single file can show to be wrong.
+fn check(manifest: &Manifest) -> Result<()> {
+    let full = manifest.files.iter().find_map(|file| {
+        let (name, _) = file.document.tables.iter().next()?;
+        Some(format!("{}:{}:{}", file.name, name.line, name.column))
+    });
+    if let (true, Some(place)) = (manifest.is_partial(), full) {
+        let message = format!("{place}: a manifest that says `only:` declares no table in full");
+        return Err(fail(message)
+            .hint("move the table under `only:`, or everything out of it")
+            .into());
+    }
+    let mut rules = manifest
+        .files
+        .iter()
+        .filter(|file| file.document.rules.is_some());
+    if let (Some(first), Some(second)) = (rules.next(), rules.next()) {
+        let message = format!(
+            "{}: the rules of the house stand in {} already",
+            second.name, first.name
+        );
+        return Err(fail(message).hint("keep them in one file").into());
+    }
+    Ok(())
+}

@@ -1,0 +1,264 @@
+//! Owns settling: a manifest executed in a scratch database and read back, so that PostgreSQL alone decides what it means.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use anyhow::Result;
+
+use crate::catalog::{self, Catalog, Key, Scope};
+use crate::event::{Event, Unit, Watch};
+use crate::finding::{Finding, Place};
+use crate::manifest::statement::Statement;
+use crate::manifest::statements::{self, Statements};
+use crate::manifest::{Manifest, names};
+use crate::pg::server_error::ServerError;
+use crate::pg::session::Session;
+use crate::sql::name::Ident;
+use crate::sql::safe::Sql;
+use crate::yaml::{Placed, nearest};
+
+/// What a manifest came to.
+#[derive(Debug)]
+pub struct Settled {
+    /// The schema it declares; not whole when there are findings.
+    pub catalog: Catalog,
+    /// What PostgreSQL refused, each at its line.
+    pub findings: Vec<Finding>,
+    /// Where things stand, by their quoted names: `public.orders`, `public.orders.id`.
+    pub places: BTreeMap<String, Place>,
+}
+
+/// Executes a manifest in an empty database and reads it back.
+pub async fn settle(
+    manifest: &Manifest,
+    session: &Session,
+    scope: &Scope,
+    watch: Watch<'_>,
+) -> Result<Settled> {
+    let statements = statements(manifest)?;
+    // Bodies may name what comes later; the expressions that matter are checked by what uses them.
+    session
+        .run(&Sql::new(
+            "SET check_function_bodies = off; SET client_min_messages = error",
+        ))
+        .await?;
+    let [first, last] = statements;
+    let mut refused = run_all(first, session, watch).await?;
+    refused.extend(run_all(last, session, watch).await?);
+    session.run(&Sql::new("RESET ALL")).await?;
+    let mut findings = names::too_long(manifest);
+    findings.extend(explain(refused, manifest));
+    let catalog = catalog::read::read(session, scope).await?;
+    Ok(Settled {
+        catalog,
+        findings,
+        places: names::places(manifest)?,
+    })
+}
+
+/// Turns a manifest into statements in the order to try them.
+pub fn statements(manifest: &Manifest) -> Result<[Vec<Statement>; 2]> {
+    let mut found = Statements::default();
+    for file in &manifest.files {
+        statements::add(&file.name, &file.document, &mut found)?;
+    }
+    for file in &manifest.sql {
+        let text = Placed {
+            value: file.text.clone(),
+            line: 1,
+            column: 1,
+        };
+        statements::add_sql(&file.name, &text, &mut found);
+    }
+    Ok(found.in_order())
+}
+
+/// Runs what can be run, again and again until a round brings nothing new; gives what is left with its last error.
+async fn run_all(
+    statements: Vec<Statement>,
+    session: &Session,
+    watch: Watch<'_>,
+) -> Result<Vec<(Statement, ServerError)>> {
+    let total = statements.len() as u64;
+    watch(Event::Began {
+        task: "settling the manifest",
+        total: Some(total),
+        unit: Unit::Items,
+    });
+    let mut left: Vec<(Statement, ServerError)> = statements
+        .into_iter()
+        .map(|statement| (statement, ServerError::default()))
+        .collect();
+    loop {
+        let before = left.len();
+        let mut refused = Vec::new();
+        for (statement, _) in left {
+            let shown = statement.place.to_string();
+            let text = statement.sql.as_str();
+            session.confinement().check(&shown, text)?;
+            let Err(error) = session.run(&statement.sql).await else {
+                continue;
+            };
+            let server = error
+                .downcast_ref::<ServerError>()
+                .filter(|server| !server.closed);
+            let Some(server) = server.cloned() else {
+                return Err(error.context(format!("settling {}", statement.place)));
+            };
+            if statement
+                .tolerates
+                .is_none_or(|sqlstate| !server.is(sqlstate))
+            {
+                refused.push((statement, server));
+            }
+        }
+        left = refused;
+        watch(Event::Advanced {
+            done: total - left.len() as u64,
+            note: "",
+        });
+        if left.is_empty() || left.len() == before {
+            break;
+        }
+    }
+    watch(Event::Ended);
+    Ok(left)
+}
+
+/// Turns what was refused into findings, without what only follows from another refusal.
+fn explain(refused: Vec<(Statement, ServerError)>, manifest: &Manifest) -> Vec<Finding> {
+    let makes = refused.iter().map(|(statement, _)| &*statement.makes);
+    let makes: HashSet<&str> = makes.flat_map(called).collect();
+    let follows = |error: &ServerError| is_missing(error) && names_one_of(error, &makes);
+    // Where each needs the other, all of them are shown.
+    let hide = !refused.iter().all(|(_, error)| follows(error));
+    let mut shown: Vec<&(Statement, ServerError)> = refused
+        .iter()
+        .filter(|(_, error)| !(hide && follows(error)))
+        .collect();
+    shown.sort_by_cached_key(|(statement, error)| statement.place_of(error.position));
+    let known = Known::of(manifest);
+    let shown = shown.into_iter().enumerate();
+    shown
+        .map(|(index, (statement, error))| {
+            let near = (index < GUESSED).then(|| known.near(error)).flatten();
+            finding(statement, error, near)
+        })
+        .collect()
+}
+
+/// For how many refusals it is guessed what was meant: who has more has made one mistake many times.
+const GUESSED: usize = 100;
+
+/// Says whether something the statement needs was not there.
+fn is_missing(error: &ServerError) -> bool {
+    const MISSING: [&str; 5] = ["42P01", "42883", "42704", "3F000", "42703"];
+    error
+        .sqlstate
+        .as_deref()
+        .is_some_and(|sqlstate| MISSING.contains(&sqlstate))
+}
+
+/// Says whether the message names an object that was itself refused.
+fn names_one_of(error: &ServerError, makes: &HashSet<&str>) -> bool {
+    let quoted = error.message.split('"').skip(1).step_by(2);
+    quoted.into_iter().any(|name| makes.contains(name))
+}
+
+/// Gives the names that the server may call an object by, of what makes it, such as `table public.orders`.
+fn called(makes: &str) -> impl Iterator<Item = &str> {
+    let name = makes.split_once(' ').map(|(_, name)| name);
+    let bare = name.and_then(|name| name.strip_prefix("public."));
+    let names = name.into_iter().chain(bare);
+    names.map(|name| name.trim_matches('"'))
+}
+
+fn finding(statement: &Statement, error: &ServerError, near: Option<&str>) -> Finding {
+    let place = statement.place_of(error.position);
+    if statement.makes.starts_with("extension ") && error.message.contains("is not available") {
+        let message = format!("{}; what needs it cannot be judged", error.message);
+        let help = "install the extension's package on the server used for scratch databases";
+        return Finding::warn("manifest-extension", &statement.makes, message)
+            .place(place)
+            .help(help);
+    }
+    let mut finding =
+        Finding::error("manifest-refused", &statement.makes, &error.message).place(place);
+    let said: Vec<&str> = [&error.detail, &error.hint]
+        .into_iter()
+        .flatten()
+        .map(String::as_str)
+        .collect();
+    if !said.is_empty() {
+        finding = finding.detail(said.join("\n"));
+    }
+    match near {
+        Some(near) => finding.help(format!("did you mean `{near}`?")),
+        None => finding,
+    }
+}
+
+/// The names that a misspelt one may have meant.
+struct Known<'a> {
+    tables: BTreeSet<&'a str>,
+    columns: BTreeSet<&'a str>,
+}
+
+impl<'a> Known<'a> {
+    fn of(manifest: &'a Manifest) -> Self {
+        let columns = manifest
+            .tables()
+            .flat_map(|(_, table)| table.columns.iter());
+        Known {
+            tables: manifest.tables().map(|(name, _)| &*name.value).collect(),
+            columns: columns.map(|(name, _)| &*name.value).collect(),
+        }
+    }
+
+    /// Finds the declared table or column that a missing one may have meant.
+    fn near(&self, error: &ServerError) -> Option<&'a str> {
+        let wanted = error.message.split('"').nth(1)?;
+        let wanted = wanted.strip_prefix("public.").unwrap_or(wanted);
+        match error.sqlstate.as_deref()? {
+            "42P01" => nearest(wanted, self.tables.iter().copied()),
+            "42703" => nearest(wanted, self.columns.iter().copied()),
+            "42704" => nearest(wanted, TYPES.iter().copied()),
+            _ => None,
+        }
+    }
+}
+
+/// Types that are often misspelt.
+const TYPES: &[&str] = &[
+    "bigint",
+    "boolean",
+    "bytea",
+    "date",
+    "double precision",
+    "inet",
+    "integer",
+    "interval",
+    "json",
+    "jsonb",
+    "numeric",
+    "smallint",
+    "text",
+    "time",
+    "timestamp",
+    "timestamptz",
+    "uuid",
+    "varchar",
+];
+
+impl Settled {
+    /// Says where the manifest declares an object, or what it is a part of.
+    pub fn place_of(&self, key: &Key, parent: Option<&Key>) -> Option<Place> {
+        let name = Ident::new(&*key.name);
+        let in_table = parent.map(|parent| format!("{}.{name}", parent.qualified()));
+        let names = [in_table, Some(key.subject()), Some(key.qualified())];
+        names
+            .into_iter()
+            .chain([parent.map(Key::qualified)])
+            .flatten()
+            .find_map(|name| self.places.get(&name).cloned())
+    }
+}

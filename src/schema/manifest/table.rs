@@ -1,0 +1,363 @@
+//! Owns what a table of the manifest becomes: the table itself, and everything that stands on it.
+
+use anyhow::Result;
+
+use crate::error::fail;
+use crate::finding::Place;
+use crate::manifest::document::Table;
+use crate::manifest::entries::Line;
+use crate::manifest::line;
+use crate::manifest::statement::{Statement, place};
+use crate::manifest::statements::{
+    Statements, add_sql, comment, grants, object_name, owner, spliced, written, wrong,
+};
+use crate::sql::name::{Ident, ObjectName};
+use crate::sql::safe::Sql;
+use crate::yaml::{Placed, nearest};
+
+/// Turns a table into statements.
+pub(crate) fn add(
+    file: &str,
+    name: &Placed<String>,
+    table: &Table,
+    to: &mut Statements,
+) -> Result<()> {
+    let object = object_name(file, name)?;
+    add_table(file, name, &object, table, to)?;
+    for (constraint, line) in table
+        .constraints
+        .iter()
+        .filter(|(_, line)| comes_later(line))
+    {
+        let mut statement = Statement::begin(
+            place(file, constraint),
+            format!("constraint {}", constraint.value),
+        );
+        statement
+            .push("ALTER TABLE ")
+            .piece(&object)
+            .push(" ADD CONSTRAINT ");
+        statement.piece(&Ident::new(&*constraint.value));
+        written(file, &mut statement, line.sql.as_ref())?;
+        to.references.push(statement);
+    }
+    for (index, line) in table.indexes.iter() {
+        add_index(file, &object, index, line, to)?;
+    }
+    for (trigger, line) in table.triggers.iter() {
+        add_trigger(file, &object, trigger, line, to)?;
+    }
+    for (policy, line) in table.policies.iter() {
+        let mut statement =
+            Statement::begin(place(file, policy), format!("policy {}", policy.value));
+        statement
+            .push("CREATE POLICY ")
+            .piece(&Ident::new(&*policy.value))
+            .push(" ON ")
+            .piece(&object);
+        written(file, &mut statement, line.sql.as_ref())?;
+        to.parts.push(statement);
+    }
+    add_row_security(file, &object, table, to)?;
+    if let Some(identity) = &table.replica_identity {
+        let mut statement = Statement::begin(place(file, identity), "replica identity");
+        statement
+            .push("ALTER TABLE ")
+            .piece(&object)
+            .push(" REPLICA IDENTITY ");
+        spliced(file, &mut statement, identity)?;
+        to.late.push(statement);
+    }
+    add_words(file, &object, table, to);
+    for text in &table.sql.0 {
+        add_sql(file, text, to);
+    }
+    Ok(())
+}
+
+fn add_table(
+    file: &str,
+    name: &Placed<String>,
+    object: &ObjectName,
+    table: &Table,
+    to: &mut Statements,
+) -> Result<()> {
+    let mut statement = Statement::begin(place(file, name), format!("table {object}"));
+    statement.push(if table.unlogged {
+        "CREATE UNLOGGED TABLE "
+    } else {
+        "CREATE TABLE "
+    });
+    statement.piece(object);
+    if let Some(parent) = &table.partition_of {
+        statement.push(" PARTITION OF ");
+        spliced(file, &mut statement, parent)?;
+        if let Some((column, _)) = table.columns.iter().next() {
+            let message = format!(
+                "{}: a partition has the columns of its parent",
+                place(file, column)
+            );
+            return Err(fail(message)
+                .hint("take `columns` out, or `partition-of`")
+                .into());
+        }
+    } else {
+        statement.push(" (");
+        let mut first = true;
+        for (column, line) in table.columns.iter() {
+            separate(&mut statement, &mut first);
+            to.references
+                .extend(add_column(file, object, column, line, &mut statement)?);
+        }
+        for (constraint, line) in table
+            .constraints
+            .iter()
+            .filter(|(_, line)| !comes_later(line))
+        {
+            separate(&mut statement, &mut first);
+            statement
+                .push("CONSTRAINT ")
+                .piece(&Ident::new(&*constraint.value));
+            if let Some(text) = &line.sql {
+                line::check_item(&text.value).map_err(|problem| wrong(file, text, &problem))?;
+            }
+            written(file, &mut statement, line.sql.as_ref())?;
+        }
+        statement.push("\n)");
+    }
+    let clauses = [
+        (" INHERITS (", &table.inherits, ")"),
+        (" PARTITION BY ", &table.partition_by, ""),
+        (" USING ", &table.using, ""),
+        (" WITH (", &table.with, ")"),
+    ];
+    for (before, text, after) in clauses {
+        let Some(text) = text else { continue };
+        statement.push(before);
+        spliced(file, &mut statement, text)?;
+        statement.push(after);
+    }
+    to.tables.push(statement);
+    Ok(())
+}
+
+fn separate(statement: &mut Statement, first: &mut bool) {
+    statement.push(if *first { "\n    " } else { ",\n    " });
+    *first = false;
+}
+
+/// Adds a column and gives its foreign key, which waits until all tables are there.
+fn add_column(
+    file: &str,
+    object: &ObjectName,
+    column: &Placed<String>,
+    line: &Line,
+    statement: &mut Statement,
+) -> Result<Option<Statement>> {
+    let ident = Ident::new(&*column.value);
+    statement.piece(&ident);
+    let Some(text) = &line.sql else {
+        let message = format!(
+            "{}: column `{}` has no type",
+            place(file, column),
+            column.value
+        );
+        return Err(fail(message).hint("write `name: text not null`").into());
+    };
+    line::check_item(&text.value).map_err(|problem| wrong(file, text, &problem))?;
+    let split =
+        line::split_reference(&text.value).map_err(|problem| wrong(file, text, &problem))?;
+    statement
+        .push(" ")
+        .written(&split.column, place(file, text));
+    let Some(reference) = split.reference else {
+        return Ok(None);
+    };
+    let at = within(file, text, reference.start);
+    let makes = format!("foreign key of {object}.{ident}");
+    let mut statement = Statement::begin(at.clone(), makes);
+    statement.push("ALTER TABLE ").piece(object).push(" ADD ");
+    if let Some(name) = reference.name {
+        statement
+            .push("CONSTRAINT ")
+            .piece(&Sql::written_by_user(name))
+            .push(" ");
+    }
+    statement.push("FOREIGN KEY (").piece(&ident).push(") ");
+    statement.written(&reference.clause, at);
+    Ok(Some(statement))
+}
+
+/// Gives the place of a byte of a text that stands on one line.
+fn within(file: &str, text: &Placed<String>, byte: usize) -> Place {
+    let mut at = place(file, text);
+    let before = u32::try_from(text.value[..byte].chars().count()).unwrap_or(0);
+    at.column = at.column.map(|column| column + before);
+    at
+}
+
+/// Says whether a constraint cannot be made with its table: a foreign key needs another one, and whatever a new table
+/// has is valid.
+fn comes_later(line: &Line) -> bool {
+    let text = line.sql.as_ref().map_or("", |text| text.value.trim());
+    let begins = |word: &str| {
+        text.get(..word.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(word))
+    };
+    begins("foreign") || text.to_ascii_lowercase().ends_with("not valid")
+}
+
+/// Adds an index: `(a, b)`, `unique (a)`, `using gin (a)`, `unique using btree (a)`, `on only (a)`.
+pub(crate) fn add_index(
+    file: &str,
+    object: &ObjectName,
+    name: &Placed<String>,
+    line: &Line,
+    to: &mut Statements,
+) -> Result<()> {
+    let Some(text) = &line.sql else {
+        let message = format!(
+            "{}: index `{}` has no columns",
+            place(file, name),
+            name.value
+        );
+        return Err(fail(message)
+            .hint("write `name: (tenant_id, created_at)`")
+            .into());
+    };
+    line::check(&text.value).map_err(|problem| wrong(file, text, &problem))?;
+    let mut rest = Words(&text.value);
+    let unique = rest.take("unique");
+    let only = rest.take("only");
+    let mut statement = Statement::begin(place(file, name), format!("index {}", name.value));
+    statement.push(if unique {
+        "CREATE UNIQUE INDEX "
+    } else {
+        "CREATE INDEX "
+    });
+    statement
+        .piece(&Ident::new(&*name.value))
+        .push(if only { " ON ONLY " } else { " ON " });
+    let at = within(file, text, text.value.len() - rest.0.len());
+    statement.piece(object).push(" ").written(rest.0, at);
+    to.parts.push(statement);
+    let index = ObjectName {
+        schema: object.schema.clone(),
+        name: Ident::new(&*name.value),
+    };
+    comment(file, line.comment.as_ref(), "INDEX", &index, to);
+    Ok(())
+}
+
+/// Words at the front of a line.
+struct Words<'a>(&'a str);
+
+impl Words<'_> {
+    /// Takes a word off the front if it is this one.
+    fn take(&mut self, word: &str) -> bool {
+        let text = self.0.trim_start();
+        let Some((start, rest)) = text.split_at_checked(word.len()) else {
+            return false;
+        };
+        let ends = !rest.starts_with(|next: char| next.is_alphanumeric() || next == '_');
+        let fits = ends && start.eq_ignore_ascii_case(word);
+        if fits {
+            self.0 = rest.trim_start();
+        }
+        fits
+    }
+}
+
+/// Adds a trigger; the table stands before the part that says for which rows it fires.
+fn add_trigger(
+    file: &str,
+    object: &ObjectName,
+    name: &Placed<String>,
+    line: &Line,
+    to: &mut Statements,
+) -> Result<()> {
+    let Some(text) = &line.sql else {
+        let message = format!(
+            "{}: trigger `{}` does nothing",
+            place(file, name),
+            name.value
+        );
+        return Err(fail(message)
+            .hint("write `name: before update for each row execute function touch()`")
+            .into());
+    };
+    let cut = line::event_end(&text.value).map_err(|problem| wrong(file, text, &problem))?;
+    let mut statement = Statement::begin(place(file, name), format!("trigger {}", name.value));
+    let mut rest = Words(&text.value);
+    let constraint = rest.take("constraint");
+    statement.push(if constraint {
+        "CREATE CONSTRAINT TRIGGER "
+    } else {
+        "CREATE TRIGGER "
+    });
+    let from = text.value.len() - rest.0.len();
+    statement.piece(&Ident::new(&*name.value)).push(" ");
+    statement.written(
+        text.value[from..cut.max(from)].trim_end(),
+        place(file, text),
+    );
+    statement.push(" ON ").piece(object).push(" ");
+    statement.written(&text.value[cut..], within(file, text, cut));
+    to.parts.push(statement);
+    let Some(words) = &line.comment else {
+        return Ok(());
+    };
+    let on = Sql::fill("{} ON {}", &[&Ident::new(&*name.value), object]);
+    comment(file, Some(words), "TRIGGER", &on, to);
+    Ok(())
+}
+
+fn add_row_security(
+    file: &str,
+    object: &ObjectName,
+    table: &Table,
+    to: &mut Statements,
+) -> Result<()> {
+    const WORDS: [&str; 3] = ["enabled", "forced", "disabled"];
+    let Some(word) = &table.row_level_security else {
+        return Ok(());
+    };
+    let mut statement = Statement::begin(place(file, word), "row-level security");
+    statement.push("ALTER TABLE ").piece(object);
+    match word.value.as_str() {
+        "enabled" => statement.push(" ENABLE ROW LEVEL SECURITY"),
+        "forced" => statement.push(" ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"),
+        "disabled" => return Ok(()),
+        other => {
+            let near = nearest(other, WORDS).unwrap_or("enabled");
+            let message = format!(
+                "{}: row-level security cannot be `{other}`",
+                place(file, word)
+            );
+            let hint = format!("did you mean `{near}`? It is one of {}", WORDS.join(", "));
+            return Err(fail(message).hint(hint).into());
+        }
+    };
+    to.parts.push(statement);
+    Ok(())
+}
+
+/// Adds comments, the owner and the grants.
+fn add_words(file: &str, object: &ObjectName, table: &Table, to: &mut Statements) {
+    owner(file, table.owner.as_ref(), "TABLE", object, to);
+    comment(file, table.comment.as_ref(), "TABLE", object, to);
+    for (column, line) in table.columns.iter() {
+        let name = Sql::fill("{}.{}", &[object, &Ident::new(&*column.value)]);
+        comment(file, line.comment.as_ref(), "COLUMN", &name, to);
+    }
+    for (keyword, entries) in [
+        ("CONSTRAINT", &table.constraints),
+        ("POLICY", &table.policies),
+    ] {
+        for (part, line) in entries.iter() {
+            let name = Sql::fill("{} ON {}", &[&Ident::new(&*part.value), object]);
+            comment(file, line.comment.as_ref(), keyword, &name, to);
+        }
+    }
+    grants(file, &table.grants, "TABLE", object, to);
+}

@@ -1,0 +1,445 @@
+//! Owns the files of a migrations folder: our own listing, in refinery's grammar.
+//!
+//! Refinery skips what does not match its grammar; here everything that looks like a migration is named, never
+//! skipped.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use crate::disk::{self, Item, Walk};
+use crate::error::{Failure, fail};
+use crate::finding::{Finding, Place};
+use crate::migrate::directive::{self, Directives};
+use crate::migrate::name::{self, Stem};
+use crate::sql::text::Text;
+
+/// Which way a migration is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Applied.
+    Up,
+    /// Reverted.
+    Down,
+}
+
+/// One file's text and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Script {
+    /// The path as the user would type it.
+    pub shown: String,
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it says, byte for byte.
+    pub text: Text,
+}
+
+/// A migration: the file up, the file down where there is one, what they say about how they run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Migration {
+    /// The number in the file's name.
+    pub version: i64,
+    /// The name behind it.
+    pub name: String,
+    /// `V`, or `U` for one that may come out of order.
+    pub prefix: char,
+    /// The way up.
+    pub up: Script,
+    /// The way down.
+    pub down: Option<Script>,
+    /// What the file says about how it runs.
+    pub directives: Directives,
+    /// What the down file says about how it runs.
+    pub down_directives: Directives,
+}
+
+impl Migration {
+    /// Gives the file's name, as people call the migration.
+    pub fn file_name(&self) -> &str {
+        self.up
+            .shown
+            .rsplit(['/', '\\'])
+            .next()
+            .unwrap_or(&self.up.shown)
+    }
+
+    /// Gives the file that is run one way, and what it says about how; none where there is no such way.
+    pub fn script(&self, direction: Direction) -> Option<(&Script, &Directives)> {
+        match direction {
+            Direction::Up => Some((&self.up, &self.directives)),
+            Direction::Down => Some((self.down.as_ref()?, &self.down_directives)),
+        }
+    }
+
+    /// Gives `12 add_tenant`.
+    pub fn title(&self) -> String {
+        format!("{} {}", self.version, self.name)
+    }
+}
+
+/// A folder of migrations and what is wrong with it.
+#[derive(Clone, Debug, Default)]
+pub struct Folder {
+    /// The migrations, by version.
+    pub migrations: Vec<Migration>,
+    /// What is wrong with the files.
+    pub findings: Vec<Finding>,
+}
+
+impl Folder {
+    /// Returns the migrations; refused where a file could not be read, so that none is silently left out.
+    pub fn whole(self) -> Result<Vec<Migration>> {
+        const UNREAD: [&str; 4] = [
+            "migration-encoding",
+            "migration-file-name",
+            "migration-loop",
+            "migration-unreadable",
+        ];
+        let unread = |finding: &Finding| UNREAD.contains(&finding.code.as_str());
+        let Some(first) = self.findings.iter().find(|finding| unread(finding)) else {
+            return Ok(self.migrations);
+        };
+        let message = format!("{} cannot be read: {}", first.subject, first.message);
+        let hint = first.help.clone().unwrap_or_default();
+        Err(fail(message).hint(hint).into())
+    }
+}
+
+/// Lists a folder, and the folders in it, as refinery does; a folder that is not there is empty.
+pub fn list(folder: &Path, shown: &str) -> Result<Folder> {
+    let mut listing = Listing::default();
+    if folder.exists() {
+        let entries = listing.walk.list(folder, shown)?;
+        listing.inside(entries)?;
+    }
+    Ok(listing.finish())
+}
+
+/// Reads a single file and its way down, whatever else lies in the folder; none where the name is no migration's.
+pub fn one(path: &Path, shown: &str) -> Result<Option<Migration>> {
+    let mut listing = Listing::default();
+    for (path, shown) in [
+        (path.to_owned(), shown.to_owned()),
+        (
+            down_of(path),
+            down_of(Path::new(shown)).display().to_string(),
+        ),
+    ] {
+        if path.is_file() {
+            let name = path
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned())
+                .unwrap_or_default();
+            listing.file(&path, &name, &shown);
+        }
+    }
+    Ok(listing.finish().migrations.pop())
+}
+
+fn down_of(path: &Path) -> PathBuf {
+    path.with_extension("down.sql")
+}
+
+/// A file whose name is a migration's, not read yet.
+struct Named {
+    stem: Stem,
+    path: PathBuf,
+    shown: String,
+}
+
+#[derive(Default)]
+struct Listing {
+    walk: Walk,
+    named: Vec<Named>,
+    findings: Vec<Finding>,
+}
+
+impl Listing {
+    fn inside(&mut self, entries: Vec<Item>) -> Result<()> {
+        for entry in entries {
+            if !entry.is_folder {
+                self.file(&entry.path, &entry.name, &entry.shown);
+                continue;
+            }
+            match self.walk.list(&entry.path, &entry.shown) {
+                Ok(inside) => self.inside(inside)?,
+                Err(error) => match error.downcast::<Failure>() {
+                    Ok(failure) => self.findings.push(reached_twice(&entry.shown, failure)),
+                    Err(error) => return Err(error),
+                },
+            }
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, path: &Path, name: &str, shown: &str) {
+        if !name::is_sql(name) {
+            return;
+        }
+        if let Some(control) = disk::control_in_name(name) {
+            let message = format!("the name of {name:?} contains {control}");
+            let finding = Finding::error("migration-file-name", shown, message);
+            self.findings
+                .push(finding.place(Place::file(shown)).help("rename the file"));
+            return;
+        }
+        match name::parse(name) {
+            Ok(stem) => self.named.push(Named {
+                stem,
+                path: path.to_owned(),
+                shown: shown.to_owned(),
+            }),
+            Err((problem, help)) => {
+                let finding =
+                    Finding::error("migration-name", shown, problem).place(Place::file(shown));
+                self.findings.push(finding.help(help));
+            }
+        }
+    }
+
+    fn finish(mut self) -> Folder {
+        let (mut ups, mut downs) = (Vec::new(), Vec::new());
+        for (named, (script, findings)) in self.named.iter().zip(read_all(&self.named)) {
+            self.findings.extend(findings);
+            match script {
+                Some(script) if named.stem.is_down => downs.push((named.stem.clone(), script)),
+                Some(script) => ups.push((named.stem.clone(), script)),
+                None => {}
+            }
+        }
+        self.findings
+            .sort_by(|left, right| left.subject.cmp(&right.subject));
+        let mut migrations: Vec<Migration> = Vec::with_capacity(ups.len());
+        ups.sort_by(|(left, a), (right, b)| {
+            (left.version, &a.shown).cmp(&(right.version, &b.shown))
+        });
+        for (stem, up) in ups {
+            if let Some(first) = migrations
+                .last()
+                .filter(|last| last.version == stem.version)
+            {
+                let message = format!(
+                    "version {} is taken by {} as well",
+                    stem.version, first.up.shown
+                );
+                let finding = Finding::error("migration-duplicate", &up.shown, message)
+                    .place(Place::file(&up.shown));
+                let help = "give the one that is not applied anywhere another number: af-db repair --renumber FILE";
+                self.findings
+                    .push(finding.also(Place::file(&first.up.shown)).help(help));
+                continue;
+            }
+            let directives = directive::read(&up.shown, &up.text, &mut self.findings);
+            let Stem {
+                prefix,
+                version,
+                name,
+                ..
+            } = stem;
+            let down_directives = Directives::default();
+            migrations.push(Migration {
+                version,
+                name,
+                prefix,
+                up,
+                down: None,
+                directives,
+                down_directives,
+            });
+        }
+        for (stem, down) in downs {
+            let at = migrations
+                .binary_search_by_key(&stem.version, |up| up.version)
+                .ok();
+            match at.map(|at| &mut migrations[at]) {
+                Some(migration) if migration.name == stem.name => {
+                    migration.down_directives =
+                        directive::read(&down.shown, &down.text, &mut self.findings);
+                    migration.down = Some(down);
+                }
+                _ => {
+                    let message = "there is no migration of this number and name to revert";
+                    let finding = Finding::error("migration-name", &down.shown, message)
+                        .place(Place::file(&down.shown));
+                    self.findings.push(finding.help(
+                        "name it after its migration: V12__name.down.sql beside V12__name.sql",
+                    ));
+                }
+            }
+        }
+        Folder {
+            migrations,
+            findings: self.findings,
+        }
+    }
+}
+
+fn reached_twice(shown: &str, failure: Failure) -> Finding {
+    let finding = Finding::error("migration-loop", shown, failure.message);
+    finding
+        .place(Place::file(shown))
+        .help(failure.hint.unwrap_or_default())
+}
+
+/// Reads files on all processors: thousands of applied migrations are read at every start.
+fn read_all(named: &[Named]) -> Vec<(Option<Script>, Vec<Finding>)> {
+    const WORTH_A_THREAD: usize = 256;
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = named.len().div_ceil(threads).max(WORTH_A_THREAD);
+    let read = |part: &[Named]| -> Vec<_> {
+        let each = |one: &Named| {
+            let mut findings = Vec::new();
+            (script(&one.path, &one.shown, &mut findings), findings)
+        };
+        part.iter().map(each).collect()
+    };
+    std::thread::scope(|scope| {
+        let mut parts = named.chunks(share);
+        let first = parts.next().unwrap_or_default();
+        let others: Vec<_> = parts
+            .map(|part| (part, scope.spawn(move || read(part))))
+            .collect();
+        let mut all = read(first);
+        for (part, other) in others {
+            // A thread that could not finish is done again here, where its panic is seen.
+            all.extend(other.join().unwrap_or_else(|_| read(part)));
+        }
+        all
+    })
+}
+
+/// Reads a file and names what is odd about its bytes; none where it cannot be run as it is.
+pub fn script(path: &Path, shown: &str, findings: &mut Vec<Finding>) -> Option<Script> {
+    let bytes = match disk::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            findings.push(unreadable(shown, &error));
+            return None;
+        }
+    };
+    Some(Script {
+        shown: shown.to_owned(),
+        path: path.to_owned(),
+        text: decode(bytes, shown, findings)?.into(),
+    })
+}
+
+fn unreadable(shown: &str, error: &std::io::Error) -> Finding {
+    let message = format!("the file cannot be read: {error}");
+    Finding::error("migration-unreadable", shown, message)
+        .place(Place::file(shown))
+        .help("check the file, its rights and its link")
+}
+
+/// Decodes a file and names what is odd about its bytes.
+fn decode(bytes: Vec<u8>, shown: &str, findings: &mut Vec<Finding>) -> Option<String> {
+    let text = match disk::decode(bytes) {
+        Ok(text) => text,
+        Err(not) => {
+            let finding = Finding::error("migration-encoding", shown, not.problem);
+            let place = Place::at(shown, not.line, 1);
+            findings.push(finding.place(place).help(not.help));
+            return None;
+        }
+    };
+    let mut odd = |make: fn(&str, &str, &str) -> Finding, code: &str, message: &str, help: &str| {
+        findings.push(
+            make(code, shown, message)
+                .place(Place::file(shown))
+                .help(help),
+        );
+    };
+    let error = |code: &str, shown: &str, message: &str| Finding::error(code, shown, message);
+    let warn = |code: &str, shown: &str, message: &str| Finding::warn(code, shown, message);
+    if text.starts_with('\u{feff}') {
+        let message = "the file begins with a byte-order mark, which PostgreSQL refuses";
+        odd(
+            error,
+            "migration-bom",
+            message,
+            "save it as UTF-8 without a mark",
+        );
+    }
+    if text.contains("\r\n") {
+        let message = "the lines end in CRLF; a checkout elsewhere changes the checksum";
+        odd(
+            warn,
+            "migration-line-endings",
+            message,
+            "add `*.sql text eol=lf` to .gitattributes",
+        );
+    }
+    if text.trim().is_empty() {
+        odd(
+            warn,
+            "migration-empty",
+            "the file is empty",
+            "write the statements, or remove the file",
+        );
+    }
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_odd_file_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let write =
+            |name: &str, text: &[u8]| std::fs::write(folder.path().join(name), text).unwrap();
+        write("V1__a.sql", b"SELECT 1;");
+        write("V1__a.down.sql", b"SELECT 2;");
+        write("V2__b.sql", b"SELECT 1;");
+        write("V2__c.sql", b"SELECT 1;");
+        write("V3__crlf.sql", b"SELECT 1;\r\n");
+        write("V4__bom.sql", "\u{feff}SELECT 1;".as_bytes());
+        write("V5__latin.sql", b"SELECT 1;\n-- \xe9");
+        write("V6__empty.sql", b"");
+        write("V7__lost.down.sql", b"SELECT 1;");
+        write("V8__has-hyphen.sql", b"SELECT 1;");
+        write("README.md", b"words");
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink(folder.path(), folder.path().join("again")).unwrap();
+            std::os::unix::fs::symlink("V10__gone.sql", folder.path().join("V10__gone.sql"))
+                .unwrap();
+        }
+        let listed = list(folder.path(), "migrations").unwrap();
+        let versions: Vec<i64> = listed
+            .migrations
+            .iter()
+            .map(|migration| migration.version)
+            .collect();
+        assert_eq!(versions, [1, 2, 3, 4, 6]);
+        assert!(listed.migrations[0].down.is_some());
+        let mut said: Vec<String> = listed
+            .findings
+            .iter()
+            .map(|finding| format!("{} {}", finding.code, finding.subject))
+            .collect();
+        said.sort();
+        insta::assert_snapshot!(said.join("\n"), @"
+        migration-bom migrations/V4__bom.sql
+        migration-duplicate migrations/V2__c.sql
+        migration-empty migrations/V6__empty.sql
+        migration-encoding migrations/V5__latin.sql
+        migration-line-endings migrations/V3__crlf.sql
+        migration-loop migrations/again
+        migration-name migrations/V7__lost.down.sql
+        migration-name migrations/V8__has-hyphen.sql
+        migration-unreadable migrations/V10__gone.sql
+        ");
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_empty() {
+        assert!(
+            list(Path::new("/nonexistent/migrations"), "migrations")
+                .unwrap()
+                .migrations
+                .is_empty()
+        );
+    }
+}

@@ -1,0 +1,262 @@
+//! Owns refinery's history table: reading it in either width, and the statements that change it.
+//!
+//! The table stays byte-exact refinery's; our own facts live in `journal`.
+
+use anyhow::Result;
+use tokio_postgres::types::Type;
+
+use crate::migrate::checksum::Width;
+use crate::pg::session::Session;
+use crate::sql::name::{Literal, ObjectName};
+use crate::sql::safe::Sql;
+
+/// A row of the history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The version.
+    pub version: i64,
+    /// The name.
+    pub name: String,
+    /// When it was applied, as stored: RFC 3339.
+    pub applied_on: String,
+    /// Refinery's checksum as stored: a decimal number.
+    pub checksum: String,
+}
+
+/// What stands where the history is expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Table {
+    /// Nothing.
+    Missing,
+    /// Refinery's table, in this width.
+    Present(Width),
+    /// A table of the same name that is not refinery's.
+    Foreign,
+}
+
+/// The comment of a history table that a journal is kept for: it tells a journal that was lost from one never begun.
+const MARK: &str = "af-db keeps a journal of this history in af_db.journal";
+
+/// Whether the history table says that a journal is kept for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// It does.
+    Present,
+    /// It does not yet, and can be made to.
+    Absent,
+    /// It does not, and has a comment of its own or belongs to a role that is not ours.
+    Impossible,
+}
+
+/// The history of a database.
+#[derive(Clone, Debug)]
+pub struct History {
+    /// Where it is.
+    pub name: ObjectName,
+    /// What stands there.
+    pub table: Table,
+    /// Whether our journal stands beside it.
+    pub has_journal: bool,
+    /// Whether it says that a journal is kept for it.
+    pub mark: Mark,
+    /// Its rows, by version.
+    pub rows: Vec<Row>,
+}
+
+/// Finds out what stands where the history is expected, in one round trip.
+pub async fn look(session: &Session, name: &ObjectName) -> Result<History> {
+    let shown = name.to_string();
+    let row = session
+        .query_one(
+            include_str!("queries/ledger.sql"),
+            &[(&shown, Type::TEXT), (&MARK, Type::TEXT)],
+        )
+        .await?;
+    let mark = match (row.get("is_marked"), row.get("can_be_marked")) {
+        (true, _) => Mark::Present,
+        (false, true) => Mark::Absent,
+        (false, false) => Mark::Impossible,
+    };
+    let columns: Option<String> = row.get("history_columns");
+    let exists: bool = row.get("history_exists");
+    let table = if exists {
+        kind(columns.as_deref().unwrap_or_default())
+    } else {
+        Table::Missing
+    };
+    Ok(History {
+        name: name.clone(),
+        table,
+        has_journal: row.get("journal_exists"),
+        mark,
+        rows: Vec::new(),
+    })
+}
+
+fn kind(columns: &str) -> Table {
+    const TEXTS: &str =
+        ",name character varying,applied_on character varying,checksum character varying";
+    match columns.strip_suffix(TEXTS) {
+        Some("version integer") => Table::Present(Width::Int4),
+        Some("version bigint") => Table::Present(Width::Int8),
+        _ => Table::Foreign,
+    }
+}
+
+impl History {
+    /// Reads the rows, in one round trip; none where there is no table of refinery's.
+    pub async fn read(&mut self, session: &Session) -> Result<()> {
+        if !matches!(self.table, Table::Present(_)) {
+            return Ok(());
+        }
+        let sql = Sql::fill(
+            "SELECT version::pg_catalog.int8, COALESCE(name, ''), COALESCE(applied_on, ''), COALESCE(checksum, '') FROM {} ORDER BY 1",
+            &[&self.name],
+        );
+        let rows = session.query_sql(&sql, &[]).await?;
+        let read = |row: &tokio_postgres::Row| Row {
+            version: row.get(0),
+            name: row.get(1),
+            applied_on: row.get(2),
+            checksum: row.get(3),
+        };
+        self.rows = rows.iter().map(read).collect();
+        Ok(())
+    }
+
+    /// Gives the row of a version.
+    pub fn row(&self, version: i64) -> Option<&Row> {
+        let at = self
+            .rows
+            .binary_search_by_key(&version, |row| row.version)
+            .ok()?;
+        Some(&self.rows[at])
+    }
+
+    /// Gives the width that checksums are computed in; `fresh` where there is no table yet.
+    pub fn width(&self, fresh: Width) -> Width {
+        match self.table {
+            Table::Present(width) => width,
+            Table::Missing | Table::Foreign => fresh,
+        }
+    }
+}
+
+/// Creates the history table as refinery would.
+pub fn create(name: &ObjectName, width: Width) -> Sql {
+    let version = match width {
+        Width::Int4 => Sql::new("int4"),
+        Width::Int8 => Sql::new("int8"),
+    };
+    Sql::fill(
+        "CREATE TABLE IF NOT EXISTS {}(
+             version {} PRIMARY KEY,
+             name VARCHAR(255),
+             applied_on VARCHAR(255),
+             checksum VARCHAR(255))",
+        &[name, &version],
+    )
+}
+
+/// Makes the history table say that a journal is kept for it; gives up soon where somebody holds the table.
+pub fn mark(name: &ObjectName) -> Sql {
+    Sql::fill(
+        "BEGIN;\nSET LOCAL lock_timeout = '2s';\nCOMMENT ON TABLE {} IS {};\nCOMMIT",
+        &[name, &Literal::new(MARK)],
+    )
+}
+
+/// Adds a row, with the time of the adding in refinery's format.
+pub fn insert(name: &ObjectName, row: &Row) -> Sql {
+    Sql::fill(
+        "INSERT INTO {} (version, name, applied_on, checksum) VALUES ({}, {}, {}, {})",
+        &[
+            name,
+            &row.version,
+            &Literal::new(&row.name),
+            &Literal::new(&row.applied_on),
+            &Literal::new(&row.checksum),
+        ],
+    )
+}
+
+/// Asks whether a row of this version and checksum is there, whoever added it.
+pub fn is_present(name: &ObjectName, row: &Row) -> Sql {
+    Sql::fill(
+        "SELECT EXISTS (SELECT FROM {} WHERE version OPERATOR(pg_catalog.=) {} AND checksum OPERATOR(pg_catalog.=) {})",
+        &[name, &row.version, &Literal::new(&row.checksum)],
+    )
+}
+
+/// Removes a row.
+pub fn delete(name: &ObjectName, version: i64) -> Sql {
+    Sql::fill(
+        "DELETE FROM {} WHERE version OPERATOR(pg_catalog.=) {}",
+        &[name, &version],
+    )
+}
+
+/// Makes the row of a version what its file is now; the time of applying stays if it can be read.
+pub fn set_row(name: &ObjectName, row: &Row, checksum: u64) -> Sql {
+    let readable = Literal::new(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$");
+    Sql::fill(
+        "UPDATE {} SET name = {}, checksum = {}, applied_on = CASE WHEN applied_on OPERATOR(pg_catalog.~) {} \
+         THEN applied_on ELSE {} END WHERE version OPERATOR(pg_catalog.=) {}",
+        &[
+            name,
+            &Literal::new(&row.name),
+            &Literal::new(checksum.to_string()),
+            &readable,
+            &Literal::new(&row.applied_on),
+            &row.version,
+        ],
+    )
+}
+
+/// Keeps services that know nothing of our lock out until the transaction ends.
+///
+/// Never held across a statement that runs outside a transaction: a service that waits for it keeps a snapshot, and
+/// `CREATE INDEX CONCURRENTLY` would wait for that.
+pub fn lock(name: &ObjectName) -> Sql {
+    Sql::fill("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", &[name])
+}
+
+/// Gives the condition that the session still has that lock.
+pub fn is_locked(name: &ObjectName) -> Sql {
+    Sql::fill(
+        "EXISTS (SELECT FROM pg_catalog.pg_locks AS held WHERE held.granted AND held.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() \
+         AND held.relation OPERATOR(pg_catalog.=) pg_catalog.to_regclass({})::pg_catalog.oid \
+         AND held.mode OPERATOR(pg_catalog.=) 'AccessExclusiveLock')",
+        &[&Literal::new(name.to_string())],
+    )
+}
+
+/// Gives the present time as refinery writes it.
+pub fn now() -> String {
+    let format = &time::format_description::well_known::Rfc3339;
+    time::OffsetDateTime::now_utc()
+        .format(format)
+        .expect("every time of this era has an RFC 3339 form")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_width_is_read_off_the_columns() {
+        let texts =
+            "name character varying,applied_on character varying,checksum character varying";
+        let check = |columns: &str, expected: Table| assert_eq!(kind(columns), expected);
+        check(
+            &format!("version integer,{texts}"),
+            Table::Present(Width::Int4),
+        );
+        check(
+            &format!("version bigint,{texts}"),
+            Table::Present(Width::Int8),
+        );
+        check(&format!("version text,{texts}"), Table::Foreign);
+        check("id integer", Table::Foreign);
+    }
+}

@@ -1,0 +1,170 @@
+//! Owns a migration as a step to be run one way, and its record: the history row and the journal row beside it.
+
+use crate::migrate::checksum::{self, Width};
+use crate::migrate::files::{Direction, Migration, Script};
+use crate::migrate::history::{self, Row};
+use crate::migrate::journal::{self, Entry, Run, State, Unfinished};
+use crate::migrate::refinery::Job;
+use crate::plan::{Books, Mode, Moment, Step};
+use crate::sql::name::ObjectName;
+use crate::sql::safe::Sql;
+
+/// The books a run writes into.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    /// Refinery's history.
+    pub history: ObjectName,
+    /// Its width.
+    pub width: Width,
+    /// Who runs.
+    pub run: Run,
+}
+
+/// The record of one migration.
+struct MigrationBooks<'j> {
+    ledger: &'j Ledger,
+    migration: &'j Migration,
+    direction: Direction,
+    // What every row of it says; the hashes of large files are not taken twice.
+    entry: Entry,
+}
+
+impl MigrationBooks<'_> {
+    fn append(&self, state: State, statement: usize, note: &Sql) -> Sql {
+        let entry = Entry {
+            statement: Some(statement),
+            note_expression: Some(note.clone()),
+            ..self.entry.clone()
+        };
+        journal::append(&self.ledger.run, state, &entry)
+    }
+}
+
+impl Books for MigrationBooks<'_> {
+    fn opening(&self) -> Sql {
+        history::lock(&self.ledger.history)
+    }
+
+    fn is_open(&self) -> Option<Sql> {
+        Some(history::is_locked(&self.ledger.history))
+    }
+
+    fn began(&self, unit: usize, note: &Sql) -> Sql {
+        self.append(State::unit_began(self.direction), unit, note)
+    }
+
+    fn unit(&self, unit: usize, note: &Sql) -> Sql {
+        self.append(State::unit_done(self.direction), unit, note)
+    }
+
+    fn noted(&self, unit: usize, moment: Moment) -> Option<Sql> {
+        let state = match moment {
+            Moment::Began => State::unit_began(self.direction),
+            Moment::Done => State::unit_done(self.direction),
+        };
+        let version = self.migration.version;
+        Some(journal::noted(&self.ledger.run, state, version, unit))
+    }
+
+    fn closing(&self, statements: usize, lock_waits: usize) -> Sql {
+        let ledger = self.ledger;
+        let change = match self.direction {
+            Direction::Up => history::insert(&ledger.history, &row(self.migration, ledger.width)),
+            Direction::Down => history::delete(&ledger.history, self.migration.version),
+        };
+        let entry = Entry {
+            statement: Some(statements),
+            lock_waits,
+            ..self.entry.clone()
+        };
+        let record = journal::append(&ledger.run, State::whole(self.direction), &entry);
+        Sql::fill("{};\n{}", &[&change, &record])
+    }
+
+    fn present(&self) -> Option<Sql> {
+        let row = row(self.migration, self.ledger.width);
+        (self.direction == Direction::Up).then(|| history::is_present(&self.ledger.history, &row))
+    }
+
+    fn landed(&self, unit: Option<usize>) -> Option<Sql> {
+        let state = match unit {
+            Some(_) => State::unit_done(self.direction),
+            None => State::whole(self.direction),
+        };
+        let version = Some(self.migration.version);
+        Some(journal::landed(&self.ledger.run, state, version, unit))
+    }
+}
+
+/// Gives the history row of a migration applied now.
+pub fn row(migration: &Migration, width: Width) -> Row {
+    Row {
+        version: migration.version,
+        name: migration.name.clone(),
+        applied_on: history::now(),
+        checksum: checksum::refinery(
+            &migration.name,
+            migration.version,
+            &migration.up.text,
+            width,
+        )
+        .to_string(),
+    }
+}
+
+/// Gives the step that runs a migration one way, from its beginning; none where there is no such way.
+pub fn step(migration: &Migration, direction: Direction) -> Option<Step> {
+    let (script, directives) = migration.script(direction)?;
+    let mode = if directives.no_transaction {
+        Mode::Statements
+    } else {
+        Mode::Transaction
+    };
+    Some(Step {
+        label: script.shown.clone(),
+        text: script.text.clone(),
+        mode,
+        timeout: directives.timeout,
+        done: 0,
+        uncertain: false,
+    })
+}
+
+/// Gives a migration as a job: behind what an earlier run left done, where it left it half-way.
+pub fn job<'j>(
+    ledger: &'j Ledger,
+    migration: &'j Migration,
+    direction: Direction,
+    half: Option<&Unfinished>,
+    note: Option<String>,
+) -> Option<Job<'j>> {
+    let mut step = step(migration, direction)?;
+    if let Some(half) = half {
+        step.uncertain = half.is_uncertain();
+        // The statement that was begun is the one after those that are done.
+        step.done = half.statement - usize::from(step.uncertain && half.statement > 0);
+    }
+    let sha256 = |script: &Script| checksum::sha256(&script.text);
+    let entry = Entry {
+        version: Some(migration.version),
+        name: Some(migration.name.clone()),
+        up_sha256: Some(sha256(&migration.up)),
+        down_sha256: migration.down.as_ref().map(sha256),
+        started: Some(history::now()),
+        note,
+        ..Entry::default()
+    };
+    let books = MigrationBooks {
+        ledger,
+        migration,
+        direction,
+        entry: entry.clone(),
+    };
+    Some(Job {
+        migration,
+        direction,
+        step,
+        entry,
+        books: Box::new(books),
+    })
+}

@@ -1,0 +1,378 @@
+//! Checks that the journal was not tampered with: its chain, its head, the history beside it, and an anchor outside.
+//!
+//! The chain finds what was changed within it, the head what was cut off its end. Who rewrites the end of the chain and
+//! the head with it is found where the history and the journal no longer agree, and who rewrites everything only by an
+//! anchor: the newest link at some moment, kept in a place that the database's owner cannot write to.
+//!
+//! A history may be older than its journal, where others applied migrations before af-db did. The journal's first row lists
+//! what was there, and the history table is marked by a comment from then on: a marked history without its rows in the
+//! journal is a journal that was lost.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+use tokio_postgres::types::{ToSql, Type};
+
+use crate::finding::Finding;
+use crate::migrate::checksum::{self, Width};
+use crate::migrate::files::Migration;
+use crate::migrate::history::{History, Mark, Row};
+use crate::migrate::journal;
+use crate::pg::session::Session;
+use crate::sql::safe::Sql;
+
+/// The newest link of a journal at some moment, to be kept outside of the database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Anchor {
+    /// The version of this document.
+    pub version: u32,
+    /// The cluster's identifier, where the role may read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system_identifier: Option<String>,
+    /// The database's oid.
+    pub database_oid: u32,
+    /// The database's name, for people.
+    pub database: String,
+    /// How many rows there are, which is the number of the newest.
+    pub rows: i64,
+    /// The hash of the newest.
+    pub hash: String,
+}
+
+/// What the journal is held against.
+#[derive(Clone, Copy, Debug)]
+pub struct Against<'a> {
+    /// The history, and whether a journal stands beside it.
+    pub history: &'a History,
+    /// The files at hand, whose texts are compared with what was applied.
+    pub files: &'a [Migration],
+    /// The tenant's schema that the history is of; empty where tenants do not share the database.
+    pub tenant: &'a str,
+    /// Whether services apply migrations too, which write no journal.
+    pub services: bool,
+    /// The newest link of an earlier moment.
+    pub anchor: Option<&'a Anchor>,
+}
+
+/// A row of the journal as a link of the chain.
+struct Link {
+    id: i64,
+    hash: String,
+    holds: bool,
+    follows: bool,
+}
+
+/// Names everything by which the journal is not what was written.
+pub async fn verify(session: &Session, against: &Against<'_>) -> Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    let mut links = Vec::new();
+    if against.history.has_journal {
+        links = read(session).await?;
+        findings.extend(chain(&links));
+        findings.extend(end(session, links.last()).await?);
+    }
+    findings.extend(compare(session, against).await?);
+    if let Some(anchor) = against.anchor {
+        findings.extend(anchored(session, anchor, &links));
+    }
+    Ok(findings)
+}
+
+/// Gives the newest link as an anchor.
+pub async fn anchor(session: &Session) -> Result<Anchor> {
+    let head = head(session).await?;
+    let (rows, hash) = head.into_iter().next().unwrap_or_default();
+    let facts = session.facts();
+    Ok(Anchor {
+        version: 1,
+        system_identifier: facts.system_identifier.map(|number| number.to_string()),
+        database_oid: facts.database_oid,
+        database: facts.database.clone(),
+        rows,
+        hash,
+    })
+}
+
+async fn read(session: &Session) -> Result<Vec<Link>> {
+    let mut sql = Sql::new(
+        "SELECT COALESCE(v.id, 0), COALESCE(v.hash, ''), COALESCE(v.hash OPERATOR(pg_catalog.=) ",
+    );
+    sql.piece(&journal::hash());
+    sql.push(
+        ", false) AS holds, v.previous IS NOT DISTINCT FROM COALESCE(pg_catalog.lag(v.hash) OVER (ORDER BY v.id), '') AS follows \
+         FROM af_db.journal AS v ORDER BY v.id",
+    );
+    let rows = session.query_sql(&sql, &[]).await?;
+    Ok(rows
+        .iter()
+        .map(|row| Link {
+            id: row.get(0),
+            hash: row.get(1),
+            holds: row.get(2),
+            follows: row.get(3),
+        })
+        .collect())
+}
+
+/// Names every link that does not hold.
+fn chain(links: &[Link]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut last = 0;
+    for link in links {
+        let subject = format!("journal row {}", link.id);
+        if !link.holds {
+            let message = "the row was changed after it was written";
+            findings.push(Finding::error("journal-altered", &subject, message));
+        }
+        if link.id != last + 1 {
+            let message = "the row before it was removed";
+            findings.push(Finding::error("journal-removed", &subject, message));
+        } else if !link.follows {
+            let message = "the row does not follow the one before it: one of the two was inserted or replaced";
+            findings.push(Finding::error("journal-broken", &subject, message));
+        }
+        last = link.id;
+    }
+    findings
+}
+
+/// Reads the rows of the record of the newest row; there is one unless it was tampered with.
+async fn head(session: &Session) -> Result<Vec<(i64, String)>> {
+    let there = session
+        .query_one(
+            "SELECT pg_catalog.to_regclass('af_db.journal_head') IS NOT NULL",
+            &[],
+        )
+        .await?;
+    if !there.get::<_, bool>(0) {
+        return Ok(Vec::new());
+    }
+    let rows = session
+        .query(include_str!("queries/journal_head.sql"), &[])
+        .await?;
+    let rows = rows.iter().map(|row| (row.get("id"), row.get("hash")));
+    Ok(rows.collect())
+}
+
+/// Compares the newest row with what is kept about it beside the journal.
+async fn end(session: &Session, newest: Option<&Link>) -> Result<Option<Finding>> {
+    let (last, hash) = newest.map_or((0, ""), |link| (link.id, link.hash.as_str()));
+    let [(id, kept)] = &head(session).await?[..] else {
+        let message = "the record of the newest row, af_db.journal_head, was removed or doubled";
+        return Ok(Some(Finding::error(
+            "journal-removed",
+            "the journal",
+            message,
+        )));
+    };
+    if *id != last {
+        let message = format!("the journal ends at row {last}, but row {id} was written");
+        let subject = format!("journal row {id}");
+        return Ok(Some(Finding::error("journal-removed", subject, message)));
+    }
+    let subject = format!("journal row {last}");
+    let message =
+        "the newest row is not the one that was written last: rows were removed or replaced";
+    Ok((*kept != hash).then(|| Finding::error("journal-replaced", subject, message)))
+}
+
+/// What the journal says of a version.
+struct Said {
+    name: Option<String>,
+    up_sha256: Option<String>,
+    is_applied: bool,
+}
+
+/// What the journal says of the history beside it.
+struct Knowledge {
+    said: BTreeMap<i64, Said>,
+    // The rows of the history before the journal was begun, by version; none where it was begun with the history.
+    before: BTreeMap<i64, String>,
+}
+
+impl Knowledge {
+    async fn read(session: &Session, tenant: &str) -> Result<Self> {
+        let parameters = [(&tenant as &(dyn ToSql + Sync), Type::TEXT)];
+        let said = session
+            .query(include_str!("queries/journal_vouches.sql"), &parameters)
+            .await?;
+        let said = said.iter().map(|row| {
+            let said = Said {
+                name: row.get("name"),
+                up_sha256: row.get("up_sha256"),
+                is_applied: row.get("is_applied"),
+            };
+            (row.get("version"), said)
+        });
+        let opened = session
+            .query(include_str!("queries/journal_opened.sql"), &parameters)
+            .await?;
+        let note: Option<String> = opened.first().map(|row| row.get("note"));
+        let lines = note.iter().flat_map(|note| note.lines()).skip(1);
+        let before = lines.filter_map(|line| {
+            let version = line.split_once(' ')?.0.parse().ok()?;
+            Some((version, line.to_owned()))
+        });
+        Ok(Knowledge {
+            said: said.collect(),
+            before: before.collect(),
+        })
+    }
+
+    /// Gives the versions that are applied by what the journal says.
+    fn applied(&self) -> impl Iterator<Item = i64> {
+        let said = self.said.iter().filter(|(_, said)| said.is_applied);
+        let before = self.before.keys();
+        let before = before.filter(|version| !self.said.contains_key(version));
+        said.map(|(version, _)| *version).chain(before.copied())
+    }
+}
+
+/// Compares the history with what the journal says of it, both ways.
+async fn compare(session: &Session, against: &Against<'_>) -> Result<Vec<Finding>> {
+    let history = against.history;
+    let knowledge = match history.has_journal {
+        true => Knowledge::read(session, against.tenant).await?,
+        false => Knowledge {
+            said: BTreeMap::new(),
+            before: BTreeMap::new(),
+        },
+    };
+    if knowledge.said.is_empty() && knowledge.before.is_empty() {
+        return Ok(unbegun(against).into_iter().collect());
+    }
+    let mut findings = Vec::new();
+    for row in &history.rows {
+        findings.extend(match knowledge.said.get(&row.version) {
+            Some(said) if said.is_applied => differs(row, said, against),
+            None if knowledge.before.contains_key(&row.version) => (knowledge.before[&row.version]
+                != journal::line(row))
+            .then(|| {
+                let message = "its history row is not the one from before the journal was begun";
+                Finding::error("history-altered", subject(row), message)
+            }),
+            _ => Some(unrecorded(
+                against,
+                subject(row),
+                "it is in the history, and no row of the journal says that it was applied"
+                    .to_owned(),
+            )),
+        });
+    }
+    for version in knowledge.applied() {
+        if history.row(version).is_none() {
+            let message = "the journal says that it is applied, and the history has no row of it";
+            let help = "restore the history from a backup, or record the row again: af-db repair --mark-applied";
+            findings.push(
+                Finding::error("history-removed", format!("migration {version}"), message)
+                    .help(format!("{help} {version}")),
+            );
+        }
+    }
+    let before = history.rows.iter();
+    let before = before.filter(|row| !knowledge.said.contains_key(&row.version));
+    let before = before.filter(|row| knowledge.before.contains_key(&row.version));
+    match before.count() {
+        0 => {}
+        count => findings.push(Finding::note(
+            "journal-opened",
+            "the journal",
+            format!(
+                "it was begun after migrations had been applied ({count}): it cannot say who applied them"
+            ),
+        )),
+    }
+    Ok(findings)
+}
+
+fn subject(row: &Row) -> String {
+    format!("migration {} {}", row.version, row.name)
+}
+
+fn unrecorded(against: &Against<'_>, subject: String, message: String) -> Finding {
+    if against.services {
+        return Finding::note("journal-unrecorded", subject, message);
+    }
+    Finding::error("journal-unrecorded", subject, message).help(
+        "if a service applied it, say so with --services; otherwise restore the journal from a backup",
+    )
+}
+
+/// Says why the journal knows nothing of a history that has rows: it was lost, or never begun.
+fn unbegun(against: &Against<'_>) -> Option<Finding> {
+    let history = against.history;
+    let count = history.rows.len();
+    if count == 0 {
+        return None;
+    }
+    let what = match history.has_journal {
+        true => "the journal has no row about a migration",
+        false => "there is no journal",
+    };
+    if history.mark == Mark::Present {
+        let message = format!(
+            "{what}, though one was kept for the {count} applied migrations: its rows were removed"
+        );
+        return Some(unrecorded(against, "the journal".to_owned(), message));
+    }
+    let message = format!(
+        "{what}, and the applied migrations ({count}) are not marked as journalled: af-db has applied none of them, \
+         or both the journal and the mark were removed, which cannot be told apart without an anchor"
+    );
+    Some(Finding::note("journal-unbegun", "the journal", message))
+}
+
+/// Compares a row of the history with the journal's row of the same migration.
+fn differs(row: &Row, said: &Said, against: &Against<'_>) -> Option<Finding> {
+    let name = said.name.as_deref();
+    if let Some(name) = name.filter(|name| *name != row.name) {
+        let message = format!("the journal says that it was applied as `{name}`");
+        return Some(Finding::error("history-altered", subject(row), message));
+    }
+    // Only a file with the history's checksum can stand for what the history says was run.
+    let mut files = against.files.iter();
+    let file = files.find(|file| file.version == row.version && file.name == row.name)?;
+    let width = against.history.width(Width::Int4);
+    let sum = checksum::refinery(&file.name, file.version, &file.up.text, width);
+    if sum.to_string() != row.checksum {
+        return None;
+    }
+    let sha256 = said.up_sha256.as_deref()?;
+    (sha256 != checksum::sha256(&file.up.text)).then(|| {
+        let message =
+            "the journal says that another text was applied than the file that the history names";
+        Finding::error("history-altered", subject(row), message)
+    })
+}
+
+/// Looks for the link that an anchor names.
+fn anchored(session: &Session, anchor: &Anchor, links: &[Link]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let facts = session.facts();
+    let identifier = facts.system_identifier.map(|number| number.to_string());
+    let other_cluster = matches!((&anchor.system_identifier, &identifier), (Some(one), Some(other)) if one != other);
+    if other_cluster || anchor.database_oid != facts.database_oid {
+        let message = format!(
+            "the anchor was taken in another database, called `{}`; after a restore this is expected",
+            anchor.database
+        );
+        findings.push(Finding::warn(
+            "journal-anchor-elsewhere",
+            "the anchor",
+            message,
+        ));
+    }
+    let there = links
+        .iter()
+        .any(|link| link.id == anchor.rows && link.hash == anchor.hash);
+    if !there && anchor.rows > 0 {
+        let message = format!(
+            "row {} of the anchor is not in the journal: the journal was cut or rewritten after the anchor was taken",
+            anchor.rows
+        );
+        findings.push(Finding::error("journal-rewritten", "the journal", message));
+    }
+    findings
+}

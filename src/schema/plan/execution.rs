@@ -1,0 +1,731 @@
+//! Owns the execution: the one loop that runs steps, under the lock, on the ladder, with each step's record.
+//!
+//! Having an [`Execution`] is to hold the lock; nothing else runs a [`Step`].
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use anyhow::Result;
+
+use crate::error::fail;
+use crate::event::{Event, Interrupt, Unit, Watch};
+use crate::pg::facts;
+use crate::pg::session::Session;
+use crate::pg::target::Target;
+use crate::plan::block;
+use crate::plan::climb::Piece;
+use crate::plan::confirm;
+use crate::plan::ladder::Ladder;
+use crate::plan::observe::guard::{Prediction, Stock};
+use crate::plan::observe::reach;
+use crate::plan::reconcile::{self, Known};
+use crate::plan::session_state::{self, Rest};
+use crate::plan::trouble::{
+    Half, Stopped, Trouble, after, interrupted, overtaken, trouble_of, unclear,
+};
+use crate::plan::unit::{self, Kind, Outline};
+use crate::plan::{Books, Done, Mode, Moment, Step};
+use crate::sql::safe::Sql;
+
+/// A locked run.
+pub struct Execution<'a> {
+    pub(super) session: Session,
+    pub(super) target: &'a Target,
+    pub(super) ladder: Ladder,
+    pub(super) watch: Watch<'a>,
+    pub(super) interrupt: &'a Interrupt,
+    // Opened only when a statement is kept waiting: it asks who blocks us.
+    pub(super) onlooker: Option<Session>,
+    // How many sessions took the place of a lost one.
+    pub(super) sessions: usize,
+    // Whether somebody else has worked here between the lost session and the one after it.
+    pub(super) overtaken: bool,
+    // What the steps were seen to do, where a plan says so; what they do instead is rolled back.
+    pub(super) prediction: Option<Prediction>,
+    // What was there before the first step, where a plan says what the steps do.
+    pub(super) stock: Option<Stock>,
+    // Where names without a schema lead, where a schema stands for the database.
+    path: Option<Sql>,
+    // Whether the session is as it began: what a step has set is undone with its record.
+    clean: bool,
+    // Whether this session took the migration lock; every record then confirms that it has it still.
+    is_locked: bool,
+    // What runs, for the heartbeat to show.
+    running: Option<&'a Mutex<Option<String>>>,
+}
+
+/// Puts every setting back to what the session began with, whoever changed it, and takes the time limit off.
+pub(super) fn reset() -> Vec<Sql> {
+    vec![
+        Sql::new("RESET SESSION AUTHORIZATION"),
+        Sql::new("RESET ALL"),
+        Sql::new("SET statement_timeout = 0"),
+        Sql::new("UNLISTEN *"),
+        facts::pins(),
+    ]
+}
+
+/// Makes what comes next ours again within a transaction, and leaves the file's own settings to what follows it.
+const OURS: [&str; 3] = [
+    "SET LOCAL SESSION AUTHORIZATION DEFAULT",
+    "SET LOCAL ROLE NONE",
+    "SET LOCAL search_path TO pg_catalog",
+];
+
+/// Gives the time limit of a statement back to what the role is used to.
+const THEIR_TIME: &str = "RESET statement_timeout";
+
+/// Comes before everything else that is ours: the limit that a file or a role has may be too short for any question.
+const UNLIMITED: &str = "SET LOCAL statement_timeout = 0";
+
+/// Makes a transaction fit for a record: the file may have made the session read only, or serializable.
+const RECORDING: &str = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE";
+
+impl<'a> Execution<'a> {
+    /// Takes over a session that holds the migration lock, which every record confirms.
+    pub fn new(
+        session: Session,
+        target: &'a Target,
+        ladder: Ladder,
+        watch: Watch<'a>,
+        interrupt: &'a Interrupt,
+    ) -> Self {
+        Execution {
+            session,
+            target,
+            ladder,
+            watch,
+            interrupt,
+            onlooker: None,
+            sessions: 0,
+            overtaken: false,
+            prediction: None,
+            stock: None,
+            path: None,
+            clean: false,
+            is_locked: true,
+            running: None,
+        }
+    }
+
+    /// Has names without a schema lead into these schemas, whatever the role is used to.
+    pub fn within(mut self, path: Sql) -> Self {
+        self.path = Some(path);
+        self
+    }
+
+    /// Has no record confirm the migration lock: the session took none, on a throwaway database or within a run that did.
+    pub fn without_lock(mut self) -> Self {
+        self.is_locked = false;
+        self
+    }
+
+    /// Says to a heartbeat which statement runs.
+    pub fn showing(mut self, running: &'a Mutex<Option<String>>) -> Self {
+        self.running = Some(running);
+        self
+    }
+
+    /// Gives where the running statement is shown.
+    pub(super) fn running(&self) -> Running<'a> {
+        Running(self.running)
+    }
+
+    /// Binds the run to what its steps were seen to do: a step that does more is rolled back before its commit.
+    pub fn predict(&mut self, prediction: Prediction) {
+        self.prediction = Some(prediction);
+    }
+
+    /// Gives the session for reading.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Gives who is told.
+    pub fn watch(&self) -> Watch<'a> {
+        self.watch
+    }
+
+    /// Ends the run and gives the session back.
+    pub fn finish(self) -> Session {
+        self.session
+    }
+
+    /// Runs one step with its record.
+    pub async fn run(&mut self, step: &Step, books: &dyn Books) -> Result<Done, Stopped> {
+        if self.overtaken {
+            return Err(Stopped::NotBegun(overtaken()));
+        }
+        self.take_stock().await?;
+        let began = Instant::now();
+        let outline = unit::outline(&step.text);
+        let total = u64::try_from(outline.statements.len()).unwrap_or(u64::MAX);
+        (self.watch)(Event::Began {
+            task: &step.label,
+            total: Some(total),
+            unit: Unit::Items,
+        });
+        // A transaction that is rolled back takes the settings of its file with it; pieces leave theirs.
+        self.clean &= step.mode == Mode::Transaction;
+        let mut ran = match step.mode {
+            Mode::Transaction => self.whole(step, &outline, books).await,
+            Mode::Statements => self.pieces(step, &outline, books).await,
+        };
+        if let Err(Stopped::RolledBack(_)) = ran
+            && self.is_present(books).await
+        {
+            ran = Ok(Done {
+                statements: outline.statements.len(),
+                by_others: true,
+                ..Done::default()
+            });
+        }
+        (self.watch)(Event::Ended);
+        for notice in self.session.take_notices() {
+            (self.watch)(Event::Notice {
+                severity: notice.severity,
+                message: &notice.message,
+            });
+        }
+        ran.map(|done| Done {
+            took: began.elapsed(),
+            ..done
+        })
+    }
+
+    /// Says whether somebody who knows nothing of our lock has done a step while we tried, and we failed for that.
+    async fn is_present(&self, books: &dyn Books) -> bool {
+        let Some(question) = books.present() else {
+            return false;
+        };
+        match self.session.query_sql(&question, &[]).await {
+            Ok(rows) => rows.first().is_some_and(|row| row.get(0)),
+            // Then the failure itself is what matters.
+            Err(_) => false,
+        }
+    }
+
+    /// Runs a text of ours in one transaction, without a step: bookkeeping alone.
+    pub async fn record(&mut self, statements: Vec<Sql>) -> Result<()> {
+        let mut sql = Sql::default();
+        for part in self.between().into_iter().chain(statements) {
+            sql.piece(&part).push(";\n");
+        }
+        if let Err(error) = self.session.run(&sql).await {
+            self.session.roll_back().await;
+            return Err(error);
+        }
+        self.session.run(&Sql::new("COMMIT")).await
+    }
+
+    /// Begins a transaction of ours behind whatever a file has done to the session, which is put back to its beginning.
+    fn between(&self) -> Vec<Sql> {
+        let mut between = [UNLIMITED, RECORDING].map(Sql::new).to_vec();
+        between.extend(reset());
+        between.push(facts::own_time(false));
+        between.push(confirm::is_idle(self.is_locked));
+        between.push(Sql::new("BEGIN"));
+        between
+    }
+
+    async fn whole(
+        &mut self,
+        step: &Step,
+        outline: &Outline,
+        books: &dyn Books,
+    ) -> Result<Done, Stopped> {
+        let mut opening = if self.clean { Vec::new() } else { reset() };
+        opening.extend(["RESET lock_timeout", "BEGIN"].map(Sql::new));
+        let slot = opening.len();
+        opening.extend([Sql::default(), Sql::new(NEVER_IDLE)]);
+        let path = self.path.as_ref();
+        opening.extend(path.map(|path| Sql::fill("SET LOCAL search_path TO {}", &[path])));
+        let opening_of_books = books.opening();
+        if !opening_of_books.is_empty() {
+            opening.push(opening_of_books);
+        }
+        // What comes next is the file's, which the role's own limit is meant for.
+        opening.push(Sql::new(THEIR_TIME));
+        opening.extend(block::limits(None, step.timeout));
+        let statements = outline.statements.len();
+        let again = reset();
+        let confirm = confirm::is_ours(self.is_locked, books.is_open());
+        let closing = |waits: usize| {
+            // Deferred checks run while the file's own settings still hold.
+            let mut closing = vec![Sql::new("SET CONSTRAINTS ALL IMMEDIATE")];
+            closing.extend(again.clone());
+            closing.push(facts::own_time(false));
+            closing.push(confirm.clone());
+            closing.push(books.closing(statements, waits));
+            closing.retain(|part| !part.is_empty());
+            closing
+        };
+        let all = Piece {
+            step,
+            outline,
+            statements: 0..statements,
+            unit: 1,
+        };
+        let waits = self.climb(&all, opening, slot, &closing).await?;
+        self.commit(books.landed(None)).await?;
+        self.clean = true;
+        Ok(Done {
+            statements,
+            lock_waits: waits,
+            ..Done::default()
+        })
+    }
+
+    async fn pieces(
+        &mut self,
+        step: &Step,
+        outline: &Outline,
+        books: &dyn Books,
+    ) -> Result<Done, Stopped> {
+        let units = unit::units(outline, &step.text);
+        let half = |units_done: usize| {
+            let last = units[..units_done.min(units.len())].last();
+            let half = Half {
+                units: units_done,
+                statements: last.map_or(0, |piece| piece.statements.end),
+            };
+            move |stopped: Stopped| after(half, stopped)
+        };
+        let mut waits = 0;
+        self.settings((step, outline), (&units, step.done), books)
+            .await
+            .map_err(half(step.done))?;
+        for (index, piece) in units.iter().enumerate().skip(step.done) {
+            if self.interrupt.is_raised() {
+                return Err(half(index)(Stopped::RolledBack(interrupted())));
+            }
+            let sessions = self.sessions;
+            match piece.kind {
+                Kind::Atomic | Kind::OwnTransaction => {
+                    waits += self
+                        .atomic((step, outline), piece, index, books)
+                        .await
+                        .map_err(half(index))?;
+                }
+                Kind::KeepsNothing => {
+                    waits += self
+                        .keeping_nothing((step, outline), piece, index, books)
+                        .await
+                        .map_err(half(index))?;
+                }
+                Kind::Alone => {
+                    let uncertain = step.uncertain && index == step.done;
+                    let piece = Piece {
+                        step,
+                        outline,
+                        statements: piece.statements.clone(),
+                        unit: index + 1,
+                    };
+                    self.alone(&piece, (index, uncertain), books)
+                        .await
+                        .map_err(half(index))?;
+                    self.adopt().await.map_err(half(index + 1))?;
+                }
+            }
+            if self.sessions > sessions {
+                // The settings of the file died with the session that was lost.
+                self.settings((step, outline), (&units, index + 1), books)
+                    .await
+                    .map_err(half(index + 1))?;
+            }
+        }
+        self.close(books, (outline.statements.len(), waits))
+            .await
+            .map_err(half(units.len()))?;
+        self.clean = true;
+        Ok(Done {
+            statements: outline.statements.len(),
+            lock_waits: waits,
+            ..Done::default()
+        })
+    }
+
+    /// Records that every unit of a step is done.
+    async fn close(
+        &mut self,
+        books: &dyn Books,
+        (statements, waits): (usize, usize),
+    ) -> Result<(), Stopped> {
+        let mut record = self.between();
+        record.extend([books.opening(), books.closing(statements, waits)]);
+        self.ours(record).await?;
+        self.commit(books.landed(None)).await
+    }
+
+    /// Makes the session what the file expects behind units that are done: ours, with the file's settings so far.
+    ///
+    /// What the file has made of the session in another way, and the rest of it needs, is lost: that is refused.
+    async fn settings(
+        &mut self,
+        (step, outline): (&Step, &Outline),
+        (units, done): (&[unit::Piece], usize),
+        books: &dyn Books,
+    ) -> Result<(), Stopped> {
+        let done = done.min(units.len());
+        let mut ours = reset();
+        let path = self.path.as_ref();
+        ours.extend(path.map(|path| Sql::fill("SET search_path TO {}", &[path])));
+        ours.push(Sql::new(THEIR_TIME));
+        self.ours(ours).await?;
+        if done == 0 {
+            return Ok(());
+        }
+        let before = self.noted(books, done, Moment::Done).await?.flatten();
+        for unit in units[..done].iter().filter(|unit| !outline.is_undone(unit)) {
+            let from = outline
+                .settings
+                .partition_point(|index| *index < unit.statements.start);
+            for index in outline.settings[from..].iter().copied() {
+                if index >= unit.statements.end {
+                    break;
+                }
+                let sql = Sql::written_by_user(&step.text[outline.statements[index].clone()]);
+                self.ours(vec![sql]).await?;
+            }
+        }
+        let Some(before) = before.as_deref().and_then(session_state::Session::read) else {
+            return Ok(());
+        };
+        let description = session_state::description(true, &outline.custom);
+        let question = Sql::fill("SELECT {}", &[&description]);
+        let now = self.one_text(&question).await?.flatten();
+        let now = now.as_deref().and_then(session_state::Session::read);
+        let first = units
+            .get(done)
+            .map_or(outline.statements.len(), |unit| unit.statements.start);
+        let rest = Rest {
+            text: &step.text,
+            outline,
+            statements: first..outline.statements.len(),
+        };
+        if let Some(lost) = before.missing_in(&now.unwrap_or_default(), &rest) {
+            return Err(Stopped::RolledBack(session_lost(&lost)));
+        }
+        let unnamed = before.unnamed(&rest);
+        if unnamed.is_empty() {
+            return Ok(());
+        }
+        let users = reach::uses(&self.session, rest.all(), &unnamed).await;
+        match users.map_err(|error| Stopped::RolledBack(trouble_of(&error)))? {
+            None => Ok(()),
+            Some((name, function)) => Err(Stopped::RolledBack(session_lost(&format!(
+                "the temporary table `{name}`, which {function} uses, is gone"
+            )))),
+        }
+    }
+
+    /// Asks for the note of a record of ours; the outer absence is that of the record.
+    async fn noted(
+        &self,
+        books: &dyn Books,
+        unit: usize,
+        moment: Moment,
+    ) -> Result<Option<Option<String>>, Stopped> {
+        match books.noted(unit, moment) {
+            Some(question) => self.one_text(&question).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn one_text(&self, question: &Sql) -> Result<Option<Option<String>>, Stopped> {
+        let rows = self.session.query_sql(question, &[]).await;
+        let rows = rows.map_err(|error| Stopped::RolledBack(trouble_of(&error)))?;
+        Ok(rows.first().map(|row| row.get(0)))
+    }
+
+    /// Runs a unit and its record in one transaction.
+    async fn atomic(
+        &mut self,
+        (step, outline): (&Step, &Outline),
+        piece: &unit::Piece,
+        index: usize,
+        books: &dyn Books,
+    ) -> Result<usize, Stopped> {
+        let begin = match piece.kind {
+            Kind::OwnTransaction => {
+                Sql::written_by_user(&step.text[outline.statements[piece.statements.start].clone()])
+            }
+            _ => Sql::new("BEGIN"),
+        };
+        let statements = match piece.kind {
+            Kind::OwnTransaction => piece.statements.start + 1..piece.statements.end - 1,
+            _ => piece.statements.clone(),
+        };
+        let mut opening = vec![begin, Sql::default()];
+        opening.extend(block::limits(None, step.timeout));
+        opening.push(Sql::new(NEVER_IDLE));
+        // Our own look would be the first query of the transaction, and its isolation be fixed by that.
+        let isolated = outline.chooses_isolation(&step.text, statements.clone());
+        let confirm = if isolated {
+            confirm::is_ours(self.is_locked, None)
+        } else {
+            opening.extend(Some(confirm::hold(self.is_locked)).filter(|hold| !hold.is_empty()));
+            confirm::is_kept(self.is_locked)
+        };
+        let closing = |_: usize| {
+            let mut closing = vec![Sql::new("SET CONSTRAINTS ALL IMMEDIATE")];
+            closing.extend([Sql::new(UNLIMITED), facts::own_time(true)]);
+            closing.push(remember(books, (step, outline), piece.statements.clone()));
+            closing.extend(OURS.map(Sql::new));
+            closing.push(confirm.clone());
+            closing.push(books.unit(index + 1, &Sql::new(session_state::REMEMBERED)));
+            closing.retain(|part| !part.is_empty());
+            closing
+        };
+        let within = Piece {
+            step,
+            outline,
+            statements,
+            unit: index + 1,
+        };
+        let waits = self.climb(&within, opening, 1, &closing).await?;
+        self.commit(books.landed(Some(index + 1))).await?;
+        Ok(waits)
+    }
+
+    /// Runs a transaction of the file that keeps nothing, and records it behind its end.
+    ///
+    /// A run that is cut off in between runs it again, which changes nothing.
+    async fn keeping_nothing(
+        &mut self,
+        (step, outline): (&Step, &Outline),
+        piece: &unit::Piece,
+        index: usize,
+        books: &dyn Books,
+    ) -> Result<usize, Stopped> {
+        let (first, last) = (piece.statements.start, piece.statements.end - 1);
+        let text = |at: usize| Sql::written_by_user(&step.text[outline.statements[at].clone()]);
+        // Behind a setting that makes the session read only, every statement by itself keeps nothing.
+        let (begin, end, statements) = match outline.begins(first) {
+            true => (text(first), text(last), first + 1..last),
+            false => (Sql::new("BEGIN"), Sql::new("COMMIT"), first..last + 1),
+        };
+        let mut opening = vec![begin, Sql::default()];
+        opening.extend(block::limits(None, step.timeout));
+        opening.push(Sql::new(NEVER_IDLE));
+        let within = Piece {
+            step,
+            outline,
+            statements,
+            unit: index + 1,
+        };
+        let waits = self.climb(&within, opening, 1, &|_| Vec::new()).await?;
+        self.ours(vec![end]).await?;
+        let done = Piece {
+            statements: piece.statements.clone(),
+            ..within
+        };
+        self.ours(self.framed_done(&done, index, books)).await?;
+        Ok(waits)
+    }
+
+    /// Runs a statement that no transaction can hold: its intent first, then itself, then that it is done.
+    async fn alone(
+        &mut self,
+        piece: &Piece<'_>,
+        (index, uncertain): (usize, bool),
+        books: &dyn Books,
+    ) -> Result<(), Stopped> {
+        let (step, outline, statement) = (piece.step, piece.outline, piece.statements.start);
+        let text = &step.text[outline.statements[statement].clone()];
+        let trouble = |error: anyhow::Error| Stopped::RolledBack(trouble_of(&error));
+        let begun = match reconcile::may_leave_indexes(text) {
+            true => self.noted(books, index + 1, Moment::Began).await?,
+            false => None,
+        };
+        let earlier = reconcile::Earlier { begun, uncertain };
+        let look = reconcile::look(&self.session, text, &earlier, self.watch)
+            .await
+            .map_err(trouble)?;
+        match look.known {
+            Known::Done => return self.ours(self.framed_done(piece, index, books)).await,
+            Known::Unclear => {
+                return Err(Stopped::Unknown(
+                    Half::default(),
+                    unclear(outline, statement),
+                ));
+            }
+            Known::ToDo => {}
+        }
+        let mut intent = if uncertain {
+            Vec::new()
+        } else {
+            self.framed(Sql::default(), books.began(index + 1, &look.stock))
+        };
+        let patient = !outline.sets_timeouts(&step.text);
+        if patient {
+            intent.extend(block::patience(step.timeout));
+        }
+        self.ours(intent).await?;
+        (self.watch)(Event::Advanced {
+            done: u64::try_from(statement).unwrap_or(0),
+            note: &step.label,
+        });
+        let sql = Sql::written_by_user(text);
+        self.running().show(step, outline, statement..statement + 1);
+        let ran = self
+            .interruptible(async |session: &Session| session.run(&sql).await)
+            .await;
+        if let Err(error) = ran {
+            return Err(self.failed_alone(piece, &error));
+        }
+        let mut record = self.framed_done(piece, index, books);
+        if patient {
+            record.extend(block::IMPATIENCE.map(Sql::new));
+        }
+        self.ours(record)
+            .await
+            .map_err(|stopped| cut_off(piece, stopped))
+    }
+
+    /// Says what it means that a statement failed which no transaction held.
+    fn failed_alone(&self, piece: &Piece<'_>, error: &anyhow::Error) -> Stopped {
+        let range = &piece.outline.statements[piece.statements.start];
+        let text = &piece.step.text[range.clone()];
+        let mut trouble = trouble_of(error);
+        let at = trouble
+            .error
+            .position
+            .and_then(|at| usize::try_from(at).ok())
+            .map_or(0, |at| at - 1);
+        let byte = text.char_indices().nth(at).map_or(0, |(byte, _)| byte);
+        trouble.offset = Some(range.start + byte);
+        trouble.statement = Some(piece.statements.start + 1);
+        if self.interrupt.is_raised() && !trouble.error.closed {
+            return Stopped::RolledBack(Trouble {
+                offset: trouble.offset,
+                statement: trouble.statement,
+                ..interrupted()
+            });
+        }
+        // An error from within a body has a context; without one the call was refused before its body began.
+        let began = trouble.error.context.is_some();
+        if began && !trouble.error.closed && piece.outline.may_commit(piece.statements.start) {
+            trouble.hint = Some(
+                "it may have committed a part before it failed: look yourself, then say whether it is done: \
+                 af-db repair --resume VERSION --as done, or --as not-done"
+                    .to_owned(),
+            );
+            return Stopped::Unknown(Half::default(), trouble);
+        }
+        cut_off(piece, Stopped::RolledBack(trouble))
+    }
+
+    /// Runs statements of ours as one message.
+    async fn ours(&self, statements: Vec<Sql>) -> Result<(), Stopped> {
+        let sql = Sql::join(statements.iter().filter(|part| !part.is_empty()), ";\n");
+        let ran = self.session.run(&sql).await;
+        if let Err(error) = ran {
+            self.session.roll_back().await;
+            let mut trouble = trouble_of(&error);
+            confirm::explain(&mut trouble);
+            return Err(Stopped::RolledBack(trouble));
+        }
+        Ok(())
+    }
+
+    /// Records that a unit is done which has ended its transaction, or had none.
+    fn framed_done(&self, piece: &Piece<'_>, index: usize, books: &dyn Books) -> Vec<Sql> {
+        let statements = piece.statements.clone();
+        let remember = remember(books, (piece.step, piece.outline), statements);
+        let note = Sql::new(session_state::REMEMBERED);
+        self.framed(remember, books.unit(index + 1, &note))
+    }
+
+    /// Puts a record of ours into a transaction of its own that leaves the file's settings as they are.
+    ///
+    /// It fails within a transaction that is open already: what a file has begun is never ours to commit.
+    fn framed(&self, before: Sql, record: Sql) -> Vec<Sql> {
+        let mut statements = vec![
+            Sql::new(UNLIMITED),
+            Sql::new(RECORDING),
+            facts::own_time(true),
+            confirm::is_idle(self.is_locked),
+            before,
+            Sql::new("BEGIN"),
+        ];
+        statements.extend(OURS.map(Sql::new));
+        statements.push(record);
+        statements.push(Sql::new("COMMIT"));
+        statements
+    }
+}
+
+/// Keeps how the session stands behind a unit, where that is recorded.
+fn remember(
+    books: &dyn Books,
+    (step, outline): (&Step, &Outline),
+    statements: std::ops::Range<usize>,
+) -> Sql {
+    match books.noted(0, Moment::Done) {
+        Some(_) => session_state::remember(&step.text, outline, statements),
+        None => Sql::default(),
+    }
+}
+
+/// Between the messages of a transaction only we are waited for.
+const NEVER_IDLE: &str = "SET LOCAL idle_in_transaction_session_timeout = 0";
+
+/// Where a run says which of its statements runs.
+#[derive(Clone, Copy)]
+pub(super) struct Running<'a>(Option<&'a Mutex<Option<String>>>);
+
+impl Running<'_> {
+    /// Shows the statement that runs. Of several that were sent together nobody but the server knows which one it is.
+    pub(super) fn show(self, step: &Step, outline: &Outline, statements: std::ops::Range<usize>) {
+        let Some(range) = outline.statements.get(statements.start) else {
+            return;
+        };
+        let Some(running) = self.0 else { return };
+        let line = step.text[range.clone()].lines().next().unwrap_or_default();
+        let mut shown: String = line.chars().take(60).collect();
+        if statements.len() > 1 {
+            shown = format!(
+                "{}, one of statements {} to {}",
+                step.label,
+                statements.start + 1,
+                statements.end
+            );
+        }
+        *running.lock().unwrap_or_else(PoisonError::into_inner) = Some(shown);
+    }
+}
+
+/// Says that a file cannot be continued because of what the interruption took from its session.
+fn session_lost(lost: &str) -> Trouble {
+    let words = format!("the file cannot be continued in a new session: {lost}");
+    let hint = "run the remaining statements by hand, then: af-db repair --mark-applied VERSION; \
+                or undo what the first ones did, then: af-db repair --resume VERSION --as undone";
+    trouble_of(&fail(words).hint(hint).into())
+}
+
+/// Says that nobody knows how a statement ended which no transaction held, if the connection is gone.
+fn cut_off(piece: &Piece<'_>, stopped: Stopped) -> Stopped {
+    let Stopped::RolledBack(mut trouble) = stopped else {
+        return stopped;
+    };
+    let statement = piece.statements.start;
+    if trouble.is_unconfirmed {
+        let hint = trouble.hint.take().unwrap_or_default();
+        trouble.hint = Some(format!(
+            "{hint}; statement {} has run and is not recorded: af-db repair --resume VERSION --as done",
+            statement + 1
+        ));
+        return Stopped::Unknown(Half::default(), trouble);
+    }
+    if !trouble.error.closed {
+        return Stopped::RolledBack(trouble);
+    }
+    trouble.offset = Some(piece.outline.statements[statement].start);
+    trouble.statement = Some(statement + 1);
+    trouble.hint = Some(
+        "run it again: it looks in the catalog whether this statement took effect, and goes on behind it"
+            .to_owned(),
+    );
+    Stopped::Unknown(Half::default(), trouble)
+}

@@ -1,0 +1,151 @@
+//! Owns the heartbeat of a run: how far the running statement is, who waits for us, and stopping when others wait too long.
+//!
+//! It looks through a connection of its own and touches the run only to cancel it.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use tokio_postgres::types::Type;
+
+use crate::event::{Event, Watch, silent};
+use crate::pg::cancel::Canceller;
+use crate::pg::connect;
+use crate::pg::session::Session;
+use crate::pg::target::Target;
+use crate::sql::redact;
+
+/// How often somebody is told.
+const TOLD: Duration = Duration::from_secs(5);
+
+/// How often is looked.
+const LOOKED: Duration = Duration::from_secs(1);
+
+/// What is watched.
+pub struct Beat<'a> {
+    /// The server process of the run.
+    pub pid: i32,
+    /// What cancels its statement.
+    pub canceller: Canceller,
+    /// How long others may wait for us.
+    pub budget: Duration,
+    /// Who is told.
+    pub watch: Watch<'a>,
+    /// The statement of the file that runs, as the run itself says: the server sees it behind statements of ours.
+    pub running: Mutex<Option<String>>,
+    /// Why the run was stopped, once it was.
+    pub stopped: Mutex<Option<String>>,
+}
+
+/// One look.
+struct Look {
+    /// What runs, how far it is, and for how long; absent between statements.
+    progress: Option<String>,
+    waiting: i64,
+    longest: f64,
+    /// Who waits longest.
+    who: Option<String>,
+}
+
+impl Beat<'_> {
+    /// Looks until it is dropped, or until it has cancelled the run.
+    pub async fn run(&self, target: &Target) {
+        // A short run is over before anybody needs to look at it, and costs no second connection.
+        tokio::time::sleep(LOOKED).await;
+        let mut session = None;
+        let mut told = Instant::now();
+        loop {
+            if session.is_none() {
+                // Looking is a convenience; where no second connection can be had the run goes on unwatched.
+                session = connect::open(target, &silent).await.ok();
+            }
+            let seen = match &session {
+                Some(session) => self.look(session).await.ok(),
+                None => None,
+            };
+            match seen {
+                Some(look) => {
+                    if look.waiting > 0 && look.longest > self.budget.as_secs_f64() {
+                        return self.stop(&look).await;
+                    }
+                    if told.elapsed() >= TOLD && look.progress.is_some() {
+                        (self.watch)(Event::Said(&line(&look)));
+                        told = Instant::now();
+                    }
+                }
+                None => session = None,
+            }
+            tokio::time::sleep(LOOKED).await;
+        }
+    }
+
+    /// Gives why the run was stopped, if it was.
+    pub fn reason(&self) -> Option<String> {
+        self.stopped
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
+    }
+
+    async fn look(&self, session: &Session) -> Result<Look> {
+        let running = self
+            .running
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone();
+        let params = [
+            (
+                &self.pid as &(dyn tokio_postgres::types::ToSql + Sync),
+                Type::INT4,
+            ),
+            (&running, Type::TEXT),
+        ];
+        let row = session
+            .query_one(include_str!("queries/heartbeat.sql"), &params)
+            .await?;
+        let progress: Option<String> = row.get("progress");
+        Ok(Look {
+            progress: progress.map(|text| redact::beginning(&text)),
+            waiting: row.get("waiting"),
+            longest: row.get("longest"),
+            who: row.get("who"),
+        })
+    }
+
+    async fn stop(&self, look: &Look) {
+        let who = look.who.as_deref().unwrap_or("another session");
+        let others = match look.waiting {
+            1 => "1 session".to_owned(),
+            number => format!("{number} sessions"),
+        };
+        let why = format!(
+            "{others} waited for this run, {who} for {:.0} s, longer than the {} s allowed",
+            look.longest,
+            self.budget.as_secs()
+        );
+        (self.watch)(Event::Warned(&format!("stopping: {why}")));
+        *self
+            .stopped
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(why);
+        // A cancel that does not arrive leaves the run as it was; the next statement's timeout still holds.
+        let _ = self.canceller.cancel().await;
+        std::future::pending().await
+    }
+}
+
+fn line(look: &Look) -> String {
+    let mut line = look.progress.clone().unwrap_or_default();
+    match look.waiting {
+        0 => {}
+        1 => line.push_str(&format!(
+            "; 1 session waits for us, for {:.0} s",
+            look.longest
+        )),
+        number => line.push_str(&format!(
+            "; {number} sessions wait for us, the longest for {:.0} s",
+            look.longest
+        )),
+    }
+    line
+}

@@ -1,0 +1,101 @@
+//! Owns what is going to be done to a database: steps as values, and the execution that alone may run them.
+//!
+//! A [`Step`] knows its text and how it runs; why it is run (a migration, a policy) is its maker's business.
+
+pub mod approval;
+pub mod block;
+mod bound;
+mod climb;
+mod confirm;
+pub mod document;
+pub mod execution;
+pub mod heartbeat;
+pub mod ladder;
+mod lost;
+pub mod observe;
+pub mod preflight;
+pub mod reconcile;
+pub mod session_state;
+pub mod trouble;
+pub mod undo;
+pub mod unit;
+
+use std::time::Duration;
+
+use crate::sql::safe::Sql;
+use crate::sql::text::Text;
+
+/// How a step runs on the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// All of it in one transaction, with its record.
+    Transaction,
+    /// Statement by statement, each recorded.
+    Statements,
+}
+
+/// One thing to be done: a file, run as it says.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// How people call it: the path of the file.
+    pub label: String,
+    /// The text, byte for byte.
+    pub text: Text,
+    /// How it runs.
+    pub mode: Mode,
+    /// How long it may take on the server; as the server has it where nothing is said.
+    pub timeout: Option<Duration>,
+    /// How many of its units were done before, when it continues.
+    pub done: usize,
+    /// Whether the unit after those was begun, and nobody knows how it ended.
+    pub uncertain: bool,
+}
+
+/// What is recorded beside a step, in the same transaction as what it records.
+pub trait Books: Send + Sync {
+    /// Runs first in the transaction of a whole step: keeps others out.
+    fn opening(&self) -> Sql;
+    /// Gives a condition that holds from the opening to the end of its transaction.
+    fn is_open(&self) -> Option<Sql> {
+        None
+    }
+    /// Records that a unit is about to run which no transaction holds; the note is an expression.
+    fn began(&self, unit: usize, note: &Sql) -> Sql;
+    /// Records that a unit is done; the note is an expression.
+    fn unit(&self, unit: usize, note: &Sql) -> Sql;
+    /// Asks for the note of the newest such record since the step was last done or undone: at most one row of one text.
+    fn noted(&self, _unit: usize, _moment: Moment) -> Option<Sql> {
+        None
+    }
+    /// Records that the step is done.
+    fn closing(&self, statements: usize, lock_waits: usize) -> Sql;
+    /// Asks whether the whole step is recorded by anybody: one row of one boolean; none where no books are kept.
+    fn present(&self) -> Option<Sql>;
+    /// Asks whether this run has recorded a unit, or the whole step, and whether nobody recorded anything since.
+    ///
+    /// One row of two booleans. Asked when the answer to a COMMIT was lost; none where no books are kept.
+    fn landed(&self, unit: Option<usize>) -> Option<Sql>;
+}
+
+/// Which record of a unit is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// The one made before it ran.
+    Began,
+    /// The one made after it.
+    Done,
+}
+
+/// What running a step took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Statements run.
+    pub statements: usize,
+    /// How often a lock was waited for in vain.
+    pub lock_waits: usize,
+    /// How long it took.
+    pub took: Duration,
+    /// Whether somebody else did it at the same moment.
+    pub by_others: bool,
+}

@@ -1,0 +1,168 @@
+//! Owns the look before a run: what stands in its way or speaks against it, asked of the target and never changed.
+//!
+//! What the role may not see is said as such; it is never taken for well. Each question is one file under `queries/` whose
+//! rows say how much they weigh, about which object, in words.
+
+mod looks;
+pub mod rights;
+
+use anyhow::Result;
+use serde::Serialize;
+use tokio_postgres::types::Type;
+
+use crate::finding::Finding;
+use crate::pg::server_error::ServerError;
+use crate::pg::session::Session;
+use crate::plan::preflight::looks::{LOOKS, Look};
+use crate::sql::safe::Sql;
+
+/// How one thing stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// As it should be.
+    Ok,
+    /// The role may not look, so nobody knows.
+    CannotSee,
+    /// It may be gone on with.
+    Warning,
+    /// A run would fail, or do harm.
+    Blocking,
+}
+
+impl State {
+    /// Gives the words of people.
+    pub fn words(self) -> &'static str {
+        match self {
+            State::Ok => "ok",
+            State::CannotSee => "cannot see",
+            State::Warning => "warning",
+            State::Blocking => "blocking",
+        }
+    }
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Check {
+    /// What it is about.
+    pub name: String,
+    /// How it stands.
+    pub state: State,
+    /// What was seen, a line each.
+    pub seen: Vec<String>,
+    /// What to do where it is not well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+}
+
+impl Check {
+    /// Makes a check of one line.
+    pub fn new(name: &str, state: State, seen: impl Into<String>) -> Self {
+        Check {
+            name: name.to_owned(),
+            state,
+            seen: vec![seen.into()],
+            help: None,
+        }
+    }
+
+    /// Adds what to do.
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Gives it as a finding, unless all is well.
+    pub fn finding(&self) -> Option<Finding> {
+        let make = match self.state {
+            State::Ok => return None,
+            State::CannotSee | State::Warning => Finding::warn,
+            State::Blocking => Finding::error,
+        };
+        let finding = make(
+            format!("preflight-{}", self.name),
+            self.name.clone(),
+            self.seen.join("; "),
+        );
+        Some(match &self.help {
+            Some(help) => finding.help(help),
+            None => finding,
+        })
+    }
+}
+
+/// What the checks are about.
+#[derive(Clone, Debug, Default)]
+pub struct About {
+    /// The relations that will be locked, as the server writes their names.
+    pub relations: Vec<String>,
+    /// The schemas governed.
+    pub schemas: Vec<String>,
+}
+
+/// Looks at everything a server can be asked; each look in a transaction of its own that may not write.
+pub async fn look(session: &Session, about: &About) -> Result<Vec<Check>> {
+    let mut checks = Vec::new();
+    for look in LOOKS {
+        session
+            .run(&Sql::new(
+                "BEGIN TRANSACTION READ ONLY; SET LOCAL search_path TO pg_catalog; SET LOCAL statement_timeout = '10s'",
+            ))
+            .await?;
+        let params = [
+            (&about.relations as _, Type::TEXT_ARRAY),
+            (&about.schemas as _, Type::TEXT_ARRAY),
+        ];
+        let rows = session.query(look.sql, &params).await;
+        session.run(&Sql::new("ROLLBACK")).await?;
+        checks.push(match rows {
+            Ok(rows) => judge(look, &rows, session.facts().reads_all_stats),
+            Err(error) if session.is_closed() => return Err(error),
+            Err(error) => unseen(look, &error),
+        });
+    }
+    Ok(checks)
+}
+
+fn judge(look: &Look, rows: &[tokio_postgres::Row], sees_all: bool) -> Check {
+    let mut state = State::Ok;
+    let mut seen = Vec::new();
+    for row in rows {
+        let (weight, object, words): (String, String, String) =
+            (row.get(0), row.get(1), row.get(2));
+        state = state.max(match weight.as_str() {
+            "blocking" => State::Blocking,
+            "warning" => State::Warning,
+            _ => State::Ok,
+        });
+        seen.push(format!("{object}: {words}"));
+    }
+    if look.of_others && !sees_all && state < State::Warning {
+        return Check::new(
+            look.name,
+            State::CannotSee,
+            "this role is not shown what others do",
+        )
+        .help("GRANT pg_read_all_stats TO the role");
+    }
+    if seen.is_empty() {
+        seen.push(look.fine.to_owned());
+    }
+    Check {
+        name: look.name.to_owned(),
+        state,
+        seen,
+        help: (state != State::Ok).then(|| look.help.to_owned()),
+    }
+}
+
+fn unseen(look: &Look, error: &anyhow::Error) -> Check {
+    let why = match error.downcast_ref::<ServerError>() {
+        Some(error) => error.message.clone(),
+        None => error.to_string(),
+    };
+    Check::new(look.name, State::CannotSee, why)
+        .help("GRANT pg_monitor TO the role, or look yourself")
+}

@@ -1,0 +1,468 @@
+//! Owns the question how a statement ended that no transaction held: the catalog is asked, never guessed.
+//!
+//! A failed `CREATE INDEX CONCURRENTLY` leaves an invalid index, which `IF NOT EXISTS` would take for the real one;
+//! it is dropped before the index is built again.
+
+use anyhow::Result;
+use tokio_postgres::types::Type;
+
+use crate::error::fail;
+use crate::event::{Event, Watch};
+use crate::pg::session::Session;
+use crate::sql::class::Class;
+use crate::sql::classify;
+use crate::sql::name::{Ident, Literal, ObjectName};
+use crate::sql::safe::Sql;
+use crate::sql::token::{self, Kind};
+
+/// What the catalog says of a statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Known {
+    /// It took effect.
+    Done,
+    /// It has to run, or may simply run again.
+    ToDo,
+    /// Nobody can tell.
+    Unclear,
+}
+
+/// A name as it is written, with its schema where it says one.
+pub(super) type Name = (Option<String>, String);
+
+/// What a statement that runs alone is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum About {
+    CreateIndex {
+        index: Option<Name>,
+        table: Name,
+        /// Whether it may have been there before.
+        or_keep: bool,
+    },
+    DropIndex {
+        indexes: Vec<Name>,
+    },
+    /// `REINDEX CONCURRENTLY`: what kind of object, and which.
+    Reindex {
+        kind: String,
+        name: Option<Name>,
+    },
+    /// Running it twice does what running it once does.
+    Repeatable,
+    Other,
+}
+
+/// What earlier runs recorded of a statement.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Earlier {
+    /// The note made when it was begun, which has the indexes of that time; absent where no run began it.
+    pub(crate) begun: Option<Option<String>>,
+    /// Whether an earlier run was cut off in it.
+    pub(crate) uncertain: bool,
+}
+
+/// How a statement stands.
+pub(crate) struct Look {
+    pub(crate) known: Known,
+    /// The expression to be noted when it begins: the indexes that are there now and therefore not its own.
+    pub(crate) stock: Sql,
+}
+
+/// An index that stands where a statement may leave one.
+pub(super) struct Found {
+    pub(super) name: ObjectName,
+    pub(super) is_valid: bool,
+    oid: u32,
+    /// The process of another session that builds an index of the same table.
+    builder: Option<i32>,
+}
+
+/// Says whether a statement may leave an invalid index behind, so that what is there before it must be known.
+pub(crate) fn may_leave_indexes(text: &str) -> bool {
+    matches!(
+        about(text),
+        About::CreateIndex { .. } | About::Reindex { .. }
+    )
+}
+
+impl Earlier {
+    /// Gives the indexes that were there when the statement was begun, where that was noted.
+    fn stock(&self) -> Option<Vec<u32>> {
+        let note: serde_json::Value =
+            serde_json::from_str(self.begun.as_ref()?.as_deref()?).ok()?;
+        let oids = note.get("indexes")?.as_array()?;
+        let oid = |value: &serde_json::Value| u32::try_from(value.as_u64()?).ok();
+        oids.iter().map(oid).collect()
+    }
+
+    /// Says whether an index is provably one that an earlier run of the statement made.
+    ///
+    /// A statement that names its index is enough where nothing else was noted, as by versions before this one.
+    pub(super) fn made(&self, found: &Found, is_named: bool) -> bool {
+        let is_new = match self.stock() {
+            Some(stock) => !stock.contains(&found.oid),
+            None => is_named,
+        };
+        self.begun.is_some() && found.builder.is_none() && is_new
+    }
+}
+
+/// Looks how a statement stands, and drops the invalid index that an earlier run of it has left.
+pub(crate) async fn look(
+    session: &Session,
+    text: &str,
+    earlier: &Earlier,
+    watch: Watch<'_>,
+) -> Result<Look> {
+    let uncertain = earlier.uncertain;
+    let mut stock = Sql::new("NULL");
+    let known = match about(text) {
+        About::CreateIndex { index, table, .. } => {
+            let found = indexes(session, &table).await?;
+            stock = noted(&found);
+            created(session, (index.as_ref(), &found), earlier, watch).await?
+        }
+        About::Reindex { kind, name } => {
+            let found = reindexed(session, &kind, name.as_ref()).await?;
+            stock = noted(&found);
+            for left in found.iter().filter(|found| earlier.made(found, false)) {
+                drop_leftover(session, left, watch).await?;
+            }
+            Known::ToDo
+        }
+        About::DropIndex { indexes } if uncertain => {
+            let mut known = Known::Done;
+            for (schema, name) in &indexes {
+                if regclass(session, schema.as_deref(), name).await? {
+                    known = Known::ToDo;
+                }
+            }
+            known
+        }
+        About::DropIndex { .. } | About::Repeatable => Known::ToDo,
+        About::Other if uncertain => Known::Unclear,
+        About::Other => Known::ToDo,
+    };
+    Ok(Look { known, stock })
+}
+
+/// Looks what became of a `CREATE INDEX CONCURRENTLY`.
+async fn created(
+    session: &Session,
+    (index, found): (Option<&Name>, &[Found]),
+    earlier: &Earlier,
+    watch: Watch<'_>,
+) -> Result<Known> {
+    let Some((_, name)) = index else {
+        let made = |found: &&Found| !found.is_valid && earlier.made(found, false);
+        let left: Vec<&Found> = found.iter().filter(made).collect();
+        return match (left.as_slice(), earlier.uncertain) {
+            ([left], _) => {
+                drop_leftover(session, left, watch).await?;
+                Ok(Known::ToDo)
+            }
+            // Of several nobody can say which is ours; of none, whether it was built to the end.
+            ([], false) => Ok(Known::ToDo),
+            _ => Ok(Known::Unclear),
+        };
+    };
+    let Some(found) = found.iter().find(|found| found.name.name.as_str() == name) else {
+        return Ok(Known::ToDo);
+    };
+    if found.is_valid {
+        // Without a crash behind us, an index that is there already is the server's to complain about.
+        let stock = earlier.stock();
+        let is_new = stock.is_none_or(|stock| !stock.contains(&found.oid));
+        return Ok(match earlier.uncertain && is_new {
+            true => Known::Done,
+            false => Known::ToDo,
+        });
+    }
+    if earlier.made(found, true) {
+        drop_leftover(session, found, watch).await?;
+        return Ok(Known::ToDo);
+    }
+    let shown = &found.name;
+    let failure = match found.builder {
+        Some(pid) => fail(format!("another session is building index {shown} (process {pid})"))
+            .hint("wait until it has finished, then run it again"),
+        None => fail(format!(
+            "index {shown} is invalid, and no run of af-db began building it"
+        ))
+        .hint(format!(
+            "drop it or rebuild it, then run it again: DROP INDEX CONCURRENTLY {shown}, or REINDEX INDEX CONCURRENTLY {shown}"
+        )),
+    };
+    Err(failure.into())
+}
+
+/// Gives the expression that notes which indexes are there.
+fn noted(found: &[Found]) -> Sql {
+    let oids: Vec<u32> = found.iter().map(|found| found.oid).collect();
+    let note = serde_json::json!({ "indexes": oids });
+    Sql::fill("{}", &[&Literal::new(note.to_string())])
+}
+
+async fn drop_leftover(session: &Session, left: &Found, watch: Watch<'_>) -> Result<()> {
+    watch(Event::Warned(&format!(
+        "dropping {}, an invalid index that an earlier run left behind",
+        left.name
+    )));
+    drop_index(session, &left.name).await
+}
+
+/// Drops an index without holding anybody up.
+pub(super) async fn drop_index(session: &Session, index: &ObjectName) -> Result<()> {
+    let drop = Sql::fill("DROP INDEX CONCURRENTLY IF EXISTS {}", &[index]);
+    session.run(&drop).await
+}
+
+/// Gives the indexes of a table.
+pub(super) async fn indexes(session: &Session, (schema, table): &Name) -> Result<Vec<Found>> {
+    let table = shown(schema.as_deref(), table);
+    let rows = session
+        .query(include_str!("queries/indexes.sql"), &[(&table, Type::TEXT)])
+        .await?;
+    Ok(rows.iter().map(found).collect())
+}
+
+/// Gives the indexes that a `REINDEX CONCURRENTLY` may have left.
+pub(super) async fn reindexed(
+    session: &Session,
+    kind: &str,
+    name: Option<&Name>,
+) -> Result<Vec<Found>> {
+    let name = name.map(|(schema, name)| match kind {
+        "index" | "table" => shown(schema.as_deref(), name),
+        _ => name.clone(),
+    });
+    let params = [
+        (
+            &kind as &(dyn tokio_postgres::types::ToSql + Sync),
+            Type::TEXT,
+        ),
+        (&name, Type::TEXT),
+    ];
+    let rows = session
+        .query(include_str!("queries/reindexed.sql"), &params)
+        .await?;
+    Ok(rows.iter().map(found).collect())
+}
+
+fn found(row: &tokio_postgres::Row) -> Found {
+    Found {
+        name: ObjectName::new(row.get::<_, String>(0), row.get::<_, String>(1)),
+        is_valid: row.get(2),
+        oid: row.get(3),
+        builder: row.get(4),
+    }
+}
+
+pub(super) async fn regclass(session: &Session, schema: Option<&str>, name: &str) -> Result<bool> {
+    let name = shown(schema, name);
+    let row = session
+        .query_one(
+            "SELECT pg_catalog.to_regclass($1) IS NOT NULL",
+            &[(&name, Type::TEXT)],
+        )
+        .await?;
+    Ok(row.get(0))
+}
+
+fn shown(schema: Option<&str>, name: &str) -> String {
+    match schema {
+        Some(schema) => ObjectName::new(schema, name).to_string(),
+        None => Ident::new(name).to_string(),
+    }
+}
+
+pub(super) fn about(text: &str) -> About {
+    let mut words = Words::new(text);
+    match words.keyword().as_deref() {
+        Some("create") => {
+            words.skip("unique");
+            if !words.skip("index") {
+                return About::Other;
+            }
+            words.skip("concurrently");
+            let or_keep = words.skip("if");
+            if or_keep {
+                words.skip("not");
+                words.skip("exists");
+            }
+            let index = if words.skip("on") {
+                None
+            } else {
+                let index = words.name();
+                words.skip("on");
+                index
+            };
+            words.skip("only");
+            match words.name() {
+                Some(table) => About::CreateIndex {
+                    index,
+                    table,
+                    or_keep,
+                },
+                None => About::Other,
+            }
+        }
+        Some("drop") if words.skip("index") => {
+            words.skip("concurrently");
+            if words.skip("if") {
+                words.skip("exists");
+            }
+            About::DropIndex {
+                indexes: words.names(),
+            }
+        }
+        Some("alter") if words.skip("system") => About::Repeatable,
+        Some("reindex") if classify::class(text) == (Class::Reindex { concurrently: true }) => {
+            words.parenthesis();
+            let kind = words.keyword().unwrap_or_default();
+            words.skip("concurrently");
+            About::Reindex {
+                kind,
+                name: words.name(),
+            }
+        }
+        Some(
+            "vacuum" | "analyze" | "reindex" | "cluster" | "refresh" | "begin" | "commit"
+            | "rollback" | "end" | "start",
+        ) => About::Repeatable,
+        _ => About::Other,
+    }
+}
+
+/// The words of a statement, without white space and comments.
+struct Words<'a> {
+    text: &'a str,
+    tokens: Vec<token::Token>,
+    at: usize,
+}
+
+impl<'a> Words<'a> {
+    fn new(text: &'a str) -> Self {
+        Words {
+            text,
+            tokens: token::code(text).collect(),
+            at: 0,
+        }
+    }
+
+    fn keyword(&mut self) -> Option<String> {
+        let token = self.tokens.get(self.at)?;
+        self.at += 1;
+        Some(token.text(self.text).to_lowercase())
+    }
+
+    fn skip(&mut self, word: &str) -> bool {
+        let found = self
+            .tokens
+            .get(self.at)
+            .is_some_and(|token| token.is_word(self.text, word));
+        self.at += usize::from(found);
+        found
+    }
+
+    /// Skips `(…)`.
+    fn parenthesis(&mut self) {
+        let opens = |token: &token::Token| token.kind == Kind::Open;
+        if self.tokens.get(self.at).is_some_and(opens) {
+            let rest = &self.tokens[self.at..];
+            let close = rest.iter().position(|token| token.kind == Kind::Close);
+            self.at += close.map_or(rest.len(), |close| close + 1);
+        }
+    }
+
+    fn part(&mut self) -> Option<String> {
+        let token = self.tokens.get(self.at)?;
+        let text = token.text(self.text);
+        let part = match token.kind {
+            Kind::Word => text.to_lowercase(),
+            Kind::QuotedName => text
+                .trim_start_matches('"')
+                .trim_end_matches('"')
+                .replace("\"\"", "\""),
+            _ => return None,
+        };
+        self.at += 1;
+        Some(part)
+    }
+
+    fn name(&mut self) -> Option<Name> {
+        let first = self.part()?;
+        let dot = self
+            .tokens
+            .get(self.at)
+            .is_some_and(|token| token.text(self.text) == ".");
+        if !dot {
+            return Some((None, first));
+        }
+        self.at += 1;
+        Some((Some(first), self.part()?))
+    }
+
+    fn names(&mut self) -> Vec<Name> {
+        let mut names = Vec::new();
+        while let Some(name) = self.name() {
+            names.push(name);
+            let comma = self
+                .tokens
+                .get(self.at)
+                .is_some_and(|token| token.text(self.text) == ",");
+            if !comma {
+                break;
+            }
+            self.at += 1;
+        }
+        names
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_tell_what_they_are_about() {
+        let name = |name: &str| (None, name.to_owned());
+        let check = |text: &str, expected: About| assert_eq!(about(text), expected, "{text}");
+        check(
+            "CREATE UNIQUE INDEX /* x */ CONCURRENTLY IF NOT EXISTS \"I\"\"x\" ON ONLY app.T (a)",
+            About::CreateIndex {
+                index: Some(name("I\"x")),
+                table: (Some("app".to_owned()), "t".to_owned()),
+                or_keep: true,
+            },
+        );
+        check(
+            "CREATE INDEX CONCURRENTLY ON t (a)",
+            About::CreateIndex {
+                index: None,
+                table: name("t"),
+                or_keep: false,
+            },
+        );
+        check(
+            "DROP INDEX CONCURRENTLY IF EXISTS a, b",
+            About::DropIndex {
+                indexes: vec![name("a"), name("b")],
+            },
+        );
+        let reindex = |kind: &str, name: Option<Name>| About::Reindex {
+            kind: kind.to_owned(),
+            name,
+        };
+        check(
+            "REINDEX TABLE CONCURRENTLY app.t",
+            reindex("table", Some((Some("app".to_owned()), "t".to_owned()))),
+        );
+        check(
+            "REINDEX (VERBOSE, CONCURRENTLY) INDEX i",
+            reindex("index", Some(name("i"))),
+        );
+        check("REINDEX TABLE t", About::Repeatable);
+        check("VACUUM t", About::Repeatable);
+        check("CALL p()", About::Other);
+    }
+}

@@ -1,0 +1,5 @@
+COPY t FROM STDIN;
+1
+\.
+CREATE EXTENSION postgres_fdw;
+CREATE SERVER s FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host 'other');
