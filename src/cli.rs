@@ -13,7 +13,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::commands::output::{self, Format, Output};
 use crate::commands::terminal::{self, Loudness, Terminal};
-use crate::commands::{self, Context, Outcome, around, sink};
+use crate::commands::{self, Context, Outcome, run_hooks, sink};
 use crate::config::{self, Flags};
 use crate::error::{Exit, exit_of, fail, with_exit};
 use crate::event::Interrupt;
@@ -267,7 +267,7 @@ fn start(cli: Cli, output: Output, terminal: &Terminal) -> Result<Outcome> {
         .enable_all()
         .build();
     let runtime = runtime.context("starting the runtime")?;
-    let around = around::begin(
+    let around = run_hooks::begin(
         &context,
         &name(&cli.command),
         cli.global.metrics_file.clone(),

@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::commands::page::Page;
-use crate::commands::{Context, Outcome, Purpose, Report, guarding, project};
+use crate::commands::{Context, Outcome, Purpose, Report, change::gate, project};
 use crate::error::{Failure, fail, refuse};
 use crate::finding::Finding;
 use crate::migrate::checksum;
@@ -57,7 +57,7 @@ pub(crate) async fn run(context: &Context, wait: &str) -> Result<Outcome> {
     let watch = context.watch();
     // Held until the session ends.
     let _lock = lock::take(&session, Share::Alone, wait, &watch).await?;
-    let books = project::books(context, &session).await?;
+    let books = project::history_and_journal(context, &session).await?;
     let failed = failed(&session, &books).await?;
     let halves = halves(&folder, &books, &failed)?;
     let mut report = AbortReport {
@@ -70,8 +70,8 @@ pub(crate) async fn run(context: &Context, wait: &str) -> Result<Outcome> {
     }
     let labels: Vec<&str> = halves.iter().map(|half| &*half.step.label).collect();
     let what = format!("undo what is left of {} ", labels.join(", "));
-    guarding::backed_up(context, &session)?;
-    guarding::confirm(context, &session, &target, &what).await?;
+    gate::backed_up(context, &session)?;
+    gate::confirm(context, &session, &target, &what).await?;
     let ledger = project::ledger(context, &books.history, &folder)?;
     for half in halves {
         let job = job::job(&ledger, half.migration, Direction::Up, None, None);
@@ -97,7 +97,7 @@ pub(crate) async fn run(context: &Context, wait: &str) -> Result<Outcome> {
 }
 
 /// Gives the migrations that failed last of all, of which nothing is done.
-async fn failed(session: &Session, books: &project::Books) -> Result<Vec<i64>> {
+async fn failed(session: &Session, books: &project::HistoryAndJournal) -> Result<Vec<i64>> {
     if !books.history.has_journal {
         return Ok(Vec::new());
     }
@@ -112,7 +112,11 @@ async fn failed(session: &Session, books: &project::Books) -> Result<Vec<i64>> {
 }
 
 /// Finds what was left half-run, newest first; and what failed in its first statement, which left an index at most.
-fn halves<'f>(folder: &'f Folder, books: &project::Books, failed: &[i64]) -> Result<Vec<Half<'f>>> {
+fn halves<'f>(
+    folder: &'f Folder,
+    books: &project::HistoryAndJournal,
+    failed: &[i64],
+) -> Result<Vec<Half<'f>>> {
     let mut halves = Vec::new();
     for unfinished in books.unfinished.iter().rev() {
         halves.push(half(folder, unfinished)?);

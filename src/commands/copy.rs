@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::commands::page::{Page, Tone, count};
-use crate::commands::{Context, Outcome, Purpose, Report, guarding};
+use crate::commands::{Context, Outcome, Purpose, Report, change::gate};
 use crate::copy::{self, Moved, map, sqlite};
 use crate::error::{fail, refuse};
 use crate::finding::{Finding, Severity};
@@ -64,7 +64,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     for line in describe(&mapping) {
         context.terminal.say(&line);
     }
-    guarding::confirm(context, &session, &target, "rows will be moved ").await?;
+    gate::confirm(context, &session, &target, "rows will be moved ").await?;
     if !context.config.database.is_protected() {
         context.confirm(&format!("Move them into {target}?"))?;
     }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::commands::page::{Page, count};
-use crate::commands::{Context, Outcome, Purpose, Report, guarding, project};
+use crate::commands::{Context, Outcome, Purpose, Report, change::gate, project};
 use crate::error::{fail, refuse};
 use crate::finding::{Finding, Severity};
 use crate::migrate::apply::{self, Applied};
@@ -67,10 +67,10 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         &watch,
     )
     .await?;
-    let books = project::books(context, &session).await?;
+    let records = project::history_and_journal(context, &session).await?;
     let fresh = project::fresh_width(context, &folder)?;
-    let standing = standing::compare(&folder, &books.history, &books.unfinished, fresh);
-    let applied: Vec<i64> = books.history.rows.iter().map(|row| row.version).collect();
+    let standing = standing::compare(&folder, &records.history, &records.unfinished, fresh);
+    let applied: Vec<i64> = records.history.rows.iter().map(|row| row.version).collect();
     let chosen = choose(args, &applied)?;
     let mut report = DownReport {
         database: target.to_string(),
@@ -92,7 +92,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
                 .find(|migration| migration.version == *version)
         })
         .collect();
-    refuse_impossible(&reverted, &args.accept_loss, &books.unfinished)?;
+    refuse_impossible(&reverted, &args.accept_loss, &records.unfinished)?;
     report.findings = prove(
         args,
         context,
@@ -101,17 +101,24 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         &chosen,
     )
     .await?;
-    guarding::backed_up(context, &session)?;
+    gate::backed_up(context, &session)?;
     ask(context, &session, &target, &reverted).await?;
-    let ledger = project::ledger(context, &books.history, &folder)?;
-    project::create_books(&session, &ledger, &books.history).await?;
+    let ledger = project::ledger(context, &records.history, &folder)?;
+    project::create_history_tables(&session, &ledger, &records.history).await?;
     let ladder = project::ladder(context, args.lock_budget.as_deref())?;
     let guard = context.interrupt.guard();
     let mut execution = Execution::new(session, &target, ladder, &watch, &context.interrupt);
     let note = (!args.accept_loss.is_empty())
         .then(|| args.accept_loss.join(", "))
         .map(|lost| format!("accepted the loss of {}", redact::addresses(&lost)));
-    let outcome = apply::down(&mut execution, &ledger, &reverted, &books.unfinished, note).await?;
+    let outcome = apply::down(
+        &mut execution,
+        &ledger,
+        &reverted,
+        &records.unfinished,
+        note,
+    )
+    .await?;
     drop(guard);
     execution.finish().close().await;
     if let Some(failure) = outcome.stopped {
@@ -271,8 +278,8 @@ async fn ask(
         text.push_str(&format!("  {}\n", migration.up.shown));
     }
     text.push_str("A service that still embeds one of them would apply it again when it starts.\n");
-    if guarding::is_guarded(context)? {
-        return guarding::confirm(context, session, target, &text).await;
+    if gate::is_guarded(context)? {
+        return gate::confirm(context, session, target, &text).await;
     }
     context.terminal.say_all(&text);
     context.confirm(&format!("Revert on {target}?"))

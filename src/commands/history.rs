@@ -43,14 +43,14 @@ struct HistoryReport {
 /// Runs the command.
 pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let (session, target) = context.open(Purpose::Reading).await?;
-    let books = project::books(context, &session).await?;
+    let records = project::history_and_journal(context, &session).await?;
     let mut report = HistoryReport {
         database: target.to_string(),
         rows: Vec::new(),
         verified: None,
         findings: Vec::new(),
     };
-    if books.history.has_journal {
+    if records.history.has_journal {
         report.rows = journal::read(&session, args.limit).await?;
     }
     if args.verify || args.anchor.is_some() {
@@ -63,7 +63,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         let files = project::folder(context).map(|folder| folder.migrations);
         let files = files.unwrap_or_default();
         let against = Against {
-            history: &books.history,
+            history: &records.history,
             files: &files,
             tenant: tenant.map_or("", |tenant| &tenant.schema),
             services: args.services || !args.verify,

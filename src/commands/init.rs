@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 use crate::commands::page::Page;
-use crate::commands::{Context, Outcome, Report, taking};
+use crate::commands::{Context, Outcome, Report, import_live};
 use crate::config::FILE_NAME;
 use crate::error::refuse;
 use crate::finding::Finding;
@@ -78,7 +78,7 @@ struct InitReport {
 pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let root = std::path::absolute(&args.folder).context("finding the folder")?;
     if args.from_live {
-        let taken = taking::from_live(&root, !args.no_baseline, context).await?;
+        let taken = import_live::from_live(&root, !args.no_baseline, context).await?;
         let mut written = taken.written;
         if ignore(&root.join(".gitignore"))? {
             written.push(".gitignore".to_owned());

@@ -9,25 +9,20 @@ pub mod sink;
 pub mod terminal;
 
 mod abort;
-mod aftermath;
 mod archives;
-pub(crate) mod around;
 mod asking;
-mod binding;
+mod change;
 mod embedded;
 mod fleet;
-mod guarding;
+mod import_live;
 mod linting;
-mod losing;
 mod metrics;
 mod notify;
-mod pending;
-mod planning;
 mod policies;
 mod project;
 pub(crate) mod protection;
+pub(crate) mod run_hooks;
 mod sources;
-mod taking;
 
 pub mod adopt;
 pub mod backup;

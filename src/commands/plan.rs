@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
+use crate::commands::change::planning::{self, Made, PlanInputs};
+use crate::commands::change::select::{self, Selection};
 use crate::commands::format::markdown::block;
 use crate::commands::page::{Page, Tone, count};
-use crate::commands::pending::{self, Selection};
-use crate::commands::planning::{self, Basis, Made};
-use crate::commands::{Context, Outcome, Purpose, Report, fleet, linting, losing, project};
+use crate::commands::{
+    Context, Outcome, Purpose, Report, change::data_loss, fleet, linting, project,
+};
 use crate::error::fail;
 use crate::finding::{Finding, Place, Severity};
 use crate::migrate::standing;
@@ -67,21 +69,21 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     args.out.as_deref().map_or(Ok(()), has_room)?;
     let folder = project::folder(context)?;
     let (session, target) = context.open(Purpose::Reading).await?;
-    let books = project::books(context, &session).await?;
+    let records = project::history_and_journal(context, &session).await?;
     let fresh = project::fresh_width(context, &folder)?;
-    let standing = standing::compare(&folder, &books.history, &books.unfinished, fresh);
-    let (chosen, _) = pending::choose(&args.selection, &folder.migrations, &standing)?;
-    let noted = pending::obstacles(&args.selection, &standing, &chosen, &books.unfinished)?;
+    let standing = standing::compare(&folder, &records.history, &records.unfinished, fresh);
+    let (chosen, _) = select::choose(&args.selection, &folder.migrations, &standing)?;
+    let noted = select::obstacles(&args.selection, &standing, &chosen, &records.unfinished)?;
     for finding in noted {
         let line = format!("{}: {}", finding.subject, finding.message);
         context.terminal.say(&line);
     }
     let made = planning::make(
         context,
-        Basis {
+        PlanInputs {
             folder: &folder,
             session: &session,
-            books: &books,
+            records: &records,
             chosen: &chosen,
         },
     )
@@ -235,7 +237,7 @@ impl Report for PlanReport {
                 visible::line(loss).replace('`', "'")
             ));
         }
-        for table in losing::deleted(plan) {
+        for table in data_loss::deleted(plan) {
             text.push_str(&format!(
                 "\n- rows may be deleted: {}",
                 visible::line(&table).replace('`', "'")
@@ -336,7 +338,7 @@ fn loss_lines(page: &mut Page, plan: &Document) {
     for loss in &plan.losses {
         page.toned(Tone::Bad, format!("data lost: {loss}"));
     }
-    let deleted = losing::deleted(plan);
+    let deleted = data_loss::deleted(plan);
     for table in &deleted {
         page.toned(Tone::Warn, format!("rows may be deleted: {table}"));
     }

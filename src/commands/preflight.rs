@@ -9,9 +9,9 @@ use serde::Serialize;
 
 use crate::backup::identity::NamedDatabase;
 use crate::catalog::{Catalog, read};
-use crate::commands::guarding::{self, Guard};
+use crate::commands::change::gate::{self, Guard};
 use crate::commands::page::{Page, Tone};
-use crate::commands::{Context, Outcome, Purpose, Report, planning, project};
+use crate::commands::{Context, Outcome, Purpose, Report, change::planning, project};
 use crate::error::{Exit, with_exit};
 use crate::finding::Finding;
 use crate::migrate::{history, planned};
@@ -154,8 +154,8 @@ async fn moved(
             .help("up --plan tells whether the plan still holds; af-db plan makes another")
         });
     }
-    let recorded = match project::books(context, session).await {
-        Ok(books) => planned::schema(session, &books.history).await,
+    let recorded = match project::history_and_journal(context, session).await {
+        Ok(records) => planned::schema(session, &records.history).await,
         Err(error) => Err(error),
     };
     Ok(match recorded {
@@ -187,12 +187,12 @@ fn drift(recorded: Option<String>, found: &str) -> Check {
 }
 
 fn backup(context: &Context, session: &Session) -> Result<Check> {
-    let guards = guarding::guards(context)?;
+    let guards = gate::guards(context)?;
     let wanted = guards.iter().find_map(|guard| match guard {
         Guard::VerifiedBackup(within) => Some(*within),
         Guard::ApprovedPlan | Guard::ProvenRls => None,
     });
-    let newest = guarding::newest_backup(context, &NamedDatabase::of(session))?;
+    let newest = gate::newest_backup(context, &NamedDatabase::of(session))?;
     let help = "af-db backup makes one and reads it back";
     let Some(at) = newest else {
         let state = if wanted.is_some() {

@@ -1,4 +1,4 @@
-//! Owns what the commands about migrations share: the project's files, its books in a database, who runs.
+//! Owns what the commands about migrations share: the project's files, its records in a database, who runs.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ use crate::sql::name::ObjectName;
 use crate::sql::safe::Sql;
 
 /// What stands in a database.
-pub(crate) struct Books {
+pub(crate) struct HistoryAndJournal {
     pub(crate) history: History,
     pub(crate) unfinished: Vec<Unfinished>,
 }
@@ -78,7 +78,10 @@ pub(crate) fn layout(context: &Context) -> Result<Option<Tool>> {
 }
 
 /// Reads history and journal, in two round trips.
-pub(crate) async fn books(context: &Context, session: &Session) -> Result<Books> {
+pub(crate) async fn history_and_journal(
+    context: &Context,
+    session: &Session,
+) -> Result<HistoryAndJournal> {
     let mut history = history::look(session, &history_name(context)?).await?;
     let has_journal = history.has_journal;
     let tenant = &context.config.tenant;
@@ -92,19 +95,22 @@ pub(crate) async fn books(context: &Context, session: &Session) -> Result<Books>
     })
     .await;
     read?;
-    Ok(Books {
+    Ok(HistoryAndJournal {
         history,
         unfinished: unfinished?,
     })
 }
 
 /// Says what the tool that was adopted from has done since.
-pub(crate) async fn foreign(session: &Session, books: &Books) -> Result<Vec<Finding>> {
+pub(crate) async fn foreign(
+    session: &Session,
+    records: &HistoryAndJournal,
+) -> Result<Vec<Finding>> {
     let nothing = || {
         fail("nothing was adopted here from another tool")
             .hint("take its history over: af-db adopt")
     };
-    if !books.history.has_journal {
+    if !records.history.has_journal {
         return Err(nothing().into());
     }
     let adopted = adopt::books::adopted(session).await?.ok_or_else(nothing)?;
@@ -164,7 +170,7 @@ pub(crate) fn history_name(context: &Context) -> Result<ObjectName> {
     Ok(ObjectName::new(schema, table))
 }
 
-/// Gives the books a run writes into.
+/// Gives the records a run writes into.
 pub(crate) fn ledger(context: &Context, history: &History, folder: &Folder) -> Result<Ledger> {
     let width = history.width(fresh_width(context, folder)?);
     Ok(Ledger {
@@ -215,8 +221,8 @@ fn git_commit(root: &Path) -> Option<String> {
     line.split_whitespace().next().map(str::to_owned)
 }
 
-/// Creates the books that are not there yet; another service may be doing the same.
-pub(crate) async fn create_books(
+/// Creates the records that are not there yet; another service may be doing the same.
+pub(crate) async fn create_history_tables(
     session: &Session,
     ledger: &Ledger,
     history: &History,

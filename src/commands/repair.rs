@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::commands::page::Page;
-use crate::commands::{Context, Outcome, Purpose, Report, guarding, project, protection};
+use crate::commands::{Context, Outcome, Purpose, Report, change::gate, project, protection};
 use crate::error::{fail, refuse};
 use crate::migrate::files::{Folder, Migration};
 use crate::migrate::job::{self, Ledger};
@@ -71,22 +71,22 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let wait = std::time::Duration::from_secs(30);
     // Held until the session ends.
     let _lock = lock::take(&session, Share::Alone, wait, &watch).await?;
-    let books = project::books(context, &session).await?;
-    let ledger = project::ledger(context, &books.history, &folder)?;
-    let corrections = corrections(args, &folder, &ledger, &books)?;
+    let records = project::history_and_journal(context, &session).await?;
+    let ledger = project::ledger(context, &records.history, &folder)?;
+    let corrections = corrections(args, &folder, &ledger, &records)?;
     let words: Vec<String> = corrections
         .iter()
         .map(|correction| correction.words.clone())
         .collect();
-    guarding::backed_up(context, &session)?;
-    guarding::confirm(
+    gate::backed_up(context, &session)?;
+    gate::confirm(
         context,
         &session,
         &target,
         &format!("the record will be corrected: {}\n", words.join("; ")),
     )
     .await?;
-    project::create_books(&session, &ledger, &books.history).await?;
+    project::create_history_tables(&session, &ledger, &records.history).await?;
     let mut sql = Sql::new("BEGIN");
     for correction in &corrections {
         let entry = Entry {
@@ -120,12 +120,12 @@ fn corrections(
     args: &Args,
     folder: &Folder,
     ledger: &Ledger,
-    books: &project::Books,
+    records: &project::HistoryAndJournal,
 ) -> Result<Vec<Correction>> {
     let mut corrections = Vec::new();
     for version in &args.checksum {
         let migration = file(folder, *version)?;
-        need_row(books, *version, true)?;
+        need_row(records, *version, true)?;
         let sum = checksum::refinery(&migration.name, *version, &migration.up.text, ledger.width);
         corrections.push(Correction {
             change: history::set_row(&ledger.history, &job::row(migration, ledger.width), sum),
@@ -136,7 +136,7 @@ fn corrections(
     }
     for version in &args.mark_applied {
         let migration = file(folder, *version)?;
-        need_row(books, *version, false)?;
+        need_row(records, *version, false)?;
         corrections.push(Correction {
             change: history::insert(&ledger.history, &job::row(migration, ledger.width)),
             state: State::Baselined,
@@ -145,7 +145,7 @@ fn corrections(
         });
     }
     for version in &args.mark_unapplied {
-        need_row(books, *version, true)?;
+        need_row(records, *version, true)?;
         corrections.push(Correction {
             change: history::delete(&ledger.history, *version),
             state: State::Repaired,
@@ -157,7 +157,7 @@ fn corrections(
         });
     }
     if let (Some(version), Some(ended)) = (args.resume, args.ended) {
-        corrections.push(resume(version, ended, folder, &books.unfinished)?);
+        corrections.push(resume(version, ended, folder, &records.unfinished)?);
     }
     Ok(corrections)
 }
@@ -230,8 +230,8 @@ fn file(folder: &Folder, version: i64) -> Result<&Migration> {
     })
 }
 
-fn need_row(books: &project::Books, version: i64, wanted: bool) -> Result<()> {
-    if books.history.row(version).is_some() == wanted {
+fn need_row(records: &project::HistoryAndJournal, version: i64, wanted: bool) -> Result<()> {
+    if records.history.row(version).is_some() == wanted {
         return Ok(());
     }
     let is = if wanted { "is not" } else { "is already" };
@@ -273,8 +273,8 @@ async fn unprotect(context: &Context) -> Result<Outcome> {
     context
         .terminal
         .confirm_typed(&question, &words, otherwise)?;
-    let books = project::books(context, &session).await?;
-    project::create_journal(&session, books.history.has_journal).await?;
+    let records = project::history_and_journal(context, &session).await?;
+    project::create_journal(&session, records.history.has_journal).await?;
     let done = format!("protection as environment {environment} lifted");
     let entry = Entry {
         note: Some(done.clone()),
@@ -302,8 +302,8 @@ async fn renumber(context: &Context, folder: &Folder, file: &str) -> Result<Outc
             .into());
     };
     let (session, _) = context.open(Purpose::Reading).await?;
-    let books = project::books(context, &session).await?;
-    if books
+    let records = project::history_and_journal(context, &session).await?;
+    if records
         .history
         .row(migration.version)
         .is_some_and(|row| row.name == migration.name)
@@ -314,7 +314,7 @@ async fn renumber(context: &Context, folder: &Folder, file: &str) -> Result<Outc
                 .into(),
         );
     }
-    let highest = books.history.rows.last().map_or(0, |row| row.version);
+    let highest = records.history.rows.last().map_or(0, |row| row.version);
     let next = write::next_version(&folder.migrations, project::timestamp()).max(highest + 1);
     let pair = write::renumber(&migration, next)?;
     context.show(&RepairReport {

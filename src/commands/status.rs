@@ -5,7 +5,9 @@ use serde::Serialize;
 
 use crate::backup::restore::remains;
 use crate::commands::page::{Page, Tone, count};
-use crate::commands::{Context, Outcome, Purpose, Report, aftermath, archives, fleet, project};
+use crate::commands::{
+    Context, Outcome, Purpose, Report, archives, change::verify, fleet, project,
+};
 use crate::finding::{Finding, Place, Severity};
 use crate::migrate::standing::{self, Line, State};
 use crate::sql::name::Ident;
@@ -50,20 +52,20 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let folder = project::folder(context)?;
     let (session, target) = context.open(Purpose::Reading).await?;
     // Sent together, to wait for the server once.
-    let (books, left, interrupted, kept) = futures_util::future::join4(
-        project::books(context, &session),
-        aftermath::reindex_leftovers(&session),
+    let (records, left, interrupted, kept) = futures_util::future::join4(
+        project::history_and_journal(context, &session),
+        verify::reindex_leftovers(&session),
         remains::list(&session),
         remains::kept(&session),
     )
     .await;
-    let books = books?;
+    let records = records?;
     let fresh = project::fresh_width(context, &folder)?;
-    let mut standing = standing::compare(&folder, &books.history, &books.unfinished, fresh);
+    let mut standing = standing::compare(&folder, &records.history, &records.unfinished, fresh);
     if args.foreign {
         standing
             .findings
-            .extend(project::foreign(&session, &books).await?);
+            .extend(project::foreign(&session, &records).await?);
     }
     standing.findings.extend(left?);
     standing.findings.extend(interrupted?.iter().map(|name| {
@@ -94,7 +96,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         database: target.to_string(),
         environment: context.config.database.environment().to_owned(),
         server: session.facts().version.clone(),
-        applied: books.history.rows.len(),
+        applied: records.history.rows.len(),
         pending,
         migrations: standing.lines,
         findings: standing.findings,

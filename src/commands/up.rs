@@ -6,12 +6,12 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::commands::archives;
-use crate::commands::binding::{self, Bound};
+use crate::commands::change::approved_plan::{self, Bound};
+use crate::commands::change::planning::PlanInputs;
+use crate::commands::change::select::{self, Selection};
 use crate::commands::page::{Page, count};
-use crate::commands::pending::{self, Selection};
-use crate::commands::planning::Basis;
 use crate::commands::{
-    Context, Outcome, Purpose, Report, abort, aftermath, fleet, guarding, project,
+    Context, Outcome, Purpose, Report, abort, change::gate, change::verify, fleet, project,
 };
 use crate::error::{Exit, Failure};
 use crate::finding::{Finding, Severity};
@@ -33,7 +33,7 @@ pub struct Args {
     #[command(flatten)]
     selection: Selection,
     #[command(flatten)]
-    guard: binding::Flags,
+    guard: approved_plan::Flags,
     /// Bring up every database of this fleet, wave by wave
     #[arg(long, value_name = "FILE", conflicts_with = "signature")]
     fleet: Option<std::path::PathBuf>,
@@ -65,7 +65,7 @@ struct UpReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     approved_by: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    restore_point: Option<aftermath::RestorePoint>,
+    restore_point: Option<verify::RestorePoint>,
     /// The command that would put the last proven backup back.
     #[serde(skip_serializing_if = "Option::is_none")]
     undone_by: Option<String>,
@@ -106,18 +106,18 @@ async fn one(args: &Args, context: &Context) -> Result<Outcome> {
         &watch,
     )
     .await?;
-    let books = project::books(context, &session).await?;
+    let records = project::history_and_journal(context, &session).await?;
     let fresh = project::fresh_width(context, &folder)?;
-    let standing = standing::compare(&folder, &books.history, &books.unfinished, fresh);
+    let standing = standing::compare(&folder, &records.history, &records.unfinished, fresh);
     let selection = match &bound {
         Some(bound) => {
             let files = (&folder, &standing);
-            bound.selection(&session, &books, files).await?
+            bound.selection(&session, &records, files).await?
         }
         None => args.selection.clone(),
     };
-    let (chosen, later) = pending::choose(&selection, &folder.migrations, &standing)?;
-    let findings = pending::obstacles(&selection, &standing, &chosen, &books.unfinished)?;
+    let (chosen, later) = select::choose(&selection, &folder.migrations, &standing)?;
+    let findings = select::obstacles(&selection, &standing, &chosen, &records.unfinished)?;
     let mut report = UpReport {
         database: target.to_string(),
         environment: context.config.database.environment().to_owned(),
@@ -132,32 +132,32 @@ async fn one(args: &Args, context: &Context) -> Result<Outcome> {
     if chosen.is_empty() && bound.is_none() {
         return context.show(&report);
     }
-    let basis = Basis {
+    let basis = PlanInputs {
         folder: &folder,
         session: &session,
-        books: &books,
+        records: &records,
         chosen: &chosen,
     };
-    let permit = guarding::admit(context, &args.guard, basis, (bound.as_ref(), &target)).await?;
+    let permit = gate::admit(context, &args.guard, basis, (bound.as_ref(), &target)).await?;
     report.approved_by.clone_from(&permit.approved_by);
-    let mut ledger = project::ledger(context, &books.history, &folder)?;
+    let mut ledger = project::ledger(context, &records.history, &folder)?;
     ledger.run.plan_sha256.clone_from(&report.plan);
-    let before = aftermath::before(&session).await?;
-    project::create_books(&session, &ledger, &books.history).await?;
+    let before = verify::before(&session).await?;
+    project::create_history_tables(&session, &ledger, &records.history).await?;
     report.undone_by = archives::undoing(context, &session);
     if context.config.database.is_protected() || bound.is_some() {
-        report.restore_point = aftermath::restore_point(&session, &ledger.run.id).await;
+        report.restore_point = verify::restore_point(&session, &ledger.run.id).await;
     }
     let work = Work {
         chosen: &chosen,
         ledger: &ledger,
-        unfinished: &books.unfinished,
+        unfinished: &records.unfinished,
         prediction: permit.prediction.as_ref(),
     };
     let (session, applied) = apply(args, context, (session, &target), work).await?;
     report.applied = applied;
     let after = (&before, &ledger.run);
-    let judged = aftermath::judge(context, &session, after, permit.predicted.as_ref()).await?;
+    let judged = verify::judge(context, &session, after, permit.predicted.as_ref()).await?;
     report.findings.extend(judged);
     session.close().await;
     context.show(&report)

@@ -502,7 +502,7 @@ fn whatever_opens_a_session_to_write_asks_the_guard() {
             let text = std::fs::read_to_string(&path).expect("a source");
             if text.contains("open(Purpose::Writing)") || text.contains("open_to_write(&") {
                 seen += 1;
-                let asks = ["guarding::", "protection::mark"];
+                let asks = ["gate::", "protection::mark"];
                 assert!(asks.iter().any(|asks| text.contains(asks)), "{path:?}");
             }
         }

@@ -11,7 +11,7 @@ use crate::adopt::folder::Entry;
 use crate::adopt::record::{Found, Row};
 use crate::adopt::{Tool, books, proof};
 use crate::commands::page::{Page, count};
-use crate::commands::{Context, Outcome, Purpose, Report, guarding, project};
+use crate::commands::{Context, Outcome, Purpose, Report, change::gate, project};
 use crate::error::refuse;
 use crate::finding::{Finding, Severity};
 use crate::migrate::checksum::Width;
@@ -91,7 +91,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         &findings,
         "be mended before its migrations can be taken over",
     )?;
-    let books = project::books(context, &session).await?;
+    let books = project::history_and_journal(context, &session).await?;
     fresh(&subject, &books, &session).await?;
     let applied: Vec<&Entry> = pairs.iter().map(|(entry, _)| *entry).collect();
     let differences = differences(context, &session, &applied).await?;
@@ -111,7 +111,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     for line in settle::describe(&subject, &target, counts, setting.as_ref()) {
         context.terminal.say(&line);
     }
-    guarding::confirm(context, &session, &target, "migrations will be taken over ").await?;
+    gate::confirm(context, &session, &target, "migrations will be taken over ").await?;
     if !context.config.database.is_protected() {
         context.confirm("Take it over?")?;
     }
@@ -123,7 +123,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
             // No service of refinery's reads another tool's layout, and its numbers may grow.
             ledger.width = books.history.width(Width::Int8);
         }
-        project::create_books(&session, &ledger, &books.history).await?;
+        project::create_history_tables(&session, &ledger, &books.history).await?;
         let taken: Vec<books::Taken<'_>> = pairs
             .iter()
             .map(|(entry, row)| books::Taken { entry, row })
@@ -161,7 +161,11 @@ fn stop(findings: &[Finding], what: &str) -> Result<()> {
 }
 
 /// Refuses to take over what is taken over already.
-async fn fresh(subject: &Subject, books: &project::Books, session: &Session) -> Result<()> {
+async fn fresh(
+    subject: &Subject,
+    books: &project::HistoryAndJournal,
+    session: &Session,
+) -> Result<()> {
     let ours = subject
         .found
         .as_ref()

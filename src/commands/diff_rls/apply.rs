@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::{Args, refuse_unclear, report};
 use crate::commands::page::count;
-use crate::commands::{Context, Outcome, Purpose, guarding, policies, project};
+use crate::commands::{Context, Outcome, Purpose, change::gate, policies, project};
 use crate::error::{Failure, with_exit};
 use crate::migrate::journal::{self, Entry, Run, State};
 use crate::pg::lock::{self, Share};
@@ -71,16 +71,16 @@ pub(super) async fn apply(args: &Args, declared: &Declared, context: &Context) -
     let text = mend::script(&comparison.up);
     let statements = count(comparison.up.len(), "statement", "statements");
     let question = format!("{statements} will be run in one transaction:\n{text}");
-    guarding::backed_up(context, &session)?;
-    if guarding::is_guarded(context)? {
-        guarding::confirm_or(context, &session, &target, &question, AS_MIGRATION).await?;
+    gate::backed_up(context, &session)?;
+    if gate::is_guarded(context)? {
+        gate::confirm_or(context, &session, &target, &question, AS_MIGRATION).await?;
     } else {
         context.confirm(&format!("{question}on {target}"))?;
     }
-    let books = project::books(context, &session).await?;
+    let records = project::history_and_journal(context, &session).await?;
     let folder = project::folder(context)?;
-    let ledger = project::ledger(context, &books.history, &folder)?;
-    project::create_books(&session, &ledger, &books.history).await?;
+    let ledger = project::ledger(context, &records.history, &folder)?;
+    project::create_history_tables(&session, &ledger, &records.history).await?;
     let ladder = project::ladder(context, args.lock_budget.as_deref())?;
     let step = Step {
         label: "the declared policies".to_owned(),

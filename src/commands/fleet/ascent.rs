@@ -5,6 +5,8 @@ use std::path::Path;
 
 use anyhow::Result;
 
+use crate::commands::change::gate::{self, Guard};
+use crate::commands::change::select::Selection;
 use crate::commands::fleet::bound::Bound;
 use crate::commands::fleet::climb::{Climber, Ended, Work};
 use crate::commands::fleet::phase::{self, Phase};
@@ -14,9 +16,7 @@ use crate::commands::fleet::state::Sound;
 use crate::commands::fleet::survey;
 use crate::commands::fleet::tenants;
 use crate::commands::fleet::truth::Trust;
-use crate::commands::guarding::{self, Guard};
 use crate::commands::page::count;
-use crate::commands::pending::Selection;
 use crate::commands::{Context, Outcome, project};
 use crate::error::refuse;
 use crate::event::{Event, Unit};
@@ -184,7 +184,7 @@ async fn admit(
             .hint("bring it up by itself, with --plan and --signature")
             .into());
         }
-        let guards = guarding::guards_of(database)?;
+        let guards = gate::guards_of(database)?;
         proven |= guards.contains(&Guard::ProvenRls);
         if database.is_protected() || guards.contains(&Guard::ApprovedPlan) {
             protected.get_or_insert_with(|| database.environment().to_owned());
@@ -196,7 +196,7 @@ async fn admit(
             .iter()
             .filter(|file| wanted(orders.selection, file));
         let files: Vec<Migration> = files.cloned().collect();
-        guarding::isolation(context, None, &files).await?;
+        gate::isolation(context, None, &files).await?;
     }
     let told = report.plan(phases);
     if let Some(approved) = orders.approve {
@@ -218,9 +218,7 @@ async fn admit(
     };
     let short = report.plan.trim_start_matches("sha256:").get(..6);
     let words = format!("{environment}/fleet {}", short.unwrap_or_default());
-    context
-        .terminal
-        .confirm_typed(&told, &words, guarding::PLANNED)
+    context.terminal.confirm_typed(&told, &words, gate::PLANNED)
 }
 
 impl Run<'_> {

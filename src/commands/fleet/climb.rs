@@ -8,7 +8,7 @@ use anyhow::Result;
 
 use crate::catalog::read;
 use crate::commands::fleet::bound::Bound;
-use crate::commands::{Context, aftermath, planning, project, protection};
+use crate::commands::{Context, change::planning, change::verify, project, protection};
 use crate::error::{Exit, Failure, exit_of};
 use crate::event::silent;
 use crate::finding::Finding;
@@ -40,7 +40,7 @@ pub(super) enum Ended {
 pub(super) struct Applied {
     pub(super) migrations: usize,
     pub(super) took: Duration,
-    pub(super) restore_point: Option<aftermath::RestorePoint>,
+    pub(super) restore_point: Option<verify::RestorePoint>,
     /// What is wrong now that it is done.
     pub(super) findings: Vec<Finding>,
 }
@@ -99,8 +99,8 @@ impl Climber<'_> {
             }
             Some(_) => None,
         };
-        let (books, _) = super::stand(&there, &session, self.folder).await?;
-        let now: Vec<i64> = books.history.rows.iter().map(|row| row.version).collect();
+        let (records, _) = super::stand(&there, &session, self.folder).await?;
+        let now: Vec<i64> = records.history.rows.iter().map(|row| row.version).collect();
         if now != work.applied {
             session.close().await;
             let words = "its history has changed since the fleet was asked; nothing was done to it";
@@ -108,14 +108,14 @@ impl Climber<'_> {
         }
         let wanted = |file: &&Migration| work.wanted.contains(&file.version);
         let chosen: Vec<&Migration> = self.folder.migrations.iter().filter(wanted).collect();
-        let mut ledger = project::ledger(&there, &books.history, self.folder)?;
+        let mut ledger = project::ledger(&there, &records.history, self.folder)?;
         ledger.run.plan_sha256 = self.bound.map(|bound| bound.sha256.clone());
-        let before = aftermath::before(&session).await?;
+        let before = verify::before(&session).await?;
         protection::mark(&there, &session, &member.target).await;
-        project::create_books(&session, &ledger, &books.history).await?;
+        project::create_history_tables(&session, &ledger, &records.history).await?;
         let guarded = there.config.database.is_protected() || self.bound.is_some();
         let restore_point = if guarded && member.tenant.is_none() {
-            aftermath::restore_point(&session, &ledger.run.id).await
+            verify::restore_point(&session, &ledger.run.id).await
         } else {
             None
         };
@@ -136,7 +136,7 @@ impl Climber<'_> {
             None => execution,
         };
         let outcome = tokio::select! {
-            outcome = apply::up(&mut execution, &ledger, &chosen, &books.unfinished) => outcome?,
+            outcome = apply::up(&mut execution, &ledger, &chosen, &records.unfinished) => outcome?,
             () = beat.run(&member.target) => unreachable!("the heartbeat never ends by itself"),
         };
         let mut session = execution.finish();
@@ -148,7 +148,7 @@ impl Climber<'_> {
             // The run has put the session back to what the role is used to.
             session.lead(&path).await?;
         }
-        let mut findings = aftermath::judge(&there, &session, (&before, &ledger.run), None).await?;
+        let mut findings = verify::judge(&there, &session, (&before, &ledger.run), None).await?;
         findings.retain(|finding| is_own(member, finding));
         if work.is_last {
             findings.extend(self.reached(member, &session).await?);

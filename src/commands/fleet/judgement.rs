@@ -7,11 +7,11 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::commands::Context;
+use crate::commands::change::select::Selection;
 use crate::commands::fleet::state::Aside;
 use crate::commands::fleet::survey;
 use crate::commands::fleet::truth::Trust;
 use crate::commands::page::count;
-use crate::commands::pending::Selection;
 use crate::finding::Finding;
 use crate::migrate::files::Folder;
 

@@ -153,25 +153,25 @@ where
         .collect()
 }
 
-/// Reads a member's books and holds them against the folder.
+/// Reads a member's records and holds them against the folder.
 async fn stand(
     context: &Context,
     session: &Session,
     folder: &Folder,
-) -> Result<(project::Books, Standing)> {
-    let books = project::books(context, session)
+) -> Result<(project::HistoryAndJournal, Standing)> {
+    let records = project::history_and_journal(context, session)
         .await
         .context("reading its history")?;
     let fresh = project::fresh_width(context, folder)?;
-    let mut standing = compared::compare(folder, &books.history, &books.unfinished, fresh);
+    let mut standing = compared::compare(folder, &records.history, &records.unfinished, fresh);
     let tenant = context.config.tenant.as_ref();
-    if let Some(tenant) = tenant.filter(|_| books.history.table == Table::Missing)
-        && !journal::knows(session, &books.history, &tenant.schema).await?
+    if let Some(tenant) = tenant.filter(|_| records.history.table == Table::Missing)
+        && !journal::knows(session, &records.history, &tenant.schema).await?
     {
         // The journal is that of all tenants, and says nothing of this one: it is new.
         standing
             .findings
             .retain(|finding| finding.code != compared::GONE);
     }
-    Ok((books, standing))
+    Ok((records, standing))
 }

@@ -6,14 +6,14 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::commands::change::planning::{self, PlanInputs};
+use crate::commands::change::select::Selection;
 use crate::commands::fleet::members::few;
 use crate::commands::fleet::shared;
 use crate::commands::fleet::state::{Aside, Sound, State};
 use crate::commands::fleet::survey;
 use crate::commands::fleet::truth::Trust;
 use crate::commands::page::{Page, Tone, count};
-use crate::commands::pending::Selection;
-use crate::commands::planning::{self, Basis};
 use crate::commands::{Context, Outcome, Report, project};
 use crate::error::fail;
 use crate::event::{Event, Unit};
@@ -195,13 +195,13 @@ async fn one(
     let member: &Member = sound.member;
     let there = context.alone(member);
     let session = super::open(fleet, member).await?;
-    let books = project::books(&there, &session).await?;
+    let records = project::history_and_journal(&there, &session).await?;
     let wanted = |file: &&Migration| sound.pending.contains(&file.version);
     let chosen: Vec<&Migration> = folder.migrations.iter().filter(wanted).collect();
-    let basis = Basis {
+    let basis = PlanInputs {
         folder,
         session: &session,
-        books: &books,
+        records: &records,
         chosen: &chosen,
     };
     let made = planning::make(&there, basis).await;

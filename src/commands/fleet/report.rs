@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::commands::aftermath::RestorePoint;
+use crate::commands::change::verify::RestorePoint;
 use crate::commands::fleet::climb::Applied;
 use crate::commands::fleet::phase::Phase;
 use crate::commands::fleet::state::{Aside, Sound, Surveyed};

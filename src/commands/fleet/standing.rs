@@ -122,8 +122,8 @@ async fn place(context: &Context, fleet: &Fleet, member: &Member, folder: &Folde
     };
     match asked.await {
         Err(error) => stands.cause = Some(format!("{error:#}")),
-        Ok((books, standing)) => {
-            stands.version = books.history.rows.last().map(|row| row.version);
+        Ok((records, standing)) => {
+            stands.version = records.history.rows.last().map(|row| row.version);
             stands.pending = standing.pending.len() + standing.out_of_order.len();
             // What is wrong with the folder is wrong with none of the databases.
             let mut wrong = standing.findings.iter().skip(folder.findings.len());

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 
 use crate::commands::Context;
+use crate::commands::change::select::{self, Selection};
 use crate::commands::fleet::shape::Shapes;
 use crate::commands::fleet::state::{Aside, Cause, Group, Seen, Sound, State, Surveyed};
 use crate::commands::fleet::truth::{Trust, Truth};
-use crate::commands::pending::{self, Selection};
-use crate::commands::{guarding, protection};
+use crate::commands::{change::gate, protection};
 use crate::finding::Severity;
 use crate::fleet::{Fleet, Member};
 use crate::migrate::files::{Folder, Migration};
@@ -58,7 +58,7 @@ async fn look(
     let there = context.alone(member);
     let session = super::open(fleet, member).await?;
     let reached = protection::enter_member(&there, &session, &member.target).await;
-    let (books, standing) = super::stand(&there, &session, folder).await?;
+    let (records, standing) = super::stand(&there, &session, folder).await?;
     let fingerprint = shapes.fingerprint(&session, member).await?;
     let bytes = session
         .query_one(
@@ -76,9 +76,9 @@ async fn look(
         wrong = Some((Cause::Wrong, reason(error)));
     }
     let mut pending = Vec::new();
-    let chosen = pending::choose(selection, &folder.migrations, &standing);
+    let chosen = select::choose(selection, &folder.migrations, &standing);
     let chosen = chosen.and_then(|(chosen, _)| {
-        pending::obstacles(selection, &standing, &chosen, &books.unfinished)?;
+        select::obstacles(selection, &standing, &chosen, &records.unfinished)?;
         facts::refuse_replica(session.facts())?;
         Ok(chosen)
     });
@@ -98,12 +98,11 @@ async fn look(
         wrong = Some((Cause::Wrong, reason(&error)));
     }
     if wrong.is_none() && !pending.is_empty() {
-        let kept = guarding::guards(&there)
-            .and_then(|guards| guarding::backups(&there, &guards, &session));
+        let kept = gate::guards(&there).and_then(|guards| gate::backups(&there, &guards, &session));
         wrong = kept.err().map(|error| (Cause::Wrong, reason(&error)));
     }
     let state = State {
-        history: books
+        history: records
             .history
             .rows
             .iter()
@@ -111,7 +110,7 @@ async fn look(
             .collect(),
         major: session.facts().major(),
         fingerprint,
-        half_run: books.unfinished.iter().map(|half| half.version).collect(),
+        half_run: records.unfinished.iter().map(|half| half.version).collect(),
     };
     session.close().await;
     Ok(Seen {

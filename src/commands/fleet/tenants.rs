@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use crate::commands::change::select::{self, Selection};
 use crate::commands::fleet::climb::Climber;
 use crate::commands::fleet::report::{FleetUp, Told};
 use crate::commands::fleet::shared;
 use crate::commands::fleet::state::Sound;
-use crate::commands::pending::{self, Selection};
 use crate::commands::{project, protection};
 use crate::error::{Exit, exit_of};
 use crate::event::silent;
@@ -92,21 +92,21 @@ async fn one(
     // Held until the run ends: nobody else changes the database, and the tenants take no lock of their own.
     let _lock = lock::take(&session, Share::Alone, Duration::from_secs(2), &silent).await?;
     protection::mark(&context, &session, &member.target).await;
-    let books = project::books(&context, &session).await?;
+    let records = project::history_and_journal(&context, &session).await?;
     let Some(folder) = shared else {
-        project::create_journal(&session, books.history.has_journal).await?;
+        project::create_journal(&session, records.history.has_journal).await?;
         return Ok((session, 0));
     };
     let fresh = project::fresh_width(&context, folder)?;
-    let standing = standing::compare(folder, &books.history, &books.unfinished, fresh);
+    let standing = standing::compare(folder, &records.history, &records.unfinished, fresh);
     let all = Selection::default();
-    let (chosen, _) = pending::choose(&all, &folder.migrations, &standing)?;
-    pending::obstacles(&all, &standing, &chosen, &books.unfinished)?;
-    let ledger = project::ledger(&context, &books.history, folder)?;
-    project::create_books(&session, &ledger, &books.history).await?;
+    let (chosen, _) = select::choose(&all, &folder.migrations, &standing)?;
+    select::obstacles(&all, &standing, &chosen, &records.unfinished)?;
+    let ledger = project::ledger(&context, &records.history, folder)?;
+    project::create_history_tables(&session, &ledger, &records.history).await?;
     let interrupt = &climber.context.interrupt;
     let mut execution = Execution::new(session, &member.target, climber.ladder, &silent, interrupt);
-    let outcome = apply::up(&mut execution, &ledger, &chosen, &books.unfinished).await?;
+    let outcome = apply::up(&mut execution, &ledger, &chosen, &records.unfinished).await?;
     let session = execution.finish();
     match outcome.stopped {
         Some(failure) => Err(failure.into()),

@@ -22,7 +22,7 @@ use crate::commands::archives::{
 use crate::commands::hooks::{self, Told};
 use crate::commands::page::{Page, Tone, count};
 use crate::commands::policies::{self, Proven};
-use crate::commands::{Context, Outcome, Purpose, Report, guarding, project, protection};
+use crate::commands::{Context, Outcome, Purpose, Report, change::gate, project, protection};
 use crate::drill::{self, Drill, Drilled, Smoke};
 use crate::error::{fail, refuse};
 use crate::finding::{Finding, Severity, worst};
@@ -315,9 +315,9 @@ async fn agree(
     // A new database beside a protected one takes nothing away, but roles are the whole server's; taking its place does, and
     // so may going onto a platform.
     let takes = args.swap || Profile::parse(&args.profile)? != Profile::Plain;
-    if takes && !guarding::guards(context)?.is_empty() {
+    if takes && !gate::guards(context)?.is_empty() {
         let (session, _) = context.open(Purpose::Reading).await?;
-        guarding::backed_up(context, &session)?;
+        gate::backed_up(context, &session)?;
         session.close().await;
     }
     if args.swap {
@@ -332,11 +332,11 @@ async fn agree(
             let warning = format!("{name}{origin} is not of the database it is to replace");
             context.terminal.warn(&warning);
         }
-        guarding::permit_anywhere(context, target, &what, ELSEWHERE)?;
+        gate::permit_anywhere(context, target, &what, ELSEWHERE)?;
     } else if takes {
-        guarding::permit(context, target, &what, ELSEWHERE)?;
+        gate::permit(context, target, &what, ELSEWHERE)?;
     } else {
-        guarding::permit_beside(context, target, &what, ELSEWHERE)?;
+        gate::permit_beside(context, target, &what, ELSEWHERE)?;
     }
     Ok(before)
 }
@@ -374,7 +374,7 @@ async fn try_it(
         let there = context.at(server.clone());
         protection::enter_server(&there, server).await?;
         let what = format!("drill {name} in a database of its own, with the roles it needs, ");
-        guarding::permit_beside(&there, server, &what, "leave out --on")?;
+        gate::permit_beside(&there, server, &what, "leave out --on")?;
     }
     let recovery = context.config.file.recovery.as_ref();
     let wanted =

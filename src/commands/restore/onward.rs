@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use crate::backup::archive::Archive;
 use crate::backup::store::Store;
 use crate::commands::archives::{self, Chosen};
-use crate::commands::pending::{self, Selection};
+use crate::commands::change::select::{self, Selection};
 use crate::commands::{Context, project};
 use crate::error::{fail, refuse};
 use crate::migrate::apply;
@@ -79,21 +79,21 @@ pub(super) async fn migrate(context: &Context, target: &Target, to: Option<i64>)
     let session = connect::open(target, &watch).await?;
     // Held until the session ends.
     let _lock = lock::take(&session, Share::Alone, std::time::Duration::ZERO, &watch).await?;
-    let books = project::books(context, &session).await?;
+    let records = project::history_and_journal(context, &session).await?;
     let fresh = project::fresh_width(context, &folder)?;
-    let standing = standing::compare(&folder, &books.history, &books.unfinished, fresh);
+    let standing = standing::compare(&folder, &records.history, &records.unfinished, fresh);
     let selection = Selection {
         to,
         ..Selection::default()
     };
-    let (chosen, _) = pending::choose(&selection, &folder.migrations, &standing)?;
-    pending::obstacles(&selection, &standing, &chosen, &books.unfinished)?;
-    let ledger = project::ledger(context, &books.history, &folder)?;
-    project::create_books(&session, &ledger, &books.history).await?;
+    let (chosen, _) = select::choose(&selection, &folder.migrations, &standing)?;
+    select::obstacles(&selection, &standing, &chosen, &records.unfinished)?;
+    let ledger = project::ledger(context, &records.history, &folder)?;
+    project::create_history_tables(&session, &ledger, &records.history).await?;
     let ladder = project::ladder(context, None)?;
     let guard = context.interrupt.guard();
     let mut execution = Execution::new(session, target, ladder, &watch, &context.interrupt);
-    let outcome = apply::up(&mut execution, &ledger, &chosen, &books.unfinished).await?;
+    let outcome = apply::up(&mut execution, &ledger, &chosen, &records.unfinished).await?;
     drop(guard);
     execution.finish().close().await;
     match outcome.stopped {

@@ -8,7 +8,7 @@ use crate::backup::store::Store;
 use crate::backup::tenant::restore::{self, Loading};
 use crate::backup::unpack::{Source, tenant};
 use crate::commands::archives::{identities, tenant_column};
-use crate::commands::guarding::{self, PLANNED};
+use crate::commands::change::gate::{self, PLANNED};
 use crate::commands::page::{Page, Tone};
 use crate::commands::{Context, Outcome, Purpose, Report};
 
@@ -50,9 +50,9 @@ pub(super) async fn run(
     let origin = super::origin(&unpacked.archive, &database, store)?;
     let what = format!("{doing} the rows of tenant {whose} from {name}{origin} ");
     if args.replace {
-        guarding::confirm_anywhere(context, &session, &target, &what, PLANNED).await?;
+        gate::confirm_anywhere(context, &session, &target, &what, PLANNED).await?;
     } else {
-        guarding::confirm(context, &session, &target, &what).await?;
+        gate::confirm(context, &session, &target, &what).await?;
     }
     session.close().await;
     let loading = Loading {

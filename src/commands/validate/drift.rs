@@ -124,7 +124,7 @@ async fn expected<'a>(
         }));
     };
     let all = &declared.folder.migrations;
-    let is_applied = |migration: &&Migration| live.books.history.row(migration.version).is_some();
+    let is_applied = |migration: &&Migration| live.records.history.row(migration.version).is_some();
     let applied: Vec<Migration> = all.iter().filter(is_applied).cloned().collect();
     let catalog = if applied.len() == all.len() {
         Cow::Borrowed(replayed)

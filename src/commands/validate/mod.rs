@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::catalog::Scope;
 use crate::commands::page::{Page, Tone, count};
-use crate::commands::project::Books;
+use crate::commands::project::HistoryAndJournal;
 use crate::commands::{Context, Outcome, Purpose, Report, embedded, fleet, linting, project};
 use crate::finding::{Finding, Place, Severity};
 use crate::fleet::citus;
@@ -101,7 +101,7 @@ struct Gathered {
 /// The live database, with its own account of what was applied.
 struct Live {
     session: Session,
-    books: Books,
+    records: HistoryAndJournal,
 }
 
 /// Runs the command.
@@ -118,9 +118,9 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         return context.show(&report);
     }
     if let Some(live) = &gathered.live {
-        let findings = history(context, &gathered.folder, &live.books)?;
+        let findings = history(context, &gathered.folder, &live.records)?;
         report.add("history", "compared with the files", findings);
-        let is_pending = |file: &&Migration| live.books.history.row(file.version).is_none();
+        let is_pending = |file: &&Migration| live.records.history.row(file.version).is_none();
         let files = gathered.folder.migrations.iter();
         let pending: Vec<&Migration> = files.filter(is_pending).collect();
         let schemas = context.config.schemas();
@@ -268,18 +268,22 @@ async fn live(args: &Args, context: &Context) -> Result<Option<Live>> {
         return Ok(None);
     }
     let session = context.open(Purpose::Reading).await?.0;
-    let books = project::books(context, &session).await?;
-    Ok(Some(Live { session, books }))
+    let records = project::history_and_journal(context, &session).await?;
+    Ok(Some(Live { session, records }))
 }
 
-fn history(context: &Context, folder: &Folder, books: &Books) -> Result<Vec<Finding>> {
+fn history(
+    context: &Context,
+    folder: &Folder,
+    records: &HistoryAndJournal,
+) -> Result<Vec<Finding>> {
     let fresh = project::fresh_width(context, folder)?;
     // The folder's own faults have been told already.
     let folder = Folder {
         migrations: folder.migrations.clone(),
         findings: Vec::new(),
     };
-    Ok(standing::compare(&folder, &books.history, &books.unfinished, fresh).findings)
+    Ok(standing::compare(&folder, &records.history, &records.unfinished, fresh).findings)
 }
 
 impl Report for ValidateReport {

@@ -6,8 +6,8 @@ use anyhow::{Context as _, Result};
 use sha2::{Digest as _, Sha256};
 
 use crate::catalog::{Catalog, Kind, diagram, read};
-use crate::commands::project::Books;
-use crate::commands::{Context, linting, losing, pending, project};
+use crate::commands::project::HistoryAndJournal;
+use crate::commands::{Context, change::data_loss, change::select, linting, project};
 use crate::diff;
 use crate::event::silent;
 use crate::finding::{Finding, Place, Severity, worst};
@@ -34,10 +34,10 @@ use crate::sql::{position, redact, split};
 
 /// What a plan is made from.
 #[derive(Clone, Copy)]
-pub(crate) struct Basis<'a> {
+pub(crate) struct PlanInputs<'a> {
     pub(crate) folder: &'a Folder,
     pub(crate) session: &'a Session,
-    pub(crate) books: &'a Books,
+    pub(crate) records: &'a HistoryAndJournal,
     pub(crate) chosen: &'a [&'a Migration],
 }
 
@@ -72,8 +72,8 @@ struct Tried {
 }
 
 /// Makes a plan; the database is only read.
-pub(crate) async fn make(context: &Context, basis: Basis<'_>) -> Result<Made> {
-    let (folder, session, books) = (basis.folder, basis.session, basis.books);
+pub(crate) async fn make(context: &Context, basis: PlanInputs<'_>) -> Result<Made> {
+    let (folder, session, records) = (basis.folder, basis.session, basis.records);
     let live = read::read(session, &like::scope())
         .await
         .context("reading the schema the plan starts from")?;
@@ -122,7 +122,7 @@ pub(crate) async fn make(context: &Context, basis: Basis<'_>) -> Result<Made> {
         environment: context.config.database.environment().to_owned(),
         author: (quorum.needed > 0).then(|| context.config.ambient.author()),
         target: observed(session),
-        history: head(&books.history),
+        history: head(&records.history),
         schema: governed(context, &live).fingerprint(),
         schema_after: tried.predicted.as_ref().map(Catalog::fingerprint),
         lock_timeout_ms: milliseconds(ladder.cap),
@@ -234,12 +234,12 @@ fn head(history: &History) -> Head {
 
 fn steps(
     context: &Context,
-    basis: Basis<'_>,
+    basis: PlanInputs<'_>,
     observed: Vec<StepObservation>,
 ) -> Result<Vec<Planned>> {
     let mut observed = observed.into_iter();
     let fresh = project::fresh_width(context, basis.folder)?;
-    let width = basis.books.history.width(fresh);
+    let width = basis.records.history.width(fresh);
     let planned = |migration: &&Migration| {
         let step = step(migration, basis)?;
         let half = half(migration, basis);
@@ -278,7 +278,7 @@ fn steps(
 /// Runs the steps on a likeness of the database and asks its rows what only they can answer.
 ///
 /// What cannot be tried is said, and then nothing is predicted.
-async fn try_out(context: &Context, basis: Basis<'_>, live: &Catalog) -> Result<Tried> {
+async fn try_out(context: &Context, basis: PlanInputs<'_>, live: &Catalog) -> Result<Tried> {
     let mut tried = Tried::default();
     if basis.chosen.is_empty() {
         tried.predicted = Some(governed(context, live));
@@ -302,7 +302,7 @@ async fn try_out(context: &Context, basis: Basis<'_>, live: &Catalog) -> Result<
     session.close().await;
     tried.observed = run::steps(&target, &steps, &context.watch()).await?;
     tried.steps = steps;
-    tried.losses = losing::losses(&tried.observed);
+    tried.losses = data_loss::losses(&tried.observed);
     let sizes = weigh::sizes(basis.session, &tried.observed).await?;
     tried.weights = weigh::weigh(&tried.observed, &sizes, &linting::thresholds(context));
     if let Some(finding) = failed(&tried.observed, &tried.steps) {
@@ -326,12 +326,12 @@ async fn try_out(context: &Context, basis: Basis<'_>, live: &Catalog) -> Result<
 /// Runs the steps on a shadow of a lent server, whose role cannot observe them; what they lose is read from their text.
 async fn unobserved(
     context: &Context,
-    basis: Basis<'_>,
+    basis: PlanInputs<'_>,
     (live, before): (&Catalog, &Catalog),
     (mut shadow, steps): (Shadow, Vec<Step>),
 ) -> Result<Tried> {
     let mut tried = Tried {
-        losses: pending::losses(basis.chosen),
+        losses: select::losses(basis.chosen),
         ..Tried::default()
     };
     tried.findings.push(
@@ -414,7 +414,7 @@ async fn same_path(session: &Session, live: &Session, database: &str) -> Result<
 }
 
 /// Gives a migration as a step, behind what an earlier run has left done.
-fn step(migration: &Migration, basis: Basis<'_>) -> Result<Step> {
+fn step(migration: &Migration, basis: PlanInputs<'_>) -> Result<Step> {
     let mut step = job::step(migration, Direction::Up)
         .with_context(|| format!("{} has no way up", migration.up.shown))?;
     if let Some(half) = half(migration, basis) {
@@ -424,8 +424,8 @@ fn step(migration: &Migration, basis: Basis<'_>) -> Result<Step> {
     Ok(step)
 }
 
-fn half<'b>(migration: &Migration, basis: Basis<'b>) -> Option<&'b Unfinished> {
-    let unfinished = basis.books.unfinished.iter();
+fn half<'b>(migration: &Migration, basis: PlanInputs<'b>) -> Option<&'b Unfinished> {
+    let unfinished = basis.records.unfinished.iter();
     let mut of = unfinished
         .filter(|half| half.version == migration.version && half.direction == Direction::Up);
     of.next()

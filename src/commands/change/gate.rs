@@ -11,9 +11,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::backup::identity::NamedDatabase;
 use crate::backup::proven;
 use crate::catalog::Catalog;
-use crate::commands::binding::{self, Bound, Flags};
-use crate::commands::planning::{self, Basis, Made};
-use crate::commands::{Context, archives, losing, pending, policies, project, protection};
+use crate::commands::change::approved_plan::{self, Bound, Flags};
+use crate::commands::change::planning::{self, Made, PlanInputs};
+use crate::commands::{
+    Context, archives, change::data_loss, change::select, policies, project, protection,
+};
 use crate::config::Database;
 use crate::error::refuse;
 use crate::migrate::files::Migration;
@@ -34,13 +36,13 @@ pub(crate) struct Permit {
 
 impl Permit {
     /// Binds the run to what was planned.
-    fn expect(&mut self, made: Made, basis: Basis<'_>) {
+    fn expect(&mut self, made: Made, basis: PlanInputs<'_>) {
         let steps = made.document.steps.into_iter();
         self.prediction = Some(Prediction {
             steps: steps.filter_map(|step| step.observed).collect(),
             reach: made.document.reach.writes(),
             has_event_triggers: made.document.reach.has_event_triggers(),
-            history: basis.books.history.name.to_string(),
+            history: basis.records.history.name.to_string(),
         });
         self.predicted = made.predicted;
     }
@@ -90,19 +92,19 @@ pub(crate) fn guards_of(database: &Database) -> Result<Vec<Guard>> {
 pub(crate) async fn admit(
     context: &Context,
     args: &Flags,
-    basis: Basis<'_>,
+    basis: PlanInputs<'_>,
     (bound, target): (Option<&Bound>, &Target),
 ) -> Result<Permit> {
     let guards = guards(context)?;
     let mut permit = Permit::default();
     if let Some(bound) = bound {
-        permit.expect(binding::bind(context, basis, bound).await?, basis);
+        permit.expect(approved_plan::bind(context, basis, bound).await?, basis);
     }
     backups(context, &guards, basis.session)?;
     if guards.contains(&Guard::ProvenRls) {
         let is_there = |file: &&Migration| {
             let chosen = basis.chosen.iter().any(|one| one.version == file.version);
-            chosen || basis.books.history.row(file.version).is_some()
+            chosen || basis.records.history.row(file.version).is_some()
         };
         let files = basis.folder.migrations.iter().filter(is_there);
         let files: Vec<Migration> = files.cloned().collect();
@@ -126,7 +128,7 @@ pub(crate) async fn admit(
         }
         None if database.is_protected() => {
             let losses = foresee(context, basis, &mut permit).await;
-            let what = format!("{}{}", losses.told, pending::describe(basis.chosen));
+            let what = format!("{}{}", losses.told, select::describe(basis.chosen));
             typed(context, target, &what, PLANNED)?;
             acknowledge(context, &losses.named)?;
         }
@@ -145,9 +147,9 @@ struct Losses {
 }
 
 /// Tries on a shadow what a run without a plan does, so that a person is asked about what is lost, not about text.
-async fn foresee(context: &Context, basis: Basis<'_>, permit: &mut Permit) -> Losses {
+async fn foresee(context: &Context, basis: PlanInputs<'_>, permit: &mut Permit) -> Losses {
     let by_text = |told: String| Losses {
-        named: pending::losses(basis.chosen),
+        named: select::losses(basis.chosen),
         told,
     };
     if !context.terminal.is_interactive() {
@@ -163,7 +165,7 @@ async fn foresee(context: &Context, basis: Basis<'_>, permit: &mut Permit) -> Lo
             return by_text(why);
         }
     };
-    let deleted = losing::deleted(&made.document);
+    let deleted = data_loss::deleted(&made.document);
     let lines = deleted
         .iter()
         .map(|table| format!("Rows may be deleted: {table}.\n"));
@@ -353,7 +355,7 @@ fn approve(
         database.environment(),
         bound.sha256
     );
-    for table in losing::deleted(&bound.document) {
+    for table in data_loss::deleted(&bound.document) {
         what.push_str(&format!("\nRows may be deleted: {table}."));
     }
     let words = approval::words(database.environment(), target.database(), &bound.sha256);

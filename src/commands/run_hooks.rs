@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::backup::identity;
 use crate::commands::notify::{self, Notifier};
-use crate::commands::{Context, Outcome, archives, guarding, metrics};
+use crate::commands::{Context, Outcome, archives, change::gate, metrics};
 use crate::error::exit_of;
 use crate::sql::redact;
 
@@ -78,7 +78,7 @@ impl Around {
         let newest = || {
             let store = archives::store(context, None).ok()?;
             let of = identity::only(&store, name).ok()??;
-            guarding::newest_backup(context, &of).ok()?
+            gate::newest_backup(context, &of).ok()?
         };
         let newest = newest();
         let ended = metrics::Ended {

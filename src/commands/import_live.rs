@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use crate::catalog::{Catalog, Kind, Scope, read};
-use crate::commands::{Context, Purpose, guarding, project};
+use crate::commands::{Context, Purpose, change::gate, project};
 use crate::config::FILE_NAME;
 use crate::diff::ddl::{self, Options};
 use crate::error::refuse;
@@ -177,23 +177,23 @@ async fn baselined(root: &Path, context: &Context) -> Result<()> {
     let (session, target) = context.open(Purpose::Writing).await?;
     let watch = context.watch();
     let _lock = lock::take(&session, Share::Alone, Duration::from_secs(30), &watch).await?;
-    let books = project::books(context, &session).await?;
-    if !books.history.rows.is_empty() {
+    let records = project::history_and_journal(context, &session).await?;
+    if !records.history.rows.is_empty() {
         return Err(refuse(format!(
             "`{target}` has a history already; the files were written, nothing was recorded"
         ))
         .hint("af-db status compares the two; af-db adopt takes over another tool's history")
         .into());
     }
-    guarding::confirm(
+    gate::confirm(
         context,
         &session,
         &target,
         "V1__baseline will be recorded as applied, without running it\n",
     )
     .await?;
-    let ledger = project::ledger(context, &books.history, &folder)?;
-    project::create_books(&session, &ledger, &books.history).await?;
+    let ledger = project::ledger(context, &records.history, &folder)?;
+    project::create_history_tables(&session, &ledger, &records.history).await?;
     let mut sql = Sql::new("BEGIN");
     for migration in &folder.migrations {
         let entry = Entry {

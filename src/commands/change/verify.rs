@@ -9,7 +9,7 @@ use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::types::Type;
 
 use crate::catalog::{Catalog, read};
-use crate::commands::{Context, planning};
+use crate::commands::{Context, change::planning};
 use crate::diff::report::{self, Sides};
 use crate::diff::{self};
 use crate::disk;

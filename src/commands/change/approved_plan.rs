@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 
 use crate::commands::Context;
-use crate::commands::pending::Selection;
-use crate::commands::planning::{self, Basis, Made};
-use crate::commands::project::Books;
+use crate::commands::change::planning::{self, Made, PlanInputs};
+use crate::commands::change::select::Selection;
+use crate::commands::project::HistoryAndJournal;
 use crate::error::{fail, refuse};
 use crate::migrate::files::Folder;
 use crate::migrate::planned;
@@ -75,10 +75,10 @@ impl Bound {
     pub(crate) async fn selection(
         &self,
         session: &Session,
-        books: &Books,
+        records: &HistoryAndJournal,
         (folder, standing): (&Folder, &Standing),
     ) -> Result<Selection> {
-        self.refuse_replay(session, books).await?;
+        self.refuse_replay(session, records).await?;
         let steps = || self.document.steps.iter().map(|step| step.version);
         // What is newer than the last of its steps is none of the plan's business.
         let last = steps().max();
@@ -95,10 +95,10 @@ impl Bound {
         })
     }
 
-    async fn refuse_replay(&self, session: &Session, books: &Books) -> Result<()> {
-        let done = planned::applied(session, &books.history, &self.sha256).await?;
+    async fn refuse_replay(&self, session: &Session, records: &HistoryAndJournal) -> Result<()> {
+        let done = planned::applied(session, &records.history, &self.sha256).await?;
         let Some(last) = done.last() else {
-            return self.refuse_half(session, books).await;
+            return self.refuse_half(session, records).await;
         };
         let applied = |version: i64| done.iter().any(|step| step.version == version);
         let mut steps = self.document.steps.iter();
@@ -123,8 +123,8 @@ impl Bound {
     }
 
     /// Refuses to begin a plan again whose first step an earlier run left half done.
-    async fn refuse_half(&self, session: &Session, books: &Books) -> Result<()> {
-        let half = self.half(session, books).await?;
+    async fn refuse_half(&self, session: &Session, records: &HistoryAndJournal) -> Result<()> {
+        let half = self.half(session, records).await?;
         let Some(version) = half.first().filter(|_| !self.resume) else {
             return Ok(());
         };
@@ -139,15 +139,20 @@ impl Bound {
     }
 
     /// Gives the migrations that runs of this plan began and nobody finished.
-    async fn half(&self, session: &Session, books: &Books) -> Result<Vec<i64>> {
-        let mut begun = planned::begun(session, &books.history, &self.sha256).await?;
-        begun.retain(|version| books.unfinished.iter().any(|half| half.version == *version));
+    async fn half(&self, session: &Session, records: &HistoryAndJournal) -> Result<Vec<i64>> {
+        let mut begun = planned::begun(session, &records.history, &self.sha256).await?;
+        begun.retain(|version| {
+            records
+                .unfinished
+                .iter()
+                .any(|half| half.version == *version)
+        });
         Ok(begun)
     }
 
-    async fn earlier(&self, basis: Basis<'_>) -> Result<Earlier> {
-        let steps = planned::applied(basis.session, &basis.books.history, &self.sha256).await?;
-        let half = self.half(basis.session, basis.books).await?;
+    async fn earlier(&self, basis: PlanInputs<'_>) -> Result<Earlier> {
+        let steps = planned::applied(basis.session, &basis.records.history, &self.sha256).await?;
+        let half = self.half(basis.session, basis.records).await?;
         Ok(Earlier {
             half: !half.is_empty(),
             done: steps.into_iter().map(|step| step.version).collect(),
@@ -156,7 +161,7 @@ impl Bound {
 }
 
 /// Holds the plan against what would be planned now, and gives that.
-pub(crate) async fn bind(context: &Context, basis: Basis<'_>, bound: &Bound) -> Result<Made> {
+pub(crate) async fn bind(context: &Context, basis: PlanInputs<'_>, bound: &Bound) -> Result<Made> {
     let made = planning::make(context, basis).await?;
     let earlier = bound.earlier(basis).await?;
     match compare::compare(&bound.document, &made.document, &earlier) {
