@@ -10,8 +10,8 @@ use crate::finding::{Finding, Severity};
 use crate::migrate::apply::{self, Applied};
 use crate::migrate::files::{Direction, Migration};
 use crate::migrate::journal::Unfinished;
-use crate::migrate::judge;
 use crate::migrate::standing::{self, State};
+use crate::migrate::static_checks;
 use crate::pg::lock::{self, Share};
 use crate::pg::session::Session;
 use crate::plan::execution::Execution;
@@ -201,8 +201,8 @@ fn refuse_impossible(
             ))
             .into());
         }
-        let mut faults = judge::judge(migration, Direction::Down);
-        faults.extend(judge::judge_continuing(
+        let mut faults = static_checks::check(migration, Direction::Down);
+        faults.extend(static_checks::check_resumed(
             migration,
             Direction::Down,
             unfinished,

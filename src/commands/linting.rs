@@ -10,7 +10,7 @@ use crate::error::fail;
 use crate::finding::{Finding, Severity, worst};
 use crate::lint::Source;
 use crate::lint::baseline::Baseline;
-use crate::lint::judge::{self, Level, Options};
+use crate::lint::check::{self, LintOptions, SeverityOverride};
 use crate::migrate::directive::Directives;
 use crate::migrate::files::{Folder, Script};
 use crate::pg::tools::Tool;
@@ -30,7 +30,7 @@ pub(crate) struct Linted {
 pub(crate) struct Ask<'a> {
     /// The version the target runs, where one is known.
     pub(crate) major: Option<u32>,
-    /// The only files to be judged; the others are read for what they make.
+    /// The only files to check; the others are only read for the objects they create.
     pub(crate) changed: Option<&'a BTreeSet<String>>,
     /// Whether the baseline is going to be written, so that it need not be there.
     pub(crate) writing: bool,
@@ -48,33 +48,33 @@ pub(crate) fn lint(context: &Context, folder: &Folder, ask: Ask<'_>) -> Result<L
     }
     if let Some(changed) = ask.changed {
         for source in &mut sources {
-            source.judged = changed.contains(source.path);
+            source.checked = changed.contains(source.path);
         }
     }
-    let options = Options {
+    let options = LintOptions {
         major: ask.major.or(context.config.file.postgres_major),
-        levels: levels(context)?,
+        overrides: overrides(context)?,
         today: chrono::Utc::now().date_naive(),
     };
-    let judgement = judge::judge(&sources, &options);
-    let all = judgement.findings.clone();
+    let report = check::check(&sources, &options);
+    let all = report.findings.clone();
     let there = |path: &&String| !ask.writing || context.config.root.join(path).exists();
     let findings = match settings.baseline.as_ref().filter(there) {
         Some(path) => {
-            let mut findings = baseline(context, path)?.apply(judgement.findings, path);
+            let mut findings = baseline(context, path)?.apply(report.findings, path);
             if ask.changed.is_some() {
                 // What was not looked at may still be there.
                 findings.retain(|finding| finding.code != "baseline-gone");
             }
             findings
         }
-        None => judgement.findings,
+        None => report.findings,
     };
     Ok(Linted {
         fails: fails(context, &findings)?,
         findings,
         all,
-        allowed: judgement.allowed.len(),
+        allowed: report.allowed.len(),
     })
 }
 
@@ -100,29 +100,31 @@ pub(crate) fn reaches(word: Option<&str>, findings: &[Finding]) -> Result<bool> 
 }
 
 /// Gives the house's own severities: by rule, then for some files, tables or environments.
-fn levels(context: &Context) -> Result<Vec<Level>> {
+fn overrides(context: &Context) -> Result<Vec<SeverityOverride>> {
     let settings = &context.config.file.lint;
     let environment = context.config.database.environment();
-    let mut levels = Vec::new();
+    let mut overrides = Vec::new();
     for (rule, word) in &settings.rules {
-        levels.push(judge::level(rule, word).context("reading lint.rules of af-db.yaml")?);
+        overrides.push(
+            check::severity_override(rule, word).context("reading lint.rules of af-db.yaml")?,
+        );
     }
     for one in &settings.overrides {
-        let level = judge::level(&one.rule, &one.severity)
+        let level = check::severity_override(&one.rule, &one.severity)
             .context("reading lint.overrides of af-db.yaml")?;
         if one
             .environment
             .as_ref()
             .is_none_or(|wanted| wanted == environment)
         {
-            levels.push(Level {
+            overrides.push(SeverityOverride {
                 path: one.path.clone(),
                 table: one.table.clone(),
                 ..level
             });
         }
     }
-    Ok(levels)
+    Ok(overrides)
 }
 
 /// Gives from where on work under a blocking lock matters.

@@ -11,7 +11,7 @@ use crate::commands::{Context, change::data_loss, change::select, linting, proje
 use crate::diff;
 use crate::event::silent;
 use crate::finding::{Finding, Place, Severity, worst};
-use crate::lint::observed as settle;
+use crate::lint::apply_observations;
 use crate::migrate::checksum;
 use crate::migrate::files::{Direction, Folder, Migration};
 use crate::migrate::history::History;
@@ -101,9 +101,9 @@ pub(crate) async fn make(context: &Context, basis: PlanInputs<'_>) -> Result<Mad
     let reach = reach::read(session, &tried.steps, &tried.observed)
         .await
         .context("reading the code that the steps can set off")?;
-    let settled = settle::settle(linted.findings, &tried.steps, &tried.observed);
-    let fails = linting::fails(context, &settled.findings)?;
-    let mut findings = settled.findings;
+    let reconciled = apply_observations::apply(linted.findings, &tried.steps, &tried.observed);
+    let fails = linting::fails(context, &reconciled.findings)?;
+    let mut findings = reconciled.findings;
     findings.extend(tried.findings);
     findings.extend(unseen(&live));
     let heavy = tried
@@ -145,7 +145,7 @@ pub(crate) async fn make(context: &Context, basis: PlanInputs<'_>) -> Result<Mad
         document,
         predicted: tried.predicted,
         weights: tried.weights,
-        cleared: settled.cleared,
+        cleared: reconciled.cleared,
         fails,
     })
 }

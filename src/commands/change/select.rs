@@ -7,12 +7,12 @@ use anyhow::Result;
 use crate::commands::page::count;
 use crate::error::{fail, refuse};
 use crate::finding::{Finding, Severity};
-use crate::lint::judge::Options;
+use crate::lint::check::LintOptions;
 use crate::lint::{self, Source};
 use crate::migrate::files::{Direction, Migration};
 use crate::migrate::journal::Unfinished;
-use crate::migrate::judge;
 use crate::migrate::standing::Standing;
+use crate::migrate::static_checks;
 
 /// Flags that choose.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -71,8 +71,8 @@ pub(crate) fn obstacles(
         findings.retain(|finding| finding.code != "history-out-of-order");
     }
     for migration in chosen {
-        findings.extend(judge::judge(migration, Direction::Up));
-        findings.extend(judge::judge_continuing(
+        findings.extend(static_checks::check(migration, Direction::Up));
+        findings.extend(static_checks::check_resumed(
             migration,
             Direction::Up,
             unfinished,
@@ -111,12 +111,12 @@ pub(crate) fn losses(chosen: &[&Migration]) -> Vec<String> {
         .iter()
         .map(|migration| Source::new(&migration.up.shown, &migration.up.text))
         .collect();
-    let options = Options {
+    let options = LintOptions {
         major: None,
-        levels: Vec::new(),
+        overrides: Vec::new(),
         today: chrono::Utc::now().date_naive(),
     };
-    let findings = lint::judge::judge(&sources, &options).findings;
+    let findings = lint::check::check(&sources, &options).findings;
     let lost = findings
         .into_iter()
         .filter(|finding| LOSING.contains(&finding.code.as_str()));

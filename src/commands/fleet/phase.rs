@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::lint::Source;
-use crate::lint::judge::{self, Options};
+use crate::lint::check::{self, LintOptions};
 use crate::migrate::files::{Folder, Migration};
 
 /// What runs on the whole fleet before the next phase begins anywhere.
@@ -41,17 +41,14 @@ pub(super) fn cut(folder: &Folder, pending: &BTreeSet<i64>) -> Vec<Phase> {
 
 /// Says whether the rules on data loss and on breaking old code find anything, allowed or not.
 fn takes_away(file: &Migration) -> bool {
-    let options = Options {
+    let options = LintOptions {
         major: None,
-        levels: Vec::new(),
+        overrides: Vec::new(),
         today: chrono::NaiveDate::MAX,
     };
-    let judgement = judge::judge(&[Source::new(&file.up.shown, &file.up.text)], &options);
-    let codes = judgement
-        .findings
-        .iter()
-        .map(|finding| finding.code.as_str());
-    let allowed = judgement
+    let report = check::check(&[Source::new(&file.up.shown, &file.up.text)], &options);
+    let codes = report.findings.iter().map(|finding| finding.code.as_str());
+    let allowed = report
         .allowed
         .iter()
         .map(|allowed| allowed.finding.code.as_str());

@@ -14,7 +14,7 @@ use crate::finding::{Finding, Place, Severity};
 use crate::fleet::citus;
 use crate::manifest::{self, Manifest};
 use crate::migrate::files::{Direction, Folder, Migration};
-use crate::migrate::{judge, standing};
+use crate::migrate::{standing, static_checks};
 use crate::pg::dev;
 use crate::pg::session::Session;
 use crate::rls::declared::{self, Declared};
@@ -249,9 +249,9 @@ async fn lint(
 fn files(folder: &Folder) -> Vec<Finding> {
     let mut findings = folder.findings.clone();
     for migration in &folder.migrations {
-        findings.extend(judge::judge(migration, Direction::Up));
+        findings.extend(static_checks::check(migration, Direction::Up));
         if migration.down.is_some() {
-            findings.extend(judge::judge(migration, Direction::Down));
+            findings.extend(static_checks::check(migration, Direction::Down));
         }
     }
     findings

@@ -9,7 +9,7 @@ use chrono::NaiveDate;
 
 use crate::finding::{Finding, Place};
 use crate::lint::rules;
-use crate::lint::scene::Script;
+use crate::lint::statement_context::LintFile;
 use crate::sql::directive::Directive;
 
 /// A finding that a directive allows.
@@ -46,18 +46,18 @@ pub struct Allowances<'s> {
 
 /// Reads the allowances of a file; what is wrong with them is told.
 pub fn read<'s>(
-    script: &'s Script<'_>,
+    file: &'s LintFile<'_>,
     today: NaiveDate,
     told: &mut Vec<Finding>,
 ) -> Allowances<'s> {
     let mut allowances = Vec::new();
-    for directive in script
+    for directive in file
         .directives
         .iter()
         .filter(|directive| directive.keyword == "allow")
     {
         if let Some(finding) = fault(directive, today) {
-            told.push(finding.place(place(script, directive)));
+            told.push(finding.place(place(file, directive)));
             continue;
         }
         for word in &directive.words {
@@ -69,7 +69,7 @@ pub fn read<'s>(
                         word,
                         format!("there is no rule `{word}` to allow"),
                     )
-                    .place(place(script, directive))
+                    .place(place(file, directive))
                     .help("write the code or the name of a rule, such as `R02`"),
                 ),
                 Some(rule) if rule.required => told.push(
@@ -78,14 +78,14 @@ pub fn read<'s>(
                         rule.code,
                         format!("rule `{}` may not be allowed", rule.code),
                     )
-                    .place(place(script, directive))
+                    .place(place(file, directive))
                     .help(rule.safe),
                 ),
                 Some(rule) => allowances.push(Allowance {
                     code: rule.code,
                     directive,
                     reason: directive.value("reason").unwrap_or_default().to_owned(),
-                    scope: scope(script, directive),
+                    scope: scope(file, directive),
                     used: false,
                 }),
             }
@@ -114,7 +114,7 @@ impl Allowances<'_> {
     }
 
     /// Tells of allowances that nothing needed.
-    pub fn unused(&self, script: &Script<'_>, told: &mut Vec<Finding>) {
+    pub fn unused(&self, file: &LintFile<'_>, told: &mut Vec<Finding>) {
         for allowance in self.all.iter().filter(|allowance| !allowance.used) {
             let code = allowance.code;
             told.push(
@@ -123,7 +123,7 @@ impl Allowances<'_> {
                     code,
                     format!("`{code}` is allowed here, but nothing of it is found"),
                 )
-                .place(place(script, allowance.directive))
+                .place(place(file, allowance.directive))
                 .help("remove the directive"),
             );
         }
@@ -178,8 +178,8 @@ fn fault(directive: &Directive, today: NaiveDate) -> Option<Finding> {
     }
 }
 
-fn scope(script: &Script<'_>, directive: &Directive) -> Scope {
-    let lines = &script.lines;
+fn scope(file: &LintFile<'_>, directive: &Directive) -> Scope {
+    let lines = &file.statements;
     if lines
         .first()
         .is_none_or(|line| directive.end <= line.statement.start)
@@ -189,7 +189,7 @@ fn scope(script: &Script<'_>, directive: &Directive) -> Scope {
     let after = lines.partition_point(|line| line.statement.start <= directive.start);
     let before = &lines[after - 1].statement;
     let between = before.end..directive.start.max(before.end);
-    if directive.start < before.end || !script.source.text[between].contains('\n') {
+    if directive.start < before.end || !file.source.text[between].contains('\n') {
         return Scope::Statement(after - 1);
     }
     if after < lines.len() {
@@ -199,9 +199,9 @@ fn scope(script: &Script<'_>, directive: &Directive) -> Scope {
     }
 }
 
-fn place(script: &Script<'_>, directive: &Directive) -> Place {
+fn place(file: &LintFile<'_>, directive: &Directive) -> Place {
     Place::at(
-        script.source.path,
+        file.source.path,
         directive.position.line,
         directive.position.column,
     )

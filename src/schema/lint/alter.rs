@@ -4,25 +4,25 @@ use crate::lint::column::Column;
 use crate::sql::phrase::{Name, Phrase};
 
 /// An `ALTER TABLE` taken apart.
-pub struct Alter<'a> {
+pub struct AlterTable<'a> {
     /// The table.
     pub table: Name,
     /// Its parts, in order.
-    pub actions: Vec<Action<'a>>,
+    pub actions: Vec<AlterAction<'a>>,
 }
 
 /// One part of an `ALTER TABLE`.
-pub struct Action<'a> {
+pub struct AlterAction<'a> {
     /// The table.
     pub table: Name,
     /// The part as written.
     pub phrase: Phrase<'a>,
     /// What it does.
-    pub does: Does<'a>,
+    pub kind: AlterKind<'a>,
 }
 
 /// What a part of an `ALTER TABLE` does.
-pub enum Does<'a> {
+pub enum AlterKind<'a> {
     /// `ADD COLUMN`
     AddColumn(Column<'a>),
     /// `DROP COLUMN`
@@ -32,7 +32,7 @@ pub enum Does<'a> {
     /// `ALTER COLUMN`, with what follows the column.
     AlterColumn(String, Phrase<'a>),
     /// `ADD [CONSTRAINT name]`, with what follows.
-    AddConstraint(Constraint<'a>),
+    AddConstraint(TableConstraint<'a>),
     /// `VALIDATE CONSTRAINT`
     Validate(String),
     /// `DROP CONSTRAINT`
@@ -51,13 +51,13 @@ pub enum Does<'a> {
 
 /// A table constraint as it is written.
 #[derive(Clone)]
-pub struct Constraint<'a> {
+pub struct TableConstraint<'a> {
     /// Its name, where one is given.
     pub name: Option<String>,
     /// From its kind on.
     pub phrase: Phrase<'a>,
     /// What it is.
-    pub kind: Kind,
+    pub kind: ConstraintKind,
     /// The columns it stands on, where they can be named.
     pub columns: Vec<String>,
     /// Whether it is `NOT VALID`.
@@ -68,7 +68,7 @@ pub struct Constraint<'a> {
 
 /// What a constraint is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ConstraintKind {
     /// `CHECK`
     Check,
     /// `UNIQUE`
@@ -83,38 +83,38 @@ pub enum Kind {
     NotNull,
 }
 
-impl<'a> Constraint<'a> {
+impl<'a> TableConstraint<'a> {
     /// Reads a constraint that may begin with `CONSTRAINT name`.
-    pub fn read(phrase: Phrase<'a>) -> Option<Constraint<'a>> {
+    pub fn read(phrase: Phrase<'a>) -> Option<TableConstraint<'a>> {
         let (name, phrase) = if phrase.is(0, "constraint") {
             (phrase.ident(1), phrase.from(2))
         } else {
             (None, phrase)
         };
         let (kind, words) = if phrase.is(0, "check") {
-            (Kind::Check, 1)
+            (ConstraintKind::Check, 1)
         } else if phrase.is(0, "unique") {
-            (Kind::Unique, 1)
+            (ConstraintKind::Unique, 1)
         } else if phrase.begins(&["primary", "key"]) {
-            (Kind::Primary, 2)
+            (ConstraintKind::Primary, 2)
         } else if phrase.begins(&["foreign", "key"]) {
-            (Kind::Foreign, 2)
+            (ConstraintKind::Foreign, 2)
         } else if phrase.is(0, "exclude") {
-            (Kind::Exclude, 1)
+            (ConstraintKind::Exclude, 1)
         } else if phrase.begins(&["not", "null"]) {
-            (Kind::NotNull, 2)
+            (ConstraintKind::NotNull, 2)
         } else {
             return None;
         };
         let list = phrase.skip(words, &["nulls", "not", "distinct"]);
         let list = phrase.skip(list, &["nulls", "distinct"]);
-        Some(Constraint {
+        Some(TableConstraint {
             name,
             phrase,
             kind,
             columns: match kind {
-                Kind::Check | Kind::Exclude => Vec::new(),
-                Kind::NotNull => phrase.ident(words).into_iter().collect(),
+                ConstraintKind::Check | ConstraintKind::Exclude => Vec::new(),
+                ConstraintKind::NotNull => phrase.ident(words).into_iter().collect(),
                 _ => phrase.columns(list),
             },
             not_valid: phrase.has(&["not", "valid"]),
@@ -136,7 +136,7 @@ impl<'a> Constraint<'a> {
         let Some((inside, _)) = self.phrase.inside(1) else {
             return Vec::new();
         };
-        if self.kind != Kind::Check || inside.has(&["or"]) {
+        if self.kind != ConstraintKind::Check || inside.has(&["or"]) {
             return Vec::new();
         }
         let inside = match inside.inside(0) {
@@ -162,12 +162,12 @@ impl<'a> Constraint<'a> {
     /// Gives its name, or what PostgreSQL would call it.
     pub fn name_or_kind(&self) -> String {
         let kind = match self.kind {
-            Kind::Check => "check",
-            Kind::Unique => "unique constraint",
-            Kind::Primary => "primary key",
-            Kind::Foreign => "foreign key",
-            Kind::Exclude => "exclusion constraint",
-            Kind::NotNull => "not-null constraint",
+            ConstraintKind::Check => "check",
+            ConstraintKind::Unique => "unique constraint",
+            ConstraintKind::Primary => "primary key",
+            ConstraintKind::Foreign => "foreign key",
+            ConstraintKind::Exclude => "exclusion constraint",
+            ConstraintKind::NotNull => "not-null constraint",
         };
         match &self.name {
             Some(name) => format!("{kind} `{name}`"),
@@ -177,7 +177,7 @@ impl<'a> Constraint<'a> {
 }
 
 /// Takes an `ALTER TABLE` apart.
-pub fn read(phrase: Phrase<'_>) -> Option<Alter<'_>> {
+pub fn read(phrase: Phrase<'_>) -> Option<AlterTable<'_>> {
     if !phrase.begins(&["alter", "table"]) && !phrase.begins(&["alter", "foreign", "table"]) {
         return None;
     }
@@ -194,51 +194,51 @@ pub fn read(phrase: Phrase<'_>) -> Option<Alter<'_>> {
         .from(after)
         .list()
         .into_iter()
-        .map(|phrase| Action {
-            does: does(phrase),
+        .map(|phrase| AlterAction {
+            kind: kind(phrase),
             table: table.clone(),
             phrase,
         })
         .collect();
-    Some(Alter { table, actions })
+    Some(AlterTable { table, actions })
 }
 
-fn does(phrase: Phrase<'_>) -> Does<'_> {
+fn kind(phrase: Phrase<'_>) -> AlterKind<'_> {
     let found = match phrase.at(0).to_ascii_lowercase().as_str() {
         "add" => add(phrase),
         "drop" => drop(phrase),
         "alter" => alter_column(phrase),
         "rename" => rename(phrase),
-        "validate" => phrase.ident(2).map(Does::Validate),
-        "attach" => phrase.name(2).map(|(name, _)| Does::Attach(name)),
-        "detach" => phrase.name(2).map(|(name, _)| Does::Detach(name)),
+        "validate" => phrase.ident(2).map(AlterKind::Validate),
+        "attach" => phrase.name(2).map(|(name, _)| AlterKind::Attach(name)),
+        "detach" => phrase.name(2).map(|(name, _)| AlterKind::Detach(name)),
         _ => None,
     };
-    found.unwrap_or(Does::Other)
+    found.unwrap_or(AlterKind::Other)
 }
 
-fn add(phrase: Phrase<'_>) -> Option<Does<'_>> {
+fn add(phrase: Phrase<'_>) -> Option<AlterKind<'_>> {
     if !phrase.is(1, "column")
-        && let Some(constraint) = Constraint::read(phrase.from(1))
+        && let Some(constraint) = TableConstraint::read(phrase.from(1))
     {
-        return Some(Does::AddConstraint(constraint));
+        return Some(AlterKind::AddConstraint(constraint));
     }
     let at = phrase.skip(1, &["column"]);
     let at = phrase.skip(at, &["if", "not", "exists"]);
-    Column::read(phrase.from(at)).map(Does::AddColumn)
+    Column::read(phrase.from(at)).map(AlterKind::AddColumn)
 }
 
-fn drop(phrase: Phrase<'_>) -> Option<Does<'_>> {
+fn drop(phrase: Phrase<'_>) -> Option<AlterKind<'_>> {
     if phrase.is(1, "constraint") {
         let at = phrase.skip(2, &["if", "exists"]);
-        return phrase.ident(at).map(Does::DropConstraint);
+        return phrase.ident(at).map(AlterKind::DropConstraint);
     }
     let at = phrase.skip(1, &["column"]);
     let at = phrase.skip(at, &["if", "exists"]);
-    phrase.ident(at).map(Does::DropColumn)
+    phrase.ident(at).map(AlterKind::DropColumn)
 }
 
-fn alter_column(phrase: Phrase<'_>) -> Option<Does<'_>> {
+fn alter_column(phrase: Phrase<'_>) -> Option<AlterKind<'_>> {
     if phrase.is(1, "constraint") {
         return None;
     }
@@ -253,18 +253,21 @@ fn alter_column(phrase: Phrase<'_>) -> Option<Does<'_>> {
         None
     };
     Some(match data_type {
-        Some(data_type) => Does::SetType(column, data_type),
-        None => Does::AlterColumn(column, rest),
+        Some(data_type) => AlterKind::SetType(column, data_type),
+        None => AlterKind::AlterColumn(column, rest),
     })
 }
 
-fn rename(phrase: Phrase<'_>) -> Option<Does<'_>> {
+fn rename(phrase: Phrase<'_>) -> Option<AlterKind<'_>> {
     if phrase.is(1, "to") {
-        return phrase.ident(2).map(Does::RenameTable);
+        return phrase.ident(2).map(AlterKind::RenameTable);
     }
     if phrase.is(1, "constraint") {
         return None;
     }
     let at = phrase.skip(1, &["column"]);
-    Some(Does::RenameColumn(phrase.ident(at)?, phrase.ident(at + 2)?))
+    Some(AlterKind::RenameColumn(
+        phrase.ident(at)?,
+        phrase.ident(at + 2)?,
+    ))
 }

@@ -1,21 +1,21 @@
-//! Owns the judgement of migrations by their text: rules, what may be allowed, and the baseline.
+//! Owns the report of migrations by their text: rules, what may be allowed, and the baseline.
 //!
 //! Works without any database, so it knows neither sizes nor what exists beyond the files; what a shadow run
 //! observes overrides it. Never runs a statement.
 
 pub mod alter;
-pub mod around;
 pub mod column;
+pub mod declared_so_far;
 pub mod expression;
-pub mod known;
+pub mod file_facts;
 pub mod rule;
-pub mod scene;
+pub mod statement_context;
 pub mod types;
 
 pub mod allow;
+pub mod apply_observations;
 pub mod baseline;
-pub mod judge;
-pub mod observed;
+pub mod check;
 pub mod rules;
 
 /// A migration file.
@@ -30,7 +30,7 @@ pub struct Source<'a> {
     /// Whether its layout runs it in one transaction; a `no-transaction` directive says no by itself.
     pub in_transaction: bool,
     /// Whether it is looked at, or only read for what it makes.
-    pub judged: bool,
+    pub checked: bool,
 }
 
 impl<'a> Source<'a> {
@@ -41,7 +41,7 @@ impl<'a> Source<'a> {
             text,
             down: path.ends_with(".down.sql") || path.ends_with("/down.sql"),
             in_transaction: true,
-            judged: true,
+            checked: true,
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Owns the shape of a rule: what it says, why, the safe form, and one pure function that looks.
 
 use crate::finding::Severity;
-use crate::lint::alter::Action;
-use crate::lint::known::{At, Known};
-use crate::lint::scene::{Scene, Script};
+use crate::lint::alter::AlterAction;
+use crate::lint::declared_so_far::{DeclaredSoFar, StatementId};
+use crate::lint::statement_context::{LintFile, StatementContext};
 
 /// One rule.
 #[derive(Debug)]
@@ -34,13 +34,13 @@ pub struct Rule {
 #[derive(Clone, Copy, Debug)]
 pub enum Check {
     /// Each part of an `ALTER TABLE`.
-    Action(fn(&Action<'_>, &Scene<'_>) -> Option<Hit>),
+    AlterAction(fn(&AlterAction<'_>, &StatementContext<'_>) -> Option<Hit>),
     /// Each statement.
-    Statement(fn(&Scene<'_>) -> Option<Hit>),
+    Statement(fn(&StatementContext<'_>) -> Option<Hit>),
     /// Each migration file as a whole.
-    Script(fn(&Script<'_>, &Known) -> Vec<(usize, Hit)>),
+    File(fn(&LintFile<'_>, &DeclaredSoFar) -> Vec<(usize, Hit)>),
     /// What all files together leave behind.
-    Whole(fn(&Known) -> Vec<(At, Hit)>),
+    AllFiles(fn(&DeclaredSoFar) -> Vec<(StatementId, Hit)>),
 }
 
 /// What a rule found in the thing it looked at.

@@ -4,7 +4,7 @@ use crate::sql::phrase::Phrase;
 
 /// What a change of a column's type costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum TypeChange {
     /// Only the catalog changes.
     Free,
     /// Only if the session's time zone is UTC the table stays as it is; its indexes are rebuilt anyway.
@@ -57,9 +57,9 @@ pub fn spell(phrase: Phrase<'_>) -> String {
 }
 
 /// Judges a change from one type to another, both as [`spell`] gives them.
-pub fn change(old: &str, new: &str) -> Change {
+pub fn change(old: &str, new: &str) -> TypeChange {
     if old == new {
-        return Change::Free;
+        return TypeChange::Free;
     }
     let (old_base, old_arguments) = cut(old);
     let (new_base, new_arguments) = cut(new);
@@ -73,48 +73,50 @@ pub fn change(old: &str, new: &str) -> Change {
     let (from, to) = (numbers(&old_arguments), numbers(&new_arguments));
     match (old_base.as_str(), new_base.as_str()) {
         ("varchar" | "text", "varchar" | "text") => match (from.first(), to.first()) {
-            (_, None) => Change::Free,
-            (Some(from), Some(to)) if to >= from => Change::Free,
-            _ => Change::Lossy,
+            (_, None) => TypeChange::Free,
+            (Some(from), Some(to)) if to >= from => TypeChange::Free,
+            _ => TypeChange::Lossy,
         },
         ("varchar" | "text" | "char", "citext") | ("citext", "text" | "varchar")
             if to.is_empty() =>
         {
-            Change::Free
+            TypeChange::Free
         }
         ("numeric", "numeric") => numeric(&from, &to),
-        ("timestamp", "timestamptz") if from == to => Change::TimeZone,
-        ("timestamptz", "timestamp") if from == to => Change::TimeZone,
+        ("timestamp", "timestamptz") if from == to => TypeChange::TimeZone,
+        ("timestamptz", "timestamp") if from == to => TypeChange::TimeZone,
         ("timestamp" | "timestamptz" | "time" | "timetz" | "interval", same)
             if same == old_base =>
         {
             match (from.first(), to.first()) {
-                (_, None) => Change::Free,
-                (Some(from), Some(to)) if to >= from => Change::Free,
-                _ => Change::Lossy,
+                (_, None) => TypeChange::Free,
+                (Some(from), Some(to)) if to >= from => TypeChange::Free,
+                _ => TypeChange::Lossy,
             }
         }
         ("varbit", "varbit") if to.is_empty() || from.first() <= to.first() && !from.is_empty() => {
-            Change::Free
+            TypeChange::Free
         }
-        ("cidr", "inet") => Change::Free,
-        (old, new) if width(old) > width(new) => Change::Lossy,
-        _ => Change::Rewrite,
+        ("cidr", "inet") => TypeChange::Free,
+        (old, new) if width(old) > width(new) => TypeChange::Lossy,
+        _ => TypeChange::Rewrite,
     }
 }
 
-fn numeric(from: &[i64], to: &[i64]) -> Change {
+fn numeric(from: &[i64], to: &[i64]) -> TypeChange {
     let scale = |numbers: &[i64]| numbers.get(1).copied().unwrap_or(0);
     match (from.first(), to.first()) {
-        (_, None) => Change::Free,
-        (None, Some(_)) => Change::Lossy,
-        (Some(before), Some(after)) if scale(from) == scale(to) && after >= before => Change::Free,
+        (_, None) => TypeChange::Free,
+        (None, Some(_)) => TypeChange::Lossy,
+        (Some(before), Some(after)) if scale(from) == scale(to) && after >= before => {
+            TypeChange::Free
+        }
         (Some(before), Some(after))
             if scale(to) > scale(from) && after - scale(to) >= before - scale(from) =>
         {
-            Change::Rewrite
+            TypeChange::Rewrite
         }
-        _ => Change::Lossy,
+        _ => TypeChange::Lossy,
     }
 }
 
@@ -162,22 +164,22 @@ mod tests {
 
     #[test]
     fn changes_have_a_price() {
-        let check = |old: &str, new: &str, expected: Change| {
+        let check = |old: &str, new: &str, expected: TypeChange| {
             assert_eq!(change(old, new), expected, "{old} to {new}");
         };
-        check("varchar(20)", "varchar(40)", Change::Free);
-        check("varchar(20)", "text", Change::Free);
-        check("text", "varchar(20)", Change::Lossy);
-        check("varchar(40)", "varchar(20)", Change::Lossy);
-        check("numeric(10,2)", "numeric(14,2)", Change::Free);
-        check("numeric(10,2)", "numeric", Change::Free);
-        check("numeric(10,2)", "numeric(14,4)", Change::Rewrite);
-        check("integer", "bigint", Change::Rewrite);
-        check("bigint", "integer", Change::Lossy);
-        check("timestamp", "timestamptz", Change::TimeZone);
-        check("timestamp", "timestamp(3)", Change::Lossy);
-        check("char(10)", "text", Change::Rewrite);
-        check("jsonb", "json", Change::Rewrite);
-        check("timestamptz", "date", Change::Lossy);
+        check("varchar(20)", "varchar(40)", TypeChange::Free);
+        check("varchar(20)", "text", TypeChange::Free);
+        check("text", "varchar(20)", TypeChange::Lossy);
+        check("varchar(40)", "varchar(20)", TypeChange::Lossy);
+        check("numeric(10,2)", "numeric(14,2)", TypeChange::Free);
+        check("numeric(10,2)", "numeric", TypeChange::Free);
+        check("numeric(10,2)", "numeric(14,4)", TypeChange::Rewrite);
+        check("integer", "bigint", TypeChange::Rewrite);
+        check("bigint", "integer", TypeChange::Lossy);
+        check("timestamp", "timestamptz", TypeChange::TimeZone);
+        check("timestamp", "timestamp(3)", TypeChange::Lossy);
+        check("char(10)", "text", TypeChange::Rewrite);
+        check("jsonb", "json", TypeChange::Rewrite);
+        check("timestamptz", "date", TypeChange::Lossy);
     }
 }

@@ -8,7 +8,7 @@ use af_db::backup::proof::Proof;
 use af_db::catalog::{Catalog, Key, Kind, Object};
 use af_db::lint::Source;
 use af_db::lint::baseline::Baseline;
-use af_db::lint::judge::{self, Options};
+use af_db::lint::check::{self, LintOptions};
 use af_db::migrate::directive;
 use af_db::migrate::files::{Direction, Migration, Script};
 use af_db::plan::document::Document;
@@ -66,13 +66,13 @@ fn migration(text: &str) {
     let statements = split::split(text);
     whole(text, &statements);
     let today = chrono::NaiveDate::from_ymd_opt(2026, 1, 1).expect("a day");
-    let options = Options {
+    let options = LintOptions {
         major: None,
-        levels: Vec::new(),
+        overrides: Vec::new(),
         today,
     };
-    let judged = judge::judge(&[Source::new("V1__a.sql", text)], &options);
-    for finding in &judged.findings {
+    let report = check::check(&[Source::new("V1__a.sql", text)], &options);
+    for finding in &report.findings {
         let place = finding
             .place
             .as_ref()
@@ -82,7 +82,7 @@ fn migration(text: &str) {
     }
     let migration = of_text(text);
     for direction in [Direction::Up, Direction::Down] {
-        let refused = migrate::judge::judge(&migration, direction);
+        let refused = migrate::static_checks::check(&migration, direction);
         let unclosed = statements
             .iter()
             .any(|statement| statement.unclosed.is_some());

@@ -1,0 +1,125 @@
+//! Owns what a rule sees: the statement, its file, and what the files so far have made.
+
+use std::cell::OnceCell;
+
+use crate::lint::Source;
+use crate::lint::declared_so_far::DeclaredSoFar;
+use crate::lint::file_facts::{FileFacts, StatementFact};
+use crate::sql::class::Class;
+use crate::sql::directive::{self, Directive};
+use crate::sql::phrase::{Name, Phrase};
+use crate::sql::position::Positions;
+use crate::sql::split::{self, Statement};
+use crate::sql::token::{Token, code_in};
+
+/// How many tokens of one statement are looked at; rows of an `INSERT` beyond that say nothing new.
+const TOKENS: usize = 20_000;
+
+/// A migration file, split.
+pub struct LintFile<'a> {
+    /// Where it comes from.
+    pub source: &'a Source<'a>,
+    /// Its statements.
+    pub statements: Vec<ParsedStatement<'a>>,
+    /// What its statements say, for rules about others of them.
+    pub facts: FileFacts,
+    /// Where its bytes stand.
+    pub positions: Positions<'a>,
+    /// Its directives.
+    pub directives: Vec<Directive>,
+    /// Whether it runs in one transaction.
+    pub in_transaction: bool,
+    /// Which file of the set it is.
+    pub number: usize,
+}
+
+/// A statement with its tokens.
+pub struct ParsedStatement<'a> {
+    /// The statement.
+    pub statement: Statement<'a>,
+    tokens: OnceCell<Vec<Token>>,
+}
+
+impl<'a> LintFile<'a> {
+    /// Splits a file.
+    pub fn read(source: &'a Source<'a>, number: usize) -> Self {
+        let statements = split::split(source.text);
+        let directives = directive::of_statements(source.text, &statements);
+        let marked = directives
+            .iter()
+            .any(|directive| directive.keyword == "no-transaction");
+        let parsed = |statement| ParsedStatement {
+            statement,
+            tokens: OnceCell::new(),
+        };
+        let statements: Vec<ParsedStatement<'a>> = statements.into_iter().map(parsed).collect();
+        LintFile {
+            source,
+            facts: FileFacts::read(&statements),
+            statements,
+            positions: Positions::new(source.text),
+            directives,
+            in_transaction: source.in_transaction && !marked,
+            number,
+        }
+    }
+}
+
+impl<'a> ParsedStatement<'a> {
+    /// Gives the statement as a phrase.
+    pub fn phrase(&self) -> Phrase<'_> {
+        let text = self.statement.text;
+        let tokens = self
+            .tokens
+            .get_or_init(|| code_in(text, self.statement.quoting).take(TOKENS).collect());
+        Phrase::new(text, tokens)
+    }
+
+    /// Gives what it is.
+    pub fn class(&self) -> Class {
+        self.statement.class
+    }
+}
+
+/// One statement in its place.
+#[derive(Clone, Copy)]
+pub struct StatementContext<'s> {
+    /// The file.
+    pub file: &'s LintFile<'s>,
+    /// Which statement of the file.
+    pub index: usize,
+    /// What the files so far, and the statements before this one, have made.
+    pub declared: &'s DeclaredSoFar,
+}
+
+impl<'s> StatementContext<'s> {
+    /// Gives the statement.
+    pub fn statement(self) -> &'s ParsedStatement<'s> {
+        &self.file.statements[self.index]
+    }
+
+    /// Gives the statement as a phrase.
+    pub fn phrase(self) -> Phrase<'s> {
+        self.statement().phrase()
+    }
+
+    /// Gives what the statement is.
+    pub fn class(self) -> Class {
+        self.statement().class()
+    }
+
+    /// Says whether a statement before this one, in this file, says it.
+    pub fn is_before(self, fact: &StatementFact) -> bool {
+        self.file.facts.is_before(self.index, fact)
+    }
+
+    /// Says whether a statement after this one, in this file, says it.
+    pub fn is_after(self, fact: &StatementFact) -> bool {
+        self.file.facts.is_after(self.index, fact)
+    }
+
+    /// Says whether a relation is there before this file runs; nobody else sees the others yet.
+    pub fn exists_before(self, name: &Name) -> bool {
+        self.declared.file_creating(name) != Some(self.file.number)
+    }
+}

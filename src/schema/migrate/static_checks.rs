@@ -1,0 +1,291 @@
+//! Owns what can be told of a migration before anything runs: that it cannot run the way its file says.
+
+use crate::finding::{Finding, Place};
+use crate::migrate::checksum;
+use crate::migrate::files::{Direction, Migration};
+use crate::migrate::journal::Unfinished;
+use crate::plan::unit::{self, Control, Unpaired};
+use crate::sql::position::Positions;
+
+/// Names what would fail before anything runs: statements that cannot run the way the file says.
+pub fn check(migration: &Migration, direction: Direction) -> Vec<Finding> {
+    let Some((script, directives)) = migration.script(direction) else {
+        return Vec::new();
+    };
+    let outline = unit::outline(&script.text);
+    let mut findings = Vec::new();
+    let positions = Positions::new(&script.text);
+    let place_of_byte = |offset: usize| {
+        let at = positions.of_byte(offset);
+        Place::at(&script.shown, at.line, at.column)
+    };
+    let place = |index: usize| place_of_byte(outline.statements[index].start);
+    if let Some(unclosed) = outline.unclosed {
+        let finding = Finding::error("migration-unclosed", &script.shown, unclosed.message());
+        findings.push(
+            finding
+                .place(place_of_byte(unclosed.offset))
+                .help(unclosed.help()),
+        );
+    }
+    for index in &outline.meta_commands {
+        let text = &script.text[outline.statements[*index].clone()];
+        let (message, help) = meta_command(text);
+        findings.push(
+            Finding::error("migration-meta-command", &script.shown, message)
+                .place(place(*index))
+                .help(help),
+        );
+    }
+    for index in &outline.releases_lock {
+        let finding = Finding::error("migration-session", &script.shown, RELEASES_LOCK);
+        findings.push(finding.place(place(*index)).help(
+            "remove it; release a lock of your own by its key: SELECT pg_advisory_unlock(KEY)",
+        ));
+    }
+    if directives.no_transaction {
+        for (index, unpaired) in unit::unpaired(&outline) {
+            let (message, help) = unpaired_words(unpaired);
+            let finding = Finding::error("migration-transaction", &script.shown, message);
+            findings.push(finding.place(place(index)).help(help));
+        }
+        return findings;
+    }
+    for (index, reason) in &outline.alone {
+        let message = format!("this cannot run in a transaction: {reason}");
+        let finding =
+            Finding::error("migration-transaction", &script.shown, message).place(place(*index));
+        findings.push(finding.help(
+            "begin the file with `-- af-db: no-transaction`, best with this statement alone in it",
+        ));
+    }
+    for (index, control) in &outline.control {
+        let (message, help) = match control {
+            Control::Savepoint => continue,
+            Control::Prepare => {
+                let (message, help) = unpaired_words(Unpaired::Prepared);
+                (message.to_owned(), help)
+            }
+            Control::Begin => (inside("begins"), OWN_TRANSACTION),
+            Control::Commit | Control::Rollback | Control::Chain => {
+                (inside("ends"), OWN_TRANSACTION)
+            }
+        };
+        let finding =
+            Finding::error("migration-transaction", &script.shown, message).place(place(*index));
+        findings.push(finding.help(help));
+    }
+    findings
+}
+
+const OWN_TRANSACTION: &str =
+    "remove it; or begin the file with `-- af-db: no-transaction` to run it as it is";
+
+fn inside(word: &str) -> String {
+    format!("the file {word} a transaction itself, inside the one that af-db makes of it")
+}
+
+/// Says why a file outside a transaction cannot run as its transactions stand, and what to do.
+fn unpaired_words(unpaired: Unpaired) -> (&'static str, &'static str) {
+    match unpaired {
+        Unpaired::Unclosed => (
+            "this transaction is never ended",
+            "add COMMIT where the transaction should end",
+        ),
+        Unpaired::Nested => (
+            "this begins a transaction inside another one",
+            "end the first transaction before it; inside a transaction use SAVEPOINT",
+        ),
+        Unpaired::Outside => (
+            "there is no transaction here for this statement",
+            "add BEGIN before it, or remove it",
+        ),
+        Unpaired::Chained => (
+            "AND CHAIN begins a transaction that cannot be recorded step by step",
+            "write COMMIT or ROLLBACK, and BEGIN for the next transaction",
+        ),
+        Unpaired::Prepared => (
+            "PREPARE TRANSACTION leaves a transaction behind that keeps its locks until someone ends it",
+            "use COMMIT; two-phase commit cannot be part of a migration",
+        ),
+        Unpaired::Held => (
+            "this cannot run inside a transaction",
+            "move it before BEGIN or behind COMMIT",
+        ),
+    }
+}
+
+const RELEASES_LOCK: &str =
+    "this releases the migration lock, so another run could start in the middle of this one";
+
+/// Refuses to continue a half-run file that is no longer what was begun.
+pub fn check_resumed(
+    migration: &Migration,
+    direction: Direction,
+    unfinished: &[Unfinished],
+) -> Option<Finding> {
+    let half = unfinished.iter().find(|half| {
+        half.version == migration.version && half.direction == direction && half.statement > 0
+    })?;
+    let (script, _) = migration.script(direction)?;
+    if half.sha256.as_deref() == Some(checksum::sha256(&script.text).as_str()) {
+        return None;
+    }
+    let message = format!(
+        "the file was changed after {} of its statements had run",
+        half.statement
+    );
+    let command = match direction {
+        Direction::Up => "af-db up",
+        Direction::Down => "af-db down",
+    };
+    let finding = Finding::error("migration-changed-half-run", &script.shown, message);
+    let help = format!(
+        "restore the file and run {command}; or undo by hand what it did and forget the half run: af-db repair --resume {} --as undone",
+        migration.version
+    );
+    Some(finding.place(Place::file(&script.shown)).help(help))
+}
+
+fn meta_command(text: &str) -> (String, String) {
+    let word = text.split_whitespace().next().unwrap_or("\\");
+    let help = match word {
+        "\\i" | "\\ir" | "\\include" | "\\include_relative" => {
+            "put the text of that file here, or make it a migration of its own"
+        }
+        "\\c" | "\\connect" => {
+            "one migration works in one database: give each database its own folder and environment"
+        }
+        "\\copy" => {
+            "write COPY … FROM STDIN with the rows below it and a line `\\.`, as pg_dump does"
+        }
+        "\\set" | "\\gset" | "\\if" | "\\else" | "\\elif" | "\\endif" => {
+            "write the value itself, or decide in a DO block"
+        }
+        "\\restrict" | "\\unrestrict" => "remove it: it protects psql, which does not run here",
+        _ => "remove it, or write it as SQL",
+    };
+    (
+        format!("`{word}` is a command of psql, which does not run here"),
+        help.to_owned(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::migrate::files::Script;
+
+    fn findings_of(text: &str) -> String {
+        let mut findings = Vec::new();
+        let up = Script {
+            shown: "V1__x.sql".to_owned(),
+            path: std::path::PathBuf::new(),
+            text: text.into(),
+        };
+        let directives = crate::migrate::directive::read("V1__x.sql", text, &mut findings);
+        let migration = Migration {
+            version: 1,
+            name: "x".to_owned(),
+            prefix: 'V',
+            up,
+            down: None,
+            directives,
+            down_directives: Default::default(),
+        };
+        let said = check(&migration, Direction::Up).into_iter().map(|finding| {
+            let place = finding
+                .place
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            format!(
+                "{place} {}: {}\n  {}",
+                finding.code,
+                finding.message,
+                finding.help.unwrap_or_default()
+            )
+        });
+        said.collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn what_cannot_run_is_named_before() {
+        insta::assert_snapshot!(findings_of("SELECT 1;\nCREATE INDEX CONCURRENTLY i ON t (a);\nVACUUM;"), @"
+        V1__x.sql:2:1 migration-transaction: this cannot run in a transaction: CREATE INDEX CONCURRENTLY commits in between
+          begin the file with `-- af-db: no-transaction`, best with this statement alone in it
+        V1__x.sql:3:1 migration-transaction: this cannot run in a transaction: VACUUM makes transactions of its own
+          begin the file with `-- af-db: no-transaction`, best with this statement alone in it
+        ");
+        insta::assert_snapshot!(findings_of("BEGIN;\nSELECT 1;\nCOMMIT;"), @"
+        V1__x.sql:1:1 migration-transaction: the file begins a transaction itself, inside the one that af-db makes of it
+          remove it; or begin the file with `-- af-db: no-transaction` to run it as it is
+        V1__x.sql:3:1 migration-transaction: the file ends a transaction itself, inside the one that af-db makes of it
+          remove it; or begin the file with `-- af-db: no-transaction` to run it as it is
+        ");
+        insta::assert_snapshot!(findings_of("\\i other.sql\n\\copy t from 'x'\n\\restrict abc\n"), @r"
+        V1__x.sql:1:1 migration-meta-command: `\i` is a command of psql, which does not run here
+          put the text of that file here, or make it a migration of its own
+        V1__x.sql:2:1 migration-meta-command: `\copy` is a command of psql, which does not run here
+          write COPY … FROM STDIN with the rows below it and a line `\.`, as pg_dump does
+        V1__x.sql:3:1 migration-meta-command: `\restrict` is a command of psql, which does not run here
+          remove it: it protects psql, which does not run here
+        ");
+    }
+
+    #[test]
+    fn transactions_outside_a_transaction_pair_up() {
+        let alone = |text: &str| findings_of(&format!("-- af-db: no-transaction\n{text}"));
+        insta::assert_snapshot!(alone("BEGIN;\nDROP TABLE t;\n"), @"
+        V1__x.sql:2:1 migration-transaction: this transaction is never ended
+          add COMMIT where the transaction should end
+        ");
+        insta::assert_snapshot!(alone("BEGIN;\nSTART TRANSACTION;\nVACUUM;\nCOMMIT;\nEND;\n"), @"
+        V1__x.sql:3:1 migration-transaction: this begins a transaction inside another one
+          end the first transaction before it; inside a transaction use SAVEPOINT
+        V1__x.sql:4:1 migration-transaction: this cannot run inside a transaction
+          move it before BEGIN or behind COMMIT
+        V1__x.sql:6:1 migration-transaction: there is no transaction here for this statement
+          add BEGIN before it, or remove it
+        ");
+        insta::assert_snapshot!(alone("BEGIN;\nCOMMIT AND CHAIN;\nPREPARE TRANSACTION 'x';\n"), @"
+        V1__x.sql:3:1 migration-transaction: AND CHAIN begins a transaction that cannot be recorded step by step
+          write COMMIT or ROLLBACK, and BEGIN for the next transaction
+        V1__x.sql:4:1 migration-transaction: PREPARE TRANSACTION leaves a transaction behind that keeps its locks until someone ends it
+          use COMMIT; two-phase commit cannot be part of a migration
+        ");
+        assert_eq!(
+            alone("BEGIN;\nDROP TABLE t;\nROLLBACK;\nCOMMIT PREPARED 'x';\n"),
+            ""
+        );
+    }
+
+    #[test]
+    fn what_would_take_the_session_from_the_run_is_named() {
+        insta::assert_snapshot!(findings_of("SELECT pg_advisory_unlock_all();\nSELECT 1;\nprepare /* */ transaction 'x';\n"), @"
+        V1__x.sql:1:1 migration-session: this releases the migration lock, so another run could start in the middle of this one
+          remove it; release a lock of your own by its key: SELECT pg_advisory_unlock(KEY)
+        V1__x.sql:3:1 migration-transaction: PREPARE TRANSACTION leaves a transaction behind that keeps its locks until someone ends it
+          use COMMIT; two-phase commit cannot be part of a migration
+        ");
+        assert_eq!(
+            findings_of(
+                "SAVEPOINT a;\nSELECT pg_advisory_unlock(42);\nROLLBACK TO a;\nSET default_transaction_read_only = on;"
+            ),
+            ""
+        );
+    }
+
+    #[test]
+    fn what_says_how_it_runs_is_not() {
+        assert_eq!(
+            findings_of("-- af-db: no-transaction\nCREATE INDEX CONCURRENTLY i ON t (a);"),
+            ""
+        );
+        assert_eq!(
+            findings_of("CREATE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT 1; END"),
+            ""
+        );
+        assert_eq!(findings_of("COPY t FROM stdin;\n\\i\n\\.\n"), "");
+    }
+}
