@@ -20,7 +20,7 @@ use af_db::diff;
 use af_db::event::silent;
 use af_db::pg::connect;
 use af_db::pg::embedded::{self, Options};
-use af_db::pg::scratch::{self, Scratch};
+use af_db::pg::shadow_server::{self, ShadowServer};
 use af_db::pg::target::Target;
 use af_db::sql::safe::Sql;
 
@@ -67,7 +67,7 @@ fn memory(process: &str) -> u64 {
 
 async fn measure(rounds: usize) {
     let options = Options::unsaid();
-    let scratch = scratch::start(&options, &silent).await.unwrap();
+    let scratch = shadow_server::start(&options, &silent).await.unwrap();
     let programs = embedded::resolve(&options, &silent).await.unwrap().binaries;
     let pg_dump = programs.program("pg_dump");
     for (name, schemas, tables) in [
@@ -198,7 +198,7 @@ async fn comparing(one: &Target, other: &Target, rounds: usize) {
 }
 
 /// Runs `validate --shadow` on the reference project, and on 500 migrations beside psql.
-async fn validating(scratch: &Scratch, psql: &Path, rounds: usize) {
+async fn validating(scratch: &ShadowServer, psql: &Path, rounds: usize) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut times = Vec::new();
     for _ in 0..rounds {

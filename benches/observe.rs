@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 use af_db::event::{Event, silent};
 use af_db::pg::connect;
 use af_db::pg::embedded::Options;
-use af_db::pg::scratch::{self, Scratch};
 use af_db::pg::session::Session;
+use af_db::pg::shadow_server::{self, ShadowServer};
 use af_db::pg::target::Target;
 use af_db::plan::observe::{How, StatementObservation, run};
 use af_db::plan::{Mode, Step};
@@ -50,7 +50,7 @@ fn main() {
             locks: Some(6_400),
             ..Options::unsaid()
         };
-        let scratch = scratch::start(&options, &silent).await.unwrap();
+        let scratch = shadow_server::start(&options, &silent).await.unwrap();
         let tables = arguments.iter().find_map(|it| it.parse().ok());
         measure(&scratch, tables.unwrap_or(5000)).await;
     });
@@ -141,7 +141,7 @@ fn per(time: Duration, count: usize) -> f64 {
     time.as_secs_f64() * 1e6 / f64::from(u32::try_from(count).unwrap())
 }
 
-async fn measure(scratch: &Scratch, tables: usize) {
+async fn measure(scratch: &ShadowServer, tables: usize) {
     let target = scratch.database("observed").await.unwrap();
     let session = connect::open(&target, &silent).await.unwrap();
     // In pieces, so that the locks of one transaction have room.
@@ -281,7 +281,7 @@ async fn verdicts(list: &str) {
         major: Some(15),
         ..Options::unsaid()
     };
-    let scratch = scratch::start(&options, &silent).await.unwrap();
+    let scratch = shadow_server::start(&options, &silent).await.unwrap();
     let schema = std::fs::read_to_string(folder.join("schema.sql")).unwrap();
     let text = std::fs::read_to_string(list).unwrap();
     scratch.database("schema").await.unwrap();

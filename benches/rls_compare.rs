@@ -15,7 +15,7 @@ use af_db::catalog::{Scope, read};
 use af_db::event::silent;
 use af_db::pg::connect;
 use af_db::pg::embedded::Options;
-use af_db::pg::scratch::{self, Scratch};
+use af_db::pg::shadow_server::{self, ShadowServer};
 use af_db::rls::declared::{Declared, read_file};
 use af_db::rls::{advise, compare};
 use af_db::sql::safe::Sql;
@@ -60,14 +60,16 @@ fn main() {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let scratch = scratch::start(&Options::unsaid(), &silent).await.unwrap();
+        let scratch = shadow_server::start(&Options::unsaid(), &silent)
+            .await
+            .unwrap();
         for tables in sizes {
             measure(&scratch, tables).await;
         }
     });
 }
 
-async fn measure(scratch: &Scratch, tables: usize) {
+async fn measure(scratch: &ShadowServer, tables: usize) {
     let target = scratch.database(&format!("bench_{tables}")).await.unwrap();
     let session = connect::open(&target, &silent).await.unwrap();
     // In pieces, so that the locks of one transaction have room.

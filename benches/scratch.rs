@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 
 use af_db::event::silent;
 use af_db::pg::connect;
-use af_db::pg::embedded::{Options, lock};
-use af_db::pg::scratch::{self, Scratch};
+use af_db::pg::embedded::{Options, file_lock};
+use af_db::pg::shadow_server::{self, ShadowServer};
 use af_db::pg::target::Target;
 use af_db::sql::safe::Sql;
 
@@ -53,7 +53,7 @@ async fn first(major: u32) {
     options.major = Some(major);
     for start in ["first", "second"] {
         let began = Instant::now();
-        let scratch = scratch::start(&options, &silent).await.unwrap();
+        let scratch = shadow_server::start(&options, &silent).await.unwrap();
         ask(&scratch.target("postgres").unwrap(), "SELECT 1").await;
         println!("{start}: {:?}, {}", began.elapsed(), scratch.why);
     }
@@ -64,11 +64,11 @@ async fn measure() {
     for (name, directory, budget) in [("memory", None, 200), ("disk", Some(disk), 900)] {
         let mut options = Options::unsaid();
         options.scratch_dir = directory;
-        drop(scratch::start(&options, &silent).await.unwrap());
+        drop(shadow_server::start(&options, &silent).await.unwrap());
         let (mut starts, mut stops) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
             let began = Instant::now();
-            let scratch = scratch::start(&options, &silent).await.unwrap();
+            let scratch = shadow_server::start(&options, &silent).await.unwrap();
             ask(&scratch.target("postgres").unwrap(), "SELECT 1").await;
             starts.push(began.elapsed());
             let began = Instant::now();
@@ -81,12 +81,12 @@ async fn measure() {
             Some(budget),
         );
         show(&format!("{name}: end and removal"), &mut stops, None);
-        let scratch = scratch::start(&options, &silent).await.unwrap();
+        let scratch = shadow_server::start(&options, &silent).await.unwrap();
         databases(name, &scratch).await;
     }
 }
 
-async fn databases(name: &str, scratch: &Scratch) {
+async fn databases(name: &str, scratch: &ShadowServer) {
     let base = scratch.database("base").await.unwrap();
     let tables = "DO $$ BEGIN FOR i IN 1..200 LOOP EXECUTE format(\
         'CREATE TABLE t%s (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), name text NOT NULL, at timestamptz)', i); \
@@ -111,7 +111,7 @@ async fn databases(name: &str, scratch: &Scratch) {
 
 async fn ask(target: &Target, sql: &'static str) {
     let session = connect::open(target, &silent).await.unwrap();
-    session.ask(&Sql::new(sql)).await.unwrap();
+    session.simple_query(&Sql::new(sql)).await.unwrap();
     session.close().await;
 }
 
@@ -132,7 +132,9 @@ fn show(what: &str, times: &mut [Duration], budget: Option<u64>) {
 async fn hold() {
     println!("started");
     std::io::stdout().flush().unwrap();
-    let scratch = scratch::start(&Options::unsaid(), &silent).await.unwrap();
+    let scratch = shadow_server::start(&Options::unsaid(), &silent)
+        .await
+        .unwrap();
     println!("ready");
     std::io::stdout().flush().unwrap();
     loop {
@@ -187,8 +189,9 @@ fn left() -> (usize, usize, usize) {
     let entries = |directory: &str| std::fs::read_dir(directory).into_iter().flatten().flatten();
     let servers = entries("/proc")
         .filter(|entry| {
-            std::fs::read(entry.path().join("cmdline"))
-                .is_ok_and(|words| String::from_utf8_lossy(&words).contains(lock::SCRATCH_PREFIX))
+            std::fs::read(entry.path().join("cmdline")).is_ok_and(|words| {
+                String::from_utf8_lossy(&words).contains(file_lock::SCRATCH_PREFIX)
+            })
         })
         .count();
     let directories = ["/dev/shm", "/tmp", "/var/tmp"]
@@ -198,7 +201,7 @@ fn left() -> (usize, usize, usize) {
             entry
                 .file_name()
                 .to_string_lossy()
-                .starts_with(lock::SCRATCH_PREFIX)
+                .starts_with(file_lock::SCRATCH_PREFIX)
         })
         .count();
     let table = std::fs::read_to_string(Path::new("/proc/sysvipc/shm")).unwrap_or_default();

@@ -258,7 +258,7 @@ fn start(cli: Cli, output: Output, terminal: &Terminal) -> Result<Outcome> {
         register: std::sync::Arc::default(),
         told: std::sync::Mutex::default(),
     };
-    for name in context.config.ambient.ignored() {
+    for name in context.config.env.ignored() {
         terminal.warn(&format!(
             "{name} in .env is ignored: a project's .env sets only database and store connections; set {name} in your own environment"
         ));

@@ -16,7 +16,7 @@ use crate::event::{Interrupt, Watch, silent};
 use crate::finding::Finding;
 use crate::pg::connect;
 use crate::pg::embedded;
-use crate::pg::scratch;
+use crate::pg::shadow_server;
 use crate::pg::target::Target;
 use crate::rls::prove::Proof;
 use crate::rls::tenancy::Tenancy;
@@ -45,7 +45,7 @@ pub struct Drill<'a> {
 /// One query of the user's and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Smoke {
+pub struct SmokeResult {
     /// The query.
     pub query: String,
     /// The first value of its first row.
@@ -57,11 +57,11 @@ pub struct Smoke {
 }
 
 /// What a drill showed.
-pub struct Drilled {
+pub struct DrillReport {
     /// The restore.
     pub restored: Restored,
     /// The queries.
-    pub smoke: Vec<Smoke>,
+    pub smoke: Vec<SmokeResult>,
     /// What two tenants could read of each other's restored rows, and who they were; nothing where there are no two.
     pub policies: Option<Result<(Proof, Tenancy)>>,
     /// What was wrong, of the restore and beyond.
@@ -77,7 +77,7 @@ pub async fn run(
     name: &str,
     watch: Watch<'_>,
     interrupt: &Interrupt,
-) -> Result<Drilled> {
+) -> Result<DrillReport> {
     let archive = store.archive(name)?;
     let mut options = drill.restore;
     let mut started = None;
@@ -86,7 +86,7 @@ pub async fn run(
         None => {
             let mut embedded = drill.embedded;
             embedded.major = Some(archive.major());
-            let scratch = scratch::start(&embedded, watch)
+            let scratch = shadow_server::start(&embedded, watch)
                 .await
                 .context("starting a throwaway server for the drill")?;
             let target = scratch.target("postgres")?;
@@ -130,7 +130,7 @@ pub async fn run(
             .and_then(|target| too_old(&restored.archive, target)),
     );
     let server_major = started.map_or(archive.major(), |scratch| scratch.version_num() / 10_000);
-    Ok(Drilled {
+    Ok(DrillReport {
         restored,
         smoke,
         policies,
@@ -139,16 +139,16 @@ pub async fn run(
     })
 }
 
-async fn ask(target: &Target, queries: &[String]) -> Result<Vec<Smoke>> {
+async fn ask(target: &Target, queries: &[String]) -> Result<Vec<SmokeResult>> {
     let mut asked = Vec::new();
     for query in queries {
         let session = connect::open(target, &silent).await?;
-        let answer = session.ask(&Sql::written_by_user(query)).await;
+        let answer = session.simple_query(&Sql::written_by_user(query)).await;
         let (answer, error) = match answer {
             Ok(messages) => (first_value(&messages), None),
             Err(error) => (None, Some(format!("{error:#}"))),
         };
-        asked.push(Smoke {
+        asked.push(SmokeResult {
             query: query.clone(),
             answer,
             error,
@@ -165,7 +165,7 @@ fn first_value(messages: &[SimpleQueryMessage]) -> Option<String> {
     })
 }
 
-fn judge(smoke: &Smoke) -> Option<Finding> {
+fn judge(smoke: &SmokeResult) -> Option<Finding> {
     if let Some(error) = &smoke.error {
         let finding = Finding::error(
             "drill-smoke",

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use crate::error::fail;
-use crate::pg::embedded::find::{self, Version};
+use crate::pg::embedded::binaries::{self, Version};
+use crate::pg::embedded::find;
+use crate::pg::program::Program;
 use crate::pg::target::Target;
-use crate::pg::tools::Tool;
 use crate::toc::{self, Toc};
 
 /// Where programs may be.
@@ -30,8 +31,8 @@ pub struct Clients {
 
 impl Clients {
     /// Prepares one of the programs for a database.
-    pub fn tool(&self, name: &str, target: &Target) -> Tool {
-        let tool = Tool::new(self.directory.join(find::executable(name)));
+    pub fn tool(&self, name: &str, target: &Target) -> Program {
+        let tool = Program::new(self.directory.join(binaries::executable(name)));
         let tool = target
             .environment()
             .into_iter()
@@ -82,12 +83,12 @@ pub async fn search(places: &Places) -> Result<Vec<Clients>> {
 }
 
 async fn look(directory: &Path) -> Option<Clients> {
-    let dump = directory.join(find::executable("pg_dump"));
-    let restore = directory.join(find::executable("pg_restore"));
+    let dump = directory.join(binaries::executable("pg_dump"));
+    let restore = directory.join(binaries::executable("pg_restore"));
     if !dump.exists() || !restore.exists() {
         return None;
     }
-    let done = Tool::new(&dump).arg("--version").run().await.ok()?;
+    let done = Program::new(&dump).arg("--version").run().await.ok()?;
     Some(Clients {
         directory: directory.to_owned(),
         version: Version::read(&done.text())?,

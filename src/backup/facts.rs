@@ -144,7 +144,7 @@ pub async fn server(session: &Session) -> Result<(Server, Rendering)> {
     let mut server = Server {
         version_num: row.get::<_, i32>("version_num").unsigned_abs(),
         lsn: row.get("lsn"),
-        database_oid: Some(session.facts().database_oid),
+        database_oid: Some(session.server_info().database_oid),
         ..Server::default()
     };
     if row.get::<_, bool>("control") {

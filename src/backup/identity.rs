@@ -40,7 +40,7 @@ pub struct NamedDatabase {
 impl NamedDatabase {
     /// Gives the database of a session.
     pub fn of(session: &Session) -> Self {
-        let facts = session.facts();
+        let facts = session.server_info();
         NamedDatabase {
             name: facts.database.clone(),
             system_identifier: facts.system_identifier.map(|number| number.to_string()),

@@ -9,8 +9,8 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use crate::clients::{self, Clients};
 use crate::error::fail;
 use crate::event::{Event, Unit, Watch};
+use crate::pg::program::Program;
 use crate::pg::target::Target;
-use crate::pg::tools::Tool;
 use crate::toc::Entry;
 
 /// What to load where.
@@ -96,7 +96,7 @@ impl Loading<'_> {
         Ok(())
     }
 
-    fn tool(&self) -> Tool {
+    fn tool(&self) -> Program {
         let mut tool = self.clients.tool("pg_restore", self.target).args([
             "--format=custom",
             "--exit-on-error",
@@ -136,7 +136,7 @@ impl Loading<'_> {
         });
     }
 
-    async fn run(&self, tool: Tool, told: &mut dyn FnMut(&str)) -> Result<()> {
+    async fn run(&self, tool: Program, told: &mut dyn FnMut(&str)) -> Result<()> {
         let mut child = tool.arg(self.dump).start()?;
         drop(child.stdin.take());
         let said = child.stderr.take().context("reading pg_restore")?;

@@ -13,7 +13,7 @@ use crate::error::{fail, refuse};
 use crate::facts::DatabaseFacts;
 use crate::sql::name::Ident;
 use crate::sql::phrase::{self, Phrase};
-use crate::sql::token::{Kind, Token};
+use crate::sql::token::{Token, TokenKind};
 use crate::toc::{self, Entry, Toc};
 
 /// Which role takes another's place.
@@ -207,8 +207,8 @@ pub fn role_lists(kind: &str, text: &str) -> Vec<Vec<Named>> {
     let mut depth = 0_usize;
     for index in 0..phrase.len() {
         match phrase.kind(index) {
-            Some(Kind::Open) => depth += 1,
-            Some(Kind::Close) => depth = depth.saturating_sub(1),
+            Some(TokenKind::Open) => depth += 1,
+            Some(TokenKind::Close) => depth = depth.saturating_sub(1),
             _ => {}
         }
         // What a policy asks follows in parentheses; nothing in them is a list of roles.

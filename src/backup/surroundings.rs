@@ -98,14 +98,14 @@ impl Missing<'_> {
 
     /// Tells what was made, and what was not given.
     fn tell(&self, watch: Watch<'_>) {
-        watch(Event::Warned(&format!(
+        watch(Event::Warning(&format!(
             "made the roles {}, without passwords",
             in_words(&self.names)
         )));
         for name in &self.names {
             let withheld = self.withheld(name);
             if !withheld.is_empty() {
-                watch(Event::Warned(&format!(
+                watch(Event::Warning(&format!(
                     "the role `{name}` did not get what it has in the archive: {}; --role-attributes gives it to a role that is named",
                     withheld.join(", ")
                 )));

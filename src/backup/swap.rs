@@ -184,7 +184,7 @@ impl Attempt<'_> {
     /// Ends the sessions on both databases again and again until the rename is through; with somebody to look returns as soon
     /// as nobody else is in: with the properties of the old database, or an error where it holds something.
     async fn shut_out(&self, looker: Option<&Session>) -> Result<Vec<String>> {
-        let looker_pid = looker.map_or(0, |looker| looker.facts().backend_pid);
+        let looker_pid = looker.map_or(0, |looker| looker.server_info().backend_pid);
         let mut tick = tokio::time::interval(Duration::from_millis(50));
         loop {
             tick.tick().await;
@@ -210,7 +210,7 @@ impl Attempt<'_> {
                     include_str!("queries/shut_out.sql"),
                     &[
                         (&self.swap.name, Type::TEXT),
-                        (&self.session.facts().backend_pid, Type::INT4),
+                        (&self.session.server_info().backend_pid, Type::INT4),
                         (&looker_pid, Type::INT4),
                     ],
                 )
@@ -224,7 +224,7 @@ impl Attempt<'_> {
     }
 
     async fn cancel(&self) -> Result<()> {
-        let pid = self.session.facts().backend_pid;
+        let pid = self.session.server_info().backend_pid;
         self.other
             .query(
                 "SELECT pg_catalog.pg_cancel_backend($1)",

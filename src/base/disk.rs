@@ -15,7 +15,7 @@ pub const LARGEST: u64 = 256 << 20;
 
 /// Something in a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Item {
+pub struct DirectoryEntry {
     /// Its name, what is not Unicode in it replaced.
     pub name: String,
     /// Where it is.
@@ -28,13 +28,13 @@ pub struct Item {
 
 /// The folders that a walk has read, so that links cannot lead it in circles or multiply what it reads.
 #[derive(Debug, Default)]
-pub struct Walk {
+pub struct DirectoryWalk {
     read: BTreeMap<PathBuf, String>,
 }
 
-impl Walk {
+impl DirectoryWalk {
     /// Lists a folder in the order of names; a folder that this walk has listed before is refused.
-    pub fn list(&mut self, folder: &Path, shown: &str) -> Result<Vec<Item>> {
+    pub fn list(&mut self, folder: &Path, shown: &str) -> Result<Vec<DirectoryEntry>> {
         let reading = || format!("reading {shown}");
         let real = folder.canonicalize().with_context(reading)?;
         if let Some(before) = self.read.insert(real, shown.to_owned()) {
@@ -45,7 +45,7 @@ impl Walk {
         for entry in std::fs::read_dir(folder).with_context(reading)? {
             let entry = entry.with_context(reading)?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            entries.push(Item {
+            entries.push(DirectoryEntry {
                 shown: match shown {
                     "." => name.clone(),
                     _ => format!("{shown}/{name}"),
@@ -313,7 +313,7 @@ mod tests {
         std::os::unix::fs::symlink(".", path("a")).unwrap();
         std::os::unix::fs::symlink("b", path("c")).unwrap();
         std::os::unix::fs::symlink(elsewhere.path(), path("d")).unwrap();
-        let mut walk = Walk::default();
+        let mut walk = DirectoryWalk::default();
         let listed = walk.list(folder.path(), "schemas").unwrap();
         assert!(listed.iter().all(|entry| entry.is_folder));
         let seen = listed

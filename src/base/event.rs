@@ -35,9 +35,9 @@ pub enum Event<'a> {
     /// The current piece of work is over.
     Ended,
     /// A line of the story worth keeping.
-    Said(&'a str),
+    Info(&'a str),
     /// A line of the story that needs attention.
-    Warned(&'a str),
+    Warning(&'a str),
     /// The server said something while a statement ran.
     Notice {
         /// NOTICE and INFO are notes, WARNING is a warning.

@@ -33,7 +33,7 @@ impl Severity {
 /// Where in a file of the project something stands; lines and columns count from 1.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Place {
+pub struct Location {
     /// The path as the user would type it, relative to the project where possible.
     pub file: String,
     /// The line, where known.
@@ -44,10 +44,10 @@ pub struct Place {
     pub column: Option<u32>,
 }
 
-impl Place {
+impl Location {
     /// Names a whole file.
     pub fn file(file: impl Into<String>) -> Self {
-        Place {
+        Location {
             file: file.into(),
             line: None,
             column: None,
@@ -56,7 +56,7 @@ impl Place {
 
     /// Names a position in a file.
     pub fn at(file: impl Into<String>, line: u32, column: u32) -> Self {
-        Place {
+        Location {
             file: file.into(),
             line: Some(line),
             column: Some(column),
@@ -64,7 +64,7 @@ impl Place {
     }
 }
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for Location {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.file)?;
         if let Some(line) = self.line {
@@ -91,10 +91,10 @@ pub struct Finding {
     pub message: String,
     /// Where it stands in the project.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub place: Option<Place>,
+    pub place: Option<Location>,
     /// Further places that matter, such as the migration that made the object.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub also: Vec<Place>,
+    pub also: Vec<Location>,
     /// Longer text: both spellings, a text diff, a script.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
@@ -151,13 +151,13 @@ impl Finding {
     }
 
     /// Says where it stands.
-    pub fn place(mut self, place: Place) -> Self {
+    pub fn place(mut self, place: Location) -> Self {
         self.place = Some(place);
         self
     }
 
     /// Adds a further place.
-    pub fn also(mut self, place: Place) -> Self {
+    pub fn also(mut self, place: Location) -> Self {
         self.also.push(place);
         self
     }

@@ -8,12 +8,12 @@ use std::path::Path;
 use anyhow::Result;
 use serde::de::DeserializeOwned;
 
-use crate::disk::{self, Walk};
+use crate::disk::{self, DirectoryWalk};
 use crate::error::{Failure, fail};
 
 /// A value and the line and column where it stands, counted from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Placed<T> {
+pub struct Located<T> {
     /// The value.
     pub value: T,
     /// Its line.
@@ -22,11 +22,11 @@ pub struct Placed<T> {
     pub column: u32,
 }
 
-impl<'de, T: serde::Deserialize<'de>> serde::Deserialize<'de> for Placed<T> {
+impl<'de, T: serde::Deserialize<'de>> serde::Deserialize<'de> for Located<T> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let spanned = serde_saphyr::Spanned::<T>::deserialize(deserializer)?;
         let number = |at: u64| u32::try_from(at).unwrap_or(u32::MAX);
-        Ok(Placed {
+        Ok(Located {
             line: number(spanned.referenced.line()),
             column: number(spanned.referenced.column()),
             value: spanned.value,
@@ -36,7 +36,7 @@ impl<'de, T: serde::Deserialize<'de>> serde::Deserialize<'de> for Placed<T> {
 
 /// The texts of a folder that people write, each with how messages call it, in the order of their names.
 #[derive(Clone, Debug, Default)]
-pub struct Texts {
+pub struct FolderTexts {
     /// The `.yaml` and `.yml` files.
     pub yaml: Vec<(String, String)>,
     /// The `.sql` files.
@@ -46,12 +46,12 @@ pub struct Texts {
 /// Reads every YAML and SQL file of a folder and of the folders in it; one that is not there holds none.
 ///
 /// Hidden files are left alone, and so are those that `skip` names. `shown` is how messages call the folder.
-pub fn folder(folder: &Path, shown: &str, skip: &[&str]) -> Result<Texts> {
-    let mut texts = Texts::default();
+pub fn folder(folder: &Path, shown: &str, skip: &[&str]) -> Result<FolderTexts> {
+    let mut texts = FolderTexts::default();
     if !folder.is_dir() {
         return Ok(texts);
     }
-    let mut walk = Walk::default();
+    let mut walk = DirectoryWalk::default();
     let mut waiting = walk.list(folder, shown)?;
     waiting.reverse();
     while let Some(entry) = waiting.pop() {
@@ -214,7 +214,7 @@ mod tests {
     #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
     struct Sample {
         direct_url: Option<String>,
-        schemas: Vec<Placed<String>>,
+        schemas: Vec<Located<String>>,
         map: BTreeMap<String, String>,
     }
 

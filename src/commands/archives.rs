@@ -15,7 +15,7 @@ use crate::backup::seal;
 use crate::backup::store::Store;
 use crate::commands::page::count;
 use crate::commands::{Context, Purpose, embedded, policies};
-use crate::config::Source;
+use crate::config::DatabaseSource;
 use crate::error::{Failure, fail};
 use crate::pg::session::Session;
 use crate::pg::target::{Host, Target};
@@ -79,12 +79,12 @@ pub(crate) fn store(context: &Context, named: Option<&str>) -> Result<Store> {
         Some(named) => Store::parse(
             named,
             &std::env::current_dir().context("reading the current folder")?,
-            config.ambient.variables(),
+            config.env.variables(),
         ),
         None => Store::parse(
             config.file.backup.store.as_deref().unwrap_or("backups"),
             &config.root,
-            config.ambient.variables(),
+            config.env.variables(),
         ),
     }
 }
@@ -286,8 +286,8 @@ fn swapping(context: &Context, store: &Store, archive: &str) -> String {
         "--swap".to_owned(),
     ];
     match (&database.source, database.writing()) {
-        (Source::Environment(name), _) => words.push(format!("--env={name}")),
-        (Source::Flag | Source::Fleet, Some(target)) => {
+        (DatabaseSource::Environment(name), _) => words.push(format!("--env={name}")),
+        (DatabaseSource::Flag | DatabaseSource::Fleet, Some(target)) => {
             words.push(format!("--database-url={}", without_password(target)));
         }
         _ => {}

@@ -8,8 +8,8 @@ use serde::Serialize;
 use crate::commands::page::{Page, count};
 use crate::commands::{Context, Outcome, Report, embedded, project};
 use crate::error::fail;
-use crate::pg::dev::register::Listed;
-use crate::pg::dev::{self, Place, Running};
+use crate::pg::dev::registry::RegisteredServer;
+use crate::pg::dev::{self, RunningServer, ServerDir};
 
 /// Flags of `dev`.
 #[derive(clap::Args, Debug)]
@@ -114,13 +114,13 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Verb::Supervise { place, idle } => {
             let idle = project::duration("--idle", idle)?;
             let options = context.config.embedded(None)?;
-            dev::supervise(&Place::at(place.clone()), &options, idle).await?;
+            dev::supervise(&ServerDir::at(place.clone()), &options, idle).await?;
             Ok(Outcome::Clean)
         }
     }
 }
 
-async fn reset(place: &Place, context: &Context) -> Result<Outcome> {
+async fn reset(place: &ServerDir, context: &Context) -> Result<Outcome> {
     if place.data().exists() {
         context.confirm("Remove the development database and everything in it?")?;
     }
@@ -161,7 +161,7 @@ fn list(context: &Context) -> Result<Outcome> {
 /// Removes the servers whose projects are gone.
 async fn prune(context: &Context) -> Result<Outcome> {
     let mut gone = context.config.development_servers().list();
-    gone.retain(Listed::is_gone);
+    gone.retain(RegisteredServer::is_gone);
     let servers: Vec<Server> = gone.iter().map(server).collect::<Result<_>>()?;
     if !gone.is_empty() {
         for server in &servers {
@@ -181,7 +181,7 @@ async fn prune(context: &Context) -> Result<Outcome> {
     })
 }
 
-fn server(listed: &Listed) -> Result<Server> {
+fn server(listed: &RegisteredServer) -> Result<Server> {
     Ok(Server {
         project: listed
             .project
@@ -240,7 +240,7 @@ async fn psql(arguments: &[String], context: &Context) -> Result<Outcome> {
     }
 }
 
-fn report(place: &Place, running: Option<&Running>, said: &'static str) -> DevReport {
+fn report(place: &ServerDir, running: Option<&RunningServer>, said: &'static str) -> DevReport {
     DevReport {
         running: running.is_some(),
         server: running.map(|it| it.access.server.clone()),

@@ -14,7 +14,7 @@ use crate::diff::ddl::{self, Options, Statement};
 use crate::diff::{self, Change, plain, report};
 use crate::finding::{Finding, Severity};
 use crate::manifest::rename::{self, Gone};
-use crate::pg::scratch;
+use crate::pg::shadow_server;
 use crate::pg::target::Target;
 use crate::shadow::trial;
 use crate::sql::printable;
@@ -246,7 +246,7 @@ async fn renamed(
     }
     let major = u32::try_from(from.version / 10_000)?;
     let server = context.config.embedded(Some(major))?;
-    let scratch = scratch::start(&server, &context.watch()).await?;
+    let scratch = shadow_server::start(&server, &context.watch()).await?;
     let session = match trial::copied(&scratch, "renamed", sides).await? {
         Ok(session) => session,
         Err(reason) => {
@@ -279,7 +279,7 @@ async fn try_out(
 ) -> Result<()> {
     let major = u32::try_from(sides.0.version / 10_000)?;
     let server = context.config.embedded(Some(major))?;
-    let reason = match scratch::start(&server, &context.watch()).await {
+    let reason = match shadow_server::start(&server, &context.watch()).await {
         Ok(scratch) if scratch.instead_of.is_none() => {
             trial::try_out(&scratch, sides, statements, options).await?
         }

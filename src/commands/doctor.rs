@@ -11,15 +11,16 @@ use crate::commands::{Context, Outcome, Report, archives, embedded};
 use crate::error::hint_of;
 use crate::event::silent;
 use crate::finding::{Finding, Severity};
+use crate::pg::connect;
 use crate::pg::dev;
 use crate::pg::embedded::find::OLDEST_MAJOR;
 use crate::pg::embedded::sandbox;
-use crate::pg::embedded::{self as embedded_server, Outlook};
-use crate::pg::pooler::{self, Mode};
-use crate::pg::scratch::UNCONFINED;
+use crate::pg::embedded::{self as embedded_server, Availability};
+use crate::pg::pooler;
+use crate::pg::server_info::{self, PoolMode};
 use crate::pg::session::Session;
+use crate::pg::shadow_server::UNCONFINED;
 use crate::pg::target::{SslMode, Target};
-use crate::pg::{connect, facts};
 
 /// Flags of `doctor`.
 #[derive(clap::Args, Debug)]
@@ -105,7 +106,7 @@ pub async fn run(_: &Args, context: &Context) -> Result<Outcome> {
         Some(target) => match connect::open(target, &silent).await {
             Err(error) => checks.push(Check::missing("server", &error)),
             Ok(session) => {
-                major = u32::try_from(session.facts().major()).ok();
+                major = u32::try_from(session.server_info().major()).ok();
                 checks.extend(server(&session, target).await?);
                 session.close().await;
             }
@@ -146,7 +147,7 @@ fn development_server(context: &Context) -> Result<Check> {
 }
 
 async fn server(session: &Session, target: &Target) -> Result<Vec<Check>> {
-    let facts = session.facts();
+    let facts = session.server_info();
     let mut checks = vec![Check::good(
         "server",
         format!("PostgreSQL {} at {target}", facts.version),
@@ -216,9 +217,9 @@ async fn pgbackrest(session: &Session) -> Option<Check> {
 }
 
 fn rights(session: &Session) -> Check {
-    let facts = session.facts();
+    let facts = session.server_info();
     let role = &facts.role;
-    if let Err(failure) = facts::refuse_replica(facts) {
+    if let Err(failure) = server_info::refuse_replica(facts) {
         return Check::missing("rights", &failure.into());
     }
     if facts.read_only {
@@ -261,9 +262,11 @@ fn quoted(name: &str) -> String {
 
 async fn pooling(session: &Session, target: &Target) -> Check {
     match pooler::mode(session, target).await {
-        Ok(Mode::Direct) => Check::good("pooler", "none in between"),
-        Ok(Mode::Session) => Check::good("pooler", "one in session mode, which is as good as none"),
-        Ok(Mode::Transaction | Mode::Statement) => Check::weak(
+        Ok(PoolMode::Direct) => Check::good("pooler", "none in between"),
+        Ok(PoolMode::Session) => {
+            Check::good("pooler", "one in session mode, which is as good as none")
+        }
+        Ok(PoolMode::Transaction | PoolMode::Statement) => Check::weak(
             "pooler",
             "a transaction pooler stands in between: good to look, no good to migrate",
             "set direct-url (or DIRECT_URL) to the server itself",
@@ -363,7 +366,7 @@ async fn embedded_postgresql(context: &Context, major: Option<u32>) -> Result<Ch
         });
     }
     Ok(match embedded_server::outlook(&options).await {
-        Ok(Outlook::Here(choice)) if choice.instead_of.is_none() => {
+        Ok(Availability::Here(choice)) if choice.instead_of.is_none() => {
             let wanted = sandbox::Wanted {
                 binaries: &choice.binaries,
                 room: &std::env::temp_dir(),
@@ -381,12 +384,12 @@ async fn embedded_postgresql(context: &Context, major: Option<u32>) -> Result<Ch
                 ),
             }
         }
-        Ok(Outlook::Here(choice)) => Check::weak(
+        Ok(Availability::Here(choice)) => Check::weak(
             name,
             choice.why(),
             "unset AF_DB_ALLOW_MAJOR_MISMATCH to use none but the server's own major version",
         ),
-        Ok(Outlook::ToFetch(version)) => Check::good(
+        Ok(Availability::ToFetch(version)) => Check::good(
             name,
             format!("PostgreSQL {version} is fetched when it is first needed"),
         ),

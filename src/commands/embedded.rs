@@ -6,17 +6,17 @@ use anyhow::{Context as _, Result};
 
 use crate::commands::{Context, project};
 use crate::event::Event;
-use crate::pg::dev::{self, Again, Place, Running};
+use crate::pg::dev::{self, RunningServer, ServerDir, SupervisorCommand};
 use crate::pg::{connect, supabase};
 
 /// Gives the place of the project's development server.
-pub(crate) fn place(context: &Context) -> Place {
+pub(crate) fn place(context: &Context) -> ServerDir {
     let servers = context.config.development_servers();
     servers.place(&context.config.root)
 }
 
 /// Starts the project's development server, or finds it running; a project that expects Supabase finds its like in there.
-pub(crate) async fn start(context: &Context, idle: Duration) -> Result<Running> {
+pub(crate) async fn start(context: &Context, idle: Duration) -> Result<RunningServer> {
     let place = place(context);
     let watch = context.watch();
     let running = dev::start(&place, &again(context, &place, idle)?, &watch).await?;
@@ -26,7 +26,7 @@ pub(crate) async fn start(context: &Context, idle: Duration) -> Result<Running> 
             .query_one("SELECT pg_catalog.to_regnamespace('auth') IS NULL", &[])
             .await?;
         if row.get(0) {
-            watch(Event::Said("making it look like Supabase's"));
+            watch(Event::Info("making it look like Supabase's"));
             supabase::prepare(&session).await?;
         }
         session.close().await;
@@ -43,7 +43,7 @@ fn expects_supabase(context: &Context) -> bool {
 }
 
 /// Leads back into this program, to [`dev::supervise`], with the same configuration.
-fn again(context: &Context, place: &Place, idle: Duration) -> Result<Again> {
+fn again(context: &Context, place: &ServerDir, idle: Duration) -> Result<SupervisorCommand> {
     let program = std::env::current_exe().context("finding this program's own file")?;
     let mut arguments: Vec<std::ffi::OsString> = vec!["dev".into(), "supervise".into()];
     arguments.push("--place".into());
@@ -54,7 +54,7 @@ fn again(context: &Context, place: &Place, idle: Duration) -> Result<Again> {
         arguments.push("--config".into());
         arguments.push(path.into());
     }
-    Ok(Again {
+    Ok(SupervisorCommand {
         program,
         arguments,
         directory: context.config.root.clone(),

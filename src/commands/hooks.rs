@@ -8,8 +8,8 @@ use anyhow::Result;
 use crate::commands::{Context, project};
 use crate::error::{Exit, refuse, with_exit};
 use crate::finding::Finding;
-use crate::pg::group::{self, Ended};
-use crate::pg::tools::Tool;
+use crate::pg::process_group::{self, GroupEnd};
+use crate::pg::program::Program;
 
 /// How long a hook may take where af-db.yaml does not say.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -97,22 +97,22 @@ async fn run(context: &Context, command: &str, told: &Told<'_>) -> Result<Came> 
         Some(text) => project::duration("backup.hooks.timeout", text)?,
         None => PATIENCE,
     };
-    let ambient = &context.config.ambient;
-    let tool = Tool::new("sh")
+    let env = &context.config.env;
+    let tool = Program::new("sh")
         .args(["-c", command])
         .env("AF_DB_ENV", context.config.database.environment())
         .env("AF_DB_DATABASE", told.database)
         .env("AF_DB_STORE", told.store)
         .env("AF_DB_ARCHIVE", told.archive.unwrap_or_default())
-        .env("PATH", ambient.get("PATH").unwrap_or_default())
+        .env("PATH", env.get("PATH").unwrap_or_default())
         .directory(&context.config.root);
-    let done = match group::run(&tool, patience, &context.interrupt).await? {
-        Ended::Done(done) => done,
-        Ended::TooLong => {
+    let done = match process_group::run(&tool, patience, &context.interrupt).await? {
+        GroupEnd::Finished(done) => done,
+        GroupEnd::TimedOut => {
             let seconds = patience.as_secs();
             return Ok(Came::Badly(format!("did not end within {seconds} s")));
         }
-        Ended::Interrupted => return Ok(Came::Interrupted),
+        GroupEnd::Interrupted => return Ok(Came::Interrupted),
     };
     if done.status.success() {
         return Ok(Came::Well);

@@ -13,7 +13,7 @@ use crate::lint::baseline::Baseline;
 use crate::lint::check::{self, LintOptions, SeverityOverride};
 use crate::migrate::directive::Directives;
 use crate::migrate::files::{Folder, Script};
-use crate::pg::tools::Tool;
+use crate::pg::program::Program;
 use crate::plan::observe::weigh::Thresholds;
 
 /// What the rules found and whether it fails the run.
@@ -167,11 +167,11 @@ pub(crate) async fn changed(context: &Context, base: &str) -> Result<BTreeSet<St
 }
 
 async fn git(context: &Context, arguments: &[&str], base: &str) -> Result<String> {
-    let ambient = &context.config.ambient;
-    let done = Tool::new("git")
+    let env = &context.config.env;
+    let done = Program::new("git")
         .args(arguments)
-        .env("PATH", ambient.get("PATH").unwrap_or_default())
-        .env("HOME", ambient.get("HOME").unwrap_or_default())
+        .env("PATH", env.get("PATH").unwrap_or_default())
+        .env("HOME", env.get("HOME").unwrap_or_default())
         .directory(&context.config.root)
         .run()
         .await

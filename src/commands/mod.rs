@@ -58,10 +58,10 @@ use crate::error::Exit;
 use crate::event::{Event, Interrupt};
 use crate::finding::{Finding, Severity};
 use crate::fleet::Member;
-use crate::pg::scratch::{self, Scratch};
 use crate::pg::session::Session;
+use crate::pg::shadow_server::{self, ShadowServer};
 use crate::pg::target::Target;
-use crate::pg::{connect, facts, pooler};
+use crate::pg::{connect, pooler, server_info};
 
 use output::{Format, Output};
 use page::Page;
@@ -214,7 +214,7 @@ impl Context {
         let doing = || format!("connecting to {target}, from {}", database.source);
         let session = connect::open(&target, &watch).await.with_context(doing)?;
         if purpose != Purpose::Reading {
-            facts::refuse_replica(session.facts())?;
+            server_info::refuse_replica(session.server_info())?;
             pooler::require_session(&session, &target).await?;
         }
         protection::enter(self, &session, &target, purpose).await?;
@@ -237,19 +237,23 @@ impl Context {
     }
 
     /// Starts a throwaway server of the live one's major version, where one is given and such can be had.
-    pub async fn scratch(&self, live: Option<&Session>) -> Result<Scratch> {
+    pub async fn scratch(&self, live: Option<&Session>) -> Result<ShadowServer> {
         self.scratch_with(live, None).await
     }
 
     /// Starts a throwaway server as [`Context::scratch`] does, where one transaction runs out of locks no later than on
     /// the live one: that is quicker to look into.
-    pub async fn narrow_scratch(&self, live: &Session) -> Result<Scratch> {
-        self.scratch_with(Some(live), Some(live.facts().locks))
+    pub async fn narrow_scratch(&self, live: &Session) -> Result<ShadowServer> {
+        self.scratch_with(Some(live), Some(live.server_info().locks))
             .await
     }
 
-    async fn scratch_with(&self, live: Option<&Session>, locks: Option<i64>) -> Result<Scratch> {
-        let major = live.and_then(|session| u32::try_from(session.facts().major()).ok());
+    async fn scratch_with(
+        &self,
+        live: Option<&Session>,
+        locks: Option<i64>,
+    ) -> Result<ShadowServer> {
+        let major = live.and_then(|session| u32::try_from(session.server_info().major()).ok());
         let mut options = self
             .config
             .embedded(major.or(self.config.file.postgres_major))?;
@@ -257,7 +261,7 @@ impl Context {
         if let Some(server) = &options.shadow_server {
             protection::refuse_shadow(self, server).await?;
         }
-        scratch::start(&options, &self.watch()).await
+        shadow_server::start(&options, &self.watch()).await
     }
 
     /// Makes a report the answer, in the format asked for, and gives its outcome.

@@ -37,7 +37,7 @@ pub(crate) fn notifier(context: &Context, command: &str) -> Option<Notifier> {
     if !wanted {
         return None;
     }
-    let expand = |text: &String| context.config.ambient.expand(text);
+    let expand = |text: &String| context.config.env.expand(text);
     let url = match expand(&settings.url) {
         Ok(url) => url,
         Err(error) => {
@@ -122,7 +122,7 @@ pub(crate) fn started(context: &Context, command: &str) -> Value {
         "command": command,
         "environment": database.environment(),
         "database": database.writing().map(|target| target.database().to_owned()),
-        "actor": context.config.ambient.actor(),
+        "actor": context.config.env.actor(),
         "at": chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
     })
 }

@@ -13,7 +13,7 @@ use crate::commands::{
     Context, Outcome, Purpose, Report, change::data_loss, fleet, linting, project,
 };
 use crate::error::fail;
-use crate::finding::{Finding, Place, Severity};
+use crate::finding::{Finding, Location, Severity};
 use crate::migrate::standing;
 use crate::plan::Mode;
 use crate::plan::approval::Quorum;
@@ -321,7 +321,7 @@ fn heavy(weight: &Weight, plan: &Document) -> Option<Finding> {
         Aspect::Loss => "observed-loss",
     };
     let finding = Finding::new(weight.severity, code, &weight.object, about(weight));
-    Some(finding.place(Place::at(&step.file, statement.line, 1)))
+    Some(finding.place(Location::at(&step.file, statement.line, 1)))
 }
 
 /// Gives the words for a finding, which names its object itself.

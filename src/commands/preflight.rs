@@ -15,10 +15,10 @@ use crate::commands::{Context, Outcome, Purpose, Report, change::planning, proje
 use crate::error::{Exit, with_exit};
 use crate::finding::Finding;
 use crate::migrate::{history, planned};
-use crate::pg::group::{self, Ended};
+use crate::pg::process_group::{self, GroupEnd};
+use crate::pg::program::Program;
 use crate::pg::session::Session;
 use crate::pg::target::Target;
-use crate::pg::tools::Tool;
 use crate::plan::document::Document;
 use crate::plan::preflight::rights::{self, Needs};
 use crate::plan::preflight::{self, About, Check, State};
@@ -81,7 +81,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
 }
 
 fn pooling(session: &Session) -> Check {
-    if session.facts().is_proxied() {
+    if session.server_info().is_proxied() {
         return Check::new(
             "pooler",
             State::Warning,
@@ -225,20 +225,17 @@ fn backup(context: &Context, session: &Session) -> Result<Check> {
 async fn own(context: &Context, target: &Target) -> Result<Vec<Check>> {
     let mut checks = Vec::new();
     for command in &context.config.file.preflight.commands {
-        let tool = Tool::new("sh")
+        let tool = Program::new("sh")
             .args(["-c", command])
             .env("AF_DB_ENV", context.config.database.environment())
             .env("AF_DB_DATABASE", target.database())
-            .env(
-                "PATH",
-                context.config.ambient.get("PATH").unwrap_or_default(),
-            )
+            .env("PATH", context.config.env.get("PATH").unwrap_or_default())
             .directory(&context.config.root);
-        let check = match group::run(&tool, PATIENCE, &context.interrupt).await {
-            Ok(Ended::Interrupted) => {
+        let check = match process_group::run(&tool, PATIENCE, &context.interrupt).await {
+            Ok(GroupEnd::Interrupted) => {
                 return Err(with_exit(Exit::Interrupted, "interrupted").into());
             }
-            Ok(Ended::TooLong) => Check::new(
+            Ok(GroupEnd::TimedOut) => Check::new(
                 "command",
                 State::Blocking,
                 format!("`{command}` did not end within a minute"),
@@ -248,7 +245,7 @@ async fn own(context: &Context, target: &Target) -> Result<Vec<Check>> {
                 State::CannotSee,
                 format!("`{command}`: {error:#}"),
             ),
-            Ok(Ended::Done(done)) => {
+            Ok(GroupEnd::Finished(done)) => {
                 let state = match done.status.code() {
                     Some(0) => State::Ok,
                     Some(1) => State::Warning,

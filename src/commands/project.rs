@@ -186,8 +186,8 @@ pub(crate) fn run(context: &Context) -> Run {
     let about = tenant.map(|tenant| format!("/{}", tenant.schema));
     Run {
         id: format!("{}{}", run_id(), about.unwrap_or_default()),
-        actor: context.config.ambient.actor(),
-        host: context.config.ambient.host(),
+        actor: context.config.env.actor(),
+        host: context.config.env.host(),
         git_commit: git_commit(&context.config.root),
         plan_sha256: None,
     }

@@ -14,13 +14,13 @@ use futures_util::future::join_all;
 use tokio::sync::OnceCell;
 
 use crate::commands::{Context, Purpose};
-use crate::config::{Environment, Protected, Source};
+use crate::config::{DatabaseSource, Environment, ProtectedEnvironment};
 use crate::error::refuse;
 use crate::event::silent;
 use crate::pg::connect;
 use crate::pg::dev::folder::ProjectFolder;
-use crate::pg::facts::{Facts, Identity};
-use crate::pg::marker::{self, Marker, Protection};
+use crate::pg::protection_marker::{self, Protection, ProtectionMarker};
+use crate::pg::server_info::{DatabaseIdentity, ServerInfo};
 use crate::pg::session::Session;
 use crate::pg::target::{Likeness, Target};
 
@@ -35,7 +35,7 @@ pub(crate) enum Reach {
 
 impl Reach {
     /// Says whether what is changed by way of one database may be, or may touch, the other one.
-    fn is_same(self, one: Identity, other: Identity) -> bool {
+    fn is_same(self, one: DatabaseIdentity, other: DatabaseIdentity) -> bool {
         match self {
             Reach::Database => one == other,
             Reach::Cluster => one.cluster == other.cluster,
@@ -56,8 +56,8 @@ pub(crate) enum Verdict {
 
 /// A protected environment of `af-db.yaml`, with the identities it is known to have.
 struct Known {
-    declared: Protected,
-    identities: Vec<Identity>,
+    declared: ProtectedEnvironment,
+    identities: Vec<DatabaseIdentity>,
 }
 
 /// The protected environments, asked for their identity once in a process.
@@ -79,13 +79,13 @@ pub(crate) async fn enter(
     purpose: Purpose,
 ) -> Result<()> {
     if purpose != Purpose::Writing {
-        glance(context, session.facts(), target);
+        glance(context, session.server_info(), target);
         return Ok(());
     }
     match recognise(context, session, target, Reach::Database).await? {
         Verdict::Open | Verdict::Protected => Ok(()),
         Verdict::Unclear { environment, why } => {
-            settle(context, session.facts(), target, &environment, &why)
+            settle(context, session.server_info(), target, &environment, &why)
         }
     }
 }
@@ -121,7 +121,7 @@ pub(crate) async fn enter_server(context: &Context, target: &Target) -> Result<(
     }
     let session = any_database(context, target).await?;
     let verdict = recognise(context, &session, target, Reach::Cluster).await?;
-    let facts = session.facts().clone();
+    let facts = session.server_info().clone();
     session.close().await;
     match verdict {
         Verdict::Open | Verdict::Protected => Ok(()),
@@ -159,7 +159,7 @@ async fn any_database(context: &Context, target: &Target) -> Result<Session> {
     };
     for database in ["postgres", "template1"] {
         let beside = target.with_database(database);
-        match connect::open_with(&beside, &connect::Options::ONCE, &watch).await {
+        match connect::open_with(&beside, &connect::RetryLimits::ONCE, &watch).await {
             Ok(session) => return Ok(session),
             Err(error) => last = error,
         }
@@ -168,11 +168,11 @@ async fn any_database(context: &Context, target: &Target) -> Result<Session> {
 }
 
 /// Remembers, or recalls, a protected environment that is only read: it costs no question.
-fn glance(context: &Context, facts: &Facts, target: &Target) {
+fn glance(context: &Context, facts: &ServerInfo, target: &Target) {
     let database = &context.config.database;
     if database.is_protected() {
         remember_own(context, facts, target);
-    } else if !matches!(database.source, Source::Environment(_))
+    } else if !matches!(database.source, DatabaseSource::Environment(_))
         && let Some(Memory::Protected(environment)) = recall(context, facts, Reach::Database)
     {
         apply(context, &environment, None);
@@ -186,12 +186,12 @@ pub(crate) async fn recognise(
     target: &Target,
     reach: Reach,
 ) -> Result<Verdict> {
-    let facts = session.facts();
+    let facts = session.server_info();
     if context.config.database.is_protected() {
         remember_own(context, facts, target);
         return Ok(Verdict::Protected);
     }
-    let recorded = marker::read(session).await?;
+    let recorded = protection_marker::read(session).await?;
     if recorded == Protection::Unreadable {
         return Err(refuse(format!(
             "`{}` may not see every row of af_db.protection, which says whether `{}` is protected; nothing was changed",
@@ -227,10 +227,12 @@ async fn by_declaration(
     target: &Target,
     (reach, lifted): (Reach, bool),
 ) -> Result<Verdict> {
-    let identity = session.facts().identity();
+    let identity = session.server_info().identity();
     let mut unclear = None;
     for known in known(context).await {
-        let same = |own: &Identity| identity.is_some_and(|one| reach.is_same(one, *own)) && !lifted;
+        let same = |own: &DatabaseIdentity| {
+            identity.is_some_and(|one| reach.is_same(one, *own)) && !lifted
+        };
         let is_told_apart = identity.is_some() && !known.identities.is_empty();
         let likeness = if known.identities.iter().any(same) {
             Likeness::Same
@@ -286,17 +288,17 @@ async fn known(context: &Context) -> &Vec<Known> {
 }
 
 /// Asks a protected environment who it is, and remembers it.
-async fn ask(context: &Context, declared: &Protected) -> Vec<Identity> {
+async fn ask(context: &Context, declared: &ProtectedEnvironment) -> Vec<DatabaseIdentity> {
     let addresses = declared.addresses.iter().filter_map(|one| one.complete());
     let asked = addresses.map(async |target| {
         let mut target = target.clone();
         let patience = target.connect_timeout.unwrap_or(PATIENCE);
         target.connect_timeout = Some(patience.min(PATIENCE));
-        let opened = connect::open_with(&target, &connect::Options::ONCE, &silent).await;
+        let opened = connect::open_with(&target, &connect::RetryLimits::ONCE, &silent).await;
         let session = opened.ok()?;
         let memory = Memory::Protected(declared.name.clone());
-        remember(context, session.facts(), &memory);
-        let identity = session.facts().identity();
+        remember(context, session.server_info(), &memory);
+        let identity = session.server_info().identity();
         session.close().await;
         identity
     });
@@ -304,7 +306,7 @@ async fn ask(context: &Context, declared: &Protected) -> Vec<Identity> {
 }
 
 /// Says which addresses of an environment are not known here.
-fn missing(declared: &Protected) -> String {
+fn missing(declared: &ProtectedEnvironment) -> String {
     let mut unset = BTreeSet::new();
     for address in &declared.addresses {
         unset.extend(address.unset.iter().map(String::as_str));
@@ -431,14 +433,14 @@ fn elsewhere(address: IpAddr) -> Option<IpAddr> {
 }
 
 /// Chooses the marker whose environment the project knows, else the first.
-fn the_one<'m>(context: &Context, markers: &'m [Marker]) -> Option<&'m Marker> {
+fn the_one<'m>(context: &Context, markers: &'m [ProtectionMarker]) -> Option<&'m ProtectionMarker> {
     let environments = &context.config.file.environments;
-    let named = |marker: &&Marker| environments.contains_key(&marker.environment);
+    let named = |marker: &&ProtectionMarker| environments.contains_key(&marker.environment);
     markers.iter().find(named).or(markers.first())
 }
 
 /// Applies the rules of a protected environment: the project's own, else those that the database remembers.
-fn apply(context: &Context, environment: &str, marker: Option<&Marker>) {
+fn apply(context: &Context, environment: &str, marker: Option<&ProtectionMarker>) {
     let environments = &context.config.file.environments;
     let own = environments.get(environment).filter(|own| own.protected);
     let recorded = || {
@@ -464,13 +466,13 @@ fn apply(context: &Context, environment: &str, marker: Option<&Marker>) {
 /// Asks whether a database may be changed that may be a protected environment; the answer is remembered.
 fn settle(
     context: &Context,
-    facts: &Facts,
+    facts: &ServerInfo,
     target: &Target,
     environment: &str,
     why: &str,
 ) -> Result<()> {
     let doubt = doubt(target, environment, why);
-    if let Source::Environment(name) = &context.config.database.source {
+    if let DatabaseSource::Environment(name) = &context.config.database.source {
         // Whoever names an environment with an address of its own has said which database is meant.
         context
             .terminal
@@ -492,7 +494,7 @@ pub(crate) async fn mark(context: &Context, session: &Session, target: &Target) 
     if !database.is_protected() || database.target.is_none() || !is_own(context, target) {
         return;
     }
-    let wanted = Marker {
+    let wanted = ProtectionMarker {
         environment: database.environment().to_owned(),
         require: database.rules().require.clone(),
         approvers: database.rules().approvers.clone(),
@@ -502,9 +504,9 @@ pub(crate) async fn mark(context: &Context, session: &Session, target: &Target) 
             .and_then(|it| i32::try_from(it).ok()),
     };
     let marked = async {
-        match marker::read(session).await? {
+        match protection_marker::read(session).await? {
             Protection::Recorded(markers) if markers.contains(&wanted) => Ok(()),
-            _ => marker::write(session, &wanted).await,
+            _ => protection_marker::write(session, &wanted).await,
         }
     };
     if let Err(error) = marked.await {
@@ -515,7 +517,7 @@ pub(crate) async fn mark(context: &Context, session: &Session, target: &Target) 
     }
     remember(
         context,
-        session.facts(),
+        session.server_info(),
         &Memory::Protected(wanted.environment),
     );
 }
@@ -532,8 +534,8 @@ pub(crate) async fn mark_restored(context: &Context, target: &Target) -> Result<
 
 /// Writes that a database is no protected environment any more.
 pub(crate) async fn lift(context: &Context, session: &Session) -> Result<()> {
-    marker::clear(session).await?;
-    remember(context, session.facts(), &Memory::Other);
+    protection_marker::clear(session).await?;
+    remember(context, session.server_info(), &Memory::Other);
     Ok(())
 }
 
@@ -541,7 +543,7 @@ pub(crate) async fn lift(context: &Context, session: &Session) -> Result<()> {
 fn is_own(context: &Context, target: &Target) -> bool {
     let database = &context.config.database;
     if database.is_recognised()
-        || database.source == Source::Environment(database.environment().to_owned())
+        || database.source == DatabaseSource::Environment(database.environment().to_owned())
     {
         return true;
     }
@@ -552,7 +554,7 @@ fn is_own(context: &Context, target: &Target) -> bool {
     own.any(|own| own.addresses.is_empty() || own.has_address(target))
 }
 
-fn remember_own(context: &Context, facts: &Facts, target: &Target) {
+fn remember_own(context: &Context, facts: &ServerInfo, target: &Target) {
     let database = &context.config.database;
     if database.target.is_some() && is_own(context, target) {
         let environment = database.environment().to_owned();
@@ -574,7 +576,7 @@ const IDENTITIES: &str = "identities";
 
 const OTHER: &str = "not protected\n";
 
-fn recall(context: &Context, facts: &Facts, reach: Reach) -> Option<Memory> {
+fn recall(context: &Context, facts: &ServerInfo, reach: Reach) -> Option<Memory> {
     let folder = ProjectFolder::of(&context.config.root);
     let identity = facts.identity()?;
     let own = memory(&folder, &identity.to_string());
@@ -582,8 +584,9 @@ fn recall(context: &Context, facts: &Facts, reach: Reach) -> Option<Memory> {
         return own;
     }
     let names = folder.names(IDENTITIES).into_iter();
-    let near = names
-        .filter(|name| Identity::parse(name).is_some_and(|other| reach.is_same(identity, other)));
+    let near = names.filter(|name| {
+        DatabaseIdentity::parse(name).is_some_and(|other| reach.is_same(identity, other))
+    });
     let mut near = near.filter_map(|name| memory(&folder, &name));
     near.find(|one| *one != Memory::Other).or(own)
 }
@@ -599,7 +602,7 @@ fn memory(folder: &ProjectFolder, name: &str) -> Option<Memory> {
 }
 
 /// Remembers; a folder that cannot be written to changes nothing for the command at hand.
-pub(crate) fn remember(context: &Context, facts: &Facts, what: &Memory) {
+pub(crate) fn remember(context: &Context, facts: &ServerInfo, what: &Memory) {
     let folder = ProjectFolder::of(&context.config.root);
     let Some(identity) = facts.identity() else {
         return;
@@ -613,11 +616,11 @@ pub(crate) fn remember(context: &Context, facts: &Facts, what: &Memory) {
     }
 }
 
-fn remembered_of(folder: &ProjectFolder, environment: &str) -> Vec<Identity> {
+fn remembered_of(folder: &ProjectFolder, environment: &str) -> Vec<DatabaseIdentity> {
     let wanted = Memory::Protected(environment.to_owned());
     let names = folder.names(IDENTITIES).into_iter();
     names
         .filter(|name| memory(folder, name).as_ref() == Some(&wanted))
-        .filter_map(|name| Identity::parse(&name))
+        .filter_map(|name| DatabaseIdentity::parse(&name))
         .collect()
 }

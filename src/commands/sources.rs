@@ -16,13 +16,13 @@ use crate::commands::{Context, Purpose, project};
 use crate::copy::{schema, sqlite};
 use crate::disk;
 use crate::error::fail;
-use crate::finding::{Finding, Place};
+use crate::finding::{Finding, Location};
 use crate::manifest::settle::Settled;
 use crate::manifest::{self, Manifest};
 use crate::migrate::files::{self, Migration};
 use crate::pg::connect;
-use crate::pg::scratch::{self, Scratch};
 use crate::pg::session::Session;
+use crate::pg::shadow_server::{self, ShadowServer};
 use crate::pg::target::Target;
 use crate::shadow::{self, Shadow};
 use crate::sql::safe::Sql;
@@ -53,7 +53,7 @@ pub(crate) struct Read {
     pub(crate) findings: Vec<Finding>,
     /// Where a manifest declares things.
     #[expect(dead_code, reason = "drift names the place in the manifest")]
-    pub(crate) places: BTreeMap<String, Place>,
+    pub(crate) places: BTreeMap<String, Location>,
 }
 
 impl Source {
@@ -123,7 +123,7 @@ pub(crate) async fn server(source: &Source, context: &Context) -> Result<Option<
 /// Reads sources, on one scratch server.
 pub(crate) struct Sources<'a> {
     context: &'a Context,
-    scratch: Option<Scratch>,
+    scratch: Option<ShadowServer>,
     made: usize,
     shared: Rc<Shared>,
 }
@@ -267,14 +267,14 @@ impl<'a> Sources<'a> {
         read::read(&session, scope).await
     }
 
-    async fn scratch(&mut self) -> Result<&Scratch> {
+    async fn scratch(&mut self) -> Result<&ShadowServer> {
         if self.scratch.is_none() {
             let options = self
                 .context
                 .config
                 .embedded(self.context.config.file.postgres_major)?;
             let watch = self.context.watch();
-            self.scratch = Some(scratch::start(&options, &watch).await?);
+            self.scratch = Some(shadow_server::start(&options, &watch).await?);
         }
         self.scratch
             .as_ref()

@@ -8,7 +8,7 @@ use crate::commands::page::{Page, Tone, count};
 use crate::commands::{
     Context, Outcome, Purpose, Report, archives, change::verify, fleet, project,
 };
-use crate::finding::{Finding, Place, Severity};
+use crate::finding::{Finding, Location, Severity};
 use crate::migrate::standing::{self, Line, State};
 use crate::sql::name::Ident;
 
@@ -74,7 +74,9 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
             .help("the next restore on this server removes it, or drop it now")
     }));
     let kept = kept?;
-    let ours = kept.iter().filter(|one| one.was(&session.facts().database));
+    let ours = kept
+        .iter()
+        .filter(|one| one.was(&session.server_info().database));
     standing.findings.extend(ours.map(|one| {
         let message = format!(
             "a restore replaced this database and kept it ({})",
@@ -95,7 +97,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     context.show(&StatusReport {
         database: target.to_string(),
         environment: context.config.database.environment().to_owned(),
-        server: session.facts().version.clone(),
+        server: session.server_info().version.clone(),
         applied: records.history.rows.len(),
         pending,
         migrations: standing.lines,
@@ -147,7 +149,7 @@ impl Report for StatusReport {
             .map(|line| {
                 let subject = line.file.as_deref().unwrap_or(&line.name);
                 let words = format!("it is not applied to {}", self.database);
-                Finding::warn("pending", subject, words).place(Place::file(subject))
+                Finding::warn("pending", subject, words).place(Location::file(subject))
             });
         self.findings.iter().cloned().chain(pending).collect()
     }

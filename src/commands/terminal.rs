@@ -84,8 +84,8 @@ impl Terminal {
             Event::Began { task, total, unit } => self.begin(task, total, unit),
             Event::Advanced { done, note } => self.advance(done, note),
             Event::Ended => self.end(),
-            Event::Said(text) => self.say(text),
-            Event::Warned(text) => self.warn(text),
+            Event::Info(text) => self.say(text),
+            Event::Warning(text) => self.warn(text),
             Event::Notice {
                 severity: Severity::Note,
                 message,

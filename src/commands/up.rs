@@ -182,7 +182,7 @@ async fn apply(
     let watch = context.watch();
     let ladder = project::ladder(context, args.lock_budget.as_deref())?;
     let beat = Beat {
-        pid: session.facts().backend_pid,
+        pid: session.server_info().backend_pid,
         canceller: session.canceller(),
         budget: project::block_budget(context, args.block_budget.as_deref())?,
         watch: &watch,

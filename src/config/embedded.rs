@@ -4,18 +4,18 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
-use crate::config::{Ambient, Config};
+use crate::config::{Config, ProcessEnvironment};
 use crate::error::{fail, refuse};
-use crate::pg::dev::Register;
+use crate::pg::dev::ServerRegistry;
 use crate::pg::embedded::Options;
-use crate::pg::embedded::sandbox::Allowed;
+use crate::pg::embedded::sandbox::AllowedAccess;
 use crate::pg::target::Target;
-use crate::sql::outward::Reach;
+use crate::sql::external_access::ExternalAccess;
 
 impl Config {
     /// Gives the options of the embedded PostgreSQL; `major` is that of the live server, where it is known.
     pub fn embedded(&self, major: Option<u32>) -> Result<Options> {
-        let options = options(&self.ambient, major)?;
+        let options = options(&self.env, major)?;
         if let Some(lent) = &options.shadow_server
             && let Some(name) = self.protected_server(lent)
         {
@@ -36,9 +36,9 @@ impl Config {
             urls.into_iter().flatten().map(move |url| (name, url))
         });
         let found = addresses.find(|(_, url)| {
-            let target = self.ambient.expand(url).ok();
+            let target = self.env.expand(url).ok();
             target
-                .and_then(|url| self.ambient.target(&url).ok())
+                .and_then(|url| self.env.target(&url).ok())
                 .is_some_and(|target| {
                     let beside = server.with_database(target.database());
                     target.is_same_database_as(&beside)
@@ -50,48 +50,50 @@ impl Config {
 
 impl Config {
     /// Gives where the development servers of this machine are listed.
-    pub fn development_servers(&self) -> Register {
-        if let Some(folder) = self.ambient.get("AF_DB_STATE_DIR") {
-            return Register::at(PathBuf::from(folder));
+    pub fn development_servers(&self) -> ServerRegistry {
+        if let Some(folder) = self.env.get("AF_DB_STATE_DIR") {
+            return ServerRegistry::at(PathBuf::from(folder));
         }
         let mut options = Options::unsaid();
-        options.cache_dir = cache(&self.ambient);
-        Register::usual(&options.cache())
+        options.cache_dir = cache(&self.env);
+        ServerRegistry::usual(&options.cache())
     }
 }
 
-fn options(ambient: &Ambient, major: Option<u32>) -> Result<Options> {
-    let shadow_server = match ambient.get("AF_DB_SHADOW_URL") {
+fn options(env: &ProcessEnvironment, major: Option<u32>) -> Result<Options> {
+    let shadow_server = match env.get("AF_DB_SHADOW_URL") {
         Some(url) => Some(Target::parse(url).context("reading AF_DB_SHADOW_URL")?),
         None => None,
     };
-    let path = ambient.get("PATH").unwrap_or_default();
+    let path = env.get("PATH").unwrap_or_default();
     Ok(Options {
-        binaries: ambient.get("AF_DB_PG_BIN").map(PathBuf::from),
+        binaries: env.get("AF_DB_PG_BIN").map(PathBuf::from),
         major,
-        allow_major_mismatch: is_on(ambient, "AF_DB_ALLOW_MAJOR_MISMATCH"),
+        allow_major_mismatch: is_on(env, "AF_DB_ALLOW_MAJOR_MISMATCH"),
         shadow_server,
         path: std::env::split_paths(path).collect(),
-        cache_dir: cache(ambient),
-        scratch_dir: ambient.get("AF_DB_SCRATCH_DIR").map(PathBuf::from),
-        temp_dir: ambient.get("TMPDIR").map(PathBuf::from),
-        user: ambient.get("AF_DB_PG_USER").map(str::to_owned),
-        offline: is_on(ambient, "AF_DB_OFFLINE"),
-        mirror: ambient.get("AF_DB_PG_MIRROR").map(str::to_owned),
+        cache_dir: cache(env),
+        scratch_dir: env.get("AF_DB_SCRATCH_DIR").map(PathBuf::from),
+        temp_dir: env.get("TMPDIR").map(PathBuf::from),
+        user: env.get("AF_DB_PG_USER").map(str::to_owned),
+        offline: is_on(env, "AF_DB_OFFLINE"),
+        mirror: env.get("AF_DB_PG_MIRROR").map(str::to_owned),
         locks: None,
-        allowed: allowed(ambient)?,
+        allowed: allowed(env)?,
     })
 }
 
 /// Reads which rules of the shadow database the operator lifts.
-fn allowed(ambient: &Ambient) -> Result<Allowed> {
-    let words = ambient.get("AF_DB_SHADOW_ALLOW").unwrap_or_default();
+fn allowed(env: &ProcessEnvironment) -> Result<AllowedAccess> {
+    let words = env.get("AF_DB_SHADOW_ALLOW").unwrap_or_default();
     let words = words
         .split(',')
         .map(str::trim)
         .filter(|word| !word.is_empty());
-    let reach = |word: &str| -> Result<Reach> {
-        let known = Reach::ALL.into_iter().find(|reach| reach.word() == word);
+    let reach = |word: &str| -> Result<ExternalAccess> {
+        let known = ExternalAccess::ALL
+            .into_iter()
+            .find(|reach| reach.word() == word);
         let unknown = || {
             fail(format!("AF_DB_SHADOW_ALLOW does not know `{word}`"))
                 .hint("give any of: programs, network, files")
@@ -102,15 +104,14 @@ fn allowed(ambient: &Ambient) -> Result<Allowed> {
 }
 
 /// Root's home is closed to the server's user, so root's cache lies elsewhere unless one is named.
-fn cache(ambient: &Ambient) -> Option<PathBuf> {
+fn cache(env: &ProcessEnvironment) -> Option<PathBuf> {
     if crate::pg::embedded::privileges::is_root() {
-        return ambient.get("AF_DB_CACHE_DIR").map(PathBuf::from);
+        return env.get("AF_DB_CACHE_DIR").map(PathBuf::from);
     }
-    ambient.cache()
+    env.cache()
 }
 
-fn is_on(ambient: &Ambient, name: &str) -> bool {
-    ambient
-        .get(name)
+fn is_on(env: &ProcessEnvironment, name: &str) -> bool {
+    env.get(name)
         .is_some_and(|value| !matches!(value, "" | "0" | "false" | "no"))
 }

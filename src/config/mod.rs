@@ -3,9 +3,9 @@
 //! The only module that reads the environment. The engine never sees a [`Config`]; it gets paths, targets and
 //! small option structs.
 
-mod ambient;
 mod embedded;
 mod file;
+mod process_environment;
 mod protected;
 
 use std::collections::BTreeMap;
@@ -19,9 +19,9 @@ use crate::error::fail;
 use crate::fleet::Tenant;
 use crate::pg::target::Target;
 
-pub use ambient::Ambient;
 pub use file::{Environment, File, LintSettings, MigrationSettings, RecoverySettings};
-pub use protected::{DeclaredAddress, Protected};
+pub use process_environment::ProcessEnvironment;
+pub use protected::{DeclaredAddress, ProtectedEnvironment};
 
 /// What the command line says about where to work.
 #[derive(Clone, Debug, Default)]
@@ -36,7 +36,7 @@ pub struct Flags {
 
 /// Where the address of the database came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum DatabaseSource {
     /// `--database-url`.
     Flag,
     /// This environment variable.
@@ -49,14 +49,14 @@ pub enum Source {
     Embedded,
 }
 
-impl std::fmt::Display for Source {
+impl std::fmt::Display for DatabaseSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Source::Flag => f.write_str("--database-url"),
-            Source::Variable(name) => f.write_str(name),
-            Source::Environment(name) => write!(f, "environment `{name}` of af-db.yaml"),
-            Source::Fleet => f.write_str("the fleet"),
-            Source::Embedded => f.write_str("the embedded PostgreSQL"),
+            DatabaseSource::Flag => f.write_str("--database-url"),
+            DatabaseSource::Variable(name) => f.write_str(name),
+            DatabaseSource::Environment(name) => write!(f, "environment `{name}` of af-db.yaml"),
+            DatabaseSource::Fleet => f.write_str("the fleet"),
+            DatabaseSource::Embedded => f.write_str("the embedded PostgreSQL"),
         }
     }
 }
@@ -65,20 +65,20 @@ impl std::fmt::Display for Source {
 #[derive(Clone, Debug)]
 pub struct Database {
     /// Who named it.
-    pub source: Source,
+    pub source: DatabaseSource,
     /// Its address; absent for the embedded PostgreSQL, which has none until it runs.
     pub target: Option<Target>,
     /// The address for everything that writes, when the other one is a pooler.
     pub direct: Option<Target>,
     /// The environment chosen by name or by address.
-    chosen: Governed,
+    chosen: SelectedEnvironment,
     /// The protected environment that the server turned out to be.
-    recognised: OnceLock<Governed>,
+    recognised: OnceLock<SelectedEnvironment>,
 }
 
 /// An environment and its rules.
 #[derive(Clone, Debug)]
-struct Governed {
+struct SelectedEnvironment {
     environment: String,
     rules: Environment,
 }
@@ -101,7 +101,7 @@ impl Database {
 
     /// Applies the rules of a protected environment, because the server that was reached is that environment.
     pub fn recognise(&self, environment: &str, rules: Environment) {
-        self.recognised.get_or_init(|| Governed {
+        self.recognised.get_or_init(|| SelectedEnvironment {
             environment: environment.to_owned(),
             rules: Environment {
                 protected: true,
@@ -115,7 +115,7 @@ impl Database {
         self.recognised.get().is_some()
     }
 
-    fn governed(&self) -> &Governed {
+    fn governed(&self) -> &SelectedEnvironment {
         self.recognised.get().unwrap_or(&self.chosen)
     }
 
@@ -135,7 +135,7 @@ pub struct Config {
     /// What it says.
     pub file: File,
     /// What the process's surroundings say.
-    pub ambient: Ambient,
+    pub env: ProcessEnvironment,
     /// The database to govern.
     pub database: Database,
     /// The schema that stands for it, where tenants share a database.
@@ -157,13 +157,13 @@ pub fn resolve(flags: &Flags) -> Result<Config> {
         Some(path) => read_file(path)?,
         None => File::default(),
     };
-    let ambient = Ambient::read(&root)?;
-    let database = resolve_database(flags, &file, &ambient)?;
+    let env = ProcessEnvironment::read(&root)?;
+    let database = resolve_database(flags, &file, &env)?;
     Ok(Config {
         root,
         path,
         file,
-        ambient,
+        env,
         database,
         tenant: None,
     })
@@ -263,11 +263,11 @@ pub fn read_text(name: &str, text: &str) -> Result<File> {
     crate::yaml::read(name, text)
 }
 
-fn resolve_database(flags: &Flags, file: &File, ambient: &Ambient) -> Result<Database> {
+fn resolve_database(flags: &Flags, file: &File, env: &ProcessEnvironment) -> Result<Database> {
     let chosen = flags
         .environment
         .clone()
-        .or_else(|| ambient.get("AF_DB_ENV").map(str::to_owned));
+        .or_else(|| env.get("AF_DB_ENV").map(str::to_owned));
     if let Some(name) = &chosen
         && name != "local"
         && !file.environments.contains_key(name)
@@ -277,22 +277,27 @@ fn resolve_database(flags: &Flags, file: &File, ambient: &Ambient) -> Result<Dat
     let name = chosen.clone().unwrap_or_else(|| "local".to_owned());
     let rules = file.environments.get(&name).cloned().unwrap_or_default();
     let mut database = Database {
-        source: Source::Embedded,
+        source: DatabaseSource::Embedded,
         target: None,
         direct: None,
-        chosen: Governed {
+        chosen: SelectedEnvironment {
             environment: name,
             rules,
         },
         recognised: OnceLock::new(),
     };
-    locate(&mut database, flags, chosen.is_some(), ambient)?;
-    protect_by_address(&mut database, file, ambient);
+    locate(&mut database, flags, chosen.is_some(), env)?;
+    protect_by_address(&mut database, file, env);
     Ok(database)
 }
 
 /// Fills in the address: the first hit of the order in `--help` wins.
-fn locate(database: &mut Database, flags: &Flags, chosen: bool, ambient: &Ambient) -> Result<()> {
+fn locate(
+    database: &mut Database,
+    flags: &Flags,
+    chosen: bool,
+    env: &ProcessEnvironment,
+) -> Result<()> {
     if let Some(url) = &flags.database_url {
         if url.trim().is_empty() {
             // Libpq would take this machine's own server; whoever wrote it meant another.
@@ -300,32 +305,27 @@ fn locate(database: &mut Database, flags: &Flags, chosen: bool, ambient: &Ambien
                 .hint("give an address; a variable it came from may be unset")
                 .into());
         }
-        database.source = Source::Flag;
-        database.target = Some(ambient.target(url).context("reading --database-url")?);
+        database.source = DatabaseSource::Flag;
+        database.target = Some(env.target(url).context("reading --database-url")?);
         return Ok(());
     }
-    // A named environment wins over ambient variables, else a stray DATABASE_URL would redirect production.
+    // A named environment wins over environment variables, else a stray DATABASE_URL would redirect production.
     if !chosen {
         for name in ["DATABASE_URL", "SUPABASE_DB_URL"] {
-            if let Some(url) = ambient.get(name) {
-                database.source = Source::Variable(name);
-                database.target = Some(
-                    ambient
-                        .target(url)
-                        .with_context(|| format!("reading {name}"))?,
-                );
-                database.direct = match ambient.get("DIRECT_URL") {
-                    Some(url) => Some(ambient.target(url).context("reading DIRECT_URL")?),
+            if let Some(url) = env.get(name) {
+                database.source = DatabaseSource::Variable(name);
+                database.target = Some(env.target(url).with_context(|| format!("reading {name}"))?);
+                database.direct = match env.get("DIRECT_URL") {
+                    Some(url) => Some(env.target(url).context("reading DIRECT_URL")?),
                     None => None,
                 };
                 return Ok(());
             }
         }
-        if let Some(url) = ambient.postgres_parts() {
-            database.source = Source::Variable("POSTGRES_HOST");
+        if let Some(url) = env.postgres_parts() {
+            database.source = DatabaseSource::Variable("POSTGRES_HOST");
             database.target = Some(
-                ambient
-                    .target(&url)
+                env.target(&url)
                     .context("reading POSTGRES_USER, _PASSWORD, _HOST, _PORT and _DB")?,
             );
             return Ok(());
@@ -337,12 +337,11 @@ fn locate(database: &mut Database, flags: &Flags, chosen: bool, ambient: &Ambien
     );
     let address = |text: &Option<String>| -> Result<Option<Target>> {
         let Some(text) = text else { return Ok(None) };
-        let url = ambient
+        let url = env
             .expand(text)
             .with_context(|| format!("reading {label}"))?;
         Ok(Some(
-            ambient
-                .target(&url)
+            env.target(&url)
                 .with_context(|| format!("reading {label}"))?,
         ))
     };
@@ -352,7 +351,7 @@ fn locate(database: &mut Database, flags: &Flags, chosen: bool, ambient: &Ambien
         database.target = database.direct.clone();
     }
     if database.target.is_some() {
-        database.source = Source::Environment(database.chosen.environment.clone());
+        database.source = DatabaseSource::Environment(database.chosen.environment.clone());
     }
     Ok(())
 }
@@ -362,17 +361,17 @@ impl Config {
     pub fn at(&self, target: Target) -> Config {
         let mut config = self.clone();
         config.tenant = None;
-        config.database.source = Source::Fleet;
+        config.database.source = DatabaseSource::Fleet;
         config.database.target = Some(target);
         config.database.direct = None;
         config.database.recognised = OnceLock::new();
-        protect_by_address(&mut config.database, &self.file, &self.ambient);
+        protect_by_address(&mut config.database, &self.file, &self.env);
         config
     }
 }
 
 /// Applies the rules of a protected environment when one of the addresses given is one of its own.
-fn protect_by_address(database: &mut Database, file: &File, ambient: &Ambient) {
+fn protect_by_address(database: &mut Database, file: &File, env: &ProcessEnvironment) {
     if database.chosen.rules.protected {
         // Chosen by name, guarded by its own rules.
         return;
@@ -382,10 +381,10 @@ fn protect_by_address(database: &mut Database, file: &File, ambient: &Ambient) {
         .flatten()
         .cloned()
         .collect();
-    for environment in protected::all(file, ambient) {
+    for environment in protected::all(file, env) {
         let mut reached = reached.iter();
         if reached.any(|target| environment.has_address(target)) {
-            database.chosen = Governed {
+            database.chosen = SelectedEnvironment {
                 environment: environment.name,
                 rules: environment.rules,
             };

@@ -1,11 +1,11 @@
 //! The protected environments of `af-db.yaml`, as far as their addresses are known here.
 
-use crate::config::{Ambient, Config, Environment, File};
+use crate::config::{Config, Environment, File, ProcessEnvironment};
 use crate::pg::target::{Likeness, Target, UNKNOWN};
 
 /// A protected environment.
 #[derive(Clone, Debug)]
-pub struct Protected {
+pub struct ProtectedEnvironment {
     /// Its name.
     pub name: String,
     /// Its rules.
@@ -25,12 +25,12 @@ pub struct DeclaredAddress {
 
 impl Config {
     /// Gives the protected environments.
-    pub fn protected(&self) -> Vec<Protected> {
-        all(&self.file, &self.ambient)
+    pub fn protected(&self) -> Vec<ProtectedEnvironment> {
+        all(&self.file, &self.env)
     }
 }
 
-impl Protected {
+impl ProtectedEnvironment {
     /// Says whether a target has one of its addresses.
     pub fn has_address(&self, target: &Target) -> bool {
         let mut addresses = self.addresses.iter();
@@ -53,21 +53,21 @@ impl DeclaredAddress {
     }
 }
 
-pub(super) fn all(file: &File, ambient: &Ambient) -> Vec<Protected> {
+pub(super) fn all(file: &File, env: &ProcessEnvironment) -> Vec<ProtectedEnvironment> {
     let protected = file
         .environments
         .iter()
         .filter(|(_, rules)| rules.protected);
     let read = |text: &String| {
         // An address that is broken here may be whole where production is reached from.
-        let (text, unset) = ambient.expand_with(text, UNKNOWN).unwrap_or_default();
+        let (text, unset) = env.expand_with(text, UNKNOWN).unwrap_or_default();
         DeclaredAddress {
-            target: ambient.target(&text).ok().filter(|_| !text.is_empty()),
+            target: env.target(&text).ok().filter(|_| !text.is_empty()),
             unset,
         }
     };
     protected
-        .map(|(name, rules)| Protected {
+        .map(|(name, rules)| ProtectedEnvironment {
             name: name.clone(),
             rules: rules.clone(),
             addresses: [&rules.url, &rules.direct_url]

@@ -7,7 +7,7 @@
 use anyhow::Result;
 use tokio_postgres::types::Type;
 
-use crate::finding::{Finding, Place};
+use crate::finding::{Finding, Location};
 use crate::migrate::files::Migration;
 use crate::pg::session::Session;
 use crate::sql::class::{Class, Object};
@@ -17,7 +17,7 @@ use crate::sql::split;
 
 /// How a table is spread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Spread {
+pub enum Distribution {
     /// In shards, by a column.
     Distributed,
     /// Whole, on every node.
@@ -30,15 +30,15 @@ pub enum Spread {
 
 /// A table that Citus knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Table {
+pub struct CitusTable {
     /// Its name, quoted.
     pub name: String,
     /// How it is spread.
-    pub spread: Spread,
+    pub spread: Distribution,
 }
 
 /// What there is to say of a database that Citus spreads.
-pub struct Judged {
+pub struct CitusReport {
     /// How much was looked at.
     pub words: String,
     /// What is wrong or worth knowing.
@@ -46,7 +46,7 @@ pub struct Judged {
 }
 
 /// Lists the tables that Citus knows; none where Citus is not there.
-pub async fn tables(session: &Session) -> Result<Option<Vec<Table>>> {
+pub async fn tables(session: &Session) -> Result<Option<Vec<CitusTable>>> {
     let there = session
         .query_one(
             "SELECT pg_catalog.to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL",
@@ -59,7 +59,7 @@ pub async fn tables(session: &Session) -> Result<Option<Vec<Table>>> {
     let rows = session
         .query(include_str!("queries/citus.sql"), &[])
         .await?;
-    let table = |row: &tokio_postgres::Row| Table {
+    let table = |row: &tokio_postgres::Row| CitusTable {
         name: row.get("name"),
         spread: spread(
             row.get("method"),
@@ -70,12 +70,12 @@ pub async fn tables(session: &Session) -> Result<Option<Vec<Table>>> {
     Ok(Some(rows.iter().map(table).collect()))
 }
 
-fn spread(method: &str, replication: &str, colocation: i64) -> Spread {
+fn spread(method: &str, replication: &str, colocation: i64) -> Distribution {
     match (method, replication) {
-        ("n", "t") => Spread::Reference,
-        ("n", _) if colocation > 0 => Spread::Single,
-        ("n", _) => Spread::Managed,
-        _ => Spread::Distributed,
+        ("n", "t") => Distribution::Reference,
+        ("n", _) if colocation > 0 => Distribution::Single,
+        ("n", _) => Distribution::Managed,
+        _ => Distribution::Distributed,
     }
 }
 
@@ -84,14 +84,14 @@ pub async fn judge(
     session: &Session,
     schemas: &[String],
     pending: &[&Migration],
-) -> Result<Option<Judged>> {
+) -> Result<Option<CitusReport>> {
     let Some(tables) = tables(session).await? else {
         return Ok(None);
     };
     let mut findings = Vec::new();
     let mut shards = 0;
     for table in &tables {
-        if table.spread == Spread::Managed {
+        if table.spread == Distribution::Managed {
             continue;
         }
         let (asked, differ) = shards_of(session, &table.name).await?;
@@ -114,7 +114,7 @@ pub async fn judge(
     }));
     findings.extend(pending.iter().flat_map(|migration| unpropagated(migration)));
     let known = tables.len();
-    Ok(Some(Judged {
+    Ok(Some(CitusReport {
         words: format!("{known} tables that Citus knows, policies read on {shards} shards"),
         findings,
     }))
@@ -209,7 +209,7 @@ fn unpropagated(migration: &Migration) -> Vec<Finding> {
             format!("{what} stays on the coordinator: Citus does not carry it to the workers");
         findings.push(
             Finding::warn("citus-not-propagated", &migration.up.shown, message)
-                .place(Place::at(
+                .place(Location::at(
                     &*migration.up.shown,
                     statement.position.line,
                     statement.position.column,
@@ -245,11 +245,11 @@ mod tests {
         let check = |method, replication, colocation, expected| {
             assert_eq!(spread(method, replication, colocation), expected);
         };
-        check("h", "s", 2, Spread::Distributed);
-        check("h", "c", 2, Spread::Distributed);
-        check("n", "t", 3, Spread::Reference);
-        check("n", "s", 4, Spread::Single);
-        check("n", "s", 0, Spread::Managed);
+        check("h", "s", 2, Distribution::Distributed);
+        check("h", "c", 2, Distribution::Distributed);
+        check("n", "t", 3, Distribution::Reference);
+        check("n", "s", 4, Distribution::Single);
+        check("n", "s", 0, Distribution::Managed);
     }
 
     #[test]

@@ -10,16 +10,16 @@ use tokio_postgres::SimpleQueryMessage;
 
 use crate::error::{Failure, fail};
 use crate::event::Watch;
-use crate::fleet::wave::{self, Spec, text};
+use crate::fleet::wave::{self, WaveSpec, text};
 use crate::fleet::{Fleet, Limits, Member, Tenant};
 use crate::pg::connect;
+use crate::pg::program::Program;
 use crate::pg::target::Target;
-use crate::pg::tools::Tool;
 use crate::sql::safe::Sql;
 use crate::yaml;
 
 /// How addresses and variables in the file are read; the surroundings are the caller's business.
-pub struct Reader<'a> {
+pub struct InventoryContext<'a> {
     /// Reads an address.
     pub target: &'a dyn Fn(&str) -> Result<Target>,
     /// Replaces each `${NAME}`.
@@ -32,14 +32,14 @@ pub struct Reader<'a> {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-struct File {
+struct FleetFile {
     base: Option<String>,
     databases: Vec<BTreeMap<String, serde_json::Value>>,
     schemas: Vec<BTreeMap<String, serde_json::Value>>,
     shared: Option<std::path::PathBuf>,
-    query: Option<Query>,
+    query: Option<MemberQuery>,
     command: Option<Vec<String>>,
-    waves: Vec<wave::Written>,
+    waves: Vec<wave::WaveSource>,
     concurrency: Option<usize>,
     per_server: Option<usize>,
     failure_budget: Option<serde_json::Value>,
@@ -49,7 +49,7 @@ struct File {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct Query {
+struct MemberQuery {
     url: String,
     sql: String,
 }
@@ -57,8 +57,8 @@ struct Query {
 type Entry = BTreeMap<String, String>;
 
 /// Reads a fleet's file and asks whom it names; `name` is how messages call the file.
-pub async fn read(name: &str, text: &str, reader: &Reader<'_>) -> Result<Fleet> {
-    let file: File = yaml::read(name, text)?;
+pub async fn read(name: &str, text: &str, reader: &InventoryContext<'_>) -> Result<Fleet> {
+    let file: FleetFile = yaml::read(name, text)?;
     let listed = file.databases.iter().chain(&file.schemas);
     let mut entries: Vec<Entry> = listed.map(plain).collect();
     if let Some(query) = &file.query {
@@ -98,7 +98,7 @@ pub async fn read(name: &str, text: &str, reader: &Reader<'_>) -> Result<Fleet> 
             .into());
     }
     let limits = limits(name, &file, members.len())?;
-    let waves: Vec<Spec> = file
+    let waves: Vec<WaveSpec> = file
         .waves
         .into_iter()
         .map(|written| wave::settle(name, written))
@@ -118,10 +118,12 @@ fn plain(written: &BTreeMap<String, serde_json::Value>) -> Entry {
         .collect()
 }
 
-async fn ask(query: &Query, reader: &Reader<'_>) -> Result<Vec<Entry>> {
+async fn ask(query: &MemberQuery, reader: &InventoryContext<'_>) -> Result<Vec<Entry>> {
     let target = target(&query.url, reader)?;
     let session = connect::open(&target, reader.watch).await?;
-    let answer = session.ask(&Sql::written_by_user(&query.sql)).await?;
+    let answer = session
+        .simple_query(&Sql::written_by_user(&query.sql))
+        .await?;
     session.close().await;
     let rows = answer.into_iter().filter_map(|message| match message {
         SimpleQueryMessage::Row(row) => Some(row),
@@ -136,7 +138,7 @@ async fn ask(query: &Query, reader: &Reader<'_>) -> Result<Vec<Entry>> {
     Ok(rows.map(entry).collect())
 }
 
-async fn run(command: &[String], reader: &Reader<'_>) -> Result<Vec<Entry>> {
+async fn run(command: &[String], reader: &InventoryContext<'_>) -> Result<Vec<Entry>> {
     let [program, arguments @ ..] = command else {
         return Err(fail("`command` is empty")
             .hint("write it as a list: program, argument, …")
@@ -152,7 +154,7 @@ async fn run(command: &[String], reader: &Reader<'_>) -> Result<Vec<Entry>> {
     let hint = |error: anyhow::Error, hint: &str| {
         fail(format!("`{written}` does not list the fleet: {error:#}")).hint(hint.to_owned())
     };
-    let done = Tool::new(program)
+    let done = Program::new(program)
         .args(arguments)
         .directory(reader.folder)
         .run()
@@ -175,14 +177,14 @@ async fn run(command: &[String], reader: &Reader<'_>) -> Result<Vec<Entry>> {
     Ok(listed.iter().map(plain).collect())
 }
 
-fn target(written: &str, reader: &Reader<'_>) -> Result<Target> {
+fn target(written: &str, reader: &InventoryContext<'_>) -> Result<Target> {
     (reader.target)(&(reader.expand)(written)?)
 }
 
 fn member(
     mut entry: Entry,
     (base, siblings): (Option<&Target>, &Arc<BTreeSet<String>>),
-    reader: &Reader<'_>,
+    reader: &InventoryContext<'_>,
 ) -> Result<Member> {
     let schema = entry.remove("schema");
     let url = entry.remove("url");
@@ -270,7 +272,7 @@ fn refuse_doubles(file: &str, members: &[Member]) -> Result<()> {
     Ok(())
 }
 
-fn limits(name: &str, file: &File, members: usize) -> Result<Limits> {
+fn limits(name: &str, file: &FleetFile, members: usize) -> Result<Limits> {
     let at_least_one = |key: &str, given: Option<usize>, otherwise: usize| match given {
         Some(0) => Err(
             fail(format!("{name}: `{key}` of nothing would wait for ever")).hint("give 1 or more"),
@@ -311,7 +313,7 @@ mod tests {
     use super::*;
 
     async fn fleet(text: &str) -> Result<Fleet> {
-        let reader = Reader {
+        let reader = InventoryContext {
             target: &|url| Target::parse(url),
             expand: &|text| Ok(text.to_owned()),
             folder: std::path::Path::new("."),

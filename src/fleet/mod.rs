@@ -14,8 +14,8 @@ mod inventory;
 mod run;
 mod wave;
 
-pub use inventory::{Reader, read};
-pub use run::{Flow, each};
+pub use inventory::{InventoryContext, read};
+pub use run::{NextStep, each};
 pub use wave::{Wave, split};
 
 /// The databases and how they are to be treated.
@@ -24,7 +24,7 @@ pub struct Fleet {
     /// Every database, by name.
     pub members: Vec<Member>,
     /// The waves in their order; what no wave names comes in a last one.
-    pub waves: Vec<wave::Spec>,
+    pub waves: Vec<wave::WaveSpec>,
     /// How much at once.
     pub limits: Limits,
     /// The migrations of what the tenants of a database share; none where they share nothing.

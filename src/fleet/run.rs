@@ -9,7 +9,7 @@ use crate::fleet::{Limits, Member};
 
 /// Whether further databases are begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flow {
+pub enum NextStep {
     /// Go on.
     Continue,
     /// Begin no other; those begun are waited for.
@@ -25,7 +25,7 @@ pub async fn each<'f, T, F>(
     members: &[&'f Member],
     limits: Limits,
     work: impl Fn(&'f Member) -> F,
-    mut done: impl FnMut(&'f Member, T) -> Flow,
+    mut done: impl FnMut(&'f Member, T) -> NextStep,
 ) -> Vec<&'f Member>
 where
     F: Future<Output = T>,
@@ -56,9 +56,9 @@ where
         };
         busy[server] -= 1;
         match done(member, result) {
-            Flow::Continue => {}
-            Flow::Stop => stopped = true,
-            Flow::Again => waiting.push_back((member, server)),
+            NextStep::Continue => {}
+            NextStep::Stop => stopped = true,
+            NextStep::Again => waiting.push_back((member, server)),
         }
     }
 }
@@ -116,7 +116,7 @@ mod tests {
             },
             |member, ()| {
                 ended.push(member.name.clone());
-                Flow::Continue
+                NextStep::Continue
             },
         )
         .await;
@@ -142,10 +142,10 @@ mod tests {
             |member, ()| {
                 seen.push(member.name.clone());
                 match seen.len() {
-                    1 => Flow::Again,
+                    1 => NextStep::Again,
                     13 => unreachable!("nothing is begun after the stop"),
-                    12 => Flow::Stop,
-                    _ => Flow::Continue,
+                    12 => NextStep::Stop,
+                    _ => NextStep::Continue,
                 }
             },
         )

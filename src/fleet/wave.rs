@@ -12,7 +12,7 @@ use crate::fleet::Member;
 /// A wave as the file writes it.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub(super) struct Written {
+pub(super) struct WaveSource {
     name: Option<String>,
     r#where: BTreeMap<String, serde_json::Value>,
     count: Option<usize>,
@@ -24,7 +24,7 @@ pub(super) struct Written {
 
 /// Which databases a wave takes, and what has to hold before the next one begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Spec {
+pub struct WaveSpec {
     /// How people call it.
     pub name: String,
     /// The attributes a database must have.
@@ -45,13 +45,13 @@ pub struct Spec {
 #[derive(Clone, Debug)]
 pub struct Wave<'f> {
     /// Its name, bake time and gates.
-    pub spec: Spec,
+    pub spec: WaveSpec,
     /// Its databases.
     pub members: Vec<&'f Member>,
 }
 
 /// Reads a wave.
-pub(super) fn settle(file: &str, written: Written) -> Result<Spec> {
+pub(super) fn settle(file: &str, written: WaveSource) -> Result<WaveSpec> {
     let Some(name) = written.name else {
         return Err(fail(format!("{file}: a wave has no name"))
             .hint("write `- { name: canary, … }`")
@@ -70,7 +70,7 @@ pub(super) fn settle(file: &str, written: Written) -> Result<Spec> {
     };
     let attributes = written.r#where.into_iter();
     let attributes = attributes.map(|(key, value)| (key, text(&value)));
-    Ok(Spec {
+    Ok(WaveSpec {
         name,
         attributes: attributes.collect(),
         count: written.count,
@@ -98,7 +98,7 @@ pub(super) fn duration(file: &str, key: &str, text: &str) -> Result<Duration, Fa
 }
 
 /// Puts every database into the first wave that takes it; what none takes comes in a last wave.
-pub fn split<'f>(members: &[&'f Member], specs: &[Spec]) -> Vec<Wave<'f>> {
+pub fn split<'f>(members: &[&'f Member], specs: &[WaveSpec]) -> Vec<Wave<'f>> {
     let mut left: Vec<&'f Member> = members.to_vec();
     let mut waves = Vec::new();
     for spec in specs {
@@ -130,7 +130,7 @@ pub fn split<'f>(members: &[&'f Member], specs: &[Spec]) -> Vec<Wave<'f>> {
     if !left.is_empty() {
         let name = if specs.is_empty() { "all" } else { "rest" };
         waves.push(Wave {
-            spec: Spec {
+            spec: WaveSpec {
                 name: name.to_owned(),
                 attributes: BTreeMap::new(),
                 count: None,
@@ -166,7 +166,7 @@ mod tests {
             .collect()
     }
 
-    fn spec(text: &str) -> Spec {
+    fn spec(text: &str) -> WaveSpec {
         settle("fleet.yaml", crate::yaml::read("fleet.yaml", text).unwrap()).unwrap()
     }
 

@@ -12,12 +12,12 @@ use crate::diff::ddl;
 use crate::event::Watch;
 use crate::pg::connect;
 use crate::pg::embedded::Options;
-use crate::pg::scratch::Scratch;
+use crate::pg::program::Program;
 use crate::pg::server_error::ServerError;
 use crate::pg::session::Session;
+use crate::pg::shadow_server::ShadowServer;
 use crate::pg::supabase;
 use crate::pg::target::Target;
-use crate::pg::tools::Tool;
 use crate::sql::name::{Ident, Literal};
 use crate::sql::safe::Sql;
 use crate::sql::split;
@@ -41,7 +41,7 @@ pub struct Grounds {
 /// pg_dump writes the schema where there is one of a fitting version; else it is written from the catalog.
 pub async fn schema(
     source: &Target,
-    scratch: &Scratch,
+    scratch: &ShadowServer,
     options: &Options,
     tenancy: &Tenancy,
     watch: Watch<'_>,
@@ -218,7 +218,7 @@ async fn dump(source: &Target, options: &Options) -> Result<Option<String>> {
         if !program.exists() {
             continue;
         }
-        let mut tool = Tool::new(&program).args([
+        let mut tool = Program::new(&program).args([
             "--schema-only",
             "--no-comments",
             "--no-tablespaces",

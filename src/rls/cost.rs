@@ -90,7 +90,7 @@ async fn measure(
     let session = stand.session;
     make_rows(stand, table, column).await?;
     let rows = session
-        .ask(&Sql::fill(
+        .simple_query(&Sql::fill(
             "ANALYZE {}; SELECT pg_catalog.count(*) FROM {}",
             &[&table.object(), &table.object()],
         ))
@@ -234,7 +234,7 @@ async fn explain(
         ));
     }
     all.push("; ROLLBACK TO af_db_cost");
-    let messages = session.ask(&all).await?;
+    let messages = session.simple_query(&all).await?;
     let mut best: (f64, Option<Value>) = (f64::MAX, None);
     for text in texts(&messages) {
         let Ok(Value::Array(plans)) = serde_json::from_str(text) else {

@@ -171,7 +171,7 @@ async fn user(session: &Session, ground: &Ground<'_>, side: Side) -> Result<Stri
             &Literal::new(key.as_str()),
         ],
     );
-    let found = first(&session.ask(&sql).await?);
+    let found = first(&session.simple_query(&sql).await?);
     Ok(found.ok_or_else(|| {
         fail(format!(
             "no member of tenant `{key}` is seen in {}, nothing was tried",
@@ -352,7 +352,7 @@ async fn ask(
         all.push("; ").piece(&one);
     }
     session.run(&all).await.context("becoming the request")?;
-    let answer = session.ask(sql).await;
+    let answer = session.simple_query(sql).await;
     session
         .run(&Sql::new("ROLLBACK TO af_db_probe; RELEASE af_db_probe"))
         .await?;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::acl::{Acl, Grantee};
 use crate::catalog::{Catalog, Key, Kind, Object};
-use crate::finding::Place;
+use crate::finding::Location;
 
 /// Everybody, in the places where roles are named.
 pub const PUBLIC: &str = "public";
@@ -88,7 +88,7 @@ pub struct Policy {
     /// Which rows may be written.
     pub check: Option<String>,
     /// Where it is declared.
-    pub place: Option<Place>,
+    pub place: Option<Location>,
 }
 
 /// What governs the rows of one table.

@@ -10,10 +10,10 @@ use anyhow::{Context as _, Result};
 use crate::catalog::{Catalog, Key};
 use crate::pg::server_error::ServerError;
 use crate::pg::session::Session;
+use crate::sql::external_access;
 use crate::sql::name::{Ident, ObjectName};
-use crate::sql::outward;
 use crate::sql::safe::Sql;
-use crate::sql::token::{self, Kind};
+use crate::sql::token::{self, TokenKind};
 
 /// A condition on the rows of a table, as it is written.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,7 +43,7 @@ pub async fn settle(
     let mut unfit = BTreeMap::new();
     for condition in conditions {
         // It becomes part of a statement of ours, which may run on a database that people work with.
-        if !outward::is_expression(&condition.text) {
+        if !external_access::is_expression(&condition.text) {
             let error = ServerError {
                 message: "the condition is not one complete expression".to_owned(),
                 sqlstate: Some("42601".to_owned()),
@@ -87,7 +87,7 @@ pub async fn settle(
 /// Gives what decides how a condition is printed; every name it could mean stands in it as a word.
 fn shape(catalog: &Catalog, condition: &Condition) -> Shape {
     let words: BTreeSet<String> = token::code(&condition.text)
-        .filter(|token| matches!(token.kind, Kind::Word | Kind::QuotedName))
+        .filter(|token| matches!(token.kind, TokenKind::Word | TokenKind::QuotedName))
         .map(|token| word(token.text(&condition.text)))
         .collect();
     let table = &condition.table;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use af_db::error::hint_of;
 use af_db::event::silent;
 use af_db::pg::connect;
-use af_db::pg::dev::{self, Again, Place};
-use af_db::pg::embedded::lock;
+use af_db::pg::dev::{self, ServerDir, SupervisorCommand};
+use af_db::pg::embedded::file_lock;
 use tempfile::TempDir;
 
 use crate::support::server::rows;
@@ -15,7 +15,7 @@ use crate::support::server::rows;
 /// A project of its own, whose development server is stopped with it.
 struct Project {
     folder: TempDir,
-    place: Place,
+    place: ServerDir,
     idle: &'static str,
 }
 
@@ -32,7 +32,7 @@ impl Project {
             let open = std::fs::Permissions::from_mode(0o755);
             std::fs::set_permissions(folder.path(), open).expect("an open folder");
         }
-        let place = Place::at(folder.path().join("dev"));
+        let place = ServerDir::at(folder.path().join("dev"));
         Project {
             folder,
             place,
@@ -40,26 +40,26 @@ impl Project {
         }
     }
 
-    fn again(&self) -> Again {
+    fn again(&self) -> SupervisorCommand {
         let mut arguments: Vec<std::ffi::OsString> = vec!["dev".into(), "supervise".into()];
         arguments.push("--place".into());
         arguments.push(self.place.directory.clone().into());
         arguments.push("--idle".into());
         arguments.push(self.idle.into());
-        Again {
+        SupervisorCommand {
             program: env!("CARGO_BIN_EXE_af-db").into(),
             arguments,
             directory: self.folder.path().to_owned(),
         }
     }
 
-    async fn start(&self) -> dev::Running {
+    async fn start(&self) -> dev::RunningServer {
         dev::start(&self.place, &self.again(), &silent)
             .await
             .expect("a development server")
     }
 
-    async fn ask(&self, running: &dev::Running, sql: &str) -> String {
+    async fn ask(&self, running: &dev::RunningServer, sql: &str) -> String {
         let session = connect::open(&running.target, &silent)
             .await
             .expect("a session");
@@ -97,7 +97,7 @@ fn kill(pid: u32) {
 }
 
 /// Finds the supervisor of a place by its arguments.
-fn supervisor(place: &Place) -> u32 {
+fn supervisor(place: &ServerDir) -> u32 {
     let wanted = place.directory.to_string_lossy().into_owned();
     std::fs::read_dir("/proc")
         .expect("processes")
@@ -127,7 +127,7 @@ async fn it_stays_and_keeps_its_data() {
     assert!(dev::stop(&project.place).await.unwrap());
     assert!(!dev::stop(&project.place).await.unwrap());
     assert!(dev::status(&project.place).unwrap().is_none());
-    assert_eq!(lock::running_server(&project.place.data()), None);
+    assert_eq!(file_lock::running_server(&project.place.data()), None);
     let second = project.start().await;
     assert!(!second.fresh && !second.found);
     assert_eq!(project.ask(&second, "SELECT count(*) FROM kept").await, "0");
@@ -182,7 +182,7 @@ async fn it_ends_with_its_supervisor_and_starts_again() {
         .await;
     kill(supervisor(&project.place));
     until("the server outlived its supervisor", || {
-        lock::running_server(&project.place.data()).is_none()
+        file_lock::running_server(&project.place.data()).is_none()
     })
     .await;
     let again = project.start().await;
@@ -196,7 +196,7 @@ async fn a_killed_server_ends_its_supervisor_and_starts_again() {
     project
         .ask(&running, "CREATE TABLE kept (id int); SELECT 1")
         .await;
-    kill(lock::running_server(&project.place.data()).unwrap());
+    kill(file_lock::running_server(&project.place.data()).unwrap());
     until("the supervisor outlived its server", || {
         dev::status(&project.place).unwrap().is_none()
     })

@@ -8,8 +8,8 @@ use af_db::diff;
 use af_db::event::silent;
 use af_db::manifest::settle::{Settled, settle};
 use af_db::manifest::{self, Manifest, compare, read_file, write};
+use af_db::pg::program::Program;
 use af_db::pg::session::Session;
-use af_db::pg::tools::Tool;
 use af_db::sql::safe::Sql;
 use af_db::sql::split::split;
 
@@ -302,7 +302,7 @@ async fn a_million_lines_are_read_in_little_memory_and_the_last_has_its_place() 
     project.write("schemas/all.yaml", &text);
     let said = async |kilobytes: &str| {
         let limited = format!("ulimit -v {kilobytes} && exec \"$0\" diff schemas schemas");
-        let tool = Tool::new("sh")
+        let tool = Program::new("sh")
             .args(["-c", &limited, env!("CARGO_BIN_EXE_af-db")])
             .directory(project.folder.path());
         let done = tool.run().await.expect("a shell");

@@ -9,9 +9,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use af_db::event::silent;
-use af_db::pg::connect::{self, Options};
+use af_db::pg::connect::{self, RetryLimits};
+use af_db::pg::program::Program;
 use af_db::pg::target::Target;
-use af_db::pg::tools::Tool;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
@@ -49,7 +49,7 @@ impl Forge {
     }
 
     async fn openssl(&self, arguments: &str) {
-        let done = Tool::new("openssl")
+        let done = Program::new("openssl")
             .args(arguments.split(' '))
             .directory(self.folder.path())
             .run();
@@ -183,7 +183,7 @@ impl Forge {
             address.push_str(&format!(" sslrootcert={}", file.display()));
         }
         let target = Target::parse(&address).unwrap();
-        let error = connect::open_with(&target, &Options::ONCE, &silent)
+        let error = connect::open_with(&target, &RetryLimits::ONCE, &silent)
             .await
             .err()
             .unwrap();

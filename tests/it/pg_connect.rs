@@ -6,10 +6,11 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use af_db::event::{Event, silent};
-use af_db::pg::connect::{self, Options};
-use af_db::pg::facts::{self, Platform};
+use af_db::pg::connect::{self, RetryLimits};
 use af_db::pg::server_error::ServerError;
+use af_db::pg::server_info::{self, Platform};
 use af_db::pg::session::Session;
+use af_db::pg::session_setup;
 use af_db::pg::target::{Secret, Target};
 use af_db::sql::safe::Sql;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -20,7 +21,7 @@ use crate::support::proxy::{Cut, Proxy};
 use crate::support::server;
 
 async fn refused(target: &Target) -> anyhow::Error {
-    match connect::open_with(target, &Options::ONCE, &silent).await {
+    match connect::open_with(target, &RetryLimits::ONCE, &silent).await {
         Ok(_) => panic!("{target} should not let anybody in"),
         Err(error) => error,
     }
@@ -42,14 +43,14 @@ async fn the_first_question_costs_one_round_trip_and_pins_the_settings() {
     let session = connect::open(&proxy.target(), &silent).await.unwrap();
     // Startup without password is one, the question is the other.
     assert_eq!(proxy.round_trips(), 2, "{:?}", proxy.statements());
-    let facts = session.facts();
+    let facts = session.server_info();
     assert_eq!(facts.database, database.name);
     assert_eq!(facts.role, "postgres");
     assert!(facts.superuser && facts.pinned && !facts.is_proxied() && !facts.in_recovery);
     assert_eq!(facts.platform, Platform::Plain);
     assert_eq!(facts.time_zone, "Asia/Tokyo");
     assert!(facts.system_identifier.is_some());
-    for (name, value) in facts::PINS {
+    for (name, value) in session_setup::SETTINGS {
         let now = server::rows(&session, &format!("SHOW {name}")).await;
         assert_eq!(now[0][0], *value, "{name}");
     }
@@ -88,14 +89,14 @@ async fn a_role_without_rights_gets_its_facts_too() {
         .run("CREATE ROLE plain LOGIN; REVOKE ALL ON FUNCTION pg_control_system() FROM PUBLIC; CREATE ROLE rds_superuser")
         .await;
     let session = database.session_as("plain").await;
-    let facts = session.facts();
+    let facts = session.server_info();
     assert!(
         !facts.superuser && !facts.bypass_rls && !facts.create_database && !facts.reads_all_stats
     );
     assert_eq!(facts.system_identifier, None);
     assert_eq!(facts.platform, Platform::Rds);
     assert!(facts.pinned);
-    assert!(facts::database_size(&session).await.unwrap() > 1_000_000);
+    assert!(session.database_size().await.unwrap() > 1_000_000);
 }
 
 #[tokio::test]
@@ -238,15 +239,15 @@ async fn the_next_server_is_tried_when_one_is_silent_or_of_the_wrong_kind() {
     target.connect_timeout = Some(Duration::from_secs(1));
     target.session_attrs = af_db::pg::target::SessionAttrs::Primary;
     let session = connect::open(&target, &silent).await.unwrap();
-    assert!(!session.facts().in_recovery);
+    assert!(!session.server_info().in_recovery);
 }
 
 #[tokio::test]
 async fn a_replica_is_refused_by_what_must_write() {
     let standby = Networked::prepare().await.standby().start().await;
     let session = connect::open(&standby.target(""), &silent).await.unwrap();
-    assert!(session.facts().in_recovery);
-    let error = facts::refuse_replica(session.facts()).unwrap_err();
+    assert!(session.server_info().in_recovery);
+    let error = server_info::refuse_replica(session.server_info()).unwrap_err();
     insta::assert_snapshot!(shown(&error.into(), &[]), @"
     error: the server of `postgres` is a replica and cannot be written to; nothing was done
     hint: connect to the primary, or list all servers in the address with target_session_attrs=primary
@@ -257,13 +258,13 @@ async fn a_replica_is_refused_by_what_must_write() {
     let mut target = database.target.clone();
     target.options = Some("-c default_transaction_read_only=on".to_owned());
     let reading = connect::open(&target, &silent).await.unwrap();
-    let error = facts::refuse_replica(reading.facts()).unwrap_err();
+    let error = server_info::refuse_replica(reading.server_info()).unwrap_err();
     insta::assert_snapshot!(shown(&error.into(), &[(&database.name, "test")]), @"
     error: sessions of `postgres` on `test` are read-only; nothing was done
     hint: set default_transaction_read_only = off for the role or the database, or connect as another role
     exit: 2
     ");
-    assert!(facts::refuse_replica(database.session().await.facts()).is_ok());
+    assert!(server_info::refuse_replica(database.session().await.server_info()).is_ok());
 }
 
 /// Answers the startup message of every connection with fixed bytes, and hangs up if there is nothing more to say.
@@ -319,7 +320,7 @@ async fn a_server_that_is_too_old_is_said_plainly() {
 async fn a_server_that_starts_up_is_waited_for_and_says_so() {
     let stories = Mutex::new(Vec::new());
     let watch = |event: Event<'_>| {
-        if let Event::Said(story) = event {
+        if let Event::Info(story) = event {
             stories.lock().unwrap().push(story.to_owned());
         }
     };
@@ -371,7 +372,7 @@ async fn a_statement_does_not_outlive_the_client() {
     let database = server::database().await;
     let proxy = Proxy::start(&database.target);
     let session = connect::open(&proxy.target(), &silent).await.unwrap();
-    let pid = session.facts().backend_pid;
+    let pid = session.server_info().backend_pid;
     let observer = database.session().await;
     let running = format!("SELECT state = 'active' FROM pg_stat_activity WHERE pid = {pid}");
     let statement = Sql::new("SELECT pg_catalog.pg_sleep(600)");
@@ -393,7 +394,7 @@ async fn a_statement_does_not_outlive_the_client() {
 async fn a_session_that_somebody_else_ended_says_so() {
     let database = server::database().await;
     let (session, other) = (database.session().await, database.session().await);
-    let pid = session.facts().backend_pid;
+    let pid = session.server_info().backend_pid;
     server::rows(&other, &format!("SELECT pg_terminate_backend({pid}, 5000)")).await;
     // The server's last word comes on an idle connection; whoever asks next is told it.
     let error = session.query("SELECT 1", &[]).await.unwrap_err();
@@ -446,9 +447,9 @@ async fn a_server_that_hangs_up_without_a_word_is_tried_again() {
         "postgresql://u@127.0.0.1:{port}/d?sslmode=disable"
     ))
     .unwrap();
-    let options = Options {
+    let options = RetryLimits {
         while_refused: Duration::from_millis(500),
-        ..Options::ONCE
+        ..RetryLimits::ONCE
     };
     assert!(
         connect::open_with(&target, &options, &silent)

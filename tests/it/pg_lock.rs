@@ -25,7 +25,7 @@ async fn only_one_has_it_and_the_other_is_told_who() {
     let held = take(&one, Share::Alone).await.unwrap();
     held.confirm(&one).await.unwrap();
     let error = take(&two, Share::Alone).await.unwrap_err();
-    let pid = one.facts().backend_pid.to_string();
+    let pid = one.server_info().backend_pid.to_string();
     let shown = shown(
         &error,
         &[
@@ -136,7 +136,7 @@ async fn who_is_in_the_way_is_named() {
     ];
     assert!(in_the_way(&observer, &reading).await.unwrap().is_empty());
 
-    let pid = waiter.facts().backend_pid;
+    let pid = waiter.server_info().backend_pid;
     let statement = Sql::new("SET lock_timeout = '10s'; LOCK TABLE public.a");
     let blocked = waiter.run(&statement);
     let observing = async {
@@ -146,7 +146,7 @@ async fn who_is_in_the_way_is_named() {
                 break found;
             }
         };
-        assert_eq!(found[0].pid, holder.facts().backend_pid);
+        assert_eq!(found[0].pid, holder.server_info().backend_pid);
         let queue = in_the_way(&observer, &[("public.a", "AccessShareLock")])
             .await
             .unwrap();
@@ -168,7 +168,7 @@ async fn a_role_that_may_not_look_is_told_that_much() {
         .await
         .unwrap();
     let error = take(&plain, Share::Alone).await.unwrap_err();
-    let pid = holder.facts().backend_pid.to_string();
+    let pid = holder.server_info().backend_pid.to_string();
     insta::assert_snapshot!(shown(&error, &[(&pid, "PID")]), @"
     error: the migration lock is held by process PID (role `postgres`, application `af-db`), what it does is hidden from this role; nothing was done
     hint: wait for it to finish; if nothing runs there any more: SELECT pg_terminate_backend(PID)

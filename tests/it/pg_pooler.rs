@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use af_db::event::silent;
 use af_db::pg::connect;
 use af_db::pg::lock::{self, Share};
-use af_db::pg::pooler::{self, Mode};
+use af_db::pg::pooler;
+use af_db::pg::server_info::PoolMode;
 use af_db::pg::target::Target;
 
 use crate::support::message::shown;
@@ -16,11 +17,11 @@ use crate::support::proxy::Proxy;
 use crate::support::server::{self, Database};
 
 /// Finds out the mode of a pooler, and that it left no setting of ours behind for its other clients.
-async fn found(database: &Database, target: &Target) -> Mode {
+async fn found(database: &Database, target: &Target) -> PoolMode {
     let session = connect::open(target, &silent).await.unwrap();
-    assert!(session.facts().is_proxied() && !session.facts().pinned);
+    assert!(session.server_info().is_proxied() && !session.server_info().pinned);
     let mode = pooler::mode(&session, target).await.unwrap();
-    if mode != Mode::Session {
+    if mode != PoolMode::Session {
         let stranger = connect::open(target, &silent).await.unwrap();
         let zone = server::rows(&stranger, "SHOW client_connection_check_interval").await;
         assert_eq!(zone[0][0], "0", "{}", database.name);
@@ -36,7 +37,7 @@ async fn a_plain_proxy_is_not_taken_for_a_pooler() {
     let before = proxy.connections();
     assert_eq!(
         pooler::mode(&session, &proxy.target()).await.unwrap(),
-        Mode::Direct
+        PoolMode::Direct
     );
     assert_eq!(proxy.connections(), before, "nothing more had to be asked");
 }
@@ -52,7 +53,11 @@ async fn transaction_mode_is_refused_with_the_way_around() {
     ] {
         let bouncer = Bouncer::start(&database.target, "transaction", more).await;
         let target = bouncer.target(&database.target);
-        assert_eq!(found(&database, &target).await, Mode::Transaction, "{more}");
+        assert_eq!(
+            found(&database, &target).await,
+            PoolMode::Transaction,
+            "{more}"
+        );
     }
     let bouncer = Bouncer::start(&database.target, "transaction", "").await;
     let target = bouncer.target(&database.target);
@@ -83,7 +88,7 @@ async fn statement_mode_is_refused() {
     let database = server::database().await;
     let bouncer = Bouncer::start(&database.target, "statement", "").await;
     let target = bouncer.target(&database.target);
-    assert_eq!(found(&database, &target).await, Mode::Statement);
+    assert_eq!(found(&database, &target).await, PoolMode::Statement);
     let session = connect::open(&target, &silent).await.unwrap();
     let error = pooler::require_session(&session, &target)
         .await
@@ -104,7 +109,7 @@ async fn session_mode_serves_and_gets_our_settings() {
     let session = connect::open(&target, &silent).await.unwrap();
     assert_eq!(
         pooler::require_session(&session, &target).await.unwrap(),
-        Mode::Session
+        PoolMode::Session
     );
     let interval = server::rows(&session, "SHOW client_connection_check_interval").await;
     assert_eq!(interval[0][0], "500ms");

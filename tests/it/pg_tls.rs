@@ -5,10 +5,10 @@
 use std::path::{Path, PathBuf};
 
 use af_db::event::silent;
-use af_db::pg::connect::{self, Options};
+use af_db::pg::connect::{self, RetryLimits};
+use af_db::pg::program::Program;
 use af_db::pg::session::Session;
 use af_db::pg::target::{Secret, Target};
-use af_db::pg::tools::Tool;
 use af_db::sql::safe::Sql;
 
 use crate::support::message::shown;
@@ -41,7 +41,7 @@ impl Authority {
     }
 
     async fn openssl(&self, arguments: &str) {
-        Tool::new("openssl")
+        Program::new("openssl")
             .args(arguments.split(' '))
             .directory(self.directory.path())
             .run()
@@ -102,7 +102,7 @@ impl Authority {
 }
 
 async fn enter(target: &Target) -> anyhow::Result<Session> {
-    connect::open_with(target, &Options::ONCE, &silent).await
+    connect::open_with(target, &RetryLimits::ONCE, &silent).await
 }
 
 async fn is_encrypted(session: &Session) -> bool {
@@ -523,7 +523,11 @@ async fn tls_without_asking_first_is_not_taken_for_an_answer_by_old_servers() {
         .serve("server", "host all all 127.0.0.1/32 trust")
         .await;
     let target = server.target("sslmode=require&sslnegotiation=direct");
-    let version = enter(&server.socket()).await.unwrap().facts().version_num;
+    let version = enter(&server.socket())
+        .await
+        .unwrap()
+        .server_info()
+        .version_num;
     let direct = enter(&target).await;
     if version >= 170_000 {
         assert!(is_encrypted(&direct.unwrap()).await);

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use af_db::error::hint_of;
 use af_db::event::silent;
-use af_db::pg::scratch;
-use af_db::sql::outward::Reach;
+use af_db::pg::shadow_server;
+use af_db::sql::external_access::ExternalAccess;
 
 use crate::support::project::{Project, Ran};
 use crate::support::server::{self, Database};
@@ -317,7 +317,7 @@ async fn a_lent_server_is_never_entered_as_a_superuser() {
     ];
     for (role, reason) in cases {
         options.shadow_server = Some(target.with_user(role));
-        let Err(error) = scratch::start(&options, &silent).await else {
+        let Err(error) = shadow_server::start(&options, &silent).await else {
             panic!("{role} must be refused");
         };
         let hint = hint_of(&error).expect("a hint");
@@ -327,17 +327,19 @@ async fn a_lent_server_is_never_entered_as_a_superuser() {
     // Before PostgreSQL 16 who may create roles may grant itself every one that runs programs.
     options.shadow_server = Some(target.with_user("makes"));
     let climbs = lender.scratch.version_num() < 160_000;
-    let entered = scratch::start(&options, &silent).await;
+    let entered = shadow_server::start(&options, &silent).await;
     assert_eq!(entered.is_err(), climbs);
     if let Err(error) = entered {
         assert!(format!("{error}").contains("CREATEROLE"), "{error}");
-        options.allowed.extend([Reach::Programs, Reach::Files]);
-        let entered = scratch::start(&options, &silent).await;
+        options
+            .allowed
+            .extend([ExternalAccess::Programs, ExternalAccess::Files]);
+        let entered = shadow_server::start(&options, &silent).await;
         entered.expect("the operator trusts this SQL");
         options.allowed.clear();
     }
     options.shadow_server = Some(target.with_user("plain"));
-    let scratch = scratch::start(&options, &silent)
+    let scratch = shadow_server::start(&options, &silent)
         .await
         .expect("a role without powers");
     let target = scratch.database("one").await.expect("a database");

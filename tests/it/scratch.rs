@@ -3,8 +3,8 @@
 use af_db::error::hint_of;
 use af_db::event::silent;
 use af_db::pg::embedded::{Options, fetch};
-use af_db::pg::scratch;
-use af_db::pg::tools::Tool;
+use af_db::pg::program::Program;
+use af_db::pg::shadow_server;
 
 use crate::support::server;
 
@@ -99,7 +99,7 @@ async fn a_lent_server_gets_its_databases_removed() {
             ))
             .await;
     }
-    let scratch = scratch::start(&options, &silent).await.unwrap();
+    let scratch = shadow_server::start(&options, &silent).await.unwrap();
     assert_eq!(scratch.version_num(), lender.scratch.version_num());
     let target = scratch.database("one").await.unwrap();
     let copy = scratch.clone_database("one", "two").await.unwrap();
@@ -122,13 +122,13 @@ async fn a_lent_server_of_another_major_is_refused() {
     let lender = server::own(None).await;
     let mut options = lent(&lender).await;
     options.major = Some(lender.scratch.version_num() / 10_000 + 1);
-    let Err(error) = scratch::start(&options, &silent).await else {
+    let Err(error) = shadow_server::start(&options, &silent).await else {
         panic!("another major must be refused");
     };
     let message = format!("{error}");
     assert!(message.contains("is wanted"), "{message}");
     options.allow_major_mismatch = true;
-    let scratch = scratch::start(&options, &silent).await.unwrap();
+    let scratch = shadow_server::start(&options, &silent).await.unwrap();
     assert_eq!(scratch.instead_of, options.major);
 }
 
@@ -149,7 +149,7 @@ async fn a_directory_without_a_server_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let mut options = server::options();
     options.binaries = Some(folder.path().to_owned());
-    let Err(error) = scratch::start(&options, &silent).await else {
+    let Err(error) = shadow_server::start(&options, &silent).await else {
         panic!("there is nothing to start in an empty directory");
     };
     let message = format!("{error}\nhint: {}", hint_of(&error).unwrap());
@@ -163,7 +163,7 @@ async fn a_directory_without_a_server_is_refused() {
 async fn a_cache_that_cannot_be_written_is_said() {
     let mut options = server::options();
     options.cache_dir = Some("/proc/af-db-cache".into());
-    let Err(error) = scratch::start(&options, &silent).await else {
+    let Err(error) = shadow_server::start(&options, &silent).await else {
         panic!("nothing can be written there");
     };
     let message = format!("{error}\nhint: {}", hint_of(&error).unwrap());
@@ -261,7 +261,7 @@ async fn nothing_stays_of_a_killed_owner() {
     // The template must be there: making it for the first time has its own way to tidy up.
     drop(server::own(None).await);
     for round in 0..4 {
-        let mut owner = Tool::new(std::env::current_exe().unwrap())
+        let mut owner = Program::new(std::env::current_exe().unwrap())
             .args([
                 "--exact",
                 "scratch::owner_to_be_killed",
@@ -303,7 +303,7 @@ async fn a_socket_that_would_be_too_long_is_said() {
     let long = std::env::temp_dir().join("a".repeat(90));
     std::fs::create_dir_all(&long).unwrap();
     options.scratch_dir = Some(long.clone());
-    let Err(error) = scratch::start(&options, &silent).await else {
+    let Err(error) = shadow_server::start(&options, &silent).await else {
         panic!("no socket has so long a name");
     };
     std::fs::remove_dir(&long).unwrap();

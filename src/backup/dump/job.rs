@@ -19,7 +19,7 @@ use crate::clients::{self, Clients};
 use crate::error::{Exit, Failure, fail, out_of_stream, with_exit};
 use crate::event::{Event, Interrupt, Unit, Watch};
 use crate::parts;
-use crate::pg::tools::Tool;
+use crate::pg::program::Program;
 use crate::seal::{self, Writer};
 use crate::snapshot::{Listed, Moment};
 use crate::sql::name::ObjectName;
@@ -49,7 +49,7 @@ struct Progress {
 
 impl Job<'_> {
     /// Prepares a dump of what this one holds, or of a part of it.
-    fn pg_dump(&self) -> Tool {
+    fn pg_dump(&self) -> Program {
         let encoding = self.in_utf8.then_some("--encoding=UTF8");
         self.clients
             .tool("pg_dump", &self.options.target)
@@ -63,7 +63,7 @@ impl Job<'_> {
     }
 
     /// Prepares the dump of everything but the rows of the tables that go elsewhere.
-    fn first(&self, elsewhere: &[Vec<&Listed>]) -> Tool {
+    fn first(&self, elsewhere: &[Vec<&Listed>]) -> Program {
         let mut tool = self.pg_dump();
         let scope = &self.options.scope;
         for schema in &scope.schemas {
@@ -78,7 +78,7 @@ impl Job<'_> {
     }
 
     /// Prepares the dump of the rows of a few tables and of nothing else.
-    fn rows(&self, tables: &[&Listed]) -> Tool {
+    fn rows(&self, tables: &[&Listed]) -> Program {
         let names: BTreeSet<&ObjectName> = tables.iter().map(|table| &table.name).collect();
         // A table brings its sequences along, but where they stand is for the first part to say.
         let sequences = self.moment.tables.iter().filter(|one| {
@@ -140,7 +140,7 @@ impl Job<'_> {
     /// Dumps one part until it is whole, in trouble, or halted.
     async fn part(
         &self,
-        (number, tool): (usize, &Tool),
+        (number, tool): (usize, &Program),
         pending: &Pending,
         progress: &Arc<Progress>,
         halt: &Interrupt,

@@ -16,7 +16,7 @@ use crate::error::{Exit, fail, with_exit};
 use crate::event::{Event, Interrupt, Watch};
 use crate::finding::Finding;
 use crate::pg::embedded::privileges::{self, User};
-use crate::pg::tools::{Done, Tool};
+use crate::pg::program::{Program, ProgramOutput};
 use crate::pgbackrest::info::Info;
 
 /// A stanza of a repository, as pgBackRest's own configuration describes it.
@@ -40,8 +40,8 @@ impl Stanza {
         })
     }
 
-    fn tool(&self) -> Tool {
-        let mut tool = Tool::new("pgbackrest")
+    fn tool(&self) -> Program {
+        let mut tool = Program::new("pgbackrest")
             .arg(format!("--stanza={}", self.name))
             .user(self.user.as_ref());
         if let Some(config) = &self.config {
@@ -50,7 +50,7 @@ impl Stanza {
         tool
     }
 
-    async fn run(&self, arguments: &[String], doing: &str) -> Result<Done> {
+    async fn run(&self, arguments: &[String], doing: &str) -> Result<ProgramOutput> {
         let done = self.tool().args(arguments).run().await;
         let done = done.map_err(|error| {
             fail(format!("{doing}: {error}")).hint("install pgBackRest, the package pgbackrest")
@@ -82,7 +82,7 @@ impl Stanza {
         interrupt: &Interrupt,
     ) -> Result<info::Backup> {
         let _guard = interrupt.guard();
-        watch(Event::Said("pgBackRest is making a backup"));
+        watch(Event::Info("pgBackRest is making a backup"));
         let arguments = [format!("--type={kind}"), "backup".to_owned()];
         let doing = "pgBackRest could not make a backup";
         tokio::select! {
@@ -130,8 +130,8 @@ impl Stanza {
     }
 
     /// Runs a command that knows no stanza.
-    async fn run_on_repository(&self, arguments: &[String], doing: &str) -> Result<Done> {
-        let mut tool = Tool::new("pgbackrest").user(self.user.as_ref());
+    async fn run_on_repository(&self, arguments: &[String], doing: &str) -> Result<ProgramOutput> {
+        let mut tool = Program::new("pgbackrest").user(self.user.as_ref());
         if let Some(config) = &self.config {
             tool = tool.arg(format!("--config={}", config.display()));
         }

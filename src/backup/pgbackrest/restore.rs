@@ -15,11 +15,11 @@ use super::Stanza;
 use super::info;
 use crate::error::{Exit, fail, refuse, with_exit};
 use crate::event::{Event, Interrupt, Watch, silent};
+use crate::pg::child_server::ShutdownMode;
 use crate::pg::connect;
 use crate::pg::embedded::cluster::{self, Cluster, Start};
 use crate::pg::embedded::privileges;
-use crate::pg::embedded::{self, Choice};
-use crate::pg::kept::Ask;
+use crate::pg::embedded::{self, ChosenPrograms};
 use crate::pg::session::Session;
 use crate::pg::target::Target;
 use crate::sql::safe::Sql;
@@ -83,11 +83,11 @@ pub async fn run(
     make_room(point.data, stanza)?;
     let work = async {
         let clock = Instant::now();
-        watch(Event::Said(&format!("restoring backup {}", backup.label)));
+        watch(Event::Info(&format!("restoring backup {}", backup.label)));
         copy_back(stanza, point, &backup.label).await?;
         let copy = milliseconds(clock);
         let clock = Instant::now();
-        watch(Event::Said(&format!(
+        watch(Event::Info(&format!(
             "replaying the log up to {}",
             point.lsn
         )));
@@ -199,7 +199,7 @@ async fn recover(
         }
         if let Ok((mut recovered, _)) = tried {
             // It paused where it met the change, not where it was asked to.
-            recovered.cluster.stop(Ask::Immediate);
+            recovered.cluster.stop(ShutdownMode::Immediate);
         }
         needs.extend(told);
     }
@@ -207,7 +207,7 @@ async fn recover(
 
 async fn replay(
     point: &Point<'_>,
-    choice: &Choice,
+    choice: &ChosenPrograms,
     room: &Path,
     needs: &Needs,
 ) -> Result<(Recovered, Proven)> {
@@ -215,7 +215,7 @@ async fn replay(
     match recovered.prove(point).await {
         Ok(proven) => Ok((recovered, proven)),
         Err(error) => {
-            recovered.cluster.stop(Ask::Immediate);
+            recovered.cluster.stop(ShutdownMode::Immediate);
             Err(error)
         }
     }
@@ -228,7 +228,12 @@ struct Recovered {
 }
 
 impl Recovered {
-    async fn start(point: &Point<'_>, choice: &Choice, room: &Path, needs: &Needs) -> Result<Self> {
+    async fn start(
+        point: &Point<'_>,
+        choice: &ChosenPrograms,
+        room: &Path,
+        needs: &Needs,
+    ) -> Result<Self> {
         let mut settings = settings(choice, point.data, room)?;
         settings.extend(needs.iter().map(|(name, value)| format!("{name}={value}")));
         let target = cluster::private_address(room, &mut settings)?
@@ -240,7 +245,7 @@ impl Recovered {
             sockets: cfg!(unix).then_some(room),
             log: &room.join("log"),
             settings: &settings,
-            on_our_death: Ask::Immediate,
+            on_our_death: ShutdownMode::Immediate,
         };
         let cluster = Cluster::start(choice, &start).await?;
         Ok(Recovered { cluster, target })
@@ -305,13 +310,13 @@ impl Recovered {
         self.wait(&session, "SELECT NOT pg_catalog.pg_is_in_recovery()")
             .await?;
         session.close().await;
-        self.cluster.stop(Ask::Fast);
+        self.cluster.stop(ShutdownMode::Fast);
         Ok(())
     }
 }
 
 /// Gives what the cluster runs with while it is ours: nobody enters but us, nothing is archived, and it says what it lacks.
-fn settings(choice: &Choice, data: &Path, room: &Path) -> Result<Vec<String>> {
+fn settings(choice: &ChosenPrograms, data: &Path, room: &Path) -> Result<Vec<String>> {
     let mut settings = Vec::new();
     let hba = put(
         room,
@@ -348,7 +353,7 @@ fn settings(choice: &Choice, data: &Path, room: &Path) -> Result<Vec<String>> {
     Ok(settings)
 }
 
-fn put(room: &Path, name: &str, text: &str, choice: &Choice) -> Result<PathBuf> {
+fn put(room: &Path, name: &str, text: &str, choice: &ChosenPrograms) -> Result<PathBuf> {
     let path = room.join(name);
     fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
     privileges::give(&path, choice.user.as_ref())?;

@@ -60,7 +60,7 @@ pub async fn look(session: &Session) -> Result<Option<Standing>> {
             )));
         }
     };
-    let ours = session.facts().system_identifier;
+    let ours = session.server_info().system_identifier;
     let ours = ours.map(|number| number.to_string());
     let archived: Option<f64> = row.get("archived");
     let now = Utc::now().timestamp();

@@ -113,10 +113,10 @@ impl Building<'_> {
         );
         admin.run(&reset).await?;
         surroundings::apply(session, admin, &plan.building, database, options.no_owner).await?;
-        (self.work.watch)(Event::Said("gathering statistics"));
+        (self.work.watch)(Event::Info("gathering statistics"));
         statistics::gather(loading.target, options.jobs).await?;
         times.analyze = milliseconds(clock);
-        (self.work.watch)(Event::Said("proving rows"));
+        (self.work.watch)(Event::Info("proving rows"));
         Ok(())
     }
 
@@ -179,7 +179,7 @@ impl Building<'_> {
         {
             findings.extend(self.name_large_objects(session).await?);
         }
-        (self.work.watch)(Event::Said("proving the schema"));
+        (self.work.watch)(Event::Info("proving the schema"));
         let clients = &self.plan.clients;
         let restored = clients
             .schema(

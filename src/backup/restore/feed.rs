@@ -10,13 +10,13 @@ use tokio::task::JoinHandle;
 use crate::clients::{self, Clients};
 use crate::error::fail;
 use crate::event::{Event, Unit, Watch};
-use crate::pg::tools::Tool;
+use crate::pg::program::Program;
 use crate::restore::onto::Onto;
 use crate::sql::safe::Sql;
 
 /// A script on its way into a database.
 pub(super) struct Feed<'a> {
-    restore: Tool,
+    restore: Program,
     dump: PathBuf,
     watch: Watch<'a>,
     passed: u64,

@@ -102,7 +102,7 @@ impl Onto<'_> {
         self.load(&session, &clients, &choice).await?;
         times.data = milliseconds(clock);
         let clock = Instant::now();
-        (self.watch)(Event::Said("gathering statistics"));
+        (self.watch)(Event::Info("gathering statistics"));
         statistics::gather(&options.target, options.jobs).await?;
         times.analyze = milliseconds(clock);
         let clock = Instant::now();
@@ -219,7 +219,7 @@ impl Onto<'_> {
     ) -> Result<Vec<Finding>> {
         let target = &self.options.target;
         let mut findings = compare::data::compare(target, &contents.proof, self.watch).await?;
-        (self.watch)(Event::Said("proving the schema"));
+        (self.watch)(Event::Info("proving the schema"));
         let leniency = Leniency {
             no_owner: self.options.no_owner,
             across_majors: self.unpacked.archive.major() != major,

@@ -35,7 +35,7 @@ pub(super) async fn sweep(session: &Session, watch: Watch<'_>) -> Result<()> {
             let drop = Sql::fill("DROP DATABASE IF EXISTS {}", &[&Ident::new(name.as_str())]);
             // Somebody else's, or in use after all: it stays, and does no harm.
             if session.run(&drop).await.is_ok() {
-                watch(Event::Warned(&format!(
+                watch(Event::Warning(&format!(
                     "removed `{name}`, a half-built database that an interrupted restore left behind"
                 )));
             }

@@ -89,7 +89,7 @@ async fn load(
     }
     let removed = make_room(loading, &family, tenant, session).await?;
     copy(loading, script, watch, session).await?;
-    watch(Event::Said("proving the tenant's rows"));
+    watch(Event::Info("proving the tenant's rows"));
     prove(loading, &family, session).await?;
     if without_triggers {
         check_keys(&map, &family, session).await?;
@@ -163,7 +163,7 @@ async fn make_room(
         let name = &member.table.name;
         if loading.replace {
             let delete = Sql::fill("DELETE FROM {} AS t WHERE {}", &[name, &member.rows]);
-            let told = session.ask(&delete).await;
+            let told = session.simple_query(&delete).await;
             let told = told.with_context(|| format!("removing the tenant's rows of {name}"))?;
             removed += told
                 .iter()

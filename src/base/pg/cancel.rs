@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The way a session came: which server, under which encryption.
 #[derive(Clone)]
-pub(super) struct Way {
+pub(super) struct Endpoint {
     pub(super) host: Host,
     pub(super) encryption: Option<Encryption>,
 }
@@ -33,12 +33,12 @@ pub(super) struct Way {
 #[derive(Clone)]
 pub struct Canceller {
     token: CancelToken,
-    way: Way,
+    endpoint: Endpoint,
 }
 
 impl Canceller {
-    pub(super) fn new(token: CancelToken, way: Way) -> Self {
-        Canceller { token, way }
+    pub(super) fn new(token: CancelToken, endpoint: Endpoint) -> Self {
+        Canceller { token, endpoint }
     }
 
     /// Sends the cancel request, under the same TLS mode as the session itself, and waits until it was read.
@@ -51,7 +51,7 @@ impl Canceller {
     }
 
     async fn send(&self) -> Result<()> {
-        let host = &self.way.host;
+        let host = &self.endpoint.host;
         #[cfg(unix)]
         if host.is_socket() {
             let path = format!("{}/.s.PGSQL.{}", host.name, host.port);
@@ -69,12 +69,12 @@ impl Canceller {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let sent = match &self.way.encryption {
+        let sent = match &self.endpoint.encryption {
             Some(connector) => {
                 let mut connector = connector.clone();
                 let tls = MakeTlsConnect::<Patient<S>>::make_tls_connect(
                     &mut connector,
-                    &self.way.host.name,
+                    &self.endpoint.host.name,
                 )?;
                 self.token
                     .cancel_query_raw(Patient(stream), PatientTls(tls))

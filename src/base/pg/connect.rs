@@ -8,10 +8,11 @@ use tokio_postgres::config::{ChannelBinding, SslMode as DriverMode, SslNegotiati
 
 use crate::error::{Failure, fail};
 use crate::event::{Event, Watch};
-use crate::pg::cancel::Way;
-use crate::pg::facts::Facts;
+use crate::pg::cancel::Endpoint;
 use crate::pg::server_error::ServerError;
+use crate::pg::server_info::ServerInfo;
 use crate::pg::session::Session;
+use crate::pg::session_setup;
 use crate::pg::target::{Host, SessionAttrs, SslMode, Target};
 use crate::pg::tls::{self, Reason};
 
@@ -20,22 +21,22 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long to go on trying where trying again may help.
 #[derive(Clone, Copy, Debug)]
-pub struct Options {
+pub struct RetryLimits {
     /// While nothing listens, or hangs up without a word.
     pub while_refused: Duration,
     /// While the server says that it is starting up or shutting down.
     pub while_starting: Duration,
 }
 
-impl Options {
+impl RetryLimits {
     /// What a command waits for: a server just being started by something else, a server recovering from a crash.
-    pub const USUAL: Options = Options {
+    pub const USUAL: RetryLimits = RetryLimits {
         while_refused: Duration::from_secs(3),
         while_starting: Duration::from_secs(60),
     };
 
     /// One attempt.
-    pub const ONCE: Options = Options {
+    pub const ONCE: RetryLimits = RetryLimits {
         while_refused: Duration::ZERO,
         while_starting: Duration::ZERO,
     };
@@ -43,11 +44,15 @@ impl Options {
 
 /// Opens a session on a database, waiting as long as commands usually do.
 pub async fn open(target: &Target, watch: Watch<'_>) -> Result<Session> {
-    open_with(target, &Options::USUAL, watch).await
+    open_with(target, &RetryLimits::USUAL, watch).await
 }
 
 /// Opens a session on a database.
-pub async fn open_with(target: &Target, options: &Options, watch: Watch<'_>) -> Result<Session> {
+pub async fn open_with(
+    target: &Target,
+    options: &RetryLimits,
+    watch: Watch<'_>,
+) -> Result<Session> {
     let started = Instant::now();
     let mut pause = Duration::from_millis(100);
     let mut said = None;
@@ -60,9 +65,9 @@ pub async fn open_with(target: &Target, options: &Options, watch: Watch<'_>) -> 
             Err(failed) => failed,
         };
         let (patience, story) = match failed.again {
-            Again::Never => return Err(failed.error),
-            Again::Refused => (options.while_refused, "nothing answers there yet"),
-            Again::Starting => (
+            Retry::Never => return Err(failed.error),
+            Retry::Refused => (options.while_refused, "nothing answers there yet"),
+            Retry::Starting => (
                 options.while_starting,
                 "the server is starting up or shutting down",
             ),
@@ -73,7 +78,7 @@ pub async fn open_with(target: &Target, options: &Options, watch: Watch<'_>) -> 
         if said != Some(failed.again) {
             said = Some(failed.again);
             let seconds = patience.as_secs();
-            watch(Event::Said(&format!(
+            watch(Event::Info(&format!(
                 "waiting up to {seconds} s for `{target}`: {story}"
             )));
         }
@@ -83,45 +88,47 @@ pub async fn open_with(target: &Target, options: &Options, watch: Watch<'_>) -> 
 }
 
 /// Why an attempt failed, and whether another one may do better.
-struct Failed {
-    again: Again,
+struct FailedAttempt {
+    again: Retry,
     error: anyhow::Error,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Again {
+enum Retry {
     Never,
     Refused,
     Starting,
 }
 
-impl From<anyhow::Error> for Failed {
+impl From<anyhow::Error> for FailedAttempt {
     fn from(error: anyhow::Error) -> Self {
-        Failed {
-            again: Again::Never,
+        FailedAttempt {
+            again: Retry::Never,
             error,
         }
     }
 }
 
 /// Tries the servers in turn until one lets us in and is of the kind wanted.
-async fn first_fitting(target: &Target) -> Result<Session, Failed> {
+async fn first_fitting(target: &Target) -> Result<Session, FailedAttempt> {
     let mut failures = Vec::new();
     let mut second_best = None;
     for host in &target.hosts {
         match enter(target, host).await {
-            Ok(session) if fits(target.session_attrs, session.facts()) => return Ok(session),
+            Ok(session) if fits(target.session_attrs, session.server_info()) => return Ok(session),
             Ok(session) if target.session_attrs == SessionAttrs::PreferStandby => {
                 second_best.get_or_insert(session);
             }
-            Ok(session) => failures.push(unfit(target.session_attrs, host, session.facts()).into()),
+            Ok(session) => {
+                failures.push(unfit(target.session_attrs, host, session.server_info()).into())
+            }
             Err(failed) => failures.push(failed),
         }
     }
     second_best.ok_or_else(|| together(failures))
 }
 
-fn fits(attrs: SessionAttrs, facts: &Facts) -> bool {
+fn fits(attrs: SessionAttrs, facts: &ServerInfo) -> bool {
     match attrs {
         SessionAttrs::Any => true,
         SessionAttrs::ReadWrite => !facts.in_recovery && !facts.read_only,
@@ -131,7 +138,7 @@ fn fits(attrs: SessionAttrs, facts: &Facts) -> bool {
     }
 }
 
-fn unfit(attrs: SessionAttrs, host: &Host, facts: &Facts) -> anyhow::Error {
+fn unfit(attrs: SessionAttrs, host: &Host, facts: &ServerInfo) -> anyhow::Error {
     let is = match attrs {
         SessionAttrs::ReadOnly => "takes writes",
         SessionAttrs::Standby => "is not a replica",
@@ -146,15 +153,15 @@ fn unfit(attrs: SessionAttrs, host: &Host, facts: &Facts) -> anyhow::Error {
 }
 
 /// Makes one failure of those of all servers; it may be tried again if any of them may.
-fn together(mut failures: Vec<Failed>) -> Failed {
+fn together(mut failures: Vec<FailedAttempt>) -> FailedAttempt {
     if failures.len() == 1 {
         return failures.remove(0);
     }
     let again = failures
         .iter()
         .map(|failed| failed.again)
-        .find(|again| *again != Again::Never)
-        .unwrap_or(Again::Never);
+        .find(|again| *again != Retry::Never)
+        .unwrap_or(Retry::Never);
     let lines: Vec<String> = failures
         .iter()
         .map(|failed| failed.error.to_string())
@@ -164,14 +171,14 @@ fn together(mut failures: Vec<Failed>) -> Failed {
         .last()
         .and_then(|failed| crate::error::hint_of(&failed.error))
         .map(str::to_owned);
-    Failed {
+    FailedAttempt {
         again,
         error: anyhow::anyhow!(lines.join("; ")).context(failure),
     }
 }
 
 /// Enters one server, with the fall-backs that `allow` and `prefer` permit.
-async fn enter(target: &Target, host: &Host) -> Result<Session, Failed> {
+async fn enter(target: &Target, host: &Host) -> Result<Session, FailedAttempt> {
     let wanted = if host.is_socket() {
         // As libpq: a socket of the machine itself is never encrypted.
         SslMode::Disable
@@ -197,7 +204,7 @@ async fn enter(target: &Target, host: &Host) -> Result<Session, Failed> {
 }
 
 /// One attempt that came to nothing.
-enum Refusal {
+enum AttemptError {
     /// Nobody answered in time.
     Silence(Duration),
     /// The driver could not connect.
@@ -206,11 +213,11 @@ enum Refusal {
     Other(anyhow::Error),
 }
 
-impl Refusal {
+impl AttemptError {
     /// Says whether another encryption might be let in: the host-based rules or the handshake said no.
     fn about_encryption(&self) -> bool {
         match self {
-            Refusal::Driver(error) => match error.as_db_error() {
+            AttemptError::Driver(error) => match error.as_db_error() {
                 Some(error) => error.code().code() == "28000",
                 None => is_tls(error),
             },
@@ -218,28 +225,28 @@ impl Refusal {
         }
     }
 
-    fn explain(self, target: &Target, host: &Host) -> Failed {
+    fn explain(self, target: &Target, host: &Host) -> FailedAttempt {
         let again = match &self {
-            Refusal::Driver(error) => again(error),
-            _ => Again::Never,
+            AttemptError::Driver(error) => again(error),
+            _ => Retry::Never,
         };
         let error = match self {
-            Refusal::Silence(patience) => silence(host, patience).into(),
-            Refusal::Other(error) => error,
-            Refusal::Driver(error) => {
+            AttemptError::Silence(patience) => silence(host, patience).into(),
+            AttemptError::Other(error) => error,
+            AttemptError::Driver(error) => {
                 let failure = explain(target, host, &error);
                 anyhow::Error::from(ServerError::from(error)).context(failure)
             }
         };
-        Failed { again, error }
+        FailedAttempt { again, error }
     }
 }
 
-async fn attempt(target: &Target, host: &Host, mode: DriverMode) -> Result<Session, Refusal> {
+async fn attempt(target: &Target, host: &Host, mode: DriverMode) -> Result<Session, AttemptError> {
     let patience = target.connect_timeout.unwrap_or(PATIENCE);
     timeout(patience, connect(target, host, mode, patience))
         .await
-        .unwrap_or(Err(Refusal::Silence(patience)))
+        .unwrap_or(Err(AttemptError::Silence(patience)))
 }
 
 async fn connect(
@@ -247,7 +254,7 @@ async fn connect(
     host: &Host,
     mode: DriverMode,
     patience: Duration,
-) -> Result<Session, Refusal> {
+) -> Result<Session, AttemptError> {
     let mut driver = driver(target, host);
     driver.ssl_mode(mode);
     // A name may have several addresses; the first must leave time for the second.
@@ -256,25 +263,25 @@ async fn connect(
         let (client, connection) = driver
             .connect(tokio_postgres::NoTls)
             .await
-            .map_err(Refusal::Driver)?;
-        let way = Way {
+            .map_err(AttemptError::Driver)?;
+        let endpoint = Endpoint {
             host: host.clone(),
             encryption: None,
         };
-        Session::start(client, connection, way).await
+        session_setup::start(client, connection, endpoint).await
     } else {
-        let encryption = tls::encryption(&target.tls).map_err(Refusal::Other)?;
+        let encryption = tls::encryption(&target.tls).map_err(AttemptError::Other)?;
         let (client, connection) = driver
             .connect(encryption.clone())
             .await
-            .map_err(Refusal::Driver)?;
-        let way = Way {
+            .map_err(AttemptError::Driver)?;
+        let endpoint = Endpoint {
             host: host.clone(),
             encryption: Some(encryption),
         };
-        Session::start(client, connection, way).await
+        session_setup::start(client, connection, endpoint).await
     };
-    session.map_err(Refusal::Other)
+    session.map_err(AttemptError::Other)
 }
 
 /// Says to the driver what it must know of one server.
@@ -317,17 +324,17 @@ fn driver(target: &Target, host: &Host) -> tokio_postgres::Config {
     driver
 }
 
-fn again(error: &tokio_postgres::Error) -> Again {
+fn again(error: &tokio_postgres::Error) -> Retry {
     if let Some(error) = error.as_db_error() {
         return if error.code().code() == "57P03" {
-            Again::Starting
+            Retry::Starting
         } else {
-            Again::Never
+            Retry::Never
         };
     }
     // A server that crashed ends those who come too early without a word.
     if error.is_closed() {
-        return Again::Refused;
+        return Retry::Refused;
     }
     match io_kind(error) {
         // A socket that is not there yet, a port on which nobody listens yet, a server killed half-way.
@@ -335,8 +342,8 @@ fn again(error: &tokio_postgres::Error) -> Again {
             std::io::ErrorKind::ConnectionRefused
             | std::io::ErrorKind::ConnectionReset
             | std::io::ErrorKind::NotFound,
-        ) => Again::Refused,
-        _ => Again::Never,
+        ) => Retry::Refused,
+        _ => Retry::Never,
     }
 }
 

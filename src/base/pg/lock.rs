@@ -12,7 +12,7 @@ use tokio_postgres::types::Type;
 use crate::error::{Exit, Failure, fail, with_exit};
 use crate::event::{Event, Watch};
 use crate::pg::backend::{Backend, age, backend};
-use crate::pg::pooler::Mode;
+use crate::pg::server_info::PoolMode;
 use crate::pg::session::Session;
 use crate::sql::safe::Sql;
 
@@ -44,7 +44,10 @@ pub async fn take(
     budget: Duration,
     watch: Watch<'_>,
 ) -> Result<Lock> {
-    if !matches!(session.pooling(), Some(Mode::Direct | Mode::Session)) {
+    if !matches!(
+        session.pooling(),
+        Some(PoolMode::Direct | PoolMode::Session)
+    ) {
         return Err(fail(
             "the migration lock needs a session with a server process of its own; nothing was done",
         )
@@ -57,7 +60,7 @@ pub async fn take(
     loop {
         if let Some(lock) = attempt(session, share).await? {
             // Without a pooler in between nothing can have come between the question and its answer.
-            if session.pooling() != Some(Mode::Direct) {
+            if session.pooling() != Some(PoolMode::Direct) {
                 lock.confirm(session).await?;
             }
             return Ok(lock);
@@ -69,7 +72,7 @@ pub async fn take(
         if !told && !holders.is_empty() {
             told = true;
             let names = list(&holders);
-            watch(Event::Said(&format!(
+            watch(Event::Info(&format!(
                 "waiting up to {} for the migration lock, held by {names}",
                 age(budget)
             )));

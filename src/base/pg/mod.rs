@@ -4,20 +4,21 @@
 
 pub mod backend;
 pub mod cancel;
+pub mod child_server;
 pub mod connect;
 pub mod dev;
 pub mod embedded;
-pub mod facts;
-pub mod group;
 mod handshake;
-pub mod kept;
 pub mod lock;
-pub mod marker;
 pub mod pooler;
-pub mod scratch;
+pub mod process_group;
+pub mod program;
+pub mod protection_marker;
 pub mod server_error;
+pub mod server_info;
 pub mod session;
+pub mod session_setup;
+pub mod shadow_server;
 pub mod supabase;
 pub mod target;
 mod tls;
-pub mod tools;

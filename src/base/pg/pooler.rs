@@ -11,23 +11,11 @@ use tokio::time::timeout;
 use crate::error::{Failure, refuse};
 use crate::event::silent;
 use crate::pg::server_error::ServerError;
+use crate::pg::server_info::PoolMode;
 use crate::pg::session::Session;
 use crate::pg::target::Target;
-use crate::pg::{connect, facts};
+use crate::pg::{connect, session_setup};
 use crate::sql::safe::Sql;
-
-/// How connections are shared on the way to the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// Not at all: the session is a server process.
-    Direct,
-    /// A session keeps its server process until it ends.
-    Session,
-    /// Every transaction may get another server process.
-    Transaction,
-    /// Every statement may get another server process.
-    Statement,
-}
 
 /// How long the second connection of the probe may wait for a server process.
 const PROBE_PATIENCE: Duration = Duration::from_secs(3);
@@ -40,7 +28,7 @@ const PROBE_ROUNDS: usize = 5;
 /// Finds out how the connection of a session is shared.
 ///
 /// Costs nothing where the identity question has shown that nothing stands in between; else a second connection.
-pub async fn mode(session: &Session, target: &Target) -> Result<Mode> {
+pub async fn mode(session: &Session, target: &Target) -> Result<PoolMode> {
     if let Some(mode) = session.pooling() {
         return Ok(mode);
     }
@@ -48,36 +36,36 @@ pub async fn mode(session: &Session, target: &Target) -> Result<Mode> {
         Ok(mode) => mode.context("finding out how the pooler shares its connections")?,
         // Neither connection gets a process while the other has one: a pool this small cannot be told apart, and
         // must not be trusted.
-        Err(_) => Mode::Transaction,
+        Err(_) => PoolMode::Transaction,
     };
-    if mode == Mode::Session {
-        facts::pin(session).await?;
+    if mode == PoolMode::Session {
+        session_setup::apply_settings(session).await?;
     }
     session.learn_pooling(mode);
     Ok(mode)
 }
 
 /// Holds a transaction on a second connection and looks whether the first one had to give way.
-async fn probe(session: &Session, target: &Target) -> Result<Mode> {
-    let first = session.facts().backend_pid;
-    let second = connect::open_with(target, &connect::Options::ONCE, &silent).await?;
-    let shares = second.facts().backend_pid == first;
+async fn probe(session: &Session, target: &Target) -> Result<PoolMode> {
+    let first = session.server_info().backend_pid;
+    let second = connect::open_with(target, &connect::RetryLimits::ONCE, &silent).await?;
+    let shares = second.server_info().backend_pid == first;
     if let Err(error) = second.run(&Sql::new("BEGIN")).await {
         // PgBouncer: "transaction blocks not allowed in statement pooling mode".
         return match error.downcast_ref::<ServerError>() {
-            Some(error) if error.sqlstate.is_some() => Ok(Mode::Statement),
+            Some(error) if error.sqlstate.is_some() => Ok(PoolMode::Statement),
             _ => Err(error),
         };
     }
     if shares || pid(&second).await? == first {
-        return Ok(Mode::Transaction);
+        return Ok(PoolMode::Transaction);
     }
     for _ in 0..PROBE_ROUNDS {
         if pid(session).await? != first {
-            return Ok(Mode::Transaction);
+            return Ok(PoolMode::Transaction);
         }
     }
-    Ok(Mode::Session)
+    Ok(PoolMode::Session)
 }
 
 async fn pid(session: &Session) -> Result<i32> {
@@ -88,16 +76,16 @@ async fn pid(session: &Session) -> Result<i32> {
 }
 
 /// Refuses to go on unless the session keeps its server process; for everything that writes or takes locks.
-pub async fn require_session(session: &Session, target: &Target) -> Result<Mode> {
+pub async fn require_session(session: &Session, target: &Target) -> Result<PoolMode> {
     match mode(session, target).await? {
-        mode @ (Mode::Direct | Mode::Session) => Ok(mode),
+        mode @ (PoolMode::Direct | PoolMode::Session) => Ok(mode),
         mode => Err(refusal(mode, target).into()),
     }
 }
 
-fn refusal(mode: Mode, target: &Target) -> Failure {
+fn refusal(mode: PoolMode, target: &Target) -> Failure {
     let kind = match mode {
-        Mode::Statement => "statement",
+        PoolMode::Statement => "statement",
         _ => "transaction",
     };
     let failure = refuse(format!(

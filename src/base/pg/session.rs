@@ -19,12 +19,10 @@ use tokio_postgres::{
 };
 
 use crate::finding::Severity;
-use crate::pg::cancel::{Canceller, Way};
+use crate::pg::cancel::{Canceller, Endpoint};
 use crate::pg::embedded::sandbox::{self, Confinement};
-use crate::pg::facts::{self, Facts};
-use crate::pg::handshake;
-use crate::pg::pooler::Mode;
 use crate::pg::server_error::ServerError;
+use crate::pg::server_info::{PoolMode, ServerInfo};
 use crate::sql::redact;
 use crate::sql::safe::Sql;
 
@@ -109,73 +107,71 @@ pub struct Session {
     // Filled by the task that drives the socket, emptied by whoever ran the statement.
     notices: Arc<Mutex<Notices>>,
     // What the server said when it hung up; told by the driving task to the next one who asks.
-    farewell: Arc<OnceLock<ServerError>>,
+    close_reason: Arc<OnceLock<ServerError>>,
     driver: tokio::task::JoinHandle<()>,
-    way: Way,
-    facts: OnceLock<Facts>,
+    endpoint: Endpoint,
+    info: OnceLock<ServerInfo>,
     /// What keeps SQL that is only tried here from reaching out of the server.
     pub(super) confinement: Confinement,
-    pooling: OnceLock<Mode>,
+    pooling: OnceLock<PoolMode>,
 }
 
 impl Session {
-    /// Takes over a fresh connection, drives its socket until the session is dropped, and asks who answers.
-    pub(super) async fn start<S, T>(
+    /// Drives the socket of a fresh connection until the session is dropped.
+    pub(super) fn start<S, T>(
         client: Client,
         connection: Connection<S, T>,
-        way: Way,
-    ) -> Result<Self>
+        endpoint: Endpoint,
+    ) -> Self
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        facts::refuse_old(connection.parameter("server_version").unwrap_or_default())?;
-        let handshake_pid = handshake::process_id(&client.cancel_token()).await?;
         let notices = Arc::new(Mutex::new(Notices::default()));
-        let farewell = Arc::new(OnceLock::new());
-        let driving = drive(connection, Arc::clone(&notices), Arc::clone(&farewell));
+        let close_reason = Arc::new(OnceLock::new());
+        let driving = drive(connection, Arc::clone(&notices), Arc::clone(&close_reason));
         let driver = tokio::spawn(driving);
-        let session = Session {
+        Session {
             client,
             notices,
-            farewell,
+            close_reason,
             driver,
-            way,
-            facts: OnceLock::new(),
+            endpoint,
+            info: OnceLock::new(),
             confinement: Confinement::None,
             pooling: OnceLock::new(),
-        };
-        let facts = facts::read(&session, handshake_pid).await?;
-        facts::refuse_old(&facts.version)?;
-        if !facts.is_proxied() {
-            session.learn_pooling(Mode::Direct);
         }
-        session.facts.get_or_init(|| facts);
-        Ok(session)
+    }
+
+    pub(super) fn set_server_info(&self, info: ServerInfo) {
+        if !info.is_proxied() {
+            self.learn_pooling(PoolMode::Direct);
+        }
+        self.info.get_or_init(|| info);
     }
 
     /// Gives what the session knows of its server.
-    pub fn facts(&self) -> &Facts {
-        self.facts
+    pub fn server_info(&self) -> &ServerInfo {
+        self.info
             .get()
-            .expect("a session is handed out only with its facts")
+            .expect("a session is handed out only with its server info")
     }
 
     /// Gives how the connection is pooled, where that is known already; `pooler::mode` finds it out.
-    pub fn pooling(&self) -> Option<Mode> {
+    pub fn pooling(&self) -> Option<PoolMode> {
         self.pooling.get().copied()
     }
 
-    pub(super) fn learn_pooling(&self, mode: Mode) {
+    pub(super) fn learn_pooling(&self, mode: PoolMode) {
         self.pooling.get_or_init(|| mode);
     }
 
     /// Has names without a schema lead into these schemas first, on a session that keeps its server process.
-    pub async fn lead(&mut self, path: &Sql) -> Result<()> {
+    pub async fn set_search_path(&mut self, path: &Sql) -> Result<()> {
         self.run(&Sql::fill("SET search_path TO {}", &[path]))
             .await?;
-        if let Some(facts) = self.facts.get_mut() {
-            path.as_str().clone_into(&mut facts.search_path);
+        if let Some(info) = self.info.get_mut() {
+            path.as_str().clone_into(&mut info.search_path);
         }
         Ok(())
     }
@@ -186,8 +182,8 @@ impl Session {
         if self.confinement == Confinement::Sandbox {
             sandbox::explain(&mut error);
         }
-        match self.farewell.get() {
-            Some(farewell) if error.closed && error.sqlstate.is_none() => farewell.clone(),
+        match self.close_reason.get() {
+            Some(close_reason) if error.closed && error.sqlstate.is_none() => close_reason.clone(),
             _ => error,
         }
     }
@@ -233,10 +229,10 @@ impl Session {
         Ok(rows.remove(0))
     }
 
-    /// Has the server read one of our own questions once, to be asked again and again by [`Session::query_kept`].
+    /// Has the server read one of our own questions once, to be asked again and again by [`Session::query_prepared`].
     ///
     /// Only for servers of our own: a pooler may give the question to one backend and the next asking to another.
-    pub async fn keep(&self, sql: &'static str, types: &[Type]) -> Result<Statement> {
+    pub async fn prepare(&self, sql: &'static str, types: &[Type]) -> Result<Statement> {
         Ok(self
             .client
             .prepare_typed(sql, types)
@@ -245,7 +241,7 @@ impl Session {
     }
 
     /// Asks a question that the server knows.
-    pub async fn query_kept(&self, kept: &Statement, params: &[Param<'_>]) -> Result<Vec<Row>> {
+    pub async fn query_prepared(&self, kept: &Statement, params: &[Param<'_>]) -> Result<Vec<Row>> {
         let values: Vec<&(dyn ToSql + Sync)> = params.iter().map(|(value, _)| *value).collect();
         Ok(self
             .client
@@ -255,7 +251,11 @@ impl Session {
     }
 
     /// Asks a question that the server knows and gives the rows as they come, as [`Session::stream`] does.
-    pub async fn stream_kept(&self, kept: &Statement, params: &[Param<'_>]) -> Result<Rows<'_>> {
+    pub async fn stream_prepared(
+        &self,
+        kept: &Statement,
+        params: &[Param<'_>],
+    ) -> Result<Rows<'_>> {
         let values = params.iter().map(|(value, _)| *value);
         let stream = self.client.query_raw(kept, values).await;
         Ok(Rows {
@@ -280,6 +280,17 @@ impl Session {
             .query_typed(sql.as_str(), params)
             .await
             .map_err(|error| self.error_about(error, sql))?)
+    }
+
+    /// Returns the size of the database in bytes; the server looks at every file of the database for it.
+    pub async fn database_size(&self) -> Result<i64> {
+        let row = self
+            .query_one(
+                "SELECT pg_catalog.pg_database_size(pg_catalog.current_database())",
+                &[],
+            )
+            .await?;
+        Ok(row.get(0))
     }
 
     /// Runs assembled text, several statements if need be, in one message and one round trip.
@@ -343,7 +354,7 @@ impl Session {
     }
 
     /// Runs assembled text and gives every row and completion as text.
-    pub async fn ask(&self, sql: &Sql) -> Result<Vec<SimpleQueryMessage>> {
+    pub async fn simple_query(&self, sql: &Sql) -> Result<Vec<SimpleQueryMessage>> {
         Ok(self
             .client
             .simple_query(sql.as_str())
@@ -384,7 +395,7 @@ impl Session {
 
     /// Gives what cancels the running statement from another connection.
     pub fn canceller(&self) -> Canceller {
-        Canceller::new(self.client.cancel_token(), self.way.clone())
+        Canceller::new(self.client.cancel_token(), self.endpoint.clone())
     }
 
     /// Says whether the connection is gone.
@@ -397,18 +408,18 @@ impl Session {
         let Session { client, driver, .. } = self;
         drop(client);
         // The driving task ends by itself once the client is gone; a network that is gone must not hold us.
-        let _ = tokio::time::timeout(FAREWELL, driver).await;
+        let _ = tokio::time::timeout(CLOSE_PATIENCE, driver).await;
     }
 }
 
 /// How long saying goodbye may take.
-const FAREWELL: Duration = Duration::from_secs(2);
+const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Drives the socket until the client or the server goes, and keeps what the server says beside its answers.
 async fn drive<S, T>(
     mut connection: Connection<S, T>,
     notices: Arc<Mutex<Notices>>,
-    farewell: Arc<OnceLock<ServerError>>,
+    close_reason: Arc<OnceLock<ServerError>>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin,
     T: AsyncRead + AsyncWrite + Unpin,
@@ -417,7 +428,7 @@ async fn drive<S, T>(
         let message = match message {
             Ok(message) => message,
             Err(error) => {
-                farewell.get_or_init(|| ServerError::from(error));
+                close_reason.get_or_init(|| ServerError::from(error));
                 return;
             }
         };

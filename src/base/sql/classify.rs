@@ -4,7 +4,7 @@
 //! not know is [`Class::Other`].
 
 use crate::sql::class::{Class, Object};
-use crate::sql::token::{self, Kind, Quoting, Token};
+use crate::sql::token::{self, Quoting, Token, TokenKind};
 
 /// The objects by their keywords; the longer spelling stands before the shorter one it begins with.
 const OBJECTS: &[(&[&str], Object)] = &[
@@ -76,10 +76,10 @@ pub fn class_in(text: &str, quoting: Quoting) -> Class {
     let Some(first) = words.code().next() else {
         return Class::Other;
     };
-    if first.kind == Kind::Backslash {
+    if first.kind == TokenKind::Backslash {
         return Class::MetaCommand;
     }
-    if first.kind == Kind::Open {
+    if first.kind == TokenKind::Open {
         return words.query();
     }
     let word = first.text(text).to_ascii_lowercase();
@@ -127,7 +127,7 @@ pub fn verb(text: &str) -> String {
     let mut shown: Vec<String> = Vec::new();
     for token in token::code(text).take(6) {
         let word = token.text(text).to_ascii_lowercase();
-        if token.kind != Kind::Word || word == "if" || !(shown.is_empty() || known(&word)) {
+        if token.kind != TokenKind::Word || word == "if" || !(shown.is_empty() || known(&word)) {
             break;
         }
         shown.push(word.to_ascii_uppercase());
@@ -216,11 +216,11 @@ impl<'a> Words<'a> {
     fn outside(self) -> impl Iterator<Item = Token> + 'a {
         let mut depth = 0_usize;
         self.code().filter(move |token| match token.kind {
-            Kind::Open => {
+            TokenKind::Open => {
                 depth += 1;
                 false
             }
-            Kind::Close => {
+            TokenKind::Close => {
                 depth = depth.saturating_sub(1);
                 false
             }
@@ -306,7 +306,7 @@ impl<'a> Words<'a> {
 
     /// Finds what a query does: after `WITH …` the first such word outside of parentheses.
     fn query(self) -> Class {
-        let outside = |token: &Token| token.kind == Kind::Word;
+        let outside = |token: &Token| token.kind == TokenKind::Word;
         for token in self.outside().filter(outside) {
             let word = token.text(self.text).to_ascii_lowercase();
             match word.as_str() {
@@ -387,7 +387,7 @@ impl<'a> Words<'a> {
         let mut tokens = self
             .code()
             .skip(1)
-            .take_while(|token| token.kind != Kind::Close)
+            .take_while(|token| token.kind != TokenKind::Close)
             .skip_while(|token| !token.is_word(self.text, option));
         tokens.next().is_some()
             && tokens.next().is_none_or(|token| {

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use crate::sql::position::{Position, Positions};
 use crate::sql::split::{self, Statement};
-use crate::sql::token::{self, Kind, Quoting};
+use crate::sql::token::{self, Quoting, TokenKind};
 
 /// What a directive's comment begins with.
 const MARK: &str = "af-db:";
@@ -64,7 +64,8 @@ pub fn of_statements(text: &str, statements: &[Statement<'_>]) -> Vec<Directive>
     let positions = Positions::new(text);
     let mut found = Vec::new();
     let mut read = |part: &str, at: usize, quoting: Quoting| {
-        for token in token::tokens_in(part, quoting).filter(|it| it.kind == Kind::LineComment) {
+        for token in token::tokens_in(part, quoting).filter(|it| it.kind == TokenKind::LineComment)
+        {
             let span = at + token.start..at + token.end;
             found.extend(directive(token.text(part), span, &positions));
         }

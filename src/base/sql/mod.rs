@@ -12,7 +12,7 @@ pub mod redact;
 pub mod token;
 
 pub mod directive;
-pub mod outward;
+pub mod external_access;
 pub mod phrase;
 
 pub mod class;

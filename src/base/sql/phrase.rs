@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use crate::sql::token::{self, Kind, Token};
+use crate::sql::token::{self, Token, TokenKind};
 
 /// Some tokens of a text, without white space and comments.
 #[derive(Clone, Copy)]
@@ -15,25 +15,25 @@ pub struct Phrase<'a> {
 
 /// A name as PostgreSQL reads it: folded to lower case unless quoted.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Name {
+pub struct QualifiedName {
     /// The schema; empty where none is written, and for `public`.
     pub schema: String,
     /// The name within it.
     pub name: String,
 }
 
-impl Name {
+impl QualifiedName {
     /// Joins a schema and a name.
     pub fn new(schema: &str, name: &str) -> Self {
         let schema = if schema == "public" { "" } else { schema };
-        Name {
+        QualifiedName {
             schema: schema.to_owned(),
             name: name.to_owned(),
         }
     }
 }
 
-impl fmt::Display for Name {
+impl fmt::Display for QualifiedName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.schema.is_empty() {
             write!(f, "{}.", crate::sql::name::Ident::new(self.schema.as_str()))?;
@@ -89,7 +89,7 @@ impl<'a> Phrase<'a> {
     }
 
     /// Gives the kind of a token.
-    pub fn kind(self, index: usize) -> Option<Kind> {
+    pub fn kind(self, index: usize) -> Option<TokenKind> {
         self.tokens.get(index).map(|token| token.kind)
     }
 
@@ -118,8 +118,8 @@ impl<'a> Phrase<'a> {
         let mut depth = 0_usize;
         for index in 0..self.tokens.len() {
             match self.tokens[index].kind {
-                Kind::Open => depth += 1,
-                Kind::Close => depth = depth.saturating_sub(1),
+                TokenKind::Open => depth += 1,
+                TokenKind::Close => depth = depth.saturating_sub(1),
                 _ if depth == 0 && self.are(index, words) => return Some(index),
                 _ => {}
             }
@@ -164,14 +164,14 @@ impl<'a> Phrase<'a> {
 
     /// Gives what stands in the parentheses that open at a place, and the place after them.
     pub fn inside(self, index: usize) -> Option<(Phrase<'a>, usize)> {
-        if self.kind(index) != Some(Kind::Open) {
+        if self.kind(index) != Some(TokenKind::Open) {
             return None;
         }
         let mut depth = 0_usize;
         for at in index..self.tokens.len() {
             match self.tokens[at].kind {
-                Kind::Open => depth += 1,
-                Kind::Close => {
+                TokenKind::Open => depth += 1,
+                TokenKind::Close => {
                     depth -= 1;
                     if depth == 0 {
                         return Some((self.range(index + 1, at), at + 1));
@@ -190,9 +190,9 @@ impl<'a> Phrase<'a> {
         let mut from = 0;
         for (index, token) in self.tokens.iter().enumerate() {
             match (token.kind, token.text(self.source)) {
-                (Kind::Open, _) | (_, "[") => depth += 1,
-                (Kind::Close, _) | (_, "]") => depth = depth.saturating_sub(1),
-                (Kind::Other, ",") if depth == 0 => {
+                (TokenKind::Open, _) | (_, "[") => depth += 1,
+                (TokenKind::Close, _) | (_, "]") => depth = depth.saturating_sub(1),
+                (TokenKind::Other, ",") if depth == 0 => {
                     parts.push(self.range(from, index));
                     from = index + 1;
                 }
@@ -208,8 +208,8 @@ impl<'a> Phrase<'a> {
     pub fn ident(self, index: usize) -> Option<String> {
         let text = self.at(index);
         match self.kind(index)? {
-            Kind::Word => Some(text.to_ascii_lowercase()),
-            Kind::QuotedName if text.starts_with('"') => {
+            TokenKind::Word => Some(text.to_ascii_lowercase()),
+            TokenKind::QuotedName if text.starts_with('"') => {
                 let inner = text.strip_prefix('"')?.strip_suffix('"')?;
                 Some(inner.replace("\"\"", "\""))
             }
@@ -220,7 +220,7 @@ impl<'a> Phrase<'a> {
     /// Reads a name with or without a schema at a place, and gives the place after it.
     ///
     /// Of a name in three parts the last two count.
-    pub fn name(self, index: usize) -> Option<(Name, usize)> {
+    pub fn name(self, index: usize) -> Option<(QualifiedName, usize)> {
         let mut parts = vec![self.ident(index)?];
         let mut at = index + 1;
         while self.at(at) == "."
@@ -231,7 +231,7 @@ impl<'a> Phrase<'a> {
         }
         let name = parts.pop()?;
         let schema = parts.pop().unwrap_or_default();
-        Some((Name::new(&schema, &name), at))
+        Some((QualifiedName::new(&schema, &name), at))
     }
 
     /// Steps over these keywords where they stand at a place.
@@ -254,7 +254,7 @@ impl<'a> Phrase<'a> {
             .list()
             .into_iter()
             .map(|part| match part.kind(1) {
-                Some(Kind::Open) => String::new(),
+                Some(TokenKind::Open) => String::new(),
                 _ if part.at(1) == "." => String::new(),
                 _ => part.ident(0).unwrap_or_default(),
             })

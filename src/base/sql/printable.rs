@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use crate::sql::token::{self, Kind};
+use crate::sql::token::{self, TokenKind};
 use crate::visible;
 
 /// Returns a statement in which names and literals that hold control characters are written with escapes.
@@ -23,12 +23,12 @@ pub fn statement(sql: &str) -> Cow<'_, str> {
             b'e' | b'E' => spelled,
             first => matches!(first, b'u' | b'U' | b'b' | b'B' | b'x' | b'X'),
         };
-        let plain = token.closed && (!numbered || token.kind == Kind::DollarText);
+        let plain = token.closed && (!numbered || token.kind == TokenKind::DollarText);
         match token.kind {
-            Kind::QuotedName if plain && visible::line(text) != text => {
+            TokenKind::QuotedName if plain && visible::line(text) != text => {
                 escaped(&mut printed, '"', &token::meaning(text, token));
             }
-            Kind::Text | Kind::DollarText if plain && !visible::is_harmless(text) => {
+            TokenKind::Text | TokenKind::DollarText if plain && !visible::is_harmless(text) => {
                 escaped(&mut printed, '\'', &token::meaning(text, token));
             }
             _ => printed.push_str(text),

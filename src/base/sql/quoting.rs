@@ -3,11 +3,11 @@
 //! Only what a statement says in so many words is seen: `SET`, `RESET` and `set_config`, not what a function does.
 
 use crate::sql::class::Class;
-use crate::sql::token::{self, Kind, Quoting, Token};
+use crate::sql::token::{self, Quoting, Token, TokenKind};
 
 /// The setting, as a session would have it after the statements read so far.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Session {
+pub(super) struct QuotingState {
     /// What holds once the transaction has ended.
     lasting: Quoting,
     /// What holds until the transaction ends.
@@ -19,7 +19,7 @@ pub(super) struct Session {
 /// The setting's name.
 const NAME: &str = "standard_conforming_strings";
 
-impl Session {
+impl QuotingState {
     /// Returns how the next statement is read.
     pub(super) fn quoting(self) -> Quoting {
         self.local.unwrap_or(self.lasting)
@@ -83,7 +83,7 @@ impl Session {
         let tokens: Vec<Token> = token::code_in(text, self.quoting()).collect();
         for call in tokens.windows(7) {
             let is_call = call[0].is_word(text, "set_config")
-                && call[1].kind == Kind::Open
+                && call[1].kind == TokenKind::Open
                 && inner(call[2], text).eq_ignore_ascii_case(NAME);
             if let (true, Some(to)) = (is_call, value_of(call[4], text)) {
                 let local = truth(inner(call[6], text)) != Some(false);
@@ -102,7 +102,7 @@ fn mentions(text: &str) -> bool {
 }
 
 fn is_setting(name: Token, text: &str) -> bool {
-    matches!(name.kind, Kind::Word | Kind::QuotedName)
+    matches!(name.kind, TokenKind::Word | TokenKind::QuotedName)
         && inner(name, text).eq_ignore_ascii_case(NAME)
 }
 
@@ -110,11 +110,11 @@ fn is_setting(name: Token, text: &str) -> bool {
 fn inner(token: Token, text: &str) -> &str {
     let written = token.text(text);
     match token.kind {
-        Kind::Text | Kind::QuotedName => {
+        TokenKind::Text | TokenKind::QuotedName => {
             let opened = written.trim_start_matches(['e', 'E', 'n', 'N', 'u', 'U', '&']);
             opened.trim_matches(['\'', '"'])
         }
-        Kind::DollarText => written.trim_matches('$'),
+        TokenKind::DollarText => written.trim_matches('$'),
         _ => written,
     }
 }

@@ -10,7 +10,7 @@ use crate::sql::name::{Ident, Literal, ObjectName};
 pub struct Sql(String);
 
 /// What may fill a place in a template: everything here quotes itself or was vouched for.
-pub trait Piece: Sync {
+pub trait SqlPart: Sync {
     /// Writes itself, quoted where needed.
     fn write(&self, into: &mut String);
 }
@@ -26,7 +26,7 @@ impl Sql {
     /// # Panics
     ///
     /// When the number of places and pieces differ, which is a mistake in our source.
-    pub fn fill(template: &'static str, pieces: &[&dyn Piece]) -> Self {
+    pub fn fill(template: &'static str, pieces: &[&dyn SqlPart]) -> Self {
         let mut text = String::with_capacity(template.len() + 32 * pieces.len());
         let mut parts = template.split("{}");
         text.push_str(parts.next().unwrap_or_default());
@@ -56,7 +56,7 @@ impl Sql {
     }
 
     /// Joins pieces with a static separator.
-    pub fn join<P: Piece>(pieces: impl IntoIterator<Item = P>, separator: &'static str) -> Self {
+    pub fn join<P: SqlPart>(pieces: impl IntoIterator<Item = P>, separator: &'static str) -> Self {
         let mut text = String::new();
         for (index, piece) in pieces.into_iter().enumerate() {
             if index > 0 {
@@ -74,7 +74,7 @@ impl Sql {
     }
 
     /// Appends a piece.
-    pub fn piece(&mut self, piece: &dyn Piece) -> &mut Self {
+    pub fn piece(&mut self, piece: &dyn SqlPart) -> &mut Self {
         piece.write(&mut self.0);
         self
     }
@@ -96,37 +96,37 @@ impl fmt::Display for Sql {
     }
 }
 
-impl Piece for Sql {
+impl SqlPart for Sql {
     fn write(&self, into: &mut String) {
         into.push_str(&self.0);
     }
 }
 
-impl<P: Piece + ?Sized> Piece for &P {
+impl<P: SqlPart + ?Sized> SqlPart for &P {
     fn write(&self, into: &mut String) {
         (**self).write(into);
     }
 }
 
-impl Piece for Ident {
+impl SqlPart for Ident {
     fn write(&self, into: &mut String) {
         into.push_str(&self.to_string());
     }
 }
 
-impl Piece for ObjectName {
+impl SqlPart for ObjectName {
     fn write(&self, into: &mut String) {
         into.push_str(&self.to_string());
     }
 }
 
-impl Piece for Literal {
+impl SqlPart for Literal {
     fn write(&self, into: &mut String) {
         into.push_str(&self.to_string());
     }
 }
 
-impl Piece for i64 {
+impl SqlPart for i64 {
     fn write(&self, into: &mut String) {
         into.push_str(&self.to_string());
     }

@@ -11,8 +11,8 @@ use crate::error::fail;
 use crate::sql::class::Class;
 use crate::sql::classify;
 use crate::sql::position::{self, Position};
-use crate::sql::quoting::Session;
-use crate::sql::token::{self, Kind, Quoting, Token, Tokens};
+use crate::sql::quoting::QuotingState;
+use crate::sql::token::{self, Quoting, Token, TokenKind, Tokens};
 
 /// One statement, or one psql meta-command, of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,7 +109,7 @@ pub fn statements(text: &str) -> Statements<'_> {
         source: text,
         tokens: token::tokens(text),
         counted: (0, Position::START),
-        session: Session::default(),
+        session: QuotingState::default(),
     }
 }
 
@@ -132,7 +132,7 @@ impl Statement<'_> {
     /// Gives the comments that stand before it, in order.
     pub fn comments(&self) -> impl Iterator<Item = &str> {
         token::tokens(self.lead)
-            .filter(|token| matches!(token.kind, Kind::LineComment | Kind::BlockComment))
+            .filter(|token| matches!(token.kind, TokenKind::LineComment | TokenKind::BlockComment))
             .map(|token| token.text(self.lead))
     }
 
@@ -153,7 +153,7 @@ pub struct Statements<'a> {
     source: &'a str,
     tokens: Tokens<'a>,
     counted: (usize, Position),
-    session: Session,
+    session: QuotingState,
 }
 
 /// Where the tokens of one statement stopped.
@@ -170,7 +170,7 @@ impl<'a> Iterator for Statements<'a> {
     fn next(&mut self) -> Option<Statement<'a>> {
         let from = self.tokens.offset();
         let body = match self.first_token()? {
-            token if token.kind == Kind::Backslash => self.meta_command(token),
+            token if token.kind == TokenKind::Backslash => self.meta_command(token),
             token => self.body(token),
         };
         let source = self.source;
@@ -204,7 +204,7 @@ impl<'a> Iterator for Statements<'a> {
 }
 
 /// The lines below a `COPY … FROM stdin`.
-struct Copied<'a> {
+struct CopyBlock<'a> {
     /// Where they begin.
     begin: usize,
     data: Option<&'a str>,
@@ -215,7 +215,7 @@ struct Copied<'a> {
 impl<'a> Statements<'a> {
     fn first_token(&mut self) -> Option<Token> {
         self.tokens
-            .find(|token| token.is_code() && token.kind != Kind::Semicolon)
+            .find(|token| token.is_code() && token.kind != TokenKind::Semicolon)
     }
 
     /// psql reads a backslash outside of quotes as a command of its own that takes the rest of the line.
@@ -238,7 +238,7 @@ impl<'a> Statements<'a> {
         let mut next = Some(first);
         while let Some(token) = next {
             match token.kind {
-                Kind::Semicolon if reader.at_top() => {
+                TokenKind::Semicolon if reader.at_top() => {
                     return Body {
                         start: first.start,
                         end,
@@ -246,7 +246,7 @@ impl<'a> Statements<'a> {
                         unclosed: None,
                     };
                 }
-                Kind::Backslash => {
+                TokenKind::Backslash => {
                     // `\gexec` and its kin end the statement before them.
                     self.tokens.jump(token.start);
                     return Body {
@@ -271,9 +271,9 @@ impl<'a> Statements<'a> {
     }
 
     /// Takes the lines that belong to a `COPY … FROM stdin` that ended at `from`, as psql does: from the next line on.
-    fn copy_data(&mut self, from: usize) -> Copied<'a> {
+    fn copy_data(&mut self, from: usize) -> CopyBlock<'a> {
         let source = self.source;
-        let none = Copied {
+        let none = CopyBlock {
             begin: from,
             data: None,
             closed: false,
@@ -298,7 +298,7 @@ impl<'a> Statements<'a> {
             at = end;
         }
         self.tokens.jump(at);
-        Copied {
+        CopyBlock {
             begin,
             data: Some(&source[begin..at]),
             closed,
@@ -348,12 +348,12 @@ impl Reader {
         let begins = self.begins.take();
         let named = std::mem::take(&mut self.named);
         match token.kind {
-            Kind::Open => self.parentheses.push(token.start),
-            Kind::Close => {
+            TokenKind::Open => self.parentheses.push(token.start),
+            TokenKind::Close => {
                 self.parentheses.pop();
             }
-            Kind::Other => self.named = token.text(source) == ".",
-            Kind::Word if !named => self.word(token, source, begins),
+            TokenKind::Other => self.named = token.text(source) == ".",
+            TokenKind::Word if !named => self.word(token, source, begins),
             _ => {}
         }
     }
@@ -404,11 +404,11 @@ impl Reader {
     }
 }
 
-fn name_of(kind: Kind) -> &'static str {
+fn name_of(kind: TokenKind) -> &'static str {
     match kind {
-        Kind::QuotedName => "quoted name",
-        Kind::DollarText => "dollar-quoted string",
-        Kind::BlockComment => "comment",
+        TokenKind::QuotedName => "quoted name",
+        TokenKind::DollarText => "dollar-quoted string",
+        TokenKind::BlockComment => "comment",
         _ => "string",
     }
 }
@@ -447,10 +447,10 @@ mod tests {
         // Between the statements stands nothing but white space, comments and semicolons.
         let between = statements.iter().map(|piece| piece.lead).chain([rest]);
         for token in between.flat_map(token::code) {
-            assert_eq!(token.kind, Kind::Semicolon, "{text}");
+            assert_eq!(token.kind, TokenKind::Semicolon, "{text}");
         }
         for piece in &statements {
-            let tail = token::code(piece.tail).all(|token| token.kind == Kind::Semicolon);
+            let tail = token::code(piece.tail).all(|token| token.kind == TokenKind::Semicolon);
             assert!(tail && !piece.text.is_empty(), "{text}");
         }
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 ///
 /// Made of a `String` it keeps that very buffer, which an `Arc<str>` would not.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Text(Arc<String>);
+pub struct SharedText(Arc<String>);
 
 /// Returns the part of a text between two byte offsets.
 ///
@@ -20,19 +20,19 @@ pub fn part(text: &str, from: usize, until: usize) -> &str {
     text.get(from..until).unwrap_or_default()
 }
 
-impl From<String> for Text {
+impl From<String> for SharedText {
     fn from(text: String) -> Self {
-        Text(Arc::new(text))
+        SharedText(Arc::new(text))
     }
 }
 
-impl From<&str> for Text {
+impl From<&str> for SharedText {
     fn from(text: &str) -> Self {
-        Text::from(text.to_owned())
+        SharedText::from(text.to_owned())
     }
 }
 
-impl Deref for Text {
+impl Deref for SharedText {
     type Target = str;
 
     fn deref(&self) -> &str {
@@ -40,7 +40,7 @@ impl Deref for Text {
     }
 }
 
-impl fmt::Debug for Text {
+impl fmt::Debug for SharedText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&**self, f)
     }
@@ -66,7 +66,7 @@ mod tests {
     fn the_buffer_is_kept() {
         let text = String::from("SELECT 1");
         let buffer = text.as_ptr();
-        let text = Text::from(text);
+        let text = SharedText::from(text);
         assert_eq!(text.clone().as_ptr(), buffer);
     }
 }

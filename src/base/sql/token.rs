@@ -5,7 +5,7 @@
 
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum TokenKind {
     /// White space, or a byte order mark at the start of the text.
     Space,
     /// `-- …` up to the end of its line.
@@ -52,7 +52,7 @@ pub enum Quoting {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token {
     /// What it is.
-    pub kind: Kind,
+    pub kind: TokenKind,
     /// Where it begins, in bytes.
     pub start: usize,
     /// Where it ends, in bytes.
@@ -72,15 +72,15 @@ impl Token {
     /// A comment that is never closed is code: the server refuses it, so it must not be left out of what is sent.
     pub fn is_code(self) -> bool {
         match self.kind {
-            Kind::Space | Kind::LineComment => false,
-            Kind::BlockComment => !self.closed,
+            TokenKind::Space | TokenKind::LineComment => false,
+            TokenKind::BlockComment => !self.closed,
             _ => true,
         }
     }
 
     /// Says whether it is this keyword, in any case.
     pub fn is_word(self, source: &str, word: &str) -> bool {
-        self.kind == Kind::Word && self.text(source).eq_ignore_ascii_case(word)
+        self.kind == TokenKind::Word && self.text(source).eq_ignore_ascii_case(word)
     }
 }
 
@@ -144,37 +144,39 @@ impl Tokens<'_> {
     }
 
     /// Gives kind, end and whether it is closed of the token at `self.at`.
-    fn measure(&self) -> (Kind, usize, bool) {
+    fn measure(&self) -> (TokenKind, usize, bool) {
         let at = self.at;
         let next = self.byte(at + 1);
         match self.bytes[at] {
-            byte if is_space(byte) => (Kind::Space, self.skip_while(at, is_space), true),
+            byte if is_space(byte) => (TokenKind::Space, self.skip_while(at, is_space), true),
             0xEF if at == 0 && self.bytes.starts_with("\u{feff}".as_bytes()) => {
-                (Kind::Space, 3, true)
+                (TokenKind::Space, 3, true)
             }
-            b'-' if next == b'-' => (Kind::LineComment, self.line_end(at), true),
+            b'-' if next == b'-' => (TokenKind::LineComment, self.line_end(at), true),
             b'/' if next == b'*' => self.block_comment(),
             b'\'' => self.plain(at + 1),
-            b'"' => self.quoted(Kind::QuotedName, at + 1),
+            b'"' => self.quoted(TokenKind::QuotedName, at + 1),
             b'e' | b'E' if next == b'\'' => self.escaped(at + 2),
             b'n' | b'N' if next == b'\'' => self.plain(at + 2),
-            b'b' | b'B' | b'x' | b'X' if next == b'\'' => self.quoted(Kind::Text, at + 2),
+            b'b' | b'B' | b'x' | b'X' if next == b'\'' => self.quoted(TokenKind::Text, at + 2),
             b'u' | b'U' if next == b'&' && self.byte(at + 2) == b'\'' => {
-                self.quoted(Kind::Text, at + 3)
+                self.quoted(TokenKind::Text, at + 3)
             }
             b'u' | b'U' if next == b'&' && self.byte(at + 2) == b'"' => {
-                self.quoted(Kind::QuotedName, at + 3)
+                self.quoted(TokenKind::QuotedName, at + 3)
             }
-            byte if starts_name(byte) => (Kind::Word, self.skip_while(at, continues_name), true),
+            byte if starts_name(byte) => {
+                (TokenKind::Word, self.skip_while(at, continues_name), true)
+            }
             b'$' => self.dollar(),
-            b'0'..=b'9' => (Kind::Number, self.number_end(), true),
-            b'.' if next.is_ascii_digit() => (Kind::Number, self.number_end(), true),
-            byte if is_operator(byte) => (Kind::Operator, self.operator_end(), true),
-            b';' => (Kind::Semicolon, at + 1, true),
-            b'(' => (Kind::Open, at + 1, true),
-            b')' => (Kind::Close, at + 1, true),
-            b'\\' => (Kind::Backslash, at + 1, true),
-            _ => (Kind::Other, at + 1, true),
+            b'0'..=b'9' => (TokenKind::Number, self.number_end(), true),
+            b'.' if next.is_ascii_digit() => (TokenKind::Number, self.number_end(), true),
+            byte if is_operator(byte) => (TokenKind::Operator, self.operator_end(), true),
+            b';' => (TokenKind::Semicolon, at + 1, true),
+            b'(' => (TokenKind::Open, at + 1, true),
+            b')' => (TokenKind::Close, at + 1, true),
+            b'\\' => (TokenKind::Backslash, at + 1, true),
+            _ => (TokenKind::Other, at + 1, true),
         }
     }
 
@@ -182,7 +184,7 @@ impl Tokens<'_> {
         self.skip_while(from, |byte| byte != b'\n' && byte != b'\r')
     }
 
-    fn block_comment(&self) -> (Kind, usize, bool) {
+    fn block_comment(&self) -> (TokenKind, usize, bool) {
         let mut depth = 1_usize;
         let mut at = self.at + 2;
         while at < self.bytes.len() {
@@ -195,26 +197,26 @@ impl Tokens<'_> {
                     depth -= 1;
                     at += 2;
                     if depth == 0 {
-                        return (Kind::BlockComment, at, true);
+                        return (TokenKind::BlockComment, at, true);
                     }
                 }
                 _ => at += 1,
             }
         }
-        (Kind::BlockComment, self.bytes.len(), false)
+        (TokenKind::BlockComment, self.bytes.len(), false)
     }
 
     /// Ends a literal without a prefix, or with one that does not change how it is read.
-    fn plain(&self, at: usize) -> (Kind, usize, bool) {
+    fn plain(&self, at: usize) -> (TokenKind, usize, bool) {
         match self.quoting {
-            Quoting::Standard => self.quoted(Kind::Text, at),
+            Quoting::Standard => self.quoted(TokenKind::Text, at),
             Quoting::Backslash => self.escaped(at),
         }
     }
 
     /// Ends a literal or name in which only its doubled quote is special.
-    fn quoted(&self, kind: Kind, mut at: usize) -> (Kind, usize, bool) {
-        let quote = if kind == Kind::Text { b'\'' } else { b'"' };
+    fn quoted(&self, kind: TokenKind, mut at: usize) -> (TokenKind, usize, bool) {
+        let quote = if kind == TokenKind::Text { b'\'' } else { b'"' };
         loop {
             at = self.skip_while(at, |byte| byte != quote);
             if at >= self.bytes.len() {
@@ -229,18 +231,18 @@ impl Tokens<'_> {
 
     /// Ends an `E'…'` literal, with the further parts PostgreSQL reads by the same rules when they follow
     /// on a new line.
-    fn escaped(&self, mut at: usize) -> (Kind, usize, bool) {
+    fn escaped(&self, mut at: usize) -> (TokenKind, usize, bool) {
         while at < self.bytes.len() {
             match (self.bytes[at], self.byte(at + 1)) {
                 (b'\\', _) | (b'\'', b'\'') => at += 2,
                 (b'\'', _) => match self.continued(at + 1) {
                     Some(next) => at = next,
-                    None => return (Kind::Text, at + 1, true),
+                    None => return (TokenKind::Text, at + 1, true),
                 },
                 _ => at += 1,
             }
         }
-        (Kind::Text, self.bytes.len(), false)
+        (TokenKind::Text, self.bytes.len(), false)
     }
 
     /// Finds the inside of the quote that continues a literal: only white space with a line break, and line
@@ -261,11 +263,11 @@ impl Tokens<'_> {
         }
     }
 
-    fn dollar(&self) -> (Kind, usize, bool) {
+    fn dollar(&self) -> (TokenKind, usize, bool) {
         let at = self.at;
         if self.byte(at + 1).is_ascii_digit() {
             return (
-                Kind::Parameter,
+                TokenKind::Parameter,
                 self.skip_while(at + 1, |byte| byte.is_ascii_digit()),
                 true,
             );
@@ -276,12 +278,16 @@ impl Tokens<'_> {
             at + 1
         };
         if self.byte(tag_end) != b'$' {
-            return (Kind::Other, at + 1, true);
+            return (TokenKind::Other, at + 1, true);
         }
         let tag = &self.bytes[at..=tag_end];
         match find(&self.bytes[tag_end + 1..], tag) {
-            Some(length) => (Kind::DollarText, tag_end + 1 + length + tag.len(), true),
-            None => (Kind::DollarText, self.bytes.len(), false),
+            Some(length) => (
+                TokenKind::DollarText,
+                tag_end + 1 + length + tag.len(),
+                true,
+            ),
+            None => (TokenKind::DollarText, self.bytes.len(), false),
         }
     }
 
@@ -354,8 +360,8 @@ pub fn inside_dollars(literal: &str) -> &str {
 /// Returns what stands between the quotes of a literal as it is written.
 pub fn content(whole: &str, token: Token) -> &str {
     match token.kind {
-        Kind::DollarText => inside_dollars(whole),
-        Kind::Text => {
+        TokenKind::DollarText => inside_dollars(whole),
+        TokenKind::Text => {
             let start = whole.find('\'').map_or(0, |at| at + 1);
             let end = if token.closed {
                 whole.len() - 1
@@ -371,7 +377,7 @@ pub fn content(whole: &str, token: Token) -> &str {
 /// Returns what a quoted text means: doubled quotes are one, and escapes are the characters they stand for.
 /// `whole` is the text of the token.
 pub fn meaning(whole: &str, token: Token) -> String {
-    if token.kind == Kind::DollarText {
+    if token.kind == TokenKind::DollarText {
         return content(whole, token).to_owned();
     }
     let quote = if whole.trim_end().ends_with('"') {

@@ -68,7 +68,7 @@ const SEGMENTS: u64 = 256;
 /// Has pgBackRest read all of its repository, and judges what it says.
 pub(super) async fn verify(args: &EngineArgs, context: &Context) -> Result<Outcome> {
     let stanza = args.stanza()?;
-    context.terminal.tell(crate::event::Event::Said(
+    context.terminal.tell(crate::event::Event::Info(
         "pgBackRest is reading its repository",
     ));
     let findings = stanza.verify(SEGMENTS).await?;

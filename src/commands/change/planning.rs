@@ -10,7 +10,7 @@ use crate::commands::project::HistoryAndJournal;
 use crate::commands::{Context, change::data_loss, change::select, linting, project};
 use crate::diff;
 use crate::event::silent;
-use crate::finding::{Finding, Place, Severity, worst};
+use crate::finding::{Finding, Location, Severity, worst};
 use crate::lint::apply_observations;
 use crate::migrate::checksum;
 use crate::migrate::files::{Direction, Folder, Migration};
@@ -78,7 +78,7 @@ pub(crate) async fn make(context: &Context, basis: PlanInputs<'_>) -> Result<Mad
         .await
         .context("reading the schema the plan starts from")?;
     let live = without_siblings(context, live);
-    let major = u32::try_from(session.facts().major()).ok();
+    let major = u32::try_from(session.server_info().major()).ok();
     let files: BTreeSet<&str> = basis
         .chosen
         .iter()
@@ -120,7 +120,7 @@ pub(crate) async fn make(context: &Context, basis: PlanInputs<'_>) -> Result<Mad
         version: VERSION,
         tool: concat!("af-db ", env!("CARGO_PKG_VERSION")).to_owned(),
         environment: context.config.database.environment().to_owned(),
-        author: (quorum.needed > 0).then(|| context.config.ambient.author()),
+        author: (quorum.needed > 0).then(|| context.config.env.author()),
         target: observed(session),
         history: head(&records.history),
         schema: governed(context, &live).fingerprint(),
@@ -204,7 +204,7 @@ pub(crate) fn governed(context: &Context, catalog: &Catalog) -> Catalog {
 }
 
 fn observed(session: &Session) -> Observed {
-    let facts = session.facts();
+    let facts = session.server_info();
     Observed {
         system_identifier: facts.system_identifier.map(|number| number.to_string()),
         database: facts.database.clone(),
@@ -295,7 +295,7 @@ async fn try_out(context: &Context, basis: PlanInputs<'_>, live: &Catalog) -> Re
     let before = read::read(&session, &like::scope()).await?;
     let steps = basis.chosen.iter().map(|migration| step(migration, basis));
     let steps = steps.collect::<Result<Vec<_>>>()?;
-    if !session.facts().superuser {
+    if !session.server_info().superuser {
         let shadow = Shadow { target, session };
         return unobserved(context, basis, (live, &before), (shadow, steps)).await;
     }
@@ -348,7 +348,7 @@ async fn unobserved(
         shadow = next;
         if let Some(failure) = failed {
             let finding = Finding::error("plan-fails", &label, failure.message)
-                .place(Place::file(&label))
+                .place(Location::file(&label))
                 .help(failure.hint.unwrap_or_default());
             tried.findings.push(finding);
             shadow.session.close().await;
@@ -399,7 +399,7 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Has names without a schema lead where they lead on the database itself.
 async fn same_path(session: &Session, live: &Session, database: &str) -> Result<()> {
-    let path = live.facts().search_path.as_str();
+    let path = live.server_info().search_path.as_str();
     if path.trim().is_empty() {
         return Ok(());
     }
@@ -446,7 +446,7 @@ fn failed(observed: &[StepObservation], steps: &[Step]) -> Option<Finding> {
         .unwrap_or_else(|| "fix the file; up would fail here and roll it back".to_owned());
     Some(
         Finding::error("plan-fails", &last.label, message)
-            .place(Place::at(&last.label, at.line, at.column))
+            .place(Location::at(&last.label, at.line, at.column))
             .help(help),
     )
 }
@@ -483,7 +483,7 @@ fn judged(answer: &Answer, steps: &[Step]) -> Option<Finding> {
             format!("statement {number} fails if there are {about}: {why}"),
         ),
     };
-    let finding = finding.place(Place::file(&step.label));
+    let finding = finding.place(Location::file(&step.label));
     Some(match &answer.question.query {
         Some(query) => finding.help(query.clone()),
         None => finding,

@@ -13,7 +13,7 @@ use crate::commands::{Context, change::planning};
 use crate::diff::report::{self, Sides};
 use crate::diff::{self};
 use crate::disk;
-use crate::finding::{Finding, Place, Severity};
+use crate::finding::{Finding, Location, Severity};
 use crate::migrate::journal::{self, Entry, Run, State};
 use crate::pg::session::Session;
 use crate::shadow::like;
@@ -165,7 +165,7 @@ async fn verify(context: &Context, session: &Session) -> Result<Vec<Finding>> {
         session
             .run(&Sql::new("BEGIN TRANSACTION READ ONLY"))
             .await?;
-        let asked = session.ask(&Sql::written_by_user(text)).await;
+        let asked = session.simple_query(&Sql::written_by_user(text)).await;
         session.run(&Sql::new("ROLLBACK")).await?;
         let why = match asked {
             Ok(answers) if answers.iter().any(says_no) => {
@@ -176,7 +176,7 @@ async fn verify(context: &Context, session: &Session) -> Result<Vec<Finding>> {
         };
         findings.push(
             Finding::error("after-verify", &shown, why)
-                .place(Place::file(&shown))
+                .place(Location::file(&shown))
                 .help("what was applied stays; mend it with a migration, or take it back with af-db down"),
         );
     }

@@ -14,8 +14,8 @@ use crate::config::Config;
 use crate::error::fail;
 use crate::finding::Finding;
 use crate::fleet::citus;
-use crate::pg::scratch::{self, Scratch};
 use crate::pg::session::Session;
+use crate::pg::shadow_server::{self, ShadowServer};
 use crate::rls::compare;
 use crate::rls::declared::{self, Declared};
 use crate::rls::mend;
@@ -147,7 +147,7 @@ struct Opened {
     session: Session,
     name: String,
     // Kept until the session is done with.
-    _scratch: Option<Scratch>,
+    _scratch: Option<ShadowServer>,
 }
 
 async fn open(shadow: bool, context: &Context) -> Result<Opened> {
@@ -162,7 +162,7 @@ async fn open(shadow: bool, context: &Context) -> Result<Opened> {
     let folder = project::folder(context)?;
     let watch = context.watch();
     let options = context.config.embedded(None)?;
-    let scratch = scratch::start(&options, &watch).await?;
+    let scratch = shadow_server::start(&options, &watch).await?;
     let shadow = shadow::build(&scratch, "shadow", &folder.migrations, &watch).await?;
     Ok(Opened {
         session: shadow.session,

@@ -11,7 +11,7 @@ use crate::commands::policies::{self, Proven};
 use crate::commands::{Context, Outcome, Purpose, Report, project};
 use crate::error::fail;
 use crate::finding::Finding;
-use crate::pg::scratch;
+use crate::pg::shadow_server;
 use crate::rls::copy;
 use crate::rls::live;
 use crate::rls::matrix;
@@ -114,12 +114,14 @@ async fn on_shadow(tenancy: &Tenancy, effort: &Effort, context: &Context) -> Res
 async fn on_copy(tenancy: &Tenancy, effort: &Effort, context: &Context) -> Result<Tried> {
     let watch = context.watch();
     let (session, target) = context.open(Purpose::Reading).await?;
-    let major = u32::try_from(session.facts().major()).ok();
+    let major = u32::try_from(session.server_info().major()).ok();
     session.close().await;
     let options = context.config.embedded(major)?;
-    let scratch = scratch::start(&options, &watch).await.with_context(|| {
-        format!("nothing was tried on `{target}`: a proof needs a scratch server of its own")
-    })?;
+    let scratch = shadow_server::start(&options, &watch)
+        .await
+        .with_context(|| {
+            format!("nothing was tried on `{target}`: a proof needs a scratch server of its own")
+        })?;
     let (copied, grounds) = copy::schema(&target, &scratch, &options, tenancy, &watch).await?;
     Ok(Tried {
         database: target.to_string(),

@@ -20,10 +20,10 @@ use crate::commands::page::count;
 use crate::commands::{Context, Outcome, project};
 use crate::error::refuse;
 use crate::event::{Event, Unit};
-use crate::fleet::{self, Fleet, Flow, Member, Wave};
+use crate::fleet::{self, Fleet, Member, NextStep, Wave};
 use crate::migrate::checksum;
 use crate::migrate::files::{Folder, Migration};
-use crate::pg::tools::Tool;
+use crate::pg::program::Program;
 use crate::plan::approval::Quorum;
 use crate::plan::document;
 use crate::sql::safe::Sql;
@@ -305,7 +305,7 @@ impl Run<'_> {
                 let tried = tries.entry(&member.name).or_default();
                 *tried += 1;
                 if *tried <= self.fleet.limits.retries && !self.context.interrupt.is_raised() {
-                    return Flow::Again;
+                    return NextStep::Again;
                 }
             }
             ended += 1;
@@ -340,7 +340,7 @@ impl Run<'_> {
         how: Ended,
         report: &mut FleetUp,
         watch: &dyn Fn(Event<'_>),
-    ) -> Flow {
+    ) -> NextStep {
         let name = member.name.clone();
         match how {
             Ended::Applied(applied) => report.done(name, applied),
@@ -348,10 +348,10 @@ impl Run<'_> {
             Ended::Moved(why) => report.moved.push(Told { name, why }),
             Ended::Interrupted => {
                 report.interrupted = true;
-                return Flow::Stop;
+                return NextStep::Stop;
             }
             Ended::Failed(why) => {
-                watch(Event::Warned(&format!("{name}: {why}")));
+                watch(Event::Warning(&format!("{name}: {why}")));
                 report.failed.push(Told { name, why });
                 if report.failed.len() > self.fleet.limits.failures {
                     let failed = count(
@@ -360,15 +360,15 @@ impl Run<'_> {
                         "databases have failed",
                     );
                     report.stop(format!("{failed}, {} may", self.fleet.limits.failures));
-                    return Flow::Stop;
+                    return NextStep::Stop;
                 }
             }
         }
         if self.context.interrupt.is_raised() {
             report.interrupted = true;
-            return Flow::Stop;
+            return NextStep::Stop;
         }
-        Flow::Continue
+        NextStep::Continue
     }
 
     /// Waits while the databases of a wave stand the test of time.
@@ -392,7 +392,7 @@ impl Run<'_> {
     async fn gate(&self, wave: &Wave<'_>, report: &mut FleetUp) -> Result<()> {
         let name = &wave.spec.name;
         if let [program, arguments @ ..] = wave.spec.gate.as_slice() {
-            let done = Tool::new(program)
+            let done = Program::new(program)
                 .args(arguments)
                 .env("AF_DB_WAVE", name)
                 .directory(&self.context.config.root)
@@ -411,7 +411,9 @@ impl Run<'_> {
         };
         for member in &wave.members {
             let session = super::open(self.fleet, member).await?;
-            let answer = session.ask(&Sql::written_by_user(question)).await?;
+            let answer = session
+                .simple_query(&Sql::written_by_user(question))
+                .await?;
             session.close().await;
             let yes = answer.iter().any(|message| match message {
                 tokio_postgres::SimpleQueryMessage::Row(row) => {

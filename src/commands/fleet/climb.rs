@@ -120,7 +120,7 @@ impl Climber<'_> {
             None
         };
         let beat = Beat {
-            pid: session.facts().backend_pid,
+            pid: session.server_info().backend_pid,
             canceller: session.canceller(),
             budget: self.block_budget,
             watch: &silent,
@@ -128,7 +128,7 @@ impl Climber<'_> {
             stopped: Mutex::default(),
         };
         let interrupt = &context.interrupt;
-        let path = Sql::printed_by_server(&session.facts().search_path);
+        let path = Sql::printed_by_server(&session.server_info().search_path);
         let execution = Execution::new(session, &member.target, self.ladder, &silent, interrupt);
         let mut execution = match member.tenant {
             // The lock is that of the run that brought the tenants' database up.
@@ -146,7 +146,7 @@ impl Climber<'_> {
         }
         if member.tenant.is_some() {
             // The run has put the session back to what the role is used to.
-            session.lead(&path).await?;
+            session.set_search_path(&path).await?;
         }
         let mut findings = verify::judge(&there, &session, (&before, &ledger.run), None).await?;
         findings.retain(|finding| is_own(member, finding));

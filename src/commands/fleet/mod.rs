@@ -25,7 +25,7 @@ use tokio_postgres::types::Type;
 use crate::commands::{Context, project, protection};
 use crate::error::fail;
 use crate::event::{Event, Unit, silent};
-use crate::fleet::{self, Fleet, Flow, Member, Reader, Tenant};
+use crate::fleet::{self, Fleet, InventoryContext, Member, NextStep, Tenant};
 use crate::migrate::files::Folder;
 use crate::migrate::history::Table;
 use crate::migrate::journal;
@@ -48,14 +48,14 @@ pub(crate) async fn load(context: &Context, path: &Path) -> Result<Fleet> {
     let text = std::fs::read_to_string(path).map_err(|error| {
         fail(format!("cannot read {name}: {error}")).hint("name the fleet's file with --fleet")
     })?;
-    let ambient = &context.config.ambient;
+    let env = &context.config.env;
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
     let watch = context.watch();
-    let reader = Reader {
-        target: &|address| ambient.target(address),
-        expand: &|text| ambient.expand(text),
+    let reader = InventoryContext {
+        target: &|address| env.target(address),
+        expand: &|text| env.expand(text),
         folder: folder.unwrap_or(Path::new(".")),
         watch: &watch,
     };
@@ -66,7 +66,7 @@ pub(crate) async fn load(context: &Context, path: &Path) -> Result<Fleet> {
 pub(crate) async fn open(fleet: &Fleet, member: &Member) -> Result<Session> {
     let opening = async {
         let mut session =
-            connect::open_with(&member.target, &connect::Options::ONCE, &silent).await?;
+            connect::open_with(&member.target, &connect::RetryLimits::ONCE, &silent).await?;
         if let Some(tenant) = &member.tenant {
             enter(&mut session, tenant).await?;
         }
@@ -107,8 +107,8 @@ async fn enter(session: &mut Session, tenant: &Tenant) -> Result<()> {
             .hint(format!("CREATE SCHEMA {schema}, or take it off the list"))
             .into());
     }
-    let path = path_of(tenant, &session.facts().search_path);
-    session.lead(&path).await
+    let path = path_of(tenant, &session.server_info().search_path);
+    session.set_search_path(&path).await
 }
 
 /// Gives where names without a schema lead for a tenant: into its own schema, then where they lead anyway.
@@ -143,7 +143,7 @@ where
             done: u64::try_from(answers.len()).unwrap_or(0),
             note: &member.name,
         });
-        Flow::Continue
+        NextStep::Continue
     })
     .await;
     watch(Event::Ended);

@@ -13,7 +13,7 @@ use crate::commands::{change::gate, protection};
 use crate::finding::Severity;
 use crate::fleet::{Fleet, Member};
 use crate::migrate::files::{Folder, Migration};
-use crate::pg::{facts, pooler};
+use crate::pg::{pooler, server_info};
 
 /// Asks every database for its history and its schema, and sets aside whom nobody should touch.
 pub(super) async fn survey<'f>(
@@ -79,7 +79,7 @@ async fn look(
     let chosen = select::choose(selection, &folder.migrations, &standing);
     let chosen = chosen.and_then(|(chosen, _)| {
         select::obstacles(selection, &standing, &chosen, &records.unfinished)?;
-        facts::refuse_replica(session.facts())?;
+        server_info::refuse_replica(session.server_info())?;
         Ok(chosen)
     });
     match chosen {
@@ -108,7 +108,7 @@ async fn look(
             .iter()
             .map(|row| (row.version, row.checksum.clone()))
             .collect(),
-        major: session.facts().major(),
+        major: session.server_info().major(),
         fingerprint,
         half_run: records.unfinished.iter().map(|half| half.version).collect(),
     };

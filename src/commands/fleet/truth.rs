@@ -18,7 +18,7 @@ use crate::finding::{Finding, Severity};
 use crate::fleet::{Fleet, Member, Tenant};
 use crate::migrate::files::{Direction, Folder, Migration};
 use crate::pg::connect;
-use crate::pg::scratch::Scratch;
+use crate::pg::shadow_server::ShadowServer;
 use crate::shadow::{self, Shadow};
 use crate::sql::name::Ident;
 use crate::sql::safe::Sql;
@@ -45,7 +45,7 @@ pub(super) struct Truth<'a> {
     fleet: &'a Fleet,
     folder: &'a Folder,
     // Started only when few databases have one history.
-    scratch: Option<Scratch>,
+    scratch: Option<ShadowServer>,
     shadows: usize,
 }
 
@@ -177,7 +177,7 @@ impl<'a> Truth<'a> {
     /// Makes what all tenants share, and then what one of them has, in a schema of its own.
     async fn replayed_for_tenant(
         &self,
-        scratch: &Scratch,
+        scratch: &ShadowServer,
         name: &str,
         files: &[Migration],
     ) -> Result<Catalog> {
@@ -192,7 +192,7 @@ impl<'a> Truth<'a> {
                 &schema,
                 &Ident::new(name),
                 &schema,
-                &Sql::printed_by_server(&shadow.session.facts().search_path),
+                &Sql::printed_by_server(&shadow.session.server_info().search_path),
             ],
         );
         shadow.session.run(&sql).await?;

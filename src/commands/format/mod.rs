@@ -89,7 +89,7 @@ fn path(file: &str) -> String {
 
 #[cfg(test)]
 mod samples {
-    use crate::finding::{Finding, Place};
+    use crate::finding::{Finding, Location};
 
     /// One of each severity, with everything a finding can carry.
     pub(super) fn plain() -> Vec<Finding> {
@@ -100,14 +100,14 @@ mod samples {
                 "one schema cannot be read",
             ),
             Finding::warn("R07", "public.orders", "the index is built under a lock")
-                .place(Place::file("./schemas/orders.yaml")),
+                .place(Location::file("./schemas/orders.yaml")),
             Finding::error(
                 "R01",
                 "public.orders.tenant_id",
                 "a foreign key has no index",
             )
-            .place(Place::at("migrations/V2__orders.sql", 3, 5))
-            .also(Place::at("migrations/V1__tenants.sql", 1, 1))
+            .place(Location::at("migrations/V2__orders.sql", 3, 5))
+            .also(Location::at("migrations/V1__tenants.sql", 1, 1))
             .detail("- was\n+ is")
             .help("CREATE INDEX ON public.orders (tenant_id)"),
         ]
@@ -121,7 +121,7 @@ mod samples {
     pub(super) fn hostile() -> Vec<Finding> {
         vec![
             Finding::error(HOSTILE, HOSTILE, HOSTILE)
-                .place(Place::at("a,b: c%\n<d>|\u{e9}.sql", 1, 2))
+                .place(Location::at("a,b: c%\n<d>|\u{e9}.sql", 1, 2))
                 .detail(HOSTILE)
                 .help(HOSTILE),
         ]

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::commands::format::{PROJECT, path, whole};
-use crate::finding::{Finding, Place, Severity, fingerprints};
+use crate::finding::{Finding, Location, Severity, fingerprints};
 use crate::lint::rules;
 
 const SCHEMA: &str =
@@ -65,7 +65,7 @@ fn result(finding: &Finding, fingerprint: &str, codes: &[&str]) -> Value {
         Severity::Warn => "warning",
         Severity::Note => "note",
     };
-    let nowhere = Place::file(PROJECT);
+    let nowhere = Location::file(PROJECT);
     let mut stands = location(finding.place.as_ref().unwrap_or(&nowhere));
     stands["logicalLocations"] = json!([{ "fullyQualifiedName": finding.subject }]);
     let mut fingerprints = json!({ "finding/v1": fingerprint });
@@ -83,19 +83,19 @@ fn result(finding: &Finding, fingerprint: &str, codes: &[&str]) -> Value {
     });
     if !finding.also.is_empty() {
         // The schema allows each only once.
-        let also: BTreeSet<&Place> = finding.also.iter().collect();
+        let also: BTreeSet<&Location> = finding.also.iter().collect();
         result["relatedLocations"] = also.into_iter().map(related).collect();
     }
     result
 }
 
-fn related(place: &Place) -> Value {
+fn related(place: &Location) -> Value {
     let mut related = location(place);
     related["message"] = json!({ "text": message(&format!("see {place}")) });
     related
 }
 
-fn location(place: &Place) -> Value {
+fn location(place: &Location) -> Value {
     let mut region = json!({ "startLine": place.line.unwrap_or(1).max(1) });
     if let (Some(_), Some(column)) = (place.line, place.column) {
         region["startColumn"] = json!(column.max(1));
@@ -265,7 +265,7 @@ mod tests {
 
     #[test]
     fn a_place_outside_the_project_is_an_address() {
-        let place = location(&Place::at("/srv/a b.sql", 0, 0));
+        let place = location(&Location::at("/srv/a b.sql", 0, 0));
         assert_eq!(
             place,
             json!({ "physicalLocation": {

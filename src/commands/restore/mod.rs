@@ -23,7 +23,7 @@ use crate::commands::hooks::{self, Told};
 use crate::commands::page::{Page, Tone, count};
 use crate::commands::policies::{self, Proven};
 use crate::commands::{Context, Outcome, Purpose, Report, change::gate, project, protection};
-use crate::drill::{self, Drill, Drilled, Smoke};
+use crate::drill::{self, Drill, DrillReport, SmokeResult};
 use crate::error::{fail, refuse};
 use crate::finding::{Finding, Severity, worst};
 use crate::pg::target::Target;
@@ -108,7 +108,7 @@ struct RestoreReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     target_milliseconds: Option<u64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    smoke: Vec<Smoke>,
+    smoke: Vec<SmokeResult>,
     /// What two tenants could read of each other's rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     policies: Option<String>,
@@ -396,7 +396,7 @@ async fn try_it(
         tenancy: tenancy.as_ref(),
     };
     let drilled = drill::run(drill, store, name, &context.watch(), &context.interrupt).await?;
-    let Drilled {
+    let DrillReport {
         restored,
         smoke,
         policies,

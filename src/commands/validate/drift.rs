@@ -16,7 +16,7 @@ use crate::manifest::Manifest;
 use crate::manifest::compare;
 use crate::manifest::settle::Settled;
 use crate::migrate::files::{Folder, Migration};
-use crate::pg::scratch::Scratch;
+use crate::pg::shadow_server::ShadowServer;
 use crate::shadow;
 use crate::shadow::origin::Origins;
 
@@ -45,7 +45,7 @@ pub(super) async fn find(
     strict: bool,
     live: &Live,
     declared: &Declared<'_>,
-    scratch: &Scratch,
+    scratch: &ShadowServer,
     watch: Watch<'_>,
 ) -> Result<Found> {
     let Some(expected) = expected(live, declared, scratch, watch).await? else {
@@ -111,7 +111,7 @@ const MANIFEST: &str = "the manifest";
 async fn expected<'a>(
     live: &Live,
     declared: &Declared<'a>,
-    scratch: &Scratch,
+    scratch: &ShadowServer,
     watch: Watch<'_>,
 ) -> Result<Option<Expected<'a>>> {
     let Some(replayed) = declared.replayed else {

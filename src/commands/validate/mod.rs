@@ -10,7 +10,7 @@ use crate::catalog::Scope;
 use crate::commands::page::{Page, Tone, count};
 use crate::commands::project::HistoryAndJournal;
 use crate::commands::{Context, Outcome, Purpose, Report, embedded, fleet, linting, project};
-use crate::finding::{Finding, Place, Severity};
+use crate::finding::{Finding, Location, Severity};
 use crate::fleet::citus;
 use crate::manifest::{self, Manifest};
 use crate::migrate::files::{Direction, Folder, Migration};
@@ -196,7 +196,7 @@ fn unreadable<T: Default>(
     let finding = match parts[..] {
         [file, line, column, message] if line.parse::<u32>().is_ok() => {
             let (line, column) = (line.parse().unwrap_or(1), column.parse().unwrap_or(1));
-            Finding::error(code, file, message.trim()).place(Place::at(file, line, column))
+            Finding::error(code, file, message.trim()).place(Location::at(file, line, column))
         }
         _ => Finding::error(code, shown, text),
     };
@@ -214,7 +214,7 @@ async fn lint(
     report: &mut ValidateReport,
 ) -> Result<()> {
     let live = gathered.live.as_ref();
-    let major = live.and_then(|live| u32::try_from(live.session.facts().major()).ok());
+    let major = live.and_then(|live| u32::try_from(live.session.server_info().major()).ok());
     let changed = match &args.git_base {
         Some(base) => Some(linting::changed(context, base).await?),
         None => None,

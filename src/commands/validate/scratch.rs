@@ -15,7 +15,7 @@ use crate::finding::{Finding, Severity};
 use crate::manifest::settle::{self, Settled};
 use crate::manifest::{self, Manifest};
 use crate::migrate::files::Folder;
-use crate::pg::scratch::Scratch;
+use crate::pg::shadow_server::ShadowServer;
 use crate::rls::compare::Comparison;
 use crate::shadow::{self, Shadow, rollback};
 
@@ -29,7 +29,7 @@ pub(super) async fn judge(
     args: &Args,
     context: &Context,
     gathered: &Gathered,
-    scratch: &Scratch,
+    scratch: &ShadowServer,
     report: &mut ValidateReport,
 ) -> Result<()> {
     let watch = context.watch();
@@ -88,7 +88,7 @@ pub(super) async fn judge(
 /// Settles the manifest, where there is one.
 async fn settle(
     gathered: &Gathered,
-    scratch: &Scratch,
+    scratch: &ShadowServer,
     watch: Watch<'_>,
 ) -> Result<Option<Settled>> {
     if gathered.manifest.is_empty() {
@@ -128,7 +128,7 @@ async fn on_shadow(
 /// Replays the migrations; none when they do not run here, which says nothing about the rest.
 async fn replay(
     folder: &Folder,
-    scratch: &Scratch,
+    scratch: &ShadowServer,
     report: &mut ValidateReport,
     watch: Watch<'_>,
 ) -> Result<Option<(Shadow, Catalog)>> {
@@ -153,7 +153,7 @@ async fn replay(
 
 async fn ways_down(
     folder: &Folder,
-    scratch: &Scratch,
+    scratch: &ShadowServer,
     watch: Watch<'_>,
 ) -> Result<Option<(String, Vec<Finding>)>> {
     // From the newest down to the first that has no way back, or says that it has none.

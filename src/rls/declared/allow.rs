@@ -7,7 +7,7 @@ use crate::declared::document::Lines;
 use crate::declared::line::{self, Columns, Deed};
 use crate::declared::text::{self, Fault};
 use crate::rights::{Command, Grant, Policy};
-use crate::yaml::Placed;
+use crate::yaml::Located;
 
 /// What lines are read against.
 pub(crate) struct Ground<'a> {
@@ -48,7 +48,7 @@ pub(crate) fn read(ground: &Ground<'_>, role: &str, lines: &Lines) -> Allowed {
 fn read_line(
     ground: &Ground<'_>,
     role: &str,
-    (index, text): (usize, &Placed<String>),
+    (index, text): (usize, &Located<String>),
     allowed: &mut Allowed,
 ) -> Result<(), Fault> {
     let line = line::read(&text.value)?;

@@ -5,7 +5,7 @@ use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use crate::manifest::document::Texts;
 use crate::manifest::entries::Entries;
-use crate::yaml::Placed;
+use crate::yaml::Located;
 
 /// One file.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -14,11 +14,11 @@ pub struct Document {
     /// How tenants are told apart and how a request says who it is.
     pub tenancy: Option<Tenancy>,
     /// The roles of a request, each with what it is for.
-    pub roles: Entries<Option<Placed<String>>>,
+    pub roles: Entries<Option<Located<String>>>,
     /// Whether policies hold for the owners of tables too; they do where nothing is said.
     pub force: Option<bool>,
     /// Sets of rows by name: conditions that the rest speaks of.
-    pub rows: Entries<Placed<String>>,
+    pub rows: Entries<Located<String>>,
     /// What several tables have in common.
     pub templates: Entries<Template>,
     /// Tables, each with its template or with what is its own.
@@ -26,7 +26,7 @@ pub struct Document {
     /// Tables that are everybody's, with the reason.
     pub shared: Entries<Table>,
     /// Tables or patterns that are left alone, with the reason.
-    pub except: Entries<Placed<String>>,
+    pub except: Entries<Located<String>>,
     /// What roles may do with views and materialized views.
     pub views: Entries<Allow>,
     /// What roles may call: `app.tenant_id()`, or `app.*`.
@@ -44,19 +44,19 @@ pub struct Document {
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Tenancy {
     /// The column that names the tenant of a row.
-    pub column: Option<Placed<String>>,
+    pub column: Option<Located<String>>,
     /// The type of the column, for claims and settings; `uuid` where nothing is said.
-    pub r#type: Option<Placed<String>>,
+    pub r#type: Option<Located<String>>,
     /// The tenant of the request as an expression: `app.tenant_id()`.
-    pub tenant: Option<Placed<String>>,
+    pub tenant: Option<Located<String>>,
     /// The claim of the token that names the tenant: `tenant_id`, `app_metadata.org_id`.
-    pub claim: Option<Placed<String>>,
+    pub claim: Option<Located<String>>,
     /// Where claims are read: `request.jwt.claims` where nothing is said, or `auth.jwt()`.
-    pub claims: Option<Placed<String>>,
+    pub claims: Option<Located<String>>,
     /// The setting that names the tenant: `app.tenant_id`.
-    pub setting: Option<Placed<String>>,
+    pub setting: Option<Located<String>>,
     /// The user of the request as an expression: `auth.uid()`; alone, every user is a tenant.
-    pub user: Option<Placed<String>>,
+    pub user: Option<Located<String>>,
     /// The table that says which user belongs to which tenants.
     pub membership: Option<Membership>,
     /// The table in which tenants stand above each other.
@@ -82,13 +82,13 @@ pub struct Tenancy {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Membership {
     /// The table.
-    pub table: Placed<String>,
+    pub table: Located<String>,
     /// Its column that names the tenant.
-    pub tenant: Placed<String>,
+    pub tenant: Located<String>,
     /// Its column that names the user.
-    pub user: Placed<String>,
+    pub user: Located<String>,
     /// Which of its rows count.
-    pub r#where: Option<Placed<String>>,
+    pub r#where: Option<Located<String>>,
 }
 
 /// The table in which tenants stand above each other.
@@ -96,11 +96,11 @@ pub struct Membership {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Hierarchy {
     /// The table.
-    pub table: Placed<String>,
+    pub table: Located<String>,
     /// Its key.
-    pub key: Placed<String>,
+    pub key: Located<String>,
     /// Its column that names the tenant above.
-    pub parent: Placed<String>,
+    pub parent: Located<String>,
 }
 
 /// What several tables have in common.
@@ -110,13 +110,13 @@ pub struct Template {
     /// Where it holds: `tenant tables`, tables, or patterns such as `log_*`; nowhere by itself where nothing is said.
     pub to: Texts,
     /// Variables with what they stand for where a table does not say.
-    pub with: Entries<Placed<String>>,
+    pub with: Entries<Located<String>>,
     /// What each role may do.
     pub allow: Allow,
     /// Policies that `allow` cannot say: `for insert to public with check (…)`.
-    pub policies: Entries<Placed<String>>,
+    pub policies: Entries<Located<String>>,
     /// Conditions that hold beside all others.
-    pub guards: Entries<Placed<String>>,
+    pub guards: Entries<Located<String>>,
     /// Whether policies hold for the owner too.
     pub force: Option<bool>,
 }
@@ -125,45 +125,45 @@ pub struct Template {
 #[derive(Clone, Debug, Default)]
 pub struct Table {
     /// The template it follows.
-    pub like: Option<Placed<String>>,
+    pub like: Option<Located<String>>,
     /// The column that names the tenant here.
-    pub column: Option<Placed<String>>,
+    pub column: Option<Located<String>>,
     /// What the template's variables stand for.
-    pub with: Entries<Placed<String>>,
+    pub with: Entries<Located<String>>,
     /// What each role may do; a role said here is not taken from the template.
     pub allow: Allow,
     /// Further policies.
-    pub policies: Entries<Placed<String>>,
+    pub policies: Entries<Located<String>>,
     /// Further guards.
-    pub guards: Entries<Placed<String>>,
+    pub guards: Entries<Located<String>>,
     /// Whether policies hold for the owner too.
     pub force: Option<bool>,
     /// Whether row-level security is on; it is where nothing is said.
     pub security: Option<bool>,
     /// Why this table differs.
-    pub reason: Option<Placed<String>>,
+    pub reason: Option<Located<String>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 struct Spelled {
-    like: Option<Placed<String>>,
-    column: Option<Placed<String>>,
-    with: Entries<Placed<String>>,
+    like: Option<Located<String>>,
+    column: Option<Located<String>>,
+    with: Entries<Located<String>>,
     allow: Allow,
-    policies: Entries<Placed<String>>,
-    guards: Entries<Placed<String>>,
+    policies: Entries<Located<String>>,
+    guards: Entries<Located<String>>,
     force: Option<bool>,
     row_level_security: Option<bool>,
-    reason: Option<Placed<String>>,
+    reason: Option<Located<String>>,
 }
 
 impl<'de> Deserialize<'de> for Table {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let placed = Placed::<Either>::deserialize(deserializer)?;
+        let placed = Located::<Either>::deserialize(deserializer)?;
         Ok(match placed.value {
             Either::Name(value) => Table {
-                like: Some(Placed {
+                like: Some(Located {
                     value,
                     line: placed.line,
                     column: placed.column,
@@ -220,11 +220,11 @@ pub struct Allow(pub Entries<Lines>);
 
 /// One line or several, each with its place.
 #[derive(Clone, Debug, Default)]
-pub struct Lines(pub Vec<Placed<String>>);
+pub struct Lines(pub Vec<Located<String>>);
 
 impl<'de> Deserialize<'de> for Lines {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Inner(Vec<Placed<String>>);
+        struct Inner(Vec<Located<String>>);
         impl<'de> Deserialize<'de> for Inner {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 struct Known;
@@ -238,7 +238,7 @@ impl<'de> Deserialize<'de> for Lines {
                     }
 
                     fn visit_str<E: Error>(self, text: &str) -> Result<Inner, E> {
-                        Ok(Inner(vec![Placed {
+                        Ok(Inner(vec![Located {
                             value: text.to_owned(),
                             line: 0,
                             column: 0,
@@ -260,7 +260,7 @@ impl<'de> Deserialize<'de> for Lines {
                 deserializer.deserialize_any(Known)
             }
         }
-        let placed = Placed::<Inner>::deserialize(deserializer)?;
+        let placed = Located::<Inner>::deserialize(deserializer)?;
         let mut lines = placed.value.0;
         for line in lines.iter_mut().filter(|line| line.line == 0) {
             (line.line, line.column) = (placed.line, placed.column);

@@ -18,9 +18,9 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::error::fail;
-use crate::finding::Place;
+use crate::finding::Location;
 use crate::sql::split;
-use crate::yaml::{self, Placed};
+use crate::yaml::{self, Located};
 
 use document::{Document, Tenancy};
 
@@ -114,6 +114,6 @@ fn check(declared: &Declared) -> Result<()> {
 }
 
 /// Gives the place of a value in a file.
-pub(crate) fn place<T>(file: &str, value: &Placed<T>) -> Place {
-    Place::at(file, value.line, value.column)
+pub(crate) fn place<T>(file: &str, value: &Located<T>) -> Location {
+    Location::at(file, value.line, value.column)
 }

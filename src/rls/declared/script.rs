@@ -5,7 +5,7 @@ use crate::declared::expand::Wanted;
 use crate::declared::names;
 use crate::declared::text::{self, Fault};
 use crate::declared::{Declared, Script};
-use crate::finding::{Finding, Place};
+use crate::finding::{Finding, Location};
 use crate::rights::Grant;
 use crate::sql::phrase::{self, Phrase};
 use crate::sql::split;
@@ -14,7 +14,7 @@ use crate::sql::split;
 pub(crate) fn add(declared: &Declared, catalog: &Catalog, wanted: &mut Wanted) {
     for script in &declared.scripts {
         for statement in split::statements(&script.text) {
-            let place = Place::at(
+            let place = Location::at(
                 &script.name,
                 statement.position.line,
                 statement.position.column,
@@ -54,7 +54,7 @@ fn take(
     phrase: Phrase<'_>,
     catalog: &Catalog,
     wanted: &mut Wanted,
-    place: &Place,
+    place: &Location,
 ) -> Result<(), Fault> {
     if phrase.begins(&["create", "policy"]) {
         let name = phrase.ident(2).unwrap_or_default();

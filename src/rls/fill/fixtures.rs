@@ -149,7 +149,7 @@ async fn rows(
         "SELECT coalesce(pg_catalog.json_agg(x.r)::text, '[]') FROM (SELECT pg_catalog.json_build_array({}) AS r FROM {} AS t WHERE {} LIMIT 20) AS x",
         &[&columns, &table.object(), of],
     );
-    let text = session.ask(&sql).await?;
+    let text = session.simple_query(&sql).await?;
     let text = text.iter().find_map(|message| match message {
         tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
         _ => None,

@@ -5,9 +5,9 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::adopt::Tool;
-use crate::disk::{self, Item, Walk};
+use crate::disk::{self, DirectoryEntry, DirectoryWalk};
 use crate::error::fail;
-use crate::finding::{Finding, Place, Severity};
+use crate::finding::{Finding, Location, Severity};
 use crate::migrate::directive::{self, Directives};
 use crate::migrate::files::{self, Folder, Migration, Script};
 use crate::migrate::name;
@@ -86,7 +86,7 @@ impl Draft {
 /// A folder being read.
 pub(crate) struct Gathering {
     tool: Tool,
-    walk: Walk,
+    walk: DirectoryWalk,
     pub(crate) shown: String,
     pub(crate) findings: Vec<Finding>,
     drafts: Vec<Draft>,
@@ -97,7 +97,7 @@ impl Gathering {
     pub(crate) fn new(tool: Tool, shown: &str) -> Self {
         Gathering {
             tool,
-            walk: Walk::default(),
+            walk: DirectoryWalk::default(),
             shown: shown.to_owned(),
             findings: Vec::new(),
             drafts: Vec::new(),
@@ -106,7 +106,7 @@ impl Gathering {
     }
 
     /// Lists what lies in a folder, in order of names; what begins with a dot is nobody's migration.
-    pub(crate) fn items(&mut self, folder: &Path, shown: &str) -> Result<Vec<Item>> {
+    pub(crate) fn items(&mut self, folder: &Path, shown: &str) -> Result<Vec<DirectoryEntry>> {
         let mut items = self.walk.list(folder, shown)?;
         items.retain(|item| !item.name.starts_with('.'));
         for item in items.iter().filter(|item| name::is_sql(&item.name)) {
@@ -170,7 +170,7 @@ impl Gathering {
         );
         self.findings.push(
             Finding::error("migration-name", shown, message)
-                .place(Place::file(shown))
+                .place(Location::file(shown))
                 .help("rename it, or move it out of the folder"),
         );
     }
@@ -180,7 +180,7 @@ impl Gathering {
         let message = "this migration is a program; af-db runs SQL";
         self.findings.push(
             Finding::error("migration-program", shown, message)
-                .place(Place::file(shown))
+                .place(Location::file(shown))
                 .help("write its effect as SQL beside it, under the same number"),
         );
     }
@@ -189,7 +189,7 @@ impl Gathering {
     pub(crate) fn wrong(&mut self, shown: &str, message: impl Into<String>, help: &str) {
         self.findings.push(
             Finding::error("migration-layout", shown, message)
-                .place(Place::file(shown))
+                .place(Location::file(shown))
                 .help(help),
         );
     }
@@ -209,8 +209,8 @@ impl Gathering {
                     draft.version, first.up.shown
                 );
                 let finding = Finding::error("migration-duplicate", &draft.up.shown, message)
-                    .place(Place::file(&draft.up.shown))
-                    .also(Place::file(&first.up.shown));
+                    .place(Location::file(&draft.up.shown))
+                    .also(Location::file(&first.up.shown));
                 self.findings
                     .push(finding.help("give the one that is not applied anywhere another number"));
                 continue;
@@ -224,7 +224,7 @@ impl Gathering {
             let message = "af-db runs each file once, and this one runs again whenever it changes";
             self.findings.push(
                 Finding::error(REPEATABLE, &draft.up.shown, message)
-                    .place(Place::file(&draft.up.shown))
+                    .place(Location::file(&draft.up.shown))
                     .help("adopt with --convert, which makes it a migration as it is now"),
             );
             repeatables.push(self.settle(draft));

@@ -11,7 +11,7 @@ use crate::catalog::{Catalog, Key, Kind, Object, Value};
 use crate::finding::Finding;
 use crate::pg::session::Session;
 use crate::sql::name::Ident;
-use crate::sql::token::{self, Kind as Token};
+use crate::sql::token::{self, TokenKind as Token};
 
 /// Schemas that a platform makes and people's policies and functions speak of.
 const PLATFORM: [&str; 8] = [

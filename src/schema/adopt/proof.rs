@@ -8,10 +8,10 @@ use crate::catalog::{Scope, read};
 use crate::diff;
 use crate::diff::report::{self, Sides};
 use crate::event::Watch;
-use crate::finding::{Finding, Place, Severity};
+use crate::finding::{Finding, Location, Severity};
 use crate::migrate::files::Migration;
-use crate::pg::scratch::Scratch;
 use crate::pg::session::Session;
+use crate::pg::shadow_server::ShadowServer;
 use crate::shadow::{self, Shadow};
 use crate::sql::safe::Sql;
 
@@ -48,7 +48,7 @@ pub fn pair<'a>(
             let message = "the file is not what the tool applied: its checksum is another";
             findings.push(
                 Finding::error("adopt-edited", shown, message)
-                    .place(Place::file(shown))
+                    .place(Location::file(shown))
                     .help("restore the file from version control"),
             );
         }
@@ -60,7 +60,7 @@ pub fn pair<'a>(
             let message = "it was not applied, though a newer one was";
             findings.push(
                 Finding::warn("adopt-out-of-order", shown, message)
-                    .place(Place::file(shown))
+                    .place(Location::file(shown))
                     .help("apply it late on purpose: af-db up --allow-out-of-order"),
             );
         }
@@ -70,7 +70,7 @@ pub fn pair<'a>(
 
 /// Replays what is applied on a scratch server and names where the live database differs.
 pub async fn compare(
-    scratch: &Scratch,
+    scratch: &ShadowServer,
     live: &Session,
     applied: &[&Entry],
     found: &[Found],
@@ -131,7 +131,7 @@ async fn verify(shadow: &Shadow, applied: &[&Entry]) -> Vec<Finding> {
                     &script.shown,
                     format!("it fails on the shadow of the files: {error}"),
                 )
-                .place(Place::file(&script.shown))
+                .place(Location::file(&script.shown))
                 .help("mend the script, or the change it checks"),
             );
         }

@@ -12,7 +12,7 @@ use crate::adopt::folder::{Draft, Gathering, Listed, under};
 use crate::disk;
 use crate::error::fail;
 use crate::migrate::files::Script;
-use crate::pg::tools::{Done, Tool as Program};
+use crate::pg::program::{Program, ProgramOutput};
 use crate::sql::split;
 
 /// Revisions as SQL.
@@ -116,7 +116,7 @@ fn program(project: &Path) -> PathBuf {
         .unwrap_or_else(|| PathBuf::from("alembic"))
 }
 
-async fn run(program: &Path, project: &Path, arguments: &[&str]) -> Result<Done> {
+async fn run(program: &Path, project: &Path, arguments: &[&str]) -> Result<ProgramOutput> {
     let tool = Program::new(program).args(arguments).directory(project);
     tool.run().await.map_err(|_| {
         fail("Alembic is not installed here, and only it can say its revisions as SQL")

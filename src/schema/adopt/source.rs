@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::adopt::{Tool, list, recognise, render};
 use crate::error::fail;
 use crate::migrate::files::{self, Migration};
-use crate::pg::tools::Tool as Program;
+use crate::pg::program::Program;
 
 /// Reads the migrations of any folder: our own layout where it is that, else as the tool whose it looks like.
 pub async fn migrations(folder: &Path, shown: &str) -> Result<Vec<Migration>> {

@@ -35,7 +35,7 @@ impl Rereader {
         let questions = listed.chain(AFTERWARDS.map(|sql| (sql, 0)));
         let kept = try_join_all(questions.map(async |(sql, params)| {
             let types = vec![Type::OID_ARRAY; params];
-            anyhow::Ok((sql, session.keep(sql, &types).await?))
+            anyhow::Ok((sql, session.prepare(sql, &types).await?))
         }));
         let kept = kept.await?.into_iter().collect();
         Ok(Rereader {
@@ -68,7 +68,7 @@ struct Asker<'a> {
 impl Asker<'_> {
     async fn stream(&self, sql: &'static str, params: &[Param<'_>]) -> Result<Rows<'_>> {
         match self.kept.and_then(|kept| kept.get(sql)) {
-            Some(statement) => self.session.stream_kept(statement, params).await,
+            Some(statement) => self.session.stream_prepared(statement, params).await,
             None => self.session.stream(sql, params).await,
         }
     }

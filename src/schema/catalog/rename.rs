@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::catalog::{Catalog, Key, Kind, Object, Text, Value};
 use crate::sql::name::Ident;
-use crate::sql::token::{self, Kind as Token};
+use crate::sql::token::{self, TokenKind as Token};
 
 impl Catalog {
     /// Gives the catalog with one schema under another name, wherever the server printed it: in keys, in definitions, in

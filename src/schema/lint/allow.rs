@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 
-use crate::finding::{Finding, Place};
+use crate::finding::{Finding, Location};
 use crate::lint::rules;
 use crate::lint::statement_context::LintFile;
 use crate::sql::directive::Directive;
@@ -199,8 +199,8 @@ fn scope(file: &LintFile<'_>, directive: &Directive) -> Scope {
     }
 }
 
-fn place(file: &LintFile<'_>, directive: &Directive) -> Place {
-    Place::at(
+fn place(file: &LintFile<'_>, directive: &Directive) -> Location {
+    Location::at(
         file.source.path,
         directive.position.line,
         directive.position.column,

@@ -1,12 +1,12 @@
 //! Owns the reading of `ALTER TABLE`: its table, and what each of its parts does.
 
 use crate::lint::column::Column;
-use crate::sql::phrase::{Name, Phrase};
+use crate::sql::phrase::{Phrase, QualifiedName};
 
 /// An `ALTER TABLE` taken apart.
 pub struct AlterTable<'a> {
     /// The table.
-    pub table: Name,
+    pub table: QualifiedName,
     /// Its parts, in order.
     pub actions: Vec<AlterAction<'a>>,
 }
@@ -14,7 +14,7 @@ pub struct AlterTable<'a> {
 /// One part of an `ALTER TABLE`.
 pub struct AlterAction<'a> {
     /// The table.
-    pub table: Name,
+    pub table: QualifiedName,
     /// The part as written.
     pub phrase: Phrase<'a>,
     /// What it does.
@@ -42,9 +42,9 @@ pub enum AlterKind<'a> {
     /// `RENAME TO`
     RenameTable(String),
     /// `ATTACH PARTITION`
-    Attach(Name),
+    Attach(QualifiedName),
     /// `DETACH PARTITION`
-    Detach(Name),
+    Detach(QualifiedName),
     /// Anything else; the words are in the phrase.
     Other,
 }
@@ -126,7 +126,7 @@ impl<'a> TableConstraint<'a> {
     }
 
     /// Gives the table a foreign key refers to.
-    pub fn references(&self) -> Option<Name> {
+    pub fn references(&self) -> Option<QualifiedName> {
         let at = self.phrase.find(&["references"])?;
         self.phrase.name(at + 1).map(|(name, _)| name)
     }

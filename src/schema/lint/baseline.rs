@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::error::fail;
-use crate::finding::{Finding, Place, fingerprints};
+use crate::finding::{Finding, Location, fingerprints};
 use crate::lint::rules;
 
 /// The version of the file this program writes and reads.
@@ -101,7 +101,7 @@ impl Baseline {
                     path,
                     format!("{entries} of the baseline no longer stand for any finding"),
                 )
-                .place(Place::file(path))
+                .place(Location::file(path))
                 .help("shrink the baseline, so that they cannot come back unseen"),
             );
         }
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     fn finding(code: &str, line: u32) -> Finding {
-        Finding::warn(code, "t", "wrong").place(Place::at("a.sql", line, 1))
+        Finding::warn(code, "t", "wrong").place(Location::at("a.sql", line, 1))
     }
 
     #[test]

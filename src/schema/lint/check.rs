@@ -4,7 +4,7 @@ use anyhow::Result;
 use chrono::NaiveDate;
 
 use crate::error::fail;
-use crate::finding::{Finding, Place, Severity};
+use crate::finding::{Finding, Location, Severity};
 use crate::lint::Source;
 use crate::lint::allow::{self, Allowed};
 use crate::lint::alter;
@@ -209,7 +209,7 @@ fn report_hits(
         let start = file.statements[statement].statement.start + hit.start;
         let position = file.positions.of_byte(start);
         let finding =
-            finding(rule, severity, hit).place(Place::at(path, position.line, position.column));
+            finding(rule, severity, hit).place(Location::at(path, position.line, position.column));
         match allowances.reason(rule.code, statement) {
             Some(reason) => report.allowed.push(Allowed { finding, reason }),
             None => report.findings.push(finding),

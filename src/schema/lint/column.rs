@@ -1,7 +1,7 @@
 //! Owns the reading of a column's definition, in `CREATE TABLE` and in `ADD COLUMN`.
 
-use crate::sql::phrase::{Name, Phrase};
-use crate::sql::token::Kind;
+use crate::sql::phrase::{Phrase, QualifiedName};
+use crate::sql::token::TokenKind;
 
 /// Keywords at which the type or the default of a column ends.
 const CONSTRAINTS: &[&str] = &[
@@ -153,7 +153,7 @@ impl<'a> Column<'a> {
     }
 
     /// Gives the table it refers to.
-    pub fn references(&self) -> Option<Name> {
+    pub fn references(&self) -> Option<QualifiedName> {
         let at = self.rest.find(&["references"])?;
         self.rest.name(at + 1).map(|(name, _)| name)
     }
@@ -183,7 +183,7 @@ impl<'a> Column<'a> {
 /// Finds the first function of an expression that may give another value for each row.
 pub fn volatile_call(expression: Phrase<'_>) -> Option<String> {
     (0..expression.len()).find_map(|index| {
-        let is_call = expression.kind(index + 1) == Some(Kind::Open);
+        let is_call = expression.kind(index + 1) == Some(TokenKind::Open);
         // `::numeric(10, 2)` and `CAST(… AS numeric(10, 2))` name a type.
         let is_type =
             index > 0 && (expression.at(index - 1) == ":" || expression.is(index - 1, "as"));

@@ -9,7 +9,7 @@ use crate::lint::column::Column;
 use crate::lint::statement_context::ParsedStatement;
 use crate::lint::types;
 use crate::sql::class::{Class, Object};
-use crate::sql::phrase::{Name, Phrase};
+use crate::sql::phrase::{Phrase, QualifiedName};
 
 /// A statement of the set: the number of its file, and of itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,11 +26,11 @@ pub struct DeclaredSoFar {
     /// The version the migrations are written for.
     pub major: u32,
     /// The tables.
-    pub tables: BTreeMap<Name, DeclaredTable>,
+    pub tables: BTreeMap<QualifiedName, DeclaredTable>,
     /// Which file made each other thing: views, types, indexes, functions.
-    pub other_objects: BTreeMap<Name, usize>,
+    pub other_objects: BTreeMap<QualifiedName, usize>,
     /// The table of each index.
-    pub indexes: BTreeMap<String, Name>,
+    pub indexes: BTreeMap<String, QualifiedName>,
     /// Whether any file speaks of row-level security.
     pub uses_rls: bool,
 }
@@ -80,7 +80,7 @@ pub struct ColumnList {
     /// The statement that declares it.
     pub at: StatementId,
     /// The table that a foreign key references.
-    pub references: Option<Name>,
+    pub references: Option<QualifiedName>,
 }
 
 impl ColumnLists {
@@ -144,13 +144,13 @@ pub struct NotNullCheck {
 /// The parts of a `CREATE TABLE`.
 pub struct NewTable<'a> {
     /// Its name.
-    pub name: Name,
+    pub name: QualifiedName,
     /// Its columns.
     pub columns: Vec<Column<'a>>,
     /// Its table constraints.
     pub constraints: Vec<TableConstraint<'a>>,
     /// The table it is a partition of.
-    pub partition_of: Option<Name>,
+    pub partition_of: Option<QualifiedName>,
     /// Whether it is temporary.
     pub temporary: bool,
     /// Whether it takes columns from elsewhere: `LIKE`, `INHERITS`, `OF type`, `AS`.
@@ -191,7 +191,7 @@ pub fn new_table(phrase: Phrase<'_>) -> Option<NewTable<'_>> {
 }
 
 /// Finds the table and the columns of a `CREATE INDEX`.
-pub fn new_index(phrase: Phrase<'_>) -> Option<(Option<String>, Name, Vec<String>)> {
+pub fn new_index(phrase: Phrase<'_>) -> Option<(Option<String>, QualifiedName, Vec<String>)> {
     let on = phrase.find(&["on"])?;
     let name = phrase
         .ident(on.checked_sub(1)?)
@@ -208,7 +208,7 @@ pub fn new_index(phrase: Phrase<'_>) -> Option<(Option<String>, Name, Vec<String
 
 impl DeclaredSoFar {
     /// Gives the file that made a relation or other thing, where it is known.
-    pub fn file_creating(&self, name: &Name) -> Option<usize> {
+    pub fn file_creating(&self, name: &QualifiedName) -> Option<usize> {
         self.tables
             .get(name)
             .map(|table| table.created_by.file)
@@ -216,7 +216,7 @@ impl DeclaredSoFar {
     }
 
     /// Gives the spelling of a column's type, where it is known.
-    pub fn column_type(&self, table: &Name, column: &str) -> Option<&str> {
+    pub fn column_type(&self, table: &QualifiedName, column: &str) -> Option<&str> {
         self.tables
             .get(table)?
             .columns
@@ -285,7 +285,7 @@ impl DeclaredSoFar {
         };
         if let Some(name) = name {
             self.other_objects
-                .insert(Name::new(&table.schema, &name), file);
+                .insert(QualifiedName::new(&table.schema, &name), file);
             self.indexes.insert(name, table.clone());
         }
         // A partial index does not serve every lookup.
@@ -319,7 +319,7 @@ impl DeclaredSoFar {
             self.uses_rls = true;
         }
         if let AlterKind::RenameTable(to) = &action.kind {
-            let to = Name::new(&action.table.schema, to);
+            let to = QualifiedName::new(&action.table.schema, to);
             if let Some(table) = self.tables.remove(&action.table) {
                 self.tables.insert(to, table);
             }
@@ -335,7 +335,7 @@ impl DeclaredSoFar {
         }) = &action.kind
         {
             self.other_objects
-                .insert(Name::new(&action.table.schema, name), at.file);
+                .insert(QualifiedName::new(&action.table.schema, name), at.file);
         }
         table.apply_action(action, at);
     }
@@ -471,7 +471,7 @@ impl DeclaredTable {
 }
 
 /// Gives the name after `CREATE … <object>` where it is one.
-pub fn created(phrase: Phrase<'_>) -> Option<Name> {
+pub fn created(phrase: Phrase<'_>) -> Option<QualifiedName> {
     const WORDS: &[&str] = &[
         "or",
         "replace",
@@ -507,7 +507,7 @@ pub fn created(phrase: Phrase<'_>) -> Option<Name> {
 }
 
 /// Gives the names of a `DROP` whose object ends before a place, and where in the statement they stand.
-pub fn dropped(phrase: Phrase<'_>, after_object: usize) -> Vec<(Name, usize)> {
+pub fn dropped(phrase: Phrase<'_>, after_object: usize) -> Vec<(QualifiedName, usize)> {
     let at = phrase.skip(after_object, &["concurrently"]);
     let at = phrase.skip(at, &["if", "exists"]);
     phrase

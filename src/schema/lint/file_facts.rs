@@ -7,34 +7,34 @@ use crate::lint::alter::{self, AlterAction, AlterKind};
 use crate::lint::declared_so_far;
 use crate::lint::statement_context::ParsedStatement;
 use crate::sql::class::{Class, Object};
-use crate::sql::phrase::{Name, Phrase};
-use crate::sql::token::Kind;
+use crate::sql::phrase::{Phrase, QualifiedName};
+use crate::sql::token::TokenKind;
 
 /// Something that a statement says and that a rule about another one asks for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StatementFact {
     /// `ALTER TABLE` of this table.
-    AltersTable(Name),
+    AltersTable(QualifiedName),
     /// `ADD COLUMN` to this table.
-    AddsColumn(Name, String),
+    AddsColumn(QualifiedName, String),
     /// `ENABLE TRIGGER` on this table, by the trigger's name in lower case.
-    EnablesTrigger(Name, String),
+    EnablesTrigger(QualifiedName, String),
     /// `ENABLE ROW LEVEL SECURITY`
-    EnablesRowSecurity(Name),
+    EnablesRowSecurity(QualifiedName),
     /// `FORCE ROW LEVEL SECURITY`
-    ForcesRowSecurity(Name),
+    ForcesRowSecurity(QualifiedName),
     /// `CREATE` of anything of this name.
-    Creates(Name),
+    Creates(QualifiedName),
     /// `CREATE VIEW` or `CREATE MATERIALIZED VIEW`
-    CreatesView(Name),
+    CreatesView(QualifiedName),
     /// `CREATE VIEW` or `CREATE TABLE`
-    CreatesRelation(Name),
+    CreatesRelation(QualifiedName),
     /// `CREATE TRIGGER` or `CREATE RULE`
     CreatesTrigger(String),
     /// `CREATE POLICY … ON` this table.
-    CreatesPolicyOn(Name),
+    CreatesPolicyOn(QualifiedName),
     /// `DROP TABLE`
-    DropsTable(Name),
+    DropsTable(QualifiedName),
     /// `DROP INDEX`, whatever its schema.
     DropsIndex(String),
     /// `DROP TRIGGER` with this word, in lower case.
@@ -44,7 +44,7 @@ pub enum StatementFact {
     /// `GRANT` with this word, in lower case.
     Grants(String),
     /// `ALTER FUNCTION … SET search_path`
-    PinsSearchPath(Name),
+    PinsSearchPath(QualifiedName),
     /// `ALTER VIEW … security_invoker`
     SetsSecurityInvoker,
     /// `ANALYZE` or `VACUUM` with this word, in lower case.
@@ -67,7 +67,7 @@ pub struct FileFacts {
     /// The statements that set or reset `lock_timeout`, in order.
     lock_timeouts: Vec<usize>,
     /// The tables that were there before the file and that it closes to everyone, each with the first statement that does.
-    closed: Vec<(usize, Name)>,
+    closed: Vec<(usize, QualifiedName)>,
 }
 
 impl FileFacts {
@@ -97,7 +97,7 @@ impl FileFacts {
                 if let AlterKind::RenameTable(to) = &action.kind
                     && made.contains(&table)
                 {
-                    made.insert(Name::new(&table.schema, to));
+                    made.insert(QualifiedName::new(&table.schema, to));
                 }
             }
             if !made.contains(&table) && closed.insert(table.clone()) {
@@ -124,13 +124,13 @@ impl FileFacts {
     }
 
     /// Returns the tables that statements before this one close to everyone, each once.
-    pub fn closed_before(&self, index: usize) -> &[(usize, Name)] {
+    pub fn closed_before(&self, index: usize) -> &[(usize, QualifiedName)] {
         &self.closed[..self.closed.partition_point(|(at, _)| *at < index)]
     }
 }
 
 /// Returns the table that an `ALTER TABLE` closes to everyone.
-pub fn closes(line: &ParsedStatement<'_>) -> Option<Name> {
+pub fn closes(line: &ParsedStatement<'_>) -> Option<QualifiedName> {
     if line.class() != Class::Alter(Object::Table) {
         return None;
     }
@@ -236,7 +236,10 @@ fn words(
     add: &mut impl FnMut(StatementFact),
 ) {
     for index in 0..phrase.len() {
-        if matches!(phrase.kind(index), Some(Kind::Word | Kind::QuotedName)) {
+        if matches!(
+            phrase.kind(index),
+            Some(TokenKind::Word | TokenKind::QuotedName)
+        ) {
             let word = phrase.at(index).trim_matches('"').to_ascii_lowercase();
             add(fact(word));
         }

@@ -7,7 +7,7 @@ use crate::lint::declared_so_far::DeclaredSoFar;
 use crate::lint::file_facts::{FileFacts, StatementFact};
 use crate::sql::class::Class;
 use crate::sql::directive::{self, Directive};
-use crate::sql::phrase::{Name, Phrase};
+use crate::sql::phrase::{Phrase, QualifiedName};
 use crate::sql::position::Positions;
 use crate::sql::split::{self, Statement};
 use crate::sql::token::{Token, code_in};
@@ -119,7 +119,7 @@ impl<'s> StatementContext<'s> {
     }
 
     /// Says whether a relation is there before this file runs; nobody else sees the others yet.
-    pub fn exists_before(self, name: &Name) -> bool {
+    pub fn exists_before(self, name: &QualifiedName) -> bool {
         self.declared.file_creating(name) != Some(self.file.number)
     }
 }

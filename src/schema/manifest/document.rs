@@ -6,14 +6,14 @@ use serde::Deserialize;
 
 use crate::manifest::entries::{Entries, Line};
 use crate::manifest::rules::Rules;
-use crate::yaml::Placed;
+use crate::yaml::Located;
 
 /// One file.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Document {
     /// Roles that the rest names; made on the scratch server where they are missing.
-    pub roles: Vec<Placed<String>>,
+    pub roles: Vec<Located<String>>,
     /// Schemas beside `public`.
     pub schemas: Entries<Option<Schema>>,
     /// Extensions, each with nothing or such as `with schema extensions`.
@@ -41,9 +41,9 @@ pub struct Document {
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Schema {
     /// What it is for.
-    pub comment: Option<Placed<String>>,
+    pub comment: Option<Located<String>>,
     /// Who owns it.
-    pub owner: Option<Placed<String>>,
+    pub owner: Option<Located<String>>,
     /// What each role may do in it.
     pub grants: Entries<Line>,
 }
@@ -51,18 +51,18 @@ pub struct Schema {
 /// The labels of an enumerated type.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(transparent)]
-pub struct Labels(pub Vec<Placed<String>>);
+pub struct Labels(pub Vec<Located<String>>);
 
 /// A table.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Table {
     /// What it is for.
-    pub comment: Option<Placed<String>>,
+    pub comment: Option<Located<String>>,
     /// The name it had before.
-    pub renamed_from: Option<Placed<String>>,
+    pub renamed_from: Option<Located<String>>,
     /// Who owns it.
-    pub owner: Option<Placed<String>>,
+    pub owner: Option<Located<String>>,
     /// Columns in their order, each a line of SQL.
     pub columns: Entries<Line>,
     /// Constraints that are not said beside a column.
@@ -72,7 +72,7 @@ pub struct Table {
     /// Triggers: `before update for each row execute function touch()`.
     pub triggers: Entries<Line>,
     /// `enabled`, `forced` or `disabled`.
-    pub row_level_security: Option<Placed<String>>,
+    pub row_level_security: Option<Located<String>>,
     /// Policies: `for select to authenticated using (…)`.
     pub policies: Entries<Line>,
     /// What each role may do: `select, insert, update (name)`.
@@ -80,17 +80,17 @@ pub struct Table {
     /// Whether it is lost in a crash.
     pub unlogged: bool,
     /// `range (created_at)`.
-    pub partition_by: Option<Placed<String>>,
+    pub partition_by: Option<Located<String>>,
     /// `executions for values from ('2026-01-01') to ('2026-02-01')`, or `executions default`.
-    pub partition_of: Option<Placed<String>>,
+    pub partition_of: Option<Located<String>>,
     /// Parents of old-style inheritance, separated by commas.
-    pub inherits: Option<Placed<String>>,
+    pub inherits: Option<Located<String>>,
     /// Storage parameters: `fillfactor = 70`.
-    pub with: Option<Placed<String>>,
+    pub with: Option<Located<String>>,
     /// The access method.
-    pub using: Option<Placed<String>>,
+    pub using: Option<Located<String>>,
     /// `nothing`, `full` or `using index …`.
-    pub replica_identity: Option<Placed<String>>,
+    pub replica_identity: Option<Located<String>>,
     /// What the keys above cannot say of it.
     pub sql: Texts,
 }
@@ -100,13 +100,13 @@ pub struct Table {
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct View {
     /// The query.
-    pub is: Option<Placed<String>>,
+    pub is: Option<Located<String>>,
     /// What it is for.
-    pub comment: Option<Placed<String>>,
+    pub comment: Option<Located<String>>,
     /// Who owns it.
-    pub owner: Option<Placed<String>>,
+    pub owner: Option<Located<String>>,
     /// Options: `security_invoker = true`.
-    pub with: Option<Placed<String>>,
+    pub with: Option<Located<String>>,
     /// Whether its rows are kept.
     pub materialized: bool,
     /// Indexes of a materialized view.
@@ -125,13 +125,13 @@ pub struct Only {
 
 /// One text or several.
 #[derive(Clone, Debug, Default)]
-pub struct Texts(pub Vec<Placed<String>>);
+pub struct Texts(pub Vec<Located<String>>);
 
 impl<'de> Deserialize<'de> for Texts {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(transparent)]
-        struct Many(Vec<Placed<String>>);
+        struct Many(Vec<Located<String>>);
 
         struct Visitor;
         impl<'de> serde::de::Visitor<'de> for Visitor {
@@ -142,7 +142,7 @@ impl<'de> Deserialize<'de> for Texts {
             }
 
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Texts, E> {
-                let placed = Placed {
+                let placed = Located {
                     value: text.to_owned(),
                     line: 0,
                     column: 0,
@@ -163,7 +163,7 @@ impl<'de> Deserialize<'de> for Texts {
             }
         }
 
-        let placed = Placed::<Inner>::deserialize(deserializer)?;
+        let placed = Located::<Inner>::deserialize(deserializer)?;
         let mut texts = placed.value.0;
         for text in texts.0.iter_mut().filter(|text| text.line == 0) {
             (text.line, text.column) = (placed.line, placed.column);

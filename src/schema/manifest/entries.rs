@@ -7,11 +7,11 @@ use std::marker::PhantomData;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor, value::MapAccessDeserializer};
 
-use crate::yaml::Placed;
+use crate::yaml::Located;
 
 /// Named things in the order of the file; where a name stands is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entries<T>(pub Vec<(Placed<String>, T)>);
+pub struct Entries<T>(pub Vec<(Located<String>, T)>);
 
 impl<T> Default for Entries<T> {
     fn default() -> Self {
@@ -21,7 +21,7 @@ impl<T> Default for Entries<T> {
 
 impl<T> Entries<T> {
     /// Walks the entries.
-    pub fn iter(&self) -> impl Iterator<Item = &(Placed<String>, T)> {
+    pub fn iter(&self) -> impl Iterator<Item = &(Located<String>, T)> {
         self.0.iter()
     }
 
@@ -67,28 +67,28 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for EntriesVisitor<T> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Line {
     /// The SQL, where there is any.
-    pub sql: Option<Placed<String>>,
+    pub sql: Option<Located<String>>,
     /// What the object is for.
-    pub comment: Option<Placed<String>>,
+    pub comment: Option<Located<String>>,
     /// The name it had before.
-    pub renamed_from: Option<Placed<String>>,
+    pub renamed_from: Option<Located<String>>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Spelled {
-    is: Option<Placed<String>>,
-    comment: Option<Placed<String>>,
-    renamed_from: Option<Placed<String>>,
+    is: Option<Located<String>>,
+    comment: Option<Located<String>>,
+    renamed_from: Option<Located<String>>,
 }
 
 impl<'de> Deserialize<'de> for Line {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let placed = Placed::<Either>::deserialize(deserializer)?;
+        let placed = Located::<Either>::deserialize(deserializer)?;
         Ok(match placed.value {
             Either::Nothing => Line::default(),
             Either::Text(value) => Line {
-                sql: Some(Placed {
+                sql: Some(Located {
                     value,
                     line: placed.line,
                     column: placed.column,

@@ -16,7 +16,7 @@ use crate::manifest::rename::{self, Ask};
 use crate::manifest::statements::object_name;
 use crate::pg::session::Session;
 use crate::sql::name::{Ident, ObjectName};
-use crate::sql::safe::{Piece, Sql};
+use crate::sql::safe::{Sql, SqlPart};
 
 /// One migration: the texts of its two files.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -195,10 +195,10 @@ fn renames(manifest: &Manifest, current: &Catalog) -> Result<(Vec<Statement>, Ve
             let object = object_name(&file.name, name)?;
             let mut old = object.clone();
             let mut rename = |template: &'static str,
-                              on: [&dyn Piece; 2],
+                              on: [&dyn SqlPart; 2],
                               (from, to): (&Ident, &Ident)| {
                 let about = Key::named(Kind::Table, object.schema.as_str(), object.name.as_str());
-                let pieces = |of: &'static str, on: &dyn Piece, from: &Ident, to: &Ident| match of
+                let pieces = |of: &'static str, on: &dyn SqlPart, from: &Ident, to: &Ident| match of
                     .matches("{}")
                     .count()
                 {

@@ -3,7 +3,7 @@
 //!
 //! Does not judge SQL: PostgreSQL does, when the statement is settled.
 
-use crate::sql::token::{self, Kind};
+use crate::sql::token::{self, TokenKind};
 
 /// What a line is made of, as far as it matters here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,16 +139,16 @@ fn skip_brackets(tokens: &[Token], index: usize) -> usize {
 fn tokens(text: &str) -> Result<Vec<Token>, String> {
     let mut tokens = Vec::new();
     let mut open: Vec<&str> = Vec::new();
-    for token in token::tokens(text).filter(|token| token.kind != Kind::Space) {
+    for token in token::tokens(text).filter(|token| token.kind != TokenKind::Space) {
         let written = token.text(text);
         if !token.closed {
             return Err("a quote that is opened here is never closed".to_owned());
         }
         match (token.kind, written) {
-            (Kind::LineComment | Kind::BlockComment, _) => {
+            (TokenKind::LineComment | TokenKind::BlockComment, _) => {
                 return Err("a comment of SQL cannot stand here; YAML's begins with #".to_owned());
             }
-            (Kind::Semicolon, _) => return Err("`;` would end the statement".to_owned()),
+            (TokenKind::Semicolon, _) => return Err("`;` would end the statement".to_owned()),
             (_, "\0") => return Err("a zero byte cannot stand in SQL".to_owned()),
             (_, ")" | "]") => {
                 let fits = open
@@ -161,7 +161,7 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
             _ => {}
         }
         let word = match token.kind {
-            Kind::QuotedName | Kind::Text | Kind::DollarText => String::new(),
+            TokenKind::QuotedName | TokenKind::Text | TokenKind::DollarText => String::new(),
             _ => written.to_lowercase(),
         };
         let depth = u32::try_from(open.len()).unwrap_or(u32::MAX);
@@ -171,7 +171,7 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
             word,
             depth,
         });
-        if matches!(written, "(" | "[") && token.kind != Kind::QuotedName {
+        if matches!(written, "(" | "[") && token.kind != TokenKind::QuotedName {
             open.push(written);
         }
     }

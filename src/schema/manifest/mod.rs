@@ -27,7 +27,7 @@ use anyhow::Result;
 
 use crate::error::fail;
 use crate::sql::split;
-use crate::yaml::{self, Placed};
+use crate::yaml::{self, Located};
 
 use document::Document;
 
@@ -77,7 +77,7 @@ impl Manifest {
     }
 
     /// Walks the declared tables.
-    pub fn tables(&self) -> impl Iterator<Item = (&Placed<String>, &document::Table)> {
+    pub fn tables(&self) -> impl Iterator<Item = (&Located<String>, &document::Table)> {
         let documents = self.files.iter().map(|file| &file.document);
         let entries = documents
             .flat_map(|document| document.tables.iter().chain(document.only.tables.iter()));

@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 
-use crate::finding::{Finding, Place};
+use crate::finding::{Finding, Location};
 use crate::manifest::statement::place;
 use crate::manifest::{File, Manifest, statements};
 use crate::sql::name::Ident;
-use crate::yaml::Placed;
+use crate::yaml::Located;
 
 /// How many bytes of a name PostgreSQL keeps.
 const LONGEST: usize = 63;
 
 /// Says where things stand, by their quoted names: `public.orders`, `public.orders.id`.
-pub(super) fn places(manifest: &Manifest) -> Result<BTreeMap<String, Place>> {
+pub(super) fn places(manifest: &Manifest) -> Result<BTreeMap<String, Location>> {
     let mut places = BTreeMap::new();
     for file in &manifest.files {
         for (name, parts) in tables(file) {
@@ -68,7 +68,7 @@ pub(super) fn too_long(manifest: &Manifest) -> Vec<Finding> {
 /// Walks the tables of a file, each with the names of its parts.
 fn tables(
     file: &File,
-) -> impl Iterator<Item = (&Placed<String>, impl Iterator<Item = &Placed<String>>)> {
+) -> impl Iterator<Item = (&Located<String>, impl Iterator<Item = &Located<String>>)> {
     let document = &file.document;
     let tables = document.tables.iter().chain(document.only.tables.iter());
     tables.map(|(name, table)| {
@@ -84,7 +84,7 @@ fn tables(
     })
 }
 
-fn others(file: &File) -> impl Iterator<Item = &Placed<String>> {
+fn others(file: &File) -> impl Iterator<Item = &Located<String>> {
     let document = &file.document;
     let enums = document.enums.iter().map(|(name, _)| name);
     enums
@@ -93,7 +93,7 @@ fn others(file: &File) -> impl Iterator<Item = &Placed<String>> {
         .chain(document.views.iter().map(|(name, _)| name))
 }
 
-fn global(file: &File) -> impl Iterator<Item = &Placed<String>> {
+fn global(file: &File) -> impl Iterator<Item = &Located<String>> {
     let schemas = file.document.schemas.iter().map(|(name, _)| name);
     schemas.chain(file.document.extensions.iter().map(|(name, _)| name))
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::catalog::{self, Catalog, Key, Scope};
 use crate::event::{Event, Unit, Watch};
-use crate::finding::{Finding, Place};
+use crate::finding::{Finding, Location};
 use crate::manifest::statement::Statement;
 use crate::manifest::statements::{self, Statements};
 use crate::manifest::{Manifest, names};
@@ -14,7 +14,7 @@ use crate::pg::server_error::ServerError;
 use crate::pg::session::Session;
 use crate::sql::name::Ident;
 use crate::sql::safe::Sql;
-use crate::yaml::{Placed, nearest};
+use crate::yaml::{Located, nearest};
 
 /// What a manifest came to.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub struct Settled {
     /// What PostgreSQL refused, each at its line.
     pub findings: Vec<Finding>,
     /// Where things stand, by their quoted names: `public.orders`, `public.orders.id`.
-    pub places: BTreeMap<String, Place>,
+    pub places: BTreeMap<String, Location>,
 }
 
 /// Executes a manifest in an empty database and reads it back.
@@ -62,7 +62,7 @@ pub fn statements(manifest: &Manifest) -> Result<[Vec<Statement>; 2]> {
         statements::add(&file.name, &file.document, &mut found)?;
     }
     for file in &manifest.sql {
-        let text = Placed {
+        let text = Located {
             value: file.text.clone(),
             line: 1,
             column: 1,
@@ -251,7 +251,7 @@ const TYPES: &[&str] = &[
 
 impl Settled {
     /// Says where the manifest declares an object, or what it is a part of.
-    pub fn place_of(&self, key: &Key, parent: Option<&Key>) -> Option<Place> {
+    pub fn place_of(&self, key: &Key, parent: Option<&Key>) -> Option<Location> {
         let name = Ident::new(&*key.name);
         let in_table = parent.map(|parent| format!("{}.{name}", parent.qualified()));
         let names = [in_table, Some(key.subject()), Some(key.qualified())];

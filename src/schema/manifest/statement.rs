@@ -1,8 +1,8 @@
 //! Owns a statement that remembers which lines of the manifest each of its parts came from.
 
-use crate::finding::Place;
-use crate::sql::safe::{Piece, Sql};
-use crate::yaml::Placed;
+use crate::finding::Location;
+use crate::sql::safe::{Sql, SqlPart};
+use crate::yaml::Located;
 
 /// Text for the server, and where it stands in the project.
 #[derive(Clone, Debug)]
@@ -10,20 +10,20 @@ pub struct Statement {
     /// The text.
     pub sql: Sql,
     /// Where the object stands.
-    pub place: Place,
+    pub place: Location,
     /// The SQLSTATE that means it was there already, for what may be made twice.
     pub tolerates: Option<&'static str>,
     /// What it makes, such as `table public.orders`; for messages.
     pub makes: String,
     /// Where written parts begin, in characters of the text, with their places and the columns their next lines begin at.
-    parts: Vec<(usize, Place, u32)>,
+    parts: Vec<(usize, Location, u32)>,
     /// Characters so far; counting them again for every part would be slow.
     length: usize,
 }
 
 impl Statement {
     /// Begins a statement.
-    pub fn begin(place: Place, makes: impl Into<String>) -> Self {
+    pub fn begin(place: Location, makes: impl Into<String>) -> Self {
         Statement {
             sql: Sql::default(),
             place,
@@ -40,7 +40,7 @@ impl Statement {
     }
 
     /// Appends a piece that quotes itself.
-    pub fn piece(&mut self, piece: &dyn Piece) -> &mut Self {
+    pub fn piece(&mut self, piece: &dyn SqlPart) -> &mut Self {
         let before = self.sql.as_str().len();
         self.sql.piece(piece);
         self.length += self.sql.as_str()[before..].chars().count();
@@ -48,18 +48,18 @@ impl Statement {
     }
 
     /// Appends what a person wrote, as it stands at a place.
-    pub fn written(&mut self, text: &str, place: Place) -> &mut Self {
+    pub fn written(&mut self, text: &str, place: Location) -> &mut Self {
         self.block(text, place, 1)
     }
 
     /// Appends what a person wrote in lines that all begin at one column, the first of them at a place.
-    pub fn block(&mut self, text: &str, place: Place, margin: u32) -> &mut Self {
+    pub fn block(&mut self, text: &str, place: Location, margin: u32) -> &mut Self {
         self.parts.push((self.length, place, margin));
         self.piece(&Sql::written_by_user(text))
     }
 
     /// Finds the place of a position the server gave, in characters from 1.
-    pub fn place_of(&self, position: Option<u32>) -> Place {
+    pub fn place_of(&self, position: Option<u32>) -> Location {
         let Some(position) = position.and_then(|position| usize::try_from(position).ok()) else {
             return self.place.clone();
         };
@@ -89,11 +89,11 @@ impl Statement {
                 column += 1;
             }
         }
-        Place::at(place.file.clone(), line, column)
+        Location::at(place.file.clone(), line, column)
     }
 }
 
 /// Gives the place of something in a file.
-pub fn place<T>(file: &str, placed: &Placed<T>) -> Place {
-    Place::at(file, placed.line, placed.column)
+pub fn place<T>(file: &str, placed: &Located<T>) -> Location {
+    Location::at(file, placed.line, placed.column)
 }

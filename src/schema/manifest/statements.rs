@@ -5,15 +5,15 @@
 use anyhow::Result;
 
 use crate::error::fail;
-use crate::finding::Place;
+use crate::finding::Location;
 use crate::manifest::document::{Document, Schema, View};
 use crate::manifest::entries::{Entries, Line};
 use crate::manifest::line;
 use crate::manifest::statement::{Statement, place};
 use crate::manifest::table;
 use crate::sql::name::{Ident, Literal, ObjectName};
-use crate::sql::safe::{Piece, Sql};
-use crate::yaml::Placed;
+use crate::sql::safe::{Sql, SqlPart};
+use crate::yaml::Located;
 
 /// Statements by the moment they are tried first.
 #[derive(Debug, Default)]
@@ -93,7 +93,7 @@ pub(crate) fn add(file: &str, document: &Document, to: &mut Statements) -> Resul
     Ok(())
 }
 
-fn add_schema(file: &str, name: &Placed<String>, schema: Option<&Schema>, to: &mut Statements) {
+fn add_schema(file: &str, name: &Located<String>, schema: Option<&Schema>, to: &mut Statements) {
     let ident = Ident::new(&*name.value);
     let mut statement = Statement::begin(place(file, name), format!("schema {}", name.value));
     statement.push("CREATE SCHEMA ").piece(&ident);
@@ -146,7 +146,7 @@ fn add_types(file: &str, document: &Document, to: &mut Statements) -> Result<()>
     Ok(())
 }
 
-fn add_view(file: &str, name: &Placed<String>, view: &View, to: &mut Statements) -> Result<()> {
+fn add_view(file: &str, name: &Located<String>, view: &View, to: &mut Statements) -> Result<()> {
     let object = object_name(file, name)?;
     let keyword = if view.materialized {
         "MATERIALIZED VIEW"
@@ -188,12 +188,12 @@ fn add_view(file: &str, name: &Placed<String>, view: &View, to: &mut Statements)
 }
 
 /// Adds each statement of a text.
-pub(crate) fn add_sql(file: &str, text: &Placed<String>, to: &mut Statements) {
+pub(crate) fn add_sql(file: &str, text: &Located<String>, to: &mut Statements) {
     let at = place(file, text);
     let (first, margin) = (at.line.unwrap_or(1), at.column.unwrap_or(1));
     for piece in crate::sql::split::split(&text.value) {
         let position = piece.position;
-        let place = Place::at(
+        let place = Location::at(
             file,
             first + position.line - 1,
             margin + position.column - 1,
@@ -211,7 +211,7 @@ pub(crate) fn add_sql(file: &str, text: &Placed<String>, to: &mut Statements) {
 }
 
 /// Reads the name of an object: `orders`, `app.orders`, `app."weird.name"`; without a schema it is in `public`.
-pub(crate) fn object_name(file: &str, name: &Placed<String>) -> Result<ObjectName> {
+pub(crate) fn object_name(file: &str, name: &Located<String>) -> Result<ObjectName> {
     let parts = name_parts(&name.value).filter(|parts| parts.iter().all(|part| !part.is_empty()));
     match parts.as_deref() {
         Some([only]) => Ok(ObjectName::new("public", only.clone())),
@@ -287,7 +287,7 @@ pub(crate) fn spell(name: &ObjectName) -> String {
 pub(crate) fn written(
     file: &str,
     statement: &mut Statement,
-    text: Option<&Placed<String>>,
+    text: Option<&Located<String>>,
 ) -> Result<()> {
     let Some(text) = text else { return Ok(()) };
     statement.push(" ");
@@ -295,14 +295,14 @@ pub(crate) fn written(
 }
 
 /// Appends a text that must be one piece.
-pub(crate) fn spliced(file: &str, statement: &mut Statement, text: &Placed<String>) -> Result<()> {
+pub(crate) fn spliced(file: &str, statement: &mut Statement, text: &Located<String>) -> Result<()> {
     line::check(&text.value).map_err(|problem| wrong(file, text, &problem))?;
     statement.written(&text.value, place(file, text));
     Ok(())
 }
 
 /// Makes the error of a line that is not one piece.
-pub(crate) fn wrong(file: &str, text: &Placed<String>, problem: &str) -> anyhow::Error {
+pub(crate) fn wrong(file: &str, text: &Located<String>, problem: &str) -> anyhow::Error {
     let hint = "quote it as SQL does, or move it to a .sql file";
     fail(format!("{}: {problem}", place(file, text)))
         .hint(hint)
@@ -312,9 +312,9 @@ pub(crate) fn wrong(file: &str, text: &Placed<String>, problem: &str) -> anyhow:
 /// Adds `ALTER … OWNER TO`.
 pub(crate) fn owner(
     file: &str,
-    owner: Option<&Placed<String>>,
+    owner: Option<&Located<String>>,
     keyword: &'static str,
-    name: &dyn Piece,
+    name: &dyn SqlPart,
     to: &mut Statements,
 ) {
     let Some(owner) = owner else { return };
@@ -332,9 +332,9 @@ pub(crate) fn owner(
 /// Adds `COMMENT ON`.
 pub(crate) fn comment(
     file: &str,
-    comment: Option<&Placed<String>>,
+    comment: Option<&Located<String>>,
     keyword: &'static str,
-    name: &dyn Piece,
+    name: &dyn SqlPart,
     to: &mut Statements,
 ) {
     let Some(comment) = comment else { return };
@@ -353,7 +353,7 @@ pub(crate) fn grants(
     file: &str,
     grants: &Entries<Line>,
     keyword: &'static str,
-    name: &dyn Piece,
+    name: &dyn SqlPart,
     to: &mut Statements,
 ) {
     const OPTION: &str = "with grant option";
@@ -397,7 +397,7 @@ mod tests {
     #[test]
     fn names_read_as_they_are_spelt() {
         let check = |text: &str, schema: &str, name: &str| {
-            let placed = Placed {
+            let placed = Located {
                 value: text.to_owned(),
                 line: 1,
                 column: 1,
@@ -408,7 +408,7 @@ mod tests {
                 (schema, name),
                 "{text}"
             );
-            let again = Placed {
+            let again = Located {
                 value: spell(&object),
                 line: 1,
                 column: 1,
@@ -427,7 +427,7 @@ mod tests {
     #[test]
     fn what_is_no_name_is_refused() {
         for text in ["", "a.b.c", ".a", "a.", "\"a", "\"a\"b"] {
-            let placed = Placed {
+            let placed = Located {
                 value: text.to_owned(),
                 line: 2,
                 column: 3,

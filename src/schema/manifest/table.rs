@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::error::fail;
-use crate::finding::Place;
+use crate::finding::Location;
 use crate::manifest::document::Table;
 use crate::manifest::entries::Line;
 use crate::manifest::line;
@@ -13,12 +13,12 @@ use crate::manifest::statements::{
 };
 use crate::sql::name::{Ident, ObjectName};
 use crate::sql::safe::Sql;
-use crate::yaml::{Placed, nearest};
+use crate::yaml::{Located, nearest};
 
 /// Turns a table into statements.
 pub(crate) fn add(
     file: &str,
-    name: &Placed<String>,
+    name: &Located<String>,
     table: &Table,
     to: &mut Statements,
 ) -> Result<()> {
@@ -77,7 +77,7 @@ pub(crate) fn add(
 
 fn add_table(
     file: &str,
-    name: &Placed<String>,
+    name: &Located<String>,
     object: &ObjectName,
     table: &Table,
     to: &mut Statements,
@@ -150,7 +150,7 @@ fn separate(statement: &mut Statement, first: &mut bool) {
 fn add_column(
     file: &str,
     object: &ObjectName,
-    column: &Placed<String>,
+    column: &Located<String>,
     line: &Line,
     statement: &mut Statement,
 ) -> Result<Option<Statement>> {
@@ -189,7 +189,7 @@ fn add_column(
 }
 
 /// Gives the place of a byte of a text that stands on one line.
-fn within(file: &str, text: &Placed<String>, byte: usize) -> Place {
+fn within(file: &str, text: &Located<String>, byte: usize) -> Location {
     let mut at = place(file, text);
     let before = u32::try_from(text.value[..byte].chars().count()).unwrap_or(0);
     at.column = at.column.map(|column| column + before);
@@ -211,7 +211,7 @@ fn comes_later(line: &Line) -> bool {
 pub(crate) fn add_index(
     file: &str,
     object: &ObjectName,
-    name: &Placed<String>,
+    name: &Located<String>,
     line: &Line,
     to: &mut Statements,
 ) -> Result<()> {
@@ -272,7 +272,7 @@ impl Words<'_> {
 fn add_trigger(
     file: &str,
     object: &ObjectName,
-    name: &Placed<String>,
+    name: &Located<String>,
     line: &Line,
     to: &mut Statements,
 ) -> Result<()> {

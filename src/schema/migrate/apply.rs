@@ -49,7 +49,7 @@ pub async fn up(
     let watch = execution.watch();
     let jobs = jobs(ledger, migrations, Direction::Up, unfinished, None)?;
     tell_continued(&jobs, unfinished, watch);
-    let told = |index: usize, done: &Done| watch(Event::Said(&line(&jobs[index], done)));
+    let told = |index: usize, done: &Done| watch(Event::Info(&line(&jobs[index], done)));
     let ran = refinery::run(execution, &jobs, &told).await?;
     let mut outcome = Outcome {
         applied: ran.applied.iter().zip(&jobs).map(applied).collect(),
@@ -77,7 +77,7 @@ pub async fn down(
     for (at, job) in jobs.iter().enumerate() {
         match execution.run(&job.step, job.books.as_ref()).await {
             Ok(done) => {
-                watch(Event::Said(&line(job, &done)));
+                watch(Event::Info(&line(job, &done)));
                 outcome.applied.push(applied((&done, job)));
             }
             Err(stopped) => {
@@ -118,7 +118,7 @@ fn tell_continued(jobs: &[Job<'_>], unfinished: &[Unfinished], watch: Watch<'_>)
             0 => "with its first statement".to_owned(),
             done => format!("behind the first {done} of its statements"),
         };
-        watch(Event::Said(&format!(
+        watch(Event::Info(&format!(
             "{} was cut off at {}; it goes on {from}",
             job.step.label, half.at
         )));

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::finding::{Finding, Place};
+use crate::finding::{Finding, Location};
 
 /// What a file says about how it runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub fn read(shown: &str, text: &str, findings: &mut Vec<Finding>) -> Directives 
         let line = u32::try_from(index + 1).unwrap_or(u32::MAX);
         if let Err(problem) = directives.take(rest.trim()) {
             let finding = Finding::error("migration-directive", shown, problem.0)
-                .place(Place::at(shown, line, 1));
+                .place(Location::at(shown, line, 1));
             findings.push(finding.help(problem.1));
         }
     }

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use crate::disk::{self, Item, Walk};
+use crate::disk::{self, DirectoryEntry, DirectoryWalk};
 use crate::error::{Failure, fail};
-use crate::finding::{Finding, Place};
+use crate::finding::{Finding, Location};
 use crate::migrate::directive::{self, Directives};
 use crate::migrate::name::{self, Stem};
-use crate::sql::text::Text;
+use crate::sql::text::SharedText;
 
 /// Which way a migration is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub struct Script {
     /// Where it is.
     pub path: PathBuf,
     /// What it says, byte for byte.
-    pub text: Text,
+    pub text: SharedText,
 }
 
 /// A migration: the file up, the file down where there is one, what they say about how they run.
@@ -149,13 +149,13 @@ struct Named {
 
 #[derive(Default)]
 struct Listing {
-    walk: Walk,
+    walk: DirectoryWalk,
     named: Vec<Named>,
     findings: Vec<Finding>,
 }
 
 impl Listing {
-    fn inside(&mut self, entries: Vec<Item>) -> Result<()> {
+    fn inside(&mut self, entries: Vec<DirectoryEntry>) -> Result<()> {
         for entry in entries {
             if !entry.is_folder {
                 self.file(&entry.path, &entry.name, &entry.shown);
@@ -180,7 +180,7 @@ impl Listing {
             let message = format!("the name of {name:?} contains {control}");
             let finding = Finding::error("migration-file-name", shown, message);
             self.findings
-                .push(finding.place(Place::file(shown)).help("rename the file"));
+                .push(finding.place(Location::file(shown)).help("rename the file"));
             return;
         }
         match name::parse(name) {
@@ -191,7 +191,7 @@ impl Listing {
             }),
             Err((problem, help)) => {
                 let finding =
-                    Finding::error("migration-name", shown, problem).place(Place::file(shown));
+                    Finding::error("migration-name", shown, problem).place(Location::file(shown));
                 self.findings.push(finding.help(help));
             }
         }
@@ -223,10 +223,10 @@ impl Listing {
                     stem.version, first.up.shown
                 );
                 let finding = Finding::error("migration-duplicate", &up.shown, message)
-                    .place(Place::file(&up.shown));
+                    .place(Location::file(&up.shown));
                 let help = "give the one that is not applied anywhere another number: af-db repair --renumber FILE";
                 self.findings
-                    .push(finding.also(Place::file(&first.up.shown)).help(help));
+                    .push(finding.also(Location::file(&first.up.shown)).help(help));
                 continue;
             }
             let directives = directive::read(&up.shown, &up.text, &mut self.findings);
@@ -260,7 +260,7 @@ impl Listing {
                 _ => {
                     let message = "there is no migration of this number and name to revert";
                     let finding = Finding::error("migration-name", &down.shown, message)
-                        .place(Place::file(&down.shown));
+                        .place(Location::file(&down.shown));
                     self.findings.push(finding.help(
                         "name it after its migration: V12__name.down.sql beside V12__name.sql",
                     ));
@@ -277,7 +277,7 @@ impl Listing {
 fn reached_twice(shown: &str, failure: Failure) -> Finding {
     let finding = Finding::error("migration-loop", shown, failure.message);
     finding
-        .place(Place::file(shown))
+        .place(Location::file(shown))
         .help(failure.hint.unwrap_or_default())
 }
 
@@ -327,7 +327,7 @@ pub fn script(path: &Path, shown: &str, findings: &mut Vec<Finding>) -> Option<S
 fn unreadable(shown: &str, error: &std::io::Error) -> Finding {
     let message = format!("the file cannot be read: {error}");
     Finding::error("migration-unreadable", shown, message)
-        .place(Place::file(shown))
+        .place(Location::file(shown))
         .help("check the file, its rights and its link")
 }
 
@@ -337,7 +337,7 @@ fn decode(bytes: Vec<u8>, shown: &str, findings: &mut Vec<Finding>) -> Option<St
         Ok(text) => text,
         Err(not) => {
             let finding = Finding::error("migration-encoding", shown, not.problem);
-            let place = Place::at(shown, not.line, 1);
+            let place = Location::at(shown, not.line, 1);
             findings.push(finding.place(place).help(not.help));
             return None;
         }
@@ -345,7 +345,7 @@ fn decode(bytes: Vec<u8>, shown: &str, findings: &mut Vec<Finding>) -> Option<St
     let mut odd = |make: fn(&str, &str, &str) -> Finding, code: &str, message: &str, help: &str| {
         findings.push(
             make(code, shown, message)
-                .place(Place::file(shown))
+                .place(Location::file(shown))
                 .help(help),
         );
     };

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::finding::{Finding, Place};
+use crate::finding::{Finding, Location};
 use crate::migrate::checksum::{self, Width};
 use crate::migrate::files::{Direction, Folder, Migration};
 use crate::migrate::history::{History, Row, Table};
@@ -170,7 +170,7 @@ fn judge_applied(file: &Migration, row: &Row, width: Width, findings: &mut Vec<F
     let stored = row.checksum.parse::<u64>().ok();
     let sum = |text: &str| Some(checksum::refinery(&file.name, file.version, text, width));
     let subject = format!("migration {}", file.version);
-    let place = Place::file(&file.up.shown);
+    let place = Location::file(&file.up.shown);
     let same_name = row.name == file.name;
     let state = if same_name && stored == sum(&file.up.text) {
         State::Applied
@@ -266,7 +266,7 @@ fn judge_width(file: &Migration, width: Width, findings: &mut Vec<Finding>) {
         let subject = format!("migration {}", file.version);
         let message = "the history's version column is int4 and cannot hold this number";
         let finding =
-            Finding::error("history-width", subject, message).place(Place::file(&file.up.shown));
+            Finding::error("history-width", subject, message).place(Location::file(&file.up.shown));
         findings.push(
             finding
                 .help("number it below 2147483648, or move the history and every service to int8"),
@@ -278,7 +278,7 @@ fn out_of_order(file: &Migration, newest: i64) -> Finding {
     let subject = format!("migration {}", file.version);
     let message = format!("it was not applied, though the newer migration {newest} was");
     Finding::error("history-out-of-order", subject, message)
-        .place(Place::file(&file.up.shown))
+        .place(Location::file(&file.up.shown))
         .help("give it a higher number (af-db repair --renumber FILE), or apply it late on purpose: af-db up --allow-out-of-order")
 }
 
@@ -289,7 +289,7 @@ fn half_run(file: &Migration, half: &Unfinished) -> Finding {
         format!("migration {}", file.version),
         message,
     );
-    half_way(finding.place(Place::file(&file.up.shown)), half)
+    half_way(finding.place(Location::file(&file.up.shown)), half)
 }
 
 fn half_reverted(file: &Migration, half: &Unfinished) -> Finding {
@@ -303,7 +303,7 @@ fn half_reverted(file: &Migration, half: &Unfinished) -> Finding {
         .down
         .as_ref()
         .map_or(&file.up.shown, |down| &down.shown);
-    half_way(finding.place(Place::file(shown)), half)
+    half_way(finding.place(Location::file(shown)), half)
 }
 
 fn interrupted(what: &str, half: &Unfinished) -> String {

@@ -1,6 +1,6 @@
 //! Owns what can be told of a migration before anything runs: that it cannot run the way its file says.
 
-use crate::finding::{Finding, Place};
+use crate::finding::{Finding, Location};
 use crate::migrate::checksum;
 use crate::migrate::files::{Direction, Migration};
 use crate::migrate::journal::Unfinished;
@@ -17,7 +17,7 @@ pub fn check(migration: &Migration, direction: Direction) -> Vec<Finding> {
     let positions = Positions::new(&script.text);
     let place_of_byte = |offset: usize| {
         let at = positions.of_byte(offset);
-        Place::at(&script.shown, at.line, at.column)
+        Location::at(&script.shown, at.line, at.column)
     };
     let place = |index: usize| place_of_byte(outline.statements[index].start);
     if let Some(unclosed) = outline.unclosed {
@@ -144,7 +144,7 @@ pub fn check_resumed(
         "restore the file and run {command}; or undo by hand what it did and forget the half run: af-db repair --resume {} --as undone",
         migration.version
     );
-    Some(finding.place(Place::file(&script.shown)).help(help))
+    Some(finding.place(Location::file(&script.shown)).help(help))
 }
 
 fn meta_command(text: &str) -> (String, String) {

@@ -84,7 +84,7 @@ pub async fn verify(session: &Session, against: &Against<'_>) -> Result<Vec<Find
 pub async fn anchor(session: &Session) -> Result<Anchor> {
     let head = head(session).await?;
     let (rows, hash) = head.into_iter().next().unwrap_or_default();
-    let facts = session.facts();
+    let facts = session.server_info();
     Ok(Anchor {
         version: 1,
         system_identifier: facts.system_identifier.map(|number| number.to_string()),
@@ -350,7 +350,7 @@ fn differs(row: &Row, said: &Said, against: &Against<'_>) -> Option<Finding> {
 /// Looks for the link that an anchor names.
 fn anchored(session: &Session, anchor: &Anchor, links: &[Link]) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let facts = session.facts();
+    let facts = session.server_info();
     let identifier = facts.system_identifier.map(|number| number.to_string());
     let other_cluster = matches!((&anchor.system_identifier, &identifier), (Some(one), Some(other)) if one != other);
     if other_cluster || anchor.database_oid != facts.database_oid {

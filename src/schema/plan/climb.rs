@@ -202,10 +202,10 @@ impl Execution<'_> {
             return;
         }
         match blockers.first() {
-            Some(blocker) => (self.watch)(Event::Warned(&format!(
+            Some(blocker) => (self.watch)(Event::Warning(&format!(
                 "waiting for a lock held by {blocker}"
             ))),
-            None => (self.watch)(Event::Warned("waiting for a lock")),
+            None => (self.watch)(Event::Warning("waiting for a lock")),
         }
     }
 
@@ -235,7 +235,7 @@ async fn who_blocks(
     let Some(onlooker) = onlooker else {
         return Vec::new();
     };
-    backend::blockers(onlooker, session.facts().backend_pid)
+    backend::blockers(onlooker, session.server_info().backend_pid)
         .await
         .unwrap_or_default()
 }

@@ -9,8 +9,8 @@ use anyhow::Result;
 
 use crate::error::fail;
 use crate::event::{Event, Interrupt, Unit, Watch};
-use crate::pg::facts;
 use crate::pg::session::Session;
+use crate::pg::session_setup;
 use crate::pg::target::Target;
 use crate::plan::block;
 use crate::plan::climb::Piece;
@@ -61,7 +61,7 @@ pub(super) fn reset() -> Vec<Sql> {
         Sql::new("RESET ALL"),
         Sql::new("SET statement_timeout = 0"),
         Sql::new("UNLISTEN *"),
-        facts::pins(),
+        session_setup::reset_settings(),
     ]
 }
 
@@ -222,7 +222,7 @@ impl<'a> Execution<'a> {
     fn between(&self) -> Vec<Sql> {
         let mut between = [UNLIMITED, RECORDING].map(Sql::new).to_vec();
         between.extend(reset());
-        between.push(facts::own_time(false));
+        between.push(session_setup::lift_time_limits(false));
         between.push(confirm::is_idle(self.is_locked));
         between.push(Sql::new("BEGIN"));
         between
@@ -254,7 +254,7 @@ impl<'a> Execution<'a> {
             // Deferred checks run while the file's own settings still hold.
             let mut closing = vec![Sql::new("SET CONSTRAINTS ALL IMMEDIATE")];
             closing.extend(again.clone());
-            closing.push(facts::own_time(false));
+            closing.push(session_setup::lift_time_limits(false));
             closing.push(confirm.clone());
             closing.push(books.closing(statements, waits));
             closing.retain(|part| !part.is_empty());
@@ -469,7 +469,7 @@ impl<'a> Execution<'a> {
         };
         let closing = |_: usize| {
             let mut closing = vec![Sql::new("SET CONSTRAINTS ALL IMMEDIATE")];
-            closing.extend([Sql::new(UNLIMITED), facts::own_time(true)]);
+            closing.extend([Sql::new(UNLIMITED), session_setup::lift_time_limits(true)]);
             closing.push(remember(books, (step, outline), piece.statements.clone()));
             closing.extend(OURS.map(Sql::new));
             closing.push(confirm.clone());
@@ -644,7 +644,7 @@ impl<'a> Execution<'a> {
         let mut statements = vec![
             Sql::new(UNLIMITED),
             Sql::new(RECORDING),
-            facts::own_time(true),
+            session_setup::lift_time_limits(true),
             confirm::is_idle(self.is_locked),
             before,
             Sql::new("BEGIN"),

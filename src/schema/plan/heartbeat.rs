@@ -69,7 +69,7 @@ impl Beat<'_> {
                         return self.stop(&look).await;
                     }
                     if told.elapsed() >= TOLD && look.progress.is_some() {
-                        (self.watch)(Event::Said(&line(&look)));
+                        (self.watch)(Event::Info(&line(&look)));
                         told = Instant::now();
                     }
                 }
@@ -123,7 +123,7 @@ impl Beat<'_> {
             look.longest,
             self.budget.as_secs()
         );
-        (self.watch)(Event::Warned(&format!("stopping: {why}")));
+        (self.watch)(Event::Warning(&format!("stopping: {why}")));
         *self
             .stopped
             .lock()

@@ -46,7 +46,7 @@ impl Execution<'_> {
         let Some(question) = question else {
             return Err(Stopped::Unknown(Half::default(), trouble));
         };
-        (self.watch)(Event::Warned(
+        (self.watch)(Event::Warning(
             "the connection was lost during the COMMIT; asking on a new one whether it arrived",
         ));
         match self.look_up(&question).await {
@@ -54,7 +54,7 @@ impl Execution<'_> {
                 recorded: true,
                 newest,
             }) => {
-                (self.watch)(Event::Said("the COMMIT had arrived"));
+                (self.watch)(Event::Info("the COMMIT had arrived"));
                 self.overtaken = !newest;
                 Ok(())
             }

@@ -23,7 +23,7 @@ pub mod unit;
 use std::time::Duration;
 
 use crate::sql::safe::Sql;
-use crate::sql::text::Text;
+use crate::sql::text::SharedText;
 
 /// How a step runs on the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -41,7 +41,7 @@ pub struct Step {
     /// How people call it: the path of the file.
     pub label: String,
     /// The text, byte for byte.
-    pub text: Text,
+    pub text: SharedText,
     /// How it runs.
     pub mode: Mode,
     /// How long it may take on the server; as the server has it where nothing is said.

@@ -13,7 +13,7 @@ use crate::sql::class::Class;
 use crate::sql::classify;
 use crate::sql::name::{Ident, Literal, ObjectName};
 use crate::sql::safe::Sql;
-use crate::sql::token::{self, Kind};
+use crate::sql::token::{self, TokenKind};
 
 /// What the catalog says of a statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -203,7 +203,7 @@ fn noted(found: &[Found]) -> Sql {
 }
 
 async fn drop_leftover(session: &Session, left: &Found, watch: Watch<'_>) -> Result<()> {
-    watch(Event::Warned(&format!(
+    watch(Event::Warning(&format!(
         "dropping {}, an invalid index that an earlier run left behind",
         left.name
     )));
@@ -366,10 +366,10 @@ impl<'a> Words<'a> {
 
     /// Skips `(…)`.
     fn parenthesis(&mut self) {
-        let opens = |token: &token::Token| token.kind == Kind::Open;
+        let opens = |token: &token::Token| token.kind == TokenKind::Open;
         if self.tokens.get(self.at).is_some_and(opens) {
             let rest = &self.tokens[self.at..];
-            let close = rest.iter().position(|token| token.kind == Kind::Close);
+            let close = rest.iter().position(|token| token.kind == TokenKind::Close);
             self.at += close.map_or(rest.len(), |close| close + 1);
         }
     }
@@ -378,8 +378,8 @@ impl<'a> Words<'a> {
         let token = self.tokens.get(self.at)?;
         let text = token.text(self.text);
         let part = match token.kind {
-            Kind::Word => text.to_lowercase(),
-            Kind::QuotedName => text
+            TokenKind::Word => text.to_lowercase(),
+            TokenKind::QuotedName => text
                 .trim_start_matches('"')
                 .trim_end_matches('"')
                 .replace("\"\"", "\""),

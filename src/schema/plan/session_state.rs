@@ -9,7 +9,7 @@ use crate::plan::unit::Outline;
 use crate::sql::class::Class;
 use crate::sql::name::Literal;
 use crate::sql::safe::Sql;
-use crate::sql::token::{self, Kind, Token};
+use crate::sql::token::{self, Token, TokenKind};
 
 /// Says whether a statement gives the migration lock away, where its text shows it.
 pub(super) fn releases_lock(class: Class, text: &str) -> bool {
@@ -62,7 +62,7 @@ fn custom_settings_within(text: &str, into: &mut BTreeSet<String>, depth: usize)
     let words = Words::new(text);
     let at = |place: usize| words.tokens.get(place).map_or("", |token| token.text(text));
     for (place, token) in words.tokens.iter().enumerate() {
-        if matches!(token.kind, Kind::Text | Kind::DollarText) && depth < DEEPEST {
+        if matches!(token.kind, TokenKind::Text | TokenKind::DollarText) && depth < DEEPEST {
             let body = token::meaning(token.text(text), *token);
             custom_settings_within(&body, into, depth + 1);
         } else if token.is_word(text, "set_config") && at(place + 1) == "(" {
@@ -116,7 +116,7 @@ fn unlocks(text: &str) -> bool {
 
 /// Gives what stands in the quotes of a statement.
 fn literals(text: &str) -> Vec<&str> {
-    let quoted = |token: &Token| matches!(token.kind, Kind::DollarText | Kind::Text);
+    let quoted = |token: &Token| matches!(token.kind, TokenKind::DollarText | TokenKind::Text);
     token::code(text)
         .filter(quoted)
         .map(|token| token::inside_dollars(token.text(text).trim_matches('\'')))
@@ -201,7 +201,7 @@ impl<'a> Words<'a> {
                 let texts: Vec<&str> = call.iter().map(|token| token.text(self.text)).collect();
                 call[0].is_word(self.text, "set_config")
                     && [texts[1], texts[3], texts[5], texts[7]] == ["(", ",", ",", ")"]
-                    && [call[2].kind, call[4].kind] == [Kind::Text, Kind::Text]
+                    && [call[2].kind, call[4].kind] == [TokenKind::Text, TokenKind::Text]
                     && call[6].is_word(self.text, "false")
             });
             if call.is_none() {
@@ -401,10 +401,11 @@ impl Rest<'_> {
                 && literals(text).iter().any(|body| {
                     let words = Words::new(body);
                     words.tokens.windows(3).any(|three| {
-                        let is_whole = matches!(three[1].kind, Kind::Text | Kind::DollarText)
-                            && (three[2].kind == Kind::Semicolon
-                                || three[2].is_word(body, "using")
-                                || three[2].is_word(body, "into"));
+                        let is_whole =
+                            matches!(three[1].kind, TokenKind::Text | TokenKind::DollarText)
+                                && (three[2].kind == TokenKind::Semicolon
+                                    || three[2].is_word(body, "using")
+                                    || three[2].is_word(body, "into"));
                         three[0].is_word(body, "execute") && !is_whole
                     })
                 })

@@ -158,15 +158,22 @@ fn control(class: Class, text: &str) -> Option<Control> {
 fn commits_inside(text: &str) -> bool {
     body_has(text, |body, [word, next]| {
         let is_end = word.is_word(body, "commit") || word.is_word(body, "rollback");
-        let is_ended = matches!(next.kind, token::Kind::Semicolon | token::Kind::Open);
+        let is_ended = matches!(
+            next.kind,
+            token::TokenKind::Semicolon | token::TokenKind::Open
+        );
         is_end && (is_ended || next.is_word(body, "and"))
     })
 }
 
 /// Says whether two words that fit follow one another in the body of a DO block.
 fn body_has(text: &str, fits: impl Fn(&str, [token::Token; 2]) -> bool) -> bool {
-    let bodies = token::code(text)
-        .filter(|token| matches!(token.kind, token::Kind::DollarText | token::Kind::Text));
+    let bodies = token::code(text).filter(|token| {
+        matches!(
+            token.kind,
+            token::TokenKind::DollarText | token::TokenKind::Text
+        )
+    });
     bodies.into_iter().any(|body| {
         // The delimiters stand around the body and are no words of it.
         let body = token::inside_dollars(body.text(text).trim_matches('\''));

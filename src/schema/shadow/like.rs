@@ -7,9 +7,9 @@ use crate::diff::ddl::{self, Options, Statement};
 use crate::event::silent;
 use crate::migrate::files::Migration;
 use crate::pg::connect;
-use crate::pg::scratch::Scratch;
 use crate::pg::server_error::ServerError;
 use crate::pg::session::Session;
+use crate::pg::shadow_server::ShadowServer;
 use crate::pg::supabase;
 use crate::shadow::Shadow;
 use crate::sql::safe::Sql;
@@ -37,7 +37,7 @@ pub fn scope() -> Scope {
 ///
 /// All migrations of the project are looked at to tell whether they expect Supabase.
 pub async fn build(
-    scratch: &Scratch,
+    scratch: &ShadowServer,
     name: &str,
     target: &Catalog,
     project: &[Migration],

@@ -17,9 +17,9 @@ use crate::migrate::files::{Direction, Migration};
 use crate::migrate::job;
 use crate::pg::connect;
 use crate::pg::embedded::sandbox;
-use crate::pg::scratch::Scratch;
 use crate::pg::server_error::ServerError;
 use crate::pg::session::Session;
+use crate::pg::shadow_server::ShadowServer;
 use crate::pg::supabase;
 use crate::pg::target::Target;
 use crate::plan::execution::Execution;
@@ -68,7 +68,7 @@ pub struct Shadow {
 }
 
 /// Makes a fresh database of this name, which looks like Supabase's where the project's migrations expect that.
-pub async fn empty(scratch: &Scratch, name: &str, project: &[Migration]) -> Result<Shadow> {
+pub async fn empty(scratch: &ShadowServer, name: &str, project: &[Migration]) -> Result<Shadow> {
     let target = scratch.database(name).await?;
     let session = connect::open(&target, &silent).await?;
     let texts = || project.iter().map(|migration| &*migration.up.text);
@@ -79,7 +79,7 @@ pub async fn empty(scratch: &Scratch, name: &str, project: &[Migration]) -> Resu
 }
 
 /// Makes a fresh database of this name that migrations can be replayed into: the extensions they make can be had there.
-pub async fn prepare(scratch: &Scratch, name: &str, project: &[Migration]) -> Result<Shadow> {
+pub async fn prepare(scratch: &ShadowServer, name: &str, project: &[Migration]) -> Result<Shadow> {
     let shadow = empty(scratch, name, project).await?;
     let texts = project.iter().map(|migration| &*migration.up.text);
     let wanted: Vec<String> = texts.flat_map(supabase::extensions).collect();
@@ -129,7 +129,7 @@ pub fn keep_to_themselves(migrations: &[Migration]) -> bool {
 
 /// Replays migrations, in order, into a fresh database.
 pub async fn build(
-    scratch: &Scratch,
+    scratch: &ShadowServer,
     name: &str,
     migrations: &[Migration],
     watch: Watch<'_>,

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use crate::catalog::{Key, Kind};
-use crate::finding::Place;
+use crate::finding::Location;
 use crate::migrate::files::Migration;
 use crate::sql::class::{Class, Object};
 use crate::sql::split::split;
-use crate::sql::token::{self, Kind as Token};
+use crate::sql::token::{self, TokenKind as Token};
 
 /// Every statement of the migrations with the names in it, in order.
 pub struct Origins {
@@ -15,7 +15,7 @@ pub struct Origins {
 }
 
 struct Mention {
-    place: Place,
+    place: Location,
     class: Class,
     names: BTreeSet<String>,
 }
@@ -27,7 +27,7 @@ impl Origins {
             split(&migration.up.text)
                 .into_iter()
                 .map(|statement| Mention {
-                    place: Place::at(
+                    place: Location::at(
                         &*migration.up.shown,
                         statement.position.line,
                         statement.position.column,
@@ -42,7 +42,7 @@ impl Origins {
     }
 
     /// Finds the last statement that made or changed an object, else what it is a part of.
-    pub fn find(&self, key: &Key, parent: Option<&Key>) -> Option<Place> {
+    pub fn find(&self, key: &Key, parent: Option<&Key>) -> Option<Location> {
         let mut wanted = vec![bare(&key.name)];
         if names_a_part(key.kind) {
             wanted.push(key.part.to_string());
@@ -57,7 +57,7 @@ impl Origins {
             .or_else(|| self.last(&table?, |class| shapes(Kind::Table, class)))
     }
 
-    fn last(&self, wanted: &[String], fits: impl Fn(Class) -> bool) -> Option<Place> {
+    fn last(&self, wanted: &[String], fits: impl Fn(Class) -> bool) -> Option<Location> {
         let speaks = |mention: &&Mention| {
             fits(mention.class) && wanted.iter().all(|name| mention.names.contains(name))
         };

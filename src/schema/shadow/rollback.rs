@@ -10,10 +10,10 @@ use crate::catalog::{Catalog, Scope};
 use crate::diff::report::{self, Sides};
 use crate::diff::{self, Change};
 use crate::event::{Event, Unit, Watch, silent};
-use crate::finding::{self, Finding, Place, Severity};
+use crate::finding::{self, Finding, Location, Severity};
 use crate::migrate::files::{Direction, Migration};
 use crate::pg::connect;
-use crate::pg::scratch::Scratch;
+use crate::pg::shadow_server::ShadowServer;
 use crate::pg::target::Target;
 use crate::shadow::seed::{self, Digests};
 use crate::shadow::{self, Shadow};
@@ -22,7 +22,7 @@ use crate::shadow::{self, Shadow};
 ///
 /// `base` is what stands below the range. The findings name the object that does not come back.
 pub async fn prove(
-    scratch: &Scratch,
+    scratch: &ShadowServer,
     base: &[Migration],
     range: &[Migration],
     watch: Watch<'_>,
@@ -52,7 +52,11 @@ pub async fn prove(
 }
 
 /// Walks without rows and with them in two databases at the same time.
-async fn at_once(scratch: &Scratch, shadow: Shadow, range: &[Migration]) -> Result<Vec<Finding>> {
+async fn at_once(
+    scratch: &ShadowServer,
+    shadow: Shadow,
+    range: &[Migration],
+) -> Result<Vec<Finding>> {
     let Shadow { target, session } = shadow;
     session.close().await;
     let other = scratch.clone_database("rollback", "rollback_rows").await?;
@@ -138,7 +142,7 @@ async fn walk(
         shadow = after;
         if let Some(failure) = failed {
             let finding = Finding::error("rollback-fails", &down.shown, failure.message);
-            findings.push(finding.place(Place::file(&down.shown)));
+            findings.push(finding.place(Location::file(&down.shown)));
             break;
         }
         let now = level(&shadow, reader).await?;
@@ -209,7 +213,7 @@ fn schema_finding(down: &str, change: &Change) -> Finding {
     };
     let mut finding = report::finding(change, &sides);
     finding.message = message.to_owned();
-    finding.place(Place::file(down))
+    finding.place(Location::file(down))
 }
 
 fn row_findings(down: &str, before: &Digests, after: &Digests) -> Vec<Finding> {
@@ -246,7 +250,7 @@ fn row_findings(down: &str, before: &Digests, after: &Digests) -> Vec<Finding> {
                 format!("{lost} of {} come back with other values", rows.len()),
             ),
         };
-        findings.push(finding.place(Place::file(down)));
+        findings.push(finding.place(Location::file(down)));
     }
     findings
 }

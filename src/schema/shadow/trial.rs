@@ -13,8 +13,8 @@ use crate::diff::ddl::{self, Options, Statement};
 use crate::error::fail;
 use crate::event::silent;
 use crate::pg::connect;
-use crate::pg::scratch::Scratch;
 use crate::pg::session::Session;
+use crate::pg::shadow_server::ShadowServer;
 use crate::sql::name::Ident;
 use crate::sql::safe::Sql;
 
@@ -22,7 +22,7 @@ use crate::sql::safe::Sql;
 ///
 /// Gives the reason where no such copy can be made here, such as an extension that the scratch server lacks.
 pub async fn try_out(
-    scratch: &Scratch,
+    scratch: &ShadowServer,
     (from, to): (&Catalog, &Catalog),
     statements: &[Statement],
     options: &Options,
@@ -61,7 +61,7 @@ pub async fn try_out(
 
 /// Makes the first schema in a scratch database of this name; gives a session there, or the reason where it cannot be had.
 pub async fn copied(
-    scratch: &Scratch,
+    scratch: &ShadowServer,
     name: &str,
     (from, to): (&Catalog, &Catalog),
 ) -> Result<Result<Session, String>> {

@@ -302,7 +302,7 @@ async fn written_meanwhile(stays: bool, place: Place) {
     options.place = place;
     let (told, mut began) = tokio::sync::mpsc::unbounded_channel();
     let watch = move |event: af_db::event::Event<'_>| {
-        if let af_db::event::Event::Said("proving the schema") = event {
+        if let af_db::event::Event::Info("proving the schema") = event {
             let _ = told.send(());
         }
     };

@@ -7,8 +7,8 @@ use af_db::backup::dump;
 use af_db::backup::restore::{self, Place};
 use af_db::error::{Exit, exit_of};
 use af_db::event::{Interrupt, silent};
-use af_db::pg::kept::{Ask, signal};
-use af_db::pg::tools::Tool;
+use af_db::pg::child_server::{ShutdownMode, signal};
+use af_db::pg::program::Program;
 
 use super::{Bench, options};
 use crate::support::proxy::Proxy;
@@ -99,7 +99,7 @@ async fn strike(fault: Fault, bench: &Bench, proxy: &Proxy, interrupt: &Interrup
         Fault::Interrupt => interrupt.raise(),
         Fault::Server => {
             let pid = bench.server.scratch.pid().expect("a server of our own");
-            signal(pid, Ask::Immediate);
+            signal(pid, ShutdownMode::Immediate);
         }
     }
     // What is left to do is not what is tried.
@@ -300,7 +300,7 @@ fn program(bench: &Bench, proxy: &Proxy, arguments: &[&str]) -> tokio::process::
         "postgres://postgres@{}:{}/{}?sslmode=disable",
         host.name, host.port, bench.database.name
     );
-    Tool::new(env!("CARGO_BIN_EXE_af-db"))
+    Program::new(env!("CARGO_BIN_EXE_af-db"))
         .args(arguments)
         .args(["--database-url", &url])
         .env("HOME", bench.folder.path())
@@ -394,7 +394,7 @@ async fn a_full_disk_is_told_and_leaves_nothing() {
     } else {
         &["--mount", "--map-root-user"]
     };
-    let done = Tool::new("/usr/bin/unshare")
+    let done = Program::new("/usr/bin/unshare")
         .args(privileges)
         .args(["sh", "-c", script, "sh", "small"])
         .args([

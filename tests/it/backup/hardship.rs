@@ -6,7 +6,7 @@ use af_db::backup::archive::Archive;
 use af_db::backup::restore::{self, Place};
 use af_db::error::{Exit, exit_of};
 use af_db::event::{Interrupt, silent};
-use af_db::pg::tools::Tool;
+use af_db::pg::program::Program;
 
 use super::{Bench, options, restore_options};
 use crate::support::networked::Networked;
@@ -134,7 +134,7 @@ async fn on_a_small_disk(
     size: &str,
     arguments: &[&str],
     then: &str,
-) -> af_db::pg::tools::Done {
+) -> af_db::pg::program::ProgramOutput {
     let host = &bench.database.target.hosts[0];
     let url = format!(
         "host='{}' port={} user=postgres dbname='{}'",
@@ -152,7 +152,7 @@ async fn on_a_small_disk(
     } else {
         &["--mount", "--map-root-user"]
     };
-    Tool::new("/usr/bin/unshare")
+    Program::new("/usr/bin/unshare")
         .args(privileges)
         .args(["sh", "-c", &script, "sh"])
         .arg(env!("CARGO_BIN_EXE_af-db"))

@@ -9,7 +9,7 @@ use af_db::backup::compare;
 use af_db::backup::mapping::Mapping;
 use af_db::backup::tap::Sum;
 use af_db::event::silent;
-use af_db::pg::tools::Tool;
+use af_db::pg::program::Program;
 
 use super::{Bench, options};
 use crate::support::project::Project;
@@ -152,7 +152,7 @@ async fn parts_open_without_us() {
     let found = clients::search(&crate::support::server::places()).await;
     let found = found.expect("the client programs");
     let restore = async |section: &str, part: &Path| {
-        let tool: Tool = found[0]
+        let tool: Program = found[0]
             .tool("pg_restore", &target)
             .args(["--exit-on-error", "--dbname=by_hand"])
             .arg(format!("--section={section}"))

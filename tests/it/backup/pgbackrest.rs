@@ -4,13 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use af_db::event::silent;
+use af_db::pg::child_server::ShutdownMode;
 use af_db::pg::connect;
 use af_db::pg::embedded::cluster::{self, Cluster, Start};
 use af_db::pg::embedded::privileges::{self, User};
-use af_db::pg::embedded::{self, Choice};
-use af_db::pg::kept::Ask;
+use af_db::pg::embedded::{self, ChosenPrograms};
+use af_db::pg::program::{Program, ProgramOutput};
 use af_db::pg::target::Target;
-use af_db::pg::tools::{Done, Tool};
 use af_db::sql::safe::Sql;
 
 use crate::support::{packages, server};
@@ -18,7 +18,7 @@ use crate::support::{packages, server};
 /// A cluster that archives its log into a repository, and a project that governs a database of it.
 struct Site {
     folder: tempfile::TempDir,
-    choice: Choice,
+    choice: ChosenPrograms,
     cluster: Cluster,
     target: Target,
 }
@@ -40,7 +40,7 @@ impl Site {
         }
         let data = folder.path().join("data");
         run(
-            Tool::new(choice.binaries.program("initdb"))
+            Program::new(choice.binaries.program("initdb"))
                 .args(["-A", "trust", "-U", "postgres", "-N", "-D"])
                 .arg(&data),
             user.as_ref(),
@@ -83,9 +83,9 @@ impl Site {
         self.folder.path().join(name)
     }
 
-    async fn pgbackrest(&self, arguments: &[&str]) -> Done {
+    async fn pgbackrest(&self, arguments: &[&str]) -> ProgramOutput {
         let config = format!("--config={}", self.path("pgbackrest.conf").display());
-        let tool = Tool::new(packages::pgbackrest())
+        let tool = Program::new(packages::pgbackrest())
             .args([config.as_str(), "--stanza=main"])
             .args(arguments);
         run(tool, self.choice.user.as_ref()).await
@@ -105,14 +105,14 @@ impl Site {
     }
 
     /// Runs the program in the project and gives how it ended.
-    async fn af_db(&self, arguments: &[&str]) -> Done {
+    async fn af_db(&self, arguments: &[&str]) -> ProgramOutput {
         let url = format!(
             "host='{}' user=postgres dbname=postgres sslmode=disable",
             self.path("sockets").display()
         );
         let programs = packages::pgbackrest();
         let programs = programs.parent().expect("a folder").display().to_string();
-        Tool::new(env!("CARGO_BIN_EXE_af-db"))
+        Program::new(env!("CARGO_BIN_EXE_af-db"))
             .args(arguments)
             .args(["--database-url", &url])
             .env("PATH", format!("{programs}:/usr/bin:/bin"))
@@ -123,7 +123,7 @@ impl Site {
             .expect("the program")
     }
 
-    async fn engine(&self, command: &[&str], more: &[&str]) -> Done {
+    async fn engine(&self, command: &[&str], more: &[&str]) -> ProgramOutput {
         let config = self.path("pgbackrest.conf").display().to_string();
         let engine = ["--engine", "pgbackrest", "--pgbackrest-config", &config];
         let all: Vec<&str> = [command, &engine, more].concat();
@@ -150,7 +150,7 @@ impl Site {
     }
 }
 
-async fn run(tool: Tool, user: Option<&User>) -> Done {
+async fn run(tool: Program, user: Option<&User>) -> ProgramOutput {
     let done = tool.user(user).run().await.expect("a program");
     assert!(
         done.status.success(),
@@ -161,14 +161,19 @@ async fn run(tool: Tool, user: Option<&User>) -> Done {
     done
 }
 
-async fn start(choice: &Choice, data: &Path, sockets: &Path, settings: &[String]) -> Cluster {
+async fn start(
+    choice: &ChosenPrograms,
+    data: &Path,
+    sockets: &Path,
+    settings: &[String],
+) -> Cluster {
     let start = Start {
         sandbox: None,
         data,
         sockets: Some(sockets),
         log: &sockets.join("log"),
         settings,
-        on_our_death: Ask::Immediate,
+        on_our_death: ShutdownMode::Immediate,
     };
     Cluster::start(choice, &start).await.expect("a cluster")
 }
@@ -237,7 +242,7 @@ async fn back_to_just_before_a_bad_migration() {
         again.stderr
     );
 
-    site.cluster.stop(Ask::Fast);
+    site.cluster.stop(ShutdownMode::Fast);
     let sockets = site.path("sockets");
     let settings = [
         "archive_mode=off",
@@ -255,7 +260,7 @@ async fn back_to_just_before_a_bad_migration() {
     // It is a cluster of its own, and can be written to.
     site.sql("INSERT INTO clients (id, name) VALUES (9999, 'again')")
         .await;
-    restored.stop(Ask::Fast);
+    restored.stop(ShutdownMode::Fast);
 }
 
 #[tokio::test]

@@ -126,7 +126,7 @@ fn whole(text: &str, statements: &[Statement<'_>]) {
 }
 
 fn between(text: &str) -> bool {
-    token::code(text).all(|token| token.kind == token::Kind::Semicolon)
+    token::code(text).all(|token| token.kind == token::TokenKind::Semicolon)
 }
 
 fn of_text(text: &str) -> Migration {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use af_db::event::silent;
 use af_db::pg::connect;
-use af_db::pg::tools::Tool;
+use af_db::pg::program::Program;
 use af_db::sql::safe::Sql;
 
 use crate::support::networked::Networked;
@@ -157,7 +157,7 @@ async fn psql(database: &Database, file: &Path) -> i32 {
         Some(clients) => clients.directory.join("psql"),
         None => Path::new("psql").to_owned(),
     };
-    let tool = Tool::new(program).args([
+    let tool = Program::new(program).args([
         "-X",
         "-q",
         "-v",

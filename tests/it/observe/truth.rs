@@ -288,13 +288,13 @@ pub(super) async fn verdict_alone(
             .expect("a lock");
         holders.push(holder);
     }
-    let pid = session.facts().backend_pid;
+    let pid = session.server_info().backend_pid;
     let sql = Sql::written_by_user(statement);
     let ran = session.run(&sql);
     let mut locks: BTreeSet<Vec<String>> = BTreeSet::new();
     let held = async {
         for holder in holders {
-            waits(&onlooker, pid, holder.facts().backend_pid).await;
+            waits(&onlooker, pid, holder.server_info().backend_pid).await;
             let sql = format!(
                 "SELECT relation, mode FROM pg_locks WHERE pid = {pid} AND locktype = 'relation' AND relation >= 16384"
             );

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use af_db::event::silent;
+use af_db::pg::child_server::{ChildServer, ShutdownMode};
 use af_db::pg::embedded::cluster::{Cluster, Start};
 use af_db::pg::embedded::template;
-use af_db::pg::embedded::{self, Choice, privileges};
-use af_db::pg::kept::{Ask, Kept};
+use af_db::pg::embedded::{self, ChosenPrograms, privileges};
+use af_db::pg::program::Program;
 use af_db::pg::target::Target;
-use af_db::pg::tools::Tool;
 use tempfile::TempDir;
 
 use super::{packages, server};
@@ -30,7 +30,7 @@ fn in_memory_if_possible() -> &'static Path {
 pub(crate) struct Networked {
     pub(crate) port: u16,
     pub(crate) directory: TempDir,
-    choice: Choice,
+    choice: ChosenPrograms,
     cluster: Option<Cluster>,
     settings: Vec<String>,
 }
@@ -79,7 +79,7 @@ impl Networked {
         let server = Networked::prepare().await;
         let data = server.directory.path().join("data");
         std::fs::remove_dir_all(&data).expect("the copy of the template");
-        let initdb = Tool::new(server.choice.binaries.program("initdb"))
+        let initdb = Program::new(server.choice.binaries.program("initdb"))
             .args(["--username=postgres", "--auth=trust", "--encoding=UTF8"])
             .args(["--locale=C", "--no-sync"])
             .arg(format!("--pgdata={}", data.display()))
@@ -121,7 +121,7 @@ impl Networked {
                     sockets: Some(self.directory.path()),
                     log: &self.directory.path().join("log"),
                     settings: &self.settings,
-                    on_our_death: Ask::Immediate,
+                    on_our_death: ShutdownMode::Immediate,
                 },
             )
             .await
@@ -133,7 +133,7 @@ impl Networked {
     /// Stops it as a crash would: nothing is written down, every session is cut.
     pub(crate) fn crash(mut self) -> Self {
         if let Some(mut cluster) = self.cluster.take() {
-            cluster.stop(Ask::Immediate);
+            cluster.stop(ShutdownMode::Immediate);
         }
         self
     }
@@ -162,7 +162,7 @@ impl Networked {
 impl Drop for Networked {
     fn drop(&mut self) {
         if let Some(cluster) = &mut self.cluster {
-            cluster.stop(Ask::Immediate);
+            cluster.stop(ShutdownMode::Immediate);
         }
     }
 }
@@ -170,7 +170,7 @@ impl Drop for Networked {
 /// A PgBouncer before a server.
 pub(crate) struct Bouncer {
     pub(crate) port: u16,
-    _kept: Kept,
+    _kept: ChildServer,
     _directory: TempDir,
 }
 
@@ -195,8 +195,10 @@ impl Bouncer {
         );
         let settings = put(directory.path(), "pgbouncer.ini", &text, &choice);
         let log = fs::File::create(directory.path().join("log")).expect("a log");
-        let tool = Tool::new(program).arg(settings).user(choice.user.as_ref());
-        let kept = Kept::start(&tool, log, Ask::Immediate).expect("a pooler");
+        let tool = Program::new(program)
+            .arg(settings)
+            .user(choice.user.as_ref());
+        let kept = ChildServer::start(&tool, log, ShutdownMode::Immediate).expect("a pooler");
         wait_for(port).await;
         Bouncer {
             port,
@@ -211,7 +213,7 @@ impl Bouncer {
     }
 }
 
-fn put(directory: &Path, name: &str, text: &str, choice: &Choice) -> PathBuf {
+fn put(directory: &Path, name: &str, text: &str, choice: &ChosenPrograms) -> PathBuf {
     use std::os::unix::fs::PermissionsExt as _;
     let path = directory.join(name);
     fs::write(&path, text).expect("a file");

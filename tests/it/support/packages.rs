@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use af_db::pg::embedded::Options;
-use af_db::pg::embedded::find::{self, Version};
+use af_db::pg::embedded::binaries::Version;
+use af_db::pg::embedded::find;
 
 /// PostgreSQL's client programs, where they had to be fetched.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Stdio;
 
-use af_db::pg::dev::{self, Place, Register};
+use af_db::pg::dev::{self, ServerDir, ServerRegistry};
 use af_db::pg::embedded::Options;
 use tempfile::TempDir;
 
@@ -108,9 +108,9 @@ impl Project {
     }
 
     /// Gives where its development server lives.
-    pub(crate) fn place(&self) -> Place {
+    pub(crate) fn place(&self) -> ServerDir {
         let cache = Options::unsaid().cache();
-        Register::usual(&cache).place(self.path())
+        ServerRegistry::usual(&cache).place(self.path())
     }
 
     fn normal(&self, text: String) -> String {

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use af_db::pg::program::Program;
 use af_db::pg::target::Target;
-use af_db::pg::tools::Tool;
 
 use crate::support::{packages, server};
 
@@ -78,17 +78,17 @@ impl Project {
     }
 
     /// Gives the program, ready to be started in the project.
-    pub(crate) fn tool(&self, arguments: &[&str]) -> Tool {
-        self.surround(Tool::new(env!("CARGO_BIN_EXE_af-db")).args(arguments))
+    pub(crate) fn tool(&self, arguments: &[&str]) -> Program {
+        self.surround(Program::new(env!("CARGO_BIN_EXE_af-db")).args(arguments))
     }
 
     /// Gives a script of the shell, which finds the program as `"$0"` and its arguments as `"$@"`.
-    pub(crate) fn script(&self, script: &str, arguments: &[&str]) -> Tool {
-        let tool = Tool::new("/bin/sh").args(["-c", script, env!("CARGO_BIN_EXE_af-db")]);
+    pub(crate) fn script(&self, script: &str, arguments: &[&str]) -> Program {
+        let tool = Program::new("/bin/sh").args(["-c", script, env!("CARGO_BIN_EXE_af-db")]);
         self.surround(tool.args(arguments))
     }
 
-    fn surround(&self, tool: Tool) -> Tool {
+    fn surround(&self, tool: Program) -> Program {
         let mut tool = tool
             .env("PATH", path())
             .env("AF_DB_CACHE_DIR", server::options().cache())
@@ -116,7 +116,7 @@ impl Project {
     pub(crate) async fn paste(&self, command: &str) -> Ran {
         let program = format!("{} ", env!("CARGO_BIN_EXE_af-db"));
         let command = command.replacen("af-db ", &program, 1);
-        let shell = self.surround(Tool::new("/bin/sh").args(["-c", &command]));
+        let shell = self.surround(Program::new("/bin/sh").args(["-c", &command]));
         let done = shell.run().await.expect("the shell runs");
         Ran {
             status: done.status.code().unwrap_or(-1),
@@ -133,7 +133,7 @@ impl Project {
         let quoted = |word: &str| format!("'{}'", word.replace('\'', r"'\''"));
         let words: Vec<String> = arguments.iter().map(|word| quoted(word)).collect();
         let command = format!("{} {}", env!("CARGO_BIN_EXE_af-db"), words.join(" "));
-        let tool = Tool::new("/usr/bin/script").args(["-qec", &command, "/dev/null"]);
+        let tool = Program::new("/usr/bin/script").args(["-qec", &command, "/dev/null"]);
         let tool = self.surround(tool).env("SHELL", "/bin/sh");
         let hint = "script gives a terminal: it comes with util-linux, or bsdutils on Debian";
         let mut child = tool.start().expect(hint);

@@ -382,7 +382,7 @@ mod tests {
     use std::time::Instant;
 
     use af_db::event::silent;
-    use af_db::pg::connect::{self, Options};
+    use af_db::pg::connect::{self, RetryLimits};
     use af_db::sql::safe::Sql;
 
     use super::*;
@@ -423,7 +423,7 @@ mod tests {
         proxy.mend();
         proxy.cut();
         assert!(
-            connect::open_with(&proxy.target(), &Options::ONCE, &silent)
+            connect::open_with(&proxy.target(), &RetryLimits::ONCE, &silent)
                 .await
                 .is_err()
         );

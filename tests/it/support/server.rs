@@ -8,10 +8,10 @@ use af_db::backup::clients::Places;
 use af_db::event::silent;
 use af_db::pg::connect;
 use af_db::pg::embedded::Options;
-use af_db::pg::scratch::{self, Scratch};
 use af_db::pg::session::Session;
+use af_db::pg::shadow_server::{self, ShadowServer};
 use af_db::pg::target::Target;
-use af_db::sql::outward::Reach;
+use af_db::sql::external_access::ExternalAccess;
 use af_db::sql::safe::Sql;
 use anyhow::Result;
 use tokio_postgres::SimpleQueryMessage;
@@ -26,7 +26,7 @@ static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::n
 
 /// A throwaway server.
 pub(crate) struct Server {
-    pub(crate) scratch: Scratch,
+    pub(crate) scratch: ShadowServer,
 }
 
 /// A fresh database on a throwaway server; it is removed some time after the value is dropped.
@@ -40,7 +40,7 @@ pub(crate) fn options() -> Options {
     let mut options = Options::unsaid();
     options.major = packages::clients().map(|clients| clients.major);
     // They stand for servers that people run, which no sandbox confines.
-    options.allowed = Reach::ALL.into_iter().collect();
+    options.allowed = ExternalAccess::ALL.into_iter().collect();
     options
 }
 
@@ -72,7 +72,7 @@ pub(crate) async fn own(major: Option<u32>) -> Server {
 async fn started(major: Option<u32>) -> Result<Server> {
     let mut options = options();
     options.major = major.or(options.major);
-    let scratch = scratch::start(&options, &silent).await?;
+    let scratch = shadow_server::start(&options, &silent).await?;
     Ok(Server { scratch })
 }
 
@@ -129,7 +129,7 @@ impl Database {
 /// Asks on a session and gives every row as text, null as `∅`.
 pub(crate) async fn rows(session: &Session, sql: &str) -> Vec<Vec<String>> {
     let messages = session
-        .ask(&Sql::written_by_user(sql))
+        .simple_query(&Sql::written_by_user(sql))
         .await
         .unwrap_or_else(|error| panic!("{error:#}\n{sql}"));
     messages

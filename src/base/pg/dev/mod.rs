@@ -4,8 +4,10 @@
 //! terminal. Start, stop and the rest here only look at the supervisor's files and wait; see [`supervise`] for its side.
 
 pub mod folder;
-pub mod place;
-pub mod register;
+mod random;
+pub mod registry;
+mod registry_entry;
+pub mod server_dir;
 mod supervisor;
 
 use std::ffi::OsString;
@@ -17,12 +19,12 @@ use anyhow::{Context as _, Result};
 
 use crate::error::fail;
 use crate::event::{Event, Watch};
-use crate::pg::embedded::{Options, lock};
+use crate::pg::embedded::{Options, file_lock};
+use crate::pg::program::Program;
 use crate::pg::target::Target;
-use crate::pg::tools::Tool;
 
-pub use place::{Access, Place};
-pub use register::Register;
+pub use registry::ServerRegistry;
+pub use server_dir::{AccessInfo, ServerDir};
 pub use supervisor::supervise;
 
 /// How long a development server runs without anybody connected before it stops by itself.
@@ -33,7 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(150);
 
 /// How to run this program again as the supervisor.
 #[derive(Clone, Debug)]
-pub struct Again {
+pub struct SupervisorCommand {
     /// The program.
     pub program: PathBuf,
     /// Arguments that lead to [`supervise`] for the same place.
@@ -44,11 +46,11 @@ pub struct Again {
 
 /// A development server that runs.
 #[derive(Clone, Debug)]
-pub struct Running {
+pub struct RunningServer {
     /// The address of its database.
     pub target: Target,
     /// How to reach it, with the password.
-    pub access: Access,
+    pub access: AccessInfo,
     /// Whether it was made just now, with an empty database.
     pub fresh: bool,
     /// Whether it ran already.
@@ -56,14 +58,14 @@ pub struct Running {
 }
 
 /// Gives the development server of a place if it runs.
-pub fn status(place: &Place) -> Result<Option<Running>> {
-    if !place.exists() || lock::attempt(&place.owner_lock())?.is_some() || !place.is_ready() {
+pub fn status(place: &ServerDir) -> Result<Option<RunningServer>> {
+    if !place.exists() || file_lock::attempt(&place.owner_lock())?.is_some() || !place.is_ready() {
         return Ok(None);
     }
     let access = place
         .access()?
         .context("reading how to reach the development server")?;
-    Ok(Some(Running {
+    Ok(Some(RunningServer {
         target: access.target()?,
         access,
         fresh: false,
@@ -74,12 +76,16 @@ pub fn status(place: &Place) -> Result<Option<Running>> {
 /// Starts the development server of a place, or finds it running.
 ///
 /// Two at once: one starts it, the other waits and finds it.
-pub async fn start(place: &Place, again: &Again, watch: Watch<'_>) -> Result<Running> {
+pub async fn start(
+    place: &ServerDir,
+    again: &SupervisorCommand,
+    watch: Watch<'_>,
+) -> Result<RunningServer> {
     if let Some(running) = status(place)? {
         return Ok(running);
     }
     place.make()?;
-    let _starting = lock::wait(&place.start_lock()).await?;
+    let _starting = file_lock::wait(&place.start_lock()).await?;
     if let Some(running) = status(place)? {
         return Ok(running);
     }
@@ -89,9 +95,9 @@ pub async fn start(place: &Place, again: &Again, watch: Watch<'_>) -> Result<Run
     } else {
         "starting the development server"
     };
-    watch(Event::Said(task));
+    watch(Event::Info(task));
     place.forget_failure();
-    let mut child = Tool::new(&again.program)
+    let mut child = Program::new(&again.program)
         .args(&again.arguments)
         .directory(&again.directory)
         .start_detached(place.open_supervisor_log()?)?;
@@ -100,7 +106,7 @@ pub async fn start(place: &Place, again: &Again, watch: Watch<'_>) -> Result<Run
         if let Some(mut running) = status(place)? {
             running.fresh = fresh;
             running.found = false;
-            watch(Event::Said(&format!(
+            watch(Event::Info(&format!(
                 "PostgreSQL {}",
                 running.access.server
             )));
@@ -112,7 +118,7 @@ pub async fn start(place: &Place, again: &Again, watch: Watch<'_>) -> Result<Run
         let ended = child.try_wait().context("watching the supervisor")?;
         if let Some(status) = ended
             && place.failure().is_none()
-            && lock::attempt(&place.owner_lock())?.is_some()
+            && file_lock::attempt(&place.owner_lock())?.is_some()
         {
             return Err(did_not_start(
                 place,
@@ -127,21 +133,21 @@ pub async fn start(place: &Place, again: &Again, watch: Watch<'_>) -> Result<Run
     }
 }
 
-fn did_not_start(place: &Place, reason: &str) -> anyhow::Error {
+fn did_not_start(place: &ServerDir, reason: &str) -> anyhow::Error {
     fail(format!("the development server did not start: {reason}"))
         .hint(format!("its log may say more: {}", place.log().display()))
         .into()
 }
 
 /// Stops the development server of a place and says whether it ran.
-pub async fn stop(place: &Place) -> Result<bool> {
-    if !place.exists() || lock::attempt(&place.owner_lock())?.is_some() {
+pub async fn stop(place: &ServerDir) -> Result<bool> {
+    if !place.exists() || file_lock::attempt(&place.owner_lock())?.is_some() {
         return Ok(false);
     }
     let began = Instant::now();
     // Asked through a file: a process id may have become somebody else's.
     place.ask_to_stop()?;
-    while lock::attempt(&place.owner_lock())?.is_none() {
+    while file_lock::attempt(&place.owner_lock())?.is_none() {
         if began.elapsed() > PATIENCE {
             return Err(fail(format!(
                 "the development server did not stop within {} seconds",
@@ -156,12 +162,12 @@ pub async fn stop(place: &Place) -> Result<bool> {
 }
 
 /// Stops the development server and removes its data; the next start makes an empty one.
-pub async fn reset(place: &Place) -> Result<()> {
+pub async fn reset(place: &ServerDir) -> Result<()> {
     stop(place).await?;
     if !place.exists() {
         return Ok(());
     }
-    let _starting = lock::wait(&place.start_lock()).await?;
+    let _starting = file_lock::wait(&place.start_lock()).await?;
     for directory in [place.data(), place.part()] {
         match fs::remove_dir_all(&directory) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -174,14 +180,14 @@ pub async fn reset(place: &Place) -> Result<()> {
 }
 
 /// Names the major version the data of a place belongs to, where there is any.
-pub fn major(place: &Place) -> Option<u32> {
+pub fn major(place: &ServerDir) -> Option<u32> {
     let text = fs::read_to_string(place.data().join("PG_VERSION")).ok()?;
     text.trim().parse().ok()
 }
 
 /// Opens `psql` on the development server, on this terminal, and gives its exit status.
-pub async fn psql(running: &Running, options: &Options, arguments: &[String]) -> Result<i32> {
-    let name = crate::pg::embedded::find::executable("psql");
+pub async fn psql(running: &RunningServer, options: &Options, arguments: &[String]) -> Result<i32> {
+    let name = crate::pg::embedded::binaries::executable("psql");
     let program = options
         .path
         .iter()
@@ -192,7 +198,7 @@ pub async fn psql(running: &Running, options: &Options, arguments: &[String]) ->
             fail("there is no psql on this machine")
                 .hint("install PostgreSQL's client programs, or use another client with the address that af-db dev url gives")
         })?;
-    let mut tool = Tool::new(program).args(arguments);
+    let mut tool = Program::new(program).args(arguments);
     for (variable, value) in running.target.environment() {
         tool = tool.env(variable, value);
     }

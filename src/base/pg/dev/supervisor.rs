@@ -9,15 +9,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
-use super::place::{Access, Place};
+use super::server_dir::{AccessInfo, ServerDir};
 use crate::error::fail;
 use crate::event::silent;
+use crate::pg::child_server::{self, ShutdownMode};
 use crate::pg::connect;
+use crate::pg::dev::random;
 use crate::pg::embedded::cluster::{Cluster, Start, free_port};
 use crate::pg::embedded::template;
-use crate::pg::embedded::{self, Choice, Options, lock, private, privileges};
-use crate::pg::kept::{self, Ask};
-use crate::pg::tools::Tool;
+use crate::pg::embedded::{self, ChosenPrograms, Options, file_lock, private_files, privileges};
+use crate::pg::program::Program;
 use crate::sql::name::{Ident, Literal};
 
 /// The database of a development server; `postgres` is for those who make databases.
@@ -32,7 +33,7 @@ const LOOK: Duration = Duration::from_secs(60);
 /// Runs a development server until it is asked to stop, ends, or nobody was connected for `idle`.
 ///
 /// Ends at once when another supervisor is at work. Why it could not start is also left for the starter to read.
-pub async fn supervise(place: &Place, options: &Options, idle: Duration) -> Result<()> {
+pub async fn supervise(place: &ServerDir, options: &Options, idle: Duration) -> Result<()> {
     place.make()?;
     let Some(_owner) = wait_for_the_dying(place).await? else {
         return Ok(());
@@ -47,19 +48,19 @@ pub async fn supervise(place: &Place, options: &Options, idle: Duration) -> Resu
     place.clear();
     // A server whose files are gone has nothing left to write down.
     let ask = if place.data().exists() {
-        Ask::Fast
+        ShutdownMode::Fast
     } else {
-        Ask::Immediate
+        ShutdownMode::Immediate
     };
     cluster.stop(ask);
     watched
 }
 
 /// Takes the owner's lock; a supervisor that is just ending may hold it a moment longer.
-async fn wait_for_the_dying(place: &Place) -> Result<Option<lock::Lock>> {
+async fn wait_for_the_dying(place: &ServerDir) -> Result<Option<file_lock::FileLock>> {
     let began = Instant::now();
     loop {
-        if let Some(lock) = lock::attempt(&place.owner_lock())? {
+        if let Some(lock) = file_lock::attempt(&place.owner_lock())? {
             return Ok(Some(lock));
         }
         if place.is_ready() && !place.is_asked_to_stop()
@@ -72,7 +73,7 @@ async fn wait_for_the_dying(place: &Place) -> Result<Option<lock::Lock>> {
 }
 
 /// Starts the server and says so.
-async fn begin(place: &Place, options: &Options) -> Result<(Cluster, Access)> {
+async fn begin(place: &ServerDir, options: &Options) -> Result<(Cluster, AccessInfo)> {
     let choice = choose(place, options).await?;
     end_orphan(place).await;
     let mut access = prepare(place, &choice).await?;
@@ -83,7 +84,7 @@ async fn begin(place: &Place, options: &Options) -> Result<(Cluster, Access)> {
 }
 
 /// Chooses the programs: those the data was made with, or any for a new server.
-async fn choose(place: &Place, options: &Options) -> Result<Choice> {
+async fn choose(place: &ServerDir, options: &Options) -> Result<ChosenPrograms> {
     let mut options = options.clone();
     let made_by = super::major(place);
     if made_by.is_some() {
@@ -105,19 +106,19 @@ async fn choose(place: &Place, options: &Options) -> Result<Choice> {
 }
 
 /// Ends a server whose supervisor was killed, where the system did not do it: it would keep the data to itself.
-async fn end_orphan(place: &Place) {
+async fn end_orphan(place: &ServerDir) {
     let began = Instant::now();
-    while let Some(pid) = lock::running_server(&place.data()) {
+    while let Some(pid) = file_lock::running_server(&place.data()) {
         if began.elapsed() > Duration::from_secs(30) {
             return;
         }
-        kept::signal(pid, Ask::Fast);
+        child_server::signal(pid, ShutdownMode::Fast);
         tokio::time::sleep(TICK).await;
     }
 }
 
 /// Makes the data of a new server, or reads how the present one is reached.
-async fn prepare(place: &Place, choice: &Choice) -> Result<Access> {
+async fn prepare(place: &ServerDir, choice: &ChosenPrograms) -> Result<AccessInfo> {
     if place.data().exists()
         && let Some(access) = place.access()?
     {
@@ -128,11 +129,11 @@ async fn prepare(place: &Place, choice: &Choice) -> Result<Access> {
     let _ = fs::remove_dir_all(&part);
     // Not a copy of a template: copies are one cluster to everybody who tells clusters apart, such as archives.
     template::cluster(choice, &part).await?;
-    let access = Access {
+    let access = AccessInfo {
         version: 1,
         server: choice.binaries.version.to_string(),
         port: free_port()?,
-        password: password()?,
+        password: random::password()?,
         database: DATABASE.to_owned(),
     };
     furnish(choice, &part, &access).await?;
@@ -140,26 +141,26 @@ async fn prepare(place: &Place, choice: &Choice) -> Result<Access> {
     let rules = "host all all 127.0.0.1/32 scram-sha-256\n";
     let file = part.join("pg_hba.conf");
     let write = || -> std::io::Result<()> {
-        let mut rules_file = private::create(&file)?;
+        let mut rules_file = private_files::create(&file)?;
         privileges::give_file(&rules_file, choice.user.as_ref())?;
         rules_file.write_all(rules.as_bytes())
     };
-    write().map_err(|error| template::cannot_write(&file, &error))?;
+    write().map_err(|error| private_files::cannot_write(&file, &error))?;
     place.write_access(&access)?;
     fs::rename(&part, place.data())
-        .map_err(|error| template::cannot_write(&place.data(), &error))?;
+        .map_err(|error| private_files::cannot_write(&place.data(), &error))?;
     Ok(access)
 }
 
 /// Sets the password before the server ever listens, through standard input, as arguments can be read by everybody; and
 /// makes the database.
-async fn furnish(choice: &Choice, data: &Path, access: &Access) -> Result<()> {
+async fn furnish(choice: &ChosenPrograms, data: &Path, access: &AccessInfo) -> Result<()> {
     let sql = format!(
         "ALTER ROLE postgres PASSWORD {}\nCREATE DATABASE {}\n",
         Literal::new(&access.password),
         Ident::new(&access.database)
     );
-    Tool::new(choice.binaries.program("postgres"))
+    Program::new(choice.binaries.program("postgres"))
         .args(["--single", "-D"])
         .arg(data)
         .arg("postgres")
@@ -172,7 +173,11 @@ async fn furnish(choice: &Choice, data: &Path, access: &Access) -> Result<()> {
 }
 
 /// Starts the server on its port, or on another when somebody has taken it meanwhile.
-async fn launch(place: &Place, choice: &Choice, access: &mut Access) -> Result<Cluster> {
+async fn launch(
+    place: &ServerDir,
+    choice: &ChosenPrograms,
+    access: &mut AccessInfo,
+) -> Result<Cluster> {
     // The log of one life of the server; it would grow for ever otherwise.
     let _ = fs::remove_file(place.log());
     let mut tries = 0;
@@ -187,7 +192,7 @@ async fn launch(place: &Place, choice: &Choice, access: &mut Access) -> Result<C
             sockets: None,
             log: &place.log(),
             settings: &settings,
-            on_our_death: Ask::Fast,
+            on_our_death: ShutdownMode::Fast,
         };
         tries += 1;
         match Cluster::start(choice, &start).await {
@@ -224,40 +229,10 @@ fn is_free(port: u16) -> bool {
     TcpListener::bind(("127.0.0.1", port)).is_ok()
 }
 
-/// Gives 24 letters nobody can guess.
-fn password() -> Result<String> {
-    use base64::Engine as _;
-    Ok(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(unguessable()?))
-}
-
-#[cfg(unix)]
-pub(super) fn unguessable() -> Result<[u8; 18]> {
-    use std::io::Read as _;
-    let mut bytes = [0; 18];
-    fs::File::open("/dev/urandom")
-        .and_then(|mut source| source.read_exact(&mut bytes))
-        .context("reading /dev/urandom")?;
-    Ok(bytes)
-}
-
-/// The standard library's hashing keys come from the system's own source.
-#[cfg(not(unix))]
-pub(super) fn unguessable() -> Result<[u8; 18]> {
-    use std::hash::{BuildHasher as _, RandomState};
-    let mut bytes = [0; 18];
-    for part in bytes.chunks_mut(8) {
-        let fresh = std::thread::spawn(|| RandomState::new().hash_one(0))
-            .join()
-            .map_err(|_| fail("making a password failed"))?;
-        part.copy_from_slice(&fresh.to_le_bytes()[..part.len()]);
-    }
-    Ok(bytes)
-}
-
 async fn watch_over(
-    place: &Place,
+    place: &ServerDir,
     cluster: &Cluster,
-    access: &Access,
+    access: &AccessInfo,
     idle: Duration,
 ) -> Result<()> {
     let mut busy = Instant::now();
@@ -290,7 +265,7 @@ async fn watch_over(
 }
 
 /// Says whether anybody but us is connected; a server too full to tell is used.
-async fn is_used(access: &Access) -> bool {
+async fn is_used(access: &AccessInfo) -> bool {
     let count = async {
         let session = connect::open(&access.target()?, &silent).await?;
         let row = session

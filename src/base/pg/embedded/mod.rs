@@ -4,6 +4,7 @@
 
 pub mod privileges;
 
+pub mod binaries;
 pub mod fetch;
 pub mod find;
 pub mod pins;
@@ -11,10 +12,10 @@ pub mod pins;
 pub mod template;
 
 pub mod cluster;
-pub mod lock;
-pub mod private;
-pub mod room;
+pub mod file_lock;
+pub mod private_files;
 pub mod sandbox;
+pub mod scratch_dir;
 
 use std::path::PathBuf;
 
@@ -23,9 +24,9 @@ use anyhow::Result;
 use crate::error::{Failure, fail};
 use crate::event::{Event, Watch};
 use crate::pg::target::Target;
-use find::{Binaries, Source};
+use binaries::{Binaries, Source};
 use privileges::User;
-use sandbox::Allowed;
+use sandbox::AllowedAccess;
 
 /// What the user said about the embedded PostgreSQL.
 #[derive(Clone, Debug)]
@@ -55,7 +56,7 @@ pub struct Options {
     /// How many locks the live server holds at once, which a throwaway one then needs no more than either.
     pub locks: Option<i64>,
     /// What SQL may do all the same that is only tried on a throwaway server.
-    pub allowed: Allowed,
+    pub allowed: AllowedAccess,
 }
 
 impl Options {
@@ -74,7 +75,7 @@ impl Options {
             offline: false,
             mirror: None,
             locks: None,
-            allowed: Allowed::new(),
+            allowed: AllowedAccess::new(),
         }
     }
 
@@ -96,7 +97,7 @@ impl Options {
 
 /// The programs chosen, as whom they run, and why these.
 #[derive(Clone, Debug)]
-pub struct Choice {
+pub struct ChosenPrograms {
     /// The programs.
     pub binaries: Binaries,
     /// Whom they run as, when not as ourselves.
@@ -105,7 +106,7 @@ pub struct Choice {
     pub instead_of: Option<u32>,
 }
 
-impl Choice {
+impl ChosenPrograms {
     /// Says what was chosen and why, for people.
     pub fn why(&self) -> String {
         let Binaries {
@@ -131,18 +132,18 @@ impl Choice {
 
 /// Chooses the programs to start: named, installed, fetched before, fetched now, in this order, of the major version
 /// wanted; another major stands in only where that was allowed.
-pub async fn resolve(options: &Options, watch: Watch<'_>) -> Result<Choice> {
+pub async fn resolve(options: &Options, watch: Watch<'_>) -> Result<ChosenPrograms> {
     let choice = choose(options, Some(watch)).await?;
     if choice.instead_of.is_some() {
-        watch(Event::Warned(&choice.why()));
+        watch(Event::Warning(&choice.why()));
     } else {
-        watch(Event::Said(&choice.why()));
+        watch(Event::Info(&choice.why()));
     }
     Ok(choice)
 }
 
 /// Chooses; fetches only with somebody to tell.
-async fn choose(options: &Options, fetching: Option<Watch<'_>>) -> Result<Choice> {
+async fn choose(options: &Options, fetching: Option<Watch<'_>>) -> Result<ChosenPrograms> {
     let user = privileges::server_user(options.user.as_deref())?;
     let mut search = find::search(options, user.as_ref()).await?;
     if search.best(options.major).is_none() {
@@ -160,7 +161,7 @@ async fn choose(options: &Options, fetching: Option<Watch<'_>>) -> Result<Choice
         }
         (None, _) => return Err(nothing(options, &search).into()),
     };
-    Ok(Choice {
+    Ok(ChosenPrograms {
         binaries,
         user,
         instead_of,
@@ -169,15 +170,15 @@ async fn choose(options: &Options, fetching: Option<Watch<'_>>) -> Result<Choice
 
 /// What would be started, without fetching or starting anything.
 #[derive(Clone, Debug)]
-pub enum Outlook {
+pub enum Availability {
     /// These programs, which are here.
-    Here(Choice),
+    Here(ChosenPrograms),
     /// This version, once it was fetched.
     ToFetch(&'static str),
 }
 
 /// Says what [`resolve`] would come to; an error names everything that was looked at.
-pub async fn outlook(options: &Options) -> Result<Outlook> {
+pub async fn outlook(options: &Options) -> Result<Availability> {
     let here = choose(options, None).await;
     let major = options.major.unwrap_or(fetch::DEFAULT_MAJOR);
     let stands_in = here
@@ -185,9 +186,11 @@ pub async fn outlook(options: &Options) -> Result<Outlook> {
         .map_or(true, |choice| choice.instead_of.is_some());
     if stands_in && options.binaries.is_none() && fetch::obstacle(options, major).await.is_none() {
         let pin = pins::platform().and_then(|platform| pins::pin(platform, major));
-        return Ok(Outlook::ToFetch(pin.map_or("", fetch::postgres_version)));
+        return Ok(Availability::ToFetch(
+            pin.map_or("", fetch::postgres_version),
+        ));
     }
-    here.map(Outlook::Here)
+    here.map(Availability::Here)
 }
 
 /// Looks where it is slow to look, once nothing installed has the major version wanted.
@@ -302,7 +305,7 @@ mod tests {
     fn found(directory: &str, major: u32, minor: u32) -> Binaries {
         Binaries {
             directory: PathBuf::from(directory),
-            version: find::Version { major, minor },
+            version: binaries::Version { major, minor },
             source: Source::System,
         }
     }
@@ -364,7 +367,7 @@ mod tests {
 
     #[test]
     fn a_stand_in_says_so() {
-        let choice = Choice {
+        let choice = ChosenPrograms {
             binaries: found("/usr/lib/postgresql/15/bin", 15, 18),
             user: None,
             instead_of: Some(17),

@@ -25,19 +25,19 @@
 //! the trial goes on and succeeds, and nothing was reached all the same.
 //!
 //! Where the kernel offers none of this (other systems, Linux before 5.13), SQL whose text shows that it reaches outside
-//! is refused before it runs; see `sql::outward`. The operator, never the project, can lift a rule: `AF_DB_SHADOW_ALLOW`.
+//! is refused before it runs; see `sql::external_access`. The operator, never the project, can lift a rule: `AF_DB_SHADOW_ALLOW`.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::error::{Failure, fail};
-use crate::pg::embedded::find::Binaries;
+use crate::pg::embedded::binaries::Binaries;
 use crate::pg::server_error::ServerError;
-use crate::sql::outward::{self, Reach};
+use crate::sql::external_access::{self, ExternalAccess};
 use crate::sql::position;
 
 /// What the server of the shadow database was left able to do, by the operator's will.
-pub type Allowed = BTreeSet<Reach>;
+pub type AllowedAccess = BTreeSet<ExternalAccess>;
 
 /// What keeps SQL that is only tried on a server from reaching out of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub enum Confinement {
     /// A sandbox around the server's process.
     Sandbox,
     /// Only that its text is looked at first, but for what the operator allowed.
-    Text(Allowed),
+    Text(AllowedAccess),
 }
 
 impl Confinement {
@@ -57,7 +57,8 @@ impl Confinement {
         let Confinement::Text(allowed) = self else {
             return Ok(());
         };
-        let Some(found) = outward::find(text).filter(|found| !allowed.contains(&found.reach))
+        let Some(found) =
+            external_access::find(text).filter(|found| !allowed.contains(&found.reach))
         else {
             return Ok(());
         };
@@ -90,7 +91,7 @@ pub struct Wanted<'a> {
     /// The only directory that it may write to.
     pub room: &'a Path,
     /// What the operator allowed.
-    pub allowed: &'a Allowed,
+    pub allowed: &'a AllowedAccess,
 }
 
 /// Makes the sandbox of a server; the reason where this machine cannot confine one.
@@ -125,7 +126,7 @@ pub fn explain(error: &mut ServerError) {
 }
 
 /// Tells from an error that a rule refused something.
-fn refused(error: &ServerError) -> Option<Reach> {
+fn refused(error: &ServerError) -> Option<ExternalAccess> {
     let message = &error.message;
     let denied =
         message.contains("Permission denied") || message.contains("Operation not permitted");
@@ -135,7 +136,7 @@ fn refused(error: &ServerError) -> Option<Reach> {
     if state.starts_with("38") && message.starts_with("program \"")
         || message.starts_with("could not execute command")
     {
-        return Some(Reach::Programs);
+        return Some(ExternalAccess::Programs);
     }
     let connecting = denied && message.contains("connect")
         || state.starts_with("08")
@@ -143,17 +144,17 @@ fn refused(error: &ServerError) -> Option<Reach> {
                 || detail.contains("could not translate host"))
         || message.contains("could not translate host name");
     if connecting {
-        return Some(Reach::Network);
+        return Some(ExternalAccess::Network);
     }
-    denied.then_some(Reach::Files)
+    denied.then_some(ExternalAccess::Files)
 }
 
 /// Gives the hint where the message of an error is that of a rule.
 pub fn hint(message: &str) -> Option<String> {
-    Reach::ALL
+    ExternalAccess::ALL
         .into_iter()
         .find(|reach| message.contains(&format!("(rule {}:", reach.rule())))
-        .map(Reach::hint)
+        .map(ExternalAccess::hint)
 }
 
 #[cfg(target_os = "linux")]
@@ -165,7 +166,7 @@ mod linux {
     use std::path::{Path, PathBuf};
 
     use super::{Sandbox, Wanted};
-    use crate::sql::outward::Reach;
+    use crate::sql::external_access::ExternalAccess;
 
     const EXECUTE: u64 = 1 << 0;
     const WRITE_FILE: u64 = 1 << 1;
@@ -216,12 +217,15 @@ mod linux {
 
     /// Makes the sandbox of a server; the reason where this machine cannot confine one.
     pub fn prepare(wanted: &Wanted<'_>) -> Result<Sandbox, String> {
-        let allows = |reach: Reach| wanted.allowed.contains(&reach);
-        let filter = match allows(Reach::Network) {
+        let allows = |reach: ExternalAccess| wanted.allowed.contains(&reach);
+        let filter = match allows(ExternalAccess::Network) {
             true => Vec::new(),
             false => without_network(wanted.binaries.version.major)?,
         };
-        let rules = match (allows(Reach::Programs), allows(Reach::Files)) {
+        let rules = match (
+            allows(ExternalAccess::Programs),
+            allows(ExternalAccess::Files),
+        ) {
             (true, true) => None,
             _ => Some(rules(wanted)?),
         };
@@ -302,10 +306,10 @@ mod linux {
         };
         let known: u64 = (1 << known) - 1;
         let mut files = known;
-        if wanted.allowed.contains(&Reach::Programs) {
+        if wanted.allowed.contains(&ExternalAccess::Programs) {
             files &= !EXECUTE;
         }
-        if wanted.allowed.contains(&Reach::Files) {
+        if wanted.allowed.contains(&ExternalAccess::Files) {
             files &= EXECUTE;
         }
         let attributes = Attributes {

@@ -11,10 +11,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::error::fail;
 use crate::event::{Event, Watch};
-use crate::pg::embedded::find::Binaries;
+use crate::pg::embedded::binaries::Binaries;
 use crate::pg::embedded::privileges::{self, User};
-use crate::pg::embedded::{Choice, Options, cluster, lock, private};
-use crate::pg::tools::Tool;
+use crate::pg::embedded::{ChosenPrograms, Options, cluster, file_lock, private_files};
+use crate::pg::program::Program;
 
 /// What a cluster is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,16 +29,20 @@ enum Kind {
 const RECIPE: &str = "2";
 
 /// Gives the template's data directory, making it first if the cache has none for these programs.
-pub async fn ensure(options: &Options, choice: &Choice, watch: Watch<'_>) -> Result<PathBuf> {
+pub async fn ensure(
+    options: &Options,
+    choice: &ChosenPrograms,
+    watch: Watch<'_>,
+) -> Result<PathBuf> {
     let cache = options.cache().join("templates");
     let name = name(&choice.binaries, choice.user.as_ref())?;
     let ready = cache.join(&name);
     if ready.exists() {
         return Ok(ready);
     }
-    private::secure_folder(&options.cache())?;
-    private::secure_folder(&cache)?;
-    let _lock = lock::wait(&cache.join("lock")).await?;
+    private_files::secure_folder(&options.cache())?;
+    private_files::secure_folder(&cache)?;
+    let _lock = file_lock::wait(&cache.join("lock")).await?;
     if ready.exists() {
         return Ok(ready);
     }
@@ -52,13 +56,13 @@ pub async fn ensure(options: &Options, choice: &Choice, watch: Watch<'_>) -> Res
             .hint("set AF_DB_CACHE_DIR to a directory that every user can enter")
             .into());
     }
-    watch(Event::Said(
+    watch(Event::Info(
         "preparing the embedded PostgreSQL; done once for each version",
     ));
     let part = cache.join(format!("{name}.part"));
     // A leftover of a run that was killed; the lock says that nobody works in it.
     let _ = fs::remove_dir_all(&part);
-    fs::create_dir(&part).map_err(|error| cannot_write(&part, &error))?;
+    fs::create_dir(&part).map_err(|error| private_files::cannot_write(&part, &error))?;
     privileges::give(&part, choice.user.as_ref())
         .with_context(|| format!("handing {} to the server's user", part.display()))?;
     let made = make(choice, Kind::Slim, &part).await;
@@ -66,30 +70,16 @@ pub async fn ensure(options: &Options, choice: &Choice, watch: Watch<'_>) -> Res
         let _ = fs::remove_dir_all(&part);
         return Err(error);
     }
-    fs::rename(&part, &ready).map_err(|error| cannot_write(&ready, &error))?;
+    fs::rename(&part, &ready).map_err(|error| private_files::cannot_write(&ready, &error))?;
     Ok(ready)
 }
 
 /// Makes a cluster that stays, with an identity of its own.
-pub async fn cluster(choice: &Choice, data: &Path) -> Result<()> {
-    fs::create_dir(data).map_err(|error| cannot_write(data, &error))?;
+pub async fn cluster(choice: &ChosenPrograms, data: &Path) -> Result<()> {
+    fs::create_dir(data).map_err(|error| private_files::cannot_write(data, &error))?;
     privileges::give(data, choice.user.as_ref())
         .with_context(|| format!("handing {} to the server's user", data.display()))?;
     make(choice, Kind::Full, data).await
-}
-
-/// Says that a directory cannot be written, and what helps.
-pub fn cannot_write(path: &Path, error: &std::io::Error) -> anyhow::Error {
-    use std::io::ErrorKind;
-    let hint = match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            "make room there, or set AF_DB_CACHE_DIR and AF_DB_SCRATCH_DIR to directories with room"
-        }
-        _ => "set AF_DB_CACHE_DIR and AF_DB_SCRATCH_DIR to directories that can be written",
-    };
-    fail(format!("cannot write {}: {error}", path.display()))
-        .hint(hint)
-        .into()
 }
 
 /// A template belongs to one build of the programs, one recipe and one user.
@@ -110,7 +100,7 @@ fn name(binaries: &Binaries, user: Option<&User>) -> Result<String> {
     Ok(format!("{}-slim-{short}", binaries.version))
 }
 
-async fn make(choice: &Choice, kind: Kind, data: &Path) -> Result<()> {
+async fn make(choice: &ChosenPrograms, kind: Kind, data: &Path) -> Result<()> {
     // C.UTF-8 knows upper and lower case of every script; machines without it get the plain C.
     let first = init(choice, kind, data, "--locale=C.UTF-8").await?;
     if !first.status.success() {
@@ -145,12 +135,12 @@ fn explain(error: Option<anyhow::Error>) -> anyhow::Error {
 }
 
 async fn init(
-    choice: &Choice,
+    choice: &ChosenPrograms,
     kind: Kind,
     data: &Path,
     locale: &str,
-) -> Result<crate::pg::tools::Done> {
-    let mut tool = Tool::new(choice.binaries.program("initdb"))
+) -> Result<crate::pg::program::ProgramOutput> {
+    let mut tool = Program::new(choice.binaries.program("initdb"))
         .arg("--pgdata")
         .arg(data)
         .args(["--username=postgres", "--auth=trust", "--encoding=UTF8"])
@@ -167,9 +157,9 @@ async fn init(
 
 /// Drops `template1`, which nothing of ours copies, and what PostgreSQL makes again where it needs it: half as many files
 /// to copy for every server, and a quarter fewer for every database made on it.
-async fn slim(choice: &Choice, data: &Path) -> Result<()> {
+async fn slim(choice: &ChosenPrograms, data: &Path) -> Result<()> {
     let sql = "UPDATE pg_database SET datistemplate = false WHERE datname = 'template1';\nDROP DATABASE template1;\n";
-    Tool::new(choice.binaries.program("postgres"))
+    Program::new(choice.binaries.program("postgres"))
         .args(["--single", "-F", "-D"])
         .arg(data)
         .arg("postgres")
@@ -203,7 +193,8 @@ fn drop_maps(database: &Path) -> Result<()> {
 /// Copies a template to a place that does not exist yet.
 pub fn copy(template: &Path, to: &Path, user: Option<&User>) -> Result<()> {
     let mut files = Vec::new();
-    directories(template, to, user, &mut files).map_err(|error| cannot_write(to, &error))?;
+    directories(template, to, user, &mut files)
+        .map_err(|error| private_files::cannot_write(to, &error))?;
     let next = AtomicUsize::new(0);
     let work = || -> std::io::Result<()> {
         while let Some(name) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
@@ -229,7 +220,7 @@ pub fn copy(template: &Path, to: &Path, user: Option<&User>) -> Result<()> {
     results
         .into_iter()
         .collect::<std::io::Result<()>>()
-        .map_err(|error| cannot_write(to, &error))
+        .map_err(|error| private_files::cannot_write(to, &error))
 }
 
 /// Makes the directories and lists the files, relative to the template.
@@ -241,7 +232,7 @@ fn directories(
 ) -> std::io::Result<()> {
     let mut waiting = vec![PathBuf::new()];
     while let Some(directory) = waiting.pop() {
-        make_private(&to.join(&directory))?;
+        private_files::make_private(&to.join(&directory))?;
         privileges::give(&to.join(&directory), user)?;
         for entry in fs::read_dir(template.join(&directory))? {
             let entry = entry?;
@@ -254,17 +245,6 @@ fn directories(
         }
     }
     Ok(())
-}
-
-/// Makes a directory that only its owner can enter; PostgreSQL refuses any other.
-pub fn make_private(directory: &Path) -> std::io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::DirBuilderExt as _;
-        builder.mode(0o700);
-    }
-    builder.create(directory)
 }
 
 /// Most files are a page or two: reading and writing whole takes fewer system calls than asking the kernel to copy.
@@ -299,7 +279,7 @@ mod tests {
     #[test]
     fn a_full_disk_is_said_with_the_way_out() {
         let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
-        insta::assert_snapshot!(shown(&cannot_write(Path::new("/cache/x"), &full)), @r"
+        insta::assert_snapshot!(shown(&private_files::cannot_write(Path::new("/cache/x"), &full)), @r"
         cannot write /cache/x: no storage space
         hint: make room there, or set AF_DB_CACHE_DIR and AF_DB_SCRATCH_DIR to directories with room
         ");

@@ -8,7 +8,7 @@ mod address;
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::sql::token::{self, Kind, Token};
+use crate::sql::token::{self, Token, TokenKind};
 use address::{address_spans, key_values};
 
 /// What a secret is shown as.
@@ -173,14 +173,14 @@ fn find(sql: &str, flavour: Flavour, depth: usize) -> Found {
     };
     for token in token::tokens(sql) {
         match token.kind {
-            Kind::Semicolon => reader.end(token.start),
-            Kind::LineComment | Kind::BlockComment => {
+            TokenKind::Semicolon => reader.end(token.start),
+            TokenKind::LineComment | TokenKind::BlockComment => {
                 let mut within = Vec::new();
                 address_spans(token.text(sql), &mut within);
                 within.extend(key_values(token.text(sql)));
                 reader.found.spans.extend(shifted(within, token.start));
             }
-            Kind::Space => {}
+            TokenKind::Space => {}
             _ => reader.tokens.push(token),
         }
     }
@@ -193,7 +193,7 @@ impl Reader<'_> {
         self.tokens.get(at).map_or("", |token| token.text(self.sql))
     }
 
-    fn kind(&self, at: usize) -> Option<Kind> {
+    fn kind(&self, at: usize) -> Option<TokenKind> {
         self.tokens.get(at).map(|token| token.kind)
     }
 
@@ -204,14 +204,16 @@ impl Reader<'_> {
     }
 
     fn is_text(&self, at: usize) -> bool {
-        matches!(self.kind(at), Some(Kind::Text | Kind::DollarText))
+        matches!(self.kind(at), Some(TokenKind::Text | TokenKind::DollarText))
     }
 
     /// Says whether a token is a name that a secret is given to.
     fn names_secret(&self, at: usize) -> bool {
         match self.kind(at) {
-            Some(Kind::Word) => is_secret(self.text(at)),
-            Some(Kind::QuotedName) => is_secret(&token::meaning(self.text(at), self.tokens[at])),
+            Some(TokenKind::Word) => is_secret(self.text(at)),
+            Some(TokenKind::QuotedName) => {
+                is_secret(&token::meaning(self.text(at), self.tokens[at]))
+            }
             _ => false,
         }
     }
@@ -250,12 +252,12 @@ impl Reader<'_> {
         let mut depth = 0_usize;
         for at in 0..self.tokens.len() {
             match self.kind(at) {
-                Some(Kind::Text | Kind::DollarText) => {
+                Some(TokenKind::Text | TokenKind::DollarText) => {
                     building |= self.literal(at, depth > 0);
                     continue;
                 }
-                Some(Kind::Open) => depth += 1,
-                Some(Kind::Close) => depth = depth.saturating_sub(1),
+                Some(TokenKind::Open) => depth += 1,
+                Some(TokenKind::Close) => depth = depth.saturating_sub(1),
                 _ => {}
             }
             if roles.is_some_and(|head| at > head) && self.is_bare_password(at) {
@@ -264,7 +266,8 @@ impl Reader<'_> {
             if self.names_secret(at) {
                 self.given(at);
             }
-            let calls = self.kind(at + 1) == Some(Kind::Open) && hides_arguments(self.text(at));
+            let calls =
+                self.kind(at + 1) == Some(TokenKind::Open) && hides_arguments(self.text(at));
             if calls && at >= self.covered {
                 let close = self.closing(at + 1);
                 self.hide_texts(at + 2..close);
@@ -295,7 +298,7 @@ impl Reader<'_> {
     fn is_bare_password(&self, at: usize) -> bool {
         let fits = self.is_text(at + 1)
             || self.is(at + 1, "null")
-            || self.kind(at + 1) == Some(Kind::Parameter);
+            || self.kind(at + 1) == Some(TokenKind::Parameter);
         let given = self.flavour == Flavour::Sql && at + 1 < self.tokens.len();
         self.is(at, "password") && given && !fits
     }
@@ -336,19 +339,23 @@ impl Reader<'_> {
         let limit = at + 12;
         while at < limit {
             match self.kind(at) {
-                Some(Kind::Operator) => break,
-                Some(Kind::Word)
+                Some(TokenKind::Operator) => break,
+                Some(TokenKind::Word)
                     if self.is(at, "to") || self.is(at, "default") || self.is(at, "in") =>
                 {
                     break;
                 }
-                Some(Kind::Word) if self.is(at, "is") => return,
-                Some(Kind::Word | Kind::Other | Kind::Close | Kind::Number | Kind::QuotedName)
-                    if self.text(at) != "," =>
-                {
+                Some(TokenKind::Word) if self.is(at, "is") => return,
+                Some(
+                    TokenKind::Word
+                    | TokenKind::Other
+                    | TokenKind::Close
+                    | TokenKind::Number
+                    | TokenKind::QuotedName,
+                ) if self.text(at) != "," => {
                     at += 1;
                 }
-                Some(Kind::Open) if self.kind(at + 1) == Some(Kind::Number) => at += 2,
+                Some(TokenKind::Open) if self.kind(at + 1) == Some(TokenKind::Number) => at += 2,
                 _ => return,
             }
         }
@@ -393,11 +400,13 @@ impl Reader<'_> {
         let mut depth = 0_usize;
         for at in from..self.tokens.len() {
             match self.kind(at) {
-                Some(Kind::Open) => depth += 1,
-                Some(Kind::Close) if depth == 0 => return at,
-                Some(Kind::Close) => depth -= 1,
-                Some(Kind::Other) if depth == 0 && self.text(at) == "," => return at,
-                Some(Kind::Word) if depth == 0 && ENDS.iter().any(|word| self.is(at, word)) => {
+                Some(TokenKind::Open) => depth += 1,
+                Some(TokenKind::Close) if depth == 0 => return at,
+                Some(TokenKind::Close) => depth -= 1,
+                Some(TokenKind::Other) if depth == 0 && self.text(at) == "," => return at,
+                Some(TokenKind::Word)
+                    if depth == 0 && ENDS.iter().any(|word| self.is(at, word)) =>
+                {
                     return at;
                 }
                 _ => {}
@@ -410,9 +419,9 @@ impl Reader<'_> {
         let mut depth = 0_usize;
         for at in open..self.tokens.len() {
             match self.kind(at) {
-                Some(Kind::Open) => depth += 1,
-                Some(Kind::Close) if depth <= 1 => return at,
-                Some(Kind::Close) => depth -= 1,
+                Some(TokenKind::Open) => depth += 1,
+                Some(TokenKind::Close) if depth <= 1 => return at,
+                Some(TokenKind::Close) => depth -= 1,
                 _ => {}
             }
         }
@@ -428,7 +437,7 @@ impl Reader<'_> {
         if is_name(inner) && is_secret(inner) {
             // `set_config('app.secret', 'x', false)`, `jsonb_build_object('password', 'x')`, `row ->> 'token' = 'x'`.
             let named = is_argument && self.text(at + 1) == ","
-                || self.kind(at + 1) == Some(Kind::Operator);
+                || self.kind(at + 1) == Some(TokenKind::Operator);
             if named && at >= self.covered {
                 self.hide_value(at + 2, false);
             }
@@ -441,7 +450,7 @@ impl Reader<'_> {
             self.hide(at);
             return false;
         }
-        if token.kind == Kind::DollarText {
+        if token.kind == TokenKind::DollarText {
             let within = find(inner, Flavour::Sql, self.depth + 1);
             if within.builds {
                 self.found.spans.push(offset..offset + inner.len());
@@ -474,7 +483,9 @@ impl Reader<'_> {
         let Some(verb) = into.or(copy) else { return };
         let mut at = verb + 1;
         let mut secret_table = false;
-        while matches!(self.kind(at), Some(Kind::Word | Kind::QuotedName)) || self.text(at) == "." {
+        while matches!(self.kind(at), Some(TokenKind::Word | TokenKind::QuotedName))
+            || self.text(at) == "."
+        {
             let stops = self.is(at, "values")
                 || self.is(at, "select")
                 || self.is(at, "from")
@@ -489,7 +500,7 @@ impl Reader<'_> {
             self.hide_texts(at..self.tokens.len());
             return;
         }
-        if self.kind(at) != Some(Kind::Open) || self.is(at + 1, "select") {
+        if self.kind(at) != Some(TokenKind::Open) || self.is(at + 1, "select") {
             if into.is_some() {
                 self.hide_random(at);
             }
@@ -509,20 +520,20 @@ impl Reader<'_> {
         let (mut depth, mut column) = (0_usize, 0);
         for at in values + 1..self.tokens.len() {
             match self.kind(at) {
-                Some(Kind::Open) => {
+                Some(TokenKind::Open) => {
                     depth += 1;
                     if depth == 1 {
                         column = 0;
                     }
                 }
-                Some(Kind::Close) => depth = depth.saturating_sub(1),
-                Some(Kind::Other) if depth == 1 && self.text(at) == "," => column += 1,
-                Some(Kind::Text | Kind::DollarText)
+                Some(TokenKind::Close) => depth = depth.saturating_sub(1),
+                Some(TokenKind::Other) if depth == 1 && self.text(at) == "," => column += 1,
+                Some(TokenKind::Text | TokenKind::DollarText)
                     if depth > 0 && secret.get(column).copied().unwrap_or(true) =>
                 {
                     self.hide(at);
                 }
-                Some(Kind::Word) if depth == 0 => return,
+                Some(TokenKind::Word) if depth == 0 => return,
                 _ => {}
             }
         }
@@ -559,9 +570,9 @@ impl Reader<'_> {
             let (left, right) = (self.tokens[*at], self.tokens[*at + 1]);
             let word = matches!(
                 right.kind,
-                Kind::Word | Kind::Number | Kind::Text | Kind::QuotedName
+                TokenKind::Word | TokenKind::Number | TokenKind::Text | TokenKind::QuotedName
             );
-            self.hidden[*at] && left.kind == Kind::Text && word && left.end == right.start
+            self.hidden[*at] && left.kind == TokenKind::Text && word && left.end == right.start
         };
         (0..count.saturating_sub(1)).find(touches).and(first)
     }
@@ -676,8 +687,8 @@ fn replaced<'a>(text: &'a str, spans: &[Range<usize>], sign: &str) -> Cow<'a, st
         kept.push_str(&text[at..span.start]);
         let hidden = &text[span.clone()];
         let quoted = hidden.ends_with('\'') || hidden.ends_with('$');
-        let whole =
-            token::code(hidden).all(|token| matches!(token.kind, Kind::Text | Kind::DollarText));
+        let whole = token::code(hidden)
+            .all(|token| matches!(token.kind, TokenKind::Text | TokenKind::DollarText));
         kept.push_str(if quoted && whole { sign } else { "…" });
         at = span.end;
     }

@@ -3,7 +3,7 @@
 use crate::catalog::{Key, Object};
 use crate::declared::expand::{Chosen, Expansion};
 use crate::declared::{names, place, script};
-use crate::finding::Place;
+use crate::finding::Location;
 
 impl<'a> Expansion<'a> {
     /// Finds the declaration a table follows: by name, by pattern, then the templates for lists, patterns and tenants.
@@ -61,7 +61,7 @@ impl<'a> Expansion<'a> {
             .find(|script| script::tables(script, self.catalog).contains(key))?;
         Some(Chosen {
             file: &script.name,
-            place: Place::file(&script.name),
+            place: Location::file(&script.name),
             table: None,
             template: None,
             shared: true,

@@ -12,10 +12,10 @@ use crate::declared::document::{Allow, Document, Table, Template, Tenancy};
 use crate::declared::names;
 use crate::declared::text::{self, Fault};
 use crate::declared::{Declared, own, place, script};
-use crate::finding::{Finding, Place};
+use crate::finding::{Finding, Location};
 use crate::rights::{Policy, Rights, Rows};
 use crate::sql::name::Ident;
-use crate::yaml::{Placed, nearest};
+use crate::yaml::{Located, nearest};
 
 /// What is declared for one catalog.
 #[derive(Clone, Debug, Default)]
@@ -25,7 +25,7 @@ pub struct Wanted {
     /// What cannot be meant as it is written, and tables that nothing covers.
     pub findings: Vec<Finding>,
     /// Where each covered table is declared.
-    pub places: BTreeMap<Key, Place>,
+    pub places: BTreeMap<Key, Location>,
     /// Tables left alone.
     pub excepted: BTreeSet<Key>,
     /// Objects other than tables whose grants are declared.
@@ -33,7 +33,7 @@ pub struct Wanted {
     /// The condition of a tenant's own rows, where a table has one.
     pub own: BTreeMap<Key, String>,
     /// Roles named.
-    pub roles: BTreeMap<String, Place>,
+    pub roles: BTreeMap<String, Location>,
     /// The columns that name the tenant, by table.
     pub columns: BTreeMap<Key, String>,
 }
@@ -60,7 +60,7 @@ struct Subject<'a> {
 /// Which declaration a table follows.
 struct Chosen<'a> {
     file: &'a str,
-    place: Place,
+    place: Location,
     table: Option<&'a Table>,
     template: Option<(&'a str, &'a Template)>,
     shared: bool,
@@ -73,7 +73,7 @@ pub fn expand(declared: &Declared, catalog: &Catalog, column: Option<&str>) -> W
         .map(|(_, tenancy)| tenancy.clone())
         .unwrap_or_default();
     if tenancy.column.is_none() {
-        tenancy.column = column.map(|column| Placed {
+        tenancy.column = column.map(|column| Located {
             value: column.to_owned(),
             line: 0,
             column: 0,
@@ -124,7 +124,7 @@ impl<'a> Expansion<'a> {
         self.force = document.force.unwrap_or(self.force);
     }
 
-    fn fault(&mut self, subject: &str, place: Place, (message, hint): Fault) {
+    fn fault(&mut self, subject: &str, place: Location, (message, hint): Fault) {
         let mut finding = Finding::error("rls-declared", subject, message).place(place);
         finding.help = hint;
         self.wanted.findings.push(finding);
@@ -345,7 +345,7 @@ impl<'a> Expansion<'a> {
         &mut self,
         Subject { key, known, .. }: Subject<'_>,
         file: &str,
-        [policies, guards]: [&crate::manifest::entries::Entries<Placed<String>>; 2],
+        [policies, guards]: [&crate::manifest::entries::Entries<Located<String>>; 2],
         rows: &mut Rows,
     ) {
         let policies = policies.iter().map(|entry| (entry, false));
@@ -410,7 +410,7 @@ impl<'a> Expansion<'a> {
         }
     }
 
-    fn object(&mut self, key: &Key, file: &'a str, name: &Placed<String>, allow: &Allow) {
+    fn object(&mut self, key: &Key, file: &'a str, name: &Located<String>, allow: &Allow) {
         self.wanted.exact.insert(key.clone());
         self.wanted.places.insert(key.clone(), place(file, name));
         let mut rows = Rows::default();

@@ -7,12 +7,12 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::adopt::folder::{Draft, Gathering};
-use crate::disk::{self, Item};
+use crate::disk::{self, DirectoryEntry};
 use crate::migrate::files::Script;
 
 /// A versioned file: its parts, the text of its version, its name.
 struct Versioned {
-    item: Item,
+    item: DirectoryEntry,
     parts: Vec<i64>,
     key: String,
     name: String,

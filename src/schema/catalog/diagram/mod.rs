@@ -190,18 +190,18 @@ fn columns_of(
 /// Gives the names in the first bracket of a key's definition.
 fn names(definition: &str) -> Vec<String> {
     let mut names = Vec::new();
-    for token in token::code(definition).skip_while(|token| token.kind != token::Kind::Open) {
+    for token in token::code(definition).skip_while(|token| token.kind != token::TokenKind::Open) {
         let text = token.text(definition);
         match token.kind {
-            token::Kind::Close => break,
-            token::Kind::QuotedName => {
+            token::TokenKind::Close => break,
+            token::TokenKind::QuotedName => {
                 let inner = text
                     .strip_prefix('"')
                     .and_then(|text| text.strip_suffix('"'))
                     .unwrap_or(text);
                 names.push(inner.replace("\"\"", "\""));
             }
-            token::Kind::Word => names.push(text.to_owned()),
+            token::TokenKind::Word => names.push(text.to_owned()),
             _ => {}
         }
     }

@@ -5,7 +5,7 @@ use super::{name, raw, text};
 use crate::catalog::{Key, Kind, Object};
 use crate::diff::plan::Plan;
 use crate::sql::name::Ident;
-use crate::sql::safe::{Piece, Sql};
+use crate::sql::safe::{Sql, SqlPart};
 
 pub(super) fn column_line(
     plan: &Plan<'_>,
@@ -107,7 +107,7 @@ pub(super) fn not_null(key: &Key, after: &Object) -> Vec<Sql> {
         (false, true) => " NOT VALID",
         (false, false) => "",
     });
-    let pieces: [&dyn Piece; 4] = [&name(key), &constraint, &Ident::new(&*key.part), &state];
+    let pieces: [&dyn SqlPart; 4] = [&name(key), &constraint, &Ident::new(&*key.part), &state];
     vec![Sql::fill(
         "ALTER TABLE {} ADD CONSTRAINT {} NOT NULL {}{}",
         &pieces,
@@ -133,7 +133,7 @@ pub(super) fn add_column(plan: &Plan<'_>, key: &Key, after: &Object) -> Vec<Sql>
                 .text("collation")
                 .map(|collation| Sql::fill(" COLLATE {}", &[&raw(collation)]))
                 .unwrap_or_default();
-            let pieces: [&dyn Piece; 4] = [
+            let pieces: [&dyn SqlPart; 4] = [
                 &name(key),
                 &Ident::new(&*key.part),
                 &text(after, "type"),
@@ -166,7 +166,7 @@ pub(super) fn alter_column(plan: &Plan<'_>, key: &Key, changed: &[&str]) -> Opti
                 .text("collation")
                 .map(|collation| Sql::fill(" COLLATE {}", &[&raw(collation)]))
                 .unwrap_or_default();
-            let pieces: [&dyn Piece; 4] = [&name(key), &part, &text(after, "type"), &collation];
+            let pieces: [&dyn SqlPart; 4] = [&name(key), &part, &text(after, "type"), &collation];
             let sql = Sql::fill("ALTER TYPE {} ALTER ATTRIBUTE {} TYPE {}{}", &pieces);
             return Some(if retype { vec![sql] } else { Vec::new() });
         }
@@ -241,9 +241,9 @@ pub(super) fn change_type(key: &Key, before: &Object, after: &Object) -> Sql {
         before.text("type").unwrap_or_default(),
         after.text("type").unwrap_or_default(),
     );
-    let mut pieces: Vec<&dyn Piece> = vec![];
+    let mut pieces: Vec<&dyn SqlPart> = vec![];
     let table = name(key);
-    pieces.extend([&table as &dyn Piece, &part, &new, &collation]);
+    pieces.extend([&table as &dyn SqlPart, &part, &new, &collation]);
     if old_type == new_type
         && !after.has("generated")
         && before.fact("collation") != after.fact("collation")
@@ -369,7 +369,7 @@ pub(super) fn set_default(plan: &Plan<'_>, key: &Key, after: &Object) -> Sql {
         .to
         .parent(key)
         .is_some_and(|parent| parent.kind == Kind::View);
-    let pieces: [&dyn Piece; 3] = [
+    let pieces: [&dyn SqlPart; 3] = [
         &name(key),
         &Ident::new(&*key.part),
         &text(after, "expression"),
@@ -390,7 +390,7 @@ pub(super) fn sequence(object: &Object) -> Sql {
     } else {
         " NO CYCLE"
     });
-    let pieces: [&dyn Piece; 6] = [
+    let pieces: [&dyn SqlPart; 6] = [
         &text(object, "increment"),
         &text(object, "minimum"),
         &text(object, "maximum"),

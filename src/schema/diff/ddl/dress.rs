@@ -358,13 +358,13 @@ fn grants(object: &Object, old: &Acl, new: &Acl, form: &Form) -> Vec<Sql> {
         let to = role(grantee, object.owner.as_ref());
         if !gone.is_empty() {
             let what = listed(&gone, form);
-            let pieces: [&dyn crate::sql::safe::Piece; 4] = [&form.prefix, &what, &form.on, &to];
+            let pieces: [&dyn crate::sql::safe::SqlPart; 4] = [&form.prefix, &what, &form.on, &to];
             say(*grantor, Sql::fill("{}REVOKE {} ON {} FROM {}", &pieces));
         }
         let option = without(&without(grantable, keep), &gone);
         if !option.is_empty() {
             let what = listed(&option, form);
-            let pieces: [&dyn crate::sql::safe::Piece; 4] = [&form.prefix, &what, &form.on, &to];
+            let pieces: [&dyn crate::sql::safe::SqlPart; 4] = [&form.prefix, &what, &form.on, &to];
             say(
                 *grantor,
                 Sql::fill("{}REVOKE GRANT OPTION FOR {} ON {} FROM {}", &pieces),
@@ -383,7 +383,7 @@ fn grants(object: &Object, old: &Acl, new: &Acl, form: &Form) -> Vec<Sql> {
         ] {
             if !letters.is_empty() {
                 let what = listed(&letters, form);
-                let pieces: [&dyn crate::sql::safe::Piece; 4] =
+                let pieces: [&dyn crate::sql::safe::SqlPart; 4] =
                     [&form.prefix, &what, &form.on, &to];
                 say(at.0, Sql::fill(template, &pieces));
             }

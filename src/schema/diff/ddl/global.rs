@@ -7,7 +7,7 @@ use crate::catalog::acl::Acl;
 use crate::catalog::{Key, Kind, Object, Text};
 use crate::diff::plan::Plan;
 use crate::sql::name::{Ident, Literal};
-use crate::sql::safe::{Piece, Sql};
+use crate::sql::safe::{Sql, SqlPart};
 
 pub(super) fn make(key: &Key, after: &Object) -> Vec<Sql> {
     match key.kind {
@@ -361,7 +361,7 @@ fn subscription(key: &Key, after: &Object) -> Vec<Sql> {
             settings.push(Sql::new(word));
         }
     }
-    let pieces: [&dyn Piece; 4] = [
+    let pieces: [&dyn SqlPart; 4] = [
         &name(key),
         &Literal::new(connection),
         &publications,

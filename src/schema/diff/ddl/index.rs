@@ -4,7 +4,7 @@ use super::{name, raw, text};
 use crate::catalog::{Key, Kind, Object};
 use crate::diff::plan::Plan;
 use crate::sql::name::{Ident, Literal, ObjectName};
-use crate::sql::safe::{Piece, Sql};
+use crate::sql::safe::{Sql, SqlPart};
 
 pub(super) fn add_constraint(plan: &Plan<'_>, key: &Key, after: &Object) -> Vec<Sql> {
     // Keys of a partitioned table are made without those of its partitions, which come by themselves.
@@ -25,7 +25,7 @@ pub(super) fn add_constraint(plan: &Plan<'_>, key: &Key, after: &Object) -> Vec<
         (None, Some(at)) if keyed && after.has("deferrable") => definition.split_at(at),
         _ => (definition, ""),
     };
-    let pieces: [&dyn Piece; 6] = [
+    let pieces: [&dyn SqlPart; 6] = [
         &only,
         &name(key),
         &Ident::new(&*key.part),
@@ -130,7 +130,7 @@ pub(super) fn storage(key: &Key, before: Option<&Object>, after: &Object) -> Vec
     }
     for item in new.iter().filter(|item| !old.contains(item)) {
         let (option, value) = item.split_once('=').unwrap_or((item, "true"));
-        let pieces: [&dyn Piece; 3] = [&index, &Ident::new(option), &Literal::new(value)];
+        let pieces: [&dyn SqlPart; 3] = [&index, &Ident::new(option), &Literal::new(value)];
         sql.push(Sql::fill("ALTER INDEX {} SET ({} = {})", &pieces));
     }
     sql

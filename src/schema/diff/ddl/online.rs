@@ -7,7 +7,7 @@ use super::{is_alone, name, raw, written};
 use crate::catalog::{Catalog, Key, Kind, Object};
 use crate::diff::plan::{Phase, Plan, Step};
 use crate::sql::name::{Ident, ObjectName};
-use crate::sql::safe::{Piece, Sql};
+use crate::sql::safe::{Sql, SqlPart};
 
 /// Where a statement may run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -327,10 +327,10 @@ fn by_index(plan: &Plan<'_>, step: &Step, after: &Object) -> Option<Vec<Part>> {
         .unwrap_or_default();
     let distinct = Sql::new(distinct);
     let on = name(key);
-    let pieces: [&dyn Piece; 5] = [&own, &on, &raw(columns), &distinct, &space];
+    let pieces: [&dyn SqlPart; 5] = [&own, &on, &raw(columns), &distinct, &space];
     let index = Sql::fill("CREATE UNIQUE INDEX CONCURRENTLY {} ON {} {}{}{}", &pieces);
     let word = Sql::new(word);
-    let pieces: [&dyn Piece; 5] = [&on, &own, &word, &own, &raw(attributes)];
+    let pieces: [&dyn SqlPart; 5] = [&on, &own, &word, &own, &raw(attributes)];
     let add = Sql::fill(
         "ALTER TABLE {} ADD CONSTRAINT {} {} USING INDEX {}{}",
         &pieces,
@@ -380,7 +380,7 @@ fn not_null(plan: &Plan<'_>, step: &Step) -> Option<Vec<Part>> {
         return None;
     }
     let check = Ident::new(free_name(plan, key));
-    let pieces: [&dyn Piece; 3] = [&name(key), &check, &column];
+    let pieces: [&dyn SqlPart; 3] = [&name(key), &check, &column];
     let add = Sql::fill(
         "ALTER TABLE {} ADD CONSTRAINT {} CHECK ({} IS NOT NULL) NOT VALID",
         &pieces,

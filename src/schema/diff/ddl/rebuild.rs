@@ -5,7 +5,7 @@ use super::{name, phrase, raw};
 use crate::catalog::{Catalog, Key, Kind};
 use crate::diff::plan::Plan;
 use crate::sql::name::{Ident, Literal};
-use crate::sql::safe::{Piece, Sql};
+use crate::sql::safe::{Sql, SqlPart};
 
 /// Gives the name under which something waits while its successor is made.
 pub(super) fn aside(key: &Key) -> Ident {
@@ -94,7 +94,7 @@ pub(super) fn fill(plan: &Plan<'_>, key: &Key) -> Vec<Sql> {
     if !(columns.is_empty() || partitioned && still) {
         let only = Sql::new(if partitioned { "" } else { "ONLY " });
         let list = Sql::join(columns, ", ");
-        let pieces: [&dyn Piece; 5] = [&name(key), &list, &Sql::join(values, ", "), &only, &old];
+        let pieces: [&dyn SqlPart; 5] = [&name(key), &list, &Sql::join(values, ", "), &only, &old];
         sql.push(Sql::fill(
             "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {}{}",
             &pieces,
@@ -110,7 +110,7 @@ pub(super) fn advance(to: &Catalog, key: &Key) -> Vec<Sql> {
     to.parts(Kind::Identity, &key.schema, &key.name)
         .map(|(part, identity)| {
             let sequence = Literal::new(identity.text("sequence").unwrap_or_default());
-            let pieces: [&dyn Piece; 4] = [
+            let pieces: [&dyn SqlPart; 4] = [
                 &sequence,
                 &Ident::new(&*part.part),
                 &name(key),

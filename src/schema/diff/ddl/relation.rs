@@ -157,7 +157,7 @@ fn enabled(key: &Key, before: Option<&Object>, after: &Object) -> Option<Sql> {
         "TRIGGER"
     });
     let state = new.map_or_else(|| Sql::new("ENABLE"), raw);
-    let pieces: [&dyn crate::sql::safe::Piece; 4] =
+    let pieces: [&dyn crate::sql::safe::SqlPart; 4] =
         [&name(key), &state, &what, &Ident::new(&*key.part)];
     Some(Sql::fill("ALTER TABLE {} {} {} {}", &pieces))
 }

@@ -3,7 +3,7 @@
 use super::{name, raw, text};
 use crate::catalog::{Key, Kind, Object, Text};
 use crate::sql::name::{Ident, Literal};
-use crate::sql::safe::{Piece, Sql};
+use crate::sql::safe::{Sql, SqlPart};
 
 pub(super) fn make(key: &Key, after: &Object) -> Vec<Sql> {
     let words = |list: &[Text]| Sql::join(list.iter().map(|item| raw(item)), ", ");
@@ -57,7 +57,7 @@ pub(super) fn make(key: &Key, after: &Object) -> Vec<Sql> {
             let default = Sql::new(if after.has("default") { "DEFAULT " } else { "" });
             let source = Literal::new(after.text("source").unwrap_or_default());
             let target = Literal::new(after.text("target").unwrap_or_default());
-            let pieces: [&dyn Piece; 5] = [
+            let pieces: [&dyn SqlPart; 5] = [
                 &default,
                 &name(key),
                 &source,
@@ -208,7 +208,7 @@ fn operator_class(key: &Key, after: &Object) -> Sql {
         // The grammar wants at least one member; the storage type is always true.
         members.push(Sql::fill("STORAGE {}", &[&text(after, "for_type")]));
     }
-    let pieces: [&dyn Piece; 7] = [
+    let pieces: [&dyn SqlPart; 7] = [
         &Ident::new(&*key.schema),
         &raw(class),
         &default,

@@ -12,7 +12,7 @@ use super::{name, raw, text};
 use crate::catalog::{Key, Kind, Object};
 use crate::diff::plan::Plan;
 use crate::sql::name::Ident;
-use crate::sql::safe::{Piece, Sql};
+use crate::sql::safe::{Sql, SqlPart};
 
 pub(super) fn make(plan: &Plan<'_>, key: &Key, after: &Object) -> Vec<Sql> {
     let part = Ident::new(&*key.part);
@@ -166,7 +166,7 @@ pub(super) fn alter(plan: &Plan<'_>, key: &Key, changed: &[&str]) -> Option<Vec<
             } else {
                 ""
             });
-            let pieces: [&dyn Piece; 4] =
+            let pieces: [&dyn SqlPart; 4] =
                 [&name(key), &text(after, "type"), &sequence(after), &restart];
             Some(vec![Sql::fill("ALTER SEQUENCE {} AS {}{}{}", &pieces)])
         }

@@ -4,7 +4,7 @@ use super::{name, raw, text};
 use crate::catalog::{Key, Kind, Object, Text};
 use crate::diff::plan::Plan;
 use crate::sql::name::{Ident, Literal};
-use crate::sql::safe::{Piece, Sql};
+use crate::sql::safe::{Sql, SqlPart};
 
 use super::rebuild::aside;
 
@@ -130,7 +130,7 @@ fn add_values(key: &Key, old: &[Text], new: &[Text]) -> Option<Vec<Sql>> {
         }
         let value = Literal::new(&**label);
         let name = name(key);
-        let pieces: [&dyn Piece; 2] = [&name, &value];
+        let pieces: [&dyn SqlPart; 2] = [&name, &value];
         let before = new[index..].iter().find(|label| old.contains(label));
         sql.push(match before {
             None => Sql::fill("ALTER TYPE {} ADD VALUE {}", &pieces),

@@ -5,7 +5,7 @@ use crate::lint::file_facts::StatementFact;
 use crate::lint::rule::{Check, Hit, Rule};
 use crate::lint::statement_context::StatementContext;
 use crate::sql::class::Class;
-use crate::sql::phrase::Name;
+use crate::sql::phrase::QualifiedName;
 
 pub(crate) const RULE: Rule = Rule {
     code: "T05",
@@ -35,7 +35,7 @@ fn check(context: &StatementContext<'_>) -> Option<Hit> {
         )
     })
 }
-fn written(context: &StatementContext<'_>) -> Option<Name> {
+fn written(context: &StatementContext<'_>) -> Option<QualifiedName> {
     let phrase = context.phrase();
     let at = match context.class() {
         Class::Update => phrase.find(&["update"])? + 1,

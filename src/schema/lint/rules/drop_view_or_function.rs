@@ -6,7 +6,7 @@ use crate::lint::file_facts::StatementFact;
 use crate::lint::rule::{Check, Hit, Rule};
 use crate::lint::statement_context::StatementContext;
 use crate::sql::class::{Class, Object};
-use crate::sql::phrase::Name;
+use crate::sql::phrase::QualifiedName;
 
 pub(crate) const RULE: Rule = Rule {
     code: "C19",
@@ -34,7 +34,7 @@ fn check(context: &StatementContext<'_>) -> Option<Hit> {
     };
     let phrase = context.phrase();
     let from = if phrase.is(1, "materialized") { 3 } else { 2 };
-    let again = |name: &Name| context.is_after(&StatementFact::Creates(name.clone()));
+    let again = |name: &QualifiedName| context.is_after(&StatementFact::Creates(name.clone()));
     let (name, start) = declared_so_far::dropped(phrase, from)
         .into_iter()
         .find(|(name, _)| context.exists_before(name) && !again(name))?;

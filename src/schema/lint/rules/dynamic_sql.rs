@@ -6,7 +6,7 @@ use crate::lint::rule::{Check, Hit, Rule};
 use crate::lint::statement_context::StatementContext;
 use crate::sql::class::{Class, Object};
 use crate::sql::phrase::Phrase;
-use crate::sql::token::{self, Kind};
+use crate::sql::token::{self, TokenKind};
 
 pub(crate) const RULE: Rule = Rule {
     code: "X17",
@@ -27,7 +27,7 @@ fn check(context: &StatementContext<'_>) -> Option<Hit> {
     };
     let phrase = context.phrase();
     let body = (0..phrase.len())
-        .find(|at| phrase.kind(*at) == Some(Kind::DollarText))
+        .find(|at| phrase.kind(*at) == Some(TokenKind::DollarText))
         .map(|at| token::inside_dollars(phrase.at(at)))?;
     let tokens: Vec<_> = token::code(body).collect();
     let inner = Phrase::new(body, &tokens);
@@ -35,7 +35,7 @@ fn check(context: &StatementContext<'_>) -> Option<Hit> {
     for at in 0..inner.len() {
         if inner.is(at, "execute") {
             executes = Some(at);
-        } else if inner.kind(at) == Some(Kind::Semicolon) || inner.is(at, "using") {
+        } else if inner.kind(at) == Some(TokenKind::Semicolon) || inner.is(at, "using") {
             executes = None;
         }
         let joined = inner.at(at) == "||" && executes.is_some_and(|word| at > word + 1);

@@ -7,9 +7,9 @@ use crate::lint::declared_so_far::DeclaredSoFar;
 use crate::lint::rule::{Check, Hit, Rule};
 use crate::lint::statement_context::{LintFile, ParsedStatement};
 use crate::sql::class::{Class, Object};
-use crate::sql::phrase::Name;
+use crate::sql::phrase::QualifiedName;
 use crate::sql::text::part;
-use crate::sql::token::Kind;
+use crate::sql::token::TokenKind;
 
 pub(crate) const RULE: Rule = Rule {
     code: "T11",
@@ -55,7 +55,7 @@ fn check(file: &LintFile<'_>, _declared: &DeclaredSoFar) -> Vec<(usize, Hit)> {
 }
 
 /// Returns the types that the file creates, each with the first statement that does.
-fn made_before(file: &LintFile<'_>) -> BTreeMap<Name, usize> {
+fn made_before(file: &LintFile<'_>) -> BTreeMap<QualifiedName, usize> {
     let mut made = BTreeMap::new();
     for (index, line) in file.statements.iter().enumerate() {
         if line.class() == Class::Create(Object::Type)
@@ -85,6 +85,6 @@ fn literals<'s>(line: &'s ParsedStatement<'_>) -> Vec<&'s str> {
         return between.collect();
     }
     let phrase = line.phrase();
-    let literals = (0..phrase.len()).filter(|index| phrase.kind(*index) == Some(Kind::Text));
+    let literals = (0..phrase.len()).filter(|index| phrase.kind(*index) == Some(TokenKind::Text));
     literals.map(|index| phrase.at(index)).collect()
 }

@@ -9,7 +9,7 @@ use crate::lint::declared_so_far::DeclaredSoFar;
 use crate::lint::rule::{Check, Hit, Rule};
 use crate::lint::statement_context::{LintFile, ParsedStatement};
 use crate::sql::class::{Class, Object};
-use crate::sql::phrase::Name;
+use crate::sql::phrase::QualifiedName;
 
 pub(crate) const RULE: Rule = Rule {
     code: "R20",
@@ -36,7 +36,7 @@ fn check(file: &LintFile<'_>, _declared: &DeclaredSoFar) -> Vec<(usize, Hit)> {
             })
             .map(|alter| alter.table)
     };
-    let mut seen: BTreeSet<Name> = BTreeSet::new();
+    let mut seen: BTreeSet<QualifiedName> = BTreeSet::new();
     let mut hits = Vec::new();
     for (index, line) in file.statements.iter().enumerate() {
         let Some(table) = heavy(line) else { continue };

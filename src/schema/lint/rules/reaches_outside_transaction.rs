@@ -3,7 +3,7 @@
 use crate::finding::Severity;
 use crate::lint::rule::{Check, Hit, Rule};
 use crate::lint::statement_context::StatementContext;
-use crate::sql::outward::{self, Reach};
+use crate::sql::external_access::{self, ExternalAccess};
 
 pub(crate) const RULE: Rule = Rule {
     code: "X20",
@@ -20,11 +20,11 @@ pub(crate) const RULE: Rule = Rule {
 
 fn check(context: &StatementContext<'_>) -> Option<Hit> {
     let phrase = context.phrase();
-    let found = outward::find(phrase.text())?;
+    let found = external_access::find(phrase.text())?;
     let action = match found.reach {
-        Reach::Programs => "runs programs or native code on the database server",
-        Reach::Network => "connects to another server",
-        Reach::Files => "reads or writes files on the database server",
+        ExternalAccess::Programs => "runs programs or native code on the database server",
+        ExternalAccess::Network => "connects to another server",
+        ExternalAccess::Files => "reads or writes files on the database server",
     };
     let hit = Hit::new(&found.what, format!("`{}` {action}", found.what));
     Some(hit.start(phrase.start() + found.start))

@@ -4,7 +4,7 @@ use crate::finding::Severity;
 use crate::lint::rule::{Check, Hit, Rule};
 use crate::lint::statement_context::StatementContext;
 use crate::sql::class::{Class, Object};
-use crate::sql::phrase::{Name, Phrase};
+use crate::sql::phrase::{Phrase, QualifiedName};
 
 pub(crate) const RULE: Rule = Rule {
     code: "C20",
@@ -47,7 +47,7 @@ fn check(context: &StatementContext<'_>) -> Option<Hit> {
     }
 }
 
-fn leaves(context: &StatementContext<'_>, name: &Name) -> Option<Hit> {
+fn leaves(context: &StatementContext<'_>, name: &QualifiedName) -> Option<Hit> {
     let message =
         format!("Subscribers of `{name}` stop receiving rows of removed tables, without an error");
     context.exists_before(name).then(|| Hit::new(name, message))

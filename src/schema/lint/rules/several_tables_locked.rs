@@ -4,7 +4,7 @@ use crate::finding::Severity;
 use crate::lint::file_facts::closes;
 use crate::lint::rule::{Check, Hit, Rule};
 use crate::lint::statement_context::{ParsedStatement, StatementContext};
-use crate::sql::phrase::Name;
+use crate::sql::phrase::QualifiedName;
 
 pub(crate) const RULE: Rule = Rule {
     code: "T03",
@@ -34,6 +34,9 @@ fn check(context: &StatementContext<'_>) -> Option<Hit> {
 }
 
 /// Returns the existing table that an `ALTER TABLE` locks in ACCESS EXCLUSIVE mode.
-pub(super) fn altered(context: &StatementContext<'_>, line: &ParsedStatement<'_>) -> Option<Name> {
+pub(super) fn altered(
+    context: &StatementContext<'_>,
+    line: &ParsedStatement<'_>,
+) -> Option<QualifiedName> {
     closes(line).filter(|table| context.exists_before(table))
 }

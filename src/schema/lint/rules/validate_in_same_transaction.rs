@@ -8,7 +8,7 @@ use crate::lint::alter::{AlterKind, TableConstraint};
 use crate::lint::declared_so_far::DeclaredSoFar;
 use crate::lint::rule::{Check, Hit, Rule};
 use crate::lint::statement_context::LintFile;
-use crate::sql::phrase::Name;
+use crate::sql::phrase::QualifiedName;
 
 pub(crate) const RULE: Rule = Rule {
     code: "S11",
@@ -24,7 +24,7 @@ pub(crate) const RULE: Rule = Rule {
 };
 
 fn check(file: &LintFile<'_>, _declared: &DeclaredSoFar) -> Vec<(usize, Hit)> {
-    let mut added: BTreeSet<(Name, String)> = BTreeSet::new();
+    let mut added: BTreeSet<(QualifiedName, String)> = BTreeSet::new();
     let mut hits = Vec::new();
     if !file.in_transaction {
         return hits;

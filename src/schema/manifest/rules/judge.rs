@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::{Catalog, Key, Kind, Object};
-use crate::finding::{Finding, Place};
+use crate::finding::{Finding, Location};
 use crate::manifest::rules::pattern::fits;
 use crate::manifest::rules::{Logs, Naming, Rules, Tenant};
 use crate::manifest::statement::place;
 use crate::manifest::statements;
 use crate::sql::name::Ident;
 use crate::sql::token;
-use crate::yaml::{Placed, nearest};
+use crate::yaml::{Located, nearest};
 
 /// The names an exception may give.
 const NAMES: [&str; 6] = [
@@ -25,7 +25,7 @@ const NAMES: [&str; 6] = [
 /// What every rule needs to know.
 struct Bench<'a> {
     catalog: &'a Catalog,
-    places: &'a BTreeMap<String, Place>,
+    places: &'a BTreeMap<String, Location>,
     file: &'a str,
     /// Tables by their quoted names with the rules they are excepted from.
     except: BTreeSet<(String, &'a str)>,
@@ -37,7 +37,7 @@ pub fn check(
     rules: &Rules,
     file: &str,
     catalog: &Catalog,
-    places: &BTreeMap<String, Place>,
+    places: &BTreeMap<String, Location>,
 ) -> Vec<Finding> {
     let mut bench = Bench {
         catalog,
@@ -327,7 +327,7 @@ impl<'a> Bench<'a> {
 
     fn check_names(&mut self, naming: &Naming, table: &Key) {
         let catalog = self.catalog;
-        let mut names: Vec<(&Option<Placed<String>>, &str, &str)> =
+        let mut names: Vec<(&Option<Located<String>>, &str, &str)> =
             vec![(&naming.tables, "table", &table.name)];
         let kinds = [
             (&naming.columns, Kind::Column),
@@ -364,7 +364,7 @@ fn first_list(definition: &str) -> Vec<String> {
     let tokens: Vec<token::Token> = token::code(definition).collect();
     let Some(open) = tokens
         .iter()
-        .position(|token| token.kind == token::Kind::Open)
+        .position(|token| token.kind == token::TokenKind::Open)
     else {
         return Vec::new();
     };
@@ -374,10 +374,10 @@ fn first_list(definition: &str) -> Vec<String> {
     for token in &tokens[open..] {
         let text = token.text(definition);
         match token.kind {
-            token::Kind::Open => depth += 1,
-            token::Kind::Close => depth -= 1,
+            token::TokenKind::Open => depth += 1,
+            token::TokenKind::Close => depth -= 1,
             _ if depth == 1 && text == "," => begins = true,
-            token::Kind::QuotedName if begins => {
+            token::TokenKind::QuotedName if begins => {
                 items.push(text.trim_matches('"').replace("\"\"", "\""));
                 begins = false;
             }
@@ -391,7 +391,7 @@ fn first_list(definition: &str) -> Vec<String> {
             break;
         }
         // What follows the first word of an item with a bracket is an expression, which no column equals.
-        if depth == 2 && token.kind == token::Kind::Open {
+        if depth == 2 && token.kind == token::TokenKind::Open {
             if begins {
                 items.push(String::new());
                 begins = false;
@@ -408,8 +408,8 @@ fn is_partial(definition: &str) -> bool {
     let mut depth = 0;
     token::code(definition).any(|token| {
         match token.kind {
-            token::Kind::Open => depth += 1,
-            token::Kind::Close => depth -= 1,
+            token::TokenKind::Open => depth += 1,
+            token::TokenKind::Close => depth -= 1,
             _ => {}
         }
         depth == 0 && token.is_word(definition, "where")

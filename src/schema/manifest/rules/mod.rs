@@ -8,7 +8,7 @@ mod pattern;
 use serde::Deserialize;
 
 use crate::manifest::entries::Entries;
-use crate::yaml::Placed;
+use crate::yaml::Located;
 
 pub use self::judge::check;
 
@@ -29,7 +29,7 @@ pub struct Rules {
     /// How things are called.
     pub naming: Option<Naming>,
     /// Tables that a rule does not hold for, each with its reason: `plans: { tenant: the price list is shared }`.
-    pub except: Entries<Entries<Placed<String>>>,
+    pub except: Entries<Entries<Located<String>>>,
 }
 
 /// Every table belongs to a tenant.
@@ -37,9 +37,9 @@ pub struct Rules {
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Tenant {
     /// The column that says which.
-    pub column: Option<Placed<String>>,
+    pub column: Option<Located<String>>,
     /// `enabled` or `forced`.
-    pub row_level_security: Option<Placed<String>>,
+    pub row_level_security: Option<Located<String>>,
     /// Whether some index must begin with the column.
     pub index: bool,
 }
@@ -49,9 +49,9 @@ pub struct Tenant {
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Logs {
     /// Which tables; `*` stands for anything.
-    pub tables: Vec<Placed<String>>,
+    pub tables: Vec<Located<String>>,
     /// The column that says when.
-    pub column: Option<Placed<String>>,
+    pub column: Option<Located<String>>,
 }
 
 /// Patterns for names: `snake_case`, or a text where `*` stands for anything and `{table}` for the table's name.
@@ -61,15 +61,15 @@ pub struct Logs {
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Naming {
     /// Tables and views.
-    pub tables: Option<Placed<String>>,
+    pub tables: Option<Located<String>>,
     /// Columns.
-    pub columns: Option<Placed<String>>,
+    pub columns: Option<Located<String>>,
     /// Constraints.
-    pub constraints: Option<Placed<String>>,
+    pub constraints: Option<Located<String>>,
     /// Indexes.
-    pub indexes: Option<Placed<String>>,
+    pub indexes: Option<Located<String>>,
     /// Triggers.
-    pub triggers: Option<Placed<String>>,
+    pub triggers: Option<Located<String>>,
     /// Policies.
-    pub policies: Option<Placed<String>>,
+    pub policies: Option<Located<String>>,
 }

@@ -1,6 +1,6 @@
 //! Owns how what the server prints of an index, a trigger or a constraint becomes the line a person would write.
 
-use crate::sql::token::{self, Kind, Token};
+use crate::sql::token::{self, Token, TokenKind};
 
 /// Takes `(a, b) WHERE …` out of `CREATE UNIQUE INDEX name ON ONLY schema.table USING btree (a, b) WHERE …`.
 pub(super) fn index(definition: &str) -> Option<String> {
@@ -64,7 +64,7 @@ pub(super) fn reference(definition: &str, is_key: impl Fn(&str, &str) -> bool) -
         .trim();
     let close = tokens[end..]
         .iter()
-        .position(|token| token.kind == Kind::Close)?
+        .position(|token| token.kind == TokenKind::Close)?
         + end;
     let columns = definition.get(tokens[end].start..tokens[close].end)?;
     let tail = definition[tokens[close].end..].trim();
@@ -87,8 +87,8 @@ pub(super) fn is_bracketed(text: &str) -> bool {
     let mut tokens = token::code(text).peekable();
     while let Some(token) = tokens.next() {
         match token.kind {
-            Kind::Open => depth += 1,
-            Kind::Close => depth -= 1,
+            TokenKind::Open => depth += 1,
+            TokenKind::Close => depth -= 1,
             _ => {}
         }
         if depth == 0 {
@@ -101,7 +101,10 @@ pub(super) fn is_bracketed(text: &str) -> bool {
 /// Says whether a text is one string literal.
 pub(super) fn is_literal(text: &str) -> bool {
     let mut tokens = token::tokens(text);
-    tokens.next().is_some_and(|token| token.kind == Kind::Text) && tokens.next().is_none()
+    tokens
+        .next()
+        .is_some_and(|token| token.kind == TokenKind::Text)
+        && tokens.next().is_none()
 }
 
 fn at_word(tokens: &[Token], text: &str, word: &str, from: usize) -> Option<usize> {
@@ -125,7 +128,7 @@ fn after_name(tokens: &[Token], text: &str, from: usize) -> usize {
 pub(super) fn lower(text: &str) -> String {
     token::tokens(text)
         .map(|token| match token.kind {
-            Kind::Word => token.text(text).to_lowercase(),
+            TokenKind::Word => token.text(text).to_lowercase(),
             _ => token.text(text).to_owned(),
         })
         .collect()

@@ -385,7 +385,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::finding::{Finding, Place};
+    use crate::finding::{Finding, Location};
     use crate::plan::document::tests::{document, planned};
     use crate::plan::observe::lock::LockMode;
     use crate::plan::observe::{
@@ -602,7 +602,7 @@ mod tests {
         plan.history.version = Some(0);
         plan.losses = vec![table()];
         let finding = Finding::note("X01", "a", "odd")
-            .place(Place::at("migrations/V1__m.sql", 1, 1))
+            .place(Location::at("migrations/V1__m.sql", 1, 1))
             .help("look");
         plan.findings = vec![finding];
         plan.reach = Reach {

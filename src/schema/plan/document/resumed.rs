@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::plan::document::Document;
 use crate::plan::observe::reach::Code;
 use crate::plan::observe::{Left, StatementObservation};
-use crate::sql::token::{self, Kind};
+use crate::sql::token::{self, TokenKind};
 
 /// The names by now of what a plan has created or renamed so far.
 pub(super) struct Names {
@@ -154,7 +154,8 @@ pub(super) fn plain(seen: &StatementObservation) -> StatementObservation {
 
 /// Gives the names in a text, without quotes.
 fn words(text: &str) -> Vec<String> {
-    let named = token::code(text).filter(|it| matches!(it.kind, Kind::Word | Kind::QuotedName));
+    let named =
+        token::code(text).filter(|it| matches!(it.kind, TokenKind::Word | TokenKind::QuotedName));
     named
         .map(|it| it.text(text).trim_matches('"').to_lowercase())
         .collect()

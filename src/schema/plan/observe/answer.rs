@@ -49,10 +49,10 @@ impl Asker {
         const PLANNED_ANEW: usize = 5;
         let types = [Type::OID, Type::OID, Type::OID_ARRAY, Type::INT8];
         let (look, counters, logged, newest) = join4(
-            session.keep(include_str!("queries/probe.sql"), &types),
-            session.keep(include_str!("queries/counters.sql"), &types[2..3]),
-            session.keep(include_str!("queries/log.sql"), &[]),
-            session.keep(NEWEST, &[]),
+            session.prepare(include_str!("queries/probe.sql"), &types),
+            session.prepare(include_str!("queries/counters.sql"), &types[2..3]),
+            session.prepare(include_str!("queries/log.sql"), &[]),
+            session.prepare(NEWEST, &[]),
         )
         .await;
         let log = session
@@ -96,17 +96,17 @@ impl Asker {
             (known.kept as _, Type::OID_ARRAY),
             (&known.changed as _, Type::INT8),
         ];
-        session.query_kept(&self.look, &params).await
+        session.query_prepared(&self.look, &params).await
     }
 
     /// Takes what was logged since the last time.
     pub(super) async fn logged(&self, session: &Session) -> Result<Vec<Row>> {
-        session.query_kept(&self.logged, &[]).await
+        session.query_prepared(&self.logged, &[]).await
     }
 
     /// Asks for the newest relation there is.
     pub(super) async fn newest(&self, session: &Session) -> Result<u32> {
-        let rows = session.query_kept(&self.newest, &[]).await?;
+        let rows = session.query_prepared(&self.newest, &[]).await?;
         let row = rows.first().context("the server has no relations")?;
         Ok(row.try_get(0)?)
     }
@@ -118,7 +118,7 @@ impl Asker {
         relations: &Vec<u32>,
     ) -> Result<HashMap<u32, Counters>> {
         let params = [(relations as _, Type::OID_ARRAY)];
-        let rows = session.query_kept(&self.counters, &params).await?;
+        let rows = session.query_prepared(&self.counters, &params).await?;
         let pairs = rows
             .iter()
             .map(|row| Ok((row.try_get(0)?, counters(row, 1)?)));

@@ -13,7 +13,7 @@ use crate::plan::observe::inventory::{Entry, Inventory};
 use crate::plan::observe::lock::LockMode;
 use crate::plan::observe::{Lock, Relation, Scan, Spoke, StatementObservation};
 use crate::sql::class::{Class, Object};
-use crate::sql::phrase::{Name, Phrase};
+use crate::sql::phrase::{Phrase, QualifiedName};
 use crate::sql::safe::Sql;
 
 /// Says why the verdict on a statement may be another one where there are rows.
@@ -111,7 +111,7 @@ pub(super) async fn sampled(
     onlooker: &Session,
     sql: &Sql,
 ) -> Result<(Result<()>, BTreeMap<u32, LockMode>)> {
-    let pid = session.facts().backend_pid;
+    let pid = session.server_info().backend_pid;
     let mut seen: BTreeMap<u32, LockMode> = BTreeMap::new();
     let run = session.run(sql);
     tokio::pin!(run);
@@ -201,7 +201,7 @@ fn is_full(words: Phrase<'_>) -> bool {
 }
 
 /// Gives the relations a statement names, with the strongest lock it ever takes on each, or on the table of an index.
-fn named(class: Class, words: Phrase<'_>) -> Vec<(Name, LockMode)> {
+fn named(class: Class, words: Phrase<'_>) -> Vec<(QualifiedName, LockMode)> {
     let gentle = LockMode::ShareUpdateExclusive;
     match class {
         Class::CreateIndex { .. } => {
@@ -247,7 +247,7 @@ fn named(class: Class, words: Phrase<'_>) -> Vec<(Name, LockMode)> {
 }
 
 /// `ALTER TABLE parent DETACH PARTITION part CONCURRENTLY`
-fn detached(words: Phrase<'_>) -> Vec<(Name, LockMode)> {
+fn detached(words: Phrase<'_>) -> Vec<(QualifiedName, LockMode)> {
     let at = words.skip(words.skip(2, &["if", "exists"]), &["only"]);
     let (Some((parent, after)), Some(part)) =
         (words.name(at), words.find(&["detach", "partition"]))
@@ -264,7 +264,7 @@ fn detached(words: Phrase<'_>) -> Vec<(Name, LockMode)> {
     named
 }
 
-fn listed(words: Phrase<'_>, mut at: usize, mode: LockMode) -> Vec<(Name, LockMode)> {
+fn listed(words: Phrase<'_>, mut at: usize, mode: LockMode) -> Vec<(QualifiedName, LockMode)> {
     let mut names = Vec::new();
     while let Some((name, after)) = words.name(at) {
         names.push((name, mode));
@@ -281,7 +281,7 @@ fn listed(words: Phrase<'_>, mut at: usize, mode: LockMode) -> Vec<(Name, LockMo
 async fn resolve<'i>(
     session: &Session,
     inventory: &'i Inventory,
-    name: &Name,
+    name: &QualifiedName,
 ) -> Result<Option<&'i Entry>> {
     let name = name.to_string();
     let row = session

@@ -67,7 +67,7 @@ impl Stock {
 
     /// Begins to count rows: each time before a transaction begins, or begins again.
     pub async fn count(&mut self, target: &Session) -> Result<()> {
-        if target.facts().version_num >= 150_000 {
+        if target.server_info().version_num >= 150_000 {
             // What was counted so far is told when this has ended. Where it may not be called, it is subtracted.
             let _ = target
                 .run(&Sql::new("SELECT pg_catalog.pg_stat_force_next_flush()"))

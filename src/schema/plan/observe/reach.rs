@@ -16,7 +16,7 @@ use crate::plan::Step;
 use crate::plan::observe::StepObservation;
 use crate::plan::session_state::speaks_of;
 use crate::sql::safe::Sql;
-use crate::sql::token::{self, Kind};
+use crate::sql::token::{self, TokenKind};
 
 /// The code that steps can set off.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -334,22 +334,25 @@ fn add_mentions(text: &str, into: &mut Mentions, depth: usize) {
         let token = tokens.get(at)?;
         let text = token.text(text);
         match token.kind {
-            Kind::Word => Some(text.to_lowercase()),
-            Kind::QuotedName => Some(text.trim_matches('"').to_lowercase()),
+            TokenKind::Word => Some(text.to_lowercase()),
+            TokenKind::QuotedName => Some(text.trim_matches('"').to_lowercase()),
             _ => None,
         }
     };
     let is_dot = |at: usize| tokens.get(at).is_some_and(|it| it.text(text) == ".");
     for (at, token) in tokens.iter().enumerate() {
-        if matches!(token.kind, Kind::Text | Kind::DollarText) && depth < DEEPEST {
+        if matches!(token.kind, TokenKind::Text | TokenKind::DollarText) && depth < DEEPEST {
             add_mentions(inside(token.text(text)), into, depth + 1);
             continue;
         }
         let Some(name) = word(at) else { continue };
-        if tokens.get(at + 1).is_some_and(|it| it.kind == Kind::Open) {
+        if tokens
+            .get(at + 1)
+            .is_some_and(|it| it.kind == TokenKind::Open)
+        {
             into.called.insert(name.clone());
         }
-        if token.kind != Kind::Word {
+        if token.kind != TokenKind::Word {
             continue;
         }
         // The last part of a name with a schema.

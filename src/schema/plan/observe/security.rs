@@ -134,7 +134,7 @@ impl Answer {
         if scope.is_silent() {
             return Ok(answer);
         }
-        for message in session.ask(&question(scope)).await? {
+        for message in session.simple_query(&question(scope)).await? {
             let SimpleQueryMessage::Row(row) = message else {
                 continue;
             };

@@ -118,7 +118,7 @@ pub async fn look(session: &Session, about: &About) -> Result<Vec<Check>> {
         let rows = session.query(look.sql, &params).await;
         session.run(&Sql::new("ROLLBACK")).await?;
         checks.push(match rows {
-            Ok(rows) => judge(look, &rows, session.facts().reads_all_stats),
+            Ok(rows) => judge(look, &rows, session.server_info().reads_all_stats),
             Err(error) if session.is_closed() => return Err(error),
             Err(error) => unseen(look, &error),
         });

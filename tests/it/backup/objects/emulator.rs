@@ -7,8 +7,8 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use af_db::pg::kept::{Ask, Kept};
-use af_db::pg::tools::Tool;
+use af_db::pg::child_server::{ChildServer, ShutdownMode};
+use af_db::pg::program::Program;
 use base64::Engine as _;
 use sha2::{Digest as _, Sha256};
 
@@ -18,7 +18,7 @@ use crate::support::packages;
 /// An emulator that lives as long as this value.
 pub(super) struct Emulator {
     pub(super) port: u16,
-    _kept: Kept,
+    _kept: ChildServer,
     _folder: tempfile::TempDir,
 }
 
@@ -26,7 +26,7 @@ pub(super) struct Emulator {
 pub(super) const BUCKET: &str = "archives";
 
 /// Where emulators are installed, once for all runs.
-fn installed(name: &str, install: impl FnOnce(&Path) -> Tool) -> PathBuf {
+fn installed(name: &str, install: impl FnOnce(&Path) -> Program) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let done = folder.join("complete");
     fs::create_dir_all(&folder).expect("a folder");
@@ -55,9 +55,9 @@ fn installed(name: &str, install: impl FnOnce(&Path) -> Tool) -> PathBuf {
     folder
 }
 
-fn start(tool: &Tool, port: u16, folder: tempfile::TempDir) -> Emulator {
+fn start(tool: &Program, port: u16, folder: tempfile::TempDir) -> Emulator {
     let log = fs::File::create(folder.path().join("log")).expect("a log");
-    let kept = Kept::start(tool, log, Ask::Immediate).expect("an emulator");
+    let kept = ChildServer::start(tool, log, ShutdownMode::Immediate).expect("an emulator");
     // Loading all of Python's or Node's modules takes a machine with much else to do a while.
     for _ in 0..2400 {
         if kept.ended().is_some() {
@@ -79,14 +79,14 @@ fn start(tool: &Tool, port: u16, folder: tempfile::TempDir) -> Emulator {
 /// Starts an S3 of our own with an empty bucket.
 pub(super) fn s3() -> Emulator {
     let home = installed("moto-5.2.5", |folder| {
-        Tool::new(packages::python())
+        Program::new(packages::python())
             .args(["-m", "pip", "install", "--quiet", "--target"])
             .arg(folder)
             .arg("moto[server]==5.2.5")
     });
     let folder = tempfile::tempdir().expect("a folder");
     let port = free_port();
-    let tool = Tool::new(packages::python())
+    let tool = Program::new(packages::python())
         .args(["-m", "moto.server", "-H", "127.0.0.1", "-p"])
         .arg(port.to_string())
         .env("PYTHONPATH", home)
@@ -100,14 +100,14 @@ pub(super) fn s3() -> Emulator {
 /// Starts an Azure of our own with an empty container.
 pub(super) fn azure() -> Emulator {
     let home = installed("azurite-3.35.0", |folder| {
-        Tool::new("npm")
+        Program::new("npm")
             .args(["install", "--silent", "--no-audit", "--no-fund"])
             .arg("azurite@3.35.0")
             .directory(folder)
     });
     let folder = tempfile::tempdir().expect("a folder");
     let port = free_port();
-    let tool = Tool::new(home.join("node_modules/.bin/azurite-blob"))
+    let tool = Program::new(home.join("node_modules/.bin/azurite-blob"))
         .args(["--inMemoryPersistence", "--skipApiVersionCheck", "--silent"])
         .args(["--blobHost", "127.0.0.1", "--blobPort"])
         .arg(port.to_string())

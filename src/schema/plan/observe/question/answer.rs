@@ -12,10 +12,10 @@ use crate::pg::session::Session;
 use crate::plan::block;
 use crate::plan::observe::StepObservation;
 use crate::plan::observe::question::Question;
-use crate::sql::outward;
+use crate::sql::external_access;
 use crate::sql::phrase::{self, Phrase};
 use crate::sql::safe::Sql;
-use crate::sql::token::Kind;
+use crate::sql::token::TokenKind;
 
 /// What the target says to a question.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,7 +88,7 @@ async fn outcome(target: &Session, question: &Question, timeout: Duration) -> Re
     }
     sql.push(";\nSET LOCAL jit = off; SET LOCAL standard_conforming_strings = on;\n");
     sql.piece(&Sql::written_by_user(query.as_str()));
-    let asked = target.ask(&sql).await;
+    let asked = target.simple_query(&sql).await;
     let ended = target.run(&Sql::new("ROLLBACK")).await;
     let messages = match asked {
         Ok(messages) => messages,
@@ -109,13 +109,18 @@ async fn outcome(target: &Session, question: &Question, timeout: Duration) -> Re
 /// Says why a question is not asked: expressions of files nobody has reviewed may call functions that act, which even a
 /// read-only transaction does not keep from reaching other servers, files or sessions.
 async fn unsafe_to_ask(target: &Session, query: &str) -> Result<Option<String>> {
-    if !outward::is_expression(query) {
+    if !external_access::is_expression(query) {
         return Ok(Some("it is not one complete expression".to_owned()));
     }
     let tokens = phrase::read(query);
     let words = Phrase::new(query, &tokens);
     let called = (0..words.len()).filter(|at| words.at(at + 1) == "(");
-    let called = called.filter(|at| matches!(words.kind(*at), Some(Kind::Word | Kind::QuotedName)));
+    let called = called.filter(|at| {
+        matches!(
+            words.kind(*at),
+            Some(TokenKind::Word | TokenKind::QuotedName)
+        )
+    });
     let Some(names) = called.map(|at| words.ident(at)).collect::<Option<Vec<_>>>() else {
         return Ok(Some("it calls a function by an escaped name".to_owned()));
     };

@@ -180,12 +180,15 @@ impl Reader {
     /// Prepares the queries on a session.
     pub(in crate::plan::observe) async fn prepare(session: &Session) -> Result<Reader> {
         let types = [Type::OID_ARRAY, Type::BOOL];
-        let settings = join(session.keep(PUT_ASIDE, &[]), session.keep(PUT_BACK, &[]));
+        let settings = join(
+            session.prepare(PUT_ASIDE, &[]),
+            session.prepare(PUT_BACK, &[]),
+        );
         let parts = join4(
-            session.keep(include_str!("../queries/columns.sql"), &types[..1]),
-            session.keep(include_str!("../queries/constraints.sql"), &types),
-            session.keep(include_str!("../queries/unique_indexes.sql"), &types),
-            session.keep(include_str!("../queries/partitions.sql"), &types),
+            session.prepare(include_str!("../queries/columns.sql"), &types[..1]),
+            session.prepare(include_str!("../queries/constraints.sql"), &types),
+            session.prepare(include_str!("../queries/unique_indexes.sql"), &types),
+            session.prepare(include_str!("../queries/partitions.sql"), &types),
         );
         let (settings, parts) = join(settings, parts).await;
         let (columns, constraints, uniques, partitions) = parts;
@@ -207,9 +210,9 @@ impl Reader {
         parts: Parts,
     ) -> Result<BTreeMap<u32, Shape>> {
         let (aside, shapes, back) = join3(
-            session.query_kept(&self.put_aside, &[]),
+            session.query_prepared(&self.put_aside, &[]),
             self.read(session, ids, (parts, true)),
-            session.query_kept(&self.put_back, &[]),
+            session.query_prepared(&self.put_back, &[]),
         )
         .await;
         let shapes = shapes?;
@@ -229,7 +232,7 @@ impl Reader {
             let params = &params[..count];
             async move {
                 match wanted {
-                    true => session.query_kept(kept, params).await,
+                    true => session.query_prepared(kept, params).await,
                     false => Ok(Vec::new()),
                 }
             }

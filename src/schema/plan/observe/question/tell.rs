@@ -6,7 +6,7 @@ use crate::plan::observe::question::Question;
 use crate::plan::observe::question::shape::{Column, Constraint, Shape, Unique};
 use crate::sql::name::Ident;
 use crate::sql::phrase::{self, Phrase};
-use crate::sql::token::Kind;
+use crate::sql::token::TokenKind;
 
 /// Gives the questions about one table.
 pub(super) fn tell(
@@ -276,7 +276,10 @@ fn using(text: &str, column: &str) -> Option<String> {
         let typed = part.range(0, at);
         let named = (0..typed.len()).any(|at| {
             typed.ident(at).as_deref() == Some(column)
-                && matches!(typed.kind(at), Some(Kind::Word | Kind::QuotedName))
+                && matches!(
+                    typed.kind(at),
+                    Some(TokenKind::Word | TokenKind::QuotedName)
+                )
         });
         if named && typed.has(&["type"]) {
             return Some(part.from(at + 1).text().to_owned());

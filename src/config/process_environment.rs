@@ -18,7 +18,7 @@ use crate::pg::target::{self, Target};
 
 /// The environment and the project's `.env`.
 #[derive(Clone, Default)]
-pub struct Ambient {
+pub struct ProcessEnvironment {
     variables: BTreeMap<String, String>,
     /// The same with every line of `.env`, for what `af-db.yaml` names itself.
     named: BTreeMap<String, String>,
@@ -124,14 +124,14 @@ fn would_be_read(name: &str) -> bool {
         || store::is_setting(&name)
 }
 
-impl std::fmt::Debug for Ambient {
+impl std::fmt::Debug for ProcessEnvironment {
     /// Shows names only: values may be secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_set().entries(self.variables.keys()).finish()
     }
 }
 
-impl Ambient {
+impl ProcessEnvironment {
     /// Reads the environment and, beneath it, `.env` of the project.
     pub fn read(root: &Path) -> Result<Self> {
         let mut named = BTreeMap::new();
@@ -162,7 +162,7 @@ impl Ambient {
         }
         // Who has set it has decided; what the file says is then of no interest.
         ignored.retain(|name| variables.get(name).is_none_or(String::is_empty));
-        Ok(Ambient {
+        Ok(ProcessEnvironment {
             variables,
             named,
             ignored,
@@ -452,12 +452,12 @@ fn unquote(value: &str) -> String {
 mod tests {
     use super::*;
 
-    fn ambient(pairs: &[(&str, &str)]) -> Ambient {
+    fn env(pairs: &[(&str, &str)]) -> ProcessEnvironment {
         let variables = pairs
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let variables: BTreeMap<String, String> = variables.collect();
-        Ambient {
+        ProcessEnvironment {
             named: variables.clone(),
             variables,
             ignored: Vec::new(),
@@ -531,50 +531,45 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let text = "REPORTING_URL=postgres://h/d\nAF_DB_STATE_DIR=/x\nTITLE=x\n";
         std::fs::write(folder.path().join(".env"), text).unwrap();
-        let ambient = Ambient::read(folder.path()).unwrap();
-        assert_eq!(
-            ambient.expand("${REPORTING_URL}").unwrap(),
-            "postgres://h/d"
-        );
-        assert_eq!(ambient.get("REPORTING_URL"), None);
-        assert_eq!(ambient.get("AF_DB_STATE_DIR"), None);
-        assert_eq!(ambient.ignored(), ["AF_DB_STATE_DIR"]);
+        let env = ProcessEnvironment::read(folder.path()).unwrap();
+        assert_eq!(env.expand("${REPORTING_URL}").unwrap(), "postgres://h/d");
+        assert_eq!(env.get("REPORTING_URL"), None);
+        assert_eq!(env.get("AF_DB_STATE_DIR"), None);
+        assert_eq!(env.ignored(), ["AF_DB_STATE_DIR"]);
     }
 
     #[test]
     fn variables_expand_and_a_missing_one_is_named() {
-        let ambient = ambient(&[("HOST", "db"), ("EMPTY", "")]);
+        let env = env(&[("HOST", "db"), ("EMPTY", "")]);
         assert_eq!(
-            ambient.expand("postgres://${HOST}/x").unwrap(),
+            env.expand("postgres://${HOST}/x").unwrap(),
             "postgres://db/x"
         );
         assert!(
-            ambient
-                .expand("${EMPTY}")
+            env.expand("${EMPTY}")
                 .unwrap_err()
                 .to_string()
                 .contains("EMPTY is not set")
         );
-        assert!(ambient.expand("${HOST").is_err());
+        assert!(env.expand("${HOST").is_err());
     }
 
     #[test]
     fn who_runs_this_is_named() {
         let ci = [("USER", "runner"), ("GITHUB_ACTOR", "ana")];
-        assert_eq!(ambient(&ci).actor(), "runner (ana)");
-        assert_eq!(ambient(&ci).author(), "ana");
+        assert_eq!(env(&ci).actor(), "runner (ana)");
+        assert_eq!(env(&ci).author(), "ana");
         let by_hand = [("SUDO_USER", "ana"), ("USER", "root")];
-        assert_eq!(ambient(&by_hand).actor(), "ana");
-        assert_eq!(ambient(&by_hand).author(), "ana");
+        assert_eq!(env(&by_hand).actor(), "ana");
+        assert_eq!(env(&by_hand).author(), "ana");
         #[cfg(unix)]
-        assert_ne!(ambient(&[]).actor(), "unknown");
+        assert_ne!(env(&[]).actor(), "unknown");
     }
 
     #[test]
     fn parts_become_an_address() {
-        assert_eq!(ambient(&[("POSTGRES_USER", "u")]).postgres_parts(), None);
-        let parts =
-            ambient(&[("POSTGRES_DB", "d"), ("POSTGRES_PASSWORD", "it's")]).postgres_parts();
+        assert_eq!(env(&[("POSTGRES_USER", "u")]).postgres_parts(), None);
+        let parts = env(&[("POSTGRES_DB", "d"), ("POSTGRES_PASSWORD", "it's")]).postgres_parts();
         assert_eq!(
             parts.as_deref(),
             Some("host='localhost' user='postgres' password='it\\'s' dbname='d'")
@@ -597,14 +592,14 @@ mod tests {
         write(".pgpass", "h:5432:d:u:from-file", 0o600);
         let open = write("open", "*:*:*:*:not-this", 0o644);
         let folder = home.path().to_string_lossy().into_owned();
-        let password = |ambient: &Ambient, address: &str| {
-            let target = ambient.target(address).unwrap();
+        let password = |env: &ProcessEnvironment, address: &str| {
+            let target = env.target(address).unwrap();
             target
                 .password(&target.hosts[0])
                 .map(|secret| secret.reveal().to_owned())
         };
 
-        let set = ambient(&[
+        let set = env(&[
             ("HOME", &folder),
             ("PGSSLMODE", "verify-full"),
             ("PGUSER", "u"),
@@ -625,7 +620,7 @@ mod tests {
         let given = set.target("postgres://h/d?sslmode=disable").unwrap();
         assert_eq!(given.tls.mode, target::SslMode::Disable);
 
-        let set = ambient(&[("PGPASSFILE", &open), ("PGSSLROOTCERT", "/own.crt")]);
+        let set = env(&[("PGPASSFILE", &open), ("PGSSLROOTCERT", "/own.crt")]);
         assert_eq!(password(&set, "postgres://u@h/d"), None);
         let roots = set.target("postgres://u@h/d").unwrap().tls.roots;
         assert_eq!(roots, Some(target::Roots::File("/own.crt".into())));

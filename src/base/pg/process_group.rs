@@ -9,15 +9,15 @@ use tokio::io::AsyncReadExt as _;
 use tokio::process::Child;
 
 use crate::event::Interrupt;
-use crate::pg::tools::{self, Done, Tool};
+use crate::pg::program::{self, Program, ProgramOutput};
 
 /// How such a command ended.
 #[derive(Debug)]
-pub enum Ended {
+pub enum GroupEnd {
     /// By itself, well or badly.
-    Done(Done),
+    Finished(ProgramOutput),
     /// It was ended, with all it had started, because it took too long.
-    TooLong,
+    TimedOut,
     /// It was ended, with all it had started, because somebody wants to stop.
     Interrupted,
 }
@@ -28,42 +28,42 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Runs a command to its end; where that does not come in time, or somebody wants to stop, all of it is ended.
 ///
 /// What it leaves running when it ends by itself is its own affair.
-pub async fn run(tool: &Tool, patience: Duration, interrupt: &Interrupt) -> Result<Ended> {
+pub async fn run(tool: &Program, patience: Duration, interrupt: &Interrupt) -> Result<GroupEnd> {
     run_with(tool, patience, GRACE, interrupt).await
 }
 
 async fn run_with(
-    tool: &Tool,
+    tool: &Program,
     patience: Duration,
     grace: Duration,
     interrupt: &Interrupt,
-) -> Result<Ended> {
+) -> Result<GroupEnd> {
     let _guard = interrupt.guard();
-    let mut group = Group::start(tool)?;
+    let mut group = ProcessGroup::start(tool)?;
     let cut_short = tokio::select! {
-        done = group.done() => return done.map(Ended::Done),
-        () = tokio::time::sleep(patience) => Ended::TooLong,
-        () = interrupt.wait() => Ended::Interrupted,
+        done = group.done() => return done.map(GroupEnd::Finished),
+        () = tokio::time::sleep(patience) => GroupEnd::TimedOut,
+        () = interrupt.wait() => GroupEnd::Interrupted,
     };
     group.end(grace).await;
     Ok(cut_short)
 }
 
 /// A program and everything it started that did not leave it.
-struct Group {
+struct ProcessGroup {
     leader: Child,
     // Its process id, which is the group's as well.
     id: Option<u32>,
 }
 
-impl Group {
-    fn start(tool: &Tool) -> Result<Self> {
+impl ProcessGroup {
+    fn start(tool: &Program) -> Result<Self> {
         let leader = tool.start_group()?;
         let id = leader.id();
-        Ok(Group { leader, id })
+        Ok(ProcessGroup { leader, id })
     }
 
-    async fn done(&mut self) -> Result<Done> {
+    async fn done(&mut self) -> Result<ProgramOutput> {
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         let answers = self.leader.stdout.as_mut().context("reading its answer")?;
         let says = self.leader.stderr.as_mut().context("reading its words")?;
@@ -73,7 +73,7 @@ impl Group {
         );
         answered.and(said).context("reading its words")?;
         let status = self.leader.wait().await.context("waiting for its end")?;
-        Ok(Done {
+        Ok(ProgramOutput {
             status,
             stdout,
             stderr: String::from_utf8_lossy(&stderr).into_owned(),
@@ -99,7 +99,7 @@ impl Group {
     }
 }
 
-impl Drop for Group {
+impl Drop for ProcessGroup {
     /// Whoever is dropped with the work has no time left.
     fn drop(&mut self) {
         if let Some(id) = self.leader.id() {
@@ -120,14 +120,14 @@ fn kill(id: u32) {
 
 #[cfg(unix)]
 fn send(id: u32, signal: rustix::process::Signal) {
-    if let Some(id) = tools::process(id) {
+    if let Some(id) = program::process(id) {
         let _ = rustix::process::kill_process_group(id, signal);
     }
 }
 
 #[cfg(unix)]
 fn is_there(id: u32) -> bool {
-    tools::process(id).is_some_and(|id| rustix::process::test_kill_process_group(id).is_ok())
+    program::process(id).is_some_and(|id| rustix::process::test_kill_process_group(id).is_ok())
 }
 
 /// There nobody can be asked.
@@ -138,7 +138,7 @@ fn ask(id: u32) {
 
 #[cfg(not(unix))]
 fn kill(id: u32) {
-    tools::end(id);
+    program::end(id);
 }
 
 #[cfg(not(unix))]
@@ -154,8 +154,10 @@ mod tests {
     const LONG: Duration = Duration::from_secs(60);
 
     /// Runs a script in a folder, with a sleeper in the background that nobody hears and that says which process it is.
-    async fn run_in(folder: &std::path::Path, script: &str, grace: Duration) -> Ended {
-        let tool = Tool::new("/bin/sh").args(["-c", script]).directory(folder);
+    async fn run_in(folder: &std::path::Path, script: &str, grace: Duration) -> GroupEnd {
+        let tool = Program::new("/bin/sh")
+            .args(["-c", script])
+            .directory(folder);
         let interrupt = Interrupt::default();
         let running = run_with(&tool, LONG, grace, &interrupt);
         let ready = async {
@@ -193,7 +195,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let script = "sleep 1000 >/dev/null 2>&1 & echo $! > sleeper; touch ready; wait";
         let ended = run_in(folder.path(), script, LONG).await;
-        assert!(matches!(ended, Ended::Interrupted), "{ended:?}");
+        assert!(matches!(ended, GroupEnd::Interrupted), "{ended:?}");
         assert!(!is_running(folder.path()));
     }
 
@@ -219,14 +221,14 @@ mod tests {
     #[tokio::test]
     async fn a_command_that_takes_too_long_is_ended_and_one_that_ends_is_left_alone() {
         let interrupt = Interrupt::default();
-        let shell = |script: &str| Tool::new("/bin/sh").args(["-c", script]);
+        let shell = |script: &str| Program::new("/bin/sh").args(["-c", script]);
         let ended = run(&shell("sleep 1000 & wait"), MOMENT, &interrupt).await;
-        assert!(matches!(ended, Ok(Ended::TooLong)), "{ended:?}");
+        assert!(matches!(ended, Ok(GroupEnd::TimedOut)), "{ended:?}");
         let folder = tempfile::tempdir().unwrap();
         let script =
             "sleep 1000 >/dev/null 2>&1 & echo $! > sleeper; echo said; echo loudly >&2; exit 3";
         let tool = shell(script).directory(folder.path());
-        let Ok(Ended::Done(done)) = run(&tool, LONG, &interrupt).await else {
+        let Ok(GroupEnd::Finished(done)) = run(&tool, LONG, &interrupt).await else {
             panic!("it ends by itself");
         };
         assert_eq!(
@@ -243,7 +245,7 @@ mod tests {
     async fn one_that_is_dropped_is_killed() {
         let folder = tempfile::tempdir().unwrap();
         let script = "sleep 1000 & echo $! > sleeper; touch ready; wait";
-        let tool = Tool::new("/bin/sh")
+        let tool = Program::new("/bin/sh")
             .args(["-c", script])
             .directory(folder.path());
         let interrupt = Interrupt::default();

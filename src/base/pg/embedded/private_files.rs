@@ -4,8 +4,8 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
+use crate::error::fail;
 use crate::pg::embedded::privileges;
-use crate::pg::embedded::template::cannot_write;
 
 /// Opens a file for reading and writing, making it if need be; only its owner may open it, so that nobody else can hold a
 /// lock on it.
@@ -139,6 +139,31 @@ fn build(path: &Path) -> io::Result<()> {
 #[cfg(not(unix))]
 fn build(path: &Path) -> io::Result<()> {
     fs::create_dir(path)
+}
+
+/// Says that a directory cannot be written, and what helps.
+pub fn cannot_write(path: &Path, error: &std::io::Error) -> anyhow::Error {
+    use std::io::ErrorKind;
+    let hint = match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            "make room there, or set AF_DB_CACHE_DIR and AF_DB_SCRATCH_DIR to directories with room"
+        }
+        _ => "set AF_DB_CACHE_DIR and AF_DB_SCRATCH_DIR to directories that can be written",
+    };
+    fail(format!("cannot write {}: {error}", path.display()))
+        .hint(hint)
+        .into()
+}
+
+/// Makes a directory that only its owner can enter; PostgreSQL refuses any other.
+pub fn make_private(directory: &Path) -> std::io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt as _;
+        builder.mode(0o700);
+    }
+    builder.create(directory)
 }
 
 #[cfg(all(test, unix))]

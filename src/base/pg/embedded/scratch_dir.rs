@@ -7,18 +7,20 @@ use anyhow::Result;
 
 use crate::error::fail;
 use crate::event::{Event, Watch};
-use crate::pg::embedded::{Choice, Options, lock, privileges, template};
-use crate::pg::tools::Watchdog;
+use crate::pg::embedded::{
+    ChosenPrograms, Options, file_lock, private_files, privileges, template,
+};
+use crate::pg::program::Watchdog;
 
 /// The directory a throwaway server lives in, with what removes it should we be killed.
-pub struct Room {
+pub struct ScratchDir {
     /// The directory.
     pub directory: PathBuf,
-    _lock: lock::Lock,
+    _lock: file_lock::FileLock,
     _watchdog: Option<Watchdog>,
 }
 
-impl Room {
+impl ScratchDir {
     /// Removes it; the server in it has ended.
     pub fn clear(&self) {
         // What is left is swept by the watchdog or the next run.
@@ -29,13 +31,13 @@ impl Room {
 /// Makes the directory, in memory if there is room, and copies the template into it.
 pub fn furnish(
     options: &Options,
-    choice: &Choice,
+    choice: &ChosenPrograms,
     template: &Path,
     watch: Watch<'_>,
-) -> Result<Room> {
+) -> Result<ScratchDir> {
     let bases = bases(options, choice);
     for base in &bases {
-        lock::sweep(base);
+        file_lock::sweep(base);
     }
     let mut obstacle = fail("there is no directory for a throwaway PostgreSQL")
         .hint("set AF_DB_SCRATCH_DIR to a directory with a short name that the server's user can enter")
@@ -44,7 +46,7 @@ pub fn furnish(
         match furnish_in(&base, choice, template) {
             Ok(room) => return Ok(room),
             Err(error) => {
-                watch(Event::Warned(&format!(
+                watch(Event::Warning(&format!(
                     "cannot use {}: {error:#}",
                     base.display()
                 )));
@@ -55,16 +57,16 @@ pub fn furnish(
     Err(obstacle)
 }
 
-fn furnish_in(base: &Path, choice: &Choice, template: &Path) -> Result<Room> {
+fn furnish_in(base: &Path, choice: &ChosenPrograms, template: &Path) -> Result<ScratchDir> {
     let user = choice.user.as_ref();
-    let directory = base.join(format!("{}{}", lock::SCRATCH_PREFIX, random_name()));
+    let directory = base.join(format!("{}{}", file_lock::SCRATCH_PREFIX, random_name()));
     // First the watchdog: from here on nothing stays, whenever we are killed. An image without a shell does without:
     // the system's death signal and the next run's sweep remain.
     let watchdog = Watchdog::start(&directory, user).ok();
-    template::make_private(&directory)
-        .map_err(|error| template::cannot_write(&directory, &error))?;
-    let lock = lock::create(&directory.join("owner.lock"));
-    let room = Room {
+    private_files::make_private(&directory)
+        .map_err(|error| private_files::cannot_write(&directory, &error))?;
+    let lock = file_lock::create(&directory.join("owner.lock"));
+    let room = ScratchDir {
         _lock: match lock {
             Ok(lock) => lock,
             Err(error) => {
@@ -76,7 +78,7 @@ fn furnish_in(base: &Path, choice: &Choice, template: &Path) -> Result<Room> {
         _watchdog: watchdog,
     };
     let filled = privileges::give(&room.directory, user)
-        .map_err(|error| template::cannot_write(&room.directory, &error))
+        .map_err(|error| private_files::cannot_write(&room.directory, &error))
         .and_then(|()| template::copy(template, &room.directory.join("data"), user));
     if let Err(error) = filled {
         room.clear();
@@ -92,7 +94,7 @@ const ROOM_IN_MEMORY: u64 = 1 << 30;
 const LONGEST_DIRECTORY: usize = 103 - "/.s.PGSQL.5432".len();
 
 /// Gives the places for a throwaway server, the fastest first.
-fn bases(options: &Options, choice: &Choice) -> Vec<PathBuf> {
+fn bases(options: &Options, choice: &ChosenPrograms) -> Vec<PathBuf> {
     let mut bases = Vec::new();
     match &options.scratch_dir {
         Some(named) => bases.push(named.clone()),
@@ -104,7 +106,7 @@ fn bases(options: &Options, choice: &Choice) -> Vec<PathBuf> {
             bases.extend(["/tmp", "/var/tmp"].map(PathBuf::from));
         }
     }
-    let longest = LONGEST_DIRECTORY - lock::SCRATCH_PREFIX.len() - NAME_LENGTH - 1;
+    let longest = LONGEST_DIRECTORY - file_lock::SCRATCH_PREFIX.len() - NAME_LENGTH - 1;
     let mut usable: Vec<PathBuf> = Vec::new();
     for base in bases {
         let fits = base.as_os_str().len() <= longest;

@@ -3,11 +3,11 @@
 //! What is put together at run time cannot be seen here. Where SQL is only tried, the sandbox of its server refuses that
 //! (`pg::embedded::sandbox`); this is for servers that cannot be confined, and for those who review a migration.
 
-use crate::sql::token::{self, Kind, Token};
+use crate::sql::token::{self, Token, TokenKind};
 
 /// Where SQL reaches outside of its database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reach {
+pub enum ExternalAccess {
     /// It runs programs or native code on the server's machine.
     Programs,
     /// It connects to other servers.
@@ -16,34 +16,38 @@ pub enum Reach {
     Files,
 }
 
-impl Reach {
+impl ExternalAccess {
     /// Every kind.
-    pub const ALL: [Reach; 3] = [Reach::Programs, Reach::Network, Reach::Files];
+    pub const ALL: [ExternalAccess; 3] = [
+        ExternalAccess::Programs,
+        ExternalAccess::Network,
+        ExternalAccess::Files,
+    ];
 
     /// Gives the word by which an operator allows it.
     pub fn word(self) -> &'static str {
         match self {
-            Reach::Programs => "programs",
-            Reach::Network => "network",
-            Reach::Files => "files",
+            ExternalAccess::Programs => "programs",
+            ExternalAccess::Network => "network",
+            ExternalAccess::Files => "files",
         }
     }
 
     /// Gives the name of the rule that refuses it.
     pub fn rule(self) -> &'static str {
         match self {
-            Reach::Programs => "shadow-programs",
-            Reach::Network => "shadow-network",
-            Reach::Files => "shadow-files",
+            ExternalAccess::Programs => "shadow-programs",
+            ExternalAccess::Network => "shadow-network",
+            ExternalAccess::Files => "shadow-files",
         }
     }
 
     /// Says what the rule refuses.
     pub fn refusal(self) -> &'static str {
         match self {
-            Reach::Programs => "runs no programs",
-            Reach::Network => "connects to no other server",
-            Reach::Files => "reads and writes no files of this machine",
+            ExternalAccess::Programs => "runs no programs",
+            ExternalAccess::Network => "connects to no other server",
+            ExternalAccess::Files => "reads and writes no files of this machine",
         }
     }
 
@@ -58,9 +62,9 @@ impl Reach {
 
 /// A place where SQL reaches outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct FoundAccess {
     /// What it reaches.
-    pub reach: Reach,
+    pub reach: ExternalAccess,
     /// Where, in bytes.
     pub start: usize,
     /// The words that say so.
@@ -75,10 +79,10 @@ pub fn is_expression(text: &str) -> bool {
     let mut depth = 0_usize;
     for token in token::tokens(text) {
         match token.kind {
-            Kind::Semicolon | Kind::Backslash => return false,
-            Kind::Open => depth += 1,
-            Kind::Close if depth == 0 => return false,
-            Kind::Close => depth -= 1,
+            TokenKind::Semicolon | TokenKind::Backslash => return false,
+            TokenKind::Open => depth += 1,
+            TokenKind::Close if depth == 0 => return false,
+            TokenKind::Close => depth -= 1,
             _ if !token.closed => return false,
             _ => {}
         }
@@ -90,20 +94,20 @@ pub fn is_expression(text: &str) -> bool {
 const DEPTH: usize = 4;
 
 /// Finds the first place where SQL reaches outside; bodies and strings are read too, as what they hold may be executed.
-pub fn find(text: &str) -> Option<Found> {
+pub fn find(text: &str) -> Option<FoundAccess> {
     within(text, 0, DEPTH)
 }
 
-fn within(text: &str, offset: usize, depth: usize) -> Option<Found> {
+fn within(text: &str, offset: usize, depth: usize) -> Option<FoundAccess> {
     let mut before: Vec<String> = Vec::new();
     let mut tokens = token::code(text).peekable();
     while let Some(token) = tokens.next() {
-        if token.kind == Kind::Semicolon {
+        if token.kind == TokenKind::Semicolon {
             before.clear();
             continue;
         }
         let next = tokens.peek().map(|next| next.kind);
-        let found = look(&before, text, token, next).map(|reach| Found {
+        let found = look(&before, text, token, next).map(|reach| FoundAccess {
             reach,
             start: offset + token.start,
             what: shown(&before, token.text(text)),
@@ -127,49 +131,63 @@ fn within(text: &str, offset: usize, depth: usize) -> Option<Found> {
 }
 
 /// Says what a token reaches, by the words of its statement before it and what follows.
-fn look(before: &[String], text: &str, token: Token, next: Option<Kind>) -> Option<Reach> {
+fn look(
+    before: &[String],
+    text: &str,
+    token: Token,
+    next: Option<TokenKind>,
+) -> Option<ExternalAccess> {
     let word = word(text, token);
     let last = |back: usize| {
         let at = before.len().checked_sub(back)?;
         before.get(at).map(String::as_str)
     };
-    let is_text = matches!(token.kind, Kind::Text | Kind::DollarText);
-    let named = matches!(token.kind, Kind::Word | Kind::QuotedName | Kind::Text);
+    let is_text = matches!(token.kind, TokenKind::Text | TokenKind::DollarText);
+    let named = matches!(
+        token.kind,
+        TokenKind::Word | TokenKind::QuotedName | TokenKind::Text
+    );
     let first = before.first().map(String::as_str);
     let direction = matches!(last(1), Some("from" | "to"));
-    let before_text = matches!(next, Some(Kind::Text | Kind::DollarText));
+    let before_text = matches!(next, Some(TokenKind::Text | TokenKind::DollarText));
     match word.as_str() {
-        "program" if direction && (first == Some("copy") || before_text) => Some(Reach::Programs),
-        "system" if last(1) == Some("alter") => Some(Reach::Programs),
-        "pg_execute_server_program" if named => Some(Reach::Programs),
-        "pg_read_server_files" | "pg_write_server_files" if named => Some(Reach::Files),
+        "program" if direction && (first == Some("copy") || before_text) => {
+            Some(ExternalAccess::Programs)
+        }
+        "system" if last(1) == Some("alter") => Some(ExternalAccess::Programs),
+        "pg_execute_server_program" if named => Some(ExternalAccess::Programs),
+        "pg_read_server_files" | "pg_write_server_files" if named => Some(ExternalAccess::Files),
         "c" | "plpythonu" | "plpython2u" | "plpython3u" | "plperlu" | "pltclu" | "plsh"
             if named && last(1) == Some("language") =>
         {
-            Some(Reach::Programs)
+            Some(ExternalAccess::Programs)
         }
         "plpythonu" | "plpython2u" | "plpython3u" | "plperlu" | "pltclu" | "plsh"
             if makes(before, "extension") =>
         {
-            Some(Reach::Programs)
+            Some(ExternalAccess::Programs)
         }
-        "file_fdw" | "adminpack" if makes(before, "extension") => Some(Reach::Files),
-        "schema" if last(1) == Some("foreign") && last(2) == Some("import") => Some(Reach::Network),
+        "file_fdw" | "adminpack" if makes(before, "extension") => Some(ExternalAccess::Files),
+        "schema" if last(1) == Some("foreign") && last(2) == Some("import") => {
+            Some(ExternalAccess::Network)
+        }
         "connection" if first == Some("create") && makes_any(before, "subscription") => {
             let rest = text[token.end..].split(';').next().unwrap_or_default();
             let rest = rest.to_lowercase().replace([' ', '\t', '\n', '\r'], "");
-            (!rest.contains("connect=false")).then_some(Reach::Network)
+            (!rest.contains("connect=false")).then_some(ExternalAccess::Network)
         }
-        "refresh" if makes_any(before, "subscription") => Some(Reach::Network),
-        _ if is_text && first == Some("copy") && direction => Some(Reach::Files),
-        _ if is_text && before.len() == 1 && first == Some("load") => Some(Reach::Programs),
-        name if next == Some(Kind::Open) && token.kind != Kind::Text => function(name),
+        "refresh" if makes_any(before, "subscription") => Some(ExternalAccess::Network),
+        _ if is_text && first == Some("copy") && direction => Some(ExternalAccess::Files),
+        _ if is_text && before.len() == 1 && first == Some("load") => {
+            Some(ExternalAccess::Programs)
+        }
+        name if next == Some(TokenKind::Open) && token.kind != TokenKind::Text => function(name),
         _ => None,
     }
 }
 
 /// Says what a function reaches.
-fn function(name: &str) -> Option<Reach> {
+fn function(name: &str) -> Option<ExternalAccess> {
     const FILES: [&str; 12] = [
         "lo_import",
         "lo_export",
@@ -185,10 +203,10 @@ fn function(name: &str) -> Option<Reach> {
         "pg_logdir_ls",
     ];
     if FILES.contains(&name) {
-        return Some(Reach::Files);
+        return Some(ExternalAccess::Files);
     }
     let dblink = name == "dblink" || name.starts_with("dblink_");
-    dblink.then_some(Reach::Network)
+    dblink.then_some(ExternalAccess::Network)
 }
 
 /// Says whether what comes is the name of what a `CREATE <kind> [IF NOT EXISTS]` makes.
@@ -216,9 +234,9 @@ fn starts_statement(before: &[String]) -> bool {
 fn word(text: &str, token: Token) -> String {
     let text = token.text(text);
     match token.kind {
-        Kind::Word => text.to_lowercase(),
-        Kind::QuotedName => text.trim_matches('"').to_owned(),
-        Kind::Text if text.len() < 64 => text.trim_matches('\'').to_lowercase(),
+        TokenKind::Word => text.to_lowercase(),
+        TokenKind::QuotedName => text.trim_matches('"').to_owned(),
+        TokenKind::Text if text.len() < 64 => text.trim_matches('\'').to_lowercase(),
         _ => String::new(),
     }
 }
@@ -227,8 +245,8 @@ fn word(text: &str, token: Token) -> String {
 fn inner(text: &str, token: Token) -> Option<(usize, &str)> {
     let text = token.text(text);
     let start = match token.kind {
-        Kind::Text => text.find('\'')? + 1,
-        Kind::DollarText => text[1..].find('$')? + 2,
+        TokenKind::Text => text.find('\'')? + 1,
+        TokenKind::DollarText => text[1..].find('$')? + 2,
         _ => return None,
     };
     Some((start, &text[start..]))
@@ -255,13 +273,13 @@ mod tests {
 
     #[test]
     fn what_reaches_outside_is_seen() {
-        let check = |reach: Option<Reach>, text: &str| {
+        let check = |reach: Option<ExternalAccess>, text: &str| {
             assert_eq!(find(text).map(|found| found.reach), reach, "{text}");
         };
         let (programs, network, files) = (
-            Some(Reach::Programs),
-            Some(Reach::Network),
-            Some(Reach::Files),
+            Some(ExternalAccess::Programs),
+            Some(ExternalAccess::Network),
+            Some(ExternalAccess::Files),
         );
         check(programs, "COPY (SELECT 1) TO PROGRAM 'id'");
         check(programs, "copy t from /* x */ program $$id$$");

@@ -11,21 +11,21 @@ use tokio::runtime;
 
 use crate::error::fail;
 use crate::event::{self, Event, Watch};
+use crate::pg::child_server::ShutdownMode;
 use crate::pg::connect;
 use crate::pg::embedded::cluster::{self, Cluster, Start};
-use crate::pg::embedded::room::{self, Room};
 use crate::pg::embedded::sandbox::{self, Confinement, Sandbox};
+use crate::pg::embedded::scratch_dir::{self, ScratchDir};
 use crate::pg::embedded::template;
-use crate::pg::embedded::{self, Choice, Options};
-use crate::pg::kept::Ask;
+use crate::pg::embedded::{self, ChosenPrograms, Options};
 use crate::pg::session::Session;
 use crate::pg::target::Target;
+use crate::sql::external_access::ExternalAccess;
 use crate::sql::name::{Ident, Literal};
-use crate::sql::outward::Reach;
 use crate::sql::safe::Sql;
 
 /// A server for throwaway databases; dropping it removes them, and the server where it was started for this.
-pub struct Scratch {
+pub struct ShadowServer {
     host: Host,
     /// The server, and the database from which others are made and dropped.
     server: Target,
@@ -42,7 +42,7 @@ pub struct Scratch {
 
 enum Host {
     /// A server of our own.
-    Own { cluster: Cluster, room: Room },
+    Own { cluster: Cluster, room: ScratchDir },
     /// A server the user lends us: our databases carry a prefix and are dropped one by one.
     Lent {
         prefix: String,
@@ -51,13 +51,13 @@ enum Host {
 }
 
 /// Starts a throwaway server of the major version wanted, or enters the one the user lends.
-pub async fn start(options: &Options, watch: Watch<'_>) -> Result<Scratch> {
+pub async fn start(options: &Options, watch: Watch<'_>) -> Result<ShadowServer> {
     if let Some(server) = &options.shadow_server {
         return enter(options, server, watch).await;
     }
     let choice = embedded::resolve(options, watch).await?;
     let template = template::ensure(options, &choice, watch).await?;
-    let room = room::furnish(options, &choice, &template, watch)?;
+    let room = scratch_dir::furnish(options, &choice, &template, watch)?;
     let mut settings = SETTINGS.map(str::to_owned).to_vec();
     settings.push(room_for_locks(options.locks));
     let server = cluster::private_address(&room.directory, &mut settings)?;
@@ -73,7 +73,7 @@ pub async fn start(options: &Options, watch: Watch<'_>) -> Result<Scratch> {
             sockets: cfg!(unix).then_some(&room.directory),
             log: &room.directory.join("log"),
             settings: &settings,
-            on_our_death: Ask::Immediate,
+            on_our_death: ShutdownMode::Immediate,
             sandbox,
         },
     )
@@ -85,7 +85,7 @@ pub async fn start(options: &Options, watch: Watch<'_>) -> Result<Scratch> {
             return Err(error);
         }
     };
-    Ok(Scratch {
+    Ok(ShadowServer {
         host: Host::Own { cluster, room },
         server: server.with_database("postgres"),
         maker: tokio::sync::Mutex::new(None),
@@ -98,8 +98,8 @@ pub async fn start(options: &Options, watch: Watch<'_>) -> Result<Scratch> {
 /// Makes what confines the server; none where the machine has no means for it, or the operator wants none.
 fn confined(
     options: &Options,
-    choice: &Choice,
-    room: &Room,
+    choice: &ChosenPrograms,
+    room: &ScratchDir,
     watch: Watch<'_>,
 ) -> Option<Arc<Sandbox>> {
     let wanted = sandbox::Wanted {
@@ -110,7 +110,7 @@ fn confined(
     match sandbox::prepare(&wanted) {
         Ok(sandbox) => Some(Arc::new(sandbox)),
         Err(reason) => {
-            watch(Event::Said(&format!(
+            watch(Event::Info(&format!(
                 "the server of the shadow database cannot be confined here: {reason}; SQL that visibly reaches outside of it is refused"
             )));
             None
@@ -118,18 +118,18 @@ fn confined(
     }
 }
 
-async fn enter(options: &Options, server: &Target, watch: Watch<'_>) -> Result<Scratch> {
+async fn enter(options: &Options, server: &Target, watch: Watch<'_>) -> Result<ShadowServer> {
     let session = connect::open(server, watch)
         .await
         .context("entering the server of AF_DB_SHADOW_URL")?;
     let version_num =
-        u32::try_from(session.facts().version_num).context("reading the server's version")?;
+        u32::try_from(session.server_info().version_num).context("reading the server's version")?;
     let row = session
         .query_one(include_str!("queries/scratch_leftovers.sql"), &[])
         .await?;
     session.close().await;
     refuse_powerful(row.get("powers"))?;
-    let outside = [Reach::Programs, Reach::Files];
+    let outside = [ExternalAccess::Programs, ExternalAccess::Files];
     let trusted = outside.iter().all(|reach| options.allowed.contains(reach));
     if row.get("grants_itself") && !trusted {
         return Err(fail("the role of AF_DB_SHADOW_URL has CREATEROLE, which can grant itself pg_execute_server_program")
@@ -150,14 +150,14 @@ async fn enter(options: &Options, server: &Target, watch: Watch<'_>) -> Result<S
         .into());
     }
     let why = format!("PostgreSQL {major} lent by AF_DB_SHADOW_URL");
-    watch(Event::Said(&why));
-    watch(Event::Warned(UNCONFINED));
-    watch(Event::Warned(
+    watch(Event::Info(&why));
+    watch(Event::Warning(UNCONFINED));
+    watch(Event::Warning(
         "roles that migrations make stay on the server of AF_DB_SHADOW_URL, and are met there by the next run",
     ));
-    Ok(Scratch {
+    Ok(ShadowServer {
         host: Host::Lent {
-            prefix: format!("af_db_scratch_{hour}_{}_", room::random_name()),
+            prefix: format!("af_db_scratch_{hour}_{}_", scratch_dir::random_name()),
             made: Mutex::new(BTreeSet::new()),
         },
         server: server.confined(Confinement::Text(options.allowed.clone())),
@@ -183,7 +183,7 @@ fn refuse_powerful(powers: Option<&str>) -> Result<()> {
     }
 }
 
-impl Scratch {
+impl ShadowServer {
     /// Gives the server's version as `server_version_num` says it.
     pub fn version_num(&self) -> u32 {
         self.version_num
@@ -307,11 +307,11 @@ fn dropping(database: &str) -> Sql {
     Sql::fill("DROP DATABASE IF EXISTS {} WITH (FORCE)", &[&database])
 }
 
-impl Drop for Scratch {
+impl Drop for ShadowServer {
     fn drop(&mut self) {
         match &mut self.host {
             Host::Own { cluster, room } => {
-                cluster.stop(Ask::Immediate);
+                cluster.stop(ShutdownMode::Immediate);
                 room.clear();
             }
             Host::Lent { made, .. } => {

@@ -4,41 +4,34 @@
 //! to it, so that a project that was moved finds it again. Any other server lives in its project and is only listed here.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::pg::dev::Place;
-use crate::pg::dev::folder::ProjectFolder;
-use crate::pg::dev::supervisor::unguessable;
-use crate::pg::embedded::{private, privileges};
+use crate::pg::dev::registry_entry::{
+    PROJECT, RegistryEntry, TOKEN, put, read, recorded_project, token_of,
+};
+use crate::pg::dev::server_dir::ServerDir;
+use crate::pg::embedded::privileges;
 
 /// The folder that lists the development servers.
 #[derive(Clone, Debug)]
-pub struct Register {
+pub struct ServerRegistry {
     base: PathBuf,
-}
-
-/// Where it is written down to which project a server belongs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
-    /// The project, without links on the way.
-    pub project: PathBuf,
-    folder: PathBuf,
 }
 
 /// A development server of this machine.
 #[derive(Clone, Debug)]
-pub struct Listed {
+pub struct RegisteredServer {
     /// Where it lives.
-    pub place: Place,
+    pub place: ServerDir,
     /// The project it belongs to; absent where an older version did not write it down.
     pub project: Option<PathBuf>,
     folder: PathBuf,
 }
 
-impl Listed {
+impl RegisteredServer {
     /// Says whether the project it belongs to is gone.
     pub fn is_gone(&self) -> bool {
         self.project
@@ -57,17 +50,10 @@ impl Listed {
     }
 }
 
-/// The file that names the project, in the record's folder.
-const PROJECT: &str = "project";
-/// The file that tells projects apart, in the record's folder and in the project's own.
-const TOKEN: &str = "token";
-/// The folder in the project's own.
-const SERVER: &str = "server";
-
-impl Register {
+impl ServerRegistry {
     /// Gives the register in a folder: that of all servers of root, or that of a user.
     pub fn at(base: PathBuf) -> Self {
-        Register { base }
+        ServerRegistry { base }
     }
 
     /// Gives the folder where nobody names one: `cache` is the user's.
@@ -77,11 +63,11 @@ impl Register {
         } else {
             cache.join("dev")
         };
-        Register { base }
+        ServerRegistry { base }
     }
 
     /// Gives the place of a project's development server.
-    pub fn place(&self, project: &Path) -> Place {
+    pub fn place(&self, project: &Path) -> ServerDir {
         let project = project
             .canonicalize()
             .unwrap_or_else(|_| project.to_owned());
@@ -91,15 +77,15 @@ impl Register {
         } else {
             project.join(".af-db/dev")
         };
-        Place {
+        ServerDir {
             directory,
-            record: Some(Record { project, folder }),
+            record: Some(RegistryEntry { project, folder }),
         }
     }
 
     /// Lists the servers, by project.
-    pub fn list(&self) -> Vec<Listed> {
-        let mut listed: Vec<Listed> = self.folders().map(listed).collect();
+    pub fn list(&self) -> Vec<RegisteredServer> {
+        let mut listed: Vec<RegisteredServer> = self.folders().map(listed).collect();
         // One that lived in a project which was removed went with it.
         listed.retain(|one| one.place.exists() || one.is_gone());
         listed.sort_by(|left, right| left.project.cmp(&right.project));
@@ -140,30 +126,6 @@ impl Register {
     }
 }
 
-impl Record {
-    /// Writes down whose the server is, here and in the project.
-    pub(super) fn write(&self) -> io::Result<()> {
-        private::make_folder(&self.folder).map_err(io::Error::other)?;
-        let token = match (token_of(&self.project), read(&self.folder, TOKEN)) {
-            (Some(token), Some(here)) if token == here => token,
-            (_, Some(here)) if recorded_project(&self.folder).as_deref() == Some(&self.project) => {
-                here
-            }
-            _ => fresh_token()?,
-        };
-        put(
-            &self.folder,
-            PROJECT,
-            self.project.as_os_str().as_encoded_bytes(),
-        )?;
-        put(&self.folder, TOKEN, token.as_bytes())?;
-        if token_of(&self.project).as_ref() != Some(&token) {
-            ProjectFolder::of(&self.project).write(SERVER, TOKEN, &token)?;
-        }
-        Ok(())
-    }
-}
-
 /// Says whether the project of a record is the one at hand, at its old path or at a new one: a copy has the same token, and the
 /// project that it was made of is still where it was.
 fn is_moved_to(folder: &Path, project: &Path, token: &str) -> bool {
@@ -178,53 +140,17 @@ fn is_moved_to(folder: &Path, project: &Path, token: &str) -> bool {
     }
 }
 
-fn listed(folder: PathBuf) -> Listed {
+fn listed(folder: PathBuf) -> RegisteredServer {
     let project = recorded_project(&folder);
     let directory = match &project {
         Some(project) if !privileges::is_root() => project.join(".af-db/dev"),
         _ => folder.clone(),
     };
-    Listed {
-        place: Place::at(directory),
+    RegisteredServer {
+        place: ServerDir::at(directory),
         project,
         folder,
     }
-}
-
-#[cfg(unix)]
-fn recorded_project(folder: &Path) -> Option<PathBuf> {
-    use std::os::unix::ffi::OsStringExt as _;
-    let bytes = fs::read(folder.join(PROJECT)).ok()?;
-    Some(PathBuf::from(std::ffi::OsString::from_vec(bytes)))
-}
-
-#[cfg(not(unix))]
-fn recorded_project(folder: &Path) -> Option<PathBuf> {
-    read(folder, PROJECT).map(PathBuf::from)
-}
-
-fn token_of(project: &Path) -> Option<String> {
-    ProjectFolder::of(project).read(SERVER, TOKEN)
-}
-
-fn read(folder: &Path, name: &str) -> Option<String> {
-    fs::read_to_string(folder.join(name)).ok()
-}
-
-fn put(folder: &Path, name: &str, content: &[u8]) -> io::Result<()> {
-    if fs::read(folder.join(name)).is_ok_and(|there| there == content) {
-        return Ok(());
-    }
-    // Made with mode 0600, beside the file it becomes.
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(content)?;
-    file.persist(folder.join(name))?;
-    Ok(())
-}
-
-fn fresh_token() -> io::Result<String> {
-    let bytes = unguessable().map_err(io::Error::other)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Names a record by the path of its project; another number where the first name is taken by a project that was moved.
@@ -255,6 +181,8 @@ fn size(folder: &Path) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pg::dev::folder::ProjectFolder;
+    use crate::pg::dev::registry_entry::SERVER;
 
     fn project(folder: &Path) -> PathBuf {
         fs::create_dir(folder).unwrap();
@@ -262,7 +190,7 @@ mod tests {
     }
 
     /// Makes a project with a server and gives the folder it is written down in.
-    fn made(register: &Register, project: &Path) -> PathBuf {
+    fn made(register: &ServerRegistry, project: &Path) -> PathBuf {
         let place = register.place(project);
         place.make().unwrap();
         place.record.unwrap().folder
@@ -271,7 +199,7 @@ mod tests {
     #[test]
     fn a_project_that_was_moved_finds_its_server_and_another_at_its_old_path_does_not() {
         let folder = tempfile::tempdir().unwrap();
-        let register = Register::at(folder.path().join("register"));
+        let register = ServerRegistry::at(folder.path().join("register"));
         let old = project(&folder.path().join("old"));
         let record = made(&register, &old);
         assert_eq!(made(&register, &old), record);
@@ -286,7 +214,7 @@ mod tests {
     #[test]
     fn a_copy_of_a_project_has_a_server_of_its_own() {
         let folder = tempfile::tempdir().unwrap();
-        let register = Register::at(folder.path().join("register"));
+        let register = ServerRegistry::at(folder.path().join("register"));
         let one = project(&folder.path().join("one"));
         let record = made(&register, &one);
         let copy = project(&folder.path().join("copy"));
@@ -304,7 +232,7 @@ mod tests {
     #[test]
     fn what_a_project_says_of_itself_does_not_take_the_server_of_another() {
         let folder = tempfile::tempdir().unwrap();
-        let register = Register::at(folder.path().join("register"));
+        let register = ServerRegistry::at(folder.path().join("register"));
         let one = project(&folder.path().join("one"));
         let record = made(&register, &one);
         let thief = project(&folder.path().join("thief"));
@@ -323,7 +251,7 @@ mod tests {
     #[test]
     fn servers_are_listed_with_what_became_of_their_projects() {
         let folder = tempfile::tempdir().unwrap();
-        let register = Register::at(folder.path().join("register"));
+        let register = ServerRegistry::at(folder.path().join("register"));
         let (here, gone) = (
             project(&folder.path().join("here")),
             project(&folder.path().join("gone")),

@@ -6,22 +6,15 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use crate::pg::tools::{self, Tool};
+use crate::pg::program::{self, Program};
 
-/// How a kept server is asked to end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ask {
-    /// Orderly: sessions are ended, data is written (SIGINT).
-    Fast,
-    /// At once, leaving recovery to the next start; for data nobody needs (SIGQUIT).
-    Immediate,
-}
+pub use crate::pg::program::ShutdownMode;
 
 /// A server that lives no longer than this value.
 ///
 /// On Linux the death signal of a child follows the *thread* that started it, so each server has a thread of its own that
 /// starts it, waits for its end, and reaps it.
-pub struct Kept {
+pub struct ChildServer {
     pid: u32,
     // Set by the thread before it reaps, so that a signal never meets a recycled process id.
     ended: Arc<(Mutex<Option<ExitStatus>>, Condvar)>,
@@ -31,9 +24,9 @@ pub struct Kept {
 /// How long a server that shall end at once is waited for; PostgreSQL itself kills its last processes after five seconds.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-impl Kept {
+impl ChildServer {
     /// Starts a server; what it says goes to `log`, and should we be killed it is asked to end like this.
-    pub fn start(tool: &Tool, log: std::fs::File, on_our_death: Ask) -> Result<Self> {
+    pub fn start(tool: &Program, log: std::fs::File, on_our_death: ShutdownMode) -> Result<Self> {
         let tool = tool.clone();
         let ended = Arc::new((Mutex::new(None), Condvar::new()));
         let told = Arc::clone(&ended);
@@ -55,7 +48,7 @@ impl Kept {
             })
             .context("starting a thread to keep the server")?;
         let pid = started.recv().context("starting the server")??;
-        Ok(Kept {
+        Ok(ChildServer {
             pid,
             ended,
             thread: Some(thread),
@@ -73,17 +66,17 @@ impl Kept {
     }
 
     /// Asks it to end and waits until it has; who shall end at once and does not listen is killed.
-    pub fn stop(&mut self, ask: Ask) {
+    pub fn stop(&mut self, ask: ShutdownMode) {
         self.stop_within(ask, PATIENCE);
     }
 
-    fn stop_within(&mut self, ask: Ask, patience: Duration) {
+    fn stop_within(&mut self, ask: ShutdownMode, patience: Duration) {
         {
             let (ended, over) = &*self.ended;
             let ended = ended.lock().unwrap_or_else(PoisonError::into_inner);
             if ended.is_none() {
                 signal(self.pid, ask);
-                if ask == Ask::Immediate {
+                if ask == ShutdownMode::Immediate {
                     let waited = over.wait_timeout_while(ended, patience, |it| it.is_none());
                     let (ended, _) = waited.unwrap_or_else(PoisonError::into_inner);
                     if ended.is_none() {
@@ -99,9 +92,9 @@ impl Kept {
     }
 }
 
-impl Drop for Kept {
+impl Drop for ChildServer {
     fn drop(&mut self) {
-        self.stop(Ask::Immediate);
+        self.stop(ShutdownMode::Immediate);
     }
 }
 
@@ -127,10 +120,10 @@ fn wait_without_reaping(child: &mut Child) {
 
 /// Sends a server the wish to end; a process that is gone already is none of our business.
 #[cfg(unix)]
-pub fn signal(pid: u32, ask: Ask) {
+pub fn signal(pid: u32, ask: ShutdownMode) {
     let signal = match ask {
-        Ask::Fast => rustix::process::Signal::INT,
-        Ask::Immediate => rustix::process::Signal::QUIT,
+        ShutdownMode::Fast => rustix::process::Signal::INT,
+        ShutdownMode::Immediate => rustix::process::Signal::QUIT,
     };
     send(pid, signal);
 }
@@ -143,34 +136,34 @@ fn kill(pid: u32) {
 /// There the wish to end is none.
 #[cfg(not(unix))]
 fn kill(pid: u32) {
-    signal(pid, Ask::Immediate);
+    signal(pid, ShutdownMode::Immediate);
 }
 
 #[cfg(unix)]
 fn send(pid: u32, signal: rustix::process::Signal) {
-    if let Some(pid) = tools::process(pid) {
+    if let Some(pid) = program::process(pid) {
         let _ = rustix::process::kill_process(pid, signal);
     }
 }
 
 /// Sends a server the wish to end.
 #[cfg(not(unix))]
-pub fn signal(pid: u32, _: Ask) {
-    tools::end(pid);
+pub fn signal(pid: u32, _: ShutdownMode) {
+    program::end(pid);
 }
 
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
 
-    fn started(script: &str) -> (Kept, tempfile::TempDir) {
+    fn started(script: &str) -> (ChildServer, tempfile::TempDir) {
         let folder = tempfile::tempdir().expect("a folder");
         let ready = folder.path().join("ready");
         let log = std::fs::File::create(folder.path().join("log")).expect("a log");
-        let tool = Tool::new("/bin/sh")
+        let tool = Program::new("/bin/sh")
             .args(["-c", script])
             .directory(folder.path());
-        let kept = Kept::start(&tool, log, Ask::Immediate).expect("a shell");
+        let kept = ChildServer::start(&tool, log, ShutdownMode::Immediate).expect("a shell");
         while !ready.exists() {
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -180,7 +173,7 @@ mod tests {
     #[test]
     fn who_does_not_listen_is_killed() {
         let (mut kept, _folder) = started("trap '' QUIT; touch ready; while :; do sleep 1; done");
-        kept.stop_within(Ask::Immediate, Duration::from_millis(50));
+        kept.stop_within(ShutdownMode::Immediate, Duration::from_millis(50));
         assert_eq!(kept.ended().unwrap().to_string(), "signal: 9 (SIGKILL)");
     }
 
@@ -188,7 +181,7 @@ mod tests {
     fn who_ends_in_time_is_not_killed() {
         // Whoever runs us may have had the signal ignored; then it ends in its own time.
         let (mut kept, _folder) = started("touch ready; exec sleep 0.2");
-        kept.stop(Ask::Immediate);
+        kept.stop(ShutdownMode::Immediate);
         assert_ne!(kept.ended().unwrap().to_string(), "signal: 9 (SIGKILL)");
     }
 }

@@ -9,22 +9,21 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use crate::pg::embedded::private;
-use crate::pg::embedded::template::cannot_write;
-use crate::pg::kept::{self, Ask};
-use crate::pg::tools::Tool;
+use crate::pg::child_server::{self, ShutdownMode};
+use crate::pg::embedded::private_files;
+use crate::pg::program::Program;
 
 /// The name of every throwaway directory starts so.
 pub const SCRATCH_PREFIX: &str = "af-db-scratch-";
 
 /// A file locked by us until it is dropped or we die.
 #[derive(Debug)]
-pub struct Lock {
+pub struct FileLock {
     _file: File,
 }
 
 /// Takes a lock, waiting for whoever holds it; asks again and again, as a blocked thread would not hear Ctrl-C.
-pub async fn wait(path: &Path) -> Result<Lock> {
+pub async fn wait(path: &Path) -> Result<FileLock> {
     loop {
         if let Some(lock) = attempt(path)? {
             return Ok(lock);
@@ -34,10 +33,10 @@ pub async fn wait(path: &Path) -> Result<Lock> {
 }
 
 /// Takes a lock, or gives nothing when somebody else holds it.
-pub fn attempt(path: &Path) -> Result<Option<Lock>> {
+pub fn attempt(path: &Path) -> Result<Option<FileLock>> {
     let file = open(path)?;
     match file.try_lock() {
-        Ok(()) => Ok(Some(Lock { _file: file })),
+        Ok(()) => Ok(Some(FileLock { _file: file })),
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(error)) => {
             Err(error).with_context(|| format!("locking {}", path.display()))
@@ -46,7 +45,7 @@ pub fn attempt(path: &Path) -> Result<Option<Lock>> {
 }
 
 /// Makes a lock file that nobody ever sees unlocked, in a directory of ours.
-pub fn create(path: &Path) -> Result<Lock> {
+pub fn create(path: &Path) -> Result<FileLock> {
     let unlocked = path.with_extension("new");
     let lock = attempt(&unlocked)?.context("locking a file that only we know")?;
     std::fs::rename(&unlocked, path).with_context(|| format!("naming {}", path.display()))?;
@@ -57,11 +56,11 @@ pub fn create(path: &Path) -> Result<Lock> {
 pub fn forget_segment(segment: u32) {
     let id = segment.to_string();
     // Without the program, or when the segment is gone already, there is nothing to be done.
-    let _ = Tool::new("ipcrm").args(["-m", &id]).run_silently();
+    let _ = Program::new("ipcrm").args(["-m", &id]).run_silently();
 }
 
 fn open(path: &Path) -> Result<File> {
-    private::open(path).map_err(|error| cannot_write(path, &error))
+    private_files::open(path).map_err(|error| private_files::cannot_write(path, &error))
 }
 
 /// Removes every throwaway directory below `base` whose owner is gone, with the server in it.
@@ -88,14 +87,14 @@ fn sweep_one(directory: &Path) {
         // Its owner has made it a moment ago and is about to lock it.
         return;
     }
-    let existing = private::open_foreign(&lock, File::options().write(true));
+    let existing = private_files::open_foreign(&lock, File::options().write(true));
     if let Ok(file) = &existing
         && file.try_lock().is_err()
     {
         return;
     }
     if let Some(pid) = running_server(&directory.join("data")) {
-        kept::signal(pid, Ask::Immediate);
+        child_server::signal(pid, ShutdownMode::Immediate);
     }
     let _ = std::fs::remove_dir_all(directory);
 }
@@ -125,7 +124,7 @@ pub struct PidFile {
 pub fn pid_file(data: &Path) -> Option<PidFile> {
     // SQL that is only tried may write there.
     let path = data.join("postmaster.pid");
-    let file = private::open_foreign(&path, File::options().read(true)).ok()?;
+    let file = private_files::open_foreign(&path, File::options().read(true)).ok()?;
     let mut text = String::new();
     file.take(1 << 12).read_to_string(&mut text).ok()?;
     let mut lines = text.lines();
@@ -162,7 +161,7 @@ fn runs_on(pid: u32, data: &Path) -> bool {
 
 #[cfg(all(unix, not(target_os = "linux")))]
 fn runs_on(pid: u32, data: &Path) -> bool {
-    tools::command_line(pid).is_some_and(|words| words.contains(&*data.to_string_lossy()))
+    program::command_line(pid).is_some_and(|words| words.contains(&*data.to_string_lossy()))
 }
 
 /// Where no command line can be read, no process id is believed.

@@ -13,7 +13,6 @@ use anyhow::{Context as _, Result};
 use crate::error::fail;
 use crate::pg::embedded::privileges::User;
 use crate::pg::embedded::sandbox::Sandbox;
-use crate::pg::kept::Ask;
 
 /// What would silently change what a program of PostgreSQL does; a caller that wants one of them sets it.
 const NOT_INHERITED: &[&str] = &[
@@ -49,9 +48,18 @@ const NOT_INHERITED: &[&str] = &[
     "PG_COLOR",
 ];
 
+/// How a kept server is asked to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShutdownMode {
+    /// Orderly: sessions are ended, data is written (SIGINT).
+    Fast,
+    /// At once, leaving recovery to the next start; for data nobody needs (SIGQUIT).
+    Immediate,
+}
+
 /// A program with its arguments, not yet started.
 #[derive(Clone, Debug)]
-pub struct Tool {
+pub struct Program {
     program: PathBuf,
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
@@ -63,7 +71,7 @@ pub struct Tool {
 
 /// What a finished program left behind.
 #[derive(Debug)]
-pub struct Done {
+pub struct ProgramOutput {
     /// How it ended.
     pub status: ExitStatus,
     /// What it answered.
@@ -72,10 +80,10 @@ pub struct Done {
     pub stderr: String,
 }
 
-impl Tool {
+impl Program {
     /// Names a program; an absolute path, or a name to be found on the search path.
     pub fn new(program: impl AsRef<Path>) -> Self {
-        Tool {
+        Program {
             program: program.as_ref().to_owned(),
             arguments: Vec::new(),
             environment: Vec::new(),
@@ -131,10 +139,10 @@ impl Tool {
         self
     }
 
-    /// Runs it to its end; a program that ended badly is not an error here, see [`Done::check`].
+    /// Runs it to its end; a program that ended badly is not an error here, see [`ProgramOutput::check`].
     ///
     /// Dropping the future ends the program.
-    pub async fn run(self) -> Result<Done> {
+    pub async fn run(self) -> Result<ProgramOutput> {
         use tokio::io::AsyncWriteExt as _;
         let input = self.input.clone();
         let mut child = self.start()?;
@@ -147,7 +155,7 @@ impl Tool {
         };
         let (output, ()) = tokio::join!(child.wait_with_output(), feeding);
         let output = output.with_context(|| format!("waiting for {}", self.program.display()))?;
-        Ok(Done {
+        Ok(ProgramOutput {
             status: output.status,
             stdout: output.stdout,
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
@@ -156,7 +164,7 @@ impl Tool {
 
     /// Runs it to its end without a word in or out; for clean-up, where nothing can be awaited.
     pub fn run_silently(&self) -> Result<ExitStatus> {
-        let mut command = self.command(Ties::Loose);
+        let mut command = self.command(ParentTie::Loose);
         command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -166,16 +174,16 @@ impl Tool {
 
     /// Starts it with all three streams piped; dropping the child ends it.
     pub fn start(&self) -> Result<tokio::process::Child> {
-        self.start_heard(Ties::Loose, Stdio::piped())
+        self.start_heard(ParentTie::Loose, Stdio::piped())
     }
 
     /// Starts it without our terminal and as the first of a group of its own, so that all it starts can be ended with it;
     /// it has nothing to read.
     pub(super) fn start_group(&self) -> Result<tokio::process::Child> {
-        self.start_heard(Ties::Group, Stdio::null())
+        self.start_heard(ParentTie::Group, Stdio::null())
     }
 
-    fn start_heard(&self, ties: Ties, stdin: Stdio) -> Result<tokio::process::Child> {
+    fn start_heard(&self, ties: ParentTie, stdin: Stdio) -> Result<tokio::process::Child> {
         let mut command = tokio::process::Command::from(self.command(ties));
         command
             .stdin(stdin)
@@ -187,7 +195,7 @@ impl Tool {
 
     /// Runs it on our own terminal, as `psql` wants.
     pub async fn run_on_terminal(&self) -> Result<ExitStatus> {
-        let mut command = tokio::process::Command::from(self.command(Ties::Terminal));
+        let mut command = tokio::process::Command::from(self.command(ParentTie::Terminal));
         let mut child = command.spawn().map_err(|error| self.not_started(&error))?;
         child
             .wait()
@@ -199,26 +207,26 @@ impl Tool {
     ///
     /// Dropping the child leaves it alone.
     pub fn start_detached(&self, log: std::fs::File) -> Result<Child> {
-        let mut command = self.command(Ties::Detached);
+        let mut command = self.command(ParentTie::Detached);
         let says = log.try_clone().context("opening the log twice")?;
         command.stdin(Stdio::null()).stdout(log).stderr(says);
         command.spawn().map_err(|error| self.not_started(&error))
     }
 
-    fn command(&self, ties: Ties) -> Command {
+    fn command(&self, ties: ParentTie) -> Command {
         #[expect(
             clippy::disallowed_methods,
             reason = "this is the file that starts processes"
         )]
         let mut command = Command::new(&self.program);
         command.args(&self.arguments);
-        if matches!(ties, Ties::Server(_)) {
+        if matches!(ties, ParentTie::Server(_)) {
             keep_secrets(&mut command);
         }
         for name in NOT_INHERITED {
             command.env_remove(name);
         }
-        if ties != Ties::Terminal {
+        if ties != ParentTie::Terminal {
             // Messages are matched and shown in English; locales of the machine have no say in a cluster.
             command.env("LC_ALL", "C").env("TZ", "UTC");
         }
@@ -243,7 +251,7 @@ impl Tool {
     }
 }
 
-impl Done {
+impl ProgramOutput {
     /// Turns a bad end into an error that carries the program's own words; `doing` says what was not done.
     pub fn check(self, doing: &str) -> Result<Self> {
         if self.status.success() {
@@ -295,7 +303,7 @@ fn keep_secrets(command: &mut Command) {
 
 /// How a child hangs on us.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Ties {
+enum ParentTie {
     /// Runs to its end while we wait; dies when we do.
     Loose,
     /// As that one, in a session of its own: nothing it starts could ask on our terminal, or be stopped there for asking.
@@ -303,7 +311,7 @@ enum Ties {
     /// Shares our terminal and its signals.
     Terminal,
     /// A server: Ctrl-C in our terminal must not reach it before we have rolled back; ends when we do, like this.
-    Server(Ask),
+    Server(ShutdownMode),
     /// Waits for our death, so it must not die of it.
     Watchdog,
     /// Has nothing to do with us once started.
@@ -311,13 +319,13 @@ enum Ties {
 }
 
 #[cfg(unix)]
-fn tie(command: &mut Command, tool: &Tool, ties: Ties) {
+fn tie(command: &mut Command, tool: &Program, ties: ParentTie) {
     use std::os::unix::process::CommandExt as _;
     if let Some(user) = &tool.user {
         // The standard library drops the supplementary groups as well when it changes the user.
         command.uid(user.uid).gid(user.gid);
     }
-    if matches!(ties, Ties::Server(_) | Ties::Watchdog) {
+    if matches!(ties, ParentTie::Server(_) | ParentTie::Watchdog) {
         command.process_group(0);
     }
     let parent = rustix::process::getpid();
@@ -339,28 +347,28 @@ fn tie(command: &mut Command, tool: &Tool, ties: Ties) {
 
 /// Runs in the child after the user was changed, which would clear the death signal.
 #[cfg(unix)]
-fn settle(ties: Ties, parent: rustix::process::Pid) -> std::io::Result<()> {
+fn settle(ties: ParentTie, parent: rustix::process::Pid) -> std::io::Result<()> {
     use rustix::fs::Mode;
     use rustix::process::umask;
-    if ties == Ties::Detached {
+    if ties == ParentTie::Detached {
         rustix::process::setsid()?;
         umask(Mode::RWXG | Mode::RWXO);
         return Ok(());
     }
-    if ties == Ties::Group {
+    if ties == ParentTie::Group {
         rustix::process::setsid()?;
     }
-    if matches!(ties, Ties::Server(_) | Ties::Watchdog) {
+    if matches!(ties, ParentTie::Server(_) | ParentTie::Watchdog) {
         umask(Mode::RWXG | Mode::RWXO);
     }
     #[cfg(target_os = "linux")]
     {
         use rustix::process::{Signal, set_parent_process_death_signal};
         let signal = match ties {
-            Ties::Loose | Ties::Group => Some(Signal::KILL),
-            Ties::Server(Ask::Fast) => Some(Signal::INT),
-            Ties::Server(Ask::Immediate) => Some(Signal::QUIT),
-            Ties::Terminal | Ties::Watchdog | Ties::Detached => None,
+            ParentTie::Loose | ParentTie::Group => Some(Signal::KILL),
+            ParentTie::Server(ShutdownMode::Fast) => Some(Signal::INT),
+            ParentTie::Server(ShutdownMode::Immediate) => Some(Signal::QUIT),
+            ParentTie::Terminal | ParentTie::Watchdog | ParentTie::Detached => None,
         };
         if let Some(signal) = signal {
             set_parent_process_death_signal(Some(signal))?;
@@ -375,13 +383,13 @@ fn settle(ties: Ties, parent: rustix::process::Pid) -> std::io::Result<()> {
 }
 
 #[cfg(not(unix))]
-fn tie(_: &mut Command, _: &Tool, _: Ties) {}
+fn tie(_: &mut Command, _: &Program, _: ParentTie) {}
 
 /// Gives the command line of a process where the system shows it to programs only.
 #[cfg(all(unix, not(target_os = "linux")))]
 pub fn command_line(pid: u32) -> Option<String> {
-    let tool = Tool::new("ps").args(["-o", "command=", "-p", &pid.to_string()]);
-    let output = tool.command(Ties::Loose).output().ok()?;
+    let tool = Program::new("ps").args(["-o", "command=", "-p", &pid.to_string()]);
+    let output = tool.command(ParentTie::Loose).output().ok()?;
     Some(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
@@ -404,10 +412,14 @@ pub(super) fn end(pid: u32) {
         .status();
 }
 
-impl Tool {
+impl Program {
     /// Starts a server that says what it says into `log`, and is asked to end like this should we be killed.
-    pub(super) fn spawn_server(&self, log: std::fs::File, on_our_death: Ask) -> Result<Child> {
-        let mut command = self.command(Ties::Server(on_our_death));
+    pub(super) fn spawn_server(
+        &self,
+        log: std::fs::File,
+        on_our_death: ShutdownMode,
+    ) -> Result<Child> {
+        let mut command = self.command(ParentTie::Server(on_our_death));
         let says = log.try_clone().context("opening the log twice")?;
         command.stdin(Stdio::null()).stdout(log).stderr(says);
         command.spawn().map_err(|error| self.not_started(&error))
@@ -422,14 +434,14 @@ pub struct Watchdog {
 impl Watchdog {
     /// Starts it over a directory that need not exist yet; it waits for the end of its input, which is our end.
     pub fn start(directory: &Path, user: Option<&User>) -> Result<Self> {
-        let tool = Tool::new("/bin/sh")
+        let tool = Program::new("/bin/sh")
             .arg("-c")
             .arg(include_str!("embedded/watchdog.sh"))
             .arg("af-db-watchdog")
             .arg(directory)
             .directory("/")
             .user(user);
-        let mut command = tool.command(Ties::Watchdog);
+        let mut command = tool.command(ParentTie::Watchdog);
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::null())

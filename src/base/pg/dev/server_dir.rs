@@ -9,23 +9,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Failure, fail};
 use crate::pg::dev::folder::ProjectFolder;
-use crate::pg::dev::register::Record;
-use crate::pg::embedded::{private, privileges, template};
+use crate::pg::dev::registry_entry::RegistryEntry;
+use crate::pg::embedded::{private_files, privileges};
 use crate::pg::target::Target;
 
 /// The directory of one development server.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct ServerDir {
     /// The directory.
     pub directory: PathBuf,
     /// Where it is written down whose it is.
-    pub(super) record: Option<Record>,
+    pub(super) record: Option<RegistryEntry>,
 }
 
 /// How to reach a development server; kept in a file that only its owner can read.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Access {
+pub struct AccessInfo {
     /// The format of this file.
     pub version: u32,
     /// The server's version in words.
@@ -44,10 +44,10 @@ fn first_database() -> String {
     "postgres".to_owned()
 }
 
-impl Access {
+impl AccessInfo {
     /// Gives the address with the password; for the user's own eyes, when asked for.
     pub fn url(&self) -> String {
-        let Access {
+        let AccessInfo {
             port,
             password,
             database,
@@ -62,10 +62,10 @@ impl Access {
     }
 }
 
-impl Place {
+impl ServerDir {
     /// Gives a place that was named.
     pub fn at(directory: PathBuf) -> Self {
-        Place {
+        ServerDir {
             directory,
             record: None,
         }
@@ -103,11 +103,11 @@ impl Place {
 
     /// Makes the directory, invisible to version control, and writes down whose it is.
     pub fn make(&self) -> Result<()> {
-        let failed = |error: std::io::Error| template::cannot_write(&self.directory, &error);
+        let failed = |error: std::io::Error| private_files::cannot_write(&self.directory, &error);
         if !self.exists() {
             if privileges::is_root() {
                 // The server's user passes through to its data.
-                private::make_folder(&self.directory)?;
+                private_files::make_folder(&self.directory)?;
             } else {
                 self.make_in_project().map_err(failed)?;
             }
@@ -125,26 +125,26 @@ impl Place {
                 if let Some(parent) = self.directory.parent() {
                     fs::create_dir_all(parent)?;
                 }
-                template::make_private(&self.directory)
+                private_files::make_private(&self.directory)
             }
         }
     }
 
     /// Reads how to reach the server, where that is known.
-    pub fn access(&self) -> Result<Option<Access>> {
+    pub fn access(&self) -> Result<Option<AccessInfo>> {
         let path = self.directory.join("access.json");
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error).with_context(|| format!("reading {}", path.display())),
         };
-        let access: Access =
+        let access: AccessInfo =
             serde_json::from_str(&text).with_context(|| format!("reading {}", path.display()))?;
         Ok(Some(access))
     }
 
     /// Writes how to reach the server.
-    pub(super) fn write_access(&self, access: &Access) -> Result<()> {
+    pub(super) fn write_access(&self, access: &AccessInfo) -> Result<()> {
         let text = serde_json::to_string(access).context("writing access.json")?;
         self.write("access.json", &text)
     }
@@ -175,7 +175,7 @@ impl Place {
 
     /// Leaves word for whoever waits for the start why there is none.
     pub(super) fn say_failure(&self, error: &anyhow::Error) {
-        let told = Told {
+        let told = StartFailure {
             message: format!("{error:#}"),
             hint: crate::error::hint_of(error).map(str::to_owned),
         };
@@ -187,7 +187,7 @@ impl Place {
 
     pub(super) fn failure(&self) -> Option<Failure> {
         let text = fs::read_to_string(self.directory.join("failure")).ok()?;
-        let told: Told = serde_json::from_str(&text).ok()?;
+        let told: StartFailure = serde_json::from_str(&text).ok()?;
         let failure = fail(told.message);
         Some(match told.hint {
             Some(hint) => failure.hint(hint),
@@ -201,7 +201,7 @@ impl Place {
 
     pub(super) fn open_supervisor_log(&self) -> Result<File> {
         let path = self.directory.join("supervisor.log");
-        private::create(&path).map_err(|error| template::cannot_write(&path, &error))
+        private_files::create(&path).map_err(|error| private_files::cannot_write(&path, &error))
     }
 
     /// Writes a file whole or not at all, for our eyes only.
@@ -215,13 +215,13 @@ impl Place {
             file.persist(&path)?;
             Ok(())
         };
-        write().map_err(|error| template::cannot_write(&path, &error))
+        write().map_err(|error| private_files::cannot_write(&path, &error))
     }
 }
 
 /// An error on its way from the supervisor to the starter.
 #[derive(Serialize, Deserialize)]
-struct Told {
+struct StartFailure {
     message: String,
     hint: Option<String>,
 }

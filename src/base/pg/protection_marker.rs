@@ -11,7 +11,7 @@ use crate::sql::safe::Sql;
 
 /// A protected environment, as its database remembers it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Marker {
+pub struct ProtectionMarker {
     /// The environment's name.
     pub environment: String,
     /// What it requires before it is changed.
@@ -35,17 +35,17 @@ pub enum Protection {
     /// A row of this very database says that a person lifted the protection.
     Lifted,
     /// The environments that this very database is; none if all rows came with a dump of another one, or there are no rows.
-    Recorded(Vec<Marker>),
+    Recorded(Vec<ProtectionMarker>),
 }
 
 /// Reads what a database says about its protection.
 pub async fn read(session: &Session) -> Result<Protection> {
-    match session.facts().reads_protection {
+    match session.server_info().reads_protection {
         None => return Ok(Protection::Unrecorded),
         Some(false) => return Ok(Protection::Unreadable),
         Some(true) => {}
     }
-    let system_identifier = session.facts().system_identifier;
+    let system_identifier = session.server_info().system_identifier;
     let rows = session
         .query(
             include_str!("queries/protection_read.sql"),
@@ -53,15 +53,15 @@ pub async fn read(session: &Session) -> Result<Protection> {
         )
         .await?;
     let own = rows.iter().filter(|row| row.get("own"));
-    let own: Vec<Marker> = own
-        .map(|row| Marker {
+    let own: Vec<ProtectionMarker> = own
+        .map(|row| ProtectionMarker {
             environment: row.get("environment"),
             require: row.get("require"),
             approvers: row.get("approvers"),
             approvals: row.get("approvals"),
         })
         .collect();
-    let (lifted, markers): (Vec<Marker>, Vec<Marker>) =
+    let (lifted, markers): (Vec<ProtectionMarker>, Vec<ProtectionMarker>) =
         own.into_iter().partition(|one| one.environment == LIFTED);
     match markers.is_empty() && !lifted.is_empty() {
         true => Ok(Protection::Lifted),
@@ -70,20 +70,20 @@ pub async fn read(session: &Session) -> Result<Protection> {
 }
 
 /// Writes that the database of a session is a protected environment.
-pub async fn write(session: &Session, marker: &Marker) -> Result<()> {
+pub async fn write(session: &Session, marker: &ProtectionMarker) -> Result<()> {
     create(session).await?;
     let lifted = "DELETE FROM af_db.protection WHERE environment OPERATOR(pg_catalog.=) ''";
     session.execute(lifted, &[]).await?;
     insert(session, marker).await
 }
 
-async fn insert(session: &Session, marker: &Marker) -> Result<()> {
+async fn insert(session: &Session, marker: &ProtectionMarker) -> Result<()> {
     session
         .execute(
             include_str!("queries/protection_write.sql"),
             &[
                 (&marker.environment as _, Type::TEXT),
-                (&session.facts().system_identifier as _, Type::INT8),
+                (&session.server_info().system_identifier as _, Type::INT8),
                 (&marker.require as _, Type::TEXT_ARRAY),
                 (&marker.approvers as _, Type::TEXT_ARRAY),
                 (&marker.approvals as _, Type::INT4),
@@ -98,7 +98,7 @@ async fn insert(session: &Session, marker: &Marker) -> Result<()> {
 pub async fn clear(session: &Session) -> Result<()> {
     create(session).await?;
     session.execute("DELETE FROM af_db.protection", &[]).await?;
-    let lifted = Marker {
+    let lifted = ProtectionMarker {
         environment: LIFTED.to_owned(),
         require: Vec::new(),
         approvers: Vec::new(),
@@ -108,7 +108,7 @@ pub async fn clear(session: &Session) -> Result<()> {
 }
 
 async fn create(session: &Session) -> Result<()> {
-    if session.facts().reads_protection.is_none() {
+    if session.server_info().reads_protection.is_none() {
         let create = Sql::new(include_str!("queries/protection_create.sql"));
         session.run(&create).await?;
         // That the schema was there already is no news.
