@@ -19,7 +19,7 @@ use af_db::pg::embedded::Options;
 use af_db::pg::session::Session;
 use af_db::pg::shadow_server::{self, ShadowServer};
 use af_db::pg::target::Target;
-use af_db::plan::observe::{How, StatementObservation, run};
+use af_db::plan::observe::{RewriteKind, StatementObservation, run};
 use af_db::plan::{Mode, Step};
 use af_db::sql::safe::Sql;
 use af_db::sql::split;
@@ -267,9 +267,15 @@ fn hurts(seen: &StatementObservation) -> bool {
             .builds
             .iter()
             .any(|it| blocked.contains(&it.relation.as_str()));
-    let rewrites = seen.rewrites.iter().any(|it| it.how != How::Truncated);
+    let rewrites = seen
+        .rewrites
+        .iter()
+        .any(|it| it.how != RewriteKind::Truncated);
     let loses = seen.dropped.iter().any(|it| it.loses.is_some())
-        || seen.rewrites.iter().any(|it| it.how == How::Truncated);
+        || seen
+            .rewrites
+            .iter()
+            .any(|it| it.how == RewriteKind::Truncated);
     let rows = seen.verb.starts_with("DELETE") || seen.verb.starts_with("UPDATE");
     works || rewrites || loses || rows && !seen.scans.is_empty()
 }

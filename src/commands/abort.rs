@@ -10,12 +10,12 @@ use crate::commands::{Context, Outcome, Purpose, Report, change::gate, project};
 use crate::error::{Failure, fail, refuse};
 use crate::finding::Finding;
 use crate::migrate::checksum;
-use crate::migrate::files::{Direction, Folder, Migration};
-use crate::migrate::job::{self, Ledger};
-use crate::migrate::journal::{self, Entry, State, Unfinished};
+use crate::migrate::files::{Direction, Migration, MigrationFolder};
+use crate::migrate::job::{self, RecordSettings};
+use crate::migrate::journal::{self, JournalEntry, JournalState, Unfinished};
 use crate::pg::lock::{self, Share};
 use crate::pg::session::Session;
-use crate::plan::undo::{self, Stuck, Undone};
+use crate::plan::undo::{self, NotUndoable, UndoReport};
 use crate::plan::{Mode, Step};
 use crate::sql::position;
 use crate::sql::safe::Sql;
@@ -107,13 +107,13 @@ async fn failed(session: &Session, books: &project::HistoryAndJournal) -> Result
             newest.insert(version, line.state);
         }
     }
-    newest.retain(|_, state| *state == State::Failed.word());
+    newest.retain(|_, state| *state == JournalState::Failed.word());
     Ok(newest.into_keys().collect())
 }
 
 /// Finds what was left half-run, newest first; and what failed in its first statement, which left an index at most.
 fn halves<'f>(
-    folder: &'f Folder,
+    folder: &'f MigrationFolder,
     books: &project::HistoryAndJournal,
     failed: &[i64],
 ) -> Result<Vec<Half<'f>>> {
@@ -137,7 +137,7 @@ fn halves<'f>(
     Ok(halves)
 }
 
-fn half<'f>(folder: &'f Folder, unfinished: &Unfinished) -> Result<Half<'f>> {
+fn half<'f>(folder: &'f MigrationFolder, unfinished: &Unfinished) -> Result<Half<'f>> {
     let version = unfinished.version;
     if unfinished.direction == Direction::Down {
         return Err(refuse(format!(
@@ -168,7 +168,7 @@ fn half<'f>(folder: &'f Folder, unfinished: &Unfinished) -> Result<Half<'f>> {
     };
     step.uncertain = unfinished.is_uncertain();
     step.done = unfinished.statement - usize::from(step.uncertain && unfinished.statement > 0);
-    let failed = State::failed_half_way(Direction::Up).word();
+    let failed = JournalState::failed_half_way(Direction::Up).word();
     Ok(Half {
         migration,
         begun: step.uncertain || unfinished.state == failed,
@@ -180,28 +180,28 @@ fn half<'f>(folder: &'f Folder, unfinished: &Unfinished) -> Result<Half<'f>> {
 /// Puts into the journal how much of it is done still.
 async fn record(
     session: &Session,
-    ledger: &Ledger,
+    ledger: &RecordSettings,
     half: &Half<'_>,
-    undone: &Undone,
+    undone: &UndoReport,
 ) -> Result<()> {
     if undone.stuck.as_ref().is_some_and(|stuck| stuck.uncertain) {
         return Ok(());
     }
     let state = match undone.left {
-        0 => State::Repaired,
-        _ => State::unit_done(Direction::Up),
+        0 => JournalState::Repaired,
+        _ => JournalState::unit_done(Direction::Up),
     };
     let done = match undone.did.as_slice() {
         [] => "nothing was to be done".to_owned(),
         did => did.join(", "),
     };
-    let entry = Entry {
+    let entry = JournalEntry {
         version: Some(half.migration.version),
         name: Some(half.migration.name.clone()),
         statement: Some(undone.left),
         up_sha256: Some(checksum::sha256(&half.migration.up.text)),
         note: Some(format!("aborted: {done}")),
-        ..Entry::default()
+        ..JournalEntry::default()
     };
     let row = journal::append(&ledger.run, state, &entry);
     let sql = Sql::fill("BEGIN;\n{};\nCOMMIT", &[&row]);
@@ -209,7 +209,7 @@ async fn record(
 }
 
 /// Says what only a person can undo.
-fn left_over(half: &Half<'_>, stuck: &Stuck) -> Finding {
+fn left_over(half: &Half<'_>, stuck: &NotUndoable) -> Finding {
     let place = position::of_byte(&half.step.text, stuck.range.start);
     let first = half.step.text[stuck.range.clone()].lines().next();
     let message = format!(

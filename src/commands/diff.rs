@@ -16,7 +16,7 @@ use crate::finding::{Finding, Severity};
 use crate::manifest::rename::{self, Gone};
 use crate::pg::shadow_server;
 use crate::pg::target::Target;
-use crate::shadow::trial;
+use crate::shadow::diff_trial;
 use crate::sql::printable;
 
 /// Flags of `diff`.
@@ -240,14 +240,14 @@ async fn renamed(
     if !context.terminal.is_interactive() {
         return Ok(None);
     }
-    let (from, to) = (trial::inside(sides.0), trial::inside(sides.1));
+    let (from, to) = (diff_trial::inside(sides.0), diff_trial::inside(sides.1));
     if !rename::is_likely(&from, &to) {
         return Ok(None);
     }
     let major = u32::try_from(from.version / 10_000)?;
     let server = context.config.embedded(Some(major))?;
     let scratch = shadow_server::start(&server, &context.watch()).await?;
-    let session = match trial::copied(&scratch, "renamed", sides).await? {
+    let session = match diff_trial::copied(&scratch, "renamed", sides).await? {
         Ok(session) => session,
         Err(reason) => {
             let first = reason.lines().next().unwrap_or_default();
@@ -265,7 +265,7 @@ async fn renamed(
     }
     // What lies around the database is no part of the copy.
     let mut catalog = sides.0.retain(|key, _| from.get(key).is_none());
-    let inside = trial::inside(&renamed.catalog);
+    let inside = diff_trial::inside(&renamed.catalog);
     catalog.objects.extend(inside.objects);
     Ok(Some((renamed.there, catalog)))
 }
@@ -281,7 +281,7 @@ async fn try_out(
     let server = context.config.embedded(Some(major))?;
     let reason = match shadow_server::start(&server, &context.watch()).await {
         Ok(scratch) if scratch.instead_of.is_none() => {
-            trial::try_out(&scratch, sides, statements, options).await?
+            diff_trial::try_out(&scratch, sides, statements, options).await?
         }
         Ok(scratch) => Some(format!("{} is not PostgreSQL {major}", scratch.why)),
         Err(error) => Some(format!("{error:#}")),

@@ -7,11 +7,11 @@ use crate::commands::page::{Page, count};
 use crate::commands::{Context, Outcome, Purpose, Report, change::gate, project};
 use crate::error::{fail, refuse};
 use crate::finding::{Finding, Severity};
-use crate::migrate::apply::{self, Applied};
+use crate::migrate::apply::{self, AppliedMigration};
 use crate::migrate::files::{Direction, Migration};
 use crate::migrate::journal::Unfinished;
-use crate::migrate::standing::{self, State};
 use crate::migrate::static_checks;
+use crate::migrate::status::{self, MigrationState};
 use crate::pg::lock::{self, Share};
 use crate::pg::session::Session;
 use crate::plan::execution::Execution;
@@ -48,7 +48,7 @@ pub struct Args {
 struct DownReport {
     database: String,
     environment: String,
-    reverted: Vec<Applied>,
+    reverted: Vec<AppliedMigration>,
     accepted_losses: Vec<String>,
     #[serde(skip)]
     findings: Vec<Finding>,
@@ -69,7 +69,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     .await?;
     let records = project::history_and_journal(context, &session).await?;
     let fresh = project::fresh_width(context, &folder)?;
-    let standing = standing::compare(&folder, &records.history, &records.unfinished, fresh);
+    let standing = status::compare(&folder, &records.history, &records.unfinished, fresh);
     let applied: Vec<i64> = records.history.rows.iter().map(|row| row.version).collect();
     let chosen = choose(args, &applied)?;
     let mut report = DownReport {
@@ -147,11 +147,11 @@ fn choose(args: &Args, applied: &[i64]) -> Result<Vec<i64>> {
 }
 
 /// Refuses when what would be reverted is not what was applied.
-fn refuse_unsound(standing: &standing::Standing, chosen: &[i64]) -> Result<()> {
-    let sound = |state: State| {
+fn refuse_unsound(standing: &status::FolderStatus, chosen: &[i64]) -> Result<()> {
+    let sound = |state: MigrationState| {
         matches!(
             state,
-            State::Applied | State::LineEndings | State::HalfReverted
+            MigrationState::Applied | MigrationState::LineEndings | MigrationState::HalfReverted
         )
     };
     let unsound = standing

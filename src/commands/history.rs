@@ -9,8 +9,8 @@ use crate::commands::page::{Page, Tone, count};
 use crate::commands::{Context, Outcome, Purpose, Report, project};
 use crate::error::fail;
 use crate::finding::{self, Finding, Severity};
-use crate::migrate::journal::{self, Line};
-use crate::migrate::verify::{self, Against, Anchor};
+use crate::migrate::journal::{self, JournalRow};
+use crate::migrate::verify::{self, Anchor, VerifyInputs};
 
 /// Flags of `history`.
 #[derive(clap::Args, Debug)]
@@ -33,7 +33,7 @@ pub struct Args {
 #[serde(rename_all = "kebab-case")]
 struct HistoryReport {
     database: String,
-    rows: Vec<Line>,
+    rows: Vec<JournalRow>,
     #[serde(skip_serializing_if = "Option::is_none")]
     verified: Option<bool>,
     #[serde(skip)]
@@ -62,7 +62,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         // The journal can be checked without the project's files, from anywhere.
         let files = project::folder(context).map(|folder| folder.migrations);
         let files = files.unwrap_or_default();
-        let against = Against {
+        let against = VerifyInputs {
             history: &records.history,
             files: &files,
             tenant: tenant.map_or("", |tenant| &tenant.schema),
@@ -122,7 +122,7 @@ impl Report for HistoryReport {
             return;
         }
         // The statements of a file are recorded one by one for the case that it is cut off; people want the files.
-        let told = |line: &&Line| {
+        let told = |line: &&JournalRow| {
             !line.state.ends_with("unit-began") && !line.state.ends_with("unit-done")
         };
         let rows: Vec<_> = self.rows.iter().filter(told).map(row).collect();
@@ -144,7 +144,7 @@ impl Report for HistoryReport {
     }
 }
 
-fn row(line: &Line) -> Vec<(Tone, String)> {
+fn row(line: &JournalRow) -> Vec<(Tone, String)> {
     let tone = match line.state.as_str() {
         "applied" | "reverted" => Tone::Good,
         "failed" | "failed-half-way" | "revert-failed-half-way" => Tone::Bad,

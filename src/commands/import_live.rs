@@ -17,7 +17,7 @@ use crate::manifest;
 use crate::migrate::files;
 use crate::migrate::history;
 use crate::migrate::job;
-use crate::migrate::journal::{self, Entry, State};
+use crate::migrate::journal::{self, JournalEntry, JournalState};
 use crate::pg::connect;
 use crate::pg::lock::{self, Share};
 use crate::pg::session::Session;
@@ -196,11 +196,11 @@ async fn baselined(root: &Path, context: &Context) -> Result<()> {
     project::create_history_tables(&session, &ledger, &records.history).await?;
     let mut sql = Sql::new("BEGIN");
     for migration in &folder.migrations {
-        let entry = Entry {
+        let entry = JournalEntry {
             version: Some(migration.version),
             name: Some(migration.name.clone()),
             note: Some("taken over with its schema".to_owned()),
-            ..Entry::default()
+            ..JournalEntry::default()
         };
         sql.push(";\n")
             .piece(&history::insert(
@@ -208,7 +208,11 @@ async fn baselined(root: &Path, context: &Context) -> Result<()> {
                 &job::row(migration, ledger.width),
             ))
             .push(";\n")
-            .piece(&journal::append(&ledger.run, State::Baselined, &entry));
+            .piece(&journal::append(
+                &ledger.run,
+                JournalState::Baselined,
+                &entry,
+            ));
     }
     sql.push(";\nCOMMIT");
     if let Err(error) = session.run(&sql).await {

@@ -12,9 +12,9 @@ use crate::lint::Source;
 use crate::lint::baseline::Baseline;
 use crate::lint::check::{self, LintOptions, SeverityOverride};
 use crate::migrate::directive::Directives;
-use crate::migrate::files::{Folder, Script};
+use crate::migrate::files::{MigrationFile, MigrationFolder};
 use crate::pg::program::Program;
-use crate::plan::observe::weigh::Thresholds;
+use crate::plan::observe::impact::Thresholds;
 
 /// What the rules found and whether it fails the run.
 pub(crate) struct Linted {
@@ -37,7 +37,7 @@ pub(crate) struct Ask<'a> {
 }
 
 /// Runs the rules over every file, in order, each way down behind its way up.
-pub(crate) fn lint(context: &Context, folder: &Folder, ask: Ask<'_>) -> Result<Linted> {
+pub(crate) fn lint(context: &Context, folder: &MigrationFolder, ask: Ask<'_>) -> Result<Linted> {
     let settings = &context.config.file.lint;
     let mut sources = Vec::new();
     for migration in &folder.migrations {
@@ -80,7 +80,7 @@ pub(crate) fn lint(context: &Context, folder: &Folder, ask: Ask<'_>) -> Result<L
 
 /// Gives a file to the rules; another tool's layout says in its own way what is a way down and what runs outside a
 /// transaction.
-fn source<'a>(script: &'a Script, directives: &Directives, down: bool) -> Source<'a> {
+fn source<'a>(script: &'a MigrationFile, directives: &Directives, down: bool) -> Source<'a> {
     Source {
         down,
         in_transaction: !directives.no_transaction,

@@ -12,7 +12,7 @@ use crate::error::fail;
 use crate::manifest::rename::Gone;
 use crate::manifest::{self, generate};
 use crate::migrate::files::Migration;
-use crate::migrate::write::{self, Pair};
+use crate::migrate::new_migration::{self, MigrationPair};
 use crate::sql::name::Ident;
 use crate::sql::redact;
 
@@ -64,11 +64,11 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         .hint("name what the migration does, such as `af-db new add_invoices`")
         .into());
     }
-    let name = write::file_name(&args.name)?;
+    let name = new_migration::file_name(&args.name)?;
     let texts = if args.from_manifest {
         generated(context).await?
     } else {
-        let (up, down) = write::blank(&name);
+        let (up, down) = new_migration::blank(&name);
         vec![Texts {
             up,
             down,
@@ -93,7 +93,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
 fn first(context: &Context, migrations: &[Migration]) -> Result<i64> {
     let now = project::timestamp();
     Ok(match project::layout(context)? {
-        None => write::next_version(migrations, now),
+        None => new_migration::next_version(migrations, now),
         Some(tool) => {
             let both = (now, chrono::Utc::now().timestamp_millis());
             adopt::new::next(tool, &context.config.migrations(), migrations, both)
@@ -102,10 +102,10 @@ fn first(context: &Context, migrations: &[Migration]) -> Result<i64> {
 }
 
 /// Writes a pair in the folder's layout.
-fn pair(context: &Context, named: (i64, &str), texts: (&str, &str)) -> Result<Pair> {
+fn pair(context: &Context, named: (i64, &str), texts: (&str, &str)) -> Result<MigrationPair> {
     let folder = context.config.migrations();
     match project::layout(context)? {
-        None => write::pair(&folder, named.0, named.1, texts),
+        None => new_migration::pair(&folder, named.0, named.1, texts),
         Some(tool) => adopt::new::pair(tool, &folder, named, texts),
     }
 }

@@ -14,11 +14,11 @@ use crate::commands::{
 };
 use crate::error::fail;
 use crate::finding::{Finding, Location, Severity};
-use crate::migrate::standing;
+use crate::migrate::status;
 use crate::plan::Mode;
 use crate::plan::approval::Quorum;
-use crate::plan::document::{Document, Planned, WayBack};
-use crate::plan::observe::weigh::{Aspect, Weight};
+use crate::plan::document::{PlanDocument, PlannedDown, PlannedMigration};
+use crate::plan::observe::impact::{Impact, ImpactKind};
 use crate::visible;
 
 /// Flags of `plan`.
@@ -44,8 +44,8 @@ struct PlanReport {
     sha256: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<String>,
-    plan: Document,
-    weights: Vec<Weight>,
+    plan: PlanDocument,
+    weights: Vec<Impact>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     cleared: Vec<Finding>,
     #[serde(skip)]
@@ -71,7 +71,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let (session, target) = context.open(Purpose::Reading).await?;
     let records = project::history_and_journal(context, &session).await?;
     let fresh = project::fresh_width(context, &folder)?;
-    let standing = standing::compare(&folder, &records.history, &records.unfinished, fresh);
+    let standing = status::compare(&folder, &records.history, &records.unfinished, fresh);
     let (chosen, _) = select::choose(&args.selection, &folder.migrations, &standing)?;
     let noted = select::obstacles(&args.selection, &standing, &chosen, &records.unfinished)?;
     for finding in noted {
@@ -180,7 +180,7 @@ impl Report for PlanReport {
         ));
         for (number, step) in plan.steps.iter().enumerate() {
             page.gap();
-            let weights: Vec<&Weight> = self
+            let weights: Vec<&Impact> = self
                 .weights
                 .iter()
                 .filter(|weight| weight.step == number)
@@ -245,7 +245,7 @@ impl Report for PlanReport {
         }
         for (number, step) in plan.steps.iter().enumerate() {
             let mut page = Page::new(false);
-            let weights: Vec<&Weight> = self
+            let weights: Vec<&Impact> = self
                 .weights
                 .iter()
                 .filter(|weight| weight.step == number)
@@ -304,28 +304,28 @@ impl PlanReport {
 const SET_OFF: [&str; 4] = ["event trigger", "function", "rule", "trigger"];
 
 /// Makes a finding of what weighs enough.
-fn heavy(weight: &Weight, plan: &Document) -> Option<Finding> {
+fn heavy(weight: &Impact, plan: &PlanDocument) -> Option<Finding> {
     if weight.severity == Severity::Note {
         return None;
     }
     let step = plan.steps.get(weight.step)?;
     let statement = step.statements.get(weight.statement.checked_sub(1)?)?;
     let code = match weight.aspect {
-        Aspect::Lock => "observed-lock",
-        Aspect::Rows => "observed-rows",
-        Aspect::Security => "observed-security",
-        Aspect::Scan => "observed-scan",
-        Aspect::Build => "observed-build",
-        Aspect::Rewrite => "observed-rewrite",
-        Aspect::Drop => "observed-drop",
-        Aspect::Loss => "observed-loss",
+        ImpactKind::Lock => "observed-lock",
+        ImpactKind::Rows => "observed-rows",
+        ImpactKind::Security => "observed-security",
+        ImpactKind::Scan => "observed-scan",
+        ImpactKind::Build => "observed-build",
+        ImpactKind::Rewrite => "observed-rewrite",
+        ImpactKind::Drop => "observed-drop",
+        ImpactKind::Loss => "observed-loss",
     };
     let finding = Finding::new(weight.severity, code, &weight.object, about(weight));
     Some(finding.place(Location::at(&step.file, statement.line, 1)))
 }
 
 /// Gives the words for a finding, which names its object itself.
-fn about(weight: &Weight) -> &str {
+fn about(weight: &Impact) -> &str {
     let object = &weight.object;
     let short = object.strip_prefix("public.").unwrap_or(object);
     let rest = weight.words.strip_prefix(short);
@@ -334,7 +334,7 @@ fn about(weight: &Weight) -> &str {
 }
 
 /// Writes what data is lost, as far as that is known.
-fn loss_lines(page: &mut Page, plan: &Document) {
+fn loss_lines(page: &mut Page, plan: &PlanDocument) {
     for loss in &plan.losses {
         page.toned(Tone::Bad, format!("data lost: {loss}"));
     }
@@ -360,7 +360,7 @@ fn loss_lines(page: &mut Page, plan: &Document) {
 }
 
 /// Writes which code of the target the steps may run.
-fn code_line(page: &mut Page, plan: &Document) {
+fn code_line(page: &mut Page, plan: &PlanDocument) {
     let set_off: Vec<String> = plan
         .reach
         .code
@@ -377,15 +377,15 @@ fn code_line(page: &mut Page, plan: &Document) {
     }
 }
 
-fn step_lines(page: &mut Page, number: usize, step: &Planned, weights: &[&Weight]) {
+fn step_lines(page: &mut Page, number: usize, step: &PlannedMigration, weights: &[&Impact]) {
     let mode = match step.mode {
         Mode::Transaction => "in one transaction",
         Mode::Statements => "statement by statement",
     };
     let back = match &step.way_back {
-        WayBack::File { .. } => "can be taken back".to_owned(),
-        WayBack::Irreversible(reason) => format!("cannot be taken back: {reason}"),
-        WayBack::None => "no way back is written".to_owned(),
+        PlannedDown::File { .. } => "can be taken back".to_owned(),
+        PlannedDown::Irreversible(reason) => format!("cannot be taken back: {reason}"),
+        PlannedDown::None => "no way back is written".to_owned(),
     };
     let head = format!("{number}. {}", step.file);
     page.headed(Tone::Strong, &head, format!(", {mode}, {back}"));
@@ -410,7 +410,7 @@ fn step_lines(page: &mut Page, number: usize, step: &Planned, weights: &[&Weight
             let tone = match weight.severity {
                 Severity::Error => Tone::Bad,
                 Severity::Warn => Tone::Warn,
-                Severity::Note if weight.aspect == Aspect::Lock => Tone::Dim,
+                Severity::Note if weight.aspect == ImpactKind::Lock => Tone::Dim,
                 Severity::Note => Tone::Plain,
             };
             page.toned(tone, format!("     {}", weight.words));

@@ -14,15 +14,15 @@ use crate::commands::page::{Page, Tone};
 use crate::commands::{Context, Outcome, Purpose, Report, change::planning, project};
 use crate::error::{Exit, with_exit};
 use crate::finding::Finding;
-use crate::migrate::{history, planned};
+use crate::migrate::{history, plan_history};
 use crate::pg::process_group::{self, GroupEnd};
 use crate::pg::program::Program;
 use crate::pg::session::Session;
 use crate::pg::target::Target;
-use crate::plan::document::Document;
-use crate::plan::preflight::rights::{self, Needs};
-use crate::plan::preflight::{self, About, Check, State};
-use crate::shadow::like;
+use crate::plan::document::PlanDocument;
+use crate::plan::preflight::rights::{self, RequiredPrivileges};
+use crate::plan::preflight::{self, PreflightResult, PreflightScope, PreflightState};
+use crate::shadow::schema_clone;
 
 /// Flags of `preflight`.
 #[derive(clap::Args, Debug)]
@@ -36,7 +36,7 @@ pub struct Args {
 #[serde(rename_all = "kebab-case")]
 struct PreflightReport {
     database: String,
-    checks: Vec<Check>,
+    checks: Vec<PreflightResult>,
     #[serde(skip)]
     findings: Vec<Finding>,
 }
@@ -50,16 +50,16 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Some(path) => {
             let shown = path.display().to_string();
             let text = std::fs::read_to_string(path).with_context(|| format!("reading {shown}"))?;
-            Some(Document::parse(&shown, &text)?)
+            Some(PlanDocument::parse(&shown, &text)?)
         }
         None => None,
     };
     let (session, target) = context.open(Purpose::Reading).await?;
-    let live = read::read(&session, &like::scope())
+    let live = read::read(&session, &schema_clone::scope())
         .await
         .context("reading the schema")?;
     let live = planning::governed(context, &live);
-    let about = About {
+    let about = PreflightScope {
         relations: match &plan {
             Some(plan) => plan.relations(),
             None => planning::tables(&live),
@@ -67,12 +67,12 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         schemas: context.config.schemas(),
     };
     let mut checks = vec![pooling(&session)];
-    checks.extend(preflight::look(&session, &about).await?);
+    checks.extend(preflight::run(&session, &about).await?);
     checks.push(lacking(context, &session, plan.as_ref()).await?);
     checks.push(moved(context, &session, &live, plan.as_ref()).await?);
     checks.push(backup(context, &session)?);
     checks.extend(own(context, &target).await?);
-    let findings = checks.iter().filter_map(Check::finding).collect();
+    let findings = checks.iter().filter_map(PreflightResult::finding).collect();
     context.show(&PreflightReport {
         database: target.to_string(),
         checks,
@@ -80,24 +80,32 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     })
 }
 
-fn pooling(session: &Session) -> Check {
+fn pooling(session: &Session) -> PreflightResult {
     if session.server_info().is_proxied() {
-        return Check::new(
+        return PreflightResult::new(
             "pooler",
-            State::Warning,
+            PreflightState::Warning,
             "a pooler stands before the server; what changes it needs a session of its own",
         )
         .help("set direct-url of the environment to the server itself");
     }
-    Check::new("pooler", State::Ok, "the server is reached directly")
+    PreflightResult::new(
+        "pooler",
+        PreflightState::Ok,
+        "the server is reached directly",
+    )
 }
 
 /// Looks whether the role may do what the plan, or else what is pending, does.
-async fn lacking(context: &Context, session: &Session, plan: Option<&Document>) -> Result<Check> {
+async fn lacking(
+    context: &Context,
+    session: &Session,
+    plan: Option<&PlanDocument>,
+) -> Result<PreflightResult> {
     let folder = project::folder(context)?;
     let name = project::history_name(context)?;
     let read = async {
-        let mut history = history::look(session, &name).await?;
+        let mut history = history::find(session, &name).await?;
         history.read(session).await?;
         anyhow::Ok(history)
     };
@@ -105,8 +113,12 @@ async fn lacking(context: &Context, session: &Session, plan: Option<&Document>) 
         Ok(history) => history,
         Err(error) if session.is_closed() => return Err(error),
         Err(error) => {
-            return Ok(Check::new("rights", State::CannotSee, format!("{error:#}"))
-                .help("let the role read the history and af_db.journal"));
+            return Ok(PreflightResult::new(
+                "rights",
+                PreflightState::CannotSee,
+                format!("{error:#}"),
+            )
+            .help("let the role read the history and af_db.journal"));
         }
     };
     let planned = |version: i64| {
@@ -118,11 +130,11 @@ async fn lacking(context: &Context, session: &Session, plan: Option<&Document>) 
         .filter(|migration| planned(migration.version) && history.row(migration.version).is_none())
         .map(|migration| &*migration.up.text)
         .collect();
-    let mut needs = Needs::of(pending.iter().copied());
+    let mut needs = RequiredPrivileges::of(pending.iter().copied());
     if !pending.is_empty() {
         // A run begins with its own record.
         needs.database |= !history.has_journal;
-        if history.table == history::Table::Missing {
+        if history.table == history::HistoryTable::Missing {
             let schema = history.name.schema.as_str().to_owned();
             needs.schemas.insert(schema);
         }
@@ -135,58 +147,62 @@ async fn moved(
     context: &Context,
     session: &Session,
     live: &Catalog,
-    plan: Option<&Document>,
-) -> Result<Check> {
+    plan: Option<&PlanDocument>,
+) -> Result<PreflightResult> {
     let found = live.fingerprint();
     if let Some(plan) = plan {
         return Ok(if plan.schema == found {
-            Check::new(
+            PreflightResult::new(
                 "drift",
-                State::Ok,
+                PreflightState::Ok,
                 "the schema is what it was when the plan was made",
             )
         } else {
-            Check::new(
+            PreflightResult::new(
                 "drift",
-                State::Warning,
+                PreflightState::Warning,
                 "the schema has moved since the plan was made",
             )
             .help("up --plan tells whether the plan still holds; af-db plan makes another")
         });
     }
     let recorded = match project::history_and_journal(context, session).await {
-        Ok(records) => planned::schema(session, &records.history).await,
+        Ok(records) => plan_history::schema(session, &records.history).await,
         Err(error) => Err(error),
     };
     Ok(match recorded {
         Err(error) if session.is_closed() => return Err(error),
-        Err(error) => Check::new("drift", State::CannotSee, format!("{error:#}"))
-            .help("let the role read the history and af_db.journal"),
+        Err(error) => {
+            PreflightResult::new("drift", PreflightState::CannotSee, format!("{error:#}"))
+                .help("let the role read the history and af_db.journal")
+        }
         Ok(recorded) => drift(recorded, &found),
     })
 }
 
-fn drift(recorded: Option<String>, found: &str) -> Check {
+fn drift(recorded: Option<String>, found: &str) -> PreflightResult {
     match recorded {
-        None => Check::new(
+        None => PreflightResult::new(
             "drift",
-            State::CannotSee,
+            PreflightState::CannotSee,
             "no run has recorded the schema it left",
         )
         .help("a run in a protected environment, or of a plan, records it"),
-        Some(left) if left == *found => {
-            Check::new("drift", State::Ok, "the schema is what the last run left")
-        }
-        Some(_) => Check::new(
+        Some(left) if left == *found => PreflightResult::new(
             "drift",
-            State::Warning,
+            PreflightState::Ok,
+            "the schema is what the last run left",
+        ),
+        Some(_) => PreflightResult::new(
+            "drift",
+            PreflightState::Warning,
             "the schema was changed since the last run",
         )
         .help("af-db validate --live names what differs"),
     }
 }
 
-fn backup(context: &Context, session: &Session) -> Result<Check> {
+fn backup(context: &Context, session: &Session) -> Result<PreflightResult> {
     let guards = gate::guards(context)?;
     let wanted = guards.iter().find_map(|guard| match guard {
         Guard::VerifiedBackup(within) => Some(*within),
@@ -196,11 +212,11 @@ fn backup(context: &Context, session: &Session) -> Result<Check> {
     let help = "af-db backup makes one and reads it back";
     let Some(at) = newest else {
         let state = if wanted.is_some() {
-            State::Blocking
+            PreflightState::Blocking
         } else {
-            State::Warning
+            PreflightState::Warning
         };
-        return Ok(Check::new(
+        return Ok(PreflightResult::new(
             "backup",
             state,
             "no proven backup of this database is known",
@@ -213,16 +229,16 @@ fn backup(context: &Context, session: &Session) -> Result<Check> {
         at.format("%Y-%m-%d %H:%M UTC")
     );
     Ok(if wanted.is_some_and(|within| age > within) {
-        Check::new("backup", State::Blocking, words).help(help)
+        PreflightResult::new("backup", PreflightState::Blocking, words).help(help)
     } else if age > Duration::from_secs(24 * 3600) {
-        Check::new("backup", State::Warning, words).help(help)
+        PreflightResult::new("backup", PreflightState::Warning, words).help(help)
     } else {
-        Check::new("backup", State::Ok, words)
+        PreflightResult::new("backup", PreflightState::Ok, words)
     })
 }
 
 /// Runs the project's own commands: 0 is well, 1 a warning, anything else blocks.
-async fn own(context: &Context, target: &Target) -> Result<Vec<Check>> {
+async fn own(context: &Context, target: &Target) -> Result<Vec<PreflightResult>> {
     let mut checks = Vec::new();
     for command in &context.config.file.preflight.commands {
         let tool = Program::new("sh")
@@ -235,26 +251,26 @@ async fn own(context: &Context, target: &Target) -> Result<Vec<Check>> {
             Ok(GroupEnd::Interrupted) => {
                 return Err(with_exit(Exit::Interrupted, "interrupted").into());
             }
-            Ok(GroupEnd::TimedOut) => Check::new(
+            Ok(GroupEnd::TimedOut) => PreflightResult::new(
                 "command",
-                State::Blocking,
+                PreflightState::Blocking,
                 format!("`{command}` did not end within a minute"),
             ),
-            Err(error) => Check::new(
+            Err(error) => PreflightResult::new(
                 "command",
-                State::CannotSee,
+                PreflightState::CannotSee,
                 format!("`{command}`: {error:#}"),
             ),
             Ok(GroupEnd::Finished(done)) => {
                 let state = match done.status.code() {
-                    Some(0) => State::Ok,
-                    Some(1) => State::Warning,
-                    _ => State::Blocking,
+                    Some(0) => PreflightState::Ok,
+                    Some(1) => PreflightState::Warning,
+                    _ => PreflightState::Blocking,
                 };
                 let said = done.text();
                 let first = said.lines().chain(done.stderr.lines()).next();
                 let words = first.unwrap_or("said nothing").to_owned();
-                Check::new("command", state, format!("`{command}`: {words}"))
+                PreflightResult::new("command", state, format!("`{command}`: {words}"))
             }
         };
         checks.push(check);
@@ -273,9 +289,9 @@ impl Report for PreflightReport {
         let mut rows = Vec::new();
         for check in &self.checks {
             let tone = match check.state {
-                State::Ok => Tone::Good,
-                State::Blocking => Tone::Bad,
-                State::Warning | State::CannotSee => Tone::Warn,
+                PreflightState::Ok => Tone::Good,
+                PreflightState::Blocking => Tone::Bad,
+                PreflightState::Warning | PreflightState::CannotSee => Tone::Warn,
             };
             for (line, seen) in check.seen.iter().enumerate() {
                 let (name, state) = if line == 0 {

@@ -9,10 +9,10 @@ use crate::commands::Context;
 use crate::error::fail;
 use crate::finding::Finding;
 use crate::migrate::checksum::Width;
-use crate::migrate::files::{self, Folder};
-use crate::migrate::history::{self, History, Mark};
-use crate::migrate::job::Ledger;
-use crate::migrate::journal::{self, Run, Unfinished};
+use crate::migrate::files::{self, MigrationFolder};
+use crate::migrate::history::{self, History, JournalMark};
+use crate::migrate::job::RecordSettings;
+use crate::migrate::journal::{self, RunIdentity, Unfinished};
 use crate::pg::session::Session;
 use crate::sql::name::ObjectName;
 use crate::sql::safe::Sql;
@@ -24,7 +24,7 @@ pub(crate) struct HistoryAndJournal {
 }
 
 /// Lists the project's migrations, in whichever layout they are.
-pub(crate) fn folder(context: &Context) -> Result<Folder> {
+pub(crate) fn folder(context: &Context) -> Result<MigrationFolder> {
     let path = context.config.migrations();
     let shown = context.config.shown(&path);
     match layout(context)? {
@@ -82,7 +82,7 @@ pub(crate) async fn history_and_journal(
     context: &Context,
     session: &Session,
 ) -> Result<HistoryAndJournal> {
-    let mut history = history::look(session, &history_name(context)?).await?;
+    let mut history = history::find(session, &history_name(context)?).await?;
     let has_journal = history.has_journal;
     let tenant = &context.config.tenant;
     let tenant = tenant.as_ref().map_or("", |tenant| &tenant.schema);
@@ -129,7 +129,7 @@ pub(crate) async fn foreign(
 }
 
 /// Gives the width of a history that is not there yet: as configured, else as the numbers need.
-pub(crate) fn fresh_width(context: &Context, folder: &Folder) -> Result<Width> {
+pub(crate) fn fresh_width(context: &Context, folder: &MigrationFolder) -> Result<Width> {
     match context.config.file.migrations.history_width.as_deref() {
         Some("int4") => Ok(Width::Int4),
         Some("int8") => Ok(Width::Int8),
@@ -171,9 +171,13 @@ pub(crate) fn history_name(context: &Context) -> Result<ObjectName> {
 }
 
 /// Gives the records a run writes into.
-pub(crate) fn ledger(context: &Context, history: &History, folder: &Folder) -> Result<Ledger> {
+pub(crate) fn ledger(
+    context: &Context,
+    history: &History,
+    folder: &MigrationFolder,
+) -> Result<RecordSettings> {
     let width = history.width(fresh_width(context, folder)?);
-    Ok(Ledger {
+    Ok(RecordSettings {
         history: history.name.clone(),
         width,
         run: run(context),
@@ -181,10 +185,10 @@ pub(crate) fn ledger(context: &Context, history: &History, folder: &Folder) -> R
 }
 
 /// Says who runs.
-pub(crate) fn run(context: &Context) -> Run {
+pub(crate) fn run(context: &Context) -> RunIdentity {
     let tenant = context.config.tenant.as_ref();
     let about = tenant.map(|tenant| format!("/{}", tenant.schema));
-    Run {
+    RunIdentity {
         id: format!("{}{}", run_id(), about.unwrap_or_default()),
         actor: context.config.env.actor(),
         host: context.config.env.host(),
@@ -224,10 +228,10 @@ fn git_commit(root: &Path) -> Option<String> {
 /// Creates the records that are not there yet; another service may be doing the same.
 pub(crate) async fn create_history_tables(
     session: &Session,
-    ledger: &Ledger,
+    ledger: &RecordSettings,
     history: &History,
 ) -> Result<()> {
-    if history.table == history::Table::Missing {
+    if history.table == history::HistoryTable::Missing {
         let create = history::create(&ledger.history, ledger.width);
         if let Err(error) = session.run(&create).await {
             // Two CREATE TABLE IF NOT EXISTS at once: the second fails on the type, and finds the table next time.
@@ -243,8 +247,12 @@ pub(crate) async fn create_history_tables(
 }
 
 /// Records what a history held before its journal, and marks the history, so that a journal that is lost later is missed.
-async fn begin_journal(session: &Session, ledger: &Ledger, history: &History) -> Result<()> {
-    if history.mark == Mark::Present {
+async fn begin_journal(
+    session: &Session,
+    ledger: &RecordSettings,
+    history: &History,
+) -> Result<()> {
+    if history.mark == JournalMark::Present {
         return Ok(());
     }
     let tenant = ledger.run.tenant();
@@ -259,7 +267,9 @@ async fn begin_journal(session: &Session, ledger: &Ledger, history: &History) ->
         }
     }
     // Tried again by the next run where it does not succeed.
-    if history.mark == Mark::Absent && session.run(&history::mark(&history.name)).await.is_err() {
+    if history.mark == JournalMark::Absent
+        && session.run(&history::mark(&history.name)).await.is_err()
+    {
         session.roll_back().await;
     }
     Ok(())
@@ -290,8 +300,8 @@ pub(crate) fn duration(name: &str, text: &str) -> Result<std::time::Duration> {
 pub(crate) fn ladder(
     context: &Context,
     budget: Option<&str>,
-) -> Result<crate::plan::ladder::Ladder> {
-    let mut ladder = crate::plan::ladder::Ladder::default();
+) -> Result<crate::plan::lock_schedule::LockSchedule> {
+    let mut ladder = crate::plan::lock_schedule::LockSchedule::default();
     let settings = &context.config.file.migrations;
     if let Some(cap) = &settings.lock_timeout {
         ladder.cap = duration("migrations.lock-timeout", cap)?;

@@ -6,10 +6,10 @@ use serde::Serialize;
 use crate::commands::page::Page;
 use crate::commands::{Context, Outcome, Purpose, Report, change::gate, project, protection};
 use crate::error::{fail, refuse};
-use crate::migrate::files::{Folder, Migration};
-use crate::migrate::job::{self, Ledger};
-use crate::migrate::journal::{self, Entry, State, Unfinished};
-use crate::migrate::{checksum, history, write};
+use crate::migrate::files::{Migration, MigrationFolder};
+use crate::migrate::job::{self, RecordSettings};
+use crate::migrate::journal::{self, JournalEntry, JournalState, Unfinished};
+use crate::migrate::{checksum, history, new_migration};
 use crate::pg::lock::{self, Share};
 use crate::sql::safe::Sql;
 
@@ -89,7 +89,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     project::create_history_tables(&session, &ledger, &records.history).await?;
     let mut sql = Sql::new("BEGIN");
     for correction in &corrections {
-        let entry = Entry {
+        let entry = JournalEntry {
             note: Some(correction.words.clone()),
             ..correction.entry.clone()
         };
@@ -111,15 +111,15 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
 /// One correction: what is changed, what is journalled, and both in words.
 struct Correction {
     change: Sql,
-    state: State,
-    entry: Entry,
+    state: JournalState,
+    entry: JournalEntry,
     words: String,
 }
 
 fn corrections(
     args: &Args,
-    folder: &Folder,
-    ledger: &Ledger,
+    folder: &MigrationFolder,
+    ledger: &RecordSettings,
     records: &project::HistoryAndJournal,
 ) -> Result<Vec<Correction>> {
     let mut corrections = Vec::new();
@@ -129,7 +129,7 @@ fn corrections(
         let sum = checksum::refinery(&migration.name, *version, &migration.up.text, ledger.width);
         corrections.push(Correction {
             change: history::set_row(&ledger.history, &job::row(migration, ledger.width), sum),
-            state: State::Repaired,
+            state: JournalState::Repaired,
             entry: entry(migration),
             words: format!("the file of migration {version} is taken for what was applied"),
         });
@@ -139,7 +139,7 @@ fn corrections(
         need_row(records, *version, false)?;
         corrections.push(Correction {
             change: history::insert(&ledger.history, &job::row(migration, ledger.width)),
-            state: State::Baselined,
+            state: JournalState::Baselined,
             entry: entry(migration),
             words: format!("migration {version} is recorded as applied, without running it"),
         });
@@ -148,10 +148,10 @@ fn corrections(
         need_row(records, *version, true)?;
         corrections.push(Correction {
             change: history::delete(&ledger.history, *version),
-            state: State::Repaired,
-            entry: Entry {
+            state: JournalState::Repaired,
+            entry: JournalEntry {
                 version: Some(*version),
-                ..Entry::default()
+                ..JournalEntry::default()
             },
             words: format!("migration {version} is taken out of the history, without reverting it"),
         });
@@ -165,7 +165,7 @@ fn corrections(
 fn resume(
     version: i64,
     ended: Ended,
-    folder: &Folder,
+    folder: &MigrationFolder,
     unfinished: &[Unfinished],
 ) -> Result<Correction> {
     let Some(half) = unfinished.iter().find(|half| half.version == version) else {
@@ -178,22 +178,22 @@ fn resume(
     let before = begun - usize::from(half.is_uncertain() && begun > 0);
     let (state, statement, words) = match ended {
         Ended::Done => (
-            State::unit_done(half.direction),
+            JournalState::unit_done(half.direction),
             begun,
             format!("statement {begun} of migration {version} is said to be done"),
         ),
         Ended::NotDone => (
-            State::unit_done(half.direction),
+            JournalState::unit_done(half.direction),
             before,
             format!("statement {begun} of migration {version} is said not to be done"),
         ),
         Ended::Undone => (
-            State::Repaired,
+            JournalState::Repaired,
             0,
             format!("what migration {version} had done is said to be undone"),
         ),
     };
-    let entry = Entry {
+    let entry = JournalEntry {
         statement: Some(statement),
         ..entry(migration)
     };
@@ -205,8 +205,8 @@ fn resume(
     })
 }
 
-fn entry(migration: &Migration) -> Entry {
-    Entry {
+fn entry(migration: &Migration) -> JournalEntry {
+    JournalEntry {
         version: Some(migration.version),
         name: Some(migration.name.clone()),
         up_sha256: Some(checksum::sha256(&migration.up.text)),
@@ -214,11 +214,11 @@ fn entry(migration: &Migration) -> Entry {
             .down
             .as_ref()
             .map(|down| checksum::sha256(&down.text)),
-        ..Entry::default()
+        ..JournalEntry::default()
     }
 }
 
-fn file(folder: &Folder, version: i64) -> Result<&Migration> {
+fn file(folder: &MigrationFolder, version: i64) -> Result<&Migration> {
     let found = folder
         .migrations
         .iter()
@@ -276,11 +276,11 @@ async fn unprotect(context: &Context) -> Result<Outcome> {
     let records = project::history_and_journal(context, &session).await?;
     project::create_journal(&session, records.history.has_journal).await?;
     let done = format!("protection as environment {environment} lifted");
-    let entry = Entry {
+    let entry = JournalEntry {
         note: Some(done.clone()),
-        ..Entry::default()
+        ..JournalEntry::default()
     };
-    let record = journal::append(&project::run(context), State::Repaired, &entry);
+    let record = journal::append(&project::run(context), JournalState::Repaired, &entry);
     session
         .run(&Sql::fill("BEGIN;\n{};\nCOMMIT", &[&record]))
         .await?;
@@ -291,7 +291,7 @@ async fn unprotect(context: &Context) -> Result<Outcome> {
     })
 }
 
-async fn renumber(context: &Context, folder: &Folder, file: &str) -> Result<Outcome> {
+async fn renumber(context: &Context, folder: &MigrationFolder, file: &str) -> Result<Outcome> {
     let wanted = std::path::Path::new(file)
         .file_name()
         .map(|name| name.to_string_lossy().into_owned());
@@ -315,15 +315,20 @@ async fn renumber(context: &Context, folder: &Folder, file: &str) -> Result<Outc
         );
     }
     let highest = records.history.rows.last().map_or(0, |row| row.version);
-    let next = write::next_version(&folder.migrations, project::timestamp()).max(highest + 1);
-    let pair = write::renumber(&migration, next)?;
+    let next =
+        new_migration::next_version(&folder.migrations, project::timestamp()).max(highest + 1);
+    let pair = new_migration::renumber(&migration, next)?;
     context.show(&RepairReport {
         repaired: vec![format!("{file} is now {}", context.config.shown(&pair.up))],
     })
 }
 
 /// Finds a migration by its file, also one whose number is taken and that the listing therefore left out.
-fn find_file(context: &Context, folder: &Folder, wanted: &str) -> Result<Option<Migration>> {
+fn find_file(
+    context: &Context,
+    folder: &MigrationFolder,
+    wanted: &str,
+) -> Result<Option<Migration>> {
     if let Some(found) = folder
         .migrations
         .iter()

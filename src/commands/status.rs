@@ -9,7 +9,7 @@ use crate::commands::{
     Context, Outcome, Purpose, Report, archives, change::verify, fleet, project,
 };
 use crate::finding::{Finding, Location, Severity};
-use crate::migrate::standing::{self, Line, State};
+use crate::migrate::status::{self, MigrationState, MigrationStatus};
 use crate::sql::name::Ident;
 
 /// Flags of `status`.
@@ -34,7 +34,7 @@ struct StatusReport {
     server: String,
     applied: usize,
     pending: usize,
-    migrations: Vec<Line>,
+    migrations: Vec<MigrationStatus>,
     #[serde(skip)]
     findings: Vec<Finding>,
     #[serde(skip)]
@@ -61,7 +61,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     .await;
     let records = records?;
     let fresh = project::fresh_width(context, &folder)?;
-    let mut standing = standing::compare(&folder, &records.history, &records.unfinished, fresh);
+    let mut standing = status::compare(&folder, &records.history, &records.unfinished, fresh);
     if args.foreign {
         standing
             .findings
@@ -145,7 +145,7 @@ impl Report for StatusReport {
         let pending = self
             .migrations
             .iter()
-            .filter(|line| self.check && line.state == State::Pending)
+            .filter(|line| self.check && line.state == MigrationState::Pending)
             .map(|line| {
                 let subject = line.file.as_deref().unwrap_or(&line.name);
                 let words = format!("it is not applied to {}", self.database);
@@ -155,17 +155,17 @@ impl Report for StatusReport {
     }
 }
 
-fn row(line: &Line) -> Vec<(Tone, String)> {
+fn row(line: &MigrationStatus) -> Vec<(Tone, String)> {
     let (tone, word) = match line.state {
-        State::Applied => (Tone::Good, "applied"),
-        State::Pending => (Tone::Warn, "pending"),
-        State::Edited => (Tone::Bad, "edited"),
-        State::LineEndings => (Tone::Warn, "line endings"),
-        State::Missing => (Tone::Bad, "file missing"),
-        State::Unknown => (Tone::Bad, "unknown"),
-        State::OutOfOrder => (Tone::Bad, "out of order"),
-        State::HalfRun => (Tone::Bad, "half-run"),
-        State::HalfReverted => (Tone::Bad, "half-reverted"),
+        MigrationState::Applied => (Tone::Good, "applied"),
+        MigrationState::Pending => (Tone::Warn, "pending"),
+        MigrationState::Edited => (Tone::Bad, "edited"),
+        MigrationState::LineEndings => (Tone::Warn, "line endings"),
+        MigrationState::Missing => (Tone::Bad, "file missing"),
+        MigrationState::Unknown => (Tone::Bad, "unknown"),
+        MigrationState::OutOfOrder => (Tone::Bad, "out of order"),
+        MigrationState::HalfRun => (Tone::Bad, "half-run"),
+        MigrationState::HalfReverted => (Tone::Bad, "half-reverted"),
     };
     let when = line.applied_on.as_deref().unwrap_or_default();
     vec![

@@ -15,16 +15,16 @@ use crate::commands::{
 };
 use crate::error::{Exit, Failure};
 use crate::finding::{Finding, Severity};
-use crate::migrate::apply::{self, Applied};
+use crate::migrate::apply::{self, AppliedMigration};
 use crate::migrate::files::Migration;
-use crate::migrate::job::Ledger;
+use crate::migrate::job::RecordSettings;
 use crate::migrate::journal::Unfinished;
-use crate::migrate::standing;
+use crate::migrate::status;
 use crate::pg::lock::{self, Share};
 use crate::pg::session::Session;
 use crate::pg::target::Target;
 use crate::plan::execution::Execution;
-use crate::plan::heartbeat::Beat;
+use crate::plan::heartbeat::Heartbeat;
 use crate::plan::observe::guard::Prediction;
 
 /// Flags of `up`.
@@ -58,7 +58,7 @@ pub struct Args {
 struct UpReport {
     database: String,
     environment: String,
-    applied: Vec<Applied>,
+    applied: Vec<AppliedMigration>,
     pending: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     plan: Option<String>,
@@ -108,7 +108,7 @@ async fn one(args: &Args, context: &Context) -> Result<Outcome> {
     .await?;
     let records = project::history_and_journal(context, &session).await?;
     let fresh = project::fresh_width(context, &folder)?;
-    let standing = standing::compare(&folder, &records.history, &records.unfinished, fresh);
+    let standing = status::compare(&folder, &records.history, &records.unfinished, fresh);
     let selection = match &bound {
         Some(bound) => {
             let files = (&folder, &standing);
@@ -167,7 +167,7 @@ async fn one(args: &Args, context: &Context) -> Result<Outcome> {
 #[derive(Clone, Copy)]
 struct Work<'a> {
     chosen: &'a [&'a Migration],
-    ledger: &'a Ledger,
+    ledger: &'a RecordSettings,
     unfinished: &'a [Unfinished],
     prediction: Option<&'a Prediction>,
 }
@@ -178,10 +178,10 @@ async fn apply(
     context: &Context,
     (session, target): (Session, &Target),
     work: Work<'_>,
-) -> Result<(Session, Vec<Applied>)> {
+) -> Result<(Session, Vec<AppliedMigration>)> {
     let watch = context.watch();
     let ladder = project::ladder(context, args.lock_budget.as_deref())?;
-    let beat = Beat {
+    let beat = Heartbeat {
         pid: session.server_info().backend_pid,
         canceller: session.canceller(),
         budget: project::block_budget(context, args.block_budget.as_deref())?,

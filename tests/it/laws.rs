@@ -10,7 +10,7 @@ use af_db::catalog::{Catalog, Scope, read};
 use af_db::diff::ddl::{self, Options, Statement};
 use af_db::diff::{self, Change, plain};
 use af_db::pg::session::Session;
-use af_db::shadow::trial;
+use af_db::shadow::diff_trial;
 use af_db::sql::safe::Sql;
 
 use crate::support::server::{self, Database, Server};
@@ -308,12 +308,12 @@ async fn statements_that_do_not_lead_there_are_refused() {
     let to = read_all(&other.session().await).await;
     let statements = ddl::statements(&from, &to, &OPTIONS);
     assert!(!plain::is_plain(&diff::between(&from, &to), &statements));
-    let tried = trial::try_out(&server.scratch, (&from, &to), &statements, &OPTIONS).await;
+    let tried = diff_trial::try_out(&server.scratch, (&from, &to), &statements, &OPTIONS).await;
     assert_eq!(tried.expect("they lead there"), None);
 
     let refused = async |statements: &[Statement]| {
         let server = server::own(None).await;
-        let tried = trial::try_out(&server.scratch, (&from, &to), statements, &OPTIONS).await;
+        let tried = diff_trial::try_out(&server.scratch, (&from, &to), statements, &OPTIONS).await;
         format!("{:#}", tried.expect_err("they do not lead there"))
     };
     let (last, fewer) = statements.split_last().expect("statements");

@@ -15,7 +15,7 @@ use crate::commands::{Context, Outcome, Purpose, Report, change::gate, project};
 use crate::error::refuse;
 use crate::finding::{Finding, Severity};
 use crate::migrate::checksum::Width;
-use crate::migrate::history::Table;
+use crate::migrate::history::HistoryTable;
 use crate::pg::lock::{self, Share};
 use crate::pg::session::Session;
 
@@ -184,7 +184,7 @@ async fn fresh(
         .into());
     }
     let has_rows =
-        matches!(books.history.table, Table::Present(_)) && !books.history.rows.is_empty();
+        matches!(books.history.table, HistoryTable::Present(_)) && !books.history.rows.is_empty();
     if has_rows && !ours && subject.found.is_some() {
         return Err(refuse(format!(
             "{} holds a history already; nothing was written",

@@ -8,7 +8,7 @@ use crate::commands::Context;
 use crate::commands::page::count;
 use crate::config::FILE_NAME;
 use crate::error::refuse;
-use crate::migrate::files::Folder;
+use crate::migrate::files::MigrationFolder;
 use crate::pg::target::Target;
 
 /// What is added to the configuration.
@@ -130,8 +130,8 @@ pub(super) fn describe(
 }
 
 /// Gives the migrations as a folder.
-pub(super) fn folder(subject: &Subject) -> Folder {
-    Folder {
+pub(super) fn folder(subject: &Subject) -> MigrationFolder {
+    MigrationFolder {
         migrations: subject
             .entries
             .iter()

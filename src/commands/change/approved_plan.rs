@@ -9,12 +9,12 @@ use crate::commands::change::planning::{self, Made, PlanInputs};
 use crate::commands::change::select::Selection;
 use crate::commands::project::HistoryAndJournal;
 use crate::error::{fail, refuse};
-use crate::migrate::files::Folder;
-use crate::migrate::planned;
-use crate::migrate::standing::Standing;
+use crate::migrate::files::MigrationFolder;
+use crate::migrate::plan_history;
+use crate::migrate::status::FolderStatus;
 use crate::pg::session::Session;
-use crate::plan::document::compare::{self, Binding, Earlier};
-use crate::plan::document::{self, Document};
+use crate::plan::document::compare::{self, EarlierRuns, PlanValidity};
+use crate::plan::document::{self, PlanDocument};
 
 /// Flags that bind a run to a plan.
 #[derive(clap::Args, Debug, Default)]
@@ -38,7 +38,7 @@ pub(crate) struct Bound {
     pub(crate) shown: String,
     pub(crate) path: PathBuf,
     pub(crate) text: String,
-    pub(crate) document: Document,
+    pub(crate) document: PlanDocument,
     resume: bool,
     pub(crate) sha256: String,
 }
@@ -62,7 +62,7 @@ impl Bound {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("reading {shown}; nothing was touched"))?;
         Ok(Some(Bound {
-            document: Document::parse(&shown, &text)?,
+            document: PlanDocument::parse(&shown, &text)?,
             sha256: document::sha256(&text),
             path: path.clone(),
             resume: args.resume,
@@ -76,7 +76,7 @@ impl Bound {
         &self,
         session: &Session,
         records: &HistoryAndJournal,
-        (folder, standing): (&Folder, &Standing),
+        (folder, standing): (&MigrationFolder, &FolderStatus),
     ) -> Result<Selection> {
         self.refuse_replay(session, records).await?;
         let steps = || self.document.steps.iter().map(|step| step.version);
@@ -96,7 +96,7 @@ impl Bound {
     }
 
     async fn refuse_replay(&self, session: &Session, records: &HistoryAndJournal) -> Result<()> {
-        let done = planned::applied(session, &records.history, &self.sha256).await?;
+        let done = plan_history::applied(session, &records.history, &self.sha256).await?;
         let Some(last) = done.last() else {
             return self.refuse_half(session, records).await;
         };
@@ -140,7 +140,7 @@ impl Bound {
 
     /// Gives the migrations that runs of this plan began and nobody finished.
     async fn half(&self, session: &Session, records: &HistoryAndJournal) -> Result<Vec<i64>> {
-        let mut begun = planned::begun(session, &records.history, &self.sha256).await?;
+        let mut begun = plan_history::begun(session, &records.history, &self.sha256).await?;
         begun.retain(|version| {
             records
                 .unfinished
@@ -150,10 +150,11 @@ impl Bound {
         Ok(begun)
     }
 
-    async fn earlier(&self, basis: PlanInputs<'_>) -> Result<Earlier> {
-        let steps = planned::applied(basis.session, &basis.records.history, &self.sha256).await?;
+    async fn earlier(&self, basis: PlanInputs<'_>) -> Result<EarlierRuns> {
+        let steps =
+            plan_history::applied(basis.session, &basis.records.history, &self.sha256).await?;
         let half = self.half(basis.session, basis.records).await?;
-        Ok(Earlier {
+        Ok(EarlierRuns {
             half: !half.is_empty(),
             done: steps.into_iter().map(|step| step.version).collect(),
         })
@@ -165,12 +166,12 @@ pub(crate) async fn bind(context: &Context, basis: PlanInputs<'_>, bound: &Bound
     let made = planning::make(context, basis).await?;
     let earlier = bound.earlier(basis).await?;
     match compare::compare(&bound.document, &made.document, &earlier) {
-        Binding::Fresh => {
+        PlanValidity::Fresh => {
             context
                 .terminal
                 .say("the plan is fresh: nothing has moved since it was made");
         }
-        Binding::Explained(moved) => {
+        PlanValidity::Explained(moved) => {
             context
                 .terminal
                 .say("the plan holds: its steps are what they were, though this has moved");
@@ -178,7 +179,7 @@ pub(crate) async fn bind(context: &Context, basis: PlanInputs<'_>, bound: &Bound
                 context.terminal.say(&format!("  {line}"));
             }
         }
-        Binding::Stale(differences) => {
+        PlanValidity::Stale(differences) => {
             let lines: Vec<String> = differences
                 .iter()
                 .map(|line| format!("\n  {line}"))

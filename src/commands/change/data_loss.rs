@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::plan::document::Document;
-use crate::plan::observe::{How, StepObservation};
+use crate::plan::document::PlanDocument;
+use crate::plan::observe::{RewriteKind, StepObservation};
 
 /// Names what held rows before and is gone, or empty, afterwards.
 pub(crate) fn losses(observed: &[StepObservation]) -> Vec<String> {
@@ -14,7 +14,7 @@ pub(crate) fn losses(observed: &[StepObservation]) -> Vec<String> {
         let emptied = statement
             .rewrites
             .iter()
-            .filter(|rewrite| rewrite.how == How::Truncated);
+            .filter(|rewrite| rewrite.how == RewriteKind::Truncated);
         losses.extend(emptied.map(|rewrite| rewrite.relation.clone()));
         let deleted = statement.rows.iter().filter(|rows| rows.all);
         losses.extend(deleted.map(|rows| rows.relation.clone()));
@@ -23,7 +23,7 @@ pub(crate) fn losses(observed: &[StepObservation]) -> Vec<String> {
 }
 
 /// Tells whose rows statements delete, or may; each table once, and not what is lost as a whole.
-pub(crate) fn deleted(plan: &Document) -> Vec<String> {
+pub(crate) fn deleted(plan: &PlanDocument) -> Vec<String> {
     let observed = plan.steps.iter().filter_map(|step| step.observed.as_ref());
     let statements = observed.flat_map(|step| &step.statements);
     let rows = statements.flat_map(|statement| &statement.rows);

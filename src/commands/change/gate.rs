@@ -21,7 +21,7 @@ use crate::error::refuse;
 use crate::migrate::files::Migration;
 use crate::pg::session::Session;
 use crate::pg::target::Target;
-use crate::plan::approval::{self, Asked, Quorum};
+use crate::plan::approval::{self, ApprovalRequest, Quorum};
 use crate::plan::observe::guard::Prediction;
 use crate::shadow;
 
@@ -327,7 +327,7 @@ fn approve(
     (needed, quorum): (bool, &Quorum),
 ) -> Result<Option<String>> {
     if let Some(given) = &args.approve
-        && !approval::names(given, &bound.sha256)
+        && !approval::is_full_hash(given, &bound.sha256)
     {
         return Err(refuse(format!(
             "{} is plan {}, not the one approved; nothing was touched",
@@ -358,7 +358,8 @@ fn approve(
     for table in data_loss::deleted(&bound.document) {
         what.push_str(&format!("\nRows may be deleted: {table}."));
     }
-    let words = approval::words(database.environment(), target.database(), &bound.sha256);
+    let words =
+        approval::confirmation_phrase(database.environment(), target.database(), &bound.sha256);
     context.terminal.confirm_typed(&what, &words, PLANNED)?;
     acknowledge(context, &bound.document.losses)?;
     Ok(signed)
@@ -383,7 +384,7 @@ fn signatures(
         return Ok(None);
     }
     let environment = context.config.database.environment();
-    let asked = Asked {
+    let asked = ApprovalRequest {
         plan: &bound.text,
         author: bound.document.author.as_deref(),
         environment,

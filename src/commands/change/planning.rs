@@ -13,7 +13,7 @@ use crate::event::silent;
 use crate::finding::{Finding, Location, Severity, worst};
 use crate::lint::apply_observations;
 use crate::migrate::checksum;
-use crate::migrate::files::{Direction, Folder, Migration};
+use crate::migrate::files::{Direction, Migration, MigrationFolder};
 use crate::migrate::history::History;
 use crate::migrate::job;
 use crate::migrate::journal::Unfinished;
@@ -22,12 +22,15 @@ use crate::pg::embedded::sandbox;
 use crate::pg::session::Session;
 use crate::plan::Step;
 use crate::plan::approval::Quorum;
-use crate::plan::document::{self, Document, Head, Observed, Planned, Statement, VERSION, WayBack};
-use crate::plan::observe::question::{self, Answer, Outcome};
-use crate::plan::observe::weigh::{self, Weight};
+use crate::plan::document::{
+    self, HistoryHead, PlanDocument, PlannedDown, PlannedMigration, PlannedStatement,
+    TargetDatabase, VERSION,
+};
+use crate::plan::observe::impact::{self, Impact};
+use crate::plan::observe::row_checks::{self, RowCheckOutcome, RowCheckResult};
 use crate::plan::observe::{SECURED, StepObservation, UNSECURED, reach, run};
 use crate::shadow::predict::predict;
-use crate::shadow::{Shadow, like};
+use crate::shadow::{Shadow, schema_clone};
 use crate::sql::name::{Ident, ObjectName};
 use crate::sql::safe::Sql;
 use crate::sql::{position, redact, split};
@@ -35,7 +38,7 @@ use crate::sql::{position, redact, split};
 /// What a plan is made from.
 #[derive(Clone, Copy)]
 pub(crate) struct PlanInputs<'a> {
-    pub(crate) folder: &'a Folder,
+    pub(crate) folder: &'a MigrationFolder,
     pub(crate) session: &'a Session,
     pub(crate) records: &'a HistoryAndJournal,
     pub(crate) chosen: &'a [&'a Migration],
@@ -43,7 +46,7 @@ pub(crate) struct PlanInputs<'a> {
 
 /// A plan that was made.
 pub(crate) struct Made {
-    pub(crate) document: Document,
+    pub(crate) document: PlanDocument,
     /// The document as it is written.
     pub(crate) text: String,
     /// Its name.
@@ -53,7 +56,7 @@ pub(crate) struct Made {
     /// Whether a finding reaches the severity that fails a run.
     pub(crate) fails: bool,
     /// What the steps do, held against the sizes of now.
-    pub(crate) weights: Vec<Weight>,
+    pub(crate) weights: Vec<Impact>,
     /// What the rules say of the text and the shadow has shown not to be so.
     pub(crate) cleared: Vec<Finding>,
     /// The tables that change, drawn; none where none does.
@@ -68,13 +71,13 @@ struct Tried {
     findings: Vec<Finding>,
     steps: Vec<Step>,
     observed: Vec<StepObservation>,
-    weights: Vec<Weight>,
+    weights: Vec<Impact>,
 }
 
 /// Makes a plan; the database is only read.
 pub(crate) async fn make(context: &Context, basis: PlanInputs<'_>) -> Result<Made> {
     let (folder, session, records) = (basis.folder, basis.session, basis.records);
-    let live = read::read(session, &like::scope())
+    let live = read::read(session, &schema_clone::scope())
         .await
         .context("reading the schema the plan starts from")?;
     let live = without_siblings(context, live);
@@ -116,7 +119,7 @@ pub(crate) async fn make(context: &Context, basis: PlanInputs<'_>) -> Result<Mad
         |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let rules = context.config.database.rules();
     let quorum = Quorum::read(&rules.approvers, rules.approvals)?;
-    let document = Document {
+    let document = PlanDocument {
         version: VERSION,
         tool: concat!("af-db ", env!("CARGO_PKG_VERSION")).to_owned(),
         environment: context.config.database.environment().to_owned(),
@@ -203,9 +206,9 @@ pub(crate) fn governed(context: &Context, catalog: &Catalog) -> Catalog {
         .without_owners()
 }
 
-fn observed(session: &Session) -> Observed {
+fn observed(session: &Session) -> TargetDatabase {
     let facts = session.server_info();
-    Observed {
+    TargetDatabase {
         system_identifier: facts.system_identifier.map(|number| number.to_string()),
         database: facts.database.clone(),
         database_oid: facts.database_oid,
@@ -214,7 +217,7 @@ fn observed(session: &Session) -> Observed {
     }
 }
 
-fn head(history: &History) -> Head {
+fn head(history: &History) -> HistoryHead {
     let mut hash = Sha256::new();
     for row in &history.rows {
         hash.update(format!(
@@ -224,7 +227,7 @@ fn head(history: &History) -> Head {
     }
     let digest = hash.finalize();
     let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    Head {
+    HistoryHead {
         table: history.name.to_string(),
         applied: history.rows.len(),
         version: history.rows.iter().map(|row| row.version).max(),
@@ -236,7 +239,7 @@ fn steps(
     context: &Context,
     basis: PlanInputs<'_>,
     observed: Vec<StepObservation>,
-) -> Result<Vec<Planned>> {
+) -> Result<Vec<PlannedMigration>> {
     let mut observed = observed.into_iter();
     let fresh = project::fresh_width(context, basis.folder)?;
     let width = basis.records.history.width(fresh);
@@ -245,18 +248,18 @@ fn steps(
         let half = half(migration, basis);
         let sum = |text: &str| checksum::refinery(&migration.name, migration.version, text, width);
         let way_back = match (&migration.down, &migration.directives.irreversible) {
-            (Some(down), _) => WayBack::File {
+            (Some(down), _) => PlannedDown::File {
                 file: down.shown.clone(),
                 sha256: format!("sha256:{}", checksum::sha256(&down.text)),
             },
-            (None, Some(reason)) => WayBack::Irreversible(reason.clone()),
-            (None, None) => WayBack::None,
+            (None, Some(reason)) => PlannedDown::Irreversible(reason.clone()),
+            (None, None) => PlannedDown::None,
         };
-        let statements = split::statements(&migration.up.text).map(|statement| Statement {
+        let statements = split::statements(&migration.up.text).map(|statement| PlannedStatement {
             line: statement.position.line,
             sql: redact::statement(statement.text).into_owned(),
         });
-        Ok(Planned {
+        Ok(PlannedMigration {
             version: migration.version,
             name: migration.name.clone(),
             file: migration.up.shown.clone(),
@@ -285,14 +288,14 @@ async fn try_out(context: &Context, basis: PlanInputs<'_>, live: &Catalog) -> Re
         return Ok(tried);
     }
     let scratch = context.narrow_scratch(basis.session).await?;
-    let likeness = like::build(&scratch, "plan", live, &basis.folder.migrations).await?;
+    let likeness = schema_clone::build(&scratch, "plan", live, &basis.folder.migrations).await?;
     tried.findings.extend(likeness.lacking.into_iter().map(|lack| {
         Finding::warn("plan-likeness", "the scratch server", format!("it could not build {lack}"))
             .help("what the plan says about it was not tried; point AF_DB_SHADOW_URL at a server that has it")
     }));
     let Shadow { target, session } = likeness.shadow;
     same_path(&session, basis.session, target.database()).await?;
-    let before = read::read(&session, &like::scope()).await?;
+    let before = read::read(&session, &schema_clone::scope()).await?;
     let steps = basis.chosen.iter().map(|migration| step(migration, basis));
     let steps = steps.collect::<Result<Vec<_>>>()?;
     if !session.server_info().superuser {
@@ -303,18 +306,18 @@ async fn try_out(context: &Context, basis: PlanInputs<'_>, live: &Catalog) -> Re
     tried.observed = run::steps(&target, &steps, &context.watch()).await?;
     tried.steps = steps;
     tried.losses = data_loss::losses(&tried.observed);
-    let sizes = weigh::sizes(basis.session, &tried.observed).await?;
-    tried.weights = weigh::weigh(&tried.observed, &sizes, &linting::thresholds(context));
+    let sizes = impact::sizes(basis.session, &tried.observed).await?;
+    tried.weights = impact::estimate(&tried.observed, &sizes, &linting::thresholds(context));
     if let Some(finding) = failed(&tried.observed, &tried.steps) {
         tried.findings.push(finding);
         return Ok(tried);
     }
     let session = connect::open(&target, &silent).await?;
-    let after = read::read(&session, &like::scope()).await?;
+    let after = read::read(&session, &schema_clone::scope()).await?;
     session.close().await;
     tried.findings.extend(shut(&tried.observed, &after));
     tried.predicted = Some(governed(context, &predict(live, &before, &after)));
-    let answers = question::ask(basis.session, &tried.observed, PATIENCE).await?;
+    let answers = row_checks::ask(basis.session, &tried.observed, PATIENCE).await?;
     tried.findings.extend(
         answers
             .iter()
@@ -358,7 +361,7 @@ async fn unobserved(
     shadow.session.close().await;
     // The steps may have left settings of the session behind.
     let session = connect::open(&shadow.target, &silent).await?;
-    let after = read::read(&session, &like::scope()).await?;
+    let after = read::read(&session, &schema_clone::scope()).await?;
     session.close().await;
     tried.predicted = Some(governed(context, &predict(live, before, &after)));
     Ok(tried)
@@ -452,21 +455,21 @@ fn failed(observed: &[StepObservation], steps: &[Step]) -> Option<Finding> {
 }
 
 /// Says what the rows answered, where it matters.
-fn judged(answer: &Answer, steps: &[Step]) -> Option<Finding> {
+fn judged(answer: &RowCheckResult, steps: &[Step]) -> Option<Finding> {
     let step = steps.get(answer.step)?;
     let about = &answer.question.about;
     let relation = &answer.question.relation;
     let number = answer.statement;
     let finding = match &answer.outcome {
-        Outcome::Fits => return None,
-        Outcome::Fails(_) if answer.may_change => Finding::warn(
+        RowCheckOutcome::Fits => return None,
+        RowCheckOutcome::Fails(_) if answer.may_change => Finding::warn(
             "plan-rows",
             relation,
             format!(
                 "statement {number} fails unless an earlier one takes care of it: there are {about}"
             ),
         ),
-        Outcome::Fails(said) => {
+        RowCheckOutcome::Fails(said) => {
             let said = said
                 .as_ref()
                 .map(|said| format!(" ({said})"))
@@ -477,7 +480,7 @@ fn judged(answer: &Answer, steps: &[Step]) -> Option<Finding> {
                 format!("statement {number} would fail: there are {about}{said}"),
             )
         }
-        Outcome::NotAsked(why) => Finding::note(
+        RowCheckOutcome::NotAsked(why) => Finding::note(
             "plan-rows-not-asked",
             relation,
             format!("statement {number} fails if there are {about}: {why}"),

@@ -11,8 +11,8 @@ use crate::lint::check::LintOptions;
 use crate::lint::{self, Source};
 use crate::migrate::files::{Direction, Migration};
 use crate::migrate::journal::Unfinished;
-use crate::migrate::standing::Standing;
 use crate::migrate::static_checks;
+use crate::migrate::status::FolderStatus;
 
 /// Flags that choose.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -32,7 +32,7 @@ pub(crate) struct Selection {
 pub(crate) fn choose<'m>(
     selection: &Selection,
     files: &'m [Migration],
-    standing: &Standing,
+    standing: &FolderStatus,
 ) -> Result<(Vec<&'m Migration>, usize)> {
     if let Some(to) = selection.to
         && !files.iter().any(|file| file.version == to)
@@ -60,7 +60,7 @@ pub(crate) fn choose<'m>(
 /// Refuses when anything stands in the way; gives what is merely worth saying.
 pub(crate) fn obstacles(
     selection: &Selection,
-    standing: &Standing,
+    standing: &FolderStatus,
     chosen: &[&Migration],
     unfinished: &[Unfinished],
 ) -> Result<Vec<Finding>> {

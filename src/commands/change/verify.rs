@@ -14,9 +14,9 @@ use crate::diff::report::{self, Sides};
 use crate::diff::{self};
 use crate::disk;
 use crate::finding::{Finding, Location, Severity};
-use crate::migrate::journal::{self, Entry, Run, State};
+use crate::migrate::journal::{self, JournalEntry, JournalState, RunIdentity};
 use crate::pg::session::Session;
-use crate::shadow::like;
+use crate::shadow::schema_clone;
 use crate::sql::safe::Sql;
 
 /// A named place in the write-ahead log, for recovery to a point in time.
@@ -60,7 +60,7 @@ async fn half_made(session: &Session) -> Result<BTreeSet<(String, String)>> {
 pub(crate) async fn judge(
     context: &Context,
     session: &Session,
-    (before, run): (&Before, &Run),
+    (before, run): (&Before, &RunIdentity),
     predicted: Option<&Catalog>,
 ) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
@@ -75,17 +75,17 @@ pub(crate) async fn judge(
     };
     findings.extend(reindexed?.into_iter().filter(is_old));
     if let Some(predicted) = predicted {
-        let reached = read::read(session, &like::scope())
+        let reached = read::read(session, &schema_clone::scope())
             .await
             .context("reading the schema that was reached")?;
         let reached = planning::governed(context, &reached);
-        let entry = Entry {
+        let entry = JournalEntry {
             note: Some(reached.fingerprint()),
-            ..Entry::default()
+            ..JournalEntry::default()
         };
         let record = Sql::fill(
             "BEGIN;\n{};\nCOMMIT",
-            &[&journal::append(run, State::Checked, &entry)],
+            &[&journal::append(run, JournalState::Checked, &entry)],
         );
         session
             .run(&record)

@@ -6,21 +6,21 @@ use super::{Args, refuse_unclear, report};
 use crate::commands::page::count;
 use crate::commands::{Context, Outcome, Purpose, change::gate, policies, project};
 use crate::error::{Failure, with_exit};
-use crate::migrate::journal::{self, Entry, Run, State};
+use crate::migrate::journal::{self, JournalEntry, JournalState, RunIdentity};
 use crate::pg::lock::{self, Share};
 use crate::plan::execution::Execution;
-use crate::plan::trouble::{Stopped, Trouble};
-use crate::plan::{Books, Mode, Step};
+use crate::plan::step_failure::{StepFailure, Stopped};
+use crate::plan::{Mode, Step, StepRecorder};
 use crate::rls::declared::Declared;
 use crate::rls::mend;
 use crate::sql::safe::Sql;
 
 /// The record of applied policies.
 struct PolicyBooks {
-    run: Run,
+    run: RunIdentity,
 }
 
-impl Books for PolicyBooks {
+impl StepRecorder for PolicyBooks {
     fn opening(&self) -> Sql {
         Sql::default()
     }
@@ -34,14 +34,14 @@ impl Books for PolicyBooks {
     }
 
     fn closing(&self, statements: usize, lock_waits: usize) -> Sql {
-        let entry = Entry {
+        let entry = JournalEntry {
             name: Some("policies".to_owned()),
             statement: Some(statements),
             lock_waits,
             note: Some("declared policies applied".to_owned()),
-            ..Entry::default()
+            ..JournalEntry::default()
         };
-        journal::append(&self.run, State::Repaired, &entry)
+        journal::append(&self.run, JournalState::Repaired, &entry)
     }
 
     fn present(&self) -> Option<Sql> {
@@ -49,7 +49,12 @@ impl Books for PolicyBooks {
     }
 
     fn landed(&self, _: Option<usize>) -> Option<Sql> {
-        Some(journal::landed(&self.run, State::Repaired, None, None))
+        Some(journal::landed(
+            &self.run,
+            JournalState::Repaired,
+            None,
+            None,
+        ))
     }
 }
 
@@ -106,7 +111,7 @@ pub(super) async fn apply(args: &Args, declared: &Declared, context: &Context) -
 const AS_MIGRATION: &str = "elsewhere write it as a migration and have its plan approved: af-db diff-rls --write-migration, then af-db plan --out plan.json";
 
 fn failure(stopped: Stopped) -> Failure {
-    let say = |trouble: Trouble, what: &str| {
+    let say = |trouble: StepFailure, what: &str| {
         let failure = with_exit(trouble.exit, format!("{what}: {}", trouble.error));
         match trouble.hint {
             Some(hint) => failure.hint(hint),

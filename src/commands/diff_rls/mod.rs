@@ -214,17 +214,17 @@ fn write(
     findings: &[Finding],
     (up, down): &(String, String),
 ) -> Result<Vec<String>> {
-    use crate::migrate::write;
+    use crate::migrate::new_migration;
     refuse_unclear(findings)?;
     if up.is_empty() {
         return Ok(Vec::new());
     }
     let folder = project::folder(context)?;
-    let name = write::file_name(name)?;
-    let version = write::next_version(&folder.migrations, project::timestamp());
+    let name = new_migration::file_name(name)?;
+    let version = new_migration::next_version(&folder.migrations, project::timestamp());
     let head = "-- Written by af-db diff-rls from policies/.\n";
     let pair = (format!("{head}{up}"), format!("{head}{down}"));
-    let pair = write::pair(
+    let pair = new_migration::pair(
         &context.config.migrations(),
         version,
         &name,

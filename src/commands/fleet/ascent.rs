@@ -22,7 +22,7 @@ use crate::error::refuse;
 use crate::event::{Event, Unit};
 use crate::fleet::{self, Fleet, Member, NextStep, Wave};
 use crate::migrate::checksum;
-use crate::migrate::files::{Folder, Migration};
+use crate::migrate::files::{Migration, MigrationFolder};
 use crate::pg::program::Program;
 use crate::plan::approval::Quorum;
 use crate::plan::document;
@@ -126,7 +126,7 @@ pub(crate) async fn up(context: &Context, path: &Path, orders: &Orders<'_>) -> R
 /// It stays the same while the fleet is on its way, so that what was approved can be finished after an interruption.
 fn hash(
     fleet: &Fleet,
-    (folder, shared): (&Folder, Option<&Folder>),
+    (folder, shared): (&MigrationFolder, Option<&MigrationFolder>),
     selection: &Selection,
 ) -> String {
     let files = folder
@@ -159,7 +159,7 @@ fn wanted(selection: &Selection, file: &Migration) -> bool {
 /// Shows what would be done and asks, where any of the databases is protected.
 async fn admit(
     context: &Context,
-    (folder, sound, has_shared): (&Folder, &[Sound<'_>], bool),
+    (folder, sound, has_shared): (&MigrationFolder, &[Sound<'_>], bool),
     (report, phases): (&FleetUp, &[Phase]),
     orders: &Orders<'_>,
 ) -> Result<()> {

@@ -10,7 +10,7 @@ use crate::commands::fleet::shared;
 use crate::commands::fleet::state::{Aside, Cause, Sound, Surveyed};
 use crate::error::refuse;
 use crate::migrate::checksum;
-use crate::migrate::files::Folder;
+use crate::migrate::files::MigrationFolder;
 use crate::plan::document;
 
 /// The plan of a run.
@@ -21,7 +21,10 @@ pub(super) struct Bound {
 
 impl Bound {
     /// Reads it, and refuses it where a file is no longer what was planned.
-    pub(super) fn load(path: &Path, (folder, shared): (&Folder, Option<&Folder>)) -> Result<Bound> {
+    pub(super) fn load(
+        path: &Path,
+        (folder, shared): (&MigrationFolder, Option<&MigrationFolder>),
+    ) -> Result<Bound> {
         let shown = path.display().to_string();
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("reading {shown}; nothing was touched"))?;

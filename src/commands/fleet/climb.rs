@@ -14,14 +14,14 @@ use crate::event::silent;
 use crate::finding::Finding;
 use crate::fleet::{Fleet, Member};
 use crate::migrate::apply;
-use crate::migrate::files::{Folder, Migration};
+use crate::migrate::files::{Migration, MigrationFolder};
 use crate::pg::lock::{self, Share};
 use crate::pg::pooler;
 use crate::pg::session::Session;
 use crate::plan::execution::Execution;
-use crate::plan::heartbeat::Beat;
-use crate::plan::ladder::Ladder;
-use crate::shadow::like;
+use crate::plan::heartbeat::Heartbeat;
+use crate::plan::lock_schedule::LockSchedule;
+use crate::shadow::schema_clone;
 use crate::sql::name::Ident;
 use crate::sql::safe::Sql;
 
@@ -61,8 +61,8 @@ pub(super) struct Work {
 pub(super) struct Climber<'a> {
     pub(super) context: &'a Context,
     pub(super) fleet: &'a Fleet,
-    pub(super) folder: &'a Folder,
-    pub(super) ladder: Ladder,
+    pub(super) folder: &'a MigrationFolder,
+    pub(super) ladder: LockSchedule,
     pub(super) block_budget: Duration,
     pub(super) bound: Option<&'a Bound>,
 }
@@ -119,7 +119,7 @@ impl Climber<'_> {
         } else {
             None
         };
-        let beat = Beat {
+        let beat = Heartbeat {
             pid: session.server_info().backend_pid,
             canceller: session.canceller(),
             budget: self.block_budget,
@@ -170,7 +170,7 @@ impl Climber<'_> {
         let Some((foreseen, model)) = foreseen else {
             return Ok(None);
         };
-        let catalog = read::read(session, &like::scope()).await?;
+        let catalog = read::read(session, &schema_clone::scope()).await?;
         let there = self.context.alone(member);
         let mut reached = planning::governed(&there, &catalog);
         if let (Some(tenant), Some(model)) = (&member.tenant, model) {

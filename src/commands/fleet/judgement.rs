@@ -13,7 +13,7 @@ use crate::commands::fleet::survey;
 use crate::commands::fleet::truth::Trust;
 use crate::commands::page::count;
 use crate::finding::Finding;
-use crate::migrate::files::Folder;
+use crate::migrate::files::MigrationFolder;
 
 /// How the databases of a fleet were judged.
 pub(crate) struct Judged {
@@ -22,7 +22,11 @@ pub(crate) struct Judged {
 }
 
 /// Judges every database of a fleet.
-pub(crate) async fn judge(context: &Context, path: &Path, folder: &Folder) -> Result<Judged> {
+pub(crate) async fn judge(
+    context: &Context,
+    path: &Path,
+    folder: &MigrationFolder,
+) -> Result<Judged> {
     let fleet = super::load(context, path).await?;
     let all = Selection::default();
     let surveyed = survey::survey(context, &fleet, folder, (&all, Trust::Migrations)).await;

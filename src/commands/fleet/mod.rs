@@ -26,10 +26,10 @@ use crate::commands::{Context, project, protection};
 use crate::error::fail;
 use crate::event::{Event, Unit, silent};
 use crate::fleet::{self, Fleet, InventoryContext, Member, NextStep, Tenant};
-use crate::migrate::files::Folder;
-use crate::migrate::history::Table;
+use crate::migrate::files::MigrationFolder;
+use crate::migrate::history::HistoryTable;
 use crate::migrate::journal;
-use crate::migrate::standing::{self as compared, Standing};
+use crate::migrate::status::{self as compared, FolderStatus};
 use crate::pg::connect;
 use crate::pg::session::Session;
 use crate::sql::name::Ident;
@@ -157,15 +157,15 @@ where
 async fn stand(
     context: &Context,
     session: &Session,
-    folder: &Folder,
-) -> Result<(project::HistoryAndJournal, Standing)> {
+    folder: &MigrationFolder,
+) -> Result<(project::HistoryAndJournal, FolderStatus)> {
     let records = project::history_and_journal(context, session)
         .await
         .context("reading its history")?;
     let fresh = project::fresh_width(context, folder)?;
     let mut standing = compared::compare(folder, &records.history, &records.unfinished, fresh);
     let tenant = context.config.tenant.as_ref();
-    if let Some(tenant) = tenant.filter(|_| records.history.table == Table::Missing)
+    if let Some(tenant) = tenant.filter(|_| records.history.table == HistoryTable::Missing)
         && !journal::knows(session, &records.history, &tenant.schema).await?
     {
         // The journal is that of all tenants, and says nothing of this one: it is new.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::lint::Source;
 use crate::lint::check::{self, LintOptions};
-use crate::migrate::files::{Folder, Migration};
+use crate::migrate::files::{Migration, MigrationFolder};
 
 /// What runs on the whole fleet before the next phase begins anywhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub(super) struct Phase {
 }
 
 /// Cuts the versions that are pending anywhere into phases.
-pub(super) fn cut(folder: &Folder, pending: &BTreeSet<i64>) -> Vec<Phase> {
+pub(super) fn cut(folder: &MigrationFolder, pending: &BTreeSet<i64>) -> Vec<Phase> {
     let taking: BTreeSet<i64> = folder
         .migrations
         .iter()

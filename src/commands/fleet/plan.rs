@@ -19,8 +19,8 @@ use crate::error::fail;
 use crate::event::{Event, Unit};
 use crate::finding::{Finding, Severity};
 use crate::fleet::{Fleet, Member};
-use crate::migrate::files::{Folder, Migration};
-use crate::plan::document::{self, Document};
+use crate::migrate::files::{Migration, MigrationFolder};
+use crate::plan::document::{self, PlanDocument};
 
 /// The version of the document this program writes and reads.
 const VERSION: u32 = 1;
@@ -37,7 +37,7 @@ pub(super) struct Planned {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) schema: Option<String>,
     /// The plan, made on the largest of them.
-    pub(super) plan: Document,
+    pub(super) plan: PlanDocument,
 }
 
 /// A plan for a fleet.
@@ -189,7 +189,7 @@ fn largest<'s, 'f>(same: &[&'s Sound<'f>]) -> &'s Sound<'f> {
 async fn one(
     context: &Context,
     fleet: &Fleet,
-    folder: &Folder,
+    folder: &MigrationFolder,
     sound: &Sound<'_>,
 ) -> Result<planning::Made> {
     let member: &Member = sound.member;

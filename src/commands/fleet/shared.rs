@@ -7,10 +7,10 @@ use anyhow::{Context as _, Result};
 use crate::commands::Context;
 use crate::fleet::Fleet;
 use crate::migrate::checksum;
-use crate::migrate::files::{self, Folder, Migration};
+use crate::migrate::files::{self, Migration, MigrationFolder};
 
 /// Lists the migrations of what tenants share; none where they share nothing.
-pub(super) fn files(context: &Context, fleet: &Fleet) -> Result<Option<Folder>> {
+pub(super) fn files(context: &Context, fleet: &Fleet) -> Result<Option<MigrationFolder>> {
     let Some(path) = &fleet.shared else {
         return Ok(None);
     };
@@ -20,7 +20,7 @@ pub(super) fn files(context: &Context, fleet: &Fleet) -> Result<Option<Folder>> 
 }
 
 /// Names the files of what tenants share by what is in them.
-pub(super) fn hashes(shared: Option<&Folder>) -> Vec<String> {
+pub(super) fn hashes(shared: Option<&MigrationFolder>) -> Vec<String> {
     let files = shared.into_iter().flat_map(|folder| &folder.migrations);
     let hash = |file: &Migration| {
         format!(

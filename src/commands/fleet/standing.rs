@@ -10,7 +10,7 @@ use crate::commands::page::{Page, Tone, count};
 use crate::commands::{Context, Outcome, Report, project};
 use crate::finding::{Finding, Severity};
 use crate::fleet::{Fleet, Member};
-use crate::migrate::files::Folder;
+use crate::migrate::files::MigrationFolder;
 
 /// How a database stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -99,13 +99,22 @@ pub(crate) async fn status(context: &Context, path: &Path, check: bool) -> Resul
 }
 
 /// Asks every database of a fleet where it stands, in the fleet's own order.
-pub(crate) async fn survey(context: &Context, fleet: &Fleet, folder: &Folder) -> Vec<Stands> {
+pub(crate) async fn survey(
+    context: &Context,
+    fleet: &Fleet,
+    folder: &MigrationFolder,
+) -> Vec<Stands> {
     let question = async |member| place(context, fleet, member, folder).await;
     let answers = super::ask(context, fleet, question).await;
     answers.into_iter().map(|(_, stands)| stands).collect()
 }
 
-async fn place(context: &Context, fleet: &Fleet, member: &Member, folder: &Folder) -> Stands {
+async fn place(
+    context: &Context,
+    fleet: &Fleet,
+    member: &Member,
+    folder: &MigrationFolder,
+) -> Stands {
     let mut stands = Stands {
         name: member.name.clone(),
         database: member.to_string(),

@@ -12,14 +12,14 @@ use crate::commands::fleet::truth::{Trust, Truth};
 use crate::commands::{change::gate, protection};
 use crate::finding::Severity;
 use crate::fleet::{Fleet, Member};
-use crate::migrate::files::{Folder, Migration};
+use crate::migrate::files::{Migration, MigrationFolder};
 use crate::pg::{pooler, server_info};
 
 /// Asks every database for its history and its schema, and sets aside whom nobody should touch.
 pub(super) async fn survey<'f>(
     context: &Context,
     fleet: &'f Fleet,
-    folder: &Folder,
+    folder: &MigrationFolder,
     (selection, trust): (&Selection, Trust),
 ) -> Surveyed<'f> {
     let shapes = Shapes::new(context, fleet);
@@ -53,7 +53,7 @@ async fn look(
     shapes: &Shapes<'_>,
     context: &Context,
     (fleet, member): (&Fleet, &Member),
-    (folder, selection): (&Folder, &Selection),
+    (folder, selection): (&MigrationFolder, &Selection),
 ) -> Result<Seen> {
     let there = context.alone(member);
     let session = super::open(fleet, member).await?;

@@ -14,8 +14,8 @@ use crate::commands::{project, protection};
 use crate::error::{Exit, exit_of};
 use crate::event::silent;
 use crate::fleet::Member;
-use crate::migrate::files::Folder;
-use crate::migrate::{apply, standing};
+use crate::migrate::files::MigrationFolder;
+use crate::migrate::{apply, status};
 use crate::pg::lock::{self, Share};
 use crate::pg::pooler;
 use crate::pg::session::Session;
@@ -84,7 +84,7 @@ pub(super) async fn prepare(
 async fn one(
     climber: &Climber<'_>,
     member: &Member,
-    shared: Option<&Folder>,
+    shared: Option<&MigrationFolder>,
 ) -> Result<(Session, usize)> {
     let context = climber.context.alone(member);
     let session = super::open_to_write(&context, climber.fleet, member).await?;
@@ -98,7 +98,7 @@ async fn one(
         return Ok((session, 0));
     };
     let fresh = project::fresh_width(&context, folder)?;
-    let standing = standing::compare(folder, &records.history, &records.unfinished, fresh);
+    let standing = status::compare(folder, &records.history, &records.unfinished, fresh);
     let all = Selection::default();
     let (chosen, _) = select::choose(&all, &folder.migrations, &standing)?;
     select::obstacles(&all, &standing, &chosen, &records.unfinished)?;

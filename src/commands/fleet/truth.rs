@@ -16,7 +16,7 @@ use crate::diff::{self, Change};
 use crate::event::silent;
 use crate::finding::{Finding, Severity};
 use crate::fleet::{Fleet, Member, Tenant};
-use crate::migrate::files::{Direction, Folder, Migration};
+use crate::migrate::files::{Direction, Migration, MigrationFolder};
 use crate::pg::connect;
 use crate::pg::shadow_server::ShadowServer;
 use crate::shadow::{self, Shadow};
@@ -43,7 +43,7 @@ pub(super) struct Truth<'a> {
     answered: usize,
     context: &'a Context,
     fleet: &'a Fleet,
-    folder: &'a Folder,
+    folder: &'a MigrationFolder,
     // Started only when few databases have one history.
     scratch: Option<ShadowServer>,
     shadows: usize,
@@ -53,7 +53,7 @@ impl<'a> Truth<'a> {
     pub(super) fn new(
         context: &'a Context,
         fleet: &'a Fleet,
-        folder: &'a Folder,
+        folder: &'a MigrationFolder,
         (trust, answered): (Trust, usize),
     ) -> Self {
         Truth {

@@ -10,7 +10,7 @@ use crate::commands::change::select::{self, Selection};
 use crate::commands::{Context, project};
 use crate::error::{fail, refuse};
 use crate::migrate::apply;
-use crate::migrate::standing;
+use crate::migrate::status;
 use crate::pg::connect;
 use crate::pg::lock::{self, Share};
 use crate::pg::target::Target;
@@ -81,7 +81,7 @@ pub(super) async fn migrate(context: &Context, target: &Target, to: Option<i64>)
     let _lock = lock::take(&session, Share::Alone, std::time::Duration::ZERO, &watch).await?;
     let records = project::history_and_journal(context, &session).await?;
     let fresh = project::fresh_width(context, &folder)?;
-    let standing = standing::compare(&folder, &records.history, &records.unfinished, fresh);
+    let standing = status::compare(&folder, &records.history, &records.unfinished, fresh);
     let selection = Selection {
         to,
         ..Selection::default()

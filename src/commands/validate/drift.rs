@@ -15,14 +15,14 @@ use crate::finding::{Finding, Severity};
 use crate::manifest::Manifest;
 use crate::manifest::compare;
 use crate::manifest::settle::Settled;
-use crate::migrate::files::{Folder, Migration};
+use crate::migrate::files::{Migration, MigrationFolder};
 use crate::pg::shadow_server::ShadowServer;
 use crate::shadow;
-use crate::shadow::origin::Origins;
+use crate::shadow::object_origin::Origins;
 
 /// What the live database should be.
 pub(super) struct Declared<'a> {
-    pub(super) folder: &'a Folder,
+    pub(super) folder: &'a MigrationFolder,
     pub(super) manifest: &'a Manifest,
     /// All the migrations, replayed; none where they do not run here.
     pub(super) replayed: Option<&'a Catalog>,

@@ -13,8 +13,8 @@ use crate::commands::{Context, Outcome, Purpose, Report, embedded, fleet, lintin
 use crate::finding::{Finding, Location, Severity};
 use crate::fleet::citus;
 use crate::manifest::{self, Manifest};
-use crate::migrate::files::{Direction, Folder, Migration};
-use crate::migrate::{standing, static_checks};
+use crate::migrate::files::{Direction, Migration, MigrationFolder};
+use crate::migrate::{static_checks, status};
 use crate::pg::dev;
 use crate::pg::session::Session;
 use crate::rls::declared::{self, Declared};
@@ -92,7 +92,7 @@ impl ValidateReport {
 
 /// What the project says and, where one is judged, the live database.
 struct Gathered {
-    folder: Folder,
+    folder: MigrationFolder,
     manifest: Manifest,
     declared: Declared,
     live: Option<Live>,
@@ -246,7 +246,7 @@ async fn lint(
 }
 
 /// Judges what can be judged without a server.
-fn files(folder: &Folder) -> Vec<Finding> {
+fn files(folder: &MigrationFolder) -> Vec<Finding> {
     let mut findings = folder.findings.clone();
     for migration in &folder.migrations {
         findings.extend(static_checks::check(migration, Direction::Up));
@@ -274,16 +274,16 @@ async fn live(args: &Args, context: &Context) -> Result<Option<Live>> {
 
 fn history(
     context: &Context,
-    folder: &Folder,
+    folder: &MigrationFolder,
     records: &HistoryAndJournal,
 ) -> Result<Vec<Finding>> {
     let fresh = project::fresh_width(context, folder)?;
     // The folder's own faults have been told already.
-    let folder = Folder {
+    let folder = MigrationFolder {
         migrations: folder.migrations.clone(),
         findings: Vec::new(),
     };
-    Ok(standing::compare(&folder, &records.history, &records.unfinished, fresh).findings)
+    Ok(status::compare(&folder, &records.history, &records.unfinished, fresh).findings)
 }
 
 impl Report for ValidateReport {

@@ -14,7 +14,7 @@ use crate::event::Watch;
 use crate::finding::{Finding, Severity};
 use crate::manifest::settle::{self, Settled};
 use crate::manifest::{self, Manifest};
-use crate::migrate::files::Folder;
+use crate::migrate::files::MigrationFolder;
 use crate::pg::shadow_server::ShadowServer;
 use crate::rls::compare::Comparison;
 use crate::shadow::{self, Shadow, rollback};
@@ -127,7 +127,7 @@ async fn on_shadow(
 
 /// Replays the migrations; none when they do not run here, which says nothing about the rest.
 async fn replay(
-    folder: &Folder,
+    folder: &MigrationFolder,
     scratch: &ShadowServer,
     report: &mut ValidateReport,
     watch: Watch<'_>,
@@ -152,7 +152,7 @@ async fn replay(
 }
 
 async fn ways_down(
-    folder: &Folder,
+    folder: &MigrationFolder,
     scratch: &ShadowServer,
     watch: Watch<'_>,
 ) -> Result<Option<(String, Vec<Finding>)>> {

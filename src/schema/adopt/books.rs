@@ -8,8 +8,8 @@ use crate::adopt::record::{Found, Record, Row};
 use crate::finding::Finding;
 use crate::migrate::checksum;
 use crate::migrate::history;
-use crate::migrate::job::{self, Ledger};
-use crate::migrate::journal::{self, State};
+use crate::migrate::job::{self, RecordSettings};
+use crate::migrate::journal::{self, JournalState};
 use crate::pg::session::Session;
 use crate::sql::safe::Sql;
 
@@ -25,7 +25,7 @@ pub struct Taken<'a> {
 /// Writes what is taken over into our books, in one transaction; `insert` says whether the history lacks the rows.
 pub async fn write(
     session: &Session,
-    ledger: &Ledger,
+    ledger: &RecordSettings,
     (found, taken): (&Found, &[Taken<'_>]),
     insert: bool,
 ) -> Result<()> {
@@ -40,7 +40,7 @@ pub async fn write(
             sql.push(";\n")
                 .piece(&history::insert(&ledger.history, &ours));
         }
-        let record = journal::Entry {
+        let record = journal::JournalEntry {
             version: Some(migration.version),
             name: Some(migration.name.clone()),
             up_sha256: Some(checksum::sha256(&migration.up.text)),
@@ -49,10 +49,13 @@ pub async fn write(
                 .as_ref()
                 .map(|down| checksum::sha256(&down.text)),
             note: Some(note(found, &entry.key)),
-            ..journal::Entry::default()
+            ..journal::JournalEntry::default()
         };
-        sql.push(";\n")
-            .piece(&journal::append(&ledger.run, State::Baselined, &record));
+        sql.push(";\n").piece(&journal::append(
+            &ledger.run,
+            JournalState::Baselined,
+            &record,
+        ));
     }
     sql.push(";\nCOMMIT");
     if let Err(error) = session.run(&sql).await {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::adopt::folder::{Entry, Listed};
 use crate::migrate::checksum;
 use crate::migrate::directive;
-use crate::migrate::files::Script;
+use crate::migrate::files::MigrationFile;
 
 /// The file that holds the table of names.
 pub const TABLE: &str = "adopted.json";
@@ -57,7 +57,7 @@ pub fn convert(listed: &Listed, folder: &Path, shown: &str) -> Converted {
         let migration = &entry.migration;
         let stem = format!("V{}__{}", migration.version, migration.name);
         let mut new = entry.clone();
-        let place = |name: &str, text: String| Script {
+        let place = |name: &str, text: String| MigrationFile {
             shown: format!("{shown}/{name}"),
             path: folder.join(name),
             text: text.into(),

@@ -9,9 +9,9 @@ use crate::disk::{self, DirectoryEntry, DirectoryWalk};
 use crate::error::fail;
 use crate::finding::{Finding, Location, Severity};
 use crate::migrate::directive::{self, Directives};
-use crate::migrate::files::{self, Folder, Migration, Script};
-use crate::migrate::name;
-use crate::plan::unit::{self, Control};
+use crate::migrate::file_name;
+use crate::migrate::files::{self, Migration, MigrationFile, MigrationFolder};
+use crate::plan::unit::{self, TransactionControl};
 
 /// A migration and what its tool knows it by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct Entry {
     /// What the tool would record of its text, where it records that.
     pub proof: Option<String>,
     /// A script of the tool's that fails when the migration did not do its work.
-    pub verify: Option<Script>,
+    pub verify: Option<MigrationFile>,
     /// The migration itself.
     pub migration: Migration,
 }
@@ -42,8 +42,8 @@ pub const REPEATABLE: &str = "adopt-repeatable";
 
 impl Listed {
     /// Gives it as any folder of migrations.
-    pub fn folder(self) -> Folder {
-        Folder {
+    pub fn folder(self) -> MigrationFolder {
+        MigrationFolder {
             migrations: self
                 .entries
                 .into_iter()
@@ -59,17 +59,17 @@ pub(crate) struct Draft {
     pub(crate) key: String,
     pub(crate) version: i64,
     pub(crate) name: String,
-    pub(crate) up: Script,
-    pub(crate) down: Option<Script>,
+    pub(crate) up: MigrationFile,
+    pub(crate) down: Option<MigrationFile>,
     /// Whether the tool runs it outside a transaction, up and down.
     pub(crate) outside: (bool, bool),
     pub(crate) proof: Option<String>,
-    pub(crate) verify: Option<Script>,
+    pub(crate) verify: Option<MigrationFile>,
 }
 
 impl Draft {
     /// Begins with what every tool knows.
-    pub(crate) fn new(key: impl Into<String>, version: i64, name: &str, up: Script) -> Self {
+    pub(crate) fn new(key: impl Into<String>, version: i64, name: &str, up: MigrationFile) -> Self {
         Draft {
             key: key.into(),
             version,
@@ -109,7 +109,7 @@ impl Gathering {
     pub(crate) fn items(&mut self, folder: &Path, shown: &str) -> Result<Vec<DirectoryEntry>> {
         let mut items = self.walk.list(folder, shown)?;
         items.retain(|item| !item.name.starts_with('.'));
-        for item in items.iter().filter(|item| name::is_sql(&item.name)) {
+        for item in items.iter().filter(|item| file_name::is_sql(&item.name)) {
             if let Some(control) = disk::control_in_name(&item.name) {
                 let message = format!("the name of {:?} contains {control}", item.name);
                 return Err(fail(message).hint("rename the file").into());
@@ -119,12 +119,12 @@ impl Gathering {
     }
 
     /// Reads a file.
-    pub(crate) fn script(&mut self, path: &Path, shown: &str) -> Option<Script> {
+    pub(crate) fn script(&mut self, path: &Path, shown: &str) -> Option<MigrationFile> {
         files::script(path, shown, &mut self.findings)
     }
 
     /// Reads a file that need not be there and may be empty.
-    pub(crate) fn perhaps(&mut self, path: &Path, shown: &str) -> Option<Script> {
+    pub(crate) fn perhaps(&mut self, path: &Path, shown: &str) -> Option<MigrationFile> {
         if !path.is_file() {
             return None;
         }
@@ -146,12 +146,12 @@ impl Gathering {
     }
 
     /// Gives the migration of this version its way down; says whether there is one.
-    pub(crate) fn set_down(&mut self, version: i64, down: Script) -> bool {
+    pub(crate) fn set_down(&mut self, version: i64, down: MigrationFile) -> bool {
         self.set_down_so(version, down, false)
     }
 
     /// Gives the migration of this version its way down, and says how that runs.
-    pub(crate) fn set_down_so(&mut self, version: i64, down: Script, outside: bool) -> bool {
+    pub(crate) fn set_down_so(&mut self, version: i64, down: MigrationFile, outside: bool) -> bool {
         let found = self
             .drafts
             .iter_mut()
@@ -246,7 +246,7 @@ impl Gathering {
             down_directives.no_transaction |=
                 draft.outside.1 || own_transaction(&down.text, self.tool);
         }
-        let name = name::clean(&draft.name);
+        let name = file_name::clean(&draft.name);
         Entry {
             key: draft.key,
             proof: draft.proof,
@@ -275,7 +275,8 @@ fn own_transaction(text: &str, tool: Tool) -> bool {
         Tool::Flyway | Tool::GolangMigrate | Tool::Prisma | Tool::Sqitch
     );
     let outline = unit::outline(text);
-    let ends = |(_, control): &(usize, Control)| *control != Control::Savepoint;
+    let ends =
+        |(_, control): &(usize, TransactionControl)| *control != TransactionControl::Savepoint;
     outline.control.iter().any(ends) || (!wraps && !outline.alone.is_empty())
 }
 

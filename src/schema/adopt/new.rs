@@ -8,7 +8,7 @@ use crate::adopt::Tool;
 use crate::adopt::tools::flyway;
 use crate::error::refuse;
 use crate::migrate::files::Migration;
-use crate::migrate::write::{self, Pair};
+use crate::migrate::new_migration::{self, MigrationPair};
 
 /// Writes a pair as the tool would name it; nothing is ever overwritten.
 pub fn pair(
@@ -16,7 +16,7 @@ pub fn pair(
     folder: &Path,
     (version, name): (i64, &str),
     (up, down): (&str, &str),
-) -> Result<Pair> {
+) -> Result<MigrationPair> {
     let width = width(folder);
     let padded = format!("{version:0width$}");
     let both =
@@ -71,7 +71,7 @@ pub fn pair(
         // The Supabase CLI has no ways down.
         (None, None) => put(&up_path, up)?,
     }
-    Ok(Pair {
+    Ok(MigrationPair {
         down: down_path.unwrap_or_else(|| up_path.clone()),
         up: up_path,
         version,
@@ -87,7 +87,7 @@ pub fn next(tool: Tool, folder: &Path, migrations: &[Migration], now: (i64, i64)
         Tool::Flyway if flyway::is_dotted(folder) => flyway::after(last),
         Tool::NodePgMigrate => now.1.max(last + 1),
         Tool::Dbmate | Tool::Diesel | Tool::Prisma | Tool::Supabase if last == 0 => now.0,
-        _ => write::next_version(migrations, now.0),
+        _ => new_migration::next_version(migrations, now.0),
     }
 }
 

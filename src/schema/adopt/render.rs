@@ -11,7 +11,7 @@ use crate::adopt::Tool;
 use crate::adopt::folder::{Draft, Gathering, Listed, under};
 use crate::disk;
 use crate::error::fail;
-use crate::migrate::files::Script;
+use crate::migrate::files::MigrationFile;
 use crate::pg::program::{Program, ProgramOutput};
 use crate::sql::split;
 
@@ -83,7 +83,7 @@ pub async fn render(project: &Path, shown: &str) -> Result<Rendered> {
         };
         let name = names.get(*revision).map_or(*revision, String::as_str);
         let (text, outside) = body(part.text);
-        let script = |text: String| Script {
+        let script = |text: String| MigrationFile {
             shown: under(shown, &format!("revision {revision}")),
             path: PathBuf::new(),
             text: text.into(),

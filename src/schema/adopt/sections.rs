@@ -1,6 +1,6 @@
 //! Owns files that hold both ways: the lines of each, at the places where they stand in the file.
 
-use crate::migrate::files::Script;
+use crate::migrate::files::MigrationFile;
 
 /// What a line begins.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -13,15 +13,15 @@ pub(crate) enum Way {
 
 /// The two ways of a file; each is absent where the file does not begin it.
 pub(crate) struct Sections {
-    pub(crate) up: Option<Script>,
-    pub(crate) down: Option<Script>,
+    pub(crate) up: Option<MigrationFile>,
+    pub(crate) down: Option<MigrationFile>,
 }
 
 /// Splits a file at the lines that begin a way.
 ///
 /// What stands before the first of them belongs to the way up, as far as it is comment; lines of the other way are left
 /// empty, so that errors name the line of the file.
-pub(crate) fn split(script: &Script, begins: impl Fn(&str) -> Option<Way>) -> Sections {
+pub(crate) fn split(script: &MigrationFile, begins: impl Fn(&str) -> Option<Way>) -> Sections {
     let mut up = String::with_capacity(script.text.len());
     let mut down = String::new();
     let (mut seen_up, mut seen_down) = (false, false);
@@ -38,7 +38,7 @@ pub(crate) fn split(script: &Script, begins: impl Fn(&str) -> Option<Way>) -> Se
         down.push_str(if in_down { line } else { empty });
     }
     let part = |seen: bool, text: &str| {
-        seen.then(|| Script {
+        seen.then(|| MigrationFile {
             shown: script.shown.clone(),
             path: script.path.clone(),
             text: format!("{}\n", text.trim_end()).into(),
@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn each_way_keeps_its_lines_where_they_are() {
-        let script = Script {
+        let script = MigrationFile {
             shown: "x".to_owned(),
             path: std::path::PathBuf::new(),
             text: "-- head\n-- up\nA;\n-- down\nB;\n".into(),

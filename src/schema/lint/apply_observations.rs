@@ -1,11 +1,11 @@
 //! Owns the last word on findings by text: what was observed on a shadow overrides them, and says so.
 //!
 //! A finding about work or losses that the shadow does not bear out is cleared. What no text shows is told by what the
-//! statement weighs, [`crate::plan::observe::weigh`]; findings about anything else stay as they are.
+//! statement weighs, [`crate::plan::observe::impact`]; findings about anything else stay as they are.
 
 use crate::finding::Finding;
 use crate::plan::Step;
-use crate::plan::observe::{How, Spoke, StatementObservation, StepObservation};
+use crate::plan::observe::{ObservationSource, RewriteKind, StatementObservation, StepObservation};
 use crate::sql::position::{Position, Positions};
 
 /// What is left of findings by text.
@@ -51,7 +51,10 @@ impl LocatedStatement<'_> {
                 !(seen.rewrites.is_empty() && seen.scans.is_empty() && seen.builds.is_empty())
             }
             Prediction::Loss => {
-                let emptied = seen.rewrites.iter().any(|it| it.how == How::Truncated);
+                let emptied = seen
+                    .rewrites
+                    .iter()
+                    .any(|it| it.how == RewriteKind::Truncated);
                 let lost = seen.dropped.iter().any(|gone| gone.loses.is_some());
                 emptied || lost || !seen.rows.is_empty()
             }
@@ -61,7 +64,9 @@ impl LocatedStatement<'_> {
     /// Says whether what was seen is all there is to see.
     fn is_sure(&self) -> bool {
         let seen = self.statement;
-        seen.spoke == Spoke::Shadow && seen.failed.is_none() && seen.depends_on_rows.is_none()
+        seen.spoke == ObservationSource::Shadow
+            && seen.failed.is_none()
+            && seen.depends_on_rows.is_none()
     }
 }
 
@@ -153,7 +158,7 @@ mod tests {
         StatementObservation {
             rewrites: vec![Rewrite {
                 relation: "public.orders".to_owned(),
-                how: How::Rewritten,
+                how: RewriteKind::Rewritten,
             }],
             ..quiet(text)
         }
@@ -207,7 +212,7 @@ mod tests {
         };
         assert_eq!(reconciled(typed, unsure), "R07");
         let alone = StatementObservation {
-            spoke: Spoke::Facts,
+            spoke: ObservationSource::Facts,
             ..quiet(typed)
         };
         assert_eq!(reconciled(typed, alone), "R07");

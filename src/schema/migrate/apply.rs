@@ -5,17 +5,17 @@ use anyhow::{Context as _, Result};
 use crate::error::Failure;
 use crate::event::{Event, Watch};
 use crate::migrate::files::{Direction, Migration};
-use crate::migrate::halt::halt;
-use crate::migrate::job::{self, Ledger};
+use crate::migrate::job::{self, RecordSettings};
 use crate::migrate::journal::Unfinished;
-use crate::migrate::refinery::{self, Job};
-use crate::plan::Done;
+use crate::migrate::refinery::{self, MigrationJob};
+use crate::migrate::stopped_run::record_and_report;
+use crate::plan::CompletedStep;
 use crate::plan::execution::Execution;
 
 /// A migration that was applied or reverted.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Applied {
+pub struct AppliedMigration {
     /// The version.
     pub version: i64,
     /// The name.
@@ -32,9 +32,9 @@ pub struct Applied {
 
 /// What a run did, and why it stopped if it did.
 #[derive(Debug, Default)]
-pub struct Outcome {
+pub struct RunOutcome {
     /// What is done, in order.
-    pub applied: Vec<Applied>,
+    pub applied: Vec<AppliedMigration>,
     /// Why it stopped.
     pub stopped: Option<Failure>,
 }
@@ -42,22 +42,22 @@ pub struct Outcome {
 /// Applies migrations, in refinery's order; stops at the first that fails.
 pub async fn up(
     execution: &mut Execution<'_>,
-    ledger: &Ledger,
+    ledger: &RecordSettings,
     migrations: &[&Migration],
     unfinished: &[Unfinished],
-) -> Result<Outcome> {
+) -> Result<RunOutcome> {
     let watch = execution.watch();
     let jobs = jobs(ledger, migrations, Direction::Up, unfinished, None)?;
     tell_continued(&jobs, unfinished, watch);
-    let told = |index: usize, done: &Done| watch(Event::Info(&line(&jobs[index], done)));
+    let told = |index: usize, done: &CompletedStep| watch(Event::Info(&line(&jobs[index], done)));
     let ran = refinery::run(execution, &jobs, &told).await?;
-    let mut outcome = Outcome {
+    let mut outcome = RunOutcome {
         applied: ran.applied.iter().zip(&jobs).map(applied).collect(),
         stopped: None,
     };
     if let Some(stopped) = ran.stopped {
         let at = outcome.applied.len();
-        outcome.stopped = Some(halt(execution, ledger, &jobs, at, stopped).await);
+        outcome.stopped = Some(record_and_report(execution, ledger, &jobs, at, stopped).await);
     }
     Ok(outcome)
 }
@@ -65,15 +65,15 @@ pub async fn up(
 /// Reverts migrations in the order given; stops at the first that fails.
 pub async fn down(
     execution: &mut Execution<'_>,
-    ledger: &Ledger,
+    ledger: &RecordSettings,
     migrations: &[&Migration],
     unfinished: &[Unfinished],
     note: Option<String>,
-) -> Result<Outcome> {
+) -> Result<RunOutcome> {
     let watch = execution.watch();
     let jobs = jobs(ledger, migrations, Direction::Down, unfinished, note)?;
     tell_continued(&jobs, unfinished, watch);
-    let mut outcome = Outcome::default();
+    let mut outcome = RunOutcome::default();
     for (at, job) in jobs.iter().enumerate() {
         match execution.run(&job.step, job.books.as_ref()).await {
             Ok(done) => {
@@ -81,7 +81,8 @@ pub async fn down(
                 outcome.applied.push(applied((&done, job)));
             }
             Err(stopped) => {
-                outcome.stopped = Some(halt(execution, ledger, &jobs, at, stopped).await);
+                outcome.stopped =
+                    Some(record_and_report(execution, ledger, &jobs, at, stopped).await);
                 break;
             }
         }
@@ -90,12 +91,12 @@ pub async fn down(
 }
 
 fn jobs<'j>(
-    ledger: &'j Ledger,
+    ledger: &'j RecordSettings,
     migrations: &[&'j Migration],
     direction: Direction,
     unfinished: &[Unfinished],
     note: Option<String>,
-) -> Result<Vec<Job<'j>>> {
+) -> Result<Vec<MigrationJob<'j>>> {
     let job = |migration: &&'j Migration| {
         let half = unfinished
             .iter()
@@ -107,7 +108,7 @@ fn jobs<'j>(
 }
 
 /// Says which jobs an earlier run left half-way, and from where they go on.
-fn tell_continued(jobs: &[Job<'_>], unfinished: &[Unfinished], watch: Watch<'_>) {
+fn tell_continued(jobs: &[MigrationJob<'_>], unfinished: &[Unfinished], watch: Watch<'_>) {
     for job in jobs {
         let version = job.migration.version;
         let half = unfinished
@@ -126,7 +127,7 @@ fn tell_continued(jobs: &[Job<'_>], unfinished: &[Unfinished], watch: Watch<'_>)
 }
 
 /// Says what was done, as people read it.
-fn line(job: &Job<'_>, done: &Done) -> String {
+fn line(job: &MigrationJob<'_>, done: &CompletedStep) -> String {
     if done.by_others {
         return format!(
             "{} was applied by somebody else at the same moment",
@@ -154,8 +155,8 @@ fn line(job: &Job<'_>, done: &Done) -> String {
     line
 }
 
-fn applied((done, job): (&Done, &Job<'_>)) -> Applied {
-    Applied {
+fn applied((done, job): (&CompletedStep, &MigrationJob<'_>)) -> AppliedMigration {
+    AppliedMigration {
         version: job.migration.version,
         name: job.migration.name.clone(),
         file: job.step.label.clone(),

@@ -11,7 +11,7 @@ use crate::disk::{self, DirectoryEntry, DirectoryWalk};
 use crate::error::{Failure, fail};
 use crate::finding::{Finding, Location};
 use crate::migrate::directive::{self, Directives};
-use crate::migrate::name::{self, Stem};
+use crate::migrate::file_name::{self, ParsedName};
 use crate::sql::text::SharedText;
 
 /// Which way a migration is run.
@@ -25,7 +25,7 @@ pub enum Direction {
 
 /// One file's text and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Script {
+pub struct MigrationFile {
     /// The path as the user would type it.
     pub shown: String,
     /// Where it is.
@@ -44,9 +44,9 @@ pub struct Migration {
     /// `V`, or `U` for one that may come out of order.
     pub prefix: char,
     /// The way up.
-    pub up: Script,
+    pub up: MigrationFile,
     /// The way down.
-    pub down: Option<Script>,
+    pub down: Option<MigrationFile>,
     /// What the file says about how it runs.
     pub directives: Directives,
     /// What the down file says about how it runs.
@@ -64,7 +64,7 @@ impl Migration {
     }
 
     /// Gives the file that is run one way, and what it says about how; none where there is no such way.
-    pub fn script(&self, direction: Direction) -> Option<(&Script, &Directives)> {
+    pub fn script(&self, direction: Direction) -> Option<(&MigrationFile, &Directives)> {
         match direction {
             Direction::Up => Some((&self.up, &self.directives)),
             Direction::Down => Some((self.down.as_ref()?, &self.down_directives)),
@@ -79,14 +79,14 @@ impl Migration {
 
 /// A folder of migrations and what is wrong with it.
 #[derive(Clone, Debug, Default)]
-pub struct Folder {
+pub struct MigrationFolder {
     /// The migrations, by version.
     pub migrations: Vec<Migration>,
     /// What is wrong with the files.
     pub findings: Vec<Finding>,
 }
 
-impl Folder {
+impl MigrationFolder {
     /// Returns the migrations; refused where a file could not be read, so that none is silently left out.
     pub fn whole(self) -> Result<Vec<Migration>> {
         const UNREAD: [&str; 4] = [
@@ -106,7 +106,7 @@ impl Folder {
 }
 
 /// Lists a folder, and the folders in it, as refinery does; a folder that is not there is empty.
-pub fn list(folder: &Path, shown: &str) -> Result<Folder> {
+pub fn list(folder: &Path, shown: &str) -> Result<MigrationFolder> {
     let mut listing = Listing::default();
     if folder.exists() {
         let entries = listing.walk.list(folder, shown)?;
@@ -141,8 +141,8 @@ fn down_of(path: &Path) -> PathBuf {
 }
 
 /// A file whose name is a migration's, not read yet.
-struct Named {
-    stem: Stem,
+struct NamedFile {
+    stem: ParsedName,
     path: PathBuf,
     shown: String,
 }
@@ -150,7 +150,7 @@ struct Named {
 #[derive(Default)]
 struct Listing {
     walk: DirectoryWalk,
-    named: Vec<Named>,
+    named: Vec<NamedFile>,
     findings: Vec<Finding>,
 }
 
@@ -173,7 +173,7 @@ impl Listing {
     }
 
     fn file(&mut self, path: &Path, name: &str, shown: &str) {
-        if !name::is_sql(name) {
+        if !file_name::is_sql(name) {
             return;
         }
         if let Some(control) = disk::control_in_name(name) {
@@ -183,8 +183,8 @@ impl Listing {
                 .push(finding.place(Location::file(shown)).help("rename the file"));
             return;
         }
-        match name::parse(name) {
-            Ok(stem) => self.named.push(Named {
+        match file_name::parse(name) {
+            Ok(stem) => self.named.push(NamedFile {
                 stem,
                 path: path.to_owned(),
                 shown: shown.to_owned(),
@@ -197,7 +197,7 @@ impl Listing {
         }
     }
 
-    fn finish(mut self) -> Folder {
+    fn finish(mut self) -> MigrationFolder {
         let (mut ups, mut downs) = (Vec::new(), Vec::new());
         for (named, (script, findings)) in self.named.iter().zip(read_all(&self.named)) {
             self.findings.extend(findings);
@@ -230,7 +230,7 @@ impl Listing {
                 continue;
             }
             let directives = directive::read(&up.shown, &up.text, &mut self.findings);
-            let Stem {
+            let ParsedName {
                 prefix,
                 version,
                 name,
@@ -267,7 +267,7 @@ impl Listing {
                 }
             }
         }
-        Folder {
+        MigrationFolder {
             migrations,
             findings: self.findings,
         }
@@ -282,12 +282,12 @@ fn reached_twice(shown: &str, failure: Failure) -> Finding {
 }
 
 /// Reads files on all processors: thousands of applied migrations are read at every start.
-fn read_all(named: &[Named]) -> Vec<(Option<Script>, Vec<Finding>)> {
+fn read_all(named: &[NamedFile]) -> Vec<(Option<MigrationFile>, Vec<Finding>)> {
     const WORTH_A_THREAD: usize = 256;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let share = named.len().div_ceil(threads).max(WORTH_A_THREAD);
-    let read = |part: &[Named]| -> Vec<_> {
-        let each = |one: &Named| {
+    let read = |part: &[NamedFile]| -> Vec<_> {
+        let each = |one: &NamedFile| {
             let mut findings = Vec::new();
             (script(&one.path, &one.shown, &mut findings), findings)
         };
@@ -309,7 +309,7 @@ fn read_all(named: &[Named]) -> Vec<(Option<Script>, Vec<Finding>)> {
 }
 
 /// Reads a file and names what is odd about its bytes; none where it cannot be run as it is.
-pub fn script(path: &Path, shown: &str, findings: &mut Vec<Finding>) -> Option<Script> {
+pub fn script(path: &Path, shown: &str, findings: &mut Vec<Finding>) -> Option<MigrationFile> {
     let bytes = match disk::read(path) {
         Ok(bytes) => bytes,
         Err(error) => {
@@ -317,7 +317,7 @@ pub fn script(path: &Path, shown: &str, findings: &mut Vec<Finding>) -> Option<S
             return None;
         }
     };
-    Some(Script {
+    Some(MigrationFile {
         shown: shown.to_owned(),
         path: path.to_owned(),
         text: decode(bytes, shown, findings)?.into(),

@@ -12,7 +12,7 @@ use crate::sql::safe::Sql;
 
 /// A row of the history.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
+pub struct HistoryRow {
     /// The version.
     pub version: i64,
     /// The name.
@@ -25,7 +25,7 @@ pub struct Row {
 
 /// What stands where the history is expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Table {
+pub enum HistoryTable {
     /// Nothing.
     Missing,
     /// Refinery's table, in this width.
@@ -39,7 +39,7 @@ const MARK: &str = "af-db keeps a journal of this history in af_db.journal";
 
 /// Whether the history table says that a journal is kept for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mark {
+pub enum JournalMark {
     /// It does.
     Present,
     /// It does not yet, and can be made to.
@@ -54,17 +54,17 @@ pub struct History {
     /// Where it is.
     pub name: ObjectName,
     /// What stands there.
-    pub table: Table,
+    pub table: HistoryTable,
     /// Whether our journal stands beside it.
     pub has_journal: bool,
     /// Whether it says that a journal is kept for it.
-    pub mark: Mark,
+    pub mark: JournalMark,
     /// Its rows, by version.
-    pub rows: Vec<Row>,
+    pub rows: Vec<HistoryRow>,
 }
 
 /// Finds out what stands where the history is expected, in one round trip.
-pub async fn look(session: &Session, name: &ObjectName) -> Result<History> {
+pub async fn find(session: &Session, name: &ObjectName) -> Result<History> {
     let shown = name.to_string();
     let row = session
         .query_one(
@@ -73,16 +73,16 @@ pub async fn look(session: &Session, name: &ObjectName) -> Result<History> {
         )
         .await?;
     let mark = match (row.get("is_marked"), row.get("can_be_marked")) {
-        (true, _) => Mark::Present,
-        (false, true) => Mark::Absent,
-        (false, false) => Mark::Impossible,
+        (true, _) => JournalMark::Present,
+        (false, true) => JournalMark::Absent,
+        (false, false) => JournalMark::Impossible,
     };
     let columns: Option<String> = row.get("history_columns");
     let exists: bool = row.get("history_exists");
     let table = if exists {
         kind(columns.as_deref().unwrap_or_default())
     } else {
-        Table::Missing
+        HistoryTable::Missing
     };
     Ok(History {
         name: name.clone(),
@@ -93,20 +93,20 @@ pub async fn look(session: &Session, name: &ObjectName) -> Result<History> {
     })
 }
 
-fn kind(columns: &str) -> Table {
+fn kind(columns: &str) -> HistoryTable {
     const TEXTS: &str =
         ",name character varying,applied_on character varying,checksum character varying";
     match columns.strip_suffix(TEXTS) {
-        Some("version integer") => Table::Present(Width::Int4),
-        Some("version bigint") => Table::Present(Width::Int8),
-        _ => Table::Foreign,
+        Some("version integer") => HistoryTable::Present(Width::Int4),
+        Some("version bigint") => HistoryTable::Present(Width::Int8),
+        _ => HistoryTable::Foreign,
     }
 }
 
 impl History {
     /// Reads the rows, in one round trip; none where there is no table of refinery's.
     pub async fn read(&mut self, session: &Session) -> Result<()> {
-        if !matches!(self.table, Table::Present(_)) {
+        if !matches!(self.table, HistoryTable::Present(_)) {
             return Ok(());
         }
         let sql = Sql::fill(
@@ -114,7 +114,7 @@ impl History {
             &[&self.name],
         );
         let rows = session.query_sql(&sql, &[]).await?;
-        let read = |row: &tokio_postgres::Row| Row {
+        let read = |row: &tokio_postgres::Row| HistoryRow {
             version: row.get(0),
             name: row.get(1),
             applied_on: row.get(2),
@@ -125,7 +125,7 @@ impl History {
     }
 
     /// Gives the row of a version.
-    pub fn row(&self, version: i64) -> Option<&Row> {
+    pub fn row(&self, version: i64) -> Option<&HistoryRow> {
         let at = self
             .rows
             .binary_search_by_key(&version, |row| row.version)
@@ -136,8 +136,8 @@ impl History {
     /// Gives the width that checksums are computed in; `fresh` where there is no table yet.
     pub fn width(&self, fresh: Width) -> Width {
         match self.table {
-            Table::Present(width) => width,
-            Table::Missing | Table::Foreign => fresh,
+            HistoryTable::Present(width) => width,
+            HistoryTable::Missing | HistoryTable::Foreign => fresh,
         }
     }
 }
@@ -167,7 +167,7 @@ pub fn mark(name: &ObjectName) -> Sql {
 }
 
 /// Adds a row, with the time of the adding in refinery's format.
-pub fn insert(name: &ObjectName, row: &Row) -> Sql {
+pub fn insert(name: &ObjectName, row: &HistoryRow) -> Sql {
     Sql::fill(
         "INSERT INTO {} (version, name, applied_on, checksum) VALUES ({}, {}, {}, {})",
         &[
@@ -181,7 +181,7 @@ pub fn insert(name: &ObjectName, row: &Row) -> Sql {
 }
 
 /// Asks whether a row of this version and checksum is there, whoever added it.
-pub fn is_present(name: &ObjectName, row: &Row) -> Sql {
+pub fn is_present(name: &ObjectName, row: &HistoryRow) -> Sql {
     Sql::fill(
         "SELECT EXISTS (SELECT FROM {} WHERE version OPERATOR(pg_catalog.=) {} AND checksum OPERATOR(pg_catalog.=) {})",
         &[name, &row.version, &Literal::new(&row.checksum)],
@@ -197,7 +197,7 @@ pub fn delete(name: &ObjectName, version: i64) -> Sql {
 }
 
 /// Makes the row of a version what its file is now; the time of applying stays if it can be read.
-pub fn set_row(name: &ObjectName, row: &Row, checksum: u64) -> Sql {
+pub fn set_row(name: &ObjectName, row: &HistoryRow, checksum: u64) -> Sql {
     let readable = Literal::new(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$");
     Sql::fill(
         "UPDATE {} SET name = {}, checksum = {}, applied_on = CASE WHEN applied_on OPERATOR(pg_catalog.~) {} \
@@ -247,16 +247,16 @@ mod tests {
     fn the_width_is_read_off_the_columns() {
         let texts =
             "name character varying,applied_on character varying,checksum character varying";
-        let check = |columns: &str, expected: Table| assert_eq!(kind(columns), expected);
+        let check = |columns: &str, expected: HistoryTable| assert_eq!(kind(columns), expected);
         check(
             &format!("version integer,{texts}"),
-            Table::Present(Width::Int4),
+            HistoryTable::Present(Width::Int4),
         );
         check(
             &format!("version bigint,{texts}"),
-            Table::Present(Width::Int8),
+            HistoryTable::Present(Width::Int8),
         );
-        check(&format!("version text,{texts}"), Table::Foreign);
-        check("id integer", Table::Foreign);
+        check(&format!("version text,{texts}"), HistoryTable::Foreign);
+        check("id integer", HistoryTable::Foreign);
     }
 }

@@ -1,37 +1,37 @@
 //! Owns a migration as a step to be run one way, and its record: the history row and the journal row beside it.
 
 use crate::migrate::checksum::{self, Width};
-use crate::migrate::files::{Direction, Migration, Script};
-use crate::migrate::history::{self, Row};
-use crate::migrate::journal::{self, Entry, Run, State, Unfinished};
-use crate::migrate::refinery::Job;
-use crate::plan::{Books, Mode, Moment, Step};
+use crate::migrate::files::{Direction, Migration, MigrationFile};
+use crate::migrate::history::{self, HistoryRow};
+use crate::migrate::journal::{self, JournalEntry, JournalState, RunIdentity, Unfinished};
+use crate::migrate::refinery::MigrationJob;
+use crate::plan::{Mode, Step, StepRecorder, UnitMoment};
 use crate::sql::name::ObjectName;
 use crate::sql::safe::Sql;
 
 /// The books a run writes into.
 #[derive(Clone, Debug)]
-pub struct Ledger {
+pub struct RecordSettings {
     /// Refinery's history.
     pub history: ObjectName,
     /// Its width.
     pub width: Width,
     /// Who runs.
-    pub run: Run,
+    pub run: RunIdentity,
 }
 
 /// The record of one migration.
-struct MigrationBooks<'j> {
-    ledger: &'j Ledger,
+struct MigrationRecorder<'j> {
+    ledger: &'j RecordSettings,
     migration: &'j Migration,
     direction: Direction,
     // What every row of it says; the hashes of large files are not taken twice.
-    entry: Entry,
+    entry: JournalEntry,
 }
 
-impl MigrationBooks<'_> {
-    fn append(&self, state: State, statement: usize, note: &Sql) -> Sql {
-        let entry = Entry {
+impl MigrationRecorder<'_> {
+    fn append(&self, state: JournalState, statement: usize, note: &Sql) -> Sql {
+        let entry = JournalEntry {
             statement: Some(statement),
             note_expression: Some(note.clone()),
             ..self.entry.clone()
@@ -40,7 +40,7 @@ impl MigrationBooks<'_> {
     }
 }
 
-impl Books for MigrationBooks<'_> {
+impl StepRecorder for MigrationRecorder<'_> {
     fn opening(&self) -> Sql {
         history::lock(&self.ledger.history)
     }
@@ -50,17 +50,17 @@ impl Books for MigrationBooks<'_> {
     }
 
     fn began(&self, unit: usize, note: &Sql) -> Sql {
-        self.append(State::unit_began(self.direction), unit, note)
+        self.append(JournalState::unit_began(self.direction), unit, note)
     }
 
     fn unit(&self, unit: usize, note: &Sql) -> Sql {
-        self.append(State::unit_done(self.direction), unit, note)
+        self.append(JournalState::unit_done(self.direction), unit, note)
     }
 
-    fn noted(&self, unit: usize, moment: Moment) -> Option<Sql> {
+    fn noted(&self, unit: usize, moment: UnitMoment) -> Option<Sql> {
         let state = match moment {
-            Moment::Began => State::unit_began(self.direction),
-            Moment::Done => State::unit_done(self.direction),
+            UnitMoment::Began => JournalState::unit_began(self.direction),
+            UnitMoment::Done => JournalState::unit_done(self.direction),
         };
         let version = self.migration.version;
         Some(journal::noted(&self.ledger.run, state, version, unit))
@@ -72,12 +72,12 @@ impl Books for MigrationBooks<'_> {
             Direction::Up => history::insert(&ledger.history, &row(self.migration, ledger.width)),
             Direction::Down => history::delete(&ledger.history, self.migration.version),
         };
-        let entry = Entry {
+        let entry = JournalEntry {
             statement: Some(statements),
             lock_waits,
             ..self.entry.clone()
         };
-        let record = journal::append(&ledger.run, State::whole(self.direction), &entry);
+        let record = journal::append(&ledger.run, JournalState::whole(self.direction), &entry);
         Sql::fill("{};\n{}", &[&change, &record])
     }
 
@@ -88,8 +88,8 @@ impl Books for MigrationBooks<'_> {
 
     fn landed(&self, unit: Option<usize>) -> Option<Sql> {
         let state = match unit {
-            Some(_) => State::unit_done(self.direction),
-            None => State::whole(self.direction),
+            Some(_) => JournalState::unit_done(self.direction),
+            None => JournalState::whole(self.direction),
         };
         let version = Some(self.migration.version);
         Some(journal::landed(&self.ledger.run, state, version, unit))
@@ -97,8 +97,8 @@ impl Books for MigrationBooks<'_> {
 }
 
 /// Gives the history row of a migration applied now.
-pub fn row(migration: &Migration, width: Width) -> Row {
-    Row {
+pub fn row(migration: &Migration, width: Width) -> HistoryRow {
+    HistoryRow {
         version: migration.version,
         name: migration.name.clone(),
         applied_on: history::now(),
@@ -132,35 +132,35 @@ pub fn step(migration: &Migration, direction: Direction) -> Option<Step> {
 
 /// Gives a migration as a job: behind what an earlier run left done, where it left it half-way.
 pub fn job<'j>(
-    ledger: &'j Ledger,
+    ledger: &'j RecordSettings,
     migration: &'j Migration,
     direction: Direction,
     half: Option<&Unfinished>,
     note: Option<String>,
-) -> Option<Job<'j>> {
+) -> Option<MigrationJob<'j>> {
     let mut step = step(migration, direction)?;
     if let Some(half) = half {
         step.uncertain = half.is_uncertain();
         // The statement that was begun is the one after those that are done.
         step.done = half.statement - usize::from(step.uncertain && half.statement > 0);
     }
-    let sha256 = |script: &Script| checksum::sha256(&script.text);
-    let entry = Entry {
+    let sha256 = |script: &MigrationFile| checksum::sha256(&script.text);
+    let entry = JournalEntry {
         version: Some(migration.version),
         name: Some(migration.name.clone()),
         up_sha256: Some(sha256(&migration.up)),
         down_sha256: migration.down.as_ref().map(sha256),
         started: Some(history::now()),
         note,
-        ..Entry::default()
+        ..JournalEntry::default()
     };
-    let books = MigrationBooks {
+    let books = MigrationRecorder {
         ledger,
         migration,
         direction,
         entry: entry.clone(),
     };
-    Some(Job {
+    Some(MigrationJob {
         migration,
         direction,
         step,

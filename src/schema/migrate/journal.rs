@@ -5,7 +5,7 @@
 use anyhow::Result;
 
 use crate::migrate::files::Direction;
-use crate::migrate::history::{History, Row};
+use crate::migrate::history::{History, HistoryRow};
 use crate::pg::session::Session;
 use crate::sql::name::Literal;
 use crate::sql::safe::Sql;
@@ -14,7 +14,7 @@ use crate::sql::safe::Sql;
 ///
 /// Behind a `/` the id of a run holds the schema that it was about, where tenants share a database: each has its own story.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Run {
+pub struct RunIdentity {
     /// A random name.
     pub id: String,
     /// The operating system's user, and the CI's.
@@ -27,7 +27,7 @@ pub struct Run {
     pub plan_sha256: Option<String>,
 }
 
-impl Run {
+impl RunIdentity {
     /// Gives the tenant's schema that the run is about; empty where tenants do not share the database.
     pub fn tenant(&self) -> &str {
         self.id.split_once('/').map_or("", |(_, schema)| schema)
@@ -36,7 +36,7 @@ impl Run {
 
 /// What a row says happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum JournalState {
     /// A file without a transaction was begun.
     Began,
     /// One of its statements that cannot be undone was begun.
@@ -67,61 +67,61 @@ pub enum State {
     Opened,
 }
 
-impl State {
+impl JournalState {
     /// Gives the word in the table.
     pub fn word(self) -> &'static str {
         match self {
-            State::Began => "began",
-            State::UnitBegan => "unit-began",
-            State::UnitDone => "unit-done",
-            State::RevertUnitBegan => "revert-unit-began",
-            State::RevertUnitDone => "revert-unit-done",
-            State::Applied => "applied",
-            State::Reverted => "reverted",
-            State::Failed => "failed",
-            State::FailedHalfWay => "failed-half-way",
-            State::RevertFailedHalfWay => "revert-failed-half-way",
-            State::Checked => "checked",
-            State::Repaired => "repaired",
-            State::Baselined => "baselined",
-            State::Opened => "opened",
+            JournalState::Began => "began",
+            JournalState::UnitBegan => "unit-began",
+            JournalState::UnitDone => "unit-done",
+            JournalState::RevertUnitBegan => "revert-unit-began",
+            JournalState::RevertUnitDone => "revert-unit-done",
+            JournalState::Applied => "applied",
+            JournalState::Reverted => "reverted",
+            JournalState::Failed => "failed",
+            JournalState::FailedHalfWay => "failed-half-way",
+            JournalState::RevertFailedHalfWay => "revert-failed-half-way",
+            JournalState::Checked => "checked",
+            JournalState::Repaired => "repaired",
+            JournalState::Baselined => "baselined",
+            JournalState::Opened => "opened",
         }
     }
 }
 
-impl State {
+impl JournalState {
     pub(crate) fn unit_began(direction: Direction) -> Self {
         match direction {
-            Direction::Up => State::UnitBegan,
-            Direction::Down => State::RevertUnitBegan,
+            Direction::Up => JournalState::UnitBegan,
+            Direction::Down => JournalState::RevertUnitBegan,
         }
     }
 
     pub fn unit_done(direction: Direction) -> Self {
         match direction {
-            Direction::Up => State::UnitDone,
-            Direction::Down => State::RevertUnitDone,
+            Direction::Up => JournalState::UnitDone,
+            Direction::Down => JournalState::RevertUnitDone,
         }
     }
 
     pub fn failed_half_way(direction: Direction) -> Self {
         match direction {
-            Direction::Up => State::FailedHalfWay,
-            Direction::Down => State::RevertFailedHalfWay,
+            Direction::Up => JournalState::FailedHalfWay,
+            Direction::Down => JournalState::RevertFailedHalfWay,
         }
     }
 
     pub(crate) fn whole(direction: Direction) -> Self {
         match direction {
-            Direction::Up => State::Applied,
-            Direction::Down => State::Reverted,
+            Direction::Up => JournalState::Applied,
+            Direction::Down => JournalState::Reverted,
         }
     }
 }
 
 /// One row to be appended.
 #[derive(Clone, Debug, Default)]
-pub struct Entry {
+pub struct JournalEntry {
     /// The migration.
     pub version: Option<i64>,
     /// Its name.
@@ -155,7 +155,7 @@ pub fn create() -> Sql {
 }
 
 /// Appends a row: the link is made on the server from the newest one, under its lock.
-pub fn append(run: &Run, state: State, entry: &Entry) -> Sql {
+pub fn append(run: &RunIdentity, state: JournalState, entry: &JournalEntry) -> Sql {
     let number = |number: Option<i64>| {
         number.map_or_else(|| Sql::new("NULL"), |number| Sql::fill("{}", &[&number]))
     };
@@ -208,7 +208,7 @@ UPDATE af_db.journal_head AS h SET id = j.id, hash = j.hash FROM j",
 }
 
 /// Records what the history held when the journal was begun: migrations that others applied, of which it has no rows.
-pub fn open(run: &Run, history: &[Row]) -> Sql {
+pub fn open(run: &RunIdentity, history: &[HistoryRow]) -> Sql {
     let count = history.len();
     let mut note =
         format!("the history already had migrations when this journal was begun ({count}):");
@@ -216,21 +216,26 @@ pub fn open(run: &Run, history: &[Row]) -> Sql {
         note.push('\n');
         note.push_str(&line(row));
     }
-    let entry = Entry {
+    let entry = JournalEntry {
         note: Some(note),
-        ..Entry::default()
+        ..JournalEntry::default()
     };
-    append(run, State::Opened, &entry)
+    append(run, JournalState::Opened, &entry)
 }
 
 /// Gives the line of a history row in the note of an opened journal.
-pub(super) fn line(row: &Row) -> String {
+pub(super) fn line(row: &HistoryRow) -> String {
     // One row is one line, whatever its name holds.
     format!("{} {} {:?}", row.version, row.checksum, row.name)
 }
 
 /// Asks whether a run has recorded this, and whether its own is the newest row of all.
-pub fn landed(run: &Run, state: State, version: Option<i64>, statement: Option<usize>) -> Sql {
+pub fn landed(
+    run: &RunIdentity,
+    state: JournalState,
+    version: Option<i64>,
+    statement: Option<usize>,
+) -> Sql {
     let mut sql = Sql::fill(
         "SELECT EXISTS (SELECT FROM af_db.journal AS j WHERE j.run OPERATOR(pg_catalog.=) {} AND j.state OPERATOR(pg_catalog.=) {}",
         &[&Literal::new(&run.id), &Literal::new(state.word())],
@@ -256,7 +261,7 @@ pub fn landed(run: &Run, state: State, version: Option<i64>, statement: Option<u
 }
 
 /// Asks for the note of the newest row of a unit, unless the migration was done or undone as a whole since.
-pub fn noted(run: &Run, state: State, version: i64, statement: usize) -> Sql {
+pub fn noted(run: &RunIdentity, state: JournalState, version: i64, statement: usize) -> Sql {
     let statement = i64::try_from(statement).unwrap_or(i64::MAX);
     Sql::fill(
         "SELECT j.note FROM af_db.journal AS j WHERE j.version OPERATOR(pg_catalog.=) {} AND j.state OPERATOR(pg_catalog.=) {} \
@@ -314,7 +319,7 @@ pub struct Unfinished {
 impl Unfinished {
     /// Says whether a statement was begun of which nobody knows how it ended.
     pub fn is_uncertain(&self) -> bool {
-        self.state == State::unit_began(self.direction).word()
+        self.state == JournalState::unit_began(self.direction).word()
     }
 }
 
@@ -375,7 +380,7 @@ pub async fn has_begun(session: &Session, tenant: &str) -> Result<bool> {
 /// A row of the journal as people read it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Line {
+pub struct JournalRow {
     /// Its place in the chain.
     pub id: i64,
     /// The run it belongs to.
@@ -420,14 +425,14 @@ pub struct Line {
 }
 
 /// Reads the newest rows, oldest first.
-pub async fn read(session: &Session, limit: i64) -> Result<Vec<Line>> {
+pub async fn read(session: &Session, limit: i64) -> Result<Vec<JournalRow>> {
     let rows = session
         .query(
             include_str!("queries/journal_read.sql"),
             &[(&limit, tokio_postgres::types::Type::INT8)],
         )
         .await?;
-    let read = |row: &tokio_postgres::Row| Line {
+    let read = |row: &tokio_postgres::Row| JournalRow {
         id: row.get("id"),
         run: row.get("run"),
         version: row.get("version"),

@@ -10,32 +10,32 @@ use refinery_core::traits::r#async::{AsyncMigrate, AsyncQuery, AsyncTransaction}
 use refinery_core::{Migration as Theirs, Runner};
 
 use crate::migrate::files::{Direction, Migration};
-use crate::migrate::journal::Entry;
+use crate::migrate::journal::JournalEntry;
 use crate::plan::execution::Execution;
-use crate::plan::trouble::Stopped;
-use crate::plan::{Books, Done, Step};
+use crate::plan::step_failure::Stopped;
+use crate::plan::{CompletedStep, Step, StepRecorder};
 
 /// A migration to be applied or reverted: its step and its record.
-pub struct Job<'j> {
+pub struct MigrationJob<'j> {
     pub(crate) migration: &'j Migration,
     pub(crate) direction: Direction,
     pub(crate) step: Step,
-    pub(crate) entry: Entry,
-    pub books: Box<dyn Books + 'j>,
+    pub(crate) entry: JournalEntry,
+    pub books: Box<dyn StepRecorder + 'j>,
 }
 
 /// What came of a run: what was applied, and why it stopped if it did.
 pub(crate) struct Ran {
-    pub(crate) applied: Vec<Done>,
+    pub(crate) applied: Vec<CompletedStep>,
     pub(crate) stopped: Option<Stopped>,
 }
 
 /// The adapter that refinery's runner drives.
 struct Applying<'x, 'a, 'j> {
     execution: &'x mut Execution<'a>,
-    jobs: &'x [Job<'j>],
-    told: &'x (dyn Fn(usize, &Done) + Send + Sync),
-    applied: Vec<Done>,
+    jobs: &'x [MigrationJob<'j>],
+    told: &'x (dyn Fn(usize, &CompletedStep) + Send + Sync),
+    applied: Vec<CompletedStep>,
     stopped: Option<Stopped>,
 }
 
@@ -94,8 +94,8 @@ impl AsyncMigrate for Applying<'_, '_, '_> {}
 /// Lets refinery's runner apply the jobs, in its order.
 pub(crate) async fn run<'x>(
     execution: &'x mut Execution<'_>,
-    jobs: &'x [Job<'_>],
-    told: &'x (dyn Fn(usize, &Done) + Send + Sync),
+    jobs: &'x [MigrationJob<'_>],
+    told: &'x (dyn Fn(usize, &CompletedStep) + Send + Sync),
 ) -> anyhow::Result<Ran> {
     let mut theirs = Vec::with_capacity(jobs.len());
     for job in jobs {
@@ -129,7 +129,7 @@ pub(crate) async fn run<'x>(
 /// For proving that our comparison agrees with refinery's.
 pub async fn verdict(
     files: &[Migration],
-    rows: &[crate::migrate::history::Row],
+    rows: &[crate::migrate::history::HistoryRow],
 ) -> Result<Vec<i64>, String> {
     struct Asking(Vec<Theirs>);
     impl AsyncTransaction for Asking {

@@ -4,7 +4,7 @@ use crate::finding::{Finding, Location};
 use crate::migrate::checksum;
 use crate::migrate::files::{Direction, Migration};
 use crate::migrate::journal::Unfinished;
-use crate::plan::unit::{self, Control, Unpaired};
+use crate::plan::unit::{self, TransactionControl, Unpaired};
 use crate::sql::position::Positions;
 
 /// Names what would fail before anything runs: statements that cannot run the way the file says.
@@ -61,15 +61,15 @@ pub fn check(migration: &Migration, direction: Direction) -> Vec<Finding> {
     }
     for (index, control) in &outline.control {
         let (message, help) = match control {
-            Control::Savepoint => continue,
-            Control::Prepare => {
+            TransactionControl::Savepoint => continue,
+            TransactionControl::Prepare => {
                 let (message, help) = unpaired_words(Unpaired::Prepared);
                 (message.to_owned(), help)
             }
-            Control::Begin => (inside("begins"), OWN_TRANSACTION),
-            Control::Commit | Control::Rollback | Control::Chain => {
-                (inside("ends"), OWN_TRANSACTION)
-            }
+            TransactionControl::Begin => (inside("begins"), OWN_TRANSACTION),
+            TransactionControl::Commit
+            | TransactionControl::Rollback
+            | TransactionControl::Chain => (inside("ends"), OWN_TRANSACTION),
         };
         let finding =
             Finding::error("migration-transaction", &script.shown, message).place(place(*index));
@@ -174,11 +174,11 @@ fn meta_command(text: &str) -> (String, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::migrate::files::Script;
+    use crate::migrate::files::MigrationFile;
 
     fn findings_of(text: &str) -> String {
         let mut findings = Vec::new();
-        let up = Script {
+        let up = MigrationFile {
             shown: "V1__x.sql".to_owned(),
             path: std::path::PathBuf::new(),
             text: text.into(),

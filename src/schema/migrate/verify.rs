@@ -17,7 +17,7 @@ use tokio_postgres::types::{ToSql, Type};
 use crate::finding::Finding;
 use crate::migrate::checksum::{self, Width};
 use crate::migrate::files::Migration;
-use crate::migrate::history::{History, Mark, Row};
+use crate::migrate::history::{History, HistoryRow, JournalMark};
 use crate::migrate::journal;
 use crate::pg::session::Session;
 use crate::sql::safe::Sql;
@@ -43,7 +43,7 @@ pub struct Anchor {
 
 /// What the journal is held against.
 #[derive(Clone, Copy, Debug)]
-pub struct Against<'a> {
+pub struct VerifyInputs<'a> {
     /// The history, and whether a journal stands beside it.
     pub history: &'a History,
     /// The files at hand, whose texts are compared with what was applied.
@@ -57,7 +57,7 @@ pub struct Against<'a> {
 }
 
 /// A row of the journal as a link of the chain.
-struct Link {
+struct ChainLink {
     id: i64,
     hash: String,
     holds: bool,
@@ -65,7 +65,7 @@ struct Link {
 }
 
 /// Names everything by which the journal is not what was written.
-pub async fn verify(session: &Session, against: &Against<'_>) -> Result<Vec<Finding>> {
+pub async fn verify(session: &Session, against: &VerifyInputs<'_>) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     let mut links = Vec::new();
     if against.history.has_journal {
@@ -95,7 +95,7 @@ pub async fn anchor(session: &Session) -> Result<Anchor> {
     })
 }
 
-async fn read(session: &Session) -> Result<Vec<Link>> {
+async fn read(session: &Session) -> Result<Vec<ChainLink>> {
     let mut sql = Sql::new(
         "SELECT COALESCE(v.id, 0), COALESCE(v.hash, ''), COALESCE(v.hash OPERATOR(pg_catalog.=) ",
     );
@@ -107,7 +107,7 @@ async fn read(session: &Session) -> Result<Vec<Link>> {
     let rows = session.query_sql(&sql, &[]).await?;
     Ok(rows
         .iter()
-        .map(|row| Link {
+        .map(|row| ChainLink {
             id: row.get(0),
             hash: row.get(1),
             holds: row.get(2),
@@ -117,7 +117,7 @@ async fn read(session: &Session) -> Result<Vec<Link>> {
 }
 
 /// Names every link that does not hold.
-fn chain(links: &[Link]) -> Vec<Finding> {
+fn chain(links: &[ChainLink]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut last = 0;
     for link in links {
@@ -157,7 +157,7 @@ async fn head(session: &Session) -> Result<Vec<(i64, String)>> {
 }
 
 /// Compares the newest row with what is kept about it beside the journal.
-async fn end(session: &Session, newest: Option<&Link>) -> Result<Option<Finding>> {
+async fn end(session: &Session, newest: Option<&ChainLink>) -> Result<Option<Finding>> {
     let (last, hash) = newest.map_or((0, ""), |link| (link.id, link.hash.as_str()));
     let [(id, kept)] = &head(session).await?[..] else {
         let message = "the record of the newest row, af_db.journal_head, was removed or doubled";
@@ -179,27 +179,27 @@ async fn end(session: &Session, newest: Option<&Link>) -> Result<Option<Finding>
 }
 
 /// What the journal says of a version.
-struct Said {
+struct JournalledMigration {
     name: Option<String>,
     up_sha256: Option<String>,
     is_applied: bool,
 }
 
 /// What the journal says of the history beside it.
-struct Knowledge {
-    said: BTreeMap<i64, Said>,
+struct JournalKnowledge {
+    said: BTreeMap<i64, JournalledMigration>,
     // The rows of the history before the journal was begun, by version; none where it was begun with the history.
     before: BTreeMap<i64, String>,
 }
 
-impl Knowledge {
+impl JournalKnowledge {
     async fn read(session: &Session, tenant: &str) -> Result<Self> {
         let parameters = [(&tenant as &(dyn ToSql + Sync), Type::TEXT)];
         let said = session
             .query(include_str!("queries/journal_vouches.sql"), &parameters)
             .await?;
         let said = said.iter().map(|row| {
-            let said = Said {
+            let said = JournalledMigration {
                 name: row.get("name"),
                 up_sha256: row.get("up_sha256"),
                 is_applied: row.get("is_applied"),
@@ -215,7 +215,7 @@ impl Knowledge {
             let version = line.split_once(' ')?.0.parse().ok()?;
             Some((version, line.to_owned()))
         });
-        Ok(Knowledge {
+        Ok(JournalKnowledge {
             said: said.collect(),
             before: before.collect(),
         })
@@ -231,11 +231,11 @@ impl Knowledge {
 }
 
 /// Compares the history with what the journal says of it, both ways.
-async fn compare(session: &Session, against: &Against<'_>) -> Result<Vec<Finding>> {
+async fn compare(session: &Session, against: &VerifyInputs<'_>) -> Result<Vec<Finding>> {
     let history = against.history;
     let knowledge = match history.has_journal {
-        true => Knowledge::read(session, against.tenant).await?,
-        false => Knowledge {
+        true => JournalKnowledge::read(session, against.tenant).await?,
+        false => JournalKnowledge {
             said: BTreeMap::new(),
             before: BTreeMap::new(),
         },
@@ -287,11 +287,11 @@ async fn compare(session: &Session, against: &Against<'_>) -> Result<Vec<Finding
     Ok(findings)
 }
 
-fn subject(row: &Row) -> String {
+fn subject(row: &HistoryRow) -> String {
     format!("migration {} {}", row.version, row.name)
 }
 
-fn unrecorded(against: &Against<'_>, subject: String, message: String) -> Finding {
+fn unrecorded(against: &VerifyInputs<'_>, subject: String, message: String) -> Finding {
     if against.services {
         return Finding::note("journal-unrecorded", subject, message);
     }
@@ -301,7 +301,7 @@ fn unrecorded(against: &Against<'_>, subject: String, message: String) -> Findin
 }
 
 /// Says why the journal knows nothing of a history that has rows: it was lost, or never begun.
-fn unbegun(against: &Against<'_>) -> Option<Finding> {
+fn unbegun(against: &VerifyInputs<'_>) -> Option<Finding> {
     let history = against.history;
     let count = history.rows.len();
     if count == 0 {
@@ -311,7 +311,7 @@ fn unbegun(against: &Against<'_>) -> Option<Finding> {
         true => "the journal has no row about a migration",
         false => "there is no journal",
     };
-    if history.mark == Mark::Present {
+    if history.mark == JournalMark::Present {
         let message = format!(
             "{what}, though one was kept for the {count} applied migrations: its rows were removed"
         );
@@ -325,7 +325,11 @@ fn unbegun(against: &Against<'_>) -> Option<Finding> {
 }
 
 /// Compares a row of the history with the journal's row of the same migration.
-fn differs(row: &Row, said: &Said, against: &Against<'_>) -> Option<Finding> {
+fn differs(
+    row: &HistoryRow,
+    said: &JournalledMigration,
+    against: &VerifyInputs<'_>,
+) -> Option<Finding> {
     let name = said.name.as_deref();
     if let Some(name) = name.filter(|name| *name != row.name) {
         let message = format!("the journal says that it was applied as `{name}`");
@@ -348,7 +352,7 @@ fn differs(row: &Row, said: &Said, against: &Against<'_>) -> Option<Finding> {
 }
 
 /// Looks for the link that an anchor names.
-fn anchored(session: &Session, anchor: &Anchor, links: &[Link]) -> Vec<Finding> {
+fn anchored(session: &Session, anchor: &Anchor, links: &[ChainLink]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let facts = session.server_info();
     let identifier = facts.system_identifier.map(|number| number.to_string());

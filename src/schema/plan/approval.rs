@@ -44,7 +44,7 @@ pub struct Approved {
 
 /// What is to be approved.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
+pub struct ApprovalRequest<'a> {
     /// The plan's file, byte for byte.
     pub plan: &'a str,
     /// Who asked for the plan.
@@ -91,7 +91,7 @@ impl Quorum {
     pub fn check(
         &self,
         signatures: &[String],
-        asked: &Asked<'_>,
+        asked: &ApprovalRequest<'_>,
     ) -> Result<Vec<Approved>, Failure> {
         let mut approved: BTreeMap<usize, Approved> = BTreeMap::new();
         let mut refused = Vec::new();
@@ -158,13 +158,13 @@ fn folded(name: &str) -> String {
 }
 
 /// Gives the words that a person types to run a plan.
-pub fn words(environment: &str, database: &str, sha256: &str) -> String {
+pub fn confirmation_phrase(environment: &str, database: &str, sha256: &str) -> String {
     let short: String = digits(sha256).chars().take(6).collect();
     format!("{environment}/{database} {short}")
 }
 
 /// Says whether `--approve` names this plan, in full.
-pub fn names(given: &str, sha256: &str) -> bool {
+pub fn is_full_hash(given: &str, sha256: &str) -> bool {
     given == sha256
 }
 
@@ -178,7 +178,7 @@ fn digits(sha256: &str) -> &str {
 fn check(
     approvers: &[Approver],
     signature: &str,
-    asked: &Asked<'_>,
+    asked: &ApprovalRequest<'_>,
 ) -> Result<(usize, Approved), Failure> {
     let signature = Signature::decode(signature).map_err(|_| {
         refuse("the signature is not minisign's; nothing was touched").hint(how_to_sign(asked))
@@ -218,7 +218,7 @@ fn check(
         ))
         .hint("have another approver sign it"));
     }
-    let comment = Comment::read(signature.trusted_comment());
+    let comment = TrustedComment::read(signature.trusted_comment());
     if comment.environment.as_deref() != Some(asked.environment) {
         let said = comment.environment.as_deref().unwrap_or("none");
         return Err(refuse(format!(
@@ -233,7 +233,7 @@ fn check(
 }
 
 /// Gives the command that signs.
-pub fn how_to_sign(asked: &Asked<'_>) -> String {
+pub fn how_to_sign(asked: &ApprovalRequest<'_>) -> String {
     let until = (asked.now + TimeDelta::days(1)).format("%Y-%m-%dT%H:%MZ");
     format!(
         "an approver signs with: minisign -Sm plan.json -t 'environment={} expires={until}'",
@@ -242,12 +242,12 @@ pub fn how_to_sign(asked: &Asked<'_>) -> String {
 }
 
 /// What a trusted comment says.
-struct Comment {
+struct TrustedComment {
     environment: Option<String>,
     expires: Option<String>,
 }
 
-impl Comment {
+impl TrustedComment {
     fn read(text: &str) -> Self {
         // Said twice is said unclearly, so it counts for nothing.
         let value = |name: &str| {
@@ -257,13 +257,13 @@ impl Comment {
             let first = values.next()?;
             values.next().is_none().then(|| first.to_owned())
         };
-        Comment {
+        TrustedComment {
             environment: value("environment"),
             expires: value("expires"),
         }
     }
 
-    fn until(&self, asked: &Asked<'_>, name: &str) -> Result<DateTime<Utc>, Failure> {
+    fn until(&self, asked: &ApprovalRequest<'_>, name: &str) -> Result<DateTime<Utc>, Failure> {
         let parsed = self.expires.as_deref().and_then(time);
         let Some(until) = parsed else {
             return Err(refuse(format!(
@@ -321,8 +321,8 @@ mod tests {
         time("2026-06-01T12:00Z").unwrap()
     }
 
-    fn asked<'a>(plan: &'a str, author: &'a str) -> Asked<'a> {
-        Asked {
+    fn asked<'a>(plan: &'a str, author: &'a str) -> ApprovalRequest<'a> {
+        ApprovalRequest {
             plan,
             author: Some(author),
             environment: "production",
@@ -363,7 +363,7 @@ mod tests {
         let case = case();
         let stranger = KeyPair::generate_unencrypted_keypair().unwrap();
         let mut said = String::new();
-        let mut refused = |signature: &str, asked: &Asked<'_>| {
+        let mut refused = |signature: &str, asked: &ApprovalRequest<'_>| {
             let failure = case
                 .quorum
                 .check(&[signature.to_owned()], asked)
@@ -380,7 +380,7 @@ mod tests {
         refused(&signed(GOOD), &asked(PLAN, "\u{ff42}ob"));
         refused(
             &signed(GOOD),
-            &Asked {
+            &ApprovalRequest {
                 author: None,
                 ..alice
             },
@@ -499,10 +499,10 @@ mod tests {
     #[test]
     fn the_words_hold_the_first_of_the_hash() {
         assert_eq!(
-            words("production", "app", "sha256:abcdef0123"),
+            confirmation_phrase("production", "app", "sha256:abcdef0123"),
             "production/app abcdef"
         );
-        assert!(names("sha256:ab", "sha256:ab"));
-        assert!(!names("sha256:a", "sha256:ab") && !names("ab", "sha256:ab"));
+        assert!(is_full_hash("sha256:ab", "sha256:ab"));
+        assert!(!is_full_hash("sha256:a", "sha256:ab") && !is_full_hash("ab", "sha256:ab"));
     }
 }

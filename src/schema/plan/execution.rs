@@ -12,26 +12,27 @@ use crate::event::{Event, Interrupt, Unit, Watch};
 use crate::pg::session::Session;
 use crate::pg::session_setup;
 use crate::pg::target::Target;
-use crate::plan::block;
-use crate::plan::climb::Piece;
-use crate::plan::confirm;
-use crate::plan::ladder::Ladder;
-use crate::plan::observe::guard::{Prediction, Stock};
+use crate::plan::lock_retry::StepPart;
+use crate::plan::lock_schedule::LockSchedule;
+use crate::plan::observe::guard::{Prediction, TargetSnapshot};
 use crate::plan::observe::reach;
-use crate::plan::reconcile::{self, Known};
-use crate::plan::session_state::{self, Rest};
-use crate::plan::trouble::{
-    Half, Stopped, Trouble, after, interrupted, overtaken, trouble_of, unclear,
+use crate::plan::reconcile::{self, StatementOutcome};
+use crate::plan::record_preconditions;
+use crate::plan::session_state::{self, RemainingStatements};
+use crate::plan::step_failure::{
+    PartialProgress, StepFailure, Stopped, failure_from, interrupted, overtaken, unknown_outcome,
+    with_progress,
 };
-use crate::plan::unit::{self, Kind, Outline};
-use crate::plan::{Books, Done, Mode, Moment, Step};
+use crate::plan::transaction;
+use crate::plan::unit::{self, Outline, UnitKind};
+use crate::plan::{CompletedStep, Mode, Step, StepRecorder, UnitMoment};
 use crate::sql::safe::Sql;
 
 /// A locked run.
 pub struct Execution<'a> {
     pub(super) session: Session,
     pub(super) target: &'a Target,
-    pub(super) ladder: Ladder,
+    pub(super) ladder: LockSchedule,
     pub(super) watch: Watch<'a>,
     pub(super) interrupt: &'a Interrupt,
     // Opened only when a statement is kept waiting: it asks who blocks us.
@@ -43,7 +44,7 @@ pub struct Execution<'a> {
     // What the steps were seen to do, where a plan says so; what they do instead is rolled back.
     pub(super) prediction: Option<Prediction>,
     // What was there before the first step, where a plan says what the steps do.
-    pub(super) stock: Option<Stock>,
+    pub(super) stock: Option<TargetSnapshot>,
     // Where names without a schema lead, where a schema stands for the database.
     path: Option<Sql>,
     // Whether the session is as it began: what a step has set is undone with its record.
@@ -86,7 +87,7 @@ impl<'a> Execution<'a> {
     pub fn new(
         session: Session,
         target: &'a Target,
-        ladder: Ladder,
+        ladder: LockSchedule,
         watch: Watch<'a>,
         interrupt: &'a Interrupt,
     ) -> Self {
@@ -127,8 +128,8 @@ impl<'a> Execution<'a> {
     }
 
     /// Gives where the running statement is shown.
-    pub(super) fn running(&self) -> Running<'a> {
-        Running(self.running)
+    pub(super) fn running(&self) -> RunningStatement<'a> {
+        RunningStatement(self.running)
     }
 
     /// Binds the run to what its steps were seen to do: a step that does more is rolled back before its commit.
@@ -152,7 +153,11 @@ impl<'a> Execution<'a> {
     }
 
     /// Runs one step with its record.
-    pub async fn run(&mut self, step: &Step, books: &dyn Books) -> Result<Done, Stopped> {
+    pub async fn run(
+        &mut self,
+        step: &Step,
+        books: &dyn StepRecorder,
+    ) -> Result<CompletedStep, Stopped> {
         if self.overtaken {
             return Err(Stopped::NotBegun(overtaken()));
         }
@@ -174,10 +179,10 @@ impl<'a> Execution<'a> {
         if let Err(Stopped::RolledBack(_)) = ran
             && self.is_present(books).await
         {
-            ran = Ok(Done {
+            ran = Ok(CompletedStep {
                 statements: outline.statements.len(),
                 by_others: true,
-                ..Done::default()
+                ..CompletedStep::default()
             });
         }
         (self.watch)(Event::Ended);
@@ -187,14 +192,14 @@ impl<'a> Execution<'a> {
                 message: &notice.message,
             });
         }
-        ran.map(|done| Done {
+        ran.map(|done| CompletedStep {
             took: began.elapsed(),
             ..done
         })
     }
 
     /// Says whether somebody who knows nothing of our lock has done a step while we tried, and we failed for that.
-    async fn is_present(&self, books: &dyn Books) -> bool {
+    async fn is_present(&self, books: &dyn StepRecorder) -> bool {
         let Some(question) = books.present() else {
             return false;
         };
@@ -223,7 +228,7 @@ impl<'a> Execution<'a> {
         let mut between = [UNLIMITED, RECORDING].map(Sql::new).to_vec();
         between.extend(reset());
         between.push(session_setup::lift_time_limits(false));
-        between.push(confirm::is_idle(self.is_locked));
+        between.push(record_preconditions::is_idle(self.is_locked));
         between.push(Sql::new("BEGIN"));
         between
     }
@@ -232,8 +237,8 @@ impl<'a> Execution<'a> {
         &mut self,
         step: &Step,
         outline: &Outline,
-        books: &dyn Books,
-    ) -> Result<Done, Stopped> {
+        books: &dyn StepRecorder,
+    ) -> Result<CompletedStep, Stopped> {
         let mut opening = if self.clean { Vec::new() } else { reset() };
         opening.extend(["RESET lock_timeout", "BEGIN"].map(Sql::new));
         let slot = opening.len();
@@ -246,10 +251,10 @@ impl<'a> Execution<'a> {
         }
         // What comes next is the file's, which the role's own limit is meant for.
         opening.push(Sql::new(THEIR_TIME));
-        opening.extend(block::limits(None, step.timeout));
+        opening.extend(transaction::limits(None, step.timeout));
         let statements = outline.statements.len();
         let again = reset();
-        let confirm = confirm::is_ours(self.is_locked, books.is_open());
+        let confirm = record_preconditions::is_ours(self.is_locked, books.is_open());
         let closing = |waits: usize| {
             // Deferred checks run while the file's own settings still hold.
             let mut closing = vec![Sql::new("SET CONSTRAINTS ALL IMMEDIATE")];
@@ -260,7 +265,7 @@ impl<'a> Execution<'a> {
             closing.retain(|part| !part.is_empty());
             closing
         };
-        let all = Piece {
+        let all = StepPart {
             step,
             outline,
             statements: 0..statements,
@@ -269,10 +274,10 @@ impl<'a> Execution<'a> {
         let waits = self.climb(&all, opening, slot, &closing).await?;
         self.commit(books.landed(None)).await?;
         self.clean = true;
-        Ok(Done {
+        Ok(CompletedStep {
             statements,
             lock_waits: waits,
-            ..Done::default()
+            ..CompletedStep::default()
         })
     }
 
@@ -280,16 +285,16 @@ impl<'a> Execution<'a> {
         &mut self,
         step: &Step,
         outline: &Outline,
-        books: &dyn Books,
-    ) -> Result<Done, Stopped> {
+        books: &dyn StepRecorder,
+    ) -> Result<CompletedStep, Stopped> {
         let units = unit::units(outline, &step.text);
         let half = |units_done: usize| {
             let last = units[..units_done.min(units.len())].last();
-            let half = Half {
+            let half = PartialProgress {
                 units: units_done,
                 statements: last.map_or(0, |piece| piece.statements.end),
             };
-            move |stopped: Stopped| after(half, stopped)
+            move |stopped: Stopped| with_progress(half, stopped)
         };
         let mut waits = 0;
         self.settings((step, outline), (&units, step.done), books)
@@ -301,21 +306,21 @@ impl<'a> Execution<'a> {
             }
             let sessions = self.sessions;
             match piece.kind {
-                Kind::Atomic | Kind::OwnTransaction => {
+                UnitKind::Atomic | UnitKind::OwnTransaction => {
                     waits += self
                         .atomic((step, outline), piece, index, books)
                         .await
                         .map_err(half(index))?;
                 }
-                Kind::KeepsNothing => {
+                UnitKind::KeepsNothing => {
                     waits += self
                         .keeping_nothing((step, outline), piece, index, books)
                         .await
                         .map_err(half(index))?;
                 }
-                Kind::Alone => {
+                UnitKind::Alone => {
                     let uncertain = step.uncertain && index == step.done;
-                    let piece = Piece {
+                    let piece = StepPart {
                         step,
                         outline,
                         statements: piece.statements.clone(),
@@ -338,17 +343,17 @@ impl<'a> Execution<'a> {
             .await
             .map_err(half(units.len()))?;
         self.clean = true;
-        Ok(Done {
+        Ok(CompletedStep {
             statements: outline.statements.len(),
             lock_waits: waits,
-            ..Done::default()
+            ..CompletedStep::default()
         })
     }
 
     /// Records that every unit of a step is done.
     async fn close(
         &mut self,
-        books: &dyn Books,
+        books: &dyn StepRecorder,
         (statements, waits): (usize, usize),
     ) -> Result<(), Stopped> {
         let mut record = self.between();
@@ -363,8 +368,8 @@ impl<'a> Execution<'a> {
     async fn settings(
         &mut self,
         (step, outline): (&Step, &Outline),
-        (units, done): (&[unit::Piece], usize),
-        books: &dyn Books,
+        (units, done): (&[unit::ExecutionUnit], usize),
+        books: &dyn StepRecorder,
     ) -> Result<(), Stopped> {
         let done = done.min(units.len());
         let mut ours = reset();
@@ -375,7 +380,7 @@ impl<'a> Execution<'a> {
         if done == 0 {
             return Ok(());
         }
-        let before = self.noted(books, done, Moment::Done).await?.flatten();
+        let before = self.noted(books, done, UnitMoment::Done).await?.flatten();
         for unit in units[..done].iter().filter(|unit| !outline.is_undone(unit)) {
             let from = outline
                 .settings
@@ -388,17 +393,20 @@ impl<'a> Execution<'a> {
                 self.ours(vec![sql]).await?;
             }
         }
-        let Some(before) = before.as_deref().and_then(session_state::Session::read) else {
+        let Some(before) = before
+            .as_deref()
+            .and_then(session_state::SessionState::read)
+        else {
             return Ok(());
         };
         let description = session_state::description(true, &outline.custom);
         let question = Sql::fill("SELECT {}", &[&description]);
         let now = self.one_text(&question).await?.flatten();
-        let now = now.as_deref().and_then(session_state::Session::read);
+        let now = now.as_deref().and_then(session_state::SessionState::read);
         let first = units
             .get(done)
             .map_or(outline.statements.len(), |unit| unit.statements.start);
-        let rest = Rest {
+        let rest = RemainingStatements {
             text: &step.text,
             outline,
             statements: first..outline.statements.len(),
@@ -411,7 +419,7 @@ impl<'a> Execution<'a> {
             return Ok(());
         }
         let users = reach::uses(&self.session, rest.all(), &unnamed).await;
-        match users.map_err(|error| Stopped::RolledBack(trouble_of(&error)))? {
+        match users.map_err(|error| Stopped::RolledBack(failure_from(&error)))? {
             None => Ok(()),
             Some((name, function)) => Err(Stopped::RolledBack(session_lost(&format!(
                 "the temporary table `{name}`, which {function} uses, is gone"
@@ -422,9 +430,9 @@ impl<'a> Execution<'a> {
     /// Asks for the note of a record of ours; the outer absence is that of the record.
     async fn noted(
         &self,
-        books: &dyn Books,
+        books: &dyn StepRecorder,
         unit: usize,
-        moment: Moment,
+        moment: UnitMoment,
     ) -> Result<Option<Option<String>>, Stopped> {
         match books.noted(unit, moment) {
             Some(question) => self.one_text(&question).await,
@@ -434,7 +442,7 @@ impl<'a> Execution<'a> {
 
     async fn one_text(&self, question: &Sql) -> Result<Option<Option<String>>, Stopped> {
         let rows = self.session.query_sql(question, &[]).await;
-        let rows = rows.map_err(|error| Stopped::RolledBack(trouble_of(&error)))?;
+        let rows = rows.map_err(|error| Stopped::RolledBack(failure_from(&error)))?;
         Ok(rows.first().map(|row| row.get(0)))
     }
 
@@ -442,30 +450,32 @@ impl<'a> Execution<'a> {
     async fn atomic(
         &mut self,
         (step, outline): (&Step, &Outline),
-        piece: &unit::Piece,
+        piece: &unit::ExecutionUnit,
         index: usize,
-        books: &dyn Books,
+        books: &dyn StepRecorder,
     ) -> Result<usize, Stopped> {
         let begin = match piece.kind {
-            Kind::OwnTransaction => {
+            UnitKind::OwnTransaction => {
                 Sql::written_by_user(&step.text[outline.statements[piece.statements.start].clone()])
             }
             _ => Sql::new("BEGIN"),
         };
         let statements = match piece.kind {
-            Kind::OwnTransaction => piece.statements.start + 1..piece.statements.end - 1,
+            UnitKind::OwnTransaction => piece.statements.start + 1..piece.statements.end - 1,
             _ => piece.statements.clone(),
         };
         let mut opening = vec![begin, Sql::default()];
-        opening.extend(block::limits(None, step.timeout));
+        opening.extend(transaction::limits(None, step.timeout));
         opening.push(Sql::new(NEVER_IDLE));
         // Our own look would be the first query of the transaction, and its isolation be fixed by that.
         let isolated = outline.chooses_isolation(&step.text, statements.clone());
         let confirm = if isolated {
-            confirm::is_ours(self.is_locked, None)
+            record_preconditions::is_ours(self.is_locked, None)
         } else {
-            opening.extend(Some(confirm::hold(self.is_locked)).filter(|hold| !hold.is_empty()));
-            confirm::is_kept(self.is_locked)
+            opening.extend(
+                Some(record_preconditions::hold(self.is_locked)).filter(|hold| !hold.is_empty()),
+            );
+            record_preconditions::is_kept(self.is_locked)
         };
         let closing = |_: usize| {
             let mut closing = vec![Sql::new("SET CONSTRAINTS ALL IMMEDIATE")];
@@ -477,7 +487,7 @@ impl<'a> Execution<'a> {
             closing.retain(|part| !part.is_empty());
             closing
         };
-        let within = Piece {
+        let within = StepPart {
             step,
             outline,
             statements,
@@ -494,9 +504,9 @@ impl<'a> Execution<'a> {
     async fn keeping_nothing(
         &mut self,
         (step, outline): (&Step, &Outline),
-        piece: &unit::Piece,
+        piece: &unit::ExecutionUnit,
         index: usize,
-        books: &dyn Books,
+        books: &dyn StepRecorder,
     ) -> Result<usize, Stopped> {
         let (first, last) = (piece.statements.start, piece.statements.end - 1);
         let text = |at: usize| Sql::written_by_user(&step.text[outline.statements[at].clone()]);
@@ -506,9 +516,9 @@ impl<'a> Execution<'a> {
             false => (Sql::new("BEGIN"), Sql::new("COMMIT"), first..last + 1),
         };
         let mut opening = vec![begin, Sql::default()];
-        opening.extend(block::limits(None, step.timeout));
+        opening.extend(transaction::limits(None, step.timeout));
         opening.push(Sql::new(NEVER_IDLE));
-        let within = Piece {
+        let within = StepPart {
             step,
             outline,
             statements,
@@ -516,7 +526,7 @@ impl<'a> Execution<'a> {
         };
         let waits = self.climb(&within, opening, 1, &|_| Vec::new()).await?;
         self.ours(vec![end]).await?;
-        let done = Piece {
+        let done = StepPart {
             statements: piece.statements.clone(),
             ..within
         };
@@ -527,30 +537,32 @@ impl<'a> Execution<'a> {
     /// Runs a statement that no transaction can hold: its intent first, then itself, then that it is done.
     async fn alone(
         &mut self,
-        piece: &Piece<'_>,
+        piece: &StepPart<'_>,
         (index, uncertain): (usize, bool),
-        books: &dyn Books,
+        books: &dyn StepRecorder,
     ) -> Result<(), Stopped> {
         let (step, outline, statement) = (piece.step, piece.outline, piece.statements.start);
         let text = &step.text[outline.statements[statement].clone()];
-        let trouble = |error: anyhow::Error| Stopped::RolledBack(trouble_of(&error));
+        let trouble = |error: anyhow::Error| Stopped::RolledBack(failure_from(&error));
         let begun = match reconcile::may_leave_indexes(text) {
-            true => self.noted(books, index + 1, Moment::Began).await?,
+            true => self.noted(books, index + 1, UnitMoment::Began).await?,
             false => None,
         };
-        let earlier = reconcile::Earlier { begun, uncertain };
-        let look = reconcile::look(&self.session, text, &earlier, self.watch)
+        let earlier = reconcile::EarlierRun { begun, uncertain };
+        let look = reconcile::reconcile(&self.session, text, &earlier, self.watch)
             .await
             .map_err(trouble)?;
         match look.known {
-            Known::Done => return self.ours(self.framed_done(piece, index, books)).await,
-            Known::Unclear => {
+            StatementOutcome::Done => {
+                return self.ours(self.framed_done(piece, index, books)).await;
+            }
+            StatementOutcome::Unclear => {
                 return Err(Stopped::Unknown(
-                    Half::default(),
-                    unclear(outline, statement),
+                    PartialProgress::default(),
+                    unknown_outcome(outline, statement),
                 ));
             }
-            Known::ToDo => {}
+            StatementOutcome::ToDo => {}
         }
         let mut intent = if uncertain {
             Vec::new()
@@ -559,7 +571,7 @@ impl<'a> Execution<'a> {
         };
         let patient = !outline.sets_timeouts(&step.text);
         if patient {
-            intent.extend(block::patience(step.timeout));
+            intent.extend(transaction::patience(step.timeout));
         }
         self.ours(intent).await?;
         (self.watch)(Event::Advanced {
@@ -576,7 +588,7 @@ impl<'a> Execution<'a> {
         }
         let mut record = self.framed_done(piece, index, books);
         if patient {
-            record.extend(block::IMPATIENCE.map(Sql::new));
+            record.extend(transaction::IMPATIENCE.map(Sql::new));
         }
         self.ours(record)
             .await
@@ -584,10 +596,10 @@ impl<'a> Execution<'a> {
     }
 
     /// Says what it means that a statement failed which no transaction held.
-    fn failed_alone(&self, piece: &Piece<'_>, error: &anyhow::Error) -> Stopped {
+    fn failed_alone(&self, piece: &StepPart<'_>, error: &anyhow::Error) -> Stopped {
         let range = &piece.outline.statements[piece.statements.start];
         let text = &piece.step.text[range.clone()];
-        let mut trouble = trouble_of(error);
+        let mut trouble = failure_from(error);
         let at = trouble
             .error
             .position
@@ -597,7 +609,7 @@ impl<'a> Execution<'a> {
         trouble.offset = Some(range.start + byte);
         trouble.statement = Some(piece.statements.start + 1);
         if self.interrupt.is_raised() && !trouble.error.closed {
-            return Stopped::RolledBack(Trouble {
+            return Stopped::RolledBack(StepFailure {
                 offset: trouble.offset,
                 statement: trouble.statement,
                 ..interrupted()
@@ -611,7 +623,7 @@ impl<'a> Execution<'a> {
                  af-db repair --resume VERSION --as done, or --as not-done"
                     .to_owned(),
             );
-            return Stopped::Unknown(Half::default(), trouble);
+            return Stopped::Unknown(PartialProgress::default(), trouble);
         }
         cut_off(piece, Stopped::RolledBack(trouble))
     }
@@ -622,15 +634,20 @@ impl<'a> Execution<'a> {
         let ran = self.session.run(&sql).await;
         if let Err(error) = ran {
             self.session.roll_back().await;
-            let mut trouble = trouble_of(&error);
-            confirm::explain(&mut trouble);
+            let mut trouble = failure_from(&error);
+            record_preconditions::explain(&mut trouble);
             return Err(Stopped::RolledBack(trouble));
         }
         Ok(())
     }
 
     /// Records that a unit is done which has ended its transaction, or had none.
-    fn framed_done(&self, piece: &Piece<'_>, index: usize, books: &dyn Books) -> Vec<Sql> {
+    fn framed_done(
+        &self,
+        piece: &StepPart<'_>,
+        index: usize,
+        books: &dyn StepRecorder,
+    ) -> Vec<Sql> {
         let statements = piece.statements.clone();
         let remember = remember(books, (piece.step, piece.outline), statements);
         let note = Sql::new(session_state::REMEMBERED);
@@ -645,7 +662,7 @@ impl<'a> Execution<'a> {
             Sql::new(UNLIMITED),
             Sql::new(RECORDING),
             session_setup::lift_time_limits(true),
-            confirm::is_idle(self.is_locked),
+            record_preconditions::is_idle(self.is_locked),
             before,
             Sql::new("BEGIN"),
         ];
@@ -658,11 +675,11 @@ impl<'a> Execution<'a> {
 
 /// Keeps how the session stands behind a unit, where that is recorded.
 fn remember(
-    books: &dyn Books,
+    books: &dyn StepRecorder,
     (step, outline): (&Step, &Outline),
     statements: std::ops::Range<usize>,
 ) -> Sql {
-    match books.noted(0, Moment::Done) {
+    match books.noted(0, UnitMoment::Done) {
         Some(_) => session_state::remember(&step.text, outline, statements),
         None => Sql::default(),
     }
@@ -673,9 +690,9 @@ const NEVER_IDLE: &str = "SET LOCAL idle_in_transaction_session_timeout = 0";
 
 /// Where a run says which of its statements runs.
 #[derive(Clone, Copy)]
-pub(super) struct Running<'a>(Option<&'a Mutex<Option<String>>>);
+pub(super) struct RunningStatement<'a>(Option<&'a Mutex<Option<String>>>);
 
-impl Running<'_> {
+impl RunningStatement<'_> {
     /// Shows the statement that runs. Of several that were sent together nobody but the server knows which one it is.
     pub(super) fn show(self, step: &Step, outline: &Outline, statements: std::ops::Range<usize>) {
         let Some(range) = outline.statements.get(statements.start) else {
@@ -697,15 +714,15 @@ impl Running<'_> {
 }
 
 /// Says that a file cannot be continued because of what the interruption took from its session.
-fn session_lost(lost: &str) -> Trouble {
+fn session_lost(lost: &str) -> StepFailure {
     let words = format!("the file cannot be continued in a new session: {lost}");
     let hint = "run the remaining statements by hand, then: af-db repair --mark-applied VERSION; \
                 or undo what the first ones did, then: af-db repair --resume VERSION --as undone";
-    trouble_of(&fail(words).hint(hint).into())
+    failure_from(&fail(words).hint(hint).into())
 }
 
 /// Says that nobody knows how a statement ended which no transaction held, if the connection is gone.
-fn cut_off(piece: &Piece<'_>, stopped: Stopped) -> Stopped {
+fn cut_off(piece: &StepPart<'_>, stopped: Stopped) -> Stopped {
     let Stopped::RolledBack(mut trouble) = stopped else {
         return stopped;
     };
@@ -716,7 +733,7 @@ fn cut_off(piece: &Piece<'_>, stopped: Stopped) -> Stopped {
             "{hint}; statement {} has run and is not recorded: af-db repair --resume VERSION --as done",
             statement + 1
         ));
-        return Stopped::Unknown(Half::default(), trouble);
+        return Stopped::Unknown(PartialProgress::default(), trouble);
     }
     if !trouble.error.closed {
         return Stopped::RolledBack(trouble);
@@ -727,5 +744,5 @@ fn cut_off(piece: &Piece<'_>, stopped: Stopped) -> Stopped {
         "run it again: it looks in the catalog whether this statement took effect, and goes on behind it"
             .to_owned(),
     );
-    Stopped::Unknown(Half::default(), trouble)
+    Stopped::Unknown(PartialProgress::default(), trouble)
 }

@@ -22,7 +22,7 @@ const TOLD: Duration = Duration::from_secs(5);
 const LOOKED: Duration = Duration::from_secs(1);
 
 /// What is watched.
-pub struct Beat<'a> {
+pub struct Heartbeat<'a> {
     /// The server process of the run.
     pub pid: i32,
     /// What cancels its statement.
@@ -38,7 +38,7 @@ pub struct Beat<'a> {
 }
 
 /// One look.
-struct Look {
+struct HeartbeatSample {
     /// What runs, how far it is, and for how long; absent between statements.
     progress: Option<String>,
     waiting: i64,
@@ -47,7 +47,7 @@ struct Look {
     who: Option<String>,
 }
 
-impl Beat<'_> {
+impl Heartbeat<'_> {
     /// Looks until it is dropped, or until it has cancelled the run.
     pub async fn run(&self, target: &Target) {
         // A short run is over before anybody needs to look at it, and costs no second connection.
@@ -87,7 +87,7 @@ impl Beat<'_> {
             .clone()
     }
 
-    async fn look(&self, session: &Session) -> Result<Look> {
+    async fn look(&self, session: &Session) -> Result<HeartbeatSample> {
         let running = self
             .running
             .lock()
@@ -104,7 +104,7 @@ impl Beat<'_> {
             .query_one(include_str!("queries/heartbeat.sql"), &params)
             .await?;
         let progress: Option<String> = row.get("progress");
-        Ok(Look {
+        Ok(HeartbeatSample {
             progress: progress.map(|text| redact::beginning(&text)),
             waiting: row.get("waiting"),
             longest: row.get("longest"),
@@ -112,7 +112,7 @@ impl Beat<'_> {
         })
     }
 
-    async fn stop(&self, look: &Look) {
+    async fn stop(&self, look: &HeartbeatSample) {
         let who = look.who.as_deref().unwrap_or("another session");
         let others = match look.waiting {
             1 => "1 session".to_owned(),
@@ -134,7 +134,7 @@ impl Beat<'_> {
     }
 }
 
-fn line(look: &Look) -> String {
+fn line(look: &HeartbeatSample) -> String {
     let mut line = look.progress.clone().unwrap_or_default();
     match look.waiting {
         0 => {}

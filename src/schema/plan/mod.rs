@@ -3,20 +3,20 @@
 //! A [`Step`] knows its text and how it runs; why it is run (a migration, a policy) is its maker's business.
 
 pub mod approval;
-pub mod block;
-mod bound;
-mod climb;
-mod confirm;
+mod commit_outcome;
 pub mod document;
 pub mod execution;
 pub mod heartbeat;
-pub mod ladder;
-mod lost;
+mod lock_retry;
+pub mod lock_schedule;
 pub mod observe;
+mod prediction_guard;
 pub mod preflight;
 pub mod reconcile;
+mod record_preconditions;
 pub mod session_state;
-pub mod trouble;
+pub mod step_failure;
+pub mod transaction;
 pub mod undo;
 pub mod unit;
 
@@ -53,7 +53,7 @@ pub struct Step {
 }
 
 /// What is recorded beside a step, in the same transaction as what it records.
-pub trait Books: Send + Sync {
+pub trait StepRecorder: Send + Sync {
     /// Runs first in the transaction of a whole step: keeps others out.
     fn opening(&self) -> Sql;
     /// Gives a condition that holds from the opening to the end of its transaction.
@@ -65,7 +65,7 @@ pub trait Books: Send + Sync {
     /// Records that a unit is done; the note is an expression.
     fn unit(&self, unit: usize, note: &Sql) -> Sql;
     /// Asks for the note of the newest such record since the step was last done or undone: at most one row of one text.
-    fn noted(&self, _unit: usize, _moment: Moment) -> Option<Sql> {
+    fn noted(&self, _unit: usize, _moment: UnitMoment) -> Option<Sql> {
         None
     }
     /// Records that the step is done.
@@ -80,7 +80,7 @@ pub trait Books: Send + Sync {
 
 /// Which record of a unit is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Moment {
+pub enum UnitMoment {
     /// The one made before it ran.
     Began,
     /// The one made after it.
@@ -89,7 +89,7 @@ pub enum Moment {
 
 /// What running a step took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Done {
+pub struct CompletedStep {
     /// Statements run.
     pub statements: usize,
     /// How often a lock was waited for in vain.

@@ -17,7 +17,7 @@ use crate::sql::token::{self, TokenKind};
 
 /// What the catalog says of a statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Known {
+pub(crate) enum StatementOutcome {
     /// It took effect.
     Done,
     /// It has to run, or may simply run again.
@@ -27,24 +27,24 @@ pub(crate) enum Known {
 }
 
 /// A name as it is written, with its schema where it says one.
-pub(super) type Name = (Option<String>, String);
+pub(super) type QualifiedName = (Option<String>, String);
 
 /// What a statement that runs alone is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum About {
+pub(super) enum ReconcileKind {
     CreateIndex {
-        index: Option<Name>,
-        table: Name,
+        index: Option<QualifiedName>,
+        table: QualifiedName,
         /// Whether it may have been there before.
         or_keep: bool,
     },
     DropIndex {
-        indexes: Vec<Name>,
+        indexes: Vec<QualifiedName>,
     },
     /// `REINDEX CONCURRENTLY`: what kind of object, and which.
     Reindex {
         kind: String,
-        name: Option<Name>,
+        name: Option<QualifiedName>,
     },
     /// Running it twice does what running it once does.
     Repeatable,
@@ -53,7 +53,7 @@ pub(super) enum About {
 
 /// What earlier runs recorded of a statement.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Earlier {
+pub(crate) struct EarlierRun {
     /// The note made when it was begun, which has the indexes of that time; absent where no run began it.
     pub(crate) begun: Option<Option<String>>,
     /// Whether an earlier run was cut off in it.
@@ -61,14 +61,14 @@ pub(crate) struct Earlier {
 }
 
 /// How a statement stands.
-pub(crate) struct Look {
-    pub(crate) known: Known,
+pub(crate) struct Reconciled {
+    pub(crate) known: StatementOutcome,
     /// The expression to be noted when it begins: the indexes that are there now and therefore not its own.
     pub(crate) stock: Sql,
 }
 
 /// An index that stands where a statement may leave one.
-pub(super) struct Found {
+pub(super) struct FoundIndex {
     pub(super) name: ObjectName,
     pub(super) is_valid: bool,
     oid: u32,
@@ -79,12 +79,12 @@ pub(super) struct Found {
 /// Says whether a statement may leave an invalid index behind, so that what is there before it must be known.
 pub(crate) fn may_leave_indexes(text: &str) -> bool {
     matches!(
-        about(text),
-        About::CreateIndex { .. } | About::Reindex { .. }
+        reconcile_kind(text),
+        ReconcileKind::CreateIndex { .. } | ReconcileKind::Reindex { .. }
     )
 }
 
-impl Earlier {
+impl EarlierRun {
     /// Gives the indexes that were there when the statement was begun, where that was noted.
     fn stock(&self) -> Option<Vec<u32>> {
         let note: serde_json::Value =
@@ -97,7 +97,7 @@ impl Earlier {
     /// Says whether an index is provably one that an earlier run of the statement made.
     ///
     /// A statement that names its index is enough where nothing else was noted, as by versions before this one.
-    pub(super) fn made(&self, found: &Found, is_named: bool) -> bool {
+    pub(super) fn made(&self, found: &FoundIndex, is_named: bool) -> bool {
         let is_new = match self.stock() {
             Some(stock) => !stock.contains(&found.oid),
             None => is_named,
@@ -107,79 +107,79 @@ impl Earlier {
 }
 
 /// Looks how a statement stands, and drops the invalid index that an earlier run of it has left.
-pub(crate) async fn look(
+pub(crate) async fn reconcile(
     session: &Session,
     text: &str,
-    earlier: &Earlier,
+    earlier: &EarlierRun,
     watch: Watch<'_>,
-) -> Result<Look> {
+) -> Result<Reconciled> {
     let uncertain = earlier.uncertain;
     let mut stock = Sql::new("NULL");
-    let known = match about(text) {
-        About::CreateIndex { index, table, .. } => {
+    let known = match reconcile_kind(text) {
+        ReconcileKind::CreateIndex { index, table, .. } => {
             let found = indexes(session, &table).await?;
             stock = noted(&found);
             created(session, (index.as_ref(), &found), earlier, watch).await?
         }
-        About::Reindex { kind, name } => {
+        ReconcileKind::Reindex { kind, name } => {
             let found = reindexed(session, &kind, name.as_ref()).await?;
             stock = noted(&found);
             for left in found.iter().filter(|found| earlier.made(found, false)) {
                 drop_leftover(session, left, watch).await?;
             }
-            Known::ToDo
+            StatementOutcome::ToDo
         }
-        About::DropIndex { indexes } if uncertain => {
-            let mut known = Known::Done;
+        ReconcileKind::DropIndex { indexes } if uncertain => {
+            let mut known = StatementOutcome::Done;
             for (schema, name) in &indexes {
                 if regclass(session, schema.as_deref(), name).await? {
-                    known = Known::ToDo;
+                    known = StatementOutcome::ToDo;
                 }
             }
             known
         }
-        About::DropIndex { .. } | About::Repeatable => Known::ToDo,
-        About::Other if uncertain => Known::Unclear,
-        About::Other => Known::ToDo,
+        ReconcileKind::DropIndex { .. } | ReconcileKind::Repeatable => StatementOutcome::ToDo,
+        ReconcileKind::Other if uncertain => StatementOutcome::Unclear,
+        ReconcileKind::Other => StatementOutcome::ToDo,
     };
-    Ok(Look { known, stock })
+    Ok(Reconciled { known, stock })
 }
 
 /// Looks what became of a `CREATE INDEX CONCURRENTLY`.
 async fn created(
     session: &Session,
-    (index, found): (Option<&Name>, &[Found]),
-    earlier: &Earlier,
+    (index, found): (Option<&QualifiedName>, &[FoundIndex]),
+    earlier: &EarlierRun,
     watch: Watch<'_>,
-) -> Result<Known> {
+) -> Result<StatementOutcome> {
     let Some((_, name)) = index else {
-        let made = |found: &&Found| !found.is_valid && earlier.made(found, false);
-        let left: Vec<&Found> = found.iter().filter(made).collect();
+        let made = |found: &&FoundIndex| !found.is_valid && earlier.made(found, false);
+        let left: Vec<&FoundIndex> = found.iter().filter(made).collect();
         return match (left.as_slice(), earlier.uncertain) {
             ([left], _) => {
                 drop_leftover(session, left, watch).await?;
-                Ok(Known::ToDo)
+                Ok(StatementOutcome::ToDo)
             }
             // Of several nobody can say which is ours; of none, whether it was built to the end.
-            ([], false) => Ok(Known::ToDo),
-            _ => Ok(Known::Unclear),
+            ([], false) => Ok(StatementOutcome::ToDo),
+            _ => Ok(StatementOutcome::Unclear),
         };
     };
     let Some(found) = found.iter().find(|found| found.name.name.as_str() == name) else {
-        return Ok(Known::ToDo);
+        return Ok(StatementOutcome::ToDo);
     };
     if found.is_valid {
         // Without a crash behind us, an index that is there already is the server's to complain about.
         let stock = earlier.stock();
         let is_new = stock.is_none_or(|stock| !stock.contains(&found.oid));
         return Ok(match earlier.uncertain && is_new {
-            true => Known::Done,
-            false => Known::ToDo,
+            true => StatementOutcome::Done,
+            false => StatementOutcome::ToDo,
         });
     }
     if earlier.made(found, true) {
         drop_leftover(session, found, watch).await?;
-        return Ok(Known::ToDo);
+        return Ok(StatementOutcome::ToDo);
     }
     let shown = &found.name;
     let failure = match found.builder {
@@ -196,13 +196,13 @@ async fn created(
 }
 
 /// Gives the expression that notes which indexes are there.
-fn noted(found: &[Found]) -> Sql {
+fn noted(found: &[FoundIndex]) -> Sql {
     let oids: Vec<u32> = found.iter().map(|found| found.oid).collect();
     let note = serde_json::json!({ "indexes": oids });
     Sql::fill("{}", &[&Literal::new(note.to_string())])
 }
 
-async fn drop_leftover(session: &Session, left: &Found, watch: Watch<'_>) -> Result<()> {
+async fn drop_leftover(session: &Session, left: &FoundIndex, watch: Watch<'_>) -> Result<()> {
     watch(Event::Warning(&format!(
         "dropping {}, an invalid index that an earlier run left behind",
         left.name
@@ -217,7 +217,10 @@ pub(super) async fn drop_index(session: &Session, index: &ObjectName) -> Result<
 }
 
 /// Gives the indexes of a table.
-pub(super) async fn indexes(session: &Session, (schema, table): &Name) -> Result<Vec<Found>> {
+pub(super) async fn indexes(
+    session: &Session,
+    (schema, table): &QualifiedName,
+) -> Result<Vec<FoundIndex>> {
     let table = shown(schema.as_deref(), table);
     let rows = session
         .query(include_str!("queries/indexes.sql"), &[(&table, Type::TEXT)])
@@ -229,8 +232,8 @@ pub(super) async fn indexes(session: &Session, (schema, table): &Name) -> Result
 pub(super) async fn reindexed(
     session: &Session,
     kind: &str,
-    name: Option<&Name>,
-) -> Result<Vec<Found>> {
+    name: Option<&QualifiedName>,
+) -> Result<Vec<FoundIndex>> {
     let name = name.map(|(schema, name)| match kind {
         "index" | "table" => shown(schema.as_deref(), name),
         _ => name.clone(),
@@ -248,8 +251,8 @@ pub(super) async fn reindexed(
     Ok(rows.iter().map(found).collect())
 }
 
-fn found(row: &tokio_postgres::Row) -> Found {
-    Found {
+fn found(row: &tokio_postgres::Row) -> FoundIndex {
+    FoundIndex {
         name: ObjectName::new(row.get::<_, String>(0), row.get::<_, String>(1)),
         is_valid: row.get(2),
         oid: row.get(3),
@@ -275,13 +278,13 @@ fn shown(schema: Option<&str>, name: &str) -> String {
     }
 }
 
-pub(super) fn about(text: &str) -> About {
-    let mut words = Words::new(text);
+pub(super) fn reconcile_kind(text: &str) -> ReconcileKind {
+    let mut words = StatementWords::new(text);
     match words.keyword().as_deref() {
         Some("create") => {
             words.skip("unique");
             if !words.skip("index") {
-                return About::Other;
+                return ReconcileKind::Other;
             }
             words.skip("concurrently");
             let or_keep = words.skip("if");
@@ -298,12 +301,12 @@ pub(super) fn about(text: &str) -> About {
             };
             words.skip("only");
             match words.name() {
-                Some(table) => About::CreateIndex {
+                Some(table) => ReconcileKind::CreateIndex {
                     index,
                     table,
                     or_keep,
                 },
-                None => About::Other,
+                None => ReconcileKind::Other,
             }
         }
         Some("drop") if words.skip("index") => {
@@ -311,16 +314,16 @@ pub(super) fn about(text: &str) -> About {
             if words.skip("if") {
                 words.skip("exists");
             }
-            About::DropIndex {
+            ReconcileKind::DropIndex {
                 indexes: words.names(),
             }
         }
-        Some("alter") if words.skip("system") => About::Repeatable,
+        Some("alter") if words.skip("system") => ReconcileKind::Repeatable,
         Some("reindex") if classify::class(text) == (Class::Reindex { concurrently: true }) => {
             words.parenthesis();
             let kind = words.keyword().unwrap_or_default();
             words.skip("concurrently");
-            About::Reindex {
+            ReconcileKind::Reindex {
                 kind,
                 name: words.name(),
             }
@@ -328,21 +331,21 @@ pub(super) fn about(text: &str) -> About {
         Some(
             "vacuum" | "analyze" | "reindex" | "cluster" | "refresh" | "begin" | "commit"
             | "rollback" | "end" | "start",
-        ) => About::Repeatable,
-        _ => About::Other,
+        ) => ReconcileKind::Repeatable,
+        _ => ReconcileKind::Other,
     }
 }
 
 /// The words of a statement, without white space and comments.
-struct Words<'a> {
+struct StatementWords<'a> {
     text: &'a str,
     tokens: Vec<token::Token>,
     at: usize,
 }
 
-impl<'a> Words<'a> {
+impl<'a> StatementWords<'a> {
     fn new(text: &'a str) -> Self {
-        Words {
+        StatementWords {
             text,
             tokens: token::code(text).collect(),
             at: 0,
@@ -389,7 +392,7 @@ impl<'a> Words<'a> {
         Some(part)
     }
 
-    fn name(&mut self) -> Option<Name> {
+    fn name(&mut self) -> Option<QualifiedName> {
         let first = self.part()?;
         let dot = self
             .tokens
@@ -402,7 +405,7 @@ impl<'a> Words<'a> {
         Some((Some(first), self.part()?))
     }
 
-    fn names(&mut self) -> Vec<Name> {
+    fn names(&mut self) -> Vec<QualifiedName> {
         let mut names = Vec::new();
         while let Some(name) = self.name() {
             names.push(name);
@@ -426,10 +429,12 @@ mod tests {
     #[test]
     fn statements_tell_what_they_are_about() {
         let name = |name: &str| (None, name.to_owned());
-        let check = |text: &str, expected: About| assert_eq!(about(text), expected, "{text}");
+        let check = |text: &str, expected: ReconcileKind| {
+            assert_eq!(reconcile_kind(text), expected, "{text}")
+        };
         check(
             "CREATE UNIQUE INDEX /* x */ CONCURRENTLY IF NOT EXISTS \"I\"\"x\" ON ONLY app.T (a)",
-            About::CreateIndex {
+            ReconcileKind::CreateIndex {
                 index: Some(name("I\"x")),
                 table: (Some("app".to_owned()), "t".to_owned()),
                 or_keep: true,
@@ -437,7 +442,7 @@ mod tests {
         );
         check(
             "CREATE INDEX CONCURRENTLY ON t (a)",
-            About::CreateIndex {
+            ReconcileKind::CreateIndex {
                 index: None,
                 table: name("t"),
                 or_keep: false,
@@ -445,11 +450,11 @@ mod tests {
         );
         check(
             "DROP INDEX CONCURRENTLY IF EXISTS a, b",
-            About::DropIndex {
+            ReconcileKind::DropIndex {
                 indexes: vec![name("a"), name("b")],
             },
         );
-        let reindex = |kind: &str, name: Option<Name>| About::Reindex {
+        let reindex = |kind: &str, name: Option<QualifiedName>| ReconcileKind::Reindex {
             kind: kind.to_owned(),
             name,
         };
@@ -461,8 +466,8 @@ mod tests {
             "REINDEX (VERBOSE, CONCURRENTLY) INDEX i",
             reindex("index", Some(name("i"))),
         );
-        check("REINDEX TABLE t", About::Repeatable);
-        check("VACUUM t", About::Repeatable);
-        check("CALL p()", About::Other);
+        check("REINDEX TABLE t", ReconcileKind::Repeatable);
+        check("VACUUM t", ReconcileKind::Repeatable);
+        check("CALL p()", ReconcileKind::Other);
     }
 }

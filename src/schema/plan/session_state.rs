@@ -262,14 +262,14 @@ pub(super) fn description(all: bool, custom: &BTreeSet<String>) -> Sql {
 
 /// How a session stands: what [`description`] gave.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Session {
+pub(super) struct SessionState {
     settings: Option<serde_json::Map<String, serde_json::Value>>,
     held: Vec<(&'static str, String)>,
 }
 
-impl Session {
+impl SessionState {
     /// Reads a description; none where the text is something else, such as a person's words.
-    pub(super) fn read(text: &str) -> Option<Session> {
+    pub(super) fn read(text: &str) -> Option<SessionState> {
         let value: serde_json::Value = serde_json::from_str(text).ok()?;
         let session = value.get("session")?;
         let mut held = Vec::new();
@@ -300,11 +300,15 @@ impl Session {
             settings.extend(custom.cloned().unwrap_or_default());
             settings
         });
-        Some(Session { settings, held })
+        Some(SessionState { settings, held })
     }
 
     /// Says what of this session a new one lacks that has repeated the settings, and that the rest of the text needs.
-    pub(super) fn missing_in(&self, now: &Session, rest: &Rest<'_>) -> Option<String> {
+    pub(super) fn missing_in(
+        &self,
+        now: &SessionState,
+        rest: &RemainingStatements<'_>,
+    ) -> Option<String> {
         let held = self.held.iter().find(|(_, name)| rest.needs(name));
         if let Some((what, name)) = held {
             return Some(format!("the {what} `{name}` is gone"));
@@ -340,14 +344,14 @@ impl Session {
 
 const TEMPORARY_TABLE: &str = "temporary table";
 
-impl Session {
+impl SessionState {
     fn temporary(&self) -> impl Iterator<Item = &(&'static str, String)> {
         let mut held = self.held.iter();
         std::iter::from_fn(move || held.find(|(what, _)| *what == TEMPORARY_TABLE))
     }
 
     /// Gives the temporary tables that the rest of a text does not name, but that what it calls may use.
-    pub(super) fn unnamed(&self, rest: &Rest<'_>) -> Vec<&str> {
+    pub(super) fn unnamed(&self, rest: &RemainingStatements<'_>) -> Vec<&str> {
         let names = self.temporary().map(|(_, name)| name.as_str());
         let text = rest.all();
         names.filter(|name| !speaks_of(text, name)).collect()
@@ -366,13 +370,13 @@ pub(super) fn speaks_of(text: &str, name: &str) -> bool {
 }
 
 /// The statements of a text that have not run yet.
-pub(super) struct Rest<'a> {
+pub(super) struct RemainingStatements<'a> {
     pub(super) text: &'a str,
     pub(super) outline: &'a Outline,
     pub(super) statements: Range<usize>,
 }
 
-impl Rest<'_> {
+impl RemainingStatements<'_> {
     /// Says whether a name is used before it is made again.
     fn needs(&self, name: &str) -> bool {
         for index in self.statements.clone() {
@@ -580,15 +584,15 @@ mod tests {
 
     #[test]
     fn what_a_new_session_lacks_is_named() {
-        let read = |text: &str| Session::read(text).expect("a description");
+        let read = |text: &str| SessionState::read(text).expect("a description");
         let before = read(
             r#"{"session": {"settings": {"search_path": "app"}, "role": "me", "temporary": ["tmp"], "prepared": null, "cursors": null}}"#,
         );
         let now = read(r#"{"session": {"settings": {"search_path": "app"}, "role": "me"}}"#);
         let other = read(r#"{"session": {"settings": null, "role": "me"}}"#);
-        let check = |now: &Session, text: &str, expected: Option<&str>| {
+        let check = |now: &SessionState, text: &str, expected: Option<&str>| {
             let outline = unit::outline(text);
-            let rest = Rest {
+            let rest = RemainingStatements {
                 text,
                 outline: &outline,
                 statements: 0..outline.statements.len(),
@@ -613,7 +617,7 @@ mod tests {
             Some("`search_path` was `app` and is the default now"),
         );
         assert_eq!(
-            Session::read("statement 2 of migration 1 is said to be done"),
+            SessionState::read("statement 2 of migration 1 is said to be done"),
             None
         );
     }

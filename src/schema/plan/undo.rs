@@ -11,27 +11,27 @@ use anyhow::Result;
 use crate::event::{Event, Watch};
 use crate::pg::session::Session;
 use crate::plan::execution::reset;
-use crate::plan::reconcile::{self, About, Earlier, Found};
-use crate::plan::unit::{self, Kind, Outline, Piece};
-use crate::plan::{Books, Moment, Step};
+use crate::plan::reconcile::{self, EarlierRun, FoundIndex, ReconcileKind};
+use crate::plan::unit::{self, ExecutionUnit, Outline, UnitKind};
+use crate::plan::{Step, StepRecorder, UnitMoment};
 use crate::sql::class::Class;
 use crate::sql::classify;
 use crate::sql::safe::Sql;
 
 /// What was taken back.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Undone {
+pub struct UndoReport {
     /// What was done for it, in words.
     pub did: Vec<String>,
     /// How many units of the step are done still.
     pub left: usize,
     /// The statement it stopped at.
-    pub stuck: Option<Stuck>,
+    pub stuck: Option<NotUndoable>,
 }
 
 /// A statement that only a person can undo.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Stuck {
+pub struct NotUndoable {
     /// Where it stands in the step's text.
     pub range: Range<usize>,
     /// Why.
@@ -41,9 +41,9 @@ pub struct Stuck {
 }
 
 /// How a unit stands to being undone.
-enum Way {
+enum UnitUndo {
     Nothing,
-    Stuck(&'static str),
+    Impossible(&'static str),
 }
 
 const BY_HAND: &str = "only a person can undo it";
@@ -55,38 +55,38 @@ pub async fn undo(
     session: &Session,
     step: &Step,
     begun: bool,
-    books: &dyn Books,
+    books: &dyn StepRecorder,
     watch: Watch<'_>,
-) -> Result<Undone> {
+) -> Result<UndoReport> {
     let outline = unit::outline(&step.text);
     let units = unit::units(&outline, &step.text);
-    let mut undone = Undone {
+    let mut undone = UndoReport {
         left: step.done,
-        ..Undone::default()
+        ..UndoReport::default()
     };
-    let mut earlier = Earlier {
+    let mut earlier = EarlierRun {
         begun: None,
         uncertain: step.uncertain,
     };
-    if let Some(question) = books.noted(step.done + 1, Moment::Began) {
+    if let Some(question) = books.noted(step.done + 1, UnitMoment::Began) {
         let rows = session.query_sql(&question, &[]).await?;
         earlier.begun = rows.first().map(|row| row.get(0));
     }
     let reached = units.iter().take(step.done + 1);
     let reached = reached.filter(|unit| !outline.is_undone(unit));
     settle(session, (step, &outline), reached).await?;
-    let mut undoing = Undoing {
+    let mut undoing = UndoRun {
         session,
         watch,
         did: Vec::new(),
     };
-    let stuck = |piece: &Piece, why, uncertain| Stuck {
+    let stuck = |piece: &ExecutionUnit, why, uncertain| NotUndoable {
         range: outline.statements[piece.statements.start].clone(),
         why,
         uncertain,
     };
     if let Some(piece) = units.get(step.done).filter(|_| begun)
-        && let Way::Stuck(why) = undoing
+        && let UnitUndo::Impossible(why) = undoing
             .begun(text(step, &outline, piece), piece.kind, &earlier)
             .await?
     {
@@ -98,8 +98,8 @@ pub async fn undo(
             break;
         }
         match undoing.done(text(step, &outline, piece), piece).await? {
-            Way::Nothing => undone.left -= 1,
-            Way::Stuck(why) => undone.stuck = Some(stuck(piece, why, false)),
+            UnitUndo::Nothing => undone.left -= 1,
+            UnitUndo::Impossible(why) => undone.stuck = Some(stuck(piece, why, false)),
         }
     }
     session.run(&Sql::join(reset(), ";\n")).await?;
@@ -107,7 +107,7 @@ pub async fn undo(
     Ok(undone)
 }
 
-fn text<'s>(step: &'s Step, outline: &Outline, piece: &Piece) -> &'s str {
+fn text<'s>(step: &'s Step, outline: &Outline, piece: &ExecutionUnit) -> &'s str {
     &step.text[outline.statements[piece.statements.start].clone()]
 }
 
@@ -115,7 +115,7 @@ fn text<'s>(step: &'s Step, outline: &Outline, piece: &Piece) -> &'s str {
 async fn settle(
     session: &Session,
     (step, outline): (&Step, &Outline),
-    units: impl Iterator<Item = &Piece>,
+    units: impl Iterator<Item = &ExecutionUnit>,
 ) -> Result<()> {
     for piece in units {
         for index in piece.statements.clone() {
@@ -128,28 +128,33 @@ async fn settle(
     Ok(())
 }
 
-struct Undoing<'a> {
+struct UndoRun<'a> {
     session: &'a Session,
     watch: Watch<'a>,
     did: Vec<String>,
 }
 
-impl Undoing<'_> {
+impl UndoRun<'_> {
     /// Takes back the unit that was begun, or that failed.
-    async fn begun(&mut self, text: &str, kind: Kind, earlier: &Earlier) -> Result<Way> {
+    async fn begun(
+        &mut self,
+        text: &str,
+        kind: UnitKind,
+        earlier: &EarlierRun,
+    ) -> Result<UnitUndo> {
         let uncertain = earlier.uncertain;
-        if kind != Kind::Alone {
-            return Ok(Way::Nothing);
+        if kind != UnitKind::Alone {
+            return Ok(UnitUndo::Nothing);
         }
-        match reconcile::about(text) {
-            About::CreateIndex {
+        match reconcile::reconcile_kind(text) {
+            ReconcileKind::CreateIndex {
                 index,
                 table,
                 or_keep,
             } => {
                 let found = reconcile::indexes(self.session, &table).await?;
                 let is_named = index.is_some();
-                let fits = |found: &&Found| match &index {
+                let fits = |found: &&FoundIndex| match &index {
                     Some((_, name)) => found.name.name.as_str() == name,
                     None => !found.is_valid,
                 };
@@ -168,51 +173,55 @@ impl Undoing<'_> {
                     }
                 }
                 Ok(match (there && uncertain, !is_named && uncertain) {
-                    (true, _) => Way::Stuck("the index may have been there before"),
-                    (_, true) => Way::Stuck("the file does not name the index"),
-                    _ => Way::Nothing,
+                    (true, _) => UnitUndo::Impossible("the index may have been there before"),
+                    (_, true) => UnitUndo::Impossible("the file does not name the index"),
+                    _ => UnitUndo::Nothing,
                 })
             }
-            About::Reindex { kind, name } => {
+            ReconcileKind::Reindex { kind, name } => {
                 let found = reconcile::reindexed(self.session, &kind, name.as_ref()).await?;
                 for left in found.iter().filter(|found| earlier.made(found, false)) {
                     self.drop_index(&left.name, ", which is invalid").await?;
                 }
-                Ok(Way::Nothing)
+                Ok(UnitUndo::Nothing)
             }
-            About::DropIndex { indexes } if uncertain => {
+            ReconcileKind::DropIndex { indexes } if uncertain => {
                 for (schema, name) in &indexes {
                     if !reconcile::regclass(self.session, schema.as_deref(), name).await? {
-                        return Ok(Way::Stuck("an index it drops is gone"));
+                        return Ok(UnitUndo::Impossible("an index it drops is gone"));
                     }
                 }
-                Ok(Way::Stuck("the indexes it drops may be half-dropped"))
+                Ok(UnitUndo::Impossible(
+                    "the indexes it drops may be half-dropped",
+                ))
             }
-            About::DropIndex { .. } | About::Repeatable => Ok(Way::Nothing),
-            About::Other if uncertain => Ok(Way::Stuck("nobody knows whether it took effect")),
-            About::Other => Ok(Way::Stuck("it may have taken effect in part")),
+            ReconcileKind::DropIndex { .. } | ReconcileKind::Repeatable => Ok(UnitUndo::Nothing),
+            ReconcileKind::Other if uncertain => {
+                Ok(UnitUndo::Impossible("nobody knows whether it took effect"))
+            }
+            ReconcileKind::Other => Ok(UnitUndo::Impossible("it may have taken effect in part")),
         }
     }
 
     /// Takes back a unit that is done.
-    async fn done(&mut self, text: &str, piece: &Piece) -> Result<Way> {
+    async fn done(&mut self, text: &str, piece: &ExecutionUnit) -> Result<UnitUndo> {
         match piece.kind {
-            Kind::OwnTransaction => return Ok(Way::Stuck(BY_HAND)),
-            Kind::KeepsNothing => return Ok(Way::Nothing),
-            Kind::Atomic | Kind::Alone => {}
+            UnitKind::OwnTransaction => return Ok(UnitUndo::Impossible(BY_HAND)),
+            UnitKind::KeepsNothing => return Ok(UnitUndo::Nothing),
+            UnitKind::Atomic | UnitKind::Alone => {}
         }
-        match (reconcile::about(text), classify::class(text)) {
-            (_, Class::Set { .. } | Class::Reset) => Ok(Way::Nothing),
-            (About::Repeatable, Class::AlterSystem) => Ok(Way::Stuck(BY_HAND)),
-            (About::Repeatable | About::Reindex { .. }, _) => Ok(Way::Nothing),
-            (About::CreateIndex { or_keep: true, .. }, _) => {
-                Ok(Way::Stuck("the index may have been there before"))
+        match (reconcile::reconcile_kind(text), classify::class(text)) {
+            (_, Class::Set { .. } | Class::Reset) => Ok(UnitUndo::Nothing),
+            (ReconcileKind::Repeatable, Class::AlterSystem) => Ok(UnitUndo::Impossible(BY_HAND)),
+            (ReconcileKind::Repeatable | ReconcileKind::Reindex { .. }, _) => Ok(UnitUndo::Nothing),
+            (ReconcileKind::CreateIndex { or_keep: true, .. }, _) => {
+                Ok(UnitUndo::Impossible("the index may have been there before"))
             }
-            (About::CreateIndex { index: None, .. }, _) => {
-                Ok(Way::Stuck("the file does not name the index"))
+            (ReconcileKind::CreateIndex { index: None, .. }, _) => {
+                Ok(UnitUndo::Impossible("the file does not name the index"))
             }
             (
-                About::CreateIndex {
+                ReconcileKind::CreateIndex {
                     index: Some((_, name)),
                     table,
                     ..
@@ -224,9 +233,9 @@ impl Undoing<'_> {
                         self.drop_index(&found.name, "").await?;
                     }
                 }
-                Ok(Way::Nothing)
+                Ok(UnitUndo::Nothing)
             }
-            _ => Ok(Way::Stuck(BY_HAND)),
+            _ => Ok(UnitUndo::Impossible(BY_HAND)),
         }
     }
 

@@ -24,7 +24,7 @@ pub struct Outline {
     /// The statements that give the migration lock away.
     pub releases_lock: Vec<usize>,
     /// The statements that begin or end a transaction.
-    pub control: Vec<(usize, Control)>,
+    pub control: Vec<(usize, TransactionControl)>,
     /// The statements that no transaction can hold, with PostgreSQL's reason.
     pub alone: Vec<(usize, &'static str)>,
     /// The calls of procedures, which may commit in between.
@@ -45,7 +45,7 @@ impl Outline {
 
 /// What a statement does to a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Control {
+pub enum TransactionControl {
     /// Begins one.
     Begin,
     /// Ends one and keeps what it did.
@@ -62,7 +62,7 @@ pub enum Control {
 
 /// How a unit runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum UnitKind {
     /// In a transaction of ours, together with its record.
     Atomic,
     /// In the transaction that the file itself writes, together with its record.
@@ -75,9 +75,9 @@ pub enum Kind {
 
 /// What is run and recorded as one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Piece {
+pub struct ExecutionUnit {
     /// How it runs.
-    pub kind: Kind,
+    pub kind: UnitKind,
     /// Its statements.
     pub statements: Range<usize>,
 }
@@ -136,20 +136,20 @@ pub fn outline(text: &str) -> Outline {
 const COMMITS: &str = "the DO block commits in between";
 
 /// Says what a statement does to a transaction of the session.
-fn control(class: Class, text: &str) -> Option<Control> {
+fn control(class: Class, text: &str) -> Option<TransactionControl> {
     let has = |word: &str| token::code(text).any(|token| token.is_word(text, word));
     let chains = || has("chain") && !has("no");
     match class {
-        Class::Begin => Some(Control::Begin),
-        Class::Commit | Class::Rollback if chains() => Some(Control::Chain),
-        Class::Commit => Some(Control::Commit),
-        Class::Rollback => Some(Control::Rollback),
-        Class::Savepoint => Some(Control::Savepoint),
+        Class::Begin => Some(TransactionControl::Begin),
+        Class::Commit | Class::Rollback if chains() => Some(TransactionControl::Chain),
+        Class::Commit => Some(TransactionControl::Commit),
+        Class::Rollback => Some(TransactionControl::Rollback),
+        Class::Savepoint => Some(TransactionControl::Savepoint),
         // COMMIT PREPARED and ROLLBACK PREPARED end a transaction that belongs to no session.
         Class::TwoPhase => token::code(text)
             .next()
             .is_some_and(|first| first.is_word(text, "prepare"))
-            .then_some(Control::Prepare),
+            .then_some(TransactionControl::Prepare),
         _ => None,
     }
 }
@@ -185,7 +185,7 @@ fn body_has(text: &str, fits: impl Fn(&str, [token::Token; 2]) -> bool) -> bool 
 /// Cuts a text that runs outside a transaction into units.
 ///
 /// A text whose transactions do not pair up is refused before it runs ([`unpaired`]); of such a text each statement is a unit.
-pub fn units(outline: &Outline, text: &str) -> Vec<Piece> {
+pub fn units(outline: &Outline, text: &str) -> Vec<ExecutionUnit> {
     let mut units = Vec::new();
     let mut control = outline.control.iter().peekable();
     let mut index = 0;
@@ -193,31 +193,31 @@ pub fn units(outline: &Outline, text: &str) -> Vec<Piece> {
     let mut is_read_only = false;
     while index < outline.statements.len() {
         let here = control.next_if(|(at, _)| *at == index).map(|(_, it)| *it);
-        let block = (here == Some(Control::Begin))
+        let block = (here == Some(TransactionControl::Begin))
             .then(|| outline.block(index))
             .flatten();
         let (kind, until) = match block {
-            Some((end, Control::Commit))
+            Some((end, TransactionControl::Commit))
                 if !outline.is_read_only(text, index..end, is_read_only) =>
             {
-                (Kind::OwnTransaction, end + 1)
+                (UnitKind::OwnTransaction, end + 1)
             }
-            Some((end, _)) => (Kind::KeepsNothing, end + 1),
+            Some((end, _)) => (UnitKind::KeepsNothing, end + 1),
             None if here.is_some()
                 || outline.is_alone(index)
                 || outline.calls.binary_search(&index).is_ok() =>
             {
-                (Kind::Alone, index + 1)
+                (UnitKind::Alone, index + 1)
             }
-            None if is_read_only => (Kind::KeepsNothing, index + 1),
-            None => (Kind::Atomic, index + 1),
+            None if is_read_only => (UnitKind::KeepsNothing, index + 1),
+            None => (UnitKind::Atomic, index + 1),
         };
         while let Some((_, change)) = changes.next_if(|(at, _)| *at < until) {
-            let is_kept = !matches!(block, Some((_, Control::Rollback)));
+            let is_kept = !matches!(block, Some((_, TransactionControl::Rollback)));
             is_read_only = if is_kept { *change } else { is_read_only };
         }
         while control.next_if(|(at, _)| *at < until).is_some() {}
-        units.push(Piece {
+        units.push(ExecutionUnit {
             kind,
             statements: index..until,
         });
@@ -234,19 +234,24 @@ impl Outline {
     }
 
     /// Finds the statement that ends the transaction begun by a statement; none where it is not simply ended.
-    fn block(&self, begin: usize) -> Option<(usize, Control)> {
+    fn block(&self, begin: usize) -> Option<(usize, TransactionControl)> {
         let behind = self.control.partition_point(|(at, _)| *at <= begin);
         let mut behind = self.control[behind..].iter();
-        let (end, control) = behind.find(|(_, control)| *control != Control::Savepoint)?;
-        matches!(control, Control::Commit | Control::Rollback).then_some((*end, *control))
+        let (end, control) =
+            behind.find(|(_, control)| *control != TransactionControl::Savepoint)?;
+        matches!(
+            control,
+            TransactionControl::Commit | TransactionControl::Rollback
+        )
+        .then_some((*end, *control))
     }
 
     /// Says whether a unit ends by undoing what it did, its settings as well.
-    pub(super) fn is_undone(&self, unit: &Piece) -> bool {
+    pub(super) fn is_undone(&self, unit: &ExecutionUnit) -> bool {
         let last = unit.statements.end - 1;
         let at = self.control.binary_search_by_key(&last, |(at, _)| *at);
-        unit.kind == Kind::KeepsNothing
-            && at.is_ok_and(|at| self.control[at].1 == Control::Rollback)
+        unit.kind == UnitKind::KeepsNothing
+            && at.is_ok_and(|at| self.control[at].1 == TransactionControl::Rollback)
     }
 
     /// Says whether one of some statements chooses how isolated its transaction is, which must come before any query.
@@ -271,7 +276,7 @@ impl Outline {
     /// Says whether a statement begins a transaction.
     pub(super) fn begins(&self, index: usize) -> bool {
         let at = self.control.binary_search_by_key(&index, |(at, _)| *at);
-        at.is_ok_and(|at| self.control[at].1 == Control::Begin)
+        at.is_ok_and(|at| self.control[at].1 == TransactionControl::Begin)
     }
 
     /// Says whether a transaction of the file is read only, so that nothing can be recorded in it.
@@ -338,16 +343,16 @@ pub fn unpaired(outline: &Outline) -> Vec<(usize, Unpaired)> {
             continue;
         };
         match (here, open) {
-            (Control::Prepare, _) => {
+            (TransactionControl::Prepare, _) => {
                 found.push((index, Unpaired::Prepared));
                 open = None;
             }
-            (Control::Begin, None) => open = Some(index),
-            (Control::Begin, Some(_)) => found.push((index, Unpaired::Nested)),
+            (TransactionControl::Begin, None) => open = Some(index),
+            (TransactionControl::Begin, Some(_)) => found.push((index, Unpaired::Nested)),
             (_, None) => found.push((index, Unpaired::Outside)),
-            (Control::Chain, Some(_)) => found.push((index, Unpaired::Chained)),
-            (Control::Commit | Control::Rollback, Some(_)) => open = None,
-            (Control::Savepoint, Some(_)) => {}
+            (TransactionControl::Chain, Some(_)) => found.push((index, Unpaired::Chained)),
+            (TransactionControl::Commit | TransactionControl::Rollback, Some(_)) => open = None,
+            (TransactionControl::Savepoint, Some(_)) => {}
         }
     }
     found.extend(open.map(|begin| (begin, Unpaired::Unclosed)));
@@ -358,9 +363,9 @@ pub fn unpaired(outline: &Outline) -> Vec<(usize, Unpaired)> {
 mod tests {
     use super::*;
 
-    fn check(text: &str, expected: &[(Kind, &str)]) {
+    fn check(text: &str, expected: &[(UnitKind, &str)]) {
         let outline = outline(text);
-        let found: Vec<(Kind, &str)> = units(&outline, text)
+        let found: Vec<(UnitKind, &str)> = units(&outline, text)
             .iter()
             .map(|piece| {
                 let first = outline.statements[piece.statements.start].start;
@@ -376,11 +381,14 @@ mod tests {
         check(
             "SET x = 1; CREATE INDEX CONCURRENTLY i ON t (a); BEGIN; SELECT 1; SELECT 2; COMMIT; VACUUM; SELECT 3",
             &[
-                (Kind::Atomic, "SET x = 1"),
-                (Kind::Alone, "CREATE INDEX CONCURRENTLY i ON t (a)"),
-                (Kind::OwnTransaction, "BEGIN; SELECT 1; SELECT 2; COMMIT"),
-                (Kind::Alone, "VACUUM"),
-                (Kind::Atomic, "SELECT 3"),
+                (UnitKind::Atomic, "SET x = 1"),
+                (UnitKind::Alone, "CREATE INDEX CONCURRENTLY i ON t (a)"),
+                (
+                    UnitKind::OwnTransaction,
+                    "BEGIN; SELECT 1; SELECT 2; COMMIT",
+                ),
+                (UnitKind::Alone, "VACUUM"),
+                (UnitKind::Atomic, "SELECT 3"),
             ],
         );
     }
@@ -398,16 +406,19 @@ mod tests {
             0
         );
         let calls = "DO $$ BEGIN CALL p(); END $$";
-        check(calls, &[(Kind::Alone, calls)]);
+        check(calls, &[(UnitKind::Alone, calls)]);
         check(
             "CALL p(); SELECT 1",
-            &[(Kind::Alone, "CALL p()"), (Kind::Atomic, "SELECT 1")],
+            &[
+                (UnitKind::Alone, "CALL p()"),
+                (UnitKind::Atomic, "SELECT 1"),
+            ],
         );
     }
 
     #[test]
     fn a_transaction_that_keeps_nothing_is_one_unit() {
-        let nothing = |text: &'static str| check(text, &[(Kind::KeepsNothing, text)]);
+        let nothing = |text: &'static str| check(text, &[(UnitKind::KeepsNothing, text)]);
         nothing("BEGIN; SELECT 1; ROLLBACK");
         nothing("START TRANSACTION; SAVEPOINT a; SELECT 1; ROLLBACK TO a; ABORT WORK");
         nothing("BEGIN READ ONLY; SELECT 1; COMMIT");
@@ -416,12 +427,12 @@ mod tests {
         check(
             "SET default_transaction_read_only = on; SELECT 1; BEGIN; SELECT 2; END; BEGIN READ WRITE; SELECT 3; END; RESET ALL; SELECT 4",
             &[
-                (Kind::Atomic, "SET default_transaction_read_only = on"),
-                (Kind::KeepsNothing, "SELECT 1"),
-                (Kind::KeepsNothing, "BEGIN; SELECT 2; END"),
-                (Kind::OwnTransaction, "BEGIN READ WRITE; SELECT 3; END"),
-                (Kind::KeepsNothing, "RESET ALL"),
-                (Kind::Atomic, "SELECT 4"),
+                (UnitKind::Atomic, "SET default_transaction_read_only = on"),
+                (UnitKind::KeepsNothing, "SELECT 1"),
+                (UnitKind::KeepsNothing, "BEGIN; SELECT 2; END"),
+                (UnitKind::OwnTransaction, "BEGIN READ WRITE; SELECT 3; END"),
+                (UnitKind::KeepsNothing, "RESET ALL"),
+                (UnitKind::Atomic, "SELECT 4"),
             ],
         );
     }

@@ -2,12 +2,12 @@
 //!
 //! Nothing here touches a live database.
 
-pub mod like;
-pub mod origin;
+pub mod diff_trial;
+pub mod object_origin;
 pub mod predict;
 pub mod rollback;
+pub mod schema_clone;
 pub mod seed;
-pub mod trial;
 
 use anyhow::{Context as _, Result};
 
@@ -23,17 +23,17 @@ use crate::pg::shadow_server::ShadowServer;
 use crate::pg::supabase;
 use crate::pg::target::Target;
 use crate::plan::execution::Execution;
-use crate::plan::ladder::Ladder;
-use crate::plan::trouble::Stopped;
-use crate::plan::{Books, Step};
+use crate::plan::lock_schedule::LockSchedule;
+use crate::plan::step_failure::Stopped;
+use crate::plan::{Step, StepRecorder};
 use crate::sql::position;
 use crate::sql::safe::Sql;
 use crate::sql::split;
 
 /// Keeps no books: a shadow lives for one comparison.
-struct Unrecorded;
+struct NoRecorder;
 
-impl Books for Unrecorded {
+impl StepRecorder for NoRecorder {
     fn opening(&self) -> Sql {
         Sql::default()
     }
@@ -186,9 +186,15 @@ impl Shadow {
             ..step
         };
         let interrupt = Interrupt::default();
-        let execution = Execution::new(session, &target, Ladder::default(), &silent, &interrupt);
+        let execution = Execution::new(
+            session,
+            &target,
+            LockSchedule::default(),
+            &silent,
+            &interrupt,
+        );
         let mut execution = execution.without_lock();
-        let ran = execution.run(&step, &Unrecorded).await;
+        let ran = execution.run(&step, &NoRecorder).await;
         let session = execution.finish();
         let failed = ran.err().map(|stopped| failure(&step, &stopped));
         Ok((Shadow { target, session }, failed))

@@ -95,7 +95,7 @@ enum Rows {
 }
 
 /// What stood before a migration.
-struct Level {
+struct StateBefore {
     catalog: Catalog,
     rows: Digests,
 }
@@ -165,13 +165,13 @@ async fn walk(
 }
 
 /// Reads what stands now: the schema where there is a reader for it, else the rows.
-async fn level(shadow: &Shadow, reader: Option<&Rereader>) -> Result<Level> {
+async fn level(shadow: &Shadow, reader: Option<&Rereader>) -> Result<StateBefore> {
     Ok(match reader {
-        Some(reader) => Level {
+        Some(reader) => StateBefore {
             catalog: reader.read().await?,
             rows: Digests::new(),
         },
-        None => Level {
+        None => StateBefore {
             catalog: Catalog::default(),
             rows: seed::digests(&shadow.session).await?,
         },

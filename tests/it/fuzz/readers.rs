@@ -10,9 +10,9 @@ use af_db::lint::Source;
 use af_db::lint::baseline::Baseline;
 use af_db::lint::check::{self, LintOptions};
 use af_db::migrate::directive;
-use af_db::migrate::files::{Direction, Migration, Script};
-use af_db::plan::document::Document;
-use af_db::plan::document::compare::{Earlier, compare};
+use af_db::migrate::files::{Direction, Migration, MigrationFile};
+use af_db::plan::document::PlanDocument;
+use af_db::plan::document::compare::{EarlierRuns, compare};
 use af_db::plan::unit;
 use af_db::rls::declared::{self, Declared, expand};
 use af_db::sql::position::{self, Positions};
@@ -132,7 +132,7 @@ fn between(text: &str) -> bool {
 fn of_text(text: &str) -> Migration {
     let mut findings = Vec::new();
     let directives = directive::read("V1__a.sql", text, &mut findings);
-    let script = Script {
+    let script = MigrationFile {
         shown: "V1__a.sql".to_owned(),
         path: PathBuf::new(),
         text: text.into(),
@@ -212,13 +212,13 @@ fn policies(text: &str) {
 }
 
 fn plan(text: &str) {
-    if let Ok(document) = Document::parse("plan.json", text) {
+    if let Ok(document) = PlanDocument::parse("plan.json", text) {
         drop((
             document.print(),
             document.relations(),
             document.statements(),
         ));
-        drop(compare(&document, &document, &Earlier::default()));
+        drop(compare(&document, &document, &EarlierRuns::default()));
     }
 }
 

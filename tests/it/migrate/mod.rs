@@ -364,8 +364,8 @@ async fn a_journal_that_was_tampered_with_is_found() {
 #[tokio::test]
 async fn our_comparison_agrees_with_refinerys_verdict() {
     use af_db::migrate::checksum::{self, Width};
-    use af_db::migrate::history::{History, Row, Table};
-    use af_db::migrate::{files, refinery, standing};
+    use af_db::migrate::history::{History, HistoryRow, HistoryTable};
+    use af_db::migrate::{files, refinery, status};
     use af_db::sql::name::ObjectName;
     let folder = tempfile::tempdir().unwrap();
     for version in [1, 2, 3, 4] {
@@ -376,7 +376,7 @@ async fn our_comparison_agrees_with_refinerys_verdict() {
         .unwrap();
     }
     let listed = files::list(folder.path(), "migrations").unwrap();
-    let row = |version: i64, text: &str| Row {
+    let row = |version: i64, text: &str| HistoryRow {
         version,
         name: "m".to_owned(),
         applied_on: "2026-01-01T00:00:00Z".to_owned(),
@@ -385,7 +385,7 @@ async fn our_comparison_agrees_with_refinerys_verdict() {
     // Every subset of applied versions, each once as it is and once with its first row edited.
     for subset in 0..32_u32 {
         for edited in [false, true] {
-            let mut rows: Vec<Row> = (1..=5)
+            let mut rows: Vec<HistoryRow> = (1..=5)
                 .filter(|version| subset & (1 << (version - 1)) != 0)
                 .map(|version| row(version, &format!("SELECT {version};")))
                 .collect();
@@ -395,12 +395,12 @@ async fn our_comparison_agrees_with_refinerys_verdict() {
             let name = ObjectName::new("public", "refinery_schema_history");
             let history = History {
                 name,
-                table: Table::Present(Width::Int8),
+                table: HistoryTable::Present(Width::Int8),
                 has_journal: false,
-                mark: af_db::migrate::history::Mark::Absent,
+                mark: af_db::migrate::history::JournalMark::Absent,
                 rows: rows.clone(),
             };
-            let ours = standing::compare(&listed, &history, &[], Width::Int8);
+            let ours = status::compare(&listed, &history, &[], Width::Int8);
             let theirs = refinery::verdict(&listed.migrations, &rows).await;
             assert_eq!(
                 ours.findings.is_empty(),

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use af_db::error::Exit;
 use af_db::event::{Interrupt, silent};
-use af_db::plan::Books;
+use af_db::plan::StepRecorder;
 use af_db::plan::execution::Execution;
-use af_db::plan::ladder::Ladder;
+use af_db::plan::lock_schedule::LockSchedule;
 use af_db::plan::observe::guard::Prediction;
 use af_db::plan::observe::run;
-use af_db::plan::trouble::Stopped;
+use af_db::plan::step_failure::Stopped;
 use af_db::sql::safe::Sql;
 
 use super::support::step;
@@ -18,7 +18,7 @@ use crate::support::server;
 /// Keeps no books.
 pub(super) struct Unrecorded;
 
-impl Books for Unrecorded {
+impl StepRecorder for Unrecorded {
     fn opening(&self) -> Sql {
         Sql::default()
     }
@@ -59,7 +59,7 @@ async fn ran(seen: &str, real: &str, text: &str) -> Result<(), String> {
     let mut execution = Execution::new(
         session,
         &target.target,
-        Ladder::default(),
+        LockSchedule::default(),
         &silent,
         &interrupt,
     )

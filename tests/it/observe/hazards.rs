@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use af_db::catalog::read;
-use af_db::plan::observe::{How, Spoke, StatementObservation, run};
+use af_db::plan::observe::{ObservationSource, RewriteKind, StatementObservation, run};
 use af_db::plan::{Mode, Step};
-use af_db::shadow::like;
+use af_db::shadow::schema_clone;
 use af_db::sql::safe::Sql;
 
 use super::support::step;
@@ -69,7 +69,7 @@ fn said(statement: &StatementObservation) -> Verdict {
     }
     for rewrite in &statement.rewrites {
         said.insert(format!("rewrite {}", rewrite.relation));
-        if rewrite.how == How::Truncated {
+        if rewrite.how == RewriteKind::Truncated {
             said.insert(format!("loss {}", rewrite.relation));
         }
     }
@@ -95,7 +95,7 @@ struct Ground {
     server: Server,
     full: server::Database,
     empty: server::Database,
-    shadow: like::Likeness,
+    shadow: schema_clone::SchemaClone,
 }
 
 async fn ground(major: u32) -> Ground {
@@ -113,10 +113,10 @@ async fn ground(major: u32) -> Ground {
         database.run(&file("schema.sql")).await;
     }
     full.run(&file("fill.sql")).await;
-    let catalog = read::read(&full.session().await, &like::scope())
+    let catalog = read::read(&full.session().await, &schema_clone::scope())
         .await
         .expect("a catalog");
-    let shadow = like::build(&server.scratch, "shadow", &catalog, &[])
+    let shadow = schema_clone::build(&server.scratch, "shadow", &catalog, &[])
         .await
         .expect("a shadow");
     assert!(shadow.lacking.is_empty(), "{:?}", shadow.lacking);
@@ -152,7 +152,7 @@ fn wrong(
         && statement.failed.is_none()
     {
         // What was not tried is said not to have been.
-        if matches!(statement.spoke, Spoke::Nobody(_)) {
+        if matches!(statement.spoke, ObservationSource::Nobody(_)) {
             return None;
         }
         let asked = statement.questions.iter().any(|it| it.sqlstate == failure);

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use af_db::event::{Interrupt, silent};
 use af_db::plan::Step;
 use af_db::plan::execution::Execution;
-use af_db::plan::ladder::Ladder;
+use af_db::plan::lock_schedule::LockSchedule;
 use af_db::plan::observe::guard::Prediction;
 use af_db::plan::observe::{reach, run};
 use af_db::sql::safe::Sql;
@@ -222,7 +222,7 @@ async fn run_as_predicted(all: &[Shape], pairs: &[Pair<'_>]) {
         .await
         .expect("the code");
     let interrupt = Interrupt::default();
-    let ladder = Ladder::default();
+    let ladder = LockSchedule::default();
     let execution = Execution::new(session, &target.target, ladder, &silent, &interrupt);
     let mut execution = execution.without_lock();
     execution.predict(Prediction {

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use af_db::catalog::read;
 use af_db::event::silent;
-use af_db::plan::observe::question::{Answer, Outcome, ask};
+use af_db::plan::observe::row_checks::{RowCheckOutcome, RowCheckResult, ask};
 use af_db::plan::observe::run;
-use af_db::shadow::like;
+use af_db::shadow::schema_clone;
 
 use super::support::step;
 use crate::support::server;
@@ -79,13 +79,13 @@ const CASES: [(&str, &str); 15] = [
 ];
 
 /// Plans one step for a database and asks it.
-async fn answers(database: &server::Database, name: &str, text: &str) -> Vec<Answer> {
+async fn answers(database: &server::Database, name: &str, text: &str) -> Vec<RowCheckResult> {
     let session = database.session().await;
-    let catalog = read::read(&session, &like::scope())
+    let catalog = read::read(&session, &schema_clone::scope())
         .await
         .expect("a catalog");
     let scratch = server::own(None).await;
-    let shadow = like::build(&scratch.scratch, name, &catalog, &[])
+    let shadow = schema_clone::build(&scratch.scratch, name, &catalog, &[])
         .await
         .expect("a shadow");
     let observed = run::steps(&shadow.shadow.target, &[step(name, text)], &silent)
@@ -107,11 +107,11 @@ async fn rows_at_odds_are_found_before_anything_starts() {
         let database = server.database().await;
         database.run(SCHEMA).await;
         let session = database.session().await;
-        let catalog = read::read(&session, &like::scope())
+        let catalog = read::read(&session, &schema_clone::scope())
             .await
             .expect("a catalog");
         let name = format!("shadow_{fails}");
-        let shadow = like::build(&server.scratch, &name, &catalog, &[])
+        let shadow = schema_clone::build(&server.scratch, &name, &catalog, &[])
             .await
             .expect("a shadow");
         database.run(rows).await;
@@ -130,10 +130,11 @@ async fn rows_at_odds_are_found_before_anything_starts() {
             );
             for answer in &answers {
                 assert_eq!(answer.question.sqlstate, *sqlstate, "{text}");
-                let asked = !matches!(answer.outcome, Outcome::NotAsked(_));
+                let asked = !matches!(answer.outcome, RowCheckOutcome::NotAsked(_));
                 assert!(asked, "{text}: {answer:#?}");
             }
-            let failed = |answer: &Answer| matches!(answer.outcome, Outcome::Fails(_));
+            let failed =
+                |answer: &RowCheckResult| matches!(answer.outcome, RowCheckOutcome::Fails(_));
             // A new column without a value fails wherever there are rows.
             let expected = fails || text.contains("must");
             assert_eq!(answers.iter().any(failed), expected, "{text}: {answers:#?}");
@@ -173,7 +174,7 @@ async fn a_question_that_takes_too_long_is_not_answered() {
         .await
         .expect("answers");
     assert!(
-        matches!(&answers[0].outcome, Outcome::NotAsked(_)),
+        matches!(&answers[0].outcome, RowCheckOutcome::NotAsked(_)),
         "{answers:#?}"
     );
 }
@@ -192,7 +193,7 @@ async fn what_is_built_without_a_transaction_asks_as_well() {
         database.run(SCHEMA).await;
         database.run(rows).await;
         let answers = answers(&database, "alone", &text(what)).await;
-        let failed = |answer: &Answer| matches!(answer.outcome, Outcome::Fails(_));
+        let failed = |answer: &RowCheckResult| matches!(answer.outcome, RowCheckOutcome::Fails(_));
         assert_eq!(answers.iter().any(failed), fails, "{what}: {answers:#?}");
         assert_eq!(answers.is_empty(), what.is_empty(), "{what}: {answers:#?}");
     }

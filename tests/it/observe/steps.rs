@@ -1,6 +1,6 @@
 //! Single steps, and what is said of them.
 
-use af_db::plan::observe::Spoke;
+use af_db::plan::observe::ObservationSource;
 use af_db::plan::observe::lock::LockMode;
 
 use super::support::{observe, told};
@@ -276,7 +276,7 @@ async fn what_only_the_target_has_loaded_is_not_tried() {
     let text = "SECURITY LABEL FOR labels ON TABLE orders IS 'secret'; ALTER TABLE orders ADD COLUMN x int;";
     let observation = observe(&database, text).await;
     let reason = match &observation.statements[0].spoke {
-        Spoke::Nobody(reason) => reason.as_str(),
+        ObservationSource::Nobody(reason) => reason.as_str(),
         other => panic!("{other:?}"),
     };
     assert!(reason.contains("labels"), "{reason}");

@@ -1,6 +1,6 @@
 //! Every way to tamper with an approval, each refused with nothing touched.
 
-use af_db::plan::document::{self, Document};
+use af_db::plan::document::{self, PlanDocument};
 use minisign::KeyPair;
 
 use super::{applied, approved, plan, project, refused, without_hashes};
@@ -118,8 +118,8 @@ async fn an_edited_plan_is_refused() {
     case.refuses("production", "was changed after af-db wrote it")
         .await;
     // One that is made whole again is found by what it says, by the hash and by the signature.
-    let forge = |change: &dyn Fn(&mut Document)| {
-        let mut document = Document::parse("plan.json", &text).unwrap();
+    let forge = |change: &dyn Fn(&mut PlanDocument)| {
+        let mut document = PlanDocument::parse("plan.json", &text).unwrap();
         change(&mut document);
         std::fs::write(&path, document.print().unwrap()).unwrap();
     };
@@ -374,7 +374,7 @@ async fn findings_that_are_cut_out_before_it_is_signed_are_missed() {
     plan(&case.project, "production").await;
     let path = case.project.folder.path().join("plan.json");
     let text = std::fs::read_to_string(&path).expect("the plan");
-    let mut plan = Document::parse("plan.json", &text).expect("a plan");
+    let mut plan = PlanDocument::parse("plan.json", &text).expect("a plan");
     assert!(!plan.findings.is_empty(), "{text}");
     plan.findings.clear();
     let forged = plan.print().expect("printed");

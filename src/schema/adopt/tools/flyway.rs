@@ -8,7 +8,7 @@ use anyhow::Result;
 
 use crate::adopt::folder::{Draft, Gathering};
 use crate::disk::{self, DirectoryEntry};
-use crate::migrate::files::Script;
+use crate::migrate::files::MigrationFile;
 
 /// A versioned file: its parts, the text of its version, its name.
 struct Versioned {
@@ -171,7 +171,7 @@ pub(in crate::adopt) fn shown(folder: &Path, version: i64) -> i64 {
 }
 
 /// Names what Flyway would put in before it runs the file.
-fn placeholders(script: &Script, into: &mut Gathering) {
+fn placeholders(script: &MigrationFile, into: &mut Gathering) {
     let Some(at) = script.text.find("${") else {
         return;
     };

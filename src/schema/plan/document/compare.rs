@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use crate::plan::document::resumed::{self, Names};
-use crate::plan::document::{Document, Planned, WayBack, effects};
+use crate::plan::document::resumed_names::{self, ResumedNames};
+use crate::plan::document::{PlanDocument, PlannedDown, PlannedMigration, observation_diff};
 use crate::plan::observe::reach::{Code, Reach};
-use crate::plan::observe::{Left, StepObservation};
+use crate::plan::observe::{NewRelations, StepObservation};
 
 /// How a plan stands to what would be planned now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Binding {
+pub enum PlanValidity {
     /// Nothing has moved.
     Fresh,
     /// This has moved, and the steps are what they were.
@@ -20,7 +20,7 @@ pub enum Binding {
 
 /// What earlier runs of the same plan did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Earlier {
+pub struct EarlierRuns {
     /// The versions they applied.
     pub done: BTreeSet<i64>,
     /// Whether they left a step half done.
@@ -28,13 +28,13 @@ pub struct Earlier {
 }
 
 /// Holds a plan against what would be planned now.
-pub fn compare(plan: &Document, now: &Document, earlier: &Earlier) -> Binding {
+pub fn compare(plan: &PlanDocument, now: &PlanDocument, earlier: &EarlierRuns) -> PlanValidity {
     let resuming = earlier.half || !earlier.done.is_empty();
     let mut stale = Vec::new();
     let mut moved = Vec::new();
     place(plan, now, resuming, &mut stale, &mut moved);
     limits(plan, now, &mut stale);
-    let names = resuming.then(|| Names::after(plan, now, &earlier.done));
+    let names = resuming.then(|| ResumedNames::after(plan, now, &earlier.done));
     steps(plan, now, (&earlier.done, names.as_ref()), &mut stale);
     consequences(plan, now, names.as_ref(), &mut stale, &mut moved);
     match &names {
@@ -42,19 +42,19 @@ pub fn compare(plan: &Document, now: &Document, earlier: &Earlier) -> Binding {
         None => reach(&plan.reach, &now.reach, &mut stale),
     }
     match (stale.is_empty(), moved.is_empty()) {
-        (true, true) => Binding::Fresh,
-        (true, false) => Binding::Explained(moved),
+        (true, true) => PlanValidity::Fresh,
+        (true, false) => PlanValidity::Explained(moved),
         (false, _) => {
             stale.extend(moved);
-            Binding::Stale(stale)
+            PlanValidity::Stale(stale)
         }
     }
 }
 
 /// Compares which database it is and what stands in it.
 fn place(
-    plan: &Document,
-    now: &Document,
+    plan: &PlanDocument,
+    now: &PlanDocument,
     resuming: bool,
     stale: &mut Vec<String>,
     moved: &mut Vec<String>,
@@ -117,7 +117,7 @@ fn place(
     }
 }
 
-fn limits(plan: &Document, now: &Document, stale: &mut Vec<String>) {
+fn limits(plan: &PlanDocument, now: &PlanDocument, stale: &mut Vec<String>) {
     for (name, planned, found) in [
         ("lock-timeout", plan.lock_timeout_ms, now.lock_timeout_ms),
         ("lock-budget", plan.lock_budget_ms, now.lock_budget_ms),
@@ -132,12 +132,12 @@ fn limits(plan: &Document, now: &Document, stale: &mut Vec<String>) {
 
 /// Compares what is run.
 fn steps(
-    plan: &Document,
-    now: &Document,
-    (done, names): (&BTreeSet<i64>, Option<&Names>),
+    plan: &PlanDocument,
+    now: &PlanDocument,
+    (done, names): (&BTreeSet<i64>, Option<&ResumedNames>),
     stale: &mut Vec<String>,
 ) {
-    let versions = |document: &Document| -> BTreeSet<i64> {
+    let versions = |document: &PlanDocument| -> BTreeSet<i64> {
         document.steps.iter().map(|step| step.version).collect()
     };
     let (planned, found) = (versions(plan), versions(now));
@@ -151,7 +151,7 @@ fn steps(
             stale.push(format!("+ {}: it is not in the plan", step.file));
         }
     }
-    let order = |document: &Document| -> Vec<i64> {
+    let order = |document: &PlanDocument| -> Vec<i64> {
         let both = document.steps.iter().map(|step| step.version);
         both.filter(|version| planned.contains(version) && found.contains(version))
             .collect()
@@ -168,7 +168,12 @@ fn steps(
 }
 
 /// Tells in what a step differs, statement by statement.
-fn differences(was: &Planned, is: &Planned, names: Option<&Names>, stale: &mut Vec<String>) {
+fn differences(
+    was: &PlannedMigration,
+    is: &PlannedMigration,
+    names: Option<&ResumedNames>,
+    stale: &mut Vec<String>,
+) {
     let file = &is.file;
     let mut text = false;
     for difference in
@@ -201,12 +206,12 @@ fn differences(was: &Planned, is: &Planned, names: Option<&Names>, stale: &mut V
             "{file}: the plan tells of its statements what is not so"
         ));
     }
-    let back = |step: &Planned| match &step.way_back {
-        WayBack::File { file, sha256 } => format!("{file} ({sha256})"),
-        WayBack::Irreversible(reason) => format!("none, {reason}"),
-        WayBack::None => "none".to_owned(),
+    let back = |step: &PlannedMigration| match &step.way_back {
+        PlannedDown::File { file, sha256 } => format!("{file} ({sha256})"),
+        PlannedDown::Irreversible(reason) => format!("none, {reason}"),
+        PlannedDown::None => "none".to_owned(),
     };
-    let facts = |step: &Planned| {
+    let facts = |step: &PlannedMigration| {
         [
             ("how it runs", format!("{:?}", step.mode).to_lowercase()),
             ("its timeout in ms", format!("{:?}", step.timeout_ms)),
@@ -236,7 +241,12 @@ fn differences(was: &Planned, is: &Planned, names: Option<&Names>, stale: &mut V
 ///
 /// Where a plan is resumed, what its earlier steps have created is left out, because the plan leaves it out as well, and of
 /// a step that stopped half-way only the rest is compared.
-fn observed(was: &Planned, is: &Planned, names: Option<&Names>, stale: &mut Vec<String>) {
+fn observed(
+    was: &PlannedMigration,
+    is: &PlannedMigration,
+    names: Option<&ResumedNames>,
+    stale: &mut Vec<String>,
+) {
     let (was_seen, is_seen) = match (&was.observed, &is.observed) {
         (Some(was), Some(is)) => (was, is),
         (None, None) => return,
@@ -257,8 +267,8 @@ fn observed(was: &Planned, is: &Planned, names: Option<&Names>, stale: &mut Vec<
             .find(|it| it.number == now.number);
         let (planned, now) = match names {
             Some(names) => (
-                planned.map(resumed::plain),
-                resumed::plain(&names.before(now, planned)),
+                planned.map(resumed_names::plain),
+                resumed_names::plain(&names.before(now, planned)),
             ),
             None => (planned.cloned(), now.clone()),
         };
@@ -268,10 +278,10 @@ fn observed(was: &Planned, is: &Planned, names: Option<&Names>, stale: &mut Vec<
                 "{}:{line}: what it does is not what the plan says",
                 is.file
             ));
-            stale.extend(effects::differences(planned.as_ref(), &now));
+            stale.extend(observation_diff::differences(planned.as_ref(), &now));
         }
     }
-    let left = |step: &StepObservation| -> Vec<Left> {
+    let left = |step: &StepObservation| -> Vec<NewRelations> {
         let left = step.left.iter();
         left.filter(|left| left.unit > is.continues_behind)
             .cloned()
@@ -311,16 +321,16 @@ fn reach(plan: &Reach, now: &Reach, stale: &mut Vec<String>) {
     }
 }
 
-fn texts(step: &Planned) -> Vec<&str> {
+fn texts(step: &PlannedMigration) -> Vec<&str> {
     let texts = step.statements.iter().map(|statement| &*statement.sql);
     texts.collect()
 }
 
 /// Compares what follows from the steps.
 fn consequences(
-    plan: &Document,
-    now: &Document,
-    names: Option<&Names>,
+    plan: &PlanDocument,
+    now: &PlanDocument,
+    names: Option<&ResumedNames>,
     stale: &mut Vec<String>,
     moved: &mut Vec<String>,
 ) {
@@ -373,7 +383,7 @@ fn consequences(
         moved.push(format!("gone is {} {}", finding.code, finding.subject));
     }
     let same_ground = plan.schema == now.schema && plan.history == now.history;
-    let is_predicted = |document: &Document| document.schema_after.is_some();
+    let is_predicted = |document: &PlanDocument| document.schema_after.is_some();
     let differs = plan.schema_after != now.schema_after;
     if differs && (same_ground || is_predicted(plan) != is_predicted(now)) {
         stale.push("the plan says another schema than the steps would leave".to_owned());
@@ -389,31 +399,31 @@ mod tests {
     use crate::plan::document::tests::{document, planned};
     use crate::plan::observe::lock::LockMode;
     use crate::plan::observe::{
-        Along, Build, Dropped, How, Lock, Relation, Renamed, Rewrite, Rows, Scan, Security,
-        StatementObservation,
+        AccessChange, CascadeCause, DroppedObject, IndexBuild, RelationKind, RelationLock, Renamed,
+        Rewrite, RewriteKind, Scan, StatementObservation, WrittenRows,
     };
 
-    fn both() -> (Document, Document) {
+    fn both() -> (PlanDocument, PlanDocument) {
         let steps = || vec![planned(1, "SELECT 1"), planned(2, "SELECT 2")];
         (document(steps()), document(steps()))
     }
 
-    fn said(change: impl Fn(&mut Document)) -> Binding {
+    fn said(change: impl Fn(&mut PlanDocument)) -> PlanValidity {
         let (plan, mut now) = both();
         change(&mut now);
-        compare(&plan, &now, &Earlier::default())
+        compare(&plan, &now, &EarlierRuns::default())
     }
 
-    fn stale(change: impl Fn(&mut Document)) -> String {
+    fn stale(change: impl Fn(&mut PlanDocument)) -> String {
         match said(change) {
-            Binding::Stale(lines) => lines.join("\n"),
+            PlanValidity::Stale(lines) => lines.join("\n"),
             other => panic!("{other:?}"),
         }
     }
 
     #[test]
     fn nothing_moved() {
-        assert_eq!(said(|_| {}), Binding::Fresh);
+        assert_eq!(said(|_| {}), PlanValidity::Fresh);
     }
 
     #[test]
@@ -425,7 +435,7 @@ mod tests {
             now.findings
                 .push(Finding::note("plan-rows-not-asked", "t", "odd"));
         });
-        let Binding::Explained(lines) = moved else {
+        let PlanValidity::Explained(lines) = moved else {
             panic!("{moved:?}")
         };
         insta::assert_snapshot!(lines.join("\n"), @"
@@ -481,8 +491,8 @@ mod tests {
         let (mut plan, now) = both();
         plan.losses.push("public.a".to_owned());
         assert!(matches!(
-            compare(&plan, &now, &Earlier::default()),
-            Binding::Stale(_)
+            compare(&plan, &now, &EarlierRuns::default()),
+            PlanValidity::Stale(_)
         ));
     }
 
@@ -490,14 +500,14 @@ mod tests {
     fn a_step_that_an_earlier_run_left_half_done_goes_on() {
         let (plan, mut now) = both();
         now.steps[0].continues_behind = 1;
-        let half = |half| Earlier {
+        let half = |half| EarlierRuns {
             half,
-            ..Earlier::default()
+            ..EarlierRuns::default()
         };
-        assert_eq!(compare(&plan, &now, &half(true)), Binding::Fresh);
+        assert_eq!(compare(&plan, &now, &half(true)), PlanValidity::Fresh);
         assert!(matches!(
             compare(&plan, &now, &half(false)),
-            Binding::Stale(_)
+            PlanValidity::Stale(_)
         ));
     }
 
@@ -508,14 +518,14 @@ mod tests {
         now.steps.remove(0);
         now.schema = "sha256:half".to_owned();
         let done = BTreeSet::from([1]);
-        let earlier = Earlier { done, half: false };
+        let earlier = EarlierRuns { done, half: false };
         assert!(matches!(
             compare(&plan, &now, &earlier),
-            Binding::Explained(_)
+            PlanValidity::Explained(_)
         ));
         assert!(matches!(
-            compare(&plan, &now, &Earlier::default()),
-            Binding::Stale(_)
+            compare(&plan, &now, &EarlierRuns::default()),
+            PlanValidity::Stale(_)
         ));
     }
 
@@ -529,43 +539,43 @@ mod tests {
             number: 1,
             start: 3,
             verb: "ALTER TABLE".to_owned(),
-            locks: vec![Lock {
+            locks: vec![RelationLock {
                 relation: table(),
-                kind: Relation::Table,
+                kind: RelationKind::Table,
                 mode: LockMode::AccessExclusive,
             }],
             rewrites: vec![Rewrite {
                 relation: table(),
-                how: How::Rewritten,
+                how: RewriteKind::Rewritten,
             }],
             scans: vec![Scan {
                 relation: table(),
                 times: 1,
             }],
-            builds: vec![Build {
+            builds: vec![IndexBuild {
                 relation: table(),
                 index: "public.a_i".to_owned(),
                 again: true,
             }],
-            rows: vec![Rows {
+            rows: vec![WrittenRows {
                 relation: table(),
                 inserted: 1,
                 updated: 2,
                 deleted: 3,
                 deletes: true,
                 all: true,
-                along: Some(Along {
+                along: Some(CascadeCause {
                     with: "public.b".to_owned(),
                     key: "fk".to_owned(),
                 }),
             }],
-            dropped: vec![Dropped {
+            dropped: vec![DroppedObject {
                 kind: "table".to_owned(),
                 name: table(),
                 loses: Some(table()),
                 named: true,
             }],
-            security: vec![Security {
+            security: vec![AccessChange {
                 object: table(),
                 change: "PUBLIC may SELECT".to_owned(),
                 opens: true,
@@ -576,11 +586,11 @@ mod tests {
     }
 
     /// A plan in which every field says something.
-    fn rich() -> Document {
+    fn rich() -> PlanDocument {
         let mut step = planned(1, "SELECT 1");
         step.timeout_ms = Some(5);
         step.continues_behind = 1;
-        step.way_back = WayBack::File {
+        step.way_back = PlannedDown::File {
             file: "migrations/V1__m.down.sql".to_owned(),
             sha256: "sha256:d".to_owned(),
         };
@@ -588,7 +598,7 @@ mod tests {
             label: "migrations/V1__m.sql".to_owned(),
             in_transaction: true,
             statements: vec![seen()],
-            left: vec![Left {
+            left: vec![NewRelations {
                 unit: 2,
                 created: vec!["public.c".to_owned()],
                 renamed: vec![Renamed {
@@ -655,12 +665,12 @@ mod tests {
     }
 
     /// Says how a text that was tampered with is taken: refused as a file, stale, or let through.
-    fn taken(text: &str, now: &Document) -> &'static str {
-        match Document::parse("plan.json", text) {
+    fn taken(text: &str, now: &PlanDocument) -> &'static str {
+        match PlanDocument::parse("plan.json", text) {
             Err(_) => "refused",
-            Ok(plan) => match compare(&plan, now, &Earlier::default()) {
-                Binding::Stale(_) => "stale",
-                Binding::Fresh | Binding::Explained(_) => "let through",
+            Ok(plan) => match compare(&plan, now, &EarlierRuns::default()) {
+                PlanValidity::Stale(_) => "stale",
+                PlanValidity::Fresh | PlanValidity::Explained(_) => "let through",
             },
         }
     }
@@ -688,7 +698,7 @@ mod tests {
                 let by_hand = serde_json::to_string_pretty(&tampered).unwrap() + "\n";
                 assert_eq!(taken(&by_hand, &now), "refused", "{way} {path}");
                 // Whoever knows how can make the file whole again; then what it says is held against what is so.
-                let Ok(forged) = serde_json::from_value::<Document>(tampered) else {
+                let Ok(forged) = serde_json::from_value::<PlanDocument>(tampered) else {
                     continue;
                 };
                 let forged = forged.print().unwrap();

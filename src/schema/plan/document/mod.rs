@@ -5,8 +5,8 @@
 //! [compared](compare) with what would be planned now.
 
 pub mod compare;
-mod effects;
-mod resumed;
+mod observation_diff;
+mod resumed_names;
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ use crate::error::{fail, refuse};
 use crate::finding::Finding;
 use crate::plan::Mode;
 use crate::plan::observe::reach::Reach;
-use crate::plan::observe::{Relation, StepObservation};
+use crate::plan::observe::{RelationKind, StepObservation};
 
 /// The version of the document this program writes and reads.
 pub const VERSION: u32 = 2;
@@ -26,7 +26,7 @@ pub const VERSION: u32 = 2;
 /// A plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Document {
+pub struct PlanDocument {
     /// The version of the document.
     pub version: u32,
     /// The program that made it.
@@ -37,9 +37,9 @@ pub struct Document {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author: Option<String>,
     /// The database, so that no other is taken for it.
-    pub target: Observed,
+    pub target: TargetDatabase,
     /// What is applied there.
-    pub history: Head,
+    pub history: HistoryHead,
     /// The fingerprint of its schema.
     pub schema: String,
     /// The fingerprint the schema will have; absent where the steps could not be tried.
@@ -50,7 +50,7 @@ pub struct Document {
     /// How long all attempts together may take.
     pub lock_budget_ms: u64,
     /// What is run, in order.
-    pub steps: Vec<Planned>,
+    pub steps: Vec<PlannedMigration>,
     /// The objects whose data is lost, by name.
     pub losses: Vec<String>,
     /// What there is to say against it.
@@ -66,7 +66,7 @@ pub struct Document {
 /// What tells one database from another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Observed {
+pub struct TargetDatabase {
     /// The cluster, where the role may read it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system_identifier: Option<String>,
@@ -83,7 +83,7 @@ pub struct Observed {
 /// What is applied.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Head {
+pub struct HistoryHead {
     /// The history table.
     pub table: String,
     /// How many migrations are applied.
@@ -98,7 +98,7 @@ pub struct Head {
 /// A migration to be applied.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Planned {
+pub struct PlannedMigration {
     /// Its version.
     pub version: i64,
     /// Its name.
@@ -118,9 +118,9 @@ pub struct Planned {
     #[serde(default, skip_serializing_if = "is_zero")]
     pub continues_behind: usize,
     /// Whether and how it can be taken back.
-    pub way_back: WayBack,
+    pub way_back: PlannedDown,
     /// Its statements.
-    pub statements: Vec<Statement>,
+    pub statements: Vec<PlannedStatement>,
     /// What they did on a shadow of the database; absent where they could not be tried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed: Option<StepObservation>,
@@ -133,7 +133,7 @@ fn is_zero(number: &usize) -> bool {
 /// Whether and how a migration can be taken back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum WayBack {
+pub enum PlannedDown {
     /// By this file, of this sha256.
     File {
         /// The file.
@@ -150,22 +150,22 @@ pub enum WayBack {
 /// A statement of a migration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Statement {
+pub struct PlannedStatement {
     /// The line of the file it begins at.
     pub line: u32,
     /// Its text, but for passwords.
     pub sql: String,
 }
 
-impl Document {
+impl PlanDocument {
     /// Gives the text of the file: keys in a fixed order, two spaces, one line feed at the end.
     pub fn print(&self) -> Result<String> {
-        let pretty = |document: &Document| -> Result<String> {
+        let pretty = |document: &PlanDocument| -> Result<String> {
             let mut text = serde_json::to_string_pretty(document)?;
             text.push('\n');
             Ok(text)
         };
-        let mut document = Document {
+        let mut document = PlanDocument {
             contents_sha256: String::new(),
             ..self.clone()
         };
@@ -174,7 +174,7 @@ impl Document {
     }
 
     /// Reads the text of a file; refuses one that is not, byte for byte, what [`print`](Document::print) gives.
-    pub fn parse(shown: &str, text: &str) -> Result<Document> {
+    pub fn parse(shown: &str, text: &str) -> Result<PlanDocument> {
         let refused = |why: String| {
             refuse(format!("{shown} is not a plan: {why}"))
                 .hint("write it with af-db plan --out plan.json")
@@ -192,7 +192,7 @@ impl Document {
                 .hint("plan again with this version")
                 .into());
         }
-        let mut document: Document =
+        let mut document: PlanDocument =
             serde_json::from_value(value).map_err(|error| refused(error.to_string()))?;
         if document.print()? != text {
             return Err(refuse(format!("{shown} was changed after af-db wrote it"))
@@ -211,7 +211,7 @@ impl Document {
         let tables = locks.filter(|lock| {
             matches!(
                 lock.kind,
-                Relation::Table | Relation::Partitioned | Relation::MaterializedView
+                RelationKind::Table | RelationKind::Partitioned | RelationKind::MaterializedView
             )
         });
         let names: BTreeSet<String> = tables.map(|lock| lock.relation.clone()).collect();
@@ -235,12 +235,12 @@ pub fn sha256(text: &str) -> String {
 pub(crate) mod tests {
     use super::*;
 
-    pub(crate) fn planned(version: i64, sql: &str) -> Planned {
-        let statement = Statement {
+    pub(crate) fn planned(version: i64, sql: &str) -> PlannedMigration {
+        let statement = PlannedStatement {
             line: 1,
             sql: sql.to_owned(),
         };
-        Planned {
+        PlannedMigration {
             version,
             name: "m".to_owned(),
             file: format!("migrations/V{version}__m.sql"),
@@ -249,26 +249,26 @@ pub(crate) mod tests {
             mode: Mode::Transaction,
             timeout_ms: None,
             continues_behind: 0,
-            way_back: WayBack::None,
+            way_back: PlannedDown::None,
             statements: vec![statement],
             observed: None,
         }
     }
 
-    pub(crate) fn document(steps: Vec<Planned>) -> Document {
-        Document {
+    pub(crate) fn document(steps: Vec<PlannedMigration>) -> PlanDocument {
+        PlanDocument {
             version: VERSION,
             tool: "af-db 0.1.0".to_owned(),
             environment: "production".to_owned(),
             author: None,
-            target: Observed {
+            target: TargetDatabase {
                 system_identifier: Some("7".to_owned()),
                 database: "app".to_owned(),
                 database_oid: 16384,
                 server_version: 150_018,
                 search_path: "public".to_owned(),
             },
-            history: Head {
+            history: HistoryHead {
                 table: "public.refinery_schema_history".to_owned(),
                 applied: 0,
                 version: None,
@@ -295,7 +295,7 @@ pub(crate) mod tests {
             .findings
             .push(Finding::warn("R02", "t", "wrong").help("x"));
         let text = document.print().unwrap();
-        assert_eq!(Document::parse("plan.json", &text).unwrap(), document);
+        assert_eq!(PlanDocument::parse("plan.json", &text).unwrap(), document);
         assert_eq!(
             sha256("abc"),
             "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
@@ -310,7 +310,7 @@ pub(crate) mod tests {
             (r#"{"version": 9}"#, "newer"),
             (r#"{"version": 1}"#, "older"),
         ] {
-            let error = Document::parse("plan.json", text).unwrap_err();
+            let error = PlanDocument::parse("plan.json", text).unwrap_err();
             assert!(error.to_string().contains(said), "{error}");
         }
     }

@@ -7,13 +7,13 @@ use tokio_postgres::types::Type;
 
 use crate::pg::session::Session;
 use crate::plan::observe::inventory::Inventory;
-use crate::plan::observe::{Along, Rows};
+use crate::plan::observe::{CascadeCause, WrittenRows};
 
 /// Adds the tables whose rows are deleted, or lose their references, along with rows that a statement deletes.
 pub(super) async fn follow(
     session: &Session,
     inventory: &Inventory,
-    rows: &mut Vec<Rows>,
+    rows: &mut Vec<WrittenRows>,
 ) -> Result<()> {
     let deleted: BTreeMap<&str, bool> = rows
         .iter()
@@ -48,7 +48,7 @@ pub(super) async fn follow(
                 known.deletes = true;
                 known.along = Some(along(&with.name, key.try_get("key")?));
             }
-            None => rows.push(Rows {
+            None => rows.push(WrittenRows {
                 relation: entry.name.clone(),
                 inserted: 0,
                 updated: 0,
@@ -63,8 +63,8 @@ pub(super) async fn follow(
     Ok(())
 }
 
-fn along(with: &str, key: &str) -> Along {
-    Along {
+fn along(with: &str, key: &str) -> CascadeCause {
+    CascadeCause {
         with: with.to_owned(),
         key: key.to_owned(),
     }

@@ -7,9 +7,9 @@ use anyhow::Result;
 use tokio_postgres::Row;
 
 use crate::pg::session::Session;
-use crate::plan::observe::inventory::{Entry, Inventory, kind};
+use crate::plan::observe::inventory::{Inventory, RelationEntry, kind};
 use crate::plan::observe::lock::LockMode;
-use crate::plan::observe::{Left, Relation, StatementObservation, StepObservation};
+use crate::plan::observe::{NewRelations, RelationKind, StatementObservation, StepObservation};
 use crate::sql::name::ObjectName;
 use crate::sql::safe::Sql;
 
@@ -35,7 +35,7 @@ impl Prediction {
 
 /// A part of a step that is about to be committed.
 #[derive(Clone, Debug)]
-pub struct Part<'a> {
+pub struct CommittedPart<'a> {
     /// What was seen of the step.
     pub step: &'a StepObservation,
     /// The numbers of the statements that ran.
@@ -49,19 +49,19 @@ pub struct Part<'a> {
 /// A relation is known by its oid: it keeps its place however it is renamed, and one that is dropped and created again is
 /// another one.
 #[derive(Debug, Default)]
-pub struct Stock {
-    before: HashMap<u32, Entry>,
+pub struct TargetSnapshot {
+    before: HashMap<u32, RelationEntry>,
     created: HashSet<u32>,
     /// The rows written and deleted before the transaction, as far as the server was not told of them.
     counted: HashMap<u32, (i64, i64)>,
 }
 
-impl Stock {
+impl TargetSnapshot {
     /// Takes stock before the plan.
-    pub async fn take(target: &Session) -> Result<Stock> {
-        Ok(Stock {
+    pub async fn take(target: &Session) -> Result<TargetSnapshot> {
+        Ok(TargetSnapshot {
             before: Inventory::read(target).await?.entries,
-            ..Stock::default()
+            ..TargetSnapshot::default()
         })
     }
 
@@ -116,7 +116,7 @@ impl Stock {
         &mut self,
         target: &Session,
         prediction: &Prediction,
-        part: &Part<'_>,
+        part: &CommittedPart<'_>,
     ) -> Result<Vec<String>> {
         let rows = target
             .query(include_str!("queries/committing.sql"), &[])
@@ -140,9 +140,9 @@ impl Stock {
     /// Tells what has happened to a relation that was there before the plan.
     fn changed(
         &self,
-        (relation, entry): (u32, &Entry),
+        (relation, entry): (u32, &RelationEntry),
         row: &Row,
-        (prediction, part): (&Prediction, &Part<'_>),
+        (prediction, part): (&Prediction, &CommittedPart<'_>),
     ) -> Result<Vec<String>> {
         let mut found = Vec::new();
         let name = &entry.name;
@@ -167,14 +167,14 @@ impl Stock {
         let of = table.map_or(name.as_str(), |table| table.name.as_str());
         // A sequence that starts again has a new file, too, and no rows in it.
         let surprising = !part.rewrites(of) && !part.builds(name);
-        if changed && entry.kind != Relation::Sequence && surprising {
+        if changed && entry.kind != RelationKind::Sequence && surprising {
             found.push(format!("it wrote {name} anew, which was not predicted"));
         }
         let reached = prediction
             .reach
             .as_ref()
             .is_none_or(|reach| reach.contains(name));
-        if entry.kind != Relation::Table || reached || part.rewrites(name) {
+        if entry.kind != RelationKind::Table || reached || part.rewrites(name) {
             return Ok(found);
         }
         let counted = self.counted.get(&relation).copied().unwrap_or_default();
@@ -203,7 +203,7 @@ impl Prediction {
     }
 }
 
-impl Part<'_> {
+impl CommittedPart<'_> {
     fn lock(&self, relation: &str) -> Option<LockMode> {
         self.predicted()
             .flat_map(|statement| &statement.locks)
@@ -238,7 +238,7 @@ impl Part<'_> {
         };
         if matches!(
             kind(letter),
-            None | Some(Relation::Index | Relation::Sequence)
+            None | Some(RelationKind::Index | RelationKind::Sequence)
         ) {
             return Ok(None);
         }
@@ -247,7 +247,7 @@ impl Part<'_> {
         let is_temporary = schema.starts_with("pg_temp");
         let left = self.step.left.iter().filter(|left| left.unit == self.unit);
         let predicted = left
-            .flat_map(|left: &Left| {
+            .flat_map(|left: &NewRelations| {
                 left.created
                     .iter()
                     .chain(left.renamed.iter().map(|it| &it.to))

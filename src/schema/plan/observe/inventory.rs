@@ -5,18 +5,20 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use anyhow::Result;
 
 use crate::pg::session::Session;
-use crate::plan::observe::answer::Now;
 use crate::plan::observe::lock::LockMode;
-use crate::plan::observe::{Build, How, Lock, Relation, Rewrite, StatementObservation};
+use crate::plan::observe::transaction_state::RelationState;
+use crate::plan::observe::{
+    IndexBuild, RelationKind, RelationLock, Rewrite, RewriteKind, StatementObservation,
+};
 use crate::sql::class::Class;
 use crate::sql::name::ObjectName;
 
 /// A relation as it was when it was last looked at.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(super) struct RelationEntry {
     /// Its name before the plan.
     pub(super) name: String,
-    pub(super) kind: Relation,
+    pub(super) kind: RelationKind,
     pub(super) file: u32,
     pub(super) tablespace: u32,
     /// The table, of an index.
@@ -32,10 +34,10 @@ pub(super) struct Entry {
     pub(super) is_gone: bool,
 }
 
-impl Entry {
+impl RelationEntry {
     /// Gives it as it was when it was last looked at; nothing where it is gone.
-    pub(super) fn now(&self) -> Option<Now> {
-        (!self.is_gone).then(|| Now {
+    pub(super) fn now(&self) -> Option<RelationState> {
+        (!self.is_gone).then(|| RelationState {
             kind: Some(self.kind),
             name: self.called.clone(),
             file: self.file,
@@ -49,7 +51,7 @@ impl Entry {
     }
 
     /// Takes over how it is now.
-    pub(super) fn follow(&mut self, now: &Now) {
+    pub(super) fn follow(&mut self, now: &RelationState) {
         self.is_gone = false;
         self.file = now.file;
         self.tablespace = now.tablespace;
@@ -61,8 +63,8 @@ impl Entry {
     }
 
     /// Gives a lock on it.
-    pub(super) fn lock(&self, mode: LockMode) -> Lock {
-        Lock {
+    pub(super) fn lock(&self, mode: LockMode) -> RelationLock {
+        RelationLock {
             relation: self.name.clone(),
             kind: self.kind,
             mode,
@@ -73,7 +75,7 @@ impl Entry {
 /// What was there before the plan, by its identity, and every file that was ever seen.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Inventory {
-    pub(super) entries: HashMap<u32, Entry>,
+    pub(super) entries: HashMap<u32, RelationEntry>,
     pub(super) files: HashSet<u32>,
     /// The names of what the plan has made since.
     pub(super) made: HashSet<String>,
@@ -91,7 +93,7 @@ impl Inventory {
                 continue;
             };
             let (schema, name): (&str, &str) = (row.try_get("schema")?, row.try_get("name")?);
-            let entry = Entry {
+            let entry = RelationEntry {
                 name: ObjectName::new(schema, name).to_string(),
                 kind,
                 file: row.try_get("file")?,
@@ -132,7 +134,7 @@ impl Inventory {
                 None => {
                     // Another index in the place of an old one.
                     if let Some(known) = names.get(&entry.name).copied()
-                        && entry.kind == Relation::Index
+                        && entry.kind == RelationKind::Index
                     {
                         self.entries.remove(&known);
                         self.entries.insert(id, entry);
@@ -156,7 +158,7 @@ impl Inventory {
     pub(super) fn called(&self, name: &str) -> BTreeMap<u32, String> {
         let bare = format!(".{}", crate::sql::name::Ident::new(name));
         let tables = self.entries.iter().filter(|(_, entry)| {
-            matches!(entry.kind, Relation::Table | Relation::Partitioned)
+            matches!(entry.kind, RelationKind::Table | RelationKind::Partitioned)
                 && entry.name.ends_with(&bare)
         });
         tables
@@ -165,7 +167,7 @@ impl Inventory {
     }
 
     /// Gives what was there before the plan.
-    pub(super) fn get(&self, relation: u32) -> Option<&Entry> {
+    pub(super) fn get(&self, relation: u32) -> Option<&RelationEntry> {
         self.entries.get(&relation)
     }
 }
@@ -174,16 +176,19 @@ impl StatementObservation {
     /// Tells what a relation's files say, before and after a statement that no transaction held.
     pub(super) fn left_behind(
         &mut self,
-        (before, now): (Option<&Entry>, &Entry),
+        (before, now): (Option<&RelationEntry>, &RelationEntry),
         inventory: &Inventory,
         class: Class,
     ) {
-        let has_rows = matches!(now.kind, Relation::Table | Relation::MaterializedView);
+        let has_rows = matches!(
+            now.kind,
+            RelationKind::Table | RelationKind::MaterializedView
+        );
         let changed = before.is_some_and(|before| before.file != now.file);
         if has_rows && changed {
             let how = match class {
-                Class::Vacuum | Class::Cluster => How::Clustered,
-                _ => How::Rewritten,
+                Class::Vacuum | Class::Cluster => RewriteKind::Clustered,
+                _ => RewriteKind::Rewritten,
             };
             self.rewrites.push(Rewrite {
                 relation: now.name.clone(),
@@ -196,7 +201,7 @@ impl StatementObservation {
         let Some(table) = table.filter(|_| now.file != 0 && unseen && (changed || fresh)) else {
             return;
         };
-        self.builds.push(Build {
+        self.builds.push(IndexBuild {
             relation: table.name.clone(),
             index: now.name.clone(),
             again: before.is_some(),
@@ -222,16 +227,16 @@ impl StatementObservation {
 }
 
 /// Reads `relkind`.
-pub(super) fn kind(letter: &str) -> Option<Relation> {
+pub(super) fn kind(letter: &str) -> Option<RelationKind> {
     Some(match letter {
-        "r" => Relation::Table,
-        "p" => Relation::Partitioned,
-        "v" => Relation::View,
-        "m" => Relation::MaterializedView,
-        "S" => Relation::Sequence,
-        "i" | "I" => Relation::Index,
-        "f" => Relation::ForeignTable,
-        "c" => Relation::Type,
+        "r" => RelationKind::Table,
+        "p" => RelationKind::Partitioned,
+        "v" => RelationKind::View,
+        "m" => RelationKind::MaterializedView,
+        "S" => RelationKind::Sequence,
+        "i" | "I" => RelationKind::Index,
+        "f" => RelationKind::ForeignTable,
+        "c" => RelationKind::Type,
         _ => return None,
     })
 }

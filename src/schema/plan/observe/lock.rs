@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::plan::observe::Lock;
+use crate::plan::observe::RelationLock;
 
 /// A mode of locking a relation, in rising strength.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -74,8 +74,8 @@ impl fmt::Display for LockMode {
 }
 
 /// Keeps the strongest lock on each relation, in order of their names.
-pub fn strongest<'a>(locks: impl IntoIterator<Item = &'a Lock>) -> Vec<Lock> {
-    let mut kept: BTreeMap<&str, &Lock> = BTreeMap::new();
+pub fn strongest<'a>(locks: impl IntoIterator<Item = &'a RelationLock>) -> Vec<RelationLock> {
+    let mut kept: BTreeMap<&str, &RelationLock> = BTreeMap::new();
     for lock in locks {
         let kept = kept.entry(&lock.relation).or_insert(lock);
         if kept.mode < lock.mode {

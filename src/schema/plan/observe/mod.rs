@@ -8,27 +8,27 @@
 //! # Beside other tools
 #![doc = include_str!("compared.md")]
 
-mod answer;
+mod access_facts;
+mod access_scope;
 mod cascade;
-mod dropped;
-pub mod facts;
+mod event_log;
 pub mod guard;
+pub mod impact;
 mod inventory;
+pub mod known_effects;
 pub mod lock;
-mod named;
-mod names;
 mod probe;
-pub mod question;
 pub mod reach;
-mod rights;
+mod relation_names;
+pub mod row_checks;
 pub mod run;
-mod security;
-pub mod weigh;
+mod statement_target;
+mod transaction_state;
 
 use serde::{Deserialize, Serialize};
 
 use self::lock::LockMode;
-use self::question::Question;
+use self::row_checks::RowCheck;
 
 /// What one step does, statement by statement.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,13 +42,13 @@ pub struct StepObservation {
     pub statements: Vec<StatementObservation>,
     /// The relations that are new or renamed when one of its transactions ends; those where nothing is are missing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub left: Vec<Left>,
+    pub left: Vec<NewRelations>,
 }
 
 /// The relations that a transaction of a step creates and renames, by their names at its end.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Left {
+pub struct NewRelations {
     /// Which of the step's transactions it is, from 1; a statement that no transaction can hold counts as one.
     pub unit: usize,
     /// The relations it creates.
@@ -72,7 +72,7 @@ pub struct Renamed {
 /// What one statement does to what was there before the plan.
 ///
 /// Relations have the names they had before the plan. Effects on what the plan itself creates are left out, because
-/// nobody else uses it yet; [`Left`] says what that is.
+/// nobody else uses it yet; [`NewRelations`] says what that is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct StatementObservation {
@@ -83,10 +83,10 @@ pub struct StatementObservation {
     /// Its first words, such as `ALTER TABLE`.
     pub verb: String,
     /// Who says so.
-    pub spoke: Spoke,
+    pub spoke: ObservationSource,
     /// The locks it took, or took more strongly; with the strongest mode only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub locks: Vec<Lock>,
+    pub locks: Vec<RelationLock>,
     /// The relations whose files it wrote anew.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rewrites: Vec<Rewrite>,
@@ -95,31 +95,31 @@ pub struct StatementObservation {
     pub scans: Vec<Scan>,
     /// The indexes it built, or built anew, on tables that were there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub builds: Vec<Build>,
+    pub builds: Vec<IndexBuild>,
     /// The tables whose rows it writes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub rows: Vec<Rows>,
+    pub rows: Vec<WrittenRows>,
     /// What it dropped.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub dropped: Vec<Dropped>,
+    pub dropped: Vec<DroppedObject>,
     /// What it changed about who may do what.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub security: Vec<Security>,
+    pub security: Vec<AccessChange>,
     /// What it needs of the rows, which the shadow has none of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub questions: Vec<Question>,
+    pub questions: Vec<RowCheck>,
     /// Why the verdict may be another one where there are rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub depends_on_rows: Option<String>,
     /// Why it did not run on the shadow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failed: Option<Failed>,
+    pub failed: Option<StatementError>,
 }
 
 /// Who says what a statement does.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Spoke {
+pub enum ObservationSource {
     /// It ran on the shadow and was watched.
     #[default]
     Shadow,
@@ -134,11 +134,11 @@ pub enum Spoke {
 /// A lock on a relation, held until the transaction ends.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Lock {
+pub struct RelationLock {
     /// The relation.
     pub relation: String,
     /// What it is.
-    pub kind: Relation,
+    pub kind: RelationKind,
     /// How strong.
     pub mode: LockMode,
 }
@@ -146,7 +146,7 @@ pub struct Lock {
 /// What a relation is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Relation {
+pub enum RelationKind {
     /// A table with files of its own.
     Table,
     /// A table that only has partitions.
@@ -172,13 +172,13 @@ pub struct Rewrite {
     /// The table or materialized view.
     pub relation: String,
     /// How it came to them.
-    pub how: How,
+    pub how: RewriteKind,
 }
 
 /// How a relation came to new files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum How {
+pub enum RewriteKind {
     /// Every row was written anew.
     Rewritten,
     /// Every row was written anew in the order of an index, or without its dead rows.
@@ -204,7 +204,7 @@ pub struct Scan {
 /// An index that was built.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Build {
+pub struct IndexBuild {
     /// The table.
     pub relation: String,
     /// The index.
@@ -216,7 +216,7 @@ pub struct Build {
 /// A table whose rows are written.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Rows {
+pub struct WrittenRows {
     /// The table.
     pub relation: String,
     /// How many were inserted on the shadow.
@@ -233,13 +233,13 @@ pub struct Rows {
     pub all: bool,
     /// Why rows of this table are written that the statement does not speak of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub along: Option<Along>,
+    pub along: Option<CascadeCause>,
 }
 
 /// A foreign key that has rows deleted, or their references cleared, along with the rows they point at.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Along {
+pub struct CascadeCause {
     /// The table whose rows go first.
     pub with: String,
     /// The foreign key.
@@ -249,7 +249,7 @@ pub struct Along {
 /// An object that is gone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Dropped {
+pub struct DroppedObject {
     /// What it was, in the server's words, such as `table column`.
     pub kind: String,
     /// How the server calls it.
@@ -264,7 +264,7 @@ pub struct Dropped {
 /// A change of who may do what.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Security {
+pub struct AccessChange {
     /// The object.
     pub object: String,
     /// What changed, in words such as `row-level security is off`.
@@ -281,7 +281,7 @@ pub const UNSECURED: &str = "row-level security is off";
 /// Why a statement did not run on the shadow.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Failed {
+pub struct StatementError {
     /// The SQLSTATE.
     pub sqlstate: String,
     /// The server's words.
@@ -300,7 +300,7 @@ impl StepObservation {
     }
 
     /// Gives the locks held while a statement runs: its own, and in a transaction those of the statements before it.
-    pub fn held(&self, number: usize) -> Vec<Lock> {
+    pub fn held(&self, number: usize) -> Vec<RelationLock> {
         let first = if self.in_transaction { 1 } else { number };
         let taken = self
             .statements

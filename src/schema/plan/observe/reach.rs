@@ -72,7 +72,7 @@ impl Reach {
 }
 
 /// Reads all code of a database.
-async fn all(target: &Session) -> Result<All> {
+async fn all(target: &Session) -> Result<TargetCode> {
     target
         .run(&Sql::new(
             "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL search_path = ''",
@@ -80,7 +80,7 @@ async fn all(target: &Session) -> Result<All> {
         .await?;
     let rows = target.query(include_str!("queries/code.sql"), &[]).await;
     target.run(&Sql::new("ROLLBACK")).await?;
-    All::parse(&rows?)
+    TargetCode::parse(&rows?)
 }
 
 /// Finds a function that a text can set off and that uses one of some temporary tables without making it: the table and
@@ -91,7 +91,7 @@ pub(crate) async fn uses(
     tables: &[&str],
 ) -> Result<Option<(String, String)>> {
     let all = all(target).await?;
-    let mut found = Found::new(&all);
+    let mut found = Traversal::new(&all);
     found.follow("the file itself", &mentions(text));
     found.settle();
     let items = found.items.iter().map(|at| &all.items[*at]);
@@ -113,7 +113,7 @@ pub async fn read(target: &Session, steps: &[Step], seen: &[StepObservation]) ->
         return Ok(Reach::default());
     }
     let all = all(target).await?;
-    let mut found = Found::new(&all);
+    let mut found = Traversal::new(&all);
     for step in steps {
         found.follow("the plan itself", &mentions(&step.text));
     }
@@ -123,7 +123,7 @@ pub async fn read(target: &Session, steps: &[Step], seen: &[StepObservation]) ->
 }
 
 /// One row of code.sql.
-struct Item {
+struct CodeItem {
     code: Code,
     relation: Option<u32>,
     calls: Option<u32>,
@@ -134,8 +134,8 @@ struct Item {
 
 /// All code of the target.
 #[derive(Default)]
-struct All {
-    items: Vec<Item>,
+struct TargetCode {
+    items: Vec<CodeItem>,
     functions: HashMap<u32, usize>,
     functions_called: HashMap<String, Vec<usize>>,
     of_relation: HashMap<u32, Vec<usize>>,
@@ -143,9 +143,9 @@ struct All {
     relations_called: HashMap<String, Vec<u32>>,
 }
 
-impl All {
-    fn parse(rows: &[Row]) -> Result<All> {
-        let mut all = All::default();
+impl TargetCode {
+    fn parse(rows: &[Row]) -> Result<TargetCode> {
+        let mut all = TargetCode::default();
         for row in rows {
             let (kind, name): (&str, &str) = (row.try_get("kind")?, row.try_get("name")?);
             let bare = row.try_get::<_, &str>("bare")?.to_lowercase();
@@ -168,7 +168,7 @@ impl All {
             let definition: Option<&str> = row.try_get("definition")?;
             let digest = Sha256::digest(definition.unwrap_or_default().as_bytes());
             let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-            all.items.push(Item {
+            all.items.push(CodeItem {
                 code: Code {
                     kind: kind.to_owned(),
                     name: name.to_owned(),
@@ -193,8 +193,8 @@ impl All {
 }
 
 /// What was found so far.
-struct Found<'a> {
-    all: &'a All,
+struct Traversal<'a> {
+    all: &'a TargetCode,
     items: BTreeSet<usize>,
     relations: BTreeSet<u32>,
     written: BTreeSet<u32>,
@@ -203,15 +203,15 @@ struct Found<'a> {
     open: (Vec<usize>, Vec<u32>),
 }
 
-impl<'a> Found<'a> {
-    fn new(all: &'a All) -> Self {
+impl<'a> Traversal<'a> {
+    fn new(all: &'a TargetCode) -> Self {
         let anywhere = ["event trigger", "operator", "cast"];
         let open = all.items.iter().enumerate();
         let open = open.filter(|(_, item)| {
             let of_domain = item.code.kind == "constraint" && item.relation.is_none();
             of_domain || anywhere.contains(&item.code.kind.as_str())
         });
-        Found {
+        Traversal {
             all,
             items: BTreeSet::new(),
             relations: BTreeSet::new(),
@@ -269,7 +269,7 @@ impl<'a> Found<'a> {
         }
     }
 
-    fn item(&mut self, item: &Item) {
+    fn item(&mut self, item: &CodeItem) {
         if item.is_opaque {
             self.opaque.insert(item.code.to_string());
         }

@@ -3,7 +3,7 @@
 //! What the role may not see is said as such; it is never taken for well. Each question is one file under `queries/` whose
 //! rows say how much they weigh, about which object, in words.
 
-mod looks;
+mod checks;
 pub mod rights;
 
 use anyhow::Result;
@@ -13,13 +13,13 @@ use tokio_postgres::types::Type;
 use crate::finding::Finding;
 use crate::pg::server_error::ServerError;
 use crate::pg::session::Session;
-use crate::plan::preflight::looks::{LOOKS, Look};
+use crate::plan::preflight::checks::{CHECKS, PreflightCheck};
 use crate::sql::safe::Sql;
 
 /// How one thing stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum State {
+pub enum PreflightState {
     /// As it should be.
     Ok,
     /// The role may not look, so nobody knows.
@@ -30,14 +30,14 @@ pub enum State {
     Blocking,
 }
 
-impl State {
+impl PreflightState {
     /// Gives the words of people.
     pub fn words(self) -> &'static str {
         match self {
-            State::Ok => "ok",
-            State::CannotSee => "cannot see",
-            State::Warning => "warning",
-            State::Blocking => "blocking",
+            PreflightState::Ok => "ok",
+            PreflightState::CannotSee => "cannot see",
+            PreflightState::Warning => "warning",
+            PreflightState::Blocking => "blocking",
         }
     }
 }
@@ -45,11 +45,11 @@ impl State {
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Check {
+pub struct PreflightResult {
     /// What it is about.
     pub name: String,
     /// How it stands.
-    pub state: State,
+    pub state: PreflightState,
     /// What was seen, a line each.
     pub seen: Vec<String>,
     /// What to do where it is not well.
@@ -57,10 +57,10 @@ pub struct Check {
     pub help: Option<String>,
 }
 
-impl Check {
+impl PreflightResult {
     /// Makes a check of one line.
-    pub fn new(name: &str, state: State, seen: impl Into<String>) -> Self {
-        Check {
+    pub fn new(name: &str, state: PreflightState, seen: impl Into<String>) -> Self {
+        PreflightResult {
             name: name.to_owned(),
             state,
             seen: vec![seen.into()],
@@ -77,9 +77,9 @@ impl Check {
     /// Gives it as a finding, unless all is well.
     pub fn finding(&self) -> Option<Finding> {
         let make = match self.state {
-            State::Ok => return None,
-            State::CannotSee | State::Warning => Finding::warn,
-            State::Blocking => Finding::error,
+            PreflightState::Ok => return None,
+            PreflightState::CannotSee | PreflightState::Warning => Finding::warn,
+            PreflightState::Blocking => Finding::error,
         };
         let finding = make(
             format!("preflight-{}", self.name),
@@ -95,7 +95,7 @@ impl Check {
 
 /// What the checks are about.
 #[derive(Clone, Debug, Default)]
-pub struct About {
+pub struct PreflightScope {
     /// The relations that will be locked, as the server writes their names.
     pub relations: Vec<String>,
     /// The schemas governed.
@@ -103,9 +103,9 @@ pub struct About {
 }
 
 /// Looks at everything a server can be asked; each look in a transaction of its own that may not write.
-pub async fn look(session: &Session, about: &About) -> Result<Vec<Check>> {
+pub async fn run(session: &Session, about: &PreflightScope) -> Result<Vec<PreflightResult>> {
     let mut checks = Vec::new();
-    for look in LOOKS {
+    for check in CHECKS {
         session
             .run(&Sql::new(
                 "BEGIN TRANSACTION READ ONLY; SET LOCAL search_path TO pg_catalog; SET LOCAL statement_timeout = '10s'",
@@ -115,54 +115,54 @@ pub async fn look(session: &Session, about: &About) -> Result<Vec<Check>> {
             (&about.relations as _, Type::TEXT_ARRAY),
             (&about.schemas as _, Type::TEXT_ARRAY),
         ];
-        let rows = session.query(look.sql, &params).await;
+        let rows = session.query(check.sql, &params).await;
         session.run(&Sql::new("ROLLBACK")).await?;
         checks.push(match rows {
-            Ok(rows) => judge(look, &rows, session.server_info().reads_all_stats),
+            Ok(rows) => result(check, &rows, session.server_info().reads_all_stats),
             Err(error) if session.is_closed() => return Err(error),
-            Err(error) => unseen(look, &error),
+            Err(error) => unknown(check, &error),
         });
     }
     Ok(checks)
 }
 
-fn judge(look: &Look, rows: &[tokio_postgres::Row], sees_all: bool) -> Check {
-    let mut state = State::Ok;
+fn result(check: &PreflightCheck, rows: &[tokio_postgres::Row], sees_all: bool) -> PreflightResult {
+    let mut state = PreflightState::Ok;
     let mut seen = Vec::new();
     for row in rows {
         let (weight, object, words): (String, String, String) =
             (row.get(0), row.get(1), row.get(2));
         state = state.max(match weight.as_str() {
-            "blocking" => State::Blocking,
-            "warning" => State::Warning,
-            _ => State::Ok,
+            "blocking" => PreflightState::Blocking,
+            "warning" => PreflightState::Warning,
+            _ => PreflightState::Ok,
         });
         seen.push(format!("{object}: {words}"));
     }
-    if look.of_others && !sees_all && state < State::Warning {
-        return Check::new(
-            look.name,
-            State::CannotSee,
+    if check.of_others && !sees_all && state < PreflightState::Warning {
+        return PreflightResult::new(
+            check.name,
+            PreflightState::CannotSee,
             "this role is not shown what others do",
         )
         .help("GRANT pg_read_all_stats TO the role");
     }
     if seen.is_empty() {
-        seen.push(look.fine.to_owned());
+        seen.push(check.fine.to_owned());
     }
-    Check {
-        name: look.name.to_owned(),
+    PreflightResult {
+        name: check.name.to_owned(),
         state,
         seen,
-        help: (state != State::Ok).then(|| look.help.to_owned()),
+        help: (state != PreflightState::Ok).then(|| check.help.to_owned()),
     }
 }
 
-fn unseen(look: &Look, error: &anyhow::Error) -> Check {
+fn unknown(check: &PreflightCheck, error: &anyhow::Error) -> PreflightResult {
     let why = match error.downcast_ref::<ServerError>() {
         Some(error) => error.message.clone(),
         None => error.to_string(),
     };
-    Check::new(look.name, State::CannotSee, why)
+    PreflightResult::new(check.name, PreflightState::CannotSee, why)
         .help("GRANT pg_monitor TO the role, or look yourself")
 }

@@ -6,8 +6,8 @@ use anyhow::Result;
 use tokio_postgres::types::Type;
 
 use crate::pg::session::Session;
-use crate::plan::preflight::looks::Look;
-use crate::plan::preflight::{Check, State, judge, unseen};
+use crate::plan::preflight::checks::PreflightCheck;
+use crate::plan::preflight::{PreflightResult, PreflightState, result, unknown};
 use crate::sql::class::{Class, Object};
 use crate::sql::classify;
 use crate::sql::name::{Ident, ObjectName};
@@ -16,7 +16,7 @@ use crate::sql::split;
 
 /// What steps need to be allowed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Needs {
+pub struct RequiredPrivileges {
     /// The schemas in which something is created; an empty name is the first of the search path.
     pub schemas: BTreeSet<String>,
     /// Whether schemas or extensions are created.
@@ -27,7 +27,7 @@ pub struct Needs {
     pub written: BTreeSet<String>,
 }
 
-const LOOK: Look = Look {
+const CHECK: PreflightCheck = PreflightCheck {
     name: "rights",
     sql: include_str!("queries/rights.sql"),
     fine: "the role may do what the pending steps do",
@@ -35,10 +35,10 @@ const LOOK: Look = Look {
     of_others: false,
 };
 
-impl Needs {
+impl RequiredPrivileges {
     /// Reads what the files of a run need, in the order in which they run; a schema they make themselves is theirs.
     pub fn of<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut needs = Needs::default();
+        let mut needs = RequiredPrivileges::default();
         let mut made = BTreeSet::new();
         for text in texts {
             for statement in split::statements(text) {
@@ -126,12 +126,12 @@ fn schema(words: Phrase<'_>) -> Option<String> {
 }
 
 /// Asks what of the needs the role lacks.
-pub async fn check(session: &Session, needs: &Needs) -> Result<Check> {
+pub async fn check(session: &Session, needs: &RequiredPrivileges) -> Result<PreflightResult> {
     let schemas: Vec<&str> = needs.schemas.iter().map(String::as_str).collect();
     let written: Vec<&str> = needs.written.iter().map(String::as_str).collect();
     let rows = session
         .query(
-            LOOK.sql,
+            CHECK.sql,
             &[
                 (&schemas, Type::TEXT_ARRAY),
                 (&needs.database, Type::BOOL),
@@ -141,11 +141,11 @@ pub async fn check(session: &Session, needs: &Needs) -> Result<Check> {
         )
         .await;
     match rows {
-        Ok(rows) => Ok(judge(&LOOK, &rows, true)),
+        Ok(rows) => Ok(result(&CHECK, &rows, true)),
         Err(error) if session.is_closed() => Err(error),
         Err(error) => {
-            let check = unseen(&LOOK, &error);
-            debug_assert_eq!(check.state, State::CannotSee);
+            let check = unknown(&CHECK, &error);
+            debug_assert_eq!(check.state, PreflightState::CannotSee);
             Ok(check)
         }
     }
@@ -157,14 +157,14 @@ mod tests {
 
     #[test]
     fn what_is_needed_is_read_off_the_text() {
-        let needs = Needs::of([
+        let needs = RequiredPrivileges::of([
             "CREATE TABLE t (a int); CREATE UNLOGGED TABLE IF NOT EXISTS app.t (a int); CREATE TEMP TABLE x (a int);",
             "CREATE SCHEMA IF NOT EXISTS own; CREATE OR REPLACE FUNCTION own.f() RETURNS int LANGUAGE sql AS 'SELECT 1';",
             "CREATE MATERIALIZED VIEW \"Odd\".v AS SELECT 1; CREATE TYPE public.e AS ENUM (); CREATE ROLE r;",
             "INSERT INTO app.t SELECT 1; UPDATE ONLY t SET a = 1; DELETE FROM \"T\";",
         ]);
         let all = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        let expected = Needs {
+        let expected = RequiredPrivileges {
             schemas: all(&["", "app", "Odd", "public"]),
             database: true,
             roles: true,

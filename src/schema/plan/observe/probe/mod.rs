@@ -1,7 +1,7 @@
 //! Owns the look after each statement: what the transaction has locked by now, and what has changed there since the
 //! last look.
 
-mod work;
+mod effects;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,13 +9,15 @@ use anyhow::Result;
 use tokio_postgres::Row;
 
 use crate::pg::session::Session;
-use crate::plan::observe::answer::{Asker, Counters, Known, Look, PG_CLASS, Seen, parse};
+use crate::plan::observe::access_scope::NoticedChanges;
 use crate::plan::observe::inventory::Inventory;
 use crate::plan::observe::lock::LockMode;
-use crate::plan::observe::rights::Noticed;
+use crate::plan::observe::transaction_state::{
+    Counters, LockedRelation, PG_CLASS, StateFilter, StateReader, TransactionState, parse,
+};
 use crate::plan::observe::{
-    Lock, Relation, SECURED, Security, StatementObservation, UNSECURED, cascade, dropped, lock,
-    named,
+    AccessChange, RelationKind, RelationLock, SECURED, StatementObservation, UNSECURED, cascade,
+    event_log, lock, statement_target,
 };
 use crate::sql::class::{Class, Object};
 
@@ -37,15 +39,15 @@ pub(super) struct Probe {
     pub(super) newest: u32,
     /// What has a higher number and is looked at all the same: the indexes of tables that were there before.
     kept: Vec<u32>,
-    pub(super) asker: Asker,
+    pub(super) asker: StateReader,
 }
 
 /// What a look brought to light, beside the observation itself.
-pub(super) struct Signs {
+pub(super) struct ProbeSigns {
     /// The tables that were there before the plan and may ask something else of their rows than before the statement.
     pub(super) shaped: Vec<u32>,
     /// Whose rights may have changed.
-    pub(super) rights: Noticed,
+    pub(super) rights: NoticedChanges,
 }
 
 /// What no count is equal to: then everything is looked up.
@@ -66,7 +68,7 @@ fn builds_indexes(class: Class) -> bool {
 
 impl Probe {
     /// Takes stock before the plan.
-    pub(super) async fn new(session: &Session, asker: Asker) -> Result<Probe> {
+    pub(super) async fn new(session: &Session, asker: StateReader) -> Result<Probe> {
         let inventory = Inventory::read(session).await?;
         let last = inventory.entries.keys().copied().max().unwrap_or_default();
         Ok(Probe {
@@ -92,7 +94,7 @@ impl Probe {
         session: &Session,
         (class, begun): (Class, bool),
     ) -> Result<Vec<Row>> {
-        let known = Known {
+        let known = StateFilter {
             last_before: self.last_before,
             newest: match builds_indexes(class) {
                 true => self.newest,
@@ -134,10 +136,10 @@ impl Probe {
     pub(super) async fn look(
         &mut self,
         session: &Session,
-        (look, log): (Look, dropped::Log),
+        (look, log): (TransactionState, event_log::StatementLog),
         (class, text): (Class, &str),
         observation: &mut StatementObservation,
-    ) -> Result<Signs> {
+    ) -> Result<ProbeSigns> {
         let again = look.changed == self.changed && class != Class::Savepoint;
         self.changed = look.changed;
         let mut seen = look.seen;
@@ -162,7 +164,7 @@ impl Probe {
         observation.dropped = log.dropped;
         let shaped = self.shaped(&seen, (class, text));
         self.remember(seen);
-        Ok(Signs {
+        Ok(ProbeSigns {
             shaped,
             rights: log.rights,
         })
@@ -185,8 +187,8 @@ impl Probe {
         observation: &mut StatementObservation,
     ) -> Result<()> {
         let now = Inventory::read(session).await?;
-        let lines = dropped::lines(&self.asker.logged(session).await?)?;
-        let log = dropped::read((session, session), lines, &self.inventory).await?;
+        let lines = event_log::lines(&self.asker.logged(session).await?)?;
+        let log = event_log::read((session, session), lines, &self.inventory).await?;
         let names: HashMap<&str, u32> = self
             .inventory
             .entries
@@ -201,7 +203,7 @@ impl Probe {
             });
             observation.left_behind((before, entry), &self.inventory, class);
         }
-        let mut seen: Vec<Lock> = std::mem::take(&mut observation.locks);
+        let mut seen: Vec<RelationLock> = std::mem::take(&mut observation.locks);
         for (relation, mode) in sampled {
             if let Some(entry) = self.inventory.get(*relation)
                 && entry.table.is_none()
@@ -227,17 +229,17 @@ impl Probe {
 
     /// Finds the tables whose shape the statement may have changed: what it locked more strongly than before, and
     /// what it names; all that is held, where it does not say what it is about, or where others inherit from that.
-    fn shaped(&self, seen: &[Seen], (class, text): (Class, &str)) -> Vec<u32> {
-        let named = named::shaped(class, text);
-        let is_named = |seen: &Seen| {
+    fn shaped(&self, seen: &[LockedRelation], (class, text): (Class, &str)) -> Vec<u32> {
+        let named = statement_target::shaped(class, text);
+        let is_named = |seen: &LockedRelation| {
             let now = seen.now.as_ref();
             now.is_some_and(|now| named.as_ref() == Some(&now.name))
         };
         let fans_out = seen.iter().filter(|seen| is_named(seen)).any(|seen| {
             let now = seen.now.as_ref();
-            now.is_some_and(|now| now.has_children || now.kind == Some(Relation::Partitioned))
+            now.is_some_and(|now| now.has_children || now.kind == Some(RelationKind::Partitioned))
         });
-        let table = |kind| matches!(kind, Relation::Table | Relation::Partitioned);
+        let table = |kind| matches!(kind, RelationKind::Table | RelationKind::Partitioned);
         let mut shaped: Vec<u32> = seen
             .iter()
             .filter(|seen| seen.mode >= LockMode::ShareUpdateExclusive && seen.now.is_some())
@@ -256,7 +258,7 @@ impl Probe {
         shaped
     }
 
-    fn locks(&self, seen: &[Seen]) -> Vec<Lock> {
+    fn locks(&self, seen: &[LockedRelation]) -> Vec<RelationLock> {
         let on_table: HashMap<u32, LockMode> =
             seen.iter().map(|seen| (seen.relation, seen.mode)).collect();
         let mut locks = Vec::new();
@@ -283,7 +285,7 @@ impl Probe {
     }
 
     /// Finds relations whose rows are guarded in another way than before, or belong to somebody else.
-    fn openings(&self, seen: &[Seen]) -> Vec<Security> {
+    fn openings(&self, seen: &[LockedRelation]) -> Vec<AccessChange> {
         let mut changes = BTreeMap::new();
         let mut tell = |name: &String, change: &str, opens: bool| {
             changes.insert((name.clone(), change.to_owned()), opens);
@@ -310,13 +312,13 @@ impl Probe {
                 ),
                 _ => {}
             }
-            if entry.owner != now.owner && entry.kind != Relation::Index {
+            if entry.owner != now.owner && entry.kind != RelationKind::Index {
                 tell(&entry.name, "it has another owner", true);
             }
         }
         let security = changes
             .into_iter()
-            .map(|((object, change), opens)| Security {
+            .map(|((object, change), opens)| AccessChange {
                 object,
                 change,
                 opens,
@@ -324,7 +326,7 @@ impl Probe {
         security.collect()
     }
 
-    fn remember(&mut self, seen: Vec<Seen>) {
+    fn remember(&mut self, seen: Vec<LockedRelation>) {
         for seen in seen {
             self.held.insert(seen.relation, seen.mode);
             self.counters.insert(seen.relation, seen.counters);

@@ -7,14 +7,14 @@ use anyhow::Result;
 use futures_util::future::{join, join3, join4};
 use tokio_postgres::Row;
 
-use crate::plan::observe::answer::{self, Counters};
-use crate::plan::observe::dropped::{self, Line, Log};
-use crate::plan::observe::probe::Signs;
-use crate::plan::observe::rights::{self, Noticed, Scope};
-use crate::plan::observe::run::ahead::{self, Pace};
-use crate::plan::observe::run::{COMMIT, Next, Observer, refused};
-use crate::plan::observe::security::Answer;
-use crate::plan::observe::{Spoke, StatementObservation, facts, question};
+use crate::plan::observe::access_facts::ReadFacts;
+use crate::plan::observe::access_scope::{self, AccessScope, NoticedChanges};
+use crate::plan::observe::event_log::{self, LogEntry, StatementLog};
+use crate::plan::observe::probe::ProbeSigns;
+use crate::plan::observe::run::pipelining::{self, Pipelining};
+use crate::plan::observe::run::{COMMIT, NextStatement, Observer, refused};
+use crate::plan::observe::transaction_state::{self, Counters};
+use crate::plan::observe::{ObservationSource, StatementObservation, known_effects, row_checks};
 use crate::sql::class::{Class, Object};
 use crate::sql::safe::Sql;
 
@@ -22,17 +22,17 @@ use crate::sql::safe::Sql;
 pub(super) type Opening = (Option<Sql>, Sql);
 
 /// What came back for one statement.
-struct Answers {
+struct StatementAnswers {
     ran: Result<()>,
     look: Result<Vec<Row>>,
     log: Option<Result<Vec<Row>>>,
-    rights: Option<Rights>,
+    rights: Option<AccessAnswer>,
 }
 
 /// The facts of a scope, and what is locked after they were read: printing a policy locks the tables it speaks of.
-struct Rights {
-    scope: Scope,
-    answer: Result<Answer>,
+struct AccessAnswer {
+    scope: AccessScope,
+    answer: Result<ReadFacts>,
     look: Result<Vec<Row>>,
 }
 
@@ -49,12 +49,12 @@ impl Observer {
     /// The transaction begins before them if it has not yet, and ends behind them if they are its last.
     pub(super) async fn group(
         &mut self,
-        group: &[Next<'_>],
+        group: &[NextStatement<'_>],
         (opening, is_last): (Option<Opening>, bool),
         into: &mut Vec<StatementObservation>,
     ) -> Result<bool> {
         if let [next] = group
-            && next.pace == Pace::Apart
+            && next.pace == Pipelining::Apart
         {
             let ((begun, _, _), _) = self.send(opening, &[], false).await;
             if let Some(counters) = begun {
@@ -66,7 +66,9 @@ impl Observer {
             };
         }
         // What is taken back is gone from the log as well, which is read where a look says that something is in it.
-        let waits = group.last().is_some_and(|last| last.pace != Pace::Ahead);
+        let waits = group
+            .last()
+            .is_some_and(|last| last.pace != Pipelining::Ahead);
         let closes = is_last && !waits && self.end == COMMIT;
         let ((begun, newest, ended), answers) = self.send(opening, group, closes).await;
         if let Some(counters) = begun {
@@ -94,9 +96,9 @@ impl Observer {
     async fn send(
         &self,
         opening: Option<Opening>,
-        group: &[Next<'_>],
+        group: &[NextStatement<'_>],
         closes: bool,
-    ) -> (Around, Vec<Answers>) {
+    ) -> (Around, Vec<StatementAnswers>) {
         let session = &self.session;
         let begun = opening.is_none();
         let open = async {
@@ -117,9 +119,12 @@ impl Observer {
                 false => None,
             }
         };
-        let statements = ahead::in_order(group.iter().map(|next| self.ask(next, begun)));
+        let statements = pipelining::in_order(group.iter().map(|next| self.ask(next, begun)));
         let newest = async {
-            match group.iter().any(|next| ahead::makes_relations(next.class)) {
+            match group
+                .iter()
+                .any(|next| pipelining::makes_relations(next.class))
+            {
                 true => Some(self.probe.asker.newest(session).await),
                 false => None,
             }
@@ -129,13 +134,13 @@ impl Observer {
     }
 
     /// Sends one statement and what is to be asked after it, as far as its text tells.
-    async fn ask(&self, next: &Next<'_>, begun: bool) -> Answers {
+    async fn ask(&self, next: &NextStatement<'_>, begun: bool) -> StatementAnswers {
         let session = &self.session;
         let sql = Sql::written_by_user(next.text());
-        let waits = next.pace == Pace::Last;
+        let waits = next.pace == Pipelining::Last;
         let scope = match waits {
-            true => rights::scope(next.class, next.text(), Noticed::default()),
-            false => Scope::nothing(),
+            true => access_scope::scope(next.class, next.text(), NoticedChanges::default()),
+            false => AccessScope::nothing(),
         };
         let log = async {
             match waits {
@@ -151,12 +156,12 @@ impl Observer {
         };
         let look = self.probe.ask(session, (next.class, begun));
         let (ran, look, log, rights) = join4(session.run(&sql), look, log, rights).await;
-        let rights = rights.map(|(answer, look)| Rights {
+        let rights = rights.map(|(answer, look)| AccessAnswer {
             scope,
             answer,
             look,
         });
-        Answers {
+        StatementAnswers {
             ran,
             look,
             log,
@@ -166,11 +171,11 @@ impl Observer {
 
     async fn ask_rights(
         &self,
-        (next, begun): (&Next<'_>, bool),
-        scope: &Scope,
-    ) -> (Result<Answer>, Result<Vec<Row>>) {
+        (next, begun): (&NextStatement<'_>, bool),
+        scope: &AccessScope,
+    ) -> (Result<ReadFacts>, Result<Vec<Row>>) {
         join(
-            Answer::ask(&self.session, scope),
+            ReadFacts::ask(&self.session, scope),
             self.probe.ask(&self.session, (next.class, begun)),
         )
         .await
@@ -179,8 +184,8 @@ impl Observer {
     /// Works out what statements have done from their answers; says whether one has failed.
     async fn settle(
         &mut self,
-        group: &[Next<'_>],
-        answers: Vec<Answers>,
+        group: &[NextStatement<'_>],
+        answers: Vec<StatementAnswers>,
         into: &mut Vec<StatementObservation>,
     ) -> Result<bool> {
         let mut ran = Vec::with_capacity(answers.len());
@@ -192,7 +197,7 @@ impl Observer {
                 failed = Some(observation);
                 break;
             }
-            let look = answer::parse(&answers.look?)?;
+            let look = transaction_state::parse(&answers.look?)?;
             ran.push((next, observation, look, answers.log, answers.rights));
         }
         // Who fails takes the log along.
@@ -205,22 +210,22 @@ impl Observer {
             }
             _ => Vec::new(),
         };
-        let mut lines = dropped::lines(&rows)?;
+        let mut lines = event_log::lines(&rows)?;
         let count = ran.len();
         for (at, (next, mut observation, look, _, rights)) in ran.into_iter().enumerate() {
             let until = match at + 1 == count {
                 true => lines.len(),
                 false => lines.partition_point(|line| line.at <= look.at),
             };
-            let lines: Vec<Line> = lines.drain(..until).collect();
+            let lines: Vec<LogEntry> = lines.drain(..until).collect();
             let log = match lines.is_empty() {
-                true => Log {
+                true => StatementLog {
                     is_lost: failed.is_some() && look.logged != self.probe.logged,
-                    ..Log::default()
+                    ..StatementLog::default()
                 },
                 false => {
                     let sessions = (&self.session, &self.onlooker);
-                    dropped::read(sessions, lines, &self.probe.inventory).await?
+                    event_log::read(sessions, lines, &self.probe.inventory).await?
                 }
             };
             let statement = (next.class, next.text());
@@ -228,9 +233,9 @@ impl Observer {
                 .probe
                 .look(&self.session, (look, log), statement, &mut observation)
                 .await?;
-            observation.depends_on_rows = facts::depends_on_rows(next.class, &observation);
+            observation.depends_on_rows = known_effects::depends_on_rows(next.class, &observation);
             // After a failure nothing can be asked any more.
-            let is_silent = next.pace == Pace::Ahead && signs.rights.is_empty();
+            let is_silent = next.pace == Pipelining::Ahead && signs.rights.is_empty();
             if failed.is_none() && !is_silent {
                 self.further(next, (signs, rights), &mut observation)
                     .await?;
@@ -245,11 +250,11 @@ impl Observer {
     /// Asks what the look after every statement is too quick for, where there is a sign of it.
     async fn further(
         &mut self,
-        next: &Next<'_>,
-        (signs, rights): (Signs, Option<Rights>),
+        next: &NextStatement<'_>,
+        (signs, rights): (ProbeSigns, Option<AccessAnswer>),
         observation: &mut StatementObservation,
     ) -> Result<()> {
-        let scope = rights::scope(next.class, next.text(), signs.rights);
+        let scope = access_scope::scope(next.class, next.text(), signs.rights);
         if !scope.is_empty() {
             let (answer, locked) = match rights {
                 Some(rights) if scope.is_read_by(&rights.scope) => (rights.answer, rights.look),
@@ -261,7 +266,7 @@ impl Observer {
             self.probe.pass_over(&locked?)?;
             observation.security.sort();
         }
-        if let Some(parts) = question::may_ask(next.class, next.text()) {
+        if let Some(parts) = row_checks::may_ask(next.class, next.text()) {
             let sessions = (&self.session, &self.onlooker);
             let readers = (&self.readers.0, &self.readers.1);
             let tables = self.probe.inventory.names(&signs.shaped);
@@ -270,7 +275,7 @@ impl Observer {
                 .questions(sessions, readers, &tables, (parts, next.text()))
                 .await?;
             observation.questions = questions;
-            facts::reads_partners(&self.probe.inventory, &partners, observation);
+            known_effects::reads_partners(&self.probe.inventory, &partners, observation);
         }
         Ok(())
     }
@@ -278,14 +283,14 @@ impl Observer {
     /// Runs a statement with nothing else on its way; says whether it failed.
     async fn apart(
         &mut self,
-        next: &Next<'_>,
+        next: &NextStatement<'_>,
         into: &mut Vec<StatementObservation>,
     ) -> Result<bool> {
         // The one names the database by its own name, which the shadow has not; the other what only the target has loaded.
         if let Class::Alter(Object::Database) | Class::SecurityLabel = next.class {
             let mut observation = next.observation();
-            let reason = facts::never_on_a_shadow(next.class).unwrap_or_default();
-            observation.spoke = Spoke::Nobody(reason.to_owned());
+            let reason = known_effects::never_on_a_shadow(next.class).unwrap_or_default();
+            observation.spoke = ObservationSource::Nobody(reason.to_owned());
             into.push(observation);
             return Ok(false);
         }
@@ -298,7 +303,7 @@ impl Observer {
             self.prepare_again().await?;
         }
         let look = self.probe.ask(&self.session, (next.class, true)).await;
-        let answers = Answers {
+        let answers = StatementAnswers {
             ran,
             look,
             log: None,

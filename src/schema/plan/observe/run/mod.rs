@@ -2,8 +2,8 @@
 //!
 //! Statements that raise no questions beyond that look are sent without waiting, which `ahead` decides and `group` does.
 
-mod ahead;
 mod group;
+mod pipelining;
 
 use std::ops::Range;
 
@@ -15,14 +15,17 @@ use crate::pg::server_error::ServerError;
 use crate::pg::session::Session;
 use crate::pg::target::Target;
 use crate::plan::execution::reset;
-use crate::plan::observe::answer::Asker;
-use crate::plan::observe::names::Names;
+use crate::plan::observe::access_facts::{self, AccessFacts};
 use crate::plan::observe::probe::Probe;
-use crate::plan::observe::question::{self, Reader, Shapes};
-use crate::plan::observe::run::ahead::Pace;
-use crate::plan::observe::security::{self, Doors};
-use crate::plan::observe::{Failed, Spoke, StatementObservation, StepObservation, facts, named};
-use crate::plan::unit::{self, Kind, Outline};
+use crate::plan::observe::relation_names::RelationNames;
+use crate::plan::observe::row_checks::{self, RowCheckTracker, ShapeReader};
+use crate::plan::observe::run::pipelining::Pipelining;
+use crate::plan::observe::transaction_state::StateReader;
+use crate::plan::observe::{
+    ObservationSource, StatementError, StatementObservation, StepObservation, known_effects,
+    statement_target,
+};
+use crate::plan::unit::{self, Outline, UnitKind};
 use crate::plan::{Mode, Step};
 use crate::sql::class::Class;
 use crate::sql::name::Ident;
@@ -86,7 +89,7 @@ pub async fn each(shadow: &Target, steps: &[Step]) -> Result<Vec<StepObservation
         let observation = observer.step(step).await;
         observations.push(observation.with_context(|| format!("observing {}", step.label))?);
         (observer.probe.inventory, observer.doors) = before;
-        observer.shapes = Shapes::default();
+        observer.shapes = RowCheckTracker::default();
     }
     observer.close().await?;
     Ok(observations)
@@ -101,11 +104,11 @@ struct Observer {
     /// Sees the shadow as it was before the current transaction.
     onlooker: Session,
     probe: Probe,
-    names: Names,
+    names: RelationNames,
     /// How each of the two sessions reads what rows can be at odds with.
-    readers: (Reader, Reader),
-    shapes: Shapes,
-    doors: Doors,
+    readers: (ShapeReader, ShapeReader),
+    shapes: RowCheckTracker,
+    doors: AccessFacts,
     /// How a transaction ends.
     end: &'static str,
     /// Whether the statements of the piece that runs, or ran last, only change definitions.
@@ -115,15 +118,15 @@ struct Observer {
 }
 
 /// A statement about to run.
-struct Next<'a> {
+struct NextStatement<'a> {
     step: &'a Step,
     outline: &'a Outline,
     index: usize,
     class: Class,
-    pace: Pace,
+    pace: Pipelining,
 }
 
-impl<'a> Next<'a> {
+impl<'a> NextStatement<'a> {
     fn range(&self) -> Range<usize> {
         self.outline.statements[self.index].clone()
     }
@@ -176,22 +179,22 @@ impl Observer {
                  SET plan_cache_mode = force_generic_plan; SET search_path = ''",
             ))
             .await?;
-        session.run(&security::prepare()).await?;
+        session.run(&access_facts::prepare()).await?;
         let readers = (
-            Reader::prepare(&session).await?,
-            Reader::prepare(&onlooker).await?,
+            ShapeReader::prepare(&session).await?,
+            ShapeReader::prepare(&onlooker).await?,
         );
-        let asker = Asker::prepare(&session).await?;
+        let asker = StateReader::prepare(&session).await?;
         let probe = Probe::new(&session, asker).await?;
-        let names = Names::read(&onlooker, &probe.inventory).await?;
-        let doors = Doors::read(&session).await?;
+        let names = RelationNames::read(&onlooker, &probe.inventory).await?;
+        let doors = AccessFacts::read(&session).await?;
         Ok(Observer {
             session,
             onlooker,
             probe,
             names,
             readers,
-            shapes: Shapes::default(),
+            shapes: RowCheckTracker::default(),
             doors,
             end: COMMIT,
             only_defined: false,
@@ -221,22 +224,22 @@ impl Observer {
             left: Vec::new(),
         };
         let units = match step.mode {
-            Mode::Transaction => vec![unit::Piece {
-                kind: Kind::Atomic,
+            Mode::Transaction => vec![unit::ExecutionUnit {
+                kind: UnitKind::Atomic,
                 statements: 0..outline.statements.len(),
             }],
             Mode::Statements => unit::units(&outline, &step.text),
         };
         let texts = outline.statements.iter();
         let defines: Vec<bool> = texts
-            .map(|range| ahead::only_defines(classify::class(&step.text[range.clone()])))
+            .map(|range| pipelining::only_defines(classify::class(&step.text[range.clone()])))
             .collect();
         let mut before = self.is_unset.then(|| Sql::join(reset(), ";\n"));
         self.is_unset = defines.contains(&false);
         for (unit, piece) in (1..).zip(&units).skip(step.done) {
             self.only_defined = !defines[piece.statements.clone()].contains(&false);
             let kept = match piece.kind {
-                Kind::KeepsNothing => Some((self.probe.inventory.clone(), self.doors.clone())),
+                UnitKind::KeepsNothing => Some((self.probe.inventory.clone(), self.doors.clone())),
                 _ => None,
             };
             self.end = kept.as_ref().map_or(self.end, |_| "ROLLBACK");
@@ -245,12 +248,12 @@ impl Observer {
                 .await?;
             if let Some(kept) = kept {
                 (self.probe.inventory, self.doors) = kept;
-                (self.shapes, self.end) = (Shapes::default(), COMMIT);
+                (self.shapes, self.end) = (RowCheckTracker::default(), COMMIT);
             }
             if observation.failed().is_some() {
                 break;
             }
-            let alone = (piece.kind == Kind::Alone).then_some(piece.statements.start);
+            let alone = (piece.kind == UnitKind::Alone).then_some(piece.statements.start);
             let class = alone.map(|at| classify::class(&step.text[outline.statements[at].clone()]));
             let left = self.names.left(&self.onlooker, (unit, class)).await?;
             observation.left.extend(left);
@@ -262,21 +265,21 @@ impl Observer {
         &mut self,
         step: &Step,
         outline: &Outline,
-        (piece, reset): (&unit::Piece, Option<Sql>),
+        (piece, reset): (&unit::ExecutionUnit, Option<Sql>),
         into: &mut Vec<StatementObservation>,
     ) -> Result<()> {
         let next = |index: usize| {
             let text = &step.text[outline.statements[index].clone()];
             let class = classify::class(text);
-            Next {
+            NextStatement {
                 step,
                 outline,
                 index,
                 class,
-                pace: ahead::pace(class, text),
+                pace: pipelining::pace(class, text),
             }
         };
-        if piece.kind == Kind::Alone {
+        if piece.kind == UnitKind::Alone {
             if let Some(reset) = reset {
                 self.session.run(&reset).await?;
             }
@@ -285,7 +288,7 @@ impl Observer {
             return Ok(());
         }
         let (begin, statements) = match piece.kind {
-            Kind::OwnTransaction | Kind::KeepsNothing => (
+            UnitKind::OwnTransaction | UnitKind::KeepsNothing => (
                 Sql::written_by_user(next(piece.statements.start).text()),
                 piece.statements.start + 1..piece.statements.end - 1,
             ),
@@ -295,7 +298,7 @@ impl Observer {
         let mut opening = Some((reset, begin));
         let mut rest = statements;
         loop {
-            let group = ahead::together(rest.clone(), next);
+            let group = pipelining::together(rest.clone(), next);
             rest.start += group.len();
             let around = (opening.take(), rest.is_empty());
             if self.group(&group, around, into).await? || rest.is_empty() {
@@ -307,22 +310,22 @@ impl Observer {
     /// Prepares our questions again, which a file has just thrown away, or not.
     async fn prepare_again(&mut self) -> Result<()> {
         self.session.run(&Sql::new("DEALLOCATE ALL")).await?;
-        self.session.run(&security::prepare()).await?;
-        self.readers.0 = Reader::prepare(&self.session).await?;
-        self.probe.asker = Asker::prepare(&self.session).await?;
+        self.session.run(&access_facts::prepare()).await?;
+        self.readers.0 = ShapeReader::prepare(&self.session).await?;
+        self.probe.asker = StateReader::prepare(&self.session).await?;
         Ok(())
     }
 
     /// Runs what no transaction can hold, where it stays within the shadow.
-    async fn alone(&mut self, next: &Next<'_>) -> Result<StatementObservation> {
+    async fn alone(&mut self, next: &NextStatement<'_>) -> Result<StatementObservation> {
         let mut observation = next.observation();
         let tokens = phrase::read(next.text());
         let words = phrase::Phrase::new(next.text(), &tokens);
-        if let Some(reason) = facts::never_on_a_shadow(next.class) {
-            observation.spoke = Spoke::Nobody(reason.to_owned());
+        if let Some(reason) = known_effects::never_on_a_shadow(next.class) {
+            observation.spoke = ObservationSource::Nobody(reason.to_owned());
             return Ok(observation);
         }
-        facts::of(
+        known_effects::of(
             &self.session,
             &self.probe.inventory,
             next.class,
@@ -331,8 +334,8 @@ impl Observer {
         )
         .await?;
         // Of what runs outside of a transaction only a unique index asks anything of rows.
-        let parts = question::may_ask(next.class, next.text());
-        let indexed = named::shaped(next.class, next.text())
+        let parts = row_checks::may_ask(next.class, next.text());
+        let indexed = statement_target::shaped(next.class, next.text())
             .filter(|_| parts.is_some())
             .map(|name| self.probe.inventory.called(&name))
             .unwrap_or_default();
@@ -341,7 +344,7 @@ impl Observer {
         let reader = &self.readers.1;
         let before = reader.read(&self.onlooker, &ids, (parts, false)).await?;
         let sql = Sql::written_by_user(next.text());
-        let (ran, sampled) = facts::sampled(&self.session, &self.onlooker, &sql).await?;
+        let (ran, sampled) = known_effects::sampled(&self.session, &self.onlooker, &sql).await?;
         observation.failed = refused(ran, next.range().start, next.text())?;
         if observation.failed.is_none() && !ids.is_empty() {
             let after = reader.read(&self.onlooker, &ids, (parts, true)).await?;
@@ -358,7 +361,7 @@ impl Observer {
 }
 
 /// Keeps the server's refusal; anything else that went wrong is a failure of ours.
-fn refused(ran: Result<()>, start: usize, text: &str) -> Result<Option<Failed>> {
+fn refused(ran: Result<()>, start: usize, text: &str) -> Result<Option<StatementError>> {
     let Err(error) = ran else { return Ok(None) };
     let Some(server) = error.downcast_ref::<ServerError>() else {
         return Err(error);
@@ -370,7 +373,7 @@ fn refused(ran: Result<()>, start: usize, text: &str) -> Result<Option<Failed>> 
         .position
         .and_then(|at| usize::try_from(at).ok())
         .map(|at| start + crate::sql::position::byte_of_character(text, at));
-    Ok(Some(Failed {
+    Ok(Some(StatementError {
         sqlstate: server.sqlstate.clone().unwrap_or_default(),
         message: server.message.clone(),
         offset: offset.or((!text.is_empty()).then_some(start)),

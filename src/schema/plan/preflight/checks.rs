@@ -1,0 +1,170 @@
+//! Owns the list of what is looked at.
+
+/// One question.
+pub(super) struct PreflightCheck {
+    pub(super) name: &'static str,
+    pub(super) sql: &'static str,
+    /// What is said where no row speaks.
+    pub(super) fine: &'static str,
+    pub(super) help: &'static str,
+    /// Whether it is about other sessions, which not every role is shown.
+    pub(super) of_others: bool,
+}
+
+/// All of them, in the order they are told.
+pub(super) const CHECKS: &[PreflightCheck] = &[
+    PreflightCheck {
+        name: "writable",
+        sql: include_str!("queries/standby.sql"),
+        fine: "the server takes writes",
+        help: "connect to the primary, as a role that may write",
+        of_others: false,
+    },
+    PreflightCheck {
+        name: "ownership",
+        sql: include_str!("queries/ownership.sql"),
+        fine: "the role may change every relation concerned",
+        help: "run as the owner, or be granted its role",
+        of_others: false,
+    },
+    PreflightCheck {
+        name: "schemas",
+        sql: include_str!("queries/schemas.sql"),
+        fine: "the role may create in the governed schemas",
+        help: "GRANT CREATE ON SCHEMA … TO the role",
+        of_others: false,
+    },
+    PreflightCheck {
+        name: "long-transactions",
+        sql: include_str!("queries/long_transactions.sql"),
+        fine: "no transaction is older than five minutes",
+        help: "end them, or wait; CREATE INDEX CONCURRENTLY waits for every one of them",
+        of_others: true,
+    },
+    PreflightCheck {
+        name: "prepared-transactions",
+        sql: include_str!("queries/prepared.sql"),
+        fine: "none is left behind",
+        help: "COMMIT PREPARED or ROLLBACK PREPARED",
+        of_others: false,
+    },
+    PreflightCheck {
+        name: "lock-holders",
+        sql: include_str!("queries/holders.sql"),
+        fine: "nobody has held a relation concerned for long",
+        help: "wait until they are done, or ask who they are",
+        of_others: true,
+    },
+    PreflightCheck {
+        name: "lock-waiters",
+        sql: include_str!("queries/waiters.sql"),
+        fine: "nobody waits for a relation concerned",
+        help: "find out what holds it before a further one waits",
+        of_others: false,
+    },
+    PreflightCheck {
+        name: "vacuum",
+        sql: include_str!("queries/vacuum.sql"),
+        fine: "no relation concerned is being vacuumed",
+        help: "wait until it is done: SELECT * FROM pg_stat_progress_vacuum",
+        of_others: false,
+    },
+    PreflightCheck {
+        name: "wraparound",
+        sql: include_str!("queries/wraparound.sql"),
+        fine: "transaction numbers are far from their end",
+        help: "VACUUM FREEZE the oldest tables first",
+        of_others: false,
+    },
+    PreflightCheck {
+        name: "replicas",
+        sql: include_str!("queries/replicas.sql"),
+        fine: "every replica keeps up",
+        help: "let them catch up: a rewrite sends the whole table through",
+        of_others: true,
+    },
+    PreflightCheck {
+        name: "slots",
+        sql: include_str!("queries/slots.sql"),
+        fine: "no replication slot is left behind",
+        help: "SELECT pg_drop_replication_slot('…') for what nobody reads any more",
+        of_others: false,
+    },
+    PreflightCheck {
+        name: "archiver",
+        sql: include_str!("queries/archiver.sql"),
+        fine: "archiving is off, or works",
+        help: "mend archive_command: without it there is no recovery to a point in time",
+        of_others: false,
+    },
+    PreflightCheck {
+        name: "connections",
+        sql: include_str!("queries/connections.sql"),
+        fine: "there are connections left",
+        help: "close some; a run needs two",
+        of_others: false,
+    },
+    PreflightCheck {
+        name: "lock-table",
+        sql: include_str!("queries/lock_table.sql"),
+        fine: "the lock table has room",
+        help: "raise max_locks_per_transaction, or split the migration",
+        of_others: false,
+    },
+    PreflightCheck {
+        name: "sizes",
+        sql: include_str!("queries/sizes.sql"),
+        fine: "no relation that is there is concerned",
+        help: "",
+        of_others: false,
+    },
+    PreflightCheck {
+        name: "database",
+        sql: include_str!("queries/size.sql"),
+        fine: "",
+        help: "",
+        of_others: false,
+    },
+    PreflightCheck {
+        name: "dead-rows",
+        sql: include_str!("queries/dead_rows.sql"),
+        fine: "no relation concerned holds many dead rows",
+        help: "VACUUM it first: a scan reads dead rows too",
+        of_others: false,
+    },
+    PreflightCheck {
+        name: "invalid-indexes",
+        sql: include_str!("queries/invalid_indexes.sql"),
+        fine: "there is none",
+        help: "REINDEX INDEX CONCURRENTLY, or drop it",
+        of_others: false,
+    },
+    PreflightCheck {
+        name: "unvalidated-constraints",
+        sql: include_str!("queries/unvalidated.sql"),
+        fine: "there is none",
+        help: "ALTER TABLE … VALIDATE CONSTRAINT …",
+        of_others: false,
+    },
+    PreflightCheck {
+        name: "index-builds",
+        sql: include_str!("queries/builds.sql"),
+        fine: "no index is being built",
+        help: "wait until it is done",
+        of_others: false,
+    },
+    PreflightCheck {
+        name: "event-triggers",
+        sql: include_str!("queries/event_triggers.sql"),
+        fine: "there is none",
+        help: "",
+        of_others: false,
+    },
+    PreflightCheck {
+        name: "publications",
+        sql: include_str!("queries/publications.sql"),
+        fine: "no relation concerned is published",
+        help: "change the subscribers first",
+        of_others: false,
+    },
+];
