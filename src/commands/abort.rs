@@ -13,7 +13,7 @@ use crate::migrate::checksum;
 use crate::migrate::files::{Direction, Migration, MigrationFolder};
 use crate::migrate::job::{self, RecordSettings};
 use crate::migrate::journal::{self, JournalEntry, JournalState, Unfinished};
-use crate::pg::lock::{self, Share};
+use crate::pg::lock::LockedSession;
 use crate::pg::session::Session;
 use crate::plan::undo::{self, NotUndoable, UndoReport};
 use crate::plan::{Mode, Step};
@@ -55,8 +55,7 @@ pub(crate) async fn run(context: &Context, wait: &str) -> Result<Outcome> {
     let wait = project::duration("--wait", wait)?;
     let (session, target) = context.open(Purpose::Writing).await?;
     let watch = context.watch();
-    // Held until the session ends.
-    let _lock = lock::take(&session, Share::Alone, wait, &watch).await?;
+    let session = LockedSession::take(session, wait, &watch).await?;
     let books = project::history_and_journal(context, &session).await?;
     let failed = failed(&session, &books).await?;
     let halves = halves(&folder, &books, &failed)?;

@@ -3,18 +3,19 @@
 use anyhow::Result;
 use serde::Serialize;
 
+use crate::commands::change::run::{Budgets, GuardedRun, Migrations};
+use crate::commands::change::verify;
 use crate::commands::page::{Page, count};
 use crate::commands::{Context, Outcome, Purpose, Report, change::gate, project};
 use crate::error::{fail, refuse};
 use crate::finding::{Finding, Severity};
-use crate::migrate::apply::{self, AppliedMigration};
+use crate::migrate::apply::AppliedMigration;
 use crate::migrate::files::{Direction, Migration};
 use crate::migrate::journal::Unfinished;
 use crate::migrate::static_checks;
 use crate::migrate::status::{self, MigrationState};
-use crate::pg::lock::{self, Share};
+use crate::pg::lock::LockedSession;
 use crate::pg::session::Session;
-use crate::plan::execution::Execution;
 use crate::shadow::rollback;
 use crate::sql::redact;
 
@@ -38,9 +39,8 @@ pub struct Args {
     /// Wait at most this long for another run to finish, such as 30s
     #[arg(long, value_name = "TIME", default_value = "30s")]
     wait: String,
-    /// Try at most this long to get a migration's locks, such as 10min
-    #[arg(long, value_name = "TIME")]
-    lock_budget: Option<String>,
+    #[command(flatten)]
+    budgets: Budgets,
 }
 
 #[derive(Serialize)]
@@ -59,14 +59,8 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let folder = project::folder(context)?;
     let (session, target) = context.open(Purpose::Writing).await?;
     let watch = context.watch();
-    // Held until the session ends.
-    let _lock = lock::take(
-        &session,
-        Share::Alone,
-        project::duration("--wait", &args.wait)?,
-        &watch,
-    )
-    .await?;
+    let wait = project::duration("--wait", &args.wait)?;
+    let session = LockedSession::take(session, wait, &watch).await?;
     let records = project::history_and_journal(context, &session).await?;
     let fresh = project::fresh_width(context, &folder)?;
     let standing = status::compare(&folder, &records.history, &records.unfinished, fresh);
@@ -105,26 +99,25 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     ask(context, &session, &target, &reverted).await?;
     let ledger = project::ledger(context, &records.history, &folder)?;
     project::create_history_tables(&session, &ledger, &records.history).await?;
-    let ladder = project::ladder(context, args.lock_budget.as_deref())?;
-    let guard = context.interrupt.guard();
-    let mut execution = Execution::new(session, &target, ladder, &watch, &context.interrupt);
+    let before = verify::before(&session).await?;
     let note = (!args.accept_loss.is_empty())
         .then(|| args.accept_loss.join(", "))
         .map(|lost| format!("accepted the loss of {}", redact::addresses(&lost)));
-    let outcome = apply::down(
-        &mut execution,
-        &ledger,
-        &reverted,
-        &records.unfinished,
-        note,
-    )
-    .await?;
-    drop(guard);
-    execution.finish().close().await;
+    let migrations = Migrations {
+        chosen: &reverted,
+        ledger: &ledger,
+        unfinished: &records.unfinished,
+    };
+    let run = GuardedRun::new(context, &target, &args.budgets, &watch)?;
+    let (session, outcome) = run.down(session, migrations, note).await?;
     if let Some(failure) = outcome.stopped {
+        session.close().await;
         return Err(failure.into());
     }
     report.reverted = outcome.applied;
+    let left = verify::left_since(&session, &before).await?;
+    report.findings.extend(left);
+    session.close().await;
     context.show(&report)
 }
 

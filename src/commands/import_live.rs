@@ -19,7 +19,7 @@ use crate::migrate::history;
 use crate::migrate::job;
 use crate::migrate::journal::{self, JournalEntry, JournalState};
 use crate::pg::connect;
-use crate::pg::lock::{self, Share};
+use crate::pg::lock::LockedSession;
 use crate::pg::session::Session;
 use crate::pg::supabase;
 use crate::rls::infer;
@@ -176,7 +176,7 @@ async fn baselined(root: &Path, context: &Context) -> Result<()> {
     let folder = files::list(&root.join("migrations"), "migrations")?;
     let (session, target) = context.open(Purpose::Writing).await?;
     let watch = context.watch();
-    let _lock = lock::take(&session, Share::Alone, Duration::from_secs(30), &watch).await?;
+    let session = LockedSession::take(session, Duration::from_secs(30), &watch).await?;
     let records = project::history_and_journal(context, &session).await?;
     if !records.history.rows.is_empty() {
         return Err(refuse(format!(

@@ -10,7 +10,7 @@ use crate::migrate::files::{Migration, MigrationFolder};
 use crate::migrate::job::{self, RecordSettings};
 use crate::migrate::journal::{self, JournalEntry, JournalState, Unfinished};
 use crate::migrate::{checksum, history, new_migration};
-use crate::pg::lock::{self, Share};
+use crate::pg::lock::LockedSession;
 use crate::sql::safe::Sql;
 
 /// Flags of `repair`.
@@ -69,8 +69,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let (session, target) = context.open(Purpose::Writing).await?;
     let watch = context.watch();
     let wait = std::time::Duration::from_secs(30);
-    // Held until the session ends.
-    let _lock = lock::take(&session, Share::Alone, wait, &watch).await?;
+    let session = LockedSession::take(session, wait, &watch).await?;
     let records = project::history_and_journal(context, &session).await?;
     let ledger = project::ledger(context, &records.history, &folder)?;
     let corrections = corrections(args, &folder, &ledger, &records)?;
@@ -263,8 +262,7 @@ async fn unprotect(context: &Context) -> Result<Outcome> {
     }
     let watch = context.watch();
     let wait = std::time::Duration::from_secs(30);
-    // Held until the session ends.
-    let _lock = lock::take(&session, Share::Alone, wait, &watch).await?;
+    let session = LockedSession::take(session, wait, &watch).await?;
     let words = format!("unprotect {environment}/{}", target.database());
     let question = format!(
         "{target} will no longer be guarded as environment `{environment}`: anyone who can connect can change it with --yes"

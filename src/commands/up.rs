@@ -1,31 +1,21 @@
 //! `af-db up`: applies pending migrations.
 
-use std::sync::Mutex;
-
 use anyhow::Result;
 use serde::Serialize;
 
 use crate::commands::archives;
 use crate::commands::change::approved_plan::{self, Bound};
 use crate::commands::change::planning::PlanInputs;
+use crate::commands::change::run::{Budgets, GuardedRun, Migrations};
 use crate::commands::change::select::{self, Selection};
 use crate::commands::page::{Page, count};
 use crate::commands::{
     Context, Outcome, Purpose, Report, abort, change::gate, change::verify, fleet, project,
 };
-use crate::error::{Exit, Failure};
 use crate::finding::{Finding, Severity};
-use crate::migrate::apply::{self, AppliedMigration};
-use crate::migrate::files::Migration;
-use crate::migrate::job::RecordSettings;
-use crate::migrate::journal::Unfinished;
+use crate::migrate::apply::AppliedMigration;
 use crate::migrate::status;
-use crate::pg::lock::{self, Share};
-use crate::pg::session::Session;
-use crate::pg::target::Target;
-use crate::plan::execution::Execution;
-use crate::plan::heartbeat::Heartbeat;
-use crate::plan::observe::guard::Prediction;
+use crate::pg::lock::LockedSession;
 
 /// Flags of `up`.
 #[derive(clap::Args, Debug)]
@@ -45,12 +35,8 @@ pub struct Args {
     /// Wait at most this long for another run to finish, such as 30s
     #[arg(long, value_name = "TIME", default_value = "30s")]
     wait: String,
-    /// Try at most this long to get a migration's locks, such as 10min
-    #[arg(long, value_name = "TIME")]
-    lock_budget: Option<String>,
-    /// Stop when others have waited this long for what the run has locked, such as 30s
-    #[arg(long, value_name = "TIME")]
-    block_budget: Option<String>,
+    #[command(flatten)]
+    budgets: Budgets,
 }
 
 #[derive(Serialize)]
@@ -84,8 +70,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
             plan: args.guard.plan.as_deref(),
             approve: args.guard.approve.as_deref(),
             resume: args.guard.resume,
-            lock_budget: args.lock_budget.as_deref(),
-            block_budget: args.block_budget.as_deref(),
+            budgets: &args.budgets,
         };
         return fleet::up(context, path, &orders).await;
     }
@@ -98,14 +83,8 @@ async fn one(args: &Args, context: &Context) -> Result<Outcome> {
     let bound = Bound::load(&args.guard)?;
     let (session, target) = context.open(Purpose::Writing).await?;
     let watch = context.watch();
-    // Held until the session ends.
-    let _lock = lock::take(
-        &session,
-        Share::Alone,
-        project::duration("--wait", &args.wait)?,
-        &watch,
-    )
-    .await?;
+    let wait = project::duration("--wait", &args.wait)?;
+    let session = LockedSession::take(session, wait, &watch).await?;
     let records = project::history_and_journal(context, &session).await?;
     let fresh = project::fresh_width(context, &folder)?;
     let standing = status::compare(&folder, &records.history, &records.unfinished, fresh);
@@ -148,78 +127,24 @@ async fn one(args: &Args, context: &Context) -> Result<Outcome> {
     if context.config.database.is_protected() || bound.is_some() {
         report.restore_point = verify::restore_point(&session, &ledger.run.id).await;
     }
-    let work = Work {
+    let mut run = GuardedRun::new(context, &target, &args.budgets, &watch)?;
+    run.prediction = permit.prediction;
+    let migrations = Migrations {
         chosen: &chosen,
         ledger: &ledger,
         unfinished: &records.unfinished,
-        prediction: permit.prediction.as_ref(),
     };
-    let (session, applied) = apply(args, context, (session, &target), work).await?;
-    report.applied = applied;
+    let (session, outcome) = run.up(session, migrations).await?;
+    if let Some(failure) = outcome.stopped {
+        session.close().await;
+        return Err(failure.into());
+    }
+    report.applied = outcome.applied;
     let after = (&before, &ledger.run);
-    let judged = verify::judge(context, &session, after, permit.predicted.as_ref()).await?;
+    let judged = verify::upgraded(context, &session, after, permit.predicted.as_ref()).await?;
     report.findings.extend(judged);
     session.close().await;
     context.show(&report)
-}
-
-/// What is applied, and where it is recorded.
-#[derive(Clone, Copy)]
-struct Work<'a> {
-    chosen: &'a [&'a Migration],
-    ledger: &'a RecordSettings,
-    unfinished: &'a [Unfinished],
-    prediction: Option<&'a Prediction>,
-}
-
-/// Applies, under the eyes of the heartbeat; gives the session back.
-async fn apply(
-    args: &Args,
-    context: &Context,
-    (session, target): (Session, &Target),
-    work: Work<'_>,
-) -> Result<(Session, Vec<AppliedMigration>)> {
-    let watch = context.watch();
-    let ladder = project::ladder(context, args.lock_budget.as_deref())?;
-    let beat = Heartbeat {
-        pid: session.server_info().backend_pid,
-        canceller: session.canceller(),
-        budget: project::block_budget(context, args.block_budget.as_deref())?,
-        watch: &watch,
-        running: Mutex::default(),
-        stopped: Mutex::default(),
-    };
-    let guard = context.interrupt.guard();
-    let execution = Execution::new(session, target, ladder, &watch, &context.interrupt);
-    let mut execution = execution.showing(&beat.running);
-    if let Some(prediction) = work.prediction {
-        execution.predict(prediction.clone());
-    }
-    let outcome = tokio::select! {
-        outcome = apply::up(&mut execution, work.ledger, work.chosen, work.unfinished) => outcome?,
-        () = beat.run(target) => unreachable!("the heartbeat never ends by itself"),
-    };
-    drop(guard);
-    let session = execution.finish();
-    match outcome.stopped {
-        None => Ok((session, outcome.applied)),
-        Some(failure) => {
-            session.close().await;
-            Err(stopped(failure, beat.reason()).into())
-        }
-    }
-}
-
-/// Says why a run failed that stopped itself because others waited too long for it.
-fn stopped(mut failure: Failure, reason: Option<String>) -> Failure {
-    let Some(reason) = reason else {
-        return failure;
-    };
-    if failure.exit == Exit::CannotDo {
-        failure.exit = Exit::Busy;
-    }
-    failure.message = format!("{reason}: {}", failure.message);
-    failure.hint("run it when fewer wait, or let them wait longer: --block-budget 5min")
 }
 
 impl Report for UpReport {

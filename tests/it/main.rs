@@ -4,6 +4,7 @@ mod support;
 
 mod adopt;
 mod backup;
+mod block_budget;
 mod catalog;
 mod cli_dev;
 mod cli_doctor;

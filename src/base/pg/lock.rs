@@ -82,6 +82,85 @@ pub async fn take(
     }
 }
 
+/// A session that runs steps: nothing else does. It holds the migration lock, or says why it needs none of its own.
+pub struct LockedSession {
+    session: Session,
+    // Whether this session itself holds the lock; every record then confirms that it still does.
+    holds_lock: bool,
+}
+
+impl LockedSession {
+    /// Takes the migration lock alone, held until the session ends; asks again until the budget is used up.
+    pub async fn take(session: Session, budget: Duration, watch: Watch<'_>) -> Result<Self> {
+        take(&session, Share::Alone, budget, watch).await?;
+        Ok(LockedSession {
+            session,
+            holds_lock: true,
+        })
+    }
+
+    /// A second session of a run whose first one holds the lock, such as that of a tenant's schema.
+    pub fn beside(session: Session, _holder: &LockedSession) -> Self {
+        LockedSession {
+            session,
+            holds_lock: false,
+        }
+    }
+
+    /// A session on a throwaway database that nobody else knows.
+    pub fn on_throwaway(session: Session) -> Self {
+        LockedSession {
+            session,
+            holds_lock: false,
+        }
+    }
+
+    /// Makes a new session the successor of this one, which was lost: it takes the lock if this one held it.
+    pub async fn successor(
+        &self,
+        session: Session,
+        budget: Duration,
+        watch: Watch<'_>,
+    ) -> Result<Self> {
+        if self.holds_lock {
+            return LockedSession::take(session, budget, watch).await;
+        }
+        Ok(LockedSession {
+            session,
+            holds_lock: false,
+        })
+    }
+
+    /// Whether this session itself holds the lock.
+    pub fn holds_lock(&self) -> bool {
+        self.holds_lock
+    }
+
+    /// Returns the session alone; the lock stays with it.
+    pub fn into_session(self) -> Session {
+        self.session
+    }
+
+    /// Ends the session, and with it the lock.
+    pub async fn close(self) {
+        self.session.close().await;
+    }
+}
+
+impl std::ops::Deref for LockedSession {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        &self.session
+    }
+}
+
+impl std::ops::DerefMut for LockedSession {
+    fn deref_mut(&mut self) -> &mut Session {
+        &mut self.session
+    }
+}
+
 async fn attempt(session: &Session, share: Share) -> Result<Option<Lock>> {
     let row = session
         .query_one(

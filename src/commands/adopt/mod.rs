@@ -16,7 +16,7 @@ use crate::error::refuse;
 use crate::finding::{Finding, Severity};
 use crate::migrate::checksum::Width;
 use crate::migrate::history::HistoryTable;
-use crate::pg::lock::{self, Share};
+use crate::pg::lock::LockedSession;
 use crate::pg::session::Session;
 
 /// Flags of `adopt`.
@@ -81,9 +81,8 @@ struct Subject {
 pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let (session, target) = context.open(Purpose::Writing).await?;
     let watch = context.watch();
-    // Held until the session ends.
     let wait = std::time::Duration::from_secs(30);
-    let _lock = lock::take(&session, Share::Alone, wait, &watch).await?;
+    let session = LockedSession::take(session, wait, &watch).await?;
     let subject = find::subject(args, context, &session).await?;
     let (pairs, findings) = proof::pair(&subject.entries, &subject.rows);
     let mut findings: Vec<Finding> = subject.findings.iter().cloned().chain(findings).collect();

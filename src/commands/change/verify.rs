@@ -56,24 +56,29 @@ async fn half_made(session: &Session) -> Result<BTreeSet<(String, String)>> {
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
-/// Judges what a run has left.
-pub(crate) async fn judge(
-    context: &Context,
-    session: &Session,
-    (before, run): (&Before, &RunIdentity),
-    predicted: Option<&Catalog>,
-) -> Result<Vec<Finding>> {
-    let mut findings = Vec::new();
+/// Finds the invalid indexes and unvalidated constraints that a run left behind.
+pub(crate) async fn left_since(session: &Session, before: &Before) -> Result<Vec<Finding>> {
     let (left, reindexed) =
         futures_util::future::join(half_made(session), reindex_leftovers(session)).await;
-    for (kind, name) in left?.difference(&before.0) {
-        findings.push(left_behind(kind, name));
-    }
+    let left = left?;
+    let new = left.difference(&before.0);
+    let mut findings: Vec<Finding> = new.map(|(kind, name)| left_behind(kind, name)).collect();
     let is_old = |finding: &Finding| {
         let index = ("index".to_owned(), finding.subject.clone());
         before.0.contains(&index)
     };
     findings.extend(reindexed?.into_iter().filter(is_old));
+    Ok(findings)
+}
+
+/// Checks what an upgrade left: nothing half-made, the schema that the plan predicted, the project's own `verify/*.sql`.
+pub(crate) async fn upgraded(
+    context: &Context,
+    session: &Session,
+    (before, run): (&Before, &RunIdentity),
+    predicted: Option<&Catalog>,
+) -> Result<Vec<Finding>> {
+    let mut findings = left_since(session, before).await?;
     if let Some(predicted) = predicted {
         let reached = read::read(session, &schema_clone::scope())
             .await

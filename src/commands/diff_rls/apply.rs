@@ -3,11 +3,13 @@
 use anyhow::Result;
 
 use super::{Args, refuse_unclear, report};
+use crate::commands::change::run::{GuardedRun, because};
 use crate::commands::page::count;
 use crate::commands::{Context, Outcome, Purpose, change::gate, policies, project};
 use crate::error::{Failure, with_exit};
+use crate::finding::Finding;
 use crate::migrate::journal::{self, JournalEntry, JournalState, RunIdentity};
-use crate::pg::lock::{self, Share};
+use crate::pg::lock::LockedSession;
 use crate::plan::execution::Execution;
 use crate::plan::step_failure::{StepFailure, Stopped};
 use crate::plan::{Mode, Step, StepRecorder};
@@ -63,8 +65,7 @@ pub(super) async fn apply(args: &Args, declared: &Declared, context: &Context) -
     let (session, target) = context.open(Purpose::Writing).await?;
     let watch = context.watch();
     let wait = project::duration("--wait", &args.wait)?;
-    // Held until the session ends.
-    let _lock = lock::take(&session, Share::Alone, wait, &watch).await?;
+    let session = LockedSession::take(session, wait, &watch).await?;
     let comparison = policies::compare(&session, declared, &context.config).await?;
     refuse_unclear(&comparison.findings)?;
     let mut report = report(&target.to_string(), comparison.findings, &comparison.up);
@@ -86,7 +87,6 @@ pub(super) async fn apply(args: &Args, declared: &Declared, context: &Context) -
     let folder = project::folder(context)?;
     let ledger = project::ledger(context, &records.history, &folder)?;
     project::create_history_tables(&session, &ledger, &records.history).await?;
-    let ladder = project::ladder(context, args.lock_budget.as_deref())?;
     let step = Step {
         label: "the declared policies".to_owned(),
         text: text.into(),
@@ -95,15 +95,30 @@ pub(super) async fn apply(args: &Args, declared: &Declared, context: &Context) -
         done: 0,
         uncertain: false,
     };
-    let guard = context.interrupt.guard();
-    let mut execution = Execution::new(session, &target, ladder, &watch, &context.interrupt);
-    let ran = execution.run(&step, &PolicyBooks { run: ledger.run }).await;
-    drop(guard);
-    execution.finish().close().await;
+    let books = PolicyBooks {
+        run: ledger.run.clone(),
+    };
+    let run = GuardedRun::new(context, &target, &args.budgets, &watch)?;
+    let step = async |execution: &mut Execution<'_>| execution.run(&step, &books).await;
+    let (session, ran, aborted) = run.guarded(session, step).await;
     if let Err(stopped) = ran {
-        return Err(failure(stopped).into());
+        session.close().await;
+        return Err(because(failure(stopped), aborted).into());
     }
     report.applied = true;
+    let still = policies::compare(&session, declared, &context.config).await?;
+    if !still.up.is_empty() {
+        report.findings.push(
+            Finding::error(
+                "after-policies",
+                target.to_string(),
+                "the database still differs from policies/ after they were applied",
+            )
+            .detail(mend::script(&still.up))
+            .help("see what differs: af-db diff-rls"),
+        );
+    }
+    session.close().await;
     context.show(&report)
 }
 

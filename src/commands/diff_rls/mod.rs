@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use serde::Serialize;
 
+use crate::commands::change::run::Budgets;
 use crate::commands::page::{Page, Tone, count};
 use crate::commands::{Context, Outcome, Purpose, Report, fleet, policies, project};
 use crate::config::Config;
@@ -36,9 +37,8 @@ pub struct Args {
     /// Wait at most this long for another run to finish, such as 30s
     #[arg(long, value_name = "TIME", default_value = "30s")]
     wait: String,
-    /// Try at most this long to get the tables' locks, such as 10min
-    #[arg(long, value_name = "TIME")]
-    lock_budget: Option<String>,
+    #[command(flatten)]
+    budgets: Budgets,
     /// Try on a scratch copy of the schema to reach another tenant's rows
     #[arg(long)]
     prove: bool,

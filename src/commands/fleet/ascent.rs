@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::commands::change::gate::{self, Guard};
+use crate::commands::change::run::Budgets;
 use crate::commands::change::select::Selection;
 use crate::commands::fleet::bound::Bound;
 use crate::commands::fleet::climb::{Climber, Ended, Work};
@@ -23,6 +24,7 @@ use crate::event::{Event, Unit};
 use crate::fleet::{self, Fleet, Member, NextStep, Wave};
 use crate::migrate::checksum;
 use crate::migrate::files::{Migration, MigrationFolder};
+use crate::pg::lock::LockedSession;
 use crate::pg::program::Program;
 use crate::plan::approval::Quorum;
 use crate::plan::document;
@@ -37,8 +39,7 @@ pub(crate) struct Orders<'a> {
     pub(crate) approve: Option<&'a str>,
     /// Waves that have nothing left to do are neither waited for nor asked again.
     pub(crate) resume: bool,
-    pub(crate) lock_budget: Option<&'a str>,
-    pub(crate) block_budget: Option<&'a str>,
+    pub(crate) budgets: &'a Budgets,
 }
 
 /// What a run knows; shared by all databases.
@@ -46,6 +47,8 @@ struct Run<'a> {
     context: &'a Context,
     fleet: &'a Fleet,
     climber: Climber<'a>,
+    /// The sessions that hold the locks of databases that tenants share, by their address.
+    holders: BTreeMap<String, LockedSession>,
 }
 
 /// Applies what is pending to every database of a fleet.
@@ -89,18 +92,18 @@ pub(crate) async fn up(context: &Context, path: &Path, orders: &Orders<'_>) -> R
         context,
         fleet: &fleet,
         folder: &folder,
-        ladder: project::ladder(context, orders.lock_budget)?,
-        block_budget: project::block_budget(context, orders.block_budget)?,
+        ladder: project::ladder(context, orders.budgets.lock_budget.as_deref())?,
+        block_budget: project::block_budget(context, orders.budgets.block_budget.as_deref())?,
         bound: bound.as_ref(),
-    };
-    let run = Run {
-        context,
-        fleet: &fleet,
-        climber,
     };
     let guard = context.interrupt.guard();
     let mut sound = surveyed.sound;
-    let keepers = tenants::prepare(&run.climber, &mut sound, &mut report).await?;
+    let run = Run {
+        context,
+        fleet: &fleet,
+        holders: tenants::prepare(&climber, &mut sound, &mut report).await?,
+        climber,
+    };
     if report.is_stopped() {
         report.settle(&sound);
         return context.show(&report);
@@ -114,8 +117,8 @@ pub(crate) async fn up(context: &Context, path: &Path, orders: &Orders<'_>) -> R
         }
     }
     drop(guard);
-    for keeper in keepers {
-        keeper.close().await;
+    for holder in run.holders.into_values() {
+        holder.close().await;
     }
     report.settle(&sound);
     context.show(&report)
@@ -299,7 +302,11 @@ impl Run<'_> {
         let mut tries: BTreeMap<&str, usize> = BTreeMap::new();
         let mut ended = 0;
         let mut through = BTreeSet::new();
-        let climb = async |member: &Member| self.climber.one(member, &work[&member.name]).await;
+        let climb = async |member: &Member| {
+            let holder = member.tenant.is_some().then(|| member.place());
+            let holder = holder.and_then(|place| self.holders.get(&place));
+            self.climber.one(member, &work[&member.name], holder).await
+        };
         let left = fleet::each(&members, self.fleet.limits, climb, |member, how| {
             if let Ended::Busy(_) = &how {
                 let tried = tries.entry(&member.name).or_default();

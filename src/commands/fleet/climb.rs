@@ -1,25 +1,23 @@
 //! Owns bringing one database of a fleet up, as `up` brings up a single one: its lock, its heartbeat, its restore point, and
 //! what is looked at afterwards.
 
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
 use crate::catalog::read;
+use crate::commands::change::run::{GuardedRun, Migrations};
 use crate::commands::fleet::bound::Bound;
 use crate::commands::{Context, change::planning, change::verify, project, protection};
-use crate::error::{Exit, Failure, exit_of};
+use crate::error::{Exit, exit_of};
 use crate::event::silent;
 use crate::finding::Finding;
 use crate::fleet::{Fleet, Member};
-use crate::migrate::apply;
 use crate::migrate::files::{Migration, MigrationFolder};
-use crate::pg::lock::{self, Share};
+use crate::pg::lock::LockedSession;
 use crate::pg::pooler;
 use crate::pg::session::Session;
-use crate::plan::execution::Execution;
-use crate::plan::heartbeat::Heartbeat;
+use crate::pg::target::Target;
 use crate::plan::lock_schedule::LockSchedule;
 use crate::shadow::schema_clone;
 use crate::sql::name::Ident;
@@ -69,8 +67,15 @@ pub(super) struct Climber<'a> {
 
 impl Climber<'_> {
     /// Brings one database up, if it still stands where the plan has it.
-    pub(super) async fn one(&self, member: &Member, work: &Work) -> Ended {
-        match self.try_one(member, work).await {
+    ///
+    /// `holder` holds the lock of a database that tenants share.
+    pub(super) async fn one(
+        &self,
+        member: &Member,
+        work: &Work,
+        holder: Option<&LockedSession>,
+    ) -> Ended {
+        match self.try_one(member, work, holder).await {
             Ok(Ok(applied)) => Ended::Applied(applied),
             Ok(Err(moved)) => Ended::Moved(moved),
             Err(error) => match exit_of(&error) {
@@ -81,7 +86,12 @@ impl Climber<'_> {
         }
     }
 
-    async fn try_one(&self, member: &Member, work: &Work) -> Result<Result<Applied, String>> {
+    async fn try_one(
+        &self,
+        member: &Member,
+        work: &Work,
+        holder: Option<&LockedSession>,
+    ) -> Result<Result<Applied, String>> {
         let began = Instant::now();
         let context = self.context;
         let there = context.alone(member);
@@ -92,12 +102,9 @@ impl Climber<'_> {
             return Ok(Err(words.to_owned()));
         }
         pooler::require_session(&session, &member.target).await?;
-        // Held until the session ends; of a database that tenants share the run itself has the lock.
-        let _lock = match &member.tenant {
-            None => {
-                Some(lock::take(&session, Share::Alone, Duration::from_secs(2), &silent).await?)
-            }
-            Some(_) => None,
+        let session = match holder {
+            Some(holder) => LockedSession::beside(session, holder),
+            None => LockedSession::take(session, Duration::from_secs(2), &silent).await?,
         };
         let (records, _) = super::stand(&there, &session, self.folder).await?;
         let now: Vec<i64> = records.history.rows.iter().map(|row| row.version).collect();
@@ -119,36 +126,26 @@ impl Climber<'_> {
         } else {
             None
         };
-        let beat = Heartbeat {
-            pid: session.server_info().backend_pid,
-            canceller: session.canceller(),
-            budget: self.block_budget,
-            watch: &silent,
-            running: Mutex::default(),
-            stopped: Mutex::default(),
-        };
-        let interrupt = &context.interrupt;
         let path = Sql::printed_by_server(&session.server_info().search_path);
-        let execution = Execution::new(session, &member.target, self.ladder, &silent, interrupt);
-        let mut execution = match member.tenant {
-            // The lock is that of the run that brought the tenants' database up.
-            Some(_) => execution.without_lock().within(path.clone()),
-            None => execution,
+        let run = GuardedRun {
+            search_path: member.tenant.is_some().then(|| path.clone()),
+            ..self.run(&member.target)
         };
-        let outcome = tokio::select! {
-            outcome = apply::up(&mut execution, &ledger, &chosen, &records.unfinished) => outcome?,
-            () = beat.run(&member.target) => unreachable!("the heartbeat never ends by itself"),
+        let migrations = Migrations {
+            chosen: &chosen,
+            ledger: &ledger,
+            unfinished: &records.unfinished,
         };
-        let mut session = execution.finish();
+        let (mut session, outcome) = run.up(session, migrations).await?;
         if let Some(failure) = outcome.stopped {
             session.close().await;
-            return Err(stopped(failure, beat.reason()).into());
+            return Err(failure.into());
         }
         if member.tenant.is_some() {
             // The run has put the session back to what the role is used to.
             session.set_search_path(&path).await?;
         }
-        let mut findings = verify::judge(&there, &session, (&before, &ledger.run), None).await?;
+        let mut findings = verify::upgraded(&there, &session, (&before, &ledger.run), None).await?;
         findings.retain(|finding| is_own(member, finding));
         if work.is_last {
             findings.extend(self.reached(member, &session).await?);
@@ -160,6 +157,19 @@ impl Climber<'_> {
             restore_point,
             findings,
         }))
+    }
+
+    /// The run of one database, within the budgets of the fleet's.
+    pub(super) fn run<'t>(&'t self, target: &'t Target) -> GuardedRun<'t> {
+        GuardedRun {
+            context: self.context,
+            target,
+            watch: &silent,
+            lock_retry: self.ladder,
+            block_budget: self.block_budget,
+            prediction: None,
+            search_path: None,
+        }
     }
 
     /// Says whether the schema is what the plan foresaw.
@@ -199,18 +209,4 @@ fn is_own(member: &Member, finding: &Finding) -> bool {
     !half_made
         || finding.subject.starts_with(&own)
         || finding.subject.contains(&format!(" on {own}"))
-}
-
-/// Says why a run failed that stopped itself because others waited too long for it.
-fn stopped(failure: Failure, reason: Option<String>) -> Failure {
-    match reason {
-        None => failure,
-        Some(reason) if failure.exit == Exit::CannotDo => {
-            crate::error::with_exit(Exit::Busy, format!("{reason}: {}", failure.message))
-        }
-        Some(reason) => Failure {
-            message: format!("{reason}: {}", failure.message),
-            ..failure
-        },
-    }
 }

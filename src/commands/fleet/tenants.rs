@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use crate::commands::change::run::Migrations;
 use crate::commands::change::select::{self, Selection};
 use crate::commands::fleet::climb::Climber;
 use crate::commands::fleet::report::{FleetUp, Told};
@@ -15,11 +16,9 @@ use crate::error::{Exit, exit_of};
 use crate::event::silent;
 use crate::fleet::Member;
 use crate::migrate::files::MigrationFolder;
-use crate::migrate::{apply, status};
-use crate::pg::lock::{self, Share};
+use crate::migrate::status;
+use crate::pg::lock::LockedSession;
 use crate::pg::pooler;
-use crate::pg::session::Session;
-use crate::plan::execution::Execution;
 
 /// Takes the lock of every database that tenants share, and brings up what they share, before any of them is touched.
 ///
@@ -29,7 +28,7 @@ pub(super) async fn prepare(
     climber: &Climber<'_>,
     sound: &mut Vec<Sound<'_>>,
     report: &mut FleetUp,
-) -> Result<Vec<Session>> {
+) -> Result<BTreeMap<String, LockedSession>> {
     let shared = shared::files(climber.context, climber.fleet)?;
     let mut places: BTreeMap<String, &Member> = BTreeMap::new();
     let mut waiting = BTreeSet::new();
@@ -39,7 +38,7 @@ pub(super) async fn prepare(
             waiting.insert(one.member.place());
         }
     }
-    let mut keepers = Vec::new();
+    let mut holders = BTreeMap::new();
     for (place, member) in places {
         if shared.is_none() && !waiting.contains(&place) {
             continue;
@@ -50,7 +49,7 @@ pub(super) async fn prepare(
         };
         let error = match one(climber, &member, shared.as_ref()).await {
             Ok((session, applied)) => {
-                keepers.push(session);
+                holders.insert(place, session);
                 if applied > 0 {
                     report.shared.push((member.target.to_string(), applied));
                 }
@@ -77,7 +76,7 @@ pub(super) async fn prepare(
     if report.failed.len() > climber.fleet.limits.failures {
         report.stop("what tenants share could not be brought up".to_owned());
     }
-    Ok(keepers)
+    Ok(holders)
 }
 
 /// Brings up what the tenants of one database share; gives the session with its lock, and how much was applied.
@@ -85,12 +84,11 @@ async fn one(
     climber: &Climber<'_>,
     member: &Member,
     shared: Option<&MigrationFolder>,
-) -> Result<(Session, usize)> {
+) -> Result<(LockedSession, usize)> {
     let context = climber.context.alone(member);
     let session = super::open_to_write(&context, climber.fleet, member).await?;
     pooler::require_session(&session, &member.target).await?;
-    // Held until the run ends: nobody else changes the database, and the tenants take no lock of their own.
-    let _lock = lock::take(&session, Share::Alone, Duration::from_secs(2), &silent).await?;
+    let session = LockedSession::take(session, Duration::from_secs(2), &silent).await?;
     protection::mark(&context, &session, &member.target).await;
     let records = project::history_and_journal(&context, &session).await?;
     let Some(folder) = shared else {
@@ -104,10 +102,13 @@ async fn one(
     select::obstacles(&all, &standing, &chosen, &records.unfinished)?;
     let ledger = project::ledger(&context, &records.history, folder)?;
     project::create_history_tables(&session, &ledger, &records.history).await?;
-    let interrupt = &climber.context.interrupt;
-    let mut execution = Execution::new(session, &member.target, climber.ladder, &silent, interrupt);
-    let outcome = apply::up(&mut execution, &ledger, &chosen, &records.unfinished).await?;
-    let session = execution.finish();
+    let migrations = Migrations {
+        chosen: &chosen,
+        ledger: &ledger,
+        unfinished: &records.unfinished,
+    };
+    let run = climber.run(&member.target);
+    let (session, outcome) = run.up(session, migrations).await?;
     match outcome.stopped {
         Some(failure) => Err(failure.into()),
         None => Ok((session, outcome.applied.len())),

@@ -6,15 +6,14 @@ use chrono::{DateTime, Utc};
 use crate::backup::archive::Archive;
 use crate::backup::store::Store;
 use crate::commands::archives::{self, Chosen};
+use crate::commands::change::run::{Budgets, GuardedRun, Migrations};
 use crate::commands::change::select::{self, Selection};
 use crate::commands::{Context, project};
 use crate::error::{fail, refuse};
-use crate::migrate::apply;
 use crate::migrate::status;
 use crate::pg::connect;
-use crate::pg::lock::{self, Share};
+use crate::pg::lock::LockedSession;
 use crate::pg::target::Target;
-use crate::plan::execution::Execution;
 
 /// Flags that say where in the history to end.
 #[derive(clap::Args, Debug)]
@@ -77,8 +76,7 @@ pub(super) async fn migrate(context: &Context, target: &Target, to: Option<i64>)
     let folder = project::folder(context)?;
     let watch = context.watch();
     let session = connect::open(target, &watch).await?;
-    // Held until the session ends.
-    let _lock = lock::take(&session, Share::Alone, std::time::Duration::ZERO, &watch).await?;
+    let session = LockedSession::take(session, std::time::Duration::ZERO, &watch).await?;
     let records = project::history_and_journal(context, &session).await?;
     let fresh = project::fresh_width(context, &folder)?;
     let standing = status::compare(&folder, &records.history, &records.unfinished, fresh);
@@ -90,12 +88,14 @@ pub(super) async fn migrate(context: &Context, target: &Target, to: Option<i64>)
     select::obstacles(&selection, &standing, &chosen, &records.unfinished)?;
     let ledger = project::ledger(context, &records.history, &folder)?;
     project::create_history_tables(&session, &ledger, &records.history).await?;
-    let ladder = project::ladder(context, None)?;
-    let guard = context.interrupt.guard();
-    let mut execution = Execution::new(session, target, ladder, &watch, &context.interrupt);
-    let outcome = apply::up(&mut execution, &ledger, &chosen, &records.unfinished).await?;
-    drop(guard);
-    execution.finish().close().await;
+    let run = GuardedRun::new(context, target, &Budgets::default(), &watch)?;
+    let migrations = Migrations {
+        chosen: &chosen,
+        ledger: &ledger,
+        unfinished: &records.unfinished,
+    };
+    let (session, outcome) = run.up(session, migrations).await?;
+    session.close().await;
     match outcome.stopped {
         None => Ok(outcome.applied.len()),
         Some(failure) => Err(anyhow::Error::from(failure)).with_context(|| {

@@ -8,7 +8,6 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::event::Event;
-use crate::pg::lock::{self, Share};
 use crate::pg::{connect, pooler};
 use crate::plan::execution::Execution;
 use crate::plan::step_failure::{PartialProgress, StepFailure, Stopped, failure_from};
@@ -74,10 +73,12 @@ impl Execution<'_> {
     async fn look_up(&mut self, question: &Sql) -> Result<RecordedCommit> {
         let session = connect::open(self.target, self.watch).await?;
         pooler::require_session(&session, self.target).await?;
-        // Held until the session ends, as the lost one held it.
-        let _lock = lock::take(&session, Share::Alone, PATIENCE, self.watch).await?;
+        let session = self
+            .session
+            .successor(session, PATIENCE, self.watch)
+            .await?;
         let rows = session.query_sql(question, &[]).await?;
-        anyhow::ensure!(rows.len() == 1, "the books gave no answer");
+        anyhow::ensure!(rows.len() == 1, "the history query returned no row");
         self.session = session;
         self.sessions += 1;
         Ok(RecordedCommit {

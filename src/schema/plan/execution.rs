@@ -9,6 +9,7 @@ use anyhow::Result;
 
 use crate::error::fail;
 use crate::event::{Event, Interrupt, Unit, Watch};
+use crate::pg::lock::LockedSession;
 use crate::pg::session::Session;
 use crate::pg::session_setup;
 use crate::pg::target::Target;
@@ -30,7 +31,7 @@ use crate::sql::safe::Sql;
 
 /// A locked run.
 pub struct Execution<'a> {
-    pub(super) session: Session,
+    pub(super) session: LockedSession,
     pub(super) target: &'a Target,
     pub(super) ladder: LockSchedule,
     pub(super) watch: Watch<'a>,
@@ -49,8 +50,6 @@ pub struct Execution<'a> {
     path: Option<Sql>,
     // Whether the session is as it began: what a step has set is undone with its record.
     clean: bool,
-    // Whether this session took the migration lock; every record then confirms that it has it still.
-    is_locked: bool,
     // What runs, for the heartbeat to show.
     running: Option<&'a Mutex<Option<String>>>,
 }
@@ -83,9 +82,9 @@ const UNLIMITED: &str = "SET LOCAL statement_timeout = 0";
 const RECORDING: &str = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE";
 
 impl<'a> Execution<'a> {
-    /// Takes over a session that holds the migration lock, which every record confirms.
+    /// Begins a run; every record confirms the lock that the session holds.
     pub fn new(
-        session: Session,
+        session: LockedSession,
         target: &'a Target,
         ladder: LockSchedule,
         watch: Watch<'a>,
@@ -104,7 +103,6 @@ impl<'a> Execution<'a> {
             stock: None,
             path: None,
             clean: false,
-            is_locked: true,
             running: None,
         }
     }
@@ -112,12 +110,6 @@ impl<'a> Execution<'a> {
     /// Has names without a schema lead into these schemas, whatever the role is used to.
     pub fn within(mut self, path: Sql) -> Self {
         self.path = Some(path);
-        self
-    }
-
-    /// Has no record confirm the migration lock: the session took none, on a throwaway database or within a run that did.
-    pub fn without_lock(mut self) -> Self {
-        self.is_locked = false;
         self
     }
 
@@ -148,7 +140,7 @@ impl<'a> Execution<'a> {
     }
 
     /// Ends the run and gives the session back.
-    pub fn finish(self) -> Session {
+    pub fn finish(self) -> LockedSession {
         self.session
     }
 
@@ -228,7 +220,7 @@ impl<'a> Execution<'a> {
         let mut between = [UNLIMITED, RECORDING].map(Sql::new).to_vec();
         between.extend(reset());
         between.push(session_setup::lift_time_limits(false));
-        between.push(record_preconditions::is_idle(self.is_locked));
+        between.push(record_preconditions::is_idle(self.session.holds_lock()));
         between.push(Sql::new("BEGIN"));
         between
     }
@@ -254,7 +246,7 @@ impl<'a> Execution<'a> {
         opening.extend(transaction::limits(None, step.timeout));
         let statements = outline.statements.len();
         let again = reset();
-        let confirm = record_preconditions::is_ours(self.is_locked, books.is_open());
+        let confirm = record_preconditions::is_ours(self.session.holds_lock(), books.is_open());
         let closing = |waits: usize| {
             // Deferred checks run while the file's own settings still hold.
             let mut closing = vec![Sql::new("SET CONSTRAINTS ALL IMMEDIATE")];
@@ -470,12 +462,13 @@ impl<'a> Execution<'a> {
         // Our own look would be the first query of the transaction, and its isolation be fixed by that.
         let isolated = outline.chooses_isolation(&step.text, statements.clone());
         let confirm = if isolated {
-            record_preconditions::is_ours(self.is_locked, None)
+            record_preconditions::is_ours(self.session.holds_lock(), None)
         } else {
             opening.extend(
-                Some(record_preconditions::hold(self.is_locked)).filter(|hold| !hold.is_empty()),
+                Some(record_preconditions::hold(self.session.holds_lock()))
+                    .filter(|hold| !hold.is_empty()),
             );
-            record_preconditions::is_kept(self.is_locked)
+            record_preconditions::is_kept(self.session.holds_lock())
         };
         let closing = |_: usize| {
             let mut closing = vec![Sql::new("SET CONSTRAINTS ALL IMMEDIATE")];
@@ -662,7 +655,7 @@ impl<'a> Execution<'a> {
             Sql::new(UNLIMITED),
             Sql::new(RECORDING),
             session_setup::lift_time_limits(true),
-            record_preconditions::is_idle(self.is_locked),
+            record_preconditions::is_idle(self.session.holds_lock()),
             before,
             Sql::new("BEGIN"),
         ];

@@ -17,6 +17,7 @@ use crate::migrate::files::{Direction, Migration};
 use crate::migrate::job;
 use crate::pg::connect;
 use crate::pg::embedded::sandbox;
+use crate::pg::lock::LockedSession;
 use crate::pg::server_error::ServerError;
 use crate::pg::session::Session;
 use crate::pg::shadow_server::ShadowServer;
@@ -186,16 +187,16 @@ impl Shadow {
             ..step
         };
         let interrupt = Interrupt::default();
-        let execution = Execution::new(
+        let session = LockedSession::on_throwaway(session);
+        let mut execution = Execution::new(
             session,
             &target,
             LockSchedule::default(),
             &silent,
             &interrupt,
         );
-        let mut execution = execution.without_lock();
         let ran = execution.run(&step, &NoRecorder).await;
-        let session = execution.finish();
+        let session = execution.finish().into_session();
         let failed = ran.err().map(|stopped| failure(&step, &stopped));
         Ok((Shadow { target, session }, failed))
     }

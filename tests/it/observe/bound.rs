@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use af_db::error::Exit;
 use af_db::event::{Interrupt, silent};
+use af_db::pg::lock::LockedSession;
 use af_db::plan::StepRecorder;
 use af_db::plan::execution::Execution;
 use af_db::plan::lock_schedule::LockSchedule;
@@ -57,13 +58,12 @@ async fn ran(seen: &str, real: &str, text: &str) -> Result<(), String> {
     let interrupt = Interrupt::default();
     let session = target.session().await;
     let mut execution = Execution::new(
-        session,
+        LockedSession::on_throwaway(session),
         &target.target,
         LockSchedule::default(),
         &silent,
         &interrupt,
-    )
-    .without_lock();
+    );
     execution.predict(Prediction {
         steps: observed,
         reach: Some(BTreeSet::new()),

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use af_db::event::{Interrupt, silent};
+use af_db::pg::lock::LockedSession;
 use af_db::plan::Step;
 use af_db::plan::execution::Execution;
 use af_db::plan::lock_schedule::LockSchedule;
@@ -223,8 +224,8 @@ async fn run_as_predicted(all: &[Shape], pairs: &[Pair<'_>]) {
         .expect("the code");
     let interrupt = Interrupt::default();
     let ladder = LockSchedule::default();
-    let execution = Execution::new(session, &target.target, ladder, &silent, &interrupt);
-    let mut execution = execution.without_lock();
+    let session = LockedSession::on_throwaway(session);
+    let mut execution = Execution::new(session, &target.target, ladder, &silent, &interrupt);
     execution.predict(Prediction {
         steps: observed,
         reach: reach.writes(),
