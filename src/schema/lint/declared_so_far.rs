@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::lint::alter::{self, AlterAction, AlterKind, ConstraintKind, TableConstraint};
 use crate::lint::column::Column;
-use crate::lint::statement_context::ParsedStatement;
+use crate::lint::parsed_statement::ParsedStatement;
 use crate::lint::types;
 use crate::sql::class::{Class, Object};
 use crate::sql::phrase::{Phrase, QualifiedName};

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::lint::alter::{self, AlterAction, AlterKind};
 use crate::lint::declared_so_far;
-use crate::lint::statement_context::ParsedStatement;
+use crate::lint::parsed_statement::ParsedStatement;
 use crate::sql::class::{Class, Object};
 use crate::sql::phrase::{Phrase, QualifiedName};
 use crate::sql::token::TokenKind;

@@ -8,6 +8,7 @@ pub mod column;
 pub mod declared_so_far;
 pub mod expression;
 pub mod file_facts;
+pub mod parsed_statement;
 pub mod rule;
 pub mod statement_context;
 pub mod types;

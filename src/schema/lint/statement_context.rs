@@ -1,19 +1,14 @@
 //! Owns what a rule sees: the statement, its file, and what the files so far have made.
 
-use std::cell::OnceCell;
-
 use crate::lint::Source;
 use crate::lint::declared_so_far::DeclaredSoFar;
 use crate::lint::file_facts::{FileFacts, StatementFact};
+use crate::lint::parsed_statement::ParsedStatement;
 use crate::sql::class::Class;
 use crate::sql::directive::{self, Directive};
 use crate::sql::phrase::{Phrase, QualifiedName};
 use crate::sql::position::Positions;
-use crate::sql::split::{self, Statement};
-use crate::sql::token::{Token, code_in};
-
-/// How many tokens of one statement are looked at; rows of an `INSERT` beyond that say nothing new.
-const TOKENS: usize = 20_000;
+use crate::sql::split;
 
 /// A migration file, split.
 pub struct LintFile<'a> {
@@ -33,13 +28,6 @@ pub struct LintFile<'a> {
     pub number: usize,
 }
 
-/// A statement with its tokens.
-pub struct ParsedStatement<'a> {
-    /// The statement.
-    pub statement: Statement<'a>,
-    tokens: OnceCell<Vec<Token>>,
-}
-
 impl<'a> LintFile<'a> {
     /// Splits a file.
     pub fn read(source: &'a Source<'a>, number: usize) -> Self {
@@ -48,11 +36,8 @@ impl<'a> LintFile<'a> {
         let marked = directives
             .iter()
             .any(|directive| directive.keyword == "no-transaction");
-        let parsed = |statement| ParsedStatement {
-            statement,
-            tokens: OnceCell::new(),
-        };
-        let statements: Vec<ParsedStatement<'a>> = statements.into_iter().map(parsed).collect();
+        let statements: Vec<ParsedStatement<'a>> =
+            statements.into_iter().map(ParsedStatement::new).collect();
         LintFile {
             source,
             facts: FileFacts::read(&statements),
@@ -62,22 +47,6 @@ impl<'a> LintFile<'a> {
             in_transaction: source.in_transaction && !marked,
             number,
         }
-    }
-}
-
-impl<'a> ParsedStatement<'a> {
-    /// Gives the statement as a phrase.
-    pub fn phrase(&self) -> Phrase<'_> {
-        let text = self.statement.text;
-        let tokens = self
-            .tokens
-            .get_or_init(|| code_in(text, self.statement.quoting).take(TOKENS).collect());
-        Phrase::new(text, tokens)
-    }
-
-    /// Gives what it is.
-    pub fn class(&self) -> Class {
-        self.statement.class
     }
 }
 

@@ -13,7 +13,6 @@ use crate::pg::lock::LockedSession;
 use crate::pg::session::Session;
 use crate::pg::session_setup;
 use crate::pg::target::Target;
-use crate::plan::lock_retry::StepPart;
 use crate::plan::lock_schedule::LockSchedule;
 use crate::plan::observe::guard::{Prediction, TargetSnapshot};
 use crate::plan::observe::reach;
@@ -24,6 +23,7 @@ use crate::plan::step_failure::{
     PartialProgress, StepFailure, Stopped, failure_from, interrupted, overtaken, unknown_outcome,
     with_progress,
 };
+use crate::plan::step_part::StepPart;
 use crate::plan::transaction;
 use crate::plan::unit::{self, Outline, UnitKind};
 use crate::plan::{CompletedStep, Mode, Step, StepRecorder, UnitMoment};

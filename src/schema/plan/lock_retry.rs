@@ -13,39 +13,12 @@ use crate::pg::backend::{self, Backend};
 use crate::pg::connect;
 use crate::pg::session::Session;
 use crate::pg::target::Target;
-use crate::plan::Step;
 use crate::plan::execution::Execution;
 use crate::plan::record_preconditions;
 use crate::plan::step_failure::{StepFailure, Stopped, interrupted};
+use crate::plan::step_part::StepPart;
 use crate::plan::transaction::{self, TransactionError, TransactionText};
-use crate::plan::unit::Outline;
 use crate::sql::safe::Sql;
-
-/// A range of a step's statements.
-pub(super) struct StepPart<'a> {
-    pub(super) step: &'a Step,
-    pub(super) outline: &'a Outline,
-    pub(super) statements: Range<usize>,
-    /// Which of the step's transactions it is, from 1.
-    pub(super) unit: usize,
-}
-
-impl StepPart<'_> {
-    fn trouble(&self, fault: TransactionError) -> StepFailure {
-        let statement = fault.statement.map(|at| self.statements.start + at);
-        let begin = statement
-            .and_then(|at| self.outline.statements.get(at))
-            .map(|range| range.start);
-        StepFailure {
-            exit: Exit::CannotDo,
-            error: fault.error,
-            offset: fault.offset.or(begin),
-            statement: statement.map(|at| at + 1),
-            hint: None,
-            is_unconfirmed: false,
-        }
-    }
-}
 
 impl Execution<'_> {
     /// Tries a transaction again and again, each time from its beginning, until its locks can be had.
@@ -78,7 +51,7 @@ impl Execution<'_> {
             }
             self.session.roll_back().await;
             if !(fault.error.is("55P03") || fault.error.is("40P01")) {
-                let mut trouble = piece.trouble(fault);
+                let mut trouble = piece.failure(fault);
                 record_preconditions::explain(&mut trouble);
                 return Err(Stopped::RolledBack(trouble));
             }
@@ -86,7 +59,7 @@ impl Execution<'_> {
             self.tell_blockers(&blockers, attempt);
             if began.elapsed() + pause > self.ladder.budget {
                 return Err(Stopped::RolledBack(
-                    self.out_of_time(piece.trouble(fault), &blockers),
+                    self.out_of_time(piece.failure(fault), &blockers),
                 ));
             }
             tokio::select! {

@@ -2,9 +2,9 @@
 
 use crate::error::refuse;
 use crate::plan::execution::Execution;
-use crate::plan::lock_retry::StepPart;
 use crate::plan::observe::guard::{CommittedPart, TargetSnapshot};
 use crate::plan::step_failure::{Stopped, failure_from};
+use crate::plan::step_part::StepPart;
 
 impl Execution<'_> {
     /// Takes stock before the first step of a plan.

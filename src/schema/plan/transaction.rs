@@ -10,7 +10,7 @@ use anyhow::Result;
 
 use crate::pg::server_error::ServerError;
 use crate::pg::session::Session;
-use crate::plan::session_state;
+use crate::plan::session_effects;
 use crate::sql::safe::Sql;
 
 /// A text larger than this is sent in several messages, so that memory stays small.
@@ -101,7 +101,7 @@ fn messages(block: &TransactionText<'_>) -> Vec<Message> {
             messages.push(Message::Copy(index, data.clone()));
             start = index + 1;
         } else if statement.end - block.statements[start].start > MESSAGE
-            || session_state::changes_lexing(&block.text[statement.clone()])
+            || session_effects::changes_lexing(&block.text[statement.clone()])
         {
             messages.push(Message::Run(start..index + 1));
             start = index + 1;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use crate::plan::session_state;
+use crate::plan::session_effects;
 use crate::sql::class::Class;
 use crate::sql::split::{self, Unclosed};
 use crate::sql::token;
@@ -104,16 +104,16 @@ pub fn outline(text: &str) -> Outline {
         if statement.class == Class::MetaCommand {
             outline.meta_commands.push(index);
         }
-        if session_state::is_repeatable(statement.class, statement.text) {
+        if session_effects::is_repeatable(statement.class, statement.text) {
             outline.settings.push(index);
         }
-        if session_state::releases_lock(statement.class, statement.text) {
+        if session_effects::releases_lock(statement.class, statement.text) {
             outline.releases_lock.push(index);
         }
-        let read_only = session_state::read_only(statement.class, statement.text);
+        let read_only = session_effects::read_only(statement.class, statement.text);
         outline.read_only.extend(read_only.map(|it| (index, it)));
         if !matches!(statement.class, Class::Create(_)) {
-            session_state::custom_settings(statement.text, &mut outline.custom);
+            session_effects::custom_settings(statement.text, &mut outline.custom);
         }
         if let Some(reason) = statement.cannot_run_in_transaction() {
             outline.alone.push((index, reason));

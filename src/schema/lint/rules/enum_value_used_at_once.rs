@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::finding::Severity;
 use crate::lint::declared_so_far::DeclaredSoFar;
+use crate::lint::parsed_statement::ParsedStatement;
 use crate::lint::rule::{Check, Hit, Rule};
-use crate::lint::statement_context::{LintFile, ParsedStatement};
+use crate::lint::statement_context::LintFile;
 use crate::sql::class::{Class, Object};
 use crate::sql::phrase::QualifiedName;
 use crate::sql::text::part;

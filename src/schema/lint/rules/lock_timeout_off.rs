@@ -1,9 +1,10 @@
 //! T28: lock_timeout switched off before a table is locked.
 
 use crate::finding::Severity;
+use crate::lint::parsed_statement::ParsedStatement;
 use crate::lint::rule::{Check, Hit, Rule};
 use crate::lint::rules::several_tables_locked;
-use crate::lint::statement_context::{ParsedStatement, StatementContext};
+use crate::lint::statement_context::StatementContext;
 
 pub(crate) const RULE: Rule = Rule {
     code: "T28",

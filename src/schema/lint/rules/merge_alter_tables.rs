@@ -6,8 +6,9 @@ use crate::finding::Severity;
 use crate::lint::alter;
 use crate::lint::alter::AlterKind;
 use crate::lint::declared_so_far::DeclaredSoFar;
+use crate::lint::parsed_statement::ParsedStatement;
 use crate::lint::rule::{Check, Hit, Rule};
-use crate::lint::statement_context::{LintFile, ParsedStatement};
+use crate::lint::statement_context::LintFile;
 use crate::sql::class::{Class, Object};
 use crate::sql::phrase::QualifiedName;
 

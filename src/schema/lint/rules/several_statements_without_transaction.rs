@@ -2,8 +2,9 @@
 
 use crate::finding::Severity;
 use crate::lint::declared_so_far::DeclaredSoFar;
+use crate::lint::parsed_statement::ParsedStatement;
 use crate::lint::rule::{Check, Hit, Rule};
-use crate::lint::statement_context::{LintFile, ParsedStatement};
+use crate::lint::statement_context::LintFile;
 use crate::sql::class::Class;
 
 pub(crate) const RULE: Rule = Rule {

@@ -2,8 +2,9 @@
 
 use crate::finding::Severity;
 use crate::lint::file_facts::closes;
+use crate::lint::parsed_statement::ParsedStatement;
 use crate::lint::rule::{Check, Hit, Rule};
-use crate::lint::statement_context::{ParsedStatement, StatementContext};
+use crate::lint::statement_context::StatementContext;
 use crate::sql::phrase::QualifiedName;
 
 pub(crate) const RULE: Rule = Rule {

@@ -7,7 +7,7 @@ use anyhow::Result;
 use tokio_postgres::Row;
 
 use crate::pg::session::Session;
-use crate::plan::observe::inventory::{Inventory, RelationEntry, kind};
+use crate::plan::observe::inventory::{Inventory, RelationEntry};
 use crate::plan::observe::lock::LockMode;
 use crate::plan::observe::{NewRelations, RelationKind, StatementObservation, StepObservation};
 use crate::sql::name::ObjectName;
@@ -237,7 +237,7 @@ impl CommittedPart<'_> {
             return Ok(None);
         };
         if matches!(
-            kind(letter),
+            RelationKind::from_relkind(letter),
             None | Some(RelationKind::Index | RelationKind::Sequence)
         ) {
             return Ok(None);

@@ -89,7 +89,7 @@ impl Inventory {
             .await?;
         let mut inventory = Inventory::default();
         for row in rows {
-            let Some(kind) = kind(row.try_get("kind")?) else {
+            let Some(kind) = RelationKind::from_relkind(row.try_get("kind")?) else {
                 continue;
             };
             let (schema, name): (&str, &str) = (row.try_get("schema")?, row.try_get("name")?);
@@ -224,19 +224,4 @@ impl StatementObservation {
         self.builds.sort();
         self.scans.sort();
     }
-}
-
-/// Reads `relkind`.
-pub(super) fn kind(letter: &str) -> Option<RelationKind> {
-    Some(match letter {
-        "r" => RelationKind::Table,
-        "p" => RelationKind::Partitioned,
-        "v" => RelationKind::View,
-        "m" => RelationKind::MaterializedView,
-        "S" => RelationKind::Sequence,
-        "i" | "I" => RelationKind::Index,
-        "f" => RelationKind::ForeignTable,
-        "c" => RelationKind::Type,
-        _ => return None,
-    })
 }

@@ -165,6 +165,23 @@ pub enum RelationKind {
     Type,
 }
 
+impl RelationKind {
+    /// Reads `relkind`.
+    pub(super) fn from_relkind(letter: &str) -> Option<RelationKind> {
+        Some(match letter {
+            "r" => RelationKind::Table,
+            "p" => RelationKind::Partitioned,
+            "v" => RelationKind::View,
+            "m" => RelationKind::MaterializedView,
+            "S" => RelationKind::Sequence,
+            "i" | "I" => RelationKind::Index,
+            "f" => RelationKind::ForeignTable,
+            "c" => RelationKind::Type,
+            _ => return None,
+        })
+    }
+}
+
 /// A relation with new files.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -14,7 +14,7 @@ use tokio_postgres::Row;
 use crate::pg::session::Session;
 use crate::plan::Step;
 use crate::plan::observe::StepObservation;
-use crate::plan::session_state::speaks_of;
+use crate::plan::session_effects::speaks_of;
 use crate::sql::safe::Sql;
 use crate::sql::token::{self, TokenKind};
 

@@ -6,7 +6,7 @@ use anyhow::Result;
 use tokio_postgres::types::Type;
 
 use crate::pg::session::Session;
-use crate::plan::observe::inventory::{Inventory, kind};
+use crate::plan::observe::inventory::Inventory;
 use crate::plan::observe::{NewRelations, RelationKind, Renamed};
 use crate::sql::class::Class;
 use crate::sql::name::ObjectName;
@@ -60,7 +60,7 @@ impl RelationNames {
                 self.since = row.try_get("name")?;
                 continue;
             };
-            let Some(kind) = kind(row.try_get("kind")?) else {
+            let Some(kind) = RelationKind::from_relkind(row.try_get("kind")?) else {
                 continue;
             };
             let (schema, name): (&str, &str) = (row.try_get("schema")?, row.try_get("name")?);

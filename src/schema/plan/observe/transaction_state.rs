@@ -11,7 +11,6 @@ use tokio_postgres::{Row, Statement};
 
 use crate::pg::session::Session;
 use crate::plan::observe::RelationKind;
-use crate::plan::observe::inventory::kind;
 use crate::plan::observe::lock::LockMode;
 
 /// The questions of every look, which the session has prepared.
@@ -211,7 +210,7 @@ fn read(relation: u32, row: &Row) -> Result<LockedRelation> {
     let now = match row.try_get::<_, Option<&str>>(6)? {
         None => None,
         Some(letter) => Some(RelationState {
-            kind: kind(letter),
+            kind: RelationKind::from_relkind(letter),
             name: row.try_get(7)?,
             file: row.try_get(8)?,
             tablespace: row.try_get(9)?,

@@ -7,9 +7,11 @@
 mod ask;
 mod derive;
 mod table_shape;
+mod tracker;
 
 pub use self::ask::{RowCheckOutcome, RowCheckResult, ask};
-pub(super) use self::table_shape::{RowCheckTracker, ShapeParts, ShapeReader};
+pub(super) use self::table_shape::{ShapeParts, ShapeReader};
+pub(super) use self::tracker::RowCheckTracker;
 
 use serde::{Deserialize, Serialize};
 

@@ -1,6 +1,6 @@
 //! Owns what rows can be at odds with, read before and after a statement.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use anyhow::Result;
 use futures_util::future::{join, join3, join4};
@@ -8,7 +8,6 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Row, Statement};
 
 use crate::pg::session::Session;
-use crate::plan::observe::row_checks::{RowCheck, derive};
 
 /// A column.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,100 +62,12 @@ pub(super) struct PartitionBounds {
 /// What the rows of tables must be like.
 pub(in crate::plan::observe) type TableShapes = BTreeMap<u32, TableShape>;
 
-/// The questions asked so far, so that a later statement of the same transaction does not ask them again.
-#[derive(Default)]
-pub(in crate::plan::observe) struct RowCheckTracker {
-    asked: BTreeSet<RowCheck>,
-    /// How tables were before the transaction, as far as that was read.
-    before: BTreeMap<(u32, ShapeParts), TableShape>,
-}
-
 /// Beside the columns, what of a table a statement may change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::plan::observe) struct ShapeParts {
     pub(super) constraints: bool,
     pub(super) uniques: bool,
     pub(super) bounds: bool,
-}
-
-impl RowCheckTracker {
-    /// Begins a transaction: what was before it is another thing now.
-    pub(in crate::plan::observe) fn begin(&mut self) {
-        self.before.clear();
-    }
-
-    /// Gives the questions that a statement which has just run raises about tables that were there before the plan.
-    ///
-    /// Beside them it gives the tables that new foreign keys point at. The first session is in the statement's transaction, the second sees what was before it.
-    pub(in crate::plan::observe) async fn questions(
-        &mut self,
-        (session, onlooker): (&Session, &Session),
-        readers: (&ShapeReader, &ShapeReader),
-        tables: &BTreeMap<u32, String>,
-        (parts, text): (ShapeParts, &str),
-    ) -> Result<(Vec<RowCheck>, Vec<u32>)> {
-        if tables.is_empty() {
-            return Ok(Default::default());
-        }
-        let ids: Vec<u32> = tables.keys().copied().collect();
-        let unknown = ids.iter().copied();
-        let unknown: Vec<u32> = unknown
-            .filter(|id| !self.before.contains_key(&(*id, parts)))
-            .collect();
-        let before = async {
-            match unknown.is_empty() {
-                true => Ok(BTreeMap::new()),
-                false => readers.1.read(onlooker, &unknown, (parts, false)).await,
-            }
-        };
-        let (after, before) = join(readers.0.within(session, &ids, parts), before).await;
-        let after = after?;
-        let before = before?.into_iter();
-        self.before
-            .extend(before.map(|(id, shape)| ((id, parts), shape)));
-        let names = after
-            .values()
-            .flat_map(|shape| &shape.constraints)
-            .filter_map(|it| Some((it.referenced, it.referenced_name.clone()?)))
-            .collect();
-        let mut questions = Vec::new();
-        let mut partners = Vec::new();
-        for (id, table) in tables {
-            let (Some(before), Some(after)) = (self.before.get(&(*id, parts)), after.get(id))
-            else {
-                continue;
-            };
-            let is_new =
-                |it: &&ConstraintShape| before.constraints.iter().all(|old| old.oid != it.oid);
-            let keys = after.constraints.iter().filter(|it| it.kind == "f");
-            partners.extend(keys.filter(is_new).map(|it| it.referenced));
-            questions.extend(derive::row_checks(table, (before, after), &names, text));
-        }
-        questions.retain(|question| self.asked.insert(question.clone()));
-        Ok((questions, partners))
-    }
-
-    /// Gives the questions that a statement raises which no transaction held, from the tables before and after it.
-    pub(in crate::plan::observe) fn raised(
-        &mut self,
-        tables: &BTreeMap<u32, String>,
-        (before, after): (&TableShapes, &TableShapes),
-        text: &str,
-    ) -> Vec<RowCheck> {
-        let mut questions = Vec::new();
-        for (id, table) in tables {
-            if let (Some(before), Some(after)) = (before.get(id), after.get(id)) {
-                questions.extend(derive::row_checks(
-                    table,
-                    (before, after),
-                    &BTreeMap::new(),
-                    text,
-                ));
-            }
-        }
-        questions.retain(|question| self.asked.insert(question.clone()));
-        questions
-    }
 }
 
 /// Puts settings of the file aside: its `search_path` must not decide how expressions are printed.
@@ -209,7 +120,7 @@ impl ShapeReader {
     }
 
     /// Reads within the transaction of the file.
-    async fn within(
+    pub(super) async fn within(
         &self,
         session: &Session,
         ids: &Vec<u32>,
