@@ -74,7 +74,7 @@ pub(crate) async fn run(context: &Context, wait: &str) -> Result<Outcome> {
     let ledger = project::ledger(context, &books.history, &folder)?;
     for half in halves {
         let job = job::job(&ledger, half.migration, Direction::Up, None, None);
-        let books = job.expect("every migration has a way up").books;
+        let books = job.expect("every migration has a way up").recorder;
         let undone = undo::undo(&session, &half.step, half.begun, books.as_ref(), &watch).await?;
         if half.recorded {
             record(&session, &ledger, &half, &undone).await?;

@@ -319,7 +319,7 @@ async fn statements_that_do_not_lead_there_are_refused() {
     let (last, fewer) = statements.split_last().expect("statements");
     assert_eq!(
         refused(fewer).await,
-        "the statements found would not do: index public.t_1_a_idx differs in parent after them"
+        "The generated statements do not produce the target schema: index public.t_1_a_idx differs in parent after running them"
     );
     let twice = [
         statements.as_slice(),

@@ -23,19 +23,19 @@ struct PolicyBooks {
 }
 
 impl StepRecorder for PolicyBooks {
-    fn opening(&self) -> Sql {
+    fn lock_history(&self) -> Sql {
         Sql::default()
     }
 
-    fn began(&self, _: usize, _: &Sql) -> Sql {
+    fn unit_began(&self, _: usize, _: &Sql) -> Sql {
         Sql::new("SELECT")
     }
 
-    fn unit(&self, _: usize, _: &Sql) -> Sql {
+    fn unit_done(&self, _: usize, _: &Sql) -> Sql {
         Sql::new("SELECT")
     }
 
-    fn closing(&self, statements: usize, lock_waits: usize) -> Sql {
+    fn step_done(&self, statements: usize, lock_waits: usize) -> Sql {
         let entry = JournalEntry {
             name: Some("policies".to_owned()),
             statement: Some(statements),
@@ -46,11 +46,11 @@ impl StepRecorder for PolicyBooks {
         journal::append(&self.run, JournalState::Repaired, &entry)
     }
 
-    fn present(&self) -> Option<Sql> {
+    fn is_recorded(&self) -> Option<Sql> {
         None
     }
 
-    fn landed(&self, _: Option<usize>) -> Option<Sql> {
+    fn is_recorded_by_this_run(&self, _: Option<usize>) -> Option<Sql> {
         Some(journal::landed(
             &self.run,
             JournalState::Repaired,

@@ -1,6 +1,6 @@
-//! Owns `-- af-db: allow <rule> reason="…" until=2027-01-31`: which findings a person has answered for.
+//! `-- af-db: allow <rule> reason="…" until=2027-01-31`: findings that are allowed with a reason.
 //!
-//! Before the first statement it holds for the file; elsewhere for the statement it stands in, behind on the
+//! Before the first statement it applies to the file; elsewhere to the statement that contains it, precedes it on the
 //! same line, or before.
 
 use std::collections::BTreeMap;
@@ -44,7 +44,7 @@ pub struct Allowances<'s> {
     places: BTreeMap<(&'static str, Scope), usize>,
 }
 
-/// Reads the allowances of a file; what is wrong with them is told.
+/// Reads the allowances of a file, and reports invalid ones.
 pub fn read<'s>(
     file: &'s LintFile<'_>,
     today: NaiveDate,
@@ -64,19 +64,15 @@ pub fn read<'s>(
             let word = word.trim_end_matches(',');
             match rules::find(word) {
                 None => told.push(
-                    Finding::error(
-                        "allow-unknown",
-                        word,
-                        format!("there is no rule `{word}` to allow"),
-                    )
-                    .place(place(file, directive))
-                    .help("write the code or the name of a rule, such as `R02`"),
+                    Finding::error("allow-unknown", word, format!("Unknown rule `{word}`"))
+                        .place(place(file, directive))
+                        .help("Use the code or name of a rule, for example `R02`"),
                 ),
                 Some(rule) if rule.required => told.push(
                     Finding::error(
                         "allow-refused",
                         rule.code,
-                        format!("rule `{}` may not be allowed", rule.code),
+                        format!("Rule `{}` cannot be allowed", rule.code),
                     )
                     .place(place(file, directive))
                     .help(rule.safe),
@@ -113,7 +109,7 @@ impl Allowances<'_> {
         Some(allowance.reason.clone())
     }
 
-    /// Tells of allowances that nothing needed.
+    /// Reports of allowances that nothing needed.
     pub fn unused(&self, file: &LintFile<'_>, told: &mut Vec<Finding>) {
         for allowance in self.all.iter().filter(|allowance| !allowance.used) {
             let code = allowance.code;
@@ -121,26 +117,22 @@ impl Allowances<'_> {
                 Finding::warn(
                     "allow-unused",
                     code,
-                    format!("`{code}` is allowed here, but nothing of it is found"),
+                    format!("Rule `{code}` is allowed here, but has no findings"),
                 )
                 .place(place(file, allowance.directive))
-                .help("remove the directive"),
+                .help("Remove the directive"),
             );
         }
     }
 }
 
-/// Says what is wrong with a directive.
+/// Returns what is wrong with a directive.
 fn fault(directive: &Directive, today: NaiveDate) -> Option<Finding> {
     let subject = directive.words.join(" ");
     if directive.words.is_empty() {
         return Some(
-            Finding::error(
-                "allow-unknown",
-                "allow",
-                "the directive names no rule to allow",
-            )
-            .help("-- af-db: allow R02 reason=\"…\""),
+            Finding::error("allow-unknown", "allow", "The directive names no rule")
+                .help("-- af-db: allow R02 reason=\"…\""),
         );
     }
     if directive
@@ -151,9 +143,9 @@ fn fault(directive: &Directive, today: NaiveDate) -> Option<Finding> {
             Finding::error(
                 "allow-without-reason",
                 subject,
-                "a finding is allowed only with a reason",
+                "The directive has no reason",
             )
-            .help("add reason=\"…\" that says why it is safe here"),
+            .help("Add reason=\"…\" with the reason why the statement is safe"),
         );
     }
     let until = directive.value("until")?;
@@ -162,17 +154,17 @@ fn fault(directive: &Directive, today: NaiveDate) -> Option<Finding> {
             Finding::error(
                 "allow-unknown",
                 subject,
-                format!("`until={until}` is no date"),
+                format!("`until={until}` is not a date"),
             )
-            .help("write it as until=2027-01-31"),
+            .help("Write it as until=2027-01-31"),
         ),
         Ok(until) if until < today => Some(
             Finding::warn(
                 "allow-expired",
                 subject,
-                format!("what is allowed here ended on {until}"),
+                format!("The allowance expired on {until}"),
             )
-            .help("mend the statement, or answer for it again with a later date"),
+            .help("Fix the statement, or set a later date"),
         ),
         Ok(_) => None,
     }

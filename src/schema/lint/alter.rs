@@ -1,11 +1,10 @@
-//! Owns the reading of `ALTER TABLE`: its table, and what each of its parts does.
+//! Parses `ALTER TABLE` into its actions.
 
 use crate::lint::column::Column;
 use crate::sql::phrase::{Phrase, QualifiedName};
 
 /// An `ALTER TABLE` taken apart.
 pub struct AlterTable<'a> {
-    /// The table.
     pub table: QualifiedName,
     /// Its parts, in order.
     pub actions: Vec<AlterAction<'a>>,
@@ -13,7 +12,6 @@ pub struct AlterTable<'a> {
 
 /// One part of an `ALTER TABLE`.
 pub struct AlterAction<'a> {
-    /// The table.
     pub table: QualifiedName,
     /// The part as written.
     pub phrase: Phrase<'a>,
@@ -62,7 +60,7 @@ pub struct TableConstraint<'a> {
     pub columns: Vec<String>,
     /// Whether it is `NOT VALID`.
     pub not_valid: bool,
-    /// The index it takes over, where one is given.
+    /// The index it adopts, where one is given.
     pub using_index: Option<String>,
 }
 
@@ -125,13 +123,13 @@ impl<'a> TableConstraint<'a> {
         })
     }
 
-    /// Gives the table a foreign key refers to.
+    /// Returns the table a foreign key refers to.
     pub fn references(&self) -> Option<QualifiedName> {
         let at = self.phrase.find(&["references"])?;
         self.phrase.name(at + 1).map(|(name, _)| name)
     }
 
-    /// Gives the columns a check proves not to be null: `CHECK (a IS NOT NULL AND …)`.
+    /// Returns the columns a check proves not to be null: `CHECK (a IS NOT NULL AND …)`.
     pub fn proves_not_null(&self) -> Vec<String> {
         let Some((inside, _)) = self.phrase.inside(1) else {
             return Vec::new();
@@ -149,7 +147,7 @@ impl<'a> TableConstraint<'a> {
             .collect()
     }
 
-    /// Says whether all it asks is that columns are not null: the way to SET NOT NULL, which refuses no more.
+    /// Whether all it asks is that columns are not null: the way to SET NOT NULL, which refuses no more.
     pub fn proves_not_null_only(&self) -> bool {
         let Some((inside, _)) = self.phrase.inside(1) else {
             return false;
@@ -159,7 +157,7 @@ impl<'a> TableConstraint<'a> {
         asked == parts
     }
 
-    /// Gives its name, or what PostgreSQL would call it.
+    /// Returns its name, or what PostgreSQL would call it.
     pub fn name_or_kind(&self) -> String {
         let kind = match self.kind {
             ConstraintKind::Check => "check",

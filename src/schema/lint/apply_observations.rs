@@ -1,7 +1,7 @@
-//! Owns the last word on findings by text: what was observed on a shadow overrides them, and says so.
+//! Clears lint findings that the shadow database does not confirm.
 //!
-//! A finding about work or losses that the shadow does not bear out is cleared. What no text shows is told by what the
-//! statement weighs, [`crate::plan::observe::impact`]; findings about anything else stay as they are.
+//! A finding about work or data loss that the shadow database does not confirm is cleared. Effects that the text does not show are
+//! reported by [`crate::plan::observe::impact`]; other findings are unchanged.
 
 use crate::finding::Finding;
 use crate::plan::Step;
@@ -13,14 +13,14 @@ use crate::sql::position::{Position, Positions};
 pub struct Reconciled {
     /// What must be looked at.
     pub findings: Vec<Finding>,
-    /// What the text made believe and the shadow did not show; each says so in its detail.
+    /// What the text made believe and the shadow database did not show; each says so in its detail.
     pub cleared: Vec<Finding>,
 }
 
-/// What a rule says will happen, as far as a shadow can show it.
+/// What a rule says will happen, as far as a shadow database can show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Prediction {
-    /// A table is written anew, read as a whole or indexed.
+    /// A table is rewritten, read as a whole or indexed.
     Work,
     /// Rows are lost.
     Loss,
@@ -61,7 +61,7 @@ impl LocatedStatement<'_> {
         }
     }
 
-    /// Says whether what was seen is all there is to see.
+    /// Whether what was seen is all there is to see.
     fn is_sure(&self) -> bool {
         let seen = self.statement;
         seen.spoke == ObservationSource::Shadow
@@ -70,7 +70,7 @@ impl LocatedStatement<'_> {
     }
 }
 
-/// Holds what the rules say of files against what their statements were seen to do.
+/// Compares what the rules say of files against what their statements were seen to do.
 pub fn apply(
     findings: Vec<Finding>,
     steps: &[Step],
@@ -91,10 +91,10 @@ pub fn apply(
                 reconciled.findings.push(finding);
                 continue;
             }
-            Some(Prediction::Work) => "no table is written anew, read as a whole or indexed",
-            Some(Prediction::Loss) => "nothing that was there is lost",
+            Some(Prediction::Work) => "no table is rewritten, scanned or indexed",
+            Some(Prediction::Loss) => "no existing data is lost",
         };
-        let detail = format!("observed on a shadow, which overrides the text: {nothing}");
+        let detail = format!("Not confirmed on the shadow database: {nothing}");
         reconciled.cleared.push(finding.detail(detail));
     }
     reconciled
@@ -164,7 +164,7 @@ mod tests {
         }
     }
 
-    /// Gives codes, what is cleared in brackets.
+    /// Returns codes, what is cleared in brackets.
     fn reconciled(text: &str, statement: StatementObservation) -> String {
         let options = LintOptions {
             major: None,

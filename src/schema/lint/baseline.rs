@@ -1,4 +1,4 @@
-//! Owns the baseline: the legacy findings a project has accepted, a file that can only shrink.
+//! The baseline: accepted legacy findings, in a file that can only shrink.
 
 use std::collections::BTreeMap;
 
@@ -38,7 +38,7 @@ pub struct Entry {
 impl Baseline {
     /// Accepts findings as they are.
     ///
-    /// What nobody may switch off is not accepted either.
+    /// Findings of required rules are not accepted.
     pub fn of(findings: &[Finding]) -> Self {
         let entries = findings.iter().map(|finding| Entry {
             code: finding.code.clone(),
@@ -60,20 +60,20 @@ impl Baseline {
         let baseline: Baseline = serde_json::from_str(text).context("reading the lint baseline")?;
         if baseline.version > VERSION {
             return Err(fail("the lint baseline was written by a newer af-db")
-                .hint("use that version, or write the baseline again")
+                .hint("use that version, or recreate the baseline")
                 .into());
         }
         Ok(baseline)
     }
 
-    /// Gives the file's text; the same findings give the same text.
+    /// Returns the file's text; the same findings give the same text.
     pub fn print(&self) -> Result<String> {
         let mut text = serde_json::to_string_pretty(self).context("writing the lint baseline")?;
         text.push('\n');
         Ok(text)
     }
 
-    /// Keeps what is not accepted, and tells of entries that nothing needs any more.
+    /// Removes accepted findings, and reports entries that no longer match.
     pub fn apply(&self, findings: Vec<Finding>, path: &str) -> Vec<Finding> {
         let names = fingerprints(&findings);
         let mut kept: Vec<Finding> = findings
@@ -99,16 +99,16 @@ impl Baseline {
                 Finding::warn(
                     "baseline-gone",
                     path,
-                    format!("{entries} of the baseline no longer stand for any finding"),
+                    format!("{entries} of the baseline no longer match a finding"),
                 )
                 .place(Location::file(path))
-                .help("shrink the baseline, so that they cannot come back unseen"),
+                .help("Remove them from the baseline, so that these findings are reported if they return"),
             );
         }
         kept
     }
 
-    /// Gives the baseline without what is mended; never adds anything.
+    /// Returns the baseline without fixed findings; never adds entries.
     #[must_use]
     pub fn shrunk(&self, findings: &[Finding]) -> Self {
         let names = fingerprints(findings);
@@ -118,7 +118,7 @@ impl Baseline {
     }
 }
 
-/// Says whether nobody may switch a rule off, a file that somebody edited no more than a person.
+/// Whether a rule cannot be disabled, not even by a modified baseline file.
 fn is_required(code: &str) -> bool {
     rules::find(code).is_some_and(|rule| rule.required)
 }
@@ -160,7 +160,7 @@ mod tests {
         let found = [finding("D06", 1), finding("R02", 1)];
         let mut baseline = Baseline::of(&found);
         assert_eq!(baseline.accepted.len(), 1);
-        // Nor is it when somebody writes it in.
+        // Nor when the entry is added by hand.
         let name = fingerprints(&found)[0].clone();
         let entry = Entry {
             code: "D06".to_owned(),

@@ -1,4 +1,4 @@
-//! Owns the run of the rules over files: which rules, how severe, what is allowed, in which order.
+//! Runs the rules over migration files, with configured severities and allowed findings.
 
 use anyhow::Result;
 use chrono::NaiveDate;
@@ -57,24 +57,20 @@ pub fn severity_override(rule: &str, word: &str) -> Result<SeverityOverride> {
         "note" => Some(Severity::Note),
         "off" => None,
         _ => {
-            return Err(
-                fail(format!("rule `{rule}` cannot have the severity `{word}`"))
-                    .hint("use error, warn, note or off")
-                    .into(),
-            );
+            return Err(fail(format!("invalid severity `{word}` for rule `{rule}`"))
+                .hint("use error, warn, note or off")
+                .into());
         }
     };
     let Some(known) = rules::find(rule) else {
-        return Err(fail(format!("there is no rule `{rule}`"))
-            .hint("write the code or the name of a rule, such as R02")
+        return Err(fail(format!("unknown rule `{rule}`"))
+            .hint("use the code or name of a rule, for example R02")
             .into());
     };
     if known.required && severity != Some(Severity::Error) {
-        return Err(
-            fail(format!("rule `{rule}` cannot be switched off or lowered"))
-                .hint(known.why)
-                .into(),
-        );
+        return Err(fail(format!("rule `{rule}` cannot be disabled or lowered"))
+            .hint(known.why)
+            .into());
     }
     Ok(SeverityOverride {
         rule: rule.to_owned(),
@@ -258,7 +254,7 @@ fn severity(
     }
 }
 
-/// Says whether a subject is a table or something in it; a name without a schema is one of `public`.
+/// Whether a subject is a table or something in it; a name without a schema is one of `public`.
 fn is_about(subject: &str, table: &str) -> bool {
     let bare = |name: &'_ str| name.strip_prefix("public.").unwrap_or(name).to_owned();
     let (subject, table) = (bare(subject), bare(table));
@@ -283,7 +279,7 @@ mod tests {
 
     type Lines = BTreeSet<(usize, u32)>;
 
-    /// Gives the lines of a case at which a rule speaks, and those marked with `-- !`.
+    /// Returns the lines of a case at which a rule speaks, and those marked with `-- !`.
     fn lines(rule: &Rule, kind: &str) -> (Lines, Lines) {
         let path = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("../../tests/cases/lint")
@@ -400,7 +396,7 @@ mod tests {
         };
         let plain = rules::find("D01").unwrap().severity;
         check(vec![level(Some("old/"), None, "off")], &[plain]);
-        // Files are told in the order of their paths.
+        // Findings are sorted by path.
         check(
             vec![level(None, Some("notes"), "note")],
             &[Severity::Note, plain],

@@ -1,4 +1,4 @@
-//! Owns the reading of a column's definition, in `CREATE TABLE` and in `ADD COLUMN`.
+//! Parses a column definition in `CREATE TABLE` or `ADD COLUMN`.
 
 use crate::sql::phrase::{Phrase, QualifiedName};
 use crate::sql::token::TokenKind;
@@ -86,7 +86,6 @@ const STEADY: &[&str] = &[
 pub struct Column<'a> {
     /// The whole definition.
     pub phrase: Phrase<'a>,
-    /// The type.
     pub data_type: Phrase<'a>,
     /// What follows the type.
     pub rest: Phrase<'a>,
@@ -115,50 +114,50 @@ impl<'a> Column<'a> {
         })
     }
 
-    /// Gives the column's name.
+    /// Returns the column's name.
     pub fn name(&self) -> String {
         self.phrase.ident(0).unwrap_or_default()
     }
 
-    /// Gives the type in lower case with single blanks, such as `character varying(20)`.
+    /// Returns the type in lower case with single blanks, such as `character varying(20)`.
     pub fn type_text(&self) -> String {
         crate::lint::types::spell(self.data_type)
     }
 
-    /// Gives the expression of `DEFAULT`.
+    /// Returns the expression of `DEFAULT`.
     pub fn default(&self) -> Option<Phrase<'a>> {
         let at = self.rest.find(&["default"])? + 1;
         let tail = self.rest.until(at + 1, CONSTRAINTS);
         Some(self.rest.range(at, at + 1 + tail.len()))
     }
 
-    /// Says whether it refuses null; a primary key does.
+    /// Whether it refuses null; a primary key does.
     pub fn not_null(&self) -> bool {
         self.rest.has(&["not", "null"]) || self.is_primary()
     }
 
-    /// Says whether it is a primary key.
+    /// Whether it is a primary key.
     pub fn is_primary(&self) -> bool {
         self.rest.has(&["primary", "key"])
     }
 
-    /// Says whether it is unique by a constraint of its own.
+    /// Whether it is unique by a constraint of its own.
     pub fn is_unique(&self) -> bool {
         self.rest.has(&["unique"])
     }
 
-    /// Says whether it has a check of its own.
+    /// Whether it has a check of its own.
     pub fn has_check(&self) -> bool {
         self.rest.has(&["check"])
     }
 
-    /// Gives the table it refers to.
+    /// Returns the table it refers to.
     pub fn references(&self) -> Option<QualifiedName> {
         let at = self.rest.find(&["references"])?;
         self.rest.name(at + 1).map(|(name, _)| name)
     }
 
-    /// Says how it is generated, for a server of this version.
+    /// Returns how it is generated, for a server of this version.
     pub fn generated(&self, major: u32) -> Option<Generated> {
         let at = self.rest.find(&["generated"])?;
         let rest = self.rest.from(at);
@@ -171,7 +170,7 @@ impl<'a> Column<'a> {
         }
     }
 
-    /// Says whether its type makes a sequence and a default of its own.
+    /// Whether its type makes a sequence and a default of its own.
     pub fn is_serial(&self) -> bool {
         matches!(
             self.type_text().as_str(),

@@ -1,6 +1,6 @@
-//! Owns what the migrations read so far have made: tables, columns, indexes, policies.
+//! Tables, columns, indexes and policies that the migrations read so far have created.
 //!
-//! A memory of texts, not a catalog: what is not in it may well exist.
+//! This is not a catalog: objects that are not in it may exist.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,9 +14,7 @@ use crate::sql::phrase::{Phrase, QualifiedName};
 /// A statement of the set: the number of its file, and of itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StatementId {
-    /// Which file.
     pub file: usize,
-    /// Which statement of it.
     pub statement: usize,
 }
 
@@ -25,7 +23,6 @@ pub struct StatementId {
 pub struct DeclaredSoFar {
     /// The version the migrations are written for.
     pub major: u32,
-    /// The tables.
     pub tables: BTreeMap<QualifiedName, DeclaredTable>,
     /// Which file made each other thing: views, types, indexes, functions.
     pub other_objects: BTreeMap<QualifiedName, usize>,
@@ -35,7 +32,7 @@ pub struct DeclaredSoFar {
     pub uses_rls: bool,
 }
 
-/// A table as far as the texts tell.
+/// A table as far as the migrations define it.
 #[derive(Clone, Debug, Default)]
 pub struct DeclaredTable {
     /// The statement that made it.
@@ -46,7 +43,6 @@ pub struct DeclaredTable {
     pub not_null: BTreeSet<String>,
     /// The columns a check proves not to be null, and the constraint that does.
     pub not_null_checks: BTreeMap<String, NotNullCheck>,
-    /// Whether it is partitioned.
     pub partitioned: bool,
     /// Whether it is temporary or a partition, and so not reached by itself.
     pub temporary_or_partition: bool,
@@ -54,7 +50,6 @@ pub struct DeclaredTable {
     pub primary: bool,
     /// Whether row-level security is on, and where it was switched on.
     pub rls_enabled: Option<StatementId>,
-    /// Its policies.
     pub policies: BTreeSet<String>,
     /// Which columns the checks of each name prove.
     pub columns_of_not_null_check: BTreeMap<String, BTreeSet<String>>,
@@ -143,15 +138,11 @@ pub struct NotNullCheck {
 
 /// The parts of a `CREATE TABLE`.
 pub struct NewTable<'a> {
-    /// Its name.
     pub name: QualifiedName,
-    /// Its columns.
     pub columns: Vec<Column<'a>>,
-    /// Its table constraints.
     pub constraints: Vec<TableConstraint<'a>>,
     /// The table it is a partition of.
     pub partition_of: Option<QualifiedName>,
-    /// Whether it is temporary.
     pub temporary: bool,
     /// Whether it takes columns from elsewhere: `LIKE`, `INHERITS`, `OF type`, `AS`.
     pub borrows: bool,
@@ -207,7 +198,7 @@ pub fn new_index(phrase: Phrase<'_>) -> Option<(Option<String>, QualifiedName, V
 }
 
 impl DeclaredSoFar {
-    /// Gives the file that made a relation or other thing, where it is known.
+    /// Returns the file that made a relation or other thing, where it is known.
     pub fn file_creating(&self, name: &QualifiedName) -> Option<usize> {
         self.tables
             .get(name)
@@ -215,7 +206,7 @@ impl DeclaredSoFar {
             .or_else(|| self.other_objects.get(name).copied())
     }
 
-    /// Gives the spelling of a column's type, where it is known.
+    /// Returns the spelling of a column's type, where it is known.
     pub fn column_type(&self, table: &QualifiedName, column: &str) -> Option<&str> {
         self.tables
             .get(table)?
@@ -470,7 +461,7 @@ impl DeclaredTable {
     }
 }
 
-/// Gives the name after `CREATE … <object>` where it is one.
+/// Returns the name after `CREATE … <object>` where it is one.
 pub fn created(phrase: Phrase<'_>) -> Option<QualifiedName> {
     const WORDS: &[&str] = &[
         "or",
@@ -506,7 +497,7 @@ pub fn created(phrase: Phrase<'_>) -> Option<QualifiedName> {
     phrase.name(at).map(|(name, _)| name)
 }
 
-/// Gives the names of a `DROP` whose object ends before a place, and where in the statement they stand.
+/// Returns the names of a `DROP` whose object ends before a place, and where in the statement they stand.
 pub fn dropped(phrase: Phrase<'_>, after_object: usize) -> Vec<(QualifiedName, usize)> {
     let at = phrase.skip(after_object, &["concurrently"]);
     let at = phrase.skip(at, &["if", "exists"]);

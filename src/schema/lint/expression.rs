@@ -1,6 +1,6 @@
-//! Owns what can be said of an expression by its text alone; `sqlparser` reads it, within limits.
+//! Whether an expression is always true, as far as `sqlparser` can parse it.
 //!
-//! What it cannot read it says nothing about.
+//! Expressions that cannot be parsed are ignored.
 
 use sqlparser::ast::{BinaryOperator, Expr, Value};
 use sqlparser::dialect::PostgreSqlDialect;
@@ -12,7 +12,7 @@ const LENGTH: usize = 16_384;
 /// How deep an expression may nest.
 const DEPTH: usize = 64;
 
-/// Says whether an expression is true whatever the row.
+/// Whether an expression is true whatever the row.
 pub fn is_always_true(text: &str) -> bool {
     read(text).is_some_and(|expression| truth(&expression) == Some(true))
 }

@@ -1,5 +1,5 @@
-//! What the other statements of a file add, found once for the whole file, so that a rule that asks what stands before
-//! or after a statement does not read the file again for each.
+//! Facts about the statements of a file, collected once, so that a rule can ask what comes before or after a
+//! statement.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -107,12 +107,10 @@ impl FileFacts {
         facts
     }
 
-    /// Says whether a statement before this one says it.
     pub fn is_before(&self, index: usize, fact: &StatementFact) -> bool {
         self.facts.get(fact).is_some_and(|span| span.first < index)
     }
 
-    /// Says whether a statement after this one says it.
     pub fn is_after(&self, index: usize, fact: &StatementFact) -> bool {
         self.facts.get(fact).is_some_and(|span| span.last > index)
     }

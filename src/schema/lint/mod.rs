@@ -1,7 +1,7 @@
-//! Owns the report of migrations by their text: rules, what may be allowed, and the baseline.
+//! Checks migrations by their text: rules, allowed findings and the baseline.
 //!
-//! Works without any database, so it knows neither sizes nor what exists beyond the files; what a shadow run
-//! observes overrides it. Never runs a statement.
+//! Works without a database, so it knows neither sizes nor objects outside the files; the observed effects
+//! on a shadow database override it. Never runs a statement.
 
 pub mod alter;
 pub mod column;
@@ -26,7 +26,7 @@ pub struct Source<'a> {
     pub path: &'a str,
     /// What stands in it.
     pub text: &'a str,
-    /// Whether it takes back another migration.
+    /// Whether it undoes another migration.
     pub down: bool,
     /// Whether its layout runs it in one transaction; a `no-transaction` directive says no by itself.
     pub in_transaction: bool,

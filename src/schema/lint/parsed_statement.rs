@@ -12,7 +12,6 @@ const TOKENS: usize = 20_000;
 
 /// A statement with its tokens.
 pub struct ParsedStatement<'a> {
-    /// The statement.
     pub statement: Statement<'a>,
     tokens: OnceCell<Vec<Token>>,
 }
@@ -25,7 +24,7 @@ impl<'a> ParsedStatement<'a> {
         }
     }
 
-    /// Gives the statement as a phrase.
+    /// Returns the statement as a phrase.
     pub fn phrase(&self) -> Phrase<'_> {
         let text = self.statement.text;
         let tokens = self
@@ -34,7 +33,7 @@ impl<'a> ParsedStatement<'a> {
         Phrase::new(text, tokens)
     }
 
-    /// Gives what it is.
+    /// Returns what it is.
     pub fn class(&self) -> Class {
         self.statement.class
     }

@@ -1,11 +1,10 @@
-//! Owns the shape of a rule: what it says, why, the safe form, and one pure function that looks.
+//! A rule: its explanation, the safe alternative and the function that checks.
 
 use crate::finding::Severity;
 use crate::lint::alter::AlterAction;
 use crate::lint::declared_so_far::{DeclaredSoFar, StatementId};
 use crate::lint::statement_context::{LintFile, StatementContext};
 
-/// One rule.
 #[derive(Debug)]
 pub struct Rule {
     /// The stable code, such as `R02`.
@@ -14,7 +13,7 @@ pub struct Rule {
     pub name: &'static str,
     /// How much it matters where nothing else is said.
     pub severity: Severity,
-    /// Whether nobody may switch it off or allow it.
+    /// Whether the rule can neither be disabled nor allowed.
     pub required: bool,
     /// Why it matters: what PostgreSQL does, and what follows.
     pub why: &'static str,
@@ -67,13 +66,13 @@ impl Hit {
         }
     }
 
-    /// Says where in the statement.
+    /// Returns where in the statement.
     pub fn start(mut self, start: usize) -> Self {
         self.start = start;
         self
     }
 
-    /// Gives the safe form with the names filled in.
+    /// Returns the safe form with the names filled in.
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self

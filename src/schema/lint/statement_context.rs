@@ -1,4 +1,4 @@
-//! Owns what a rule sees: the statement, its file, and what the files so far have made.
+//! What a rule sees: the statement, its file, and what earlier statements have created.
 
 use crate::lint::Source;
 use crate::lint::declared_so_far::DeclaredSoFar;
@@ -14,13 +14,11 @@ use crate::sql::split;
 pub struct LintFile<'a> {
     /// Where it comes from.
     pub source: &'a Source<'a>,
-    /// Its statements.
     pub statements: Vec<ParsedStatement<'a>>,
     /// What its statements say, for rules about others of them.
     pub facts: FileFacts,
     /// Where its bytes stand.
     pub positions: Positions<'a>,
-    /// Its directives.
     pub directives: Vec<Directive>,
     /// Whether it runs in one transaction.
     pub in_transaction: bool,
@@ -53,7 +51,6 @@ impl<'a> LintFile<'a> {
 /// One statement in its place.
 #[derive(Clone, Copy)]
 pub struct StatementContext<'s> {
-    /// The file.
     pub file: &'s LintFile<'s>,
     /// Which statement of the file.
     pub index: usize,
@@ -62,32 +59,31 @@ pub struct StatementContext<'s> {
 }
 
 impl<'s> StatementContext<'s> {
-    /// Gives the statement.
     pub fn statement(self) -> &'s ParsedStatement<'s> {
         &self.file.statements[self.index]
     }
 
-    /// Gives the statement as a phrase.
+    /// Returns the statement as a phrase.
     pub fn phrase(self) -> Phrase<'s> {
         self.statement().phrase()
     }
 
-    /// Gives what the statement is.
+    /// Returns what the statement is.
     pub fn class(self) -> Class {
         self.statement().class()
     }
 
-    /// Says whether a statement before this one, in this file, says it.
+    /// Whether a statement before this one, in this file, says it.
     pub fn is_before(self, fact: &StatementFact) -> bool {
         self.file.facts.is_before(self.index, fact)
     }
 
-    /// Says whether a statement after this one, in this file, says it.
+    /// Whether a statement after this one, in this file, says it.
     pub fn is_after(self, fact: &StatementFact) -> bool {
         self.file.facts.is_after(self.index, fact)
     }
 
-    /// Says whether a relation is there before this file runs; nobody else sees the others yet.
+    /// Whether a relation exists before this file runs; other sessions cannot see the others yet.
     pub fn exists_before(self, name: &QualifiedName) -> bool {
         self.declared.file_creating(name) != Some(self.file.number)
     }

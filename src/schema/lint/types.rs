@@ -1,4 +1,4 @@
-//! Owns the question whether a change of type rewrites a table, judged from both spellings.
+//! Whether a change of type rewrites a table, decided from both type names.
 
 use crate::sql::phrase::Phrase;
 
@@ -9,13 +9,13 @@ pub enum TypeChange {
     Free,
     /// Only if the session's time zone is UTC the table stays as it is; its indexes are rebuilt anyway.
     TimeZone,
-    /// The table and all its indexes are written anew.
+    /// The table and all its indexes are rewritten.
     Rewrite,
     /// As `Rewrite`, and values may be cut or refused.
     Lossy,
 }
 
-/// Gives a type in lower case with single blanks and PostgreSQL's own names.
+/// Returns a type in lower case with single blanks and PostgreSQL's own names.
 pub fn spell(phrase: Phrase<'_>) -> String {
     let mut text = String::new();
     for index in 0..phrase.len() {
@@ -56,7 +56,7 @@ pub fn spell(phrase: Phrase<'_>) -> String {
     }
 }
 
-/// Judges a change from one type to another, both as [`spell`] gives them.
+/// Classifies a change from one type to another, both normalized by [`spell`].
 pub fn change(old: &str, new: &str) -> TypeChange {
     if old == new {
         return TypeChange::Free;

@@ -1,4 +1,4 @@
-//! Owns applying and reverting: each migration as a step with its history row and journal row beside it.
+//! Applies and reverts migrations, each as a step with its history row and journal row.
 
 use anyhow::{Context as _, Result};
 
@@ -16,15 +16,13 @@ use crate::plan::execution::Execution;
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct AppliedMigration {
-    /// The version.
     pub version: i64,
-    /// The name.
     pub name: String,
     /// The file that was run.
     pub file: String,
     /// How many statements it has.
     pub statements: usize,
-    /// How often a lock was waited for in vain.
+    /// How often a lock was waited for without success.
     pub lock_waits: usize,
     /// How long it took, in milliseconds.
     pub took_ms: u64,
@@ -75,7 +73,7 @@ pub async fn down(
     tell_continued(&jobs, unfinished, watch);
     let mut outcome = RunOutcome::default();
     for (at, job) in jobs.iter().enumerate() {
-        match execution.run(&job.step, job.books.as_ref()).await {
+        match execution.run(&job.step, job.recorder.as_ref()).await {
             Ok(done) => {
                 watch(Event::Info(&line(job, &done)));
                 outcome.applied.push(applied((&done, job)));
@@ -102,12 +100,12 @@ fn jobs<'j>(
             .iter()
             .find(|half| half.version == migration.version && half.direction == direction);
         job::job(ledger, migration, direction, half, note.clone())
-            .with_context(|| format!("{} has no way down", migration.up.shown))
+            .with_context(|| format!("{} has no down migration", migration.up.shown))
     };
     migrations.iter().map(job).collect()
 }
 
-/// Says which jobs an earlier run left half-way, and from where they go on.
+/// Reports which jobs an earlier run left half-way, and from where they continue.
 fn tell_continued(jobs: &[MigrationJob<'_>], unfinished: &[Unfinished], watch: Watch<'_>) {
     for job in jobs {
         let version = job.migration.version;
@@ -117,20 +115,20 @@ fn tell_continued(jobs: &[MigrationJob<'_>], unfinished: &[Unfinished], watch: W
         let Some(half) = half else { continue };
         let from = match job.step.done {
             0 => "with its first statement".to_owned(),
-            done => format!("behind the first {done} of its statements"),
+            done => format!("after the first {done} statements"),
         };
         watch(Event::Info(&format!(
-            "{} was cut off at {}; it goes on {from}",
+            "{} was interrupted at {}; continuing {from}",
             job.step.label, half.at
         )));
     }
 }
 
-/// Says what was done, as people read it.
+/// Returns what was done, as people read it.
 fn line(job: &MigrationJob<'_>, done: &CompletedStep) -> String {
     if done.by_others {
         return format!(
-            "{} was applied by somebody else at the same moment",
+            "{} was applied by another process at the same time",
             job.step.label
         );
     }
@@ -146,10 +144,7 @@ fn line(job: &MigrationJob<'_>, done: &CompletedStep) -> String {
         done.took.as_millis()
     );
     if done.lock_waits > 0 {
-        line.push_str(&format!(
-            ", after {} tries for its locks",
-            done.lock_waits + 1
-        ));
+        line.push_str(&format!(", after {} lock attempts", done.lock_waits + 1));
     }
     line.push(')');
     line

@@ -1,4 +1,4 @@
-//! Owns the checksums of migrations: refinery's, in both widths of its history, and our own sha256.
+//! Checksums of migrations: refinery's, for both version widths, and sha256.
 
 use std::hash::{Hash as _, Hasher as _};
 

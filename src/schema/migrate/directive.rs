@@ -1,6 +1,6 @@
-//! Owns the directives at the head of a migration file: `-- af-db: no-transaction` and its kin.
+//! Directives at the head of a migration file, such as `-- af-db: no-transaction`.
 //!
-//! `allow` is read by `lint`, which knows the rules; here it is only known to be no mistake.
+//! `allow` is read by `lint`, which knows the rules; here it is only accepted as valid.
 
 use std::time::Duration;
 
@@ -65,8 +65,8 @@ impl Directives {
                     .map(|reason| reason.trim().trim_matches('"').trim());
                 let reason = reason.filter(|reason| !reason.is_empty());
                 let wrong = || {
-                    let help = "-- af-db: irreversible reason=\"the old values are gone\"";
-                    ("`irreversible` says no reason".to_owned(), help.to_owned())
+                    let help = "-- af-db: irreversible reason=\"the old values are lost\"";
+                    ("`irreversible` has no reason".to_owned(), help.to_owned())
                 };
                 self.irreversible = Some(reason.ok_or_else(wrong)?.to_owned());
             }
@@ -74,7 +74,7 @@ impl Directives {
             other => {
                 let near = crate::yaml::nearest(other, KNOWN.iter().copied());
                 let help = near.map_or_else(
-                    || format!("the directives are {}", KNOWN.join(", ")),
+                    || format!("valid directives: {}", KNOWN.join(", ")),
                     |near| format!("did you mean `-- af-db: {near}`?"),
                 );
                 return Err((format!("unknown directive `{other}`"), help));
@@ -135,7 +135,7 @@ mod tests {
         insta::assert_snapshot!(findings.join("\n"), @r#"
         V1__x.sql:1:1: unknown directive `no-transction` (did you mean `-- af-db: no-transaction`?)
         V1__x.sql:2:1: `5` is not a duration (-- af-db: timeout 5min)
-        V1__x.sql:3:1: `irreversible` says no reason (-- af-db: irreversible reason="the old values are gone")
+        V1__x.sql:3:1: `irreversible` has no reason (-- af-db: irreversible reason="the old values are lost")
         "#);
     }
 

@@ -1,4 +1,4 @@
-//! Owns the names of migration files: refinery's grammar, and what is wrong with a name that misses it.
+//! Parses names of migration files by refinery's grammar, and explains names that do not match.
 
 /// What a file's name says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,17 +9,18 @@ pub(super) struct ParsedName {
     pub(super) is_down: bool,
 }
 
-/// Says whether a file looks like SQL, whatever its name.
+/// Whether a file looks like SQL, whatever its name.
 pub(crate) fn is_sql(name: &str) -> bool {
     name.to_lowercase().ends_with(".sql")
 }
 
 /// Reads `V12__name.sql` and `V12__name.down.sql`; an error is what is wrong and how it is written.
 pub(super) fn parse(name: &str) -> Result<ParsedName, (String, String)> {
-    let wrong = |problem: String, better: String| Err((problem, format!("rename it: {better}")));
+    let wrong =
+        |problem: String, better: String| Err((problem, format!("Rename the file: {better}")));
     let Some(stem) = name.strip_suffix(".sql") else {
         return wrong(
-            "the ending is not in lower case".to_owned(),
+            "The file extension is not in lower case".to_owned(),
             format!("{}.sql", &name[..name.len() - 4]),
         );
     };
@@ -29,10 +30,11 @@ pub(super) fn parse(name: &str) -> Result<ParsedName, (String, String)> {
     let ending = if is_down { ".down.sql" } else { ".sql" };
     let unknown = || {
         let message =
-            "the name is not of the form V<number>__<name>.sql, so refinery would skip it";
+            "The file name does not match V<number>__<name>.sql, so refinery would skip it";
         Err((
             message.to_owned(),
-            "rename it, such as V12__add_tenant.sql, or move it out of the folder".to_owned(),
+            "Rename the file, for example to V12__add_tenant.sql, or move it out of the folder"
+                .to_owned(),
         ))
     };
     let prefix = match stem.chars().next() {
@@ -40,7 +42,7 @@ pub(super) fn parse(name: &str) -> Result<ParsedName, (String, String)> {
         Some(small @ ('v' | 'u')) if stem[1..].starts_with(|next: char| next.is_ascii_digit()) => {
             let better = format!("{}{}{ending}", small.to_ascii_uppercase(), &stem[1..]);
             return wrong(
-                "the prefix is not in upper case, so refinery would skip it".to_owned(),
+                "The prefix is not in upper case, so refinery would skip the file".to_owned(),
                 better,
             );
         }
@@ -56,7 +58,7 @@ pub(super) fn parse(name: &str) -> Result<ParsedName, (String, String)> {
     }
     let Ok(version) = number.parse::<i64>() else {
         return wrong(
-            "the number is too large".to_owned(),
+            "The version number is too large".to_owned(),
             "use at most 18 digits".to_owned(),
         );
     };
@@ -67,16 +69,14 @@ pub(super) fn parse(name: &str) -> Result<ParsedName, (String, String)> {
         } else {
             tail
         };
-        let message =
-            "the number is not followed by two underscores and a name, so refinery would skip it";
+        let message = "The version number is not followed by two underscores and a name, so refinery would skip the file";
         return wrong(
             message.to_owned(),
             format!("{prefix}{number}__{tail}{ending}"),
         );
     };
     if !name.chars().all(is_word) {
-        let message =
-            "the name holds more than letters, digits and underscores, so refinery would skip it";
+        let message = "The name contains characters other than letters, digits and underscores, so refinery would skip the file";
         return wrong(
             message.to_owned(),
             format!("{prefix}{number}__{}{ending}", clean(name)),
@@ -90,7 +90,7 @@ pub(super) fn parse(name: &str) -> Result<ParsedName, (String, String)> {
     })
 }
 
-/// Says what refinery's `\w` takes.
+/// Returns what refinery's `\w` takes.
 fn is_word(character: char) -> bool {
     character.is_alphanumeric() || character == '_'
 }
@@ -151,15 +151,15 @@ mod tests {
             format!("{name}: {problem}; {help}")
         });
         insta::assert_snapshot!(said.join("\n"), @"
-        V1__x.SQL: the ending is not in lower case; rename it: V1__x.sql
-        v1__x.sql: the prefix is not in upper case, so refinery would skip it; rename it: V1__x.sql
-        V1_x.sql: the number is not followed by two underscores and a name, so refinery would skip it; rename it: V1__x.sql
-        V1__has-hyphen.sql: the name holds more than letters, digits and underscores, so refinery would skip it; rename it: V1__has_hyphen.sql
-        V1.2__x.sql: the number is not followed by two underscores and a name, so refinery would skip it; rename it: V1__2_x.sql
-        init.sql: the name is not of the form V<number>__<name>.sql, so refinery would skip it; rename it, such as V12__add_tenant.sql, or move it out of the folder
-        V__x.sql: the name is not of the form V<number>__<name>.sql, so refinery would skip it; rename it, such as V12__add_tenant.sql, or move it out of the folder
-        V99999999999999999999__x.sql: the number is too large; rename it: use at most 18 digits
-        V1__.sql: the number is not followed by two underscores and a name, so refinery would skip it; rename it: V1__name.sql
+        V1__x.SQL: The file extension is not in lower case; Rename the file: V1__x.sql
+        v1__x.sql: The prefix is not in upper case, so refinery would skip the file; Rename the file: V1__x.sql
+        V1_x.sql: The version number is not followed by two underscores and a name, so refinery would skip the file; Rename the file: V1__x.sql
+        V1__has-hyphen.sql: The name contains characters other than letters, digits and underscores, so refinery would skip the file; Rename the file: V1__has_hyphen.sql
+        V1.2__x.sql: The version number is not followed by two underscores and a name, so refinery would skip the file; Rename the file: V1__2_x.sql
+        init.sql: The file name does not match V<number>__<name>.sql, so refinery would skip it; Rename the file, for example to V12__add_tenant.sql, or move it out of the folder
+        V__x.sql: The file name does not match V<number>__<name>.sql, so refinery would skip it; Rename the file, for example to V12__add_tenant.sql, or move it out of the folder
+        V99999999999999999999__x.sql: The version number is too large; Rename the file: use at most 18 digits
+        V1__.sql: The version number is not followed by two underscores and a name, so refinery would skip the file; Rename the file: V1__name.sql
         ");
     }
 }

@@ -1,6 +1,6 @@
-//! Owns the files of a migrations folder: our own listing, in refinery's grammar.
+//! Lists the files of a migrations folder by refinery's grammar.
 //!
-//! Refinery skips what does not match its grammar; here everything that looks like a migration is named, never
+//! Refinery skips files that do not match its grammar; here everything that looks like a migration is reported, never
 //! skipped.
 
 use std::path::{Path, PathBuf};
@@ -43,9 +43,9 @@ pub struct Migration {
     pub name: String,
     /// `V`, or `U` for one that may come out of order.
     pub prefix: char,
-    /// The way up.
+    /// The up migration.
     pub up: MigrationFile,
-    /// The way down.
+    /// The down migration.
     pub down: Option<MigrationFile>,
     /// What the file says about how it runs.
     pub directives: Directives,
@@ -54,7 +54,7 @@ pub struct Migration {
 }
 
 impl Migration {
-    /// Gives the file's name, as people call the migration.
+    /// Returns the file's name, as people call the migration.
     pub fn file_name(&self) -> &str {
         self.up
             .shown
@@ -63,7 +63,7 @@ impl Migration {
             .unwrap_or(&self.up.shown)
     }
 
-    /// Gives the file that is run one way, and what it says about how; none where there is no such way.
+    /// Returns the file that is run one way, and what it says about how; none where there is no such way.
     pub fn script(&self, direction: Direction) -> Option<(&MigrationFile, &Directives)> {
         match direction {
             Direction::Up => Some((&self.up, &self.directives)),
@@ -71,7 +71,7 @@ impl Migration {
         }
     }
 
-    /// Gives `12 add_tenant`.
+    /// Returns `12 add_tenant`.
     pub fn title(&self) -> String {
         format!("{} {}", self.version, self.name)
     }
@@ -105,7 +105,7 @@ impl MigrationFolder {
     }
 }
 
-/// Lists a folder, and the folders in it, as refinery does; a folder that is not there is empty.
+/// Lists a folder and its subfolders, as refinery does; a missing folder is empty.
 pub fn list(folder: &Path, shown: &str) -> Result<MigrationFolder> {
     let mut listing = Listing::default();
     if folder.exists() {
@@ -115,7 +115,7 @@ pub fn list(folder: &Path, shown: &str) -> Result<MigrationFolder> {
     Ok(listing.finish())
 }
 
-/// Reads a single file and its way down, whatever else lies in the folder; none where the name is no migration's.
+/// Reads a single file and its down migration, whatever else lies in the folder; none where the name is no migration's.
 pub fn one(path: &Path, shown: &str) -> Result<Option<Migration>> {
     let mut listing = Listing::default();
     for (path, shown) in [
@@ -177,10 +177,10 @@ impl Listing {
             return;
         }
         if let Some(control) = disk::control_in_name(name) {
-            let message = format!("the name of {name:?} contains {control}");
+            let message = format!("The file name {name:?} contains {control}");
             let finding = Finding::error("migration-file-name", shown, message);
             self.findings
-                .push(finding.place(Location::file(shown)).help("rename the file"));
+                .push(finding.place(Location::file(shown)).help("Rename the file"));
             return;
         }
         match file_name::parse(name) {
@@ -219,12 +219,12 @@ impl Listing {
                 .filter(|last| last.version == stem.version)
             {
                 let message = format!(
-                    "version {} is taken by {} as well",
+                    "Version {} is also used by {}",
                     stem.version, first.up.shown
                 );
                 let finding = Finding::error("migration-duplicate", &up.shown, message)
                     .place(Location::file(&up.shown));
-                let help = "give the one that is not applied anywhere another number: af-db repair --renumber FILE";
+                let help = "Give the one that is not applied anywhere another version: af-db repair --renumber FILE";
                 self.findings
                     .push(finding.also(Location::file(&first.up.shown)).help(help));
                 continue;
@@ -258,11 +258,11 @@ impl Listing {
                     migration.down = Some(down);
                 }
                 _ => {
-                    let message = "there is no migration of this number and name to revert";
+                    let message = "No migration with this version and name exists";
                     let finding = Finding::error("migration-name", &down.shown, message)
                         .place(Location::file(&down.shown));
                     self.findings.push(finding.help(
-                        "name it after its migration: V12__name.down.sql beside V12__name.sql",
+                        "Name the file after its migration: V12__name.down.sql next to V12__name.sql",
                     ));
                 }
             }
@@ -325,10 +325,10 @@ pub fn script(path: &Path, shown: &str, findings: &mut Vec<Finding>) -> Option<M
 }
 
 fn unreadable(shown: &str, error: &std::io::Error) -> Finding {
-    let message = format!("the file cannot be read: {error}");
+    let message = format!("The file cannot be read: {error}");
     Finding::error("migration-unreadable", shown, message)
         .place(Location::file(shown))
-        .help("check the file, its rights and its link")
+        .help("Check the file, its permissions and its symbolic link")
 }
 
 /// Decodes a file and names what is odd about its bytes.
@@ -352,29 +352,30 @@ fn decode(bytes: Vec<u8>, shown: &str, findings: &mut Vec<Finding>) -> Option<St
     let error = |code: &str, shown: &str, message: &str| Finding::error(code, shown, message);
     let warn = |code: &str, shown: &str, message: &str| Finding::warn(code, shown, message);
     if text.starts_with('\u{feff}') {
-        let message = "the file begins with a byte-order mark, which PostgreSQL refuses";
+        let message = "The file begins with a byte-order mark, which PostgreSQL rejects";
         odd(
             error,
             "migration-bom",
             message,
-            "save it as UTF-8 without a mark",
+            "Save the file as UTF-8 without a byte-order mark",
         );
     }
     if text.contains("\r\n") {
-        let message = "the lines end in CRLF; a checkout elsewhere changes the checksum";
+        let message =
+            "The file has CRLF line endings; a checkout on another system changes the checksum";
         odd(
             warn,
             "migration-line-endings",
             message,
-            "add `*.sql text eol=lf` to .gitattributes",
+            "Add `*.sql text eol=lf` to .gitattributes",
         );
     }
     if text.trim().is_empty() {
         odd(
             warn,
             "migration-empty",
-            "the file is empty",
-            "write the statements, or remove the file",
+            "The file is empty",
+            "Write the statements, or remove the file",
         );
     }
     Some(text)

@@ -1,6 +1,6 @@
-//! Owns refinery's history table: reading it in either width, and the statements that change it.
+//! Refinery's history table: reading it for both version widths, and the statements that change it.
 //!
-//! The table stays byte-exact refinery's; our own facts live in `journal`.
+//! The table stays exactly as refinery writes it; additional data is in `journal`.
 
 use anyhow::Result;
 use tokio_postgres::types::Type;
@@ -10,12 +10,9 @@ use crate::pg::session::Session;
 use crate::sql::name::{Literal, ObjectName};
 use crate::sql::safe::Sql;
 
-/// A row of the history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistoryRow {
-    /// The version.
     pub version: i64,
-    /// The name.
     pub name: String,
     /// When it was applied, as stored: RFC 3339.
     pub applied_on: String,
@@ -34,7 +31,7 @@ pub enum HistoryTable {
     Foreign,
 }
 
-/// The comment of a history table that a journal is kept for: it tells a journal that was lost from one never begun.
+/// The comment of a history table with a journal: it distinguishes a lost journal from one that never existed.
 const MARK: &str = "af-db keeps a journal of this history in af_db.journal";
 
 /// Whether the history table says that a journal is kept for it.
@@ -55,7 +52,7 @@ pub struct History {
     pub name: ObjectName,
     /// What stands there.
     pub table: HistoryTable,
-    /// Whether our journal stands beside it.
+    /// Whether our journal stands next to it.
     pub has_journal: bool,
     /// Whether it says that a journal is kept for it.
     pub mark: JournalMark,
@@ -124,7 +121,6 @@ impl History {
         Ok(())
     }
 
-    /// Gives the row of a version.
     pub fn row(&self, version: i64) -> Option<&HistoryRow> {
         let at = self
             .rows
@@ -133,7 +129,7 @@ impl History {
         Some(&self.rows[at])
     }
 
-    /// Gives the width that checksums are computed in; `fresh` where there is no table yet.
+    /// Returns the width that checksums are computed in; `fresh` where there is no table yet.
     pub fn width(&self, fresh: Width) -> Width {
         match self.table {
             HistoryTable::Present(width) => width,
@@ -158,7 +154,7 @@ pub fn create(name: &ObjectName, width: Width) -> Sql {
     )
 }
 
-/// Makes the history table say that a journal is kept for it; gives up soon where somebody holds the table.
+/// Marks the history table as journalled; gives up soon if the table is locked.
 pub fn mark(name: &ObjectName) -> Sql {
     Sql::fill(
         "BEGIN;\nSET LOCAL lock_timeout = '2s';\nCOMMENT ON TABLE {} IS {};\nCOMMIT",
@@ -180,7 +176,7 @@ pub fn insert(name: &ObjectName, row: &HistoryRow) -> Sql {
     )
 }
 
-/// Asks whether a row of this version and checksum is there, whoever added it.
+/// Asks whether a row of this version and checksum is there, anyone who added it.
 pub fn is_present(name: &ObjectName, row: &HistoryRow) -> Sql {
     Sql::fill(
         "SELECT EXISTS (SELECT FROM {} WHERE version OPERATOR(pg_catalog.=) {} AND checksum OPERATOR(pg_catalog.=) {})",
@@ -221,7 +217,7 @@ pub fn lock(name: &ObjectName) -> Sql {
     Sql::fill("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", &[name])
 }
 
-/// Gives the condition that the session still has that lock.
+/// Returns the condition that the session still has that lock.
 pub fn is_locked(name: &ObjectName) -> Sql {
     Sql::fill(
         "EXISTS (SELECT FROM pg_catalog.pg_locks AS held WHERE held.granted AND held.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() \
@@ -231,7 +227,7 @@ pub fn is_locked(name: &ObjectName) -> Sql {
     )
 }
 
-/// Gives the present time as refinery writes it.
+/// Returns the present time as refinery writes it.
 pub fn now() -> String {
     let format = &time::format_description::well_known::Rfc3339;
     time::OffsetDateTime::now_utc()

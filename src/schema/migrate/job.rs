@@ -1,4 +1,4 @@
-//! Owns a migration as a step to be run one way, and its record: the history row and the journal row beside it.
+//! A migration as a step to be applied or reverted, with its history row and journal row.
 
 use crate::migrate::checksum::{self, Width};
 use crate::migrate::files::{Direction, Migration, MigrationFile};
@@ -9,18 +9,16 @@ use crate::plan::{Mode, Step, StepRecorder, UnitMoment};
 use crate::sql::name::ObjectName;
 use crate::sql::safe::Sql;
 
-/// The books a run writes into.
+/// Where a run is recorded, and as whom.
 #[derive(Clone, Debug)]
 pub struct RecordSettings {
     /// Refinery's history.
     pub history: ObjectName,
-    /// Its width.
     pub width: Width,
     /// Who runs.
     pub run: RunIdentity,
 }
 
-/// The record of one migration.
 struct MigrationRecorder<'j> {
     ledger: &'j RecordSettings,
     migration: &'j Migration,
@@ -41,23 +39,23 @@ impl MigrationRecorder<'_> {
 }
 
 impl StepRecorder for MigrationRecorder<'_> {
-    fn opening(&self) -> Sql {
+    fn lock_history(&self) -> Sql {
         history::lock(&self.ledger.history)
     }
 
-    fn is_open(&self) -> Option<Sql> {
+    fn history_is_locked(&self) -> Option<Sql> {
         Some(history::is_locked(&self.ledger.history))
     }
 
-    fn began(&self, unit: usize, note: &Sql) -> Sql {
+    fn unit_began(&self, unit: usize, note: &Sql) -> Sql {
         self.append(JournalState::unit_began(self.direction), unit, note)
     }
 
-    fn unit(&self, unit: usize, note: &Sql) -> Sql {
+    fn unit_done(&self, unit: usize, note: &Sql) -> Sql {
         self.append(JournalState::unit_done(self.direction), unit, note)
     }
 
-    fn noted(&self, unit: usize, moment: UnitMoment) -> Option<Sql> {
+    fn unit_note(&self, unit: usize, moment: UnitMoment) -> Option<Sql> {
         let state = match moment {
             UnitMoment::Began => JournalState::unit_began(self.direction),
             UnitMoment::Done => JournalState::unit_done(self.direction),
@@ -66,7 +64,7 @@ impl StepRecorder for MigrationRecorder<'_> {
         Some(journal::noted(&self.ledger.run, state, version, unit))
     }
 
-    fn closing(&self, statements: usize, lock_waits: usize) -> Sql {
+    fn step_done(&self, statements: usize, lock_waits: usize) -> Sql {
         let ledger = self.ledger;
         let change = match self.direction {
             Direction::Up => history::insert(&ledger.history, &row(self.migration, ledger.width)),
@@ -81,12 +79,12 @@ impl StepRecorder for MigrationRecorder<'_> {
         Sql::fill("{};\n{}", &[&change, &record])
     }
 
-    fn present(&self) -> Option<Sql> {
+    fn is_recorded(&self) -> Option<Sql> {
         let row = row(self.migration, self.ledger.width);
         (self.direction == Direction::Up).then(|| history::is_present(&self.ledger.history, &row))
     }
 
-    fn landed(&self, unit: Option<usize>) -> Option<Sql> {
+    fn is_recorded_by_this_run(&self, unit: Option<usize>) -> Option<Sql> {
         let state = match unit {
             Some(_) => JournalState::unit_done(self.direction),
             None => JournalState::whole(self.direction),
@@ -96,7 +94,7 @@ impl StepRecorder for MigrationRecorder<'_> {
     }
 }
 
-/// Gives the history row of a migration applied now.
+/// Returns the history row of a migration applied now.
 pub fn row(migration: &Migration, width: Width) -> HistoryRow {
     HistoryRow {
         version: migration.version,
@@ -112,7 +110,7 @@ pub fn row(migration: &Migration, width: Width) -> HistoryRow {
     }
 }
 
-/// Gives the step that runs a migration one way, from its beginning; none where there is no such way.
+/// Returns the step that runs a migration one way, from its beginning; none where there is no such way.
 pub fn step(migration: &Migration, direction: Direction) -> Option<Step> {
     let (script, directives) = migration.script(direction)?;
     let mode = if directives.no_transaction {
@@ -130,7 +128,7 @@ pub fn step(migration: &Migration, direction: Direction) -> Option<Step> {
     })
 }
 
-/// Gives a migration as a job: behind what an earlier run left done, where it left it half-way.
+/// Returns a migration as a job: behind what an earlier run left done, where it left it half-way.
 pub fn job<'j>(
     ledger: &'j RecordSettings,
     migration: &'j Migration,
@@ -141,7 +139,7 @@ pub fn job<'j>(
     let mut step = step(migration, direction)?;
     if let Some(half) = half {
         step.uncertain = half.is_uncertain();
-        // The statement that was begun is the one after those that are done.
+        // The statement that was started is the one after those that are done.
         step.done = half.statement - usize::from(step.uncertain && half.statement > 0);
     }
     let sha256 = |script: &MigrationFile| checksum::sha256(&script.text);
@@ -154,7 +152,7 @@ pub fn job<'j>(
         note,
         ..JournalEntry::default()
     };
-    let books = MigrationRecorder {
+    let recorder = MigrationRecorder {
         ledger,
         migration,
         direction,
@@ -165,6 +163,6 @@ pub fn job<'j>(
         direction,
         step,
         entry,
-        books: Box::new(books),
+        recorder: Box::new(recorder),
     })
 }

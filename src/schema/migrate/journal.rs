@@ -1,6 +1,6 @@
-//! Owns `af_db.journal`: our own record of runs, append-only, each row holding the hash of the one before.
+//! `af_db.journal`: an append-only record of runs in which each row contains the hash of the previous row.
 //!
-//! Losing it loses only the record of who did what; what is applied stands in refinery's history.
+//! Without it, only the record of who did what is lost; which migrations are applied is in refinery's history.
 
 use anyhow::Result;
 
@@ -28,7 +28,7 @@ pub struct RunIdentity {
 }
 
 impl RunIdentity {
-    /// Gives the tenant's schema that the run is about; empty where tenants do not share the database.
+    /// Returns the tenant's schema that the run is about; empty where tenants do not share the database.
     pub fn tenant(&self) -> &str {
         self.id.split_once('/').map_or("", |(_, schema)| schema)
     }
@@ -37,15 +37,15 @@ impl RunIdentity {
 /// What a row says happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JournalState {
-    /// A file without a transaction was begun.
+    /// A file without a transaction was started.
     Began,
-    /// One of its statements that cannot be undone was begun.
+    /// One of its statements that cannot be undone was started.
     UnitBegan,
     /// One of its statements is done.
     UnitDone,
-    /// A statement of a way down that cannot be undone was begun.
+    /// A statement of a down migration that cannot be undone was started.
     RevertUnitBegan,
-    /// A statement of a way down is done.
+    /// A statement of a down migration is done.
     RevertUnitDone,
     /// The migration is applied.
     Applied,
@@ -55,7 +55,7 @@ pub enum JournalState {
     Failed,
     /// It failed and what it had done stays.
     FailedHalfWay,
-    /// The way down failed and what it had done stays.
+    /// The down migration failed and what it had done stays.
     RevertFailedHalfWay,
     /// What a run left was looked at; the note holds the fingerprint of the schema.
     Checked,
@@ -63,12 +63,12 @@ pub enum JournalState {
     Repaired,
     /// The migration was recorded without being run.
     Baselined,
-    /// The journal was begun beside a history that had rows already; the note lists them.
+    /// The journal was started next to a history that had rows already; the note lists them.
     Opened,
 }
 
 impl JournalState {
-    /// Gives the word in the table.
+    /// Returns the word in the table.
     pub fn word(self) -> &'static str {
         match self {
             JournalState::Began => "began",
@@ -124,17 +124,16 @@ impl JournalState {
 pub struct JournalEntry {
     /// The migration.
     pub version: Option<i64>,
-    /// Its name.
     pub name: Option<String>,
-    /// How many of its statements are done, or which one was begun.
+    /// How many of its statements are done, or which one was started.
     pub statement: Option<usize>,
     /// The sha256 of the file up.
     pub up_sha256: Option<String>,
     /// The sha256 of the file down.
     pub down_sha256: Option<String>,
-    /// When the step began, as PostgreSQL reads it; the time of the row where nothing is said.
+    /// When the step began, as PostgreSQL reads it; the time of the row if not set.
     pub started: Option<String>,
-    /// How often a lock was waited for in vain.
+    /// How often a lock was waited for without success.
     pub lock_waits: usize,
     /// What went wrong.
     pub error: Option<String>,
@@ -207,7 +206,7 @@ UPDATE af_db.journal_head AS h SET id = j.id, hash = j.hash FROM j",
     )
 }
 
-/// Records what the history held when the journal was begun: migrations that others applied, of which it has no rows.
+/// Records what the history held when the journal was started: migrations that others applied, of which it has no rows.
 pub fn open(run: &RunIdentity, history: &[HistoryRow]) -> Sql {
     let count = history.len();
     let mut note =
@@ -223,7 +222,7 @@ pub fn open(run: &RunIdentity, history: &[HistoryRow]) -> Sql {
     append(run, JournalState::Opened, &entry)
 }
 
-/// Gives the line of a history row in the note of an opened journal.
+/// Returns the line of a history row in the note of an opened journal.
 pub(super) fn line(row: &HistoryRow) -> String {
     // One row is one line, whatever its name holds.
     format!("{} {} {:?}", row.version, row.checksum, row.name)
@@ -297,14 +296,14 @@ pub(super) fn hash() -> Sql {
     sql
 }
 
-/// A version whose newest row says that it was begun and not finished.
+/// A version whose newest row says that it was started and not finished.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unfinished {
     /// The migration.
     pub version: i64,
     /// The newest row's word.
     pub state: String,
-    /// How many statements were done, or which one was begun.
+    /// How many statements were done, or which one was started.
     pub statement: usize,
     /// Which way it was run.
     pub direction: Direction,
@@ -317,13 +316,13 @@ pub struct Unfinished {
 }
 
 impl Unfinished {
-    /// Says whether a statement was begun of which nobody knows how it ended.
+    /// Whether a statement was started of which its outcome is unknown.
     pub fn is_uncertain(&self) -> bool {
         self.state == JournalState::unit_began(self.direction).word()
     }
 }
 
-/// Reads what was begun and not finished by runs about a tenant's schema, or with none about the database, in one round trip.
+/// Reads what was started and not finished by runs about a tenant's schema, or with none about the database, in one round trip.
 pub async fn unfinished(session: &Session, tenant: &str) -> Result<Vec<Unfinished>> {
     let rows = session
         .query(
@@ -352,7 +351,7 @@ pub async fn unfinished(session: &Session, tenant: &str) -> Result<Vec<Unfinishe
     Ok(rows.iter().map(read).collect())
 }
 
-/// Says whether any run was about a tenant's schema.
+/// Whether any run was about a tenant's schema.
 pub async fn knows(session: &Session, history: &History, tenant: &str) -> Result<bool> {
     if !history.has_journal {
         return Ok(false);
@@ -366,7 +365,7 @@ pub async fn knows(session: &Session, history: &History, tenant: &str) -> Result
     Ok(row.get(0))
 }
 
-/// Says whether the journal knows a migration of a tenant's history, or what the history held before the journal.
+/// Whether the journal knows a migration of a tenant's history, or what the history held before the journal.
 pub async fn has_begun(session: &Session, tenant: &str) -> Result<bool> {
     let row = session
         .query_one(
@@ -388,7 +387,6 @@ pub struct JournalRow {
     /// The migration.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<i64>,
-    /// Its name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// What happened.
@@ -402,7 +400,6 @@ pub struct JournalRow {
     pub role: String,
     /// From where.
     pub host: String,
-    /// At which commit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub git_commit: Option<String>,
     /// With what.
@@ -411,7 +408,7 @@ pub struct JournalRow {
     pub at: String,
     /// How long it took, in milliseconds.
     pub took_ms: i64,
-    /// How often a lock was waited for in vain.
+    /// How often a lock was waited for without success.
     pub lock_waits: i32,
     /// The write-ahead log's position then, for recovery to a point in time.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,6 +1,6 @@
-//! Owns migrations: the files of a folder, the history in a database, what is pending, and applying it.
+//! Migrations: the files of a folder, the history in a database, what is pending, and applying it.
 //!
-//! Stands on refinery for the file grammar, the checksums, the history table and the verdict what runs; how it runs
+//! Uses refinery for the file grammar, the checksums, the history table and the choice of what runs; how it runs
 //! is `plan::execution`.
 
 pub mod apply;

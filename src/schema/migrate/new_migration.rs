@@ -1,4 +1,4 @@
-//! Owns new migration files: the next number in the folder's own style, and what a fresh pair says.
+//! Creates new migration files with the next version in the folder's numbering style.
 
 use std::path::{Path, PathBuf};
 
@@ -11,19 +11,19 @@ use crate::migrate::files::Migration;
 /// A pair of files that was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MigrationPair {
-    /// The way up.
+    /// The up migration.
     pub up: PathBuf,
-    /// The way down.
+    /// The down migration.
     pub down: PathBuf,
     /// The number.
     pub version: i64,
 }
 
-/// Gives the number of the next migration: the folder counts on, or takes the time if it does.
+/// Returns the number of the next migration: the folder counts on, or takes the time if it does.
 ///
 /// `now` is the time in UTC as `20260401120000`.
 pub fn next_version(migrations: &[Migration], now: i64) -> i64 {
-    // A timestamp of at least a day has eight digits; nobody counts that far.
+    // A timestamp has at least eight digits; sequential versions never reach that.
     const STAMP: i64 = 19_700_101;
     match migrations.last().map(|migration| migration.version) {
         None => 1,
@@ -39,8 +39,8 @@ pub fn next_version(migrations: &[Migration], now: i64) -> i64 {
 pub fn file_name(name: &str) -> Result<String> {
     let cleaned = file_name::clean(&name.to_lowercase());
     if cleaned.is_empty() {
-        return Err(fail(format!("`{name}` is no name for a migration"))
-            .hint("say what it does, such as add_tenant")
+        return Err(fail(format!("`{name}` is not a valid migration name"))
+            .hint("describe the change, for example add_tenant")
             .into());
     }
     Ok(cleaned)
@@ -54,7 +54,7 @@ pub fn pair(
     (up, down): (&str, &str),
 ) -> Result<MigrationPair> {
     std::fs::create_dir_all(folder)
-        .with_context(|| format!("making the folder {}", folder.display()))?;
+        .with_context(|| format!("creating the folder {}", folder.display()))?;
     let pair = MigrationPair {
         up: folder.join(format!("V{version}__{name}.sql")),
         down: folder.join(format!("V{version}__{name}.down.sql")),
@@ -76,19 +76,19 @@ fn write_new(path: &Path, text: &str) -> Result<()> {
         .with_context(|| format!("writing {}", path.display()))
 }
 
-/// Gives what an empty pair says.
+/// Returns what an empty pair says.
 pub fn blank(name: &str) -> (String, String) {
     let title = name.replace('_', " ");
     let up = format!(
-        "-- {title}\n--\n-- Runs in one transaction. For CREATE INDEX CONCURRENTLY and its kin, begin the file with\n-- af-db's directive no-transaction.\n\n"
+        "-- {title}\n--\n-- Runs in one transaction. For CREATE INDEX CONCURRENTLY and similar, begin the file with\n-- af-db's directive no-transaction.\n\n"
     );
     let down = format!(
-        "-- reverts: {title}\n--\n-- Must lead back exactly: af-db down tries it on a scratch database first.\n\n"
+        "-- reverts: {title}\n--\n-- Must restore the previous schema: af-db down tests it on a shadow database first.\n\n"
     );
     (up, down)
 }
 
-/// Moves a migration, with its way down, to another number.
+/// Moves a migration, with its down migration, to another number.
 pub fn renumber(migration: &Migration, version: i64) -> Result<MigrationPair> {
     let moved = |path: &Path, ending: &str| {
         path.with_file_name(format!(

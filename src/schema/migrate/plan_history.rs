@@ -1,4 +1,4 @@
-//! Owns what the journal tells of plans: which migrations a run bound to one has applied, and which schema it left.
+//! Reads from the journal which migrations a plan has applied, and which schema the last run left.
 
 use anyhow::Result;
 use tokio_postgres::types::Type;

@@ -1,4 +1,4 @@
-//! Owns refinery: its runner decides what runs in which order and what a migration's record is; we run it.
+//! Refinery decides which migrations run, in which order and with which history row; af-db executes them.
 //!
 //! The only file that names refinery. Its executor traits are implemented on [`Execution`], so that there is one loop
 //! for everything. Refinery keeps several copies of each text it is given; it gets the version instead, and the text
@@ -21,7 +21,7 @@ pub struct MigrationJob<'j> {
     pub(crate) direction: Direction,
     pub(crate) step: Step,
     pub(crate) entry: JournalEntry,
-    pub books: Box<dyn StepRecorder + 'j>,
+    pub recorder: Box<dyn StepRecorder + 'j>,
 }
 
 /// What came of a run: what was applied, and why it stopped if it did.
@@ -39,7 +39,7 @@ struct Applying<'x, 'a, 'j> {
     stopped: Option<Stopped>,
 }
 
-/// What refinery is told when a step stopped; the reason itself stays with us.
+/// The error returned to refinery when a step stopped; the reason itself is kept here.
 #[derive(Debug)]
 struct Halt;
 
@@ -68,7 +68,7 @@ impl AsyncTransaction for Applying<'_, '_, '_> {
             .get(self.applied.len())
             .filter(|job| job.migration.version.to_string() == marker);
         let job = job.expect("refinery runs what it was given, in order");
-        match self.execution.run(&job.step, job.books.as_ref()).await {
+        match self.execution.run(&job.step, job.recorder.as_ref()).await {
             Ok(done) => {
                 (self.told)(self.applied.len(), &done);
                 self.applied.push(done);

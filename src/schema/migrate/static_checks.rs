@@ -1,4 +1,4 @@
-//! Owns what can be told of a migration before anything runs: that it cannot run the way its file says.
+//! Finds statements that cannot run in the mode their file declares, before anything runs.
 
 use crate::finding::{Finding, Location};
 use crate::migrate::checksum;
@@ -40,7 +40,7 @@ pub fn check(migration: &Migration, direction: Direction) -> Vec<Finding> {
     for index in &outline.releases_lock {
         let finding = Finding::error("migration-session", &script.shown, RELEASES_LOCK);
         findings.push(finding.place(place(*index)).help(
-            "remove it; release a lock of your own by its key: SELECT pg_advisory_unlock(KEY)",
+            "Remove it; to release another advisory lock, use its key: SELECT pg_advisory_unlock(KEY)",
         ));
     }
     if directives.no_transaction {
@@ -52,11 +52,11 @@ pub fn check(migration: &Migration, direction: Direction) -> Vec<Finding> {
         return findings;
     }
     for (index, reason) in &outline.alone {
-        let message = format!("this cannot run in a transaction: {reason}");
+        let message = format!("cannot run inside a transaction block: {reason}");
         let finding =
             Finding::error("migration-transaction", &script.shown, message).place(place(*index));
         findings.push(finding.help(
-            "begin the file with `-- af-db: no-transaction`, best with this statement alone in it",
+            "Begin the file with `-- af-db: no-transaction`, preferably with this statement only",
         ));
     }
     for (index, control) in &outline.control {
@@ -79,46 +79,46 @@ pub fn check(migration: &Migration, direction: Direction) -> Vec<Finding> {
 }
 
 const OWN_TRANSACTION: &str =
-    "remove it; or begin the file with `-- af-db: no-transaction` to run it as it is";
+    "Remove it; or begin the file with `-- af-db: no-transaction` to run it unchanged";
 
 fn inside(word: &str) -> String {
-    format!("the file {word} a transaction itself, inside the one that af-db makes of it")
+    format!("The file {word} a transaction, but af-db already runs the file in one")
 }
 
-/// Says why a file outside a transaction cannot run as its transactions stand, and what to do.
+/// Returns why a file outside a transaction cannot run as its transactions stand, and what to do.
 fn unpaired_words(unpaired: Unpaired) -> (&'static str, &'static str) {
     match unpaired {
         Unpaired::Unclosed => (
-            "this transaction is never ended",
-            "add COMMIT where the transaction should end",
+            "The transaction is never ended",
+            "Add COMMIT where the transaction should end",
         ),
         Unpaired::Nested => (
-            "this begins a transaction inside another one",
-            "end the first transaction before it; inside a transaction use SAVEPOINT",
+            "Begins a transaction inside another transaction",
+            "End the first transaction before, or use SAVEPOINT",
         ),
         Unpaired::Outside => (
-            "there is no transaction here for this statement",
-            "add BEGIN before it, or remove it",
+            "No transaction is open at this statement",
+            "Add BEGIN before the statement, or remove the statement",
         ),
         Unpaired::Chained => (
-            "AND CHAIN begins a transaction that cannot be recorded step by step",
-            "write COMMIT or ROLLBACK, and BEGIN for the next transaction",
+            "AND CHAIN begins a transaction that cannot be recorded separately",
+            "Write COMMIT or ROLLBACK, and BEGIN for the next transaction",
         ),
         Unpaired::Prepared => (
-            "PREPARE TRANSACTION leaves a transaction behind that keeps its locks until someone ends it",
-            "use COMMIT; two-phase commit cannot be part of a migration",
+            "PREPARE TRANSACTION leaves a transaction that holds its locks until it is ended",
+            "Use COMMIT; two-phase commit is not supported in migrations",
         ),
         Unpaired::Held => (
-            "this cannot run inside a transaction",
-            "move it before BEGIN or behind COMMIT",
+            "cannot run inside a transaction block",
+            "Move the statement before BEGIN or after COMMIT",
         ),
     }
 }
 
 const RELEASES_LOCK: &str =
-    "this releases the migration lock, so another run could start in the middle of this one";
+    "Releases the migration lock, so another run could start at the same time";
 
-/// Refuses to continue a half-run file that is no longer what was begun.
+/// Refuses to continue a partially applied file that is no longer what was started.
 pub fn check_resumed(
     migration: &Migration,
     direction: Direction,
@@ -132,7 +132,7 @@ pub fn check_resumed(
         return None;
     }
     let message = format!(
-        "the file was changed after {} of its statements had run",
+        "The file was modified after {} of its statements had run",
         half.statement
     );
     let command = match direction {
@@ -141,7 +141,7 @@ pub fn check_resumed(
     };
     let finding = Finding::error("migration-changed-half-run", &script.shown, message);
     let help = format!(
-        "restore the file and run {command}; or undo by hand what it did and forget the half run: af-db repair --resume {} --as undone",
+        "Restore the file and run {command}; or undo its statements by hand, then: af-db repair --resume {} --as undone",
         migration.version
     );
     Some(finding.place(Location::file(&script.shown)).help(help))
@@ -151,22 +151,22 @@ fn meta_command(text: &str) -> (String, String) {
     let word = text.split_whitespace().next().unwrap_or("\\");
     let help = match word {
         "\\i" | "\\ir" | "\\include" | "\\include_relative" => {
-            "put the text of that file here, or make it a migration of its own"
+            "Insert the text of that file, or make it a separate migration"
         }
         "\\c" | "\\connect" => {
-            "one migration works in one database: give each database its own folder and environment"
+            "A migration runs in one database; use a separate folder and environment for each database"
         }
         "\\copy" => {
-            "write COPY … FROM STDIN with the rows below it and a line `\\.`, as pg_dump does"
+            "Write COPY … FROM STDIN followed by the rows and a line `\\.`, as pg_dump does"
         }
         "\\set" | "\\gset" | "\\if" | "\\else" | "\\elif" | "\\endif" => {
-            "write the value itself, or decide in a DO block"
+            "Write the value itself, or use a DO block"
         }
-        "\\restrict" | "\\unrestrict" => "remove it: it protects psql, which does not run here",
-        _ => "remove it, or write it as SQL",
+        "\\restrict" | "\\unrestrict" => "Remove it; it only protects psql",
+        _ => "Remove it, or write it as SQL",
     };
     (
-        format!("`{word}` is a command of psql, which does not run here"),
+        format!("`{word}` is a psql command and not supported in migrations"),
         help.to_owned(),
     )
 }
@@ -212,24 +212,24 @@ mod tests {
     #[test]
     fn what_cannot_run_is_named_before() {
         insta::assert_snapshot!(findings_of("SELECT 1;\nCREATE INDEX CONCURRENTLY i ON t (a);\nVACUUM;"), @"
-        V1__x.sql:2:1 migration-transaction: this cannot run in a transaction: CREATE INDEX CONCURRENTLY commits in between
-          begin the file with `-- af-db: no-transaction`, best with this statement alone in it
-        V1__x.sql:3:1 migration-transaction: this cannot run in a transaction: VACUUM makes transactions of its own
-          begin the file with `-- af-db: no-transaction`, best with this statement alone in it
+        V1__x.sql:2:1 migration-transaction: cannot run inside a transaction block: CREATE INDEX CONCURRENTLY commits in between
+          Begin the file with `-- af-db: no-transaction`, preferably with this statement only
+        V1__x.sql:3:1 migration-transaction: cannot run inside a transaction block: VACUUM makes transactions of its own
+          Begin the file with `-- af-db: no-transaction`, preferably with this statement only
         ");
         insta::assert_snapshot!(findings_of("BEGIN;\nSELECT 1;\nCOMMIT;"), @"
-        V1__x.sql:1:1 migration-transaction: the file begins a transaction itself, inside the one that af-db makes of it
-          remove it; or begin the file with `-- af-db: no-transaction` to run it as it is
-        V1__x.sql:3:1 migration-transaction: the file ends a transaction itself, inside the one that af-db makes of it
-          remove it; or begin the file with `-- af-db: no-transaction` to run it as it is
+        V1__x.sql:1:1 migration-transaction: The file begins a transaction, but af-db already runs the file in one
+          Remove it; or begin the file with `-- af-db: no-transaction` to run it unchanged
+        V1__x.sql:3:1 migration-transaction: The file ends a transaction, but af-db already runs the file in one
+          Remove it; or begin the file with `-- af-db: no-transaction` to run it unchanged
         ");
         insta::assert_snapshot!(findings_of("\\i other.sql\n\\copy t from 'x'\n\\restrict abc\n"), @r"
-        V1__x.sql:1:1 migration-meta-command: `\i` is a command of psql, which does not run here
-          put the text of that file here, or make it a migration of its own
-        V1__x.sql:2:1 migration-meta-command: `\copy` is a command of psql, which does not run here
-          write COPY … FROM STDIN with the rows below it and a line `\.`, as pg_dump does
-        V1__x.sql:3:1 migration-meta-command: `\restrict` is a command of psql, which does not run here
-          remove it: it protects psql, which does not run here
+        V1__x.sql:1:1 migration-meta-command: `\i` is a psql command and not supported in migrations
+          Insert the text of that file, or make it a separate migration
+        V1__x.sql:2:1 migration-meta-command: `\copy` is a psql command and not supported in migrations
+          Write COPY … FROM STDIN followed by the rows and a line `\.`, as pg_dump does
+        V1__x.sql:3:1 migration-meta-command: `\restrict` is a psql command and not supported in migrations
+          Remove it; it only protects psql
         ");
     }
 
@@ -237,22 +237,22 @@ mod tests {
     fn transactions_outside_a_transaction_pair_up() {
         let alone = |text: &str| findings_of(&format!("-- af-db: no-transaction\n{text}"));
         insta::assert_snapshot!(alone("BEGIN;\nDROP TABLE t;\n"), @"
-        V1__x.sql:2:1 migration-transaction: this transaction is never ended
-          add COMMIT where the transaction should end
+        V1__x.sql:2:1 migration-transaction: The transaction is never ended
+          Add COMMIT where the transaction should end
         ");
         insta::assert_snapshot!(alone("BEGIN;\nSTART TRANSACTION;\nVACUUM;\nCOMMIT;\nEND;\n"), @"
-        V1__x.sql:3:1 migration-transaction: this begins a transaction inside another one
-          end the first transaction before it; inside a transaction use SAVEPOINT
-        V1__x.sql:4:1 migration-transaction: this cannot run inside a transaction
-          move it before BEGIN or behind COMMIT
-        V1__x.sql:6:1 migration-transaction: there is no transaction here for this statement
-          add BEGIN before it, or remove it
+        V1__x.sql:3:1 migration-transaction: Begins a transaction inside another transaction
+          End the first transaction before, or use SAVEPOINT
+        V1__x.sql:4:1 migration-transaction: cannot run inside a transaction block
+          Move the statement before BEGIN or after COMMIT
+        V1__x.sql:6:1 migration-transaction: No transaction is open at this statement
+          Add BEGIN before the statement, or remove the statement
         ");
         insta::assert_snapshot!(alone("BEGIN;\nCOMMIT AND CHAIN;\nPREPARE TRANSACTION 'x';\n"), @"
-        V1__x.sql:3:1 migration-transaction: AND CHAIN begins a transaction that cannot be recorded step by step
-          write COMMIT or ROLLBACK, and BEGIN for the next transaction
-        V1__x.sql:4:1 migration-transaction: PREPARE TRANSACTION leaves a transaction behind that keeps its locks until someone ends it
-          use COMMIT; two-phase commit cannot be part of a migration
+        V1__x.sql:3:1 migration-transaction: AND CHAIN begins a transaction that cannot be recorded separately
+          Write COMMIT or ROLLBACK, and BEGIN for the next transaction
+        V1__x.sql:4:1 migration-transaction: PREPARE TRANSACTION leaves a transaction that holds its locks until it is ended
+          Use COMMIT; two-phase commit is not supported in migrations
         ");
         assert_eq!(
             alone("BEGIN;\nDROP TABLE t;\nROLLBACK;\nCOMMIT PREPARED 'x';\n"),
@@ -263,10 +263,10 @@ mod tests {
     #[test]
     fn what_would_take_the_session_from_the_run_is_named() {
         insta::assert_snapshot!(findings_of("SELECT pg_advisory_unlock_all();\nSELECT 1;\nprepare /* */ transaction 'x';\n"), @"
-        V1__x.sql:1:1 migration-session: this releases the migration lock, so another run could start in the middle of this one
-          remove it; release a lock of your own by its key: SELECT pg_advisory_unlock(KEY)
-        V1__x.sql:3:1 migration-transaction: PREPARE TRANSACTION leaves a transaction behind that keeps its locks until someone ends it
-          use COMMIT; two-phase commit cannot be part of a migration
+        V1__x.sql:1:1 migration-session: Releases the migration lock, so another run could start at the same time
+          Remove it; to release another advisory lock, use its key: SELECT pg_advisory_unlock(KEY)
+        V1__x.sql:3:1 migration-transaction: PREPARE TRANSACTION leaves a transaction that holds its locks until it is ended
+          Use COMMIT; two-phase commit is not supported in migrations
         ");
         assert_eq!(
             findings_of(

@@ -1,6 +1,6 @@
-//! Owns the comparison of a folder with a history: what is applied, what is pending, everything that is wrong.
+//! Compares a folder of migrations with a history: what is applied, what is pending, and all errors.
 //!
-//! Pure; refinery would stop at the first fault, here all are named in one pass.
+//! Refinery would stop at the first error; here all are reported in one pass.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ pub enum MigrationState {
     OutOfOrder,
     /// Begun, not finished.
     HalfRun,
-    /// In the history, and its way down was begun and not finished.
+    /// In the history, and its down migration was started and not finished.
     HalfReverted,
 }
 
@@ -41,16 +41,13 @@ pub enum MigrationState {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct MigrationStatus {
-    /// The version.
     pub version: i64,
-    /// The name.
     pub name: String,
     /// How it stands.
     pub state: MigrationState,
     /// When it was applied.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub applied_on: Option<String>,
-    /// Its file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
 }
@@ -155,12 +152,12 @@ fn judge_table(history: &History, findings: &mut Vec<Finding>) {
     let name = history.name.to_string();
     match history.table {
         HistoryTable::Foreign => findings.push(
-            Finding::error("history-foreign", &name, "a table of this name is there, but it is not refinery's history")
-                .help("set migrations.history-table in af-db.yaml to another name"),
+            Finding::error("history-foreign", &name, "A table with this name exists, but it is not a refinery history table")
+                .help("Set migrations.history-table in af-db.yaml to another name"),
         ),
         HistoryTable::Missing if history.has_journal => findings.push(
-            Finding::error(GONE, &name, "the history table is gone, though af-db has worked here before")
-                .help("restore the table from a backup, or record what is applied with af-db repair --mark-applied"),
+            Finding::error(GONE, &name, "The history table is missing, although af-db has been used on this database")
+                .help("Restore the table from a backup, or record the applied migrations with af-db repair --mark-applied"),
         ),
         HistoryTable::Missing | HistoryTable::Present(_) => {}
     }
@@ -180,23 +177,23 @@ fn judge_applied(
     let state = if same_name && stored == sum(&file.up.text) {
         MigrationState::Applied
     } else if same_name && differs_in_line_endings(&file.up.text, stored, sum) {
-        let message = "only the line endings of the file changed after it was applied";
+        let message = "Only the line endings of the file changed after it was applied";
         let finding = Finding::warn("history-line-endings", &subject, message).place(place);
         findings.push(
-            finding.help("add `*.sql text eol=lf` to .gitattributes and check the file out again"),
+            finding.help("Add `*.sql text eol=lf` to .gitattributes and check out the file again"),
         );
         MigrationState::LineEndings
     } else {
         let message = if same_name {
-            "the file was changed after it was applied".to_owned()
+            "The file was modified after it was applied (checksum mismatch)".to_owned()
         } else {
             format!(
-                "it was applied as `{}`, the file is called `{}`",
+                "The migration was applied as `{}`, but the file is named `{}`",
                 row.name, file.name
             )
         };
-        let help = "restore the file from version control, or write a new migration; \
-                    if the change is meant: af-db repair --checksum VERSION";
+        let help = "Restore the file from version control, or write a new migration; \
+                    if the change is intended: af-db repair --checksum VERSION";
         let help = help.replace("VERSION", &file.version.to_string());
         findings.push(
             Finding::error("history-edited", &subject, message)
@@ -232,16 +229,16 @@ fn judge_unexplained(
     let ahead = newest_file.is_none_or(|newest| row.version > newest);
     let state = if ahead {
         let message = format!(
-            "`{}` is applied here, and newer than every file of this folder",
+            "`{}` is applied, but not in this checkout (newer than all files)",
             row.name
         );
-        let help = "check out the version of the project it belongs to";
+        let help = "Check out the version of the project that contains this migration";
         findings.push(Finding::error("history-unknown", subject, message).help(help));
         MigrationState::Unknown
     } else {
-        let message = format!("`{}` is applied here, but its file is missing", row.name);
+        let message = format!("`{}` is applied, but its file is missing", row.name);
         let help = format!(
-            "restore V{}__{}.sql from version control",
+            "Restore V{}__{}.sql from version control",
             row.version, row.name
         );
         findings.push(Finding::error("history-file-missing", subject, message).help(help));
@@ -265,7 +262,7 @@ fn judge_row(row: &HistoryRow, findings: &mut Vec<Finding>) {
         return;
     }
     let subject = format!("migration {}", row.version);
-    let message = "its history row holds a time or checksum that refinery cannot read; a service would panic at boot";
+    let message = "The history row has a time or checksum that refinery cannot read; services would panic at start-up";
     let help = format!("af-db repair --checksum {}", row.version);
     findings.push(Finding::error("history-row", subject, message).help(help));
 }
@@ -273,26 +270,25 @@ fn judge_row(row: &HistoryRow, findings: &mut Vec<Finding>) {
 fn judge_width(file: &Migration, width: Width, findings: &mut Vec<Finding>) {
     if width == Width::Int4 && i32::try_from(file.version).is_err() {
         let subject = format!("migration {}", file.version);
-        let message = "the history's version column is int4 and cannot hold this number";
+        let message = "The version column of the history is int4 and cannot store this version";
         let finding =
             Finding::error("history-width", subject, message).place(Location::file(&file.up.shown));
-        findings.push(
-            finding
-                .help("number it below 2147483648, or move the history and every service to int8"),
-        );
+        findings.push(finding.help(
+            "Use a version below 2147483648, or migrate the history and all services to int8",
+        ));
     }
 }
 
 fn out_of_order(file: &Migration, newest: i64) -> Finding {
     let subject = format!("migration {}", file.version);
-    let message = format!("it was not applied, though the newer migration {newest} was");
+    let message = format!("The migration is not applied, but the newer migration {newest} is");
     Finding::error("history-out-of-order", subject, message)
         .place(Location::file(&file.up.shown))
-        .help("give it a higher number (af-db repair --renumber FILE), or apply it late on purpose: af-db up --allow-out-of-order")
+        .help("Give it a higher version (af-db repair --renumber FILE), or apply it out of order: af-db up --allow-out-of-order")
 }
 
 fn half_run(file: &Migration, half: &Unfinished) -> Finding {
-    let message = interrupted("it", half);
+    let message = interrupted("Partially applied: interrupted", half);
     let finding = Finding::error(
         "history-half-run",
         format!("migration {}", file.version),
@@ -302,7 +298,7 @@ fn half_run(file: &Migration, half: &Unfinished) -> Finding {
 }
 
 fn half_reverted(file: &Migration, half: &Unfinished) -> Finding {
-    let message = interrupted("reverting it", half);
+    let message = interrupted("Partially reverted: interrupted", half);
     let finding = Finding::error(
         "history-half-reverted",
         format!("migration {}", file.version),
@@ -316,25 +312,25 @@ fn half_reverted(file: &Migration, half: &Unfinished) -> Finding {
 }
 
 fn interrupted(what: &str, half: &Unfinished) -> String {
-    let (at, done) = (&half.at, half.statement);
+    let (at, done, next) = (&half.at, half.statement, half.statement + 1);
     if half.is_uncertain() {
         format!(
-            "{what} was interrupted at {at} while statement {done} ran; the next run looks at the catalog how it ended"
+            "{what} at {at} during statement {done}; the next run checks the catalog whether it took effect"
         )
     } else {
         format!(
-            "{what} was interrupted at {at} after {done} of its statements; the next run continues behind them"
+            "{what} at {at} after {done} statements; the next run continues with statement {next}"
         )
     }
 }
 
 fn half_way(finding: Finding, half: &Unfinished) -> Finding {
     let finding = finding.help(match half.direction {
-        Direction::Up => "run af-db up again, or take back what is done: af-db up --abort",
-        Direction::Down => "run af-db down again",
+        Direction::Up => "Run af-db up again, or undo the completed statements: af-db up --abort",
+        Direction::Down => "Run af-db down again",
     });
     match &half.error {
-        Some(error) => finding.detail(format!("it stopped with: {error}")),
+        Some(error) => finding.detail(format!("error: {error}")),
         None => finding,
     }
 }

@@ -1,4 +1,4 @@
-//! Owns the end of a run that stopped: what is recorded of it, what a person is told, what to do next.
+//! Records a run that stopped, and reports what happened and what to do next.
 
 use crate::error::{Exit, Failure, with_exit};
 use crate::migrate::files::Direction;
@@ -20,21 +20,21 @@ pub(super) async fn record_and_report(
 ) -> Failure {
     let job = &jobs[at];
     let recorded = match &stopped {
-        Stopped::RolledBack(trouble) => Some((JournalState::Failed, 0, trouble)),
-        Stopped::HalfWay(half, trouble) => Some((
+        Stopped::RolledBack(failure) => Some((JournalState::Failed, 0, failure)),
+        Stopped::HalfWay(half, failure) => Some((
             JournalState::failed_half_way(job.direction),
             half.units,
-            trouble,
+            failure,
         )),
         // What stands there already says best where the next run has to look.
         Stopped::NotBegun(_) | Stopped::Unknown(..) => None,
     };
-    if let Some((state, units, trouble)) = recorded
+    if let Some((state, units, failure)) = recorded
         && !execution.session().is_closed()
     {
         let entry = JournalEntry {
             statement: Some(units),
-            error: Some(trouble.error.to_string()),
+            error: Some(failure.error.to_string()),
             ..job.entry.clone()
         };
         // What went wrong is what matters; that it could not be recorded as well adds nothing.
@@ -53,52 +53,52 @@ fn tell(job: &MigrationJob<'_>, (at, total): (usize, usize), stopped: Stopped) -
     };
     let half_way = matches!(stopped, Stopped::HalfWay(..) | Stopped::Unknown(..));
     match (at, half_way) {
-        (0, false) => message.push_str(&format!(", nothing was {word}")),
+        (0, false) => message.push_str(&format!("; nothing was {word}")),
         (0, true) => {}
-        _ => message.push_str(&format!(", the first {at} of {total} are {word}")),
+        _ => message.push_str(&format!("; {at} of {total} migrations {word}")),
     }
     let hint = hint(job, &stopped);
-    let trouble = stopped.trouble();
-    message.push_str(&format!(": {}", reason(job, trouble)));
-    let exit = match trouble.exit {
+    let failure = stopped.failure();
+    message.push_str(&format!(": {}", reason(job, failure)));
+    let exit = match failure.exit {
         Exit::CannotDo | Exit::Busy | Exit::Refused if at > 0 || half_way => Exit::HalfWay,
         other => other,
     };
     with_exit(exit, message).hint(hint)
 }
 
-/// Says what stays of the migration that stopped.
+/// Returns what stays of the migration that stopped.
 fn what(job: &MigrationJob<'_>, stopped: &Stopped) -> String {
     let label = &job.step.label;
     match stopped {
-        Stopped::NotBegun(_) => format!("{label} was not begun"),
+        Stopped::NotBegun(_) => format!("{label} was not started"),
         Stopped::RolledBack(_) => format!("{label} was rolled back"),
         Stopped::HalfWay(PartialProgress { statements, .. }, _) => {
-            format!("stopped in {label}, {statements} of its statements are done")
+            format!("stopped in {label} after {statements} statements")
         }
         Stopped::Unknown(..) if job.step.mode == Mode::Transaction => {
-            format!("stopped at the end of {label}, all of it is done or nothing")
+            format!("stopped at the COMMIT of {label}; unknown whether it was applied")
         }
         Stopped::Unknown(PartialProgress { statements: 0, .. }, _) => {
-            format!("stopped in {label}, whose first statement may be done")
+            format!("stopped in {label}; the outcome of the first statement is unknown")
         }
         Stopped::Unknown(PartialProgress { statements, .. }, _) => {
             format!(
-                "stopped in {label}, {statements} of its statements are done and the next may be"
+                "stopped in {label} after {statements} statements; the outcome of the next one is unknown"
             )
         }
     }
 }
 
-fn reason(job: &MigrationJob<'_>, trouble: &StepFailure) -> String {
-    let mut reason = trouble.error.to_string();
-    if trouble.error.closed {
+fn reason(job: &MigrationJob<'_>, failure: &StepFailure) -> String {
+    let mut reason = failure.error.to_string();
+    if failure.error.closed {
         reason.insert_str(0, "the connection was lost: ");
     }
-    if let Some(offset) = trouble.offset {
+    if let Some(offset) = failure.offset {
         let label = &job.step.label;
         let place = position::of_byte(&job.step.text, offset);
-        let statement = trouble
+        let statement = failure
             .statement
             .map_or_else(String::new, |number| format!(", statement {number}"));
         let quoted = position::quote(&job.step.text, place);
@@ -111,8 +111,8 @@ fn reason(job: &MigrationJob<'_>, trouble: &StepFailure) -> String {
 }
 
 fn hint(job: &MigrationJob<'_>, stopped: &Stopped) -> String {
-    let trouble = stopped.trouble();
-    if let Some(hint) = &trouble.hint {
+    let failure = stopped.failure();
+    if let Some(hint) = &failure.hint {
         return hint.replace("VERSION", &job.migration.version.to_string());
     }
     let command = match job.direction {
@@ -120,32 +120,32 @@ fn hint(job: &MigrationJob<'_>, stopped: &Stopped) -> String {
         Direction::Down => "af-db down",
     };
     let label = &job.step.label;
-    if trouble.error.is_about_the_server() && !trouble.error.closed {
-        let advice = trouble
+    if failure.error.is_about_the_server() && !failure.error.closed {
+        let advice = failure
             .error
             .advice()
-            .unwrap_or("nothing is wrong with the statement: see the server's log");
-        let again = match advice.ends_with("run it again") {
+            .unwrap_or("the statement is not the cause: see the server log");
+        let again = match advice.ends_with("again") {
             true => "",
-            false => "; then run it again",
+            false => "; then run the command again",
         };
         return format!("{advice}{again}: {command}");
     }
-    let outside = trouble.error.closed || trouble.exit == Exit::Interrupted;
+    let outside = failure.error.closed || failure.exit == Exit::Interrupted;
     match (stopped, outside) {
         (Stopped::HalfWay(..), true) => {
-            format!("run {command} again: it continues behind what is done")
+            format!("run {command} again to continue after the completed statements")
         }
         (_, true) => format!("run {command} again"),
         (Stopped::HalfWay(..), false) => {
             let back = match job.direction {
-                Direction::Up => "; or take back what is done: af-db up --abort",
+                Direction::Up => "; or undo the completed statements: af-db up --abort",
                 Direction::Down => "",
             };
             format!(
-                "mend the cause and run {command} again: it continues behind what is done; {label} must not change above that{back}"
+                "fix the cause and run {command} again to continue after the completed statements, which must stay unchanged in {label}{back}"
             )
         }
-        _ => format!("mend {label} and run {command} again"),
+        _ => format!("fix {label} and run {command} again"),
     }
 }

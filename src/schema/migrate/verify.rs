@@ -1,12 +1,12 @@
-//! Checks that the journal was not tampered with: its chain, its head, the history beside it, and an anchor outside.
+//! Checks that the journal was not tampered with: its chain, its head, the history next to it, and an anchor outside.
 //!
-//! The chain finds what was changed within it, the head what was cut off its end. Who rewrites the end of the chain and
-//! the head with it is found where the history and the journal no longer agree, and who rewrites everything only by an
-//! anchor: the newest link at some moment, kept in a place that the database's owner cannot write to.
+//! The chain detects modified rows, the head detects a truncated end. Rewriting the end of the chain together with
+//! the head is detected where the history and the journal no longer agree, and rewriting everything only by an
+//! anchor: the newest link at some time, stored where the database owner cannot write.
 //!
-//! A history may be older than its journal, where others applied migrations before af-db did. The journal's first row lists
-//! what was there, and the history table is marked by a comment from then on: a marked history without its rows in the
-//! journal is a journal that was lost.
+//! A history may be older than its journal, if other tools applied migrations before. The journal's first row lists
+//! these migrations, and the history table is marked by a comment: a marked history without rows in the
+//! journal means that the journal was lost.
 
 use std::collections::BTreeMap;
 
@@ -44,7 +44,7 @@ pub struct Anchor {
 /// What the journal is held against.
 #[derive(Clone, Copy, Debug)]
 pub struct VerifyInputs<'a> {
-    /// The history, and whether a journal stands beside it.
+    /// The history, and whether a journal stands next to it.
     pub history: &'a History,
     /// The files at hand, whose texts are compared with what was applied.
     pub files: &'a [Migration],
@@ -80,7 +80,7 @@ pub async fn verify(session: &Session, against: &VerifyInputs<'_>) -> Result<Vec
     Ok(findings)
 }
 
-/// Gives the newest link as an anchor.
+/// Returns the newest link as an anchor.
 pub async fn anchor(session: &Session) -> Result<Anchor> {
     let head = head(session).await?;
     let (rows, hash) = head.into_iter().next().unwrap_or_default();
@@ -123,14 +123,14 @@ fn chain(links: &[ChainLink]) -> Vec<Finding> {
     for link in links {
         let subject = format!("journal row {}", link.id);
         if !link.holds {
-            let message = "the row was changed after it was written";
+            let message = "The row was modified after it was written";
             findings.push(Finding::error("journal-altered", &subject, message));
         }
         if link.id != last + 1 {
-            let message = "the row before it was removed";
+            let message = "The previous row was removed";
             findings.push(Finding::error("journal-removed", &subject, message));
         } else if !link.follows {
-            let message = "the row does not follow the one before it: one of the two was inserted or replaced";
+            let message = "The row's hash does not match the previous row: one of the two was inserted or replaced";
             findings.push(Finding::error("journal-broken", &subject, message));
         }
         last = link.id;
@@ -156,11 +156,11 @@ async fn head(session: &Session) -> Result<Vec<(i64, String)>> {
     Ok(rows.collect())
 }
 
-/// Compares the newest row with what is kept about it beside the journal.
+/// Compares the newest row with what is kept about it next to the journal.
 async fn end(session: &Session, newest: Option<&ChainLink>) -> Result<Option<Finding>> {
     let (last, hash) = newest.map_or((0, ""), |link| (link.id, link.hash.as_str()));
     let [(id, kept)] = &head(session).await?[..] else {
-        let message = "the record of the newest row, af_db.journal_head, was removed or doubled";
+        let message = "af_db.journal_head, which records the newest row, was removed or duplicated";
         return Ok(Some(Finding::error(
             "journal-removed",
             "the journal",
@@ -168,13 +168,12 @@ async fn end(session: &Session, newest: Option<&ChainLink>) -> Result<Option<Fin
         )));
     };
     if *id != last {
-        let message = format!("the journal ends at row {last}, but row {id} was written");
+        let message = format!("The journal ends at row {last}, but row {id} was written");
         let subject = format!("journal row {id}");
         return Ok(Some(Finding::error("journal-removed", subject, message)));
     }
     let subject = format!("journal row {last}");
-    let message =
-        "the newest row is not the one that was written last: rows were removed or replaced";
+    let message = "The newest row is not the last one written: rows were removed or replaced";
     Ok((*kept != hash).then(|| Finding::error("journal-replaced", subject, message)))
 }
 
@@ -185,10 +184,10 @@ struct JournalledMigration {
     is_applied: bool,
 }
 
-/// What the journal says of the history beside it.
+/// What the journal says of the history next to it.
 struct JournalKnowledge {
     said: BTreeMap<i64, JournalledMigration>,
-    // The rows of the history before the journal was begun, by version; none where it was begun with the history.
+    // The rows of the history before the journal was started, by version; none where it was started with the history.
     before: BTreeMap<i64, String>,
 }
 
@@ -221,7 +220,7 @@ impl JournalKnowledge {
         })
     }
 
-    /// Gives the versions that are applied by what the journal says.
+    /// Returns the versions that are applied by what the journal says.
     fn applied(&self) -> impl Iterator<Item = i64> {
         let said = self.said.iter().filter(|(_, said)| said.is_applied);
         let before = self.before.keys();
@@ -250,21 +249,22 @@ async fn compare(session: &Session, against: &VerifyInputs<'_>) -> Result<Vec<Fi
             None if knowledge.before.contains_key(&row.version) => (knowledge.before[&row.version]
                 != journal::line(row))
             .then(|| {
-                let message = "its history row is not the one from before the journal was begun";
+                let message =
+                    "The history row differs from the one recorded when the journal was created";
                 Finding::error("history-altered", subject(row), message)
             }),
             _ => Some(unrecorded(
                 against,
                 subject(row),
-                "it is in the history, and no row of the journal says that it was applied"
-                    .to_owned(),
+                "The migration is in the history, but the journal has no record of it".to_owned(),
             )),
         });
     }
     for version in knowledge.applied() {
         if history.row(version).is_none() {
-            let message = "the journal says that it is applied, and the history has no row of it";
-            let help = "restore the history from a backup, or record the row again: af-db repair --mark-applied";
+            let message =
+                "The journal records the migration as applied, but it is not in the history";
+            let help = "Restore the history from a backup, or record the row again: af-db repair --mark-applied";
             findings.push(
                 Finding::error("history-removed", format!("migration {version}"), message)
                     .help(format!("{help} {version}")),
@@ -280,7 +280,7 @@ async fn compare(session: &Session, against: &VerifyInputs<'_>) -> Result<Vec<Fi
             "journal-opened",
             "the journal",
             format!(
-                "it was begun after migrations had been applied ({count}): it cannot say who applied them"
+                "The journal was created after {count} migrations had been applied; who applied them is unknown"
             ),
         )),
     }
@@ -296,11 +296,11 @@ fn unrecorded(against: &VerifyInputs<'_>, subject: String, message: String) -> F
         return Finding::note("journal-unrecorded", subject, message);
     }
     Finding::error("journal-unrecorded", subject, message).help(
-        "if a service applied it, say so with --services; otherwise restore the journal from a backup",
+        "If a service applied the migration, use --services; otherwise restore the journal from a backup",
     )
 }
 
-/// Says why the journal knows nothing of a history that has rows: it was lost, or never begun.
+/// Returns why the journal knows nothing of a history that has rows: it was lost, or never begun.
 fn unbegun(against: &VerifyInputs<'_>) -> Option<Finding> {
     let history = against.history;
     let count = history.rows.len();
@@ -308,18 +308,18 @@ fn unbegun(against: &VerifyInputs<'_>) -> Option<Finding> {
         return None;
     }
     let what = match history.has_journal {
-        true => "the journal has no row about a migration",
-        false => "there is no journal",
+        true => "The journal has no record of any migration",
+        false => "There is no journal",
     };
     if history.mark == JournalMark::Present {
         let message = format!(
-            "{what}, though one was kept for the {count} applied migrations: its rows were removed"
+            "{what}, but the history is marked as journalled ({count} applied migrations): rows were removed"
         );
         return Some(unrecorded(against, "the journal".to_owned(), message));
     }
     let message = format!(
-        "{what}, and the applied migrations ({count}) are not marked as journalled: af-db has applied none of them, \
-         or both the journal and the mark were removed, which cannot be told apart without an anchor"
+        "{what}, and the history is not marked as journalled ({count} applied migrations): af-db applied none of them, \
+         or both the journal and the mark were removed; only an anchor can distinguish this"
     );
     Some(Finding::note("journal-unbegun", "the journal", message))
 }
@@ -332,7 +332,7 @@ fn differs(
 ) -> Option<Finding> {
     let name = said.name.as_deref();
     if let Some(name) = name.filter(|name| *name != row.name) {
-        let message = format!("the journal says that it was applied as `{name}`");
+        let message = format!("The journal records the migration as `{name}`");
         return Some(Finding::error("history-altered", subject(row), message));
     }
     // Only a file with the history's checksum can stand for what the history says was run.
@@ -345,8 +345,7 @@ fn differs(
     }
     let sha256 = said.up_sha256.as_deref()?;
     (sha256 != checksum::sha256(&file.up.text)).then(|| {
-        let message =
-            "the journal says that another text was applied than the file that the history names";
+        let message = "The journal records a different file content than the history";
         Finding::error("history-altered", subject(row), message)
     })
 }
@@ -359,7 +358,7 @@ fn anchored(session: &Session, anchor: &Anchor, links: &[ChainLink]) -> Vec<Find
     let other_cluster = matches!((&anchor.system_identifier, &identifier), (Some(one), Some(other)) if one != other);
     if other_cluster || anchor.database_oid != facts.database_oid {
         let message = format!(
-            "the anchor was taken in another database, called `{}`; after a restore this is expected",
+            "The anchor was taken in another database (`{}`); this is expected after a restore",
             anchor.database
         );
         findings.push(Finding::warn(
@@ -373,7 +372,7 @@ fn anchored(session: &Session, anchor: &Anchor, links: &[ChainLink]) -> Vec<Find
         .any(|link| link.id == anchor.rows && link.hash == anchor.hash);
     if !there && anchor.rows > 0 {
         let message = format!(
-            "row {} of the anchor is not in the journal: the journal was cut or rewritten after the anchor was taken",
+            "Row {} of the anchor is not in the journal: the journal was truncated or rewritten after the anchor was taken",
             anchor.rows
         );
         findings.push(Finding::error("journal-rewritten", "the journal", message));

@@ -2,7 +2,7 @@
 //!
 //! A signature is minisign's, of the plan's file; its trusted comment says for which environment and until when. That several
 //! people have looked at a plan is guaranteed by the number of distinct keys that signed it, and by nothing else: the name of
-//! the author stands in a file that anybody can write, and is compared only as a check against mistakes.
+//! the author is in a file that anyone can edit, and is compared only as a check against mistakes.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ pub struct Approver {
     /// The person's name; the author of a plan is compared with it.
     pub name: String,
     key: PublicKey,
-    /// The key itself, without its number, which anybody can choose.
+    /// The key without its number, which is not authenticated.
     point: Vec<u8>,
 }
 
@@ -51,7 +51,6 @@ pub struct ApprovalRequest<'a> {
     pub author: Option<&'a str>,
     /// The environment it is going to be run in.
     pub environment: &'a str,
-    /// The time.
     pub now: DateTime<Utc>,
 }
 
@@ -66,23 +65,23 @@ impl Quorum {
         for one in &approvers {
             if let Some(other) = keys.insert(&one.point, &one.name) {
                 return Err(fail(format!(
-                    "the approvers `{other}` and `{}` have the same key",
+                    "approvers `{other}` and `{}` have the same key",
                     one.name
                 ))
-                .hint("give each approver a key of their own, or list the key once"));
+                .hint("give each approver a separate key, or list the key once"));
             }
         }
         let needed = approvals.unwrap_or_else(|| usize::from(!approvers.is_empty()));
         if needed == 0 && !approvers.is_empty() {
             return Err(fail("`approvals: 0` contradicts the list of approvers")
-                .hint("remove the approvers, or ask for at least one approval"));
+                .hint("remove the approvers, or require at least one approval"));
         }
         if needed > approvers.len() {
             return Err(fail(format!(
-                "`approvals: {needed}` asks for more signatures than there are approvers ({})",
+                "`approvals: {needed}` requires more signatures than there are approvers ({})",
                 approvers.len()
             ))
-            .hint("list more approvers with keys of their own, or ask for fewer approvals"));
+            .hint("list more approvers with separate keys, or require fewer approvals"));
         }
         Ok(Quorum { approvers, needed })
     }
@@ -128,7 +127,7 @@ impl Quorum {
 }
 
 fn approver(entry: &str) -> Result<Approver, Failure> {
-    let written = "write each as `NAME KEY`: the person's name, and the line of their minisign.pub that begins with RW";
+    let written = "write each approver as `NAME KEY`: the person's name, and the line of their minisign.pub that begins with RW";
     let Some((name, key)) = entry.trim().split_once(char::is_whitespace) else {
         return Err(fail(format!("the approver `{entry}` has no name or no key")).hint(written));
     };
@@ -151,19 +150,19 @@ fn approver(entry: &str) -> Result<Approver, Failure> {
     })
 }
 
-/// Gives a name as names are compared: whatever its case, its spaces and the form of its letters.
+/// Returns a name as names are compared: whatever its case, its spaces and the form of its letters.
 fn folded(name: &str) -> String {
     let words: Vec<&str> = name.split_whitespace().collect();
     words.join(" ").nfkc().collect::<String>().to_lowercase()
 }
 
-/// Gives the words that a person types to run a plan.
+/// Returns the words that a person types to run a plan.
 pub fn confirmation_phrase(environment: &str, database: &str, sha256: &str) -> String {
     let short: String = digits(sha256).chars().take(6).collect();
     format!("{environment}/{database} {short}")
 }
 
-/// Says whether `--approve` names this plan, in full.
+/// Whether `--approve` names this plan, in full.
 pub fn is_full_hash(given: &str, sha256: &str) -> bool {
     given == sha256
 }
@@ -174,14 +173,15 @@ fn digits(sha256: &str) -> &str {
 
 /// Checks a detached signature: by one of the approvers, not the author, for this environment, not expired.
 ///
-/// Gives which of the approvers it is.
+/// Returns which of the approvers it is.
 fn check(
     approvers: &[Approver],
     signature: &str,
     asked: &ApprovalRequest<'_>,
 ) -> Result<(usize, Approved), Failure> {
     let signature = Signature::decode(signature).map_err(|_| {
-        refuse("the signature is not minisign's; nothing was touched").hint(how_to_sign(asked))
+        refuse("the signature is not a minisign signature; nothing was changed")
+            .hint(how_to_sign(asked))
     })?;
     let verified = |approver: &&Approver| {
         approver
@@ -200,11 +200,11 @@ fn check(
         });
         return Err(match known {
             Some(approver) => refuse(format!(
-                "the signature of `{}` is not for this plan, or was changed; nothing was touched",
+                "the signature of `{}` is for another plan or was modified; nothing was changed",
                 approver.name
             ))
-            .hint("have the plan signed as it is now"),
-            None => refuse("the signature is by none of the approvers; nothing was touched")
+            .hint("have the current plan signed"),
+            None => refuse("the signature is not by any of the approvers; nothing was changed")
                 .hint("the approvers are listed under the environment in af-db.yaml"),
         });
     };
@@ -213,7 +213,7 @@ fn check(
         .is_none_or(|author| folded(author) == folded(&approver.name))
     {
         return Err(refuse(format!(
-            "`{}` asked for this plan and cannot approve it; nothing was touched",
+            "`{}` is the author of this plan and cannot approve it; nothing was changed",
             approver.name
         ))
         .hint("have another approver sign it"));
@@ -222,7 +222,7 @@ fn check(
     if comment.environment.as_deref() != Some(asked.environment) {
         let said = comment.environment.as_deref().unwrap_or("none");
         return Err(refuse(format!(
-            "`{}` approved the plan for environment `{said}`, this is `{}`; nothing was touched",
+            "`{}` approved the plan for environment `{said}`, not `{}`; nothing was changed",
             approver.name, asked.environment
         ))
         .hint(how_to_sign(asked)));
@@ -232,11 +232,11 @@ fn check(
     Ok((at, Approved { by, until }))
 }
 
-/// Gives the command that signs.
+/// Returns the command that signs.
 pub fn how_to_sign(asked: &ApprovalRequest<'_>) -> String {
     let until = (asked.now + TimeDelta::days(1)).format("%Y-%m-%dT%H:%MZ");
     format!(
-        "an approver signs with: minisign -Sm plan.json -t 'environment={} expires={until}'",
+        "an approver must sign with: minisign -Sm plan.json -t 'environment={} expires={until}'",
         asked.environment
     )
 }
@@ -267,20 +267,20 @@ impl TrustedComment {
         let parsed = self.expires.as_deref().and_then(time);
         let Some(until) = parsed else {
             return Err(refuse(format!(
-                "the approval of `{name}` does not say until when it holds; nothing was touched"
+                "the approval of `{name}` has no expiry time; nothing was changed"
             ))
             .hint(how_to_sign(asked)));
         };
         if until <= asked.now {
             return Err(refuse(format!(
-                "the approval of `{name}` expired at {}; nothing was touched",
+                "the approval of `{name}` expired at {}; nothing was changed",
                 until.format("%Y-%m-%d %H:%M UTC")
             ))
-            .hint("have the plan looked at and signed again"));
+            .hint("have the plan reviewed and signed again"));
         }
         if until - asked.now > LONGEST {
             return Err(refuse(format!(
-                "the approval of `{name}` would hold until {}, longer than 7 days from now; nothing was touched",
+                "the approval of `{name}` expires at {}, more than 7 days from now; nothing was changed",
                 until.format("%Y-%m-%d")
             ))
             .hint(how_to_sign(asked)));
@@ -406,20 +406,20 @@ mod tests {
             &alice,
         );
         insta::assert_snapshot!(said, @"
-        the signature is not minisign's; nothing was touched
-        the signature is by none of the approvers; nothing was touched
-        `bob` asked for this plan and cannot approve it; nothing was touched
-        `bob` asked for this plan and cannot approve it; nothing was touched
-        `bob` asked for this plan and cannot approve it; nothing was touched
-        `bob` asked for this plan and cannot approve it; nothing was touched
-        the signature of `bob` is not for this plan, or was changed; nothing was touched
-        the signature of `bob` is not for this plan, or was changed; nothing was touched
-        `bob` approved the plan for environment `staging`, this is `production`; nothing was touched
-        `bob` approved the plan for environment `none`, this is `production`; nothing was touched
-        the approval of `bob` does not say until when it holds; nothing was touched
-        the approval of `bob` expired at 2026-06-01 12:00 UTC; nothing was touched
-        the approval of `bob` would hold until 2026-07-01, longer than 7 days from now; nothing was touched
-        the approval of `bob` does not say until when it holds; nothing was touched
+        the signature is not a minisign signature; nothing was changed
+        the signature is not by any of the approvers; nothing was changed
+        `bob` is the author of this plan and cannot approve it; nothing was changed
+        `bob` is the author of this plan and cannot approve it; nothing was changed
+        `bob` is the author of this plan and cannot approve it; nothing was changed
+        `bob` is the author of this plan and cannot approve it; nothing was changed
+        the signature of `bob` is for another plan or was modified; nothing was changed
+        the signature of `bob` is for another plan or was modified; nothing was changed
+        `bob` approved the plan for environment `staging`, not `production`; nothing was changed
+        `bob` approved the plan for environment `none`, not `production`; nothing was changed
+        the approval of `bob` has no expiry time; nothing was changed
+        the approval of `bob` expired at 2026-06-01 12:00 UTC; nothing was changed
+        the approval of `bob` expires at 2026-07-01, more than 7 days from now; nothing was changed
+        the approval of `bob` has no expiry time; nothing was changed
         ");
     }
 
@@ -487,10 +487,10 @@ mod tests {
         0
         1
         1
-        `approvals: 2` asks for more signatures than there are approvers (1)
+        `approvals: 2` requires more signatures than there are approvers (1)
         `approvals: 0` contradicts the list of approvers
-        `approvals: 1` asks for more signatures than there are approvers (0)
-        the approvers `ann` and `bob` have the same key
+        `approvals: 1` requires more signatures than there are approvers (0)
+        approvers `ann` and `bob` have the same key
         the key of the approver `bob` is not a minisign key
         the approver `KEY` has no name or no key
         ");

@@ -1,7 +1,7 @@
-//! Owns what happens when the answer to a COMMIT is lost: whether it arrived is asked on a new connection, never guessed.
+//! Finds out on a new connection whether a COMMIT succeeded whose answer was lost.
 //!
-//! The new session takes the migration lock first. It can be had only when the old server process is gone, and then
-//! the old transaction is decided.
+//! The new session acquires the migration lock first, which succeeds only after the old server process has ended;
+//! then the outcome of the old transaction is final.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use crate::plan::execution::Execution;
 use crate::plan::step_failure::{PartialProgress, StepFailure, Stopped, failure_from};
 use crate::sql::safe::Sql;
 
-/// How long the old server process may take to notice that nobody is there.
+/// How long the old server process may take to notice that the client is gone.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What the books say on the new connection.
+/// What the record say on the new connection.
 struct RecordedCommit {
     recorded: bool,
     newest: bool,
@@ -27,50 +27,50 @@ impl Execution<'_> {
     pub(super) async fn commit(&mut self, question: Option<Sql>) -> Result<(), Stopped> {
         match self.session.run(&Sql::new("COMMIT")).await {
             Ok(()) => Ok(()),
-            Err(error) => self.settle(failure_from(&error), question).await,
+            Err(error) => self.resolve_commit(failure_from(&error), question).await,
         }
     }
 
     /// Decides what became of a transaction whose COMMIT failed, or whose answer did not come.
-    pub(super) async fn settle(
+    pub(super) async fn resolve_commit(
         &mut self,
-        mut trouble: StepFailure,
+        mut failure: StepFailure,
         question: Option<Sql>,
     ) -> Result<(), Stopped> {
-        if !(trouble.error.closed || self.session.is_closed()) {
+        if !(failure.error.closed || self.session.is_closed()) {
             self.session.roll_back().await;
-            return Err(Stopped::RolledBack(trouble));
+            return Err(Stopped::RolledBack(failure));
         }
-        trouble.error.closed = true;
+        failure.error.closed = true;
         let Some(question) = question else {
-            return Err(Stopped::Unknown(PartialProgress::default(), trouble));
+            return Err(Stopped::Unknown(PartialProgress::default(), failure));
         };
         (self.watch)(Event::Warning(
-            "the connection was lost during the COMMIT; asking on a new one whether it arrived",
+            "the connection was lost during COMMIT; checking on a new connection whether it succeeded",
         ));
-        match self.look_up(&question).await {
+        match self.ask_on_new_connection(&question).await {
             Ok(RecordedCommit {
                 recorded: true,
                 newest,
             }) => {
-                (self.watch)(Event::Info("the COMMIT had arrived"));
+                (self.watch)(Event::Info("the COMMIT succeeded"));
                 self.overtaken = !newest;
                 Ok(())
             }
             Ok(_) => {
-                trouble.hint = Some("run it again: the COMMIT had not arrived".to_owned());
-                Err(Stopped::RolledBack(trouble))
+                failure.hint = Some("run the command again: the COMMIT did not succeed".to_owned());
+                Err(Stopped::RolledBack(failure))
             }
             Err(error) => {
-                trouble.hint = Some(format!(
-                    "run it again: it looks first whether the COMMIT arrived, which could not be asked now ({error:#})"
+                failure.hint = Some(format!(
+                    "run the command again: it checks first whether the COMMIT succeeded, which is unknown now ({error:#})"
                 ));
-                Err(Stopped::Unknown(PartialProgress::default(), trouble))
+                Err(Stopped::Unknown(PartialProgress::default(), failure))
             }
         }
     }
 
-    async fn look_up(&mut self, question: &Sql) -> Result<RecordedCommit> {
+    async fn ask_on_new_connection(&mut self, question: &Sql) -> Result<RecordedCommit> {
         let session = connect::open(self.target, self.watch).await?;
         pooler::require_session(&session, self.target).await?;
         let session = self

@@ -1,6 +1,6 @@
-//! Owns the execution: the one loop that runs steps, under the lock, on the ladder, with each step's record.
+//! Runs steps with their records, with lock retry, under the migration lock.
 //!
-//! Having an [`Execution`] is to hold the lock; nothing else runs a [`Step`].
+//! Only an [`Execution`] runs a [`Step`].
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -33,19 +33,19 @@ use crate::sql::safe::Sql;
 pub struct Execution<'a> {
     pub(super) session: LockedSession,
     pub(super) target: &'a Target,
-    pub(super) ladder: LockSchedule,
+    pub(super) lock_schedule: LockSchedule,
     pub(super) watch: Watch<'a>,
     pub(super) interrupt: &'a Interrupt,
     // Opened only when a statement is kept waiting: it asks who blocks us.
     pub(super) onlooker: Option<Session>,
     // How many sessions took the place of a lost one.
     pub(super) sessions: usize,
-    // Whether somebody else has worked here between the lost session and the one after it.
+    // Whether another process has worked here between the lost session and the one after it.
     pub(super) overtaken: bool,
     // What the steps were seen to do, where a plan says so; what they do instead is rolled back.
     pub(super) prediction: Option<Prediction>,
     // What was there before the first step, where a plan says what the steps do.
-    pub(super) stock: Option<TargetSnapshot>,
+    pub(super) snapshot: Option<TargetSnapshot>,
     // Where names without a schema lead, where a schema stands for the database.
     path: Option<Sql>,
     // Whether the session is as it began: what a step has set is undone with its record.
@@ -54,7 +54,7 @@ pub struct Execution<'a> {
     running: Option<&'a Mutex<Option<String>>>,
 }
 
-/// Puts every setting back to what the session began with, whoever changed it, and takes the time limit off.
+/// Puts every setting back to what the session began with, anyone who changed it, and takes the time limit off.
 pub(super) fn reset() -> Vec<Sql> {
     vec![
         Sql::new("RESET SESSION AUTHORIZATION"),
@@ -72,7 +72,7 @@ const OURS: [&str; 3] = [
     "SET LOCAL search_path TO pg_catalog",
 ];
 
-/// Gives the time limit of a statement back to what the role is used to.
+/// Returns the time limit of a statement back to what the role is used to.
 const THEIR_TIME: &str = "RESET statement_timeout";
 
 /// Comes before everything else that is ours: the limit that a file or a role has may be too short for any question.
@@ -86,21 +86,21 @@ impl<'a> Execution<'a> {
     pub fn new(
         session: LockedSession,
         target: &'a Target,
-        ladder: LockSchedule,
+        lock_schedule: LockSchedule,
         watch: Watch<'a>,
         interrupt: &'a Interrupt,
     ) -> Self {
         Execution {
             session,
             target,
-            ladder,
+            lock_schedule,
             watch,
             interrupt,
             onlooker: None,
             sessions: 0,
             overtaken: false,
             prediction: None,
-            stock: None,
+            snapshot: None,
             path: None,
             clean: false,
             running: None,
@@ -113,13 +113,13 @@ impl<'a> Execution<'a> {
         self
     }
 
-    /// Says to a heartbeat which statement runs.
+    /// Shows the running statement to a heartbeat.
     pub fn showing(mut self, running: &'a Mutex<Option<String>>) -> Self {
         self.running = Some(running);
         self
     }
 
-    /// Gives where the running statement is shown.
+    /// Returns where the running statement is shown.
     pub(super) fn running(&self) -> RunningStatement<'a> {
         RunningStatement(self.running)
     }
@@ -129,12 +129,12 @@ impl<'a> Execution<'a> {
         self.prediction = Some(prediction);
     }
 
-    /// Gives the session for reading.
+    /// Returns the session for reading.
     pub fn session(&self) -> &Session {
         &self.session
     }
 
-    /// Gives who is told.
+    /// Returns the receiver of events.
     pub fn watch(&self) -> Watch<'a> {
         self.watch
     }
@@ -148,12 +148,12 @@ impl<'a> Execution<'a> {
     pub async fn run(
         &mut self,
         step: &Step,
-        books: &dyn StepRecorder,
+        recorder: &dyn StepRecorder,
     ) -> Result<CompletedStep, Stopped> {
         if self.overtaken {
             return Err(Stopped::NotBegun(overtaken()));
         }
-        self.take_stock().await?;
+        self.snapshot_target().await?;
         let began = Instant::now();
         let outline = unit::outline(&step.text);
         let total = u64::try_from(outline.statements.len()).unwrap_or(u64::MAX);
@@ -165,11 +165,11 @@ impl<'a> Execution<'a> {
         // A transaction that is rolled back takes the settings of its file with it; pieces leave theirs.
         self.clean &= step.mode == Mode::Transaction;
         let mut ran = match step.mode {
-            Mode::Transaction => self.whole(step, &outline, books).await,
-            Mode::Statements => self.pieces(step, &outline, books).await,
+            Mode::Transaction => self.run_in_transaction(step, &outline, recorder).await,
+            Mode::Statements => self.run_units(step, &outline, recorder).await,
         };
         if let Err(Stopped::RolledBack(_)) = ran
-            && self.is_present(books).await
+            && self.is_present(recorder).await
         {
             ran = Ok(CompletedStep {
                 statements: outline.statements.len(),
@@ -190,9 +190,9 @@ impl<'a> Execution<'a> {
         })
     }
 
-    /// Says whether somebody who knows nothing of our lock has done a step while we tried, and we failed for that.
-    async fn is_present(&self, books: &dyn StepRecorder) -> bool {
-        let Some(question) = books.present() else {
+    /// Whether the step failed because a process that does not take our lock applied it at the same time.
+    async fn is_present(&self, recorder: &dyn StepRecorder) -> bool {
+        let Some(question) = recorder.is_recorded() else {
             return false;
         };
         match self.session.query_sql(&question, &[]).await {
@@ -205,7 +205,7 @@ impl<'a> Execution<'a> {
     /// Runs a text of ours in one transaction, without a step: bookkeeping alone.
     pub async fn record(&mut self, statements: Vec<Sql>) -> Result<()> {
         let mut sql = Sql::default();
-        for part in self.between().into_iter().chain(statements) {
+        for part in self.own_transaction().into_iter().chain(statements) {
             sql.piece(&part).push(";\n");
         }
         if let Err(error) = self.session.run(&sql).await {
@@ -216,7 +216,7 @@ impl<'a> Execution<'a> {
     }
 
     /// Begins a transaction of ours behind whatever a file has done to the session, which is put back to its beginning.
-    fn between(&self) -> Vec<Sql> {
+    fn own_transaction(&self) -> Vec<Sql> {
         let mut between = [UNLIMITED, RECORDING].map(Sql::new).to_vec();
         between.extend(reset());
         between.push(session_setup::lift_time_limits(false));
@@ -225,11 +225,11 @@ impl<'a> Execution<'a> {
         between
     }
 
-    async fn whole(
+    async fn run_in_transaction(
         &mut self,
         step: &Step,
         outline: &Outline,
-        books: &dyn StepRecorder,
+        recorder: &dyn StepRecorder,
     ) -> Result<CompletedStep, Stopped> {
         let mut opening = if self.clean { Vec::new() } else { reset() };
         opening.extend(["RESET lock_timeout", "BEGIN"].map(Sql::new));
@@ -237,23 +237,24 @@ impl<'a> Execution<'a> {
         opening.extend([Sql::default(), Sql::new(NEVER_IDLE)]);
         let path = self.path.as_ref();
         opening.extend(path.map(|path| Sql::fill("SET LOCAL search_path TO {}", &[path])));
-        let opening_of_books = books.opening();
-        if !opening_of_books.is_empty() {
-            opening.push(opening_of_books);
+        let lock_history = recorder.lock_history();
+        if !lock_history.is_empty() {
+            opening.push(lock_history);
         }
         // What comes next is the file's, which the role's own limit is meant for.
         opening.push(Sql::new(THEIR_TIME));
         opening.extend(transaction::limits(None, step.timeout));
         let statements = outline.statements.len();
         let again = reset();
-        let confirm = record_preconditions::is_ours(self.session.holds_lock(), books.is_open());
+        let confirm =
+            record_preconditions::is_ours(self.session.holds_lock(), recorder.history_is_locked());
         let closing = |waits: usize| {
             // Deferred checks run while the file's own settings still hold.
             let mut closing = vec![Sql::new("SET CONSTRAINTS ALL IMMEDIATE")];
             closing.extend(again.clone());
             closing.push(session_setup::lift_time_limits(false));
             closing.push(confirm.clone());
-            closing.push(books.closing(statements, waits));
+            closing.push(recorder.step_done(statements, waits));
             closing.retain(|part| !part.is_empty());
             closing
         };
@@ -263,8 +264,10 @@ impl<'a> Execution<'a> {
             statements: 0..statements,
             unit: 1,
         };
-        let waits = self.climb(&all, opening, slot, &closing).await?;
-        self.commit(books.landed(None)).await?;
+        let waits = self
+            .run_with_lock_retry(&all, opening, slot, &closing)
+            .await?;
+        self.commit(recorder.is_recorded_by_this_run(None)).await?;
         self.clean = true;
         Ok(CompletedStep {
             statements,
@@ -273,11 +276,11 @@ impl<'a> Execution<'a> {
         })
     }
 
-    async fn pieces(
+    async fn run_units(
         &mut self,
         step: &Step,
         outline: &Outline,
-        books: &dyn StepRecorder,
+        recorder: &dyn StepRecorder,
     ) -> Result<CompletedStep, Stopped> {
         let units = unit::units(outline, &step.text);
         let half = |units_done: usize| {
@@ -289,7 +292,7 @@ impl<'a> Execution<'a> {
             move |stopped: Stopped| with_progress(half, stopped)
         };
         let mut waits = 0;
-        self.settings((step, outline), (&units, step.done), books)
+        self.restore_settings((step, outline), (&units, step.done), recorder)
             .await
             .map_err(half(step.done))?;
         for (index, piece) in units.iter().enumerate().skip(step.done) {
@@ -300,13 +303,13 @@ impl<'a> Execution<'a> {
             match piece.kind {
                 UnitKind::Atomic | UnitKind::OwnTransaction => {
                     waits += self
-                        .atomic((step, outline), piece, index, books)
+                        .run_unit((step, outline), piece, index, recorder)
                         .await
                         .map_err(half(index))?;
                 }
                 UnitKind::KeepsNothing => {
                     waits += self
-                        .keeping_nothing((step, outline), piece, index, books)
+                        .run_unit_without_effect((step, outline), piece, index, recorder)
                         .await
                         .map_err(half(index))?;
                 }
@@ -318,20 +321,20 @@ impl<'a> Execution<'a> {
                         statements: piece.statements.clone(),
                         unit: index + 1,
                     };
-                    self.alone(&piece, (index, uncertain), books)
+                    self.run_outside_transaction(&piece, (index, uncertain), recorder)
                         .await
                         .map_err(half(index))?;
-                    self.adopt().await.map_err(half(index + 1))?;
+                    self.adopt_new_relations().await.map_err(half(index + 1))?;
                 }
             }
             if self.sessions > sessions {
                 // The settings of the file died with the session that was lost.
-                self.settings((step, outline), (&units, index + 1), books)
+                self.restore_settings((step, outline), (&units, index + 1), recorder)
                     .await
                     .map_err(half(index + 1))?;
             }
         }
-        self.close(books, (outline.statements.len(), waits))
+        self.close(recorder, (outline.statements.len(), waits))
             .await
             .map_err(half(units.len()))?;
         self.clean = true;
@@ -345,34 +348,40 @@ impl<'a> Execution<'a> {
     /// Records that every unit of a step is done.
     async fn close(
         &mut self,
-        books: &dyn StepRecorder,
+        recorder: &dyn StepRecorder,
         (statements, waits): (usize, usize),
     ) -> Result<(), Stopped> {
-        let mut record = self.between();
-        record.extend([books.opening(), books.closing(statements, waits)]);
-        self.ours(record).await?;
-        self.commit(books.landed(None)).await
+        let mut record = self.own_transaction();
+        record.extend([
+            recorder.lock_history(),
+            recorder.step_done(statements, waits),
+        ]);
+        self.run_own(record).await?;
+        self.commit(recorder.is_recorded_by_this_run(None)).await
     }
 
     /// Makes the session what the file expects behind units that are done: ours, with the file's settings so far.
     ///
     /// What the file has made of the session in another way, and the rest of it needs, is lost: that is refused.
-    async fn settings(
+    async fn restore_settings(
         &mut self,
         (step, outline): (&Step, &Outline),
         (units, done): (&[unit::ExecutionUnit], usize),
-        books: &dyn StepRecorder,
+        recorder: &dyn StepRecorder,
     ) -> Result<(), Stopped> {
         let done = done.min(units.len());
         let mut ours = reset();
         let path = self.path.as_ref();
         ours.extend(path.map(|path| Sql::fill("SET search_path TO {}", &[path])));
         ours.push(Sql::new(THEIR_TIME));
-        self.ours(ours).await?;
+        self.run_own(ours).await?;
         if done == 0 {
             return Ok(());
         }
-        let before = self.noted(books, done, UnitMoment::Done).await?.flatten();
+        let before = self
+            .noted(recorder, done, UnitMoment::Done)
+            .await?
+            .flatten();
         for unit in units[..done].iter().filter(|unit| !outline.is_undone(unit)) {
             let from = outline
                 .settings
@@ -382,7 +391,7 @@ impl<'a> Execution<'a> {
                     break;
                 }
                 let sql = Sql::written_by_user(&step.text[outline.statements[index].clone()]);
-                self.ours(vec![sql]).await?;
+                self.run_own(vec![sql]).await?;
             }
         }
         let Some(before) = before
@@ -414,7 +423,7 @@ impl<'a> Execution<'a> {
         match users.map_err(|error| Stopped::RolledBack(failure_from(&error)))? {
             None => Ok(()),
             Some((name, function)) => Err(Stopped::RolledBack(session_lost(&format!(
-                "the temporary table `{name}`, which {function} uses, is gone"
+                "the temporary table `{name}`, which {function} uses, no longer exists"
             )))),
         }
     }
@@ -422,11 +431,11 @@ impl<'a> Execution<'a> {
     /// Asks for the note of a record of ours; the outer absence is that of the record.
     async fn noted(
         &self,
-        books: &dyn StepRecorder,
+        recorder: &dyn StepRecorder,
         unit: usize,
         moment: UnitMoment,
     ) -> Result<Option<Option<String>>, Stopped> {
-        match books.noted(unit, moment) {
+        match recorder.unit_note(unit, moment) {
             Some(question) => self.one_text(&question).await,
             None => Ok(None),
         }
@@ -439,12 +448,12 @@ impl<'a> Execution<'a> {
     }
 
     /// Runs a unit and its record in one transaction.
-    async fn atomic(
+    async fn run_unit(
         &mut self,
         (step, outline): (&Step, &Outline),
         piece: &unit::ExecutionUnit,
         index: usize,
-        books: &dyn StepRecorder,
+        recorder: &dyn StepRecorder,
     ) -> Result<usize, Stopped> {
         let begin = match piece.kind {
             UnitKind::OwnTransaction => {
@@ -473,10 +482,14 @@ impl<'a> Execution<'a> {
         let closing = |_: usize| {
             let mut closing = vec![Sql::new("SET CONSTRAINTS ALL IMMEDIATE")];
             closing.extend([Sql::new(UNLIMITED), session_setup::lift_time_limits(true)]);
-            closing.push(remember(books, (step, outline), piece.statements.clone()));
+            closing.push(remember(
+                recorder,
+                (step, outline),
+                piece.statements.clone(),
+            ));
             closing.extend(OURS.map(Sql::new));
             closing.push(confirm.clone());
-            closing.push(books.unit(index + 1, &Sql::new(session_state::REMEMBERED)));
+            closing.push(recorder.unit_done(index + 1, &Sql::new(session_state::REMEMBERED)));
             closing.retain(|part| !part.is_empty());
             closing
         };
@@ -486,20 +499,23 @@ impl<'a> Execution<'a> {
             statements,
             unit: index + 1,
         };
-        let waits = self.climb(&within, opening, 1, &closing).await?;
-        self.commit(books.landed(Some(index + 1))).await?;
+        let waits = self
+            .run_with_lock_retry(&within, opening, 1, &closing)
+            .await?;
+        self.commit(recorder.is_recorded_by_this_run(Some(index + 1)))
+            .await?;
         Ok(waits)
     }
 
     /// Runs a transaction of the file that keeps nothing, and records it behind its end.
     ///
-    /// A run that is cut off in between runs it again, which changes nothing.
-    async fn keeping_nothing(
+    /// A run that is interrupted in between runs it again, which changes nothing.
+    async fn run_unit_without_effect(
         &mut self,
         (step, outline): (&Step, &Outline),
         piece: &unit::ExecutionUnit,
         index: usize,
-        books: &dyn StepRecorder,
+        recorder: &dyn StepRecorder,
     ) -> Result<usize, Stopped> {
         let (first, last) = (piece.statements.start, piece.statements.end - 1);
         let text = |at: usize| Sql::written_by_user(&step.text[outline.statements[at].clone()]);
@@ -517,37 +533,40 @@ impl<'a> Execution<'a> {
             statements,
             unit: index + 1,
         };
-        let waits = self.climb(&within, opening, 1, &|_| Vec::new()).await?;
-        self.ours(vec![end]).await?;
+        let waits = self
+            .run_with_lock_retry(&within, opening, 1, &|_| Vec::new())
+            .await?;
+        self.run_own(vec![end]).await?;
         let done = StepPart {
             statements: piece.statements.clone(),
             ..within
         };
-        self.ours(self.framed_done(&done, index, books)).await?;
+        self.run_own(self.framed_done(&done, index, recorder))
+            .await?;
         Ok(waits)
     }
 
     /// Runs a statement that no transaction can hold: its intent first, then itself, then that it is done.
-    async fn alone(
+    async fn run_outside_transaction(
         &mut self,
         piece: &StepPart<'_>,
         (index, uncertain): (usize, bool),
-        books: &dyn StepRecorder,
+        recorder: &dyn StepRecorder,
     ) -> Result<(), Stopped> {
         let (step, outline, statement) = (piece.step, piece.outline, piece.statements.start);
         let text = &step.text[outline.statements[statement].clone()];
-        let trouble = |error: anyhow::Error| Stopped::RolledBack(failure_from(&error));
+        let failure = |error: anyhow::Error| Stopped::RolledBack(failure_from(&error));
         let begun = match reconcile::may_leave_indexes(text) {
-            true => self.noted(books, index + 1, UnitMoment::Began).await?,
+            true => self.noted(recorder, index + 1, UnitMoment::Began).await?,
             false => None,
         };
         let earlier = reconcile::EarlierRun { begun, uncertain };
-        let look = reconcile::reconcile(&self.session, text, &earlier, self.watch)
+        let reconciled = reconcile::reconcile(&self.session, text, &earlier, self.watch)
             .await
-            .map_err(trouble)?;
-        match look.known {
+            .map_err(failure)?;
+        match reconciled.outcome {
             StatementOutcome::Done => {
-                return self.ours(self.framed_done(piece, index, books)).await;
+                return self.run_own(self.framed_done(piece, index, recorder)).await;
             }
             StatementOutcome::Unclear => {
                 return Err(Stopped::Unknown(
@@ -560,13 +579,16 @@ impl<'a> Execution<'a> {
         let mut intent = if uncertain {
             Vec::new()
         } else {
-            self.framed(Sql::default(), books.began(index + 1, &look.stock))
+            self.framed(
+                Sql::default(),
+                recorder.unit_began(index + 1, &reconciled.existing_indexes),
+            )
         };
         let patient = !outline.sets_timeouts(&step.text);
         if patient {
             intent.extend(transaction::patience(step.timeout));
         }
-        self.ours(intent).await?;
+        self.run_own(intent).await?;
         (self.watch)(Event::Advanced {
             done: u64::try_from(statement).unwrap_or(0),
             note: &step.label,
@@ -579,57 +601,57 @@ impl<'a> Execution<'a> {
         if let Err(error) = ran {
             return Err(self.failed_alone(piece, &error));
         }
-        let mut record = self.framed_done(piece, index, books);
+        let mut record = self.framed_done(piece, index, recorder);
         if patient {
             record.extend(transaction::IMPATIENCE.map(Sql::new));
         }
-        self.ours(record)
+        self.run_own(record)
             .await
             .map_err(|stopped| cut_off(piece, stopped))
     }
 
-    /// Says what it means that a statement failed which no transaction held.
+    /// Returns what it means that a statement failed which no transaction held.
     fn failed_alone(&self, piece: &StepPart<'_>, error: &anyhow::Error) -> Stopped {
         let range = &piece.outline.statements[piece.statements.start];
         let text = &piece.step.text[range.clone()];
-        let mut trouble = failure_from(error);
-        let at = trouble
+        let mut failure = failure_from(error);
+        let at = failure
             .error
             .position
             .and_then(|at| usize::try_from(at).ok())
             .map_or(0, |at| at - 1);
         let byte = text.char_indices().nth(at).map_or(0, |(byte, _)| byte);
-        trouble.offset = Some(range.start + byte);
-        trouble.statement = Some(piece.statements.start + 1);
-        if self.interrupt.is_raised() && !trouble.error.closed {
+        failure.offset = Some(range.start + byte);
+        failure.statement = Some(piece.statements.start + 1);
+        if self.interrupt.is_raised() && !failure.error.closed {
             return Stopped::RolledBack(StepFailure {
-                offset: trouble.offset,
-                statement: trouble.statement,
+                offset: failure.offset,
+                statement: failure.statement,
                 ..interrupted()
             });
         }
         // An error from within a body has a context; without one the call was refused before its body began.
-        let began = trouble.error.context.is_some();
-        if began && !trouble.error.closed && piece.outline.may_commit(piece.statements.start) {
-            trouble.hint = Some(
-                "it may have committed a part before it failed: look yourself, then say whether it is done: \
+        let began = failure.error.context.is_some();
+        if began && !failure.error.closed && piece.outline.may_commit(piece.statements.start) {
+            failure.hint = Some(
+                "the statement may have committed partially before it failed: check the database, then record the outcome: \
                  af-db repair --resume VERSION --as done, or --as not-done"
                     .to_owned(),
             );
-            return Stopped::Unknown(PartialProgress::default(), trouble);
+            return Stopped::Unknown(PartialProgress::default(), failure);
         }
-        cut_off(piece, Stopped::RolledBack(trouble))
+        cut_off(piece, Stopped::RolledBack(failure))
     }
 
     /// Runs statements of ours as one message.
-    async fn ours(&self, statements: Vec<Sql>) -> Result<(), Stopped> {
+    async fn run_own(&self, statements: Vec<Sql>) -> Result<(), Stopped> {
         let sql = Sql::join(statements.iter().filter(|part| !part.is_empty()), ";\n");
         let ran = self.session.run(&sql).await;
         if let Err(error) = ran {
             self.session.roll_back().await;
-            let mut trouble = failure_from(&error);
-            record_preconditions::explain(&mut trouble);
-            return Err(Stopped::RolledBack(trouble));
+            let mut failure = failure_from(&error);
+            record_preconditions::explain(&mut failure);
+            return Err(Stopped::RolledBack(failure));
         }
         Ok(())
     }
@@ -639,12 +661,12 @@ impl<'a> Execution<'a> {
         &self,
         piece: &StepPart<'_>,
         index: usize,
-        books: &dyn StepRecorder,
+        recorder: &dyn StepRecorder,
     ) -> Vec<Sql> {
         let statements = piece.statements.clone();
-        let remember = remember(books, (piece.step, piece.outline), statements);
+        let remember = remember(recorder, (piece.step, piece.outline), statements);
         let note = Sql::new(session_state::REMEMBERED);
-        self.framed(remember, books.unit(index + 1, &note))
+        self.framed(remember, recorder.unit_done(index + 1, &note))
     }
 
     /// Puts a record of ours into a transaction of its own that leaves the file's settings as they are.
@@ -668,11 +690,11 @@ impl<'a> Execution<'a> {
 
 /// Keeps how the session stands behind a unit, where that is recorded.
 fn remember(
-    books: &dyn StepRecorder,
+    recorder: &dyn StepRecorder,
     (step, outline): (&Step, &Outline),
     statements: std::ops::Range<usize>,
 ) -> Sql {
-    match books.noted(0, UnitMoment::Done) {
+    match recorder.unit_note(0, UnitMoment::Done) {
         Some(_) => session_state::remember(&step.text, outline, statements),
         None => Sql::default(),
     }
@@ -686,7 +708,7 @@ const NEVER_IDLE: &str = "SET LOCAL idle_in_transaction_session_timeout = 0";
 pub(super) struct RunningStatement<'a>(Option<&'a Mutex<Option<String>>>);
 
 impl RunningStatement<'_> {
-    /// Shows the statement that runs. Of several that were sent together nobody but the server knows which one it is.
+    /// Shows the running statement. Of several statements sent together, only the server knows which one it is.
     pub(super) fn show(self, step: &Step, outline: &Outline, statements: std::ops::Range<usize>) {
         let Some(range) = outline.statements.get(statements.start) else {
             return;
@@ -706,36 +728,36 @@ impl RunningStatement<'_> {
     }
 }
 
-/// Says that a file cannot be continued because of what the interruption took from its session.
+/// Reports that a file cannot be continued because of what the interruption took from its session.
 fn session_lost(lost: &str) -> StepFailure {
-    let words = format!("the file cannot be continued in a new session: {lost}");
+    let words = format!("the migration cannot continue in a new session: {lost}");
     let hint = "run the remaining statements by hand, then: af-db repair --mark-applied VERSION; \
-                or undo what the first ones did, then: af-db repair --resume VERSION --as undone";
+                or undo the first statements, then: af-db repair --resume VERSION --as undone";
     failure_from(&fail(words).hint(hint).into())
 }
 
-/// Says that nobody knows how a statement ended which no transaction held, if the connection is gone.
+/// Reports that it is unknown how a statement ended which no transaction held, if the connection is gone.
 fn cut_off(piece: &StepPart<'_>, stopped: Stopped) -> Stopped {
-    let Stopped::RolledBack(mut trouble) = stopped else {
+    let Stopped::RolledBack(mut failure) = stopped else {
         return stopped;
     };
     let statement = piece.statements.start;
-    if trouble.is_unconfirmed {
-        let hint = trouble.hint.take().unwrap_or_default();
-        trouble.hint = Some(format!(
+    if failure.is_unconfirmed {
+        let hint = failure.hint.take().unwrap_or_default();
+        failure.hint = Some(format!(
             "{hint}; statement {} has run and is not recorded: af-db repair --resume VERSION --as done",
             statement + 1
         ));
-        return Stopped::Unknown(PartialProgress::default(), trouble);
+        return Stopped::Unknown(PartialProgress::default(), failure);
     }
-    if !trouble.error.closed {
-        return Stopped::RolledBack(trouble);
+    if !failure.error.closed {
+        return Stopped::RolledBack(failure);
     }
-    trouble.offset = Some(piece.outline.statements[statement].start);
-    trouble.statement = Some(statement + 1);
-    trouble.hint = Some(
-        "run it again: it looks in the catalog whether this statement took effect, and goes on behind it"
+    failure.offset = Some(piece.outline.statements[statement].start);
+    failure.statement = Some(statement + 1);
+    failure.hint = Some(
+        "run the command again: it checks the catalog whether this statement took effect, and continues after it"
             .to_owned(),
     );
-    Stopped::Unknown(PartialProgress::default(), trouble)
+    Stopped::Unknown(PartialProgress::default(), failure)
 }

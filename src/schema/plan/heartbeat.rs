@@ -1,6 +1,6 @@
-//! Owns the heartbeat of a run: how far the running statement is, who waits for us, and stopping when others wait too long.
+//! Watches a run: reports progress and blocked sessions, and stops the run when others are blocked too long.
 //!
-//! It looks through a connection of its own and touches the run only to cancel it.
+//! It uses a separate connection and affects the run only by cancelling it.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -15,10 +15,10 @@ use crate::pg::session::Session;
 use crate::pg::target::Target;
 use crate::sql::redact;
 
-/// How often somebody is told.
+/// How often progress is reported.
 const TOLD: Duration = Duration::from_secs(5);
 
-/// How often is looked.
+/// How often the server is queried.
 const LOOKED: Duration = Duration::from_secs(1);
 
 /// What is watched.
@@ -29,7 +29,7 @@ pub struct Heartbeat<'a> {
     pub canceller: Canceller,
     /// How long others may wait for us.
     pub budget: Duration,
-    /// Who is told.
+    /// The receiver of events.
     pub watch: Watch<'a>,
     /// The statement of the file that runs, as the run itself says: the server sees it behind statements of ours.
     pub running: Mutex<Option<String>>,
@@ -50,13 +50,13 @@ struct HeartbeatSample {
 impl Heartbeat<'_> {
     /// Looks until it is dropped, or until it has cancelled the run.
     pub async fn run(&self, target: &Target) {
-        // A short run is over before anybody needs to look at it, and costs no second connection.
+        // A short run needs no monitoring, and no second connection.
         tokio::time::sleep(LOOKED).await;
         let mut session = None;
         let mut told = Instant::now();
         loop {
             if session.is_none() {
-                // Looking is a convenience; where no second connection can be had the run goes on unwatched.
+                // Looking is a convenience; where no second connection can be had the run continues unwatched.
                 session = connect::open(target, &silent).await.ok();
             }
             let seen = match &session {
@@ -79,7 +79,7 @@ impl Heartbeat<'_> {
         }
     }
 
-    /// Gives why the run was stopped, if it was.
+    /// Returns why the run was stopped, if it was.
     pub fn reason(&self) -> Option<String> {
         self.stopped
             .lock()
@@ -119,7 +119,7 @@ impl Heartbeat<'_> {
             number => format!("{number} sessions"),
         };
         let why = format!(
-            "{others} waited for this run, {who} for {:.0} s, longer than the {} s allowed",
+            "{others} blocked by this run, {who} for {:.0} s, longer than the {} s allowed",
             look.longest,
             self.budget.as_secs()
         );
@@ -139,11 +139,11 @@ fn line(look: &HeartbeatSample) -> String {
     match look.waiting {
         0 => {}
         1 => line.push_str(&format!(
-            "; 1 session waits for us, for {:.0} s",
+            "; 1 session has been blocked by this run for {:.0} s",
             look.longest
         )),
         number => line.push_str(&format!(
-            "; {number} sessions wait for us, the longest for {:.0} s",
+            "; {number} sessions are blocked by this run, the longest for {:.0} s",
             look.longest
         )),
     }

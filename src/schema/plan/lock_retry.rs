@@ -1,5 +1,4 @@
-//! Owns getting a transaction's locks: attempt after attempt from its beginning, each with a timeout, and who was in
-//! the way.
+//! Runs a transaction until its locks are acquired: each attempt has a lock timeout and starts over.
 
 use std::ops::Range;
 use std::sync::Mutex;
@@ -24,7 +23,7 @@ impl Execution<'_> {
     /// Tries a transaction again and again, each time from its beginning, until its locks can be had.
     ///
     /// Leaves it to be committed, and gives how often its locks could not be had.
-    pub(super) async fn climb(
+    pub(super) async fn run_with_lock_retry(
         &mut self,
         piece: &StepPart<'_>,
         mut opening: Vec<Sql>,
@@ -32,15 +31,16 @@ impl Execution<'_> {
         closing: &(dyn Fn(usize) -> Vec<Sql> + Send + Sync),
     ) -> Result<usize, Stopped> {
         let began = Instant::now();
-        self.look_before().await?;
+        self.refresh_snapshot().await?;
         let mut attempt = 0;
         loop {
-            let wait = self.ladder.wait(attempt);
+            let wait = self.lock_schedule.wait(attempt);
             opening[slot] = transaction::limits(Some(wait), None).remove(0);
-            self.count_before().await?;
+            self.count_rows_before().await?;
             let closing = closing(attempt);
             // The first attempt is not watched: on a slow or far server every one would cost a second connection.
-            let patience = (attempt > 0 || self.ladder.is_short()).then(|| wait.mul_f64(0.4));
+            let patience =
+                (attempt > 0 || self.lock_schedule.is_short()).then(|| wait.mul_f64(0.4));
             let (ran, blockers) = self
                 .attempt(piece, (opening.clone(), closing), patience)
                 .await;
@@ -51,13 +51,13 @@ impl Execution<'_> {
             }
             self.session.roll_back().await;
             if !(fault.error.is("55P03") || fault.error.is("40P01")) {
-                let mut trouble = piece.failure(fault);
-                record_preconditions::explain(&mut trouble);
-                return Err(Stopped::RolledBack(trouble));
+                let mut failure = piece.failure(fault);
+                record_preconditions::explain(&mut failure);
+                return Err(Stopped::RolledBack(failure));
             }
-            let pause = self.ladder.pause(attempt, random());
+            let pause = self.lock_schedule.pause(attempt, random());
             self.tell_blockers(&blockers, attempt);
-            if began.elapsed() + pause > self.ladder.budget {
+            if began.elapsed() + pause > self.lock_schedule.budget {
                 return Err(Stopped::RolledBack(
                     self.out_of_time(piece.failure(fault), &blockers),
                 ));
@@ -68,7 +68,7 @@ impl Execution<'_> {
             }
             attempt += 1;
         }
-        self.keep_to_the_plan(piece).await?;
+        self.check_prediction(piece).await?;
         Ok(attempt)
     }
 
@@ -182,8 +182,8 @@ impl Execution<'_> {
         }
     }
 
-    fn out_of_time(&self, mut trouble: StepFailure, blockers: &[Backend]) -> StepFailure {
-        trouble.exit = Exit::Busy;
+    fn out_of_time(&self, mut failure: StepFailure, blockers: &[Backend]) -> StepFailure {
+        failure.exit = Exit::Busy;
         let mut hint = String::from("try again later");
         for blocker in blockers {
             let pid = blocker.pid;
@@ -191,8 +191,8 @@ impl Execution<'_> {
                 "\n  held by {blocker}\n  to end it: SELECT pg_terminate_backend({pid})"
             ));
         }
-        trouble.hint = Some(hint);
-        trouble
+        failure.hint = Some(hint);
+        failure
     }
 }
 
@@ -202,7 +202,7 @@ async fn who_blocks(
     target: &Target,
 ) -> Vec<Backend> {
     if onlooker.is_none() {
-        // Who blocks is told for convenience; that it cannot be seen stops nothing.
+        // Blockers are reported for convenience; a failure here does not stop the run.
         *onlooker = connect::open(target, &crate::event::silent).await.ok();
     }
     let Some(onlooker) = onlooker else {
@@ -218,7 +218,7 @@ async fn cancel(session: &Session) {
     let _ = session.canceller().cancel().await;
 }
 
-/// Gives a number from 0 to 1; good enough to keep two runners from trying in step.
+/// Returns a number from 0 to 1; good enough to keep two runners from trying in step.
 fn random() -> f64 {
     let nanoseconds = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     f64::from(nanoseconds.map_or(0, |since| since.subsec_nanos()) % 1_000_000) / 1_000_000.0

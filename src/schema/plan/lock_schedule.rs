@@ -1,4 +1,4 @@
-//! Owns the lock ladder: how long each attempt waits for a lock, how long nobody tries, when to give up.
+//! The lock timeouts and pauses of the attempts, and the total budget.
 //!
 //! There is never a last attempt without a timeout.
 
@@ -23,7 +23,7 @@ impl Default for LockSchedule {
 }
 
 impl LockSchedule {
-    /// Gives how long attempt number `attempt` (from 0) waits for one lock.
+    /// Returns how long attempt number `attempt` (from 0) waits for one lock.
     ///
     /// Short first, so that those behind us in the queue hardly notice; every fourth attempt is longer than
     /// `deadlock_timeout`, the only way past an autovacuum on the table.
@@ -37,12 +37,12 @@ impl LockSchedule {
         Duration::from_millis(milliseconds).min(self.cap)
     }
 
-    /// Says whether the budget may end before there is a second attempt worth the name.
+    /// Whether the budget may end before there is a second attempt worth the name.
     pub fn is_short(&self) -> bool {
         self.budget < Duration::from_secs(1)
     }
 
-    /// Gives how long nobody tries after attempt number `attempt`: doubling to 30 s, with jitter from `random` (0 to 1).
+    /// Returns the pause after attempt number `attempt`: doubling to 30 s, with jitter from `random` (0 to 1).
     pub fn pause(&self, attempt: usize, random: f64) -> Duration {
         let doubled = 0.2 * f64::from(1_u32 << attempt.min(8));
         Duration::from_secs_f64(doubled.min(30.0) * (0.5 + 0.5 * random.clamp(0.0, 1.0)))

@@ -1,6 +1,6 @@
-//! Owns what is going to be done to a database: steps as values, and the execution that alone may run them.
+//! Changes to a database as steps, and the execution that alone may run them.
 //!
-//! A [`Step`] knows its text and how it runs; why it is run (a migration, a policy) is its maker's business.
+//! A [`Step`] has its text and how it runs, but not why it runs (a migration, a policy).
 
 pub mod approval;
 mod commit_outcome;
@@ -46,38 +46,38 @@ pub struct Step {
     pub text: SharedText,
     /// How it runs.
     pub mode: Mode,
-    /// How long it may take on the server; as the server has it where nothing is said.
+    /// How long it may take on the server; as the server has it if not set.
     pub timeout: Option<Duration>,
     /// How many of its units were done before, when it continues.
     pub done: usize,
-    /// Whether the unit after those was begun, and nobody knows how it ended.
+    /// Whether the unit after those was started, and its outcome is unknown.
     pub uncertain: bool,
 }
 
-/// What is recorded beside a step, in the same transaction as what it records.
+/// What is recorded next to a step, in the same transaction as what it records.
 pub trait StepRecorder: Send + Sync {
     /// Runs first in the transaction of a whole step: keeps others out.
-    fn opening(&self) -> Sql;
-    /// Gives a condition that holds from the opening to the end of its transaction.
-    fn is_open(&self) -> Option<Sql> {
+    fn lock_history(&self) -> Sql;
+    /// Returns a condition that holds from the opening to the end of its transaction.
+    fn history_is_locked(&self) -> Option<Sql> {
         None
     }
     /// Records that a unit is about to run which no transaction holds; the note is an expression.
-    fn began(&self, unit: usize, note: &Sql) -> Sql;
+    fn unit_began(&self, unit: usize, note: &Sql) -> Sql;
     /// Records that a unit is done; the note is an expression.
-    fn unit(&self, unit: usize, note: &Sql) -> Sql;
+    fn unit_done(&self, unit: usize, note: &Sql) -> Sql;
     /// Asks for the note of the newest such record since the step was last done or undone: at most one row of one text.
-    fn noted(&self, _unit: usize, _moment: UnitMoment) -> Option<Sql> {
+    fn unit_note(&self, _unit: usize, _moment: UnitMoment) -> Option<Sql> {
         None
     }
     /// Records that the step is done.
-    fn closing(&self, statements: usize, lock_waits: usize) -> Sql;
-    /// Asks whether the whole step is recorded by anybody: one row of one boolean; none where no books are kept.
-    fn present(&self) -> Option<Sql>;
-    /// Asks whether this run has recorded a unit, or the whole step, and whether nobody recorded anything since.
+    fn step_done(&self, statements: usize, lock_waits: usize) -> Sql;
+    /// Asks whether any run has recorded the whole step: one row of one boolean; `None` where nothing is recorded.
+    fn is_recorded(&self) -> Option<Sql>;
+    /// Asks whether this run has recorded a unit, or the whole step, and whether it is still the newest record.
     ///
-    /// One row of two booleans. Asked when the answer to a COMMIT was lost; none where no books are kept.
-    fn landed(&self, unit: Option<usize>) -> Option<Sql>;
+    /// One row of two booleans. Asked when the answer to a COMMIT was lost; none where nothing is recorded.
+    fn is_recorded_by_this_run(&self, unit: Option<usize>) -> Option<Sql>;
 }
 
 /// Which record of a unit is asked for.
@@ -94,10 +94,10 @@ pub enum UnitMoment {
 pub struct CompletedStep {
     /// Statements run.
     pub statements: usize,
-    /// How often a lock was waited for in vain.
+    /// How often a lock was waited for without success.
     pub lock_waits: usize,
     /// How long it took.
     pub took: Duration,
-    /// Whether somebody else did it at the same moment.
+    /// Whether another process did it at the same moment.
     pub by_others: bool,
 }

@@ -8,44 +8,45 @@ use crate::plan::step_part::StepPart;
 
 impl Execution<'_> {
     /// Takes stock before the first step of a plan.
-    pub(super) async fn take_stock(&mut self) -> Result<(), Stopped> {
-        if self.prediction.is_some() && self.stock.is_none() {
-            let stock = TargetSnapshot::take(&self.session).await;
-            self.stock = Some(stock.map_err(|error| Stopped::RolledBack(failure_from(&error)))?);
+    pub(super) async fn snapshot_target(&mut self) -> Result<(), Stopped> {
+        if self.prediction.is_some() && self.snapshot.is_none() {
+            let snapshot = TargetSnapshot::take(&self.session).await;
+            self.snapshot =
+                Some(snapshot.map_err(|error| Stopped::RolledBack(failure_from(&error)))?);
         }
         Ok(())
     }
 
     /// Looks again before a step's transaction.
-    pub(super) async fn look_before(&mut self) -> Result<(), Stopped> {
-        if let Some(stock) = &mut self.stock {
-            let looked = stock.refresh(&self.session).await;
+    pub(super) async fn refresh_snapshot(&mut self) -> Result<(), Stopped> {
+        if let Some(snapshot) = &mut self.snapshot {
+            let looked = snapshot.refresh(&self.session).await;
             looked.map_err(|error| Stopped::RolledBack(failure_from(&error)))?;
         }
         Ok(())
     }
 
     /// Begins to count rows before an attempt at a step's transaction.
-    pub(super) async fn count_before(&mut self) -> Result<(), Stopped> {
-        if let Some(stock) = &mut self.stock {
-            let counted = stock.count(&self.session).await;
+    pub(super) async fn count_rows_before(&mut self) -> Result<(), Stopped> {
+        if let Some(snapshot) = &mut self.snapshot {
+            let counted = snapshot.count(&self.session).await;
             counted.map_err(|error| Stopped::RolledBack(failure_from(&error)))?;
         }
         Ok(())
     }
 
-    /// Takes for the plan's own what a statement has created that no transaction could hold.
-    pub(super) async fn adopt(&mut self) -> Result<(), Stopped> {
-        if let Some(stock) = &mut self.stock {
-            let adopted = stock.adopt(&self.session).await;
+    /// Adds relations created by a non-transactional statement to those created by the plan.
+    pub(super) async fn adopt_new_relations(&mut self) -> Result<(), Stopped> {
+        if let Some(snapshot) = &mut self.snapshot {
+            let adopted = snapshot.adopt(&self.session).await;
             adopted.map_err(|error| Stopped::RolledBack(failure_from(&error)))?;
         }
         Ok(())
     }
 
     /// Rolls back a transaction that did what the plan does not say.
-    pub(super) async fn keep_to_the_plan(&mut self, piece: &StepPart<'_>) -> Result<(), Stopped> {
-        let (Some(prediction), Some(stock)) = (&self.prediction, &mut self.stock) else {
+    pub(super) async fn check_prediction(&mut self, piece: &StepPart<'_>) -> Result<(), Stopped> {
+        let (Some(prediction), Some(snapshot)) = (&self.prediction, &mut self.snapshot) else {
             return Ok(());
         };
         let Some(step) = prediction.step(&piece.step.label) else {
@@ -56,20 +57,20 @@ impl Execution<'_> {
             statements: piece.statements.start + 1..=piece.statements.end,
             unit: piece.unit,
         };
-        let found = stock.deviations(&self.session, prediction, &part).await;
-        let trouble = match found {
+        let found = snapshot.deviations(&self.session, prediction, &part).await;
+        let failure = match found {
             Ok(deviations) if deviations.is_empty() => return Ok(()),
             Ok(deviations) => {
                 let words = format!(
-                    "it did what the plan does not say: {}",
+                    "the step had effects that are not in the plan: {}",
                     deviations.join("; ")
                 );
-                let hint = "the target is not what it was when the plan was made; look at af-db status, and plan again";
+                let hint = "the database has changed since the plan was made; check af-db status, and plan again";
                 failure_from(&refuse(words).hint(hint).into())
             }
             Err(error) => failure_from(&error),
         };
         self.session.roll_back().await;
-        Err(Stopped::RolledBack(trouble))
+        Err(Stopped::RolledBack(failure))
     }
 }

@@ -1,6 +1,6 @@
-//! Owns the question how a statement ended that no transaction held: the catalog is asked, never guessed.
+//! Finds out from the catalog whether a non-transactional statement of an interrupted run took effect.
 //!
-//! A failed `CREATE INDEX CONCURRENTLY` leaves an invalid index, which `IF NOT EXISTS` would take for the real one;
+//! A failed `CREATE INDEX CONCURRENTLY` leaves an invalid index, which `IF NOT EXISTS` would accept;
 //! it is dropped before the index is built again.
 
 use anyhow::Result;
@@ -22,7 +22,7 @@ pub(crate) enum StatementOutcome {
     Done,
     /// It has to run, or may simply run again.
     ToDo,
-    /// Nobody can tell.
+    /// Unknown.
     Unclear,
 }
 
@@ -54,17 +54,17 @@ pub(super) enum ReconcileKind {
 /// What earlier runs recorded of a statement.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct EarlierRun {
-    /// The note made when it was begun, which has the indexes of that time; absent where no run began it.
+    /// The note made when it was started, which has the indexes of that time; absent where no run began it.
     pub(crate) begun: Option<Option<String>>,
-    /// Whether an earlier run was cut off in it.
+    /// Whether an earlier run was interrupted in it.
     pub(crate) uncertain: bool,
 }
 
 /// How a statement stands.
 pub(crate) struct Reconciled {
-    pub(crate) known: StatementOutcome,
+    pub(crate) outcome: StatementOutcome,
     /// The expression to be noted when it begins: the indexes that are there now and therefore not its own.
-    pub(crate) stock: Sql,
+    pub(crate) existing_indexes: Sql,
 }
 
 /// An index that stands where a statement may leave one.
@@ -76,7 +76,7 @@ pub(super) struct FoundIndex {
     builder: Option<i32>,
 }
 
-/// Says whether a statement may leave an invalid index behind, so that what is there before it must be known.
+/// Whether a statement may leave an invalid index behind, so that what is there before it must be known.
 pub(crate) fn may_leave_indexes(text: &str) -> bool {
     matches!(
         reconcile_kind(text),
@@ -85,8 +85,8 @@ pub(crate) fn may_leave_indexes(text: &str) -> bool {
 }
 
 impl EarlierRun {
-    /// Gives the indexes that were there when the statement was begun, where that was noted.
-    fn stock(&self) -> Option<Vec<u32>> {
+    /// Returns the indexes that were there when the statement was started, where that was noted.
+    fn existing(&self) -> Option<Vec<u32>> {
         let note: serde_json::Value =
             serde_json::from_str(self.begun.as_ref()?.as_deref()?).ok()?;
         let oids = note.get("indexes")?.as_array()?;
@@ -94,12 +94,12 @@ impl EarlierRun {
         oids.iter().map(oid).collect()
     }
 
-    /// Says whether an index is provably one that an earlier run of the statement made.
+    /// Whether an index is provably one that an earlier run of the statement made.
     ///
     /// A statement that names its index is enough where nothing else was noted, as by versions before this one.
     pub(super) fn made(&self, found: &FoundIndex, is_named: bool) -> bool {
-        let is_new = match self.stock() {
-            Some(stock) => !stock.contains(&found.oid),
+        let is_new = match self.existing() {
+            Some(existing) => !existing.contains(&found.oid),
             None => is_named,
         };
         self.begun.is_some() && found.builder.is_none() && is_new
@@ -114,35 +114,38 @@ pub(crate) async fn reconcile(
     watch: Watch<'_>,
 ) -> Result<Reconciled> {
     let uncertain = earlier.uncertain;
-    let mut stock = Sql::new("NULL");
-    let known = match reconcile_kind(text) {
+    let mut existing = Sql::new("NULL");
+    let outcome = match reconcile_kind(text) {
         ReconcileKind::CreateIndex { index, table, .. } => {
             let found = indexes(session, &table).await?;
-            stock = noted(&found);
+            existing = noted(&found);
             created(session, (index.as_ref(), &found), earlier, watch).await?
         }
         ReconcileKind::Reindex { kind, name } => {
             let found = reindexed(session, &kind, name.as_ref()).await?;
-            stock = noted(&found);
+            existing = noted(&found);
             for left in found.iter().filter(|found| earlier.made(found, false)) {
                 drop_leftover(session, left, watch).await?;
             }
             StatementOutcome::ToDo
         }
         ReconcileKind::DropIndex { indexes } if uncertain => {
-            let mut known = StatementOutcome::Done;
+            let mut outcome = StatementOutcome::Done;
             for (schema, name) in &indexes {
                 if regclass(session, schema.as_deref(), name).await? {
-                    known = StatementOutcome::ToDo;
+                    outcome = StatementOutcome::ToDo;
                 }
             }
-            known
+            outcome
         }
         ReconcileKind::DropIndex { .. } | ReconcileKind::Repeatable => StatementOutcome::ToDo,
         ReconcileKind::Other if uncertain => StatementOutcome::Unclear,
         ReconcileKind::Other => StatementOutcome::ToDo,
     };
-    Ok(Reconciled { known, stock })
+    Ok(Reconciled {
+        outcome,
+        existing_indexes: existing,
+    })
 }
 
 /// Looks what became of a `CREATE INDEX CONCURRENTLY`.
@@ -160,7 +163,7 @@ async fn created(
                 drop_leftover(session, left, watch).await?;
                 Ok(StatementOutcome::ToDo)
             }
-            // Of several nobody can say which is ours; of none, whether it was built to the end.
+            // Of several indexes it is unknown which is ours; of none, whether it was completed.
             ([], false) => Ok(StatementOutcome::ToDo),
             _ => Ok(StatementOutcome::Unclear),
         };
@@ -170,8 +173,8 @@ async fn created(
     };
     if found.is_valid {
         // Without a crash behind us, an index that is there already is the server's to complain about.
-        let stock = earlier.stock();
-        let is_new = stock.is_none_or(|stock| !stock.contains(&found.oid));
+        let existing = earlier.existing();
+        let is_new = existing.is_none_or(|existing| !existing.contains(&found.oid));
         return Ok(match earlier.uncertain && is_new {
             true => StatementOutcome::Done,
             false => StatementOutcome::ToDo,
@@ -184,18 +187,18 @@ async fn created(
     let shown = &found.name;
     let failure = match found.builder {
         Some(pid) => fail(format!("another session is building index {shown} (process {pid})"))
-            .hint("wait until it has finished, then run it again"),
+            .hint("wait until that session has finished, then run the command again"),
         None => fail(format!(
-            "index {shown} is invalid, and no run of af-db began building it"
+            "index {shown} is invalid and was not created by af-db"
         ))
         .hint(format!(
-            "drop it or rebuild it, then run it again: DROP INDEX CONCURRENTLY {shown}, or REINDEX INDEX CONCURRENTLY {shown}"
+            "drop or rebuild the index, then run the command again: DROP INDEX CONCURRENTLY {shown}, or REINDEX INDEX CONCURRENTLY {shown}"
         )),
     };
     Err(failure.into())
 }
 
-/// Gives the expression that notes which indexes are there.
+/// Returns the expression that notes which indexes are there.
 fn noted(found: &[FoundIndex]) -> Sql {
     let oids: Vec<u32> = found.iter().map(|found| found.oid).collect();
     let note = serde_json::json!({ "indexes": oids });
@@ -210,13 +213,13 @@ async fn drop_leftover(session: &Session, left: &FoundIndex, watch: Watch<'_>) -
     drop_index(session, &left.name).await
 }
 
-/// Drops an index without holding anybody up.
+/// Drops an index without blocking other sessions.
 pub(super) async fn drop_index(session: &Session, index: &ObjectName) -> Result<()> {
     let drop = Sql::fill("DROP INDEX CONCURRENTLY IF EXISTS {}", &[index]);
     session.run(&drop).await
 }
 
-/// Gives the indexes of a table.
+/// Returns the indexes of a table.
 pub(super) async fn indexes(
     session: &Session,
     (schema, table): &QualifiedName,
@@ -228,7 +231,7 @@ pub(super) async fn indexes(
     Ok(rows.iter().map(found).collect())
 }
 
-/// Gives the indexes that a `REINDEX CONCURRENTLY` may have left.
+/// Returns the indexes that a `REINDEX CONCURRENTLY` may have left.
 pub(super) async fn reindexed(
     session: &Session,
     kind: &str,

@@ -1,7 +1,7 @@
 //! Makes a record fail where what it rests on is gone: the migration lock, an idle session, the transaction we began.
 //!
-//! The server is asked within the message that records, so that nothing can happen between question and record. SQL has no
-//! way to raise an error but a function, so a text that is no boolean is cast to one.
+//! The condition is checked in the same message as the record, so that nothing can happen in between. SQL has no
+//! way to raise an error except a function, so an invalid text is cast to boolean.
 
 use crate::error::fail;
 use crate::pg::lock;
@@ -23,7 +23,7 @@ pub(super) fn is_idle(is_locked: bool) -> Sql {
     check([Some((idle, OPEN)), held(is_locked)])
 }
 
-/// Fails unless the transaction that we began is still open, as far as `is_open` can tell.
+/// Fails unless the transaction that we began is still open, as far as `is_open` detects it.
 pub(super) fn is_ours(is_locked: bool, is_open: Option<Sql>) -> Sql {
     check([is_open.map(|sql| (sql, ENDED)), held(is_locked)])
 }
@@ -36,9 +36,9 @@ pub(super) fn hold(is_locked: bool) -> Sql {
     check([is_locked.then_some((taken, RELEASED)), None])
 }
 
-/// Fails unless the session itself still has the lock that [`hold`] has taken for the transaction as well.
+/// Fails unless the session itself still has the lock that [`hold`] has also acquired for the transaction.
 pub(super) fn is_kept(is_locked: bool) -> Sql {
-    // Only giving it back tells the two apart; nobody can take it in between, for the transaction has it.
+    // Only unlocking distinguishes the two; no other session can get the lock in between, because the transaction holds it.
     let kept = Sql::fill(
         "pg_catalog.pg_advisory_unlock({}) AND pg_catalog.pg_try_advisory_lock({})",
         &[&lock::KEY, &lock::KEY],
@@ -69,17 +69,17 @@ fn check(conditions: [Option<(Sql, &'static str)>; 2]) -> Sql {
 }
 
 /// Puts the failure of a check into words that people understand; says whether it was one.
-pub(super) fn explain(trouble: &mut StepFailure) -> bool {
-    let said = |words: &str| trouble.error.is("22P02") && trouble.error.message.contains(words);
+pub(super) fn explain(failure: &mut StepFailure) -> bool {
+    let said = |words: &str| failure.error.is("22P02") && failure.error.message.contains(words);
     let (words, hint) = if said(OPEN) {
         (
             "a transaction was open after the statement; it was rolled back",
-            "end every transaction of the file with COMMIT or ROLLBACK",
+            "end each transaction of the file with COMMIT or ROLLBACK",
         )
     } else if said(RELEASED) {
         (
             "the migration lock was released while the file ran, so another run could have started",
-            "find what calls pg_advisory_unlock_all or pg_advisory_unlock, perhaps in a function, and remove the call",
+            "remove the call of pg_advisory_unlock_all or pg_advisory_unlock, which may be in a function",
         )
     } else if said(ENDED) {
         (
@@ -89,7 +89,7 @@ pub(super) fn explain(trouble: &mut StepFailure) -> bool {
     } else {
         return false;
     };
-    *trouble = failure_from(&fail(words).hint(hint).into());
-    trouble.is_unconfirmed = true;
+    *failure = failure_from(&fail(words).hint(hint).into());
+    failure.is_unconfirmed = true;
     true
 }

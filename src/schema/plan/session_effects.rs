@@ -6,7 +6,7 @@ use crate::pg::lock;
 use crate::sql::class::Class;
 use crate::sql::token::{self, Token, TokenKind};
 
-/// Says whether a statement gives the migration lock away, where its text shows it.
+/// Whether a statement gives the migration lock away, where its text shows it.
 pub(super) fn releases_lock(class: Class, text: &str) -> bool {
     if class == Class::Reset && is_discard_all(text) {
         return true;
@@ -18,7 +18,7 @@ pub(super) fn releases_lock(class: Class, text: &str) -> bool {
     !matches!(class, Class::Create(_)) && bodies.iter().any(|body| unlocks(body))
 }
 
-/// Says whether the transactions that begin behind a statement are read only, where it changes that.
+/// Whether the transactions that begin behind a statement are read only, where it changes that.
 pub(super) fn read_only(class: Class, text: &str) -> Option<bool> {
     let words = SessionWords::new(text);
     match class {
@@ -91,7 +91,7 @@ fn is_discard_all(text: &str) -> bool {
     words.has("discard") && words.has("all")
 }
 
-/// Says whether a text calls a function that gives the migration lock away.
+/// Whether a text calls a function that gives the migration lock away.
 fn unlocks(text: &str) -> bool {
     let words = SessionWords::new(text);
     let key = lock::KEY.to_string();
@@ -106,7 +106,7 @@ fn unlocks(text: &str) -> bool {
     })
 }
 
-/// Gives what stands in the quotes of a statement.
+/// Returns what stands in the quotes of a statement.
 pub(super) fn literals(text: &str) -> Vec<&str> {
     let quoted = |token: &Token| matches!(token.kind, TokenKind::DollarText | TokenKind::Text);
     token::code(text)
@@ -115,7 +115,7 @@ pub(super) fn literals(text: &str) -> Vec<&str> {
         .collect()
 }
 
-/// Says whether a statement only changes settings, in a way that can be repeated.
+/// Whether a statement only changes settings, in a way that can be repeated.
 pub(super) fn is_repeatable(class: Class, text: &str) -> bool {
     match class {
         Class::Set { local } => !local,
@@ -125,7 +125,7 @@ pub(super) fn is_repeatable(class: Class, text: &str) -> bool {
     }
 }
 
-/// Says whether a statement may change a setting until the end of its transaction.
+/// Whether a statement may change a setting until the end of its transaction.
 pub(super) fn sets_locally(class: Class, text: &str) -> bool {
     if matches!(class, Class::Set { local: true }) {
         return true;
@@ -158,7 +158,7 @@ impl<'a> SessionWords<'a> {
             .any(|token| token.is_word(self.text, word))
     }
 
-    /// Says whether a statement makes something temporary of a name, and does not use it.
+    /// Whether a statement makes something temporary of a name, and does not use it.
     pub(super) fn makes(&self, name: &str) -> bool {
         let text = |token: &Token| token.text(self.text).trim_matches('"').to_lowercase();
         let is_name = |token: &Token| text(token) == name.to_lowercase();
@@ -174,7 +174,7 @@ impl<'a> SessionWords<'a> {
             || first == "create" && at <= 6 && is_after(&["pg_temp"])
     }
 
-    /// Says whether a query is nothing but calls of `set_config` with literals, for the rest of the session.
+    /// Whether a query is nothing but calls of `set_config` with literals, for the rest of the session.
     fn only_sets(&self) -> bool {
         let mut rest = &self.tokens[..];
         let word = |rest: &[Token], word: &str| {
@@ -212,7 +212,7 @@ impl<'a> SessionWords<'a> {
     }
 }
 
-/// Says whether a text names something without a schema, or in `pg_temp`.
+/// Whether a text names something without a schema, or in `pg_temp`.
 pub(super) fn speaks_of(text: &str, name: &str) -> bool {
     let (text, name) = (text.to_lowercase(), name.to_lowercase());
     let is_part = |character: char| character.is_alphanumeric() || character == '_';
@@ -223,7 +223,7 @@ pub(super) fn speaks_of(text: &str, name: &str) -> bool {
     })
 }
 
-/// Says whether a statement may change how the server reads the text behind it, which must then be sent by itself.
+/// Whether a statement may change how the server reads the text behind it, which must then be sent by itself.
 pub(super) fn changes_lexing(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     let words = SessionWords::new(text);

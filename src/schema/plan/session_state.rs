@@ -14,7 +14,7 @@ use crate::sql::token::TokenKind;
 /// Finds within the functions of a database what they set for the rest of the session under a name of their own.
 const CUSTOM_SETTING: &str = r"(?:\mset_config\s*\(\s*'+|\mset\s+(?:session\s+)?)((?:[a-z_][\w$]*\.)+[a-z_][\w$]*)(?:'+(?:(?!set_config)[^;])*?,\s*(?:is_local\s*=>\s*)?'*f(?:alse)?'*\s*\)|\s*=|\s+to\M)";
 
-/// Gives the expression that describes what the session holds beyond its beginning, as text.
+/// Returns the expression that describes what the session holds beyond its beginning, as text.
 ///
 /// Within a transaction a local setting cannot be told from one of the session. `all` is false where the text says that
 /// there may be one; then settings are left out. `custom` names the settings of the file's own: only hashes of their values
@@ -97,7 +97,7 @@ impl SessionState {
         Some(SessionState { settings, held })
     }
 
-    /// Says what of this session a new one lacks that has repeated the settings, and that the rest of the text needs.
+    /// Returns what of this session a new one lacks that has repeated the settings, and that the rest of the text needs.
     pub(super) fn missing_in(
         &self,
         now: &SessionState,
@@ -105,11 +105,11 @@ impl SessionState {
     ) -> Option<String> {
         let held = self.held.iter().find(|(_, name)| rest.needs(name));
         if let Some((what, name)) = held {
-            return Some(format!("the {what} `{name}` is gone"));
+            return Some(format!("the {what} `{name}` no longer exists"));
         }
         if let (Some((what, name)), true) = (self.temporary().next(), rest.builds_statements()) {
             return Some(format!(
-                "the {what} `{name}` is gone, and a statement that is put together at run time may use it"
+                "the {what} `{name}` no longer exists, and dynamic SQL may use it"
             ));
         }
         let (Some(before), Some(now)) = (&self.settings, &now.settings) else {
@@ -121,7 +121,7 @@ impl SessionState {
             .find(|name| before.get(*name) != now.get(*name))?;
         if changed.contains('.') {
             return Some(format!(
-                "the setting `{changed}` has lost the value that the file gave it"
+                "the setting `{changed}` has lost the value set by the file"
             ));
         }
         let shown = |value: Option<&serde_json::Value>| match value {
@@ -129,7 +129,7 @@ impl SessionState {
             _ => "the default".to_owned(),
         };
         Some(format!(
-            "`{changed}` was {} and is {} now",
+            "`{changed}` was {} and is now {}",
             shown(before.get(changed)),
             shown(now.get(changed))
         ))
@@ -144,7 +144,7 @@ impl SessionState {
         std::iter::from_fn(move || held.find(|(what, _)| *what == TEMPORARY_TABLE))
     }
 
-    /// Gives the temporary tables that the rest of a text does not name, but that what it calls may use.
+    /// Returns the temporary tables that the rest of a text does not name, but that what it calls may use.
     pub(super) fn unnamed(&self, rest: &RemainingStatements<'_>) -> Vec<&str> {
         let names = self.temporary().map(|(_, name)| name.as_str());
         let text = rest.all();
@@ -160,7 +160,7 @@ pub(super) struct RemainingStatements<'a> {
 }
 
 impl RemainingStatements<'_> {
-    /// Says whether a name is used before it is made again.
+    /// Whether a name is used before it is made again.
     fn needs(&self, name: &str) -> bool {
         for index in self.statements.clone() {
             let text = &self.text[self.outline.statements[index].clone()];
@@ -173,13 +173,13 @@ impl RemainingStatements<'_> {
         false
     }
 
-    /// Gives the text from the first of the statements on.
+    /// Returns the text from the first of the statements on.
     pub(super) fn all(&self) -> &str {
         let first = self.outline.statements.get(self.statements.start);
         first.map_or("", |first| &self.text[first.start..])
     }
 
-    /// Says whether a block builds a statement out of parts, whose names cannot be seen.
+    /// Whether a block builds a statement out of parts, whose names cannot be seen.
     fn builds_statements(&self) -> bool {
         self.statements.clone().any(|index| {
             let text = &self.text[self.outline.statements[index].clone()];
@@ -247,7 +247,7 @@ mod tests {
         check(
             &now,
             "INSERT INTO t SELECT * FROM Tmp",
-            Some("the temporary table `tmp` is gone"),
+            Some("the temporary table `tmp` no longer exists"),
         );
         check(
             &other,

@@ -1,4 +1,4 @@
-//! Owns why a step did not run to its end, and what of it stays.
+//! Why a step failed, and how much of it remains applied.
 
 use crate::error::{Exit, Failure, fail, with_exit};
 use crate::pg::server_error::ServerError;
@@ -7,13 +7,12 @@ use crate::plan::unit::Outline;
 /// Why a step did not run to its end.
 #[derive(Debug)]
 pub enum Stopped {
-    /// It was not begun.
     NotBegun(StepFailure),
-    /// Nothing of it stays.
+    /// Rolled back completely.
     RolledBack(StepFailure),
-    /// So much of it stays.
+    /// Partially applied.
     HalfWay(PartialProgress, StepFailure),
-    /// So much of it stays, and nobody can say yet whether what ran last took effect.
+    /// Partially applied, and the outcome of the last statement is unknown.
     Unknown(PartialProgress, StepFailure),
 }
 
@@ -27,13 +26,13 @@ pub struct PartialProgress {
 }
 
 impl Stopped {
-    /// Gives what went wrong.
-    pub fn trouble(&self) -> &StepFailure {
+    /// Returns what went wrong.
+    pub fn failure(&self) -> &StepFailure {
         match self {
-            Stopped::NotBegun(trouble)
-            | Stopped::RolledBack(trouble)
-            | Stopped::HalfWay(_, trouble)
-            | Stopped::Unknown(_, trouble) => trouble,
+            Stopped::NotBegun(failure)
+            | Stopped::RolledBack(failure)
+            | Stopped::HalfWay(_, failure)
+            | Stopped::Unknown(_, failure) => failure,
         }
     }
 }
@@ -57,24 +56,24 @@ pub struct StepFailure {
 
 pub(crate) fn with_progress(half: PartialProgress, stopped: Stopped) -> Stopped {
     match stopped {
-        Stopped::RolledBack(trouble) if half.units > 0 => Stopped::HalfWay(half, trouble),
-        Stopped::Unknown(_, trouble) => Stopped::Unknown(half, trouble),
+        Stopped::RolledBack(failure) if half.units > 0 => Stopped::HalfWay(half, failure),
+        Stopped::Unknown(_, failure) => Stopped::Unknown(half, failure),
         other => other,
     }
 }
 
 pub(crate) fn failure_from(error: &anyhow::Error) -> StepFailure {
     let server = error.downcast_ref::<ServerError>().cloned();
-    let failure = error.downcast_ref::<Failure>();
+    let ours = error.downcast_ref::<Failure>();
     StepFailure {
-        exit: failure.map_or(Exit::CannotDo, |failure| failure.exit),
+        exit: ours.map_or(Exit::CannotDo, |failure| failure.exit),
         error: server.unwrap_or_else(|| ServerError {
             message: error.to_string(),
             ..ServerError::default()
         }),
         offset: None,
         statement: None,
-        hint: failure.and_then(|failure| failure.hint.clone()),
+        hint: ours.and_then(|failure| failure.hint.clone()),
         is_unconfirmed: false,
     }
 }
@@ -84,16 +83,15 @@ pub(crate) fn interrupted() -> StepFailure {
 }
 
 pub(crate) fn overtaken() -> StepFailure {
-    let words = "the connection was lost, and another run worked on this database before there was a new one";
-    failure_from(&fail(words).hint("run it again").into())
+    let words = "the connection was lost, and another run changed this database before the connection was restored";
+    failure_from(&fail(words).hint("run the command again").into())
 }
 
 pub(crate) fn unknown_outcome(outline: &Outline, statement: usize) -> StepFailure {
-    let words = "an earlier run was cut off while this statement ran, and nothing in the catalog tells whether it took effect";
-    let hint =
-        "look yourself, then say which: af-db repair --resume VERSION --as done, or --as not-done";
-    let mut trouble = failure_from(&fail(words).hint(hint).into());
-    trouble.offset = outline.statements.get(statement).map(|range| range.start);
-    trouble.statement = Some(statement + 1);
-    trouble
+    let words = "an earlier run was interrupted during this statement, and the catalog does not show whether it took effect";
+    let hint = "check the database, then record the outcome: af-db repair --resume VERSION --as done, or --as not-done";
+    let mut failure = failure_from(&fail(words).hint(hint).into());
+    failure.offset = outline.statements.get(statement).map(|range| range.start);
+    failure.statement = Some(statement + 1);
+    failure
 }

@@ -1,4 +1,4 @@
-//! Owns running a text in one transaction: one message for everything but the COMMIT, and a second for that.
+//! Runs a text in one transaction: one message for everything but the COMMIT, and a second one for the COMMIT.
 //!
 //! A client that dies before the second message commits nothing; error positions stay exact because the text is sent
 //! as it is.
@@ -211,7 +211,7 @@ const PATIENCE: Duration = Duration::from_secs(4 * 3600);
 /// Undoes [`patience`].
 pub(crate) const IMPATIENCE: [&str; 2] = ["RESET lock_timeout", "RESET statement_timeout"];
 
-/// Gives the settings that a statement runs with which no transaction holds.
+/// Returns the settings that a statement runs with which no transaction holds.
 ///
 /// It waits for others by its nature, without keeping anybody from reading or writing; a timeout meant for short
 /// statements would leave an invalid index behind.
@@ -224,7 +224,7 @@ pub(crate) fn patience(statement: Option<Duration>) -> [Sql; 2] {
     ]
 }
 
-/// Gives the settings that a transaction of ours begins with; each is undone at its end.
+/// Returns the settings that a transaction of ours begins with; each is undone at its end.
 pub(crate) fn limits(lock: Option<Duration>, statement: Option<Duration>) -> Vec<Sql> {
     let milliseconds =
         |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::from(i32::MAX));

@@ -1,8 +1,7 @@
-//! Owns taking back what a half-run step has left behind: from its last statement to its first, as far as the text and
-//! the catalog say how.
+//! Undoes a partially applied step, last statement first, as far as its text and the catalog allow.
 //!
-//! An index that was built is dropped, CONCURRENTLY; what only tidies up needs nothing. At the first statement that only a
-//! person can undo it stops: what stands before that stays as it is.
+//! A created index is dropped with CONCURRENTLY; maintenance statements need no undo. At the first statement that must be
+//! undone by hand it stops, and earlier statements remain applied.
 
 use std::ops::Range;
 
@@ -18,7 +17,7 @@ use crate::sql::class::Class;
 use crate::sql::classify;
 use crate::sql::safe::Sql;
 
-/// What was taken back.
+/// What was undone.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct UndoReport {
     /// What was done for it, in words.
@@ -34,9 +33,8 @@ pub struct UndoReport {
 pub struct NotUndoable {
     /// Where it stands in the step's text.
     pub range: Range<usize>,
-    /// Why.
     pub why: &'static str,
-    /// Whether it is the one that was begun, and nobody knows how it ended.
+    /// Whether it is the one that was started, and its outcome is unknown.
     pub uncertain: bool,
 }
 
@@ -46,16 +44,16 @@ enum UnitUndo {
     Impossible(&'static str),
 }
 
-const BY_HAND: &str = "only a person can undo it";
+const BY_HAND: &str = "it must be undone by hand";
 
-/// Takes back what a step has left behind that an earlier run was stopped in.
+/// Undoes what a step has left behind that an earlier run was stopped in.
 ///
 /// `begun` says whether the unit behind those that are done may have been begun.
 pub async fn undo(
     session: &Session,
     step: &Step,
     begun: bool,
-    books: &dyn StepRecorder,
+    recorder: &dyn StepRecorder,
     watch: Watch<'_>,
 ) -> Result<UndoReport> {
     let outline = unit::outline(&step.text);
@@ -68,7 +66,7 @@ pub async fn undo(
         begun: None,
         uncertain: step.uncertain,
     };
-    if let Some(question) = books.noted(step.done + 1, UnitMoment::Began) {
+    if let Some(question) = recorder.unit_note(step.done + 1, UnitMoment::Began) {
         let rows = session.query_sql(&question, &[]).await?;
         earlier.begun = rows.first().map(|row| row.get(0));
     }
@@ -135,7 +133,7 @@ struct UndoRun<'a> {
 }
 
 impl UndoRun<'_> {
-    /// Takes back the unit that was begun, or that failed.
+    /// Undoes the unit that was started, or that failed.
     async fn begun(
         &mut self,
         text: &str,
@@ -173,7 +171,7 @@ impl UndoRun<'_> {
                     }
                 }
                 Ok(match (there && uncertain, !is_named && uncertain) {
-                    (true, _) => UnitUndo::Impossible("the index may have been there before"),
+                    (true, _) => UnitUndo::Impossible("the index may have existed before"),
                     (_, true) => UnitUndo::Impossible("the file does not name the index"),
                     _ => UnitUndo::Nothing,
                 })
@@ -188,22 +186,22 @@ impl UndoRun<'_> {
             ReconcileKind::DropIndex { indexes } if uncertain => {
                 for (schema, name) in &indexes {
                     if !reconcile::regclass(self.session, schema.as_deref(), name).await? {
-                        return Ok(UnitUndo::Impossible("an index it drops is gone"));
+                        return Ok(UnitUndo::Impossible(
+                            "one of the dropped indexes no longer exists",
+                        ));
                     }
                 }
-                Ok(UnitUndo::Impossible(
-                    "the indexes it drops may be half-dropped",
-                ))
+                Ok(UnitUndo::Impossible("the indexes may be partially dropped"))
             }
             ReconcileKind::DropIndex { .. } | ReconcileKind::Repeatable => Ok(UnitUndo::Nothing),
             ReconcileKind::Other if uncertain => {
-                Ok(UnitUndo::Impossible("nobody knows whether it took effect"))
+                Ok(UnitUndo::Impossible("unknown whether it took effect"))
             }
-            ReconcileKind::Other => Ok(UnitUndo::Impossible("it may have taken effect in part")),
+            ReconcileKind::Other => Ok(UnitUndo::Impossible("it may have taken effect partially")),
         }
     }
 
-    /// Takes back a unit that is done.
+    /// Undoes a unit that is done.
     async fn done(&mut self, text: &str, piece: &ExecutionUnit) -> Result<UnitUndo> {
         match piece.kind {
             UnitKind::OwnTransaction => return Ok(UnitUndo::Impossible(BY_HAND)),
@@ -215,7 +213,7 @@ impl UndoRun<'_> {
             (ReconcileKind::Repeatable, Class::AlterSystem) => Ok(UnitUndo::Impossible(BY_HAND)),
             (ReconcileKind::Repeatable | ReconcileKind::Reindex { .. }, _) => Ok(UnitUndo::Nothing),
             (ReconcileKind::CreateIndex { or_keep: true, .. }, _) => {
-                Ok(UnitUndo::Impossible("the index may have been there before"))
+                Ok(UnitUndo::Impossible("the index may have existed before"))
             }
             (ReconcileKind::CreateIndex { index: None, .. }, _) => {
                 Ok(UnitUndo::Impossible("the file does not name the index"))

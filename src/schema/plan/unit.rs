@@ -1,4 +1,4 @@
-//! Owns the parts of a step's text: its statements, and the units that are run and recorded one by one.
+//! Splits a step's text into statements, and into units that are run and recorded one by one.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -36,7 +36,7 @@ pub struct Outline {
 }
 
 impl Outline {
-    /// Says whether the text chooses its own timeouts.
+    /// Whether the text chooses its own timeouts.
     pub(crate) fn sets_timeouts(&self, text: &str) -> bool {
         let mut settings = self.settings.iter();
         settings.any(|index| text[self.statements[*index].clone()].contains("_timeout"))
@@ -46,7 +46,6 @@ impl Outline {
 /// What a statement does to a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TransactionControl {
-    /// Begins one.
     Begin,
     /// Ends one and keeps what it did.
     Commit,
@@ -56,7 +55,7 @@ pub enum TransactionControl {
     Chain,
     /// `SAVEPOINT`, `RELEASE`, `ROLLBACK TO`: only within one.
     Savepoint,
-    /// `PREPARE TRANSACTION`: leaves one behind that holds its locks until somebody ends it.
+    /// `PREPARE TRANSACTION`: leaves a transaction that holds its locks until it is ended.
     Prepare,
 }
 
@@ -78,7 +77,6 @@ pub enum UnitKind {
 pub struct ExecutionUnit {
     /// How it runs.
     pub kind: UnitKind,
-    /// Its statements.
     pub statements: Range<usize>,
 }
 
@@ -120,9 +118,10 @@ pub fn outline(text: &str) -> Outline {
         } else if statement.class == Class::Do && commits_inside(statement.text) {
             outline.alone.push((index, COMMITS));
         } else if statement.class == Class::TwoPhase && control.is_none() {
-            outline
-                .alone
-                .push((index, "it ends a transaction that another session prepared"));
+            outline.alone.push((
+                index,
+                "the statement ends a prepared transaction of another session",
+            ));
         }
         let calls = || body_has(statement.text, |body, pair| pair[0].is_word(body, "call"));
         if statement.class == Class::Call || statement.class == Class::Do && calls() {
@@ -135,7 +134,7 @@ pub fn outline(text: &str) -> Outline {
 
 const COMMITS: &str = "the DO block commits in between";
 
-/// Says what a statement does to a transaction of the session.
+/// Returns what a statement does to a transaction of the session.
 fn control(class: Class, text: &str) -> Option<TransactionControl> {
     let has = |word: &str| token::code(text).any(|token| token.is_word(text, word));
     let chains = || has("chain") && !has("no");
@@ -154,7 +153,7 @@ fn control(class: Class, text: &str) -> Option<TransactionControl> {
     }
 }
 
-/// Says whether the body of a DO block ends transactions; languages other than PL/pgSQL write `plpy.commit()`.
+/// Whether the body of a DO block ends transactions; languages other than PL/pgSQL write `plpy.commit()`.
 fn commits_inside(text: &str) -> bool {
     body_has(text, |body, [word, next]| {
         let is_end = word.is_word(body, "commit") || word.is_word(body, "rollback");
@@ -166,7 +165,7 @@ fn commits_inside(text: &str) -> bool {
     })
 }
 
-/// Says whether two words that fit follow one another in the body of a DO block.
+/// Whether two words that fit follow one another in the body of a DO block.
 fn body_has(text: &str, fits: impl Fn(&str, [token::Token; 2]) -> bool) -> bool {
     let bodies = token::code(text).filter(|token| {
         matches!(
@@ -246,7 +245,7 @@ impl Outline {
         .then_some((*end, *control))
     }
 
-    /// Says whether a unit ends by undoing what it did, its settings as well.
+    /// Whether a unit ends by undoing what it did, its settings as well.
     pub(super) fn is_undone(&self, unit: &ExecutionUnit) -> bool {
         let last = unit.statements.end - 1;
         let at = self.control.binary_search_by_key(&last, |(at, _)| *at);
@@ -254,7 +253,7 @@ impl Outline {
             && at.is_ok_and(|at| self.control[at].1 == TransactionControl::Rollback)
     }
 
-    /// Says whether one of some statements chooses how isolated its transaction is, which must come before any query.
+    /// Whether one of some statements chooses how isolated its transaction is, which must come before any query.
     pub(super) fn chooses_isolation(&self, text: &str, statements: Range<usize>) -> bool {
         statements.into_iter().any(|index| {
             let text = &text[self.statements[index].clone()];
@@ -268,18 +267,18 @@ impl Outline {
         })
     }
 
-    /// Says whether a statement may commit a part of what it does before it fails.
+    /// Whether a statement may commit a part of what it does before it fails.
     pub(super) fn may_commit(&self, index: usize) -> bool {
         self.calls.binary_search(&index).is_ok() || self.alone.contains(&(index, COMMITS))
     }
 
-    /// Says whether a statement begins a transaction.
+    /// Whether a statement begins a transaction.
     pub(super) fn begins(&self, index: usize) -> bool {
         let at = self.control.binary_search_by_key(&index, |(at, _)| *at);
         at.is_ok_and(|at| self.control[at].1 == TransactionControl::Begin)
     }
 
-    /// Says whether a transaction of the file is read only, so that nothing can be recorded in it.
+    /// Whether a transaction of the file is read only, so that nothing can be recorded in it.
     ///
     /// One that does not say what it is is what the session makes of it.
     fn is_read_only(&self, text: &str, statements: Range<usize>, by_session: bool) -> bool {

@@ -1,6 +1,6 @@
-//! Owns trying out what a difference says: the one schema is made in a scratch database, the statements run, the result read.
+//! Tests generated statements: creates the old schema in a shadow database, runs them and compares the result.
 //!
-//! No rows are there, so that it tells whether the statements lead where they should, not how long they take.
+//! There are no rows, so the result shows whether the statements are correct, not how long they take.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ use crate::sql::safe::Sql;
 
 /// Runs statements on a copy of the first schema and fails unless they make the second one of it.
 ///
-/// Gives the reason where no such copy can be made here, such as an extension that the scratch server lacks.
+/// Returns the reason where no such copy can be made here, such as an extension that the shadow server lacks.
 pub async fn try_out(
     scratch: &ShadowServer,
     (from, to): (&Catalog, &Catalog),
@@ -35,11 +35,11 @@ pub async fn try_out(
     for statement in statements.iter().filter(|one| is_inside(one.about.kind)) {
         if let Err(error) = session.run(&statement.sql).await {
             let message = format!(
-                "the statements found would stop at {}: {error:#}",
+                "The generated statements fail at {}: {error:#}",
                 statement.about
             );
             return Err(fail(message)
-                .hint("nothing was changed; see them all the same: --untried")
+                .hint("nothing was changed; print them anyway with --untried")
                 .into());
         }
     }
@@ -52,14 +52,14 @@ pub async fn try_out(
     match left {
         None => Ok(None),
         Some(change) => Err(fail(format!(
-            "the statements found would not do: {change} after them"
+            "The generated statements do not produce the target schema: {change} after running them"
         ))
-        .hint("nothing was changed; see them all the same: --untried")
+        .hint("nothing was changed; print them anyway with --untried")
         .into()),
     }
 }
 
-/// Makes the first schema in a scratch database of this name; gives a session there, or the reason where it cannot be had.
+/// Makes the first schema in a shadow database of this name; gives a session there, or the reason where it cannot be had.
 pub async fn copied(
     scratch: &ShadowServer,
     name: &str,
@@ -102,7 +102,7 @@ async fn copy(session: &Session, from: &Catalog, to: &Catalog) -> Result<Option<
     Ok(first.map(|change| format!("on a copy, {change}")))
 }
 
-/// Keeps what lives in a database, not beside or around it.
+/// Keeps what lives in a database, not next to or around it.
 pub fn inside(catalog: &Catalog) -> Catalog {
     catalog.retain(|key, _| is_inside(key.kind))
 }
@@ -114,7 +114,7 @@ fn is_inside(kind: Kind) -> bool {
     )
 }
 
-/// Gives every role that two schemas speak of.
+/// Returns every role that two schemas speak of.
 fn roles(from: &Catalog, to: &Catalog) -> BTreeSet<String> {
     let mut roles = BTreeSet::from([from.reader.clone()]);
     for (key, object) in from.objects.iter().chain(&to.objects) {

@@ -1,4 +1,4 @@
-//! Owns the shadow: migrations replayed into a scratch database, to be read, probed and measured there.
+//! The shadow database: migrations replayed into an empty database, to be read, probed and measured there.
 //!
 //! Nothing here touches a live database.
 
@@ -31,31 +31,31 @@ use crate::sql::position;
 use crate::sql::safe::Sql;
 use crate::sql::split;
 
-/// Keeps no books: a shadow lives for one comparison.
+/// Keeps no books: a shadow database lives for one comparison.
 struct NoRecorder;
 
 impl StepRecorder for NoRecorder {
-    fn opening(&self) -> Sql {
+    fn lock_history(&self) -> Sql {
         Sql::default()
     }
 
-    fn began(&self, _: usize, _: &Sql) -> Sql {
+    fn unit_began(&self, _: usize, _: &Sql) -> Sql {
         Sql::new("SELECT")
     }
 
-    fn unit(&self, _: usize, _: &Sql) -> Sql {
+    fn unit_done(&self, _: usize, _: &Sql) -> Sql {
         Sql::new("SELECT")
     }
 
-    fn closing(&self, _: usize, _: usize) -> Sql {
+    fn step_done(&self, _: usize, _: usize) -> Sql {
         Sql::new("SELECT")
     }
 
-    fn present(&self) -> Option<Sql> {
+    fn is_recorded(&self) -> Option<Sql> {
         None
     }
 
-    fn landed(&self, _: Option<usize>) -> Option<Sql> {
+    fn is_recorded_by_this_run(&self, _: Option<usize>) -> Option<Sql> {
         None
     }
 }
@@ -64,7 +64,6 @@ impl StepRecorder for NoRecorder {
 pub struct Shadow {
     /// Where it is.
     pub target: Target,
-    /// A session on it.
     pub session: Session,
 }
 
@@ -92,7 +91,7 @@ pub async fn prepare(scratch: &ShadowServer, name: &str, project: &[Migration]) 
     Ok(shadow)
 }
 
-/// Says whether migrations leave alone what all databases of a server share, so that they can be replayed in several at
+/// Whether migrations leave alone what all databases of a server share, so that they can be replayed in several at
 /// the same time.
 ///
 /// A role that is made and is there already is not minded: the first replay of all stands alone.
@@ -163,18 +162,18 @@ impl Shadow {
         }
     }
 
-    /// Runs a migration one way; gives the shadow back whatever comes of it.
+    /// Runs a migration one way; gives the shadow database back whatever comes of it.
     pub(crate) async fn attempt(
         self,
         migration: &Migration,
         direction: Direction,
     ) -> Result<(Self, Option<Failure>)> {
         let step = job::step(migration, direction)
-            .with_context(|| format!("{} has no way down", migration.up.shown))?;
+            .with_context(|| format!("{} has no down migration", migration.up.shown))?;
         self.attempt_step(step).await
     }
 
-    /// Runs a step; gives the shadow back whatever comes of it.
+    /// Runs a step; gives the shadow database back whatever comes of it.
     pub async fn attempt_step(self, step: Step) -> Result<(Self, Option<Failure>)> {
         let Shadow { target, session } = self;
         split::check_closed(&step.label, &step.text)?;
@@ -203,12 +202,12 @@ impl Shadow {
 }
 
 fn failure(step: &Step, stopped: &Stopped) -> Failure {
-    let trouble = stopped.trouble();
+    let stopped = stopped.failure();
     let mut message = format!(
-        "{} does not run on a scratch database: {}",
-        step.label, trouble.error
+        "{} fails on the shadow database: {}",
+        step.label, stopped.error
     );
-    if let Some(offset) = trouble.offset {
+    if let Some(offset) = stopped.offset {
         let place = position::of_byte(&step.text, offset);
         let quoted = position::quote(&step.text, place);
         message.push_str(&format!(
@@ -217,21 +216,21 @@ fn failure(step: &Step, stopped: &Stopped) -> Failure {
         ));
     }
     let failure = fail(message);
-    match explain(&trouble.error) {
+    match explain(&stopped.error) {
         Some(hint) => failure.hint(hint),
         None => failure,
     }
 }
 
-/// Says what a scratch server lacks that the target may have, so that a migration is not taken for broken.
+/// Returns a hint if the shadow server lacks something that the target may have.
 fn explain(error: &ServerError) -> Option<String> {
     if let Some(hint) = sandbox::hint(&error.message) {
         return Some(hint);
     }
     let missing_here = error.is("0A000") || error.is("58P01");
     (missing_here && error.message.contains("extension")).then(|| {
-        "the extension is missing on the scratch server, which says nothing about the target; \
-         point AF_DB_SHADOW_URL at a server that has it"
+        "the extension is not installed on the shadow server and may exist on the target; \
+         set AF_DB_SHADOW_URL to a server that has the extension"
             .to_owned()
     })
 }

@@ -1,4 +1,4 @@
-//! Owns the answer to which migration made an object: by the names its statements speak, for people to look there.
+//! Finds the migration that created an object, by the names in its statements.
 
 use std::collections::BTreeSet;
 
@@ -66,7 +66,7 @@ impl Origins {
     }
 }
 
-/// Says whether a statement of the class can make or change an object of the kind.
+/// Whether a statement of the class can make or change an object of the kind.
 fn shapes(kind: Kind, class: Class) -> bool {
     let object = match class {
         Class::Create(object) | Class::Alter(object) => object,
@@ -109,7 +109,7 @@ fn shapes(kind: Kind, class: Class) -> bool {
     }
 }
 
-/// Says whether a statement of the class can change anything about an object: its comment, its privileges.
+/// Whether a statement of the class can change anything about an object: its comment, its privileges.
 fn shapes_anything(class: Class) -> bool {
     matches!(
         class,
@@ -123,7 +123,7 @@ fn shapes_anything(class: Class) -> bool {
     )
 }
 
-/// Says whether statements name the part itself; row-level security is only the table's.
+/// Whether statements name the part itself; row-level security is only the table's.
 fn names_a_part(kind: Kind) -> bool {
     kind.is_part()
         && !matches!(
@@ -145,7 +145,7 @@ fn bare(name: &str) -> String {
     }
 }
 
-/// Gives every name a statement speaks, as the server folds it; those in the strings of a block too.
+/// Returns every name a statement speaks, as the server folds it; those in the strings of a block too.
 fn names(text: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for token in token::code(text) {

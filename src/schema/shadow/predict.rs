@@ -1,8 +1,8 @@
-//! Owns the prediction of a schema: what a database will hold after the same was done to it as to its likeness.
+//! Predicts the schema of a database from the same change on a clone of its schema.
 
 use crate::catalog::Catalog;
 
-/// Gives the catalog of `live` as it will be; `before` and `after` are those of its likeness.
+/// Returns the catalog of `live` as it will be; `before` and `after` are those of its likeness.
 ///
 /// What the likeness shows unchanged is taken from the database itself, so that what could not be built there does no
 /// harm.

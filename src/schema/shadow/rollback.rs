@@ -1,6 +1,6 @@
-//! Owns the proof that a way down leads back: up, down, and the whole catalog and every row compared with before.
+//! Tests that down migrations restore the previous schema and data: up, down, and compare the catalog and all rows.
 //!
-//! One down migration in eight runs without an error and leaves another schema; nobody notices until it matters.
+//! One down migration in eight runs without an error but does not restore the schema.
 
 use anyhow::Result;
 use futures_util::future::{join, try_join};
@@ -18,7 +18,7 @@ use crate::pg::target::Target;
 use crate::shadow::seed::{self, Digests};
 use crate::shadow::{self, Shadow};
 
-/// Proves that each migration of a range leads back where it came from.
+/// Proves that each migration of a range restores the previous schema where it came from.
 ///
 /// `base` is what stands below the range. The findings name the object that does not come back.
 pub async fn prove(
@@ -31,7 +31,7 @@ pub async fn prove(
     let mut shadow = shadow::prepare(scratch, "rollback", &all).await?;
     let total = u64::try_from(base.len() + 2 * range.len()).ok();
     watch(Event::Began {
-        task: "proving the way down",
+        task: "testing the down migration",
         total,
         unit: Unit::Items,
     });
@@ -72,7 +72,7 @@ async fn at_once(
     .await;
     let (_, mut findings) = without?;
     if findings.is_empty() {
-        // What a wrong way down does to rows is of no interest, and may well be an error.
+        // What a wrong down migration does to rows is of no interest, and may well be an error.
         findings.extend(with?.1);
     }
     Ok(findings)
@@ -125,7 +125,7 @@ async fn walk(
         if let Some(failure) = failed {
             // Without rows a migration that fails is broken; with made-up rows it only says that they do not fit it.
             if rows == Rows::Some {
-                let message = format!("whether rows survive could not be tried: {failure}");
+                let message = format!("Data preservation could not be tested: {failure}");
                 let finding =
                     Finding::note("rollback-rows-not-tried", &migration.up.shown, message);
                 return Ok((shadow, vec![finding]));
@@ -157,7 +157,7 @@ async fn walk(
             Rows::Some => findings.extend(row_findings(&down.shown, &before.rows, &now.rows)),
         }
         if finding::worst(&findings) == Some(Severity::Error) {
-            // What is wrong here would only be told again at every level below.
+            // The same differences would be reported again at each earlier migration.
             break;
         }
     }
@@ -178,7 +178,7 @@ async fn level(shadow: &Shadow, reader: Option<&Rereader>) -> Result<StateBefore
     })
 }
 
-/// Says whether only columns that the way up had dropped stand elsewhere: one that is added again comes last.
+/// Whether only columns that the up migration had dropped stand elsewhere: one that is added again comes last.
 fn only_moved(change: &Change, upped: &Catalog) -> bool {
     let (Some(before), Some(after)) = (&change.before, &change.after) else {
         return false;
@@ -201,9 +201,9 @@ fn only_moved(change: &Change, upped: &Catalog) -> bool {
 
 fn schema_finding(down: &str, change: &Change) -> Finding {
     let message = match (&change.before, &change.after) {
-        (Some(_), None) => "it does not come back",
-        (None, Some(_)) => "it is left behind",
-        _ => "it comes back different",
+        (Some(_), None) => "the down migration does not restore it",
+        (None, Some(_)) => "the down migration does not remove it",
+        _ => "the down migration restores it with differences",
     };
     let sides = Sides {
         code: "rollback-schema",
@@ -219,7 +219,7 @@ fn schema_finding(down: &str, change: &Change) -> Finding {
 fn row_findings(down: &str, before: &Digests, after: &Digests) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (table, rows) in before {
-        // A table that is gone has been told as a difference of the schema.
+        // A missing table has been reported as a difference of the schema.
         let Some(now) = after.get(table) else {
             continue;
         };
@@ -237,17 +237,23 @@ fn row_findings(down: &str, before: &Digests, after: &Digests) -> Vec<Finding> {
             (0, _) => Finding::note(
                 "rollback-rows",
                 subject,
-                format!("{gained} more come back than there were"),
+                format!("{gained} extra rows after up and down"),
             ),
             (_, 0) => Finding::error(
                 "rollback-rows",
                 subject,
-                format!("{lost} of {} do not come back", rows.len()),
+                format!(
+                    "{lost} of {} test rows are missing after up and down",
+                    rows.len()
+                ),
             ),
             _ => Finding::error(
                 "rollback-rows",
                 subject,
-                format!("{lost} of {} come back with other values", rows.len()),
+                format!(
+                    "{lost} of {} test rows differ after up and down",
+                    rows.len()
+                ),
             ),
         };
         findings.push(finding.place(Location::file(down)));

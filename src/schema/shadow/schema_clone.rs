@@ -1,4 +1,4 @@
-//! Owns a shadow that looks as another database does: its schema without its rows, built from its catalog.
+//! Creates a shadow database with the schema of another database, without its rows.
 
 use anyhow::Result;
 
@@ -19,13 +19,12 @@ const TOGETHER: usize = 100;
 
 /// A shadow, and what of the other database it lacks.
 pub struct SchemaClone {
-    /// The shadow.
     pub shadow: Shadow,
     /// What could not be built, each with the server's words.
     pub lacking: Vec<String>,
 }
 
-/// Gives the scope in which a target is to be read so that a shadow can be built from it.
+/// Returns the scope in which a target is to be read so that a shadow database can be built from it.
 pub fn scope() -> Scope {
     Scope {
         roles: true,
@@ -33,7 +32,7 @@ pub fn scope() -> Scope {
     }
 }
 
-/// Builds a shadow from the catalog of a target, read in the [`scope`].
+/// Builds a shadow database from the catalog of a target, read in the [`scope`].
 ///
 /// All migrations of the project are looked at to tell whether they expect Supabase.
 pub async fn build(

@@ -1,4 +1,4 @@
-//! Owns rows for a scratch database whose only purpose is to be there afterwards.
+//! Inserts test rows into a shadow database.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ pub async fn fill(session: &Session) -> Result<()> {
     session
         .run(&Sql::new(include_str!("queries/seed.sql")))
         .await
-        .context("putting rows into the scratch database")
+        .context("inserting rows into the shadow database")
 }
 
 /// Reads what every table holds, in one question.

@@ -126,7 +126,7 @@ async fn a_fleet_comes_up_and_those_who_cannot_are_named() {
 
     1 database could not be asked
 
-    warn[fleet-ahead]: m05: `foreign` is applied here, and newer than every file of this folder
+    warn[fleet-ahead]: m05: `foreign` is applied, but not in this checkout (newer than all files)
       postgres@HOST:PORT/DATABASE_5
 
     warn[fleet-unreachable]: gone: cannot enter database `nowhere_at_all` at `HOST:PORT`: database "nowhere_at_all" does not exist (SQLSTATE 3D000)

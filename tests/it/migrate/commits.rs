@@ -61,8 +61,8 @@ async fn one_that_arrived_is_found_and_the_run_goes_on() {
     let (seen, done) = cut_at_commit("", Cut::OnceAfter("COMMIT")).await;
     insta::assert_snapshot!(seen, @"
     applied 2 migrations to postgres@HOST:PORT/DATABASE
-    warning: the connection was lost during the COMMIT; asking on a new one whether it arrived
-    the COMMIT had arrived
+    warning: the connection was lost during COMMIT; checking on a new connection whether it succeeded
+    the COMMIT succeeded
     applied migrations/V1__a.sql (3 statements, N ms)
     applied migrations/V2__b.sql (1 statement, N ms)
     status 0
@@ -74,9 +74,9 @@ async fn one_that_arrived_is_found_and_the_run_goes_on() {
 async fn one_that_did_not_arrive_is_told_and_not_repeated() {
     let (seen, done) = cut_at_commit("", Cut::OnceBefore("COMMIT")).await;
     insta::assert_snapshot!(seen, @"
-    warning: the connection was lost during the COMMIT; asking on a new one whether it arrived
+    warning: the connection was lost during COMMIT; checking on a new connection whether it succeeded
     error: migrations/V1__a.sql was rolled back, nothing was applied: the connection was lost: connection closed
-    hint: run it again: the COMMIT had not arrived
+    hint: run the command again: the COMMIT did not succeed
     status 2
     ");
     assert_eq!(done, once());
@@ -88,8 +88,8 @@ async fn one_of_a_statement_that_arrived_is_found_and_the_file_goes_on() {
     let (seen, done) = cut_at_commit(header, Cut::OnceAfter("COMMIT")).await;
     insta::assert_snapshot!(seen, @"
     applied 2 migrations to postgres@HOST:PORT/DATABASE
-    warning: the connection was lost during the COMMIT; asking on a new one whether it arrived
-    the COMMIT had arrived
+    warning: the connection was lost during COMMIT; checking on a new connection whether it succeeded
+    the COMMIT succeeded
     applied migrations/V1__a.sql (3 statements, N ms)
     applied migrations/V2__b.sql (1 statement, N ms)
     status 0
@@ -102,9 +102,9 @@ async fn one_of_a_statement_that_did_not_arrive_is_told() {
     let header = "-- af-db: no-transaction\nINSERT INTO done VALUES (4);\n";
     let (seen, done) = cut_at_commit(header, Cut::OnceBefore("COMMIT")).await;
     insta::assert_snapshot!(seen, @"
-    warning: the connection was lost during the COMMIT; asking on a new one whether it arrived
+    warning: the connection was lost during COMMIT; checking on a new connection whether it succeeded
     error: migrations/V1__a.sql was rolled back, nothing was applied: the connection was lost: connection closed
-    hint: run it again: the COMMIT had not arrived
+    hint: run the command again: the COMMIT did not succeed
     status 2
     ");
     assert_eq!(done[..3], once());
@@ -122,10 +122,10 @@ async fn where_nobody_can_be_asked_the_next_run_looks() {
     proxy.cut_after(Cut::Statement("COMMIT"));
     let ran = project.run(&["up"]).await;
     insta::assert_snapshot!(ran.seen(), @"
-    warning: the connection was lost during the COMMIT; asking on a new one whether it arrived
+    warning: the connection was lost during COMMIT; checking on a new connection whether it succeeded
     waiting up to 3 s for `postgres@HOST:PORT/DATABASE`: nothing answers there yet
-    error: stopped at the end of migrations/V2__b.sql, all of it is done or nothing: the connection was lost: connection closed
-    hint: run it again: it looks first whether the COMMIT arrived, which could not be asked now (cannot connect to `HOST:PORT`: connection closed)
+    error: stopped at the COMMIT of migrations/V2__b.sql; unknown whether it was applied: the connection was lost: connection closed
+    hint: run the command again: it checks first whether the COMMIT succeeded, which is unknown now (cannot connect to `HOST:PORT`: connection closed)
     status 3
     ");
     proxy.mend();
@@ -157,10 +157,10 @@ async fn a_run_that_was_overtaken_goes_no_further() {
     project.write("migrations/V3__c.sql", "INSERT INTO done VALUES (2);");
     proxy.cut_after(Cut::OnceAfter("COMMIT"));
     insta::assert_snapshot!(project.run(&["up"]).await.seen(), @"
-    warning: the connection was lost during the COMMIT; asking on a new one whether it arrived
-    the COMMIT had arrived
+    warning: the connection was lost during COMMIT; checking on a new connection whether it succeeded
+    the COMMIT succeeded
     applied migrations/V2__b.sql (1 statement, N ms)
-    error: migrations/V3__c.sql was not begun, the first 1 of 2 are applied: the connection was lost, and another run worked on this database before there was a new one
+    error: migrations/V3__c.sql was not begun, the first 1 of 2 are applied: the connection was lost, and another run changed this database before the connection was restored
     hint: run it again
     status 3
     ");
@@ -184,18 +184,18 @@ async fn a_call_that_was_cut_off_is_never_taken_for_not_run() {
     );
     proxy.cut_after(Cut::OnceAfter("CALL p()"));
     insta::assert_snapshot!(project.run(&["up"]).await.seen(), @"
-    error: stopped in migrations/V1__a.sql, whose first statement may be done: the connection was lost: connection closed
+    error: stopped in migrations/V1__a.sql; the outcome of the first statement is unknown: the connection was lost: connection closed
       at migrations/V1__a.sql:2:1, statement 1
     2 | CALL p();
       | ^
-    hint: run it again: it looks in the catalog whether this statement took effect, and goes on behind it
+    hint: run the command again: it checks the catalog whether this statement took effect, and continues after it
     status 3
     ");
     // However often it is asked again.
     let refused = timeless(&project.run(&["up"]).await.seen());
     insta::assert_snapshot!(refused, @"
     migrations/V1__a.sql was cut off at TIME TIME UTC; it goes on with its first statement
-    error: stopped in migrations/V1__a.sql, whose first statement may be done: an earlier run was cut off while this statement ran, and nothing in the catalog tells whether it took effect
+    error: stopped in migrations/V1__a.sql; the outcome of the first statement is unknown: an earlier run was interrupted during this statement, and the catalog does not show whether it took effect
       at migrations/V1__a.sql:2:1, statement 1
     2 | CALL p();
       | ^
@@ -231,8 +231,8 @@ async fn a_way_down_that_was_cut_off_continues() {
     proxy.reset();
     proxy.cut_after(Cut::Statement("DROP TABLE b"));
     insta::assert_snapshot!(project.run(&["down", "--yes", "-q"]).await.seen(), @"
-    error: stopped in migrations/V1__a.down.sql, 1 of its statements are done: the connection was lost: connection closed
-    hint: run af-db down again: it continues behind what is done
+    error: stopped in migrations/V1__a.down.sql after 1 statements: the connection was lost: connection closed
+    hint: run af-db down again to continue after the completed statements
     status 3
     ");
     proxy.mend();

@@ -119,7 +119,7 @@ async fn what_a_service_applied_while_we_waited_is_not_applied_again() {
     let ran = project.ended(child).await.ok();
     insta::assert_snapshot!(ran.seen(), @"
     applied 2 migrations to postgres@HOST:PORT/DATABASE
-    migrations/V2__b.sql was applied by somebody else at the same moment
+    migrations/V2__b.sql was applied by another process at the same time
     applied migrations/V3__c.sql (1 statement, N ms)
     status 0
     ");

@@ -257,10 +257,7 @@ async fn matrix(death: Death, header: &str) {
         let again = stage.project.run(&["up"]).await;
         assert_eq!(again.status, 0, "{death:?} {place}: {}", again.seen());
         if !header.is_empty() && place > 1 {
-            let goes_on = format!(
-                "goes on behind the first {} of its statements",
-                done_before(place)
-            );
+            let goes_on = format!("goes on after the first {} statements", done_before(place));
             assert!(again.stderr.contains(&goes_on), "{place}: {}", again.seen());
         }
         let session = session(&stage.target).await;
@@ -300,7 +297,7 @@ fn judge(ran: &Ran, header: &str, place: usize) {
         (false, true) => (
             3,
             format!(
-                "stopped in migrations/V1__a.sql, {} of its statements are done and the next may be",
+                "stopped in migrations/V1__a.sql after {} statements; the outcome of the next one is unknown",
                 done_before(place)
             ),
             "hint: run it again: it looks in the catalog whether this statement took effect",
@@ -308,10 +305,10 @@ fn judge(ran: &Ran, header: &str, place: usize) {
         (false, false) => (
             3,
             format!(
-                "stopped in migrations/V1__a.sql, {} of its statements are done: ",
+                "stopped in migrations/V1__a.sql after {} statements: ",
                 done_before(place)
             ),
-            "hint: run af-db up again: it continues behind what is done\n",
+            "hint: run af-db up again to continue after the completed statements\n",
         ),
     };
     assert_eq!(ran.status, status, "{place}: {seen}");

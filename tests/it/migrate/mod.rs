@@ -38,7 +38,7 @@ async fn a_slip_of_the_pen_is_shown_where_it_is() {
       at migrations/V1__a.sql:1:24, statement 1
     1 | CREATE TABLE a (id int nott null);
       |                        ^
-    hint: mend migrations/V1__a.sql and run af-db up again
+    hint: fix migrations/V1__a.sql and run af-db up again
     status 2
     "#);
     project.write(
@@ -46,11 +46,11 @@ async fn a_slip_of_the_pen_is_shown_where_it_is() {
         "-- af-db: no-transaction\nCREATE TABLE b (id int);\nVACUUM b;\nCREATE TABLE a (id int nott null);\n",
     );
     insta::assert_snapshot!(project.run(&["up"]).await.seen(), @r#"
-    error: stopped in migrations/V1__a.sql, 2 of its statements are done: syntax error at or near "nott" (SQLSTATE 42601)
+    error: stopped in migrations/V1__a.sql after 2 statements: syntax error at or near "nott" (SQLSTATE 42601)
       at migrations/V1__a.sql:4:24, statement 3
     4 | CREATE TABLE a (id int nott null);
       |                        ^
-    hint: mend the cause and run af-db up again: it continues behind what is done; migrations/V1__a.sql must not change above that; or take back what is done: af-db up --abort
+    hint: fix the cause and run af-db up again to continue after the completed statements; migrations/V1__a.sql must not change above that; or undo the completed statements: af-db up --abort
     status 3
     "#);
 }
@@ -123,7 +123,7 @@ async fn an_error_names_statement_line_and_column_and_leaves_nothing() {
       at migrations/V2__b.sql:4:1, statement 2
     4 | INSERT INTO a VALUES (1);
       | ^
-    hint: mend migrations/V2__b.sql and run af-db up again
+    hint: fix migrations/V2__b.sql and run af-db up again
     status 3
     "#);
     assert_eq!(database.one("SELECT count(*) FROM a").await, "0");
@@ -134,7 +134,7 @@ async fn an_error_names_statement_line_and_column_and_leaves_nothing() {
       at migrations/V3__c.sql:2:8, statement 2
     2 | SELECT nope FROM a;
       |        ^
-    hint: mend migrations/V3__c.sql and run af-db up again
+    hint: fix migrations/V3__c.sql and run af-db up again
     status 3
     "#);
     assert_eq!(
@@ -211,9 +211,9 @@ async fn what_cannot_run_is_refused_before_anything_runs() {
         "CREATE INDEX CONCURRENTLY i ON a (id);",
     );
     insta::assert_snapshot!(project.run(&["up"]).await.seen(), @"
-    error[migration-transaction]: migrations/V2__b.sql: this cannot run in a transaction: CREATE INDEX CONCURRENTLY commits in between
+    error[migration-transaction]: migrations/V2__b.sql: cannot run inside a transaction block: CREATE INDEX CONCURRENTLY commits in between
       at migrations/V2__b.sql:1:1
-      help: begin the file with `-- af-db: no-transaction`, best with this statement alone in it
+      help: Begin the file with `-- af-db: no-transaction`, preferably with this statement only
 
     1 error
 

@@ -121,7 +121,7 @@ const LOST: &[(&str, &str, &str)] = &[
     (
         "CREATE TEMP TABLE t AS SELECT 42 AS id;",
         "SELECT app.peek();",
-        "the temporary table `t`, which function app.peek() uses, is gone",
+        "the temporary table `t`, which function app.peek() uses, no longer exists",
     ),
     (
         "CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql AS 'SELECT 42';",
@@ -346,7 +346,7 @@ async fn an_invalid_index_of_the_same_name_that_is_not_ours_stops_the_run() {
         assert_eq!(ran.status, 2, "{}", ran.seen());
         assert!(
             ran.stderr
-                .contains("index public.i is invalid, and no run of af-db began building it"),
+                .contains("index public.i is invalid and was not created by af-db"),
             "{}",
             ran.seen()
         );

@@ -20,27 +20,27 @@ use crate::support::server;
 pub(super) struct Unrecorded;
 
 impl StepRecorder for Unrecorded {
-    fn opening(&self) -> Sql {
+    fn lock_history(&self) -> Sql {
         Sql::default()
     }
 
-    fn began(&self, _: usize, _: &Sql) -> Sql {
+    fn unit_began(&self, _: usize, _: &Sql) -> Sql {
         Sql::new("SELECT")
     }
 
-    fn unit(&self, _: usize, _: &Sql) -> Sql {
+    fn unit_done(&self, _: usize, _: &Sql) -> Sql {
         Sql::new("SELECT")
     }
 
-    fn closing(&self, _: usize, _: usize) -> Sql {
+    fn step_done(&self, _: usize, _: usize) -> Sql {
         Sql::new("SELECT")
     }
 
-    fn present(&self) -> Option<Sql> {
+    fn is_recorded(&self) -> Option<Sql> {
         None
     }
 
-    fn landed(&self, _: Option<usize>) -> Option<Sql> {
+    fn is_recorded_by_this_run(&self, _: Option<usize>) -> Option<Sql> {
         None
     }
 }
@@ -99,8 +99,8 @@ async fn a_rewrite_nobody_predicted_is_rolled_back() {
     let stopped = ran(PLAIN, STRICT, "ALTER TABLE t ADD COLUMN m mail").await;
     assert_eq!(
         stopped.expect_err("it must not be committed"),
-        "it did what the plan does not say: it wrote public.t anew, which was not predicted; \
-         it wrote public.t_pkey anew, which was not predicted"
+        "the step had effects that are not in the plan: it rewrote public.t, which was not predicted; \
+         it rewrote public.t_pkey, which was not predicted"
     );
 }
 
@@ -111,7 +111,7 @@ async fn a_lock_nobody_predicted_is_rolled_back() {
     let stopped = ran(PLAIN, more, "ALTER TABLE t ADD COLUMN b int").await;
     assert_eq!(
         stopped.expect_err("it must not be committed"),
-        "it did what the plan does not say: it took a lock AccessExclusive on public.child, none was predicted"
+        "the step had effects that are not in the plan: it took a lock AccessExclusive on public.child, none was predicted"
     );
 }
 
@@ -141,7 +141,7 @@ async fn rows_and_tables_that_nobody_predicted_are_rolled_back() {
         let said = stopped.expect_err("it must not be committed");
         assert_eq!(
             said,
-            format!("it did what the plan does not say: {expected}")
+            format!("the step had effects that are not in the plan: {expected}")
         );
     }
 }

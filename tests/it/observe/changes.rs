@@ -95,8 +95,8 @@ async fn only_the_rights_that_have_changed_are_told() {
             "-public.orders: no longer: PUBLIC may SELECT",
             "+public.customers.id: PUBLIC may SELECT; +public.customers.id: PUBLIC may UPDATE; \
              +public.orders.id: PUBLIC may SELECT; +public.orders.id: PUBLIC may UPDATE",
-            "AccessExclusive public.v; -public.v: no longer: it reads with the rights of its owner",
-            "+public.v: it reads with the rights of its owner",
+            "AccessExclusive public.v; -public.v: no longer: it reads with its owner's privileges",
+            "+public.v: it reads with its owner's privileges",
             "",
             "drop table public.orders lost; drop view public.v cascaded; \
              -public.orders: no longer: permissive policy known for ALL to PUBLIC using \
@@ -125,10 +125,10 @@ async fn rights_that_no_text_names_are_seen() {
             "-role boss: no longer: it is a superuser; +role boss: row-level security does not hold it",
             "",
             "+schema public: boss may USAGE",
-            "+public.f(): it acts with the rights of its owner; \
-             +public.f(): it acts with the rights of its owner and any search_path",
-            "drop function public.f(); -public.f(): no longer: it acts with the rights of its owner and any search_path",
-            "+public.f(): it acts with the rights of its owner and any search_path",
+            "+public.f(): it runs with its owner's privileges; \
+             +public.f(): it runs with its owner's privileges and any search_path",
+            "drop function public.f(); -public.f(): no longer: it runs with its owner's privileges and any search_path",
+            "+public.f(): it runs with its owner's privileges and any search_path",
             "-public.f(): no longer: PUBLIC may EXECUTE",
             "+public.customers: boss may SELECT; +public.v: boss may SELECT",
             "+default privileges: boss may SELECT tables that postgres makes",

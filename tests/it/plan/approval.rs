@@ -102,7 +102,7 @@ async fn edited_sql_is_refused() {
       - migrations/V2__b.sql:3: CREATE INDEX b_id ON b (id)
       + migrations/V2__b.sql:3: GRANT ALL ON b TO PUBLIC
       the plan does not say X06 b: every role there is and will be gets this right on b
-      the plan says another schema than the steps would leave
+      the resulting schema differs from the plan
     hint: look at what differs, plan again and have the new plan approved
     ");
 }

@@ -249,7 +249,7 @@ async fn what_moved_beside_the_steps_is_told_and_accepted() {
     restore point `NAME` at LSN
     PostgreSQL VERSION
     the plan holds: its steps are what they were, though this has moved
-      the schema is not what it was when the plan was made
+      the schema has changed since the plan was made
     applied migrations/V2__b.sql (2 statements, N ms)
     applied migrations/V3__c.sql (1 statement, N ms)
     status 0
@@ -335,8 +335,8 @@ async fn a_plan_that_stopped_half_way_goes_on_when_told() {
     restore point `NAME` at LSN
     PostgreSQL VERSION
     the plan holds: its steps are what they were, though this has moved
-      the history had 1 applied migrations and has 2
-      the schema is not what it was when the plan was made
+      the history had 1 applied migrations and now has 2
+      the schema has changed since the plan was made
     applied migrations/V3__c.sql (1 statement, N ms)
     status 0
     ");
@@ -364,7 +364,7 @@ async fn a_plan_that_stopped_within_its_first_step_goes_on_when_told() {
     assert_eq!(ran.status, 4, "{}", ran.seen());
     insta::assert_snapshot!(ran.stderr, @"
     error: an earlier run of this plan stopped half-way in migrations/V2__b.sql; nothing was touched
-    hint: go on with the rest: --resume; or take back what is done: af-db up --abort
+    hint: go on with the rest: --resume; or undo the completed statements: af-db up --abort
     ");
     let ran = project.run(&[&up[..], &["--resume"]].concat()).await.ok();
     assert!(

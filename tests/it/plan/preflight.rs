@@ -59,7 +59,7 @@ async fn all_is_well_on_a_quiet_database() {
     assert_eq!(applied(&database).await, "1");
     let seen = project.run(&["preflight", "--env", "staging"]).await.ok();
     assert!(
-        seen.stdout.contains("the server takes writes"),
+        seen.stdout.contains("the server accepts writes"),
         "{}",
         seen.stdout
     );

@@ -1,4 +1,4 @@
-//! Owns the table of rules; a file a rule.
+//! The table of rules; one file per rule.
 //!
 //! Families: R rewrites, S scans under a lock, I indexes, T transactions and time, D data loss, C running code,
 //! X security, O operation.

@@ -1,4 +1,4 @@
-//! Owns the binding of a run to a plan: nothing has moved, or what has moved leaves the steps as they are, or no.
+//! Compares a saved plan with what would be planned now: up to date, still valid, or stale.
 
 use std::collections::BTreeSet;
 
@@ -27,7 +27,7 @@ pub struct EarlierRuns {
     pub half: bool,
 }
 
-/// Holds a plan against what would be planned now.
+/// Compares a plan against what would be planned now.
 pub fn compare(plan: &PlanDocument, now: &PlanDocument, earlier: &EarlierRuns) -> PlanValidity {
     let resuming = earlier.half || !earlier.done.is_empty();
     let mut stale = Vec::new();
@@ -70,12 +70,12 @@ fn place(
     let unknown =
         |identifier: &Option<String>| identifier.clone().unwrap_or_else(|| "unknown".to_owned());
     differs(
-        "the cluster's identifier",
+        "the cluster identifier",
         &unknown(&planned.system_identifier),
         &unknown(&found.system_identifier),
     );
     differs(
-        "the database's oid",
+        "the database OID",
         &planned.database_oid.to_string(),
         &found.database_oid.to_string(),
     );
@@ -88,7 +88,7 @@ fn place(
     differs("search_path", &planned.search_path, &found.search_path);
     differs("the history table", &plan.history.table, &now.history.table);
     differs("the program", &plan.tool, &now.tool);
-    // Who asks now may be somebody else, but a plan that must be approved by another person says who asked.
+    // Who asks now may be another process, but a plan that must be approved by another person says who asked.
     let asked = |author: &Option<String>| match author {
         Some(_) => "named",
         None => "not named",
@@ -96,13 +96,13 @@ fn place(
     differs("the author", asked(&plan.author), asked(&now.author));
     if planned.server_version != found.server_version {
         moved.push(format!(
-            "the server's version was {} and is {}",
+            "the server version was {} and is now {}",
             planned.server_version, found.server_version
         ));
     }
     if plan.history.sha256 != now.history.sha256 {
         let told = format!(
-            "the history had {} applied migrations and has {}",
+            "the history had {} applied migrations and now has {}",
             plan.history.applied, now.history.applied
         );
         match resuming {
@@ -110,10 +110,10 @@ fn place(
             false => stale.push(told),
         }
     } else if plan.history != now.history {
-        stale.push("the plan says of the history what is not so".to_owned());
+        stale.push("the history entry of the plan does not match the history".to_owned());
     }
     if plan.schema != now.schema {
-        moved.push("the schema is not what it was when the plan was made".to_owned());
+        moved.push("the schema has changed since the plan was made".to_owned());
     }
 }
 
@@ -143,12 +143,12 @@ fn steps(
     let (planned, found) = (versions(plan), versions(now));
     for step in &plan.steps {
         if !found.contains(&step.version) && !done.contains(&step.version) {
-            stale.push(format!("- {}: it is no longer pending", step.file));
+            stale.push(format!("- {}: no longer pending", step.file));
         }
     }
     for step in &now.steps {
         if !planned.contains(&step.version) {
-            stale.push(format!("+ {}: it is not in the plan", step.file));
+            stale.push(format!("+ {}: not in the plan", step.file));
         }
     }
     let order = |document: &PlanDocument| -> Vec<i64> {
@@ -157,7 +157,7 @@ fn steps(
             .collect()
     };
     if order(plan) != order(now) {
-        stale.push("the steps stand in another order".to_owned());
+        stale.push("the order of the steps differs".to_owned());
     }
     for step in &now.steps {
         let was = plan.steps.iter().find(|was| was.version == step.version);
@@ -167,7 +167,7 @@ fn steps(
     }
 }
 
-/// Tells in what a step differs, statement by statement.
+/// Reports in what a step differs, statement by statement.
 fn differences(
     was: &PlannedMigration,
     is: &PlannedMigration,
@@ -194,16 +194,16 @@ fn differences(
     }
     if !text && was.sha256 != is.sha256 {
         stale.push(format!(
-            "{file}: the file is not the one that was planned ({}, the plan says {})",
+            "{file}: the file was modified after planning (sha256 is {}, the plan says {})",
             is.sha256, was.sha256
         ));
     }
     if was.file != is.file || was.name != is.name {
-        stale.push(format!("{file}: it was planned as {}", was.file));
+        stale.push(format!("{file}: planned as {}", was.file));
     }
     if !text && was.sha256 == is.sha256 && was.statements != is.statements {
         stale.push(format!(
-            "{file}: the plan tells of its statements what is not so"
+            "{file}: the statements listed in the plan do not match the file"
         ));
     }
     let back = |step: &PlannedMigration| match &step.way_back {
@@ -213,14 +213,17 @@ fn differences(
     };
     let facts = |step: &PlannedMigration| {
         [
-            ("how it runs", format!("{:?}", step.mode).to_lowercase()),
-            ("its timeout in ms", format!("{:?}", step.timeout_ms)),
-            ("its checksum", step.checksum.clone()),
-            ("its way back", back(step)),
+            (
+                "transaction mode",
+                format!("{:?}", step.mode).to_lowercase(),
+            ),
+            ("timeout in ms", format!("{:?}", step.timeout_ms)),
+            ("checksum", step.checksum.clone()),
+            ("down migration", back(step)),
         ]
     };
     for ((what, planned), (_, found)) in facts(was).into_iter().zip(facts(is)) {
-        if planned != found && !(text && what == "its checksum") {
+        if planned != found && !(text && what == "checksum") {
             stale.push(format!(
                 "{file}: {what} is {found}, the plan says {planned}"
             ));
@@ -231,13 +234,13 @@ fn differences(
     }
     if was.continues_behind != is.continues_behind && names.is_none() {
         stale.push(format!(
-            "{file}: it would go on behind {} of its units, the plan says behind {}",
+            "{file}: would continue after {} units, the plan says after {}",
             is.continues_behind, was.continues_behind
         ));
     }
 }
 
-/// Tells which statements do something else than the plan says.
+/// Reports which statements do something else than the plan says.
 ///
 /// Where a plan is resumed, what its earlier steps have created is left out, because the plan leaves it out as well, and of
 /// a step that stopped half-way only the rest is compared.
@@ -251,11 +254,14 @@ fn observed(
         (Some(was), Some(is)) => (was, is),
         (None, None) => return,
         (Some(_), None) => {
-            stale.push(format!("{}: it could not be tried", is.file));
+            stale.push(format!(
+                "{}: could not be run on the shadow database",
+                is.file
+            ));
             return;
         }
         (None, Some(_)) => {
-            stale.push(format!("{}: the plan does not say what it does", is.file));
+            stale.push(format!("{}: the plan has no observed effects", is.file));
             return;
         }
     };
@@ -275,7 +281,7 @@ fn observed(
         if planned.as_ref() != Some(&now) {
             let line = is.statements.get(now.number - 1).map_or(1, |it| it.line);
             stale.push(format!(
-                "{}:{line}: what it does is not what the plan says",
+                "{}:{line}: the effects differ from the plan",
                 is.file
             ));
             stale.extend(observation_diff::differences(planned.as_ref(), &now));
@@ -289,16 +295,19 @@ fn observed(
     };
     if left(was_seen) != left(is_seen) {
         stale.push(format!(
-            "{}: it creates or renames other relations than the plan says",
+            "{}: created or renamed relations differ from the plan",
             is.file
         ));
     }
     if names.is_none() && stale.len() == before && was_seen != is_seen {
-        stale.push(format!("{}: the plan says of it what is not so", is.file));
+        stale.push(format!(
+            "{}: the observed effects differ from the plan",
+            is.file
+        ));
     }
 }
 
-/// Tells which code that the steps can set off is not what it was.
+/// Reports which code that the steps can set off is not what it was.
 fn reach(plan: &Reach, now: &Reach, stale: &mut Vec<String>) {
     let before = stale.len();
     let is_same = |one: &Code, other: &Code| {
@@ -307,17 +316,21 @@ fn reach(plan: &Reach, now: &Reach, stale: &mut Vec<String>) {
     for code in &now.code {
         match plan.code.iter().find(|was| is_same(was, code)) {
             Some(was) if was == code => {}
-            Some(_) => stale.push(format!("{code} was changed, and the steps can set it off")),
-            None => stale.push(format!("{code} is new, and the steps can set it off")),
+            Some(_) => stale.push(format!(
+                "{code} was changed and can be triggered by the steps"
+            )),
+            None => stale.push(format!("{code} is new and can be triggered by the steps")),
         }
     }
     for was in &plan.code {
         if !now.code.iter().any(|code| is_same(was, code)) {
-            stale.push(format!("{was} is gone, which the steps could set off"));
+            stale.push(format!(
+                "{was} was dropped and could be triggered by the steps"
+            ));
         }
     }
     if stale.len() == before && plan != now {
-        stale.push("the steps can set off other code than the plan says".to_owned());
+        stale.push("the code that the steps can trigger differs from the plan".to_owned());
     }
 }
 
@@ -347,13 +360,11 @@ fn consequences(
     };
     for loss in &here {
         if !plan.losses.contains(loss) {
-            stale.push(format!(
-                "the data of {loss} would be lost, the plan does not say so"
-            ));
+            stale.push(format!("data loss not in the plan: {loss}"));
         }
     }
     for loss in plan.losses.iter().filter(|loss| !here.contains(loss)) {
-        let told = format!("the plan says that the data of {loss} is lost, it would not be");
+        let told = format!("data loss in the plan that no longer occurs: {loss}");
         if resuming {
             moved.push(told);
         } else {
@@ -370,9 +381,9 @@ fn consequences(
         let volatile = finding.code == "plan-rows-not-asked";
         let follows = resuming && !finding.code.starts_with("plan-");
         if volatile || follows {
-            moved.push(format!("now there is {told}"));
+            moved.push(format!("new finding: {told}"));
         } else {
-            stale.push(format!("the plan does not say {told}"));
+            stale.push(format!("finding not in the plan: {told}"));
         }
     }
     if resuming {
@@ -380,13 +391,16 @@ fn consequences(
     }
     let gone = plan.findings.iter();
     for finding in gone.filter(|finding| !now.findings.contains(finding)) {
-        moved.push(format!("gone is {} {}", finding.code, finding.subject));
+        moved.push(format!(
+            "finding no longer present: {} {}",
+            finding.code, finding.subject
+        ));
     }
     let same_ground = plan.schema == now.schema && plan.history == now.history;
     let is_predicted = |document: &PlanDocument| document.schema_after.is_some();
     let differs = plan.schema_after != now.schema_after;
     if differs && (same_ground || is_predicted(plan) != is_predicted(now)) {
-        stale.push("the plan says another schema than the steps would leave".to_owned());
+        stale.push("the resulting schema differs from the plan".to_owned());
     }
 }
 
@@ -439,9 +453,9 @@ mod tests {
             panic!("{moved:?}")
         };
         insta::assert_snapshot!(lines.join("\n"), @"
-        the server's version was 150018 and is 150019
-        the schema is not what it was when the plan was made
-        now there is plan-rows-not-asked t: odd
+        the server version was 150018 and is now 150019
+        the schema has changed since the plan was made
+        new finding: plan-rows-not-asked t: odd
         ");
     }
 
@@ -456,10 +470,10 @@ mod tests {
         }), @"
         the environment is `staging`, the plan is for `production`
         the database is `other`, the plan is for `app`
-        the cluster's identifier is `8`, the plan is for `7`
-        the database's oid is `5`, the plan is for `16384`
+        the cluster identifier is `8`, the plan is for `7`
+        the database OID is `5`, the plan is for `16384`
         the server's major version is `16`, the plan is for `15`
-        the server's version was 150018 and is 160000
+        the server version was 150018 and is now 160000
         ");
     }
 
@@ -470,21 +484,23 @@ mod tests {
             now.steps[1] = planned(3, "SELECT 2");
             now.losses.push("public.a".to_owned());
         }), @"
-        - migrations/V2__m.sql: it is no longer pending
-        + migrations/V3__m.sql: it is not in the plan
+        - migrations/V2__m.sql: no longer pending
+        + migrations/V3__m.sql: not in the plan
         - migrations/V1__m.sql:1: SELECT 1
         + migrations/V1__m.sql:1: SELECT 3
-        the data of public.a would be lost, the plan does not say so
+        data loss not in the plan: public.a
         ");
     }
 
     #[test]
     fn what_a_plan_makes_up_is_found() {
-        assert!(stale(|now| now.schema_after = None).contains("another schema"));
-        assert!(stale(|now| now.steps[0].timeout_ms = Some(5)).contains("its timeout"));
-        assert!(stale(|now| now.steps[0].sha256 = "x".to_owned()).contains("not the one"));
+        assert!(stale(|now| now.schema_after = None).contains("resulting schema differs"));
+        assert!(stale(|now| now.steps[0].timeout_ms = Some(5)).contains("timeout in ms"));
+        assert!(
+            stale(|now| now.steps[0].sha256 = "x".to_owned()).contains("modified after planning")
+        );
         assert!(stale(|now| now.lock_timeout_ms = 9).contains("lock-timeout"));
-        assert!(stale(|now| now.steps.reverse()).contains("another order"));
+        assert!(stale(|now| now.steps.reverse()).contains("order of the steps differs"));
         assert!(
             stale(|now| now.findings.push(Finding::error("D01", "t", "gone"))).contains("D01 t")
         );
@@ -628,7 +644,7 @@ mod tests {
         plan
     }
 
-    /// Gives the paths of all values that hold no others, and of all that do.
+    /// Returns the paths of all values that hold no others, and of all that do.
     fn paths(value: &Value, at: &str, into: &mut Vec<String>) {
         let mut further = |key: &str, inner: &Value| {
             let path = format!("{at}/{key}");
@@ -664,7 +680,7 @@ mod tests {
         }
     }
 
-    /// Says how a text that was tampered with is taken: refused as a file, stale, or let through.
+    /// Returns how a text that was tampered with is taken: refused as a file, stale, or let through.
     fn taken(text: &str, now: &PlanDocument) -> &'static str {
         match PlanDocument::parse("plan.json", text) {
             Err(_) => "refused",
@@ -697,7 +713,7 @@ mod tests {
             for (way, tampered) in ways {
                 let by_hand = serde_json::to_string_pretty(&tampered).unwrap() + "\n";
                 assert_eq!(taken(&by_hand, &now), "refused", "{way} {path}");
-                // Whoever knows how can make the file whole again; then what it says is held against what is so.
+                // Anyone who knows how can make the file whole again; then what it says is held against what is so.
                 let Ok(forged) = serde_json::from_value::<PlanDocument>(tampered) else {
                     continue;
                 };
@@ -708,7 +724,7 @@ mod tests {
             }
         }
         // Who asked cannot be known again: approvals by several keys are what guarantees that others have looked. What the
-        // schema was, and which minor version the server had, is told when the plan runs.
+        // schema was, and which minor version the server had, is reported when the plan runs.
         assert_eq!(
             through,
             [

@@ -1,8 +1,8 @@
-//! Owns the plan as a document: what will be run on which database, as it was observed, and what follows from it.
+//! The plan file: what will run on which database, its observed effects and its findings.
 //!
-//! The same project and the same database give the same bytes on every machine, so their sha256 names the plan. It holds
-//! no time, no address, no role and no password. Making one is the business of the commands; here it is written, read and
-//! [compared](compare) with what would be planned now.
+//! The same project and the same database give the same bytes on every machine, so their sha256 identifies the plan. It contains
+//! no time, no address, no role and no password. The commands create plans; this module writes, reads and
+//! [compares](compare) them.
 
 pub mod compare;
 mod observation_diff;
@@ -23,7 +23,6 @@ use crate::plan::observe::{RelationKind, StepObservation};
 /// The version of the document this program writes and reads.
 pub const VERSION: u32 = 2;
 
-/// A plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct PlanDocument {
@@ -31,12 +30,11 @@ pub struct PlanDocument {
     pub version: u32,
     /// The program that made it.
     pub tool: String,
-    /// The environment it is for.
     pub environment: String,
-    /// Who asked for it, where somebody else has to approve it.
+    /// Who asked for it, where another process has to approve it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author: Option<String>,
-    /// The database, so that no other is taken for it.
+    /// The database, so that the plan cannot run on another one.
     pub target: TargetDatabase,
     /// What is applied there.
     pub history: HistoryHead,
@@ -58,21 +56,20 @@ pub struct PlanDocument {
     /// The code that the steps can set off, such as triggers, and what it writes.
     #[serde(default)]
     pub reach: Reach,
-    /// The sha256 of all the rest, which shows a file that was edited by hand; it is there only in the file.
+    /// The sha256 of all other fields, which detects manual changes; only present in the file.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub contents_sha256: String,
 }
 
-/// What tells one database from another.
+/// What identifies a database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct TargetDatabase {
     /// The cluster, where the role may read it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system_identifier: Option<String>,
-    /// The database.
     pub database: String,
-    /// Its oid: a database made anew under the same name is another one.
+    /// The OID, because a database recreated under the same name is another one.
     pub database_oid: u32,
     /// The server's version, as `server_version_num` counts.
     pub server_version: i32,
@@ -99,11 +96,8 @@ pub struct HistoryHead {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct PlannedMigration {
-    /// Its version.
     pub version: i64,
-    /// Its name.
     pub name: String,
-    /// Its file.
     pub file: String,
     /// The sha256 of the file.
     pub sha256: String,
@@ -117,11 +111,10 @@ pub struct PlannedMigration {
     /// How many of its units an earlier run has left done.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub continues_behind: usize,
-    /// Whether and how it can be taken back.
+    /// Whether and how it can be undone.
     pub way_back: PlannedDown,
-    /// Its statements.
     pub statements: Vec<PlannedStatement>,
-    /// What they did on a shadow of the database; absent where they could not be tried.
+    /// What they did on a shadow database of the database; absent where they could not be tried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed: Option<StepObservation>,
 }
@@ -130,20 +123,15 @@ fn is_zero(number: &usize) -> bool {
     *number == 0
 }
 
-/// Whether and how a migration can be taken back.
+/// Whether and how a migration can be undone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PlannedDown {
     /// By this file, of this sha256.
-    File {
-        /// The file.
-        file: String,
-        /// Its sha256.
-        sha256: String,
-    },
+    File { file: String, sha256: String },
     /// Not at all, for this reason.
     Irreversible(String),
-    /// Nobody has written one.
+    /// There is none.
     None,
 }
 
@@ -158,7 +146,7 @@ pub struct PlannedStatement {
 }
 
 impl PlanDocument {
-    /// Gives the text of the file: keys in a fixed order, two spaces, one line feed at the end.
+    /// Returns the text of the file: keys in a fixed order, two spaces, one line feed at the end.
     pub fn print(&self) -> Result<String> {
         let pretty = |document: &PlanDocument| -> Result<String> {
             let mut text = serde_json::to_string_pretty(document)?;
@@ -177,14 +165,14 @@ impl PlanDocument {
     pub fn parse(shown: &str, text: &str) -> Result<PlanDocument> {
         let refused = |why: String| {
             refuse(format!("{shown} is not a plan: {why}"))
-                .hint("write it with af-db plan --out plan.json")
+                .hint("write a plan with af-db plan --out plan.json")
         };
         let value: serde_json::Value =
             serde_json::from_str(text).map_err(|error| refused(error.to_string()))?;
         let version = value.get("version").and_then(serde_json::Value::as_u64);
         if version.is_some_and(|version| version > u64::from(VERSION)) {
             return Err(fail(format!("{shown} was written by a newer af-db"))
-                .hint("use that version, or plan again with this one")
+                .hint("use that version, or plan again with this version")
                 .into());
         }
         if version.is_some_and(|version| version < u64::from(VERSION)) {
@@ -195,7 +183,7 @@ impl PlanDocument {
         let mut document: PlanDocument =
             serde_json::from_value(value).map_err(|error| refused(error.to_string()))?;
         if document.print()? != text {
-            return Err(refuse(format!("{shown} was changed after af-db wrote it"))
+            return Err(refuse(format!("{shown} was modified after af-db wrote it"))
                 .hint("plan again and have the new plan approved")
                 .into());
         }
@@ -224,7 +212,7 @@ impl PlanDocument {
     }
 }
 
-/// Gives the name of a plan: the sha256 of its file, as any other program computes it.
+/// Returns the name of a plan: the sha256 of its file, as any other program computes it.
 pub fn sha256(text: &str) -> String {
     let digest = Sha256::digest(text.as_bytes());
     let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();

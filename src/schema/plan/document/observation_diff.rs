@@ -1,18 +1,18 @@
-//! Owns in which words two observations of one statement differ, so that whoever reads of a stale plan knows what to look at.
+//! Describes how the observed effects of a statement differ from the plan.
 
 use std::collections::BTreeSet;
 
 use crate::plan::observe::{RewriteKind, StatementObservation};
 
-/// Tells what the plan says and is no longer so, and what is so and not in the plan.
+/// Reports what the plan says and is no longer so, and what is so and not in the plan.
 pub(super) fn differences(
     planned: Option<&StatementObservation>,
     now: &StatementObservation,
 ) -> Vec<String> {
     let planned = planned.map(words).unwrap_or_default();
     let now = words(now);
-    let gone = planned.difference(&now).map(|it| format!("  - it {it}"));
-    let new = now.difference(&planned).map(|it| format!("  + it {it}"));
+    let gone = planned.difference(&now).map(|it| format!("  - {it}"));
+    let new = now.difference(&planned).map(|it| format!("  + {it}"));
     gone.chain(new).collect()
 }
 
@@ -24,22 +24,23 @@ fn words(seen: &StatementObservation) -> BTreeSet<String> {
         let verb = match it.how {
             RewriteKind::Truncated => "empties",
             RewriteKind::Moved => "copies",
-            RewriteKind::Rewritten | RewriteKind::Clustered | RewriteKind::Refreshed => {
-                "writes anew"
-            }
+            RewriteKind::Rewritten | RewriteKind::Clustered | RewriteKind::Refreshed => "rewrites",
         };
         format!("{verb} {}", it.relation)
     }));
     let scans = seen.scans.iter();
     words.extend(scans.map(|it| match it.times {
-        1 => format!("reads all of {}", it.relation),
-        times => format!("reads all of {} {times} times", it.relation),
+        1 => format!("scans {}", it.relation),
+        times => format!("scans {} {times} times", it.relation),
     }));
     words.extend(seen.builds.iter().map(|it| format!("builds {}", it.index)));
     words.extend(seen.rows.iter().map(|it| {
         let verb = if it.deletes { "deletes" } else { "writes" };
         match &it.along {
-            Some(along) => format!("{verb} rows of {} along with {}", it.relation, along.with),
+            Some(along) => format!(
+                "{verb} rows of {} together with rows of {}",
+                it.relation, along.with
+            ),
             None => format!("{verb} rows of {}", it.relation),
         }
     }));
@@ -77,8 +78,8 @@ mod tests {
             ..StatementObservation::default()
         };
         insta::assert_snapshot!(differences(Some(&planned), &now).join("\n"), @"
-          - it reads all of public.a
-          + it writes anew public.a
+        - scans public.a
+        + rewrites public.a
         ");
         assert!(differences(Some(&now), &now).is_empty());
     }

@@ -57,7 +57,7 @@ impl ResumedNames {
         self.before.extend(created.map(|name| (name.clone(), None)));
     }
 
-    /// Gives what an object was called before the plan, which may be a part of a relation; nothing where the plan has
+    /// Returns what an object was called before the plan, which may be a part of a relation; nothing where the plan has
     /// created it.
     pub(super) fn name(&self, now: &str) -> Option<String> {
         for (name, before) in &self.before {
@@ -78,7 +78,7 @@ impl ResumedNames {
         Some(now.to_owned())
     }
 
-    /// Gives what a statement does, told as the plan tells it.
+    /// Returns the effects of a statement with the names that the plan uses.
     ///
     /// What is dropped, and whose rights change, may have the name it has at that moment in the plan already.
     pub(super) fn before(
@@ -126,7 +126,7 @@ impl ResumedNames {
         seen
     }
 
-    /// Tells which code is not what it was, but for what the plan itself speaks of and what belongs to what it has
+    /// Reports which code is not what it was, but for what the plan itself speaks of and what belongs to what it has
     /// created or renamed.
     pub(super) fn reach(&self, plan: &PlanDocument, now: &PlanDocument, stale: &mut Vec<String>) {
         let foreign = |code: &Code| {
@@ -140,7 +140,7 @@ impl ResumedNames {
         for code in now.reach.code.iter().filter(|code| foreign(code)) {
             if !plan.reach.code.contains(code) {
                 stale.push(format!(
-                    "{code} is not what it was, and the steps can set it off"
+                    "{code} was changed and can be triggered by the steps"
                 ));
             }
         }
@@ -156,7 +156,7 @@ pub(super) fn plain(seen: &StatementObservation) -> StatementObservation {
     }
 }
 
-/// Gives the names in a text, without quotes.
+/// Returns the names in a text, without quotes.
 fn words(text: &str) -> Vec<String> {
     let named =
         token::code(text).filter(|it| matches!(it.kind, TokenKind::Word | TokenKind::QuotedName));

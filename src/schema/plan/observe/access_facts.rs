@@ -1,4 +1,4 @@
-//! Owns who may do what, as a set of facts that is compared before and after a statement.
+//! Privileges, policies and owners as facts that are compared before and after a statement.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use crate::plan::observe::access_scope::{AccessScope, Subset};
 use crate::sql::name::Literal;
 use crate::sql::safe::Sql;
 
-/// What is said of an object, each with whether it lets somebody do more; absent for a fact that only tells of existence.
+/// Facts about an object, each with whether it grants access; `None` for a fact that only states existence.
 type FactsOfObject = BTreeMap<String, Option<bool>>;
 
 /// The facts by the names of the objects.
@@ -62,7 +62,7 @@ pub(super) fn prepare() -> Sql {
     sql
 }
 
-/// The path of a file must not decide how expressions are printed, and another one makes the server plan anew; planning
+/// The path of a file must not decide how expressions are printed, and another one makes the server plan again; planning
 /// for each object takes ten times as long as asking.
 const SET_ASIDE: &str = "SELECT
     pg_catalog.set_config('af_db.plan_cache_mode', pg_catalog.current_setting('plan_cache_mode'), true),
@@ -72,7 +72,7 @@ const PUT_BACK: &str = "SELECT
     pg_catalog.set_config('search_path', pg_catalog.current_setting('af_db.search_path'), true),
     pg_catalog.set_config('plan_cache_mode', pg_catalog.current_setting('af_db.plan_cache_mode'), true)";
 
-/// Gives the question for a part of the facts; names are read as the file would.
+/// Returns the question for a part of the facts; names are read as the file would.
 fn question(scope: &AccessScope) -> Sql {
     let all = Sql::new(">= 16384");
     let mut sql = Sql::new(SET_ASIDE);
@@ -142,7 +142,7 @@ impl ReadFacts {
                 row.get(1)
                     .unwrap_or_default()
                     .parse()
-                    .context("reading whose rights these are")
+                    .context("reading privileges")
             };
             let thing = match row.get(0) {
                 Some("r") if row.len() == COLUMNS => AccessObject::Relation(id()?),
@@ -175,7 +175,7 @@ impl AccessFacts {
         Ok(doors)
     }
 
-    /// Takes over what was read of a scope and tells what of it has changed.
+    /// Adopts the facts that were read for a scope and returns what has changed.
     ///
     /// A policy opens nothing where the plan makes its table, whose number is higher than the last of those before.
     pub(super) fn changes(
@@ -209,7 +209,7 @@ impl AccessFacts {
         changes
     }
 
-    /// Takes over what was read, and tells what of it is new.
+    /// Adopts the facts that were read, and returns what is new.
     fn settle(&mut self, answer: ReadFacts) -> Vec<AccessChange> {
         let gone = answer
             .things
@@ -275,21 +275,21 @@ fn changes(
 }
 
 impl AccessChange {
-    /// Says whether it is about a policy of a table.
+    /// Whether it is about a policy of a table.
     fn is_policy(&self) -> bool {
         self.change.contains(" policy ")
     }
 }
 
-/// Says whether a fact holds of every function or view that nobody has looked after.
+/// Whether a fact is the default for new functions and views.
 fn is_usual(fact: &str) -> bool {
     fact == "PUBLIC may EXECUTE"
-        || fact == "it reads with the rights of its owner"
-        || fact.starts_with("it acts with the rights of its owner")
+        || fact == "it reads with its owner's privileges"
+        || fact.starts_with("it runs with its owner's privileges")
             && !fact.ends_with("any search_path")
 }
 
-/// Says whether an object is a view or a function, of which the facts say that it is there.
+/// Whether an object is a view or a function, of which the facts say that it is there.
 fn made_again(object: &str, facts: &FactsOfObject) -> bool {
     !object.starts_with("role ") && facts.contains_key("is there")
 }
@@ -333,7 +333,7 @@ mod tests {
     fn the_grants_of_a_view_that_is_gone_are_told_and_those_of_a_table_are_not() {
         let there = ("v", "is there", None);
         let reads = ("v", "anon may SELECT", Some(true));
-        let usual = ("v", "it reads with the rights of its owner", Some(true));
+        let usual = ("v", "it reads with its owner's privileges", Some(true));
         assert_eq!(
             told(&[there, reads, usual], &[]),
             "-v: no longer: anon may SELECT\n"
@@ -346,13 +346,13 @@ mod tests {
         let usual = ("f()", "PUBLIC may EXECUTE", Some(true));
         let any = (
             "f()",
-            "it acts with the rights of its owner and any search_path",
+            "it runs with its owner's privileges and any search_path",
             Some(true),
         );
         assert_eq!(told(&[], &[usual]), "");
         assert_eq!(
             told(&[], &[usual, any]),
-            "+f(): it acts with the rights of its owner and any search_path\n"
+            "+f(): it runs with its owner's privileges and any search_path\n"
         );
         let there = ("f()", "is there", None);
         assert_eq!(

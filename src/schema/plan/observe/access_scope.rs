@@ -1,10 +1,10 @@
-//! Owns whose rights a statement may have changed, so that only those are read again.
+//! Which objects' privileges a statement may have changed, so that only those are read again.
 
 use crate::sql::class::{Class, Object};
 use crate::sql::name::Ident;
 use crate::sql::phrase::{self, Phrase};
 
-/// What the triggers on the shadow have noticed.
+/// What the triggers on the shadow database have noticed.
 #[derive(Default)]
 pub(super) struct NoticedChanges {
     /// Functions that were made, changed or dropped.
@@ -18,7 +18,7 @@ pub(super) struct NoticedChanges {
 }
 
 impl NoticedChanges {
-    /// Says whether nothing was noticed.
+    /// Whether nothing was noticed.
     pub(super) fn is_empty(&self) -> bool {
         let named = self.functions.is_empty() && self.tables.is_empty() && self.gone.is_empty();
         named && !self.unnamed
@@ -30,7 +30,6 @@ impl NoticedChanges {
 pub(super) struct AccessScope {
     /// Relations, as the file names them.
     pub(super) relations: Subset<String>,
-    /// Functions.
     pub(super) functions: Subset<u32>,
     /// Schemas, roles, and the rights of what will be made.
     pub(super) others: bool,
@@ -52,7 +51,6 @@ impl<T> Subset<T> {
 }
 
 impl AccessScope {
-    /// Gives nothing.
     pub(super) fn nothing() -> AccessScope {
         AccessScope {
             relations: Subset::These(Vec::new()),
@@ -62,7 +60,7 @@ impl AccessScope {
         }
     }
 
-    /// Gives everything.
+    /// Returns everything.
     pub(super) fn whole() -> AccessScope {
         AccessScope {
             relations: Subset::All,
@@ -72,18 +70,18 @@ impl AccessScope {
         }
     }
 
-    /// Says whether nobody's may have changed.
+    /// Whether no privileges may have changed.
     pub(super) fn is_empty(&self) -> bool {
         self.is_silent() && self.gone.is_empty()
     }
 
-    /// Says whether what was read for another scope is all that is to be read for this one.
+    /// Whether what was read for another scope is all that is to be read for this one.
     pub(super) fn is_read_by(&self, other: &AccessScope) -> bool {
         (&self.relations, &self.functions, self.others)
             == (&other.relations, &other.functions, other.others)
     }
 
-    /// Says whether nobody needs to be asked.
+    /// Whether nothing needs to be read.
     pub(super) fn is_silent(&self) -> bool {
         self.relations.is_empty() && self.functions.is_empty() && !self.others
     }

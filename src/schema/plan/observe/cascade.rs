@@ -1,4 +1,4 @@
-//! Owns whose rows go along with deleted ones: foreign keys say it, and no shadow shows it, because its tables are empty.
+//! Adds rows that foreign keys delete or update by CASCADE, which an empty shadow database cannot show.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::pg::session::Session;
 use crate::plan::observe::inventory::Inventory;
 use crate::plan::observe::{CascadeCause, WrittenRows};
 
-/// Adds the tables whose rows are deleted, or lose their references, along with rows that a statement deletes.
+/// Adds the tables whose rows are deleted, or have their reference cleareds, along with rows that a statement deletes.
 pub(super) async fn follow(
     session: &Session,
     inventory: &Inventory,

@@ -1,4 +1,5 @@
-//! Owns what the event triggers on the shadow have logged: dropped objects, rewritten tables, changed rights.
+//! Reads what the event triggers on the shadow database logged: dropped objects, rewritten tables, changed
+//! privileges.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
@@ -37,7 +38,7 @@ enum LoggedEvent {
     Granted(Option<u32>),
 }
 
-/// One dropped thing, as the server tells it.
+/// A dropped object, as the server reports it.
 struct DroppedIdentity {
     kind: String,
     identity: String,
@@ -69,7 +70,7 @@ fn line(row: &Row) -> Result<LogEntry> {
     })
 }
 
-/// Tells what lines say; the second session still sees what was there before.
+/// Reports what lines say; the second session still sees what was there before.
 pub(super) async fn read(
     (session, onlooker): (&Session, &Session),
     lines: Vec<LogEntry>,
@@ -162,7 +163,7 @@ fn tell(
         .iter()
         .filter(|gone| gone.named || !is_part(gone))
         .filter(|index| index.kind != "index" || index.named || falls(index, gone, inventory))
-        // Rights are told as such.
+        // Privileges are reported as access changes.
         .filter(|gone| gone.kind != "default acl")
         // The triggers a foreign key works by are part of it.
         .filter(|gone| gone.named || !gone.identity.starts_with("\"RI_ConstraintTrigger_"))
@@ -182,7 +183,7 @@ fn tell(
     dropped
 }
 
-/// Says whether an index goes although its table stays and no constraint or index that it is a part of goes.
+/// Whether an index goes although its table stays and no constraint or index that it is a part of goes.
 fn falls(index: &DroppedIdentity, gone: &[DroppedIdentity], inventory: &Inventory) -> bool {
     let table = index
         .relation
@@ -199,7 +200,7 @@ fn falls(index: &DroppedIdentity, gone: &[DroppedIdentity], inventory: &Inventor
     !gone.iter().any(carries)
 }
 
-/// Gives the table whose rows, or values, are lost.
+/// Returns the table whose rows, or values, are lost.
 fn loses(
     gone: &DroppedIdentity,
     (inventory, holders): (&Inventory, &BTreeMap<u32, u32>),

@@ -1,4 +1,4 @@
-//! The last look before a commit: what a transaction really did, compared with what was seen on the shadow.
+//! The last look before a commit: what a transaction really did, compared with what was seen on the shadow database.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::RangeInclusive;
@@ -16,18 +16,18 @@ use crate::sql::safe::Sql;
 /// What a plan is expected to do to the target.
 #[derive(Clone, Debug, Default)]
 pub struct Prediction {
-    /// What each step did on the shadow.
+    /// What each step did on the shadow database.
     pub steps: Vec<StepObservation>,
-    /// The tables that code which the steps run may write beside those; none where that cannot be known.
+    /// The tables that code which the steps run may write next to those; none where that cannot be known.
     pub reach: Option<BTreeSet<String>>,
-    /// Whether event triggers run, which the shadow has none of and which may create what nobody has seen there.
+    /// Whether event triggers run, which the shadow database does not have and which may create further objects.
     pub has_event_triggers: bool,
     /// The history table, which every run writes.
     pub history: String,
 }
 
 impl Prediction {
-    /// Gives what was seen of a step.
+    /// Returns what was seen of a step.
     pub fn step(&self, label: &str) -> Option<&StepObservation> {
         self.steps.iter().find(|step| step.label == label)
     }
@@ -52,7 +52,7 @@ pub struct CommittedPart<'a> {
 pub struct TargetSnapshot {
     before: HashMap<u32, RelationEntry>,
     created: HashSet<u32>,
-    /// The rows written and deleted before the transaction, as far as the server was not told of them.
+    /// The rows written and deleted before the transaction that are not yet flushed to the server's statistics.
     counted: HashMap<u32, (i64, i64)>,
 }
 
@@ -68,7 +68,7 @@ impl TargetSnapshot {
     /// Begins to count rows: each time before a transaction begins, or begins again.
     pub async fn count(&mut self, target: &Session) -> Result<()> {
         if target.server_info().version_num >= 150_000 {
-            // What was counted so far is told when this has ended. Where it may not be called, it is subtracted.
+            // Flushes what was counted so far. Where the function may not be called, the counts are subtracted.
             let _ = target
                 .run(&Sql::new("SELECT pg_catalog.pg_stat_force_next_flush()"))
                 .await;
@@ -108,9 +108,9 @@ impl TargetSnapshot {
         Ok(())
     }
 
-    /// Gives what a transaction did that was not predicted, in words; to be asked right before its COMMIT.
+    /// Returns what a transaction did that was not predicted, in words; to be asked right before its COMMIT.
     ///
-    /// Only surprises count: a lock that keeps writers waiting, a file written anew, rows of a table that the plan does not
+    /// Only surprises count: a lock that keeps writers waiting, a file rewritten, rows of a table that the plan does not
     /// speak of, a new table. Less than predicted is welcome.
     pub async fn deviations(
         &mut self,
@@ -137,7 +137,7 @@ impl TargetSnapshot {
         Ok(deviations.into_iter().collect())
     }
 
-    /// Tells what has happened to a relation that was there before the plan.
+    /// Reports what has happened to a relation that was there before the plan.
     fn changed(
         &self,
         (relation, entry): (u32, &RelationEntry),
@@ -148,7 +148,7 @@ impl TargetSnapshot {
         let name = &entry.name;
         let mode = LockMode::parse(row.try_get("mode")?);
         let allowed = part.lock(name);
-        // Whoever wants an index wants its table first.
+        // Anyone who wants an index wants its table first.
         let covered = entry.table.is_some();
         if let Some(mode) = mode
             && mode.blocks_writes()
@@ -159,7 +159,7 @@ impl TargetSnapshot {
                 Some(allowed) => format!("{allowed} was predicted"),
                 None => "none was predicted".to_owned(),
             };
-            found.push(format!("it took a lock {mode} on {name}, {instead}"));
+            found.push(format!("it took an {mode} lock on {name}, {instead}"));
         }
         let file: Option<u32> = row.try_get("file")?;
         let changed = file.is_some_and(|file| file != entry.file);
@@ -168,7 +168,7 @@ impl TargetSnapshot {
         // A sequence that starts again has a new file, too, and no rows in it.
         let surprising = !part.rewrites(of) && !part.builds(name);
         if changed && entry.kind != RelationKind::Sequence && surprising {
-            found.push(format!("it wrote {name} anew, which was not predicted"));
+            found.push(format!("it rewrote {name}, which was not predicted"));
         }
         let reached = prediction
             .reach
@@ -197,7 +197,7 @@ impl TargetSnapshot {
 }
 
 impl Prediction {
-    /// Says whether a relation is one of those that every run writes into.
+    /// Whether a relation is one of those that every run writes into.
     fn is_ours(&self, name: &str) -> bool {
         name.starts_with("af_db.") || name == self.history
     }
@@ -222,7 +222,7 @@ impl CommittedPart<'_> {
             .any(|statement| statement.builds.iter().any(|it| it.index == index))
     }
 
-    /// Says whether rows of a table were predicted to be deleted; nothing where none were to be written at all.
+    /// Whether rows of a table were predicted to be deleted; nothing where none were to be written at all.
     fn rows(&self, relation: &str) -> Option<bool> {
         self.predicted()
             .flat_map(|statement| &statement.rows)
@@ -231,7 +231,7 @@ impl CommittedPart<'_> {
             .max()
     }
 
-    /// Tells of a table or view that is new and was not predicted.
+    /// Reports of a table or view that is new and was not predicted.
     fn surprise(&self, row: &Row) -> Result<Option<String>> {
         let Some(letter) = row.try_get::<_, Option<&str>>("kind")? else {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! Owns what relations there are on the shadow, and under which names they were there before the plan.
+//! The relations of a database with the names they had before the plan.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -35,7 +35,7 @@ pub(super) struct RelationEntry {
 }
 
 impl RelationEntry {
-    /// Gives it as it was when it was last looked at; nothing where it is gone.
+    /// Returns it as it was when it was last looked at; nothing where it is gone.
     pub(super) fn now(&self) -> Option<RelationState> {
         (!self.is_gone).then(|| RelationState {
             kind: Some(self.kind),
@@ -50,7 +50,7 @@ impl RelationEntry {
         })
     }
 
-    /// Takes over how it is now.
+    /// Adopts how it is now.
     pub(super) fn follow(&mut self, now: &RelationState) {
         self.is_gone = false;
         self.file = now.file;
@@ -62,7 +62,6 @@ impl RelationEntry {
         self.called.clone_from(&now.name);
     }
 
-    /// Gives a lock on it.
     pub(super) fn lock(&self, mode: LockMode) -> RelationLock {
         RelationLock {
             relation: self.name.clone(),
@@ -112,7 +111,7 @@ impl Inventory {
         Ok(inventory)
     }
 
-    /// Takes over where files lie now; what is new stays unknown, because the plan made it.
+    /// Adopts where files lie now; what is new stays unknown, because the plan made it.
     pub(super) fn follow(&mut self, now: Inventory) {
         let names: HashMap<String, u32> = self
             .entries
@@ -146,7 +145,7 @@ impl Inventory {
         }
     }
 
-    /// Gives the names before the plan of relations that were there.
+    /// Returns the names before the plan of relations that were there.
     pub(super) fn names(&self, relations: &[u32]) -> BTreeMap<u32, String> {
         relations
             .iter()
@@ -154,7 +153,7 @@ impl Inventory {
             .collect()
     }
 
-    /// Gives the tables of a bare name, in whichever schema.
+    /// Returns the tables of a bare name, in whichever schema.
     pub(super) fn called(&self, name: &str) -> BTreeMap<u32, String> {
         let bare = format!(".{}", crate::sql::name::Ident::new(name));
         let tables = self.entries.iter().filter(|(_, entry)| {
@@ -166,14 +165,14 @@ impl Inventory {
             .collect()
     }
 
-    /// Gives what was there before the plan.
+    /// Returns what was there before the plan.
     pub(super) fn get(&self, relation: u32) -> Option<&RelationEntry> {
         self.entries.get(&relation)
     }
 }
 
 impl StatementObservation {
-    /// Tells what a relation's files say, before and after a statement that no transaction held.
+    /// Reports what a relation's files say, before and after a statement that no transaction held.
     pub(super) fn left_behind(
         &mut self,
         (before, now): (Option<&RelationEntry>, &RelationEntry),

@@ -1,7 +1,7 @@
-//! Owns what PostgreSQL fixes about statements that no transaction can hold, and what a shadow cannot tell about others.
+//! Known locks and scans of statements that cannot run in a transaction, and effects that depend on data.
 //!
-//! Such a statement runs on the shadow all the same, for its errors and for the files it leaves; a second session
-//! samples its locks while it runs. The table of facts says what sampling may miss.
+//! Such a statement still runs on the shadow database, for its errors and the files it creates; a second session
+//! samples its locks while it runs. The table of known locks adds what sampling may miss.
 
 use std::collections::BTreeMap;
 
@@ -18,12 +18,12 @@ use crate::sql::class::{Class, Object};
 use crate::sql::phrase::{Phrase, QualifiedName};
 use crate::sql::safe::Sql;
 
-/// Says why the verdict on a statement may be another one where there are rows.
+/// Returns why the verdict on a statement may be another one where there are rows.
 pub(super) fn depends_on_rows(class: Class, seen: &StatementObservation) -> Option<String> {
     let reads = !seen.scans.is_empty() || !seen.locks.is_empty();
     let why = match class {
         Class::Update | Class::Delete | Class::Merge if reads => {
-            "how many rows it touches, and how it finds them"
+            "the number of rows and the query plan"
         }
         Class::Insert
         | Class::Copy { .. }
@@ -35,26 +35,24 @@ pub(super) fn depends_on_rows(class: Class, seen: &StatementObservation) -> Opti
                 .iter()
                 .any(|lock| lock.mode == LockMode::AccessShare) =>
         {
-            "how many rows it reads, and how it finds them"
+            "the number of rows and the query plan"
         }
         // Locking rows is not reading only.
         Class::Select if !seen.locks.is_empty() && !seen.scans.is_empty() => {
-            "how many rows it reads, and how it finds them"
+            "the number of rows and the query plan"
         }
-        Class::Create(Object::MaterializedView) if reads => {
-            "how many rows its query reads, and how it finds them"
-        }
-        Class::Refresh { .. } => "how its query finds its rows",
-        Class::Cluster => "whether it sorts the rows or follows the index",
-        Class::Do | Class::Call => "what its code does",
+        Class::Create(Object::MaterializedView) if reads => "the number of rows and the query plan",
+        Class::Refresh { .. } => "the query plan",
+        Class::Cluster => "whether it sorts the rows or uses the index",
+        Class::Do | Class::Call => "the effect of the code",
         _ => return None,
     };
     Some(format!(
-        "{why} depends on the rows, of which the shadow has none"
+        "{why} depends on data, and the shadow database is empty"
     ))
 }
 
-/// Adds what checking a foreign key reads beside its own table, which nobody sees where that is empty.
+/// Adds the referenced tables that checking a foreign key reads, which is not visible on empty tables.
 pub(super) fn reads_partners(
     inventory: &Inventory,
     partners: &[u32],
@@ -80,29 +78,33 @@ pub(super) fn reads_partners(
             observation.scans.sort();
         }
         observation.depends_on_rows = Some(format!(
-            "whether {} is read as a whole or row by row depends on the rows, of which the shadow has none",
+            "whether {} is scanned or read by index depends on data, and the shadow database is empty",
             partner.name
         ));
     }
 }
 
-/// Says why a statement is not run on a shadow: what it does reaches beyond the database.
+/// Returns why a statement is not run on a shadow database: what it does reaches beyond the database.
 pub(super) fn never_on_a_shadow(class: Class) -> Option<&'static str> {
     Some(match class {
-        Class::AlterSystem => "it changes the whole server, so it is not tried",
+        Class::AlterSystem => "not run on the shadow database: affects the whole server",
         Class::Create(Object::Database) | Class::Drop(Object::Database) => {
-            "it makes or removes a whole database, so it is not tried"
+            "not run on the shadow database: creates or drops a database"
         }
-        Class::Alter(Object::Database) => "it is about a whole database, so it is not tried",
+        Class::Alter(Object::Database) => {
+            "not run on the shadow database: changes a database setting"
+        }
         Class::SecurityLabel => {
-            "the shadow may not have loaded whoever reads its labels, so it is not tried"
+            "not run on the shadow database: its label provider may not be loaded"
         }
         Class::Create(Object::Tablespace) | Class::Drop(Object::Tablespace) => {
-            "it is about directories of the server, so it is not tried"
+            "not run on the shadow database: needs directories on the server"
         }
         Class::Create(Object::Subscription)
         | Class::Alter(Object::Subscription)
-        | Class::Drop(Object::Subscription) => "it reaches another server, so it is not tried",
+        | Class::Drop(Object::Subscription) => {
+            "not run on the shadow database: connects to another server"
+        }
         _ => return None,
     })
 }
@@ -204,7 +206,7 @@ fn is_full(words: Phrase<'_>) -> bool {
             .is_some_and(|(inside, _)| inside.contains(&["full"]))
 }
 
-/// Gives the relations a statement names, with the strongest lock it ever takes on each, or on the table of an index.
+/// Returns the relations a statement names, with the strongest lock it ever takes on each, or on the table of an index.
 fn named(class: Class, words: Phrase<'_>) -> Vec<(QualifiedName, LockMode)> {
     let gentle = LockMode::ShareUpdateExclusive;
     match class {

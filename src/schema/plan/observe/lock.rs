@@ -1,4 +1,4 @@
-//! Owns the modes of table locks: their order, and whom each keeps waiting.
+//! Table lock modes, their order and what each blocks.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -44,17 +44,17 @@ impl LockMode {
         })
     }
 
-    /// Says whether those who write rows wait.
+    /// Whether those who write rows wait.
     pub fn blocks_writes(self) -> bool {
         self >= LockMode::Share
     }
 
-    /// Says whether those who only read wait.
+    /// Whether those who only read wait.
     pub fn blocks_reads(self) -> bool {
         self == LockMode::AccessExclusive
     }
 
-    /// Gives whom it keeps waiting, in words.
+    /// Returns whom it keeps waiting, in words.
     pub fn blocks(self) -> &'static str {
         match self {
             LockMode::AccessExclusive => "blocks reads and writes",

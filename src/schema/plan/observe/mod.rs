@@ -1,9 +1,9 @@
-//! Owns what steps do to a database, seen by running them: locks, rewritten files, scans, built indexes, written rows,
-//! dropped objects, opened doors.
+//! Effects of steps, observed by running them on a shadow database: locks, rewrites, scans, index builds, written
+//! rows, dropped objects, changed privileges.
 //!
-//! [`run::steps`] watches steps on a shadow, whose tables are empty; [`weigh`] holds what was seen against the sizes of
-//! the target; [`question`] asks the target what only its rows can answer; [`guard`] compares what was seen with what
-//! happens in truth before it is committed. Building the shadow is the business of [`crate::shadow`].
+//! [`run::steps`] runs steps on a shadow database, whose tables are empty; [`impact`] relates the effects to the table sizes of
+//! the target; [`row_checks`] checks the target's data; [`guard`] compares the observed effects with the actual ones
+//! before each commit. [`crate::shadow`] creates the shadow database.
 //!
 //! # Beside other tools
 #![doc = include_str!("compared.md")]
@@ -87,13 +87,13 @@ pub struct StatementObservation {
     /// The locks it took, or took more strongly; with the strongest mode only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub locks: Vec<RelationLock>,
-    /// The relations whose files it wrote anew.
+    /// The relations whose files it wrote again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rewrites: Vec<Rewrite>,
     /// The tables it read from end to end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scans: Vec<Scan>,
-    /// The indexes it built, or built anew, on tables that were there.
+    /// The indexes it built, or rebuilt, on tables that were there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub builds: Vec<IndexBuild>,
     /// The tables whose rows it writes.
@@ -105,13 +105,13 @@ pub struct StatementObservation {
     /// What it changed about who may do what.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub security: Vec<AccessChange>,
-    /// What it needs of the rows, which the shadow has none of.
+    /// What it needs of the rows, which the shadow database has none of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub questions: Vec<RowCheck>,
     /// Why the verdict may be another one where there are rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub depends_on_rows: Option<String>,
-    /// Why it did not run on the shadow.
+    /// Why it did not run on the shadow database.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<StatementError>,
 }
@@ -120,14 +120,14 @@ pub struct StatementObservation {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ObservationSource {
-    /// It ran on the shadow and was watched.
+    /// It ran on the shadow database and was watched.
     #[default]
     Shadow,
-    /// PostgreSQL fixes it: no transaction can hold the statement, so nobody can look into it.
+    /// Known behavior of PostgreSQL: the statement cannot run in a transaction, so it cannot be observed.
     Facts,
-    /// It ran on the shadow outside of any transaction; its locks were sampled, so short ones may be missing.
+    /// It ran on the shadow database outside of any transaction; its locks were sampled, so short ones may be missing.
     Sampled,
-    /// Nobody, for this reason.
+    /// Not observed, for this reason.
     Nobody(String),
 }
 
@@ -135,7 +135,6 @@ pub enum ObservationSource {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct RelationLock {
-    /// The relation.
     pub relation: String,
     /// What it is.
     pub kind: RelationKind,
@@ -151,15 +150,10 @@ pub enum RelationKind {
     Table,
     /// A table that only has partitions.
     Partitioned,
-    /// A view.
     View,
-    /// A materialized view.
     MaterializedView,
-    /// A sequence.
     Sequence,
-    /// An index.
     Index,
-    /// A foreign table.
     ForeignTable,
     /// A composite type.
     Type,
@@ -196,9 +190,9 @@ pub struct Rewrite {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RewriteKind {
-    /// Every row was written anew.
+    /// Every row was rewritten.
     Rewritten,
-    /// Every row was written anew in the order of an index, or without its dead rows.
+    /// Every row was rewritten in the order of an index, or without its dead rows.
     Clustered,
     /// The files were copied to another place.
     Moved,
@@ -224,7 +218,6 @@ pub struct Scan {
 pub struct IndexBuild {
     /// The table.
     pub relation: String,
-    /// The index.
     pub index: String,
     /// Whether there was such an index before, which gives its size.
     pub again: bool,
@@ -236,11 +229,11 @@ pub struct IndexBuild {
 pub struct WrittenRows {
     /// The table.
     pub relation: String,
-    /// How many were inserted on the shadow.
+    /// How many were inserted on the shadow database.
     pub inserted: i64,
-    /// How many were updated on the shadow, where tables are empty.
+    /// How many were updated on the shadow database, where tables are empty.
     pub updated: i64,
-    /// How many were deleted on the shadow, where tables are empty.
+    /// How many were deleted on the shadow database, where tables are empty.
     pub deleted: i64,
     /// Whether the statement says that it deletes.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -282,24 +275,22 @@ pub struct DroppedObject {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct AccessChange {
-    /// The object.
     pub object: String,
     /// What changed, in words such as `row-level security is off`.
     pub change: String,
-    /// Whether somebody may do more than before.
+    /// Whether the change grants more access than before.
     pub opens: bool,
 }
 
-/// How it is told that row-level security was switched on.
+/// The change text for row-level security being enabled.
 pub const SECURED: &str = "row-level security is on";
-/// How it is told that row-level security was switched off.
+/// The change text for row-level security being disabled.
 pub const UNSECURED: &str = "row-level security is off";
 
-/// Why a statement did not run on the shadow.
+/// Why a statement did not run on the shadow database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct StatementError {
-    /// The SQLSTATE.
     pub sqlstate: String,
     /// The server's words.
     pub message: String,
@@ -309,14 +300,14 @@ pub struct StatementError {
 }
 
 impl StepObservation {
-    /// Gives the failed statement, where the step did not run to its end.
+    /// Returns the failed statement, where the step did not run to its end.
     pub fn failed(&self) -> Option<&StatementObservation> {
         self.statements
             .iter()
             .find(|statement| statement.failed.is_some())
     }
 
-    /// Gives the locks held while a statement runs: its own, and in a transaction those of the statements before it.
+    /// Returns the locks held while a statement runs: its own, and in a transaction those of the statements before it.
     pub fn held(&self, number: usize) -> Vec<RelationLock> {
         let first = if self.in_transaction { 1 } else { number };
         let taken = self
@@ -329,7 +320,7 @@ impl StepObservation {
 }
 
 impl StatementObservation {
-    /// Says whether it does nothing that anybody else would notice.
+    /// Whether it has no effect on other sessions.
     pub fn is_quiet(&self) -> bool {
         let silent = self.rewrites.is_empty() && self.scans.is_empty() && self.builds.is_empty();
         let harmless = self.dropped.is_empty() && self.security.is_empty();

@@ -1,7 +1,7 @@
 //! The code that steps can set off on the target, and the tables that it may write.
 //!
 //! A shadow has no rows, so that no trigger for each row runs there, and no event triggers. What could run is found by
-//! following names from the statements: too much rather than too little. A plan holds the fingerprint of all of it.
+//! following names from the statements, including too much rather than too little. A plan contains its fingerprint.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
@@ -28,7 +28,7 @@ pub struct Reach {
     /// The tables whose rows that code may write.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tables: Vec<String>,
-    /// The code of which nobody can read what it writes.
+    /// Code whose effects cannot be read from its text.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub opaque: Vec<String>,
 }
@@ -39,7 +39,6 @@ pub struct Reach {
 pub struct Code {
     /// What it is, such as `trigger`.
     pub kind: String,
-    /// Its name.
     pub name: String,
     /// The table it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -59,13 +58,13 @@ impl fmt::Display for Code {
 }
 
 impl Reach {
-    /// Gives the tables that may be written; nothing where that cannot be known.
+    /// Returns the tables that may be written; nothing where that cannot be known.
     pub fn writes(&self) -> Option<BTreeSet<String>> {
         let tables = self.tables.iter().cloned();
         self.opaque.is_empty().then(|| tables.collect())
     }
 
-    /// Says whether every change of a definition sets something off.
+    /// Whether every change of a definition sets something off.
     pub fn has_event_triggers(&self) -> bool {
         self.code.iter().any(|code| code.kind == "event trigger")
     }
@@ -285,7 +284,7 @@ impl<'a> Traversal<'a> {
 
     fn reach(self) -> Reach {
         let items = self.items.iter().map(|at| &self.all.items[*at]);
-        // A partition has no code of its own, and what it is called is told as what is locked.
+        // A partition has no code of its own, and its name is reported with the locks.
         let told = items.filter(|item| item.code.kind != "partition");
         let mut code: Vec<Code> = told.map(|item| item.code.clone()).collect();
         code.sort();
@@ -375,7 +374,7 @@ fn add_mentions(text: &str, into: &mut Mentions, depth: usize) {
     }
 }
 
-/// Gives what stands between the quotes of a text.
+/// Returns what stands between the quotes of a text.
 fn inside(quoted: &str) -> &str {
     if let Some(tagged) = quoted.strip_prefix('$') {
         let tag = tagged.find('$').map_or(1, |end| end + 2);

@@ -1,4 +1,4 @@
-//! What a plan has created and renamed on the shadow so far.
+//! What a plan has created and renamed on the shadow database so far.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use crate::plan::observe::{NewRelations, RelationKind, Renamed};
 use crate::sql::class::Class;
 use crate::sql::name::ObjectName;
 
-/// The relations of the shadow and their names at the end of the last transaction.
+/// The relations of the shadow database and their names at the end of the last transaction.
 pub(super) struct RelationNames {
     known: HashMap<u32, String>,
     /// The first transaction that was not finished when the names were read.
@@ -36,7 +36,7 @@ impl RelationNames {
         })
     }
 
-    /// Gives what is new and what is called otherwise since the last time, where anything is.
+    /// Returns what is new and what is called otherwise since the last time, where anything is.
     pub(super) async fn left(
         &mut self,
         onlooker: &Session,

@@ -1,9 +1,9 @@
-//! Owns which table a statement says it is about; what it does there is not read from its text.
+//! Which table a statement names, and whether it deletes rows.
 
 use crate::sql::class::{Class, Object};
 use crate::sql::phrase;
 
-/// Gives the bare name of the table whose shape a statement is about; nothing where it does not say.
+/// Returns the bare name of the table whose shape a statement is about; nothing where it does not say.
 pub(super) fn shaped(class: Class, text: &str) -> Option<String> {
     let tokens = phrase::read(text);
     let words = phrase::Phrase::new(text, &tokens);
@@ -15,7 +15,7 @@ pub(super) fn shaped(class: Class, text: &str) -> Option<String> {
     words.name(at).map(|(name, _)| name.name)
 }
 
-/// Says whether a statement deletes rows, or its text has a part that does.
+/// Whether a statement deletes rows, or its text has a part that does.
 pub(super) fn deletes(class: Class, text: &str) -> bool {
     match class {
         Class::Delete => true,
@@ -29,7 +29,7 @@ pub(super) fn deletes(class: Class, text: &str) -> bool {
     }
 }
 
-/// Says whether nothing limits which rows a statement deletes.
+/// Whether nothing limits which rows a statement deletes.
 pub(super) fn deletes_all(class: Class, text: &str) -> bool {
     let tokens = phrase::read(text);
     let words = phrase::Phrase::new(text, &tokens);
@@ -40,7 +40,7 @@ pub(super) fn deletes_all(class: Class, text: &str) -> bool {
     class == Class::Delete && unlimited
 }
 
-/// Gives the bare name of the table whose rows a statement writes.
+/// Returns the bare name of the table whose rows a statement writes.
 pub(super) fn written(class: Class, text: &str) -> Option<String> {
     let tokens = phrase::read(text);
     let words = phrase::Phrase::new(text, &tokens);

@@ -1,4 +1,4 @@
-//! Owns asking what a transaction has locked and done, and the rows of the answer.
+//! Reads which relations a transaction has locked, and their state.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -23,12 +23,12 @@ pub(super) struct StateReader {
     pub(super) log: u32,
 }
 
-/// What is known before a look, so that only what may be another by now is told.
+/// What is known before a query, so that only possible changes are returned.
 #[derive(Clone, Copy)]
 pub(super) struct StateFilter<'a> {
     /// The newest relation that was there before the plan.
     pub(super) last_before: u32,
-    /// What an index must be newer than to be told.
+    /// Only indexes newer than this OID are returned.
     pub(super) newest: u32,
     /// What is newer than the plan and looked at all the same.
     pub(super) kept: &'a Vec<u32>,
@@ -44,7 +44,7 @@ const NEWEST: &str = "SELECT pg_catalog.max(oid) FROM pg_catalog.pg_class";
 impl StateReader {
     /// Has the session read the questions, and ask them until it has settled on a plan for each.
     pub(super) async fn prepare(session: &Session) -> Result<StateReader> {
-        // The server plans a question anew the first five times, which takes longer than the rest.
+        // The server plans a question again the first five times, which takes longer than the rest.
         const PLANNED_ANEW: usize = 5;
         let types = [Type::OID, Type::OID, Type::OID_ARRAY, Type::INT8];
         let (look, counters, logged, newest) = join4(
@@ -110,7 +110,7 @@ impl StateReader {
         Ok(row.try_get(0)?)
     }
 
-    /// Asks what the session has done to relations and not yet told the server.
+    /// Reads the session's relation counters that are not yet flushed to the server's statistics.
     pub(super) async fn counters(
         &self,
         session: &Session,
@@ -125,7 +125,7 @@ impl StateReader {
     }
 }
 
-/// What a session has done to a relation and not yet told the server.
+/// A session's counters of a relation that are not yet flushed to the server's statistics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counters {
     pub(super) scans: i64,
@@ -181,7 +181,6 @@ pub(super) struct TransactionState {
     pub(super) at: SystemTime,
 }
 
-/// Reads the answer.
 pub(super) fn parse(answer: &[Row]) -> Result<TransactionState> {
     let mut look = TransactionState {
         seen: Vec::with_capacity(answer.len()),
@@ -223,8 +222,7 @@ fn read(relation: u32, row: &Row) -> Result<LockedRelation> {
     };
     Ok(LockedRelation {
         relation,
-        mode: LockMode::parse(row.try_get(1)?)
-            .context("the server has a lock mode that is not known")?,
+        mode: LockMode::parse(row.try_get(1)?).context("unknown lock mode")?,
         now,
         counters: counters(row, 2)?,
     })

@@ -1,7 +1,7 @@
-//! Owns the look before a run: what stands in its way or speaks against it, asked of the target and never changed.
+//! Read-only checks before a run.
 //!
-//! What the role may not see is said as such; it is never taken for well. Each question is one file under `queries/` whose
-//! rows say how much they weigh, about which object, in words.
+//! What the role cannot see is reported as unknown, never as OK. Each check is one file under `queries/` whose
+//! rows have a severity, an object and a message.
 
 mod checks;
 pub mod rights;
@@ -22,7 +22,7 @@ use crate::sql::safe::Sql;
 pub enum PreflightState {
     /// As it should be.
     Ok,
-    /// The role may not look, so nobody knows.
+    /// The role may not look, so it is unknown.
     CannotSee,
     /// It may be gone on with.
     Warning,
@@ -31,7 +31,7 @@ pub enum PreflightState {
 }
 
 impl PreflightState {
-    /// Gives the words of people.
+    /// Returns the words of people.
     pub fn words(self) -> &'static str {
         match self {
             PreflightState::Ok => "ok",
@@ -74,7 +74,7 @@ impl PreflightResult {
         self
     }
 
-    /// Gives it as a finding, unless all is well.
+    /// Returns it as a finding, unless all is well.
     pub fn finding(&self) -> Option<Finding> {
         let make = match self.state {
             PreflightState::Ok => return None,
@@ -98,7 +98,7 @@ impl PreflightResult {
 pub struct PreflightScope {
     /// The relations that will be locked, as the server writes their names.
     pub relations: Vec<String>,
-    /// The schemas governed.
+    /// The schemas managed.
     pub schemas: Vec<String>,
 }
 
@@ -143,7 +143,7 @@ fn result(check: &PreflightCheck, rows: &[tokio_postgres::Row], sees_all: bool) 
         return PreflightResult::new(
             check.name,
             PreflightState::CannotSee,
-            "this role is not shown what others do",
+            "the role cannot see the activity of other sessions",
         )
         .help("GRANT pg_read_all_stats TO the role");
     }
@@ -164,5 +164,5 @@ fn unknown(check: &PreflightCheck, error: &anyhow::Error) -> PreflightResult {
         None => error.to_string(),
     };
     PreflightResult::new(check.name, PreflightState::CannotSee, why)
-        .help("GRANT pg_monitor TO the role, or look yourself")
+        .help("GRANT pg_monitor TO the role, or check by hand")
 }

@@ -30,8 +30,8 @@ pub struct RequiredPrivileges {
 const CHECK: PreflightCheck = PreflightCheck {
     name: "rights",
     sql: include_str!("queries/rights.sql"),
-    fine: "the role may do what the pending steps do",
-    help: "grant the role what it lacks, or run as another role",
+    fine: "the role has all privileges that the pending steps need",
+    help: "grant the missing privileges, or run as another role",
     of_others: false,
 };
 
@@ -99,7 +99,7 @@ impl RequiredPrivileges {
     }
 }
 
-/// Gives the schema of what a `CREATE` makes; an empty name where none is written.
+/// Returns the schema of what a `CREATE` makes; an empty name where none is written.
 fn schema(words: Phrase<'_>) -> Option<String> {
     const KINDS: [&str; 12] = [
         "aggregate",

@@ -1,4 +1,4 @@
-//! Owns the weight of what was seen: the target's sizes and write rates, estimated times, and plain words.
+//! Estimates the impact of observed effects from the target's table sizes and write rates.
 
 mod sizes;
 mod wording;
@@ -44,7 +44,7 @@ fn note() -> Severity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ImpactKind {
-    /// A lock held for a moment.
+    /// A lock held briefly.
     Lock,
     /// Rows written.
     Rows,
@@ -54,7 +54,7 @@ pub enum ImpactKind {
     Scan,
     /// An index built.
     Build,
-    /// A table written anew.
+    /// A table rewritten.
     Rewrite,
     /// Something dropped that holds no rows.
     Drop,
@@ -111,7 +111,7 @@ impl RelationWork {
     }
 }
 
-/// Holds what was seen against the sizes of the target.
+/// Compares what was seen against the sizes of the target.
 pub fn estimate(
     observations: &[StepObservation],
     sizes: &Sizes,
@@ -149,7 +149,7 @@ fn relations(
     names.extend(spoken.map(|it| it.relation.as_str()));
     names.sort_unstable();
     names.dedup();
-    // What is gone is told as a loss.
+    // Dropped relations are reported as a loss.
     names.retain(|name| !statement.dropped.iter().any(|gone| gone.name == *name));
     let mut weights = Vec::new();
     for name in names {
@@ -172,7 +172,7 @@ fn relations(
     weights
 }
 
-/// Weighs the rows that go along with others: nobody reads them in the statement.
+/// Estimates the impact on rows changed by CASCADE, which the statement does not mention.
 fn alongs(
     (step, number): (usize, usize),
     statement: &StatementObservation,

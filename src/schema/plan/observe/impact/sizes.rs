@@ -1,4 +1,4 @@
-//! Owns the sizes of the target's tables, and how long work on so many bytes takes.
+//! Sizes of the target's tables, and how long work on them takes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,13 +14,11 @@ use crate::plan::observe::{RewriteKind, StepObservation};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct RelationSize {
-    /// The rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<u64>,
     /// The bytes of its rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
-    /// The bytes of its indexes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub index_bytes: Option<u64>,
     /// The rows written in a second, on average since the statistics were reset.
@@ -31,7 +29,7 @@ pub struct RelationSize {
 /// Sizes by the name of the relation.
 pub type Sizes = BTreeMap<String, RelationSize>;
 
-/// Bytes a second that a table is written anew with, all its indexes included; at worst and at best.
+/// Bytes a second that a table is rewritten with, all its indexes included; at worst and at best.
 const REWRITING: (u64, u64) = (62_000_000, 114_000_000);
 /// Bytes a second of a table that an index is built over.
 const BUILDING: (u64, u64) = (50_000_000, 150_000_000);
@@ -53,7 +51,7 @@ pub async fn sizes(target: &Session, observations: &[StepObservation]) -> Result
             (row.try_get("rows")?, row.try_get("seconds")?);
         let bytes: i64 = row.try_get("bytes")?;
         let index_bytes: i64 = row.try_get("index_bytes")?;
-        // Nobody has ever counted it: no rows and no pages are then no facts.
+        // Never analyzed: zero rows and zero pages are then not known facts.
         let known = counted >= 0.0 || bytes > 0;
         let writes: Option<f64> = row.try_get("writes")?;
         let rate = writes
@@ -96,12 +94,12 @@ fn relations(observations: &[StepObservation]) -> BTreeSet<String> {
 }
 
 impl RelationSize {
-    /// Says whether there is surely nothing in it.
+    /// Whether there is surely nothing in it.
     pub(super) fn is_empty(&self) -> bool {
         self.bytes == Some(0) && self.rows == Some(0)
     }
 
-    /// Gives how many bytes are worked through.
+    /// Returns how many bytes are worked through.
     pub(super) fn work(&self, effort: &RelationWork) -> Option<u64> {
         let bytes = self.bytes?;
         let indexes = self.index_bytes.unwrap_or(0);
@@ -112,7 +110,7 @@ impl RelationSize {
         })
     }
 
-    /// Gives how long it takes, in seconds, at best and at worst.
+    /// Returns how long it takes, in seconds, at best and at worst.
     pub(super) fn seconds(&self, effort: &RelationWork) -> Option<(u64, u64)> {
         let bytes = self.work(effort)?;
         let builds = u64::try_from(effort.builds).unwrap_or(u64::MAX);

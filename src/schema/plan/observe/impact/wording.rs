@@ -1,5 +1,5 @@
-//! Owns the plain words for a weight, such as `AccessExclusive on executions (41 GB, 1,900 writes/s): rewrites the table,
-//! about 6-11 min, blocks reads and writes`.
+//! Describes an impact, such as `AccessExclusive on executions (41 GB, 1,900 writes/s): rewrites the table, about
+//! 6-11 min, blocks reads and writes`.
 
 use crate::finding::Severity;
 use crate::plan::observe::impact::sizes::{RelationSize, Sizes};
@@ -8,22 +8,22 @@ use crate::plan::observe::{
     CascadeCause, RelationKind, RelationLock, RewriteKind, StatementObservation, WrittenRows,
 };
 
-/// Gives the words for rows that go, or lose their references, along with others.
+/// Returns the words for rows that go, or have their reference cleareds, along with others.
 pub(super) fn along(rows: &WrittenRows, along: &CascadeCause, size: &RelationSize) -> String {
     let (table, with) = (short(&rows.relation), short(&along.with));
     let what = if rows.deletes {
         "are deleted"
     } else {
-        "lose their reference"
+        "have their reference cleared"
     };
     format!(
-        "rows of {table}{} {what} along with those of {with}, by the foreign key {}",
+        "rows of {table}{} {what} with those of {with} (foreign key {})",
         sized(size),
         along.key
     )
 }
 
-/// Gives the words for what a statement does to a relation.
+/// Returns the words for what a statement does to a relation.
 pub(super) fn relation(
     name: &str,
     lock: Option<&RelationLock>,
@@ -45,7 +45,7 @@ pub(super) fn relation(
         } else {
             ""
         };
-        parts.push(format!("reads the whole table{times}"));
+        parts.push(format!("scans the table{times}"));
     }
     if effort.written && effort.rewrite.is_none() {
         let verb = if effort.deleted { "deletes" } else { "writes" };
@@ -53,7 +53,7 @@ pub(super) fn relation(
     }
     match size.seconds(effort) {
         Some(seconds) => parts.push(time(seconds)),
-        None if parts.is_empty() => parts.push("for a moment".to_owned()),
+        None if parts.is_empty() => parts.push("briefly".to_owned()),
         None => {}
     }
     if let Some(lock) = lock {
@@ -67,12 +67,12 @@ fn rewriting(how: RewriteKind, kind: Option<RelationKind>) -> &'static str {
         RewriteKind::Rewritten | RewriteKind::Clustered => "rewrites the table",
         RewriteKind::Moved if kind == Some(RelationKind::Index) => "copies the index",
         RewriteKind::Moved => "copies the table",
-        RewriteKind::Refreshed => "runs its query again",
+        RewriteKind::Refreshed => "reruns the query",
         RewriteKind::Truncated => "empties the table",
     }
 }
 
-/// Gives the words for what a statement drops and opens.
+/// Returns the words for what a statement drops and opens.
 pub(super) fn objects(
     (step, statement): (usize, usize),
     seen: &StatementObservation,
@@ -90,7 +90,7 @@ pub(super) fn objects(
     };
     let mut weights = Vec::new();
     for gone in &seen.dropped {
-        let cascade = if gone.named { "" } else { " along with it" };
+        let cascade = if gone.named { "" } else { " (CASCADE)" };
         let name = short(&gone.name);
         let Some(table) = &gone.loses else {
             let words = format!("drops the {} {name}{cascade}", gone.kind);
@@ -154,7 +154,7 @@ fn sized(size: &RelationSize) -> String {
     }
 }
 
-/// Gives `41 GB`.
+/// Returns `41 GB`.
 fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["bytes", "kB", "MB", "GB", "TB"];
     let (mut value, mut unit) = (bytes, 0);
@@ -165,7 +165,7 @@ fn bytes(bytes: u64) -> String {
     format!("{} {}", grouped(value), UNITS[unit])
 }
 
-/// Gives `1,900`.
+/// Returns `1,900`.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();
@@ -178,7 +178,7 @@ fn grouped(number: u64) -> String {
     grouped
 }
 
-/// Gives `about 6-11 min`.
+/// Returns `about 6-11 min`.
 fn time((best, worst): (u64, u64)) -> String {
     let unit = [(3600, "h"), (60, "min"), (1, "s")]
         .into_iter()

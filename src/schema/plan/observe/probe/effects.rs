@@ -1,4 +1,4 @@
-//! Owns what a statement has done to files and rows: what was rewritten, read, built and written.
+//! Which relations a statement rewrote, scanned, indexed or wrote.
 
 use crate::plan::observe::lock::LockMode;
 use crate::plan::observe::probe::Probe;

@@ -1,5 +1,4 @@
-//! Owns the look after each statement: what the transaction has locked by now, and what has changed there since the
-//! last look.
+//! Reads after each statement which locks the transaction holds and what changed since the previous statement.
 
 mod effects;
 
@@ -42,7 +41,7 @@ pub(super) struct Probe {
     pub(super) asker: StateReader,
 }
 
-/// What a look brought to light, beside the observation itself.
+/// What a look brought to light, next to the observation itself.
 pub(super) struct ProbeSigns {
     /// The tables that were there before the plan and may ask something else of their rows than before the statement.
     pub(super) shaped: Vec<u32>,
@@ -53,7 +52,7 @@ pub(super) struct ProbeSigns {
 /// What no count is equal to: then everything is looked up.
 const NEVER: i64 = -1;
 
-/// Says whether a statement may build an index on a table that was there before.
+/// Whether a statement may build an index on a table that was there before.
 fn builds_indexes(class: Class) -> bool {
     !matches!(
         class,
@@ -118,7 +117,7 @@ impl Probe {
         self.asker.counters(session, &touched).await
     }
 
-    /// Begins a transaction: no locks are held, and counters go on from where they are.
+    /// Begins a transaction: no locks are held, and counters continue from where they are.
     ///
     /// What the server was told in the meantime begins from nothing.
     pub(super) fn begin(&mut self, counters: HashMap<u32, Counters>) {
@@ -273,7 +272,7 @@ impl Probe {
             {
                 continue;
             }
-            // Whoever wants an index wants its table first: what is held there says all.
+            // Anyone who wants an index wants its table first: what is held there says all.
             let covered = entry.table.and_then(|table| on_table.get(&table));
             if covered.is_some_and(|covered| *covered >= seen.mode) {
                 continue;
@@ -284,7 +283,7 @@ impl Probe {
         locks
     }
 
-    /// Finds relations whose rows are guarded in another way than before, or belong to somebody else.
+    /// Finds relations whose rows are guarded in another way than before, or belong to another process.
     fn openings(&self, seen: &[LockedRelation]) -> Vec<AccessChange> {
         let mut changes = BTreeMap::new();
         let mut tell = |name: &String, change: &str, opens: bool| {
@@ -302,18 +301,18 @@ impl Probe {
             match (entry.forced, now.forced) {
                 (true, false) => tell(
                     &entry.name,
-                    "row-level security is no longer forced on the owner",
+                    "row-level security is no longer forced for the owner",
                     true,
                 ),
                 (false, true) => tell(
                     &entry.name,
-                    "row-level security is forced on the owner",
+                    "row-level security is forced for the owner",
                     false,
                 ),
                 _ => {}
             }
             if entry.owner != now.owner && entry.kind != RelationKind::Index {
-                tell(&entry.name, "it has another owner", true);
+                tell(&entry.name, "the owner changed", true);
             }
         }
         let security = changes

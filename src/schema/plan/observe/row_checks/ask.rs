@@ -1,4 +1,4 @@
-//! Owns asking the target: read-only, one question after the other, each bounded in time.
+//! Runs row checks on the target: read-only, one after the other, each with a timeout.
 
 use std::time::Duration;
 
@@ -25,7 +25,6 @@ pub struct RowCheckResult {
     pub step: usize,
     /// The statement of the step, from 1.
     pub statement: usize,
-    /// The question.
     pub question: RowCheck,
     /// What came of it.
     pub outcome: RowCheckOutcome,
@@ -41,7 +40,7 @@ pub enum RowCheckOutcome {
     Fits,
     /// There are such rows: the statement would fail, and the server's words where it was asked to try.
     Fails(Option<String>),
-    /// Nobody knows, for this reason.
+    /// Unknown, for this reason.
     NotAsked(String),
 }
 
@@ -106,15 +105,15 @@ async fn outcome(
     Ok(match answer {
         Some("t") => RowCheckOutcome::Fails(None),
         Some("f") => RowCheckOutcome::Fits,
-        _ => RowCheckOutcome::NotAsked("the target gave no answer".to_owned()),
+        _ => RowCheckOutcome::NotAsked("the target returned no result".to_owned()),
     })
 }
 
-/// Says why a question is not asked: expressions of files nobody has reviewed may call functions that act, which even a
+/// Returns why a check is not run: expressions of unreviewed files may call functions with side effects, which even a
 /// read-only transaction does not keep from reaching other servers, files or sessions.
 async fn unsafe_to_ask(target: &Session, query: &str) -> Result<Option<String>> {
     if !external_access::is_expression(query) {
-        return Ok(Some("it is not one complete expression".to_owned()));
+        return Ok(Some("the condition is not a single expression".to_owned()));
     }
     let tokens = phrase::read(query);
     let words = Phrase::new(query, &tokens);
@@ -126,7 +125,9 @@ async fn unsafe_to_ask(target: &Session, query: &str) -> Result<Option<String>> 
         )
     });
     let Some(names) = called.map(|at| words.ident(at)).collect::<Option<Vec<_>>>() else {
-        return Ok(Some("it calls a function by an escaped name".to_owned()));
+        return Ok(Some(
+            "the condition calls a function by an escaped name".to_owned(),
+        ));
     };
     let rows = target
         .query(
@@ -136,7 +137,7 @@ async fn unsafe_to_ask(target: &Session, query: &str) -> Result<Option<String>> 
         .await?;
     Ok(rows.first().map(|row| {
         let name: String = row.get(0);
-        format!("it calls `{name}`, which may act when it is called")
+        format!("the condition calls `{name}`, which may have side effects")
     }))
 }
 
@@ -148,13 +149,15 @@ fn refused(error: anyhow::Error, timeout: Duration) -> Result<RowCheckOutcome> {
     let sqlstate = server.sqlstate.as_deref().unwrap_or_default();
     Ok(match sqlstate {
         "57014" => {
-            RowCheckOutcome::NotAsked(format!("no answer within {} s", timeout.as_secs_f64()))
+            RowCheckOutcome::NotAsked(format!("no result within {} s", timeout.as_secs_f64()))
         }
         "55P03" => RowCheckOutcome::NotAsked("the table is locked".to_owned()),
-        "42P01" | "42703" | "3F000" | "42704" | "42883" => {
-            RowCheckOutcome::NotAsked("it speaks of what the plan itself makes first".to_owned())
+        "42P01" | "42703" | "3F000" | "42704" | "42883" => RowCheckOutcome::NotAsked(
+            "the condition uses objects that the plan creates first".to_owned(),
+        ),
+        "42501" => {
+            RowCheckOutcome::NotAsked("the role has no SELECT privilege on the table".to_owned())
         }
-        "42501" => RowCheckOutcome::NotAsked("the role may not read the table".to_owned()),
         data if data.starts_with("22") || data.starts_with("23") => {
             RowCheckOutcome::Fails(Some(server.message.clone()))
         }

@@ -1,4 +1,4 @@
-//! Owns how a difference in what rows must be like becomes a question.
+//! Derives row checks from how a statement changes a table.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::sql::name::Ident;
 use crate::sql::phrase::{self, Phrase};
 use crate::sql::token::TokenKind;
 
-/// Gives the questions about one table.
+/// Returns the questions about one table.
 pub(super) fn row_checks(
     table: &str,
     (before, after): (&TableShape, &TableShape),
@@ -24,7 +24,7 @@ pub(super) fn row_checks(
                 table,
                 "23502",
                 format!(
-                    "rows, for which the new column {} has no value",
+                    "rows, which have no value for the new column {}",
                     column.name
                 ),
                 format!("SELECT EXISTS (SELECT FROM {table})"),
@@ -84,7 +84,7 @@ pub(super) fn row_checks(
         questions.push(asking(
             table,
             "23514",
-            "rows outside of the bounds of the partition".to_owned(),
+            "rows outside the partition bounds".to_owned(),
             format!("SELECT EXISTS (SELECT FROM {table} WHERE NOT ({bounds}))"),
         ));
     }
@@ -101,7 +101,7 @@ fn asking(relation: &str, sqlstate: &str, about: String, query: String) -> RowCh
     }
 }
 
-/// Says whether a column that the plan makes stands in an index.
+/// Whether a column that the plan makes stands in an index.
 fn mentions(unique: &UniqueIndex, column: &str) -> bool {
     let texts = unique.keys.iter().chain(&unique.predicate);
     texts.into_iter().any(|text| {
@@ -123,7 +123,7 @@ fn constrained(
             Some(asking(
                 table,
                 "23514",
-                format!("rows that the constraint {name} refuses"),
+                format!("rows that violate constraint {name}"),
                 format!("SELECT EXISTS (SELECT FROM {table} WHERE NOT ({expression}))"),
             ))
         }
@@ -136,7 +136,7 @@ fn constrained(
             Some(asking(
                 table,
                 "23514",
-                format!("values of {column} that the constraint {name} of its domain refuses"),
+                format!("values of {column} that violate domain constraint {name}"),
                 format!("SELECT EXISTS (SELECT FROM ({values}) AS v WHERE NOT ({expression}))"),
             ))
         }
@@ -155,7 +155,9 @@ fn constrained(
             Some(asking(
                 table,
                 "23503",
-                format!("rows that the foreign key {name} finds no partner for in {referenced}"),
+                format!(
+                    "rows that violate foreign key {name}, without a matching row in {referenced}"
+                ),
                 format!(
                     "SELECT EXISTS (SELECT FROM {table} AS t WHERE {} AND NOT EXISTS (SELECT FROM {referenced} AS r WHERE {}))",
                     there.join(" AND "),
@@ -165,10 +167,10 @@ fn constrained(
         }
         _ => Some(RowCheck {
             relation: table.to_owned(),
-            about: format!("rows that the exclusion constraint {name} does not allow side by side"),
+            about: format!("rows that violate exclusion constraint {name}"),
             sqlstate: "23P01".to_owned(),
             query: None,
-            not_asked: Some("comparing every row with every other takes too long".to_owned()),
+            not_asked: Some("comparing all rows with each other takes too long".to_owned()),
         }),
     }
 }
@@ -191,7 +193,7 @@ fn duplicates(table: &str, unique: &UniqueIndex) -> RowCheck {
     asking(
         table,
         "23505",
-        format!("rows that are equal in ({keys})"),
+        format!("duplicate rows in ({keys})"),
         format!(
             "SELECT EXISTS (SELECT FROM {table}{condition} GROUP BY {keys} HAVING count(*) > 1)"
         ),
@@ -205,7 +207,7 @@ fn fits(table: &str, old: &ColumnShape, new: &ColumnShape, text: &str) -> Option
     if let Some(using) = using(text, &old.name) {
         // It fails as it would in the statement, or does not fail.
         let query = format!("SELECT count(({using})::{type}) < 0 FROM {table}");
-        let about = format!("values of {name} that cannot become {type}");
+        let about = format!("values of {name} that cannot be converted to {type}");
         return Some(asking(table, "22000", about, query));
     }
     let (misfit, sqlstate) = misfit(&name, old, r#type)?;
@@ -214,7 +216,7 @@ fn fits(table: &str, old: &ColumnShape, new: &ColumnShape, text: &str) -> Option
     Some(asking(table, sqlstate, about, query))
 }
 
-/// Gives the condition under which a value does not fit a type, and the SQLSTATE it fails with.
+/// Returns the condition under which a value does not fit a type, and the SQLSTATE it fails with.
 fn misfit(name: &str, old: &ColumnShape, new: &str) -> Option<(String, &'static str)> {
     let is_number = old.category == "N";
     let range = match new {
@@ -255,12 +257,12 @@ fn misfit(name: &str, old: &ColumnShape, new: &str) -> Option<(String, &'static 
     let was: Option<i64> = limit(&old.r#type).and_then(|limit| limit.parse().ok());
     let textual = old.category == "S";
     let narrows = textual && was.is_none_or(|was| was > wide);
-    // Blanks beyond the end are cut off without a word.
+    // Blanks beyond the end are interrupted without a word.
     let condition = format!("pg_catalog.char_length(pg_catalog.rtrim({name}::text)) > {wide}");
     narrows.then_some((condition, "22001"))
 }
 
-/// Gives what stands in the parentheses of a type that has a limit.
+/// Returns what stands in the parentheses of a type that has a limit.
 fn limit(of: &str) -> Option<&str> {
     let (base, rest) = of.split_once('(')?;
     let (limit, _) = rest.split_once(')')?;

@@ -1,8 +1,8 @@
-//! Owns the questions that only rows can answer: nulls under NOT NULL, duplicates under UNIQUE, orphans under a foreign
-//! key, rows a CHECK or a partition refuses, values that do not fit a type.
+//! Checks that need the target's data: nulls under NOT NULL, duplicates under UNIQUE, rows that violate a foreign
+//! key, a CHECK, partition bounds or a new type.
 //!
-//! They are found by comparing the tables on the shadow before and after a statement, so it does not matter how the
-//! statement says it; they are asked of the target by [`ask`], read-only and bounded.
+//! They are derived by comparing the tables on the shadow database before and after a statement, independent of how the
+//! statement is written, and run on the target by [`ask`], read-only and with a timeout.
 
 mod ask;
 mod derive;
@@ -36,7 +36,7 @@ pub struct RowCheck {
     pub not_asked: Option<String>,
 }
 
-/// Gives what a statement may change about what rows must be like; nothing where it asks nothing of them. Quick, because
+/// Returns what a statement may change about what rows must be like; nothing where it asks nothing of them. Quick, because
 /// it is asked of every statement.
 pub(super) fn may_ask(class: Class, text: &str) -> Option<ShapeParts> {
     const ALL: ShapeParts = ShapeParts {
@@ -48,13 +48,13 @@ pub(super) fn may_ask(class: Class, text: &str) -> Option<ShapeParts> {
     match class {
         Class::Do | Class::Call | Class::Select | Class::Alter(Object::Domain) => Some(ALL),
         Class::CreateIndex { .. } => says("unique").then_some(ALL),
-        // The rows of a default partition must fit beside a new one; nothing else asks of what was there before.
+        // The rows of a default partition must fit next to a new one; nothing else asks of what was there before.
         Class::Create(Object::Table) => says("partition").then_some(ALL),
         Class::Alter(Object::Table) => {
             let tokens = phrase::read(text);
             let words = phrase::Phrase::new(text, &tokens);
             let any = |asking: &[&str]| asking.iter().any(|word| words.contains(&[word]));
-            // Another type has all that hangs on the column made anew; a partition takes over what its parent has.
+            // Another type has all that hangs on the column recreated; a partition adopts what its parent has.
             if any(&["type", "attach", "partition"]) {
                 return Some(ALL);
             }

@@ -1,4 +1,4 @@
-//! Owns what rows can be at odds with, read before and after a statement.
+//! Columns, constraints and indexes of a table, read before and after a statement.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,6 @@ use tokio_postgres::{Row, Statement};
 
 use crate::pg::session::Session;
 
-/// A column.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ColumnShape {
     pub(super) name: String,
@@ -33,7 +32,6 @@ pub(super) struct ConstraintShape {
     pub(super) referenced_names: Vec<String>,
 }
 
-/// A unique index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct UniqueIndex {
     pub(super) oid: u32,

@@ -25,7 +25,7 @@ impl RowCheckTracker {
         self.before.clear();
     }
 
-    /// Gives the questions that a statement which has just run raises about tables that were there before the plan.
+    /// Returns the questions that a statement which has just run raises about tables that were there before the plan.
     ///
     /// Beside them it gives the tables that new foreign keys point at. The first session is in the statement's transaction, the second sees what was before it.
     pub(in crate::plan::observe) async fn questions(
@@ -76,7 +76,7 @@ impl RowCheckTracker {
         Ok((questions, partners))
     }
 
-    /// Gives the questions that a statement raises which no transaction held, from the tables before and after it.
+    /// Returns the questions that a statement raises which no transaction held, from the tables before and after it.
     pub(in crate::plan::observe) fn raised(
         &mut self,
         tables: &BTreeMap<u32, String>,

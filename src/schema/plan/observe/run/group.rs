@@ -1,5 +1,4 @@
-//! Owns the statements of a transaction that are sent together, each with the questions right behind it, and what their
-//! answers say.
+//! Sends statements of a transaction together, each followed by its queries, and reads their answers.
 
 use std::collections::HashMap;
 
@@ -44,7 +43,7 @@ type Around = (
 );
 
 impl Observer {
-    /// Runs statements and tells what each has done; says whether one of them failed, which ends the transaction.
+    /// Runs statements and records their effects; returns whether one of them failed, which ends the transaction.
     ///
     /// The transaction begins before them if it has not yet, and ends behind them if they are its last.
     pub(super) async fn group(
@@ -65,7 +64,7 @@ impl Observer {
                 false => self.close_if(is_last, into).await,
             };
         }
-        // What is taken back is gone from the log as well, which is read where a look says that something is in it.
+        // What is undone is gone from the log as well, which is read where a look says that something is in it.
         let waits = group
             .last()
             .is_some_and(|last| last.pace != Pipelining::Ahead);
@@ -133,7 +132,7 @@ impl Observer {
         ((open, newest, close), statements)
     }
 
-    /// Sends one statement and what is to be asked after it, as far as its text tells.
+    /// Sends one statement and the queries after it, as far as its text determines them.
     async fn ask(&self, next: &NextStatement<'_>, begun: bool) -> StatementAnswers {
         let session = &self.session;
         let sql = Sql::written_by_user(next.text());
@@ -286,7 +285,7 @@ impl Observer {
         next: &NextStatement<'_>,
         into: &mut Vec<StatementObservation>,
     ) -> Result<bool> {
-        // The one names the database by its own name, which the shadow has not; the other what only the target has loaded.
+        // The one names the database by its own name, which the shadow database has not; the other what only the target has loaded.
         if let Class::Alter(Object::Database) | Class::SecurityLabel = next.class {
             let mut observation = next.observation();
             let reason = known_effects::never_on_a_shadow(next.class).unwrap_or_default();
@@ -342,7 +341,7 @@ impl Observer {
     }
 }
 
-/// Says whether the end of a transaction was refused, and has its last statement say so.
+/// Whether the end of a transaction was refused, and has its last statement say so.
 fn closed(
     (deferred, ended): (Result<()>, Result<()>),
     into: &mut [StatementObservation],

@@ -1,6 +1,6 @@
-//! Owns the watched run: steps on a shadow, in their own transactions, with a look after every statement.
+//! Runs steps on a shadow database in their own transactions and observes each statement.
 //!
-//! Statements that raise no questions beyond that look are sent without waiting, which `ahead` decides and `group` does.
+//! Statements that need no further queries are sent without waiting: `pipelining` decides, `group` sends.
 
 mod group;
 mod pipelining;
@@ -32,7 +32,7 @@ use crate::sql::name::Ident;
 use crate::sql::safe::Sql;
 use crate::sql::{classify, phrase};
 
-/// Runs steps on a shadow, in order, and tells what each statement did; stops behind the first that fails.
+/// Runs steps on a shadow database, in order, and returns the effects of each statement; stops after the first that fails.
 ///
 /// The shadow is a throw-away database of our own, as it is before the plan; it is as it is after the plan when this
 /// returns, so that its catalog can be read. Nothing else may be connected to it.
@@ -43,10 +43,10 @@ pub async fn steps(
 ) -> Result<Vec<StepObservation>> {
     let mut observer = Observer::open(shadow)
         .await
-        .context("preparing the shadow to be watched")?;
+        .context("preparing the shadow database")?;
     let mut observations = Vec::new();
     watch(Event::Began {
-        task: "observing on a shadow",
+        task: "running on the shadow database",
         total: u64::try_from(steps.len()).ok(),
         unit: Unit::Items,
     });
@@ -70,18 +70,18 @@ pub async fn steps(
     Ok(observations)
 }
 
-/// Runs steps on a shadow, each for itself: every one begins with the shadow as it is, and nothing of any stays.
+/// Runs steps on a shadow database, each for itself: every one begins with the shadow database as it is, and nothing of any stays.
 ///
 /// Only for steps that run in one transaction.
 pub async fn each(shadow: &Target, steps: &[Step]) -> Result<Vec<StepObservation>> {
     let mut observer = Observer::open(shadow)
         .await
-        .context("preparing the shadow to be watched")?;
+        .context("preparing the shadow database")?;
     let mut observations = Vec::new();
     for step in steps {
         anyhow::ensure!(
             step.mode == Mode::Transaction,
-            "{} does not run in one transaction, so it cannot be taken back",
+            "{} does not run in one transaction, so it cannot be rolled back",
             step.label
         );
         let before = (observer.probe.inventory.clone(), observer.doors.clone());
@@ -101,7 +101,7 @@ const COMMIT: &str = "COMMIT";
 /// A shadow being watched.
 struct Observer {
     session: Session,
-    /// Sees the shadow as it was before the current transaction.
+    /// Sees the shadow database as it was before the current transaction.
     onlooker: Session,
     probe: Probe,
     names: RelationNames,
@@ -307,7 +307,7 @@ impl Observer {
         }
     }
 
-    /// Prepares our questions again, which a file has just thrown away, or not.
+    /// Prepares our queries again, which a file may have deallocated.
     async fn prepare_again(&mut self) -> Result<()> {
         self.session.run(&Sql::new("DEALLOCATE ALL")).await?;
         self.session.run(&access_facts::prepare()).await?;
@@ -316,7 +316,7 @@ impl Observer {
         Ok(())
     }
 
-    /// Runs what no transaction can hold, where it stays within the shadow.
+    /// Runs what no transaction can hold, where it stays within the shadow database.
     async fn alone(&mut self, next: &NextStatement<'_>) -> Result<StatementObservation> {
         let mut observation = next.observation();
         let tokens = phrase::read(next.text());

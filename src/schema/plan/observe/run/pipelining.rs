@@ -1,4 +1,4 @@
-//! Owns what may be on its way to the shadow before the answers to what was sent earlier are there.
+//! Which statements may be sent before the answers to earlier ones have arrived.
 
 use std::ops::Range;
 use std::pin::Pin;
@@ -16,13 +16,13 @@ use crate::sql::phrase;
 pub(super) enum Pipelining {
     /// The next ones may follow at once: all there is to know is in the look right behind it.
     Ahead,
-    /// The next one waits: something may have to be asked of the shadow as the statement has left it.
+    /// The next one waits: something may have to be asked of the shadow database as the statement has left it.
     Last,
-    /// Nothing else may be on its way: it takes over the line, takes our questions away, or does not run.
+    /// Nothing else may be on its way: it adopts the line, takes our questions away, or does not run.
     Apart,
 }
 
-/// Says whether a statement only changes definitions: no code of users' runs but that of event triggers, so it leaves settings
+/// Whether a statement only changes definitions: no code of users' runs but that of event triggers, so it leaves settings
 /// as they are and puts nothing off to the end of its transaction.
 pub(super) fn only_defines(class: Class) -> bool {
     match class {
@@ -36,7 +36,7 @@ pub(super) fn only_defines(class: Class) -> bool {
     }
 }
 
-/// Says whether a statement makes relations, as far as its text says.
+/// Whether a statement makes relations, as far as its text says.
 pub(super) fn makes_relations(class: Class) -> bool {
     matches!(
         class,
@@ -49,7 +49,7 @@ pub(super) fn makes_relations(class: Class) -> bool {
 /// How many statements are sent before the first answer is taken.
 const MANY: usize = 16;
 
-/// Says what may follow a statement, from its text; where that does not say it, the next one waits.
+/// Returns what may follow a statement, from its text; where that does not say it, the next one waits.
 pub(super) fn pace(class: Class, text: &str) -> Pipelining {
     let says = |words: &[&str]| {
         let tokens = phrase::read(text);
@@ -77,7 +77,7 @@ pub(super) fn pace(class: Class, text: &str) -> Pipelining {
     }
 }
 
-/// Gives the statements that are sent together with the first of some.
+/// Returns the statements that are sent together with the first of some.
 pub(super) fn together<'a>(
     rest: Range<usize>,
     next: impl Fn(usize) -> NextStatement<'a>,
