@@ -46,7 +46,6 @@ pub struct Drill<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct SmokeResult {
-    /// The query.
     pub query: String,
     /// The first value of its first row.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,7 +57,6 @@ pub struct SmokeResult {
 
 /// What a drill showed.
 pub struct DrillReport {
-    /// The restore.
     pub restored: Restored,
     /// The queries.
     pub smoke: Vec<SmokeResult>,

@@ -1,5 +1,5 @@
-//! Reads the files and folders of a project, which anybody may have written: never a pipe or a device, never a folder
-//! twice, never more than fits into memory, and never bytes that are not the text they are taken for.
+//! Reads files and folders of a project, whose content is untrusted: never a pipe or a device, never a folder twice,
+//! never more than fits into memory, and never bytes that are not UTF-8.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -13,20 +13,18 @@ use crate::error::{Failure, fail};
 /// The largest file that is read. PostgreSQL itself takes no statement above 1 GB.
 pub const LARGEST: u64 = 256 << 20;
 
-/// Something in a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DirectoryEntry {
-    /// Its name, what is not Unicode in it replaced.
+    /// The name; characters that are not Unicode are replaced.
     pub name: String,
-    /// Where it is.
     pub path: PathBuf,
-    /// How messages call it.
+    /// The path as messages show it.
     pub shown: String,
-    /// Whether it is a folder, or a symbolic link to one.
+    /// Also true for a symbolic link to a folder.
     pub is_folder: bool,
 }
 
-/// The folders that a walk has read, so that links cannot lead it in circles or multiply what it reads.
+/// The folders that a walk has read, so that symbolic links cannot make it loop or read a folder twice.
 #[derive(Debug, Default)]
 pub struct DirectoryWalk {
     read: BTreeMap<PathBuf, String>,
@@ -38,7 +36,7 @@ impl DirectoryWalk {
         let reading = || format!("reading {shown}");
         let real = folder.canonicalize().with_context(reading)?;
         if let Some(before) = self.read.insert(real, shown.to_owned()) {
-            let message = format!("{shown} leads to a folder that is read as {before} already");
+            let message = format!("{shown} links to a folder that was already read as {before}");
             return Err(fail(message).hint("remove the symbolic link").into());
         }
         let mut entries = Vec::new();
@@ -60,7 +58,7 @@ impl DirectoryWalk {
     }
 }
 
-/// Says whether an entry is a folder, or a link to one. Listing a folder says so of all but links already.
+/// Follows symbolic links; listing a folder reports the type of everything else already.
 fn is_folder(entry: &std::fs::DirEntry) -> bool {
     match entry.file_type() {
         Ok(kind) if kind.is_symlink() => entry.path().is_dir(),
@@ -69,7 +67,7 @@ fn is_folder(entry: &std::fs::DirEntry) -> bool {
     }
 }
 
-/// Names the control character in a file's name that makes it unfit to be shown or typed.
+/// Returns the control character that makes a file's name unfit to be shown or typed.
 pub fn control_in_name(name: &str) -> Option<String> {
     let control = name.chars().find(|letter| letter.is_control())?;
     Some(match control {
@@ -80,17 +78,16 @@ pub fn control_in_name(name: &str) -> Option<String> {
     })
 }
 
-/// Reads a whole file.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     let file = open(path)?;
     let about = file.metadata()?;
     if !about.is_file() {
         return Err(io::Error::other(format!(
-            "it is {}, not a regular file",
+            "the path is {}, not a regular file",
             kind(about.file_type())
         )));
     }
-    let too_large = || io::Error::other(format!("it is larger than {} MB", LARGEST >> 20));
+    let too_large = || io::Error::other(format!("the file is larger than {} MB", LARGEST >> 20));
     if about.len() > LARGEST {
         return Err(too_large());
     }
@@ -104,7 +101,7 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Opens a file without waiting: a pipe would keep us until somebody writes into it.
+/// Opens a file without blocking: opening a pipe would wait for a writer.
 #[cfg(unix)]
 fn open(path: &Path) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt as _;
@@ -138,13 +135,12 @@ fn kind(of: std::fs::FileType) -> &'static str {
     }
 }
 
-/// Reads a whole file as text; `shown` is how messages call it.
+/// Reads a whole file as text; `shown` is its path in messages.
 pub fn read_text(path: &Path, shown: &str) -> Result<String> {
     let bytes = read(path).with_context(|| format!("reading {shown}"))?;
     Ok(decode(bytes).map_err(|not| not.failure(shown))?)
 }
 
-/// Reads a whole file as text, where there is one.
 pub fn read_text_if_there(path: &Path, shown: &str) -> Result<Option<String>> {
     match path.try_exists() {
         Ok(false) => Ok(None),
@@ -155,13 +151,11 @@ pub fn read_text_if_there(path: &Path, shown: &str) -> Result<Option<String>> {
 /// Why bytes are not text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotText {
-    /// What is wrong, in one sentence without the file's name.
+    /// One sentence without the file's name.
     pub problem: String,
-    /// What to do about it.
     pub help: &'static str,
-    /// The line of the first wrong byte.
     pub line: u32,
-    /// Which byte is wrong, from 0.
+    /// The first wrong byte, counted from 0.
     pub offset: usize,
 }
 
@@ -171,7 +165,7 @@ impl NotText {
     }
 }
 
-/// Takes bytes for UTF-8 text, as PostgreSQL would; what they are instead is named as far as it can be told.
+/// Decodes UTF-8 as PostgreSQL would; names the likely encoding of anything else.
 pub fn decode(bytes: Vec<u8>) -> Result<String, NotText> {
     const SAVE: &str = "save the file as UTF-8";
     if let Some(encoding) = wide(&bytes) {
@@ -198,7 +192,9 @@ pub fn decode(bytes: Vec<u8>) -> Result<String, NotText> {
     match memchr::memchr(0, text.as_bytes()) {
         None => Ok(text),
         Some(offset) => Err(NotText {
-            problem: format!("byte {offset} is NUL (0x00), which PostgreSQL refuses in any text"),
+            problem: format!(
+                "byte {offset} is NUL (0x00), which PostgreSQL does not allow in text"
+            ),
             help: "remove the NUL byte",
             line: line_of(text.as_bytes(), offset),
             offset,
@@ -206,7 +202,7 @@ pub fn decode(bytes: Vec<u8>) -> Result<String, NotText> {
     }
 }
 
-/// Names the encoding of text that takes two or four bytes for each character.
+/// Recognises UTF-16 and UTF-32.
 fn wide(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [0xFF, 0xFE, 0, 0, ..] => return Some("UTF-32 (little-endian)"),
@@ -215,7 +211,7 @@ fn wide(bytes: &[u8]) -> Option<&'static str> {
         [0xFE, 0xFF, ..] => return Some("UTF-16 (big-endian)"),
         _ => {}
     }
-    // Without a mark: the half of each pair that Latin letters leave empty.
+    // Without a byte order mark: the half of each pair that Latin letters leave empty.
     let pairs: Vec<&[u8]> = bytes.chunks_exact(2).take(64).collect();
     let empty = |half: usize| pairs.iter().filter(|pair| pair[half] == 0).count();
     let (first, second) = (empty(0), empty(1));
@@ -237,7 +233,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_utf8_text_is_named_as_what_it_is() {
+    fn other_encodings_are_recognised() {
         let check = |bytes: &[u8], problem: &str, line: u32, offset: usize| {
             let not = decode(bytes.to_vec()).unwrap_err();
             assert!(not.problem.contains(problem), "{not:?}");
@@ -272,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn control_characters_of_a_name_are_named() {
+    fn control_characters_in_names_are_found() {
         assert_eq!(
             control_in_name("V1__a\n.sql").as_deref(),
             Some("a line feed")
@@ -284,7 +280,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn only_regular_files_of_a_sane_size_are_read() {
+    fn only_regular_files_up_to_the_size_limit_are_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         std::fs::write(path("a"), "text").unwrap();
@@ -297,15 +293,15 @@ mod tests {
         rustix::fs::mkfifoat(rustix::fs::CWD, path("pipe"), rustix::fs::Mode::RUSR).unwrap();
         assert_eq!(read(&path("link")).unwrap(), b"text");
         let refused = |name: &str| read(&path(name)).unwrap_err().to_string();
-        assert_eq!(refused("pipe"), "it is a pipe, not a regular file");
-        assert_eq!(refused("zero"), "it is a device, not a regular file");
-        assert_eq!(refused("large"), "it is larger than 256 MB");
-        assert_eq!(refused("."), "it is a folder, not a regular file");
+        assert_eq!(refused("pipe"), "the path is a pipe, not a regular file");
+        assert_eq!(refused("zero"), "the path is a device, not a regular file");
+        assert_eq!(refused("large"), "the file is larger than 256 MB");
+        assert_eq!(refused("."), "the path is a folder, not a regular file");
     }
 
     #[cfg(unix)]
     #[test]
-    fn a_folder_is_listed_once_however_it_is_reached() {
+    fn a_folder_reached_by_two_paths_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         std::fs::create_dir(path("b")).unwrap();
@@ -326,9 +322,9 @@ mod tests {
         assert_eq!(
             seen,
             [
-                "schemas/a leads to a folder that is read as schemas already",
+                "schemas/a links to a folder that was already read as schemas",
                 "listed",
-                "schemas/c leads to a folder that is read as schemas/b already",
+                "schemas/c links to a folder that was already read as schemas/b",
                 "listed",
             ]
         );

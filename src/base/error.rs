@@ -1,28 +1,25 @@
-//! Owns the shape of a failure: what went wrong, and what a person does next.
-//!
-//! Knows nothing of terminals or JSON; `commands::output` prints what stands here.
+//! Failures: an error message, the hint that follows it and the exit status.
 
 use std::fmt;
 
 use crate::finding::Finding;
 
-/// Says how the program ends when something could not be done; the codes are part of the surface.
+/// How the program ends after an error; the exit statuses are a stable interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// Could not do it; the database is as it was.
+    /// Failed; the database is unchanged.
     CannotDo,
-    /// Stopped half-way; the report says what was applied.
+    /// Stopped part-way; the report lists what was applied.
     HalfWay,
-    /// Refused: stale plan, missing approval or confirmation, failed guard; nothing touched.
+    /// Refused: stale plan, missing approval or confirmation, failed guard; nothing was changed.
     Refused,
-    /// Locks could not be had within the budget; nothing applied, try again.
+    /// Could not acquire locks within the lock budget; nothing was applied.
     Busy,
-    /// Interrupted; the statement was cancelled and rolled back.
+    /// Interrupted; the running statement was cancelled and rolled back.
     Interrupted,
 }
 
 impl Exit {
-    /// Gives the process exit status.
     pub fn code(self) -> u8 {
         match self {
             Exit::CannotDo => 2,
@@ -34,29 +31,26 @@ impl Exit {
     }
 }
 
-/// A message for a person, with the next step.
+/// An error message with its hint.
 ///
 /// Travels inside an [`anyhow::Error`]; found again with `err.downcast_ref::<Failure>()`.
 #[derive(Debug)]
 pub struct Failure {
-    /// What could not be done, lower case, without a full stop.
+    /// Lower case, without a full stop.
     pub message: String,
-    /// What to do about it: a sentence or a command.
+    /// What to do: a sentence or a command.
     pub hint: Option<String>,
-    /// How the program ends.
     pub exit: Exit,
-    /// What stands in the way, when a guard refused for more than one reason.
+    /// The reasons, when a guard refused for more than one.
     pub findings: Vec<Finding>,
 }
 
 impl Failure {
-    /// Adds what stands in the way.
     pub fn findings(mut self, findings: Vec<Finding>) -> Self {
         self.findings = findings;
         self
     }
 
-    /// Adds the next step.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
@@ -71,17 +65,16 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Makes a failure that left the database as it was.
+/// Makes a failure that left the database unchanged.
 pub fn fail(message: impl Into<String>) -> Failure {
     with_exit(Exit::CannotDo, message)
 }
 
-/// Makes a refusal: a guard said no and nothing was touched.
+/// Makes a refusal by a guard; nothing was changed.
 pub fn refuse(message: impl Into<String>) -> Failure {
     with_exit(Exit::Refused, message)
 }
 
-/// Makes a failure that ends with the given status.
 pub fn with_exit(exit: Exit, message: impl Into<String>) -> Failure {
     Failure {
         message: message.into(),
@@ -91,21 +84,19 @@ pub fn with_exit(exit: Exit, message: impl Into<String>) -> Failure {
     }
 }
 
-/// Gives the exit status an error ends with.
 pub fn exit_of(error: &anyhow::Error) -> Exit {
     error
         .downcast_ref::<Failure>()
         .map_or(Exit::CannotDo, |failure| failure.exit)
 }
 
-/// Gives the hint an error carries.
 pub fn hint_of(error: &anyhow::Error) -> Option<&str> {
     error
         .downcast_ref::<Failure>()
         .and_then(|failure| failure.hint.as_deref())
 }
 
-/// Gives back the failure that travelled through code which only knows errors of streams.
+/// Unwraps a failure that passed through code that only returns `io::Error`.
 pub fn out_of_stream(error: anyhow::Error) -> anyhow::Error {
     match error.downcast::<std::io::Error>() {
         Ok(error) => match error.downcast::<Failure>() {
@@ -130,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_comes_out_of_a_stream_as_it_went_in() {
+    fn a_failure_survives_a_stream_error() {
         let stream = std::io::Error::other(refuse("no").hint("ask"));
         let error = out_of_stream(stream.into());
         assert_eq!(exit_of(&error), Exit::Refused);
@@ -140,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn any_other_error_could_not_be_done() {
+    fn other_errors_exit_as_failed() {
         let error = std::fs::read("/nonexistent/file")
             .context("reading")
             .unwrap_err();

@@ -1,67 +1,60 @@
-//! Owns what long work tells its watcher while it runs.
+//! Progress events of long-running work, and its interruption.
 //!
-//! The engine describes, the terminal decides how it looks; nothing here formats for a screen.
+//! Nothing here formats for a screen; the terminal decides how an event looks.
 
 use crate::finding::Severity;
 
-/// What a count counts.
+/// What a progress counter counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     /// Things: migrations, statements, tables.
     Items,
-    /// Bytes.
     Bytes,
 }
 
-/// One moment of long work.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
-    /// A piece of work began; `total` where its size is known.
+    /// A task began; `total` where its size is known.
     Began {
-        /// What is being done, such as `applying migrations`.
+        /// Such as `applying migrations`.
         task: &'a str,
-        /// How much there is to do.
         total: Option<u64>,
-        /// What is counted.
         unit: Unit,
     },
-    /// The current piece of work has come this far.
     Advanced {
-        /// How much is done.
         done: u64,
         /// What is being worked on, such as `V3__agents.sql, statement 4 of 9`.
         note: &'a str,
     },
-    /// The current piece of work is over.
+    /// The current task is over.
     Ended,
-    /// A line of the story worth keeping.
+    /// A line for the log.
     Info(&'a str),
-    /// A line of the story that needs attention.
+    /// A warning for the log.
     Warning(&'a str),
-    /// The server said something while a statement ran.
+    /// The server sent a notice while a statement ran.
     Notice {
         /// NOTICE and INFO are notes, WARNING is a warning.
         severity: Severity,
-        /// The server's words.
         message: &'a str,
     },
 }
 
-/// Who is told; shared by everything that works long.
+/// The receiver of progress events.
 pub type Watch<'a> = &'a (dyn Fn(Event<'_>) + Send + Sync);
 
-/// Hears nothing; for work whose story nobody reads.
+/// Ignores every event.
 pub fn silent(_: Event<'_>) {}
 
-/// The wish to stop, raised by Ctrl-C or SIGTERM and heard by whoever must tidy up first.
+/// A request to stop, raised by Ctrl-C or SIGTERM.
 #[derive(Clone, Debug)]
 pub struct Interrupt {
     raised: tokio::sync::watch::Sender<bool>,
-    // Whoever tidies up by itself says so; everything else may simply be dropped.
+    // Work that cleans up by itself holds a guard; all other work is dropped.
     guarded: std::sync::Arc<std::sync::atomic::AtomicUsize>,
 }
 
-/// While it lives, an interrupt is answered by the work itself.
+/// While this guard lives, the work that holds it reacts to an interrupt by itself.
 #[derive(Debug)]
 pub struct Guard(std::sync::Arc<std::sync::atomic::AtomicUsize>);
 
@@ -81,31 +74,27 @@ impl Default for Interrupt {
 }
 
 impl Interrupt {
-    /// Raises the wish.
     pub fn raise(&self) {
         self.raised.send_replace(true);
     }
 
-    /// Says whether it was raised.
     pub fn is_raised(&self) -> bool {
         *self.raised.borrow()
     }
 
-    /// Waits until it is raised.
     pub async fn wait(&self) {
         let mut receiver = self.raised.subscribe();
-        // The sender lives as long as `self`, so waiting can only end by the wish.
+        // The sender lives as long as `self`, so waiting ends only when the interrupt is raised.
         let _ = receiver.wait_for(|raised| *raised).await;
     }
 
-    /// Promises that the work tidies up by itself when the wish is raised.
+    /// Declares that the caller cleans up by itself when interrupted.
     pub fn guard(&self) -> Guard {
         self.guarded
             .fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         Guard(std::sync::Arc::clone(&self.guarded))
     }
 
-    /// Says whether any work has promised to tidy up.
     pub fn is_guarded(&self) -> bool {
         self.guarded.load(std::sync::atomic::Ordering::SeqCst) > 0
     }

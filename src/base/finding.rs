@@ -1,26 +1,26 @@
-//! Owns the one shape of anything wrong that is not a failure of ours: lint, drift, refuted probe, doctor.
+//! Findings: what lint, drift, probes and doctor report.
 //!
-//! Findings are made everywhere and rendered only by `commands::format`.
+//! Rendered only by `commands::format`.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-/// How much a finding matters; ordered, so that a threshold is a comparison.
+/// Ordered, so that a threshold is a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Severity {
-    /// Worth knowing, nothing to do.
+    /// Informational; needs no action.
     Note,
-    /// Should be mended, does not fail the run.
+    /// Should be fixed; does not fail the run.
     Warn,
-    /// Must be mended; the run ends with status 1.
+    /// Must be fixed; the run ends with status 1.
     Error,
 }
 
 impl Severity {
-    /// Gives the word that people and configuration use.
+    /// The word in reports and in the configuration.
     pub fn word(self) -> &'static str {
         match self {
             Severity::Note => "note",
@@ -30,22 +30,21 @@ impl Severity {
     }
 }
 
-/// Where in a file of the project something stands; lines and columns count from 1.
+/// A position in a file of the project; line and column count from 1.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Location {
     /// The path as the user would type it, relative to the project where possible.
     pub file: String,
-    /// The line, where known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
-    /// The column in characters, where known.
+    /// In characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub column: Option<u32>,
 }
 
 impl Location {
-    /// Names a whole file.
+    /// A whole file.
     pub fn file(file: impl Into<String>) -> Self {
         Location {
             file: file.into(),
@@ -54,7 +53,6 @@ impl Location {
         }
     }
 
-    /// Names a position in a file.
     pub fn at(file: impl Into<String>, line: u32, column: u32) -> Self {
         Location {
             file: file.into(),
@@ -77,22 +75,19 @@ impl std::fmt::Display for Location {
     }
 }
 
-/// Something wrong: which rule spoke, about what, where, and the statement or command that mends it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Finding {
     /// The stable code of the rule or check, such as `R01` or `drift-column`.
     pub code: String,
-    /// How much it matters.
     pub severity: Severity,
-    /// The object it speaks of, such as `public.orders.tenant_id` or `migration 12`.
+    /// The object concerned, such as `public.orders.tenant_id` or `migration 12`.
     pub subject: String,
-    /// One sentence: what is wrong and what follows from it.
+    /// One sentence: the problem and its consequence.
     pub message: String,
-    /// Where it stands in the project.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub place: Option<Location>,
-    /// Further places that matter, such as the migration that made the object.
+    /// Further locations, such as the migration that created the object.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<Location>,
     /// Longer text: both spellings, a text diff, a script.
@@ -104,7 +99,6 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// Makes a finding that must be mended.
     pub fn error(
         code: impl Into<String>,
         subject: impl Into<String>,
@@ -113,7 +107,6 @@ impl Finding {
         Self::new(Severity::Error, code, subject, message)
     }
 
-    /// Makes a finding that should be mended.
     pub fn warn(
         code: impl Into<String>,
         subject: impl Into<String>,
@@ -122,7 +115,6 @@ impl Finding {
         Self::new(Severity::Warn, code, subject, message)
     }
 
-    /// Makes a finding worth knowing.
     pub fn note(
         code: impl Into<String>,
         subject: impl Into<String>,
@@ -131,7 +123,6 @@ impl Finding {
         Self::new(Severity::Note, code, subject, message)
     }
 
-    /// Makes a finding of the given severity.
     pub fn new(
         severity: Severity,
         code: impl Into<String>,
@@ -150,33 +141,30 @@ impl Finding {
         }
     }
 
-    /// Says where it stands.
     pub fn place(mut self, place: Location) -> Self {
         self.place = Some(place);
         self
     }
 
-    /// Adds a further place.
+    /// Adds a further location.
     pub fn also(mut self, place: Location) -> Self {
         self.also.push(place);
         self
     }
 
-    /// Adds longer text.
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
         self
     }
 
-    /// Adds the next step.
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 }
 
-/// Gives each finding a name that stays when lines move: of its code, file, subject and message, and of how
-/// many alike stand before it.
+/// Returns an identifier for each finding that survives changed line numbers: a hash of its code, file, subject and
+/// message, and a counter for findings that are otherwise equal.
 pub fn fingerprints(findings: &[Finding]) -> Vec<String> {
     let mut seen = BTreeMap::new();
     findings
@@ -195,7 +183,6 @@ pub fn fingerprints(findings: &[Finding]) -> Vec<String> {
         .collect()
 }
 
-/// Gives the severity of the worst finding.
 pub fn worst(findings: &[Finding]) -> Option<Severity> {
     findings.iter().map(|finding| finding.severity).max()
 }

@@ -1,4 +1,4 @@
-//! The one HTTP client, and the authorities that the system trusts.
+//! The HTTP client, and the certificate authorities that the system trusts.
 
 use std::sync::{Arc, OnceLock};
 
@@ -10,22 +10,22 @@ use ureq::typestate::AgentScope;
 
 use crate::error::{Failure, fail};
 
-/// The cryptography that TLS uses.
+/// The cryptography of TLS.
 pub fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
     let made = || Arc::new(rustls::crypto::ring::default_provider());
     Arc::clone(PROVIDER.get_or_init(made))
 }
 
-/// The authorities that the system trusts, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`.
+/// The certificate authorities of the system, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`.
 ///
-/// They are read when they are first asked for: it takes longer than all that `status` asks.
+/// Read on first use: it takes longer than all queries of `status`.
 pub fn system_roots() -> Result<&'static [CertificateDer<'static>], Failure> {
     static ROOTS: OnceLock<Vec<CertificateDer<'static>>> = OnceLock::new();
     let roots = ROOTS.get_or_init(|| rustls_native_certs::load_native_certs().certs);
     if roots.is_empty() {
         return Err(
-            fail("no certificate authorities were found on this machine").hint(
+            fail("this machine has no certificate authorities").hint(
                 "install the package ca-certificates, or set SSL_CERT_FILE to a PEM file of authorities",
             ),
         );
@@ -33,10 +33,8 @@ pub fn system_roots() -> Result<&'static [CertificateDer<'static>], Failure> {
     Ok(roots)
 }
 
-/// The settings of a client.
 pub type Client = ConfigBuilder<AgentScope>;
 
-/// Begins the settings of a client for a URL.
 pub fn client(url: &str) -> Result<Client, Failure> {
     if url.starts_with("https:") {
         system_roots()?;
@@ -45,13 +43,13 @@ pub fn client(url: &str) -> Result<Client, Failure> {
     Ok(ureq::Agent::config_builder().tls_config(tls))
 }
 
-/// Begins settings of TLS that trust the system's authorities and some more.
+/// Starts a TLS configuration that trusts the system's certificate authorities and some more.
 pub fn trusting(more: &[CertificateDer<'static>]) -> TlsConfigBuilder {
     let roots = system_roots().unwrap_or_default();
     trusting_only(roots.iter().chain(more))
 }
 
-/// Begins settings of TLS that trust some authorities.
+/// Starts a TLS configuration that trusts only the given certificate authorities.
 pub fn trusting_only<'a>(
     roots: impl IntoIterator<Item = &'a CertificateDer<'static>>,
 ) -> TlsConfigBuilder {

@@ -1,12 +1,12 @@
-//! Makes text harmless for those who read it: a terminal obeys control characters, a CI runner obeys lines.
+//! Escapes text before it is printed: a terminal interprets control characters, a CI runner interprets whole lines.
 //!
-//! Names, values and messages come from databases and files, so anybody may have written them. What a reader would obey
-//! is shown instead, such as `\x1b` or `\u{202e}`.
+//! Names, values and messages come from databases and files and are untrusted. What would be interpreted is shown as
+//! text instead, such as `\x1b` or `\u{202e}`.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// Returns text that stays on one line: line breaks and tabs are shown as `\n` and `\t`.
+/// Escapes text to one line: line breaks and tabs become `\n` and `\t`.
 pub fn line(text: &str) -> Cow<'_, str> {
     let harmless = |text: &str| !text.contains(['\n', '\t']) && is_harmless(text);
     if harmless(text) {
@@ -17,7 +17,7 @@ pub fn line(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Returns text of several lines, of which none but the first begins where a line of ours could begin.
+/// Escapes text of several lines; all but the first are indented, so that none looks like a line of our own output.
 pub fn block(text: &str) -> String {
     let mut shown = String::with_capacity(text.len() + 16);
     for (index, line) in text.split('\n').enumerate() {
@@ -33,13 +33,13 @@ pub fn block(text: &str) -> String {
     shown
 }
 
-/// Says whether a line is one of a file, quoted with its number: a caret stands below it.
+/// Recognises a quoted line of a file with its number: a caret follows on the next line.
 fn is_quoted(line: &str) -> bool {
     let behind = line.trim_start_matches(|character: char| character.is_ascii_digit());
     behind.len() < line.len() && behind.starts_with(" | ")
 }
 
-/// Returns a document whose lines stay where they are.
+/// Escapes a document and keeps its lines.
 pub fn document(text: &str) -> Cow<'_, str> {
     if is_harmless(text) {
         return Cow::Borrowed(text);
@@ -60,9 +60,9 @@ pub fn document(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Returns a JSON document in which strings hold no such character unescaped; it reads back as the same document.
+/// Escapes the strings of a JSON document; the result parses as the same document.
 pub fn json(text: &str) -> Cow<'_, str> {
-    let obeyed = |character: char| character != '\n' && is_obeyed(character, 'a');
+    let obeyed = |character: char| character != '\n' && is_interpreted(character, 'a');
     if !text.contains(obeyed) && !text.contains("##") {
         return Cow::Borrowed(text);
     }
@@ -82,14 +82,14 @@ pub fn json(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Says whether no character and no line of a text would be obeyed.
+/// Returns whether nothing in the text would be interpreted.
 pub fn is_harmless(text: &str) -> bool {
     let mut before = ' ';
     let mut breaks = text.chars().peekable();
     while let Some(character) = breaks.next() {
         let ends_line = character == '\r' && breaks.peek() == Some(&'\n');
         let kept = matches!(character, '\n' | '\t') || ends_line;
-        if !kept && is_obeyed(character, before) {
+        if !kept && is_interpreted(character, before) {
             return false;
         }
         before = character;
@@ -100,7 +100,7 @@ pub fn is_harmless(text: &str) -> bool {
             .all(|line| !line.trim_start().starts_with("::"))
 }
 
-/// Writes one line so that nothing in it is obeyed.
+/// Appends one line, escaped.
 fn push(shown: &mut String, text: &str, escape_tabs: bool) {
     let command = text.len() - text.trim_start().len();
     let is_command = text[command..].starts_with("::");
@@ -114,10 +114,10 @@ fn push(shown: &mut String, text: &str, escape_tabs: bool) {
             // GitHub reads `::name` at the beginning of a line, and `##[name]` and `##vso[name]` anywhere.
             ':' if is_command && at == command => shown.push_str("\\x3a"),
             '#' if before == '#' && is_bracketed(&text[at + 1..]) => shown.push_str("\\x23"),
-            _ if is_obeyed(character, before) && character.is_ascii() => {
+            _ if is_interpreted(character, before) && character.is_ascii() => {
                 let _ = write!(shown, "\\x{:02x}", u32::from(character));
             }
-            _ if is_obeyed(character, before) => {
+            _ if is_interpreted(character, before) => {
                 let _ = write!(shown, "\\u{{{:x}}}", u32::from(character));
             }
             _ => shown.push(character),
@@ -131,10 +131,10 @@ fn is_bracketed(text: &str) -> bool {
     name.starts_with('[')
 }
 
-/// Says whether a terminal obeys a character, or shows nothing in its place.
-fn is_obeyed(character: char, before: char) -> bool {
+/// Returns whether a terminal interprets a character, or shows nothing in its place.
+fn is_interpreted(character: char, before: char) -> bool {
     match character {
-        // Joiners belong to many scripts and to pictures; behind a Latin letter they only hide.
+        // Joiners are part of many scripts and of emoji; after a Latin letter they only hide something.
         '\u{200c}' | '\u{200d}' => before.is_ascii(),
         '\u{ad}'
         | '\u{61c}'
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_obeyed_is_shown() {
+    fn interpreted_characters_are_escaped() {
         for (text, shown) in [
             ("a\x1b[1Ab", "a\\x1b[1Ab"),
             ("a\nb\rc\td", "a\\nb\\rc\\td"),
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_within_a_text_cannot_pass_for_one_of_ours() {
+    fn a_line_within_a_text_cannot_imitate_our_output() {
         assert_eq!(block("a\nok\n  b\r\n::c\n"), "a\n  ok\n  b\n  \\x3a:c\n");
         assert_eq!(block("a\n12 | b\n   | ^"), "a\n12 | b\n   | ^");
         assert_eq!(document("a\n::b\r\n\tc\x07"), "a\n\\x3a:b\r\n\tc\\x07");

@@ -1,7 +1,7 @@
-//! Owns reading YAML that people write: unknown and double keys refused, every error with its place.
+//! Reads YAML files: refuses unknown and duplicate keys, and reports every error with its position.
 //!
 //! The only file that names the YAML crate (`serde_yaml` is archived upstream and keeps no positions), so that
-//! `af-db.yaml`, `schemas/` and `policies/` speak with one voice.
+//! `af-db.yaml`, `schemas/` and `policies/` report errors alike.
 
 use std::path::Path;
 
@@ -11,14 +11,11 @@ use serde::de::DeserializeOwned;
 use crate::disk::{self, DirectoryWalk};
 use crate::error::{Failure, fail};
 
-/// A value and the line and column where it stands, counted from 1.
+/// A value with its line and column, counted from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Located<T> {
-    /// The value.
     pub value: T,
-    /// Its line.
     pub line: u32,
-    /// Its column.
     pub column: u32,
 }
 
@@ -34,18 +31,16 @@ impl<'de, T: serde::Deserialize<'de>> serde::Deserialize<'de> for Located<T> {
     }
 }
 
-/// The texts of a folder that people write, each with how messages call it, in the order of their names.
+/// The YAML and SQL files of a folder as (path in messages, text), in the order of their names.
 #[derive(Clone, Debug, Default)]
 pub struct FolderTexts {
-    /// The `.yaml` and `.yml` files.
     pub yaml: Vec<(String, String)>,
-    /// The `.sql` files.
     pub sql: Vec<(String, String)>,
 }
 
-/// Reads every YAML and SQL file of a folder and of the folders in it; one that is not there holds none.
+/// Reads every YAML and SQL file of a folder and its subfolders; a missing folder is empty.
 ///
-/// Hidden files are left alone, and so are those that `skip` names. `shown` is how messages call the folder.
+/// Hidden files and those named in `skip` are ignored. `shown` is the folder's path in messages.
 pub fn folder(folder: &Path, shown: &str, skip: &[&str]) -> Result<FolderTexts> {
     let mut texts = FolderTexts::default();
     if !folder.is_dir() {
@@ -80,14 +75,14 @@ pub fn folder(folder: &Path, shown: &str, skip: &[&str]) -> Result<FolderTexts> 
     Ok(texts)
 }
 
-/// Reads a document; `name` is how messages call the file.
+/// Reads a document; `name` is the file's path in messages.
 ///
-/// An empty document is the default of the type where that has one: give `{}` yourself if it has not.
+/// An empty document is read as `{}`.
 pub fn read<T: DeserializeOwned>(name: &str, text: &str) -> Result<T> {
     if let Some((line, column)) = find_tab(text) {
         return Err(
             fail(format!("{name}:{line}:{column}: a tab cannot indent YAML"))
-                .hint("replace it by spaces")
+                .hint("replace the tab by spaces")
                 .into(),
         );
     }
@@ -96,9 +91,9 @@ pub fn read<T: DeserializeOwned>(name: &str, text: &str) -> Result<T> {
         .map_err(|error| explain(name, &error).into())
 }
 
-/// Lets a file say as much as it is long: what it repeats by aliases keeps the crate's limits.
+/// Scales the parser's limits with the length of the text; the limits on aliases stay.
 fn options(text: &str) -> serde_saphyr::Options {
-    // What begins takes a byte, and then it ends; a tag is longer in full than it is written.
+    // Every event takes at least one byte, and a tag is longer when expanded.
     let most = 1000 + 2 * text.len();
     serde_saphyr::options! {
         budget: serde_saphyr::budget! {
@@ -128,7 +123,7 @@ fn is_blank(text: &str) -> bool {
     })
 }
 
-/// Turns the crate's error into ours: `file:line:column: what`, with the nearest right key as the hint.
+/// Turns the crate's error into `file:line:column: message`, with the nearest valid key as the hint.
 fn explain(name: &str, error: &serde_saphyr::Error) -> Failure {
     let place = error.location().filter(|at| at.line() > 0);
     let place = place.map_or_else(String::new, |at| format!(":{}:{}", at.line(), at.column()));
@@ -140,26 +135,26 @@ fn explain(name: &str, error: &serde_saphyr::Error) -> Failure {
             match nearest(field, expected.iter().copied()) {
                 Some(near) => failure.hint(format!("did you mean `{near}`?")),
                 None if expected.is_empty() => failure,
-                None => failure.hint(format!("the keys here are {}", expected.join(", "))),
+                None => failure.hint(format!("valid keys: {}", expected.join(", "))),
             }
         }
         serde_saphyr::Error::DuplicateMappingKey { key, .. } => {
             let key = key.as_deref().unwrap_or("this key");
-            fail(format!("{name}{place}: `{key}` stands here twice")).hint("keep one of the two")
+            fail(format!("{name}{place}: `{key}` is given twice")).hint("remove one of them")
         }
         other if other.to_string().starts_with("budget breached") => fail(format!(
-            "{name}{place}: more is written here than one file may hold"
+            "{name}{place}: the file is too large or nested too deeply"
         ))
-        .hint("split the file, such as into one for each table"),
+        .hint("split the file, for example into one per table"),
         other => fail(format!(
             "{name}{place}: {}",
-            in_words(strip_place(&other.to_string()))
+            plain_words(strip_position(&other.to_string()))
         )),
     }
 }
 
-/// Says what was expected as people call it, where the crate speaks of its own parsing.
-fn in_words(text: &str) -> &str {
+/// Replaces the crate's parser terms by words of YAML.
+fn plain_words(text: &str) -> &str {
     match text {
         "expected sequence start" => "expected a list, such as [one, two]",
         "expected mapping start" | "expected empty mapping start" => {
@@ -170,7 +165,7 @@ fn in_words(text: &str) -> &str {
 }
 
 /// Keeps the first line, without the crate's own ` at line N, column M`.
-fn strip_place(text: &str) -> &str {
+fn strip_position(text: &str) -> &str {
     let text = text.lines().next().unwrap_or_default();
     match text.find(" at line ") {
         Some(at) => &text[..at],
@@ -178,7 +173,7 @@ fn strip_place(text: &str) -> &str {
     }
 }
 
-/// Finds the word closest to a misspelt one, if any is close enough to be meant.
+/// Returns the known word closest to a misspelt one, if any is close enough.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (word.chars().count() / 3).max(2);
     known
@@ -189,7 +184,7 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, candidate)| candidate)
 }
 
-/// Counts the insertions, deletions and replacements between two words.
+/// The Levenshtein distance.
 fn distance(left: &str, right: &str) -> usize {
     let right: Vec<char> = right.chars().collect();
     let mut row: Vec<usize> = (0..=right.len()).collect();
@@ -224,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_with_places() {
+    fn values_are_read_with_positions() {
         let sample: Sample = read("x.yaml", "direct-url: a\nschemas:\n  - one\n  - two\n").unwrap();
         assert_eq!(sample.direct_url.as_deref(), Some("a"));
         assert_eq!((sample.schemas[1].line, sample.schemas[1].column), (4, 5));
@@ -232,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_the_default() {
+    fn an_empty_document_is_the_default() {
         assert!(
             read::<Sample>("x.yaml", "# only words\n\n")
                 .unwrap()
@@ -242,18 +237,18 @@ mod tests {
     }
 
     #[test]
-    fn refusals_name_the_place_and_the_mend() {
+    fn errors_name_the_position_and_the_fix() {
         insta::assert_snapshot!(refuse("\tschemas: []"), @"
         x.yaml:1:1: a tab cannot indent YAML
-        replace it by spaces
+        replace the tab by spaces
         ");
         insta::assert_snapshot!(refuse("schemas: []\ndirect_url: x"), @"
         x.yaml:2:1: unknown key `direct_url`
         did you mean `direct-url`?
         ");
         insta::assert_snapshot!(refuse("schemas: []\nschemas: []"), @"
-        x.yaml:2:1: `schemas` stands here twice
-        keep one of the two
+        x.yaml:2:1: `schemas` is given twice
+        remove one of them
         ");
         insta::assert_snapshot!(refuse("schemas: 3"), @"
         x.yaml:1:10: expected a list, such as [one, two]
@@ -264,8 +259,8 @@ mod tests {
         -
         ");
         insta::assert_snapshot!(refuse("map: {a: 1, a: 2}"), @"
-        x.yaml:1:13: `a` stands here twice
-        keep one of the two
+        x.yaml:1:13: `a` is given twice
+        remove one of them
         ");
     }
 

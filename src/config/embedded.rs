@@ -13,7 +13,7 @@ use crate::pg::target::Target;
 use crate::sql::external_access::ExternalAccess;
 
 impl Config {
-    /// Gives the options of the embedded PostgreSQL; `major` is that of the live server, where it is known.
+    /// Returns the options of the embedded PostgreSQL; `major` is that of the live server, where it is known.
     pub fn embedded(&self, major: Option<u32>) -> Result<Options> {
         let options = options(&self.env, major)?;
         if let Some(lent) = &options.shadow_server
@@ -49,7 +49,7 @@ impl Config {
 }
 
 impl Config {
-    /// Gives where the development servers of this machine are listed.
+    /// Returns where the development servers of this machine are listed.
     pub fn development_servers(&self) -> ServerRegistry {
         if let Some(folder) = self.env.get("AF_DB_STATE_DIR") {
             return ServerRegistry::at(PathBuf::from(folder));

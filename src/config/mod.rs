@@ -26,11 +26,9 @@ pub use protected::{DeclaredAddress, ProtectedEnvironment};
 /// What the command line says about where to work.
 #[derive(Clone, Debug, Default)]
 pub struct Flags {
-    /// `--config`.
     pub config: Option<PathBuf>,
     /// `--env`.
     pub environment: Option<String>,
-    /// `--database-url`.
     pub database_url: Option<String>,
 }
 
@@ -89,12 +87,12 @@ impl Database {
         &self.governed().environment
     }
 
-    /// Gives the rules that apply.
+    /// Returns the rules that apply.
     pub fn rules(&self) -> &Environment {
         &self.governed().rules
     }
 
-    /// Says whether typed confirmation and approvals are asked for.
+    /// Returns whether typed confirmation and approvals are asked for.
     pub fn is_protected(&self) -> bool {
         self.rules().protected
     }
@@ -110,7 +108,7 @@ impl Database {
         });
     }
 
-    /// Says whether these rules apply because of the server that was reached, not because of a name or an address.
+    /// Returns whether these rules apply because of the server that was reached, not because of a name or an address.
     pub fn is_recognised(&self) -> bool {
         self.recognised.get().is_some()
     }
@@ -119,7 +117,7 @@ impl Database {
         self.recognised.get().unwrap_or(&self.chosen)
     }
 
-    /// Gives the address for everything that writes.
+    /// Returns the address for everything that writes.
     pub fn writing(&self) -> Option<&Target> {
         self.direct.as_ref().or(self.target.as_ref())
     }
@@ -170,28 +168,28 @@ pub fn resolve(flags: &Flags) -> Result<Config> {
 }
 
 impl Config {
-    /// Gives the folder of the migrations.
+    /// Returns the folder of the migrations.
     pub fn migrations(&self) -> PathBuf {
         self.root
             .join(self.file.migrations.dir.as_deref().unwrap_or("migrations"))
     }
 
-    /// Gives the folder of the manifest.
+    /// Returns the folder of the manifest.
     pub fn manifest(&self) -> PathBuf {
         self.root.join("schemas")
     }
 
-    /// Gives the folder of the policy set.
+    /// Returns the folder of the policy set.
     pub fn policies(&self) -> PathBuf {
         self.root.join("policies")
     }
 
-    /// Gives the column that says which tenant a row belongs to, where the tenancy is told by one.
+    /// Returns the column that says which tenant a row belongs to, where the tenancy is told by one.
     pub fn tenant_column(&self) -> Option<&str> {
         self.file.tenancy.as_ref()?.get("column")?.as_str()
     }
 
-    /// Gives the schemas governed.
+    /// Returns the schemas governed.
     pub fn schemas(&self) -> Vec<String> {
         if let Some(tenant) = &self.tenant {
             return vec![tenant.schema.clone()];
@@ -202,7 +200,7 @@ impl Config {
             .unwrap_or_else(|| vec!["public".to_owned()])
     }
 
-    /// Gives a path as the user would type it.
+    /// Returns a path as the user would type it.
     pub fn shown(&self, path: &Path) -> String {
         path.strip_prefix(&self.root)
             .unwrap_or(path)
@@ -357,7 +355,7 @@ fn locate(
 }
 
 impl Config {
-    /// Gives the same settings for another database; the rules of a protected environment follow its address.
+    /// Returns the same settings for another database; the rules of a protected environment follow its address.
     pub fn at(&self, target: Target) -> Config {
         let mut config = self.clone();
         config.tenant = None;
@@ -405,7 +403,7 @@ fn unknown_environment(name: &str, file: &File) -> crate::error::Failure {
     }
 }
 
-/// Says whether `NO_COLOR` is set, as the convention has it: to anything but nothing.
+/// Returns whether `NO_COLOR` is set, as the convention has it: to anything but nothing.
 #[expect(
     clippy::disallowed_methods,
     reason = "asked before the rest of the environment is read"

@@ -102,7 +102,7 @@ const NOT_FROM_DOTENV: [&str; 24] = [
     "AZURE_FEDERATED_TOKEN_FILE",
 ];
 
-/// Says whether a line of `.env` counts; what is about encryption may ask for more safety, never for less.
+/// Returns whether a line of `.env` counts; what is about encryption may ask for more safety, never for less.
 fn may_come_from_dotenv(name: &str, value: &str) -> bool {
     match name {
         "PGSSLMODE" => matches!(value, "require" | "verify-ca" | "verify-full"),
@@ -111,7 +111,7 @@ fn may_come_from_dotenv(name: &str, value: &str) -> bool {
     }
 }
 
-/// Says whether somebody who reads the environment would have read this.
+/// Returns whether somebody who reads the environment would have read this.
 fn would_be_read(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
     let families = ["AF_DB_", "LD_", "DYLD_", "XDG_", "PGSSL"];
@@ -169,23 +169,23 @@ impl ProcessEnvironment {
         })
     }
 
-    /// Gives the variables that `.env` sets and only the environment itself may set.
+    /// Returns the variables that `.env` sets and only the environment itself may set.
     pub fn ignored(&self) -> &[String] {
         &self.ignored
     }
 
-    /// Gives every variable, for those who know which of them are theirs.
+    /// Returns every variable, for those who know which of them are theirs.
     pub fn variables(&self) -> &BTreeMap<String, String> {
         &self.variables
     }
 
-    /// Gives what `${NAME}` stands for in `af-db.yaml`.
+    /// Returns what `${NAME}` stands for in `af-db.yaml`.
     fn named(&self, name: &str) -> Option<&str> {
         let value = self.named.get(name).map(String::as_str);
         value.filter(|value| !value.is_empty())
     }
 
-    /// Gives a variable that is set to something.
+    /// Returns a variable that is set to something.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.variables
             .get(name)
@@ -261,7 +261,7 @@ impl ProcessEnvironment {
         })
     }
 
-    /// Gives the certificates that libpq would use because they lie where it looks.
+    /// Returns the certificates that libpq would use because they lie where it looks.
     fn libpq_files(&self) -> Vec<(&'static str, String)> {
         let Some(folder) = self.home().map(|home| home.join(".postgresql")) else {
             return Vec::new();
@@ -295,14 +295,14 @@ impl ProcessEnvironment {
         std::fs::read_to_string(path).ok()
     }
 
-    /// Gives the home folder.
+    /// Returns the home folder.
     pub fn home(&self) -> Option<PathBuf> {
         self.get("HOME")
             .or_else(|| self.get("USERPROFILE"))
             .map(PathBuf::from)
     }
 
-    /// Gives the folder for what can be made again: `AF_DB_CACHE_DIR`, else the user's cache.
+    /// Returns the folder for what can be made again: `AF_DB_CACHE_DIR`, else the user's cache.
     pub fn cache(&self) -> Option<PathBuf> {
         if let Some(folder) = self.get("AF_DB_CACHE_DIR") {
             return Some(PathBuf::from(folder));

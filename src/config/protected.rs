@@ -3,12 +3,9 @@
 use crate::config::{Config, Environment, File, ProcessEnvironment};
 use crate::pg::target::{Likeness, Target, UNKNOWN};
 
-/// A protected environment.
 #[derive(Clone, Debug)]
 pub struct ProtectedEnvironment {
-    /// Its name.
     pub name: String,
-    /// Its rules.
     pub rules: Environment,
     /// Its `url` and `direct-url`, where they are given.
     pub addresses: Vec<DeclaredAddress>,
@@ -24,14 +21,12 @@ pub struct DeclaredAddress {
 }
 
 impl Config {
-    /// Gives the protected environments.
     pub fn protected(&self) -> Vec<ProtectedEnvironment> {
         all(&self.file, &self.env)
     }
 }
 
 impl ProtectedEnvironment {
-    /// Says whether a target has one of its addresses.
     pub fn has_address(&self, target: &Target) -> bool {
         let mut addresses = self.addresses.iter();
         addresses.any(|address| address.likeness(target) == Likeness::Same)
@@ -47,7 +42,7 @@ impl DeclaredAddress {
         }
     }
 
-    /// Gives the address where nothing of it is missing.
+    /// Returns the address where nothing of it is missing.
     pub fn complete(&self) -> Option<&Target> {
         self.target.as_ref().filter(|_| self.unset.is_empty())
     }

@@ -120,7 +120,7 @@ pub async fn judge(
     }))
 }
 
-/// Gives the text that says how rows of a relation are guarded; shards carry their number behind every name.
+/// Returns the text that says how rows of a relation are guarded; shards carry their number behind every name.
 fn guarded(relation: &str) -> Sql {
     Sql::fill(
         "SELECT 'on ' || class.relrowsecurity::text || ', forced ' || class.relforcerowsecurity::text || COALESCE('; ' || (

@@ -45,7 +45,6 @@ pub struct Member {
 }
 
 impl Member {
-    /// Names the server it is on.
     pub fn server(&self) -> String {
         let hosts: Vec<String> = self.target.hosts.iter().map(ToString::to_string).collect();
         hosts.join(",")
@@ -69,7 +68,6 @@ impl std::fmt::Display for Member {
 /// A schema that stands for a database, where tenants share one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tenant {
-    /// The schema.
     pub schema: String,
     /// The schemas of all tenants of the fleet.
     pub siblings: Arc<BTreeSet<String>>,

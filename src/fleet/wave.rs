@@ -50,7 +50,6 @@ pub struct Wave<'f> {
     pub members: Vec<&'f Member>,
 }
 
-/// Reads a wave.
 pub(super) fn settle(file: &str, written: WaveSource) -> Result<WaveSpec> {
     let Some(name) = written.name else {
         return Err(fail(format!("{file}: a wave has no name"))
@@ -81,7 +80,7 @@ pub(super) fn settle(file: &str, written: WaveSource) -> Result<WaveSpec> {
     })
 }
 
-/// Gives a value as a person wrote it.
+/// Returns a value as a person wrote it.
 pub(super) fn text(value: &serde_json::Value) -> String {
     match value {
         serde_json::Value::String(text) => text.clone(),

@@ -12,13 +12,13 @@ fn a_wrong_configuration_is_refused_with_its_place() {
     insta::assert_snapshot!(with_file("environments:\n\tlocal: {}\n"), @"
     $ af-db status
     ! error: af-db.yaml:2:1: a tab cannot indent YAML
-    ! hint: replace it by spaces
+    ! hint: replace the tab by spaces
     exit 2
     ");
     insta::assert_snapshot!(with_file("schemas: [public]\nschemas: [app]\n"), @"
     $ af-db status
-    ! error: af-db.yaml:2:1: `schemas` stands here twice
-    ! hint: keep one of the two
+    ! error: af-db.yaml:2:1: `schemas` is given twice
+    ! hint: remove one of them
     exit 2
     ");
     insta::assert_snapshot!(with_file("enviroments: {}\n"), @"
@@ -63,7 +63,7 @@ fn a_wrong_configuration_is_refused_with_its_place() {
     insta::assert_snapshot!(with_file(&bomb), @"
     $ af-db status
     ! error: af-db.yaml:1:1: unknown key `a0`
-    ! hint: the keys here are environments, schemas, postgres-major, tenancy, lint, migrations, recovery, backup, preflight, notify
+    ! hint: valid keys: environments, schemas, postgres-major, tenancy, lint, migrations, recovery, backup, preflight, notify
     exit 2
     ");
 }

@@ -599,7 +599,7 @@ async fn the_authorities_of_the_system_are_those_of_the_usual_variable() {
     let (code, stderr) = status("empty.crt").await;
     assert_eq!(code, Some(2), "{stderr}");
     assert!(
-        stderr.contains("caused by: no certificate authorities were found on this machine"),
+        stderr.contains("caused by: this machine has no certificate authorities"),
         "{stderr}"
     );
     assert!(

@@ -248,13 +248,13 @@ async fn links_in_circles_pipes_and_devices_are_refused() {
         rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).expect("a pipe");
         refused(
             &project.run(command).await,
-            "it is a pipe, not a regular file",
+            "the path is a pipe, not a regular file",
         );
         let (project, path) = prepare();
         symlink("/dev/zero", path.join(&name)).expect("a link");
         refused(
             &project.run(command).await,
-            "it is a device, not a regular file",
+            "the path is a device, not a regular file",
         );
     }
     // Links that lead to a file or to a folder elsewhere are followed.

@@ -17,7 +17,6 @@ pub struct Backend {
     pub pid: i32,
     /// Whether it waits for a lock itself.
     pub waits: bool,
-    /// Its role.
     pub role: Option<String>,
     /// What it calls itself.
     pub application: Option<String>,
@@ -39,12 +38,12 @@ pub struct Backend {
 const HEAD: usize = 80;
 
 impl Backend {
-    /// Says whether this is an autovacuum that gives way to whoever waits for longer than `deadlock_timeout`.
+    /// Returns whether this is an autovacuum that gives way to whoever waits for longer than `deadlock_timeout`.
     pub fn gives_way(&self) -> bool {
         self.is_autovacuum() && !self.prevents_wraparound()
     }
 
-    /// Says whether this is an autovacuum that never gives way.
+    /// Returns whether this is an autovacuum that never gives way.
     pub fn prevents_wraparound(&self) -> bool {
         self.is_autovacuum()
             && self

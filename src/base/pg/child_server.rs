@@ -55,7 +55,7 @@ impl ChildServer {
         })
     }
 
-    /// Gives its process id.
+    /// Returns its process id.
     pub fn pid(&self) -> u32 {
         self.pid
     }

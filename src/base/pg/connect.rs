@@ -214,7 +214,7 @@ enum AttemptError {
 }
 
 impl AttemptError {
-    /// Says whether another encryption might be let in: the host-based rules or the handshake said no.
+    /// Returns whether another encryption might be let in: the host-based rules or the handshake said no.
     fn about_encryption(&self) -> bool {
         match self {
             AttemptError::Driver(error) => match error.as_db_error() {
@@ -353,7 +353,7 @@ fn is_tls(error: &tokio_postgres::Error) -> bool {
         .starts_with("error performing TLS handshake")
 }
 
-/// Says whether the other side went away in the middle.
+/// Returns whether the other side went away in the middle.
 fn hung_up(error: &tokio_postgres::Error) -> bool {
     use std::io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
     matches!(

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::CancelToken;
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 
-/// Gives the process id of a handshake.
+/// Returns the process id of a handshake.
 ///
 /// A cancel request is the one message that names it, so one is written to nobody and read.
 pub(super) async fn process_id(token: &CancelToken) -> Result<i32> {

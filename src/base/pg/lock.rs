@@ -196,7 +196,7 @@ impl Lock {
         Ok(())
     }
 
-    /// Gives the lock back; ending the session does the same.
+    /// Returns the lock back; ending the session does the same.
     pub async fn release(self, session: &Session) -> Result<()> {
         session
             .query_one(
@@ -211,7 +211,7 @@ impl Lock {
     }
 }
 
-/// Gives the condition that the session which asks has the lock, for text that asks more.
+/// Returns the condition that the session which asks has the lock, for text that asks more.
 pub fn is_held() -> Sql {
     Sql::fill(
         "EXISTS (SELECT FROM pg_catalog.pg_locks AS held WHERE held.granted AND held.locktype OPERATOR(pg_catalog.=) 'advisory' \

@@ -169,7 +169,7 @@ mod tests {
         tokio::join!(running, ready).0.expect("a shell")
     }
 
-    /// Says whether a process is running; one that is dead and not buried is not.
+    /// Returns whether a process is running; one that is dead and not buried is not.
     fn is_running(folder: &std::path::Path) -> bool {
         let id = std::fs::read_to_string(folder.join("sleeper")).expect("its id");
         let Ok(stat) = std::fs::read_to_string(format!("/proc/{}/stat", id.trim())) else {

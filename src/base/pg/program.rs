@@ -133,7 +133,7 @@ impl Program {
         self
     }
 
-    /// Gives it text to read.
+    /// Returns it text to read.
     pub fn input(mut self, input: impl Into<Vec<u8>>) -> Self {
         self.input = input.into();
         self
@@ -262,7 +262,7 @@ impl ProgramOutput {
         Err(fail(format!("{doing} ({}): {says}", self.status)).into())
     }
 
-    /// Gives the answer as text, without the line end.
+    /// Returns the answer as text, without the line end.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.stdout).trim_end().to_owned()
     }
@@ -385,7 +385,7 @@ fn settle(ties: ParentTie, parent: rustix::process::Pid) -> std::io::Result<()> 
 #[cfg(not(unix))]
 fn tie(_: &mut Command, _: &Program, _: ParentTie) {}
 
-/// Gives the command line of a process where the system shows it to programs only.
+/// Returns the command line of a process where the system shows it to programs only.
 #[cfg(all(unix, not(target_os = "linux")))]
 pub fn command_line(pid: u32) -> Option<String> {
     let tool = Program::new("ps").args(["-o", "command=", "-p", &pid.to_string()]);
@@ -393,7 +393,7 @@ pub fn command_line(pid: u32) -> Option<String> {
     Some(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Gives the name of a process that signals are sent to.
+/// Returns the name of a process that signals are sent to.
 #[cfg(unix)]
 pub(super) fn process(id: u32) -> Option<rustix::process::Pid> {
     let id = i32::try_from(id).ok()?;

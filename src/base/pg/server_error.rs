@@ -38,7 +38,6 @@ pub struct ServerError {
 }
 
 impl ServerError {
-    /// Says whether the SQLSTATE is this one.
     pub fn is(&self, sqlstate: &str) -> bool {
         self.sqlstate.as_deref() == Some(sqlstate)
     }
@@ -53,7 +52,7 @@ impl ServerError {
         self
     }
 
-    /// Says whether the server had no room, or was ill or busy: then nothing is wrong with the statement.
+    /// Returns whether the server had no room, or was ill or busy: then nothing is wrong with the statement.
     pub fn is_about_the_server(&self) -> bool {
         const CLASSES: [&str; 7] = ["08", "53", "57", "58", "F0", "XX", "55"];
         const OTHERS: [&str; 5] = ["25006", "25P03", "25P04", "40001", "40P01"];
@@ -65,12 +64,12 @@ impl ServerError {
         })
     }
 
-    /// Gives our own next step for the errors that people meet most.
+    /// Returns our own next step for the errors that people meet most.
     pub fn advice(&self) -> Option<&'static str> {
         Self::advice_for(self.sqlstate.as_deref()?)
     }
 
-    /// Gives our own next step for a SQLSTATE.
+    /// Returns our own next step for a SQLSTATE.
     pub fn advice_for(sqlstate: &str) -> Option<&'static str> {
         ADVICE
             .iter()

@@ -33,7 +33,6 @@ pub enum Platform {
     CloudSql,
     /// Azure Database.
     Azure,
-    /// Neon.
     Neon,
 }
 
@@ -48,11 +47,8 @@ pub struct ServerInfo {
     pub version_num: i32,
     /// The version in words.
     pub version: String,
-    /// The database.
     pub database: String,
-    /// Its oid.
     pub database_oid: u32,
-    /// Its encoding.
     pub encoding: String,
     /// The role whose rights count.
     pub role: String,
@@ -128,7 +124,7 @@ impl DatabaseIdentity {
 }
 
 impl ServerInfo {
-    /// Gives the identity of the database, where the role may read the cluster's.
+    /// Returns the identity of the database, where the role may read the cluster's.
     pub fn identity(&self) -> Option<DatabaseIdentity> {
         Some(DatabaseIdentity {
             cluster: self.system_identifier?,
@@ -136,12 +132,12 @@ impl ServerInfo {
         })
     }
 
-    /// Says whether a pooler or another proxy stands between us and the server.
+    /// Returns whether a pooler or another proxy stands between us and the server.
     pub fn is_proxied(&self) -> bool {
         self.handshake_pid != self.backend_pid
     }
 
-    /// Gives the major version.
+    /// Returns the major version.
     pub fn major(&self) -> i32 {
         self.version_num / 10_000
     }

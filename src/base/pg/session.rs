@@ -36,7 +36,7 @@ pub struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// Gives the next row; nothing after the last.
+    /// Returns the next row; nothing after the last.
     pub async fn next(&mut self) -> Result<Option<Row>> {
         let row = self.stream.next().await.transpose();
         Ok(row.map_err(|error| self.session.error(error))?)
@@ -50,7 +50,6 @@ pub struct Notice {
     pub severity: Severity,
     /// The server's words.
     pub message: String,
-    /// The SQLSTATE.
     pub sqlstate: String,
 }
 
@@ -150,14 +149,14 @@ impl Session {
         self.info.get_or_init(|| info);
     }
 
-    /// Gives what the session knows of its server.
+    /// Returns what the session knows of its server.
     pub fn server_info(&self) -> &ServerInfo {
         self.info
             .get()
             .expect("a session is handed out only with its server info")
     }
 
-    /// Gives how the connection is pooled, where that is known already; `pooler::mode` finds it out.
+    /// Returns how the connection is pooled, where that is known already; `pooler::mode` finds it out.
     pub fn pooling(&self) -> Option<PoolMode> {
         self.pooling.get().copied()
     }
@@ -388,17 +387,17 @@ impl Session {
             .take()
     }
 
-    /// Gives what keeps SQL that is only tried here from reaching out of the server.
+    /// Returns what keeps SQL that is only tried here from reaching out of the server.
     pub fn confinement(&self) -> &Confinement {
         &self.confinement
     }
 
-    /// Gives what cancels the running statement from another connection.
+    /// Returns what cancels the running statement from another connection.
     pub fn canceller(&self) -> Canceller {
         Canceller::new(self.client.cancel_token(), self.endpoint.clone())
     }
 
-    /// Says whether the connection is gone.
+    /// Returns whether the connection is gone.
     pub fn is_closed(&self) -> bool {
         self.client.is_closed()
     }

@@ -184,12 +184,12 @@ fn refuse_powerful(powers: Option<&str>) -> Result<()> {
 }
 
 impl ShadowServer {
-    /// Gives the server's version as `server_version_num` says it.
+    /// Returns the server's version as `server_version_num` says it.
     pub fn version_num(&self) -> u32 {
         self.version_num
     }
 
-    /// Gives the address of a database on it, which need not exist yet.
+    /// Returns the address of a database on it, which need not exist yet.
     pub fn target(&self, database: &str) -> Result<Target> {
         match &self.host {
             Host::Own { .. } => Ok(self.server.with_database(database)),
@@ -238,7 +238,7 @@ impl ShadowServer {
         Ok(())
     }
 
-    /// Gives the process id of the server, where it is our own.
+    /// Returns the process id of the server, where it is our own.
     pub fn pid(&self) -> Option<u32> {
         match &self.host {
             Host::Own { cluster, .. } => Some(cluster.pid()),
@@ -246,7 +246,7 @@ impl ShadowServer {
         }
     }
 
-    /// Gives the directory that holds all of it, where the server is our own.
+    /// Returns the directory that holds all of it, where the server is our own.
     pub fn directory(&self) -> Option<&Path> {
         match &self.host {
             Host::Own { room, .. } => Some(&room.directory),
@@ -336,7 +336,7 @@ fn drop_from_anywhere(server: Target, names: BTreeSet<String>) {
     let _ = std::thread::spawn(work).join();
 }
 
-/// Gives room for the locks of one transaction: as many as the live server has, within bounds.
+/// Returns room for the locks of one transaction: as many as the live server has, within bounds.
 ///
 /// Whoever watches locks walks the table of all of them after every statement, whose size is the next power of two above
 /// what this makes together with `max_connections` and the other settings about processes: 8,192 or 16,384. The first is

@@ -114,7 +114,7 @@ fn note_executed(strings: &[String], made: &mut Vec<&'static str>) {
     }
 }
 
-/// Says whether the word at `index` is what a `CREATE <kind> [IF NOT EXISTS]` makes.
+/// Returns whether the word at `index` is what a `CREATE <kind> [IF NOT EXISTS]` makes.
 fn follows(words: &[String], index: usize, kind: &str) -> bool {
     let mut before = words[..index].iter().rev().map(String::as_str).peekable();
     for skipped in ["exists", "not", "if"] {
@@ -162,7 +162,7 @@ fn words(text: &str) -> (Vec<String>, Vec<String>) {
     (words, strings)
 }
 
-/// Gives the extensions that the text makes, each once, in order of appearance.
+/// Returns the extensions that the text makes, each once, in order of appearance.
 pub fn extensions(text: &str) -> Vec<String> {
     let (words, _) = words(text);
     let mut found: Vec<String> = Vec::new();

@@ -1,12 +1,12 @@
-//! Owns the judgement of what a statement is, by its keywords alone.
+//! Classifies statements by their keywords alone.
 //!
-//! It looks at no name and asks no parser, so it is total and knows statements of any version; what it does
+//! It looks at no name and needs no parser, so it never fails and knows statements of any version; what it does
 //! not know is [`Class::Other`].
 
 use crate::sql::class::{Class, Object};
 use crate::sql::token::{self, Quoting, Token, TokenKind};
 
-/// The objects by their keywords; the longer spelling stands before the shorter one it begins with.
+/// Objects by their keywords; a longer spelling precedes the shorter one it begins with.
 const OBJECTS: &[(&[&str], Object)] = &[
     (&["access", "method"], Object::AccessMethod),
     (&["aggregate"], Object::Aggregate),
@@ -48,7 +48,7 @@ const OBJECTS: &[(&[&str], Object)] = &[
     (&["view"], Object::View),
 ];
 
-/// Words that may stand between `CREATE` or `DROP` and the object.
+/// Words that may occur between `CREATE` or `DROP` and the object.
 const MODIFIERS: &[&str] = &[
     "or",
     "replace",
@@ -65,12 +65,12 @@ const MODIFIERS: &[&str] = &[
     "default",
 ];
 
-/// Classifies a statement; leading white space and comments do no harm.
+/// Classifies a statement; leading white space and comments are ignored.
 pub fn class(text: &str) -> Class {
     class_in(text, Quoting::Standard)
 }
 
-/// Classifies a statement whose plain literals are read this way.
+/// Classifies a statement whose plain literals are read with the given quoting.
 pub fn class_in(text: &str, quoting: Quoting) -> Class {
     let words = Words { text, quoting };
     let Some(first) = words.code().next() else {
@@ -96,7 +96,7 @@ pub fn class_in(text: &str, quoting: Quoting) -> Class {
     }
 }
 
-/// Gives the first words in upper case, at most four, up to the first name.
+/// Returns the first keywords in upper case, at most four, up to the first name.
 pub fn verb(text: &str) -> String {
     const WORDS: &[&str] = &[
         "concurrently",
@@ -135,7 +135,7 @@ pub fn verb(text: &str) -> String {
     shown.join(" ")
 }
 
-/// Says why PostgreSQL refuses a statement inside a transaction block.
+/// Returns the reason why PostgreSQL rejects a statement inside a transaction block.
 pub fn cannot_run_in_transaction(
     class: Class,
     text: &str,
@@ -144,43 +144,35 @@ pub fn cannot_run_in_transaction(
     let words = Words { text, quoting };
     match class {
         Class::CreateIndex { concurrently: true } => {
-            Some("CREATE INDEX CONCURRENTLY commits in between")
+            Some("CREATE INDEX CONCURRENTLY commits several times")
         }
         Class::DropIndex { concurrently: true } => {
-            Some("DROP INDEX CONCURRENTLY commits in between")
+            Some("DROP INDEX CONCURRENTLY commits several times")
         }
-        Class::Reindex { concurrently: true } => Some("REINDEX CONCURRENTLY commits in between"),
+        Class::Reindex { concurrently: true } => Some("REINDEX CONCURRENTLY commits several times"),
         Class::Reindex { .. } if words.reindexes_many() => {
             Some("REINDEX of a schema, database or system commits after each table")
         }
-        Class::Vacuum => Some("VACUUM makes transactions of its own"),
-        Class::AlterSystem => Some("ALTER SYSTEM writes a file, which no rollback mends"),
-        Class::Create(Object::Database) => {
-            Some("CREATE DATABASE copies files, which no rollback mends")
-        }
-        Class::Drop(Object::Database) => {
-            Some("DROP DATABASE removes files, which no rollback mends")
-        }
-        Class::Create(Object::Tablespace) => {
-            Some("CREATE TABLESPACE makes files, which no rollback mends")
-        }
-        Class::Drop(Object::Tablespace) => {
-            Some("DROP TABLESPACE removes files, which no rollback mends")
-        }
+        Class::Vacuum => Some("VACUUM manages its own transactions"),
+        Class::AlterSystem => Some("ALTER SYSTEM cannot be rolled back"),
+        Class::Create(Object::Database) => Some("CREATE DATABASE cannot be rolled back"),
+        Class::Drop(Object::Database) => Some("DROP DATABASE cannot be rolled back"),
+        Class::Create(Object::Tablespace) => Some("CREATE TABLESPACE cannot be rolled back"),
+        Class::Drop(Object::Tablespace) => Some("DROP TABLESPACE cannot be rolled back"),
         Class::Alter(Object::Database) if words.has(&["set", "tablespace"]) => {
-            Some("ALTER DATABASE … SET TABLESPACE moves files, which no rollback mends")
+            Some("ALTER DATABASE … SET TABLESPACE cannot be rolled back")
         }
         Class::Create(Object::Subscription) if !words.without_slot() => {
-            Some("CREATE SUBSCRIPTION makes a slot on the other server, which no rollback mends")
+            Some("CREATE SUBSCRIPTION creates a replication slot on the publisher")
         }
         Class::Drop(Object::Subscription) => {
-            Some("DROP SUBSCRIPTION removes its slot on the other server, which no rollback mends")
+            Some("DROP SUBSCRIPTION drops the replication slot on the publisher")
         }
-        Class::Alter(Object::Subscription) if words.refreshes_subscription() => Some(
-            "ALTER SUBSCRIPTION with a refresh changes the other server, which no rollback mends",
-        ),
+        Class::Alter(Object::Subscription) if words.refreshes_subscription() => {
+            Some("ALTER SUBSCRIPTION with a refresh changes the publisher")
+        }
         Class::Alter(Object::Table) if words.detaches_concurrently() => {
-            Some("DETACH PARTITION CONCURRENTLY commits in between")
+            Some("DETACH PARTITION CONCURRENTLY commits several times")
         }
         Class::Cluster if words.clusters_all() => {
             Some("CLUSTER without a table commits after each table")
@@ -189,7 +181,7 @@ pub fn cannot_run_in_transaction(
     }
 }
 
-/// Questions about the words of one statement.
+/// A statement's keywords.
 #[derive(Clone, Copy)]
 struct Words<'a> {
     text: &'a str,
@@ -205,14 +197,14 @@ impl<'a> Words<'a> {
         words.iter().any(|word| token.is_word(self.text, word))
     }
 
-    /// Says whether a word stands at the given place, counted from 0.
+    /// `index` counts words from 0.
     fn word_at(self, index: usize, words: &[&str]) -> bool {
         self.code()
             .nth(index)
             .is_some_and(|token| self.is(token, words))
     }
 
-    /// Gives the tokens that stand in no parenthesis.
+    /// Returns the tokens outside of parentheses.
     fn outside(self) -> impl Iterator<Item = Token> + 'a {
         let mut depth = 0_usize;
         self.code().filter(move |token| match token.kind {
@@ -228,7 +220,7 @@ impl<'a> Words<'a> {
         })
     }
 
-    /// Says whether these words follow one another outside of parentheses.
+    /// Looks for consecutive words outside of parentheses.
     fn has(self, phrase: &[&str]) -> bool {
         let outside: Vec<Token> = self.outside().collect();
         outside.windows(phrase.len()).any(|window| {
@@ -239,7 +231,7 @@ impl<'a> Words<'a> {
         })
     }
 
-    /// Finds the object after the first word, and how many tokens were read to its end.
+    /// Finds the object kind after the first word, and the number of words read up to its end.
     fn object(self) -> (Object, usize) {
         let modifiers = self.code().skip(1);
         let at = 1 + modifiers
@@ -269,7 +261,7 @@ impl<'a> Words<'a> {
         }
     }
 
-    /// `CREATE TABLE … AS SELECT`: the first `AS` outside of parentheses, before which no other query word stands.
+    /// `CREATE TABLE … AS SELECT`: the first `AS` outside of parentheses, not preceded by another word of a query.
     fn makes_table_from_query(self) -> bool {
         let mut outside = self.outside();
         let found = outside.any(|token| self.is(token, &["as"]));
@@ -304,7 +296,7 @@ impl<'a> Words<'a> {
         }
     }
 
-    /// Finds what a query does: after `WITH …` the first such word outside of parentheses.
+    /// Finds the verb of a query: after `WITH …` the first such word outside of parentheses.
     fn query(self) -> Class {
         let outside = |token: &Token| token.kind == TokenKind::Word;
         for token in self.outside().filter(outside) {
@@ -357,7 +349,7 @@ impl<'a> Words<'a> {
             "do" => Class::Do,
             "call" => Class::Call,
             "copy" => Class::Copy {
-                // The grammar takes STDIN and STDOUT for each other.
+                // The grammar accepts STDIN and STDOUT for each other.
                 from_stdin: self.has(&["from", "stdin"]) || self.has(&["from", "stdout"]),
             },
             "truncate" => Class::Truncate,
@@ -382,7 +374,7 @@ impl<'a> Words<'a> {
         }
     }
 
-    /// Says whether `(…, OPTION, …)` right after the first word switches an option on.
+    /// Returns whether `(…, OPTION, …)` right after the first word switches an option on.
     fn option_on(self, option: &str) -> bool {
         let mut tokens = self
             .code()
@@ -402,7 +394,7 @@ impl<'a> Words<'a> {
             .any(|token| self.is(token, &["schema", "database", "system"]))
     }
 
-    /// `WITH (connect = false)`, `(create_slot = false)`, `(slot_name = NONE)`: nothing is made elsewhere.
+    /// `WITH (connect = false)`, `(create_slot = false)`, `(slot_name = NONE)`: nothing is created on the publisher.
     fn without_slot(self) -> bool {
         let tokens: Vec<Token> = self.code().collect();
         tokens.windows(3).any(|window| {
@@ -544,7 +536,7 @@ mod tests {
     }
 
     #[test]
-    fn statements_outside_transactions_are_known() {
+    fn statements_refused_in_transactions_are_recognised() {
         let check = |text: &str, alone: bool| {
             let reason = cannot_run_in_transaction(class(text), text, Quoting::Standard);
             assert_eq!(reason.is_some(), alone, "{text}");

@@ -1,7 +1,6 @@
-//! Owns the reading of directives: comments of the form `-- af-db: keyword argument name="value"`.
+//! Reads directives: comments of the form `-- af-db: keyword argument name="value"`.
 //!
-//! Only what stands in a line comment counts, never a string that looks like one. What the keywords mean is
-//! decided by those who use them.
+//! Only line comments count, never a string that looks like one. The meaning of the keywords is defined by the callers.
 
 use std::ops::Range;
 
@@ -9,28 +8,25 @@ use crate::sql::position::{Position, Positions};
 use crate::sql::split::{self, Statement};
 use crate::sql::token::{self, Quoting, TokenKind};
 
-/// What a directive's comment begins with.
+/// The prefix of a directive's comment.
 const MARK: &str = "af-db:";
 
-/// One directive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Directive {
     /// The first word, such as `no-transaction` or `allow`.
     pub keyword: String,
-    /// The words without a name, such as the rule of `allow`.
+    /// Arguments without a name, such as the rule of `allow`.
     pub words: Vec<String>,
-    /// The words with one, such as `reason="…"`, in order.
+    /// Arguments with a name, such as `reason="…"`, in order.
     pub named: Vec<(String, String)>,
-    /// Where its comment begins, in bytes.
+    /// Byte offset of the start of the comment.
     pub start: usize,
-    /// Where its comment ends, in bytes.
+    /// Byte offset of the end of the comment.
     pub end: usize,
-    /// Where its comment begins, as a person counts.
     pub position: Position,
 }
 
 impl Directive {
-    /// Gives the value of a named argument.
     pub fn value(&self, name: &str) -> Option<&str> {
         self.named
             .iter()
@@ -39,7 +35,7 @@ impl Directive {
     }
 }
 
-/// Gives every directive of a text, in order.
+/// Returns every directive of a text, in order.
 ///
 /// ```
 /// let text = "-- af-db: allow R07 reason=\"three rows\"\nALTER TABLE t ALTER a TYPE bigint;";
@@ -56,7 +52,7 @@ pub fn directives(text: &str) -> Vec<Directive> {
     }
 }
 
-/// Gives every directive of a text that is split already, in order; the rows of a `COPY` hold none.
+/// Returns every directive of a text that is already split, in order; `COPY` data contains none.
 pub fn of_statements(text: &str, statements: &[Statement<'_>]) -> Vec<Directive> {
     if !text.contains(MARK) {
         return Vec::new();
@@ -105,7 +101,7 @@ fn directive(comment: &str, span: Range<usize>, positions: &Positions<'_>) -> Op
     })
 }
 
-/// Cuts `word name=value name="a value"` apart; a quote that is not closed reaches to the end.
+/// Splits `word name=value name="a value"`; an unclosed quote extends to the end.
 fn arguments(mut rest: &str) -> Vec<(Option<String>, String)> {
     let mut found = Vec::new();
     loop {
@@ -155,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_like_one_is_not() {
+    fn strings_and_other_comments_are_no_directives() {
         let check = |text: &str| assert_eq!(directives(text), [], "{text}");
         check("SELECT '-- af-db: no-transaction'");
         check("SELECT $$\n-- af-db: no-transaction\n$$");
@@ -165,14 +161,14 @@ mod tests {
     }
 
     #[test]
-    fn rows_with_a_quote_hide_no_directive() {
+    fn a_quote_in_copy_data_hides_no_directive() {
         let found = directives("COPY t FROM stdin;\nit's\n\\.\n-- af-db: allow R07\nSELECT 1");
         assert_eq!(found[0].words, ["R07"]);
         assert_eq!(found[0].position.line, 4);
     }
 
     #[test]
-    fn broken_arguments_do_no_harm() {
+    fn malformed_arguments_are_read_leniently() {
         let found = directives("-- af-db: allow reason=\"never closed");
         assert_eq!(found[0].value("reason"), Some("never closed"));
         assert_eq!(directives("-- af-db:")[0].keyword, "");

@@ -1,30 +1,29 @@
-//! Tells from the text of SQL that it reaches out of its database: to programs, to other servers, to files of the server.
+//! Detects in SQL text that it accesses something outside of its database: programs, other servers, files of the server.
 //!
-//! What is put together at run time cannot be seen here. Where SQL is only tried, the sandbox of its server refuses that
-//! (`pg::embedded::sandbox`); this is for servers that cannot be confined, and for those who review a migration.
+//! SQL assembled at run time cannot be seen here. Where SQL is only tried, the sandbox of its server blocks it
+//! (`pg::embedded::sandbox`); this module is for servers that cannot be sandboxed, and for reviewing migrations.
 
 use crate::sql::token::{self, Token, TokenKind};
 
-/// Where SQL reaches outside of its database.
+/// What SQL accesses outside of its database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ExternalAccess {
-    /// It runs programs or native code on the server's machine.
+    /// Runs programs or native code on the server's machine.
     Programs,
-    /// It connects to other servers.
+    /// Connects to other servers.
     Network,
-    /// It reads or writes files of the server's machine.
+    /// Reads or writes files of the server's machine.
     Files,
 }
 
 impl ExternalAccess {
-    /// Every kind.
     pub const ALL: [ExternalAccess; 3] = [
         ExternalAccess::Programs,
         ExternalAccess::Network,
         ExternalAccess::Files,
     ];
 
-    /// Gives the word by which an operator allows it.
+    /// The value of `AF_DB_SHADOW_ALLOW` that permits it.
     pub fn word(self) -> &'static str {
         match self {
             ExternalAccess::Programs => "programs",
@@ -33,7 +32,7 @@ impl ExternalAccess {
         }
     }
 
-    /// Gives the name of the rule that refuses it.
+    /// The name of the sandbox rule that blocks it.
     pub fn rule(self) -> &'static str {
         match self {
             ExternalAccess::Programs => "shadow-programs",
@@ -42,39 +41,36 @@ impl ExternalAccess {
         }
     }
 
-    /// Says what the rule refuses.
     pub fn refusal(self) -> &'static str {
         match self {
-            ExternalAccess::Programs => "runs no programs",
-            ExternalAccess::Network => "connects to no other server",
-            ExternalAccess::Files => "reads and writes no files of this machine",
+            ExternalAccess::Programs => "blocks running programs",
+            ExternalAccess::Network => "blocks connections to other servers",
+            ExternalAccess::Files => "blocks reading and writing files of this machine",
         }
     }
 
-    /// Says how the rule is lifted.
+    /// How to lift the rule.
     pub fn hint(self) -> String {
         format!(
-            "remove it from the migration; if you trust this SQL, set in your own environment, not in .env: AF_DB_SHADOW_ALLOW={}",
+            "remove the statement from the migration; if you trust this SQL, set AF_DB_SHADOW_ALLOW={} in your environment, not in .env",
             self.word()
         )
     }
 }
 
-/// A place where SQL reaches outside.
+/// Access found in a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FoundAccess {
-    /// What it reaches.
     pub reach: ExternalAccess,
-    /// Where, in bytes.
+    /// Byte offset.
     pub start: usize,
-    /// The words that say so.
+    /// The words that cause it.
     pub what: String,
 }
 
-/// Says whether a text that a person wrote as an expression stays one wherever it is put: within parentheses it can
-/// neither close them nor end the statement around it.
+/// Returns whether text meant as an expression cannot escape from parentheses around it or end the statement.
 ///
-/// Holds for a server that reads strings as the standard has it (`standard_conforming_strings`).
+/// Valid for servers with `standard_conforming_strings` on.
 pub fn is_expression(text: &str) -> bool {
     let mut depth = 0_usize;
     for token in token::tokens(text) {
@@ -90,10 +86,10 @@ pub fn is_expression(text: &str) -> bool {
     depth == 0
 }
 
-/// How deep texts within texts are read: a string in a `DO` block in a function is three.
+/// The nesting limit of texts within texts: a string in a `DO` block in a function has depth three.
 const DEPTH: usize = 4;
 
-/// Finds the first place where SQL reaches outside; bodies and strings are read too, as what they hold may be executed.
+/// Finds the first access; function bodies and strings are searched too, as their content may be executed.
 pub fn find(text: &str) -> Option<FoundAccess> {
     within(text, 0, DEPTH)
 }
@@ -126,11 +122,11 @@ fn within(text: &str, offset: usize, depth: usize) -> Option<FoundAccess> {
             before.clear();
         }
     }
-    // Whether a subscription connects is said at its end.
+    // Whether a subscription connects is determined by its options at the end.
     None
 }
 
-/// Says what a token reaches, by the words of its statement before it and what follows.
+/// Classifies a token by the words of its statement before it and the token after it.
 fn look(
     before: &[String],
     text: &str,
@@ -186,7 +182,7 @@ fn look(
     }
 }
 
-/// Says what a function reaches.
+/// Classifies a function.
 fn function(name: &str) -> Option<ExternalAccess> {
     const FILES: [&str; 12] = [
         "lo_import",
@@ -209,7 +205,7 @@ fn function(name: &str) -> Option<ExternalAccess> {
     dblink.then_some(ExternalAccess::Network)
 }
 
-/// Says whether what comes is the name of what a `CREATE <kind> [IF NOT EXISTS]` makes.
+/// Returns whether the next word is the name in `CREATE <kind> [IF NOT EXISTS]`.
 fn makes(before: &[String], kind: &str) -> bool {
     let mut words = before.iter().rev().map(String::as_str).peekable();
     for skipped in ["exists", "not", "if"] {
@@ -218,19 +214,19 @@ fn makes(before: &[String], kind: &str) -> bool {
     words.next() == Some(kind) && words.next() == Some("create")
 }
 
-/// Says whether the statement creates or alters something of this kind.
+/// Returns whether the statement creates or alters an object of this kind.
 fn makes_any(before: &[String], kind: &str) -> bool {
     before.get(1).is_some_and(|word| word == kind)
 }
 
-/// After these words of PL/pgSQL a statement begins.
+/// Recognises the PL/pgSQL words after which a statement begins.
 fn starts_statement(before: &[String]) -> bool {
     let last = before.last().map_or("", String::as_str);
     let alone = before.len() == 1;
     matches!(last, "then" | "loop") || alone && matches!(last, "begin" | "else" | "declare")
 }
 
-/// Gives a token as a word: lower case, a quoted name or a text without its quotes.
+/// Returns a token as a word: lower case, a quoted name or literal without its quotes.
 fn word(text: &str, token: Token) -> String {
     let text = token.text(text);
     match token.kind {
@@ -241,7 +237,7 @@ fn word(text: &str, token: Token) -> String {
     }
 }
 
-/// Gives what stands within the quotes of a text, and where it begins there.
+/// Returns the content of a string literal with its offset.
 fn inner(text: &str, token: Token) -> Option<(usize, &str)> {
     let text = token.text(text);
     let start = match token.kind {
@@ -272,7 +268,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_reaches_outside_is_seen() {
+    fn external_access_is_found() {
         let check = |reach: Option<ExternalAccess>, text: &str| {
             assert_eq!(find(text).map(|found| found.reach), reach, "{text}");
         };
@@ -344,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn an_expression_cannot_leave_its_place() {
+    fn an_expression_cannot_escape_its_parentheses() {
         let check =
             |expected: bool, text: &str| assert_eq!(is_expression(text), expected, "{text}");
         check(true, "a = (b + 1) AND c IN (SELECT ');' FROM t) -- so");
@@ -359,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn the_place_is_that_of_the_word() {
+    fn the_offset_is_that_of_the_word() {
         let text = "SELECT 1;\nDO $$ BEGIN COPY t TO PROGRAM 'id'; END $$";
         let found = find(text).expect("it runs a program");
         assert_eq!(found.start, text.find("PROGRAM").expect("it is there"));

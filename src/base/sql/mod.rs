@@ -1,6 +1,4 @@
-//! Owns SQL text: names that quote themselves and text fit to run; splitting and classifying statements.
-//!
-//! Never talks to a server and never builds a catalog.
+//! SQL text: safe assembly, tokens, splitting and classification of statements.
 
 pub mod name;
 pub mod safe;

@@ -1,8 +1,8 @@
-//! Owns names and literals that quote themselves: the only way a name reaches a statement.
+//! Identifiers and literals that quote themselves: the only way a name gets into a statement.
 
 use std::fmt;
 
-/// An identifier; its `Display` is quoted where PostgreSQL would need it.
+/// An identifier; `Display` quotes it where PostgreSQL requires that.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ident(String);
 
@@ -12,7 +12,7 @@ impl Ident {
         Ident(name.into())
     }
 
-    /// Gives the bare name.
+    /// Returns the name without quotes.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -36,14 +36,12 @@ impl fmt::Display for Ident {
 /// A name with its schema; `Display` quotes both parts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectName {
-    /// The schema.
     pub schema: Ident,
-    /// The name within it.
     pub name: Ident,
 }
 
 impl ObjectName {
-    /// Joins a schema and a name as the catalog spells them.
+    /// Takes schema and name as the catalog spells them.
     pub fn new(schema: impl Into<String>, name: impl Into<String>) -> Self {
         ObjectName {
             schema: Ident::new(schema),
@@ -51,9 +49,9 @@ impl ObjectName {
         }
     }
 
-    /// Reads `schema.name` as a person writes it; a bare name is meant to be in `public`.
+    /// Parses `schema.name` as a user types it; a name without a schema is in `public`.
     ///
-    /// Each part is as the catalog spells it, or in quotes as SQL has it: a dot within quotes belongs to the name.
+    /// Each part is spelled as in the catalog, or quoted as in SQL; a dot within quotes is part of the name.
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = vec![String::new()];
         let (mut quoted, mut letters) = (false, text.chars().peekable());
@@ -81,12 +79,11 @@ impl fmt::Display for ObjectName {
     }
 }
 
-/// A string literal; `Display` is safe whatever `standard_conforming_strings` says.
+/// A string literal; `Display` is safe for any value of `standard_conforming_strings`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Literal(String);
 
 impl Literal {
-    /// Takes the value.
     pub fn new(value: impl Into<String>) -> Self {
         Literal(value.into())
     }
@@ -96,14 +93,14 @@ impl fmt::Display for Literal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let doubled = self.0.replace('\'', "''");
         if doubled.contains('\\') {
-            // The leading blank keeps the E apart from a word before it.
+            // The leading space separates the E from a word before it.
             return write!(f, " E'{}'", doubled.replace('\\', "\\\\"));
         }
         write!(f, "'{doubled}'")
     }
 }
 
-/// Says whether a name reads back as itself without quotes.
+/// Returns whether PostgreSQL reads the name unchanged without quotes.
 fn is_plain(name: &str) -> bool {
     let mut bytes = name.bytes();
     let starts_well = bytes
@@ -114,7 +111,7 @@ fn is_plain(name: &str) -> bool {
         && RESERVED.binary_search(&name).is_err()
 }
 
-/// Every keyword of PostgreSQL 14 to 18 that cannot stand as a bare column, type or function name; sorted.
+/// Every keyword of PostgreSQL 14 to 18 that cannot be a bare column, type or function name; sorted.
 const RESERVED: &[&str] = &[
     "all",
     "analyse",
@@ -287,7 +284,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_read_as_a_person_writes_it() {
+    fn names_are_parsed_as_users_type_them() {
         let check = |text: &str, expected: Option<(&str, &str)>| {
             let expected = expected.map(|(schema, name)| ObjectName::new(schema, name));
             assert_eq!(ObjectName::parse(text), expected, "{text}");

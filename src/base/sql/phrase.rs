@@ -1,12 +1,12 @@
-//! Owns [`Phrase`]: a run of a statement's tokens that can be asked for words, names, lists and parentheses.
+//! [`Phrase`]: a slice of a statement's tokens with look-ups of words, names, lists and parentheses.
 //!
-//! It knows no grammar and refuses nothing; who asks knows what to expect where.
+//! It knows no grammar and rejects nothing.
 
 use std::fmt;
 
 use crate::sql::token::{self, Token, TokenKind};
 
-/// Some tokens of a text, without white space and comments.
+/// A slice of the tokens of a text, without white space and comments.
 #[derive(Clone, Copy)]
 pub struct Phrase<'a> {
     source: &'a str,
@@ -16,14 +16,12 @@ pub struct Phrase<'a> {
 /// A name as PostgreSQL reads it: folded to lower case unless quoted.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QualifiedName {
-    /// The schema; empty where none is written, and for `public`.
+    /// Empty for `public` and where none is written.
     pub schema: String,
-    /// The name within it.
     pub name: String,
 }
 
 impl QualifiedName {
-    /// Joins a schema and a name.
     pub fn new(schema: &str, name: &str) -> Self {
         let schema = if schema == "public" { "" } else { schema };
         QualifiedName {
@@ -42,28 +40,26 @@ impl fmt::Display for QualifiedName {
     }
 }
 
-/// Gives the tokens of a text that are neither white space nor comments.
+/// Returns the tokens of a text without white space and comments.
 pub fn read(text: &str) -> Vec<Token> {
     token::code(text).collect()
 }
 
 impl<'a> Phrase<'a> {
-    /// Takes tokens of a text.
     pub fn new(source: &'a str, tokens: &'a [Token]) -> Self {
         Phrase { source, tokens }
     }
 
-    /// Says how many tokens it has.
+    /// Counts its tokens.
     pub fn len(self) -> usize {
         self.tokens.len()
     }
 
-    /// Says whether it has none.
     pub fn is_empty(self) -> bool {
         self.tokens.is_empty()
     }
 
-    /// Gives its text, as written.
+    /// Returns the source text of the whole slice.
     pub fn text(self) -> &'a str {
         match (self.tokens.first(), self.tokens.last()) {
             (Some(first), Some(last)) => &self.source[first.start..last.end],
@@ -71,36 +67,34 @@ impl<'a> Phrase<'a> {
         }
     }
 
-    /// Gives the byte of the source at which it begins.
+    /// Returns the byte offset of its first token in the source.
     pub fn start(self) -> usize {
         self.tokens.first().map_or(0, |token| token.start)
     }
 
-    /// Gives its tokens.
     pub fn tokens(self) -> &'a [Token] {
         self.tokens
     }
 
-    /// Gives the text of a token, or nothing past the end.
+    /// Returns the text of a token; empty past the end.
     pub fn at(self, index: usize) -> &'a str {
         self.tokens
             .get(index)
             .map_or("", |token| token.text(self.source))
     }
 
-    /// Gives the kind of a token.
     pub fn kind(self, index: usize) -> Option<TokenKind> {
         self.tokens.get(index).map(|token| token.kind)
     }
 
-    /// Says whether a keyword stands at a place.
+    /// Returns whether the token at `index` is this keyword.
     pub fn is(self, index: usize, word: &str) -> bool {
         self.tokens
             .get(index)
             .is_some_and(|token| token.is_word(self.source, word))
     }
 
-    /// Says whether these keywords stand at a place, one after the other.
+    /// Returns whether these keywords follow one another from `index` on.
     pub fn are(self, index: usize, words: &[&str]) -> bool {
         words
             .iter()
@@ -108,7 +102,6 @@ impl<'a> Phrase<'a> {
             .all(|(step, word)| self.is(index + step, word))
     }
 
-    /// Says whether it begins with these keywords.
     pub fn begins(self, words: &[&str]) -> bool {
         self.are(0, words)
     }
@@ -127,22 +120,20 @@ impl<'a> Phrase<'a> {
         None
     }
 
-    /// Says whether these keywords stand outside of parentheses.
+    /// Returns whether these keywords occur outside of parentheses.
     pub fn has(self, words: &[&str]) -> bool {
         self.find(words).is_some()
     }
 
-    /// Says whether these keywords stand anywhere, also inside of parentheses.
+    /// Returns whether these keywords occur anywhere, also inside of parentheses.
     pub fn contains(self, words: &[&str]) -> bool {
         (0..self.tokens.len()).any(|index| self.are(index, words))
     }
 
-    /// Gives the tokens from a place on.
     pub fn from(self, index: usize) -> Phrase<'a> {
         self.range(index, self.tokens.len())
     }
 
-    /// Gives the tokens between two places.
     pub fn range(self, from: usize, until: usize) -> Phrase<'a> {
         let until = until.min(self.tokens.len());
         Phrase {
@@ -151,7 +142,7 @@ impl<'a> Phrase<'a> {
         }
     }
 
-    /// Gives the tokens from a place up to the first of these keywords outside of parentheses.
+    /// Returns the tokens from `from` up to the first of these keywords outside of parentheses.
     pub fn until(self, from: usize, words: &[&str]) -> Phrase<'a> {
         let rest = self.from(from);
         let end = words
@@ -162,7 +153,7 @@ impl<'a> Phrase<'a> {
         rest.range(0, end)
     }
 
-    /// Gives what stands in the parentheses that open at a place, and the place after them.
+    /// Returns the content of the parentheses that open at `index`, and the index after them.
     pub fn inside(self, index: usize) -> Option<(Phrase<'a>, usize)> {
         if self.kind(index) != Some(TokenKind::Open) {
             return None;
@@ -183,7 +174,7 @@ impl<'a> Phrase<'a> {
         Some((self.from(index + 1), self.tokens.len()))
     }
 
-    /// Cuts it at the commas outside of parentheses and brackets.
+    /// Splits at the commas outside of parentheses and brackets.
     pub fn list(self) -> Vec<Phrase<'a>> {
         let mut parts = Vec::new();
         let mut depth = 0_usize;
@@ -204,7 +195,7 @@ impl<'a> Phrase<'a> {
         parts
     }
 
-    /// Reads one part of a name at a place.
+    /// Reads one part of a name at `index`.
     pub fn ident(self, index: usize) -> Option<String> {
         let text = self.at(index);
         match self.kind(index)? {
@@ -217,7 +208,7 @@ impl<'a> Phrase<'a> {
         }
     }
 
-    /// Reads a name with or without a schema at a place, and gives the place after it.
+    /// Reads a name with or without a schema at `index`, and returns the index after it.
     ///
     /// Of a name in three parts the last two count.
     pub fn name(self, index: usize) -> Option<(QualifiedName, usize)> {
@@ -234,7 +225,7 @@ impl<'a> Phrase<'a> {
         Some((QualifiedName::new(&schema, &name), at))
     }
 
-    /// Steps over these keywords where they stand at a place.
+    /// Skips these keywords if they are at `index`.
     pub fn skip(self, index: usize, words: &[&str]) -> usize {
         if self.are(index, words) {
             index + words.len()
@@ -243,9 +234,9 @@ impl<'a> Phrase<'a> {
         }
     }
 
-    /// Reads the names of a list in parentheses at a place: the columns of a constraint or an index.
+    /// Reads the names of a list in parentheses at `index`: the columns of a constraint or an index.
     ///
-    /// An expression in the list has no name and gives an empty one.
+    /// An expression in the list has no name and is returned as an empty string.
     pub fn columns(self, index: usize) -> Vec<String> {
         let Some((inside, _)) = self.inside(index) else {
             return Vec::new();

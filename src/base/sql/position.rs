@@ -1,4 +1,4 @@
-//! Owns places in a text: line and column of a byte or of a character, and the line quoted with a caret.
+//! Line and column of a byte or character in a text, and quoting of the line with a caret.
 
 use std::fmt::Write as _;
 
@@ -11,17 +11,16 @@ const QUOTED_WIDTH: usize = 120;
 /// A line and a column, both from 1; the column counts characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
-    /// The line.
     pub line: u32,
-    /// The column, in characters.
+    /// In characters.
     pub column: u32,
 }
 
 impl Position {
-    /// The beginning of a text.
+    /// The start of a text.
     pub const START: Position = Position { line: 1, column: 1 };
 
-    /// Moves over a piece of text.
+    /// Returns the position after the text passed.
     #[must_use]
     pub fn after(self, passed: &str) -> Position {
         let Some(last_break) = passed.bytes().rposition(|byte| byte == b'\n') else {
@@ -38,19 +37,18 @@ impl Position {
     }
 }
 
-/// The positions of many bytes of one text, each found without reading the text from its beginning.
+/// Look-up table of the positions of a text, for many look-ups in a long text.
 #[derive(Clone, Debug)]
 pub struct Positions<'a> {
     text: &'a str,
-    /// The position at every [`STRIDE`] bytes, or at the character that reaches over that place.
+    /// The position at every [`STRIDE`] bytes, or at the character that spans that offset.
     marks: Vec<(usize, Position)>,
 }
 
-/// How many bytes lie between two marks: what one look-up reads at most.
+/// The distance of the marks in bytes, which limits the text read by one look-up.
 const STRIDE: usize = 1024;
 
 impl<'a> Positions<'a> {
-    /// Reads a text once.
     pub fn new(text: &'a str) -> Self {
         let mut marks = vec![(0, Position::START)];
         let (mut at, mut position) = (0, Position::START);
@@ -63,7 +61,7 @@ impl<'a> Positions<'a> {
         Positions { text, marks }
     }
 
-    /// Returns the position of a byte, like [`of_byte`].
+    /// Like [`of_byte`].
     pub fn of_byte(&self, offset: usize) -> Position {
         let offset = self.text.floor_char_boundary(offset);
         let mark = self.marks.partition_point(|(at, _)| *at <= offset);
@@ -72,17 +70,17 @@ impl<'a> Positions<'a> {
     }
 }
 
-/// Gives the position of a byte; one past the end for anything beyond it.
+/// Returns the position of a byte offset; of the end for any offset beyond it.
 pub fn of_byte(text: &str, offset: usize) -> Position {
     Position::START.after(part(text, 0, offset))
 }
 
-/// Gives the position of a character counted from 1, as PostgreSQL reports it with an error.
+/// Returns the position of a character counted from 1, as PostgreSQL reports it in errors.
 pub fn of_character(text: &str, character: usize) -> Position {
     of_byte(text, byte_of_character(text, character))
 }
 
-/// Gives the byte at which a character counted from 1 begins.
+/// Returns the byte offset of a character counted from 1.
 pub fn byte_of_character(text: &str, character: usize) -> usize {
     text.char_indices()
         .nth(character.saturating_sub(1))
@@ -115,10 +113,10 @@ pub fn quote(text: &str, position: Position) -> String {
     );
     let number = position.line.to_string();
     if holds_secret(text, position) {
-        return format!("{number} | (not shown: this line holds a secret)");
+        return format!("{number} | (not shown: this line contains a secret)");
     }
     let shown: String = line[from..until].iter().map(|c| visible(*c)).collect();
-    // A tab stays a tab, so that the caret stands under its character at any tab width.
+    // A tab stays a tab, so that the caret is under its character at any tab width.
     let indent: String = before
         .chars()
         .chain(line[from..caret].iter().copied())
@@ -144,7 +142,7 @@ fn holds_secret(text: &str, position: Position) -> bool {
     secrets.any(|secret| secret.start < end && secret.end > start)
 }
 
-/// Keeps control characters of a file away from the terminal.
+/// Replaces control characters, which a terminal would interpret.
 fn visible(character: char) -> char {
     if character.is_control() && character != '\t' {
         '\u{fffd}'
@@ -154,7 +152,7 @@ fn visible(character: char) -> char {
 }
 
 fn count(bytes: &[u8]) -> u32 {
-    // Every byte that does not continue a character begins one.
+    // Counts every byte that does not continue a character.
     clamp(bytes.iter().filter(|byte| (**byte & 0xC0) != 0x80).count())
 }
 
@@ -167,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_and_characters_have_places() {
+    fn positions_of_bytes_and_characters() {
         let text = "a\nbü\r\nc";
         let check = |position: Position, line: u32, column: u32| {
             assert_eq!(position, Position { line, column });
@@ -183,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn positions_are_those_of_a_read_from_the_beginning() {
+    fn the_look_up_table_agrees_with_a_full_read() {
         let mut text = "a\nbü☃\r\n".repeat(400);
         text.push_str(&"☃x".repeat(2000));
         let positions = Positions::new(&text);
@@ -207,7 +205,7 @@ mod tests {
         check("a", 9, 9, "9 | \n  | ^");
         check("a\x1b[1m", 1, 1, "1 | a\u{fffd}[1m\n  | ^");
         let secret = "SELECT 1;\nCREATE ROLE a PASSWORD\n'x'\nBAD";
-        check(secret, 3, 1, "3 | (not shown: this line holds a secret)");
+        check(secret, 3, 1, "3 | (not shown: this line contains a secret)");
         check(secret, 4, 1, "4 | BAD\n  | ^");
     }
 

@@ -1,4 +1,4 @@
-//! Writes SQL that means the same and holds nothing a terminal or a CI runner would obey.
+//! Rewrites SQL to an equivalent text without characters that a terminal or a CI runner would interpret.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -6,9 +6,9 @@ use std::fmt::Write as _;
 use crate::sql::token::{self, TokenKind};
 use crate::visible;
 
-/// Returns a statement in which names and literals that hold control characters are written with escapes.
+/// Writes names and literals that contain control characters with escapes.
 ///
-/// Comments and what stands outside of quotes are left as they are.
+/// Comments and everything outside of quotes stay unchanged.
 pub fn statement(sql: &str) -> Cow<'_, str> {
     if visible::is_harmless(sql) && !sql.contains("\"") {
         return Cow::Borrowed(sql);
@@ -16,7 +16,7 @@ pub fn statement(sql: &str) -> Cow<'_, str> {
     let mut printed = String::with_capacity(sql.len());
     for token in token::tokens(sql) {
         let text = token.text(sql);
-        // What is spelled by numbers, which may be bytes, is left as it is.
+        // Numeric escapes, which may be bytes, stay unchanged.
         let spelled = text.contains('\\')
             && text.contains(['x', 'u', 'U', '0', '1', '2', '3', '4', '5', '6', '7']);
         let numbered = match text.as_bytes()[0] {
@@ -45,7 +45,7 @@ fn escaped(printed: &mut String, quote: char, meaning: &str) {
     for character in meaning.chars() {
         let mut two = [0; 8];
         let alone = visible::line(character.encode_utf8(&mut two)) == character.to_string();
-        // A line break is kept in a text, and so are the two characters that may begin a runner's command not.
+        // A line break in a literal stays, and so do the two characters that may begin a CI runner's command.
         let line_break = quote == '\'' && (character == '\n' || character == '\t');
         let command = before == character && matches!(character, ':' | '#');
         match character {

@@ -1,22 +1,21 @@
-//! Follows `standard_conforming_strings` through the statements of a text, so that each is read as the server reads it.
+//! Tracks `standard_conforming_strings` through the statements of a text, so that each is read as the server reads it.
 //!
-//! Only what a statement says in so many words is seen: `SET`, `RESET` and `set_config`, not what a function does.
+//! Only explicit statements are recognised: `SET`, `RESET` and `set_config`, not the effects of a function.
 
 use crate::sql::class::Class;
 use crate::sql::token::{self, Quoting, Token, TokenKind};
 
-/// The setting, as a session would have it after the statements read so far.
+/// The value of the setting after the statements read so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct QuotingState {
-    /// What holds once the transaction has ended.
+    /// After the end of the transaction.
     lasting: Quoting,
-    /// What holds until the transaction ends.
+    /// Until the end of the transaction.
     local: Option<Quoting>,
-    /// What held when a transaction began that the text itself begins.
+    /// Before a transaction that the text itself begins.
     before: Option<Quoting>,
 }
 
-/// The setting's name.
 const NAME: &str = "standard_conforming_strings";
 
 impl QuotingState {
@@ -25,7 +24,6 @@ impl QuotingState {
         self.local.unwrap_or(self.lasting)
     }
 
-    /// Reads a statement that has run.
     pub(super) fn ran(&mut self, class: Class, text: &str) {
         match class {
             Class::Begin => {
@@ -132,7 +130,7 @@ fn value_of(value: Token, text: &str) -> Option<Quoting> {
     })
 }
 
-/// Reads a truth value as PostgreSQL does: any beginning of the word that only one of them has.
+/// Parses a boolean as PostgreSQL does: any unambiguous prefix.
 fn truth(word: &str) -> Option<bool> {
     let word = word.to_ascii_lowercase();
     let is = |full: &str, least: usize| word.len() >= least && full.starts_with(&word);
@@ -150,7 +148,7 @@ mod tests {
     use crate::sql::split::split;
 
     #[test]
-    fn the_setting_decides_how_the_next_literal_is_read() {
+    fn the_setting_applies_to_the_next_literal() {
         // Read with backslashes, `\'; ` belongs to the literal and there is one statement more with it.
         let check = |before: &str, backslash: bool| {
             let text = format!("{before};\nSELECT 'a\\';b';\n");

@@ -1,5 +1,5 @@
-//! Owns [`Sql`]: text fit to run, made only from static parts, quoted names and literals, or text whose
-//! origin is said.
+//! [`Sql`]: text that may be executed, assembled only from static parts, quoted names and literals, or text of a known
+//! origin.
 
 use std::fmt;
 
@@ -9,23 +9,22 @@ use crate::sql::name::{Ident, Literal, ObjectName};
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Sql(String);
 
-/// What may fill a place in a template: everything here quotes itself or was vouched for.
+/// What may be inserted into a template: values that quote themselves, or text of a known origin.
 pub trait SqlPart: Sync {
-    /// Writes itself, quoted where needed.
     fn write(&self, into: &mut String);
 }
 
 impl Sql {
-    /// Takes a statement that stands in our source.
+    /// Takes a statement written in this source code.
     pub fn new(text: &'static str) -> Self {
         Sql(text.to_owned())
     }
 
-    /// Fills each `{}` of a template with the pieces in order.
+    /// Replaces each `{}` of a template by the parts in order.
     ///
     /// # Panics
     ///
-    /// When the number of places and pieces differ, which is a mistake in our source.
+    /// When the numbers of placeholders and parts differ, which is a mistake in this source code.
     pub fn fill(template: &'static str, pieces: &[&dyn SqlPart]) -> Self {
         let mut text = String::with_capacity(template.len() + 32 * pieces.len());
         let mut parts = template.split("{}");
@@ -34,28 +33,27 @@ impl Sql {
         for part in parts {
             let piece = pieces
                 .next()
-                .expect("a template has a piece for each of its places");
+                .expect("a template has a part for each placeholder");
             piece.write(&mut text);
             text.push_str(part);
         }
         assert!(
             pieces.next().is_none(),
-            "a template has a place for each of its pieces"
+            "a template has a placeholder for each part"
         );
         Sql(text)
     }
 
-    /// Takes text that PostgreSQL itself printed: an expression, a type, a definition.
+    /// Takes text printed by PostgreSQL itself: an expression, a type, a definition.
     pub fn printed_by_server(text: impl Into<String>) -> Self {
         Sql(text.into())
     }
 
-    /// Takes text that a person wrote to be run: a migration, a policy, a query of theirs.
+    /// Takes text written by the user to be executed: a migration, a policy, a query.
     pub fn written_by_user(text: impl Into<String>) -> Self {
         Sql(text.into())
     }
 
-    /// Joins pieces with a static separator.
     pub fn join<P: SqlPart>(pieces: impl IntoIterator<Item = P>, separator: &'static str) -> Self {
         let mut text = String::new();
         for (index, piece) in pieces.into_iter().enumerate() {
@@ -67,24 +65,20 @@ impl Sql {
         Sql(text)
     }
 
-    /// Appends a static part.
     pub fn push(&mut self, text: &'static str) -> &mut Self {
         self.0.push_str(text);
         self
     }
 
-    /// Appends a piece.
     pub fn piece(&mut self, piece: &dyn SqlPart) -> &mut Self {
         piece.write(&mut self.0);
         self
     }
 
-    /// Gives the text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Says whether there is nothing to run.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

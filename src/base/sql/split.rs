@@ -1,9 +1,9 @@
 //! Splits a text into statements, exactly where PostgreSQL and psql split it.
 //!
-//! Total by construction: the pieces join back to the text, whatever the text is, and whatever is neither white space
+//! It never fails: the parts concatenate to the text, whatever the text is, and everything that is neither white space
 //! nor a comment belongs to a statement. Nothing is copied: a statement is a range of its text, so a dump of any size
-//! is one pass. A wrong split corrupts a database; therefore nothing here guesses, and what is opened and never closed
-//! is refused by [`check_closed`] before anything runs.
+//! is one pass. A wrong split would corrupt a database; therefore nothing is guessed, and anything left unclosed
+//! is rejected by [`check_closed`] before anything runs.
 
 use anyhow::Result;
 
@@ -17,69 +17,65 @@ use crate::sql::token::{self, Quoting, Token, TokenKind, Tokens};
 /// One statement, or one psql meta-command, of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement<'a> {
-    /// What stands before it: white space, comments, empty statements.
+    /// White space, comments and empty statements before it.
     pub lead: &'a str,
     /// The statement without its semicolon.
     pub text: &'a str,
-    /// What ends it: the semicolon, and for `COPY … FROM stdin` the rest of its line.
+    /// The semicolon, and for `COPY … FROM stdin` the rest of its line.
     pub tail: &'a str,
     /// The lines after `COPY … FROM stdin`, with the closing `\.` where there is one.
     pub data: Option<&'a str>,
-    /// Where `text` begins, in bytes.
+    /// Byte offset of `text`.
     pub start: usize,
-    /// Where `text` ends, in bytes.
+    /// Byte offset of the end of `text`.
     pub end: usize,
-    /// Where `text` begins, as a person counts.
+    /// Position of `text`.
     pub position: Position,
-    /// What it is.
     pub class: Class,
     /// How its plain literals are read.
     pub quoting: Quoting,
-    /// What was opened and never closed.
     pub unclosed: Option<Unclosed>,
 }
 
-/// A quote, comment, parenthesis or block that the end of the text cut off.
+/// A quote, comment, parenthesis or block that is still open at the end of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unclosed {
-    /// What it is: `string`, `quoted name`, `dollar-quoted string`, `comment`, `parenthesis`, `BEGIN ATOMIC`,
+    /// One of `string`, `quoted name`, `dollar-quoted string`, `comment`, `parenthesis`, `BEGIN ATOMIC`,
     /// [`COPY_DATA`].
     pub what: &'static str,
-    /// Where it was opened, in bytes.
+    /// Byte offset of its start.
     pub offset: usize,
 }
 
-/// The rows of a `COPY … FROM stdin`, which a line `\\.` closes.
+/// The data of a `COPY … FROM stdin`, which a line `\\.` closes.
 pub const COPY_DATA: &str = "COPY data";
 
 impl Unclosed {
-    /// Says in one sentence what is wrong.
     pub fn message(self) -> String {
         let what = self.what;
         match what {
-            COPY_DATA => "the rows of this COPY do not end with a line `\\.`".to_owned(),
+            COPY_DATA => "the data of this COPY does not end with a line `\\.`".to_owned(),
             "BEGIN ATOMIC" => "this BEGIN ATOMIC has no END".to_owned(),
             _ => format!("this {what} is never closed"),
         }
     }
 
-    /// Says what to do about it.
     pub fn help(self) -> &'static str {
         match self.what {
             "string" => "add the closing quote: '",
             "quoted name" => "add the closing quote: \"",
-            "dollar-quoted string" => "end it with the same $tag$ it begins with",
-            "comment" => "end the comment with */; comments nest, so each /* needs its own",
+            "dollar-quoted string" => "close the string with the $tag$ that opens it",
+            "comment" => "close the comment with */; comments nest, so each /* needs its own",
             "parenthesis" => "add the closing parenthesis",
             COPY_DATA => {
-                "begin the rows on the line below the statement, and end them with a line `\\.`"
+                "start the data on the line after the statement and end it with a line `\\.`"
             }
-            _ => "end the block with END",
+            _ => "close the block with END",
         }
     }
 }
 
-/// Refuses a text in which something is opened and never closed; `shown` is how messages call the file.
+/// Rejects a text with something unclosed; `shown` is the file's path in messages.
 pub fn check_closed(shown: &str, text: &str) -> Result<()> {
     let Some(unclosed) = statements(text).find_map(|statement| statement.unclosed) else {
         return Ok(());
@@ -89,9 +85,7 @@ pub fn check_closed(shown: &str, text: &str) -> Result<()> {
     Err(fail(message).hint(unclosed.help()).into())
 }
 
-/// Splits a text.
-///
-/// What stands after the last statement is [`rest`].
+/// Splits a text into statements; the text after the last one is [`rest`].
 ///
 /// ```
 /// let statements = af_db::sql::split::split("-- first\nSELECT ';'; SELECT 2");
@@ -103,7 +97,7 @@ pub fn split(text: &str) -> Vec<Statement<'_>> {
     statements(text).collect()
 }
 
-/// Splits a text as it is asked for the next statement.
+/// Splits a text lazily.
 pub fn statements(text: &str) -> Statements<'_> {
     Statements {
         source: text,
@@ -113,35 +107,35 @@ pub fn statements(text: &str) -> Statements<'_> {
     }
 }
 
-/// Gives what stands after the last statement: white space and comments.
+/// Returns the white space and comments after the last statement.
 pub fn rest<'a>(text: &'a str, statements: &[Statement<'a>]) -> &'a str {
     &text[statements.last().map_or(0, Statement::until)..]
 }
 
 impl Statement<'_> {
-    /// Gives the byte at which the whole piece ends, with what closes the statement and its data.
+    /// Returns the end of the statement with its terminator and data, as a byte offset.
     pub fn until(&self) -> usize {
         self.end + self.tail.len() + self.data.map_or(0, str::len)
     }
 
-    /// Gives the byte at which the whole piece begins, with what stands before the statement.
+    /// Returns the start of the statement with the white space and comments before it, as a byte offset.
     pub fn from(&self) -> usize {
         self.start - self.lead.len()
     }
 
-    /// Gives the comments that stand before it, in order.
+    /// Returns the comments before it, in order.
     pub fn comments(&self) -> impl Iterator<Item = &str> {
         token::tokens(self.lead)
             .filter(|token| matches!(token.kind, TokenKind::LineComment | TokenKind::BlockComment))
             .map(|token| token.text(self.lead))
     }
 
-    /// Gives its first words in upper case, such as `CREATE INDEX CONCURRENTLY`, for a message.
+    /// Returns its first keywords in upper case, such as `CREATE INDEX CONCURRENTLY`, for a message.
     pub fn verb(&self) -> String {
         classify::verb(self.text)
     }
 
-    /// Says why PostgreSQL refuses it inside a transaction block, where it does.
+    /// Returns the reason why PostgreSQL rejects it inside a transaction block.
     pub fn cannot_run_in_transaction(&self) -> Option<&'static str> {
         classify::cannot_run_in_transaction(self.class, self.text, self.quoting)
     }
@@ -156,7 +150,7 @@ pub struct Statements<'a> {
     session: QuotingState,
 }
 
-/// Where the tokens of one statement stopped.
+/// The end of the tokens of one statement.
 struct Body {
     start: usize,
     end: usize,
@@ -203,12 +197,11 @@ impl<'a> Iterator for Statements<'a> {
     }
 }
 
-/// The lines below a `COPY … FROM stdin`.
+/// The lines after a `COPY … FROM stdin`.
 struct CopyBlock<'a> {
-    /// Where they begin.
     begin: usize,
     data: Option<&'a str>,
-    /// Whether they have their closing `\.`.
+    /// Whether the closing `\.` was found.
     closed: bool,
 }
 
@@ -218,7 +211,7 @@ impl<'a> Statements<'a> {
             .find(|token| token.is_code() && token.kind != TokenKind::Semicolon)
     }
 
-    /// psql reads a backslash outside of quotes as a command of its own that takes the rest of the line.
+    /// psql reads a backslash outside of quotes as a command that extends to the end of the line.
     fn meta_command(&mut self, first: Token) -> Body {
         let line = &self.source[first.start..];
         let length = line.find(['\n', '\r']).unwrap_or(line.len());
@@ -247,7 +240,7 @@ impl<'a> Statements<'a> {
                     };
                 }
                 TokenKind::Backslash => {
-                    // `\gexec` and its kin end the statement before them.
+                    // `\gexec` and similar commands end the statement before them.
                     self.tokens.jump(token.start);
                     return Body {
                         start: first.start,
@@ -270,7 +263,7 @@ impl<'a> Statements<'a> {
         }
     }
 
-    /// Takes the lines that belong to a `COPY … FROM stdin` that ended at `from`, as psql does: from the next line on.
+    /// Takes the lines after a `COPY … FROM stdin` that ended at `from`, as psql does: from the next line on.
     fn copy_data(&mut self, from: usize) -> CopyBlock<'a> {
         let source = self.source;
         let none = CopyBlock {
@@ -284,7 +277,7 @@ impl<'a> Statements<'a> {
             return none;
         };
         if token::code(&source[from..begin]).next().is_some() {
-            // psql would read this code after the rows, which no order of pieces can say.
+            // psql would read this code after the rows, which no order of parts can express.
             return none;
         }
         let (mut at, mut closed) = (begin, false);
@@ -313,7 +306,7 @@ impl<'a> Statements<'a> {
     }
 }
 
-/// Follows what keeps a semicolon inside a statement: parentheses, and the body of `BEGIN ATOMIC`.
+/// Tracks what keeps a semicolon inside a statement: parentheses, and the body of `BEGIN ATOMIC`.
 #[derive(Default)]
 struct Reader {
     parentheses: Vec<usize>,
@@ -321,11 +314,11 @@ struct Reader {
     /// How many of the words of `CREATE OR REPLACE` began the statement.
     head: usize,
     routine: bool,
-    /// Where the word `BEGIN` just read stands.
+    /// Byte offset of the word `BEGIN` just read.
     begins: Option<usize>,
-    /// Whether the next word is a name, whatever it says: after `AS` and after a dot.
+    /// Whether the next word is a name, even if it is a keyword: after `AS` and after a dot.
     named: bool,
-    /// Where each open `BEGIN ATOMIC` and `CASE` of a routine's body began.
+    /// The starts of the open `BEGIN ATOMIC` and `CASE` of a routine's body.
     blocks: Vec<usize>,
     unclosed: Option<Unclosed>,
 }
@@ -444,7 +437,7 @@ mod tests {
         let rest = rest(text, &statements);
         joined.push_str(rest);
         assert_eq!(joined, text);
-        // Between the statements stands nothing but white space, comments and semicolons.
+        // Only white space, comments and semicolons are between the statements.
         let between = statements.iter().map(|piece| piece.lead).chain([rest]);
         for token in between.flat_map(token::code) {
             assert_eq!(token.kind, TokenKind::Semicolon, "{text}");
@@ -494,7 +487,7 @@ mod tests {
     }
 
     #[test]
-    fn copied_data_belongs_to_its_statement() {
+    fn copy_data_belongs_to_its_statement() {
         let text = "COPY public.t (a, b) FROM stdin;\n1\t;\n\\N\t'\n\\.\n\nSELECT 1;\n";
         check(text, &["COPY public.t (a, b) FROM stdin", "SELECT 1"]);
         let statements = split(text);
@@ -548,7 +541,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_closed_is_said() {
+    fn unclosed_constructs_are_recognised() {
         let check = |text: &str, what: &str, offset: usize| {
             let unclosed = split(text).iter().find_map(|piece| piece.unclosed);
             let found = unclosed.map(|unclosed| (unclosed.what, unclosed.offset));
@@ -585,7 +578,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_closed_is_refused_with_its_place() {
+    fn unclosed_constructs_are_rejected_with_their_position() {
         let error = check_closed("a.sql", "SELECT 1;\n  /* ☃").unwrap_err();
         assert_eq!(error.to_string(), "a.sql:2:3: this comment is never closed");
     }

@@ -1,19 +1,19 @@
-//! Owns a text that several hold and nobody copies: a migration may be hundreds of megabytes.
+//! Shared text without copies: a migration may have hundreds of megabytes.
 
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-/// A text that is shared, not copied.
+/// Text that is shared, not copied.
 ///
-/// Made of a `String` it keeps that very buffer, which an `Arc<str>` would not.
+/// Keeps the buffer of the `String` it is made from, which an `Arc<str>` would copy.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct SharedText(Arc<String>);
 
 /// Returns the part of a text between two byte offsets.
 ///
-/// Offsets that are out of order, beyond the end or inside a character give a shorter part, never a panic: places that
-/// were computed from one text and used on another cost a wrong quotation and not the run.
+/// Offsets that are out of order, beyond the end or inside a character return a shorter part and never panic: offsets
+/// computed from one text and used on another cost a wrong quotation, not the run.
 pub fn part(text: &str, from: usize, until: usize) -> &str {
     let from = text.floor_char_boundary(from);
     let until = text.floor_char_boundary(until);
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn any_two_offsets_give_a_part() {
+    fn any_two_offsets_return_a_part() {
         let text = "a☃b";
         assert_eq!(part(text, 1, 4), "☃");
         assert_eq!(part(text, 2, 4), "☃");

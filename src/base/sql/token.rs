@@ -1,9 +1,7 @@
-//! Owns the lexer: cuts any text into tokens that join back to it, by PostgreSQL's own rules.
+//! The lexer: splits any text into tokens by PostgreSQL's rules, without gaps.
 //!
-//! Total by construction: there is no text it refuses and none it panics on; what is not closed is said in
-//! the token. It knows no grammar.
+//! It never fails and never panics; whether something is left unclosed is recorded in the token. It knows no grammar.
 
-/// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenKind {
     /// White space, or a byte order mark at the start of the text.
@@ -20,7 +18,6 @@ pub enum TokenKind {
     Text,
     /// `$tag$…$tag$`.
     DollarText,
-    /// A number.
     Number,
     /// `$1`.
     Parameter,
@@ -32,44 +29,41 @@ pub enum TokenKind {
     Open,
     /// `)`
     Close,
-    /// `\`, which only psql knows.
+    /// `\`, a command of psql.
     Backslash,
-    /// Any other single character: `,` `.` `:` `[` `]` and what PostgreSQL would refuse.
+    /// Any other single character: `,` `.` `:` `[` `]` and what PostgreSQL would reject.
     Other,
 }
 
-/// How a plain `'…'` is read: what the server's `standard_conforming_strings` says.
+/// How a plain `'…'` is read, by the server's `standard_conforming_strings`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Quoting {
-    /// `on`: a backslash is a character like any other.
+    /// `on`: a backslash is an ordinary character.
     #[default]
     Standard,
-    /// `off`: a backslash escapes what follows it, as in `E'…'`.
+    /// `off`: a backslash escapes the next character, as in `E'…'`.
     Backslash,
 }
 
-/// A piece of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token {
-    /// What it is.
     pub kind: TokenKind,
-    /// Where it begins, in bytes.
+    /// Byte offset.
     pub start: usize,
-    /// Where it ends, in bytes.
+    /// Byte offset.
     pub end: usize,
-    /// Whether its closing quote or mark is there; true for everything that needs none.
+    /// Whether its closing quote or tag is present; true for tokens that need none.
     pub closed: bool,
 }
 
 impl Token {
-    /// Gives its text.
     pub fn text(self, source: &str) -> &str {
         &source[self.start..self.end]
     }
 
-    /// Says whether it is neither white space nor a comment.
+    /// Returns whether it is neither white space nor a comment.
     ///
-    /// A comment that is never closed is code: the server refuses it, so it must not be left out of what is sent.
+    /// An unclosed comment is code: the server rejects it, so it must be sent.
     pub fn is_code(self) -> bool {
         match self.kind {
             TokenKind::Space | TokenKind::LineComment => false,
@@ -78,13 +72,13 @@ impl Token {
         }
     }
 
-    /// Says whether it is this keyword, in any case.
+    /// Compares with a keyword, ignoring case.
     pub fn is_word(self, source: &str, word: &str) -> bool {
         self.kind == TokenKind::Word && self.text(source).eq_ignore_ascii_case(word)
     }
 }
 
-/// Cuts a text into tokens, one after the other and without a gap.
+/// An iterator over the tokens of a text, without gaps.
 #[derive(Clone, Debug)]
 pub struct Tokens<'a> {
     bytes: &'a [u8],
@@ -92,12 +86,11 @@ pub struct Tokens<'a> {
     quoting: Quoting,
 }
 
-/// Starts cutting at the beginning of a text.
 pub fn tokens(text: &str) -> Tokens<'_> {
     tokens_in(text, Quoting::Standard)
 }
 
-/// Starts cutting at the beginning of a text whose plain literals are read this way.
+/// Like [`tokens`], with the given reading of plain literals.
 pub fn tokens_in(text: &str, quoting: Quoting) -> Tokens<'_> {
     Tokens {
         bytes: text.as_bytes(),
@@ -106,28 +99,28 @@ pub fn tokens_in(text: &str, quoting: Quoting) -> Tokens<'_> {
     }
 }
 
-/// Gives the tokens of a text that are neither white space nor comments.
+/// Returns the tokens of a text without white space and comments.
 pub fn code(text: &str) -> impl Iterator<Item = Token> + Clone + '_ {
     code_in(text, Quoting::Standard)
 }
 
-/// Gives the tokens that are neither white space nor comments of a text whose plain literals are read this way.
+/// Like [`code`], with the given reading of plain literals.
 pub fn code_in(text: &str, quoting: Quoting) -> impl Iterator<Item = Token> + Clone + '_ {
     tokens_in(text, quoting).filter(|token| token.is_code())
 }
 
 impl Tokens<'_> {
-    /// Gives the place the next token begins at, in bytes.
+    /// Returns the byte offset of the next token.
     pub fn offset(&self) -> usize {
         self.at
     }
 
-    /// Goes on from another place, which must be the boundary of a character.
+    /// Continues at another offset, which must be a character boundary.
     pub fn jump(&mut self, offset: usize) {
         self.at = offset;
     }
 
-    /// Reads the plain literals from here on this way.
+    /// Sets how plain literals are read from here on.
     pub fn set_quoting(&mut self, quoting: Quoting) {
         self.quoting = quoting;
     }
@@ -143,7 +136,7 @@ impl Tokens<'_> {
             .map_or(self.bytes.len(), |length| from + length)
     }
 
-    /// Gives kind, end and whether it is closed of the token at `self.at`.
+    /// Returns kind, end and closedness of the token at `self.at`.
     fn measure(&self) -> (TokenKind, usize, bool) {
         let at = self.at;
         let next = self.byte(at + 1);
@@ -206,7 +199,7 @@ impl Tokens<'_> {
         (TokenKind::BlockComment, self.bytes.len(), false)
     }
 
-    /// Ends a literal without a prefix, or with one that does not change how it is read.
+    /// Finds the end of a literal without a prefix, or with one that does not change how it is read.
     fn plain(&self, at: usize) -> (TokenKind, usize, bool) {
         match self.quoting {
             Quoting::Standard => self.quoted(TokenKind::Text, at),
@@ -214,7 +207,7 @@ impl Tokens<'_> {
         }
     }
 
-    /// Ends a literal or name in which only its doubled quote is special.
+    /// Finds the end of a literal or name in which only the doubled quote is special.
     fn quoted(&self, kind: TokenKind, mut at: usize) -> (TokenKind, usize, bool) {
         let quote = if kind == TokenKind::Text { b'\'' } else { b'"' };
         loop {
@@ -229,8 +222,8 @@ impl Tokens<'_> {
         }
     }
 
-    /// Ends an `E'…'` literal, with the further parts PostgreSQL reads by the same rules when they follow
-    /// on a new line.
+    /// Finds the end of an `E'…'` literal, including continuation parts on following lines, which PostgreSQL reads by the
+    /// same rules.
     fn escaped(&self, mut at: usize) -> (TokenKind, usize, bool) {
         while at < self.bytes.len() {
             match (self.bytes[at], self.byte(at + 1)) {
@@ -246,7 +239,7 @@ impl Tokens<'_> {
     }
 
     /// Finds the inside of the quote that continues a literal: only white space with a line break, and line
-    /// comments, may stand between.
+    /// comments, may be between.
     fn continued(&self, mut at: usize) -> Option<usize> {
         let mut line_break = false;
         loop {
@@ -306,7 +299,7 @@ impl Tokens<'_> {
         }
     }
 
-    /// Ends an operator: it stops where a comment begins.
+    /// Finds the end of an operator, which stops at a comment.
     fn operator_end(&self) -> usize {
         let mut at = self.at + 1;
         while is_operator(self.byte(at)) {
@@ -331,7 +324,7 @@ impl Iterator for Tokens<'_> {
         }
         let start = self.at;
         let (kind, end, closed) = self.measure();
-        // A backslash as the last byte may step over the end.
+        // A backslash as the last byte may skip past the end.
         let end = end.min(self.bytes.len());
         self.at = end;
         Some(Token {
@@ -343,7 +336,7 @@ impl Iterator for Tokens<'_> {
     }
 }
 
-/// Returns what stands between the tags of a `$tag$…$tag$`; one that is never closed ends with its text.
+/// Returns the content of a `$tag$…$tag$`; an unclosed one extends to the end of its text.
 pub fn inside_dollars(literal: &str) -> &str {
     let Some((tag, inside)) = literal
         .strip_prefix('$')
@@ -357,7 +350,7 @@ pub fn inside_dollars(literal: &str) -> &str {
         .unwrap_or(inside)
 }
 
-/// Returns what stands between the quotes of a literal as it is written.
+/// Returns the content of a literal as written.
 pub fn content(whole: &str, token: Token) -> &str {
     match token.kind {
         TokenKind::DollarText => inside_dollars(whole),
@@ -374,8 +367,7 @@ pub fn content(whole: &str, token: Token) -> &str {
     }
 }
 
-/// Returns what a quoted text means: doubled quotes are one, and escapes are the characters they stand for.
-/// `whole` is the text of the token.
+/// Returns the value of a quoted text, with doubled quotes and escapes resolved. `whole` is the text of the token.
 pub fn meaning(whole: &str, token: Token) -> String {
     if token.kind == TokenKind::DollarText {
         return content(whole, token).to_owned();
@@ -440,7 +432,7 @@ pub fn meaning(whole: &str, token: Token) -> String {
     meant
 }
 
-/// Finds the first place of `needle`, looking for its first byte and then comparing.
+/// Searches for the first byte of `needle` and then compares.
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     let first = *needle.first()?;
     let mut at = 0;
@@ -512,7 +504,7 @@ mod tests {
     }
 
     #[test]
-    fn a_backslash_escapes_where_the_session_says_so() {
+    fn a_backslash_escapes_with_standard_conforming_strings_off() {
         let check = |text: &str, expected: &[&str]| {
             let found = code_in(text, Quoting::Backslash);
             let found: Vec<&str> = found.map(|token| token.text(text)).collect();
@@ -537,7 +529,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dollar_quoted_body_is_taken_out_of_its_tags() {
+    fn the_content_of_a_dollar_quote() {
         let check = |text: &str, expected: &str| assert_eq!(inside_dollars(text), expected);
         check("$$a$$", "a");
         check("$x$ $$ ☃$x$", " $$ ☃");
@@ -569,7 +561,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_closed_is_said() {
+    fn unclosed_tokens_are_recognised() {
         for text in ["'a", "E'a\\", "\"a", "$$a", "$x$a$$", "/* /* */", "E'a'\n'"] {
             let last = tokens(text).last();
             assert_eq!(last.map(|token| token.closed), Some(false), "{text}");

@@ -108,7 +108,7 @@ fn check(declared: &Declared) -> Result<()> {
             "{} says `tenancy`, which {} says too",
             second.name, first.name
         );
-        return Err(fail(message).hint("keep one of the two").into());
+        return Err(fail(message).hint("remove one of them").into());
     }
     Ok(())
 }

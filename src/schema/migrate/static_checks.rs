@@ -212,9 +212,9 @@ mod tests {
     #[test]
     fn what_cannot_run_is_named_before() {
         insta::assert_snapshot!(findings_of("SELECT 1;\nCREATE INDEX CONCURRENTLY i ON t (a);\nVACUUM;"), @"
-        V1__x.sql:2:1 migration-transaction: cannot run inside a transaction block: CREATE INDEX CONCURRENTLY commits in between
+        V1__x.sql:2:1 migration-transaction: cannot run inside a transaction block: CREATE INDEX CONCURRENTLY commits several times
           Begin the file with `-- af-db: no-transaction`, preferably with this statement only
-        V1__x.sql:3:1 migration-transaction: cannot run inside a transaction block: VACUUM makes transactions of its own
+        V1__x.sql:3:1 migration-transaction: cannot run inside a transaction block: VACUUM manages its own transactions
           Begin the file with `-- af-db: no-transaction`, preferably with this statement only
         ");
         insta::assert_snapshot!(findings_of("BEGIN;\nSELECT 1;\nCOMMIT;"), @"

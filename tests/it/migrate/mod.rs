@@ -211,7 +211,7 @@ async fn what_cannot_run_is_refused_before_anything_runs() {
         "CREATE INDEX CONCURRENTLY i ON a (id);",
     );
     insta::assert_snapshot!(project.run(&["up"]).await.seen(), @"
-    error[migration-transaction]: migrations/V2__b.sql: cannot run inside a transaction block: CREATE INDEX CONCURRENTLY commits in between
+    error[migration-transaction]: migrations/V2__b.sql: cannot run inside a transaction block: CREATE INDEX CONCURRENTLY commits several times
       at migrations/V2__b.sql:1:1
       help: Begin the file with `-- af-db: no-transaction`, preferably with this statement only
 

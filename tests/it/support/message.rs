@@ -2,7 +2,7 @@
 
 use af_db::error::{exit_of, hint_of};
 
-/// Gives message, causes, hint and exit status, with the given texts replaced by names that stay the same.
+/// Returns message, causes, hint and exit status, with the given texts replaced by names that stay the same.
 pub(crate) fn shown(error: &anyhow::Error, replaced: &[(&str, &str)]) -> String {
     let mut text = format!("error: {error}");
     for cause in error.chain().skip(1) {

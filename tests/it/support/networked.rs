@@ -110,7 +110,6 @@ impl Networked {
         self
     }
 
-    /// Starts it.
     pub(crate) async fn start(mut self) -> Self {
         self.cluster = Some(
             Cluster::start(
@@ -143,7 +142,7 @@ impl Networked {
         put(self.directory.path(), name, text, &self.choice)
     }
 
-    /// Gives the address over TCP, with parameters such as `sslmode=require`.
+    /// Returns the address over TCP, with parameters such as `sslmode=require`.
     pub(crate) fn target(&self, parameters: &str) -> Target {
         let address = format!(
             "postgres://postgres@127.0.0.1:{}/postgres?{parameters}",
@@ -152,7 +151,7 @@ impl Networked {
         Target::parse(&address).expect("an address")
     }
 
-    /// Gives the address over the Unix socket.
+    /// Returns the address over the Unix socket.
     pub(crate) fn socket(&self) -> Target {
         self.target("sslmode=disable")
             .with_socket(self.directory.path())
@@ -207,7 +206,7 @@ impl Bouncer {
         }
     }
 
-    /// Gives the address of a target's database by way of the pooler.
+    /// Returns the address of a target's database by way of the pooler.
     pub(crate) fn target(&self, of: &Target) -> Target {
         of.with_address("127.0.0.1", self.port)
     }

@@ -15,7 +15,7 @@ pub(crate) struct Clients {
     pub(crate) major: u32,
 }
 
-/// Gives the client programs fetched for a machine that has none; nothing where it has its own.
+/// Returns the client programs fetched for a machine that has none; nothing where it has its own.
 pub(crate) fn clients() -> Option<&'static Clients> {
     static CLIENTS: OnceLock<Option<Clients>> = OnceLock::new();
     CLIENTS
@@ -42,7 +42,7 @@ pub(crate) fn clients() -> Option<&'static Clients> {
         .as_ref()
 }
 
-/// Gives the client programs of PostgreSQL 17, from Python's registry where this machine has none.
+/// Returns the client programs of PostgreSQL 17, from Python's registry where this machine has none.
 pub(crate) fn clients_17() -> PathBuf {
     static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
     DIRECTORY
@@ -76,7 +76,7 @@ pub(crate) fn clients_17() -> PathBuf {
         .clone()
 }
 
-/// Gives PgBouncer's program.
+/// Returns PgBouncer's program.
 pub(crate) fn pgbouncer() -> PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM
@@ -89,7 +89,7 @@ pub(crate) fn pgbouncer() -> PathBuf {
         .clone()
 }
 
-/// Gives pgBackRest's program.
+/// Returns pgBackRest's program.
 pub(crate) fn pgbackrest() -> PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM
@@ -104,7 +104,7 @@ pub(crate) fn pgbackrest() -> PathBuf {
         .clone()
 }
 
-/// Gives Python, with pip.
+/// Returns Python, with pip.
 pub(crate) fn python() -> PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM
@@ -173,7 +173,7 @@ fn fetched(package: &str) -> PathBuf {
     kept(package, |work| unpack(package, work))
 }
 
-/// Gives a folder that is filled once, as `root` of the one it is given.
+/// Returns a folder that is filled once, as `root` of the one it is given.
 fn kept(name: &str, fill: impl FnOnce(&Path)) -> PathBuf {
     let place = Options::unsaid().cache().join("test-packages");
     std::fs::create_dir_all(&place).expect("a folder for packages");

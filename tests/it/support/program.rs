@@ -51,7 +51,7 @@ impl Project {
         Project { folder }
     }
 
-    /// Gives the folder.
+    /// Returns the folder.
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
@@ -107,7 +107,7 @@ impl Project {
         self.normal(text)
     }
 
-    /// Gives where its development server lives.
+    /// Returns where its development server lives.
     pub(crate) fn place(&self) -> ServerDir {
         let cache = Options::unsaid().cache();
         ServerRegistry::usual(&cache).place(self.path())

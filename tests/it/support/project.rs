@@ -45,7 +45,7 @@ impl Project {
         }
     }
 
-    /// Gives the address of its database.
+    /// Returns the address of its database.
     pub(crate) fn url(&self) -> &str {
         self.url.as_deref().unwrap_or_default()
     }
@@ -77,12 +77,12 @@ impl Project {
         }
     }
 
-    /// Gives the program, ready to be started in the project.
+    /// Returns the program, ready to be started in the project.
     pub(crate) fn tool(&self, arguments: &[&str]) -> Program {
         self.surround(Program::new(env!("CARGO_BIN_EXE_af-db")).args(arguments))
     }
 
-    /// Gives a script of the shell, which finds the program as `"$0"` and its arguments as `"$@"`.
+    /// Returns a script of the shell, which finds the program as `"$0"` and its arguments as `"$@"`.
     pub(crate) fn script(&self, script: &str, arguments: &[&str]) -> Program {
         let tool = Program::new("/bin/sh").args(["-c", script, env!("CARGO_BIN_EXE_af-db")]);
         self.surround(tool.args(arguments))
@@ -201,7 +201,7 @@ impl Project {
     }
 }
 
-/// Gives a search path that is the same everywhere, but for programs that had to be fetched.
+/// Returns a search path that is the same everywhere, but for programs that had to be fetched.
 pub(crate) fn path() -> String {
     let usual = "/usr/bin:/bin";
     match packages::clients() {
@@ -211,12 +211,12 @@ pub(crate) fn path() -> String {
 }
 
 impl Ran {
-    /// Gives everything a person sees.
+    /// Returns everything a person sees.
     pub(crate) fn seen(&self) -> String {
         format!("{}{}status {}", self.stdout, self.stderr, self.status)
     }
 
-    /// Gives the JSON document.
+    /// Returns the JSON document.
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout)
             .unwrap_or_else(|error| panic!("{error}\n{}\n{}", self.stdout, self.stderr))

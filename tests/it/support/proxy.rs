@@ -110,32 +110,32 @@ impl Proxy {
         }
     }
 
-    /// Gives the same database by way of the proxy.
+    /// Returns the same database by way of the proxy.
     pub(crate) fn target(&self) -> Target {
         self.target.clone()
     }
 
-    /// Gives how often a client had to wait for the server before it could go on; pipelined messages are one.
+    /// Returns how often a client had to wait for the server before it could go on; pipelined messages are one.
     pub(crate) fn round_trips(&self) -> u64 {
         self.shared.seen().turns
     }
 
-    /// Gives how many connections were made.
+    /// Returns how many connections were made.
     pub(crate) fn connections(&self) -> u64 {
         self.shared.seen().connections
     }
 
-    /// Gives how many messages clients sent.
+    /// Returns how many messages clients sent.
     pub(crate) fn messages(&self) -> u64 {
         self.shared.seen().messages
     }
 
-    /// Gives how many bytes clients sent.
+    /// Returns how many bytes clients sent.
     pub(crate) fn bytes(&self) -> u64 {
         self.shared.seen().bytes
     }
 
-    /// Gives the text of every statement that clients sent.
+    /// Returns the text of every statement that clients sent.
     pub(crate) fn statements(&self) -> Vec<String> {
         self.shared.seen().statements.clone()
     }

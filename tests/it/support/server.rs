@@ -52,14 +52,14 @@ pub(crate) fn places() -> Places {
     }
 }
 
-/// Gives the server shared by all tests, for one that makes databases on it and changes nothing else of it.
+/// Returns the server shared by all tests, for one that makes databases on it and changes nothing else of it.
 pub(crate) async fn shared() -> &'static Server {
     SHARED
         .get_or_init(|| async { started(None).await.expect("a PostgreSQL to test with") })
         .await
 }
 
-/// Gives a fresh database on the shared server.
+/// Returns a fresh database on the shared server.
 pub(crate) async fn database() -> Database {
     shared().await.database().await
 }
@@ -77,7 +77,7 @@ async fn started(major: Option<u32>) -> Result<Server> {
 }
 
 impl Server {
-    /// Gives a fresh database.
+    /// Returns a fresh database.
     pub(crate) async fn database(&self) -> Database {
         let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let name = format!("test_{number}");

@@ -4,21 +4,19 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-/// The folder of a project.
 #[derive(Clone, Debug)]
 pub struct ProjectFolder {
     project: PathBuf,
 }
 
 impl ProjectFolder {
-    /// Gives the folder of a project; it may not be there yet.
+    /// Returns the folder of a project; it may not be there yet.
     pub fn of(project: &Path) -> Self {
         ProjectFolder {
             project: project.to_owned(),
         }
     }
 
-    /// Gives its path.
     pub fn path(&self) -> PathBuf {
         self.project.join(".af-db")
     }

@@ -36,7 +36,6 @@ const PATIENCE: Duration = Duration::from_secs(150);
 /// How to run this program again as the supervisor.
 #[derive(Clone, Debug)]
 pub struct SupervisorCommand {
-    /// The program.
     pub program: PathBuf,
     /// Arguments that lead to [`supervise`] for the same place.
     pub arguments: Vec<OsString>,
@@ -57,7 +56,7 @@ pub struct RunningServer {
     pub found: bool,
 }
 
-/// Gives the development server of a place if it runs.
+/// Returns the development server of a place if it runs.
 pub fn status(place: &ServerDir) -> Result<Option<RunningServer>> {
     if !place.exists() || file_lock::attempt(&place.owner_lock())?.is_some() || !place.is_ready() {
         return Ok(None);

@@ -32,14 +32,14 @@ pub struct RegisteredServer {
 }
 
 impl RegisteredServer {
-    /// Says whether the project it belongs to is gone.
+    /// Returns whether the project it belongs to is gone.
     pub fn is_gone(&self) -> bool {
         self.project
             .as_ref()
             .is_some_and(|project| !project.is_dir())
     }
 
-    /// Gives how much it takes on disk.
+    /// Returns how much it takes on disk.
     pub fn bytes(&self) -> u64 {
         size(&self.place.directory)
     }
@@ -51,12 +51,12 @@ impl RegisteredServer {
 }
 
 impl ServerRegistry {
-    /// Gives the register in a folder: that of all servers of root, or that of a user.
+    /// Returns the register in a folder: that of all servers of root, or that of a user.
     pub fn at(base: PathBuf) -> Self {
         ServerRegistry { base }
     }
 
-    /// Gives the folder where nobody names one: `cache` is the user's.
+    /// Returns the folder where nobody names one: `cache` is the user's.
     pub fn usual(cache: &Path) -> Self {
         let base = if privileges::is_root() {
             PathBuf::from("/var/lib/af-db")
@@ -66,7 +66,7 @@ impl ServerRegistry {
         ServerRegistry { base }
     }
 
-    /// Gives the place of a project's development server.
+    /// Returns the place of a project's development server.
     pub fn place(&self, project: &Path) -> ServerDir {
         let project = project
             .canonicalize()
@@ -126,7 +126,7 @@ impl ServerRegistry {
     }
 }
 
-/// Says whether the project of a record is the one at hand, at its old path or at a new one: a copy has the same token, and the
+/// Returns whether the project of a record is the one at hand, at its old path or at a new one: a copy has the same token, and the
 /// project that it was made of is still where it was.
 fn is_moved_to(folder: &Path, project: &Path, token: &str) -> bool {
     match recorded_project(folder) {

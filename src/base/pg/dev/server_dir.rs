@@ -16,7 +16,6 @@ use crate::pg::target::Target;
 /// The directory of one development server.
 #[derive(Clone, Debug)]
 pub struct ServerDir {
-    /// The directory.
     pub directory: PathBuf,
     /// Where it is written down whose it is.
     pub(super) record: Option<RegistryEntry>,
@@ -34,18 +33,17 @@ pub struct AccessInfo {
     pub port: u16,
     /// The password of `postgres`.
     pub password: String,
-    /// The database.
     #[serde(default = "first_database")]
     pub database: String,
 }
 
-/// Gives the database of servers made before they had one of their own.
+/// Returns the database of servers made before they had one of their own.
 fn first_database() -> String {
     "postgres".to_owned()
 }
 
 impl AccessInfo {
-    /// Gives the address with the password; for the user's own eyes, when asked for.
+    /// Returns the address with the password; for the user's own eyes, when asked for.
     pub fn url(&self) -> String {
         let AccessInfo {
             port,
@@ -56,14 +54,14 @@ impl AccessInfo {
         format!("postgresql://postgres:{password}@127.0.0.1:{port}/{database}?sslmode=disable")
     }
 
-    /// Gives the address.
+    /// Returns the address.
     pub fn target(&self) -> Result<Target> {
         Target::parse(&self.url())
     }
 }
 
 impl ServerDir {
-    /// Gives a place that was named.
+    /// Returns a place that was named.
     pub fn at(directory: PathBuf) -> Self {
         ServerDir {
             directory,
@@ -71,32 +69,32 @@ impl ServerDir {
         }
     }
 
-    /// Says whether a development server was ever made here.
+    /// Returns whether a development server was ever made here.
     pub fn exists(&self) -> bool {
         self.directory.is_dir()
     }
 
-    /// Gives the server's data directory.
+    /// Returns the server's data directory.
     pub fn data(&self) -> PathBuf {
         self.directory.join("data")
     }
 
-    /// Gives where a data directory is made before it is whole.
+    /// Returns where a data directory is made before it is whole.
     pub fn part(&self) -> PathBuf {
         self.directory.join("data.part")
     }
 
-    /// Gives the server's log.
+    /// Returns the server's log.
     pub fn log(&self) -> PathBuf {
         self.directory.join("log")
     }
 
-    /// Gives the lock the supervisor holds all its life.
+    /// Returns the lock the supervisor holds all its life.
     pub fn owner_lock(&self) -> PathBuf {
         self.directory.join("owner.lock")
     }
 
-    /// Gives the lock of whoever is starting it.
+    /// Returns the lock of whoever is starting it.
     pub fn start_lock(&self) -> PathBuf {
         self.directory.join("start.lock")
     }
@@ -149,7 +147,7 @@ impl ServerDir {
         self.write("access.json", &text)
     }
 
-    /// Says whether the supervisor has said that the server takes sessions.
+    /// Returns whether the supervisor has said that the server takes sessions.
     pub fn is_ready(&self) -> bool {
         self.directory.join("ready").exists()
     }

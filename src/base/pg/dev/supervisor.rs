@@ -264,7 +264,7 @@ async fn watch_over(
     }
 }
 
-/// Says whether anybody but us is connected; a server too full to tell is used.
+/// Returns whether anybody but us is connected; a server too full to tell is used.
 async fn is_used(access: &AccessInfo) -> bool {
     let count = async {
         let session = connect::open(&access.target()?, &silent).await?;

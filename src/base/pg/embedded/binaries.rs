@@ -13,7 +13,7 @@ pub struct Version {
 }
 
 impl Version {
-    /// Gives what `server_version_num` would say.
+    /// Returns what `server_version_num` would say.
     pub fn number(self) -> u32 {
         self.major * 10_000 + self.minor
     }
@@ -57,16 +57,13 @@ pub enum Source {
 /// A directory with `postgres` and `initdb`.
 #[derive(Clone, Debug)]
 pub struct Binaries {
-    /// The directory.
     pub directory: PathBuf,
-    /// Their version.
     pub version: Version,
     /// How they came to be here.
     pub source: Source,
 }
 
 impl Binaries {
-    /// Gives the path of one program.
     pub fn program(&self, name: &str) -> PathBuf {
         self.directory.join(executable(name))
     }

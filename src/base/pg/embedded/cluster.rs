@@ -28,7 +28,6 @@ pub struct Cluster {
     data: PathBuf,
     /// Its shared memory, as it was before any SQL could write into its directory.
     segment: Option<u32>,
-    /// Its version.
     pub version: Version,
 }
 
@@ -98,12 +97,12 @@ impl Cluster {
         }
     }
 
-    /// Gives its process id.
+    /// Returns its process id.
     pub fn pid(&self) -> u32 {
         self.kept.pid()
     }
 
-    /// Says whether it has ended by itself or by somebody else's hand.
+    /// Returns whether it has ended by itself or by somebody else's hand.
     pub fn has_ended(&self) -> bool {
         self.kept.ended().is_some()
     }
@@ -138,7 +137,7 @@ fn not_started(reason: &str, log: &Path) -> anyhow::Error {
     explain(reason, &text).into()
 }
 
-/// Gives the last thing a server or one of its programs complained of.
+/// Returns the last thing a server or one of its programs complained of.
 pub fn complaint(text: &str) -> Option<&str> {
     text.lines().rev().find_map(|line| {
         let marks = ["FATAL:  ", "error: "];
@@ -165,7 +164,7 @@ fn explain(reason: &str, text: &str) -> Failure {
     .hint(hint)
 }
 
-/// Gives the address of a server of our own that nobody else can enter: a socket in its private directory.
+/// Returns the address of a server of our own that nobody else can enter: a socket in its private directory.
 ///
 /// Where the driver knows no sockets it is a free port on this machine, which is added to the settings.
 pub fn private_address(sockets: &Path, settings: &mut Vec<String>) -> Result<Target> {
@@ -179,7 +178,7 @@ pub fn private_address(sockets: &Path, settings: &mut Vec<String>) -> Result<Tar
     Ok(target.with_address("127.0.0.1", port))
 }
 
-/// Gives a port of this machine that nobody listens on.
+/// Returns a port of this machine that nobody listens on.
 pub fn free_port() -> Result<u16> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).context("looking for a free port")?;
     let address = listener.local_addr().context("looking for a free port")?;

@@ -23,7 +23,7 @@ use crate::pg::program::Program;
 /// The major version fetched where none is wanted in particular.
 pub const DEFAULT_MAJOR: u32 = 17;
 
-/// Gives the directories of programs fetched earlier: those of the major version wanted, or all.
+/// Returns the directories of programs fetched earlier: those of the major version wanted, or all.
 pub fn fetched(options: &Options) -> Vec<PathBuf> {
     let prefix = options
         .major
@@ -79,7 +79,7 @@ pub async fn obstacle(options: &Options, major: u32) -> Option<String> {
     Some(error.message)
 }
 
-/// Gives the build of a major version for this machine, if it may be fetched.
+/// Returns the build of a major version for this machine, if it may be fetched.
 fn build(options: &Options, major: u32) -> Result<&'static Pin, Failure> {
     let platform = pins::platform()
         .ok_or_else(|| fail("there is no build of PostgreSQL to fetch for this kind of machine"))?;
@@ -129,7 +129,7 @@ async fn get(
     Ok(tree)
 }
 
-/// Gives PostgreSQL's own part of a package's version.
+/// Returns PostgreSQL's own part of a package's version.
 pub fn postgres_version(pin: &Pin) -> &str {
     let end = pin.version.find(".0-").unwrap_or(pin.version.len());
     &pin.version[..end]

@@ -141,7 +141,7 @@ pub fn pid_file(data: &Path) -> Option<PidFile> {
     })
 }
 
-/// Gives the process id of the server that runs on a data directory; a recycled id or a zombie is no server.
+/// Returns the process id of the server that runs on a data directory; a recycled id or a zombie is no server.
 pub fn running_server(data: &Path) -> Option<u32> {
     let file = pid_file(data)?;
     runs_on(file.pid, data).then_some(file.pid)

@@ -27,7 +27,7 @@ pub struct Search {
 }
 
 impl Search {
-    /// Gives the best programs of a major version, or the newest of any when none is asked for.
+    /// Returns the best programs of a major version, or the newest of any when none is asked for.
     pub fn best(&self, major: Option<u32>) -> Option<&Binaries> {
         match major {
             Some(major) => self.found.iter().find(|it| it.version.major == major),
@@ -35,7 +35,7 @@ impl Search {
         }
     }
 
-    /// Gives the newest programs; among equals the first found.
+    /// Returns the newest programs; among equals the first found.
     pub fn newest(&self) -> Option<&Binaries> {
         self.found
             .iter()
@@ -175,7 +175,7 @@ pub const WELL_KNOWN: &[&str] = if cfg!(target_os = "macos") {
     ]
 };
 
-/// Gives the directories known to installers that hold a server, newest names first.
+/// Returns the directories known to installers that hold a server, newest names first.
 pub fn well_known() -> Vec<PathBuf> {
     let mut directories = Vec::new();
     for pattern in WELL_KNOWN {
@@ -191,7 +191,7 @@ pub fn well_known() -> Vec<PathBuf> {
     directories
 }
 
-/// Gives the paths that fit a pattern with at most one `*`.
+/// Returns the paths that fit a pattern with at most one `*`.
 pub fn expand(pattern: &str) -> Vec<PathBuf> {
     let Some((before, after)) = pattern.split_once('*') else {
         return vec![PathBuf::from(pattern)];

@@ -60,7 +60,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// Gives the options of a user who said nothing.
+    /// Returns the options of a user who said nothing.
     pub fn unsaid() -> Self {
         Options {
             binaries: None,
@@ -79,7 +79,7 @@ impl Options {
         }
     }
 
-    /// Gives the directory of the cache; root's is one that the server's user can enter.
+    /// Returns the directory of the cache; root's is one that the server's user can enter.
     pub fn cache(&self) -> PathBuf {
         if let Some(directory) = &self.cache_dir {
             return directory.clone();

@@ -18,7 +18,7 @@ pub struct Pin {
     pub sha512: &'static str,
 }
 
-/// Gives the build of a major version for a kind of machine.
+/// Returns the build of a major version for a kind of machine.
 pub fn pin(platform: &str, major: u32) -> Option<&'static Pin> {
     PINS.iter()
         .find(|pin| pin.platform == platform && pin.major == major)

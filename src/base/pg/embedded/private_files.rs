@@ -119,7 +119,6 @@ pub fn secure_folder(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Makes the folder.
 #[cfg(not(unix))]
 pub fn secure_folder(path: &Path) -> anyhow::Result<()> {
     make_folder(path)

@@ -17,13 +17,13 @@ pub struct User {
     pub gid: u32,
 }
 
-/// Says whether we are root.
+/// Returns whether we are root.
 #[cfg(unix)]
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// Says whether we are root.
+/// Returns whether we are root.
 #[cfg(not(unix))]
 pub fn is_root() -> bool {
     false
@@ -78,7 +78,7 @@ fn parse(line: &str) -> Option<User> {
     Some(User { name, uid, gid })
 }
 
-/// Gives the home directory of the user we are, as the user database has it.
+/// Returns the home directory of the user we are, as the user database has it.
 #[cfg(unix)]
 pub fn home() -> Option<std::path::PathBuf> {
     let uid = rustix::process::geteuid().as_raw();
@@ -89,13 +89,13 @@ pub fn home() -> Option<std::path::PathBuf> {
     line.split(':').nth(5).map(std::path::PathBuf::from)
 }
 
-/// Gives the home directory of the user we are.
+/// Returns the home directory of the user we are.
 #[cfg(not(unix))]
 pub fn home() -> Option<std::path::PathBuf> {
     std::env::home_dir()
 }
 
-/// Says whether the server's user may enter every directory above a file; `/root`, for one, is closed to others.
+/// Returns whether the server's user may enter every directory above a file; `/root`, for one, is closed to others.
 #[cfg(unix)]
 pub fn can_reach(user: Option<&User>, file: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
@@ -113,7 +113,7 @@ pub fn can_reach(user: Option<&User>, file: &Path) -> bool {
     })
 }
 
-/// Says whether the server's user may enter every directory above a file.
+/// Returns whether the server's user may enter every directory above a file.
 #[cfg(not(unix))]
 pub fn can_reach(_: Option<&User>, _: &Path) -> bool {
     true

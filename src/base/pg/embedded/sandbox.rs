@@ -149,7 +149,7 @@ fn refused(error: &ServerError) -> Option<ExternalAccess> {
     denied.then_some(ExternalAccess::Files)
 }
 
-/// Gives the hint where the message of an error is that of a rule.
+/// Returns the hint where the message of an error is that of a rule.
 pub fn hint(message: &str) -> Option<String> {
     ExternalAccess::ALL
         .into_iter()

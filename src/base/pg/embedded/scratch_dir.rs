@@ -14,7 +14,6 @@ use crate::pg::program::Watchdog;
 
 /// The directory a throwaway server lives in, with what removes it should we be killed.
 pub struct ScratchDir {
-    /// The directory.
     pub directory: PathBuf,
     _lock: file_lock::FileLock,
     _watchdog: Option<Watchdog>,
@@ -93,7 +92,7 @@ const ROOM_IN_MEMORY: u64 = 1 << 30;
 /// The longest name of a socket that every system takes, less the socket's own name.
 const LONGEST_DIRECTORY: usize = 103 - "/.s.PGSQL.5432".len();
 
-/// Gives the places for a throwaway server, the fastest first.
+/// Returns the places for a throwaway server, the fastest first.
 fn bases(options: &Options, choice: &ChosenPrograms) -> Vec<PathBuf> {
     let mut bases = Vec::new();
     match &options.scratch_dir {
@@ -133,7 +132,7 @@ fn free(_: &Path) -> u64 {
 
 const NAME_LENGTH: usize = 10;
 
-/// Gives a name nobody else has; directories are made exclusively, so that a clash is an error, not a mix-up.
+/// Returns a name nobody else has; directories are made exclusively, so that a clash is an error, not a mix-up.
 pub fn random_name() -> String {
     use std::hash::{BuildHasher as _, Hasher as _};
     let mut hasher = std::hash::RandomState::new().build_hasher();

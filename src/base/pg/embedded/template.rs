@@ -28,7 +28,7 @@ enum Kind {
 /// Changes whenever a template is made differently, so that an old one is not taken for a new one.
 const RECIPE: &str = "2";
 
-/// Gives the template's data directory, making it first if the cache has none for these programs.
+/// Returns the template's data directory, making it first if the cache has none for these programs.
 pub async fn ensure(
     options: &Options,
     choice: &ChosenPrograms,

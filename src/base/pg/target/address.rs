@@ -12,7 +12,6 @@ pub struct Address {
     pub server: String,
     /// The port; absent where every port of the server leads to the same place.
     pub port: Option<u16>,
-    /// The database.
     pub database: String,
 }
 
@@ -31,7 +30,7 @@ pub enum Likeness {
 }
 
 impl Target {
-    /// Gives every address the target may lead to, comparable with those of another.
+    /// Returns every address the target may lead to, comparable with those of another.
     ///
     /// Pooler and direct forms of a Supabase project or a Neon branch are one address. Two names of one server that
     /// only DNS could tell are two.
@@ -57,7 +56,7 @@ impl Target {
         addresses
     }
 
-    /// Says whether both may lead to the same database.
+    /// Returns whether both may lead to the same database.
     pub fn is_same_database_as(&self, other: &Target) -> bool {
         !self.addresses().is_disjoint(&other.addresses())
     }
@@ -77,12 +76,12 @@ impl Target {
         likeness
     }
 
-    /// Says whether a provider's name for a host tells which server is meant.
+    /// Returns whether a provider's name for a host tells which server is meant.
     pub fn is_known_by_name(&self) -> bool {
         self.hosts.iter().any(|host| self.provider(host).is_some())
     }
 
-    /// Gives the ways around the pooler that the address is known to have, best first.
+    /// Returns the ways around the pooler that the address is known to have, best first.
     ///
     /// For showing to a person: they are derived from names and have not been tried. The password comes along, so a
     /// caller that connects must ask first when the host is under another domain.
@@ -119,7 +118,7 @@ impl Target {
         }
     }
 
-    /// Says whether the name or port is one under which a transaction pooler usually stands.
+    /// Returns whether the name or port is one under which a transaction pooler usually stands.
     pub fn looks_pooled(&self) -> bool {
         self.says_pooler
             || self.hosts.iter().any(|host| {
@@ -217,7 +216,7 @@ impl Address {
     }
 }
 
-/// Gives one name to the many of the machine itself, and to the many spellings of a name.
+/// Returns one name to the many of the machine itself, and to the many spellings of a name.
 fn plain(name: &str) -> String {
     // Two sockets are two servers as far as their text tells; whether one is a protected environment's is asked there.
     if ["/tmp", "/var/run/postgresql", "/run/postgresql"].contains(&name) {

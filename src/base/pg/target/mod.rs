@@ -65,7 +65,7 @@ impl SslMode {
         ("verify-full", SslMode::VerifyFull),
     ];
 
-    /// Gives libpq's name.
+    /// Returns libpq's name.
     pub fn name(self) -> &'static str {
         Self::ALL
             .iter()
@@ -123,7 +123,7 @@ impl Secret {
         Secret(text.into())
     }
 
-    /// Gives the text to whoever must send it.
+    /// Returns the text to whoever must send it.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -142,14 +142,13 @@ pub struct Host {
     pub name: String,
     /// The address to dial instead of looking the name up.
     pub address: Option<IpAddr>,
-    /// The port.
     pub port: u16,
     // Only from a password file, which may hold another one for each host.
     password: Option<Secret>,
 }
 
 impl Host {
-    /// Says whether the server is reached through a Unix socket.
+    /// Returns whether the server is reached through a Unix socket.
     pub fn is_socket(&self) -> bool {
         self.name.starts_with('/')
     }
@@ -229,7 +228,7 @@ impl Target {
         parameters::target(pairs)
     }
 
-    /// Gives the same server with another database.
+    /// Returns the same server with another database.
     pub fn with_database(&self, database: &str) -> Self {
         Target {
             database: Some(database.to_owned()),
@@ -237,7 +236,7 @@ impl Target {
         }
     }
 
-    /// Gives the same database with another user and no password.
+    /// Returns the same database with another user and no password.
     pub fn with_user(&self, user: &str) -> Self {
         let mut target = self.clone();
         target.user = Some(user.to_owned());
@@ -248,7 +247,7 @@ impl Target {
         target
     }
 
-    /// Gives the same database at another host and port.
+    /// Returns the same database at another host and port.
     pub fn with_address(&self, host: &str, port: u16) -> Self {
         Target {
             hosts: vec![Host {
@@ -261,13 +260,13 @@ impl Target {
         }
     }
 
-    /// Gives the same database on the server whose Unix socket lies in a directory.
+    /// Returns the same database on the server whose Unix socket lies in a directory.
     pub fn with_socket(&self, directory: &Path) -> Self {
         let port = self.hosts.first().map_or(5432, |host| host.port);
         self.with_address(&directory.to_string_lossy(), port)
     }
 
-    /// Gives the same database, and says what confines SQL that is tried there.
+    /// Returns the same database, and says what confines SQL that is tried there.
     pub fn confined(&self, confinement: Confinement) -> Self {
         Target {
             confinement,
@@ -275,7 +274,7 @@ impl Target {
         }
     }
 
-    /// Gives the same database with a password.
+    /// Returns the same database with a password.
     pub fn with_password(&self, password: Secret) -> Self {
         Target {
             password: Some(password),
@@ -283,7 +282,7 @@ impl Target {
         }
     }
 
-    /// Gives the same target with the passwords that the text of a `.pgpass` file has for it.
+    /// Returns the same target with the passwords that the text of a `.pgpass` file has for it.
     ///
     /// A password that the address itself holds stays.
     pub fn with_password_from(&self, passfile: &str) -> Self {
@@ -298,7 +297,7 @@ impl Target {
         target
     }
 
-    /// Gives the database's name; the user's where none was said, as libpq does.
+    /// Returns the database's name; the user's where none was said, as libpq does.
     pub fn database(&self) -> &str {
         self.database
             .as_deref()
@@ -306,12 +305,11 @@ impl Target {
             .unwrap_or("postgres")
     }
 
-    /// Gives the password for one of its hosts.
     pub fn password<'a>(&'a self, host: &'a Host) -> Option<&'a Secret> {
         self.password.as_ref().or(host.password.as_ref())
     }
 
-    /// Gives what PostgreSQL's own programs need to reach the same database, as environment variables.
+    /// Returns what PostgreSQL's own programs need to reach the same database, as environment variables.
     ///
     /// The password travels here and nowhere else: an argument list is read by everybody on the machine.
     pub fn environment(&self) -> Vec<(&'static str, String)> {

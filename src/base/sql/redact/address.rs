@@ -1,10 +1,10 @@
-//! Finds the passwords of addresses and the values of `password=…` in any text.
+//! Finds the passwords in connection URLs and the values of `password=…` in any text.
 
 use std::ops::Range;
 
 use super::{HIDDEN, is_secret, last_word};
 
-/// Finds the passwords of addresses.
+/// Finds the passwords in connection URLs.
 pub(super) fn address_spans(text: &str, found: &mut Vec<Range<usize>>) {
     let mut covered = 0;
     for (at, _) in text.match_indices("://") {
@@ -45,10 +45,10 @@ pub(super) fn address_spans(text: &str, found: &mut Vec<Range<usize>>) {
     found.extend(keys.filter(|value| is_connection_key(text, value.start)));
 }
 
-/// How far around an `@` or a `(` is looked, so that a text is read in time that grows with its length.
+/// The search window around an `@` or a `(`, which keeps the run time linear in the length of the text.
 const NEAR: usize = 256;
 
-/// Finds where an address ends that stands in quotes or is the whole text: its password may hold blanks.
+/// Finds the end of a URL in quotes or of one that is the whole text: its password may contain spaces.
 fn quoted_end(text: &str, scheme_end: usize) -> Option<usize> {
     let is_scheme = |byte: &u8| byte.is_ascii_alphanumeric() || b"+.-".contains(byte);
     let before = text.as_bytes()[..scheme_end].iter().rev();
@@ -95,7 +95,7 @@ fn bare_addresses(text: &str, found: &mut Vec<Range<usize>>) {
     }
 }
 
-/// Says whether a value stands behind a key of a connection string, not of a statement.
+/// Returns whether a value belongs to a key of a connection string, not of a statement.
 fn is_connection_key(text: &str, value: usize) -> bool {
     let key = text[..value].trim_end().trim_end_matches(['=', ' ']);
     last_word(key).is_some_and(|key| {
@@ -155,7 +155,7 @@ pub(super) fn key_values(text: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// Finds the value that begins here, quoted or up to the next white space or mark.
+/// Finds the value that begins here: quoted, or up to the next white space or punctuation.
 fn value_at(text: &str, from: usize) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
     let mut start = from;

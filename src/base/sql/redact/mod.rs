@@ -1,7 +1,7 @@
-//! Hides the secrets of SQL text before it leaves the program: in plans, reports, logs, the journal and error messages.
+//! Redacts secrets in SQL text before it leaves the program: in plans, reports, logs, the journal and error messages.
 //!
-//! Words decide, not values: a literal is a secret when the name it is given to looks like one. Where a statement
-//! mentions a secret and its end cannot be told for certain, everything behind the mention is hidden.
+//! A literal is a secret when the name it is assigned to looks like one, whatever its value. Where a statement
+//! mentions a secret and its end is not certain, everything after the mention is redacted.
 
 mod address;
 
@@ -11,10 +11,10 @@ use std::ops::Range;
 use crate::sql::token::{self, Token, TokenKind};
 use address::{address_spans, key_values};
 
-/// What a secret is shown as.
+/// The replacement of a secret.
 const HIDDEN: &str = "'…'";
 
-/// A name that contains one of these is the name of a secret.
+/// A name that contains one of these words is that of a secret.
 const SECRET: &[&str] = &[
     "passw",
     "passphrase",
@@ -35,10 +35,10 @@ const SECRET: &[&str] = &[
     "account_key",
 ];
 
-/// Names that contain such a word and hold no secret.
+/// Exceptions: names that contain such a word and are no secrets.
 const HARMLESS: &[&str] = &["password_encryption", "password_required", "passwordcheck"];
 
-/// Where an assignment ends, as far as words end it.
+/// Words that end an assignment.
 const ENDS: &[&str] = &[
     "where",
     "from",
@@ -52,7 +52,7 @@ const ENDS: &[&str] = &[
     "set",
 ];
 
-/// How deep text inside text is read.
+/// The nesting limit of texts within texts.
 const DEPTH: usize = 4;
 
 /// Returns the text of statements with `'…'` in place of every secret.
@@ -60,7 +60,7 @@ pub fn statement(sql: &str) -> Cow<'_, str> {
     replaced(sql, &secrets(sql), HIDDEN)
 }
 
-/// Returns the beginning of a statement without its secrets; what was cut off may have held the reason to hide something.
+/// Returns the start of a statement, redacted; what was cut off may have been the reason to redact something.
 pub fn beginning(sql: &str) -> String {
     let shown = statement(sql);
     let open = token::tokens(&shown).find(|token| !token.closed);
@@ -70,12 +70,12 @@ pub fn beginning(sql: &str) -> String {
     }
 }
 
-/// Returns what a server said without the secrets in it: its messages quote statements, values and lines of code.
+/// Redacts a message of the server: messages quote statements, values and lines of code.
 pub fn prose(text: &str) -> Cow<'_, str> {
     if !mentions(text) {
         return addresses(text);
     }
-    // A server quotes statements in double quotes, which would hide their literals from the lexer.
+    // The server quotes statements in double quotes, which would hide their literals from the lexer.
     let plain = text.replace('"', " ");
     let mut found = find(&plain, Flavour::Prose, 0).spans;
     found.extend(key_values(text));
@@ -85,7 +85,7 @@ pub fn prose(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Returns what a server said about a statement, also without the values that are secrets of that statement.
+/// Redacts a message of the server about a statement, including the secrets of that statement.
 pub fn prose_about(text: &str, sql: &str) -> String {
     let mut text = prose(text).into_owned();
     for value in values(sql) {
@@ -102,11 +102,11 @@ pub fn secrets(sql: &str) -> Vec<Range<usize>> {
     merged(find(sql, Flavour::Sql, 0).spans)
 }
 
-/// Returns the addresses in a text without their passwords: `scheme://user:…@host`, `password=…`.
+/// Redacts the passwords in connection URLs and strings: `scheme://user:…@host`, `password=…`.
 pub fn addresses(text: &str) -> Cow<'_, str> {
     let mut found = Vec::new();
     address_spans(text, &mut found);
-    // Examples, and what a variable stands for, are no secrets.
+    // Examples and placeholders of variables are no secrets.
     found.retain(|span| {
         let password = &text[span.clone()];
         !password.eq_ignore_ascii_case("password") && !password.starts_with("${")
@@ -114,7 +114,7 @@ pub fn addresses(text: &str) -> Cow<'_, str> {
     replaced(text, &merged(found), "…")
 }
 
-/// Lists the values that are secrets of a statement, as they are written and as they are meant, the longest first.
+/// Lists the secrets of a statement, as written and as read, the longest first.
 fn values(sql: &str) -> Vec<String> {
     let mut values = Vec::new();
     for span in secrets(sql) {
@@ -127,7 +127,7 @@ fn values(sql: &str) -> Vec<String> {
         }
         values.push(text.trim().to_owned());
     }
-    // Shorter ones would hide parts of ordinary words.
+    // Shorter ones would redact parts of ordinary words.
     values.retain(|value| value.chars().count() >= 4 && *value != HIDDEN);
     values.sort_by_key(|value| std::cmp::Reverse(value.len()));
     values.dedup();
@@ -137,14 +137,14 @@ fn values(sql: &str) -> Vec<String> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Flavour {
     Sql,
-    /// Words of a server, in which an apostrophe need not open a literal.
+    /// A message of a server, in which an apostrophe need not open a literal.
     Prose,
 }
 
 #[derive(Default)]
 struct Found {
     spans: Vec<Range<usize>>,
-    /// The text builds a statement with a secret from parts, which may stand anywhere in it.
+    /// The text builds a statement with a secret from parts, which may be anywhere in it.
     builds: bool,
 }
 
@@ -154,9 +154,9 @@ struct Reader<'a> {
     depth: usize,
     /// The tokens of one statement, without white space and comments.
     tokens: Vec<Token>,
-    /// Which of them are hidden.
+    /// Which of them are redacted.
     hidden: Vec<bool>,
-    /// Up to where every literal has been hidden, so that nothing is read twice.
+    /// Up to where every literal has been redacted, so that nothing is read twice.
     covered: usize,
     found: Found,
 }
@@ -207,7 +207,7 @@ impl Reader<'_> {
         matches!(self.kind(at), Some(TokenKind::Text | TokenKind::DollarText))
     }
 
-    /// Says whether a token is a name that a secret is given to.
+    /// Returns whether a token is a name that a secret is assigned to.
     fn names_secret(&self, at: usize) -> bool {
         match self.kind(at) {
             Some(TokenKind::Word) => is_secret(self.text(at)),
@@ -232,7 +232,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Hides a literal with the parts that continue it, and says where it ends.
+    /// Redacts a literal with its continuation lines, and returns the index after it.
     fn hide_literal(&mut self, mut at: usize) -> usize {
         while self.is_text(at) {
             self.hide(at);
@@ -241,7 +241,7 @@ impl Reader<'_> {
         at
     }
 
-    /// Takes the statement that ends here apart.
+    /// Analyses the statement that ends here.
     fn end(&mut self, until: usize) {
         self.hidden = vec![false; self.tokens.len()];
         self.covered = 0;
@@ -294,7 +294,7 @@ impl Reader<'_> {
         self.tokens.clear();
     }
 
-    /// Says whether a password stands here that nobody has quoted.
+    /// Recognises a password without quotes.
     fn is_bare_password(&self, at: usize) -> bool {
         let fits = self.is_text(at + 1)
             || self.is(at + 1, "null")
@@ -303,7 +303,7 @@ impl Reader<'_> {
         self.is(at, "password") && given && !fits
     }
 
-    /// Finds `CREATE ROLE` and its kin, where every literal but a date may be a password.
+    /// Finds `CREATE ROLE` and similar statements, in which every literal but a date may be a password.
     fn role_statement(&self) -> Option<usize> {
         (1..self.tokens.len()).find(|at| {
             let verb = self.is(at - 1, "create") || self.is(at - 1, "alter");
@@ -325,7 +325,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Hides what a secret name is given: directly, by an operator, by `TO` or as a default.
+    /// Redacts what is assigned to a secret name: directly, by an operator, by `TO` or as a default.
     fn given(&mut self, name: usize) {
         let mut at = name + 1;
         if name < self.covered {
@@ -335,7 +335,7 @@ impl Reader<'_> {
             self.hide_literal(at);
             return;
         }
-        // `"app.secret"` and `app.secret.x` are one name; a type and a parenthesis may stand before the value.
+        // `"app.secret"` and `app.secret.x` are one name; a type and a parenthesis may precede the value.
         let limit = at + 12;
         while at < limit {
             match self.kind(at) {
@@ -372,7 +372,7 @@ impl Reader<'_> {
         self.hide_value(at + 1, setting);
     }
 
-    /// Says whether the name is what `SET` sets, where a value need not be quoted.
+    /// Returns whether the name is a setting in `SET`, whose value need not be quoted.
     fn assigns_setting(&self, name: usize) -> bool {
         let mut at = name;
         while at > 0 && (self.text(at - 1) == "." || self.text(at) == ".") {
@@ -395,7 +395,7 @@ impl Reader<'_> {
         self.covered = self.covered.max(end);
     }
 
-    /// Says where the expression that begins here ends.
+    /// Finds the end of the expression that begins here.
     fn value_end(&self, from: usize) -> usize {
         let mut depth = 0_usize;
         for at in from..self.tokens.len() {
@@ -428,7 +428,7 @@ impl Reader<'_> {
         self.tokens.len()
     }
 
-    /// Hides what is secret inside a literal; says whether the literal is a part of a statement that holds a secret.
+    /// Redacts secrets inside a literal; returns whether the literal is part of a statement with a secret.
     fn literal(&mut self, at: usize, is_argument: bool) -> bool {
         let token = self.tokens[at];
         let whole = token.text(self.sql);
@@ -475,7 +475,7 @@ impl Reader<'_> {
         ends || nested.builds || builds(&meant)
     }
 
-    /// Hides the values of an INSERT that go into secret columns or into a table of secrets.
+    /// Redacts the values of an INSERT into secret columns or into a table of secrets.
     fn rows(&mut self) {
         let into =
             (1..self.tokens.len()).find(|at| self.is(at - 1, "insert") && self.is(*at, "into"));
@@ -539,7 +539,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Hides the values that look made by chance, where no column says what they are.
+    /// Redacts values that look random, where no column names them.
     fn hide_random(&mut self, from: usize) {
         for at in from..self.tokens.len() {
             let token = self.tokens[at];
@@ -549,9 +549,9 @@ impl Reader<'_> {
         }
     }
 
-    /// Finds where a statement with a secret cannot be read: a quote that is not closed, or a word that touches one.
+    /// Finds where a statement with a secret becomes unreadable: an unclosed quote, or a word that touches one.
     ///
-    /// `earlier` is how many spans belong to the statements before it.
+    /// `earlier` is the number of spans of the statements before it.
     fn torn(&self, earlier: usize) -> Option<usize> {
         let count = self.tokens.len();
         let hidden = (0..count).find(|at| self.hidden[*at]);
@@ -578,14 +578,14 @@ impl Reader<'_> {
     }
 }
 
-/// Says whether a name looks like that of a secret.
+/// Returns whether a name looks like that of a secret.
 fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let short = name.rsplit('.').next().unwrap_or(&name);
     !HARMLESS.contains(&short) && SECRET.iter().any(|word| name.contains(word))
 }
 
-/// Says whether the arguments of a function are secrets: `vault.create_secret`, `crypt`, `pgp_sym_encrypt`.
+/// Returns whether the arguments of a function are secrets: `vault.create_secret`, `crypt`, `pgp_sym_encrypt`.
 fn hides_arguments(function: &str) -> bool {
     let name = function.to_ascii_lowercase();
     ["secret", "crypt", "passw"]
@@ -594,16 +594,15 @@ fn hides_arguments(function: &str) -> bool {
         || ["hmac", "sign"].contains(&name.as_str())
 }
 
-/// Says whether a text can hold a secret at all; most statements cannot, and need not be read.
+/// A quick check; most statements contain no secret and need not be read.
 fn mentions(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
-    // `U&"pa\0073sword"` spells a name otherwise.
+    // `U&"pa\0073sword"` is another spelling of a name.
     let more = ["crypt", "hmac", "sign(", "u&\""];
     let mut words = SECRET.iter().chain(&more);
     words.any(|word| memchr::memmem::find(lower.as_bytes(), word.as_bytes()).is_some())
 }
 
-/// Says whether a text need be read at all.
 fn may_hold_secret(text: &str) -> bool {
     let inserts = || {
         let mut words = text.split(|c: char| !c.is_ascii_alphabetic());
@@ -612,7 +611,7 @@ fn may_hold_secret(text: &str) -> bool {
     mentions(text) || text.contains("://") || mentions_role(text) || inserts()
 }
 
-/// Says whether a value looks like a key or a token: one long word of letters and digits that nobody would say aloud.
+/// Returns whether a value looks like a key or a token: one long word of letters and digits.
 fn is_random(value: &str) -> bool {
     let value = value.trim_matches('\'');
     let any = |is: fn(&u8) -> bool| value.as_bytes().iter().any(is);
@@ -630,14 +629,14 @@ fn is_random(value: &str) -> bool {
         && (is_mixed || is_long)
 }
 
-/// Says whether a text may make or change a role.
+/// Returns whether a text may create or alter a role.
 fn mentions_role(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     let any = |words: &[&str]| words.iter().any(|word| lower.contains(word));
     any(&["role", "user", "group"]) && any(&["create", "alter"])
 }
 
-/// Says whether a text is a pattern that a secret is put into: `… PASSWORD %L`, `… password=%s`.
+/// Returns whether a text is a template for a secret: `… PASSWORD %L`, `… password=%s`.
 fn builds(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     lower.match_indices('%').any(|(at, _)| {
@@ -676,7 +675,7 @@ fn merged(mut spans: Vec<Range<usize>>) -> Vec<Range<usize>> {
     merged
 }
 
-/// Puts a sign in place of each span; a quoted literal is shown as one.
+/// Replaces each span; a quoted literal stays quoted.
 fn replaced<'a>(text: &'a str, spans: &[Range<usize>], sign: &str) -> Cow<'a, str> {
     if spans.is_empty() {
         return Cow::Borrowed(text);
@@ -701,7 +700,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Statements, and what is shown of them.
+    /// Statements with their redacted form.
     const SHOWN: &[(&str, &str)] = &[
         (
             "CREATE ROLE a LOGIN PASSWORD 'geheim' NOINHERIT",
@@ -855,7 +854,7 @@ mod tests {
     ];
 
     #[test]
-    fn statements_are_shown_without_their_secrets() {
+    fn secrets_of_statements_are_redacted() {
         for (sql, shown) in SHOWN {
             assert_eq!(statement(sql), *shown, "{sql}");
             assert!(!statement(sql).contains("heim"), "{sql}");
@@ -863,7 +862,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_no_secret_is_shown_as_it_is() {
+    fn text_without_secrets_is_unchanged() {
         for sql in [
             "SELECT 'password', 'größe'",
             "ALTER TABLE u ADD COLUMN password text NOT NULL",
@@ -884,7 +883,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_server_said_is_shown_without_secrets() {
+    fn server_messages_are_redacted() {
         for (said, shown) in [
             (
                 "password authentication failed for user \"app\"",
@@ -922,7 +921,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_shown_without_their_passwords() {
+    fn connection_urls_are_redacted() {
         for (text, shown) in [
             ("postgres://u:geheim@h:5432/d", "postgres://u:…@h:5432/d"),
             (
@@ -970,7 +969,7 @@ mod tests {
     }
 
     #[test]
-    fn the_beginning_of_a_statement_shows_nothing_that_is_cut_off() {
+    fn a_cut_off_statement_is_still_redacted() {
         assert_eq!(
             beginning("CREATE ROLE a PASSWORD 'gehe"),
             "CREATE ROLE a PASSWORD …"

@@ -196,12 +196,12 @@ impl<'a> Certificate<'a> {
             .map(|extension| extension.value)
     }
 
-    /// Says whether it names itself as its issuer.
+    /// Returns whether it names itself as its issuer.
     pub(super) fn is_self_issued(&self) -> bool {
         self.issuer == self.subject
     }
 
-    /// Says whether it demands something of whoever reads it that is not known here.
+    /// Returns whether it demands something of whoever reads it that is not known here.
     pub(super) fn demands_the_unknown(&self) -> bool {
         let known = [
             oid::KEY_USAGE,
@@ -233,7 +233,7 @@ impl<'a> Certificate<'a> {
         Some((is_authority, depth))
     }
 
-    /// Says whether its key may be used for one of these purposes; for all where it does not say.
+    /// Returns whether its key may be used for one of these purposes; for all where it does not say.
     pub(super) fn allows(&self, usage: u8) -> bool {
         match self.extension(oid::KEY_USAGE) {
             Some(value) => Reader(value)
@@ -244,7 +244,7 @@ impl<'a> Certificate<'a> {
         }
     }
 
-    /// Says whether it may be used by, or for, servers.
+    /// Returns whether it may be used by, or for, servers.
     pub(super) fn is_for_servers(&self) -> bool {
         match self.extension(oid::EXTENDED_KEY_USAGE) {
             Some(value) => Reader(value).expect(tag::SEQUENCE).is_some_and(|content| {
@@ -254,7 +254,7 @@ impl<'a> Certificate<'a> {
         }
     }
 
-    /// Says whether it limits the names that certificates below it may have.
+    /// Returns whether it limits the names that certificates below it may have.
     pub(super) fn constrains_names(&self) -> bool {
         self.extension(oid::NAME_CONSTRAINTS).is_some()
     }

@@ -162,7 +162,7 @@ impl Search<'_> {
     }
 }
 
-/// Says whether a certificate may issue others, above so many authorities.
+/// Returns whether a certificate may issue others, above so many authorities.
 fn may_issue(issuer: &Certificate<'_>, authorities: usize) -> bool {
     let is_authority = match issuer.authority() {
         Some((is_authority, depth)) => {
@@ -178,7 +178,7 @@ fn may_issue(issuer: &Certificate<'_>, authorities: usize) -> bool {
         && !issuer.demands_the_unknown()
 }
 
-/// Says whether signatures of a key can be verified.
+/// Returns whether signatures of a key can be verified.
 pub(super) fn is_verifiable(key: &Key<'_>, algorithms: &WebPkiSupportedAlgorithms) -> bool {
     let known = algorithms
         .all
@@ -190,7 +190,7 @@ pub(super) fn is_verifiable(key: &Key<'_>, algorithms: &WebPkiSupportedAlgorithm
             .is_none_or(|length| (2048..=8192).contains(&length))
 }
 
-/// Says whether a certificate is made out for a host: by its alternative names, or by its common name where it has no
+/// Returns whether a certificate is made out for a host: by its alternative names, or by its common name where it has no
 /// host names there and no authority constrains names.
 fn is_for(certificate: &Certificate<'_>, host: &str, constrained: bool) -> bool {
     if let Ok(address) = host.parse::<IpAddr>() {
@@ -207,7 +207,7 @@ fn is_for(certificate: &Certificate<'_>, host: &str, constrained: bool) -> bool 
     !constrained && certificate.common_names().any(fits)
 }
 
-/// Says whether a name in a certificate stands for a host; `*` stands for one whole label, left of at least two.
+/// Returns whether a name in a certificate stands for a host; `*` stands for one whole label, left of at least two.
 fn matches(name: &str, host: &str) -> bool {
     if name.eq_ignore_ascii_case(host) {
         return !host.is_empty();
