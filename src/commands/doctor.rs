@@ -359,10 +359,7 @@ async fn embedded_postgresql(context: &Context, major: Option<u32>) -> Result<Ch
                 format!("AF_DB_SHADOW_URL lends {server}; {UNCONFINED}"),
                 "unset AF_DB_SHADOW_URL to have af-db start a server of its own, or lend one that holds nothing else",
             ),
-            Err(error) => Check::missing(
-                name,
-                &error.context("entering the server of AF_DB_SHADOW_URL"),
-            ),
+            Err(error) => Check::missing(name, &error.context("connecting to AF_DB_SHADOW_URL")),
         });
     }
     Ok(match embedded_server::outlook(&options).await {

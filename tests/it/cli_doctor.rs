@@ -55,7 +55,7 @@ fn what_is_missing_is_named_with_its_remedy() {
     missing  embedded postgresql  cannot use the PostgreSQL in PROJECT/empty: no postgres in it
 
     error[doctor-server]: server: nothing listens at `127.0.0.1:1`: Connection refused (os error 111)
-      help: start the server, or correct host and port
+      help: start the server, or correct the host and port
 
     error[doctor-embedded-postgresql]: embedded postgresql: cannot use the PostgreSQL in PROJECT/empty: no postgres in it
       help: set AF_DB_PG_BIN to the directory that holds postgres and initdb, or unset it

@@ -127,33 +127,33 @@ async fn what_cannot_be_entered_says_why() {
     );
     assert!(error.downcast_ref::<ServerError>().unwrap().is("28P01"));
     insta::assert_snapshot!(shown(&error, &[(port, "PORT")]), @r#"
-    error: cannot enter database `postgres` at `127.0.0.1:PORT`
+    error: cannot connect to database `postgres` at `127.0.0.1:PORT`
     caused by: password authentication failed for user "wrong" (SQLSTATE 28P01)
-    hint: check the password; it may come from the address, PGPASSWORD or PGPASSFILE
+    hint: check the password in the connection URL, PGPASSWORD or PGPASSFILE
     exit: 2
     "#);
     insta::assert_snapshot!(shown(&refused(&wrong).await, &[(port, "PORT")]), @"
-    error: the server at `127.0.0.1:PORT` asks for a password and none was given
+    error: the server at `127.0.0.1:PORT` requires a password, and none was given
     caused by: password missing
-    hint: set PGPASSWORD or PGPASSFILE, or put the password into the address
+    hint: set PGPASSWORD or PGPASSFILE, or add the password to the connection URL
     exit: 2
     ");
     insta::assert_snapshot!(shown(&refused(&target.with_database("nothing")).await, &[(port, "PORT")]), @r#"
-    error: cannot enter database `nothing` at `127.0.0.1:PORT`
+    error: cannot connect to database `nothing` at `127.0.0.1:PORT`
     caused by: database "nothing" does not exist (SQLSTATE 3D000)
-    hint: create the database first, or correct its name in the address
+    hint: create the database first, or correct its name in the connection URL
     exit: 2
     "#);
     insta::assert_snapshot!(shown(&refused(&target.with_user("gone")).await, &[(port, "PORT")]), @r#"
-    error: cannot enter database `postgres` at `127.0.0.1:PORT`
+    error: cannot connect to database `postgres` at `127.0.0.1:PORT`
     caused by: role "gone" is not permitted to log in (SQLSTATE 28000)
-    hint: the server's pg_hba.conf does not let this role in from here, or not without TLS; the role may also not exist or not be allowed to log in
+    hint: the server's pg_hba.conf rejects this role from this host, or without TLS; the role may also not exist or lack LOGIN
     exit: 2
     "#);
     insta::assert_snapshot!(shown(&refused(&target.with_user("nobody")).await, &[(port, "PORT")]), @r#"
-    error: cannot enter database `postgres` at `127.0.0.1:PORT`
+    error: cannot connect to database `postgres` at `127.0.0.1:PORT`
     caused by: pg_hba.conf rejects connection for host "127.0.0.1", user "nobody", database "postgres", no encryption (SQLSTATE 28000)
-    hint: the server's pg_hba.conf does not let this role in from here, or not without TLS; the role may also not exist or not be allowed to log in
+    hint: the server's pg_hba.conf rejects this role from this host, or without TLS; the role may also not exist or lack LOGIN
     exit: 2
     "#);
     let required = server.target("sslmode=require");
@@ -165,8 +165,8 @@ async fn what_cannot_be_entered_says_why() {
     ");
     let standby = server.target("target_session_attrs=standby");
     insta::assert_snapshot!(shown(&refused(&standby).await, &[(port, "PORT")]), @"
-    error: the server at `127.0.0.1:PORT` is not a replica, which target_session_attrs does not allow
-    hint: list the other servers in the address too, or change target_session_attrs
+    error: the server at `127.0.0.1:PORT` is not a replica, which target_session_attrs excludes
+    hint: add the other servers to the connection URL, or change target_session_attrs
     exit: 2
     ");
 }
@@ -179,7 +179,7 @@ async fn what_is_not_there_says_so() {
     insta::assert_snapshot!(shown(&refused(&target).await, &[(&name, "PORT")]), @"
     error: nothing listens at `127.0.0.1:PORT`
     caused by: Connection refused (os error 111)
-    hint: start the server, or correct host and port
+    hint: start the server, or correct the host and port
     exit: 2
     ");
     let socket = Target::parse("postgres://u@/d?host=/tmp/nothing-is-here").unwrap();
@@ -193,14 +193,14 @@ async fn what_is_not_there_says_so() {
     insta::assert_snapshot!(shown(&refused(&unknown).await, &[]).replace("Temporary failure in name resolution", "Name or service not known"), @"
     error: the host name `no-such-host.invalid` is not known
     caused by: failed to lookup address information: Name or service not known
-    hint: check the spelling, and that this machine can resolve names
+    hint: check the spelling and this machine's DNS
     exit: 2
     ");
     let two = Target::parse(&format!("postgres://u@127.0.0.1:{port},127.0.0.2:{port}/d")).unwrap();
     insta::assert_snapshot!(shown(&refused(&two).await, &[(&name, "PORT")]), @"
     error: none of the 2 servers can be used
     caused by: nothing listens at `127.0.0.1:PORT`; nothing listens at `127.0.0.2:PORT`
-    hint: start the server, or correct host and port
+    hint: start the server, or correct the host and port
     exit: 2
     ");
 }
@@ -218,7 +218,7 @@ async fn a_server_that_never_answers_is_given_up() {
     let port = proxy.target().hosts[0].port.to_string();
     insta::assert_snapshot!(shown(&error, &[(&port, "PORT")]), @"
     error: the server at `127.0.0.1:PORT` did not answer within 1 s
-    hint: check host, port and firewall; connect_timeout=… in the address gives it more time
+    hint: check host, port and firewall; set connect_timeout=… in the connection URL for a longer timeout
     exit: 2
     ");
 }
@@ -249,8 +249,8 @@ async fn a_replica_is_refused_by_what_must_write() {
     assert!(session.server_info().in_recovery);
     let error = server_info::refuse_replica(session.server_info()).unwrap_err();
     insta::assert_snapshot!(shown(&error.into(), &[]), @"
-    error: the server of `postgres` is a replica and cannot be written to; nothing was done
-    hint: connect to the primary, or list all servers in the address with target_session_attrs=primary
+    error: the server of `postgres` is a read-only replica; nothing was changed
+    hint: connect to the primary, or list all servers in the connection URL with target_session_attrs=primary
     exit: 2
     ");
 
@@ -260,8 +260,8 @@ async fn a_replica_is_refused_by_what_must_write() {
     let reading = connect::open(&target, &silent).await.unwrap();
     let error = server_info::refuse_replica(reading.server_info()).unwrap_err();
     insta::assert_snapshot!(shown(&error.into(), &[(&database.name, "test")]), @"
-    error: sessions of `postgres` on `test` are read-only; nothing was done
-    hint: set default_transaction_read_only = off for the role or the database, or connect as another role
+    error: sessions of `postgres` on `test` are read-only; nothing was changed
+    hint: set default_transaction_read_only = off for the role or database, or use another role
     exit: 2
     ");
     assert!(server_info::refuse_replica(database.session().await.server_info()).is_ok());
@@ -311,7 +311,7 @@ async fn a_server_that_is_too_old_is_said_plainly() {
     let target = pretend(vec![lets_in("13.14 (Debian 13.14-1.pgdg120+1)")]).await;
     insta::assert_snapshot!(shown(&refused(&target).await, &[]), @"
     error: the server is PostgreSQL 13.14 (Debian 13.14-1.pgdg120+1), older than the oldest one understood, 14
-    hint: upgrade the server: PostgreSQL ends the support of a version five years after its release
+    hint: upgrade the server
     exit: 2
     ");
 }
@@ -337,9 +337,9 @@ async fn a_server_that_starts_up_is_waited_for_and_says_so() {
     let target = pretend(vec![starting_up()]).await;
     let port = target.hosts[0].port.to_string();
     insta::assert_snapshot!(shown(&refused(&target).await, &[(&port, "PORT")]), @"
-    error: cannot enter database `d` at `127.0.0.1:PORT`
+    error: cannot connect to database `d` at `127.0.0.1:PORT`
     caused by: the database system is starting up (SQLSTATE 57P03)
-    hint: the server is starting up or shutting down; try again in a moment
+    hint: the server is starting up or shutting down; try again shortly
     exit: 2
     ");
 }

@@ -35,8 +35,8 @@ async fn only_one_has_it_and_the_other_is_told_who() {
         ],
     );
     insta::assert_snapshot!(shown, @"
-    error: the migration lock is held by process PID (role `postgres`, application `af-db`), idle, connected for 0 s; nothing was done
-    hint: wait for it to finish; if nothing runs there any more: SELECT pg_terminate_backend(PID)
+    error: the migration lock is held by process PID (role `postgres`, application `af-db`), idle, connected for 0 s; nothing was changed
+    hint: wait until that session finishes; if it is stale: SELECT pg_terminate_backend(PID)
     exit: 75
     ");
     assert!(take(&two, Share::Together).await.is_err());
@@ -96,8 +96,8 @@ async fn a_lost_lock_is_noticed() {
         .unwrap();
     let error = held.confirm(&session).await.unwrap_err();
     insta::assert_snapshot!(shown(&error, &[]), @"
-    error: the migration lock is not held by this session's server process
-    hint: something in between shares connections: set direct-url (or DIRECT_URL) to the server itself
+    error: the session lost the migration lock
+    hint: a pooler seems to share connections: set direct-url (or DIRECT_URL) to the server itself
     exit: 2
     ");
 }
@@ -123,7 +123,7 @@ async fn who_is_in_the_way_is_named() {
     ];
     let found = in_the_way(&observer, &wanted).await.unwrap();
     assert_eq!(found.len(), 1);
-    assert!(!found[0].waits && !found[0].gives_way());
+    assert!(!found[0].waits && !found[0].is_cancellable_autovacuum());
     assert_eq!(found[0].state.as_deref(), Some("idle in transaction"));
     assert_eq!(
         found[0].query.as_deref(),
@@ -170,8 +170,8 @@ async fn a_role_that_may_not_look_is_told_that_much() {
     let error = take(&plain, Share::Alone).await.unwrap_err();
     let pid = holder.server_info().backend_pid.to_string();
     insta::assert_snapshot!(shown(&error, &[(&pid, "PID")]), @"
-    error: the migration lock is held by process PID (role `postgres`, application `af-db`), what it does is hidden from this role; nothing was done
-    hint: wait for it to finish; if nothing runs there any more: SELECT pg_terminate_backend(PID)
+    error: the migration lock is held by process PID (role `postgres`, application `af-db`), activity not visible to this role; nothing was changed
+    hint: wait until that session finishes; if it is stale: SELECT pg_terminate_backend(PID)
     exit: 75
     ");
 }

@@ -69,7 +69,7 @@ async fn transaction_mode_is_refused_with_the_way_around() {
     assert!(started.elapsed() < Duration::from_secs(1));
     let port = bouncer.port.to_string();
     insta::assert_snapshot!(shown(&error, &[(&port, "PORT"), (&database.name, "test")]), @"
-    error: `postgres@127.0.0.1:PORT/test` is a pooler in transaction mode, through which no lock holds; nothing was done
+    error: `postgres@127.0.0.1:PORT/test` is a transaction-mode pooler; advisory locks do not work through it; nothing was changed
     hint: set direct-url (or DIRECT_URL) to the server itself, or to a pooler in session mode
     exit: 4
     ");
@@ -77,7 +77,7 @@ async fn transaction_mode_is_refused_with_the_way_around() {
         .await
         .unwrap_err();
     insta::assert_snapshot!(shown(&error, &[]), @"
-    error: the migration lock needs a session with a server process of its own; nothing was done
+    error: the migration lock needs a direct connection or a pooler in session mode; nothing was changed
     hint: set direct-url (or DIRECT_URL) to the server itself
     exit: 2
     ");
@@ -95,7 +95,7 @@ async fn statement_mode_is_refused() {
         .unwrap_err();
     let port = bouncer.port.to_string();
     insta::assert_snapshot!(shown(&error, &[(&port, "PORT"), (&database.name, "test")]), @"
-    error: `postgres@127.0.0.1:PORT/test` is a pooler in statement mode, through which no lock holds; nothing was done
+    error: `postgres@127.0.0.1:PORT/test` is a statement-mode pooler; advisory locks do not work through it; nothing was changed
     hint: set direct-url (or DIRECT_URL) to the server itself, or to a pooler in session mode
     exit: 4
     ");
@@ -144,7 +144,7 @@ async fn the_way_around_a_known_pooler_is_named() {
         .await
         .unwrap_err();
     insta::assert_snapshot!(shown(&error, &[]), @"
-    error: `postgres.abcd@aws-0-eu.pooler.supabase.com:6543/postgres` is a pooler in transaction mode, through which no lock holds; nothing was done
+    error: `postgres.abcd@aws-0-eu.pooler.supabase.com:6543/postgres` is a transaction-mode pooler; advisory locks do not work through it; nothing was changed
     hint: set direct-url (or DIRECT_URL) to `postgres@db.abcd.supabase.co:5432/postgres` or `postgres.abcd@aws-0-eu.pooler.supabase.com:5432/postgres`
     exit: 4
     ");

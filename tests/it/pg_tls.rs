@@ -274,9 +274,9 @@ async fn allow_and_prefer_fall_back_where_the_server_insists() {
     assert!(is_encrypted(&enter(&insists.target("sslmode=allow")).await.unwrap()).await);
     let plain = insists.target("sslmode=disable");
     insta::assert_snapshot!(refusal(&insists, &plain, &authority).await, @r#"
-    error: cannot enter database `postgres` at `127.0.0.1:PORT`
+    error: cannot connect to database `postgres` at `127.0.0.1:PORT`
     caused by: no pg_hba.conf entry for host "127.0.0.1", user "postgres", database "postgres", no encryption (SQLSTATE 28000)
-    hint: the server's pg_hba.conf does not let this role in from here, or not without TLS; the role may also not exist or not be allowed to log in
+    hint: the server's pg_hba.conf rejects this role from this host, or without TLS; the role may also not exist or lack LOGIN
     exit: 2
     "#);
     let refuses = authority
@@ -308,9 +308,9 @@ async fn our_own_certificate_lets_us_in() {
     enter(&with_key("postgres.pk8")).await.unwrap();
     let none = server.target("sslmode=require");
     insta::assert_snapshot!(refusal(&server, &none, &authority).await, @"
-    error: cannot enter database `postgres` at `127.0.0.1:PORT`
+    error: cannot connect to database `postgres` at `127.0.0.1:PORT`
     caused by: connection requires a valid client certificate (SQLSTATE 28000)
-    hint: the server's pg_hba.conf does not let this role in from here, or not without TLS; the role may also not exist or not be allowed to log in
+    hint: the server's pg_hba.conf rejects this role from this host, or without TLS; the role may also not exist or lack LOGIN
     exit: 2
     ");
     authority.other_forms_of_keys().await;
@@ -403,7 +403,7 @@ async fn the_password_exchange_is_bound_to_the_channel() {
     insta::assert_snapshot!(refusal(&server, &plain, &authority).await, @"
     error: the password exchange with `127.0.0.1:PORT` cannot be bound to a TLS channel
     caused by: server did not use channel binding
-    hint: use sslmode=require or stronger, or leave out channel_binding=require
+    hint: use sslmode=require or stronger, or remove channel_binding=require
     exit: 2
     ");
     let trusted = bound("sslmode=require&channel_binding=disable");

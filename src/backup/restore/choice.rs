@@ -41,7 +41,7 @@ pub(super) async fn extensions(session: &Session) -> Result<BTreeSet<String>> {
             &[],
         )
         .await
-        .context("asking which extensions the server has")?;
+        .context("listing the available extensions")?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 

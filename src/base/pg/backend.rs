@@ -1,4 +1,4 @@
-//! Owns another session of the same server, as it is shown to the person it keeps waiting.
+//! Another session of the same server, as shown to the user who waits for its lock.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,40 +10,39 @@ use tokio_postgres::types::Type;
 use crate::pg::session::Session;
 use crate::sql::redact;
 
-/// Another session of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Backend {
-    /// Its process; 0 stands for a prepared transaction.
+    /// 0 for a prepared transaction.
     pub pid: i32,
-    /// Whether it waits for a lock itself.
+    /// Whether it is itself waiting for a lock.
     pub waits: bool,
     pub role: Option<String>,
-    /// What it calls itself.
+    /// Its `application_name`.
     pub application: Option<String>,
-    /// The address it comes from; absent on a Unix socket.
+    /// The client's IP address; absent on a Unix socket.
     pub client: Option<String>,
-    /// What it is: `client backend`, `autovacuum worker`, …; absent where we may not know.
+    /// `client backend`, `autovacuum worker`, …; absent without the privilege to see it.
     pub kind: Option<String>,
-    /// What it is doing: `active`, `idle in transaction`, …; absent where we may not know.
+    /// `active`, `idle in transaction`, …; absent without the privilege to see it.
     pub state: Option<String>,
-    /// How long it has been connected.
+    /// Time since it connected.
     pub connected: Option<Duration>,
-    /// How long its transaction has been open.
+    /// Time since its transaction began.
     pub transaction: Option<Duration>,
-    /// The head of its last statement; absent where we may not know.
+    /// The start of its last statement; absent without the privilege to see it.
     pub query: Option<String>,
 }
 
-/// How much of a statement is shown.
+/// The length of the statement shown.
 const HEAD: usize = 80;
 
 impl Backend {
-    /// Returns whether this is an autovacuum that gives way to whoever waits for longer than `deadlock_timeout`.
-    pub fn gives_way(&self) -> bool {
+    /// Recognises an autovacuum that is cancelled when another session waits longer than `deadlock_timeout`.
+    pub fn is_cancellable_autovacuum(&self) -> bool {
         self.is_autovacuum() && !self.prevents_wraparound()
     }
 
-    /// Returns whether this is an autovacuum that never gives way.
+    /// Recognises an autovacuum that is never cancelled.
     pub fn prevents_wraparound(&self) -> bool {
         self.is_autovacuum()
             && self
@@ -57,9 +56,9 @@ impl Backend {
     }
 }
 
-/// Tells who a process waits for, the oldest transaction first; empty when it waits for nobody.
+/// Returns the sessions that a process waits for, the oldest transaction first.
 ///
-/// Must be asked on another session than the one that waits.
+/// Must be queried on a session other than the waiting one.
 pub async fn blockers(session: &Session, pid: i32) -> Result<Vec<Backend>> {
     let rows = session
         .query(include_str!("queries/blockers.sql"), &[(&pid, Type::INT4)])
@@ -67,9 +66,9 @@ pub async fn blockers(session: &Session, pid: i32) -> Result<Vec<Backend>> {
     Ok(rows.iter().map(backend).collect())
 }
 
-/// Tells who has, or waits for, a lock that conflicts with the ones wanted; holders first.
+/// Returns the sessions that hold, or wait for, a lock that conflicts with the wanted ones; holders first.
 ///
-/// Wanted are relations, as the server prints their names, with a mode as `pg_locks` spells it (`AccessExclusiveLock`).
+/// `wanted` are relations, as the server prints their names, with a lock mode as in `pg_locks` (`AccessExclusiveLock`).
 pub async fn in_the_way(session: &Session, wanted: &[(&str, &str)]) -> Result<Vec<Backend>> {
     let (relations, modes): (Vec<&str>, Vec<&str>) = wanted.iter().copied().unzip();
     let rows = session
@@ -81,7 +80,7 @@ pub async fn in_the_way(session: &Session, wanted: &[(&str, &str)]) -> Result<Ve
     Ok(rows.iter().map(backend).collect())
 }
 
-/// Reads the columns that the queries about other sessions share.
+/// Reads the columns shared by the queries about other sessions.
 pub(super) fn backend(row: &Row) -> Backend {
     let text = |column: &str| {
         row.get::<_, Option<String>>(column)
@@ -108,7 +107,7 @@ pub(super) fn backend(row: &Row) -> Backend {
 }
 
 fn head(query: &str) -> String {
-    // Statements of ours, and of others who explain theirs, begin with a comment.
+    // Our own statements, and those of careful applications, begin with a comment.
     let query = redact::beginning(query);
     let text = query
         .lines()
@@ -122,7 +121,7 @@ fn head(query: &str) -> String {
     }
 }
 
-/// Says a length of time as people do.
+/// Formats a duration in its largest sensible unit.
 pub fn age(time: Duration) -> String {
     let seconds = time.as_secs();
     match seconds {
@@ -160,7 +159,7 @@ impl fmt::Display for Backend {
             write!(f, " ({})", who.join(", "))?;
         }
         if self.state.is_none() && self.kind.is_none() {
-            return f.write_str(", what it does is hidden from this role");
+            return f.write_str(", activity not visible to this role");
         }
         if let Some(state) = &self.state {
             write!(f, ", {state}")?;
@@ -168,7 +167,7 @@ impl fmt::Display for Backend {
         if let Some(time) = self.transaction {
             write!(f, ", in a transaction for {}", age(time))?;
         }
-        // What an idle session ran last has nothing to do with what it holds.
+        // The last statement of an idle session says nothing about its locks.
         let idle = self.state.as_deref() == Some("idle");
         if let Some(query) = self.query.as_ref().filter(|_| !idle) {
             write!(f, ": {query}")?;
@@ -197,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_what_a_person_needs_to_find_the_other_one() {
+    fn a_session_is_shown_with_what_identifies_it() {
         insta::assert_snapshot!(session(), @"process 42 (role `app`, application `psql`, from 10.0.0.7), idle in transaction, in a transaction for 3 min: UPDATE a SET b = 1");
         let hidden = Backend {
             kind: None,
@@ -206,7 +205,7 @@ mod tests {
             transaction: None,
             ..session()
         };
-        insta::assert_snapshot!(hidden, @"process 42 (role `app`, application `psql`, from 10.0.0.7), what it does is hidden from this role");
+        insta::assert_snapshot!(hidden, @"process 42 (role `app`, application `psql`, from 10.0.0.7), activity not visible to this role");
         let idle = Backend {
             state: Some("idle".to_owned()),
             transaction: None,
@@ -219,17 +218,20 @@ mod tests {
     }
 
     #[test]
-    fn an_autovacuum_gives_way_unless_it_prevents_wraparound() {
+    fn an_autovacuum_is_cancellable_unless_it_prevents_wraparound() {
         let vacuum = |query: &str| Backend {
             kind: Some("autovacuum worker".to_owned()),
             query: Some(query.to_owned()),
             ..session()
         };
-        assert!(!session().gives_way());
-        assert!(vacuum("autovacuum: VACUUM public.a").gives_way());
+        assert!(!session().is_cancellable_autovacuum());
+        assert!(vacuum("autovacuum: VACUUM public.a").is_cancellable_autovacuum());
         assert!(
             vacuum("autovacuum: VACUUM public.a (to prevent wraparound)").prevents_wraparound()
         );
-        assert!(!vacuum("autovacuum: VACUUM public.a (to prevent wraparound)").gives_way());
+        assert!(
+            !vacuum("autovacuum: VACUUM public.a (to prevent wraparound)")
+                .is_cancellable_autovacuum()
+        );
     }
 }

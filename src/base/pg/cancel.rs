@@ -1,7 +1,7 @@
-//! Owns ending the statement of a session from outside.
+//! Cancels the running statement of a session from another connection.
 //!
-//! The driver's own cancel hangs up as soon as the request is sent; PgBouncer 1.18 dies of that. As libpq does, ours
-//! waits until the other side has hung up.
+//! The driver's own cancel closes the connection as soon as the request is sent, which crashes PgBouncer 1.18. This one
+//! waits, as libpq does, until the server has closed the connection.
 
 use std::io;
 use std::pin::Pin;
@@ -19,17 +19,16 @@ use crate::pg::server_error::ServerError;
 use crate::pg::target::Host;
 use crate::pg::tls::Encryption;
 
-/// How long a server may take to accept a cancel request.
+/// Timeout of a cancel request.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The way a session came: which server, under which encryption.
+/// The server a session is connected to, and its encryption.
 #[derive(Clone)]
 pub(super) struct Endpoint {
     pub(super) host: Host,
     pub(super) encryption: Option<Encryption>,
 }
 
-/// Ends the statement a session is running, from outside.
 #[derive(Clone)]
 pub struct Canceller {
     token: CancelToken,
@@ -41,13 +40,13 @@ impl Canceller {
         Canceller { token, endpoint }
     }
 
-    /// Sends the cancel request, under the same TLS mode as the session itself, and waits until it was read.
+    /// Sends the cancel request, with the same TLS mode as the session itself, and waits until it was read.
     ///
-    /// The server does not say whether there was anything to cancel; the statement itself fails with 57014 if so.
+    /// The server does not report whether anything was cancelled; a cancelled statement fails with 57014.
     pub async fn cancel(&self) -> Result<()> {
         tokio::time::timeout(PATIENCE, self.send())
             .await
-            .map_err(|_| anyhow::anyhow!("the server did not take the cancel request"))?
+            .map_err(|_| anyhow::anyhow!("the server did not accept the cancel request"))?
     }
 
     async fn send(&self) -> Result<()> {
@@ -86,7 +85,7 @@ impl Canceller {
     }
 }
 
-/// A stream whose end is not said but waited for.
+/// A stream that waits until the peer closes the connection.
 struct Patient<S>(S);
 
 impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
@@ -118,7 +117,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<S> {
         loop {
             let mut ignored = [0; 64];
             let mut buffer = ReadBuf::new(&mut ignored);
-            // However the other side hangs up, it has read the request.
+            // However the peer closes the connection, it has read the request.
             match ready!(Pin::new(&mut stream.0).poll_read(context, &mut buffer)) {
                 Ok(()) if !buffer.filled().is_empty() => {}
                 _ => return Poll::Ready(Ok(())),
@@ -133,7 +132,7 @@ impl<S: TlsStream + Unpin> TlsStream for Patient<S> {
     }
 }
 
-/// Encrypts as the connector within, and does not say goodbye within the encryption either.
+/// Encrypts like the inner connector, and does not close the TLS session early either.
 struct PatientTls<T>(T);
 
 impl<S, T> TlsConnect<S> for PatientTls<T>

@@ -1,4 +1,4 @@
-//! Owns servers that live no longer than we do: how they are started, watched and ended.
+//! Server processes that end with this process: start, supervision and end.
 
 use std::process::{Child, ExitStatus};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
@@ -10,9 +10,9 @@ use crate::pg::program::{self, Program};
 
 pub use crate::pg::program::ShutdownMode;
 
-/// A server that lives no longer than this value.
+/// A server process that is stopped when this value is dropped.
 ///
-/// On Linux the death signal of a child follows the *thread* that started it, so each server has a thread of its own that
+/// On Linux the death signal of a child follows the *thread* that started it, so each server has its own thread, which
 /// starts it, waits for its end, and reaps it.
 pub struct ChildServer {
     pid: u32,
@@ -21,11 +21,11 @@ pub struct ChildServer {
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
-/// How long a server that shall end at once is waited for; PostgreSQL itself kills its last processes after five seconds.
+/// Time limit of an immediate shutdown; PostgreSQL itself kills its last processes after five seconds.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl ChildServer {
-    /// Starts a server; what it says goes to `log`, and should we be killed it is asked to end like this.
+    /// Starts a server that logs to `log`; `on_our_death` is how it is shut down if this process is killed.
     pub fn start(tool: &Program, log: std::fs::File, on_our_death: ShutdownMode) -> Result<Self> {
         let tool = tool.clone();
         let ended = Arc::new((Mutex::new(None), Condvar::new()));
@@ -38,7 +38,7 @@ impl ChildServer {
                     Ok(child) => child,
                     Err(error) => return drop(tell.send(Err(error))),
                 };
-                // Nobody listens any more only if the starter was unwound; the wait below still keeps the child.
+                // The receiver is gone only if the starter panicked; the wait below still supervises the child.
                 let _ = tell.send(Ok(child.id()));
                 wait_without_reaping(&mut child);
                 let (ended, over) = &*told;
@@ -55,17 +55,16 @@ impl ChildServer {
         })
     }
 
-    /// Returns its process id.
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// Says how it ended, if it has.
+    /// Returns its exit status once it has ended.
     pub fn ended(&self) -> Option<ExitStatus> {
         *self.ended.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks it to end and waits until it has; who shall end at once and does not listen is killed.
+    /// Shuts it down and waits for its end; a server that ignores an immediate shutdown is killed.
     pub fn stop(&mut self, ask: ShutdownMode) {
         self.stop_within(ask, PATIENCE);
     }
@@ -86,7 +85,7 @@ impl ChildServer {
             }
         }
         if let Some(thread) = self.thread.take() {
-            // The thread has no way to panic that would leave something to do here.
+            // A panic of the thread would leave nothing to do here.
             let _ = thread.join();
         }
     }
@@ -110,7 +109,7 @@ fn wait_without_reaping(child: &mut Child) {
     }
 }
 
-/// Elsewhere a process id stays ours as long as we hold the child.
+/// On other systems a process id is not reused while the child is not reaped.
 #[cfg(not(unix))]
 fn wait_without_reaping(child: &mut Child) {
     while let Ok(None) = child.try_wait() {
@@ -118,7 +117,7 @@ fn wait_without_reaping(child: &mut Child) {
     }
 }
 
-/// Sends a server the wish to end; a process that is gone already is none of our business.
+/// Sends the shutdown signal; a process that has already ended is ignored.
 #[cfg(unix)]
 pub fn signal(pid: u32, ask: ShutdownMode) {
     let signal = match ask {
@@ -133,7 +132,7 @@ fn kill(pid: u32) {
     send(pid, rustix::process::Signal::KILL);
 }
 
-/// There the wish to end is none.
+/// Such systems have no shutdown signal.
 #[cfg(not(unix))]
 fn kill(pid: u32) {
     signal(pid, ShutdownMode::Immediate);
@@ -146,7 +145,6 @@ fn send(pid: u32, signal: rustix::process::Signal) {
     }
 }
 
-/// Sends a server the wish to end.
 #[cfg(not(unix))]
 pub fn signal(pid: u32, _: ShutdownMode) {
     program::end(pid);
@@ -171,15 +169,15 @@ mod tests {
     }
 
     #[test]
-    fn who_does_not_listen_is_killed() {
+    fn a_server_that_ignores_the_signal_is_killed() {
         let (mut kept, _folder) = started("trap '' QUIT; touch ready; while :; do sleep 1; done");
         kept.stop_within(ShutdownMode::Immediate, Duration::from_millis(50));
         assert_eq!(kept.ended().unwrap().to_string(), "signal: 9 (SIGKILL)");
     }
 
     #[test]
-    fn who_ends_in_time_is_not_killed() {
-        // Whoever runs us may have had the signal ignored; then it ends in its own time.
+    fn a_server_that_ends_in_time_is_not_killed() {
+        // The signal may be ignored by inheritance; then the process ends in its own time.
         let (mut kept, _folder) = started("touch ready; exec sleep 0.2");
         kept.stop(ShutdownMode::Immediate);
         assert_ne!(kept.ended().unwrap().to_string(), "signal: 9 (SIGKILL)");

@@ -1,4 +1,4 @@
-//! Owns opening a session: which server, which encryption, how often, how long.
+//! Opens sessions: tries hosts and encryption modes, and retries while the server is not ready.
 
 use std::time::Duration;
 
@@ -16,38 +16,37 @@ use crate::pg::session_setup;
 use crate::pg::target::{Host, SessionAttrs, SslMode, Target};
 use crate::pg::tls::{self, Reason};
 
-/// How long a server may take to let us in, where the address does not say.
+/// Connection timeout of one server, unless the connection URL sets `connect_timeout`.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long to go on trying where trying again may help.
+/// How long to retry a connection that may still succeed.
 #[derive(Clone, Copy, Debug)]
 pub struct RetryLimits {
-    /// While nothing listens, or hangs up without a word.
+    /// While nothing listens, or the connection is closed without a message.
     pub while_refused: Duration,
-    /// While the server says that it is starting up or shutting down.
+    /// While the server reports that it is starting up or shutting down.
     pub while_starting: Duration,
 }
 
 impl RetryLimits {
-    /// What a command waits for: a server just being started by something else, a server recovering from a crash.
+    /// For commands: the server may just be starting, or recovering from a crash.
     pub const USUAL: RetryLimits = RetryLimits {
         while_refused: Duration::from_secs(3),
         while_starting: Duration::from_secs(60),
     };
 
-    /// One attempt.
+    /// A single attempt.
     pub const ONCE: RetryLimits = RetryLimits {
         while_refused: Duration::ZERO,
         while_starting: Duration::ZERO,
     };
 }
 
-/// Opens a session on a database, waiting as long as commands usually do.
+/// Connects to a database with the usual retries.
 pub async fn open(target: &Target, watch: Watch<'_>) -> Result<Session> {
     open_with(target, &RetryLimits::USUAL, watch).await
 }
 
-/// Opens a session on a database.
 pub async fn open_with(
     target: &Target,
     options: &RetryLimits,
@@ -57,16 +56,16 @@ pub async fn open_with(
     let mut pause = Duration::from_millis(100);
     let mut said = None;
     loop {
-        let failed = match first_fitting(target).await {
+        let failed = match first_matching_host(target).await {
             Ok(mut session) => {
                 session.confinement = target.confinement.clone();
                 return Ok(session);
             }
             Err(failed) => failed,
         };
-        let (patience, story) = match failed.again {
+        let (patience, reason) = match failed.again {
             Retry::Never => return Err(failed.error),
-            Retry::Refused => (options.while_refused, "nothing answers there yet"),
+            Retry::Refused => (options.while_refused, "the server is not answering yet"),
             Retry::Starting => (
                 options.while_starting,
                 "the server is starting up or shutting down",
@@ -79,7 +78,7 @@ pub async fn open_with(
             said = Some(failed.again);
             let seconds = patience.as_secs();
             watch(Event::Info(&format!(
-                "waiting up to {seconds} s for `{target}`: {story}"
+                "waiting up to {seconds} s for `{target}`: {reason}"
             )));
         }
         sleep(pause).await;
@@ -87,7 +86,7 @@ pub async fn open_with(
     }
 }
 
-/// Why an attempt failed, and whether another one may do better.
+/// Why an attempt failed, and whether to retry.
 struct FailedAttempt {
     again: Retry,
     error: anyhow::Error,
@@ -109,26 +108,27 @@ impl From<anyhow::Error> for FailedAttempt {
     }
 }
 
-/// Tries the servers in turn until one lets us in and is of the kind wanted.
-async fn first_fitting(target: &Target) -> Result<Session, FailedAttempt> {
+/// Tries the hosts in turn until one accepts the connection and matches `target_session_attrs`.
+async fn first_matching_host(target: &Target) -> Result<Session, FailedAttempt> {
     let mut failures = Vec::new();
     let mut second_best = None;
     for host in &target.hosts {
-        match enter(target, host).await {
-            Ok(session) if fits(target.session_attrs, session.server_info()) => return Ok(session),
+        match connect_to_host(target, host).await {
+            Ok(session) if matches_attrs(target.session_attrs, session.server_info()) => {
+                return Ok(session);
+            }
             Ok(session) if target.session_attrs == SessionAttrs::PreferStandby => {
                 second_best.get_or_insert(session);
             }
-            Ok(session) => {
-                failures.push(unfit(target.session_attrs, host, session.server_info()).into())
-            }
+            Ok(session) => failures
+                .push(attrs_mismatch(target.session_attrs, host, session.server_info()).into()),
             Err(failed) => failures.push(failed),
         }
     }
     second_best.ok_or_else(|| together(failures))
 }
 
-fn fits(attrs: SessionAttrs, facts: &ServerInfo) -> bool {
+fn matches_attrs(attrs: SessionAttrs, facts: &ServerInfo) -> bool {
     match attrs {
         SessionAttrs::Any => true,
         SessionAttrs::ReadWrite => !facts.in_recovery && !facts.read_only,
@@ -138,21 +138,21 @@ fn fits(attrs: SessionAttrs, facts: &ServerInfo) -> bool {
     }
 }
 
-fn unfit(attrs: SessionAttrs, host: &Host, facts: &ServerInfo) -> anyhow::Error {
+fn attrs_mismatch(attrs: SessionAttrs, host: &Host, facts: &ServerInfo) -> anyhow::Error {
     let is = match attrs {
-        SessionAttrs::ReadOnly => "takes writes",
+        SessionAttrs::ReadOnly => "accepts writes",
         SessionAttrs::Standby => "is not a replica",
         _ if facts.in_recovery => "is a replica",
-        _ => "takes no writes",
+        _ => "is read-only",
     };
     fail(format!(
-        "the server at `{host}` {is}, which target_session_attrs does not allow"
+        "the server at `{host}` {is}, which target_session_attrs excludes"
     ))
-    .hint("list the other servers in the address too, or change target_session_attrs")
+    .hint("add the other servers to the connection URL, or change target_session_attrs")
     .into()
 }
 
-/// Makes one failure of those of all servers; it may be tried again if any of them may.
+/// Combines the failures of all servers; retried if any of them may be.
 fn together(mut failures: Vec<FailedAttempt>) -> FailedAttempt {
     if failures.len() == 1 {
         return failures.remove(0);
@@ -177,10 +177,10 @@ fn together(mut failures: Vec<FailedAttempt>) -> FailedAttempt {
     }
 }
 
-/// Enters one server, with the fall-backs that `allow` and `prefer` permit.
-async fn enter(target: &Target, host: &Host) -> Result<Session, FailedAttempt> {
+/// Connects to one server, with the fallbacks that `allow` and `prefer` permit.
+async fn connect_to_host(target: &Target, host: &Host) -> Result<Session, FailedAttempt> {
     let wanted = if host.is_socket() {
-        // As libpq: a socket of the machine itself is never encrypted.
+        // As in libpq: a Unix socket is never encrypted.
         SslMode::Disable
     } else {
         target.tls.mode
@@ -194,7 +194,7 @@ async fn enter(target: &Target, host: &Host) -> Result<Session, FailedAttempt> {
     match attempt(target, host, first).await {
         Ok(session) => Ok(session),
         Err(refusal) => match second.filter(|_| refusal.about_encryption()) {
-            // The first answer is the better one to show: the second way was only a fall-back.
+            // Report the first failure: the second attempt was only a fallback.
             Some(mode) => attempt(target, host, mode)
                 .await
                 .map_err(|_| refusal.explain(target, host)),
@@ -203,9 +203,8 @@ async fn enter(target: &Target, host: &Host) -> Result<Session, FailedAttempt> {
     }
 }
 
-/// One attempt that came to nothing.
 enum AttemptError {
-    /// Nobody answered in time.
+    /// The connection timed out.
     Silence(Duration),
     /// The driver could not connect.
     Driver(tokio_postgres::Error),
@@ -214,7 +213,7 @@ enum AttemptError {
 }
 
 impl AttemptError {
-    /// Returns whether another encryption might be let in: the host-based rules or the handshake said no.
+    /// Returns whether another encryption mode may be accepted: pg_hba.conf or the handshake rejected this one.
     fn about_encryption(&self) -> bool {
         match self {
             AttemptError::Driver(error) => match error.as_db_error() {
@@ -284,7 +283,7 @@ async fn connect(
     session.map_err(AttemptError::Other)
 }
 
-/// Says to the driver what it must know of one server.
+/// Configures the driver for one server.
 fn driver(target: &Target, host: &Host) -> tokio_postgres::Config {
     let mut driver = tokio_postgres::Config::new();
     driver
@@ -312,7 +311,7 @@ fn driver(target: &Target, host: &Host) -> tokio_postgres::Config {
         Some(false) => ChannelBinding::Disable,
         None => ChannelBinding::Prefer,
     });
-    // Long statements are silent; a connection that died must be noticed within minutes, not hours.
+    // Long statements are silent; a dead connection must be noticed within minutes, not hours.
     let keepalives = target.keepalives;
     let seconds = Duration::from_secs;
     driver
@@ -332,12 +331,12 @@ fn again(error: &tokio_postgres::Error) -> Retry {
             Retry::Never
         };
     }
-    // A server that crashed ends those who come too early without a word.
+    // A server recovering from a crash closes early connections without a message.
     if error.is_closed() {
         return Retry::Refused;
     }
     match io_kind(error) {
-        // A socket that is not there yet, a port on which nobody listens yet, a server killed half-way.
+        // A socket that does not exist yet, a port on which nothing listens yet, a server killed half-way.
         Some(
             std::io::ErrorKind::ConnectionRefused
             | std::io::ErrorKind::ConnectionReset
@@ -353,7 +352,7 @@ fn is_tls(error: &tokio_postgres::Error) -> bool {
         .starts_with("error performing TLS handshake")
 }
 
-/// Returns whether the other side went away in the middle.
+/// Returns whether the server closed the connection.
 fn hung_up(error: &tokio_postgres::Error) -> bool {
     use std::io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
     matches!(
@@ -378,16 +377,16 @@ fn silence(host: &Host, patience: Duration) -> Failure {
         "the server at `{host}` did not answer within {} s",
         patience.as_secs()
     ))
-    .hint("check host, port and firewall; connect_timeout=… in the address gives it more time")
+    .hint("check host, port and firewall; set connect_timeout=… in the connection URL for a longer timeout")
 }
 
-/// Says in words why one server could not be entered.
+/// Explains why one server could not be connected to.
 fn explain(target: &Target, host: &Host, error: &tokio_postgres::Error) -> Failure {
     use std::io::ErrorKind;
 
     if let Some(error) = error.as_db_error() {
         let failure = fail(format!(
-            "cannot enter database `{}` at `{host}`",
+            "cannot connect to database `{}` at `{host}`",
             target.database()
         ));
         return match ServerError::advice_for(error.code().code()) {
@@ -397,40 +396,40 @@ fn explain(target: &Target, host: &Host, error: &tokio_postgres::Error) -> Failu
     }
     if is_tls(error) && target.tls.direct && hung_up(error) {
         return fail(format!(
-            "the server at `{host}` hung up when TLS began at once"
+            "the server at `{host}` closed the connection during direct TLS negotiation"
         ))
-        .hint("servers before PostgreSQL 17 must be asked first: leave out sslnegotiation=direct");
+        .hint("PostgreSQL 16 and older do not support direct TLS; remove sslnegotiation=direct");
     }
-    // A server of TLS 1.3 looks at our certificate only when the handshake is over.
+    // A TLS 1.3 server checks the client certificate only after the handshake.
     if is_tls(error) || tls::reason(error) == Some(Reason::OursNotAccepted) {
         return tls::explain(&target.tls, host, error);
     }
     match io_kind(error) {
         Some(ErrorKind::ConnectionRefused) => fail(format!("nothing listens at `{host}`"))
-            .hint("start the server, or correct host and port"),
+            .hint("start the server, or correct the host and port"),
         Some(ErrorKind::NotFound) => fail(format!("there is no server socket at `{host}`"))
             .hint("start the server, or correct the socket's directory and the port"),
-        Some(ErrorKind::PermissionDenied) => fail(format!("the socket at `{host}` may not be used by this user"))
-            .hint("ask for access to the socket's directory, or connect over TCP"),
+        Some(ErrorKind::PermissionDenied) => fail(format!("permission denied for the socket at `{host}`"))
+            .hint("get access to the socket's directory, or connect over TCP"),
         Some(ErrorKind::TimedOut) => silence(host, target.connect_timeout.unwrap_or(PATIENCE)),
         Some(ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof | ErrorKind::BrokenPipe) => {
-            fail(format!("the server at `{host}` hung up during the handshake"))
-                .hint("look into the server's log; if a proxy stands there, check that it speaks PostgreSQL")
+            fail(format!("the server at `{host}` closed the connection during the handshake"))
+                .hint("check the server's log; if a proxy is in between, check that it supports the PostgreSQL protocol")
         }
         _ if error_chain(error).contains("lookup") => {
-            fail(format!("the host name `{}` is not known", host.name))
-                .hint("check the spelling, and that this machine can resolve names")
+            fail(format!("cannot resolve the host name `{}`", host.name))
+                .hint("check the spelling and this machine's DNS")
         }
         _ if error_chain(error).contains("hannel binding") => {
-            fail(format!("the password exchange with `{host}` cannot be bound to a TLS channel"))
-                .hint("use sslmode=require or stronger, or leave out channel_binding=require")
+            fail(format!("channel binding is not possible with `{host}`"))
+                .hint("use sslmode=require or stronger, or remove channel_binding=require")
         }
         _ if error_chain(error).contains("password missing") => {
-            fail(format!("the server at `{host}` asks for a password and none was given"))
-                .hint("set PGPASSWORD or PGPASSFILE, or put the password into the address")
+            fail(format!("the server at `{host}` requires a password, and none was given"))
+                .hint("set PGPASSWORD or PGPASSFILE, or add the password to the connection URL")
         }
         _ => fail(format!("cannot connect to `{host}`"))
-            .hint("check that a PostgreSQL server answers there"),
+            .hint("check that a PostgreSQL server listens there"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Owns reading the process id that the handshake promised; the driver keeps it to itself.
+//! Reads the process id that the server sent in the handshake, which the driver does not expose.
 
 use std::future::{Ready, ready};
 use std::io;
@@ -10,9 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::CancelToken;
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 
-/// Returns the process id of a handshake.
-///
-/// A cancel request is the one message that names it, so one is written to nobody and read.
+/// A cancel request is the only message that contains the process id, so one is written to a buffer and parsed.
 pub(super) async fn process_id(token: &CancelToken) -> Result<i32> {
     let mut written = Vec::new();
     token
@@ -29,7 +27,7 @@ pub(super) async fn process_id(token: &CancelToken) -> Result<i32> {
     Ok(i32::from_be_bytes(id))
 }
 
-/// Keeps what is written and answers every request for TLS with yes.
+/// Records what is written and accepts every TLS request.
 struct Recorder<'a>(&'a mut Vec<u8>);
 
 impl AsyncWrite for Recorder<'_> {
@@ -68,7 +66,7 @@ impl TlsStream for Recorder<'_> {
     }
 }
 
-/// Encrypts nothing.
+/// A TLS connector without encryption.
 struct Passing;
 
 impl<'a> TlsConnect<Recorder<'a>> for Passing {

@@ -1,7 +1,7 @@
-//! Owns the migration lock: one advisory lock a database, taken by everything that changes or copies its schema.
+//! The migration lock: one advisory lock per database, taken by everything that changes or copies its schema.
 //!
-//! Polled, never waited for: a session that waits inside the server keeps a snapshot, and `CREATE INDEX CONCURRENTLY`
-//! of the holder would wait for that snapshot, each for the other.
+//! Polled instead of waited for: a session that waits inside the server keeps a snapshot, and `CREATE INDEX
+//! CONCURRENTLY` of the holder would wait for that snapshot, a deadlock.
 
 use std::time::Duration;
 
@@ -16,26 +16,26 @@ use crate::pg::server_info::PoolMode;
 use crate::pg::session::Session;
 use crate::sql::safe::Sql;
 
-/// The key: `af-db` in ASCII and the number of the lock. Another program that takes it takes turns with us.
+/// `af-db` in ASCII and the number of the lock. Another program that takes the same key takes turns with us.
 pub const KEY: i64 = i64::from_be_bytes(*b"\0\0af-db\x01");
 
-/// Who else may have the lock at the same time.
+/// Whether the lock can be held by several sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Share {
-    /// Nobody: what changes the schema.
+    /// Exclusive: for changing the schema.
     Alone,
-    /// Others that share it: what needs the schema to stay as it is, such as a backup.
+    /// Shared: for reading a stable schema, such as a backup.
     Together,
 }
 
-/// The lock, held by the session that took it until it is released or the session ends.
+/// The lock, held until it is released or the session that took it ends.
 #[derive(Debug)]
 pub struct Lock {
     backend_pid: i32,
     share: Share,
 }
 
-/// Takes the lock of the session's database, asking again until the budget is used up.
+/// Takes the lock of the session's database, retrying until the budget is used up.
 ///
 /// The session must keep its server process: see [`require_session`](crate::pg::pooler::require_session).
 pub async fn take(
@@ -49,7 +49,7 @@ pub async fn take(
         Some(PoolMode::Direct | PoolMode::Session)
     ) {
         return Err(fail(
-            "the migration lock needs a session with a server process of its own; nothing was done",
+            "the migration lock needs a direct connection or a pooler in session mode; nothing was changed",
         )
         .hint("set direct-url (or DIRECT_URL) to the server itself")
         .into());
@@ -59,7 +59,7 @@ pub async fn take(
     let mut told = false;
     loop {
         if let Some(lock) = attempt(session, share).await? {
-            // Without a pooler in between nothing can have come between the question and its answer.
+            // Without a pooler the server process cannot have changed since the query.
             if session.pooling() != Some(PoolMode::Direct) {
                 lock.confirm(session).await?;
             }
@@ -184,7 +184,7 @@ async fn attempt(session: &Session, share: Share) -> Result<Option<Lock>> {
 }
 
 impl Lock {
-    /// Makes sure that the lock is still held, by the same server process.
+    /// Checks that the lock is still held by the same server process.
     pub async fn confirm(&self, session: &Session) -> Result<()> {
         let row = session
             .query_one(include_str!("queries/lock_held.sql"), &[(&KEY, Type::INT8)])
@@ -196,7 +196,7 @@ impl Lock {
         Ok(())
     }
 
-    /// Returns the lock back; ending the session does the same.
+    /// Ending the session releases the lock as well.
     pub async fn release(self, session: &Session) -> Result<()> {
         session
             .query_one(
@@ -211,7 +211,7 @@ impl Lock {
     }
 }
 
-/// Returns the condition that the session which asks has the lock, for text that asks more.
+/// Returns an SQL condition that is true while the executing session holds the lock.
 pub fn is_held() -> Sql {
     Sql::fill(
         "EXISTS (SELECT FROM pg_catalog.pg_locks AS held WHERE held.granted AND held.locktype OPERATOR(pg_catalog.=) 'advisory' \
@@ -223,7 +223,7 @@ pub fn is_held() -> Sql {
     )
 }
 
-/// Tells which other sessions have the lock, the one connected longest first.
+/// Returns the other sessions that hold the lock, the one connected longest first.
 pub async fn holders(session: &Session) -> Result<Vec<Backend>> {
     let rows = session
         .query(
@@ -246,7 +246,7 @@ fn busy(holders: &[Backend]) -> Failure {
     let Some(first) = holders.first() else {
         return with_exit(
             Exit::Busy,
-            "the migration lock was held by another session until just now; nothing was done",
+            "another session has just released the migration lock; nothing was changed",
         )
         .hint("run it again");
     };
@@ -257,19 +257,19 @@ fn busy(holders: &[Backend]) -> Failure {
     with_exit(
         Exit::Busy,
         format!(
-            "the migration lock is held by {}{since}; nothing was done",
+            "the migration lock is held by {}{since}; nothing was changed",
             list(holders)
         ),
     )
     .hint(format!(
-        "wait for it to finish; if nothing runs there any more: SELECT pg_terminate_backend({})",
+        "wait until that session finishes; if it is stale: SELECT pg_terminate_backend({})",
         first.pid
     ))
 }
 
 fn lost() -> Failure {
-    fail("the migration lock is not held by this session's server process").hint(
-        "something in between shares connections: set direct-url (or DIRECT_URL) to the server itself",
+    fail("the session lost the migration lock").hint(
+        "a pooler seems to share connections: set direct-url (or DIRECT_URL) to the server itself",
     )
 }
 

@@ -1,6 +1,6 @@
-//! Owns every conversation with a PostgreSQL server: where it is, how to reach it, what it is, what it answered.
+//! Connections to PostgreSQL servers: where a server is, how to reach it, what it is, what it answered.
 //!
-//! Knows nothing of migrations, policies or configuration files.
+//! Independent of migrations, policies and configuration files.
 
 pub mod backend;
 pub mod cancel;

@@ -1,7 +1,7 @@
-//! Owns finding out whether a pooler stands in between, of what kind, and refusing to write through the wrong kind.
+//! Detects a connection pooler and its mode, and refuses to write through one that shares connections.
 //!
-//! Session state is lost, or worse, passed on to other clients, where a connection is shared between transactions:
-//! two runners both hold the same advisory lock, settings reach the application's sessions, timeouts do not hold.
+//! Where connections are shared between transactions, session state is lost or leaks to other clients: two runners
+//! hold the same advisory lock, settings reach the application's sessions, timeouts are not applied.
 
 use std::time::Duration;
 
@@ -17,24 +17,24 @@ use crate::pg::target::Target;
 use crate::pg::{connect, session_setup};
 use crate::sql::safe::Sql;
 
-/// How long the second connection of the probe may wait for a server process.
+/// Time limit of the second connection of the probe.
 const PROBE_PATIENCE: Duration = Duration::from_secs(3);
 
-/// How often the first connection asks whether it still has its server process.
+/// How often the first connection checks that it still has its server process.
 ///
-/// A pooler gives out the process used last, so once is enough; one that takes turns needs as many as it has idle.
+/// A pooler usually hands out the process used last, so once is enough; one that rotates needs as many as it has idle.
 const PROBE_ROUNDS: usize = 5;
 
-/// Finds out how the connection of a session is shared.
+/// Returns how the connection of a session is pooled.
 ///
-/// Costs nothing where the identity question has shown that nothing stands in between; else a second connection.
+/// Free of cost where the session setup has shown that there is no proxy; otherwise it opens a second connection.
 pub async fn mode(session: &Session, target: &Target) -> Result<PoolMode> {
     if let Some(mode) = session.pooling() {
         return Ok(mode);
     }
     let mode = match timeout(PROBE_PATIENCE, probe(session, target)).await {
-        Ok(mode) => mode.context("finding out how the pooler shares its connections")?,
-        // Neither connection gets a process while the other has one: a pool this small cannot be told apart, and
+        Ok(mode) => mode.context("detecting the pooler's mode")?,
+        // Neither connection gets a process while the other has one: a pool this small cannot be distinguished, and
         // must not be trusted.
         Err(_) => PoolMode::Transaction,
     };
@@ -45,7 +45,7 @@ pub async fn mode(session: &Session, target: &Target) -> Result<PoolMode> {
     Ok(mode)
 }
 
-/// Holds a transaction on a second connection and looks whether the first one had to give way.
+/// Holds a transaction open on a second connection and checks whether the first one lost its server process.
 async fn probe(session: &Session, target: &Target) -> Result<PoolMode> {
     let first = session.server_info().backend_pid;
     let second = connect::open_with(target, &connect::RetryLimits::ONCE, &silent).await?;
@@ -75,7 +75,7 @@ async fn pid(session: &Session) -> Result<i32> {
     Ok(row.get("backend_pid"))
 }
 
-/// Refuses to go on unless the session keeps its server process; for everything that writes or takes locks.
+/// Fails unless the session keeps its server process; for everything that writes or takes locks.
 pub async fn require_session(session: &Session, target: &Target) -> Result<PoolMode> {
     match mode(session, target).await? {
         mode @ (PoolMode::Direct | PoolMode::Session) => Ok(mode),
@@ -89,7 +89,7 @@ fn refusal(mode: PoolMode, target: &Target) -> Failure {
         _ => "transaction",
     };
     let failure = refuse(format!(
-        "`{target}` is a pooler in {kind} mode, through which no lock holds; nothing was done"
+        "`{target}` is a {kind}-mode pooler; advisory locks do not work through it; nothing was changed"
     ));
     let ways: Vec<String> = target
         .direct()

@@ -1,6 +1,4 @@
-//! Owns commands of the project's own: a program with everything it starts, for so long and no longer.
-//!
-//! What they are and what their end means is for others to say.
+//! Runs commands of the project with a time limit, and ends all processes they started.
 
 use std::time::Duration;
 
@@ -11,23 +9,23 @@ use tokio::process::Child;
 use crate::event::Interrupt;
 use crate::pg::program::{self, Program, ProgramOutput};
 
-/// How such a command ended.
+/// How a command ended.
 #[derive(Debug)]
 pub enum GroupEnd {
-    /// By itself, well or badly.
+    /// By itself, with any exit status.
     Finished(ProgramOutput),
-    /// It was ended, with all it had started, because it took too long.
+    /// Ended by us after the time limit, with all its processes.
     TimedOut,
-    /// It was ended, with all it had started, because somebody wants to stop.
+    /// Ended by us on an interrupt, with all its processes.
     Interrupted,
 }
 
-/// How long those who are asked to end may tidy up before they are killed.
+/// How long processes may clean up after SIGTERM before they are killed.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Runs a command to its end; where that does not come in time, or somebody wants to stop, all of it is ended.
+/// Runs a command to its end; ends all of its processes after `patience` or on an interrupt.
 ///
-/// What it leaves running when it ends by itself is its own affair.
+/// Processes it leaves running when it ends by itself are left alone.
 pub async fn run(tool: &Program, patience: Duration, interrupt: &Interrupt) -> Result<GroupEnd> {
     run_with(tool, patience, GRACE, interrupt).await
 }
@@ -49,10 +47,10 @@ async fn run_with(
     Ok(cut_short)
 }
 
-/// A program and everything it started that did not leave it.
+/// A program and all processes it started in its process group.
 struct ProcessGroup {
     leader: Child,
-    // Its process id, which is the group's as well.
+    // The process id of the leader is the id of the group.
     id: Option<u32>,
 }
 
@@ -80,15 +78,15 @@ impl ProcessGroup {
         })
     }
 
-    /// Asks all of it to end, and kills what has not ended within the grace.
+    /// Sends SIGTERM to all processes, and kills those that have not ended within the grace period.
     async fn end(&mut self, grace: Duration) {
         const PAUSE: Duration = Duration::from_millis(20);
         let Some(id) = self.id else { return };
-        ask(id);
+        terminate(id);
         let gone = async {
-            // Its id is the group's until the last of it is gone.
+            // The id stays valid until the last process of the group is gone.
             let _ = self.leader.wait().await;
-            while is_there(id) {
+            while exists(id) {
                 tokio::time::sleep(PAUSE).await;
             }
         };
@@ -100,7 +98,7 @@ impl ProcessGroup {
 }
 
 impl Drop for ProcessGroup {
-    /// Whoever is dropped with the work has no time left.
+    /// A dropped command gets no grace period.
     fn drop(&mut self) {
         if let Some(id) = self.leader.id() {
             kill(id);
@@ -109,7 +107,7 @@ impl Drop for ProcessGroup {
 }
 
 #[cfg(unix)]
-fn ask(id: u32) {
+fn terminate(id: u32) {
     send(id, rustix::process::Signal::TERM);
 }
 
@@ -126,13 +124,13 @@ fn send(id: u32, signal: rustix::process::Signal) {
 }
 
 #[cfg(unix)]
-fn is_there(id: u32) -> bool {
+fn exists(id: u32) -> bool {
     program::process(id).is_some_and(|id| rustix::process::test_kill_process_group(id).is_ok())
 }
 
-/// There nobody can be asked.
+/// Systems without process groups.
 #[cfg(not(unix))]
-fn ask(id: u32) {
+fn terminate(id: u32) {
     kill(id);
 }
 
@@ -142,7 +140,7 @@ fn kill(id: u32) {
 }
 
 #[cfg(not(unix))]
-fn is_there(_: u32) -> bool {
+fn exists(_: u32) -> bool {
     false
 }
 
@@ -153,7 +151,7 @@ mod tests {
     const MOMENT: Duration = Duration::from_millis(300);
     const LONG: Duration = Duration::from_secs(60);
 
-    /// Runs a script in a folder, with a sleeper in the background that nobody hears and that says which process it is.
+    /// Runs a script in a folder; it starts a sleeper in the background and writes its process id.
     async fn run_in(folder: &std::path::Path, script: &str, grace: Duration) -> GroupEnd {
         let tool = Program::new("/bin/sh")
             .args(["-c", script])
@@ -169,7 +167,7 @@ mod tests {
         tokio::join!(running, ready).0.expect("a shell")
     }
 
-    /// Returns whether a process is running; one that is dead and not buried is not.
+    /// Returns whether a process is running; a zombie is not.
     fn is_running(folder: &std::path::Path) -> bool {
         let id = std::fs::read_to_string(folder.join("sleeper")).expect("its id");
         let Ok(stat) = std::fs::read_to_string(format!("/proc/{}/stat", id.trim())) else {
@@ -179,7 +177,7 @@ mod tests {
         !state.starts_with(['Z', 'X'])
     }
 
-    /// Waits for one that was killed: that nobody could keep it from ending does not make it end at once.
+    /// Waits for a killed process to end, which takes a moment.
     async fn is_over(folder: &std::path::Path) {
         let over = async {
             while is_running(folder) {
@@ -191,7 +189,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_started_ends_with_it() {
+    async fn background_processes_end_with_the_command() {
         let folder = tempfile::tempdir().unwrap();
         let script = "sleep 1000 >/dev/null 2>&1 & echo $! > sleeper; touch ready; wait";
         let ended = run_in(folder.path(), script, LONG).await;
@@ -200,9 +198,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_listens_may_tidy_up_and_who_does_not_is_killed() {
+    async fn processes_that_ignore_sigterm_are_killed_and_others_may_clean_up() {
         let folder = tempfile::tempdir().unwrap();
-        // The shell itself ends as asked; what it has started in the background listens, or does not.
+        // The shell itself ends on SIGTERM; its background process handles it, or ignores it.
         let script = |trap: &str| {
             format!(
                 "(trap '{trap}' TERM; touch set; while :; do sleep 0.05; done) >/dev/null 2>&1 & echo $! > sleeper; \
@@ -219,7 +217,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_command_that_takes_too_long_is_ended_and_one_that_ends_is_left_alone() {
+    async fn a_command_is_ended_after_the_time_limit_only() {
         let interrupt = Interrupt::default();
         let shell = |script: &str| Program::new("/bin/sh").args(["-c", script]);
         let ended = run(&shell("sleep 1000 & wait"), MOMENT, &interrupt).await;
@@ -242,7 +240,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_that_is_dropped_is_killed() {
+    async fn a_dropped_command_is_killed() {
         let folder = tempfile::tempdir().unwrap();
         let script = "sleep 1000 & echo $! > sleeper; touch ready; wait";
         let tool = Program::new("/bin/sh")

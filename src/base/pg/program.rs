@@ -1,7 +1,7 @@
-//! Owns starting processes: PostgreSQL's own programs, once or for as long as we live.
+//! Starts processes: PostgreSQL's own programs and commands of the project.
 //!
-//! The only file that starts one. Knows nothing of clusters, archives or where programs are found. No `PG…`
-//! variable of the user's environment reaches a child unless its caller sets it.
+//! The only file that starts a process. No `PG…` variable of the user's environment reaches a child unless the caller
+//! sets it.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::error::fail;
 use crate::pg::embedded::privileges::User;
 use crate::pg::embedded::sandbox::Sandbox;
 
-/// What would silently change what a program of PostgreSQL does; a caller that wants one of them sets it.
+/// Variables that would silently change what a program of PostgreSQL does; a caller that wants one of them sets it.
 const NOT_INHERITED: &[&str] = &[
     "PGAPPNAME",
     "PGCHANNELBINDING",
@@ -48,12 +48,12 @@ const NOT_INHERITED: &[&str] = &[
     "PG_COLOR",
 ];
 
-/// How a kept server is asked to end.
+/// PostgreSQL's shutdown modes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ShutdownMode {
-    /// Orderly: sessions are ended, data is written (SIGINT).
+    /// SIGINT: sessions are ended, data is written.
     Fast,
-    /// At once, leaving recovery to the next start; for data nobody needs (SIGQUIT).
+    /// SIGQUIT: at once, leaving recovery to the next start; for data that is discarded.
     Immediate,
 }
 
@@ -69,19 +69,16 @@ pub struct Program {
     input: Vec<u8>,
 }
 
-/// What a finished program left behind.
+/// The output and exit status of a finished program.
 #[derive(Debug)]
 pub struct ProgramOutput {
-    /// How it ended.
     pub status: ExitStatus,
-    /// What it answered.
     pub stdout: Vec<u8>,
-    /// What it said.
     pub stderr: String,
 }
 
 impl Program {
-    /// Names a program; an absolute path, or a name to be found on the search path.
+    /// Takes an absolute path, or a name to be found on the search path.
     pub fn new(program: impl AsRef<Path>) -> Self {
         Program {
             program: program.as_ref().to_owned(),
@@ -94,13 +91,12 @@ impl Program {
         }
     }
 
-    /// Adds an argument; never a password, which every user of the machine could read.
+    /// Never a password, which every user of the machine could read.
     pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
         self.arguments.push(argument.as_ref().to_owned());
         self
     }
 
-    /// Adds several arguments.
     pub fn args<A: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
         for argument in arguments {
             self.arguments.push(argument.as_ref().to_owned());
@@ -108,40 +104,40 @@ impl Program {
         self
     }
 
-    /// Sets a variable the program sees; the place for a password.
+    /// Sets an environment variable; the way to pass a password.
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.environment
             .push((name.as_ref().to_owned(), value.as_ref().to_owned()));
         self
     }
 
-    /// Sets the directory it runs in.
+    /// Sets the working directory.
     pub fn directory(mut self, directory: impl AsRef<Path>) -> Self {
         self.directory = Some(directory.as_ref().to_owned());
         self
     }
 
-    /// Runs it as another user; PostgreSQL's servers refuse to run as root.
+    /// Runs it as another user; PostgreSQL servers refuse to run as root.
     pub fn user(mut self, user: Option<&User>) -> Self {
         self.user = user.cloned();
         self
     }
 
-    /// Confines it, so that it reaches nothing but what the sandbox leaves it.
+    /// Restricts it to what the sandbox allows.
     pub fn sandbox(mut self, sandbox: Option<Arc<Sandbox>>) -> Self {
         self.sandbox = sandbox;
         self
     }
 
-    /// Returns it text to read.
+    /// Sets its standard input.
     pub fn input(mut self, input: impl Into<Vec<u8>>) -> Self {
         self.input = input.into();
         self
     }
 
-    /// Runs it to its end; a program that ended badly is not an error here, see [`ProgramOutput::check`].
+    /// Runs it to its end; a failed program is not an error here, see [`ProgramOutput::check`].
     ///
-    /// Dropping the future ends the program.
+    /// Dropping the future kills the program.
     pub async fn run(self) -> Result<ProgramOutput> {
         use tokio::io::AsyncWriteExt as _;
         let input = self.input.clone();
@@ -149,7 +145,7 @@ impl Program {
         let feed = child.stdin.take();
         let feeding = async move {
             if let Some(mut stdin) = feed {
-                // A program that stops reading early says so with its exit status.
+                // A program that stops reading early reports it with its exit status.
                 let _ = stdin.write_all(&input).await;
             }
         };
@@ -162,7 +158,7 @@ impl Program {
         })
     }
 
-    /// Runs it to its end without a word in or out; for clean-up, where nothing can be awaited.
+    /// Runs it to its end without input or output; for clean-up, where nothing can be awaited.
     pub fn run_silently(&self) -> Result<ExitStatus> {
         let mut command = self.command(ParentTie::Loose);
         command
@@ -172,18 +168,17 @@ impl Program {
         command.status().map_err(|error| self.not_started(&error))
     }
 
-    /// Starts it with all three streams piped; dropping the child ends it.
+    /// Starts it with all three streams piped; dropping the child kills it.
     pub fn start(&self) -> Result<tokio::process::Child> {
-        self.start_heard(ParentTie::Loose, Stdio::piped())
+        self.start_piped(ParentTie::Loose, Stdio::piped())
     }
 
-    /// Starts it without our terminal and as the first of a group of its own, so that all it starts can be ended with it;
-    /// it has nothing to read.
+    /// Starts it without a terminal or input, as the leader of a new process group, so that all its processes can be ended.
     pub(super) fn start_group(&self) -> Result<tokio::process::Child> {
-        self.start_heard(ParentTie::Group, Stdio::null())
+        self.start_piped(ParentTie::Group, Stdio::null())
     }
 
-    fn start_heard(&self, ties: ParentTie, stdin: Stdio) -> Result<tokio::process::Child> {
+    fn start_piped(&self, ties: ParentTie, stdin: Stdio) -> Result<tokio::process::Child> {
         let mut command = tokio::process::Command::from(self.command(ties));
         command
             .stdin(stdin)
@@ -193,7 +188,7 @@ impl Program {
         command.spawn().map_err(|error| self.not_started(&error))
     }
 
-    /// Runs it on our own terminal, as `psql` wants.
+    /// Runs it on our terminal, for `psql`.
     pub async fn run_on_terminal(&self) -> Result<ExitStatus> {
         let mut command = tokio::process::Command::from(self.command(ParentTie::Terminal));
         let mut child = command.spawn().map_err(|error| self.not_started(&error))?;
@@ -203,9 +198,9 @@ impl Program {
             .with_context(|| format!("waiting for {}", self.program.display()))
     }
 
-    /// Starts it apart from us: its own session, no terminal, `log` for what it says; it lives on when we end.
+    /// Starts it detached: in its own session, without a terminal, writing to `log`; it survives our end.
     ///
-    /// Dropping the child leaves it alone.
+    /// Dropping the child does not end it.
     pub fn start_detached(&self, log: std::fs::File) -> Result<Child> {
         let mut command = self.command(ParentTie::Detached);
         let says = log.try_clone().context("opening the log twice")?;
@@ -221,17 +216,17 @@ impl Program {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments);
         if matches!(ties, ParentTie::Server(_)) {
-            keep_secrets(&mut command);
+            restrict_environment(&mut command);
         }
         for name in NOT_INHERITED {
             command.env_remove(name);
         }
         if ties != ParentTie::Terminal {
-            // Messages are matched and shown in English; locales of the machine have no say in a cluster.
+            // Messages are matched and shown in English; the machine's locale must not affect a cluster.
             command.env("LC_ALL", "C").env("TZ", "UTC");
         }
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        // The user's directory may be one that the other user cannot enter.
+        // The current directory may be one that the other user cannot enter.
         match (&self.directory, &self.user) {
             (Some(directory), _) => {
                 command.current_dir(directory);
@@ -252,23 +247,27 @@ impl Program {
 }
 
 impl ProgramOutput {
-    /// Turns a bad end into an error that carries the program's own words; `doing` says what was not done.
+    /// Turns a failed exit status into an error with the program's own message; `doing` is the error's prefix.
     pub fn check(self, doing: &str) -> Result<Self> {
         if self.status.success() {
             return Ok(self);
         }
         let says = self.stderr.trim();
-        let says = if says.is_empty() { "no words" } else { says };
+        let says = if says.is_empty() {
+            "no error message"
+        } else {
+            says
+        };
         Err(fail(format!("{doing} ({}): {says}", self.status)).into())
     }
 
-    /// Returns the answer as text, without the line end.
+    /// Returns the standard output without the trailing line break.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.stdout).trim_end().to_owned()
     }
 }
 
-/// What a server needs of our environment, which holds the addresses and passwords of other servers as well.
+/// The variables a server needs; our environment also contains connection URLs and passwords of other servers.
 const FOR_SERVERS: [&str; 15] = [
     "PATH",
     "LD_LIBRARY_PATH",
@@ -287,8 +286,8 @@ const FOR_SERVERS: [&str; 15] = [
     "COMSPEC",
 ];
 
-/// Leaves a server nothing of our environment but what it needs to run.
-fn keep_secrets(command: &mut Command) {
+/// Leaves a server only the variables it needs.
+fn restrict_environment(command: &mut Command) {
     command.env_clear();
     for name in FOR_SERVERS {
         #[expect(
@@ -301,20 +300,20 @@ fn keep_secrets(command: &mut Command) {
     }
 }
 
-/// How a child hangs on us.
+/// How the life of a child process is tied to ours.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum ParentTie {
-    /// Runs to its end while we wait; dies when we do.
+    /// Runs to its end while we wait; is killed when we die.
     Loose,
-    /// As that one, in a session of its own: nothing it starts could ask on our terminal, or be stopped there for asking.
+    /// The same in its own session: its processes cannot prompt on our terminal, or be stopped there for trying.
     Group,
     /// Shares our terminal and its signals.
     Terminal,
-    /// A server: Ctrl-C in our terminal must not reach it before we have rolled back; ends when we do, like this.
+    /// A server: Ctrl-C in our terminal must not reach it before we have rolled back; is shut down when we die.
     Server(ShutdownMode),
-    /// Waits for our death, so it must not die of it.
+    /// Waits for our death, so it must survive it.
     Watchdog,
-    /// Has nothing to do with us once started.
+    /// Independent of us once started.
     Detached,
 }
 
@@ -322,7 +321,7 @@ enum ParentTie {
 fn tie(command: &mut Command, tool: &Program, ties: ParentTie) {
     use std::os::unix::process::CommandExt as _;
     if let Some(user) = &tool.user {
-        // The standard library drops the supplementary groups as well when it changes the user.
+        // The standard library also drops the supplementary groups when it changes the user.
         command.uid(user.uid).gid(user.gid);
     }
     if matches!(ties, ParentTie::Server(_) | ParentTie::Watchdog) {
@@ -334,7 +333,7 @@ fn tie(command: &mut Command, tool: &Program, ties: ParentTie) {
         if let Some(sandbox) = &sandbox {
             sandbox.enter()?;
         }
-        settle(ties, parent)
+        prepare_child(ties, parent)
     };
     #[expect(
         unsafe_code,
@@ -345,9 +344,9 @@ fn tie(command: &mut Command, tool: &Program, ties: ParentTie) {
     }
 }
 
-/// Runs in the child after the user was changed, which would clear the death signal.
+/// Runs in the child after the change of user, which would reset the death signal.
 #[cfg(unix)]
-fn settle(ties: ParentTie, parent: rustix::process::Pid) -> std::io::Result<()> {
+fn prepare_child(ties: ParentTie, parent: rustix::process::Pid) -> std::io::Result<()> {
     use rustix::fs::Mode;
     use rustix::process::umask;
     if ties == ParentTie::Detached {
@@ -372,7 +371,7 @@ fn settle(ties: ParentTie, parent: rustix::process::Pid) -> std::io::Result<()> 
         };
         if let Some(signal) = signal {
             set_parent_process_death_signal(Some(signal))?;
-            // We may have died before the line above; then nobody sends the signal any more.
+            // If we died before the line above, the signal is never sent.
             if rustix::process::getppid() != Some(parent) {
                 return Err(std::io::ErrorKind::NotConnected.into());
             }
@@ -385,7 +384,7 @@ fn settle(ties: ParentTie, parent: rustix::process::Pid) -> std::io::Result<()> 
 #[cfg(not(unix))]
 fn tie(_: &mut Command, _: &Program, _: ParentTie) {}
 
-/// Returns the command line of a process where the system shows it to programs only.
+/// Returns the command line of a process on systems without `/proc`.
 #[cfg(all(unix, not(target_os = "linux")))]
 pub fn command_line(pid: u32) -> Option<String> {
     let tool = Program::new("ps").args(["-o", "command=", "-p", &pid.to_string()]);
@@ -393,14 +392,14 @@ pub fn command_line(pid: u32) -> Option<String> {
     Some(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Returns the name of a process that signals are sent to.
+/// Returns the process id as a type for sending signals.
 #[cfg(unix)]
 pub(super) fn process(id: u32) -> Option<rustix::process::Pid> {
     let id = i32::try_from(id).ok()?;
     rustix::process::Pid::from_raw(id)
 }
 
-/// Ends a process where there are no signals.
+/// Kills a process on systems without signals.
 #[cfg(not(unix))]
 pub(super) fn end(pid: u32) {
     #[expect(
@@ -413,7 +412,7 @@ pub(super) fn end(pid: u32) {
 }
 
 impl Program {
-    /// Starts a server that says what it says into `log`, and is asked to end like this should we be killed.
+    /// Starts a server that logs to `log`; `on_our_death` is how it is shut down if this process is killed.
     pub(super) fn spawn_server(
         &self,
         log: std::fs::File,
@@ -426,13 +425,13 @@ impl Program {
     }
 }
 
-/// A small shell that outlives us only to remove what we left behind when we were killed.
+/// A small shell that outlives us only to clean up after us if we are killed.
 pub struct Watchdog {
     child: Child,
 }
 
 impl Watchdog {
-    /// Starts it over a directory that need not exist yet; it waits for the end of its input, which is our end.
+    /// Watches a directory that need not exist yet; it waits for the end of its input, which is our end.
     pub fn start(directory: &Path, user: Option<&User>) -> Result<Self> {
         let tool = Program::new("/bin/sh")
             .arg("-c")
@@ -453,7 +452,7 @@ impl Watchdog {
 
 impl Drop for Watchdog {
     fn drop(&mut self) {
-        // What it watches is gone by now; its own end leaves nothing to do.
+        // What it watches is removed by now; ending the shell leaves nothing to do.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,7 +1,7 @@
-//! The row in a database that says that it is a protected environment.
+//! The row in a database that marks it as a protected environment.
 //!
-//! It lies beside the journal, so that every address, machine and project folder leads to it. It holds the identity of
-//! the database it was written in: a dump that is restored elsewhere takes the row along, and there it counts for nothing.
+//! It is stored beside the journal, so that it is found from every URL, machine and project folder. It contains the
+//! identity of its database: a dump restored elsewhere includes the row, and there it has no effect.
 
 use anyhow::Result;
 use tokio_postgres::types::Type;
@@ -9,36 +9,34 @@ use tokio_postgres::types::Type;
 use crate::pg::session::Session;
 use crate::sql::safe::Sql;
 
-/// A protected environment, as its database remembers it.
+/// A protected environment, as recorded in its database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProtectionMarker {
-    /// The environment's name.
     pub environment: String,
-    /// What it requires before it is changed.
+    /// The confirmation it requires before it is changed.
     pub require: Vec<String>,
     /// The public keys of its approvers.
     pub approvers: Vec<String>,
-    /// How many of them have to sign, where that was said.
+    /// The number of approvals required, where configured.
     pub approvals: Option<i32>,
 }
 
-/// The name in the row by which a database says that its protection was lifted; no environment is called so.
+/// The reserved name of the row that records that the protection was lifted.
 const LIFTED: &str = "";
 
-/// What a database says about its protection.
+/// What a database records about its protection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Protection {
-    /// It has no table for it: no protected environment was ever changed here.
+    /// The table does not exist: no protected environment was ever changed here.
     Unrecorded,
-    /// The table is there, and this role may not see every row of it.
+    /// The table exists, but this role may not see every row of it.
     Unreadable,
-    /// A row of this very database says that a person lifted the protection.
+    /// A row of this database records that a user lifted the protection.
     Lifted,
-    /// The environments that this very database is; none if all rows came with a dump of another one, or there are no rows.
+    /// The environments of this database; none if all rows came with a dump of another one, or there are no rows.
     Recorded(Vec<ProtectionMarker>),
 }
 
-/// Reads what a database says about its protection.
 pub async fn read(session: &Session) -> Result<Protection> {
     match session.server_info().reads_protection {
         None => return Ok(Protection::Unrecorded),
@@ -69,7 +67,7 @@ pub async fn read(session: &Session) -> Result<Protection> {
     }
 }
 
-/// Writes that the database of a session is a protected environment.
+/// Marks the database of a session as a protected environment.
 pub async fn write(session: &Session, marker: &ProtectionMarker) -> Result<()> {
     create(session).await?;
     let lifted = "DELETE FROM af_db.protection WHERE environment OPERATOR(pg_catalog.=) ''";
@@ -93,8 +91,8 @@ async fn insert(session: &Session, marker: &ProtectionMarker) -> Result<()> {
     Ok(())
 }
 
-/// Writes that the database of a session is no protected environment, in a row of its own: a table that shows no row may
-/// have been emptied by anybody, or hide its rows.
+/// Records that the database of a session is not protected, in a row of its own: a table without rows may have been
+/// emptied by another user, or hide its rows.
 pub async fn clear(session: &Session) -> Result<()> {
     create(session).await?;
     session.execute("DELETE FROM af_db.protection", &[]).await?;
@@ -111,7 +109,7 @@ async fn create(session: &Session) -> Result<()> {
     if session.server_info().reads_protection.is_none() {
         let create = Sql::new(include_str!("queries/protection_create.sql"));
         session.run(&create).await?;
-        // That the schema was there already is no news.
+        // The schema usually exists already.
         session.take_notices();
     }
     Ok(())

@@ -4,13 +4,13 @@ use tokio_postgres::Row;
 
 use crate::error::{Failure, fail};
 
-/// The oldest server understood, as `server_version_num` counts.
+/// The oldest supported version, as in `server_version_num`.
 pub const OLDEST: i32 = 140_000;
 
-/// How connections are shared on the way to the server.
+/// How a pooler shares server processes between connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PoolMode {
-    /// Not at all: the session is a server process.
+    /// No pooler: the session is a server process.
     Direct,
     /// A session keeps its server process until it ends.
     Session,
@@ -20,10 +20,10 @@ pub enum PoolMode {
     Statement,
 }
 
-/// Who runs the server.
+/// The provider that runs the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Platform {
-    /// Nobody we know of.
+    /// An unknown provider, or self-hosted.
     Plain,
     /// Supabase, hosted or not.
     Supabase,
@@ -36,72 +36,65 @@ pub enum Platform {
     Neon,
 }
 
-/// What the first question of a session tells.
+/// Read when a session is opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerInfo {
-    /// The process id that the handshake promised.
+    /// The process id sent in the handshake.
     pub handshake_pid: i32,
-    /// The process id that answered; another one means that a proxy stands in between.
+    /// The process id that answered queries; a different one means that there is a proxy.
     pub backend_pid: i32,
-    /// The version, as `server_version_num` counts.
+    /// As in `server_version_num`.
     pub version_num: i32,
-    /// The version in words.
+    /// As printed by the server.
     pub version: String,
     pub database: String,
     pub database_oid: u32,
     pub encoding: String,
-    /// The role whose rights count.
+    /// The current role.
     pub role: String,
     /// The role that logged in.
     pub session_role: String,
-    /// Whether the role is a superuser.
     pub superuser: bool,
-    /// Whether the role may create databases.
     pub create_database: bool,
-    /// Whether the role may create roles.
     pub create_role: bool,
-    /// Whether row-level security does not apply to the role.
     pub bypass_rls: bool,
-    /// Whether the role sees what other sessions do.
+    /// Whether the role sees the activity of other sessions.
     pub reads_all_stats: bool,
-    /// Whether the role may end other sessions.
+    /// Whether the role may terminate other sessions.
     pub signals_backends: bool,
     /// Whether the role may create schemas in the database.
     pub creates_schemas: bool,
     /// Whether the server is a replica.
     pub in_recovery: bool,
-    /// Whether transactions may not write.
+    /// Whether transactions are read-only by default.
     pub read_only: bool,
-    /// The role's `search_path`.
+    /// The role's own value.
     pub search_path: String,
-    /// The role's own time zone, from before ours.
+    /// The role's own value, before our setting.
     pub time_zone: String,
-    /// The role's `statement_timeout`.
+    /// The role's own value.
     pub statement_timeout: String,
-    /// The role's `lock_timeout`.
+    /// The role's own value.
     pub lock_timeout: String,
-    /// The server's `deadlock_timeout`.
     pub deadlock_timeout: String,
-    /// How many sessions the server takes.
     pub max_connections: i32,
-    /// How many locks the server holds at once.
+    /// The size of the server's lock table.
     pub locks: i64,
-    /// Who runs the server.
     pub platform: Platform,
-    /// What tells one cluster from another, where the role may read it.
+    /// Identifies the cluster; absent without the privilege to read it.
     pub system_identifier: Option<i64>,
-    /// Whether the role may read `af_db.protection`; absent where there is no such table.
+    /// Whether the role may read `af_db.protection`; absent without such a table.
     pub reads_protection: Option<bool>,
-    /// Whether our own settings hold from the first question on.
+    /// Whether our own settings were applied by the first query.
     pub pinned: bool,
 }
 
-/// What tells one database from every other one, whatever address it is reached by.
+/// Identifies a database independently of its connection URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DatabaseIdentity {
-    /// The system identifier of its cluster.
+    /// The system identifier.
     pub cluster: i64,
-    /// Its oid there.
+    /// The database's oid.
     pub database: u32,
 }
 
@@ -112,9 +105,9 @@ impl std::fmt::Display for DatabaseIdentity {
 }
 
 impl DatabaseIdentity {
-    /// Reads what `Display` writes.
+    /// Parses the output of `Display`.
     pub fn parse(text: &str) -> Option<Self> {
-        // A system identifier is printed with a sign of its own where it does not fit.
+        // A system identifier is printed as a negative number where it exceeds the signed range.
         let (cluster, database) = text.rsplit_once('-')?;
         Some(DatabaseIdentity {
             cluster: cluster.parse().ok()?,
@@ -124,7 +117,7 @@ impl DatabaseIdentity {
 }
 
 impl ServerInfo {
-    /// Returns the identity of the database, where the role may read the cluster's.
+    /// Absent without the privilege to read the cluster's identifier.
     pub fn identity(&self) -> Option<DatabaseIdentity> {
         Some(DatabaseIdentity {
             cluster: self.system_identifier?,
@@ -132,12 +125,11 @@ impl ServerInfo {
         })
     }
 
-    /// Returns whether a pooler or another proxy stands between us and the server.
+    /// Returns whether there is a pooler or another proxy between us and the server.
     pub fn is_proxied(&self) -> bool {
         self.handshake_pid != self.backend_pid
     }
 
-    /// Returns the major version.
     pub fn major(&self) -> i32 {
         self.version_num / 10_000
     }
@@ -191,7 +183,7 @@ fn platform(roles: &[String]) -> Platform {
         .map_or(Platform::Plain, |(_, platform)| *platform)
 }
 
-/// Refuses a server that is too old, by the version the handshake gives.
+/// Fails on a version that is too old, given as in the handshake.
 pub(super) fn refuse_old(version: &str) -> Result<(), Failure> {
     let leading = |part: &str| {
         let digits = part
@@ -201,29 +193,31 @@ pub(super) fn refuse_old(version: &str) -> Result<(), Failure> {
     };
     match leading(version) {
         Some(major) if major < OLDEST / 10_000 => Err(fail(format!(
-            "the server is PostgreSQL {version}, older than the oldest one understood, {}",
+            "PostgreSQL {version} is not supported; the oldest supported version is {}",
             OLDEST / 10_000
         ))
-        .hint("upgrade the server: PostgreSQL ends the support of a version five years after its release")),
+        .hint("upgrade the server")),
         _ => Ok(()),
     }
 }
 
-/// Refuses a server that cannot write; for commands that must.
+/// Fails on a server that cannot be written to; for commands that must.
 pub fn refuse_replica(facts: &ServerInfo) -> Result<(), Failure> {
     if facts.in_recovery {
         return Err(fail(format!(
-            "the server of `{}` is a replica and cannot be written to; nothing was done",
+            "the server of `{}` is a read-only replica; nothing was changed",
             facts.database
         ))
-        .hint("connect to the primary, or list all servers in the address with target_session_attrs=primary"));
+        .hint("connect to the primary, or list all servers in the connection URL with target_session_attrs=primary"));
     }
     if facts.read_only {
         return Err(fail(format!(
-            "sessions of `{}` on `{}` are read-only; nothing was done",
+            "sessions of `{}` on `{}` are read-only; nothing was changed",
             facts.role, facts.database
         ))
-        .hint("set default_transaction_read_only = off for the role or the database, or connect as another role"));
+        .hint(
+            "set default_transaction_read_only = off for the role or database, or use another role",
+        ));
     }
     Ok(())
 }
@@ -237,7 +231,7 @@ mod tests {
         for version in ["9.6.24", "13.14 (Debian 13.14-1)", "10beta2"] {
             assert!(refuse_old(version).is_err(), "{version}");
         }
-        // A proxy may say anything; what cannot be read is asked again in the first question.
+        // A proxy may send any version; what cannot be parsed is checked again in the first query.
         for version in [
             "14.0",
             "15.18 (Debian 15.18-0+deb12u1)",

@@ -1,7 +1,7 @@
-//! Owns one connection and everything that is sent over it; the only file that sends SQL.
+//! One connection and everything that is sent over it; the only file that sends SQL.
 //!
-//! Statements of ours are static text with parameters, in one round trip each (unnamed statements with known
-//! types, so that nothing is left behind in a pooler). Everything assembled arrives as a [`Sql`].
+//! Our own statements are static text with parameters, in one round trip each (unnamed statements with known types,
+//! so that nothing is left behind in a pooler). Assembled statements are passed as [`Sql`].
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -29,42 +29,41 @@ use crate::sql::safe::Sql;
 /// A parameter with its type, so that the server is not asked for it.
 pub type Param<'a> = (&'a (dyn ToSql + Sync), Type);
 
-/// The rows of an answer, as they come.
+/// A stream of rows.
 pub struct Rows<'a> {
     stream: Pin<Box<RowStream>>,
     session: &'a Session,
 }
 
 impl Rows<'_> {
-    /// Returns the next row; nothing after the last.
+    /// Returns `None` after the last row.
     pub async fn next(&mut self) -> Result<Option<Row>> {
         let row = self.stream.next().await.transpose();
         Ok(row.map_err(|error| self.session.error(error))?)
     }
 }
 
-/// What the server said beside its answer.
+/// A notice sent by the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
     /// WARNING is a warning, everything else a note.
     pub severity: Severity,
-    /// The server's words.
     pub message: String,
     pub sqlstate: String,
 }
 
-/// What the server has said since somebody last asked; of a flood the beginning is kept and the rest is counted.
+/// The notices since the last call of `take`; of a flood the first ones are kept and the rest is counted.
 #[derive(Debug, Default)]
 struct Notices {
     kept: VecDeque<Notice>,
-    /// How many more notes and warnings there were.
+    /// Numbers of notes and warnings not kept.
     more: [usize; 2],
 }
 
 impl Notices {
-    /// How many notes, and how many warnings, are kept.
+    /// The numbers of notes and of warnings that are kept.
     const KEPT: usize = 200;
-    /// How much of each is kept, in bytes.
+    /// The length of a message that is kept, in bytes.
     const LENGTH: usize = 8192;
 
     fn push(&mut self, mut notice: Notice) {
@@ -103,14 +102,14 @@ impl Notices {
 /// Dropping it closes the connection; the server rolls back what was not committed.
 pub struct Session {
     client: Client,
-    // Filled by the task that drives the socket, emptied by whoever ran the statement.
+    // Filled by the task that drives the socket, emptied by the caller that ran the statement.
     notices: Arc<Mutex<Notices>>,
-    // What the server said when it hung up; told by the driving task to the next one who asks.
+    // The server's error message when it closed the connection; set by the driving task.
     close_reason: Arc<OnceLock<ServerError>>,
     driver: tokio::task::JoinHandle<()>,
     endpoint: Endpoint,
     info: OnceLock<ServerInfo>,
-    /// What keeps SQL that is only tried here from reaching out of the server.
+    /// Restricts what SQL that is only tried can access outside of the server.
     pub(super) confinement: Confinement,
     pooling: OnceLock<PoolMode>,
 }
@@ -149,14 +148,13 @@ impl Session {
         self.info.get_or_init(|| info);
     }
 
-    /// Returns what the session knows of its server.
     pub fn server_info(&self) -> &ServerInfo {
         self.info
             .get()
             .expect("a session is handed out only with its server info")
     }
 
-    /// Returns how the connection is pooled, where that is known already; `pooler::mode` finds it out.
+    /// Returns how the connection is pooled, where already known; `pooler::mode` determines it.
     pub fn pooling(&self) -> Option<PoolMode> {
         self.pooling.get().copied()
     }
@@ -165,7 +163,7 @@ impl Session {
         self.pooling.get_or_init(|| mode);
     }
 
-    /// Has names without a schema lead into these schemas first, on a session that keeps its server process.
+    /// Sets `search_path`; only for a session that keeps its server process.
     pub async fn set_search_path(&mut self, path: &Sql) -> Result<()> {
         self.run(&Sql::fill("SET search_path TO {}", &[path]))
             .await?;
@@ -175,7 +173,7 @@ impl Session {
         Ok(())
     }
 
-    /// Puts an error into words; of a connection that ended, with the server's reason.
+    /// Converts an error; for a closed connection, with the server's reason.
     fn error(&self, error: tokio_postgres::Error) -> ServerError {
         let mut error = ServerError::from(error);
         if self.confinement == Confinement::Sandbox {
@@ -187,12 +185,12 @@ impl Session {
         }
     }
 
-    /// Puts an error about assembled text into words, without the secrets of that text.
+    /// Converts an error about assembled text, and redacts the secrets of that text.
     fn error_about(&self, error: tokio_postgres::Error, sql: &Sql) -> ServerError {
         self.error(error).about(sql.as_str())
     }
 
-    /// Asks one of our own questions, in one round trip.
+    /// Runs one of our own queries, in one round trip.
     ///
     /// Calls made without awaiting in between (`futures_util::future::join`) are pipelined.
     pub async fn query(&self, sql: &'static str, params: &[Param<'_>]) -> Result<Vec<Row>> {
@@ -203,9 +201,9 @@ impl Session {
             .map_err(|error| self.error(error))?)
     }
 
-    /// Asks one of our own questions and gives the rows as they come, which may be many.
+    /// Runs one of our own queries and streams its rows.
     ///
-    /// Pipelined as [`Session::query`] is; of several answers each must be taken to its end before the next one comes.
+    /// Pipelined like [`Session::query`]; each of several results must be read to its end before the next one arrives.
     pub async fn stream(&self, sql: &'static str, params: &[Param<'_>]) -> Result<Rows<'_>> {
         let params = params
             .iter()
@@ -217,20 +215,20 @@ impl Session {
         })
     }
 
-    /// Asks one of our own questions whose answer is exactly one row.
+    /// Runs one of our own queries that returns exactly one row.
     pub async fn query_one(&self, sql: &'static str, params: &[Param<'_>]) -> Result<Row> {
         let mut rows = self.query(sql, params).await?;
         anyhow::ensure!(
             rows.len() == 1,
-            "expected one row, the server gave {}",
+            "expected one row, the server returned {}",
             rows.len()
         );
         Ok(rows.remove(0))
     }
 
-    /// Has the server read one of our own questions once, to be asked again and again by [`Session::query_prepared`].
+    /// Prepares one of our own queries, to be run repeatedly by [`Session::query_prepared`].
     ///
-    /// Only for servers of our own: a pooler may give the question to one backend and the next asking to another.
+    /// Only for servers of our own: a pooler may prepare on one server process and execute on another.
     pub async fn prepare(&self, sql: &'static str, types: &[Type]) -> Result<Statement> {
         Ok(self
             .client
@@ -239,7 +237,6 @@ impl Session {
             .map_err(|error| self.error(error))?)
     }
 
-    /// Asks a question that the server knows.
     pub async fn query_prepared(&self, kept: &Statement, params: &[Param<'_>]) -> Result<Vec<Row>> {
         let values: Vec<&(dyn ToSql + Sync)> = params.iter().map(|(value, _)| *value).collect();
         Ok(self
@@ -249,7 +246,7 @@ impl Session {
             .map_err(|error| self.error(error))?)
     }
 
-    /// Asks a question that the server knows and gives the rows as they come, as [`Session::stream`] does.
+    /// Runs a prepared query and streams its rows, like [`Session::stream`].
     pub async fn stream_prepared(
         &self,
         kept: &Statement,
@@ -263,7 +260,7 @@ impl Session {
         })
     }
 
-    /// Runs one of our own statements and gives the number of rows touched.
+    /// Runs one of our own statements and returns the number of affected rows.
     pub async fn execute(&self, sql: &'static str, params: &[Param<'_>]) -> Result<u64> {
         Ok(self
             .client
@@ -272,7 +269,7 @@ impl Session {
             .map_err(|error| self.error(error))?)
     }
 
-    /// Asks an assembled question with parameters, in one round trip.
+    /// Runs an assembled query with parameters, in one round trip.
     pub async fn query_sql(&self, sql: &Sql, params: &[Param<'_>]) -> Result<Vec<Row>> {
         Ok(self
             .client
@@ -292,9 +289,9 @@ impl Session {
         Ok(row.get(0))
     }
 
-    /// Runs assembled text, several statements if need be, in one message and one round trip.
+    /// Runs assembled text of one or more statements in one message and one round trip.
     ///
-    /// The server treats several statements in one message as one transaction unless they say otherwise.
+    /// The server runs several statements in one message as one transaction unless they control it themselves.
     pub async fn run(&self, sql: &Sql) -> Result<()> {
         Ok(self
             .client
@@ -303,10 +300,10 @@ impl Session {
             .map_err(|error| self.error_about(error, sql))?)
     }
 
-    /// Ends a transaction of ours that failed, if it had begun at all: text that cannot be parsed begins none.
+    /// Rolls back a failed transaction, if it had begun at all: text that cannot be parsed begins none.
     ///
-    /// What failed before is the one to tell. Rolling back fails only when the connection is gone, and then the server
-    /// does it by itself; that there was nothing to roll back is no news either.
+    /// The earlier failure is the one to report. Rolling back fails only when the connection is closed, and then the server
+    /// rolls back by itself; the warning that there was no transaction is dropped.
     pub async fn roll_back(&self) {
         const NO_ACTIVE_TRANSACTION: &str = "25P01";
         let before = self.take_notices();
@@ -320,11 +317,11 @@ impl Session {
         }
     }
 
-    /// Runs assembled text and tells how many of its statements have ended; an error comes with that number.
+    /// Runs assembled text and reports the number of statements completed; an error is returned with that number.
     pub async fn run_counting(
         &self,
         sql: &Sql,
-        told: &(dyn Fn(usize) + Send + Sync),
+        on_completed: &(dyn Fn(usize) + Send + Sync),
     ) -> Result<(), (usize, ServerError)> {
         let mut finished = 0;
         let stream = self.client.simple_query_raw(sql.as_str()).await;
@@ -334,7 +331,7 @@ impl Session {
                 message.map_err(|error| (finished, self.error_about(error, sql)))?
             {
                 finished += 1;
-                told(finished);
+                on_completed(finished);
             }
         }
         Ok(())
@@ -352,7 +349,7 @@ impl Session {
         Ok(())
     }
 
-    /// Runs assembled text and gives every row and completion as text.
+    /// Runs assembled text and returns every row and completion as text.
     pub async fn simple_query(&self, sql: &Sql) -> Result<Vec<SimpleQueryMessage>> {
         Ok(self
             .client
@@ -361,7 +358,7 @@ impl Session {
             .map_err(|error| self.error_about(error, sql))?)
     }
 
-    /// Begins a `COPY … TO STDOUT`.
+    /// Starts a `COPY … TO STDOUT`.
     pub async fn copy_out(&self, sql: &Sql) -> Result<CopyOutStream> {
         Ok(self
             .client
@@ -370,7 +367,7 @@ impl Session {
             .map_err(|error| self.error_about(error, sql))?)
     }
 
-    /// Begins a `COPY … FROM STDIN`.
+    /// Starts a `COPY … FROM STDIN`.
     pub async fn copy_in(&self, sql: &Sql) -> Result<CopyInSink<bytes::Bytes>> {
         Ok(self
             .client
@@ -379,7 +376,7 @@ impl Session {
             .map_err(|error| self.error_about(error, sql))?)
     }
 
-    /// Takes what the server has said beside its answers since the last call.
+    /// Returns the notices since the last call.
     pub fn take_notices(&self) -> Vec<Notice> {
         self.notices
             .lock()
@@ -387,34 +384,33 @@ impl Session {
             .take()
     }
 
-    /// Returns what keeps SQL that is only tried here from reaching out of the server.
+    /// Returns what restricts SQL that is only tried here.
     pub fn confinement(&self) -> &Confinement {
         &self.confinement
     }
 
-    /// Returns what cancels the running statement from another connection.
+    /// Returns a handle that cancels the running statement from another connection.
     pub fn canceller(&self) -> Canceller {
         Canceller::new(self.client.cancel_token(), self.endpoint.clone())
     }
 
-    /// Returns whether the connection is gone.
     pub fn is_closed(&self) -> bool {
         self.client.is_closed()
     }
 
-    /// Says goodbye and waits until everything was sent.
+    /// Closes the connection and waits until everything was sent.
     pub async fn close(self) {
         let Session { client, driver, .. } = self;
         drop(client);
-        // The driving task ends by itself once the client is gone; a network that is gone must not hold us.
+        // The driving task ends by itself once the client is dropped; a dead network must not block us.
         let _ = tokio::time::timeout(CLOSE_PATIENCE, driver).await;
     }
 }
 
-/// How long saying goodbye may take.
+/// Time limit of closing a connection.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
 
-/// Drives the socket until the client or the server goes, and keeps what the server says beside its answers.
+/// Drives the socket until the client or the server closes the connection, and collects notices.
 async fn drive<S, T>(
     mut connection: Connection<S, T>,
     notices: Arc<Mutex<Notices>>,
@@ -432,7 +428,7 @@ async fn drive<S, T>(
             }
         };
         if let AsyncMessage::Notice(notice) = message {
-            // The parsed one: the other is in the server's language.
+            // The parsed severity: the other one is in the server's language.
             let severity = match notice.parsed_severity() {
                 Some(tokio_postgres::error::Severity::Warning) => Severity::Warn,
                 _ => Severity::Note,
@@ -454,7 +450,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_flood_of_notices_is_counted_and_not_kept() {
+    fn a_flood_of_notices_is_counted_but_not_kept() {
         let mut notices = Notices::default();
         let notice = |severity, message: String| Notice {
             severity,

@@ -1,4 +1,4 @@
-//! Opens a session: reads which server and role answer, and sets our own settings.
+//! Opens a session: reads server and role, and applies our own settings.
 
 use anyhow::Result;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -13,16 +13,16 @@ use crate::pg::session::Session;
 use crate::sql::name::Literal;
 use crate::sql::safe::Sql;
 
-/// Our own settings of every session, whatever role, database or server say.
+/// Our own settings of every session, which override those of role, database and server.
 ///
-/// They are set, not given at startup, so that no pooler refuses them and `RESET` brings back what the role is used to.
-/// `TimeZone` is pinned because the same file must do the same everywhere: converting `timestamp` to `timestamptz`
-/// gives other values, and rewrites the table, under any zone but UTC. `search_path` is not: what people wrote runs
-/// on the same session and means the role's own path; our own questions qualify every name.
+/// They are set, not sent at startup, so that no pooler rejects them and `RESET` restores the role's own values.
+/// `TimeZone` is pinned because the same file must have the same effect everywhere: converting `timestamp` to
+/// `timestamptz` yields other values, and rewrites the table, under any zone but UTC. `search_path` is not pinned: users'
+/// SQL runs on the same session and means the role's own path; our own queries qualify every name.
 pub const SETTINGS: &[(&str, &str)] = &[
     // A client that dies must not leave its statement running.
     ("client_connection_check_interval", "500ms"),
-    // A person who thinks before confirming must not find the session gone.
+    // A user who thinks before confirming must not lose the session.
     ("idle_session_timeout", "0"),
     ("TimeZone", "UTC"),
     ("DateStyle", "ISO, MDY"),
@@ -34,16 +34,16 @@ pub const SETTINGS: &[(&str, &str)] = &[
     ("default_transaction_isolation", "read committed"),
 ];
 
-/// Our own time limits of every session: what we ask and record is not subject to those meant for a service's queries.
+/// Our own time limits of every session: our queries and records are exempt from limits meant for a service's queries.
 const TIME_LIMITS: [(&str, &str); 2] = [
     ("statement_timeout", "0"),
     ("idle_in_transaction_session_timeout", "0"),
 ];
 
-/// Takes the time limits off what is ours, until a file runs on the session, or until the end of the transaction.
+/// Lifts the time limits for our own statements, until a file runs on the session, or until the end of the transaction.
 ///
-/// A limit on waiting for locks stays, but is never shorter than ten seconds. `transaction_timeout`, which came with
-/// PostgreSQL 17, only matters within a transaction.
+/// `lock_timeout` stays, but is at least ten seconds. `transaction_timeout`, new in PostgreSQL 17, only matters within a
+/// transaction.
 pub fn lift_time_limits(local: bool) -> Sql {
     let until = Sql::new(if local { "true" } else { "false" });
     let set = |(name, value): &(&str, &str)| {
@@ -66,7 +66,7 @@ pub fn lift_time_limits(local: bool) -> Sql {
     sql
 }
 
-/// Sets our own settings again, after `RESET ALL` took them.
+/// Applies our own settings again, after `RESET ALL`.
 pub fn reset_settings() -> Sql {
     let set = |(name, value): &(&str, &str)| {
         Sql::fill(
@@ -77,7 +77,7 @@ pub fn reset_settings() -> Sql {
     Sql::fill("SELECT {}", &[&Sql::join(SETTINGS.iter().map(set), ", ")])
 }
 
-/// Turns a fresh connection into a session whose server is known and recent enough.
+/// Makes a session of a fresh connection, whose server must be recent enough.
 pub(super) async fn start<S, T>(
     client: Client,
     connection: Connection<S, T>,
@@ -96,10 +96,10 @@ where
     Ok(session)
 }
 
-/// Asks a fresh session the one identity question, in one round trip.
+/// Identifies server and role of a fresh session in one round trip.
 async fn read_server_info(session: &Session, handshake_pid: i32) -> Result<ServerInfo> {
     let answer = query_server_info(session, handshake_pid, SETTINGS).await;
-    // A server that cannot watch its sockets refuses the first of the settings; the others matter more.
+    // A server that cannot monitor its sockets rejects the first of the settings; the others matter more.
     if let Err(error) = &answer
         && error
             .downcast_ref::<ServerError>()
@@ -107,7 +107,7 @@ async fn read_server_info(session: &Session, handshake_pid: i32) -> Result<Serve
     {
         return query_server_info(session, handshake_pid, &SETTINGS[1..]).await;
     }
-    // The role's own limit is too short for this question; a transaction keeps a pooler from passing on what is set.
+    // The role's own limit is too short for this query; a transaction keeps a pooler from passing on what is set.
     if let Err(error) = &answer
         && error
             .downcast_ref::<ServerError>()
@@ -135,7 +135,7 @@ async fn query_server_info(
         (&names as _, Type::TEXT_ARRAY),
         (&values as _, Type::TEXT_ARRAY),
     ];
-    // Sent together: a server that does not allow the second question still answers the first.
+    // Sent together: a server that denies the second query still answers the first.
     let (identity, system) = futures_util::future::join(
         session.query_one(include_str!("queries/identity.sql"), &params),
         session.query_one(include_str!("queries/system_identifier.sql"), &[]),
@@ -149,7 +149,7 @@ async fn query_server_info(
     ))
 }
 
-/// Sets our own settings where the first question could not; only for a session that keeps its server process.
+/// Applies our own settings where the first query could not; only for a session that keeps its server process.
 pub(super) async fn apply_settings(session: &Session) -> Result<()> {
     let (names, values): (Vec<&str>, Vec<&str>) =
         SETTINGS.iter().copied().chain(TIME_LIMITS).unzip();

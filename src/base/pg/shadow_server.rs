@@ -1,6 +1,6 @@
-//! Owns throwaway databases: a server nobody else sees, in memory where there is room, gone with this value.
+//! Shadow databases: throwaway databases on a private PostgreSQL server, kept in memory where possible.
 //!
-//! What is put into them is the caller's: the shadow replays migrations, a drill restores an archive.
+//! Callers fill them: migrations are replayed, a drill restores a backup.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -24,44 +24,44 @@ use crate::sql::external_access::ExternalAccess;
 use crate::sql::name::{Ident, Literal};
 use crate::sql::safe::Sql;
 
-/// A server for throwaway databases; dropping it removes them, and the server where it was started for this.
+/// A server for shadow databases; dropping it removes them, and stops the server if we started it.
 pub struct ShadowServer {
     host: Host,
-    /// The server, and the database from which others are made and dropped.
+    /// The server, and the database from which others are created and dropped.
     server: Target,
-    /// A session there, kept because entering takes longer than making a database; one at a time works in it.
+    /// A session kept open, because connecting takes longer than creating a database; used by one caller at a time.
     ///
-    /// It lives and ends with the runtime it was opened in, which is told beside it.
+    /// Bound to the runtime it was opened in, whose id is stored with it.
     maker: tokio::sync::Mutex<Option<(runtime::Id, Session)>>,
     version_num: u32,
-    /// What serves and why, for people.
+    /// Description of the server and why it was chosen.
     pub why: String,
-    /// The major version that was wanted when this is another one: what was found here may not hold there.
+    /// The major version that was wanted, if this is another one: results may not apply to it.
     pub instead_of: Option<u32>,
 }
 
 enum Host {
     /// A server of our own.
     Own { cluster: Cluster, room: ScratchDir },
-    /// A server the user lends us: our databases carry a prefix and are dropped one by one.
+    /// A server provided by the user: our databases have a prefix and are dropped one by one.
     Lent {
         prefix: String,
         made: Mutex<BTreeSet<String>>,
     },
 }
 
-/// Starts a throwaway server of the major version wanted, or enters the one the user lends.
+/// Starts a server of the wanted major version, or connects to the one that the user provides.
 pub async fn start(options: &Options, watch: Watch<'_>) -> Result<ShadowServer> {
     if let Some(server) = &options.shadow_server {
-        return enter(options, server, watch).await;
+        return connect_to_provided(options, server, watch).await;
     }
     let choice = embedded::resolve(options, watch).await?;
     let template = template::ensure(options, &choice, watch).await?;
     let room = scratch_dir::furnish(options, &choice, &template, watch)?;
     let mut settings = SETTINGS.map(str::to_owned).to_vec();
-    settings.push(room_for_locks(options.locks));
+    settings.push(lock_table_size(options.locks));
     let server = cluster::private_address(&room.directory, &mut settings)?;
-    let sandbox = confined(options, &choice, &room, watch);
+    let sandbox = prepare_sandbox(options, &choice, &room, watch);
     let server = server.confined(match &sandbox {
         Some(_) => Confinement::Sandbox,
         None => Confinement::Text(options.allowed.clone()),
@@ -95,8 +95,8 @@ pub async fn start(options: &Options, watch: Watch<'_>) -> Result<ShadowServer> 
     })
 }
 
-/// Makes what confines the server; none where the machine has no means for it, or the operator wants none.
-fn confined(
+/// Prepares the sandbox; `None` where the system does not support it or the operator disabled it.
+fn prepare_sandbox(
     options: &Options,
     choice: &ChosenPrograms,
     room: &ScratchDir,
@@ -111,17 +111,21 @@ fn confined(
         Ok(sandbox) => Some(Arc::new(sandbox)),
         Err(reason) => {
             watch(Event::Info(&format!(
-                "the server of the shadow database cannot be confined here: {reason}; SQL that visibly reaches outside of it is refused"
+                "the shadow database cannot be sandboxed: {reason}; SQL that visibly accesses anything outside of the database is refused"
             )));
             None
         }
     }
 }
 
-async fn enter(options: &Options, server: &Target, watch: Watch<'_>) -> Result<ShadowServer> {
+async fn connect_to_provided(
+    options: &Options,
+    server: &Target,
+    watch: Watch<'_>,
+) -> Result<ShadowServer> {
     let session = connect::open(server, watch)
         .await
-        .context("entering the server of AF_DB_SHADOW_URL")?;
+        .context("connecting to AF_DB_SHADOW_URL")?;
     let version_num =
         u32::try_from(session.server_info().version_num).context("reading the server's version")?;
     let row = session
@@ -132,8 +136,8 @@ async fn enter(options: &Options, server: &Target, watch: Watch<'_>) -> Result<S
     let outside = [ExternalAccess::Programs, ExternalAccess::Files];
     let trusted = outside.iter().all(|reach| options.allowed.contains(reach));
     if row.get("grants_itself") && !trusted {
-        return Err(fail("the role of AF_DB_SHADOW_URL has CREATEROLE, which can grant itself pg_execute_server_program")
-            .hint("name a role without CREATEROLE, or lend a server from PostgreSQL 16 on; if you trust this SQL, set AF_DB_SHADOW_ALLOW=programs,files in your own environment")
+        return Err(fail("the role of AF_DB_SHADOW_URL has CREATEROLE and can grant itself pg_execute_server_program")
+            .hint("use a role without CREATEROLE, or PostgreSQL 16 or newer; if you trust this SQL, set AF_DB_SHADOW_ALLOW=programs,files in your environment")
             .into());
     }
     let (hour, leftovers): (i64, Vec<String>) = (row.get("hour"), row.get("leftovers"));
@@ -144,16 +148,18 @@ async fn enter(options: &Options, server: &Target, watch: Watch<'_>) -> Result<S
         && !options.allow_major_mismatch
     {
         return Err(fail(format!(
-            "the server of AF_DB_SHADOW_URL is PostgreSQL {major}, {wanted} is wanted"
+            "the server of AF_DB_SHADOW_URL is PostgreSQL {major}, but {wanted} is needed"
         ))
-        .hint("unset AF_DB_SHADOW_URL, or set AF_DB_ALLOW_MAJOR_MISMATCH=1 to work on another version")
+        .hint(
+            "unset AF_DB_SHADOW_URL, or set AF_DB_ALLOW_MAJOR_MISMATCH=1 to allow another version",
+        )
         .into());
     }
-    let why = format!("PostgreSQL {major} lent by AF_DB_SHADOW_URL");
+    let why = format!("PostgreSQL {major} from AF_DB_SHADOW_URL");
     watch(Event::Info(&why));
     watch(Event::Warning(UNCONFINED));
     watch(Event::Warning(
-        "roles that migrations make stay on the server of AF_DB_SHADOW_URL, and are met there by the next run",
+        "roles created by migrations remain on the server of AF_DB_SHADOW_URL and affect the next run",
     ));
     Ok(ShadowServer {
         host: Host::Lent {
@@ -168,28 +174,28 @@ async fn enter(options: &Options, server: &Target, watch: Watch<'_>) -> Result<S
     })
 }
 
-/// What is told of a server that is lent.
-pub const UNCONFINED: &str = "the server of AF_DB_SHADOW_URL is not confined: SQL that is put together at run time can do there whatever its role can";
+/// The warning about a server provided by the user.
+pub const UNCONFINED: &str = "the server of AF_DB_SHADOW_URL is not sandboxed: SQL assembled at run time can do whatever its role may do";
 
-/// Refuses to try unreviewed SQL as somebody who can reach out of a server that is not ours.
+/// Refuses to run unreviewed SQL with a role that has access outside of a server that is not ours.
 fn refuse_powerful(powers: Option<&str>) -> Result<()> {
     match powers {
         None => Ok(()),
         Some(powers) => Err(fail(format!(
-            "the role of AF_DB_SHADOW_URL {powers}, and unreviewed SQL would run with its rights"
+            "the role of AF_DB_SHADOW_URL {powers}, and unreviewed SQL would run with its privileges"
         ))
-        .hint("create another role and name it in AF_DB_SHADOW_URL: CREATE ROLE af_db_shadow LOGIN CREATEDB; add CREATEROLE if the migrations create roles and the server is PostgreSQL 16 or newer")
+        .hint("create a role for AF_DB_SHADOW_URL: CREATE ROLE af_db_shadow LOGIN CREATEDB; add CREATEROLE if the migrations create roles and the server is PostgreSQL 16 or newer")
         .into()),
     }
 }
 
 impl ShadowServer {
-    /// Returns the server's version as `server_version_num` says it.
+    /// As in `server_version_num`.
     pub fn version_num(&self) -> u32 {
         self.version_num
     }
 
-    /// Returns the address of a database on it, which need not exist yet.
+    /// Returns the target of a database on the server, which need not exist yet.
     pub fn target(&self, database: &str) -> Result<Target> {
         match &self.host {
             Host::Own { .. } => Ok(self.server.with_database(database)),
@@ -199,17 +205,17 @@ impl ShadowServer {
         }
     }
 
-    /// Makes an empty database.
+    /// Creates an empty database.
     pub async fn database(&self, name: &str) -> Result<Target> {
         self.create(name, &Ident::new("template0")).await
     }
 
-    /// Makes a copy of a database that nobody is connected to.
+    /// Copies a database without connections.
     pub async fn clone_database(&self, from: &str, to: &str) -> Result<Target> {
         let from = Ident::new(self.target(from)?.database());
         let target = self.create(to, &from).await?;
         if matches!(self.host, Host::Own { .. }) {
-            // The server leaves out what was set for the database; a migration may count on it.
+            // The server does not copy the settings of the database; a migration may depend on them.
             let settings = Sql::fill(
                 "INSERT INTO pg_catalog.pg_db_role_setting \
                  SELECT (SELECT oid FROM pg_catalog.pg_database WHERE datname = {}), s.setrole, s.setconfig \
@@ -218,19 +224,19 @@ impl ShadowServer {
                  WHERE d.datname = {}",
                 &[&Literal::new(to), &Literal::new(from.as_str())],
             );
-            self.run(&[settings]).await.with_context(|| {
-                format!("copying the settings of the scratch database `{from}`")
-            })?;
+            self.run(&[settings])
+                .await
+                .with_context(|| format!("copying the settings of the shadow database `{from}`"))?;
         }
         Ok(target)
     }
 
-    /// Removes a database, ending its sessions; one that is not there is not missed.
+    /// Drops a database if it exists, terminating its sessions.
     pub async fn drop_database(&self, name: &str) -> Result<()> {
         let target = self.target(name)?;
         self.run(&[dropping(target.database())])
             .await
-            .with_context(|| format!("dropping the scratch database `{name}`"))?;
+            .with_context(|| format!("dropping the shadow database `{name}`"))?;
         if let Host::Lent { made, .. } = &self.host {
             let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
             made.remove(target.database());
@@ -238,7 +244,7 @@ impl ShadowServer {
         Ok(())
     }
 
-    /// Returns the process id of the server, where it is our own.
+    /// Returns the process id of a server of our own.
     pub fn pid(&self) -> Option<u32> {
         match &self.host {
             Host::Own { cluster, .. } => Some(cluster.pid()),
@@ -246,7 +252,7 @@ impl ShadowServer {
         }
     }
 
-    /// Returns the directory that holds all of it, where the server is our own.
+    /// Returns the directory of a server of our own.
     pub fn directory(&self) -> Option<&Path> {
         match &self.host {
             Host::Own { room, .. } => Some(&room.directory),
@@ -271,8 +277,8 @@ impl ShadowServer {
     async fn create(&self, name: &str, template: &Ident) -> Result<Target> {
         let target = self.target(name)?;
         let database = Ident::new(target.database());
-        // Copying files beats writing every page to the log; 14 knows no other way and no word for it. On a server that
-        // is not ours it would force a checkpoint on everybody else.
+        // Copying files is faster than writing every page to WAL; PostgreSQL 14 has no other strategy and no keyword for it.
+        // On a server that is not ours it would force a checkpoint on everyone else.
         let by_files = matches!(self.host, Host::Own { .. }) && self.version_num >= 150_000;
         let sql = if by_files {
             Sql::fill(
@@ -288,7 +294,7 @@ impl ShadowServer {
         }
         self.run(&[sql])
             .await
-            .with_context(|| format!("making the scratch database `{name}`"))?;
+            .with_context(|| format!("creating the shadow database `{name}`"))?;
         Ok(target)
     }
 }
@@ -324,7 +330,7 @@ impl Drop for ShadowServer {
     }
 }
 
-/// Drops databases where nothing can be awaited; a runtime cannot run inside another, but can on a thread of its own.
+/// Drops databases where nothing can be awaited; a runtime cannot run inside another, but can on its own thread.
 fn drop_from_anywhere(server: Target, names: BTreeSet<String>) {
     let work = move || -> Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -332,16 +338,16 @@ fn drop_from_anywhere(server: Target, names: BTreeSet<String>) {
             .build()?;
         runtime.block_on(drop_all(&server, names.iter().map(String::as_str)))
     };
-    // A server that is gone takes its databases along; there is nobody left to tell.
+    // If the server is gone, so are its databases; there is no one left to report an error to.
     let _ = std::thread::spawn(work).join();
 }
 
-/// Returns room for the locks of one transaction: as many as the live server has, within bounds.
+/// Sizes the lock table like that of the live server, within bounds.
 ///
-/// Whoever watches locks walks the table of all of them after every statement, whose size is the next power of two above
-/// what this makes together with `max_connections` and the other settings about processes: 8,192 or 16,384. The first is
-/// what a server has that nobody has configured, the second is room to make 6,000 tables with their keys at once.
-fn room_for_locks(live: Option<i64>) -> String {
+/// Every look at `pg_locks` walks the whole lock table, and we take one after every statement. The table's size is the next
+/// power of two above this setting times `max_connections` and similar settings: 8,192 or 16,384. The first is the
+/// default of a server, the second has room to create 6,000 tables with their keys at once.
+fn lock_table_size(live: Option<i64>) -> String {
     const ENOUGH: i64 = 7_000;
     let each = match live {
         Some(locks) if locks <= ENOUGH => 64,
@@ -350,7 +356,7 @@ fn room_for_locks(live: Option<i64>) -> String {
     format!("max_locks_per_transaction={each}")
 }
 
-/// Nothing here needs to survive; everything here is for speed, or keeps the server to itself.
+/// Nothing needs to survive a crash; the settings are for speed, or keep the server private.
 const SETTINGS: [&str; 25] = [
     "listen_addresses=",
     "unix_socket_permissions=0700",
@@ -364,12 +370,12 @@ const SETTINGS: [&str; 25] = [
     "max_logical_replication_workers=0",
     "max_connections=100",
     "max_prepared_transactions=10",
-    // Whoever watches locks walks this table as well, and nobody here runs several serializable transactions at once.
+    // Reading `pg_locks` walks this table as well, and no one runs several serializable transactions at once here.
     "max_pred_locks_per_transaction=10",
     "autovacuum_max_workers=1",
     "max_wal_senders=4",
     "shared_buffers=32MB",
-    // Containers give /dev/shm 64 MB; files in the data directory have no such limit.
+    // Containers provide a /dev/shm of 64 MB; files in the data directory have no such limit.
     "dynamic_shared_memory_type=mmap",
     "huge_pages=off",
     "max_wal_size=256MB",

@@ -1,6 +1,6 @@
-//! Owns making a scratch database look like Supabase's, and telling whether a project expects that.
+//! Prepares a shadow database like one of Supabase, and detects whether a project expects that.
 //!
-//! A stand-in for replaying migrations and probing policies, not for running an application.
+//! Sufficient for replaying migrations and probing policies, not for running an application.
 
 use anyhow::{Context as _, Result};
 
@@ -8,7 +8,7 @@ use crate::pg::server_error::ServerError;
 use crate::pg::session::Session;
 use crate::sql::safe::Sql;
 
-/// Roles that Supabase has and migrations grant to.
+/// Roles that Supabase provides and migrations grant to.
 pub const ROLES: [&str; 3] = ["anon", "authenticated", "service_role"];
 
 /// Schemas of the platform that migrations refer to.
@@ -24,7 +24,7 @@ const SCHEMAS: [&str; 9] = [
     "supabase_migrations",
 ];
 
-/// Makes roles, platform schemas and default privileges as Supabase has them; what is there already stays.
+/// Creates the roles, platform schemas and default privileges of Supabase; existing objects are kept.
 ///
 /// Also sets the search path of this session, and of every later one of the same role on this database, as Supabase does.
 pub async fn prepare(session: &Session) -> Result<()> {
@@ -32,21 +32,21 @@ pub async fn prepare(session: &Session) -> Result<()> {
     let mut tries = 0;
     while let Err(error) = session.run(&prelude).await {
         tries += 1;
-        // Roles are the server's: another database being prepared at the same moment may have changed one under us.
+        // Roles belong to the whole server: another database being prepared at the same time may have changed one.
         let concurrent = error
             .downcast_ref::<ServerError>()
             .is_some_and(|error| error.is("XX000") && error.message.contains("concurrently"));
         if !concurrent || tries == 5 {
-            return Err(error.context("making the scratch database look like Supabase's"));
+            return Err(error.context("preparing the shadow database like Supabase"));
         }
     }
-    // The prelude's notices are of no interest to anybody.
+    // Discards the prelude's notices.
     session.take_notices();
     Ok(())
 }
 
-/// Tells from the text of a project's migrations whether they expect Supabase: they refer to its schemas or grant to its
-/// roles, and do not make these themselves.
+/// Detects in the text of a project's migrations whether they expect Supabase: they refer to its schemas or grant to its
+/// roles, and do not create these themselves.
 pub fn is_expected<'a>(migrations: impl IntoIterator<Item = &'a str>) -> bool {
     let mut referred = Vec::new();
     let mut made = Vec::new();
@@ -64,12 +64,12 @@ fn note_schemas(words: &[String], referred: &mut Vec<&'static str>, made: &mut V
         let Some(schema) = SCHEMAS.iter().find(|schema| *schema == word) else {
             continue;
         };
-        // A name after a dot is a column or table that happens to be called so.
+        // A name after a dot is a column or table of the same name.
         let qualified = index > 0 && words[index - 1] == ".";
         if words.get(index + 1).is_some_and(|next| next == ".") && !qualified {
             referred.push(schema);
         }
-        // Supabase lets nobody make tables in its schemas: who does has them from elsewhere.
+        // Supabase does not allow creating tables in its schemas: such a project has them from elsewhere.
         if follows(words, index, "schema") || follows(words, index, "table") {
             made.push(schema);
         }
@@ -98,7 +98,7 @@ fn note_roles(words: &[String], referred: &mut Vec<&'static str>, made: &mut Vec
     }
 }
 
-/// Roles made by `EXECUTE format('CREATE ROLE %I', …)`: the names stand in strings of the same file.
+/// Finds roles created by `EXECUTE format('CREATE ROLE %I', …)`: the names are strings in the same file.
 fn note_executed(strings: &[String], made: &mut Vec<&'static str>) {
     let makes = |text: &String| text.contains("create role") || text.contains("create user");
     if !strings.iter().any(makes) {
@@ -114,7 +114,7 @@ fn note_executed(strings: &[String], made: &mut Vec<&'static str>) {
     }
 }
 
-/// Returns whether the word at `index` is what a `CREATE <kind> [IF NOT EXISTS]` makes.
+/// Returns whether the word at `index` is the name in a `CREATE <kind> [IF NOT EXISTS]`.
 fn follows(words: &[String], index: usize, kind: &str) -> bool {
     let mut before = words[..index].iter().rev().map(String::as_str).peekable();
     for skipped in ["exists", "not", "if"] {
@@ -123,9 +123,9 @@ fn follows(words: &[String], index: usize, kind: &str) -> bool {
     before.next() == Some(kind) && before.next() == Some("create")
 }
 
-/// Splits SQL into words and single signs without comments, and the insides of plain strings; all in lower case.
+/// Splits SQL into words and single characters without comments, and the content of plain strings; all in lower case.
 ///
-/// Bodies in dollar quotes are read as well: what a function or a `DO` block refers to counts.
+/// Dollar-quoted bodies are read as well: references in functions and `DO` blocks count.
 fn words(text: &str) -> (Vec<String>, Vec<String>) {
     let (mut words, mut strings) = (Vec::new(), Vec::new());
     let mut rest = text.trim_start_matches('\u{feff}');
@@ -162,7 +162,7 @@ fn words(text: &str) -> (Vec<String>, Vec<String>) {
     (words, strings)
 }
 
-/// Returns the extensions that the text makes, each once, in order of appearance.
+/// Returns the extensions that the text creates, each once, in order of appearance.
 pub fn extensions(text: &str) -> Vec<String> {
     let (words, _) = words(text);
     let mut found: Vec<String> = Vec::new();
@@ -175,7 +175,7 @@ pub fn extensions(text: &str) -> Vec<String> {
     found
 }
 
-/// Names those of the extensions that cannot be had on this server.
+/// Returns those extensions that are not available on this server.
 pub async fn unavailable(session: &Session, wanted: &[String]) -> Result<Vec<String>> {
     let rows = session
         .query(
@@ -183,7 +183,7 @@ pub async fn unavailable(session: &Session, wanted: &[String]) -> Result<Vec<Str
             &[],
         )
         .await
-        .context("asking which extensions the server has")?;
+        .context("listing the available extensions")?;
     let available: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
     Ok(wanted
         .iter()
@@ -192,7 +192,7 @@ pub async fn unavailable(session: &Session, wanted: &[String]) -> Result<Vec<Str
         .collect())
 }
 
-/// Says that a server lacks extensions the migrations want; it is not the migrations that are wrong.
+/// Reports extensions that the server lacks; the migrations are not at fault.
 pub fn lacking(extensions: &[String], server: &str) -> crate::error::Failure {
     let names: Vec<String> = extensions.iter().map(|name| format!("`{name}`")).collect();
     let (noun, verb, them) = match names.len() {
@@ -200,10 +200,10 @@ pub fn lacking(extensions: &[String], server: &str) -> crate::error::Failure {
         _ => ("extensions", "are", "them"),
     };
     crate::error::fail(format!(
-        "the {noun} {} {verb} not available on the scratch server ({server}), so the migrations cannot be replayed on it",
+        "the {noun} {} {verb} not available on the shadow database's server ({server}), so the migrations cannot be replayed on it",
         names.join(", ")
     ))
-    .hint(format!("install {them} for that server, or set AF_DB_SHADOW_URL to a server that has {them}"))
+    .hint(format!("install {them} there, or set AF_DB_SHADOW_URL to a server that has {them}"))
 }
 
 #[cfg(test)]
@@ -211,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_supabase_project_is_told_by_its_text() {
+    fn a_supabase_project_is_recognised_by_its_migrations() {
         let check = |expected: bool, text: &str| {
             assert_eq!(is_expected([text]), expected, "{text}");
         };
@@ -259,23 +259,23 @@ mod tests {
     }
 
     #[test]
-    fn extensions_are_named() {
+    fn created_extensions_are_listed() {
         let text = "create extension vector; CREATE EXTENSION IF NOT EXISTS \"uuid-ossp\" WITH SCHEMA extensions;\n\
                     create extension vector; -- create extension none\n drop extension other;";
         assert_eq!(extensions(text), ["vector", "uuid-ossp"]);
     }
 
     #[test]
-    fn a_missing_extension_is_not_blamed_on_the_migrations() {
+    fn a_missing_extension_is_reported_as_such() {
         let one = lacking(&["vector".to_owned()], "PostgreSQL 15.18");
         insta::assert_snapshot!(format!("{one}\nhint: {}", one.hint.as_deref().unwrap()), @r"
-        the extension `vector` is not available on the scratch server (PostgreSQL 15.18), so the migrations cannot be replayed on it
-        hint: install it for that server, or set AF_DB_SHADOW_URL to a server that has it
+        the extension `vector` is not available on the shadow database's server (PostgreSQL 15.18), so the migrations cannot be replayed on it
+        hint: install it there, or set AF_DB_SHADOW_URL to a server that has it
         ");
         let two = lacking(
             &["pg_cron".to_owned(), "vector".to_owned()],
             "PostgreSQL 15.18",
         );
-        insta::assert_snapshot!(two, @"the extensions `pg_cron`, `vector` are not available on the scratch server (PostgreSQL 15.18), so the migrations cannot be replayed on it");
+        insta::assert_snapshot!(two, @"the extensions `pg_cron`, `vector` are not available on the shadow database's server (PostgreSQL 15.18), so the migrations cannot be replayed on it");
     }
 }

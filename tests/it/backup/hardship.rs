@@ -114,9 +114,9 @@ async fn a_server_that_turns_us_away_is_told_and_nothing_is_made() {
     };
     let wrong = server.target("sslmode=disable&password=wrong");
     insta::assert_snapshot!(said(wrong).await, @r#"
-    error: cannot enter database `postgres` at `127.0.0.1:PORT`
+    error: cannot connect to database `postgres` at `127.0.0.1:PORT`
     caused by: password authentication failed for user "postgres" (SQLSTATE 28P01)
-    hint: check the password; it may come from the address, PGPASSWORD or PGPASSFILE
+    hint: check the password in the connection URL, PGPASSWORD or PGPASSFILE
     exit: 2
     "#);
     let secure = server.target("sslmode=require&password=wrong");

@@ -129,7 +129,7 @@ async fn a_fleet_comes_up_and_those_who_cannot_are_named() {
     warn[fleet-ahead]: m05: `foreign` is applied, but not in this checkout (newer than all files)
       postgres@HOST:PORT/DATABASE_5
 
-    warn[fleet-unreachable]: gone: cannot enter database `nowhere_at_all` at `HOST:PORT`: database "nowhere_at_all" does not exist (SQLSTATE 3D000)
+    warn[fleet-unreachable]: gone: cannot connect to database `nowhere_at_all` at `HOST:PORT`: database "nowhere_at_all" does not exist (SQLSTATE 3D000)
       postgres@HOST:PORT/nowhere_at_all
 
     2 warnings

@@ -483,7 +483,7 @@ async fn a_server_without_room_is_not_the_files_fault() {
     assert_eq!(ran.status, 2, "{}", ran.seen());
     assert!(
         ran.stderr
-            .contains("hint: the server's disk is full; free space there and run it again"),
+            .contains("hint: the server's disk is full; free space and run the command again"),
         "{}",
         ran.seen()
     );

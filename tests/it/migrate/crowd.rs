@@ -134,7 +134,7 @@ async fn a_pooler_in_transaction_mode_is_refused() {
     let project = Project::of(&target);
     project.write("migrations/V1__a.sql", "CREATE TABLE a (id int);");
     insta::assert_snapshot!(project.run(&["up"]).await.seen(), @"
-    error: `DATABASE@HOST:PORT/DATABASE` is a pooler in transaction mode, through which no lock holds; nothing was done
+    error: `DATABASE@HOST:PORT/DATABASE` is a transaction-mode pooler; advisory locks do not work through it; nothing was changed
     hint: set direct-url (or DIRECT_URL) to the server itself, or to a pooler in session mode
     status 4
     ");

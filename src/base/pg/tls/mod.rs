@@ -264,5 +264,5 @@ pub(super) fn explain(tls: &Tls, host: &Host, error: &tokio_postgres::Error) -> 
 
 fn disagreement(host: &Host) -> Failure {
     fail(format!("cannot agree with `{host}` on TLS"))
-        .hint("check that a PostgreSQL server answers there, and its TLS settings")
+        .hint("check that a PostgreSQL server listens there, and its TLS settings")
 }
