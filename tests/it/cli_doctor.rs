@@ -58,7 +58,7 @@ fn what_is_missing_is_named_with_its_remedy() {
       help: start the server, or correct the host and port
 
     error[doctor-embedded-postgresql]: embedded postgresql: cannot use the PostgreSQL in PROJECT/empty: no postgres in it
-      help: set AF_DB_PG_BIN to the directory that holds postgres and initdb, or unset it
+      help: set AF_DB_PG_BIN to the directory with postgres and initdb, or unset it
 
     warn[doctor-client-tools]: client tools: there is no pg_dump of PostgreSQL 14 or newer on this machine; backup and restore cannot work
       help: install the client programs, such as the package postgresql-client-14, or set AF_DB_PG_BIN to their directory

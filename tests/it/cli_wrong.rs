@@ -109,35 +109,35 @@ fn a_wrong_address_is_refused_before_anything_is_tried() {
     insta::assert_snapshot!(status("postgres://me:secret@[::1/db"), @"
     $ af-db status --database-url postgres://me:secret@[::1/db
     ! error: reading --database-url
-    ! caused by: an IPv6 address in the database address has no closing bracket
+    ! caused by: an IPv6 address in the connection URL has no closing bracket
     ! hint: write it as postgres://user@[2001:db8::1]:5432/database
     exit 2
     ");
     insta::assert_snapshot!(status("postgres://h/d?sslmode=sometimes"), @"
     $ af-db status --database-url postgres://h/d?sslmode=sometimes
     ! error: reading --database-url
-    ! caused by: unknown sslmode `sometimes` in the database address
+    ! caused by: unknown sslmode `sometimes` in the connection URL
     ! hint: one of disable, allow, prefer, require, verify-ca, verify-full
     exit 2
     ");
     insta::assert_snapshot!(status("mysql://h/d"), @"
     $ af-db status --database-url mysql://h/d
     ! error: reading --database-url
-    ! caused by: the database address begins with `mysql://`, which is not PostgreSQL
+    ! caused by: the connection URL begins with `mysql://`, which is not PostgreSQL
     ! hint: write it as postgres://user:password@host:5432/database
     exit 2
     ");
     insta::assert_snapshot!(status("postgres://h:99999/d"), @"
     $ af-db status --database-url postgres://h:99999/d
     ! error: reading --database-url
-    ! caused by: the port in the database address is not a number from 1 to 65535
+    ! caused by: the port in the connection URL is not a number from 1 to 65535
     ! hint: if the password contains / @ : ? # or %, percent-encode it: / is %2F, @ is %40, : is %3A, ? is %3F, # is %23, % is %25
     exit 2
     ");
     insta::assert_snapshot!(status("host=h prot=5432"), @"
     $ af-db status --database-url host=h prot=5432
     ! error: reading --database-url
-    ! caused by: unknown parameter `prot` in the database address
+    ! caused by: unknown parameter `prot` in the connection URL
     ! hint: did you mean `port`?
     exit 2
     ");
@@ -150,7 +150,7 @@ fn a_wrong_address_is_refused_before_anything_is_tried() {
     insta::assert_snapshot!(project.run_with(&[("DATABASE_URL", "postgres://h/d?sslmod=require")], &["status"]), @"
     $ af-db status
     ! error: reading DATABASE_URL
-    ! caused by: unknown parameter `sslmod` in the database address
+    ! caused by: unknown parameter `sslmod` in the connection URL
     ! hint: did you mean `sslmode`?
     exit 2
     ");
@@ -163,7 +163,7 @@ fn a_wrong_address_is_refused_before_anything_is_tried() {
     insta::assert_snapshot!(project.run_with(&[("POSTGRES_PORT", "many"), ("POSTGRES_HOST", "h")], &["status"]), @"
     $ af-db status
     ! error: reading POSTGRES_USER, _PASSWORD, _HOST, _PORT and _DB
-    ! caused by: the port in the database address is not a number from 1 to 65535
+    ! caused by: the port in the connection URL is not a number from 1 to 65535
     ! hint: if the password contains / @ : ? # or %, percent-encode it: / is %2F, @ is %40, : is %3A, ? is %3F, # is %23, % is %25
     exit 2
     ");

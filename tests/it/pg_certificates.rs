@@ -205,10 +205,10 @@ impl Forge {
 
 const TRUSTED: &str = "trusted";
 const UNKNOWN: &str = "the certificate of SERVER is not signed by a known authority";
-const OTHER_HOST: &str = "the certificate of SERVER is made out for another host";
+const OTHER_HOST: &str = "the certificate of SERVER is issued for another host";
 const EXPIRED: &str = "the certificate of SERVER has expired";
 const NOT_YET: &str = "the certificate of SERVER is not yet valid";
-const NOT_FOR_SERVERS: &str = "the certificate of SERVER is not meant for servers";
+const NOT_FOR_SERVERS: &str = "the certificate of SERVER is not valid for server authentication";
 const FULL: &str = "verify-full";
 const CA: &str = "verify-ca";
 

@@ -158,9 +158,9 @@ async fn what_cannot_be_entered_says_why() {
     "#);
     let required = server.target("sslmode=require");
     insta::assert_snapshot!(shown(&refused(&required).await, &[(port, "PORT")]), @"
-    error: the server at `127.0.0.1:PORT` does not offer TLS
+    error: the server at `127.0.0.1:PORT` does not support TLS
     caused by: server does not support TLS
-    hint: switch TLS on at the server (ssl = on), or use sslmode=disable if nobody can listen in between
+    hint: enable TLS on the server (ssl = on), or use sslmode=disable on a trusted network
     exit: 2
     ");
     let standby = server.target("target_session_attrs=standby");

@@ -185,21 +185,21 @@ async fn every_mode_does_what_libpq_does() {
     ");
     let nobody = server.target("sslmode=verify-ca");
     insta::assert_snapshot!(refusal(&server, &nobody, &authority).await, @"
-    error: sslmode=verify-ca needs to know the authority
-    hint: set sslrootcert to its certificate, or use sslmode=verify-full to trust the system's authorities
+    error: sslmode=verify-ca needs a certificate authority
+    hint: set sslrootcert, or use sslmode=verify-full to trust the system's authorities
     exit: 2
     ");
     let missing = with_roots(&server, "verify-full", &authority.path("missing.crt"));
     insta::assert_snapshot!(refusal(&server, &missing, &authority).await, @"
     error: cannot read sslrootcert `DIR/missing.crt`
     caused by: No such file or directory (os error 2)
-    hint: set sslrootcert to a file that exists and that you may read
+    hint: set sslrootcert to a readable file
     exit: 2
     ");
     let key = with_roots(&server, "verify-full", &authority.path("ca.key"));
     insta::assert_snapshot!(refusal(&server, &key, &authority).await, @"
-    error: sslrootcert `DIR/ca.key` holds no certificate that can be read
-    hint: it must be a PEM file that begins with -----BEGIN CERTIFICATE-----
+    error: sslrootcert `DIR/ca.key` contains no readable certificate
+    hint: use a PEM file that begins with -----BEGIN CERTIFICATE-----
     exit: 2
     ");
     let session = enter(&with_roots(
@@ -226,14 +226,14 @@ async fn a_certificate_for_another_host_passes_verify_ca_only() {
         .unwrap();
     let full = with_roots(&server, "verify-full", &authority.path("ca.crt"));
     insta::assert_snapshot!(refusal(&server, &full, &authority).await, @"
-    error: the certificate of `127.0.0.1:PORT` is made out for another host
-    hint: connect under the name that stands in the certificate, or check where this name leads
+    error: the certificate of `127.0.0.1:PORT` is issued for another host
+    hint: connect with the host name in the certificate, or check where this name resolves to
     exit: 2
     ");
     let named = full.with_address("localhost", server.port);
     insta::assert_snapshot!(refusal(&server, &named, &authority).await, @"
-    error: the certificate of `localhost:PORT` is made out for another host
-    hint: connect under the name that stands in the certificate, or check where this name leads
+    error: the certificate of `localhost:PORT` is issued for another host
+    hint: connect with the host name in the certificate, or check where this name resolves to
     exit: 2
     ");
     // A name with its address said apart is checked by its name.
@@ -338,7 +338,7 @@ async fn our_own_certificate_lets_us_in() {
     }
     insta::assert_snapshot!(refusal(&server, &with_key("encrypted.pk8"), &authority).await, @"
     error: sslkey `DIR/encrypted.pk8` is encrypted
-    hint: the key must be an unencrypted PEM file: openssl pkcs8 -topk8 -nocrypt -in client.key -out client.pk8
+    hint: use an unencrypted PEM file: openssl pkcs8 -topk8 -nocrypt -in client.key -out client.pk8
     exit: 2
     ");
     let strange = refusal(&server, &with_key("stranger.pk8"), &authority).await;
@@ -359,13 +359,13 @@ async fn our_own_certificate_lets_us_in() {
     };
     mode("old.key", 0o600);
     insta::assert_snapshot!(refusal(&server, &with_key("old.key"), &authority).await, @"
-    error: sslkey `DIR/old.key` holds no private key that can be read
-    hint: the key must be an unencrypted PEM file: openssl pkcs8 -topk8 -nocrypt -in client.key -out client.pk8
+    error: sslkey `DIR/old.key` contains no readable private key
+    hint: use an unencrypted PEM file: openssl pkcs8 -topk8 -nocrypt -in client.key -out client.pk8
     exit: 2
     ");
     mode("postgres.pk8", 0o644);
     insta::assert_snapshot!(refusal(&server, &with_key("postgres.pk8"), &authority).await, @"
-    error: sslkey `DIR/postgres.pk8` can be read by others
+    error: sslkey `DIR/postgres.pk8` is readable by other users
     hint: chmod 600 DIR/postgres.pk8
     exit: 2
     ");
@@ -431,7 +431,7 @@ async fn a_certificate_of_ours_that_the_server_does_not_trust_is_said_to_be() {
         let refusal = refusal(&server, &ours, &authority).await;
         let first = refusal.lines().next().unwrap();
         assert_eq!(
-            first, "error: the server at `127.0.0.1:PORT` did not accept our certificate",
+            first, "error: the server at `127.0.0.1:PORT` rejected the client certificate",
             "{version}: {refusal}"
         );
     }

@@ -155,7 +155,7 @@ async fn a_directory_without_a_server_is_refused() {
     let message = format!("{error}\nhint: {}", hint_of(&error).unwrap());
     insta::assert_snapshot!(message.replace(folder.path().to_str().unwrap(), "FOLDER"), @r"
     cannot use the PostgreSQL in FOLDER: no postgres in it
-    hint: set AF_DB_PG_BIN to the directory that holds postgres and initdb, or unset it
+    hint: set AF_DB_PG_BIN to the directory with postgres and initdb, or unset it
     ");
 }
 
@@ -173,7 +173,7 @@ async fn a_cache_that_cannot_be_written_is_said() {
     if message.starts_with(cause) {
         insta::assert_snapshot!(message, @r"
         cannot write /proc/af-db-cache: No such file or directory (os error 2)
-        hint: set AF_DB_CACHE_DIR and AF_DB_SCRATCH_DIR to directories that can be written
+        hint: set AF_DB_CACHE_DIR and AF_DB_SCRATCH_DIR to writable directories
         ");
     }
 }
@@ -216,7 +216,7 @@ async fn fetched_from(mirror: String) -> String {
 async fn a_mirror_that_serves_something_else_is_refused() {
     let mirror =
         mirror(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello").await;
-    insta::assert_snapshot!(fetched_from(mirror).await, @"the archive of PostgreSQL 17.10 is not the one that was published: its checksum differs, nothing was unpacked");
+    insta::assert_snapshot!(fetched_from(mirror).await, @"the archive of PostgreSQL 17.10 has a checksum mismatch; nothing was unpacked");
 }
 
 #[tokio::test]
@@ -309,7 +309,7 @@ async fn a_socket_that_would_be_too_long_is_said() {
     std::fs::remove_dir(&long).unwrap();
     let message = format!("{error}\nhint: {}", hint_of(&error).unwrap());
     insta::assert_snapshot!(message, @r"
-    there is no directory for a throwaway PostgreSQL
-    hint: set AF_DB_SCRATCH_DIR to a directory with a short name that the server's user can enter
+    no suitable directory for a temporary PostgreSQL server
+    hint: set AF_DB_SCRATCH_DIR to a directory with a short path that the server's user can enter
     ");
 }

@@ -57,7 +57,7 @@ pub async fn start(options: &Options, watch: Watch<'_>) -> Result<ShadowServer> 
     }
     let choice = embedded::resolve(options, watch).await?;
     let template = template::ensure(options, &choice, watch).await?;
-    let room = scratch_dir::furnish(options, &choice, &template, watch)?;
+    let room = scratch_dir::create(options, &choice, &template, watch)?;
     let mut settings = SETTINGS.map(str::to_owned).to_vec();
     settings.push(lock_table_size(options.locks));
     let server = cluster::private_address(&room.directory, &mut settings)?;

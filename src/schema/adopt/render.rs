@@ -126,7 +126,7 @@ async fn run(program: &Path, project: &Path, arguments: &[&str]) -> Result<Progr
 }
 
 fn last_line(text: &str) -> &str {
-    text.trim().lines().last().unwrap_or("it said nothing")
+    text.trim().lines().last().unwrap_or("no error message")
 }
 
 /// Cuts what Alembic says at the lines that begin a revision: `-- Running upgrade a, b -> c`.

@@ -58,7 +58,7 @@ pub async fn prisma(file: &Path, shown: &str) -> Result<String> {
         }
         said = done.stderr;
     }
-    let last = said.trim().lines().last().unwrap_or("it said nothing");
+    let last = said.trim().lines().last().unwrap_or("no error message");
     Err(fail(format!("Prisma cannot say {shown} as SQL: {last}"))
         .hint(
             "see what `prisma migrate diff --from-empty --to-schema-datamodel FILE --script` says",

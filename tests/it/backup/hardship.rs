@@ -121,9 +121,9 @@ async fn a_server_that_turns_us_away_is_told_and_nothing_is_made() {
     "#);
     let secure = server.target("sslmode=require&password=wrong");
     insta::assert_snapshot!(said(secure).await, @"
-    error: the server at `127.0.0.1:PORT` does not offer TLS
+    error: the server at `127.0.0.1:PORT` does not support TLS
     caused by: server does not support TLS
-    hint: switch TLS on at the server (ssl = on), or use sslmode=disable if nobody can listen in between
+    hint: enable TLS on the server (ssl = on), or use sslmode=disable on a trusted network
     exit: 2
     ");
 }

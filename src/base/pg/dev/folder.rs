@@ -1,4 +1,4 @@
-//! The folder `.af-db/` of a project: what this machine remembers of it, invisible to version control and to other users.
+//! The folder `.af-db/` of a project: this machine's state of it, ignored by version control and private to the user.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -10,7 +10,7 @@ pub struct ProjectFolder {
 }
 
 impl ProjectFolder {
-    /// Returns the folder of a project; it may not be there yet.
+    /// The folder need not exist yet.
     pub fn of(project: &Path) -> Self {
         ProjectFolder {
             project: project.to_owned(),
@@ -21,7 +21,7 @@ impl ProjectFolder {
         self.project.join(".af-db")
     }
 
-    /// Makes it, and a folder in it.
+    /// Creates the folder and a subfolder.
     pub fn make(&self, inner: &str) -> io::Result<PathBuf> {
         let folder = self.path();
         self.make_private(&folder)?;
@@ -35,13 +35,12 @@ impl ProjectFolder {
         Ok(inner)
     }
 
-    /// Reads a file in one of its folders.
     pub fn read(&self, inner: &str, name: &str) -> Option<String> {
         let bytes = fs::read(self.path().join(inner).join(name)).ok()?;
         Some(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// Names the files in one of its folders.
+    /// Lists the files of a subfolder.
     pub fn names(&self, inner: &str) -> Vec<String> {
         let entries = fs::read_dir(self.path().join(inner));
         let entries = entries.into_iter().flatten().flatten();
@@ -50,10 +49,10 @@ impl ProjectFolder {
             .collect()
     }
 
-    /// Writes a file in one of its folders, whole or not at all.
+    /// Writes a file in a subfolder atomically.
     pub fn write(&self, inner: &str, name: &str, text: &str) -> io::Result<()> {
         let folder = self.make(inner)?;
-        // Made with mode 0600, beside the file it becomes.
+        // Created with mode 0600, beside the file it replaces.
         let mut file = tempfile::NamedTempFile::new_in(&folder)?;
         file.write_all(text.as_bytes())?;
         self.give(file.path())?;
@@ -65,7 +64,7 @@ impl ProjectFolder {
         match fs::symlink_metadata(folder) {
             Ok(meta) if meta.is_dir() => return narrow(folder, &meta),
             // Root would write wherever the link leads.
-            Ok(_) => return Err(io::Error::other("it is not a folder")),
+            Ok(_) => return Err(io::Error::other("not a folder")),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
@@ -73,14 +72,14 @@ impl ProjectFolder {
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         match builder.create(folder) {
-            // Another command made it meanwhile.
+            // Another command has created it meanwhile.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             Err(error) => Err(error),
             Ok(()) => self.give(folder),
         }
     }
 
-    /// Hands what root made to the owner of the project, who works here without root's rights at other times.
+    /// Changes the owner of what root created to the project's owner, who also works here without root.
     #[cfg(unix)]
     fn give(&self, path: &Path) -> io::Result<()> {
         use std::os::unix::fs::{MetadataExt as _, lchown};
@@ -97,7 +96,7 @@ impl ProjectFolder {
     }
 }
 
-/// Takes from others the right to write into a folder that an earlier version, or a wide umask, gave them.
+/// Restricts the permissions of a folder created by an earlier version, or with a wide umask.
 #[cfg(unix)]
 fn narrow(folder: &Path, meta: &fs::Metadata) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;

@@ -1,7 +1,7 @@
-//! Owns the development server: an embedded PostgreSQL that stays, one for each project.
+//! The development server: a persistent embedded PostgreSQL, one per project.
 //!
-//! It outlives the command that started it, so it belongs to a supervisor: this same program, run again apart from the
-//! terminal. Start, stop and the rest here only look at the supervisor's files and wait; see [`supervise`] for its side.
+//! It outlives the command that started it, so a supervisor runs it: this same program, detached from the terminal. The
+//! functions here only use the supervisor's files and wait; see [`supervise`] for the other side.
 
 pub mod folder;
 mod random;
@@ -27,43 +27,41 @@ pub use registry::ServerRegistry;
 pub use server_dir::{AccessInfo, ServerDir};
 pub use supervisor::supervise;
 
-/// How long a development server runs without anybody connected before it stops by itself.
+/// How long a development server runs without connections before it stops by itself.
 pub const IDLE: Duration = Duration::from_secs(8 * 3600);
 
-/// How long starting or stopping may take; recovery after a crash is the slow case.
+/// Time limit of start and stop; crash recovery is the slow case.
 const PATIENCE: Duration = Duration::from_secs(150);
 
-/// How to run this program again as the supervisor.
+/// The command that runs this program as the supervisor.
 #[derive(Clone, Debug)]
 pub struct SupervisorCommand {
     pub program: PathBuf,
-    /// Arguments that lead to [`supervise`] for the same place.
+    /// Arguments that call [`supervise`] for the same directory.
     pub arguments: Vec<OsString>,
-    /// The directory to run in, so that the same configuration is found.
+    /// The working directory, so that the same configuration is found.
     pub directory: PathBuf,
 }
 
-/// A development server that runs.
 #[derive(Clone, Debug)]
 pub struct RunningServer {
-    /// The address of its database.
     pub target: Target,
-    /// How to reach it, with the password.
+    /// With the password.
     pub access: AccessInfo,
-    /// Whether it was made just now, with an empty database.
+    /// Whether it was created just now, with an empty database.
     pub fresh: bool,
-    /// Whether it ran already.
+    /// Whether it was already running.
     pub found: bool,
 }
 
-/// Returns the development server of a place if it runs.
+/// Returns the development server if it is running.
 pub fn status(place: &ServerDir) -> Result<Option<RunningServer>> {
     if !place.exists() || file_lock::attempt(&place.owner_lock())?.is_some() || !place.is_ready() {
         return Ok(None);
     }
     let access = place
         .access()?
-        .context("reading how to reach the development server")?;
+        .context("reading access.json of the development server")?;
     Ok(Some(RunningServer {
         target: access.target()?,
         access,
@@ -72,9 +70,9 @@ pub fn status(place: &ServerDir) -> Result<Option<RunningServer>> {
     }))
 }
 
-/// Starts the development server of a place, or finds it running.
+/// Starts the development server unless it is running.
 ///
-/// Two at once: one starts it, the other waits and finds it.
+/// Of two concurrent commands, one starts it and the other waits for it.
 pub async fn start(
     place: &ServerDir,
     again: &SupervisorCommand,
@@ -90,7 +88,7 @@ pub async fn start(
     }
     let fresh = !place.data().exists();
     let task = if fresh {
-        "making the development server"
+        "starting a local PostgreSQL"
     } else {
         "starting the development server"
     };
@@ -121,11 +119,11 @@ pub async fn start(
         {
             return Err(did_not_start(
                 place,
-                &format!("its supervisor ended with {status}"),
+                &format!("the supervisor exited ({status})"),
             ));
         }
         if began.elapsed() > PATIENCE {
-            let waited = format!("it was not ready after {} seconds", PATIENCE.as_secs());
+            let waited = format!("not ready after {} seconds", PATIENCE.as_secs());
             return Err(did_not_start(place, &waited));
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -134,17 +132,17 @@ pub async fn start(
 
 fn did_not_start(place: &ServerDir, reason: &str) -> anyhow::Error {
     fail(format!("the development server did not start: {reason}"))
-        .hint(format!("its log may say more: {}", place.log().display()))
+        .hint(format!("see the log: {}", place.log().display()))
         .into()
 }
 
-/// Stops the development server of a place and says whether it ran.
+/// Stops the development server and returns whether it was running.
 pub async fn stop(place: &ServerDir) -> Result<bool> {
     if !place.exists() || file_lock::attempt(&place.owner_lock())?.is_some() {
         return Ok(false);
     }
     let began = Instant::now();
-    // Asked through a file: a process id may have become somebody else's.
+    // Requested through a file: a process id may have been reused.
     place.ask_to_stop()?;
     while file_lock::attempt(&place.owner_lock())?.is_none() {
         if began.elapsed() > PATIENCE {
@@ -152,7 +150,7 @@ pub async fn stop(place: &ServerDir) -> Result<bool> {
                 "the development server did not stop within {} seconds",
                 PATIENCE.as_secs()
             ))
-            .hint(format!("its log may say why: {}", place.log().display()))
+            .hint(format!("see the log: {}", place.log().display()))
             .into());
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -160,7 +158,7 @@ pub async fn stop(place: &ServerDir) -> Result<bool> {
     Ok(true)
 }
 
-/// Stops the development server and removes its data; the next start makes an empty one.
+/// Stops the development server and removes its data; the next start creates an empty one.
 pub async fn reset(place: &ServerDir) -> Result<()> {
     stop(place).await?;
     if !place.exists() {
@@ -178,13 +176,13 @@ pub async fn reset(place: &ServerDir) -> Result<()> {
     Ok(())
 }
 
-/// Names the major version the data of a place belongs to, where there is any.
+/// Returns the major version of the data directory, if there is one.
 pub fn major(place: &ServerDir) -> Option<u32> {
     let text = fs::read_to_string(place.data().join("PG_VERSION")).ok()?;
     text.trim().parse().ok()
 }
 
-/// Opens `psql` on the development server, on this terminal, and gives its exit status.
+/// Opens `psql` on the development server, on this terminal, and returns its exit status.
 pub async fn psql(running: &RunningServer, options: &Options, arguments: &[String]) -> Result<i32> {
     let name = crate::pg::embedded::binaries::executable("psql");
     let program = options
@@ -194,8 +192,8 @@ pub async fn psql(running: &RunningServer, options: &Options, arguments: &[Strin
         .find(|program| program.is_file())
         .or_else(|| beside_a_server(options, &name))
         .ok_or_else(|| {
-            fail("there is no psql on this machine")
-                .hint("install PostgreSQL's client programs, or use another client with the address that af-db dev url gives")
+            fail("psql is not installed")
+                .hint("install PostgreSQL's client programs, or use another client with the URL from "af-db dev url"")
         })?;
     let mut tool = Program::new(program).args(arguments);
     for (variable, value) in running.target.environment() {

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 
-/// Returns 24 random letters.
+/// Returns 24 random characters.
 pub(super) fn password() -> Result<String> {
     use base64::Engine as _;
     Ok(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(random_bytes()?))
@@ -18,7 +18,7 @@ pub(super) fn random_bytes() -> Result<[u8; 18]> {
     Ok(bytes)
 }
 
-/// The standard library's hashing keys come from the system's own source.
+/// The standard library seeds its hash keys from the operating system.
 #[cfg(not(unix))]
 pub(super) fn random_bytes() -> Result<[u8; 18]> {
     use std::hash::{BuildHasher as _, RandomState};
@@ -26,7 +26,7 @@ pub(super) fn random_bytes() -> Result<[u8; 18]> {
     for part in bytes.chunks_mut(8) {
         let fresh = std::thread::spawn(|| RandomState::new().hash_one(0))
             .join()
-            .map_err(|_| crate::error::fail("making a password failed"))?;
+            .map_err(|_| crate::error::fail("generating a password failed"))?;
         part.copy_from_slice(&fresh.to_le_bytes()[..part.len()]);
     }
     Ok(bytes)

@@ -1,7 +1,7 @@
-//! The development servers of this machine, and the projects they belong to.
+//! The registry of development servers on this machine, with their projects.
 //!
-//! A server that root starts lives apart from its project, where the server's user can enter; a token in the project leads
-//! to it, so that a project that was moved finds it again. Any other server lives in its project and is only listed here.
+//! A server started by root is stored outside of its project, where the server's user can enter; a token in the project
+//! identifies it, so that a moved project finds it again. Other servers are stored in their projects and only listed here.
 
 use std::fs;
 use std::io;
@@ -15,31 +15,31 @@ use crate::pg::dev::registry_entry::{
 use crate::pg::dev::server_dir::ServerDir;
 use crate::pg::embedded::privileges;
 
-/// The folder that lists the development servers.
+/// The folder with the registry.
 #[derive(Clone, Debug)]
 pub struct ServerRegistry {
     base: PathBuf,
 }
 
-/// A development server of this machine.
+/// An entry with the location of its server.
 #[derive(Clone, Debug)]
 pub struct RegisteredServer {
-    /// Where it lives.
+    /// The server's directory.
     pub place: ServerDir,
-    /// The project it belongs to; absent where an older version did not write it down.
+    /// `None` for servers of older versions, which did not record it.
     pub project: Option<PathBuf>,
     folder: PathBuf,
 }
 
 impl RegisteredServer {
-    /// Returns whether the project it belongs to is gone.
+    /// Returns whether the project no longer exists.
     pub fn is_gone(&self) -> bool {
         self.project
             .as_ref()
             .is_some_and(|project| !project.is_dir())
     }
 
-    /// Returns how much it takes on disk.
+    /// Returns the disk usage.
     pub fn bytes(&self) -> u64 {
         size(&self.place.directory)
     }
@@ -51,12 +51,11 @@ impl RegisteredServer {
 }
 
 impl ServerRegistry {
-    /// Returns the register in a folder: that of all servers of root, or that of a user.
     pub fn at(base: PathBuf) -> Self {
         ServerRegistry { base }
     }
 
-    /// Returns the folder where nobody names one: `cache` is the user's.
+    /// Returns root's registry, or the user's in the cache directory.
     pub fn usual(cache: &Path) -> Self {
         let base = if privileges::is_root() {
             PathBuf::from("/var/lib/af-db")
@@ -66,7 +65,7 @@ impl ServerRegistry {
         ServerRegistry { base }
     }
 
-    /// Returns the place of a project's development server.
+    /// Returns the directory of a project's development server.
     pub fn place(&self, project: &Path) -> ServerDir {
         let project = project
             .canonicalize()
@@ -86,7 +85,7 @@ impl ServerRegistry {
     /// Lists the servers, by project.
     pub fn list(&self) -> Vec<RegisteredServer> {
         let mut listed: Vec<RegisteredServer> = self.folders().map(listed).collect();
-        // One that lived in a project which was removed went with it.
+        // A server stored in a removed project was removed with it.
         listed.retain(|one| one.place.exists() || one.is_gone());
         listed.sort_by(|left, right| left.project.cmp(&right.project));
         listed
@@ -99,7 +98,7 @@ impl ServerRegistry {
             .filter(|path| path.is_dir())
     }
 
-    /// Finds the record of a project: by its token if it was moved, else by its path.
+    /// Finds the entry of a project: by its token if it was moved, else by its path.
     fn folder(&self, project: &Path) -> PathBuf {
         let token = token_of(project);
         if let Some(token) = &token {
@@ -126,14 +125,14 @@ impl ServerRegistry {
     }
 }
 
-/// Returns whether the project of a record is the one at hand, at its old path or at a new one: a copy has the same token, and the
-/// project that it was made of is still where it was.
+/// Returns whether the entry's project is the given one, at its old path or moved: a copy has the same token, and its
+/// original still exists.
 fn is_moved_to(folder: &Path, project: &Path, token: &str) -> bool {
     match recorded_project(folder) {
         Some(recorded) if recorded == project => true,
         Some(recorded) if token_of(&recorded).as_deref() == Some(token) => false,
         Some(_) => {
-            // From now on it is here, or another project made at the old path would be taken for it.
+            // Record the new path, or a new project at the old path would get the same server.
             put(folder, PROJECT, project.as_os_str().as_encoded_bytes()).is_ok()
         }
         None => false,
@@ -153,7 +152,7 @@ fn listed(folder: PathBuf) -> RegisteredServer {
     }
 }
 
-/// Names a record by the path of its project; another number where the first name is taken by a project that was moved.
+/// Names an entry by the path of its project; with another number where a moved project uses the name.
 fn name(project: &Path, number: u32) -> String {
     let mut hash = Sha256::new();
     hash.update(project.as_os_str().as_encoded_bytes());
@@ -189,7 +188,7 @@ mod tests {
         folder.canonicalize().unwrap()
     }
 
-    /// Makes a project with a server and gives the folder it is written down in.
+    /// Creates a project with a server and returns the folder of its entry.
     fn made(register: &ServerRegistry, project: &Path) -> PathBuf {
         let place = register.place(project);
         place.make().unwrap();
@@ -197,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_project_that_was_moved_finds_its_server_and_another_at_its_old_path_does_not() {
+    fn a_moved_project_keeps_its_server_and_a_new_one_at_the_old_path_gets_another() {
         let folder = tempfile::tempdir().unwrap();
         let register = ServerRegistry::at(folder.path().join("register"));
         let old = project(&folder.path().join("old"));
@@ -230,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_project_says_of_itself_does_not_take_the_server_of_another() {
+    fn a_forged_token_does_not_give_access_to_another_server() {
         let folder = tempfile::tempdir().unwrap();
         let register = ServerRegistry::at(folder.path().join("register"));
         let one = project(&folder.path().join("one"));
@@ -249,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn servers_are_listed_with_what_became_of_their_projects() {
+    fn servers_are_listed_with_their_projects() {
         let folder = tempfile::tempdir().unwrap();
         let register = ServerRegistry::at(folder.path().join("register"));
         let (here, gone) = (

@@ -1,4 +1,4 @@
-//! An entry of the registry: the files that say to which project a development server belongs.
+//! An entry of the registry: the files that assign a development server to its project.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -8,23 +8,23 @@ use crate::pg::dev::folder::ProjectFolder;
 use crate::pg::dev::random::random_bytes;
 use crate::pg::embedded::private_files;
 
-/// Where it is written down to which project a server belongs.
+/// The assignment of a server to its project.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RegistryEntry {
-    /// The project, without links on the way.
+    /// The project's canonical path.
     pub(super) project: PathBuf,
     pub(super) folder: PathBuf,
 }
 
-/// The file that names the project, in the record's folder.
+/// The file with the project's path, in the entry's folder.
 pub(super) const PROJECT: &str = "project";
-/// The file that tells projects apart, in the record's folder and in the project's own.
+/// The file with the token of the project, in the entry's folder and in the project's own.
 pub(super) const TOKEN: &str = "token";
-/// The folder in the project's own.
+/// The subfolder of the project's own folder.
 pub(super) const SERVER: &str = "server";
 
 impl RegistryEntry {
-    /// Writes down whose the server is, here and in the project.
+    /// Records the assignment, here and in the project.
     pub(super) fn write(&self) -> io::Result<()> {
         private_files::make_folder(&self.folder).map_err(io::Error::other)?;
         let token = match (token_of(&self.project), read(&self.folder, TOKEN)) {
@@ -71,7 +71,7 @@ pub(super) fn put(folder: &Path, name: &str, content: &[u8]) -> io::Result<()> {
     if fs::read(folder.join(name)).is_ok_and(|there| there == content) {
         return Ok(());
     }
-    // Made with mode 0600, beside the file it becomes.
+    // Created with mode 0600, beside the file it replaces.
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(content)?;
     file.persist(folder.join(name))?;

@@ -1,5 +1,4 @@
-//! Owns where a development server lives on disk, and the files by which its supervisor and the commands understand each
-//! other.
+//! The directory of a development server, with the files by which its supervisor and the commands communicate.
 
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -13,23 +12,22 @@ use crate::pg::dev::registry_entry::RegistryEntry;
 use crate::pg::embedded::{private_files, privileges};
 use crate::pg::target::Target;
 
-/// The directory of one development server.
+/// The directory of a development server.
 #[derive(Clone, Debug)]
 pub struct ServerDir {
     pub directory: PathBuf,
-    /// Where it is written down whose it is.
+    /// The registry's entry.
     pub(super) record: Option<RegistryEntry>,
 }
 
-/// How to reach a development server; kept in a file that only its owner can read.
+/// The connection parameters of a development server; stored in a file that only its owner can read.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct AccessInfo {
-    /// The format of this file.
+    /// The format version of this file.
     pub version: u32,
-    /// The server's version in words.
+    /// The server's version as text.
     pub server: String,
-    /// The port on this machine.
     pub port: u16,
     /// The password of `postgres`.
     pub password: String,
@@ -37,13 +35,13 @@ pub struct AccessInfo {
     pub database: String,
 }
 
-/// Returns the database of servers made before they had one of their own.
+/// The database of servers created before they had one of their own.
 fn first_database() -> String {
     "postgres".to_owned()
 }
 
 impl AccessInfo {
-    /// Returns the address with the password; for the user's own eyes, when asked for.
+    /// Returns the connection URL with the password; for output on request only.
     pub fn url(&self) -> String {
         let AccessInfo {
             port,
@@ -54,14 +52,13 @@ impl AccessInfo {
         format!("postgresql://postgres:{password}@127.0.0.1:{port}/{database}?sslmode=disable")
     }
 
-    /// Returns the address.
     pub fn target(&self) -> Result<Target> {
         Target::parse(&self.url())
     }
 }
 
 impl ServerDir {
-    /// Returns a place that was named.
+    /// Takes a directory given by the user.
     pub fn at(directory: PathBuf) -> Self {
         ServerDir {
             directory,
@@ -69,42 +66,39 @@ impl ServerDir {
         }
     }
 
-    /// Returns whether a development server was ever made here.
     pub fn exists(&self) -> bool {
         self.directory.is_dir()
     }
 
-    /// Returns the server's data directory.
     pub fn data(&self) -> PathBuf {
         self.directory.join("data")
     }
 
-    /// Returns where a data directory is made before it is whole.
+    /// Returns the directory in which the data directory is prepared.
     pub fn part(&self) -> PathBuf {
         self.directory.join("data.part")
     }
 
-    /// Returns the server's log.
     pub fn log(&self) -> PathBuf {
         self.directory.join("log")
     }
 
-    /// Returns the lock the supervisor holds all its life.
+    /// Returns the lock held by the supervisor while it runs.
     pub fn owner_lock(&self) -> PathBuf {
         self.directory.join("owner.lock")
     }
 
-    /// Returns the lock of whoever is starting it.
+    /// Returns the lock held while the server is being started.
     pub fn start_lock(&self) -> PathBuf {
         self.directory.join("start.lock")
     }
 
-    /// Makes the directory, invisible to version control, and writes down whose it is.
+    /// Creates the directory, ignored by version control, and its registry entry.
     pub fn make(&self) -> Result<()> {
         let failed = |error: std::io::Error| private_files::cannot_write(&self.directory, &error);
         if !self.exists() {
             if privileges::is_root() {
-                // The server's user passes through to its data.
+                // The server's user must be able to enter it.
                 private_files::make_folder(&self.directory)?;
             } else {
                 self.make_in_project().map_err(failed)?;
@@ -128,7 +122,7 @@ impl ServerDir {
         }
     }
 
-    /// Reads how to reach the server, where that is known.
+    /// Reads the connection parameters, if recorded.
     pub fn access(&self) -> Result<Option<AccessInfo>> {
         let path = self.directory.join("access.json");
         let text = match fs::read_to_string(&path) {
@@ -141,13 +135,12 @@ impl ServerDir {
         Ok(Some(access))
     }
 
-    /// Writes how to reach the server.
     pub(super) fn write_access(&self, access: &AccessInfo) -> Result<()> {
         let text = serde_json::to_string(access).context("writing access.json")?;
         self.write("access.json", &text)
     }
 
-    /// Returns whether the supervisor has said that the server takes sessions.
+    /// Returns whether the supervisor has reported that the server accepts connections.
     pub fn is_ready(&self) -> bool {
         self.directory.join("ready").exists()
     }
@@ -156,7 +149,7 @@ impl ServerDir {
         self.write("ready", "")
     }
 
-    /// Removes what an earlier life of the server has said or was asked.
+    /// Removes the messages of an earlier run.
     pub(super) fn clear(&self) {
         for name in ["ready", "stop"] {
             let _ = fs::remove_file(self.directory.join(name));
@@ -171,13 +164,13 @@ impl ServerDir {
         self.directory.join("stop").exists()
     }
 
-    /// Leaves word for whoever waits for the start why there is none.
+    /// Records why the start failed, for the command that waits for it.
     pub(super) fn say_failure(&self, error: &anyhow::Error) {
         let told = StartFailure {
             message: format!("{error:#}"),
             hint: crate::error::hint_of(error).map(str::to_owned),
         };
-        // Without the file the starter still sees that the supervisor has ended.
+        // Without the file the command still sees that the supervisor has ended.
         if let Ok(text) = serde_json::to_string(&told) {
             let _ = self.write("failure", &text);
         }
@@ -202,12 +195,12 @@ impl ServerDir {
         private_files::create(&path).map_err(|error| private_files::cannot_write(&path, &error))
     }
 
-    /// Writes a file whole or not at all, for our eyes only.
+    /// Writes a file atomically, readable by us only.
     fn write(&self, name: &str, text: &str) -> Result<()> {
         use std::io::Write as _;
         let path = self.directory.join(name);
         let write = || -> std::io::Result<()> {
-            // Made with mode 0600, beside the file it becomes.
+            // Created with mode 0600, beside the file it replaces.
             let mut file = tempfile::NamedTempFile::new_in(&self.directory)?;
             file.write_all(text.as_bytes())?;
             file.persist(&path)?;
@@ -217,7 +210,7 @@ impl ServerDir {
     }
 }
 
-/// An error on its way from the supervisor to the starter.
+/// An error passed from the supervisor to the command that started it.
 #[derive(Serialize, Deserialize)]
 struct StartFailure {
     message: String,

@@ -1,5 +1,5 @@
-//! Owns the supervisor's side of a development server: making its data, starting it, watching over it until it is asked to
-//! stop, is idle, or ends.
+//! The supervisor of a development server: creates its data, starts it, and runs it until it is asked to stop, is idle,
+//! or ends.
 
 use std::fs;
 use std::io::Write as _;
@@ -21,21 +21,21 @@ use crate::pg::embedded::{self, ChosenPrograms, Options, file_lock, private_file
 use crate::pg::program::Program;
 use crate::sql::name::{Ident, Literal};
 
-/// The database of a development server; `postgres` is for those who make databases.
+/// The database of a development server; `postgres` is used for creating databases.
 const DATABASE: &str = "dev";
 
-/// How often the supervisor looks whether it is asked to stop.
+/// How often the supervisor checks for a stop request.
 const TICK: Duration = Duration::from_millis(50);
 
-/// How often it looks whether anybody is connected.
+/// How often it checks for connections.
 const LOOK: Duration = Duration::from_secs(60);
 
-/// Runs a development server until it is asked to stop, ends, or nobody was connected for `idle`.
+/// Runs a development server until it is asked to stop, ends, or had no connections for `idle`.
 ///
-/// Ends at once when another supervisor is at work. Why it could not start is also left for the starter to read.
+/// Returns at once when another supervisor is running. A failed start is also recorded for the command that waits for it.
 pub async fn supervise(place: &ServerDir, options: &Options, idle: Duration) -> Result<()> {
     place.make()?;
-    let Some(_owner) = wait_for_the_dying(place).await? else {
+    let Some(_owner) = take_owner_lock(place).await? else {
         return Ok(());
     };
     place.clear();
@@ -46,7 +46,7 @@ pub async fn supervise(place: &ServerDir, options: &Options, idle: Duration) -> 
     let (mut cluster, access) = begun?;
     let watched = watch_over(place, &cluster, &access, idle).await;
     place.clear();
-    // A server whose files are gone has nothing left to write down.
+    // A server whose files are gone has nothing left to write.
     let ask = if place.data().exists() {
         ShutdownMode::Fast
     } else {
@@ -57,7 +57,7 @@ pub async fn supervise(place: &ServerDir, options: &Options, idle: Duration) -> 
 }
 
 /// Takes the owner's lock; a supervisor that is just ending may hold it a moment longer.
-async fn wait_for_the_dying(place: &ServerDir) -> Result<Option<file_lock::FileLock>> {
+async fn take_owner_lock(place: &ServerDir) -> Result<Option<file_lock::FileLock>> {
     let began = Instant::now();
     loop {
         if let Some(lock) = file_lock::attempt(&place.owner_lock())? {
@@ -72,7 +72,7 @@ async fn wait_for_the_dying(place: &ServerDir) -> Result<Option<file_lock::FileL
     }
 }
 
-/// Starts the server and says so.
+/// Starts the server and reports that it is ready.
 async fn begin(place: &ServerDir, options: &Options) -> Result<(Cluster, AccessInfo)> {
     let choice = choose(place, options).await?;
     end_orphan(place).await;
@@ -83,7 +83,7 @@ async fn begin(place: &ServerDir, options: &Options) -> Result<(Cluster, AccessI
     Ok((cluster, access))
 }
 
-/// Chooses the programs: those the data was made with, or any for a new server.
+/// Chooses the programs: those the data was created with, or any for a new server.
 async fn choose(place: &ServerDir, options: &Options) -> Result<ChosenPrograms> {
     let mut options = options.clone();
     let made_by = super::major(place);
@@ -96,16 +96,16 @@ async fn choose(place: &ServerDir, options: &Options) -> Result<ChosenPrograms> 
         (Err(error), Some(major)) => {
             let hint = crate::error::hint_of(&error).unwrap_or_default().to_owned();
             let message =
-                format!("the development server's data is PostgreSQL {major}'s; {error:#}");
+                format!("the development server's data is of PostgreSQL {major}: {error:#}");
             Err(fail(message)
-                .hint(format!("{hint}; or begin anew with af-db dev reset"))
+                .hint(format!("{hint}; or start over with "af-db dev reset""))
                 .into())
         }
         (choice, _) => choice,
     }
 }
 
-/// Ends a server whose supervisor was killed, where the system did not do it: it would keep the data to itself.
+/// Shuts down a server whose supervisor was killed, where the system did not do it: it still holds the data directory.
 async fn end_orphan(place: &ServerDir) {
     let began = Instant::now();
     while let Some(pid) = file_lock::running_server(&place.data()) {
@@ -117,7 +117,7 @@ async fn end_orphan(place: &ServerDir) {
     }
 }
 
-/// Makes the data of a new server, or reads how the present one is reached.
+/// Creates the data of a new server, or reads the connection parameters of the existing one.
 async fn prepare(place: &ServerDir, choice: &ChosenPrograms) -> Result<AccessInfo> {
     if place.data().exists()
         && let Some(access) = place.access()?
@@ -125,9 +125,9 @@ async fn prepare(place: &ServerDir, choice: &ChosenPrograms) -> Result<AccessInf
         return Ok(access);
     }
     let part = place.part();
-    // A leftover of a start that was killed; we hold the owner's lock.
+    // A leftover of a killed start; we hold the owner's lock.
     let _ = fs::remove_dir_all(&part);
-    // Not a copy of a template: copies are one cluster to everybody who tells clusters apart, such as archives.
+    // Not a copy of the template: copies have the same system identifier, by which backups distinguish clusters.
     template::cluster(choice, &part).await?;
     let access = AccessInfo {
         version: 1,
@@ -136,8 +136,8 @@ async fn prepare(place: &ServerDir, choice: &ChosenPrograms) -> Result<AccessInf
         password: random::password()?,
         database: DATABASE.to_owned(),
     };
-    furnish(choice, &part, &access).await?;
-    // Everybody on the machine can reach the port, so the password is asked for.
+    set_up_database(choice, &part, &access).await?;
+    // Every user of the machine can reach the port, so a password is required.
     let rules = "host all all 127.0.0.1/32 scram-sha-256\n";
     let file = part.join("pg_hba.conf");
     let write = || -> std::io::Result<()> {
@@ -152,9 +152,9 @@ async fn prepare(place: &ServerDir, choice: &ChosenPrograms) -> Result<AccessInf
     Ok(access)
 }
 
-/// Sets the password before the server ever listens, through standard input, as arguments can be read by everybody; and
-/// makes the database.
-async fn furnish(choice: &ChosenPrograms, data: &Path, access: &AccessInfo) -> Result<()> {
+/// Sets the password before the server ever listens, through standard input, as arguments can be read by every user, and
+/// creates the database.
+async fn set_up_database(choice: &ChosenPrograms, data: &Path, access: &AccessInfo) -> Result<()> {
     let sql = format!(
         "ALTER ROLE postgres PASSWORD {}\nCREATE DATABASE {}\n",
         Literal::new(&access.password),
@@ -172,13 +172,13 @@ async fn furnish(choice: &ChosenPrograms, data: &Path, access: &AccessInfo) -> R
     Ok(())
 }
 
-/// Starts the server on its port, or on another when somebody has taken it meanwhile.
+/// Starts the server on its port, or on another one that is free.
 async fn launch(
     place: &ServerDir,
     choice: &ChosenPrograms,
     access: &mut AccessInfo,
 ) -> Result<Cluster> {
-    // The log of one life of the server; it would grow for ever otherwise.
+    // The log of one run; it would grow for ever otherwise.
     let _ = fs::remove_file(place.log());
     let mut tries = 0;
     loop {
@@ -200,7 +200,7 @@ async fn launch(
                 access.server = cluster.version.to_string();
                 return Ok(cluster);
             }
-            // Between our look and the server's somebody else may have come.
+            // Another program may have taken the port since it was checked.
             Err(_) if !is_free(access.port) && tries < 5 => {}
             Err(error) => return Err(error),
         }
@@ -217,7 +217,7 @@ fn settings(port: u16) -> Vec<String> {
         "jit=off",
         "timezone=UTC",
         "log_timezone=UTC",
-        // Containers give /dev/shm 64 MB; files in the data directory have no such limit.
+        // Containers provide a /dev/shm of 64 MB; files in the data directory have no such limit.
         "dynamic_shared_memory_type=mmap",
     ];
     let mut settings = fixed.map(str::to_owned).to_vec();
@@ -244,11 +244,11 @@ async fn watch_over(
             () = tokio::time::sleep(TICK) => {}
         }
         if cluster.has_ended() {
-            return Err(fail("the development server ended by itself")
-                .hint(format!("its log may say why: {}", place.log().display()))
+            return Err(fail("the development server exited unexpectedly")
+                .hint(format!("see the log: {}", place.log().display()))
                 .into());
         }
-        // A project that was removed or moved has taken the place along.
+        // A removed or moved project took the directory with it.
         if place.is_asked_to_stop() || !place.data().exists() {
             return Ok(());
         }
@@ -264,7 +264,7 @@ async fn watch_over(
     }
 }
 
-/// Returns whether anybody but us is connected; a server too full to tell is used.
+/// Returns whether anyone else is connected; a server without free connections is in use.
 async fn is_used(access: &AccessInfo) -> bool {
     let count = async {
         let session = connect::open(&access.target()?, &silent).await?;

@@ -6,19 +6,18 @@ use std::path::PathBuf;
 /// A version of PostgreSQL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version {
-    /// Such as 17.
     pub major: u32,
-    /// Such as 4; 0 for a development version.
+    /// 0 for a development version.
     pub minor: u32,
 }
 
 impl Version {
-    /// Returns what `server_version_num` would say.
+    /// As in `server_version_num`.
     pub fn number(self) -> u32 {
         self.major * 10_000 + self.minor
     }
 
-    /// Reads what `postgres --version` prints, such as `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`.
+    /// Parses the output of `postgres --version`, such as `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`.
     pub fn read(printed: &str) -> Option<Self> {
         let word = printed
             .split_whitespace()
@@ -43,14 +42,14 @@ impl fmt::Display for Version {
     }
 }
 
-/// How server programs came to be here.
+/// How the server programs were found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// The user named the directory.
+    /// Configured by the user.
     Named,
     /// Installed on this machine.
     System,
-    /// Fetched by us, now or earlier.
+    /// Downloaded by af-db, now or earlier.
     Fetched,
 }
 
@@ -59,7 +58,6 @@ pub enum Source {
 pub struct Binaries {
     pub directory: PathBuf,
     pub version: Version,
-    /// How they came to be here.
     pub source: Source,
 }
 
@@ -69,7 +67,7 @@ impl Binaries {
     }
 }
 
-/// Names a program's file.
+/// Appends the system's extension of executables.
 pub fn executable(name: &str) -> String {
     format!("{name}{}", std::env::consts::EXE_SUFFIX)
 }

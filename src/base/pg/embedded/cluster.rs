@@ -1,6 +1,6 @@
-//! Owns a running server: its start, when it is ready, its end.
+//! A running server: start, readiness, shutdown.
 //!
-//! Readiness is what the server's own pid file says about our own child; a socket alone may belong to somebody else's.
+//! Readiness is read from the pid file of our own child; a socket alone may belong to another server.
 
 use std::fs;
 use std::net::TcpListener;
@@ -19,36 +19,36 @@ use crate::pg::embedded::{ChosenPrograms, file_lock, private_files};
 use crate::pg::program::Program;
 use crate::pg::target::Target;
 
-/// How long a server may take to start; recovery of a killed development server is the slow case.
+/// Start-up time limit; crash recovery of a development server is the slow case.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A server that ends with this value.
+/// A server that is shut down when this value is dropped.
 pub struct Cluster {
     kept: ChildServer,
     data: PathBuf,
-    /// Its shared memory, as it was before any SQL could write into its directory.
+    /// Its shared memory, read before any SQL could write into its data directory.
     segment: Option<u32>,
     pub version: Version,
 }
 
-/// What a server is started with, beside its programs.
+/// The parameters of a server.
 pub struct Start<'a> {
-    /// Its data directory.
+    /// The data directory.
     pub data: &'a Path,
-    /// Where its socket goes, if it has one.
+    /// The directory of its Unix socket, if it has one.
     pub sockets: Option<&'a Path>,
-    /// What it says goes here.
+    /// The log file.
     pub log: &'a Path,
     /// Settings, as `name=value`.
     pub settings: &'a [String],
-    /// How it is asked to end should we be killed.
+    /// How it is shut down if this process is killed.
     pub on_our_death: ShutdownMode,
-    /// What confines it, where it runs SQL that nobody has reviewed.
+    /// The sandbox of a server that runs unreviewed SQL.
     pub sandbox: Option<Arc<Sandbox>>,
 }
 
 impl Cluster {
-    /// Starts a server and waits until it takes sessions.
+    /// Starts a server and waits until it accepts connections.
     pub async fn start(choice: &ChosenPrograms, start: &Start<'_>) -> Result<Self> {
         clear_stale(start.data);
         let log = open_log(start.log, choice.user.as_ref())?;
@@ -78,7 +78,7 @@ impl Cluster {
     async fn ready(&self, log: &Path) -> Result<Option<u32>> {
         let began = Instant::now();
         loop {
-            // Asked first: a server that ended must not be missed because its pid file is still there.
+            // Checked first: a server that ended must not be missed because its pid file still exists.
             let ended = self.kept.ended();
             if let Some(file) = file_lock::pid_file(&self.data)
                 && file.pid == self.kept.pid()
@@ -87,27 +87,26 @@ impl Cluster {
                 return Ok(file.segment);
             }
             if let Some(status) = ended {
-                return Err(not_started(&format!("it ended with {status}"), log));
+                return Err(not_started(&format!("the server exited ({status})"), log));
             }
             if began.elapsed() > PATIENCE {
-                let waited = format!("it was not ready after {} seconds", PATIENCE.as_secs());
+                let waited = format!("not ready after {} seconds", PATIENCE.as_secs());
                 return Err(not_started(&waited, log));
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
 
-    /// Returns its process id.
     pub fn pid(&self) -> u32 {
         self.kept.pid()
     }
 
-    /// Returns whether it has ended by itself or by somebody else's hand.
+    /// Returns whether it has ended, by itself or by another process.
     pub fn has_ended(&self) -> bool {
         self.kept.ended().is_some()
     }
 
-    /// Asks it to end and waits until it has.
+    /// Shuts it down and waits for its end.
     pub fn stop(&mut self, ask: ShutdownMode) {
         self.kept.stop(ask);
         if let Some(segment) = self.segment
@@ -121,11 +120,11 @@ impl Cluster {
 fn open_log(path: &Path, user: Option<&User>) -> Result<fs::File> {
     let log = private_files::create(path).with_context(|| format!("opening {}", path.display()))?;
     privileges::give_file(&log, user)
-        .with_context(|| format!("handing {} to the server's user", path.display()))?;
+        .with_context(|| format!("changing the owner of {}", path.display()))?;
     Ok(log)
 }
 
-/// Removes a pid file that names no server of this directory: the server would believe it and refuse to start.
+/// Removes a stale pid file, which would keep the server from starting.
 fn clear_stale(data: &Path) {
     if data.join("postmaster.pid").exists() && file_lock::running_server(data).is_none() {
         let _ = fs::remove_file(data.join("postmaster.pid"));
@@ -137,7 +136,7 @@ fn not_started(reason: &str, log: &Path) -> anyhow::Error {
     explain(reason, &text).into()
 }
 
-/// Returns the last thing a server or one of its programs complained of.
+/// Returns the last error message in the output of a server or one of its programs.
 pub fn complaint(text: &str) -> Option<&str> {
     text.lines().rev().find_map(|line| {
         let marks = ["FATAL:  ", "error: "];
@@ -149,24 +148,24 @@ pub fn complaint(text: &str) -> Option<&str> {
 fn explain(reason: &str, text: &str) -> Failure {
     let complaint = complaint(text)
         .or_else(|| text.lines().last())
-        .unwrap_or("it said nothing");
+        .unwrap_or("no error message");
     let hint = if text.contains("No space left on device") {
-        "make room, or set AF_DB_SCRATCH_DIR to a directory with room".to_owned()
+        "free disk space, or set AF_DB_SCRATCH_DIR to a directory with free space".to_owned()
     } else if text.contains("shared memory") {
-        "the machine gives too little shared memory; free some, or point AF_DB_SHADOW_URL at a server".to_owned()
+        "not enough shared memory; free some, or set AF_DB_SHADOW_URL to a running server".to_owned()
     } else {
-        "point AF_DB_SHADOW_URL at a server that runs, or AF_DB_PG_BIN at another PostgreSQL"
+        "set AF_DB_SHADOW_URL to a running server, or AF_DB_PG_BIN to another PostgreSQL"
             .to_owned()
     };
     fail(format!(
-        "the embedded PostgreSQL did not start, {reason}: {complaint}"
+        "the embedded PostgreSQL did not start: {reason}: {complaint}"
     ))
     .hint(hint)
 }
 
-/// Returns the address of a server of our own that nobody else can enter: a socket in its private directory.
+/// Returns the target of a server of our own that no other user can connect to: a socket in its private directory.
 ///
-/// Where the driver knows no sockets it is a free port on this machine, which is added to the settings.
+/// Where the driver does not support sockets, a free port on this machine, which is added to the settings.
 pub fn private_address(sockets: &Path, settings: &mut Vec<String>) -> Result<Target> {
     let target = Target::parse("user=postgres sslmode=disable")?;
     if cfg!(unix) {
@@ -178,7 +177,7 @@ pub fn private_address(sockets: &Path, settings: &mut Vec<String>) -> Result<Tar
     Ok(target.with_address("127.0.0.1", port))
 }
 
-/// Returns a port of this machine that nobody listens on.
+/// Returns a port of this machine on which nothing listens.
 pub fn free_port() -> Result<u16> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).context("looking for a free port")?;
     let address = listener.local_addr().context("looking for a free port")?;
@@ -198,22 +197,22 @@ mod tests {
     }
 
     #[test]
-    fn why_a_server_did_not_start_is_in_its_own_words() {
-        insta::assert_snapshot!(shown("it ended with exit status: 1", "2026 LOG:  starting\n2026 FATAL:  data directory \"/d\" has wrong ownership\n2026 HINT:  x"), @r#"
-        the embedded PostgreSQL did not start, it ended with exit status: 1: data directory "/d" has wrong ownership
-        hint: point AF_DB_SHADOW_URL at a server that runs, or AF_DB_PG_BIN at another PostgreSQL
+    fn a_failed_start_is_explained_with_the_servers_error() {
+        insta::assert_snapshot!(shown("the server exited (exit status: 1)", "2026 LOG:  starting\n2026 FATAL:  data directory \"/d\" has wrong ownership\n2026 HINT:  x"), @r#"
+        the embedded PostgreSQL did not start: the server exited (exit status: 1): data directory "/d" has wrong ownership
+        hint: set AF_DB_SHADOW_URL to a running server, or AF_DB_PG_BIN to another PostgreSQL
         "#);
-        insta::assert_snapshot!(shown("it ended with exit status: 1", "2026 FATAL:  could not write lock file: No space left on device"), @r"
-        the embedded PostgreSQL did not start, it ended with exit status: 1: could not write lock file: No space left on device
-        hint: make room, or set AF_DB_SCRATCH_DIR to a directory with room
+        insta::assert_snapshot!(shown("the server exited (exit status: 1)", "2026 FATAL:  could not write lock file: No space left on device"), @r"
+        the embedded PostgreSQL did not start: the server exited (exit status: 1): could not write lock file: No space left on device
+        hint: free disk space, or set AF_DB_SCRATCH_DIR to a directory with free space
         ");
-        insta::assert_snapshot!(shown("it ended with exit status: 1", "2026 FATAL:  could not create shared memory segment: Cannot allocate memory"), @r"
-        the embedded PostgreSQL did not start, it ended with exit status: 1: could not create shared memory segment: Cannot allocate memory
-        hint: the machine gives too little shared memory; free some, or point AF_DB_SHADOW_URL at a server
+        insta::assert_snapshot!(shown("the server exited (exit status: 1)", "2026 FATAL:  could not create shared memory segment: Cannot allocate memory"), @r"
+        the embedded PostgreSQL did not start: the server exited (exit status: 1): could not create shared memory segment: Cannot allocate memory
+        hint: not enough shared memory; free some, or set AF_DB_SHADOW_URL to a running server
         ");
-        insta::assert_snapshot!(shown("it was not ready after 120 seconds", ""), @r"
-        the embedded PostgreSQL did not start, it was not ready after 120 seconds: it said nothing
-        hint: point AF_DB_SHADOW_URL at a server that runs, or AF_DB_PG_BIN at another PostgreSQL
+        insta::assert_snapshot!(shown("not ready after 120 seconds", ""), @r"
+        the embedded PostgreSQL did not start: not ready after 120 seconds: no error message
+        hint: set AF_DB_SHADOW_URL to a running server, or AF_DB_PG_BIN to another PostgreSQL
         ");
     }
 }

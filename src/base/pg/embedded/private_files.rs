@@ -1,4 +1,4 @@
-//! Files and folders of ours that nobody else may change, whatever the umask, and that no link leads elsewhere.
+//! Files and folders that no other user can change, whatever the umask, and that are not reached through symbolic links.
 
 use std::fs::{self, File};
 use std::io;
@@ -7,8 +7,7 @@ use std::path::Path;
 use crate::error::fail;
 use crate::pg::embedded::privileges;
 
-/// Opens a file for reading and writing, making it if need be; only its owner may open it, so that nobody else can hold a
-/// lock on it.
+/// Opens or creates a file for reading and writing; only its owner may open it, so that no other user can lock it.
 pub fn open(path: &Path) -> io::Result<File> {
     let mut options = File::options();
     options.create(true).truncate(false).read(true).write(true);
@@ -18,7 +17,7 @@ pub fn open(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Opens a file that somebody else may have put there: without waiting for anybody, and nothing but a plain file.
+/// Opens a file that another user may have put there: without blocking, and only a regular file.
 pub fn open_foreign(path: &Path, options: &mut fs::OpenOptions) -> io::Result<File> {
     only_ours(options);
     let file = options.open(path)?;
@@ -28,7 +27,7 @@ pub fn open_foreign(path: &Path, options: &mut fs::OpenOptions) -> io::Result<Fi
     }
 }
 
-/// Makes a file that is not there yet, for its owner alone.
+/// Creates a new file, readable by its owner only.
 pub fn create(path: &Path) -> io::Result<File> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -52,7 +51,7 @@ fn only_ours(options: &mut fs::OpenOptions) {
 #[cfg(not(unix))]
 fn only_ours(_: &mut fs::OpenOptions) {}
 
-/// Takes from others what an earlier version, or a wide umask, has given them.
+/// Restricts the permissions of a file created by an earlier version, or with a wide umask.
 #[cfg(unix)]
 fn narrow(file: &File) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -69,7 +68,7 @@ fn narrow(_: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes a folder, and those above it, in which nobody else may put anything; root's can be entered by the server's user.
+/// Creates a folder and its parents, writable by us only; root's can be entered by the server's user.
 pub fn make_folder(path: &Path) -> anyhow::Result<()> {
     let failed = |error: io::Error| cannot_write(path, &error);
     if !path.exists() {
@@ -87,8 +86,8 @@ pub fn make_folder(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Takes from others the right to write into a folder of ours that is there already, such as a cache; refuses one that
-/// belongs to somebody else who could put programs of theirs into it.
+/// Restricts the permissions of an existing folder, such as a cache; fails on a folder of another user, who could put
+/// programs into it.
 #[cfg(unix)]
 pub fn secure_folder(path: &Path) -> anyhow::Result<()> {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -97,7 +96,7 @@ pub fn secure_folder(path: &Path) -> anyhow::Result<()> {
     let meta = path.metadata().map_err(failed)?;
     let is_open = |meta: &fs::Metadata| meta.mode() & 0o002 != 0;
     if meta.uid() == rustix::process::geteuid().as_raw() {
-        // In a folder like /tmp others may write, and not touch what is ours.
+        // In a sticky folder like /tmp other users may write, but not touch our files.
         let is_shared = meta.mode() & 0o1000 != 0;
         if meta.mode() & 0o022 != 0 && !is_shared {
             let mode = meta.mode() & 0o7755;
@@ -110,7 +109,7 @@ pub fn secure_folder(path: &Path) -> anyhow::Result<()> {
     let is_trusted = meta.uid() == 0 || privileges::is_root() && !is_planted;
     if !is_trusted {
         return Err(crate::error::fail(format!(
-            "{} belongs to another user, who could put programs into it",
+            "{} is owned by another user, who could put programs into it",
             path.display()
         ))
         .hint("set AF_DB_CACHE_DIR to a folder of your own")
@@ -129,7 +128,7 @@ fn build(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
     fs::DirBuilder::new().mode(0o755).create(path)?;
     if privileges::is_root() {
-        // The server's user passes through, whatever our umask.
+        // The server's user must be able to enter it, whatever our umask.
         fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
     }
     Ok(())
@@ -140,21 +139,20 @@ fn build(path: &Path) -> io::Result<()> {
     fs::create_dir(path)
 }
 
-/// Says that a directory cannot be written, and what helps.
 pub fn cannot_write(path: &Path, error: &std::io::Error) -> anyhow::Error {
     use std::io::ErrorKind;
     let hint = match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            "make room there, or set AF_DB_CACHE_DIR and AF_DB_SCRATCH_DIR to directories with room"
+            "free disk space there, or set AF_DB_CACHE_DIR and AF_DB_SCRATCH_DIR to directories with free space"
         }
-        _ => "set AF_DB_CACHE_DIR and AF_DB_SCRATCH_DIR to directories that can be written",
+        _ => "set AF_DB_CACHE_DIR and AF_DB_SCRATCH_DIR to writable directories",
     };
     fail(format!("cannot write {}: {error}", path.display()))
         .hint(hint)
         .into()
 }
 
-/// Makes a directory that only its owner can enter; PostgreSQL refuses any other.
+/// Creates a directory that only its owner can enter; PostgreSQL accepts no other.
 pub fn make_private(directory: &Path) -> std::io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]
@@ -175,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_for_its_owner_and_an_older_one_becomes_so() {
+    fn new_and_existing_files_are_private() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lock");
         open(&path).unwrap();
@@ -198,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_written_by_nobody_else() {
+    fn folders_are_writable_by_the_owner_only() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a/b");
         secure_folder(&path).unwrap();

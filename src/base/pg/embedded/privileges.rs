@@ -1,4 +1,4 @@
-//! Owns dropping root's rights: PostgreSQL's servers refuse to run as root, so as root they run as somebody else.
+//! Drops root's privileges: PostgreSQL servers refuse to run as root, so they run as another user.
 
 use std::path::Path;
 
@@ -6,30 +6,26 @@ use anyhow::Result;
 
 use crate::error::fail;
 
-/// The user a server runs as when we are root.
+/// The user that runs a server when we are root.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
-    /// The name in the user database.
     pub name: String,
-    /// The user id.
     pub uid: u32,
     /// The primary group.
     pub gid: u32,
 }
 
-/// Returns whether we are root.
 #[cfg(unix)]
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// Returns whether we are root.
 #[cfg(not(unix))]
 pub fn is_root() -> bool {
     false
 }
 
-/// Chooses whom a server runs as: nobody else unless we are root; then the named user, `postgres` or `nobody`.
+/// Chooses the user of a server: ourselves unless we are root; then the configured user, `postgres` or `nobody`.
 pub fn server_user(wanted: Option<&str>) -> Result<Option<User>> {
     if !is_root() {
         return Ok(None);
@@ -47,25 +43,25 @@ fn choose(users: &str, wanted: Option<&str>) -> Result<User> {
         if let Some(user) = users.lines().filter_map(parse).find(|user| is(user, name)) {
             if user.uid == 0 {
                 return Err(fail(format!(
-                    "PostgreSQL refuses to run as `{name}`, which is root"
+                    "PostgreSQL cannot run as `{name}`, which is root"
                 ))
-                .hint("set AF_DB_PG_USER to a user without root's rights")
+                .hint("set AF_DB_PG_USER to another user")
                 .into());
             }
             return Ok(user);
         }
     }
     let message = match wanted {
-        Some(name) => format!("there is no user `{name}` to run PostgreSQL as"),
-        None => "PostgreSQL refuses to run as root, and there is no user `postgres` or `nobody` to run it as"
+        Some(name) => format!("the user `{name}` for PostgreSQL does not exist"),
+        None => "PostgreSQL cannot run as root, and there is no user `postgres` or `nobody`"
             .to_owned(),
     };
     Err(fail(message)
-        .hint("create a user (useradd --system postgres), or set AF_DB_PG_USER to one that exists")
+        .hint("create a user (useradd --system postgres), or set AF_DB_PG_USER to an existing user")
         .into())
 }
 
-/// A user may be named by name or by number, as `SUDO_UID` does.
+/// The user may be given by name or by number, like `SUDO_UID`.
 fn is(user: &User, wanted: &str) -> bool {
     user.name == wanted || user.uid.to_string() == wanted
 }
@@ -78,7 +74,7 @@ fn parse(line: &str) -> Option<User> {
     Some(User { name, uid, gid })
 }
 
-/// Returns the home directory of the user we are, as the user database has it.
+/// Returns our home directory from the user database.
 #[cfg(unix)]
 pub fn home() -> Option<std::path::PathBuf> {
     let uid = rustix::process::geteuid().as_raw();
@@ -89,7 +85,6 @@ pub fn home() -> Option<std::path::PathBuf> {
     line.split(':').nth(5).map(std::path::PathBuf::from)
 }
 
-/// Returns the home directory of the user we are.
 #[cfg(not(unix))]
 pub fn home() -> Option<std::path::PathBuf> {
     std::env::home_dir()
@@ -113,13 +108,12 @@ pub fn can_reach(user: Option<&User>, file: &Path) -> bool {
     })
 }
 
-/// Returns whether the server's user may enter every directory above a file.
 #[cfg(not(unix))]
 pub fn can_reach(_: Option<&User>, _: &Path) -> bool {
     true
 }
 
-/// Hands a file or directory to the server's user.
+/// Changes the owner of a file or directory to the server's user.
 #[cfg(unix)]
 pub fn give(path: &Path, user: Option<&User>) -> std::io::Result<()> {
     match user {
@@ -128,7 +122,7 @@ pub fn give(path: &Path, user: Option<&User>) -> std::io::Result<()> {
     }
 }
 
-/// Hands an open file to the server's user.
+/// Changes the owner of an open file to the server's user.
 #[cfg(unix)]
 pub fn give_file(file: &std::fs::File, user: Option<&User>) -> std::io::Result<()> {
     match user {
@@ -137,13 +131,11 @@ pub fn give_file(file: &std::fs::File, user: Option<&User>) -> std::io::Result<(
     }
 }
 
-/// Hands an open file to the server's user.
 #[cfg(not(unix))]
 pub fn give_file(_: &std::fs::File, _: Option<&User>) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Hands a file or directory to the server's user.
 #[cfg(not(unix))]
 pub fn give(_: &Path, _: Option<&User>) -> std::io::Result<()> {
     Ok(())
@@ -157,33 +149,33 @@ mod tests {
     const USERS: &str = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\nada:x:1000:1000::/home/ada:/bin/sh\n";
 
     #[test]
-    fn the_named_user_wins_by_name_or_number() {
+    fn the_configured_user_takes_precedence() {
         assert_eq!(choose(USERS, Some("ada")).unwrap().uid, 1000);
         assert_eq!(choose(USERS, Some("1000")).unwrap().name, "ada");
         assert_eq!(choose(USERS, None).unwrap().name, "nobody");
     }
 
     #[test]
-    fn nobody_to_be_is_said() {
+    fn a_missing_user_is_reported() {
         let error = choose("root:x:0:0:root:/root:/bin/sh\n", None).unwrap_err();
         insta::assert_snapshot!(
             format!("{error}\nhint: {}", hint_of(&error).unwrap()),
             @r"
-        PostgreSQL refuses to run as root, and there is no user `postgres` or `nobody` to run it as
-        hint: create a user (useradd --system postgres), or set AF_DB_PG_USER to one that exists
+        PostgreSQL cannot run as root, and there is no user `postgres` or `nobody`
+        hint: create a user (useradd --system postgres), or set AF_DB_PG_USER to an existing user
         "
         );
     }
 
     #[test]
-    fn an_unknown_or_almighty_user_is_refused() {
-        insta::assert_snapshot!(choose(USERS, Some("eve")).unwrap_err(), @"there is no user `eve` to run PostgreSQL as");
-        insta::assert_snapshot!(choose(USERS, Some("root")).unwrap_err(), @"PostgreSQL refuses to run as `root`, which is root");
+    fn an_unknown_user_or_root_is_refused() {
+        insta::assert_snapshot!(choose(USERS, Some("eve")).unwrap_err(), @"the user `eve` for PostgreSQL does not exist");
+        insta::assert_snapshot!(choose(USERS, Some("root")).unwrap_err(), @"PostgreSQL cannot run as `root`, which is root");
     }
 
     #[cfg(unix)]
     #[test]
-    fn a_closed_directory_above_is_noticed() {
+    fn an_inaccessible_parent_directory_is_noticed() {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
         let inner = folder.path().join("inner");

@@ -1,31 +1,30 @@
-//! Confines the servers on which a project's SQL is only tried, so that looking at a migration cannot act on anything.
+//! Sandboxes the servers on which a project's SQL is only tried, so that checking a migration has no effect elsewhere.
 //!
-//! `plan`, `validate`, `diff` and their like run SQL that nobody has reviewed yet. Which of it is harmful cannot be told
-//! from its text: `DO` blocks put statements together, defaults and triggers call functions, extensions bring their own.
-//! A role without rights is no wall either. Migrations legitimately create roles, extensions, casts, event triggers and
-//! publications, and each way to lend them a superuser's rights statement by statement lends them for good: an event
-//! trigger of the project fires inside the lent statement, and up to PostgreSQL 15 whoever may create roles may grant
-//! itself `pg_execute_server_program`.
+//! `plan`, `validate`, `diff` and similar commands run SQL that has not been reviewed. Its text does not show what it does:
+//! `DO` blocks assemble statements, defaults and triggers call functions, extensions bring their own. A role without
+//! privileges is no solution. Migrations legitimately create roles, extensions, casts, event triggers and publications, and
+//! granting superuser rights for single statements grants them for good: an event trigger of the project fires inside such
+//! a statement, and up to PostgreSQL 15 a role with CREATEROLE may grant itself `pg_execute_server_program`.
 //!
-//! So the SQL keeps the superuser's rights inside the throwaway server, where nothing is worth protecting, and the
-//! operating system takes from the *server process*, before its first instruction, what leads out of it:
+//! So the SQL keeps superuser rights inside the temporary server, which contains nothing worth protecting, and the
+//! operating system restricts the *server process*, before its first instruction:
 //!
-//! - **programs**: only `postgres` itself can be executed (Landlock), which `COPY … PROGRAM` and `archive_command` need;
-//! - **network**: no connection can be opened, by TCP or by a Unix socket, and no socket can be made but a Unix one that
-//!   sends nothing without a connection (seccomp): `dblink`, `postgres_fdw` and subscriptions reach nobody;
-//! - **files**: nothing can be written outside of the server's own directory, and only the system's libraries and what
-//!   PostgreSQL was installed with can be read (Landlock): no project, no home, no `/proc` with the environment of others.
+//! - **programs**: only `postgres` itself can be executed (Landlock); `COPY … PROGRAM` and `archive_command` fail;
+//! - **network**: no connection can be opened, by TCP or by a Unix socket, and no socket can be created but a Unix one that
+//!   sends nothing without a connection (seccomp): `dblink`, `postgres_fdw` and subscriptions fail;
+//! - **files**: nothing can be written outside of the server's own directory, and only the system's libraries and the
+//!   PostgreSQL installation can be read (Landlock): no project, no home, no `/proc` with the environment of others.
 //!
-//! Whatever native code a library that was smuggled into the data directory runs is confined in the same way, and cannot
-//! send signals to other processes where the kernel knows how to refuse that (6.12). What stays open to such code is the
-//! System V shared memory of other processes of the same user: PostgreSQL needs the calls itself, and who is no longer root
-//! cannot be given a namespace of its own.
+//! Native code in a library smuggled into the data directory is restricted in the same way, and cannot send signals to
+//! other processes where the kernel supports that restriction (6.12). Such code can still reach the System V shared memory
+//! of other processes of the same user: PostgreSQL needs these calls itself, and without root there is no namespace.
 //!
-//! A statement that a rule refuses fails with an error of the server, which a project's SQL may catch like any other: then
-//! the trial goes on and succeeds, and nothing was reached all the same.
+//! A blocked statement fails with an error of the server, which SQL may catch like any other: then the trial continues
+//! and succeeds, and still nothing was accessed.
 //!
-//! Where the kernel offers none of this (other systems, Linux before 5.13), SQL whose text shows that it reaches outside
-//! is refused before it runs; see `sql::external_access`. The operator, never the project, can lift a rule: `AF_DB_SHADOW_ALLOW`.
+//! Where the kernel does not support this (other systems, Linux before 5.13), SQL whose text shows external access is
+//! refused before it runs; see `sql::external_access`. The operator, never the project, can lift a rule with
+//! `AF_DB_SHADOW_ALLOW`.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -36,23 +35,23 @@ use crate::pg::server_error::ServerError;
 use crate::sql::external_access::{self, ExternalAccess};
 use crate::sql::position;
 
-/// What the server of the shadow database was left able to do, by the operator's will.
+/// What the operator allows SQL on a shadow database to access.
 pub type AllowedAccess = BTreeSet<ExternalAccess>;
 
-/// What keeps SQL that is only tried on a server from reaching out of it.
+/// What restricts SQL that is only tried on a server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Confinement {
-    /// Nothing: it is not a server to try things on.
+    /// Nothing: not a shadow database.
     #[default]
     None,
-    /// A sandbox around the server's process.
+    /// A sandbox around the server process.
     Sandbox,
-    /// Only that its text is looked at first, but for what the operator allowed.
+    /// A check of its text, except for what the operator allowed.
     Text(AllowedAccess),
 }
 
 impl Confinement {
-    /// Refuses SQL that visibly reaches outside, where nothing else would.
+    /// Fails on SQL that visibly accesses something outside, where no sandbox would block it.
     pub fn check(&self, shown: &str, text: &str) -> Result<(), Failure> {
         let Confinement::Text(allowed) = self else {
             return Ok(());
@@ -64,7 +63,7 @@ impl Confinement {
         };
         let place = position::of_byte(text, found.start);
         let message = format!(
-            "{shown}:{}:{} is not tried on the shadow database: `{}` (rule {}: SQL that is only tried {})",
+            "{shown}:{}:{} is not run on the shadow database: `{}` (rule {}: the shadow database {})",
             place.line,
             place.column,
             found.what,
@@ -75,7 +74,7 @@ impl Confinement {
     }
 }
 
-/// What confines a server, made before it is started and entered by the new process.
+/// The restrictions of a server, prepared before it starts and entered by the new process.
 #[derive(Debug)]
 pub struct Sandbox {
     #[cfg(target_os = "linux")]
@@ -84,25 +83,22 @@ pub struct Sandbox {
     filter: Vec<libc::sock_filter>,
 }
 
-/// What is being started, where it may write, and what it may do all the same.
+/// The parameters of a sandbox.
 pub struct Wanted<'a> {
-    /// The programs.
     pub binaries: &'a Binaries,
-    /// The only directory that it may write to.
+    /// The only writable directory.
     pub room: &'a Path,
-    /// What the operator allowed.
     pub allowed: &'a AllowedAccess,
 }
 
-/// Makes the sandbox of a server; the reason where this machine cannot confine one.
+/// Fails with the reason where this machine does not support sandboxes.
 #[cfg(not(target_os = "linux"))]
 pub fn prepare(_: &Wanted<'_>) -> Result<Sandbox, String> {
-    Err("this operating system has no means for it that af-db knows".to_owned())
+    Err("this operating system is not supported".to_owned())
 }
 
 #[cfg(not(target_os = "linux"))]
 impl Sandbox {
-    /// Confines the calling process.
     pub fn enter(&self) -> std::io::Result<()> {
         Ok(())
     }
@@ -111,13 +107,13 @@ impl Sandbox {
 #[cfg(target_os = "linux")]
 pub use linux::prepare;
 
-/// Adds to an error of a confined server which rule it comes from, and how to lift the rule.
+/// Adds to an error of a sandboxed server which rule caused it, and how to lift the rule.
 pub fn explain(error: &mut ServerError) {
     let Some(reach) = refused(error) else {
         return;
     };
     error.message = format!(
-        "{} (rule {}: SQL that is only tried on the shadow database {})",
+        "{} (rule {}: the shadow database {})",
         error.message,
         reach.rule(),
         reach.refusal()
@@ -125,14 +121,14 @@ pub fn explain(error: &mut ServerError) {
     error.hint.get_or_insert_with(|| reach.hint());
 }
 
-/// Tells from an error that a rule refused something.
+/// Recognises an error caused by a rule.
 fn refused(error: &ServerError) -> Option<ExternalAccess> {
     let message = &error.message;
     let denied =
         message.contains("Permission denied") || message.contains("Operation not permitted");
     let detail = error.detail.as_deref().unwrap_or_default();
     let state = error.sqlstate.as_deref().unwrap_or_default();
-    // The C library calls it a lack of memory when a shell cannot be executed.
+    // The C library reports a lack of memory when a shell cannot be executed.
     if state.starts_with("38") && message.starts_with("program \"")
         || message.starts_with("could not execute command")
     {
@@ -149,7 +145,7 @@ fn refused(error: &ServerError) -> Option<ExternalAccess> {
     denied.then_some(ExternalAccess::Files)
 }
 
-/// Returns the hint where the message of an error is that of a rule.
+/// Returns the hint for a message that names a rule.
 pub fn hint(message: &str) -> Option<String> {
     ExternalAccess::ALL
         .into_iter()
@@ -173,12 +169,12 @@ mod linux {
     const READ_FILE: u64 = 1 << 2;
     const READ_DIR: u64 = 1 << 3;
     const TRUNCATE: u64 = 1 << 14;
-    /// What can be asked of a file; the other rights are about directories.
+    /// The access rights of files; the others apply to directories.
     const OF_FILES: u64 = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE;
 
     const SCOPE_SIGNAL: u64 = 1 << 1;
 
-    /// What PostgreSQL and its libraries read outside of the place where they are installed.
+    /// What PostgreSQL and its libraries read outside of the installation.
     const READ: [&str; 33] = [
         "/usr",
         "/lib",
@@ -215,7 +211,7 @@ mod linux {
         "/etc/icu",
     ];
 
-    /// Makes the sandbox of a server; the reason where this machine cannot confine one.
+    /// Fails with the reason where this machine does not support sandboxes.
     pub fn prepare(wanted: &Wanted<'_>) -> Result<Sandbox, String> {
         let allows = |reach: ExternalAccess| wanted.allowed.contains(&reach);
         let filter = match allows(ExternalAccess::Network) {
@@ -233,7 +229,7 @@ mod linux {
     }
 
     impl Sandbox {
-        /// Confines the calling process and all that it starts, for ever; only system calls, so that it is safe after a fork.
+        /// Restricts the calling process and its children for good; only system calls, so that it is safe after a fork.
         pub fn enter(&self) -> io::Result<()> {
             if self.rules.is_none() && self.filter.is_empty() {
                 return Ok(());
@@ -296,7 +292,7 @@ mod linux {
         parent: i32,
     }
 
-    /// Says what can be executed, written and read; everything else cannot.
+    /// Lists what can be executed, written and read; everything else is denied.
     fn rules(wanted: &Wanted<'_>) -> Result<OwnedFd, String> {
         let abi = abi()?;
         let known = match abi {
@@ -343,7 +339,7 @@ mod linux {
         let installed = [named.parent(), postgres.ancestors().nth(2)];
         let system = READ.into_iter().map(Path::new);
         for path in installed.into_iter().flatten().chain(system) {
-            // The root is the parent of `/bin`, and no place that PostgreSQL was installed in alone.
+            // The root is the parent of `/bin`, and not the prefix of a PostgreSQL installation.
             if path.parent().is_some() && path.exists() {
                 allow(path, READ_FILE | READ_DIR)?;
             }
@@ -351,14 +347,14 @@ mod linux {
         Ok(rules)
     }
 
-    /// Asks how much of Landlock the kernel has.
+    /// Returns the Landlock version of the kernel.
     fn abi() -> Result<i64, String> {
         const VERSION: libc::c_uint = 1;
         let nothing: *const Attributes = std::ptr::null();
         #[expect(unsafe_code, reason = "the call takes no memory")]
         let answer =
             unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, nothing, 0, VERSION) };
-        done(answer).map_err(|error| format!("the kernel offers no Landlock ({error})"))
+        done(answer).map_err(|error| format!("the kernel does not support Landlock ({error})"))
     }
 
     fn allow(rules: &OwnedFd, path: &Path, rights: u64) -> io::Result<()> {
@@ -395,7 +391,7 @@ mod linux {
         Ok(())
     }
 
-    /// Finds what the kernel executes first, the program's loader, which is named within the program's first page.
+    /// Finds the dynamic loader, which the kernel executes first; it is named within the program's first page.
     fn loader(program: &Path) -> Result<PathBuf, String> {
         use std::io::Read as _;
         let mut head = Vec::new();
@@ -410,13 +406,13 @@ mod linux {
         match named {
             Some(path) if head.starts_with(b"\x7fELF") => Ok(path.to_owned()),
             _ => Err(format!(
-                "{} is not a program that names its loader",
+                "{} names no program loader",
                 program.display()
             )),
         }
     }
 
-    /// What the processor calls itself in a filter.
+    /// The processor's identifier in a filter.
     const ARCHITECTURE: Option<u32> = if cfg!(target_arch = "x86_64") {
         Some(0xC000_003E)
     } else if cfg!(target_arch = "aarch64") {
@@ -425,24 +421,24 @@ mod linux {
         None
     };
 
-    /// Where the kernel puts what a filter asks for.
+    /// Offsets in the data that the kernel passes to a filter.
     const NUMBER: u32 = 0;
     const PROCESSOR: u32 = 4;
     const FIRST: u32 = 16;
     const SECOND: u32 = 24;
     const THIRD: u32 = 32;
 
-    /// A filter of system calls by which no connection is opened and only Unix sockets are made that need one.
+    /// Builds a system call filter that blocks connections, and allows only Unix sockets that need one.
     ///
-    /// Up to PostgreSQL 14 a server tells itself its statistics by UDP, which is told apart by the kind of the socket and the
-    /// length of an address.
+    /// Up to PostgreSQL 14 a server sends itself its statistics by UDP, which is recognised by the socket type and the length
+    /// of the address.
     fn without_network(major: u32) -> Result<Vec<libc::sock_filter>, String> {
         let Some(processor) = ARCHITECTURE else {
-            return Err("network filters of this processor are not known".to_owned());
+            return Err("network filters are not supported on this processor".to_owned());
         };
         let call = |number: libc::c_long| u32::try_from(number).unwrap_or(u32::MAX);
         let (unix, stream, dgram) = (1, 1, 2);
-        // Another processor's calls and, on x86, those of its 32-bit kin have other numbers.
+        // The calls of another architecture and, on x86, of 32-bit programs have other numbers.
         let mut filter = vec![load(PROCESSOR), when(processor, 1, 0), deny()];
         filter.extend([load(NUMBER), at_least(0x4000_0000, 0, 1), deny()]);
         if major <= 14 {
@@ -483,7 +479,7 @@ mod linux {
                 deny(),
             ]);
         }
-        // A pair of sockets can send to a third; a ring makes sockets and connects without calls that a filter sees.
+        // A socket pair can send to a third socket; io_uring opens sockets and connections without calls a filter sees.
         for number in [libc::SYS_socketpair, libc::SYS_io_uring_setup] {
             filter.extend([load(NUMBER), when(call(number), 0, 1), deny()]);
         }
@@ -503,7 +499,7 @@ mod linux {
         instruction(0x54, mask, 0, 0)
     }
 
-    /// Goes on so many instructions further when the value is this one, or so many when it is not.
+    /// Jumps `then` instructions ahead when the value is equal, otherwise `otherwise`.
     fn when(value: u32, then: u8, otherwise: u8) -> libc::sock_filter {
         instruction(0x15, value, then, otherwise)
     }
@@ -512,7 +508,7 @@ mod linux {
         instruction(0x35, value, then, otherwise)
     }
 
-    /// Ends the call with `Permission denied`.
+    /// Fails the call with `Permission denied`.
     fn deny() -> libc::sock_filter {
         let errno = u32::try_from(libc::EACCES).unwrap_or(13);
         instruction(0x06, 0x0005_0000 | errno, 0, 0)
@@ -522,7 +518,7 @@ mod linux {
     mod tests {
         use super::*;
 
-        /// Runs a filter as the kernel does; says whether it lets a call pass.
+        /// Runs a filter as the kernel does; returns whether it allows a call.
         fn passes(filter: &[libc::sock_filter], number: i64, arguments: [u32; 3]) -> bool {
             let value = |offset: u32| match offset {
                 NUMBER => u32::try_from(number).unwrap(),
@@ -555,7 +551,7 @@ mod linux {
         }
 
         #[test]
-        fn no_call_leads_to_another_process() {
+        fn calls_to_other_processes_are_denied() {
             if ARCHITECTURE.is_none() {
                 return;
             }
@@ -589,7 +585,7 @@ mod linux {
                 check(major, old, libc::SYS_connect, [3, 0, 16]);
                 check(major, old, libc::SYS_connect, [3, 0, 28]);
                 check(major, false, libc::SYS_io_uring_setup, [0; 3]);
-                // The calls of 32-bit programs that run on a 64-bit kernel.
+                // The calls of 32-bit programs on a 64-bit kernel.
                 check(major, false, 0x4000_0000 + libc::SYS_connect, [3, 0, 16]);
                 check(major, true, libc::SYS_accept4, [3, 0, 0]);
                 check(major, true, libc::SYS_openat, [0; 3]);
@@ -603,7 +599,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_rule_refused_is_told_from_the_servers_words() {
+    fn errors_caused_by_a_rule_are_recognised() {
         let told = |state: &str, message: &str, detail: &str| {
             let mut error = ServerError {
                 sqlstate: Some(state.to_owned()),

@@ -1,4 +1,4 @@
-//! Owns where a throwaway server lives: a directory in memory if there is room, removed even if we are killed.
+//! The directory of a temporary server: in memory if there is space, removed even if we are killed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::pg::embedded::{
 };
 use crate::pg::program::Watchdog;
 
-/// The directory a throwaway server lives in, with what removes it should we be killed.
+/// The directory of a temporary server, with the watchdog that removes it if we are killed.
 pub struct ScratchDir {
     pub directory: PathBuf,
     _lock: file_lock::FileLock,
@@ -20,15 +20,15 @@ pub struct ScratchDir {
 }
 
 impl ScratchDir {
-    /// Removes it; the server in it has ended.
+    /// Removes it; the server must have ended.
     pub fn clear(&self) {
-        // What is left is swept by the watchdog or the next run.
+        // Leftovers are removed by the watchdog or the next run.
         let _ = fs::remove_dir_all(&self.directory);
     }
 }
 
-/// Makes the directory, in memory if there is room, and copies the template into it.
-pub fn furnish(
+/// Creates the directory, in memory if there is space, and copies the template into it.
+pub fn create(
     options: &Options,
     choice: &ChosenPrograms,
     template: &Path,
@@ -38,11 +38,11 @@ pub fn furnish(
     for base in &bases {
         file_lock::sweep(base);
     }
-    let mut obstacle = fail("there is no directory for a throwaway PostgreSQL")
-        .hint("set AF_DB_SCRATCH_DIR to a directory with a short name that the server's user can enter")
+    let mut obstacle = fail("no suitable directory for a temporary PostgreSQL server")
+        .hint("set AF_DB_SCRATCH_DIR to a directory with a short path that the server's user can enter")
         .into();
     for base in bases {
-        match furnish_in(&base, choice, template) {
+        match create_in(&base, choice, template) {
             Ok(room) => return Ok(room),
             Err(error) => {
                 watch(Event::Warning(&format!(
@@ -56,11 +56,11 @@ pub fn furnish(
     Err(obstacle)
 }
 
-fn furnish_in(base: &Path, choice: &ChosenPrograms, template: &Path) -> Result<ScratchDir> {
+fn create_in(base: &Path, choice: &ChosenPrograms, template: &Path) -> Result<ScratchDir> {
     let user = choice.user.as_ref();
     let directory = base.join(format!("{}{}", file_lock::SCRATCH_PREFIX, random_name()));
-    // First the watchdog: from here on nothing stays, whenever we are killed. An image without a shell does without:
-    // the system's death signal and the next run's sweep remain.
+    // The watchdog comes first, so that nothing is left behind whenever we are killed. An image without a shell works
+    // without it: the system's death signal and the next run's sweep remain.
     let watchdog = Watchdog::start(&directory, user).ok();
     private_files::make_private(&directory)
         .map_err(|error| private_files::cannot_write(&directory, &error))?;
@@ -86,13 +86,13 @@ fn furnish_in(base: &Path, choice: &ChosenPrograms, template: &Path) -> Result<S
     Ok(room)
 }
 
-/// What a throwaway server may need before memory is the wrong place for it.
+/// The free memory needed to put a temporary server there.
 const ROOM_IN_MEMORY: u64 = 1 << 30;
 
-/// The longest name of a socket that every system takes, less the socket's own name.
+/// The longest socket path that every system supports, less the socket's own name.
 const LONGEST_DIRECTORY: usize = 103 - "/.s.PGSQL.5432".len();
 
-/// Returns the places for a throwaway server, the fastest first.
+/// Returns the candidate directories for a temporary server, the fastest first.
 fn bases(options: &Options, choice: &ChosenPrograms) -> Vec<PathBuf> {
     let mut bases = Vec::new();
     match &options.scratch_dir {
@@ -132,7 +132,7 @@ fn free(_: &Path) -> u64 {
 
 const NAME_LENGTH: usize = 10;
 
-/// Returns a name nobody else has; directories are made exclusively, so that a clash is an error, not a mix-up.
+/// Returns a unique name; directories are created exclusively, so that a clash is an error.
 pub fn random_name() -> String {
     use std::hash::{BuildHasher as _, Hasher as _};
     let mut hasher = std::hash::RandomState::new().build_hasher();

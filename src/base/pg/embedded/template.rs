@@ -1,4 +1,4 @@
-//! Owns the template: a cluster made once with `initdb`, kept in the cache, copied for every server.
+//! The template of data directories: created once with `initdb`, kept in the cache, copied for every temporary server.
 
 use std::ffi::OsString;
 use std::fs;
@@ -16,19 +16,19 @@ use crate::pg::embedded::privileges::{self, User};
 use crate::pg::embedded::{ChosenPrograms, Options, cluster, file_lock, private_files};
 use crate::pg::program::Program;
 
-/// What a cluster is for.
+/// The purpose of a cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// Throwaway: as few files as can be, no checksums, no `template1`.
+    /// Temporary: as few files as possible, no checksums, no `template1`.
     Slim,
-    /// To stay: what `initdb` gives.
+    /// Persistent: unchanged output of `initdb`.
     Full,
 }
 
-/// Changes whenever a template is made differently, so that an old one is not taken for a new one.
+/// Changed whenever templates are created differently, so that an old one in the cache is not used.
 const RECIPE: &str = "2";
 
-/// Returns the template's data directory, making it first if the cache has none for these programs.
+/// Returns the template's data directory, and creates it if the cache has none for these programs.
 pub async fn ensure(
     options: &Options,
     choice: &ChosenPrograms,
@@ -49,7 +49,7 @@ pub async fn ensure(
     if !privileges::can_reach(choice.user.as_ref(), &ready) {
         let user = choice.user.as_ref().map_or("", |user| &user.name);
         let message = format!(
-            "the user `{user}` cannot enter the cache {}",
+            "the cache {} is not accessible to the user `{user}`",
             cache.display()
         );
         return Err(fail(message)
@@ -57,14 +57,14 @@ pub async fn ensure(
             .into());
     }
     watch(Event::Info(
-        "preparing the embedded PostgreSQL; done once for each version",
+        "preparing the embedded PostgreSQL (once per version)",
     ));
     let part = cache.join(format!("{name}.part"));
-    // A leftover of a run that was killed; the lock says that nobody works in it.
+    // A leftover of a killed run; the lock ensures that no other process uses it.
     let _ = fs::remove_dir_all(&part);
     fs::create_dir(&part).map_err(|error| private_files::cannot_write(&part, &error))?;
     privileges::give(&part, choice.user.as_ref())
-        .with_context(|| format!("handing {} to the server's user", part.display()))?;
+        .with_context(|| format!("changing the owner of {}", part.display()))?;
     let made = make(choice, Kind::Slim, &part).await;
     if let Err(error) = made {
         let _ = fs::remove_dir_all(&part);
@@ -74,15 +74,15 @@ pub async fn ensure(
     Ok(ready)
 }
 
-/// Makes a cluster that stays, with an identity of its own.
+/// Creates a persistent cluster with an identity of its own.
 pub async fn cluster(choice: &ChosenPrograms, data: &Path) -> Result<()> {
     fs::create_dir(data).map_err(|error| private_files::cannot_write(data, &error))?;
     privileges::give(data, choice.user.as_ref())
-        .with_context(|| format!("handing {} to the server's user", data.display()))?;
+        .with_context(|| format!("changing the owner of {}", data.display()))?;
     make(choice, Kind::Full, data).await
 }
 
-/// A template belongs to one build of the programs, one recipe and one user.
+/// A template depends on the build of the programs, the recipe and the user.
 fn name(binaries: &Binaries, user: Option<&User>) -> Result<String> {
     let postgres = binaries.program("postgres");
     let meta = postgres
@@ -101,7 +101,7 @@ fn name(binaries: &Binaries, user: Option<&User>) -> Result<String> {
 }
 
 async fn make(choice: &ChosenPrograms, kind: Kind, data: &Path) -> Result<()> {
-    // C.UTF-8 knows upper and lower case of every script; machines without it get the plain C.
+    // C.UTF-8 converts the case of every script; machines without it use plain C.
     let first = init(choice, kind, data, "--locale=C.UTF-8").await?;
     if !first.status.success() {
         if !first.stderr.contains("locale") {
@@ -122,9 +122,9 @@ fn explain(error: Option<anyhow::Error>) -> anyhow::Error {
     let error = error.unwrap_or_else(|| anyhow::anyhow!("initdb failed"));
     let words = error.to_string();
     let hint = if words.contains("could not look up effective user ID") {
-        "PostgreSQL wants the user it runs as to have a name: add a line for it to /etc/passwd"
+        "PostgreSQL needs a user name: add the user id to /etc/passwd"
     } else if words.contains("No space left") {
-        "make room there, or set AF_DB_CACHE_DIR and AF_DB_SCRATCH_DIR to directories with room"
+        "free disk space there, or set AF_DB_CACHE_DIR and AF_DB_SCRATCH_DIR to directories with free space"
     } else {
         return error;
     };
@@ -155,8 +155,8 @@ async fn init(
     tool.run().await
 }
 
-/// Drops `template1`, which nothing of ours copies, and what PostgreSQL makes again where it needs it: half as many files
-/// to copy for every server, and a quarter fewer for every database made on it.
+/// Drops `template1`, which we never copy, and files that PostgreSQL recreates on demand: half as many files to copy for
+/// every server, and a quarter fewer for every database created on it.
 async fn slim(choice: &ChosenPrograms, data: &Path) -> Result<()> {
     let sql = "UPDATE pg_database SET datistemplate = false WHERE datname = 'template1';\nDROP DATABASE template1;\n";
     Program::new(choice.binaries.program("postgres"))
@@ -178,7 +178,7 @@ async fn slim(choice: &ChosenPrograms, data: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Removes the maps of free space and of visibility of every table: a table without them has none that is known.
+/// Removes the free space and visibility maps of every table, which are optional.
 fn drop_maps(database: &Path) -> Result<()> {
     for file in fs::read_dir(database).context("reading the template")? {
         let path = file.context("reading the template")?.path();
@@ -190,7 +190,7 @@ fn drop_maps(database: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Copies a template to a place that does not exist yet.
+/// Copies a template to a path that does not exist yet.
 pub fn copy(template: &Path, to: &Path, user: Option<&User>) -> Result<()> {
     let mut files = Vec::new();
     directories(template, to, user, &mut files)
@@ -223,7 +223,7 @@ pub fn copy(template: &Path, to: &Path, user: Option<&User>) -> Result<()> {
         .map_err(|error| private_files::cannot_write(to, &error))
 }
 
-/// Makes the directories and lists the files, relative to the template.
+/// Creates the directories and lists the files, relative to the template.
 fn directories(
     template: &Path,
     to: &Path,
@@ -247,7 +247,7 @@ fn directories(
     Ok(())
 }
 
-/// Most files are a page or two: reading and writing whole takes fewer system calls than asking the kernel to copy.
+/// Most files are a page or two: reading and writing whole files takes fewer system calls than a kernel copy.
 fn copy_file(from: &Path, to: &Path, user: Option<&User>) -> std::io::Result<()> {
     let content = fs::read(from)?;
     let mut options = fs::File::options();
@@ -277,27 +277,27 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_is_said_with_the_way_out() {
+    fn a_full_disk_is_reported_with_a_hint() {
         let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
         insta::assert_snapshot!(shown(&private_files::cannot_write(Path::new("/cache/x"), &full)), @r"
         cannot write /cache/x: no storage space
-        hint: make room there, or set AF_DB_CACHE_DIR and AF_DB_SCRATCH_DIR to directories with room
+        hint: free disk space there, or set AF_DB_CACHE_DIR and AF_DB_SCRATCH_DIR to directories with free space
         ");
     }
 
     #[test]
-    fn what_initdb_complains_of_is_said_with_the_way_out() {
+    fn errors_of_initdb_are_reported_with_a_hint() {
         let words = "initdb failed (exit status: 1): 2026 [5889] FATAL:  could not extend file \"base/1\": No space left on device\n2026 [5889] HINT:  Check free disk space.";
         insta::assert_snapshot!(shown(&explain(Some(anyhow::anyhow!(words)))), @r#"
         initdb failed: could not extend file "base/1": No space left on device
-        hint: make room there, or set AF_DB_CACHE_DIR and AF_DB_SCRATCH_DIR to directories with room
+        hint: free disk space there, or set AF_DB_CACHE_DIR and AF_DB_SCRATCH_DIR to directories with free space
         "#);
         let words = "initdb failed (exit status: 1): initdb: error: could not look up effective user ID 23456: user does not exist";
         insta::assert_snapshot!(shown(&explain(Some(anyhow::anyhow!(words)))), @r"
         initdb failed: could not look up effective user ID 23456: user does not exist
-        hint: PostgreSQL wants the user it runs as to have a name: add a line for it to /etc/passwd
+        hint: PostgreSQL needs a user name: add the user id to /etc/passwd
         ");
-        let words = "initdb failed (exit status: 1): no words";
+        let words = "initdb failed (exit status: 1): no error message";
         insta::assert_snapshot!(shown(&explain(Some(anyhow::anyhow!(words)))), @r"
         initdb failed (exit status: 1): no words
         hint: none
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tree_is_copied_whole() {
+    fn a_tree_is_copied_completely() {
         let folder = tempfile::tempdir().unwrap();
         let from = folder.path().join("from");
         fs::create_dir_all(from.join("base/5")).unwrap();
@@ -318,7 +318,7 @@ mod tests {
         assert_eq!(fs::read(to.join("base/5/49")).unwrap(), vec![7; 4900]);
         assert!(to.join("pg_notify").is_dir());
         assert_eq!(fs::read_dir(to.join("base/5")).unwrap().count(), 50);
-        // Never over something that is there.
+        // Never over existing files.
         assert!(copy(&from, &to, None).is_err());
     }
 }

@@ -1,39 +1,38 @@
-//! Owns when two targets are the same database, and where a pooler's own server stands.
+//! Compares targets: whether two are the same database, and which direct addresses a pooler's host implies.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::{Host, Target};
 
-/// One database on one server, whatever way it is reached by.
+/// A database on a server, independent of how it is reached.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Address {
-    /// The server: its name, or the project where a provider has several names for one.
+    /// The host name, or the project of a provider that has several names for one server.
     pub server: String,
-    /// The port; absent where every port of the server leads to the same place.
+    /// Absent where every port of the host leads to the same server.
     pub port: Option<u16>,
     pub database: String,
 }
 
-/// Stands in an address for a part that is not known.
+/// Placeholder for an unknown part of an address.
 pub const UNKNOWN: &str = "af-db-unknown";
 
-/// Whether two addresses lead to one database, as far as their text tells.
+/// Whether two addresses are the same database, judging by their text alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Likeness {
-    /// They do.
     Same,
-    /// They may: what is known of them is the same.
+    /// The known parts are equal.
     Unclear,
-    /// They do not, unless the server has a name that only the network knows.
+    /// Not the same, unless the server has another name in DNS.
     Different,
 }
 
 impl Target {
-    /// Returns every address the target may lead to, comparable with those of another.
+    /// Returns every address the target may connect to, in a comparable form.
     ///
-    /// Pooler and direct forms of a Supabase project or a Neon branch are one address. Two names of one server that
-    /// only DNS could tell are two.
+    /// Pooler and direct forms of a Supabase project or a Neon branch are the same address. Two names of one server that
+    /// only DNS could relate are different.
     pub fn addresses(&self) -> BTreeSet<Address> {
         let of = |server: String, port: Option<u16>| Address {
             server,
@@ -46,7 +45,7 @@ impl Target {
                 addresses.insert(of(provider.key(), None));
                 continue;
             }
-            // With an address to dial, the name only says whose certificate is expected.
+            // With `hostaddr`, the host name is only compared with the certificate.
             let server = match host.address {
                 Some(address) => plain_ip(address),
                 None => plain(&host.name),
@@ -56,12 +55,12 @@ impl Target {
         addresses
     }
 
-    /// Returns whether both may lead to the same database.
+    /// Returns whether both may connect to the same database.
     pub fn is_same_database_as(&self, other: &Target) -> bool {
         !self.addresses().is_disjoint(&other.addresses())
     }
 
-    /// Compares with an address of which parts may be [`UNKNOWN`].
+    /// Compares with a target of which parts may be [`UNKNOWN`].
     pub fn likeness(&self, other: &Target) -> Likeness {
         let mut likeness = Likeness::Different;
         for one in self.addresses() {
@@ -76,15 +75,15 @@ impl Target {
         likeness
     }
 
-    /// Returns whether a provider's name for a host tells which server is meant.
+    /// Returns whether the host name follows a provider's scheme that identifies the server.
     pub fn is_known_by_name(&self) -> bool {
         self.hosts.iter().any(|host| self.provider(host).is_some())
     }
 
-    /// Returns the ways around the pooler that the address is known to have, best first.
+    /// Returns direct connections that bypass the pooler, derived from the host name, best first.
     ///
-    /// For showing to a person: they are derived from names and have not been tried. The password comes along, so a
-    /// caller that connects must ask first when the host is under another domain.
+    /// For display: they have not been tried. They include the password, so a caller that connects must ask first when the
+    /// host is in another domain.
     pub fn direct(&self) -> Vec<Target> {
         let [host] = self.hosts.as_slice() else {
             return Vec::new();
@@ -95,7 +94,7 @@ impl Target {
                 pooled: true,
             }) => {
                 let direct = self.at(&format!("db.{project}.supabase.co"), Some("postgres"));
-                // Another role than `postgres` is carried as `role.project` through the pooler.
+                // Another role than `postgres` is written as `role.project` for the pooler.
                 let role = self
                     .user
                     .as_deref()
@@ -118,7 +117,7 @@ impl Target {
         }
     }
 
-    /// Returns whether the name or port is one under which a transaction pooler usually stands.
+    /// Returns whether the name or port is typical of a transaction pooler.
     pub fn looks_pooled(&self) -> bool {
         self.says_pooler
             || self.hosts.iter().any(|host| {
@@ -177,7 +176,7 @@ impl Target {
     }
 }
 
-/// A host that has several names for one server.
+/// A provider with several host names for one server.
 enum Provider {
     Supabase { project: String, pooled: bool },
     Neon { endpoint: String, region: String },
@@ -216,9 +215,9 @@ impl Address {
     }
 }
 
-/// Returns one name to the many of the machine itself, and to the many spellings of a name.
+/// Normalizes the names of the local machine, and the spellings of a name.
 fn plain(name: &str) -> String {
-    // Two sockets are two servers as far as their text tells; whether one is a protected environment's is asked there.
+    // Two socket directories are different servers by their text; whether one is protected is read from its database.
     if ["/tmp", "/var/run/postgresql", "/run/postgresql"].contains(&name) {
         return THIS_MACHINE.to_owned();
     }
@@ -239,7 +238,7 @@ fn plain(name: &str) -> String {
     }
 }
 
-/// The one name of this machine, whatever socket or loopback address leads to it.
+/// The normalized name of the local machine.
 const THIS_MACHINE: &str = "localhost";
 
 fn plain_ip(address: IpAddr) -> String {
@@ -251,7 +250,7 @@ fn plain_ip(address: IpAddr) -> String {
     }
 }
 
-/// Reads the short, octal, hexadecimal and plain-number forms of an IPv4 address that the C library takes: `127.1`,
+/// Parses the short, octal, hexadecimal and plain-number forms of an IPv4 address that the C library accepts: `127.1`,
 /// `0x7f.1`, `2130706433`.
 fn loose_ipv4(name: &str) -> Option<IpAddr> {
     let number = |text: &str| -> Option<u32> {
@@ -265,7 +264,7 @@ fn loose_ipv4(name: &str) -> Option<IpAddr> {
     };
     let parts: Vec<u32> = name.split('.').map(number).collect::<Option<_>>()?;
     let (last, leading) = parts.split_last()?;
-    // The last part fills what the leading ones, a byte each, leave.
+    // The last part fills the bytes that the leading ones, a byte each, leave.
     let room = 4u32.checked_sub(u32::try_from(leading.len()).ok()?)?;
     if room == 0 || leading.iter().any(|part| *part > 255) {
         return None;

@@ -1,6 +1,6 @@
-//! Owns the address of a database: where it is, as whom to enter and how far to trust what answers.
+//! The target of a connection: hosts, role, database and TLS.
 //!
-//! Parsed once, printed without its password. Reads no file and no environment: `config` hands both in.
+//! Parsed once, printed without its password. Reads no file and no environment: `config` passes both in.
 
 mod address;
 mod parameters;
@@ -18,7 +18,7 @@ use crate::pg::embedded::sandbox::Confinement;
 
 pub use address::{Address, Likeness, UNKNOWN};
 
-/// The keyword each of libpq's environment variables stands for, for [`Target::parse_with`].
+/// libpq's environment variables and their keywords, for [`Target::parse_with`].
 pub const ENVIRONMENT: &[(&str, &str)] = &[
     ("PGHOST", "host"),
     ("PGHOSTADDR", "hostaddr"),
@@ -37,20 +37,17 @@ pub const ENVIRONMENT: &[(&str, &str)] = &[
     ("PGTARGETSESSIONATTRS", "target_session_attrs"),
 ];
 
-/// How far TLS is asked for and checked, as libpq names it.
+/// libpq's `sslmode`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SslMode {
-    /// Never.
     Disable,
-    /// Only if the server insists.
     Allow,
-    /// If the server offers it.
     Prefer,
-    /// Always, without looking at the certificate.
+    /// Without checking the certificate.
     Require,
-    /// Always, with a certificate signed by a known authority.
+    /// Checks that a trusted authority signed the certificate.
     VerifyCa,
-    /// Always, with a certificate for this very host.
+    /// Also checks that the certificate is issued for the host.
     VerifyFull,
 }
 
@@ -65,7 +62,6 @@ impl SslMode {
         ("verify-full", SslMode::VerifyFull),
     ];
 
-    /// Returns libpq's name.
     pub fn name(self) -> &'static str {
         Self::ALL
             .iter()
@@ -74,42 +70,41 @@ impl SslMode {
     }
 }
 
-/// Whose word counts for the server's certificate.
+/// The trusted certificate authorities.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Roots {
-    /// The authorities the operating system trusts.
+    /// Those of the operating system.
     System,
-    /// The authorities in this file.
+    /// Those in a file.
     File(PathBuf),
 }
 
-/// What is wanted of TLS.
+/// The TLS parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
-    /// How far it is asked for and checked.
     pub mode: SslMode,
-    /// Who vouches for the server, where said.
+    /// The trusted certificate authorities, if given.
     pub roots: Option<Roots>,
-    /// Our own certificate and its key.
+    /// Paths of the client certificate and its key.
     pub identity: Option<(PathBuf, PathBuf)>,
-    /// Whether TLS begins at once, without asking (PostgreSQL 17).
+    /// Whether TLS starts without negotiation (PostgreSQL 17).
     pub direct: bool,
 }
 
-/// What kind of server is looked for among several.
+/// libpq's `target_session_attrs`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SessionAttrs {
-    /// Whichever answers.
+    /// Any server.
     Any,
-    /// One whose sessions may write.
+    /// A server that accepts writes.
     ReadWrite,
-    /// One whose sessions may not write.
+    /// A read-only server.
     ReadOnly,
-    /// One that is not in recovery.
+    /// A server not in recovery.
     Primary,
-    /// One that is in recovery.
+    /// A server in recovery.
     Standby,
-    /// One that is in recovery if there is any.
+    /// A server in recovery, if there is one.
     PreferStandby,
 }
 
@@ -118,12 +113,11 @@ pub enum SessionAttrs {
 pub struct Secret(String);
 
 impl Secret {
-    /// Hides a text.
     pub fn new(text: impl Into<String>) -> Self {
         Secret(text.into())
     }
 
-    /// Returns the text to whoever must send it.
+    /// Exposes the text for sending it.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -135,20 +129,18 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// One server that may be tried.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host {
-    /// The name or literal address, or a directory (beginning with `/`) with a Unix socket in it.
+    /// The name or IP address, or a directory (beginning with `/`) with a Unix socket in it.
     pub name: String,
-    /// The address to dial instead of looking the name up.
+    /// The IP address to connect to instead of resolving the name.
     pub address: Option<IpAddr>,
     pub port: u16,
-    // Only from a password file, which may hold another one for each host.
+    // Only from a password file, which may have another one for each host.
     password: Option<Secret>,
 }
 
 impl Host {
-    /// Returns whether the server is reached through a Unix socket.
     pub fn is_socket(&self) -> bool {
         self.name.starts_with('/')
     }
@@ -164,60 +156,56 @@ impl fmt::Display for Host {
     }
 }
 
-/// Where a database is and as whom to enter; `Debug` and `Display` never show the password.
+/// A parsed connection URL; `Debug` and `Display` never show the password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Target {
     /// The servers to try, in this order; never empty.
     pub hosts: Vec<Host>,
-    /// The role; the operating system's user where none was said.
+    /// The role; the operating system's user if not given.
     pub user: Option<String>,
     database: Option<String>,
     password: Option<Secret>,
-    /// What is wanted of TLS.
     pub tls: Tls,
-    /// How long one server may take to let us in, where said.
+    /// The timeout of one server, if given.
     pub connect_timeout: Option<Duration>,
-    /// What kind of server is looked for.
     pub session_attrs: SessionAttrs,
-    /// Whether the password exchange must be bound to the TLS channel; `None` where it may.
+    /// Whether channel binding is required (`true`), disabled (`false`) or preferred (`None`).
     pub channel_binding: Option<bool>,
-    /// Settings for the server process, as libpq's `options`.
+    /// libpq's `options`.
     pub options: Option<String>,
-    /// The name we go by in the server's list of sessions, where said.
     pub application_name: Option<String>,
-    /// TCP keepalives, where said otherwise than our own.
+    /// TCP keepalives that differ from our own defaults.
     pub keepalives: Keepalives,
-    /// Whether the address itself says that a transaction pooler stands there (`pgbouncer=true`).
+    /// Whether the connection URL declares a transaction pooler (`pgbouncer=true`).
     pub says_pooler: bool,
-    /// What keeps SQL that is only tried there from reaching out of the server.
+    /// Restricts what SQL that is only tried there can access outside of the server.
     pub confinement: Confinement,
 }
 
-/// When a silent connection is given up; absent fields take our own values.
+/// TCP keepalive parameters; absent fields take our defaults.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Keepalives {
-    /// Whether they are switched off.
     pub off: bool,
-    /// Silence before the first is sent.
+    /// Idle time before the first probe.
     pub idle: Option<Duration>,
-    /// Time between two.
+    /// Time between two probes.
     pub interval: Option<Duration>,
-    /// How many may stay unanswered.
+    /// How many probes may be lost.
     pub count: Option<u32>,
-    /// How long data sent may stay unacknowledged.
+    /// How long data may remain unacknowledged.
     pub unacknowledged: Option<Duration>,
 }
 
 impl Target {
-    /// Reads a URL or a `keyword=value` string.
+    /// Parses a URL or a `keyword=value` string.
     pub fn parse(text: &str) -> Result<Self> {
         Self::parse_with(text, &[])
     }
 
-    /// Reads a URL or a `keyword=value` string, with values for the keywords it leaves out.
+    /// Parses a URL or a `keyword=value` string, with defaults for missing keywords.
     pub fn parse_with(text: &str, defaults: &[(&str, &str)]) -> Result<Self> {
         let mut pairs = text::pairs(text)?;
-        // The numeric address of one host is not that of another.
+        // The IP address of one host is not that of another.
         let names_host = pairs.iter().any(|(key, _)| key == "host");
         for (key, value) in defaults {
             let stray = *key == "hostaddr" && names_host;
@@ -228,7 +216,6 @@ impl Target {
         parameters::target(pairs)
     }
 
-    /// Returns the same server with another database.
     pub fn with_database(&self, database: &str) -> Self {
         Target {
             database: Some(database.to_owned()),
@@ -236,7 +223,7 @@ impl Target {
         }
     }
 
-    /// Returns the same database with another user and no password.
+    /// The same target with another role and without a password.
     pub fn with_user(&self, user: &str) -> Self {
         let mut target = self.clone();
         target.user = Some(user.to_owned());
@@ -247,7 +234,7 @@ impl Target {
         target
     }
 
-    /// Returns the same database at another host and port.
+    /// The same database on another host and port.
     pub fn with_address(&self, host: &str, port: u16) -> Self {
         Target {
             hosts: vec![Host {
@@ -260,13 +247,13 @@ impl Target {
         }
     }
 
-    /// Returns the same database on the server whose Unix socket lies in a directory.
+    /// The same database through the Unix socket in a directory.
     pub fn with_socket(&self, directory: &Path) -> Self {
         let port = self.hosts.first().map_or(5432, |host| host.port);
         self.with_address(&directory.to_string_lossy(), port)
     }
 
-    /// Returns the same database, and says what confines SQL that is tried there.
+    /// The same target with restrictions for SQL that is tried there.
     pub fn confined(&self, confinement: Confinement) -> Self {
         Target {
             confinement,
@@ -274,7 +261,6 @@ impl Target {
         }
     }
 
-    /// Returns the same database with a password.
     pub fn with_password(&self, password: Secret) -> Self {
         Target {
             password: Some(password),
@@ -282,9 +268,9 @@ impl Target {
         }
     }
 
-    /// Returns the same target with the passwords that the text of a `.pgpass` file has for it.
+    /// Adds the passwords that the text of a `.pgpass` file has for the target.
     ///
-    /// A password that the address itself holds stays.
+    /// A password in the connection URL takes precedence.
     pub fn with_password_from(&self, passfile: &str) -> Self {
         let mut target = self.clone();
         if target.password.is_some() {
@@ -297,7 +283,7 @@ impl Target {
         target
     }
 
-    /// Returns the database's name; the user's where none was said, as libpq does.
+    /// Returns the database's name; like libpq, the role's name if none is given.
     pub fn database(&self) -> &str {
         self.database
             .as_deref()
@@ -309,9 +295,9 @@ impl Target {
         self.password.as_ref().or(host.password.as_ref())
     }
 
-    /// Returns what PostgreSQL's own programs need to reach the same database, as environment variables.
+    /// Returns libpq's environment variables for the target, for PostgreSQL's own programs.
     ///
-    /// The password travels here and nowhere else: an argument list is read by everybody on the machine.
+    /// The password is passed here only: an argument list can be read by every user of the machine.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         let join =
             |of: fn(&Host) -> String| self.hosts.iter().map(of).collect::<Vec<_>>().join(",");

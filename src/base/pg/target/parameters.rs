@@ -1,4 +1,4 @@
-//! Owns the meaning of each keyword of an address.
+//! The keywords of a connection URL.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use anyhow::Result;
 use super::{Host, Keepalives, Roots, Secret, SessionAttrs, SslMode, Target, Tls};
 use crate::error::{Failure, fail};
 
-/// Every keyword that has a meaning here.
+/// The keywords that are supported.
 const KNOWN: &[&str] = &[
     "host",
     "hostaddr",
@@ -33,7 +33,7 @@ const KNOWN: &[&str] = &[
     "tcp_user_timeout",
 ];
 
-/// Keywords of libpq and of other clients that change nothing for us; one address is often shared by several programs.
+/// Keywords of libpq and other clients that are ignored; one URL is often shared by several programs.
 const HARMLESS: &[&str] = &[
     "fallback_application_name",
     "sslcompression",
@@ -48,33 +48,39 @@ const HARMLESS: &[&str] = &[
     "supa",
 ];
 
-/// Keywords that ask for something we do not do; going on without it could be less safe than what was asked.
+/// Keywords that request something unsupported; ignoring them could be less safe than what was requested.
 const UNSUPPORTED: &[(&str, &str)] = &[
-    ("service", "write the address itself: services are not read"),
+    (
+        "service",
+        "write the connection URL itself: service files are not supported",
+    ),
     (
         "servicefile",
-        "write the address itself: services are not read",
+        "write the connection URL itself: service files are not supported",
     ),
     ("passfile", "set PGPASSFILE instead"),
     (
         "require_auth",
-        "leave it out: the password is sent by SCRAM or as the server asks",
+        "remove it: the authentication method is chosen by the server",
     ),
     (
         "requirepeer",
-        "leave it out, or connect over TLS with sslmode=verify-full",
+        "remove it, or connect over TLS with sslmode=verify-full",
     ),
-    ("sslcrl", "leave it out: revocation lists are not read"),
-    ("sslcrldir", "leave it out: revocation lists are not read"),
+    ("sslcrl", "remove it: revocation lists are not supported"),
+    ("sslcrldir", "remove it: revocation lists are not supported"),
     (
         "sslpassword",
         "decrypt the key: openssl pkcs8 -topk8 -nocrypt -in client.key -out client.pk8",
     ),
     ("sslaccept", "use sslmode=verify-full or sslmode=require"),
-    ("replication", "leave it out: ordinary sessions are used"),
+    (
+        "replication",
+        "remove it: replication connections are not supported",
+    ),
 ];
 
-/// Makes a target of keywords and their values.
+/// Builds a target from keywords and their values.
 pub(super) fn target(pairs: Vec<(String, String)>) -> Result<Target> {
     let mut given = Given::default();
     let mut previous = String::new();
@@ -180,11 +186,12 @@ impl Given {
             (Some(cert), Some(key)) => Some((cert.clone(), key.clone())),
             (None, None) => None,
             _ => {
-                return Err(fail("sslcert and sslkey must be given together")
-                    .hint("name the certificate and its key, or neither"));
+                return Err(
+                    fail("sslcert and sslkey must be given together").hint("set both, or neither")
+                );
             }
         };
-        // `system` means any authority in the world, so it is worth something only with the host checked.
+        // `system` trusts every public authority, so it is only safe with the host checked.
         let system = self.roots == Some(Roots::System);
         let least = if system {
             SslMode::VerifyFull
@@ -194,14 +201,14 @@ impl Given {
         let mode = self.mode.unwrap_or(least);
         if system && mode != SslMode::VerifyFull {
             return Err(fail(format!(
-                "sslrootcert=system with sslmode={} would trust any host with any certificate",
+                "sslrootcert=system with sslmode={} would accept any certificate for any host",
                 mode.name()
             ))
             .hint("use sslmode=verify-full"));
         }
         if self.direct && mode < SslMode::Require {
             return Err(fail(format!(
-                "sslnegotiation=direct cannot fall back, as sslmode={} may have to",
+                "sslnegotiation=direct needs TLS, but sslmode={} may fall back to no TLS",
                 mode.name()
             ))
             .hint("use sslmode=require or stronger"));
@@ -215,7 +222,7 @@ impl Given {
     }
 
     fn host_list(&self) -> Result<Vec<Host>, Failure> {
-        // Where libpq would look if nothing was said.
+        // Like libpq's defaults.
         let fallback = ["/var/run/postgresql".to_owned(), "localhost".to_owned()];
         let names = match (self.hosts.is_empty(), self.addresses.is_empty()) {
             (false, _) => &self.hosts[..],
@@ -224,7 +231,7 @@ impl Given {
         };
         if !self.addresses.is_empty() && self.addresses.len() != names.len() {
             return Err(fail(format!(
-                "the database address has {} in `host` but {} in `hostaddr`",
+                "the connection URL has {} in `host` but {} in `hostaddr`",
                 names.len(),
                 self.addresses.len()
             ))
@@ -232,7 +239,7 @@ impl Given {
         }
         if self.ports.len() > 1 && self.ports.len() != names.len() {
             return Err(fail(format!(
-                "the database address has {} hosts but {} ports",
+                "the connection URL has {} hosts but {} ports",
                 names.len(),
                 self.ports.len()
             ))
@@ -242,8 +249,8 @@ impl Given {
         for (position, name) in names.iter().enumerate() {
             let address = match self.addresses.get(position).filter(|text| !text.is_empty()) {
                 Some(text) => Some(text.parse().map_err(|_| {
-                    fail("a `hostaddr` in the database address is not a numeric IP address")
-                        .hint("put names into `host`")
+                    fail("a `hostaddr` in the connection URL is not an IP address")
+                        .hint("use `host` for names")
                 })?),
                 None => None,
             };
@@ -279,9 +286,9 @@ fn port_of(text: &str) -> Result<u16, Failure> {
     if text.is_empty() {
         return Ok(5432);
     }
-    // What stands here may be the head of a password with a slash in it, so it is not repeated.
+    // The value may be the start of a password with a slash in it, so it is not repeated.
     text.parse().ok().filter(|port| *port != 0).ok_or_else(|| {
-        fail("the port in the database address is not a number from 1 to 65535").hint(
+        fail("the port in the connection URL is not a number from 1 to 65535").hint(
             "if the password contains / @ : ? # or %, percent-encode it: / is %2F, @ is %40, : is %3A, ? is %3F, # is %23, % is %25",
         )
     })
@@ -289,13 +296,15 @@ fn port_of(text: &str) -> Result<u16, Failure> {
 
 fn other(key: &str, value: &str, previous: &str) -> Result<(), Failure> {
     if let Some((_, hint)) = UNSUPPORTED.iter().find(|(name, _)| *name == key) {
-        return Err(fail(format!("`{key}` in the database address is not supported")).hint(*hint));
+        return Err(fail(format!("`{key}` in the connection URL is not supported")).hint(*hint));
     }
     match (key, value.to_ascii_lowercase().as_str()) {
         ("client_encoding", "utf8" | "utf-8" | "auto" | "unicode") | ("schema", "public") => Ok(()),
-        ("client_encoding", _) => Err(fail("the database address asks for a client_encoding")
-            .hint("leave it out: everything is sent as UTF-8")),
-        ("schema", _) => Err(fail("`schema` in the database address is not supported")
+        ("client_encoding", _) => Err(fail(
+            "client_encoding in the connection URL is not supported",
+        )
+        .hint("remove it: the encoding is always UTF-8")),
+        ("schema", _) => Err(fail("`schema` in the connection URL is not supported")
             .hint("set the schemas in af-db.yaml, or options=-csearch_path=…")),
         _ if HARMLESS.contains(&key) => Ok(()),
         _ => Err(unknown(key, previous)),
@@ -310,13 +319,13 @@ fn unknown(key: &str, previous: &str) -> Failure {
             .bytes()
             .all(|byte| byte.is_ascii_alphabetic() || byte == b'_');
     let failure = if speakable {
-        fail(format!("unknown parameter `{key}` in the database address"))
+        fail(format!("unknown parameter `{key}` in the connection URL"))
     } else {
-        fail("the database address has a parameter that is not known")
+        fail("the connection URL has an unknown parameter")
     };
     match nearest(key, KNOWN) {
         Some(name) => failure.hint(format!("did you mean `{name}`?")),
-        None => failure.hint(format!("known are {}", KNOWN.join(", "))),
+        None => failure.hint(format!("known parameters: {}", KNOWN.join(", "))),
     }
 }
 
@@ -325,22 +334,20 @@ fn one_of<T: Copy>(key: &str, value: &str, choices: &[(&str, T)]) -> Result<T, F
         return Ok(*choice);
     }
     let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-    let failure = fail(format!("unknown {key} `{value}` in the database address"));
+    let failure = fail(format!("unknown {key} `{value}` in the connection URL"));
     Err(match nearest(value, &names) {
         Some(name) => failure.hint(format!("did you mean `{name}`?")),
-        None => failure.hint(format!("one of {}", names.join(", "))),
+        None => failure.hint(format!("use one of {}", names.join(", "))),
     })
 }
 
 fn number(key: &str, value: &str) -> Result<u64, Failure> {
-    value.parse().map_err(|_| {
-        fail(format!(
-            "{key} in the database address is not a whole number"
-        ))
-    })
+    value
+        .parse()
+        .map_err(|_| fail(format!("{key} in the connection URL is not a whole number")))
 }
 
-/// Reads seconds; 0 is the same as not saying anything.
+/// Parses seconds; 0 means the default.
 fn seconds(key: &str, value: &str) -> Result<Option<Duration>, Failure> {
     Ok(match number(key, value)? {
         0 => None,
@@ -348,7 +355,7 @@ fn seconds(key: &str, value: &str) -> Result<Option<Duration>, Failure> {
     })
 }
 
-/// Finds the name that was probably meant: at most two letters away, or a third of it.
+/// Finds the intended name: at most two letters away, or a third of it.
 fn nearest<'a>(text: &str, names: &[&'a str]) -> Option<&'a str> {
     names
         .iter()

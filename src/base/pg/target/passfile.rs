@@ -1,11 +1,11 @@
-//! Owns the format of `.pgpass`: `host:port:database:user:password` lines, `*` for any, `\` before `:` and `\`.
+//! The format of `.pgpass`: `host:port:database:user:password` lines, `*` for any, `\` before `:` and `\`.
 
 use super::{Host, Secret};
 
-/// The directories whose Unix socket libpq looks up as `localhost`.
+/// The default socket directories, for which libpq looks up `localhost`.
 const DEFAULT_SOCKETS: [&str; 3] = ["/tmp", "/var/run/postgresql", "/run/postgresql"];
 
-/// Finds the password of the first line that fits.
+/// Returns the password of the first line that matches.
 pub(super) fn password(text: &str, host: &Host, database: &str, user: &str) -> Option<Secret> {
     let name = if DEFAULT_SOCKETS.contains(&host.name.as_str()) {
         "localhost"

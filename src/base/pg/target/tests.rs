@@ -1,4 +1,4 @@
-//! What addresses are read as, how they are shown, and what is refused.
+//! Tests of parsing, display and errors of connection URLs.
 
 use super::*;
 use crate::error::hint_of;
@@ -14,7 +14,7 @@ fn refusal(text: &str) -> String {
 }
 
 #[test]
-fn both_forms_say_the_same() {
+fn url_and_keywords_are_equivalent() {
     let url =
         read("postgres://alice:s%2Fe@db.example.org:6000/shop?sslmode=require&connect_timeout=7");
     let words = read(
@@ -27,7 +27,7 @@ fn both_forms_say_the_same() {
 }
 
 #[test]
-fn shows_where_and_as_whom_but_never_the_password() {
+fn display_and_debug_never_show_the_password() {
     let check = |text: &str, shown: &str| {
         let target = read(text);
         assert_eq!(target.to_string(), shown, "{text}");
@@ -63,7 +63,7 @@ fn shows_where_and_as_whom_but_never_the_password() {
 }
 
 #[test]
-fn keeps_what_other_clients_add_to_a_shared_address() {
+fn parameters_of_other_clients_are_accepted() {
     let target = read(
         "postgres://u:p@h:6543/d?pgbouncer=true&connection_limit=1&schema=public&supa=base-pooler.x",
     );
@@ -71,7 +71,7 @@ fn keeps_what_other_clients_add_to_a_shared_address() {
 }
 
 #[test]
-fn defaults_fill_only_what_is_left_out() {
+fn defaults_apply_to_missing_keywords_only() {
     let defaults = [
         ("sslmode", "verify-full"),
         ("user", "env"),
@@ -85,7 +85,7 @@ fn defaults_fill_only_what_is_left_out() {
 }
 
 #[test]
-fn another_user_does_not_take_the_password_along() {
+fn with_user_drops_the_password() {
     let target = read("postgres://alice:secret@h/d").with_user("bob");
     assert_eq!(target.password(&target.hosts[0]), None);
     let target = read("postgres://alice@h/d").with_password_from("*:*:*:alice:secret");
@@ -95,7 +95,7 @@ fn another_user_does_not_take_the_password_along() {
 }
 
 #[test]
-fn a_password_file_is_read_as_libpq_reads_it() {
+fn passfile_lookup_matches_libpq() {
     let text = "# comment\nother:5432:d:u:no\nh:5432:*:u\\:x:colon\nlocalhost:5432:d:u:socket\nh:5432:d:u:a\\:b\\\\c\r\n*:*:*:u:any:rest";
     let check = |address: &str, password: Option<&str>| {
         let target = read(address).with_password_from(text);
@@ -118,30 +118,30 @@ fn a_password_file_is_read_as_libpq_reads_it() {
 }
 
 #[test]
-fn refusals_name_the_way_out() {
+fn errors_come_with_a_hint() {
     insta::assert_snapshot!(refusal("mysql://u:secret@h/d"), @r"
-    error: the database address begins with `mysql://`, which is not PostgreSQL
+    error: the connection URL begins with `mysql://`, which is not PostgreSQL
     hint: write it as postgres://user:password@host:5432/database
     ");
     insta::assert_snapshot!(refusal("localhost"), @r"
-    error: the database address is neither a URL nor keyword=value pairs
+    error: the database is given neither as a connection URL nor as keyword=value pairs
     hint: write it as postgres://user:password@host:5432/database
     ");
     insta::assert_snapshot!(refusal("postgres://u:secret@h/d?sslmode=verify_full"), @r"
-    error: unknown sslmode `verify_full` in the database address
+    error: unknown sslmode `verify_full` in the connection URL
     hint: did you mean `verify-full`?
     ");
     insta::assert_snapshot!(refusal("postgres://h/d?sslmode=strictest"), @r"
-    error: unknown sslmode `strictest` in the database address
+    error: unknown sslmode `strictest` in the connection URL
     hint: one of disable, allow, prefer, require, verify-ca, verify-full
     ");
     insta::assert_snapshot!(refusal("postgres://h/d?sslmod=require"), @r"
-    error: unknown parameter `sslmod` in the database address
+    error: unknown parameter `sslmod` in the connection URL
     hint: did you mean `sslmode`?
     ");
     insta::assert_snapshot!(refusal("postgres://h/d?sslcrl=x"), @r"
-    error: `sslcrl` in the database address is not supported
-    hint: leave it out: revocation lists are not read
+    error: `sslcrl` in the connection URL is not supported
+    hint: remove it: revocation lists are not supported
     ");
     insta::assert_snapshot!(refusal("postgres://h/d?sslrootcert=system&sslmode=require"), @r"
     error: sslrootcert=system with sslmode=require would trust any host with any certificate
@@ -149,20 +149,20 @@ fn refusals_name_the_way_out() {
     ");
     insta::assert_snapshot!(refusal("postgres://h/d?sslcert=a"), @r"
     error: sslcert and sslkey must be given together
-    hint: name the certificate and its key, or neither
+    hint: set both, or neither
     ");
     insta::assert_snapshot!(refusal("host=a,b,c port=1,2"), @r"
-    error: the database address has 3 hosts but 2 ports
+    error: the connection URL has 3 hosts but 2 ports
     hint: give one port for all hosts, or one for each, in the same order
     ");
     insta::assert_snapshot!(refusal("postgres://[::1/d"), @r"
-    error: an IPv6 address in the database address has no closing bracket
+    error: an IPv6 address in the connection URL has no closing bracket
     hint: write it as postgres://user@[2001:db8::1]:5432/database
     ");
 }
 
 #[test]
-fn a_password_that_broke_the_address_is_not_repeated() {
+fn a_password_that_broke_the_url_is_not_repeated() {
     for text in [
         "postgres://alice:sec/ret@h/d",
         "postgres://alice:sec?ret@h/d",
@@ -190,7 +190,7 @@ fn a_password_that_broke_the_address_is_not_repeated() {
 }
 
 #[test]
-fn the_same_database_is_recognised_however_it_is_written() {
+fn the_same_database_is_recognised_in_every_spelling() {
     let same = |left: &str, right: &str| read(left).is_same_database_as(&read(right));
     assert!(same(
         "postgres://u@DB.example.org./d",
@@ -232,7 +232,7 @@ fn the_same_database_is_recognised_however_it_is_written() {
 }
 
 #[test]
-fn the_way_around_a_known_pooler_is_derived() {
+fn direct_addresses_of_known_poolers_are_derived() {
     let ways = |text: &str| {
         let ways: Vec<String> = read(text).direct().iter().map(Target::to_string).collect();
         ways.join(" | ")
@@ -248,7 +248,7 @@ fn the_way_around_a_known_pooler_is_derived() {
 }
 
 #[test]
-fn postgres_own_programs_are_told_in_their_environment() {
+fn environment_for_postgres_programs() {
     let target = read("postgres://u:p@h,[::1]:7/d?sslmode=verify-full&sslrootcert=system");
     let shown: Vec<String> = target
         .environment()
@@ -284,7 +284,7 @@ proptest::proptest! {
             Ok(target) => format!("{target} {target:?}"),
             Err(error) => format!("{error:#} {:?}", hint_of(&error)),
         };
-        // Everything after the last `@` is a host, whoever meant what by it.
+        // Everything after the last `@` is the host.
         proptest::prop_assert!(!shown.contains("hunter2"), "{text}: {shown}");
     }
 
@@ -297,7 +297,7 @@ proptest::proptest! {
 }
 
 #[test]
-fn the_many_names_of_this_machine_are_one() {
+fn names_of_the_local_machine_are_equal() {
     let of = |host: &str| {
         let target = Target::parse(&format!("postgres://u@{host}:5432/d")).unwrap();
         target.addresses().into_iter().next().unwrap().server
@@ -338,7 +338,7 @@ fn the_many_names_of_this_machine_are_one() {
 }
 
 #[test]
-fn what_is_not_known_of_an_address_may_be_anything() {
+fn unknown_parts_match_anything() {
     let is = |declared: &str, reached: &str| {
         let declared = Target::parse(declared).unwrap();
         declared.likeness(&Target::parse(reached).unwrap())

@@ -1,7 +1,7 @@
-//! Owns the two forms an address is written in: URL and `keyword=value`, taken apart into pairs.
+//! Splits a connection URL or a `keyword=value` string into pairs.
 //!
-//! A password may hold any character and people paste them unencoded, so any part of a malformed address may be a
-//! piece of one: no message here repeats what it could not read.
+//! A password may contain any character and people paste them unencoded, so any part of a malformed URL may be part of
+//! one: no message here repeats what could not be parsed.
 
 use anyhow::Result;
 
@@ -10,9 +10,9 @@ use crate::error::{Failure, fail};
 type Pair = (String, String);
 
 const EXAMPLE: &str = "write it as postgres://user:password@host:5432/database";
-const ENCODE: &str = "percent-encode these characters where they stand in a password: / as %2F, @ as %40, : as %3A, ? as %3F, # as %23, % as %25";
+const ENCODE: &str = "percent-encode these characters in the password: / as %2F, @ as %40, : as %3A, ? as %3F, # as %23, % as %25";
 
-/// Takes an address apart into keywords and values.
+/// Splits into keywords and values.
 pub(super) fn pairs(text: &str) -> Result<Vec<Pair>> {
     let text = text.trim();
     for scheme in ["postgres://", "postgresql://"] {
@@ -22,17 +22,17 @@ pub(super) fn pairs(text: &str) -> Result<Vec<Pair>> {
     }
     if let Some(scheme) = foreign_scheme(text) {
         return Err(fail(format!(
-            "the database address begins with `{scheme}`, which is not PostgreSQL"
+            "the connection URL begins with `{scheme}`, which is not PostgreSQL"
         ))
         .hint(EXAMPLE)
         .into());
     }
     if !text.is_empty() && !text.contains('=') {
-        return Err(
-            fail("the database address is neither a URL nor keyword=value pairs")
-                .hint(EXAMPLE)
-                .into(),
-        );
+        return Err(fail(
+            "the database is given neither as a connection URL nor as keyword=value pairs",
+        )
+        .hint(EXAMPLE)
+        .into());
     }
     Ok(keywords(text)?)
 }
@@ -50,7 +50,7 @@ fn url(rest: &str) -> Result<Vec<Pair>, Failure> {
     let (path, query) = tail.split_once('?').unwrap_or((tail, ""));
     if path.contains('@') {
         return Err(fail(
-            "the password in the database address is cut short by a special character",
+            "the password in the connection URL contains an unencoded special character",
         )
         .hint(ENCODE));
     }
@@ -79,12 +79,12 @@ fn url(rest: &str) -> Result<Vec<Pair>, Failure> {
     for part in query.split('&').filter(|part| !part.is_empty()) {
         let Some((key, value)) = part.split_once('=') else {
             return Err(
-                fail("a parameter after the `?` of the database address has no value").hint(ENCODE),
+                fail("a parameter after the `?` of the connection URL has no value").hint(ENCODE),
             );
         };
         if key.contains('@') || value.contains('@') && !authority.contains('@') {
             return Err(fail(
-                "the password in the database address is cut short by a special character",
+                "the password in the connection URL contains an unencoded special character",
             )
             .hint(ENCODE));
         }
@@ -94,7 +94,7 @@ fn url(rest: &str) -> Result<Vec<Pair>, Failure> {
 }
 
 fn replace(pairs: &mut Vec<Pair>, key: String, value: String) {
-    // libpq lets a parameter override the part of the URL that says the same.
+    // As in libpq, a parameter overrides the same part of the URL.
     pairs.retain(|(known, _)| *known != key);
     pairs.push((key, value));
 }
@@ -110,7 +110,7 @@ fn host_list(hosts: &str) -> Result<Vec<Pair>, Failure> {
             Some(literal) => {
                 let Some((name, after)) = literal.split_once(']') else {
                     return Err(fail(
-                        "an IPv6 address in the database address has no closing bracket",
+                        "an IPv6 address in the connection URL has no closing bracket",
                     )
                     .hint("write it as postgres://user@[2001:db8::1]:5432/database"));
                 };
@@ -130,7 +130,7 @@ fn host_list(hosts: &str) -> Result<Vec<Pair>, Failure> {
 
 fn decode(text: &str) -> Result<String, Failure> {
     let broken = || {
-        fail("a percent sign in the database address is not followed by two hexadecimal digits")
+        fail("a percent sign in the connection URL is not followed by two hexadecimal digits")
             .hint(ENCODE)
     };
     let mut bytes = Vec::with_capacity(text.len());
@@ -148,11 +148,10 @@ fn decode(text: &str) -> Result<String, Failure> {
         bytes.push(u8::try_from(value).unwrap_or_default());
         rest = &after[2..];
     }
-    let text = String::from_utf8(bytes).map_err(|_| {
-        fail("the database address is not UTF-8 once its percent signs are decoded")
-    })?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| fail("the percent-decoded connection URL is not UTF-8"))?;
     if text.contains('\0') {
-        return Err(fail("the database address holds a zero byte"));
+        return Err(fail("the connection URL contains a zero byte"));
     }
     Ok(text)
 }
@@ -167,7 +166,7 @@ fn keywords(text: &str) -> Result<Vec<Pair>, Failure> {
         let (key, after) = rest.split_at(end);
         let Some(after) = after.trim_start().strip_prefix('=') else {
             return Err(
-                fail("a word in the database address is not followed by `=`")
+                fail("a keyword in the connection string is not followed by `=`")
                     .hint("put values that contain spaces in single quotes: password='two words'"),
             );
         };
@@ -178,7 +177,7 @@ fn keywords(text: &str) -> Result<Vec<Pair>, Failure> {
     Ok(pairs)
 }
 
-/// Reads one value, quoted or not, in which a backslash takes the next character as it is.
+/// Reads one value, quoted or not, in which a backslash escapes the next character.
 fn value(text: &str) -> Result<(String, &str), Failure> {
     let quoted = text.starts_with('\'');
     let mut value = String::new();
@@ -197,7 +196,7 @@ fn value(text: &str) -> Result<(String, &str), Failure> {
     }
     if quoted {
         return Err(
-            fail("a quoted value in the database address has no closing quote")
+            fail("a quoted value in the connection string has no closing quote")
                 .hint("write a quote or a backslash inside a quoted value as \\' and \\\\"),
         );
     }

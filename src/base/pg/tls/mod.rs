@@ -1,6 +1,6 @@
-//! TLS for connections to PostgreSQL: which certificates count for which mode, and what a failed handshake means.
+//! TLS for connections to PostgreSQL: certificate checks of each mode, and explanations of failed handshakes.
 //!
-//! rustls encrypts; with the feature `native-tls` the system's TLS does. Both are told the same and mean the same.
+//! Implemented by rustls, or by the system's TLS with the feature `native-tls`; both behave alike.
 
 #[cfg(feature = "native-tls")]
 mod native;
@@ -26,34 +26,34 @@ use native as implementation;
 
 pub(super) use implementation::Encryption;
 
-/// How far a server's certificate is checked.
+/// How a server's certificate is verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Check {
-    /// Not at all: whatever the server shows, the connection is encrypted.
+    /// Not at all; the connection is encrypted only.
     Nothing,
-    /// Whether a trusted authority has signed it.
+    /// Signed by a trusted authority.
     Authority,
-    /// Also whether it is for the host that was asked for.
+    /// Also issued for the host name.
     AuthorityAndHost,
 }
 
-/// What the implementations are told, with all files read.
+/// The parameters of the implementations, with all files read.
 struct Settings {
     check: Check,
-    /// Whose signature counts; empty where nothing is checked.
+    /// The trusted authorities; empty where nothing is verified.
     roots: Vec<CertificateDer<'static>>,
-    /// Whether these are the authorities that the system trusts.
+    /// Whether these are the system's authorities.
     #[cfg_attr(
         not(feature = "native-tls"),
         expect(dead_code, reason = "rustls does not tell them apart")
     )]
     system: bool,
     identity: Option<Identity>,
-    /// Whether TLS begins at once, without asking.
+    /// Whether TLS starts without negotiation.
     direct: bool,
 }
 
-/// Our own certificate, the authorities sent with it, and its key.
+/// The client certificate, its intermediate authorities, and its key.
 struct Identity {
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
@@ -64,15 +64,15 @@ impl Identity {
     fn unusable(&self) -> Failure {
         let (certificate, key) = &self.paths;
         fail(format!(
-            "sslkey `{}` cannot be used with sslcert `{}`",
+            "sslkey `{}` does not match sslcert `{}`",
             key.display(),
             certificate.display()
         ))
-        .hint("set sslcert and sslkey to a certificate and the key it was made with")
+        .hint("set sslcert and sslkey to a certificate and its own key")
     }
 }
 
-/// Why a handshake failed, where it is known.
+/// Why a handshake failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reason {
     OtherHost,
@@ -86,7 +86,7 @@ pub(super) enum Reason {
     HungUp,
 }
 
-/// Makes what encrypts connections as the target wants them.
+/// Creates the TLS connector for a target.
 pub(super) fn encryption(tls: &Tls) -> Result<Encryption> {
     let check = check(tls)?;
     let (roots, system) = match (&tls.roots, check) {
@@ -106,13 +106,12 @@ pub(super) fn encryption(tls: &Tls) -> Result<Encryption> {
     })
 }
 
-/// Says how far the certificate is really checked.
 fn check(tls: &Tls) -> Result<Check, Failure> {
     match (tls.mode, &tls.roots) {
-        // Without the host's name, any certificate of any public authority would pass.
-        (SslMode::VerifyCa, None) => Err(fail("sslmode=verify-ca needs to know the authority")
-            .hint("set sslrootcert to its certificate, or use sslmode=verify-full to trust the system's authorities")),
-        // As libpq: who names an authority wants it asked.
+        // Without the host name, any certificate of any public authority would pass.
+        (SslMode::VerifyCa, None) => Err(fail("sslmode=verify-ca needs a certificate authority")
+            .hint("set sslrootcert, or use sslmode=verify-full to trust the system's authorities")),
+        // As in libpq: a named authority is verified even with `require`.
         (SslMode::Require, Some(Roots::File(_))) | (SslMode::VerifyCa, _) => Ok(Check::Authority),
         (SslMode::VerifyFull, _) => Ok(Check::AuthorityAndHost),
         _ => Ok(Check::Nothing),
@@ -126,10 +125,10 @@ fn certificates(path: &Path, keyword: &str) -> Result<Vec<CertificateDer<'static
         .unwrap_or_default();
     if certificates.is_empty() {
         return Err(fail(format!(
-            "{keyword} `{}` holds no certificate that can be read",
+            "{keyword} `{}` contains no readable certificate",
             path.display()
         ))
-        .hint("it must be a PEM file that begins with -----BEGIN CERTIFICATE-----")
+        .hint("use a PEM file that begins with -----BEGIN CERTIFICATE-----")
         .into());
     }
     Ok(certificates)
@@ -146,10 +145,10 @@ fn identity_of(certificate: &Path, key: &Path) -> Result<Identity> {
             let is = if is_encrypted(&pem) {
                 "is encrypted"
             } else {
-                "holds no private key that can be read"
+                "contains no readable private key"
             };
             Err(fail(format!("sslkey `{}` {is}", key.display()))
-                .hint("the key must be an unencrypted PEM file: openssl pkcs8 -topk8 -nocrypt -in client.key -out client.pk8")
+                .hint("use an unencrypted PEM file: openssl pkcs8 -topk8 -nocrypt -in client.key -out client.pk8")
                 .into())
         }
     }
@@ -167,9 +166,8 @@ fn is_encrypted(pem: &[u8]) -> bool {
 
 fn read(path: &Path, keyword: &str) -> Result<Vec<u8>> {
     fs::read(path).with_context(|| {
-        fail(format!("cannot read {keyword} `{}`", path.display())).hint(format!(
-            "set {keyword} to a file that exists and that you may read"
-        ))
+        fail(format!("cannot read {keyword} `{}`", path.display()))
+            .hint(format!("set {keyword} to a readable file"))
     })
 }
 
@@ -180,14 +178,15 @@ fn refuse_readable(key: &Path) -> Result<()> {
     let Ok(metadata) = fs::metadata(key) else {
         return Ok(());
     };
-    // As libpq: a key of root may be read by its group.
+    // As in libpq: a key owned by root may be readable by its group.
     let allowed = if metadata.uid() == 0 { 0o640 } else { 0o600 };
     if metadata.mode() & 0o777 & !allowed != 0 {
-        return Err(
-            fail(format!("sslkey `{}` can be read by others", key.display()))
-                .hint(format!("chmod 600 {}", key.display()))
-                .into(),
-        );
+        return Err(fail(format!(
+            "sslkey `{}` is readable by other users",
+            key.display()
+        ))
+        .hint(format!("chmod 600 {}", key.display()))
+        .into());
     }
     Ok(())
 }
@@ -197,7 +196,7 @@ fn refuse_readable(_: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Says why a connection failed, if TLS is the reason.
+/// Returns why a connection failed, if TLS is the reason.
 pub(super) fn reason(error: &tokio_postgres::Error) -> Option<Reason> {
     let mut source = error.source();
     while let Some(error) = source {
@@ -209,7 +208,7 @@ pub(super) fn reason(error: &tokio_postgres::Error) -> Option<Reason> {
     None
 }
 
-/// Says in words why a handshake failed.
+/// Explains a failed handshake.
 pub(super) fn explain(tls: &Tls, host: &Host, error: &tokio_postgres::Error) -> Failure {
     let refused = |message: String, hint: &str| fail(message).hint(hint);
     let Some(reason) = reason(error) else {
@@ -218,20 +217,20 @@ pub(super) fn explain(tls: &Tls, host: &Host, error: &tokio_postgres::Error) -> 
             .is_some_and(|error| error.to_string().contains("does not support TLS"));
         return if no_tls {
             refused(
-                format!("the server at `{host}` does not offer TLS"),
-                "switch TLS on at the server (ssl = on), or use sslmode=disable if nobody can listen in between",
+                format!("the server at `{host}` does not support TLS"),
+                "enable TLS on the server (ssl = on), or use sslmode=disable on a trusted network",
             )
         } else {
             disagreement(host)
         };
     };
     match reason {
-        // Some servers say no more than this of a certificate, too.
+        // Some servers report rejected client certificates with this alert, too.
         Reason::NothingInCommon if tls.identity.is_none() => disagreement(host),
         Reason::HungUp => disagreement(host),
         Reason::OtherHost => refused(
-            format!("the certificate of `{host}` is made out for another host"),
-            "connect under the name that stands in the certificate, or check where this name leads",
+            format!("the certificate of `{host}` is issued for another host"),
+            "connect with the host name in the certificate, or check where this name resolves to",
         ),
         Reason::Expired => refused(
             format!("the certificate of `{host}` has expired"),
@@ -246,8 +245,8 @@ pub(super) fn explain(tls: &Tls, host: &Host, error: &tokio_postgres::Error) -> 
             "set sslrootcert to the certificate of the authority that signed it",
         ),
         Reason::OtherPurpose => refused(
-            format!("the certificate of `{host}` is not meant for servers"),
-            "issue one for the server whose key usage allows server authentication",
+            format!("the certificate of `{host}` is not valid for server authentication"),
+            "issue a certificate whose key usage allows server authentication",
         ),
         Reason::UnsupportedKey => refused(
             format!(
@@ -256,13 +255,13 @@ pub(super) fn explain(tls: &Tls, host: &Host, error: &tokio_postgres::Error) -> 
             "use RSA with 2048 bits or more, P-256, P-384 or Ed25519, signed with SHA-256 or better",
         ),
         Reason::OursNotAccepted | Reason::NothingInCommon => refused(
-            format!("the server at `{host}` did not accept our certificate"),
+            format!("the server at `{host}` rejected the client certificate"),
             "set sslcert and sslkey to a certificate that the server trusts",
         ),
     }
 }
 
 fn disagreement(host: &Host) -> Failure {
-    fail(format!("cannot agree with `{host}` on TLS"))
+    fail(format!("TLS negotiation with `{host}` failed"))
         .hint("check that a PostgreSQL server listens there, and its TLS settings")
 }

@@ -15,17 +15,17 @@ use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use super::stream::ReadToTheEnd;
 use super::{Check, Identity, Reason, Settings};
 
-/// What encrypts connections.
+/// A TLS connector.
 #[derive(Clone)]
 pub(in crate::pg) enum Encryption {
-    /// Made, with the certificates that count.
+    /// Created, with the trusted certificates.
     Made(MakeTlsConnector),
-    /// Checks nothing, and is made only when a server agrees to encrypt: OpenSSL reads the system's authorities first,
-    /// which takes longer than all that `status` asks.
+    /// Verifies nothing, and is created only when a server agrees to encrypt: OpenSSL loads the system's authorities first,
+    /// which takes longer than all queries of `status`.
     Unchecked { direct: bool },
 }
 
-/// Makes what encrypts connections.
+/// Creates the connector.
 pub(super) fn encryption(settings: Settings) -> Result<Encryption> {
     if settings.check == Check::Nothing && settings.identity.is_none() {
         return Ok(Encryption::Unchecked {
@@ -66,7 +66,7 @@ fn builder(check: Check, direct: bool) -> TlsConnectorBuilder {
 fn client_certificate(identity: &Identity) -> Result<native_tls::Identity> {
     let PrivateKeyDer::Pkcs8(key) = &identity.key else {
         return Err(
-            anyhow::anyhow!("the system's TLS takes PKCS#8 keys only").context(
+            anyhow::anyhow!("the system's TLS supports PKCS#8 keys only").context(
                 identity.unusable().hint(
                     "convert the key: openssl pkcs8 -topk8 -nocrypt -in client.key -out client.pk8",
                 ),
@@ -112,7 +112,7 @@ where
     }
 }
 
-/// Encrypts one connection.
+/// The connector of one connection.
 pub(in crate::pg) struct Encrypting {
     encryption: Encryption,
     host: String,
@@ -141,11 +141,11 @@ where
     }
 }
 
-/// Says why a handshake failed, from one of the errors in its chain; OpenSSL says it in text only.
+/// Returns why a handshake failed, from one of the errors in its chain; OpenSSL reports it as text only.
 pub(super) fn reason(error: &(dyn StdError + 'static)) -> Option<Reason> {
     let text = error.to_string();
     let text = match text.rsplit_once(" (") {
-        // What else is wrong with the certificate stands in brackets, also where that does not matter.
+        // Other problems of the certificate are in brackets, even if they do not matter.
         Some((before, _))
             if text.contains("SSL routines") && !text.contains("certificate verify failed") =>
         {

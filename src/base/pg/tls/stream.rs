@@ -1,7 +1,7 @@
-//! A stream that can be read to its end although writing to it has failed.
+//! A stream that can still be read after writing to it has failed.
 //!
-//! A server that refuses our certificate says why and hangs up, while the rest of the handshake is still being written. As
-//! libpq does, what it said is read first.
+//! A server that rejects the client certificate sends an alert and closes the connection while the handshake is still being
+//! written. As in libpq, the alert is read first.
 
 use std::io;
 use std::pin::Pin;
@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Takes what is written after the other side has hung up as written; reading tells that it has.
+/// Ignores write errors after the peer has closed the connection; the next read reports them.
 pub(in crate::pg) struct ReadToTheEnd<S>(pub(super) S);
 
 impl<S: AsyncRead + Unpin> AsyncRead for ReadToTheEnd<S> {
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-    /// Has a last word, and takes nothing.
+    /// A closed stream with unread data.
     struct Gone(&'static [u8], io::ErrorKind);
 
     impl AsyncRead for Gone {
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_last_word_is_read_before_the_end() {
+    async fn unread_data_is_read_before_the_end() {
         for kind in [io::ErrorKind::BrokenPipe, io::ErrorKind::ConnectionReset] {
             let mut stream = ReadToTheEnd(Gone(b"why", kind));
             stream.write_all(b"more").await.unwrap();

@@ -1,10 +1,10 @@
-//! Reads the parts of an X.509 certificate that decide whether it is trusted.
+//! Parses the parts of an X.509 certificate that decide whether it is trusted.
 //!
-//! Also version 1 certificates, and keys that cannot be used to verify anything: what to accept is decided elsewhere.
+//! Includes version 1 certificates and keys of unsupported algorithms: `chain` decides what to accept.
 
 use chrono::NaiveDate;
 
-/// The tags of DER that certificates use.
+/// The DER tags used in certificates.
 mod tag {
     pub(super) const BOOLEAN: u8 = 0x01;
     pub(super) const INTEGER: u8 = 0x02;
@@ -21,7 +21,7 @@ mod tag {
     pub(super) const IP_ADDRESS: u8 = 0x87;
 }
 
-/// Object identifiers, as DER writes their content.
+/// Object identifiers in DER.
 mod oid {
     pub(super) const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
     pub(super) const KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x0f];
@@ -31,8 +31,8 @@ mod oid {
     pub(super) const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x25];
     pub(super) const SERVER_AUTH: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x01];
     pub(super) const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
-    /// Extensions that may be critical and change nothing here, as in OpenSSL: key identifiers, policies, and where
-    /// revocation lists are found.
+    /// Extensions that may be critical and have no effect here, as in OpenSSL: key identifiers, policies, and locations of
+    /// revocation lists.
     pub(super) const WITHOUT_EFFECT: &[&[u8]] = &[
         &[0x55, 0x1d, 0x0e],
         &[0x55, 0x1d, 0x1f],
@@ -44,38 +44,34 @@ mod oid {
     ];
 }
 
-/// Bits of the extension key usage, the first being the highest of the first byte.
+/// Bits of the key usage extension, the first being the highest of the first byte.
 pub(super) const DIGITAL_SIGNATURE: u8 = 0x80;
 pub(super) const KEY_ENCIPHERMENT: u8 = 0x20;
 pub(super) const KEY_AGREEMENT: u8 = 0x08;
 pub(super) const KEY_CERT_SIGN: u8 = 0x04;
 
-/// A certificate, as far as trust depends on it.
 pub(super) struct Certificate<'a> {
-    /// All of it.
     pub(super) der: &'a [u8],
     /// The part that the issuer signed.
     pub(super) signed: &'a [u8],
-    /// The algorithm of the signature, without the SEQUENCE around it.
+    /// The signature algorithm, without the SEQUENCE around it.
     pub(super) algorithm: &'a [u8],
     pub(super) signature: &'a [u8],
     pub(super) version: u8,
     pub(super) issuer: &'a [u8],
     pub(super) subject: &'a [u8],
-    /// The first and the last second at which it is valid, since 1970.
+    /// The first and last second of its validity, since 1970.
     pub(super) validity: (i64, i64),
     pub(super) key: Key<'a>,
     extensions: Vec<Extension<'a>>,
 }
 
-/// A public key.
 #[derive(Clone, Copy)]
 pub(super) struct Key<'a> {
     /// The whole SubjectPublicKeyInfo.
     pub(super) der: &'a [u8],
     /// The algorithm, without the SEQUENCE around it.
     pub(super) algorithm: &'a [u8],
-    /// The key itself.
     pub(super) bits: &'a [u8],
 }
 
@@ -85,11 +81,11 @@ struct Extension<'a> {
     value: &'a [u8],
 }
 
-/// Reads one element of DER after the other.
+/// A reader of consecutive DER elements.
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
-    /// Takes an element; gives its tag, its content and all of it.
+    /// Reads an element: its tag, its content and all of it.
     fn take(&mut self) -> Option<(u8, &'a [u8], &'a [u8])> {
         let (&tag, rest) = self.0.split_first()?;
         let (&first, mut rest) = rest.split_first()?;
@@ -110,19 +106,19 @@ impl<'a> Reader<'a> {
         Some((tag, content, whole))
     }
 
-    /// Takes the content of an element that must have a tag.
+    /// Reads the content of an element with the given tag.
     fn expect(&mut self, tag: u8) -> Option<&'a [u8]> {
         self.take()
             .filter(|(found, ..)| *found == tag)
             .map(|(_, content, _)| content)
     }
 
-    /// Takes the content of the next element if it has a tag.
+    /// Reads the content of the next element if it has the given tag.
     fn optional(&mut self, tag: u8) -> Option<&'a [u8]> {
         (self.0.first() == Some(&tag)).then(|| self.expect(tag))?
     }
 
-    /// Takes an element that must have a tag; gives its content and all of it.
+    /// Reads an element with the given tag: its content and all of it.
     fn whole(&mut self, tag: u8) -> Option<(&'a [u8], &'a [u8])> {
         self.take()
             .filter(|(found, ..)| *found == tag)
@@ -130,7 +126,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The elements with a tag, of those that follow each other.
+/// Returns the consecutive elements with the given tag.
 fn elements(der: &[u8], tag: u8) -> impl Iterator<Item = &[u8]> {
     let mut reader = Reader(der);
     std::iter::from_fn(move || reader.take())
@@ -138,13 +134,12 @@ fn elements(der: &[u8], tag: u8) -> impl Iterator<Item = &[u8]> {
         .map(|(_, content, _)| content)
 }
 
-/// The bytes of a bit string; those of a key or a signature are whole.
+/// Returns the bytes of a bit string of whole bytes.
 fn bits(content: &[u8]) -> Option<&[u8]> {
     content.strip_prefix(&[0])
 }
 
 impl<'a> Certificate<'a> {
-    /// Reads a certificate; `None` if it is none.
     pub(super) fn read(der: &'a [u8]) -> Option<Self> {
         let mut outer = Reader(der);
         let (content, whole) = outer.whole(tag::SEQUENCE)?;
@@ -196,13 +191,13 @@ impl<'a> Certificate<'a> {
             .map(|extension| extension.value)
     }
 
-    /// Returns whether it names itself as its issuer.
+    /// Returns whether subject and issuer are the same.
     pub(super) fn is_self_issued(&self) -> bool {
         self.issuer == self.subject
     }
 
-    /// Returns whether it demands something of whoever reads it that is not known here.
-    pub(super) fn demands_the_unknown(&self) -> bool {
+    /// Returns whether it has an unknown critical extension.
+    pub(super) fn has_unknown_critical_extension(&self) -> bool {
         let known = [
             oid::KEY_USAGE,
             oid::SUBJECT_ALT_NAME,
@@ -217,7 +212,7 @@ impl<'a> Certificate<'a> {
         })
     }
 
-    /// Whether the certificate is an authority, and how many may follow it; `None` if it does not say.
+    /// The basic constraints: whether it is an authority, and its path length; `None` without the extension.
     pub(super) fn authority(&self) -> Option<(bool, Option<usize>)> {
         let mut content =
             Reader(Reader(self.extension(oid::BASIC_CONSTRAINTS)?).expect(tag::SEQUENCE)?);
@@ -226,14 +221,14 @@ impl<'a> Certificate<'a> {
             .is_some_and(|value| value != [0]);
         let depth = content.optional(tag::INTEGER).map(|value| match value {
             [depth] if *depth < 0x80 => usize::from(*depth),
-            // More than any chain has, or not a number of certificates: none may follow a negative one.
+            // Larger than any chain, or invalid: a negative path length allows none.
             [first, ..] if *first < 0x80 => usize::MAX,
             _ => 0,
         });
         Some((is_authority, depth))
     }
 
-    /// Returns whether its key may be used for one of these purposes; for all where it does not say.
+    /// Returns whether its key usage permits one of these purposes; without the extension every purpose.
     pub(super) fn allows(&self, usage: u8) -> bool {
         match self.extension(oid::KEY_USAGE) {
             Some(value) => Reader(value)
@@ -244,7 +239,7 @@ impl<'a> Certificate<'a> {
         }
     }
 
-    /// Returns whether it may be used by, or for, servers.
+    /// Returns whether its extended key usage permits server authentication.
     pub(super) fn is_for_servers(&self) -> bool {
         match self.extension(oid::EXTENDED_KEY_USAGE) {
             Some(value) => Reader(value).expect(tag::SEQUENCE).is_some_and(|content| {
@@ -254,7 +249,7 @@ impl<'a> Certificate<'a> {
         }
     }
 
-    /// Returns whether it limits the names that certificates below it may have.
+    /// Returns whether it has name constraints.
     pub(super) fn constrains_names(&self) -> bool {
         self.extension(oid::NAME_CONSTRAINTS).is_some()
     }
@@ -267,17 +262,14 @@ impl<'a> Certificate<'a> {
         elements(names, tag)
     }
 
-    /// The host names that the certificate is for.
     pub(super) fn host_names(&self) -> impl Iterator<Item = &'a [u8]> {
         self.alternative_names(tag::DNS_NAME)
     }
 
-    /// The addresses that the certificate is for.
     pub(super) fn addresses(&self) -> impl Iterator<Item = &'a [u8]> {
         self.alternative_names(tag::IP_ADDRESS)
     }
 
-    /// The common names of its subject.
     pub(super) fn common_names(&self) -> impl Iterator<Item = &'a [u8]> {
         elements(self.subject, tag::SET)
             .flat_map(|names| elements(names, tag::SEQUENCE))
@@ -303,7 +295,7 @@ impl<'a> Key<'a> {
         })
     }
 
-    /// The length of an RSA key; `None` for other keys.
+    /// The length of an RSA key in bits; `None` for other keys.
     pub(super) fn rsa_length(&self) -> Option<usize> {
         if Reader(self.algorithm).expect(tag::OID) != Some(oid::RSA) {
             return None;
@@ -322,7 +314,7 @@ fn read_extensions(content: &[u8]) -> Option<Vec<Extension<'_>>> {
     while !list.0.is_empty() {
         let mut parts = Reader(list.expect(tag::SEQUENCE)?);
         let id = parts.expect(tag::OID)?;
-        // Of two that contradict each other, neither could be relied on.
+        // Duplicate extensions could contradict each other.
         if extensions.iter().any(|extension| extension.id == id) {
             return None;
         }
@@ -348,7 +340,7 @@ fn time(reader: &mut Reader<'_>) -> Option<i64> {
         tag::UTC_TIME => {
             let (year, rest) = text.split_at_checked(2)?;
             let year: i32 = year.parse().ok()?;
-            // As RFC 5280 has it: two digits mean 1950 to 2049.
+            // RFC 5280: two digits mean 1950 to 2049.
             (year + if year < 50 { 2000 } else { 1900 }, rest)
         }
         tag::GENERALIZED_TIME => {
@@ -374,7 +366,7 @@ mod tests {
     use rustls::pki_types::CertificateDer;
     use rustls::pki_types::pem::PemObject as _;
 
-    /// A P-256 certificate for db.example.org, made with OpenSSL.
+    /// A P-256 certificate for db.example.org, created with OpenSSL.
     pub(super) const EXAMPLE: &str = include_str!("example.pem");
 
     fn example() -> CertificateDer<'static> {
@@ -389,7 +381,7 @@ mod tests {
         assert!(certificate.is_self_issued());
         assert_eq!(certificate.authority(), Some((false, None)));
         assert!(certificate.allows(DIGITAL_SIGNATURE) && !certificate.allows(KEY_CERT_SIGN));
-        assert!(certificate.is_for_servers() && !certificate.demands_the_unknown());
+        assert!(certificate.is_for_servers() && !certificate.has_unknown_critical_extension());
         let names: Vec<&[u8]> = certificate.host_names().collect();
         assert_eq!(names, [b"db.example.org".as_slice(), b"*.db.example.org"]);
         let addresses: Vec<&[u8]> = certificate.addresses().collect();
@@ -427,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_that_is_cut_off_is_none() {
+    fn a_truncated_certificate_is_rejected() {
         let der = example();
         for length in 0..der.len() {
             assert!(Certificate::read(&der[..length]).is_none(), "{length}");
@@ -436,7 +428,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_stands_in_a_certificate_is_read_or_refused(
+        fn any_bytes_are_parsed_or_rejected(
             changes in proptest::collection::vec((0_usize..4096, any::<u8>()), 1..8)
         ) {
             let mut der = example().to_vec();

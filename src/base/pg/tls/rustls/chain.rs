@@ -1,8 +1,8 @@
-//! Decides whether a server's certificate is trusted, as OpenSSL does for libpq.
+//! Verifies a server's certificate chain, as OpenSSL does for libpq.
 //!
-//! The usual verifier of rustls refuses what private authorities have issued for decades and libpq accepts: certificates
-//! of version 1, a server's own certificate named as its authority, an authority's certificate used by a server, and
-//! host names in the common name. Signatures are verified by the provider, never here.
+//! rustls's own verifier rejects what private authorities have issued for decades and libpq accepts: version 1
+//! certificates, a server's own certificate as its authority, an authority's certificate used by a server, and host names
+//! in the common name. Signatures are verified by the crypto provider, never here.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -17,21 +17,20 @@ use super::certificate::{
     Certificate, DIGITAL_SIGNATURE, KEY_AGREEMENT, KEY_CERT_SIGN, KEY_ENCIPHERMENT, Key,
 };
 
-/// The most authorities between a server's certificate and one that is trusted.
+/// The maximum number of authorities between a server's certificate and a trusted one.
 const LONGEST: usize = 8;
-/// The most signatures that are verified for one certificate, so that no server can keep us busy.
+/// The maximum number of signatures verified for one certificate, which limits the work a server can cause.
 const MOST_SIGNATURES: usize = 64;
 
-/// What trust is decided with.
+/// The parameters of verification.
 pub(super) struct Trust<'a> {
-    /// The certificates that are trusted.
+    /// The trusted certificates.
     pub(super) roots: &'a [CertificateDer<'static>],
-    /// The algorithms that signatures are verified with.
     pub(super) algorithms: &'a WebPkiSupportedAlgorithms,
     pub(super) now: UnixTime,
 }
 
-/// Checks that a server's certificate leads to a trusted one, and is for a host where one is named.
+/// Verifies that a server's certificate chain ends at a trusted one, and matches the host if given.
 pub(super) fn check(
     trust: &Trust<'_>,
     server: &CertificateDer<'_>,
@@ -53,7 +52,7 @@ pub(super) fn check(
         .path(&certificate, 0, 0)
         .ok_or_else(|| search.nearest.clone())?;
     if constrained {
-        // Names that an authority may vouch for are a matter of their own, which the usual verifier knows.
+        // Name constraints of authorities are left to rustls's own verifier, which implements them.
         let mut anchors = RootCertStore::empty();
         anchors.add_parsable_certificates(trust.roots.iter().cloned());
         verify_server_cert_signed_by_trust_anchor(
@@ -65,7 +64,7 @@ pub(super) fn check(
         )?;
     }
     let usages = DIGITAL_SIGNATURE | KEY_ENCIPHERMENT | KEY_AGREEMENT;
-    if certificate.demands_the_unknown() {
+    if certificate.has_unknown_critical_extension() {
         return Err(CertificateError::UnhandledCriticalExtension.into());
     }
     if !certificate.is_for_servers() || !certificate.allows(usages) {
@@ -83,14 +82,14 @@ struct Search<'a> {
     roots: &'a [Certificate<'a>],
     sent: &'a [Certificate<'a>],
     signatures: usize,
-    /// Why the path that came nearest to a trusted certificate did not count.
+    /// Why the path that came nearest to a trusted certificate was rejected.
     nearest: CertificateError,
 }
 
 impl Search<'_> {
-    /// Looks for a path to a trusted certificate; gives whether an authority on it constrains names.
+    /// Searches a path to a trusted certificate; returns whether an authority on it has name constraints.
     ///
-    /// `authorities` are those below that count for limits of depth, `depth` all of them.
+    /// `authorities` counts the authorities for path lengths, `depth` all certificates.
     fn path(
         &mut self,
         certificate: &Certificate<'_>,
@@ -168,14 +167,14 @@ fn may_issue(issuer: &Certificate<'_>, authorities: usize) -> bool {
         Some((is_authority, depth)) => {
             is_authority && depth.is_none_or(|depth| authorities <= depth)
         }
-        // Version 1 cannot say it; as in OpenSSL, only a certificate that names itself its issuer counts, and that one
-        // leads nowhere unless it is trusted.
+        // Version 1 has no basic constraints; as in OpenSSL, only a self-issued certificate counts, and it ends the path
+        // unless it is trusted.
         None => issuer.version == 1 && issuer.is_self_issued(),
     };
     is_authority
         && issuer.allows(KEY_CERT_SIGN)
         && issuer.is_for_servers()
-        && !issuer.demands_the_unknown()
+        && !issuer.has_unknown_critical_extension()
 }
 
 /// Returns whether signatures of a key can be verified.
@@ -190,8 +189,8 @@ pub(super) fn is_verifiable(key: &Key<'_>, algorithms: &WebPkiSupportedAlgorithm
             .is_none_or(|length| (2048..=8192).contains(&length))
 }
 
-/// Returns whether a certificate is made out for a host: by its alternative names, or by its common name where it has no
-/// host names there and no authority constrains names.
+/// Returns whether a certificate is issued for a host: by its alternative names, or by its common name where it has no
+/// host names there and no authority has name constraints.
 fn is_for(certificate: &Certificate<'_>, host: &str, constrained: bool) -> bool {
     if let Ok(address) = host.parse::<IpAddr>() {
         let mut addresses = certificate.addresses();
@@ -207,7 +206,7 @@ fn is_for(certificate: &Certificate<'_>, host: &str, constrained: bool) -> bool 
     !constrained && certificate.common_names().any(fits)
 }
 
-/// Returns whether a name in a certificate stands for a host; `*` stands for one whole label, left of at least two.
+/// Compares a name in a certificate with a host; `*` matches one whole label, left of at least two.
 fn matches(name: &str, host: &str) -> bool {
     if name.eq_ignore_ascii_case(host) {
         return !host.is_empty();

@@ -31,12 +31,12 @@ use super::stream::ReadToTheEnd;
 use super::{Check, Identity, Reason, Settings};
 use certificate::{Certificate, Key};
 
-/// What encrypts connections.
+/// A TLS connector.
 #[derive(Clone)]
-pub(in crate::pg) struct Encryption(Arc<Made>);
+pub(in crate::pg) struct Encryption(Arc<Connector>);
 
 #[derive(Debug)]
-struct Made {
+struct Connector {
     provider: Arc<CryptoProvider>,
     check: Check,
     roots: Vec<CertificateDer<'static>>,
@@ -44,14 +44,14 @@ struct Made {
     direct: bool,
 }
 
-/// Makes what encrypts connections.
+/// Creates the connector.
 pub(super) fn encryption(settings: Settings) -> Result<Encryption> {
     let provider = crate::http::provider();
     let identity = settings
         .identity
         .map(|identity| client_certificate(&identity, &provider))
         .transpose()?;
-    Ok(Encryption(Arc::new(Made {
+    Ok(Encryption(Arc::new(Connector {
         provider,
         check: settings.check,
         roots: settings.roots,
@@ -73,7 +73,7 @@ fn client_certificate(
             )
         })
         .with_context(|| identity.unusable())?;
-    // Compared here: rustls compares them as well, and refuses certificates of version 1 in passing.
+    // Compared here: rustls would also reject version 1 certificates while comparing.
     let is_of_key = |certificate: Certificate<'_>| {
         key.public_key()
             .is_none_or(|key| key.as_ref() == certificate.key.der)
@@ -85,14 +85,14 @@ fn client_certificate(
         .is_some_and(is_of_key)
     {
         return Err(
-            anyhow::anyhow!("the certificate is for another key").context(identity.unusable())
+            anyhow::anyhow!("the certificate belongs to another key").context(identity.unusable())
         );
     }
     let certified = CertifiedKey::new(identity.chain.clone(), key);
     Ok(Arc::new(SingleCertAndKey::from(certified)))
 }
 
-impl Made {
+impl Connector {
     fn algorithms(&self) -> &WebPkiSupportedAlgorithms {
         &self.provider.signature_verification_algorithms
     }
@@ -128,7 +128,7 @@ where
 
     fn make_tls_connect(&mut self, host: &str) -> Result<Encrypting, Error> {
         let mut config = self.0.config(host)?;
-        // A name that cannot be one in the DNS is not sent; the certificate is compared with it all the same.
+        // A name that is invalid in DNS is not sent as SNI, but still compared with the certificate.
         let name = ServerName::try_from(host.to_owned()).unwrap_or_else(|_| {
             config.enable_sni = false;
             ServerName::IpAddress(std::net::Ipv4Addr::UNSPECIFIED.into())
@@ -141,7 +141,7 @@ where
     }
 }
 
-/// Encrypts one connection.
+/// The connector of one connection.
 pub(in crate::pg) struct Encrypting {
     connector: TlsConnector,
     name: ServerName<'static>,
@@ -168,7 +168,6 @@ where
     }
 }
 
-/// An encrypted connection.
 pub(in crate::pg) struct TlsStream<S> {
     inner: tokio_rustls::client::TlsStream<ReadToTheEnd<S>>,
     algorithms: WebPkiSupportedAlgorithms,
@@ -184,21 +183,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> tokio_postgres::tls::TlsStream for TlsSt
     }
 }
 
-/// What a password exchange is bound to: the hash of the server's certificate, as RFC 5929 has it.
+/// Returns the channel binding `tls-server-end-point`: the hash of the server's certificate (RFC 5929).
 ///
-/// Nothing where it could not be verified that the server has the certificate's key: anybody can show a certificate.
+/// `None` where the server's possession of the key could not be verified: anyone can present a certificate.
 fn end_point(der: &CertificateDer<'_>, algorithms: &WebPkiSupportedAlgorithms) -> Option<Vec<u8>> {
     let certificate = Certificate::read(der)?;
     if !chain::is_verifiable(&certificate.key, algorithms) {
         return None;
     }
-    /// The identifiers of RSA and ECDSA signatures without their last number, which says the hash.
+    /// Object identifiers of RSA and ECDSA signatures without their last number, which is the hash.
     const RSA: &[u8] = &[6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1];
     const ECDSA: &[u8] = &[6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4];
     const ECDSA_SHA2: &[u8] = &[6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3];
     let last = |prefix: &[u8]| certificate.algorithm.strip_prefix(prefix)?.first().copied();
     match (last(RSA), last(ECDSA), last(ECDSA_SHA2)) {
-        // MD5 and SHA-1 are too weak to bind to.
+        // MD5 and SHA-1 are too weak for channel binding.
         (Some(4 | 5 | 11), ..) | (_, Some(1), _) | (.., Some(2)) => {
             Some(Sha256::digest(der).to_vec())
         }
@@ -237,17 +236,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<S> {
     }
 }
 
-/// Checks a server's certificate as far as the mode wants it, and always that the server has its key.
+/// Verifies a server's certificate according to the mode, and always that the server has its key.
 #[derive(Debug)]
 struct Verifier {
-    made: Arc<Made>,
+    made: Arc<Connector>,
     host: String,
 }
 
 impl Verifier {
     /// Verifies a signature of the handshake.
     ///
-    /// Where nothing is checked, a key that cannot be verified passes; no password exchange is bound to it.
+    /// Where nothing is verified, an unsupported key is accepted, but without channel binding.
     fn verify(
         &self,
         certificate: &CertificateDer<'_>,
@@ -337,14 +336,14 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// A key or a signature of an algorithm that cannot be verified.
+/// An unsupported algorithm of a key or signature.
 #[derive(Debug)]
 struct UnsupportedKey;
 
 impl std::fmt::Display for UnsupportedKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(
-            "only RSA with 2048 to 8192 bits, P-256, P-384 and Ed25519, with SHA-256 or better, can be verified",
+            "only RSA with 2048 to 8192 bits, P-256, P-384 and Ed25519, with SHA-256 or better, are supported",
         )
     }
 }
@@ -355,7 +354,7 @@ fn unsupported_key() -> CertificateError {
     CertificateError::Other(OtherError(Arc::new(UnsupportedKey)))
 }
 
-/// Says why a handshake failed, from one of the errors in its chain.
+/// Returns why a handshake failed, from one of the errors in its chain.
 pub(super) fn reason(error: &(dyn StdError + 'static)) -> Option<Reason> {
     let error = match error.downcast_ref::<io::Error>() {
         Some(error) => match error.get_ref() {
