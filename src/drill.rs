@@ -1,4 +1,6 @@
-//! Runs the drill: an archive restored where it harms nobody, proven, timed and removed.
+//! The drill: restores a backup to a temporary database, verifies and times it, and drops the database.
+
+#![allow(missing_docs, reason = "names that explain themselves need no comment")]
 
 use std::time::Duration;
 
@@ -24,25 +26,25 @@ use crate::rls::{live, present};
 use crate::sql::name::Ident;
 use crate::sql::safe::Sql;
 
-/// What a drill needs beside what a restore needs.
+/// The parameters of a drill.
 pub struct Drill<'a> {
-    /// How to restore; the target is the server to restore on, where one was given.
+    /// The target is the server to restore on, if given.
     pub restore: restore::Options,
-    /// The server to drill on; a throwaway one is started where none is given.
+    /// The server to drill on; by default a temporary one is started.
     pub server: Option<Target>,
-    /// How throwaway servers are started.
+    /// How temporary servers are started.
     pub embedded: embedded::Options,
-    /// Queries to run on the restored database: each must succeed.
+    /// Queries on the restored database, each of which must succeed.
     pub smoke: &'a [String],
-    /// The longest a restore may take.
+    /// The maximum duration of the restore.
     pub target_time: Option<Duration>,
-    /// How much may be lost: the oldest the archive may be.
+    /// The recovery point objective: the maximum age of the backup.
     pub target_point: Option<Duration>,
-    /// Who asks for which rows, where that is known: two tenants then read the restored rows.
+    /// The identities of tenants, if configured: two tenants then read the restored rows.
     pub tenancy: Option<&'a Tenancy>,
 }
 
-/// One query of the user's and what came of it.
+/// A smoke query and its result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct SmokeResult {
@@ -50,25 +52,22 @@ pub struct SmokeResult {
     /// The first value of its first row.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answer: Option<String>,
-    /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
 
-/// What a drill showed.
 pub struct DrillReport {
     pub restored: Restored,
-    /// The queries.
     pub smoke: Vec<SmokeResult>,
-    /// What two tenants could read of each other's restored rows, and who they were; nothing where there are no two.
+    /// Which restored rows two tenants could read of each other, with their identities; `None` without two tenants.
     pub policies: Option<Result<(Proof, Tenancy)>>,
-    /// What was wrong, of the restore and beyond.
+    /// The problems of the restore and of the drill.
     pub findings: Vec<Finding>,
-    /// The major version of the server it ran on.
+    /// The major version of the server used.
     pub server_major: u32,
 }
 
-/// Restores an archive on a throwaway server or a given one, proves it, and removes it again.
+/// Restores a backup on a temporary or given server, verifies it, and drops it again.
 pub async fn run(
     drill: Drill<'_>,
     store: &Store,
@@ -86,14 +85,14 @@ pub async fn run(
             embedded.major = Some(archive.major());
             let scratch = shadow_server::start(&embedded, watch)
                 .await
-                .context("starting a throwaway server for the drill")?;
+                .context("starting a temporary server for the drill")?;
             let target = scratch.target("postgres")?;
             started = Some(scratch);
             target
         }
     };
-    // On a server of its own the database keeps its name, unless the server needs the name itself; elsewhere, also on a
-    // server that is only lent, it must not be taken for the real one.
+    // On a server of our own the database keeps its name, unless the server needs the name itself; elsewhere, also on a
+    // server from AF_DB_SHADOW_URL, it gets a name that cannot be mistaken for the real one.
     let is_own = started
         .as_ref()
         .is_some_and(|scratch| scratch.directory().is_some());
@@ -108,7 +107,7 @@ pub async fn run(
     let mut findings = restored.findings.clone();
     let (mut smoke, mut policies) = (Vec::new(), None);
     if restored.database.is_some() {
-        smoke = ask(&options.target, drill.smoke).await?;
+        smoke = run_smoke_queries(&options.target, drill.smoke).await?;
         if let Some(tenancy) = drill.tenancy {
             policies = read_as_tenants(&options.target, tenancy).await.transpose();
         }
@@ -116,7 +115,7 @@ pub async fn run(
             remove(&server, &database).await?;
         }
     }
-    findings.extend(smoke.iter().filter_map(judge));
+    findings.extend(smoke.iter().filter_map(smoke_finding));
     findings.extend(
         drill
             .target_time
@@ -137,7 +136,7 @@ pub async fn run(
     })
 }
 
-async fn ask(target: &Target, queries: &[String]) -> Result<Vec<SmokeResult>> {
+async fn run_smoke_queries(target: &Target, queries: &[String]) -> Result<Vec<SmokeResult>> {
     let mut asked = Vec::new();
     for query in queries {
         let session = connect::open(target, &silent).await?;
@@ -163,12 +162,12 @@ fn first_value(messages: &[SimpleQueryMessage]) -> Option<String> {
     })
 }
 
-fn judge(smoke: &SmokeResult) -> Option<Finding> {
+fn smoke_finding(smoke: &SmokeResult) -> Option<Finding> {
     if let Some(error) = &smoke.error {
         let finding = Finding::error(
             "drill-smoke",
             &smoke.query,
-            "the query fails on the restored database",
+            "the query failed on the restored database",
         );
         return Some(finding.detail(error));
     }
@@ -177,7 +176,7 @@ fn judge(smoke: &SmokeResult) -> Option<Finding> {
         Finding::error(
             "drill-smoke",
             &smoke.query,
-            "the query answers false on the restored database",
+            "the query returned false on the restored database",
         )
     })
 }
@@ -190,11 +189,11 @@ fn too_slow(restored: &Restored, target: Duration) -> Option<Finding> {
             &restored.archive.name,
             format!("the restore took {} s, the target is {} s", took.as_secs(), target.as_secs()),
         )
-        .help("more sessions with --jobs, a faster disk, or another target under recovery.time in af-db.yaml")
+        .help("use more connections with --jobs, a faster disk, or another recovery.time in af-db.yaml")
     })
 }
 
-/// Says when more would be lost than may be.
+/// Reports a backup that is older than the recovery point objective.
 fn too_old(archive: &Archive, target: Duration) -> Option<Finding> {
     let started: DateTime<Utc> = archive.started.parse().ok()?;
     let old = Utc::now() - started;
@@ -207,16 +206,16 @@ fn too_old(archive: &Archive, target: Duration) -> Option<Finding> {
             "drill-point",
             &archive.name,
             format!(
-                "it is {} old, what came since would be lost; at most {} may be",
+                "the backup is {} old, but recovery.point allows at most {}",
                 proven::hours(old),
                 proven::hours(target)
             ),
         )
-        .help("make a newer one: af-db backup; recovery.point in af-db.yaml is the target")
+        .help("run `af-db backup`, or change recovery.point in af-db.yaml")
     })
 }
 
-/// Reads the restored rows as two tenants that have some; nothing is written.
+/// Reads the restored rows as two tenants that have rows; writes nothing.
 async fn read_as_tenants(target: &Target, tenancy: &Tenancy) -> Result<Option<(Proof, Tenancy)>> {
     let session = connect::open(target, &silent).await?;
     let tenancy = present::with_present_tenants(&session, tenancy).await?;
@@ -238,7 +237,7 @@ async fn remove(server: &Target, database: &str) -> Result<()> {
     session
         .run(&sql)
         .await
-        .with_context(|| format!("removing the drill's database `{database}`"))?;
+        .with_context(|| format!("dropping the drill's database `{database}`"))?;
     session.close().await;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Owns what the surroundings say about the embedded PostgreSQL.
+//! The options of the embedded PostgreSQL from configuration and environment.
 
 use std::path::PathBuf;
 
@@ -13,22 +13,22 @@ use crate::pg::target::Target;
 use crate::sql::external_access::ExternalAccess;
 
 impl Config {
-    /// Returns the options of the embedded PostgreSQL; `major` is that of the live server, where it is known.
+    /// `major` is the version of the live server, if known.
     pub fn embedded(&self, major: Option<u32>) -> Result<Options> {
         let options = options(&self.env, major)?;
         if let Some(lent) = &options.shadow_server
             && let Some(name) = self.protected_server(lent)
         {
             return Err(refuse(format!(
-                "AF_DB_SHADOW_URL names the server of the protected environment `{name}`"
+                "AF_DB_SHADOW_URL is the server of the protected environment `{name}`"
             ))
-            .hint("unset it, or name a server that nobody depends on")
+            .hint("unset AF_DB_SHADOW_URL, or set it to a server without important data")
             .into());
         }
         Ok(options)
     }
 
-    /// Names the protected environment that one of a server's databases is.
+    /// Returns the protected environment that has a database on the server.
     fn protected_server(&self, server: &Target) -> Option<&str> {
         let protected = self.file.environments.iter().filter(|(_, it)| it.protected);
         let mut addresses = protected.flat_map(|(name, rules)| {
@@ -49,7 +49,7 @@ impl Config {
 }
 
 impl Config {
-    /// Returns where the development servers of this machine are listed.
+    /// Returns the registry of this machine's development servers.
     pub fn development_servers(&self) -> ServerRegistry {
         if let Some(folder) = self.env.get("AF_DB_STATE_DIR") {
             return ServerRegistry::at(PathBuf::from(folder));
@@ -83,7 +83,7 @@ fn options(env: &ProcessEnvironment, major: Option<u32>) -> Result<Options> {
     })
 }
 
-/// Reads which rules of the shadow database the operator lifts.
+/// Parses the sandbox rules lifted by the operator.
 fn allowed(env: &ProcessEnvironment) -> Result<AllowedAccess> {
     let words = env.get("AF_DB_SHADOW_ALLOW").unwrap_or_default();
     let words = words
@@ -95,15 +95,17 @@ fn allowed(env: &ProcessEnvironment) -> Result<AllowedAccess> {
             .into_iter()
             .find(|reach| reach.word() == word);
         let unknown = || {
-            fail(format!("AF_DB_SHADOW_ALLOW does not know `{word}`"))
-                .hint("give any of: programs, network, files")
+            fail(format!(
+                "AF_DB_SHADOW_ALLOW contains the unknown value `{word}`"
+            ))
+            .hint("use any of: programs, network, files")
         };
         Ok(known.ok_or_else(unknown)?)
     };
     words.map(reach).collect()
 }
 
-/// Root's home is closed to the server's user, so root's cache lies elsewhere unless one is named.
+/// Root's home is not accessible to the server's user, so root's cache is elsewhere unless configured.
 fn cache(env: &ProcessEnvironment) -> Option<PathBuf> {
     if crate::pg::embedded::privileges::is_root() {
         return env.get("AF_DB_CACHE_DIR").map(PathBuf::from);

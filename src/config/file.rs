@@ -1,67 +1,62 @@
-//! Owns the shape of `af-db.yaml`; every key optional, an unknown key refused.
+//! The structure of `af-db.yaml`; every key is optional, an unknown key is an error.
+
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::config::Named;
-
-/// The whole file.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct File {
-    /// The databases this project governs, by name.
-    pub environments: Named<Environment>,
-    /// The schemas governed; `public` where nothing is said.
+    /// The databases this project manages, by name.
+    pub environments: BTreeMap<String, Environment>,
+    /// The managed schemas [default: public].
     pub schemas: Option<Vec<String>>,
-    /// The major version the target runs, for scratch servers when no database is at hand.
+    /// The target's major version, for shadow databases when no database is reachable.
     pub postgres_major: Option<u32>,
-    /// How tenants are told apart; the policy set may say more.
+    /// How rows are assigned to tenants; the policy set may refine it.
     pub tenancy: Option<serde_json::Value>,
-    /// Which rules matter how much.
     pub lint: LintSettings,
-    /// Where the migrations are and how they run.
     pub migrations: MigrationSettings,
-    /// How fast a restore must be and how old a backup may be.
+    /// Recovery time and recovery point objectives.
     pub recovery: Option<RecoverySettings>,
-    /// What backups do where no flag says otherwise.
+    /// Defaults of backup commands.
     pub backup: BackupSettings,
-    /// What `preflight` looks at beside the server.
+    /// Additional checks of `preflight`.
     pub preflight: PreflightSettings,
-    /// Who is told when a command begins and ends.
+    /// Notifications when a command starts and ends.
     pub notify: Option<NotifySettings>,
 }
 
-/// One database and how carefully it is treated.
+/// A database and its protection.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Environment {
-    /// The address; `${NAME}` is taken from the environment.
+    /// The connection URL; `${NAME}` is taken from the environment.
     pub url: Option<String>,
-    /// The address for everything that writes, when `url` is a pooler.
+    /// The connection URL for writing, when `url` is a pooler.
     pub direct_url: Option<String>,
-    /// Typed confirmation, plan approval, fresh backup.
+    /// Requires typed confirmation, plan approval and a fresh backup.
     pub protected: bool,
     /// What must hold before `up` runs, such as `approved-plan` or `verified-backup-within 24h`.
     pub require: Vec<String>,
     /// Public keys of the people who may approve a plan.
     pub approvers: Vec<String>,
-    /// How many of them must sign a plan, each with a key of their own [default: 1 where there are approvers].
+    /// How many of them must sign a plan, each with their own key [default: 1 if there are approvers].
     ///
-    /// This number is the guarantee that several people have looked at a plan. The name of its author is compared with
-    /// theirs only as a check against mistakes.
+    /// This number ensures that several people have reviewed a plan. The plan's author is compared with the approvers only
+    /// to catch mistakes.
     pub approvals: Option<usize>,
 }
 
-/// Which lint rules matter how much.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct LintSettings {
-    /// The least severity that fails a run: `error`, `warn` or `never`.
+    /// The lowest severity that fails a run: `error`, `warn` or `never`.
     pub fail_on: Option<String>,
     /// Severity by rule: `error`, `warn`, `note` or `off`.
-    pub rules: Named<String>,
+    pub rules: BTreeMap<String, String>,
     /// Severities for some files, tables or environments only; a later one wins.
     pub overrides: Vec<OverrideSettings>,
-    /// From where on work under a blocking lock matters.
     pub thresholds: ThresholdSettings,
     /// The file of accepted legacy findings, which can only shrink.
     pub baseline: Option<String>,
@@ -71,113 +66,111 @@ pub struct LintSettings {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct OverrideSettings {
-    /// The rule, by code or name.
+    /// Code or name.
     pub rule: String,
-    /// The severity: `error`, `warn`, `note` or `off`.
+    /// `error`, `warn`, `note` or `off`.
     pub severity: String,
-    /// Only for files whose path begins so.
+    /// A path prefix.
     #[serde(default)]
     pub path: Option<String>,
-    /// Only for this table and what is in it.
+    /// A table, including what is in it.
     #[serde(default)]
     pub table: Option<String>,
-    /// Only in this environment.
+    /// An environment.
     #[serde(default)]
     pub environment: Option<String>,
 }
 
-/// From where on work under a blocking lock matters.
+/// The table sizes from which work under a blocking lock matters.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct ThresholdSettings {
-    /// A smaller table is only noted; 8 MiB where nothing is said.
+    /// A smaller table is only a note [default: 8 MiB].
     pub warn_bytes: Option<u64>,
-    /// A larger table is an error; 128 MiB where nothing is said.
+    /// A larger table is an error [default: 128 MiB].
     pub error_bytes: Option<u64>,
-    /// From so many rows written a second on, a warning is an error; 100 where nothing is said.
+    /// From this many rows written per second on, a warning is an error [default: 100].
     pub error_writes: Option<u64>,
 }
 
-/// Where the migrations are and how they run.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct MigrationSettings {
-    /// The folder, `migrations` where nothing is said.
+    /// [default: migrations]
     pub dir: Option<String>,
-    /// Whose file layout it has; af-db's own where nothing is said.
+    /// The tool whose file layout is used [default: af-db].
     pub layout: Option<String>,
-    /// The history table, `public.refinery_schema_history` where nothing is said.
+    /// The history table [default: public.refinery_schema_history].
     pub history_table: Option<String>,
     /// The width of versions in a new history: `int4` or `int8`.
     pub history_width: Option<String>,
-    /// How long one statement waits for a lock before everything is retried, such as `2s`.
+    /// Lock timeout of one attempt, such as `2s`.
     pub lock_timeout: Option<String>,
-    /// How long all retries together may take, such as `5min`.
+    /// Lock budget of all attempts, such as `5min`.
     pub lock_budget: Option<String>,
-    /// How long others may wait for what a run has locked before it stops itself; `30s` where nothing is said.
+    /// How long other sessions may be blocked before the run aborts [default: 30s].
     pub block_budget: Option<String>,
 }
 
-/// The recovery targets that drills measure against.
+/// The recovery objectives that drills check.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct RecoverySettings {
-    /// The longest a restore may take, such as `5min`.
+    /// Recovery time: the maximum duration of a restore, such as `5min`.
     pub time: Option<String>,
-    /// The oldest the newest proven backup may be, such as `24h`.
+    /// Recovery point: the maximum age of the newest restore-tested backup, such as `24h`.
     pub point: Option<String>,
 }
 
-/// What backups do where no flag says otherwise.
+/// Defaults of backup commands.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct BackupSettings {
-    /// The store: a folder or a URL; `backups` where nothing is said.
+    /// A folder or a URL [default: backups].
     pub store: Option<String>,
-    /// Public keys that archives are encrypted for.
+    /// Public keys that backups are encrypted for.
     pub recipients: Vec<String>,
-    /// What to keep, such as `7d,4w,12m`.
+    /// The retention, such as `7d,4w,12m`.
     pub keep: Option<String>,
-    /// Queries a drill runs on the restored database.
+    /// Smoke queries of a drill on the restored database.
     pub smoke: Vec<String>,
-    /// Commands of the project's own around backups and restores.
     pub hooks: HookSettings,
 }
 
-/// Commands of the project's own around backups and restores; each gets the database, the store and the archive in `AF_DB_…`.
+/// Commands of the project; each gets the database, the store and the backup in `AF_DB_…`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct HookSettings {
-    /// Before a backup: one that fails keeps it from beginning.
+    /// Runs before a backup; if it fails, no backup is made.
     pub before_backup: Vec<String>,
-    /// After a backup that was made.
+    /// Runs after a completed backup.
     pub after_backup: Vec<String>,
-    /// Before a restore: one that fails keeps it from beginning.
+    /// Runs before a restore; if it fails, nothing is restored.
     pub before_restore: Vec<String>,
-    /// After a restore that was proven.
+    /// Runs after a verified restore.
     pub after_restore: Vec<String>,
-    /// The longest one may take; `5min` where nothing is said.
+    /// The time limit of a command [default: 5min].
     pub timeout: Option<String>,
 }
 
-/// What `preflight` looks at beside the server.
+/// Additional checks of `preflight`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct PreflightSettings {
-    /// Commands of the project's own: 0 is well, 1 a warning, anything else blocks.
+    /// Commands of the project: exit status 0 is ok, 1 a warning, any other an error.
     pub commands: Vec<String>,
 }
 
-/// Who is told when a command begins and ends.
+/// Notifications when a command starts and ends.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct NotifySettings {
-    /// Where to; `${NAME}` is taken from the environment.
+    /// The URL; `${NAME}` is taken from the environment.
     pub url: String,
-    /// The secret that signs what is told; only from the environment, as `${NAME}`.
+    /// The secret that signs notifications; only from the environment, as `${NAME}`.
     #[serde(default)]
     pub secret: Option<String>,
-    /// Of which commands; `up`, `down` and `restore` where nothing is said.
+    /// The commands [default: up, down, restore].
     #[serde(default)]
     pub commands: Option<Vec<String>>,
 }

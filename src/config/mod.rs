@@ -1,14 +1,15 @@
-//! Owns what the program was told: flag > environment > `af-db.yaml` > default, resolved once.
+//! The configuration, resolved once: flag > environment > `af-db.yaml` > default.
 //!
 //! The only module that reads the environment. The engine never sees a [`Config`]; it gets paths, targets and
 //! small option structs.
+
+#![allow(missing_docs, reason = "names that explain themselves need no comment")]
 
 mod embedded;
 mod file;
 mod process_environment;
 mod protected;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -23,7 +24,7 @@ pub use file::{Environment, File, LintSettings, MigrationSettings, RecoverySetti
 pub use process_environment::ProcessEnvironment;
 pub use protected::{DeclaredAddress, ProtectedEnvironment};
 
-/// What the command line says about where to work.
+/// The global command-line flags.
 #[derive(Clone, Debug, Default)]
 pub struct Flags {
     pub config: Option<PathBuf>,
@@ -32,18 +33,18 @@ pub struct Flags {
     pub database_url: Option<String>,
 }
 
-/// Where the address of the database came from.
+/// Where the connection URL of the database was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DatabaseSource {
     /// `--database-url`.
     Flag,
-    /// This environment variable.
+    /// An environment variable.
     Variable(&'static str),
-    /// This environment of `af-db.yaml`.
+    /// An environment of `af-db.yaml`.
     Environment(String),
     /// A fleet's file.
     Fleet,
-    /// Nothing was said: the PostgreSQL that af-db starts itself.
+    /// Nothing was configured: the PostgreSQL that af-db starts itself.
     Embedded,
 }
 
@@ -59,18 +60,17 @@ impl std::fmt::Display for DatabaseSource {
     }
 }
 
-/// The database to govern and how carefully.
+/// The database to use and its protection.
 #[derive(Clone, Debug)]
 pub struct Database {
-    /// Who named it.
     pub source: DatabaseSource,
-    /// Its address; absent for the embedded PostgreSQL, which has none until it runs.
+    /// Absent for the embedded PostgreSQL, whose URL is known only once it runs.
     pub target: Option<Target>,
-    /// The address for everything that writes, when the other one is a pooler.
+    /// The target for writing, when the other one is a pooler.
     pub direct: Option<Target>,
-    /// The environment chosen by name or by address.
+    /// The environment selected by name or URL.
     chosen: SelectedEnvironment,
-    /// The protected environment that the server turned out to be.
+    /// The protected environment that the server was recognised as.
     recognised: OnceLock<SelectedEnvironment>,
 }
 
@@ -82,22 +82,22 @@ struct SelectedEnvironment {
 }
 
 impl Database {
-    /// Names the environment whose rules apply.
+    /// Returns the name of the environment whose rules apply.
     pub fn environment(&self) -> &str {
-        &self.governed().environment
+        &self.effective().environment
     }
 
     /// Returns the rules that apply.
     pub fn rules(&self) -> &Environment {
-        &self.governed().rules
+        &self.effective().rules
     }
 
-    /// Returns whether typed confirmation and approvals are asked for.
+    /// Returns whether typed confirmation and approvals are required.
     pub fn is_protected(&self) -> bool {
         self.rules().protected
     }
 
-    /// Applies the rules of a protected environment, because the server that was reached is that environment.
+    /// Applies the rules of a protected environment, because the connected server is that environment.
     pub fn recognise(&self, environment: &str, rules: Environment) {
         self.recognised.get_or_init(|| SelectedEnvironment {
             environment: environment.to_owned(),
@@ -108,42 +108,37 @@ impl Database {
         });
     }
 
-    /// Returns whether these rules apply because of the server that was reached, not because of a name or an address.
+    /// Returns whether the rules apply because of the connected server, not because of a name or URL.
     pub fn is_recognised(&self) -> bool {
         self.recognised.get().is_some()
     }
 
-    fn governed(&self) -> &SelectedEnvironment {
+    fn effective(&self) -> &SelectedEnvironment {
         self.recognised.get().unwrap_or(&self.chosen)
     }
 
-    /// Returns the address for everything that writes.
+    /// Returns the target for writing.
     pub fn writing(&self) -> Option<&Target> {
         self.direct.as_ref().or(self.target.as_ref())
     }
 }
 
-/// Everything the program was told, resolved.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The project's folder.
     pub root: PathBuf,
-    /// The configuration file, where there is one.
+    /// The configuration file, if there is one.
     pub path: Option<PathBuf>,
-    /// What it says.
     pub file: File,
-    /// What the process's surroundings say.
     pub env: ProcessEnvironment,
-    /// The database to govern.
     pub database: Database,
-    /// The schema that stands for it, where tenants share a database.
+    /// The tenant's schema, where tenants share a database.
     pub tenant: Option<Tenant>,
 }
 
-/// The name of the configuration file.
 pub const FILE_NAME: &str = "af-db.yaml";
 
-/// Resolves everything once, without touching a server.
+/// Resolves the configuration without connecting to a server.
 pub fn resolve(flags: &Flags) -> Result<Config> {
     let current = std::env::current_dir().context("reading the current folder")?;
     let path = find(&current, flags.config.as_deref())?;
@@ -168,28 +163,25 @@ pub fn resolve(flags: &Flags) -> Result<Config> {
 }
 
 impl Config {
-    /// Returns the folder of the migrations.
     pub fn migrations(&self) -> PathBuf {
         self.root
             .join(self.file.migrations.dir.as_deref().unwrap_or("migrations"))
     }
 
-    /// Returns the folder of the manifest.
     pub fn manifest(&self) -> PathBuf {
         self.root.join("schemas")
     }
 
-    /// Returns the folder of the policy set.
     pub fn policies(&self) -> PathBuf {
         self.root.join("policies")
     }
 
-    /// Returns the column that says which tenant a row belongs to, where the tenancy is told by one.
+    /// Returns the column with the tenant of a row, where tenancy is configured by one.
     pub fn tenant_column(&self) -> Option<&str> {
         self.file.tenancy.as_ref()?.get("column")?.as_str()
     }
 
-    /// Returns the schemas governed.
+    /// Returns the managed schemas.
     pub fn schemas(&self) -> Vec<String> {
         if let Some(tenant) = &self.tenant {
             return vec![tenant.schema.clone()];
@@ -209,7 +201,7 @@ impl Config {
     }
 }
 
-/// Finds the configuration: the one that was named, else the nearest upwards that lies in a project.
+/// Finds the configuration file: the given one, else the nearest in the project's folders upwards.
 fn find(current: &Path, named: Option<&Path>) -> Result<Option<PathBuf>> {
     if let Some(named) = named {
         let path = current.join(named);
@@ -217,14 +209,16 @@ fn find(current: &Path, named: Option<&Path>) -> Result<Option<PathBuf>> {
         if path.is_dir() {
             return Err(
                 fail(format!("`{shown}` is a folder, not a configuration file"))
-                    .hint(format!("name the file: --config {shown}/{FILE_NAME}"))
+                    .hint(format!("use --config {shown}/{FILE_NAME}"))
                     .into(),
             );
         }
         if !path.is_file() {
-            return Err(fail(format!("there is no configuration file `{shown}`"))
-                .hint("run `af-db init` to make one, or leave --config away")
-                .into());
+            return Err(
+                fail(format!("the configuration file `{shown}` does not exist"))
+                    .hint("run `af-db init` to create one, or remove --config")
+                    .into(),
+            );
         }
         return Ok(Some(path));
     }
@@ -235,7 +229,7 @@ fn find(current: &Path, named: Option<&Path>) -> Result<Option<PathBuf>> {
                 "`{}` is a folder, not a configuration file",
                 path.display()
             ))
-            .hint("move it away, or name the right file with --config")
+            .hint("move the folder, or give the file with --config")
             .into());
         }
         if path.is_file() {
@@ -256,7 +250,7 @@ fn read_file(path: &Path) -> Result<File> {
     read_text(&shown, &disk::read_text(path, &shown)?)
 }
 
-/// Reads the text of a configuration file; `name` is how messages call it.
+/// Parses a configuration file; `name` is the file's name in messages.
 pub fn read_text(name: &str, text: &str) -> Result<File> {
     crate::yaml::read(name, text)
 }
@@ -289,7 +283,7 @@ fn resolve_database(flags: &Flags, file: &File, env: &ProcessEnvironment) -> Res
     Ok(database)
 }
 
-/// Fills in the address: the first hit of the order in `--help` wins.
+/// Determines the connection URL, in the order documented in `--help`.
 fn locate(
     database: &mut Database,
     flags: &Flags,
@@ -298,9 +292,9 @@ fn locate(
 ) -> Result<()> {
     if let Some(url) = &flags.database_url {
         if url.trim().is_empty() {
-            // Libpq would take this machine's own server; whoever wrote it meant another.
+            // libpq would connect to a server of this machine; the user meant another.
             return Err(fail("--database-url is empty")
-                .hint("give an address; a variable it came from may be unset")
+                .hint("give a connection URL; the variable it came from may be unset")
                 .into());
         }
         database.source = DatabaseSource::Flag;
@@ -355,7 +349,7 @@ fn locate(
 }
 
 impl Config {
-    /// Returns the same settings for another database; the rules of a protected environment follow its address.
+    /// Returns the configuration for another database; the rules of a protected environment follow its URL.
     pub fn at(&self, target: Target) -> Config {
         let mut config = self.clone();
         config.tenant = None;
@@ -368,10 +362,10 @@ impl Config {
     }
 }
 
-/// Applies the rules of a protected environment when one of the addresses given is one of its own.
+/// Applies the rules of a protected environment when one of the targets is one of its own.
 fn protect_by_address(database: &mut Database, file: &File, env: &ProcessEnvironment) {
     if database.chosen.rules.protected {
-        // Chosen by name, guarded by its own rules.
+        // Selected by name, protected by its own rules.
         return;
     }
     let reached: Vec<Target> = [&database.target, &database.direct]
@@ -393,17 +387,19 @@ fn protect_by_address(database: &mut Database, file: &File, env: &ProcessEnviron
 
 fn unknown_environment(name: &str, file: &File) -> crate::error::Failure {
     let known: Vec<&str> = file.environments.keys().map(String::as_str).collect();
-    let failure = fail(format!("there is no environment `{name}` in {FILE_NAME}"));
+    let failure = fail(format!(
+        "environment `{name}` is not defined in {FILE_NAME}"
+    ));
     match crate::yaml::nearest(name, known.iter().copied()) {
         Some(near) => failure.hint(format!("did you mean `{near}`?")),
-        None if known.is_empty() => {
-            failure.hint(format!("add it under `environments:` in {FILE_NAME}"))
-        }
-        None => failure.hint(format!("the environments are {}", known.join(", "))),
+        None if known.is_empty() => failure.hint(format!(
+            "add the environment under `environments:` in {FILE_NAME}"
+        )),
+        None => failure.hint(format!("defined environments: {}", known.join(", "))),
     }
 }
 
-/// Returns whether `NO_COLOR` is set, as the convention has it: to anything but nothing.
+/// Returns whether `NO_COLOR` is set to a non-empty value.
 #[expect(
     clippy::disallowed_methods,
     reason = "asked before the rest of the environment is read"
@@ -411,6 +407,3 @@ fn unknown_environment(name: &str, file: &File) -> crate::error::Failure {
 pub fn asks_for_no_colour() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
-
-/// Keeps what a section did not say apart from what it left empty.
-pub(crate) type Named<T> = BTreeMap<String, T>;

@@ -1,10 +1,10 @@
-//! Owns what the process finds around itself: environment variables and the project's `.env`.
+//! Environment variables and the project's `.env`.
 //!
-//! A variable that is set wins over the same name in `.env`; an empty one counts as not set.
+//! A set variable overrides the same name in `.env`; an empty one counts as not set.
 //!
-//! A `.env` may come with a project that was only cloned. It says where the project's databases and backups are, and
-//! nothing about this machine: which programs run, which folders and files are read or written, and who is working. What
-//! `af-db.yaml` names as `${NAME}` may stand in it under any name.
+//! A `.env` may come with a project that was only cloned. It configures the project's databases and backups, and nothing
+//! about this machine: which programs run, which folders and files are read or written, and who is working. What
+//! `af-db.yaml` uses as `${NAME}` may be set in it under any name.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,18 +16,17 @@ use crate::disk;
 use crate::error::fail;
 use crate::pg::target::{self, Target};
 
-/// The environment and the project's `.env`.
 #[derive(Clone, Default)]
 pub struct ProcessEnvironment {
     variables: BTreeMap<String, String>,
-    /// The same with every line of `.env`, for what `af-db.yaml` names itself.
+    /// The same with every line of `.env`, for the variables used in `af-db.yaml`.
     named: BTreeMap<String, String>,
     ignored: Vec<String>,
 }
 
-/// What a project's `.env` may decide: where its databases and its backup store are, and who it is there.
+/// What a project's `.env` may set: its databases, its backup store, and the credentials for them.
 ///
-/// Endpoints are among them only where requests are signed: elsewhere they would be sent the user's own tokens.
+/// Endpoints are included only where requests are signed: others would receive the user's own tokens.
 const FROM_DOTENV: [&str; 43] = [
     "DATABASE_URL",
     "DIRECT_URL",
@@ -74,7 +73,7 @@ const FROM_DOTENV: [&str; 43] = [
     "GOOGLE_SERVICE_ACCOUNT_KEY",
 ];
 
-/// What else is read by us or by the programs we start; that `.env` does not decide it is worth a word.
+/// Other variables read by af-db or by the programs it starts; setting them in `.env` causes a warning.
 const NOT_FROM_DOTENV: [&str; 24] = [
     "APPDATA",
     "BUILD_REQUESTEDFOR",
@@ -102,7 +101,7 @@ const NOT_FROM_DOTENV: [&str; 24] = [
     "AZURE_FEDERATED_TOKEN_FILE",
 ];
 
-/// Returns whether a line of `.env` counts; what is about encryption may ask for more safety, never for less.
+/// Returns whether a line of `.env` is used; encryption may only be made stricter.
 fn may_come_from_dotenv(name: &str, value: &str) -> bool {
     match name {
         "PGSSLMODE" => matches!(value, "require" | "verify-ca" | "verify-full"),
@@ -111,7 +110,7 @@ fn may_come_from_dotenv(name: &str, value: &str) -> bool {
     }
 }
 
-/// Returns whether somebody who reads the environment would have read this.
+/// Returns whether the variable would have an effect in the environment.
 fn would_be_read(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
     let families = ["AF_DB_", "LD_", "DYLD_", "XDG_", "PGSSL"];
@@ -132,7 +131,7 @@ impl std::fmt::Debug for ProcessEnvironment {
 }
 
 impl ProcessEnvironment {
-    /// Reads the environment and, beneath it, `.env` of the project.
+    /// Reads the environment and the project's `.env`.
     pub fn read(root: &Path) -> Result<Self> {
         let mut named = BTreeMap::new();
         let path = root.join(".env");
@@ -160,7 +159,7 @@ impl ProcessEnvironment {
                 variables.insert(name, value);
             }
         }
-        // Who has set it has decided; what the file says is then of no interest.
+        // The variable is set in the environment, which takes precedence.
         ignored.retain(|name| variables.get(name).is_none_or(String::is_empty));
         Ok(ProcessEnvironment {
             variables,
@@ -169,23 +168,23 @@ impl ProcessEnvironment {
         })
     }
 
-    /// Returns the variables that `.env` sets and only the environment itself may set.
+    /// Returns the variables in `.env` that only the environment itself may set.
     pub fn ignored(&self) -> &[String] {
         &self.ignored
     }
 
-    /// Returns every variable, for those who know which of them are theirs.
+    /// Returns all variables.
     pub fn variables(&self) -> &BTreeMap<String, String> {
         &self.variables
     }
 
-    /// Returns what `${NAME}` stands for in `af-db.yaml`.
+    /// Returns the value of `${NAME}` in `af-db.yaml`.
     fn named(&self, name: &str) -> Option<&str> {
         let value = self.named.get(name).map(String::as_str);
         value.filter(|value| !value.is_empty())
     }
 
-    /// Returns a variable that is set to something.
+    /// Returns a non-empty variable.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.variables
             .get(name)
@@ -193,7 +192,7 @@ impl ProcessEnvironment {
             .filter(|value| !value.is_empty())
     }
 
-    /// Replaces each `${NAME}`; a missing one is named.
+    /// Expands each `${NAME}`; a missing one is an error.
     pub fn expand(&self, text: &str) -> Result<String> {
         replace(text, |name| match self.named(name) {
             Some(value) => Ok(value.to_owned()),
@@ -203,7 +202,7 @@ impl ProcessEnvironment {
         })
     }
 
-    /// Replaces each `${NAME}`, and those that are not set by a stand-in; names these.
+    /// Expands each `${NAME}`, missing ones to `stand_in`; returns the names of these.
     pub(super) fn expand_with(&self, text: &str, stand_in: &str) -> Result<(String, Vec<String>)> {
         let mut unset = Vec::new();
         let text = replace(text, |name| {
@@ -218,7 +217,7 @@ impl ProcessEnvironment {
         Ok((text, unset))
     }
 
-    /// Builds an address from `POSTGRES_USER`, `_PASSWORD`, `_HOST`, `_PORT` and `_DB`, when a host or a database is said.
+    /// Builds a connection string from `POSTGRES_USER`, `_PASSWORD`, `_HOST`, `_PORT` and `_DB`, if host or database is set.
     pub fn postgres_parts(&self) -> Option<String> {
         let host = self.get("POSTGRES_HOST");
         let database = self.get("POSTGRES_DB");
@@ -242,13 +241,13 @@ impl ProcessEnvironment {
         Some(parts.join(" "))
     }
 
-    /// Reads an address, with what libpq would add from its own variables and files.
+    /// Parses a connection URL, completed by libpq's own variables and files.
     pub fn target(&self, address: &str) -> Result<Target> {
         let mut defaults: Vec<(&str, String)> = target::ENVIRONMENT
             .iter()
             .filter_map(|(variable, keyword)| Some((*keyword, self.get(variable)?.to_owned())))
             .collect();
-        // Beneath the variables: the first of two values for a keyword counts.
+        // After the variables: the first of two values for a keyword counts.
         defaults.extend(self.libpq_files());
         let defaults: Vec<(&str, &str)> = defaults
             .iter()
@@ -261,7 +260,7 @@ impl ProcessEnvironment {
         })
     }
 
-    /// Returns the certificates that libpq would use because they lie where it looks.
+    /// Returns the certificates in libpq's default locations.
     fn libpq_files(&self) -> Vec<(&'static str, String)> {
         let Some(folder) = self.home().map(|home| home.join(".postgresql")) else {
             return Vec::new();
@@ -279,7 +278,7 @@ impl ProcessEnvironment {
         files
     }
 
-    /// Reads the password file; as with libpq, one that others can read does not count.
+    /// Reads the password file; as in libpq, one that other users can read is ignored.
     fn passfile(&self) -> Option<String> {
         let path = match self.get("PGPASSFILE") {
             Some(path) => PathBuf::from(path),
@@ -295,14 +294,13 @@ impl ProcessEnvironment {
         std::fs::read_to_string(path).ok()
     }
 
-    /// Returns the home folder.
     pub fn home(&self) -> Option<PathBuf> {
         self.get("HOME")
             .or_else(|| self.get("USERPROFILE"))
             .map(PathBuf::from)
     }
 
-    /// Returns the folder for what can be made again: `AF_DB_CACHE_DIR`, else the user's cache.
+    /// Returns the cache folder: `AF_DB_CACHE_DIR`, else the user's cache.
     pub fn cache(&self) -> Option<PathBuf> {
         if let Some(folder) = self.get("AF_DB_CACHE_DIR") {
             return Some(PathBuf::from(folder));
@@ -316,7 +314,7 @@ impl ProcessEnvironment {
         self.home().map(|home| home.join(".cache").join("af-db"))
     }
 
-    /// Names the machine, for the journal.
+    /// Returns the host name, for the journal.
     pub fn host(&self) -> String {
         let named = self
             .get("HOSTNAME")
@@ -330,14 +328,14 @@ impl ProcessEnvironment {
         named.or_else(read).unwrap_or_else(|| "unknown".to_owned())
     }
 
-    /// Names who asks for a plan: the person a CI works for, else the operating system's user.
+    /// Returns the author of a plan: the person a CI job runs for, else the operating system's user.
     pub fn author(&self) -> String {
         self.first(&CI)
             .or_else(|| self.user())
             .unwrap_or_else(|| "unknown".to_owned())
     }
 
-    /// Names who runs this, for the journal: the operating system's user, and the person a CI works for.
+    /// Returns the actor for the journal: the operating system's user, and the person a CI job runs for.
     pub fn actor(&self) -> String {
         match (self.user(), self.first(&CI)) {
             (Some(user), Some(ci)) => format!("{user} ({ci})"),
@@ -346,7 +344,7 @@ impl ProcessEnvironment {
         }
     }
 
-    /// Names the operating system's user; containers and timers often set no variable for it.
+    /// Returns the operating system's user; containers and timers often set no variable for it.
     fn user(&self) -> Option<String> {
         self.first(&["SUDO_USER", "USER", "LOGNAME", "USERNAME"])
             .or_else(account)
@@ -360,14 +358,15 @@ impl ProcessEnvironment {
     }
 }
 
-/// Replaces each `${NAME}`.
 fn replace(text: &str, mut value: impl FnMut(&str) -> Result<String>) -> Result<String> {
     let mut replaced = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find("${") {
         replaced.push_str(&rest[..start]);
         let Some(length) = rest[start..].find('}') else {
-            return Err(fail("a `${` is not closed").hint("write `${NAME}`").into());
+            return Err(fail("`${` without a closing `}`")
+                .hint("write `${NAME}`")
+                .into());
         };
         replaced.push_str(&value(&rest[start + 2..start + length])?);
         rest = &rest[start + length + 1..];
@@ -376,10 +375,10 @@ fn replace(text: &str, mut value: impl FnMut(&str) -> Result<String>) -> Result<
     Ok(replaced)
 }
 
-/// Where CI services say for whom they work.
+/// Variables in which CI services name the person a job runs for.
 const CI: [&str; 3] = ["GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILD_REQUESTEDFOR"];
 
-/// Names the account this runs as.
+/// Returns the name of the current account.
 #[cfg(unix)]
 fn account() -> Option<String> {
     let number = rustix::process::geteuid().as_raw().to_string();
@@ -392,13 +391,13 @@ fn account() -> Option<String> {
     Some(named.unwrap_or_else(|| format!("user {number}")))
 }
 
-/// Names the account this runs as, where only variables say it.
+/// Systems on which only variables contain the name.
 #[cfg(not(unix))]
 fn account() -> Option<String> {
     None
 }
 
-/// Reads `NAME=value` lines: `export`, quotes and comments as shells and other tools take them.
+/// Parses `NAME=value` lines with `export`, quotes and comments.
 fn parse_dotenv(text: &str) -> Result<BTreeMap<String, String>> {
     let mut variables = BTreeMap::new();
     for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
@@ -465,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn dotenv_is_read_as_shells_do() {
+    fn dotenv_is_parsed_like_a_shell_does() {
         let text = "# words\nexport A=1\nB='x # y'\nC=\"a\\\"b\\n\" # tail\nD=plain # tail\nE=\n";
         let variables = parse_dotenv(text).unwrap();
         let check = |name: &str, expected: &str| assert_eq!(variables[name], expected);
@@ -481,7 +480,7 @@ mod tests {
     }
 
     #[test]
-    fn a_projects_file_decides_nothing_about_this_machine() {
+    fn dotenv_cannot_configure_this_machine() {
         let check = |expected: bool, name: &str, value: &str| {
             assert_eq!(may_come_from_dotenv(name, value), expected, "{name}");
         };
@@ -527,7 +526,7 @@ mod tests {
     }
 
     #[test]
-    fn a_projects_file_says_what_af_db_yaml_names_and_no_more() {
+    fn dotenv_sets_the_variables_used_in_af_db_yaml() {
         let folder = tempfile::tempdir().unwrap();
         let text = "REPORTING_URL=postgres://h/d\nAF_DB_STATE_DIR=/x\nTITLE=x\n";
         std::fs::write(folder.path().join(".env"), text).unwrap();
@@ -539,7 +538,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_expand_and_a_missing_one_is_named() {
+    fn variables_expand_and_a_missing_one_is_reported() {
         let env = env(&[("HOST", "db"), ("EMPTY", "")]);
         assert_eq!(
             env.expand("postgres://${HOST}/x").unwrap(),
@@ -555,7 +554,7 @@ mod tests {
     }
 
     #[test]
-    fn who_runs_this_is_named() {
+    fn the_actor_is_named() {
         let ci = [("USER", "runner"), ("GITHUB_ACTOR", "ana")];
         assert_eq!(env(&ci).actor(), "runner (ana)");
         assert_eq!(env(&ci).author(), "ana");
@@ -567,7 +566,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_become_an_address() {
+    fn postgres_variables_become_a_connection_string() {
         assert_eq!(env(&[("POSTGRES_USER", "u")]).postgres_parts(), None);
         let parts = env(&[("POSTGRES_DB", "d"), ("POSTGRES_PASSWORD", "it's")]).postgres_parts();
         assert_eq!(
@@ -578,7 +577,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn libpq_variables_and_files_fill_what_an_address_leaves_out() {
+    fn libpq_variables_and_files_complete_a_connection_url() {
         use std::os::unix::fs::PermissionsExt as _;
         let home = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str, mode: u32| {

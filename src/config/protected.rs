@@ -1,4 +1,4 @@
-//! The protected environments of `af-db.yaml`, as far as their addresses are known here.
+//! The protected environments of `af-db.yaml`, with their connection URLs as far as known.
 
 use crate::config::{Config, Environment, File, ProcessEnvironment};
 use crate::pg::target::{Likeness, Target, UNKNOWN};
@@ -7,14 +7,14 @@ use crate::pg::target::{Likeness, Target, UNKNOWN};
 pub struct ProtectedEnvironment {
     pub name: String,
     pub rules: Environment,
-    /// Its `url` and `direct-url`, where they are given.
+    /// Its `url` and `direct-url`, if given.
     pub addresses: Vec<DeclaredAddress>,
 }
 
-/// An address of an environment.
+/// A connection URL of an environment.
 #[derive(Clone, Debug)]
 pub struct DeclaredAddress {
-    /// The address, with [`UNKNOWN`] in place of what is not known; none where no address can be read from it.
+    /// With [`UNKNOWN`] in place of unknown parts; `None` if it cannot be parsed.
     pub target: Option<Target>,
     /// The variables in it that are not set.
     pub unset: Vec<String>,
@@ -34,7 +34,7 @@ impl ProtectedEnvironment {
 }
 
 impl DeclaredAddress {
-    /// Compares with where a target leads.
+    /// Compares with another target.
     pub fn likeness(&self, target: &Target) -> Likeness {
         match &self.target {
             Some(own) => own.likeness(target),
@@ -42,7 +42,7 @@ impl DeclaredAddress {
         }
     }
 
-    /// Returns the address where nothing of it is missing.
+    /// Returns the target if no part of it is unknown.
     pub fn complete(&self) -> Option<&Target> {
         self.target.as_ref().filter(|_| self.unset.is_empty())
     }
@@ -54,7 +54,7 @@ pub(super) fn all(file: &File, env: &ProcessEnvironment) -> Vec<ProtectedEnviron
         .iter()
         .filter(|(_, rules)| rules.protected);
     let read = |text: &String| {
-        // An address that is broken here may be whole where production is reached from.
+        // A URL that is incomplete here may be complete where production is accessed.
         let (text, unset) = env.expand_with(text, UNKNOWN).unwrap_or_default();
         DeclaredAddress {
             target: env.target(&text).ok().filter(|_| !text.is_empty()),

@@ -1,8 +1,8 @@
-//! Owns what is particular to a database that Citus spreads over workers: which tables are spread, what does not reach the
-//! workers by itself, and whether the policies that the coordinator shows are those that the shards have.
+//! Checks of databases distributed by Citus: how tables are distributed, what is not propagated to the workers, and
+//! whether coordinator and shards have the same policies.
 //!
-//! It reads the catalogs that Citus documents (`pg_dist_partition`) and asks shards through `run_command_on_shards`; what
-//! runs on a shard is decided by the shard's own policies, so they are looked at, not taken for granted.
+//! Reads the catalogs that Citus documents (`pg_dist_partition`) and queries shards with `run_command_on_shards`. A query on
+//! a shard applies the shard's own policies, so these are compared.
 
 use anyhow::Result;
 use tokio_postgres::types::Type;
@@ -15,37 +15,35 @@ use crate::sql::name::Literal;
 use crate::sql::safe::Sql;
 use crate::sql::split;
 
-/// How a table is spread.
+/// How a table is distributed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Distribution {
-    /// In shards, by a column.
+    /// Sharded by a column.
     Distributed,
-    /// Whole, on every node.
+    /// Replicated to every node.
     Reference,
-    /// Whole, in one shard on one node, as the tables of a distributed schema are.
+    /// One shard on one node, like the tables of a distributed schema.
     Single,
-    /// On the coordinator, known to Citus because a foreign key led there.
+    /// On the coordinator, and known to Citus because of a foreign key.
     Managed,
 }
 
-/// A table that Citus knows.
+/// A table managed by Citus.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CitusTable {
-    /// Its name, quoted.
+    /// The quoted name.
     pub name: String,
-    /// How it is spread.
-    pub spread: Distribution,
+    pub distribution: Distribution,
 }
 
-/// What there is to say of a database that Citus spreads.
+/// The result of the checks.
 pub struct CitusReport {
-    /// How much was looked at.
+    /// A summary of what was checked.
     pub words: String,
-    /// What is wrong or worth knowing.
     pub findings: Vec<Finding>,
 }
 
-/// Lists the tables that Citus knows; none where Citus is not there.
+/// Lists the tables managed by Citus; `None` without Citus.
 pub async fn tables(session: &Session) -> Result<Option<Vec<CitusTable>>> {
     let there = session
         .query_one(
@@ -61,7 +59,7 @@ pub async fn tables(session: &Session) -> Result<Option<Vec<CitusTable>>> {
         .await?;
     let table = |row: &tokio_postgres::Row| CitusTable {
         name: row.get("name"),
-        spread: spread(
+        distribution: distribution(
             row.get("method"),
             row.get("replication"),
             row.get("colocation"),
@@ -70,7 +68,7 @@ pub async fn tables(session: &Session) -> Result<Option<Vec<CitusTable>>> {
     Ok(Some(rows.iter().map(table).collect()))
 }
 
-fn spread(method: &str, replication: &str, colocation: i64) -> Distribution {
+fn distribution(method: &str, replication: &str, colocation: i64) -> Distribution {
     match (method, replication) {
         ("n", "t") => Distribution::Reference,
         ("n", _) if colocation > 0 => Distribution::Single,
@@ -79,8 +77,8 @@ fn spread(method: &str, replication: &str, colocation: i64) -> Distribution {
     }
 }
 
-/// Judges the governed schemas of a database that Citus spreads, and what is to be run on it; none without Citus.
-pub async fn judge(
+/// Checks the managed schemas of a database distributed by Citus, and its pending migrations; `None` without Citus.
+pub async fn check(
     session: &Session,
     schemas: &[String],
     pending: &[&Migration],
@@ -91,10 +89,10 @@ pub async fn judge(
     let mut findings = Vec::new();
     let mut shards = 0;
     for table in &tables {
-        if table.spread == Distribution::Managed {
+        if table.distribution == Distribution::Managed {
             continue;
         }
-        let (asked, differ) = shards_of(session, &table.name).await?;
+        let (asked, differ) = check_shards(session, &table.name).await?;
         shards += asked;
         findings.extend(differ);
     }
@@ -108,20 +106,20 @@ pub async fn judge(
         Finding::note(
             "citus-local",
             row.get::<_, String>("name"),
-            "it is on the coordinator alone: Citus knows nothing of it",
+            "local to the coordinator and not managed by Citus",
         )
-        .help("create_distributed_table, create_reference_table, or leave it where it is")
+        .help("use create_distributed_table or create_reference_table, unless the table is meant to be local")
     }));
     findings.extend(pending.iter().flat_map(|migration| unpropagated(migration)));
     let known = tables.len();
     Ok(Some(CitusReport {
-        words: format!("{known} tables that Citus knows, policies read on {shards} shards"),
+        words: format!("{known} Citus tables, policies compared on {shards} shards"),
         findings,
     }))
 }
 
-/// Returns the text that says how rows of a relation are guarded; shards carry their number behind every name.
-fn guarded(relation: &str) -> Sql {
+/// Returns a query for the row-level security of a relation as text, without the shard numbers in names.
+fn row_security_query(relation: &str) -> Sql {
     Sql::fill(
         "SELECT 'on ' || class.relrowsecurity::text || ', forced ' || class.relforcerowsecurity::text || COALESCE('; ' || (
   SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', policy.polname, policy.polcmd, policy.polpermissive,
@@ -136,11 +134,11 @@ FROM pg_catalog.pg_class AS class WHERE class.oid = {}::pg_catalog.regclass",
     )
 }
 
-/// Holds the policies of a table's shards against the table's own; gives how many shards were asked.
-async fn shards_of(session: &Session, table: &str) -> Result<(usize, Vec<Finding>)> {
-    let rows = session.query_sql(&guarded(table), &[]).await?;
+/// Compares the policies of a table's shards with the coordinator's; returns the number of shards.
+async fn check_shards(session: &Session, table: &str) -> Result<(usize, Vec<Finding>)> {
+    let rows = session.query_sql(&row_security_query(table), &[]).await?;
     let own: String = rows.first().map(|row| row.get(0)).unwrap_or_default();
-    let command = guarded("%s");
+    let command = row_security_query("%s");
     let answers = session
         .query(
             include_str!("queries/citus_shards.sql"),
@@ -163,7 +161,7 @@ async fn shards_of(session: &Session, table: &str) -> Result<(usize, Vec<Finding
     let mut findings = Vec::new();
     if let Some(example) = example {
         let message = format!(
-            "{} of its {} shards guard rows otherwise than the coordinator says: {}",
+            "row-level security differs from the coordinator on {} of {} shards: {}",
             differ.len(),
             answers.len(),
             few(&differ)
@@ -171,19 +169,19 @@ async fn shards_of(session: &Session, table: &str) -> Result<(usize, Vec<Finding
         findings.push(
             Finding::error("citus-policy", table, message)
                 .detail(format!("coordinator {own}\nshard {} {example}", differ[0]))
-                .help("say the policies again on the coordinator, and look again; a shard decides by its own"),
+                .help("recreate the policies on the coordinator; a query on a shard applies the shard's own policies"),
         );
     }
     if !silent.is_empty() {
         let message = format!(
-            "{} of its {} shards could not be asked how they guard rows: {}",
+            "row-level security could not be read on {} of {} shards: {}",
             silent.len(),
             answers.len(),
             few(&silent)
         );
         findings.push(
             Finding::error("citus-unasked", table, message)
-                .help("see SELECT * FROM citus_check_cluster_node_health()"),
+                .help("check SELECT * FROM citus_check_cluster_node_health()"),
         );
     }
     Ok((answers.len(), findings))
@@ -198,15 +196,14 @@ fn few(shards: &[String]) -> String {
     text
 }
 
-/// Tells which statements make what Citus does not carry to the workers.
+/// Finds statements whose objects Citus does not propagate to the workers.
 fn unpropagated(migration: &Migration) -> Vec<Finding> {
     let mut findings = Vec::new();
     for statement in split::split(&migration.up.text) {
-        let Some(what) = stays(statement.class) else {
+        let Some(what) = unpropagated_object(statement.class) else {
             continue;
         };
-        let message =
-            format!("{what} stays on the coordinator: Citus does not carry it to the workers");
+        let message = format!("Citus does not propagate {what} to the workers");
         findings.push(
             Finding::warn("citus-not-propagated", &migration.up.shown, message)
                 .place(Location::at(
@@ -214,13 +211,13 @@ fn unpropagated(migration: &Migration) -> Vec<Finding> {
                     statement.position.line,
                     statement.position.column,
                 ))
-                .help("where shards need it: SELECT run_command_on_workers($cmd$ … $cmd$)"),
+                .help("if shards need the object: SELECT run_command_on_workers($cmd$ … $cmd$)"),
         );
     }
     findings
 }
 
-fn stays(class: Class) -> Option<&'static str> {
+fn unpropagated_object(class: Class) -> Option<&'static str> {
     let (Class::Create(object) | Class::Alter(object) | Class::Drop(object)) = class else {
         return None;
     };
@@ -241,9 +238,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_table_is_what_its_row_says() {
+    fn distribution_is_read_from_the_catalog() {
         let check = |method, replication, colocation, expected| {
-            assert_eq!(spread(method, replication, colocation), expected);
+            assert_eq!(distribution(method, replication, colocation), expected);
         };
         check("h", "s", 2, Distribution::Distributed);
         check("h", "c", 2, Distribution::Distributed);
@@ -253,8 +250,11 @@ mod tests {
     }
 
     #[test]
-    fn what_stays_behind_is_told() {
-        assert_eq!(stays(Class::Create(Object::Policy)), None);
-        assert_eq!(stays(Class::Create(Object::Rule)), Some("a rule"));
+    fn unpropagated_objects_are_recognised() {
+        assert_eq!(unpropagated_object(Class::Create(Object::Policy)), None);
+        assert_eq!(
+            unpropagated_object(Class::Create(Object::Rule)),
+            Some("a rule")
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! Owns who belongs to a fleet: the file, and the query or the command that it asks.
+//! The members of a fleet: from its file, and from the query or command the file names.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,15 +18,14 @@ use crate::pg::target::Target;
 use crate::sql::safe::Sql;
 use crate::yaml;
 
-/// How addresses and variables in the file are read; the surroundings are the caller's business.
+/// How URLs and variables in the file are resolved.
 pub struct InventoryContext<'a> {
-    /// Reads an address.
+    /// Parses a connection URL.
     pub target: &'a dyn Fn(&str) -> Result<Target>,
-    /// Replaces each `${NAME}`.
+    /// Expands each `${NAME}`.
     pub expand: &'a dyn Fn(&str) -> Result<String>,
-    /// Where commands are started.
+    /// The working directory of commands.
     pub folder: &'a std::path::Path,
-    /// Who is told.
     pub watch: Watch<'a>,
 }
 
@@ -56,22 +55,22 @@ struct MemberQuery {
 
 type Entry = BTreeMap<String, String>;
 
-/// Reads a fleet's file and asks whom it names; `name` is how messages call the file.
+/// Reads a fleet's file with its query and command; `name` is the file's name in messages.
 pub async fn read(name: &str, text: &str, reader: &InventoryContext<'_>) -> Result<Fleet> {
     let file: FleetFile = yaml::read(name, text)?;
     let listed = file.databases.iter().chain(&file.schemas);
     let mut entries: Vec<Entry> = listed.map(plain).collect();
     if let Some(query) = &file.query {
         let asked = ask(query, reader).await;
-        entries.extend(asked.with_context(|| format!("asking who belongs to {name}"))?);
+        entries.extend(asked.with_context(|| format!("listing the databases of {name}"))?);
     }
     if let Some(command) = &file.command {
         let told = run(command, reader).await;
-        entries.extend(told.with_context(|| format!("asking who belongs to {name}"))?);
+        entries.extend(told.with_context(|| format!("listing the databases of {name}"))?);
     }
     if entries.is_empty() {
-        return Err(fail(format!("{name} names no database"))
-            .hint("list them under `databases:`, or give a `query:` or a `command:`")
+        return Err(fail(format!("{name} lists no databases"))
+            .hint("add them under `databases:`, or use `query:` or `command:`")
             .into());
     }
     let base = match &file.base {
@@ -87,21 +86,23 @@ pub async fn read(name: &str, text: &str, reader: &InventoryContext<'_>) -> Resu
     let mut members = Vec::with_capacity(entries.len());
     for (index, entry) in entries.into_iter().enumerate() {
         members.push(
-            member(entry, (base.as_ref(), &siblings), reader)
+            member(entry, base.as_ref(), &siblings, reader)
                 .with_context(|| format!("reading database {} of {name}", index + 1))?,
         );
     }
-    refuse_doubles(name, &members)?;
+    reject_duplicates(name, &members)?;
     if file.shared.is_some() && siblings.is_empty() {
-        return Err(fail(format!("{name}: nothing is `shared` between databases"))
-            .hint("`shared` is for tenants that are schemas of one database: list them with a `schema` each")
-            .into());
+        return Err(
+            fail(format!("{name}: `shared` needs tenants that are schemas"))
+                .hint("list the tenants of one database with a `schema` each, or remove `shared`")
+                .into(),
+        );
     }
     let limits = limits(name, &file, members.len())?;
     let waves: Vec<WaveSpec> = file
         .waves
         .into_iter()
-        .map(|written| wave::settle(name, written))
+        .map(|written| wave::parse(name, written))
         .collect::<Result<_>>()?;
     Ok(Fleet {
         members,
@@ -141,10 +142,10 @@ async fn ask(query: &MemberQuery, reader: &InventoryContext<'_>) -> Result<Vec<E
 async fn run(command: &[String], reader: &InventoryContext<'_>) -> Result<Vec<Entry>> {
     let [program, arguments @ ..] = command else {
         return Err(fail("`command` is empty")
-            .hint("write it as a list: program, argument, …")
+            .hint("write a list: [program, argument, …]")
             .into());
     };
-    // A path is one from the file's own folder; a bare name is looked up on the search path.
+    // A path is relative to the file's folder; a bare name is looked up on the search path.
     let program = if program.contains('/') {
         reader.folder.join(program)
     } else {
@@ -152,7 +153,7 @@ async fn run(command: &[String], reader: &InventoryContext<'_>) -> Result<Vec<En
     };
     let written = command.join(" ");
     let hint = |error: anyhow::Error, hint: &str| {
-        fail(format!("`{written}` does not list the fleet: {error:#}")).hint(hint.to_owned())
+        fail(format!("`{written}` failed to list the fleet: {error:#}")).hint(hint.to_owned())
     };
     let done = Program::new(program)
         .args(arguments)
@@ -162,14 +163,14 @@ async fn run(command: &[String], reader: &InventoryContext<'_>) -> Result<Vec<En
         .map_err(|error| {
             hint(
                 error,
-                "name a program on the path, or a file beside the fleet's: [./tenants.sh]",
+                "use a program on the search path, or a path relative to the fleet's file: [./tenants.sh]",
             )
         })?
-        .check("it failed")
+        .check("command failed")
         .map_err(|error| {
             hint(
                 error,
-                "run it yourself in the folder of the fleet's file and see what it says",
+                "run the command in the folder of the fleet's file to see its output",
             )
         })?;
     let listed: Vec<BTreeMap<String, serde_json::Value>> = serde_json::from_slice(&done.stdout)
@@ -183,7 +184,8 @@ fn target(written: &str, reader: &InventoryContext<'_>) -> Result<Target> {
 
 fn member(
     mut entry: Entry,
-    (base, siblings): (Option<&Target>, &Arc<BTreeSet<String>>),
+    base: Option<&Target>,
+    siblings: &Arc<BTreeSet<String>>,
     reader: &InventoryContext<'_>,
 ) -> Result<Member> {
     let schema = entry.remove("schema");
@@ -193,7 +195,7 @@ fn member(
         .remove("name")
         .or_else(|| schema.clone().or_else(|| database.clone()));
     let Some(name) = name.filter(|name| !name.is_empty()) else {
-        return Err(fail("it has no name")
+        return Err(fail("`name` is missing")
             .hint("give each database a `name`")
             .into());
     };
@@ -202,10 +204,10 @@ fn member(
         (Some(url), Some(database), _) => target(&url, reader)?.with_database(&database),
         (None, Some(database), Some(base)) => base.with_database(&database),
         (None, None, Some(base)) if schema.is_some() => base.clone(),
-        (None, _, _) => return Err(unplaced(&name).into()),
+        (None, _, _) => return Err(missing_url(&name).into()),
     };
     if let Some(schema) = &schema {
-        refuse_theirs(&name, schema)?;
+        reject_reserved_schema(&name, schema)?;
     }
     Ok(Member {
         name,
@@ -218,35 +220,37 @@ fn member(
     })
 }
 
-/// A schema that is the server's, the tool's or everybody's is nobody's own.
-fn refuse_theirs(name: &str, schema: &str) -> Result<(), Failure> {
+/// Rejects the schemas of the server and of af-db, and the shared schema.
+fn reject_reserved_schema(name: &str, schema: &str) -> Result<(), Failure> {
     let theirs = schema.is_empty()
         || schema.starts_with("pg_")
         || matches!(schema, "public" | "information_schema" | "af_db");
     if theirs {
-        return Err(fail(format!("`{name}` cannot be the schema `{schema}`"))
-            .hint("give each tenant a schema of its own; what all share is in `shared`"));
+        return Err(
+            fail(format!("`{name}` uses the reserved schema `{schema}`"))
+                .hint("give each tenant its own schema, and put common objects into `shared`"),
+        );
     }
     Ok(())
 }
 
-fn unplaced(name: &str) -> Failure {
-    fail(format!("`{name}` has no address"))
-        .hint("give it a `url`, or a `database` on the server of `base`")
+fn missing_url(name: &str) -> Failure {
+    fail(format!("`{name}` has no connection URL"))
+        .hint("add a `url`, or a `database` on the server of `base`")
 }
 
-/// The same database twice would be migrated twice at once; the same name twice could not be told apart.
-fn refuse_doubles(file: &str, members: &[Member]) -> Result<()> {
+/// A database listed twice would be migrated twice at once; equal names could not be distinguished.
+fn reject_duplicates(file: &str, members: &[Member]) -> Result<()> {
     let mut names = BTreeSet::new();
     let mut places = BTreeMap::new();
     for member in members {
         if !names.insert(&member.name) {
-            return Err(fail(format!("{file} names `{}` twice", member.name))
-                .hint("names tell databases apart in every report")
+            return Err(fail(format!("{file} lists `{}` twice", member.name))
+                .hint("give each database a unique `name`")
                 .into());
         }
         let tenant = member.tenant.as_ref();
-        let place = (member.place(), tenant.map(|tenant| &tenant.schema));
+        let place = (member.location(), tenant.map(|tenant| &tenant.schema));
         let what = if tenant.is_some() {
             "schema"
         } else {
@@ -257,11 +261,11 @@ fn refuse_doubles(file: &str, members: &[Member]) -> Result<()> {
                 "`{other}` and `{}` of {file} are the same {what}",
                 member.name
             );
-            return Err(fail(double).hint("list it once").into());
+            return Err(fail(double).hint("list the database once").into());
         }
     }
     for member in members.iter().filter(|member| member.tenant.is_some()) {
-        if let Some(whole) = places.get(&(member.place(), None)) {
+        if let Some(whole) = places.get(&(member.location(), None)) {
             let both = format!(
                 "`{}` of {file} is a schema of the database that `{whole}` is",
                 member.name
@@ -275,7 +279,7 @@ fn refuse_doubles(file: &str, members: &[Member]) -> Result<()> {
 fn limits(name: &str, file: &FleetFile, members: usize) -> Result<Limits> {
     let at_least_one = |key: &str, given: Option<usize>, otherwise: usize| match given {
         Some(0) => Err(
-            fail(format!("{name}: `{key}` of nothing would wait for ever")).hint("give 1 or more"),
+            fail(format!("{name}: `{key}` is 0, so nothing would ever run")).hint("set 1 or more"),
         ),
         given => Ok(given.unwrap_or(otherwise)),
     };
@@ -287,17 +291,17 @@ fn limits(name: &str, file: &FleetFile, members: usize) -> Result<Limits> {
     Ok(Limits {
         concurrency: at_least_one("concurrency", file.concurrency, 16)?,
         per_server: at_least_one("per-server", file.per_server, 8)?,
-        failures: budget.map_or(Ok(0), |text| share(name, &text, members))?,
+        failures: budget.map_or(Ok(0), |text| failure_budget(name, &text, members))?,
         retries: file.retries.unwrap_or(3),
         patience,
     })
 }
 
-/// Reads `3` or `5%` of so many.
-fn share(name: &str, text: &str, of: usize) -> Result<usize, Failure> {
+/// Parses `3` or `5%` of a total.
+fn failure_budget(name: &str, text: &str, of: usize) -> Result<usize, Failure> {
     let wrong = || {
-        fail(format!("{name}: `failure-budget: {text}` is no number"))
-            .hint("write a number of databases, or a share such as 5%")
+        fail(format!("{name}: `failure-budget: {text}` is not a number"))
+            .hint("write a number of databases, or a percentage such as 5%")
     };
     match text.strip_suffix('%') {
         None => text.parse().map_err(|_| wrong()),
@@ -347,7 +351,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_command_tells() {
+    async fn members_are_read_from_a_command() {
         let fleet = fleet(
             "base: postgres://h/x\ncommand: [echo, '[{\"database\": \"one\"}, {\"database\": \"two\", \"tier\": 1}]']\n",
         )
@@ -358,20 +362,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_cannot_be_meant_is_refused() {
-        insta::assert_snapshot!(refused("databases: []").await, @"fleet.yaml names no database (list them under `databases:`, or give a `query:` or a `command:`)");
-        insta::assert_snapshot!(refused("databases: [{name: a}]").await, @"reading database 1 of fleet.yaml: `a` has no address (give it a `url`, or a `database` on the server of `base`)");
-        insta::assert_snapshot!(refused("databases: [{url: 'postgres://h/a'}]").await, @"reading database 1 of fleet.yaml: it has no name (give each database a `name`)");
-        insta::assert_snapshot!(refused("databases: [{name: a, url: 'postgres://h/a'}, {name: b, url: 'postgres://h/a'}]").await, @"`a` and `b` of fleet.yaml are the same database (list it once)");
-        insta::assert_snapshot!(refused("databases: [{name: a, url: 'postgres://h/a'}, {name: a, url: 'postgres://h/b'}]").await, @"fleet.yaml names `a` twice (names tell databases apart in every report)");
-        insta::assert_snapshot!(refused("databases: [{name: a, url: 'postgres://h/a'}]\nconcurrency: 0").await, @"fleet.yaml: `concurrency` of nothing would wait for ever (give 1 or more)");
-        insta::assert_snapshot!(refused("databases: [{name: a, url: 'postgres://h/a'}]\nfailure-budget: few").await, @"fleet.yaml: `failure-budget: few` is no number (write a number of databases, or a share such as 5%)");
-        insta::assert_snapshot!(refused("databases: [{schema: a, url: 'postgres://h/a'}, {name: b, schema: a, url: 'postgres://h/a'}]").await, @"`a` and `b` of fleet.yaml are the same schema (list it once)");
+    async fn invalid_files_are_rejected() {
+        insta::assert_snapshot!(refused("databases: []").await, @"fleet.yaml lists no databases (add them under `databases:`, or use `query:` or `command:`)");
+        insta::assert_snapshot!(refused("databases: [{name: a}]").await, @"reading database 1 of fleet.yaml: `a` has no connection URL (add a `url`, or a `database` on the server of `base`)");
+        insta::assert_snapshot!(refused("databases: [{url: 'postgres://h/a'}]").await, @"reading database 1 of fleet.yaml: `name` is missing (give each database a `name`)");
+        insta::assert_snapshot!(refused("databases: [{name: a, url: 'postgres://h/a'}, {name: b, url: 'postgres://h/a'}]").await, @"`a` and `b` of fleet.yaml are the same database (list the database once)");
+        insta::assert_snapshot!(refused("databases: [{name: a, url: 'postgres://h/a'}, {name: a, url: 'postgres://h/b'}]").await, @"fleet.yaml lists `a` twice (give each database a unique `name`)");
+        insta::assert_snapshot!(refused("databases: [{name: a, url: 'postgres://h/a'}]\nconcurrency: 0").await, @"fleet.yaml: `concurrency` is 0, so nothing would ever run (set 1 or more)");
+        insta::assert_snapshot!(refused("databases: [{name: a, url: 'postgres://h/a'}]\nfailure-budget: few").await, @"fleet.yaml: `failure-budget: few` is not a number (write a number of databases, or a percentage such as 5%)");
+        insta::assert_snapshot!(refused("databases: [{schema: a, url: 'postgres://h/a'}, {name: b, schema: a, url: 'postgres://h/a'}]").await, @"`a` and `b` of fleet.yaml are the same schema (list the database once)");
         insta::assert_snapshot!(refused("databases: [{schema: a, url: 'postgres://h/a'}, {name: b, url: 'postgres://h/a'}]").await, @"`a` of fleet.yaml is a schema of the database that `b` is (list the database or its schemas)");
-        insta::assert_snapshot!(refused("schemas: [{schema: pg_toast, url: 'postgres://h/a'}]").await, @"reading database 1 of fleet.yaml: `pg_toast` cannot be the schema `pg_toast` (give each tenant a schema of its own; what all share is in `shared`)");
-        insta::assert_snapshot!(refused("shared: x\ndatabases: [{name: b, url: 'postgres://h/a'}]").await, @"fleet.yaml: nothing is `shared` between databases (`shared` is for tenants that are schemas of one database: list them with a `schema` each)");
-        insta::assert_snapshot!(refused("command: []").await, @"asking who belongs to fleet.yaml: `command` is empty (write it as a list: program, argument, …)");
-        insta::assert_snapshot!(refused("command: [sh, -c, 'echo lost >&2; exit 3']").await, @"asking who belongs to fleet.yaml: `sh -c echo lost >&2; exit 3` does not list the fleet: it failed (exit status: 3): lost (run it yourself in the folder of the fleet's file and see what it says)");
-        insta::assert_snapshot!(refused("command: [echo, no]").await, @"asking who belongs to fleet.yaml: the command that lists the fleet must print a JSON list of objects: expected ident at line 1 column 2 (-)");
+        insta::assert_snapshot!(refused("schemas: [{schema: pg_toast, url: 'postgres://h/a'}]").await, @"reading database 1 of fleet.yaml: `pg_toast` uses the reserved schema `pg_toast` (give each tenant its own schema, and put common objects into `shared`)");
+        insta::assert_snapshot!(refused("shared: x\ndatabases: [{name: b, url: 'postgres://h/a'}]").await, @"fleet.yaml: `shared` needs tenants that are schemas (list the tenants of one database with a `schema` each, or remove `shared`)");
+        insta::assert_snapshot!(refused("command: []").await, @"listing the databases of fleet.yaml: `command` is empty (write a list: [program, argument, …])");
+        insta::assert_snapshot!(refused("command: [sh, -c, 'echo lost >&2; exit 3']").await, @"listing the databases of fleet.yaml: `sh -c echo lost >&2; exit 3` failed to list the fleet: command failed (exit status: 3): lost (run the command in the folder of the fleet's file to see its output)");
+        insta::assert_snapshot!(refused("command: [echo, no]").await, @"listing the databases of fleet.yaml: the command that lists the fleet must print a JSON list of objects: expected ident at line 1 column 2 (-)");
     }
 }

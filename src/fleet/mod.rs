@@ -1,6 +1,8 @@
-//! Many databases governed as one: who they are, in which order they are changed, how many at once, when to stop.
+//! Fleets: many databases managed together, their order in waves, concurrency and failure budget.
 //!
-//! Running them is a command's business, which brings the work that is done on each database.
+//! The work on each database is passed in by the commands.
+
+#![allow(missing_docs, reason = "names that explain themselves need no comment")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -15,32 +17,27 @@ mod run;
 mod wave;
 
 pub use inventory::{InventoryContext, read};
-pub use run::{NextStep, each};
+pub use run::{NextStep, for_each_member};
 pub use wave::{Wave, split};
 
-/// The databases and how they are to be treated.
 #[derive(Clone, Debug)]
 pub struct Fleet {
-    /// Every database, by name.
     pub members: Vec<Member>,
-    /// The waves in their order; what no wave names comes in a last one.
+    /// In order; databases in no wave form a last one.
     pub waves: Vec<wave::WaveSpec>,
-    /// How much at once.
     pub limits: Limits,
-    /// The migrations of what the tenants of a database share; none where they share nothing.
+    /// The migrations of the objects shared by the tenants of a database, if any.
     pub shared: Option<PathBuf>,
 }
 
-/// One database of a fleet.
 #[derive(Clone, Debug)]
 pub struct Member {
-    /// How people call it; unique within the fleet.
+    /// Unique within the fleet.
     pub name: String,
-    /// Where it is.
     pub target: Target,
-    /// The schema that it is, where tenants share a database.
+    /// The schema, where tenants share a database.
     pub tenant: Option<Tenant>,
-    /// What else is known of it, for waves to choose by.
+    /// Attributes by which waves select databases.
     pub attributes: BTreeMap<String, String>,
 }
 
@@ -50,8 +47,8 @@ impl Member {
         hosts.join(",")
     }
 
-    /// Names the database it is, or is in.
-    pub fn place(&self) -> String {
+    /// Identifies the database.
+    pub fn location(&self) -> String {
         format!("{}/{}", self.server(), self.target.database())
     }
 }
@@ -65,7 +62,7 @@ impl std::fmt::Display for Member {
     }
 }
 
-/// A schema that stands for a database, where tenants share one.
+/// A tenant that is one schema of a shared database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tenant {
     pub schema: String,
@@ -73,17 +70,17 @@ pub struct Tenant {
     pub siblings: Arc<BTreeSet<String>>,
 }
 
-/// How much is done at once, and how much may go wrong.
+/// Concurrency, failure budget and retries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Databases at once.
     pub concurrency: usize,
     /// Databases at once on one server.
     pub per_server: usize,
-    /// Databases that may fail before no further one is begun.
+    /// The failure budget: databases that may fail before no further one is started.
     pub failures: usize,
-    /// How often a database that was locked is tried again, after the others.
+    /// How often a locked database is retried, after the others.
     pub retries: usize,
-    /// How long a database may take to answer the first time.
+    /// The connection timeout.
     pub patience: Duration,
 }

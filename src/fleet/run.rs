@@ -1,4 +1,4 @@
-//! Owns doing something on many databases at once: so many overall, so many on one server.
+//! Runs work on many databases, limited overall and per server.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -7,21 +7,20 @@ use futures_util::stream::FuturesUnordered;
 
 use crate::fleet::{Limits, Member};
 
-/// Whether further databases are begun.
+/// What to do after a database is finished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NextStep {
-    /// Go on.
     Continue,
-    /// Begin no other; those begun are waited for.
+    /// Start no further one, and wait for those running.
     Stop,
-    /// Go on, and come back to this one when the others have been begun.
+    /// Continue, and retry this one after the others.
     Again,
 }
 
-/// Does the work on each database; gives back those that were not begun any more.
+/// Does the work on each database; returns those that were not started.
 ///
-/// `done` hears of each as it ends, and says how to go on.
-pub async fn each<'f, T, F>(
+/// `done` is called as each one finishes, and decides how to continue.
+pub async fn for_each_member<'f, T, F>(
     members: &[&'f Member],
     limits: Limits,
     work: impl Fn(&'f Member) -> F,
@@ -36,7 +35,7 @@ where
         let number = servers.len();
         waiting.push_back((member, *servers.entry(member.server()).or_insert(number)));
     }
-    // By the server's number; thousands of databases are looked through each time one ends.
+    // Indexed by the server's number; thousands of databases are searched each time one finishes.
     let mut busy = vec![0; servers.len()];
     let mut running = FuturesUnordered::new();
     let mut stopped = false;
@@ -90,13 +89,13 @@ mod tests {
     };
 
     #[tokio::test]
-    async fn no_more_at_once_than_allowed() {
+    async fn concurrency_limits_are_kept() {
         let members = members();
         let refs: Vec<&Member> = members.iter().collect();
         let (now, most) = (Cell::new(0), Cell::new(0));
         let on_first = Cell::new(0);
         let mut ended = Vec::new();
-        let left = each(
+        let left = for_each_member(
             &refs,
             LIMITS,
             async |member: &Member| {
@@ -128,11 +127,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stop_begins_no_other_and_again_comes_last() {
+    async fn a_stop_starts_no_other_and_retries_come_last() {
         let members = members();
         let refs: Vec<&Member> = members.iter().collect();
         let mut seen = Vec::new();
-        let left = each(
+        let left = for_each_member(
             &refs,
             Limits {
                 concurrency: 1,

@@ -1,4 +1,4 @@
-//! Owns the order in which a fleet is changed: a few first, and the rest when those have stood the test.
+//! Waves: the order in which the databases of a fleet are changed.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::error::{Failure, fail};
 use crate::fleet::Member;
 
-/// A wave as the file writes it.
+/// A wave as written in the file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(super) struct WaveSource {
@@ -22,35 +22,32 @@ pub(super) struct WaveSource {
     gate_sql: Option<String>,
 }
 
-/// Which databases a wave takes, and what has to hold before the next one begins.
+/// How a wave selects databases, and what must succeed before the next one starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WaveSpec {
-    /// How people call it.
     pub name: String,
     /// The attributes a database must have.
     pub attributes: BTreeMap<String, String>,
-    /// At most so many.
+    /// The maximum number of databases.
     pub count: Option<usize>,
-    /// At most this share of the whole fleet.
+    /// The maximum share of the whole fleet.
     pub percent: Option<usize>,
-    /// How long to wait after it.
+    /// The waiting time after it.
     pub bake: Duration,
-    /// A command that has to succeed after it.
+    /// A command that must succeed after it.
     pub gate: Vec<String>,
-    /// A question that each of its databases has to answer with true.
+    /// A query that must return true on each of its databases.
     pub gate_sql: Option<String>,
 }
 
-/// The databases of one wave.
 #[derive(Clone, Debug)]
 pub struct Wave<'f> {
     /// Its name, bake time and gates.
     pub spec: WaveSpec,
-    /// Its databases.
     pub members: Vec<&'f Member>,
 }
 
-pub(super) fn settle(file: &str, written: WaveSource) -> Result<WaveSpec> {
+pub(super) fn parse(file: &str, written: WaveSource) -> Result<WaveSpec> {
     let Some(name) = written.name else {
         return Err(fail(format!("{file}: a wave has no name"))
             .hint("write `- { name: canary, … }`")
@@ -58,8 +55,8 @@ pub(super) fn settle(file: &str, written: WaveSource) -> Result<WaveSpec> {
     };
     if written.percent.is_some_and(|percent| percent > 100) {
         return Err(
-            fail(format!("{file}: wave `{name}` takes more than 100 percent"))
-                .hint("give a percent of 1 to 100")
+            fail(format!("{file}: wave `{name}` has a percentage above 100"))
+                .hint("set percent to 1 to 100")
                 .into(),
         );
     }
@@ -80,7 +77,7 @@ pub(super) fn settle(file: &str, written: WaveSource) -> Result<WaveSpec> {
     })
 }
 
-/// Returns a value as a person wrote it.
+/// Returns a value as written.
 pub(super) fn text(value: &serde_json::Value) -> String {
     match value {
         serde_json::Value::String(text) => text.clone(),
@@ -88,7 +85,7 @@ pub(super) fn text(value: &serde_json::Value) -> String {
     }
 }
 
-/// Reads `30s`, `10min`.
+/// Parses `30s`, `10min`.
 pub(super) fn duration(file: &str, key: &str, text: &str) -> Result<Duration, Failure> {
     crate::migrate::directive::duration(text).ok_or_else(|| {
         fail(format!("{file}: `{key}: {text}` is not a duration"))
@@ -96,7 +93,7 @@ pub(super) fn duration(file: &str, key: &str, text: &str) -> Result<Duration, Fa
     })
 }
 
-/// Puts every database into the first wave that takes it; what none takes comes in a last wave.
+/// Assigns every database to the first wave that selects it; the others form a last wave.
 pub fn split<'f>(members: &[&'f Member], specs: &[WaveSpec]) -> Vec<Wave<'f>> {
     let mut left: Vec<&'f Member> = members.to_vec();
     let mut waves = Vec::new();
@@ -166,7 +163,7 @@ mod tests {
     }
 
     fn spec(text: &str) -> WaveSpec {
-        settle("fleet.yaml", crate::yaml::read("fleet.yaml", text).unwrap()).unwrap()
+        parse("fleet.yaml", crate::yaml::read("fleet.yaml", text).unwrap()).unwrap()
     }
 
     #[test]
@@ -189,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_share_is_never_nothing() {
+    fn a_percentage_selects_at_least_one() {
         let members = members(3);
         let refs: Vec<&Member> = members.iter().collect();
         let waves = split(&refs, &[spec("{name: some, percent: 1}")]);

@@ -75,14 +75,14 @@ fn a_configuration_that_cannot_be_read_is_named() {
     insta::assert_snapshot!(project.run(&["status"]), @"
     $ af-db status
     ! error: `PROJECT/af-db.yaml` is a folder, not a configuration file
-    ! hint: move it away, or name the right file with --config
+    ! hint: move the folder, or give the file with --config
     exit 2
     ");
     let project = Project::new();
     insta::assert_snapshot!(project.run(&["--config", "gone.yaml", "status"]), @"
     $ af-db --config gone.yaml status
-    ! error: there is no configuration file `gone.yaml`
-    ! hint: run `af-db init` to make one, or leave --config away
+    ! error: the configuration file `gone.yaml` does not exist
+    ! hint: run `af-db init` to create one, or remove --config
     exit 2
     ");
     let project = Project::new().file(".env", "DATABASE_URL\n");
@@ -144,7 +144,7 @@ fn a_wrong_address_is_refused_before_anything_is_tried() {
     insta::assert_snapshot!(status(""), @"
     $ af-db status --database-url 
     ! error: --database-url is empty
-    ! hint: give an address; a variable it came from may be unset
+    ! hint: give a connection URL; the variable it came from may be unset
     exit 2
     ");
     insta::assert_snapshot!(project.run_with(&[("DATABASE_URL", "postgres://h/d?sslmod=require")], &["status"]), @"
@@ -156,8 +156,8 @@ fn a_wrong_address_is_refused_before_anything_is_tried() {
     ");
     insta::assert_snapshot!(project.run(&["status", "--env", "production"]), @"
     $ af-db status --env production
-    ! error: there is no environment `production` in af-db.yaml
-    ! hint: add it under `environments:` in af-db.yaml
+    ! error: environment `production` is not defined in af-db.yaml
+    ! hint: add the environment under `environments:` in af-db.yaml
     exit 2
     ");
     insta::assert_snapshot!(project.run_with(&[("POSTGRES_PORT", "many"), ("POSTGRES_HOST", "h")], &["status"]), @"

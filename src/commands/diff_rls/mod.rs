@@ -117,7 +117,7 @@ async fn one(args: &Args, context: &Context) -> Result<Outcome> {
     let place = open(args.shadow, context).await?;
     let comparison = policies::compare(&place.session, &declared, &context.config).await?;
     let mut report = report(&place.name, comparison.findings, &comparison.up);
-    if let Some(judged) = citus::judge(&place.session, &[], &[]).await? {
+    if let Some(judged) = citus::check(&place.session, &[], &[]).await? {
         // What a table's own policies say is worth nothing where its shards have others.
         report.findings.extend(judged.findings);
     }

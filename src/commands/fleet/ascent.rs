@@ -303,11 +303,11 @@ impl Run<'_> {
         let mut ended = 0;
         let mut through = BTreeSet::new();
         let climb = async |member: &Member| {
-            let holder = member.tenant.is_some().then(|| member.place());
+            let holder = member.tenant.is_some().then(|| member.location());
             let holder = holder.and_then(|place| self.holders.get(&place));
             self.climber.one(member, &work[&member.name], holder).await
         };
-        let left = fleet::each(&members, self.fleet.limits, climb, |member, how| {
+        let left = fleet::for_each_member(&members, self.fleet.limits, climb, |member, how| {
             if let Ended::Busy(_) = &how {
                 let tried = tries.entry(&member.name).or_default();
                 *tried += 1;

@@ -110,7 +110,7 @@ fn as_databases(fleet: &mut Fleet) {
     let mut seen = BTreeSet::new();
     fleet
         .members
-        .retain(|member| member.tenant.is_none() || seen.insert(member.place()));
+        .retain(|member| member.tenant.is_none() || seen.insert(member.location()));
     for member in &mut fleet.members {
         if member.tenant.take().is_some() {
             member.name = member.target.database().to_owned();

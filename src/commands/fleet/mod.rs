@@ -137,7 +137,7 @@ where
         unit: Unit::Items,
     });
     let mut answers = BTreeMap::new();
-    fleet::each(&members, fleet.limits, question, |member, answer| {
+    fleet::for_each_member(&members, fleet.limits, question, |member, answer| {
         answers.insert(member.name.as_str(), answer);
         watch(Event::Advanced {
             done: u64::try_from(answers.len()).unwrap_or(0),

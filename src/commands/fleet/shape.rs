@@ -58,7 +58,7 @@ impl<'a> Shapes<'a> {
             .members
             .iter()
             .filter(|member| member.tenant.is_some());
-        let places = tenants.map(|member| (member.place(), OnceCell::new()));
+        let places = tenants.map(|member| (member.location(), OnceCell::new()));
         Shapes {
             context,
             places: places.collect(),
@@ -67,7 +67,8 @@ impl<'a> Shapes<'a> {
 
     /// Gives the fingerprint of a member.
     pub(super) async fn fingerprint(&self, session: &Session, member: &Member) -> Result<String> {
-        let (Some(tenant), Some(cell)) = (&member.tenant, self.places.get(&member.place())) else {
+        let (Some(tenant), Some(cell)) = (&member.tenant, self.places.get(&member.location()))
+        else {
             return Ok(read(self.context, session, member).await?.fingerprint());
         };
         let all = cell

@@ -33,9 +33,9 @@ pub(super) async fn prepare(
     let mut places: BTreeMap<String, &Member> = BTreeMap::new();
     let mut waiting = BTreeSet::new();
     for one in sound.iter().filter(|one| one.member.tenant.is_some()) {
-        places.entry(one.member.place()).or_insert(one.member);
+        places.entry(one.member.location()).or_insert(one.member);
         if !one.pending.is_empty() {
-            waiting.insert(one.member.place());
+            waiting.insert(one.member.location());
         }
     }
     let mut holders = BTreeMap::new();
@@ -69,9 +69,9 @@ pub(super) async fn prepare(
         }
         report.not_begun += sound
             .iter()
-            .filter(|one| one.member.place() == place)
+            .filter(|one| one.member.location() == place)
             .count();
-        sound.retain(|one| one.member.place() != place);
+        sound.retain(|one| one.member.location() != place);
     }
     if report.failed.len() > climber.fleet.limits.failures {
         report.stop("what tenants share could not be brought up".to_owned());

@@ -124,7 +124,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         let files = gathered.folder.migrations.iter();
         let pending: Vec<&Migration> = files.filter(is_pending).collect();
         let schemas = context.config.schemas();
-        if let Some(judged) = citus::judge(&live.session, &schemas, &pending).await? {
+        if let Some(judged) = citus::check(&live.session, &schemas, &pending).await? {
             report.add("citus", judged.words, judged.findings);
         }
     }

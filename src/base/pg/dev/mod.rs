@@ -193,7 +193,7 @@ pub async fn psql(running: &RunningServer, options: &Options, arguments: &[Strin
         .or_else(|| beside_a_server(options, &name))
         .ok_or_else(|| {
             fail("psql is not installed")
-                .hint("install PostgreSQL's client programs, or use another client with the URL from "af-db dev url"")
+                .hint("install PostgreSQL's client programs, or use another client with the URL from `af-db dev url`")
         })?;
     let mut tool = Program::new(program).args(arguments);
     for (variable, value) in running.target.environment() {

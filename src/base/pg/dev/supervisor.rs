@@ -98,7 +98,7 @@ async fn choose(place: &ServerDir, options: &Options) -> Result<ChosenPrograms> 
             let message =
                 format!("the development server's data is of PostgreSQL {major}: {error:#}");
             Err(fail(message)
-                .hint(format!("{hint}; or start over with "af-db dev reset""))
+                .hint(format!("{hint}; or start over with `af-db dev reset`"))
                 .into())
         }
         (choice, _) => choice,

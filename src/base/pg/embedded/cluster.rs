@@ -152,10 +152,10 @@ fn explain(reason: &str, text: &str) -> Failure {
     let hint = if text.contains("No space left on device") {
         "free disk space, or set AF_DB_SCRATCH_DIR to a directory with free space".to_owned()
     } else if text.contains("shared memory") {
-        "not enough shared memory; free some, or set AF_DB_SHADOW_URL to a running server".to_owned()
-    } else {
-        "set AF_DB_SHADOW_URL to a running server, or AF_DB_PG_BIN to another PostgreSQL"
+        "not enough shared memory; free some, or set AF_DB_SHADOW_URL to a running server"
             .to_owned()
+    } else {
+        "set AF_DB_SHADOW_URL to a running server, or AF_DB_PG_BIN to another PostgreSQL".to_owned()
     };
     fail(format!(
         "the embedded PostgreSQL did not start: {reason}: {complaint}"

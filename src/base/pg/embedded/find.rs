@@ -52,11 +52,9 @@ pub async fn search(options: &Options, user: Option<&User>) -> Result<Search> {
         if search.found.is_empty() {
             let place = named.display();
             let reason = search.looked.pop().map_or(String::new(), |(_, why)| why);
-            return Err(
-                fail(format!("cannot use PostgreSQL in {place}: {reason}"))
-                    .hint("set AF_DB_PG_BIN to the directory with postgres and initdb, or unset it")
-                    .into(),
-            );
+            return Err(fail(format!("cannot use PostgreSQL in {place}: {reason}"))
+                .hint("set AF_DB_PG_BIN to the directory with postgres and initdb, or unset it")
+                .into());
         }
         return Ok(search);
     }
@@ -119,8 +117,7 @@ async fn inspect(
         .and_then(|done| done.check("postgres --version"))
         .map_err(|error| error.to_string())?
         .text();
-    let version =
-        Version::read(&printed).ok_or_else(|| format!("unknown version: {printed}"))?;
+    let version = Version::read(&printed).ok_or_else(|| format!("unknown version: {printed}"))?;
     if version.major < OLDEST_MAJOR {
         return Err(format!("{version} is older than {OLDEST_MAJOR}"));
     }

@@ -264,9 +264,7 @@ fn remedy(options: &Options, search: &find::Search) -> String {
         .is_some_and(|found| found.version.major != major);
     let command = install_command(major);
     if installed {
-        return format!(
-            "{command}, or set AF_DB_ALLOW_MAJOR_MISMATCH=1 to use another version"
-        );
+        return format!("{command}, or set AF_DB_ALLOW_MAJOR_MISMATCH=1 to use another version");
     }
     command
 }
@@ -333,9 +331,7 @@ mod tests {
         options.major = Some(17);
         let search = find::Search {
             found: vec![found("/usr/lib/postgresql/15/bin", 15, 18)],
-            fetching: Some(
-                "no PostgreSQL build can be downloaded for this platform".to_owned(),
-            ),
+            fetching: Some("no PostgreSQL build can be downloaded for this platform".to_owned()),
             ..find::Search::default()
         };
         insta::assert_snapshot!(said(&options, &search), @r"

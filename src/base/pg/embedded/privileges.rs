@@ -42,19 +42,20 @@ fn choose(users: &str, wanted: Option<&str>) -> Result<User> {
     for name in names {
         if let Some(user) = users.lines().filter_map(parse).find(|user| is(user, name)) {
             if user.uid == 0 {
-                return Err(fail(format!(
-                    "PostgreSQL cannot run as `{name}`, which is root"
-                ))
-                .hint("set AF_DB_PG_USER to another user")
-                .into());
+                return Err(
+                    fail(format!("PostgreSQL cannot run as `{name}`, which is root"))
+                        .hint("set AF_DB_PG_USER to another user")
+                        .into(),
+                );
             }
             return Ok(user);
         }
     }
     let message = match wanted {
         Some(name) => format!("the user `{name}` for PostgreSQL does not exist"),
-        None => "PostgreSQL cannot run as root, and there is no user `postgres` or `nobody`"
-            .to_owned(),
+        None => {
+            "PostgreSQL cannot run as root, and there is no user `postgres` or `nobody`".to_owned()
+        }
     };
     Err(fail(message)
         .hint("create a user (useradd --system postgres), or set AF_DB_PG_USER to an existing user")

@@ -405,10 +405,7 @@ mod linux {
             .find(|path| path.is_absolute() && path.is_file());
         match named {
             Some(path) if head.starts_with(b"\x7fELF") => Ok(path.to_owned()),
-            _ => Err(format!(
-                "{} names no program loader",
-                program.display()
-            )),
+            _ => Err(format!("{} names no program loader", program.display())),
         }
     }
 
