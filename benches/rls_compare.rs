@@ -102,7 +102,7 @@ async fn measure(scratch: &ShadowServer, tables: usize) {
         assert_eq!(comparison.policies, 4 * tables);
         advise::advise(
             &catalog,
-            &advise::Beyond::default(),
+            &advise::PlatformObjects::default(),
             &["app_bench".to_owned()],
             Some("tenant_id"),
         );

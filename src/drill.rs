@@ -22,7 +22,7 @@ use crate::pg::shadow_server;
 use crate::pg::target::Target;
 use crate::rls::prove::Proof;
 use crate::rls::tenancy::Tenancy;
-use crate::rls::{live, present};
+use crate::rls::{live_probe, tenants_with_rows};
 use crate::sql::name::Ident;
 use crate::sql::safe::Sql;
 
@@ -218,12 +218,12 @@ fn too_old(archive: &Archive, target: Duration) -> Option<Finding> {
 /// Reads the restored rows as two tenants that have rows; writes nothing.
 async fn read_as_tenants(target: &Target, tenancy: &Tenancy) -> Result<Option<(Proof, Tenancy)>> {
     let session = connect::open(target, &silent).await?;
-    let tenancy = present::with_present_tenants(&session, tenancy).await?;
+    let tenancy = tenants_with_rows::with_present_tenants(&session, tenancy).await?;
     if tenancy.tenants[0].is_empty() {
         session.close().await;
         return Ok(None);
     }
-    let proof = live::look(&session, &tenancy).await;
+    let proof = live_probe::look(&session, &tenancy).await;
     session.close().await;
     Ok(Some((proof?, tenancy)))
 }

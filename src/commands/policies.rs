@@ -12,14 +12,14 @@ use crate::disk;
 use crate::finding::Finding;
 use crate::pg::session::Session;
 use crate::pg::target::Target;
-use crate::rls::advise::{self, Beyond};
+use crate::rls::advise::{self, PlatformObjects};
 use crate::rls::compare::{self, Comparison};
-use crate::rls::copy::{self, Grounds};
-use crate::rls::cost::Cost;
+use crate::rls::cost::PolicyCost;
 use crate::rls::declared::{self, Declared};
-use crate::rls::prove::{self, Effort, Proof};
+use crate::rls::prove::{self, Proof, ProofOptions};
+use crate::rls::schema_copy::{self, SourceInfo};
 use crate::rls::tenancy::Tenancy;
-use crate::rls::verdict::{Verdict, Word};
+use crate::rls::verdict::{ProbeOutcome, Verdict};
 use crate::sql::name::{Ident, ObjectName};
 
 /// Compares the declared policies with a database, and adds advice on what it has.
@@ -39,7 +39,7 @@ pub(crate) async fn compare(
         .and_then(|(_, tenancy)| tenancy.column.as_ref())
         .map(|column| column.value.as_str());
     let roles = declared.roles();
-    let beyond = Beyond::read(session, &roles).await?;
+    let beyond = PlatformObjects::read(session, &roles).await?;
     let advice = advise::advise(&catalog, &beyond, &roles, said.or(column));
     comparison.findings.extend(advice);
     Ok(comparison)
@@ -57,17 +57,17 @@ pub(crate) async fn catalog(session: &Session, config: &Config) -> Result<Catalo
 
 /// What a proof came to.
 #[derive(Debug)]
-pub(crate) struct Proven {
+pub(crate) struct IsolationProof {
     /// The verdicts.
     pub(crate) proof: Proof,
     /// What of them a person must know: leaks, and what is not proven.
     pub(crate) findings: Vec<Finding>,
 }
 
-impl Proven {
+impl IsolationProof {
     /// Says what of a proof a person must know.
     pub(crate) fn of(proof: Proof, tenancy: &Tenancy) -> Self {
-        Proven {
+        IsolationProof {
             findings: findings(&proof, tenancy),
             proof,
         }
@@ -75,8 +75,12 @@ impl Proven {
 
     /// Says in a few words how the attempts ended.
     pub(crate) fn words(&self) -> String {
-        let [leaks, holds, open] =
-            [Word::Leak, Word::Holds, Word::NotProven].map(|word| self.proof.count(word));
+        let [leaks, holds, open] = [
+            ProbeOutcome::Leak,
+            ProbeOutcome::Passed,
+            ProbeOutcome::Inconclusive,
+        ]
+        .map(|word| self.proof.count(word));
         format!(
             "{}, {holds} hold, {open} not proven",
             count(leaks, "leak", "leaks")
@@ -87,14 +91,14 @@ impl Proven {
 /// Tries on a shadow of the migrations to reach another tenant's rows; nothing where nothing says what a tenant is.
 ///
 /// The shadow is filled and changed by it: nobody must need it afterwards.
-pub(crate) async fn proven(context: &Context, shadow: &Target) -> Result<Option<Proven>> {
+pub(crate) async fn proven(context: &Context, shadow: &Target) -> Result<Option<IsolationProof>> {
     let Some(tenancy) = tenancy(&context.config, None)? else {
         return Ok(None);
     };
-    let grounds = copy::grounds(shadow, &tenancy, &context.watch()).await?;
-    let effort = effort(&context.config)?;
+    let source_info = schema_copy::source_info(shadow, &tenancy, &context.watch()).await?;
+    let options = options(&context.config)?;
     Ok(Some(
-        prove(context, shadow, (&tenancy, &grounds), &effort).await?,
+        prove(context, shadow, &tenancy, &source_info, &options).await?,
     ))
 }
 
@@ -102,23 +106,24 @@ pub(crate) async fn proven(context: &Context, shadow: &Target) -> Result<Option<
 pub(crate) async fn prove(
     context: &Context,
     copy: &Target,
-    (tenancy, grounds): (&Tenancy, &Grounds),
-    effort: &Effort,
-) -> Result<Proven> {
-    let proof = prove::prove(copy, tenancy, grounds, effort, &context.watch())
+    tenancy: &Tenancy,
+    source_info: &SourceInfo,
+    options: &ProofOptions,
+) -> Result<IsolationProof> {
+    let proof = prove::prove(copy, tenancy, source_info, options, &context.watch())
         .await
         .context("trying to reach another tenant's rows")?;
-    Ok(Proven::of(proof, tenancy))
+    Ok(IsolationProof::of(proof, tenancy))
 }
 
 /// Gives the usual effort, with the rows that `policies/fixtures.sql` adds.
-pub(crate) fn effort(config: &Config) -> Result<Effort> {
+pub(crate) fn options(config: &Config) -> Result<ProofOptions> {
     let path = config.policies().join("fixtures.sql");
     let shown = config.shown(&path);
     let fixtures = disk::read_text_if_there(&path, &shown)?.map(|text| (shown, text));
-    Ok(Effort {
+    Ok(ProofOptions {
         fixtures,
-        ..Effort::usual()
+        ..ProofOptions::usual()
     })
 }
 
@@ -155,7 +160,7 @@ fn findings(proof: &Proof, tenancy: &Tenancy) -> Vec<Finding> {
     let mut findings: Vec<Finding> = proof
         .verdicts
         .iter()
-        .filter(|one| one.verdict != Word::Holds)
+        .filter(|one| one.verdict != ProbeOutcome::Passed)
         .map(finding)
         .collect();
     findings.extend(tenancy.unknown.iter().map(|key| {
@@ -177,8 +182,8 @@ fn findings(proof: &Proof, tenancy: &Tenancy) -> Vec<Finding> {
 }
 
 /// Says what makes a policy slow, and the statement that mends it.
-fn slow(cost: &Cost) -> Option<Finding> {
-    let Cost {
+fn slow(cost: &PolicyCost) -> Option<Finding> {
+    let PolicyCost {
         table,
         column,
         role,
@@ -217,7 +222,7 @@ fn finding(verdict: &Verdict) -> Finding {
         |class| format!("rls-{class}"),
     );
     let message = match verdict.verdict {
-        Word::Leak => format!(
+        ProbeOutcome::Leak => format!(
             "{} as {} ({}) reaches another tenant: {}",
             verdict.command, verdict.role, verdict.identity, verdict.why
         ),

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::catalog::{Catalog, Key, Kind};
 use crate::formula::Formula;
-use crate::rights::{Command, Grant, PUBLIC, Policy, Roles, Rows};
+use crate::rights::{Command, Grant, PUBLIC, Policy, Roles, TableSecurity};
 
 /// A way to reach rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Way {
+pub(crate) enum RowAction {
     /// Reading them.
     Select,
     /// Adding them.
@@ -22,21 +22,21 @@ pub(crate) enum Way {
     Delete,
 }
 
-impl Way {
-    pub(crate) const ALL: [Way; 5] = [
-        Way::Select,
-        Way::Insert,
-        Way::Update,
-        Way::Into,
-        Way::Delete,
+impl RowAction {
+    pub(crate) const ALL: [RowAction; 5] = [
+        RowAction::Select,
+        RowAction::Insert,
+        RowAction::Update,
+        RowAction::Into,
+        RowAction::Delete,
     ];
 
     pub(crate) fn command(self) -> Command {
         match self {
-            Way::Select => Command::Select,
-            Way::Insert => Command::Insert,
-            Way::Update | Way::Into => Command::Update,
-            Way::Delete => Command::Delete,
+            RowAction::Select => Command::Select,
+            RowAction::Insert => Command::Insert,
+            RowAction::Update | RowAction::Into => Command::Update,
+            RowAction::Delete => Command::Delete,
         }
     }
 
@@ -46,23 +46,25 @@ impl Way {
             return None;
         }
         match self {
-            Way::Select | Way::Update | Way::Delete => policy.using.as_deref(),
-            Way::Insert | Way::Into => policy.check.as_deref().or(policy.using.as_deref()),
+            RowAction::Select | RowAction::Update | RowAction::Delete => policy.using.as_deref(),
+            RowAction::Insert | RowAction::Into => {
+                policy.check.as_deref().or(policy.using.as_deref())
+            }
         }
     }
 }
 
 /// One table under some rights.
 #[derive(Clone, Copy)]
-pub(crate) struct Stand<'a> {
+pub(crate) struct TableAccess<'a> {
     /// What governs its rows.
-    pub(crate) rows: &'a Rows,
+    pub(crate) rows: &'a TableSecurity,
     /// The grants on it and on its columns.
     pub(crate) grants: &'a BTreeSet<Grant>,
 }
 
 /// What a table is judged by.
-pub(crate) struct Judge<'a> {
+pub(crate) struct AccessAnalysis<'a> {
     /// The catalog.
     pub(crate) catalog: &'a Catalog,
     /// The roles.
@@ -73,27 +75,27 @@ pub(crate) struct Judge<'a> {
 
 /// Who gains or loses what.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Effect {
+pub(crate) struct AccessChange {
     /// The role.
     pub(crate) role: String,
     /// Whether it gains.
     pub(crate) gains: bool,
     /// The way.
-    pub(crate) way: Way,
+    pub(crate) way: RowAction,
     /// Which rows, in words.
     pub(crate) rows: String,
     /// Which columns, where not all.
     pub(crate) columns: Vec<String>,
 }
 
-impl Effect {
+impl AccessChange {
     /// Says whether both are about the same role, way and direction.
-    pub(crate) fn is_like(&self, other: &Effect) -> bool {
+    pub(crate) fn is_like(&self, other: &AccessChange) -> bool {
         (&self.role, self.gains, self.way) == (&other.role, other.gains, other.way)
     }
 }
 
-impl Judge<'_> {
+impl AccessAnalysis<'_> {
     /// Reads a condition, evaluated as if it asked for each row.
     pub(crate) fn formula(&self, text: &str) -> Formula {
         if let Some(known) = self.read.borrow().get(text) {
@@ -111,21 +113,21 @@ impl Judge<'_> {
         &self,
         table: &Key,
         own: Option<&str>,
-        (before, after): (Stand<'_>, Stand<'_>),
-    ) -> Vec<Effect> {
+        (before, after): (TableAccess<'_>, TableAccess<'_>),
+    ) -> Vec<AccessChange> {
         let owner = self
             .catalog
             .get(table)
             .and_then(|object| object.owner.as_deref());
         let mut roles: BTreeSet<&str> = BTreeSet::new();
-        for stand in [before, after] {
-            roles.extend(stand.grants.iter().map(|grant| grant.grantee.as_str()));
-            let of_policies = stand.rows.policies.iter().flat_map(|policy| &policy.roles);
+        for access in [before, after] {
+            roles.extend(access.grants.iter().map(|grant| grant.grantee.as_str()));
+            let of_policies = access.rows.policies.iter().flat_map(|policy| &policy.roles);
             roles.extend(of_policies.map(String::as_str));
         }
         roles.extend(owner);
         let own = own.map(|own| self.formula(own));
-        let words = Words {
+        let words = RowDescriptions {
             tenants: own.is_some(),
             own,
         };
@@ -134,7 +136,7 @@ impl Judge<'_> {
             .into_iter()
             .filter(|role| !self.roles.is_superuser(role))
         {
-            for way in Way::ALL {
+            for way in RowAction::ALL {
                 let is_owner = owner == Some(role);
                 let old = self.reach(role, is_owner, way, before);
                 let new = self.reach(role, is_owner, way, after);
@@ -142,26 +144,32 @@ impl Judge<'_> {
             }
         }
         // What a change turns rows into is worth saying only where it is not what the change itself reaches.
-        let updates: Vec<Effect> = effects
+        let updates: Vec<AccessChange> = effects
             .iter()
-            .filter(|effect| effect.way == Way::Update)
+            .filter(|effect| effect.way == RowAction::Update)
             .cloned()
             .collect();
         effects.retain(|effect| {
-            let told = |update: &Effect| {
+            let told = |update: &AccessChange| {
                 (&update.role, update.gains, &update.rows)
                     == (&effect.role, effect.gains, &effect.rows)
             };
-            effect.way != Way::Into || !updates.iter().any(told)
+            effect.way != RowAction::Into || !updates.iter().any(told)
         });
         effects
     }
 
     /// Gives the rows a role reaches, and the columns where not all.
-    fn reach(&self, role: &str, is_owner: bool, way: Way, stand: Stand<'_>) -> Reach {
+    fn reach(
+        &self,
+        role: &str,
+        is_owner: bool,
+        way: RowAction,
+        access: TableAccess<'_>,
+    ) -> ReachedRows {
         let reached = self.roles.reach(role);
         let privilege = way.command().privilege();
-        let held = stand.grants.iter().filter(|grant| {
+        let held = access.grants.iter().filter(|grant| {
             grant.privilege == privilege && reached.contains(grant.grantee.as_str())
         });
         let mut columns = BTreeSet::new();
@@ -174,18 +182,18 @@ impl Judge<'_> {
             }
         }
         if !whole && columns.is_empty() {
-            return Reach {
+            return ReachedRows {
                 rows: Formula::False,
                 columns: None,
             };
         }
-        Reach {
-            rows: self.rows(role, is_owner, way, stand.rows),
+        ReachedRows {
+            rows: self.rows(role, is_owner, way, access.rows),
             columns: (!whole).then_some(columns),
         }
     }
 
-    fn rows(&self, role: &str, is_owner: bool, way: Way, rows: &Rows) -> Formula {
+    fn rows(&self, role: &str, is_owner: bool, way: RowAction, rows: &TableSecurity) -> Formula {
         if !rows.enabled || is_owner && !rows.forced || self.roles.is_exempt(role) {
             return Formula::True;
         }
@@ -210,27 +218,32 @@ impl Judge<'_> {
 }
 
 /// What a role reaches.
-struct Reach {
+struct ReachedRows {
     rows: Formula,
     columns: Option<BTreeSet<String>>,
 }
 
 /// How rows are called.
-struct Words {
+struct RowDescriptions {
     tenants: bool,
     own: Option<Formula>,
 }
 
-fn compare(words: &Words, (role, way): (&str, Way), old: &Reach, new: &Reach) -> Vec<Effect> {
+fn compare(
+    words: &RowDescriptions,
+    (role, way): (&str, RowAction),
+    old: &ReachedRows,
+    new: &ReachedRows,
+) -> Vec<AccessChange> {
     let mut effects = Vec::new();
-    let effect = |gains: bool, rows: String, columns: Vec<String>| Effect {
+    let effect = |gains: bool, rows: String, columns: Vec<String>| AccessChange {
         role: role.to_owned(),
         gains,
         way,
         rows,
         columns,
     };
-    let listed = |reach: &Reach| {
+    let listed = |reach: &ReachedRows| {
         let columns = reach.columns.iter().flatten().cloned();
         columns.collect::<Vec<_>>()
     };
@@ -254,7 +267,7 @@ fn compare(words: &Words, (role, way): (&str, Way), old: &Reach, new: &Reach) ->
     if gained || lost || old.rows == Formula::False {
         return effects;
     }
-    let more = |wide: &Reach, narrow: &Reach| match (&wide.columns, &narrow.columns) {
+    let more = |wide: &ReachedRows, narrow: &ReachedRows| match (&wide.columns, &narrow.columns) {
         (None, Some(some)) => Some(format!(
             "all columns, not only {}",
             some.iter().cloned().collect::<Vec<_>>().join(", ")
@@ -283,7 +296,7 @@ fn beyond(wide: &Formula, narrow: &Formula) -> Formula {
     }
 }
 
-impl Words {
+impl RowDescriptions {
     fn say(&self, rows: &Formula) -> String {
         if *rows == Formula::True {
             let words = if self.tenants {
@@ -301,12 +314,12 @@ impl Words {
 }
 
 /// Writes effects as sentences, those that differ in the command alone as one.
-pub(crate) fn sentences(effects: &[Effect], object: &str) -> String {
+pub(crate) fn sentences(effects: &[AccessChange], object: &str) -> String {
     /// Role, whether it loses, rows, columns, whether rows are turned into others.
     type Said<'e> = (&'e str, bool, &'e str, &'e [String], bool);
     let mut grouped: BTreeMap<Said<'_>, Vec<&'static str>> = BTreeMap::new();
     for effect in effects {
-        let into = effect.way == Way::Into;
+        let into = effect.way == RowAction::Into;
         grouped
             .entry((
                 &effect.role,

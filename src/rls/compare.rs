@@ -5,17 +5,17 @@ use std::collections::{BTreeSet, HashMap};
 
 use anyhow::Result;
 
-use crate::access::Judge;
+use crate::access::AccessAnalysis;
 use crate::catalog::{Catalog, Key, Kind};
 use crate::declared::Declared;
-use crate::declared::expand::{self, Wanted};
+use crate::declared::expand::{self, ExpandedPolicies};
 use crate::difference;
 use crate::explain::explain;
 use crate::finding::Finding;
-use crate::mend;
+use crate::fix_sql;
+use crate::normalize::{self, Condition};
 use crate::pg::session::Session;
-use crate::rights::{Grant, PUBLIC, Rights, Roles, Rows};
-use crate::settle::{self, Condition};
+use crate::rights::{Grant, PUBLIC, Rights, Roles, TableSecurity};
 use crate::sql::safe::Sql;
 use crate::yaml::nearest;
 
@@ -52,7 +52,7 @@ pub async fn compare(
     look_for_roles(&mut wanted, &roles);
     let unsettled = settle_all(session, catalog, &mut wanted).await?;
     align(catalog, &roles, &mut wanted, &mut found, &unsettled);
-    let judge = Judge {
+    let judge = AccessAnalysis {
         catalog,
         roles: &roles,
         read: RefCell::new(HashMap::new()),
@@ -64,8 +64,8 @@ pub async fn compare(
     let covered = wanted.rights.tables.iter();
     Ok(Comparison {
         findings,
-        up: mend::statements(&differences, &wanted.rights, &found),
-        down: mend::statements(&back, &found, &wanted.rights),
+        up: fix_sql::statements(&differences, &wanted.rights, &found),
+        down: fix_sql::statements(&back, &found, &wanted.rights),
         tables: wanted
             .places
             .keys()
@@ -75,7 +75,7 @@ pub async fn compare(
     })
 }
 
-fn look_for_roles(wanted: &mut Wanted, roles: &Roles) {
+fn look_for_roles(wanted: &mut ExpandedPolicies, roles: &Roles) {
     for (role, place) in &wanted.roles {
         if roles.knows(role) {
             continue;
@@ -95,7 +95,7 @@ fn look_for_roles(wanted: &mut Wanted, roles: &Roles) {
 async fn settle_all(
     session: &Session,
     catalog: &Catalog,
-    wanted: &mut Wanted,
+    wanted: &mut ExpandedPolicies,
 ) -> Result<BTreeSet<Key>> {
     let mut conditions = BTreeSet::new();
     for (table, rows) in &wanted.rights.tables {
@@ -108,7 +108,7 @@ async fn settle_all(
     for (table, own) in &wanted.own {
         conditions.insert(condition(table, own));
     }
-    let settled = settle::settle(session, catalog, &conditions).await?;
+    let settled = normalize::settle(session, catalog, &conditions).await?;
     let mut refused = BTreeSet::new();
     let mut findings = Vec::new();
     for (table, rows) in &mut wanted.rights.tables {
@@ -160,7 +160,7 @@ fn condition(table: &Key, text: &str) -> Condition {
 fn align(
     catalog: &Catalog,
     roles: &Roles,
-    wanted: &mut Wanted,
+    wanted: &mut ExpandedPolicies,
     found: &mut Rights,
     unsettled: &BTreeSet<Key>,
 ) {
@@ -172,7 +172,7 @@ fn align(
             .rights
             .tables
             .entry(key.clone())
-            .or_insert_with(|| Rows {
+            .or_insert_with(|| TableSecurity {
                 enabled: have.enabled,
                 forced: have.forced,
                 policies: Vec::new(),

@@ -6,20 +6,20 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio_postgres::SimpleQueryMessage;
 
-use crate::facts::{Column, Relation};
-use crate::fill::ground::Side;
-use crate::fill::insert;
 use crate::pg::server_error::ServerError;
 use crate::pg::session::Session;
-use crate::probe::stand::Stand;
+use crate::probe::context::ProbeContext;
+use crate::probed_schema::{Column, Relation};
 use crate::runner::Identity;
+use crate::seed::insert;
+use crate::seed::tenancy_map::Side;
 use crate::sql::name::Ident;
 use crate::sql::safe::Sql;
 
 /// What the policies of a table cost a tenant who reads its own rows.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Cost {
+pub struct PolicyCost {
     /// The table.
     pub table: String,
     /// Its column that names the tenant.
@@ -44,20 +44,23 @@ const ROWS: usize = 2000;
 const TABLES: usize = 40;
 
 /// Measures what the usual member of each role reads; the rows made for it are gone afterwards.
-pub(crate) async fn all(stand: &Stand<'_>) -> Result<Vec<Cost>> {
+pub(crate) async fn all(context: &ProbeContext<'_>) -> Result<Vec<PolicyCost>> {
     let mut costs = Vec::new();
-    let members = stand.members();
-    for table in stand.tenant_tables() {
-        let Some(column) = stand
-            .ground
+    let members = context.members();
+    for table in context.tenant_tables() {
+        let Some(column) = context
+            .tenancy_map
             .tenant_column(table.oid)
             .and_then(|name| table.column(name))
         else {
             continue;
         };
         let reader = members.iter().find(|identity| {
-            stand.facts.rights(&identity.role, table.oid).may("SELECT")
-                && stand.sees.contains(&(identity.role.clone(), table.oid))
+            context
+                .facts
+                .rights(&identity.role, table.oid)
+                .may("SELECT")
+                && context.sees.contains(&(identity.role.clone(), table.oid))
         });
         let (Some(reader), true) = (
             reader,
@@ -65,9 +68,9 @@ pub(crate) async fn all(stand: &Stand<'_>) -> Result<Vec<Cost>> {
         ) else {
             continue;
         };
-        stand.session.run(&Sql::new("BEGIN; SET LOCAL statement_timeout = '20s'; SET LOCAL session_replication_role = replica; SET LOCAL random_page_cost = 1.1")).await?;
-        let measured = measure(stand, table, column, reader).await;
-        stand.session.run(&Sql::new("ROLLBACK")).await?;
+        context.session.run(&Sql::new("BEGIN; SET LOCAL statement_timeout = '20s'; SET LOCAL session_replication_role = replica; SET LOCAL random_page_cost = 1.1")).await?;
+        let measured = measure(context, table, column, reader).await;
+        context.session.run(&Sql::new("ROLLBACK")).await?;
         match measured {
             Ok(cost) => costs.extend(cost),
             // What such rows cannot be made for is not measured.
@@ -82,13 +85,13 @@ pub(crate) async fn all(stand: &Stand<'_>) -> Result<Vec<Cost>> {
 }
 
 async fn measure(
-    stand: &Stand<'_>,
+    context: &ProbeContext<'_>,
     table: &Relation,
     column: &Column,
     reader: &Identity,
-) -> Result<Option<Cost>> {
-    let session = stand.session;
-    make_rows(stand, table, column).await?;
+) -> Result<Option<PolicyCost>> {
+    let session = context.session;
+    make_rows(context, table, column).await?;
     let rows = session
         .simple_query(&Sql::fill(
             "ANALYZE {}; SELECT pg_catalog.count(*) FROM {}",
@@ -99,7 +102,7 @@ async fn measure(
         .next()
         .and_then(|text| text.parse().ok())
         .unwrap_or(0);
-    let key = stand.ground.key(Side::A, 0);
+    let key = context.tenancy_map.key(Side::A, 0);
     let plain = Sql::fill(
         "SELECT pg_catalog.count(*) FROM {} AS t WHERE t.{} = {}",
         &[
@@ -115,9 +118,9 @@ async fn measure(
     let (without, _) = explain(session, None, &plain).await?;
     let (with, plan) = explain(session, Some(reader), &bare).await?;
     let Some(plan) = plan else { return Ok(None) };
-    let mut seen = Seen::default();
-    seen.read(&plan["Plan"], &column.name, &calls(stand, table));
-    Ok(Some(Cost {
+    let mut seen = ExplainedPlan::default();
+    seen.read(&plan["Plan"], &column.name, &calls(context, table));
+    Ok(Some(PolicyCost {
         table: table.title(),
         column: column.name.clone(),
         role: reader.role.clone(),
@@ -129,15 +132,15 @@ async fn measure(
 }
 
 /// Repeats a row of A for a hundred tenants.
-async fn make_rows(stand: &Stand<'_>, table: &Relation, tenant: &Column) -> Result<()> {
+async fn make_rows(context: &ProbeContext<'_>, table: &Relation, tenant: &Column) -> Result<()> {
     let constraints = || {
-        let all = stand.facts.constraints.iter();
+        let all = context.facts.constraints.iter();
         all.filter(|constraint| constraint.table == table.oid)
     };
     for constraint in constraints()
         .filter(|constraint| matches!(constraint.kind.as_str(), "c" | "x") && !constraint.inherited)
     {
-        stand
+        context
             .session
             .run(&Sql::fill(
                 "ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}",
@@ -176,10 +179,10 @@ async fn make_rows(stand: &Stand<'_>, table: &Relation, tenant: &Column) -> Resu
             &values,
             &Sql::printed_by_server(ROWS.to_string()),
             &table.object(),
-            &stand.ground.is_of(table.oid, "t", 0, 0),
+            &context.tenancy_map.is_of(table.oid, "t", 0, 0),
         ],
     );
-    stand.session.run(&sql).await
+    context.session.run(&sql).await
 }
 
 /// Writes what a column holds in row `n` that is made after the row `s`.
@@ -191,7 +194,7 @@ fn value(
     let name = Ident::new(column.name.as_str());
     let of_tenant = column.name == tenant.name;
     let key = table.key.as_deref();
-    let partitions = key.is_some_and(|key| crate::words::mentions(key, &column.name));
+    let partitions = key.is_some_and(|key| crate::expression_text::mentions(key, &column.name));
     // A hundred tenants, unless each may have one row only.
     let number = if of_tenant && !alone { "n % 100" } else { "n" };
     let number = Sql::printed_by_server(number);
@@ -263,12 +266,12 @@ fn texts(messages: &[SimpleQueryMessage]) -> impl Iterator<Item = &str> {
 }
 
 /// Gives what a filter says where it asks who asks, row by row.
-fn calls(stand: &Stand<'_>, table: &Relation) -> Vec<String> {
-    let called = stand
+fn calls(context: &ProbeContext<'_>, table: &Relation) -> Vec<String> {
+    let called = context
         .facts
         .policies_of(table.oid)
         .flat_map(|policy| &policy.calls);
-    let named = called.filter_map(|oid| stand.facts.functions.get(oid));
+    let named = called.filter_map(|oid| context.facts.functions.get(oid));
     let mut calls: Vec<String> = named
         .map(|function| format!("{}(", function.name))
         .collect();
@@ -278,12 +281,12 @@ fn calls(stand: &Stand<'_>, table: &Relation) -> Vec<String> {
 
 /// What a plan tells.
 #[derive(Default)]
-struct Seen {
+struct ExplainedPlan {
     index: Option<String>,
     per_row: bool,
 }
 
-impl Seen {
+impl ExplainedPlan {
     fn read(&mut self, node: &Value, column: &str, calls: &[String]) {
         let text = |key: &str| node[key].as_str().unwrap_or_default();
         if text("Index Cond").contains(column) {
@@ -309,7 +312,7 @@ mod tests {
     fn a_plan_tells_index_and_how_often() {
         let calls = ["tenant(".to_owned()];
         let read = |plan: Value| {
-            let mut seen = Seen::default();
+            let mut seen = ExplainedPlan::default();
             seen.read(&plan, "tenant_id", &calls);
             (seen.index, seen.per_row)
         };

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::access::{Judge, Way};
+use crate::access::{AccessAnalysis, RowAction};
 use crate::catalog::{Key, Kind};
 use crate::formula::Formula;
-use crate::rights::{Grant, Policy, Rights, Rows};
+use crate::rights::{Grant, Policy, Rights, TableSecurity};
 
 /// Where a table's rows are governed otherwise, and whose grants on what differ.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,9 +44,13 @@ impl Difference {
 }
 
 /// Finds the differences, in order of objects.
-pub(crate) fn between(wanted: &Rights, found: &Rights, judge: &Judge<'_>) -> Vec<Difference> {
+pub(crate) fn between(
+    wanted: &Rights,
+    found: &Rights,
+    judge: &AccessAnalysis<'_>,
+) -> Vec<Difference> {
     let mut differences = Vec::new();
-    let nothing = Rows::default();
+    let nothing = TableSecurity::default();
     let tables: BTreeSet<&Key> = wanted.tables.keys().chain(found.tables.keys()).collect();
     for table in tables {
         let want = wanted.tables.get(table).unwrap_or(&nothing);
@@ -59,7 +63,13 @@ pub(crate) fn between(wanted: &Rights, found: &Rights, judge: &Judge<'_>) -> Vec
     differences
 }
 
-fn rows(table: &Key, want: &Rows, have: &Rows, judge: &Judge<'_>, into: &mut Vec<Difference>) {
+fn rows(
+    table: &Key,
+    want: &TableSecurity,
+    have: &TableSecurity,
+    judge: &AccessAnalysis<'_>,
+    into: &mut Vec<Difference>,
+) {
     if want.enabled != have.enabled {
         into.push(Difference::Enabled {
             table: table.clone(),
@@ -79,12 +89,12 @@ fn rows(table: &Key, want: &Rows, have: &Rows, judge: &Judge<'_>, into: &mut Vec
 }
 
 /// What a policy says to one role about one way.
-type Clause<'p> = (bool, &'p str, Way, Formula);
+type Clause<'p> = (bool, &'p str, RowAction, Formula);
 
 fn clauses<'p>(policies: &'p [Policy]) -> Vec<Clause<'p>> {
     let mut clauses = Vec::new();
     for policy in policies {
-        for way in Way::ALL {
+        for way in RowAction::ALL {
             let Some(text) = way.condition(policy) else {
                 continue;
             };
@@ -107,7 +117,7 @@ fn clauses<'p>(policies: &'p [Policy]) -> Vec<Clause<'p>> {
 
 /// Says whether two sets of policies say the same to every role, however it is divided among policies.
 fn say_the_same(want: &[Policy], have: &[Policy]) -> bool {
-    type Joined<'p> = BTreeMap<(bool, &'p str, Way), Vec<Formula>>;
+    type Joined<'p> = BTreeMap<(bool, &'p str, RowAction), Vec<Formula>>;
     let join = |policies| {
         let mut joined: Joined<'_> = BTreeMap::new();
         for (restrictive, role, way, formula) in clauses(policies) {
@@ -139,7 +149,7 @@ fn policies(
     table: &Key,
     want: &[Policy],
     have: &[Policy],
-    judge: &Judge<'_>,
+    judge: &AccessAnalysis<'_>,
     into: &mut Vec<Difference>,
 ) {
     let mut have: Vec<&Policy> = have.iter().collect();
@@ -190,10 +200,10 @@ fn is_same(one: &Policy, other: &Policy) -> bool {
         && say_the_same(std::slice::from_ref(one), std::slice::from_ref(other))
 }
 
-fn is_only_slower(one: &Policy, other: &Policy, judge: &Judge<'_>) -> bool {
+fn is_only_slower(one: &Policy, other: &Policy, judge: &AccessAnalysis<'_>) -> bool {
     let frame = |policy: &Policy| (policy.command, policy.restrictive, policy.roles.clone());
     frame(one) == frame(other)
-        && Way::ALL.iter().all(|way| {
+        && RowAction::ALL.iter().all(|way| {
             let bare = |policy| way.condition(policy).map(|text| judge.formula(text));
             match (bare(one), bare(other)) {
                 (Some(one), Some(other)) => one.is_same_as(&other),

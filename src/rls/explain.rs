@@ -2,21 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::access::{self, Effect, Judge, Stand};
+use crate::access::{self, AccessAnalysis, AccessChange, TableAccess};
 use crate::catalog::acl::privilege_word;
 use crate::catalog::{Key, Kind};
-use crate::declared::expand::Wanted;
+use crate::declared::expand::ExpandedPolicies;
 use crate::difference::{self, Difference};
 use crate::finding::{Finding, Severity};
-use crate::mend;
-use crate::rights::{Grant, PUBLIC, Policy, Rights, Rows};
+use crate::fix_sql;
+use crate::rights::{Grant, PUBLIC, Policy, Rights, TableSecurity};
 
 /// Turns differences into findings.
 pub(crate) fn explain(
     differences: &[Difference],
-    wanted: &Wanted,
+    wanted: &ExpandedPolicies,
     found: &Rights,
-    judge: &Judge<'_>,
+    analysis: &AccessAnalysis<'_>,
 ) -> Vec<Finding> {
     let (before, after) = (by_table(&wanted.rights), by_table(found));
     let mut findings: Vec<Finding> = Vec::new();
@@ -27,7 +27,7 @@ pub(crate) fn explain(
             .find(|end| differences[*end].object() != object)
             .unwrap_or(differences.len());
         let group = &differences[at..end];
-        let table = Table {
+        let table = ComparedTable {
             key: object,
             own: wanted.own.get(object).map(String::as_str),
             wanted: wanted.rights.tables.get(object),
@@ -35,7 +35,7 @@ pub(crate) fn explain(
             before: before.get(object),
             after: after.get(object),
         };
-        for mut finding in explain_group(group, &table, judge) {
+        for mut finding in explain_group(group, &table, analysis) {
             if finding.place.is_none() {
                 finding.place = wanted.places.get(object).cloned();
             }
@@ -44,8 +44,9 @@ pub(crate) fn explain(
         at = end;
     }
     for (finding, difference) in findings.iter_mut().zip(differences) {
-        let statements = mend::statements(std::slice::from_ref(difference), &wanted.rights, found);
-        finding.help = Some(mend::script(&statements).trim_end().to_owned());
+        let statements =
+            fix_sql::statements(std::slice::from_ref(difference), &wanted.rights, found);
+        finding.help = Some(fix_sql::script(&statements).trim_end().to_owned());
     }
     findings
 }
@@ -60,28 +61,32 @@ fn by_table(rights: &Rights) -> BTreeMap<Key, BTreeSet<Grant>> {
 }
 
 /// A table as declared and as found.
-struct Table<'a> {
+struct ComparedTable<'a> {
     key: &'a Key,
     own: Option<&'a str>,
-    wanted: Option<&'a Rows>,
-    found: Option<&'a Rows>,
+    wanted: Option<&'a TableSecurity>,
+    found: Option<&'a TableSecurity>,
     before: Option<&'a BTreeSet<Grant>>,
     after: Option<&'a BTreeSet<Grant>>,
 }
 
 /// Explains the differences of one object: what each does alone, as far as all together do it.
-fn explain_group(group: &[Difference], table: &Table<'_>, judge: &Judge<'_>) -> Vec<Finding> {
+fn explain_group(
+    group: &[Difference],
+    table: &ComparedTable<'_>,
+    analysis: &AccessAnalysis<'_>,
+) -> Vec<Finding> {
     let nobody = BTreeSet::new();
     let (before, after) = (
         table.before.unwrap_or(&nobody),
         table.after.unwrap_or(&nobody),
     );
-    let nothing = Rows::default();
+    let nothing = TableSecurity::default();
     let (want, have) = (
         table.wanted.unwrap_or(&nothing),
         table.found.unwrap_or(&nothing),
     );
-    let wanted_stand = Stand {
+    let wanted_stand = TableAccess {
         rows: want,
         grants: before,
     };
@@ -91,27 +96,27 @@ fn explain_group(group: &[Difference], table: &Table<'_>, judge: &Judge<'_>) -> 
             .map(|difference| finding(difference, &[], table))
             .collect();
     }
-    let together = judge.effects(
+    let together = analysis.effects(
         table.key,
         table.own,
         (
             wanted_stand,
-            Stand {
+            TableAccess {
                 rows: have,
                 grants: after,
             },
         ),
     );
-    let mut told: Vec<Effect> = Vec::new();
-    let mut each: Vec<Vec<Effect>> = Vec::new();
+    let mut told: Vec<AccessChange> = Vec::new();
+    let mut each: Vec<Vec<AccessChange>> = Vec::new();
     for difference in group {
         let (rows, grants) = with(difference, want, before);
-        let mut effects = judge.effects(
+        let mut effects = analysis.effects(
             table.key,
             table.own,
             (
                 wanted_stand,
-                Stand {
+                TableAccess {
                     rows: &rows,
                     grants: &grants,
                 },
@@ -135,7 +140,11 @@ fn explain_group(group: &[Difference], table: &Table<'_>, judge: &Judge<'_>) -> 
 }
 
 /// Gives the declared table with one difference in place.
-fn with(difference: &Difference, want: &Rows, grants: &BTreeSet<Grant>) -> (Rows, BTreeSet<Grant>) {
+fn with(
+    difference: &Difference,
+    want: &TableSecurity,
+    grants: &BTreeSet<Grant>,
+) -> (TableSecurity, BTreeSet<Grant>) {
     let (mut rows, mut grants) = (want.clone(), grants.clone());
     match difference {
         Difference::Enabled { wanted, .. } => rows.enabled = !wanted,
@@ -154,7 +163,11 @@ fn with(difference: &Difference, want: &Rows, grants: &BTreeSet<Grant>) -> (Rows
     (rows, grants)
 }
 
-fn finding(difference: &Difference, effects: &[Effect], table: &Table<'_>) -> Finding {
+fn finding(
+    difference: &Difference,
+    effects: &[AccessChange],
+    table: &ComparedTable<'_>,
+) -> Finding {
     let object = object_words(table.key);
     let sentences = access::sentences(effects, &object);
     let (code, what) = what(difference);

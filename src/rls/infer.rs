@@ -5,15 +5,15 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 
-use crate::access::Judge;
+use crate::access::AccessAnalysis;
 use crate::catalog::{Catalog, Key, Kind};
 use crate::compare;
-use crate::declared::names;
+use crate::declared::name_lookup;
 use crate::difference;
 use crate::finding::Finding;
+use crate::fix_sql;
 use crate::formula::Formula;
-use crate::mend;
-use crate::rights::{Command, Grant, Policy, Rights, Roles, Rows};
+use crate::rights::{Command, Grant, Policy, Rights, Roles, TableSecurity};
 
 /// The declarations of a database.
 #[derive(Clone, Debug, Default)]
@@ -38,7 +38,7 @@ pub fn infer(catalog: &Catalog) -> Inferred {
         .retain(|key, _| catalog.objects.contains_key(key));
     rights.grants.retain(|grant| !compare::is_usual(grant));
     let tenancy = tenancy(&rights);
-    let mut writer = Writer {
+    let mut writer = DeclarationWriter {
         rows: BTreeMap::new(),
         own: tenancy.as_ref().map(|(_, _, own)| own.clone()),
     };
@@ -105,14 +105,14 @@ fn tenancy(rights: &Rights) -> Option<(String, String, Formula)> {
 }
 
 /// Names sets of rows as it meets them.
-struct Writer {
+struct DeclarationWriter {
     rows: BTreeMap<String, String>,
     own: Option<Formula>,
 }
 
-impl Writer {
+impl DeclarationWriter {
     /// Gives the lines that say what a table's policies and grants say together, or why none do.
-    fn fold(&mut self, rows: &Rows, grants: &BTreeSet<Grant>) -> Result<Lines, String> {
+    fn fold(&mut self, rows: &TableSecurity, grants: &BTreeSet<Grant>) -> Result<Lines, String> {
         if !rows.enabled {
             return Err("row-level security is off".to_owned());
         }
@@ -211,7 +211,7 @@ fn deed(command: Command, grants: &[&Grant]) -> Result<String, String> {
 }
 
 fn write(
-    writer: &Writer,
+    writer: &DeclarationWriter,
     tenancy: Option<&(String, String, Formula)>,
     folded: BTreeMap<(Lines, bool), Vec<&Key>>,
 ) -> String {
@@ -233,7 +233,7 @@ fn write(
     let mut templates = String::new();
     let mut tables = String::new();
     for (number, ((lines, forced), keys)) in folded.into_iter().enumerate() {
-        let listed: Vec<String> = keys.iter().map(|key| names::short(key)).collect();
+        let listed: Vec<String> = keys.iter().map(|key| name_lookup::short(key)).collect();
         let indent = if keys.len() > 1 {
             let _ = writeln!(templates, "  kind-{}:", number + 1);
             for name in &listed {
@@ -287,7 +287,7 @@ fn write_others(rights: &Rights, yaml: &mut String) {
             .filter(|grant| kinds.contains(&grant.on.kind))
         {
             let word = crate::catalog::acl::privilege_word(grant.privilege).to_lowercase();
-            let of_role = objects.entry(names::short(&grant.on)).or_default();
+            let of_role = objects.entry(name_lookup::short(&grant.on)).or_default();
             of_role.entry(&grant.grantee).or_default().push(word);
         }
         if !objects.is_empty() {
@@ -305,14 +305,14 @@ fn write_others(rights: &Rights, yaml: &mut String) {
 
 /// Writes rights as statements that make them where there are none.
 fn script(catalog: &Catalog, roles: &Roles, rights: &Rights) -> String {
-    let judge = Judge {
+    let judge = AccessAnalysis {
         catalog,
         roles,
         read: RefCell::new(HashMap::new()),
     };
     let nothing = Rights::default();
     let differences = difference::between(rights, &nothing, &judge);
-    mend::script(&mend::statements(&differences, rights, &nothing))
+    fix_sql::script(&fix_sql::statements(&differences, rights, &nothing))
 }
 
 /// Writes a text so that YAML reads it as it is.

@@ -19,11 +19,11 @@ mod formula;
 mod access;
 
 pub mod declared;
-pub mod settle;
+pub mod normalize;
 
 mod difference;
 
-pub mod mend;
+pub mod fix_sql;
 
 mod explain;
 
@@ -34,28 +34,28 @@ pub mod infer;
 
 pub mod tenancy;
 
-pub mod facts;
+pub mod probed_schema;
 
-mod words;
+mod expression_text;
 
-mod fill;
-mod forge;
-mod identity;
+mod forged_identities;
+mod identities;
 mod runner;
+mod seed;
 
 pub mod verdict;
 
 mod probe;
 
-pub mod copy;
+pub mod schema_copy;
 
 pub mod cost;
 
 pub mod prove;
 
-pub mod live;
-pub mod present;
+pub mod live_probe;
+pub mod tenants_with_rows;
 
 pub mod matrix;
 
-pub mod page;
+pub mod html_report;

@@ -3,20 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::prove::Proof;
-use crate::verdict::{Verdict, Word};
+use crate::verdict::{ProbeOutcome, Verdict};
 
 /// The commands that have a column of their own.
 const COMMANDS: [&str; 5] = ["select", "insert", "update", "move", "delete"];
 
 /// One line of the picture.
 #[derive(Debug, Default)]
-pub struct Line {
+pub struct MatrixRow {
     /// The object.
     pub object: String,
     /// The role.
     pub role: String,
     /// How each of the usual commands ended, where it was tried.
-    pub cells: [Option<Word>; 5],
+    pub cells: [Option<ProbeOutcome>; 5],
     /// Other commands that leak, by name.
     pub others: BTreeSet<String>,
 }
@@ -27,15 +27,15 @@ pub fn columns() -> [&'static str; 5] {
 }
 
 /// Lays the verdicts out.
-pub fn lines(proof: &Proof) -> Vec<Line> {
-    let mut lines: BTreeMap<(String, String), Line> = BTreeMap::new();
+pub fn lines(proof: &Proof) -> Vec<MatrixRow> {
+    let mut lines: BTreeMap<(String, String), MatrixRow> = BTreeMap::new();
     for one in &proof.verdicts {
         let line = lines
             .entry((one.object.clone(), one.role.clone()))
-            .or_insert_with(|| Line {
+            .or_insert_with(|| MatrixRow {
                 object: one.object.clone(),
                 role: one.role.clone(),
-                ..Line::default()
+                ..MatrixRow::default()
             });
         match COMMANDS.iter().position(|command| *command == one.command) {
             // The worst word stands: a leak before what is not proven before what holds.
@@ -43,31 +43,31 @@ pub fn lines(proof: &Proof) -> Vec<Line> {
                 line.cells[at] =
                     Some(line.cells[at].map_or(one.verdict, |word| word.min(one.verdict)))
             }
-            None if one.verdict == Word::Leak => {
+            None if one.verdict == ProbeOutcome::Leak => {
                 line.others.insert(one.command.clone());
             }
             None => {}
         }
     }
-    let mut lines: Vec<Line> = lines.into_values().collect();
+    let mut lines: Vec<MatrixRow> = lines.into_values().collect();
     // The worst first, as a person reads.
     lines.sort_by_key(|line| {
         let worst = line.cells.iter().flatten().min().copied();
         if line.others.is_empty() {
-            worst.unwrap_or(Word::Holds)
+            worst.unwrap_or(ProbeOutcome::Passed)
         } else {
-            Word::Leak
+            ProbeOutcome::Leak
         }
     });
     lines
 }
 
 /// Gives a cell in a word; an empty one was not granted.
-pub fn word(cell: Option<Word>) -> &'static str {
+pub fn word(cell: Option<ProbeOutcome>) -> &'static str {
     match cell {
-        Some(Word::Leak) => "LEAK",
-        Some(Word::NotProven) => "not proven",
-        Some(Word::Holds) => "holds",
+        Some(ProbeOutcome::Leak) => "LEAK",
+        Some(ProbeOutcome::Inconclusive) => "not proven",
+        Some(ProbeOutcome::Passed) => "holds",
         None => "-",
     }
 }
@@ -81,7 +81,7 @@ pub fn markdown(title: &str, proof: &Proof) -> String {
             .cells
             .iter()
             .map(|cell| {
-                if *cell == Some(Word::Leak) {
+                if *cell == Some(ProbeOutcome::Leak) {
                     "**LEAK**".to_owned()
                 } else {
                     word(*cell).to_owned()
@@ -100,7 +100,7 @@ pub fn markdown(title: &str, proof: &Proof) -> String {
     for one in proof
         .verdicts
         .iter()
-        .filter(|one| one.verdict == Word::Leak)
+        .filter(|one| one.verdict == ProbeOutcome::Leak)
     {
         text.push_str(&format!("\n## {}\n\n{}\n", heading(one), one.why));
         if let Some(script) = &one.reproduce {
@@ -122,7 +122,7 @@ pub(super) fn gaps(proof: &Proof) -> Vec<(String, String)> {
     let open = proof
         .verdicts
         .iter()
-        .filter(|one| one.verdict == Word::NotProven);
+        .filter(|one| one.verdict == ProbeOutcome::Inconclusive);
     let mut gaps: Vec<(String, String)> = open.map(|one| (heading(one), one.why.clone())).collect();
     gaps.extend(proof.unfilled.iter().map(|(table, why)| {
         let what = format!("{table} could not be filled");
@@ -147,8 +147,12 @@ fn heading(one: &Verdict) -> String {
 }
 
 fn summary(proof: &Proof) -> String {
-    let [leaks, holds, open] =
-        [Word::Leak, Word::Holds, Word::NotProven].map(|word| proof.count(word));
+    let [leaks, holds, open] = [
+        ProbeOutcome::Leak,
+        ProbeOutcome::Passed,
+        ProbeOutcome::Inconclusive,
+    ]
+    .map(|word| proof.count(word));
     let word = if leaks == 1 { "leak" } else { "leaks" };
     format!(
         "{leaks} {word}, {holds} hold, {open} not proven. An empty cell was not granted, so it was not tried."
@@ -160,7 +164,7 @@ mod tests {
     use super::*;
     use crate::verdict::ProvenBy;
 
-    fn verdict(word: Word, command: &str) -> Verdict {
+    fn verdict(word: ProbeOutcome, command: &str) -> Verdict {
         Verdict {
             verdict: word,
             object: "public.<notes>".to_owned(),
@@ -180,9 +184,9 @@ mod tests {
     #[test]
     fn the_worst_word_stands_in_a_cell() {
         let verdicts = vec![
-            verdict(Word::Holds, "select"),
-            verdict(Word::Leak, "select"),
-            verdict(Word::Leak, "truncate"),
+            verdict(ProbeOutcome::Passed, "select"),
+            verdict(ProbeOutcome::Leak, "select"),
+            verdict(ProbeOutcome::Leak, "truncate"),
         ];
         let proof = Proof {
             verdicts,
@@ -191,11 +195,11 @@ mod tests {
         let lines = lines(&proof);
         let holding = Verdict {
             object: "public.a".to_owned(),
-            ..verdict(Word::Holds, "select")
+            ..verdict(ProbeOutcome::Passed, "select")
         };
         let open = Verdict {
             object: "public.b".to_owned(),
-            ..verdict(Word::NotProven, "delete")
+            ..verdict(ProbeOutcome::Inconclusive, "delete")
         };
         let more = Proof {
             verdicts: [proof.verdicts.clone(), vec![holding, open]].concat(),
@@ -210,7 +214,7 @@ mod tests {
         assert!(markdown("x", &more).contains("- delete on public.b as app, a: because"));
         assert!(markdown("x", &more).contains("- public.c could not be filled: its <trigger>"));
         assert_eq!(lines.len(), 1);
-        assert_eq!(lines[0].cells[0], Some(Word::Leak));
+        assert_eq!(lines[0].cells[0], Some(ProbeOutcome::Leak));
         assert!(lines[0].others.contains("truncate"));
         assert!(markdown("x", &proof).contains("| `public.<notes>` | app | **LEAK** | - |"));
     }

@@ -6,26 +6,29 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::copy::Grounds;
-use crate::cost::{self, Cost};
+use crate::cost::{self, PolicyCost};
 use crate::event::{Event, Unit, Watch};
-use crate::facts::Facts;
-use crate::fill::fixtures::{self, Held};
-use crate::fill::ground::{Belongs, Ground, Side};
-use crate::fill::insert::{self, Filled};
-use crate::fill::plan::{self, Stage};
-use crate::fill::solve;
-use crate::identity::Cast;
+use crate::identities::Identities;
 use crate::pg::connect;
 use crate::pg::session::Session;
 use crate::pg::target::Target;
-use crate::probe::stand::Stand;
-use crate::probe::{bulk, call, climb, grant, peek, read, refer, search, write};
-use crate::runner::{self, Desk, Identity, RanOut, Who};
+use crate::probe::context::ProbeContext;
+use crate::probe::{
+    copy_command, foreign_keys, function_calls, privilege_escalation, privileges, random_search,
+    reads, side_channels, writes,
+};
+use crate::probed_schema::ProbedSchema;
+use crate::runner::{self, Identity, ProbeSession, RunAs, TimeExpired};
+use crate::schema_copy::SourceInfo;
+use crate::seed::condition_solver;
+use crate::seed::fixtures::{self, HeldBackRows};
+use crate::seed::insert::{self, SeedResult};
+use crate::seed::plan::{self, SeedStage};
+use crate::seed::tenancy_map::{Side, TenancyMap, TenantLink};
 use crate::sql::name::Ident;
 use crate::sql::safe::Sql;
 use crate::tenancy::Tenancy;
-use crate::verdict::{self, Verdict, Word};
+use crate::verdict::{self, ProbeOutcome, Verdict};
 
 /// What was proven and how.
 #[derive(Debug, Default, Serialize)]
@@ -47,20 +50,20 @@ pub struct Proof {
     pub unreached: Vec<&'static str>,
     /// What policies cost a tenant who reads its own rows.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub costs: Vec<Cost>,
+    pub costs: Vec<PolicyCost>,
 }
 
 impl Proof {
     /// Says whether nothing leaks, every table of tenants could be filled, and something was shown to hold.
     pub fn is_clean(&self) -> bool {
-        self.count(Word::Leak) == 0
-            && self.count(Word::Holds) > 0
+        self.count(ProbeOutcome::Leak) == 0
+            && self.count(ProbeOutcome::Passed) > 0
             && self.unfilled.is_empty()
             && self.unreached.is_empty()
     }
 
     /// Counts the verdicts that end this way.
-    pub fn count(&self, word: Word) -> usize {
+    pub fn count(&self, word: ProbeOutcome) -> usize {
         self.verdicts
             .iter()
             .filter(|one| one.verdict == word)
@@ -70,7 +73,7 @@ impl Proof {
 
 /// How far a proof goes beyond what it makes and tries by itself.
 #[derive(Clone, Debug)]
-pub struct Effort {
+pub struct ProofOptions {
     /// How many drawn combinations of moves are tried.
     pub attempts: usize,
     /// What they are drawn with.
@@ -81,10 +84,10 @@ pub struct Effort {
     pub fixtures: Option<(String, String)>,
 }
 
-impl Effort {
+impl ProofOptions {
     /// The usual search, without fixtures.
     pub fn usual() -> Self {
-        Effort {
+        ProofOptions {
             attempts: 400,
             seed: 1,
             limit: Duration::from_secs(600),
@@ -97,69 +100,80 @@ impl Effort {
 pub async fn prove(
     scratch: &Target,
     tenancy: &Tenancy,
-    grounds: &Grounds,
-    effort: &Effort,
+    source_info: &SourceInfo,
+    options: &ProofOptions,
     watch: Watch<'_>,
 ) -> Result<Proof> {
-    let ends = Instant::now() + effort.limit;
+    let ends = Instant::now() + options.limit;
     let session = connect::open(scratch, watch).await?;
     let fresh = connect::open(scratch, watch).await?;
-    let desk = &Desk::prepare(&session, ends).await?;
-    let fresh = &Desk::prepare(&fresh, ends).await?;
-    let mut facts = Facts::read(&session).await?;
+    let probe_session = &ProbeSession::prepare(&session, ends).await?;
+    let fresh = &ProbeSession::prepare(&fresh, ends).await?;
+    let mut facts = ProbedSchema::read(&session).await?;
     let roles = reachable(&facts, tenancy);
-    facts.read_rights(&session, &roles).await?;
+    facts.read_privileges(&session, &roles).await?;
     let tenancy = &tenancy.clone().with_tenants(&facts);
-    let mut ground = Ground::survey(&facts, tenancy);
-    ground.solved = runner::in_time(solve::solve(desk, &ground).await)?;
-    let mut cast = Cast::new(&ground);
-    let mut planned = plan::plan(&ground);
-    let mut filled = Filled::default();
+    let mut tenancy_map = TenancyMap::survey(&facts, tenancy);
+    tenancy_map.solved =
+        runner::in_time(condition_solver::solve(probe_session, &tenancy_map).await)?;
+    let mut identities = Identities::new(&tenancy_map);
+    let mut planned = plan::plan(&tenancy_map);
+    let mut filled = SeedResult::default();
     begin(watch, "filling the scratch copy");
-    for at in [Stage::Common, Stage::Own] {
-        insert::stage(&session, &ground, &mut planned, at, &mut filled).await?;
+    for at in [SeedStage::Common, SeedStage::Own] {
+        insert::stage(&session, &tenancy_map, &mut planned, at, &mut filled).await?;
     }
-    let held = match &effort.fixtures {
+    let held = match &options.fixtures {
         Some((shown, text)) => {
             let file = (shown.as_str(), text.as_str());
-            fixtures::run(&session, &ground, file, &mut planned, &mut filled).await?
+            fixtures::run(&session, &tenancy_map, file, &mut planned, &mut filled).await?
         }
-        None => Held::default(),
+        None => HeldBackRows::default(),
     };
     refresh(&session, &facts).await?;
-    let nobodys = runner::in_time(nobodys(desk, &ground).await)?;
-    cast.manner = runner::in_time(calibrate(desk, &mut cast, &nobodys).await)?;
-    let own = runner::in_time(own_sight(desk, (&cast, &nobodys), &planned.kinds).await)?;
-    insert::stage(&session, &ground, &mut planned, Stage::Shared, &mut filled).await?;
+    let unowned_rows = runner::in_time(unowned_rows(probe_session, &tenancy_map).await)?;
+    identities.manner =
+        runner::in_time(calibrate(probe_session, &mut identities, &unowned_rows).await)?;
+    let own = runner::in_time(
+        own_sight(probe_session, (&identities, &unowned_rows), &planned.kinds).await,
+    )?;
+    insert::stage(
+        &session,
+        &tenancy_map,
+        &mut planned,
+        SeedStage::Shared,
+        &mut filled,
+    )
+    .await?;
     refresh(&session, &facts).await?;
     watch(Event::Ended);
 
-    let roles = cast.roles();
+    let roles = identities.roles();
     let readers: BTreeMap<String, Vec<Identity>> = roles
         .iter()
-        .map(|role| (role.clone(), cast.readers(role, &planned.kinds)))
+        .map(|role| (role.clone(), identities.readers(role, &planned.kinds)))
         .collect();
-    let unset: Vec<Identity> = roles.iter().map(|role| cast.unset(role)).collect();
-    let mut stand = Stand {
-        session: desk,
+    let unset: Vec<Identity> = roles.iter().map(|role| identities.unset(role)).collect();
+    let mut context = ProbeContext {
+        session: probe_session,
         facts: &facts,
-        ground: &ground,
-        cast: &cast,
+        tenancy_map: &tenancy_map,
+        identities: &identities,
         plan: planned,
         roles,
         readers,
         unfilled: filled.unfilled.clone(),
         sees: own,
         verdicts: Vec::new(),
-        grounds,
+        source_info,
     };
     begin(watch, "trying to reach another tenant");
-    let unreached = try_all(&mut stand, (fresh, &unset), (&mut filled, &held), effort).await?;
-    let costs = costs(&stand).await?;
+    let unreached = try_all(&mut context, (fresh, &unset), (&mut filled, &held), options).await?;
+    let costs = costs(&context).await?;
     watch(Event::Ended);
-    note_untried(&mut stand);
-    note_unreached(&mut stand, &unreached);
-    let mut verdicts = stand.verdicts;
+    note_untried(&mut context);
+    note_unreached(&mut context, &unreached);
+    let mut verdicts = context.verdicts;
     verdict::settle(&mut verdicts);
     let titled =
         |(oid, why): (&i64, &String)| Some((facts.relations.get(oid)?.title(), why.clone()));
@@ -168,7 +182,7 @@ pub async fn prove(
         verdicts,
         unfilled: unfilled.collect(),
         lifted: filled.lifted,
-        left_out: grounds.refused.clone(),
+        left_out: source_info.refused.clone(),
         unreached,
         costs,
     })
@@ -180,45 +194,45 @@ fn begin(watch: Watch<'_>, task: &'static str) {
 }
 
 /// Measures what policies cost, where time is left.
-async fn costs(stand: &Stand<'_>) -> Result<Vec<Cost>> {
-    if stand.session.has_run_out() {
+async fn costs(context: &ProbeContext<'_>) -> Result<Vec<PolicyCost>> {
+    if context.session.has_run_out() {
         return Ok(Vec::new());
     }
-    cost::all(stand).await
+    cost::all(context).await
 }
 
 /// Reads and calls as everybody, before and after B's own rows are there.
 async fn try_reading(
-    stand: &mut Stand<'_>,
-    (fresh, unset): (&Desk<'_>, &[Identity]),
-    (filled, held): (&mut Filled, &Held<'_>),
+    context: &mut ProbeContext<'_>,
+    (fresh, unset): (&ProbeSession<'_>, &[Identity]),
+    (filled, held): (&mut SeedResult, &HeldBackRows<'_>),
 ) -> Result<()> {
-    let everyone = stand.everyone();
-    let unset_without = read::look(stand, fresh, unset).await?;
-    let without = read::look(stand, stand.session, &everyone).await?;
-    let calls = call::plan(stand);
-    call::untried(stand);
-    let heard_without = call::make(stand, &calls).await?;
-    let mut planned = std::mem::take(&mut stand.plan);
+    let everyone = context.everyone();
+    let unset_without = reads::look(context, fresh, unset).await?;
+    let without = reads::look(context, context.session, &everyone).await?;
+    let calls = function_calls::plan(context);
+    function_calls::untried(context);
+    let heard_without = function_calls::make(context, &calls).await?;
+    let mut planned = std::mem::take(&mut context.plan);
     insert::stage(
-        stand.session,
-        stand.ground,
+        context.session,
+        context.tenancy_map,
         &mut planned,
-        Stage::Private,
+        SeedStage::Private,
         filled,
     )
     .await?;
-    stand.plan = planned;
-    held.release(stand.session).await?;
-    stand.unfilled = filled.unfilled.clone();
-    refresh(stand.session, stand.facts).await?;
-    let unset_with = read::look(stand, fresh, unset).await?;
-    let with = read::look(stand, stand.session, &everyone).await?;
-    read::judge(stand, &everyone, (&without, &with));
-    read::judge(stand, unset, (&unset_without, &unset_with));
-    let heard = call::make(stand, &calls).await?;
-    let again = call::make(stand, &calls).await?;
-    call::judge(stand, &calls, (&heard_without, &heard, &again));
+    context.plan = planned;
+    held.release(context.session).await?;
+    context.unfilled = filled.unfilled.clone();
+    refresh(context.session, context.facts).await?;
+    let unset_with = reads::look(context, fresh, unset).await?;
+    let with = reads::look(context, context.session, &everyone).await?;
+    reads::judge(context, &everyone, (&without, &with));
+    reads::judge(context, unset, (&unset_without, &unset_with));
+    let heard = function_calls::make(context, &calls).await?;
+    let again = function_calls::make(context, &calls).await?;
+    function_calls::judge(context, &calls, (&heard_without, &heard, &again));
     Ok(())
 }
 
@@ -236,28 +250,28 @@ const FAMILIES: [&str; 8] = [
 
 /// Tries everything as long as there is time; gives what was not tried to its end.
 async fn try_all(
-    stand: &mut Stand<'_>,
-    unset: (&Desk<'_>, &[Identity]),
-    rows: (&mut Filled, &Held<'_>),
-    effort: &Effort,
+    context: &mut ProbeContext<'_>,
+    unset: (&ProbeSession<'_>, &[Identity]),
+    rows: (&mut SeedResult, &HeldBackRows<'_>),
+    options: &ProofOptions,
 ) -> Result<Vec<&'static str>> {
     let mut rows = Some(rows);
     for (number, _) in FAMILIES.iter().enumerate() {
-        if stand.session.has_run_out() {
+        if context.session.has_run_out() {
             return Ok(FAMILIES[number..].to_vec());
         }
         let tried = match (number, rows.take()) {
-            (_, Some(rows)) => try_reading(stand, unset, rows).await,
-            (1, _) => write::all(stand).await,
-            (2, _) => bulk::all(stand).await,
-            (3, _) => refer::all(stand).await,
-            (4, _) => grant::all(stand).await,
-            (5, _) => climb::all(stand).await,
-            (6, _) => peek::all(stand).await,
-            _ => search::all(stand, effort).await,
+            (_, Some(rows)) => try_reading(context, unset, rows).await,
+            (1, _) => writes::all(context).await,
+            (2, _) => copy_command::all(context).await,
+            (3, _) => foreign_keys::all(context).await,
+            (4, _) => privileges::all(context).await,
+            (5, _) => privilege_escalation::all(context).await,
+            (6, _) => side_channels::all(context).await,
+            _ => random_search::all(context, options).await,
         };
         match tried {
-            Err(error) if error.is::<RanOut>() => return Ok(FAMILIES[number..].to_vec()),
+            Err(error) if error.is::<TimeExpired>() => return Ok(FAMILIES[number..].to_vec()),
             other => other?,
         }
     }
@@ -265,19 +279,19 @@ async fn try_all(
 }
 
 /// What there was no time for is said.
-fn note_unreached(stand: &mut Stand<'_>, unreached: &[&str]) {
-    let Some(first) = stand.everyone().into_iter().next() else {
+fn note_unreached(context: &mut ProbeContext<'_>, unreached: &[&str]) {
+    let Some(first) = context.everyone().into_iter().next() else {
         return;
     };
     for family in unreached {
         let why = format!("the time ran out before all of {family} could be tried");
         let object = ("the whole database".to_owned(), *family);
-        stand.note(Word::NotProven, object, &first, why);
+        context.note(ProbeOutcome::Inconclusive, object, &first, why);
     }
 }
 
 /// Gives every role that a request has or may become.
-pub(super) fn reachable(facts: &Facts, tenancy: &Tenancy) -> Vec<String> {
+pub(super) fn reachable(facts: &ProbedSchema, tenancy: &Tenancy) -> Vec<String> {
     let mut roles: BTreeSet<String> = tenancy
         .roles
         .iter()
@@ -300,7 +314,7 @@ pub(super) fn reachable(facts: &Facts, tenancy: &Tenancy) -> Vec<String> {
 }
 
 /// Fills materialized views anew, whatever their order.
-async fn refresh(session: &Session, facts: &Facts) -> Result<()> {
+async fn refresh(session: &Session, facts: &ProbedSchema) -> Result<()> {
     let mut left: Vec<_> = facts
         .relations
         .values()
@@ -327,23 +341,23 @@ async fn refresh(session: &Session, facts: &Facts) -> Result<()> {
 
 /// Finds the way of writing a tenant into a request by which its member sees most of its own rows.
 async fn calibrate(
-    desk: &Desk<'_>,
-    cast: &mut Cast<'_>,
-    nobodys: &BTreeMap<i64, i64>,
+    probe_session: &ProbeSession<'_>,
+    identities: &mut Identities<'_>,
+    unowned_rows: &BTreeMap<i64, i64>,
 ) -> Result<usize> {
     let mut best = (0, 0);
     let mut known: Vec<Vec<Identity>> = Vec::new();
-    for manner in 0..cast.ways() {
-        cast.manner = manner;
-        let members: Vec<Identity> = cast
+    for manner in 0..identities.ways() {
+        identities.manner = manner;
+        let members: Vec<Identity> = identities
             .roles()
             .iter()
-            .map(|role| cast.member(role, Side::A))
+            .map(|role| identities.member(role, Side::A))
             .collect();
         if known.contains(&members) {
             continue;
         }
-        let seen = own_rows(desk, (cast, nobodys), &members)
+        let seen = own_rows(probe_session, (identities, unowned_rows), &members)
             .await?
             .values()
             .map(|rows| usize::from(*rows > 0))
@@ -353,16 +367,20 @@ async fn calibrate(
             best = (manner, seen);
         }
     }
-    cast.manner = best.0;
+    identities.manner = best.0;
     Ok(best.0)
 }
 
 /// Counts the rows of each table that are nobody's.
-async fn nobodys(desk: &Desk<'_>, ground: &Ground<'_>) -> Result<BTreeMap<i64, i64>> {
+async fn unowned_rows(
+    probe_session: &ProbeSession<'_>,
+    tenancy_map: &TenancyMap<'_>,
+) -> Result<BTreeMap<i64, i64>> {
     let mut asked = Vec::new();
     let mut attempts = Vec::new();
-    for (oid, belongs) in &ground.belongs {
-        let (Belongs::Column(column), Some(table)) = (belongs, ground.facts.relations.get(oid))
+    for (oid, belongs) in &tenancy_map.belongs {
+        let (TenantLink::Column(column), Some(table)) =
+            (belongs, tenancy_map.facts.relations.get(oid))
         else {
             continue;
         };
@@ -371,9 +389,9 @@ async fn nobodys(desk: &Desk<'_>, ground: &Ground<'_>) -> Result<BTreeMap<i64, i
             &[&table.object(), &Ident::new(column.as_str())],
         );
         asked.push(*oid);
-        attempts.push(vec![runner::read(Who::Owner, sql)]);
+        attempts.push(vec![runner::read(RunAs::Owner, sql)]);
     }
-    let answers = runner::run(desk, &attempts).await?;
+    let answers = runner::run(probe_session, &attempts).await?;
     let counts = answers.iter().map(|steps| number(steps.first()));
     Ok(asked.into_iter().zip(counts).collect())
 }
@@ -386,11 +404,11 @@ fn number(answer: Option<&runner::Answer>) -> i64 {
 
 /// Counts what A's member sees before any row of B is there, beyond what is nobody's.
 async fn own_rows(
-    desk: &Desk<'_>,
-    (cast, nobodys): (&Cast<'_>, &BTreeMap<i64, i64>),
+    probe_session: &ProbeSession<'_>,
+    (identities, unowned_rows): (&Identities<'_>, &BTreeMap<i64, i64>),
     members: &[Identity],
 ) -> Result<BTreeMap<(String, i64), i64>> {
-    let facts = cast.ground.facts;
+    let facts = identities.tenancy_map.facts;
     let mut asked = Vec::new();
     let mut attempts = Vec::new();
     for identity in members {
@@ -408,7 +426,7 @@ async fn own_rows(
             }
             asked.push((identity.role.clone(), relation.oid));
             attempts.push(vec![runner::read(
-                Who::Request(identity),
+                RunAs::Request(identity),
                 Sql::fill(
                     "SELECT pg_catalog.count(*)::text FROM {}",
                     &[&relation.object()],
@@ -416,10 +434,10 @@ async fn own_rows(
             )]);
         }
     }
-    let answers = runner::run(desk, &attempts).await?;
+    let answers = runner::run(probe_session, &attempts).await?;
     let mut most: BTreeMap<(String, i64), i64> = BTreeMap::new();
     for (key, steps) in asked.into_iter().zip(answers) {
-        let rows = number(steps.first()) - nobodys.get(&key.1).unwrap_or(&0);
+        let rows = number(steps.first()) - unowned_rows.get(&key.1).unwrap_or(&0);
         let known = most.entry(key).or_insert(rows);
         *known = rows.max(*known);
     }
@@ -428,17 +446,17 @@ async fn own_rows(
 
 /// Gives the relations in which some member of A sees rows of A.
 async fn own_sight(
-    desk: &Desk<'_>,
-    (cast, nobodys): (&Cast<'_>, &BTreeMap<i64, i64>),
-    kinds: &[plan::Kind],
+    probe_session: &ProbeSession<'_>,
+    (identities, unowned_rows): (&Identities<'_>, &BTreeMap<i64, i64>),
+    kinds: &[plan::MemberKind],
 ) -> Result<BTreeSet<(String, i64)>> {
-    let members: Vec<Identity> = cast
+    let members: Vec<Identity> = identities
         .roles()
         .iter()
-        .flat_map(|role| cast.readers(role, kinds))
+        .flat_map(|role| identities.readers(role, kinds))
         .filter(Identity::is_of_a)
         .collect();
-    let rows = own_rows(desk, (cast, nobodys), &members).await?;
+    let rows = own_rows(probe_session, (identities, unowned_rows), &members).await?;
     Ok(rows
         .into_iter()
         .filter(|(_, rows)| *rows > 0)
@@ -447,37 +465,37 @@ async fn own_sight(
 }
 
 /// What was declared and never tried is said.
-fn note_untried(stand: &mut Stand<'_>) {
+fn note_untried(context: &mut ProbeContext<'_>) {
     let nobody = Identity {
         title: "a".to_owned(),
         session: String::new(),
-        role: stand.roles.first().cloned().unwrap_or_default(),
+        role: context.roles.first().cloned().unwrap_or_default(),
         settings: BTreeMap::new(),
     };
-    let tenancy = stand.ground.tenancy;
+    let tenancy = context.tenancy_map.tenancy;
     for title in &tenancy.tables {
-        let why = match stand.facts.find(title) {
+        let why = match context.facts.find(title) {
             None => "there is no such table",
-            Some(table) if table.is_table() && !stand.ground.is_tenant_table(table.oid) => {
+            Some(table) if table.is_table() && !context.tenancy_map.is_tenant_table(table.oid) => {
                 "nothing says whose its rows are: no column, no key that leads to a tenant, no joining table that its policies ask"
             }
             Some(_) => continue,
         };
-        stand.note(
-            Word::NotProven,
+        context.note(
+            ProbeOutcome::Inconclusive,
             (title.clone(), "select"),
             &nobody,
             why.to_owned(),
         );
     }
     for role in &tenancy.roles {
-        if !stand.facts.roles.contains_key(role) {
+        if !context.facts.roles.contains_key(role) {
             let missing = Identity {
                 role: role.clone(),
                 ..nobody.clone()
             };
-            stand.note(
-                Word::NotProven,
+            context.note(
+                ProbeOutcome::Inconclusive,
                 (role.clone(), "connect"),
                 &missing,
                 "there is no such role".to_owned(),

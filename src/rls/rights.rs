@@ -93,7 +93,7 @@ pub struct Policy {
 
 /// What governs the rows of one table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rows {
+pub struct TableSecurity {
     /// Whether policies are applied.
     pub enabled: bool,
     /// Whether they are applied to the owner too.
@@ -119,17 +119,17 @@ pub struct Grant {
 #[derive(Clone, Debug, Default)]
 pub struct Rights {
     /// Tables by `Key::named(Kind::Table, …)`.
-    pub tables: BTreeMap<Key, Rows>,
+    pub tables: BTreeMap<Key, TableSecurity>,
     /// Every privilege beyond those of owners.
     pub grants: BTreeSet<Grant>,
 }
 
 /// What a database says of a role that decides what its rights come to.
 #[derive(Clone, Debug, Default)]
-pub struct Roles(BTreeMap<String, Role>);
+pub struct Roles(BTreeMap<String, RoleMemberships>);
 
 #[derive(Clone, Debug, Default)]
-struct Role {
+struct RoleMemberships {
     exempt: bool,
     superuser: bool,
     inherits_from: Vec<String>,
@@ -151,7 +151,7 @@ impl Roles {
             };
             roles.insert(
                 key.name.to_string(),
-                Role {
+                RoleMemberships {
                     exempt: object.has("superuser") || object.has("bypass_rls"),
                     superuser: object.has("superuser"),
                     inherits_from,
@@ -200,7 +200,7 @@ impl Rights {
     pub fn of(catalog: &Catalog, roles: &Roles) -> Rights {
         let mut rights = Rights::default();
         for (key, _) in catalog.of_kind(Kind::Table) {
-            rights.tables.insert(key.clone(), Rows::default());
+            rights.tables.insert(key.clone(), TableSecurity::default());
         }
         for (key, object) in catalog.of_kind(Kind::RowSecurity) {
             if let Some(rows) = rights.tables.get_mut(&table_of(key)) {
@@ -210,10 +210,13 @@ impl Rights {
         }
         for (key, object) in catalog.of_kind(Kind::Policy) {
             // Policies of tables outside the schemas read stand on the platform's tables.
-            let rows = rights.tables.entry(table_of(key)).or_insert_with(|| Rows {
-                enabled: true,
-                ..Rows::default()
-            });
+            let rows = rights
+                .tables
+                .entry(table_of(key))
+                .or_insert_with(|| TableSecurity {
+                    enabled: true,
+                    ..TableSecurity::default()
+                });
             rows.policies.push(policy(key, object));
         }
         for (key, object) in &catalog.objects {

@@ -15,7 +15,7 @@ use crate::pg::session::Session;
 use crate::sql::name::{Ident, Literal};
 use crate::sql::safe::Sql;
 
-/// Who a request says it is.
+/// RunAs a request says it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
     /// Its name in reports, such as `a` or `nobody`.
@@ -73,7 +73,7 @@ impl Identity {
 
 /// As whom a step runs.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Who<'a> {
+pub(super) enum RunAs<'a> {
     /// The owner of the scratch copy.
     Owner,
     /// Whatever the step before left.
@@ -85,7 +85,7 @@ pub(super) enum Who<'a> {
 /// One statement of an attempt.
 #[derive(Clone, Debug)]
 pub(super) struct Step<'a> {
-    pub(super) who: Who<'a>,
+    pub(super) who: RunAs<'a>,
     pub(super) sql: Sql,
     /// Whether its answer is one text.
     pub(super) reads: bool,
@@ -94,7 +94,7 @@ pub(super) struct Step<'a> {
 }
 
 /// Makes a step that changes something.
-pub(super) fn change(who: Who<'_>, sql: Sql) -> Step<'_> {
+pub(super) fn change(who: RunAs<'_>, sql: Sql) -> Step<'_> {
     Step {
         who,
         sql,
@@ -104,7 +104,7 @@ pub(super) fn change(who: Who<'_>, sql: Sql) -> Step<'_> {
 }
 
 /// Makes a step that reads one text.
-pub(super) fn read(who: Who<'_>, sql: Sql) -> Step<'_> {
+pub(super) fn read(who: RunAs<'_>, sql: Sql) -> Step<'_> {
     Step {
         who,
         sql,
@@ -114,7 +114,7 @@ pub(super) fn read(who: Who<'_>, sql: Sql) -> Step<'_> {
 }
 
 /// Makes a step without which the rest is pointless.
-pub(super) fn need(who: Who<'_>, sql: Sql) -> Step<'_> {
+pub(super) fn need(who: RunAs<'_>, sql: Sql) -> Step<'_> {
     Step {
         who,
         sql,
@@ -171,12 +171,12 @@ const TOGETHER: Duration = Duration::from_secs(10);
 const ALONE: Duration = Duration::from_secs(2);
 
 /// A connection on which attempts are made, until the time runs out.
-pub(super) struct Desk<'a> {
+pub(super) struct ProbeSession<'a> {
     session: &'a Session,
     ends: Instant,
 }
 
-impl<'a> Desk<'a> {
+impl<'a> ProbeSession<'a> {
     /// Makes the helpers of this session; from `ends` on it makes no attempt.
     pub(super) async fn prepare(session: &'a Session, ends: Instant) -> Result<Self> {
         session.run(&Sql::new("SET client_min_messages = error; SET lock_timeout = '5s'; SET jit = off; SET max_parallel_workers_per_gather = 0")).await?;
@@ -184,7 +184,7 @@ impl<'a> Desk<'a> {
         session.run(&runner).await?;
         let filler = Sql::new(include_str!("queries/filler.sql"));
         session.run(&filler).await?;
-        Ok(Desk { session, ends })
+        Ok(ProbeSession { session, ends })
     }
 
     /// Says whether there is no time left.
@@ -200,7 +200,7 @@ impl<'a> Desk<'a> {
     }
 }
 
-impl Deref for Desk<'_> {
+impl Deref for ProbeSession<'_> {
     type Target = Session;
 
     fn deref(&self) -> &Session {
@@ -210,43 +210,46 @@ impl Deref for Desk<'_> {
 
 /// No attempt was made any more: there was no time.
 #[derive(Debug)]
-pub(super) struct RanOut;
+pub(super) struct TimeExpired;
 
-impl fmt::Display for RanOut {
+impl fmt::Display for TimeExpired {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         to.write_str("the time for the proof ran out")
     }
 }
 
-impl std::error::Error for RanOut {}
+impl std::error::Error for TimeExpired {}
 
 /// Gives what came of attempts, nothing where the time ran out on the way.
 pub(super) fn in_time<T: Default>(came: Result<T>) -> Result<T> {
     match came {
-        Err(error) if error.is::<RanOut>() => Ok(T::default()),
+        Err(error) if error.is::<TimeExpired>() => Ok(T::default()),
         came => came,
     }
 }
 
 /// Runs attempts; the answers of each stand where the attempt stood.
-pub(super) async fn run(desk: &Desk<'_>, attempts: &[Vec<Step<'_>>]) -> Result<Vec<Vec<Answer>>> {
-    run_after(desk, &[], attempts).await
+pub(super) async fn run(
+    probe_session: &ProbeSession<'_>,
+    attempts: &[Vec<Step<'_>>],
+) -> Result<Vec<Vec<Answer>>> {
+    run_after(probe_session, &[], attempts).await
 }
 
 /// Runs attempts after statements of the owner, which are undone with them; one that is refused changes nothing.
 pub(super) async fn run_after(
-    desk: &Desk<'_>,
+    probe_session: &ProbeSession<'_>,
     before: &[Sql],
     attempts: &[Vec<Step<'_>>],
 ) -> Result<Vec<Vec<Answer>>> {
     let mut all = Vec::with_capacity(attempts.len());
     for batch in attempts.chunks(BATCH) {
-        match send(desk, before, batch, TOGETHER).await {
+        match send(probe_session, before, batch, TOGETHER).await {
             Ok(answers) => all.extend(answers),
             Err(error) if is_cut(&error) => {
                 // One of them never ends: each gets a moment of its own.
                 for attempt in batch {
-                    match send(desk, before, std::slice::from_ref(attempt), ALONE).await {
+                    match send(probe_session, before, std::slice::from_ref(attempt), ALONE).await {
                         Ok(mut answers) => all.append(&mut answers),
                         Err(error) if is_cut(&error) => {
                             all.push(vec![Answer::was_cut("57014", "took longer than 2 seconds")])
@@ -268,23 +271,24 @@ fn is_cut(error: &anyhow::Error) -> bool {
 }
 
 async fn send(
-    desk: &Desk<'_>,
+    probe_session: &ProbeSession<'_>,
     before: &[Sql],
     attempts: &[Vec<Step<'_>>],
     limit: Duration,
 ) -> Result<Vec<Vec<Answer>>> {
-    if desk.has_run_out() {
-        return Err(RanOut.into());
+    if probe_session.has_run_out() {
+        return Err(TimeExpired.into());
     }
-    let limit = format!("{}ms", desk.left(limit).as_millis().max(1));
-    let letter = Letter::write(before, attempts);
-    desk.run(&Sql::new("BEGIN")).await?;
-    desk.execute(
-        "SELECT pg_catalog.set_config('statement_timeout', $1, true)",
-        &[(&limit, Type::TEXT)],
-    )
-    .await?;
-    let answers = desk
+    let limit = format!("{}ms", probe_session.left(limit).as_millis().max(1));
+    let letter = ProbeBatch::write(before, attempts);
+    probe_session.run(&Sql::new("BEGIN")).await?;
+    probe_session
+        .execute(
+            "SELECT pg_catalog.set_config('statement_timeout', $1, true)",
+            &[(&limit, Type::TEXT)],
+        )
+        .await?;
+    let answers = probe_session
         .query(
             "SELECT pg_temp.af_probe($1, $2, $3, $4, $5)",
             &[
@@ -296,7 +300,7 @@ async fn send(
             ],
         )
         .await;
-    desk.run(&Sql::new("ROLLBACK")).await?;
+    probe_session.run(&Sql::new("ROLLBACK")).await?;
     answers?
         .iter()
         .map(|row| serde_json::from_value(row.get(0)).context("reading what the attempts gave"))
@@ -305,7 +309,7 @@ async fn send(
 
 /// Attempts as they are sent: every statement and every identity once, the steps as numbers.
 #[derive(Default)]
-struct Letter<'a> {
+struct ProbeBatch<'a> {
     said: Vec<&'a str>,
     places: BTreeMap<&'a str, i32>,
     people: Value,
@@ -314,18 +318,18 @@ struct Letter<'a> {
     steps: Vec<i32>,
 }
 
-impl<'a> Letter<'a> {
+impl<'a> ProbeBatch<'a> {
     fn write(before: &'a [Sql], attempts: &'a [Vec<Step<'a>>]) -> Self {
-        let mut letter = Letter::default();
+        let mut letter = ProbeBatch::default();
         let mut people: Vec<&Identity> = Vec::new();
         letter.before = before.iter().map(|sql| letter.place(sql)).collect();
         for steps in attempts {
             letter.begin();
             for step in steps {
                 let who = match step.who {
-                    Who::Kept => 0,
-                    Who::Owner => 1,
-                    Who::Request(identity) => 2 + number(known(&mut people, identity)),
+                    RunAs::Kept => 0,
+                    RunAs::Owner => 1,
+                    RunAs::Request(identity) => 2 + number(known(&mut people, identity)),
                 };
                 let sql = letter.place(&step.sql);
                 let kind = i32::from(step.reads) + 2 * i32::from(step.must);
@@ -380,14 +384,14 @@ mod tests {
             role: "app".to_owned(),
             settings: BTreeMap::new(),
         };
-        let ask = || read(Who::Request(&identity), Sql::new("SELECT 1"));
+        let ask = || read(RunAs::Request(&identity), Sql::new("SELECT 1"));
         let before = [Sql::new("SELECT 2")];
         let attempts = [
-            vec![ask(), need(Who::Owner, Sql::new("SELECT 2"))],
+            vec![ask(), need(RunAs::Owner, Sql::new("SELECT 2"))],
             vec![],
             vec![ask()],
         ];
-        let letter = Letter::write(&before, &attempts);
+        let letter = ProbeBatch::write(&before, &attempts);
         assert_eq!(letter.said, ["SELECT 2", "SELECT 1"]);
         assert_eq!(letter.before, [1]);
         assert_eq!(letter.begins, [1, 7, 7, 10]);

@@ -5,8 +5,8 @@ use anyhow::Result;
 use serde_json::Value;
 
 use crate::error::fail;
-use crate::facts::Facts;
-use crate::words as words_of;
+use crate::expression_text as words_of;
+use crate::probed_schema::ProbedSchema;
 use crate::yaml;
 
 /// How tenants are told apart and how a request says who it is.
@@ -112,7 +112,7 @@ impl Tenancy {
     }
 
     /// Makes up two tenants where none are named, as the column's type asks.
-    pub fn with_tenants(mut self, facts: &Facts) -> Self {
+    pub fn with_tenants(mut self, facts: &ProbedSchema) -> Self {
         if !self.tenants[0].is_empty() {
             return self;
         }

@@ -7,13 +7,15 @@ use crate::finding::Severity;
 /// How an attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Word {
+pub enum ProbeOutcome {
     /// Another tenant was reached.
     Leak,
     /// It could not be tried, or nothing showed that the attempt could have succeeded.
-    NotProven,
+    #[serde(rename = "not-proven")]
+    Inconclusive,
     /// Refused, while what must succeed did.
-    Holds,
+    #[serde(rename = "holds")]
+    Passed,
 }
 
 /// How much a leak gives away.
@@ -57,7 +59,7 @@ pub enum ProvenBy {
 #[serde(rename_all = "kebab-case")]
 pub struct Verdict {
     /// How it ended.
-    pub verdict: Word,
+    pub verdict: ProbeOutcome,
     /// The table, view or function that was used.
     pub object: String,
     /// What was done.
@@ -90,7 +92,7 @@ pub struct Verdict {
 impl Verdict {
     /// Makes a verdict of an attempt that reached nobody's rows.
     pub(super) fn plain(
-        verdict: Word,
+        verdict: ProbeOutcome,
         (object, command): (String, &str),
         (role, identity): (&str, &str),
         why: String,
@@ -114,9 +116,9 @@ impl Verdict {
     /// Gives the severity a finding made of it has.
     pub fn as_severity(&self) -> Severity {
         match self.verdict {
-            Word::Leak => Severity::Error,
-            Word::NotProven => Severity::Warn,
-            Word::Holds => Severity::Note,
+            ProbeOutcome::Leak => Severity::Error,
+            ProbeOutcome::Inconclusive => Severity::Warn,
+            ProbeOutcome::Passed => Severity::Note,
         }
     }
 }
@@ -147,11 +149,11 @@ pub fn settle(verdicts: &mut Vec<Verdict>) {
     });
     let leaks: std::collections::BTreeSet<_> = verdicts
         .iter()
-        .filter(|one| one.verdict == Word::Leak)
+        .filter(|one| one.verdict == ProbeOutcome::Leak)
         .map(|one| (one.object.clone(), one.command.clone(), one.role.clone()))
         .collect();
     verdicts.retain(|one| {
-        one.verdict == Word::Leak
+        one.verdict == ProbeOutcome::Leak
             || !leaks.contains(&(one.object.clone(), one.command.clone(), one.role.clone()))
     });
 }

@@ -5,11 +5,11 @@ use af_db::event::silent;
 use af_db::finding::Finding;
 use af_db::migrate::files;
 use af_db::pg::session::Session;
-use af_db::rls::advise::{self, Beyond, Extension};
+use af_db::rls::advise::{self, Extension, PlatformObjects};
 use af_db::rls::compare::{self, Comparison};
 use af_db::rls::declared::{self, Declared, Script};
+use af_db::rls::fix_sql;
 use af_db::rls::infer;
-use af_db::rls::mend;
 use af_db::shadow::{self, Shadow};
 use af_db::sql::safe::Sql;
 
@@ -112,7 +112,7 @@ async fn the_reference_project_is_what_it_declares() {
     );
     let advice = advise::advise(
         &read,
-        &Beyond::default(),
+        &PlatformObjects::default(),
         &declared.roles(),
         Some("tenant_id"),
     );
@@ -140,7 +140,7 @@ async fn the_reference_project_is_what_it_declares() {
     rls-grant public.executions: anon gains SELECT on public.executions (granted and not declared)
     rls-policy public.projects: authenticated gains SELECT on public.projects: rows of every tenant (policy `open` is not as declared for `authenticated_select_own`)
     ");
-    run(&session, &mend::script(&comparison.up)).await;
+    run(&session, &fix_sql::script(&comparison.up)).await;
     let after = compared_on(&session, &declared).await;
     assert_eq!(after.up, Vec::new());
     assert_eq!(after.findings.len(), 1, "{}", shown(&after.findings));
@@ -199,7 +199,7 @@ async fn check(server: &server::Server, pair: &Pair<'_>) -> String {
         // What mends it mends it, and leads back.
         let session = database.session().await;
         for statements in [&comparison.up, &comparison.down, &comparison.up] {
-            let text = mend::script(statements);
+            let text = fix_sql::script(statements);
             let sql = Sql::written_by_user(text.as_str());
             if let Err(error) = session.run(&sql).await {
                 panic!("{}: {error:#}\n{text}", pair.name);
@@ -299,7 +299,7 @@ async fn each_way_to_say_who_asks_settles() {
             .collect();
         assert_eq!(wrong, Vec::<&Finding>::new(), "{tenancy}");
         let session = database.session().await;
-        let sql = mend::script(&comparison.up);
+        let sql = fix_sql::script(&comparison.up);
         assert!(sql.contains(column), "{sql}");
         session
             .run(&Sql::written_by_user(sql))
@@ -335,7 +335,12 @@ async fn advice_names_the_cause_and_the_statement() {
     let session = database.session().await;
     let read = catalog(&session).await;
     let requests = ["anon".to_owned(), "app_user".to_owned()];
-    let advice = advise::advise(&read, &Beyond::default(), &requests, Some("tenant_id"));
+    let advice = advise::advise(
+        &read,
+        &PlatformObjects::default(),
+        &requests,
+        Some("tenant_id"),
+    );
     let mut found: Vec<String> = advice
         .iter()
         .map(|finding| format!("{} {}", finding.code, finding.subject))
@@ -398,10 +403,10 @@ async fn what_lies_beside_the_schemas_is_advised_on() {
     let session = database.session().await;
     let read = catalog(&session).await;
     let requests = ["anon".to_owned(), "app \"x".to_owned()];
-    let mut beyond = Beyond::read(&session, &requests)
+    let mut beyond = PlatformObjects::read(&session, &requests)
         .await
         .expect("what is beside");
-    let advised = |beyond: &Beyond| {
+    let advised = |beyond: &PlatformObjects| {
         let advice = advise::advise(&read, beyond, &requests, None);
         let lines: Vec<String> = advice
             .iter()
@@ -428,7 +433,7 @@ async fn what_lies_beside_the_schemas_is_advised_on() {
     "#);
     // Without policies that list them, nobody asks for buckets, nor where there are none.
     database.run("drop table storage.buckets").await;
-    let without = Beyond::read(&session, &requests)
+    let without = PlatformObjects::read(&session, &requests)
         .await
         .expect("what is beside");
     assert!(without.buckets.is_empty() && without.listing.is_empty());
@@ -436,7 +441,7 @@ async fn what_lies_beside_the_schemas_is_advised_on() {
     // GraphQL describes to whoever may read.
     database.run("grant select on kinds to anon").await;
     let read = catalog(&session).await;
-    let shown = |beyond: &Beyond| {
+    let shown = |beyond: &PlatformObjects| {
         let advice = advise::advise(&read, beyond, &requests, None);
         let of: Vec<&str> = advice
             .iter()

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use af_db::migrate::files;
-use af_db::rls::live;
+use af_db::rls::live_probe;
 use af_db::rls::tenancy::Tenancy;
-use af_db::rls::verdict::Word;
+use af_db::rls::verdict::ProbeOutcome;
 
 use crate::rls_prove::{leaks, proof};
 use crate::support::program::Project;
@@ -42,7 +42,7 @@ async fn two_real_tenants_read_and_nothing_is_written() {
     let before = database
         .one("SELECT pg_current_xact_id_if_assigned() IS NULL")
         .await;
-    let proof = live::look(&session, &tenancy).await.unwrap();
+    let proof = live_probe::look(&session, &tenancy).await.unwrap();
     assert_eq!(before, "t");
     assert_eq!(
         leaks(&proof),
@@ -57,8 +57,11 @@ async fn two_real_tenants_read_and_nothing_is_written() {
             .map(|one| one.object.as_str())
             .collect::<BTreeSet<_>>()
     };
-    assert_eq!(of(Word::Holds), BTreeSet::from(["public.docs"]));
-    assert_eq!(of(Word::NotProven), BTreeSet::from(["public.blank"]));
+    assert_eq!(of(ProbeOutcome::Passed), BTreeSet::from(["public.docs"]));
+    assert_eq!(
+        of(ProbeOutcome::Inconclusive),
+        BTreeSet::from(["public.blank"])
+    );
     // The transaction is over and the session is itself again.
     assert_eq!(
         server::rows(&session, "SELECT current_user = session_user, current_setting('transaction_read_only'), current_setting('app.tenant_id', true)").await,
@@ -72,12 +75,12 @@ async fn who_may_not_become_the_role_is_told_what_to_do() {
     database.run("DO $$ BEGIN CREATE ROLE live_stranger LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$").await;
     let tenancy = Tenancy::parse("tenancy.yaml", TENANCY).unwrap();
     let session = database.session_as("live_stranger").await;
-    let error = live::look(&session, &tenancy).await.unwrap_err();
+    let error = live_probe::look(&session, &tenancy).await.unwrap_err();
     insta::assert_snapshot!(error, @"`live_stranger` may not become `live_app`, nothing was tried");
     insta::assert_snapshot!(af_db::error::hint_of(&error).unwrap(), @"GRANT live_app TO live_stranger, or connect as a role that is a member of it; without --live the proof runs on a scratch copy");
     let nameless = TENANCY.replace(", tenants: {a: 1, b: 2}", "");
     let tenancy = Tenancy::parse("tenancy.yaml", &nameless).unwrap();
-    let error = live::look(&session, &tenancy).await.unwrap_err();
+    let error = live_probe::look(&session, &tenancy).await.unwrap_err();
     insta::assert_snapshot!(error, @"the tenancy does not name two tenants, nothing was tried");
 }
 
@@ -199,13 +202,13 @@ async fn what_a_policy_cannot_answer_is_not_proven_and_stops_nothing() {
     let database = database().await;
     database.run(BROKEN).await;
     let tenancy = Tenancy::parse("tenancy.yaml", TENANCY).unwrap();
-    let proof = live::look(&database.session().await, &tenancy)
+    let proof = live_probe::look(&database.session().await, &tenancy)
         .await
         .unwrap();
     let mut told: Vec<String> = proof
         .verdicts
         .iter()
-        .filter(|one| one.verdict == Word::NotProven && one.object != "public.blank")
+        .filter(|one| one.verdict == ProbeOutcome::Inconclusive && one.object != "public.blank")
         .map(|one| format!("{}: {}", one.object, one.why))
         .collect();
     told.sort();
@@ -218,7 +221,7 @@ async fn what_a_policy_cannot_answer_is_not_proven_and_stops_nothing() {
     let held = proof
         .verdicts
         .iter()
-        .filter(|one| one.verdict == Word::Holds);
+        .filter(|one| one.verdict == ProbeOutcome::Passed);
     assert!(held.into_iter().any(|one| one.object == "public.docs"));
 }
 
@@ -228,7 +231,7 @@ async fn a_role_that_is_not_there_and_one_that_reads_nothing_are_said() {
     let session = database.session().await;
     let more = TENANCY.replace("role: live_app", "roles: [live_app, live_gone]");
     let tenancy = Tenancy::parse("tenancy.yaml", &more).unwrap();
-    let proof = live::look(&session, &tenancy).await.unwrap();
+    let proof = live_probe::look(&session, &tenancy).await.unwrap();
     let gone: Vec<&str> = proof
         .verdicts
         .iter()
@@ -243,6 +246,6 @@ async fn a_role_that_is_not_there_and_one_that_reads_nothing_are_said() {
     database.run("DO $$ BEGIN CREATE ROLE live_idle; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$").await;
     let idle = TENANCY.replace("live_app", "live_idle");
     let tenancy = Tenancy::parse("tenancy.yaml", &idle).unwrap();
-    let error = live::look(&session, &tenancy).await.unwrap_err();
+    let error = live_probe::look(&session, &tenancy).await.unwrap_err();
     insta::assert_snapshot!(error, @"live_idle may read no table or view of tenants, nothing was tried");
 }

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use af_db::event::silent;
 use af_db::pg::connect;
 use af_db::pg::supabase;
-use af_db::rls::copy;
-use af_db::rls::prove::{self, Effort, Proof};
+use af_db::rls::prove::{self, Proof, ProofOptions};
+use af_db::rls::schema_copy;
 use af_db::rls::tenancy::Tenancy;
-use af_db::rls::verdict::Word;
+use af_db::rls::verdict::ProbeOutcome;
 
 use crate::rls_prove::{leaks, load, proof_of};
 use crate::support::server::{self, Server};
@@ -214,7 +214,7 @@ async fn proof_of_a_copy(server: &Server, base: &str, change: &str) -> Proof {
     let session = connect::open(&target, &silent).await.expect("a session");
     load(&session, &format!("SET search_path = public; {change}")).await;
     session.close().await;
-    let proof = proof_of(server, &target, TENANCY, &Effort::usual()).await;
+    let proof = proof_of(server, &target, TENANCY, &ProofOptions::usual()).await;
     scratch
         .drop_database(name)
         .await
@@ -237,9 +237,9 @@ async fn every_mutation_of_the_reference_project_is_caught() {
     assert_eq!(leaks(&clean), BTreeSet::new());
     assert!(clean.unfilled.is_empty(), "{:?}", clean.unfilled);
     assert!(
-        clean.count(Word::Holds) > 30,
+        clean.count(ProbeOutcome::Passed) > 30,
         "{}",
-        clean.count(Word::Holds)
+        clean.count(ProbeOutcome::Passed)
     );
     let mut missed = Vec::new();
     for (change, expected) in MUTATIONS {
@@ -415,16 +415,22 @@ async fn every_mutation_of_the_supabase_example_is_caught() {
         let session = connect::open(&target, &silent).await.expect("a session");
         load(&session, change).await;
         session.close().await;
-        let grounds = copy::grounds(&target, &tenancy, &silent)
+        let source_info = schema_copy::source_info(&target, &tenancy, &silent)
             .await
-            .expect("the grounds");
-        let proof = prove::prove(&target, &tenancy, &grounds, &Effort::usual(), &silent)
-            .await
-            .expect("a proof");
+            .expect("the source_info");
+        let proof = prove::prove(
+            &target,
+            &tenancy,
+            &source_info,
+            &ProofOptions::usual(),
+            &silent,
+        )
+        .await
+        .expect("a proof");
         let found = leaks(&proof);
         if expected.is_empty() {
             assert!(
-                proof.is_clean() && proof.count(Word::NotProven) == 0,
+                proof.is_clean() && proof.count(ProbeOutcome::Inconclusive) == 0,
                 "{proof:?}"
             );
         } else if !found.contains(*expected) {

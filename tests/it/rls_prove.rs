@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use af_db::event::silent;
 use af_db::pg::session::Session;
 use af_db::pg::target::Target;
-use af_db::rls::copy;
-use af_db::rls::prove::{self, Effort, Proof};
+use af_db::rls::prove::{self, Proof, ProofOptions};
+use af_db::rls::schema_copy;
 use af_db::rls::tenancy::Tenancy;
-use af_db::rls::verdict::{ProvenBy, Word};
+use af_db::rls::verdict::{ProbeOutcome, ProvenBy};
 
 use af_db::sql::safe::Sql;
 use af_db::sql::split;
@@ -44,10 +44,10 @@ pub(crate) async fn load(session: &Session, schema: &str) {
 
 /// Loads a schema, copies it as the command does, and proves the copy.
 pub(crate) async fn proof(server: &Server, schema: &str, tenancy: &str) -> Proof {
-    proof_with(server, schema, tenancy, &Effort::usual()).await
+    proof_with(server, schema, tenancy, &ProofOptions::usual()).await
 }
 
-async fn proof_with(server: &Server, schema: &str, tenancy: &str, effort: &Effort) -> Proof {
+async fn proof_with(server: &Server, schema: &str, tenancy: &str, effort: &ProofOptions) -> Proof {
     let database = server.database().await;
     load(&database.session().await, schema).await;
     proof_of(server, &database.target, tenancy, effort).await
@@ -58,11 +58,11 @@ pub(crate) async fn proof_of(
     server: &Server,
     source: &Target,
     tenancy: &str,
-    effort: &Effort,
+    effort: &ProofOptions,
 ) -> Proof {
     let tenancy =
         Tenancy::parse("tenancy.yaml", tenancy).expect("a case that can be read and tried");
-    let (copied, grounds) = copy::schema(
+    let (copied, source_info) = schema_copy::schema(
         source,
         &server.scratch,
         &server::options(),
@@ -71,7 +71,7 @@ pub(crate) async fn proof_of(
     )
     .await
     .expect("a case that can be read and tried");
-    let proof = prove::prove(&copied, &tenancy, &grounds, effort, &silent)
+    let proof = prove::prove(&copied, &tenancy, &source_info, effort, &silent)
         .await
         .expect("a case that can be read and tried");
     server
@@ -87,7 +87,7 @@ pub(crate) fn leaks(proof: &Proof) -> BTreeSet<String> {
     proof
         .verdicts
         .iter()
-        .filter(|one| one.verdict == Word::Leak)
+        .filter(|one| one.verdict == ProbeOutcome::Leak)
         .map(|one| format!("{} {}", one.object, one.command))
         .collect()
 }
@@ -165,13 +165,13 @@ async fn what_could_not_be_filled_is_not_proven() {
     );
     let proof = proof(&server, &schema, NOTES).await;
     assert_eq!(leaks(&proof), BTreeSet::new());
-    assert_eq!(proof.count(Word::Holds), 0);
+    assert_eq!(proof.count(ProbeOutcome::Passed), 0);
     assert!(proof.unfilled.contains_key("public.notes"), "{proof:?}");
     assert!(
         proof
             .verdicts
             .iter()
-            .any(|one| one.verdict == Word::NotProven && one.object == "public.notes")
+            .any(|one| one.verdict == ProbeOutcome::Inconclusive && one.object == "public.notes")
     );
 }
 
@@ -184,8 +184,8 @@ async fn a_policy_that_denies_everything_does_not_pass() {
     );
     let proof = proof(&server, &schema, NOTES).await;
     assert_eq!(leaks(&proof), BTreeSet::new());
-    assert_eq!(proof.count(Word::Holds), 0, "{proof:?}");
-    assert!(proof.count(Word::NotProven) >= 4);
+    assert_eq!(proof.count(ProbeOutcome::Passed), 0, "{proof:?}");
+    assert!(proof.count(ProbeOutcome::Inconclusive) >= 4);
 }
 
 #[tokio::test]
@@ -214,12 +214,12 @@ async fn fixtures_fill_what_the_proof_cannot() {
              ALTER TABLE notes ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON notes USING ({policy}); GRANT SELECT ON notes TO case_app;"
         )
     };
-    let effort = Effort {
+    let effort = ProofOptions {
         fixtures: Some((
             "policies/fixtures.sql".to_owned(),
             "INSERT INTO notes VALUES (1, 1, md5('1')), (2, 2, md5('2'))".to_owned(),
         )),
-        ..Effort::usual()
+        ..ProofOptions::usual()
     };
     let own = "tenant_id = current_setting('app.tenant_id', true)::int";
     let bare = proof(&server, &table(own), NOTES).await;
@@ -253,7 +253,7 @@ async fn a_verdict_carries_its_reason_and_a_script_that_shows_it() {
     let leak = proof
         .verdicts
         .iter()
-        .find(|one| one.verdict == Word::Leak)
+        .find(|one| one.verdict == ProbeOutcome::Leak)
         .expect("a case that can be read and tried");
     assert_eq!(
         (
@@ -296,7 +296,7 @@ async fn merge_and_copy_are_tried_where_the_plain_commands_hold() {
         let held = proof
             .verdicts
             .iter()
-            .filter(|one| one.verdict == Word::Holds);
+            .filter(|one| one.verdict == ProbeOutcome::Passed);
         held.map(|one| one.command.clone()).collect()
     };
     let closed = proof(&server, &schema, NOTES).await;
@@ -333,9 +333,9 @@ async fn what_there_was_no_time_for_is_said() {
          ALTER TABLE notes ENABLE ROW LEVEL SECURITY; GRANT SELECT, DELETE ON notes TO case_app;
          CREATE POLICY own ON notes USING (tenant_id = nullif(current_setting('app.tenant_id', true), '')::int);"
     );
-    let hurried = Effort {
+    let hurried = ProofOptions {
         limit: std::time::Duration::ZERO,
-        ..Effort::usual()
+        ..ProofOptions::usual()
     };
     let proof = proof_with(&server, &schema, NOTES, &hurried).await;
     assert!(!proof.is_clean());
@@ -343,16 +343,16 @@ async fn what_there_was_no_time_for_is_said() {
     let open = proof
         .verdicts
         .iter()
-        .filter(|one| one.verdict == Word::NotProven);
+        .filter(|one| one.verdict == ProbeOutcome::Inconclusive);
     assert_eq!(open.count(), proof.unreached.len());
-    assert_eq!(proof.count(Word::Holds), 0, "{proof:?}");
+    assert_eq!(proof.count(ProbeOutcome::Passed), 0, "{proof:?}");
 
     // The time ends within what is tried as well: here every row that is looked at takes its time.
     let slow = schema.replace("tenant_id =", "pg_sleep(0.3) IS NOT NULL AND tenant_id =");
     let began = std::time::Instant::now();
-    let hurried = Effort {
+    let hurried = ProofOptions {
         limit: std::time::Duration::from_secs(2),
-        ..Effort::usual()
+        ..ProofOptions::usual()
     };
     let proof = proof_with(&server, &slow, NOTES, &hurried).await;
     assert_eq!(proof.unreached.first(), Some(&"reading"));
@@ -360,6 +360,6 @@ async fn what_there_was_no_time_for_is_said() {
     let open = proof
         .verdicts
         .iter()
-        .filter(|one| one.verdict == Word::NotProven);
+        .filter(|one| one.verdict == ProbeOutcome::Inconclusive);
     assert_eq!(open.count(), proof.verdicts.len());
 }

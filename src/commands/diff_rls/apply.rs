@@ -14,15 +14,15 @@ use crate::plan::execution::Execution;
 use crate::plan::step_failure::{StepFailure, Stopped};
 use crate::plan::{Mode, Step, StepRecorder};
 use crate::rls::declared::Declared;
-use crate::rls::mend;
+use crate::rls::fix_sql;
 use crate::sql::safe::Sql;
 
 /// The record of applied policies.
-struct PolicyBooks {
+struct PolicyRunRecorder {
     run: RunIdentity,
 }
 
-impl StepRecorder for PolicyBooks {
+impl StepRecorder for PolicyRunRecorder {
     fn lock_history(&self) -> Sql {
         Sql::default()
     }
@@ -74,7 +74,7 @@ pub(super) async fn apply(args: &Args, declared: &Declared, context: &Context) -
     if comparison.up.is_empty() {
         return context.show(&report);
     }
-    let text = mend::script(&comparison.up);
+    let text = fix_sql::script(&comparison.up);
     let statements = count(comparison.up.len(), "statement", "statements");
     let question = format!("{statements} will be run in one transaction:\n{text}");
     gate::backed_up(context, &session)?;
@@ -95,7 +95,7 @@ pub(super) async fn apply(args: &Args, declared: &Declared, context: &Context) -
         done: 0,
         uncertain: false,
     };
-    let books = PolicyBooks {
+    let books = PolicyRunRecorder {
         run: ledger.run.clone(),
     };
     let run = GuardedRun::new(context, &target, &args.budgets, &watch)?;
@@ -114,7 +114,7 @@ pub(super) async fn apply(args: &Args, declared: &Declared, context: &Context) -
                 target.to_string(),
                 "the database still differs from policies/ after they were applied",
             )
-            .detail(mend::script(&still.up))
+            .detail(fix_sql::script(&still.up))
             .help("see what differs: af-db diff-rls"),
         );
     }

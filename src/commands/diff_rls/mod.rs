@@ -19,7 +19,7 @@ use crate::pg::session::Session;
 use crate::pg::shadow_server::{self, ShadowServer};
 use crate::rls::compare;
 use crate::rls::declared::{self, Declared};
-use crate::rls::mend;
+use crate::rls::fix_sql;
 use crate::shadow;
 
 /// Flags of `diff-rls`.
@@ -124,7 +124,10 @@ async fn one(args: &Args, context: &Context) -> Result<Outcome> {
     report.tables = comparison.tables;
     report.policies = comparison.policies;
     if let Some(name) = &args.write_migration {
-        let pair = (mend::script(&comparison.up), mend::script(&comparison.down));
+        let pair = (
+            fix_sql::script(&comparison.up),
+            fix_sql::script(&comparison.down),
+        );
         report.written = write(context, name, &report.findings, &pair)?;
     }
     context.show(&report)

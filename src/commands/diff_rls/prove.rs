@@ -7,18 +7,18 @@ use serde::Serialize;
 
 use super::Args;
 use crate::commands::page::{Page, Tone, count};
-use crate::commands::policies::{self, Proven};
+use crate::commands::policies::{self, IsolationProof};
 use crate::commands::{Context, Outcome, Purpose, Report, project};
 use crate::error::fail;
 use crate::finding::Finding;
 use crate::pg::shadow_server;
-use crate::rls::copy;
-use crate::rls::live;
+use crate::rls::html_report;
+use crate::rls::live_probe;
 use crate::rls::matrix;
-use crate::rls::page;
-use crate::rls::prove::{Effort, Proof};
+use crate::rls::prove::{Proof, ProofOptions};
+use crate::rls::schema_copy;
 use crate::rls::tenancy::Tenancy;
-use crate::rls::verdict::Word;
+use crate::rls::verdict::ProbeOutcome;
 use crate::shadow;
 
 #[derive(Serialize)]
@@ -43,90 +43,97 @@ pub(super) async fn prove(args: &Args, context: &Context) -> Result<Outcome> {
             .hint("say it in policies/, in af-db.yaml, or in a file for --tenancy, such as tenancy: { column: tenant_id, identity: { role: app_user, setting: app.tenant_id } }")
             .into());
     };
-    let effort = Effort {
+    let options = ProofOptions {
         attempts: args.search,
         seed: args.seed,
-        ..policies::effort(config)?
+        ..policies::options(config)?
     };
     let tried = if args.live {
         on_live(&tenancy, context).await?
     } else if args.shadow {
-        on_shadow(&tenancy, &effort, context).await?
+        on_shadow(&tenancy, &options, context).await?
     } else {
-        on_copy(&tenancy, &effort, context).await?
+        on_copy(&tenancy, &options, context).await?
     };
-    let Proven { proof, findings } = tried.proven;
-    write(args.html.as_deref(), || page::html(&tried.title, &proof))?;
+    let IsolationProof { proof, findings } = tried.proven;
+    write(args.html.as_deref(), || {
+        html_report::html(&tried.title, &proof)
+    })?;
     write(args.markdown.as_deref(), || {
         matrix::markdown(&tried.title, &proof)
     })?;
     context.show(&ProofReport {
         database: tried.database,
         scratch: tried.scratch,
-        leaks: proof.count(Word::Leak),
-        holds: proof.count(Word::Holds),
-        not_proven: proof.count(Word::NotProven),
+        leaks: proof.count(ProbeOutcome::Leak),
+        holds: proof.count(ProbeOutcome::Passed),
+        not_proven: proof.count(ProbeOutcome::Inconclusive),
         findings,
         proof,
     })
 }
 
 /// What was tried, and where.
-struct Tried {
+struct ProofRun {
     database: String,
     title: String,
     scratch: String,
-    proven: Proven,
+    proven: IsolationProof,
 }
 
 /// Reads on the database itself.
-async fn on_live(tenancy: &Tenancy, context: &Context) -> Result<Tried> {
+async fn on_live(tenancy: &Tenancy, context: &Context) -> Result<ProofRun> {
     let (session, target) = context.open(Purpose::Reading).await?;
-    let proof = live::look(&session, tenancy)
+    let proof = live_probe::look(&session, tenancy)
         .await
         .with_context(|| format!("reading `{target}` as its tenants"))?;
     session.close().await;
-    Ok(Tried {
+    Ok(ProofRun {
         database: target.to_string(),
         title: target.database().to_owned(),
         scratch: "the database itself, only reading".to_owned(),
-        proven: Proven::of(proof, tenancy),
+        proven: IsolationProof::of(proof, tenancy),
     })
 }
 
 /// Tries on what the migrations make.
-async fn on_shadow(tenancy: &Tenancy, effort: &Effort, context: &Context) -> Result<Tried> {
+async fn on_shadow(
+    tenancy: &Tenancy,
+    options: &ProofOptions,
+    context: &Context,
+) -> Result<ProofRun> {
     let folder = project::folder(context)?;
     let scratch = context.scratch(None).await?;
     let watch = context.watch();
     let shadow = shadow::build(&scratch, "shadow", &folder.migrations, &watch).await?;
     shadow.session.close().await;
-    let grounds = copy::grounds(&shadow.target, tenancy, &watch).await?;
-    Ok(Tried {
+    let source_info = schema_copy::source_info(&shadow.target, tenancy, &watch).await?;
+    Ok(ProofRun {
         database: "the migrations".to_owned(),
         title: "the migrations".to_owned(),
-        proven: policies::prove(context, &shadow.target, (tenancy, &grounds), effort).await?,
+        proven: policies::prove(context, &shadow.target, tenancy, &source_info, options).await?,
         scratch: scratch.why.clone(),
     })
 }
 
 /// Tries on a copy of the database's schema.
-async fn on_copy(tenancy: &Tenancy, effort: &Effort, context: &Context) -> Result<Tried> {
+async fn on_copy(tenancy: &Tenancy, options: &ProofOptions, context: &Context) -> Result<ProofRun> {
     let watch = context.watch();
     let (session, target) = context.open(Purpose::Reading).await?;
     let major = u32::try_from(session.server_info().major()).ok();
     session.close().await;
-    let options = context.config.embedded(major)?;
-    let scratch = shadow_server::start(&options, &watch)
+    let server_options = context.config.embedded(major)?;
+    let scratch = shadow_server::start(&server_options, &watch)
         .await
         .with_context(|| {
             format!("nothing was tried on `{target}`: a proof needs a scratch server of its own")
         })?;
-    let (copied, grounds) = copy::schema(&target, &scratch, &options, tenancy, &watch).await?;
-    Ok(Tried {
+    let (copied, source_info) =
+        schema_copy::schema(&target, &scratch, &server_options, tenancy, &watch).await?;
+    Ok(ProofRun {
         database: target.to_string(),
         title: target.database().to_owned(),
-        proven: policies::prove(context, &copied, (tenancy, &grounds), effort).await?,
+        proven: policies::prove(context, &copied, tenancy, &source_info, options).await?,
         scratch: scratch.why.clone(),
     })
 }
@@ -147,9 +154,9 @@ fn picture(proof: &Proof) -> Vec<Vec<(Tone, String)>> {
         let mut row = vec![(Tone::Plain, line.object), (Tone::Plain, line.role)];
         row.extend(line.cells.iter().map(|cell| {
             let tone = match cell {
-                Some(Word::Leak) => Tone::Bad,
-                Some(Word::NotProven) => Tone::Warn,
-                Some(Word::Holds) => Tone::Good,
+                Some(ProbeOutcome::Leak) => Tone::Bad,
+                Some(ProbeOutcome::Inconclusive) => Tone::Warn,
+                Some(ProbeOutcome::Passed) => Tone::Good,
                 None => Tone::Dim,
             };
             (tone, matrix::word(*cell).to_owned())

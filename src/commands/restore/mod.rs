@@ -21,7 +21,7 @@ use crate::commands::archives::{
 };
 use crate::commands::hooks::{self, Told};
 use crate::commands::page::{Page, Tone, count};
-use crate::commands::policies::{self, Proven};
+use crate::commands::policies::{self, IsolationProof};
 use crate::commands::{Context, Outcome, Purpose, Report, change::gate, project, protection};
 use crate::drill::{self, Drill, DrillReport, SmokeResult};
 use crate::error::{fail, refuse};
@@ -406,7 +406,7 @@ async fn try_it(
     let policies = policies.map(|read| match read {
         Ok((proof, tenancy)) => {
             let [a, b] = &tenancy.tenants;
-            let proven = Proven::of(proof, &tenancy);
+            let proven = IsolationProof::of(proof, &tenancy);
             let words = format!("as the tenants `{a}` and `{b}`: {}", proven.words());
             findings.extend(proven.findings);
             words

@@ -7,7 +7,7 @@ use super::{Args, Gathered, ValidateReport, drift};
 use crate::catalog::{Catalog, Scope, read};
 use crate::commands::Context;
 use crate::commands::page::count;
-use crate::commands::policies::{self, Proven};
+use crate::commands::policies::{self, IsolationProof};
 use crate::diff;
 use crate::diff::report::{self, Sides};
 use crate::event::Watch;
@@ -22,7 +22,7 @@ use crate::shadow::{self, Shadow, rollback};
 /// What is found on the shadow itself: how its policies compare, and whether they hold.
 struct OnShadow {
     compared: Option<Comparison>,
-    proven: Option<Proven>,
+    proven: Option<IsolationProof>,
 }
 
 pub(super) async fn judge(

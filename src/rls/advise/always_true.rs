@@ -1,29 +1,29 @@
 //! Permissive policies that admit every row of a tenant table.
 
-use crate::access::Way;
-use crate::advise::Ground;
+use crate::access::RowAction;
+use crate::advise::AdviceContext;
 use crate::finding::Finding;
 use crate::formula::Formula;
 use crate::rights::PUBLIC;
 
-pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
+pub(super) fn check(context: &AdviceContext<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (table, rows) in ground
+    for (table, rows) in context
         .rights
         .tables
         .iter()
-        .filter(|(table, _)| ground.is_tenant(table))
+        .filter(|(table, _)| context.is_tenant(table))
     {
         for policy in rows.policies.iter().filter(|policy| !policy.restrictive) {
-            let open = |way: &&Way| {
+            let open = |way: &&RowAction| {
                 way.condition(policy)
                     .is_some_and(|text| Formula::read(text) == Formula::True)
             };
             let of_request = policy
                 .roles
                 .iter()
-                .any(|role| role == PUBLIC || ground.requests.contains(role));
-            let Some(way) = Way::ALL.iter().find(open).filter(|_| of_request) else {
+                .any(|role| role == PUBLIC || context.requests.contains(role));
+            let Some(way) = RowAction::ALL.iter().find(open).filter(|_| of_request) else {
                 continue;
             };
             let guarded = rows
@@ -31,7 +31,7 @@ pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
                 .iter()
                 .any(|guard| guard.restrictive && way.condition(guard).is_some());
             if guarded
-                || ground
+                || context
                     .holders(table, &way.command().privilege().to_string())
                     .is_empty()
             {

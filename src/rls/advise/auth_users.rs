@@ -1,15 +1,15 @@
 //! Views that show Supabase's table of users.
 
-use crate::advise::{Ground, list};
+use crate::advise::{AdviceContext, list};
 use crate::catalog::Kind;
 use crate::finding::Finding;
 
-pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
+pub(super) fn check(context: &AdviceContext<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for kind in [Kind::View, Kind::MaterializedView] {
-        for (view, object) in ground.catalog.of_kind(kind) {
+        for (view, object) in context.catalog.of_kind(kind) {
             let definition = object.text("definition").unwrap_or_default();
-            let holders = ground.holders(view, "r");
+            let holders = context.holders(view, "r");
             if definition.contains("auth.users") && !holders.is_empty() {
                 let subject = view.qualified();
                 let message = format!("shows auth.users to {}", list(&holders));

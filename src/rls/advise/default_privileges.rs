@@ -1,17 +1,17 @@
 //! What tables made tomorrow are granted, before anybody wrote a policy for them.
 
-use crate::advise::{Ground, list};
+use crate::advise::{AdviceContext, list};
 use crate::catalog::Kind;
 use crate::finding::Finding;
 
-pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
+pub(super) fn check(context: &AdviceContext<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (key, _) in ground
+    for (key, _) in context
         .catalog
         .of_kind(Kind::DefaultPrivileges)
         .filter(|(key, _)| &*key.part == "TABLES")
     {
-        let holders = ground.holders(key, "rawdD");
+        let holders = context.holders(key, "rawdD");
         if holders.is_empty() {
             continue;
         }
@@ -28,7 +28,7 @@ pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
         let help = format!(
             "ALTER DEFAULT PRIVILEGES FOR ROLE {}{place} REVOKE ALL ON TABLES FROM {}",
             crate::sql::name::Ident::new(&*key.name),
-            ground.revoked(&holders),
+            context.revoked(&holders),
         );
         findings.push(Finding::warn("rls-default-privileges", key.subject(), message).help(help));
     }

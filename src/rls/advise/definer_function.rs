@@ -1,13 +1,13 @@
 //! Functions that run with the rights of their owner and that a request may call.
 
-use crate::advise::{Ground, list};
+use crate::advise::{AdviceContext, list};
 use crate::catalog::Kind;
 use crate::finding::Finding;
 
-pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
+pub(super) fn check(context: &AdviceContext<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for kind in [Kind::Function, Kind::Procedure] {
-        for (function, object) in ground.catalog.of_kind(kind) {
+        for (function, object) in context.catalog.of_kind(kind) {
             // What a trigger runs cannot be called.
             let is_trigger = object.text("returns") == Some("trigger")
                 || object.text("returns") == Some("event_trigger");
@@ -15,7 +15,7 @@ pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
                 || object
                     .text("definition")
                     .is_some_and(|text| text.contains(" SECURITY DEFINER"));
-            let holders = ground.holders(function, "X");
+            let holders = context.holders(function, "X");
             if !definer || is_trigger || holders.is_empty() {
                 continue;
             }
@@ -26,7 +26,7 @@ pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
             );
             let help = format!(
                 "REVOKE EXECUTE ON ROUTINE {subject} FROM PUBLIC, {}; or SECURITY INVOKER",
-                ground.revoked(&ground.requests)
+                context.revoked(&context.requests)
             );
             findings.push(Finding::warn("rls-definer-function", subject, message).help(help));
         }

@@ -1,35 +1,35 @@
 //! Views that read with the rights of their owner what policies protect from who asks.
 
-use crate::advise::{Ground, list};
+use crate::advise::{AdviceContext, list};
 use crate::catalog::{Key, Kind};
 use crate::finding::Finding;
 
-pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
+pub(super) fn check(context: &AdviceContext<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (view, object) in ground.catalog.of_kind(Kind::View) {
+    for (view, object) in context.catalog.of_kind(Kind::View) {
         let invoker = object.list("options").iter().any(|option| {
             matches!(
                 &**option,
                 "security_invoker=true" | "security_invoker=on" | "security_invoker=1"
             )
         });
-        let holders = ground.holders(view, "rawd");
+        let holders = context.holders(view, "rawd");
         if invoker || holders.is_empty() {
             continue;
         }
         let owner = object.owner.as_deref().unwrap_or_default();
         let unprotected = |key: &Key| {
-            let rows = ground.rights.tables.get(key);
+            let rows = context.rights.tables.get(key);
             rows.is_some_and(|rows| {
-                let owns = ground
+                let owns = context
                     .catalog
                     .get(key)
                     .and_then(|table| table.owner.as_deref())
                     == Some(owner);
-                rows.enabled && (ground.roles.is_exempt(owner) || owns && !rows.forced)
+                rows.enabled && (context.roles.is_exempt(owner) || owns && !rows.forced)
             })
         };
-        if ground.needs(view, &unprotected) {
+        if context.needs(view, &unprotected) {
             let subject = view.qualified();
             let message = format!(
                 "reads as its owner {owner}, for whom no policy holds, and {} may read it: rows of every tenant",

@@ -1,6 +1,6 @@
 //! Policies that believe what the user writes: user metadata, request headers, cookies.
 
-use crate::advise::Ground;
+use crate::advise::AdviceContext;
 use crate::finding::Finding;
 
 const FORGEABLE: &[(&str, &str)] = &[
@@ -22,9 +22,9 @@ const FORGEABLE: &[(&str, &str)] = &[
     ),
 ];
 
-pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
+pub(super) fn check(context: &AdviceContext<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (table, policy, text) in ground
+    for (table, policy, text) in context
         .conditions()
         .filter(|(_, policy, _)| !policy.restrictive)
     {

@@ -1,6 +1,6 @@
 //! Columns of types that hold numbers of this server's catalog: an upgrade to another major refuses them.
 
-use crate::advise::Ground;
+use crate::advise::AdviceContext;
 use crate::catalog::Kind;
 use crate::finding::Finding;
 use crate::sql::name::Ident;
@@ -17,11 +17,11 @@ const TYPES: [&str; 8] = [
     "regprocedure",
 ];
 
-pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
-    let columns = ground.catalog.of_kind(Kind::Column);
+pub(super) fn check(context: &AdviceContext<'_>) -> Vec<Finding> {
+    let columns = context.catalog.of_kind(Kind::Column);
     columns
         .filter_map(|(key, object)| {
-            let table = ground
+            let table = context
                 .catalog
                 .parent(key)
                 .filter(|parent| matches!(parent.kind, Kind::Table | Kind::MaterializedView))?;

@@ -1,9 +1,9 @@
 //! Times that were 'now' when the policy was made.
 
-use crate::advise::Ground;
+use crate::advise::AdviceContext;
 use crate::finding::Finding;
 
-pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
+pub(super) fn check(context: &AdviceContext<'_>) -> Vec<Finding> {
     let frozen = |text: &str| {
         let mut pieces = text.split('\'');
         pieces.any(|piece| {
@@ -12,7 +12,7 @@ pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
             digits >= 17 && piece.contains(':') && piece.contains('.') && piece.starts_with("20")
         })
     };
-    let conditions = ground.conditions().filter(|(_, _, text)| frozen(text));
+    let conditions = context.conditions().filter(|(_, _, text)| frozen(text));
     conditions
         .map(|(table, policy, text)| {
             let message = format!(

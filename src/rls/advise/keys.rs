@@ -2,39 +2,39 @@
 
 use std::collections::BTreeMap;
 
-use crate::advise::Ground;
+use crate::advise::AdviceContext;
 use crate::catalog::{Key, Kind, Object};
 use crate::finding::Finding;
 use crate::sql::name::Ident;
 use crate::sql::safe::Sql;
 
-pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
+pub(super) fn check(context: &AdviceContext<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (table, rows) in &ground.rights.tables {
-        let governed = rows.enabled || ground.is_tenant(table);
-        let whole = ground
+    for (table, rows) in &context.rights.tables {
+        let governed = rows.enabled || context.is_tenant(table);
+        let whole = context
             .catalog
             .get(table)
             .is_some_and(|object| !object.has("partition"));
-        if governed && whole && !has_key(ground, table) {
-            findings.push(keyless(ground, table));
+        if governed && whole && !has_key(context, table) {
+            findings.push(keyless(context, table));
         }
     }
-    findings.extend(duplicates(ground));
+    findings.extend(duplicates(context));
     findings
 }
 
-fn has_key(ground: &Ground<'_>, table: &Key) -> bool {
-    ground
+fn has_key(context: &AdviceContext<'_>, table: &Key) -> bool {
+    context
         .catalog
         .parts(Kind::Constraint, &table.schema, &table.name)
         .any(|(_, object)| object.text("type") == Some("primary key"))
 }
 
-fn keyless(ground: &Ground<'_>, table: &Key) -> Finding {
+fn keyless(context: &AdviceContext<'_>, table: &Key) -> Finding {
     let subject = table.qualified();
     let id = Key::part(Kind::Column, &table.schema, &table.name, "id");
-    let help = if ground.catalog.objects.contains_key(&id) {
+    let help = if context.catalog.objects.contains_key(&id) {
         format!("ALTER TABLE {subject} ADD PRIMARY KEY (id)")
     } else {
         format!(
@@ -46,9 +46,9 @@ fn keyless(ground: &Ground<'_>, table: &Key) -> Finding {
 }
 
 /// Finds indexes that another index or key of the table repeats.
-fn duplicates(ground: &Ground<'_>) -> Vec<Finding> {
+fn duplicates(context: &AdviceContext<'_>) -> Vec<Finding> {
     let mut first: BTreeMap<String, String> = BTreeMap::new();
-    for (key, object) in ground.catalog.of_kind(Kind::Constraint) {
+    for (key, object) in context.catalog.of_kind(Kind::Constraint) {
         if matches!(object.text("type"), Some("primary key" | "unique")) {
             let columns = object.list("columns").iter();
             let names = Sql::join(columns.map(|column| Ident::new(&**column)), ", ");
@@ -59,7 +59,7 @@ fn duplicates(ground: &Ground<'_>) -> Vec<Finding> {
             );
         }
     }
-    let mut indexes: Vec<(&Key, &Object)> = ground
+    let mut indexes: Vec<(&Key, &Object)> = context
         .catalog
         .of_kind(Kind::Index)
         .filter(|(_, object)| !object.has("invalid") && !object.has("parent"))

@@ -1,12 +1,12 @@
 //! Functions said to be leakproof, which see rows before policies do.
 
-use crate::advise::Ground;
+use crate::advise::AdviceContext;
 use crate::catalog::Kind;
 use crate::finding::Finding;
 
-pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
+pub(super) fn check(context: &AdviceContext<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (function, object) in ground.catalog.of_kind(Kind::Function) {
+    for (function, object) in context.catalog.of_kind(Kind::Function) {
         let definition = object.text("definition").unwrap_or_default();
         let head = definition.split("\nAS ").next().unwrap_or_default();
         if head.contains(" LEAKPROOF") && !head.contains("NOT LEAKPROOF") {

@@ -5,7 +5,6 @@
 
 mod always_true;
 mod auth_users;
-mod beyond;
 mod default_privileges;
 mod definer_function;
 mod definer_view;
@@ -19,6 +18,7 @@ mod multiple_permissive;
 mod nullable_tenant;
 mod owner;
 mod per_row;
+mod platform;
 mod search_path;
 mod security_off;
 mod sensitive;
@@ -33,12 +33,12 @@ use crate::finding::Finding;
 use crate::rights::{Grant, PUBLIC, Rights, Roles};
 use crate::sql::name::Ident;
 
-pub use self::beyond::{Beyond, Extension};
+pub use self::platform::{Extension, PlatformObjects};
 
 /// What rules look at.
-pub(crate) struct Ground<'a> {
+pub(crate) struct AdviceContext<'a> {
     catalog: &'a Catalog,
-    beyond: &'a Beyond,
+    platform: &'a PlatformObjects,
     roles: &'a Roles,
     rights: Rights,
     grants: BTreeMap<Key, BTreeSet<Grant>>,
@@ -51,7 +51,7 @@ pub(crate) struct Ground<'a> {
 /// What everybody is called in messages.
 const EVERYBODY: &str = "everybody";
 
-type Rule = fn(&Ground<'_>) -> Vec<Finding>;
+type Rule = fn(&AdviceContext<'_>) -> Vec<Finding>;
 
 const RULES: &[Rule] = &[
     security_off::check,
@@ -74,7 +74,7 @@ const RULES: &[Rule] = &[
     multiple_permissive::check,
     keys::check,
     fragile_types::check,
-    beyond::check,
+    platform::check,
 ];
 
 /// Gives advice about a catalog that was read with its roles, and about what lies beside it.
@@ -82,7 +82,7 @@ const RULES: &[Rule] = &[
 /// `requests` are the roles a request may have; `column` names the tenant.
 pub fn advise(
     catalog: &Catalog,
-    beyond: &Beyond,
+    platform: &PlatformObjects,
     requests: &[String],
     column: Option<&str>,
 ) -> Vec<Finding> {
@@ -97,16 +97,16 @@ pub fn advise(
         .into_iter()
         .filter(|role| !roles.is_exempt(role))
         .collect();
-    let ground = Ground {
+    let context = AdviceContext {
         catalog,
-        beyond,
+        platform,
         roles: &roles,
         rights,
         grants,
         requests,
         column,
     };
-    let mut findings: Vec<Finding> = RULES.iter().flat_map(|rule| rule(&ground)).collect();
+    let mut findings: Vec<Finding> = RULES.iter().flat_map(|rule| rule(&context)).collect();
     findings.sort_by(|left, right| (&left.subject, &left.code).cmp(&(&right.subject, &right.code)));
     findings
 }
@@ -122,7 +122,7 @@ fn requests(named: &[String]) -> Vec<String> {
         .collect()
 }
 
-impl Ground<'_> {
+impl AdviceContext<'_> {
     /// Gives the request roles, and everybody, that hold any of the privileges on an object or a column of it.
     fn holders(&self, key: &Key, privileges: &str) -> Vec<String> {
         let object = if key.kind.is_relation() && !self.grants.contains_key(key) {

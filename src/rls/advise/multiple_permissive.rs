@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use crate::advise::Ground;
+use crate::advise::AdviceContext;
 use crate::finding::Finding;
 use crate::rights::Command;
 
-pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
+pub(super) fn check(context: &AdviceContext<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (table, rows) in &ground.rights.tables {
+    for (table, rows) in &context.rights.tables {
         let mut by_role: BTreeMap<(&str, Command), Vec<&str>> = BTreeMap::new();
         for policy in rows.policies.iter().filter(|policy| !policy.restrictive) {
-            for role in &ground.requests {
-                let reached = ground.roles.reach(role);
+            for role in &context.requests {
+                let reached = context.roles.reach(role);
                 if policy
                     .roles
                     .iter()
@@ -28,7 +28,7 @@ pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
             }
         }
         for ((role, command), names) in by_role.into_iter().filter(|(_, names)| names.len() > 1) {
-            if !ground
+            if !context
                 .holders(table, &command.privilege().to_string())
                 .iter()
                 .any(|holder| holder == role || holder == "everybody")

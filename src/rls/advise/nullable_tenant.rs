@@ -1,17 +1,17 @@
-//! Rows that need not belong to any tenant.
+//! TableSecurity that need not belong to any tenant.
 
-use crate::advise::Ground;
+use crate::advise::AdviceContext;
 use crate::catalog::{Key, Kind};
 use crate::finding::Finding;
 
-pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
-    let Some(column) = ground.column else {
+pub(super) fn check(context: &AdviceContext<'_>) -> Vec<Finding> {
+    let Some(column) = context.column else {
         return Vec::new();
     };
     let mut findings = Vec::new();
-    for (table, rows) in &ground.rights.tables {
+    for (table, rows) in &context.rights.tables {
         let key = Key::part(Kind::Column, &table.schema, &table.name, column);
-        let Some(object) = ground
+        let Some(object) = context
             .catalog
             .get(&key)
             .filter(|object| !object.has("not_null"))

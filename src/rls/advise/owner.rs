@@ -1,20 +1,20 @@
 //! A request that is, or becomes, the owner of a table whose policies do not hold for the owner.
 
-use crate::advise::Ground;
+use crate::advise::AdviceContext;
 use crate::finding::Finding;
 
-pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
+pub(super) fn check(context: &AdviceContext<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (table, rows) in &ground.rights.tables {
-        let owner = ground
+    for (table, rows) in &context.rights.tables {
+        let owner = context
             .catalog
             .get(table)
             .and_then(|object| object.owner.as_deref());
         let Some(owner) = owner.filter(|_| rows.enabled && !rows.forced) else {
             continue;
         };
-        let mut requests = ground.requests.iter();
-        if let Some(role) = requests.find(|role| ground.roles.reach(role).contains(owner)) {
+        let mut requests = context.requests.iter();
+        if let Some(role) = requests.find(|role| context.roles.reach(role).contains(owner)) {
             let subject = table.qualified();
             let message = format!(
                 "belongs to {owner}, whose rights {role} has, and policies do not hold for the owner"

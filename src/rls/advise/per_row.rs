@@ -1,6 +1,6 @@
 //! Policies that ask who is asking once for each row.
 
-use crate::advise::Ground;
+use crate::advise::AdviceContext;
 use crate::finding::Finding;
 
 const ASKS: &[&str] = &[
@@ -11,9 +11,9 @@ const ASKS: &[&str] = &[
     "current_setting(",
 ];
 
-pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
+pub(super) fn check(context: &AdviceContext<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (table, policy, text) in ground.conditions() {
+    for (table, policy, text) in context.conditions() {
         if let Some(asks) = ASKS.iter().find(|asks| is_bare(text, asks)) {
             let shown = asks.trim_end_matches('(');
             let message = format!("policy `{}` asks {shown} once for each row", policy.name);

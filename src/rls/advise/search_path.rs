@@ -1,13 +1,13 @@
 //! Functions that run with the rights of their owner and look names up where the caller says.
 
-use crate::advise::Ground;
+use crate::advise::AdviceContext;
 use crate::catalog::Kind;
 use crate::finding::Finding;
 
-pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
+pub(super) fn check(context: &AdviceContext<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for kind in [Kind::Function, Kind::Procedure] {
-        for (function, object) in ground.catalog.of_kind(kind) {
+        for (function, object) in context.catalog.of_kind(kind) {
             let definition = object.text("definition").unwrap_or_default();
             // The body comes last and may speak of the path as well.
             let head = definition.split("\nAS ").next().unwrap_or_default();

@@ -1,19 +1,19 @@
 //! Row-level security off where a request reaches the table, off beside policies, on without any.
 
-use crate::advise::{Ground, list};
+use crate::advise::{AdviceContext, list};
 use crate::catalog::Kind;
 use crate::finding::Finding;
 
-pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
+pub(super) fn check(context: &AdviceContext<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (table, rows) in &ground.rights.tables {
+    for (table, rows) in &context.rights.tables {
         let subject = table.qualified();
         let enable = format!("ALTER TABLE {subject} ENABLE ROW LEVEL SECURITY");
-        let holders = ground.holders(table, "rawd");
+        let holders = context.holders(table, "rawd");
         if !rows.enabled && !rows.policies.is_empty() {
             let message = "has policies and row-level security is off: none of them is applied";
             findings.push(Finding::error("rls-policies-off", subject, message).help(enable));
-        } else if !rows.enabled && !holders.is_empty() && ground.is_tenant(table) {
+        } else if !rows.enabled && !holders.is_empty() && context.is_tenant(table) {
             let message = format!(
                 "holds rows of tenants without row-level security, and {} may reach all of them",
                 list(&holders)
@@ -22,7 +22,7 @@ pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
         } else if rows.enabled
             && rows.policies.is_empty()
             && !holders.is_empty()
-            && ground
+            && context
                 .catalog
                 .get(table)
                 .is_some_and(|object| !object.has("partition"))
@@ -33,14 +33,14 @@ pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
             );
             let help = format!(
                 "CREATE POLICY … ON {subject} …, or REVOKE ALL ON {subject} FROM {}",
-                ground.revoked(&holders)
+                context.revoked(&holders)
             );
             findings.push(Finding::note("rls-no-policy", subject, message).help(help));
         }
     }
     // Foreign tables know no policies at all.
-    for (table, _) in ground.catalog.of_kind(Kind::ForeignTable) {
-        let holders = ground.holders(table, "rawd");
+    for (table, _) in context.catalog.of_kind(Kind::ForeignTable) {
+        let holders = context.holders(table, "rawd");
         if !holders.is_empty() {
             let subject = table.qualified();
             let message = format!(
@@ -49,7 +49,7 @@ pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
             );
             let help = format!(
                 "REVOKE ALL ON {subject} FROM PUBLIC, {}",
-                ground.revoked(&ground.requests)
+                context.revoked(&context.requests)
             );
             findings.push(Finding::warn("rls-foreign-table", subject, message).help(help));
         }

@@ -1,6 +1,6 @@
 //! Columns that speak of persons and secrets where no policy holds, and keys that lean on what the platform keeps for itself.
 
-use crate::advise::{Ground, list};
+use crate::advise::{AdviceContext, list};
 use crate::catalog::Kind;
 use crate::finding::Finding;
 
@@ -32,16 +32,16 @@ const NAMES: [&str; 24] = [
     "biometric",
 ];
 
-pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
+pub(super) fn check(context: &AdviceContext<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (table, rows) in ground
+    for (table, rows) in context
         .rights
         .tables
         .iter()
         .filter(|(_, rows)| !rows.enabled)
     {
-        let holders = ground.holders(table, "r");
-        let named: Vec<&str> = ground
+        let holders = context.holders(table, "r");
+        let named: Vec<&str> = context
             .catalog
             .columns(table)
             .into_iter()
@@ -55,7 +55,7 @@ pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
         // A table of tenants is told to be open as such.
         if holders.is_empty()
             || named.is_empty()
-            || ground.is_tenant(table)
+            || context.is_tenant(table)
             || !rows.policies.is_empty()
         {
             continue;
@@ -68,11 +68,11 @@ pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
         );
         let help = format!(
             "ALTER TABLE {subject} ENABLE ROW LEVEL SECURITY, with a policy for those who may, or REVOKE SELECT ON {subject} FROM PUBLIC, {}",
-            ground.revoked(&ground.requests)
+            context.revoked(&context.requests)
         );
         findings.push(Finding::warn("rls-sensitive", subject, message).help(help));
     }
-    for (key, object) in ground.catalog.of_kind(Kind::Constraint) {
+    for (key, object) in context.catalog.of_kind(Kind::Constraint) {
         let definition = object.text("definition").unwrap_or_default();
         let leans = definition
             .split_once("REFERENCES auth.")

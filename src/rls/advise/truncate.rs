@@ -1,29 +1,29 @@
 //! Privileges that policies do not decide on.
 
-use crate::advise::{Ground, list};
+use crate::advise::{AdviceContext, list};
 use crate::finding::Finding;
 
-pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
+pub(super) fn check(context: &AdviceContext<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (table, _) in ground
+    for (table, _) in context
         .rights
         .tables
         .iter()
-        .filter(|(table, _)| ground.is_tenant(table))
+        .filter(|(table, _)| context.is_tenant(table))
     {
         let subject = table.qualified();
         for (letter, word, what) in [
             ("D", "TRUNCATE", "may empty it of every tenant's rows"),
             ("t", "TRIGGER", "may have code run as whoever writes to it"),
         ] {
-            let holders = ground.holders(table, letter);
+            let holders = context.holders(table, letter);
             if holders.is_empty() {
                 continue;
             }
             let message = format!("{} {what}: no policy decides on {word}", list(&holders));
             let help = format!(
                 "REVOKE {word} ON {subject} FROM PUBLIC, {}",
-                ground.revoked(&ground.requests)
+                context.revoked(&context.requests)
             );
             findings.push(Finding::warn("rls-beyond-policies", &subject, message).help(help));
         }

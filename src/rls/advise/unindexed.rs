@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::advise::Ground;
+use crate::advise::AdviceContext;
 use crate::catalog::{Catalog, Key, Kind, Text};
 use crate::finding::Finding;
 use crate::sql::name::Ident;
 use crate::sql::safe::Sql;
 
-pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
-    let leading = leading(ground.catalog);
+pub(super) fn check(context: &AdviceContext<'_>) -> Vec<Finding> {
+    let leading = leading(context.catalog);
     let covered = |table: &Key, columns: &[Text]| {
         let keys = leading.get(table).map(Vec::as_slice).unwrap_or_default();
         keys.iter().any(|keys| {
@@ -18,13 +18,13 @@ pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
         })
     };
     let mut findings = Vec::new();
-    for (table, rows) in ground
+    for (table, rows) in context
         .rights
         .tables
         .iter()
-        .filter(|(table, _)| ground.is_tenant(table))
+        .filter(|(table, _)| context.is_tenant(table))
     {
-        let Some(column) = ground.column.filter(|_| rows.enabled) else {
+        let Some(column) = context.column.filter(|_| rows.enabled) else {
             continue;
         };
         if !rows.policies.is_empty() && !covered(table, &[column.into()]) {
@@ -38,7 +38,7 @@ pub(super) fn check(ground: &Ground<'_>) -> Vec<Finding> {
             ));
         }
     }
-    for (key, object) in ground.catalog.of_kind(Kind::Constraint) {
+    for (key, object) in context.catalog.of_kind(Kind::Constraint) {
         let columns = object.list("columns");
         let table = Key::named(Kind::Table, &key.schema, &key.name);
         if object.text("type") == Some("foreign key")

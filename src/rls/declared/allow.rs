@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::{Catalog, Key, Kind};
+use crate::declared::allow_line::{self, AllowedAction, Columns};
 use crate::declared::document::Lines;
-use crate::declared::line::{self, Columns, Deed};
-use crate::declared::text::{self, Fault};
+use crate::declared::policy_text::{self, Problem};
 use crate::rights::{Command, Grant, Policy};
 use crate::yaml::Located;
 
 /// What lines are read against.
-pub(crate) struct Ground<'a> {
+pub(crate) struct AllowContext<'a> {
     /// The catalog.
     pub(crate) catalog: &'a Catalog,
     /// The relation.
@@ -31,14 +31,14 @@ pub(crate) struct Allowed {
     /// The grants.
     pub(crate) grants: BTreeSet<Grant>,
     /// What is wrong, by the line.
-    pub(crate) faults: Vec<(usize, Fault)>,
+    pub(crate) faults: Vec<(usize, Problem)>,
 }
 
 /// Reads the lines of one role; each policy carries the index of its line.
-pub(crate) fn read(ground: &Ground<'_>, role: &str, lines: &Lines) -> Allowed {
+pub(crate) fn read(context: &AllowContext<'_>, role: &str, lines: &Lines) -> Allowed {
     let mut allowed = Allowed::default();
     for (index, line) in lines.0.iter().enumerate() {
-        if let Err(fault) = read_line(ground, role, (index, line), &mut allowed) {
+        if let Err(fault) = read_line(context, role, (index, line), &mut allowed) {
             allowed.faults.push((index, fault));
         }
     }
@@ -46,24 +46,24 @@ pub(crate) fn read(ground: &Ground<'_>, role: &str, lines: &Lines) -> Allowed {
 }
 
 fn read_line(
-    ground: &Ground<'_>,
+    context: &AllowContext<'_>,
     role: &str,
     (index, text): (usize, &Located<String>),
     allowed: &mut Allowed,
-) -> Result<(), Fault> {
-    let line = line::read(&text.value)?;
+) -> Result<(), Problem> {
+    let line = allow_line::read(&text.value)?;
     let named = line.rows.as_deref();
     for deed in &line.deeds {
-        take_grants(ground, role, deed, &mut allowed.grants)?;
-        let (Some(command), Kind::Table) = (deed.command, ground.relation.kind) else {
+        take_grants(context, role, deed, &mut allowed.grants)?;
+        let (Some(command), Kind::Table) = (deed.command, context.relation.kind) else {
             continue;
         };
-        let rows = named.unwrap_or(ground.usual);
-        let condition = text::fill(&format!("{{{rows}}}"), ground.known).map_err(|_| {
-            if rows == "own" && !ground.known.contains_key("own") {
+        let rows = named.unwrap_or(context.usual);
+        let condition = policy_text::fill(&format!("{{{rows}}}"), context.known).map_err(|_| {
+            if rows == "own" && !context.known.contains_key("own") {
                 let message = format!(
                     "{} does not say which rows are a tenant's own",
-                    ground.relation.qualified()
+                    context.relation.qualified()
                 );
                 (
                     message,
@@ -73,7 +73,7 @@ fn read_line(
                     ),
                 )
             } else {
-                let known: Vec<&str> = ground.rows.iter().map(String::as_str).collect();
+                let known: Vec<&str> = context.rows.iter().map(String::as_str).collect();
                 let listed = format!("the rows are {}", known.join(", "));
                 let near = crate::yaml::nearest(rows, known.iter().copied());
                 let hint = near.map_or(listed, |near| format!("did you mean `{near}`?"));
@@ -136,26 +136,26 @@ fn balances(text: &str) -> bool {
 }
 
 fn take_grants(
-    ground: &Ground<'_>,
+    context: &AllowContext<'_>,
     role: &str,
-    deed: &Deed,
+    deed: &AllowedAction,
     into: &mut BTreeSet<Grant>,
-) -> Result<(), Fault> {
+) -> Result<(), Problem> {
     let columns = match &deed.columns {
         Columns::All => None,
         Columns::Only(names) => Some(names.clone()),
         Columns::But(but) => {
-            let all = ground.catalog.columns(ground.relation);
+            let all = context.catalog.columns(context.relation);
             let names = all.iter().map(|(key, _)| key.part.to_string());
             let rest = names.filter(|name| !but.contains(name)).collect();
-            check_columns(ground, but)?;
+            check_columns(context, but)?;
             Some(rest)
         }
     };
     if let Some(columns) = &columns {
-        check_columns(ground, columns)?;
+        check_columns(context, columns)?;
     }
-    let relation = ground.relation;
+    let relation = context.relation;
     let keys: Vec<Key> = match columns {
         None => vec![relation.clone()],
         Some(names) => names
@@ -174,14 +174,14 @@ fn take_grants(
     Ok(())
 }
 
-fn check_columns(ground: &Ground<'_>, names: &[String]) -> Result<(), Fault> {
-    let columns = ground.catalog.columns(ground.relation);
+fn check_columns(context: &AllowContext<'_>, names: &[String]) -> Result<(), Problem> {
+    let columns = context.catalog.columns(context.relation);
     let known: Vec<&str> = columns.iter().map(|(key, _)| &*key.part).collect();
     for name in names {
         if !known.contains(&name.as_str()) {
             let hint = crate::yaml::nearest(name, known.iter().copied())
                 .map(|near| format!("did you mean `{near}`?"));
-            let relation = ground.relation.qualified();
+            let relation = context.relation.qualified();
             return Err((format!("{relation} has no column `{name}`"), hint));
         }
     }

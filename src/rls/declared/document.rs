@@ -10,7 +10,7 @@ use crate::yaml::Located;
 /// One file.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-pub struct Document {
+pub struct PolicyDocument {
     /// How tenants are told apart and how a request says who it is.
     pub tenancy: Option<Tenancy>,
     /// The roles of a request, each with what it is for.

@@ -1,17 +1,17 @@
 //! Owns the declared policy set: `policies/*.yaml` and the `.sql` files beside them.
 //!
 //! It is read here and expanded over a catalog, table by table; what an expression means is PostgreSQL's, see
-//! [`crate::settle`].
+//! [`crate::normalize`].
 
 pub mod document;
 
 mod allow;
+mod allow_line;
 pub mod expand;
-mod line;
-pub(crate) mod names;
-mod own;
+pub(crate) mod name_lookup;
+mod own_rows;
+mod policy_text;
 mod script;
-mod text;
 
 use std::path::Path;
 
@@ -22,7 +22,7 @@ use crate::finding::Location;
 use crate::sql::split;
 use crate::yaml::{self, Located};
 
-use document::{Document, Tenancy};
+use document::{PolicyDocument, Tenancy};
 
 /// A policy set, as it is written.
 #[derive(Clone, Debug, Default)]
@@ -39,7 +39,7 @@ pub struct File {
     /// How messages call it.
     pub name: String,
     /// What it says.
-    pub document: Document,
+    pub document: PolicyDocument,
 }
 
 /// A `.sql` file.

@@ -1,9 +1,9 @@
 //! Owns plain SQL beside the YAML: `CREATE POLICY`, `ALTER TABLE … ROW LEVEL SECURITY`, `GRANT`.
 
 use crate::catalog::{Catalog, Key, Kind};
-use crate::declared::expand::Wanted;
-use crate::declared::names;
-use crate::declared::text::{self, Fault};
+use crate::declared::expand::ExpandedPolicies;
+use crate::declared::name_lookup;
+use crate::declared::policy_text::{self, Problem};
 use crate::declared::{Declared, Script};
 use crate::finding::{Finding, Location};
 use crate::rights::Grant;
@@ -11,7 +11,7 @@ use crate::sql::phrase::{self, Phrase};
 use crate::sql::split;
 
 /// Adds what the scripts declare.
-pub(crate) fn add(declared: &Declared, catalog: &Catalog, wanted: &mut Wanted) {
+pub(crate) fn add(declared: &Declared, catalog: &Catalog, wanted: &mut ExpandedPolicies) {
     for script in &declared.scripts {
         for statement in split::statements(&script.text) {
             let place = Location::at(
@@ -53,13 +53,13 @@ pub(crate) fn tables(script: &Script, catalog: &Catalog) -> Vec<Key> {
 fn take(
     phrase: Phrase<'_>,
     catalog: &Catalog,
-    wanted: &mut Wanted,
+    wanted: &mut ExpandedPolicies,
     place: &Location,
-) -> Result<(), Fault> {
+) -> Result<(), Problem> {
     if phrase.begins(&["create", "policy"]) {
         let name = phrase.ident(2).unwrap_or_default();
         let (key, next) = table(phrase, 4, catalog)?;
-        let mut policy = text::clauses(&name, phrase.from(next))?;
+        let mut policy = policy_text::clauses(&name, phrase.from(next))?;
         policy.place = Some(place.clone());
         let rows = wanted.rights.tables.entry(key).or_default();
         rows.policies.push(policy);
@@ -91,7 +91,7 @@ fn take(
     Err(("this declares no policy".to_owned(), Some(hint.to_owned())))
 }
 
-fn table(phrase: Phrase<'_>, at: usize, catalog: &Catalog) -> Result<(Key, usize), Fault> {
+fn table(phrase: Phrase<'_>, at: usize, catalog: &Catalog) -> Result<(Key, usize), Problem> {
     let Some((name, next)) = phrase.name(at) else {
         return Err(("this names no table".to_owned(), None));
     };
@@ -104,12 +104,16 @@ fn table(phrase: Phrase<'_>, at: usize, catalog: &Catalog) -> Result<(Key, usize
     if catalog.objects.contains_key(&key) {
         return Ok((key, next));
     }
-    let hint = names::near(catalog, &[Kind::Table], &name.name)
+    let hint = name_lookup::near(catalog, &[Kind::Table], &name.name)
         .map(|near| format!("did you mean `{near}`?"));
     Err((format!("there is no table {}", key.qualified()), hint))
 }
 
-fn grant(phrase: Phrase<'_>, catalog: &Catalog, wanted: &mut Wanted) -> Result<(), Fault> {
+fn grant(
+    phrase: Phrase<'_>,
+    catalog: &Catalog,
+    wanted: &mut ExpandedPolicies,
+) -> Result<(), Problem> {
     let (Some(on), Some(to)) = (phrase.find(&["on"]), phrase.find(&["to"])) else {
         return Err(("a membership is no right of a table".to_owned(), None));
     };
@@ -125,7 +129,7 @@ fn grant(phrase: Phrase<'_>, catalog: &Catalog, wanted: &mut Wanted) -> Result<(
     let mut keys = Vec::new();
     for object in phrase.range(from, to).list() {
         let pattern = object.text().replace('"', "");
-        let found = names::matching(catalog, kinds, &pattern);
+        let found = name_lookup::matching(catalog, kinds, &pattern);
         if found.is_empty() {
             return Err((format!("there is no `{pattern}`"), None));
         }
@@ -134,14 +138,14 @@ fn grant(phrase: Phrase<'_>, catalog: &Catalog, wanted: &mut Wanted) -> Result<(
     let end = phrase.find(&["with", "grant"]);
     let roles = phrase.range(to + 1, end.unwrap_or(phrase.len())).list();
     for privilege in phrase.range(1, on).list() {
-        let line = crate::declared::line::read(&privilege.text().to_lowercase())?;
+        let line = crate::declared::allow_line::read(&privilege.text().to_lowercase())?;
         for (deed, key) in line
             .deeds
             .iter()
             .flat_map(|deed| keys.iter().map(move |key| (deed, key)))
         {
             let columns = match &deed.columns {
-                crate::declared::line::Columns::Only(names) => names.clone(),
+                crate::declared::allow_line::Columns::Only(names) => names.clone(),
                 _ => vec![String::new()],
             };
             for column in columns {

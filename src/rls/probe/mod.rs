@@ -1,19 +1,19 @@
 //! Owns the attempts, one family a file. Each finds leaks by what happens, names what lets them through, and has a control
 //! that could have failed.
 
-mod argument;
-mod blame;
-pub(super) mod bulk;
-pub(super) mod call;
-pub(super) mod climb;
-mod compose;
-mod early;
-pub(super) mod grant;
-mod merge;
-pub(super) mod peek;
-pub(super) mod read;
-pub(super) mod refer;
-pub(super) mod search;
-mod shadow;
-pub(super) mod stand;
-pub(super) mod write;
+mod call_arguments;
+pub(super) mod context;
+pub(super) mod copy_command;
+pub(super) mod foreign_keys;
+pub(super) mod function_calls;
+mod leak_cause;
+mod leaky_functions;
+mod merge_command;
+pub(super) mod privilege_escalation;
+pub(super) mod privileges;
+pub(super) mod random_search;
+pub(super) mod reads;
+mod search_path_hijack;
+pub(super) mod side_channels;
+mod write_statements;
+pub(super) mod writes;

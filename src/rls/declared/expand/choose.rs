@@ -2,7 +2,7 @@
 
 use crate::catalog::{Key, Object};
 use crate::declared::expand::{Chosen, Expansion};
-use crate::declared::{names, place, script};
+use crate::declared::{name_lookup, place, script};
 use crate::finding::Location;
 
 impl<'a> Expansion<'a> {
@@ -15,7 +15,9 @@ impl<'a> Expansion<'a> {
                 let shared = document.shared.iter().map(|entry| (entry, true));
                 for ((name, table), shared) in tables.chain(shared) {
                     let mut parts = name.value.split(',').map(str::trim);
-                    if parts.any(|part| part.contains('*') != exact && names::matches(key, part)) {
+                    if parts
+                        .any(|part| part.contains('*') != exact && name_lookup::matches(key, part))
+                    {
                         let like = table.like.as_ref();
                         return Some(Chosen {
                             file: &file.name,
@@ -36,8 +38,8 @@ impl<'a> Expansion<'a> {
             for (file, template) in self.templates.values() {
                 for to in &template.to.0 {
                     let is_default = to.value == "tenant tables";
-                    let fits =
-                        is_default && is_tenant || !is_default && names::matches(key, &to.value);
+                    let fits = is_default && is_tenant
+                        || !is_default && name_lookup::matches(key, &to.value);
                     if is_default == wanted && fits {
                         return Some(Chosen {
                             file,

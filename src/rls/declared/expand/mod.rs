@@ -1,25 +1,25 @@
 //! Owns expanding the declared policy set over a catalog: which table follows which declaration, and what that gives.
 //!
-//! Expressions stay as they are written; [`crate::settle`] has PostgreSQL print them.
+//! Expressions stay as they are written; [`crate::normalize`] has PostgreSQL print them.
 
 mod choose;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::{Catalog, Key, Kind, Object};
-use crate::declared::allow::{self, Ground};
-use crate::declared::document::{Allow, Document, Table, Template, Tenancy};
-use crate::declared::names;
-use crate::declared::text::{self, Fault};
-use crate::declared::{Declared, own, place, script};
+use crate::declared::allow::{self, AllowContext};
+use crate::declared::document::{Allow, PolicyDocument, Table, Template, Tenancy};
+use crate::declared::name_lookup;
+use crate::declared::policy_text::{self, Problem};
+use crate::declared::{Declared, own_rows, place, script};
 use crate::finding::{Finding, Location};
-use crate::rights::{Policy, Rights, Rows};
+use crate::rights::{Policy, Rights, TableSecurity};
 use crate::sql::name::Ident;
 use crate::yaml::{Located, nearest};
 
 /// What is declared for one catalog.
 #[derive(Clone, Debug, Default)]
-pub struct Wanted {
+pub struct ExpandedPolicies {
     /// The rights, their conditions as written.
     pub rights: Rights,
     /// What cannot be meant as it is written, and tables that nothing covers.
@@ -46,7 +46,7 @@ struct Expansion<'a> {
     rows: BTreeMap<String, String>,
     templates: BTreeMap<&'a str, (&'a str, &'a Template)>,
     force: bool,
-    wanted: Wanted,
+    wanted: ExpandedPolicies,
 }
 
 /// What is being expanded: an object, what names in braces stand for on it, and the rows that are meant unsaid.
@@ -67,7 +67,7 @@ struct Chosen<'a> {
 }
 
 /// Expands over every table of a catalog; `column` is what the project calls the tenant's column elsewhere.
-pub fn expand(declared: &Declared, catalog: &Catalog, column: Option<&str>) -> Wanted {
+pub fn expand(declared: &Declared, catalog: &Catalog, column: Option<&str>) -> ExpandedPolicies {
     let mut tenancy = declared
         .tenancy()
         .map(|(_, tenancy)| tenancy.clone())
@@ -89,7 +89,7 @@ pub fn expand(declared: &Declared, catalog: &Catalog, column: Option<&str>) -> W
         ]),
         templates: BTreeMap::new(),
         force: true,
-        wanted: Wanted::default(),
+        wanted: ExpandedPolicies::default(),
     };
     for file in &declared.files {
         expansion.learn(&file.name, &file.document);
@@ -108,7 +108,7 @@ pub fn expand(declared: &Declared, catalog: &Catalog, column: Option<&str>) -> W
 }
 
 impl<'a> Expansion<'a> {
-    fn learn(&mut self, file: &'a str, document: &'a Document) {
+    fn learn(&mut self, file: &'a str, document: &'a PolicyDocument) {
         for (name, rows) in document.rows.iter() {
             self.rows
                 .insert(name.value.clone(), format!("({})", rows.value));
@@ -124,22 +124,22 @@ impl<'a> Expansion<'a> {
         self.force = document.force.unwrap_or(self.force);
     }
 
-    fn fault(&mut self, subject: &str, place: Location, (message, hint): Fault) {
+    fn fault(&mut self, subject: &str, place: Location, (message, hint): Problem) {
         let mut finding = Finding::error("rls-declared", subject, message).place(place);
         finding.help = hint;
         self.wanted.findings.push(finding);
     }
 
     /// Names the tables that are declared and are not there.
-    fn look_for_missing(&mut self, file: &'a str, document: &'a Document) {
+    fn look_for_missing(&mut self, file: &'a str, document: &'a PolicyDocument) {
         for (name, _) in document.tables.iter().chain(document.shared.iter()) {
             for part in name.value.split(',').map(str::trim) {
                 if part.contains('*')
-                    || names::relation(self.catalog, &[Kind::Table], part).is_some()
+                    || name_lookup::relation(self.catalog, &[Kind::Table], part).is_some()
                 {
                     continue;
                 }
-                let hint = names::near(self.catalog, &[Kind::Table], part);
+                let hint = name_lookup::near(self.catalog, &[Kind::Table], part);
                 let hint = hint.map_or_else(
                     || "remove it, or add the migration that makes it".to_owned(),
                     |near| format!("did you mean `{near}`?"),
@@ -186,7 +186,7 @@ impl<'a> Expansion<'a> {
         let mut files = self.declared.files.iter();
         files.any(|file| {
             let mut except = file.document.except.iter();
-            except.any(|(pattern, _)| names::matches(key, &pattern.value))
+            except.any(|(pattern, _)| name_lookup::matches(key, &pattern.value))
         })
     }
 
@@ -201,7 +201,7 @@ impl<'a> Expansion<'a> {
         let message = format!(
             "has the tenant column `{column}` and no declaration covers it: nobody said who may see its rows"
         );
-        let short = names::short(key);
+        let short = name_lookup::short(key);
         let help = format!(
             "declare it in policies/: `tables: {{ {short}: … }}`, or `except: {{ {short}: the reason }}`"
         );
@@ -210,7 +210,7 @@ impl<'a> Expansion<'a> {
             .push(Finding::error("rls-undeclared", subject, message).help(help));
     }
 
-    fn rows_of(&mut self, key: &Key, chosen: &Chosen<'a>, column: Option<String>) -> Rows {
+    fn rows_of(&mut self, key: &Key, chosen: &Chosen<'a>, column: Option<String>) -> TableSecurity {
         let nothing = Table::default();
         let table = chosen.table.unwrap_or(&nothing);
         if let Some(like) = &table.like
@@ -233,7 +233,7 @@ impl<'a> Expansion<'a> {
         let force = table
             .force
             .or_else(|| template.and_then(|template| template.force));
-        let mut rows = Rows {
+        let mut rows = TableSecurity {
             enabled: !is_scripted && table.security.unwrap_or(true),
             forced: !is_scripted && force.unwrap_or(self.force),
             policies: Vec::new(),
@@ -277,21 +277,21 @@ impl<'a> Expansion<'a> {
         }
         known.insert("table".into(), key.qualified());
         let tenancy = &self.tenancy;
-        if let Some(who) = own::who(tenancy) {
+        if let Some(who) = own_rows::who(tenancy) {
             known.insert("tenant".into(), format!("(select {who})"));
         }
-        if let Some(user) = own::user(tenancy) {
+        if let Some(user) = own_rows::user(tenancy) {
             known.insert("user".into(), format!("(select {user})"));
         }
         let is_membership = tenancy.membership.as_ref().is_some_and(|membership| {
-            own::table(&membership.table.value).to_string() == key.qualified()
+            own_rows::table(&membership.table.value).to_string() == key.qualified()
         });
         let condition = if is_membership && table.column.is_none() {
-            own::of_membership(tenancy)
+            own_rows::of_membership(tenancy)
         } else {
             column
                 .as_ref()
-                .and_then(|column| own::condition(tenancy, column))
+                .and_then(|column| own_rows::condition(tenancy, column))
         };
         if let Some(column) = column {
             known.insert("column".into(), Ident::new(column.as_str()).to_string());
@@ -309,7 +309,7 @@ impl<'a> Expansion<'a> {
         Subject { key, known, usual }: Subject<'_>,
         (file, allow): (&str, &Allow),
         but: &BTreeSet<&str>,
-        rows: &mut Rows,
+        rows: &mut TableSecurity,
     ) {
         let mut rows_known: BTreeSet<String> = self.rows.keys().cloned().collect();
         rows_known.extend(known.contains_key("own").then(|| "own".to_owned()));
@@ -321,14 +321,14 @@ impl<'a> Expansion<'a> {
             if but.contains(role.value.as_str()) {
                 continue;
             }
-            let ground = Ground {
+            let context = AllowContext {
                 catalog: self.catalog,
                 relation: key,
                 known,
                 rows: &rows_known,
                 usual,
             };
-            let allowed = allow::read(&ground, &role.value, lines);
+            let allowed = allow::read(&context, &role.value, lines);
             self.wanted.rights.grants.extend(allowed.grants);
             for (index, fault) in allowed.faults {
                 self.fault(&key.qualified(), place(file, &lines.0[index]), fault);
@@ -346,13 +346,13 @@ impl<'a> Expansion<'a> {
         Subject { key, known, .. }: Subject<'_>,
         file: &str,
         [policies, guards]: [&crate::manifest::entries::Entries<Located<String>>; 2],
-        rows: &mut Rows,
+        rows: &mut TableSecurity,
     ) {
         let policies = policies.iter().map(|entry| (entry, false));
         for ((name, line), restrictive) in policies.chain(guards.iter().map(|entry| (entry, true)))
         {
-            let read =
-                text::fill(&line.value, known).and_then(|line| text::policy(&name.value, &line));
+            let read = policy_text::fill(&line.value, known)
+                .and_then(|line| policy_text::policy(&name.value, &line));
             match read {
                 Ok(mut policy) => {
                     policy.restrictive |= restrictive;
@@ -369,7 +369,7 @@ impl<'a> Expansion<'a> {
     }
 
     /// Reads what is said of objects other than tables.
-    fn others(&mut self, file: &'a str, document: &'a Document) {
+    fn others(&mut self, file: &'a str, document: &'a PolicyDocument) {
         let sections: [(&[Kind], &crate::manifest::entries::Entries<Allow>); 4] = [
             (
                 &[Kind::View, Kind::MaterializedView, Kind::ForeignTable],
@@ -384,9 +384,9 @@ impl<'a> Expansion<'a> {
         ];
         for (kinds, section) in sections {
             for (name, allow) in section.iter() {
-                let keys = names::matching(self.catalog, kinds, &name.value);
+                let keys = name_lookup::matching(self.catalog, kinds, &name.value);
                 if keys.is_empty() {
-                    let hint = names::near(self.catalog, kinds, &name.value);
+                    let hint = name_lookup::near(self.catalog, kinds, &name.value);
                     let hint = hint.map(|near| format!("did you mean `{near}`?"));
                     let message = format!("there is no {} `{}`", kinds[0], name.value);
                     self.fault(&name.value, place(file, name), (message, hint));
@@ -413,7 +413,7 @@ impl<'a> Expansion<'a> {
     fn object(&mut self, key: &Key, file: &'a str, name: &Located<String>, allow: &Allow) {
         self.wanted.exact.insert(key.clone());
         self.wanted.places.insert(key.clone(), place(file, name));
-        let mut rows = Rows::default();
+        let mut rows = TableSecurity::default();
         let known = BTreeMap::new();
         let subject = Subject {
             key,
