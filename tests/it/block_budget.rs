@@ -2,7 +2,7 @@
 
 use af_db::sql::safe::Sql;
 
-use crate::support::project::{Project, Ran};
+use crate::support::project::{CommandOutput, Project};
 use crate::support::server::{self, Database};
 
 /// Waits only on the database that is changed, not where the same statements are tried first.
@@ -30,7 +30,7 @@ async fn blocked(
     database: &Database,
     arguments: &[&str],
     readers: usize,
-) -> Ran {
+) -> CommandOutput {
     let run = project.run(arguments);
     let read = async {
         let looker = database.session().await;
@@ -56,7 +56,7 @@ async fn blocked(
     tokio::join!(run, read).0
 }
 
-fn is_stopped(ran: &Ran) {
+fn is_stopped(ran: &CommandOutput) {
     let seen = ran.seen();
     assert!(seen.contains("waited for this run"), "{seen}");
     assert!(seen.contains("longer than the 1 s allowed"), "{seen}");

@@ -1,10 +1,10 @@
 //! `af-db dev`, and any command in a project that names no database.
 
-use crate::support::program::Project;
+use crate::support::dev_project::DevProject;
 
 #[test]
 fn a_project_without_a_database_gets_one() {
-    let project = Project::new().file(
+    let project = DevProject::new().file(
         "migrations/V1__things.sql",
         "CREATE TABLE things (id bigint PRIMARY KEY);\n",
     );
@@ -87,7 +87,7 @@ fn a_project_without_a_database_gets_one() {
 
 #[test]
 fn a_project_that_expects_supabase_finds_its_like() {
-    let project = Project::new().file(
+    let project = DevProject::new().file(
         "migrations/V1__profiles.sql",
         "create table profiles (id uuid primary key references auth.users);\n\
          alter table profiles enable row level security;\n\
@@ -110,7 +110,7 @@ fn a_project_that_expects_supabase_finds_its_like() {
 
 #[test]
 fn two_projects_have_two_servers() {
-    let (one, other) = (Project::new(), Project::new());
+    let (one, other) = (DevProject::new(), DevProject::new());
     let make = ["dev", "psql", "--", "-qc", "CREATE TABLE here (id int)"];
     one.run(&make);
     let asked = other.run(&[
@@ -124,7 +124,7 @@ fn two_projects_have_two_servers() {
 }
 
 /// Gives what is listed of servers in a register of the test's own.
-fn listed(project: &Project, state: &str) -> serde_json::Value {
+fn listed(project: &DevProject, state: &str) -> serde_json::Value {
     let told = project.run_with(&[("AF_DB_STATE_DIR", state)], &["dev", "list", "--json"]);
     let (_, document) = told.split_once('\n').expect("an answer");
     let document: serde_json::Value = serde_json::from_str(document).expect("a document");
@@ -142,9 +142,9 @@ fn servers_are_listed_until_those_of_removed_projects_are_pruned() {
     std::fs::set_permissions(state.path(), open).expect("an open folder");
     let text = state.path().to_string_lossy().into_owned();
     let variables = [("AF_DB_STATE_DIR", text.as_str())];
-    let asking = Project::new();
+    let asking = DevProject::new();
     assert_eq!(listed(&asking, &text), serde_json::json!([]));
-    let project = Project::new();
+    let project = DevProject::new();
     let make = ["dev", "psql", "--", "-qc", "CREATE TABLE here (id int)"];
     project.run_with(&variables, &make);
     let servers = listed(&asking, &text);
@@ -154,7 +154,7 @@ fn servers_are_listed_until_those_of_removed_projects_are_pruned() {
         servers[0]["directory"].as_str().expect("a directory"),
     ));
     // Moved, it still has its rows.
-    let moved = Project::new();
+    let moved = DevProject::new();
     std::fs::remove_dir_all(moved.path()).expect("an empty folder");
     std::fs::rename(project.path(), moved.path()).expect("a project that moves");
     let look = ["dev", "psql", "--", "-Atc", "SELECT to_regclass('here')"];

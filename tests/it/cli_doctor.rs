@@ -1,6 +1,6 @@
 //! `af-db doctor`.
 
-use crate::support::program::Project;
+use crate::support::dev_project::DevProject;
 use crate::support::server;
 
 /// Replaces what differs from machine to machine: versions and where programs are.
@@ -23,7 +23,7 @@ fn normal(text: &str) -> String {
 
 #[test]
 fn a_project_with_nothing_said_is_fine() {
-    let project = Project::new();
+    let project = DevProject::new();
     insta::assert_snapshot!(normal(&project.run(&["doctor"])), @r"
     $ af-db doctor
     good  configuration        no af-db.yaml, everything at its default
@@ -35,7 +35,7 @@ fn a_project_with_nothing_said_is_fine() {
 
 #[test]
 fn what_is_missing_is_named_with_its_remedy() {
-    let project = Project::new().file("empty/file", "");
+    let project = DevProject::new().file("empty/file", "");
     let empty = project.path().join("empty");
     let empty = empty.to_str().unwrap();
     let told = project.run_with(
@@ -74,7 +74,7 @@ async fn a_live_server_is_looked_at() {
     let database = server.database().await;
     database.run("CREATE ROLE weak LOGIN").await;
     let directory = server.scratch.directory().unwrap().display().to_string();
-    let project = Project::new();
+    let project = DevProject::new();
     let url = |role: &str| {
         format!(
             "postgresql://{role}@/{}?host={directory}&sslmode=disable",

@@ -1,10 +1,10 @@
 //! `--format`: the findings of a command in the words of the program that gathers them.
 
-use crate::support::program::Project;
+use crate::support::dev_project::DevProject;
 
 /// A project in which only the files are wrong.
-fn wrong() -> Project {
-    Project::new()
+fn wrong() -> DevProject {
+    DevProject::new()
         .file("migrations/V1__one.sql", "CREATE TABLE one (id int);\n")
         .file("migrations/V1__two.sql", "CREATE TABLE two (id int);\n")
 }
@@ -44,7 +44,7 @@ fn documents_are_whole() {
 
 #[test]
 fn a_failure_is_told_on_standard_error_and_annotated() {
-    let project = Project::new().file("af-db.yaml", "nonsense: 1\n");
+    let project = DevProject::new().file("af-db.yaml", "nonsense: 1\n");
     let told = project.run(&["status", "--format", "github"]);
     assert!(told.contains("\n::error title=af-db::"), "{told}");
     assert!(told.contains("\n! error: "), "{told}");

@@ -1,10 +1,10 @@
 //! What a person meets who got something wrong before any database is reached: one clear error, a hint, no panic.
 
-use crate::support::program::Project;
+use crate::support::dev_project::DevProject;
 
 /// Runs `status` in a project with this `af-db.yaml`.
 fn with_file(text: &str) -> String {
-    Project::new().file("af-db.yaml", text).run(&["status"])
+    DevProject::new().file("af-db.yaml", text).run(&["status"])
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn a_wrong_configuration_is_refused_with_its_place() {
 
 #[test]
 fn a_configuration_that_cannot_be_read_is_named() {
-    let project = Project::new();
+    let project = DevProject::new();
     std::fs::create_dir(project.path().join("af-db.yaml")).unwrap();
     insta::assert_snapshot!(project.run(&["status"]), @"
     $ af-db status
@@ -78,21 +78,21 @@ fn a_configuration_that_cannot_be_read_is_named() {
     ! hint: move the folder, or give the file with --config
     exit 2
     ");
-    let project = Project::new();
+    let project = DevProject::new();
     insta::assert_snapshot!(project.run(&["--config", "gone.yaml", "status"]), @"
     $ af-db --config gone.yaml status
     ! error: the configuration file `gone.yaml` does not exist
     ! hint: run `af-db init` to create one, or remove --config
     exit 2
     ");
-    let project = Project::new().file(".env", "DATABASE_URL\n");
+    let project = DevProject::new().file(".env", "DATABASE_URL\n");
     insta::assert_snapshot!(project.run(&["status"]), @"
     $ af-db status
     ! error: .env:1: expected NAME=value
     ! hint: put a # before a comment
     exit 2
     ");
-    let project = Project::new();
+    let project = DevProject::new();
     std::fs::write(project.path().join("af-db.yaml"), b"schemas: [\xff]\n").unwrap();
     insta::assert_snapshot!(project.run(&["status"]), @"
     $ af-db status
@@ -104,7 +104,7 @@ fn a_configuration_that_cannot_be_read_is_named() {
 
 #[test]
 fn a_wrong_address_is_refused_before_anything_is_tried() {
-    let project = Project::new();
+    let project = DevProject::new();
     let status = |url: &str| project.run(&["status", "--database-url", url]);
     insta::assert_snapshot!(status("postgres://me:secret@[::1/db"), @"
     $ af-db status --database-url postgres://me:secret@[::1/db
@@ -171,7 +171,7 @@ fn a_wrong_address_is_refused_before_anything_is_tried() {
 
 #[test]
 fn a_wrong_command_line_is_refused() {
-    let project = Project::new();
+    let project = DevProject::new();
     insta::assert_snapshot!(project.run(&["upp"]), @"
     $ af-db upp
     ! error: unrecognized subcommand 'upp'
@@ -203,7 +203,7 @@ fn a_wrong_command_line_is_refused() {
 
 #[test]
 fn surroundings_without_home_or_room_are_named() {
-    let project = Project::new();
+    let project = DevProject::new();
     let nowhere = [
         ("HOME", ""),
         ("AF_DB_CACHE_DIR", "/proc/nowhere"),

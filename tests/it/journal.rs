@@ -3,7 +3,7 @@
 use crate::support::project::Project;
 use crate::support::server::{self, Database};
 
-async fn verify(project: &Project, more: &[&str]) -> crate::support::project::Ran {
+async fn verify(project: &Project, more: &[&str]) -> crate::support::project::CommandOutput {
     let arguments = [&["history", "--verify"], more].concat();
     project.run(&arguments).await
 }

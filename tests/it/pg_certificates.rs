@@ -19,8 +19,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use crate::support::networked::Networked;
 use crate::support::project::Project;
+use crate::support::tcp_server::TcpServer;
 
 /// The host that certificates are made out for; its address is said apart.
 const HOST: &str = "db.example.org";
@@ -539,9 +539,9 @@ async fn the_authorities_of_the_system_are_those_of_the_usual_variable() {
     forge.itself("root", "root", AUTHORITY).await;
     let leaf = "subjectAltName=DNS:localhost,IP:127.0.0.1\n";
     forge.issue("server", "server", "root", leaf).await;
-    let server = Networked::prepare()
+    let server = TcpServer::prepare()
         .await
-        .rules("host all all 127.0.0.1/32 trust");
+        .hba_rules("host all all 127.0.0.1/32 trust");
     let put = |name: &str| {
         let text = std::fs::read_to_string(forge.path(name)).unwrap();
         server.put(name, &text).display().to_string()

@@ -16,9 +16,9 @@ use af_db::sql::safe::Sql;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::message::shown;
-use crate::support::networked::{Networked, free_port};
 use crate::support::proxy::{Cut, Proxy};
 use crate::support::server;
+use crate::support::tcp_server::{TcpServer, free_port};
 
 async fn refused(target: &Target) -> anyhow::Error {
     match connect::open_with(target, &RetryLimits::ONCE, &silent).await {
@@ -101,9 +101,9 @@ async fn a_role_without_rights_gets_its_facts_too() {
 
 #[tokio::test]
 async fn what_cannot_be_entered_says_why() {
-    let server = Networked::prepare()
+    let server = TcpServer::prepare()
         .await
-        .rules("host all wrong 127.0.0.1/32 scram-sha-256\nhost all nobody 127.0.0.1/32 reject\nhost all all 127.0.0.1/32 trust")
+        .hba_rules("host all wrong 127.0.0.1/32 scram-sha-256\nhost all nobody 127.0.0.1/32 reject\nhost all all 127.0.0.1/32 trust")
         .start()
         .await;
     let port = server.port.to_string();
@@ -225,7 +225,7 @@ async fn a_server_that_never_answers_is_given_up() {
 
 #[tokio::test]
 async fn the_next_server_is_tried_when_one_is_silent_or_of_the_wrong_kind() {
-    let standby = Networked::prepare().await.standby().start().await;
+    let standby = TcpServer::prepare().await.standby().start().await;
     let database = server::database().await;
     let (silent_proxy, proxy) = (
         Proxy::start(&database.target),
@@ -244,7 +244,7 @@ async fn the_next_server_is_tried_when_one_is_silent_or_of_the_wrong_kind() {
 
 #[tokio::test]
 async fn a_replica_is_refused_by_what_must_write() {
-    let standby = Networked::prepare().await.standby().start().await;
+    let standby = TcpServer::prepare().await.standby().start().await;
     let session = connect::open(&standby.target(""), &silent).await.unwrap();
     assert!(session.server_info().in_recovery);
     let error = server_info::refuse_replica(session.server_info()).unwrap_err();
@@ -346,7 +346,7 @@ async fn a_server_that_starts_up_is_waited_for_and_says_so() {
 
 #[tokio::test]
 async fn a_server_that_is_not_there_yet_is_waited_for() {
-    let server = Networked::prepare().await;
+    let server = TcpServer::prepare().await;
     let target = server.target("");
     let open = connect::open(&target, &silent);
     let (session, _server) = tokio::join!(open, server.start());

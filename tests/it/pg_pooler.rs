@@ -12,9 +12,9 @@ use af_db::pg::server_info::PoolMode;
 use af_db::pg::target::Target;
 
 use crate::support::message::shown;
-use crate::support::networked::Bouncer;
 use crate::support::proxy::Proxy;
 use crate::support::server::{self, Database};
+use crate::support::tcp_server::PgBouncer;
 
 /// Finds out the mode of a pooler, and that it left no setting of ours behind for its other clients.
 async fn found(database: &Database, target: &Target) -> PoolMode {
@@ -51,7 +51,7 @@ async fn transaction_mode_is_refused_with_the_way_around() {
         "default_pool_size=1",
         "ignore_startup_parameters=options",
     ] {
-        let bouncer = Bouncer::start(&database.target, "transaction", more).await;
+        let bouncer = PgBouncer::start(&database.target, "transaction", more).await;
         let target = bouncer.target(&database.target);
         assert_eq!(
             found(&database, &target).await,
@@ -59,7 +59,7 @@ async fn transaction_mode_is_refused_with_the_way_around() {
             "{more}"
         );
     }
-    let bouncer = Bouncer::start(&database.target, "transaction", "").await;
+    let bouncer = PgBouncer::start(&database.target, "transaction", "").await;
     let target = bouncer.target(&database.target);
     let session = connect::open(&target, &silent).await.unwrap();
     let started = Instant::now();
@@ -86,7 +86,7 @@ async fn transaction_mode_is_refused_with_the_way_around() {
 #[tokio::test]
 async fn statement_mode_is_refused() {
     let database = server::database().await;
-    let bouncer = Bouncer::start(&database.target, "statement", "").await;
+    let bouncer = PgBouncer::start(&database.target, "statement", "").await;
     let target = bouncer.target(&database.target);
     assert_eq!(found(&database, &target).await, PoolMode::Statement);
     let session = connect::open(&target, &silent).await.unwrap();
@@ -104,7 +104,7 @@ async fn statement_mode_is_refused() {
 #[tokio::test]
 async fn session_mode_serves_and_gets_our_settings() {
     let database = server::database().await;
-    let bouncer = Bouncer::start(&database.target, "session", "").await;
+    let bouncer = PgBouncer::start(&database.target, "session", "").await;
     let target = bouncer.target(&database.target);
     let session = connect::open(&target, &silent).await.unwrap();
     assert_eq!(
@@ -123,7 +123,7 @@ async fn session_mode_serves_and_gets_our_settings() {
 #[tokio::test]
 async fn a_session_pool_of_one_is_not_trusted() {
     let database = server::database().await;
-    let bouncer = Bouncer::start(&database.target, "session", "default_pool_size=1").await;
+    let bouncer = PgBouncer::start(&database.target, "session", "default_pool_size=1").await;
     let target = bouncer.target(&database.target);
     let session = connect::open(&target, &silent).await.unwrap();
     assert!(pooler::require_session(&session, &target).await.is_err());
@@ -132,7 +132,7 @@ async fn a_session_pool_of_one_is_not_trusted() {
 #[tokio::test]
 async fn the_way_around_a_known_pooler_is_named() {
     let database = server::database().await;
-    let bouncer = Bouncer::start(&database.target, "transaction", "").await;
+    let bouncer = PgBouncer::start(&database.target, "transaction", "").await;
     let mut target = bouncer.target(&database.target);
     let session = connect::open(&target, &silent).await.unwrap();
     pooler::mode(&session, &target).await.unwrap();

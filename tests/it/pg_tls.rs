@@ -12,8 +12,8 @@ use af_db::pg::target::{Secret, Target};
 use af_db::sql::safe::Sql;
 
 use crate::support::message::shown;
-use crate::support::networked::Networked;
 use crate::support::server::rows;
+use crate::support::tcp_server::TcpServer;
 
 /// A directory with authorities and certificates.
 struct Authority {
@@ -79,8 +79,8 @@ impl Authority {
         std::fs::set_permissions(self.path("old-postgres.key"), private).unwrap();
     }
 
-    async fn serve(&self, certificate: &str, rules: &str) -> Networked {
-        let server = Networked::prepare().await.rules(rules);
+    async fn serve(&self, certificate: &str, rules: &str) -> TcpServer {
+        let server = TcpServer::prepare().await.hba_rules(rules);
         let put = |name: &str, from: &str| server.put(name, &self.text(from)).display().to_string();
         let files = [
             format!(
@@ -114,11 +114,11 @@ async fn is_encrypted(session: &Session) -> bool {
     rows[0][0] == "t"
 }
 
-fn with_roots(server: &Networked, mode: &str, roots: &Path) -> Target {
+fn with_roots(server: &TcpServer, mode: &str, roots: &Path) -> Target {
     server.target(&format!("sslmode={mode}&sslrootcert={}", roots.display()))
 }
 
-async fn refusal(server: &Networked, target: &Target, authority: &Authority) -> String {
+async fn refusal(server: &TcpServer, target: &Target, authority: &Authority) -> String {
     let error = enter(target).await.err().expect("a refusal");
     let port = server.port.to_string();
     let directory = authority.directory.path().display().to_string();
@@ -372,7 +372,7 @@ async fn our_own_certificate_lets_us_in() {
 }
 
 /// Starts a server with TLS that lets the role `bound` in with its password.
-async fn asking_for_a_password(authority: &Authority) -> Networked {
+async fn asking_for_a_password(authority: &Authority) -> TcpServer {
     authority.issue("server", "IP:127.0.0.1", "-days 2").await;
     let rules = "host all bound 127.0.0.1/32 scram-sha-256";
     let server = authority.serve("server", rules).await;
@@ -384,7 +384,7 @@ async fn asking_for_a_password(authority: &Authority) -> Networked {
     server
 }
 
-fn as_bound(server: &Networked, parameters: &str) -> Target {
+fn as_bound(server: &TcpServer, parameters: &str) -> Target {
     server
         .target(parameters)
         .with_user("bound")
@@ -438,7 +438,7 @@ async fn a_certificate_of_ours_that_the_server_does_not_trust_is_said_to_be() {
 }
 
 /// Changes settings of a running server, and waits until new sessions have them.
-async fn change(server: &Networked, settings: &[(&str, &str)]) {
+async fn change(server: &TcpServer, settings: &[(&str, &str)]) {
     let loaded = async || {
         let session = enter(&server.socket()).await.unwrap();
         rows(&session, "SELECT pg_conf_load_time()").await[0][0].clone()

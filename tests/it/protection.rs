@@ -3,10 +3,10 @@
 use std::net::UdpSocket;
 use std::os::unix::fs::symlink;
 
-use crate::support::networked::Networked;
-use crate::support::project::{Project, Ran};
+use crate::support::project::{CommandOutput, Project};
 use crate::support::proxy::Proxy;
 use crate::support::server;
+use crate::support::tcp_server::TcpServer;
 use af_db::event::silent;
 use af_db::pg::connect;
 use af_db::pg::target::Target;
@@ -14,15 +14,15 @@ use af_db::sql::safe::Sql;
 
 /// One server with a protected database `prod` and another one, `dev`.
 struct Bench {
-    server: Networked,
+    server: TcpServer,
 }
 
 impl Bench {
     async fn start() -> Bench {
-        let server = Networked::prepare()
+        let server = TcpServer::prepare()
             .await
             .setting("listen_addresses=*")
-            .rules("host all all all trust")
+            .hba_rules("host all all all trust")
             .start()
             .await;
         let bench = Bench { server };
@@ -301,7 +301,7 @@ fn surrounding(bench: &Bench, database: &str) -> Vec<Spelling> {
     ]
 }
 
-async fn up(project: &Project, spelling: &Spelling) -> Ran {
+async fn up(project: &Project, spelling: &Spelling) -> CommandOutput {
     let mut arguments = vec!["up", "--yes"];
     arguments.extend(spelling.arguments.iter().map(String::as_str));
     let mut tool = project.tool(&arguments);
@@ -309,7 +309,7 @@ async fn up(project: &Project, spelling: &Spelling) -> Ran {
         tool = tool.env(*name, value);
     }
     let done = tool.run().await.expect("the program runs");
-    Ran {
+    CommandOutput {
         status: done.status.code().unwrap_or(-1),
         stdout: String::from_utf8_lossy(&done.stdout).into_owned(),
         stderr: done.stderr.clone(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::support::project::{Project, Ran};
+use crate::support::project::{CommandOutput, Project};
 use crate::support::server;
 
 /// Texts that open something and never close it, and the line and column where they do.
@@ -56,7 +56,7 @@ const CLOSED: &[&str] = &[
     "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN 1; -- '\nEND $$;\n",
 ];
 
-fn refused(ran: &Ran, place: &str) {
+fn refused(ran: &CommandOutput, place: &str) {
     assert!(
         ran.status == 1 || ran.status == 2 || ran.status == 4,
         "{}",

@@ -8,7 +8,7 @@ use af_db::rls::tenancy::Tenancy;
 use af_db::rls::verdict::ProbeOutcome;
 
 use crate::rls_prove::{leaks, proof};
-use crate::support::program::Project;
+use crate::support::dev_project::DevProject;
 use crate::support::server::{self, Database};
 
 const TENANCY: &str = "tenancy: {column: tenant_id, identity: {role: live_app, guc: app.tenant_id}, tenants: {a: 1, b: 2}}";
@@ -139,7 +139,7 @@ async fn a_database_is_taken_over_as_a_project_that_says_what_is_there() {
     let database = server.database().await;
     database.run(SCHEMA).await;
     let directory = server.scratch.directory().expect("a server of our own");
-    let project = Project::new();
+    let project = DevProject::new();
     let url = format!(
         "postgresql://postgres@/{}?host={}&sslmode=disable",
         database.name,

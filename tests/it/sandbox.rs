@@ -8,7 +8,7 @@ use af_db::event::silent;
 use af_db::pg::shadow_server;
 use af_db::sql::external_access::ExternalAccess;
 
-use crate::support::project::{Project, Ran};
+use crate::support::project::{CommandOutput, Project};
 use crate::support::server::{self, Database};
 
 /// Where acts would leave a trace.
@@ -154,7 +154,7 @@ const ACTS: [(&str, &str, &str); 19] = [
     ),
 ];
 
-fn refused(ran: &Ran, rule: &str, what: &str) {
+fn refused(ran: &CommandOutput, rule: &str, what: &str) {
     assert_ne!(ran.status, 0, "{what}: {}", ran.seen());
     assert!(ran.seen().contains(rule), "{what}: {}", ran.seen());
     assert!(

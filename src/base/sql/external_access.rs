@@ -52,7 +52,7 @@ impl ExternalAccess {
     /// How to lift the rule.
     pub fn hint(self) -> String {
         format!(
-            "remove the statement from the migration; if you trust this SQL, set AF_DB_SHADOW_ALLOW={} in your environment, not in .env",
+            "remove the statement from the migration; if you trust this SQL, set in your environment (not in .env): AF_DB_SHADOW_ALLOW={}",
             self.word()
         )
     }

@@ -1,10 +1,10 @@
 //! What is asked before anything that is there is taken away, and what is said where nobody can be asked.
 
-use crate::support::project::{Project, Ran};
+use crate::support::project::{CommandOutput, Project};
 use crate::support::server;
 
 /// Gives what was said, without the story of the work and the time in an archive's name.
-fn refused(ran: &Ran, status: i32, archive: &str) -> String {
+fn refused(ran: &CommandOutput, status: i32, archive: &str) -> String {
     assert_eq!(ran.status, status, "{}", ran.seen());
     let from = ran.stderr.find("error: ").unwrap_or_default();
     ran.stderr[from..].trim_end().replace(archive, "ARCHIVE")

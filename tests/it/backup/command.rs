@@ -1,6 +1,6 @@
 //! Backup and restore from the command line: hooks, the history as a destination, and what a person reads who errs.
 
-use crate::support::project::{Project, Ran};
+use crate::support::project::{CommandOutput, Project};
 use crate::support::server::{self, Database};
 
 async fn project() -> (Database, Project) {
@@ -10,7 +10,7 @@ async fn project() -> (Database, Project) {
 }
 
 /// Gives what was said, without what a progress of the work adds and what differs from run to run.
-fn refused(ran: &Ran, status: i32) -> String {
+fn refused(ran: &CommandOutput, status: i32) -> String {
     assert_eq!(ran.status, status, "{}", ran.seen());
     let from = ran.stderr.find("error: ").unwrap_or_default();
     archives(ran.stderr[from..].trim_end())

@@ -193,7 +193,7 @@ async fn restore_struck_by(fault: Fault) {
         if fault == Fault::Cut {
             // The line comes back, as lines do; what was made can then be removed.
             tokio::time::sleep(Duration::from_millis(50)).await;
-            proxy.mend();
+            proxy.restore();
         }
     };
     let error = struck((&bench, &proxy), &archive, &interrupt, strike).await;

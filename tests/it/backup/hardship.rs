@@ -9,8 +9,8 @@ use af_db::event::{Interrupt, silent};
 use af_db::pg::program::Program;
 
 use super::{Bench, options, restore_options};
-use crate::support::networked::Networked;
 use crate::support::proxy::Proxy;
+use crate::support::tcp_server::TcpServer;
 use crate::support::{message, packages, project, server};
 
 /// What a restore says to the server at each of its steps.
@@ -47,7 +47,7 @@ async fn struck_at(
             proxy.cut();
             // The line comes back, as lines do; what was made can then be removed.
             tokio::time::sleep(Duration::from_millis(50)).await;
-            proxy.mend();
+            proxy.restore();
         } else {
             interrupt.raise();
         }
@@ -91,9 +91,9 @@ async fn at_every_step_the_old_database_stays_and_nothing_is_left() {
 
 #[tokio::test]
 async fn a_server_that_turns_us_away_is_told_and_nothing_is_made() {
-    let server = Networked::prepare()
+    let server = TcpServer::prepare()
         .await
-        .rules("host all all 127.0.0.1/32 scram-sha-256")
+        .hba_rules("host all all 127.0.0.1/32 scram-sha-256")
         .start()
         .await;
     let folder = tempfile::tempdir().expect("a folder");

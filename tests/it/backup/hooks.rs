@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::support::project::{Project, Ran};
+use crate::support::project::{CommandOutput, Project};
 use crate::support::server;
 
 /// A hook with a helper in the background that nobody hears.
@@ -24,7 +24,7 @@ fn is_running(folder: &Path) -> bool {
 }
 
 /// Runs the program and presses Ctrl-C while its hook runs.
-async fn interrupted(project: &Project, arguments: &[&str]) -> Ran {
+async fn interrupted(project: &Project, arguments: &[&str]) -> CommandOutput {
     use rustix::process::{Pid, Signal, kill_process};
     let child = project.start(arguments);
     let id = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
@@ -59,7 +59,7 @@ async fn a_hook_that_takes_too_long_is_ended_with_all_it_started() {
 async fn an_interrupt_ends_the_hook_with_all_it_started() {
     let database = server::database().await;
     let project = Project::of(&database.target);
-    let error = |ran: &Ran| {
+    let error = |ran: &CommandOutput| {
         assert_eq!(ran.status, 130, "{}", ran.seen());
         let from = ran.stderr.find("error: ").expect("it says so");
         ran.stderr[from..].trim_end().replace(HOOK, "HOOK")

@@ -6,9 +6,9 @@ use af_db::backup::archive::Archive;
 use af_db::pg::target::Target;
 use af_db::sql::safe::Sql;
 
-use crate::support::networked::Networked;
-use crate::support::project::{Project, Ran};
+use crate::support::project::{CommandOutput, Project};
 use crate::support::server::{self, Server};
+use crate::support::tcp_server::TcpServer;
 
 /// A project that governs a database `app` of a server, in which everything is marked as of that one.
 struct App {
@@ -100,7 +100,7 @@ fn archives(store: &Path) -> Vec<String> {
     names
 }
 
-fn failed(ran: &Ran, status: i32) -> &str {
+fn failed(ran: &CommandOutput, status: i32) -> &str {
     assert_eq!(ran.status, status, "{}", ran.seen());
     let from = ran.stderr.find("error: ").unwrap_or_default();
     &ran.stderr[from..]
@@ -109,7 +109,10 @@ fn failed(ran: &Ran, status: i32) -> &str {
 #[tokio::test]
 async fn two_servers_that_share_a_store_never_get_each_others_archives() {
     // Servers of one template have the same number; this one was born by itself.
-    let (one, other) = (server::own(None).await, Networked::born().await);
+    let (one, other) = (
+        server::own(None).await,
+        TcpServer::with_own_identity().await,
+    );
     let other = other.start().await;
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("store");

@@ -1,7 +1,7 @@
 //! Archives of a part of a database: which part that is, and that none is ever taken for the whole.
 
 use super::Bench;
-use crate::support::project::{Project, Ran};
+use crate::support::project::{CommandOutput, Project};
 
 /// A project whose database holds tables with names of every kind.
 async fn project() -> (Bench, Project) {
@@ -46,7 +46,7 @@ async fn made(project: &Project, arguments: &[&str]) -> (String, u64) {
     }
 }
 
-fn refused(ran: &Ran, names: &[&str]) -> String {
+fn refused(ran: &CommandOutput, names: &[&str]) -> String {
     assert_eq!(ran.stdout, "", "{}", ran.seen());
     let mut text = ran.stderr.trim_end().to_owned();
     for name in names {

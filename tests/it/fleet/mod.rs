@@ -5,7 +5,7 @@ mod tenants;
 
 use af_db::pg::target::Target;
 
-use crate::support::project::{Project, Ran};
+use crate::support::project::{CommandOutput, Project};
 use crate::support::server::{self, Database};
 
 /// A project and the databases of its fleet.
@@ -57,7 +57,7 @@ impl Fleet {
         std::fs::write(path, format!("{text}{line}\n")).expect("the fleet");
     }
 
-    async fn run(&self, arguments: &[&str]) -> Ran {
+    async fn run(&self, arguments: &[&str]) -> CommandOutput {
         self.project
             .run(&[arguments, &["--fleet", "fleet.yaml"]].concat())
             .await

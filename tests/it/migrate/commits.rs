@@ -128,7 +128,7 @@ async fn where_nobody_can_be_asked_the_next_run_looks() {
     hint: run the command again: it checks first whether the COMMIT succeeded, which is unknown now (cannot connect to `HOST:PORT`: connection closed)
     status 3
     ");
-    proxy.mend();
+    proxy.restore();
     insta::assert_snapshot!(project.run(&["up"]).await.seen(), @"
     nothing to apply, postgres@HOST:PORT/DATABASE is up to date
     status 0
@@ -235,7 +235,7 @@ async fn a_way_down_that_was_cut_off_continues() {
     hint: run af-db down again to continue after the completed statements
     status 3
     ");
-    proxy.mend();
+    proxy.restore();
     let status = project.run(&["status", "--check"]).await.seen();
     insta::assert_snapshot!(timeless(&status), @"
     postgres@HOST:PORT/DATABASE (local, PostgreSQL VERSION)

@@ -9,10 +9,10 @@ use af_db::pg::connect;
 use af_db::pg::program::Program;
 use af_db::sql::safe::Sql;
 
-use crate::support::networked::Networked;
 use crate::support::packages;
 use crate::support::project::Project;
 use crate::support::server::{self, Database};
+use crate::support::tcp_server::TcpServer;
 
 /// What every file finds.
 const BEFORE: &str = "CREATE TABLE t (id int); INSERT INTO t VALUES (1); \
@@ -257,7 +257,7 @@ async fn a_file_within_a_transaction_may_not_end_it_in_any_spelling() {
 
 #[tokio::test]
 async fn a_prepared_transaction_of_another_session_can_be_ended_and_none_is_left_behind() {
-    let server = Networked::prepare()
+    let server = TcpServer::prepare()
         .await
         .setting("max_prepared_transactions=5");
     let server = server.start().await;

@@ -3,9 +3,9 @@
 use futures_util::future::{join, join_all};
 use refinery_core::{Migration, Runner};
 
-use crate::support::networked::{Bouncer, Networked};
 use crate::support::project::Project;
 use crate::support::server::{self, Database};
+use crate::support::tcp_server::{PgBouncer, TcpServer};
 
 /// What a service embeds; refinery cannot run the rest.
 const EMBEDDED: [(&str, &str); 2] = [
@@ -128,8 +128,8 @@ async fn what_a_service_applied_while_we_waited_is_not_applied_again() {
 
 #[tokio::test]
 async fn a_pooler_in_transaction_mode_is_refused() {
-    let server = Networked::prepare().await.start().await;
-    let bouncer = Bouncer::start(&server.target("sslmode=disable"), "transaction", "").await;
+    let server = TcpServer::prepare().await.start().await;
+    let bouncer = PgBouncer::start(&server.target("sslmode=disable"), "transaction", "").await;
     let target = bouncer.target(&server.target("sslmode=disable"));
     let project = Project::of(&target);
     project.write("migrations/V1__a.sql", "CREATE TABLE a (id int);");

@@ -8,10 +8,10 @@ use af_db::pg::session::Session;
 use af_db::pg::target::Target;
 use af_db::sql::safe::Sql;
 
-use crate::support::networked::Networked;
-use crate::support::project::{Project, Ran};
+use crate::support::project::{CommandOutput, Project};
 use crate::support::proxy::Proxy;
 use crate::support::server;
+use crate::support::tcp_server::TcpServer;
 
 /// How a run is cut off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,7 +117,7 @@ async fn run(target: &Target, sql: &str) {
     ran.unwrap_or_else(|error| panic!("{error:#}\n{sql}"));
 }
 
-async fn stage(server: &Networked, name: &str, header: &str) -> Stage {
+async fn stage(server: &TcpServer, name: &str, header: &str) -> Stage {
     run(
         &server.socket(),
         &format!("CREATE DATABASE {name} TEMPLATE gates"),
@@ -159,10 +159,10 @@ async fn arrived(watcher: &Session, database: &str, place: usize) -> i32 {
 
 /// Cuts a run off at a place, in its own way; gives the server, and what the run said where it lived to say it.
 async fn cut(
-    server: Networked,
+    server: TcpServer,
     stage: &Stage,
     (death, header, place): (Death, &str, usize),
-) -> (Networked, Option<Ran>) {
+) -> (TcpServer, Option<CommandOutput>) {
     let watcher = session(&server.socket()).await;
     let holder = session(&stage.target).await;
     let mut child;
@@ -239,7 +239,7 @@ async fn hold(holder: &Session, table: &str) {
 }
 
 async fn matrix(death: Death, header: &str) {
-    let mut server = Networked::prepare().await.start().await;
+    let mut server = TcpServer::prepare().await.start().await;
     run(&server.socket(), "CREATE DATABASE gates TEMPLATE template0").await;
     run(&server.socket().with_database("gates"), GATES).await;
     let calm = stage(&server, "calm", header).await;
@@ -252,7 +252,7 @@ async fn matrix(death: Death, header: &str) {
         if let Some(ran) = ran {
             judge(&ran, header, place);
         }
-        stage.proxy.mend();
+        stage.proxy.restore();
         run(&stage.target, "DELETE FROM test.shut").await;
         let again = stage.project.run(&["up"]).await;
         assert_eq!(again.status, 0, "{death:?} {place}: {}", again.seen());
@@ -281,7 +281,7 @@ fn done_before(place: usize) -> usize {
 }
 
 /// Insists that the run that was cut off says what stays, and what to do.
-fn judge(ran: &Ran, header: &str, place: usize) {
+fn judge(ran: &CommandOutput, header: &str, place: usize) {
     let seen = ran.seen();
     assert!(
         seen.contains("the connection was lost: "),

@@ -9,10 +9,10 @@ mod resuming;
 mod rounds;
 mod ways_down;
 
-use crate::support::project::{Project, Ran};
+use crate::support::project::{CommandOutput, Project};
 use crate::support::server;
 
-fn said(ran: &Ran) -> Vec<String> {
+fn said(ran: &CommandOutput) -> Vec<String> {
     let document = ran.json();
     let findings = document["findings"].as_array().expect("findings");
     let said = findings.iter().map(|finding| {

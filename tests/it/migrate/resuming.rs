@@ -6,7 +6,7 @@ use std::time::Duration;
 use af_db::pg::session::Session;
 use af_db::sql::safe::Sql;
 
-use crate::support::project::{Project, Ran};
+use crate::support::project::{CommandOutput, Project};
 use crate::support::server::{self, Database};
 
 async fn run(session: &Session, sql: &str) {
@@ -26,7 +26,12 @@ async fn until(database: &Database, question: &str) {
 }
 
 /// Runs statements up to a gate, kills the run there, opens the gate and runs it again.
-async fn cut(database: &Database, before: &str, units: usize, after: &str) -> (Project, Ran) {
+async fn cut(
+    database: &Database,
+    before: &str,
+    units: usize,
+    after: &str,
+) -> (Project, CommandOutput) {
     let project = Project::of(&database.target);
     project.write("migrations/V1__gate.sql", "CREATE TABLE gate (id int);");
     project.run(&["up"]).await.ok();

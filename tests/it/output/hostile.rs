@@ -1,6 +1,6 @@
 //! Names and values that somebody chose to command a terminal or a CI runner.
 
-use crate::support::project::{Project, Ran};
+use crate::support::project::{CommandOutput, Project};
 use crate::support::server;
 
 /// Moves the cursor, paints, hides, turns the text around and speaks to GitHub; only what a name and a file can hold.
@@ -75,7 +75,7 @@ fn harmless(what: &str, stream: &str, is_github: bool) {
     }
 }
 
-fn check(arguments: &[&str], ran: &Ran) {
+fn check(arguments: &[&str], ran: &CommandOutput) {
     let what = arguments.join(" ");
     harmless(&what, &ran.stdout, arguments.contains(&"github"));
     harmless(&what, &ran.stderr, false);

@@ -57,7 +57,7 @@ impl Case {
         );
     }
 
-    async fn up(&self, environment: &str) -> crate::support::project::Ran {
+    async fn up(&self, environment: &str) -> crate::support::project::CommandOutput {
         let arguments = [
             "up",
             "--env",

@@ -13,7 +13,7 @@ mod typed;
 
 use af_db::pg::target::Target;
 
-use crate::support::project::{Project, Ran};
+use crate::support::project::{CommandOutput, Project};
 use crate::support::server;
 
 /// Makes a project with three migrations, the first of them applied, on a database with a row to lose.
@@ -67,7 +67,7 @@ pub(super) async fn applied(database: &server::Database) -> String {
 }
 
 /// Insists on a refusal that touched nothing, and gives what was said.
-pub(super) async fn refused(ran: Ran, database: &server::Database) -> String {
+pub(super) async fn refused(ran: CommandOutput, database: &server::Database) -> String {
     assert_eq!(ran.status, 4, "{}", ran.seen());
     assert_eq!(applied(database).await, "1", "{}", ran.seen());
     ran.stderr

@@ -4,10 +4,10 @@ use af_db::pg::target::Target;
 use af_db::sql::safe::Sql;
 
 use super::{applied, plan, project};
-use crate::support::project::Ran;
+use crate::support::project::CommandOutput;
 use crate::support::server;
 
-fn state(ran: &Ran, name: &str) -> (String, String) {
+fn state(ran: &CommandOutput, name: &str) -> (String, String) {
     let document = ran.json();
     let checks = document["checks"].as_array().expect("checks").clone();
     let check = checks

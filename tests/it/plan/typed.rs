@@ -1,7 +1,7 @@
 //! What a person types on a terminal before a guarded environment is touched: the words, letter by letter, or nothing is.
 
 use super::{applied, plan, project, refused, without_hashes};
-use crate::support::project::{Project, Ran};
+use crate::support::project::{CommandOutput, Project};
 use crate::support::server::{self, Database};
 
 /// A plan for production that loses a column.
@@ -29,7 +29,7 @@ async fn case() -> Case {
 
 impl Case {
     /// Runs the plan; each answer is typed when the one before was taken.
-    async fn up(&self, answers: &[&str]) -> Ran {
+    async fn up(&self, answers: &[&str]) -> CommandOutput {
         let arguments = [
             "up",
             "--env",
@@ -40,7 +40,7 @@ impl Case {
             "--quiet",
         ];
         let ran = self.project.run_on_terminal(&arguments, answers).await;
-        Ran {
+        CommandOutput {
             stderr: without_hashes(&ran.stderr.replace(&format!(" {}", self.start), " START")),
             ..ran
         }

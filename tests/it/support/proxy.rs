@@ -1,4 +1,4 @@
-//! A TCP proxy before a PostgreSQL server that counts what passes, slows it down, and breaks it on command.
+//! A TCP proxy in front of a PostgreSQL server that counts traffic, delays it, and breaks connections on command.
 //!
 //! ```text
 //! let proxy = Proxy::start(&database.target);
@@ -9,8 +9,8 @@
 //! proxy.cut_after(Cut::Messages(3));
 //! ```
 //!
-//! It runs on a thread of its own, so it goes on while a test blocks. What it reads of the protocol is plain text only:
-//! under TLS it still counts turns and bytes, but neither messages nor statements.
+//! It runs on its own thread, so it continues while a test blocks. It parses unencrypted traffic only: under TLS it still
+//! counts round trips and bytes, but neither messages nor statements.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,28 +21,28 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::watch;
 
-/// When the proxy closes the connection a client is on.
+/// When the proxy closes a client's connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Cut {
-    /// Once this many bytes have passed from clients to the server.
+    /// After this many bytes from clients to the server.
     Bytes(u64),
-    /// Once this many whole messages have passed from clients to the server; startup and TLS requests count.
+    /// After this many whole messages from clients to the server; startup and TLS requests count.
     Messages(u64),
-    /// Once a statement that contains this text has passed to the server, before its answer comes back.
+    /// After a statement that contains this text was sent to the server, before its answer returns.
     Statement(&'static str),
-    /// Once, when this very statement arrives; it does not pass.
+    /// Once, before this very statement is sent to the server.
     OnceBefore(&'static str),
-    /// Once, when this very statement has passed to the server, before its answer comes back.
+    /// Once, after this very statement was sent to the server, before its answer returns.
     OnceAfter(&'static str),
 }
 
-/// What the proxy does with the bytes it gets.
+/// What the proxy does with traffic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Flow {
     Passing,
-    /// Connections are accepted and stay open, and nothing passes any more.
+    /// Connections are accepted and stay open, and nothing is passed on.
     Swallowed,
-    /// Every connection is closed, also new ones.
+    /// Every connection is closed, including new ones.
     Closed,
 }
 
@@ -78,7 +78,7 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// Starts a proxy before the first host of a target.
+    /// Starts a proxy in front of the first host of a target.
     pub(crate) fn start(to: &Target) -> Proxy {
         let shared = Arc::new(Shared {
             seen: Mutex::default(),
@@ -95,7 +95,7 @@ impl Proxy {
                 .block_on(async move {
                     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
                     let address = listener.local_addr().expect("an address");
-                    port.send(address.port()).expect("somebody waits");
+                    port.send(address.port()).expect("the starter waits");
                     tokio::select! {
                         () = accept(listener, host, state) => {}
                         _ = ended => {}
@@ -110,37 +110,36 @@ impl Proxy {
         }
     }
 
-    /// Returns the same database by way of the proxy.
+    /// Returns the same database through the proxy.
     pub(crate) fn target(&self) -> Target {
         self.target.clone()
     }
 
-    /// Returns how often a client had to wait for the server before it could go on; pipelined messages are one.
+    /// Counts how often a client had to wait for the server before it could continue; pipelined messages are one.
     pub(crate) fn round_trips(&self) -> u64 {
         self.shared.seen().turns
     }
 
-    /// Returns how many connections were made.
     pub(crate) fn connections(&self) -> u64 {
         self.shared.seen().connections
     }
 
-    /// Returns how many messages clients sent.
+    /// Counts the messages of clients.
     pub(crate) fn messages(&self) -> u64 {
         self.shared.seen().messages
     }
 
-    /// Returns how many bytes clients sent.
+    /// Counts the bytes of clients.
     pub(crate) fn bytes(&self) -> u64 {
         self.shared.seen().bytes
     }
 
-    /// Returns the text of every statement that clients sent.
+    /// Returns the text of every statement of clients.
     pub(crate) fn statements(&self) -> Vec<String> {
         self.shared.seen().statements.clone()
     }
 
-    /// Begins counting anew.
+    /// Resets the counters.
     pub(crate) fn reset(&self) {
         let mut seen = self.shared.seen();
         *seen = Seen {
@@ -151,19 +150,19 @@ impl Proxy {
         };
     }
 
-    /// Holds everything back for this long on its way, in each direction.
+    /// Delays all traffic by this much, in each direction.
     pub(crate) fn latency(&self, latency: Duration) {
         let mut seen = self.shared.seen();
         (seen.latency, seen.slow_from) = (latency, None);
     }
 
-    /// Lets everything pass at once until a statement that contains this text comes by, and holds back from there on.
+    /// Delays traffic from the next statement on that contains this text.
     pub(crate) fn slow_from(&self, text: &'static str, latency: Duration) {
         let mut seen = self.shared.seen();
         (seen.latency, seen.slow_from) = (Duration::ZERO, Some((text, latency)));
     }
 
-    /// Closes the connection of a client at a point of its conversation, counted from the last [`reset`](Self::reset).
+    /// Closes a client's connection at a point of its traffic, counted from the last [`reset`](Self::reset).
     pub(crate) fn cut_after(&self, cut: Cut) {
         self.shared.seen().cut = Some(cut);
     }
@@ -173,13 +172,13 @@ impl Proxy {
         self.shared.flow.send_replace(Flow::Closed);
     }
 
-    /// Swallows everything from now on; connections stay open and new ones are accepted, but nothing passes.
+    /// Drops all traffic from now on; connections stay open and new ones are accepted.
     pub(crate) fn blackhole(&self) {
         self.shared.flow.send_replace(Flow::Swallowed);
     }
 
-    /// Lets everything pass again, on new connections.
-    pub(crate) fn mend(&self) {
+    /// Passes traffic on again, on new connections.
+    pub(crate) fn restore(&self) {
         self.shared.seen().cut = None;
         self.shared.flow.send_replace(Flow::Passing);
     }
@@ -191,7 +190,7 @@ async fn accept(listener: TcpListener, host: Host, shared: Arc<Shared>) {
         shared.seen().connections += 1;
         let (host, shared) = (host.clone(), Arc::clone(&shared));
         tokio::spawn(async move {
-            // Either side may hang up at any time; that is what the proxy is for.
+            // Either side may close the connection at any time; that is the purpose of the proxy.
             let _ = serve(client, &host, &shared).await;
         });
     }
@@ -226,7 +225,7 @@ async fn relay(
         match now {
             Flow::Closed => return Ok(()),
             Flow::Swallowed => {
-                // Never to pass again, even when the proxy is mended: a connection cannot lose bytes and go on.
+                // Stays blocked even when the proxy is restored: a connection cannot lose bytes and continue.
                 flow.wait_for(|flow| *flow == Flow::Closed).await.ok();
                 return Ok(());
             }
@@ -261,14 +260,14 @@ async fn relay(
 }
 
 impl Seen {
-    /// Counts what a client sent; gives how much of it may pass, whether the connection ends after it, and the delay.
+    /// Counts what a client sent; returns how much of it to pass on, whether to close the connection after it, and the delay.
     fn take(
         &mut self,
         bytes: &[u8],
         reader: &mut Reader,
         answered: &mut bool,
     ) -> (usize, bool, Duration) {
-        // Nobody waits after saying goodbye.
+        // No one waits for an answer to Terminate.
         let farewell = reader.started && reader.buffer.is_empty() && bytes == [b'X', 0, 0, 0, 4];
         if *answered && !farewell {
             self.turns += 1;
@@ -318,11 +317,11 @@ impl Seen {
     }
 }
 
-/// Reads a client's messages byte by byte.
+/// Parses a client's messages byte by byte.
 #[derive(Default)]
 struct Reader {
     buffer: Vec<u8>,
-    // Messages have a type byte once a real startup message has passed.
+    // Messages have a type byte after the startup message.
     started: bool,
 }
 
@@ -342,7 +341,7 @@ impl Reader {
         }
         let message = std::mem::take(&mut self.buffer);
         if !self.started {
-            // Version 3.x; a request for TLS or for a cancel has a code of its own.
+            // Version 3.x; requests for TLS or cancelling have their own codes.
             self.started = message.get(4..6) == Some(&[0, 3][..]);
             let length = message.len();
             return Some(Message {
@@ -360,7 +359,7 @@ impl Reader {
         let body = &message[5..];
         let statement = match message[0] {
             b'Q' => Some(text(body)),
-            // The name of the statement comes first.
+            // Skips the statement name.
             b'P' => {
                 let name = body
                     .iter()
@@ -389,7 +388,7 @@ mod tests {
     use crate::support::server;
 
     #[tokio::test]
-    async fn counts_slows_cuts_and_mends() {
+    async fn counts_delays_cuts_and_restores() {
         let database = server::database().await;
         let proxy = Proxy::start(&database.target);
         let session = connect::open(&proxy.target(), &silent).await.unwrap();
@@ -407,27 +406,27 @@ mod tests {
         assert!(began.elapsed() >= Duration::from_millis(80));
         proxy.latency(Duration::ZERO);
 
-        // The third message of a conversation never arrives, whatever it holds.
+        // The third message after the reset never arrives, whatever it is.
         for cut in [Cut::Messages(2), Cut::Bytes(28)] {
-            proxy.mend();
+            proxy.restore();
             let session = connect::open(&proxy.target(), &silent).await.unwrap();
             proxy.reset();
             proxy.cut_after(cut);
             session.run(&Sql::new("SELECT 3")).await.unwrap();
-            // It was sent whole, and the answer is lost.
+            // It was sent completely, and its answer is lost.
             session.run(&Sql::new("SELECT 4")).await.unwrap_err();
             assert_eq!(proxy.messages(), 2);
             assert!(session.is_closed());
         }
 
-        proxy.mend();
+        proxy.restore();
         proxy.cut();
         assert!(
             connect::open_with(&proxy.target(), &RetryLimits::ONCE, &silent)
                 .await
                 .is_err()
         );
-        proxy.mend();
+        proxy.restore();
         connect::open(&proxy.target(), &silent).await.unwrap();
     }
 }

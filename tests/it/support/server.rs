@@ -1,4 +1,4 @@
-//! Real servers for tests: one shared by the whole process, with a fresh database for each test, or one of its own for a
+//! Real servers for tests: one shared by the whole process, with a fresh database for each test, or a separate one for a
 //! test that changes roles or settings.
 
 use std::sync::mpsc;
@@ -18,28 +18,28 @@ use tokio_postgres::SimpleQueryMessage;
 
 use crate::support::packages;
 
-/// The server shared by all tests; it lives as long as the process.
+/// The server shared by all tests of the process.
 static SHARED: tokio::sync::OnceCell<Server> = tokio::sync::OnceCell::const_new();
 
-/// Counts databases, so that each has a name of its own.
+/// Numbers databases, so that their names are unique.
 static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
 
-/// A throwaway server.
+/// A temporary server.
 pub(crate) struct Server {
     pub(crate) scratch: ShadowServer,
 }
 
-/// A fresh database on a throwaway server; it is removed some time after the value is dropped.
+/// A fresh database on a temporary server; it is dropped some time after the value.
 pub(crate) struct Database {
     pub(crate) target: Target,
     pub(crate) name: String,
 }
 
-/// The options tests start servers with: where the client programs had to be fetched, servers are of their version.
+/// The options of test servers: where client programs had to be downloaded, servers have the same version.
 pub(crate) fn options() -> Options {
     let mut options = Options::unsaid();
     options.major = packages::clients().map(|clients| clients.major);
-    // They stand for servers that people run, which no sandbox confines.
+    // Test servers stand for production servers, which have no sandbox.
     options.allowed = ExternalAccess::ALL.into_iter().collect();
     options
 }
@@ -52,19 +52,19 @@ pub(crate) fn places() -> Places {
     }
 }
 
-/// Returns the server shared by all tests, for one that makes databases on it and changes nothing else of it.
+/// Returns the server shared by all tests, for tests that create databases and change nothing else.
 pub(crate) async fn shared() -> &'static Server {
     SHARED
         .get_or_init(|| async { started(None).await.expect("a PostgreSQL to test with") })
         .await
 }
 
-/// Returns a fresh database on the shared server.
+/// Creates a database on the shared server.
 pub(crate) async fn database() -> Database {
     shared().await.database().await
 }
 
-/// Starts a server of its own; any major version serves where none is named.
+/// Starts a separate server; of any major version unless given.
 pub(crate) async fn own(major: Option<u32>) -> Server {
     started(major).await.expect("a PostgreSQL to test with")
 }
@@ -77,7 +77,7 @@ async fn started(major: Option<u32>) -> Result<Server> {
 }
 
 impl Server {
-    /// Returns a fresh database.
+    /// Creates a database.
     pub(crate) async fn database(&self) -> Database {
         let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let name = format!("test_{number}");
@@ -91,18 +91,16 @@ impl Server {
 }
 
 impl Database {
-    /// Opens a session.
     pub(crate) async fn session(&self) -> Session {
         connect::open(&self.target, &silent)
             .await
-            .expect("a session on a scratch database")
+            .expect("a session on a shadow database")
     }
 
-    /// Opens a session as another role.
     pub(crate) async fn session_as(&self, role: &str) -> Session {
         connect::open(&self.target.with_user(role), &silent)
             .await
-            .expect("a session on a scratch database")
+            .expect("a session on a shadow database")
     }
 
     /// Runs statements, which must succeed.
@@ -112,13 +110,13 @@ impl Database {
         }
     }
 
-    /// Asks and gives every row as text, null as `∅`.
+    /// Returns every row as text, null as `∅`.
     pub(crate) async fn rows(&self, sql: &str) -> Vec<Vec<String>> {
         let session = self.session().await;
         rows(&session, sql).await
     }
 
-    /// Asks for one value, as text.
+    /// Returns a single value, as text.
     pub(crate) async fn one(&self, sql: &str) -> String {
         let mut rows = self.rows(sql).await;
         assert_eq!(rows.len(), 1, "one row from {sql}");
@@ -126,7 +124,7 @@ impl Database {
     }
 }
 
-/// Asks on a session and gives every row as text, null as `∅`.
+/// Returns every row as text, null as `∅`.
 pub(crate) async fn rows(session: &Session, sql: &str) -> Vec<Vec<String>> {
     let messages = session
         .simple_query(&Sql::written_by_user(sql))
@@ -146,7 +144,7 @@ pub(crate) async fn rows(session: &Session, sql: &str) -> Vec<Vec<String>> {
 }
 
 impl Drop for Database {
-    /// Has the database dropped in the background, so that hundreds of tests do not fill the memory.
+    /// Drops the database in the background, so that hundreds of tests do not exhaust the memory.
     fn drop(&mut self) {
         static JANITOR: OnceLock<Mutex<mpsc::Sender<Target>>> = OnceLock::new();
         let janitor = JANITOR.get_or_init(|| {

@@ -12,8 +12,8 @@ use af_db::pg::program::Program;
 use base64::Engine as _;
 use sha2::{Digest as _, Sha256};
 
-use crate::support::networked::free_port;
 use crate::support::packages;
+use crate::support::tcp_server::free_port;
 
 /// An emulator that lives as long as this value.
 pub(super) struct Emulator {

@@ -1,5 +1,4 @@
-//! Servers of a test's own that listen on TCP, with settings, host-based rules and certificates as the test wants them;
-//! and poolers before them.
+//! Servers that listen on TCP, with settings, host-based rules and certificates of a test, and poolers in front of them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +15,7 @@ use tempfile::TempDir;
 
 use super::{packages, server};
 
-/// Where a server's files go: a short name, and in memory on Linux, as the files of all other throwaway servers.
+/// The parent directory of a server's files: a short path, and in memory on Linux, like those of other temporary servers.
 fn in_memory_if_possible() -> &'static Path {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() {
@@ -26,8 +25,8 @@ fn in_memory_if_possible() -> &'static Path {
     }
 }
 
-/// A throwaway server on a TCP port.
-pub(crate) struct Networked {
+/// A temporary server on a TCP port.
+pub(crate) struct TcpServer {
     pub(crate) port: u16,
     pub(crate) directory: TempDir,
     choice: ChosenPrograms,
@@ -35,9 +34,9 @@ pub(crate) struct Networked {
     settings: Vec<String>,
 }
 
-impl Networked {
-    /// Prepares a server that is not started yet.
-    pub(crate) async fn prepare() -> Networked {
+impl TcpServer {
+    /// Prepares a server, not yet started.
+    pub(crate) async fn prepare() -> TcpServer {
         let options = server::options();
         let choice = embedded::resolve(&options, &silent)
             .await
@@ -65,7 +64,7 @@ impl Networked {
             "shared_buffers=16MB".to_owned(),
             "max_connections=100".to_owned(),
         ];
-        Networked {
+        TcpServer {
             port,
             directory,
             choice,
@@ -74,9 +73,9 @@ impl Networked {
         }
     }
 
-    /// Prepares a server with an identity of its own, as only `initdb` gives one.
-    pub(crate) async fn born() -> Networked {
-        let server = Networked::prepare().await;
+    /// Prepares a server with a system identifier of its own, which only `initdb` creates.
+    pub(crate) async fn with_own_identity() -> TcpServer {
+        let server = TcpServer::prepare().await;
         let data = server.directory.path().join("data");
         std::fs::remove_dir_all(&data).expect("the copy of the template");
         let initdb = Program::new(server.choice.binaries.program("initdb"))
@@ -89,14 +88,13 @@ impl Networked {
         server
     }
 
-    /// Adds a setting, as `name=value`.
     pub(crate) fn setting(mut self, setting: impl Into<String>) -> Self {
         self.settings.push(setting.into());
         self
     }
 
-    /// Replaces the host-based rules; the socket stays open for everybody.
-    pub(crate) fn rules(self, rules: &str) -> Self {
+    /// Replaces pg_hba.conf; the Unix socket stays open for every role.
+    pub(crate) fn hba_rules(self, rules: &str) -> Self {
         self.put(
             "data/pg_hba.conf",
             &format!("local all all trust\n{rules}\n"),
@@ -104,7 +102,7 @@ impl Networked {
         self
     }
 
-    /// Starts it as a replica of nobody.
+    /// Makes it a standby without a primary.
     pub(crate) fn standby(self) -> Self {
         self.put("data/standby.signal", "");
         self
@@ -129,7 +127,7 @@ impl Networked {
         self
     }
 
-    /// Stops it as a crash would: nothing is written down, every session is cut.
+    /// Stops it like a crash: nothing is written, every connection is cut.
     pub(crate) fn crash(mut self) -> Self {
         if let Some(mut cluster) = self.cluster.take() {
             cluster.stop(ShutdownMode::Immediate);
@@ -137,12 +135,12 @@ impl Networked {
         self
     }
 
-    /// Writes a file that only the server's user can read and gives its path.
+    /// Writes a file that only the server's user can read and returns its path.
     pub(crate) fn put(&self, name: &str, text: &str) -> PathBuf {
         put(self.directory.path(), name, text, &self.choice)
     }
 
-    /// Returns the address over TCP, with parameters such as `sslmode=require`.
+    /// Returns the target over TCP, with parameters such as `sslmode=require`.
     pub(crate) fn target(&self, parameters: &str) -> Target {
         let address = format!(
             "postgres://postgres@127.0.0.1:{}/postgres?{parameters}",
@@ -151,14 +149,14 @@ impl Networked {
         Target::parse(&address).expect("an address")
     }
 
-    /// Returns the address over the Unix socket.
+    /// Returns the target over the Unix socket.
     pub(crate) fn socket(&self) -> Target {
         self.target("sslmode=disable")
             .with_socket(self.directory.path())
     }
 }
 
-impl Drop for Networked {
+impl Drop for TcpServer {
     fn drop(&mut self) {
         if let Some(cluster) = &mut self.cluster {
             cluster.stop(ShutdownMode::Immediate);
@@ -166,16 +164,16 @@ impl Drop for Networked {
     }
 }
 
-/// A PgBouncer before a server.
-pub(crate) struct Bouncer {
+/// A PgBouncer in front of a server.
+pub(crate) struct PgBouncer {
     pub(crate) port: u16,
     _kept: ChildServer,
     _directory: TempDir,
 }
 
-impl Bouncer {
-    /// Starts one in a mode (`session`, `transaction`, `statement`), with further lines for its settings.
-    pub(crate) async fn start(to: &Target, mode: &str, more: &str) -> Bouncer {
+impl PgBouncer {
+    /// Starts it in a mode (`session`, `transaction`, `statement`), with further lines for its configuration.
+    pub(crate) async fn start(to: &Target, mode: &str, more: &str) -> PgBouncer {
         let program = packages::pgbouncer();
         let choice = embedded::resolve(&server::options(), &silent)
             .await
@@ -199,14 +197,14 @@ impl Bouncer {
             .user(choice.user.as_ref());
         let kept = ChildServer::start(&tool, log, ShutdownMode::Immediate).expect("a pooler");
         wait_for(port).await;
-        Bouncer {
+        PgBouncer {
             port,
             _kept: kept,
             _directory: directory,
         }
     }
 
-    /// Returns the address of a target's database by way of the pooler.
+    /// Returns a target's database through the pooler.
     pub(crate) fn target(&self, of: &Target) -> Target {
         of.with_address("127.0.0.1", self.port)
     }
@@ -221,16 +219,16 @@ fn put(directory: &Path, name: &str, text: &str, choice: &ChosenPrograms) -> Pat
     path
 }
 
-/// Finds a port nobody uses, and that nobody is given who asks the system for any port, before it is listened on.
+/// Finds a free port below the range from which the system assigns ports, so that no other program gets it meanwhile.
 ///
-/// So it lies below those the system gives away, and no test of this process gets it twice.
+/// No test of this process gets the same port twice.
 pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     const FIRST: u32 = 20_000;
     const COUNT: u32 = 12_000;
     for _ in 0..COUNT {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        // Another process of these tests begins elsewhere.
+        // Other test processes start elsewhere.
         let port = FIRST + (std::process::id().wrapping_mul(97).wrapping_add(number)) % COUNT;
         let port = u16::try_from(port).expect("ports end later");
         if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
@@ -240,7 +238,6 @@ pub(crate) fn free_port() -> u16 {
     panic!("no port is free");
 }
 
-/// Waits until something listens on a port.
 async fn wait_for(port: u16) {
     for _ in 0..3000 {
         if tokio::net::TcpStream::connect(("127.0.0.1", port))

@@ -1,4 +1,4 @@
-//! The program itself, run in a project folder with nothing of the tester's surroundings.
+//! A project with a development server, and the program run in it without the tester's environment.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::support::packages;
 
-/// What would change where the program works.
+/// Variables that would change where the program works.
 const SURROUNDINGS: &[&str] = &[
     "AF_DB_ALLOW_MAJOR_MISMATCH",
     "AF_DB_ENV",
@@ -34,29 +34,27 @@ const SURROUNDINGS: &[&str] = &[
     "SUPABASE_DB_URL",
 ];
 
-/// A project folder; its development server and everything else of it goes with the value.
-pub(crate) struct Project {
+/// A project folder; dropping it stops and removes its development server.
+pub(crate) struct DevProject {
     folder: TempDir,
 }
 
-impl Project {
-    /// Makes an empty one, which the server's user can enter when the tests run as root.
+impl DevProject {
+    /// Creates an empty project, which the server's user can enter when the tests run as root.
     pub(crate) fn new() -> Self {
         let folder = tempfile::Builder::new()
             .prefix("af-db-project-")
             .tempdir_in("/var/tmp")
             .expect("a folder");
-        // Else the nearest repository above would be taken for the project.
+        // Otherwise the nearest repository above would be used as the project.
         std::fs::create_dir(folder.path().join(".git")).expect("a folder");
-        Project { folder }
+        DevProject { folder }
     }
 
-    /// Returns the folder.
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Writes a file into it.
     pub(crate) fn file(self, name: &str, text: &str) -> Self {
         let path = self.path().join(name);
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
@@ -64,7 +62,7 @@ impl Project {
         self
     }
 
-    /// Runs the program and gives both streams and the exit status, with what differs from run to run replaced.
+    /// Runs the program and returns both streams and the exit status, normalized.
     pub(crate) fn run(&self, arguments: &[&str]) -> String {
         self.run_with(&[], arguments)
     }
@@ -107,7 +105,7 @@ impl Project {
         self.normal(text)
     }
 
-    /// Returns where its development server lives.
+    /// Returns the directory of its development server.
     pub(crate) fn place(&self) -> ServerDir {
         let cache = Options::unsaid().cache();
         ServerRegistry::usual(&cache).place(self.path())
@@ -128,7 +126,7 @@ impl Project {
     }
 }
 
-impl Drop for Project {
+impl Drop for DevProject {
     fn drop(&mut self) {
         let place = self.place();
         let stopping = place.clone();
@@ -138,7 +136,7 @@ impl Drop for Project {
                 .build()?;
             runtime.block_on(dev::stop(&stopping))
         };
-        // A test that failed has said so already.
+        // A failed test has already reported its error.
         let _ = std::thread::spawn(stop).join();
         let _ = std::fs::remove_dir_all(&place.directory);
     }
