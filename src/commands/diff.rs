@@ -11,7 +11,7 @@ use crate::commands::page::{Page, Tone};
 use crate::commands::sources::{self, Read, Source, Sources};
 use crate::commands::{Context, Outcome, Report, asking};
 use crate::diff::ddl::{self, Options, Statement};
-use crate::diff::{self, Change, plain, report};
+use crate::diff::{self, Change, predictable, report};
 use crate::finding::{Finding, Severity};
 use crate::manifest::rename::{self, Gone};
 use crate::pg::shadow_server;
@@ -125,7 +125,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         online: args.online,
     };
     let rest = ddl::statements(&from, &to, &options);
-    if !args.untried && !plain::is_plain(&changes, &rest) {
+    if !args.untried && !predictable::is_predictable(&changes, &rest) {
         try_out((&from, &to), &rest, &options, context).await?;
     }
     statements.extend(rest);

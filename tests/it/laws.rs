@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use af_db::catalog::{Catalog, Scope, read};
 use af_db::diff::ddl::{self, Options, Statement};
-use af_db::diff::{self, Change, plain};
+use af_db::diff::{self, Change, predictable};
 use af_db::pg::session::Session;
 use af_db::shadow::diff_trial;
 use af_db::sql::safe::Sql;
@@ -307,7 +307,10 @@ async fn statements_that_do_not_lead_there_are_refused() {
     let from = read_all(&one.session().await).await;
     let to = read_all(&other.session().await).await;
     let statements = ddl::statements(&from, &to, &OPTIONS);
-    assert!(!plain::is_plain(&diff::between(&from, &to), &statements));
+    assert!(!predictable::is_predictable(
+        &diff::between(&from, &to),
+        &statements
+    ));
     let tried = diff_trial::try_out(&server.scratch, (&from, &to), &statements, &OPTIONS).await;
     assert_eq!(tried.expect("they lead there"), None);
 
@@ -342,7 +345,7 @@ async fn a_plain_difference_is_told_from_one_that_is_not() {
         let from = read_all(&one.session().await).await;
         let to = read_all(&other.session().await).await;
         let statements = ddl::statements(&from, &to, &OPTIONS);
-        let plain = plain::is_plain(&diff::between(&from, &to), &statements);
+        let plain = predictable::is_predictable(&diff::between(&from, &to), &statements);
         assert_eq!(plain, expected, "{old} to {new}");
     };
     check(

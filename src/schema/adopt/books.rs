@@ -1,4 +1,4 @@
-//! Owns taking over a history: the rows that say what is applied, each journalled with the name its tool gave it.
+//! Taking over a history: the rows that say what is applied, each journalled with the name its tool gave it.
 
 use anyhow::{Context as _, Result};
 

@@ -1,4 +1,4 @@
-//! Owns the other way to take files over: copies in our own layout, and a table of old and new names.
+//! The other way to take files over: copies in our own layout, and a table of old and new names.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,6 @@ pub const TABLE: &str = "adopted.json";
 pub struct Copy {
     /// The name in our layout.
     pub name: String,
-    /// Its text.
     pub text: String,
 }
 
@@ -44,7 +43,6 @@ pub struct Renamed {
 pub struct Converted {
     /// The files.
     pub copies: Vec<Copy>,
-    /// The table.
     pub table: Vec<Renamed>,
     /// The migrations in their new place.
     pub entries: Vec<Entry>,

@@ -1,4 +1,4 @@
-//! Owns what every layout shares: reading its files, and making migrations of what a tool's file says.
+//! What every layout shares: reading its files, and making migrations of what a tool's file says.
 
 use std::path::Path;
 
@@ -41,7 +41,7 @@ pub struct Listed {
 pub const REPEATABLE: &str = "adopt-repeatable";
 
 impl Listed {
-    /// Gives it as any folder of migrations.
+    /// Returns it as any folder of migrations.
     pub fn folder(self) -> MigrationFolder {
         MigrationFolder {
             migrations: self
@@ -118,7 +118,6 @@ impl Gathering {
         Ok(items)
     }
 
-    /// Reads a file.
     pub(crate) fn script(&mut self, path: &Path, shown: &str) -> Option<MigrationFile> {
         files::script(path, shown, &mut self.findings)
     }
@@ -145,12 +144,12 @@ impl Gathering {
         self.repeatables.push(draft);
     }
 
-    /// Gives the migration of this version its way down; says whether there is one.
+    /// Returns the migration of this version its way down; says whether there is one.
     pub(crate) fn set_down(&mut self, version: i64, down: MigrationFile) -> bool {
         self.set_down_so(version, down, false)
     }
 
-    /// Gives the migration of this version its way down, and says how that runs.
+    /// Returns the migration of this version its way down, and says how that runs.
     pub(crate) fn set_down_so(&mut self, version: i64, down: MigrationFile, outside: bool) -> bool {
         let found = self
             .drafts
@@ -268,7 +267,7 @@ impl Gathering {
     }
 }
 
-/// Says whether a file holds its own transaction, or must run outside one because its tool makes none around it.
+/// Returns whether a file holds its own transaction, or must run outside one because its tool makes none around it.
 fn own_transaction(text: &str, tool: Tool) -> bool {
     let wraps = !matches!(
         tool,
@@ -280,7 +279,7 @@ fn own_transaction(text: &str, tool: Tool) -> bool {
     outline.control.iter().any(ends) || (!wraps && !outline.alone.is_empty())
 }
 
-/// Gives the name of something in a folder as the user would type it.
+/// Returns the name of something in a folder as the user would type it.
 pub(crate) fn under(shown: &str, name: &str) -> String {
     if shown == "." {
         name.to_owned()
@@ -289,7 +288,7 @@ pub(crate) fn under(shown: &str, name: &str) -> String {
     }
 }
 
-/// Says whether there is a statement in a text.
+/// Returns whether there is a statement in a text.
 pub(crate) fn says_something(text: &str) -> bool {
     crate::sql::split::statements(text).next().is_some()
 }

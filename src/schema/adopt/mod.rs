@@ -1,4 +1,4 @@
-//! Owns other tools' migrations: their folders read in place, their history rows, and taking both over.
+//! Other tools' migrations: their folders read in place, their history rows, and taking both over.
 //!
 //! Each tool has one file under `tools/`: how it lists its folder and what its history table says. What runs a
 //! migration, and our own history, stay with `migrate`; nothing here writes to another tool's table.
@@ -29,17 +29,11 @@ use crate::error::fail;
 pub enum Tool {
     /// Alembic, whose revisions are programs and are taken over converted.
     Alembic,
-    /// dbmate.
     Dbmate,
-    /// diesel.
     Diesel,
-    /// Flyway.
     Flyway,
-    /// golang-migrate.
     GolangMigrate,
-    /// goose.
     Goose,
-    /// graphile-migrate.
     GraphileMigrate,
     /// node-pg-migrate, its SQL files.
     NodePgMigrate,
@@ -47,9 +41,7 @@ pub enum Tool {
     Prisma,
     /// refinery, whose layout and history are our own.
     Refinery,
-    /// Sqitch.
     Sqitch,
-    /// sqlx.
     Sqlx,
     /// The Supabase CLI.
     Supabase,
@@ -73,7 +65,7 @@ impl Tool {
         Tool::Supabase,
     ];
 
-    /// Gives the word that flags and configuration use.
+    /// Returns the word that flags and configuration use.
     pub fn word(self) -> &'static str {
         match self {
             Tool::Alembic => "alembic",

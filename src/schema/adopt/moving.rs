@@ -1,4 +1,4 @@
-//! Owns what must be translated before a schema moves to another server, such as from Supabase to a PostgreSQL of one's own
+//! What must be translated before a schema moves to another server, such as from Supabase to a PostgreSQL of one's own
 //! or the other way: roles, extensions, and the platform's schemas that policies and functions speak of.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,4 +1,4 @@
-//! Owns new migration files in another tool's layout, so that a folder read in place stays that tool's.
+//! New migration files in another tool's layout, so that a folder read in place stays that tool's.
 
 use std::path::Path;
 
@@ -78,7 +78,7 @@ pub fn pair(
     })
 }
 
-/// Gives the number of the next migration in the tool's own way of counting.
+/// Returns the number of the next migration in the tool's own way of counting.
 ///
 /// `now` is the time in UTC as `20260401120000`, and in milliseconds since 1970.
 pub fn next(tool: Tool, folder: &Path, migrations: &[Migration], now: (i64, i64)) -> i64 {
@@ -91,7 +91,7 @@ pub fn next(tool: Tool, folder: &Path, migrations: &[Migration], now: (i64, i64)
     }
 }
 
-/// Gives how many digits the numbers of a folder have.
+/// Returns how many digits the numbers of a folder have.
 fn width(folder: &Path) -> usize {
     let names = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let digits = names.map(|entry| {

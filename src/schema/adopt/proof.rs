@@ -1,4 +1,4 @@
-//! Owns the proof that a database is what another tool's files say: the shadow of all applied files beside the live one.
+//! The proof that a database is what another tool's files say: the shadow of all applied files beside the live one.
 
 use anyhow::{Context as _, Result};
 

@@ -1,4 +1,4 @@
-//! Owns telling by its files which tool a project uses, and where its migrations lie.
+//! Telling by its files which tool a project uses, and where its migrations lie.
 
 use std::path::Path;
 
@@ -8,7 +8,6 @@ use crate::disk;
 /// A folder that looks like a tool's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// The tool.
     pub tool: Tool,
     /// The folder, relative to the project.
     pub folder: String,

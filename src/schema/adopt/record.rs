@@ -1,4 +1,4 @@
-//! Owns what another tool's history table says: which migrations it has applied, and whether it broke off.
+//! What another tool's history table says: which migrations it has applied, and whether it broke off.
 //!
 //! The table is only ever read.
 
@@ -15,16 +15,14 @@ use crate::sql::safe::Sql;
 /// A tool's history table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// The tool.
     pub tool: Tool,
     /// The schema of the table.
     pub schema: String,
-    /// Its name.
     pub name: String,
 }
 
 impl Found {
-    /// Gives the table's name, quoted where needed.
+    /// Returns the table's name, quoted where needed.
     pub fn table(&self) -> ObjectName {
         ObjectName::new(&self.schema, &self.name)
     }
@@ -264,7 +262,7 @@ async fn sqitch_failure(session: &Session, found: &Found) -> Result<Option<Findi
     Ok((event == "fail").then(|| broken(found, &change, "fail")))
 }
 
-/// Gives the question that each history is asked: key, checksum, time, state, in the tool's order.
+/// Returns the question that each history is asked: key, checksum, time, state, in the tool's order.
 fn question(tool: Tool) -> &'static str {
     match tool {
         Tool::Alembic => {
@@ -294,7 +292,7 @@ fn question(tool: Tool) -> &'static str {
 }
 
 impl Record {
-    /// Gives every key that is applied: what is recorded, and what is counted up to, in the order of `keys`.
+    /// Returns every key that is applied: what is recorded, and what is counted up to, in the order of `keys`.
     pub fn applied(&self, keys: &[String]) -> Vec<Row> {
         // Of a key that is not among them, a number says how far it reaches; anything else stands on all that is known.
         let reach = |key: &String| match keys.iter().position(|known| known == key) {

@@ -1,4 +1,4 @@
-//! Owns Alembic's revisions as SQL: what Alembic itself says in offline mode, cut at the revisions.
+//! Alembic's revisions as SQL: what Alembic itself says in offline mode, cut at the revisions.
 //!
 //! Its project is a program, so it is the user's own Alembic that runs, in the user's own environment.
 
@@ -25,7 +25,7 @@ pub struct Rendered {
 }
 
 impl Rendered {
-    /// Gives the revisions that stand below the heads, and the heads, in order; a head nobody knows stays.
+    /// Returns the revisions that stand below the heads, and the heads, in order; a head nobody knows stays.
     pub fn below(&self, heads: &[String]) -> Vec<String> {
         let mut found: Vec<String> = Vec::new();
         let mut open: Vec<String> = heads.to_vec();
@@ -158,7 +158,7 @@ fn parts<'a>(text: &'a str, mark: &str) -> Vec<Part<'a>> {
     parts.into_iter().map(|(part, _)| part).collect()
 }
 
-/// Gives a revision's own statements, and whether it left Alembic's transaction.
+/// Returns a revision's own statements, and whether it left Alembic's transaction.
 fn body(text: &str) -> (String, bool) {
     let mut kept = String::new();
     let (mut ended, mut outside) = (false, false);
@@ -181,7 +181,7 @@ fn body(text: &str) -> (String, bool) {
     (format!("{}\n", kept.trim_end()), outside)
 }
 
-/// Says whether a statement only keeps Alembic's own table.
+/// Returns whether a statement only keeps Alembic's own table.
 fn is_bookkeeping(words: &str) -> bool {
     let heads = [
         "INSERT INTO ",

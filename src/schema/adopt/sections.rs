@@ -1,4 +1,4 @@
-//! Owns files that hold both ways: the lines of each, at the places where they stand in the file.
+//! Files that hold both ways: the lines of each, at the places where they stand in the file.
 
 use crate::migrate::files::MigrationFile;
 

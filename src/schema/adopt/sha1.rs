@@ -1,4 +1,4 @@
-//! Owns SHA-1, which Sqitch and graphile-migrate record of their scripts; nothing of ours relies on it.
+//! SHA-1, which Sqitch and graphile-migrate record of their scripts; nothing of ours relies on it.
 
 /// Computes the SHA-1 of some bytes, in hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {

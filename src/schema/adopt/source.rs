@@ -1,4 +1,4 @@
-//! Owns other tools' declarations of a schema, as SQL or migrations: a Prisma schema, an Alembic project, a folder.
+//! Other tools' declarations of a schema, as SQL or migrations: a Prisma schema, an Alembic project, a folder.
 
 use std::path::{Path, PathBuf};
 
@@ -28,7 +28,7 @@ pub async fn migrations(folder: &Path, shown: &str) -> Result<Vec<Migration>> {
     listed.folder().whole()
 }
 
-/// Says whether a file is a Prisma schema.
+/// Returns whether a file is a Prisma schema.
 pub fn is_prisma(file: &Path) -> bool {
     file.extension()
         .is_some_and(|extension| extension == "prisma")

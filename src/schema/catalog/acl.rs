@@ -1,4 +1,4 @@
-//! Owns privileges: what an `aclitem[]` says, apart from who the owner happens to be.
+//! Privileges: what an `aclitem[]` says, apart from who the owner happens to be.
 
 use crate::catalog::kind::Kind;
 use crate::catalog::object::Text;
@@ -48,7 +48,7 @@ impl Acl {
             .collect())
     }
 
-    /// Gives what PostgreSQL of this version grants on a new object of the kind when nothing else is said.
+    /// Returns what PostgreSQL of this version grants on a new object of the kind when nothing else is said.
     pub fn standard(kind: Kind, version: i32) -> Acl {
         let (owner, public) = match kind {
             Kind::Table | Kind::ForeignTable | Kind::View | Kind::MaterializedView => {
@@ -85,14 +85,14 @@ impl Acl {
         Acl(grants)
     }
 
-    /// Gives the grants sorted, for comparison and printing.
+    /// Returns the grants sorted, for comparison and printing.
     pub fn sorted(&self) -> Vec<&Grant> {
         let mut grants: Vec<&Grant> = self.0.iter().collect();
         grants.sort();
         grants
     }
 
-    /// Says whether a grantee holds a privilege, by its letter.
+    /// Returns whether a grantee holds a privilege, by its letter.
     pub fn allows(&self, grantee: &Grantee, privilege: char) -> bool {
         self.0
             .iter()
@@ -132,7 +132,7 @@ impl std::fmt::Display for Acl {
     }
 }
 
-/// Gives the word GRANT knows a privilege by.
+/// Returns the word GRANT knows a privilege by.
 pub fn privilege_word(letter: char) -> &'static str {
     match letter {
         'a' => "INSERT",

@@ -1,4 +1,4 @@
-//! Owns the fingerprint of a catalog: one hash of everything that counts as different.
+//! The fingerprint of a catalog: one hash of everything that counts as different.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use crate::catalog::{Catalog, Key, Object};
 
 impl Catalog {
-    /// Gives the sha256 of the canonical text, as `sha256:` and 64 hexadecimal digits.
+    /// Returns the sha256 of the canonical text, as `sha256:` and 64 hexadecimal digits.
     ///
     /// Equal catalogs have equal fingerprints on every machine and in every version of the server that says the same.
     pub fn fingerprint(&self) -> String {

@@ -100,7 +100,7 @@ impl Standing {
         }
     }
 
-    /// Says whether what the object is a part of was read: parts of extensions and of what is ours were not.
+    /// Returns whether what the object is a part of was read: parts of extensions and of what is ours were not.
     ///
     /// Policies and triggers stay, since users put theirs on the platform's tables; so does whether the policies count.
     fn holds(&self, key: &Key, object: &Object) -> bool {

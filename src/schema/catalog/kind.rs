@@ -1,4 +1,4 @@
-//! Owns the kinds of object a catalog knows, and the words for them.
+//! The kinds of object a catalog knows, and the words for them.
 
 use std::fmt;
 
@@ -11,15 +11,11 @@ pub enum Kind {
     Database,
     /// Privileges on a configuration parameter.
     Parameter,
-    /// A schema.
     Schema,
-    /// An extension.
     Extension,
-    /// An access method.
     AccessMethod,
     /// A procedural language.
     Language,
-    /// A collation.
     Collation,
     /// An enum, domain, composite, range, base type or shell.
     Type,
@@ -27,41 +23,27 @@ pub enum Kind {
     DomainConstraint,
     /// A conversion between encodings.
     Conversion,
-    /// A text search parser.
     TextSearchParser,
-    /// A text search template.
     TextSearchTemplate,
-    /// A text search dictionary.
     TextSearchDictionary,
-    /// A text search configuration.
     TextSearchConfiguration,
-    /// A foreign data wrapper.
     ForeignDataWrapper,
     /// A foreign server.
     Server,
-    /// A user mapping.
     UserMapping,
     /// A sequence that is not the machinery of an identity column.
     Sequence,
     /// A function or window function.
     Function,
-    /// A procedure.
     Procedure,
-    /// An aggregate.
     Aggregate,
-    /// An operator.
     Operator,
-    /// An operator family.
     OperatorFamily,
-    /// An operator class.
     OperatorClass,
-    /// A cast.
     Cast,
-    /// A transform.
     Transform,
     /// A table or partitioned table.
     Table,
-    /// A foreign table.
     ForeignTable,
     /// A column of a table, view or composite type.
     Column,
@@ -81,23 +63,17 @@ pub enum Kind {
     Index,
     /// Extended statistics.
     Statistics,
-    /// A view.
     View,
-    /// A materialized view.
     MaterializedView,
     /// A rewrite rule.
     Rule,
-    /// A trigger.
     Trigger,
     /// A row-level security policy.
     Policy,
     /// Whether row-level security is enabled and forced on a table.
     RowSecurity,
-    /// A publication.
     Publication,
-    /// A subscription.
     Subscription,
-    /// An event trigger.
     EventTrigger,
     /// Default privileges of a role.
     DefaultPrivileges,
@@ -158,7 +134,7 @@ const WORDS: &[(Kind, &str)] = &[
 ];
 
 impl Kind {
-    /// Gives the word used in queries, codes and JSON, such as `materialized-view`.
+    /// Returns the word used in queries, codes and JSON, such as `materialized-view`.
     pub fn word(self) -> &'static str {
         WORDS
             .iter()
@@ -174,7 +150,7 @@ impl Kind {
             .map(|(kind, _)| *kind)
     }
 
-    /// Says whether objects of this kind have columns.
+    /// Returns whether objects of this kind have columns.
     pub fn is_relation(self) -> bool {
         matches!(
             self,
@@ -182,7 +158,7 @@ impl Kind {
         )
     }
 
-    /// Says whether objects of this kind are part of a relation and vanish with it.
+    /// Returns whether objects of this kind are part of a relation and vanish with it.
     pub fn is_part(self) -> bool {
         matches!(
             self,
@@ -200,7 +176,7 @@ impl Kind {
         )
     }
 
-    /// Says whether the name is printed as it stands, because it already holds a signature or more.
+    /// Returns whether the name is printed as it stands, because it already holds a signature or more.
     pub fn name_is_phrase(self) -> bool {
         matches!(
             self,

@@ -1,4 +1,4 @@
-//! Owns [`Catalog`]: everything PostgreSQL says about a schema, in one shape wherever it comes from.
+//! [`Catalog`]: everything PostgreSQL says about a schema, in one shape wherever it comes from.
 //!
 //! An object is a [`Key`] with facts: texts that the server itself printed with an empty `search_path`. Two catalogs
 //! are equal when the server would say the same about both. Comparing and changing them is the business of
@@ -55,14 +55,14 @@ impl Catalog {
         self.objects.get(key)
     }
 
-    /// Gives every object of one kind in order.
+    /// Returns every object of one kind in order.
     pub fn of_kind(&self, kind: Kind) -> impl Iterator<Item = (&Key, &Object)> {
         self.objects
             .range(Key::first(kind)..)
             .take_while(move |(key, _)| key.kind == kind)
     }
 
-    /// Gives the parts of one kind (columns, policies, constraints, …) of a relation in order of their names.
+    /// Returns the parts of one kind (columns, policies, constraints, …) of a relation in order of their names.
     pub fn parts<'a>(
         &'a self,
         kind: Kind,
@@ -76,7 +76,7 @@ impl Catalog {
             })
     }
 
-    /// Gives the columns of a table, view or composite type in their order.
+    /// Returns the columns of a table, view or composite type in their order.
     pub fn columns<'a>(&'a self, relation: &'a Key) -> Vec<(&'a Key, &'a Object)> {
         let order = self
             .get(relation)

@@ -1,4 +1,4 @@
-//! Owns what a catalog is made of: keys, objects, facts.
+//! What a catalog is made of: keys, objects, facts.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -66,12 +66,12 @@ impl Key {
         }
     }
 
-    /// Gives a key before every key of the kind.
+    /// Returns a key before every key of the kind.
     pub(crate) fn first(kind: Kind) -> Self {
         Key::part(kind, "", "", "")
     }
 
-    /// Gives the name with its schema, quoted, without the kind and without the part.
+    /// Returns the name with its schema, quoted, without the kind and without the part.
     pub fn qualified(&self) -> String {
         let name = if self.kind.name_is_phrase() {
             self.name.to_string()
@@ -84,7 +84,7 @@ impl Key {
         format!("{}.{name}", Ident::new(&*self.schema))
     }
 
-    /// Gives the whole name without the kind, such as `public.orders.id`.
+    /// Returns the whole name without the kind, such as `public.orders.id`.
     pub fn subject(&self) -> String {
         if self.part.is_empty() {
             return self.qualified();
@@ -162,7 +162,6 @@ impl fmt::Display for Value {
 pub struct Object {
     /// The owner, for kinds that have one.
     pub owner: Option<Text>,
-    /// The comment.
     pub comment: Option<Text>,
     /// Who may do what; absent when nothing but the built-in defaults was ever granted.
     pub acl: Option<Acl>,
@@ -189,7 +188,6 @@ impl PartialEq for Object {
 }
 
 impl Object {
-    /// Gives a fact.
     pub fn fact(&self, name: &str) -> Option<&Value> {
         self.facts
             .binary_search_by(|(known, _)| (**known).cmp(name))
@@ -197,7 +195,7 @@ impl Object {
             .map(|index| &self.facts[index].1)
     }
 
-    /// Gives a fact that is one text.
+    /// Returns a fact that is one text.
     pub fn text(&self, name: &str) -> Option<&str> {
         match self.fact(name) {
             Some(Value::Text(text)) => Some(text),
@@ -205,7 +203,7 @@ impl Object {
         }
     }
 
-    /// Gives a fact that is a list; empty where absent.
+    /// Returns a fact that is a list; empty where absent.
     pub fn list(&self, name: &str) -> &[Text] {
         match self.fact(name) {
             Some(Value::List(items)) => items,
@@ -213,7 +211,7 @@ impl Object {
         }
     }
 
-    /// Says whether a fact is there.
+    /// Returns whether a fact is there.
     pub fn has(&self, name: &str) -> bool {
         self.fact(name).is_some()
     }

@@ -113,7 +113,7 @@ async fn read_patiently(asker: &Asker<'_>, scope: &Scope, shared: &Shared) -> Re
 /// How often a catalog is read that changes while it is read.
 const ATTEMPTS: usize = 10;
 
-/// Says whether something was dropped between being listed and being printed: the functions that print definitions look
+/// Returns whether something was dropped between being listed and being printed: the functions that print definitions look
 /// at the catalog of now, not at that of the transaction.
 fn changed_meanwhile(error: &anyhow::Error) -> bool {
     let Some(server) = error.downcast_ref::<ServerError>() else {
@@ -260,7 +260,7 @@ const AFTERWARDS: [&str; 4] = [
     include_str!("queries/unmodelled.sql"),
 ];
 
-/// Gives the queries to send with the number of parameters of each.
+/// Returns the queries to send with the number of parameters of each.
 fn queries(scope: &Scope, facts: &Facts) -> Vec<(&'static str, usize)> {
     let mut queries = vec![
         (include_str!("queries/schemas.sql"), 1),

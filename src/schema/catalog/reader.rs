@@ -89,7 +89,7 @@ impl Slot {
         }
     }
 
-    /// Gives the slots of an answer with their numbers, facts in the order of their names.
+    /// Returns the slots of an answer with their numbers, facts in the order of their names.
     fn all(columns: &[Column]) -> Vec<(usize, Slot)> {
         let slots = columns.iter().map(Slot::of).enumerate();
         let mut slots: Vec<(usize, Slot)> = slots.collect();
@@ -357,7 +357,7 @@ impl<'s> Reader<'s> {
         self.columns.get(&relation).cloned()
     }
 
-    /// Gives the names of the columns that a constraint or index stands on.
+    /// Returns the names of the columns that a constraint or index stands on.
     fn key_columns(&self, number: u32, besides: Besides) -> Option<Vec<Text>> {
         let (keys, relation) = (self.keys.get(&number)?, besides.relation?);
         let columns = self.columns.get(&relation)?;

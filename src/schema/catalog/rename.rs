@@ -1,4 +1,4 @@
-//! Owns giving a schema another name in a catalog, so that the schemas of two tenants compare equal where they are alike.
+//! Giving a schema another name in a catalog, so that the schemas of two tenants compare equal where they are alike.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use crate::sql::name::Ident;
 use crate::sql::token::{self, TokenKind as Token};
 
 impl Catalog {
-    /// Gives the catalog with one schema under another name, wherever the server printed it: in keys, in definitions, in
+    /// Returns the catalog with one schema under another name, wherever the server printed it: in keys, in definitions, in
     /// texts such as `nextval('tenant.orders_id_seq'::regclass)`.
     pub fn with_schema_called(&self, from: &str, to: &str) -> Catalog {
         let rename = Rename {

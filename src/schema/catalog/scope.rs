@@ -1,4 +1,4 @@
-//! Owns [`Scope`]: which part of a database a catalog is read from, and what the platform keeps for itself.
+//! [`Scope`]: which part of a database a catalog is read from, and what the platform keeps for itself.
 
 /// Which part of a database to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl Scope {
         }
     }
 
-    /// Says whether a schema is to be read whole.
+    /// Returns whether a schema is to be read whole.
     pub(crate) fn takes(&self, schema: &str, supabase: bool) -> bool {
         match &self.schemas {
             _ if schema == Ours::SCHEMA => false,
@@ -52,7 +52,7 @@ impl Ours {
     pub const HISTORY: &'static str = "refinery_schema_history";
 }
 
-/// Says whether a Supabase project keeps this schema for itself.
+/// Returns whether a Supabase project keeps this schema for itself.
 pub fn is_platform(schema: &str) -> bool {
     PLATFORM.binary_search(&schema).is_ok()
 }

@@ -1,4 +1,4 @@
-//! Owns [`Shared`]: what is said again and again, in one catalog or in several, kept once.
+//! [`Shared`]: what is said again and again, in one catalog or in several, kept once.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -16,7 +16,7 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// Gives a text that everything which says the same shares.
+    /// Returns a text that everything which says the same shares.
     pub(super) fn text(&self, text: &str) -> Text {
         if text.len() > LONGEST {
             return text.into();
@@ -30,7 +30,7 @@ impl Shared {
         new
     }
 
-    /// Gives facts that everything of which the same is said shares.
+    /// Returns facts that everything of which the same is said shares.
     pub(super) fn facts(&self, new: Facts) -> Facts {
         let mut facts = self.facts.borrow_mut();
         if let Some(known) = facts.get(&new) {

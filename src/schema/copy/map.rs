@@ -1,4 +1,4 @@
-//! Owns deciding which table and column becomes which, and naming every difference before anything moves.
+//! Deciding which table and column becomes which, and naming every difference before anything moves.
 
 use std::collections::BTreeMap;
 

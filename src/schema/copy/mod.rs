@@ -1,4 +1,4 @@
-//! Owns moving rows from SQLite into PostgreSQL: which column becomes which, the rows by `COPY`, and the proof that
+//! Moving rows from SQLite into PostgreSQL: which column becomes which, the rows by `COPY`, and the proof that
 //! the same rows arrived.
 
 pub mod map;

@@ -1,4 +1,4 @@
-//! Owns `numeric` as it travels: digits in groups of four.
+//! `Numeric` as it travels: digits in groups of four.
 
 /// Writes a decimal number, such as `-12.50` or `1e-7`, in PostgreSQL's binary form; none where it is no number.
 pub(super) fn encode(text: &str, into: &mut Vec<u8>) -> Option<()> {
@@ -58,7 +58,7 @@ pub(super) fn encode(text: &str, into: &mut Vec<u8>) -> Option<()> {
     Some(())
 }
 
-/// Gives what two equal numbers share, however many zeros are written behind them.
+/// Returns what two equal numbers share, however many zeros are written behind them.
 pub(super) fn same(bytes: &[u8]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     // The number of digits that are shown is no part of the value.

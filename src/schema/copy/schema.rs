@@ -1,4 +1,4 @@
-//! Owns the schema of a SQLite database as PostgreSQL would have it: types mapped, keys kept, what cannot be said listed.
+//! The schema of a SQLite database as PostgreSQL would have it: types mapped, keys kept, what cannot be said listed.
 
 use anyhow::Result;
 
@@ -9,7 +9,6 @@ use crate::sql::safe::Sql;
 
 /// A schema, as statements in an order in which they run.
 pub struct Mapped {
-    /// The statements.
     pub statements: Vec<Sql>,
     /// What PostgreSQL has no equal of, and what was decided.
     pub findings: Vec<Finding>,
@@ -110,7 +109,7 @@ fn list(names: &[String]) -> Sql {
     Sql::join(names.iter().map(Ident::new), ", ")
 }
 
-/// Gives the type that takes what a column was declared to hold, by PostgreSQL's names first and SQLite's affinities then.
+/// Returns the type that takes what a column was declared to hold, by PostgreSQL's names first and SQLite's affinities then.
 fn kind(declared: &str, subject: String, findings: &mut Vec<Finding>) -> Sql {
     let upper = declared.trim().to_uppercase();
     let (name, size) = match upper.split_once('(') {

@@ -1,4 +1,4 @@
-//! Owns the move: rows out of SQLite, into PostgreSQL by binary `COPY`, and read back to prove that they are the same.
+//! The move: rows out of SQLite, into PostgreSQL by binary `COPY`, and read back to prove that they are the same.
 //!
 //! Everything is one transaction: what does not arrive as it left is rolled back.
 
@@ -42,7 +42,6 @@ impl Digest {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Moved {
-    /// The table.
     pub table: String,
     /// How many rows.
     pub rows: u64,

@@ -1,4 +1,4 @@
-//! Owns reading a SQLite database: its tables and, one after the other, their rows.
+//! Reading a SQLite database: its tables and, one after the other, their rows.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,6 @@ use crate::error::fail;
 /// A column of a SQLite table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Column {
-    /// Its name.
     pub name: String,
     /// The type it was declared with, as written; SQLite itself stores any value in any column.
     pub declared: String,
@@ -23,7 +22,6 @@ pub struct Column {
 /// A table of a SQLite database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table {
-    /// Its name.
     pub name: String,
     /// Its columns, in order.
     pub columns: Vec<Column>,

@@ -1,4 +1,4 @@
-//! Owns what PostgreSQL has to take the rows: tables, columns, what needs what.
+//! What PostgreSQL has to take the rows: tables, columns, what needs what.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,6 @@ use crate::pg::session::Session;
 /// A column of a PostgreSQL table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Column {
-    /// Its name.
     pub name: String,
     /// Its type as PostgreSQL prints it.
     pub shown: String,
@@ -37,7 +36,6 @@ pub struct Table {
     pub needs: Vec<(String, bool)>,
 }
 
-/// Reads the tables of a schema.
 pub(super) async fn tables(session: &Session, schema: &str) -> Result<BTreeMap<String, Table>> {
     let params: &[crate::pg::session::Param<'_>] = &[(&schema, Type::TEXT)];
     let (columns, references) = futures_util::future::join(

@@ -1,4 +1,4 @@
-//! Owns times: what SQLite projects write for them, as PostgreSQL counts them, from the year 2000.
+//! Times: what SQLite projects write for them, as PostgreSQL counts them, from the year 2000.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
 

@@ -1,4 +1,4 @@
-//! Owns values: a SQLite value as PostgreSQL's binary form of the column's type, and what two equal ones share.
+//! Values: a SQLite value as PostgreSQL's binary form of the column's type, and what two equal ones share.
 
 use std::borrow::Cow;
 
@@ -33,7 +33,7 @@ pub(super) enum Form {
 pub(super) struct Unfit;
 
 impl Form {
-    /// Gives the form of a column; none for a type that cannot be moved.
+    /// Returns the form of a column; none for a type that cannot be moved.
     pub(super) fn of(column: &Column) -> Option<Form> {
         if column.is_enum {
             return Some(Form::Text);
@@ -154,7 +154,7 @@ impl Form {
         Ok(())
     }
 
-    /// Gives what equal values share: most types have one binary form.
+    /// Returns what equal values share: most types have one binary form.
     pub(super) fn same(self, bytes: &[u8]) -> Cow<'_, [u8]> {
         match self {
             Form::Numeric => numeric::same(bytes).into(),

@@ -2,17 +2,76 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::catalog::{Catalog, Key, Kind};
+use crate::catalog::{Catalog, Key, Kind, Text};
 use crate::diff::plan::{Phase, Plan, Step, column_needs};
+use crate::diff::topological_sort::topological_sort;
 
-pub(super) struct Graph {
-    pub(super) edges: BTreeSet<(usize, usize)>,
+/// Returns every step in the order in which it must be taken, and for each those before it that it waits for.
+pub(super) fn ordered_steps(plan: &Plan<'_>) -> (Vec<Step>, Vec<Vec<usize>>) {
+    let mut steps: Vec<Step> = Vec::new();
+    for key in &plan.dropped {
+        steps.push((Phase::Drop, key.clone()));
+        if plan.is_renamed_away(key) {
+            steps.push((Phase::Discard, key.clone()));
+        }
+    }
+    for key in plan.made.union(&plan.altered) {
+        steps.push((Phase::Make, key.clone()));
+        if plan.is_rebuilt(key) {
+            steps.push((Phase::Fill, key.clone()));
+        }
+    }
+    let graph = Graph::new(plan, &steps);
+    let ranks: Vec<_> = steps.iter().map(|step| rank(plan, step)).collect();
+    let order = topological_sort(&ranks, &graph.edges, &graph.soft);
+    let mut places = vec![0; steps.len()];
+    for (place, index) in order.iter().enumerate() {
+        places[*index] = place;
+    }
+    let mut before = vec![Vec::new(); steps.len()];
+    for (first, second) in &graph.edges {
+        let (first, second) = (places[*first], places[*second]);
+        if first < second {
+            before[second].push(first);
+        }
+    }
+    let steps = order.iter().map(|index| steps[*index].clone()).collect();
+    (steps, before)
+}
+
+fn rank(plan: &Plan<'_>, (phase, key): &Step) -> (Phase, Kind, Text, Text, usize, Text) {
+    let position = if key.kind == Kind::Column {
+        let parent = plan.to.parent(key);
+        let columns = parent.as_ref().and_then(|parent| plan.to.get(parent));
+        columns
+            .and_then(|table| {
+                table
+                    .list("columns")
+                    .iter()
+                    .position(|name| *name == key.part)
+            })
+            .unwrap_or_default()
+    } else {
+        0
+    };
+    (
+        *phase,
+        key.kind,
+        key.schema.clone(),
+        key.name.clone(),
+        position,
+        key.part.clone(),
+    )
+}
+
+struct Graph {
+    edges: BTreeSet<(usize, usize)>,
     /// Those of the edges that a circle may do without.
-    pub(super) soft: BTreeSet<(usize, usize)>,
+    soft: BTreeSet<(usize, usize)>,
 }
 
 impl Graph {
-    pub(super) fn new(plan: &Plan<'_>, steps: &[Step]) -> Self {
+    fn new(plan: &Plan<'_>, steps: &[Step]) -> Self {
         let index: HashMap<&Step, usize> = steps
             .iter()
             .enumerate()
@@ -21,7 +80,7 @@ impl Graph {
         let mut builder = Builder {
             plan,
             index: &index,
-            lenders: lenders(plan),
+            child_indexes: child_indexes(plan),
             edges: BTreeSet::new(),
             soft: BTreeSet::new(),
         };
@@ -46,7 +105,7 @@ struct Builder<'p, 'a> {
     plan: &'p Plan<'a>,
     index: &'p HashMap<&'p Step, usize>,
     /// The indexes of partitions by those of the whole that they belong to, afterwards.
-    lenders: HashMap<Key, Vec<Key>>,
+    child_indexes: HashMap<Key, Vec<Key>>,
     edges: BTreeSet<(usize, usize)>,
     soft: BTreeSet<(usize, usize)>,
 }
@@ -70,14 +129,14 @@ impl Builder<'_, '_> {
     }
 
     fn between(&self, first: Step, second: Step) -> Option<(usize, usize)> {
-        let (first, second) = (self.carried(first), self.carried(second));
+        let (first, second) = (self.implying_step(first), self.implying_step(second));
         let (first, second) = (*self.index.get(&first)?, *self.index.get(&second)?);
         (first != second).then_some((first, second))
     }
 
-    fn carried(&self, mut step: Step) -> Step {
+    fn implying_step(&self, mut step: Step) -> Step {
         for _ in 0..8 {
-            match self.plan.stands_for(&step) {
+            match self.plan.implied_by(&step) {
                 Some(carrier) if carrier != step => step = carrier,
                 _ => break,
             }
@@ -87,16 +146,16 @@ impl Builder<'_, '_> {
 
     fn before_dropping(&mut self, key: &Key) {
         let plan = self.plan;
-        for needed in plan.foundations(plan.from, key) {
+        for needed in plan.dependencies(plan.from, key) {
             self.edge((Phase::Drop, key.clone()), (Phase::Drop, needed.clone()));
             if key.kind == Kind::SequenceOwner && needed.kind == Kind::Column {
                 // Whose a sequence is does not hold up what becomes of the column.
                 self.edge((Phase::Drop, key.clone()), (Phase::Drop, needed));
                 continue;
             }
-            for above in plan.above(&needed) {
+            for above in plan.ancestor_columns(&needed) {
                 // What a parent's column does to those of its children happens with it.
-                if plan.is_echo(&needed) {
+                if plan.follows_parent(&needed) {
                     self.edge((Phase::Drop, key.clone()), (Phase::Drop, above.clone()));
                     self.edge((Phase::Drop, key.clone()), (Phase::Make, above));
                 }
@@ -121,7 +180,7 @@ impl Builder<'_, '_> {
             self.edge((Phase::Drop, key.clone()), (Phase::Make, key.clone()));
         }
         if let Some(table) = plan.from.parent(key)
-            && plan.is_own_too(plan.from, key)
+            && plan.is_also_local(plan.from, key)
             && !plan.dropped.contains(&table)
         {
             for parent in plan.parents_of(&table) {
@@ -131,11 +190,11 @@ impl Builder<'_, '_> {
         }
         if key.kind == Kind::Partition {
             // A partition that is detached keeps the foreign keys that the whole has at that moment.
-            for reference in plan.references_above(key) {
+            for reference in plan.inherited_foreign_keys(key) {
                 self.edge((Phase::Drop, reference), (Phase::Drop, key.clone()));
             }
             // And its rows may be referred to by way of the whole.
-            for reference in plan.references_to(key) {
+            for reference in plan.dropped_foreign_keys_to(key) {
                 self.soft_edge((Phase::Drop, reference), (Phase::Drop, key.clone()));
             }
         }
@@ -143,14 +202,14 @@ impl Builder<'_, '_> {
 
     fn before_making(&mut self, key: &Key) {
         let plan = self.plan;
-        let mut needed = plan.foundations(plan.to, key);
+        let mut needed = plan.dependencies(plan.to, key);
         if key.kind.is_relation() && plan.made.contains(key) {
             needed.extend(column_needs(plan.to, key));
         }
         // A base type is whole behind its functions; what they wait for is the shell, which the first of them makes.
-        let served = plan.served(plan.to, key);
+        let served = plan.base_types_of_function(plan.to, key);
         needed.retain(|needed| !served.contains(needed));
-        for first in served.iter().filter_map(|of| plan.first_function(of)) {
+        for first in served.iter().filter_map(|of| plan.first_type_function(of)) {
             self.edge((Phase::Make, first.clone()), (Phase::Make, key.clone()));
         }
         let inline = plan.inline_in(key).is_some();
@@ -167,7 +226,7 @@ impl Builder<'_, '_> {
             }
         }
         if plan.altered.contains(key) {
-            for needed in plan.foundations(plan.from, key) {
+            for needed in plan.dependencies(plan.from, key) {
                 if !plan.made.contains(&needed) {
                     self.edge((Phase::Make, key.clone()), (Phase::Drop, needed));
                 }
@@ -197,7 +256,7 @@ impl Builder<'_, '_> {
     /// A table takes over the columns its parents have when it is made, so that theirs come first.
     fn after_inherited(&mut self, key: &Key) {
         let plan = self.plan;
-        let needed = plan.foundations(plan.to, key);
+        let needed = plan.dependencies(plan.to, key);
         let parents = needed.iter().filter(|needed| needed.kind == Kind::Table);
         for parent in parents.filter(|parent| *parent != key) {
             for (column, _) in plan.to.columns(parent) {
@@ -227,7 +286,7 @@ impl Builder<'_, '_> {
             );
         }
         for index in plan.indexes_of(plan.to, key) {
-            if plan.is_lent(&index) {
+            if plan.attaches_with_partition(&index) {
                 self.edge((Phase::Make, index), (Phase::Make, key.clone()));
                 continue;
             }
@@ -242,9 +301,9 @@ impl Builder<'_, '_> {
     /// A foreign key waits until the index it refers to is whole: that of every partition belongs to it.
     fn before_referring(&mut self, key: &Key) {
         let plan = self.plan;
-        let mut waiting: Vec<Key> = plan.foundations(plan.to, key);
+        let mut waiting: Vec<Key> = plan.dependencies(plan.to, key);
         while let Some(whole) = waiting.pop() {
-            for index in self.lenders.get(&whole).cloned().unwrap_or_default() {
+            for index in self.child_indexes.get(&whole).cloned().unwrap_or_default() {
                 self.edge((Phase::Make, index.clone()), (Phase::Make, key.clone()));
                 if let Some(table) = plan.to.parent(&index) {
                     let partition = Key::named(Kind::Partition, &table.schema, &table.name);
@@ -276,7 +335,7 @@ impl Builder<'_, '_> {
         }
         for parent in plan.parents_of(&whole) {
             let above = Key::part(Kind::Column, &parent.schema, &parent.name, &key.part);
-            if plan.is_own_too(plan.to, key) && !plan.made.contains(&whole) {
+            if plan.is_also_local(plan.to, key) && !plan.made.contains(&whole) {
                 self.edge((Phase::Make, key.clone()), (Phase::Make, above));
             } else {
                 self.edge((Phase::Make, above), (Phase::Make, key.clone()));
@@ -350,7 +409,7 @@ impl Builder<'_, '_> {
             for name in names(plan.to, key) {
                 for other in taken.get(&name).into_iter().flatten() {
                     self.edge((Phase::Drop, other.clone()), (Phase::Make, key.clone()));
-                    let (_, whole) = self.carried((Phase::Drop, other.clone()));
+                    let (_, whole) = self.implying_step((Phase::Drop, other.clone()));
                     if matches!(key.kind, Kind::Index | Kind::Constraint) && plan.is_rebuilt(&whole)
                     {
                         // What went with a table that is made again keeps its name until the rows are moved.
@@ -362,17 +421,17 @@ impl Builder<'_, '_> {
     }
 }
 
-fn lenders(plan: &Plan<'_>) -> HashMap<Key, Vec<Key>> {
-    let mut lenders: HashMap<Key, Vec<Key>> = HashMap::new();
+fn child_indexes(plan: &Plan<'_>) -> HashMap<Key, Vec<Key>> {
+    let mut child_indexes: HashMap<Key, Vec<Key>> = HashMap::new();
     for key in plan.made.union(&plan.altered) {
         if let Some(whole) = plan.parent_index(plan.to, key) {
-            lenders.entry(whole).or_default().push(key.clone());
+            child_indexes.entry(whole).or_default().push(key.clone());
         }
     }
-    lenders
+    child_indexes
 }
 
-/// Gives the names an object takes: among relations, types, routines, and the columns' constraints.
+/// Returns the names an object takes: among relations, types, routines, and the columns' constraints.
 fn names(catalog: &Catalog, key: &Key) -> Vec<(u8, String)> {
     let whole = format!("{}.{}", key.schema, key.name);
     match key.kind {

@@ -1,18 +1,19 @@
-//! Owns the difference of two catalogs: what differs ([`between`]) and the statements that lead from one to the other
+//! The difference of two catalogs: what differs ([`between`]) and the statements that lead from one to the other
 //! ([`ddl::statements`]).
 //!
 //! Both work on objects in general; only `ddl` knows how PostgreSQL spells each kind. Nothing here speaks to a server.
 
-mod carry;
-mod circle;
+mod base_type_cycle;
 pub mod ddl;
+mod decide;
 mod graph;
-mod order;
+mod implied_steps;
 mod partition;
-pub mod plain;
 mod plan;
+pub mod predictable;
+mod rebuild_triggers;
 pub mod report;
-mod whole;
+mod topological_sort;
 
 use std::fmt;
 
@@ -112,12 +113,12 @@ fn is_same(key: &Key, old: &Object, new: &Object) -> bool {
     }
 }
 
-/// Says whether dropping and adding columns leads to the new order by itself.
+/// Returns whether dropping and adding columns leads to the new order by itself.
 fn keeps_order(old: &Object, new: &Object) -> bool {
     natural_order(old.list("columns"), new.list("columns"), |_| false) == new.list("columns")
 }
 
-/// Gives the order that dropping and adding columns would lead to.
+/// Returns the order that dropping and adding columns would lead to.
 fn natural_order(old: &[Text], new: &[Text], made_again: impl Fn(&Text) -> bool) -> Vec<Text> {
     let old_set: std::collections::HashSet<&Text> =
         old.iter().filter(|name| !made_again(name)).collect();
@@ -130,7 +131,7 @@ fn natural_order(old: &[Text], new: &[Text], made_again: impl Fn(&Text) -> bool)
 }
 
 impl Change {
-    /// Gives what is different, fact by fact; empty when the object is only in one of the catalogs.
+    /// Returns what is different, fact by fact; empty when the object is only in one of the catalogs.
     pub fn details(&self) -> Vec<Detail> {
         let (Some(before), Some(after)) = (&self.before, &self.after) else {
             return Vec::new();

@@ -10,7 +10,7 @@ impl<'a> Plan<'a> {
     ///
     /// The index of a partition leaves that of the whole only when one of the two goes, or the partition does. And a
     /// partition that is attached lends the whole the first of its indexes that fits.
-    pub(super) fn release(&mut self) -> bool {
+    pub(super) fn replace_stuck_indexes(&mut self) -> bool {
         let mut again = BTreeSet::new();
         for key in self.dropped.iter().chain(&self.altered) {
             let Some(whole) = self.parent_index(self.from, key) else {
@@ -32,16 +32,16 @@ impl<'a> Plan<'a> {
             }
         }
         for partition in self.made.iter().filter(|key| key.kind == Kind::Partition) {
-            again.extend(self.mistaken(partition));
+            again.extend(self.indexes_to_swap(partition));
         }
         for key in &again {
-            self.take_down(key);
+            self.drop_or_replace(key);
         }
         !again.is_empty()
     }
 
-    /// Gives the indexes that attaching a partition would lend its whole in place of others.
-    fn mistaken(&self, partition: &Key) -> Vec<Key> {
+    /// Returns the indexes that attaching a partition would lend its whole in place of others.
+    fn indexes_to_swap(&self, partition: &Key) -> Vec<Key> {
         let indexes = self.indexes_of(self.to, partition);
         let shape = |key: &Key| self.to.get(key).and_then(index_shape);
         let (lent, own): (Vec<&Key>, Vec<&Key>) = indexes
@@ -56,12 +56,12 @@ impl<'a> Plan<'a> {
         mistaken.into_iter().cloned().collect()
     }
 
-    /// Gives the indexes of the table that a partition is, those of its keys among them.
+    /// Returns the indexes of the table that a partition is, those of its keys among them.
     pub(super) fn indexes_of(&self, catalog: &'a Catalog, partition: &Key) -> Vec<Key> {
         let on = if std::ptr::eq(catalog, self.to) {
-            &self.on_to
+            &self.indexes_to
         } else {
-            &self.on_from
+            &self.indexes_from
         };
         let table = catalog.parent(partition);
         let indexes = table.and_then(|table| on.get(&table)).into_iter().flatten();
@@ -74,8 +74,8 @@ impl<'a> Plan<'a> {
             .collect()
     }
 
-    /// Says whether the index of a partition's key belongs to this one, which is no key itself.
-    pub(super) fn is_lent_a_key(&self, index: &Key) -> bool {
+    /// Returns whether the index of a partition's key belongs to this one, which is no key itself.
+    pub(super) fn backs_partition_key(&self, index: &Key) -> bool {
         let mut dependents = self.dependents.get(index).into_iter().flatten();
         dependents.any(|key| {
             key.kind == Kind::Constraint
@@ -83,18 +83,18 @@ impl<'a> Plan<'a> {
         })
     }
 
-    /// Says whether a foreign key refers to a partitioned table or to one that it is a partition of.
-    pub(super) fn is_referred_to(&self, table: &Key) -> bool {
+    /// Returns whether a foreign key refers to a partitioned table or to one that it is a partition of.
+    pub(super) fn is_referenced(&self, table: &Key) -> bool {
         let qualified = table.qualified();
         let mut keys = self.from.of_kind(Kind::Constraint);
         keys.any(|(_, object)| object.text("references") == Some(&qualified))
             || self
                 .partition_of(table)
-                .is_some_and(|whole| self.is_referred_to(&whole))
+                .is_some_and(|whole| self.is_referenced(&whole))
     }
 
-    /// Gives the foreign keys that a partition has from what it is a partition of.
-    pub(super) fn references_above(&self, partition: &Key) -> Vec<Key> {
+    /// Returns the foreign keys that a partition has from what it is a partition of.
+    pub(super) fn inherited_foreign_keys(&self, partition: &Key) -> Vec<Key> {
         let mut found = Vec::new();
         let mut table = self.from.parent(partition);
         while let Some(whole) = table.and_then(|table| self.partition_of(&table)) {
@@ -110,8 +110,8 @@ impl<'a> Plan<'a> {
         found
     }
 
-    /// Gives the foreign keys that go and refer to what a partition belongs to.
-    pub(super) fn references_to(&self, partition: &Key) -> Vec<Key> {
+    /// Returns the foreign keys that go and refer to what a partition belongs to.
+    pub(super) fn dropped_foreign_keys_to(&self, partition: &Key) -> Vec<Key> {
         let mut wholes = BTreeSet::new();
         let mut table = self.from.parent(partition);
         while let Some(whole) = table.and_then(|table| self.partition_of(&table)) {
@@ -127,8 +127,8 @@ impl<'a> Plan<'a> {
         references.cloned().collect()
     }
 
-    /// Gives the tables that inherit a column directly, or are partitions of its table, before the change.
-    pub(super) fn heirs(&self, column: &Key) -> Vec<Key> {
+    /// Returns the tables that inherit a column directly, or are partitions of its table, before the change.
+    pub(super) fn child_columns(&self, column: &Key) -> Vec<Key> {
         let table = Key::named(Kind::Table, &column.schema, &column.name);
         self.from
             .of_kind(Kind::Table)
@@ -137,7 +137,7 @@ impl<'a> Plan<'a> {
             .collect()
     }
 
-    /// Gives the table that another is a partition of.
+    /// Returns the table that another is a partition of.
     pub(super) fn partition_of(&self, table: &Key) -> Option<Key> {
         let partition = Key::named(Kind::Partition, &table.schema, &table.name);
         let mut needs = self.from.get(&partition)?.needs.iter();
@@ -146,8 +146,8 @@ impl<'a> Plan<'a> {
             .cloned()
     }
 
-    /// Says whether attaching its partition makes an index part of that of the whole.
-    pub(super) fn is_lent(&self, key: &Key) -> bool {
+    /// Returns whether attaching its partition makes an index part of that of the whole.
+    pub(super) fn attaches_with_partition(&self, key: &Key) -> bool {
         let Some(table) = self.to.parent(key) else {
             return false;
         };
@@ -170,7 +170,7 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// Says whether a constraint is kept by an index.
+/// Returns whether a constraint is kept by an index.
 fn has_index(constraint: &Object) -> bool {
     matches!(
         constraint.text("type"),
@@ -178,7 +178,7 @@ fn has_index(constraint: &Object) -> bool {
     )
 }
 
-/// Gives what two indexes must have in common to be taken for each other.
+/// Returns what two indexes must have in common to be taken for each other.
 fn index_shape(index: &Object) -> Option<(bool, &str)> {
     let definition = index.text("definition")?;
     if index.text("type").is_some() {

@@ -1,4 +1,4 @@
-//! Owns a difference in words: each change as a finding, both spellings beside each other.
+//! A difference in words: each change as a finding, both spellings beside each other.
 
 use similar::TextDiff;
 

@@ -1,4 +1,4 @@
-//! Owns what of two catalogs is compared when one of them was declared: no more than the manifest speaks of.
+//! What of two catalogs is compared when one of them was declared: no more than the manifest speaks of.
 
 use std::collections::BTreeSet;
 

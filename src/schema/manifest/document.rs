@@ -1,4 +1,4 @@
-//! Owns what may stand in one `schemas/*.yaml`, as it is written.
+//! What may stand in one `schemas/*.yaml`, as it is written.
 //!
 //! The keys are the whole of the language; what they mean to PostgreSQL is decided in `statements`.
 
@@ -24,7 +24,6 @@ pub struct Document {
     pub domains: Entries<Line>,
     /// Sequences that no column owns: `as bigint increment by 10`.
     pub sequences: Entries<Line>,
-    /// Tables.
     pub tables: Entries<Table>,
     /// Views: the query, or `{ is: …, with: security_invoker = true }`.
     pub views: Entries<View>,
@@ -36,7 +35,6 @@ pub struct Document {
     pub rules: Option<Rules>,
 }
 
-/// A schema.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Schema {
@@ -53,7 +51,6 @@ pub struct Schema {
 #[serde(transparent)]
 pub struct Labels(pub Vec<Located<String>>);
 
-/// A table.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Table {
@@ -95,7 +92,6 @@ pub struct Table {
     pub sql: Texts,
 }
 
-/// A view.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct View {

@@ -1,4 +1,4 @@
-//! Owns the two shapes a manifest is made of: named entries in the order they are written, and lines of SQL that may
+//! The two shapes a manifest is made of: named entries in the order they are written, and lines of SQL that may
 //! carry a comment.
 
 use std::fmt;
@@ -25,7 +25,7 @@ impl<T> Entries<T> {
         self.0.iter()
     }
 
-    /// Says whether there are none.
+    /// Returns whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

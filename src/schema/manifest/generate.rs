@@ -1,4 +1,4 @@
-//! Owns migrations made from a manifest: the difference to what the migrations give, as files that were tried.
+//! Migrations made from a manifest: the difference to what the migrations give, as files that were tried.
 //!
 //! Each file is executed on a scratch database before anybody sees it, both ways; its way back is the difference
 //! between what was really there before and after it.
@@ -159,7 +159,7 @@ fn not_made(key: &Key) -> Failure {
     .hint("write this migration by hand: af-db new NAME")
 }
 
-/// Gives what is declared with what a manifest leaves to others: policies, grants and owners as they are.
+/// Returns what is declared with what a manifest leaves to others: policies, grants and owners as they are.
 fn overlay(speech: &Speech, declared: &Catalog, current: &Catalog) -> Catalog {
     let mut target = declared.clone();
     target.version = current.version;
@@ -186,7 +186,7 @@ fn overlay(speech: &Speech, declared: &Catalog, current: &Catalog) -> Catalog {
     target
 }
 
-/// Gives the statements that rename what the manifest says was called otherwise, where it still is, and those that
+/// Returns the statements that rename what the manifest says was called otherwise, where it still is, and those that
 /// take each back.
 fn renames(manifest: &Manifest, current: &Catalog) -> Result<(Vec<Statement>, Vec<Statement>)> {
     let (mut there, mut back) = (Vec::new(), Vec::new());
@@ -256,7 +256,7 @@ fn renames(manifest: &Manifest, current: &Catalog) -> Result<(Vec<Statement>, Ve
     Ok((there, back))
 }
 
-/// Gives the old and the new name of the entries that still have the old one.
+/// Returns the old and the new name of the entries that still have the old one.
 fn renamed(entries: &Entries<Line>, is_there: impl Fn(&str) -> bool) -> Vec<(Ident, Ident)> {
     let named = entries
         .iter()

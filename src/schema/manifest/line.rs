@@ -1,4 +1,4 @@
-//! Owns what must be known about a line of SQL before it is spliced into a statement: that it is one whole piece, and
+//! What must be known about a line of SQL before it is spliced into a statement: that it is one whole piece, and
 //! which part of a column's line is its foreign key.
 //!
 //! Does not judge SQL: PostgreSQL does, when the statement is settled.

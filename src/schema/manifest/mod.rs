@@ -1,4 +1,4 @@
-//! Owns the declared schema: `schemas/*.yaml` and the `.sql` files beside them.
+//! The declared schema: `schemas/*.yaml` and the `.sql` files beside them.
 //!
 //! A manifest is read, turned into statements that know their lines, and settled: executed in a scratch database and
 //! read back as a [`Catalog`](crate::catalog::Catalog). Comparing is the business of [`crate::diff`]; what a column or
@@ -54,24 +54,23 @@ pub struct File {
 pub struct SqlFile {
     /// How messages call it.
     pub name: String,
-    /// Its text.
     pub text: String,
 }
 
 impl Manifest {
-    /// Says whether nothing is declared.
+    /// Returns whether nothing is declared.
     pub fn is_empty(&self) -> bool {
         self.files.is_empty() && self.sql.is_empty()
     }
 
-    /// Says whether only some objects are declared and the rest of the database is free.
+    /// Returns whether only some objects are declared and the rest of the database is free.
     pub fn is_partial(&self) -> bool {
         self.files
             .iter()
             .any(|file| !file.document.only.tables.is_empty())
     }
 
-    /// Says whether any table declares policies; if none does, policies are the policy set's business.
+    /// Returns whether any table declares policies; if none does, policies are the policy set's business.
     pub fn declares_policies(&self) -> bool {
         self.tables().any(|(_, table)| !table.policies.is_empty())
     }
@@ -98,7 +97,7 @@ impl Manifest {
             .chain(files)
     }
 
-    /// Gives the rules of the house, with the file that declares them.
+    /// Returns the rules of the house, with the file that declares them.
     pub fn rules(&self) -> Option<(&str, &rules::Rules)> {
         self.files
             .iter()

@@ -1,4 +1,4 @@
-//! Owns the names a manifest declares: where each stands, and which PostgreSQL would cut.
+//! The names a manifest declares: where each stands, and which PostgreSQL would cut.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Owns what looks like a rename: something gone beside something new that resembles it. It only points at them; whether
+//! What looks like a rename: something gone beside something new that resembles it. It only points at them; whether
 //! the one became the other is for a person to say.
 
 use std::collections::BTreeSet;
@@ -33,7 +33,7 @@ pub struct Renamed {
     pub catalog: Catalog,
 }
 
-/// Says whether anything that one schema lacks of another looks renamed.
+/// Returns whether anything that one schema lacks of another looks renamed.
 pub fn is_likely(current: &Catalog, target: &Catalog) -> bool {
     !tables(current, target).is_empty() || !columns(current, target).is_empty()
 }
@@ -159,7 +159,7 @@ fn missing<'a>(one: &'a Catalog, other: &'a Catalog, kind: Kind) -> impl Iterato
     keys.filter(|key| other.get(key).is_none())
 }
 
-/// Gives the statement that renames, and the one that takes it back.
+/// Returns the statement that renames, and the one that takes it back.
 fn statements(from: &Key, to: &Key) -> (Statement, Statement) {
     let table = ObjectName::new(&*from.schema, &*from.name);
     let renamed = ObjectName::new(&*to.schema, &*to.name);
@@ -200,7 +200,7 @@ fn statements(from: &Key, to: &Key) -> (Statement, Statement) {
     (statement(there, to), statement(back, from))
 }
 
-/// Gives the constraints and indexes that bear the names of what was renamed and are declared under the new ones.
+/// Returns the constraints and indexes that bear the names of what was renamed and are declared under the new ones.
 fn followers(current: &Catalog, target: &Catalog, pairs: &[(Key, Key)]) -> Vec<(Key, Key)> {
     let tables: BTreeSet<Key> = pairs
         .iter()

@@ -1,4 +1,4 @@
-//! Owns settling: a manifest executed in a scratch database and read back, so that PostgreSQL alone decides what it means.
+//! Settling: a manifest executed in a scratch database and read back, so that PostgreSQL alone decides what it means.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -149,7 +149,7 @@ fn explain(refused: Vec<(Statement, ServerError)>, manifest: &Manifest) -> Vec<F
 /// For how many refusals it is guessed what was meant: who has more has made one mistake many times.
 const GUESSED: usize = 100;
 
-/// Says whether something the statement needs was not there.
+/// Returns whether something the statement needs was not there.
 fn is_missing(error: &ServerError) -> bool {
     const MISSING: [&str; 5] = ["42P01", "42883", "42704", "3F000", "42703"];
     error
@@ -158,13 +158,13 @@ fn is_missing(error: &ServerError) -> bool {
         .is_some_and(|sqlstate| MISSING.contains(&sqlstate))
 }
 
-/// Says whether the message names an object that was itself refused.
+/// Returns whether the message names an object that was itself refused.
 fn names_one_of(error: &ServerError, makes: &HashSet<&str>) -> bool {
     let quoted = error.message.split('"').skip(1).step_by(2);
     quoted.into_iter().any(|name| makes.contains(name))
 }
 
-/// Gives the names that the server may call an object by, of what makes it, such as `table public.orders`.
+/// Returns the names that the server may call an object by, of what makes it, such as `table public.orders`.
 fn called(makes: &str) -> impl Iterator<Item = &str> {
     let name = makes.split_once(' ').map(|(_, name)| name);
     let bare = name.and_then(|name| name.strip_prefix("public."));

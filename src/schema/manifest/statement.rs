@@ -1,4 +1,4 @@
-//! Owns a statement that remembers which lines of the manifest each of its parts came from.
+//! A statement that remembers which lines of the manifest each of its parts came from.
 
 use crate::finding::Location;
 use crate::sql::safe::{Sql, SqlPart};
@@ -93,7 +93,7 @@ impl Statement {
     }
 }
 
-/// Gives the place of something in a file.
+/// Returns the place of something in a file.
 pub fn place<T>(file: &str, placed: &Located<T>) -> Location {
     Location::at(file, placed.line, placed.column)
 }

@@ -1,4 +1,4 @@
-//! Owns what a manifest means to PostgreSQL: each entry becomes a statement that knows its line.
+//! What a manifest means to PostgreSQL: each entry becomes a statement that knows its line.
 //!
 //! The order is a first guess; `settle` tries again what came too early, so that nobody has to sort their files.
 
@@ -35,7 +35,7 @@ pub(crate) struct Statements {
 }
 
 impl Statements {
-    /// Gives them in the order to try: everything, then what must find everything made.
+    /// Returns them in the order to try: everything, then what must find everything made.
     pub(crate) fn in_order(self) -> [Vec<Statement>; 2] {
         let groups = [
             self.early,

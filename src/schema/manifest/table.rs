@@ -1,4 +1,4 @@
-//! Owns what a table of the manifest becomes: the table itself, and everything that stands on it.
+//! What a table of the manifest becomes: the table itself, and everything that stands on it.
 
 use anyhow::Result;
 
@@ -188,7 +188,7 @@ fn add_column(
     Ok(Some(statement))
 }
 
-/// Gives the place of a byte of a text that stands on one line.
+/// Returns the place of a byte of a text that stands on one line.
 fn within(file: &str, text: &Located<String>, byte: usize) -> Location {
     let mut at = place(file, text);
     let before = u32::try_from(text.value[..byte].chars().count()).unwrap_or(0);
@@ -196,7 +196,7 @@ fn within(file: &str, text: &Located<String>, byte: usize) -> Location {
     at
 }
 
-/// Says whether a constraint cannot be made with its table: a foreign key needs another one, and whatever a new table
+/// Returns whether a constraint cannot be made with its table: a foreign key needs another one, and whatever a new table
 /// has is valid.
 fn comes_later(line: &Line) -> bool {
     let text = line.sql.as_ref().map_or("", |text| text.value.trim());

@@ -1,4 +1,4 @@
-//! Owns Alembic's folder: revisions are programs, which form a chain; Alembic itself says them as SQL.
+//! Alembic's folder: revisions are programs, which form a chain; Alembic itself says them as SQL.
 
 use std::path::Path;
 

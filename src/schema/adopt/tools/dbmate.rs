@@ -1,4 +1,4 @@
-//! Owns dbmate's folder: `<number>_<name>.sql` with `-- migrate:up` and `-- migrate:down` in one file.
+//! Dbmate's folder: `<number>_<name>.sql` with `-- migrate:up` and `-- migrate:down` in one file.
 
 use std::path::Path;
 
@@ -47,7 +47,7 @@ pub(super) fn gather(folder: &Path, into: &mut Gathering) -> Result<()> {
     Ok(())
 }
 
-/// Gives the way that a line begins, and whether it runs outside a transaction.
+/// Returns the way that a line begins, and whether it runs outside a transaction.
 fn command(line: &str) -> Option<(Way, bool)> {
     let rest = line.trim().strip_prefix("--")?.trim_start();
     let rest = rest.strip_prefix("migrate:")?;

@@ -1,4 +1,4 @@
-//! Owns diesel's folders: `<version>_<name>/` with `up.sql`, `down.sql` and perhaps `metadata.toml`.
+//! Diesel's folders: `<version>_<name>/` with `up.sql`, `down.sql` and perhaps `metadata.toml`.
 
 use std::path::Path;
 

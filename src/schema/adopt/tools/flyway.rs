@@ -1,4 +1,4 @@
-//! Owns Flyway's folder: `V1.2__name.sql`, `U1.2__name.sql` for the way back, `R__name.sql` run again on change.
+//! Flyway's folder: `V1.2__name.sql`, `U1.2__name.sql` for the way back, `R__name.sql` run again on change.
 //!
 //! It records a CRC32 of the lines. Versions with parts, such as 1.10.3, become numbers of three digits a part.
 
@@ -126,7 +126,7 @@ fn parse(stem: &str) -> Option<(char, Vec<i64>, String, String)> {
     Some((prefix, parts?, key, name.to_owned()))
 }
 
-/// Gives the number of a version: as it is where no version of the folder has parts.
+/// Returns the number of a version: as it is where no version of the folder has parts.
 fn number(parts: &[i64], dotted: bool) -> Option<i64> {
     if !dotted {
         return parts.first().copied();
@@ -147,7 +147,7 @@ fn number(parts: &[i64], dotted: bool) -> Option<i64> {
 /// What the first part of a version with parts is counted in.
 const FIRST: i64 = 1_000_000_000;
 
-/// Says whether versions in a folder have parts.
+/// Returns whether versions in a folder have parts.
 pub(in crate::adopt) fn is_dotted(folder: &Path) -> bool {
     let names = std::fs::read_dir(folder).into_iter().flatten().flatten();
     names
@@ -156,12 +156,12 @@ pub(in crate::adopt) fn is_dotted(folder: &Path) -> bool {
         .any(|(_, parts, _, _)| parts.len() > 1)
 }
 
-/// Gives the number behind the last one where versions have parts: the next whole version.
+/// Returns the number behind the last one where versions have parts: the next whole version.
 pub(in crate::adopt) fn after(last: i64) -> i64 {
     (last / FIRST + 1) * FIRST
 }
 
-/// Gives a whole version as the file's name has it.
+/// Returns a whole version as the file's name has it.
 pub(in crate::adopt) fn shown(folder: &Path, version: i64) -> i64 {
     if is_dotted(folder) {
         version / FIRST
@@ -191,7 +191,7 @@ fn placeholders(script: &MigrationFile, into: &mut Gathering) {
     );
 }
 
-/// Says whether the script's own settings beside it take it out of a transaction.
+/// Returns whether the script's own settings beside it take it out of a transaction.
 fn is_outside(path: &Path) -> bool {
     let mut name = path.as_os_str().to_owned();
     name.push(".conf");

@@ -1,4 +1,4 @@
-//! Owns golang-migrate's folder: `000001_name.up.sql` beside `000001_name.down.sql`.
+//! Golang-migrate's folder: `000001_name.up.sql` beside `000001_name.down.sql`.
 //!
 //! Its server runs each file as one message, so a file that must be outside a transaction is, and one that writes
 //! `BEGIN` has its own.
@@ -9,7 +9,6 @@ use anyhow::Result;
 
 use crate::adopt::folder::{Draft, Gathering, number};
 
-/// The form of a name.
 const FORM: &str = "<number>_<name>.up.sql";
 
 pub(super) fn gather(folder: &Path, into: &mut Gathering) -> Result<()> {

@@ -1,4 +1,4 @@
-//! Owns goose's folder: `<number>_<name>.sql` with `-- +goose Up` and `-- +goose Down` in one file.
+//! Goose's folder: `<number>_<name>.sql` with `-- +goose Up` and `-- +goose Down` in one file.
 //!
 //! `StatementBegin` and `StatementEnd` tell goose where a statement ends; here PostgreSQL's own grammar does.
 
@@ -65,7 +65,7 @@ pub(super) fn gather(folder: &Path, into: &mut Gathering) -> Result<()> {
     Ok(())
 }
 
-/// Gives what a line tells goose, in lower case.
+/// Returns what a line tells goose, in lower case.
 fn command(line: &str) -> Option<String> {
     let rest = line.trim().strip_prefix("--")?.trim_start();
     let rest = rest.strip_prefix("+goose")?;

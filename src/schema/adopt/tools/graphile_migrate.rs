@@ -1,4 +1,4 @@
-//! Owns graphile-migrate's folder: `committed/000001-name.sql`, each naming the hash of itself and of the one before.
+//! Graphile-migrate's folder: `committed/000001-name.sql`, each naming the hash of itself and of the one before.
 //!
 //! `current.sql` is work in progress and no migration yet.
 
@@ -60,7 +60,7 @@ fn header(text: &str) -> impl Iterator<Item = &str> {
     text.lines().take_while(|line| line.starts_with("--!"))
 }
 
-/// Gives the hash that the file names and the one it has: of the hash before, and of its body.
+/// Returns the hash that the file names and the one it has: of the hash before, and of its body.
 fn hashes(text: &str) -> (Option<String>, Option<String>) {
     let said = |wanted: &str| {
         header(text)

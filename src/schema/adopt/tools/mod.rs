@@ -1,4 +1,4 @@
-//! Owns the layouts, one file a tool.
+//! The layouts, one file a tool.
 
 mod alembic;
 mod dbmate;

@@ -1,4 +1,4 @@
-//! Owns node-pg-migrate's folder, its SQL files: `<number>_<name>.sql` with `-- Up Migration` and `-- Down Migration`.
+//! Node-pg-migrate's folder, its SQL files: `<number>_<name>.sql` with `-- Up Migration` and `-- Down Migration`.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Owns Prisma's folders: `<timestamp>_<name>/migration.sql`; it records the file's SHA-256.
+//! Prisma's folders: `<timestamp>_<name>/migration.sql`; it records the file's SHA-256.
 //!
 //! Prisma writes no ways down; a `down.sql` beside the file is taken for one.
 

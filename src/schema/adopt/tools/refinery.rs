@@ -1,4 +1,4 @@
-//! Owns nothing of refinery's folder: it is our own layout.
+//! Nothing of refinery's folder: it is our own layout.
 
 use std::path::Path;
 

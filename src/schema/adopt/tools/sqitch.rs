@@ -1,4 +1,4 @@
-//! Owns Sqitch's project: `sqitch.plan` gives the order and what needs what; `deploy/`, `revert/`, `verify/` the SQL.
+//! Sqitch's project: `sqitch.plan` gives the order and what needs what; `deploy/`, `revert/`, `verify/` the SQL.
 //!
 //! A change has no number; its place in the plan is one, which stays as long as the plan only grows.
 
@@ -96,7 +96,7 @@ fn parse(line: &str) -> Option<Line<'_>> {
     Some(Line::Change { name, needs })
 }
 
-/// Says whether what a change needs comes before it; what lies in another project cannot be seen here.
+/// Returns whether what a change needs comes before it; what lies in another project cannot be seen here.
 fn is_met(need: &str, seen: &[&str], before: &[Line<'_>]) -> bool {
     if need.contains(':') {
         return true;
@@ -109,7 +109,7 @@ fn is_met(need: &str, seen: &[&str], before: &[Line<'_>]) -> bool {
     tagged && (name.is_empty() || seen.contains(&name))
 }
 
-/// Gives the file of a change: one that is reworked later keeps its old text under the tag in between.
+/// Returns the file of a change: one that is reworked later keeps its old text under the tag in between.
 fn file_of(folder: &Path, name: &str, after: &[Line<'_>]) -> String {
     let again = after
         .iter()

@@ -1,4 +1,4 @@
-//! Owns sqlx's folder: `<number>_<name>.sql`, or a pair of `.up.sql` and `.down.sql`; it records a SHA-384.
+//! Sqlx's folder: `<number>_<name>.sql`, or a pair of `.up.sql` and `.down.sql`; it records a SHA-384.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Owns the Supabase CLI's folder: `supabase/migrations/<timestamp>_<name>.sql`, no ways down.
+//! The Supabase CLI's folder: `supabase/migrations/<timestamp>_<name>.sql`, no ways down.
 //!
 //! `supabase/seed.sql` is data for a fresh local database and no migration.
 

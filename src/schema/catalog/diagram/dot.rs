@@ -1,4 +1,4 @@
-//! Owns the Graphviz drawing.
+//! The Graphviz drawing.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! Owns the Mermaid drawing, which GitHub and GitLab show by themselves.
+//! The Mermaid drawing, which GitHub and GitLab show by themselves.
 
 use std::fmt::Write as _;
 
@@ -65,7 +65,7 @@ fn keys(column: &Column) -> String {
     }
 }
 
-/// Gives a name that the grammar takes, the table's own wherever it can be.
+/// Returns a name that the grammar takes, the table's own wherever it can be.
 fn identifier(index: usize, name: &str) -> String {
     let plain = name.starts_with(|first: char| first.is_ascii_alphabetic())
         && name
@@ -78,7 +78,7 @@ fn identifier(index: usize, name: &str) -> String {
     }
 }
 
-/// Gives a word of an attribute; the grammar knows letters, digits, hyphens, brackets and underscores.
+/// Returns a word of an attribute; the grammar knows letters, digits, hyphens, brackets and underscores.
 fn word(text: &str) -> String {
     let word: String = text
         .chars()

@@ -1,4 +1,4 @@
-//! Owns pictures of a schema: tables, keys and what refers to what, as Mermaid, Graphviz or SVG text.
+//! Pictures of a schema: tables, keys and what refers to what, as Mermaid, Graphviz or SVG text.
 //!
 //! Draws any catalog; decides nothing about it.
 
@@ -40,7 +40,6 @@ pub struct Table {
 /// A column as it is drawn.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Column {
-    /// The name.
     pub name: String,
     /// The type, in few words.
     pub of_type: String,
@@ -187,7 +186,7 @@ fn columns_of(
         .collect()
 }
 
-/// Gives the names in the first bracket of a key's definition.
+/// Returns the names in the first bracket of a key's definition.
 fn names(definition: &str) -> Vec<String> {
     let mut names = Vec::new();
     for token in token::code(definition).skip_while(|token| token.kind != token::TokenKind::Open) {

@@ -1,4 +1,4 @@
-//! Owns the SVG drawing: one file that any browser shows, laid out here so that no other program is needed.
+//! The SVG drawing: one file that any browser shows, laid out here so that no other program is needed.
 //!
 //! Tables stand in columns by how far they are from what they refer to, each near what it refers to.
 
@@ -120,7 +120,7 @@ fn draw_table(text: &mut String, table: &Table, spot: Spot) {
     text.push_str("</g>\n");
 }
 
-/// Gives the path from a column to the head of the table it refers to.
+/// Returns the path from a column to the head of the table it refers to.
 fn curve(from: Spot, row: usize, to: Spot, is_self: bool) -> String {
     let (y1, y2) = (from.y + HEADER + row * ROW + 9, to.y + HEADER / 2);
     if is_self {

@@ -1,7 +1,7 @@
 //! Writes columns with their defaults and identities, and what sequences are told.
 
+use super::names::{name, raw, text};
 use super::options::{foreign_option_changes, option_changes};
-use super::{name, raw, text};
 use crate::catalog::{Key, Kind, Object};
 use crate::diff::plan::Plan;
 use crate::sql::name::Ident;
@@ -192,12 +192,12 @@ pub(super) fn alter_column(plan: &Plan<'_>, key: &Key, changed: &[&str]) -> Opti
         }
         _ => {}
     }
-    let echo = plan.is_echo(key);
+    let echo = plan.follows_parent(key);
     if retype && !echo {
         sql.push(change_type(key, before, after));
     }
     for fact in changed {
-        if *fact == "not_null" && echo && echoes_not_null(plan, key) {
+        if *fact == "not_null" && echo && parent_changes_not_null(plan, key) {
             continue;
         }
         sql.extend(column_fact(plan, key, fact));
@@ -208,19 +208,21 @@ pub(super) fn alter_column(plan: &Plan<'_>, key: &Key, changed: &[&str]) -> Opti
     Some(sql)
 }
 
-/// Says whether a column above changes between null and not null in the same way.
-fn echoes_not_null(plan: &Plan<'_>, key: &Key) -> bool {
+/// Returns whether a column above changes between null and not null in the same way.
+fn parent_changes_not_null(plan: &Plan<'_>, key: &Key) -> bool {
     let says = |key: &Key| {
         let (before, after) = (plan.from.get(key)?, plan.to.get(key)?);
         Some((before.has("not_null"), after.has("not_null")))
     };
-    plan.above(key).iter().any(|above| says(above) == says(key))
+    plan.ancestor_columns(key)
+        .iter()
+        .any(|above| says(above) == says(key))
 }
 
-/// Gives the columns below that stay not null when one is no longer so; PostgreSQL takes it from all of them.
+/// Returns the columns below that stay not null when one is no longer so; PostgreSQL takes it from all of them.
 fn still_not_null(plan: &Plan<'_>, key: &Key) -> Vec<Key> {
     let mut found = Vec::new();
-    for heir in plan.heirs(key) {
+    for heir in plan.child_columns(key) {
         let stays = |side: Option<&Object>| side.is_some_and(|column| column.has("not_null"));
         if stays(plan.from.get(&heir)) && stays(plan.to.get(&heir)) {
             found.push(heir.clone());
@@ -256,7 +258,7 @@ pub(super) fn change_type(key: &Key, before: &Object, after: &Object) -> Sql {
     Sql::fill("ALTER TABLE {} ALTER COLUMN {} TYPE {}{} USING {}", &pieces)
 }
 
-/// Gives the value of a column as the new type; by way of text where no cast leads there directly.
+/// Returns the value of a column as the new type; by way of text where no cast leads there directly.
 pub(super) fn cast(column: &Ident, old: &str, new: &str) -> Sql {
     let array = |name: &str| name.ends_with("[]");
     if family(old) != 0 && family(old) == family(new) && array(old) == array(new) {
@@ -415,7 +417,7 @@ pub(super) fn identity(object: &Object) -> Sql {
     )
 }
 
-/// Says whether a sequence may stand outside its new bounds, so that it has to begin anew.
+/// Returns whether a sequence may stand outside its new bounds, so that it has to begin anew.
 pub(super) fn must_restart(before: &Object, after: &Object) -> bool {
     let number = |object: &Object, fact: &str| -> i128 {
         let text = object.text(fact).unwrap_or_default();

@@ -1,8 +1,9 @@
 //! Writes what lives beside the relations: schemas, extensions, foreign servers, publications, settings, privileges.
 
+use super::names::{name, raw, text};
 use super::options::{foreign_option_changes, options};
+use super::ownership_and_grants;
 use super::setting::{database, role_rest, role_words};
-use super::{dress, name, raw, text};
 use crate::catalog::acl::Acl;
 use crate::catalog::{Key, Kind, Object, Text};
 use crate::diff::plan::Plan;
@@ -65,7 +66,13 @@ pub(super) fn drop(plan: &Plan<'_>, key: &Key) -> Vec<Sql> {
         ],
         Kind::DefaultPrivileges | Kind::Parameter => {
             let acl = before.acl.clone().unwrap_or_default();
-            dress::privileges(plan, key, before, &acl, &standard(plan, key))
+            ownership_and_grants::privileges(
+                plan,
+                key,
+                before,
+                &acl,
+                &ownership_and_grants::default_acl(plan, key),
+            )
         }
         Kind::SystemGrant => system_grant(plan, key, before),
         _ => Vec::new(),
@@ -102,21 +109,6 @@ pub(super) fn alter(plan: &Plan<'_>, key: &Key, changed: &[&str]) -> Option<Vec<
     }
 }
 
-/// Gives what a set of default privileges starts from: nothing in a schema, the built-in ones elsewhere.
-pub(super) fn standard(plan: &Plan<'_>, key: &Key) -> Acl {
-    if key.kind != Kind::DefaultPrivileges || !key.schema.is_empty() {
-        return Acl::default();
-    }
-    let kind = match &*key.part {
-        "TABLES" => Kind::Table,
-        "SEQUENCES" => Kind::Sequence,
-        "FUNCTIONS" => Kind::Function,
-        "TYPES" => Kind::Type,
-        _ => Kind::Schema,
-    };
-    Acl::standard(kind, plan.to.version)
-}
-
 /// Leaves out the options whose values are secrets.
 fn known(items: &[Text]) -> Vec<Text> {
     items
@@ -126,7 +118,7 @@ fn known(items: &[Text]) -> Vec<Text> {
         .collect()
 }
 
-/// Says whether an extension would have to go back to an older version, for which no script leads.
+/// Returns whether an extension would have to go back to an older version, for which no script leads.
 fn goes_back(before: &Object, after: &Object) -> bool {
     let version = |object: &Object| -> Vec<u32> {
         let text = object.text("version").unwrap_or_default();
@@ -401,14 +393,14 @@ fn enable_event_trigger(key: &Key, after: &Object) -> Vec<Sql> {
     )]
 }
 
-/// Gives an object of the server's own the privileges back that it came with.
+/// Returns an object of the server's own the privileges back that it came with.
 fn system_grant(plan: &Plan<'_>, key: &Key, before: &Object) -> Vec<Sql> {
     let first = before.text("first_owner");
     let owner = first.or(before.owner.as_deref()).unwrap_or_default();
     let items = before.list("standard").iter().map(|item| &**item);
     let standard = Acl::parse(items, owner);
     let acl = before.acl.clone().unwrap_or_default();
-    let mut sql = dress::privileges(plan, key, before, &acl, &standard);
-    sql.extend(first.and_then(|first| dress::given_away(plan, key, first)));
+    let mut sql = ownership_and_grants::privileges(plan, key, before, &acl, &standard);
+    sql.extend(first.and_then(|first| ownership_and_grants::given_away(plan, key, first)));
     sql
 }

@@ -1,6 +1,6 @@
 //! Writes constraints, indexes and extended statistics.
 
-use super::{name, raw, text};
+use super::names::{name, raw, text};
 use crate::catalog::{Key, Kind, Object};
 use crate::diff::plan::Plan;
 use crate::sql::name::{Ident, Literal, ObjectName};
@@ -40,7 +40,7 @@ pub(super) fn add_constraint(plan: &Plan<'_>, key: &Key, after: &Object) -> Vec<
     sql.extend(storage(key, None, after));
     // An index on a table that is not attached yet is taken over when it is.
     if let Some(parent) = after.text("parent")
-        && !plan.is_lent(key)
+        && !plan.attaches_with_partition(key)
     {
         let own = ObjectName::new(&*key.schema, &*key.part);
         sql.push(Sql::fill(
@@ -97,7 +97,7 @@ pub(super) fn alter_constraint(plan: &Plan<'_>, key: &Key, changed: &[&str]) -> 
         ));
     }
     if changed.contains(&"parent")
-        && !plan.is_lent(key)
+        && !plan.attaches_with_partition(key)
         && let Some(parent) = after.text("parent")
     {
         let own = ObjectName::new(&*key.schema, &*key.part);
@@ -231,7 +231,7 @@ pub(super) fn index_facts(plan: &Plan<'_>, key: &Key, after: &Object, facts: &[&
     let attaches = !plan.altered.contains(key) || facts.contains(&"parent");
     if let Some(parent) = after.text("parent").filter(|_| attaches) {
         // An index on a table that is not attached yet is taken over when it is.
-        if !plan.is_lent(key) {
+        if !plan.attaches_with_partition(key) {
             sql.push(Sql::fill(
                 "ALTER INDEX {} ATTACH PARTITION {}",
                 &[&raw(parent), &name(key)],

@@ -3,7 +3,8 @@
 //! What is new holds nobody up and is written plainly. So is what cannot be had online without a time in which a key or
 //! an index is missing.
 
-use super::{is_alone, name, raw, written};
+use super::names::{name, raw};
+use super::step::{is_alone, step_statements};
 use crate::catalog::{Catalog, Key, Kind, Object};
 use crate::diff::plan::{Phase, Plan, Step};
 use crate::sql::name::{Ident, ObjectName};
@@ -29,7 +30,7 @@ pub(super) struct Staged {
     pub(super) sql: Sql,
 }
 
-/// Gives the statements of all steps stage by stage; none where an object would be missing between two stages.
+/// Returns the statements of all steps stage by stage; none where an object would be missing between two stages.
 ///
 /// `before` says for each step which earlier ones it waits for.
 pub(super) fn staged(
@@ -90,7 +91,7 @@ pub(super) fn staged(
     Some(staged)
 }
 
-/// Says whether something made again would be gone for as long as another stage takes.
+/// Returns whether something made again would be gone for as long as another stage takes.
 fn has_gap(plan: &Plan<'_>, steps: &[Step], reached: &[(usize, usize)]) -> bool {
     let dropped: std::collections::BTreeMap<&Key, usize> = steps
         .iter()
@@ -113,11 +114,11 @@ fn plainly(plan: &Plan<'_>, step: &Step) -> Vec<Part> {
     } else {
         Place::Inside
     };
-    let sql = written(plan, step);
+    let sql = step_statements(plan, step);
     sql.into_iter().map(|sql| (place, sql)).collect()
 }
 
-/// Gives the online form of a step; none where it has none or needs none.
+/// Returns the online form of a step; none where it has none or needs none.
 fn form(plan: &Plan<'_>, step: &Step) -> Option<Vec<Part>> {
     let (phase, key) = step;
     match (phase, key.kind) {
@@ -131,7 +132,7 @@ fn form(plan: &Plan<'_>, step: &Step) -> Option<Vec<Part>> {
     }
 }
 
-/// Says whether a relation or type is there before and after, as itself.
+/// Returns whether a relation or type is there before and after, as itself.
 fn is_kept(plan: &Plan<'_>, key: &Key) -> bool {
     plan.from.get(key).is_some() && !plan.dropped.contains(key) && !plan.made.contains(key)
 }
@@ -145,7 +146,7 @@ fn stands_on_kept(plan: &Plan<'_>, catalog: &Catalog, key: &Key) -> bool {
     })
 }
 
-/// Says whether a new index can stand beside the old one, take its place and its name.
+/// Returns whether a new index can stand beside the old one, take its place and its name.
 fn changes_places(plan: &Plan<'_>, key: &Key) -> bool {
     let free = |object: &Object| {
         let mut needs = object.needs.iter();
@@ -180,7 +181,7 @@ fn drop_index(plan: &Plan<'_>, key: &Key) -> Option<Vec<Part>> {
         return None;
     }
     let step = (Phase::Drop, key.clone());
-    if plan.stands_for(&step).is_some() {
+    if plan.implied_by(&step).is_some() {
         return None;
     }
     let sql = Sql::fill("DROP INDEX CONCURRENTLY {}", &[&name(key)]);
@@ -193,7 +194,7 @@ fn make_index(plan: &Plan<'_>, step: &Step) -> Option<Vec<Part>> {
     if after.has("partitioned") || !stands_on_kept(plan, plan.to, key) {
         return None;
     }
-    let mut sql = written(plan, step).into_iter();
+    let mut sql = step_statements(plan, step).into_iter();
     if plan.altered.contains(key) {
         let again = Sql::fill("REINDEX INDEX {}", &[&name(key)]);
         let parts = sql.map(|sql| {
@@ -242,7 +243,7 @@ fn constraint(plan: &Plan<'_>, step: &Step) -> Option<Vec<Part>> {
     let after = plan.to.get(key)?;
     if plan.altered.contains(key) {
         let validate = validate(plan, key);
-        let sql = written(plan, step);
+        let sql = step_statements(plan, step);
         return sql.contains(&validate).then(|| {
             let place = |sql: &Sql| match *sql == validate {
                 true => Place::Outside,
@@ -251,7 +252,8 @@ fn constraint(plan: &Plan<'_>, step: &Step) -> Option<Vec<Part>> {
             sql.into_iter().map(|sql| (place(&sql), sql)).collect()
         });
     }
-    let comes = plan.is_echo(key) || after.has("inherited") || plan.stands_for(step).is_some();
+    let comes =
+        plan.follows_parent(key) || after.has("inherited") || plan.implied_by(step).is_some();
     if comes || !stands_on_kept(plan, plan.to, key) {
         return None;
     }
@@ -281,7 +283,7 @@ fn validated_later(plan: &Plan<'_>, step: &Step, after: &Object) -> Option<Vec<P
     {
         return None;
     }
-    let mut sql = written(plan, step).into_iter();
+    let mut sql = step_statements(plan, step).into_iter();
     let mut add = sql.next()?;
     add.push(" NOT VALID");
     let mut parts = vec![(Place::Either, add)];
@@ -335,7 +337,7 @@ fn by_index(plan: &Plan<'_>, step: &Step, after: &Object) -> Option<Vec<Part>> {
         "ALTER TABLE {} ADD CONSTRAINT {} {} USING INDEX {}{}",
         &pieces,
     );
-    let rest = written(plan, step).into_iter().skip(1);
+    let rest = step_statements(plan, step).into_iter().skip(1);
     let mut parts = vec![(Place::Outside, index), (Place::Either, add)];
     parts.extend(rest.map(|sql| (Place::Either, sql)));
     Some(parts)
@@ -366,7 +368,8 @@ fn not_null(plan: &Plan<'_>, step: &Step) -> Option<Vec<Part>> {
     let (before, after) = (plan.from.get(key)?, plan.to.get(key)?);
     let begins = after.has("not_null") && !before.has("not_null");
     let whole = plan.to.parent(key)?;
-    let usual = plan.altered.contains(key) && !plan.retyped.contains(key) && !plan.is_echo(key);
+    let usual =
+        plan.altered.contains(key) && !plan.retyped.contains(key) && !plan.follows_parent(key);
     if !begins || !usual || whole.kind != Kind::Table || !is_kept(plan, &whole) {
         return None;
     }
@@ -375,7 +378,7 @@ fn not_null(plan: &Plan<'_>, step: &Step) -> Option<Vec<Part>> {
         "ALTER TABLE {} ALTER COLUMN {} SET NOT NULL",
         &[&name(key), &column],
     );
-    let sql = written(plan, step);
+    let sql = step_statements(plan, step);
     if !sql.contains(&set) {
         return None;
     }
@@ -401,7 +404,7 @@ fn not_null(plan: &Plan<'_>, step: &Step) -> Option<Vec<Part>> {
     Some(parts)
 }
 
-/// Gives a name for a check that no constraint of the table has, before or after.
+/// Returns a name for a check that no constraint of the table has, before or after.
 fn free_name(plan: &Plan<'_>, column: &Key) -> String {
     let short: String = column.part.chars().take(10).collect();
     let taken = |name: &str| {

@@ -1,20 +1,20 @@
 //! Writes how a table or type is made again around what lives in it.
 
 use super::column::cast;
-use super::{name, phrase, raw};
+use super::names::{name, raw, with_kind};
 use crate::catalog::{Catalog, Key, Kind};
 use crate::diff::plan::Plan;
 use crate::sql::name::{Ident, Literal};
 use crate::sql::safe::{Sql, SqlPart};
 
-/// Gives the name under which something waits while its successor is made.
-pub(super) fn aside(key: &Key) -> Ident {
+/// Returns the name under which something waits while its successor is made.
+pub(super) fn temporary_name(key: &Key) -> Ident {
     let short: String = key.name.chars().take(40).collect();
     Ident::new(format!("{short} af-db old"))
 }
 
 /// Sets a table or type aside, its sequences' names freed, so that no change of a parent table reaches its rows.
-pub(super) fn set_aside(plan: &Plan<'_>, key: &Key) -> Vec<Sql> {
+pub(super) fn rename_away(plan: &Plan<'_>, key: &Key) -> Vec<Sql> {
     let mut sql: Vec<Sql> = plan
         .from
         .parts(Kind::Identity, &key.schema, &key.name)
@@ -37,10 +37,11 @@ pub(super) fn set_aside(plan: &Plan<'_>, key: &Key) -> Vec<Sql> {
         .into_iter()
         .flat_map(|object| &object.needs)
     {
-        if plan.is_replaced(needed) && plan.served(plan.from, needed).contains(key) {
+        if plan.is_replaced(needed) && plan.base_types_of_function(plan.from, needed).contains(key)
+        {
             sql.push(Sql::fill(
                 "ALTER {} RENAME TO {}",
-                &[&phrase::of(plan.from, needed), &aside(needed)],
+                &[&with_kind(plan.from, needed), &temporary_name(needed)],
             ));
         }
     }
@@ -51,13 +52,13 @@ pub(super) fn set_aside(plan: &Plan<'_>, key: &Key) -> Vec<Sql> {
     } else {
         "ALTER TYPE {} RENAME TO {}"
     };
-    sql.push(Sql::fill(template, &[&name(key), &aside(key)]));
+    sql.push(Sql::fill(template, &[&name(key), &temporary_name(key)]));
     sql
 }
 
 /// Moves the rows of a table that was set aside and drops it.
 pub(super) fn fill(plan: &Plan<'_>, key: &Key) -> Vec<Sql> {
-    let old = Sql::fill("{}.{}", &[&Ident::new(&*key.schema), &aside(key)]);
+    let old = Sql::fill("{}.{}", &[&Ident::new(&*key.schema), &temporary_name(key)]);
     let mut columns = Vec::new();
     let mut values = Vec::new();
     for (column, after) in plan.to.columns(key) {

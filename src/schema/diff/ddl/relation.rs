@@ -1,7 +1,7 @@
 //! Writes views, rules, triggers, policies and row-level security.
 
+use super::names::{name, raw, text};
 use super::options::option_changes;
-use super::{name, raw, text};
 use crate::catalog::{Key, Kind, Object, Text};
 use crate::diff::plan::Plan;
 use crate::sql::name::Ident;

@@ -1,6 +1,6 @@
 //! Writes routines and what hangs on them: operators and their classes, casts, languages, collations, text search.
 
-use super::{name, raw, text};
+use super::names::{name, raw, text};
 use crate::catalog::{Key, Kind, Object, Text};
 use crate::sql::name::{Ident, Literal};
 use crate::sql::safe::{Sql, SqlPart};

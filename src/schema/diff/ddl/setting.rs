@@ -1,6 +1,6 @@
 //! Writes what the database and its roles are set to.
 
-use super::{name, raw};
+use super::names::{name, raw};
 use crate::catalog::{Key, Object, Text};
 use crate::diff::plan::Plan;
 use crate::sql::name::{Ident, Literal};

@@ -7,8 +7,8 @@ use super::column::{
 use super::index::{
     add_constraint, alter_constraint, alter_index, index_facts, index_marks, statistics_target,
 };
+use super::names::{name, raw, text};
 use super::options::{foreign_option_changes, listed, options, settings};
-use super::{name, raw, text};
 use crate::catalog::{Key, Kind, Object};
 use crate::diff::plan::Plan;
 use crate::sql::name::Ident;
@@ -72,7 +72,7 @@ pub(super) fn drop(plan: &Plan<'_>, key: &Key) -> Vec<Sql> {
     match key.kind {
         Kind::Column => {
             let parent = plan.from.parent(key);
-            if plan.is_echo(key) {
+            if plan.follows_parent(key) {
                 return Vec::new();
             }
             match parent.map(|parent| parent.kind) {
@@ -120,7 +120,7 @@ pub(super) fn drop(plan: &Plan<'_>, key: &Key) -> Vec<Sql> {
                 &[&parent, &name(key)],
             )];
             // The foreign keys of the whole have become its own; those that it is to have are made by themselves.
-            let kept = plan.references_above(key);
+            let kept = plan.inherited_foreign_keys(key);
             let kept = kept.iter().filter(|key| !plan.dropped.contains(*key));
             sql.extend(kept.map(|reference| {
                 Sql::fill(
@@ -130,12 +130,12 @@ pub(super) fn drop(plan: &Plan<'_>, key: &Key) -> Vec<Sql> {
             }));
             sql
         }
-        Kind::Constraint if plan.is_echo(key) => Vec::new(),
+        Kind::Constraint if plan.follows_parent(key) => Vec::new(),
         Kind::Constraint => vec![Sql::fill(
             "ALTER TABLE {} DROP CONSTRAINT {}",
             &[&name(key), &part],
         )],
-        Kind::Index if plan.is_lent_a_key(key) => {
+        Kind::Index if plan.backs_partition_key(key) => {
             // The keys of partitions can neither go before it nor stay; whatever else stands on them went before.
             vec![Sql::fill("DROP INDEX {} CASCADE", &[&name(key)])]
         }

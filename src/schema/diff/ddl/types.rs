@@ -1,12 +1,12 @@
 //! Writes types and the checks of domains.
 
-use super::{name, raw, text};
+use super::names::{name, raw, text};
 use crate::catalog::{Key, Kind, Object, Text};
 use crate::diff::plan::Plan;
 use crate::sql::name::{Ident, Literal};
 use crate::sql::safe::{Sql, SqlPart};
 
-use super::rebuild::aside;
+use super::rebuild::temporary_name;
 
 pub(super) fn make(plan: &Plan<'_>, key: &Key, after: &Object) -> Vec<Sql> {
     if key.kind == Kind::DomainConstraint {
@@ -173,13 +173,18 @@ pub(super) fn drop_constraint(key: &Key) -> Vec<Sql> {
 /// Drops a type that was set aside, once nothing uses it any more.
 pub(super) fn discard(plan: &Plan<'_>, key: &Key) -> Vec<Sql> {
     // Only the functions of a base type can still need it: each needs the other.
-    let template = if super::is_base(plan, key) {
+    let template = if is_base(plan, key) {
         "DROP TYPE {}.{} CASCADE"
     } else {
         "DROP TYPE {}.{}"
     };
     vec![Sql::fill(
         template,
-        &[&Ident::new(&*key.schema), &aside(key)],
+        &[&Ident::new(&*key.schema), &temporary_name(key)],
     )]
+}
+
+pub(super) fn is_base(plan: &Plan<'_>, key: &Key) -> bool {
+    let object = plan.from.get(key);
+    object.is_some_and(|object| object.text("type") == Some("base"))
 }

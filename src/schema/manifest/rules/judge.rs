@@ -1,4 +1,4 @@
-//! Owns the judging of a catalog by the rules of the house.
+//! The judging of a catalog by the rules of the house.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -184,7 +184,7 @@ impl<'a> Bench<'a> {
         }
     }
 
-    /// Gives the columns of every index that holds all rows of the table.
+    /// Returns the columns of every index that holds all rows of the table.
     fn indexes(&self, table: &Key) -> Vec<Vec<String>> {
         let constraints = self
             .catalog
@@ -359,7 +359,7 @@ impl<'a> Bench<'a> {
     }
 }
 
-/// Gives the columns of the first bracket of a definition, as the catalog spells them; expressions as they are printed.
+/// Returns the columns of the first bracket of a definition, as the catalog spells them; expressions as they are printed.
 fn first_list(definition: &str) -> Vec<String> {
     let tokens: Vec<token::Token> = token::code(definition).collect();
     let Some(open) = tokens

@@ -1,4 +1,4 @@
-//! Owns the rules of the house: what every table of a project promises, whoever writes it.
+//! The rules of the house: what every table of a project promises, whoever writes it.
 //!
 //! Judges any catalog: the manifest's, the shadow's, a live one.
 
@@ -62,14 +62,9 @@ pub struct Logs {
 pub struct Naming {
     /// Tables and views.
     pub tables: Option<Located<String>>,
-    /// Columns.
     pub columns: Option<Located<String>>,
-    /// Constraints.
     pub constraints: Option<Located<String>>,
-    /// Indexes.
     pub indexes: Option<Located<String>>,
-    /// Triggers.
     pub triggers: Option<Located<String>>,
-    /// Policies.
     pub policies: Option<Located<String>>,
 }

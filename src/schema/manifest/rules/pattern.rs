@@ -1,6 +1,6 @@
-//! Owns the patterns that names are held against.
+//! The patterns that names are held against.
 
-/// Says whether a name fits one of the alternatives of a pattern.
+/// Returns whether a name fits one of the alternatives of a pattern.
 pub(super) fn fits(pattern: &str, name: &str, table: &str) -> bool {
     pattern.split(" | ").map(str::trim).any(|pattern| {
         if pattern == "snake_case" {

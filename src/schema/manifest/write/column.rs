@@ -1,4 +1,4 @@
-//! Owns how the columns of a table are written, with the constraints that belong beside one.
+//! How the columns of a table are written, with the constraints that belong beside one.
 
 use crate::catalog::{Key, Kind, Object};
 use crate::manifest::write::yaml::Page;
@@ -72,7 +72,7 @@ fn line(writer: &mut Writer<'_>, table: &Key, key: &Key, object: &Object) -> Str
     line
 }
 
-/// Gives a default without the cast that a literal gets from its column anyway.
+/// Returns a default without the cast that a literal gets from its column anyway.
 fn default_value(expression: &str, of_type: &str) -> String {
     let literal = expression
         .strip_suffix(of_type)
@@ -83,7 +83,7 @@ fn default_value(expression: &str, of_type: &str) -> String {
     }
 }
 
-/// Gives the name of a type that people use, where the server prints the standard's.
+/// Returns the name of a type that people use, where the server prints the standard's.
 fn short_type(printed: &str) -> String {
     const NAMES: [(&str, &str, &str); 6] = [
         ("timestamp", " with time zone", "timestamptz"),
@@ -106,7 +106,7 @@ fn short_type(printed: &str) -> String {
     printed.to_owned()
 }
 
-/// Gives ` not null`, with the name of the constraint where it has one of its own.
+/// Returns ` not null`, with the name of the constraint where it has one of its own.
 fn not_null(writer: &mut Writer<'_>, key: &Key) -> String {
     let part = Key::part(Kind::NotNull, &key.schema, &key.name, &key.part);
     match writer.catalog.get(&part) {
@@ -135,7 +135,7 @@ fn standard_name(table: &Key, column: &str, suffix: &str) -> Option<String> {
     (name.len() < 64).then_some(name)
 }
 
-/// Gives `primary key` or `unique` when a constraint of the standard name says just that of this column.
+/// Returns `primary key` or `unique` when a constraint of the standard name says just that of this column.
 fn key_clause(writer: &mut Writer<'_>, table: &Key, key: &Key) -> Option<&'static str> {
     let column = Ident::new(&*key.part);
     let candidates = [
@@ -165,7 +165,7 @@ fn key_clause(writer: &mut Writer<'_>, table: &Key, key: &Key) -> Option<&'stati
     None
 }
 
-/// Gives `references …` when a constraint of the standard name ties this column alone.
+/// Returns `references …` when a constraint of the standard name ties this column alone.
 fn reference(writer: &mut Writer<'_>, table: &Key, key: &Key) -> Option<String> {
     let name = standard_name(table, &key.part, "fkey")?;
     let column = Ident::new(&*key.part);
@@ -197,7 +197,7 @@ fn plain_constraint(
     fits.then_some(key)
 }
 
-/// Gives ` generated … as identity` with the options that are not the standard ones of the type.
+/// Returns ` generated … as identity` with the options that are not the standard ones of the type.
 fn identity_clause(key: &Key, identity: &Object, of_type: &str) -> String {
     let maximum = match of_type {
         "smallint" => "32767",

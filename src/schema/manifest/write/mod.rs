@@ -1,4 +1,4 @@
-//! Owns writing: a catalog as the manifest a person would have written, one file a table.
+//! Writing: a catalog as the manifest a person would have written, one file a table.
 //!
 //! What lines can say is said in lines. Everything else is left to plain SQL, which [`crate::diff`] makes from exactly
 //! what the lines do not say; so nothing is lost, whatever the catalog holds.
@@ -79,7 +79,7 @@ pub fn write(catalog: &Catalog) -> BTreeMap<String, String> {
     files
 }
 
-/// Says whether two indexes are the same but for their names.
+/// Returns whether two indexes are the same but for their names.
 pub(crate) fn same_index(left: &Object, right: &Object) -> bool {
     let line = |object: &Object| phrase::index(object.text("definition").unwrap_or_default());
     line(left).is_some_and(|left| Some(left) == line(right))
@@ -122,7 +122,7 @@ fn lines(catalog: &Catalog) -> Lines {
     Lines { files, said }
 }
 
-/// Says whether a table is made by naming its columns.
+/// Returns whether a table is made by naming its columns.
 fn is_plain(catalog: &Catalog, key: &Key, object: &Object) -> bool {
     let inherited = catalog
         .columns(key)
@@ -175,7 +175,7 @@ fn write_globals(writer: &mut Writer<'_>) -> Page {
     page
 }
 
-/// Says whether this is `public` as every new database has it.
+/// Returns whether this is `public` as every new database has it.
 fn is_public_as_new(key: &Key, object: &Object) -> bool {
     let as_new = |acl: &Acl| {
         acl.0.iter().all(|grant| match grant.grantee {

@@ -1,4 +1,4 @@
-//! Owns how what the server prints of an index, a trigger or a constraint becomes the line a person would write.
+//! How what the server prints of an index, a trigger or a constraint becomes the line a person would write.
 
 use crate::sql::token::{self, Token, TokenKind};
 
@@ -39,7 +39,7 @@ pub(super) fn trigger(definition: &str) -> Option<String> {
     })
 }
 
-/// Gives a constraint in lower case up to its first expression or name.
+/// Returns a constraint in lower case up to its first expression or name.
 pub(super) fn constraint(definition: &str) -> String {
     let bare = definition.strip_prefix("CHECK (").and_then(|rest| {
         let inner = rest.strip_suffix(')')?;
@@ -81,7 +81,7 @@ pub(super) fn reference(definition: &str, is_key: impl Fn(&str, &str) -> bool) -
     Some(line)
 }
 
-/// Says whether one pair of brackets holds the whole text.
+/// Returns whether one pair of brackets holds the whole text.
 pub(super) fn is_bracketed(text: &str) -> bool {
     let mut depth = 0;
     let mut tokens = token::code(text).peekable();
@@ -98,7 +98,7 @@ pub(super) fn is_bracketed(text: &str) -> bool {
     false
 }
 
-/// Says whether a text is one string literal.
+/// Returns whether a text is one string literal.
 pub(super) fn is_literal(text: &str) -> bool {
     let mut tokens = token::tokens(text);
     tokens
@@ -124,7 +124,7 @@ fn after_name(tokens: &[Token], text: &str, from: usize) -> usize {
     at
 }
 
-/// Gives every keyword in lower case: the server prints keywords in capitals, and quotes names that have any.
+/// Returns every keyword in lower case: the server prints keywords in capitals, and quotes names that have any.
 pub(super) fn lower(text: &str) -> String {
     token::tokens(text)
         .map(|token| match token.kind {

@@ -1,4 +1,4 @@
-//! Owns how one table is written.
+//! How one table is written.
 
 use crate::catalog::acl::{Acl, Grantee, privilege_word};
 use crate::catalog::{Key, Kind, Object};

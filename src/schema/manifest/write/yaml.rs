@@ -1,4 +1,4 @@
-//! Owns how the manifest is spelt: block YAML that reads back as what was meant, plain wherever that is safe.
+//! How the manifest is spelt: block YAML that reads back as what was meant, plain wherever that is safe.
 
 use std::fmt::Write as _;
 
@@ -48,12 +48,11 @@ impl Page {
         self.entry(depth + 1, "comment", comment);
     }
 
-    /// Says whether nothing was written.
+    /// Returns whether nothing was written.
     pub(super) fn is_empty(&self) -> bool {
         self.text.is_empty()
     }
 
-    /// Gives the text.
     pub(super) fn into_text(self) -> String {
         self.text
     }
@@ -88,7 +87,7 @@ fn spell(value: &str) -> String {
     }
 }
 
-/// Says whether YAML, of whichever version, takes the word for something else than a text.
+/// Returns whether YAML, of whichever version, takes the word for something else than a text.
 fn means_something(word: &str) -> bool {
     const WORDS: [&str; 11] = [
         "y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf",

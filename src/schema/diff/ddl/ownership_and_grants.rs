@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{phrase, raw};
+use super::names::{for_grant, raw, with_kind};
 use crate::catalog::acl::{Acl, Grant, Grantee, privilege_word};
 use crate::catalog::{Key, Kind, Object, Text};
 use crate::diff::plan::Plan;
 use crate::sql::name::{Ident, Literal};
 use crate::sql::safe::Sql;
 
-/// Gives what must follow the making of an object.
+/// Returns what must follow the making of an object.
 pub(super) fn new(plan: &Plan<'_>, key: &Key, after: &Object) -> Vec<Sql> {
     let mut sql = Vec::new();
     let reader = plan.from.reader.as_str();
@@ -32,7 +32,7 @@ pub(super) fn new(plan: &Plan<'_>, key: &Key, after: &Object) -> Vec<Sql> {
     sql
 }
 
-/// Gives what brings an object that stays up to date.
+/// Returns what brings an object that stays up to date.
 pub(super) fn changed(plan: &Plan<'_>, key: &Key, before: &Object, after: &Object) -> Vec<Sql> {
     let mut sql = Vec::new();
     if let Some(owner) = &after.owner
@@ -61,19 +61,22 @@ fn owned(plan: &Plan<'_>, key: &Key, owner: &Text) -> Option<Sql> {
         Kind::Identity | Kind::DefaultPrivileges | Kind::Parameter | Kind::Extension => None,
         _ => Some(Sql::fill(
             "ALTER {} OWNER TO {}",
-            &[&phrase::of(plan.naming(key), key), &Ident::new(&**owner)],
+            &[
+                &with_kind(plan.catalog_naming(key), key),
+                &Ident::new(&**owner),
+            ],
         )),
     }
 }
 
-/// Gives an object of the server's own to another role, where it is not its first one's.
+/// Returns an object of the server's own to another role, where it is not its first one's.
 pub(super) fn given_away(plan: &Plan<'_>, key: &Key, owner: &str) -> Option<Sql> {
     let first = |object: &Object| object.text("first_owner").is_some();
     let was_given = |object: Option<&Object>| object.is_some_and(first);
     if !was_given(plan.from.get(key)) && !was_given(plan.to.get(key)) {
         return None;
     }
-    let object = phrase::for_grant(plan.naming(key), key)?;
+    let object = for_grant(plan.catalog_naming(key), key)?;
     Some(Sql::fill(
         "ALTER {} OWNER TO {}",
         &[&object, &Ident::new(owner)],
@@ -93,7 +96,7 @@ fn comment(plan: &Plan<'_>, key: &Key, text: Option<&str>) -> Option<Sql> {
     );
     Some(Sql::fill(
         "COMMENT ON {} IS {}",
-        &[&phrase::of(plan.naming(key), key), &text],
+        &[&with_kind(plan.catalog_naming(key), key), &text],
     ))
 }
 
@@ -112,7 +115,7 @@ fn labels(plan: &Plan<'_>, key: &Key, old: &[(Text, Text)], new: &[(Text, Text)]
                 "SECURITY LABEL FOR {} ON {} IS {}",
                 &[
                     &Ident::new(&**provider),
-                    &phrase::of(plan.naming(key), key),
+                    &with_kind(plan.catalog_naming(key), key),
                     &label,
                 ],
             )
@@ -120,10 +123,10 @@ fn labels(plan: &Plan<'_>, key: &Key, old: &[(Text, Text)], new: &[(Text, Text)]
         .collect()
 }
 
-/// Gives what is granted when nothing was ever said.
+/// Returns what is granted when nothing was ever said.
 fn standard(plan: &Plan<'_>, key: &Key, object: &Object) -> Acl {
     match key.kind {
-        Kind::DefaultPrivileges => super::global::standard(plan, key),
+        Kind::DefaultPrivileges => default_acl(plan, key),
         Kind::SystemGrant => {
             let items = object.list("standard").iter().map(|item| &**item);
             // The entries of the first owner become the new one's with the object.
@@ -134,7 +137,22 @@ fn standard(plan: &Plan<'_>, key: &Key, object: &Object) -> Acl {
     }
 }
 
-/// Gives the privileges an object is born with, and the statements that make them certain.
+/// Returns what a set of default privileges starts from: nothing in a schema, the built-in ones elsewhere.
+pub(super) fn default_acl(plan: &Plan<'_>, key: &Key) -> Acl {
+    if key.kind != Kind::DefaultPrivileges || !key.schema.is_empty() {
+        return Acl::default();
+    }
+    let kind = match &*key.part {
+        "TABLES" => Kind::Table,
+        "SEQUENCES" => Kind::Sequence,
+        "FUNCTIONS" => Kind::Function,
+        "TYPES" => Kind::Type,
+        _ => Kind::Schema,
+    };
+    Acl::standard(kind, plan.to.version)
+}
+
+/// Returns the privileges an object is born with, and the statements that make them certain.
 ///
 /// Where default privileges apply, who made the object decides what they are: they are taken back first.
 fn at_birth(plan: &Plan<'_>, key: &Key, after: &Object) -> (Vec<Sql>, Acl) {
@@ -175,7 +193,7 @@ fn at_birth(plan: &Plan<'_>, key: &Key, after: &Object) -> (Vec<Sql>, Acl) {
     });
     grantees.sort();
     grantees.dedup();
-    let Some(on) = phrase::for_grant(plan.naming(key), key) else {
+    let Some(on) = for_grant(plan.catalog_naming(key), key) else {
         return (Vec::new(), standard);
     };
     let cleared = grantees
@@ -195,7 +213,7 @@ fn at_birth(plan: &Plan<'_>, key: &Key, after: &Object) -> (Vec<Sql>, Acl) {
     (cleared, Acl(left))
 }
 
-/// Gives the REVOKEs and GRANTs that lead from one set of privileges to another.
+/// Returns the REVOKEs and GRANTs that lead from one set of privileges to another.
 pub(super) fn privileges(
     plan: &Plan<'_>,
     key: &Key,
@@ -220,7 +238,7 @@ pub(super) fn privileges(
             },
         );
     }
-    let Some(on) = phrase::for_grant(plan.naming(key), key) else {
+    let Some(on) = for_grant(plan.catalog_naming(key), key) else {
         return Vec::new();
     };
     let columns = if key.kind == Kind::Column {
@@ -247,7 +265,7 @@ pub(super) fn privileges(
     sql
 }
 
-/// Gives again what is granted on columns: taking a privilege on a table back takes it from every column, too.
+/// Returns again what is granted on columns: taking a privilege on a table back takes it from every column, too.
 fn kept_on_columns(plan: &Plan<'_>, key: &Key, old: &Acl, new: &Acl) -> Vec<Sql> {
     let after = holdings(new);
     let none = (String::new(), String::new());
@@ -392,7 +410,7 @@ fn grants(object: &Object, old: &Acl, new: &Acl, form: &Form) -> Vec<Sql> {
     sql
 }
 
-/// Gives the grants so that what a role passes on comes after what it was given.
+/// Returns the grants so that what a role passes on comes after what it was given.
 fn ordered(acl: &Acl) -> Vec<&Grant> {
     let mut grants: Vec<&Grant> = acl.0.iter().collect();
     grants.sort_by_key(|grant| grant.grantor.is_some());

@@ -1,12 +1,26 @@
 //! Names an object as COMMENT ON, ALTER … OWNER TO, DROP and GRANT want it named.
 
-use super::{name, raw};
-use crate::catalog::{Catalog, Key, Kind};
+use crate::catalog::{Catalog, Key, Kind, Object};
 use crate::sql::name::Ident;
 use crate::sql::safe::Sql;
 
-/// Gives the kind and the name, such as `FUNCTION public.f(integer)` or `POLICY p ON public.t`.
-pub(super) fn of(catalog: &Catalog, key: &Key) -> Sql {
+/// Vouches for text the server printed.
+pub(super) fn raw(text: &str) -> Sql {
+    Sql::printed_by_server(text)
+}
+
+/// Returns the qualified name of an object.
+pub(super) fn name(key: &Key) -> Sql {
+    raw(&key.qualified())
+}
+
+/// Returns a fact's text, empty where absent.
+pub(super) fn text(object: &Object, fact: &str) -> Sql {
+    raw(object.text(fact).unwrap_or_default())
+}
+
+/// Returns the kind and the name, such as `FUNCTION public.f(integer)` or `POLICY p ON public.t`.
+pub(super) fn with_kind(catalog: &Catalog, key: &Key) -> Sql {
     let part = Ident::new(&*key.part);
     match key.kind {
         Kind::Column => Sql::fill("COLUMN {}.{}", &[&name(key), &part]),
@@ -40,11 +54,11 @@ pub(super) fn of(catalog: &Catalog, key: &Key) -> Sql {
             "USER MAPPING FOR {} SERVER {}",
             &[&raw(&key.part), &name(key)],
         ),
-        kind => Sql::fill("{} {}", &[&Sql::new(words(kind)), &name(key)]),
+        kind => Sql::fill("{} {}", &[&Sql::new(kind_keywords(kind)), &name(key)]),
     }
 }
 
-/// Gives what stands between ON and TO of a GRANT; none for kinds that know no privileges.
+/// Returns what stands between ON and TO of a GRANT; none for kinds that know no privileges.
 pub(super) fn for_grant(catalog: &Catalog, key: &Key) -> Option<Sql> {
     let words = match key.kind {
         Kind::Table | Kind::ForeignTable | Kind::View | Kind::MaterializedView | Kind::Column => {
@@ -66,8 +80,8 @@ pub(super) fn for_grant(catalog: &Catalog, key: &Key) -> Option<Sql> {
         | Kind::Schema
         | Kind::Language
         | Kind::ForeignDataWrapper
-        | Kind::Parameter => words(key.kind),
-        Kind::Identity | Kind::Database => return Some(of(catalog, key)),
+        | Kind::Parameter => kind_keywords(key.kind),
+        Kind::Identity | Kind::Database => return Some(with_kind(catalog, key)),
         Kind::SystemGrant => {
             let mut on = raw(key.part.split(' ').next().unwrap_or_default());
             if key.part.starts_with("COLUMN ") {
@@ -84,7 +98,7 @@ fn of_type<'a>(catalog: &'a Catalog, key: &Key) -> Option<&'a str> {
     catalog.get(key).and_then(|object| object.text("type"))
 }
 
-fn words(kind: Kind) -> &'static str {
+fn kind_keywords(kind: Kind) -> &'static str {
     match kind {
         Kind::Role => "ROLE",
         Kind::Database => "DATABASE",

@@ -6,10 +6,10 @@ use crate::catalog::{Catalog, Key, Kind};
 use crate::diff::plan::{Phase, Plan, Step, column_needs};
 
 impl Plan<'_> {
-    /// Gives the step whose statements do what this step has none of its own for.
+    /// Returns the step whose statements do what this step has none of its own for.
     ///
     /// Dropping a table drops its parts; dropping a column drops its default and the sequence it owns.
-    pub(super) fn stands_for(&self, step: &Step) -> Option<Step> {
+    pub(super) fn implied_by(&self, step: &Step) -> Option<Step> {
         let (phase, key) = step;
         match phase {
             Phase::Drop => {
@@ -30,7 +30,7 @@ impl Plan<'_> {
         let object = self.from.get(key)?;
         match key.kind {
             Kind::Function => {
-                let mut served = self.served(self.from, key).into_iter();
+                let mut served = self.base_types_of_function(self.from, key).into_iter();
                 return served.find(|of| self.dropped.contains(of));
             }
             Kind::Default | Kind::Identity | Kind::NotNull => {
@@ -59,7 +59,7 @@ impl Plan<'_> {
                 // A partition that goes together with its parent need not be detached, nor one that nothing refers to.
                 let table = self.from.parent(key)?;
                 let whole = self.partition_of(&table)?;
-                if !self.dropped.contains(&whole) && self.is_referred_to(&whole) {
+                if !self.dropped.contains(&whole) && self.is_referenced(&whole) {
                     return None;
                 }
                 return (self.dropped.contains(&table) && !self.made.contains(&table))
@@ -91,7 +91,7 @@ impl Plan<'_> {
         (!self.reaches(self.from, key, &parent)).then_some(parent)
     }
 
-    /// Says whether a foreign key stands on another table that is dropped too, so that it must go first.
+    /// Returns whether a foreign key stands on another table that is dropped too, so that it must go first.
     fn leaves_reference(&self, key: &Key) -> bool {
         let parent = self.from.parent(key);
         self.from.get(key).is_some_and(|object| {
@@ -104,7 +104,7 @@ impl Plan<'_> {
         })
     }
 
-    /// Says whether partitions are detached from the table of a foreign key, which would keep it.
+    /// Returns whether partitions are detached from the table of a foreign key, which would keep it.
     fn loses_partitions(&self, key: &Key) -> bool {
         let Some(table) = self.from.parent(key) else {
             return false;
@@ -119,20 +119,20 @@ impl Plan<'_> {
                         .from
                         .parent(partition)
                         .is_some_and(|part| self.partition_of(&part).as_ref() == Some(&table))
-                    && self.stands_for(&(Phase::Drop, partition.clone())).is_none()
+                    && self.implied_by(&(Phase::Drop, partition.clone())).is_none()
             })
     }
 
-    /// Says whether the table of an index is detached, so that the index no longer goes with that of the whole.
+    /// Returns whether the table of an index is detached, so that the index no longer goes with that of the whole.
     fn is_detached(&self, index: &Key) -> bool {
         self.from.parent(index).is_some_and(|table| {
             let partition = Key::named(Kind::Partition, &table.schema, &table.name);
             self.dropped.contains(&partition)
-                && self.stands_for(&(Phase::Drop, partition)).is_none()
+                && self.implied_by(&(Phase::Drop, partition)).is_none()
         })
     }
 
-    /// Says whether what a part needs stands itself on the whole, by way of functions and their like.
+    /// Returns whether what a part needs stands itself on the whole, by way of functions and their like.
     fn reaches(&self, catalog: &Catalog, part: &Key, whole: &Key) -> bool {
         let Some(object) = catalog.get(part) else {
             return false;
@@ -182,11 +182,11 @@ impl Plan<'_> {
             let spelt = own || !object.has("inherited") || self.to.get(&parent)?.has("partition");
             return spelt.then_some(parent);
         }
-        (self.made.contains(&column) && !self.is_echo(&column)).then_some(column)
+        (self.made.contains(&column) && !self.follows_parent(&column)).then_some(column)
     }
 
-    /// Says whether the same change of the parent table's part brings this one about.
-    pub(super) fn is_echo(&self, key: &Key) -> bool {
+    /// Returns whether the same change of the parent table's part brings this one about.
+    pub(super) fn follows_parent(&self, key: &Key) -> bool {
         let side = if self.made.contains(key) || self.altered.contains(key) {
             self.to
         } else {
@@ -197,7 +197,7 @@ impl Plan<'_> {
         // What is said of an inherited trigger is its own state, which no parent brings about.
         let own = key.kind == Kind::Trigger && self.made.contains(key);
         if own
-            || self.is_own_too(side, key)
+            || self.is_also_local(side, key)
             || !inherited
             || self.made.contains(&whole)
             || self.dropped.contains(&whole)
@@ -220,10 +220,10 @@ impl Plan<'_> {
         })
     }
 
-    /// Says whether a column or check that comes or goes is declared by its table as well as by a parent.
+    /// Returns whether a column or check that comes or goes is declared by its table as well as by a parent.
     ///
     /// It is merged with that of the parent when both come, and outlives it.
-    pub(super) fn is_own_too(&self, catalog: &Catalog, key: &Key) -> bool {
+    pub(super) fn is_also_local(&self, catalog: &Catalog, key: &Key) -> bool {
         let inherited = catalog.get(key).and_then(|object| object.text("inherited"));
         let both = match key.kind {
             Kind::Column => inherited == Some("also"),
@@ -238,8 +238,8 @@ impl Plan<'_> {
         both && (self.made.contains(key) || self.dropped.contains(key))
     }
 
-    /// Gives the columns that a column is inherited from, the nearest first, before the change.
-    pub(super) fn above(&self, column: &Key) -> Vec<Key> {
+    /// Returns the columns that a column is inherited from, the nearest first, before the change.
+    pub(super) fn ancestor_columns(&self, column: &Key) -> Vec<Key> {
         let mut found = Vec::new();
         if column.kind != Kind::Column {
             return found;
@@ -258,7 +258,7 @@ impl Plan<'_> {
         found
     }
 
-    /// Gives the tables that a table inherits from or is a partition of, before the change.
+    /// Returns the tables that a table inherits from or is a partition of, before the change.
     pub(super) fn parents_of(&self, table: &Key) -> Vec<Key> {
         let partition = Key::named(Kind::Partition, &table.schema, &table.name);
         let holder = self.from.get(&partition).or_else(|| self.from.get(table));
@@ -272,8 +272,8 @@ impl Plan<'_> {
             .collect()
     }
 
-    /// Gives what an object stands on: what the server says, what it is a part of, its schema.
-    pub(super) fn foundations(&self, catalog: &Catalog, key: &Key) -> Vec<Key> {
+    /// Returns what an object stands on: what the server says, what it is a part of, its schema.
+    pub(super) fn dependencies(&self, catalog: &Catalog, key: &Key) -> Vec<Key> {
         let mut found: Vec<Key> = catalog
             .get(key)
             .map(|object| object.needs.clone())

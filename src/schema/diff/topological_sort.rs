@@ -3,11 +3,11 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 
-/// Gives the indexes of `ranks` in order: for each `(first, second)` of `edges` the first stands before the second.
+/// Returns the indexes of `ranks` in order: for each `(first, second)` of `edges` the first stands before the second.
 ///
 /// Where the edges form a circle, it is broken at those that are `soft`. Without one the step of the lowest rank in it
 /// goes first: better a statement that the server refuses than one that is never shown.
-pub(super) fn sorted<R: Ord>(
+pub(super) fn topological_sort<R: Ord>(
     ranks: &[R],
     edges: &BTreeSet<(usize, usize)>,
     soft: &BTreeSet<(usize, usize)>,
@@ -93,7 +93,7 @@ mod tests {
         let none = BTreeSet::new();
         let check = |edges: &[(usize, usize)], expected: &[usize]| {
             let edges = edges.iter().copied().collect();
-            assert_eq!(sorted(&["a", "b", "c"], &edges, &none), expected);
+            assert_eq!(topological_sort(&["a", "b", "c"], &edges, &none), expected);
         };
         check(&[], &[0, 1, 2]);
         check(&[(2, 0)], &[1, 2, 0]);
@@ -109,7 +109,7 @@ mod tests {
         let edges = [(0, 1), (1, 2), (2, 0)].into_iter().collect();
         let check = |soft: (usize, usize), expected: &[usize]| {
             let soft = [soft].into_iter().collect();
-            assert_eq!(sorted(&["a", "b", "c"], &edges, &soft), expected);
+            assert_eq!(topological_sort(&["a", "b", "c"], &edges, &soft), expected);
         };
         check((2, 0), &[0, 1, 2]);
         check((0, 1), &[1, 2, 0]);

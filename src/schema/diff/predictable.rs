@@ -6,11 +6,11 @@ use crate::catalog::{Key, Kind, Object};
 use crate::diff::Change;
 use crate::diff::ddl::Statement;
 
-/// Says whether every statement does what it says to what differs, and nothing comes, goes or changes by itself.
+/// Returns whether every statement does what it says to what differs, and nothing comes, goes or changes by itself.
 ///
 /// What is made again because of something else, what belongs to a partition or is inherited, and a change that no
 /// statement speaks of are not plain.
-pub fn is_plain(changes: &[Change], statements: &[Statement]) -> bool {
+pub fn is_predictable(changes: &[Change], statements: &[Statement]) -> bool {
     let changed: BTreeSet<&Key> = changes.iter().map(|change| &change.key).collect();
     let told: BTreeSet<&Key> = statements
         .iter()

@@ -9,7 +9,7 @@ use crate::sql::name::Ident;
 
 impl Plan<'_> {
     /// Rebuilds tables whose columns would end in another order; says whether there were any.
-    pub(super) fn reorder(&mut self) -> bool {
+    pub(super) fn replace_disordered_tables(&mut self) -> bool {
         if !self.options.column_order {
             return false;
         }
@@ -41,7 +41,7 @@ impl Plan<'_> {
     ///
     /// That is a table whose rows the column sends to their partitions, a composite type that tables hold, and a child
     /// whose column is made again while that of its parents stays.
-    pub(super) fn rekey(&mut self) -> bool {
+    pub(super) fn replace_wholes(&mut self) -> bool {
         let fixed = |column: &&Key| {
             let parent = self.from.parent(column)?;
             if self.dropped.contains(&parent) {
@@ -49,12 +49,12 @@ impl Plan<'_> {
             }
             let fixed = if !self.retyped.contains(*column) {
                 let object = self.from.get(column)?;
-                let above = self.above(column);
+                let above = self.ancestor_columns(column);
                 object.has("inherited")
                     && self.made.contains(*column)
                     && !above.iter().any(|above| self.dropped.contains(above))
             } else if parent.kind == Kind::Type {
-                self.is_held(&parent)
+                self.is_column_type(&parent)
             } else {
                 let by = self.from.get(&parent)?.text("partition_by");
                 by.is_some_and(|by| mentions(by, &column.part))
@@ -76,8 +76,8 @@ impl Plan<'_> {
         !wholes.is_empty()
     }
 
-    /// Says whether a column of a table is of a type, before the change.
-    fn is_held(&self, of: &Key) -> bool {
+    /// Returns whether a column of a table is of a type, before the change.
+    fn is_column_type(&self, of: &Key) -> bool {
         let mut dependents = self.dependents.get(of).into_iter().flatten();
         dependents.any(|key| {
             key.kind == Kind::Column
@@ -101,7 +101,7 @@ impl Plan<'_> {
     }
 }
 
-/// Says whether text the server printed may name a column.
+/// Returns whether text the server printed may name a column.
 fn mentions(text: &str, column: &str) -> bool {
     let name = Ident::new(column).to_string();
     let is_part = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '$' | '"');

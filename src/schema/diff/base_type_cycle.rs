@@ -6,8 +6,8 @@ use crate::catalog::{Catalog, Key, Kind};
 use crate::diff::plan::Plan;
 
 impl Plan<'_> {
-    /// Gives the base types that a function serves: those it needs and that need it.
-    pub(super) fn served(&self, catalog: &Catalog, function: &Key) -> Vec<Key> {
+    /// Returns the base types that a function serves: those it needs and that need it.
+    pub(super) fn base_types_of_function(&self, catalog: &Catalog, function: &Key) -> Vec<Key> {
         if function.kind != Kind::Function {
             return Vec::new();
         }
@@ -27,19 +27,18 @@ impl Plan<'_> {
             .collect()
     }
 
-    /// Gives the function of a new base type that is made before its others.
-    pub(super) fn first_function(&self, of: &Key) -> Option<&Key> {
+    /// Returns the function of a new base type that is made before its others.
+    pub(super) fn first_type_function(&self, of: &Key) -> Option<&Key> {
         let object = self.to.get(of).filter(|_| self.made.contains(of))?;
-        object
-            .needs
-            .iter()
-            .find(|needed| self.made.contains(*needed) && self.served(self.to, needed).contains(of))
+        object.needs.iter().find(|needed| {
+            self.made.contains(*needed) && self.base_types_of_function(self.to, needed).contains(of)
+        })
     }
 
-    /// Gives the types that must be there as shells before a function is made.
-    pub(super) fn shells_before(&self, function: &Key) -> Vec<Key> {
-        let mut types = self.served(self.to, function);
-        types.retain(|of| self.first_function(of) == Some(function));
+    /// Returns the types that must be there as shells before a function is made.
+    pub(super) fn shell_types_before(&self, function: &Key) -> Vec<Key> {
+        let mut types = self.base_types_of_function(self.to, function);
+        types.retain(|of| self.first_type_function(of) == Some(function));
         types
     }
 }
