@@ -1,4 +1,4 @@
-//! Owns the command line: global flags, the commands, how the program starts and ends.
+//! The command line: global options, the commands, how the program starts and ends.
 
 use std::io::IsTerminal as _;
 use std::panic::AssertUnwindSafe;
@@ -9,23 +9,26 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::output::{self, Format, Output};
 use crate::commands::terminal::{self, Loudness, Terminal};
-use crate::commands::{self, Context, Outcome, run_hooks, sink};
+use crate::commands::{self, Context, Outcome, help, run_hooks, sink};
 use crate::config::{self, Flags};
 use crate::error::{Exit, exit_of, fail, with_exit};
 use crate::event::Interrupt;
 use crate::sql::redact;
 use crate::visible;
 
-/// Migrations, schema governance, row-level security and backups for PostgreSQL, proven
+/// Migrations, schema governance, row-level security and backups for PostgreSQL
 ///
-/// The database is found in this order, first hit wins: --database-url; DATABASE_URL (with DIRECT_URL) or
-/// SUPABASE_DB_URL; POSTGRES_USER, _PASSWORD, _HOST, _PORT, _DB; the environment of af-db.yaml chosen by --env or
-/// AF_DB_ENV, else `local`; else the embedded PostgreSQL, which af-db starts itself. With --env the variables are
-/// not looked at. A `.env` file in the project is read.
+/// The database is the first of these that is set:
+/// --database-url;
+/// DATABASE_URL (with DIRECT_URL) or SUPABASE_DB_URL;
+/// POSTGRES_USER, _PASSWORD, _HOST, _PORT and _DB;
+/// the environment chosen by --env or AF_DB_ENV in af-db.yaml [default: local];
+/// the embedded PostgreSQL, which af-db starts itself.
+/// With --env, the variables are ignored. A .env file in the project is read.
 #[derive(Parser, Debug)]
 #[command(name = "af-db", version, max_term_width = 100, after_help = EXIT_CODES)]
 struct Cli {
@@ -35,126 +38,156 @@ struct Cli {
     command: Command,
 }
 
-const EXIT_CODES: &str = "Exit status:
-  0    done; nothing found
-  1    something was found: drift, lint error, refuted probe, pending under --check
-  2    could not do it; the database is as it was
-  3    stopped half-way; the report says what was applied
-  4    refused: stale plan, missing approval or confirmation, failed guard; nothing touched
-  75   locks could not be had within the budget; nothing applied, try again
-  130  interrupted; the statement was cancelled and rolled back";
+const EXIT_CODES: &str = "\
+Exit status:
+  0    success, nothing found
+  1    findings: drift, lint error, failed isolation probe, pending migrations under --check
+  2    failed; the database is unchanged
+  3    stopped half-way; the report lists what was applied
+  4    refused: stale plan, missing approval or confirmation, failed guard; nothing changed
+  75   could not acquire locks within the lock budget; nothing applied, try again
+  130  interrupted; the running statement was cancelled and rolled back";
 
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = "Global options")]
 struct Global {
-    /// Govern the database of this environment in af-db.yaml
+    /// Use the database of this environment in af-db.yaml
     #[arg(long, global = true, value_name = "NAME")]
     env: Option<String>,
-    /// Govern the database at this address
+    /// Use the database at this connection URL
     #[arg(long, global = true, value_name = "URL")]
     database_url: Option<String>,
-    /// Read this file instead of the nearest af-db.yaml
-    #[arg(long, global = true, value_name = "FILE")]
+    /// Read this configuration file [default: the nearest af-db.yaml]
+    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
     config: Option<PathBuf>,
-    /// Write one JSON document on standard output, as --format json does
+    /// Write one JSON document to standard output
     #[arg(long, global = true)]
     json: bool,
-    /// Write the answer so; all but human and json hold the findings alone
+    /// Output format; github, sarif, junit, gitlab and markdown contain findings only [default: human]
     #[arg(long, global = true, value_enum, value_name = "FORMAT")]
     format: Option<Format>,
-    /// Tell only warnings and errors
+    /// Log only warnings and errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
-    /// Tell every step and the server's notices
+    /// Log every step and the server's notices
     #[arg(short, long, global = true)]
     verbose: bool,
-    /// Write the story on standard error so
+    /// Log format on standard error
     #[arg(
         long,
         global = true,
         value_enum,
         value_name = "FORMAT",
-        default_value = "human"
+        default_value = "human",
+        hide_short_help = true
     )]
     log_format: LogFormat,
-    /// Leave numbers about the run in this file, for Prometheus
-    #[arg(long, global = true, value_name = "FILE")]
+    /// Write metrics about the run to this file, in Prometheus format
+    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
     metrics_file: Option<PathBuf>,
-    /// Use no colours (also by NO_COLOR)
-    #[arg(long, global = true)]
+    /// Disable colours (also with NO_COLOR)
+    #[arg(long, global = true, hide_short_help = true)]
     no_color: bool,
-    /// Answer yes to questions; never enough for a protected environment
+    /// Answer yes to all questions; not accepted for protected environments
     #[arg(long, global = true)]
     yes: bool,
 }
 
-/// How the story is written.
+/// How the log is written.
 #[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 enum LogFormat {
     /// For people
     Human,
-    /// One JSON object a line, with its time and level
+    /// One JSON object per line, with time and level
     Json,
 }
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    /// Scaffold a project
+    /// Create a new project
     Init(commands::init::Args),
     /// Apply pending migrations
     Up(commands::up::Args),
-    /// Show what up would run, and what follows; --out writes the plan that up --plan is bound to
+    /// Preview pending migrations with their locks, rewrites and data loss
     Plan(commands::plan::Args),
-    /// Look whether a run could go well, without changing anything
+    /// Check whether a migration can run safely (read-only)
     Preflight(commands::preflight::Args),
-    /// Revert migrations, each proven first on a scratch database to lead back
+    /// Revert migrations, after testing each on a shadow database
     Down(commands::down::Args),
-    /// Show what is applied, pending, edited, missing, out of order, half-run
+    /// Show which migrations are applied, pending, modified or missing
     Status(commands::status::Args),
-    /// Judge everything: files, replay, ways down, manifest, drift
+    /// Run all checks: files, lint, replay, down migrations, manifest, drift
     Validate(commands::validate::Args),
-    /// Make a verified archive of the database; list, verify and prune archives
+    /// Create, list, verify and prune backups
     Backup(commands::backup::Args),
-    /// Put an archive back, proven, into a new database or in another's place; or try it with --drill
+    /// Restore a backup and verify it, or test that it can be restored
     Restore(commands::restore::Args),
-    /// Compare the declared policies with a database, apply them, and try to reach another tenant's rows
+    /// Compare, apply and test row-level security policies
     DiffRls(commands::diff_rls::Args),
-    /// Write a pair of migration files, the next in order
+    /// Create the next pair of migration files
     New(commands::new::Args),
-    /// Write the declared schema
+    /// Write the declared schema to schemas/
     Manifest(commands::manifest::Args),
-    /// Draw the schema: tables, keys, what belongs to tenants
+    /// Draw the schema as a diagram
     Diagram(commands::diagram::Args),
-    /// Take over a database and a folder that another tool migrates, its history included
+    /// Adopt another tool's migrations and history
     Adopt(commands::adopt::Args),
-    /// Move the rows of a SQLite database into PostgreSQL, counted and hashed on both sides
+    /// Copy a SQLite database into PostgreSQL and verify the rows
     #[cfg(feature = "sqlite")]
     Copy(commands::copy::Args),
-    /// Show the journal of runs
+    /// Show past runs
     History(commands::history::Args),
-    /// Correct the record, explicitly and journalled
+    /// Correct the migration history
     Repair(commands::repair::Args),
-    /// Look what works here, and what to do about what does not
+    /// Check the local environment and suggest fixes
     Doctor(commands::doctor::Args),
-    /// Start, stop, reset or enter the embedded PostgreSQL of this project
+    /// Manage this project's local PostgreSQL
     Dev(commands::dev::Args),
     /// Print the SQL that turns one schema into another
     Diff(commands::diff::Args),
-    /// Write the completion script of a shell
+    /// Explain a lint rule or an exit status
+    Explain(commands::explain::Args),
+    /// Print a shell completion script
     Completions {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Write the manual page
+    /// Print the manual page
     Man,
+}
+
+/// The whole command line, with groups and examples.
+fn command() -> clap::Command {
+    help::complete(Cli::command())
+}
+
+fn parse(arguments: impl Iterator<Item = std::ffi::OsString>) -> Result<Cli, clap::Error> {
+    command()
+        .try_get_matches_from(arguments)
+        .and_then(|matches| Cli::from_arg_matches(&matches))
+        .map_err(|error| help::with_tip(error.format(&mut command())))
+        .and_then(one_format)
 }
 
 /// Runs the program with the process's arguments and gives its exit status.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse().and_then(one_format) {
+    let cli = match parse(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
-            terminal::say_usage(&harmless(error).render().to_string());
+            let usage = harmless(error).render().to_string();
+            terminal::say_usage(&usage);
+            if wants_document() {
+                let output = Output {
+                    format: Format::Json,
+                    colour: false,
+                    verbose: false,
+                };
+                let first = usage.lines().next().unwrap_or_default();
+                let first = first.strip_prefix("error: ").unwrap_or(first).to_owned();
+                let _ = output
+                    .failure(&fail(first).into())
+                    .and_then(|()| output::finish());
+            }
             terminal::finish();
             return ExitCode::from(Exit::CannotDo.code());
         }
@@ -208,24 +241,37 @@ fn caught(run: impl FnOnce() -> Result<Outcome>) -> Result<Outcome> {
     })
 }
 
+/// Whether the arguments, which cannot be parsed, ask for a JSON document.
+fn wants_document() -> bool {
+    let arguments: Vec<String> = std::env::args().collect();
+    let given = |argument: &str| arguments.iter().any(|one| one == argument);
+    let format = arguments.iter().any(|one| one.starts_with("--format"));
+    let pairs = arguments.windows(2);
+    (given("--json") && !format)
+        || given("--format=json")
+        || pairs.into_iter().any(|pair| pair == ["--format", "json"])
+}
+
 /// Gives the error again about arguments that no terminal obeys and that hold no password: its text echoes them.
 fn harmless(error: clap::Error) -> clap::Error {
     let shown = |argument: std::ffi::OsString| {
         let argument = argument.to_string_lossy().into_owned();
-        visible::line(&redact::addresses(&argument)).into_owned()
+        visible::line(&redact::addresses(&argument))
+            .into_owned()
+            .into()
     };
-    let again = Cli::try_parse_from(std::env::args_os().map(shown)).and_then(one_format);
+    let again = parse(std::env::args_os().map(shown));
     let kind = error.kind();
     again
         .err()
-        .unwrap_or_else(|| Cli::command().error(kind, "an argument is not what it should be"))
+        .unwrap_or_else(|| command().error(kind, "an argument is not what it should be"))
 }
 
 /// Refuses two formats, which clap does not see when one stands before the command and one behind it.
 fn one_format(cli: Cli) -> Result<Cli, clap::Error> {
     if cli.global.json && cli.global.format.is_some() {
         let words = "the argument '--json' cannot be used with '--format <FORMAT>'";
-        return Err(Cli::command().error(clap::error::ErrorKind::ArgumentConflict, words));
+        return Err(command().error(clap::error::ErrorKind::ArgumentConflict, words));
     }
     Ok(cli)
 }
@@ -233,11 +279,11 @@ fn one_format(cli: Cli) -> Result<Cli, clap::Error> {
 fn start(cli: Cli, output: Output, terminal: &Terminal) -> Result<Outcome> {
     match cli.command {
         Command::Completions { shell } => {
-            commands::completions::completions(&output, Cli::command(), shell)?;
+            commands::completions::completions(&output, command(), shell)?;
             return Ok(Outcome::Clean);
         }
         Command::Man => {
-            commands::completions::man(&output, Cli::command())?;
+            commands::completions::man(&output, command())?;
             return Ok(Outcome::Clean);
         }
         _ => {}
@@ -391,6 +437,7 @@ async fn dispatch(command: &Command, context: &Context) -> Result<Outcome> {
         Command::Doctor(args) => commands::doctor::run(args, context).await,
         Command::Dev(args) => commands::dev::run(args, context).await,
         Command::Diff(args) => commands::diff::run(args, context).await,
+        Command::Explain(args) => commands::explain::run(args, context).await,
         Command::Completions { .. } | Command::Man => Ok(Outcome::Clean),
     }
 }
@@ -437,6 +484,23 @@ fn colour(global: &Global, is_terminal: bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_command_is_grouped_and_its_examples_parse() {
+        help::check(&command());
+    }
+
+    #[test]
+    fn words_of_other_tools_lead_to_the_command() {
+        let error = |arguments: &[&str]| {
+            let arguments = arguments.iter().map(std::ffi::OsString::from);
+            parse(arguments).unwrap_err().to_string()
+        };
+        assert!(error(&["af-db", "migrate"]).contains("use `af-db up`"));
+        assert!(error(&["af-db", "rollback"]).contains("use `af-db down`"));
+        assert!(error(&["af-db", "up", "--dry-run"]).contains("use `af-db plan`"));
+        assert!(!error(&["af-db", "frobnicate"]).contains("use `"));
+    }
 
     #[test]
     fn a_panic_is_an_error_like_any_other() {

@@ -35,6 +35,8 @@ pub mod diff;
 pub mod diff_rls;
 pub mod doctor;
 pub mod down;
+pub mod explain;
+pub mod help;
 pub mod history;
 mod hooks;
 pub mod init;

@@ -190,6 +190,23 @@ fn a_wrong_command_line_is_refused() {
     ! For more information, try '--help'.
     exit 2
     ");
+    let told = project.run(&["up", "--stepz", "--json"]);
+    assert!(
+        told.contains("use `") || told.contains("similar argument"),
+        "{told}"
+    );
+    assert!(told.contains("\"exit-status\": 2"), "{told}");
+    insta::assert_snapshot!(project.run(&["migrate"]), @"
+    $ af-db migrate
+    ! error: unrecognized subcommand 'migrate'
+    ! 
+    !   tip: use `af-db up`
+    ! 
+    ! Usage: af-db [OPTIONS] <COMMAND>
+    ! 
+    ! For more information, try '--help'.
+    exit 2
+    ");
     insta::assert_snapshot!(project.run(&["status", "--json", "--format", "sarif"]), @"
     $ af-db status --json --format sarif
     ! error: the argument '--json' cannot be used with '--format <FORMAT>'
