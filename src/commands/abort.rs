@@ -40,12 +40,12 @@ struct Aborted {
 }
 
 /// A migration that an earlier run was stopped in.
-struct Half<'a> {
+struct PartialMigration<'a> {
     migration: &'a Migration,
     step: Step,
     /// Whether the statement behind those that are done may have been begun.
     begun: bool,
-    /// Whether the journal says that it is half-run.
+    /// Whether the journal says that it is partial-run.
     recorded: bool,
 }
 
@@ -56,39 +56,49 @@ pub(crate) async fn run(context: &Context, wait: &str) -> Result<Outcome> {
     let (session, target) = context.open(Purpose::Writing).await?;
     let watch = context.watch();
     let session = LockedSession::take(session, wait, &watch).await?;
-    let books = project::history_and_journal(context, &session).await?;
-    let failed = failed(&session, &books).await?;
-    let halves = halves(&folder, &books, &failed)?;
+    let records = project::history_and_journal(context, &session).await?;
+    let failed = failed(&session, &records).await?;
+    let partials = partials(&folder, &records, &failed)?;
     let mut report = AbortReport {
         database: target.to_string(),
         undone: Vec::new(),
         findings: Vec::new(),
     };
-    if halves.is_empty() {
+    if partials.is_empty() {
         return context.show(&report);
     }
-    let labels: Vec<&str> = halves.iter().map(|half| &*half.step.label).collect();
+    let labels: Vec<&str> = partials
+        .iter()
+        .map(|partial| &*partial.step.label)
+        .collect();
     let what = format!("undo what is left of {} ", labels.join(", "));
     gate::backed_up(context, &session)?;
     gate::confirm(context, &session, &target, &what).await?;
-    let ledger = project::ledger(context, &books.history, &folder)?;
-    for half in halves {
-        let job = job::job(&ledger, half.migration, Direction::Up, None, None);
-        let books = job.expect("every migration has a way up").recorder;
-        let undone = undo::undo(&session, &half.step, half.begun, books.as_ref(), &watch).await?;
-        if half.recorded {
-            record(&session, &ledger, &half, &undone).await?;
+    let ledger = project::record_settings(context, &records.history, &folder)?;
+    for partial in partials {
+        let job = job::job(&ledger, partial.migration, Direction::Up, None, None);
+        let records = job.expect("every migration has a way up").recorder;
+        let undone = undo::undo(
+            &session,
+            &partial.step,
+            partial.begun,
+            records.as_ref(),
+            &watch,
+        )
+        .await?;
+        if partial.recorded {
+            record(&session, &ledger, &partial, &undone).await?;
         }
-        if half.recorded || !undone.did.is_empty() {
+        if partial.recorded || !undone.did.is_empty() {
             report.undone.push(Aborted {
-                version: half.migration.version,
-                file: half.step.label.clone(),
+                version: partial.migration.version,
+                file: partial.step.label.clone(),
                 did: undone.did,
                 left: undone.left,
             });
         }
-        if let Some(stuck) = undone.stuck.filter(|_| half.recorded) {
-            report.findings.push(left_over(&half, &stuck));
+        if let Some(stuck) = undone.stuck.filter(|_| partial.recorded) {
+            report.findings.push(left_over(&partial, &stuck));
         }
     }
     session.close().await;
@@ -96,8 +106,8 @@ pub(crate) async fn run(context: &Context, wait: &str) -> Result<Outcome> {
 }
 
 /// Gives the migrations that failed last of all, of which nothing is done.
-async fn failed(session: &Session, books: &project::HistoryAndJournal) -> Result<Vec<i64>> {
-    if !books.history.has_journal {
+async fn failed(session: &Session, records: &project::HistoryAndJournal) -> Result<Vec<i64>> {
+    if !records.history.has_journal {
         return Ok(Vec::new());
     }
     let mut newest = BTreeMap::new();
@@ -110,15 +120,15 @@ async fn failed(session: &Session, books: &project::HistoryAndJournal) -> Result
     Ok(newest.into_keys().collect())
 }
 
-/// Finds what was left half-run, newest first; and what failed in its first statement, which left an index at most.
-fn halves<'f>(
+/// Finds what was left partial-run, newest first; and what failed in its first statement, which left an index at most.
+fn partials<'f>(
     folder: &'f MigrationFolder,
-    books: &project::HistoryAndJournal,
+    records: &project::HistoryAndJournal,
     failed: &[i64],
-) -> Result<Vec<Half<'f>>> {
-    let mut halves = Vec::new();
-    for unfinished in books.unfinished.iter().rev() {
-        halves.push(half(folder, unfinished)?);
+) -> Result<Vec<PartialMigration<'f>>> {
+    let mut partials = Vec::new();
+    for unfinished in records.unfinished.iter().rev() {
+        partials.push(partial(folder, unfinished)?);
     }
     let is_failed = |file: &&Migration| failed.contains(&file.version);
     for migration in folder.migrations.iter().rev().filter(is_failed) {
@@ -126,21 +136,24 @@ fn halves<'f>(
         let Some(step) = step.filter(|step| step.mode == Mode::Statements) else {
             continue;
         };
-        halves.push(Half {
+        partials.push(PartialMigration {
             migration,
             step,
             begun: true,
             recorded: false,
         });
     }
-    Ok(halves)
+    Ok(partials)
 }
 
-fn half<'f>(folder: &'f MigrationFolder, unfinished: &Unfinished) -> Result<Half<'f>> {
+fn partial<'f>(
+    folder: &'f MigrationFolder,
+    unfinished: &Unfinished,
+) -> Result<PartialMigration<'f>> {
     let version = unfinished.version;
     if unfinished.direction == Direction::Down {
         return Err(refuse(format!(
-            "reverting migration {version} was stopped half-way; nothing was undone"
+            "reverting migration {version} was stopped partial-way; nothing was undone"
         ))
         .hint("go on with it: af-db down")
         .into());
@@ -151,7 +164,7 @@ fn half<'f>(folder: &'f MigrationFolder, unfinished: &Unfinished) -> Result<Half
         .find(|migration| migration.version == version);
     let migration = found.ok_or_else(|| -> Failure {
         fail(format!(
-            "migration {version} is half-run and its file is gone; nothing was undone"
+            "migration {version} is partial-run and its file is gone; nothing was undone"
         ))
         .hint("restore the file from version control: what it did is read from it")
     })?;
@@ -168,7 +181,7 @@ fn half<'f>(folder: &'f MigrationFolder, unfinished: &Unfinished) -> Result<Half
     step.uncertain = unfinished.is_uncertain();
     step.done = unfinished.statement - usize::from(step.uncertain && unfinished.statement > 0);
     let failed = JournalState::failed_half_way(Direction::Up).word();
-    Ok(Half {
+    Ok(PartialMigration {
         migration,
         begun: step.uncertain || unfinished.state == failed,
         step,
@@ -180,7 +193,7 @@ fn half<'f>(folder: &'f MigrationFolder, unfinished: &Unfinished) -> Result<Half
 async fn record(
     session: &Session,
     ledger: &RecordSettings,
-    half: &Half<'_>,
+    partial: &PartialMigration<'_>,
     undone: &UndoReport,
 ) -> Result<()> {
     if undone.stuck.as_ref().is_some_and(|stuck| stuck.uncertain) {
@@ -195,10 +208,10 @@ async fn record(
         did => did.join(", "),
     };
     let entry = JournalEntry {
-        version: Some(half.migration.version),
-        name: Some(half.migration.name.clone()),
+        version: Some(partial.migration.version),
+        name: Some(partial.migration.name.clone()),
         statement: Some(undone.left),
-        up_sha256: Some(checksum::sha256(&half.migration.up.text)),
+        up_sha256: Some(checksum::sha256(&partial.migration.up.text)),
         note: Some(format!("aborted: {done}")),
         ..JournalEntry::default()
     };
@@ -208,17 +221,17 @@ async fn record(
 }
 
 /// Says what only a person can undo.
-fn left_over(half: &Half<'_>, stuck: &NotUndoable) -> Finding {
-    let place = position::of_byte(&half.step.text, stuck.range.start);
-    let first = half.step.text[stuck.range.clone()].lines().next();
+fn left_over(partial: &PartialMigration<'_>, stuck: &NotUndoable) -> Finding {
+    let place = position::of_byte(&partial.step.text, stuck.range.start);
+    let first = partial.step.text[stuck.range.clone()].lines().next();
     let message = format!(
         "line {}, `{}`: {}",
         place.line,
         first.unwrap_or_default(),
         stuck.why
     );
-    let version = half.migration.version;
-    Finding::error("half-run-left", &half.step.label, message).help(format!(
+    let version = partial.migration.version;
+    Finding::error("partial-run-left", &partial.step.label, message).help(format!(
         "go on with af-db up; or undo it by hand, and say so: af-db repair --resume {version} --as undone"
     ))
 }
@@ -231,7 +244,7 @@ impl Report for AbortReport {
     fn human(&self, page: &mut Page) {
         if self.undone.is_empty() {
             page.line(format!(
-                "nothing to undo, no migration is half-run in {}",
+                "nothing to undo, no migration is partial-run in {}",
                 self.database
             ));
         }
@@ -241,7 +254,10 @@ impl Report for AbortReport {
             }
             page.line(match undone.left {
                 0 => format!("nothing of {} is left, it is pending", undone.file),
-                left => format!("{} is half-run still, behind statement {left}", undone.file),
+                left => format!(
+                    "{} is partial-run still, behind statement {left}",
+                    undone.file
+                ),
             });
         }
     }

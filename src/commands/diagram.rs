@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::catalog::{Scope, diagram};
 use crate::commands::page::{Page, count};
-use crate::commands::sources::{Source, Sources};
+use crate::commands::schema_sources::{SchemaReader, SchemaSource};
 use crate::commands::{Context, Outcome, Report};
 use crate::error::fail;
 use crate::finding::Finding;
@@ -53,9 +53,9 @@ struct DiagramReport {
 
 /// Runs the command.
 pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
-    let source = Source::parse(&args.from, context)?;
+    let source = SchemaSource::parse(&args.from, context)?;
     let scope = Scope::of_schemas(&context.config.schemas());
-    let read = Sources::new(context).read(&source, &scope).await?;
+    let read = SchemaReader::new(context).read(&source, &scope).await?;
     let mut drawn = diagram::of(&read.catalog, context.config.tenant_column());
     if !args.table.is_empty() {
         drawn = drawn.only(|name| args.table.iter().any(|prefix| name.starts_with(prefix)));

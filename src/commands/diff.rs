@@ -8,8 +8,8 @@ use crate::catalog::{Catalog, Kind, Scope};
 use crate::commands::format::markdown::block;
 use crate::commands::output::Format;
 use crate::commands::page::{Page, Tone};
-use crate::commands::sources::{self, Read, Source, Sources};
-use crate::commands::{Context, Outcome, Report, asking};
+use crate::commands::schema_sources::{self, SchemaReader, SchemaSource, SourceSchema};
+use crate::commands::{Context, Outcome, Report, rename_question};
 use crate::diff::ddl::{self, Options, Statement};
 use crate::diff::{self, Change, predictable, report};
 use crate::finding::{Finding, Severity};
@@ -53,8 +53,8 @@ pub struct Args {
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct DiffReport {
-    changes: Vec<Told>,
-    statements: Vec<Line>,
+    changes: Vec<ReportedChange>,
+    statements: Vec<ReportedStatement>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     not_modelled: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -68,17 +68,17 @@ struct DiffReport {
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Told {
+struct ReportedChange {
     object: String,
     kind: &'static str,
     change: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    details: Vec<ToldDetail>,
+    details: Vec<ReportedDetail>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct ToldDetail {
+struct ReportedDetail {
     fact: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     before: Option<String>,
@@ -88,7 +88,7 @@ struct ToldDetail {
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Line {
+struct ReportedStatement {
     sql: String,
     object: String,
     alone: bool,
@@ -147,8 +147,11 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         findings.extend(not_seen.iter().map(|what| refused("diff-unseen", what)));
     }
     let report = DiffReport {
-        changes: diff::outermost(&changes).into_iter().map(told).collect(),
-        statements: statements.into_iter().map(line).collect(),
+        changes: diff::outermost(&changes)
+            .into_iter()
+            .map(reported_change)
+            .collect(),
+        statements: statements.into_iter().map(reported_statement).collect(),
         not_modelled,
         not_seen,
         findings,
@@ -169,9 +172,9 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
 /// Tells the changes as findings, each side by the name it was given; an address without its password.
 fn words(args: &Args, changes: &[Change], context: &Context) -> Result<Vec<Finding>> {
     let called = |text: &str| -> Result<String> {
-        Ok(match Source::parse(text, context)? {
-            Source::Address(address) => Target::parse(&address)?.to_string(),
-            Source::Live => "the live database".to_owned(),
+        Ok(match SchemaSource::parse(text, context)? {
+            SchemaSource::Address(address) => Target::parse(&address)?.to_string(),
+            SchemaSource::Live => "the live database".to_owned(),
             _ => text.to_owned(),
         })
     };
@@ -186,18 +189,23 @@ fn words(args: &Args, changes: &[Change], context: &Context) -> Result<Vec<Findi
 }
 
 /// Reads both, at once when neither needs a scratch server.
-async fn both(args: &Args, scope: &Scope, context: &Context) -> Result<(Read, Read)> {
-    let from = Source::parse(&args.from, context)?;
-    let to = Source::parse(&args.to, context)?;
-    if let (Source::Address(_), Source::Address(_)) = (&from, &to) {
-        let mut one = Sources::new(context);
+async fn both(
+    args: &Args,
+    scope: &Scope,
+    context: &Context,
+) -> Result<(SourceSchema, SourceSchema)> {
+    let from = SchemaSource::parse(&args.from, context)?;
+    let to = SchemaSource::parse(&args.to, context)?;
+    if let (SchemaSource::Address(_), SchemaSource::Address(_)) = (&from, &to) {
+        let mut one = SchemaReader::new(context);
         let mut other = one.beside();
         return futures_util::future::try_join(one.read(&from, scope), other.read(&to, scope))
             .await;
     }
-    let made = |source: &Source| !matches!(source, Source::Live | Source::Address(_));
+    let made =
+        |source: &SchemaSource| !matches!(source, SchemaSource::Live | SchemaSource::Address(_));
     let is_any_made = made(&from) || made(&to);
-    let mut sources = Sources::new(context);
+    let mut sources = SchemaReader::new(context);
     let from = sources.read(&from, scope).await?;
     let to = sources.read(&to, scope).await?;
     if is_any_made {
@@ -208,8 +216,8 @@ async fn both(args: &Args, scope: &Scope, context: &Context) -> Result<(Read, Re
 
 /// Leaves out the database itself, which is no part of a schema that was made in a scratch database: its name, owner,
 /// grants, settings and comment are ours.
-fn without_database(read: Read) -> Read {
-    Read {
+fn without_database(read: SourceSchema) -> SourceSchema {
+    SourceSchema {
         catalog: read.catalog.retain(|key, _| key.kind != Kind::Database),
         ..read
     }
@@ -217,12 +225,12 @@ fn without_database(read: Read) -> Read {
 
 /// Tells what a schema that is on one server needs and another server does not have.
 async fn moving(args: &Args, schema: &Catalog, context: &Context) -> Result<Vec<Finding>> {
-    let from = Source::parse(&args.from, context)?;
-    let to = Source::parse(&args.to, context)?;
-    if !matches!(to, Source::Live | Source::Address(_)) {
+    let from = SchemaSource::parse(&args.from, context)?;
+    let to = SchemaSource::parse(&args.to, context)?;
+    if !matches!(to, SchemaSource::Live | SchemaSource::Address(_)) {
         return Ok(Vec::new());
     }
-    let Some(session) = sources::server(&from, context).await? else {
+    let Some(session) = schema_sources::server(&from, context).await? else {
         return Ok(Vec::new());
     };
     let findings = moving::lacking(schema, &session).await;
@@ -256,7 +264,7 @@ async fn renamed(
             return Ok(None);
         }
     };
-    let mut ask = |gone: &Gone| asking::what_became(context, gone, "is not there any more");
+    let mut ask = |gone: &Gone| rename_question::ask(context, gone, "is not there any more");
     let target = |_: &Catalog| to.clone();
     let scope = Scope::whole();
     let renamed = rename::agreed(&session, &scope, from.clone(), &target, &mut ask).await?;
@@ -295,8 +303,8 @@ async fn try_out(
     Ok(())
 }
 
-fn told(change: &Change) -> Told {
-    Told {
+fn reported_change(change: &Change) -> ReportedChange {
+    ReportedChange {
         object: change.key.subject(),
         kind: change.key.kind.word(),
         change: match (&change.before, &change.after) {
@@ -307,7 +315,7 @@ fn told(change: &Change) -> Told {
         details: change
             .details()
             .into_iter()
-            .map(|detail| ToldDetail {
+            .map(|detail| ReportedDetail {
                 fact: detail.name,
                 before: detail.before,
                 after: detail.after,
@@ -316,8 +324,8 @@ fn told(change: &Change) -> Told {
     }
 }
 
-fn line(statement: Statement) -> Line {
-    Line {
+fn reported_statement(statement: Statement) -> ReportedStatement {
+    ReportedStatement {
         sql: statement.sql.to_string(),
         object: statement.about.to_string(),
         alone: statement.alone,

@@ -39,7 +39,7 @@ struct DoctorReport {
 #[serde(rename_all = "kebab-case")]
 struct Check {
     name: &'static str,
-    state: State,
+    state: CheckState,
     says: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     remedy: Option<String>,
@@ -47,38 +47,41 @@ struct Check {
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-enum State {
-    Good,
+enum CheckState {
+    #[serde(rename = "good")]
+    Ok,
     /// Works, but not as well as it could.
-    Weak,
+    #[serde(rename = "weak")]
+    Warning,
     /// Something the project needs is not there.
-    Missing,
+    #[serde(rename = "missing")]
+    Error,
 }
 
 impl Check {
-    fn good(name: &'static str, says: impl Into<String>) -> Self {
+    fn ok(name: &'static str, says: impl Into<String>) -> Self {
         Check {
             name,
-            state: State::Good,
+            state: CheckState::Ok,
             says: says.into(),
             remedy: None,
         }
     }
 
-    fn weak(name: &'static str, says: impl Into<String>, remedy: impl Into<String>) -> Self {
+    fn warning(name: &'static str, says: impl Into<String>, remedy: impl Into<String>) -> Self {
         Check {
             name,
-            state: State::Weak,
+            state: CheckState::Warning,
             says: says.into(),
             remedy: Some(remedy.into()),
         }
     }
 
     /// Takes message and hint of an error as they are.
-    fn missing(name: &'static str, error: &anyhow::Error) -> Self {
+    fn error(name: &'static str, error: &anyhow::Error) -> Self {
         Check {
             name,
-            state: State::Missing,
+            state: CheckState::Error,
             says: format!("{error:#}"),
             remedy: hint_of(error).map(str::to_owned),
         }
@@ -86,9 +89,9 @@ impl Check {
 
     fn finding(&self) -> Option<Finding> {
         let severity = match self.state {
-            State::Good => return None,
-            State::Weak => Severity::Warn,
-            State::Missing => Severity::Error,
+            CheckState::Ok => return None,
+            CheckState::Warning => Severity::Warn,
+            CheckState::Error => Severity::Error,
         };
         let code = format!("doctor-{}", self.name.replace(' ', "-"));
         let mut finding = Finding::new(severity, code, self.name, &self.says);
@@ -104,7 +107,7 @@ pub async fn run(_: &Args, context: &Context) -> Result<Outcome> {
     match &context.config.database.target {
         None => checks.push(development_server(context)?),
         Some(target) => match connect::open(target, &silent).await {
-            Err(error) => checks.push(Check::missing("server", &error)),
+            Err(error) => checks.push(Check::error("server", &error)),
             Ok(session) => {
                 major = u32::try_from(session.server_info().major()).ok();
                 checks.extend(server(&session, target).await?);
@@ -124,22 +127,22 @@ pub async fn run(_: &Args, context: &Context) -> Result<Outcome> {
 
 fn configuration(context: &Context) -> Check {
     match &context.config.path {
-        Some(path) => Check::good("configuration", context.config.shown(path)),
-        None => Check::good("configuration", "no af-db.yaml, everything at its default"),
+        Some(path) => Check::ok("configuration", context.config.shown(path)),
+        None => Check::ok("configuration", "no af-db.yaml, everything at its default"),
     }
 }
 
 fn development_server(context: &Context) -> Result<Check> {
     let place = embedded::place(context);
     Ok(match dev::status(&place)? {
-        Some(running) => Check::good(
+        Some(running) => Check::ok(
             "server",
             format!(
                 "no database is configured; the development server runs, PostgreSQL {}",
                 running.access.server
             ),
         ),
-        None => Check::good(
+        None => Check::ok(
             "server",
             "no database is configured; the development server starts when it is needed",
         ),
@@ -148,7 +151,7 @@ fn development_server(context: &Context) -> Result<Check> {
 
 async fn server(session: &Session, target: &Target) -> Result<Vec<Check>> {
     let facts = session.server_info();
-    let mut checks = vec![Check::good(
+    let mut checks = vec![Check::ok(
         "server",
         format!("PostgreSQL {} at {target}", facts.version),
     )];
@@ -165,7 +168,7 @@ async fn server(session: &Session, target: &Target) -> Result<Vec<Check>> {
 async fn half_restored(session: &Session) -> Result<Option<Check>> {
     let left = remains::list(session).await?;
     Ok((!left.is_empty()).then(|| {
-        Check::weak(
+        Check::warning(
             "interrupted restore",
             format!("half-built databases were left behind: {}", left.join(", ")),
             "the next restore on this server removes them, or drop them now",
@@ -183,7 +186,7 @@ async fn kept(session: &Session) -> Result<Option<Check>> {
             "restores kept the databases they replaced: {}; drop with DROP DATABASE what is not needed any more",
             names.join(", ")
         );
-        Check::good("replaced databases", says)
+        Check::ok("replaced databases", says)
     }))
 }
 
@@ -192,7 +195,7 @@ fn half_written(context: &Context) -> Option<Check> {
     let store = archives::store(context, None).ok()?;
     let left = store.partial().ok()?;
     (!left.is_empty()).then(|| {
-        Check::weak(
+        Check::warning(
             "interrupted backup",
             format!(
                 "incomplete archives were left in {}: {}",
@@ -209,10 +212,10 @@ async fn pgbackrest(session: &Session) -> Option<Check> {
     let name = "pgbackrest";
     match standing::look(session).await {
         Ok(standing) => standing.map(|standing| match standing.remedy {
-            None => Check::good(name, standing.says),
-            Some(remedy) => Check::weak(name, standing.says, remedy),
+            None => Check::ok(name, standing.says),
+            Some(remedy) => Check::warning(name, standing.says, remedy),
         }),
-        Err(error) => Some(Check::missing(name, &error)),
+        Err(error) => Some(Check::error(name, &error)),
     }
 }
 
@@ -220,17 +223,17 @@ fn rights(session: &Session) -> Check {
     let facts = session.server_info();
     let role = &facts.role;
     if let Err(failure) = server_info::refuse_replica(facts) {
-        return Check::missing("rights", &failure.into());
+        return Check::error("rights", &failure.into());
     }
     if facts.read_only {
-        return Check::weak(
+        return Check::warning(
             "rights",
             format!("transactions of `{role}` may not write"),
             "set default_transaction_read_only to off for the role, or use another one to migrate",
         );
     }
     if !facts.creates_schemas {
-        return Check::weak(
+        return Check::warning(
             "rights",
             format!("`{role}` may not create schemas in `{}`", facts.database),
             format!(
@@ -251,9 +254,9 @@ fn rights(session: &Session) -> Check {
         may.push("bypass row-level security");
     }
     if facts.superuser {
-        return Check::good("rights", format!("`{role}` is a superuser"));
+        return Check::ok("rights", format!("`{role}` is a superuser"));
     }
-    Check::good("rights", format!("`{role}` may {}", may.join(", ")))
+    Check::ok("rights", format!("`{role}` may {}", may.join(", ")))
 }
 
 fn quoted(name: &str) -> String {
@@ -262,22 +265,22 @@ fn quoted(name: &str) -> String {
 
 async fn pooling(session: &Session, target: &Target) -> Check {
     match pooler::mode(session, target).await {
-        Ok(PoolMode::Direct) => Check::good("pooler", "none in between"),
+        Ok(PoolMode::Direct) => Check::ok("pooler", "none in between"),
         Ok(PoolMode::Session) => {
-            Check::good("pooler", "one in session mode, which is as good as none")
+            Check::ok("pooler", "one in session mode, which is as good as none")
         }
-        Ok(PoolMode::Transaction | PoolMode::Statement) => Check::weak(
+        Ok(PoolMode::Transaction | PoolMode::Statement) => Check::warning(
             "pooler",
             "a transaction pooler stands in between: good to look, no good to migrate",
             "set direct-url (or DIRECT_URL) to the server itself",
         ),
-        Err(error) => Check::missing("pooler", &error),
+        Err(error) => Check::error("pooler", &error),
     }
 }
 
 async fn tls(session: &Session, target: &Target) -> Result<Check> {
     if target.hosts.iter().all(crate::pg::target::Host::is_socket) {
-        return Ok(Check::good("tls", "not needed on a local socket"));
+        return Ok(Check::ok("tls", "not needed on a local socket"));
     }
     let sql =
         "SELECT ssl, version FROM pg_catalog.pg_stat_ssl WHERE pid = pg_catalog.pg_backend_pid()";
@@ -292,10 +295,10 @@ async fn tls(session: &Session, target: &Target) -> Result<Check> {
         (true, _) if mode >= SslMode::VerifyCa => {
             let version: Option<String> = rows[0].get(1);
             let version = version.unwrap_or_default();
-            Check::good("tls", format!("{version}, the certificate is checked"))
+            Check::ok("tls", format!("{version}, the certificate is checked"))
         }
-        (_, true) => Check::good("tls", "not needed on this machine"),
-        (true, false) => Check::weak(
+        (_, true) => Check::ok("tls", "not needed on this machine"),
+        (true, false) => Check::warning(
             "tls",
             format!(
                 "encrypted, but sslmode={} does not check who answers",
@@ -303,7 +306,7 @@ async fn tls(session: &Session, target: &Target) -> Result<Check> {
             ),
             "add sslmode=verify-full to the address, with sslrootcert where the authority is a private one",
         ),
-        (false, false) => Check::weak(
+        (false, false) => Check::warning(
             "tls",
             "passwords and data travel in the clear, or a pooler hides how",
             "add sslmode=verify-full to the address",
@@ -313,10 +316,10 @@ async fn tls(session: &Session, target: &Target) -> Result<Check> {
 
 async fn direct_server(direct: &Target) -> Check {
     match connect::open(direct, &silent).await {
-        Err(error) => Check::missing("direct server", &error),
+        Err(error) => Check::error("direct server", &error),
         Ok(session) => match pooler::require_session(&session, direct).await {
-            Ok(_) => Check::good("direct server", format!("reached at {direct}")),
-            Err(error) => Check::missing("direct server", &error),
+            Ok(_) => Check::ok("direct server", format!("reached at {direct}")),
+            Err(error) => Check::error("direct server", &error),
         },
     }
 }
@@ -333,7 +336,7 @@ async fn client_programs(context: &Context, major: Option<u32>) -> Result<Check>
         .or_else(|| dev::major(&embedded::place(context)))
         .unwrap_or(OLDEST_MAJOR);
     Ok(match clients::for_dump(&found, least) {
-        Ok(clients) => Check::good(
+        Ok(clients) => Check::ok(
             "client tools",
             format!(
                 "pg_dump {} in {}",
@@ -341,7 +344,7 @@ async fn client_programs(context: &Context, major: Option<u32>) -> Result<Check>
                 clients.directory.display()
             ),
         ),
-        Err(error) => Check::weak(
+        Err(error) => Check::warning(
             "client tools",
             format!("{error:#}; backup and restore cannot work"),
             hint_of(&error).unwrap_or("install PostgreSQL's client programs"),
@@ -354,12 +357,12 @@ async fn embedded_postgresql(context: &Context, major: Option<u32>) -> Result<Ch
     let options = context.config.embedded(major)?;
     if let Some(server) = &options.shadow_server {
         return Ok(match connect::open(server, &silent).await {
-            Ok(_) => Check::weak(
+            Ok(_) => Check::warning(
                 name,
                 format!("AF_DB_SHADOW_URL lends {server}; {UNCONFINED}"),
                 "unset AF_DB_SHADOW_URL to have af-db start a server of its own, or lend one that holds nothing else",
             ),
-            Err(error) => Check::missing(name, &error.context("connecting to AF_DB_SHADOW_URL")),
+            Err(error) => Check::error(name, &error.context("connecting to AF_DB_SHADOW_URL")),
         });
     }
     Ok(match embedded_server::outlook(&options).await {
@@ -370,8 +373,8 @@ async fn embedded_postgresql(context: &Context, major: Option<u32>) -> Result<Ch
                 allowed: &options.allowed,
             };
             match sandbox::prepare(&wanted) {
-                Ok(_) => Check::good(name, choice.why()),
-                Err(reason) => Check::weak(
+                Ok(_) => Check::ok(name, choice.why()),
+                Err(reason) => Check::warning(
                     name,
                     format!(
                         "{}; SQL tried on it is not confined: {reason}",
@@ -381,16 +384,16 @@ async fn embedded_postgresql(context: &Context, major: Option<u32>) -> Result<Ch
                 ),
             }
         }
-        Ok(Availability::Here(choice)) => Check::weak(
+        Ok(Availability::Here(choice)) => Check::warning(
             name,
             choice.why(),
             "unset AF_DB_ALLOW_MAJOR_MISMATCH to use none but the server's own major version",
         ),
-        Ok(Availability::ToFetch(version)) => Check::good(
+        Ok(Availability::ToFetch(version)) => Check::ok(
             name,
             format!("PostgreSQL {version} is fetched when it is first needed"),
         ),
-        Err(error) => Check::missing(name, &error),
+        Err(error) => Check::error(name, &error),
     })
 }
 
@@ -402,9 +405,9 @@ impl Report for DoctorReport {
     fn human(&self, page: &mut Page) {
         let row = |check: &Check| {
             let (tone, word) = match check.state {
-                State::Good => (Tone::Good, "good"),
-                State::Weak => (Tone::Warn, "weak"),
-                State::Missing => (Tone::Bad, "missing"),
+                CheckState::Ok => (Tone::Good, "good"),
+                CheckState::Warning => (Tone::Warn, "weak"),
+                CheckState::Error => (Tone::Bad, "missing"),
             };
             let says = check.says.lines().next().unwrap_or_default();
             vec![

@@ -97,7 +97,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     .await?;
     gate::backed_up(context, &session)?;
     ask(context, &session, &target, &reverted).await?;
-    let ledger = project::ledger(context, &records.history, &folder)?;
+    let ledger = project::record_settings(context, &records.history, &folder)?;
     project::create_history_tables(&session, &ledger, &records.history).await?;
     let before = verify::before(&session).await?;
     let note = (!args.accept_loss.is_empty())

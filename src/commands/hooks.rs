@@ -1,5 +1,5 @@
 //! Owns the project's own commands around a backup or a restore: before it, where a failure keeps it from beginning, and
-//! after it, where a failure is told and undoes nothing.
+//! after it, where a failure is environment and undoes nothing.
 
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ use crate::pg::program::Program;
 /// How long a hook may take where af-db.yaml does not say.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// What the hooks are told, beside the environment's name.
-pub(crate) struct Told<'a> {
+/// What the hooks are environment, beside the environment's name.
+pub(crate) struct HookEnvironment<'a> {
     /// The database.
     pub(crate) database: &'a str,
     /// The store.
@@ -28,19 +28,19 @@ pub(crate) struct Told<'a> {
 pub(crate) async fn before(
     context: &Context,
     (key, commands): (&str, &[String]),
-    told: &Told<'_>,
+    environment: &HookEnvironment<'_>,
 ) -> Result<()> {
     for command in commands {
-        match run(context, command, told).await? {
-            Came::Well => {}
-            Came::Badly(why) => {
+        match run(context, command, environment).await? {
+            HookResult::Succeeded => {}
+            HookResult::Failed(why) => {
                 return Err(refuse(format!(
                     "`{command}` of backup.hooks.{key} {why}; nothing was done"
                 ))
                 .hint("see to what it found, or take it out of af-db.yaml")
                 .into());
             }
-            Came::Interrupted => {
+            HookResult::Interrupted => {
                 return Err(with_exit(
                     Exit::Interrupted,
                     format!(
@@ -58,20 +58,20 @@ pub(crate) async fn before(
 pub(crate) async fn after(
     context: &Context,
     (key, commands): (&str, &[String]),
-    told: &Told<'_>,
+    environment: &HookEnvironment<'_>,
 ) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     for command in commands {
-        match run(context, command, told).await? {
-            Came::Well => {}
-            Came::Badly(why) => {
+        match run(context, command, environment).await? {
+            HookResult::Succeeded => {}
+            HookResult::Failed(why) => {
                 let finding = Finding::error("backup-hook", command, why);
                 findings.push(finding.help(format!(
                     "it is one of backup.hooks.{key}; what went before it stands"
                 )));
             }
-            Came::Interrupted => {
-                let what = told.archive.unwrap_or_default();
+            HookResult::Interrupted => {
+                let what = environment.archive.unwrap_or_default();
                 return Err(with_exit(
                     Exit::Interrupted,
                     format!("interrupted, `{command}` of backup.hooks.{key} was ended; what went before it stands: {what}"),
@@ -84,15 +84,19 @@ pub(crate) async fn after(
 }
 
 /// What came of one.
-enum Came {
-    Well,
+enum HookResult {
+    Succeeded,
     /// Why it failed.
-    Badly(String),
+    Failed(String),
     Interrupted,
 }
 
 /// Runs one, and ends it with all it started when it takes too long or somebody wants to stop.
-async fn run(context: &Context, command: &str, told: &Told<'_>) -> Result<Came> {
+async fn run(
+    context: &Context,
+    command: &str,
+    environment: &HookEnvironment<'_>,
+) -> Result<HookResult> {
     let patience = match &context.config.file.backup.hooks.timeout {
         Some(text) => project::duration("backup.hooks.timeout", text)?,
         None => PATIENCE,
@@ -101,24 +105,29 @@ async fn run(context: &Context, command: &str, told: &Told<'_>) -> Result<Came> 
     let tool = Program::new("sh")
         .args(["-c", command])
         .env("AF_DB_ENV", context.config.database.environment())
-        .env("AF_DB_DATABASE", told.database)
-        .env("AF_DB_STORE", told.store)
-        .env("AF_DB_ARCHIVE", told.archive.unwrap_or_default())
+        .env("AF_DB_DATABASE", environment.database)
+        .env("AF_DB_STORE", environment.store)
+        .env("AF_DB_ARCHIVE", environment.archive.unwrap_or_default())
         .env("PATH", env.get("PATH").unwrap_or_default())
         .directory(&context.config.root);
     let done = match process_group::run(&tool, patience, &context.interrupt).await? {
         GroupEnd::Finished(done) => done,
         GroupEnd::TimedOut => {
             let seconds = patience.as_secs();
-            return Ok(Came::Badly(format!("did not end within {seconds} s")));
+            return Ok(HookResult::Failed(format!(
+                "did not end within {seconds} s"
+            )));
         }
-        GroupEnd::Interrupted => return Ok(Came::Interrupted),
+        GroupEnd::Interrupted => return Ok(HookResult::Interrupted),
     };
     if done.status.success() {
-        return Ok(Came::Well);
+        return Ok(HookResult::Succeeded);
     }
     let text = done.text();
     let said = done.stderr.lines().chain(text.lines()).next();
     let said = said.map(|line| format!(": {line}")).unwrap_or_default();
-    Ok(Came::Badly(format!("failed ({}){said}", done.status)))
+    Ok(HookResult::Failed(format!(
+        "failed ({}){said}",
+        done.status
+    )))
 }

@@ -28,7 +28,7 @@ use crate::sql::name::{Ident, Literal};
 use crate::sql::safe::Sql;
 
 /// What was written.
-pub(crate) struct Taken {
+pub(crate) struct ImportedProject {
     pub(crate) written: Vec<String>,
     /// What could not be folded, and why.
     pub(crate) findings: Vec<Finding>,
@@ -40,7 +40,11 @@ pub(crate) struct Taken {
 const BASELINE: &str = "V1__baseline";
 
 /// Writes the project; with `record`, the database's history says that its first migration is applied.
-pub(crate) async fn from_live(root: &Path, record: bool, context: &Context) -> Result<Taken> {
+pub(crate) async fn from_live(
+    root: &Path,
+    record: bool,
+    context: &Context,
+) -> Result<ImportedProject> {
     for name in [FILE_NAME, "migrations", "schemas", "policies"] {
         let path = root.join(name);
         let there = path.is_file()
@@ -82,7 +86,7 @@ pub(crate) async fn from_live(root: &Path, record: bool, context: &Context) -> R
     if record {
         baselined(root, context).await?;
     }
-    Ok(Taken {
+    Ok(ImportedProject {
         written: files.into_keys().collect(),
         findings: inferred.findings,
         baselined: record,
@@ -192,7 +196,7 @@ async fn baselined(root: &Path, context: &Context) -> Result<()> {
         "V1__baseline will be recorded as applied, without running it\n",
     )
     .await?;
-    let ledger = project::ledger(context, &records.history, &folder)?;
+    let ledger = project::record_settings(context, &records.history, &folder)?;
     project::create_history_tables(&session, &ledger, &records.history).await?;
     let mut sql = Sql::new("BEGIN");
     for migration in &folder.migrations {

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::catalog::{Catalog, Scope};
 use crate::commands::page::{Page, count};
-use crate::commands::sources::{Source, Sources};
+use crate::commands::schema_sources::{SchemaReader, SchemaSource};
 use crate::commands::{Context, Outcome, Report};
 use crate::diff;
 use crate::error::refuse;
@@ -71,9 +71,9 @@ async fn write(args: &WriteArgs, context: &Context) -> Result<Outcome> {
                 .into(),
         );
     }
-    let source = Source::parse(&args.from, context)?;
+    let source = SchemaSource::parse(&args.from, context)?;
     let scope = Scope::of_schemas(&context.config.schemas());
-    let mut sources = Sources::new(context);
+    let mut sources = SchemaReader::new(context);
     let mut catalog = sources.read(&source, &scope).await?.catalog;
     let with_policies = !holds_files(&context.config.policies());
     if !with_policies {
@@ -97,7 +97,7 @@ async fn write(args: &WriteArgs, context: &Context) -> Result<Outcome> {
 
 /// Settles what will be written and reports what would not come back.
 async fn prove(
-    sources: &mut Sources<'_>,
+    sources: &mut SchemaReader<'_>,
     catalog: &Catalog,
     files: &BTreeMap<String, String>,
     scope: &Scope,

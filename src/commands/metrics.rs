@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 /// A command that ended.
-pub(crate) struct Ended<'a> {
+pub(crate) struct FinishedCommand<'a> {
     pub(crate) command: &'a str,
     pub(crate) environment: &'a str,
     pub(crate) database: &'a str,
@@ -27,7 +27,7 @@ pub(crate) struct Ended<'a> {
 }
 
 /// Writes the file; a reader sees the old one or the new one, whole.
-pub(crate) fn write(path: &Path, ended: &Ended<'_>) -> Result<()> {
+pub(crate) fn write(path: &Path, ended: &FinishedCommand<'_>) -> Result<()> {
     let shown = path.display();
     let beside = path.with_extension(format!("{}.tmp", std::process::id()));
     std::fs::write(&beside, text(ended))
@@ -43,7 +43,7 @@ struct Metric {
 }
 
 /// Gives the text of the file.
-pub(crate) fn text(ended: &Ended<'_>) -> String {
+pub(crate) fn text(ended: &FinishedCommand<'_>) -> String {
     let mut text = String::new();
     for metric in metrics(ended)
         .iter()
@@ -64,7 +64,7 @@ pub(crate) fn text(ended: &Ended<'_>) -> String {
     text
 }
 
-fn metrics(ended: &Ended<'_>) -> Vec<Metric> {
+fn metrics(ended: &FinishedCommand<'_>) -> Vec<Metric> {
     let mut metrics = ending(ended);
     if let Some(report) = ended.report {
         metrics.extend(told(report));
@@ -81,7 +81,7 @@ fn one(value: f64) -> Vec<(String, f64)> {
 }
 
 /// What is known however the command ended.
-fn ending(ended: &Ended<'_>) -> Vec<Metric> {
+fn ending(ended: &FinishedCommand<'_>) -> Vec<Metric> {
     let (status, succeeded) = (f64::from(ended.status), ended.status == 0);
     let age = ended.backup_age.map(|age| one(age.as_secs_f64()));
     vec![
@@ -250,7 +250,7 @@ mod tests {
             "applied": [{"version": 3, "took-ms": 1500, "lock-waits": 2}],
             "findings": [{"code": "drift-column", "severity": "error"}],
         });
-        let ended = Ended {
+        let ended = FinishedCommand {
             command: "up",
             environment: "prod\"uction",
             database: "app",
@@ -321,7 +321,7 @@ mod tests {
 
     #[test]
     fn a_failure_tells_that_it_failed() {
-        let ended = Ended {
+        let ended = FinishedCommand {
             command: "up",
             environment: "local",
             database: "",

@@ -10,19 +10,19 @@ pub mod terminal;
 
 mod abort;
 mod archives;
-mod asking;
 mod change;
 mod embedded;
 mod fleet;
 mod import_live;
-mod linting;
 mod metrics;
 mod notify;
 mod policies;
 mod project;
+mod project_lint;
 pub(crate) mod protection;
+mod rename_question;
 pub(crate) mod run_hooks;
-mod sources;
+mod schema_sources;
 
 pub mod adopt;
 pub mod backup;
@@ -157,7 +157,7 @@ pub struct Context {
     /// `--yes`: answers the questions that a protected environment does not ask.
     pub yes: bool,
     /// The protected environments of the project, and who they are.
-    pub(crate) register: Arc<protection::Register>,
+    pub(crate) register: Arc<protection::EnvironmentRegister>,
     /// The last report, for those who are told of it afterwards.
     pub told: std::sync::Mutex<Option<serde_json::Value>>,
 }

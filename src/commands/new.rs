@@ -6,8 +6,8 @@ use serde::Serialize;
 use crate::adopt;
 use crate::catalog::{Key, Scope};
 use crate::commands::page::{Page, Tone};
-use crate::commands::sources::Sources;
-use crate::commands::{Context, Outcome, Report, asking, project};
+use crate::commands::schema_sources::SchemaReader;
+use crate::commands::{Context, Outcome, Report, project, rename_question};
 use crate::error::fail;
 use crate::manifest::rename::Gone;
 use crate::manifest::{self, generate};
@@ -33,12 +33,12 @@ pub struct Args {
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct NewReport {
-    migrations: Vec<Made>,
+    migrations: Vec<WrittenPair>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Made {
+struct WrittenPair {
     version: i64,
     up: String,
     down: String,
@@ -47,7 +47,7 @@ struct Made {
 }
 
 /// What a pair will say.
-struct Texts {
+struct PairText {
     up: String,
     down: String,
     destroys: Vec<String>,
@@ -69,7 +69,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         generated(context).await?
     } else {
         let (up, down) = new_migration::blank(&name);
-        vec![Texts {
+        vec![PairText {
             up,
             down,
             destroys: Vec::new(),
@@ -79,7 +79,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let mut migrations = Vec::new();
     for (version, texts) in (first..).zip(&texts) {
         let pair = pair(context, (version, &name), (&texts.up, &texts.down))?;
-        migrations.push(Made {
+        migrations.push(WrittenPair {
             version,
             up: context.config.shown(&pair.up),
             down: context.config.shown(&pair.down),
@@ -111,7 +111,7 @@ fn pair(context: &Context, named: (i64, &str), texts: (&str, &str)) -> Result<Mi
 }
 
 /// Makes the migrations that the manifest is ahead of the files.
-async fn generated(context: &Context) -> Result<Vec<Texts>> {
+async fn generated(context: &Context) -> Result<Vec<PairText>> {
     let folder = context.config.manifest();
     let shown = context.config.shown(&folder);
     let manifest = manifest::read(&folder, &shown)?;
@@ -121,7 +121,7 @@ async fn generated(context: &Context) -> Result<Vec<Texts>> {
             .into());
     }
     let scope = Scope::of_schemas(&context.config.schemas());
-    let mut sources = Sources::new(context);
+    let mut sources = SchemaReader::new(context);
     let settled = sources.settle(&manifest, &scope).await?;
     if let Some(finding) = settled.findings.first() {
         let place = finding
@@ -145,7 +145,7 @@ async fn generated(context: &Context) -> Result<Vec<Texts>> {
         .hint("change the manifest first")
         .into());
     }
-    let texts = parts.into_iter().map(|part| Texts {
+    let texts = parts.into_iter().map(|part| PairText {
         up: part.up,
         down: part.down,
         destroys: part.destroys,
@@ -169,7 +169,7 @@ fn what_became(context: &Context, gone: &Gone) -> Result<Option<usize>> {
         ));
         return Ok(None);
     }
-    asking::what_became(context, gone, "is no longer declared")
+    rename_question::ask(context, gone, "is no longer declared")
 }
 
 impl Report for NewReport {

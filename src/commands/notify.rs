@@ -1,4 +1,4 @@
-//! Owns telling another program that a command began and how it ended, by a POST to a URL of the project's choice.
+//! Owns delivery another program that a command began and how it ended, by a POST to a URL of the project's choice.
 //!
 //! It is bounded in time and never in the way: what cannot be told is said on standard error and nothing else.
 
@@ -14,7 +14,7 @@ use crate::http;
 /// The commands told of where nothing is said.
 const COMMANDS: &[&str] = &["up", "down", "restore"];
 
-/// How long one telling may take.
+/// How long one delivery may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Where and how is told.
@@ -25,7 +25,7 @@ pub(crate) struct Notifier {
 }
 
 /// Something being told.
-pub(crate) struct Telling(mpsc::Receiver<Result<(), String>>);
+pub(crate) struct PendingDelivery(mpsc::Receiver<Result<(), String>>);
 
 /// Reads where to tell of this command; nothing where it is not to be told of.
 pub(crate) fn notifier(context: &Context, command: &str) -> Option<Notifier> {
@@ -62,7 +62,7 @@ pub(crate) fn notifier(context: &Context, command: &str) -> Option<Notifier> {
 
 impl Notifier {
     /// Begins to tell; does not wait.
-    pub(crate) fn tell(&self, message: &Value) -> Telling {
+    pub(crate) fn send(&self, message: &Value) -> PendingDelivery {
         let (give, take) = mpsc::channel();
         let body = message.to_string();
         let notifier = self.clone();
@@ -71,7 +71,7 @@ impl Notifier {
             // The receiver may have stopped waiting.
             let _ = give.send(notifier.post(&body));
         });
-        Telling(take)
+        PendingDelivery(take)
     }
 
     fn post(&self, body: &str) -> Result<(), String> {
@@ -98,7 +98,7 @@ impl Notifier {
     }
 }
 
-impl Telling {
+impl PendingDelivery {
     /// Waits until it was told, or for as long as one may take; says when it was not.
     pub(crate) fn finish(self, context: &Context) {
         let told = self.0.recv_timeout(PATIENCE + Duration::from_secs(1));

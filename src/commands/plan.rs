@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-use crate::commands::change::planning::{self, Made, PlanInputs};
+use crate::commands::change::planning::{self, PlanInputs, PreparedPlan};
 use crate::commands::change::select::{self, Selection};
 use crate::commands::format::markdown::block;
 use crate::commands::page::{Page, Tone, count};
 use crate::commands::{
-    Context, Outcome, Purpose, Report, change::data_loss, fleet, linting, project,
+    Context, Outcome, Purpose, Report, change::data_loss, fleet, project, project_lint,
 };
 use crate::error::fail;
 use crate::finding::{Finding, Location, Severity};
@@ -88,7 +88,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         },
     )
     .await?;
-    let Made {
+    let PreparedPlan {
         document,
         text,
         sha256,
@@ -109,7 +109,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         None => None,
     };
     let fails = match &args.fail_on {
-        Some(word) => linting::reaches(Some(word), &findings)?,
+        Some(word) => project_lint::reaches(Some(word), &findings)?,
         None => fails,
     };
     let rules = context.config.database.rules();

@@ -171,7 +171,7 @@ pub(crate) fn history_name(context: &Context) -> Result<ObjectName> {
 }
 
 /// Gives the records a run writes into.
-pub(crate) fn ledger(
+pub(crate) fn record_settings(
     context: &Context,
     history: &History,
     folder: &MigrationFolder,
@@ -297,27 +297,27 @@ pub(crate) fn duration(name: &str, text: &str) -> Result<std::time::Duration> {
 }
 
 /// Gives how locks are asked for: the flag, else the file, else the default.
-pub(crate) fn ladder(
+pub(crate) fn lock_schedule(
     context: &Context,
     budget: Option<&str>,
 ) -> Result<crate::plan::lock_schedule::LockSchedule> {
-    let mut ladder = crate::plan::lock_schedule::LockSchedule::default();
+    let mut schedule = crate::plan::lock_schedule::LockSchedule::default();
     let settings = &context.config.file.migrations;
     if let Some(cap) = &settings.lock_timeout {
-        ladder.cap = duration("migrations.lock-timeout", cap)?;
+        schedule.cap = duration("migrations.lock-timeout", cap)?;
     }
     if let Some(text) = &settings.lock_budget {
-        ladder.budget = duration("migrations.lock-budget", text)?;
+        schedule.budget = duration("migrations.lock-budget", text)?;
     }
     if let Some(text) = budget {
-        ladder.budget = duration("--lock-budget", text)?;
+        schedule.budget = duration("--lock-budget", text)?;
     }
-    if ladder.cap.is_zero() {
+    if schedule.cap.is_zero() {
         return Err(fail("a lock timeout of nothing would wait for ever")
             .hint("set migrations.lock-timeout to 2s or less")
             .into());
     }
-    Ok(ladder)
+    Ok(schedule)
 }
 
 /// Gives how long others may wait for a run: the flag, else the file, else half a minute.

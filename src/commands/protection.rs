@@ -26,26 +26,26 @@ use crate::pg::target::{Likeness, Target};
 
 /// How much of a server a command changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reach {
+pub(crate) enum ChangeScope {
     /// One database.
     Database,
     /// Roles, or other databases, as well.
     Cluster,
 }
 
-impl Reach {
+impl ChangeScope {
     /// Says whether what is changed by way of one database may be, or may touch, the other one.
     fn is_same(self, one: DatabaseIdentity, other: DatabaseIdentity) -> bool {
         match self {
-            Reach::Database => one == other,
-            Reach::Cluster => one.cluster == other.cluster,
+            ChangeScope::Database => one == other,
+            ChangeScope::Cluster => one.cluster == other.cluster,
         }
     }
 }
 
 /// What was found out about a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum Recognition {
     /// It is no protected environment.
     Open,
     /// It is one; its rules apply from now on.
@@ -55,15 +55,15 @@ pub(crate) enum Verdict {
 }
 
 /// A protected environment of `af-db.yaml`, with the identities it is known to have.
-struct Known {
+struct KnownEnvironment {
     declared: ProtectedEnvironment,
     identities: Vec<DatabaseIdentity>,
 }
 
 /// The protected environments, asked for their identity once in a process.
 #[derive(Default)]
-pub(crate) struct Register {
-    known: OnceCell<Vec<Known>>,
+pub(crate) struct EnvironmentRegister {
+    known: OnceCell<Vec<KnownEnvironment>>,
 }
 
 /// How long a protected environment may take to say who it is.
@@ -79,13 +79,13 @@ pub(crate) async fn enter(
     purpose: Purpose,
 ) -> Result<()> {
     if purpose != Purpose::Writing {
-        glance(context, session.server_info(), target);
+        recall_for_reading(context, session.server_info(), target);
         return Ok(());
     }
-    match recognise(context, session, target, Reach::Database).await? {
-        Verdict::Open | Verdict::Protected => Ok(()),
-        Verdict::Unclear { environment, why } => {
-            settle(context, session.server_info(), target, &environment, &why)
+    match recognise(context, session, target, ChangeScope::Database).await? {
+        Recognition::Open | Recognition::Protected => Ok(()),
+        Recognition::Unclear { environment, why } => {
+            ask_about_doubt(context, session.server_info(), target, &environment, &why)
         }
     }
 }
@@ -96,9 +96,9 @@ pub(crate) async fn enter_member(
     session: &Session,
     target: &Target,
 ) -> Result<()> {
-    match recognise(context, session, target, Reach::Database).await? {
-        Verdict::Open | Verdict::Protected => Ok(()),
-        Verdict::Unclear { environment, why } => Err(refuse(format!(
+    match recognise(context, session, target, ChangeScope::Database).await? {
+        Recognition::Open | Recognition::Protected => Ok(()),
+        Recognition::Unclear { environment, why } => Err(refuse(format!(
             "{}; nothing was changed",
             doubt(target, &environment, &why)
         ))
@@ -120,13 +120,13 @@ pub(crate) async fn enter_server(context: &Context, target: &Target) -> Result<(
         return Ok(());
     }
     let session = any_database(context, target).await?;
-    let verdict = recognise(context, &session, target, Reach::Cluster).await?;
+    let verdict = recognise(context, &session, target, ChangeScope::Cluster).await?;
     let facts = session.server_info().clone();
     session.close().await;
     match verdict {
-        Verdict::Open | Verdict::Protected => Ok(()),
-        Verdict::Unclear { environment, why } => {
-            settle(context, &facts, target, &environment, &why)
+        Recognition::Open | Recognition::Protected => Ok(()),
+        Recognition::Unclear { environment, why } => {
+            ask_about_doubt(context, &facts, target, &environment, &why)
         }
     }
 }
@@ -136,7 +136,7 @@ pub(crate) async fn refuse_shadow(context: &Context, server: &Target) -> Result<
     let there = context.at(server.clone());
     if !there.config.database.is_protected() {
         let session = any_database(&there, server).await?;
-        recognise(&there, &session, server, Reach::Cluster).await?;
+        recognise(&there, &session, server, ChangeScope::Cluster).await?;
         session.close().await;
     }
     if !there.config.database.is_protected() {
@@ -168,12 +168,13 @@ async fn any_database(context: &Context, target: &Target) -> Result<Session> {
 }
 
 /// Remembers, or recalls, a protected environment that is only read: it costs no question.
-fn glance(context: &Context, facts: &ServerInfo, target: &Target) {
+fn recall_for_reading(context: &Context, facts: &ServerInfo, target: &Target) {
     let database = &context.config.database;
     if database.is_protected() {
         remember_own(context, facts, target);
     } else if !matches!(database.source, DatabaseSource::Environment(_))
-        && let Some(Memory::Protected(environment)) = recall(context, facts, Reach::Database)
+        && let Some(RememberedIdentity::Protected(environment)) =
+            recall(context, facts, ChangeScope::Database)
     {
         apply(context, &environment, None);
     }
@@ -184,12 +185,12 @@ pub(crate) async fn recognise(
     context: &Context,
     session: &Session,
     target: &Target,
-    reach: Reach,
-) -> Result<Verdict> {
+    scope: ChangeScope,
+) -> Result<Recognition> {
     let facts = session.server_info();
     if context.config.database.is_protected() {
         remember_own(context, facts, target);
-        return Ok(Verdict::Protected);
+        return Ok(Recognition::Protected);
     }
     let recorded = protection_marker::read(session).await?;
     if recorded == Protection::Unreadable {
@@ -201,21 +202,21 @@ pub(crate) async fn recognise(
         .into());
     }
     if let Protection::Recorded(markers) = &recorded
-        && let Some(marker) = the_one(context, markers)
+        && let Some(marker) = own_marker(context, markers)
     {
         apply(context, &marker.environment, Some(marker));
-        let memory = Memory::Protected(marker.environment.clone());
+        let memory = RememberedIdentity::Protected(marker.environment.clone());
         remember(context, facts, &memory);
-        return Ok(Verdict::Protected);
+        return Ok(Recognition::Protected);
     }
     let lifted = recorded == Protection::Lifted;
-    let memory = recall(context, facts, reach);
-    if let (Some(Memory::Protected(environment)), false) = (&memory, lifted) {
+    let memory = recall(context, facts, scope);
+    if let (Some(RememberedIdentity::Protected(environment)), false) = (&memory, lifted) {
         apply(context, environment, None);
-        return Ok(Verdict::Protected);
+        return Ok(Recognition::Protected);
     }
-    match by_declaration(context, session, target, (reach, lifted)).await? {
-        Verdict::Unclear { .. } if lifted || memory.is_some() => Ok(Verdict::Open),
+    match by_declaration(context, session, target, (scope, lifted)).await? {
+        Recognition::Unclear { .. } if lifted || memory.is_some() => Ok(Recognition::Open),
         verdict => Ok(verdict),
     }
 }
@@ -225,27 +226,27 @@ async fn by_declaration(
     context: &Context,
     session: &Session,
     target: &Target,
-    (reach, lifted): (Reach, bool),
-) -> Result<Verdict> {
+    (scope, lifted): (ChangeScope, bool),
+) -> Result<Recognition> {
     let identity = session.server_info().identity();
     let mut unclear = None;
     for known in known(context).await {
         let same = |own: &DatabaseIdentity| {
-            identity.is_some_and(|one| reach.is_same(one, *own)) && !lifted
+            identity.is_some_and(|one| scope.is_same(one, *own)) && !lifted
         };
-        let is_told_apart = identity.is_some() && !known.identities.is_empty();
+        let is_distinguished = identity.is_some() && !known.identities.is_empty();
         let likeness = if known.identities.iter().any(same) {
             Likeness::Same
         } else {
-            by_network(session, target, (known, reach), is_told_apart).await?
+            by_network(session, target, (known, scope), is_distinguished).await?
         };
         match likeness {
             Likeness::Same => {
                 apply(context, &known.declared.name, None);
-                return Ok(Verdict::Protected);
+                return Ok(Recognition::Protected);
             }
-            Likeness::Unclear if !is_told_apart => {
-                unclear.get_or_insert_with(|| Verdict::Unclear {
+            Likeness::Unclear if !is_distinguished => {
+                unclear.get_or_insert_with(|| Recognition::Unclear {
                     environment: known.declared.name.clone(),
                     why: missing(&known.declared),
                 });
@@ -258,14 +259,14 @@ async fn by_declaration(
             "the system identifier of {target} cannot be read; whether it is protected was decided by its address"
         ));
     }
-    Ok(unclear.unwrap_or(Verdict::Open))
+    Ok(unclear.unwrap_or(Recognition::Open))
 }
 
 /// Gives the protected environments, each with the identities that this project remembers, else with the one it is asked for.
-async fn known(context: &Context) -> &Vec<Known> {
+async fn known(context: &Context) -> &Vec<KnownEnvironment> {
     let learn = || async {
         let folder = ProjectFolder::of(&context.config.root);
-        // At once: each may be out of reach, and is waited for.
+        // At once: each may be out of scope, and is waited for.
         join_all(
             context
                 .config
@@ -276,7 +277,7 @@ async fn known(context: &Context) -> &Vec<Known> {
                     if identities.is_empty() {
                         identities = ask(context, &declared).await;
                     }
-                    Known {
+                    KnownEnvironment {
                         declared,
                         identities,
                     }
@@ -296,7 +297,7 @@ async fn ask(context: &Context, declared: &ProtectedEnvironment) -> Vec<Database
         target.connect_timeout = Some(patience.min(PATIENCE));
         let opened = connect::open_with(&target, &connect::RetryLimits::ONCE, &silent).await;
         let session = opened.ok()?;
-        let memory = Memory::Protected(declared.name.clone());
+        let memory = RememberedIdentity::Protected(declared.name.clone());
         remember(context, session.server_info(), &memory);
         let identity = session.server_info().identity();
         session.close().await;
@@ -326,8 +327,8 @@ type Endpoint = (Option<IpAddr>, u16);
 async fn by_network(
     session: &Session,
     target: &Target,
-    (known, reach): (&Known, Reach),
-    is_told_apart: bool,
+    (known, scope): (&KnownEnvironment, ChangeScope),
+    is_distinguished: bool,
 ) -> Result<Likeness> {
     let mut ours: Option<BTreeSet<Endpoint>> = None;
     let mut likeness = Likeness::Different;
@@ -336,10 +337,10 @@ async fn by_network(
             likeness = Likeness::Unclear;
             continue;
         };
-        let own = match reach {
-            Reach::Database => own.clone(),
+        let own = match scope {
+            ChangeScope::Database => own.clone(),
             // Any database of its server.
-            Reach::Cluster => own.with_database(target.database()),
+            ChangeScope::Cluster => own.with_database(target.database()),
         };
         match own.likeness(target) {
             Likeness::Same => return Ok(Likeness::Same),
@@ -356,13 +357,14 @@ async fn by_network(
         }
         let ours = match &mut ours {
             Some(ours) => ours,
-            none => none.insert(endpoints_of(session, target, is_told_apart).await?),
+            none => none.insert(endpoints_of(session, target, is_distinguished).await?),
         };
         match endpoints(&own).await {
             Some(theirs) if theirs.is_disjoint(ours) => {
                 // A pooler stands beside its server, on another port.
                 let mut machines = theirs.iter().map(|(machine, _)| machine);
-                if !is_told_apart && machines.any(|one| ours.iter().any(|(other, _)| one == other))
+                if !is_distinguished
+                    && machines.any(|one| ours.iter().any(|(other, _)| one == other))
                 {
                     likeness = Likeness::Unclear;
                 }
@@ -400,7 +402,7 @@ async fn endpoints_of(
     let address: Option<IpAddr> = address.and_then(|address| address.parse().ok());
     // A loopback address is the server's own machine, which was named already.
     if let Some(address) = address.filter(|address| !address.to_canonical().is_loopback()) {
-        found.insert((elsewhere(address), port));
+        found.insert((remote_address(address), port));
     }
     Ok(found)
 }
@@ -412,18 +414,18 @@ async fn endpoints(target: &Target) -> Option<BTreeSet<Endpoint>> {
         if host.is_socket() && host.address.is_none() {
             found.insert((None, host.port));
         } else if let Some(address) = host.address {
-            found.insert((elsewhere(address), host.port));
+            found.insert((remote_address(address), host.port));
         } else {
             let resolving = tokio::net::lookup_host((host.name.as_str(), host.port));
             let resolved = tokio::time::timeout(PATIENCE, resolving).await.ok()?.ok()?;
-            found.extend(resolved.map(|at| (elsewhere(at.ip()), host.port)));
+            found.extend(resolved.map(|at| (remote_address(at.ip()), host.port)));
         }
     }
     Some(found)
 }
 
 /// Gives an address, unless it is one of this machine.
-fn elsewhere(address: IpAddr) -> Option<IpAddr> {
+fn remote_address(address: IpAddr) -> Option<IpAddr> {
     let address = address.to_canonical();
     let is_here = address.is_loopback()
         || address.is_unspecified()
@@ -433,7 +435,10 @@ fn elsewhere(address: IpAddr) -> Option<IpAddr> {
 }
 
 /// Chooses the marker whose environment the project knows, else the first.
-fn the_one<'m>(context: &Context, markers: &'m [ProtectionMarker]) -> Option<&'m ProtectionMarker> {
+fn own_marker<'m>(
+    context: &Context,
+    markers: &'m [ProtectionMarker],
+) -> Option<&'m ProtectionMarker> {
     let environments = &context.config.file.environments;
     let named = |marker: &&ProtectionMarker| environments.contains_key(&marker.environment);
     markers.iter().find(named).or(markers.first())
@@ -464,7 +469,7 @@ fn apply(context: &Context, environment: &str, marker: Option<&ProtectionMarker>
 }
 
 /// Asks whether a database may be changed that may be a protected environment; the answer is remembered.
-fn settle(
+fn ask_about_doubt(
     context: &Context,
     facts: &ServerInfo,
     target: &Target,
@@ -484,7 +489,7 @@ fn settle(
         "elsewhere, give the address of `{environment}` that af-db.yaml refers to, or add this database to af-db.yaml as an environment of its own and choose it with --env"
     );
     context.terminal.confirm_typed(&doubt, &words, &otherwise)?;
-    remember(context, facts, &Memory::Other);
+    remember(context, facts, &RememberedIdentity::Other);
     Ok(())
 }
 
@@ -518,7 +523,7 @@ pub(crate) async fn mark(context: &Context, session: &Session, target: &Target) 
     remember(
         context,
         session.server_info(),
-        &Memory::Protected(wanted.environment),
+        &RememberedIdentity::Protected(wanted.environment),
     );
 }
 
@@ -535,7 +540,7 @@ pub(crate) async fn mark_restored(context: &Context, target: &Target) -> Result<
 /// Writes that a database is no protected environment any more.
 pub(crate) async fn lift(context: &Context, session: &Session) -> Result<()> {
     protection_marker::clear(session).await?;
-    remember(context, session.server_info(), &Memory::Other);
+    remember(context, session.server_info(), &RememberedIdentity::Other);
     Ok(())
 }
 
@@ -558,13 +563,13 @@ fn remember_own(context: &Context, facts: &ServerInfo, target: &Target) {
     let database = &context.config.database;
     if database.target.is_some() && is_own(context, target) {
         let environment = database.environment().to_owned();
-        remember(context, facts, &Memory::Protected(environment));
+        remember(context, facts, &RememberedIdentity::Protected(environment));
     }
 }
 
 /// What this project remembers of a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Memory {
+pub(crate) enum RememberedIdentity {
     /// It is this protected environment.
     Protected(String),
     /// A person said that it is none.
@@ -576,40 +581,40 @@ const IDENTITIES: &str = "identities";
 
 const OTHER: &str = "not protected\n";
 
-fn recall(context: &Context, facts: &ServerInfo, reach: Reach) -> Option<Memory> {
+fn recall(context: &Context, facts: &ServerInfo, scope: ChangeScope) -> Option<RememberedIdentity> {
     let folder = ProjectFolder::of(&context.config.root);
     let identity = facts.identity()?;
     let own = memory(&folder, &identity.to_string());
-    if reach == Reach::Database || matches!(own, Some(Memory::Protected(_))) {
+    if scope == ChangeScope::Database || matches!(own, Some(RememberedIdentity::Protected(_))) {
         return own;
     }
     let names = folder.names(IDENTITIES).into_iter();
     let near = names.filter(|name| {
-        DatabaseIdentity::parse(name).is_some_and(|other| reach.is_same(identity, other))
+        DatabaseIdentity::parse(name).is_some_and(|other| scope.is_same(identity, other))
     });
     let mut near = near.filter_map(|name| memory(&folder, &name));
-    near.find(|one| *one != Memory::Other).or(own)
+    near.find(|one| *one != RememberedIdentity::Other).or(own)
 }
 
-fn memory(folder: &ProjectFolder, name: &str) -> Option<Memory> {
+fn memory(folder: &ProjectFolder, name: &str) -> Option<RememberedIdentity> {
     let text = folder.read(IDENTITIES, name)?;
     if text == OTHER {
-        return Some(Memory::Other);
+        return Some(RememberedIdentity::Other);
     }
     let named = text.strip_prefix("protected ").map(str::trim_end);
     let named = named.filter(|name| !name.is_empty()).unwrap_or("unknown");
-    Some(Memory::Protected(named.to_owned()))
+    Some(RememberedIdentity::Protected(named.to_owned()))
 }
 
 /// Remembers; a folder that cannot be written to changes nothing for the command at hand.
-pub(crate) fn remember(context: &Context, facts: &ServerInfo, what: &Memory) {
+pub(crate) fn remember(context: &Context, facts: &ServerInfo, what: &RememberedIdentity) {
     let folder = ProjectFolder::of(&context.config.root);
     let Some(identity) = facts.identity() else {
         return;
     };
     let text = match what {
-        Memory::Protected(environment) => format!("protected {environment}\n"),
-        Memory::Other => OTHER.to_owned(),
+        RememberedIdentity::Protected(environment) => format!("protected {environment}\n"),
+        RememberedIdentity::Other => OTHER.to_owned(),
     };
     if folder.read(IDENTITIES, &identity.to_string()) != Some(text.clone()) {
         let _ = folder.write(IDENTITIES, &identity.to_string(), &text);
@@ -617,7 +622,7 @@ pub(crate) fn remember(context: &Context, facts: &ServerInfo, what: &Memory) {
 }
 
 fn remembered_of(folder: &ProjectFolder, environment: &str) -> Vec<DatabaseIdentity> {
-    let wanted = Memory::Protected(environment.to_owned());
+    let wanted = RememberedIdentity::Protected(environment.to_owned());
     let names = folder.names(IDENTITIES).into_iter();
     names
         .filter(|name| memory(folder, name).as_ref() == Some(&wanted))

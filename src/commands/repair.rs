@@ -31,7 +31,7 @@ pub struct Args {
     resume: Option<i64>,
     /// How it ended: it is done, it is not done, or the whole file was undone by hand
     #[arg(long = "as", id = "ended", value_name = "HOW", requires = "resume")]
-    ended: Option<Ended>,
+    ended: Option<StatementOutcome>,
     /// Give an unapplied file, and its way down, the next free number
     #[arg(long, value_name = "FILE", group = "what")]
     renumber: Option<String>,
@@ -42,7 +42,7 @@ pub struct Args {
 
 /// How a statement ended.
 #[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-enum Ended {
+enum StatementOutcome {
     /// It took effect; go on behind it
     Done,
     /// It did not take effect; run it again
@@ -71,7 +71,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let wait = std::time::Duration::from_secs(30);
     let session = LockedSession::take(session, wait, &watch).await?;
     let records = project::history_and_journal(context, &session).await?;
-    let ledger = project::ledger(context, &records.history, &folder)?;
+    let ledger = project::record_settings(context, &records.history, &folder)?;
     let corrections = corrections(args, &folder, &ledger, &records)?;
     let words: Vec<String> = corrections
         .iter()
@@ -163,7 +163,7 @@ fn corrections(
 
 fn resume(
     version: i64,
-    ended: Ended,
+    ended: StatementOutcome,
     folder: &MigrationFolder,
     unfinished: &[Unfinished],
 ) -> Result<Correction> {
@@ -176,17 +176,17 @@ fn resume(
     let begun = half.statement;
     let before = begun - usize::from(half.is_uncertain() && begun > 0);
     let (state, statement, words) = match ended {
-        Ended::Done => (
+        StatementOutcome::Done => (
             JournalState::unit_done(half.direction),
             begun,
             format!("statement {begun} of migration {version} is said to be done"),
         ),
-        Ended::NotDone => (
+        StatementOutcome::NotDone => (
             JournalState::unit_done(half.direction),
             before,
             format!("statement {begun} of migration {version} is said not to be done"),
         ),
-        Ended::Undone => (
+        StatementOutcome::Undone => (
             JournalState::Repaired,
             0,
             format!("what migration {version} had done is said to be undone"),

@@ -17,21 +17,21 @@ use crate::error::exit_of;
 use crate::sql::redact;
 
 /// A command that has begun.
-pub(crate) struct Around {
+pub(crate) struct CommandRun {
     command: String,
     began: Instant,
     metrics: Option<PathBuf>,
-    notifier: Option<(Notifier, Value, notify::Telling)>,
+    notifier: Option<(Notifier, Value, notify::PendingDelivery)>,
 }
 
 /// Begins.
-pub(crate) fn begin(context: &Context, command: &str, metrics: Option<PathBuf>) -> Around {
+pub(crate) fn begin(context: &Context, command: &str, metrics: Option<PathBuf>) -> CommandRun {
     let notifier = notify::notifier(context, command).map(|notifier| {
         let message = notify::started(context, command);
-        let telling = notifier.tell(&message);
-        (notifier, message, telling)
+        let delivery = notifier.send(&message);
+        (notifier, message, delivery)
     });
-    Around {
+    CommandRun {
         command: command.to_owned(),
         began: Instant::now(),
         metrics,
@@ -39,7 +39,7 @@ pub(crate) fn begin(context: &Context, command: &str, metrics: Option<PathBuf>) 
     }
 }
 
-impl Around {
+impl CommandRun {
     /// Ends.
     pub(crate) fn end(self, context: &Context, ended: &Result<Outcome>) {
         let took = self.began.elapsed();
@@ -55,11 +55,11 @@ impl Around {
                     .warn(&format!("no metrics were left: {error:#}"));
             }
         }
-        if let Some((notifier, message, telling)) = self.notifier {
+        if let Some((notifier, message, delivery)) = self.notifier {
             let error = ended.as_ref().err().map(ToString::to_string);
             let error = error.map(|error| redact::addresses(&error).into_owned());
-            let last = notifier.tell(&notify::ended(message, status, took, error));
-            telling.finish(context);
+            let last = notifier.send(&notify::ended(message, status, took, error));
+            delivery.finish(context);
             last.finish(context);
         }
     }
@@ -81,7 +81,7 @@ impl Around {
             gate::newest_backup(context, &of).ok()?
         };
         let newest = newest();
-        let ended = metrics::Ended {
+        let ended = metrics::FinishedCommand {
             command: &self.command,
             environment: database.environment(),
             database: name,

@@ -374,11 +374,11 @@ impl Keyboard {
         use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
         let stdin = std::io::stdin();
-        let before = tcgetattr(&stdin).context("asking the terminal")?;
+        let before = tcgetattr(&stdin).context("rename_question the terminal")?;
         let mut keys = before.clone();
         // Read so, a terminal would show Enter as ^J and a deleted letter as ^?: what is typed is shown from here.
         keys.local_modes -= LocalModes::ICANON | LocalModes::ISIG | LocalModes::ECHO;
-        tcsetattr(&stdin, OptionalActions::Now, &keys).context("asking the terminal")?;
+        tcsetattr(&stdin, OptionalActions::Now, &keys).context("rename_question the terminal")?;
         Ok(Keyboard { before })
     }
 

@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::commands::archives;
-use crate::commands::change::approved_plan::{self, Bound};
+use crate::commands::change::approved_plan::{self, ApprovedPlan};
 use crate::commands::change::planning::PlanInputs;
 use crate::commands::change::run::{Budgets, GuardedRun, Migrations};
 use crate::commands::change::select::{self, Selection};
@@ -17,13 +17,13 @@ use crate::migrate::apply::AppliedMigration;
 use crate::migrate::status;
 use crate::pg::lock::LockedSession;
 
-/// Flags of `up`.
+/// PlanFlags of `up`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     #[command(flatten)]
     selection: Selection,
     #[command(flatten)]
-    guard: approved_plan::Flags,
+    guard: approved_plan::PlanFlags,
     /// Bring up every database of this fleet, wave by wave
     #[arg(long, value_name = "FILE", conflicts_with = "signature")]
     fleet: Option<std::path::PathBuf>,
@@ -65,7 +65,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         return abort::run(context, &args.wait).await;
     }
     if let Some(path) = &args.fleet {
-        let orders = fleet::Orders {
+        let orders = fleet::UpOptions {
             selection: &args.selection,
             plan: args.guard.plan.as_deref(),
             approve: args.guard.approve.as_deref(),
@@ -80,7 +80,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
 /// Brings up one database.
 async fn one(args: &Args, context: &Context) -> Result<Outcome> {
     let folder = project::folder(context)?;
-    let bound = Bound::load(&args.guard)?;
+    let bound = ApprovedPlan::load(&args.guard)?;
     let (session, target) = context.open(Purpose::Writing).await?;
     let watch = context.watch();
     let wait = project::duration("--wait", &args.wait)?;
@@ -111,15 +111,15 @@ async fn one(args: &Args, context: &Context) -> Result<Outcome> {
     if chosen.is_empty() && bound.is_none() {
         return context.show(&report);
     }
-    let basis = PlanInputs {
+    let inputs = PlanInputs {
         folder: &folder,
         session: &session,
         records: &records,
         chosen: &chosen,
     };
-    let permit = gate::admit(context, &args.guard, basis, (bound.as_ref(), &target)).await?;
+    let permit = gate::admit(context, &args.guard, inputs, (bound.as_ref(), &target)).await?;
     report.approved_by.clone_from(&permit.approved_by);
-    let mut ledger = project::ledger(context, &records.history, &folder)?;
+    let mut ledger = project::record_settings(context, &records.history, &folder)?;
     ledger.run.plan_sha256.clone_from(&report.plan);
     let before = verify::before(&session).await?;
     project::create_history_tables(&session, &ledger, &records.history).await?;

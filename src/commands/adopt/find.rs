@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::{Args, Subject};
+use super::{Adoption, Args};
 use crate::adopt::record::{self, Found, Record, Row};
 use crate::adopt::{self, Tool, convert, folder, recognise, render};
 use crate::commands::{Context, project};
@@ -12,33 +12,33 @@ use crate::error::{Failure, fail, refuse};
 use crate::pg::session::Session;
 
 /// A tool and its folder.
-pub(super) struct Place {
+pub(super) struct ToolFolder {
     pub(super) tool: Tool,
     pub(super) path: PathBuf,
     pub(super) shown: String,
 }
 
 /// Finds everything; nothing is written.
-pub(super) async fn subject(args: &Args, context: &Context, session: &Session) -> Result<Subject> {
+pub(super) async fn subject(args: &Args, context: &Context, session: &Session) -> Result<Adoption> {
     let named = match &args.table {
         Some(name) => Some(split(name)?),
         None => None,
     };
     let tables = record::survey(session, named).await?;
-    let place = place(args, context, &tables)?;
-    let found = table(&tables, place.tool, named)?;
-    let rendered = match place.tool {
-        Tool::Alembic => Some(render::render(&place.path, &place.shown).await?),
+    let tool_folder = tool_folder(args, context, &tables)?;
+    let found = table(&tables, tool_folder.tool, named)?;
+    let rendered = match tool_folder.tool {
+        Tool::Alembic => Some(render::render(&tool_folder.path, &tool_folder.shown).await?),
         _ => None,
     };
     let mut listed = match &rendered {
         Some(rendered) => rendered.listed.clone(),
-        None => adopt::list(place.tool, &place.path, &place.shown)?,
+        None => adopt::list(tool_folder.tool, &tool_folder.path, &tool_folder.shown)?,
     };
     if listed.entries.is_empty() && listed.findings.is_empty() {
         return Err(fail(format!(
             "{} holds no migrations of {}",
-            place.shown, place.tool
+            tool_folder.shown, tool_folder.tool
         ))
         .hint("name the folder with --dir, or the tool with --from")
         .into());
@@ -57,7 +57,7 @@ pub(super) async fn subject(args: &Args, context: &Context, session: &Session) -
         listed
             .findings
             .retain(|finding| finding.code != folder::REPEATABLE);
-        let (path, shown) = into(args, context, &place)?;
+        let (path, shown) = into(args, context, &tool_folder)?;
         let made = convert::convert(&listed, &path, &shown);
         listed.entries.clone_from(&made.entries);
         converted = Some(made);
@@ -69,8 +69,8 @@ pub(super) async fn subject(args: &Args, context: &Context, session: &Session) -
         .collect();
     let mut findings = listed.findings;
     findings.extend(record.broken.clone());
-    Ok(Subject {
-        place,
+    Ok(Adoption {
+        tool_folder,
         found,
         rows: record.applied(&keys),
         entries: listed.entries,
@@ -90,7 +90,11 @@ fn split(name: &str) -> Result<(&str, &str)> {
 }
 
 /// Gives the folder that copies go to.
-pub(super) fn into(args: &Args, context: &Context, place: &Place) -> Result<(PathBuf, String)> {
+pub(super) fn into(
+    args: &Args,
+    context: &Context,
+    tool_folder: &ToolFolder,
+) -> Result<(PathBuf, String)> {
     let path = context
         .config
         .root
@@ -100,7 +104,7 @@ pub(super) fn into(args: &Args, context: &Context, place: &Place) -> Result<(Pat
         && path
             .read_dir()
             .is_ok_and(|mut items| items.next().is_some());
-    if taken || path == place.path {
+    if taken || path == tool_folder.path {
         return Err(refuse(format!("{shown} is not empty; nothing was written"))
             .hint("name another folder for the copies with --into")
             .into());
@@ -110,7 +114,7 @@ pub(super) fn into(args: &Args, context: &Context, place: &Place) -> Result<(Pat
 
 /// Decides which tool and which folder: what was said, else what the configuration says, else what the files and
 /// the tables look like.
-fn place(args: &Args, context: &Context, tables: &[Found]) -> Result<Place> {
+fn tool_folder(args: &Args, context: &Context, tables: &[Found]) -> Result<ToolFolder> {
     let root = &context.config.root;
     let said = match &args.from {
         Some(word) => Some(Tool::parse(word)?),
@@ -123,7 +127,7 @@ fn place(args: &Args, context: &Context, tables: &[Found]) -> Result<Place> {
         .then(|| settings.dir.clone())
         .flatten();
     let dir = args.dir.clone().or(configured);
-    let mut places: Vec<recognise::Place> = match &dir {
+    let mut tool_folders: Vec<recognise::Place> = match &dir {
         None => recognise::project(root),
         Some(dir) => {
             let path = root.join(dir);
@@ -142,18 +146,19 @@ fn place(args: &Args, context: &Context, tables: &[Found]) -> Result<Place> {
         }
     };
     if let Some(tool) = said {
-        places.retain(|place| place.tool == tool);
+        tool_folders.retain(|tool_folder| tool_folder.tool == tool);
     }
     // Where several would read the files, the one whose table is there does.
-    let has_table = |place: &recognise::Place| tables.iter().any(|table| table.tool == place.tool);
-    if places.iter().any(has_table) {
-        places.retain(has_table);
+    let has_table =
+        |tool_folder: &recognise::Place| tables.iter().any(|table| table.tool == tool_folder.tool);
+    if tool_folders.iter().any(has_table) {
+        tool_folders.retain(has_table);
     }
-    match places.as_slice() {
-        [place] => Ok(Place {
-            tool: place.tool,
-            path: root.join(&place.folder),
-            shown: place.folder.clone(),
+    match tool_folders.as_slice() {
+        [tool_folder] => Ok(ToolFolder {
+            tool: tool_folder.tool,
+            path: root.join(&tool_folder.folder),
+            shown: tool_folder.folder.clone(),
         }),
         [] => Err(none(said, tables).into()),
         several => Err(unclear(several).into()),
@@ -174,10 +179,10 @@ fn none(said: Option<Tool>, tables: &[Found]) -> Failure {
     fail(message).hint("name the folder with --dir")
 }
 
-fn unclear(places: &[recognise::Place]) -> Failure {
-    let words: Vec<String> = places
+fn unclear(tool_folders: &[recognise::Place]) -> Failure {
+    let words: Vec<String> = tool_folders
         .iter()
-        .map(|place| format!("{} in {}", place.tool, place.folder))
+        .map(|tool_folder| format!("{} in {}", tool_folder.tool, tool_folder.folder))
         .collect();
     refuse(format!(
         "the migrations could be of {}; nothing was written",

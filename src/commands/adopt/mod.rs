@@ -1,7 +1,7 @@
 //! `af-db adopt`: takes over a database and a folder that another tool migrates, its history included.
 
 mod find;
-mod settle;
+mod writes;
 
 use anyhow::Result;
 use serde::Serialize;
@@ -64,8 +64,8 @@ struct AdoptReport {
 }
 
 /// What is taken over.
-struct Subject {
-    place: find::Place,
+struct Adoption {
+    tool_folder: find::ToolFolder,
     /// The tool's history table; none where it has not run here yet.
     found: Option<Found>,
     /// The migrations, where they are or where they will be.
@@ -83,15 +83,15 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let watch = context.watch();
     let wait = std::time::Duration::from_secs(30);
     let session = LockedSession::take(session, wait, &watch).await?;
-    let subject = find::subject(args, context, &session).await?;
-    let (pairs, findings) = proof::pair(&subject.entries, &subject.rows);
-    let mut findings: Vec<Finding> = subject.findings.iter().cloned().chain(findings).collect();
+    let adoption = find::subject(args, context, &session).await?;
+    let (pairs, findings) = proof::pair(&adoption.entries, &adoption.rows);
+    let mut findings: Vec<Finding> = adoption.findings.iter().cloned().chain(findings).collect();
     stop(
         &findings,
         "be mended before its migrations can be taken over",
     )?;
     let books = project::history_and_journal(context, &session).await?;
-    fresh(&subject, &books, &session).await?;
+    fresh(&adoption, &books, &session).await?;
     let applied: Vec<&Entry> = pairs.iter().map(|(entry, _)| *entry).collect();
     let differences = differences(context, &session, &applied).await?;
     let different = differences.len();
@@ -104,21 +104,21 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         )?;
         findings.extend(differences);
     }
-    let setting = settle::setting(context, args, &subject)?;
-    let pending = subject.entries.len() - pairs.len();
+    let setting = writes::setting(context, args, &adoption)?;
+    let pending = adoption.entries.len() - pairs.len();
     let counts = (pairs.len(), pending, different);
-    for line in settle::describe(&subject, &target, counts, setting.as_ref()) {
+    for line in writes::describe(&adoption, &target, counts, setting.as_ref()) {
         context.terminal.say(&line);
     }
     gate::confirm(context, &session, &target, "migrations will be taken over ").await?;
     if !context.config.database.is_protected() {
         context.confirm("Take it over?")?;
     }
-    let mut written = settle::files(context, args, &subject, setting)?;
-    if let Some(found) = &subject.found {
-        let folder = settle::folder(&subject);
-        let mut ledger = project::ledger(context, &books.history, &folder)?;
-        if subject.converted.is_none() && found.tool != Tool::Refinery {
+    let mut written = writes::files(context, args, &adoption, setting)?;
+    if let Some(found) = &adoption.found {
+        let folder = writes::folder(&adoption);
+        let mut ledger = project::record_settings(context, &books.history, &folder)?;
+        if adoption.converted.is_none() && found.tool != Tool::Refinery {
             // No service of refinery's reads another tool's layout, and its numbers may grow.
             ledger.width = books.history.width(Width::Int8);
         }
@@ -133,9 +133,9 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     }
     session.close().await;
     context.show(&AdoptReport {
-        tool: subject.place.tool.to_string(),
-        folder: subject.place.shown,
-        table: subject.found.map(|found| found.to_string()),
+        tool: adoption.tool_folder.tool.to_string(),
+        folder: adoption.tool_folder.shown,
+        table: adoption.found.map(|found| found.to_string()),
         adopted: pairs.len(),
         pending,
         written,
@@ -161,11 +161,11 @@ fn stop(findings: &[Finding], what: &str) -> Result<()> {
 
 /// Refuses to take over what is taken over already.
 async fn fresh(
-    subject: &Subject,
+    adoption: &Adoption,
     books: &project::HistoryAndJournal,
     session: &Session,
 ) -> Result<()> {
-    let ours = subject
+    let ours = adoption
         .found
         .as_ref()
         .is_some_and(|found| found.tool == Tool::Refinery);
@@ -184,7 +184,7 @@ async fn fresh(
     }
     let has_rows =
         matches!(books.history.table, HistoryTable::Present(_)) && !books.history.rows.is_empty();
-    if has_rows && !ours && subject.found.is_some() {
+    if has_rows && !ours && adoption.found.is_some() {
         return Err(refuse(format!(
             "{} holds a history already; nothing was written",
             books.history.name

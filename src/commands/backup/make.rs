@@ -11,7 +11,7 @@ use crate::backup::tenant::export;
 use crate::commands::archives::{
     EngineArgs, argument, bytes, places, refuse_unheeded, seconds, store, tenant_column,
 };
-use crate::commands::hooks::{self, Told};
+use crate::commands::hooks::{self, HookEnvironment};
 use crate::commands::page::{Page, Tone, count};
 use crate::commands::{Context, Outcome, Purpose, Report, fleet, project};
 use crate::error::fail;
@@ -104,7 +104,7 @@ pub(super) async fn run(args: &Make, context: &Context) -> Result<Outcome> {
         None => one(args, context).await,
         Some(path) => {
             let work = async |there: &Context| one(args, there).await;
-            let each = fleet::Each {
+            let each = fleet::MemberCommand {
                 command: "backup",
                 line: made,
                 whole: true,
@@ -159,7 +159,7 @@ async fn one(args: &Make, context: &Context) -> Result<Outcome> {
     };
     let hooks = &context.config.file.backup.hooks;
     let (shown, database) = (store.shown(), options.target.database().to_owned());
-    let mut told = Told {
+    let mut told = HookEnvironment {
         database: &database,
         store: &shown,
         archive: None,

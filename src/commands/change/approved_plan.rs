@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 
 use crate::commands::Context;
-use crate::commands::change::planning::{self, Made, PlanInputs};
+use crate::commands::change::planning::{self, PlanInputs, PreparedPlan};
 use crate::commands::change::select::Selection;
 use crate::commands::project::HistoryAndJournal;
 use crate::error::{fail, refuse};
@@ -16,9 +16,9 @@ use crate::pg::session::Session;
 use crate::plan::document::compare::{self, EarlierRuns, PlanValidity};
 use crate::plan::document::{self, PlanDocument};
 
-/// Flags that bind a run to a plan.
+/// PlanFlags that bind a run to a plan.
 #[derive(clap::Args, Debug, Default)]
-pub(crate) struct Flags {
+pub(crate) struct PlanFlags {
     /// Run exactly the plan of this file, or nothing
     #[arg(long, value_name = "FILE", conflicts_with_all = ["to", "steps", "allow_out_of_order"])]
     pub(crate) plan: Option<PathBuf>,
@@ -34,7 +34,7 @@ pub(crate) struct Flags {
 }
 
 /// A plan that a run is bound to.
-pub(crate) struct Bound {
+pub(crate) struct ApprovedPlan {
     pub(crate) shown: String,
     pub(crate) path: PathBuf,
     pub(crate) text: String,
@@ -43,9 +43,9 @@ pub(crate) struct Bound {
     pub(crate) sha256: String,
 }
 
-impl Bound {
+impl ApprovedPlan {
     /// Reads the plan that a run is bound to.
-    pub(crate) fn load(args: &Flags) -> Result<Option<Bound>> {
+    pub(crate) fn load(args: &PlanFlags) -> Result<Option<ApprovedPlan>> {
         let Some(path) = &args.plan else {
             let flag = match (&args.approve, args.resume) {
                 (Some(_), _) => "--approve",
@@ -61,7 +61,7 @@ impl Bound {
         let shown = path.display().to_string();
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("reading {shown}; nothing was touched"))?;
-        Ok(Some(Bound {
+        Ok(Some(ApprovedPlan {
             document: PlanDocument::parse(&shown, &text)?,
             sha256: document::sha256(&text),
             path: path.clone(),
@@ -150,10 +150,10 @@ impl Bound {
         Ok(begun)
     }
 
-    async fn earlier(&self, basis: PlanInputs<'_>) -> Result<EarlierRuns> {
+    async fn earlier(&self, inputs: PlanInputs<'_>) -> Result<EarlierRuns> {
         let steps =
-            plan_history::applied(basis.session, &basis.records.history, &self.sha256).await?;
-        let half = self.half(basis.session, basis.records).await?;
+            plan_history::applied(inputs.session, &inputs.records.history, &self.sha256).await?;
+        let half = self.half(inputs.session, inputs.records).await?;
         Ok(EarlierRuns {
             half: !half.is_empty(),
             done: steps.into_iter().map(|step| step.version).collect(),
@@ -162,9 +162,13 @@ impl Bound {
 }
 
 /// Holds the plan against what would be planned now, and gives that.
-pub(crate) async fn bind(context: &Context, basis: PlanInputs<'_>, bound: &Bound) -> Result<Made> {
-    let made = planning::make(context, basis).await?;
-    let earlier = bound.earlier(basis).await?;
+pub(crate) async fn bind(
+    context: &Context,
+    inputs: PlanInputs<'_>,
+    bound: &ApprovedPlan,
+) -> Result<PreparedPlan> {
+    let made = planning::make(context, inputs).await?;
+    let earlier = bound.earlier(inputs).await?;
     match compare::compare(&bound.document, &made.document, &earlier) {
         PlanValidity::Fresh => {
             context
@@ -198,7 +202,7 @@ pub(crate) async fn bind(context: &Context, basis: PlanInputs<'_>, bound: &Bound
 }
 
 /// Refuses a plan with a step that is known to fail: the ones before it would be applied.
-fn refuse_failure(made: &Made) -> Result<()> {
+fn refuse_failure(made: &PreparedPlan) -> Result<()> {
     let findings = &made.document.findings;
     // What the scratch server lacks may be why it failed there.
     let is_certain = findings

@@ -11,8 +11,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::backup::identity::NamedDatabase;
 use crate::backup::proven;
 use crate::catalog::Catalog;
-use crate::commands::change::approved_plan::{self, Bound, Flags};
-use crate::commands::change::planning::{self, Made, PlanInputs};
+use crate::commands::change::approved_plan::{self, ApprovedPlan, PlanFlags};
+use crate::commands::change::planning::{self, PlanInputs, PreparedPlan};
 use crate::commands::{
     Context, archives, change::data_loss, change::select, policies, project, protection,
 };
@@ -36,13 +36,13 @@ pub(crate) struct Permit {
 
 impl Permit {
     /// Binds the run to what was planned.
-    fn expect(&mut self, made: Made, basis: PlanInputs<'_>) {
+    fn expect(&mut self, made: PreparedPlan, inputs: PlanInputs<'_>) {
         let steps = made.document.steps.into_iter();
         self.prediction = Some(Prediction {
             steps: steps.filter_map(|step| step.observed).collect(),
             reach: made.document.reach.writes(),
             has_event_triggers: made.document.reach.has_event_triggers(),
-            history: basis.records.history.name.to_string(),
+            history: inputs.records.history.name.to_string(),
         });
         self.predicted = made.predicted;
     }
@@ -91,24 +91,24 @@ pub(crate) fn guards_of(database: &Database) -> Result<Vec<Guard>> {
 /// Lets a run go on, or refuses it with nothing touched.
 pub(crate) async fn admit(
     context: &Context,
-    args: &Flags,
-    basis: PlanInputs<'_>,
-    (bound, target): (Option<&Bound>, &Target),
+    args: &PlanFlags,
+    inputs: PlanInputs<'_>,
+    (bound, target): (Option<&ApprovedPlan>, &Target),
 ) -> Result<Permit> {
     let guards = guards(context)?;
     let mut permit = Permit::default();
     if let Some(bound) = bound {
-        permit.expect(approved_plan::bind(context, basis, bound).await?, basis);
+        permit.expect(approved_plan::bind(context, inputs, bound).await?, inputs);
     }
-    backups(context, &guards, basis.session)?;
+    backups(context, &guards, inputs.session)?;
     if guards.contains(&Guard::ProvenRls) {
         let is_there = |file: &&Migration| {
-            let chosen = basis.chosen.iter().any(|one| one.version == file.version);
-            chosen || basis.records.history.row(file.version).is_some()
+            let chosen = inputs.chosen.iter().any(|one| one.version == file.version);
+            chosen || inputs.records.history.row(file.version).is_some()
         };
-        let files = basis.folder.migrations.iter().filter(is_there);
+        let files = inputs.folder.migrations.iter().filter(is_there);
         let files: Vec<Migration> = files.cloned().collect();
-        isolation(context, Some(basis.session), &files).await?;
+        isolation(context, Some(inputs.session), &files).await?;
     }
     let database = &context.config.database;
     let rules = database.rules();
@@ -127,14 +127,14 @@ pub(crate) async fn admit(
             .into());
         }
         None if database.is_protected() => {
-            let losses = foresee(context, basis, &mut permit).await;
-            let what = format!("{}{}", losses.told, select::describe(basis.chosen));
+            let losses = foresee(context, inputs, &mut permit).await;
+            let what = format!("{}{}", losses.told, select::describe(inputs.chosen));
             typed(context, target, &what, PLANNED)?;
             acknowledge(context, &losses.named)?;
         }
         None => {}
     }
-    protection::mark(context, basis.session, target).await;
+    protection::mark(context, inputs.session, target).await;
     Ok(permit)
 }
 
@@ -147,15 +147,15 @@ struct Losses {
 }
 
 /// Tries on a shadow what a run without a plan does, so that a person is asked about what is lost, not about text.
-async fn foresee(context: &Context, basis: PlanInputs<'_>, permit: &mut Permit) -> Losses {
+async fn foresee(context: &Context, inputs: PlanInputs<'_>, permit: &mut Permit) -> Losses {
     let by_text = |told: String| Losses {
-        named: select::losses(basis.chosen),
+        named: select::losses(inputs.chosen),
         told,
     };
     if !context.terminal.is_interactive() {
         return by_text(String::new());
     }
-    let made = match planning::make(context, basis).await {
+    let made = match planning::make(context, inputs).await {
         Ok(made) if made.predicted.is_some() => made,
         Ok(_) => return by_text("It failed on a shadow; see af-db plan.\n".to_owned()),
         Err(error) => {
@@ -170,7 +170,7 @@ async fn foresee(context: &Context, basis: PlanInputs<'_>, permit: &mut Permit) 
         .iter()
         .map(|table| format!("Rows may be deleted: {table}.\n"));
     let named = made.document.losses.clone();
-    permit.expect(made, basis);
+    permit.expect(made, inputs);
     Losses {
         named,
         told: lines.collect(),
@@ -322,8 +322,8 @@ pub(crate) fn typed(context: &Context, target: &Target, what: &str, otherwise: &
 /// Has the plan approved: by signature where there are approvers, by its name or by a person who types.
 fn approve(
     context: &Context,
-    args: &Flags,
-    (bound, target): (&Bound, &Target),
+    args: &PlanFlags,
+    (bound, target): (&ApprovedPlan, &Target),
     (needed, quorum): (bool, &Quorum),
 ) -> Result<Option<String>> {
     if let Some(given) = &args.approve
@@ -377,8 +377,8 @@ fn acknowledge(context: &Context, losses: &[String]) -> Result<()> {
 /// Checks the signatures that `approvers` ask for; gives whose they are.
 fn signatures(
     context: &Context,
-    args: &Flags,
-    (bound, quorum): (&Bound, &Quorum),
+    args: &PlanFlags,
+    (bound, quorum): (&ApprovedPlan, &Quorum),
 ) -> Result<Option<String>> {
     if quorum.needed == 0 {
         return Ok(None);

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::catalog::{Catalog, Kind, diagram, read};
 use crate::commands::project::HistoryAndJournal;
-use crate::commands::{Context, change::data_loss, change::select, linting, project};
+use crate::commands::{Context, change::data_loss, change::select, project, project_lint};
 use crate::diff;
 use crate::event::silent;
 use crate::finding::{Finding, Location, Severity, worst};
@@ -45,7 +45,7 @@ pub(crate) struct PlanInputs<'a> {
 }
 
 /// A plan that was made.
-pub(crate) struct Made {
+pub(crate) struct PreparedPlan {
     pub(crate) document: PlanDocument,
     /// The document as it is written.
     pub(crate) text: String,
@@ -65,7 +65,7 @@ pub(crate) struct Made {
 
 /// What trying the steps has shown.
 #[derive(Default)]
-struct Tried {
+struct TrialResult {
     predicted: Option<Catalog>,
     losses: Vec<String>,
     findings: Vec<Finding>,
@@ -75,24 +75,24 @@ struct Tried {
 }
 
 /// Makes a plan; the database is only read.
-pub(crate) async fn make(context: &Context, basis: PlanInputs<'_>) -> Result<Made> {
-    let (folder, session, records) = (basis.folder, basis.session, basis.records);
+pub(crate) async fn make(context: &Context, inputs: PlanInputs<'_>) -> Result<PreparedPlan> {
+    let (folder, session, records) = (inputs.folder, inputs.session, inputs.records);
     let live = read::read(session, &schema_clone::scope())
         .await
         .context("reading the schema the plan starts from")?;
     let live = without_siblings(context, live);
     let major = u32::try_from(session.server_info().major()).ok();
-    let files: BTreeSet<&str> = basis
+    let files: BTreeSet<&str> = inputs
         .chosen
         .iter()
         .map(|migration| migration.up.shown.as_str())
         .collect();
-    let mut linted = linting::lint(
+    let mut linted = project_lint::lint(
         context,
         folder,
-        linting::Ask {
+        project_lint::LintRequest {
             major,
-            ..linting::Ask::default()
+            ..project_lint::LintRequest::default()
         },
     )?;
     let ours = |finding: &Finding| {
@@ -100,21 +100,21 @@ pub(crate) async fn make(context: &Context, basis: PlanInputs<'_>) -> Result<Mad
         file.is_some_and(|file| files.contains(file))
     };
     linted.findings.retain(ours);
-    let tried = try_out(context, basis, &live).await?;
+    let tried = try_out(context, inputs, &live).await?;
     let reach = reach::read(session, &tried.steps, &tried.observed)
         .await
         .context("reading the code that the steps can set off")?;
     let reconciled = apply_observations::apply(linted.findings, &tried.steps, &tried.observed);
-    let fails = linting::fails(context, &reconciled.findings)?;
+    let fails = project_lint::fails(context, &reconciled.findings)?;
     let mut findings = reconciled.findings;
     findings.extend(tried.findings);
-    findings.extend(unseen(&live));
+    findings.extend(not_visible(&live));
     let heavy = tried
         .weights
         .iter()
         .any(|weight| weight.severity == Severity::Error);
     let fails = fails || heavy || worst(&findings) == Some(Severity::Error);
-    let ladder = project::ladder(context, None)?;
+    let ladder = project::lock_schedule(context, None)?;
     let milliseconds =
         |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let rules = context.config.database.rules();
@@ -130,7 +130,7 @@ pub(crate) async fn make(context: &Context, basis: PlanInputs<'_>) -> Result<Mad
         schema_after: tried.predicted.as_ref().map(Catalog::fingerprint),
         lock_timeout_ms: milliseconds(ladder.cap),
         lock_budget_ms: milliseconds(ladder.budget),
-        steps: steps(context, basis, tried.observed)?,
+        steps: steps(context, inputs, tried.observed)?,
         losses: tried.losses,
         findings,
         reach,
@@ -141,7 +141,7 @@ pub(crate) async fn make(context: &Context, basis: PlanInputs<'_>) -> Result<Mad
         .predicted
         .as_ref()
         .and_then(|predicted| draw(context, &governed(context, &live), predicted));
-    Ok(Made {
+    Ok(PreparedPlan {
         diagram,
         sha256: document::sha256(&text),
         text,
@@ -169,7 +169,7 @@ pub(crate) fn without_siblings(context: &Context, live: Catalog) -> Catalog {
 }
 
 /// Says what the role that plans cannot see.
-fn unseen(live: &Catalog) -> impl Iterator<Item = Finding> {
+fn not_visible(live: &Catalog) -> impl Iterator<Item = Finding> {
     live.unseen.iter().map(|what| {
         Finding::warn(
             "plan-unseen",
@@ -237,15 +237,15 @@ fn head(history: &History) -> HistoryHead {
 
 fn steps(
     context: &Context,
-    basis: PlanInputs<'_>,
+    inputs: PlanInputs<'_>,
     observed: Vec<StepObservation>,
 ) -> Result<Vec<PlannedMigration>> {
     let mut observed = observed.into_iter();
-    let fresh = project::fresh_width(context, basis.folder)?;
-    let width = basis.records.history.width(fresh);
+    let fresh = project::fresh_width(context, inputs.folder)?;
+    let width = inputs.records.history.width(fresh);
     let planned = |migration: &&Migration| {
-        let step = step(migration, basis)?;
-        let half = half(migration, basis);
+        let step = step(migration, inputs)?;
+        let half = half(migration, inputs);
         let sum = |text: &str| checksum::refinery(&migration.name, migration.version, text, width);
         let way_back = match (&migration.down, &migration.directives.irreversible) {
             (Some(down), _) => PlannedDown::File {
@@ -275,39 +275,42 @@ fn steps(
             observed: observed.next(),
         })
     };
-    basis.chosen.iter().map(planned).collect()
+    inputs.chosen.iter().map(planned).collect()
 }
 
 /// Runs the steps on a likeness of the database and asks its rows what only they can answer.
 ///
 /// What cannot be tried is said, and then nothing is predicted.
-async fn try_out(context: &Context, basis: PlanInputs<'_>, live: &Catalog) -> Result<Tried> {
-    let mut tried = Tried::default();
-    if basis.chosen.is_empty() {
+async fn try_out(context: &Context, inputs: PlanInputs<'_>, live: &Catalog) -> Result<TrialResult> {
+    let mut tried = TrialResult::default();
+    if inputs.chosen.is_empty() {
         tried.predicted = Some(governed(context, live));
         return Ok(tried);
     }
-    let scratch = context.narrow_scratch(basis.session).await?;
-    let likeness = schema_clone::build(&scratch, "plan", live, &basis.folder.migrations).await?;
+    let scratch = context.narrow_scratch(inputs.session).await?;
+    let likeness = schema_clone::build(&scratch, "plan", live, &inputs.folder.migrations).await?;
     tried.findings.extend(likeness.lacking.into_iter().map(|lack| {
         Finding::warn("plan-likeness", "the scratch server", format!("it could not build {lack}"))
             .help("what the plan says about it was not tried; point AF_DB_SHADOW_URL at a server that has it")
     }));
     let Shadow { target, session } = likeness.shadow;
-    same_path(&session, basis.session, target.database()).await?;
+    same_path(&session, inputs.session, target.database()).await?;
     let before = read::read(&session, &schema_clone::scope()).await?;
-    let steps = basis.chosen.iter().map(|migration| step(migration, basis));
+    let steps = inputs
+        .chosen
+        .iter()
+        .map(|migration| step(migration, inputs));
     let steps = steps.collect::<Result<Vec<_>>>()?;
     if !session.server_info().superuser {
         let shadow = Shadow { target, session };
-        return unobserved(context, basis, (live, &before), (shadow, steps)).await;
+        return unobserved(context, inputs, (live, &before), (shadow, steps)).await;
     }
     session.close().await;
     tried.observed = run::steps(&target, &steps, &context.watch()).await?;
     tried.steps = steps;
     tried.losses = data_loss::losses(&tried.observed);
-    let sizes = impact::sizes(basis.session, &tried.observed).await?;
-    tried.weights = impact::estimate(&tried.observed, &sizes, &linting::thresholds(context));
+    let sizes = impact::sizes(inputs.session, &tried.observed).await?;
+    tried.weights = impact::estimate(&tried.observed, &sizes, &project_lint::thresholds(context));
     if let Some(finding) = failed(&tried.observed, &tried.steps) {
         tried.findings.push(finding);
         return Ok(tried);
@@ -315,13 +318,15 @@ async fn try_out(context: &Context, basis: PlanInputs<'_>, live: &Catalog) -> Re
     let session = connect::open(&target, &silent).await?;
     let after = read::read(&session, &schema_clone::scope()).await?;
     session.close().await;
-    tried.findings.extend(shut(&tried.observed, &after));
+    tried
+        .findings
+        .extend(without_policies(&tried.observed, &after));
     tried.predicted = Some(governed(context, &predict(live, &before, &after)));
-    let answers = row_checks::ask(basis.session, &tried.observed, PATIENCE).await?;
+    let answers = row_checks::ask(inputs.session, &tried.observed, PATIENCE).await?;
     tried.findings.extend(
         answers
             .iter()
-            .filter_map(|answer| judged(answer, &tried.steps)),
+            .filter_map(|answer| row_finding(answer, &tried.steps)),
     );
     Ok(tried)
 }
@@ -329,13 +334,13 @@ async fn try_out(context: &Context, basis: PlanInputs<'_>, live: &Catalog) -> Re
 /// Runs the steps on a shadow of a lent server, whose role cannot observe them; what they lose is read from their text.
 async fn unobserved(
     context: &Context,
-    basis: PlanInputs<'_>,
+    inputs: PlanInputs<'_>,
     (live, before): (&Catalog, &Catalog),
     (mut shadow, steps): (Shadow, Vec<Step>),
-) -> Result<Tried> {
-    let mut tried = Tried {
-        losses: select::losses(basis.chosen),
-        ..Tried::default()
+) -> Result<TrialResult> {
+    let mut tried = TrialResult {
+        losses: select::losses(inputs.chosen),
+        ..TrialResult::default()
     };
     tried.findings.push(
         Finding::warn(
@@ -368,7 +373,7 @@ async fn unobserved(
 }
 
 /// Says which tables nobody but their owners reads any more: row-level security is switched on, and no policy lets in.
-fn shut(observed: &[StepObservation], after: &Catalog) -> Vec<Finding> {
+fn without_policies(observed: &[StepObservation], after: &Catalog) -> Vec<Finding> {
     let mut shut = BTreeSet::new();
     for change in observed
         .iter()
@@ -417,18 +422,18 @@ async fn same_path(session: &Session, live: &Session, database: &str) -> Result<
 }
 
 /// Gives a migration as a step, behind what an earlier run has left done.
-fn step(migration: &Migration, basis: PlanInputs<'_>) -> Result<Step> {
+fn step(migration: &Migration, inputs: PlanInputs<'_>) -> Result<Step> {
     let mut step = job::step(migration, Direction::Up)
         .with_context(|| format!("{} has no way up", migration.up.shown))?;
-    if let Some(half) = half(migration, basis) {
+    if let Some(half) = half(migration, inputs) {
         step.uncertain = half.is_uncertain();
         step.done = half.statement - usize::from(step.uncertain && half.statement > 0);
     }
     Ok(step)
 }
 
-fn half<'b>(migration: &Migration, basis: PlanInputs<'b>) -> Option<&'b Unfinished> {
-    let unfinished = basis.records.unfinished.iter();
+fn half<'b>(migration: &Migration, inputs: PlanInputs<'b>) -> Option<&'b Unfinished> {
+    let unfinished = inputs.records.unfinished.iter();
     let mut of = unfinished
         .filter(|half| half.version == migration.version && half.direction == Direction::Up);
     of.next()
@@ -455,7 +460,7 @@ fn failed(observed: &[StepObservation], steps: &[Step]) -> Option<Finding> {
 }
 
 /// Says what the rows answered, where it matters.
-fn judged(answer: &RowCheckResult, steps: &[Step]) -> Option<Finding> {
+fn row_finding(answer: &RowCheckResult, steps: &[Step]) -> Option<Finding> {
     let step = steps.get(answer.step)?;
     let about = &answer.question.about;
     let relation = &answer.question.relation;

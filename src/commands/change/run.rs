@@ -65,7 +65,7 @@ impl<'a> GuardedRun<'a> {
             context,
             target,
             watch,
-            lock_retry: project::ladder(context, budgets.lock_budget.as_deref())?,
+            lock_retry: project::lock_schedule(context, budgets.lock_budget.as_deref())?,
             block_budget: project::block_budget(context, budgets.block_budget.as_deref())?,
             prediction: None,
             search_path: None,

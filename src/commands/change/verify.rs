@@ -42,11 +42,11 @@ pub(crate) async fn restore_point(session: &Session, run: &str) -> Option<Restor
 }
 
 /// What was half-made before a run.
-pub(crate) struct Before(BTreeSet<(String, String)>);
+pub(crate) struct ObjectsBefore(BTreeSet<(String, String)>);
 
 /// Takes stock before a run.
-pub(crate) async fn before(session: &Session) -> Result<Before> {
-    Ok(Before(half_made(session).await?))
+pub(crate) async fn before(session: &Session) -> Result<ObjectsBefore> {
+    Ok(ObjectsBefore(half_made(session).await?))
 }
 
 async fn half_made(session: &Session) -> Result<BTreeSet<(String, String)>> {
@@ -57,7 +57,7 @@ async fn half_made(session: &Session) -> Result<BTreeSet<(String, String)>> {
 }
 
 /// Finds the invalid indexes and unvalidated constraints that a run left behind.
-pub(crate) async fn left_since(session: &Session, before: &Before) -> Result<Vec<Finding>> {
+pub(crate) async fn left_since(session: &Session, before: &ObjectsBefore) -> Result<Vec<Finding>> {
     let (left, reindexed) =
         futures_util::future::join(half_made(session), reindex_leftovers(session)).await;
     let left = left?;
@@ -75,7 +75,7 @@ pub(crate) async fn left_since(session: &Session, before: &Before) -> Result<Vec
 pub(crate) async fn upgraded(
     context: &Context,
     session: &Session,
-    (before, run): (&Before, &RunIdentity),
+    (before, run): (&ObjectsBefore, &RunIdentity),
     predicted: Option<&Catalog>,
 ) -> Result<Vec<Finding>> {
     let mut findings = left_since(session, before).await?;

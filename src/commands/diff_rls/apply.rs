@@ -85,7 +85,7 @@ pub(super) async fn apply(args: &Args, declared: &Declared, context: &Context) -
     }
     let records = project::history_and_journal(context, &session).await?;
     let folder = project::folder(context)?;
-    let ledger = project::ledger(context, &records.history, &folder)?;
+    let ledger = project::record_settings(context, &records.history, &folder)?;
     project::create_history_tables(&session, &ledger, &records.history).await?;
     let step = Step {
         label: "the declared policies".to_owned(),

@@ -96,7 +96,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
                 declared(&context.config)?;
             }
             let work = async |there: &Context| one(args, there).await;
-            let each = fleet::Each {
+            let each = fleet::MemberCommand {
                 command: "diff-rls",
                 line: |_| None,
                 whole: false,

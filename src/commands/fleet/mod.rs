@@ -1,20 +1,20 @@
 //! Owns what the commands share that govern many databases at once: the fleet's file, and where each database stands.
 
-mod ascent;
-mod bound;
-mod climb;
-mod judgement;
-mod members;
+mod approved_plan;
+mod each_member;
+mod fingerprints;
+mod member_state;
+mod member_up;
 mod phase;
 mod plan;
-mod report;
-mod shape;
-mod shared;
-mod standing;
-mod state;
+mod reference_schema;
+mod shared_migrations;
+mod status;
 mod survey;
-mod tenants;
-mod truth;
+mod tenant_databases;
+mod up;
+mod up_report;
+mod verdict;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -29,18 +29,18 @@ use crate::fleet::{self, Fleet, InventoryContext, Member, NextStep, Tenant};
 use crate::migrate::files::MigrationFolder;
 use crate::migrate::history::HistoryTable;
 use crate::migrate::journal;
-use crate::migrate::status::{self as compared, FolderStatus};
+use crate::migrate::status::{self as migration_status, FolderStatus};
 use crate::pg::connect;
 use crate::pg::session::Session;
 use crate::sql::name::Ident;
 use crate::sql::safe::Sql;
 
-pub(crate) use ascent::{Orders, up};
-pub(crate) use judgement::judge;
-pub(crate) use members::{Each, on_each};
+pub(crate) use each_member::{MemberCommand, on_each};
 pub(crate) use plan::plan;
-pub(crate) use shared::of_file as shared_files;
-pub(crate) use standing::status;
+pub(crate) use shared_migrations::of_file as shared_files;
+pub(crate) use status::status;
+pub(crate) use up::{UpOptions, up};
+pub(crate) use verdict::verdict;
 
 /// Reads a fleet's file and asks whom it names.
 pub(crate) async fn load(context: &Context, path: &Path) -> Result<Fleet> {
@@ -132,7 +132,7 @@ where
     let watch = context.watch();
     let members: Vec<&Member> = fleet.members.iter().collect();
     watch(Event::Began {
-        task: "asking the fleet",
+        task: "rename_question the fleet",
         total: u64::try_from(members.len()).ok(),
         unit: Unit::Items,
     });
@@ -163,7 +163,8 @@ async fn stand(
         .await
         .context("reading its history")?;
     let fresh = project::fresh_width(context, folder)?;
-    let mut standing = compared::compare(folder, &records.history, &records.unfinished, fresh);
+    let mut standing =
+        migration_status::compare(folder, &records.history, &records.unfinished, fresh);
     let tenant = context.config.tenant.as_ref();
     if let Some(tenant) = tenant.filter(|_| records.history.table == HistoryTable::Missing)
         && !journal::knows(session, &records.history, &tenant.schema).await?
@@ -171,7 +172,7 @@ async fn stand(
         // The journal is that of all tenants, and says nothing of this one: it is new.
         standing
             .findings
-            .retain(|finding| finding.code != compared::GONE);
+            .retain(|finding| finding.code != migration_status::GONE);
     }
     Ok((records, standing))
 }

@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::commands::change::planning::{self, PlanInputs};
 use crate::commands::change::select::Selection;
-use crate::commands::fleet::members::few;
-use crate::commands::fleet::shared;
-use crate::commands::fleet::state::{Aside, Sound, State};
+use crate::commands::fleet::each_member::few;
+use crate::commands::fleet::member_state::{MemberState, SkippedMember, UpgradableMember};
+use crate::commands::fleet::reference_schema::ReferenceSource;
+use crate::commands::fleet::shared_migrations;
 use crate::commands::fleet::survey;
-use crate::commands::fleet::truth::Trust;
 use crate::commands::page::{Page, Tone, count};
 use crate::commands::{Context, Outcome, Report, project};
 use crate::error::fail;
@@ -28,9 +28,9 @@ const VERSION: u32 = 1;
 /// What is planned for the databases in one state.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) struct Planned {
+pub(super) struct StatePlan {
     /// What the databases have in common.
-    pub(super) state: State,
+    pub(super) state: MemberState,
     /// The databases, by name.
     pub(super) databases: Vec<String>,
     /// The schema that the plan was made on, where tenants share a database.
@@ -48,7 +48,7 @@ pub(super) struct FleetPlan {
     /// The files of what tenants share, with what is in them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) shared: Vec<String>,
-    pub(super) states: Vec<Planned>,
+    pub(super) states: Vec<StatePlan>,
 }
 
 impl FleetPlan {
@@ -82,7 +82,7 @@ struct PlanReport {
     file: Option<String>,
     plan: FleetPlan,
     current: usize,
-    set_aside: Vec<Aside>,
+    set_aside: Vec<SkippedMember>,
     #[serde(skip)]
     findings: Vec<Finding>,
     #[serde(skip)]
@@ -97,9 +97,15 @@ pub(crate) async fn plan(
 ) -> Result<Outcome> {
     let folder = project::folder(context)?;
     let fleet = super::load(context, path).await?;
-    let surveyed = survey::survey(context, &fleet, &folder, (selection, Trust::Most)).await;
+    let surveyed = survey::survey(
+        context,
+        &fleet,
+        &folder,
+        (selection, ReferenceSource::Majority),
+    )
+    .await;
     let alike = alike(&surveyed.sound);
-    let mut findings: Vec<Finding> = surveyed.aside.iter().map(Aside::finding).collect();
+    let mut findings: Vec<Finding> = surveyed.aside.iter().map(SkippedMember::finding).collect();
     let mut states = Vec::with_capacity(alike.len());
     let mut fails = false;
     let watch = context.watch();
@@ -124,7 +130,7 @@ pub(crate) async fn plan(
             finding.message = format!("{} (in {})", finding.message, few(&names));
             finding
         }));
-        states.push(Planned {
+        states.push(StatePlan {
             state: largest.state.clone(),
             databases: names.into_iter().map(str::to_owned).collect(),
             schema: largest
@@ -138,7 +144,7 @@ pub(crate) async fn plan(
     watch(Event::Ended);
     let plan = FleetPlan {
         version: VERSION,
-        shared: shared::hashes(shared::files(context, &fleet)?.as_ref()),
+        shared: shared_migrations::hashes(shared_migrations::files(context, &fleet)?.as_ref()),
         states,
     };
     let text = plan.print()?;
@@ -164,8 +170,8 @@ pub(crate) async fn plan(
 }
 
 /// Puts together what is in one state and has something pending.
-fn alike<'s, 'f>(sound: &'s [Sound<'f>]) -> Vec<Vec<&'s Sound<'f>>> {
-    let mut alike: BTreeMap<_, Vec<&Sound<'f>>> = BTreeMap::new();
+fn alike<'s, 'f>(sound: &'s [UpgradableMember<'f>]) -> Vec<Vec<&'s UpgradableMember<'f>>> {
+    let mut alike: BTreeMap<_, Vec<&UpgradableMember<'f>>> = BTreeMap::new();
     for one in sound.iter().filter(|one| !one.pending.is_empty()) {
         alike
             .entry((&one.state, &one.pending))
@@ -176,7 +182,7 @@ fn alike<'s, 'f>(sound: &'s [Sound<'f>]) -> Vec<Vec<&'s Sound<'f>>> {
 }
 
 /// Gives the one on which a lock, a scan or a rewrite lasts longest.
-fn largest<'s, 'f>(same: &[&'s Sound<'f>]) -> &'s Sound<'f> {
+fn largest<'s, 'f>(same: &[&'s UpgradableMember<'f>]) -> &'s UpgradableMember<'f> {
     let mut largest = same[0];
     for one in same {
         if one.bytes > largest.bytes {
@@ -190,21 +196,21 @@ async fn one(
     context: &Context,
     fleet: &Fleet,
     folder: &MigrationFolder,
-    sound: &Sound<'_>,
-) -> Result<planning::Made> {
+    sound: &UpgradableMember<'_>,
+) -> Result<planning::PreparedPlan> {
     let member: &Member = sound.member;
     let there = context.alone(member);
     let session = super::open(fleet, member).await?;
     let records = project::history_and_journal(&there, &session).await?;
     let wanted = |file: &&Migration| sound.pending.contains(&file.version);
     let chosen: Vec<&Migration> = folder.migrations.iter().filter(wanted).collect();
-    let basis = PlanInputs {
+    let inputs = PlanInputs {
         folder,
         session: &session,
         records: &records,
         chosen: &chosen,
     };
-    let made = planning::make(&there, basis).await;
+    let made = planning::make(&there, inputs).await;
     session.close().await;
     made
 }

@@ -6,9 +6,11 @@ use anyhow::Result;
 
 use crate::commands::Context;
 use crate::commands::change::select::{self, Selection};
-use crate::commands::fleet::shape::Shapes;
-use crate::commands::fleet::state::{Aside, Cause, Group, Seen, Sound, State, Surveyed};
-use crate::commands::fleet::truth::{Trust, Truth};
+use crate::commands::fleet::fingerprints::Fingerprints;
+use crate::commands::fleet::member_state::{
+    MemberState, SameHistory, SkipReason, SkippedMember, Survey, SurveyedMember, UpgradableMember,
+};
+use crate::commands::fleet::reference_schema::{ReferenceSchema, ReferenceSource};
 use crate::commands::{change::gate, protection};
 use crate::finding::Severity;
 use crate::fleet::{Fleet, Member};
@@ -20,20 +22,20 @@ pub(super) async fn survey<'f>(
     context: &Context,
     fleet: &'f Fleet,
     folder: &MigrationFolder,
-    (selection, trust): (&Selection, Trust),
-) -> Surveyed<'f> {
-    let shapes = Shapes::new(context, fleet);
+    (selection, trust): (&Selection, ReferenceSource),
+) -> Survey<'f> {
+    let fingerprints = Fingerprints::new(context, fleet);
     let question =
-        async |member| look(&shapes, context, (fleet, member), (folder, selection)).await;
+        async |member| look(&fingerprints, context, (fleet, member), (folder, selection)).await;
     let mut seen = super::ask(context, fleet, question).await;
     seen.sort_by(|(one, _), (other, _)| one.name.cmp(&other.name));
     let (mut surveyed, groups) = sort(seen);
     let answered = groups.iter().map(Vec::len).sum();
-    let mut truth = Truth::new(context, fleet, folder, (trust, answered));
+    let mut truth = ReferenceSchema::new(context, fleet, folder, (trust, answered));
     for group in groups {
         for (member, seen) in truth.judge(group, &mut surveyed).await {
             let history = seen.state.history.iter();
-            surveyed.sound.push(Sound {
+            surveyed.sound.push(UpgradableMember {
                 member,
                 applied: history.map(|(version, _)| *version).collect(),
                 pending: seen.pending,
@@ -50,16 +52,16 @@ pub(super) async fn survey<'f>(
 }
 
 async fn look(
-    shapes: &Shapes<'_>,
+    fingerprints: &Fingerprints<'_>,
     context: &Context,
     (fleet, member): (&Fleet, &Member),
     (folder, selection): (&MigrationFolder, &Selection),
-) -> Result<Seen> {
+) -> Result<SurveyedMember> {
     let there = context.alone(member);
     let session = super::open(fleet, member).await?;
     let reached = protection::enter_member(&there, &session, &member.target).await;
     let (records, standing) = super::stand(&there, &session, folder).await?;
-    let fingerprint = shapes.fingerprint(&session, member).await?;
+    let fingerprint = fingerprints.fingerprint(&session, member).await?;
     let bytes = session
         .query_one(
             "SELECT pg_catalog.pg_database_size(pg_catalog.current_database())",
@@ -71,9 +73,9 @@ async fn look(
         .findings
         .iter()
         .find(|finding| finding.severity == Severity::Error && finding.code == "history-unknown")
-        .map(|finding| (Cause::Ahead, finding.message.clone()));
+        .map(|finding| (SkipReason::Ahead, finding.message.clone()));
     if let Err(error) = &reached {
-        wrong = Some((Cause::Wrong, reason(error)));
+        wrong = Some((SkipReason::Wrong, reason(error)));
     }
     let mut pending = Vec::new();
     let chosen = select::choose(selection, &folder.migrations, &standing);
@@ -89,19 +91,19 @@ async fn look(
                 .map(|file: &&Migration| file.version)
                 .collect()
         }
-        Err(error) if wrong.is_none() => wrong = Some((Cause::Wrong, reason(&error))),
+        Err(error) if wrong.is_none() => wrong = Some((SkipReason::Wrong, reason(&error))),
         Err(_) => {}
     }
     if wrong.is_none()
         && let Err(error) = pooler::require_session(&session, &member.target).await
     {
-        wrong = Some((Cause::Wrong, reason(&error)));
+        wrong = Some((SkipReason::Wrong, reason(&error)));
     }
     if wrong.is_none() && !pending.is_empty() {
         let kept = gate::guards(&there).and_then(|guards| gate::backups(&there, &guards, &session));
-        wrong = kept.err().map(|error| (Cause::Wrong, reason(&error)));
+        wrong = kept.err().map(|error| (SkipReason::Wrong, reason(&error)));
     }
-    let state = State {
+    let state = MemberState {
         history: records
             .history
             .rows
@@ -113,7 +115,7 @@ async fn look(
         half_run: records.unfinished.iter().map(|half| half.version).collect(),
     };
     session.close().await;
-    Ok(Seen {
+    Ok(SurveyedMember {
         database: there.config.database.clone(),
         state,
         pending,
@@ -132,12 +134,12 @@ fn reason(error: &anyhow::Error) -> String {
     }
 }
 
-fn sort<'f>(seen: Vec<(&'f Member, Result<Seen>)>) -> (Surveyed<'f>, Vec<Group<'f>>) {
-    let mut surveyed = Surveyed {
+fn sort<'f>(seen: Vec<(&'f Member, Result<SurveyedMember>)>) -> (Survey<'f>, Vec<SameHistory<'f>>) {
+    let mut surveyed = Survey {
         sound: Vec::new(),
         aside: Vec::new(),
     };
-    let mut alike: BTreeMap<_, Group<'f>> = BTreeMap::new();
+    let mut alike: BTreeMap<_, SameHistory<'f>> = BTreeMap::new();
     for (member, found) in seen {
         let name = member.name.clone();
         let (cause, why) = match found {
@@ -150,9 +152,9 @@ fn sort<'f>(seen: Vec<(&'f Member, Result<Seen>)>) -> (Surveyed<'f>, Vec<Group<'
                     continue;
                 }
             },
-            Err(error) => (Cause::Unreachable, format!("{error:#}")),
+            Err(error) => (SkipReason::Unreachable, format!("{error:#}")),
         };
-        surveyed.aside.push(Aside { name, cause, why });
+        surveyed.aside.push(SkippedMember { name, cause, why });
     }
     (surveyed, alike.into_values().collect())
 }

@@ -19,7 +19,7 @@ use crate::backup::store::Store;
 use crate::commands::archives::{
     self, Chosen, Engine, EngineArgs, identities, places, refuse_unheeded, seconds,
 };
-use crate::commands::hooks::{self, Told};
+use crate::commands::hooks::{self, HookEnvironment};
 use crate::commands::page::{Page, Tone, count};
 use crate::commands::policies::{self, IsolationProof};
 use crate::commands::{Context, Outcome, Purpose, Report, change::gate, project, protection};
@@ -242,7 +242,7 @@ async fn put_back(
     restore::check_name(target.database())?;
     let hooks = &context.config.file.backup.hooks;
     let shown = store.shown();
-    let told = Told {
+    let told = HookEnvironment {
         database: target.database(),
         store: &shown,
         archive: Some(name),

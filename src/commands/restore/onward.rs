@@ -86,7 +86,7 @@ pub(super) async fn migrate(context: &Context, target: &Target, to: Option<i64>)
     };
     let (chosen, _) = select::choose(&selection, &folder.migrations, &standing)?;
     select::obstacles(&selection, &standing, &chosen, &records.unfinished)?;
-    let ledger = project::ledger(context, &records.history, &folder)?;
+    let ledger = project::record_settings(context, &records.history, &folder)?;
     project::create_history_tables(&session, &ledger, &records.history).await?;
     let run = GuardedRun::new(context, target, &Budgets::default(), &watch)?;
     let migrations = Migrations {

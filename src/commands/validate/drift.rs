@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use anyhow::{Context as _, Result};
 
-use super::Live;
+use super::LiveDatabase;
 use crate::adopt::record;
 use crate::catalog::{Catalog, read};
 use crate::commands::page::count;
@@ -21,7 +21,7 @@ use crate::shadow;
 use crate::shadow::object_origin::Origins;
 
 /// What the live database should be.
-pub(super) struct Declared<'a> {
+pub(super) struct DriftInputs<'a> {
     pub(super) folder: &'a MigrationFolder,
     pub(super) manifest: &'a Manifest,
     /// All the migrations, replayed; none where they do not run here.
@@ -30,26 +30,26 @@ pub(super) struct Declared<'a> {
 }
 
 /// How the comparison ended.
-pub(super) struct Found {
+pub(super) struct DriftResult {
     pub(super) words: String,
     pub(super) findings: Vec<Finding>,
 }
 
 /// One side of the comparison with its name.
-struct Expected<'a> {
+struct ExpectedSchema<'a> {
     catalog: Cow<'a, Catalog>,
     called: &'static str,
 }
 
 pub(super) async fn find(
     strict: bool,
-    live: &Live,
-    declared: &Declared<'_>,
+    live: &LiveDatabase,
+    declared: &DriftInputs<'_>,
     scratch: &ShadowServer,
     watch: Watch<'_>,
-) -> Result<Found> {
+) -> Result<DriftResult> {
     let Some(expected) = expected(live, declared, scratch, watch).await? else {
-        return Ok(Found {
+        return Ok(DriftResult {
             words: "not compared: neither the migrations nor the manifest could be had".to_owned(),
             findings: Vec::new(),
         });
@@ -98,7 +98,7 @@ pub(super) async fn find(
     }
     findings.extend(not_compared(strict, &actual));
     let objects = count(actual.objects.len(), "object", "objects");
-    Ok(Found {
+    Ok(DriftResult {
         words: format!("{objects} compared with {}", expected.called),
         findings,
     })
@@ -109,16 +109,16 @@ const MANIFEST: &str = "the manifest";
 
 /// Gives what the live database should be: the migrations that its history says were applied, no more.
 async fn expected<'a>(
-    live: &Live,
-    declared: &Declared<'a>,
+    live: &LiveDatabase,
+    declared: &DriftInputs<'a>,
     scratch: &ShadowServer,
     watch: Watch<'_>,
-) -> Result<Option<Expected<'a>>> {
+) -> Result<Option<ExpectedSchema<'a>>> {
     let Some(replayed) = declared.replayed else {
         let settled = declared
             .settled
             .filter(|settled| settled.findings.is_empty());
-        return Ok(settled.map(|settled| Expected {
+        return Ok(settled.map(|settled| ExpectedSchema {
             catalog: Cow::Borrowed(&settled.catalog),
             called: MANIFEST,
         }));
@@ -132,7 +132,7 @@ async fn expected<'a>(
         let shadow = shadow::build(scratch, "applied", &applied, watch).await?;
         Cow::Owned(read::read(&shadow.session, &super::with_roles()).await?)
     };
-    Ok(Some(Expected {
+    Ok(Some(ExpectedSchema {
         catalog,
         called: MIGRATIONS,
     }))

@@ -1,7 +1,7 @@
 //! `af-db validate`: the whole judgement in one pass: files, replay, ways down, manifest, policies, drift.
 
 mod drift;
-mod scratch;
+mod on_shadow;
 
 use anyhow::Result;
 use serde::Serialize;
@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::catalog::Scope;
 use crate::commands::page::{Page, Tone, count};
 use crate::commands::project::HistoryAndJournal;
-use crate::commands::{Context, Outcome, Purpose, Report, embedded, fleet, linting, project};
+use crate::commands::{Context, Outcome, Purpose, Report, embedded, fleet, project, project_lint};
 use crate::finding::{Finding, Location, Severity};
 use crate::fleet::citus;
 use crate::manifest::{self, Manifest};
@@ -90,16 +90,16 @@ impl ValidateReport {
     }
 }
 
-/// What the project says and, where one is judged, the live database.
-struct Gathered {
+/// What the project says and, where one is verdict, the live database.
+struct ValidationInputs {
     folder: MigrationFolder,
     manifest: Manifest,
     declared: Declared,
-    live: Option<Live>,
+    live: Option<LiveDatabase>,
 }
 
 /// The live database, with its own account of what was applied.
-struct Live {
+struct LiveDatabase {
     session: Session,
     records: HistoryAndJournal,
 }
@@ -112,20 +112,20 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         lint_fails: false,
         findings: Vec::new(),
     };
-    let mut gathered = gather(args, context, &mut report).await?;
-    lint(args, context, &gathered, &mut report).await?;
+    let mut inputs = gather(args, context, &mut report).await?;
+    lint(args, context, &inputs, &mut report).await?;
     if args.offline {
         return context.show(&report);
     }
-    if let Some(live) = &gathered.live {
-        let findings = history(context, &gathered.folder, &live.records)?;
+    if let Some(live) = &inputs.live {
+        let findings = history(context, &inputs.folder, &live.records)?;
         report.add("history", "compared with the files", findings);
         let is_pending = |file: &&Migration| live.records.history.row(file.version).is_none();
-        let files = gathered.folder.migrations.iter();
+        let files = inputs.folder.migrations.iter();
         let pending: Vec<&Migration> = files.filter(is_pending).collect();
         let schemas = context.config.schemas();
-        if let Some(judged) = citus::check(&live.session, &schemas, &pending).await? {
-            report.add("citus", judged.words, judged.findings);
+        if let Some(verdict) = citus::check(&live.session, &schemas, &pending).await? {
+            report.add("citus", verdict.words, verdict.findings);
         }
     }
     let broken = report
@@ -136,26 +136,30 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         // A replay of files that cannot run would only say the same again, less well.
         return context.show(&report);
     }
-    let session = gathered.live.as_ref().map(|live| &live.session);
+    let session = inputs.live.as_ref().map(|live| &live.session);
     let scratch = context.scratch(session).await?;
     report.scratch = Some(scratch.why.clone());
-    let own = gathered.folder.clone();
+    let own = inputs.folder.clone();
     if let Some(path) = &args.fleet {
         // What tenants have stands on what they share.
         let shared = fleet::shared_files(context, path).await?;
-        gathered.folder.migrations.splice(..0, shared);
+        inputs.folder.migrations.splice(..0, shared);
     }
-    scratch::judge(args, context, &gathered, &scratch, &mut report).await?;
+    on_shadow::check(args, context, &inputs, &scratch, &mut report).await?;
     drop(scratch);
     if let Some(path) = &args.fleet {
-        let judged = fleet::judge(context, path, &own).await?;
-        report.add("fleet", judged.words, judged.findings);
+        let verdict = fleet::verdict(context, path, &own).await?;
+        report.add("fleet", verdict.words, verdict.findings);
     }
     context.show(&report)
 }
 
 /// Reads everything there is to judge, once; what cannot be read is found wrong.
-async fn gather(args: &Args, context: &Context, report: &mut ValidateReport) -> Result<Gathered> {
+async fn gather(
+    args: &Args,
+    context: &Context,
+    report: &mut ValidateReport,
+) -> Result<ValidationInputs> {
     let config = &context.config;
     let folder = project::folder(context)?;
     let words = count(folder.migrations.len(), "migration", "migrations");
@@ -168,7 +172,7 @@ async fn gather(args: &Args, context: &Context, report: &mut ValidateReport) -> 
     let declared = declared::read(&set, &shown)
         .unwrap_or_else(|error| unreadable("policies-unreadable", &shown, &error, &mut findings));
     report.add("files", words, findings);
-    Ok(Gathered {
+    Ok(ValidationInputs {
         folder,
         manifest,
         declared,
@@ -210,30 +214,30 @@ fn unreadable<T: Default>(
 async fn lint(
     args: &Args,
     context: &Context,
-    gathered: &Gathered,
+    inputs: &ValidationInputs,
     report: &mut ValidateReport,
 ) -> Result<()> {
-    let live = gathered.live.as_ref();
+    let live = inputs.live.as_ref();
     let major = live.and_then(|live| u32::try_from(live.session.server_info().major()).ok());
     let changed = match &args.git_base {
-        Some(base) => Some(linting::changed(context, base).await?),
+        Some(base) => Some(project_lint::changed(context, base).await?),
         None => None,
     };
-    let linted = linting::lint(
+    let linted = project_lint::lint(
         context,
-        &gathered.folder,
-        linting::Ask {
+        &inputs.folder,
+        project_lint::LintRequest {
             major,
             changed: changed.as_ref(),
             writing: args.write_baseline,
         },
     )?;
     if args.write_baseline {
-        let path = linting::write_baseline(context, &linted.all)?;
+        let path = project_lint::write_baseline(context, &linted.all)?;
         context.terminal.say(&format!("wrote {path}"));
     }
     report.lint_fails = match &args.fail_on {
-        Some(word) => linting::reaches(Some(word), &linted.findings)?,
+        Some(word) => project_lint::reaches(Some(word), &linted.findings)?,
         None => linted.fails,
     };
     let words = format!(
@@ -245,7 +249,7 @@ async fn lint(
     Ok(())
 }
 
-/// Judges what can be judged without a server.
+/// Judges what can be verdict without a server.
 fn files(folder: &MigrationFolder) -> Vec<Finding> {
     let mut findings = folder.findings.clone();
     for migration in &folder.migrations {
@@ -258,7 +262,7 @@ fn files(folder: &MigrationFolder) -> Vec<Finding> {
 }
 
 /// Opens the live database when one is configured; the embedded one is nobody's production.
-async fn live(args: &Args, context: &Context) -> Result<Option<Live>> {
+async fn live(args: &Args, context: &Context) -> Result<Option<LiveDatabase>> {
     if args.offline || args.shadow || args.fleet.is_some() {
         return Ok(None);
     }
@@ -269,7 +273,7 @@ async fn live(args: &Args, context: &Context) -> Result<Option<Live>> {
     }
     let session = context.open(Purpose::Reading).await?.0;
     let records = project::history_and_journal(context, &session).await?;
-    Ok(Some(Live { session, records }))
+    Ok(Some(LiveDatabase { session, records }))
 }
 
 fn history(

@@ -8,9 +8,9 @@ use anyhow::Result;
 
 use crate::catalog::Catalog;
 use crate::commands::Context;
-use crate::commands::fleet::shape;
-use crate::commands::fleet::shared;
-use crate::commands::fleet::state::{Aside, Cause, Group, Surveyed};
+use crate::commands::fleet::fingerprints;
+use crate::commands::fleet::member_state::{SameHistory, SkipReason, SkippedMember, Survey};
+use crate::commands::fleet::shared_migrations;
 use crate::diff::report::{self, Sides};
 use crate::diff::{self, Change};
 use crate::event::silent;
@@ -28,17 +28,17 @@ const ENOUGH: usize = 3;
 
 /// Whom to believe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trust {
+pub(super) enum ReferenceSource {
     /// Most of the databases with one history, where they are most of the fleet. Who was left behind by the others is no
     /// witness: the drifted are set aside, so in the next run they would be among themselves.
-    Most,
+    Majority,
     /// The migrations alone.
     Migrations,
 }
 
 /// What the schemas are held against.
-pub(super) struct Truth<'a> {
-    trust: Trust,
+pub(super) struct ReferenceSchema<'a> {
+    trust: ReferenceSource,
     /// How many databases answered.
     answered: usize,
     context: &'a Context,
@@ -49,14 +49,14 @@ pub(super) struct Truth<'a> {
     shadows: usize,
 }
 
-impl<'a> Truth<'a> {
+impl<'a> ReferenceSchema<'a> {
     pub(super) fn new(
         context: &'a Context,
         fleet: &'a Fleet,
         folder: &'a MigrationFolder,
-        (trust, answered): (Trust, usize),
+        (trust, answered): (ReferenceSource, usize),
     ) -> Self {
-        Truth {
+        ReferenceSchema {
             trust,
             answered,
             context,
@@ -70,9 +70,9 @@ impl<'a> Truth<'a> {
     /// Gives those whose schema is right, and sets the others aside.
     pub(super) async fn judge<'f>(
         &mut self,
-        group: Group<'f>,
-        surveyed: &mut Surveyed<'f>,
-    ) -> Group<'f> {
+        group: SameHistory<'f>,
+        surveyed: &mut Survey<'f>,
+    ) -> SameHistory<'f> {
         if group
             .iter()
             .any(|(_, seen)| !seen.state.half_run.is_empty())
@@ -80,8 +80,9 @@ impl<'a> Truth<'a> {
             // The journal knows how far they came; their run goes on there and looks for itself.
             return group;
         }
-        let are_witnesses =
-            self.trust == Trust::Most && group.len() >= ENOUGH && group.len() * 2 > self.answered;
+        let are_witnesses = self.trust == ReferenceSource::Majority
+            && group.len() >= ENOUGH
+            && group.len() * 2 > self.answered;
         let most = shape_of_most(&group).filter(|_| are_witnesses);
         let is_like = |fingerprint: &str| most.as_deref() == Some(fingerprint);
         let model = group
@@ -114,9 +115,9 @@ impl<'a> Truth<'a> {
             }
             match known.get(shape).cloned().flatten() {
                 None => sound.push((member, seen)),
-                Some(why) => surveyed.aside.push(Aside {
+                Some(why) => surveyed.aside.push(SkippedMember {
                     name: member.name.clone(),
-                    cause: Cause::Drifted,
+                    cause: SkipReason::Drifted,
                     why,
                 }),
             }
@@ -128,7 +129,7 @@ impl<'a> Truth<'a> {
     async fn right(
         &mut self,
         model: Option<&Member>,
-        group: &Group<'_>,
+        group: &SameHistory<'_>,
     ) -> Result<(String, Catalog)> {
         if let Some(model) = model {
             return Ok((model.name.clone(), self.catalog(model).await?));
@@ -145,7 +146,7 @@ impl<'a> Truth<'a> {
 
     async fn catalog(&self, member: &Member) -> Result<Catalog> {
         let session = super::open(self.fleet, member).await?;
-        let catalog = shape::read(self.context, &session, member).await;
+        let catalog = fingerprints::read(self.context, &session, member).await;
         session.close().await;
         catalog
     }
@@ -171,7 +172,7 @@ impl<'a> Truth<'a> {
             return self.replayed_for_tenant(scratch, &name, &files).await;
         }
         let shadow = shadow::build(scratch, &name, &files, &silent).await?;
-        shape::read(self.context, &shadow.session, &anybody(None, &shadow)).await
+        fingerprints::read(self.context, &shadow.session, &anybody(None, &shadow)).await
     }
 
     /// Makes what all tenants share, and then what one of them has, in a schema of its own.
@@ -182,7 +183,7 @@ impl<'a> Truth<'a> {
         files: &[Migration],
     ) -> Result<Catalog> {
         const SCHEMA: &str = "tenant";
-        let shared = shared::files(self.context, self.fleet)?;
+        let shared = shared_migrations::files(self.context, self.fleet)?;
         let shared = shared.map_or_else(Vec::new, |folder| folder.migrations);
         let shadow = shadow::build(scratch, name, &shared, &silent).await?;
         let schema = Ident::new(SCHEMA);
@@ -203,7 +204,7 @@ impl<'a> Truth<'a> {
             shadow = shadow.run(file, Direction::Up).await?;
         }
         let member = anybody(Some(SCHEMA), &shadow);
-        shape::read(self.context, &shadow.session, &member).await
+        fingerprints::read(self.context, &shadow.session, &member).await
     }
 
     /// Says in what a database differs; nothing where it does not.
@@ -260,11 +261,13 @@ fn is_of_shape(change: &Change) -> bool {
 }
 
 /// Gives the schema that more than half of those with one history have; where none has, nobody knows which is right.
-fn shape_of_most(group: &Group<'_>) -> Option<String> {
-    let mut shapes: BTreeMap<&str, usize> = BTreeMap::new();
+fn shape_of_most(group: &SameHistory<'_>) -> Option<String> {
+    let mut fingerprints: BTreeMap<&str, usize> = BTreeMap::new();
     for (_, seen) in group {
-        *shapes.entry(&seen.state.fingerprint).or_default() += 1;
+        *fingerprints.entry(&seen.state.fingerprint).or_default() += 1;
     }
-    let (shape, databases) = shapes.into_iter().max_by_key(|(_, databases)| *databases)?;
+    let (shape, databases) = fingerprints
+        .into_iter()
+        .max_by_key(|(_, databases)| *databases)?;
     (databases * 2 > group.len()).then(|| shape.to_owned())
 }

@@ -8,15 +8,15 @@ use anyhow::Result;
 use crate::commands::change::gate::{self, Guard};
 use crate::commands::change::run::Budgets;
 use crate::commands::change::select::Selection;
-use crate::commands::fleet::bound::Bound;
-use crate::commands::fleet::climb::{Climber, Ended, Work};
+use crate::commands::fleet::approved_plan::ApprovedFleetPlan;
+use crate::commands::fleet::member_state::UpgradableMember;
+use crate::commands::fleet::member_up::{MemberOutcome, MemberUpgrade, MemberWork};
 use crate::commands::fleet::phase::{self, Phase};
-use crate::commands::fleet::report::{FleetUp, Told, group};
-use crate::commands::fleet::shared;
-use crate::commands::fleet::state::Sound;
+use crate::commands::fleet::reference_schema::ReferenceSource;
+use crate::commands::fleet::shared_migrations;
 use crate::commands::fleet::survey;
-use crate::commands::fleet::tenants;
-use crate::commands::fleet::truth::Trust;
+use crate::commands::fleet::tenant_databases;
+use crate::commands::fleet::up_report::{FleetUp, MemberProblem, group};
 use crate::commands::page::count;
 use crate::commands::{Context, Outcome, project};
 use crate::error::refuse;
@@ -31,7 +31,7 @@ use crate::plan::document;
 use crate::sql::safe::Sql;
 
 /// What `up` was told.
-pub(crate) struct Orders<'a> {
+pub(crate) struct UpOptions<'a> {
     pub(crate) selection: &'a Selection,
     /// The plan that the run is bound to.
     pub(crate) plan: Option<&'a Path>,
@@ -43,25 +43,30 @@ pub(crate) struct Orders<'a> {
 }
 
 /// What a run knows; shared by all databases.
-struct Run<'a> {
+struct FleetRun<'a> {
     context: &'a Context,
     fleet: &'a Fleet,
-    climber: Climber<'a>,
+    upgrade: MemberUpgrade<'a>,
     /// The sessions that hold the locks of databases that tenants share, by their address.
     holders: BTreeMap<String, LockedSession>,
 }
 
 /// Applies what is pending to every database of a fleet.
-pub(crate) async fn up(context: &Context, path: &Path, orders: &Orders<'_>) -> Result<Outcome> {
+pub(crate) async fn up(context: &Context, path: &Path, options: &UpOptions<'_>) -> Result<Outcome> {
     let folder = project::folder(context)?;
     let fleet = super::load(context, path).await?;
-    let shared = shared::files(context, &fleet)?;
-    let bound = match orders.plan {
-        Some(path) => Some(Bound::load(path, (&folder, shared.as_ref()))?),
+    let shared = shared_migrations::files(context, &fleet)?;
+    let bound = match options.plan {
+        Some(path) => Some(ApprovedFleetPlan::load(path, (&folder, shared.as_ref()))?),
         None => None,
     };
-    let mut surveyed =
-        survey::survey(context, &fleet, &folder, (orders.selection, Trust::Most)).await;
+    let mut surveyed = survey::survey(
+        context,
+        &fleet,
+        &folder,
+        (options.selection, ReferenceSource::Majority),
+    )
+    .await;
     if let Some(bound) = &bound {
         surveyed = bound.keep(surveyed);
     }
@@ -73,7 +78,7 @@ pub(crate) async fn up(context: &Context, path: &Path, orders: &Orders<'_>) -> R
     let phases = phase::cut(&folder, &pending);
     let sha256 = match &bound {
         Some(bound) => bound.sha256.clone(),
-        None => hash(&fleet, (&folder, shared.as_ref()), orders.selection),
+        None => hash(&fleet, (&folder, shared.as_ref()), options.selection),
     };
     let shown = context.config.shown(path);
     let mut report = FleetUp::new(&shown, &sha256, &surveyed);
@@ -85,24 +90,24 @@ pub(crate) async fn up(context: &Context, path: &Path, orders: &Orders<'_>) -> R
         context,
         (&folder, &surveyed.sound, fleet.shared.is_some()),
         (&report, &phases),
-        orders,
+        options,
     )
     .await?;
-    let climber = Climber {
+    let upgrade = MemberUpgrade {
         context,
         fleet: &fleet,
         folder: &folder,
-        ladder: project::ladder(context, orders.budgets.lock_budget.as_deref())?,
-        block_budget: project::block_budget(context, orders.budgets.block_budget.as_deref())?,
+        ladder: project::lock_schedule(context, options.budgets.lock_budget.as_deref())?,
+        block_budget: project::block_budget(context, options.budgets.block_budget.as_deref())?,
         bound: bound.as_ref(),
     };
     let guard = context.interrupt.guard();
     let mut sound = surveyed.sound;
-    let run = Run {
+    let run = FleetRun {
         context,
         fleet: &fleet,
-        holders: tenants::prepare(&climber, &mut sound, &mut report).await?,
-        climber,
+        holders: tenant_databases::prepare(&upgrade, &mut sound, &mut report).await?,
+        upgrade,
     };
     if report.is_stopped() {
         report.settle(&sound);
@@ -110,7 +115,7 @@ pub(crate) async fn up(context: &Context, path: &Path, orders: &Orders<'_>) -> R
     }
     for phase in &phases {
         if !run
-            .phase(phase, &mut sound, &mut report, orders.resume)
+            .phase(phase, &mut sound, &mut report, options.resume)
             .await?
         {
             break;
@@ -148,7 +153,7 @@ fn hash(
     let document = serde_json::json!({
         "databases": databases,
         "files": files.collect::<Vec<_>>(),
-        "shared": shared::hashes(shared),
+        "shared": shared_migrations::hashes(shared),
         "steps": selection.steps,
         "out-of-order": selection.allow_out_of_order,
     });
@@ -162,9 +167,9 @@ fn wanted(selection: &Selection, file: &Migration) -> bool {
 /// Shows what would be done and asks, where any of the databases is protected.
 async fn admit(
     context: &Context,
-    (folder, sound, has_shared): (&MigrationFolder, &[Sound<'_>], bool),
+    (folder, sound, has_shared): (&MigrationFolder, &[UpgradableMember<'_>], bool),
     (report, phases): (&FleetUp, &[Phase]),
-    orders: &Orders<'_>,
+    options: &UpOptions<'_>,
 ) -> Result<()> {
     let mut proven = false;
     let mut protected = context
@@ -197,12 +202,12 @@ async fn admit(
         let files = folder
             .migrations
             .iter()
-            .filter(|file| wanted(orders.selection, file));
+            .filter(|file| wanted(options.selection, file));
         let files: Vec<Migration> = files.cloned().collect();
         gate::isolation(context, None, &files).await?;
     }
     let told = report.plan(phases);
-    if let Some(approved) = orders.approve {
+    if let Some(approved) = options.approve {
         if approved == report.plan {
             return Ok(());
         }
@@ -224,12 +229,12 @@ async fn admit(
     context.terminal.confirm_typed(&told, &words, gate::PLANNED)
 }
 
-impl Run<'_> {
+impl FleetRun<'_> {
     /// Runs a phase on every wave; says whether the next may begin.
     async fn phase(
         &self,
         phase: &Phase,
-        sound: &mut [Sound<'_>],
+        sound: &mut [UpgradableMember<'_>],
         report: &mut FleetUp,
         resume: bool,
     ) -> Result<bool> {
@@ -270,7 +275,7 @@ impl Run<'_> {
         &self,
         phase: &Phase,
         wave: &Wave<'_>,
-        sound: &mut [Sound<'_>],
+        sound: &mut [UpgradableMember<'_>],
         report: &mut FleetUp,
     ) -> bool {
         let mut work = BTreeMap::new();
@@ -283,7 +288,7 @@ impl Run<'_> {
             let here = one.pending.iter().copied();
             let here: Vec<i64> = here.filter(|at| phase.versions.contains(at)).collect();
             if !here.is_empty() {
-                let here = Work {
+                let here = MemberWork {
                     applied: one.applied.clone(),
                     is_last: here.len() == one.pending.len(),
                     is_protected: one.database.is_protected(),
@@ -305,10 +310,10 @@ impl Run<'_> {
         let climb = async |member: &Member| {
             let holder = member.tenant.is_some().then(|| member.location());
             let holder = holder.and_then(|place| self.holders.get(&place));
-            self.climber.one(member, &work[&member.name], holder).await
+            self.upgrade.one(member, &work[&member.name], holder).await
         };
         let left = fleet::for_each_member(&members, self.fleet.limits, climb, |member, how| {
-            if let Ended::Busy(_) = &how {
+            if let MemberOutcome::Busy(_) = &how {
                 let tried = tries.entry(&member.name).or_default();
                 *tried += 1;
                 if *tried <= self.fleet.limits.retries && !self.context.interrupt.is_raised() {
@@ -324,7 +329,7 @@ impl Run<'_> {
                 done: ended,
                 note: &note,
             });
-            if matches!(how, Ended::Applied(_)) {
+            if matches!(how, MemberOutcome::Applied(_)) {
                 through.insert(&member.name);
             }
             self.note(member, how, report, &watch)
@@ -344,22 +349,22 @@ impl Run<'_> {
     fn note(
         &self,
         member: &Member,
-        how: Ended,
+        how: MemberOutcome,
         report: &mut FleetUp,
         watch: &dyn Fn(Event<'_>),
     ) -> NextStep {
         let name = member.name.clone();
         match how {
-            Ended::Applied(applied) => report.done(name, applied),
-            Ended::Busy(why) => report.busy.push(Told { name, why }),
-            Ended::Moved(why) => report.moved.push(Told { name, why }),
-            Ended::Interrupted => {
+            MemberOutcome::Applied(applied) => report.done(name, applied),
+            MemberOutcome::Busy(why) => report.busy.push(MemberProblem { name, why }),
+            MemberOutcome::Changed(why) => report.moved.push(MemberProblem { name, why }),
+            MemberOutcome::Interrupted => {
                 report.interrupted = true;
                 return NextStep::Stop;
             }
-            Ended::Failed(why) => {
+            MemberOutcome::Failed(why) => {
                 watch(Event::Warning(&format!("{name}: {why}")));
-                report.failed.push(Told { name, why });
+                report.failed.push(MemberProblem { name, why });
                 if report.failed.len() > self.fleet.limits.failures {
                     let failed = count(
                         report.failed.len(),

@@ -7,7 +7,7 @@ use crate::fleet::Member;
 /// Why a database is left alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Cause {
+pub(super) enum SkipReason {
     /// It could not be asked.
     Unreachable,
     /// Its history and the files contradict each other, or it cannot be written to.
@@ -23,24 +23,24 @@ pub(super) enum Cause {
 /// A database left alone.
 #[derive(Clone, Debug, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) struct Aside {
+pub(super) struct SkippedMember {
     pub(super) name: String,
-    pub(super) cause: Cause,
+    pub(super) cause: SkipReason,
     pub(super) why: String,
 }
 
-impl Aside {
+impl SkippedMember {
     /// Makes a finding of it.
     pub(super) fn finding(&self) -> Finding {
         let code = match self.cause {
-            Cause::Unreachable => "fleet-unreachable",
-            Cause::Wrong => "fleet-wrong",
-            Cause::Ahead => "fleet-ahead",
-            Cause::Drifted => "fleet-drifted",
-            Cause::NotPlanned => "fleet-not-planned",
+            SkipReason::Unreachable => "fleet-unreachable",
+            SkipReason::Wrong => "fleet-wrong",
+            SkipReason::Ahead => "fleet-ahead",
+            SkipReason::Drifted => "fleet-drifted",
+            SkipReason::NotPlanned => "fleet-not-planned",
         };
         let severity = match self.cause {
-            Cause::Ahead => Severity::Warn,
+            SkipReason::Ahead => Severity::Warn,
             _ => Severity::Error,
         };
         Finding::new(severity, code, &self.name, &self.why)
@@ -50,7 +50,7 @@ impl Aside {
 /// What tells one state of a database from another.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) struct State {
+pub(super) struct MemberState {
     /// Version and checksum of each applied migration.
     pub(super) history: Vec<(i64, String)>,
     /// The server's major version.
@@ -63,9 +63,9 @@ pub(super) struct State {
 }
 
 /// A database that can be changed.
-pub(super) struct Sound<'f> {
+pub(super) struct UpgradableMember<'f> {
     pub(super) member: &'f Member,
-    pub(super) state: State,
+    pub(super) state: MemberState,
     /// What is in its history, in order.
     pub(super) applied: Vec<i64>,
     /// What this run will apply to it.
@@ -76,7 +76,7 @@ pub(super) struct Sound<'f> {
     pub(super) database: Database,
 }
 
-impl Sound<'_> {
+impl UpgradableMember<'_> {
     /// Notes that these versions are no longer pending.
     pub(super) fn pass(&mut self, versions: &[i64]) {
         let (done, rest): (Vec<i64>, Vec<i64>) = self
@@ -90,19 +90,19 @@ impl Sound<'_> {
 }
 
 /// What the survey found.
-pub(super) struct Surveyed<'f> {
-    pub(super) sound: Vec<Sound<'f>>,
-    pub(super) aside: Vec<Aside>,
+pub(super) struct Survey<'f> {
+    pub(super) sound: Vec<UpgradableMember<'f>>,
+    pub(super) aside: Vec<SkippedMember>,
 }
 
 /// What a look at a database showed.
-pub(super) struct Seen {
-    pub(super) state: State,
+pub(super) struct SurveyedMember {
+    pub(super) state: MemberState,
     pub(super) pending: Vec<i64>,
     pub(super) bytes: i64,
     pub(super) database: Database,
-    pub(super) wrong: Option<(Cause, String)>,
+    pub(super) wrong: Option<(SkipReason, String)>,
 }
 
 /// Databases with one history on servers of one version.
-pub(super) type Group<'f> = Vec<(&'f Member, Seen)>;
+pub(super) type SameHistory<'f> = Vec<(&'f Member, SurveyedMember)>;

@@ -30,7 +30,7 @@ use crate::sql::split;
 
 /// Where a schema comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
+pub(crate) enum SchemaSource {
     /// A folder of YAML and SQL that declares it.
     Manifest(PathBuf),
     /// A folder of migrations, ours or another tool's, replayed.
@@ -47,7 +47,7 @@ pub(crate) enum Source {
 }
 
 /// A schema read from its source.
-pub(crate) struct Read {
+pub(crate) struct SourceSchema {
     pub(crate) catalog: Catalog,
     /// What PostgreSQL refused of a manifest.
     pub(crate) findings: Vec<Finding>,
@@ -56,34 +56,34 @@ pub(crate) struct Read {
     pub(crate) places: BTreeMap<String, Location>,
 }
 
-impl Source {
+impl SchemaSource {
     /// Understands `manifest`, `migrations` (or `shadow`), `live`, an address, a folder, a file of SQL, a SQLite database.
-    pub(crate) fn parse(text: &str, context: &Context) -> Result<Source> {
+    pub(crate) fn parse(text: &str, context: &Context) -> Result<SchemaSource> {
         let config = &context.config;
         match text {
-            "manifest" => return Ok(Source::Manifest(config.manifest())),
-            "migrations" | "shadow" => return Ok(Source::Migrations(config.migrations())),
-            "live" => return Ok(Source::Live),
+            "manifest" => return Ok(SchemaSource::Manifest(config.manifest())),
+            "migrations" | "shadow" => return Ok(SchemaSource::Migrations(config.migrations())),
+            "live" => return Ok(SchemaSource::Live),
             _ => {}
         }
         let path = PathBuf::from(text);
         if path.is_dir() {
             let declares = holds_yaml(&path).with_context(|| format!("reading {text}"))?;
             return Ok(if declares {
-                Source::Manifest(path)
+                SchemaSource::Manifest(path)
             } else {
-                Source::Migrations(path)
+                SchemaSource::Migrations(path)
             });
         }
         #[cfg(feature = "sqlite")]
         if let Some(path) = sqlite::path(text) {
-            return Ok(Source::Sqlite(path));
+            return Ok(SchemaSource::Sqlite(path));
         }
         if path.is_file() {
-            return Ok(Source::Sql(path));
+            return Ok(SchemaSource::Sql(path));
         }
         if text.contains("://") || text.contains('=') {
-            return Ok(Source::Address(text.to_owned()));
+            return Ok(SchemaSource::Address(text.to_owned()));
         }
         Err(fail(format!(
             "`{text}` is neither a database nor a folder nor a file"
@@ -109,10 +109,10 @@ fn holds_yaml(folder: &Path) -> std::io::Result<bool> {
 }
 
 /// Opens the server that a schema lies on; none where it lies on none yet.
-pub(crate) async fn server(source: &Source, context: &Context) -> Result<Option<Session>> {
+pub(crate) async fn server(source: &SchemaSource, context: &Context) -> Result<Option<Session>> {
     match source {
-        Source::Live => Ok(Some(context.open(Purpose::Reading).await?.0)),
-        Source::Address(address) => {
+        SchemaSource::Live => Ok(Some(context.open(Purpose::Reading).await?.0)),
+        SchemaSource::Address(address) => {
             let target = Target::parse(address)?;
             Ok(Some(connect::open(&target, &context.watch()).await?))
         }
@@ -121,17 +121,17 @@ pub(crate) async fn server(source: &Source, context: &Context) -> Result<Option<
 }
 
 /// Reads sources, on one scratch server.
-pub(crate) struct Sources<'a> {
+pub(crate) struct SchemaReader<'a> {
     context: &'a Context,
     scratch: Option<ShadowServer>,
     made: usize,
     shared: Rc<Shared>,
 }
 
-impl<'a> Sources<'a> {
+impl<'a> SchemaReader<'a> {
     /// Begins; nothing is started yet.
     pub(crate) fn new(context: &'a Context) -> Self {
-        Sources {
+        SchemaReader {
             context,
             scratch: None,
             made: 0,
@@ -141,29 +141,33 @@ impl<'a> Sources<'a> {
 
     /// Begins beside another: what both read says the same is kept once.
     pub(crate) fn beside(&self) -> Self {
-        Sources {
+        SchemaReader {
             shared: Rc::clone(&self.shared),
-            ..Sources::new(self.context)
+            ..SchemaReader::new(self.context)
         }
     }
 
     /// Reads the schema that a source has.
-    pub(crate) async fn read(&mut self, source: &Source, scope: &Scope) -> Result<Read> {
+    pub(crate) async fn read(
+        &mut self,
+        source: &SchemaSource,
+        scope: &Scope,
+    ) -> Result<SourceSchema> {
         let context = self.context;
-        let plain = |catalog| Read {
+        let plain = |catalog| SourceSchema {
             catalog,
             findings: Vec::new(),
             places: BTreeMap::new(),
         };
         match source {
-            Source::Live => {
+            SchemaSource::Live => {
                 let (session, target) = context.open(Purpose::Reading).await?;
                 let catalog = read::read_beside(&session, scope, &self.shared).await;
                 Ok(plain(catalog.with_context(|| {
                     format!("reading the database `{target}`")
                 })?))
             }
-            Source::Address(address) => {
+            SchemaSource::Address(address) => {
                 let target = Target::parse(address)?;
                 let session = connect::open(&target, &context.watch()).await?;
                 let catalog = read::read_beside(&session, scope, &self.shared).await;
@@ -171,7 +175,7 @@ impl<'a> Sources<'a> {
                     format!("reading the database `{target}`")
                 })?))
             }
-            Source::Migrations(folder) => {
+            SchemaSource::Migrations(folder) => {
                 let config = &context.config;
                 let migrations = if *folder == config.migrations() {
                     self.migrations(folder)?
@@ -181,13 +185,13 @@ impl<'a> Sources<'a> {
                 let shadow = self.shadow(&migrations).await?;
                 Ok(plain(read::read(&shadow.session, scope).await?))
             }
-            Source::Sql(file) => Ok(plain(self.run_file(file, scope).await?)),
+            SchemaSource::Sql(file) => Ok(plain(self.run_file(file, scope).await?)),
             #[cfg(feature = "sqlite")]
-            Source::Sqlite(file) => self.mapped(file, scope).await,
-            Source::Manifest(folder) => {
+            SchemaSource::Sqlite(file) => self.mapped(file, scope).await,
+            SchemaSource::Manifest(folder) => {
                 let manifest = manifest::read(folder, &context.config.shown(folder))?;
                 let settled = self.settle(&manifest, scope).await?;
-                Ok(Read {
+                Ok(SourceSchema {
                     catalog: settled.catalog,
                     findings: settled.findings,
                     places: settled.places,
@@ -229,7 +233,7 @@ impl<'a> Sources<'a> {
 
     /// Makes what a SQLite database is as PostgreSQL would have it.
     #[cfg(feature = "sqlite")]
-    async fn mapped(&mut self, file: &Path, scope: &Scope) -> Result<Read> {
+    async fn mapped(&mut self, file: &Path, scope: &Scope) -> Result<SourceSchema> {
         let shown = self.context.config.shown(file);
         let mapped = schema::map(&sqlite::open(file)?)?;
         let session = self.empty().await?;
@@ -237,7 +241,7 @@ impl<'a> Sources<'a> {
             let doing = || format!("mapping {shown}: {}", statement.as_str());
             session.run(statement).await.with_context(doing)?;
         }
-        Ok(Read {
+        Ok(SourceSchema {
             catalog: read::read(&session, scope).await?,
             findings: mapped.findings,
             places: BTreeMap::new(),

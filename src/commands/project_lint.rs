@@ -27,7 +27,7 @@ pub(crate) struct Linted {
 
 /// How the rules are asked.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Ask<'a> {
+pub(crate) struct LintRequest<'a> {
     /// The version the target runs, where one is known.
     pub(crate) major: Option<u32>,
     /// The only files to check; the others are only read for the objects they create.
@@ -37,7 +37,11 @@ pub(crate) struct Ask<'a> {
 }
 
 /// Runs the rules over every file, in order, each way down behind its way up.
-pub(crate) fn lint(context: &Context, folder: &MigrationFolder, ask: Ask<'_>) -> Result<Linted> {
+pub(crate) fn lint(
+    context: &Context,
+    folder: &MigrationFolder,
+    request: LintRequest<'_>,
+) -> Result<Linted> {
     let settings = &context.config.file.lint;
     let mut sources = Vec::new();
     for migration in &folder.migrations {
@@ -46,23 +50,23 @@ pub(crate) fn lint(context: &Context, folder: &MigrationFolder, ask: Ask<'_>) ->
             sources.push(source(down, &migration.down_directives, true));
         }
     }
-    if let Some(changed) = ask.changed {
+    if let Some(changed) = request.changed {
         for source in &mut sources {
             source.checked = changed.contains(source.path);
         }
     }
     let options = LintOptions {
-        major: ask.major.or(context.config.file.postgres_major),
+        major: request.major.or(context.config.file.postgres_major),
         overrides: overrides(context)?,
         today: chrono::Utc::now().date_naive(),
     };
     let report = check::check(&sources, &options);
     let all = report.findings.clone();
-    let there = |path: &&String| !ask.writing || context.config.root.join(path).exists();
+    let there = |path: &&String| !request.writing || context.config.root.join(path).exists();
     let findings = match settings.baseline.as_ref().filter(there) {
         Some(path) => {
             let mut findings = baseline(context, path)?.apply(report.findings, path);
-            if ask.changed.is_some() {
+            if request.changed.is_some() {
                 // What was not looked at may still be there.
                 findings.retain(|finding| finding.code != "baseline-gone");
             }
@@ -175,7 +179,7 @@ async fn git(context: &Context, arguments: &[&str], base: &str) -> Result<String
         .directory(&context.config.root)
         .run()
         .await
-        .context("asking git what changed")?;
+        .context("rename_question git what changed")?;
     if done.status.success() {
         return Ok(done.text());
     }

@@ -17,7 +17,7 @@ use crate::fleet::{Fleet, Member};
 /// What came of a command on one database.
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Ended {
+struct MemberResult {
     name: String,
     database: String,
     outcome: &'static str,
@@ -37,9 +37,9 @@ struct FleetReport {
     #[serde(skip)]
     command: &'static str,
     fleet: String,
-    databases: Vec<Ended>,
+    databases: Vec<MemberResult>,
     #[serde(skip)]
-    line: Line,
+    line: SummaryLine,
     #[serde(skip)]
     interrupted: bool,
     #[serde(skip)]
@@ -47,17 +47,17 @@ struct FleetReport {
 }
 
 /// What is done on each database.
-pub(crate) struct Each {
+pub(crate) struct MemberCommand {
     /// The command as typed.
     pub(crate) command: &'static str,
     /// Gives the words for one of its reports.
-    pub(crate) line: Line,
+    pub(crate) line: SummaryLine,
     /// Whether a database is worked on as a whole, whosever its schemas are; otherwise schemas are refused.
     pub(crate) whole: bool,
 }
 
 /// Gives the words for what a report says, where there is something worth a line of its own.
-pub(crate) type Line = fn(&Value) -> Option<String>;
+pub(crate) type SummaryLine = fn(&Value) -> Option<String>;
 
 const FAILED: &str = "failed";
 
@@ -65,7 +65,7 @@ const FAILED: &str = "failed";
 pub(crate) async fn on_each(
     context: &Context,
     path: &Path,
-    each: &Each,
+    each: &MemberCommand,
     work: impl AsyncFn(&Context) -> Result<Outcome>,
 ) -> Result<Outcome> {
     let mut fleet = super::load(context, path).await?;
@@ -94,7 +94,7 @@ pub(crate) async fn on_each(
     };
     let answers = super::ask(context, &fleet, question).await;
     drop(guard);
-    let databases: Vec<Ended> = answers.into_iter().map(|(_, ended)| ended).collect();
+    let databases: Vec<MemberResult> = answers.into_iter().map(|(_, ended)| ended).collect();
     context.show(&FleetReport {
         command: each.command,
         fleet: context.config.shown(path),
@@ -118,8 +118,8 @@ fn as_databases(fleet: &mut Fleet) {
     }
 }
 
-fn told(member: &Member, there: &Context, ended: Result<Outcome>) -> Ended {
-    let mut one = Ended {
+fn told(member: &Member, there: &Context, ended: Result<Outcome>) -> MemberResult {
+    let mut one = MemberResult {
         name: member.name.clone(),
         database: member.to_string(),
         outcome: FAILED,
@@ -157,7 +157,7 @@ fn told(member: &Member, there: &Context, ended: Result<Outcome>) -> Ended {
 }
 
 /// Tells what many databases have in common once, with the names of those it is so of.
-fn together(databases: &[Ended]) -> Vec<Finding> {
+fn together(databases: &[MemberResult]) -> Vec<Finding> {
     let mut alike: BTreeMap<String, (Finding, Vec<&str>)> = BTreeMap::new();
     for one in databases {
         for finding in &one.findings {

@@ -5,31 +5,31 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use crate::commands::fleet::plan::{FleetPlan, Planned};
-use crate::commands::fleet::shared;
-use crate::commands::fleet::state::{Aside, Cause, Sound, Surveyed};
+use crate::commands::fleet::member_state::{SkipReason, SkippedMember, Survey, UpgradableMember};
+use crate::commands::fleet::plan::{FleetPlan, StatePlan};
+use crate::commands::fleet::shared_migrations;
 use crate::error::refuse;
 use crate::migrate::checksum;
 use crate::migrate::files::MigrationFolder;
 use crate::plan::document;
 
 /// The plan of a run.
-pub(super) struct Bound {
+pub(super) struct ApprovedFleetPlan {
     pub(super) sha256: String,
     plan: FleetPlan,
 }
 
-impl Bound {
+impl ApprovedFleetPlan {
     /// Reads it, and refuses it where a file is no longer what was planned.
     pub(super) fn load(
         path: &Path,
         (folder, shared): (&MigrationFolder, Option<&MigrationFolder>),
-    ) -> Result<Bound> {
+    ) -> Result<ApprovedFleetPlan> {
         let shown = path.display().to_string();
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("reading {shown}; nothing was touched"))?;
         let plan = FleetPlan::parse(&shown, &text)?;
-        if plan.shared != shared::hashes(shared) {
+        if plan.shared != shared_migrations::hashes(shared) {
             return Err(refuse(format!(
                 "the files of what tenants share are not what {shown} planned; nothing was touched"
             ))
@@ -49,21 +49,21 @@ impl Bound {
                 .into());
             }
         }
-        Ok(Bound {
+        Ok(ApprovedFleetPlan {
             sha256: document::sha256(&text),
             plan,
         })
     }
 
     /// Keeps the databases that are where they were planned, or on the way from there; sets the others aside.
-    pub(super) fn keep<'f>(&self, surveyed: Surveyed<'f>) -> Surveyed<'f> {
-        let mut planned: BTreeMap<&str, &Planned> = BTreeMap::new();
+    pub(super) fn keep<'f>(&self, surveyed: Survey<'f>) -> Survey<'f> {
+        let mut planned: BTreeMap<&str, &StatePlan> = BTreeMap::new();
         for state in &self.plan.states {
             for name in &state.databases {
                 planned.insert(name, state);
             }
         }
-        let Surveyed { sound, mut aside } = surveyed;
+        let Survey { sound, mut aside } = surveyed;
         let mut kept = Vec::with_capacity(sound.len());
         for mut one in sound {
             let name = one.member.name.as_str();
@@ -76,9 +76,9 @@ impl Bound {
                         Some(Err(why)) => why,
                         _ => "the plan does not speak of it",
                     };
-                    aside.push(Aside {
+                    aside.push(SkippedMember {
                         name: name.to_owned(),
-                        cause: Cause::NotPlanned,
+                        cause: SkipReason::NotPlanned,
                         why: why.to_owned(),
                     });
                     continue;
@@ -86,7 +86,7 @@ impl Bound {
             }
             kept.push(one);
         }
-        Surveyed { sound: kept, aside }
+        Survey { sound: kept, aside }
     }
 
     /// Gives the schema that a database must come to, and what it is called there, where tenants share a database.
@@ -99,7 +99,7 @@ impl Bound {
 }
 
 /// Gives what is left of a plan for a database, or says why it cannot be the plan's.
-fn left(planned: &Planned, one: &Sound<'_>) -> Result<Vec<i64>, &'static str> {
+fn left(planned: &StatePlan, one: &UpgradableMember<'_>) -> Result<Vec<i64>, &'static str> {
     let (then, now) = (&planned.state.history, &one.state.history);
     let steps: Vec<(i64, &str)> = planned
         .plan

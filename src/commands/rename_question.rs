@@ -1,4 +1,4 @@
-//! Owns asking a person what only a person can know about a schema.
+//! Owns rename_question a person what only a person can know about a schema.
 
 use anyhow::Result;
 
@@ -7,7 +7,7 @@ use crate::commands::Context;
 use crate::manifest::rename::Gone;
 
 /// Asks what became of something that is gone; only for where a person is known to be there.
-pub(super) fn what_became(context: &Context, gone: &Gone, how: &str) -> Result<Option<usize>> {
+pub(super) fn ask(context: &Context, gone: &Gone, how: &str) -> Result<Option<usize>> {
     let name = |key: &Key| key.to_string().replace(['\n', '\r'], " ");
     let mut choices = vec!["It is gone, with all it holds".to_owned()];
     choices.extend(

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use futures_util::future::try_join3;
 
-use super::{Args, Gathered, ValidateReport, drift};
+use super::{Args, ValidateReport, ValidationInputs, drift};
 use crate::catalog::{Catalog, Scope, read};
 use crate::commands::Context;
 use crate::commands::page::count;
@@ -20,47 +20,47 @@ use crate::rls::compare::Comparison;
 use crate::shadow::{self, Shadow, rollback};
 
 /// What is found on the shadow itself: how its policies compare, and whether they hold.
-struct OnShadow {
+struct ShadowResults {
     compared: Option<Comparison>,
     proven: Option<IsolationProof>,
 }
 
-pub(super) async fn judge(
+pub(super) async fn check(
     args: &Args,
     context: &Context,
-    gathered: &Gathered,
+    inputs: &ValidationInputs,
     scratch: &ShadowServer,
     report: &mut ValidateReport,
 ) -> Result<()> {
     let watch = context.watch();
-    let folder = &gathered.folder;
+    let folder = &inputs.folder;
     let (shadow, catalog) = match replay(folder, scratch, report, &watch).await? {
         Some((shadow, catalog)) => (Some(shadow), Some(catalog)),
         None => (None, None),
     };
-    let walks = shadow.is_some() && !args.skip_rollback;
-    let ways = async {
-        match walks {
-            true => ways_down(folder, scratch, &watch).await,
+    let tries_down = shadow.is_some() && !args.skip_rollback;
+    let down = async {
+        match tries_down {
+            true => down_migrations(folder, scratch, &watch).await,
             false => Ok(None),
         }
     };
-    let settled = settle(gathered, scratch, &watch);
-    let on_shadow = on_shadow(args, context, gathered, shadow);
+    let settled = settle(inputs, scratch, &watch);
+    let on_shadow = on_shadow(args, context, inputs, shadow);
     // Each has databases of its own, and a server has more than one processor.
-    let (ways, settled, on_shadow) = if shadow::keep_to_themselves(&folder.migrations) {
-        try_join3(ways, settled, on_shadow).await?
+    let (down, settled, on_shadow) = if shadow::keep_to_themselves(&folder.migrations) {
+        try_join3(down, settled, on_shadow).await?
     } else {
-        (ways.await?, settled.await?, on_shadow.await?)
+        (down.await?, settled.await?, on_shadow.await?)
     };
-    if let Some((words, findings)) = ways {
+    if let Some((words, findings)) = down {
         report.add("ways down", words, findings);
     }
     if let Some(settled) = &settled {
         let schema = catalog
             .as_ref()
             .map(|catalog| catalog.only(&context.config.schemas()));
-        judge_manifest(&gathered.manifest, settled, schema.as_ref(), report);
+        check_manifest(&inputs.manifest, settled, schema.as_ref(), report);
     }
     if let Some(compared) = on_shadow.compared {
         let words = format!(
@@ -69,10 +69,10 @@ pub(super) async fn judge(
         );
         report.add("policies", words, compared.findings);
     }
-    if let Some(live) = &gathered.live {
-        let declared = drift::Declared {
+    if let Some(live) = &inputs.live {
+        let declared = drift::DriftInputs {
             folder,
-            manifest: &gathered.manifest,
+            manifest: &inputs.manifest,
             replayed: catalog.as_ref(),
             settled: settled.as_ref(),
         };
@@ -87,16 +87,16 @@ pub(super) async fn judge(
 
 /// Settles the manifest, where there is one.
 async fn settle(
-    gathered: &Gathered,
+    inputs: &ValidationInputs,
     scratch: &ShadowServer,
     watch: Watch<'_>,
 ) -> Result<Option<Settled>> {
-    if gathered.manifest.is_empty() {
+    if inputs.manifest.is_empty() {
         return Ok(None);
     }
-    let database = shadow::empty(scratch, "manifest", &gathered.folder.migrations).await?;
+    let database = shadow::empty(scratch, "manifest", &inputs.folder.migrations).await?;
     let scope = Scope::whole();
-    let settled = settle::settle(&gathered.manifest, &database.session, &scope, watch).await?;
+    let settled = settle::settle(&inputs.manifest, &database.session, &scope, watch).await?;
     Ok(Some(settled))
 }
 
@@ -104,18 +104,18 @@ async fn settle(
 async fn on_shadow(
     args: &Args,
     context: &Context,
-    gathered: &Gathered,
+    inputs: &ValidationInputs,
     shadow: Option<Shadow>,
-) -> Result<OnShadow> {
-    let mut found = OnShadow {
+) -> Result<ShadowResults> {
+    let mut found = ShadowResults {
         compared: None,
         proven: None,
     };
     let Some(shadow) = shadow else {
         return Ok(found);
     };
-    if !gathered.declared.is_empty() {
-        let declared = &gathered.declared;
+    if !inputs.declared.is_empty() {
+        let declared = &inputs.declared;
         found.compared = Some(policies::compare(&shadow.session, declared, &context.config).await?);
     }
     if !args.skip_proof {
@@ -151,16 +151,16 @@ async fn replay(
     Ok(Some((shadow, replayed)))
 }
 
-async fn ways_down(
+async fn down_migrations(
     folder: &MigrationFolder,
     scratch: &ShadowServer,
     watch: Watch<'_>,
 ) -> Result<Option<(String, Vec<Finding>)>> {
     // From the newest down to the first that has no way back, or says that it has none.
-    let walkable = |migration: &&crate::migrate::files::Migration| {
+    let has_down = |migration: &&crate::migrate::files::Migration| {
         migration.down.is_some() && migration.directives.irreversible.is_none()
     };
-    let length = folder.migrations.iter().rev().take_while(walkable).count();
+    let length = folder.migrations.iter().rev().take_while(has_down).count();
     let (base, range) = folder.migrations.split_at(folder.migrations.len() - length);
     if range.is_empty() {
         return Ok(None);
@@ -170,7 +170,7 @@ async fn ways_down(
     Ok(Some((words, findings)))
 }
 
-fn judge_manifest(
+fn check_manifest(
     manifest: &Manifest,
     settled: &Settled,
     replayed: Option<&Catalog>,

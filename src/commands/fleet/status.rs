@@ -15,7 +15,7 @@ use crate::migrate::files::MigrationFolder;
 /// How a database stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Place {
+pub(crate) enum MemberPosition {
     /// Everything is applied.
     Current,
     /// Something is pending.
@@ -31,10 +31,10 @@ pub(crate) enum Place {
 /// One database and where it stands.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) struct Stands {
+pub(crate) struct MemberStatus {
     pub(crate) name: String,
     pub(crate) database: String,
-    pub(crate) place: Place,
+    pub(crate) place: MemberPosition,
     /// The newest applied version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) version: Option<i64>,
@@ -46,7 +46,7 @@ pub(crate) struct Stands {
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Version {
+struct VersionCount {
     version: Option<i64>,
     databases: usize,
 }
@@ -55,8 +55,8 @@ struct Version {
 #[serde(rename_all = "kebab-case")]
 struct FleetStatus {
     fleet: String,
-    versions: Vec<Version>,
-    databases: Vec<Stands>,
+    versions: Vec<VersionCount>,
+    databases: Vec<MemberStatus>,
     #[serde(skip)]
     findings: Vec<Finding>,
     #[serde(skip)]
@@ -71,13 +71,15 @@ pub(crate) async fn status(context: &Context, path: &Path, check: bool) -> Resul
     let mut versions: BTreeMap<Option<i64>, usize> = BTreeMap::new();
     for one in databases
         .iter()
-        .filter(|one| one.place != Place::Unreachable)
+        .filter(|one| one.place != MemberPosition::Unreachable)
     {
         *versions.entry(one.version).or_default() += 1;
     }
     let mut findings = folder.findings.clone();
     findings.extend(databases.iter().filter_map(finding));
-    let unsettled = databases.iter().any(|one| one.place != Place::Current);
+    let unsettled = databases
+        .iter()
+        .any(|one| one.place != MemberPosition::Current);
     let outcome =
         if check && (unsettled || Outcome::of(&findings, Severity::Warn) == Outcome::Found) {
             Outcome::Found
@@ -87,7 +89,7 @@ pub(crate) async fn status(context: &Context, path: &Path, check: bool) -> Resul
     let versions = versions
         .into_iter()
         .rev()
-        .map(|(version, databases)| Version { version, databases })
+        .map(|(version, databases)| VersionCount { version, databases })
         .collect();
     context.show(&FleetStatus {
         fleet: context.config.shown(path),
@@ -103,7 +105,7 @@ pub(crate) async fn survey(
     context: &Context,
     fleet: &Fleet,
     folder: &MigrationFolder,
-) -> Vec<Stands> {
+) -> Vec<MemberStatus> {
     let question = async |member| place(context, fleet, member, folder).await;
     let answers = super::ask(context, fleet, question).await;
     answers.into_iter().map(|(_, stands)| stands).collect()
@@ -114,11 +116,11 @@ async fn place(
     fleet: &Fleet,
     member: &Member,
     folder: &MigrationFolder,
-) -> Stands {
-    let mut stands = Stands {
+) -> MemberStatus {
+    let mut stands = MemberStatus {
         name: member.name.clone(),
         database: member.to_string(),
-        place: Place::Unreachable,
+        place: MemberPosition::Unreachable,
         version: None,
         pending: 0,
         cause: None,
@@ -139,21 +141,21 @@ async fn place(
             let wrong = wrong.find(|finding| finding.severity == Severity::Error);
             stands.cause = wrong.map(|finding| finding.message.clone());
             stands.place = match wrong {
-                Some(finding) if finding.code == "history-unknown" => Place::Ahead,
-                Some(_) => Place::Wrong,
-                None if stands.pending > 0 => Place::Behind,
-                None => Place::Current,
+                Some(finding) if finding.code == "history-unknown" => MemberPosition::Ahead,
+                Some(_) => MemberPosition::Wrong,
+                None if stands.pending > 0 => MemberPosition::Behind,
+                None => MemberPosition::Current,
             };
         }
     }
     stands
 }
 
-fn finding(stands: &Stands) -> Option<Finding> {
+fn finding(stands: &MemberStatus) -> Option<Finding> {
     let cause = stands.cause.as_deref()?;
     let (code, severity) = match stands.place {
-        Place::Unreachable => ("fleet-unreachable", Severity::Warn),
-        Place::Ahead => ("fleet-ahead", Severity::Warn),
+        MemberPosition::Unreachable => ("fleet-unreachable", Severity::Warn),
+        MemberPosition::Ahead => ("fleet-ahead", Severity::Warn),
         _ => ("fleet-wrong", Severity::Error),
     };
     let finding = Finding::new(severity, code, &stands.name, cause);
@@ -178,10 +180,12 @@ impl Report for FleetStatus {
                     .map_or("nothing applied".to_owned(), |version| {
                         format!("V{version}")
                     });
-                let here: Vec<&Stands> = self
+                let here: Vec<&MemberStatus> = self
                     .databases
                     .iter()
-                    .filter(|one| one.place != Place::Unreachable && one.version == line.version)
+                    .filter(|one| {
+                        one.place != MemberPosition::Unreachable && one.version == line.version
+                    })
                     .collect();
                 let most = here.iter().map(|one| one.pending).max().unwrap_or(0);
                 let (tone, word) = match most {
@@ -207,7 +211,7 @@ impl Report for FleetStatus {
         let lost = self
             .databases
             .iter()
-            .filter(|one| one.place == Place::Unreachable)
+            .filter(|one| one.place == MemberPosition::Unreachable)
             .count();
         if lost > 0 {
             page.gap();
@@ -231,7 +235,7 @@ impl Report for FleetStatus {
 }
 
 /// Names a few, and how many more there are: a fleet must not fill the screen.
-fn names(of: &[&Stands]) -> String {
+fn names(of: &[&MemberStatus]) -> String {
     const SHOWN: usize = 5;
     let mut text: Vec<&str> = of.iter().take(SHOWN).map(|one| one.name.as_str()).collect();
     let more = of.len().saturating_sub(SHOWN);

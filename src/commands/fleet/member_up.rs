@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::catalog::read;
 use crate::commands::change::run::{GuardedRun, Migrations};
-use crate::commands::fleet::bound::Bound;
+use crate::commands::fleet::approved_plan::ApprovedFleetPlan;
 use crate::commands::{Context, change::planning, change::verify, project, protection};
 use crate::error::{Exit, exit_of};
 use crate::event::silent;
@@ -24,18 +24,18 @@ use crate::sql::name::Ident;
 use crate::sql::safe::Sql;
 
 /// How it went on one database.
-pub(super) enum Ended {
-    Applied(Applied),
+pub(super) enum MemberOutcome {
+    Applied(MemberApplied),
     /// It was locked, by us or by others, until the budget was spent.
     Busy(String),
     /// It is no longer as it was when the plan was made.
-    Moved(String),
+    Changed(String),
     Failed(String),
     Interrupted,
 }
 
 /// What was done on one database.
-pub(super) struct Applied {
+pub(super) struct MemberApplied {
     pub(super) migrations: usize,
     pub(super) took: Duration,
     pub(super) restore_point: Option<verify::RestorePoint>,
@@ -44,7 +44,7 @@ pub(super) struct Applied {
 }
 
 /// What is to be done on one database.
-pub(super) struct Work {
+pub(super) struct MemberWork {
     /// What its history was when it was asked.
     pub(super) applied: Vec<i64>,
     /// What it gets now.
@@ -56,32 +56,32 @@ pub(super) struct Work {
 }
 
 /// What all databases share.
-pub(super) struct Climber<'a> {
+pub(super) struct MemberUpgrade<'a> {
     pub(super) context: &'a Context,
     pub(super) fleet: &'a Fleet,
     pub(super) folder: &'a MigrationFolder,
     pub(super) ladder: LockSchedule,
     pub(super) block_budget: Duration,
-    pub(super) bound: Option<&'a Bound>,
+    pub(super) bound: Option<&'a ApprovedFleetPlan>,
 }
 
-impl Climber<'_> {
+impl MemberUpgrade<'_> {
     /// Brings one database up, if it still stands where the plan has it.
     ///
     /// `holder` holds the lock of a database that tenants share.
     pub(super) async fn one(
         &self,
         member: &Member,
-        work: &Work,
+        work: &MemberWork,
         holder: Option<&LockedSession>,
-    ) -> Ended {
+    ) -> MemberOutcome {
         match self.try_one(member, work, holder).await {
-            Ok(Ok(applied)) => Ended::Applied(applied),
-            Ok(Err(moved)) => Ended::Moved(moved),
+            Ok(Ok(applied)) => MemberOutcome::Applied(applied),
+            Ok(Err(moved)) => MemberOutcome::Changed(moved),
             Err(error) => match exit_of(&error) {
-                Exit::Busy => Ended::Busy(format!("{error:#}")),
-                Exit::Interrupted => Ended::Interrupted,
-                _ => Ended::Failed(format!("{error:#}")),
+                Exit::Busy => MemberOutcome::Busy(format!("{error:#}")),
+                Exit::Interrupted => MemberOutcome::Interrupted,
+                _ => MemberOutcome::Failed(format!("{error:#}")),
             },
         }
     }
@@ -89,9 +89,9 @@ impl Climber<'_> {
     async fn try_one(
         &self,
         member: &Member,
-        work: &Work,
+        work: &MemberWork,
         holder: Option<&LockedSession>,
-    ) -> Result<Result<Applied, String>> {
+    ) -> Result<Result<MemberApplied, String>> {
         let began = Instant::now();
         let context = self.context;
         let there = context.alone(member);
@@ -115,7 +115,7 @@ impl Climber<'_> {
         }
         let wanted = |file: &&Migration| work.wanted.contains(&file.version);
         let chosen: Vec<&Migration> = self.folder.migrations.iter().filter(wanted).collect();
-        let mut ledger = project::ledger(&there, &records.history, self.folder)?;
+        let mut ledger = project::record_settings(&there, &records.history, self.folder)?;
         ledger.run.plan_sha256 = self.bound.map(|bound| bound.sha256.clone());
         let before = verify::before(&session).await?;
         protection::mark(&there, &session, &member.target).await;
@@ -151,7 +151,7 @@ impl Climber<'_> {
             findings.extend(self.reached(member, &session).await?);
         }
         session.close().await;
-        Ok(Ok(Applied {
+        Ok(Ok(MemberApplied {
             migrations: outcome.applied.len(),
             took: began.elapsed(),
             restore_point,

@@ -7,10 +7,10 @@ use anyhow::Result;
 
 use crate::commands::change::run::Migrations;
 use crate::commands::change::select::{self, Selection};
-use crate::commands::fleet::climb::Climber;
-use crate::commands::fleet::report::{FleetUp, Told};
-use crate::commands::fleet::shared;
-use crate::commands::fleet::state::Sound;
+use crate::commands::fleet::member_state::UpgradableMember;
+use crate::commands::fleet::member_up::MemberUpgrade;
+use crate::commands::fleet::shared_migrations;
+use crate::commands::fleet::up_report::{FleetUp, MemberProblem};
 use crate::commands::{project, protection};
 use crate::error::{Exit, exit_of};
 use crate::event::silent;
@@ -25,11 +25,11 @@ use crate::pg::pooler;
 /// Gives the sessions that hold the locks. The tenants of a database that cannot be had are told in the report, and left
 /// out of what is to be done.
 pub(super) async fn prepare(
-    climber: &Climber<'_>,
-    sound: &mut Vec<Sound<'_>>,
+    upgrade: &MemberUpgrade<'_>,
+    sound: &mut Vec<UpgradableMember<'_>>,
     report: &mut FleetUp,
 ) -> Result<BTreeMap<String, LockedSession>> {
-    let shared = shared::files(climber.context, climber.fleet)?;
+    let shared = shared_migrations::files(upgrade.context, upgrade.fleet)?;
     let mut places: BTreeMap<String, &Member> = BTreeMap::new();
     let mut waiting = BTreeSet::new();
     for one in sound.iter().filter(|one| one.member.tenant.is_some()) {
@@ -47,7 +47,7 @@ pub(super) async fn prepare(
             tenant: None,
             ..member.clone()
         };
-        let error = match one(climber, &member, shared.as_ref()).await {
+        let error = match one(upgrade, &member, shared.as_ref()).await {
             Ok((session, applied)) => {
                 holders.insert(place, session);
                 if applied > 0 {
@@ -58,7 +58,7 @@ pub(super) async fn prepare(
             Err(error) => error,
         };
         let why = format!("what its tenants share: {error:#}");
-        let told = Told {
+        let told = MemberProblem {
             name: member.target.to_string(),
             why,
         };
@@ -73,7 +73,7 @@ pub(super) async fn prepare(
             .count();
         sound.retain(|one| one.member.location() != place);
     }
-    if report.failed.len() > climber.fleet.limits.failures {
+    if report.failed.len() > upgrade.fleet.limits.failures {
         report.stop("what tenants share could not be brought up".to_owned());
     }
     Ok(holders)
@@ -81,12 +81,12 @@ pub(super) async fn prepare(
 
 /// Brings up what the tenants of one database share; gives the session with its lock, and how much was applied.
 async fn one(
-    climber: &Climber<'_>,
+    upgrade: &MemberUpgrade<'_>,
     member: &Member,
     shared: Option<&MigrationFolder>,
 ) -> Result<(LockedSession, usize)> {
-    let context = climber.context.alone(member);
-    let session = super::open_to_write(&context, climber.fleet, member).await?;
+    let context = upgrade.context.alone(member);
+    let session = super::open_to_write(&context, upgrade.fleet, member).await?;
     pooler::require_session(&session, &member.target).await?;
     let session = LockedSession::take(session, Duration::from_secs(2), &silent).await?;
     protection::mark(&context, &session, &member.target).await;
@@ -100,14 +100,14 @@ async fn one(
     let all = Selection::default();
     let (chosen, _) = select::choose(&all, &folder.migrations, &standing)?;
     select::obstacles(&all, &standing, &chosen, &records.unfinished)?;
-    let ledger = project::ledger(&context, &records.history, folder)?;
+    let ledger = project::record_settings(&context, &records.history, folder)?;
     project::create_history_tables(&session, &ledger, &records.history).await?;
     let migrations = Migrations {
         chosen: &chosen,
         ledger: &ledger,
         unfinished: &records.unfinished,
     };
-    let run = climber.run(&member.target);
+    let run = upgrade.run(&member.target);
     let (session, outcome) = run.up(session, migrations).await?;
     match outcome.stopped {
         Some(failure) => Err(failure.into()),

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 
-use super::{Args, Subject, find};
+use super::{Adoption, Args, find};
 use crate::adopt::{Tool, convert};
 use crate::commands::Context;
 use crate::commands::page::count;
@@ -21,15 +21,15 @@ pub(super) struct Setting {
 pub(super) fn setting(
     context: &Context,
     args: &Args,
-    subject: &Subject,
+    adoption: &Adoption,
 ) -> Result<Option<Setting>> {
     let config = &context.config;
-    let (layout, folder) = if subject.converted.is_some() {
-        let (_, shown) = find::into(args, context, &subject.place)?;
+    let (layout, folder) = if adoption.converted.is_some() {
+        let (_, shown) = find::into(args, context, &adoption.tool_folder)?;
         (None, shown)
     } else {
-        let tool = Some(subject.place.tool).filter(|tool| *tool != Tool::Refinery);
-        (tool, subject.place.shown.clone())
+        let tool = Some(adoption.tool_folder.tool).filter(|tool| *tool != Tool::Refinery);
+        (tool, adoption.tool_folder.shown.clone())
     };
     let now = &config.file.migrations;
     let layout_is = now.layout.as_deref().unwrap_or("af-db");
@@ -82,18 +82,18 @@ fn yaml_text(text: &str) -> Result<String> {
 
 /// Says what was found and what would be written.
 pub(super) fn describe(
-    subject: &Subject,
+    adoption: &Adoption,
     target: &Target,
     (applied, pending, differences): (usize, usize, usize),
     setting: Option<&Setting>,
 ) -> Vec<String> {
-    let place = &subject.place;
-    let files = count(subject.entries.len(), "migration", "migrations");
+    let tool_folder = &adoption.tool_folder;
+    let files = count(adoption.entries.len(), "migration", "migrations");
     let mut lines = vec![format!(
         "found {files} of {} in {}",
-        place.tool, place.shown
+        tool_folder.tool, tool_folder.shown
     )];
-    lines.push(match &subject.found {
+    lines.push(match &adoption.found {
         Some(found) => {
             format!(
                 "found its history in {found} on {target}: {applied} applied, {pending} pending"
@@ -109,7 +109,7 @@ pub(super) fn describe(
         ),
     });
     lines.push("this would be written:".to_owned());
-    if let Some(converted) = &subject.converted {
+    if let Some(converted) = &adoption.converted {
         let copies = count(converted.copies.len(), "file", "files");
         lines.push(format!(
             "  {copies} in our own layout, and {} with the old and new names",
@@ -120,7 +120,7 @@ pub(super) fn describe(
         let words: Vec<&str> = setting.text.lines().map(str::trim).collect();
         lines.push(format!("  {FILE_NAME}: {}", words.join(" ")));
     }
-    if let Some(found) = &subject.found {
+    if let Some(found) = &adoption.found {
         let rows = count(applied, "row", "rows");
         lines.push(format!(
             "  {rows} in our history and journal; {found} stays as it is"
@@ -130,9 +130,9 @@ pub(super) fn describe(
 }
 
 /// Gives the migrations as a folder.
-pub(super) fn folder(subject: &Subject) -> MigrationFolder {
+pub(super) fn folder(adoption: &Adoption) -> MigrationFolder {
     MigrationFolder {
-        migrations: subject
+        migrations: adoption
             .entries
             .iter()
             .map(|entry| entry.migration.clone())
@@ -145,12 +145,12 @@ pub(super) fn folder(subject: &Subject) -> MigrationFolder {
 pub(super) fn files(
     context: &Context,
     args: &Args,
-    subject: &Subject,
+    adoption: &Adoption,
     setting: Option<Setting>,
 ) -> Result<Vec<String>> {
     let mut written = Vec::new();
-    if let Some(converted) = &subject.converted {
-        let (path, _) = find::into(args, context, &subject.place)?;
+    if let Some(converted) = &adoption.converted {
+        let (path, _) = find::into(args, context, &adoption.tool_folder)?;
         let copies = convert::write(converted, &path)?;
         written.extend(copies.iter().map(|copy| context.config.shown(copy)));
     }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::commands::change::verify::RestorePoint;
-use crate::commands::fleet::climb::Applied;
+use crate::commands::fleet::member_state::{SkippedMember, Survey, UpgradableMember};
+use crate::commands::fleet::member_up::MemberApplied;
 use crate::commands::fleet::phase::Phase;
-use crate::commands::fleet::state::{Aside, Sound, Surveyed};
 use crate::commands::page::{Page, Tone, count};
 use crate::commands::{Outcome, Report};
 use crate::finding::{Finding, Severity};
@@ -15,7 +15,7 @@ use crate::finding::{Finding, Severity};
 /// A database through which this run came.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) struct Done {
+pub(super) struct UpgradedMember {
     pub(super) name: String,
     pub(super) migrations: usize,
     pub(super) seconds: f64,
@@ -28,7 +28,7 @@ pub(super) struct Done {
 /// A database and what there is to say of it.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) struct Told {
+pub(super) struct MemberProblem {
     pub(super) name: String,
     pub(super) why: String,
 }
@@ -36,7 +36,7 @@ pub(super) struct Told {
 /// Databases in one state, and what becomes of them.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) struct Group {
+pub(super) struct StateGroup {
     from: Option<i64>,
     fingerprint: String,
     server: i32,
@@ -50,15 +50,15 @@ pub(super) struct Group {
 pub(super) struct FleetUp {
     fleet: String,
     pub(super) plan: String,
-    pub(super) groups: Vec<Group>,
+    pub(super) groups: Vec<StateGroup>,
     /// Where something was brought up that tenants share, and how many migrations.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) shared: Vec<(String, usize)>,
-    pub(super) applied: Vec<Done>,
-    pub(super) busy: Vec<Told>,
-    pub(super) moved: Vec<Told>,
-    pub(super) failed: Vec<Told>,
-    set_aside: Vec<Aside>,
+    pub(super) applied: Vec<UpgradedMember>,
+    pub(super) busy: Vec<MemberProblem>,
+    pub(super) moved: Vec<MemberProblem>,
+    pub(super) failed: Vec<MemberProblem>,
+    set_aside: Vec<SkippedMember>,
     pub(super) not_begun: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     stopped: Option<String>,
@@ -69,12 +69,12 @@ pub(super) struct FleetUp {
 }
 
 /// Puts the databases of one state together.
-pub(super) fn group(sound: &[Sound<'_>]) -> Vec<Group> {
-    let mut groups: BTreeMap<_, Group> = BTreeMap::new();
+pub(super) fn group(sound: &[UpgradableMember<'_>]) -> Vec<StateGroup> {
+    let mut groups: BTreeMap<_, StateGroup> = BTreeMap::new();
     for one in sound {
         let group = groups
             .entry((&one.state, &one.pending))
-            .or_insert_with(|| Group {
+            .or_insert_with(|| StateGroup {
                 from: one.applied.last().copied(),
                 fingerprint: one.state.fingerprint.clone(),
                 server: one.state.major,
@@ -87,7 +87,7 @@ pub(super) fn group(sound: &[Sound<'_>]) -> Vec<Group> {
 }
 
 impl FleetUp {
-    pub(super) fn new(fleet: &str, plan: &str, surveyed: &Surveyed<'_>) -> Self {
+    pub(super) fn new(fleet: &str, plan: &str, surveyed: &Survey<'_>) -> Self {
         let mut report = FleetUp {
             fleet: fleet.to_owned(),
             plan: plan.to_owned(),
@@ -109,7 +109,7 @@ impl FleetUp {
     }
 
     /// Notes that a database is through; one that came by in an earlier phase is counted once.
-    pub(super) fn done(&mut self, name: String, applied: Applied) {
+    pub(super) fn done(&mut self, name: String, applied: MemberApplied) {
         let seconds = applied.took.as_secs_f64();
         match self.applied.iter_mut().find(|done| done.name == name) {
             Some(done) => {
@@ -117,7 +117,7 @@ impl FleetUp {
                 done.seconds += seconds;
                 done.findings.extend(applied.findings);
             }
-            None => self.applied.push(Done {
+            None => self.applied.push(UpgradedMember {
                 name,
                 migrations: applied.migrations,
                 seconds,
@@ -137,14 +137,14 @@ impl FleetUp {
     }
 
     /// Counts the versions the databases are at now, and makes of what went wrong what it is.
-    pub(super) fn settle(&mut self, sound: &[Sound<'_>]) {
+    pub(super) fn settle(&mut self, sound: &[UpgradableMember<'_>]) {
         let mut versions: BTreeMap<Option<i64>, usize> = BTreeMap::new();
         for one in sound {
             *versions.entry(one.applied.last().copied()).or_default() += 1;
         }
         self.versions = versions.into_iter().rev().collect();
-        self.findings = self.set_aside.iter().map(Aside::finding).collect();
-        let kinds: [(&str, &Vec<Told>); 3] = [
+        self.findings = self.set_aside.iter().map(SkippedMember::finding).collect();
+        let kinds: [(&str, &Vec<MemberProblem>); 3] = [
             ("fleet-failed", &self.failed),
             ("fleet-busy", &self.busy),
             ("fleet-moved", &self.moved),
@@ -260,7 +260,7 @@ impl Report for FleetUp {
                 "interrupted; run it again with --resume to go on",
             );
         }
-        let mut slow: Vec<&Done> = self.applied.iter().collect();
+        let mut slow: Vec<&UpgradedMember> = self.applied.iter().collect();
         slow.sort_by(|one, other| other.seconds.total_cmp(&one.seconds));
         if slow.len() > 3 {
             let told = slow

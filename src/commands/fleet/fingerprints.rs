@@ -47,19 +47,19 @@ pub(super) fn of_tenant(catalog: &Catalog, schema: &str) -> Catalog {
 }
 
 /// The fingerprints of the members; those of tenants are read once for each database.
-pub(super) struct Shapes<'a> {
+pub(super) struct Fingerprints<'a> {
     context: &'a Context,
     places: BTreeMap<String, OnceCell<BTreeMap<String, String>>>,
 }
 
-impl<'a> Shapes<'a> {
+impl<'a> Fingerprints<'a> {
     pub(super) fn new(context: &'a Context, fleet: &Fleet) -> Self {
         let tenants = fleet
             .members
             .iter()
             .filter(|member| member.tenant.is_some());
         let places = tenants.map(|member| (member.location(), OnceCell::new()));
-        Shapes {
+        Fingerprints {
             context,
             places: places.collect(),
         }

@@ -8,28 +8,29 @@ use anyhow::Result;
 
 use crate::commands::Context;
 use crate::commands::change::select::Selection;
-use crate::commands::fleet::state::Aside;
+use crate::commands::fleet::member_state::SkippedMember;
+use crate::commands::fleet::reference_schema::ReferenceSource;
 use crate::commands::fleet::survey;
-use crate::commands::fleet::truth::Trust;
 use crate::commands::page::count;
 use crate::finding::Finding;
 use crate::migrate::files::MigrationFolder;
 
 /// How the databases of a fleet were judged.
-pub(crate) struct Judged {
+pub(crate) struct FleetVerdict {
     pub(crate) words: String,
     pub(crate) findings: Vec<Finding>,
 }
 
 /// Judges every database of a fleet.
-pub(crate) async fn judge(
+pub(crate) async fn verdict(
     context: &Context,
     path: &Path,
     folder: &MigrationFolder,
-) -> Result<Judged> {
+) -> Result<FleetVerdict> {
     let fleet = super::load(context, path).await?;
     let all = Selection::default();
-    let surveyed = survey::survey(context, &fleet, folder, (&all, Trust::Migrations)).await;
+    let surveyed =
+        survey::survey(context, &fleet, folder, (&all, ReferenceSource::Migrations)).await;
     let states: BTreeSet<_> = surveyed.sound.iter().map(|one| &one.state).collect();
     let words = format!(
         "{} in {}, {} set aside",
@@ -37,8 +38,8 @@ pub(crate) async fn judge(
         count(states.len(), "state", "states"),
         surveyed.aside.len()
     );
-    Ok(Judged {
+    Ok(FleetVerdict {
         words,
-        findings: surveyed.aside.iter().map(Aside::finding).collect(),
+        findings: surveyed.aside.iter().map(SkippedMember::finding).collect(),
     })
 }
