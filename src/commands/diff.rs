@@ -255,7 +255,7 @@ async fn renamed(
     let major = u32::try_from(from.version / 10_000)?;
     let server = context.config.embedded(Some(major))?;
     let scratch = shadow_server::start(&server, &context.watch()).await?;
-    let session = match diff_trial::copied(&scratch, "renamed", sides).await? {
+    let session = match diff_trial::copied(&scratch, "renamed", sides.0, sides.1).await? {
         Ok(session) => session,
         Err(reason) => {
             let first = reason.lines().next().unwrap_or_default();
@@ -289,7 +289,7 @@ async fn try_out(
     let server = context.config.embedded(Some(major))?;
     let reason = match shadow_server::start(&server, &context.watch()).await {
         Ok(scratch) if scratch.instead_of.is_none() => {
-            diff_trial::try_out(&scratch, sides, statements, options).await?
+            diff_trial::try_out(&scratch, sides.0, sides.1, statements, options).await?
         }
         Ok(scratch) => Some(format!("{} is not PostgreSQL {major}", scratch.why)),
         Err(error) => Some(format!("{error:#}")),

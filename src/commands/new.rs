@@ -105,7 +105,7 @@ fn first(context: &Context, migrations: &[Migration]) -> Result<i64> {
 fn pair(context: &Context, named: (i64, &str), texts: (&str, &str)) -> Result<MigrationPair> {
     let folder = context.config.migrations();
     match project::layout(context)? {
-        None => new_migration::pair(&folder, named.0, named.1, texts),
+        None => new_migration::pair(&folder, named.0, named.1, texts.0, texts.1),
         Some(tool) => adopt::new::pair(tool, &folder, named, texts),
     }
 }

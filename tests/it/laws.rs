@@ -311,12 +311,12 @@ async fn statements_that_do_not_lead_there_are_refused() {
         &diff::between(&from, &to),
         &statements
     ));
-    let tried = diff_trial::try_out(&server.scratch, (&from, &to), &statements, &OPTIONS).await;
+    let tried = diff_trial::try_out(&server.scratch, &from, &to, &statements, &OPTIONS).await;
     assert_eq!(tried.expect("they lead there"), None);
 
     let refused = async |statements: &[Statement]| {
         let server = server::own(None).await;
-        let tried = diff_trial::try_out(&server.scratch, (&from, &to), statements, &OPTIONS).await;
+        let tried = diff_trial::try_out(&server.scratch, &from, &to, statements, &OPTIONS).await;
         format!("{:#}", tried.expect_err("they do not lead there"))
     };
     let (last, fewer) = statements.split_last().expect("statements");

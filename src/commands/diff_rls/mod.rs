@@ -231,7 +231,8 @@ fn write(
         &context.config.migrations(),
         version,
         &name,
-        (&pair.0, &pair.1),
+        &pair.0,
+        &pair.1,
     )?;
     Ok([pair.up, pair.down]
         .iter()

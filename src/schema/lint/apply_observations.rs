@@ -196,14 +196,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_seen_overrides_the_text() {
+    fn observations_clear_findings() {
         let typed = "ALTER TABLE orders ALTER COLUMN a TYPE int8;";
         assert_eq!(reconciled(typed, rewrite(typed)), "R07");
         assert_eq!(reconciled(typed, quiet(typed)), "[R07]");
     }
 
     #[test]
-    fn what_is_not_sure_clears_nothing() {
+    fn uncertain_observations_clear_nothing() {
         let typed = "ALTER TABLE orders ALTER COLUMN a TYPE int8;";
         let depends_on_rows = Some("perhaps".to_owned());
         let unsure = StatementObservation {

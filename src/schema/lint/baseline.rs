@@ -139,14 +139,14 @@ mod tests {
     }
 
     #[test]
-    fn a_second_one_alike_is_new() {
+    fn duplicate_findings_are_new() {
         let baseline = Baseline::of(&[finding("R02", 1)]);
         let left = baseline.apply(vec![finding("R02", 1), finding("R02", 2)], "b.json");
         assert_eq!(left, [finding("R02", 2)]);
     }
 
     #[test]
-    fn it_only_shrinks() {
+    fn baselines_only_shrink() {
         let baseline = Baseline::of(&[finding("R02", 1), finding("R03", 1)]);
         let left = baseline.apply(vec![finding("R02", 1)], "b.json");
         assert_eq!(left[0].code, "baseline-gone");
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_may_switch_off_is_not_accepted() {
+    fn required_rules_are_not_accepted() {
         let found = [finding("D06", 1), finding("R02", 1)];
         let mut baseline = Baseline::of(&found);
         assert_eq!(baseline.accepted.len(), 1);

@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn every_rule_speaks_where_it_must_and_nowhere_else() {
+    fn rules_match_their_cases() {
         let mut wrong = Vec::new();
         for rule in rules::RULES {
             for kind in ["bad.sql", "good.sql"] {

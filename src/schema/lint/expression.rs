@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_true_for_every_row_is_seen() {
+    fn always_true_expressions_are_detected() {
         let check = |text: &str, expected: bool| {
             assert_eq!(is_always_true(text), expected, "{text}");
         };

@@ -150,7 +150,7 @@ mod tests {
     use crate::sql::phrase::read;
 
     #[test]
-    fn types_have_one_spelling() {
+    fn type_names_are_normalized() {
         let check = |text: &str, expected: &str| {
             let tokens = read(text);
             assert_eq!(spell(Phrase::new(text, &tokens)), expected);
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_have_a_price() {
+    fn type_changes_are_classified() {
         let check = |old: &str, new: &str, expected: TypeChange| {
             assert_eq!(change(old, new), expected, "{old} to {new}");
         };

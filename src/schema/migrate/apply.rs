@@ -114,8 +114,8 @@ fn tell_continued(jobs: &[MigrationJob<'_>], unfinished: &[Unfinished], watch: W
             .find(|half| half.version == version && half.direction == job.direction);
         let Some(half) = half else { continue };
         let from = match job.step.done {
-            0 => "with its first statement".to_owned(),
-            done => format!("after the first {done} statements"),
+            0 => "with statement 1".to_owned(),
+            done => format!("with statement {}", done + 1),
         };
         watch(Event::Info(&format!(
             "{} was interrupted at {}; continuing {from}",

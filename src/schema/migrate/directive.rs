@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_named_with_their_mend() {
+    fn invalid_directives_are_reported_with_a_fix() {
         let (_, findings) =
             check("-- af-db: no-transction\n-- af-db: timeout 5\n-- af-db: irreversible\n");
         insta::assert_snapshot!(findings.join("\n"), @r#"

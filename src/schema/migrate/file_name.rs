@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_names_say_the_right_one() {
+    fn bad_names_suggest_a_good_one() {
         let names = [
             "V1__x.SQL",
             "v1__x.sql",

@@ -386,7 +386,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_odd_file_is_named() {
+    fn odd_files_are_reported() {
         let folder = tempfile::tempdir().unwrap();
         let write =
             |name: &str, text: &[u8]| std::fs::write(folder.path().join(name), text).unwrap();
@@ -435,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_not_there_is_empty() {
+    fn missing_folders_are_empty() {
         assert!(
             list(Path::new("/nonexistent/migrations"), "migrations")
                 .unwrap()

@@ -240,7 +240,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_width_is_read_off_the_columns() {
+    fn version_width_is_derived_from_the_columns() {
         let texts =
             "name character varying,applied_on character varying,checksum character varying";
         let check = |columns: &str, expected: HistoryTable| assert_eq!(kind(columns), expected);

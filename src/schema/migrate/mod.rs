@@ -18,3 +18,11 @@ pub mod static_checks;
 pub mod status;
 mod stopped_run;
 pub mod verify;
+
+/// Counts statements, such as `1 statement` or `2 statements`.
+fn count_statements(number: usize) -> String {
+    match number {
+        1 => "1 statement".to_owned(),
+        _ => format!("{number} statements"),
+    }
+}

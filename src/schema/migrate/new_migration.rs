@@ -51,7 +51,8 @@ pub fn pair(
     folder: &Path,
     version: i64,
     name: &str,
-    (up, down): (&str, &str),
+    up: &str,
+    down: &str,
 ) -> Result<MigrationPair> {
     std::fs::create_dir_all(folder)
         .with_context(|| format!("creating the folder {}", folder.display()))?;
@@ -156,8 +157,8 @@ mod tests {
     #[test]
     fn nothing_is_overwritten() {
         let folder = tempfile::tempdir().unwrap();
-        pair(folder.path(), 1, "a", ("up", "down")).unwrap();
-        assert!(pair(folder.path(), 1, "a", ("other", "other")).is_err());
+        pair(folder.path(), 1, "a", "up", "down").unwrap();
+        assert!(pair(folder.path(), 1, "a", "other", "other").is_err());
         assert_eq!(
             std::fs::read_to_string(folder.path().join("V1__a.sql")).unwrap(),
             "up"

@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_run_is_named_before() {
+    fn statements_that_cannot_run_are_reported() {
         insta::assert_snapshot!(findings_of("SELECT 1;\nCREATE INDEX CONCURRENTLY i ON t (a);\nVACUUM;"), @"
         V1__x.sql:2:1 migration-transaction: cannot run inside a transaction block: CREATE INDEX CONCURRENTLY commits several times
           Begin the file with `-- af-db: no-transaction`, preferably with this statement only
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_take_the_session_from_the_run_is_named() {
+    fn statements_that_take_over_the_session_are_reported() {
         insta::assert_snapshot!(findings_of("SELECT pg_advisory_unlock_all();\nSELECT 1;\nprepare /* */ transaction 'x';\n"), @"
         V1__x.sql:1:1 migration-session: Releases the migration lock, so another run could start at the same time
           Remove it; to release another advisory lock, use its key: SELECT pg_advisory_unlock(KEY)
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn what_says_how_it_runs_is_not() {
+    fn declared_modes_have_no_findings() {
         assert_eq!(
             findings_of("-- af-db: no-transaction\nCREATE INDEX CONCURRENTLY i ON t (a);"),
             ""

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::finding::{Finding, Location};
 use crate::migrate::checksum::{self, Width};
+use crate::migrate::count_statements;
 use crate::migrate::files::{Direction, Migration, MigrationFolder};
 use crate::migrate::history::{History, HistoryRow, HistoryTable};
 use crate::migrate::journal::Unfinished;
@@ -319,7 +320,8 @@ fn interrupted(what: &str, half: &Unfinished) -> String {
         )
     } else {
         format!(
-            "{what} at {at} after {done} statements; the next run continues with statement {next}"
+            "{what} at {at} after {}; the next run continues with statement {next}",
+            count_statements(done)
         )
     }
 }
@@ -397,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn all_faults_are_named_in_one_pass() {
+    fn all_errors_are_reported_in_one_pass() {
         let mut garbage = row(3, "c");
         garbage.applied_on = "yesterday".to_owned();
         let rows = vec![
@@ -458,7 +460,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_too_wide_for_the_table_is_named() {
+    fn versions_too_wide_for_the_history_are_reported() {
         let (_, codes) = said(
             vec![migration(20_260_101_000_000, "a")],
             &history(vec![]),
@@ -468,7 +470,7 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_table_is_named() {
+    fn foreign_history_tables_are_reported() {
         let mut foreign = history(vec![]);
         foreign.table = HistoryTable::Foreign;
         assert_eq!(

@@ -1,6 +1,7 @@
 //! Records a run that stopped, and reports what happened and what to do next.
 
 use crate::error::{Exit, Failure, with_exit};
+use crate::migrate::count_statements;
 use crate::migrate::files::Direction;
 use crate::migrate::job::RecordSettings;
 use crate::migrate::journal::{self, JournalEntry, JournalState};
@@ -42,10 +43,10 @@ pub(super) async fn record_and_report(
             .record(vec![journal::append(&ledger.run, state, &entry)])
             .await;
     }
-    tell(job, (at, jobs.len()), stopped)
+    tell(job, at, jobs.len(), stopped)
 }
 
-fn tell(job: &MigrationJob<'_>, (at, total): (usize, usize), stopped: Stopped) -> Failure {
+fn tell(job: &MigrationJob<'_>, at: usize, total: usize, stopped: Stopped) -> Failure {
     let mut message = what(job, &stopped);
     let word = match job.direction {
         Direction::Up => "applied",
@@ -74,7 +75,7 @@ fn what(job: &MigrationJob<'_>, stopped: &Stopped) -> String {
         Stopped::NotBegun(_) => format!("{label} was not started"),
         Stopped::RolledBack(_) => format!("{label} was rolled back"),
         Stopped::HalfWay(PartialProgress { statements, .. }, _) => {
-            format!("stopped in {label} after {statements} statements")
+            format!("stopped in {label} after {}", count_statements(*statements))
         }
         Stopped::Unknown(..) if job.step.mode == Mode::Transaction => {
             format!("stopped at the COMMIT of {label}; unknown whether it was applied")
@@ -84,7 +85,8 @@ fn what(job: &MigrationJob<'_>, stopped: &Stopped) -> String {
         }
         Stopped::Unknown(PartialProgress { statements, .. }, _) => {
             format!(
-                "stopped in {label} after {statements} statements; the outcome of the next one is unknown"
+                "stopped in {label} after {}; the outcome of the next statement is unknown",
+                count_statements(*statements)
             )
         }
     }

@@ -344,7 +344,7 @@ mod tests {
     const GOOD: &str = "environment=production expires=2026-06-02T12:00Z";
 
     #[test]
-    fn a_signature_of_another_approver_holds() {
+    fn signatures_of_another_approver_are_valid() {
         let case = case();
         let approved = case
             .quorum
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_refused() {
+    fn invalid_signatures_are_refused() {
         let case = case();
         let stranger = KeyPair::generate_unencrypted_keypair().unwrap();
         let mut said = String::new();
@@ -497,7 +497,7 @@ mod tests {
     }
 
     #[test]
-    fn the_words_hold_the_first_of_the_hash() {
+    fn confirmation_phrases_contain_the_start_of_the_hash() {
         assert_eq!(
             confirmation_phrase("production", "app", "sha256:abcdef0123"),
             "production/app abcdef"

@@ -287,41 +287,41 @@ impl<'a> Execution<'a> {
             let last = units[..units_done.min(units.len())].last();
             let half = PartialProgress {
                 units: units_done,
-                statements: last.map_or(0, |piece| piece.statements.end),
+                statements: last.map_or(0, |unit| unit.statements.end),
             };
             move |stopped: Stopped| with_progress(half, stopped)
         };
         let mut waits = 0;
-        self.restore_settings((step, outline), (&units, step.done), recorder)
+        self.restore_settings(step, outline, &units, step.done, recorder)
             .await
             .map_err(half(step.done))?;
-        for (index, piece) in units.iter().enumerate().skip(step.done) {
+        for (index, unit) in units.iter().enumerate().skip(step.done) {
             if self.interrupt.is_raised() {
                 return Err(half(index)(Stopped::RolledBack(interrupted())));
             }
             let sessions = self.sessions;
-            match piece.kind {
+            match unit.kind {
                 UnitKind::Atomic | UnitKind::OwnTransaction => {
                     waits += self
-                        .run_unit((step, outline), piece, index, recorder)
+                        .run_unit(step, outline, unit, index, recorder)
                         .await
                         .map_err(half(index))?;
                 }
                 UnitKind::KeepsNothing => {
                     waits += self
-                        .run_unit_without_effect((step, outline), piece, index, recorder)
+                        .run_unit_without_effect(step, outline, unit, index, recorder)
                         .await
                         .map_err(half(index))?;
                 }
                 UnitKind::Alone => {
                     let uncertain = step.uncertain && index == step.done;
-                    let piece = StepPart {
+                    let unit = StepPart {
                         step,
                         outline,
-                        statements: piece.statements.clone(),
+                        statements: unit.statements.clone(),
                         unit: index + 1,
                     };
-                    self.run_outside_transaction(&piece, (index, uncertain), recorder)
+                    self.run_outside_transaction(&unit, index, uncertain, recorder)
                         .await
                         .map_err(half(index))?;
                     self.adopt_new_relations().await.map_err(half(index + 1))?;
@@ -329,12 +329,12 @@ impl<'a> Execution<'a> {
             }
             if self.sessions > sessions {
                 // The settings of the file died with the session that was lost.
-                self.restore_settings((step, outline), (&units, index + 1), recorder)
+                self.restore_settings(step, outline, &units, index + 1, recorder)
                     .await
                     .map_err(half(index + 1))?;
             }
         }
-        self.close(recorder, (outline.statements.len(), waits))
+        self.close(recorder, outline.statements.len(), waits)
             .await
             .map_err(half(units.len()))?;
         self.clean = true;
@@ -349,7 +349,8 @@ impl<'a> Execution<'a> {
     async fn close(
         &mut self,
         recorder: &dyn StepRecorder,
-        (statements, waits): (usize, usize),
+        statements: usize,
+        waits: usize,
     ) -> Result<(), Stopped> {
         let mut record = self.own_transaction();
         record.extend([
@@ -365,8 +366,10 @@ impl<'a> Execution<'a> {
     /// What the file has made of the session in another way, and the rest of it needs, is lost: that is refused.
     async fn restore_settings(
         &mut self,
-        (step, outline): (&Step, &Outline),
-        (units, done): (&[unit::ExecutionUnit], usize),
+        step: &Step,
+        outline: &Outline,
+        units: &[unit::ExecutionUnit],
+        done: usize,
         recorder: &dyn StepRecorder,
     ) -> Result<(), Stopped> {
         let done = done.min(units.len());
@@ -450,20 +453,21 @@ impl<'a> Execution<'a> {
     /// Runs a unit and its record in one transaction.
     async fn run_unit(
         &mut self,
-        (step, outline): (&Step, &Outline),
-        piece: &unit::ExecutionUnit,
+        step: &Step,
+        outline: &Outline,
+        unit: &unit::ExecutionUnit,
         index: usize,
         recorder: &dyn StepRecorder,
     ) -> Result<usize, Stopped> {
-        let begin = match piece.kind {
+        let begin = match unit.kind {
             UnitKind::OwnTransaction => {
-                Sql::written_by_user(&step.text[outline.statements[piece.statements.start].clone()])
+                Sql::written_by_user(&step.text[outline.statements[unit.statements.start].clone()])
             }
             _ => Sql::new("BEGIN"),
         };
-        let statements = match piece.kind {
-            UnitKind::OwnTransaction => piece.statements.start + 1..piece.statements.end - 1,
-            _ => piece.statements.clone(),
+        let statements = match unit.kind {
+            UnitKind::OwnTransaction => unit.statements.start + 1..unit.statements.end - 1,
+            _ => unit.statements.clone(),
         };
         let mut opening = vec![begin, Sql::default()];
         opening.extend(transaction::limits(None, step.timeout));
@@ -482,11 +486,7 @@ impl<'a> Execution<'a> {
         let closing = |_: usize| {
             let mut closing = vec![Sql::new("SET CONSTRAINTS ALL IMMEDIATE")];
             closing.extend([Sql::new(UNLIMITED), session_setup::lift_time_limits(true)]);
-            closing.push(remember(
-                recorder,
-                (step, outline),
-                piece.statements.clone(),
-            ));
+            closing.push(remember(recorder, step, outline, unit.statements.clone()));
             closing.extend(OURS.map(Sql::new));
             closing.push(confirm.clone());
             closing.push(recorder.unit_done(index + 1, &Sql::new(session_state::REMEMBERED)));
@@ -512,12 +512,13 @@ impl<'a> Execution<'a> {
     /// A run that is interrupted in between runs it again, which changes nothing.
     async fn run_unit_without_effect(
         &mut self,
-        (step, outline): (&Step, &Outline),
-        piece: &unit::ExecutionUnit,
+        step: &Step,
+        outline: &Outline,
+        unit: &unit::ExecutionUnit,
         index: usize,
         recorder: &dyn StepRecorder,
     ) -> Result<usize, Stopped> {
-        let (first, last) = (piece.statements.start, piece.statements.end - 1);
+        let (first, last) = (unit.statements.start, unit.statements.end - 1);
         let text = |at: usize| Sql::written_by_user(&step.text[outline.statements[at].clone()]);
         // Behind a setting that makes the session read only, every statement by itself keeps nothing.
         let (begin, end, statements) = match outline.begins(first) {
@@ -538,7 +539,7 @@ impl<'a> Execution<'a> {
             .await?;
         self.run_own(vec![end]).await?;
         let done = StepPart {
-            statements: piece.statements.clone(),
+            statements: unit.statements.clone(),
             ..within
         };
         self.run_own(self.framed_done(&done, index, recorder))
@@ -549,11 +550,12 @@ impl<'a> Execution<'a> {
     /// Runs a statement that no transaction can hold: its intent first, then itself, then that it is done.
     async fn run_outside_transaction(
         &mut self,
-        piece: &StepPart<'_>,
-        (index, uncertain): (usize, bool),
+        part: &StepPart<'_>,
+        index: usize,
+        uncertain: bool,
         recorder: &dyn StepRecorder,
     ) -> Result<(), Stopped> {
-        let (step, outline, statement) = (piece.step, piece.outline, piece.statements.start);
+        let (step, outline, statement) = (part.step, part.outline, part.statements.start);
         let text = &step.text[outline.statements[statement].clone()];
         let failure = |error: anyhow::Error| Stopped::RolledBack(failure_from(&error));
         let begun = match reconcile::may_leave_indexes(text) {
@@ -566,7 +568,7 @@ impl<'a> Execution<'a> {
             .map_err(failure)?;
         match reconciled.outcome {
             StatementOutcome::Done => {
-                return self.run_own(self.framed_done(piece, index, recorder)).await;
+                return self.run_own(self.framed_done(part, index, recorder)).await;
             }
             StatementOutcome::Unclear => {
                 return Err(Stopped::Unknown(
@@ -599,21 +601,21 @@ impl<'a> Execution<'a> {
             .interruptible(async |session: &Session| session.run(&sql).await)
             .await;
         if let Err(error) = ran {
-            return Err(self.failed_alone(piece, &error));
+            return Err(self.failed_alone(part, &error));
         }
-        let mut record = self.framed_done(piece, index, recorder);
+        let mut record = self.framed_done(part, index, recorder);
         if patient {
             record.extend(transaction::IMPATIENCE.map(Sql::new));
         }
         self.run_own(record)
             .await
-            .map_err(|stopped| cut_off(piece, stopped))
+            .map_err(|stopped| cut_off(part, stopped))
     }
 
     /// Returns what it means that a statement failed which no transaction held.
-    fn failed_alone(&self, piece: &StepPart<'_>, error: &anyhow::Error) -> Stopped {
-        let range = &piece.outline.statements[piece.statements.start];
-        let text = &piece.step.text[range.clone()];
+    fn failed_alone(&self, part: &StepPart<'_>, error: &anyhow::Error) -> Stopped {
+        let range = &part.outline.statements[part.statements.start];
+        let text = &part.step.text[range.clone()];
         let mut failure = failure_from(error);
         let at = failure
             .error
@@ -622,7 +624,7 @@ impl<'a> Execution<'a> {
             .map_or(0, |at| at - 1);
         let byte = text.char_indices().nth(at).map_or(0, |(byte, _)| byte);
         failure.offset = Some(range.start + byte);
-        failure.statement = Some(piece.statements.start + 1);
+        failure.statement = Some(part.statements.start + 1);
         if self.interrupt.is_raised() && !failure.error.closed {
             return Stopped::RolledBack(StepFailure {
                 offset: failure.offset,
@@ -632,7 +634,7 @@ impl<'a> Execution<'a> {
         }
         // An error from within a body has a context; without one the call was refused before its body began.
         let began = failure.error.context.is_some();
-        if began && !failure.error.closed && piece.outline.may_commit(piece.statements.start) {
+        if began && !failure.error.closed && part.outline.may_commit(part.statements.start) {
             failure.hint = Some(
                 "the statement may have committed partially before it failed: check the database, then record the outcome: \
                  af-db repair --resume VERSION --as done, or --as not-done"
@@ -640,7 +642,7 @@ impl<'a> Execution<'a> {
             );
             return Stopped::Unknown(PartialProgress::default(), failure);
         }
-        cut_off(piece, Stopped::RolledBack(failure))
+        cut_off(part, Stopped::RolledBack(failure))
     }
 
     /// Runs statements of ours as one message.
@@ -659,12 +661,12 @@ impl<'a> Execution<'a> {
     /// Records that a unit is done which has ended its transaction, or had none.
     fn framed_done(
         &self,
-        piece: &StepPart<'_>,
+        part: &StepPart<'_>,
         index: usize,
         recorder: &dyn StepRecorder,
     ) -> Vec<Sql> {
-        let statements = piece.statements.clone();
-        let remember = remember(recorder, (piece.step, piece.outline), statements);
+        let statements = part.statements.clone();
+        let remember = remember(recorder, part.step, part.outline, statements);
         let note = Sql::new(session_state::REMEMBERED);
         self.framed(remember, recorder.unit_done(index + 1, &note))
     }
@@ -691,7 +693,8 @@ impl<'a> Execution<'a> {
 /// Keeps how the session stands behind a unit, where that is recorded.
 fn remember(
     recorder: &dyn StepRecorder,
-    (step, outline): (&Step, &Outline),
+    step: &Step,
+    outline: &Outline,
     statements: std::ops::Range<usize>,
 ) -> Sql {
     match recorder.unit_note(0, UnitMoment::Done) {
@@ -737,11 +740,11 @@ fn session_lost(lost: &str) -> StepFailure {
 }
 
 /// Reports that it is unknown how a statement ended which no transaction held, if the connection is gone.
-fn cut_off(piece: &StepPart<'_>, stopped: Stopped) -> Stopped {
+fn cut_off(part: &StepPart<'_>, stopped: Stopped) -> Stopped {
     let Stopped::RolledBack(mut failure) = stopped else {
         return stopped;
     };
-    let statement = piece.statements.start;
+    let statement = part.statements.start;
     if failure.is_unconfirmed {
         let hint = failure.hint.take().unwrap_or_default();
         failure.hint = Some(format!(
@@ -753,7 +756,7 @@ fn cut_off(piece: &StepPart<'_>, stopped: Stopped) -> Stopped {
     if !failure.error.closed {
         return Stopped::RolledBack(failure);
     }
-    failure.offset = Some(piece.outline.statements[statement].start);
+    failure.offset = Some(part.outline.statements[statement].start);
     failure.statement = Some(statement + 1);
     failure.hint = Some(
         "run the command again: it checks the catalog whether this statement took effect, and continues after it"

@@ -119,7 +119,7 @@ impl Heartbeat<'_> {
             number => format!("{number} sessions"),
         };
         let why = format!(
-            "{others} blocked by this run, {who} for {:.0} s, longer than the {} s allowed",
+            "{others} blocked by this run for up to {:.0} s ({who}), longer than the {} s allowed",
             look.longest,
             self.budget.as_secs()
         );

@@ -25,7 +25,7 @@ impl Execution<'_> {
     /// Leaves it to be committed, and gives how often its locks could not be had.
     pub(super) async fn run_with_lock_retry(
         &mut self,
-        piece: &StepPart<'_>,
+        part: &StepPart<'_>,
         mut opening: Vec<Sql>,
         slot: usize,
         closing: &(dyn Fn(usize) -> Vec<Sql> + Send + Sync),
@@ -41,9 +41,7 @@ impl Execution<'_> {
             // The first attempt is not watched: on a slow or far server every one would cost a second connection.
             let patience =
                 (attempt > 0 || self.lock_schedule.is_short()).then(|| wait.mul_f64(0.4));
-            let (ran, blockers) = self
-                .attempt(piece, (opening.clone(), closing), patience)
-                .await;
+            let (ran, blockers) = self.attempt(part, opening.clone(), closing, patience).await;
             let Err(fault) = ran else { break };
             if self.interrupt.is_raised() {
                 self.session.roll_back().await;
@@ -51,7 +49,7 @@ impl Execution<'_> {
             }
             self.session.roll_back().await;
             if !(fault.error.is("55P03") || fault.error.is("40P01")) {
-                let mut failure = piece.failure(fault);
+                let mut failure = part.failure(fault);
                 record_preconditions::explain(&mut failure);
                 return Err(Stopped::RolledBack(failure));
             }
@@ -59,7 +57,7 @@ impl Execution<'_> {
             self.tell_blockers(&blockers, attempt);
             if began.elapsed() + pause > self.lock_schedule.budget {
                 return Err(Stopped::RolledBack(
-                    self.out_of_time(piece.failure(fault), &blockers),
+                    self.out_of_time(part.failure(fault), &blockers),
                 ));
             }
             tokio::select! {
@@ -68,20 +66,21 @@ impl Execution<'_> {
             }
             attempt += 1;
         }
-        self.check_prediction(piece).await?;
+        self.check_prediction(part).await?;
         Ok(attempt)
     }
 
     /// Runs a transaction up to its COMMIT; looks who blocks it when it is kept waiting for longer than the patience.
     async fn attempt(
         &mut self,
-        piece: &StepPart<'_>,
-        (opening, closing): (Vec<Sql>, Vec<Sql>),
+        part: &StepPart<'_>,
+        opening: Vec<Sql>,
+        closing: Vec<Sql>,
         patience: Option<Duration>,
     ) -> (Result<(), TransactionError>, Vec<Backend>) {
-        let outline = piece.outline;
-        let first = piece.statements.start;
-        let inside = |(at, _): &&(usize, Range<usize>)| piece.statements.contains(at);
+        let outline = part.outline;
+        let first = part.statements.start;
+        let inside = |(at, _): &&(usize, Range<usize>)| part.statements.contains(at);
         let copies: Vec<_> = outline
             .copies
             .iter()
@@ -90,23 +89,19 @@ impl Execution<'_> {
             .collect();
         let block = TransactionText {
             opening,
-            text: &piece.step.text,
-            statements: &outline.statements[piece.statements.clone()],
+            text: &part.step.text,
+            statements: &outline.statements[part.statements.clone()],
             copies: &copies,
             closing,
         };
         let watch = self.watch;
         let total = outline.statements.len();
         let running = self.running();
-        let end = piece.statements.end;
-        running.show(piece.step, outline, first..end);
+        let end = part.statements.end;
+        running.show(part.step, outline, first..end);
         let told = |done: usize| {
-            running.show(piece.step, outline, first + done..end);
-            let note = format!(
-                "{}, statement {} of {total}",
-                piece.step.label,
-                first + done
-            );
+            running.show(part.step, outline, first + done..end);
+            let note = format!("{}, statement {} of {total}", part.step.label, first + done);
             watch(Event::Advanced {
                 done: u64::try_from(first + done).unwrap_or(0),
                 note: &note,

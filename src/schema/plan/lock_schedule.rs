@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_stay_under_the_cap_and_pass_the_deadlock_timeout_now_and_then() {
+    fn waits_stay_under_the_cap_and_sometimes_exceed_the_deadlock_timeout() {
         let ladder = LockSchedule::default();
         let waits: Vec<u128> = (0..12)
             .map(|attempt| ladder.wait(attempt).as_millis())

@@ -45,19 +45,21 @@ impl Execution<'_> {
     }
 
     /// Rolls back a transaction that did what the plan does not say.
-    pub(super) async fn check_prediction(&mut self, piece: &StepPart<'_>) -> Result<(), Stopped> {
+    pub(super) async fn check_prediction(&mut self, part: &StepPart<'_>) -> Result<(), Stopped> {
         let (Some(prediction), Some(snapshot)) = (&self.prediction, &mut self.snapshot) else {
             return Ok(());
         };
-        let Some(step) = prediction.step(&piece.step.label) else {
+        let Some(step) = prediction.step(&part.step.label) else {
             return Ok(());
         };
-        let part = CommittedPart {
+        let committed = CommittedPart {
             step,
-            statements: piece.statements.start + 1..=piece.statements.end,
-            unit: piece.unit,
+            statements: part.statements.start + 1..=part.statements.end,
+            unit: part.unit,
         };
-        let found = snapshot.deviations(&self.session, prediction, &part).await;
+        let found = snapshot
+            .deviations(&self.session, prediction, &committed)
+            .await;
         let failure = match found {
             Ok(deviations) if deviations.is_empty() => return Ok(()),
             Ok(deviations) => {

@@ -119,7 +119,7 @@ pub(crate) async fn reconcile(
         ReconcileKind::CreateIndex { index, table, .. } => {
             let found = indexes(session, &table).await?;
             existing = noted(&found);
-            created(session, (index.as_ref(), &found), earlier, watch).await?
+            created(session, index.as_ref(), &found, earlier, watch).await?
         }
         ReconcileKind::Reindex { kind, name } => {
             let found = reindexed(session, &kind, name.as_ref()).await?;
@@ -151,7 +151,8 @@ pub(crate) async fn reconcile(
 /// Looks what became of a `CREATE INDEX CONCURRENTLY`.
 async fn created(
     session: &Session,
-    (index, found): (Option<&QualifiedName>, &[FoundIndex]),
+    index: Option<&QualifiedName>,
+    found: &[FoundIndex],
     earlier: &EarlierRun,
     watch: Watch<'_>,
 ) -> Result<StatementOutcome> {
@@ -430,7 +431,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn statements_tell_what_they_are_about() {
+    fn statements_are_classified_for_reconciliation() {
         let name = |name: &str| (None, name.to_owned());
         let check = |text: &str, expected: ReconcileKind| {
             assert_eq!(reconcile_kind(text), expected, "{text}")

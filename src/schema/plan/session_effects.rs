@@ -238,7 +238,7 @@ mod tests {
     use crate::sql::classify;
 
     #[test]
-    fn settings_that_can_be_repeated_are_known() {
+    fn repeatable_settings_are_detected() {
         let check = |text: &str, expected: bool| {
             assert_eq!(
                 is_repeatable(classify::class(text), text),
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn what_gives_the_lock_away_is_seen() {
+    fn releasing_the_lock_is_detected() {
         let check = |text: &str, expected: bool| {
             let class = classify::class(text);
             assert_eq!(releases_lock(class, text), expected, "{text}");
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_a_session_read_only_is_seen() {
+    fn read_only_settings_are_detected() {
         let check = |text: &str, expected: Option<bool>| {
             assert_eq!(read_only(classify::class(text), text), expected, "{text}");
         };
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_of_the_files_own_are_found_in_bodies_as_well() {
+    fn custom_settings_are_found_in_bodies() {
         let check = |text: &str, expected: &[&str]| {
             let mut found = BTreeSet::new();
             custom_settings(text, &mut found);
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_a_temporary_object_again_is_told_from_what_uses_it() {
+    fn creating_a_temporary_object_differs_from_using_it() {
         let check = |text: &str, expected: bool| {
             assert_eq!(SessionWords::new(text).makes("tmp"), expected, "{text}");
         };
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_in_another_schema_is_not_the_temporary_one() {
+    fn names_in_another_schema_do_not_match_temporary_tables() {
         let check = |text: &str, expected: bool| {
             assert_eq!(speaks_of(text, "tmp"), expected, "{text}");
         };

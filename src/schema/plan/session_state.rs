@@ -221,7 +221,7 @@ mod tests {
     use crate::plan::unit;
 
     #[test]
-    fn what_a_new_session_lacks_is_named() {
+    fn state_missing_in_a_new_session_is_reported() {
         let read = |text: &str| SessionState::read(text).expect("a description");
         let before = read(
             r#"{"session": {"settings": {"search_path": "app"}, "role": "me", "temporary": ["tmp"], "prepared": null, "cursors": null}}"#,

@@ -70,17 +70,17 @@ pub(crate) async fn run(
         };
         match message {
             Message::Run(statements) => {
-                send(session, block, statements.clone(), (opening, closing), told).await?
+                send(session, block, statements.clone(), opening, closing, told).await?
             }
             Message::Copy(statement, data) => {
                 if !opening.is_empty() {
-                    send(session, block, 0..0, (opening, &[]), told).await?;
+                    send(session, block, 0..0, opening, &[], told).await?;
                 }
                 copy(session, block, *statement, data.clone()).await?;
                 told(statement + 1);
                 if !closing.is_empty() {
                     let end = block.statements.len();
-                    send(session, block, end..end, (&[], closing), told).await?;
+                    send(session, block, end..end, &[], closing, told).await?;
                 }
             }
         }
@@ -117,7 +117,8 @@ async fn send(
     session: &Session,
     block: &TransactionText<'_>,
     statements: Range<usize>,
-    (opening, closing): (&[Sql], &[Sql]),
+    opening: &[Sql],
+    closing: &[Sql],
     told: &(dyn Fn(usize) + Send + Sync),
 ) -> Result<(), TransactionError> {
     let mut sql = Sql::default();

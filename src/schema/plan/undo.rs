@@ -72,32 +72,32 @@ pub async fn undo(
     }
     let reached = units.iter().take(step.done + 1);
     let reached = reached.filter(|unit| !outline.is_undone(unit));
-    settle(session, (step, &outline), reached).await?;
+    settle(session, step, &outline, reached).await?;
     let mut undoing = UndoRun {
         session,
         watch,
         did: Vec::new(),
     };
-    let stuck = |piece: &ExecutionUnit, why, uncertain| NotUndoable {
-        range: outline.statements[piece.statements.start].clone(),
+    let stuck = |unit: &ExecutionUnit, why, uncertain| NotUndoable {
+        range: outline.statements[unit.statements.start].clone(),
         why,
         uncertain,
     };
-    if let Some(piece) = units.get(step.done).filter(|_| begun)
+    if let Some(unit) = units.get(step.done).filter(|_| begun)
         && let UnitUndo::Impossible(why) = undoing
-            .begun(text(step, &outline, piece), piece.kind, &earlier)
+            .begun(text(step, &outline, unit), unit.kind, &earlier)
             .await?
     {
-        undone.stuck = Some(stuck(piece, why, true));
+        undone.stuck = Some(stuck(unit, why, true));
     }
     let done = units.iter().take(step.done).rev();
-    for piece in done {
+    for unit in done {
         if undone.stuck.is_some() {
             break;
         }
-        match undoing.done(text(step, &outline, piece), piece).await? {
+        match undoing.done(text(step, &outline, unit), unit).await? {
             UnitUndo::Nothing => undone.left -= 1,
-            UnitUndo::Impossible(why) => undone.stuck = Some(stuck(piece, why, false)),
+            UnitUndo::Impossible(why) => undone.stuck = Some(stuck(unit, why, false)),
         }
     }
     session.run(&Sql::join(reset(), ";\n")).await?;
@@ -105,18 +105,19 @@ pub async fn undo(
     Ok(undone)
 }
 
-fn text<'s>(step: &'s Step, outline: &Outline, piece: &ExecutionUnit) -> &'s str {
-    &step.text[outline.statements[piece.statements.start].clone()]
+fn text<'s>(step: &'s Step, outline: &Outline, unit: &ExecutionUnit) -> &'s str {
+    &step.text[outline.statements[unit.statements.start].clone()]
 }
 
 /// Repeats the settings of a step, by which its names are found.
 async fn settle(
     session: &Session,
-    (step, outline): (&Step, &Outline),
+    step: &Step,
+    outline: &Outline,
     units: impl Iterator<Item = &ExecutionUnit>,
 ) -> Result<()> {
-    for piece in units {
-        for index in piece.statements.clone() {
+    for unit in units {
+        for index in unit.statements.clone() {
             if outline.settings.contains(&index) {
                 let text = &step.text[outline.statements[index].clone()];
                 session.run(&Sql::written_by_user(text)).await?;
@@ -202,8 +203,8 @@ impl UndoRun<'_> {
     }
 
     /// Undoes a unit that is done.
-    async fn done(&mut self, text: &str, piece: &ExecutionUnit) -> Result<UnitUndo> {
-        match piece.kind {
+    async fn done(&mut self, text: &str, unit: &ExecutionUnit) -> Result<UnitUndo> {
+        match unit.kind {
             UnitKind::OwnTransaction => return Ok(UnitUndo::Impossible(BY_HAND)),
             UnitKind::KeepsNothing => return Ok(UnitUndo::Nothing),
             UnitKind::Atomic | UnitKind::Alone => {}

@@ -23,11 +23,12 @@ use crate::sql::safe::Sql;
 /// Returns the reason where no such copy can be made here, such as an extension that the shadow server lacks.
 pub async fn try_out(
     scratch: &ShadowServer,
-    (from, to): (&Catalog, &Catalog),
+    from: &Catalog,
+    to: &Catalog,
     statements: &[Statement],
     options: &Options,
 ) -> Result<Option<String>> {
-    let session = match copied(scratch, "trial", (from, to)).await? {
+    let session = match copied(scratch, "trial", from, to).await? {
         Ok(session) => session,
         Err(reason) => return Ok(Some(reason)),
     };
@@ -63,7 +64,8 @@ pub async fn try_out(
 pub async fn copied(
     scratch: &ShadowServer,
     name: &str,
-    (from, to): (&Catalog, &Catalog),
+    from: &Catalog,
+    to: &Catalog,
 ) -> Result<Result<Session, String>> {
     let target = scratch.database(name).await?;
     let session = connect::open(&target, &silent).await?;

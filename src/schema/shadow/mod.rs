@@ -240,7 +240,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_all_databases_share_is_not_changed_in_two_at_once() {
+    fn migrations_of_cluster_wide_objects_are_not_run_in_parallel() {
         let check = |expected: bool, up: &str, down: &str| {
             let folder = tempfile::tempdir().expect("a folder");
             std::fs::write(folder.path().join("V1__a.sql"), up).expect("a file");

@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_statement_that_shaped_it() {
+    fn objects_map_to_their_last_statement() {
         let origins = Origins::of(&[
             migration(
                 1,

@@ -57,7 +57,7 @@ fn once() -> Vec<Vec<String>> {
 }
 
 #[tokio::test]
-async fn one_that_arrived_is_found_and_the_run_goes_on() {
+async fn a_commit_that_succeeded_is_found_and_the_run_continues() {
     let (seen, done) = cut_at_commit("", Cut::OnceAfter("COMMIT")).await;
     insta::assert_snapshot!(seen, @"
     applied 2 migrations to postgres@HOST:PORT/DATABASE
@@ -71,11 +71,11 @@ async fn one_that_arrived_is_found_and_the_run_goes_on() {
 }
 
 #[tokio::test]
-async fn one_that_did_not_arrive_is_told_and_not_repeated() {
+async fn a_commit_that_failed_is_reported_and_not_repeated() {
     let (seen, done) = cut_at_commit("", Cut::OnceBefore("COMMIT")).await;
     insta::assert_snapshot!(seen, @"
     warning: the connection was lost during COMMIT; checking on a new connection whether it succeeded
-    error: migrations/V1__a.sql was rolled back, nothing was applied: the connection was lost: connection closed
+    error: migrations/V1__a.sql was rolled back; nothing was applied: the connection was lost: connection closed
     hint: run the command again: the COMMIT did not succeed
     status 2
     ");
@@ -83,7 +83,7 @@ async fn one_that_did_not_arrive_is_told_and_not_repeated() {
 }
 
 #[tokio::test]
-async fn one_of_a_statement_that_arrived_is_found_and_the_file_goes_on() {
+async fn a_unit_commit_that_succeeded_is_found_and_the_file_continues() {
     let header = "-- af-db: no-transaction\n";
     let (seen, done) = cut_at_commit(header, Cut::OnceAfter("COMMIT")).await;
     insta::assert_snapshot!(seen, @"
@@ -98,12 +98,12 @@ async fn one_of_a_statement_that_arrived_is_found_and_the_file_goes_on() {
 }
 
 #[tokio::test]
-async fn one_of_a_statement_that_did_not_arrive_is_told() {
+async fn a_unit_commit_that_failed_is_reported() {
     let header = "-- af-db: no-transaction\nINSERT INTO done VALUES (4);\n";
     let (seen, done) = cut_at_commit(header, Cut::OnceBefore("COMMIT")).await;
     insta::assert_snapshot!(seen, @"
     warning: the connection was lost during COMMIT; checking on a new connection whether it succeeded
-    error: migrations/V1__a.sql was rolled back, nothing was applied: the connection was lost: connection closed
+    error: migrations/V1__a.sql was rolled back; nothing was applied: the connection was lost: connection closed
     hint: run the command again: the COMMIT did not succeed
     status 2
     ");
@@ -111,7 +111,7 @@ async fn one_of_a_statement_that_did_not_arrive_is_told() {
 }
 
 #[tokio::test]
-async fn where_nobody_can_be_asked_the_next_run_looks() {
+async fn an_unknown_commit_is_checked_by_the_next_run() {
     let database = server::database().await;
     let proxy = Proxy::start(&database.target);
     let project = Project::of(&proxy.target());
@@ -160,15 +160,15 @@ async fn a_run_that_was_overtaken_goes_no_further() {
     warning: the connection was lost during COMMIT; checking on a new connection whether it succeeded
     the COMMIT succeeded
     applied migrations/V2__b.sql (1 statement, N ms)
-    error: migrations/V3__c.sql was not begun, the first 1 of 2 are applied: the connection was lost, and another run changed this database before the connection was restored
-    hint: run it again
+    error: migrations/V3__c.sql was not started; 1 of 2 migrations applied: the connection was lost, and another run changed this database before the connection was restored
+    hint: run the command again
     status 3
     ");
     assert_eq!(database.one("SELECT count(*) FROM done").await, "1");
 }
 
 #[tokio::test]
-async fn a_call_that_was_cut_off_is_never_taken_for_not_run() {
+async fn an_interrupted_call_is_never_treated_as_not_run() {
     let database = server::database().await;
     let proxy = Proxy::start(&database.target);
     let project = Project::of(&proxy.target());
@@ -194,12 +194,12 @@ async fn a_call_that_was_cut_off_is_never_taken_for_not_run() {
     // However often it is asked again.
     let refused = timeless(&project.run(&["up"]).await.seen());
     insta::assert_snapshot!(refused, @"
-    migrations/V1__a.sql was cut off at TIME TIME UTC; it goes on with its first statement
+    migrations/V1__a.sql was interrupted at TIME TIME UTC; continuing with statement 1
     error: stopped in migrations/V1__a.sql; the outcome of the first statement is unknown: an earlier run was interrupted during this statement, and the catalog does not show whether it took effect
       at migrations/V1__a.sql:2:1, statement 1
     2 | CALL p();
       | ^
-    hint: look yourself, then say which: af-db repair --resume 1 --as done, or --as not-done
+    hint: check the database, then record the outcome: af-db repair --resume 1 --as done, or --as not-done
     status 3
     ");
     assert_eq!(timeless(&project.run(&["up"]).await.seen()), refused);
@@ -215,7 +215,7 @@ async fn a_call_that_was_cut_off_is_never_taken_for_not_run() {
 }
 
 #[tokio::test]
-async fn a_way_down_that_was_cut_off_continues() {
+async fn an_interrupted_down_migration_continues() {
     let database = server::database().await;
     let proxy = Proxy::start(&database.target);
     let project = Project::of(&proxy.target());
@@ -231,7 +231,7 @@ async fn a_way_down_that_was_cut_off_continues() {
     proxy.reset();
     proxy.cut_after(Cut::Statement("DROP TABLE b"));
     insta::assert_snapshot!(project.run(&["down", "--yes", "-q"]).await.seen(), @"
-    error: stopped in migrations/V1__a.down.sql after 1 statements: the connection was lost: connection closed
+    error: stopped in migrations/V1__a.down.sql after 1 statement: the connection was lost: connection closed
     hint: run af-db down again to continue after the completed statements
     status 3
     ");
@@ -244,9 +244,9 @@ async fn a_way_down_that_was_cut_off_continues() {
 
     1 migration is applied, 0 pending
 
-    error[history-half-reverted]: migration 1: reverting it was interrupted at TIME TIME UTC after 1 of its statements; the next run continues behind them
+    error[history-half-reverted]: migration 1: Partially reverted: interrupted at TIME TIME UTC after 1 statement; the next run continues with statement 2
       at migrations/V1__a.down.sql
-      help: run af-db down again
+      help: Run af-db down again
 
     1 error
     status 1

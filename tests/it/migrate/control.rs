@@ -298,7 +298,7 @@ const RELEASES: &str = "CREATE TABLE t (id int); \
     CREATE PROCEDURE quiet() LANGUAGE plpgsql AS $$ BEGIN INSERT INTO t VALUES (5); PERFORM harmless(); COMMIT; END $$;";
 
 #[tokio::test]
-async fn a_lock_that_a_function_gives_away_stops_the_run() {
+async fn a_lock_released_by_a_function_stops_the_run() {
     let check = async |header: &str, text: &str, status: i32, left: &[&str], said: &str| {
         let database = server::database().await;
         database.run(RELEASES).await;
@@ -340,7 +340,7 @@ async fn a_lock_that_a_function_gives_away_stops_the_run() {
         "INSERT INTO t VALUES (1); INSERT INTO t SELECT harmless(); INSERT INTO t VALUES (2);",
         3,
         &["1"],
-        "1 of its statements",
+        "after 1 statement:",
     )
     .await;
     check(
@@ -362,7 +362,7 @@ async fn a_lock_that_a_function_gives_away_stops_the_run() {
 }
 
 #[tokio::test]
-async fn a_lock_that_was_given_away_never_lets_two_runs_apply_one_file() {
+async fn a_released_lock_never_lets_two_runs_apply_one_file() {
     let database = server::database().await;
     database.run(RELEASES).await;
     let project = Project::of(&database.target);

@@ -257,7 +257,7 @@ async fn matrix(death: Death, header: &str) {
         let again = stage.project.run(&["up"]).await;
         assert_eq!(again.status, 0, "{death:?} {place}: {}", again.seen());
         if !header.is_empty() && place > 1 {
-            let goes_on = format!("goes on after the first {} statements", done_before(place));
+            let goes_on = format!("continuing with statement {}", done_before(place) + 1);
             assert!(again.stderr.contains(&goes_on), "{place}: {}", again.seen());
         }
         let session = session(&stage.target).await;
@@ -280,6 +280,13 @@ fn done_before(place: usize) -> usize {
     (place - 1).min(STATEMENTS - 1)
 }
 
+fn count(statements: usize) -> String {
+    match statements {
+        1 => "1 statement".to_owned(),
+        number => format!("{number} statements"),
+    }
+}
+
 /// Insists that the run that was cut off says what stays, and what to do.
 fn judge(ran: &CommandOutput, header: &str, place: usize) {
     let seen = ran.seen();
@@ -291,22 +298,22 @@ fn judge(ran: &CommandOutput, header: &str, place: usize) {
     let (status, what, hint) = match (header.is_empty() || place == 1, alone) {
         (true, _) => (
             2,
-            "V1__a.sql was rolled back, nothing was applied".to_owned(),
+            "V1__a.sql was rolled back; nothing was applied".to_owned(),
             "hint: run af-db up again\n",
         ),
         (false, true) => (
             3,
             format!(
-                "stopped in migrations/V1__a.sql after {} statements; the outcome of the next one is unknown",
-                done_before(place)
+                "stopped in migrations/V1__a.sql after {}; the outcome of the next statement is unknown",
+                count(done_before(place))
             ),
-            "hint: run it again: it looks in the catalog whether this statement took effect",
+            "hint: run the command again: it checks the catalog whether this statement took effect",
         ),
         (false, false) => (
             3,
             format!(
-                "stopped in migrations/V1__a.sql after {} statements: ",
-                done_before(place)
+                "stopped in migrations/V1__a.sql after {}: ",
+                count(done_before(place))
             ),
             "hint: run af-db up again to continue after the completed statements\n",
         ),

@@ -26,7 +26,7 @@ fn said(ran: &CommandOutput) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_slip_of_the_pen_is_shown_where_it_is() {
+async fn syntax_errors_are_shown_with_their_position() {
     let database = server::database().await;
     let project = Project::of(&database.target);
     project.write(
@@ -34,7 +34,7 @@ async fn a_slip_of_the_pen_is_shown_where_it_is() {
         "CREATE TABLE a (id int nott null);\n",
     );
     insta::assert_snapshot!(project.run(&["up"]).await.seen(), @r#"
-    error: migrations/V1__a.sql was rolled back, nothing was applied: syntax error at or near "nott" (SQLSTATE 42601)
+    error: migrations/V1__a.sql was rolled back; nothing was applied: syntax error at or near "nott" (SQLSTATE 42601)
       at migrations/V1__a.sql:1:24, statement 1
     1 | CREATE TABLE a (id int nott null);
       |                        ^
@@ -50,13 +50,13 @@ async fn a_slip_of_the_pen_is_shown_where_it_is() {
       at migrations/V1__a.sql:4:24, statement 3
     4 | CREATE TABLE a (id int nott null);
       |                        ^
-    hint: fix the cause and run af-db up again to continue after the completed statements; migrations/V1__a.sql must not change above that; or undo the completed statements: af-db up --abort
+    hint: fix the cause and run af-db up again to continue after the completed statements, which must stay unchanged in migrations/V1__a.sql; or undo the completed statements: af-db up --abort
     status 3
     "#);
 }
 
 #[tokio::test]
-async fn up_applies_and_status_tells() {
+async fn up_applies_and_status_reports() {
     let database = server::database().await;
     let project = Project::of(&database.target);
     project.write(
@@ -118,7 +118,7 @@ async fn an_error_names_statement_line_and_column_and_leaves_nothing() {
     project.write("migrations/V3__c.sql", "SELECT 1;\nSELECT nope FROM a;\n");
     insta::assert_snapshot!(project.run(&["up"]).await.seen(), @r#"
     applied migrations/V1__a.sql (1 statement, N ms)
-    error: migrations/V2__b.sql was rolled back, the first 1 of 3 are applied: duplicate key value violates unique constraint "a_pkey" (SQLSTATE 23505)
+    error: migrations/V2__b.sql was rolled back; 1 of 3 migrations applied: duplicate key value violates unique constraint "a_pkey" (SQLSTATE 23505)
       detail: Key (id)=(1) already exists.
       at migrations/V2__b.sql:4:1, statement 2
     4 | INSERT INTO a VALUES (1);
@@ -130,7 +130,7 @@ async fn an_error_names_statement_line_and_column_and_leaves_nothing() {
     project.write("migrations/V2__b.sql", "INSERT INTO a VALUES (1);");
     insta::assert_snapshot!(project.run(&["up"]).await.seen(), @r#"
     applied migrations/V2__b.sql (1 statement, N ms)
-    error: migrations/V3__c.sql was rolled back, the first 1 of 2 are applied: column "nope" does not exist (SQLSTATE 42703)
+    error: migrations/V3__c.sql was rolled back; 1 of 2 migrations applied: column "nope" does not exist (SQLSTATE 42703)
       at migrations/V3__c.sql:2:8, statement 2
     2 | SELECT nope FROM a;
       |        ^
@@ -269,7 +269,7 @@ async fn data_as_pg_dump_writes_it_is_loaded() {
 }
 
 #[tokio::test]
-async fn a_protected_environment_wants_a_person() {
+async fn a_protected_environment_needs_confirmation() {
     let database = server::database().await;
     let project = Project::of(&database.target);
     let host = &database.target.hosts[0];
@@ -293,7 +293,7 @@ async fn a_protected_environment_wants_a_person() {
 }
 
 #[tokio::test]
-async fn the_record_can_be_repaired_and_says_so() {
+async fn history_and_journal_can_be_repaired() {
     let database = server::database().await;
     let project = Project::of(&database.target);
     project.write("migrations/V1__a.sql", "SELECT 1;");
@@ -362,7 +362,7 @@ async fn a_journal_that_was_tampered_with_is_found() {
 }
 
 #[tokio::test]
-async fn our_comparison_agrees_with_refinerys_verdict() {
+async fn our_comparison_agrees_with_refinery() {
     use af_db::migrate::checksum::{self, Width};
     use af_db::migrate::history::{History, HistoryRow, HistoryTable};
     use af_db::migrate::{files, refinery, status};

@@ -62,7 +62,7 @@ async fn cut(
 }
 
 #[tokio::test]
-async fn settings_that_an_interruption_loses_are_set_again() {
+async fn settings_lost_by_an_interruption_are_restored() {
     for (before, units) in [
         ("SELECT set_config('search_path', 'app', false);", 1),
         (
@@ -96,27 +96,27 @@ const LOST: &[(&str, &str, &str)] = &[
     (
         "CREATE TEMP TABLE tmp AS SELECT 1 AS id;",
         "INSERT INTO t SELECT * FROM tmp;",
-        "the temporary table `tmp` is gone",
+        "the temporary table `tmp` no longer exists",
     ),
     (
         "SELECT 1 AS id INTO TEMP tmp;",
         "INSERT INTO t SELECT * FROM tmp;",
-        "the temporary table `tmp` is gone",
+        "the temporary table `tmp` no longer exists",
     ),
     (
         "DO $$ BEGIN CREATE TEMP TABLE tmp AS SELECT 1 AS id; END $$;",
         "INSERT INTO t SELECT * FROM tmp;",
-        "the temporary table `tmp` is gone",
+        "the temporary table `tmp` no longer exists",
     ),
     (
         "DO $$ BEGIN PERFORM set_config('search_path', 'app', false); END $$;",
         "CREATE TABLE t2 (id int);",
-        "`search_path` was `app` and is ",
+        "`search_path` was `app` and is now ",
     ),
     (
         "SELECT app.enter();",
         "CREATE TABLE t2 (id int);",
-        "`search_path` was `app` and is ",
+        "`search_path` was `app` and is now ",
     ),
     (
         "SELECT app.tenant();",
@@ -131,22 +131,22 @@ const LOST: &[(&str, &str, &str)] = &[
     (
         "CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql AS 'SELECT 42';",
         "INSERT INTO t SELECT pg_temp.f();",
-        "the temporary function `f` is gone",
+        "the temporary function `f` no longer exists",
     ),
     (
         "PREPARE p AS INSERT INTO t VALUES (1);",
         "EXECUTE p;",
-        "the prepared statement `p` is gone",
+        "the prepared statement `p` no longer exists",
     ),
     (
         "BEGIN; DECLARE c CURSOR WITH HOLD FOR SELECT 1; COMMIT;",
         "FETCH c;",
-        "the cursor `c` is gone",
+        "the cursor `c` no longer exists",
     ),
 ];
 
 #[tokio::test]
-async fn a_session_that_cannot_be_had_again_is_refused_with_the_reason() {
+async fn a_session_that_cannot_be_restored_is_refused_with_the_reason() {
     for (before, after, reason) in LOST {
         let database = server::database().await;
         database

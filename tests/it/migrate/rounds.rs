@@ -64,7 +64,7 @@ async fn each_migration_takes_two() {
 }
 
 #[tokio::test]
-async fn the_next_migration_is_not_sent_before_the_last_has_answered() {
+async fn migrations_are_sent_one_after_the_other() {
     let counted = Counted::of(4).await;
     counted.proxy.reset();
     counted.project.run(&["up"]).await.ok();

@@ -139,7 +139,7 @@ const WAYS: &[(&str, &str, Option<&str>)] = &[
 ];
 
 #[tokio::test]
-async fn a_way_down_that_does_not_lead_back_is_refused_with_the_object_named() {
+async fn irreversible_down_migrations_are_refused_with_the_object_named() {
     // Roles belong to the whole server, so each way has the server's one.
     let base = "DO $$ BEGIN CREATE ROLE reader; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
         CREATE TYPE e AS ENUM ('x', 'y');

@@ -95,7 +95,7 @@ async fn what_was_predicted_is_committed() {
 }
 
 #[tokio::test]
-async fn a_rewrite_nobody_predicted_is_rolled_back() {
+async fn unpredicted_rewrites_are_rolled_back() {
     let stopped = ran(PLAIN, STRICT, "ALTER TABLE t ADD COLUMN m mail").await;
     assert_eq!(
         stopped.expect_err("it must not be committed"),
@@ -105,18 +105,18 @@ async fn a_rewrite_nobody_predicted_is_rolled_back() {
 }
 
 #[tokio::test]
-async fn a_lock_nobody_predicted_is_rolled_back() {
+async fn unpredicted_locks_are_rolled_back() {
     let more = "CREATE DOMAIN mail AS text; CREATE TABLE t (id int PRIMARY KEY, a text); \
                 CREATE TABLE child () INHERITS (t)";
     let stopped = ran(PLAIN, more, "ALTER TABLE t ADD COLUMN b int").await;
     assert_eq!(
         stopped.expect_err("it must not be committed"),
-        "the step had effects that are not in the plan: it took a lock AccessExclusive on public.child, none was predicted"
+        "the step had effects that are not in the plan: it took an AccessExclusive lock on public.child, none was predicted"
     );
 }
 
 #[tokio::test]
-async fn rows_and_tables_that_nobody_predicted_are_rolled_back() {
+async fn unpredicted_rows_and_tables_are_rolled_back() {
     let event = "CREATE TABLE other (id int); INSERT INTO other VALUES (1), (2);
         CREATE FUNCTION e() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN WORK END $$;
         CREATE EVENT TRIGGER e ON ddl_command_end WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION e();";
@@ -147,7 +147,7 @@ async fn rows_and_tables_that_nobody_predicted_are_rolled_back() {
 }
 
 #[tokio::test]
-async fn rows_of_an_earlier_transaction_are_not_taken_for_those_of_a_later_one() {
+async fn rows_of_an_earlier_transaction_are_not_counted_in_a_later_one() {
     let text = "-- af-db: no-transaction\nDELETE FROM t;\nALTER TABLE t ADD COLUMN b int;\nUPDATE t SET b = 1;\n";
     assert_eq!(ran(PLAIN, PLAIN, text).await, Ok(()));
 }

@@ -22,7 +22,7 @@ async fn check(text: &str, expected: &[&str]) {
 }
 
 #[tokio::test]
-async fn what_is_taken_back_is_seen_although_nothing_counts_it() {
+async fn rolled_back_work_is_seen_although_nothing_counts_it() {
     check(
         "ALTER TABLE orders ENABLE ROW LEVEL SECURITY;
          SAVEPOINT s;
@@ -77,7 +77,7 @@ async fn a_table_that_takes_the_name_of_another_is_not_that_one() {
 }
 
 #[tokio::test]
-async fn only_the_rights_that_have_changed_are_told() {
+async fn only_changed_privileges_are_reported() {
     check(
         "SET search_path = '';
          GRANT SELECT ON public.orders TO PUBLIC;
@@ -108,7 +108,7 @@ async fn only_the_rights_that_have_changed_are_told() {
 }
 
 #[tokio::test]
-async fn rights_that_no_text_names_are_seen() {
+async fn privileges_that_no_text_names_are_seen() {
     check(
         "DO $$ BEGIN CREATE ROLE boss SUPERUSER; GRANT SELECT ON orders TO boss; END $$;
          DO $$ BEGIN ALTER ROLE boss NOSUPERUSER BYPASSRLS; END $$;

@@ -264,26 +264,26 @@ async fn judge(major: u32) {
 }
 
 #[tokio::test]
-async fn what_is_said_is_the_truth_on_14() {
+async fn observations_match_reality_on_14() {
     judge(14).await;
 }
 
 #[tokio::test]
-async fn what_is_said_is_the_truth_on_15() {
+async fn observations_match_reality_on_15() {
     judge(15).await;
 }
 
 #[tokio::test]
-async fn what_is_said_is_the_truth_on_16() {
+async fn observations_match_reality_on_16() {
     judge(16).await;
 }
 
 #[tokio::test]
-async fn what_is_said_is_the_truth_on_17() {
+async fn observations_match_reality_on_17() {
     judge(17).await;
 }
 
 #[tokio::test]
-async fn what_is_said_is_the_truth_on_18() {
+async fn observations_match_reality_on_18() {
     judge(18).await;
 }

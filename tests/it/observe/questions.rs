@@ -97,7 +97,7 @@ async fn answers(database: &server::Database, name: &str, text: &str) -> Vec<Row
 }
 
 #[tokio::test]
-async fn rows_at_odds_are_found_before_anything_starts() {
+async fn rows_that_violate_constraints_are_found_before_the_run() {
     let mut texts = Vec::new();
     for (text, _) in CASES {
         texts.push(text.to_owned());
@@ -143,7 +143,7 @@ async fn rows_at_odds_are_found_before_anything_starts() {
 }
 
 #[tokio::test]
-async fn what_an_earlier_statement_mends_is_said() {
+async fn rows_fixed_by_an_earlier_statement_are_reported() {
     let database = server::database().await;
     database.run(SCHEMA).await;
     database.run(BAD).await;
@@ -155,7 +155,7 @@ async fn what_an_earlier_statement_mends_is_said() {
 }
 
 #[tokio::test]
-async fn a_question_that_takes_too_long_is_not_answered() {
+async fn row_checks_that_take_too_long_are_unknown() {
     let database = server::database().await;
     database.run(SCHEMA).await;
     database.run(BAD).await;
@@ -180,7 +180,7 @@ async fn a_question_that_takes_too_long_is_not_answered() {
 }
 
 #[tokio::test]
-async fn what_is_built_without_a_transaction_asks_as_well() {
+async fn non_transactional_index_builds_raise_row_checks() {
     let text = |what: &str| {
         format!("-- af-db: no-transaction\nCREATE {what} INDEX CONCURRENTLY ON sales (note);\n")
     };

@@ -22,7 +22,7 @@ async fn check(text: &str, expected: &[&str]) {
 }
 
 #[tokio::test]
-async fn each_statement_of_a_step_tells_its_own() {
+async fn each_statement_of_a_step_has_its_own_effects() {
     check(
         "ALTER TABLE orders ADD COLUMN c uuid DEFAULT gen_random_uuid();
          ALTER TABLE orders ALTER COLUMN note TYPE varchar(40);
@@ -49,7 +49,7 @@ async fn each_statement_of_a_step_tells_its_own() {
 }
 
 #[tokio::test]
-async fn what_a_plan_makes_itself_is_nobody_elses() {
+async fn effects_on_relations_of_the_plan_are_left_out() {
     check(
         "CREATE TABLE fresh (id int); CREATE INDEX ON fresh (id); INSERT INTO fresh VALUES (1); DROP TABLE fresh",
         &["", "", "", ""],
@@ -58,7 +58,7 @@ async fn what_a_plan_makes_itself_is_nobody_elses() {
 }
 
 #[tokio::test]
-async fn a_table_of_the_plan_may_grow_a_table_behind_it() {
+async fn a_table_of_the_plan_may_get_a_toast_table() {
     check(
         "CREATE TABLE fresh (id int); ALTER TABLE fresh ADD COLUMN body text; INSERT INTO fresh VALUES (1, 'x')",
         &["", "", ""],
@@ -76,7 +76,7 @@ async fn a_table_of_the_plan_may_grow_a_table_behind_it() {
 }
 
 #[tokio::test]
-async fn what_fails_ends_the_step() {
+async fn a_failing_statement_ends_the_step() {
     let database = server::database().await;
     database.run(SCHEMA).await;
     let observation = observe(
@@ -91,7 +91,7 @@ async fn what_fails_ends_the_step() {
 }
 
 #[tokio::test]
-async fn what_no_transaction_holds_is_known() {
+async fn non_transactional_statements_are_observed() {
     let database = server::database().await;
     database.run(SCHEMA).await;
     let text = "-- af-db: no-transaction\nCREATE INDEX CONCURRENTLY i ON orders (qty);
@@ -117,7 +117,7 @@ async fn what_no_transaction_holds_is_known() {
 }
 
 #[tokio::test]
-async fn a_step_may_act_as_anybody_and_throw_away_what_is_prepared() {
+async fn a_step_may_change_role_and_deallocate_prepared_statements() {
     let server = server::own(None).await;
     let database = server.database().await;
     database.run(SCHEMA).await;
@@ -135,7 +135,7 @@ async fn a_step_may_act_as_anybody_and_throw_away_what_is_prepared() {
 }
 
 #[tokio::test]
-async fn nothing_of_the_watching_stays() {
+async fn observing_leaves_nothing_behind() {
     let database = server::database().await;
     observe(&database, "SELECT 1").await;
     let left = database
@@ -145,7 +145,7 @@ async fn nothing_of_the_watching_stays() {
 }
 
 #[tokio::test]
-async fn what_goes_with_its_whole_goes_without_saying() {
+async fn parts_of_dropped_objects_are_not_listed() {
     let database = server::database().await;
     database
         .run("CREATE EXTENSION citext; CREATE TABLE mails (mail citext); CREATE FUNCTION say(mail citext) RETURNS text LANGUAGE sql AS 'SELECT mail::text'")
@@ -217,7 +217,7 @@ async fn alongs(text: &str) -> String {
 }
 
 #[tokio::test]
-async fn rows_that_go_along_with_others_are_told() {
+async fn cascaded_rows_are_reported() {
     let check = async |text: &str, expected: &str| {
         assert_eq!(alongs(text).await, expected, "{text}");
     };
@@ -255,7 +255,7 @@ async fn rows_that_go_along_with_others_are_told() {
 }
 
 #[tokio::test]
-async fn rows_that_nothing_takes_along_are_not_told() {
+async fn rows_without_cascade_are_not_reported() {
     for text in [
         "DELETE FROM seats",
         "DELETE FROM bills",
@@ -270,7 +270,7 @@ async fn rows_that_nothing_takes_along_are_not_told() {
 }
 
 #[tokio::test]
-async fn what_only_the_target_has_loaded_is_not_tried() {
+async fn statements_that_need_target_libraries_are_not_run() {
     let database = server::database().await;
     database.run(SCHEMA).await;
     let text = "SECURITY LABEL FOR labels ON TABLE orders IS 'secret'; ALTER TABLE orders ADD COLUMN x int;";
@@ -288,7 +288,7 @@ async fn what_only_the_target_has_loaded_is_not_tried() {
 }
 
 #[tokio::test]
-async fn grants_that_go_with_a_view_are_told() {
+async fn grants_of_dropped_views_are_reported() {
     let database = server::database().await;
     database.run(SCHEMA).await;
     database.run("GRANT SELECT ON v TO PUBLIC").await;
@@ -308,7 +308,7 @@ async fn grants_that_go_with_a_view_are_told() {
 }
 
 #[tokio::test]
-async fn the_last_grant_that_is_revoked_is_told() {
+async fn the_last_revoked_grant_is_reported() {
     let database = server::database().await;
     database.run(SCHEMA).await;
     database
@@ -346,7 +346,7 @@ async fn a_policy_opens_only_what_was_there() {
 }
 
 #[tokio::test]
-async fn an_index_that_goes_along_is_told_and_one_of_a_whole_is_not() {
+async fn cascaded_indexes_are_reported_and_those_of_dropped_tables_are_not() {
     check(
         "ALTER TABLE orders DROP COLUMN note",
         &["AccessExclusive public.orders; drop index public.orders_note cascaded; drop table column public.orders.note lost"],

@@ -50,7 +50,7 @@ async fn observed(text: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn each_tells_what_it_tells_when_the_next_one_waits() {
+async fn pipelined_statements_have_the_same_observations() {
     let together = observed(&STATEMENTS.join(";\n")).await;
     // A savepoint is waited for, and so is what stands behind it.
     let apart: Vec<String> = STATEMENTS
@@ -72,7 +72,7 @@ async fn each_tells_what_it_tells_when_the_next_one_waits() {
 }
 
 #[tokio::test]
-async fn the_last_ones_of_a_file_are_heard_before_it_ends() {
+async fn the_last_statements_of_a_file_are_observed_before_it_ends() {
     let told = observed("COMMENT ON TABLE orders IS 'x'; INSERT INTO letters VALUES (1)").await;
     assert!(
         told[1].contains("drop table public.doomed lost"),
@@ -85,7 +85,7 @@ async fn the_last_ones_of_a_file_are_heard_before_it_ends() {
 }
 
 #[tokio::test]
-async fn who_fails_takes_nothing_from_those_before() {
+async fn a_failure_keeps_earlier_observations() {
     let database = server::database().await;
     database.run(SCHEMA).await;
     let text = "ALTER TABLE orders ADD COLUMN number bigserial; COMMENT ON TABLE orders IS 'x';

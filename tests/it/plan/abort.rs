@@ -71,7 +71,7 @@ async fn an_invalid_index_of_the_first_statement_is_dropped() {
 }
 
 #[tokio::test]
-async fn what_only_a_person_can_undo_is_said() {
+async fn statements_that_must_be_undone_by_hand_are_reported() {
     let database = server::database().await;
     let project = stopped(
         &database,
@@ -88,7 +88,7 @@ CREATE UNIQUE INDEX CONCURRENTLY a_note ON a (note);
     dropped index public.a_id
     migrations/V2__b.sql is half-run still, behind statement 2
 
-    error[half-run-left]: migrations/V2__b.sql: line 3, `UPDATE a SET note = 'x'`: only a person can undo it
+    error[half-run-left]: migrations/V2__b.sql: line 3, `UPDATE a SET note = 'x'`: it must be undone by hand
       help: go on with af-db up; or undo it by hand, and say so: af-db repair --resume 2 --as undone
 
     1 error
@@ -106,7 +106,7 @@ CREATE UNIQUE INDEX CONCURRENTLY a_note ON a (note);
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_off_any_more_is_refused() {
+async fn abort_of_changed_files_is_refused() {
     let database = server::database().await;
     let project = stopped(&database, INDEXES).await;
     project.write(

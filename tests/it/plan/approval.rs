@@ -89,7 +89,7 @@ async fn an_approved_plan_runs_once() {
 }
 
 #[tokio::test]
-async fn edited_sql_is_refused() {
+async fn modified_sql_is_refused() {
     let case = case().await;
     case.project.write(
         "migrations/V2__b.sql",
@@ -101,21 +101,21 @@ async fn edited_sql_is_refused() {
     error: plan.json is stale, nothing was touched:
       - migrations/V2__b.sql:3: CREATE INDEX b_id ON b (id)
       + migrations/V2__b.sql:3: GRANT ALL ON b TO PUBLIC
-      the plan does not say X06 b: every role there is and will be gets this right on b
+      finding not in the plan: X06 b: Grants access to b to all current and future roles
       the resulting schema differs from the plan
     hint: look at what differs, plan again and have the new plan approved
     ");
 }
 
 #[tokio::test]
-async fn an_edited_plan_is_refused() {
+async fn a_modified_plan_is_refused() {
     let case = case().await;
     let path = case.project.folder.path().join("plan.json");
     let text = std::fs::read_to_string(&path).unwrap();
     let edited = text.replace("\"public.a.note\"", "\"public.a.other\"");
     assert_ne!(text, edited);
     std::fs::write(&path, &edited).unwrap();
-    case.refuses("production", "was changed after af-db wrote it")
+    case.refuses("production", "was modified after af-db wrote it")
         .await;
     // One that is made whole again is found by what it says, by the hash and by the signature.
     let forge = |change: &dyn Fn(&mut PlanDocument)| {
@@ -130,7 +130,7 @@ async fn an_edited_plan_is_refused() {
     let arguments = ["up", "--env", "production", "--plan", "plan.json", "--yes"];
     let said = refused(case.project.run(&arguments).await, &case.database).await;
     assert!(
-        said.contains("is not for this plan, or was changed"),
+        said.contains("is for another plan or was modified"),
         "{said}"
     );
 }
@@ -146,7 +146,7 @@ async fn another_database_is_refused() {
     }
     let arguments = approved(&case.hash);
     let said = refused(there.run(&arguments).await, &other).await;
-    assert!(said.contains("the database's oid is"), "{said}");
+    assert!(said.contains("the database OID is"), "{said}");
 }
 
 #[tokio::test]
@@ -169,14 +169,14 @@ async fn an_expired_approval_is_refused() {
     case.sign(&case.bob, "production", -1);
     case.refuses("production", "expired at").await;
     case.sign(&case.bob, "production", 24 * 30);
-    case.refuses("production", "longer than 7 days").await;
+    case.refuses("production", "more than 7 days").await;
 }
 
 #[tokio::test]
 async fn the_signature_of_the_author_is_refused() {
     let case = case().await;
     case.sign(&case.tester, "production", 1);
-    case.refuses("production", "`tester` asked for this plan")
+    case.refuses("production", "`tester` is the author of this plan")
         .await;
 }
 
@@ -184,7 +184,8 @@ async fn the_signature_of_the_author_is_refused() {
 async fn the_signature_of_a_stranger_is_refused() {
     let case = case().await;
     case.sign(&pair(), "production", 1);
-    case.refuses("production", "by none of the approvers").await;
+    case.refuses("production", "not by any of the approvers")
+        .await;
     std::fs::remove_file(case.project.folder.path().join("plan.json.minisig")).unwrap();
     case.refuses("production", "there is no signature").await;
 }
@@ -241,7 +242,7 @@ async fn a_guard_that_cannot_be_kept_is_refused() {
 }
 
 #[tokio::test]
-async fn a_fresh_proven_backup_is_wanted() {
+async fn a_fresh_verified_backup_is_required() {
     let database = server::database().await;
     let project = project(&database.target, "require: [verified-backup-within 24h]").await;
     let said = refused(project.run(&["up", "--env", "production"]).await, &database).await;
@@ -362,7 +363,7 @@ async fn an_author_who_approves_under_another_spelling_is_refused() {
     let old = format!("tester {}", case.tester.pk.to_base64());
     std::fs::write(&path, text.replace(&old, &entry)).expect("written");
     case.sign(&case.tester, "production", 1);
-    case.refuses("production", "`TESTER` asked for this plan")
+    case.refuses("production", "`TESTER` is the author of this plan")
         .await;
 }
 

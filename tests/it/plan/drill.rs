@@ -134,6 +134,6 @@ async fn a_run_that_others_wait_for_too_long_stops_itself() {
     };
     let (ran, ()) = tokio::join!(run, read);
     assert_eq!(ran.status, 75, "{}", ran.seen());
-    assert!(ran.stderr.contains("waited for this run"), "{}", ran.seen());
+    assert!(ran.stderr.contains("blocked by this run"), "{}", ran.seen());
     assert_eq!(applied(&database).await, "1");
 }

@@ -33,8 +33,8 @@ async fn rows_that_a_foreign_key_takes_along_are_named_before_they_go() {
     1. migrations/V2__b.sql, in one transaction, no way back is written
        DELETE FROM a WHERE id = 1
          RowExclusive on a: deletes rows, blocks only DDL
-         rows of b are deleted along with those of a, by the foreign key b_a_fkey
-         rows of c lose their reference along with those of a, by the foreign key c_a_fkey
+         rows of b are deleted with those of a (foreign key b_a_fkey)
+         rows of c have their reference cleared with those of a (foreign key c_a_fkey)
 
     rows may be deleted: public.a
     rows may be deleted: public.b, along with those of public.a
@@ -45,10 +45,10 @@ async fn rows_that_a_foreign_key_takes_along_are_named_before_they_go() {
 
     to run exactly this: af-db plan --out plan.json, then af-db up --plan plan.json
 
-    warn[observed-rows]: public.b: rows of b are deleted along with those of a, by the foreign key b_a_fkey
+    warn[observed-rows]: public.b: rows of b are deleted with those of a (foreign key b_a_fkey)
       at migrations/V2__b.sql:1:1
 
-    warn[observed-rows]: public.c: rows of c lose their reference along with those of a, by the foreign key c_a_fkey
+    warn[observed-rows]: public.c: rows of c have their reference cleared with those of a (foreign key c_a_fkey)
       at migrations/V2__b.sql:1:1
 
     2 warnings

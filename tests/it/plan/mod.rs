@@ -128,12 +128,12 @@ async fn a_plan_says_what_up_would_run() {
     1. migrations/V2__b.sql, in one transaction, can be taken back
        at most 5 min on the server
        CREATE TABLE b (id int PRIMARY KEY REFERENCES a)
-         ShareRowExclusive on a: for a moment, blocks writes
+         ShareRowExclusive on a: briefly, blocks writes
        CREATE INDEX b_id ON b (id)
 
     2. migrations/V3__c.sql, in one transaction, cannot be taken back: the notes are gone
        ALTER TABLE a DROP COLUMN note
-         AccessExclusive on a: for a moment, blocks reads and writes
+         AccessExclusive on a: briefly, blocks reads and writes
          drops the column a.note with all its rows: the data is lost
 
     data lost: public.a.note
@@ -234,7 +234,7 @@ async fn two_machines_make_the_same_plan() {
 }
 
 #[tokio::test]
-async fn what_moved_beside_the_steps_is_told_and_accepted() {
+async fn changes_beside_the_steps_are_reported_and_accepted() {
     let database = server::database().await;
     let project = project(&database.target, "protected: false").await;
     plan(&project, "staging").await;
@@ -258,7 +258,7 @@ async fn what_moved_beside_the_steps_is_told_and_accepted() {
 }
 
 #[tokio::test]
-async fn what_is_not_reached_is_found_afterwards() {
+async fn unreached_plan_steps_are_found_afterwards() {
     let database = server::database().await;
     let project = project(&database.target, "protected: false").await;
     project.write(
@@ -302,7 +302,7 @@ async fn what_is_not_reached_is_found_afterwards() {
 }
 
 #[tokio::test]
-async fn a_plan_that_stopped_half_way_goes_on_when_told() {
+async fn an_interrupted_plan_continues_with_resume() {
     let database = server::database().await;
     let project = project(
         &database.target,
@@ -346,7 +346,7 @@ async fn a_plan_that_stopped_half_way_goes_on_when_told() {
 }
 
 #[tokio::test]
-async fn a_plan_that_stopped_within_its_first_step_goes_on_when_told() {
+async fn a_plan_interrupted_in_its_first_step_continues_with_resume() {
     let database = server::database().await;
     let project = project(&database.target, "require: [approved-plan]").await;
     std::fs::remove_file(project.folder.path().join("migrations/V3__c.sql")).expect("removed");
@@ -364,7 +364,7 @@ async fn a_plan_that_stopped_within_its_first_step_goes_on_when_told() {
     assert_eq!(ran.status, 4, "{}", ran.seen());
     insta::assert_snapshot!(ran.stderr, @"
     error: an earlier run of this plan stopped half-way in migrations/V2__b.sql; nothing was touched
-    hint: go on with the rest: --resume; or undo the completed statements: af-db up --abort
+    hint: go on with the rest: --resume; or take back what is done: af-db up --abort
     ");
     let ran = project.run(&[&up[..], &["--resume"]].concat()).await.ok();
     assert!(
@@ -410,7 +410,7 @@ async fn a_step_that_fails_on_the_mirror_is_found_before() {
     1. migrations/V2__b.sql, in one transaction, can be taken back
        at most 5 min on the server
        CREATE TABLE b (id int PRIMARY KEY REFERENCES a)
-         ShareRowExclusive on a: for a moment, blocks writes
+         ShareRowExclusive on a: briefly, blocks writes
        CREATE INDEX b_id ON b (id)
 
     2. migrations/V3__c.sql, in one transaction, no way back is written
@@ -435,7 +435,7 @@ async fn a_step_that_fails_on_the_mirror_is_found_before() {
 }
 
 #[tokio::test]
-async fn a_place_where_no_plan_can_be_written_is_told_at_once() {
+async fn an_unwritable_plan_path_is_reported_at_once() {
     let database = server::database().await;
     let project = project(&database.target, "protected: false").await;
     let mut said = String::new();
@@ -455,7 +455,7 @@ async fn a_place_where_no_plan_can_be_written_is_told_at_once() {
 }
 
 #[tokio::test]
-async fn a_table_that_is_shut_for_everyone_is_told() {
+async fn tables_without_any_access_are_reported() {
     let check = async |policy: &str, told: bool| {
         let database = server::database().await;
         let project = project(&database.target, "protected: false").await;
@@ -471,7 +471,7 @@ async fn a_table_that_is_shut_for_everyone_is_told() {
 }
 
 #[tokio::test]
-async fn what_is_deleted_is_said_and_what_only_looks_bad_is_not() {
+async fn deletes_are_reported_and_harmless_statements_are_not() {
     let database = server::database().await;
     let project = project(&database.target, "protected: false").await;
     project.write(

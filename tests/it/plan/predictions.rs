@@ -60,7 +60,7 @@ async fn the_reference_project_runs_from_empty_as_planned() {
 }
 
 #[tokio::test]
-async fn a_plan_goes_on_with_what_its_earlier_steps_created_and_renamed() {
+async fn a_plan_continues_with_what_its_earlier_steps_created_and_renamed() {
     let gate = "DO $$ BEGIN IF EXISTS (SELECT FROM was_a) THEN RAISE EXCEPTION 'closed'; END IF; END $$;\n";
     let (database, project) = pending(&[
         ("V2__t.sql", "CREATE TABLE t (a int);\nALTER TABLE a RENAME TO was_a;\n"),
@@ -113,7 +113,7 @@ const CODE: &str = "
 ";
 
 #[tokio::test]
-async fn code_that_the_steps_set_off_belongs_to_the_plan() {
+async fn code_triggered_by_the_steps_belongs_to_the_plan() {
     let update = "UPDATE a SET note = 'y';\nALTER TABLE a ADD COLUMN c int;\n";
     for (change, said) in [
         (
@@ -143,7 +143,7 @@ async fn code_that_the_steps_set_off_belongs_to_the_plan() {
             "foreign key child_a_id_fkey on public.a is new",
         ),
         ("ALTER TABLE a ALTER note SET DEFAULT helper(1)::text", "default note on public.a is new"),
-        ("DROP POLICY p ON a", "policy p on public.a is gone"),
+        ("DROP POLICY p ON a", "policy p on public.a was dropped"),
         (
             "ALTER DOMAIN positive ADD CHECK (checks(VALUE))",
             "constraint positive_check1 is new",
@@ -161,7 +161,7 @@ async fn code_that_the_steps_set_off_belongs_to_the_plan() {
 }
 
 #[tokio::test]
-async fn code_that_no_step_sets_off_may_change() {
+async fn code_that_no_step_triggers_may_change() {
     let (database, project) = pending(&[("V2__b.sql", "UPDATE a SET note = 'y';\n")]).await;
     database.run(CODE).await;
     let hash = plan(&project, "production").await;

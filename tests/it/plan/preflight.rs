@@ -21,7 +21,7 @@ fn state(ran: &CommandOutput, name: &str) -> (String, String) {
 }
 
 #[tokio::test]
-async fn all_is_well_on_a_quiet_database() {
+async fn preflight_passes_on_a_quiet_database() {
     let database = server::database().await;
     let project = project(&database.target, "protected: false").await;
     plan(&project, "staging").await;
@@ -66,7 +66,7 @@ async fn all_is_well_on_a_quiet_database() {
 }
 
 #[tokio::test]
-async fn what_stands_in_the_way_is_named() {
+async fn preflight_errors_are_reported() {
     let server = server::own(None).await;
     let database = server.database().await;
     let project = project(
@@ -143,7 +143,7 @@ async fn until(target: &Target, question: &'static str) {
 }
 
 #[tokio::test]
-async fn a_role_that_is_not_shown_others_says_so() {
+async fn missing_monitoring_privileges_are_reported() {
     let server = server::own(None).await;
     let database = server.database().await;
     let project = project(&database.target, "protected: false").await;

@@ -79,7 +79,7 @@ async fn a_plan_runs_when_its_words_and_every_loss_are_typed() {
 }
 
 #[tokio::test]
-async fn anything_else_that_is_typed_touches_nothing() {
+async fn wrong_confirmations_change_nothing() {
     let case = case().await;
     let words = &*case.words;
     let (other, nothing) = ("is not what was asked for", "nothing was typed");
@@ -106,7 +106,7 @@ async fn anything_else_that_is_typed_touches_nothing() {
 }
 
 #[tokio::test]
-async fn a_slip_may_be_taken_back_while_typing() {
+async fn typing_errors_can_be_corrected() {
     let case = case().await;
     let words = format!("{}x\x7f\n", case.words);
     let ran = case.up(&[&words, "public.a.nite\x7f\x7f\x7fote\n"]).await;

@@ -226,7 +226,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_and_names_are_told_apart() {
+    fn codes_and_names_are_unique() {
         for (index, rule) in RULES.iter().enumerate() {
             for other in &RULES[index + 1..] {
                 assert!(rule.code != other.code && rule.name != other.name);
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_has_two_spellings() {
+    fn rules_are_found_by_code_or_name() {
         assert_eq!(find("r02").map(|rule| rule.code), Some("R02"));
         assert_eq!(
             find("add-column-volatile-default").map(|rule| rule.code),

@@ -35,7 +35,7 @@ pub fn compare(plan: &PlanDocument, now: &PlanDocument, earlier: &EarlierRuns) -
     place(plan, now, resuming, &mut stale, &mut moved);
     limits(plan, now, &mut stale);
     let names = resuming.then(|| ResumedNames::after(plan, now, &earlier.done));
-    steps(plan, now, (&earlier.done, names.as_ref()), &mut stale);
+    steps(plan, now, &earlier.done, names.as_ref(), &mut stale);
     consequences(plan, now, names.as_ref(), &mut stale, &mut moved);
     match &names {
         Some(names) => names.reach(plan, now, &mut stale),
@@ -134,7 +134,8 @@ fn limits(plan: &PlanDocument, now: &PlanDocument, stale: &mut Vec<String>) {
 fn steps(
     plan: &PlanDocument,
     now: &PlanDocument,
-    (done, names): (&BTreeSet<i64>, Option<&ResumedNames>),
+    done: &BTreeSet<i64>,
+    names: Option<&ResumedNames>,
     stale: &mut Vec<String>,
 ) {
     let versions = |document: &PlanDocument| -> BTreeSet<i64> {
@@ -436,12 +437,12 @@ mod tests {
     }
 
     #[test]
-    fn nothing_moved() {
+    fn unchanged_plans_are_up_to_date() {
         assert_eq!(said(|_| {}), PlanValidity::Fresh);
     }
 
     #[test]
-    fn what_leaves_the_steps_alone_is_explained() {
+    fn changes_that_do_not_affect_steps_keep_the_plan_valid() {
         let moved = said(|now| {
             now.schema = "sha256:c".to_owned();
             now.schema_after = Some("sha256:d".to_owned());
@@ -460,7 +461,7 @@ mod tests {
     }
 
     #[test]
-    fn another_database_is_never_taken_for_it() {
+    fn plans_for_another_database_are_stale() {
         insta::assert_snapshot!(stale(|now| {
             now.environment = "staging".to_owned();
             now.target.database = "other".to_owned();
@@ -478,7 +479,7 @@ mod tests {
     }
 
     #[test]
-    fn other_steps_are_told_statement_by_statement() {
+    fn changed_steps_are_listed_by_statement() {
         insta::assert_snapshot!(stale(|now| {
             now.steps[0] = planned(1, "SELECT 3");
             now.steps[1] = planned(3, "SELECT 2");
@@ -493,7 +494,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_plan_makes_up_is_found() {
+    fn forged_fields_make_a_plan_stale() {
         assert!(stale(|now| now.schema_after = None).contains("resulting schema differs"));
         assert!(stale(|now| now.steps[0].timeout_ms = Some(5)).contains("timeout in ms"));
         assert!(
@@ -513,7 +514,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_that_an_earlier_run_left_half_done_goes_on() {
+    fn partially_applied_steps_continue() {
         let (plan, mut now) = both();
         now.steps[0].continues_behind = 1;
         let half = |half| EarlierRuns {
@@ -528,7 +529,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_earlier_run_of_the_plan_did_is_no_difference() {
+    fn steps_applied_by_an_earlier_run_are_no_difference() {
         let (mut plan, mut now) = both();
         plan.losses.push("public.a".to_owned());
         now.steps.remove(0);

@@ -275,7 +275,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_and_written_the_same() {
+    fn plans_round_trip() {
         let mut document = document(vec![planned(1, "SELECT 1"), planned(2, "SELECT 2")]);
         document.author = Some("alice".to_owned());
         document.losses.push("public.a".to_owned());
@@ -291,7 +291,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_is_no_plan_is_refused() {
+    fn invalid_plans_are_refused() {
         for (text, said) in [
             ("", "is not a plan"),
             ("{}", "is not a plan"),

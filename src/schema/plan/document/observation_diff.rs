@@ -62,7 +62,7 @@ mod tests {
     use crate::plan::observe::{Rewrite, Scan};
 
     #[test]
-    fn both_sides_are_told() {
+    fn differences_list_both_sides() {
         let planned = StatementObservation {
             scans: vec![Scan {
                 relation: "public.a".to_owned(),

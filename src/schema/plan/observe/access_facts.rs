@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_gains_opens_and_what_he_loses_closes() {
+    fn new_grants_open_and_lost_grants_close_access() {
         let there = ("t", "is there", None);
         let reads = ("t", "anon may SELECT", Some(true));
         let keeps = ("t", "restrictive policy p for ALL to anon", Some(false));
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn the_grants_of_a_view_that_is_gone_are_told_and_those_of_a_table_are_not() {
+    fn grants_of_dropped_views_are_reported_and_those_of_tables_are_not() {
         let there = ("v", "is there", None);
         let reads = ("v", "anon may SELECT", Some(true));
         let usual = ("v", "it reads with its owner's privileges", Some(true));
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_function_is_open_to_everyone_as_all_are() {
+    fn default_grants_of_new_functions_are_not_reported() {
         let usual = ("f()", "PUBLIC may EXECUTE", Some(true));
         let any = (
             "f()",

@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_named_is_read_again() {
+    fn only_named_objects_are_read_again() {
         check("GRANT SELECT ON t TO app", "t");
         check(
             "GRANT SELECT (id, \"on\"), UPDATE (a) ON TABLE public.t, \"U\" TO app",
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_nothing_has_everything_read_again() {
+    fn unnamed_changes_read_everything_again() {
         check(
             "DO $$ BEGIN GRANT SELECT ON t TO app; END $$",
             "all functions others",

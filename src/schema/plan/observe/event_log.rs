@@ -72,7 +72,8 @@ fn line(row: &Row) -> Result<LogEntry> {
 
 /// Reports what lines say; the second session still sees what was there before.
 pub(super) async fn read(
-    (session, onlooker): (&Session, &Session),
+    session: &Session,
+    onlooker: &Session,
     lines: Vec<LogEntry>,
     inventory: &Inventory,
 ) -> Result<StatementLog> {
@@ -99,7 +100,7 @@ pub(super) async fn read(
     }
     let members = members(onlooker, &gone).await?;
     let holders = holders(session, &gone).await?;
-    log.dropped = tell(&gone, &members, (inventory, &holders));
+    log.dropped = tell(&gone, &members, inventory, &holders);
     Ok(log)
 }
 
@@ -142,7 +143,8 @@ const ATTRIBUTE: &str = "composite type column";
 fn tell(
     gone: &[DroppedIdentity],
     members: &BTreeSet<String>,
-    (inventory, holders): (&Inventory, &BTreeMap<u32, u32>),
+    inventory: &Inventory,
+    holders: &BTreeMap<u32, u32>,
 ) -> Vec<DroppedObject> {
     let relations: BTreeSet<&str> = gone
         .iter()
@@ -174,7 +176,7 @@ fn tell(
         .map(|gone| DroppedObject {
             kind: gone.kind.clone(),
             name: gone.identity.clone(),
-            loses: loses(gone, (inventory, holders)),
+            loses: loses(gone, inventory, holders),
             named: gone.named,
         })
         .collect();
@@ -203,7 +205,8 @@ fn falls(index: &DroppedIdentity, gone: &[DroppedIdentity], inventory: &Inventor
 /// Returns the table whose rows, or values, are lost.
 fn loses(
     gone: &DroppedIdentity,
-    (inventory, holders): (&Inventory, &BTreeMap<u32, u32>),
+    inventory: &Inventory,
+    holders: &BTreeMap<u32, u32>,
 ) -> Option<String> {
     if gone.kind == ATTRIBUTE {
         let holder = inventory.get(*holders.get(&gone.relation?)?)?;

@@ -126,7 +126,7 @@ impl TargetSnapshot {
             let relation: u32 = row.try_get("relation")?;
             let found = match self.before.get(&relation) {
                 Some(entry) if prediction.is_ours(&entry.name) => continue,
-                Some(entry) => self.changed((relation, entry), row, (prediction, part))?,
+                Some(entry) => self.changed(relation, entry, row, prediction, part)?,
                 // A relation comes once for each mode it is locked in.
                 None if !self.created.insert(relation) => continue,
                 None if prediction.has_event_triggers => continue,
@@ -140,9 +140,11 @@ impl TargetSnapshot {
     /// Reports what has happened to a relation that was there before the plan.
     fn changed(
         &self,
-        (relation, entry): (u32, &RelationEntry),
+        relation: u32,
+        entry: &RelationEntry,
         row: &Row,
-        (prediction, part): (&Prediction, &CommittedPart<'_>),
+        prediction: &Prediction,
+        part: &CommittedPart<'_>,
     ) -> Result<Vec<String>> {
         let mut found = Vec::new();
         let name = &entry.name;

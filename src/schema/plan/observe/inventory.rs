@@ -175,7 +175,8 @@ impl StatementObservation {
     /// Reports what a relation's files say, before and after a statement that no transaction held.
     pub(super) fn left_behind(
         &mut self,
-        (before, now): (Option<&RelationEntry>, &RelationEntry),
+        before: Option<&RelationEntry>,
+        now: &RelationEntry,
         inventory: &Inventory,
         class: Class,
     ) {

@@ -95,7 +95,7 @@ pub(super) fn never_on_a_shadow(class: Class) -> Option<&'static str> {
             "not run on the shadow database: changes a database setting"
         }
         Class::SecurityLabel => {
-            "not run on the shadow database: its label provider may not be loaded"
+            "not run on the shadow database: the provider of its security labels may not be loaded"
         }
         Class::Create(Object::Tablespace) | Class::Drop(Object::Tablespace) => {
             "not run on the shadow database: needs directories on the server"
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn what_runs_alone_names_what_it_locks() {
+    fn non_transactional_statements_have_known_locks() {
         check(
             "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS i ON ONLY app.t (a)",
             "ShareUpdateExclusive app.t",

@@ -400,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_text_speaks_of_is_found_in_its_bodies_as_well() {
+    fn mentions_are_found_in_function_bodies() {
         check("UPDATE app.t SET a = app.f(b)", &["f"], &["t"], false);
         check("INSERT INTO \"Big\" DEFAULT VALUES", &[], &["big"], false);
         check(

@@ -40,7 +40,8 @@ impl RelationNames {
     pub(super) async fn left(
         &mut self,
         onlooker: &Session,
-        (unit, class): (usize, Option<Class>),
+        unit: usize,
+        class: Option<Class>,
     ) -> Result<Option<NewRelations>> {
         let rows = onlooker
             .query(

@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn what_deletes_says_so() {
+    fn deletes_are_detected() {
         check("DELETE FROM t", true);
         check(
             "MERGE INTO t USING u ON t.a = u.a WHEN MATCHED THEN DELETE",

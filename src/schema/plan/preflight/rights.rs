@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_needed_is_read_off_the_text() {
+    fn required_privileges_are_derived_from_the_text() {
         let needs = RequiredPrivileges::of([
             "CREATE TABLE t (a int); CREATE UNLOGGED TABLE IF NOT EXISTS app.t (a int); CREATE TEMP TABLE x (a int);",
             "CREATE SCHEMA IF NOT EXISTS own; CREATE OR REPLACE FUNCTION own.f() RETURNS int LANGUAGE sql AS 'SELECT 1';",

@@ -120,22 +120,22 @@ pub fn estimate(
     let mut weights = Vec::new();
     for (step, observation) in observations.iter().enumerate() {
         for statement in &observation.statements {
-            let at = (step, statement.number);
-            weights.extend(relations(at, observation, statement, (sizes, thresholds)));
-            weights.extend(alongs(at, statement, sizes));
-            weights.extend(wording::objects(at, statement, sizes));
+            weights.extend(relations(step, observation, statement, sizes, thresholds));
+            weights.extend(cascades(step, statement, sizes));
+            weights.extend(wording::objects(step, statement, sizes));
         }
     }
     weights
 }
 
 fn relations(
-    (step, number): (usize, usize),
+    step: usize,
     observation: &StepObservation,
     statement: &StatementObservation,
-    (sizes, thresholds): (&Sizes, &Thresholds),
+    sizes: &Sizes,
+    thresholds: &Thresholds,
 ) -> Vec<Impact> {
-    let held = observation.held(number);
+    let held = observation.held(statement.number);
     let mut names: Vec<&str> = Vec::new();
     let strong = statement
         .locks
@@ -160,7 +160,7 @@ fn relations(
         let mode = lock.map(|lock| lock.mode);
         weights.push(Impact {
             step,
-            statement: number,
+            statement: statement.number,
             aspect: effort.aspect(),
             object: name.to_owned(),
             lock: mode,
@@ -173,11 +173,7 @@ fn relations(
 }
 
 /// Estimates the impact on rows changed by CASCADE, which the statement does not mention.
-fn alongs(
-    (step, number): (usize, usize),
-    statement: &StatementObservation,
-    sizes: &Sizes,
-) -> Vec<Impact> {
+fn cascades(step: usize, statement: &StatementObservation, sizes: &Sizes) -> Vec<Impact> {
     let mut weights = Vec::new();
     for rows in &statement.rows {
         let Some(along) = &rows.along else { continue };
@@ -189,7 +185,7 @@ fn alongs(
         };
         weights.push(Impact {
             step,
-            statement: number,
+            statement: statement.number,
             aspect: ImpactKind::Rows,
             object: rows.relation.clone(),
             lock: None,

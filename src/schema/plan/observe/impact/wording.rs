@@ -73,14 +73,10 @@ fn rewriting(how: RewriteKind, kind: Option<RelationKind>) -> &'static str {
 }
 
 /// Returns the words for what a statement drops and opens.
-pub(super) fn objects(
-    (step, statement): (usize, usize),
-    seen: &StatementObservation,
-    sizes: &Sizes,
-) -> Vec<Impact> {
+pub(super) fn objects(step: usize, seen: &StatementObservation, sizes: &Sizes) -> Vec<Impact> {
     let weight = |aspect, object: &str, severity, words| Impact {
         step,
-        statement,
+        statement: seen.number,
         aspect,
         object: object.to_owned(),
         lock: None,
@@ -199,7 +195,7 @@ mod tests {
     use crate::plan::observe::lock::LockMode;
 
     #[test]
-    fn a_large_rewrite_reads_as_it_weighs() {
+    fn large_rewrites_are_described() {
         let size = RelationSize {
             rows: Some(90_000_000),
             bytes: Some(34 << 30),
@@ -225,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn times_and_sizes_have_units_that_people_use() {
+    fn times_and_sizes_have_readable_units() {
         let check = |seconds, expected: &str| assert_eq!(time(seconds), expected);
         check((0, 0), "under a second");
         check((0, 3), "up to 3 s");

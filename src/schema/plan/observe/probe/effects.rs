@@ -108,7 +108,8 @@ impl Probe {
     pub(super) fn written(
         &self,
         seen: &[LockedRelation],
-        (class, text): (Class, &str),
+        class: Class,
+        text: &str,
         work: &mut StatementEffects,
     ) {
         let deletes = statement_target::deletes(class, text);

@@ -91,7 +91,8 @@ impl Probe {
     pub(super) async fn ask(
         &self,
         session: &Session,
-        (class, begun): (Class, bool),
+        class: Class,
+        begun: bool,
     ) -> Result<Vec<Row>> {
         let known = StateFilter {
             last_before: self.last_before,
@@ -135,8 +136,10 @@ impl Probe {
     pub(super) async fn look(
         &mut self,
         session: &Session,
-        (look, log): (TransactionState, event_log::StatementLog),
-        (class, text): (Class, &str),
+        look: TransactionState,
+        log: event_log::StatementLog,
+        class: Class,
+        text: &str,
         observation: &mut StatementObservation,
     ) -> Result<ProbeSigns> {
         let again = look.changed == self.changed && class != Class::Savepoint;
@@ -152,7 +155,7 @@ impl Probe {
         }
         self.logged = look.logged;
         let mut work = self.work(&seen, &log, class);
-        self.written(&seen, (class, text), &mut work);
+        self.written(&seen, class, text, &mut work);
         cascade::follow(session, &self.inventory, &mut work.rows).await?;
         observation.rewrites = work.rewrites;
         observation.scans = work.scans;
@@ -161,7 +164,7 @@ impl Probe {
         observation.locks = self.locks(&seen);
         observation.security = self.openings(&seen);
         observation.dropped = log.dropped;
-        let shaped = self.shaped(&seen, (class, text));
+        let shaped = self.shaped(&seen, class, text);
         self.remember(seen);
         Ok(ProbeSigns {
             shaped,
@@ -187,7 +190,7 @@ impl Probe {
     ) -> Result<()> {
         let now = Inventory::read(session).await?;
         let lines = event_log::lines(&self.asker.logged(session).await?)?;
-        let log = event_log::read((session, session), lines, &self.inventory).await?;
+        let log = event_log::read(session, session, lines, &self.inventory).await?;
         let names: HashMap<&str, u32> = self
             .inventory
             .entries
@@ -200,7 +203,7 @@ impl Probe {
                 let id = names.get(entry.name.as_str())?;
                 self.inventory.get(*id)
             });
-            observation.left_behind((before, entry), &self.inventory, class);
+            observation.left_behind(before, entry, &self.inventory, class);
         }
         let mut seen: Vec<RelationLock> = std::mem::take(&mut observation.locks);
         for (relation, mode) in sampled {
@@ -228,7 +231,7 @@ impl Probe {
 
     /// Finds the tables whose shape the statement may have changed: what it locked more strongly than before, and
     /// what it names; all that is held, where it does not say what it is about, or where others inherit from that.
-    fn shaped(&self, seen: &[LockedRelation], (class, text): (Class, &str)) -> Vec<u32> {
+    fn shaped(&self, seen: &[LockedRelation], class: Class, text: &str) -> Vec<u32> {
         let named = statement_target::shaped(class, text);
         let is_named = |seen: &LockedRelation| {
             let now = seen.now.as_ref();

@@ -15,9 +15,9 @@ CROSS JOIN LATERAL (
     LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = a.grantee
     WHERE a.grantee <> p.proowner
     UNION ALL
-    SELECT 'it acts with the rights of its owner', true WHERE p.prosecdef
+    SELECT 'it runs with its owner''s privileges', true WHERE p.prosecdef
     UNION ALL
-    SELECT 'it acts with the rights of its owner and any search_path', true
+    SELECT 'it runs with its owner''s privileges and any search_path', true
     WHERE p.prosecdef AND coalesce(pg_catalog.array_to_string(p.proconfig, ','), '') NOT LIKE '%search_path=%'
 ) AS f
 WHERE p.oid {} AND n.nspname <> 'af_db_observer'

@@ -47,7 +47,7 @@ JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 CROSS JOIN LATERAL (
     SELECT 'is there' AS fact, NULL::boolean AS opens
     UNION ALL
-    SELECT 'it reads with the rights of its owner', true
+    SELECT 'it reads with its owner''s privileges', true
     WHERE c.relkind = 'v' AND NOT coalesce(c.reloptions, ARRAY[]::pg_catalog.text[]) && '{security_invoker=true,security_invoker=on,security_invoker=1}'
 ) AS f
 WHERE c.oid {} AND c.relkind IN ('v', 'm')

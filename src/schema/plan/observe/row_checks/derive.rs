@@ -13,7 +13,8 @@ use crate::sql::token::TokenKind;
 /// Returns the questions about one table.
 pub(super) fn row_checks(
     table: &str,
-    (before, after): (&TableShape, &TableShape),
+    before: &TableShape,
+    after: &TableShape,
     names: &BTreeMap<u32, String>,
     text: &str,
 ) -> Vec<RowCheck> {
@@ -307,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn only_narrower_types_are_asked_about() {
+    fn only_narrower_types_raise_row_checks() {
         let check = |old: (&str, &str), new: &str, expected: Option<&str>| {
             let found = misfit("c", &column("c", old.0, old.1), new);
             assert_eq!(
@@ -342,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn the_expression_of_a_conversion_is_found() {
+    fn using_expressions_are_found() {
         let text =
             "ALTER TABLE t ALTER COLUMN a TYPE int USING (a + 1), ALTER b TYPE text USING b::text";
         assert_eq!(using(text, "a").as_deref(), Some("(a + 1)"));

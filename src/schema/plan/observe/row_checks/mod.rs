@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_a_statement_may_change_is_read() {
+    fn only_changeable_parts_are_read() {
         check("ALTER TABLE t ADD COLUMN a int", "nothing");
         check("ALTER TABLE t ALTER a SET NOT NULL", "columns");
         check(

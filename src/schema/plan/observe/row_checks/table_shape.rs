@@ -126,7 +126,7 @@ impl ShapeReader {
     ) -> Result<BTreeMap<u32, TableShape>> {
         let (aside, shapes, back) = join3(
             session.query_prepared(&self.put_aside, &[]),
-            self.read(session, ids, (parts, true)),
+            self.read(session, ids, parts, true),
             session.query_prepared(&self.put_back, &[]),
         )
         .await;
@@ -140,7 +140,8 @@ impl ShapeReader {
         &self,
         session: &Session,
         ids: &Vec<u32>,
-        (parts, in_words): (ShapeParts, bool),
+        parts: ShapeParts,
+        in_words: bool,
     ) -> Result<TableShapes> {
         let params = [(ids as _, Type::OID_ARRAY), (&in_words as _, Type::BOOL)];
         let ask = |wanted: bool, kept, count: usize| {
@@ -159,13 +160,15 @@ impl ShapeReader {
             ask(parts.bounds, &self.partitions, 2),
         )
         .await;
-        shapes((columns?, constraints?), (uniques?, partitions?))
+        shapes(columns?, constraints?, uniques?, partitions?)
     }
 }
 
 fn shapes(
-    (columns, constraints): (Vec<Row>, Vec<Row>),
-    (uniques, partitions): (Vec<Row>, Vec<Row>),
+    columns: Vec<Row>,
+    constraints: Vec<Row>,
+    uniques: Vec<Row>,
+    partitions: Vec<Row>,
 ) -> Result<BTreeMap<u32, TableShape>> {
     let mut shapes: BTreeMap<u32, TableShape> = BTreeMap::new();
     for row in columns {

@@ -46,7 +46,7 @@ impl RowCheckTracker {
         let before = async {
             match unknown.is_empty() {
                 true => Ok(BTreeMap::new()),
-                false => readers.1.read(onlooker, &unknown, (parts, false)).await,
+                false => readers.1.read(onlooker, &unknown, parts, false).await,
             }
         };
         let (after, before) = join(readers.0.within(session, &ids, parts), before).await;
@@ -70,7 +70,7 @@ impl RowCheckTracker {
                 |it: &&ConstraintShape| before.constraints.iter().all(|old| old.oid != it.oid);
             let keys = after.constraints.iter().filter(|it| it.kind == "f");
             partners.extend(keys.filter(is_new).map(|it| it.referenced));
-            questions.extend(derive::row_checks(table, (before, after), &names, text));
+            questions.extend(derive::row_checks(table, before, after, &names, text));
         }
         questions.retain(|question| self.asked.insert(question.clone()));
         Ok((questions, partners))
@@ -80,7 +80,8 @@ impl RowCheckTracker {
     pub(in crate::plan::observe) fn raised(
         &mut self,
         tables: &BTreeMap<u32, String>,
-        (before, after): (&TableShapes, &TableShapes),
+        before: &TableShapes,
+        after: &TableShapes,
         text: &str,
     ) -> Vec<RowCheck> {
         let mut questions = Vec::new();
@@ -88,7 +89,8 @@ impl RowCheckTracker {
             if let (Some(before), Some(after)) = (before.get(id), after.get(id)) {
                 questions.extend(derive::row_checks(
                     table,
-                    (before, after),
+                    before,
+                    after,
                     &BTreeMap::new(),
                     text,
                 ));

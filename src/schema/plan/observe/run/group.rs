@@ -49,7 +49,8 @@ impl Observer {
     pub(super) async fn group(
         &mut self,
         group: &[NextStatement<'_>],
-        (opening, is_last): (Option<Opening>, bool),
+        opening: Option<Opening>,
+        is_last: bool,
         into: &mut Vec<StatementObservation>,
     ) -> Result<bool> {
         if let [next] = group
@@ -83,7 +84,7 @@ impl Observer {
             self.probe.newest = newest?;
         }
         match ended {
-            Some(ended) => closed(ended, into),
+            Some((deferred, ended)) => closed(deferred, ended, into),
             None => self.close_if(is_last, into).await,
         }
     }
@@ -151,9 +152,9 @@ impl Observer {
             if scope.is_silent() {
                 return None;
             }
-            Some(self.ask_rights((next, begun), &scope).await)
+            Some(self.ask_rights(next, begun, &scope).await)
         };
-        let look = self.probe.ask(session, (next.class, begun));
+        let look = self.probe.ask(session, next.class, begun);
         let (ran, look, log, rights) = join4(session.run(&sql), look, log, rights).await;
         let rights = rights.map(|(answer, look)| AccessAnswer {
             scope,
@@ -170,12 +171,13 @@ impl Observer {
 
     async fn ask_rights(
         &self,
-        (next, begun): (&NextStatement<'_>, bool),
+        next: &NextStatement<'_>,
+        begun: bool,
         scope: &AccessScope,
     ) -> (Result<ReadFacts>, Result<Vec<Row>>) {
         join(
             ReadFacts::ask(&self.session, scope),
-            self.probe.ask(&self.session, (next.class, begun)),
+            self.probe.ask(&self.session, next.class, begun),
         )
         .await
     }
@@ -223,21 +225,26 @@ impl Observer {
                     ..StatementLog::default()
                 },
                 false => {
-                    let sessions = (&self.session, &self.onlooker);
-                    event_log::read(sessions, lines, &self.probe.inventory).await?
+                    let inventory = &self.probe.inventory;
+                    event_log::read(&self.session, &self.onlooker, lines, inventory).await?
                 }
             };
-            let statement = (next.class, next.text());
             let signs = self
                 .probe
-                .look(&self.session, (look, log), statement, &mut observation)
+                .look(
+                    &self.session,
+                    look,
+                    log,
+                    next.class,
+                    next.text(),
+                    &mut observation,
+                )
                 .await?;
             observation.depends_on_rows = known_effects::depends_on_rows(next.class, &observation);
             // After a failure nothing can be asked any more.
             let is_silent = next.pace == Pipelining::Ahead && signs.rights.is_empty();
             if failed.is_none() && !is_silent {
-                self.further(next, (signs, rights), &mut observation)
-                    .await?;
+                self.further(next, signs, rights, &mut observation).await?;
             }
             into.push(observation);
         }
@@ -250,17 +257,18 @@ impl Observer {
     async fn further(
         &mut self,
         next: &NextStatement<'_>,
-        (signs, rights): (ProbeSigns, Option<AccessAnswer>),
+        signs: ProbeSigns,
+        rights: Option<AccessAnswer>,
         observation: &mut StatementObservation,
     ) -> Result<()> {
         let scope = access_scope::scope(next.class, next.text(), signs.rights);
         if !scope.is_empty() {
             let (answer, locked) = match rights {
                 Some(rights) if scope.is_read_by(&rights.scope) => (rights.answer, rights.look),
-                _ => self.ask_rights((next, true), &scope).await,
+                _ => self.ask_rights(next, true, &scope).await,
             };
             let last_before = self.probe.last_before;
-            let changes = self.doors.changes(answer?, &scope, last_before);
+            let changes = self.access.changes(answer?, &scope, last_before);
             observation.security.extend(changes);
             self.probe.pass_over(&locked?)?;
             observation.security.sort();
@@ -301,7 +309,7 @@ impl Observer {
         if ran.is_ok() && next.data().is_none() {
             self.prepare_again().await?;
         }
-        let look = self.probe.ask(&self.session, (next.class, true)).await;
+        let look = self.probe.ask(&self.session, next.class, true).await;
         let answers = StatementAnswers {
             ran,
             look,
@@ -320,7 +328,10 @@ impl Observer {
     /// Ends the transaction if nothing follows; says whether that failed.
     async fn close_if(&self, is_last: bool, into: &mut [StatementObservation]) -> Result<bool> {
         match is_last {
-            true => closed(self.end().await, into),
+            true => {
+                let (deferred, ended) = self.end().await;
+                closed(deferred, ended, into)
+            }
             false => Ok(false),
         }
     }
@@ -343,7 +354,8 @@ impl Observer {
 
 /// Whether the end of a transaction was refused, and has its last statement say so.
 fn closed(
-    (deferred, ended): (Result<()>, Result<()>),
+    deferred: Result<()>,
+    ended: Result<()>,
     into: &mut [StatementObservation],
 ) -> Result<bool> {
     let mut failed = false;

@@ -84,11 +84,11 @@ pub async fn each(shadow: &Target, steps: &[Step]) -> Result<Vec<StepObservation
             "{} does not run in one transaction, so it cannot be rolled back",
             step.label
         );
-        let before = (observer.probe.inventory.clone(), observer.doors.clone());
+        let before = (observer.probe.inventory.clone(), observer.access.clone());
         observer.end = "ROLLBACK";
         let observation = observer.step(step).await;
         observations.push(observation.with_context(|| format!("observing {}", step.label))?);
-        (observer.probe.inventory, observer.doors) = before;
+        (observer.probe.inventory, observer.access) = before;
         observer.shapes = RowCheckTracker::default();
     }
     observer.close().await?;
@@ -108,10 +108,10 @@ struct Observer {
     /// How each of the two sessions reads what rows can be at odds with.
     readers: (ShapeReader, ShapeReader),
     shapes: RowCheckTracker,
-    doors: AccessFacts,
+    access: AccessFacts,
     /// How a transaction ends.
     end: &'static str,
-    /// Whether the statements of the piece that runs, or ran last, only change definitions.
+    /// Whether the statements of the unit that runs, or ran last, only change definitions.
     only_defined: bool,
     /// Whether settings may be others than they were at the beginning of a step.
     is_unset: bool,
@@ -195,7 +195,7 @@ impl Observer {
             names,
             readers,
             shapes: RowCheckTracker::default(),
-            doors,
+            access: doors,
             end: COMMIT,
             only_defined: false,
             is_unset: true,
@@ -236,36 +236,37 @@ impl Observer {
             .collect();
         let mut before = self.is_unset.then(|| Sql::join(reset(), ";\n"));
         self.is_unset = defines.contains(&false);
-        for (unit, piece) in (1..).zip(&units).skip(step.done) {
-            self.only_defined = !defines[piece.statements.clone()].contains(&false);
-            let kept = match piece.kind {
-                UnitKind::KeepsNothing => Some((self.probe.inventory.clone(), self.doors.clone())),
+        for (number, unit) in (1..).zip(&units).skip(step.done) {
+            self.only_defined = !defines[unit.statements.clone()].contains(&false);
+            let kept = match unit.kind {
+                UnitKind::KeepsNothing => Some((self.probe.inventory.clone(), self.access.clone())),
                 _ => None,
             };
             self.end = kept.as_ref().map_or(self.end, |_| "ROLLBACK");
-            let ran = (piece, before.take());
-            self.piece(step, &outline, ran, &mut observation.statements)
+            let reset = before.take();
+            self.run_unit(step, &outline, unit, reset, &mut observation.statements)
                 .await?;
             if let Some(kept) = kept {
-                (self.probe.inventory, self.doors) = kept;
+                (self.probe.inventory, self.access) = kept;
                 (self.shapes, self.end) = (RowCheckTracker::default(), COMMIT);
             }
             if observation.failed().is_some() {
                 break;
             }
-            let alone = (piece.kind == UnitKind::Alone).then_some(piece.statements.start);
+            let alone = (unit.kind == UnitKind::Alone).then_some(unit.statements.start);
             let class = alone.map(|at| classify::class(&step.text[outline.statements[at].clone()]));
-            let left = self.names.left(&self.onlooker, (unit, class)).await?;
+            let left = self.names.left(&self.onlooker, number, class).await?;
             observation.left.extend(left);
         }
         Ok(observation)
     }
 
-    async fn piece(
+    async fn run_unit(
         &mut self,
         step: &Step,
         outline: &Outline,
-        (piece, reset): (&unit::ExecutionUnit, Option<Sql>),
+        unit: &unit::ExecutionUnit,
+        reset: Option<Sql>,
         into: &mut Vec<StatementObservation>,
     ) -> Result<()> {
         let next = |index: usize| {
@@ -279,20 +280,20 @@ impl Observer {
                 pace: pipelining::pace(class, text),
             }
         };
-        if piece.kind == UnitKind::Alone {
+        if unit.kind == UnitKind::Alone {
             if let Some(reset) = reset {
                 self.session.run(&reset).await?;
             }
-            let observation = self.alone(&next(piece.statements.start)).await?;
+            let observation = self.alone(&next(unit.statements.start)).await?;
             into.push(observation);
             return Ok(());
         }
-        let (begin, statements) = match piece.kind {
+        let (begin, statements) = match unit.kind {
             UnitKind::OwnTransaction | UnitKind::KeepsNothing => (
-                Sql::written_by_user(next(piece.statements.start).text()),
-                piece.statements.start + 1..piece.statements.end - 1,
+                Sql::written_by_user(next(unit.statements.start).text()),
+                unit.statements.start + 1..unit.statements.end - 1,
             ),
-            _ => (Sql::new("BEGIN"), piece.statements.clone()),
+            _ => (Sql::new("BEGIN"), unit.statements.clone()),
         };
         self.shapes.begin();
         let mut opening = Some((reset, begin));
@@ -300,8 +301,8 @@ impl Observer {
         loop {
             let group = pipelining::together(rest.clone(), next);
             rest.start += group.len();
-            let around = (opening.take(), rest.is_empty());
-            if self.group(&group, around, into).await? || rest.is_empty() {
+            let is_last = rest.is_empty();
+            if self.group(&group, opening.take(), is_last, into).await? || is_last {
                 return Ok(());
             }
         }
@@ -342,14 +343,14 @@ impl Observer {
         let ids: Vec<u32> = indexed.keys().copied().collect();
         let parts = parts.unwrap_or_default();
         let reader = &self.readers.1;
-        let before = reader.read(&self.onlooker, &ids, (parts, false)).await?;
+        let before = reader.read(&self.onlooker, &ids, parts, false).await?;
         let sql = Sql::written_by_user(next.text());
         let (ran, sampled) = known_effects::sampled(&self.session, &self.onlooker, &sql).await?;
         observation.failed = refused(ran, next.range().start, next.text())?;
         if observation.failed.is_none() && !ids.is_empty() {
-            let after = reader.read(&self.onlooker, &ids, (parts, true)).await?;
-            let shapes = (&before, &after);
-            observation.questions = self.shapes.raised(&indexed, shapes, next.text());
+            let after = reader.read(&self.onlooker, &ids, parts, true).await?;
+            let text = next.text();
+            observation.questions = self.shapes.raised(&indexed, &before, &after, text);
         }
         if observation.failed.is_none() {
             self.probe

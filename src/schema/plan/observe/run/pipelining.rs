@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn who_may_raise_a_question_is_waited_for() {
+    fn statements_that_may_raise_row_checks_are_last() {
         check(Pipelining::Ahead, "ALTER TABLE t ADD COLUMN a int");
         check(Pipelining::Ahead, "ALTER TABLE t RENAME TO u");
         check(Pipelining::Last, "ALTER TABLE t DROP COLUMN a");
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn who_takes_our_questions_away_stands_apart() {
+    fn statements_that_deallocate_queries_are_apart() {
         check(Pipelining::Apart, "DISCARD ALL");
         check(Pipelining::Apart, "DEALLOCATE ALL");
         check(Pipelining::Apart, "COPY t FROM stdin");
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn who_may_change_settings_does_not_only_define() {
+    fn statements_that_may_change_settings_do_not_only_define() {
         let check = |text: &str, expected: bool| {
             assert_eq!(only_defines(classify::class(text)), expected, "{text}");
         };
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn all_begin_before_the_first_ends() {
+    async fn all_futures_start_before_the_first_ends() {
         let begun = std::cell::RefCell::new(Vec::new());
         let one = |number: usize| {
             let begun = &begun;

@@ -2,7 +2,7 @@
 SELECT
   'warning' AS weight,
   index.indexrelid::regclass::text AS object,
-  format('this index of %s is invalid: it is kept up to date and used by no query', index.indrelid::regclass) AS words
+  format('index of %s is invalid: maintained by writes, but not used by queries', index.indrelid::regclass) AS words
 FROM pg_catalog.pg_index AS index
 WHERE NOT index.indisvalid
 ORDER BY 2

@@ -2,7 +2,7 @@
 SELECT
   'warning' AS weight,
   'lock table' AS object,
-  format('%s relations will be locked, and there is room for %s locks in all', cardinality($1::text[]), room.number) AS words
+  format('%s relations will be locked; the lock table has %s slots', cardinality($1::text[]), room.number) AS words
 FROM (
   SELECT
     current_setting('max_locks_per_transaction')::int

@@ -2,7 +2,7 @@
 SELECT
   'blocking' AS weight,
   relation.name AS object,
-  format('it belongs to %s, and only its owner may change it', pg_get_userbyid(class.relowner)) AS words
+  format('owned by %s; only the owner can change it', pg_get_userbyid(class.relowner)) AS words
 FROM unnest($1::text[]) AS relation (name)
 JOIN pg_catalog.pg_class AS class
   ON class.oid = to_regclass(relation.name)

@@ -2,7 +2,7 @@
 SELECT
   'warning' AS weight,
   relation.name AS object,
-  format('it is published by %s, and changes of the schema are not replicated', string_agg(quote_ident(published.pubname), ', ' ORDER BY published.pubname)) AS words
+  format('published by %s; schema changes are not replicated', string_agg(quote_ident(published.pubname), ', ' ORDER BY published.pubname)) AS words
 FROM unnest($1::text[]) AS relation (name)
 JOIN pg_catalog.pg_class AS class
   ON class.oid = to_regclass(relation.name)

@@ -3,8 +3,8 @@ SELECT
   'warning' AS weight,
   format('replica %s', COALESCE(NULLIF(replica.application_name, ''), host(replica.client_addr), replica.pid::text)) AS object,
   CASE
-    WHEN replica.state <> 'streaming' THEN format('it is not streaming but %s', replica.state)
-    ELSE format('it is %s behind', date_trunc('second', replica.replay_lag))
+    WHEN replica.state <> 'streaming' THEN format('not streaming, state is %s', replica.state)
+    ELSE format('replication lag %s', date_trunc('second', replica.replay_lag))
   END AS words
 FROM pg_catalog.pg_stat_replication AS replica
 WHERE replica.state <> 'streaming'

@@ -2,7 +2,7 @@
 SELECT
   'warning' AS weight,
   namespace.nspname::text AS object,
-  'the role may create nothing in this schema' AS words
+  'the role has no CREATE privilege on this schema' AS words
 FROM pg_catalog.pg_namespace AS namespace
 WHERE namespace.nspname = ANY ($2::text[])
   AND NOT has_schema_privilege(namespace.oid, 'CREATE')

@@ -2,7 +2,7 @@
 SELECT
   'note' AS weight,
   format('%I on %s', con.conname, con.conrelid::regclass) AS object,
-  'this constraint was never validated: rows from before may break it' AS words
+  'the constraint is not validated; existing rows may violate it' AS words
 FROM pg_catalog.pg_constraint AS con
 WHERE NOT con.convalidated
   AND con.conrelid <> 0

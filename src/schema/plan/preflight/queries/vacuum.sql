@@ -3,9 +3,9 @@ SELECT
   CASE WHEN activity.query LIKE '%to prevent wraparound%' THEN 'blocking' ELSE 'warning' END AS weight,
   relation.name AS object,
   CASE
-    WHEN activity.query LIKE '%to prevent wraparound%' THEN 'it is being vacuumed to prevent wraparound, which gives way to nobody'
-    WHEN activity.backend_type = 'autovacuum worker' THEN 'it is being vacuumed, which gives way after a second'
-    ELSE format('process %s is vacuuming it', activity.pid)
+    WHEN activity.query LIKE '%to prevent wraparound%' THEN 'an anti-wraparound vacuum is running and does not yield to other sessions'
+    WHEN activity.backend_type = 'autovacuum worker' THEN 'an autovacuum is running and yields after one second'
+    ELSE format('process %s is running VACUUM', activity.pid)
   END AS words
 FROM unnest($1::text[]) AS relation (name)
 JOIN pg_catalog.pg_stat_progress_vacuum AS vacuum

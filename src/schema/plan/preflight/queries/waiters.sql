@@ -2,7 +2,7 @@
 SELECT
   'warning' AS weight,
   relation.name AS object,
-  format('%s wait for a lock on it', count(DISTINCT held.pid)) AS words
+  format('sessions waiting for a lock: %s', count(DISTINCT held.pid)) AS words
 FROM unnest($1::text[]) AS relation (name)
 JOIN pg_catalog.pg_locks AS held
   ON held.relation = to_regclass(relation.name)
