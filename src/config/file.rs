@@ -76,7 +76,6 @@ pub struct OverrideSettings {
     /// A table, including what is in it.
     #[serde(default)]
     pub table: Option<String>,
-    /// An environment.
     #[serde(default)]
     pub environment: Option<String>,
 }

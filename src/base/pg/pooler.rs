@@ -45,7 +45,7 @@ pub async fn mode(session: &Session, target: &Target) -> Result<PoolMode> {
     Ok(mode)
 }
 
-/// Holds a transaction open on a second connection and checks whether the first one lost its server process.
+/// Keeps a transaction open on a second connection and checks whether the first one lost its server process.
 async fn probe(session: &Session, target: &Target) -> Result<PoolMode> {
     let first = session.server_info().backend_pid;
     let second = connect::open_with(target, &connect::RetryLimits::ONCE, &silent).await?;

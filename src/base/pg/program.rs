@@ -292,7 +292,7 @@ fn restrict_environment(command: &mut Command) {
     for name in FOR_SERVERS {
         #[expect(
             clippy::disallowed_methods,
-            reason = "handed on as it is, read by nobody here"
+            reason = "passed on unchanged"
         )]
         if let Some(value) = std::env::var_os(name) {
             command.env(name, value);

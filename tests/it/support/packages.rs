@@ -94,7 +94,7 @@ pub(crate) fn pgbackrest() -> PathBuf {
         .get_or_init(|| {
             installed("pgbackrest").unwrap_or_else(|| {
                 let root = fetched("pgbackrest");
-                // Tells the server to run the wrapper again instead of the bare program.
+                // Makes the server run the wrapper again instead of the bare program.
                 let again = "PGBACKREST_CMD=\"$0\"\nexport PGBACKREST_CMD\n";
                 wrap_with(&root, &root.join("usr/bin/pgbackrest"), again)
             })

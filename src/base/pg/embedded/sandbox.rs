@@ -316,7 +316,7 @@ mod linux {
         let address = &raw const attributes;
         #[expect(
             unsafe_code,
-            reason = "the call reads a structure of ours and gives a file descriptor that nobody else has"
+            reason = "the call reads a structure of ours and gives a new file descriptor"
         )]
         let rules = unsafe {
             let size = size_of::<Attributes>();
@@ -369,7 +369,7 @@ mod linux {
         let name = CString::new(path.as_os_str().as_bytes())?;
         #[expect(
             unsafe_code,
-            reason = "both calls read memory of ours, and the descriptor is nobody else's"
+            reason = "both calls read memory of ours, and the descriptor is exclusively ours"
         )]
         unsafe {
             let parent = libc::open(name.as_ptr(), libc::O_PATH | libc::O_CLOEXEC);

@@ -298,8 +298,8 @@ mod tests {
         hint: PostgreSQL needs a user name: add the user id to /etc/passwd
         ");
         let words = "initdb failed (exit status: 1): no error message";
-        insta::assert_snapshot!(shown(&explain(Some(anyhow::anyhow!(words)))), @r"
-        initdb failed (exit status: 1): no words
+        insta::assert_snapshot!(shown(&explain(Some(anyhow::anyhow!(words)))), @"
+        initdb failed (exit status: 1): no error message
         hint: none
         ");
     }

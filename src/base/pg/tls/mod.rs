@@ -45,7 +45,7 @@ struct Settings {
     /// Whether these are the system's authorities.
     #[cfg_attr(
         not(feature = "native-tls"),
-        expect(dead_code, reason = "rustls does not tell them apart")
+        expect(dead_code, reason = "rustls does not distinguish them")
     )]
     system: bool,
     identity: Option<Identity>,
