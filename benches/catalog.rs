@@ -66,7 +66,7 @@ fn memory(process: &str) -> u64 {
 }
 
 async fn measure(rounds: usize) {
-    let options = Options::unsaid();
+    let options = Options::defaults();
     let scratch = shadow_server::start(&options, &silent).await.unwrap();
     let programs = embedded::resolve(&options, &silent).await.unwrap().binaries;
     let pg_dump = programs.program("pg_dump");

@@ -48,7 +48,7 @@ fn main() {
         // As a plan does for a live server that nobody has configured.
         let options = Options {
             locks: Some(6_400),
-            ..Options::unsaid()
+            ..Options::defaults()
         };
         let scratch = shadow_server::start(&options, &silent).await.unwrap();
         let tables = arguments.iter().find_map(|it| it.parse().ok());
@@ -285,7 +285,7 @@ async fn verdicts(list: &str) {
     let folder = std::path::Path::new(list).parent().unwrap();
     let options = Options {
         major: Some(15),
-        ..Options::unsaid()
+        ..Options::defaults()
     };
     let scratch = shadow_server::start(&options, &silent).await.unwrap();
     let schema = std::fs::read_to_string(folder.join("schema.sql")).unwrap();

@@ -60,7 +60,7 @@ fn main() {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let scratch = shadow_server::start(&Options::unsaid(), &silent)
+        let scratch = shadow_server::start(&Options::defaults(), &silent)
             .await
             .unwrap();
         for tables in sizes {

@@ -49,7 +49,7 @@ fn main() {
 
 /// Starts a server of a major version twice: the first start may have to fetch and prepare it.
 async fn first(major: u32) {
-    let mut options = Options::unsaid();
+    let mut options = Options::defaults();
     options.major = Some(major);
     for start in ["first", "second"] {
         let began = Instant::now();
@@ -62,7 +62,7 @@ async fn first(major: u32) {
 async fn measure() {
     let disk = PathBuf::from("/var/tmp");
     for (name, directory, budget) in [("memory", None, 200), ("disk", Some(disk), 900)] {
-        let mut options = Options::unsaid();
+        let mut options = Options::defaults();
         options.scratch_dir = directory;
         drop(shadow_server::start(&options, &silent).await.unwrap());
         let (mut starts, mut stops) = (Vec::new(), Vec::new());
@@ -132,7 +132,7 @@ fn show(what: &str, times: &mut [Duration], budget: Option<u64>) {
 async fn hold() {
     println!("started");
     std::io::stdout().flush().unwrap();
-    let scratch = shadow_server::start(&Options::unsaid(), &silent)
+    let scratch = shadow_server::start(&Options::defaults(), &silent)
         .await
         .unwrap();
     println!("ready");

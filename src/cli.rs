@@ -478,7 +478,7 @@ fn loudness(global: &Global) -> Loudness {
 }
 
 fn colour(global: &Global, is_terminal: bool) -> bool {
-    is_terminal && !global.no_color && !config::asks_for_no_colour()
+    is_terminal && !global.no_color && !config::no_color()
 }
 
 #[cfg(test)]

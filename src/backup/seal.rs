@@ -9,7 +9,7 @@ use age::x25519::{Identity, Recipient};
 use anyhow::{Context as _, Result};
 use sha2::{Digest as _, Sha256};
 
-use crate::error::{fail, out_of_stream};
+use crate::error::{fail, failure_in_stream_error};
 
 /// What a stored file must be again when it is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -228,7 +228,7 @@ pub fn open(
     let drained = io::copy(&mut hashing, &mut io::sink());
     let (_, found) = hashing.sealed();
     if let Err(error) = drained {
-        return Err(out_of_stream(error.into()).context(format!("reading {name}")));
+        return Err(failure_in_stream_error(error.into()).context(format!("reading {name}")));
     }
     if found.size != expected.size {
         return Err(fail(format!(

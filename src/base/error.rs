@@ -97,7 +97,7 @@ pub fn hint_of(error: &anyhow::Error) -> Option<&str> {
 }
 
 /// Unwraps a failure that passed through code that only returns `io::Error`.
-pub fn out_of_stream(error: anyhow::Error) -> anyhow::Error {
+pub fn failure_in_stream_error(error: anyhow::Error) -> anyhow::Error {
     match error.downcast::<std::io::Error>() {
         Ok(error) => match error.downcast::<Failure>() {
             Ok(failure) => failure.into(),
@@ -123,10 +123,10 @@ mod tests {
     #[test]
     fn a_failure_survives_a_stream_error() {
         let stream = std::io::Error::other(refuse("no").hint("ask"));
-        let error = out_of_stream(stream.into());
+        let error = failure_in_stream_error(stream.into());
         assert_eq!(exit_of(&error), Exit::Refused);
         assert_eq!(hint_of(&error), Some("ask"));
-        let plain = out_of_stream(std::io::Error::other("x").into());
+        let plain = failure_in_stream_error(std::io::Error::other("x").into());
         assert!(plain.is::<std::io::Error>());
     }
 

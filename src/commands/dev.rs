@@ -171,9 +171,9 @@ async fn prune(context: &Context) -> Result<Outcome> {
         context.confirm(&format!("Remove {servers} with all data?"))?;
     }
     for one in &gone {
-        dev::stop(&one.place).await?;
+        dev::stop(&one.dir).await?;
         one.remove()
-            .with_context(|| format!("removing {}", one.place.directory.display()))?;
+            .with_context(|| format!("removing {}", one.dir.directory.display()))?;
     }
     context.show(&ListReport {
         servers,
@@ -187,8 +187,8 @@ fn server(listed: &RegisteredServer) -> Result<Server> {
             .project
             .as_ref()
             .map(|path| path.display().to_string()),
-        directory: listed.place.directory.display().to_string(),
-        running: dev::status(&listed.place)?.is_some(),
+        directory: listed.dir.directory.display().to_string(),
+        running: dev::status(&listed.dir)?.is_some(),
         bytes: listed.bytes(),
         project_is_gone: listed.is_gone(),
     })

@@ -365,11 +365,11 @@ async fn embedded_postgresql(context: &Context, major: Option<u32>) -> Result<Ch
             Err(error) => Check::error(name, &error.context("connecting to AF_DB_SHADOW_URL")),
         });
     }
-    Ok(match embedded_server::outlook(&options).await {
+    Ok(match embedded_server::availability(&options).await {
         Ok(Availability::Here(choice)) if choice.instead_of.is_none() => {
-            let wanted = sandbox::Wanted {
+            let wanted = sandbox::SandboxSpec {
                 binaries: &choice.binaries,
-                room: &std::env::temp_dir(),
+                scratch_dir: &std::env::temp_dir(),
                 allowed: &options.allowed,
             };
             match sandbox::prepare(&wanted) {

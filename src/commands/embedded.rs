@@ -12,7 +12,7 @@ use crate::pg::{connect, supabase};
 /// Gives the place of the project's development server.
 pub(crate) fn place(context: &Context) -> ServerDir {
     let servers = context.config.development_servers();
-    servers.place(&context.config.root)
+    servers.server_dir(&context.config.root)
 }
 
 /// Starts the project's development server, or finds it running; a project that expects Supabase finds its like in there.

@@ -54,7 +54,7 @@ impl Config {
         if let Some(folder) = self.env.get("AF_DB_STATE_DIR") {
             return ServerRegistry::at(PathBuf::from(folder));
         }
-        let mut options = Options::unsaid();
+        let mut options = Options::defaults();
         options.cache_dir = cache(&self.env);
         ServerRegistry::usual(&options.cache())
     }

@@ -404,6 +404,6 @@ fn unknown_environment(name: &str, file: &File) -> crate::error::Failure {
     clippy::disallowed_methods,
     reason = "asked before the rest of the environment is read"
 )]
-pub fn asks_for_no_colour() -> bool {
+pub fn no_color() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }

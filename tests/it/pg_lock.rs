@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use af_db::event::silent;
-use af_db::pg::backend::{blockers, in_the_way};
+use af_db::pg::backend::{blockers, lock_conflicts};
 use af_db::pg::connect;
 use af_db::pg::lock::{self, Share};
 use af_db::pg::session::Session;
@@ -121,7 +121,7 @@ async fn who_is_in_the_way_is_named() {
         ("public.a", "AccessExclusiveLock"),
         ("public.b", "AccessExclusiveLock"),
     ];
-    let found = in_the_way(&observer, &wanted).await.unwrap();
+    let found = lock_conflicts(&observer, &wanted).await.unwrap();
     assert_eq!(found.len(), 1);
     assert!(!found[0].waits && !found[0].is_cancellable_autovacuum());
     assert_eq!(found[0].state.as_deref(), Some("idle in transaction"));
@@ -134,7 +134,12 @@ async fn who_is_in_the_way_is_named() {
         ("public.a", "RowExclusiveLock"),
         ("public.missing", "AccessExclusiveLock"),
     ];
-    assert!(in_the_way(&observer, &reading).await.unwrap().is_empty());
+    assert!(
+        lock_conflicts(&observer, &reading)
+            .await
+            .unwrap()
+            .is_empty()
+    );
 
     let pid = waiter.server_info().backend_pid;
     let statement = Sql::new("SET lock_timeout = '10s'; LOCK TABLE public.a");
@@ -147,7 +152,7 @@ async fn who_is_in_the_way_is_named() {
             }
         };
         assert_eq!(found[0].pid, holder.server_info().backend_pid);
-        let queue = in_the_way(&observer, &[("public.a", "AccessShareLock")])
+        let queue = lock_conflicts(&observer, &[("public.a", "AccessShareLock")])
             .await
             .unwrap();
         assert_eq!((queue.len(), queue[0].pid, queue[0].waits), (1, pid, true));

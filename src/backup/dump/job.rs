@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::Options;
 use crate::archive::{self, ROLES, StoredFile};
 use crate::clients::{self, Clients};
-use crate::error::{Exit, Failure, fail, out_of_stream, with_exit};
+use crate::error::{Exit, Failure, fail, failure_in_stream_error, with_exit};
 use crate::event::{Event, Interrupt, Unit, Watch};
 use crate::parts;
 use crate::pg::program::Program;
@@ -374,7 +374,7 @@ fn store_trouble(error: anyhow::Error) -> anyhow::Error {
             .hint("free some space, `af-db backup prune` removes old archives, or name another store with --to")
             .into();
     }
-    let error = out_of_stream(error);
+    let error = failure_in_stream_error(error);
     match error.downcast::<Failure>() {
         Ok(mut failure) => {
             failure.message.push_str(", no archive was made");

@@ -69,11 +69,11 @@ pub async fn blockers(session: &Session, pid: i32) -> Result<Vec<Backend>> {
 /// Returns the sessions that hold, or wait for, a lock that conflicts with the wanted ones; holders first.
 ///
 /// `wanted` are relations, as the server prints their names, with a lock mode as in `pg_locks` (`AccessExclusiveLock`).
-pub async fn in_the_way(session: &Session, wanted: &[(&str, &str)]) -> Result<Vec<Backend>> {
+pub async fn lock_conflicts(session: &Session, wanted: &[(&str, &str)]) -> Result<Vec<Backend>> {
     let (relations, modes): (Vec<&str>, Vec<&str>) = wanted.iter().copied().unzip();
     let rows = session
         .query(
-            include_str!("queries/in_the_way.sql"),
+            include_str!("queries/lock_conflicts.sql"),
             &[(&relations, Type::TEXT_ARRAY), (&modes, Type::TEXT_ARRAY)],
         )
         .await?;

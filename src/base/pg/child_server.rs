@@ -26,22 +26,26 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 impl ChildServer {
     /// Starts a server that logs to `log`; `on_our_death` is how it is shut down if this process is killed.
-    pub fn start(tool: &Program, log: std::fs::File, on_our_death: ShutdownMode) -> Result<Self> {
-        let tool = tool.clone();
+    pub fn start(
+        program: &Program,
+        log: std::fs::File,
+        on_our_death: ShutdownMode,
+    ) -> Result<Self> {
+        let program = program.clone();
         let ended = Arc::new((Mutex::new(None), Condvar::new()));
-        let told = Arc::clone(&ended);
-        let (tell, started) = mpsc::channel();
+        let ended_in_thread = Arc::clone(&ended);
+        let (sender, started) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("server keeper".to_owned())
             .spawn(move || {
-                let mut child = match tool.spawn_server(log, on_our_death) {
+                let mut child = match program.spawn_server(log, on_our_death) {
                     Ok(child) => child,
-                    Err(error) => return drop(tell.send(Err(error))),
+                    Err(error) => return drop(sender.send(Err(error))),
                 };
                 // The receiver is gone only if the starter panicked; the wait below still supervises the child.
-                let _ = tell.send(Ok(child.id()));
+                let _ = sender.send(Ok(child.id()));
                 wait_without_reaping(&mut child);
-                let (ended, over) = &*told;
+                let (ended, over) = &*ended_in_thread;
                 let mut ended = ended.lock().unwrap_or_else(PoisonError::into_inner);
                 *ended = child.wait().ok();
                 over.notify_all();
@@ -65,17 +69,17 @@ impl ChildServer {
     }
 
     /// Shuts it down and waits for its end; a server that ignores an immediate shutdown is killed.
-    pub fn stop(&mut self, ask: ShutdownMode) {
-        self.stop_within(ask, PATIENCE);
+    pub fn stop(&mut self, mode: ShutdownMode) {
+        self.stop_within(mode, PATIENCE);
     }
 
-    fn stop_within(&mut self, ask: ShutdownMode, patience: Duration) {
+    fn stop_within(&mut self, mode: ShutdownMode, patience: Duration) {
         {
             let (ended, over) = &*self.ended;
             let ended = ended.lock().unwrap_or_else(PoisonError::into_inner);
             if ended.is_none() {
-                signal(self.pid, ask);
-                if ask == ShutdownMode::Immediate {
+                signal(self.pid, mode);
+                if mode == ShutdownMode::Immediate {
                     let waited = over.wait_timeout_while(ended, patience, |it| it.is_none());
                     let (ended, _) = waited.unwrap_or_else(PoisonError::into_inner);
                     if ended.is_none() {
@@ -119,8 +123,8 @@ fn wait_without_reaping(child: &mut Child) {
 
 /// Sends the shutdown signal; a process that has already ended is ignored.
 #[cfg(unix)]
-pub fn signal(pid: u32, ask: ShutdownMode) {
-    let signal = match ask {
+pub fn signal(pid: u32, mode: ShutdownMode) {
+    let signal = match mode {
         ShutdownMode::Fast => rustix::process::Signal::INT,
         ShutdownMode::Immediate => rustix::process::Signal::QUIT,
     };
@@ -158,28 +162,28 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let ready = folder.path().join("ready");
         let log = std::fs::File::create(folder.path().join("log")).expect("a log");
-        let tool = Program::new("/bin/sh")
+        let program = Program::new("/bin/sh")
             .args(["-c", script])
             .directory(folder.path());
-        let kept = ChildServer::start(&tool, log, ShutdownMode::Immediate).expect("a shell");
+        let server = ChildServer::start(&program, log, ShutdownMode::Immediate).expect("a shell");
         while !ready.exists() {
             std::thread::sleep(Duration::from_millis(5));
         }
-        (kept, folder)
+        (server, folder)
     }
 
     #[test]
     fn a_server_that_ignores_the_signal_is_killed() {
-        let (mut kept, _folder) = started("trap '' QUIT; touch ready; while :; do sleep 1; done");
-        kept.stop_within(ShutdownMode::Immediate, Duration::from_millis(50));
-        assert_eq!(kept.ended().unwrap().to_string(), "signal: 9 (SIGKILL)");
+        let (mut server, _folder) = started("trap '' QUIT; touch ready; while :; do sleep 1; done");
+        server.stop_within(ShutdownMode::Immediate, Duration::from_millis(50));
+        assert_eq!(server.ended().unwrap().to_string(), "signal: 9 (SIGKILL)");
     }
 
     #[test]
     fn a_server_that_ends_in_time_is_not_killed() {
         // The signal may be ignored by inheritance; then the process ends in its own time.
-        let (mut kept, _folder) = started("touch ready; exec sleep 0.2");
-        kept.stop(ShutdownMode::Immediate);
-        assert_ne!(kept.ended().unwrap().to_string(), "signal: 9 (SIGKILL)");
+        let (mut server, _folder) = started("touch ready; exec sleep 0.2");
+        server.stop(ShutdownMode::Immediate);
+        assert_ne!(server.ended().unwrap().to_string(), "signal: 9 (SIGKILL)");
     }
 }

@@ -54,7 +54,7 @@ pub async fn open_with(
 ) -> Result<Session> {
     let started = Instant::now();
     let mut pause = Duration::from_millis(100);
-    let mut said = None;
+    let mut reported = None;
     loop {
         let failed = match first_matching_host(target).await {
             Ok(mut session) => {
@@ -74,8 +74,8 @@ pub async fn open_with(
         if started.elapsed() + pause > patience {
             return Err(failed.error);
         }
-        if said != Some(failed.again) {
-            said = Some(failed.again);
+        if reported != Some(failed.again) {
+            reported = Some(failed.again);
             let seconds = patience.as_secs();
             watch(Event::Info(&format!(
                 "waiting up to {seconds} s for `{target}`: {reason}"
@@ -125,24 +125,24 @@ async fn first_matching_host(target: &Target) -> Result<Session, FailedAttempt> 
             Err(failed) => failures.push(failed),
         }
     }
-    second_best.ok_or_else(|| together(failures))
+    second_best.ok_or_else(|| combine(failures))
 }
 
-fn matches_attrs(attrs: SessionAttrs, facts: &ServerInfo) -> bool {
+fn matches_attrs(attrs: SessionAttrs, info: &ServerInfo) -> bool {
     match attrs {
         SessionAttrs::Any => true,
-        SessionAttrs::ReadWrite => !facts.in_recovery && !facts.read_only,
-        SessionAttrs::ReadOnly => facts.in_recovery || facts.read_only,
-        SessionAttrs::Primary => !facts.in_recovery,
-        SessionAttrs::Standby | SessionAttrs::PreferStandby => facts.in_recovery,
+        SessionAttrs::ReadWrite => !info.in_recovery && !info.read_only,
+        SessionAttrs::ReadOnly => info.in_recovery || info.read_only,
+        SessionAttrs::Primary => !info.in_recovery,
+        SessionAttrs::Standby | SessionAttrs::PreferStandby => info.in_recovery,
     }
 }
 
-fn attrs_mismatch(attrs: SessionAttrs, host: &Host, facts: &ServerInfo) -> anyhow::Error {
+fn attrs_mismatch(attrs: SessionAttrs, host: &Host, info: &ServerInfo) -> anyhow::Error {
     let is = match attrs {
         SessionAttrs::ReadOnly => "accepts writes",
         SessionAttrs::Standby => "is not a replica",
-        _ if facts.in_recovery => "is a replica",
+        _ if info.in_recovery => "is a replica",
         _ => "is read-only",
     };
     fail(format!(
@@ -153,7 +153,7 @@ fn attrs_mismatch(attrs: SessionAttrs, host: &Host, facts: &ServerInfo) -> anyho
 }
 
 /// Combines the failures of all servers; retried if any of them may be.
-fn together(mut failures: Vec<FailedAttempt>) -> FailedAttempt {
+fn combine(mut failures: Vec<FailedAttempt>) -> FailedAttempt {
     if failures.len() == 1 {
         return failures.remove(0);
     }

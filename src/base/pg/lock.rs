@@ -107,7 +107,7 @@ impl LockedSession {
         }
     }
 
-    /// A session on a throwaway database that nobody else knows.
+    /// A session on a shadow database, which no other client uses.
     pub fn on_throwaway(session: Session) -> Self {
         LockedSession {
             session,

@@ -26,18 +26,18 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Runs a command to its end; ends all of its processes after `patience` or on an interrupt.
 ///
 /// Processes it leaves running when it ends by itself are left alone.
-pub async fn run(tool: &Program, patience: Duration, interrupt: &Interrupt) -> Result<GroupEnd> {
-    run_with(tool, patience, GRACE, interrupt).await
+pub async fn run(program: &Program, patience: Duration, interrupt: &Interrupt) -> Result<GroupEnd> {
+    run_with(program, patience, GRACE, interrupt).await
 }
 
 async fn run_with(
-    tool: &Program,
+    program: &Program,
     patience: Duration,
     grace: Duration,
     interrupt: &Interrupt,
 ) -> Result<GroupEnd> {
     let _guard = interrupt.guard();
-    let mut group = ProcessGroup::start(tool)?;
+    let mut group = ProcessGroup::start(program)?;
     let cut_short = tokio::select! {
         done = group.done() => return done.map(GroupEnd::Finished),
         () = tokio::time::sleep(patience) => GroupEnd::TimedOut,
@@ -55,8 +55,8 @@ struct ProcessGroup {
 }
 
 impl ProcessGroup {
-    fn start(tool: &Program) -> Result<Self> {
-        let leader = tool.start_group()?;
+    fn start(program: &Program) -> Result<Self> {
+        let leader = program.start_group()?;
         let id = leader.id();
         Ok(ProcessGroup { leader, id })
     }
@@ -153,11 +153,11 @@ mod tests {
 
     /// Runs a script in a folder; it starts a sleeper in the background and writes its process id.
     async fn run_in(folder: &std::path::Path, script: &str, grace: Duration) -> GroupEnd {
-        let tool = Program::new("/bin/sh")
+        let program = Program::new("/bin/sh")
             .args(["-c", script])
             .directory(folder);
         let interrupt = Interrupt::default();
-        let running = run_with(&tool, LONG, grace, &interrupt);
+        let running = run_with(&program, LONG, grace, &interrupt);
         let ready = async {
             while !folder.join("ready").exists() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -225,8 +225,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let script =
             "sleep 1000 >/dev/null 2>&1 & echo $! > sleeper; echo said; echo loudly >&2; exit 3";
-        let tool = shell(script).directory(folder.path());
-        let Ok(GroupEnd::Finished(done)) = run(&tool, LONG, &interrupt).await else {
+        let program = shell(script).directory(folder.path());
+        let Ok(GroupEnd::Finished(done)) = run(&program, LONG, &interrupt).await else {
             panic!("it ends by itself");
         };
         assert_eq!(
@@ -243,7 +243,7 @@ mod tests {
     async fn a_dropped_command_is_killed() {
         let folder = tempfile::tempdir().unwrap();
         let script = "sleep 1000 & echo $! > sleeper; touch ready; wait";
-        let tool = Program::new("/bin/sh")
+        let program = Program::new("/bin/sh")
             .args(["-c", script])
             .directory(folder.path());
         let interrupt = Interrupt::default();
@@ -253,7 +253,7 @@ mod tests {
             }
         };
         tokio::select! {
-            ended = run(&tool, LONG, &interrupt) => panic!("{ended:?}"),
+            ended = run(&program, LONG, &interrupt) => panic!("{ended:?}"),
             () = ready => {}
         }
         is_over(folder.path()).await;

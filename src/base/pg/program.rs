@@ -165,7 +165,7 @@ impl Program {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        command.status().map_err(|error| self.not_started(&error))
+        command.status().map_err(|error| self.start_error(&error))
     }
 
     /// Starts it with all three streams piped; dropping the child kills it.
@@ -185,13 +185,13 @@ impl Program {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
-        command.spawn().map_err(|error| self.not_started(&error))
+        command.spawn().map_err(|error| self.start_error(&error))
     }
 
     /// Runs it on our terminal, for `psql`.
     pub async fn run_on_terminal(&self) -> Result<ExitStatus> {
         let mut command = tokio::process::Command::from(self.command(ParentTie::Terminal));
-        let mut child = command.spawn().map_err(|error| self.not_started(&error))?;
+        let mut child = command.spawn().map_err(|error| self.start_error(&error))?;
         child
             .wait()
             .await
@@ -205,7 +205,7 @@ impl Program {
         let mut command = self.command(ParentTie::Detached);
         let says = log.try_clone().context("opening the log twice")?;
         command.stdin(Stdio::null()).stdout(log).stderr(says);
-        command.spawn().map_err(|error| self.not_started(&error))
+        command.spawn().map_err(|error| self.start_error(&error))
     }
 
     fn command(&self, ties: ParentTie) -> Command {
@@ -236,11 +236,11 @@ impl Program {
             }
             (None, None) => {}
         }
-        tie(&mut command, self, ties);
+        apply_tie(&mut command, self, ties);
         command
     }
 
-    fn not_started(&self, error: &std::io::Error) -> anyhow::Error {
+    fn start_error(&self, error: &std::io::Error) -> anyhow::Error {
         let message = format!("cannot start `{}`: {error}", self.program.display());
         fail(message).into()
     }
@@ -290,10 +290,7 @@ const FOR_SERVERS: [&str; 15] = [
 fn restrict_environment(command: &mut Command) {
     command.env_clear();
     for name in FOR_SERVERS {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "passed on unchanged"
-        )]
+        #[expect(clippy::disallowed_methods, reason = "passed on unchanged")]
         if let Some(value) = std::env::var_os(name) {
             command.env(name, value);
         }
@@ -318,7 +315,7 @@ enum ParentTie {
 }
 
 #[cfg(unix)]
-fn tie(command: &mut Command, tool: &Program, ties: ParentTie) {
+fn apply_tie(command: &mut Command, tool: &Program, ties: ParentTie) {
     use std::os::unix::process::CommandExt as _;
     if let Some(user) = &tool.user {
         // The standard library also drops the supplementary groups when it changes the user.
@@ -382,7 +379,7 @@ fn prepare_child(ties: ParentTie, parent: rustix::process::Pid) -> std::io::Resu
 }
 
 #[cfg(not(unix))]
-fn tie(_: &mut Command, _: &Program, _: ParentTie) {}
+fn apply_tie(_: &mut Command, _: &Program, _: ParentTie) {}
 
 /// Returns the command line of a process on systems without `/proc`.
 #[cfg(all(unix, not(target_os = "linux")))]
@@ -421,7 +418,7 @@ impl Program {
         let mut command = self.command(ParentTie::Server(on_our_death));
         let says = log.try_clone().context("opening the log twice")?;
         command.stdin(Stdio::null()).stdout(log).stderr(says);
-        command.spawn().map_err(|error| self.not_started(&error))
+        command.spawn().map_err(|error| self.start_error(&error))
     }
 }
 
@@ -445,7 +442,7 @@ impl Watchdog {
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        let child = command.spawn().map_err(|error| tool.not_started(&error))?;
+        let child = command.spawn().map_err(|error| tool.start_error(&error))?;
         Ok(Watchdog { child })
     }
 }

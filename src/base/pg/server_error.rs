@@ -148,7 +148,7 @@ impl From<tokio_postgres::Error> for ServerError {
             return from_db(db);
         }
         let closed = error.is_closed();
-        let message = innermost(&error);
+        let message = deepest_cause(&error);
         ServerError {
             message,
             closed: closed || is_io(&error),
@@ -185,7 +185,7 @@ fn from_db(db: &DbError) -> ServerError {
 }
 
 /// Returns the message of the deepest cause: the driver's own layers only say where it happened.
-fn innermost(error: &tokio_postgres::Error) -> String {
+fn deepest_cause(error: &tokio_postgres::Error) -> String {
     let mut deepest: &dyn std::error::Error = error;
     while let Some(source) = deepest.source() {
         deepest = source;

@@ -202,18 +202,18 @@ pub(super) fn refuse_old(version: &str) -> Result<(), Failure> {
 }
 
 /// Fails on a server that cannot be written to; for commands that must.
-pub fn refuse_replica(facts: &ServerInfo) -> Result<(), Failure> {
-    if facts.in_recovery {
+pub fn refuse_replica(info: &ServerInfo) -> Result<(), Failure> {
+    if info.in_recovery {
         return Err(fail(format!(
             "the server of `{}` is a read-only replica; nothing was changed",
-            facts.database
+            info.database
         ))
         .hint("connect to the primary, or list all servers in the connection URL with target_session_attrs=primary"));
     }
-    if facts.read_only {
+    if info.read_only {
         return Err(fail(format!(
             "sessions of `{}` on `{}` are read-only; nothing was changed",
-            facts.role, facts.database
+            info.role, info.database
         ))
         .hint(
             "set default_transaction_read_only = off for the role or database, or use another role",

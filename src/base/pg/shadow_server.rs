@@ -32,7 +32,7 @@ pub struct ShadowServer {
     /// A session kept open, because connecting takes longer than creating a database; used by one caller at a time.
     ///
     /// Bound to the runtime it was opened in, whose id is stored with it.
-    maker: tokio::sync::Mutex<Option<(runtime::Id, Session)>>,
+    admin_session: tokio::sync::Mutex<Option<(runtime::Id, Session)>>,
     version_num: u32,
     /// Description of the server and why it was chosen.
     pub why: String,
@@ -42,11 +42,14 @@ pub struct ShadowServer {
 
 enum Host {
     /// A server of our own.
-    Own { cluster: Cluster, room: ScratchDir },
+    Started {
+        cluster: Cluster,
+        scratch_dir: ScratchDir,
+    },
     /// A server provided by the user: our databases have a prefix and are dropped one by one.
-    Lent {
+    Provided {
         prefix: String,
-        made: Mutex<BTreeSet<String>>,
+        created: Mutex<BTreeSet<String>>,
     },
 }
 
@@ -55,23 +58,23 @@ pub async fn start(options: &Options, watch: Watch<'_>) -> Result<ShadowServer> 
     if let Some(server) = &options.shadow_server {
         return connect_to_provided(options, server, watch).await;
     }
-    let choice = embedded::resolve(options, watch).await?;
-    let template = template::ensure(options, &choice, watch).await?;
-    let room = scratch_dir::create(options, &choice, &template, watch)?;
+    let programs = embedded::resolve(options, watch).await?;
+    let template = template::ensure(options, &programs, watch).await?;
+    let scratch_dir = scratch_dir::create(options, &programs, &template, watch)?;
     let mut settings = SETTINGS.map(str::to_owned).to_vec();
     settings.push(lock_table_size(options.locks));
-    let server = cluster::private_address(&room.directory, &mut settings)?;
-    let sandbox = prepare_sandbox(options, &choice, &room, watch);
+    let server = cluster::private_address(&scratch_dir.directory, &mut settings)?;
+    let sandbox = prepare_sandbox(options, &programs, &scratch_dir, watch);
     let server = server.confined(match &sandbox {
         Some(_) => Confinement::Sandbox,
         None => Confinement::Text(options.allowed.clone()),
     });
     let cluster = Cluster::start(
-        &choice,
+        &programs,
         &Start {
-            data: &room.directory.join("data"),
-            sockets: cfg!(unix).then_some(&room.directory),
-            log: &room.directory.join("log"),
+            data: &scratch_dir.directory.join("data"),
+            sockets: cfg!(unix).then_some(&scratch_dir.directory),
+            log: &scratch_dir.directory.join("log"),
             settings: &settings,
             on_our_death: ShutdownMode::Immediate,
             sandbox,
@@ -81,30 +84,33 @@ pub async fn start(options: &Options, watch: Watch<'_>) -> Result<ShadowServer> 
     let cluster = match cluster {
         Ok(cluster) => cluster,
         Err(error) => {
-            room.clear();
+            scratch_dir.clear();
             return Err(error);
         }
     };
     Ok(ShadowServer {
-        host: Host::Own { cluster, room },
+        host: Host::Started {
+            cluster,
+            scratch_dir,
+        },
         server: server.with_database("postgres"),
-        maker: tokio::sync::Mutex::new(None),
-        version_num: choice.binaries.version.number(),
-        why: choice.why(),
-        instead_of: choice.instead_of,
+        admin_session: tokio::sync::Mutex::new(None),
+        version_num: programs.binaries.version.number(),
+        why: programs.why(),
+        instead_of: programs.instead_of,
     })
 }
 
 /// Prepares the sandbox; `None` where the system does not support it or the operator disabled it.
 fn prepare_sandbox(
     options: &Options,
-    choice: &ChosenPrograms,
-    room: &ScratchDir,
+    programs: &ChosenPrograms,
+    scratch_dir: &ScratchDir,
     watch: Watch<'_>,
 ) -> Option<Arc<Sandbox>> {
-    let wanted = sandbox::Wanted {
-        binaries: &choice.binaries,
-        room: &room.directory,
+    let wanted = sandbox::SandboxSpec {
+        binaries: &programs.binaries,
+        scratch_dir: &scratch_dir.directory,
         allowed: &options.allowed,
     };
     match sandbox::prepare(&wanted) {
@@ -129,7 +135,7 @@ async fn connect_to_provided(
     let version_num =
         u32::try_from(session.server_info().version_num).context("reading the server's version")?;
     let row = session
-        .query_one(include_str!("queries/scratch_leftovers.sql"), &[])
+        .query_one(include_str!("queries/shadow_leftovers.sql"), &[])
         .await?;
     session.close().await;
     refuse_powerful(row.get("powers"))?;
@@ -162,12 +168,12 @@ async fn connect_to_provided(
         "roles created by migrations remain on the server of AF_DB_SHADOW_URL and affect the next run",
     ));
     Ok(ShadowServer {
-        host: Host::Lent {
+        host: Host::Provided {
             prefix: format!("af_db_scratch_{hour}_{}_", scratch_dir::random_name()),
-            made: Mutex::new(BTreeSet::new()),
+            created: Mutex::new(BTreeSet::new()),
         },
         server: server.confined(Confinement::Text(options.allowed.clone())),
-        maker: tokio::sync::Mutex::new(None),
+        admin_session: tokio::sync::Mutex::new(None),
         version_num,
         why,
         instead_of,
@@ -198,8 +204,8 @@ impl ShadowServer {
     /// Returns the target of a database on the server, which need not exist yet.
     pub fn target(&self, database: &str) -> Result<Target> {
         match &self.host {
-            Host::Own { .. } => Ok(self.server.with_database(database)),
-            Host::Lent { prefix, .. } => {
+            Host::Started { .. } => Ok(self.server.with_database(database)),
+            Host::Provided { prefix, .. } => {
                 Ok(self.server.with_database(&format!("{prefix}{database}")))
             }
         }
@@ -214,7 +220,7 @@ impl ShadowServer {
     pub async fn clone_database(&self, from: &str, to: &str) -> Result<Target> {
         let from = Ident::new(self.target(from)?.database());
         let target = self.create(to, &from).await?;
-        if matches!(self.host, Host::Own { .. }) {
+        if matches!(self.host, Host::Started { .. }) {
             // The server does not copy the settings of the database; a migration may depend on them.
             let settings = Sql::fill(
                 "INSERT INTO pg_catalog.pg_db_role_setting \
@@ -237,9 +243,9 @@ impl ShadowServer {
         self.run(&[dropping(target.database())])
             .await
             .with_context(|| format!("dropping the shadow database `{name}`"))?;
-        if let Host::Lent { made, .. } = &self.host {
-            let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
-            made.remove(target.database());
+        if let Host::Provided { created, .. } = &self.host {
+            let mut created = created.lock().unwrap_or_else(PoisonError::into_inner);
+            created.remove(target.database());
         }
         Ok(())
     }
@@ -247,30 +253,30 @@ impl ShadowServer {
     /// Returns the process id of a server of our own.
     pub fn pid(&self) -> Option<u32> {
         match &self.host {
-            Host::Own { cluster, .. } => Some(cluster.pid()),
-            Host::Lent { .. } => None,
+            Host::Started { cluster, .. } => Some(cluster.pid()),
+            Host::Provided { .. } => None,
         }
     }
 
     /// Returns the directory of a server of our own.
     pub fn directory(&self) -> Option<&Path> {
         match &self.host {
-            Host::Own { room, .. } => Some(&room.directory),
-            Host::Lent { .. } => None,
+            Host::Started { scratch_dir, .. } => Some(&scratch_dir.directory),
+            Host::Provided { .. } => None,
         }
     }
 
     async fn run(&self, statements: &[Sql]) -> Result<()> {
-        let mut maker = self.maker.lock().await;
+        let mut admin_session = self.admin_session.lock().await;
         let here = runtime::Handle::current().id();
-        let session = match maker.take() {
+        let session = match admin_session.take() {
             Some((there, session)) if there == here && !session.is_closed() => session,
             _ => connect::open(&self.server, &event::silent).await?,
         };
         for sql in statements {
             session.run(sql).await?;
         }
-        *maker = Some((here, session));
+        *admin_session = Some((here, session));
         Ok(())
     }
 
@@ -279,7 +285,7 @@ impl ShadowServer {
         let database = Ident::new(target.database());
         // Copying files is faster than writing every page to WAL; PostgreSQL 14 has no other strategy and no keyword for it.
         // On a server that is not ours it would force a checkpoint on everyone else.
-        let by_files = matches!(self.host, Host::Own { .. }) && self.version_num >= 150_000;
+        let by_files = matches!(self.host, Host::Started { .. }) && self.version_num >= 150_000;
         let sql = if by_files {
             Sql::fill(
                 "CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy",
@@ -288,9 +294,9 @@ impl ShadowServer {
         } else {
             Sql::fill("CREATE DATABASE {} TEMPLATE {}", &[&database, template])
         };
-        if let Host::Lent { made, .. } = &self.host {
-            let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
-            made.insert(target.database().to_owned());
+        if let Host::Provided { created, .. } = &self.host {
+            let mut created = created.lock().unwrap_or_else(PoisonError::into_inner);
+            created.insert(target.database().to_owned());
         }
         self.run(&[sql])
             .await
@@ -316,14 +322,18 @@ fn dropping(database: &str) -> Sql {
 impl Drop for ShadowServer {
     fn drop(&mut self) {
         match &mut self.host {
-            Host::Own { cluster, room } => {
+            Host::Started {
+                cluster,
+                scratch_dir,
+            } => {
                 cluster.stop(ShutdownMode::Immediate);
-                room.clear();
+                scratch_dir.clear();
             }
-            Host::Lent { made, .. } => {
-                let made = std::mem::take(made.get_mut().unwrap_or_else(PoisonError::into_inner));
-                if !made.is_empty() {
-                    drop_from_anywhere(self.server.clone(), made);
+            Host::Provided { created, .. } => {
+                let created =
+                    std::mem::take(created.get_mut().unwrap_or_else(PoisonError::into_inner));
+                if !created.is_empty() {
+                    drop_from_anywhere(self.server.clone(), created);
                 }
             }
         }

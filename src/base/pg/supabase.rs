@@ -193,7 +193,7 @@ pub async fn unavailable(session: &Session, wanted: &[String]) -> Result<Vec<Str
 }
 
 /// Reports extensions that the server lacks; the migrations are not at fault.
-pub fn lacking(extensions: &[String], server: &str) -> crate::error::Failure {
+pub fn missing_extensions(extensions: &[String], server: &str) -> crate::error::Failure {
     let names: Vec<String> = extensions.iter().map(|name| format!("`{name}`")).collect();
     let (noun, verb, them) = match names.len() {
         1 => ("extension", "is", "it"),
@@ -267,12 +267,12 @@ mod tests {
 
     #[test]
     fn a_missing_extension_is_reported_as_such() {
-        let one = lacking(&["vector".to_owned()], "PostgreSQL 15.18");
+        let one = missing_extensions(&["vector".to_owned()], "PostgreSQL 15.18");
         insta::assert_snapshot!(format!("{one}\nhint: {}", one.hint.as_deref().unwrap()), @r"
         the extension `vector` is not available on the shadow database's server (PostgreSQL 15.18), so the migrations cannot be replayed on it
         hint: install it there, or set AF_DB_SHADOW_URL to a server that has it
         ");
-        let two = lacking(
+        let two = missing_extensions(
             &["pg_cron".to_owned(), "vector".to_owned()],
             "PostgreSQL 15.18",
         );

@@ -86,7 +86,7 @@ pub async fn prepare(scratch: &ShadowServer, name: &str, project: &[Migration]) 
     let lacking = supabase::unavailable(&shadow.session, &wanted).await?;
     if !lacking.is_empty() {
         let server = scratch.why.clone();
-        return Err(supabase::lacking(&lacking, &server).into());
+        return Err(supabase::missing_extensions(&lacking, &server).into());
     }
     Ok(shadow)
 }

@@ -107,8 +107,8 @@ impl DevProject {
 
     /// Returns the directory of its development server.
     pub(crate) fn place(&self) -> ServerDir {
-        let cache = Options::unsaid().cache();
-        ServerRegistry::usual(&cache).place(self.path())
+        let cache = Options::defaults().cache();
+        ServerRegistry::usual(&cache).server_dir(self.path())
     }
 
     fn normal(&self, text: String) -> String {

@@ -173,7 +173,7 @@ fn fetched(package: &str) -> PathBuf {
 
 /// Returns a folder that is filled once, as `root` of the folder passed to `fill`.
 fn cached(name: &str, fill: impl FnOnce(&Path)) -> PathBuf {
-    let place = Options::unsaid().cache().join("test-packages");
+    let place = Options::defaults().cache().join("test-packages");
     std::fs::create_dir_all(&place).expect("a folder for packages");
     let lock = std::fs::File::create(place.join("lock")).expect("a lock");
     lock.lock().expect("the lock");

@@ -37,7 +37,7 @@ pub(crate) struct Database {
 
 /// The options of test servers: where client programs had to be downloaded, servers have the same version.
 pub(crate) fn options() -> Options {
-    let mut options = Options::unsaid();
+    let mut options = Options::defaults();
     options.major = packages::clients().map(|clients| clients.major);
     // Test servers stand for production servers, which have no sandbox.
     options.allowed = ExternalAccess::ALL.into_iter().collect();

@@ -62,7 +62,7 @@ impl ProjectFolder {
 
     fn make_private(&self, folder: &Path) -> io::Result<()> {
         match fs::symlink_metadata(folder) {
-            Ok(meta) if meta.is_dir() => return narrow(folder, &meta),
+            Ok(meta) if meta.is_dir() => return restrict_permissions(folder, &meta),
             // Root would write wherever the link leads.
             Ok(_) => return Err(io::Error::other("not a folder")),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -98,7 +98,7 @@ impl ProjectFolder {
 
 /// Restricts the permissions of a folder created by an earlier version, or with a wide umask.
 #[cfg(unix)]
-fn narrow(folder: &Path, meta: &fs::Metadata) -> io::Result<()> {
+fn restrict_permissions(folder: &Path, meta: &fs::Metadata) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     let mode = meta.permissions().mode();
     if mode & 0o022 == 0 {
@@ -108,6 +108,6 @@ fn narrow(folder: &Path, meta: &fs::Metadata) -> io::Result<()> {
 }
 
 #[cfg(not(unix))]
-fn narrow(_: &Path, _: &fs::Metadata) -> io::Result<()> {
+fn restrict_permissions(_: &Path, _: &fs::Metadata) -> io::Result<()> {
     Ok(())
 }

@@ -55,11 +55,11 @@ pub struct RunningServer {
 }
 
 /// Returns the development server if it is running.
-pub fn status(place: &ServerDir) -> Result<Option<RunningServer>> {
-    if !place.exists() || file_lock::attempt(&place.owner_lock())?.is_some() || !place.is_ready() {
+pub fn status(dir: &ServerDir) -> Result<Option<RunningServer>> {
+    if !dir.exists() || file_lock::attempt(&dir.owner_lock())?.is_some() || !dir.is_ready() {
         return Ok(None);
     }
-    let access = place
+    let access = dir
         .access()?
         .context("reading access.json of the development server")?;
     Ok(Some(RunningServer {
@@ -74,33 +74,33 @@ pub fn status(place: &ServerDir) -> Result<Option<RunningServer>> {
 ///
 /// Of two concurrent commands, one starts it and the other waits for it.
 pub async fn start(
-    place: &ServerDir,
+    dir: &ServerDir,
     again: &SupervisorCommand,
     watch: Watch<'_>,
 ) -> Result<RunningServer> {
-    if let Some(running) = status(place)? {
+    if let Some(running) = status(dir)? {
         return Ok(running);
     }
-    place.make()?;
-    let _starting = file_lock::wait(&place.start_lock()).await?;
-    if let Some(running) = status(place)? {
+    dir.make()?;
+    let _starting = file_lock::wait(&dir.start_lock()).await?;
+    if let Some(running) = status(dir)? {
         return Ok(running);
     }
-    let fresh = !place.data().exists();
+    let fresh = !dir.data().exists();
     let task = if fresh {
         "starting a local PostgreSQL"
     } else {
         "starting the development server"
     };
     watch(Event::Info(task));
-    place.forget_failure();
+    dir.clear_failure();
     let mut child = Program::new(&again.program)
         .args(&again.arguments)
         .directory(&again.directory)
-        .start_detached(place.open_supervisor_log()?)?;
+        .start_detached(dir.open_supervisor_log()?)?;
     let began = Instant::now();
     loop {
-        if let Some(mut running) = status(place)? {
+        if let Some(mut running) = status(dir)? {
             running.fresh = fresh;
             running.found = false;
             watch(Event::Info(&format!(
@@ -109,48 +109,48 @@ pub async fn start(
             )));
             return Ok(running);
         }
-        if let Some(failure) = place.failure() {
+        if let Some(failure) = dir.failure() {
             return Err(failure.into());
         }
         let ended = child.try_wait().context("watching the supervisor")?;
         if let Some(status) = ended
-            && place.failure().is_none()
-            && file_lock::attempt(&place.owner_lock())?.is_some()
+            && dir.failure().is_none()
+            && file_lock::attempt(&dir.owner_lock())?.is_some()
         {
             return Err(did_not_start(
-                place,
+                dir,
                 &format!("the supervisor exited ({status})"),
             ));
         }
         if began.elapsed() > PATIENCE {
             let waited = format!("not ready after {} seconds", PATIENCE.as_secs());
-            return Err(did_not_start(place, &waited));
+            return Err(did_not_start(dir, &waited));
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 
-fn did_not_start(place: &ServerDir, reason: &str) -> anyhow::Error {
+fn did_not_start(dir: &ServerDir, reason: &str) -> anyhow::Error {
     fail(format!("the development server did not start: {reason}"))
-        .hint(format!("see the log: {}", place.log().display()))
+        .hint(format!("see the log: {}", dir.log().display()))
         .into()
 }
 
 /// Stops the development server and returns whether it was running.
-pub async fn stop(place: &ServerDir) -> Result<bool> {
-    if !place.exists() || file_lock::attempt(&place.owner_lock())?.is_some() {
+pub async fn stop(dir: &ServerDir) -> Result<bool> {
+    if !dir.exists() || file_lock::attempt(&dir.owner_lock())?.is_some() {
         return Ok(false);
     }
     let began = Instant::now();
     // Requested through a file: a process id may have been reused.
-    place.ask_to_stop()?;
-    while file_lock::attempt(&place.owner_lock())?.is_none() {
+    dir.ask_to_stop()?;
+    while file_lock::attempt(&dir.owner_lock())?.is_none() {
         if began.elapsed() > PATIENCE {
             return Err(fail(format!(
                 "the development server did not stop within {} seconds",
                 PATIENCE.as_secs()
             ))
-            .hint(format!("see the log: {}", place.log().display()))
+            .hint(format!("see the log: {}", dir.log().display()))
             .into());
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -159,13 +159,13 @@ pub async fn stop(place: &ServerDir) -> Result<bool> {
 }
 
 /// Stops the development server and removes its data; the next start creates an empty one.
-pub async fn reset(place: &ServerDir) -> Result<()> {
-    stop(place).await?;
-    if !place.exists() {
+pub async fn reset(dir: &ServerDir) -> Result<()> {
+    stop(dir).await?;
+    if !dir.exists() {
         return Ok(());
     }
-    let _starting = file_lock::wait(&place.start_lock()).await?;
-    for directory in [place.data(), place.part()] {
+    let _starting = file_lock::wait(&dir.start_lock()).await?;
+    for directory in [dir.data(), dir.part()] {
         match fs::remove_dir_all(&directory) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(error).with_context(|| format!("removing {}", directory.display()));
@@ -177,8 +177,8 @@ pub async fn reset(place: &ServerDir) -> Result<()> {
 }
 
 /// Returns the major version of the data directory, if there is one.
-pub fn major(place: &ServerDir) -> Option<u32> {
-    let text = fs::read_to_string(place.data().join("PG_VERSION")).ok()?;
+pub fn major(dir: &ServerDir) -> Option<u32> {
+    let text = fs::read_to_string(dir.data().join("PG_VERSION")).ok()?;
     text.trim().parse().ok()
 }
 
@@ -190,20 +190,20 @@ pub async fn psql(running: &RunningServer, options: &Options, arguments: &[Strin
         .iter()
         .map(|directory| directory.join(&name))
         .find(|program| program.is_file())
-        .or_else(|| beside_a_server(options, &name))
+        .or_else(|| find_beside_server(options, &name))
         .ok_or_else(|| {
             fail("psql is not installed")
                 .hint("install PostgreSQL's client programs, or use another client with the URL from `af-db dev url`")
         })?;
-    let mut tool = Program::new(program).args(arguments);
+    let mut program = Program::new(program).args(arguments);
     for (variable, value) in running.target.environment() {
-        tool = tool.env(variable, value);
+        program = program.env(variable, value);
     }
-    let status = tool.run_on_terminal().await?;
+    let status = program.run_on_terminal().await?;
     Ok(status.code().unwrap_or(130))
 }
 
-fn beside_a_server(options: &Options, name: &str) -> Option<PathBuf> {
+fn find_beside_server(options: &Options, name: &str) -> Option<PathBuf> {
     let named = options.binaries.iter().cloned();
     named
         .chain(crate::pg::embedded::find::well_known())

@@ -25,7 +25,7 @@ pub struct ServerRegistry {
 #[derive(Clone, Debug)]
 pub struct RegisteredServer {
     /// The server's directory.
-    pub place: ServerDir,
+    pub dir: ServerDir,
     /// `None` for servers of older versions, which did not record it.
     pub project: Option<PathBuf>,
     folder: PathBuf,
@@ -41,7 +41,7 @@ impl RegisteredServer {
 
     /// Returns the disk usage.
     pub fn bytes(&self) -> u64 {
-        size(&self.place.directory)
+        size(&self.dir.directory)
     }
 
     /// Removes it with its data; it must have been stopped.
@@ -66,7 +66,7 @@ impl ServerRegistry {
     }
 
     /// Returns the directory of a project's development server.
-    pub fn place(&self, project: &Path) -> ServerDir {
+    pub fn server_dir(&self, project: &Path) -> ServerDir {
         let project = project
             .canonicalize()
             .unwrap_or_else(|_| project.to_owned());
@@ -86,7 +86,7 @@ impl ServerRegistry {
     pub fn list(&self) -> Vec<RegisteredServer> {
         let mut listed: Vec<RegisteredServer> = self.folders().map(listed).collect();
         // A server stored in a removed project was removed with it.
-        listed.retain(|one| one.place.exists() || one.is_gone());
+        listed.retain(|one| one.dir.exists() || one.is_gone());
         listed.sort_by(|left, right| left.project.cmp(&right.project));
         listed
     }
@@ -146,7 +146,7 @@ fn listed(folder: PathBuf) -> RegisteredServer {
         _ => folder.clone(),
     };
     RegisteredServer {
-        place: ServerDir::at(directory),
+        dir: ServerDir::at(directory),
         project,
         folder,
     }
@@ -189,58 +189,58 @@ mod tests {
     }
 
     /// Creates a project with a server and returns the folder of its entry.
-    fn made(register: &ServerRegistry, project: &Path) -> PathBuf {
-        let place = register.place(project);
-        place.make().unwrap();
-        place.record.unwrap().folder
+    fn registered(registry: &ServerRegistry, project: &Path) -> PathBuf {
+        let dir = registry.server_dir(project);
+        dir.make().unwrap();
+        dir.record.unwrap().folder
     }
 
     #[test]
     fn a_moved_project_keeps_its_server_and_a_new_one_at_the_old_path_gets_another() {
         let folder = tempfile::tempdir().unwrap();
-        let register = ServerRegistry::at(folder.path().join("register"));
+        let registry = ServerRegistry::at(folder.path().join("register"));
         let old = project(&folder.path().join("old"));
-        let record = made(&register, &old);
-        assert_eq!(made(&register, &old), record);
+        let record = registered(&registry, &old);
+        assert_eq!(registered(&registry, &old), record);
         let new = folder.path().join("new");
         fs::rename(&old, &new).unwrap();
-        assert_eq!(made(&register, &new), record);
+        assert_eq!(registered(&registry, &new), record);
         project(&old);
-        assert_ne!(made(&register, &old), record);
-        assert_eq!(made(&register, &new), record);
+        assert_ne!(registered(&registry, &old), record);
+        assert_eq!(registered(&registry, &new), record);
     }
 
     #[test]
     fn a_copy_of_a_project_has_a_server_of_its_own() {
         let folder = tempfile::tempdir().unwrap();
-        let register = ServerRegistry::at(folder.path().join("register"));
+        let registry = ServerRegistry::at(folder.path().join("register"));
         let one = project(&folder.path().join("one"));
-        let record = made(&register, &one);
+        let record = registered(&registry, &one);
         let copy = project(&folder.path().join("copy"));
         let token = token_of(&one).unwrap();
         ProjectFolder::of(&copy)
             .write(SERVER, TOKEN, &token)
             .unwrap();
-        let other = made(&register, &copy);
+        let other = registered(&registry, &copy);
         assert_ne!(other, record);
-        assert_eq!(made(&register, &copy), other);
-        assert_eq!(made(&register, &one), record);
+        assert_eq!(registered(&registry, &copy), other);
+        assert_eq!(registered(&registry, &one), record);
         assert_ne!(token_of(&copy).unwrap(), token);
     }
 
     #[test]
     fn a_forged_token_does_not_give_access_to_another_server() {
         let folder = tempfile::tempdir().unwrap();
-        let register = ServerRegistry::at(folder.path().join("register"));
+        let registry = ServerRegistry::at(folder.path().join("register"));
         let one = project(&folder.path().join("one"));
-        let record = made(&register, &one);
+        let record = registered(&registry, &one);
         let thief = project(&folder.path().join("thief"));
         for token in ["", "0", "../one", &record.display().to_string()] {
             ProjectFolder::of(&thief)
                 .write(SERVER, TOKEN, token)
                 .unwrap();
             assert_ne!(
-                register.place(&thief).record.unwrap().folder,
+                registry.server_dir(&thief).record.unwrap().folder,
                 record,
                 "{token:?}"
             );
@@ -250,21 +250,21 @@ mod tests {
     #[test]
     fn servers_are_listed_with_their_projects() {
         let folder = tempfile::tempdir().unwrap();
-        let register = ServerRegistry::at(folder.path().join("register"));
+        let registry = ServerRegistry::at(folder.path().join("register"));
         let (here, gone) = (
             project(&folder.path().join("here")),
             project(&folder.path().join("gone")),
         );
-        made(&register, &here);
-        made(&register, &gone);
+        registered(&registry, &here);
+        registered(&registry, &gone);
         fs::remove_dir_all(&gone).unwrap();
-        let listed = register.list();
+        let listed = registry.list();
         let told: Vec<(Option<PathBuf>, bool)> = listed
             .iter()
             .map(|one| (one.project.clone(), one.is_gone()))
             .collect();
         assert_eq!(told, [(Some(gone), true), (Some(here.clone()), false)]);
         listed[0].remove().unwrap();
-        assert_eq!(register.list().len(), 1);
+        assert_eq!(registry.list().len(), 1);
     }
 }

@@ -145,7 +145,7 @@ impl ServerDir {
         self.directory.join("ready").exists()
     }
 
-    pub(super) fn say_ready(&self) -> Result<()> {
+    pub(super) fn report_ready(&self) -> Result<()> {
         self.write("ready", "")
     }
 
@@ -165,7 +165,7 @@ impl ServerDir {
     }
 
     /// Records why the start failed, for the command that waits for it.
-    pub(super) fn say_failure(&self, error: &anyhow::Error) {
+    pub(super) fn report_failure(&self, error: &anyhow::Error) {
         let told = StartFailure {
             message: format!("{error:#}"),
             hint: crate::error::hint_of(error).map(str::to_owned),
@@ -186,7 +186,7 @@ impl ServerDir {
         })
     }
 
-    pub(super) fn forget_failure(&self) {
+    pub(super) fn clear_failure(&self) {
         let _ = fs::remove_file(self.directory.join("failure"));
     }
 

@@ -33,39 +33,37 @@ const LOOK: Duration = Duration::from_secs(60);
 /// Runs a development server until it is asked to stop, ends, or had no connections for `idle`.
 ///
 /// Returns at once when another supervisor is running. A failed start is also recorded for the command that waits for it.
-pub async fn supervise(place: &ServerDir, options: &Options, idle: Duration) -> Result<()> {
-    place.make()?;
-    let Some(_owner) = take_owner_lock(place).await? else {
+pub async fn supervise(dir: &ServerDir, options: &Options, idle: Duration) -> Result<()> {
+    dir.make()?;
+    let Some(_owner) = take_owner_lock(dir).await? else {
         return Ok(());
     };
-    place.clear();
-    let begun = begin(place, options).await;
+    dir.clear();
+    let begun = begin(dir, options).await;
     if let Err(error) = &begun {
-        place.say_failure(error);
+        dir.report_failure(error);
     }
     let (mut cluster, access) = begun?;
-    let watched = watch_over(place, &cluster, &access, idle).await;
-    place.clear();
+    let watched = watch_over(dir, &cluster, &access, idle).await;
+    dir.clear();
     // A server whose files are gone has nothing left to write.
-    let ask = if place.data().exists() {
+    let mode = if dir.data().exists() {
         ShutdownMode::Fast
     } else {
         ShutdownMode::Immediate
     };
-    cluster.stop(ask);
+    cluster.stop(mode);
     watched
 }
 
 /// Takes the owner's lock; a supervisor that is just ending may hold it a moment longer.
-async fn take_owner_lock(place: &ServerDir) -> Result<Option<file_lock::FileLock>> {
+async fn take_owner_lock(dir: &ServerDir) -> Result<Option<file_lock::FileLock>> {
     let began = Instant::now();
     loop {
-        if let Some(lock) = file_lock::attempt(&place.owner_lock())? {
+        if let Some(lock) = file_lock::attempt(&dir.owner_lock())? {
             return Ok(Some(lock));
         }
-        if place.is_ready() && !place.is_asked_to_stop()
-            || began.elapsed() > Duration::from_secs(30)
-        {
+        if dir.is_ready() && !dir.is_asked_to_stop() || began.elapsed() > Duration::from_secs(30) {
             return Ok(None);
         }
         tokio::time::sleep(TICK).await;
@@ -73,26 +71,26 @@ async fn take_owner_lock(place: &ServerDir) -> Result<Option<file_lock::FileLock
 }
 
 /// Starts the server and reports that it is ready.
-async fn begin(place: &ServerDir, options: &Options) -> Result<(Cluster, AccessInfo)> {
-    let choice = choose(place, options).await?;
-    end_orphan(place).await;
-    let mut access = prepare(place, &choice).await?;
-    let cluster = launch(place, &choice, &mut access).await?;
-    place.write_access(&access)?;
-    place.say_ready()?;
+async fn begin(dir: &ServerDir, options: &Options) -> Result<(Cluster, AccessInfo)> {
+    let programs = choose(dir, options).await?;
+    end_orphan(dir).await;
+    let mut access = prepare(dir, &programs).await?;
+    let cluster = launch(dir, &programs, &mut access).await?;
+    dir.write_access(&access)?;
+    dir.report_ready()?;
     Ok((cluster, access))
 }
 
 /// Chooses the programs: those the data was created with, or any for a new server.
-async fn choose(place: &ServerDir, options: &Options) -> Result<ChosenPrograms> {
+async fn choose(dir: &ServerDir, options: &Options) -> Result<ChosenPrograms> {
     let mut options = options.clone();
-    let made_by = super::major(place);
+    let made_by = super::major(dir);
     if made_by.is_some() {
         options.major = made_by;
         options.allow_major_mismatch = false;
     }
-    let choice = embedded::resolve(&options, &silent).await;
-    match (choice, made_by) {
+    let programs = embedded::resolve(&options, &silent).await;
+    match (programs, made_by) {
         (Err(error), Some(major)) => {
             let hint = crate::error::hint_of(&error).unwrap_or_default().to_owned();
             let message =
@@ -101,14 +99,14 @@ async fn choose(place: &ServerDir, options: &Options) -> Result<ChosenPrograms> 
                 .hint(format!("{hint}; or start over with `af-db dev reset`"))
                 .into())
         }
-        (choice, _) => choice,
+        (programs, _) => programs,
     }
 }
 
 /// Shuts down a server whose supervisor was killed, where the system did not do it: it still holds the data directory.
-async fn end_orphan(place: &ServerDir) {
+async fn end_orphan(dir: &ServerDir) {
     let began = Instant::now();
-    while let Some(pid) = file_lock::running_server(&place.data()) {
+    while let Some(pid) = file_lock::running_server(&dir.data()) {
         if began.elapsed() > Duration::from_secs(30) {
             return;
         }
@@ -118,53 +116,57 @@ async fn end_orphan(place: &ServerDir) {
 }
 
 /// Creates the data of a new server, or reads the connection parameters of the existing one.
-async fn prepare(place: &ServerDir, choice: &ChosenPrograms) -> Result<AccessInfo> {
-    if place.data().exists()
-        && let Some(access) = place.access()?
+async fn prepare(dir: &ServerDir, programs: &ChosenPrograms) -> Result<AccessInfo> {
+    if dir.data().exists()
+        && let Some(access) = dir.access()?
     {
         return Ok(access);
     }
-    let part = place.part();
+    let part = dir.part();
     // A leftover of a killed start; we hold the owner's lock.
     let _ = fs::remove_dir_all(&part);
     // Not a copy of the template: copies have the same system identifier, by which backups distinguish clusters.
-    template::cluster(choice, &part).await?;
+    template::cluster(programs, &part).await?;
     let access = AccessInfo {
         version: 1,
-        server: choice.binaries.version.to_string(),
+        server: programs.binaries.version.to_string(),
         port: free_port()?,
         password: random::password()?,
         database: DATABASE.to_owned(),
     };
-    set_up_database(choice, &part, &access).await?;
+    set_up_database(programs, &part, &access).await?;
     // Every user of the machine can reach the port, so a password is required.
     let rules = "host all all 127.0.0.1/32 scram-sha-256\n";
     let file = part.join("pg_hba.conf");
     let write = || -> std::io::Result<()> {
         let mut rules_file = private_files::create(&file)?;
-        privileges::give_file(&rules_file, choice.user.as_ref())?;
+        privileges::give_file(&rules_file, programs.user.as_ref())?;
         rules_file.write_all(rules.as_bytes())
     };
     write().map_err(|error| private_files::cannot_write(&file, &error))?;
-    place.write_access(&access)?;
-    fs::rename(&part, place.data())
-        .map_err(|error| private_files::cannot_write(&place.data(), &error))?;
+    dir.write_access(&access)?;
+    fs::rename(&part, dir.data())
+        .map_err(|error| private_files::cannot_write(&dir.data(), &error))?;
     Ok(access)
 }
 
 /// Sets the password before the server ever listens, through standard input, as arguments can be read by every user, and
 /// creates the database.
-async fn set_up_database(choice: &ChosenPrograms, data: &Path, access: &AccessInfo) -> Result<()> {
+async fn set_up_database(
+    programs: &ChosenPrograms,
+    data: &Path,
+    access: &AccessInfo,
+) -> Result<()> {
     let sql = format!(
         "ALTER ROLE postgres PASSWORD {}\nCREATE DATABASE {}\n",
         Literal::new(&access.password),
         Ident::new(&access.database)
     );
-    Program::new(choice.binaries.program("postgres"))
+    Program::new(programs.binaries.program("postgres"))
         .args(["--single", "-D"])
         .arg(data)
         .arg("postgres")
-        .user(choice.user.as_ref())
+        .user(programs.user.as_ref())
         .input(sql)
         .run()
         .await?
@@ -174,12 +176,12 @@ async fn set_up_database(choice: &ChosenPrograms, data: &Path, access: &AccessIn
 
 /// Starts the server on its port, or on another one that is free.
 async fn launch(
-    place: &ServerDir,
-    choice: &ChosenPrograms,
+    dir: &ServerDir,
+    programs: &ChosenPrograms,
     access: &mut AccessInfo,
 ) -> Result<Cluster> {
     // The log of one run; it would grow for ever otherwise.
-    let _ = fs::remove_file(place.log());
+    let _ = fs::remove_file(dir.log());
     let mut tries = 0;
     loop {
         if !is_free(access.port) {
@@ -188,14 +190,14 @@ async fn launch(
         let settings = settings(access.port);
         let start = Start {
             sandbox: None,
-            data: &place.data(),
+            data: &dir.data(),
             sockets: None,
-            log: &place.log(),
+            log: &dir.log(),
             settings: &settings,
             on_our_death: ShutdownMode::Fast,
         };
         tries += 1;
-        match Cluster::start(choice, &start).await {
+        match Cluster::start(programs, &start).await {
             Ok(cluster) => {
                 access.server = cluster.version.to_string();
                 return Ok(cluster);
@@ -230,14 +232,14 @@ fn is_free(port: u16) -> bool {
 }
 
 async fn watch_over(
-    place: &ServerDir,
+    dir: &ServerDir,
     cluster: &Cluster,
     access: &AccessInfo,
     idle: Duration,
 ) -> Result<()> {
     let mut busy = Instant::now();
     let mut looked = Instant::now();
-    let mut asked = std::pin::pin!(asked_by_signal());
+    let mut asked = std::pin::pin!(stop_signal());
     loop {
         tokio::select! {
             signal = &mut asked => return signal,
@@ -245,11 +247,11 @@ async fn watch_over(
         }
         if cluster.has_ended() {
             return Err(fail("the development server exited unexpectedly")
-                .hint(format!("see the log: {}", place.log().display()))
+                .hint(format!("see the log: {}", dir.log().display()))
                 .into());
         }
         // A removed or moved project took the directory with it.
-        if place.is_asked_to_stop() || !place.data().exists() {
+        if dir.is_asked_to_stop() || !dir.data().exists() {
             return Ok(());
         }
         if looked.elapsed() >= LOOK.min(idle) {
@@ -282,7 +284,7 @@ async fn is_used(access: &AccessInfo) -> bool {
 }
 
 #[cfg(unix)]
-async fn asked_by_signal() -> Result<()> {
+async fn stop_signal() -> Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut end = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
@@ -294,7 +296,7 @@ async fn asked_by_signal() -> Result<()> {
 }
 
 #[cfg(not(unix))]
-async fn asked_by_signal() -> Result<()> {
+async fn stop_signal() -> Result<()> {
     tokio::signal::ctrl_c()
         .await
         .context("listening for Ctrl-C")

@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A server that is shut down when this value is dropped.
 pub struct Cluster {
-    kept: ChildServer,
+    process: ChildServer,
     data: PathBuf,
     /// Its shared memory, read before any SQL could write into its data directory.
     segment: Option<u32>,
@@ -49,27 +49,27 @@ pub struct Start<'a> {
 
 impl Cluster {
     /// Starts a server and waits until it accepts connections.
-    pub async fn start(choice: &ChosenPrograms, start: &Start<'_>) -> Result<Self> {
+    pub async fn start(programs: &ChosenPrograms, start: &Start<'_>) -> Result<Self> {
         clear_stale(start.data);
-        let log = open_log(start.log, choice.user.as_ref())?;
-        let mut tool = Program::new(choice.binaries.program("postgres"))
+        let log = open_log(start.log, programs.user.as_ref())?;
+        let mut program = Program::new(programs.binaries.program("postgres"))
             .arg("-D")
             .arg(start.data)
             .directory("/")
-            .user(choice.user.as_ref())
+            .user(programs.user.as_ref())
             .sandbox(start.sandbox.clone());
         if let Some(sockets) = start.sockets {
-            tool = tool.arg("-k").arg(sockets);
+            program = program.arg("-k").arg(sockets);
         }
         for setting in start.settings {
-            tool = tool.arg("-c").arg(setting);
+            program = program.arg("-c").arg(setting);
         }
-        let kept = ChildServer::start(&tool, log, start.on_our_death)?;
+        let process = ChildServer::start(&program, log, start.on_our_death)?;
         let mut cluster = Cluster {
-            kept,
+            process,
             data: start.data.to_owned(),
             segment: None,
-            version: choice.binaries.version,
+            version: programs.binaries.version,
         };
         cluster.segment = cluster.ready(start.log).await?;
         Ok(cluster)
@@ -79,36 +79,36 @@ impl Cluster {
         let began = Instant::now();
         loop {
             // Checked first: a server that ended must not be missed because its pid file still exists.
-            let ended = self.kept.ended();
+            let ended = self.process.ended();
             if let Some(file) = file_lock::pid_file(&self.data)
-                && file.pid == self.kept.pid()
+                && file.pid == self.process.pid()
                 && file.ready
             {
                 return Ok(file.segment);
             }
             if let Some(status) = ended {
-                return Err(not_started(&format!("the server exited ({status})"), log));
+                return Err(start_error(&format!("the server exited ({status})"), log));
             }
             if began.elapsed() > PATIENCE {
                 let waited = format!("not ready after {} seconds", PATIENCE.as_secs());
-                return Err(not_started(&waited, log));
+                return Err(start_error(&waited, log));
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
 
     pub fn pid(&self) -> u32 {
-        self.kept.pid()
+        self.process.pid()
     }
 
     /// Returns whether it has ended, by itself or by another process.
     pub fn has_ended(&self) -> bool {
-        self.kept.ended().is_some()
+        self.process.ended().is_some()
     }
 
     /// Shuts it down and waits for its end.
-    pub fn stop(&mut self, ask: ShutdownMode) {
-        self.kept.stop(ask);
+    pub fn stop(&mut self, mode: ShutdownMode) {
+        self.process.stop(mode);
         if let Some(segment) = self.segment
             && file_lock::pid_file(&self.data).is_some()
         {
@@ -131,7 +131,7 @@ fn clear_stale(data: &Path) {
     }
 }
 
-fn not_started(reason: &str, log: &Path) -> anyhow::Error {
+fn start_error(reason: &str, log: &Path) -> anyhow::Error {
     let text = fs::read_to_string(log).unwrap_or_default();
     explain(reason, &text).into()
 }

@@ -417,7 +417,7 @@ mod tests {
     #[tokio::test]
     async fn offline_downloads_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        let mut options = Options::unsaid();
+        let mut options = Options::defaults();
         options.cache_dir = Some(folder.path().to_owned());
         options.offline = true;
         let error = fetch(&options, 17, &silent).await.unwrap_err();

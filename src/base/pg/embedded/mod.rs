@@ -60,7 +60,7 @@ pub struct Options {
 
 impl Options {
     /// Returns the defaults.
-    pub fn unsaid() -> Self {
+    pub fn defaults() -> Self {
         Options {
             binaries: None,
             major: None,
@@ -131,13 +131,13 @@ impl ChosenPrograms {
 /// Chooses the programs to start in this order: configured, installed, downloaded earlier, downloaded now. They have the
 /// wanted major version unless another one is allowed.
 pub async fn resolve(options: &Options, watch: Watch<'_>) -> Result<ChosenPrograms> {
-    let choice = choose(options, Some(watch)).await?;
-    if choice.instead_of.is_some() {
-        watch(Event::Warning(&choice.why()));
+    let programs = choose(options, Some(watch)).await?;
+    if programs.instead_of.is_some() {
+        watch(Event::Warning(&programs.why()));
     } else {
-        watch(Event::Info(&choice.why()));
+        watch(Event::Info(&programs.why()));
     }
-    Ok(choice)
+    Ok(programs)
 }
 
 /// Downloads only with a receiver of progress events.
@@ -153,11 +153,11 @@ async fn choose(options: &Options, fetching: Option<Watch<'_>>) -> Result<Chosen
         (None, Some(wanted)) if options.allow_major_mismatch => {
             let stand_in = search.newest().cloned();
             (
-                stand_in.ok_or_else(|| nothing(options, &search))?,
+                stand_in.ok_or_else(|| not_found(options, &search))?,
                 Some(wanted),
             )
         }
-        (None, _) => return Err(nothing(options, &search).into()),
+        (None, _) => return Err(not_found(options, &search).into()),
     };
     Ok(ChosenPrograms {
         binaries,
@@ -176,12 +176,12 @@ pub enum Availability {
 }
 
 /// Predicts the result of [`resolve`]; an error lists everything that was searched.
-pub async fn outlook(options: &Options) -> Result<Availability> {
+pub async fn availability(options: &Options) -> Result<Availability> {
     let here = choose(options, None).await;
     let major = options.major.unwrap_or(fetch::DEFAULT_MAJOR);
     let stands_in = here
         .as_ref()
-        .map_or(true, |choice| choice.instead_of.is_some());
+        .map_or(true, |programs| programs.instead_of.is_some());
     if stands_in && options.binaries.is_none() && fetch::obstacle(options, major).await.is_none() {
         let pin = pins::platform().and_then(|platform| pins::pin(platform, major));
         return Ok(Availability::ToFetch(
@@ -220,7 +220,7 @@ async fn look_further(
 }
 
 /// Reports where was searched, what was found, and what to do.
-fn nothing(options: &Options, search: &find::Search) -> Failure {
+fn not_found(options: &Options, search: &find::Search) -> Failure {
     let wanted = options
         .major
         .map_or(String::new(), |major| format!(" {major}"));
@@ -290,7 +290,7 @@ mod tests {
     use super::*;
 
     fn said(options: &Options, search: &find::Search) -> String {
-        let failure = nothing(options, search);
+        let failure = not_found(options, search);
         let places = find::WELL_KNOWN.join(", ");
         let major = options.major.unwrap_or(fetch::DEFAULT_MAJOR);
         format!("{failure}\nhint: {}", failure.hint.as_deref().unwrap())
@@ -316,7 +316,7 @@ mod tests {
             fetching: Some("npm is not installed, PostgreSQL cannot be downloaded".to_owned()),
             ..find::Search::default()
         };
-        insta::assert_snapshot!(said(&Options::unsaid(), &search), @r"
+        insta::assert_snapshot!(said(&Options::defaults(), &search), @r"
         PostgreSQL is not installed
           /usr/local/pgsql/bin: 13.4 is older than 14
           searched: PATH, pg_config, PLACES
@@ -327,7 +327,7 @@ mod tests {
 
     #[test]
     fn another_major_version_is_reported() {
-        let mut options = Options::unsaid();
+        let mut options = Options::defaults();
         options.major = Some(17);
         let search = find::Search {
             found: vec![found("/usr/lib/postgresql/15/bin", 15, 18)],
@@ -345,7 +345,7 @@ mod tests {
 
     #[test]
     fn a_configured_directory_with_another_major_version_is_an_error() {
-        let mut options = Options::unsaid();
+        let mut options = Options::defaults();
         options.major = Some(17);
         options.binaries = Some(PathBuf::from("/opt/pg/bin"));
         let search = find::Search {
@@ -361,11 +361,11 @@ mod tests {
 
     #[test]
     fn another_major_version_is_described_as_such() {
-        let choice = ChosenPrograms {
+        let programs = ChosenPrograms {
             binaries: found("/usr/lib/postgresql/15/bin", 15, 18),
             user: None,
             instead_of: Some(17),
         };
-        insta::assert_snapshot!(choice.why(), @"PostgreSQL 15.18 (installed, /usr/lib/postgresql/15/bin) replaces PostgreSQL 17: results on 15 may not apply to 17");
+        insta::assert_snapshot!(programs.why(), @"PostgreSQL 15.18 (installed, /usr/lib/postgresql/15/bin) replaces PostgreSQL 17: results on 15 may not apply to 17");
     }
 }

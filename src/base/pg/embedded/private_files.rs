@@ -13,7 +13,7 @@ pub fn open(path: &Path) -> io::Result<File> {
     options.create(true).truncate(false).read(true).write(true);
     only_ours(&mut options);
     let file = options.open(path)?;
-    narrow(&file)?;
+    restrict_permissions(&file)?;
     Ok(file)
 }
 
@@ -53,7 +53,7 @@ fn only_ours(_: &mut fs::OpenOptions) {}
 
 /// Restricts the permissions of a file created by an earlier version, or with a wide umask.
 #[cfg(unix)]
-fn narrow(file: &File) -> io::Result<()> {
+fn restrict_permissions(file: &File) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
     let meta = file.metadata()?;
     let is_ours = meta.uid() == rustix::process::geteuid().as_raw();
@@ -64,7 +64,7 @@ fn narrow(file: &File) -> io::Result<()> {
 }
 
 #[cfg(not(unix))]
-fn narrow(_: &File) -> io::Result<()> {
+fn restrict_permissions(_: &File) -> io::Result<()> {
     Ok(())
 }
 

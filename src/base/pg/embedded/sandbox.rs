@@ -84,16 +84,16 @@ pub struct Sandbox {
 }
 
 /// The parameters of a sandbox.
-pub struct Wanted<'a> {
+pub struct SandboxSpec<'a> {
     pub binaries: &'a Binaries,
     /// The only writable directory.
-    pub room: &'a Path,
+    pub scratch_dir: &'a Path,
     pub allowed: &'a AllowedAccess,
 }
 
 /// Fails with the reason where this machine does not support sandboxes.
 #[cfg(not(target_os = "linux"))]
-pub fn prepare(_: &Wanted<'_>) -> Result<Sandbox, String> {
+pub fn prepare(_: &SandboxSpec<'_>) -> Result<Sandbox, String> {
     Err("this operating system is not supported".to_owned())
 }
 
@@ -161,7 +161,7 @@ mod linux {
     use std::os::unix::ffi::OsStrExt as _;
     use std::path::{Path, PathBuf};
 
-    use super::{Sandbox, Wanted};
+    use super::{Sandbox, SandboxSpec};
     use crate::sql::external_access::ExternalAccess;
 
     const EXECUTE: u64 = 1 << 0;
@@ -212,7 +212,7 @@ mod linux {
     ];
 
     /// Fails with the reason where this machine does not support sandboxes.
-    pub fn prepare(wanted: &Wanted<'_>) -> Result<Sandbox, String> {
+    pub fn prepare(wanted: &SandboxSpec<'_>) -> Result<Sandbox, String> {
         let allows = |reach: ExternalAccess| wanted.allowed.contains(&reach);
         let filter = match allows(ExternalAccess::Network) {
             true => Vec::new(),
@@ -293,7 +293,7 @@ mod linux {
     }
 
     /// Lists what can be executed, written and read; everything else is denied.
-    fn rules(wanted: &Wanted<'_>) -> Result<OwnedFd, String> {
+    fn rules(wanted: &SandboxSpec<'_>) -> Result<OwnedFd, String> {
         let abi = abi()?;
         let known = match abi {
             1 => 13,
@@ -333,7 +333,7 @@ mod linux {
         allow(&postgres, EXECUTE | READ_FILE)?;
         let loader = loader(&postgres)?;
         allow(&loader, EXECUTE | READ_FILE)?;
-        allow(wanted.room, known & !EXECUTE)?;
+        allow(wanted.scratch_dir, known & !EXECUTE)?;
         allow(Path::new("/dev/null"), READ_FILE | WRITE_FILE | TRUNCATE)?;
         let named = &wanted.binaries.directory;
         let installed = [named.parent(), postgres.ancestors().nth(2)];

@@ -30,11 +30,11 @@ impl ScratchDir {
 /// Creates the directory, in memory if there is space, and copies the template into it.
 pub fn create(
     options: &Options,
-    choice: &ChosenPrograms,
+    programs: &ChosenPrograms,
     template: &Path,
     watch: Watch<'_>,
 ) -> Result<ScratchDir> {
-    let bases = bases(options, choice);
+    let bases = bases(options, programs);
     for base in &bases {
         file_lock::sweep(base);
     }
@@ -42,8 +42,8 @@ pub fn create(
         .hint("set AF_DB_SCRATCH_DIR to a directory with a short path that the server's user can enter")
         .into();
     for base in bases {
-        match create_in(&base, choice, template) {
-            Ok(room) => return Ok(room),
+        match create_in(&base, programs, template) {
+            Ok(scratch_dir) => return Ok(scratch_dir),
             Err(error) => {
                 watch(Event::Warning(&format!(
                     "cannot use {}: {error:#}",
@@ -56,8 +56,8 @@ pub fn create(
     Err(obstacle)
 }
 
-fn create_in(base: &Path, choice: &ChosenPrograms, template: &Path) -> Result<ScratchDir> {
-    let user = choice.user.as_ref();
+fn create_in(base: &Path, programs: &ChosenPrograms, template: &Path) -> Result<ScratchDir> {
+    let user = programs.user.as_ref();
     let directory = base.join(format!("{}{}", file_lock::SCRATCH_PREFIX, random_name()));
     // The watchdog comes first, so that nothing is left behind whenever we are killed. An image without a shell works
     // without it: the system's death signal and the next run's sweep remain.
@@ -65,7 +65,7 @@ fn create_in(base: &Path, choice: &ChosenPrograms, template: &Path) -> Result<Sc
     private_files::make_private(&directory)
         .map_err(|error| private_files::cannot_write(&directory, &error))?;
     let lock = file_lock::create(&directory.join("owner.lock"));
-    let room = ScratchDir {
+    let scratch_dir = ScratchDir {
         _lock: match lock {
             Ok(lock) => lock,
             Err(error) => {
@@ -76,29 +76,29 @@ fn create_in(base: &Path, choice: &ChosenPrograms, template: &Path) -> Result<Sc
         directory,
         _watchdog: watchdog,
     };
-    let filled = privileges::give(&room.directory, user)
-        .map_err(|error| private_files::cannot_write(&room.directory, &error))
-        .and_then(|()| template::copy(template, &room.directory.join("data"), user));
+    let filled = privileges::give(&scratch_dir.directory, user)
+        .map_err(|error| private_files::cannot_write(&scratch_dir.directory, &error))
+        .and_then(|()| template::copy(template, &scratch_dir.directory.join("data"), user));
     if let Err(error) = filled {
-        room.clear();
+        scratch_dir.clear();
         return Err(error);
     }
-    Ok(room)
+    Ok(scratch_dir)
 }
 
 /// The free memory needed to put a temporary server there.
-const ROOM_IN_MEMORY: u64 = 1 << 30;
+const SPACE_IN_MEMORY: u64 = 1 << 30;
 
 /// The longest socket path that every system supports, less the socket's own name.
 const LONGEST_DIRECTORY: usize = 103 - "/.s.PGSQL.5432".len();
 
 /// Returns the candidate directories for a temporary server, the fastest first.
-fn bases(options: &Options, choice: &ChosenPrograms) -> Vec<PathBuf> {
+fn bases(options: &Options, programs: &ChosenPrograms) -> Vec<PathBuf> {
     let mut bases = Vec::new();
     match &options.scratch_dir {
         Some(named) => bases.push(named.clone()),
         None => {
-            if free(Path::new("/dev/shm")) >= ROOM_IN_MEMORY {
+            if free(Path::new("/dev/shm")) >= SPACE_IN_MEMORY {
                 bases.push(PathBuf::from("/dev/shm"));
             }
             bases.push(options.temp_dir.clone().unwrap_or_else(std::env::temp_dir));
@@ -112,7 +112,7 @@ fn bases(options: &Options, choice: &ChosenPrograms) -> Vec<PathBuf> {
         if fits
             && base.is_dir()
             && !usable.contains(&base)
-            && privileges::can_reach(choice.user.as_ref(), &base.join("x"))
+            && privileges::can_reach(programs.user.as_ref(), &base.join("x"))
         {
             usable.push(base);
         }

@@ -31,11 +31,11 @@ const RECIPE: &str = "2";
 /// Returns the template's data directory, and creates it if the cache has none for these programs.
 pub async fn ensure(
     options: &Options,
-    choice: &ChosenPrograms,
+    programs: &ChosenPrograms,
     watch: Watch<'_>,
 ) -> Result<PathBuf> {
     let cache = options.cache().join("templates");
-    let name = name(&choice.binaries, choice.user.as_ref())?;
+    let name = name(&programs.binaries, programs.user.as_ref())?;
     let ready = cache.join(&name);
     if ready.exists() {
         return Ok(ready);
@@ -46,8 +46,8 @@ pub async fn ensure(
     if ready.exists() {
         return Ok(ready);
     }
-    if !privileges::can_reach(choice.user.as_ref(), &ready) {
-        let user = choice.user.as_ref().map_or("", |user| &user.name);
+    if !privileges::can_reach(programs.user.as_ref(), &ready) {
+        let user = programs.user.as_ref().map_or("", |user| &user.name);
         let message = format!(
             "the cache {} is not accessible to the user `{user}`",
             cache.display()
@@ -63,9 +63,9 @@ pub async fn ensure(
     // A leftover of a killed run; the lock ensures that no other process uses it.
     let _ = fs::remove_dir_all(&part);
     fs::create_dir(&part).map_err(|error| private_files::cannot_write(&part, &error))?;
-    privileges::give(&part, choice.user.as_ref())
+    privileges::give(&part, programs.user.as_ref())
         .with_context(|| format!("changing the owner of {}", part.display()))?;
-    let made = make(choice, Kind::Slim, &part).await;
+    let made = make(programs, Kind::Slim, &part).await;
     if let Err(error) = made {
         let _ = fs::remove_dir_all(&part);
         return Err(error);
@@ -75,11 +75,11 @@ pub async fn ensure(
 }
 
 /// Creates a persistent cluster with an identity of its own.
-pub async fn cluster(choice: &ChosenPrograms, data: &Path) -> Result<()> {
+pub async fn cluster(programs: &ChosenPrograms, data: &Path) -> Result<()> {
     fs::create_dir(data).map_err(|error| private_files::cannot_write(data, &error))?;
-    privileges::give(data, choice.user.as_ref())
+    privileges::give(data, programs.user.as_ref())
         .with_context(|| format!("changing the owner of {}", data.display()))?;
-    make(choice, Kind::Full, data).await
+    make(programs, Kind::Full, data).await
 }
 
 /// A template depends on the build of the programs, the recipe and the user.
@@ -100,20 +100,20 @@ fn name(binaries: &Binaries, user: Option<&User>) -> Result<String> {
     Ok(format!("{}-slim-{short}", binaries.version))
 }
 
-async fn make(choice: &ChosenPrograms, kind: Kind, data: &Path) -> Result<()> {
+async fn make(programs: &ChosenPrograms, kind: Kind, data: &Path) -> Result<()> {
     // C.UTF-8 converts the case of every script; machines without it use plain C.
-    let first = init(choice, kind, data, "--locale=C.UTF-8").await?;
+    let first = init(programs, kind, data, "--locale=C.UTF-8").await?;
     if !first.status.success() {
         if !first.stderr.contains("locale") {
             return Err(explain(first.check("initdb failed").err()));
         }
-        init(choice, kind, data, "--no-locale")
+        init(programs, kind, data, "--no-locale")
             .await?
             .check("initdb failed")
             .map_err(|error| explain(Some(error)))?;
     }
     if kind == Kind::Slim {
-        slim(choice, data).await?;
+        remove_unneeded(programs, data).await?;
     }
     Ok(())
 }
@@ -135,35 +135,35 @@ fn explain(error: Option<anyhow::Error>) -> anyhow::Error {
 }
 
 async fn init(
-    choice: &ChosenPrograms,
+    programs: &ChosenPrograms,
     kind: Kind,
     data: &Path,
     locale: &str,
 ) -> Result<crate::pg::program::ProgramOutput> {
-    let mut tool = Program::new(choice.binaries.program("initdb"))
+    let mut program = Program::new(programs.binaries.program("initdb"))
         .arg("--pgdata")
         .arg(data)
         .args(["--username=postgres", "--auth=trust", "--encoding=UTF8"])
         .args(["--no-sync", "--no-instructions", locale])
-        .user(choice.user.as_ref());
+        .user(programs.user.as_ref());
     if kind == Kind::Slim {
-        tool = tool.arg("--wal-segsize=1");
-        if choice.binaries.version.major >= 18 {
-            tool = tool.arg("--no-data-checksums");
+        program = program.arg("--wal-segsize=1");
+        if programs.binaries.version.major >= 18 {
+            program = program.arg("--no-data-checksums");
         }
     }
-    tool.run().await
+    program.run().await
 }
 
 /// Drops `template1`, which we never copy, and files that PostgreSQL recreates on demand: half as many files to copy for
 /// every server, and a quarter fewer for every database created on it.
-async fn slim(choice: &ChosenPrograms, data: &Path) -> Result<()> {
+async fn remove_unneeded(programs: &ChosenPrograms, data: &Path) -> Result<()> {
     let sql = "UPDATE pg_database SET datistemplate = false WHERE datname = 'template1';\nDROP DATABASE template1;\n";
-    Program::new(choice.binaries.program("postgres"))
+    Program::new(programs.binaries.program("postgres"))
         .args(["--single", "-F", "-D"])
         .arg(data)
         .arg("postgres")
-        .user(choice.user.as_ref())
+        .user(programs.user.as_ref())
         .input(sql)
         .run()
         .await?
