@@ -48,16 +48,16 @@ fn what_is_missing_is_named_with_its_remedy() {
     );
     let (_, told) = told.split_once('\n').unwrap();
     assert!(!told.contains("secret"), "{told}");
-    insta::assert_snapshot!(normal(told), @r"
+    insta::assert_snapshot!(normal(told), @"
     good     configuration        no af-db.yaml, everything at its default
     missing  server               nothing listens at `127.0.0.1:1`: Connection refused (os error 111)
     weak     client tools         there is no pg_dump of PostgreSQL 14 or newer on this machine; backup and restore cannot work
-    missing  embedded postgresql  cannot use the PostgreSQL in PROJECT/empty: no postgres in it
+    missing  embedded postgresql  cannot use PostgreSQL in PROJECT/empty: postgres is missing
 
     error[doctor-server]: server: nothing listens at `127.0.0.1:1`: Connection refused (os error 111)
       help: start the server, or correct the host and port
 
-    error[doctor-embedded-postgresql]: embedded postgresql: cannot use the PostgreSQL in PROJECT/empty: no postgres in it
+    error[doctor-embedded-postgresql]: embedded postgresql: cannot use PostgreSQL in PROJECT/empty: postgres is missing
       help: set AF_DB_PG_BIN to the directory with postgres and initdb, or unset it
 
     warn[doctor-client-tools]: client tools: there is no pg_dump of PostgreSQL 14 or newer on this machine; backup and restore cannot work

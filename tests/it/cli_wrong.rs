@@ -117,7 +117,7 @@ fn a_wrong_address_is_refused_before_anything_is_tried() {
     $ af-db status --database-url postgres://h/d?sslmode=sometimes
     ! error: reading --database-url
     ! caused by: unknown sslmode `sometimes` in the connection URL
-    ! hint: one of disable, allow, prefer, require, verify-ca, verify-full
+    ! hint: use one of disable, allow, prefer, require, verify-ca, verify-full
     exit 2
     ");
     insta::assert_snapshot!(status("mysql://h/d"), @"

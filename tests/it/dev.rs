@@ -225,6 +225,11 @@ async fn data_of_a_major_that_is_not_here_is_said() {
         .await
         .unwrap_err();
     let message = error.to_string();
-    assert!(message.starts_with("the development server's data is PostgreSQL 13's; there is no PostgreSQL 13 to start here"), "{message}");
+    assert!(
+        message.starts_with(
+            "the development server's data is of PostgreSQL 13: PostgreSQL 13 is not installed"
+        ),
+        "{message}"
+    );
     assert!(hint_of(&error).unwrap().contains("af-db dev reset"));
 }

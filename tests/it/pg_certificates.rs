@@ -436,7 +436,7 @@ async fn what_a_certificate_is_not_for_is_heeded() {
                 FULL,
                 "root",
                 HOST,
-                "cannot agree with SERVER on TLS",
+                "TLS negotiation with SERVER failed",
             ),
             ("critical", "require", "", HOST, TRUSTED),
             ("clients", "require", "", HOST, TRUSTED),
@@ -509,7 +509,7 @@ async fn whoever_shows_a_certificate_must_have_its_key() {
         let thief = forge.serve("server", "thief").await;
         assert_eq!(
             forge.entering(thief, mode, roots, HOST).await,
-            "cannot agree with SERVER on TLS",
+            "TLS negotiation with SERVER failed",
             "{mode}"
         );
     }

@@ -191,7 +191,7 @@ async fn what_is_not_there_says_so() {
     ");
     let unknown = Target::parse("postgres://u@no-such-host.invalid/d").unwrap();
     insta::assert_snapshot!(shown(&refused(&unknown).await, &[]).replace("Temporary failure in name resolution", "Name or service not known"), @"
-    error: the host name `no-such-host.invalid` is not known
+    error: cannot resolve the host name `no-such-host.invalid`
     caused by: failed to lookup address information: Name or service not known
     hint: check the spelling and this machine's DNS
     exit: 2
@@ -310,7 +310,7 @@ fn starting_up() -> Vec<u8> {
 async fn a_server_that_is_too_old_is_said_plainly() {
     let target = pretend(vec![lets_in("13.14 (Debian 13.14-1.pgdg120+1)")]).await;
     insta::assert_snapshot!(shown(&refused(&target).await, &[]), @"
-    error: the server is PostgreSQL 13.14 (Debian 13.14-1.pgdg120+1), older than the oldest one understood, 14
+    error: PostgreSQL 13.14 (Debian 13.14-1.pgdg120+1) is not supported; the oldest supported version is 14
     hint: upgrade the server
     exit: 2
     ");

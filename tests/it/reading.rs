@@ -241,7 +241,7 @@ async fn links_in_circles_pipes_and_devices_are_refused() {
         symlink(".", path.join("b")).expect("a link");
         refused(
             &project.run(command).await,
-            "leads to a folder that is read as",
+            "links to a folder that was already read as",
         );
         let (project, path) = prepare();
         let pipe = path.join(&name);

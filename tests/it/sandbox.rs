@@ -347,7 +347,9 @@ async fn a_lent_server_is_never_entered_as_a_superuser() {
     let refused = target.confinement.check("V1__a.sql", text);
     let refused = refused.expect_err("it reaches another server");
     assert!(
-        refused.message.starts_with("V1__a.sql:2:8 is not tried"),
+        refused
+            .message
+            .starts_with("V1__a.sql:2:8 is not run on the shadow database"),
         "{refused}"
     );
     assert!(target.confinement.check("V1__a.sql", "SELECT 1").is_ok());
@@ -539,7 +541,7 @@ async fn a_protected_server_is_not_lent() {
     let shown = text(&done.stdout);
     assert!(shown.contains("plan-unobserved"), "{shown}");
     assert!(shown.contains("\"schema-after\": \""), "{shown}");
-    assert!(done.stderr.contains("not confined"), "{}", done.stderr);
+    assert!(done.stderr.contains("not sandboxed"), "{}", done.stderr);
     let done = plan(&["plan"]).run().await.expect("the program runs");
     let shown = text(&done.stdout);
     assert!(!shown.contains("no data is lost"), "{shown}");

@@ -126,7 +126,7 @@ async fn a_lent_server_of_another_major_is_refused() {
         panic!("another major must be refused");
     };
     let message = format!("{error}");
-    assert!(message.contains("is wanted"), "{message}");
+    assert!(message.contains("is needed"), "{message}");
     options.allow_major_mismatch = true;
     let scratch = shadow_server::start(&options, &silent).await.unwrap();
     assert_eq!(scratch.instead_of, options.major);
@@ -153,8 +153,8 @@ async fn a_directory_without_a_server_is_refused() {
         panic!("there is nothing to start in an empty directory");
     };
     let message = format!("{error}\nhint: {}", hint_of(&error).unwrap());
-    insta::assert_snapshot!(message.replace(folder.path().to_str().unwrap(), "FOLDER"), @r"
-    cannot use the PostgreSQL in FOLDER: no postgres in it
+    insta::assert_snapshot!(message.replace(folder.path().to_str().unwrap(), "FOLDER"), @"
+    cannot use PostgreSQL in FOLDER: postgres is missing
     hint: set AF_DB_PG_BIN to the directory with postgres and initdb, or unset it
     ");
 }

@@ -84,24 +84,24 @@ async fn policies_are_read_on_the_shards_and_what_stays_behind_is_told() {
             )
         })
         .collect();
-    insta::assert_snapshot!(told.join("\n"), @r"
-    citus-policy public.accounts: 1 of its 3 shards guard rows otherwise than the coordinator says: 102009
+    insta::assert_snapshot!(told.join("\n"), @"
+    citus-policy public.accounts: row-level security differs from the coordinator on 1 of 3 shards: 102009
     coordinator on true, forced false; own * t public using (tenant_id = 1)
     shard 102009 on true, forced false; own * t public using true
-    citus-unasked public.accounts: 1 of its 3 shards could not be asked how they guard rows: 102010
+    citus-unasked public.accounts: row-level security could not be read on 1 of 3 shards: 102010
     -
-    citus-local public.kept: it is on the coordinator alone: Citus knows nothing of it
+    citus-local public.kept: local to the coordinator and not managed by Citus
     -
-    citus-local public.stand_in_shards: it is on the coordinator alone: Citus knows nothing of it
+    citus-local public.stand_in_shards: local to the coordinator and not managed by Citus
     -
-    citus-not-propagated migrations/V3__rule.sql: a rule stays on the coordinator: Citus does not carry it to the workers
+    citus-not-propagated migrations/V3__rule.sql: Citus does not propagate a rule to the workers
     -
     ");
     let mut checks = document["checks"].as_array().unwrap().iter();
     let check = checks.find(|one| one["name"] == "citus").unwrap();
     assert_eq!(
         check["result"],
-        "2 tables that Citus knows, policies read on 3 shards"
+        "2 Citus tables, policies compared on 3 shards"
     );
     assert_eq!(ran.status, 1, "{ran:?}");
 }
