@@ -1,4 +1,4 @@
-//! `af-db up --abort`: takes back what migrations left behind that a run was stopped in.
+//! `af-db up --abort`: undoes partially applied migrations, last statement first.
 
 use std::collections::BTreeMap;
 
@@ -35,17 +35,17 @@ struct Aborted {
     version: i64,
     file: String,
     did: Vec<String>,
-    /// How many of its statements are done still.
+    /// How many of its statements are still applied.
     left: usize,
 }
 
-/// A migration that an earlier run was stopped in.
+/// A migration that an earlier run did not finish.
 struct PartialMigration<'a> {
     migration: &'a Migration,
     step: Step,
-    /// Whether the statement behind those that are done may have been begun.
+    /// Whether the statement after the applied ones may have run.
     begun: bool,
-    /// Whether the journal says that it is partial-run.
+    /// Whether the journal records it as partially applied.
     recorded: bool,
 }
 
@@ -71,7 +71,7 @@ pub(crate) async fn run(context: &Context, wait: &str) -> Result<Outcome> {
         .iter()
         .map(|partial| &*partial.step.label)
         .collect();
-    let what = format!("undo what is left of {} ", labels.join(", "));
+    let what = format!("undo {} ", labels.join(", "));
     gate::backed_up(context, &session)?;
     gate::confirm(context, &session, &target, &what).await?;
     let ledger = project::record_settings(context, &records.history, &folder)?;
@@ -105,7 +105,7 @@ pub(crate) async fn run(context: &Context, wait: &str) -> Result<Outcome> {
     context.show(&report)
 }
 
-/// Gives the migrations that failed last of all, of which nothing is done.
+/// The migrations whose newest journal row is a failure that left nothing applied.
 async fn failed(session: &Session, records: &project::HistoryAndJournal) -> Result<Vec<i64>> {
     if !records.history.has_journal {
         return Ok(Vec::new());
@@ -120,7 +120,8 @@ async fn failed(session: &Session, records: &project::HistoryAndJournal) -> Resu
     Ok(newest.into_keys().collect())
 }
 
-/// Finds what was left partial-run, newest first; and what failed in its first statement, which left an index at most.
+/// Finds the partially applied migrations, newest first, and those that failed in their first statement, which may
+/// have left an invalid index.
 fn partials<'f>(
     folder: &'f MigrationFolder,
     records: &project::HistoryAndJournal,
@@ -153,9 +154,9 @@ fn partial<'f>(
     let version = unfinished.version;
     if unfinished.direction == Direction::Down {
         return Err(refuse(format!(
-            "reverting migration {version} was stopped partial-way; nothing was undone"
+            "migration {version} is partially reverted. Nothing was undone."
         ))
-        .hint("go on with it: af-db down")
+        .hint("Continue reverting it: af-db down")
         .into());
     }
     let found = folder
@@ -164,18 +165,18 @@ fn partial<'f>(
         .find(|migration| migration.version == version);
     let migration = found.ok_or_else(|| -> Failure {
         fail(format!(
-            "migration {version} is partial-run and its file is gone; nothing was undone"
+            "migration {version} is partially applied and its file is missing. Nothing was undone."
         ))
-        .hint("restore the file from version control: what it did is read from it")
+        .hint("Restore the file from version control: the statements to undo are read from it")
     })?;
     let same = unfinished.sha256.as_ref() == Some(&checksum::sha256(&migration.up.text));
     let step = job::step(migration, Direction::Up).filter(|_| same);
     let Some(mut step) = step else {
         return Err(refuse(format!(
-            "{} was changed after a run was stopped in it; nothing was undone",
+            "{} was modified after it was partially applied. Nothing was undone.",
             migration.up.shown
         ))
-        .hint("restore the file from version control: what it did is read from it")
+        .hint("Restore the file from version control: the statements to undo are read from it")
         .into());
     };
     step.uncertain = unfinished.is_uncertain();
@@ -189,7 +190,7 @@ fn partial<'f>(
     })
 }
 
-/// Puts into the journal how much of it is done still.
+/// Records in the journal how much of it is still applied.
 async fn record(
     session: &Session,
     ledger: &RecordSettings,
@@ -204,7 +205,7 @@ async fn record(
         _ => JournalState::unit_done(Direction::Up),
     };
     let done = match undone.did.as_slice() {
-        [] => "nothing was to be done".to_owned(),
+        [] => "nothing to undo".to_owned(),
         did => did.join(", "),
     };
     let entry = JournalEntry {
@@ -220,7 +221,7 @@ async fn record(
     session.run(&sql).await
 }
 
-/// Says what only a person can undo.
+/// Names the statement that only a person can undo.
 fn left_over(partial: &PartialMigration<'_>, stuck: &NotUndoable) -> Finding {
     let place = position::of_byte(&partial.step.text, stuck.range.start);
     let first = partial.step.text[stuck.range.clone()].lines().next();
@@ -231,8 +232,8 @@ fn left_over(partial: &PartialMigration<'_>, stuck: &NotUndoable) -> Finding {
         stuck.why
     );
     let version = partial.migration.version;
-    Finding::error("partial-run-left", &partial.step.label, message).help(format!(
-        "go on with af-db up; or undo it by hand, and say so: af-db repair --resume {version} --as undone"
+    Finding::error("half-run-left", &partial.step.label, message).help(format!(
+        "Continue with af-db up, or undo it by hand and record that: af-db repair --resume {version} --as undone"
     ))
 }
 
@@ -244,7 +245,7 @@ impl Report for AbortReport {
     fn human(&self, page: &mut Page) {
         if self.undone.is_empty() {
             page.line(format!(
-                "nothing to undo, no migration is partial-run in {}",
+                "nothing to undo, no migration is partially applied in {}",
                 self.database
             ));
         }
@@ -253,9 +254,9 @@ impl Report for AbortReport {
                 page.line(did);
             }
             page.line(match undone.left {
-                0 => format!("nothing of {} is left, it is pending", undone.file),
+                0 => format!("{} is fully undone and pending again", undone.file),
                 left => format!(
-                    "{} is partial-run still, behind statement {left}",
+                    "{} is still partially applied: statements 1 to {left}",
                     undone.file
                 ),
             });

@@ -1,4 +1,4 @@
-//! `af-db copy`: moves the rows of a SQLite database into PostgreSQL, and proves that they arrived.
+//! `af-db copy`: copies the rows of a SQLite database into PostgreSQL and verifies them.
 
 use anyhow::Result;
 use serde::Serialize;
@@ -11,17 +11,17 @@ use crate::finding::{Finding, Severity};
 
 /// Flags of `copy`.
 ///
-/// The tables must be there and empty: migrations make them, af-db up. Every difference is listed before anything
-/// moves; the rows go by binary COPY in one transaction and are read back, counted and hashed before it commits.
+/// The tables must exist and be empty; create them with migrations (af-db up). Differences are listed before any row is
+/// copied. Rows are copied with binary COPY in one transaction, then read back, counted and hashed before the commit.
 #[derive(clap::Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
-    /// Where the rows come from: sqlite://dev.db
+    /// SQLite database to copy from, such as sqlite://dev.db
     source: String,
-    /// Move only these tables
+    /// Copy only these tables
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     table: Vec<String>,
-    /// The schema they go to
+    /// Target schema
     #[arg(long, value_name = "NAME", default_value = "public")]
     schema: String,
 }
@@ -38,8 +38,8 @@ struct CopyReport {
 /// Runs the command.
 pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let Some(path) = sqlite::path(&args.source) else {
-        return Err(fail(format!("rows cannot be moved from `{}`", args.source))
-            .hint("name a SQLite database: af-db copy sqlite://dev.db; from one PostgreSQL to another: af-db backup, then af-db restore")
+        return Err(fail(format!("cannot copy rows from `{}`", args.source))
+            .hint("Give a SQLite database: af-db copy sqlite://dev.db. From PostgreSQL, use af-db backup and af-db restore")
             .into());
     };
     let database = sqlite::open(&path)?;
@@ -53,20 +53,20 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         .cloned()
         .collect();
     if !wrong.is_empty() {
-        let things = count(wrong.len(), "difference stands", "differences stand");
-        return Err(refuse(format!("{things} in the way, nothing was moved"))
+        let errors = count(wrong.len(), "error", "errors");
+        return Err(refuse(format!("{errors}; nothing was copied"))
             .findings(wrong)
             .into());
     }
     if mapping.moves.is_empty() {
-        return Err(fail(format!("{} holds no tables", args.source)).into());
+        return Err(fail(format!("{} has no tables", args.source)).into());
     }
     for line in describe(&mapping) {
         context.terminal.say(&line);
     }
-    gate::confirm(context, &session, &target, "rows will be moved ").await?;
+    gate::confirm(context, &session, &target, "rows will be copied ").await?;
     if !context.config.database.is_protected() {
-        context.confirm(&format!("Move them into {target}?"))?;
+        context.confirm(&format!("Copy them into {target}?"))?;
     }
     let moved = copy::go(
         &database,
@@ -83,7 +83,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     })
 }
 
-/// Says what becomes what.
+/// Shows how tables and column types are mapped.
 fn describe(mapping: &map::Mapping) -> Vec<String> {
     let mut lines = Vec::new();
     for table in &mapping.moves {
@@ -112,7 +112,7 @@ impl Report for CopyReport {
             .iter()
             .map(|table| {
                 vec![
-                    (Tone::Good, "the same".to_owned()),
+                    (Tone::Good, "verified".to_owned()),
                     (Tone::Plain, table.table.clone()),
                     (
                         Tone::Plain,
@@ -128,7 +128,7 @@ impl Report for CopyReport {
             .collect();
         page.table(&rows);
         page.gap();
-        page.line(format!("moved into {}", self.database));
+        page.line(format!("copied into {}", self.database));
     }
 
     fn findings(&self) -> &[Finding] {

@@ -22,7 +22,7 @@ pub struct Args {
 enum Verb {
     /// Start the local server
     Start {
-        /// Stop by itself when nobody was connected for this long, such as 8h
+        /// Stop the server when it had no connections for this long
         #[arg(long, value_name = "TIME", default_value = "8h")]
         idle: String,
     },
@@ -48,7 +48,7 @@ enum Verb {
         )]
         arguments: Vec<String>,
     },
-    /// Run it until it is asked to stop; what `start` leaves behind
+    /// Run the server in the foreground; started by `start`
     #[command(hide = true)]
     Supervise {
         #[arg(long)]
@@ -81,7 +81,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Verb::Start { idle } => {
             let running = embedded::start(context, project::duration("--idle", idle)?).await?;
             let said = if running.found {
-                "runs already"
+                "is already running"
             } else {
                 "started"
             };
@@ -95,7 +95,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Verb::Status => {
             let running = dev::status(&place)?;
             let said = match &running {
-                Some(_) => "runs",
+                Some(_) => "is running",
                 None if place.data().exists() => "is stopped",
                 None => "was never started",
             };
@@ -122,14 +122,14 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
 
 async fn reset(place: &ServerDir, context: &Context) -> Result<Outcome> {
     if place.data().exists() {
-        context.confirm("Remove the development database and everything in it?")?;
+        context.confirm("Delete the local database and all its data?")?;
     }
     dev::reset(place).await?;
     let running = embedded::start(context, dev::IDLE).await?;
     context.show(&report(place, Some(&running), "started empty"))
 }
 
-/// A development server, as it is listed.
+/// A local server.
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Server {
@@ -158,7 +158,7 @@ fn list(context: &Context) -> Result<Outcome> {
     })
 }
 
-/// Removes the servers whose projects are gone.
+/// Removes the servers whose projects no longer exist.
 async fn prune(context: &Context) -> Result<Outcome> {
     let mut gone = context.config.development_servers().list();
     gone.retain(RegisteredServer::is_gone);
@@ -168,7 +168,7 @@ async fn prune(context: &Context) -> Result<Outcome> {
             context.terminal.say(&server.line());
         }
         let servers = count(gone.len(), "local server", "local servers");
-        context.confirm(&format!("Remove {servers} with all data?"))?;
+        context.confirm(&format!("Delete {servers} with all data?"))?;
     }
     for one in &gone {
         dev::stop(&one.dir).await?;
@@ -199,7 +199,7 @@ impl Server {
         let state = if self.running { "running" } else { "stopped" };
         let project = self.project.as_deref().unwrap_or("unknown project");
         let gone = if self.project_is_gone {
-            ", which is gone"
+            ", project deleted"
         } else {
             ""
         };
@@ -236,7 +236,7 @@ async fn psql(arguments: &[String], context: &Context) -> Result<Outcome> {
     let options = context.config.embedded(None)?;
     match dev::psql(&running, &options, arguments).await? {
         0 => Ok(Outcome::Clean),
-        status => Err(fail(format!("psql ended with status {status}")).into()),
+        status => Err(fail(format!("psql exited with status {status}")).into()),
     }
 }
 
@@ -265,16 +265,16 @@ impl Report for DevReport {
 
     fn human(&self, page: &mut Page) {
         if let Some(url) = &self.url {
-            // With its password: it was asked for.
+            // With its password: `dev url` is for that.
             page.document(url);
             return;
         }
         let said = self.said;
         match (&self.server, self.port) {
             (Some(server), Some(port)) => page.line(format!(
-                "the development server {said}: PostgreSQL {server} on 127.0.0.1:{port}"
+                "local server {said}: PostgreSQL {server} on 127.0.0.1:{port}"
             )),
-            _ => page.line(format!("the development server {said}")),
+            _ => page.line(format!("local server {said}")),
         }
         if let Some(directory) = &self.directory {
             page.line(format!("  data in {directory}"));

@@ -13,16 +13,16 @@ use crate::finding::Finding;
 /// Flags of `diagram`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Draw it for Mermaid, Graphviz, or as a picture
+    /// Output language
     #[arg(long, value_enum, default_value_t = Language::Mermaid)]
     language: Language,
-    /// Draw the manifest, the migrations, the live database, or any address, folder or file of SQL
+    /// Schema to draw: manifest, migrations, live, a URL, a directory or an .sql file
     #[arg(long, value_name = "SOURCE", default_value = "migrations")]
     from: String,
-    /// Draw only tables whose names begin so; repeat for more
+    /// Draw only tables with this prefix (repeatable)
     #[arg(long, value_name = "PREFIX")]
     table: Vec<String>,
-    /// Write to this file instead of standard output
+    /// Write to this file [default: standard output]
     #[arg(long, value_name = "FILE")]
     out: Option<std::path::PathBuf>,
 }
@@ -30,11 +30,11 @@ pub struct Args {
 /// What draws the picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Language {
-    /// Mermaid, which GitHub and GitLab show in Markdown
+    /// Mermaid, rendered by GitHub and GitLab
     Mermaid,
     /// Graphviz
     Dot,
-    /// A picture that any browser shows
+    /// SVG image
     Svg,
 }
 
@@ -62,8 +62,8 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     }
     if drawn.tables.is_empty() {
         let schemas = context.config.schemas().join(", ");
-        return Err(fail(format!("there is no table to draw in {schemas}"))
-            .hint("name a source with --from, or the schemas in af-db.yaml")
+        return Err(fail(format!("no tables to draw in {schemas}"))
+            .hint("Choose another source with --from, or set schemas in af-db.yaml")
             .into());
     }
     let text = match args.language {

@@ -22,30 +22,30 @@ use crate::sql::printable;
 /// Flags of `diff`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// What is there: manifest, migrations, live, an address, a folder, a file of SQL or sqlite://FILE
+    /// Current schema: manifest, migrations, live, a URL, a directory, an .sql file or sqlite://FILE
     from: String,
-    /// What should be there, likewise
+    /// Wanted schema, same forms
     to: String,
-    /// Compare only these schemas, and what lies in none
+    /// Compare only these schemas and objects outside schemas
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     schema: Vec<String>,
-    /// Leave the order of columns as it is where only rebuilding the table would change it
+    /// Ignore column order where changing it would rebuild the table
     #[arg(long)]
     keep_column_order: bool,
-    /// Use the forms that hold up neither readers nor writers, as `new --from-manifest` does
+    /// Use statements that do not block reads and writes, as `new --from-manifest` does
     ///
-    /// Indexes are made and dropped CONCURRENTLY, unique and primary keys by way of them, foreign keys and checks NOT VALID
-    /// and then validated, SET NOT NULL by way of such a check. The statements cannot run in one transaction then; without
-    /// it they can, but for new values of an enum and subscriptions.
+    /// Indexes are created and dropped CONCURRENTLY; unique and primary keys use such indexes; foreign keys and checks are
+    /// added NOT VALID and then validated; SET NOT NULL uses such a check. These statements cannot run in one transaction.
+    /// Without this flag they can, except new enum values and subscriptions.
     #[arg(long)]
     online: bool,
-    /// Take for wrong what cannot be compared: what no catalog models and what the role may not see
+    /// Treat objects that cannot be compared (unsupported or not visible) as errors
     #[arg(long)]
     strict: bool,
-    /// Print the statements even where trying them on a scratch database did not lead to what should be there
+    /// Print the statements even if they did not produce the wanted schema on a shadow database
     #[arg(long)]
     untried: bool,
-    /// Compare the attributes of roles too
+    /// Also compare role attributes
     #[arg(long)]
     roles: bool,
 }
@@ -61,7 +61,7 @@ struct DiffReport {
     not_seen: Vec<String>,
     #[serde(skip)]
     findings: Vec<Finding>,
-    /// The changes in words, for the formats that hold no SQL.
+    /// The changes as findings, for the formats that contain no SQL.
     #[serde(skip)]
     words: Vec<Finding>,
 }
@@ -105,7 +105,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     };
     let (from, to) = both(args, &scope, context).await?;
     let mut findings: Vec<Finding> = from.findings.into_iter().chain(to.findings).collect();
-    findings.extend(moving(args, &to.catalog, context).await?);
+    findings.extend(missing_on_server(args, &to.catalog, context).await?);
     if context.output.format == Format::Human {
         // Standard output is for psql.
         for finding in std::mem::take(&mut findings) {
@@ -164,12 +164,14 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         context.terminal.say(&format!("not compared: {what}"));
     }
     for what in &report.not_seen {
-        context.terminal.say(&format!("not seen: {what}"));
+        context
+            .terminal
+            .say(&format!("not checked (insufficient privileges): {what}"));
     }
     context.show(&report)
 }
 
-/// Tells the changes as findings, each side by the name it was given; an address without its password.
+/// The changes as findings, each side by its name on the command line; a URL without its password.
 fn words(args: &Args, changes: &[Change], context: &Context) -> Result<Vec<Finding>> {
     let called = |text: &str| -> Result<String> {
         Ok(match SchemaSource::parse(text, context)? {
@@ -188,7 +190,7 @@ fn words(args: &Args, changes: &[Change], context: &Context) -> Result<Vec<Findi
     Ok(report::findings(changes, &sides))
 }
 
-/// Reads both, at once when neither needs a scratch server.
+/// Reads both sides, concurrently if neither needs a shadow server.
 async fn both(
     args: &Args,
     scope: &Scope,
@@ -214,8 +216,7 @@ async fn both(
     Ok((from, to))
 }
 
-/// Leaves out the database itself, which is no part of a schema that was made in a scratch database: its name, owner,
-/// grants, settings and comment are ours.
+/// Leaves out the database object: name, owner, grants, settings and comment of a shadow database are not the project's.
 fn without_database(read: SourceSchema) -> SourceSchema {
     SourceSchema {
         catalog: read.catalog.retain(|key, _| key.kind != Kind::Database),
@@ -223,8 +224,12 @@ fn without_database(read: SourceSchema) -> SourceSchema {
     }
 }
 
-/// Tells what a schema that is on one server needs and another server does not have.
-async fn moving(args: &Args, schema: &Catalog, context: &Context) -> Result<Vec<Finding>> {
+/// Finds what the wanted schema needs and the server of the current one lacks, such as extensions.
+async fn missing_on_server(
+    args: &Args,
+    schema: &Catalog,
+    context: &Context,
+) -> Result<Vec<Finding>> {
     let from = SchemaSource::parse(&args.from, context)?;
     let to = SchemaSource::parse(&args.to, context)?;
     if !matches!(to, SchemaSource::Live | SchemaSource::Address(_)) {
@@ -238,9 +243,9 @@ async fn moving(args: &Args, schema: &Catalog, context: &Context) -> Result<Vec<
     findings
 }
 
-/// Asks on a terminal whether what looks renamed was; gives the statements that rename it and what stands then.
+/// Asks on a terminal about likely renames; returns the renaming statements and the schema after them.
 ///
-/// What a rename does to everything that names the thing is seen where it is done: on a copy.
+/// The renames are run on a shadow copy, which shows how they change the objects that use the name.
 async fn renamed(
     sides: (&Catalog, &Catalog),
     context: &Context,
@@ -259,26 +264,26 @@ async fn renamed(
         Ok(session) => session,
         Err(reason) => {
             let first = reason.lines().next().unwrap_or_default();
-            let told = format!("not asked whether anything was renamed: {first}");
-            context.terminal.warn(&told);
+            let line = format!("renames were not detected: {first}");
+            context.terminal.warn(&line);
             return Ok(None);
         }
     };
-    let mut ask = |gone: &Gone| rename_question::ask(context, gone, "is not there any more");
+    let mut ask = |gone: &Gone| rename_question::ask(context, gone, "no longer exists");
     let target = |_: &Catalog| to.clone();
     let scope = Scope::whole();
     let renamed = rename::agreed(&session, &scope, from.clone(), &target, &mut ask).await?;
     if renamed.there.is_empty() {
         return Ok(None);
     }
-    // What lies around the database is no part of the copy.
+    // Objects outside the database, such as roles, are not part of the copy.
     let mut catalog = sides.0.retain(|key, _| from.get(key).is_none());
     let inside = diff_trial::inside(&renamed.catalog);
     catalog.objects.extend(inside.objects);
     Ok(Some((renamed.there, catalog)))
 }
 
-/// Tries statements whose effect is not plain to see, where a scratch server of the same version can be had.
+/// Runs non-trivial statements on a shadow server of the same version, if one is available.
 async fn try_out(
     sides: (&Catalog, &Catalog),
     statements: &[Statement],
@@ -298,7 +303,7 @@ async fn try_out(
         let first = reason.lines().next().unwrap_or_default();
         context
             .terminal
-            .say(&format!("not tried on a scratch database: {first}"));
+            .say(&format!("not tested on a shadow database: {first}"));
     }
     Ok(())
 }
@@ -349,7 +354,7 @@ impl Report for DiffReport {
             for change in &self.changes {
                 let names: Vec<&str> = change.details.iter().map(|d| d.fact.as_str()).collect();
                 page.line(format!(
-                    "-- {} {} differs in {}, which no statement changes",
+                    "-- {} {} differs in {}; diff cannot generate a statement for this",
                     change.kind,
                     change.object.replace(['\n', '\r'], " "),
                     names.join(", ")

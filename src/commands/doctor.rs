@@ -1,4 +1,4 @@
-//! `af-db doctor`: what works here, and what to do about what does not.
+//! `af-db doctor`: checks the local environment and suggests fixes.
 
 use anyhow::Result;
 use serde::Serialize;
@@ -34,7 +34,6 @@ struct DoctorReport {
     findings: Vec<Finding>,
 }
 
-/// One thing looked at.
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Check {
@@ -50,10 +49,8 @@ struct Check {
 enum CheckState {
     #[serde(rename = "good")]
     Ok,
-    /// Works, but not as well as it could.
     #[serde(rename = "weak")]
     Warning,
-    /// Something the project needs is not there.
     #[serde(rename = "missing")]
     Error,
 }
@@ -77,7 +74,6 @@ impl Check {
         }
     }
 
-    /// Takes message and hint of an error as they are.
     fn error(name: &'static str, error: &anyhow::Error) -> Self {
         Check {
             name,
@@ -128,7 +124,7 @@ pub async fn run(_: &Args, context: &Context) -> Result<Outcome> {
 fn configuration(context: &Context) -> Check {
     match &context.config.path {
         Some(path) => Check::ok("configuration", context.config.shown(path)),
-        None => Check::ok("configuration", "no af-db.yaml, everything at its default"),
+        None => Check::ok("configuration", "no af-db.yaml, using defaults"),
     }
 }
 
@@ -138,13 +134,13 @@ fn development_server(context: &Context) -> Result<Check> {
         Some(running) => Check::ok(
             "server",
             format!(
-                "no database is configured; the development server runs, PostgreSQL {}",
+                "no database configured; local server is running, PostgreSQL {}",
                 running.access.server
             ),
         ),
         None => Check::ok(
             "server",
-            "no database is configured; the development server starts when it is needed",
+            "no database configured; the local server starts when needed",
         ),
     })
 }
@@ -164,33 +160,33 @@ async fn server(session: &Session, target: &Target) -> Result<Vec<Check>> {
     Ok(checks)
 }
 
-/// Names what an interrupted restore left on the server, where there is any.
+/// Lists the incomplete databases of interrupted restores.
 async fn half_restored(session: &Session) -> Result<Option<Check>> {
     let left = remains::list(session).await?;
     Ok((!left.is_empty()).then(|| {
         Check::warning(
             "interrupted restore",
-            format!("half-built databases were left behind: {}", left.join(", ")),
-            "the next restore on this server removes them, or drop them now",
+            format!("incomplete databases: {}", left.join(", ")),
+            "drop them, or let the next restore on this server remove them",
         )
     }))
 }
 
-/// Names the databases that made room for restored ones, where there are any.
+/// Lists the databases that restores replaced and kept.
 async fn kept(session: &Session) -> Result<Option<Check>> {
     let kept = remains::kept(session).await?;
     let named = |one: &remains::Kept| format!("{} ({})", one.name, archives::kept_in_words(one));
     let names: Vec<String> = kept.iter().map(named).collect();
     Ok((!names.is_empty()).then(|| {
         let says = format!(
-            "restores kept the databases they replaced: {}; drop with DROP DATABASE what is not needed any more",
+            "kept by restores: {}; remove with DROP DATABASE when no longer needed",
             names.join(", ")
         );
         Check::ok("replaced databases", says)
     }))
 }
 
-/// Names what an interrupted backup left in the store, where there is any.
+/// Lists the incomplete backups of interrupted runs.
 fn half_written(context: &Context) -> Option<Check> {
     let store = archives::store(context, None).ok()?;
     let left = store.partial().ok()?;
@@ -198,16 +194,16 @@ fn half_written(context: &Context) -> Option<Check> {
         Check::warning(
             "interrupted backup",
             format!(
-                "incomplete archives were left in {}: {}",
+                "incomplete backups in {}: {}",
                 store.shown(),
                 left.join(", ")
             ),
-            "the next backup into this store removes them",
+            "the next backup to this store removes them",
         )
     })
 }
 
-/// Is told only where the server archives with it.
+/// None where the server does not archive with pgBackRest.
 async fn pgbackrest(session: &Session) -> Option<Check> {
     let name = "pgbackrest";
     match standing::look(session).await {
@@ -228,14 +224,14 @@ fn rights(session: &Session) -> Check {
     if facts.read_only {
         return Check::warning(
             "rights",
-            format!("transactions of `{role}` may not write"),
-            "set default_transaction_read_only to off for the role, or use another one to migrate",
+            format!("`{role}` has read-only transactions"),
+            "ALTER ROLE … SET default_transaction_read_only = off, or migrate with another role",
         );
     }
     if !facts.creates_schemas {
         return Check::warning(
             "rights",
-            format!("`{role}` may not create schemas in `{}`", facts.database),
+            format!("`{role}` cannot create schemas in `{}`", facts.database),
             format!(
                 "GRANT CREATE ON DATABASE {} TO {}",
                 quoted(&facts.database),
@@ -256,7 +252,7 @@ fn rights(session: &Session) -> Check {
     if facts.superuser {
         return Check::ok("rights", format!("`{role}` is a superuser"));
     }
-    Check::ok("rights", format!("`{role}` may {}", may.join(", ")))
+    Check::ok("rights", format!("`{role}` can {}", may.join(", ")))
 }
 
 fn quoted(name: &str) -> String {
@@ -265,14 +261,12 @@ fn quoted(name: &str) -> String {
 
 async fn pooling(session: &Session, target: &Target) -> Check {
     match pooler::mode(session, target).await {
-        Ok(PoolMode::Direct) => Check::ok("pooler", "none in between"),
-        Ok(PoolMode::Session) => {
-            Check::ok("pooler", "one in session mode, which is as good as none")
-        }
+        Ok(PoolMode::Direct) => Check::ok("pooler", "none"),
+        Ok(PoolMode::Session) => Check::ok("pooler", "session mode: migrations work"),
         Ok(PoolMode::Transaction | PoolMode::Statement) => Check::warning(
             "pooler",
-            "a transaction pooler stands in between: good to look, no good to migrate",
-            "set direct-url (or DIRECT_URL) to the server itself",
+            "connected through a transaction pooler: read-only commands work, migrations do not",
+            "set direct-url (or DIRECT_URL) to the server",
         ),
         Err(error) => Check::error("pooler", &error),
     }
@@ -280,7 +274,7 @@ async fn pooling(session: &Session, target: &Target) -> Check {
 
 async fn tls(session: &Session, target: &Target) -> Result<Check> {
     if target.hosts.iter().all(crate::pg::target::Host::is_socket) {
-        return Ok(Check::ok("tls", "not needed on a local socket"));
+        return Ok(Check::ok("tls", "not needed: local socket"));
     }
     let sql =
         "SELECT ssl, version FROM pg_catalog.pg_stat_ssl WHERE pid = pg_catalog.pg_backend_pid()";
@@ -295,21 +289,21 @@ async fn tls(session: &Session, target: &Target) -> Result<Check> {
         (true, _) if mode >= SslMode::VerifyCa => {
             let version: Option<String> = rows[0].get(1);
             let version = version.unwrap_or_default();
-            Check::ok("tls", format!("{version}, the certificate is checked"))
+            Check::ok("tls", format!("{version}, certificate verified"))
         }
-        (_, true) => Check::ok("tls", "not needed on this machine"),
+        (_, true) => Check::ok("tls", "not needed: local connection"),
         (true, false) => Check::warning(
             "tls",
             format!(
-                "encrypted, but sslmode={} does not check who answers",
+                "encrypted, but sslmode={} does not verify the server certificate",
                 mode.name()
             ),
-            "add sslmode=verify-full to the address, with sslrootcert where the authority is a private one",
+            "add sslmode=verify-full to the connection URL, and sslrootcert for a private CA",
         ),
         (false, false) => Check::warning(
             "tls",
-            "passwords and data travel in the clear, or a pooler hides how",
-            "add sslmode=verify-full to the address",
+            "connection is not encrypted (or a pooler hides it)",
+            "add sslmode=verify-full to the connection URL",
         ),
     })
 }
@@ -318,13 +312,13 @@ async fn direct_server(direct: &Target) -> Check {
     match connect::open(direct, &silent).await {
         Err(error) => Check::error("direct server", &error),
         Ok(session) => match pooler::require_session(&session, direct).await {
-            Ok(_) => Check::ok("direct server", format!("reached at {direct}")),
+            Ok(_) => Check::ok("direct server", format!("connected to {direct}")),
             Err(error) => Check::error("direct server", &error),
         },
     }
 }
 
-/// Backups are not every project's business: without the programs it is a weakness, not a fault.
+/// Missing client tools are a warning: a project may not need backups.
 async fn client_programs(context: &Context, major: Option<u32>) -> Result<Check> {
     let options = context.config.embedded(major)?;
     let places = Places {
@@ -346,8 +340,8 @@ async fn client_programs(context: &Context, major: Option<u32>) -> Result<Check>
         ),
         Err(error) => Check::warning(
             "client tools",
-            format!("{error:#}; backup and restore cannot work"),
-            hint_of(&error).unwrap_or("install PostgreSQL's client programs"),
+            format!("{error:#}; backup and restore do not work"),
+            hint_of(&error).unwrap_or("install the PostgreSQL client tools"),
         ),
     })
 }
@@ -359,8 +353,8 @@ async fn embedded_postgresql(context: &Context, major: Option<u32>) -> Result<Ch
         return Ok(match connect::open(server, &silent).await {
             Ok(_) => Check::warning(
                 name,
-                format!("AF_DB_SHADOW_URL lends {server}; {UNCONFINED}"),
-                "unset AF_DB_SHADOW_URL to have af-db start a server of its own, or lend one that holds nothing else",
+                format!("AF_DB_SHADOW_URL is {server}; {UNCONFINED}"),
+                "unset AF_DB_SHADOW_URL to let af-db start a shadow server, or use a server without other databases",
             ),
             Err(error) => Check::error(name, &error.context("connecting to AF_DB_SHADOW_URL")),
         });
@@ -377,21 +371,21 @@ async fn embedded_postgresql(context: &Context, major: Option<u32>) -> Result<Ch
                 Err(reason) => Check::warning(
                     name,
                     format!(
-                        "{}; SQL tried on it is not confined: {reason}",
+                        "{}; SQL on the shadow server is not sandboxed: {reason}",
                         choice.why()
                     ),
-                    "review migrations before plan and validate run them here, or run these on Linux 5.13 or later",
+                    "review migrations before running plan or validate here, or run them on Linux 5.13 or later",
                 ),
             }
         }
         Ok(Availability::Here(choice)) => Check::warning(
             name,
             choice.why(),
-            "unset AF_DB_ALLOW_MAJOR_MISMATCH to use none but the server's own major version",
+            "unset AF_DB_ALLOW_MAJOR_MISMATCH to use only the major version of the server",
         ),
         Ok(Availability::ToFetch(version)) => Check::ok(
             name,
-            format!("PostgreSQL {version} is fetched when it is first needed"),
+            format!("PostgreSQL {version} will be downloaded when first needed"),
         ),
         Err(error) => Check::error(name, &error),
     })
@@ -405,9 +399,9 @@ impl Report for DoctorReport {
     fn human(&self, page: &mut Page) {
         let row = |check: &Check| {
             let (tone, word) = match check.state {
-                CheckState::Ok => (Tone::Good, "good"),
-                CheckState::Warning => (Tone::Warn, "weak"),
-                CheckState::Error => (Tone::Bad, "missing"),
+                CheckState::Ok => (Tone::Good, "ok"),
+                CheckState::Warning => (Tone::Warn, "warning"),
+                CheckState::Error => (Tone::Bad, "error"),
             };
             let says = check.says.lines().next().unwrap_or_default();
             vec![

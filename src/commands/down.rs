@@ -1,4 +1,4 @@
-//! `af-db down`: reverts migrations, each proven first on a scratch database to lead back.
+//! `af-db down`: reverts migrations whose down migrations were tested on a shadow database first.
 
 use anyhow::Result;
 use serde::Serialize;
@@ -22,7 +22,7 @@ use crate::sql::redact;
 /// Flags of `down`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Revert this many, the newest first
+    /// Revert this many migrations, newest first
     #[arg(
         long,
         value_name = "NUMBER",
@@ -30,13 +30,13 @@ pub struct Args {
         conflicts_with = "to"
     )]
     steps: usize,
-    /// Revert everything newer than this version, which stays applied; 0 reverts everything
+    /// Revert every migration newer than this version; 0 reverts all
     #[arg(long, value_name = "VERSION")]
     to: Option<i64>,
-    /// Revert although this object does not come back; repeat for each, by the name the refusal gives it
+    /// Accept that this object is not restored, by the name in the refusal (repeatable)
     #[arg(long, value_name = "OBJECT")]
     accept_loss: Vec<String>,
-    /// Wait at most this long for another run to finish, such as 30s
+    /// Wait at most this long for another run to finish
     #[arg(long, value_name = "TIME", default_value = "30s")]
     wait: String,
     #[command(flatten)]
@@ -121,7 +121,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     context.show(&report)
 }
 
-/// Gives the versions to be reverted, newest first.
+/// The versions to revert, newest first.
 fn choose(args: &Args, applied: &[i64]) -> Result<Vec<i64>> {
     let Some(to) = args.to else {
         return Ok(applied.iter().rev().take(args.steps).copied().collect());
@@ -160,13 +160,13 @@ fn refuse_unsound(standing: &status::FolderStatus, chosen: &[i64]) -> Result<()>
         .cloned()
         .collect();
     Err(refuse(format!(
-        "{subject} is not what was applied, so its way down cannot be trusted; nothing was reverted"
+        "The file of {subject} is not what was applied, so its down migration may not fit. Nothing was reverted."
     ))
     .findings(findings)
     .into())
 }
 
-/// Refuses what has no way down, or says itself that there is none.
+/// Refuses migrations that have no down migration or are marked as irreversible.
 fn refuse_impossible(
     reverted: &[&Migration],
     accepted: &[String],
@@ -176,20 +176,20 @@ fn refuse_impossible(
         let shown = &migration.up.shown;
         if migration.down.is_none() {
             let wanted = shown.strip_suffix(".sql").unwrap_or(shown);
-            return Err(
-                refuse(format!("{shown} has no way down; nothing was reverted"))
-                    .hint(format!("write {wanted}.down.sql"))
-                    .into(),
-            );
+            return Err(refuse(format!(
+                "{shown} has no down migration. Nothing was reverted."
+            ))
+            .hint(format!("Write {wanted}.down.sql"))
+            .into());
         }
         if let Some(reason) = &migration.directives.irreversible
             && !accepted.contains(&format!("migration {}", migration.version))
         {
             return Err(refuse(format!(
-                "{shown} says that it cannot be undone: {reason}; nothing was reverted"
+                "{shown} is marked as irreversible: {reason}. Nothing was reverted."
             ))
             .hint(format!(
-                "restore a backup; or, if the loss is meant: --accept-loss \"migration {}\"",
+                "Restore a backup, or accept the data loss: --accept-loss \"migration {}\"",
                 migration.version
             ))
             .into());
@@ -202,7 +202,7 @@ fn refuse_impossible(
         ));
         if !faults.is_empty() {
             return Err(
-                refuse("the way down cannot run as it is written; nothing was reverted")
+                refuse("The down migration cannot run as written. Nothing was reverted.")
                     .findings(faults)
                     .into(),
             );
@@ -211,7 +211,7 @@ fn refuse_impossible(
     Ok(())
 }
 
-/// Proves the way down on a scratch database; refuses what does not come back and was not accepted by name.
+/// Tests the down migrations on a shadow database; refuses differences that were not accepted by name.
 async fn prove(
     args: &Args,
     context: &Context,
@@ -245,16 +245,24 @@ async fn prove(
         .iter()
         .map(|finding| format!("--accept-loss {:?}", finding.subject))
         .collect();
-    let objects = count(lost.len(), "object does", "objects do");
     Err(refuse(format!(
-        "tried on a scratch database, {objects} not come back; nothing was reverted"
+        "The down migration does not restore the previous schema ({}). Nothing was reverted.",
+        count(lost.len(), "difference", "differences")
     ))
     .hint(format!(
-        "mend the way down; or, if the loss is meant: {}",
+        "Fix {}, or accept each difference: {}",
+        down_files(&range),
         flags.join(" ")
     ))
     .findings(lost)
     .into())
+}
+
+/// Names the down files, for the hint.
+fn down_files(range: &[Migration]) -> String {
+    let files = range.iter().filter_map(|migration| migration.down.as_ref());
+    let files: Vec<&str> = files.map(|down| down.shown.as_str()).collect();
+    files.join(", ")
 }
 
 async fn ask(
@@ -270,7 +278,7 @@ async fn ask(
     for migration in reverted {
         text.push_str(&format!("  {}\n", migration.up.shown));
     }
-    text.push_str("A service that still embeds one of them would apply it again when it starts.\n");
+    text.push_str("Services built with these migrations will reapply them at start-up.\n");
     if gate::is_guarded(context)? {
         return gate::confirm(context, session, target, &text).await;
     }

@@ -1,4 +1,4 @@
-//! Owns what commands share about the embedded PostgreSQL: starting the project's development server.
+//! Starts the local PostgreSQL server of the project.
 
 use std::time::Duration;
 
@@ -9,24 +9,23 @@ use crate::event::Event;
 use crate::pg::dev::{self, RunningServer, ServerDir, SupervisorCommand};
 use crate::pg::{connect, supabase};
 
-/// Gives the place of the project's development server.
 pub(crate) fn place(context: &Context) -> ServerDir {
     let servers = context.config.development_servers();
     servers.server_dir(&context.config.root)
 }
 
-/// Starts the project's development server, or finds it running; a project that expects Supabase finds its like in there.
+/// Starts the project's local server if needed; prepares the Supabase schemas and roles if the migrations use them.
 pub(crate) async fn start(context: &Context, idle: Duration) -> Result<RunningServer> {
     let place = place(context);
     let watch = context.watch();
-    let running = dev::start(&place, &again(context, &place, idle)?, &watch).await?;
+    let running = dev::start(&place, &supervisor_command(context, &place, idle)?, &watch).await?;
     if !running.found && expects_supabase(context) {
         let session = connect::open(&running.target, &watch).await?;
         let row = session
             .query_one("SELECT pg_catalog.to_regnamespace('auth') IS NULL", &[])
             .await?;
         if row.get(0) {
-            watch(Event::Info("making it look like Supabase's"));
+            watch(Event::Info("creating the schemas and roles of Supabase"));
             supabase::prepare(&session).await?;
         }
         session.close().await;
@@ -34,7 +33,7 @@ pub(crate) async fn start(context: &Context, idle: Duration) -> Result<RunningSe
     Ok(running)
 }
 
-/// A folder that cannot be read is the business of the command that needs it.
+/// Errors in the migration files are reported by the commands that need them.
 fn expects_supabase(context: &Context) -> bool {
     project::folder(context).is_ok_and(|folder| {
         let texts = folder.migrations.iter();
@@ -42,9 +41,13 @@ fn expects_supabase(context: &Context) -> bool {
     })
 }
 
-/// Leads back into this program, to [`dev::supervise`], with the same configuration.
-fn again(context: &Context, place: &ServerDir, idle: Duration) -> Result<SupervisorCommand> {
-    let program = std::env::current_exe().context("finding this program's own file")?;
+/// The command line that runs [`dev::supervise`] in this program with the same configuration.
+fn supervisor_command(
+    context: &Context,
+    place: &ServerDir,
+    idle: Duration,
+) -> Result<SupervisorCommand> {
+    let program = std::env::current_exe().context("finding the executable of af-db")?;
     let mut arguments: Vec<std::ffi::OsString> = vec!["dev".into(), "supervise".into()];
     arguments.push("--place".into());
     arguments.push(place.directory.clone().into());

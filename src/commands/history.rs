@@ -1,4 +1,4 @@
-//! `af-db history`: the journal, and whether it is what was written.
+//! `af-db history`: shows and verifies the journal.
 
 use std::path::{Path, PathBuf};
 
@@ -15,16 +15,16 @@ use crate::migrate::verify::{self, Anchor, VerifyInputs};
 /// Flags of `history`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Show at most this many rows, the newest
+    /// Show at most this many rows, newest first
     #[arg(long, value_name = "NUMBER", default_value_t = 50)]
     limit: i64,
-    /// Check the journal: finds rows that were changed, removed or inserted, and applied migrations without a row
+    /// Verify the hash chain and that every applied migration has a journal row
     #[arg(long)]
     verify: bool,
-    /// With --verify: accept applied migrations without a row, because services apply migrations here
+    /// With --verify: accept applied migrations without a journal row (applied by services)
     #[arg(long, requires = "verify")]
     services: bool,
-    /// Keep the newest row's hash in a file; with --verify: compare the journal with that file
+    /// Save the newest row's hash to this file; with --verify, compare the journal with it
     #[arg(long, value_name = "FILE")]
     anchor: Option<PathBuf>,
 }
@@ -78,7 +78,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     {
         keep_anchor(path, &verify::anchor(&session).await?)?;
         context.terminal.say(&format!(
-            "the newest row's hash is kept in {}",
+            "hash of the newest row saved to {}",
             path.display()
         ));
     }
@@ -90,8 +90,8 @@ fn read_anchor(path: &Path, must_exist: bool) -> Result<Option<Anchor>> {
     let shown = path.display();
     let text = match std::fs::read_to_string(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && must_exist => {
-            return Err(fail(format!("there is no anchor `{shown}`"))
-                .hint(format!("write one first: af-db history --anchor {shown}"))
+            return Err(fail(format!("the anchor file `{shown}` does not exist"))
+                .hint(format!("Create it first: af-db history --anchor {shown}"))
                 .into());
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -99,7 +99,7 @@ fn read_anchor(path: &Path, must_exist: bool) -> Result<Option<Anchor>> {
     };
     let anchor = serde_json::from_str(&text);
     Ok(Some(anchor.with_context(|| {
-        format!("{shown} is not an anchor that af-db history --anchor wrote")
+        format!("{shown} is not an anchor file of af-db history --anchor")
     })?))
 }
 
@@ -117,7 +117,7 @@ impl Report for HistoryReport {
     fn human(&self, page: &mut Page) {
         if self.rows.is_empty() {
             if self.findings.is_empty() {
-                page.line(format!("af-db has not worked on {} yet", self.database));
+                page.line(format!("no runs recorded in {}", self.database));
             }
             return;
         }
@@ -130,12 +130,7 @@ impl Report for HistoryReport {
         if self.verified == Some(true) {
             page.gap();
             let rows = count(self.rows.len(), "row", "rows");
-            page.toned(
-                Tone::Good,
-                format!(
-                    "the journal is what was written; the newest {rows} are shown or folded above"
-                ),
-            );
+            page.toned(Tone::Good, format!("hash chain OK ({rows})"));
         }
     }
 

@@ -1,5 +1,4 @@
-//! Owns the project's own commands around a backup or a restore: before it, where a failure keeps it from beginning, and
-//! after it, where a failure is environment and undoes nothing.
+//! The project's hook commands of backup and restore: a failure before it prevents it, a failure after it is a finding.
 
 use std::time::Duration;
 
@@ -11,20 +10,18 @@ use crate::finding::Finding;
 use crate::pg::process_group::{self, GroupEnd};
 use crate::pg::program::Program;
 
-/// How long a hook may take where af-db.yaml does not say.
+/// The default timeout of a hook.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// What the hooks are environment, beside the environment's name.
+/// The environment variables of a hook.
 pub(crate) struct HookEnvironment<'a> {
-    /// The database.
     pub(crate) database: &'a str,
-    /// The store.
     pub(crate) store: &'a str,
-    /// The archive, once it has a name.
+    /// The archive, once it exists.
     pub(crate) archive: Option<&'a str>,
 }
 
-/// Runs the commands that come first; one that fails refuses what was to follow.
+/// Runs the hooks before; refuses if one fails.
 pub(crate) async fn before(
     context: &Context,
     (key, commands): (&str, &[String]),
@@ -37,14 +34,14 @@ pub(crate) async fn before(
                 return Err(refuse(format!(
                     "`{command}` of backup.hooks.{key} {why}; nothing was done"
                 ))
-                .hint("see to what it found, or take it out of af-db.yaml")
+                .hint("Fix the hook, or remove it from af-db.yaml")
                 .into());
             }
             HookResult::Interrupted => {
                 return Err(with_exit(
                     Exit::Interrupted,
                     format!(
-                        "interrupted, `{command}` of backup.hooks.{key} was ended; nothing was done"
+                        "interrupted: `{command}` of backup.hooks.{key} was stopped; nothing was done"
                     ),
                 )
                 .into());
@@ -54,7 +51,7 @@ pub(crate) async fn before(
     Ok(())
 }
 
-/// Runs the commands that come last and tells which of them failed.
+/// Runs the hooks after; each failure is a finding.
 pub(crate) async fn after(
     context: &Context,
     (key, commands): (&str, &[String]),
@@ -67,14 +64,14 @@ pub(crate) async fn after(
             HookResult::Failed(why) => {
                 let finding = Finding::error("backup-hook", command, why);
                 findings.push(finding.help(format!(
-                    "it is one of backup.hooks.{key}; what went before it stands"
+                    "Hook of backup.hooks.{key}; the backup or restore itself is complete"
                 )));
             }
             HookResult::Interrupted => {
                 let what = environment.archive.unwrap_or_default();
                 return Err(with_exit(
                     Exit::Interrupted,
-                    format!("interrupted, `{command}` of backup.hooks.{key} was ended; what went before it stands: {what}"),
+                    format!("interrupted: `{command}` of backup.hooks.{key} was stopped; completed before: {what}"),
                 )
                 .into());
             }
@@ -83,15 +80,14 @@ pub(crate) async fn after(
     Ok(findings)
 }
 
-/// What came of one.
+/// How a hook ended.
 enum HookResult {
     Succeeded,
-    /// Why it failed.
     Failed(String),
     Interrupted,
 }
 
-/// Runs one, and ends it with all it started when it takes too long or somebody wants to stop.
+/// Runs a hook; stops its process group on timeout or interrupt.
 async fn run(
     context: &Context,
     command: &str,
@@ -114,9 +110,7 @@ async fn run(
         GroupEnd::Finished(done) => done,
         GroupEnd::TimedOut => {
             let seconds = patience.as_secs();
-            return Ok(HookResult::Failed(format!(
-                "did not end within {seconds} s"
-            )));
+            return Ok(HookResult::Failed(format!("timed out after {seconds} s")));
         }
         GroupEnd::Interrupted => return Ok(HookResult::Interrupted),
     };

@@ -1,5 +1,4 @@
-//! Owns writing a project from a database that is there: the manifest, the policy set, the migration that would make it, and the
-//! record that this migration is applied.
+//! Creates a project from an existing database: the manifest, the policies, and a baseline migration recorded as applied.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -27,19 +26,19 @@ use crate::rls::rights::PUBLIC;
 use crate::sql::name::{Ident, Literal};
 use crate::sql::safe::Sql;
 
-/// What was written.
+/// The project as written.
 pub(crate) struct ImportedProject {
     pub(crate) written: Vec<String>,
-    /// What could not be folded, and why.
+    /// Policies that could not be expressed as templates, and why.
     pub(crate) findings: Vec<Finding>,
-    /// Whether the history says that the migration is applied.
+    /// Whether the baseline is recorded as applied.
     pub(crate) baselined: bool,
 }
 
-/// The migration that would make what is there.
+/// The migration that creates the existing schema.
 const BASELINE: &str = "V1__baseline";
 
-/// Writes the project; with `record`, the database's history says that its first migration is applied.
+/// Writes the project; with `record`, the baseline is recorded as applied in the database.
 pub(crate) async fn from_live(
     root: &Path,
     record: bool,
@@ -52,8 +51,8 @@ pub(crate) async fn from_live(
                 .read_dir()
                 .is_ok_and(|mut entries| entries.next().is_some());
         if there {
-            return Err(refuse(format!("{name} is there already; nothing was written"))
-                .hint("run af-db init --from-live in an empty folder; af-db manifest write writes the manifest alone")
+            return Err(refuse(format!("{name} already exists; nothing was written"))
+                .hint("Run af-db init --from-live in an empty directory. To write only the manifest: af-db manifest write")
                 .into());
         }
     }
@@ -80,7 +79,8 @@ pub(crate) async fn from_live(
     for (name, text) in &files {
         let path = root.join(name);
         let folder = path.parent().context("a file lies in a folder")?;
-        std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("creating {}", folder.display()))?;
         std::fs::write(&path, text).with_context(|| format!("writing {name}"))?;
     }
     if record {
@@ -104,12 +104,12 @@ fn configuration(catalog: &Catalog) -> String {
         .map(|name| serde_json::Value::from(name).to_string())
         .collect();
     format!(
-        "# Written from a database. Every key is optional; af-db --help says where the database is found.\nschemas: [{}]\n",
+        "# Created from a database. Every key is optional; see af-db --help for how the database is found.\nschemas: [{}]\n",
         schemas.join(", ")
     )
 }
 
-/// Writes what would make the schema in an empty database.
+/// The SQL that creates the schema in an empty database.
 async fn baseline(live: &Session, catalog: &Catalog, context: &Context) -> Result<String> {
     let scratch = context.scratch(Some(live)).await?;
     let empty = scratch.database("empty").await?;
@@ -136,7 +136,7 @@ async fn baseline(live: &Session, catalog: &Catalog, context: &Context) -> Resul
     let wanted = catalog.without_owners();
     let statements = ddl::statements(&there.without_owners(), &wanted, &options);
     let mut text = String::from(
-        "-- What was there when af-db took over. Where it is there already, it is recorded and never run.\n",
+        "-- The schema when af-db was adopted. On existing databases it is recorded as applied and not run.\n",
     );
     for role in roles(live).await?.difference(&known) {
         let make = Sql::fill("CREATE ROLE {}", &[&Ident::new(role.as_str())]);
@@ -155,7 +155,7 @@ async fn baseline(live: &Session, catalog: &Catalog, context: &Context) -> Resul
     Ok(text)
 }
 
-/// Gives the roles that grants and policies name.
+/// The roles that grants and policies name.
 async fn roles(live: &Session) -> Result<BTreeSet<String>> {
     let scope = Scope {
         roles: true,
@@ -184,9 +184,9 @@ async fn baselined(root: &Path, context: &Context) -> Result<()> {
     let records = project::history_and_journal(context, &session).await?;
     if !records.history.rows.is_empty() {
         return Err(refuse(format!(
-            "`{target}` has a history already; the files were written, nothing was recorded"
+            "`{target}` already has a migration history; the files were written, the baseline was not recorded"
         ))
-        .hint("af-db status compares the two; af-db adopt takes over another tool's history")
+        .hint("Compare both with af-db status; adopt another tool's history with af-db adopt")
         .into());
     }
     gate::confirm(
@@ -203,7 +203,7 @@ async fn baselined(root: &Path, context: &Context) -> Result<()> {
         let entry = JournalEntry {
             version: Some(migration.version),
             name: Some(migration.name.clone()),
-            note: Some("taken over with its schema".to_owned()),
+            note: Some("adopted with its schema".to_owned()),
             ..JournalEntry::default()
         };
         sql.push(";\n")

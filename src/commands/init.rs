@@ -1,4 +1,4 @@
-//! `af-db init`: scaffolds a project that validates clean and goes up at once.
+//! `af-db init`: creates the files of a new project.
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
@@ -12,18 +12,18 @@ use crate::finding::Finding;
 /// Flags of `init`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// The folder to make the project in
+    /// Directory of the project
     #[arg(default_value = ".")]
     folder: std::path::PathBuf,
-    /// Write manifest, policies and a first migration from the database, and record that migration as applied
+    /// Create manifest, policies and a baseline migration from the database, recorded as applied
     #[arg(long)]
     from_live: bool,
-    /// Write the files alone and leave the database as it is
+    /// Do not record the baseline in the database
     #[arg(long, requires = "from_live")]
     no_baseline: bool,
 }
 
-/// What a fresh project consists of.
+/// The files of a new project.
 const FILES: &[(&str, &str)] = &[
     (FILE_NAME, CONFIGURATION),
     ("migrations/V1__tenants.sql", UP),
@@ -33,15 +33,15 @@ const FILES: &[(&str, &str)] = &[
 const CONFIGURATION: &str = "\
 # Every key is optional; af-db --help says where the database is found.
 environments:
-  local: {}                             # nothing said: the embedded PostgreSQL
+  local: {}                             # without url: the embedded PostgreSQL
   # production:
   #   url: \"${PRODUCTION_DATABASE_URL}\"
-  #   protected: true                   # a person types what is about to happen
+  #   protected: true                   # changes need a typed confirmation
 schemas: [public]
 ";
 
 const UP: &str = "\
--- The first migration: who the rows belong to.
+-- The first migration: the tenants.
 CREATE TABLE public.tenants (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
     name text NOT NULL,
@@ -50,9 +50,9 @@ CREATE TABLE public.tenants (
     CONSTRAINT tenants_pkey PRIMARY KEY (id),
     CONSTRAINT tenants_slug_key UNIQUE (slug)
 );
-COMMENT ON TABLE public.tenants IS 'Who the rows of all other tables belong to';
+COMMENT ON TABLE public.tenants IS 'Tenants that own the rows of the other tables';
 
--- Whoever asks says first for which tenant: SET LOCAL app.tenant_id = '…'. Without it there is nothing to see.
+-- Each transaction sets its tenant first: SET LOCAL app.tenant_id = '…'. Without it no row is visible.
 CREATE POLICY own ON public.tenants
     USING (id = (SELECT nullif(current_setting('app.tenant_id', true), '')::uuid));
 ALTER TABLE public.tenants ENABLE ROW LEVEL SECURITY;
@@ -61,7 +61,7 @@ ALTER TABLE public.tenants FORCE ROW LEVEL SECURITY;
 
 const DOWN: &str = "DROP TABLE public.tenants;\n";
 
-/// What must not be committed: the embedded server, archives, secrets.
+/// Not committed: the embedded server, backups, secrets.
 const IGNORED: [&str; 3] = [".af-db/", "/backups/", ".env"];
 
 #[derive(Serialize)]
@@ -69,12 +69,12 @@ const IGNORED: [&str; 3] = [".af-db/", "/backups/", ".env"];
 struct InitReport {
     written: Vec<String>,
     baselined: bool,
-    /// What could not be folded into templates, and why.
+    /// Policies that could not be expressed as templates, and why.
     #[serde(skip)]
     findings: Vec<Finding>,
 }
 
-/// Runs the command; nothing that is there is overwritten.
+/// Runs the command; existing files are not overwritten.
 pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let root = std::path::absolute(&args.folder).context("finding the folder")?;
     if args.from_live {
@@ -91,8 +91,8 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     }
     if let Some((there, _)) = FILES.iter().find(|(file, _)| root.join(file).exists()) {
         return Err(
-            refuse(format!("{there} is there already; nothing was written"))
-                .hint("run af-db up, or init in another folder")
+            refuse(format!("{there} already exists; nothing was written"))
+                .hint("Run af-db up, or run af-db init in another directory")
                 .into(),
         );
     }
@@ -108,7 +108,8 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     {
         let path = root.join(file);
         let folder = path.parent().context("a file lies in a folder")?;
-        std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("creating {}", folder.display()))?;
         std::fs::write(&path, text).with_context(|| format!("writing {file}"))?;
         written.push((*file).to_owned());
     }
@@ -122,7 +123,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     })
 }
 
-/// Adds what is missing to the ignore file and says whether anything was.
+/// Adds missing lines to .gitignore; returns whether there were any.
 fn ignore(path: &std::path::Path) -> Result<bool> {
     let mut text = match std::fs::read_to_string(path) {
         Ok(text) => text,
@@ -158,7 +159,7 @@ impl Report for InitReport {
         }
         page.gap();
         if self.baselined {
-            page.line("V1__baseline is recorded as applied");
+            page.line("V1__baseline recorded as applied");
             page.line("next: af-db validate");
         } else {
             page.line("next: af-db up");

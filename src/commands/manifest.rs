@@ -24,19 +24,19 @@ pub struct Args {
 
 #[derive(clap::Subcommand, Debug)]
 enum What {
-    /// Write schemas/: one file a table in lines, what lines cannot say as SQL
+    /// Write schemas/: one YAML file per table; objects YAML cannot express go to SQL files
     ///
-    /// Policies and grants are written too, unless the project has a policy set. What was written is settled on a
-    /// scratch server and compared with its source.
+    /// Policies and grants are included unless policies/ manages them. The result is loaded into a shadow database and
+    /// compared with the source.
     Write(WriteArgs),
 }
 
 #[derive(clap::Args, Debug)]
 struct WriteArgs {
-    /// Write the migrations, the live database, or any address, folder or file of SQL
+    /// Source schema: migrations, live, a URL, a directory or an .sql file
     #[arg(long, value_name = "SOURCE", default_value = "migrations")]
     from: String,
-    /// Replace the files that are there; those with the house rules stay
+    /// Replace existing files, except those with schema rules
     #[arg(long)]
     replace: bool,
 }
@@ -66,8 +66,8 @@ async fn write(args: &WriteArgs, context: &Context) -> Result<Outcome> {
     let replaced = replaced(&folder, &shown)?;
     if let (Some(first), false) = (replaced.first(), args.replace) {
         return Err(
-            refuse(format!("{first} is there already; nothing was written"))
-                .hint("give --replace to write the manifest anew; the house rules stay")
+            refuse(format!("{first} already exists; nothing was written"))
+                .hint("Use --replace to rewrite the manifest; files with schema rules are kept")
                 .into(),
         );
     }
@@ -95,7 +95,7 @@ async fn write(args: &WriteArgs, context: &Context) -> Result<Outcome> {
     })
 }
 
-/// Settles what will be written and reports what would not come back.
+/// Loads the new manifest into a shadow database and reports the differences from its source.
 async fn prove(
     sources: &mut SchemaReader<'_>,
     catalog: &Catalog,
@@ -105,25 +105,21 @@ async fn prove(
     let texts = files
         .iter()
         .map(|(name, text)| (name.as_str(), text.as_str()));
-    let manifest = manifest::of_texts(texts).context("reading back what was written")?;
+    let manifest = manifest::of_texts(texts).context("reading the new manifest")?;
     let settled = sources.settle(&manifest, scope).await?;
     let mut findings = settled.findings;
     let pair = compare::comparable(&manifest, &settled.catalog, catalog);
     for change in diff::between(&pair.declared, &pair.actual) {
         let subject = change.key.subject();
-        let message = format!(
-            "{} does not come back from the manifest as it was",
-            change.key
-        );
+        let message = format!("{} is not reproduced by the manifest", change.key);
         findings.push(
-            Finding::error("manifest-loss", subject, message)
-                .help("declare it by hand in a .sql file"),
+            Finding::error("manifest-loss", subject, message).help("Declare it in an .sql file"),
         );
     }
     Ok(findings)
 }
 
-/// Lists the files a new manifest takes the place of: all but those that hold the house rules.
+/// Lists the files that a new manifest replaces: all except those with schema rules.
 fn replaced(folder: &Path, shown: &str) -> Result<Vec<String>> {
     let manifest = manifest::read(folder, shown)?;
     let yaml = manifest
@@ -136,12 +132,12 @@ fn replaced(folder: &Path, shown: &str) -> Result<Vec<String>> {
         .collect())
 }
 
-/// Writes the files and removes those whose place they take; gives what was removed for good.
+/// Writes the files and removes the replaced ones; returns the removed files.
 fn replace(folder: &Path, old: &[String], files: &BTreeMap<String, String>) -> Result<Vec<String>> {
-    std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    std::fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
     let mut removed = Vec::new();
     for shown in old {
-        // Names are shown below the folder's own.
+        // Shown names start with the directory.
         let Some((_, name)) = shown.split_once('/') else {
             continue;
         };
@@ -172,15 +168,15 @@ impl Report for WrittenReport {
             page.line(file);
         }
         for file in &self.removed {
-            page.line(format!("{file} is gone"));
+            page.line(format!("{file} removed"));
         }
         let policies = if self.with_policies {
             ", with policies and grants"
         } else {
-            "; policies and grants are the policy set's"
+            "; policies and grants are managed in policies/"
         };
         page.line(format!(
-            "{} declared{policies}",
+            "{} written{policies}",
             count(self.tables, "table", "tables")
         ));
     }

@@ -1,6 +1,6 @@
-//! Owns what a command leaves for Prometheus: a text file for the node exporter's textfile collector.
+//! Writes the metrics of a command for the textfile collector of Prometheus' node exporter.
 //!
-//! The numbers are those of the command's own report, so that the two cannot differ.
+//! All values come from the report of the command.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -15,18 +15,17 @@ pub(crate) struct FinishedCommand<'a> {
     pub(crate) command: &'a str,
     pub(crate) environment: &'a str,
     pub(crate) database: &'a str,
-    /// Its exit status.
     pub(crate) status: u8,
     pub(crate) took: Duration,
-    /// The moment, in seconds since 1970.
+    /// The end, in seconds since 1970.
     pub(crate) at: i64,
-    /// Its report; none where it failed.
+    /// The report; none if the command failed.
     pub(crate) report: Option<&'a Value>,
-    /// How old the newest proven backup is, where one is known.
+    /// The age of the newest verified backup, if known.
     pub(crate) backup_age: Option<Duration>,
 }
 
-/// Writes the file; a reader sees the old one or the new one, whole.
+/// Writes the file atomically.
 pub(crate) fn write(path: &Path, ended: &FinishedCommand<'_>) -> Result<()> {
     let shown = path.display();
     let beside = path.with_extension(format!("{}.tmp", std::process::id()));
@@ -35,14 +34,14 @@ pub(crate) fn write(path: &Path, ended: &FinishedCommand<'_>) -> Result<()> {
     std::fs::rename(&beside, path).with_context(|| format!("writing {shown}"))
 }
 
-/// One number with what it means.
+/// A metric with its help text.
 struct Metric {
     name: &'static str,
     help: &'static str,
     values: Vec<(String, f64)>,
 }
 
-/// Gives the text of the file.
+/// The text of the file.
 pub(crate) fn text(ended: &FinishedCommand<'_>) -> String {
     let mut text = String::new();
     for metric in metrics(ended)
@@ -80,7 +79,7 @@ fn one(value: f64) -> Vec<(String, f64)> {
     vec![(String::new(), value)]
 }
 
-/// What is known however the command ended.
+/// The metrics that do not depend on the report.
 fn ending(ended: &FinishedCommand<'_>) -> Vec<Metric> {
     let (status, succeeded) = (f64::from(ended.status), ended.status == 0);
     let age = ended.backup_age.map(|age| one(age.as_secs_f64()));
@@ -92,7 +91,7 @@ fn ending(ended: &FinishedCommand<'_>) -> Vec<Metric> {
         ),
         metric(
             "af_db_last_run_success",
-            "Whether the last run ended with 0.",
+            "1 if the last run exited with 0, else 0.",
             one(f64::from(u8::from(succeeded))),
         ),
         metric(
@@ -107,13 +106,13 @@ fn ending(ended: &FinishedCommand<'_>) -> Vec<Metric> {
         ),
         metric(
             "af_db_backup_age_seconds",
-            "Age of the newest proven backup.",
+            "Age of the newest verified backup.",
             age.unwrap_or_default(),
         ),
     ]
 }
 
-/// What the report of a command tells.
+/// The metrics of a report.
 fn told(report: &Value) -> Vec<Metric> {
     let list = |key: &str| report.get(key).and_then(Value::as_array);
     let (applied, findings) = (list("applied"), list("findings"));
@@ -138,58 +137,58 @@ fn told(report: &Value) -> Vec<Metric> {
     vec![
         metric(
             "af_db_pending_migrations",
-            "Migrations that are not applied.",
+            "Number of pending migrations.",
             pending.map(one).unwrap_or_default(),
         ),
         metric(
             "af_db_step_duration_seconds",
-            "How long a migration took.",
+            "Duration of a migration.",
             each("took-ms", 0.001),
         ),
         metric(
             "af_db_step_lock_waits",
-            "How often a lock was waited for in vain.",
+            "Number of lock timeouts of a migration.",
             each("lock-waits", 1.0),
         ),
         metric(
             "af_db_restore_phase_seconds",
-            "How long each phase of a restore or drill took.",
+            "Duration of each phase of a restore or drill.",
             phases(report),
         ),
         metric(
             "af_db_restore_target_seconds",
-            "The longest a restore may take, by recovery.time.",
+            "Maximum duration of a restore, from recovery.time.",
             number(report, "target-milliseconds", 0.001),
         ),
         metric(
             "af_db_restore_rows",
-            "Rows in the archive that was restored.",
+            "Rows in the restored backup.",
             number(report, "rows", 1.0),
         ),
         metric(
             "af_db_backup_stored_bytes",
-            "Bytes the archive takes in its store.",
+            "Size of the backup in its store.",
             number(report, "stored-bytes", 1.0),
         ),
         metric(
             "af_db_findings",
-            "What was found, by severity.",
+            "Number of findings by severity.",
             ["error", "warn", "note"].map(severity).to_vec(),
         ),
         metric(
             "af_db_drift_findings",
-            "Differences between what is declared and what is there.",
+            "Number of differences between the declared and the live schema.",
             one(drift.count() as f64),
         ),
         metric(
             "af_db_fleet_databases",
-            "Databases of a fleet, by where they stand or what became of them.",
+            "Number of fleet databases by status or outcome.",
             fleet(report),
         ),
     ]
 }
 
-/// Counts the databases of a fleet: those asked by where they stand, those changed by what became of them.
+/// Counts the databases of a fleet by status or outcome.
 fn fleet(report: &Value) -> Vec<(String, f64)> {
     let mut places: BTreeMap<&str, f64> = BTreeMap::new();
     let list = |key: &str| {

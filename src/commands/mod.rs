@@ -1,4 +1,4 @@
-//! Owns what every command shares: the context it runs in and the shape of what it reports.
+//! The context that every command runs in, and the report that it returns.
 //!
 //! A command reads like its manual page: gather, decide, show, ask, do, report. Commands do not import each other.
 
@@ -74,7 +74,7 @@ use terminal::{Loudness, Terminal};
 pub enum Outcome {
     /// Done; nothing found.
     Clean,
-    /// Something was found that must be mended.
+    /// Something was found that must be fixed.
     Found,
     /// Stopped half-way; the report says what was done.
     HalfWay,
@@ -83,7 +83,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Gives `Found` when any finding reaches the severity.
+    /// `Found` when any finding reaches the severity.
     pub fn of(findings: &[Finding], fail_on: Severity) -> Self {
         let found = crate::finding::worst(findings).is_some_and(|worst| worst >= fail_on);
         if found {
@@ -93,7 +93,7 @@ impl Outcome {
         }
     }
 
-    /// Gives the process exit status.
+    /// The exit status of the process.
     pub fn code(self) -> u8 {
         match self {
             Outcome::Clean => 0,
@@ -103,7 +103,7 @@ impl Outcome {
         }
     }
 
-    /// Gives the word in the JSON document.
+    /// The word in the JSON document.
     pub fn word(self) -> &'static str {
         match self {
             Outcome::Clean => "clean",
@@ -114,39 +114,39 @@ impl Outcome {
     }
 }
 
-/// What a command has to say; one implementor a command.
+/// What a command reports; one implementor a command.
 ///
 /// Serializes to an object, whose keys stand at the top level of the JSON document.
 pub trait Report: Serialize {
-    /// Gives the command's name as typed.
+    /// The command's name as typed.
     fn command(&self) -> &'static str;
     /// Writes it for a person; the findings follow by themselves.
     fn human(&self, page: &mut Page);
-    /// Gives what a summary in Markdown tells before the findings.
+    /// What a summary in Markdown shows before the findings.
     fn markdown(&self) -> String {
         String::new()
     }
-    /// Says how the command ended.
+    /// How the command ended.
     fn outcome(&self) -> Outcome {
         Outcome::of(self.findings(), Severity::Error)
     }
-    /// Gives what was found wrong.
+    /// The findings of the command.
     fn findings(&self) -> &[Finding] {
         &[]
     }
-    /// Says whether the person asked for an address with its password.
+    /// Whether the person asked for a connection URL with its password.
     fn shows_password(&self) -> bool {
         false
     }
-    /// Gives what forges and pipelines are told: what was found wrong, and what a person reads off the page.
+    /// The findings for forges and pipelines, which do not see the page that a person reads.
     fn annotations(&self) -> Vec<Finding> {
         self.findings().to_vec()
     }
 }
 
-/// What every command gets: the settings, the way to people, and the wish to stop.
+/// What every command gets: the configuration, the output streams and the interrupt.
 pub struct Context {
-    /// What the program was told.
+    /// The configuration of the project.
     pub config: Config,
     /// Standard output.
     pub output: Output,
@@ -156,16 +156,16 @@ pub struct Context {
     pub interrupt: Interrupt,
     /// `--yes`: answers the questions that a protected environment does not ask.
     pub yes: bool,
-    /// The protected environments of the project, and who they are.
+    /// The protected environments of the project, with their identities.
     pub(crate) register: Arc<protection::EnvironmentRegister>,
-    /// The last report, for those who are told of it afterwards.
+    /// The last report, for the notification, the metrics and the report of a fleet.
     pub told: std::sync::Mutex<Option<serde_json::Value>>,
 }
 
 /// What a session is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// To look only: any pooler will do.
+    /// Read-only: any pooler will do.
     Reading,
     /// To read at length: a server process of our own, on a primary.
     Dumping,
@@ -174,7 +174,7 @@ pub enum Purpose {
 }
 
 impl Context {
-    /// Gives the same for another database, with the rules of a protected environment that its address is of.
+    /// The same context for another database, with the rules of the protected environment that its URL belongs to.
     pub fn at(&self, target: Target) -> Context {
         Context {
             config: self.config.at(target),
@@ -187,7 +187,7 @@ impl Context {
         }
     }
 
-    /// Gives the same for one of many databases, whose story and answer somebody else tells.
+    /// The same context for one database of a fleet, whose log and report are part of the fleet's.
     fn alone(&self, member: &Member) -> Context {
         let quiet = Output {
             format: Format::Nothing,
@@ -202,7 +202,7 @@ impl Context {
         alone
     }
 
-    /// Opens a session on the database governed and gives the address it was opened at.
+    /// Opens a session on the managed database; also returns the target it was opened at.
     pub async fn open(&self, purpose: Purpose) -> Result<(Session, Target)> {
         let database = &self.config.database;
         let target = match purpose {
@@ -238,13 +238,13 @@ impl Context {
         Ok((session, target))
     }
 
-    /// Starts a throwaway server of the live one's major version, where one is given and such can be had.
+    /// Starts a shadow server, of the live server's major version where one is given and that version is available.
     pub async fn scratch(&self, live: Option<&Session>) -> Result<ShadowServer> {
         self.scratch_with(live, None).await
     }
 
-    /// Starts a throwaway server as [`Context::scratch`] does, where one transaction runs out of locks no later than on
-    /// the live one: that is quicker to look into.
+    /// Starts a shadow server as [`Context::scratch`] does, with no larger a lock table than the live server: a
+    /// transaction that runs out of locks there fails here too.
     pub async fn narrow_scratch(&self, live: &Session) -> Result<ShadowServer> {
         self.scratch_with(Some(live), Some(live.server_info().locks))
             .await
@@ -266,7 +266,7 @@ impl Context {
         shadow_server::start(&options, &self.watch()).await
     }
 
-    /// Makes a report the answer, in the format asked for, and gives its outcome.
+    /// Makes a report the answer, in the format asked for, and returns its outcome.
     ///
     /// The answer is written when the command has ended and its sessions are closed.
     pub fn show<R: Report>(&self, report: &R) -> Result<Outcome> {
@@ -281,7 +281,7 @@ impl Context {
         Ok(report.outcome())
     }
 
-    /// Gives the listener that draws progress.
+    /// The listener that draws progress.
     pub fn watch(&self) -> impl Fn(Event<'_>) + Send + Sync + '_ {
         |event| self.terminal.tell(event)
     }

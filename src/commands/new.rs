@@ -1,4 +1,4 @@
-//! `af-db new`: writes a pair of migration files.
+//! `af-db new`: creates a migration and its down migration.
 
 use anyhow::Result;
 use serde::Serialize;
@@ -19,13 +19,13 @@ use crate::sql::redact;
 /// Flags of `new`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// What the migration does, such as add_tenant
+    /// Name of the migration, such as add_tenant
     name: String,
-    /// Fill it with what leads from the migrations to the manifest, tried both ways on a scratch database
+    /// Generate the changes from the migrations to the manifest, tested up and down on a shadow database
     ///
-    /// What is there is changed in forms that hold up neither readers nor writers, such as CREATE INDEX CONCURRENTLY and
-    /// NOT VALID. What cannot run in one transaction becomes a migration of its own. Whether something was renamed is asked
-    /// on a terminal; elsewhere `renamed-from:` in the manifest says it, and without that it is dropped and made.
+    /// Existing objects are changed with statements that do not block reads and writes, such as CREATE INDEX CONCURRENTLY
+    /// and NOT VALID. Statements that cannot run in a transaction become a separate migration. Renames are asked on a
+    /// terminal or declared with `renamed-from:` in the manifest; otherwise the object is dropped and created.
     #[arg(long)]
     from_manifest: bool,
 }
@@ -46,7 +46,7 @@ struct WrittenPair {
     destroys: Vec<String>,
 }
 
-/// What a pair will say.
+/// The texts of a migration and its down migration.
 struct PairText {
     up: String,
     down: String,
@@ -59,9 +59,9 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let shown = redact::addresses(&args.name);
     if shown != args.name {
         return Err(fail(format!(
-            "`{shown}` is an address, not the name of a migration"
+            "`{shown}` is a connection URL, not a migration name"
         ))
-        .hint("name what the migration does, such as `af-db new add_invoices`")
+        .hint("Give a name, such as `af-db new add_invoices`")
         .into());
     }
     let name = new_migration::file_name(&args.name)?;
@@ -89,7 +89,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     context.show(&NewReport { migrations })
 }
 
-/// Gives the next number in the folder's own way of counting.
+/// The next version in the numbering of the directory.
 fn first(context: &Context, migrations: &[Migration]) -> Result<i64> {
     let now = project::timestamp();
     Ok(match project::layout(context)? {
@@ -101,7 +101,7 @@ fn first(context: &Context, migrations: &[Migration]) -> Result<i64> {
     })
 }
 
-/// Writes a pair in the folder's layout.
+/// Writes a migration and its down migration in the layout of the directory.
 fn pair(context: &Context, named: (i64, &str), texts: (&str, &str)) -> Result<MigrationPair> {
     let folder = context.config.migrations();
     match project::layout(context)? {
@@ -110,14 +110,14 @@ fn pair(context: &Context, named: (i64, &str), texts: (&str, &str)) -> Result<Mi
     }
 }
 
-/// Makes the migrations that the manifest is ahead of the files.
+/// Generates the migrations that the files lack compared with the manifest.
 async fn generated(context: &Context) -> Result<Vec<PairText>> {
     let folder = context.config.manifest();
     let shown = context.config.shown(&folder);
     let manifest = manifest::read(&folder, &shown)?;
     if manifest.is_empty() {
-        return Err(fail(format!("{shown} declares nothing"))
-            .hint("write it first: af-db manifest write")
+        return Err(fail(format!("{shown} declares no objects"))
+            .hint("Write the manifest first: af-db manifest write")
             .into());
     }
     let scope = Scope::of_schemas(&context.config.schemas());
@@ -130,20 +130,18 @@ async fn generated(context: &Context) -> Result<Vec<PairText>> {
             .map(|place| format!("{place}: "))
             .unwrap_or_default();
         return Err(fail(format!("{place}{}", finding.message))
-            .hint("mend the manifest; nothing was written")
+            .hint("Fix the manifest; nothing was written")
             .into());
     }
     let migrations = sources.migrations(&context.config.migrations())?;
     let shadow = sources.shadow(&migrations).await?;
-    let mut ask = |gone: &Gone| what_became(context, gone);
+    let mut ask = |gone: &Gone| dropped_or_renamed(context, gone);
     let declared = &settled.catalog;
     let parts = generate::generate(&shadow.session, &manifest, declared, &scope, &mut ask).await?;
     if parts.is_empty() {
-        return Err(fail(format!(
-            "the migrations give what {shown} declares; there is nothing to write"
-        ))
-        .hint("change the manifest first")
-        .into());
+        return Err(fail(format!("no changes: migrations match {shown}"))
+            .hint("Change the manifest first")
+            .into());
     }
     let texts = parts.into_iter().map(|part| PairText {
         up: part.up,
@@ -153,8 +151,8 @@ async fn generated(context: &Context) -> Result<Vec<PairText>> {
     Ok(texts.collect())
 }
 
-/// Asks what became of something that is gone; where nobody can be asked it is gone, and is said to be.
-fn what_became(context: &Context, gone: &Gone) -> Result<Option<usize>> {
+/// Asks whether an object was dropped or renamed; without a terminal it is dropped, with a warning.
+fn dropped_or_renamed(context: &Context, gone: &Gone) -> Result<Option<usize>> {
     let name = |key: &Key| key.to_string().replace(['\n', '\r'], " ");
     if !context.terminal.is_interactive() {
         let old = match gone.key.part.as_ref() {
@@ -162,7 +160,7 @@ fn what_became(context: &Context, gone: &Gone) -> Result<Option<usize>> {
             part => part,
         };
         context.terminal.warn(&format!(
-            "{} is taken for gone and {} for new; if it was renamed, say `renamed-from: {}` in the manifest",
+            "{} is treated as dropped and {} as new; if it was renamed, set `renamed-from: {}` in the manifest",
             name(&gone.key),
             name(&gone.now[0]),
             Ident::new(old)

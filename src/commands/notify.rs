@@ -11,23 +11,23 @@ use sha2::{Digest as _, Sha256};
 use crate::commands::Context;
 use crate::http;
 
-/// The commands told of where nothing is said.
+/// The commands that notify by default.
 const COMMANDS: &[&str] = &["up", "down", "restore"];
 
 /// How long one delivery may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Where and how is told.
+/// The webhook and its secret.
 #[derive(Clone)]
 pub(crate) struct Notifier {
     url: String,
     secret: Option<String>,
 }
 
-/// Something being told.
+/// A delivery in progress.
 pub(crate) struct PendingDelivery(mpsc::Receiver<Result<(), String>>);
 
-/// Reads where to tell of this command; nothing where it is not to be told of.
+/// Reads the webhook for a command; none if the command does not notify.
 pub(crate) fn notifier(context: &Context, command: &str) -> Option<Notifier> {
     let settings = context.config.file.notify.as_ref()?;
     let wanted = match &settings.commands {
@@ -43,17 +43,17 @@ pub(crate) fn notifier(context: &Context, command: &str) -> Option<Notifier> {
         Err(error) => {
             context
                 .terminal
-                .warn(&format!("nobody is notified: {error:#}"));
+                .warn(&format!("notification not sent: {error:#}"));
             return None;
         }
     };
     let secret = match settings.secret.as_ref().map(expand).transpose() {
         Ok(secret) => secret,
         Err(error) => {
-            // Unsigned it would be taken for forged, or teach the receiver to take what is forged.
+            // The receiver would reject an unsigned message, or learn to accept forged ones.
             context
                 .terminal
-                .warn(&format!("nobody is notified: {error:#}"));
+                .warn(&format!("notification not sent: {error:#}"));
             return None;
         }
     };
@@ -61,12 +61,12 @@ pub(crate) fn notifier(context: &Context, command: &str) -> Option<Notifier> {
 }
 
 impl Notifier {
-    /// Begins to tell; does not wait.
+    /// Starts a delivery without waiting for it.
     pub(crate) fn send(&self, message: &Value) -> PendingDelivery {
         let (give, take) = mpsc::channel();
         let body = message.to_string();
         let notifier = self.clone();
-        // It ends by itself within its patience; nobody waits for it longer than that.
+        // The request ends by its own timeout.
         std::thread::spawn(move || {
             // The receiver may have stopped waiting.
             let _ = give.send(notifier.post(&body));
@@ -91,21 +91,23 @@ impl Notifier {
         match request.send(body) {
             Ok(_) => Ok(()),
             // An error of the library may hold the URL, and a URL may hold a secret.
-            Err(ureq::Error::StatusCode(status)) => Err(format!("the receiver answered {status}")),
-            Err(ureq::Error::Timeout(_)) => Err("the receiver did not answer in time".to_owned()),
+            Err(ureq::Error::StatusCode(status)) => {
+                Err(format!("the receiver returned HTTP status {status}"))
+            }
+            Err(ureq::Error::Timeout(_)) => Err("the receiver did not respond in time".to_owned()),
             Err(_) => Err("the receiver cannot be reached".to_owned()),
         }
     }
 }
 
 impl PendingDelivery {
-    /// Waits until it was told, or for as long as one may take; says when it was not.
+    /// Waits for the delivery up to the timeout; warns if it failed.
     pub(crate) fn finish(self, context: &Context) {
         let told = self.0.recv_timeout(PATIENCE + Duration::from_secs(1));
         let why = match told {
             Ok(Ok(())) => return,
             Ok(Err(why)) => why,
-            Err(_) => "the receiver did not answer in time".to_owned(),
+            Err(_) => "the receiver did not respond in time".to_owned(),
         };
         context
             .terminal
@@ -113,7 +115,7 @@ impl PendingDelivery {
     }
 }
 
-/// Gives what is told when a command begins.
+/// The message for the start of a command.
 pub(crate) fn started(context: &Context, command: &str) -> Value {
     let database = &context.config.database;
     json!({
@@ -127,7 +129,7 @@ pub(crate) fn started(context: &Context, command: &str) -> Value {
     })
 }
 
-/// Gives what is told when a command has ended.
+/// The message for the end of a command.
 pub(crate) fn ended(
     mut message: Value,
     status: u8,
@@ -144,7 +146,7 @@ pub(crate) fn ended(
     message
 }
 
-/// Gives the HMAC-SHA256 of a message, as RFC 2104 has it.
+/// HMAC-SHA256 as in RFC 2104.
 fn hmac(key: &[u8], message: &[u8]) -> String {
     const BLOCK: usize = 64;
     let mut padded = [0_u8; BLOCK];

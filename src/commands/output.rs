@@ -1,6 +1,6 @@
-//! Owns standard output, the answer: one text for a person or one document for a program.
+//! Standard output: one text for a person or one document for a program.
 //!
-//! The only file that writes it. A broken pipe is not an error: whoever read has enough.
+//! The only file that writes to it. A broken pipe is not an error: the reader has stopped reading.
 
 use std::borrow::Cow;
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -18,13 +18,13 @@ use crate::pg::server_error::ServerError;
 use crate::sql::redact;
 use crate::visible;
 
-/// The answer, until the command has ended: a reader who takes his time must not keep a session waiting.
+/// The output, held back until the command has ended: a slow reader must not keep a session open.
 static ANSWER: Mutex<String> = Mutex::new(String::new());
 
 /// Standard output.
 static STDOUT: LazyLock<Sink> = LazyLock::new(|| Sink::start(std::io::stdout()));
 
-/// Writes the answer and waits until the reader has taken it; for when no session is open any more.
+/// Writes the output and waits for the reader; called after all sessions are closed.
 pub fn finish() -> Result<()> {
     let answer = std::mem::take(&mut *ANSWER.lock().unwrap_or_else(PoisonError::into_inner));
     if answer.is_empty() {
@@ -33,30 +33,30 @@ pub fn finish() -> Result<()> {
     match STDOUT.all(&answer) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         Err(_) if sink::is_stopping() => {
-            Err(with_exit(Exit::Interrupted, "interrupted while writing the answer").into())
+            Err(with_exit(Exit::Interrupted, "interrupted while writing the output").into())
         }
         other => other.context("writing to standard output"),
     }
 }
 
-/// How the answer is written; all but the first two hold the findings alone.
+/// The output format; all except the first two contain only findings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// For people
+    /// Text for people
     Human,
     /// One JSON document
     Json,
-    /// Annotations in GitHub's workflows
+    /// Annotations for GitHub Actions
     Github,
     /// SARIF 2.1.0, for code scanning
     Sarif,
-    /// A JUnit report
+    /// JUnit report
     Junit,
-    /// GitLab's Code Quality report
+    /// GitLab Code Quality report
     Gitlab,
-    /// Markdown, for the summary of a job
+    /// Markdown for job summaries
     Markdown,
-    /// Nothing: what it says is part of another report
+    /// None: the report is part of another one
     #[value(skip)]
     Nothing,
 }
@@ -64,15 +64,15 @@ pub enum Format {
 /// Standard output.
 #[derive(Clone, Copy, Debug)]
 pub struct Output {
-    /// How the answer is written.
+    /// The output format.
     pub format: Format,
-    /// Whether a terminal shows it and nobody asked for none.
+    /// Whether to use colours.
     pub colour: bool,
-    /// Whether everything is told, however little it matters.
+    /// Whether to show all notes.
     pub verbose: bool,
 }
 
-/// How many notes a person is shown who has not asked for all.
+/// How many notes are shown without -v.
 const NOTES: usize = 3;
 
 /// The version of the JSON documents; it grows when a key changes its meaning.
@@ -107,9 +107,9 @@ impl Output {
         Ok(())
     }
 
-    /// Writes text, of which nothing reaches a terminal or a runner that it would obey.
+    /// Writes text without control sequences of terminals or CI runners.
     ///
-    /// GitHub's own commands are the exception; they are made in `format::github` alone.
+    /// Commands for GitHub Actions are the exception; only `format::github` writes them.
     pub fn text(&self, text: &str) {
         match self.format {
             Format::Github => write(text),
@@ -117,8 +117,7 @@ impl Output {
         }
     }
 
-    /// Writes a failure where the format has a place for it, so that `--json` gives exactly one document whatever
-    /// happens.
+    /// Writes a failure in formats that can contain it, so that `--json` always writes exactly one document.
     pub fn failure(&self, error: &anyhow::Error) -> Result<()> {
         let findings = error
             .downcast_ref::<Failure>()
@@ -143,7 +142,7 @@ impl Output {
     }
 }
 
-/// Adds to the answer.
+/// Adds to the output.
 fn write(text: &str) {
     let mut answer = ANSWER.lock().unwrap_or_else(PoisonError::into_inner);
     answer.push_str(text);
@@ -172,7 +171,7 @@ fn failure_document(error: &anyhow::Error, findings: &[Finding]) -> Result<Value
     }))
 }
 
-/// Gives a report as its JSON document.
+/// The JSON document of a report.
 pub(crate) fn document<R: Report>(report: &R) -> Result<Map<String, Value>> {
     let mut document = Map::new();
     document.insert("version".into(), json!(DOCUMENT_VERSION));
@@ -190,7 +189,7 @@ pub(crate) fn document<R: Report>(report: &R) -> Result<Map<String, Value>> {
     Ok(document)
 }
 
-/// Takes the passwords out of every address in a document.
+/// Masks the passwords of connection URLs in a document.
 fn mask(value: &mut Value) {
     match value {
         Value::String(text) => {
@@ -204,7 +203,7 @@ fn mask(value: &mut Value) {
     }
 }
 
-/// Writes findings for a person, the worst first, with a line that counts them.
+/// Writes findings for a person, worst first, with a line that counts them.
 pub(crate) fn write_findings(page: &mut Page, findings: &[Finding]) {
     let sorted = worst_first(findings);
     let is_note = |finding: &&&Finding| finding.severity == Severity::Note;
@@ -265,12 +264,12 @@ fn write_finding(page: &mut Page, finding: &Finding) {
     }
 }
 
-/// Gives the next step: the failure's own, else what is known about the server's error.
+/// The hint of a failure, else the one for the server's error.
 fn hint(error: &anyhow::Error) -> Option<&str> {
     hint_of(error).or_else(|| error.downcast_ref::<ServerError>()?.advice())
 }
 
-/// Writes a failure as a person reads it: what stands in the way, what, why, what next.
+/// Writes a failure for a person: its findings, the error, its causes and the hint.
 pub(crate) fn failure_text(error: &anyhow::Error, colour: bool) -> String {
     let mut page = Page::new(colour);
     if let Some(failure) = error.downcast_ref::<Failure>() {

@@ -1,4 +1,4 @@
-//! Owns the page a report writes for people: plain lines with a little colour that never carries meaning alone.
+//! The text of a report for people: plain lines; colour never carries meaning alone.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr;
 use crate::sql::redact;
 use crate::visible;
 
-/// The part a piece of text plays; colour follows from it.
+/// The meaning of a piece of text, which determines its colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
     /// As it is.
@@ -29,7 +29,7 @@ pub enum Tone {
 pub struct Page {
     text: String,
     colour: bool,
-    /// Whether everything is told, however little it matters.
+    /// Whether to show all notes.
     pub verbose: bool,
 }
 
@@ -43,7 +43,7 @@ impl Page {
         }
     }
 
-    /// Writes a line; whatever text holds, it stays one line.
+    /// Writes a line; line breaks in the text are replaced.
     pub fn line(&mut self, text: impl AsRef<str>) {
         self.toned(Tone::Plain, text);
     }
@@ -56,7 +56,7 @@ impl Page {
         self.text.push('\n');
     }
 
-    /// Writes a word in a tone and what it says, which may have several lines; those behind the first are indented.
+    /// Writes a word in a tone followed by text; further lines of the text are indented.
     pub fn headed(&mut self, tone: Tone, head: &str, text: impl AsRef<str>) {
         let head = painted(tone, &visible::line(head), self.colour);
         let text = visible::block(text.as_ref());
@@ -69,7 +69,7 @@ impl Page {
         self.text.push('\n');
     }
 
-    /// Leaves a line empty, unless the page begins here or one is empty already.
+    /// Adds an empty line, except at the start and after another one.
     pub fn gap(&mut self) {
         if !self.text.is_empty() && !self.text.ends_with("\n\n") {
             self.text.push('\n');
@@ -100,13 +100,13 @@ impl Page {
         }
     }
 
-    /// Gives the finished text.
+    /// The finished text.
     pub fn finish(self) -> String {
         self.text
     }
 }
 
-/// Returns text in a tone; the text must be harmless already.
+/// Text in a tone; control characters must be removed before.
 pub(crate) fn painted(tone: Tone, text: &str, colour: bool) -> String {
     let code = match tone {
         Tone::Plain => return text.to_owned(),

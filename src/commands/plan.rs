@@ -1,4 +1,4 @@
-//! `af-db plan`: what `up` would run, as a document that `up --plan` is bound to.
+//! `af-db plan`: previews what `up` would run; `up --plan` runs exactly the saved plan.
 
 use std::path::{Path, PathBuf};
 
@@ -26,13 +26,13 @@ use crate::visible;
 pub struct Args {
     #[command(flatten)]
     selection: Selection,
-    /// Write the plan to this file, for up --plan
+    /// Save the plan to this file, for up --plan
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// End with status 1 where a finding is this serious; as lint.fail-on has it where nothing is said
+    /// Exit 1 on findings of at least this severity [default: lint.fail-on]
     #[arg(long, value_name = "SEVERITY", value_parser = ["error", "warn", "never"], conflicts_with = "fleet")]
     fail_on: Option<String>,
-    /// Plan for every database of this fleet, once for each state they are in
+    /// Plan for every database of this fleet, once for each distinct state
     #[arg(long, value_name = "FILE")]
     fleet: Option<PathBuf>,
 }
@@ -66,7 +66,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     if let Some(path) = &args.fleet {
         return fleet::plan(context, path, (&args.selection, args.out.as_deref())).await;
     }
-    args.out.as_deref().map_or(Ok(()), has_room)?;
+    args.out.as_deref().map_or(Ok(()), refuse_unwritable)?;
     let folder = project::folder(context)?;
     let (session, target) = context.open(Purpose::Reading).await?;
     let records = project::history_and_journal(context, &session).await?;
@@ -99,7 +99,11 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         ..
     } = made;
     let mut findings = document.findings.clone();
-    findings.extend(weights.iter().filter_map(|weight| heavy(weight, &document)));
+    findings.extend(
+        weights
+            .iter()
+            .filter_map(|weight| impact_finding(weight, &document)),
+    );
     let file = match &args.out {
         Some(path) => {
             let shown = path.display().to_string();
@@ -132,12 +136,15 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     })
 }
 
-/// Refuses a place where no plan can be written, before any work is done.
-fn has_room(path: &Path) -> Result<()> {
+/// Refuses an --out file that cannot be written, before any work is done.
+fn refuse_unwritable(path: &Path) -> Result<()> {
     if path.is_dir() {
         let file = path.join("plan.json");
-        let why = format!("{} is a folder; nothing was planned", path.display());
-        let hint = format!("name a file in it: --out {}", file.display());
+        let why = format!(
+            "--out {} is a directory. Nothing was planned.",
+            path.display()
+        );
+        let hint = format!("Name a file: --out {}", file.display());
         return Err(fail(why).hint(hint).into());
     }
     let folder = path
@@ -147,9 +154,9 @@ fn has_room(path: &Path) -> Result<()> {
         Some(folder) if !folder.is_dir() => {
             let folder = folder.display();
             let why =
-                format!("there is no folder {folder} to write the plan into; nothing was planned");
+                format!("the directory {folder} of --out does not exist. Nothing was planned.");
             Err(fail(why)
-                .hint(format!("make it first: mkdir -p {folder}"))
+                .hint(format!("Create it first: mkdir -p {folder}"))
                 .into())
         }
         _ => Ok(()),
@@ -194,18 +201,21 @@ impl Report for PlanReport {
             let (code, subject) = (&finding.code, &finding.subject);
             page.toned(
                 Tone::Dim,
-                format!("{code} {subject}: the text looks like it, the shadow shows that it does not happen"),
+                format!("{code} {subject}: not confirmed on the shadow database, ignored"),
             );
         }
         page.line(format!(
-            "a lock is waited for at most {} at a time, {} in all",
+            "lock timeout {}, retried for up to {}",
             time(plan.lock_timeout_ms),
             time(plan.lock_budget_ms)
         ));
-        page.line(format!("schema now        {}", plan.schema));
+        page.line(format!("schema before     {}", plan.schema));
         match &plan.schema_after {
-            Some(after) => page.line(format!("schema afterwards {after}")),
-            None => page.toned(Tone::Warn, "the schema afterwards could not be predicted"),
+            Some(after) => page.line(format!("schema after      {after}")),
+            None => page.toned(
+                Tone::Warn,
+                "the schema after the run could not be predicted",
+            ),
         }
         page.line(format!("plan              {}", self.sha256));
         self.next(page);
@@ -272,12 +282,11 @@ impl Report for PlanReport {
 }
 
 impl PlanReport {
-    /// Tells how the plan is run.
     fn next(&self, page: &mut Page) {
         page.gap();
         let Some(file) = &self.file else {
             page.line(
-                "to run exactly this: af-db plan --out plan.json, then af-db up --plan plan.json",
+                "to run exactly this plan: af-db plan --out plan.json, then af-db up --plan plan.json",
             );
             return;
         };
@@ -300,11 +309,11 @@ impl PlanReport {
     }
 }
 
-/// The kinds of code of the target that a plan names for a person.
-const SET_OFF: [&str; 4] = ["event trigger", "function", "rule", "trigger"];
+/// The kinds of code in the database that a plan names for a person.
+const TRIGGERED_KINDS: [&str; 4] = ["event trigger", "function", "rule", "trigger"];
 
-/// Makes a finding of what weighs enough.
-fn heavy(weight: &Impact, plan: &PlanDocument) -> Option<Finding> {
+/// Makes a finding of an impact that is more than a note.
+fn impact_finding(weight: &Impact, plan: &PlanDocument) -> Option<Finding> {
     if weight.severity == Severity::Note {
         return None;
     }
@@ -324,7 +333,7 @@ fn heavy(weight: &Impact, plan: &PlanDocument) -> Option<Finding> {
     Some(finding.place(Location::at(&step.file, statement.line, 1)))
 }
 
-/// Gives the words for a finding, which names its object itself.
+/// The message for a finding, which already names the object.
 fn about(weight: &Impact) -> &str {
     let object = &weight.object;
     let short = object.strip_prefix("public.").unwrap_or(object);
@@ -333,7 +342,7 @@ fn about(weight: &Impact) -> &str {
         .unwrap_or(&weight.words)
 }
 
-/// Writes what data is lost, as far as that is known.
+/// Writes which data is lost, as far as is known.
 fn loss_lines(page: &mut Page, plan: &PlanDocument) {
     for loss in &plan.losses {
         page.toned(Tone::Bad, format!("data lost: {loss}"));
@@ -348,53 +357,55 @@ fn loss_lines(page: &mut Page, plan: &PlanDocument) {
     ) {
         (Some(_), true) if plan.steps.iter().any(|step| step.observed.is_none()) => page.toned(
             Tone::Warn,
-            "the text shows no data loss, and it was not observed whether there is any",
+            "no data loss found in the SQL; the migrations were not observed on a shadow database",
         ),
         (Some(_), true) => page.line("no data is lost"),
         (None, _) => page.toned(
             Tone::Warn,
-            "what would be lost behind the statement that fails is not known",
+            "data loss after the failing statement is unknown",
         ),
         (Some(_), false) => {}
     }
 }
 
-/// Writes which code of the target the steps may run.
+/// Writes which code in the database the migrations may run.
 fn code_line(page: &mut Page, plan: &PlanDocument) {
-    let set_off: Vec<String> = plan
+    let triggered: Vec<String> = plan
         .reach
         .code
         .iter()
-        .filter(|code| SET_OFF.contains(&code.kind.as_str()))
+        .filter(|code| TRIGGERED_KINDS.contains(&code.kind.as_str()))
         .map(ToString::to_string)
         .collect();
-    if let [first, rest @ ..] = set_off.as_slice() {
+    if let [first, rest @ ..] = triggered.as_slice() {
         let more = match rest.len() {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
-        page.line(format!("code that the steps may run: {first}{more}"));
+        page.line(format!(
+            "triggers, rules and functions the migrations may run: {first}{more}"
+        ));
     }
 }
 
 fn step_lines(page: &mut Page, number: usize, step: &PlannedMigration, weights: &[&Impact]) {
     let mode = match step.mode {
-        Mode::Transaction => "in one transaction",
-        Mode::Statements => "statement by statement",
+        Mode::Transaction => "one transaction",
+        Mode::Statements => "no transaction",
     };
-    let back = match &step.way_back {
-        PlannedDown::File { .. } => "can be taken back".to_owned(),
-        PlannedDown::Irreversible(reason) => format!("cannot be taken back: {reason}"),
-        PlannedDown::None => "no way back is written".to_owned(),
+    let down = match &step.way_back {
+        PlannedDown::File { .. } => "down migration present".to_owned(),
+        PlannedDown::Irreversible(reason) => format!("irreversible: {reason}"),
+        PlannedDown::None => "no down migration".to_owned(),
     };
     let head = format!("{number}. {}", step.file);
-    page.headed(Tone::Strong, &head, format!(", {mode}, {back}"));
+    page.headed(Tone::Strong, &head, format!(", {mode}; {down}"));
     if let Some(limit) = step.timeout_ms {
-        page.line(format!("   at most {} on the server", time(limit)));
+        page.line(format!("   statement timeout {}", time(limit)));
     }
     if step.continues_behind > 0 {
         page.line(format!(
-            "   goes on behind the first {} of its units",
+            "   continues after the first {} of its units",
             step.continues_behind
         ));
     }

@@ -1,4 +1,4 @@
-//! `af-db preflight`: looks whether a run could go well, without changing anything.
+//! `af-db preflight`: checks whether a migration can run safely; reads only.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -27,7 +27,7 @@ use crate::shadow::schema_clone;
 /// Flags of `preflight`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Look at what this plan is about; at every governed table where nothing is said
+    /// Check only the tables in this plan [default: all managed tables]
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
 }
@@ -58,7 +58,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let live = read::read(&session, &schema_clone::scope())
         .await
         .context("reading the schema")?;
-    let live = planning::governed(context, &live);
+    let live = planning::managed(context, &live);
     let about = PreflightScope {
         relations: match &plan {
             Some(plan) => plan.relations(),
@@ -68,8 +68,8 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     };
     let mut checks = vec![pooling(&session)];
     checks.extend(preflight::run(&session, &about).await?);
-    checks.push(lacking(context, &session, plan.as_ref()).await?);
-    checks.push(moved(context, &session, &live, plan.as_ref()).await?);
+    checks.push(missing_privileges(context, &session, plan.as_ref()).await?);
+    checks.push(schema_changed(context, &session, &live, plan.as_ref()).await?);
     checks.push(backup(context, &session)?);
     checks.extend(own(context, &target).await?);
     let findings = checks.iter().filter_map(PreflightResult::finding).collect();
@@ -85,19 +85,15 @@ fn pooling(session: &Session) -> PreflightResult {
         return PreflightResult::new(
             "pooler",
             PreflightState::Warning,
-            "a pooler stands before the server; what changes it needs a session of its own",
+            "connected through a pooler; migrations need a direct connection",
         )
-        .help("set direct-url of the environment to the server itself");
+        .help("set direct-url of the environment to the server");
     }
-    PreflightResult::new(
-        "pooler",
-        PreflightState::Ok,
-        "the server is reached directly",
-    )
+    PreflightResult::new("pooler", PreflightState::Ok, "direct connection")
 }
 
-/// Looks whether the role may do what the plan, or else what is pending, does.
-async fn lacking(
+/// Checks whether the role has the privileges that the plan, or else the pending migrations, need.
+async fn missing_privileges(
     context: &Context,
     session: &Session,
     plan: Option<&PlanDocument>,
@@ -118,7 +114,7 @@ async fn lacking(
                 PreflightState::CannotSee,
                 format!("{error:#}"),
             )
-            .help("let the role read the history and af_db.journal"));
+            .help("grant the role SELECT on the history table and af_db.journal"));
         }
     };
     let planned = |version: i64| {
@@ -142,8 +138,8 @@ async fn lacking(
     rights::check(session, &needs).await
 }
 
-/// Looks whether the schema is what the plan, or the last recorded run, left.
-async fn moved(
+/// Checks whether the schema is the one that the plan was made for, or that the last run recorded.
+async fn schema_changed(
     context: &Context,
     session: &Session,
     live: &Catalog,
@@ -155,15 +151,15 @@ async fn moved(
             PreflightResult::new(
                 "drift",
                 PreflightState::Ok,
-                "the schema is what it was when the plan was made",
+                "the schema is unchanged since the plan was made",
             )
         } else {
             PreflightResult::new(
                 "drift",
                 PreflightState::Warning,
-                "the schema has moved since the plan was made",
+                "the schema has changed since the plan was made",
             )
-            .help("up --plan tells whether the plan still holds; af-db plan makes another")
+            .help("up --plan checks whether the plan is still valid; af-db plan makes a new one")
         });
     }
     let recorded = match project::history_and_journal(context, session).await {
@@ -174,7 +170,7 @@ async fn moved(
         Err(error) if session.is_closed() => return Err(error),
         Err(error) => {
             PreflightResult::new("drift", PreflightState::CannotSee, format!("{error:#}"))
-                .help("let the role read the history and af_db.journal")
+                .help("grant the role SELECT on the history table and af_db.journal")
         }
         Ok(recorded) => drift(recorded, &found),
     })
@@ -185,20 +181,20 @@ fn drift(recorded: Option<String>, found: &str) -> PreflightResult {
         None => PreflightResult::new(
             "drift",
             PreflightState::CannotSee,
-            "no run has recorded the schema it left",
+            "no baseline schema recorded, drift cannot be checked",
         )
-        .help("a run in a protected environment, or of a plan, records it"),
+        .help("a run of a plan, or in a protected environment, records the schema"),
         Some(left) if left == *found => PreflightResult::new(
             "drift",
             PreflightState::Ok,
-            "the schema is what the last run left",
+            "the schema is unchanged since the last run",
         ),
         Some(_) => PreflightResult::new(
             "drift",
             PreflightState::Warning,
-            "the schema was changed since the last run",
+            "the schema has changed since the last run",
         )
-        .help("af-db validate --live names what differs"),
+        .help("list the differences: af-db validate --live"),
     }
 }
 
@@ -209,7 +205,7 @@ fn backup(context: &Context, session: &Session) -> Result<PreflightResult> {
         Guard::ApprovedPlan | Guard::ProvenRls => None,
     });
     let newest = gate::newest_backup(context, &NamedDatabase::of(session))?;
-    let help = "af-db backup makes one and reads it back";
+    let help = "make one: af-db backup";
     let Some(at) = newest else {
         let state = if wanted.is_some() {
             PreflightState::Blocking
@@ -219,13 +215,13 @@ fn backup(context: &Context, session: &Session) -> Result<PreflightResult> {
         return Ok(PreflightResult::new(
             "backup",
             state,
-            "no proven backup of this database is known",
+            "no verified backup of this database found",
         )
         .help(help));
     };
     let age = (Utc::now() - at).to_std().unwrap_or_default();
     let words = format!(
-        "the newest proven backup is of {}",
+        "the newest verified backup is from {}",
         at.format("%Y-%m-%d %H:%M UTC")
     );
     Ok(if wanted.is_some_and(|within| age > within) {
@@ -237,7 +233,7 @@ fn backup(context: &Context, session: &Session) -> Result<PreflightResult> {
     })
 }
 
-/// Runs the project's own commands: 0 is well, 1 a warning, anything else blocks.
+/// Runs the project's own commands: exit status 0 is OK, 1 a warning, anything else blocks.
 async fn own(context: &Context, target: &Target) -> Result<Vec<PreflightResult>> {
     let mut checks = Vec::new();
     for command in &context.config.file.preflight.commands {
@@ -254,7 +250,7 @@ async fn own(context: &Context, target: &Target) -> Result<Vec<PreflightResult>>
             Ok(GroupEnd::TimedOut) => PreflightResult::new(
                 "command",
                 PreflightState::Blocking,
-                format!("`{command}` did not end within a minute"),
+                format!("`{command}` timed out after 60 s"),
             ),
             Err(error) => PreflightResult::new(
                 "command",
@@ -269,7 +265,7 @@ async fn own(context: &Context, target: &Target) -> Result<Vec<PreflightResult>>
                 };
                 let said = done.text();
                 let first = said.lines().chain(done.stderr.lines()).next();
-                let words = first.unwrap_or("said nothing").to_owned();
+                let words = first.unwrap_or("no output").to_owned();
                 PreflightResult::new("command", state, format!("`{command}`: {words}"))
             }
         };
@@ -284,7 +280,7 @@ impl Report for PreflightReport {
     }
 
     fn human(&self, page: &mut Page) {
-        page.line(format!("before a run on {}", self.database));
+        page.line(format!("preflight of {}", self.database));
         page.gap();
         let mut rows = Vec::new();
         for check in &self.checks {

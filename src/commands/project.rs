@@ -1,4 +1,4 @@
-//! Owns what the commands about migrations share: the project's files, its records in a database, who runs.
+//! What the migration commands share: the files of the project, its history and journal, and the run identity.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ use crate::pg::session::Session;
 use crate::sql::name::ObjectName;
 use crate::sql::safe::Sql;
 
-/// What stands in a database.
+/// The migration records of a database.
 pub(crate) struct HistoryAndJournal {
     pub(crate) history: History,
     pub(crate) unfinished: Vec<Unfinished>,
@@ -30,7 +30,7 @@ pub(crate) fn folder(context: &Context) -> Result<MigrationFolder> {
     match layout(context)? {
         None => {
             let folder = files::list(&path, &shown)?;
-            // A file that is named as ours but cannot be read says more than what the others look like.
+            // A file with a name of af-db's layout that cannot be read is a better error than the layout of the others.
             let named = |finding: &Finding| finding.code == "migration-name";
             let is_theirs = !folder.findings.is_empty() && folder.findings.iter().all(named);
             if folder.migrations.is_empty() && is_theirs {
@@ -42,7 +42,7 @@ pub(crate) fn folder(context: &Context) -> Result<MigrationFolder> {
     }
 }
 
-/// Refuses a folder in which nothing is ours and everything looks like another tool's, instead of naming each file.
+/// Refuses a directory with only migrations of other tools, instead of one error per file.
 fn refuse_theirs(path: &Path, shown: &str) -> Result<()> {
     let tools = recognise::tools(path);
     let tools: Vec<&str> = tools
@@ -56,20 +56,20 @@ fn refuse_theirs(path: &Path, shown: &str) -> Result<()> {
     let in_place = match *first {
         "alembic" => String::new(),
         first => format!(
-            "; `migrations: {{ dir: {shown}, layout: {first} }}` in af-db.yaml runs them on a new database as they are"
+            ". To run them in place on a new database, set `migrations: {{ dir: {shown}, layout: {first} }}` in af-db.yaml"
         ),
     };
     Err(fail(format!(
-        "{shown} holds migrations of {}, not of af-db",
+        "{shown} contains migrations of {}, not of af-db",
         tools.join(" or ")
     ))
     .hint(format!(
-        "af-db adopt takes them over, with the history of their database{in_place}"
+        "Adopt them with their history: af-db adopt{in_place}"
     ))
     .into())
 }
 
-/// Gives the tool whose layout the migrations have; none where it is our own.
+/// The tool whose layout the migrations have; none for af-db's own.
 pub(crate) fn layout(context: &Context) -> Result<Option<Tool>> {
     match context.config.file.migrations.layout.as_deref() {
         None | Some("af-db") => Ok(None),
@@ -101,15 +101,13 @@ pub(crate) async fn history_and_journal(
     })
 }
 
-/// Says what the tool that was adopted from has done since.
+/// Compares the history of the adopted tool with the adopted state.
 pub(crate) async fn foreign(
     session: &Session,
     records: &HistoryAndJournal,
 ) -> Result<Vec<Finding>> {
-    let nothing = || {
-        fail("nothing was adopted here from another tool")
-            .hint("take its history over: af-db adopt")
-    };
+    let nothing =
+        || fail("no adopted tool found in this database").hint("Adopt a tool first: af-db adopt");
     if !records.history.has_journal {
         return Err(nothing().into());
     }
@@ -120,7 +118,10 @@ pub(crate) async fn foreign(
         .iter()
         .any(|table| (&*table.schema, &*table.name) == named)
     {
-        let message = format!("the history of {} is gone", adopted.found.tool);
+        let message = format!(
+            "the history table of {} no longer exists",
+            adopted.found.tool
+        );
         let finding = Finding::note("foreign-gone", adopted.found.to_string(), message);
         return Ok(vec![finding]);
     }
@@ -128,14 +129,16 @@ pub(crate) async fn foreign(
     Ok(adopt::books::since(&adopted, &record))
 }
 
-/// Gives the width of a history that is not there yet: as configured, else as the numbers need.
+/// The width of a new history table: as configured, else as the versions need.
 pub(crate) fn fresh_width(context: &Context, folder: &MigrationFolder) -> Result<Width> {
     match context.config.file.migrations.history_width.as_deref() {
         Some("int4") => Ok(Width::Int4),
         Some("int8") => Ok(Width::Int8),
-        Some(other) => Err(fail(format!("`{other}` is no width of a history"))
-            .hint("set migrations.history-width to int4 or int8")
-            .into()),
+        Some(other) => Err(fail(format!(
+            "`{other}` is not a valid width of the history table"
+        ))
+        .hint("Set migrations.history-width to int4 or int8")
+        .into()),
         None => {
             let foreign = layout(context)?.is_some();
             let wide = foreign
@@ -148,7 +151,6 @@ pub(crate) fn fresh_width(context: &Context, folder: &MigrationFolder) -> Result
     }
 }
 
-/// Gives the name of the history table.
 pub(crate) fn history_name(context: &Context) -> Result<ObjectName> {
     let name = context
         .config
@@ -163,14 +165,13 @@ pub(crate) fn history_name(context: &Context) -> Result<ObjectName> {
         return Ok(ObjectName::new(&tenant.schema, table));
     }
     if schema.is_empty() || table.is_empty() {
-        return Err(fail(format!("`{name}` is no name of a table"))
-            .hint("set migrations.history-table to schema.table")
+        return Err(fail(format!("`{name}` is not a table name"))
+            .hint("Set migrations.history-table to schema.table")
             .into());
     }
     Ok(ObjectName::new(schema, table))
 }
 
-/// Gives the records a run writes into.
 pub(crate) fn record_settings(
     context: &Context,
     history: &History,
@@ -184,7 +185,7 @@ pub(crate) fn record_settings(
     })
 }
 
-/// Says who runs.
+/// Who runs, and from which commit.
 pub(crate) fn run(context: &Context) -> RunIdentity {
     let tenant = context.config.tenant.as_ref();
     let about = tenant.map(|tenant| format!("/{}", tenant.schema));
@@ -197,7 +198,7 @@ pub(crate) fn run(context: &Context) -> RunIdentity {
     }
 }
 
-/// Names a run: the time, so that names sort, and what tells two at the same time apart.
+/// The id of a run: the time, so that ids sort, and the process, so that concurrent runs differ.
 fn run_id() -> String {
     let now = chrono::Utc::now();
     format!(
@@ -207,7 +208,7 @@ fn run_id() -> String {
     )
 }
 
-/// Reads the commit a checkout stands at, without starting git.
+/// Reads the commit of the checkout without running git.
 fn git_commit(root: &Path) -> Option<String> {
     let git = root
         .ancestors()
@@ -225,7 +226,7 @@ fn git_commit(root: &Path) -> Option<String> {
     line.split_whitespace().next().map(str::to_owned)
 }
 
-/// Creates the records that are not there yet; another service may be doing the same.
+/// Creates the history table and the journal if missing; another service may do the same concurrently.
 pub(crate) async fn create_history_tables(
     session: &Session,
     ledger: &RecordSettings,
@@ -234,7 +235,7 @@ pub(crate) async fn create_history_tables(
     if history.table == history::HistoryTable::Missing {
         let create = history::create(&ledger.history, ledger.width);
         if let Err(error) = session.run(&create).await {
-            // Two CREATE TABLE IF NOT EXISTS at once: the second fails on the type, and finds the table next time.
+            // Of two concurrent CREATE TABLE IF NOT EXISTS the second fails on the type; the retry finds the table.
             let server = error.downcast_ref::<crate::pg::server_error::ServerError>();
             if !server.is_some_and(|server| server.is("23505") || server.is("42P07")) {
                 return Err(error.context(format!("creating the history table {}", ledger.history)));
@@ -246,7 +247,7 @@ pub(crate) async fn create_history_tables(
     begin_journal(session, ledger, history).await
 }
 
-/// Records what a history held before its journal, and marks the history, so that a journal that is lost later is missed.
+/// Records the history rows from before the journal, and marks the history table, so that a lost journal is detected.
 async fn begin_journal(
     session: &Session,
     ledger: &RecordSettings,
@@ -263,10 +264,10 @@ async fn begin_journal(
         );
         if let Err(error) = session.run(&open).await {
             session.roll_back().await;
-            return Err(error.context("beginning the journal; nothing was applied"));
+            return Err(error.context("starting the journal; nothing was applied"));
         }
     }
-    // Tried again by the next run where it does not succeed.
+    // The next run retries.
     if history.mark == JournalMark::Absent
         && session.run(&history::mark(&history.name)).await.is_err()
     {
@@ -275,7 +276,7 @@ async fn begin_journal(
     Ok(())
 }
 
-/// Creates the journal where it is not there yet.
+/// Creates the journal if missing.
 pub(crate) async fn create_journal(session: &Session, is_there: bool) -> Result<()> {
     if !is_there {
         let create = Sql::fill("BEGIN;\n{};\nCOMMIT", &[&journal::create()]);
@@ -287,16 +288,16 @@ pub(crate) async fn create_journal(session: &Session, is_there: bool) -> Result<
     Ok(())
 }
 
-/// Reads a duration of a flag or key.
+/// Parses a duration of a flag or configuration key.
 pub(crate) fn duration(name: &str, text: &str) -> Result<std::time::Duration> {
     crate::migrate::directive::duration(text).ok_or_else(|| {
         fail(format!("{name}: `{text}` is not a duration"))
-            .hint("write 500ms, 30s, 5min or 24h")
+            .hint("Use 500ms, 30s, 5min or 24h")
             .into()
     })
 }
 
-/// Gives how locks are asked for: the flag, else the file, else the default.
+/// The lock timeout and budget: the flag, else the configuration, else the default.
 pub(crate) fn lock_schedule(
     context: &Context,
     budget: Option<&str>,
@@ -313,14 +314,14 @@ pub(crate) fn lock_schedule(
         schedule.budget = duration("--lock-budget", text)?;
     }
     if schedule.cap.is_zero() {
-        return Err(fail("a lock timeout of nothing would wait for ever")
-            .hint("set migrations.lock-timeout to 2s or less")
+        return Err(fail("migrations.lock-timeout must not be 0")
+            .hint("Set migrations.lock-timeout to 2s or less")
             .into());
     }
     Ok(schedule)
 }
 
-/// Gives how long others may wait for a run: the flag, else the file, else half a minute.
+/// How long a run may block other sessions: the flag, else the configuration, else 30 s.
 pub(crate) fn block_budget(context: &Context, flag: Option<&str>) -> Result<std::time::Duration> {
     let settings = &context.config.file.migrations;
     match (flag, settings.block_budget.as_deref()) {
@@ -330,7 +331,7 @@ pub(crate) fn block_budget(context: &Context, flag: Option<&str>) -> Result<std:
     }
 }
 
-/// Gives the time in UTC as migrations are numbered by it: `20260401120000`.
+/// The UTC time as a migration version: `20260401120000`.
 pub(crate) fn timestamp() -> i64 {
     let text = chrono::Utc::now().format("%Y%m%d%H%M%S").to_string();
     text.parse().expect("fourteen digits are a number")

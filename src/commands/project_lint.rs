@@ -1,4 +1,4 @@
-//! Owns running the rules over the project's migrations, with the house's own severities and baseline.
+//! Runs the lint rules over the project's migrations, with its configured severities and baseline.
 
 use std::collections::BTreeSet;
 
@@ -16,27 +16,27 @@ use crate::migrate::files::{MigrationFile, MigrationFolder};
 use crate::pg::program::Program;
 use crate::plan::observe::impact::Thresholds;
 
-/// What the rules found and whether it fails the run.
+/// The findings of the lint rules.
 pub(crate) struct Linted {
     pub(crate) findings: Vec<Finding>,
-    /// What they found before the baseline was held against it.
+    /// The findings before the baseline is applied.
     pub(crate) all: Vec<Finding>,
     pub(crate) allowed: usize,
     pub(crate) fails: bool,
 }
 
-/// How the rules are asked.
+/// What to check.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct LintRequest<'a> {
-    /// The version the target runs, where one is known.
+    /// The major version of the server, where known.
     pub(crate) major: Option<u32>,
     /// The only files to check; the others are only read for the objects they create.
     pub(crate) changed: Option<&'a BTreeSet<String>>,
-    /// Whether the baseline is going to be written, so that it need not be there.
+    /// Whether the baseline will be written, so that it need not exist.
     pub(crate) writing: bool,
 }
 
-/// Runs the rules over every file, in order, each way down behind its way up.
+/// Runs the rules over every file in order, each down migration after its migration.
 pub(crate) fn lint(
     context: &Context,
     folder: &MigrationFolder,
@@ -67,7 +67,7 @@ pub(crate) fn lint(
         Some(path) => {
             let mut findings = baseline(context, path)?.apply(report.findings, path);
             if request.changed.is_some() {
-                // What was not looked at may still be there.
+                // Files that were not checked may still have the finding.
                 findings.retain(|finding| finding.code != "baseline-gone");
             }
             findings
@@ -82,8 +82,7 @@ pub(crate) fn lint(
     })
 }
 
-/// Gives a file to the rules; another tool's layout says in its own way what is a way down and what runs outside a
-/// transaction.
+/// A file as input of the rules; layouts of other tools mark down migrations and transactions in their own way.
 fn source<'a>(script: &'a MigrationFile, directives: &Directives, down: bool) -> Source<'a> {
     Source {
         down,
@@ -92,18 +91,18 @@ fn source<'a>(script: &'a MigrationFile, directives: &Directives, down: bool) ->
     }
 }
 
-/// Says whether findings reach the severity that fails a run.
+/// Whether findings reach lint.fail-on.
 pub(crate) fn fails(context: &Context, findings: &[Finding]) -> Result<bool> {
     reaches(context.config.file.lint.fail_on.as_deref(), findings)
 }
 
-/// Says whether findings reach this severity: `error`, `warn` or `never`; errors do where nothing is said.
+/// Whether findings reach this severity: `error` (the default), `warn` or `never`.
 pub(crate) fn reaches(word: Option<&str>, findings: &[Finding]) -> Result<bool> {
     let threshold = threshold(word)?;
     Ok(fails_at_all(word) && worst(findings) >= Some(threshold))
 }
 
-/// Gives the house's own severities: by rule, then for some files, tables or environments.
+/// The configured severities: by rule, then for some files, tables or environments.
 fn overrides(context: &Context) -> Result<Vec<SeverityOverride>> {
     let settings = &context.config.file.lint;
     let environment = context.config.database.environment();
@@ -131,7 +130,7 @@ fn overrides(context: &Context) -> Result<Vec<SeverityOverride>> {
     Ok(overrides)
 }
 
-/// Gives from where on work under a blocking lock matters.
+/// The table sizes from which work under a blocking lock is a finding.
 pub(crate) fn thresholds(context: &Context) -> Thresholds {
     let settings = &context.config.file.lint.thresholds;
     let usual = Thresholds::default();
@@ -142,11 +141,11 @@ pub(crate) fn thresholds(context: &Context) -> Thresholds {
     }
 }
 
-/// Names the files that differ from where this branch left another, those that git does not know yet included.
+/// The files that differ from the merge base with another branch, including untracked ones.
 pub(crate) async fn changed(context: &Context, base: &str) -> Result<BTreeSet<String>> {
     if base.starts_with('-') {
-        return Err(fail(format!("`{base}` is no commit"))
-            .hint("name a branch, such as origin/main")
+        return Err(fail(format!("`{base}` is not a commit"))
+            .hint("Name a branch, such as origin/main")
             .into());
     }
     let parting = git(context, &["merge-base", base, "HEAD"], base).await?;
@@ -179,36 +178,36 @@ async fn git(context: &Context, arguments: &[&str], base: &str) -> Result<String
         .directory(&context.config.root)
         .run()
         .await
-        .context("rename_question git what changed")?;
+        .context("running git")?;
     if done.status.success() {
         return Ok(done.text());
     }
     let said = done.stderr.lines().next().unwrap_or_default().to_owned();
     Err(fail(format!(
-        "git cannot tell what changed since `{base}`: {said}"
+        "git cannot list the changes since `{base}`: {said}"
     ))
-    .hint("fetch that branch first; in a pipeline with the whole history (fetch-depth: 0)")
+    .hint("Fetch that branch first; in CI, check out the full history (fetch-depth: 0)")
     .into())
 }
 
 fn baseline(context: &Context, path: &str) -> Result<Baseline> {
     let there = disk::read_text_if_there(&context.config.root.join(path), path)?;
     let text = there.ok_or_else(|| {
-        fail(format!("there is no baseline `{path}`"))
-            .hint("write it with af-db validate --offline --write-baseline")
+        fail(format!("the baseline `{path}` does not exist"))
+            .hint("Create it: af-db validate --offline --write-baseline")
     })?;
     Baseline::parse(&text).with_context(|| format!("reading {path}"))
 }
 
-/// Writes the findings of now as the baseline.
+/// Writes the current findings as the baseline.
 pub(crate) fn write_baseline(context: &Context, findings: &[Finding]) -> Result<String> {
     let Some(path) = &context.config.file.lint.baseline else {
         return Err(fail("no baseline is configured; nothing was written")
-            .hint("set lint.baseline in af-db.yaml, such as lint-baseline.json")
+            .hint("Set lint.baseline in af-db.yaml, such as lint-baseline.json")
             .into());
     };
     let file = context.config.root.join(path);
-    // A baseline only shrinks: what is new since it was written is mended, or allowed where it stands.
+    // A baseline only shrinks: new findings are fixed, or allowed in the file.
     let written = if file.exists() {
         baseline(context, path)?.shrunk(findings)
     } else {

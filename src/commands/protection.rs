@@ -1,8 +1,8 @@
-//! Whether the database that was reached is a protected environment, by whatever address it was reached.
+//! Whether a database is a protected environment, whatever URL it was reached by.
 //!
 //! What decides is the identity of the database: the system identifier of its cluster and its oid there. It is compared
 //! with what the database says itself ([`marker`]), with what this project has seen before (`.af-db/identities`) and
-//! with the protected environments of `af-db.yaml`, which are asked for theirs. Addresses decide only where an identity
+//! with the protected environments of `af-db.yaml`, which are connected to for theirs. URLs decide only where an identity
 //! is not known.
 
 use std::collections::BTreeSet;
@@ -27,14 +27,13 @@ use crate::pg::target::{Likeness, Target};
 /// How much of a server a command changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ChangeScope {
-    /// One database.
     Database,
-    /// Roles, or other databases, as well.
+    /// Also roles or other databases.
     Cluster,
 }
 
 impl ChangeScope {
-    /// Says whether what is changed by way of one database may be, or may touch, the other one.
+    /// Whether a change through one database can affect the other one.
     fn is_same(self, one: DatabaseIdentity, other: DatabaseIdentity) -> bool {
         match self {
             ChangeScope::Database => one == other,
@@ -43,35 +42,35 @@ impl ChangeScope {
     }
 }
 
-/// What was found out about a database.
+/// Whether a database is protected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Recognition {
-    /// It is no protected environment.
+    /// It is not a protected environment.
     Open,
-    /// It is one; its rules apply from now on.
+    /// It is protected; its rules now apply.
     Protected,
-    /// It may be this environment, whose address is not known here, for this reason.
+    /// It may be this environment, whose identity is unknown for this reason.
     Unclear { environment: String, why: String },
 }
 
-/// A protected environment of `af-db.yaml`, with the identities it is known to have.
+/// A protected environment of `af-db.yaml` with its known identities.
 struct KnownEnvironment {
     declared: ProtectedEnvironment,
     identities: Vec<DatabaseIdentity>,
 }
 
-/// The protected environments, asked for their identity once in a process.
+/// The protected environments, whose identities are read once per process.
 #[derive(Default)]
 pub(crate) struct EnvironmentRegister {
     known: OnceCell<Vec<KnownEnvironment>>,
 }
 
-/// How long a protected environment may take to say who it is.
+/// How long reading the identity of a protected environment may take.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Finds out whether the database of a session is a protected environment, and applies its rules if it is.
 ///
-/// Every session that may write comes through here before anything is asked or written.
+/// Every session that may write passes through here before any question or write.
 pub(crate) async fn enter(
     context: &Context,
     session: &Session,
@@ -90,7 +89,7 @@ pub(crate) async fn enter(
     }
 }
 
-/// Finds out the same of a database of a fleet, about which nobody is asked by itself.
+/// The same for a member of a fleet, without a question.
 pub(crate) async fn enter_member(
     context: &Context,
     session: &Session,
@@ -103,20 +102,20 @@ pub(crate) async fn enter_member(
             doubt(target, &environment, &why)
         ))
         .hint(format!(
-            "give the address of `{environment}` as af-db.yaml asks for it"
+            "Provide the connection URL of `{environment}` that af-db.yaml refers to"
         ))
         .into()),
     }
 }
 
 fn doubt(target: &Target, environment: &str, why: &str) -> String {
-    format!("cannot tell whether {target} is the protected environment `{environment}`: {why}")
+    format!("cannot determine whether {target} is the protected environment `{environment}`: {why}")
 }
 
-/// Finds out whether a server holds a protected environment, before roles or other databases are made there.
+/// Finds out whether a server hosts a protected environment, before roles or databases are created there.
 pub(crate) async fn enter_server(context: &Context, target: &Target) -> Result<()> {
     if context.config.database.target.is_none() {
-        // The embedded PostgreSQL is nobody's environment.
+        // The embedded PostgreSQL is never a protected environment.
         return Ok(());
     }
     let session = any_database(context, target).await?;
@@ -131,7 +130,7 @@ pub(crate) async fn enter_server(context: &Context, target: &Target) -> Result<(
     }
 }
 
-/// Refuses to try out a project's migrations on the server of a protected environment.
+/// Refuses to use the server of a protected environment as shadow server.
 pub(crate) async fn refuse_shadow(context: &Context, server: &Target) -> Result<()> {
     let there = context.at(server.clone());
     if !there.config.database.is_protected() {
@@ -143,14 +142,14 @@ pub(crate) async fn refuse_shadow(context: &Context, server: &Target) -> Result<
         return Ok(());
     }
     Err(refuse(format!(
-        "AF_DB_SHADOW_URL leads to the server of the protected environment `{}`; nothing was tried",
+        "AF_DB_SHADOW_URL points to the server of the protected environment `{}`; nothing was run",
         there.config.database.environment()
     ))
-    .hint("lend another server, or leave AF_DB_SHADOW_URL out: af-db starts one itself")
+    .hint("Use another server, or unset AF_DB_SHADOW_URL to let af-db start one")
     .into())
 }
 
-/// Opens a session on a database that may not be there yet, or on another one of its server.
+/// Opens a session on a database, or on another one of its server if it does not exist yet.
 async fn any_database(context: &Context, target: &Target) -> Result<Session> {
     let watch = context.watch();
     let mut last = match connect::open(target, &watch).await {
@@ -164,10 +163,10 @@ async fn any_database(context: &Context, target: &Target) -> Result<Session> {
             Err(error) => last = error,
         }
     }
-    Err(last.context("connecting to the database `postgres`, from which databases are made"))
+    Err(last.context("connecting to the maintenance database `postgres`"))
 }
 
-/// Remembers, or recalls, a protected environment that is only read: it costs no question.
+/// Remembers or recalls a protected environment that is only read, without extra queries.
 fn recall_for_reading(context: &Context, facts: &ServerInfo, target: &Target) {
     let database = &context.config.database;
     if database.is_protected() {
@@ -195,10 +194,10 @@ pub(crate) async fn recognise(
     let recorded = protection_marker::read(session).await?;
     if recorded == Protection::Unreadable {
         return Err(refuse(format!(
-            "`{}` may not see every row of af_db.protection, which says whether `{}` is protected; nothing was changed",
+            "role `{}` cannot read every row of af_db.protection, so the protection of `{}` is unknown; nothing was changed",
             facts.role, facts.database
         ))
-        .hint("grant that role USAGE on schema af_db and SELECT on af_db.protection, which must be a table without row-level security")
+        .hint("Grant that role USAGE on schema af_db and SELECT on af_db.protection; the table must not have row-level security")
         .into());
     }
     if let Protection::Recorded(markers) = &recorded
@@ -256,13 +255,13 @@ async fn by_declaration(
     }
     if identity.is_none() && !known(context).await.is_empty() {
         context.terminal.say(&format!(
-            "the system identifier of {target} cannot be read; whether it is protected was decided by its address"
+            "the system identifier of {target} cannot be read; its protection was determined by its connection URL"
         ));
     }
     Ok(unclear.unwrap_or(Recognition::Open))
 }
 
-/// Gives the protected environments, each with the identities that this project remembers, else with the one it is asked for.
+/// The protected environments with their remembered identities, else with the one read by connecting.
 async fn known(context: &Context) -> &Vec<KnownEnvironment> {
     let learn = || async {
         let folder = ProjectFolder::of(&context.config.root);
@@ -275,7 +274,7 @@ async fn known(context: &Context) -> &Vec<KnownEnvironment> {
                 .map(async |declared| {
                     let mut identities = remembered_of(&folder, &declared.name);
                     if identities.is_empty() {
-                        identities = ask(context, &declared).await;
+                        identities = read_identities(context, &declared).await;
                     }
                     KnownEnvironment {
                         declared,
@@ -288,8 +287,11 @@ async fn known(context: &Context) -> &Vec<KnownEnvironment> {
     context.register.known.get_or_init(learn).await
 }
 
-/// Asks a protected environment who it is, and remembers it.
-async fn ask(context: &Context, declared: &ProtectedEnvironment) -> Vec<DatabaseIdentity> {
+/// Connects to a protected environment to read and remember its identity.
+async fn read_identities(
+    context: &Context,
+    declared: &ProtectedEnvironment,
+) -> Vec<DatabaseIdentity> {
     let addresses = declared.addresses.iter().filter_map(|one| one.complete());
     let asked = addresses.map(async |target| {
         let mut target = target.clone();
@@ -306,7 +308,7 @@ async fn ask(context: &Context, declared: &ProtectedEnvironment) -> Vec<Database
     join_all(asked).await.into_iter().flatten().collect()
 }
 
-/// Says which addresses of an environment are not known here.
+/// Why the identity of an environment is unknown.
 fn missing(declared: &ProtectedEnvironment) -> String {
     let mut unset = BTreeSet::new();
     for address in &declared.addresses {
@@ -314,13 +316,13 @@ fn missing(declared: &ProtectedEnvironment) -> String {
     }
     let unset: Vec<&str> = unset.into_iter().collect();
     match unset.as_slice() {
-        [] => "its server could not be asked from this machine".to_owned(),
+        [] => "its server is not reachable from this machine".to_owned(),
         [one] => format!("{one} is not set"),
         several => format!("{} are not set", several.join(", ")),
     }
 }
 
-/// Where something listens; without an address it is this machine.
+/// Where a server listens; without an address on this machine.
 type Endpoint = (Option<IpAddr>, u16);
 
 /// Compares a session with an environment whose identity is not known, or not the same, by where both servers are.
@@ -371,7 +373,7 @@ async fn by_network(
             }
             Some(_) if database == Likeness::Same => return Ok(Likeness::Same),
             Some(_) => likeness = Likeness::Unclear,
-            // A name that nobody here knows is not this machine's own.
+            // A name that does not resolve is not this machine's own.
             None if ours.iter().all(|(address, _)| address.is_none()) => {}
             None => likeness = Likeness::Unclear,
         }
@@ -379,8 +381,8 @@ async fn by_network(
     Ok(likeness)
 }
 
-/// Gives where the server of a session listens: as the network leads to it and, unless it is known that this is another
-/// database, as the server itself says it, for one behind a pooler or a forwarded port.
+/// Where the server of a session listens: as dialled, and unless it is known to be another database also as the server
+/// reports it, for servers behind a pooler or a forwarded port.
 async fn endpoints_of(
     session: &Session,
     target: &Target,
@@ -400,14 +402,14 @@ async fn endpoints_of(
     found.extend(machines.into_iter().map(|machine| (machine, port)));
     let address: Option<String> = row.get("address");
     let address: Option<IpAddr> = address.and_then(|address| address.parse().ok());
-    // A loopback address is the server's own machine, which was named already.
+    // A loopback address is the server's own machine, which is already included.
     if let Some(address) = address.filter(|address| !address.to_canonical().is_loopback()) {
         found.insert((remote_address(address), port));
     }
     Ok(found)
 }
 
-/// Resolves where a target leads; none where a name does not resolve.
+/// Resolves the endpoints of a target; none if a name does not resolve.
 async fn endpoints(target: &Target) -> Option<BTreeSet<Endpoint>> {
     let mut found = BTreeSet::new();
     for host in &target.hosts {
@@ -424,17 +426,17 @@ async fn endpoints(target: &Target) -> Option<BTreeSet<Endpoint>> {
     Some(found)
 }
 
-/// Gives an address, unless it is one of this machine.
+/// The address, unless it belongs to this machine.
 fn remote_address(address: IpAddr) -> Option<IpAddr> {
     let address = address.to_canonical();
     let is_here = address.is_loopback()
         || address.is_unspecified()
-        // Only an address of this machine can be listened on.
+        // Only addresses of this machine can be bound.
         || std::net::UdpSocket::bind((address, 0)).is_ok();
     (!is_here).then_some(address)
 }
 
-/// Chooses the marker whose environment the project knows, else the first.
+/// The marker whose environment the project has, else the first.
 fn own_marker<'m>(
     context: &Context,
     markers: &'m [ProtectionMarker],
@@ -444,7 +446,7 @@ fn own_marker<'m>(
     markers.iter().find(named).or(markers.first())
 }
 
-/// Applies the rules of a protected environment: the project's own, else those that the database remembers.
+/// Applies the rules of a protected environment: the project's own, else those recorded in the database.
 fn apply(context: &Context, environment: &str, marker: Option<&ProtectionMarker>) {
     let environments = &context.config.file.environments;
     let own = environments.get(environment).filter(|own| own.protected);
@@ -461,14 +463,14 @@ fn apply(context: &Context, environment: &str, marker: Option<&ProtectionMarker>
     let database = &context.config.database;
     if database.environment() != environment {
         context.terminal.say(&format!(
-            "this database is the protected environment `{environment}`, though it was reached by {}",
+            "this database is the protected environment `{environment}`, although the connection came from {}",
             database.source
         ));
     }
     database.recognise(environment, rules);
 }
 
-/// Asks whether a database may be changed that may be a protected environment; the answer is remembered.
+/// Asks for confirmation to change a database that may be a protected environment; the answer is remembered.
 fn ask_about_doubt(
     context: &Context,
     facts: &ServerInfo,
@@ -478,22 +480,22 @@ fn ask_about_doubt(
 ) -> Result<()> {
     let doubt = doubt(target, environment, why);
     if let DatabaseSource::Environment(name) = &context.config.database.source {
-        // Whoever names an environment with an address of its own has said which database is meant.
-        context
-            .terminal
-            .say(&format!("{doubt}; it was chosen as environment `{name}`"));
+        // An environment chosen with --env that has its own URL identifies the database.
+        context.terminal.say(&format!(
+            "{doubt}; continuing because environment `{name}` was chosen"
+        ));
         return Ok(());
     }
     let words = format!("{} is not {environment}", target.database());
     let otherwise = format!(
-        "elsewhere, give the address of `{environment}` that af-db.yaml refers to, or add this database to af-db.yaml as an environment of its own and choose it with --env"
+        "without a terminal, provide the connection URL of `{environment}` that af-db.yaml refers to, or add this database to af-db.yaml as another environment and choose it with --env"
     );
     context.terminal.confirm_typed(&doubt, &words, &otherwise)?;
     remember(context, facts, &RememberedIdentity::Other);
     Ok(())
 }
 
-/// Writes into the database that it is a protected environment, once its change was permitted and before it begins.
+/// Marks the database as protected, after the change was permitted and before it starts.
 pub(crate) async fn mark(context: &Context, session: &Session, target: &Target) {
     let database = &context.config.database;
     if !database.is_protected() || database.target.is_none() || !is_own(context, target) {
@@ -516,7 +518,7 @@ pub(crate) async fn mark(context: &Context, session: &Session, target: &Target) 
     };
     if let Err(error) = marked.await {
         context.terminal.warn(&format!(
-            "cannot record in the database that it is `{}`, so other projects cannot see that it is protected: {error:#}",
+            "the database could not be marked as protected environment `{}`, so other projects do not recognize it: {error:#}",
             wanted.environment
         ));
     }
@@ -527,7 +529,7 @@ pub(crate) async fn mark(context: &Context, session: &Session, target: &Target) 
     );
 }
 
-/// Writes into a database that took the place of a protected one that it is protected: it has another identity.
+/// Marks a database that replaced a protected one: it has a new identity.
 pub(crate) async fn mark_restored(context: &Context, target: &Target) -> Result<()> {
     if context.config.database.is_protected() {
         let session = connect::open(target, &context.watch()).await?;
@@ -537,14 +539,14 @@ pub(crate) async fn mark_restored(context: &Context, target: &Target) -> Result<
     Ok(())
 }
 
-/// Writes that a database is no protected environment any more.
+/// Removes the protection mark of a database.
 pub(crate) async fn lift(context: &Context, session: &Session) -> Result<()> {
     protection_marker::clear(session).await?;
     remember(context, session.server_info(), &RememberedIdentity::Other);
     Ok(())
 }
 
-/// Says whether a target is known to be the environment whose rules apply, which may have been chosen for any address.
+/// Whether a target is the environment whose rules apply: --env can be combined with any URL.
 fn is_own(context: &Context, target: &Target) -> bool {
     let database = &context.config.database;
     if database.is_recognised()
@@ -572,11 +574,12 @@ fn remember_own(context: &Context, facts: &ServerInfo, target: &Target) {
 pub(crate) enum RememberedIdentity {
     /// It is this protected environment.
     Protected(String),
-    /// A person said that it is none.
+    /// A person confirmed that it is not protected.
     Other,
 }
 
-/// One file a database, named by its identity: two commands at once write two files, and one that is damaged still guards.
+/// One file per database, named by its identity: concurrent commands write different files, and a damaged file still
+/// protects.
 const IDENTITIES: &str = "identities";
 
 const OTHER: &str = "not protected\n";
@@ -606,7 +609,7 @@ fn memory(folder: &ProjectFolder, name: &str) -> Option<RememberedIdentity> {
     Some(RememberedIdentity::Protected(named.to_owned()))
 }
 
-/// Remembers; a folder that cannot be written to changes nothing for the command at hand.
+/// Remembers an identity; errors are ignored, the cache is optional.
 pub(crate) fn remember(context: &Context, facts: &ServerInfo, what: &RememberedIdentity) {
     let folder = ProjectFolder::of(&context.config.root);
     let Some(identity) = facts.identity() else {

@@ -1,4 +1,4 @@
-//! Owns rename_question a person what only a person can know about a schema.
+//! Asks whether an object was dropped or renamed.
 
 use anyhow::Result;
 
@@ -6,14 +6,14 @@ use crate::catalog::Key;
 use crate::commands::Context;
 use crate::manifest::rename::Gone;
 
-/// Asks what became of something that is gone; only for where a person is known to be there.
+/// Asks whether an object was dropped or renamed; needs an interactive terminal.
 pub(super) fn ask(context: &Context, gone: &Gone, how: &str) -> Result<Option<usize>> {
     let name = |key: &Key| key.to_string().replace(['\n', '\r'], " ");
-    let mut choices = vec!["It is gone, with all it holds".to_owned()];
+    let mut choices = vec![format!("Drop the {} (data is lost)", gone.key.kind.word())];
     choices.extend(
         gone.now
             .iter()
-            .map(|now| format!("It is {} now", name(now))),
+            .map(|now| format!("Rename it to {}", name(now))),
     );
     let question = format!("{} {how}", name(&gone.key));
     let chosen = context.terminal.choose(&question, &choices)?;

@@ -1,4 +1,4 @@
-//! `af-db repair`: the few explicit corrections of the record, each by version and each journalled.
+//! `af-db repair`: explicit corrections of the history and the journal, each recorded in the journal.
 
 use anyhow::Result;
 use serde::Serialize;
@@ -17,37 +17,37 @@ use crate::sql::safe::Sql;
 #[derive(clap::Args, Debug)]
 #[command(group = clap::ArgGroup::new("what").required(true))]
 pub struct Args {
-    /// Take the file as it is now for what was applied
+    /// Update the recorded checksum to match the file
     #[arg(long, value_name = "VERSION", num_args = 1.., group = "what")]
     checksum: Vec<i64>,
-    /// Record as applied without running it
+    /// Record a migration as applied without running it
     #[arg(long, value_name = "VERSION", num_args = 1.., group = "what")]
     mark_applied: Vec<i64>,
-    /// Remove from the history without reverting it
+    /// Remove a migration from the history without reverting it
     #[arg(long, value_name = "VERSION", num_args = 1.., group = "what")]
     mark_unapplied: Vec<i64>,
-    /// Say how the statement ended that a run was cut off in, with --as
+    /// Record the outcome of the statement that was interrupted (use with --as)
     #[arg(long, value_name = "VERSION", group = "what", requires = "ended")]
     resume: Option<i64>,
-    /// How it ended: it is done, it is not done, or the whole file was undone by hand
+    /// Outcome of the interrupted statement
     #[arg(long = "as", id = "ended", value_name = "HOW", requires = "resume")]
     ended: Option<StatementOutcome>,
-    /// Give an unapplied file, and its way down, the next free number
+    /// Give an unapplied migration and its down migration the next free number
     #[arg(long, value_name = "FILE", group = "what")]
     renumber: Option<String>,
-    /// Stop guarding this database as a protected environment: the copy of one, or one that af-db.yaml no longer protects
+    /// Remove the protection mark from this database, such as a copy of a protected environment
     #[arg(long, group = "what")]
     unprotect: bool,
 }
 
-/// How a statement ended.
+/// How an interrupted statement ended.
 #[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 enum StatementOutcome {
-    /// It took effect; go on behind it
+    /// It took effect: continue after it
     Done,
-    /// It did not take effect; run it again
+    /// It did not take effect: run it again
     NotDone,
-    /// Everything the file did was undone by hand; begin again
+    /// The whole migration was undone by hand: start over
     Undone,
 }
 
@@ -82,7 +82,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         context,
         &session,
         &target,
-        &format!("the record will be corrected: {}\n", words.join("; ")),
+        &format!("the history will be corrected: {}\n", words.join("; ")),
     )
     .await?;
     project::create_history_tables(&session, &ledger, &records.history).await?;
@@ -101,13 +101,13 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     sql.push(";\nCOMMIT");
     if let Err(error) = session.run(&sql).await {
         session.roll_back().await;
-        return Err(error.context("correcting the record; nothing was changed"));
+        return Err(error.context("correcting the history; nothing was changed"));
     }
     session.close().await;
     context.show(&RepairReport { repaired: words })
 }
 
-/// One correction: what is changed, what is journalled, and both in words.
+/// One correction: the change, its journal row, and both in words.
 struct Correction {
     change: Sql,
     state: JournalState,
@@ -130,7 +130,7 @@ fn corrections(
             change: history::set_row(&ledger.history, &job::row(migration, ledger.width), sum),
             state: JournalState::Repaired,
             entry: entry(migration),
-            words: format!("the file of migration {version} is taken for what was applied"),
+            words: format!("checksum of migration {version} updated to match the file"),
         });
     }
     for version in &args.mark_applied {
@@ -140,7 +140,7 @@ fn corrections(
             change: history::insert(&ledger.history, &job::row(migration, ledger.width)),
             state: JournalState::Baselined,
             entry: entry(migration),
-            words: format!("migration {version} is recorded as applied, without running it"),
+            words: format!("migration {version} recorded as applied without running it"),
         });
     }
     for version in &args.mark_unapplied {
@@ -152,7 +152,7 @@ fn corrections(
                 version: Some(*version),
                 ..JournalEntry::default()
             },
-            words: format!("migration {version} is taken out of the history, without reverting it"),
+            words: format!("migration {version} removed from the history without reverting it"),
         });
     }
     if let (Some(version), Some(ended)) = (args.resume, args.ended) {
@@ -168,9 +168,11 @@ fn resume(
     unfinished: &[Unfinished],
 ) -> Result<Correction> {
     let Some(half) = unfinished.iter().find(|half| half.version == version) else {
-        return Err(fail(format!("migration {version} is not half-run"))
-            .hint("see af-db status")
-            .into());
+        return Err(
+            fail(format!("migration {version} is not partially applied"))
+                .hint("see af-db status")
+                .into(),
+        );
     };
     let migration = file(folder, version)?;
     let begun = half.statement;
@@ -179,17 +181,17 @@ fn resume(
         StatementOutcome::Done => (
             JournalState::unit_done(half.direction),
             begun,
-            format!("statement {begun} of migration {version} is said to be done"),
+            format!("statement {begun} of migration {version} recorded as done"),
         ),
         StatementOutcome::NotDone => (
             JournalState::unit_done(half.direction),
             before,
-            format!("statement {begun} of migration {version} is said not to be done"),
+            format!("statement {begun} of migration {version} recorded as not done"),
         ),
         StatementOutcome::Undone => (
             JournalState::Repaired,
             0,
-            format!("what migration {version} had done is said to be undone"),
+            format!("migration {version} recorded as undone"),
         ),
     };
     let entry = JournalEntry {
@@ -223,7 +225,7 @@ fn file(folder: &MigrationFolder, version: i64) -> Result<&Migration> {
         .iter()
         .find(|migration| migration.version == version);
     found.ok_or_else(|| {
-        fail(format!("there is no file of migration {version}"))
+        fail(format!("migration {version} has no file"))
             .hint("see af-db status")
             .into()
     })
@@ -241,7 +243,7 @@ fn need_row(records: &project::HistoryAndJournal, version: i64, wanted: bool) ->
     .into())
 }
 
-/// Lifts the protection of a database; the words are typed, whatever its environment requires of a change.
+/// Removes the protection of a database; needs a typed confirmation, whatever its environment requires.
 async fn unprotect(context: &Context) -> Result<Outcome> {
     let (session, target) = context.open(Purpose::Writing).await?;
     let database = &context.config.database;
@@ -253,10 +255,10 @@ async fn unprotect(context: &Context) -> Result<Outcome> {
     }
     if !database.is_recognised() {
         return Err(refuse(format!(
-            "af-db.yaml says that environment `{environment}` is protected; nothing was changed"
+            "environment `{environment}` is protected in af-db.yaml. Nothing was changed."
         ))
         .hint(format!(
-            "take `protected: true` out of environment `{environment}` in af-db.yaml, then run this again"
+            "Remove `protected: true` from environment `{environment}` in af-db.yaml, then run this again"
         ))
         .into());
     }
@@ -265,15 +267,15 @@ async fn unprotect(context: &Context) -> Result<Outcome> {
     let session = LockedSession::take(session, wait, &watch).await?;
     let words = format!("unprotect {environment}/{}", target.database());
     let question = format!(
-        "{target} will no longer be guarded as environment `{environment}`: anyone who can connect can change it with --yes"
+        "{target} will no longer be protected as environment `{environment}`: anyone who can connect can change it with --yes"
     );
-    let otherwise = "lifting a protection is never done without a person";
+    let otherwise = "a protection is only removed interactively";
     context
         .terminal
         .confirm_typed(&question, &words, otherwise)?;
     let records = project::history_and_journal(context, &session).await?;
     project::create_journal(&session, records.history.has_journal).await?;
-    let done = format!("protection as environment {environment} lifted");
+    let done = format!("protection as environment {environment} removed");
     let entry = JournalEntry {
         note: Some(done.clone()),
         ..JournalEntry::default()
@@ -306,11 +308,11 @@ async fn renumber(context: &Context, folder: &MigrationFolder, file: &str) -> Re
         .row(migration.version)
         .is_some_and(|row| row.name == migration.name)
     {
-        return Err(
-            refuse(format!("{file} is applied here; its number cannot change"))
-                .hint("renumber the one that is not applied anywhere")
-                .into(),
-        );
+        return Err(refuse(format!(
+            "{file} is applied to this database. Its number cannot change."
+        ))
+        .hint("Renumber the migration that is not applied anywhere")
+        .into());
     }
     let highest = records.history.rows.last().map_or(0, |row| row.version);
     let next =
@@ -321,7 +323,7 @@ async fn renumber(context: &Context, folder: &MigrationFolder, file: &str) -> Re
     })
 }
 
-/// Finds a migration by its file, also one whose number is taken and that the listing therefore left out.
+/// Finds a migration by its file, including one that the listing left out because its number is taken.
 fn find_file(
     context: &Context,
     folder: &MigrationFolder,

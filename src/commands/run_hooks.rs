@@ -1,6 +1,6 @@
-//! Owns what happens around every command: who is told that it begins and how it ended, and the numbers it leaves.
+//! What runs around every command: notifications at start and end, and the metrics file.
 //!
-//! None of it changes how the command ends.
+//! Failures here are warnings and do not change the exit status.
 
 use std::path::PathBuf;
 use std::sync::PoisonError;
@@ -16,7 +16,7 @@ use crate::commands::{Context, Outcome, archives, change::gate, metrics};
 use crate::error::exit_of;
 use crate::sql::redact;
 
-/// A command that has begun.
+/// A running command.
 pub(crate) struct CommandRun {
     command: String,
     began: Instant,
@@ -24,7 +24,6 @@ pub(crate) struct CommandRun {
     notifier: Option<(Notifier, Value, notify::PendingDelivery)>,
 }
 
-/// Begins.
 pub(crate) fn begin(context: &Context, command: &str, metrics: Option<PathBuf>) -> CommandRun {
     let notifier = notify::notifier(context, command).map(|notifier| {
         let message = notify::started(context, command);
@@ -40,7 +39,6 @@ pub(crate) fn begin(context: &Context, command: &str, metrics: Option<PathBuf>) 
 }
 
 impl CommandRun {
-    /// Ends.
     pub(crate) fn end(self, context: &Context, ended: &Result<Outcome>) {
         let took = self.began.elapsed();
         let status = match ended {
@@ -52,7 +50,7 @@ impl CommandRun {
             if let Err(error) = written {
                 context
                     .terminal
-                    .warn(&format!("no metrics were left: {error:#}"));
+                    .warn(&format!("metrics file not written: {error:#}"));
             }
         }
         if let Some((notifier, message, delivery)) = self.notifier {
@@ -74,7 +72,7 @@ impl CommandRun {
         let database = &context.config.database;
         let name = database.writing().map_or("", |target| target.database());
         let told = context.told.lock().unwrap_or_else(PoisonError::into_inner);
-        // Without a server to ask, only where the store knows no more than one database of that name.
+        // The server is not queried, so only if the store has one database of that name.
         let newest = || {
             let store = archives::store(context, None).ok()?;
             let of = identity::only(&store, name).ok()??;

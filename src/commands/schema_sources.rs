@@ -1,7 +1,6 @@
-//! Owns where a schema can come from: the manifest, the migrations, a file of SQL, a database; each read as a catalog.
+//! Reads a schema from the manifest, the migrations, an .sql file or a database.
 //!
-//! Whatever is not a database yet becomes one on a scratch server, which is started when the first such place is asked
-//! for and serves all of them.
+//! Sources that are not databases are loaded into shadow databases on one server, which is started when first needed.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -33,13 +32,13 @@ use crate::sql::split;
 pub(crate) enum SchemaSource {
     /// A folder of YAML and SQL that declares it.
     Manifest(PathBuf),
-    /// A folder of migrations, ours or another tool's, replayed.
+    /// A directory of migrations, in any supported layout, replayed.
     Migrations(PathBuf),
-    /// A file of SQL, run, or a Prisma schema, which Prisma says as SQL.
+    /// An .sql file, or a Prisma schema that Prisma converts to SQL.
     Sql(PathBuf),
-    /// The database governed.
+    /// The managed database.
     Live,
-    /// A database at an address.
+    /// A database by its connection URL.
     Address(String),
     /// A SQLite database, its types mapped.
     #[cfg(feature = "sqlite")]
@@ -49,15 +48,15 @@ pub(crate) enum SchemaSource {
 /// A schema read from its source.
 pub(crate) struct SourceSchema {
     pub(crate) catalog: Catalog,
-    /// What PostgreSQL refused of a manifest.
+    /// Statements of a manifest that PostgreSQL rejected.
     pub(crate) findings: Vec<Finding>,
     /// Where a manifest declares things.
-    #[expect(dead_code, reason = "drift names the place in the manifest")]
+    #[expect(dead_code, reason = "drift names the location in the manifest")]
     pub(crate) places: BTreeMap<String, Location>,
 }
 
 impl SchemaSource {
-    /// Understands `manifest`, `migrations` (or `shadow`), `live`, an address, a folder, a file of SQL, a SQLite database.
+    /// Parses `manifest`, `migrations` (or `shadow`), `live`, a connection URL, a directory, an .sql file or a SQLite URL.
     pub(crate) fn parse(text: &str, context: &Context) -> Result<SchemaSource> {
         let config = &context.config;
         match text {
@@ -86,10 +85,10 @@ impl SchemaSource {
             return Ok(SchemaSource::Address(text.to_owned()));
         }
         Err(fail(format!(
-            "`{text}` is neither a database nor a folder nor a file"
+            "`{text}` is not a database, a directory or a file"
         ))
         .hint(
-            "give manifest, migrations, live, an address, a folder, a .sql file, a Prisma schema or sqlite://FILE",
+            "Use manifest, migrations, live, a connection URL, a directory, an .sql file, a Prisma schema or sqlite://FILE",
         )
         .into())
     }
@@ -108,7 +107,7 @@ fn holds_yaml(folder: &Path) -> std::io::Result<bool> {
     Ok(false)
 }
 
-/// Opens the server that a schema lies on; none where it lies on none yet.
+/// Opens a session on the server of a source; none for sources that are files.
 pub(crate) async fn server(source: &SchemaSource, context: &Context) -> Result<Option<Session>> {
     match source {
         SchemaSource::Live => Ok(Some(context.open(Purpose::Reading).await?.0)),
@@ -120,7 +119,7 @@ pub(crate) async fn server(source: &SchemaSource, context: &Context) -> Result<O
     }
 }
 
-/// Reads sources, on one scratch server.
+/// Reads sources, with one shadow server for all of them.
 pub(crate) struct SchemaReader<'a> {
     context: &'a Context,
     scratch: Option<ShadowServer>,
@@ -129,7 +128,6 @@ pub(crate) struct SchemaReader<'a> {
 }
 
 impl<'a> SchemaReader<'a> {
-    /// Begins; nothing is started yet.
     pub(crate) fn new(context: &'a Context) -> Self {
         SchemaReader {
             context,
@@ -139,7 +137,7 @@ impl<'a> SchemaReader<'a> {
         }
     }
 
-    /// Begins beside another: what both read says the same is kept once.
+    /// Another reader that shares equal texts in memory with this one.
     pub(crate) fn beside(&self) -> Self {
         SchemaReader {
             shared: Rc::clone(&self.shared),
@@ -147,7 +145,6 @@ impl<'a> SchemaReader<'a> {
         }
     }
 
-    /// Reads the schema that a source has.
     pub(crate) async fn read(
         &mut self,
         source: &SchemaSource,
@@ -214,7 +211,7 @@ impl<'a> SchemaReader<'a> {
         shadow::build(scratch, &name, migrations, &watch).await
     }
 
-    /// Opens a fresh database that looks as the project's migrations expect one to look before the first of them.
+    /// Opens a fresh database, prepared as the project's migrations expect it (such as for Supabase).
     pub(crate) async fn empty(&mut self) -> Result<Session> {
         let project = self.migrations(&self.context.config.migrations())?;
         let name = self.name();
@@ -231,7 +228,7 @@ impl<'a> SchemaReader<'a> {
         files::list(folder, &config.shown(folder))?.whole()
     }
 
-    /// Makes what a SQLite database is as PostgreSQL would have it.
+    /// Maps the schema of a SQLite database to PostgreSQL.
     #[cfg(feature = "sqlite")]
     async fn mapped(&mut self, file: &Path, scope: &Scope) -> Result<SourceSchema> {
         let shown = self.context.config.shown(file);
@@ -282,7 +279,7 @@ impl<'a> SchemaReader<'a> {
         }
         self.scratch
             .as_ref()
-            .context("a scratch server was started")
+            .context("the shadow server was started")
     }
 
     fn name(&mut self) -> String {

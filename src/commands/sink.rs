@@ -1,7 +1,7 @@
-//! A stream that is written by a thread of its own, so that a reader who goes away or stands still never stops the work.
+//! An output stream with its own writer thread, so that a slow or closed reader never stops a run.
 //!
-//! Lines of the log wait in a queue. When it is full, the run waits for the reader, but only for a short time until the
-//! reader has caught up; after that lines are dropped, and their number is written when the reader goes on.
+//! Log lines wait in a queue. When it is full, the run waits for a short time; after that lines are dropped, and their
+//! number is written when the reader continues.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Write};
@@ -26,12 +26,12 @@ const AGAIN: Duration = Duration::from_millis(20);
 
 static STOPPING: AtomicBool = AtomicBool::new(false);
 
-/// Ends all waiting for readers and for a person: somebody wants the program to stop.
+/// Ends all waits for readers and answers, because the program is to stop.
 pub fn stop() {
     STOPPING.store(true, Ordering::SeqCst);
 }
 
-/// Says whether somebody wants the program to stop.
+/// Whether the program is to stop.
 pub fn is_stopping() -> bool {
     STOPPING.load(Ordering::SeqCst)
 }
@@ -60,7 +60,7 @@ struct State {
 }
 
 impl Sink {
-    /// Takes over a stream.
+    /// Starts the writer thread of a stream.
     pub(crate) fn start(stream: impl Write + Send + 'static) -> Sink {
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
@@ -191,7 +191,7 @@ impl Shared {
                     let dropped = std::mem::take(&mut state.dropped);
                     if dropped > 0 {
                         let note =
-                            format!("{dropped} lines are missing here: nobody read them in time\n");
+                            format!("{dropped} log lines dropped: the reader was too slow\n");
                         state.waiting = note.len();
                         state.queue.push_back(note.into_bytes());
                     }
@@ -206,7 +206,7 @@ impl Shared {
     }
 }
 
-/// Writes a piece, also to a stream that somebody else has made non-blocking.
+/// Writes a piece, also to a stream that another process has made non-blocking.
 fn put_through(stream: &mut impl Write, mut piece: &[u8]) -> std::io::Result<()> {
     while !piece.is_empty() {
         match stream.write(piece) {
@@ -270,10 +270,7 @@ mod tests {
         let lines: Vec<&str> = read.lines().filter(|line| !line.starts_with('x')).collect();
         assert_eq!(
             lines,
-            [
-                "the end",
-                "3 lines are missing here: nobody read them in time"
-            ]
+            ["the end", "3 log lines dropped: the reader was too slow"]
         );
     }
 

@@ -1,4 +1,4 @@
-//! `af-db status`: what is applied, pending, edited, missing, out of order, half-run.
+//! `af-db status`: the migrations that are applied, pending, modified, missing, out of order or partially applied.
 
 use anyhow::Result;
 use serde::Serialize;
@@ -15,13 +15,13 @@ use crate::sql::name::Ident;
 /// Flags of `status`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// End with status 1 when anything is pending or wrong
+    /// Exit 1 if a migration is pending or a finding is a warning or an error
     #[arg(long)]
     check: bool,
-    /// Say whether the tool that was adopted from has run since
+    /// Check whether the adopted tool has run since
     #[arg(long)]
     foreign: bool,
-    /// Ask every database of this fleet
+    /// Show every database of this fleet
     #[arg(long, value_name = "FILE", conflicts_with = "foreign")]
     fleet: Option<std::path::PathBuf>,
 }
@@ -39,7 +39,7 @@ struct StatusReport {
     findings: Vec<Finding>,
     #[serde(skip)]
     outcome: Outcome,
-    /// Whether what is pending counts as found.
+    /// Whether pending migrations are findings.
     #[serde(skip)]
     check: bool,
 }
@@ -69,9 +69,9 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     }
     standing.findings.extend(left?);
     standing.findings.extend(interrupted?.iter().map(|name| {
-        let message = "a half-built database that an interrupted restore left behind";
+        let message = "incomplete database of an interrupted restore";
         Finding::note("interrupted-restore", name, message)
-            .help("the next restore on this server removes it, or drop it now")
+            .help("Drop it, or let the next restore on this server remove it")
     }));
     let kept = kept?;
     let ours = kept
@@ -79,11 +79,11 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         .filter(|one| one.was(&session.server_info().database));
     standing.findings.extend(ours.map(|one| {
         let message = format!(
-            "a restore replaced this database and kept it ({})",
+            "previous version of this database, kept by a restore ({})",
             archives::kept_in_words(one)
         );
         Finding::note("replaced-database", &one.name, message).help(format!(
-            "when it is not needed any more: DROP DATABASE {}",
+            "When no longer needed: DROP DATABASE {}",
             Ident::new(&one.name)
         ))
     }));
@@ -119,7 +119,7 @@ impl Report for StatusReport {
         ));
         page.gap();
         if self.migrations.is_empty() {
-            page.line("no migrations; write the first with af-db new NAME");
+            page.line("no migrations; create the first with af-db new NAME");
             return;
         }
         let rows: Vec<_> = self.migrations.iter().map(row).collect();
@@ -148,7 +148,7 @@ impl Report for StatusReport {
             .filter(|line| self.check && line.state == MigrationState::Pending)
             .map(|line| {
                 let subject = line.file.as_deref().unwrap_or(&line.name);
-                let words = format!("it is not applied to {}", self.database);
+                let words = format!("not applied to {}", self.database);
                 Finding::warn("pending", subject, words).place(Location::file(subject))
             });
         self.findings.iter().cloned().chain(pending).collect()
@@ -159,13 +159,13 @@ fn row(line: &MigrationStatus) -> Vec<(Tone, String)> {
     let (tone, word) = match line.state {
         MigrationState::Applied => (Tone::Good, "applied"),
         MigrationState::Pending => (Tone::Warn, "pending"),
-        MigrationState::Edited => (Tone::Bad, "edited"),
+        MigrationState::Edited => (Tone::Bad, "modified"),
         MigrationState::LineEndings => (Tone::Warn, "line endings"),
         MigrationState::Missing => (Tone::Bad, "file missing"),
-        MigrationState::Unknown => (Tone::Bad, "unknown"),
+        MigrationState::Unknown => (Tone::Bad, "not in this checkout"),
         MigrationState::OutOfOrder => (Tone::Bad, "out of order"),
-        MigrationState::HalfRun => (Tone::Bad, "half-run"),
-        MigrationState::HalfReverted => (Tone::Bad, "half-reverted"),
+        MigrationState::HalfRun => (Tone::Bad, "partially applied"),
+        MigrationState::HalfReverted => (Tone::Bad, "partially reverted"),
     };
     let when = line.applied_on.as_deref().unwrap_or_default();
     vec![

@@ -1,9 +1,9 @@
-//! Owns standard error, the story, and the keyboard: progress, warnings, questions.
+//! Standard error and the keyboard: log, progress, warnings, questions.
 //!
-//! The only file that prompts or draws bars. Without a terminal nothing is ever asked; plain lines are written.
+//! The only file that prompts or draws progress bars. Without a terminal nothing is asked and plain lines are written.
 //!
-//! Questions do not use `dialoguer`: it writes to the terminal itself, so that a reader who stands still would hold the
-//! run and its locks, and while it reads a key it hears neither SIGTERM nor the server. Every byte goes through
+//! Questions do not use `dialoguer`: it writes to the terminal itself, so a stopped terminal would block the run while it
+//! holds locks, and while reading a key it handles neither SIGTERM nor the server. All output goes through
 //! [`crate::commands::sink`] instead.
 
 use std::io::IsTerminal as _;
@@ -24,24 +24,24 @@ use crate::visible;
 /// Standard error.
 static STDERR: LazyLock<Sink> = LazyLock::new(|| Sink::start(std::io::stderr()));
 
-/// Waits until standard error is written, as long as somebody reads it.
+/// Waits until standard error is written, while it has a reader.
 pub fn finish() {
     STDERR.finish();
 }
 
-/// Writes the words of the argument parser.
+/// Writes the message of the argument parser.
 pub fn say_usage(text: &str) {
     STDERR.keep(visible::document(text).as_bytes());
 }
 
-/// How much of the story is told.
+/// The log level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Loudness {
     /// Warnings and errors only.
     Quiet,
-    /// The story.
+    /// Log, warnings and errors.
     Normal,
-    /// With the server's notices and every step.
+    /// Also server notices and every step.
     Verbose,
 }
 
@@ -50,14 +50,14 @@ pub enum Loudness {
 pub struct Terminal {
     loudness: Loudness,
     colour: bool,
-    // One JSON object a line, for those who collect logs.
+    // One JSON object per line, for log collectors.
     structured: bool,
-    // Events arrive through a shared reference from wherever work is done.
+    // Events arrive through a shared reference.
     bar: Arc<Mutex<Option<ProgressBar>>>,
 }
 
 impl Terminal {
-    /// Takes hold of standard error.
+    /// A terminal on standard error.
     pub fn new(loudness: Loudness, colour: bool) -> Self {
         Terminal {
             loudness,
@@ -67,18 +67,18 @@ impl Terminal {
         }
     }
 
-    /// Has the story written as one JSON object a line.
+    /// Writes the log as one JSON object per line.
     pub fn structured(mut self, structured: bool) -> Self {
         self.structured = structured;
         self
     }
 
-    /// Says whether a person is there to answer.
+    /// Whether questions can be answered.
     pub fn is_interactive(&self) -> bool {
         std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
     }
 
-    /// Tells one moment of long work.
+    /// Shows an event of long work.
     pub fn tell(&self, event: Event<'_>) {
         match event {
             Event::Began { task, total, unit } => self.begin(task, total, unit),
@@ -102,21 +102,21 @@ impl Terminal {
         }
     }
 
-    /// Writes a line of the story.
+    /// Writes a log line.
     pub fn say(&self, text: &str) {
         if self.loudness > Loudness::Quiet {
             self.log("info", text, || shown(text));
         }
     }
 
-    /// Writes several lines of ours, each of which begins where a line begins.
+    /// Writes several log lines.
     pub fn say_all(&self, text: &str) {
         for line in text.lines() {
             self.say(line);
         }
     }
 
-    /// Writes a line of the story that needs attention.
+    /// Writes a warning.
     pub fn warn(&self, text: &str) {
         self.log("warning", text, || {
             let head = painted(Tone::Warn, "warning:", self.colour);
@@ -136,7 +136,7 @@ impl Terminal {
         }
     }
 
-    /// Writes a line for people, which must be harmless already, or an object for those who collect them.
+    /// Writes a line for people, without control characters, or a JSON object.
     fn log(&self, level: &str, message: &str, plain: impl FnOnce() -> String) {
         if self.structured {
             STDERR.line(&structured(level, message));
@@ -145,9 +145,9 @@ impl Terminal {
         }
     }
 
-    /// Asks yes or no; no is the default, and no terminal is a refusal.
+    /// Asks yes or no; the default is no, and without a terminal it is refused.
     pub fn confirm(&self, question: &str) -> Result<()> {
-        self.need_person(question, "say --yes if this is meant")?;
+        self.need_person(question, "Confirm with --yes")?;
         self.end();
         let keyboard = Keyboard::open()?;
         ask(&format!("{question} [y/N] "));
@@ -158,7 +158,7 @@ impl Terminal {
         Err(refuse("not confirmed; nothing was changed").into())
     }
 
-    /// Asks which of several it is; the first is the default. Only for where a person is known to be there.
+    /// Asks to choose; the first choice is the default. Needs an interactive terminal.
     pub fn choose(&self, question: &str, choices: &[String]) -> Result<usize> {
         self.end();
         let keyboard = Keyboard::open()?;
@@ -170,7 +170,7 @@ impl Terminal {
         loop {
             ask(&format!("Number from 1 to {} [1]: ", choices.len()));
             let Some(answer) = keyboard.line()? else {
-                return Err(refuse("nothing was chosen; nothing was written").into());
+                return Err(refuse("no choice was made; nothing was written").into());
             };
             match answer.trim() {
                 "" => return Ok(0),
@@ -186,11 +186,11 @@ impl Terminal {
         }
     }
 
-    /// Asks a person to type exactly these words; there is no default and no flag that answers.
+    /// Asks to type exactly these words; there is no default and no flag that answers.
     ///
-    /// `otherwise` says what leads there where nobody can be asked.
+    /// `otherwise` is the hint where there is no terminal.
     pub fn confirm_typed(&self, question: &str, words: &str, otherwise: &str) -> Result<()> {
-        let hint = format!("run this in a terminal, where a person can answer; {otherwise}");
+        let hint = format!("Run this in a terminal; {otherwise}");
         self.need_person(question, &hint)?;
         self.end();
         // Before the question is read: a Ctrl-C that answers it must come as a key.
@@ -198,20 +198,18 @@ impl Terminal {
         let question = shown(question);
         // What cannot be typed is typed as it is shown.
         let words = &*visible::line(words);
-        STDERR.keep(format!("{question}\nType `{words}` to go on:\n").as_bytes());
+        STDERR.keep(format!("{question}\nType `{words}` to confirm:\n").as_bytes());
         let Some(answer) = keyboard.line()? else {
-            return Err(refuse("nothing was typed; nothing was changed")
-                .hint(format!("the words are `{words}`"))
+            return Err(refuse("not confirmed; nothing was changed")
+                .hint(format!("Type `{words}` to confirm"))
                 .into());
         };
         if answer.trim() == words {
             return Ok(());
         }
-        Err(
-            refuse("what was typed is not what was asked for; nothing was changed")
-                .hint(format!("the words are `{words}`"))
-                .into(),
-        )
+        Err(refuse("confirmation did not match; nothing was changed")
+            .hint(format!("Type `{words}` to confirm"))
+            .into())
     }
 
     fn need_person(&self, question: &str, hint: &str) -> Result<()> {
@@ -221,7 +219,7 @@ impl Terminal {
         let first = question.lines().next().unwrap_or_default();
         let first = first.trim_end_matches(':');
         Err(refuse(format!(
-            "there is no terminal to ask on, nothing was changed: {first}"
+            "confirmation needed, but there is no terminal; nothing was changed: {first}"
         ))
         .hint(hint)
         .into())
@@ -281,7 +279,7 @@ impl Terminal {
     }
 }
 
-/// Returns what others wrote as it may stand in a line of ours.
+/// Foreign text without control characters and passwords.
 fn shown(text: &str) -> String {
     visible::block(&redact::addresses(text))
 }
@@ -374,15 +372,15 @@ impl Keyboard {
         use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
         let stdin = std::io::stdin();
-        let before = tcgetattr(&stdin).context("rename_question the terminal")?;
+        let before = tcgetattr(&stdin).context("reading the terminal settings")?;
         let mut keys = before.clone();
-        // Read so, a terminal would show Enter as ^J and a deleted letter as ^?: what is typed is shown from here.
+        // In this mode a terminal would echo Enter as ^J and a deletion as ^?, so the echo is done here.
         keys.local_modes -= LocalModes::ICANON | LocalModes::ISIG | LocalModes::ECHO;
-        tcsetattr(&stdin, OptionalActions::Now, &keys).context("rename_question the terminal")?;
+        tcsetattr(&stdin, OptionalActions::Now, &keys).context("reading the terminal settings")?;
         Ok(Keyboard { before })
     }
 
-    /// Reads a line; none where the input ends or a person gives up with Ctrl-C or Ctrl-D.
+    /// Reads a line; none at the end of the input or on Ctrl-C or Ctrl-D.
     fn line(&self) -> Result<Option<String>> {
         let stdin = std::io::stdin();
         let show = |bytes: &[u8]| STDERR.keep(bytes);
@@ -421,7 +419,7 @@ impl Keyboard {
     }
 }
 
-/// Waits until something was typed, unless somebody wants the program to stop.
+/// Waits until something was typed or the program is to stop.
 #[cfg(unix)]
 fn wait_for_key(stdin: &std::io::Stdin) -> Result<()> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -464,7 +462,7 @@ impl Keyboard {
         Ok(Keyboard)
     }
 
-    /// Reads a line; none where the input ends.
+    /// Reads a line; none at the end of the input.
     fn line(&self) -> Result<Option<String>> {
         let mut line = String::new();
         let read = std::io::stdin()

@@ -24,15 +24,15 @@ pub struct Args {
     selection: Selection,
     #[command(flatten)]
     guard: approved_plan::PlanFlags,
-    /// Bring up every database of this fleet, wave by wave
+    /// Migrate every database of this fleet, wave by wave
     #[arg(long, value_name = "FILE", conflicts_with = "signature")]
     fleet: Option<std::path::PathBuf>,
-    /// Take back what a migration left behind that a run was stopped in, as far as that is known
+    /// Undo a partially applied migration as far as possible
     #[arg(long, conflicts_with_all = [
         "plan", "approve", "signature", "resume", "fleet", "to", "steps", "allow_out_of_order", "lock_budget", "block_budget"
     ])]
     abort: bool,
-    /// Wait at most this long for another run to finish, such as 30s
+    /// Wait at most this long for another run to finish
     #[arg(long, value_name = "TIME", default_value = "30s")]
     wait: String,
     #[command(flatten)]
@@ -52,7 +52,7 @@ struct UpReport {
     approved_by: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     restore_point: Option<verify::RestorePoint>,
-    /// The command that would put the last proven backup back.
+    /// The command that restores the newest verified backup.
     #[serde(skip_serializing_if = "Option::is_none")]
     undone_by: Option<String>,
     #[serde(skip)]
@@ -77,7 +77,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     one(args, context).await
 }
 
-/// Brings up one database.
+/// Migrates one database.
 async fn one(args: &Args, context: &Context) -> Result<Outcome> {
     let folder = project::folder(context)?;
     let bound = ApprovedPlan::load(&args.guard)?;

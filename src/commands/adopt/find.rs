@@ -1,4 +1,4 @@
-//! Finds what `adopt` takes over: the tool, its folder, its history table, what that says.
+//! Finds what `adopt` adopts: the tool, its migrations directory, its history table and the applied migrations.
 
 use std::path::PathBuf;
 
@@ -37,10 +37,10 @@ pub(super) async fn subject(args: &Args, context: &Context, session: &Session) -
     };
     if listed.entries.is_empty() && listed.findings.is_empty() {
         return Err(fail(format!(
-            "{} holds no migrations of {}",
+            "{} has no migrations of {}",
             tool_folder.shown, tool_folder.tool
         ))
-        .hint("name the folder with --dir, or the tool with --from")
+        .hint("Give the directory with --dir, or the tool with --from")
         .into());
     }
     let mut record = match &found {
@@ -82,14 +82,14 @@ pub(super) async fn subject(args: &Args, context: &Context, session: &Session) -
 fn split(name: &str) -> Result<(&str, &str)> {
     let (schema, table) = name.split_once('.').unwrap_or(("public", name));
     if schema.is_empty() || table.is_empty() {
-        return Err(fail(format!("`{name}` is no name of a table"))
-            .hint("write --table schema.table")
+        return Err(fail(format!("`{name}` is not a table name"))
+            .hint("Use --table schema.table")
             .into());
     }
     Ok((schema, table))
 }
 
-/// Gives the folder that copies go to.
+/// The directory for converted files.
 pub(super) fn into(
     args: &Args,
     context: &Context,
@@ -106,7 +106,7 @@ pub(super) fn into(
             .is_ok_and(|mut items| items.next().is_some());
     if taken || path == tool_folder.path {
         return Err(refuse(format!("{shown} is not empty; nothing was written"))
-            .hint("name another folder for the copies with --into")
+            .hint("Choose another directory with --into")
             .into());
     }
     Ok((path, shown))
@@ -167,16 +167,16 @@ fn tool_folder(args: &Args, context: &Context, tables: &[Found]) -> Result<ToolF
 
 fn none(said: Option<Tool>, tables: &[Found]) -> Failure {
     let message = match (said, tables.first()) {
-        (Some(tool), _) => format!("there is no folder of {tool} migrations in this project"),
+        (Some(tool), _) => format!("no directory with {tool} migrations found in this project"),
         (None, Some(table)) => format!(
-            "{} has run here ({table}), but there is no folder of its migrations in this project",
+            "{} has run on this database ({table}), but no directory with its migrations was found in this project",
             table.tool
         ),
         (None, None) => {
-            "there is no folder of another tool's migrations in this project".to_owned()
+            "no directory with migrations of a supported tool found in this project".to_owned()
         }
     };
-    fail(message).hint("name the folder with --dir")
+    fail(message).hint("Give the directory with --dir")
 }
 
 fn unclear(tool_folders: &[recognise::Place]) -> Failure {
@@ -185,13 +185,13 @@ fn unclear(tool_folders: &[recognise::Place]) -> Failure {
         .map(|tool_folder| format!("{} in {}", tool_folder.tool, tool_folder.folder))
         .collect();
     refuse(format!(
-        "the migrations could be of {}; nothing was written",
+        "the migrations could belong to {}; nothing was written",
         words.join(", or ")
     ))
-    .hint("say which with --from, and where with --dir")
+    .hint("Choose the tool with --from and the directory with --dir")
 }
 
-/// Finds the tool's table.
+/// Finds the history table of the tool.
 fn table(tables: &[Found], tool: Tool, named: Option<(&str, &str)>) -> Result<Option<Found>> {
     if let Some((schema, name)) = named {
         let found = tables
@@ -199,9 +199,9 @@ fn table(tables: &[Found], tool: Tool, named: Option<(&str, &str)>) -> Result<Op
             .find(|table| table.schema == schema && table.name == name);
         let Some(found) = found else {
             return Err(fail(format!(
-                "there is no history table `{schema}.{name}` of a tool that af-db knows"
+                "history table `{schema}.{name}` of a supported tool not found"
             ))
-            .hint("write --table schema.table")
+            .hint("Use --table schema.table")
             .into());
         };
         return Ok(Some(Found {
@@ -212,9 +212,9 @@ fn table(tables: &[Found], tool: Tool, named: Option<(&str, &str)>) -> Result<Op
     let mut of_tool = tables.iter().filter(|table| table.tool == tool);
     match (of_tool.next(), of_tool.next()) {
         (Some(first), Some(second)) => Err(refuse(format!(
-            "{tool} has two histories here, {first} and {second}; nothing was written"
+            "{tool} has two history tables, {first} and {second}; nothing was written"
         ))
-        .hint("say which with --table")
+        .hint("Choose one with --table")
         .into()),
         (first, _) => Ok(first.cloned()),
     }

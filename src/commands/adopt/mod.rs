@@ -1,4 +1,4 @@
-//! `af-db adopt`: takes over a database and a folder that another tool migrates, its history included.
+//! `af-db adopt`: adopts the migrations and the history of another tool.
 
 mod find;
 mod writes;
@@ -21,30 +21,29 @@ use crate::pg::session::Session;
 
 /// Flags of `adopt`.
 ///
-/// Looks at the folder and the database, proves on a scratch server that the database is what the files say, shows
-/// what it would write, and asks. The other tool's table is never written. The way back: drop our history table and
-/// the schema af_db, and take `migrations` out of af-db.yaml; the other tool then goes on where it was.
+/// Compares the database with the files on a shadow server, shows what would be written, and asks. The history table of
+/// the other tool is never changed. To undo: drop the history table and the schema af_db of af-db, and remove
+/// `migrations` from af-db.yaml; the other tool then works as before.
 #[derive(clap::Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
-    /// The tool, where the files do not tell: alembic, dbmate, diesel, flyway, golang-migrate, goose,
-    /// graphile-migrate, node-pg-migrate, prisma, refinery, sqitch, sqlx, supabase
+    /// Tool to adopt [default: detected from the files] [possible values: alembic, dbmate, diesel, flyway, golang-migrate,
+    /// goose, graphile-migrate, node-pg-migrate, prisma, refinery, sqitch, sqlx, supabase]
     #[arg(long, value_name = "TOOL")]
     from: Option<String>,
-    /// The folder of its migrations, where it is none of the usual ones
+    /// Directory of the tool's migrations [default: detected]
     #[arg(long, value_name = "FOLDER")]
     dir: Option<String>,
-    /// Its history table, where it has not the usual name: schema.table
+    /// History table of the tool, as schema.table [default: the tool's usual name]
     #[arg(long, value_name = "TABLE")]
     table: Option<String>,
-    /// Copy the files into our own layout instead of reading them where they are; Alembic's revisions, which are
-    /// programs, always are, as the SQL that Alembic says
+    /// Copy the files to the layout of af-db instead of using them in place (always for Alembic, rendered to SQL)
     #[arg(long)]
     convert: bool,
-    /// The folder for the copies, migrations where nothing is said
+    /// Directory for the copies [default: migrations]
     #[arg(long, value_name = "FOLDER")]
     into: Option<String>,
-    /// Take over although the live database differs from what the files say
+    /// Adopt even if the database differs from the files
     #[arg(long)]
     accept_differences: bool,
 }
@@ -63,16 +62,16 @@ struct AdoptReport {
     findings: Vec<Finding>,
 }
 
-/// What is taken over.
+/// The tool, its migrations and its history.
 struct Adoption {
     tool_folder: find::ToolFolder,
-    /// The tool's history table; none where it has not run here yet.
+    /// The tool's history table; none if it has not run on this database.
     found: Option<Found>,
-    /// The migrations, where they are or where they will be.
+    /// The migrations, in place or as converted.
     entries: Vec<Entry>,
-    /// What the tool has applied.
+    /// The migrations that the tool applied.
     rows: Vec<Row>,
-    /// What a conversion writes.
+    /// The converted files.
     converted: Option<Converted>,
     findings: Vec<Finding>,
 }
@@ -86,10 +85,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let adoption = find::subject(args, context, &session).await?;
     let (pairs, findings) = proof::pair(&adoption.entries, &adoption.rows);
     let mut findings: Vec<Finding> = adoption.findings.iter().cloned().chain(findings).collect();
-    stop(
-        &findings,
-        "be mended before its migrations can be taken over",
-    )?;
+    stop(&findings, "fixed before the migrations can be adopted")?;
     let books = project::history_and_journal(context, &session).await?;
     fresh(&adoption, &books, &session).await?;
     let applied: Vec<&Entry> = pairs.iter().map(|(entry, _)| *entry).collect();
@@ -100,7 +96,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     } else {
         stop(
             &differences,
-            "be settled: the database is not what the files say",
+            "resolved: the database differs from the files",
         )?;
         findings.extend(differences);
     }
@@ -110,16 +106,16 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     for line in writes::describe(&adoption, &target, counts, setting.as_ref()) {
         context.terminal.say(&line);
     }
-    gate::confirm(context, &session, &target, "migrations will be taken over ").await?;
+    gate::confirm(context, &session, &target, "migrations will be adopted ").await?;
     if !context.config.database.is_protected() {
-        context.confirm("Take it over?")?;
+        context.confirm("Adopt the migrations?")?;
     }
     let mut written = writes::files(context, args, &adoption, setting)?;
     if let Some(found) = &adoption.found {
         let folder = writes::folder(&adoption);
         let mut ledger = project::record_settings(context, &books.history, &folder)?;
         if adoption.converted.is_none() && found.tool != Tool::Refinery {
-            // No service of refinery's reads another tool's layout, and its numbers may grow.
+            // Services with refinery cannot read this layout, and version numbers may grow.
             ledger.width = books.history.width(Width::Int8);
         }
         project::create_history_tables(&session, &ledger, &books.history).await?;
@@ -143,7 +139,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     })
 }
 
-/// Refuses when anything stands in the way; everything that does is named.
+/// Refuses if there are errors, and lists all of them.
 fn stop(findings: &[Finding], what: &str) -> Result<()> {
     let wrong: Vec<Finding> = findings
         .iter()
@@ -153,13 +149,15 @@ fn stop(findings: &[Finding], what: &str) -> Result<()> {
     if wrong.is_empty() {
         return Ok(());
     }
-    let things = count(wrong.len(), "thing has", "things have");
-    Err(refuse(format!("{things} to {what}; nothing was written"))
-        .findings(wrong)
-        .into())
+    let errors = count(wrong.len(), "error", "errors");
+    Err(
+        refuse(format!("{errors} must be {what}; nothing was written"))
+            .findings(wrong)
+            .into(),
+    )
 }
 
-/// Refuses to take over what is taken over already.
+/// Refuses a tool that is already adopted.
 async fn fresh(
     adoption: &Adoption,
     books: &project::HistoryAndJournal,
@@ -176,26 +174,26 @@ async fn fresh(
     };
     if let Some(adopted) = adopted {
         return Err(refuse(format!(
-            "{} is taken over already; nothing was written",
+            "{} is already adopted; nothing was written",
             adopted.found
         ))
-        .hint("af-db status --foreign says whether that tool has run since")
+        .hint("To check whether that tool has run since: af-db status --foreign")
         .into());
     }
     let has_rows =
         matches!(books.history.table, HistoryTable::Present(_)) && !books.history.rows.is_empty();
     if has_rows && !ours && adoption.found.is_some() {
         return Err(refuse(format!(
-            "{} holds a history already; nothing was written",
+            "{} already has rows; nothing was written",
             books.history.name
         ))
-        .hint("this database is governed by af-db or refinery: af-db status")
+        .hint("This database is managed by af-db or refinery: see af-db status")
         .into());
     }
     Ok(())
 }
 
-/// Proves on a scratch server that the database is what the applied files say.
+/// Compares the database with the applied files, replayed on a shadow server.
 async fn differences(
     context: &Context,
     session: &Session,
@@ -217,10 +215,9 @@ impl Report for AdoptReport {
     }
 
     fn human(&self, page: &mut Page) {
-        let adopted = count(self.adopted, "migration", "migrations");
         page.line(format!(
-            "took over {adopted} of {} from {}, {} pending",
-            self.tool, self.folder, self.pending
+            "adopted {} ({}): {} applied, {} pending",
+            self.folder, self.tool, self.adopted, self.pending
         ));
         for written in &self.written {
             page.line(format!("wrote {written}"));

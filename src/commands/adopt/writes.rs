@@ -1,4 +1,4 @@
-//! Says what `adopt` is about to write, and writes the files of it.
+//! The configuration and the files that `adopt` writes, and their description for the confirmation.
 
 use anyhow::{Context as _, Result};
 
@@ -11,13 +11,13 @@ use crate::error::refuse;
 use crate::migrate::files::MigrationFolder;
 use crate::pg::target::Target;
 
-/// What is added to the configuration.
+/// The lines to add to the configuration.
 pub(super) struct Setting {
     text: String,
     path: std::path::PathBuf,
 }
 
-/// Decides what the configuration must say; none where it says so already.
+/// The configuration to add; none if it is already present.
 pub(super) fn setting(
     context: &Context,
     args: &Args,
@@ -60,10 +60,10 @@ pub(super) fn setting(
     {
         let lines: Vec<&str> = text.lines().skip(1).map(str::trim).collect();
         return Err(refuse(format!(
-            "{FILE_NAME} says something else under `migrations`; nothing was written"
+            "{FILE_NAME} has other settings under `migrations`; nothing was written"
         ))
         .hint(format!(
-            "set there {}, and run this again",
+            "Set {} there, then run this again",
             lines.join(" and ")
         ))
         .into());
@@ -71,16 +71,16 @@ pub(super) fn setting(
     Ok(Some(Setting { text, path }))
 }
 
-/// Writes a name as YAML takes it, in quotes where it must.
+/// A name as YAML, quoted if needed.
 fn yaml_text(text: &str) -> Result<String> {
     let plain = |character: char| character.is_ascii_alphanumeric() || "_-./".contains(character);
     if text.chars().all(plain) && text.starts_with(|first: char| first.is_ascii_alphabetic()) {
         return Ok(text.to_owned());
     }
-    serde_json::to_string(text).context("the folder's name")
+    serde_json::to_string(text).context("the name of the directory")
 }
 
-/// Says what was found and what would be written.
+/// Describes what was found and what would be written.
 pub(super) fn describe(
     adoption: &Adoption,
     target: &Target,
@@ -99,12 +99,12 @@ pub(super) fn describe(
                 "found its history in {found} on {target}: {applied} applied, {pending} pending"
             )
         }
-        None => format!("it has no history on {target}: all {pending} are pending"),
+        None => format!("no history found on {target}: all {pending} are pending"),
     });
     lines.push(match differences {
-        0 => "the database is what the applied files say".to_owned(),
+        0 => "the database matches the applied files".to_owned(),
         _ => format!(
-            "the database differs from what the applied files say: {}, accepted",
+            "the database differs from the applied files: {}, accepted",
             count(differences, "difference", "differences")
         ),
     });
@@ -112,7 +112,7 @@ pub(super) fn describe(
     if let Some(converted) = &adoption.converted {
         let copies = count(converted.copies.len(), "file", "files");
         lines.push(format!(
-            "  {copies} in our own layout, and {} with the old and new names",
+            "  {copies} in the layout of af-db, and {} with the old and new names",
             convert::TABLE
         ));
     }
@@ -123,13 +123,12 @@ pub(super) fn describe(
     if let Some(found) = &adoption.found {
         let rows = count(applied, "row", "rows");
         lines.push(format!(
-            "  {rows} in our history and journal; {found} stays as it is"
+            "  {rows} in the history and journal of af-db; {found} is not changed"
         ));
     }
     lines
 }
 
-/// Gives the migrations as a folder.
 pub(super) fn folder(adoption: &Adoption) -> MigrationFolder {
     MigrationFolder {
         migrations: adoption

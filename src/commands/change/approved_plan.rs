@@ -1,4 +1,4 @@
-//! Owns the plan that a run is bound to: reading it, what earlier runs of it did, and whether it still holds.
+//! The saved plan that a run must follow: reading it, what earlier runs of it applied, and whether it is still valid.
 
 use std::path::PathBuf;
 
@@ -19,21 +19,21 @@ use crate::plan::document::{self, PlanDocument};
 /// PlanFlags that bind a run to a plan.
 #[derive(clap::Args, Debug, Default)]
 pub(crate) struct PlanFlags {
-    /// Run exactly the plan of this file, or nothing
+    /// Run exactly this saved plan, or nothing
     #[arg(long, value_name = "FILE", conflicts_with_all = ["to", "steps", "allow_out_of_order"])]
     pub(crate) plan: Option<PathBuf>,
-    /// Approve the plan of this name, `sha256:` and 64 digits, where no person can be asked (with --plan or --fleet)
+    /// Approve the plan with this full hash, sha256:… (with --plan or --fleet)
     #[arg(long, value_name = "SHA256")]
     pub(crate) approve: Option<String>,
-    /// Signature file of an approver; repeat it for several approvers [default: PLAN.minisig and PLAN.*.minisig]
+    /// Signature file of an approver (repeatable) [default: PLAN.minisig and PLAN.*.minisig]
     #[arg(long, value_name = "FILE", requires = "plan")]
     pub(crate) signature: Vec<PathBuf>,
-    /// Go on with a plan, or a fleet, of which an earlier run did a part
+    /// Continue an interrupted plan or fleet run
     #[arg(long)]
     pub(crate) resume: bool,
 }
 
-/// A plan that a run is bound to.
+/// A saved plan.
 pub(crate) struct ApprovedPlan {
     pub(crate) shown: String,
     pub(crate) path: PathBuf,
@@ -44,7 +44,6 @@ pub(crate) struct ApprovedPlan {
 }
 
 impl ApprovedPlan {
-    /// Reads the plan that a run is bound to.
     pub(crate) fn load(args: &PlanFlags) -> Result<Option<ApprovedPlan>> {
         let Some(path) = &args.plan else {
             let flag = match (&args.approve, args.resume) {
@@ -52,15 +51,13 @@ impl ApprovedPlan {
                 (None, true) => "--resume",
                 (None, false) => return Ok(None),
             };
-            return Err(fail(format!(
-                "{flag} says nothing without a plan; nothing was touched"
-            ))
-            .hint("name the plan with --plan, or the fleet with --fleet")
-            .into());
+            return Err(fail(format!("{flag} needs a plan; nothing was changed"))
+                .hint("Add --plan FILE or --fleet FILE")
+                .into());
         };
         let shown = path.display().to_string();
         let text = std::fs::read_to_string(path)
-            .with_context(|| format!("reading {shown}; nothing was touched"))?;
+            .with_context(|| format!("reading {shown}; nothing was changed"))?;
         Ok(Some(ApprovedPlan {
             document: PlanDocument::parse(&shown, &text)?,
             sha256: document::sha256(&text),
@@ -71,7 +68,7 @@ impl ApprovedPlan {
         }))
     }
 
-    /// Chooses what the plan covers; refuses a plan that was carried out.
+    /// Selects the migrations of the plan; refuses a plan that was already applied.
     pub(crate) async fn selection(
         &self,
         session: &Session,
@@ -80,7 +77,7 @@ impl ApprovedPlan {
     ) -> Result<Selection> {
         self.refuse_replay(session, records).await?;
         let steps = || self.document.steps.iter().map(|step| step.version);
-        // What is newer than the last of its steps is none of the plan's business.
+        // Migrations newer than the plan's last step are not part of it.
         let last = steps().max();
         let there = |version: &i64| {
             folder
@@ -104,25 +101,25 @@ impl ApprovedPlan {
         let mut steps = self.document.steps.iter();
         if steps.all(|step| applied(step.version)) {
             return Err(refuse(format!(
-                "plan {} was carried out at {}; nothing was touched",
+                "plan {} was already applied at {}; nothing was changed",
                 self.sha256, last.at
             ))
-            .hint("a plan is good for one run: af-db plan makes the next")
+            .hint("A plan can be applied once. Make a new one: af-db plan")
             .into());
         }
         if self.resume {
             return Ok(());
         }
         Err(refuse(format!(
-            "{} of the {} steps of this plan are applied already; nothing was touched",
+            "{} of the {} migrations of this plan are already applied; nothing was changed",
             done.len(),
             self.document.steps.len()
         ))
-        .hint("go on with the rest: --resume")
+        .hint("Continue with the others: --resume")
         .into())
     }
 
-    /// Refuses to begin a plan again whose first step an earlier run left half done.
+    /// Refuses to start a plan again whose first step is partially applied.
     async fn refuse_half(&self, session: &Session, records: &HistoryAndJournal) -> Result<()> {
         let half = self.half(session, records).await?;
         let Some(version) = half.first().filter(|_| !self.resume) else {
@@ -132,13 +129,13 @@ impl ApprovedPlan {
         let file = steps.find(|step| step.version == *version);
         let file = file.map_or_else(|| version.to_string(), |step| step.file.clone());
         Err(refuse(format!(
-            "an earlier run of this plan stopped half-way in {file}; nothing was touched"
+            "an earlier run of this plan applied {file} partially; nothing was changed"
         ))
-        .hint("go on with the rest: --resume; or take back what is done: af-db up --abort")
+        .hint("Continue the plan with --resume, or undo the migration: af-db up --abort")
         .into())
     }
 
-    /// Gives the migrations that runs of this plan began and nobody finished.
+    /// The migrations that runs of this plan started and no run finished.
     async fn half(&self, session: &Session, records: &HistoryAndJournal) -> Result<Vec<i64>> {
         let mut begun = plan_history::begun(session, &records.history, &self.sha256).await?;
         begun.retain(|version| {
@@ -161,7 +158,7 @@ impl ApprovedPlan {
     }
 }
 
-/// Holds the plan against what would be planned now, and gives that.
+/// Compares the saved plan with a new one, which is returned.
 pub(crate) async fn bind(
     context: &Context,
     inputs: PlanInputs<'_>,
@@ -171,14 +168,12 @@ pub(crate) async fn bind(
     let earlier = bound.earlier(inputs).await?;
     match compare::compare(&bound.document, &made.document, &earlier) {
         PlanValidity::Fresh => {
-            context
-                .terminal
-                .say("the plan is fresh: nothing has moved since it was made");
+            context.terminal.say("plan is up to date");
         }
         PlanValidity::Explained(moved) => {
             context
                 .terminal
-                .say("the plan holds: its steps are what they were, though this has moved");
+                .say("plan is still valid; the database has changed:");
             for line in moved {
                 context.terminal.say(&format!("  {line}"));
             }
@@ -189,11 +184,11 @@ pub(crate) async fn bind(
                 .map(|line| format!("\n  {line}"))
                 .collect();
             return Err(refuse(format!(
-                "{} is stale, nothing was touched:{}",
+                "{} is stale; nothing was changed:{}",
                 bound.shown,
                 lines.concat()
             ))
-            .hint("look at what differs, plan again and have the new plan approved")
+            .hint("Review the differences, then make a new plan and have it approved")
             .into());
         }
     }
@@ -201,10 +196,10 @@ pub(crate) async fn bind(
     Ok(made)
 }
 
-/// Refuses a plan with a step that is known to fail: the ones before it would be applied.
+/// Refuses a plan with a step that is known to fail: the steps before it would be applied.
 fn refuse_failure(made: &PreparedPlan) -> Result<()> {
     let findings = &made.document.findings;
-    // What the scratch server lacks may be why it failed there.
+    // The failure may come from something that the shadow server lacks.
     let is_certain = findings
         .iter()
         .all(|finding| finding.code != "plan-likeness");
@@ -216,6 +211,6 @@ fn refuse_failure(made: &PreparedPlan) -> Result<()> {
         "{}: {}; nothing was changed",
         failure.subject, failure.message
     ))
-    .hint("fix the file, plan again and have the new plan approved")
+    .hint("Fix the file, then make a new plan and have it approved")
     .into())
 }

@@ -1,11 +1,11 @@
-//! Owns the names of what a plan destroys: what must be typed before it is lost, and whose rows may go.
+//! The data that a plan destroys: what must be confirmed by name, and the tables whose rows may be deleted.
 
 use std::collections::BTreeSet;
 
 use crate::plan::document::PlanDocument;
 use crate::plan::observe::{RewriteKind, StepObservation};
 
-/// Names what held rows before and is gone, or empty, afterwards.
+/// Names the objects that had rows before and are dropped or empty afterwards.
 pub(crate) fn losses(observed: &[StepObservation]) -> Vec<String> {
     let mut losses = BTreeSet::new();
     for statement in observed.iter().flat_map(|step| &step.statements) {
@@ -22,16 +22,16 @@ pub(crate) fn losses(observed: &[StepObservation]) -> Vec<String> {
     losses.into_iter().collect()
 }
 
-/// Tells whose rows statements delete, or may; each table once, and not what is lost as a whole.
+/// The tables whose rows statements delete or may delete, each once, without those that are lost as a whole.
 pub(crate) fn deleted(plan: &PlanDocument) -> Vec<String> {
     let observed = plan.steps.iter().filter_map(|step| step.observed.as_ref());
     let statements = observed.flat_map(|step| &step.statements);
     let rows = statements.flat_map(|statement| &statement.rows);
     let gone = rows.filter(|rows| rows.deletes && !plan.losses.contains(&rows.relation));
-    let told = gone.map(|rows| match &rows.along {
-        Some(along) => format!("{}, along with those of {}", rows.relation, along.with),
+    let tables = gone.map(|rows| match &rows.along {
+        Some(along) => format!("{}, together with rows of {}", rows.relation, along.with),
         None => rows.relation.clone(),
     });
-    let told: BTreeSet<String> = told.collect();
-    told.into_iter().collect()
+    let tables: BTreeSet<String> = tables.collect();
+    tables.into_iter().collect()
 }

@@ -1,6 +1,6 @@
-//! Owns the guards before a run: who approved its plan, and what the environment requires.
+//! The guards before a run: the approved plan and what the environment requires.
 //!
-//! Everything here refuses with nothing touched; nothing here has a default answer.
+//! Everything here refuses before anything is changed; no question has a default answer.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -25,17 +25,17 @@ use crate::plan::approval::{self, ApprovalRequest, Quorum};
 use crate::plan::observe::guard::Prediction;
 use crate::shadow;
 
-/// What was permitted, and what must come of it.
+/// What a permitted run is bound to.
 #[derive(Default)]
 pub(crate) struct Permit {
     pub(crate) approved_by: Option<String>,
     pub(crate) predicted: Option<Catalog>,
-    /// What the run must not do more than, where it was tried.
+    /// What the run may do at most; none where it was not observed on a shadow database.
     pub(crate) prediction: Option<Prediction>,
 }
 
 impl Permit {
-    /// Binds the run to what was planned.
+    /// Limits the run to what was planned.
     fn expect(&mut self, made: PreparedPlan, inputs: PlanInputs<'_>) {
         let steps = made.document.steps.into_iter();
         self.prediction = Some(Prediction {
@@ -51,15 +51,15 @@ impl Permit {
 /// What an environment requires before anything is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Guard {
-    /// A plan that somebody approved.
+    /// An approved plan.
     ApprovedPlan,
-    /// A proven backup no older than this.
+    /// A verified backup no older than this.
     VerifiedBackup(Duration),
-    /// Policies that let no tenant reach another's rows, tried on a shadow of what would be there.
+    /// Tenant isolation, probed on a shadow database with the migrations applied.
     ProvenRls,
 }
 
-/// Reads what an environment requires; one that is written down and not kept would be worse than none.
+/// Reads what an environment requires; refuses a requirement that this version cannot check.
 pub(crate) fn guards(context: &Context) -> Result<Vec<Guard>> {
     guards_of(&context.config.database)
 }
@@ -78,9 +78,9 @@ pub(crate) fn guards_of(database: &Database) -> Result<Vec<Guard>> {
             _ => {
                 let environment = database.environment();
                 Err(refuse(format!(
-                    "environment `{environment}` asks for `{text}`, which this version cannot check; nothing was touched"
+                    "environment `{environment}` requires `{text}`, which this version of af-db does not support; nothing was changed"
                 ))
-                .hint("it knows approved-plan, verified-backup-within 24h and proven-rls; see to the other one yourself, and take it out of af-db.yaml")
+                .hint("Supported: approved-plan, verified-backup-within 24h and proven-rls. Remove the other one from af-db.yaml or upgrade af-db")
                 .into())
             }
         }
@@ -88,7 +88,7 @@ pub(crate) fn guards_of(database: &Database) -> Result<Vec<Guard>> {
     rules.require.iter().map(read).collect()
 }
 
-/// Lets a run go on, or refuses it with nothing touched.
+/// Permits a run, or refuses it before anything is changed.
 pub(crate) async fn admit(
     context: &Context,
     args: &PlanFlags,
@@ -120,15 +120,15 @@ pub(crate) async fn admit(
         }
         None if approved => {
             return Err(refuse(format!(
-                "environment `{}` takes only approved plans; nothing was touched",
+                "environment `{}` requires an approved plan; nothing was changed",
                 database.environment()
             ))
-            .hint("write one with af-db plan --out plan.json, have it approved, and run af-db up --plan plan.json")
+            .hint("Save a plan with af-db plan --out plan.json, have it approved, then run af-db up --plan plan.json")
             .into());
         }
         None if database.is_protected() => {
             let losses = foresee(context, inputs, &mut permit).await;
-            let what = format!("{}{}", losses.told, select::describe(inputs.chosen));
+            let what = format!("{}{}", losses.notes, select::describe(inputs.chosen));
             typed(context, target, &what, PLANNED)?;
             acknowledge(context, &losses.named)?;
         }
@@ -138,29 +138,33 @@ pub(crate) async fn admit(
     Ok(permit)
 }
 
-/// What a run without a plan destroys.
-struct Losses {
-    /// What must be typed by its name.
+/// What a run without a saved plan destroys.
+struct ForeseenLosses {
+    /// What must be confirmed by its name.
     named: Vec<String>,
-    /// What else is said before the question.
-    told: String,
+    /// What else is shown before the question.
+    notes: String,
 }
 
-/// Tries on a shadow what a run without a plan does, so that a person is asked about what is lost, not about text.
-async fn foresee(context: &Context, inputs: PlanInputs<'_>, permit: &mut Permit) -> Losses {
-    let by_text = |told: String| Losses {
+/// Runs the migrations on a shadow database, so that a person confirms the data loss that was observed.
+async fn foresee(context: &Context, inputs: PlanInputs<'_>, permit: &mut Permit) -> ForeseenLosses {
+    let by_text = |notes: String| ForeseenLosses {
         named: select::losses(inputs.chosen),
-        told,
+        notes,
     };
     if !context.terminal.is_interactive() {
         return by_text(String::new());
     }
     let made = match planning::make(context, inputs).await {
         Ok(made) if made.predicted.is_some() => made,
-        Ok(_) => return by_text("It failed on a shadow; see af-db plan.\n".to_owned()),
+        Ok(_) => {
+            return by_text(
+                "The migrations failed on the shadow database; see af-db plan.\n".to_owned(),
+            );
+        }
         Err(error) => {
             let why = format!(
-                "It could not be tried on a shadow ({error:#}); what is lost is read from the text alone.\n"
+                "The migrations could not be run on a shadow database ({error:#}); data loss is estimated from the SQL.\n"
             );
             return by_text(why);
         }
@@ -171,13 +175,13 @@ async fn foresee(context: &Context, inputs: PlanInputs<'_>, permit: &mut Permit)
         .map(|table| format!("Rows may be deleted: {table}.\n"));
     let named = made.document.losses.clone();
     permit.expect(made, inputs);
-    Losses {
+    ForeseenLosses {
         named,
-        told: lines.collect(),
+        notes: lines.collect(),
     }
 }
 
-/// Keeps `proven-rls`: tries on a shadow of these files to reach another tenant's rows.
+/// Enforces `proven-rls`: probes tenant isolation on a shadow database built from these files.
 pub(crate) async fn isolation(
     context: &Context,
     live: Option<&Session>,
@@ -190,16 +194,16 @@ pub(crate) async fn isolation(
     let environment = context.config.database.environment();
     let Some(proven) = policies::proven(context, &shadow.target).await? else {
         return Err(refuse(format!(
-            "environment `{environment}` asks for proven-rls, and nothing says what a tenant is; nothing was touched"
+            "environment `{environment}` requires proven-rls, but no tenant column is declared; nothing was changed"
         ))
-        .hint("declare `tenancy:` with column and identity, in policies/ or in af-db.yaml")
+        .hint("Declare `tenancy:` with column and identity in policies/ or af-db.yaml")
         .into());
     };
     if proven.proof.is_clean() {
         return Ok(());
     }
     Err(refuse(format!(
-        "with these migrations one tenant could reach another's rows, or it cannot be ruled out ({}); nothing was touched",
+        "tenant isolation is not proven with these migrations ({}); nothing was changed",
         proven.words()
     ))
     .hint("see af-db diff-rls --prove --shadow")
@@ -207,10 +211,10 @@ pub(crate) async fn isolation(
     .into())
 }
 
-/// What leads to a change of a protected environment where no person can be asked.
-pub(crate) const PLANNED: &str = "migrations can be approved elsewhere: af-db plan --out plan.json, then af-db up --plan plan.json --approve sha256:…";
+/// How to change a protected environment without a terminal.
+pub(crate) const PLANNED: &str = "without a terminal, use an approved plan: af-db plan --out plan.json, then af-db up --plan plan.json --approve sha256:…";
 
-/// Asks before a protected environment is changed by anything but a plan: the words must be typed.
+/// Asks for a typed confirmation before a protected environment is changed without a plan.
 pub(crate) async fn confirm(
     context: &Context,
     session: &Session,
@@ -220,7 +224,7 @@ pub(crate) async fn confirm(
     confirm_or(context, session, target, what, PLANNED).await
 }
 
-/// Asks as [`confirm`] does; `otherwise` says what leads there where nobody can be asked.
+/// Asks as [`confirm`] does; `otherwise` is the hint where there is no terminal.
 pub(crate) async fn confirm_or(
     context: &Context,
     session: &Session,
@@ -233,7 +237,7 @@ pub(crate) async fn confirm_or(
     Ok(())
 }
 
-/// Asks as [`confirm_or`] does, before there is a database to write into that it is protected.
+/// Asks as [`confirm_or`] does, before the database exists that is marked as protected.
 pub(crate) fn permit(
     context: &Context,
     target: &Target,
@@ -244,12 +248,12 @@ pub(crate) fn permit(
     let is_guarded = is_guarded(context)?;
     let rules = database.rules();
     if Quorum::read(&rules.approvers, rules.approvals)?.needed > 0 {
-        // One person alone would do what the environment wants two to look at.
+        // A typed confirmation by one person would bypass the approvers.
         return Err(refuse(format!(
-            "environment `{}` has approvers, who can approve only plans; nothing was touched",
+            "environment `{}` has approvers, and they can approve only plans; nothing was changed",
             database.environment()
         ))
-        .hint("write a migration that does it, plan it and have the plan approved")
+        .hint("Write a migration for this change, plan it and have the plan approved")
         .into());
     }
     if !is_guarded {
@@ -258,13 +262,13 @@ pub(crate) fn permit(
     typed(context, target, what, otherwise)
 }
 
-/// Says whether nothing may be changed here before the words are typed.
+/// Whether a change needs a typed confirmation.
 pub(crate) fn is_guarded(context: &Context) -> Result<bool> {
     let guards = guards(context)?;
     Ok(context.config.database.is_protected() || !guards.is_empty())
 }
 
-/// Asks as [`confirm_or`] does, and where nothing is guarded for a plain yes: what is there now is taken away anywhere.
+/// Asks as [`confirm_or`] does, and for a plain yes in unguarded environments: existing data is replaced.
 pub(crate) async fn confirm_anywhere(
     context: &Context,
     session: &Session,
@@ -277,7 +281,7 @@ pub(crate) async fn confirm_anywhere(
     Ok(())
 }
 
-/// Asks as [`confirm_anywhere`] does, before there is a database to write into that it is protected.
+/// Asks as [`confirm_anywhere`] does, before the database exists that is marked as protected.
 pub(crate) fn permit_anywhere(
     context: &Context,
     target: &Target,
@@ -291,8 +295,8 @@ pub(crate) fn permit_anywhere(
     context.confirm(&format!("{what}on {target}?"))
 }
 
-/// Asks before something is put beside a protected environment, on the same server: that takes nothing away, so approvers
-/// need not sign it.
+/// Asks before a database is created on the server of a protected environment: nothing is replaced, so approvers need
+/// not sign it.
 pub(crate) fn permit_beside(
     context: &Context,
     target: &Target,
@@ -305,12 +309,12 @@ pub(crate) fn permit_beside(
     }
 }
 
-/// Asks for the words of a protected environment.
+/// Asks for the typed confirmation of a protected environment.
 pub(crate) fn typed(context: &Context, target: &Target, what: &str, otherwise: &str) -> Result<()> {
     let environment = context.config.database.environment();
     let words = format!("{environment}/{}", target.database());
     let place = format!("{target}, environment `{environment}`");
-    // The first line alone is told where nobody can be asked, so it says where.
+    // Without a terminal only the first line is shown, so it names the database.
     let what = what.trim_end();
     let question = match what.split_once('\n') {
         Some((first, rest)) => format!("{} on {place}:\n{rest}", first.trim_end_matches(':')),
@@ -319,7 +323,7 @@ pub(crate) fn typed(context: &Context, target: &Target, what: &str, otherwise: &
     context.terminal.confirm_typed(&question, &words, otherwise)
 }
 
-/// Has the plan approved: by signature where there are approvers, by its name or by a person who types.
+/// Has the plan approved: by signatures where there are approvers, by its hash, or by a typed confirmation.
 fn approve(
     context: &Context,
     args: &PlanFlags,
@@ -330,10 +334,10 @@ fn approve(
         && !approval::is_full_hash(given, &bound.sha256)
     {
         return Err(refuse(format!(
-            "{} is plan {}, not the one approved; nothing was touched",
+            "{} is plan {}, not the approved one; nothing was changed",
             bound.shown, bound.sha256
         ))
-        .hint("approve what was looked at, by its whole name: sha256: and 64 digits")
+        .hint("Approve the reviewed plan by its full hash: --approve sha256:… (64 digits)")
         .into());
     }
     let signed = signatures(context, args, (bound, quorum))?;
@@ -343,10 +347,10 @@ fn approve(
     }
     if !context.terminal.is_interactive() {
         return Err(refuse(format!(
-            "environment `{}` wants the plan approved, and there is no terminal to ask on; nothing was touched",
+            "environment `{}` requires an approved plan, and there is no terminal; nothing was changed",
             database.environment()
         ))
-        .hint(format!("approve it by its name: --approve {}", bound.sha256))
+        .hint(format!("Approve it by its hash: --approve {}", bound.sha256))
         .into());
     }
     let mut what = format!(
@@ -365,16 +369,16 @@ fn approve(
     Ok(signed)
 }
 
-/// Has everything that is going to be lost typed by its name.
+/// Has each data loss confirmed by its name.
 fn acknowledge(context: &Context, losses: &[String]) -> Result<()> {
     for loss in losses {
-        let what = format!("The data of {loss} will be lost for good.");
+        let what = format!("All data of {loss} will be lost.");
         context.terminal.confirm_typed(&what, loss, PLANNED)?;
     }
     Ok(())
 }
 
-/// Checks the signatures that `approvers` ask for; gives whose they are.
+/// Checks the signatures against `approvers`; returns the names of the signers.
 fn signatures(
     context: &Context,
     args: &PlanFlags,
@@ -404,7 +408,7 @@ fn signatures(
         let mut expected = bound.path.clone().into_os_string();
         expected.push(".minisig");
         return Err(refuse(format!(
-            "there is no signature of an approver at {}; nothing was changed",
+            "no signature of an approver found at {}; nothing was changed",
             expected.display()
         ))
         .hint(approval::how_to_sign(&asked))
@@ -422,7 +426,7 @@ fn signatures(
     Ok(Some(names.join(", ")))
 }
 
-/// Finds the signatures that lie beside a plan: `plan.json.minisig` and `plan.json.NAME.minisig`.
+/// Finds the signature files next to a plan: `plan.json.minisig` and `plan.json.NAME.minisig`.
 fn beside(plan: &Path) -> Result<Vec<PathBuf>> {
     let name = plan.file_name().unwrap_or_default().to_string_lossy();
     let folder = match plan.parent() {
@@ -430,9 +434,9 @@ fn beside(plan: &Path) -> Result<Vec<PathBuf>> {
         _ => Path::new("."),
     };
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).context("looking for signatures beside the plan")? {
+    for entry in std::fs::read_dir(folder).context("looking for signatures next to the plan")? {
         let path = entry
-            .context("looking for signatures beside the plan")?
+            .context("looking for signatures next to the plan")?
             .path();
         let file = path.file_name().unwrap_or_default().to_string_lossy();
         let rest = file.strip_prefix(&*name);
@@ -444,12 +448,12 @@ fn beside(plan: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Keeps `verified-backup-within` before anything but a plan changes the environment.
+/// Enforces `verified-backup-within` for a change without a plan.
 pub(crate) fn backed_up(context: &Context, session: &Session) -> Result<()> {
     backups(context, &guards(context)?, session)
 }
 
-/// Keeps `verified-backup-within`.
+/// Enforces `verified-backup-within`.
 pub(crate) fn backups(context: &Context, guards: &[Guard], session: &Session) -> Result<()> {
     let mut missing = Vec::new();
     for guard in guards {
@@ -465,13 +469,13 @@ pub(crate) fn backups(context: &Context, guards: &[Guard], session: &Session) ->
     }
     let environment = context.config.database.environment();
     Err(refuse(format!(
-        "environment `{environment}` wants a fresh proven backup; nothing was touched"
+        "environment `{environment}` requires a recent verified backup; nothing was changed"
     ))
     .findings(missing)
     .into())
 }
 
-/// Gives when the newest proven backup of a database was begun.
+/// When the newest verified backup of a database was started.
 pub(crate) fn newest_backup(
     context: &Context,
     of: &NamedDatabase,

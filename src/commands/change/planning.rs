@@ -1,4 +1,4 @@
-//! Owns making a plan: the pending steps, the database as it is, a mirror of it on which they are tried.
+//! Makes a plan: runs the pending migrations on a clone of the schema and observes what they do.
 
 use std::collections::BTreeSet;
 
@@ -44,26 +44,26 @@ pub(crate) struct PlanInputs<'a> {
     pub(crate) chosen: &'a [&'a Migration],
 }
 
-/// A plan that was made.
+/// A plan with what is shown beside it.
 pub(crate) struct PreparedPlan {
     pub(crate) document: PlanDocument,
-    /// The document as it is written.
+    /// The document as it is saved.
     pub(crate) text: String,
-    /// Its name.
+    /// The hash of the text.
     pub(crate) sha256: String,
-    /// The governed schema as the steps would leave it; none where they could not be tried.
+    /// The managed schema after the steps; none where they failed on the shadow database.
     pub(crate) predicted: Option<Catalog>,
     /// Whether a finding reaches the severity that fails a run.
     pub(crate) fails: bool,
-    /// What the steps do, held against the sizes of now.
+    /// The impact of the steps at the current table sizes.
     pub(crate) weights: Vec<Impact>,
-    /// What the rules say of the text and the shadow has shown not to be so.
+    /// Lint findings that the shadow database did not confirm.
     pub(crate) cleared: Vec<Finding>,
-    /// The tables that change, drawn; none where none does.
+    /// A diagram of the changed tables; none where no table changes.
     pub(crate) diagram: Option<String>,
 }
 
-/// What trying the steps has shown.
+/// What running the steps on the shadow database showed.
 #[derive(Default)]
 struct TrialResult {
     predicted: Option<Catalog>,
@@ -103,7 +103,7 @@ pub(crate) async fn make(context: &Context, inputs: PlanInputs<'_>) -> Result<Pr
     let tried = try_out(context, inputs, &live).await?;
     let reach = reach::read(session, &tried.steps, &tried.observed)
         .await
-        .context("reading the code that the steps can set off")?;
+        .context("reading the triggers, rules and functions that the steps can run")?;
     let reconciled = apply_observations::apply(linted.findings, &tried.steps, &tried.observed);
     let fails = project_lint::fails(context, &reconciled.findings)?;
     let mut findings = reconciled.findings;
@@ -126,7 +126,7 @@ pub(crate) async fn make(context: &Context, inputs: PlanInputs<'_>) -> Result<Pr
         author: (quorum.needed > 0).then(|| context.config.env.author()),
         target: observed(session),
         history: head(&records.history),
-        schema: governed(context, &live).fingerprint(),
+        schema: managed(context, &live).fingerprint(),
         schema_after: tried.predicted.as_ref().map(Catalog::fingerprint),
         lock_timeout_ms: milliseconds(ladder.cap),
         lock_budget_ms: milliseconds(ladder.budget),
@@ -140,7 +140,7 @@ pub(crate) async fn make(context: &Context, inputs: PlanInputs<'_>) -> Result<Pr
     let diagram = tried
         .predicted
         .as_ref()
-        .and_then(|predicted| draw(context, &governed(context, &live), predicted));
+        .and_then(|predicted| draw(context, &managed(context, &live), predicted));
     Ok(PreparedPlan {
         diagram,
         sha256: document::sha256(&text),
@@ -153,7 +153,7 @@ pub(crate) async fn make(context: &Context, inputs: PlanInputs<'_>) -> Result<Pr
     })
 }
 
-/// Leaves out the other tenants of a database that many share: what happens to one happens within its schema.
+/// Leaves out the schemas of the other tenants: a tenant's migrations change only its own schema.
 pub(crate) fn without_siblings(context: &Context, live: Catalog) -> Catalog {
     let Some(tenant) = &context.config.tenant else {
         return live;
@@ -168,19 +168,19 @@ pub(crate) fn without_siblings(context: &Context, live: Catalog) -> Catalog {
     })
 }
 
-/// Says what the role that plans cannot see.
+/// Names the objects that the planning role cannot see.
 fn not_visible(live: &Catalog) -> impl Iterator<Item = Finding> {
     live.unseen.iter().map(|what| {
         Finding::warn(
             "plan-unseen",
             what.as_str(),
-            "the role that plans cannot see it",
+            "not checked: insufficient privileges of the planning role",
         )
-        .help("plan as a role that can read the whole catalog")
+        .help("Plan as a superuser, or ignore this if the migrations do not touch it")
     })
 }
 
-/// Draws the tables that change, as they will be.
+/// Draws the changed tables as they will be.
 fn draw(context: &Context, live: &Catalog, predicted: &Catalog) -> Option<String> {
     let mut changed = BTreeSet::new();
     for change in diff::between(live, predicted) {
@@ -192,8 +192,8 @@ fn draw(context: &Context, live: &Catalog, predicted: &Catalog) -> Option<String
     (!drawn.tables.is_empty()).then(|| diagram::mermaid(&drawn))
 }
 
-/// Gives the part of a catalog that a plan speaks of: what is governed, whoever owns it.
-pub(crate) fn governed(context: &Context, catalog: &Catalog) -> Catalog {
+/// The managed part of a catalog, without owners.
+pub(crate) fn managed(context: &Context, catalog: &Catalog) -> Catalog {
     let around = [
         Kind::Role,
         Kind::Database,
@@ -278,21 +278,27 @@ fn steps(
     inputs.chosen.iter().map(planned).collect()
 }
 
-/// Runs the steps on a likeness of the database and asks its rows what only they can answer.
+/// Runs the steps on a clone of the schema, and checks conditions that depend on data with queries on the database.
 ///
-/// What cannot be tried is said, and then nothing is predicted.
+/// A step that fails is a finding, and then nothing is predicted.
 async fn try_out(context: &Context, inputs: PlanInputs<'_>, live: &Catalog) -> Result<TrialResult> {
     let mut tried = TrialResult::default();
     if inputs.chosen.is_empty() {
-        tried.predicted = Some(governed(context, live));
+        tried.predicted = Some(managed(context, live));
         return Ok(tried);
     }
     let scratch = context.narrow_scratch(inputs.session).await?;
     let likeness = schema_clone::build(&scratch, "plan", live, &inputs.folder.migrations).await?;
-    tried.findings.extend(likeness.lacking.into_iter().map(|lack| {
-        Finding::warn("plan-likeness", "the scratch server", format!("it could not build {lack}"))
-            .help("what the plan says about it was not tried; point AF_DB_SHADOW_URL at a server that has it")
-    }));
+    tried
+        .findings
+        .extend(likeness.lacking.into_iter().map(|lack| {
+            Finding::warn(
+                "plan-likeness",
+                "the shadow server",
+                format!("cannot create {lack}"),
+            )
+            .help("The plan was made without it. Set AF_DB_SHADOW_URL to a server that supports it")
+        }));
     let Shadow { target, session } = likeness.shadow;
     same_path(&session, inputs.session, target.database()).await?;
     let before = read::read(&session, &schema_clone::scope()).await?;
@@ -321,7 +327,7 @@ async fn try_out(context: &Context, inputs: PlanInputs<'_>, live: &Catalog) -> R
     tried
         .findings
         .extend(without_policies(&tried.observed, &after));
-    tried.predicted = Some(governed(context, &predict(live, &before, &after)));
+    tried.predicted = Some(managed(context, &predict(live, &before, &after)));
     let answers = row_checks::ask(inputs.session, &tried.observed, PATIENCE).await?;
     tried.findings.extend(
         answers
@@ -331,7 +337,7 @@ async fn try_out(context: &Context, inputs: PlanInputs<'_>, live: &Catalog) -> R
     Ok(tried)
 }
 
-/// Runs the steps on a shadow of a lent server, whose role cannot observe them; what they lose is read from their text.
+/// Runs the steps on a server given by AF_DB_SHADOW_URL whose role cannot observe them; data loss is read from the SQL.
 async fn unobserved(
     context: &Context,
     inputs: PlanInputs<'_>,
@@ -346,9 +352,9 @@ async fn unobserved(
         Finding::warn(
             "plan-unobserved",
             "AF_DB_SHADOW_URL",
-            "locks, rewrites and row changes were not observed, because only a superuser can; data loss was read from the text alone",
+            "locks, rewrites and row changes were not observed (needs superuser); data loss was estimated from the SQL",
         )
-        .help("unset AF_DB_SHADOW_URL to have them observed on a server that af-db starts itself"),
+        .help("Unset AF_DB_SHADOW_URL to observe them on a shadow server that af-db starts"),
     );
     for step in steps {
         let label = step.label.clone();
@@ -364,15 +370,15 @@ async fn unobserved(
         }
     }
     shadow.session.close().await;
-    // The steps may have left settings of the session behind.
+    // The steps may have changed settings of the session.
     let session = connect::open(&shadow.target, &silent).await?;
     let after = read::read(&session, &schema_clone::scope()).await?;
     session.close().await;
-    tried.predicted = Some(governed(context, &predict(live, before, &after)));
+    tried.predicted = Some(managed(context, &predict(live, before, &after)));
     Ok(tried)
 }
 
-/// Says which tables nobody but their owners reads any more: row-level security is switched on, and no policy lets in.
+/// Finds tables on which the steps enabled row-level security without any policy.
 fn without_policies(observed: &[StepObservation], after: &Catalog) -> Vec<Finding> {
     let mut shut = BTreeSet::new();
     for change in observed
@@ -391,21 +397,21 @@ fn without_policies(observed: &[StepObservation], after: &Catalog) -> Vec<Findin
         .map(|(key, _)| ObjectName::new(&*key.schema, &*key.name).to_string())
         .collect();
     shut.retain(|table| !open.contains(*table));
-    let tell = |table: &str| {
+    let finding = |table: &str| {
         Finding::warn(
             "plan-shut",
             table,
-            "row-level security is on and no policy is there: every role it holds reads no row and writes none",
+            "row-level security is enabled without a policy: no role except the owner can read or write rows",
         )
-        .help("write the policies before ENABLE ROW LEVEL SECURITY, in the same migration")
+        .help("Create the policies before ENABLE ROW LEVEL SECURITY, in the same migration")
     };
-    shut.into_iter().map(tell).collect()
+    shut.into_iter().map(finding).collect()
 }
 
-/// How long one question to the target's rows may take.
+/// How long one query on the rows of the database may take.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
 
-/// Has names without a schema lead where they lead on the database itself.
+/// Gives the shadow database the search path of the live one.
 async fn same_path(session: &Session, live: &Session, database: &str) -> Result<()> {
     let path = live.server_info().search_path.as_str();
     if path.trim().is_empty() {
@@ -418,13 +424,13 @@ async fn same_path(session: &Session, live: &Session, database: &str) -> Result<
     session
         .run(&sql)
         .await
-        .context("setting the search path of the shadow")
+        .context("setting the search path of the shadow database")
 }
 
-/// Gives a migration as a step, behind what an earlier run has left done.
+/// A migration as a step that continues after the statements already applied.
 fn step(migration: &Migration, inputs: PlanInputs<'_>) -> Result<Step> {
     let mut step = job::step(migration, Direction::Up)
-        .with_context(|| format!("{} has no way up", migration.up.shown))?;
+        .with_context(|| format!("{} has no up migration", migration.up.shown))?;
     if let Some(half) = half(migration, inputs) {
         step.uncertain = half.is_uncertain();
         step.done = half.statement - usize::from(step.uncertain && half.statement > 0);
@@ -439,7 +445,7 @@ fn half<'b>(migration: &Migration, inputs: PlanInputs<'b>) -> Option<&'b Unfinis
     of.next()
 }
 
-/// Says which statement fails, as it would on the database itself.
+/// The finding for the statement that failed on the shadow database.
 fn failed(observed: &[StepObservation], steps: &[Step]) -> Option<Finding> {
     let last = observed.last()?;
     let statement = last.failed()?;
@@ -451,7 +457,7 @@ fn failed(observed: &[StepObservation], steps: &[Step]) -> Option<Finding> {
         statement.number, failed.message, failed.sqlstate
     );
     let help = sandbox::hint(&failed.message)
-        .unwrap_or_else(|| "fix the file; up would fail here and roll it back".to_owned());
+        .unwrap_or_else(|| "Fix the file: up would fail and roll back here".to_owned());
     Some(
         Finding::error("plan-fails", &last.label, message)
             .place(Location::at(&last.label, at.line, at.column))
@@ -459,7 +465,7 @@ fn failed(observed: &[StepObservation], steps: &[Step]) -> Option<Finding> {
     )
 }
 
-/// Says what the rows answered, where it matters.
+/// The finding for a data-dependent check that did not pass.
 fn row_finding(answer: &RowCheckResult, steps: &[Step]) -> Option<Finding> {
     let step = steps.get(answer.step)?;
     let about = &answer.question.about;
@@ -471,7 +477,7 @@ fn row_finding(answer: &RowCheckResult, steps: &[Step]) -> Option<Finding> {
             "plan-rows",
             relation,
             format!(
-                "statement {number} fails unless an earlier one takes care of it: there are {about}"
+                "statement {number} fails unless an earlier statement changes the data: there are {about}"
             ),
         ),
         RowCheckOutcome::Fails(said) => {

@@ -23,10 +23,10 @@ use crate::sql::safe::Sql;
 /// How long a run may wait for locks, and how long others may wait for the run.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct Budgets {
-    /// Retry lock timeouts for at most this long, such as 10min
+    /// Retry lock timeouts for at most this long, such as 10min [default: migrations.lock-budget]
     #[arg(long, value_name = "TIME")]
     pub(crate) lock_budget: Option<String>,
-    /// Abort if other sessions have been blocked by this run for this long, such as 30s
+    /// Abort if other sessions have been blocked by this run for this long, such as 30s [default: migrations.block-budget]
     #[arg(long, value_name = "TIME")]
     pub(crate) block_budget: Option<String>,
 }
@@ -160,5 +160,5 @@ pub(crate) fn because(mut failure: Failure, aborted: Option<String>) -> Failure 
         failure.exit = Exit::Busy;
     }
     failure.message = format!("{reason}: {}", failure.message);
-    failure.hint("run it when fewer sessions wait, or let them wait longer: --block-budget 5min")
+    failure.hint("Run it when fewer sessions are waiting, or raise the limit: --block-budget 5min")
 }

@@ -1,4 +1,4 @@
-//! Owns which pending migrations a run or a plan takes, and what stands in their way.
+//! Which pending migrations a run or a plan applies, and the errors that prevent it.
 
 use std::collections::BTreeSet;
 
@@ -14,21 +14,21 @@ use crate::migrate::journal::Unfinished;
 use crate::migrate::static_checks;
 use crate::migrate::status::FolderStatus;
 
-/// Flags that choose.
+/// Flags that select migrations.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct Selection {
-    /// Stop after the migration of this version
+    /// Stop after this version
     #[arg(long, value_name = "VERSION", conflicts_with = "steps")]
     pub(crate) to: Option<i64>,
-    /// Apply at most this many
+    /// Apply at most this many migrations
     #[arg(long, value_name = "NUMBER")]
     pub(crate) steps: Option<usize>,
-    /// Apply also what is older than the newest applied migration
+    /// Also apply migrations older than the newest applied one
     #[arg(long)]
     pub(crate) allow_out_of_order: bool,
 }
 
-/// Gives what this run applies, and how many stay pending behind it.
+/// Returns the migrations to apply, and how many stay pending after them.
 pub(crate) fn choose<'m>(
     selection: &Selection,
     files: &'m [Migration],
@@ -37,7 +37,7 @@ pub(crate) fn choose<'m>(
     if let Some(to) = selection.to
         && !files.iter().any(|file| file.version == to)
     {
-        return Err(fail(format!("there is no migration {to}"))
+        return Err(fail(format!("migration {to} does not exist"))
             .hint("see af-db status")
             .into());
     }
@@ -57,7 +57,7 @@ pub(crate) fn choose<'m>(
     Ok((chosen, later))
 }
 
-/// Refuses when anything stands in the way; gives what is merely worth saying.
+/// Refuses when there are errors; returns the other findings.
 pub(crate) fn obstacles(
     selection: &Selection,
     standing: &FolderStatus,
@@ -65,7 +65,7 @@ pub(crate) fn obstacles(
     unfinished: &[Unfinished],
 ) -> Result<Vec<Finding>> {
     let mut findings = standing.findings.clone();
-    // What this run is going to finish, or was told to allow, is no obstacle.
+    // Partially applied migrations are continued by this run, and --allow-out-of-order is explicit.
     findings.retain(|finding| finding.code != "history-half-run");
     if selection.allow_out_of_order {
         findings.retain(|finding| finding.code != "history-out-of-order");
@@ -84,13 +84,13 @@ pub(crate) fn obstacles(
     if wrong.is_empty() {
         return Ok(rest);
     }
-    let faults = count(wrong.len(), "fault stands", "faults stand");
-    Err(refuse(format!("{faults} in the way, nothing was applied"))
+    let errors = count(wrong.len(), "error", "errors");
+    Err(refuse(format!("{errors}; nothing was applied"))
         .findings(wrong)
         .into())
 }
 
-/// Tells what will be applied, for the question that comes before.
+/// Lists the migrations, for the question before they are applied.
 pub(crate) fn describe(chosen: &[&Migration]) -> String {
     let mut text = format!(
         "{} will be applied:\n",
@@ -102,10 +102,10 @@ pub(crate) fn describe(chosen: &[&Migration]) -> String {
     text
 }
 
-/// The rules that find what is lost for good.
-const LOSING: [&str; 5] = ["D01", "D02", "D03", "D05", "D06"];
+/// The lint rules that find data loss.
+const DATA_LOSS_RULES: [&str; 5] = ["D01", "D02", "D03", "D05", "D06"];
 
-/// Names what migrations destroy, as their text says it and nothing in it allows: tables, columns, schemas.
+/// Names the tables, columns and schemas that the text of migrations drops without an allow comment.
 pub(crate) fn losses(chosen: &[&Migration]) -> Vec<String> {
     let sources: Vec<Source<'_>> = chosen
         .iter()
@@ -119,7 +119,7 @@ pub(crate) fn losses(chosen: &[&Migration]) -> Vec<String> {
     let findings = lint::check::check(&sources, &options).findings;
     let lost = findings
         .into_iter()
-        .filter(|finding| LOSING.contains(&finding.code.as_str()));
+        .filter(|finding| DATA_LOSS_RULES.contains(&finding.code.as_str()));
     let lost: BTreeSet<String> = lost.map(|finding| finding.subject).collect();
     lost.into_iter().collect()
 }

@@ -1,5 +1,4 @@
-//! Owns what is looked at around a run: the point to come back to before it, and afterwards whether everything is as
-//! planned and nothing half-made was left behind.
+//! The restore point before a run; the checks after it: invalid objects, the predicted schema, `verify/*.sql`.
 
 use std::collections::BTreeSet;
 
@@ -27,7 +26,7 @@ pub(crate) struct RestorePoint {
     pub(crate) lsn: String,
 }
 
-/// Makes a restore point where rights and settings allow.
+/// Creates a restore point where privileges and settings allow it.
 pub(crate) async fn restore_point(session: &Session, run: &str) -> Option<RestorePoint> {
     let name = format!("af-db {run}");
     let row = session
@@ -36,15 +35,14 @@ pub(crate) async fn restore_point(session: &Session, run: &str) -> Option<Restor
             &[(&name, Type::TEXT)],
         )
         .await;
-    // Most roles may not; that is no reason to stop.
+    // Most roles may not; the run does not depend on it.
     let lsn = row.ok()?.get(0);
     Some(RestorePoint { name, lsn })
 }
 
-/// What was half-made before a run.
+/// The invalid indexes and unvalidated constraints before a run.
 pub(crate) struct ObjectsBefore(BTreeSet<(String, String)>);
 
-/// Takes stock before a run.
 pub(crate) async fn before(session: &Session) -> Result<ObjectsBefore> {
     Ok(ObjectsBefore(half_made(session).await?))
 }
@@ -56,7 +54,7 @@ async fn half_made(session: &Session) -> Result<BTreeSet<(String, String)>> {
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
-/// Finds the invalid indexes and unvalidated constraints that a run left behind.
+/// Finds the invalid indexes and unvalidated constraints that a run left.
 pub(crate) async fn left_since(session: &Session, before: &ObjectsBefore) -> Result<Vec<Finding>> {
     let (left, reindexed) =
         futures_util::future::join(half_made(session), reindex_leftovers(session)).await;
@@ -71,7 +69,7 @@ pub(crate) async fn left_since(session: &Session, before: &ObjectsBefore) -> Res
     Ok(findings)
 }
 
-/// Checks what an upgrade left: nothing half-made, the schema that the plan predicted, the project's own `verify/*.sql`.
+/// Checks the database after `up`: no invalid objects, the predicted schema, the project's own `verify/*.sql`.
 pub(crate) async fn upgraded(
     context: &Context,
     session: &Session,
@@ -82,8 +80,8 @@ pub(crate) async fn upgraded(
     if let Some(predicted) = predicted {
         let reached = read::read(session, &schema_clone::scope())
             .await
-            .context("reading the schema that was reached")?;
-        let reached = planning::governed(context, &reached);
+            .context("reading the schema after the run")?;
+        let reached = planning::managed(context, &reached);
         let entry = JournalEntry {
             note: Some(reached.fingerprint()),
             ..JournalEntry::default()
@@ -95,7 +93,7 @@ pub(crate) async fn upgraded(
         session
             .run(&record)
             .await
-            .context("recording the schema that was reached")?;
+            .context("recording the schema after the run")?;
         let changes = diff::between(predicted, &reached);
         let sides = Sides {
             code: "after-schema",
@@ -113,7 +111,7 @@ pub(crate) async fn upgraded(
     Ok(findings)
 }
 
-/// Finds the indexes that an interrupted `REINDEX CONCURRENTLY` left behind, whoever ran it.
+/// Finds the indexes that an interrupted `REINDEX CONCURRENTLY` left, of any run.
 pub(crate) async fn reindex_leftovers(session: &Session) -> Result<Vec<Finding>> {
     let rows = session
         .query(include_str!("queries/reindex_leftovers.sql"), &[])
@@ -123,7 +121,7 @@ pub(crate) async fn reindex_leftovers(session: &Session) -> Result<Vec<Finding>>
         Finding::error(
             "reindex-left",
             &name,
-            "an interrupted REINDEX CONCURRENTLY left this index invalid: it slows writes and serves no query",
+            "invalid index of an interrupted REINDEX CONCURRENTLY: it slows writes and no query uses it",
         )
         .help(format!("DROP INDEX CONCURRENTLY {name}"))
     };
@@ -135,17 +133,17 @@ fn left_behind(kind: &str, name: &str) -> Finding {
         "index" => Finding::error(
             "after-index",
             name,
-            "the run has left this index invalid: it is kept up to date and used by no query",
+            "the run left this index invalid: it slows writes and no query uses it",
         )
         .help(format!(
-            "REINDEX INDEX CONCURRENTLY {name}; or drop it and build it again"
+            "REINDEX INDEX CONCURRENTLY {name}, or drop and recreate the index"
         )),
         _ => Finding::warn(
             "after-constraint",
             name,
-            "the run has left this constraint unvalidated: rows from before may break it",
+            "the run left this constraint NOT VALID: existing rows may violate it",
         )
-        .help("ALTER TABLE … VALIDATE CONSTRAINT … in a migration of its own"),
+        .help("ALTER TABLE … VALIDATE CONSTRAINT … in a separate migration"),
     }
 }
 
@@ -173,22 +171,20 @@ async fn verify(context: &Context, session: &Session) -> Result<Vec<Finding>> {
         let asked = session.simple_query(&Sql::written_by_user(text)).await;
         session.run(&Sql::new("ROLLBACK")).await?;
         let why = match asked {
-            Ok(answers) if answers.iter().any(says_no) => {
-                "a question was answered with false".to_owned()
-            }
+            Ok(answers) if answers.iter().any(is_false) => "a query returned false".to_owned(),
             Ok(_) => continue,
             Err(error) => error.to_string(),
         };
         findings.push(
             Finding::error("after-verify", &shown, why)
                 .place(Location::file(&shown))
-                .help("what was applied stays; mend it with a migration, or take it back with af-db down"),
+                .help("The migrations remain applied. Fix this with a new migration, or revert with af-db down"),
         );
     }
     Ok(findings)
 }
 
-/// Says whether an answer is one row of one column that is false.
-fn says_no(message: &SimpleQueryMessage) -> bool {
+/// Whether an answer is one row of one column that is false.
+fn is_false(message: &SimpleQueryMessage) -> bool {
     matches!(message, SimpleQueryMessage::Row(row) if row.len() == 1 && row.get(0) == Some("f"))
 }

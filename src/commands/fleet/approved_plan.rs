@@ -1,4 +1,4 @@
-//! Owns what binds `up` on a fleet to a plan: each database goes on from a state that was planned, or not at all.
+//! The saved plan of a fleet: only databases in a planned state are migrated.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,27 +13,27 @@ use crate::migrate::checksum;
 use crate::migrate::files::MigrationFolder;
 use crate::plan::document;
 
-/// The plan of a run.
+/// A saved plan.
 pub(super) struct ApprovedFleetPlan {
     pub(super) sha256: String,
     plan: FleetPlan,
 }
 
 impl ApprovedFleetPlan {
-    /// Reads it, and refuses it where a file is no longer what was planned.
+    /// Reads the plan; refuses it if a migration file has changed since.
     pub(super) fn load(
         path: &Path,
         (folder, shared): (&MigrationFolder, Option<&MigrationFolder>),
     ) -> Result<ApprovedFleetPlan> {
         let shown = path.display().to_string();
         let text = std::fs::read_to_string(path)
-            .with_context(|| format!("reading {shown}; nothing was touched"))?;
+            .with_context(|| format!("reading {shown}; nothing was changed"))?;
         let plan = FleetPlan::parse(&shown, &text)?;
         if plan.shared != shared_migrations::hashes(shared) {
             return Err(refuse(format!(
-                "the files of what tenants share are not what {shown} planned; nothing was touched"
+                "the shared migrations are not the ones in {shown}; nothing was changed"
             ))
-            .hint("restore them, or plan again and have the new plan approved")
+            .hint("Restore the files, or make a new plan and have it approved")
             .into());
         }
         for step in plan.states.iter().flat_map(|state| &state.plan.steps) {
@@ -42,10 +42,10 @@ impl ApprovedFleetPlan {
             let now = file.map(|file| format!("sha256:{}", checksum::sha256(&file.up.text)));
             if now.as_deref() != Some(step.sha256.as_str()) {
                 return Err(refuse(format!(
-                    "{} is not what {shown} planned; nothing was touched",
+                    "{} is not the file that {shown} was made from; nothing was changed",
                     step.file
                 ))
-                .hint("restore the file, or plan again and have the new plan approved")
+                .hint("Restore the file, or make a new plan and have it approved")
                 .into());
             }
         }
@@ -55,7 +55,7 @@ impl ApprovedFleetPlan {
         })
     }
 
-    /// Keeps the databases that are where they were planned, or on the way from there; sets the others aside.
+    /// Keeps the databases in a planned state, or with a part of the plan applied; skips the others.
     pub(super) fn keep<'f>(&self, surveyed: Survey<'f>) -> Survey<'f> {
         let mut planned: BTreeMap<&str, &StatePlan> = BTreeMap::new();
         for state in &self.plan.states {
@@ -67,14 +67,14 @@ impl ApprovedFleetPlan {
         let mut kept = Vec::with_capacity(sound.len());
         for mut one in sound {
             let name = one.member.name.as_str();
-            match planned.get(name).map(|planned| left(planned, &one)) {
+            match planned.get(name).map(|planned| remaining(planned, &one)) {
                 Some(Ok(pending)) => one.pending = pending,
-                // What had nothing to do then has nothing to do now.
+                // Databases that are up to date are not part of a plan.
                 None if one.pending.is_empty() => {}
                 other => {
                     let why = match other {
                         Some(Err(why)) => why,
-                        _ => "the plan does not speak of it",
+                        _ => "not in the plan",
                     };
                     aside.push(SkippedMember {
                         name: name.to_owned(),
@@ -89,7 +89,7 @@ impl ApprovedFleetPlan {
         Survey { sound: kept, aside }
     }
 
-    /// Gives the schema that a database must come to, and what it is called there, where tenants share a database.
+    /// The predicted schema of a database, and the schema name it was planned with where tenants share a database.
     pub(super) fn schema_after(&self, name: &str) -> Option<(&str, Option<&str>)> {
         let mut states = self.plan.states.iter();
         let state = states.find(|state| state.databases.iter().any(|one| one == name))?;
@@ -98,8 +98,8 @@ impl ApprovedFleetPlan {
     }
 }
 
-/// Gives what is left of a plan for a database, or says why it cannot be the plan's.
-fn left(planned: &StatePlan, one: &UpgradableMember<'_>) -> Result<Vec<i64>, &'static str> {
+/// The versions of the plan that are still pending, or why the database is not in a planned state.
+fn remaining(planned: &StatePlan, one: &UpgradableMember<'_>) -> Result<Vec<i64>, &'static str> {
     let (then, now) = (&planned.state.history, &one.state.history);
     let steps: Vec<(i64, &str)> = planned
         .plan
@@ -114,14 +114,14 @@ fn left(planned: &StatePlan, one: &UpgradableMember<'_>) -> Result<Vec<i64>, &'s
     };
     let added: Vec<&(i64, String)> = now.iter().filter(|row| !then.contains(row)).collect();
     if now.len() - added.len() != then.len() || !added.iter().all(|row| is_step(row)) {
-        return Err("its history has gone another way since the plan was made");
+        return Err("the history has diverged since the plan was made");
     }
     if one.state.major != planned.state.major {
-        return Err("its server has another version than the plan was made for");
+        return Err("the server version is not the one that the plan was made for");
     }
     let known = one.state.half_run.is_empty() && added.is_empty();
     if known && one.state.fingerprint != planned.state.fingerprint {
-        return Err("its schema has changed since the plan was made");
+        return Err("the schema has changed since the plan was made");
     }
     let done = |version: i64| added.iter().any(|(there, _)| *there == version);
     let left = steps.iter().map(|(version, _)| *version);

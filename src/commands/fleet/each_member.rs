@@ -1,4 +1,4 @@
-//! Owns doing with each database of a fleet what a command does with one: the same code, one report of all of it.
+//! Runs a command on each database of a fleet and reports all of them together.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -14,14 +14,14 @@ use crate::error::{exit_of, fail};
 use crate::finding::{Finding, Severity};
 use crate::fleet::{Fleet, Member};
 
-/// What came of a command on one database.
+/// The result of a command on one database.
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct MemberResult {
     name: String,
     database: String,
     outcome: &'static str,
-    /// What the command itself reports, but for its findings.
+    /// The report of the command, without its findings.
     #[serde(skip_serializing_if = "Option::is_none")]
     report: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -30,7 +30,7 @@ struct MemberResult {
     findings: Vec<Finding>,
 }
 
-/// What came of it on all of them.
+/// The results of a command on all databases.
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct FleetReport {
@@ -46,17 +46,17 @@ struct FleetReport {
     findings: Vec<Finding>,
 }
 
-/// What is done on each database.
+/// A command that runs on each database.
 pub(crate) struct MemberCommand {
     /// The command as typed.
     pub(crate) command: &'static str,
-    /// Gives the words for one of its reports.
+    /// A summary line of one of its reports.
     pub(crate) line: SummaryLine,
-    /// Whether a database is worked on as a whole, whosever its schemas are; otherwise schemas are refused.
+    /// Whether the command handles whole databases, including those shared by tenants; otherwise tenants are refused.
     pub(crate) whole: bool,
 }
 
-/// Gives the words for what a report says, where there is something worth a line of its own.
+/// Summarizes a report in a line; none if there is nothing to show.
 pub(crate) type SummaryLine = fn(&Value) -> Option<String>;
 
 const FAILED: &str = "failed";
@@ -73,15 +73,15 @@ pub(crate) async fn on_each(
         as_databases(&mut fleet);
     } else if let Some(member) = fleet.members.iter().find(|member| member.tenant.is_some()) {
         return Err(fail(format!(
-            "`{}` is a schema, and {} is about whole databases; nothing was done",
+            "`{}` is a schema, but {} works on whole databases; nothing was done",
             member.name, each.command
         ))
-        .hint("what the tenants of a database differ in is told by af-db validate --fleet")
+        .hint("To compare the tenants of a database: af-db validate --fleet")
         .into());
     }
     let guard = context.interrupt.guard();
     let question = async |member: &Member| {
-        // A database that does not answer must not be waited for as long as a single one is.
+        // A single database is waited for longer than a member of a fleet may take.
         let there = context.alone(member);
         let ended = match super::open(&fleet, member).await {
             Ok(session) => {
@@ -90,22 +90,22 @@ pub(crate) async fn on_each(
             }
             Err(error) => Err(error),
         };
-        told(member, &there, ended)
+        member_result(member, &there, ended)
     };
-    let answers = super::ask(context, &fleet, question).await;
+    let answers = super::query_all(context, &fleet, question).await;
     drop(guard);
     let databases: Vec<MemberResult> = answers.into_iter().map(|(_, ended)| ended).collect();
     context.show(&FleetReport {
         command: each.command,
         fleet: context.config.shown(path),
-        findings: together(&databases),
+        findings: combined(&databases),
         line: each.line,
         interrupted: context.interrupt.is_raised(),
         databases,
     })
 }
 
-/// Lists each database once, whose tenants' schemas are all in it.
+/// Lists each database shared by tenants once.
 fn as_databases(fleet: &mut Fleet) {
     let mut seen = BTreeSet::new();
     fleet
@@ -118,7 +118,7 @@ fn as_databases(fleet: &mut Fleet) {
     }
 }
 
-fn told(member: &Member, there: &Context, ended: Result<Outcome>) -> MemberResult {
+fn member_result(member: &Member, there: &Context, ended: Result<Outcome>) -> MemberResult {
     let mut one = MemberResult {
         name: member.name.clone(),
         database: member.to_string(),
@@ -156,8 +156,8 @@ fn told(member: &Member, there: &Context, ended: Result<Outcome>) -> MemberResul
     one
 }
 
-/// Tells what many databases have in common once, with the names of those it is so of.
-fn together(databases: &[MemberResult]) -> Vec<Finding> {
+/// The findings of all databases; one that several have is listed once, with their names.
+fn combined(databases: &[MemberResult]) -> Vec<Finding> {
     let mut alike: BTreeMap<String, (Finding, Vec<&str>)> = BTreeMap::new();
     for one in databases {
         for finding in &one.findings {
@@ -179,7 +179,7 @@ fn together(databases: &[MemberResult]) -> Vec<Finding> {
     told.collect()
 }
 
-/// Names a few, and how many more there are.
+/// The first few names, and the number of the others.
 pub(super) fn few(names: &[&str]) -> String {
     const SHOWN: usize = 5;
     let mut text = names[..names.len().min(SHOWN)].join(", ");

@@ -1,4 +1,4 @@
-//! Owns the schema of a member as it is compared with others: of a tenant that is a schema, under a name that all have.
+//! Reads the schemas of members for comparison; tenant schemas are compared under one common name.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,10 @@ use crate::commands::Context;
 use crate::fleet::{Fleet, Member, Tenant};
 use crate::pg::session::Session;
 
-/// What every tenant's schema is called where they are compared; no schema of PostgreSQL's own rules begins so.
+/// The common name of tenant schemas; PostgreSQL reserves the prefix `pg_`, so no real schema has it.
 const TENANT: &str = "pg_tenant";
 
-/// The governed schemas; what belongs to a database as a whole may differ from one to the next.
+/// The managed schemas, without database-wide objects, which may differ between members.
 fn scope(schemas: &[String]) -> Scope {
     Scope {
         global: false,
@@ -33,7 +33,7 @@ pub(super) async fn read(context: &Context, session: &Session, member: &Member) 
     }
 }
 
-/// Gives a tenant's part of a catalog as it would be for any tenant: under one name, whoever owns it and may use it.
+/// A tenant's part of a catalog under the common name, without owners and privileges.
 pub(super) fn of_tenant(catalog: &Catalog, schema: &str) -> Catalog {
     let own = [schema.to_owned()];
     let only = catalog
@@ -46,7 +46,7 @@ pub(super) fn of_tenant(catalog: &Catalog, schema: &str) -> Catalog {
     shape
 }
 
-/// The fingerprints of the members; those of tenants are read once for each database.
+/// Schema fingerprints of members; those of tenants are read once per database.
 pub(super) struct Fingerprints<'a> {
     context: &'a Context,
     places: BTreeMap<String, OnceCell<BTreeMap<String, String>>>,
@@ -65,7 +65,6 @@ impl<'a> Fingerprints<'a> {
         }
     }
 
-    /// Gives the fingerprint of a member.
     pub(super) async fn fingerprint(&self, session: &Session, member: &Member) -> Result<String> {
         let (Some(tenant), Some(cell)) = (&member.tenant, self.places.get(&member.location()))
         else {
@@ -78,7 +77,7 @@ impl<'a> Fingerprints<'a> {
     }
 }
 
-/// Reads the schemas of all tenants of a database together.
+/// Reads the schemas of all tenants of a database in one pass.
 async fn every(session: &Session, tenant: &Tenant) -> Result<BTreeMap<String, String>> {
     let schemas: Vec<String> = tenant.siblings.iter().cloned().collect();
     let catalog = read::read(session, &scope(&schemas)).await?;

@@ -1,26 +1,26 @@
-//! Owns what is known of each database before a fleet is changed: its history and shape, who is set aside and why.
+//! What a survey knows of each database: its history, its schema, and why it is skipped.
 
 use crate::config::Database;
 use crate::finding::{Finding, Severity};
 use crate::fleet::Member;
 
-/// Why a database is left alone.
+/// Why a database is skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum SkipReason {
-    /// It could not be asked.
+    /// It could not be reached.
     Unreachable,
-    /// Its history and the files contradict each other, or it cannot be written to.
+    /// Its history conflicts with the files, or it is read-only.
     Wrong,
-    /// Its history knows more than the files.
+    /// Its history has migrations that are not in this checkout.
     Ahead,
-    /// Its schema is not that of the others with the same history.
+    /// Its schema differs from the reference.
     Drifted,
-    /// It is in another state than the plan was made for.
+    /// It is not in a state that the plan covers.
     NotPlanned,
 }
 
-/// A database left alone.
+/// A database that the run does not change.
 #[derive(Clone, Debug, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct SkippedMember {
@@ -30,7 +30,6 @@ pub(super) struct SkippedMember {
 }
 
 impl SkippedMember {
-    /// Makes a finding of it.
     pub(super) fn finding(&self) -> Finding {
         let code = match self.cause {
             SkipReason::Unreachable => "fleet-unreachable",
@@ -47,7 +46,7 @@ impl SkippedMember {
     }
 }
 
-/// What tells one state of a database from another.
+/// The state of a database: members with the same state get the same plan.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct MemberState {
@@ -57,28 +56,28 @@ pub(super) struct MemberState {
     pub(super) major: i32,
     /// The schema.
     pub(super) fingerprint: String,
-    /// What an earlier run has left half-way, of which the schema then shows a part.
+    /// Partially applied migrations.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) half_run: Vec<i64>,
 }
 
-/// A database that can be changed.
+/// A database that can be migrated.
 pub(super) struct UpgradableMember<'f> {
     pub(super) member: &'f Member,
     pub(super) state: MemberState,
-    /// What is in its history, in order.
+    /// The applied versions, in order.
     pub(super) applied: Vec<i64>,
-    /// What this run will apply to it.
+    /// The versions that this run applies.
     pub(super) pending: Vec<i64>,
-    /// How large it is.
+    /// The size of the database.
     pub(super) bytes: i64,
-    /// The rules that apply to it.
+    /// Its environment, with the rules of a protected one.
     pub(super) database: Database,
 }
 
 impl UpgradableMember<'_> {
-    /// Notes that these versions are no longer pending.
-    pub(super) fn pass(&mut self, versions: &[i64]) {
+    /// Moves versions from pending to applied.
+    pub(super) fn mark_applied(&mut self, versions: &[i64]) {
         let (done, rest): (Vec<i64>, Vec<i64>) = self
             .pending
             .iter()
@@ -95,7 +94,7 @@ pub(super) struct Survey<'f> {
     pub(super) aside: Vec<SkippedMember>,
 }
 
-/// What a look at a database showed.
+/// What the survey of one database found.
 pub(super) struct SurveyedMember {
     pub(super) state: MemberState,
     pub(super) pending: Vec<i64>,
@@ -104,5 +103,5 @@ pub(super) struct SurveyedMember {
     pub(super) wrong: Option<(SkipReason, String)>,
 }
 
-/// Databases with one history on servers of one version.
+/// Databases with the same history on servers of the same major version.
 pub(super) type SameHistory<'f> = Vec<(&'f Member, SurveyedMember)>;

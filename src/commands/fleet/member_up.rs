@@ -1,5 +1,4 @@
-//! Owns bringing one database of a fleet up, as `up` brings up a single one: its lock, its heartbeat, its restore point, and
-//! what is looked at afterwards.
+//! Migrates one database of a fleet as `up` migrates a single one: lock, guarded run, restore point, checks afterwards.
 
 use std::time::{Duration, Instant};
 
@@ -23,52 +22,52 @@ use crate::shadow::schema_clone;
 use crate::sql::name::Ident;
 use crate::sql::safe::Sql;
 
-/// How it went on one database.
+/// How the run on one database ended.
 pub(super) enum MemberOutcome {
     Applied(MemberApplied),
-    /// It was locked, by us or by others, until the budget was spent.
+    /// Locks could not be acquired within the lock budget.
     Busy(String),
-    /// It is no longer as it was when the plan was made.
+    /// The database has changed since it was surveyed.
     Changed(String),
     Failed(String),
     Interrupted,
 }
 
-/// What was done on one database.
+/// What a run did on one database.
 pub(super) struct MemberApplied {
     pub(super) migrations: usize,
     pub(super) took: Duration,
     pub(super) restore_point: Option<verify::RestorePoint>,
-    /// What is wrong now that it is done.
+    /// What the checks afterwards found.
     pub(super) findings: Vec<Finding>,
 }
 
-/// What is to be done on one database.
+/// What one database needs in a phase.
 pub(super) struct MemberWork {
-    /// What its history was when it was asked.
+    /// The applied versions when the database was surveyed.
     pub(super) applied: Vec<i64>,
-    /// What it gets now.
+    /// The versions to apply now.
     pub(super) wanted: Vec<i64>,
-    /// Whether nothing is left for it behind this.
+    /// Whether nothing is pending afterwards.
     pub(super) is_last: bool,
-    /// Whether it was known to be protected when the run was permitted.
+    /// Whether it was known as protected when the run was permitted.
     pub(super) is_protected: bool,
 }
 
-/// What all databases share.
+/// The settings that all databases of a run share.
 pub(super) struct MemberUpgrade<'a> {
     pub(super) context: &'a Context,
     pub(super) fleet: &'a Fleet,
     pub(super) folder: &'a MigrationFolder,
-    pub(super) ladder: LockSchedule,
+    pub(super) lock_schedule: LockSchedule,
     pub(super) block_budget: Duration,
     pub(super) bound: Option<&'a ApprovedFleetPlan>,
 }
 
 impl MemberUpgrade<'_> {
-    /// Brings one database up, if it still stands where the plan has it.
+    /// Migrates one database, if its history is still the surveyed one.
     ///
-    /// `holder` holds the lock of a database that tenants share.
+    /// `holder` holds the migration lock of a database shared by tenants.
     pub(super) async fn one(
         &self,
         member: &Member,
@@ -98,7 +97,7 @@ impl MemberUpgrade<'_> {
         let session = super::open_to_write(&there, self.fleet, member).await?;
         if there.config.database.is_protected() && !work.is_protected {
             session.close().await;
-            let words = "it is a protected environment, which was not known when the run began; nothing was done to it";
+            let words = "is a protected environment, which was not known when the run started; nothing was applied";
             return Ok(Err(words.to_owned()));
         }
         pooler::require_session(&session, &member.target).await?;
@@ -106,11 +105,11 @@ impl MemberUpgrade<'_> {
             Some(holder) => LockedSession::beside(session, holder),
             None => LockedSession::take(session, Duration::from_secs(2), &silent).await?,
         };
-        let (records, _) = super::stand(&there, &session, self.folder).await?;
+        let (records, _) = super::compare_history(&there, &session, self.folder).await?;
         let now: Vec<i64> = records.history.rows.iter().map(|row| row.version).collect();
         if now != work.applied {
             session.close().await;
-            let words = "its history has changed since the fleet was asked; nothing was done to it";
+            let words = "history has changed since the run started; nothing was applied";
             return Ok(Err(words.to_owned()));
         }
         let wanted = |file: &&Migration| work.wanted.contains(&file.version);
@@ -142,13 +141,13 @@ impl MemberUpgrade<'_> {
             return Err(failure.into());
         }
         if member.tenant.is_some() {
-            // The run has put the session back to what the role is used to.
+            // The run has reset the search path of the session.
             session.set_search_path(&path).await?;
         }
         let mut findings = verify::upgraded(&there, &session, (&before, &ledger.run), None).await?;
         findings.retain(|finding| is_own(member, finding));
         if work.is_last {
-            findings.extend(self.reached(member, &session).await?);
+            findings.extend(self.compare_schema(member, &session).await?);
         }
         session.close().await;
         Ok(Ok(MemberApplied {
@@ -159,47 +158,47 @@ impl MemberUpgrade<'_> {
         }))
     }
 
-    /// The run of one database, within the budgets of the fleet's.
+    /// The guarded run of one database, with the budgets of the fleet.
     pub(super) fn run<'t>(&'t self, target: &'t Target) -> GuardedRun<'t> {
         GuardedRun {
             context: self.context,
             target,
             watch: &silent,
-            lock_retry: self.ladder,
+            lock_retry: self.lock_schedule,
             block_budget: self.block_budget,
             prediction: None,
             search_path: None,
         }
     }
 
-    /// Says whether the schema is what the plan foresaw.
-    async fn reached(&self, member: &Member, session: &Session) -> Result<Option<Finding>> {
-        let foreseen = self
+    /// Compares the schema with the one that the plan predicted.
+    async fn compare_schema(&self, member: &Member, session: &Session) -> Result<Option<Finding>> {
+        let predicted = self
             .bound
             .and_then(|bound| bound.schema_after(&member.name));
-        let Some((foreseen, model)) = foreseen else {
+        let Some((predicted, model)) = predicted else {
             return Ok(None);
         };
         let catalog = read::read(session, &schema_clone::scope()).await?;
         let there = self.context.alone(member);
-        let mut reached = planning::governed(&there, &catalog);
+        let mut reached = planning::managed(&there, &catalog);
         if let (Some(tenant), Some(model)) = (&member.tenant, model) {
             reached = reached.with_schema_called(&tenant.schema, model);
         }
         let reached = reached.fingerprint();
-        Ok((reached != foreseen).then(|| {
+        Ok((reached != predicted).then(|| {
             Finding::error(
                 "after-schema",
                 &member.name,
-                "its schema is not what the plan foresaw",
+                "the schema is not the one that the plan predicted",
             )
-            .detail(format!("foreseen {foreseen}\nreached  {reached}"))
-            .help("see what differs: af-db validate --live on this database")
+            .detail(format!("predicted {predicted}\nreached   {reached}"))
+            .help("List the differences: af-db validate --live on this database")
         }))
     }
 }
 
-/// Says whether something half-made is a member's own; the other tenants of its database are at work as well.
+/// Whether an invalid index or constraint is the member's own: other tenants of its database are migrated in parallel.
 fn is_own(member: &Member, finding: &Finding) -> bool {
     let Some(tenant) = &member.tenant else {
         return true;

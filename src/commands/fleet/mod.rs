@@ -1,4 +1,4 @@
-//! Owns what the commands share that govern many databases at once: the fleet's file, and where each database stands.
+//! Commands on a fleet of databases: reading the fleet file, opening members and querying all of them.
 
 mod approved_plan;
 mod each_member;
@@ -42,11 +42,11 @@ pub(crate) use status::status;
 pub(crate) use up::{UpOptions, up};
 pub(crate) use verdict::verdict;
 
-/// Reads a fleet's file and asks whom it names.
+/// Reads a fleet file and lists its members.
 pub(crate) async fn load(context: &Context, path: &Path) -> Result<Fleet> {
     let name = context.config.shown(path);
     let text = std::fs::read_to_string(path).map_err(|error| {
-        fail(format!("cannot read {name}: {error}")).hint("name the fleet's file with --fleet")
+        fail(format!("cannot read {name}: {error}")).hint("Name the fleet file: --fleet FILE")
     })?;
     let env = &context.config.env;
     let folder = path
@@ -62,7 +62,7 @@ pub(crate) async fn load(context: &Context, path: &Path) -> Result<Fleet> {
     fleet::read(&name, &text, &reader).await
 }
 
-/// Opens a session on a member, which may take no longer than the fleet's patience.
+/// Opens a session on a member within the fleet's connection timeout.
 pub(crate) async fn open(fleet: &Fleet, member: &Member) -> Result<Session> {
     let opening = async {
         let mut session =
@@ -81,8 +81,7 @@ pub(crate) async fn open(fleet: &Fleet, member: &Member) -> Result<Session> {
     }
 }
 
-/// Opens a session that is going to write, and applies the rules of a protected environment that the database turns out
-/// to be.
+/// Opens a session for writing, and applies the rules of a protected environment if the database is one.
 pub(crate) async fn open_to_write(
     there: &Context,
     fleet: &Fleet,
@@ -93,7 +92,7 @@ pub(crate) async fn open_to_write(
     Ok(session)
 }
 
-/// Has a session work within a tenant's schema.
+/// Sets the search path of a session to a tenant's schema.
 async fn enter(session: &mut Session, tenant: &Tenant) -> Result<()> {
     let schema = Ident::new(&tenant.schema);
     let row = session
@@ -103,15 +102,17 @@ async fn enter(session: &mut Session, tenant: &Tenant) -> Result<()> {
         )
         .await?;
     if !row.get::<_, bool>(0) {
-        return Err(fail(format!("there is no schema `{}`", tenant.schema))
-            .hint(format!("CREATE SCHEMA {schema}, or take it off the list"))
+        return Err(fail(format!("schema `{}` does not exist", tenant.schema))
+            .hint(format!(
+                "CREATE SCHEMA {schema}, or remove it from the list of tenants"
+            ))
             .into());
     }
     let path = path_of(tenant, &session.server_info().search_path);
     session.set_search_path(&path).await
 }
 
-/// Gives where names without a schema lead for a tenant: into its own schema, then where they lead anyway.
+/// The search path of a tenant: its own schema, then the default one.
 fn path_of(tenant: &Tenant, otherwise: &str) -> Sql {
     let schema = Ident::new(&tenant.schema);
     if otherwise.trim().is_empty() {
@@ -120,8 +121,8 @@ fn path_of(tenant: &Tenant, otherwise: &str) -> Sql {
     Sql::fill("{}, {}", &[&schema, &Sql::printed_by_server(otherwise)])
 }
 
-/// Asks every database of a fleet something; gives the answers in the fleet's own order.
-async fn ask<'f, T, F>(
+/// Queries every member of a fleet; returns the answers in the order of the fleet file.
+async fn query_all<'f, T, F>(
     context: &Context,
     fleet: &'f Fleet,
     question: impl Fn(&'f Member) -> F,
@@ -132,7 +133,7 @@ where
     let watch = context.watch();
     let members: Vec<&Member> = fleet.members.iter().collect();
     watch(Event::Began {
-        task: "rename_question the fleet",
+        task: "querying the fleet",
         total: u64::try_from(members.len()).ok(),
         unit: Unit::Items,
     });
@@ -153,8 +154,8 @@ where
         .collect()
 }
 
-/// Reads a member's records and holds them against the folder.
-async fn stand(
+/// Compares a member's history and journal with the migration files.
+async fn compare_history(
     context: &Context,
     session: &Session,
     folder: &MigrationFolder,
@@ -169,7 +170,7 @@ async fn stand(
     if let Some(tenant) = tenant.filter(|_| records.history.table == HistoryTable::Missing)
         && !journal::knows(session, &records.history, &tenant.schema).await?
     {
-        // The journal is that of all tenants, and says nothing of this one: it is new.
+        // All tenants share the journal. It has no row of this one: the tenant is new.
         standing
             .findings
             .retain(|finding| finding.code != migration_status::GONE);

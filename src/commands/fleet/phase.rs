@@ -1,5 +1,4 @@
-//! Owns what is done everywhere before what: nothing that breaks old code or loses data runs anywhere until all that only
-//! adds has run everywhere.
+//! Expand before contract: migrations that break old code or lose data run only after the others have run everywhere.
 
 use std::collections::BTreeSet;
 
@@ -7,28 +6,28 @@ use crate::lint::Source;
 use crate::lint::check::{self, LintOptions};
 use crate::migrate::files::{Migration, MigrationFolder};
 
-/// What runs on the whole fleet before the next phase begins anywhere.
+/// The migrations that must be applied to the whole fleet before the next phase starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Phase {
-    /// Whether anything in it takes away.
+    /// Whether a migration in it breaks old code or loses data.
     pub(super) contracts: bool,
     /// The versions, in order.
     pub(super) versions: Vec<i64>,
 }
 
-/// Cuts the versions that are pending anywhere into phases.
+/// Splits the pending versions of all databases into phases.
 pub(super) fn cut(folder: &MigrationFolder, pending: &BTreeSet<i64>) -> Vec<Phase> {
-    let taking: BTreeSet<i64> = folder
+    let contracting: BTreeSet<i64> = folder
         .migrations
         .iter()
-        .filter(|file| pending.contains(&file.version) && takes_away(file))
+        .filter(|file| pending.contains(&file.version) && is_contracting(file))
         .map(|file| file.version)
         .collect();
     let mut phases: Vec<Phase> = Vec::new();
     for &version in pending {
-        let contracts = taking.contains(&version);
+        let contracts = contracting.contains(&version);
         match phases.last_mut() {
-            // What adds behind what takes away cannot run before it, so it may as well run with it.
+            // An expanding migration after a contracting one cannot run before it, so it is part of its phase.
             Some(last) if last.contracts || !contracts => last.versions.push(version),
             _ => phases.push(Phase {
                 contracts,
@@ -39,8 +38,8 @@ pub(super) fn cut(folder: &MigrationFolder, pending: &BTreeSet<i64>) -> Vec<Phas
     phases
 }
 
-/// Says whether the rules on data loss and on breaking old code find anything, allowed or not.
-fn takes_away(file: &Migration) -> bool {
+/// Whether the lint rules on data loss and breaking changes find anything, allowed or not.
+fn is_contracting(file: &Migration) -> bool {
     let options = LintOptions {
         major: None,
         overrides: Vec::new(),

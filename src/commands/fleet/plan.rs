@@ -1,4 +1,4 @@
-//! Owns `plan` on a fleet: one plan for each distinct state, all of them in one document with one name.
+//! `plan` on a fleet: one plan for each distinct state, all in one document.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -29,7 +29,6 @@ const VERSION: u32 = 1;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct StatePlan {
-    /// What the databases have in common.
     pub(super) state: MemberState,
     /// The databases, by name.
     pub(super) databases: Vec<String>,
@@ -45,7 +44,7 @@ pub(super) struct StatePlan {
 #[serde(rename_all = "kebab-case")]
 pub(super) struct FleetPlan {
     version: u32,
-    /// The files of what tenants share, with what is in them.
+    /// The shared migrations with their hashes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) shared: Vec<String>,
     pub(super) states: Vec<StatePlan>,
@@ -59,14 +58,14 @@ impl FleetPlan {
     /// Reads the text of a file.
     pub(super) fn parse(shown: &str, text: &str) -> Result<FleetPlan> {
         let refused = |why: String| {
-            fail(format!("{shown} is no plan for a fleet: {why}"))
-                .hint("write it with af-db plan --fleet FILE --out plan.json")
+            fail(format!("{shown} is not a fleet plan: {why}"))
+                .hint("Create one: af-db plan --fleet FILE --out plan.json")
         };
         let plan: FleetPlan =
             serde_json::from_str(text).map_err(|error| refused(error.to_string()))?;
         if plan.version > VERSION {
             return Err(fail(format!("{shown} was written by a newer af-db"))
-                .hint("use that version, or plan again with this one")
+                .hint("Use that version, or make a new plan with this one")
                 .into());
         }
         Ok(plan)
@@ -169,7 +168,7 @@ pub(crate) async fn plan(
     })
 }
 
-/// Puts together what is in one state and has something pending.
+/// Groups the databases with pending migrations by state.
 fn alike<'s, 'f>(sound: &'s [UpgradableMember<'f>]) -> Vec<Vec<&'s UpgradableMember<'f>>> {
     let mut alike: BTreeMap<_, Vec<&UpgradableMember<'f>>> = BTreeMap::new();
     for one in sound.iter().filter(|one| !one.pending.is_empty()) {
@@ -181,7 +180,7 @@ fn alike<'s, 'f>(sound: &'s [UpgradableMember<'f>]) -> Vec<Vec<&'s UpgradableMem
     alike.into_values().collect()
 }
 
-/// Gives the one on which a lock, a scan or a rewrite lasts longest.
+/// The largest database, on which scans and rewrites take longest.
 fn largest<'s, 'f>(same: &[&'s UpgradableMember<'f>]) -> &'s UpgradableMember<'f> {
     let mut largest = same[0];
     for one in same {
@@ -256,7 +255,7 @@ impl Report for PlanReport {
         page.gap();
         page.line(format!("{} up to date", self.current));
         if !self.set_aside.is_empty() {
-            page.toned(Tone::Warn, format!("{} set aside", self.set_aside.len()));
+            page.toned(Tone::Warn, format!("{} skipped", self.set_aside.len()));
         }
         page.line(format!("plan {}", self.sha256));
         let fleet = &self.fleet;
@@ -265,7 +264,7 @@ impl Report for PlanReport {
                 "to run: af-db up --fleet {fleet} --plan {file} --approve {}",
                 self.sha256
             ),
-            None => format!("to run exactly this: af-db plan --fleet {fleet} --out plan.json"),
+            None => format!("to run exactly this plan: af-db plan --fleet {fleet} --out plan.json"),
         });
     }
 

@@ -1,5 +1,5 @@
-//! Owns which schema is the right one: that of most databases with one history, where these are most of the fleet;
-//! elsewhere what the migrations of that history make on a scratch server.
+//! The schema that members are compared with: that of the majority with the same history, if they are the majority of the
+//! fleet, else the result of the migrations on a shadow server.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,20 +23,20 @@ use crate::shadow::{self, Shadow};
 use crate::sql::name::Ident;
 use crate::sql::safe::Sql;
 
-/// Fewer witnesses are never believed.
-const ENOUGH: usize = 3;
+/// The smallest group whose majority is a reference.
+const MIN_GROUP: usize = 3;
 
-/// Whom to believe.
+/// Where the reference comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ReferenceSource {
-    /// Most of the databases with one history, where they are most of the fleet. Who was left behind by the others is no
-    /// witness: the drifted are set aside, so in the next run they would be among themselves.
+    /// The majority of the databases with one history, if they are the majority of the fleet. A smaller group may consist
+    /// of drifted databases only: they were skipped by the previous run.
     Majority,
     /// The migrations alone.
     Migrations,
 }
 
-/// What the schemas are held against.
+/// Finds the reference of each group of databases and compares the others with it.
 pub(super) struct ReferenceSchema<'a> {
     trust: ReferenceSource,
     /// How many databases answered.
@@ -67,8 +67,8 @@ impl<'a> ReferenceSchema<'a> {
         }
     }
 
-    /// Gives those whose schema is right, and sets the others aside.
-    pub(super) async fn judge<'f>(
+    /// Returns the members whose schema matches the reference; the others are skipped.
+    pub(super) async fn without_drifted<'f>(
         &mut self,
         group: SameHistory<'f>,
         surveyed: &mut Survey<'f>,
@@ -77,13 +77,13 @@ impl<'a> ReferenceSchema<'a> {
             .iter()
             .any(|(_, seen)| !seen.state.half_run.is_empty())
         {
-            // The journal knows how far they came; their run goes on there and looks for itself.
+            // The next run continues after the applied statements, and compares the schema afterwards.
             return group;
         }
-        let are_witnesses = self.trust == ReferenceSource::Majority
-            && group.len() >= ENOUGH
+        let has_majority = self.trust == ReferenceSource::Majority
+            && group.len() >= MIN_GROUP
             && group.len() * 2 > self.answered;
-        let most = shape_of_most(&group).filter(|_| are_witnesses);
+        let most = majority_schema(&group).filter(|_| has_majority);
         let is_like = |fingerprint: &str| most.as_deref() == Some(fingerprint);
         let model = group
             .iter()
@@ -95,22 +95,21 @@ impl<'a> ReferenceSchema<'a> {
         {
             return group;
         }
-        let right = self.right(model, &group).await;
+        let reference = self.reference(model, &group).await;
         let mut sound = Vec::new();
-        // Databases with one schema differ from the right one alike.
+        // Databases with the same schema differ from the reference in the same way.
         let mut known: BTreeMap<String, Option<String>> = BTreeMap::new();
         for (member, seen) in group {
             let shape = &seen.state.fingerprint;
             if !is_like(shape) && !known.contains_key(shape) {
-                let why = match &right {
-                    Ok((name, right)) => self.drift(member, (name, right), model.is_none()).await,
-                    Err(error) => Ok(Some(format!(
-                        "there is nothing to hold its schema against: {error:#}"
-                    ))),
+                let why = match &reference {
+                    Ok((name, reference)) => {
+                        self.drift(member, (name, reference), model.is_none()).await
+                    }
+                    Err(error) => Ok(Some(format!("no reference schema available: {error:#}"))),
                 };
-                let why = why.unwrap_or_else(|error| {
-                    Some(format!("its schema could not be read again: {error:#}"))
-                });
+                let why = why
+                    .unwrap_or_else(|error| Some(format!("schema could not be read: {error:#}")));
                 known.insert(shape.clone(), why);
             }
             match known.get(shape).cloned().flatten() {
@@ -125,8 +124,8 @@ impl<'a> ReferenceSchema<'a> {
         sound
     }
 
-    /// Gives the right schema of a group with its name: that of the model, else what its migrations make.
-    async fn right(
+    /// The reference of a group with its name: the schema of the model, else the replayed migrations.
+    async fn reference(
         &mut self,
         model: Option<&Member>,
         group: &SameHistory<'_>,
@@ -151,7 +150,7 @@ impl<'a> ReferenceSchema<'a> {
         catalog
     }
 
-    /// Makes what the migrations of a history make.
+    /// Replays the migrations of a history on the shadow server.
     async fn replayed(&mut self, applied: &[i64], is_tenant: bool) -> Result<Catalog> {
         if self.scratch.is_none() {
             self.scratch = Some(self.context.scratch(None).await?);
@@ -172,10 +171,10 @@ impl<'a> ReferenceSchema<'a> {
             return self.replayed_for_tenant(scratch, &name, &files).await;
         }
         let shadow = shadow::build(scratch, &name, &files, &silent).await?;
-        fingerprints::read(self.context, &shadow.session, &anybody(None, &shadow)).await
+        fingerprints::read(self.context, &shadow.session, &shadow_member(None, &shadow)).await
     }
 
-    /// Makes what all tenants share, and then what one of them has, in a schema of its own.
+    /// Replays the shared migrations, then those of a tenant in its own schema.
     async fn replayed_for_tenant(
         &self,
         scratch: &ShadowServer,
@@ -203,22 +202,22 @@ impl<'a> ReferenceSchema<'a> {
         for file in files {
             shadow = shadow.run(file, Direction::Up).await?;
         }
-        let member = anybody(Some(SCHEMA), &shadow);
+        let member = shadow_member(Some(SCHEMA), &shadow);
         fingerprints::read(self.context, &shadow.session, &member).await
     }
 
-    /// Says in what a database differs; nothing where it does not.
+    /// Describes how a database differs from the reference; none if it does not.
     async fn drift(
         &self,
         member: &Member,
-        (name, right): (&str, &Catalog),
+        (name, reference): (&str, &Catalog),
         is_replay: bool,
     ) -> Result<Option<String>> {
         let own = self.catalog(member).await?;
-        let mut changes = diff::between(right, &own);
+        let mut changes = diff::between(reference, &own);
         if is_replay {
-            // Roles are a server's own: who owns, and who was granted what, cannot be known from the files.
-            changes.retain(is_of_shape);
+            // Roles belong to a server: owners and grants are not known from the files.
+            changes.retain(is_not_only_roles);
         }
         let sides = Sides {
             code: "fleet-drift",
@@ -230,8 +229,8 @@ impl<'a> ReferenceSchema<'a> {
         if differences.is_empty() && is_replay {
             return Ok(None);
         }
-        let told = |finding: &Finding| format!("{}: {}", finding.subject, finding.message);
-        let mut words: Vec<String> = differences.iter().take(3).map(told).collect();
+        let describe = |finding: &Finding| format!("{}: {}", finding.subject, finding.message);
+        let mut words: Vec<String> = differences.iter().take(3).map(describe).collect();
         if differences.len() > words.len() {
             words.push(format!("and {} more", differences.len() - words.len()));
         }
@@ -239,8 +238,8 @@ impl<'a> ReferenceSchema<'a> {
     }
 }
 
-/// Gives a shadow as a member.
-fn anybody(schema: Option<&str>, shadow: &Shadow) -> Member {
+/// The shadow database as a member.
+fn shadow_member(schema: Option<&str>, shadow: &Shadow) -> Member {
     Member {
         name: "the migrations".to_owned(),
         target: shadow.target.clone(),
@@ -252,7 +251,7 @@ fn anybody(schema: Option<&str>, shadow: &Shadow) -> Member {
     }
 }
 
-fn is_of_shape(change: &Change) -> bool {
+fn is_not_only_roles(change: &Change) -> bool {
     let details = change.details();
     details.is_empty()
         || details
@@ -260,8 +259,8 @@ fn is_of_shape(change: &Change) -> bool {
             .any(|detail| !matches!(detail.name.as_str(), "owner" | "privileges"))
 }
 
-/// Gives the schema that more than half of those with one history have; where none has, nobody knows which is right.
-fn shape_of_most(group: &SameHistory<'_>) -> Option<String> {
+/// The schema of more than half of the databases of a group; none if there is no such majority.
+fn majority_schema(group: &SameHistory<'_>) -> Option<String> {
     let mut fingerprints: BTreeMap<&str, usize> = BTreeMap::new();
     for (_, seen) in group {
         *fingerprints.entry(&seen.state.fingerprint).or_default() += 1;

@@ -1,4 +1,4 @@
-//! Owns the migrations of what the tenants of a database share.
+//! The migrations of the objects that the tenants of a database share.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::fleet::Fleet;
 use crate::migrate::checksum;
 use crate::migrate::files::{self, Migration, MigrationFolder};
 
-/// Lists the migrations of what tenants share; none where they share nothing.
+/// Lists the shared migrations; none where the fleet has none.
 pub(super) fn files(context: &Context, fleet: &Fleet) -> Result<Option<MigrationFolder>> {
     let Some(path) = &fleet.shared else {
         return Ok(None);
@@ -19,7 +19,7 @@ pub(super) fn files(context: &Context, fleet: &Fleet) -> Result<Option<Migration
     Ok(Some(folder))
 }
 
-/// Names the files of what tenants share by what is in them.
+/// The versions and hashes of the shared migrations.
 pub(super) fn hashes(shared: Option<&MigrationFolder>) -> Vec<String> {
     let files = shared.into_iter().flat_map(|folder| &folder.migrations);
     let hash = |file: &Migration| {
@@ -32,7 +32,6 @@ pub(super) fn hashes(shared: Option<&MigrationFolder>) -> Vec<String> {
     files.map(hash).collect()
 }
 
-/// Gives the migrations of what the tenants of a fleet's file share.
 pub(crate) async fn of_file(context: &Context, path: &Path) -> Result<Vec<Migration>> {
     let fleet = super::load(context, path).await?;
     let folder = files(context, &fleet)?;

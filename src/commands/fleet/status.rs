@@ -1,4 +1,4 @@
-//! Owns where the databases of a fleet stand: how many at which version, who is behind, who cannot be reached.
+//! `status` on a fleet: the version of each database, which are behind and which cannot be reached.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,23 +12,23 @@ use crate::finding::{Finding, Severity};
 use crate::fleet::{Fleet, Member};
 use crate::migrate::files::MigrationFolder;
 
-/// How a database stands.
+/// The position of a database relative to the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum MemberPosition {
-    /// Everything is applied.
+    /// All migrations are applied.
     Current,
-    /// Something is pending.
+    /// Migrations are pending.
     Behind,
-    /// Its history says something that no file explains.
+    /// Its history has migrations that are not in this checkout.
     Ahead,
-    /// Its history and the files contradict each other, or something is half-run.
+    /// Its history conflicts with the files, or a migration is partially applied.
     Wrong,
-    /// It could not be asked.
+    /// It could not be reached.
     Unreachable,
 }
 
-/// One database and where it stands.
+/// The status of one database.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct MemberStatus {
@@ -39,7 +39,7 @@ pub(crate) struct MemberStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) version: Option<i64>,
     pub(crate) pending: usize,
-    /// Why it cannot be judged, or what is wrong with it.
+    /// Why it could not be reached, or the first error.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cause: Option<String>,
 }
@@ -63,7 +63,7 @@ struct FleetStatus {
     outcome: Outcome,
 }
 
-/// Shows where every database of a fleet stands.
+/// Shows the status of every database of a fleet.
 pub(crate) async fn status(context: &Context, path: &Path, check: bool) -> Result<Outcome> {
     let folder = project::folder(context)?;
     let fleet = super::load(context, path).await?;
@@ -77,11 +77,11 @@ pub(crate) async fn status(context: &Context, path: &Path, check: bool) -> Resul
     }
     let mut findings = folder.findings.clone();
     findings.extend(databases.iter().filter_map(finding));
-    let unsettled = databases
+    let not_current = databases
         .iter()
         .any(|one| one.place != MemberPosition::Current);
     let outcome =
-        if check && (unsettled || Outcome::of(&findings, Severity::Warn) == Outcome::Found) {
+        if check && (not_current || Outcome::of(&findings, Severity::Warn) == Outcome::Found) {
             Outcome::Found
         } else {
             Outcome::Clean
@@ -100,14 +100,14 @@ pub(crate) async fn status(context: &Context, path: &Path, check: bool) -> Resul
     })
 }
 
-/// Asks every database of a fleet where it stands, in the fleet's own order.
+/// Reads the status of every database, in the order of the fleet file.
 pub(crate) async fn survey(
     context: &Context,
     fleet: &Fleet,
     folder: &MigrationFolder,
 ) -> Vec<MemberStatus> {
     let question = async |member| place(context, fleet, member, folder).await;
-    let answers = super::ask(context, fleet, question).await;
+    let answers = super::query_all(context, fleet, question).await;
     answers.into_iter().map(|(_, stands)| stands).collect()
 }
 
@@ -127,7 +127,7 @@ async fn place(
     };
     let asked = async {
         let session = super::open(fleet, member).await?;
-        let stood = super::stand(&context.alone(member), &session, folder).await;
+        let stood = super::compare_history(&context.alone(member), &session, folder).await;
         session.close().await;
         stood
     };
@@ -136,7 +136,7 @@ async fn place(
         Ok((records, standing)) => {
             stands.version = records.history.rows.last().map(|row| row.version);
             stands.pending = standing.pending.len() + standing.out_of_order.len();
-            // What is wrong with the folder is wrong with none of the databases.
+            // Findings about the files are not findings about a database.
             let mut wrong = standing.findings.iter().skip(folder.findings.len());
             let wrong = wrong.find(|finding| finding.severity == Severity::Error);
             stands.cause = wrong.map(|finding| finding.message.clone());
@@ -218,7 +218,7 @@ impl Report for FleetStatus {
             page.toned(
                 Tone::Bad,
                 format!(
-                    "{} could not be asked",
+                    "{} could not be reached",
                     count(lost, "database", "databases")
                 ),
             );
@@ -234,7 +234,7 @@ impl Report for FleetStatus {
     }
 }
 
-/// Names a few, and how many more there are: a fleet must not fill the screen.
+/// The first few names, and the number of the others: a fleet must not fill the screen.
 fn names(of: &[&MemberStatus]) -> String {
     const SHOWN: usize = 5;
     let mut text: Vec<&str> = of.iter().take(SHOWN).map(|one| one.name.as_str()).collect();

@@ -1,4 +1,4 @@
-//! Owns the look at every database before a fleet is changed: its history and its shape, and who is set aside.
+//! Surveys every database before a fleet is changed: history, schema, pending migrations, and which are skipped.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use crate::fleet::{Fleet, Member};
 use crate::migrate::files::{Migration, MigrationFolder};
 use crate::pg::{pooler, server_info};
 
-/// Asks every database for its history and its schema, and sets aside whom nobody should touch.
+/// Reads the history and the schema of every database, and skips those that must not be changed.
 pub(super) async fn survey<'f>(
     context: &Context,
     fleet: &'f Fleet,
@@ -25,15 +25,16 @@ pub(super) async fn survey<'f>(
     (selection, trust): (&Selection, ReferenceSource),
 ) -> Survey<'f> {
     let fingerprints = Fingerprints::new(context, fleet);
-    let question =
-        async |member| look(&fingerprints, context, (fleet, member), (folder, selection)).await;
-    let mut seen = super::ask(context, fleet, question).await;
+    let question = async |member| {
+        survey_member(&fingerprints, context, (fleet, member), (folder, selection)).await
+    };
+    let mut seen = super::query_all(context, fleet, question).await;
     seen.sort_by(|(one, _), (other, _)| one.name.cmp(&other.name));
     let (mut surveyed, groups) = sort(seen);
     let answered = groups.iter().map(Vec::len).sum();
-    let mut truth = ReferenceSchema::new(context, fleet, folder, (trust, answered));
+    let mut reference = ReferenceSchema::new(context, fleet, folder, (trust, answered));
     for group in groups {
-        for (member, seen) in truth.judge(group, &mut surveyed).await {
+        for (member, seen) in reference.without_drifted(group, &mut surveyed).await {
             let history = seen.state.history.iter();
             surveyed.sound.push(UpgradableMember {
                 member,
@@ -51,7 +52,7 @@ pub(super) async fn survey<'f>(
     surveyed
 }
 
-async fn look(
+async fn survey_member(
     fingerprints: &Fingerprints<'_>,
     context: &Context,
     (fleet, member): (&Fleet, &Member),
@@ -60,7 +61,7 @@ async fn look(
     let there = context.alone(member);
     let session = super::open(fleet, member).await?;
     let reached = protection::enter_member(&there, &session, &member.target).await;
-    let (records, standing) = super::stand(&there, &session, folder).await?;
+    let (records, standing) = super::compare_history(&there, &session, folder).await?;
     let fingerprint = fingerprints.fingerprint(&session, member).await?;
     let bytes = session
         .query_one(
@@ -124,7 +125,7 @@ async fn look(
     })
 }
 
-/// Says why, with what stands behind a refusal.
+/// The reason of an error: the first finding of a refusal, else the message.
 fn reason(error: &anyhow::Error) -> String {
     let failure = error.downcast_ref::<crate::error::Failure>();
     let first = failure.and_then(|failure| failure.findings.first());

@@ -1,4 +1,4 @@
-//! Owns what is done once for each database whose schemas are tenants: its lock, its journal, and what all of them share.
+//! Databases whose schemas are tenants: takes the lock of each once and applies the shared migrations first.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -20,10 +20,10 @@ use crate::migrate::status;
 use crate::pg::lock::LockedSession;
 use crate::pg::pooler;
 
-/// Takes the lock of every database that tenants share, and brings up what they share, before any of them is touched.
+/// Locks every database shared by tenants and applies the shared migrations, before any tenant is migrated.
 ///
-/// Gives the sessions that hold the locks. The tenants of a database that cannot be had are told in the report, and left
-/// out of what is to be done.
+/// Returns the sessions that hold the locks. Tenants of a database that could not be locked or migrated are reported and
+/// left out of the run.
 pub(super) async fn prepare(
     upgrade: &MemberUpgrade<'_>,
     sound: &mut Vec<UpgradableMember<'_>>,
@@ -57,15 +57,15 @@ pub(super) async fn prepare(
             }
             Err(error) => error,
         };
-        let why = format!("what its tenants share: {error:#}");
-        let told = MemberProblem {
+        let why = format!("shared migrations: {error:#}");
+        let problem = MemberProblem {
             name: member.target.to_string(),
             why,
         };
         match exit_of(&error) {
-            Exit::Busy => report.busy.push(told),
+            Exit::Busy => report.busy.push(problem),
             Exit::Interrupted => report.interrupted = true,
-            _ => report.failed.push(told),
+            _ => report.failed.push(problem),
         }
         report.not_begun += sound
             .iter()
@@ -74,12 +74,12 @@ pub(super) async fn prepare(
         sound.retain(|one| one.member.location() != place);
     }
     if report.failed.len() > upgrade.fleet.limits.failures {
-        report.stop("what tenants share could not be brought up".to_owned());
+        report.stop("the shared migrations failed".to_owned());
     }
     Ok(holders)
 }
 
-/// Brings up what the tenants of one database share; gives the session with its lock, and how much was applied.
+/// Applies the shared migrations of one database; returns the session with its lock, and the number applied.
 async fn one(
     upgrade: &MemberUpgrade<'_>,
     member: &Member,

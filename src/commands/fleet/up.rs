@@ -1,4 +1,4 @@
-//! Owns `up` on a fleet: one plan for all, phase by phase, wave by wave, each database in its own run.
+//! `up` on a fleet: phase by phase and wave by wave, each database in its own run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -30,28 +30,28 @@ use crate::plan::approval::Quorum;
 use crate::plan::document;
 use crate::sql::safe::Sql;
 
-/// What `up` was told.
+/// The flags of `up` that apply to a fleet.
 pub(crate) struct UpOptions<'a> {
     pub(crate) selection: &'a Selection,
-    /// The plan that the run is bound to.
+    /// The saved plan to follow.
     pub(crate) plan: Option<&'a Path>,
-    /// The hash that was approved elsewhere.
+    /// The approved hash.
     pub(crate) approve: Option<&'a str>,
-    /// Waves that have nothing left to do are neither waited for nor asked again.
+    /// Skip the bake time and the gate of waves that have nothing left to do.
     pub(crate) resume: bool,
     pub(crate) budgets: &'a Budgets,
 }
 
-/// What a run knows; shared by all databases.
+/// A run on a fleet.
 struct FleetRun<'a> {
     context: &'a Context,
     fleet: &'a Fleet,
     upgrade: MemberUpgrade<'a>,
-    /// The sessions that hold the locks of databases that tenants share, by their address.
+    /// The sessions that hold the migration locks of databases shared by tenants, by location.
     holders: BTreeMap<String, LockedSession>,
 }
 
-/// Applies what is pending to every database of a fleet.
+/// Applies the pending migrations to every database of a fleet.
 pub(crate) async fn up(context: &Context, path: &Path, options: &UpOptions<'_>) -> Result<Outcome> {
     let folder = project::folder(context)?;
     let fleet = super::load(context, path).await?;
@@ -97,7 +97,7 @@ pub(crate) async fn up(context: &Context, path: &Path, options: &UpOptions<'_>) 
         context,
         fleet: &fleet,
         folder: &folder,
-        ladder: project::lock_schedule(context, options.budgets.lock_budget.as_deref())?,
+        lock_schedule: project::lock_schedule(context, options.budgets.lock_budget.as_deref())?,
         block_budget: project::block_budget(context, options.budgets.block_budget.as_deref())?,
         bound: bound.as_ref(),
     };
@@ -110,7 +110,7 @@ pub(crate) async fn up(context: &Context, path: &Path, options: &UpOptions<'_>) 
         upgrade,
     };
     if report.is_stopped() {
-        report.settle(&sound);
+        report.summarize(&sound);
         return context.show(&report);
     }
     for phase in &phases {
@@ -125,13 +125,13 @@ pub(crate) async fn up(context: &Context, path: &Path, options: &UpOptions<'_>) 
     for holder in run.holders.into_values() {
         holder.close().await;
     }
-    report.settle(&sound);
+    report.summarize(&sound);
     context.show(&report)
 }
 
-/// Gives the hash of what is to become true: these databases, these files.
+/// The hash of the databases and files of a run.
 ///
-/// It stays the same while the fleet is on its way, so that what was approved can be finished after an interruption.
+/// It does not depend on what is already applied, so an approved run can be continued after an interruption.
 fn hash(
     fleet: &Fleet,
     (folder, shared): (&MigrationFolder, Option<&MigrationFolder>),
@@ -164,7 +164,7 @@ fn wanted(selection: &Selection, file: &Migration) -> bool {
     selection.to.is_none_or(|to| file.version <= to)
 }
 
-/// Shows what would be done and asks, where any of the databases is protected.
+/// Shows the run, and asks for confirmation if any of the databases is protected.
 async fn admit(
     context: &Context,
     (folder, sound, has_shared): (&MigrationFolder, &[UpgradableMember<'_>], bool),
@@ -186,10 +186,10 @@ async fn admit(
         if Quorum::read(&rules.approvers, rules.approvals)?.needed > 0 {
             let environment = database.environment();
             return Err(refuse(format!(
-                "`{}` is of environment `{environment}`, whose approvers sign plans of one database; nothing was changed",
+                "`{}` belongs to environment `{environment}`, whose approvers sign plans of single databases; nothing was changed",
                 one.member.name
             ))
-            .hint("bring it up by itself, with --plan and --signature")
+            .hint("Migrate that database separately, with --plan and --signature")
             .into());
         }
         let guards = gate::guards_of(database)?;
@@ -206,31 +206,33 @@ async fn admit(
         let files: Vec<Migration> = files.cloned().collect();
         gate::isolation(context, None, &files).await?;
     }
-    let told = report.plan(phases);
+    let shown = report.plan(phases);
     if let Some(approved) = options.approve {
         if approved == report.plan {
             return Ok(());
         }
         return Err(
-            refuse("what was approved is not what would be done; nothing was changed")
+            refuse("the approved hash does not match this run; nothing was changed")
                 .hint(format!(
-                    "these databases and these files are {}",
+                    "The hash of these databases and files is {}",
                     report.plan
                 ))
                 .into(),
         );
     }
     let Some(environment) = protected else {
-        context.terminal.say_all(&told);
+        context.terminal.say_all(&shown);
         return Ok(());
     };
     let short = report.plan.trim_start_matches("sha256:").get(..6);
     let words = format!("{environment}/fleet {}", short.unwrap_or_default());
-    context.terminal.confirm_typed(&told, &words, gate::PLANNED)
+    context
+        .terminal
+        .confirm_typed(&shown, &words, gate::PLANNED)
 }
 
 impl FleetRun<'_> {
-    /// Runs a phase on every wave; says whether the next may begin.
+    /// Runs a phase on every wave; returns whether the next phase may start.
     async fn phase(
         &self,
         phase: &Phase,
@@ -256,21 +258,21 @@ impl FleetRun<'_> {
                 return Ok(false);
             }
         }
-        // What takes away must wait until every sound database has what was added.
+        // Contracting migrations must wait until every database has the expanding ones.
         let behind = sound.iter().find(|one| {
             let mut here = phase.versions.iter();
             here.any(|version| one.pending.contains(version))
         });
         if let Some(behind) = behind {
             report.stop(format!(
-                "`{}` is not through the phase that all have to pass first",
+                "`{}` has not completed the phase that all databases must complete first",
                 behind.member.name
             ));
         }
         Ok(behind.is_none())
     }
 
-    /// Runs a phase on one wave; says whether there was anything to do.
+    /// Runs a phase on one wave; returns whether there was anything to do.
     async fn wave(
         &self,
         phase: &Phase,
@@ -307,12 +309,12 @@ impl FleetRun<'_> {
         let mut tries: BTreeMap<&str, usize> = BTreeMap::new();
         let mut ended = 0;
         let mut through = BTreeSet::new();
-        let climb = async |member: &Member| {
+        let migrate = async |member: &Member| {
             let holder = member.tenant.is_some().then(|| member.location());
             let holder = holder.and_then(|place| self.holders.get(&place));
             self.upgrade.one(member, &work[&member.name], holder).await
         };
-        let left = fleet::for_each_member(&members, self.fleet.limits, climb, |member, how| {
+        let left = fleet::for_each_member(&members, self.fleet.limits, migrate, |member, how| {
             if let MemberOutcome::Busy(_) = &how {
                 let tried = tries.entry(&member.name).or_default();
                 *tried += 1;
@@ -332,21 +334,21 @@ impl FleetRun<'_> {
             if matches!(how, MemberOutcome::Applied(_)) {
                 through.insert(&member.name);
             }
-            self.note(member, how, report, &watch)
+            self.record(member, how, report, &watch)
         })
         .await;
         watch(Event::Ended);
         report.not_begun += left.len();
         for one in sound.iter_mut() {
             if through.contains(&one.member.name) {
-                one.pass(&phase.versions);
+                one.mark_applied(&phase.versions);
             }
         }
         !members.is_empty()
     }
 
-    /// Writes down how it went on one database, and says how to go on.
-    fn note(
+    /// Adds the outcome of one database to the report, and decides whether to continue.
+    fn record(
         &self,
         member: &Member,
         how: MemberOutcome,
@@ -371,7 +373,7 @@ impl FleetRun<'_> {
                         "database has failed",
                         "databases have failed",
                     );
-                    report.stop(format!("{failed}, {} may", self.fleet.limits.failures));
+                    report.stop(format!("{failed}, limit {}", self.fleet.limits.failures));
                     return NextStep::Stop;
                 }
             }
@@ -383,7 +385,7 @@ impl FleetRun<'_> {
         NextStep::Continue
     }
 
-    /// Waits while the databases of a wave stand the test of time.
+    /// Waits for the bake time of a wave.
     async fn bake(&self, wave: &Wave<'_>, report: &mut FleetUp) {
         let bake = wave.spec.bake;
         if bake.is_zero() {
@@ -391,7 +393,7 @@ impl FleetRun<'_> {
         }
         let seconds = bake.as_secs();
         self.context.terminal.say(&format!(
-            "wave `{}` is through; waiting {seconds} s before the next",
+            "wave `{}` completed; waiting {seconds} s before the next",
             wave.spec.name
         ));
         tokio::select! {
@@ -400,7 +402,7 @@ impl FleetRun<'_> {
         }
     }
 
-    /// Asks whether the next wave may begin.
+    /// Runs the gate of a wave.
     async fn gate(&self, wave: &Wave<'_>, report: &mut FleetUp) -> Result<()> {
         let name = &wave.spec.name;
         if let [program, arguments @ ..] = wave.spec.gate.as_slice() {
@@ -412,7 +414,7 @@ impl FleetRun<'_> {
                 .await?;
             if !done.status.success() {
                 report.stop(format!(
-                    "the gate of wave `{name}` says no ({})",
+                    "the gate of wave `{name}` failed ({})",
                     done.status
                 ));
                 return Ok(());
@@ -435,7 +437,7 @@ impl FleetRun<'_> {
             });
             if !yes {
                 report.stop(format!(
-                    "`{}` does not pass the gate of wave `{name}`",
+                    "`{}` failed the gate of wave `{name}`",
                     member.name
                 ));
                 return Ok(());

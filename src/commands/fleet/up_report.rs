@@ -1,4 +1,4 @@
-//! Owns the report of `up` on a fleet: versions and their counts, who is behind and why, what was slow.
+//! The report of `up` on a fleet: versions and their counts, failures, skipped and slow databases.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::commands::page::{Page, Tone, count};
 use crate::commands::{Outcome, Report};
 use crate::finding::{Finding, Severity};
 
-/// A database through which this run came.
+/// A database that this run migrated.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct UpgradedMember {
@@ -25,7 +25,7 @@ pub(super) struct UpgradedMember {
     findings: Vec<Finding>,
 }
 
-/// A database and what there is to say of it.
+/// A database that was not migrated, and why.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct MemberProblem {
@@ -33,7 +33,7 @@ pub(super) struct MemberProblem {
     pub(super) why: String,
 }
 
-/// Databases in one state, and what becomes of them.
+/// Databases in the same state, and what is applied to them.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct StateGroup {
@@ -44,14 +44,13 @@ pub(super) struct StateGroup {
     databases: usize,
 }
 
-/// The report.
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct FleetUp {
     fleet: String,
     pub(super) plan: String,
     pub(super) groups: Vec<StateGroup>,
-    /// Where something was brought up that tenants share, and how many migrations.
+    /// The databases whose shared migrations were applied, and how many.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) shared: Vec<(String, usize)>,
     pub(super) applied: Vec<UpgradedMember>,
@@ -68,7 +67,7 @@ pub(super) struct FleetUp {
     findings: Vec<Finding>,
 }
 
-/// Puts the databases of one state together.
+/// Groups the databases by state.
 pub(super) fn group(sound: &[UpgradableMember<'_>]) -> Vec<StateGroup> {
     let mut groups: BTreeMap<_, StateGroup> = BTreeMap::new();
     for one in sound {
@@ -104,11 +103,11 @@ impl FleetUp {
             versions: Vec::new(),
             findings: Vec::new(),
         };
-        report.settle(&surveyed.sound);
+        report.summarize(&surveyed.sound);
         report
     }
 
-    /// Notes that a database is through; one that came by in an earlier phase is counted once.
+    /// Adds a migrated database; one of an earlier phase is counted once.
     pub(super) fn done(&mut self, name: String, applied: MemberApplied) {
         let seconds = applied.took.as_secs_f64();
         match self.applied.iter_mut().find(|done| done.name == name) {
@@ -127,7 +126,7 @@ impl FleetUp {
         }
     }
 
-    /// Says that nothing further is begun.
+    /// Stops the run: no further database is started.
     pub(super) fn stop(&mut self, why: String) {
         self.stopped.get_or_insert(why);
     }
@@ -136,8 +135,8 @@ impl FleetUp {
         self.stopped.is_some() || self.interrupted
     }
 
-    /// Counts the versions the databases are at now, and makes of what went wrong what it is.
-    pub(super) fn settle(&mut self, sound: &[UpgradableMember<'_>]) {
+    /// Counts the current versions and collects the findings.
+    pub(super) fn summarize(&mut self, sound: &[UpgradableMember<'_>]) {
         let mut versions: BTreeMap<Option<i64>, usize> = BTreeMap::new();
         for one in sound {
             *versions.entry(one.applied.last().copied()).or_default() += 1;
@@ -166,7 +165,7 @@ impl FleetUp {
         }
     }
 
-    /// Says what would be done, before it is.
+    /// Describes the run, for the confirmation.
     pub(super) fn plan(&self, phases: &[Phase]) -> String {
         let mut lines = vec![format!("{} ({})", self.fleet, self.plan)];
         for group in self.groups.iter().filter(|group| !group.pending.is_empty()) {
@@ -182,20 +181,21 @@ impl FleetUp {
         }
         if phases.len() > 1 {
             lines.push(
-                "  what takes away runs nowhere before what adds has run everywhere:".to_owned(),
+                "  contracting migrations run only after the expanding ones have run everywhere:"
+                    .to_owned(),
             );
             for phase in phases {
                 let word = if phase.contracts {
-                    "takes away"
+                    "contract"
                 } else {
-                    "adds"
+                    "expand"
                 };
                 lines.push(format!("    {word}: {}", list(&phase.versions)));
             }
         }
         if !self.set_aside.is_empty() {
             let aside = count(self.set_aside.len(), "database", "databases");
-            lines.push(format!("  {aside} set aside, see below"));
+            lines.push(format!("  {aside} skipped, see below"));
         }
         lines.join("\n")
     }
@@ -221,10 +221,10 @@ impl Report for FleetUp {
 
     fn human(&self, page: &mut Page) {
         let applied = count(self.applied.len(), "database", "databases");
-        page.line(format!("{}: {applied} brought up", self.fleet));
+        page.line(format!("{}: {applied} migrated", self.fleet));
         for (place, migrations) in &self.shared {
             let migrations = count(*migrations, "migration", "migrations");
-            page.line(format!("{migrations} of what is shared applied to {place}"));
+            page.line(format!("{migrations} shared by tenants applied to {place}"));
         }
         page.gap();
         let rows: Vec<_> = self
@@ -243,10 +243,10 @@ impl Report for FleetUp {
         page.table(&rows);
         let troubles = [
             (self.failed.len(), "failed"),
-            (self.busy.len(), "locked until the budget was spent"),
-            (self.moved.len(), "changed meanwhile, left alone"),
-            (self.set_aside.len(), "set aside"),
-            (self.not_begun, "not begun"),
+            (self.busy.len(), "locked beyond the lock budget"),
+            (self.moved.len(), "changed since the run started, skipped"),
+            (self.set_aside.len(), "skipped"),
+            (self.not_begun, "not started"),
         ];
         for (number, word) in troubles.into_iter().filter(|(number, _)| *number > 0) {
             page.toned(Tone::Warn, format!("{number} {word}"));
@@ -255,10 +255,7 @@ impl Report for FleetUp {
             page.toned(Tone::Bad, format!("stopped: {why}"));
         }
         if self.interrupted {
-            page.toned(
-                Tone::Bad,
-                "interrupted; run it again with --resume to go on",
-            );
+            page.toned(Tone::Bad, "interrupted; continue with --resume");
         }
         let mut slow: Vec<&UpgradedMember> = self.applied.iter().collect();
         slow.sort_by(|one, other| other.seconds.total_cmp(&one.seconds));

@@ -1,5 +1,4 @@
-//! Owns what `validate` says of a fleet: each history against the files, each distinct schema against what the migrations
-//! of its history make.
+//! `validate` on a fleet: compares each history with the files and each distinct schema with its migrations.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -15,13 +14,13 @@ use crate::commands::page::count;
 use crate::finding::Finding;
 use crate::migrate::files::MigrationFolder;
 
-/// How the databases of a fleet were judged.
+/// The result of validating a fleet.
 pub(crate) struct FleetVerdict {
     pub(crate) words: String,
     pub(crate) findings: Vec<Finding>,
 }
 
-/// Judges every database of a fleet.
+/// Validates every database of a fleet.
 pub(crate) async fn verdict(
     context: &Context,
     path: &Path,
@@ -33,7 +32,7 @@ pub(crate) async fn verdict(
         survey::survey(context, &fleet, folder, (&all, ReferenceSource::Migrations)).await;
     let states: BTreeSet<_> = surveyed.sound.iter().map(|one| &one.state).collect();
     let words = format!(
-        "{} in {}, {} set aside",
+        "{} in {}, {} skipped",
         count(fleet.members.len(), "database", "databases"),
         count(states.len(), "state", "states"),
         surveyed.aside.len()

@@ -1,10 +1,10 @@
-//! Owns annotations for GitHub's workflows: a command a line, which the runner shows beside the code.
+//! Annotations for GitHub Actions: one workflow command per line.
 
 use crate::commands::format::{path, whole, worst_first};
 use crate::finding::{Finding, Severity};
 use crate::visible;
 
-/// Writes an annotation for each finding, the worst first: the runner shows only the first ten of a kind.
+/// Writes an annotation for each finding, worst first: the runner shows only the first ten of a kind.
 pub fn render(findings: &[Finding]) -> String {
     worst_first(findings)
         .into_iter()
@@ -13,7 +13,7 @@ pub fn render(findings: &[Finding]) -> String {
         .concat()
 }
 
-/// Writes a failure, and what stood in the way.
+/// Writes a failure with its findings.
 pub fn failure(message: &str, findings: &[Finding]) -> String {
     format!(
         "::error title=af-db::{}\n{}",

@@ -1,4 +1,4 @@
-//! Owns GitLab's Code Quality report: a list of issues in the words of Code Climate.
+//! GitLab Code Quality report, in the format of Code Climate.
 
 use serde_json::{Value, json};
 

@@ -1,9 +1,9 @@
-//! Owns the JUnit report: a test case for each finding, failed where it must be mended.
+//! JUnit report: a test case for each finding, failed if it is an error.
 
 use crate::commands::format::{rest, sentence};
 use crate::finding::{Finding, Severity};
 
-/// Writes the report; where nothing was found it holds one case that passed, because many readers refuse none.
+/// Writes the report; without findings it has one passed case, because many readers reject an empty report.
 pub fn render(command: &str, findings: &[Finding]) -> String {
     let failures = findings
         .iter()
@@ -33,7 +33,7 @@ pub fn render(command: &str, findings: &[Finding]) -> String {
 
 fn case(finding: &Finding) -> String {
     let message = escape(&sentence(finding));
-    // What need not be mended is shown, and does not fail the job.
+    // Warnings and notes are shown without failing the job.
     let outcome = if finding.severity == Severity::Error {
         let code = escape(&finding.code);
         // Between tags a line break may stay one, for those who read the file as it is.

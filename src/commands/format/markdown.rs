@@ -1,17 +1,17 @@
-//! Owns findings in Markdown: the summary of a job, or a comment on a change.
+//! Findings in Markdown, for job summaries and comments.
 
 use crate::commands::format::{rest, summary, worst_first};
 use crate::finding::Finding;
 use crate::visible;
 
-/// Writes a heading, a table of the findings, the worst first, and what more there is to say, folded.
+/// Writes a heading, a table of the findings, worst first, and their details, folded.
 pub fn render(command: &str, findings: &[Finding]) -> String {
     let mut text = format!("### af-db {}\n\n", inline(command));
     if findings.is_empty() {
-        return text + "Nothing was found.\n";
+        return text + "No findings.\n";
     }
     text += &format!("{}\n\n", summary(findings));
-    text += "| severity | code | about | what is wrong | where |\n|---|---|---|---|---|\n";
+    text += "| severity | code | object | finding | location |\n|---|---|---|---|---|\n";
     let sorted = worst_first(findings);
     for finding in &sorted {
         let place = finding.place.as_ref().map(ToString::to_string);
@@ -52,7 +52,7 @@ pub(crate) fn block(language: &str, text: &str) -> String {
 
 /// Escapes text for one line, a cell of a table or HTML.
 ///
-/// Everything that could mean something is a numbered character: a backslash is not heeded inside HTML, nor everywhere
+/// Everything that could mean something is a numbered character: a backslash does not escape inside HTML, nor everywhere
 /// in a cell.
 fn inline(text: &str) -> String {
     let text = visible::document(text);
@@ -82,7 +82,7 @@ mod tests {
 
         1 error, 1 warning, 1 note
 
-        | severity | code | about | what is wrong | where |
+        | severity | code | object | finding | location |
         |---|---|---|---|---|
         | error | R01 | public.orders.tenant&#95;id | a foreign key has no index | migrations/V2&#95;&#95;orders.sql:3:5 |
         | warn | R07 | public.orders | the index is built under a lock | ./schemas/orders.yaml |

@@ -1,4 +1,4 @@
-//! Owns how findings are written for the programs that gather them: forges, scanners, test reports.
+//! Findings in the formats of code hosts, scanners and test reports.
 //!
 //! Each format is a function from findings to text; `commands::output` writes it.
 
@@ -11,10 +11,10 @@ pub mod sarif;
 use crate::commands::page::count;
 use crate::finding::{Finding, Severity};
 
-/// The file that stands for the whole project, where a format demands a place and a finding has none.
+/// The location of findings without one, in formats that require a file.
 const PROJECT: &str = "af-db.yaml";
 
-/// Counts findings in words, the worst first.
+/// Counts findings in words, worst first.
 pub(crate) fn summary(findings: &[Finding]) -> String {
     let of = |severity| {
         findings
@@ -33,19 +33,19 @@ pub(crate) fn summary(findings: &[Finding]) -> String {
         .join(", ")
 }
 
-/// Gives the findings, the worst first.
+/// The findings, worst first.
 pub(crate) fn worst_first(findings: &[Finding]) -> Vec<&Finding> {
     let mut sorted: Vec<&Finding> = findings.iter().collect();
     sorted.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     sorted
 }
 
-/// Gives what is wrong with what, in one sentence.
+/// The finding in one sentence.
 fn sentence(finding: &Finding) -> String {
     format!("{}: {}", finding.subject, finding.message)
 }
 
-/// Gives what follows the sentence: further places, the longer text, the next step.
+/// The rest of a finding: other locations, details and help.
 fn rest(finding: &Finding) -> String {
     let mut lines: Vec<String> = finding
         .also
@@ -67,7 +67,7 @@ fn rest(finding: &Finding) -> String {
     lines.join("\n")
 }
 
-/// Gives the whole finding as plain text.
+/// The whole finding as plain text.
 fn whole(finding: &Finding) -> String {
     let rest = rest(finding);
     if rest.is_empty() {
@@ -77,7 +77,7 @@ fn whole(finding: &Finding) -> String {
     }
 }
 
-/// Gives the path as the formats want it: with slashes, from the top of the project.
+/// The path with slashes, relative to the project.
 fn path(file: &str) -> String {
     let file = if cfg!(windows) {
         file.replace('\\', "/")

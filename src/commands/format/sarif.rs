@@ -1,4 +1,4 @@
-//! Owns SARIF 2.1.0, which code scanning reads.
+//! SARIF 2.1.0 for code scanning.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -42,7 +42,7 @@ pub fn render(command: &str, findings: &[Finding]) -> String {
     format!("{log:#}\n")
 }
 
-/// Describes a code: in the words of the lint rule where it is one.
+/// Describes a code, with the texts of the lint rule if it is one.
 fn rule(code: &str) -> Value {
     match rules::RULES.iter().find(|rule| rule.code == code) {
         Some(rule) => json!({
@@ -70,7 +70,7 @@ fn result(finding: &Finding, fingerprint: &str, codes: &[&str]) -> Value {
     stands["logicalLocations"] = json!([{ "fullyQualifiedName": finding.subject }]);
     let mut fingerprints = json!({ "finding/v1": fingerprint });
     if finding.place.is_none() {
-        // Else code scanning would hash the first line of the project's file, and take all of these for one.
+        // Without it code scanning would hash the first line of the project's file and merge all of these.
         fingerprints["primaryLocationLineHash"] = json!(fingerprint);
     }
     let mut result = json!({
@@ -123,7 +123,7 @@ fn uri(file: &str) -> String {
     uri
 }
 
-/// Keeps a reader from taking `[text](address)` in a message for a link.
+/// Escapes `[text](url)` in a message, which would become a link.
 fn message(text: &str) -> String {
     text.replace("](", "\\](")
 }

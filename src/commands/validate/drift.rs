@@ -1,4 +1,4 @@
-//! Holds the live database against what is declared: against the migrations it says were applied, else the manifest.
+//! Compares the live database with its applied migrations, or else with the manifest.
 
 use std::borrow::Cow;
 
@@ -20,22 +20,22 @@ use crate::pg::shadow_server::ShadowServer;
 use crate::shadow;
 use crate::shadow::object_origin::Origins;
 
-/// What the live database should be.
+/// The declared schemas.
 pub(super) struct DriftInputs<'a> {
     pub(super) folder: &'a MigrationFolder,
     pub(super) manifest: &'a Manifest,
-    /// All the migrations, replayed; none where they do not run here.
+    /// The result of all migrations; none if the replay failed.
     pub(super) replayed: Option<&'a Catalog>,
     pub(super) settled: Option<&'a Settled>,
 }
 
-/// How the comparison ended.
+/// The result of the comparison.
 pub(super) struct DriftResult {
     pub(super) words: String,
     pub(super) findings: Vec<Finding>,
 }
 
-/// One side of the comparison with its name.
+/// The expected schema with its name.
 struct ExpectedSchema<'a> {
     catalog: Cow<'a, Catalog>,
     called: &'static str,
@@ -50,18 +50,18 @@ pub(super) async fn find(
 ) -> Result<DriftResult> {
     let Some(expected) = expected(live, declared, scratch, watch).await? else {
         return Ok(DriftResult {
-            words: "not compared: neither the migrations nor the manifest could be had".to_owned(),
+            words: "skipped: neither the migrations nor the manifest could be loaded".to_owned(),
             findings: Vec::new(),
         });
     };
     let actual = read::read(&live.session, &super::with_roles())
         .await
         .context("reading the live schema")?;
-    // The history of a tool that ran here before is no part of what the migrations make.
+    // History tables of other tools are not created by the migrations.
     let histories = record::survey(&live.session, None).await?;
     let actual = record::without(&actual, &histories);
     let (before, after) = compare::settled_roles(&expected.catalog, &actual);
-    // Who owns things and in which order roles were made is the live server's own affair.
+    // Owners, and the order in which roles were created, differ between servers.
     let (before, after) = (before.without_owners(), after.without_owners());
     let (before, after) = match expected.called {
         MANIFEST => {
@@ -107,7 +107,7 @@ pub(super) async fn find(
 const MIGRATIONS: &str = "the migrations";
 const MANIFEST: &str = "the manifest";
 
-/// Gives what the live database should be: the migrations that its history says were applied, no more.
+/// The expected schema: the result of the migrations that the history records as applied.
 async fn expected<'a>(
     live: &LiveDatabase,
     declared: &DriftInputs<'a>,
@@ -138,19 +138,22 @@ async fn expected<'a>(
     }))
 }
 
-/// Tells what could not be held against anything, so that it is not taken for right.
+/// Lists the objects that could not be compared.
 fn not_compared(strict: bool, actual: &Catalog) -> Vec<Finding> {
     let severity = if strict {
         Severity::Error
     } else {
         Severity::Warn
     };
-    let told =
+    let finding =
         |code: &str, what: &String| Finding::new(severity, code, "the live database", what.clone());
-    let unseen = actual.unseen.iter().map(|what| told("drift-unseen", what));
+    let unseen = actual
+        .unseen
+        .iter()
+        .map(|what| finding("drift-unseen", what));
     let unmodelled = actual
         .unmodelled
         .iter()
-        .map(|what| told("drift-not-modelled", what).help("look at it yourself"));
+        .map(|what| finding("drift-not-modelled", what).help("Compare it manually"));
     unseen.chain(unmodelled).collect()
 }

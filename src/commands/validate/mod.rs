@@ -1,4 +1,4 @@
-//! `af-db validate`: the whole judgement in one pass: files, replay, ways down, manifest, policies, drift.
+//! `af-db validate`: runs all checks: files, lint, replay, down migrations, manifest, policies, drift.
 
 mod drift;
 mod on_shadow;
@@ -22,39 +22,39 @@ use crate::rls::declared::{self, Declared};
 /// Flags of `validate`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Judge only what needs no server: files and their text
+    /// Check only the files, without a server
     #[arg(long, conflicts_with_all = ["shadow", "live"])]
     offline: bool,
-    /// Judge on a scratch server, without the live database
+    /// Check on a shadow server, without the live database
     #[arg(long)]
     shadow: bool,
-    /// Judge the live database: its history, and its schema against the migrations
+    /// Check also the history and the schema of the live database
     #[arg(long)]
     live: bool,
-    /// Judge every database of this fleet instead of a single one
+    /// Check every database of this fleet
     #[arg(long, value_name = "FILE", conflicts_with_all = ["offline", "shadow", "live"])]
     fleet: Option<std::path::PathBuf>,
-    /// Let the rules judge only files that differ from where this branch left another, such as origin/main
+    /// Lint only files changed since the merge base with this branch, such as origin/main
     #[arg(long, value_name = "BRANCH")]
     git_base: Option<String>,
-    /// Accept what the rules find now as legacy, in the file that lint.baseline names; one that is there only shrinks
+    /// Write current findings to the baseline file; an existing baseline can only shrink
     #[arg(long, conflicts_with = "git_base")]
     write_baseline: bool,
-    /// Fail where the rules find something this serious; as lint.fail-on has it where nothing is said
+    /// Exit 1 on findings of at least this severity [default: lint.fail-on]
     #[arg(long, value_name = "SEVERITY", value_parser = ["error", "warn", "never"])]
     fail_on: Option<String>,
-    /// Take for wrong what cannot be compared: what no catalog models and what the role may not see
+    /// Treat objects that cannot be compared (unsupported or not visible) as errors
     #[arg(long)]
     strict: bool,
-    /// Do not try the ways down
+    /// Skip the test of down migrations
     #[arg(long)]
     skip_rollback: bool,
-    /// Do not try to reach another tenant's rows
+    /// Skip the tenant isolation probes
     #[arg(long)]
     skip_proof: bool,
 }
 
-/// One part of the judgement and how it ended.
+/// One check and its result.
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Check {
@@ -90,7 +90,7 @@ impl ValidateReport {
     }
 }
 
-/// What the project says and, where one is verdict, the live database.
+/// The files of the project and, where it is checked, the live database.
 struct ValidationInputs {
     folder: MigrationFolder,
     manifest: Manifest,
@@ -98,7 +98,7 @@ struct ValidationInputs {
     live: Option<LiveDatabase>,
 }
 
-/// The live database, with its own account of what was applied.
+/// The live database with its history and journal.
 struct LiveDatabase {
     session: Session,
     records: HistoryAndJournal,
@@ -133,7 +133,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         .iter()
         .any(|check| !matches!(check.name, "lint" | "citus") && check.errors > 0);
     if broken {
-        // A replay of files that cannot run would only say the same again, less well.
+        // A replay would only fail at the same errors, with less precise messages.
         return context.show(&report);
     }
     let session = inputs.live.as_ref().map(|live| &live.session);
@@ -141,7 +141,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     report.scratch = Some(scratch.why.clone());
     let own = inputs.folder.clone();
     if let Some(path) = &args.fleet {
-        // What tenants have stands on what they share.
+        // Migrations of tenants depend on the shared ones.
         let shared = fleet::shared_files(context, path).await?;
         inputs.folder.migrations.splice(..0, shared);
     }
@@ -154,7 +154,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     context.show(&report)
 }
 
-/// Reads everything there is to judge, once; what cannot be read is found wrong.
+/// Reads everything to check once; files that cannot be read are findings.
 async fn gather(
     args: &Args,
     context: &Context,
@@ -180,7 +180,7 @@ async fn gather(
     })
 }
 
-/// Reads everything that belongs to the user, and what each role may do at all.
+/// The scope of a comparison with grants: all user objects and role attributes.
 fn with_roles() -> Scope {
     Scope {
         roles: true,
@@ -188,7 +188,7 @@ fn with_roles() -> Scope {
     }
 }
 
-/// Turns what a folder could not be read for into a finding, at its place where the message begins with one.
+/// A finding for a directory that could not be read, at the location that the message begins with.
 fn unreadable<T: Default>(
     code: &str,
     shown: &str,
@@ -249,7 +249,7 @@ async fn lint(
     Ok(())
 }
 
-/// Judges what can be verdict without a server.
+/// The checks of the migration files that need no server.
 fn files(folder: &MigrationFolder) -> Vec<Finding> {
     let mut findings = folder.findings.clone();
     for migration in &folder.migrations {
@@ -261,13 +261,13 @@ fn files(folder: &MigrationFolder) -> Vec<Finding> {
     findings
 }
 
-/// Opens the live database when one is configured; the embedded one is nobody's production.
+/// Opens the live database if one is configured, or the local server if it is running.
 async fn live(args: &Args, context: &Context) -> Result<Option<LiveDatabase>> {
     if args.offline || args.shadow || args.fleet.is_some() {
         return Ok(None);
     }
     let configured = context.config.database.target.is_some();
-    // A development server that runs is worth a look, and none is started for it.
+    // A running local server is checked, but not started for this.
     if !(configured || args.live || dev::status(&embedded::place(context))?.is_some()) {
         return Ok(None);
     }
@@ -282,12 +282,20 @@ fn history(
     records: &HistoryAndJournal,
 ) -> Result<Vec<Finding>> {
     let fresh = project::fresh_width(context, folder)?;
-    // The folder's own faults have been told already.
+    // Findings of the files are already part of the report.
     let folder = MigrationFolder {
         migrations: folder.migrations.clone(),
         findings: Vec::new(),
     };
     Ok(status::compare(&folder, &records.history, &records.unfinished, fresh).findings)
+}
+
+/// The name of a check for people; scripts know the old one.
+fn shown_name(name: &str) -> &str {
+    match name {
+        "ways down" => "down migrations",
+        name => name,
+    }
 }
 
 impl Report for ValidateReport {
@@ -301,13 +309,13 @@ impl Report for ValidateReport {
             .iter()
             .map(|check| {
                 let (tone, word) = if check.errors > 0 {
-                    (Tone::Bad, "wrong")
+                    (Tone::Bad, "failed")
                 } else {
                     (Tone::Good, "ok")
                 };
                 vec![
                     (tone, word.to_owned()),
-                    (Tone::Plain, check.name.to_owned()),
+                    (Tone::Plain, shown_name(check.name).to_owned()),
                     (Tone::Dim, check.result.clone()),
                 ]
             })

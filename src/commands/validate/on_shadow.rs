@@ -1,4 +1,4 @@
-//! Judges on a scratch server: the replay, the ways down, the manifest, the policies; and drift where there is a live one.
+//! The checks on a shadow server: replay, down migrations, manifest, policies, and drift of the live database.
 
 use anyhow::Result;
 use futures_util::future::try_join3;
@@ -19,7 +19,7 @@ use crate::pg::shadow_server::ShadowServer;
 use crate::rls::compare::Comparison;
 use crate::shadow::{self, Shadow, rollback};
 
-/// What is found on the shadow itself: how its policies compare, and whether they hold.
+/// The results on the shadow database: the comparison of its policies and the probes of tenant isolation.
 struct ShadowResults {
     compared: Option<Comparison>,
     proven: Option<IsolationProof>,
@@ -47,7 +47,7 @@ pub(super) async fn check(
     };
     let settled = settle(inputs, scratch, &watch);
     let on_shadow = on_shadow(args, context, inputs, shadow);
-    // Each has databases of its own, and a server has more than one processor.
+    // Each uses databases of its own, so they can run concurrently.
     let (down, settled, on_shadow) = if shadow::keep_to_themselves(&folder.migrations) {
         try_join3(down, settled, on_shadow).await?
     } else {
@@ -85,7 +85,7 @@ pub(super) async fn check(
     Ok(())
 }
 
-/// Settles the manifest, where there is one.
+/// Normalizes the manifest, where there is one.
 async fn settle(
     inputs: &ValidationInputs,
     scratch: &ShadowServer,
@@ -100,7 +100,7 @@ async fn settle(
     Ok(Some(settled))
 }
 
-/// Compares the policies with the shadow and tries to reach another tenant's rows there; nobody needs it any more.
+/// Compares the policies with the shadow database and probes tenant isolation there; uses up the shadow database.
 async fn on_shadow(
     args: &Args,
     context: &Context,
@@ -125,7 +125,7 @@ async fn on_shadow(
     Ok(found)
 }
 
-/// Replays the migrations; none when they do not run here, which says nothing about the rest.
+/// Replays the migrations; none if one fails, which is a finding.
 async fn replay(
     folder: &MigrationFolder,
     scratch: &ShadowServer,
@@ -138,13 +138,13 @@ async fn replay(
             let finding = Finding::error("shadow-replay", "migrations", error.to_string());
             let hint = crate::error::hint_of(&error).map(str::to_owned);
             let finding = hint.map_or(finding.clone(), |hint| finding.help(hint));
-            report.add("replay", "stopped", vec![finding]);
+            report.add("replay", "failed", vec![finding]);
             return Ok(None);
         }
     };
     let replayed = read::read(&shadow.session, &super::with_roles()).await?;
     let words = format!(
-        "{} on a scratch server",
+        "{} on a shadow server",
         count(replayed.objects.len(), "object", "objects")
     );
     report.add("replay", words, Vec::new());
@@ -156,7 +156,7 @@ async fn down_migrations(
     scratch: &ShadowServer,
     watch: Watch<'_>,
 ) -> Result<Option<(String, Vec<Finding>)>> {
-    // From the newest down to the first that has no way back, or says that it has none.
+    // The newest migrations that have a down migration and are not marked as irreversible.
     let has_down = |migration: &&crate::migrate::files::Migration| {
         migration.down.is_some() && migration.directives.irreversible.is_none()
     };
@@ -166,7 +166,7 @@ async fn down_migrations(
         return Ok(None);
     }
     let findings = rollback::prove(scratch, base, range, watch).await?;
-    let words = format!("{} tried", count(length, "migration", "migrations"));
+    let words = format!("{} tested", count(length, "migration", "migrations"));
     Ok(Some((words, findings)))
 }
 
@@ -181,7 +181,7 @@ fn check_manifest(
         .iter()
         .any(|finding| finding.severity == Severity::Error);
     let Some(replayed) = replayed else {
-        report.add("manifest", "settled", findings);
+        report.add("manifest", "normalized", findings);
         return;
     };
     if findings.is_empty() && manifest.tables().next().is_some() {
@@ -211,7 +211,7 @@ fn check_manifest(
     }
     report.add(
         "manifest",
-        "settled and compared with the migrations",
+        "normalized and compared with the migrations",
         findings,
     );
 }
