@@ -66,8 +66,8 @@ fn a_project_without_a_database_gets_one() {
     1 error
     exit 1
     $ af-db dev reset
-    ! error: there is no terminal to ask on, nothing was changed: Remove the development database and everything in it?
-    ! hint: say --yes if this is meant
+    ! error: confirmation needed, but there is no terminal; nothing was changed: Delete the local database and all its data?
+    ! hint: Confirm with --yes
     exit 4
     $ af-db dev reset --yes --quiet
     the development server started empty: PostgreSQL VERSION on 127.0.0.1:PORT

@@ -199,14 +199,14 @@ async fn what_is_no_database_is_said() {
     error: `notes.db` is not a SQLite database
     status 2
 
-    error: rows cannot be moved from `postgres://host/db`
-    hint: name a SQLite database: af-db copy sqlite://dev.db; from one PostgreSQL to another: af-db backup, then af-db restore
+    error: cannot copy rows from `postgres://host/db`
+    hint: Give a SQLite database: af-db copy sqlite://dev.db. From PostgreSQL, use af-db backup and af-db restore
     status 2
 
     people: 2 rows
     letters: 2 rows
-    error: there is no terminal to ask on, nothing was changed: Move them into postgres@HOST:PORT/DATABASE?
-    hint: say --yes if this is meant
+    error: confirmation needed, but there is no terminal; nothing was changed: Move them into postgres@HOST:PORT/DATABASE?
+    hint: Confirm with --yes
     status 4
     ");
 }

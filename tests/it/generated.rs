@@ -308,7 +308,7 @@ async fn what_a_page_tells_is_told_to_forges_too() {
 
     2 warnings
 
-    | severity | code | about | what is wrong | where |
+    | severity | code | object | finding | location |
     |---|---|---|---|---|
     | warn | diff | column public.a.id | a.sql and b.sql do not agree on type |  |
     | warn | diff | column public.a.x | it is in b.sql, not in a.sql |  |
@@ -336,7 +336,7 @@ async fn what_a_page_tells_is_told_to_forges_too() {
     insta::assert_snapshot!(same.seen(), @"
     ### af-db diff
 
-    Nothing was found.
+    No findings.
     PostgreSQL VERSION
     status 0
     ");

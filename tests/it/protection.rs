@@ -366,8 +366,8 @@ async fn a_production_whose_address_is_not_known_here_is_asked_about() {
     assert_eq!(ran.status, 4, "{}", ran.seen());
     let said = ran.stderr.replace(&bench.server.port.to_string(), "PORT");
     insta::assert_snapshot!(said, @"
-    error: there is no terminal to ask on, nothing was changed: cannot tell whether postgres@127.0.0.1:PORT/dev is the protected environment `production`: PROD_URL is not set
-    hint: run this in a terminal, where a person can answer; elsewhere, give the address of `production` that af-db.yaml refers to, or add this database to af-db.yaml as an environment of its own and choose it with --env
+    error: confirmation needed, but there is no terminal; nothing was changed: cannot determine whether postgres@127.0.0.1:PORT/dev is the protected environment `production`: PROD_URL is not set
+    hint: Run this in a terminal; without a terminal, provide the connection URL of `production` that af-db.yaml refers to, or add this database to af-db.yaml as another environment and choose it with --env
     ");
     assert_eq!(
         bench.one("dev", "SELECT to_regclass('a') IS NULL").await,

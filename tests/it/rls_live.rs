@@ -155,7 +155,7 @@ async fn a_database_is_taken_over_as_a_project_that_says_what_is_there() {
         "wrote migrations/V1__baseline.sql",
         "wrote policies/from-live.yaml",
         "wrote schemas/docs.yaml",
-        "V1__baseline is recorded as applied",
+        "V1__baseline recorded as applied",
         "note[rls-not-folded]: public.notes: is written as plain SQL: row-level security is off",
     ] {
         assert!(told.contains(line), "{line} in {told}");
@@ -174,7 +174,7 @@ async fn a_database_is_taken_over_as_a_project_that_says_what_is_there() {
     );
     let again = run(&["init", "--from-live"]);
     assert!(
-        again.contains("af-db.yaml is there already; nothing was written"),
+        again.contains("af-db.yaml already exists; nothing was written"),
         "{again}"
     );
     assert!(again.ends_with("exit 4\n"), "{again}");

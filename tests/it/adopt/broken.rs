@@ -41,7 +41,7 @@ async fn a_database_that_is_not_what_the_files_say_is_refused() {
 
     1 error
 
-    error: 1 thing has to be settled: the database is not what the files say; nothing was written
+    error: 1 thing has to resolved: the database differs from the files; nothing was written
     status 4
     ");
     sample
@@ -202,7 +202,7 @@ async fn files_that_could_be_of_two_tools_are_not_guessed() {
     let ran = sample.project.run(&["adopt", "--yes"]).await;
     insta::assert_snapshot!(ran.seen(), @"
     error: the migrations could be of golang-migrate in migrations, or sqlx in migrations; nothing was written
-    hint: say which with --from, and where with --dir
+    hint: Choose the tool with --from and the directory with --dir
     status 4
     ");
     let ran = sample

@@ -88,12 +88,12 @@ async fn nothing_is_written_before_it_is_confirmed() {
     PostgreSQL VERSION
     found 3 migrations of golang-migrate in migrations
     found its history in public.schema_migrations on postgres@HOST:PORT/DATABASE: 2 applied, 1 pending
-    the database is what the applied files say
+    the database matches the applied files
     this would be written:
       af-db.yaml: migrations: layout: golang-migrate
-      2 rows in our history and journal; public.schema_migrations stays as it is
-    error: there is no terminal to ask on, nothing was changed: Take it over?
-    hint: say --yes if this is meant
+      2 rows in the history and journal of af-db; public.schema_migrations is not changed
+    error: confirmation needed, but there is no terminal; nothing was changed: Take it over?
+    hint: Confirm with --yes
     status 4
     ");
     assert!(!project.folder.path().join("af-db.yaml").exists());
@@ -110,7 +110,7 @@ async fn nothing_is_written_before_it_is_confirmed() {
         "t"
     );
     insta::assert_snapshot!(project.run(&["adopt", "--from", "golang-migrate", "--yes"]).await.seen(), @"
-    took over 2 migrations of golang-migrate from migrations, 1 pending
+    adopted 2 migrations (golang-migrate): migrations applied, 1 pending
     wrote af-db.yaml
     wrote public.refinery_schema_history and af_db.journal
 
@@ -118,15 +118,15 @@ async fn nothing_is_written_before_it_is_confirmed() {
     PostgreSQL VERSION
     found 3 migrations of golang-migrate in migrations
     found its history in public.schema_migrations on postgres@HOST:PORT/DATABASE: 2 applied, 1 pending
-    the database is what the applied files say
+    the database matches the applied files
     this would be written:
       af-db.yaml: migrations: layout: golang-migrate
-      2 rows in our history and journal; public.schema_migrations stays as it is
+      2 rows in the history and journal of af-db; public.schema_migrations is not changed
     status 0
     ");
     insta::assert_snapshot!(project.run(&["adopt", "--from", "golang-migrate", "--yes"]).await.seen(), @"
-    error: public.schema_migrations is taken over already; nothing was written
-    hint: af-db status --foreign says whether that tool has run since
+    error: public.schema_migrations is already adopted; nothing was written
+    hint: To check whether that tool has run since: af-db status --foreign
     status 4
     ");
 }
@@ -295,12 +295,12 @@ async fn a_folder_that_is_not_ours_is_named_and_found() {
     for command in [&["up"][..], &["validate", "--offline"], &["status"]] {
         let ran = project.run(command).await;
         assert_eq!(ran.status, 2, "{}", ran.seen());
-        assert!(ran.stderr.contains("error: services/api/migrations/postgres holds migrations of golang-migrate or sqlx, not of af-db"), "{}", ran.seen());
+        assert!(ran.stderr.contains("error: services/api/migrations/postgres contains migrations of golang-migrate or sqlx, not of af-db"), "{}", ran.seen());
     }
     project.write("af-db.yaml", "schemas: [public]\n");
     insta::assert_snapshot!(project.run(&["adopt"]).await.seen(), @"
     error: the migrations could be of golang-migrate in services/api/migrations/postgres, or sqlx in services/api/migrations/postgres; nothing was written
-    hint: say which with --from, and where with --dir
+    hint: Choose the tool with --from and the directory with --dir
     status 4
     ");
     let ran = project

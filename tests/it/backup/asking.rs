@@ -26,8 +26,8 @@ async fn nothing_is_swapped_that_nobody_agreed_to() {
     let swap = ["restore", "--swap"];
     let ran = project.run(&swap).await;
     insta::assert_snapshot!(refused(&ran, 4, &archive), @"
-    error: there is no terminal to ask on, nothing was changed: put ARCHIVE in the place of `DATABASE` on postgres@HOST:PORT/DATABASE?
-    hint: say --yes if this is meant
+    error: confirmation needed, but there is no terminal; nothing was changed: put ARCHIVE in the place of `DATABASE` on postgres@HOST:PORT/DATABASE?
+    hint: Confirm with --yes
     ");
     assert_eq!(database.one("SELECT count(*) FROM kept").await, "2");
     let ran = project.run(&[&swap[..], &["--yes"]].concat()).await.ok();
@@ -60,8 +60,8 @@ async fn no_rows_of_a_tenant_are_replaced_that_nobody_agreed_to() {
     let replace = ["restore", &named, "--replace"];
     let ran = project.run(&replace).await;
     insta::assert_snapshot!(refused(&ran, 4, &archive), @"
-    error: there is no terminal to ask on, nothing was changed: replace the rows of tenant 7 from ARCHIVE on postgres@HOST:PORT/DATABASE?
-    hint: say --yes if this is meant
+    error: confirmation needed, but there is no terminal; nothing was changed: replace the rows of tenant 7 from ARCHIVE on postgres@HOST:PORT/DATABASE?
+    hint: Confirm with --yes
     ");
     let ids = "SELECT string_agg(id::text, ' ' ORDER BY id) FROM notes";
     assert_eq!(database.one(ids).await, "2 3");

@@ -48,7 +48,7 @@ async fn hooks_run_before_and_after_and_are_heeded() {
     let ran = project.run(&["backup"]).await;
     insta::assert_snapshot!(refused(&ran, 4), @"
     error: `echo too early >&2; exit 3` of backup.hooks.before-backup failed (exit status: 3): too early; nothing was done
-    hint: see to what it found, or take it out of af-db.yaml
+    hint: Fix the hook, or remove it from af-db.yaml
     ");
     assert!(file("after").is_err());
 
@@ -57,7 +57,7 @@ async fn hooks_run_before_and_after_and_are_heeded() {
     let ran = project.run(&["backup"]).await;
     insta::assert_snapshot!(refused(&ran, 4), @"
     error: `sleep 30` of backup.hooks.before-backup did not end within 2 s; nothing was done
-    hint: see to what it found, or take it out of af-db.yaml
+    hint: Fix the hook, or remove it from af-db.yaml
     ");
 
     project.write(
@@ -154,7 +154,7 @@ async fn what_a_person_mistypes_is_told() {
     hint: write names as the catalog spells them, a table with its schema
     ");
     insta::assert_snapshot!(said(&["backup", "--schema", "absent"], 2).await, @"
-    error: there is no schema `absent`, nothing was dumped
+    error: schema `absent` does not exist, nothing was dumped
     hint: write names as the catalog spells them, a table with its schema
     ");
     insta::assert_snapshot!(said(&["backup", "--to", "ftp://somewhere/else"], 2).await, @"
@@ -348,7 +348,7 @@ async fn taking_the_place_of_an_environment_wants_what_it_requires() {
     project.run(&["backup", "--env", "staging"]).await.ok();
     let swap = ["restore", "--env", "staging", "--swap", "--yes"];
     let ran = project.run(&swap).await;
-    insta::assert_snapshot!(refused(&ran, 4), @"error: environment `staging` wants a fresh proven backup; nothing was touched");
+    insta::assert_snapshot!(refused(&ran, 4), @"error: environment `staging` requires a recent verified backup; nothing was changed");
     let names =
         "SELECT count(*) FROM pg_database WHERE starts_with(datname, current_database() || '_')";
     assert_eq!(database.one(names).await, "0");
@@ -366,8 +366,8 @@ async fn taking_the_place_of_an_environment_wants_what_it_requires() {
     );
     let ran = project.run(&swap).await;
     insta::assert_snapshot!(refused(&ran, 4), @"
-    error: there is no terminal to ask on, nothing was changed: put ARCHIVE in the place of `DATABASE` on postgres@HOST:PORT/DATABASE, environment `staging`
-    hint: run this in a terminal, where a person can answer; to see what is in it without changing this server: af-db restore --drill
+    error: confirmation needed, but there is no terminal; nothing was changed: put ARCHIVE in the place of `DATABASE` on postgres@HOST:PORT/DATABASE, environment `staging`
+    hint: Run this in a terminal; to see what is in it without changing this server: af-db restore --drill
     ");
     assert_eq!(database.one(names).await, "0");
     // What was protected stays guarded until a person lifts it.

@@ -66,7 +66,7 @@ async fn an_interrupt_ends_the_hook_with_all_it_started() {
     };
     project.write("af-db.yaml", settings("before-backup", "10min"));
     let ran = interrupted(&project, &["backup"]).await;
-    insta::assert_snapshot!(error(&ran), @"error: interrupted, `HOOK` of backup.hooks.before-backup was ended; nothing was done");
+    insta::assert_snapshot!(error(&ran), @"error: interrupted: `HOOK` of backup.hooks.before-backup was stopped; nothing was done");
     assert!(!is_running(project.folder.path()));
     assert!(!project.folder.path().join("backups").exists());
 
@@ -74,7 +74,7 @@ async fn an_interrupt_ends_the_hook_with_all_it_started() {
     let ran = interrupted(&project, &["backup"]).await;
     let said = error(&ran);
     assert!(
-        said.starts_with("error: interrupted, `HOOK` of backup.hooks.after-backup was ended; what went before it stands: DATABASE-2"),
+        said.starts_with("error: interrupted: `HOOK` of backup.hooks.after-backup was stopped; completed before: DATABASE-2"),
         "{said}"
     );
     assert!(!is_running(project.folder.path()));

@@ -251,7 +251,7 @@ async fn a_gate_that_says_no_holds_the_next_wave() {
     assert_eq!(ran.status, 3, "{ran:?}");
     assert!(
         ran.stdout
-            .contains("`m00` does not pass the gate of wave `canary`"),
+            .contains("`m00` failed the gate of wave `canary`"),
         "{ran:?}"
     );
     assert_eq!(fleet.columns(1).await, "-");
@@ -321,12 +321,12 @@ async fn a_plan_is_made_once_for_each_state_and_binds_the_run() {
         .map(|one| format!("{}: {}", one["name"], one["why"]))
         .collect();
     insta::assert_snapshot!(aside.join("\n"), @r#"
-    "late": "the plan does not speak of it"
-    "m03": "its schema has changed since the plan was made"
-    "m04": "its schema has changed since the plan was made"
-    "m05": "its schema has changed since the plan was made"
-    "m06": "its schema has changed since the plan was made"
-    "m07": "its schema has changed since the plan was made"
+    "late": "not in the plan"
+    "m03": "the schema has changed since the plan was made"
+    "m04": "the schema has changed since the plan was made"
+    "m05": "the schema has changed since the plan was made"
+    "m06": "the schema has changed since the plan was made"
+    "m07": "the schema has changed since the plan was made"
     "#);
     assert_eq!(report["applied"].as_array().unwrap().len(), 3, "{report:#}");
     for at in 0..3 {
@@ -341,8 +341,8 @@ async fn a_plan_is_made_once_for_each_state_and_binds_the_run() {
     );
     let edited = fleet.run(&bound).await;
     insta::assert_snapshot!(edited.stderr, @"
-    error: migrations/V3__no_old.sql is not what plan.json planned; nothing was touched
-    hint: restore the file, or plan again and have the new plan approved
+    error: migrations/V3__no_old.sql is not the file that plan.json was made from; nothing was changed
+    hint: Restore the file, or make a new plan and have it approved
     ");
     assert_eq!(edited.status, 4, "{edited:?}");
 }

@@ -165,8 +165,8 @@ async fn a_tenant_that_differs_is_set_aside() {
         .run(&["diff-rls", "--prove", "--live", "--fleet", "fleet.yaml"])
         .await;
     insta::assert_snapshot!(refused.stderr, @"
-    error: `tenant 00` is a schema, and diff-rls is about whole databases; nothing was done
-    hint: what the tenants of a database differ in is told by af-db validate --fleet
+    error: `tenant 00` is a schema, but diff-rls works on whole databases; nothing was done
+    hint: To compare the tenants of a database: af-db validate --fleet
     ");
     assert_eq!(refused.status, 2);
 }

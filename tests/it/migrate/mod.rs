@@ -93,9 +93,9 @@ async fn up_applies_and_status_reports() {
     PostgreSQL VERSION
     1 migration will be reverted:
       migrations/V2__b.sql
-    A service that still embeds one of them would apply it again when it starts.
-    error: there is no terminal to ask on, nothing was changed: Revert on postgres@HOST:PORT/DATABASE?
-    hint: say --yes if this is meant
+    Services built with these migrations will reapply them at start-up.
+    error: confirmation needed, but there is no terminal; nothing was changed: Revert on postgres@HOST:PORT/DATABASE?
+    hint: Confirm with --yes
     status 4
     ");
     project.run(&["down", "--yes"]).await.ok();
@@ -286,8 +286,8 @@ async fn a_protected_environment_needs_confirmation() {
     let ran = project.run(&["up", "--yes"]).await;
     assert_eq!(ran.status, 4, "{}", ran.seen());
     insta::assert_snapshot!(ran.seen(), @"
-    error: there is no terminal to ask on, nothing was changed: 1 migration will be applied on postgres@HOST:PORT/DATABASE, environment `production`
-    hint: run this in a terminal, where a person can answer; migrations can be approved elsewhere: af-db plan --out plan.json, then af-db up --plan plan.json --approve sha256:…
+    error: confirmation needed, but there is no terminal; nothing was changed: 1 migration will be applied on postgres@HOST:PORT/DATABASE, environment `production`
+    hint: Run this in a terminal; without a terminal, use an approved plan: af-db plan --out plan.json, then af-db up --plan plan.json --approve sha256:…
     status 4
     ");
 }
@@ -301,7 +301,7 @@ async fn history_and_journal_can_be_repaired() {
     project.write("migrations/V1__a.sql", "SELECT 'other';");
     assert_eq!(project.run(&["up"]).await.status, 4);
     insta::assert_snapshot!(project.run(&["repair", "--checksum", "1"]).await.seen(), @"
-    the file of migration 1 is taken for what was applied
+    checksum of migration 1 updated to match the file
     status 0
     ");
     project.run(&["status", "--check"]).await.ok();
@@ -464,8 +464,8 @@ async fn a_fresh_project_validates_clean_and_goes_up_at_once() {
     // What the way down loses is all there is to say.
     assert_eq!(said(&judged), ["D01 tenants"]);
     insta::assert_snapshot!(project.run(&["init"]).await.seen(), @"
-    error: af-db.yaml is there already; nothing was written
-    hint: run af-db up, or init in another folder
+    error: af-db.yaml already exists; nothing was written
+    hint: Run af-db up, or run af-db init in another directory
     status 4
     ");
 }
@@ -480,8 +480,8 @@ async fn without_the_plan_that_is_asked_for_nothing_runs() {
     );
     project.write("migrations/V1__a.sql", "CREATE TABLE a (id int);");
     insta::assert_snapshot!(project.run(&["up"]).await.seen(), @"
-    error: environment `local` takes only approved plans; nothing was touched
-    hint: write one with af-db plan --out plan.json, have it approved, and run af-db up --plan plan.json
+    error: environment `local` requires an approved plan; nothing was changed
+    hint: Save a plan with af-db plan --out plan.json, have it approved, then run af-db up --plan plan.json
     status 4
     ");
     assert_eq!(database.one("SELECT to_regclass('a') IS NULL").await, "t");

@@ -98,12 +98,12 @@ async fn modified_sql_is_refused() {
     let said = refused(case.up("production").await, &case.database).await;
     insta::assert_snapshot!(without_hashes(&said), @"
     PostgreSQL VERSION
-    error: plan.json is stale, nothing was touched:
+    error: plan.json is stale; nothing was changed:
       - migrations/V2__b.sql:3: CREATE INDEX b_id ON b (id)
       + migrations/V2__b.sql:3: GRANT ALL ON b TO PUBLIC
       finding not in the plan: X06 b: Grants access to b to all current and future roles
       the resulting schema differs from the plan
-    hint: look at what differs, plan again and have the new plan approved
+    hint: Review the differences, then make a new plan and have it approved
     ");
 }
 
@@ -211,21 +211,21 @@ async fn yes_is_never_enough() {
         said.push_str(&refused(ran, &database).await);
     }
     insta::assert_snapshot!(without_hashes(&said), @"
-    error: environment `production` takes only approved plans; nothing was touched
-    hint: write one with af-db plan --out plan.json, have it approved, and run af-db up --plan plan.json
-    error: environment `production` takes only approved plans; nothing was touched
-    hint: write one with af-db plan --out plan.json, have it approved, and run af-db up --plan plan.json
+    error: environment `production` requires an approved plan; nothing was changed
+    hint: Save a plan with af-db plan --out plan.json, have it approved, then run af-db up --plan plan.json
+    error: environment `production` requires an approved plan; nothing was changed
+    hint: Save a plan with af-db plan --out plan.json, have it approved, then run af-db up --plan plan.json
     PostgreSQL VERSION
-    the plan is fresh: nothing has moved since it was made
-    error: environment `production` wants the plan approved, and there is no terminal to ask on; nothing was touched
-    hint: approve it by its name: --approve HASH
+    plan is up to date
+    error: environment `production` requires an approved plan, and there is no terminal; nothing was changed
+    hint: Approve it by its hash: --approve HASH
     PostgreSQL VERSION
-    the plan is fresh: nothing has moved since it was made
-    error: plan.json is plan HASH, not the one approved; nothing was touched
+    plan is up to date
+    error: plan.json is plan HASH, not the approved one; nothing was changed
     hint: approve what was looked at, by its whole name: HASH and 64 digits
     PostgreSQL VERSION
-    the plan is fresh: nothing has moved since it was made
-    error: plan.json is plan HASH, not the one approved; nothing was touched
+    plan is up to date
+    error: plan.json is plan HASH, not the approved one; nothing was changed
     hint: approve what was looked at, by its whole name: HASH and 64 digits
     ");
 }
@@ -236,8 +236,8 @@ async fn a_guard_that_cannot_be_kept_is_refused() {
     let project = project(&database.target, "require: [full-moon]").await;
     let said = refused(project.run(&["up", "--env", "production"]).await, &database).await;
     insta::assert_snapshot!(said, @"
-    error: environment `production` asks for `full-moon`, which this version cannot check; nothing was touched
-    hint: it knows approved-plan, verified-backup-within 24h and proven-rls; see to the other one yourself, and take it out of af-db.yaml
+    error: environment `production` requires `full-moon`, which this version of af-db does not support; nothing was changed
+    hint: Supported: approved-plan, verified-backup-within 24h and proven-rls. Remove the other one from af-db.yaml or upgrade af-db
     ");
 }
 
@@ -252,7 +252,7 @@ async fn a_fresh_verified_backup_is_required() {
 
     1 error
 
-    error: environment `production` wants a fresh proven backup; nothing was touched
+    error: environment `production` requires a recent verified backup; nothing was changed
     ");
     project.run(&["backup", "--env", "production"]).await.ok();
     project
@@ -297,7 +297,7 @@ async fn policies_that_leak_hold_the_run() {
 
     1 error
 
-    error: with these migrations one tenant could reach another's rows, or it cannot be ruled out (1 leak, 0 hold, 0 not proven); nothing was touched
+    error: tenant isolation is not proven with these migrations (1 leak, 0 hold, 0 not proven); nothing was changed
     hint: see af-db diff-rls --prove --shadow
     ");
 }

@@ -37,13 +37,13 @@ async fn rows_that_a_foreign_key_takes_along_are_named_before_they_go() {
          rows of c have their reference cleared with those of a (foreign key c_a_fkey)
 
     rows may be deleted: public.a
-    rows may be deleted: public.b, along with those of public.a
-    a lock is waited for at most 2 s at a time, 10 min in all
+    rows may be deleted: public.b, together with rows of public.a
+    lock timeout 2 s, retried for up to 10 min
     schema now        HASH
     schema afterwards HASH
     plan              HASH
 
-    to run exactly this: af-db plan --out plan.json, then af-db up --plan plan.json
+    to run exactly this plan: af-db plan --out plan.json, then af-db up --plan plan.json
 
     warn[observed-rows]: public.b: rows of b are deleted with those of a (foreign key b_a_fkey)
       at migrations/V2__b.sql:1:1
@@ -66,7 +66,7 @@ async fn rows_that_a_foreign_key_takes_along_are_named_before_they_go() {
     assert_eq!(ran.status, 0, "{}", ran.seen());
     assert!(
         ran.stderr
-            .contains("Rows may be deleted: public.b, along with those of public.a."),
+            .contains("Rows may be deleted: public.b, together with rows of public.a."),
         "{}",
         ran.stderr
     );

@@ -122,7 +122,7 @@ async fn preflight_errors_are_reported() {
     lock-waiters warning: public.a: 1 wait for a lock on it
     invalid-indexes warning: public.dup_id: this index of public.dup is invalid: it is kept up to date and used by no query
     unvalidated-constraints ok: later on public.dup: this constraint was never validated: rows from before may break it
-    backup blocking: no proven backup of this database is known
+    backup blocking: no verified backup of this database found
     command "ok": ["`echo fine`: fine"]
     command "warning": ["`echo odd; exit 1`: odd"]
     command "blocking": ["`echo disk is full >&2; exit 2`: disk is full"]

@@ -69,7 +69,7 @@ async fn a_plan_runs_when_its_words_and_every_loss_are_typed() {
     plan.json will be run on postgres@HOST:PORT/DATABASE, environment `production`: HASH
     Type `production/DATABASE START` to go on:
     production/DATABASE START
-    The data of public.a.note will be lost for good.
+    All data of public.a.note will be lost.
     Type `public.a.note` to go on:
     public.a.note
     applied 2 migrations to postgres@HOST:PORT/DATABASE
