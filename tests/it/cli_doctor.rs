@@ -26,8 +26,8 @@ fn a_project_with_nothing_said_is_fine() {
     let project = DevProject::new();
     insta::assert_snapshot!(normal(&project.run(&["doctor"])), @r"
     $ af-db doctor
-    good  configuration        no af-db.yaml, everything at its default
-    good  server               no database is configured; the development server starts when it is needed
+    good  configuration        no af-db.yaml, using defaults
+    good  server               no database configured; the local server starts when needed
     good  client tools         pg_dump …
     good  embedded postgresql  PostgreSQL …
     ");
@@ -49,9 +49,9 @@ fn what_is_missing_is_named_with_its_remedy() {
     let (_, told) = told.split_once('\n').unwrap();
     assert!(!told.contains("secret"), "{told}");
     insta::assert_snapshot!(normal(told), @"
-    good     configuration        no af-db.yaml, everything at its default
+    good     configuration        no af-db.yaml, using defaults
     missing  server               nothing listens at `127.0.0.1:1`: Connection refused (os error 111)
-    weak     client tools         there is no pg_dump of PostgreSQL 14 or newer on this machine; backup and restore cannot work
+    weak     client tools         there is no pg_dump of PostgreSQL 14 or newer on this machine; backup and restore do not work
     missing  embedded postgresql  cannot use PostgreSQL in PROJECT/empty: postgres is missing
 
     error[doctor-server]: server: nothing listens at `127.0.0.1:1`: Connection refused (os error 111)
@@ -60,7 +60,7 @@ fn what_is_missing_is_named_with_its_remedy() {
     error[doctor-embedded-postgresql]: embedded postgresql: cannot use PostgreSQL in PROJECT/empty: postgres is missing
       help: set AF_DB_PG_BIN to the directory with postgres and initdb, or unset it
 
-    warn[doctor-client-tools]: client tools: there is no pg_dump of PostgreSQL 14 or newer on this machine; backup and restore cannot work
+    warn[doctor-client-tools]: client tools: there is no pg_dump of PostgreSQL 14 or newer on this machine; backup and restore do not work
       help: install the client programs, such as the package postgresql-client-14, or set AF_DB_PG_BIN to their directory
 
     2 errors, 1 warning
@@ -88,24 +88,24 @@ async fn a_live_server_is_looked_at() {
         .replace(&database.name, "DATABASE");
     insta::assert_snapshot!(told, @r"
     $ af-db doctor --database-url postgresql://postgres@/DATABASE?host=DIRECTORY&sslmode=disable
-    good  configuration        no af-db.yaml, everything at its default
+    good  configuration        no af-db.yaml, using defaults
     good  server               PostgreSQL …
     good  rights               `postgres` is a superuser
     good  pooler               none in between
-    good  tls                  not needed on a local socket
+    good  tls                  not needed: local socket
     good  client tools         pg_dump …
     good  embedded postgresql  PostgreSQL …
 
     $ af-db doctor --database-url postgresql://weak@/DATABASE?host=DIRECTORY&sslmode=disable
-    good  configuration        no af-db.yaml, everything at its default
+    good  configuration        no af-db.yaml, using defaults
     good  server               PostgreSQL …
-    weak  rights               `weak` may not create schemas in `DATABASE`
+    weak  rights               `weak` cannot create schemas in `DATABASE`
     good  pooler               none in between
-    good  tls                  not needed on a local socket
+    good  tls                  not needed: local socket
     good  client tools         pg_dump …
     good  embedded postgresql  PostgreSQL …
 
-    warn[doctor-rights]: rights: `weak` may not create schemas in `DATABASE`
+    warn[doctor-rights]: rights: `weak` cannot create schemas in `DATABASE`
       help: GRANT CREATE ON DATABASE DATABASE TO weak
 
     1 warning

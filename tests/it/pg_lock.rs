@@ -97,7 +97,7 @@ async fn a_lost_lock_is_noticed() {
     let error = held.confirm(&session).await.unwrap_err();
     insta::assert_snapshot!(shown(&error, &[]), @"
     error: the session lost the migration lock
-    hint: a pooler seems to share connections: set direct-url (or DIRECT_URL) to the server
+    hint: a pooler seems to share connections: set direct-url (or DIRECT_URL) to the server itself
     exit: 2
     ");
 }

@@ -154,7 +154,7 @@ async fn what_a_person_mistypes_is_told() {
     hint: write names as the catalog spells them, a table with its schema
     ");
     insta::assert_snapshot!(said(&["backup", "--schema", "absent"], 2).await, @"
-    error: schema `absent` does not exist, nothing was dumped
+    error: there is no schema `absent`, nothing was dumped
     hint: write names as the catalog spells them, a table with its schema
     ");
     insta::assert_snapshot!(said(&["backup", "--to", "ftp://somewhere/else"], 2).await, @"

@@ -39,12 +39,12 @@ async fn indexes_are_dropped_and_the_migration_is_pending_again() {
     insta::assert_snapshot!(project.run(&["up", "--abort"]).await.seen(), @"
     dropped index public.a_note, which is invalid
     dropped index public.a_id
-    nothing of migrations/V2__b.sql is left, it is pending
+    migrations/V2__b.sql is fully undone and pending again
     status 0
     ");
     assert_eq!(indexes(&database).await, "a_pkey");
     insta::assert_snapshot!(project.run(&["up", "--abort"]).await.seen(), @"
-    nothing to undo, no migration is half-run in postgres@HOST:PORT/DATABASE
+    nothing to undo, no migration is partially applied in postgres@HOST:PORT/DATABASE
     status 0
     ");
     database.run("DELETE FROM a WHERE id = 2").await;
@@ -64,7 +64,7 @@ async fn an_invalid_index_of_the_first_statement_is_dropped() {
     assert_eq!(indexes(&database).await, "a_note,a_pkey");
     insta::assert_snapshot!(project.run(&["up", "--abort"]).await.seen(), @"
     dropped index public.a_note, which is invalid
-    nothing of migrations/V2__b.sql is left, it is pending
+    migrations/V2__b.sql is fully undone and pending again
     status 0
     ");
     assert_eq!(indexes(&database).await, "a_pkey");
@@ -86,10 +86,10 @@ CREATE UNIQUE INDEX CONCURRENTLY a_note ON a (note);
     insta::assert_snapshot!(project.run(&["up", "--abort"]).await.seen(), @"
     dropped index public.a_note, which is invalid
     dropped index public.a_id
-    migrations/V2__b.sql is half-run still, behind statement 2
+    migrations/V2__b.sql is still partially applied: statements 1 to 2
 
     error[half-run-left]: migrations/V2__b.sql: line 3, `UPDATE a SET note = 'x'`: it must be undone by hand
-      help: go on with af-db up; or undo it by hand, and say so: af-db repair --resume 2 --as undone
+      help: Continue with af-db up, or undo it by hand and record that: af-db repair --resume 2 --as undone
 
     1 error
     status 3
@@ -100,7 +100,7 @@ CREATE UNIQUE INDEX CONCURRENTLY a_note ON a (note);
         .await
         .ok();
     insta::assert_snapshot!(project.run(&["up", "--abort"]).await.seen(), @"
-    nothing to undo, no migration is half-run in postgres@HOST:PORT/DATABASE
+    nothing to undo, no migration is partially applied in postgres@HOST:PORT/DATABASE
     status 0
     ");
 }
@@ -114,14 +114,14 @@ async fn abort_of_changed_files_is_refused() {
         "-- af-db: no-transaction\nCREATE INDEX CONCURRENTLY other ON a (id);\n",
     );
     insta::assert_snapshot!(project.run(&["up", "--abort"]).await.seen(), @"
-    error: migrations/V2__b.sql was changed after a run was stopped in it; nothing was undone
-    hint: restore the file from version control: what it did is read from it
+    error: migrations/V2__b.sql was modified after it was partially applied. Nothing was undone.
+    hint: Restore the file from version control: the statements to undo are read from it
     status 4
     ");
     std::fs::remove_file(project.folder.path().join("migrations/V2__b.sql")).expect("removed");
     insta::assert_snapshot!(project.run(&["up", "--abort"]).await.seen(), @"
-    error: migration 2 is half-run and its file is gone; nothing was undone
-    hint: restore the file from version control: what it did is read from it
+    error: migration 2 is partially applied and its file is missing. Nothing was undone.
+    hint: Restore the file from version control: the statements to undo are read from it
     status 2
     ");
     assert_eq!(indexes(&database).await, "a_id,a_note,a_pkey");
@@ -135,8 +135,8 @@ async fn a_guarded_environment_asks_first() {
     super::configure(&project, "protected: true");
     let abort = ["up", "--env", "production", "--abort", "--yes"];
     insta::assert_snapshot!(project.run(&abort).await.seen(), @"
-    error: there is no terminal to ask on, nothing was changed: undo what is left of migrations/V2__b.sql on postgres@HOST:PORT/DATABASE, environment `production`
-    hint: run this in a terminal, where a person can answer; migrations can be approved elsewhere: af-db plan --out plan.json, then af-db up --plan plan.json --approve sha256:…
+    error: confirmation needed, but there is no terminal; nothing was changed: undo what is left of migrations/V2__b.sql on postgres@HOST:PORT/DATABASE, environment `production`
+    hint: Run this in a terminal; without a terminal, use an approved plan: af-db plan --out plan.json, then af-db up --plan plan.json --approve sha256:…
     status 4
     ");
     super::configure(
@@ -169,8 +169,8 @@ async fn policies_are_applied_to_a_guarded_environment_with_backup_and_word_only
     );
     let apply = ["diff-rls", "--apply", "--env", "production", "--yes"];
     insta::assert_snapshot!(project.run(&apply).await.seen(), @"
-    error: there is no terminal to ask on, nothing was changed: 2 statements will be run in one transaction on postgres@HOST:PORT/DATABASE, environment `production`
-    hint: run this in a terminal, where a person can answer; elsewhere write it as a migration and have its plan approved: af-db diff-rls --write-migration, then af-db plan --out plan.json
+    error: confirmation needed, but there is no terminal; nothing was changed: 2 statements will be run in one transaction on postgres@HOST:PORT/DATABASE, environment `production`
+    hint: Run this in a terminal; elsewhere write it as a migration and have its plan approved: af-db diff-rls --write-migration, then af-db plan --out plan.json
     status 4
     ");
     // Its address is enough, however it was given.

@@ -131,13 +131,13 @@ async fn a_plan_says_what_up_would_run() {
          ShareRowExclusive on a: briefly, blocks writes
        CREATE INDEX b_id ON b (id)
 
-    2. migrations/V3__c.sql, in one transaction, cannot be taken back: the notes are gone
+    2. migrations/V3__c.sql, in one transaction, irreversible: the notes are gone
        ALTER TABLE a DROP COLUMN note
          AccessExclusive on a: briefly, blocks reads and writes
          drops the column a.note with all its rows: the data is lost
 
     data lost: public.a.note
-    a lock is waited for at most 2 s at a time, 10 min in all
+    lock timeout 2 s, retried for up to 10 min
     schema now        HASH
     schema afterwards HASH
     plan              HASH
@@ -159,7 +159,7 @@ async fn a_plan_says_what_up_would_run() {
     as planned: HASH
     restore point `NAME` at LSN
     PostgreSQL VERSION
-    the plan is fresh: nothing has moved since it was made
+    plan is up to date
     applied migrations/V2__b.sql (2 statements, N ms)
     applied migrations/V3__c.sql (1 statement, N ms)
     status 0
@@ -248,7 +248,7 @@ async fn changes_beside_the_steps_are_reported_and_accepted() {
     as planned: HASH
     restore point `NAME` at LSN
     PostgreSQL VERSION
-    the plan holds: its steps are what they were, though this has moved
+    plan is still valid; the database has changed:
       the schema has changed since the plan was made
     applied migrations/V2__b.sql (2 statements, N ms)
     applied migrations/V3__c.sql (1 statement, N ms)
@@ -280,20 +280,20 @@ async fn unreached_plan_steps_are_found_afterwards() {
 
     error[after-schema]: function public.surprise(): it is in the database, not in the plan
 
-    error[after-verify]: verify/2_rows.sql: a question was answered with false
+    error[after-verify]: verify/2_rows.sql: a query returned false
       at verify/2_rows.sql
-      help: what was applied stays; mend it with a migration, or take it back with af-db down
+      help: The migrations remain applied. Fix this with a new migration, or revert with af-db down
 
     error[after-verify]: verify/3_writes.sql: cannot execute DELETE in a read-only transaction (SQLSTATE 25006)
       at verify/3_writes.sql
-      help: what was applied stays; mend it with a migration, or take it back with af-db down
+      help: The migrations remain applied. Fix this with a new migration, or revert with af-db down
 
-    warn[after-constraint]: later on public.a: the run has left this constraint unvalidated: rows from before may break it
-      help: ALTER TABLE … VALIDATE CONSTRAINT … in a migration of its own
+    warn[after-constraint]: later on public.a: the run left this constraint NOT VALID: existing rows may violate it
+      help: ALTER TABLE … VALIDATE CONSTRAINT … in a separate migration
 
     3 errors, 1 warning
     PostgreSQL VERSION
-    the plan is fresh: nothing has moved since it was made
+    plan is up to date
     applied migrations/V2__b.sql (2 statements, N ms)
     applied migrations/V3__c.sql (2 statements, N ms)
     status 1
@@ -334,7 +334,7 @@ async fn an_interrupted_plan_continues_with_resume() {
     as planned: HASH
     restore point `NAME` at LSN
     PostgreSQL VERSION
-    the plan holds: its steps are what they were, though this has moved
+    plan is still valid; the database has changed:
       the history had 1 applied migrations and now has 2
       the schema has changed since the plan was made
     applied migrations/V3__c.sql (1 statement, N ms)
@@ -363,8 +363,8 @@ async fn a_plan_interrupted_in_its_first_step_continues_with_resume() {
     let ran = project.run(&up).await;
     assert_eq!(ran.status, 4, "{}", ran.seen());
     insta::assert_snapshot!(ran.stderr, @"
-    error: an earlier run of this plan stopped half-way in migrations/V2__b.sql; nothing was touched
-    hint: go on with the rest: --resume; or take back what is done: af-db up --abort
+    error: an earlier run of this plan applied migrations/V2__b.sql partially; nothing was changed
+    hint: Continue with the others: --resume; or take back what is done: af-db up --abort
     ");
     let ran = project.run(&[&up[..], &["--resume"]].concat()).await.ok();
     assert!(
@@ -388,7 +388,7 @@ async fn a_file_that_is_no_plan_is_refused() {
     status 4
     ");
     insta::assert_snapshot!(project.run(&["up", "--plan", "nowhere.json"]).await.seen(), @"
-    error: reading nowhere.json; nothing was touched
+    error: reading nowhere.json; nothing was changed
     caused by: No such file or directory (os error 2)
     status 2
     ");
@@ -416,17 +416,17 @@ async fn a_step_that_fails_on_the_mirror_is_found_before() {
     2. migrations/V3__c.sql, in one transaction, no way back is written
        ALTER TABLE nowhere ADD COLUMN x int
 
-    what would be lost behind the statement that fails is not known
-    a lock is waited for at most 2 s at a time, 10 min in all
+    data loss after the failing statement is unknown
+    lock timeout 2 s, retried for up to 10 min
     schema now        HASH
-    the schema afterwards could not be predicted
+    the schema after the run could not be predicted
     plan              HASH
 
-    to run exactly this: af-db plan --out plan.json, then af-db up --plan plan.json
+    to run exactly this plan: af-db plan --out plan.json, then af-db up --plan plan.json
 
     error[plan-fails]: migrations/V3__c.sql: statement 1 fails: relation "nowhere" does not exist (SQLSTATE 42P01)
       at migrations/V3__c.sql:1:1
-      help: fix the file; up would fail here and roll it back
+      help: Fix the file: up would fail and roll back here
 
     1 error
     PostgreSQL VERSION
@@ -445,11 +445,11 @@ async fn an_unwritable_plan_path_is_reported_at_once() {
         said.push('\n');
     }
     insta::assert_snapshot!(said, @"
-    error: there is no folder nowhere/plans to write the plan into; nothing was planned
-    hint: make it first: mkdir -p nowhere/plans
+    error: the directory nowhere/plans of --out does not exist. Nothing was planned.
+    hint: Create it first: mkdir -p nowhere/plans
     status 2
-    error: migrations is a folder; nothing was planned
-    hint: name a file in it: --out migrations/plan.json
+    error: migrations--out  is a directory. Nothing was planned.
+    hint: Name a file: --out migrations/plan.json
     status 2
     ");
 }
