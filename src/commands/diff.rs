@@ -116,7 +116,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let (mut from, to) = (from.catalog, to.catalog);
     let changes = diff::between(&from, &to);
     let mut statements = Vec::new();
-    if let Some((renames, renamed)) = renamed((&from, &to), context).await? {
+    if let Some((renames, renamed)) = renamed(&from, &to, context).await? {
         statements = renames;
         from = renamed;
     }
@@ -126,7 +126,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     };
     let rest = ddl::statements(&from, &to, &options);
     if !args.untried && !predictable::is_predictable(&changes, &rest) {
-        try_out((&from, &to), &rest, &options, context).await?;
+        try_out(&from, &to, &rest, &options, context).await?;
     }
     statements.extend(rest);
     let of_both = |list: fn(&Catalog) -> &Vec<String>| {
@@ -247,20 +247,21 @@ async fn missing_on_server(
 ///
 /// The renames are run on a shadow copy, which shows how they change the objects that use the name.
 async fn renamed(
-    sides: (&Catalog, &Catalog),
+    current: &Catalog,
+    wanted: &Catalog,
     context: &Context,
 ) -> Result<Option<(Vec<Statement>, Catalog)>> {
     if !context.terminal.is_interactive() {
         return Ok(None);
     }
-    let (from, to) = (diff_trial::inside(sides.0), diff_trial::inside(sides.1));
+    let (from, to) = (diff_trial::inside(current), diff_trial::inside(wanted));
     if !rename::is_likely(&from, &to) {
         return Ok(None);
     }
     let major = u32::try_from(from.version / 10_000)?;
     let server = context.config.embedded(Some(major))?;
     let scratch = shadow_server::start(&server, &context.watch()).await?;
-    let session = match diff_trial::copied(&scratch, "renamed", sides.0, sides.1).await? {
+    let session = match diff_trial::copied(&scratch, "renamed", current, wanted).await? {
         Ok(session) => session,
         Err(reason) => {
             let first = reason.lines().next().unwrap_or_default();
@@ -277,7 +278,7 @@ async fn renamed(
         return Ok(None);
     }
     // Objects outside the database, such as roles, are not part of the copy.
-    let mut catalog = sides.0.retain(|key, _| from.get(key).is_none());
+    let mut catalog = current.retain(|key, _| from.get(key).is_none());
     let inside = diff_trial::inside(&renamed.catalog);
     catalog.objects.extend(inside.objects);
     Ok(Some((renamed.there, catalog)))
@@ -285,16 +286,17 @@ async fn renamed(
 
 /// Runs non-trivial statements on a shadow server of the same version, if one is available.
 async fn try_out(
-    sides: (&Catalog, &Catalog),
+    current: &Catalog,
+    wanted: &Catalog,
     statements: &[Statement],
     options: &Options,
     context: &Context,
 ) -> Result<()> {
-    let major = u32::try_from(sides.0.version / 10_000)?;
+    let major = u32::try_from(current.version / 10_000)?;
     let server = context.config.embedded(Some(major))?;
     let reason = match shadow_server::start(&server, &context.watch()).await {
         Ok(scratch) if scratch.instead_of.is_none() => {
-            diff_trial::try_out(&scratch, sides.0, sides.1, statements, options).await?
+            diff_trial::try_out(&scratch, current, wanted, statements, options).await?
         }
         Ok(scratch) => Some(format!("{} is not PostgreSQL {major}", scratch.why)),
         Err(error) => Some(format!("{error:#}")),

@@ -91,7 +91,8 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         args,
         context,
         &session,
-        (&folder.migrations, &applied),
+        &folder.migrations,
+        &applied,
         &chosen,
     )
     .await?;
@@ -216,7 +217,8 @@ async fn prove(
     args: &Args,
     context: &Context,
     session: &Session,
-    (files, applied): (&[Migration], &[i64]),
+    files: &[Migration],
+    applied: &[i64],
     chosen: &[i64],
 ) -> Result<Vec<Finding>> {
     let lowest = chosen.iter().min().copied().unwrap_or_default();

@@ -78,7 +78,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let first = first(context, &folder.migrations)?;
     let mut migrations = Vec::new();
     for (version, texts) in (first..).zip(&texts) {
-        let pair = pair(context, (version, &name), (&texts.up, &texts.down))?;
+        let pair = pair(context, version, &name, &texts.up, &texts.down)?;
         migrations.push(WrittenPair {
             version,
             up: context.config.shown(&pair.up),
@@ -102,11 +102,17 @@ fn first(context: &Context, migrations: &[Migration]) -> Result<i64> {
 }
 
 /// Writes a migration and its down migration in the layout of the directory.
-fn pair(context: &Context, named: (i64, &str), texts: (&str, &str)) -> Result<MigrationPair> {
+fn pair(
+    context: &Context,
+    version: i64,
+    name: &str,
+    up: &str,
+    down: &str,
+) -> Result<MigrationPair> {
     let folder = context.config.migrations();
     match project::layout(context)? {
-        None => new_migration::pair(&folder, named.0, named.1, texts.0, texts.1),
-        Some(tool) => adopt::new::pair(tool, &folder, named, texts),
+        None => new_migration::pair(&folder, version, name, up, down),
+        Some(tool) => adopt::new::pair(tool, &folder, (version, name), (up, down)),
     }
 }
 

@@ -1,6 +1,6 @@
-//! Owns delivery another program that a command began and how it ended, by a POST to a URL of the project's choice.
+//! Notifies a webhook when a command starts and ends.
 //!
-//! It is bounded in time and never in the way: what cannot be told is said on standard error and nothing else.
+//! Deliveries time out, and failures are only warnings.
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::http;
 /// The commands that notify by default.
 const COMMANDS: &[&str] = &["up", "down", "restore"];
 
-/// How long one delivery may take.
+/// The timeout of one delivery.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The webhook and its secret.

@@ -64,7 +64,7 @@ struct PlanReport {
 /// Runs the command.
 pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     if let Some(path) = &args.fleet {
-        return fleet::plan(context, path, (&args.selection, args.out.as_deref())).await;
+        return fleet::plan(context, path, &args.selection, args.out.as_deref()).await;
     }
     args.out.as_deref().map_or(Ok(()), refuse_unwritable)?;
     let folder = project::folder(context)?;

@@ -214,7 +214,7 @@ pub(crate) async fn recognise(
         apply(context, environment, None);
         return Ok(Recognition::Protected);
     }
-    match by_declaration(context, session, target, (scope, lifted)).await? {
+    match by_declaration(context, session, target, scope, lifted).await? {
         Recognition::Unclear { .. } if lifted || memory.is_some() => Ok(Recognition::Open),
         verdict => Ok(verdict),
     }
@@ -225,7 +225,8 @@ async fn by_declaration(
     context: &Context,
     session: &Session,
     target: &Target,
-    (scope, lifted): (ChangeScope, bool),
+    scope: ChangeScope,
+    lifted: bool,
 ) -> Result<Recognition> {
     let identity = session.server_info().identity();
     let mut unclear = None;
@@ -237,7 +238,7 @@ async fn by_declaration(
         let likeness = if known.identities.iter().any(same) {
             Likeness::Same
         } else {
-            by_network(session, target, (known, scope), is_distinguished).await?
+            by_network(session, target, known, scope, is_distinguished).await?
         };
         match likeness {
             Likeness::Same => {
@@ -329,7 +330,8 @@ type Endpoint = (Option<IpAddr>, u16);
 async fn by_network(
     session: &Session,
     target: &Target,
-    (known, scope): (&KnownEnvironment, ChangeScope),
+    known: &KnownEnvironment,
+    scope: ChangeScope,
     is_distinguished: bool,
 ) -> Result<Likeness> {
     let mut ours: Option<BTreeSet<Endpoint>> = None;

@@ -90,8 +90,9 @@ async fn one(args: &Args, context: &Context) -> Result<Outcome> {
     let standing = status::compare(&folder, &records.history, &records.unfinished, fresh);
     let selection = match &bound {
         Some(bound) => {
-            let files = (&folder, &standing);
-            bound.selection(&session, &records, files).await?
+            bound
+                .selection(&session, &records, &folder, &standing)
+                .await?
         }
         None => args.selection.clone(),
     };
@@ -117,7 +118,7 @@ async fn one(args: &Args, context: &Context) -> Result<Outcome> {
         records: &records,
         chosen: &chosen,
     };
-    let permit = gate::admit(context, &args.guard, inputs, (bound.as_ref(), &target)).await?;
+    let permit = gate::admit(context, &args.guard, inputs, bound.as_ref(), &target).await?;
     report.approved_by.clone_from(&permit.approved_by);
     let mut ledger = project::record_settings(context, &records.history, &folder)?;
     ledger.run.plan_sha256.clone_from(&report.plan);
@@ -140,9 +141,9 @@ async fn one(args: &Args, context: &Context) -> Result<Outcome> {
         return Err(failure.into());
     }
     report.applied = outcome.applied;
-    let after = (&before, &ledger.run);
-    let judged = verify::upgraded(context, &session, after, permit.predicted.as_ref()).await?;
-    report.findings.extend(judged);
+    let predicted = permit.predicted.as_ref();
+    let found = verify::upgraded(context, &session, &before, &ledger.run, predicted).await?;
+    report.findings.extend(found);
     session.close().await;
     context.show(&report)
 }

@@ -102,8 +102,16 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     }
     let setting = writes::setting(context, args, &adoption)?;
     let pending = adoption.entries.len() - pairs.len();
-    let counts = (pairs.len(), pending, different);
-    for line in writes::describe(&adoption, &target, counts, setting.as_ref()) {
+    let applied = pairs.len();
+    let lines = writes::describe(
+        &adoption,
+        &target,
+        applied,
+        pending,
+        different,
+        setting.as_ref(),
+    );
+    for line in lines {
         context.terminal.say(&line);
     }
     gate::confirm(context, &session, &target, "migrations will be adopted ").await?;

@@ -84,7 +84,9 @@ fn yaml_text(text: &str) -> Result<String> {
 pub(super) fn describe(
     adoption: &Adoption,
     target: &Target,
-    (applied, pending, differences): (usize, usize, usize),
+    applied: usize,
+    pending: usize,
+    differences: usize,
     setting: Option<&Setting>,
 ) -> Vec<String> {
     let tool_folder = &adoption.tool_folder;

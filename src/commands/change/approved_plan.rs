@@ -73,7 +73,8 @@ impl ApprovedPlan {
         &self,
         session: &Session,
         records: &HistoryAndJournal,
-        (folder, standing): (&MigrationFolder, &FolderStatus),
+        folder: &MigrationFolder,
+        standing: &FolderStatus,
     ) -> Result<Selection> {
         self.refuse_replay(session, records).await?;
         let steps = || self.document.steps.iter().map(|step| step.version);

@@ -51,7 +51,6 @@ impl Permit {
 /// What an environment requires before anything is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Guard {
-    /// An approved plan.
     ApprovedPlan,
     /// A verified backup no older than this.
     VerifiedBackup(Duration),
@@ -93,7 +92,8 @@ pub(crate) async fn admit(
     context: &Context,
     args: &PlanFlags,
     inputs: PlanInputs<'_>,
-    (bound, target): (Option<&ApprovedPlan>, &Target),
+    bound: Option<&ApprovedPlan>,
+    target: &Target,
 ) -> Result<Permit> {
     let guards = guards(context)?;
     let mut permit = Permit::default();
@@ -116,7 +116,7 @@ pub(crate) async fn admit(
     let approved = guards.contains(&Guard::ApprovedPlan) || quorum.needed > 0;
     match bound {
         Some(bound) => {
-            permit.approved_by = approve(context, args, (bound, target), (approved, &quorum))?
+            permit.approved_by = approve(context, args, bound, target, approved, &quorum)?;
         }
         None if approved => {
             return Err(refuse(format!(
@@ -327,8 +327,10 @@ pub(crate) fn typed(context: &Context, target: &Target, what: &str, otherwise: &
 fn approve(
     context: &Context,
     args: &PlanFlags,
-    (bound, target): (&ApprovedPlan, &Target),
-    (needed, quorum): (bool, &Quorum),
+    bound: &ApprovedPlan,
+    target: &Target,
+    needed: bool,
+    quorum: &Quorum,
 ) -> Result<Option<String>> {
     if let Some(given) = &args.approve
         && !approval::is_full_hash(given, &bound.sha256)
@@ -340,7 +342,7 @@ fn approve(
         .hint("Approve the reviewed plan by its full hash: --approve sha256:… (64 digits)")
         .into());
     }
-    let signed = signatures(context, args, (bound, quorum))?;
+    let signed = signatures(context, args, bound, quorum)?;
     let database = &context.config.database;
     if args.approve.is_some() || !(needed || database.is_protected()) {
         return Ok(signed);
@@ -382,7 +384,8 @@ fn acknowledge(context: &Context, losses: &[String]) -> Result<()> {
 fn signatures(
     context: &Context,
     args: &PlanFlags,
-    (bound, quorum): (&ApprovedPlan, &Quorum),
+    bound: &ApprovedPlan,
+    quorum: &Quorum,
 ) -> Result<Option<String>> {
     if quorum.needed == 0 {
         return Ok(None);

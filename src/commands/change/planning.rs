@@ -309,7 +309,7 @@ async fn try_out(context: &Context, inputs: PlanInputs<'_>, live: &Catalog) -> R
     let steps = steps.collect::<Result<Vec<_>>>()?;
     if !session.server_info().superuser {
         let shadow = Shadow { target, session };
-        return unobserved(context, inputs, (live, &before), (shadow, steps)).await;
+        return unobserved(context, inputs, live, &before, shadow, steps).await;
     }
     session.close().await;
     tried.observed = run::steps(&target, &steps, &context.watch()).await?;
@@ -341,8 +341,10 @@ async fn try_out(context: &Context, inputs: PlanInputs<'_>, live: &Catalog) -> R
 async fn unobserved(
     context: &Context,
     inputs: PlanInputs<'_>,
-    (live, before): (&Catalog, &Catalog),
-    (mut shadow, steps): (Shadow, Vec<Step>),
+    live: &Catalog,
+    before: &Catalog,
+    mut shadow: Shadow,
+    steps: Vec<Step>,
 ) -> Result<TrialResult> {
     let mut tried = TrialResult {
         losses: select::losses(inputs.chosen),
@@ -411,7 +413,7 @@ fn without_policies(observed: &[StepObservation], after: &Catalog) -> Vec<Findin
 /// How long one query on the rows of the database may take.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
 
-/// Gives the shadow database the search path of the live one.
+/// Sets the search path of the shadow database to that of the live one.
 async fn same_path(session: &Session, live: &Session, database: &str) -> Result<()> {
     let path = live.server_info().search_path.as_str();
     if path.trim().is_empty() {

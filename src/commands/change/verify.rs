@@ -73,7 +73,8 @@ pub(crate) async fn left_since(session: &Session, before: &ObjectsBefore) -> Res
 pub(crate) async fn upgraded(
     context: &Context,
     session: &Session,
-    (before, run): (&ObjectsBefore, &RunIdentity),
+    before: &ObjectsBefore,
+    run: &RunIdentity,
     predicted: Option<&Catalog>,
 ) -> Result<Vec<Finding>> {
     let mut findings = left_since(session, before).await?;

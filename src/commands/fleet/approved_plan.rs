@@ -23,7 +23,8 @@ impl ApprovedFleetPlan {
     /// Reads the plan; refuses it if a migration file has changed since.
     pub(super) fn load(
         path: &Path,
-        (folder, shared): (&MigrationFolder, Option<&MigrationFolder>),
+        folder: &MigrationFolder,
+        shared: Option<&MigrationFolder>,
     ) -> Result<ApprovedFleetPlan> {
         let shown = path.display().to_string();
         let text = std::fs::read_to_string(path)

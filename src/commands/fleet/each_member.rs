@@ -220,8 +220,8 @@ impl Report for FleetReport {
         }
         page.table(&rows);
         let lines = self.databases.iter().filter_map(|one| {
-            let told = (self.line)(one.report.as_ref()?)?;
-            Some(format!("{}: {told}", one.name))
+            let line = (self.line)(one.report.as_ref()?)?;
+            Some(format!("{}: {line}", one.name))
         });
         let lines: Vec<String> = lines.collect();
         if !lines.is_empty() {

@@ -144,7 +144,7 @@ impl MemberUpgrade<'_> {
             // The run has reset the search path of the session.
             session.set_search_path(&path).await?;
         }
-        let mut findings = verify::upgraded(&there, &session, (&before, &ledger.run), None).await?;
+        let mut findings = verify::upgraded(&there, &session, &before, &ledger.run, None).await?;
         findings.retain(|finding| is_own(member, finding));
         if work.is_last {
             findings.extend(self.compare_schema(member, &session).await?);

@@ -39,7 +39,6 @@ pub(super) struct StatePlan {
     pub(super) plan: PlanDocument,
 }
 
-/// A plan for a fleet.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct FleetPlan {
@@ -92,7 +91,8 @@ struct PlanReport {
 pub(crate) async fn plan(
     context: &Context,
     path: &Path,
-    (selection, out): (&Selection, Option<&Path>),
+    selection: &Selection,
+    out: Option<&Path>,
 ) -> Result<Outcome> {
     let folder = project::folder(context)?;
     let fleet = super::load(context, path).await?;
@@ -100,7 +100,8 @@ pub(crate) async fn plan(
         context,
         &fleet,
         &folder,
-        (selection, ReferenceSource::Majority),
+        selection,
+        ReferenceSource::Majority,
     )
     .await;
     let alike = alike(&surveyed.sound);

@@ -54,7 +54,8 @@ impl<'a> ReferenceSchema<'a> {
         context: &'a Context,
         fleet: &'a Fleet,
         folder: &'a MigrationFolder,
-        (trust, answered): (ReferenceSource, usize),
+        trust: ReferenceSource,
+        answered: usize,
     ) -> Self {
         ReferenceSchema {
             trust,
@@ -104,7 +105,7 @@ impl<'a> ReferenceSchema<'a> {
             if !is_like(shape) && !known.contains_key(shape) {
                 let why = match &reference {
                     Ok((name, reference)) => {
-                        self.drift(member, (name, reference), model.is_none()).await
+                        self.drift(member, name, reference, model.is_none()).await
                     }
                     Err(error) => Ok(Some(format!("no reference schema available: {error:#}"))),
                 };
@@ -210,7 +211,8 @@ impl<'a> ReferenceSchema<'a> {
     async fn drift(
         &self,
         member: &Member,
-        (name, reference): (&str, &Catalog),
+        name: &str,
+        reference: &Catalog,
         is_replay: bool,
     ) -> Result<Option<String>> {
         let own = self.catalog(member).await?;

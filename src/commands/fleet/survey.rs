@@ -22,17 +22,18 @@ pub(super) async fn survey<'f>(
     context: &Context,
     fleet: &'f Fleet,
     folder: &MigrationFolder,
-    (selection, trust): (&Selection, ReferenceSource),
+    selection: &Selection,
+    trust: ReferenceSource,
 ) -> Survey<'f> {
     let fingerprints = Fingerprints::new(context, fleet);
     let question = async |member| {
-        survey_member(&fingerprints, context, (fleet, member), (folder, selection)).await
+        survey_member(&fingerprints, context, fleet, member, folder, selection).await
     };
     let mut seen = super::query_all(context, fleet, question).await;
     seen.sort_by(|(one, _), (other, _)| one.name.cmp(&other.name));
     let (mut surveyed, groups) = sort(seen);
     let answered = groups.iter().map(Vec::len).sum();
-    let mut reference = ReferenceSchema::new(context, fleet, folder, (trust, answered));
+    let mut reference = ReferenceSchema::new(context, fleet, folder, trust, answered);
     for group in groups {
         for (member, seen) in reference.without_drifted(group, &mut surveyed).await {
             let history = seen.state.history.iter();
@@ -55,8 +56,10 @@ pub(super) async fn survey<'f>(
 async fn survey_member(
     fingerprints: &Fingerprints<'_>,
     context: &Context,
-    (fleet, member): (&Fleet, &Member),
-    (folder, selection): (&MigrationFolder, &Selection),
+    fleet: &Fleet,
+    member: &Member,
+    folder: &MigrationFolder,
+    selection: &Selection,
 ) -> Result<SurveyedMember> {
     let there = context.alone(member);
     let session = super::open(fleet, member).await?;

@@ -57,14 +57,15 @@ pub(crate) async fn up(context: &Context, path: &Path, options: &UpOptions<'_>) 
     let fleet = super::load(context, path).await?;
     let shared = shared_migrations::files(context, &fleet)?;
     let bound = match options.plan {
-        Some(path) => Some(ApprovedFleetPlan::load(path, (&folder, shared.as_ref()))?),
+        Some(path) => Some(ApprovedFleetPlan::load(path, &folder, shared.as_ref())?),
         None => None,
     };
     let mut surveyed = survey::survey(
         context,
         &fleet,
         &folder,
-        (options.selection, ReferenceSource::Majority),
+        options.selection,
+        ReferenceSource::Majority,
     )
     .await;
     if let Some(bound) = &bound {
@@ -78,7 +79,7 @@ pub(crate) async fn up(context: &Context, path: &Path, options: &UpOptions<'_>) 
     let phases = phase::cut(&folder, &pending);
     let sha256 = match &bound {
         Some(bound) => bound.sha256.clone(),
-        None => hash(&fleet, (&folder, shared.as_ref()), options.selection),
+        None => hash(&fleet, &folder, shared.as_ref(), options.selection),
     };
     let shown = context.config.shown(path);
     let mut report = FleetUp::new(&shown, &sha256, &surveyed);
@@ -88,8 +89,11 @@ pub(crate) async fn up(context: &Context, path: &Path, options: &UpOptions<'_>) 
     }
     admit(
         context,
-        (&folder, &surveyed.sound, fleet.shared.is_some()),
-        (&report, &phases),
+        &folder,
+        &surveyed.sound,
+        fleet.shared.is_some(),
+        &report,
+        &phases,
         options,
     )
     .await?;
@@ -134,7 +138,8 @@ pub(crate) async fn up(context: &Context, path: &Path, options: &UpOptions<'_>) 
 /// It does not depend on what is already applied, so an approved run can be continued after an interruption.
 fn hash(
     fleet: &Fleet,
-    (folder, shared): (&MigrationFolder, Option<&MigrationFolder>),
+    folder: &MigrationFolder,
+    shared: Option<&MigrationFolder>,
     selection: &Selection,
 ) -> String {
     let files = folder
@@ -167,8 +172,11 @@ fn wanted(selection: &Selection, file: &Migration) -> bool {
 /// Shows the run, and asks for confirmation if any of the databases is protected.
 async fn admit(
     context: &Context,
-    (folder, sound, has_shared): (&MigrationFolder, &[UpgradableMember<'_>], bool),
-    (report, phases): (&FleetUp, &[Phase]),
+    folder: &MigrationFolder,
+    sound: &[UpgradableMember<'_>],
+    has_shared: bool,
+    report: &FleetUp,
+    phases: &[Phase],
     options: &UpOptions<'_>,
 ) -> Result<()> {
     let mut proven = false;

@@ -28,8 +28,7 @@ pub(crate) async fn verdict(
 ) -> Result<FleetVerdict> {
     let fleet = super::load(context, path).await?;
     let all = Selection::default();
-    let surveyed =
-        survey::survey(context, &fleet, folder, (&all, ReferenceSource::Migrations)).await;
+    let surveyed = survey::survey(context, &fleet, folder, &all, ReferenceSource::Migrations).await;
     let states: BTreeSet<_> = surveyed.sound.iter().map(|one| &one.state).collect();
     let words = format!(
         "{} in {}, {} skipped",

@@ -85,7 +85,7 @@ mod tests {
     use super::*;
     use crate::commands::format::samples;
 
-    /// Gives the names of the elements after showing that each that opens closes, in order.
+    /// The names of the elements, after checking that they are closed in order.
     fn elements(xml: &str) -> Vec<&str> {
         let mut open = Vec::new();
         let mut names = Vec::new();

@@ -113,7 +113,7 @@ mod samples {
         ]
     }
 
-    /// What a name, a message or a file may hold when somebody means harm.
+    /// Hostile names, messages and files.
     pub(super) const HOSTILE: &str =
         "\"a\" 'b' ::error::c\r\n::add-mask::d 100% <e> & ]]> `f` |g| [h](i) {0} \u{1b}\u{1f980}";
 
