@@ -56,16 +56,16 @@ struct MemberQuery {
 type Entry = BTreeMap<String, String>;
 
 /// Reads a fleet's file with its query and command; `name` is the file's name in messages.
-pub async fn read(name: &str, text: &str, reader: &InventoryContext<'_>) -> Result<Fleet> {
+pub async fn read(name: &str, text: &str, context: &InventoryContext<'_>) -> Result<Fleet> {
     let file: FleetFile = yaml::read(name, text)?;
     let listed = file.databases.iter().chain(&file.schemas);
     let mut entries: Vec<Entry> = listed.map(plain).collect();
     if let Some(query) = &file.query {
-        let asked = ask(query, reader).await;
+        let asked = ask(query, context).await;
         entries.extend(asked.with_context(|| format!("listing the databases of {name}"))?);
     }
     if let Some(command) = &file.command {
-        let told = run(command, reader).await;
+        let told = run(command, context).await;
         entries.extend(told.with_context(|| format!("listing the databases of {name}"))?);
     }
     if entries.is_empty() {
@@ -75,7 +75,7 @@ pub async fn read(name: &str, text: &str, reader: &InventoryContext<'_>) -> Resu
     }
     let base = match &file.base {
         Some(base) => {
-            Some(target(base, reader).with_context(|| format!("reading `base` of {name}"))?)
+            Some(target(base, context).with_context(|| format!("reading `base` of {name}"))?)
         }
         None => None,
     };
@@ -86,7 +86,7 @@ pub async fn read(name: &str, text: &str, reader: &InventoryContext<'_>) -> Resu
     let mut members = Vec::with_capacity(entries.len());
     for (index, entry) in entries.into_iter().enumerate() {
         members.push(
-            member(entry, base.as_ref(), &siblings, reader)
+            member(entry, base.as_ref(), &siblings, context)
                 .with_context(|| format!("reading database {} of {name}", index + 1))?,
         );
     }
@@ -108,7 +108,7 @@ pub async fn read(name: &str, text: &str, reader: &InventoryContext<'_>) -> Resu
         members,
         waves,
         limits,
-        shared: file.shared.map(|path| reader.folder.join(path)),
+        shared: file.shared.map(|path| context.folder.join(path)),
     })
 }
 
@@ -119,9 +119,9 @@ fn plain(written: &BTreeMap<String, serde_json::Value>) -> Entry {
         .collect()
 }
 
-async fn ask(query: &MemberQuery, reader: &InventoryContext<'_>) -> Result<Vec<Entry>> {
-    let target = target(&query.url, reader)?;
-    let session = connect::open(&target, reader.watch).await?;
+async fn ask(query: &MemberQuery, context: &InventoryContext<'_>) -> Result<Vec<Entry>> {
+    let target = target(&query.url, context)?;
+    let session = connect::open(&target, context.watch).await?;
     let answer = session
         .simple_query(&Sql::written_by_user(&query.sql))
         .await?;
@@ -139,7 +139,7 @@ async fn ask(query: &MemberQuery, reader: &InventoryContext<'_>) -> Result<Vec<E
     Ok(rows.map(entry).collect())
 }
 
-async fn run(command: &[String], reader: &InventoryContext<'_>) -> Result<Vec<Entry>> {
+async fn run(command: &[String], context: &InventoryContext<'_>) -> Result<Vec<Entry>> {
     let [program, arguments @ ..] = command else {
         return Err(fail("`command` is empty")
             .hint("write a list: [program, argument, …]")
@@ -147,7 +147,7 @@ async fn run(command: &[String], reader: &InventoryContext<'_>) -> Result<Vec<En
     };
     // A path is relative to the file's folder; a bare name is looked up on the search path.
     let program = if program.contains('/') {
-        reader.folder.join(program)
+        context.folder.join(program)
     } else {
         program.into()
     };
@@ -157,7 +157,7 @@ async fn run(command: &[String], reader: &InventoryContext<'_>) -> Result<Vec<En
     };
     let done = Program::new(program)
         .args(arguments)
-        .directory(reader.folder)
+        .directory(context.folder)
         .run()
         .await
         .map_err(|error| {
@@ -178,15 +178,15 @@ async fn run(command: &[String], reader: &InventoryContext<'_>) -> Result<Vec<En
     Ok(listed.iter().map(plain).collect())
 }
 
-fn target(written: &str, reader: &InventoryContext<'_>) -> Result<Target> {
-    (reader.target)(&(reader.expand)(written)?)
+fn target(written: &str, context: &InventoryContext<'_>) -> Result<Target> {
+    (context.target)(&(context.expand)(written)?)
 }
 
 fn member(
     mut entry: Entry,
     base: Option<&Target>,
     siblings: &Arc<BTreeSet<String>>,
-    reader: &InventoryContext<'_>,
+    context: &InventoryContext<'_>,
 ) -> Result<Member> {
     let schema = entry.remove("schema");
     let url = entry.remove("url");
@@ -200,8 +200,8 @@ fn member(
             .into());
     };
     let target = match (url, database, base) {
-        (Some(url), None, _) => target(&url, reader)?,
-        (Some(url), Some(database), _) => target(&url, reader)?.with_database(&database),
+        (Some(url), None, _) => target(&url, context)?,
+        (Some(url), Some(database), _) => target(&url, context)?.with_database(&database),
         (None, Some(database), Some(base)) => base.with_database(&database),
         (None, None, Some(base)) if schema.is_some() => base.clone(),
         (None, _, _) => return Err(missing_url(&name).into()),
@@ -317,13 +317,13 @@ mod tests {
     use super::*;
 
     async fn fleet(text: &str) -> Result<Fleet> {
-        let reader = InventoryContext {
+        let context = InventoryContext {
             target: &|url| Target::parse(url),
             expand: &|text| Ok(text.to_owned()),
             folder: std::path::Path::new("."),
             watch: &crate::event::silent,
         };
-        read("fleet.yaml", text, &reader).await
+        read("fleet.yaml", text, &context).await
     }
 
     async fn refused(text: &str) -> String {

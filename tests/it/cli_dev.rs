@@ -1,4 +1,4 @@
-//! `af-db dev`, and any command in a project that names no database.
+//! `af-db dev`, and commands in a project without a configured database.
 
 use crate::support::dev_project::DevProject;
 
@@ -86,7 +86,7 @@ fn a_project_without_a_database_gets_one() {
 }
 
 #[test]
-fn a_project_that_expects_supabase_finds_its_like() {
+fn a_supabase_project_gets_a_supabase_like_server() {
     let project = DevProject::new().file(
         "migrations/V1__profiles.sql",
         "create table profiles (id uuid primary key references auth.users);\n\
@@ -123,7 +123,7 @@ fn two_projects_have_two_servers() {
     assert!(asked.contains("\nt\n"), "{asked}");
 }
 
-/// Gives what is listed of servers in a register of the test's own.
+/// Lists the servers in a registry of the test.
 fn listed(project: &DevProject, state: &str) -> serde_json::Value {
     let told = project.run_with(&[("AF_DB_STATE_DIR", state)], &["dev", "list", "--json"]);
     let (_, document) = told.split_once('\n').expect("an answer");
@@ -153,7 +153,7 @@ fn servers_are_listed_until_those_of_removed_projects_are_pruned() {
     private_but_for_the_data(std::path::Path::new(
         servers[0]["directory"].as_str().expect("a directory"),
     ));
-    // Moved, it still has its rows.
+    // The moved project still has its rows.
     let moved = DevProject::new();
     std::fs::remove_dir_all(moved.path()).expect("an empty folder");
     std::fs::rename(project.path(), moved.path()).expect("a project that moves");
@@ -171,7 +171,7 @@ fn servers_are_listed_until_those_of_removed_projects_are_pruned() {
     assert_eq!(listed(&asking, &text), serde_json::json!([]));
 }
 
-/// Insists that nobody else can open what lies in a server's directory, or put anything there.
+/// Checks that no other user can read a server's directory, or write to it.
 #[cfg(unix)]
 fn private_but_for_the_data(directory: &std::path::Path) {
     use std::os::unix::fs::PermissionsExt as _;

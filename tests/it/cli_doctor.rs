@@ -3,7 +3,7 @@
 use crate::support::dev_project::DevProject;
 use crate::support::server;
 
-/// Replaces what differs from machine to machine: versions and where programs are.
+/// Replaces what differs from machine to machine: versions and paths of programs.
 fn normal(text: &str) -> String {
     let mut lines = String::new();
     for line in text.lines() {
@@ -22,7 +22,7 @@ fn normal(text: &str) -> String {
 }
 
 #[test]
-fn a_project_with_nothing_said_is_fine() {
+fn a_project_without_configuration_is_fine() {
     let project = DevProject::new();
     insta::assert_snapshot!(normal(&project.run(&["doctor"])), @r"
     $ af-db doctor
@@ -34,7 +34,7 @@ fn a_project_with_nothing_said_is_fine() {
 }
 
 #[test]
-fn what_is_missing_is_named_with_its_remedy() {
+fn missing_programs_are_reported_with_a_fix() {
     let project = DevProject::new().file("empty/file", "");
     let empty = project.path().join("empty");
     let empty = empty.to_str().unwrap();
@@ -69,7 +69,7 @@ fn what_is_missing_is_named_with_its_remedy() {
 }
 
 #[tokio::test]
-async fn a_live_server_is_looked_at() {
+async fn a_live_server_is_checked() {
     let server = server::own(None).await;
     let database = server.database().await;
     database.run("CREATE ROLE weak LOGIN").await;

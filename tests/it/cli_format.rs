@@ -1,4 +1,4 @@
-//! `--format`: the findings of a command in the words of the program that gathers them.
+//! `--format`: the findings of a command in the format of the program that collects them.
 
 use crate::support::dev_project::DevProject;
 
@@ -15,7 +15,7 @@ fn told(arguments: &[&str]) -> String {
     answer.to_owned()
 }
 
-/// Gives standard output alone.
+/// Returns the standard output.
 fn answer(told: &str) -> String {
     told.lines()
         .filter(|line| !line.starts_with("! ") && !line.starts_with("exit "))
@@ -31,7 +31,7 @@ fn findings_are_annotations() {
 }
 
 #[test]
-fn documents_are_whole() {
+fn documents_are_complete() {
     for format in ["sarif", "gitlab"] {
         let told = told(&["--format", format, "validate", "--offline"]);
         let document = serde_json::from_str::<serde_json::Value>(&answer(&told));
@@ -43,7 +43,7 @@ fn documents_are_whole() {
 }
 
 #[test]
-fn a_failure_is_told_on_standard_error_and_annotated() {
+fn a_failure_is_logged_and_annotated() {
     let project = DevProject::new().file("af-db.yaml", "nonsense: 1\n");
     let told = project.run(&["status", "--format", "github"]);
     assert!(told.contains("\n::error title=af-db::"), "{told}");
@@ -54,7 +54,7 @@ fn a_failure_is_told_on_standard_error_and_annotated() {
 }
 
 #[test]
-fn two_formats_are_refused_wherever_they_stand() {
+fn two_formats_are_refused_in_any_position() {
     for arguments in [
         ["status", "--json", "--format", "sarif"],
         ["--json", "status", "--format", "sarif"],

@@ -1,4 +1,4 @@
-//! What a person meets who got something wrong before any database is reached: one clear error, a hint, no panic.
+//! Errors before any database is reached: one clear message, a hint, no panic.
 
 use crate::support::dev_project::DevProject;
 
@@ -8,7 +8,7 @@ fn with_file(text: &str) -> String {
 }
 
 #[test]
-fn a_wrong_configuration_is_refused_with_its_place() {
+fn a_wrong_configuration_is_reported_with_its_position() {
     insta::assert_snapshot!(with_file("environments:\n\tlocal: {}\n"), @"
     $ af-db status
     ! error: af-db.yaml:2:1: a tab cannot indent YAML
@@ -69,7 +69,7 @@ fn a_wrong_configuration_is_refused_with_its_place() {
 }
 
 #[test]
-fn a_configuration_that_cannot_be_read_is_named() {
+fn an_unreadable_configuration_is_reported() {
     let project = DevProject::new();
     std::fs::create_dir(project.path().join("af-db.yaml")).unwrap();
     insta::assert_snapshot!(project.run(&["status"]), @"
@@ -103,14 +103,14 @@ fn a_configuration_that_cannot_be_read_is_named() {
 }
 
 #[test]
-fn a_wrong_address_is_refused_before_anything_is_tried() {
+fn a_wrong_connection_url_is_refused_before_connecting() {
     let project = DevProject::new();
     let status = |url: &str| project.run(&["status", "--database-url", url]);
     insta::assert_snapshot!(status("postgres://me:secret@[::1/db"), @"
     $ af-db status --database-url postgres://me:secret@[::1/db
     ! error: reading --database-url
     ! caused by: an IPv6 address in the connection URL has no closing bracket
-    ! hint: write it as postgres://user@[2001:db8::1]:5432/database
+    ! hint: use the form postgres://user@[2001:db8::1]:5432/database
     exit 2
     ");
     insta::assert_snapshot!(status("postgres://h/d?sslmode=sometimes"), @"
@@ -124,7 +124,7 @@ fn a_wrong_address_is_refused_before_anything_is_tried() {
     $ af-db status --database-url mysql://h/d
     ! error: reading --database-url
     ! caused by: the connection URL begins with `mysql://`, which is not PostgreSQL
-    ! hint: write it as postgres://user:password@host:5432/database
+    ! hint: use the form postgres://user:password@host:5432/database
     exit 2
     ");
     insta::assert_snapshot!(status("postgres://h:99999/d"), @"
@@ -219,7 +219,7 @@ fn a_wrong_command_line_is_refused() {
 }
 
 #[test]
-fn surroundings_without_home_or_room_are_named() {
+fn a_missing_home_or_full_disk_is_reported() {
     let project = DevProject::new();
     let nowhere = [
         ("HOME", ""),
@@ -228,7 +228,7 @@ fn surroundings_without_home_or_room_are_named() {
     ];
     let told = project.run_with(&nowhere, &["validate", "--shadow"]);
     assert!(told.ends_with("exit 2\n"), "{told}");
-    // Where nothing is installed it stands among the places that were looked at.
+    // Where nothing is installed, it is one of the places searched.
     let (_, told) = told
         .split_once("cannot write ")
         .expect("it says what cannot be written");

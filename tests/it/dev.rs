@@ -1,4 +1,4 @@
-//! The development server: it stays when its starter ends, and nothing of it stays when it is stopped.
+//! The development server: it outlives its starter, and leaves nothing behind when stopped.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::support::server::rows;
 
-/// A project of its own, whose development server is stopped with it.
+/// A project whose development server is stopped with it.
 struct Project {
     folder: TempDir,
     place: ServerDir,
@@ -77,12 +77,12 @@ impl Drop for Project {
                 .build()?;
             runtime.block_on(dev::stop(&place))
         };
-        // A test that failed has said so already.
+        // A failed test has already reported its error.
         let _ = std::thread::spawn(stop).join();
     }
 }
 
-/// Waits until something holds, which must be soon.
+/// Waits until a condition holds, which must be soon.
 async fn until(what: &str, holds: impl Fn() -> bool) {
     let soon = std::time::Instant::now() + Duration::from_secs(30);
     while !holds() {
@@ -96,7 +96,7 @@ fn kill(pid: u32) {
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("a running process");
 }
 
-/// Finds the supervisor of a place by its arguments.
+/// Finds the supervisor of a server directory by its arguments.
 fn supervisor(place: &ServerDir) -> u32 {
     let wanted = place.directory.to_string_lossy().into_owned();
     std::fs::read_dir("/proc")
@@ -113,7 +113,7 @@ fn supervisor(place: &ServerDir) -> u32 {
 }
 
 #[tokio::test]
-async fn it_stays_and_keeps_its_data() {
+async fn the_server_persists_with_its_data() {
     let project = Project::new();
     assert!(dev::status(&project.place).unwrap().is_none());
     let first = project.start().await;
@@ -143,7 +143,7 @@ async fn it_stays_and_keeps_its_data() {
 }
 
 #[tokio::test]
-async fn its_password_is_asked_for_and_kept_close() {
+async fn a_password_is_required_and_stored_privately() {
     let project = Project::new();
     let running = project.start().await;
     let wrong = running
@@ -161,7 +161,7 @@ async fn its_password_is_asked_for_and_kept_close() {
 }
 
 #[tokio::test]
-async fn many_starters_get_one_server() {
+async fn concurrent_starts_share_one_server() {
     let project = Project::new();
     let again = project.again();
     let starters = (0..4).map(|_| dev::start(&project.place, &again, &silent));
@@ -174,7 +174,7 @@ async fn many_starters_get_one_server() {
 }
 
 #[tokio::test]
-async fn it_ends_with_its_supervisor_and_starts_again() {
+async fn the_server_ends_with_its_supervisor_and_restarts() {
     let project = Project::new();
     let running = project.start().await;
     project
@@ -206,7 +206,7 @@ async fn a_killed_server_ends_its_supervisor_and_starts_again() {
 }
 
 #[tokio::test]
-async fn nobody_there_ends_it() {
+async fn an_idle_server_stops() {
     let mut project = Project::new();
     project.idle = "10ms";
     project.start().await;
@@ -217,7 +217,7 @@ async fn nobody_there_ends_it() {
 }
 
 #[tokio::test]
-async fn data_of_a_major_that_is_not_here_is_said() {
+async fn data_of_a_missing_major_version_is_reported() {
     let project = Project::new();
     std::fs::create_dir_all(project.place.data()).unwrap();
     std::fs::write(project.place.data().join("PG_VERSION"), "13\n").unwrap();

@@ -38,7 +38,7 @@ mod rls_live;
 mod rls_mutations;
 mod rls_prove;
 mod sandbox;
-mod scratch;
+mod shadow_server;
 mod supabase;
 mod tidy;
 mod times;

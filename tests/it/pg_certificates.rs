@@ -1,7 +1,7 @@
-//! Which certificates of servers are trusted, against what OpenSSL does for libpq.
+//! Which server certificates are trusted, compared with OpenSSL as used by libpq.
 //!
-//! The certificates come from OpenSSL; they are shown by a server of the tests that says one word when TLS is agreed on. The
-//! expectations are the same for every implementation of TLS that the program is built with.
+//! The certificates are created by OpenSSL and served by a test server that sends one word after the TLS handshake. The
+//! expectations are the same for every TLS implementation the program is built with.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
@@ -22,12 +22,12 @@ use tokio_rustls::TlsAcceptor;
 use crate::support::project::Project;
 use crate::support::tcp_server::TcpServer;
 
-/// The host that certificates are made out for; its address is said apart.
+/// The host name in the certificates; its IP address is separate.
 const HOST: &str = "db.example.org";
-/// What an authority says of itself.
+/// The extensions of an authority.
 const AUTHORITY: &str = "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign\n";
 
-/// A folder of certificates, made with OpenSSL.
+/// A folder of certificates, created with OpenSSL.
 struct Forge {
     folder: tempfile::TempDir,
 }
@@ -60,7 +60,7 @@ impl Forge {
         self.openssl(&format!("req -config ca.cnf -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN={subject} -keyout {name}.key -out {name}.csr")).await;
     }
 
-    /// Signs a certificate with its own key; without extensions it is of version 1.
+    /// Creates a self-signed certificate; without extensions it is of version 1.
     async fn itself(&self, name: &str, subject: &str, extensions: &str) {
         self.request(name, subject).await;
         let more = self.extensions(name, extensions);
@@ -70,14 +70,14 @@ impl Forge {
         .await;
     }
 
-    /// Issues a certificate by another; without extensions it is of version 1.
+    /// Issues a certificate signed by another; without extensions it is of version 1.
     async fn issue(&self, name: &str, subject: &str, by: &str, extensions: &str) {
         self.request(name, subject).await;
         let more = self.extensions(name, extensions);
         self.openssl(&format!("x509 -req -in {name}.csr -CA {by}.crt -CAkey {by}.key -CAcreateserial -days 2 {more}-out {name}.crt")).await;
     }
 
-    /// Issues a certificate that is valid from one time to another.
+    /// Issues a certificate with a validity period.
     async fn issue_for(&self, name: &str, by: &str, extensions: &str, from: &str, to: &str) {
         self.request(name, HOST).await;
         let more = self.extensions(name, extensions);
@@ -111,7 +111,7 @@ impl Forge {
         TlsAcceptor::from(Arc::new(config))
     }
 
-    /// Starts a server that shows certificates, has a key, and answers whoever gets as far as PostgreSQL.
+    /// Starts a TLS server that answers like PostgreSQL.
     async fn serve(&self, chain: &str, key: &str) -> u16 {
         let acceptor = self.acceptor(chain, key);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -121,7 +121,7 @@ impl Forge {
                 let mut asked = [0; 8];
                 stream.read_exact(&mut asked).await.unwrap();
                 stream.write_all(b"S").await.unwrap();
-                // Refused by the other side; that is the test's matter.
+                // The client rejected the certificate; the test checks that.
                 let Ok(mut stream) = acceptor.accept(stream).await else {
                     continue;
                 };
@@ -136,7 +136,7 @@ impl Forge {
         port
     }
 
-    /// Takes notifications over HTTPS under a certificate, and gives their texts.
+    /// Receives notifications over HTTPS under a certificate, and returns their texts.
     async fn receive(&self, name: &str) -> (u16, std::sync::mpsc::Receiver<String>) {
         let acceptor = self.acceptor(name, name);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -144,7 +144,7 @@ impl Forge {
         let (give, take) = std::sync::mpsc::channel();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                // Who does not trust the certificate hangs up.
+                // A client that does not trust the certificate closes the connection.
                 let Ok(mut stream) = acceptor.accept(stream).await else {
                     continue;
                 };
@@ -164,7 +164,7 @@ impl Forge {
         (port, take)
     }
 
-    /// Gives how entering a server that shows certificates ends, under a mode, with these roots: `trusted`, or why not.
+    /// Connects to a server in a mode, with these roots; returns `trusted`, or the reason.
     async fn verdict(&self, chain: &str, mode: &str, roots: &str, host: &str) -> String {
         let port = self.serve(chain, chain.split(' ').next().unwrap()).await;
         self.entering(port, mode, roots, host).await
@@ -194,7 +194,7 @@ impl Forge {
         }
     }
 
-    /// Holds verdicts against what is expected: chain, mode, roots, host and verdict.
+    /// Checks cases of chain, mode, roots, host and verdict.
     async fn expect(&self, cases: &[(&str, &str, &str, &str, &str)]) {
         for (chain, mode, roots, host, expected) in cases {
             let verdict = self.verdict(chain, mode, roots, host).await;
@@ -246,12 +246,12 @@ async fn a_certificate_that_is_its_own_authority_is_trusted() {
 }
 
 #[tokio::test]
-async fn authorities_lead_to_a_root() {
+async fn chains_end_at_a_trusted_root() {
     let forge = Forge::new().await;
     forge.itself("root", "root", AUTHORITY).await;
     forge.itself("old-root", "old-root", "").await;
     forge.issue("middle", "middle", "root", AUTHORITY).await;
-    // As the documentation of PostgreSQL makes them: version 1, no alternative names.
+    // As in PostgreSQL's documentation: version 1, no alternative names.
     forge.issue("plain", HOST, "root", "").await;
     forge.issue("below", HOST, "middle", "").await;
     forge.issue("of-old", HOST, "old-root", "").await;
@@ -268,7 +268,7 @@ async fn authorities_lead_to_a_root() {
             ("below middle root", FULL, "root", HOST, TRUSTED),
             ("below", FULL, "root middle", HOST, TRUSTED),
             ("below", FULL, "root", HOST, UNKNOWN),
-            // An authority alone is no root, to OpenSSL.
+            // An intermediate authority alone is no root for OpenSSL.
             ("below", FULL, "middle", HOST, UNKNOWN),
             ("below middle root", FULL, "old-root", HOST, UNKNOWN),
             // An authority's own certificate may be a server's.
@@ -279,7 +279,7 @@ async fn authorities_lead_to_a_root() {
 }
 
 #[tokio::test]
-async fn who_is_no_authority_signs_nothing() {
+async fn signatures_of_non_authorities_are_rejected() {
     let forge = Forge::new().await;
     forge.itself("root", "root", AUTHORITY).await;
     let leaf = "subjectAltName=DNS:db.example.org\n";
@@ -308,7 +308,7 @@ async fn who_is_no_authority_signs_nothing() {
     forge.issue("by-last", HOST, "last", leaf).await;
     forge.issue("beyond", "beyond", "last", AUTHORITY).await;
     forge.issue("by-beyond", HOST, "beyond", leaf).await;
-    // The same name as the root, but not its key.
+    // The same name as the root, with another key.
     forge.itself("false", "root", AUTHORITY).await;
     forge.issue("by-false", HOST, "false", leaf).await;
     forge
@@ -330,7 +330,7 @@ async fn who_is_no_authority_signs_nothing() {
 }
 
 #[tokio::test]
-async fn a_certificate_is_for_its_names_alone() {
+async fn a_certificate_is_valid_for_its_names_only() {
     let forge = Forge::new().await;
     forge.itself("root", "root", AUTHORITY).await;
     for (name, subject, names) in [
@@ -357,7 +357,7 @@ async fn a_certificate_is_for_its_names_alone() {
             ("named", FULL, "root", HOST, TRUSTED),
             ("named", FULL, "root", "Second.Example.ORG", TRUSTED),
             ("named", FULL, "root", "other.example.org", OTHER_HOST),
-            // Where host names stand apart, the common name does not count; where only addresses do, it counts.
+            // The common name counts unless the alternative names contain host names.
             ("common", FULL, "root", HOST, OTHER_HOST),
             ("addressed", FULL, "root", HOST, TRUSTED),
             ("addressed", FULL, "root", "127.0.0.1", TRUSTED),
@@ -375,7 +375,7 @@ async fn a_certificate_is_for_its_names_alone() {
 }
 
 #[tokio::test]
-async fn every_certificate_of_a_chain_must_be_in_time() {
+async fn every_certificate_of_a_chain_must_be_in_its_validity_period() {
     const PAST: (&str, &str) = ("20200101000000Z", "20210101000000Z");
     const FUTURE: (&str, &str) = ("20900101000000Z", "20910101000000Z");
     let forge = Forge::new().await;
@@ -391,7 +391,7 @@ async fn every_certificate_of_a_chain_must_be_in_time() {
             .issue(&format!("by-{name}"), HOST, &authority, leaf)
             .await;
     }
-    // A root of its own that has expired.
+    // An expired root.
     forge.request("end", "end").await;
     forge.extensions("end", AUTHORITY);
     forge.openssl("ca -batch -notext -config ca.cnf -in end.csr -selfsign -keyfile end.key -startdate 20200101000000Z -enddate 20210101000000Z -extfile end.ext -out end.crt").await;
@@ -410,7 +410,7 @@ async fn every_certificate_of_a_chain_must_be_in_time() {
 }
 
 #[tokio::test]
-async fn what_a_certificate_is_not_for_is_heeded() {
+async fn key_usage_and_critical_extensions_are_enforced() {
     let forge = Forge::new().await;
     forge.itself("root", "root", AUTHORITY).await;
     let leaf = |more: &str| format!("subjectAltName=DNS:db.example.org\n{more}\n");
@@ -445,7 +445,7 @@ async fn what_a_certificate_is_not_for_is_heeded() {
 }
 
 #[tokio::test]
-async fn an_authority_for_some_names_vouches_for_no_others() {
+async fn name_constraints_are_enforced() {
     let forge = Forge::new().await;
     let limited = format!("{AUTHORITY}nameConstraints=critical,permitted;DNS:example.org\n");
     forge.itself("root", "root", AUTHORITY).await;
@@ -493,7 +493,7 @@ async fn an_authority_for_some_names_vouches_for_no_others() {
 }
 
 #[tokio::test]
-async fn whoever_shows_a_certificate_must_have_its_key() {
+async fn a_server_must_have_the_key_of_its_certificate() {
     let forge = Forge::new().await;
     forge
         .itself("server", HOST, "subjectAltName=DNS:db.example.org\n")
@@ -516,7 +516,7 @@ async fn whoever_shows_a_certificate_must_have_its_key() {
 }
 
 #[tokio::test]
-async fn weak_keys_and_signatures_are_named() {
+async fn weak_keys_and_signatures_are_reported() {
     let forge = Forge::new().await;
     forge.openssl("req -x509 -newkey rsa:1024 -nodes -days 2 -subj /CN=weak -keyout weak.key -out weak.crt").await;
     forge.issue("by-weak", HOST, "weak", "").await;
@@ -534,7 +534,7 @@ async fn weak_keys_and_signatures_are_named() {
 }
 
 #[tokio::test]
-async fn the_authorities_of_the_system_are_those_of_the_usual_variable() {
+async fn system_authorities_follow_ssl_cert_file() {
     let forge = Forge::new().await;
     forge.itself("root", "root", AUTHORITY).await;
     let leaf = "subjectAltName=DNS:localhost,IP:127.0.0.1\n";

@@ -1,4 +1,4 @@
-//! Entering servers: what is asked, what is said when it does not work, how long it takes.
+//! Connections: round trips, error messages, timeouts.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
@@ -22,14 +22,14 @@ use crate::support::tcp_server::{TcpServer, free_port};
 
 async fn refused(target: &Target) -> anyhow::Error {
     match connect::open_with(target, &RetryLimits::ONCE, &silent).await {
-        Ok(_) => panic!("{target} should not let anybody in"),
+        Ok(_) => panic!("{target} should be refused"),
         Err(error) => error,
     }
 }
 
 #[tokio::test]
-async fn the_first_question_costs_one_round_trip_and_pins_the_settings() {
-    // Of its own, because another test's roles would make it look like Supabase's.
+async fn session_setup_takes_one_round_trip_and_pins_settings() {
+    // A separate server: another test's roles would make it look like Supabase's.
     let server = server::own(None).await;
     let database = server.database().await;
     database
@@ -41,7 +41,7 @@ async fn the_first_question_costs_one_round_trip_and_pins_the_settings() {
         .await;
     let proxy = Proxy::start(&database.target);
     let session = connect::open(&proxy.target(), &silent).await.unwrap();
-    // Startup without password is one, the question is the other.
+    // One for the startup without password, one for the query.
     assert_eq!(proxy.round_trips(), 2, "{:?}", proxy.statements());
     let facts = session.server_info();
     assert_eq!(facts.database, database.name);
@@ -54,7 +54,7 @@ async fn the_first_question_costs_one_round_trip_and_pins_the_settings() {
         let now = server::rows(&session, &format!("SHOW {name}")).await;
         assert_eq!(now[0][0], *value, "{name}");
     }
-    // What the role is used to is one word away.
+    // RESET restores the role's own value.
     let reset = server::rows(&session, "RESET timezone; SHOW timezone").await;
     assert_eq!(reset[0][0], "Asia/Tokyo");
     assert_eq!(
@@ -64,7 +64,7 @@ async fn the_first_question_costs_one_round_trip_and_pins_the_settings() {
 }
 
 #[tokio::test]
-async fn a_question_of_ours_is_one_round_trip() {
+async fn a_query_takes_one_round_trip() {
     let database = server::database().await;
     let proxy = Proxy::start(&database.target);
     let session = connect::open(&proxy.target(), &silent).await.unwrap();
@@ -82,7 +82,7 @@ async fn a_question_of_ours_is_one_round_trip() {
 }
 
 #[tokio::test]
-async fn a_role_without_rights_gets_its_facts_too() {
+async fn a_role_without_privileges_gets_server_info() {
     let server = server::own(None).await;
     let database = server.database().await;
     database
@@ -100,7 +100,7 @@ async fn a_role_without_rights_gets_its_facts_too() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_entered_says_why() {
+async fn failed_connections_are_explained() {
     let server = TcpServer::prepare()
         .await
         .hba_rules("host all wrong 127.0.0.1/32 scram-sha-256\nhost all nobody 127.0.0.1/32 reject\nhost all all 127.0.0.1/32 trust")
@@ -172,7 +172,7 @@ async fn what_cannot_be_entered_says_why() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_says_so() {
+async fn missing_servers_are_explained() {
     let port = free_port();
     let name = port.to_string();
     let target = Target::parse(&format!("postgres://u@127.0.0.1:{port}/d")).unwrap();
@@ -184,7 +184,7 @@ async fn what_is_not_there_says_so() {
     ");
     let socket = Target::parse("postgres://u@/d?host=/tmp/nothing-is-here").unwrap();
     insta::assert_snapshot!(shown(&refused(&socket).await, &[]), @"
-    error: there is no server socket at `/tmp/nothing-is-here:5432`
+    error: no server socket at `/tmp/nothing-is-here:5432`
     caused by: No such file or directory (os error 2)
     hint: start the server, or correct the socket's directory and the port
     exit: 2
@@ -206,7 +206,7 @@ async fn what_is_not_there_says_so() {
 }
 
 #[tokio::test]
-async fn a_server_that_never_answers_is_given_up() {
+async fn an_unresponsive_server_times_out() {
     let database = server::database().await;
     let proxy = Proxy::start(&database.target);
     proxy.blackhole();
@@ -224,7 +224,7 @@ async fn a_server_that_never_answers_is_given_up() {
 }
 
 #[tokio::test]
-async fn the_next_server_is_tried_when_one_is_silent_or_of_the_wrong_kind() {
+async fn the_next_host_is_tried_after_a_timeout_or_mismatch() {
     let standby = TcpServer::prepare().await.standby().start().await;
     let database = server::database().await;
     let (silent_proxy, proxy) = (
@@ -243,7 +243,7 @@ async fn the_next_server_is_tried_when_one_is_silent_or_of_the_wrong_kind() {
 }
 
 #[tokio::test]
-async fn a_replica_is_refused_by_what_must_write() {
+async fn a_replica_is_refused_for_writing() {
     let standby = TcpServer::prepare().await.standby().start().await;
     let session = connect::open(&standby.target(""), &silent).await.unwrap();
     assert!(session.server_info().in_recovery);
@@ -267,7 +267,7 @@ async fn a_replica_is_refused_by_what_must_write() {
     assert!(server_info::refuse_replica(database.session().await.server_info()).is_ok());
 }
 
-/// Answers the startup message of every connection with fixed bytes, and hangs up if there is nothing more to say.
+/// Answers the startup message of every connection with fixed bytes, and closes it when they are used up.
 async fn pretend(answers: Vec<Vec<u8>>) -> Target {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -307,7 +307,7 @@ fn starting_up() -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_server_that_is_too_old_is_said_plainly() {
+async fn an_old_server_is_refused_with_its_version() {
     let target = pretend(vec![lets_in("13.14 (Debian 13.14-1.pgdg120+1)")]).await;
     insta::assert_snapshot!(shown(&refused(&target).await, &[]), @"
     error: PostgreSQL 13.14 (Debian 13.14-1.pgdg120+1) is not supported; the oldest supported version is 14
@@ -317,7 +317,7 @@ async fn a_server_that_is_too_old_is_said_plainly() {
 }
 
 #[tokio::test]
-async fn a_server_that_starts_up_is_waited_for_and_says_so() {
+async fn a_starting_server_is_waited_for() {
     let stories = Mutex::new(Vec::new());
     let watch = |event: Event<'_>| {
         if let Event::Info(story) = event {
@@ -345,7 +345,7 @@ async fn a_server_that_starts_up_is_waited_for_and_says_so() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_yet_is_waited_for() {
+async fn a_missing_server_is_waited_for() {
     let server = TcpServer::prepare().await;
     let target = server.target("");
     let open = connect::open(&target, &silent);
@@ -391,24 +391,24 @@ async fn a_statement_does_not_outlive_the_client() {
 }
 
 #[tokio::test]
-async fn a_session_that_somebody_else_ended_says_so() {
+async fn a_terminated_session_reports_the_reason() {
     let database = server::database().await;
     let (session, other) = (database.session().await, database.session().await);
     let pid = session.server_info().backend_pid;
     server::rows(&other, &format!("SELECT pg_terminate_backend({pid}, 5000)")).await;
-    // The server's last word comes on an idle connection; whoever asks next is told it.
+    // The server's last message arrives on an idle connection and is returned by the next call.
     let error = session.query("SELECT 1", &[]).await.unwrap_err();
     let error = error.downcast_ref::<ServerError>().unwrap();
     assert!(error.closed && error.is("57P01"), "{error}");
 }
 
-/// Runs a long statement on a session and ends it from outside.
+/// Runs a long statement on a session and cancels it from another connection.
 pub(crate) async fn assert_cancels(session: Session) {
     let canceller = session.canceller();
     let statement = Sql::new("SELECT pg_catalog.pg_sleep(60)");
     let sleeping = session.run(&statement);
     let cancelling = async {
-        // The request may overtake the statement; it is sent until the statement has gone.
+        // The request may overtake the statement; it is sent until the statement has ended.
         loop {
             canceller.cancel().await.unwrap();
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -424,13 +424,13 @@ pub(crate) async fn assert_cancels(session: Session) {
 }
 
 #[tokio::test]
-async fn a_statement_is_cancelled_from_outside() {
+async fn a_statement_is_cancelled_from_another_connection() {
     assert_cancels(server::database().await.session().await).await;
 }
 
 #[tokio::test]
-async fn a_server_that_hangs_up_without_a_word_is_tried_again() {
-    // As PostgreSQL does with those who come while it ends everybody after a crash.
+async fn a_connection_closed_without_a_message_is_retried() {
+    // As PostgreSQL does with new connections during crash recovery.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let came = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
@@ -438,7 +438,7 @@ async fn a_server_that_hangs_up_without_a_word_is_tried_again() {
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            // Read first: hanging up on what was not read would be a reset.
+            // Read first: closing with unread data would be a reset.
             let mut startup = [0; 1024];
             let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut startup).await;
         }

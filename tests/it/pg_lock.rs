@@ -1,4 +1,4 @@
-//! The migration lock, and who is named when something is in the way.
+//! The migration lock, and the sessions reported as conflicting.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ async fn take(session: &Session, share: Share) -> anyhow::Result<lock::Lock> {
 }
 
 #[tokio::test]
-async fn only_one_has_it_and_the_other_is_told_who() {
+async fn an_exclusive_lock_reports_its_holder() {
     let database = server::database().await;
     let (one, two) = (database.session().await, database.session().await);
     let held = take(&one, Share::Alone).await.unwrap();
@@ -45,7 +45,7 @@ async fn only_one_has_it_and_the_other_is_told_who() {
 }
 
 #[tokio::test]
-async fn backups_share_it_and_keep_migrations_out() {
+async fn a_shared_lock_excludes_migrations() {
     let database = server::database().await;
     let (one, two, three) = (
         database.session().await,
@@ -65,7 +65,7 @@ async fn backups_share_it_and_keep_migrations_out() {
 }
 
 #[tokio::test]
-async fn every_database_has_its_own() {
+async fn every_database_has_its_own_lock() {
     let (one, two) = (server::database().await, server::database().await);
     let (one, two) = (one.session().await, two.session().await);
     take(&one, Share::Alone).await.unwrap();
@@ -73,7 +73,7 @@ async fn every_database_has_its_own() {
 }
 
 #[tokio::test]
-async fn it_is_waited_for_within_the_budget() {
+async fn the_lock_is_waited_for_within_the_budget() {
     let database = server::database().await;
     let (one, two) = (database.session().await, database.session().await);
     let held = take(&one, Share::Alone).await.unwrap();
@@ -89,7 +89,7 @@ async fn a_lost_lock_is_noticed() {
     let database = server::database().await;
     let session = database.session().await;
     let held = take(&session, Share::Alone).await.unwrap();
-    // What DISCARD ALL in a migration would do.
+    // Like DISCARD ALL in a migration.
     session
         .run(&Sql::new("SELECT pg_catalog.pg_advisory_unlock_all()"))
         .await
@@ -103,7 +103,7 @@ async fn a_lost_lock_is_noticed() {
 }
 
 #[tokio::test]
-async fn who_is_in_the_way_is_named() {
+async fn conflicting_sessions_are_listed() {
     let database = server::database().await;
     database
         .run("CREATE TABLE a (id int); CREATE TABLE b (id int)")
@@ -163,7 +163,7 @@ async fn who_is_in_the_way_is_named() {
 }
 
 #[tokio::test]
-async fn a_role_that_may_not_look_is_told_that_much() {
+async fn hidden_activity_is_reported_as_such() {
     let server = server::own(None).await;
     let database = server.database().await;
     database.run("CREATE ROLE plain LOGIN").await;

@@ -1,4 +1,4 @@
-//! Poolers are recognised, told apart, and not written through unless they keep a session together.
+//! Poolers are detected with their mode, and only used for writing if they keep a session together.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
@@ -16,7 +16,7 @@ use crate::support::proxy::Proxy;
 use crate::support::server::{self, Database};
 use crate::support::tcp_server::PgBouncer;
 
-/// Finds out the mode of a pooler, and that it left no setting of ours behind for its other clients.
+/// Detects the mode of a pooler, and checks that none of our settings is left behind for other clients.
 async fn found(database: &Database, target: &Target) -> PoolMode {
     let session = connect::open(target, &silent).await.unwrap();
     assert!(session.server_info().is_proxied() && !session.server_info().pinned);
@@ -30,7 +30,7 @@ async fn found(database: &Database, target: &Target) -> PoolMode {
 }
 
 #[tokio::test]
-async fn a_plain_proxy_is_not_taken_for_a_pooler() {
+async fn a_plain_proxy_is_no_pooler() {
     let database = server::database().await;
     let proxy = Proxy::start(&database.target);
     let session = connect::open(&proxy.target(), &silent).await.unwrap();
@@ -43,7 +43,7 @@ async fn a_plain_proxy_is_not_taken_for_a_pooler() {
 }
 
 #[tokio::test]
-async fn transaction_mode_is_refused_with_the_way_around() {
+async fn transaction_mode_is_refused_with_a_direct_url() {
     let database = server::database().await;
     for more in [
         "",
@@ -102,7 +102,7 @@ async fn statement_mode_is_refused() {
 }
 
 #[tokio::test]
-async fn session_mode_serves_and_gets_our_settings() {
+async fn session_mode_is_accepted_and_gets_our_settings() {
     let database = server::database().await;
     let bouncer = PgBouncer::start(&database.target, "session", "").await;
     let target = bouncer.target(&database.target);
@@ -130,13 +130,13 @@ async fn a_session_pool_of_one_is_not_trusted() {
 }
 
 #[tokio::test]
-async fn the_way_around_a_known_pooler_is_named() {
+async fn the_direct_url_of_a_known_pooler_is_suggested() {
     let database = server::database().await;
     let bouncer = PgBouncer::start(&database.target, "transaction", "").await;
     let mut target = bouncer.target(&database.target);
     let session = connect::open(&target, &silent).await.unwrap();
     pooler::mode(&session, &target).await.unwrap();
-    // Reached at another place, but written as its users write it.
+    // Reached at another address, but written as users write it.
     target =
         Target::parse("postgres://postgres.abcd:secret@aws-0-eu.pooler.supabase.com:6543/postgres")
             .unwrap();

@@ -1,4 +1,4 @@
-//! TLS against a real server, with an authority made for the occasion.
+//! TLS against a real server, with a test authority.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
@@ -62,7 +62,7 @@ impl Authority {
     }
 
     /// Writes the key of `postgres` as PKCS#1 and encrypted, one for `old-postgres` as SEC1 with a certificate of version 1,
-    /// and one of somebody else.
+    /// and an unrelated key.
     async fn other_forms_of_keys(&self) {
         for arguments in [
             "rsa -in postgres.key -traditional -out postgres.pkcs1",
@@ -123,14 +123,14 @@ async fn refusal(server: &TcpServer, target: &Target, authority: &Authority) -> 
     let port = server.port.to_string();
     let directory = authority.directory.path().display().to_string();
     let text = shown(&error, &[(&port, "PORT"), (&directory, "DIR")]);
-    // What comes after "caused by" is the words of OpenSSL, or of rustls.
+    // The text after "caused by" comes from OpenSSL, or from rustls.
     let theirs = ["caused by: error:", "caused by: invalid peer certificate:"];
     let ours = |line: &&str| !theirs.iter().any(|words| line.starts_with(words));
     text.lines().filter(ours).collect::<Vec<_>>().join("\n")
 }
 
 #[tokio::test]
-async fn every_mode_does_what_libpq_does() {
+async fn every_sslmode_behaves_like_libpq() {
     let authority = Authority::new().await;
     authority
         .issue("server", "DNS:localhost,IP:127.0.0.1", "-days 2")
@@ -161,7 +161,7 @@ async fn every_mode_does_what_libpq_does() {
             .await,
             "{mode}"
         );
-        // As libpq: with an authority named, `require` asks it.
+        // As in libpq: `require` verifies if an authority is given.
         let target = with_roots(&server, mode, &authority.path("other-ca.crt"));
         let error = enter(&target).await.err().unwrap();
         assert!(
@@ -236,7 +236,7 @@ async fn a_certificate_for_another_host_passes_verify_ca_only() {
     hint: connect with the host name in the certificate, or check where this name resolves to
     exit: 2
     ");
-    // A name with its address said apart is checked by its name.
+    // With `hostaddr`, the certificate is compared with the host name.
     let roots = authority.path("ca.crt");
     let apart = format!(
         "host=db.example.org hostaddr=127.0.0.1 port={} user=postgres dbname=postgres sslmode=verify-full sslrootcert={}",
@@ -247,7 +247,7 @@ async fn a_certificate_for_another_host_passes_verify_ca_only() {
 }
 
 #[tokio::test]
-async fn an_expired_certificate_is_refused_and_said_to_be() {
+async fn an_expired_certificate_is_reported() {
     let authority = Authority::new().await;
     authority
         .issue("old", "DNS:localhost,IP:127.0.0.1", "-days -1")
@@ -287,7 +287,7 @@ async fn allow_and_prefer_fall_back_where_the_server_insists() {
 }
 
 #[tokio::test]
-async fn our_own_certificate_lets_us_in() {
+async fn client_certificates_authenticate() {
     let authority = Authority::new().await;
     authority.issue("server", "IP:127.0.0.1", "-days 2").await;
     authority.issue("postgres", "DNS:client", "-days 2").await;
@@ -325,7 +325,7 @@ async fn our_own_certificate_lets_us_in() {
             authority.path(certificate).display(),
             authority.path(key).display()
         ));
-        // The system's TLS takes one form alone, and says how to make it.
+        // The system's TLS accepts one form only, and the hint converts to it.
         if cfg!(feature = "native-tls") {
             let refusal = refusal(&server, &target, &authority).await;
             assert!(
@@ -371,7 +371,7 @@ async fn our_own_certificate_lets_us_in() {
     ");
 }
 
-/// Starts a server with TLS that lets the role `bound` in with its password.
+/// Starts a server with TLS that accepts the role `bound` with its password.
 async fn asking_for_a_password(authority: &Authority) -> TcpServer {
     authority.issue("server", "IP:127.0.0.1", "-days 2").await;
     let rules = "host all bound 127.0.0.1/32 scram-sha-256";
@@ -392,7 +392,7 @@ fn as_bound(server: &TcpServer, parameters: &str) -> Target {
 }
 
 #[tokio::test]
-async fn the_password_exchange_is_bound_to_the_channel() {
+async fn channel_binding_is_used() {
     let authority = Authority::new().await;
     let server = asking_for_a_password(&authority).await;
     let bound = |parameters: &str| as_bound(&server, parameters);
@@ -411,7 +411,7 @@ async fn the_password_exchange_is_bound_to_the_channel() {
 }
 
 #[tokio::test]
-async fn a_certificate_of_ours_that_the_server_does_not_trust_is_said_to_be() {
+async fn a_rejected_client_certificate_is_reported() {
     let authority = Authority::new().await;
     authority.issue("server", "IP:127.0.0.1", "-days 2").await;
     authority
@@ -425,7 +425,7 @@ async fn a_certificate_of_ours_that_the_server_does_not_trust_is_said_to_be() {
         authority.path("ours.crt").display(),
         authority.path("ours.key").display()
     ));
-    // TLS 1.3 is over for us before the server has looked at our certificate, TLS 1.2 is not.
+    // In TLS 1.3 the client finishes before the server has checked its certificate, in TLS 1.2 it does not.
     for version in ["TLSv1.3", "TLSv1.2"] {
         change(&server, &[("ssl_max_protocol_version", version)]).await;
         let refusal = refusal(&server, &ours, &authority).await;
@@ -460,7 +460,7 @@ async fn change(server: &TcpServer, settings: &[(&str, &str)]) {
 }
 
 #[tokio::test]
-async fn every_kind_of_certificate_can_be_bound_to() {
+async fn channel_binding_works_with_every_kind_of_certificate() {
     let authority = Authority::new().await;
     let server = asking_for_a_password(&authority).await;
     let bound = |parameters: &str| as_bound(&server, parameters);
@@ -473,7 +473,7 @@ async fn every_kind_of_certificate_can_be_bound_to() {
         (&format!("{ec}P-256"), "sha224", "TLSv1.3", true),
         (&format!("{ec}P-256"), "sha256", "TLSv1.2", true),
         (&format!("{ec}P-384"), "sha384", "TLSv1.3", true),
-        // Nobody has said which hash is meant.
+        // The signature algorithm does not define a hash.
         ("ed25519", "sha256", "TLSv1.3", false),
         // rustls cannot verify that the server has such a key.
         (&format!("{ec}P-521"), "sha512", "TLSv1.3", native),
@@ -501,7 +501,7 @@ async fn every_kind_of_certificate_can_be_bound_to() {
             required.err()
         );
     }
-    // A key that cannot be verified is good for encryption alone.
+    // A key that cannot be verified is sufficient for encryption only.
     if !native {
         let file = authority.path("kind.crt");
         for mode in ["verify-ca", "verify-full"] {
@@ -517,7 +517,7 @@ async fn every_kind_of_certificate_can_be_bound_to() {
 }
 
 #[tokio::test]
-async fn tls_without_asking_first_is_not_taken_for_an_answer_by_old_servers() {
+async fn direct_tls_fails_with_old_servers() {
     let authority = Authority::new().await;
     authority.issue("server", "IP:127.0.0.1", "-days 2").await;
     let server = authority

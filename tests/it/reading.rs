@@ -1,11 +1,11 @@
-//! Files that cannot be read as they are meant: each is refused with its place, before anything runs.
+//! Unreadable files: each is rejected with its position, before anything runs.
 
 use std::collections::BTreeSet;
 
 use crate::support::project::{CommandOutput, Project};
 use crate::support::server;
 
-/// Texts that open something and never close it, and the line and column where they do.
+/// Texts with something unclosed, and the line and column where it starts.
 const UNCLOSED: &[(&str, &str)] = &[
     (
         "CREATE TABLE a (x int);\n/* note\nCREATE TABLE b (x int);\n",
@@ -48,7 +48,7 @@ const UNCLOSED: &[(&str, &str)] = &[
     ),
 ];
 
-/// Texts that only look as if they did.
+/// Texts that only look unclosed.
 const CLOSED: &[&str] = &[
     "CREATE TABLE a (x int); /* /* note */ */ -- /* '\n",
     "CREATE TABLE a (x text DEFAULT 'it''s /*'); COMMENT ON TABLE a IS E'\\'(';\n",
@@ -66,12 +66,12 @@ fn refused(ran: &CommandOutput, place: &str) {
 }
 
 #[tokio::test]
-async fn what_is_never_closed_is_refused_before_anything_runs() {
+async fn unclosed_files_are_rejected_before_anything_runs() {
     let database = server::database().await;
     let project = Project::of(&database.target);
     for mode in ["", "-- af-db: no-transaction "] {
         for (text, at) in UNCLOSED {
-            // The directive stands on a line that moves no other.
+            // The directive is on a line that shifts no other.
             let (text, line) = if mode.is_empty() {
                 ((*text).to_owned(), 0)
             } else {
@@ -94,7 +94,7 @@ async fn what_is_never_closed_is_refused_before_anything_runs() {
 }
 
 #[tokio::test]
-async fn what_is_closed_is_applied() {
+async fn closed_files_are_applied() {
     for text in CLOSED {
         let database = server::database().await;
         let project = Project::of(&database.target);
@@ -120,7 +120,7 @@ async fn what_is_closed_is_applied() {
 }
 
 #[tokio::test]
-async fn every_command_that_reads_the_file_refuses_it() {
+async fn every_command_rejects_an_unclosed_file() {
     let database = server::database().await;
     let project = Project::of(&database.target);
     project.write("migrations/V1__a.sql", "CREATE TABLE a (x int);\n");
@@ -152,7 +152,7 @@ async fn every_command_that_reads_the_file_refuses_it() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_not_text_is_named_as_what_it_is() {
+async fn files_in_other_encodings_are_reported() {
     let utf16 = |text: &str| -> Vec<u8> {
         let units = [0xFEFF].into_iter().chain(text.encode_utf16());
         units.flat_map(u16::to_le_bytes).collect()
@@ -257,7 +257,7 @@ async fn links_in_circles_pipes_and_devices_are_refused() {
             "the path is a device, not a regular file",
         );
     }
-    // Links that lead to a file or to a folder elsewhere are followed.
+    // Symbolic links to a file or folder elsewhere are followed.
     let project = Project::of(&database.target);
     project.write("elsewhere/V1__a.sql", "CREATE TABLE linked_a (x int);\n");
     project.write("V2__b.sql", "CREATE TABLE linked_b (x int);\n");

@@ -1,4 +1,4 @@
-//! Looking at a project acts on nothing: whatever its SQL tries, no program runs, no file is written and no other server
+//! Checking a project has no effects: whatever its SQL tries, no program runs, no file is written and no other server
 //! is reached; what a project legitimately needs still works.
 
 use std::path::PathBuf;
@@ -11,10 +11,10 @@ use af_db::sql::external_access::ExternalAccess;
 use crate::support::project::{CommandOutput, Project};
 use crate::support::server::{self, Database};
 
-/// Where acts would leave a trace.
+/// Where effects would leave a trace.
 struct Traces {
     folder: tempfile::TempDir,
-    /// A server that nobody may reach, with a table that nobody may write to.
+    /// A server that must not be reached, with a table that must not be written.
     elsewhere: Database,
 }
 
@@ -59,7 +59,7 @@ impl Traces {
     }
 }
 
-/// Forms of acting: a name, the rule that refuses it, the SQL.
+/// Attempts: a name, the rule that blocks it, the SQL.
 const ACTS: [(&str, &str, &str); 19] = [
     (
         "program",
@@ -164,7 +164,7 @@ fn refused(ran: &CommandOutput, rule: &str, what: &str) {
     );
 }
 
-/// Fills in what is hidden in hexadecimal digits as well.
+/// Fills in hexadecimal encoded parts as well.
 fn hidden(traces: &Traces, sql: &str) -> String {
     let digits = |text: &str| {
         text.bytes()
@@ -176,7 +176,7 @@ fn hidden(traces: &Traces, sql: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_plan_acts_on_nothing() {
+async fn planning_has_no_effects() {
     let traces = Traces::new().await;
     for (what, rule, sql) in ACTS {
         let database = server::database().await;
@@ -189,7 +189,7 @@ async fn a_plan_acts_on_nothing() {
 }
 
 #[tokio::test]
-async fn no_command_that_looks_acts() {
+async fn read_only_commands_have_no_effects() {
     let traces = Traces::new().await;
     let act = hidden(&traces, ACTS[2].2);
     let database = server::database().await;
@@ -228,7 +228,7 @@ async fn no_command_that_looks_acts() {
 }
 
 #[tokio::test]
-async fn what_a_project_needs_is_not_refused() {
+async fn legitimate_sql_is_not_blocked() {
     let own = server::own(None).await;
     let database = own.database().await;
     let project = Project::of(&database.target);
@@ -274,7 +274,7 @@ async fn what_a_project_needs_is_not_refused() {
 }
 
 #[tokio::test]
-async fn what_the_operator_allows_is_not_refused_and_a_project_allows_nothing() {
+async fn only_the_operator_lifts_sandbox_rules() {
     let traces = Traces::new().await;
     let database = server::database().await;
     let project = Project::of(&database.target);
@@ -301,7 +301,7 @@ async fn what_the_operator_allows_is_not_refused_and_a_project_allows_nothing() 
 }
 
 #[tokio::test]
-async fn a_lent_server_is_never_entered_as_a_superuser() {
+async fn a_provided_server_is_never_used_as_superuser() {
     let lender = server::own(None).await;
     let database = lender.database().await;
     database
@@ -324,7 +324,7 @@ async fn a_lent_server_is_never_entered_as_a_superuser() {
         assert!(format!("{error}").contains(reason), "{error}");
         assert!(hint.contains("CREATEDB"), "{hint}");
     }
-    // Before PostgreSQL 16 who may create roles may grant itself every one that runs programs.
+    // Before PostgreSQL 16 a role with CREATEROLE may grant itself every role that runs programs.
     options.shadow_server = Some(target.with_user("makes"));
     let climbs = lender.scratch.version_num() < 160_000;
     let entered = shadow_server::start(&options, &silent).await;
@@ -356,7 +356,7 @@ async fn a_lent_server_is_never_entered_as_a_superuser() {
 }
 
 #[tokio::test]
-async fn a_projects_file_chooses_no_programs() {
+async fn dotenv_cannot_choose_programs() {
     let database = server::database().await;
     let project = Project::of(&database.target);
     let trap = project.folder.path().join("bin");
@@ -397,9 +397,9 @@ async fn a_projects_file_chooses_no_programs() {
     }
 }
 
-/// A plan asks the rows of the target what only they can answer, and evaluates nothing there that could act.
+/// A plan queries the target for facts about its rows, and evaluates nothing there that could have effects.
 #[tokio::test]
-async fn a_question_to_the_target_calls_nothing_that_acts() {
+async fn queries_on_the_target_call_no_functions_with_effects() {
     let traces = Traces::new().await;
     let database = server::database().await;
     database
@@ -417,7 +417,7 @@ async fn a_question_to_the_target_calls_nothing_that_acts() {
         project.run(&["plan"]).await;
         traces.none(sql).await;
     }
-    // What only looks is asked.
+    // Pure functions are evaluated.
     let project = Project::of(&database.target);
     project.write(
         "migrations/V1__t.sql",
@@ -432,7 +432,7 @@ async fn a_question_to_the_target_calls_nothing_that_acts() {
 }
 
 #[tokio::test]
-async fn a_scratch_database_is_never_named() {
+async fn the_shadow_database_is_never_named() {
     let own = server::own(None).await;
     let database = own.database().await;
     let name = &database.name;
@@ -456,7 +456,7 @@ async fn a_scratch_database_is_never_named() {
             assert!(ran.status < 2, "{from} {to}: {seen}");
         }
     }
-    // Between two databases that are there it is a difference.
+    // Between two existing databases it is a difference.
     let other = own.database().await;
     let url = project.url().replace(name.as_str(), &other.name);
     let ran = project.run(&["diff", &url, "live"]).await;
@@ -466,7 +466,7 @@ async fn a_scratch_database_is_never_named() {
 
 /// Conditions of policies are printed by the live database; they stay conditions there.
 #[tokio::test]
-async fn a_declared_condition_cannot_leave_its_place() {
+async fn a_declared_condition_cannot_escape_its_expression() {
     let own = server::own(None).await;
     let database = own.database().await;
     database
@@ -496,7 +496,7 @@ async fn a_declared_condition_cannot_leave_its_place() {
 }
 
 #[tokio::test]
-async fn a_protected_server_is_not_lent() {
+async fn a_protected_server_is_refused_as_shadow_server() {
     let own = server::own(None).await;
     let database = own.database().await;
     database.run("CREATE ROLE plain LOGIN CREATEDB").await;
@@ -505,7 +505,7 @@ async fn a_protected_server_is_not_lent() {
     let lent =
         |host: &str| format!("host='{host}' port=5432 user=plain dbname=postgres sslmode=disable");
     let host = &database.target.hosts[0].name;
-    // By its address, whatever the database is that is looked at, and without connecting.
+    // Recognised by its URL, for any database on it, and without connecting.
     project.write(
         "af-db.yaml",
         "environments:\n  production: { url: \"postgres://app@db.example.com/app\", protected: true }\n",
@@ -516,7 +516,7 @@ async fn a_protected_server_is_not_lent() {
     let done = tool.run().await.expect("the program runs");
     assert_eq!(done.status.code(), Some(4), "{}", done.stderr);
     assert!(done.stderr.contains("`production`"), "{}", done.stderr);
-    // By who answers, where the address is another one.
+    // Recognised by its identity, where the URL is another one.
     let link = project.folder.path().join("link");
     std::os::unix::fs::symlink(host, &link).expect("another name");
     project.write(
@@ -528,7 +528,7 @@ async fn a_protected_server_is_not_lent() {
         .env("AF_DB_SHADOW_URL", lent(&link.display().to_string()));
     let done = tool.run().await.expect("the program runs");
     assert_eq!(done.status.code(), Some(4), "{}", done.stderr);
-    // A server that nobody protects, and that nobody remembers as protected, may be lent.
+    // A server that is neither protected nor recorded as protected may be used.
     let identities = project.folder.path().join(".af-db/identities");
     let _ = std::fs::remove_dir_all(identities);
     project.write("af-db.yaml", "");
@@ -536,7 +536,7 @@ async fn a_protected_server_is_not_lent() {
     let done = plan(&["plan", "--json"]).run().await;
     let done = done.expect("the program runs");
     assert_eq!(done.status.code(), Some(0), "{}", done.stderr);
-    // What was not looked at is said, and what the schema becomes is known.
+    // Unchecked parts are reported, and the resulting schema is known.
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let shown = text(&done.stdout);
     assert!(shown.contains("plan-unobserved"), "{shown}");

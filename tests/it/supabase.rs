@@ -1,4 +1,4 @@
-//! The stand-in for Supabase: migrations apply, policies judge by the request's token.
+//! The Supabase prelude: migrations apply, policies evaluate the request's token.
 
 use af_db::pg::supabase;
 
@@ -32,7 +32,7 @@ async fn a_project_applies_and_its_policies_hold() {
     let database = server.database().await;
     let session = database.session().await;
     supabase::prepare(&session).await.unwrap();
-    // Twice is as good as once.
+    // It may be applied twice.
     supabase::prepare(&session).await.unwrap();
     rows(&session, PROJECT).await;
     let add = format!(
@@ -62,7 +62,7 @@ async fn two_databases_at_once_share_the_roles() {
 }
 
 #[tokio::test]
-async fn missing_extensions_are_named() {
+async fn missing_extensions_are_reported() {
     let database = server::database().await;
     let session = database.session().await;
     let wanted = ["plpgsql".to_owned(), "no_such_extension".to_owned()];

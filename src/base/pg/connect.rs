@@ -407,7 +407,7 @@ fn explain(target: &Target, host: &Host, error: &tokio_postgres::Error) -> Failu
     match io_kind(error) {
         Some(ErrorKind::ConnectionRefused) => fail(format!("nothing listens at `{host}`"))
             .hint("start the server, or correct the host and port"),
-        Some(ErrorKind::NotFound) => fail(format!("there is no server socket at `{host}`"))
+        Some(ErrorKind::NotFound) => fail(format!("no server socket at `{host}`"))
             .hint("start the server, or correct the socket's directory and the port"),
         Some(ErrorKind::PermissionDenied) => fail(format!("permission denied for the socket at `{host}`"))
             .hint("get access to the socket's directory, or connect over TCP"),

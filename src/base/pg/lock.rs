@@ -248,7 +248,7 @@ fn busy(holders: &[Backend]) -> Failure {
             Exit::Busy,
             "another session has just released the migration lock; nothing was changed",
         )
-        .hint("run it again");
+        .hint("run the command again");
     };
     let since = first
         .connected

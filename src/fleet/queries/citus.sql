@@ -1,4 +1,4 @@
--- the tables that Citus knows, one row each: its name, how it is spread, its column, as pg_dist_partition documents it
+-- the tables managed by Citus, one row each: name, distribution and column, as documented for pg_dist_partition
 SELECT
   pg_catalog.format('%I.%I', namespace.nspname, class.relname) AS name,
   dist.partmethod::pg_catalog.text AS method,

@@ -1,4 +1,4 @@
--- the tables of schemas that Citus knows nothing of, one row each; $1 the schemas
+-- the tables of schemas that are not managed by Citus, one row each; $1 the schemas
 SELECT pg_catalog.format('%I.%I', namespace.nspname, class.relname) AS name
 FROM pg_catalog.pg_class AS class
 JOIN pg_catalog.pg_namespace AS namespace

@@ -1,4 +1,4 @@
--- what a command says on each shard of a table, one row each; $1 the table, $2 the command with %s for the shard's name
+-- the result of a command on each shard of a table, one row each; $1 the table, $2 the command with %s for the shard's name
 SELECT
   answer.shardid::pg_catalog.int8 AS shard,
   answer.success AS success,

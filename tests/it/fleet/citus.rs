@@ -1,5 +1,5 @@
-//! A database that Citus spreads, with a stand-in for the extension: its documented catalog, and a function that asks shards
-//! which are tables of the same database.
+//! A database distributed by Citus, with a stand-in for the extension: its documented catalog, and a function that queries
+//! shards, which are tables of the same database.
 
 use crate::support::project::Project;
 use crate::support::server;
@@ -24,7 +24,7 @@ RESET allow_system_table_mods;
 "#;
 
 #[tokio::test]
-async fn policies_are_read_on_the_shards_and_what_stays_behind_is_told() {
+async fn policies_are_compared_on_shards_and_unpropagated_objects_reported() {
     let database = server::database().await;
     let project = Project::of(&database.target);
     let guarded = |table: &str| {
@@ -54,7 +54,7 @@ async fn policies_are_read_on_the_shards_and_what_stays_behind_is_told() {
              INSERT INTO stand_in_shards VALUES (102008, 'accounts', true), (102009, 'accounts', true), (102010, 'accounts', false)",
         )
         .await;
-    // One shard has lost the policy that the coordinator shows.
+    // One shard has lost a policy that the coordinator has.
     database
         .run(
             "DROP POLICY own ON accounts_102009; CREATE POLICY own ON accounts_102009 USING (true)",

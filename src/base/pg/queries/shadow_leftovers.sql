@@ -1,5 +1,5 @@
--- One row: the hour on the server's clock, and our databases of more than a day ago that nobody uses: a run that was killed
--- could not drop them; and what our role could do to the server's machine, if anything.
+-- One row: the hour on the server's clock; our unused databases older than a day, left by killed runs; and what our role
+-- could do to the server's machine, if anything.
 SELECT
     now_hour.hour,
     ARRAY(
@@ -24,7 +24,7 @@ SELECT
         FROM pg_catalog.pg_roles AS r
         WHERE r.rolname = CURRENT_USER
     ) AS powers,
-    -- Up to PostgreSQL 15 whoever may create roles may grant itself every role but a superuser's.
+    -- Up to PostgreSQL 15 a role with CREATEROLE may grant itself every role but a superuser's.
     (
         SELECT r.rolcreaterole AND pg_catalog.current_setting('server_version_num')::pg_catalog.int4 < 160000
         FROM pg_catalog.pg_roles AS r

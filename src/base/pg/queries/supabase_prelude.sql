@@ -1,5 +1,5 @@
--- Makes of an empty database what a migration meets on Supabase: roles, platform schemas, their tables and functions, the
--- default privileges of `public`. May be run twice. Written for a scratch server: nothing here holds anybody's data.
+-- Prepares an empty database like one of Supabase: roles, platform schemas, their tables and functions, the default
+-- privileges of `public`. May be run twice. For shadow databases only, which contain no data.
 
 -- Roles belong to the server, so another database may have them already or be making them now.
 DO $prelude$

@@ -61,14 +61,14 @@ const UNSUPPORTED: &[(&str, &str)] = &[
     ("passfile", "set PGPASSFILE instead"),
     (
         "require_auth",
-        "remove it: the authentication method is chosen by the server",
+        "remove require_auth: the authentication method is chosen by the server",
     ),
     (
         "requirepeer",
-        "remove it, or connect over TLS with sslmode=verify-full",
+        "remove requirepeer, or connect over TLS with sslmode=verify-full",
     ),
-    ("sslcrl", "remove it: revocation lists are not supported"),
-    ("sslcrldir", "remove it: revocation lists are not supported"),
+    ("sslcrl", "remove the parameter: revocation lists are not supported"),
+    ("sslcrldir", "remove the parameter: revocation lists are not supported"),
     (
         "sslpassword",
         "decrypt the key: openssl pkcs8 -topk8 -nocrypt -in client.key -out client.pk8",
@@ -76,7 +76,7 @@ const UNSUPPORTED: &[(&str, &str)] = &[
     ("sslaccept", "use sslmode=verify-full or sslmode=require"),
     (
         "replication",
-        "remove it: replication connections are not supported",
+        "remove replication: replication connections are not supported",
     ),
 ];
 
@@ -303,7 +303,7 @@ fn other(key: &str, value: &str, previous: &str) -> Result<(), Failure> {
         ("client_encoding", _) => Err(fail(
             "client_encoding in the connection URL is not supported",
         )
-        .hint("remove it: the encoding is always UTF-8")),
+        .hint("remove client_encoding: the encoding is always UTF-8")),
         ("schema", _) => Err(fail("`schema` in the connection URL is not supported")
             .hint("set the schemas in af-db.yaml, or options=-csearch_path=…")),
         _ if HARMLESS.contains(&key) => Ok(()),
@@ -344,7 +344,7 @@ fn one_of<T: Copy>(key: &str, value: &str, choices: &[(&str, T)]) -> Result<T, F
 fn number(key: &str, value: &str) -> Result<u64, Failure> {
     value
         .parse()
-        .map_err(|_| fail(format!("{key} in the connection URL is not a whole number")))
+        .map_err(|_| fail(format!("{key} in the connection URL is not an integer")))
 }
 
 /// Parses seconds; 0 means the default.

@@ -121,11 +121,11 @@ fn passfile_lookup_matches_libpq() {
 fn errors_come_with_a_hint() {
     insta::assert_snapshot!(refusal("mysql://u:secret@h/d"), @r"
     error: the connection URL begins with `mysql://`, which is not PostgreSQL
-    hint: write it as postgres://user:password@host:5432/database
+    hint: use the form postgres://user:password@host:5432/database
     ");
     insta::assert_snapshot!(refusal("localhost"), @r"
     error: the database is given neither as a connection URL nor as keyword=value pairs
-    hint: write it as postgres://user:password@host:5432/database
+    hint: use the form postgres://user:password@host:5432/database
     ");
     insta::assert_snapshot!(refusal("postgres://u:secret@h/d?sslmode=verify_full"), @r"
     error: unknown sslmode `verify_full` in the connection URL
@@ -141,7 +141,7 @@ fn errors_come_with_a_hint() {
     ");
     insta::assert_snapshot!(refusal("postgres://h/d?sslcrl=x"), @r"
     error: `sslcrl` in the connection URL is not supported
-    hint: remove it: revocation lists are not supported
+    hint: remove the parameter: revocation lists are not supported
     ");
     insta::assert_snapshot!(refusal("postgres://h/d?sslrootcert=system&sslmode=require"), @r"
     error: sslrootcert=system with sslmode=require would trust any host with any certificate
@@ -157,7 +157,7 @@ fn errors_come_with_a_hint() {
     ");
     insta::assert_snapshot!(refusal("postgres://[::1/d"), @r"
     error: an IPv6 address in the connection URL has no closing bracket
-    hint: write it as postgres://user@[2001:db8::1]:5432/database
+    hint: use the form postgres://user@[2001:db8::1]:5432/database
     ");
 }
 

@@ -9,7 +9,7 @@ use crate::error::{Failure, fail};
 
 type Pair = (String, String);
 
-const EXAMPLE: &str = "write it as postgres://user:password@host:5432/database";
+const EXAMPLE: &str = "use the form postgres://user:password@host:5432/database";
 const ENCODE: &str = "percent-encode these characters in the password: / as %2F, @ as %40, : as %3A, ? as %3F, # as %23, % as %25";
 
 /// Splits into keywords and values.
@@ -112,7 +112,7 @@ fn host_list(hosts: &str) -> Result<Vec<Pair>, Failure> {
                     return Err(fail(
                         "an IPv6 address in the connection URL has no closing bracket",
                     )
-                    .hint("write it as postgres://user@[2001:db8::1]:5432/database"));
+                    .hint("use the form postgres://user@[2001:db8::1]:5432/database"));
                 };
                 (name, after.strip_prefix(':').unwrap_or(after))
             }

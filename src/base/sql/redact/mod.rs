@@ -957,7 +957,7 @@ mod tests {
         }
         for text in [
             "postgres://u@h:5432/d",
-            "write it as postgres://user:password@host:5432/database",
+            "use the form postgres://user:password@host:5432/database",
             "postgres://u:${PGPASSWORD}@h/d",
             "https://example.com:8080/a",
             "http://[::1]:80/",

