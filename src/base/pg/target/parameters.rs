@@ -67,8 +67,14 @@ const UNSUPPORTED: &[(&str, &str)] = &[
         "requirepeer",
         "remove requirepeer, or connect over TLS with sslmode=verify-full",
     ),
-    ("sslcrl", "remove the parameter: revocation lists are not supported"),
-    ("sslcrldir", "remove the parameter: revocation lists are not supported"),
+    (
+        "sslcrl",
+        "remove the parameter: revocation lists are not supported",
+    ),
+    (
+        "sslcrldir",
+        "remove the parameter: revocation lists are not supported",
+    ),
     (
         "sslpassword",
         "decrypt the key: openssl pkcs8 -topk8 -nocrypt -in client.key -out client.pk8",
