@@ -18,6 +18,7 @@ mod drift;
 mod fleet;
 mod fuzz;
 mod generated;
+mod house;
 mod journal;
 mod laws;
 mod manifest;
