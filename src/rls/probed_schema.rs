@@ -340,7 +340,7 @@ pub struct ProbedSchema {
 }
 
 impl ProbedSchema {
-    /// Reads everything but rights, which need to know the roles: see [`ProbedSchema::read_rights`].
+    /// Reads everything but rights, which need to know the roles.
     pub async fn read(session: &Session) -> Result<Self> {
         let relations: Vec<Relation> =
             documents(session, include_str!("queries/relations.sql")).await?;

@@ -161,7 +161,7 @@ impl PlanDocument {
         pretty(&document)
     }
 
-    /// Reads the text of a file; refuses one that is not, byte for byte, what [`print`](Document::print) gives.
+    /// Reads the text of a file; refuses one that is not, byte for byte, what [`print`](PlanDocument::print) returns.
     pub fn parse(shown: &str, text: &str) -> Result<PlanDocument> {
         let refused = |why: String| {
             refuse(format!("{shown} is not a plan: {why}"))
