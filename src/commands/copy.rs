@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::commands::page::{Page, Tone, count};
 use crate::commands::{Context, Outcome, Purpose, Report, change::gate};
-use crate::copy::{self, Moved, map, sqlite};
+use crate::copy::{self, CopiedTable, mapping, sqlite};
 use crate::error::{fail, refuse};
 use crate::finding::{Finding, Severity};
 
@@ -30,7 +30,7 @@ pub struct Args {
 #[serde(rename_all = "kebab-case")]
 struct CopyReport {
     database: String,
-    tables: Vec<Moved>,
+    tables: Vec<CopiedTable>,
     #[serde(skip)]
     findings: Vec<Finding>,
 }
@@ -45,7 +45,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let database = sqlite::open(&path)?;
     let tables = database.tables()?;
     let (session, target) = context.open(Purpose::Writing).await?;
-    let mapping = map::map(&tables, &session, &args.schema, &args.table).await?;
+    let mapping = mapping::map(&tables, &session, &args.schema, &args.table).await?;
     let wrong: Vec<Finding> = mapping
         .findings
         .iter()
@@ -68,10 +68,11 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     if !context.config.database.is_protected() {
         context.confirm(&format!("Copy them into {target}?"))?;
     }
-    let moved = copy::go(
+    let moved = copy::copy_rows(
         &database,
         &session,
-        (&args.schema, &mapping),
+        &args.schema,
+        &mapping,
         &context.watch(),
     )
     .await?;
@@ -84,7 +85,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
 }
 
 /// Shows how tables and column types are mapped.
-fn describe(mapping: &map::Mapping) -> Vec<String> {
+fn describe(mapping: &mapping::Mapping) -> Vec<String> {
     let mut lines = Vec::new();
     for table in &mapping.moves {
         let rows = usize::try_from(table.rows).unwrap_or(usize::MAX);

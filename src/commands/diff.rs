@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::adopt::moving;
+use crate::adopt::portability;
 use crate::catalog::{Catalog, Kind, Scope};
 use crate::commands::format::markdown::block;
 use crate::commands::output::Format;
@@ -13,7 +13,7 @@ use crate::commands::{Context, Outcome, Report, rename_question};
 use crate::diff::ddl::{self, Options, Statement};
 use crate::diff::{self, Change, predictable, report};
 use crate::finding::{Finding, Severity};
-use crate::manifest::rename::{self, Gone};
+use crate::manifest::rename_detection::{self, PossibleRename};
 use crate::pg::shadow_server;
 use crate::pg::target::Target;
 use crate::shadow::diff_trial;
@@ -238,7 +238,7 @@ async fn missing_on_server(
     let Some(session) = schema_sources::server(&from, context).await? else {
         return Ok(Vec::new());
     };
-    let findings = moving::lacking(schema, &session).await;
+    let findings = portability::missing_on_target(schema, &session).await;
     session.close().await;
     findings
 }
@@ -255,7 +255,7 @@ async fn renamed(
         return Ok(None);
     }
     let (from, to) = (diff_trial::inside(current), diff_trial::inside(wanted));
-    if !rename::is_likely(&from, &to) {
+    if !rename_detection::is_likely(&from, &to) {
         return Ok(None);
     }
     let major = u32::try_from(from.version / 10_000)?;
@@ -270,10 +270,10 @@ async fn renamed(
             return Ok(None);
         }
     };
-    let mut ask = |gone: &Gone| rename_question::ask(context, gone, "no longer exists");
+    let mut ask = |gone: &PossibleRename| rename_question::ask(context, gone, "no longer exists");
     let target = |_: &Catalog| to.clone();
     let scope = Scope::whole();
-    let renamed = rename::agreed(&session, &scope, from.clone(), &target, &mut ask).await?;
+    let renamed = rename_detection::ask_and_rename(&session, &scope, from.clone(), &target, &mut ask).await?;
     if renamed.there.is_empty() {
         return Ok(None);
     }

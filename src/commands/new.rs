@@ -9,7 +9,7 @@ use crate::commands::page::{Page, Tone};
 use crate::commands::schema_sources::SchemaReader;
 use crate::commands::{Context, Outcome, Report, project, rename_question};
 use crate::error::fail;
-use crate::manifest::rename::Gone;
+use crate::manifest::rename_detection::PossibleRename;
 use crate::manifest::{self, generate};
 use crate::migrate::files::Migration;
 use crate::migrate::new_migration::{self, MigrationPair};
@@ -95,8 +95,8 @@ fn first(context: &Context, migrations: &[Migration]) -> Result<i64> {
     Ok(match project::layout(context)? {
         None => new_migration::next_version(migrations, now),
         Some(tool) => {
-            let both = (now, chrono::Utc::now().timestamp_millis());
-            adopt::new::next(tool, &context.config.migrations(), migrations, both)
+            let now = adopt::new_files::Now { timestamp: now, epoch_millis: chrono::Utc::now().timestamp_millis() };
+            adopt::new_files::next(tool, &context.config.migrations(), migrations, now)
         }
     })
 }
@@ -112,7 +112,7 @@ fn pair(
     let folder = context.config.migrations();
     match project::layout(context)? {
         None => new_migration::pair(&folder, version, name, up, down),
-        Some(tool) => adopt::new::pair(tool, &folder, (version, name), (up, down)),
+        Some(tool) => adopt::new_files::pair(tool, &folder, (version, name), (up, down)),
     }
 }
 
@@ -141,7 +141,7 @@ async fn generated(context: &Context) -> Result<Vec<PairText>> {
     }
     let migrations = sources.migrations(&context.config.migrations())?;
     let shadow = sources.shadow(&migrations).await?;
-    let mut ask = |gone: &Gone| dropped_or_renamed(context, gone);
+    let mut ask = |gone: &PossibleRename| dropped_or_renamed(context, gone);
     let declared = &settled.catalog;
     let parts = generate::generate(&shadow.session, &manifest, declared, &scope, &mut ask).await?;
     if parts.is_empty() {
@@ -158,7 +158,7 @@ async fn generated(context: &Context) -> Result<Vec<PairText>> {
 }
 
 /// Asks whether an object was dropped or renamed; without a terminal it is dropped, with a warning.
-fn dropped_or_renamed(context: &Context, gone: &Gone) -> Result<Option<usize>> {
+fn dropped_or_renamed(context: &Context, gone: &PossibleRename) -> Result<Option<usize>> {
     let name = |key: &Key| key.to_string().replace(['\n', '\r'], " ");
     if !context.terminal.is_interactive() {
         let old = match gone.key.part.as_ref() {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::adopt::{self, Tool, recognise, record};
+use crate::adopt::{self, Tool, detect, tool_history};
 use crate::commands::Context;
 use crate::error::fail;
 use crate::finding::Finding;
@@ -44,7 +44,7 @@ pub(crate) fn folder(context: &Context) -> Result<MigrationFolder> {
 
 /// Refuses a directory with only migrations of other tools, instead of one error per file.
 fn refuse_theirs(path: &Path, shown: &str) -> Result<()> {
-    let tools = recognise::tools(path);
+    let tools = detect::tools(path);
     let tools: Vec<&str> = tools
         .iter()
         .filter(|tool| **tool != Tool::Refinery)
@@ -111,9 +111,11 @@ pub(crate) async fn foreign(
     if !records.history.has_journal {
         return Err(nothing().into());
     }
-    let adopted = adopt::books::adopted(session).await?.ok_or_else(nothing)?;
+    let adopted = adopt::adopted_history::adopted(session)
+        .await?
+        .ok_or_else(nothing)?;
     let named = (&*adopted.found.schema, &*adopted.found.name);
-    let tables = record::survey(session, Some(named)).await?;
+    let tables = tool_history::find_history_tables(session, Some(named)).await?;
     if !tables
         .iter()
         .any(|table| (&*table.schema, &*table.name) == named)
@@ -125,8 +127,8 @@ pub(crate) async fn foreign(
         let finding = Finding::note("foreign-gone", adopted.found.to_string(), message);
         return Ok(vec![finding]);
     }
-    let record = record::read(session, &adopted.found).await?;
-    Ok(adopt::books::since(&adopted, &record))
+    let record = tool_history::read(session, &adopted.found).await?;
+    Ok(adopt::adopted_history::since(&adopted, &record))
 }
 
 /// The width of a new history table: as configured, else as the versions need.

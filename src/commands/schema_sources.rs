@@ -9,14 +9,14 @@ use std::rc::Rc;
 use anyhow::{Context as _, Result};
 
 use crate::adopt::source;
-use crate::catalog::{Catalog, Scope, Shared, read};
+use crate::catalog::{Catalog, Interner, Scope, read};
 use crate::commands::{Context, Purpose, project};
 #[cfg(feature = "sqlite")]
 use crate::copy::{schema, sqlite};
 use crate::disk;
 use crate::error::fail;
 use crate::finding::{Finding, Location};
-use crate::manifest::settle::Settled;
+use crate::manifest::normalize::NormalizedManifest;
 use crate::manifest::{self, Manifest};
 use crate::migrate::files::{self, Migration};
 use crate::pg::connect;
@@ -124,7 +124,7 @@ pub(crate) struct SchemaReader<'a> {
     context: &'a Context,
     scratch: Option<ShadowServer>,
     made: usize,
-    shared: Rc<Shared>,
+    shared: Rc<Interner>,
 }
 
 impl<'a> SchemaReader<'a> {
@@ -159,7 +159,7 @@ impl<'a> SchemaReader<'a> {
         match source {
             SchemaSource::Live => {
                 let (session, target) = context.open(Purpose::Reading).await?;
-                let catalog = read::read_beside(&session, scope, &self.shared).await;
+                let catalog = read::read_sharing(&session, scope, &self.shared).await;
                 Ok(plain(catalog.with_context(|| {
                     format!("reading the database `{target}`")
                 })?))
@@ -167,7 +167,7 @@ impl<'a> SchemaReader<'a> {
             SchemaSource::Address(address) => {
                 let target = Target::parse(address)?;
                 let session = connect::open(&target, &context.watch()).await?;
-                let catalog = read::read_beside(&session, scope, &self.shared).await;
+                let catalog = read::read_sharing(&session, scope, &self.shared).await;
                 Ok(plain(catalog.with_context(|| {
                     format!("reading the database `{target}`")
                 })?))
@@ -191,16 +191,20 @@ impl<'a> SchemaReader<'a> {
                 Ok(SourceSchema {
                     catalog: settled.catalog,
                     findings: settled.findings,
-                    places: settled.places,
+                    places: settled.locations,
                 })
             }
         }
     }
 
     /// Settles a manifest in a fresh database.
-    pub(crate) async fn settle(&mut self, manifest: &Manifest, scope: &Scope) -> Result<Settled> {
+    pub(crate) async fn settle(
+        &mut self,
+        manifest: &Manifest,
+        scope: &Scope,
+    ) -> Result<NormalizedManifest> {
         let session = self.empty().await?;
-        manifest::settle::settle(manifest, &session, scope, &self.context.watch()).await
+        manifest::normalize::normalize(manifest, &session, scope, &self.context.watch()).await
     }
 
     /// Replays migrations in a fresh database.

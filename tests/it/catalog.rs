@@ -180,7 +180,7 @@ async fn a_role_without_rights_reads_the_same_and_says_what_it_could_not_see() {
     assert_eq!(whole.unseen, Vec::<String>::new());
     assert_eq!(
         seen.unseen,
-        ["subscriptions and options of user mappings, which only a superuser sees"]
+        ["subscriptions and user mapping options (need superuser)"]
     );
 }
 

@@ -60,7 +60,7 @@ fn a_project_without_a_database_gets_one() {
     ok     replay   7 objects on a scratch server
     wrong  drift    8 objects compared with the migrations
 
-    error[drift]: column public.things.more: it is in the live database, not in the migrations
+    error[drift]: column public.things.more: found in the live database, missing in the migrations
       at migrations/V1__things.sql:1:1
 
     1 error

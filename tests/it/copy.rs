@@ -112,8 +112,8 @@ async fn rows_arrive_as_they_were() {
     );
     let again = project.run(&["copy", "sqlite://dev.db", "--yes"]).await;
     insta::assert_snapshot!(again.seen().lines().skip_while(|line| !line.starts_with("error")).collect::<Vec<_>>().join("\n"), @"
-    error: public.people holds rows already; nothing was moved
-    hint: empty it, or leave it out: --table names the tables to move
+    error: public.people already contains rows; nothing was copied
+    hint: empty the table, or select other tables with --table
     status 4
     ");
 }
@@ -151,21 +151,21 @@ async fn what_does_not_fit_moves_nothing() {
         );
     }
     insta::assert_snapshot!(said.join("\n"), @r#"
-    error: row 2 of people: the text "a long time ago" in column `born` is no date; nothing was moved
+    error: row 2 of people: the text "a long time ago" in column `born` is not a valid date; nothing was copied
     status 2
-    error: the rows of people are not what was sent: something on the way changed values; nothing was moved
+    error: the rows of people differ from SQLite after the copy; nothing was copied
     status 2
-    error: writing into public.letters; nothing was moved
+    error: writing into public.letters; nothing was copied
     caused by: insert or update on table "letters" violates foreign key constraint "letters_sender_fkey" (SQLSTATE 23503)
     status 2
-    error: the rows of letters are not what was sent: something on the way changed values; nothing was moved
+    error: the rows of letters differ from SQLite after the copy; nothing was copied
     status 2
-    error[copy-column]: letters.stamp: PostgreSQL's table letters has no such column; its values would be lost
+    error[copy-column]: letters.stamp: column not found in PostgreSQL table letters; its values would be lost
     1 error
     error: 1 difference stands in the way, nothing was moved
     status 4
-    error[copy-column]: letters.stamp: PostgreSQL's table letters has no such column; its values would be lost
-    error[copy-table]: stamps: there is no such table in PostgreSQL
+    error[copy-column]: letters.stamp: column not found in PostgreSQL table letters; its values would be lost
+    error[copy-table]: stamps: table not found in PostgreSQL
     2 errors
     error: 2 differences stand in the way, nothing was moved
     status 4
@@ -192,8 +192,8 @@ async fn what_is_no_database_is_said() {
             .join("\n"),
     );
     insta::assert_snapshot!(said.join("\n\n"), @"
-    error: there is no SQLite database `gone.db`
-    hint: name its file: af-db copy sqlite://dev.db
+    error: SQLite database `gone.db` not found
+    hint: give the file: af-db copy sqlite://dev.db
     status 2
 
     error: `notes.db` is not a SQLite database
@@ -234,8 +234,7 @@ async fn a_development_database_is_held_against_the_schema() {
     assert!(!ran.stdout.contains("ALTER"), "{ran:?}");
     let gone = project.run(&["diff", "live", "sqlite://gone.db"]).await;
     assert!(
-        gone.stderr
-            .contains("there is no SQLite database `gone.db`"),
+        gone.stderr.contains("SQLite database `gone.db` not found"),
         "{gone:?}"
     );
 }

@@ -3,22 +3,26 @@
 use af_db::catalog::{Scope, read};
 use af_db::diff;
 use af_db::event::silent;
-use af_db::manifest::settle::settle;
-use af_db::manifest::{self, compare, generate, rename};
+use af_db::manifest::normalize::normalize;
+use af_db::manifest::{self, compare, generate, rename_detection};
 
 use crate::support::project::Project;
 use crate::support::server;
 
 /// Makes the migrations from a script to a manifest, which must lead there and back by themselves.
-async fn generated(sql: &str, text: &str) -> Vec<generate::Part> {
+async fn generated(sql: &str, text: &str) -> Vec<generate::GeneratedMigration> {
     generated_asking(sql, text, &mut |_| Ok(None)).await
 }
 
-async fn generated_asking(sql: &str, text: &str, ask: rename::Ask<'_>) -> Vec<generate::Part> {
+async fn generated_asking(
+    sql: &str,
+    text: &str,
+    ask: rename_detection::AskRename<'_>,
+) -> Vec<generate::GeneratedMigration> {
     let manifest = manifest::of_texts([("schemas/x.yaml", text)]).expect("a readable manifest");
     let scope = Scope::whole();
     let there = server::database().await;
-    let declared = settle(&manifest, &there.session().await, &scope, &silent)
+    let declared = normalize(&manifest, &there.session().await, &scope, &silent)
         .await
         .expect("a settled manifest");
     assert_eq!(declared.findings, Vec::new());
@@ -33,7 +37,8 @@ async fn generated_asking(sql: &str, text: &str, ask: rename::Ask<'_>) -> Vec<ge
         &read::read(&session, &scope).await.expect("a catalog"),
     );
     assert_eq!(diff::between(&pair.actual, &pair.declared), Vec::new());
-    let mut nothing = |gone: &rename::Gone| panic!("{} is asked about", gone.key);
+    let mut nothing =
+        |gone: &rename_detection::PossibleRename| panic!("{} is asked about", gone.key);
     let again = generate::generate(&session, &manifest, &declared.catalog, &scope, &mut nothing)
         .await
         .expect("nothing to do");
@@ -258,7 +263,7 @@ async fn a_role_compares_what_it_has_no_rights_on_and_is_told_what_it_cannot_see
     let (from, to) = (url(&one), url(&other));
     let same = project.run(&["diff", &from, &to]).await;
     assert_eq!((same.status, same.stdout.as_str()), (0, ""), "{same:?}");
-    let unseen = "subscriptions and options of user mappings, which only a superuser sees";
+    let unseen = "subscriptions and user mapping options (need superuser)";
     assert!(
         same.stderr.contains(&format!("not seen: {unseen}")),
         "{same:?}"
@@ -310,8 +315,8 @@ async fn what_a_page_tells_is_told_to_forges_too() {
 
     | severity | code | object | finding | location |
     |---|---|---|---|---|
-    | warn | diff | column public.a.id | a.sql and b.sql do not agree on type |  |
-    | warn | diff | column public.a.x | it is in b.sql, not in a.sql |  |
+    | warn | diff | column public.a.id | a.sql and b.sql differ in type |  |
+    | warn | diff | column public.a.x | found in b.sql, missing in a.sql |  |
 
     <details><summary>diff column public.a.id</summary>
 

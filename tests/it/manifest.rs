@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use af_db::catalog::{Catalog, Key, Kind, Scope};
 use af_db::diff;
 use af_db::event::silent;
-use af_db::manifest::settle::{Settled, settle};
+use af_db::manifest::normalize::{NormalizedManifest, normalize};
 use af_db::manifest::{self, Manifest, compare, read_file, write};
 use af_db::pg::program::Program;
 use af_db::pg::session::Session;
@@ -16,14 +16,14 @@ use af_db::sql::split::split;
 use crate::support::project::Project;
 use crate::support::server;
 
-async fn settled(text: &str) -> Settled {
+async fn settled(text: &str) -> NormalizedManifest {
     let manifest = Manifest {
         files: vec![read_file("schemas/x.yaml", text).expect("a readable manifest")],
         ..Manifest::default()
     };
     let database = server::database().await;
     let session = database.session().await;
-    settle(&manifest, &session, &Scope::whole(), &silent)
+    normalize(&manifest, &session, &Scope::whole(), &silent)
         .await
         .expect("a settled manifest")
 }
@@ -173,7 +173,7 @@ async fn written(sql: &str) -> BTreeMap<String, String> {
         manifest::of_texts(texts).unwrap_or_else(|error| panic!("{error:#}\n{files:#?}"));
     let database = server::database().await;
     let session = database.session().await;
-    let settled = settle(&manifest, &session, &Scope::whole(), &silent)
+    let settled = normalize(&manifest, &session, &Scope::whole(), &silent)
         .await
         .expect("a settled manifest");
     assert_eq!(settled.findings, Vec::new(), "{files:#?}");
@@ -251,7 +251,7 @@ only:
     let check = async |sql: &str| {
         let manifest = manifest(wanted);
         let there = server::database().await;
-        let declared = settle(&manifest, &there.session().await, &Scope::whole(), &silent)
+        let declared = normalize(&manifest, &there.session().await, &Scope::whole(), &silent)
             .await
             .expect("a settled manifest");
         assert_eq!(declared.findings, Vec::new());
@@ -376,8 +376,8 @@ async fn a_name_that_would_be_cut_is_refused_at_its_place() {
     .await;
     let said = said.replace(&cut, "ä…");
     insta::assert_snapshot!(said, @"
-    schemas/x.yaml:4:3: shop.ä…: the name has 64 bytes, of which PostgreSQL keeps 63 (shorten it)
-    schemas/x.yaml:6:7: ä…: the name has 64 bytes, of which PostgreSQL keeps 63 (shorten it)
+    schemas/x.yaml:4:3: shop.ä…: the name has 64 bytes; PostgreSQL truncates names to 63 bytes (shorten the name)
+    schemas/x.yaml:6:7: ä…: the name has 64 bytes; PostgreSQL truncates names to 63 bytes (shorten the name)
     ");
 }
 
@@ -398,7 +398,7 @@ async fn an_extension_that_the_server_lacks_is_named_and_the_rest_is_settled() {
         .collect();
     insta::assert_snapshot!(said.join("\n"), @r#"
     schemas/x.yaml:1:15: extension not_there: extension "not_there" is not available; what needs it cannot be judged
-    install the extension's package on the server used for scratch databases
+    install the extension's package on the server used for shadow databases
     "#);
     let table = Key::named(Kind::Table, "public", "t");
     assert!(settled.catalog.get(&table).is_some());

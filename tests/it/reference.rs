@@ -181,18 +181,18 @@ async fn the_house_rules_hold_and_would_be_missed() {
         )
         .await;
     insta::assert_snapshot!(judge(&session).await.join("\n"), @r#"
-    house-comment `public."Loose_logs"` has no comment that says what it is for
+    house-comment `public."Loose_logs"` has no comment
     house-tenant `public."Loose_logs"` does not say which tenant a row belongs to: it has no `tenant_id`
-    house-logs `public."Loose_logs"` is a log and has no `created_at`
-    house-naming `public."Loose_logs"` is a table whose name is not as the house calls them
-    house-foreign-key-index `public.agents.agents_project_id_fkey` is a foreign key without an index: each change of the other table reads this one whole
-    house-comment `public.agents` has no comment that says what it is for
-    house-tenant `public.notes.tenant_id` may be null: such a row belongs to nobody
-    house-tenant `public.notes.tenant_id` begins no index: each request reads every tenant's rows
-    house-tenant `public.notes` has rows of tenants and no row-level security
-    house-tenant `public.prds` has rows of tenants and no row-level security
+    house-logs `public."Loose_logs"` is a log table without column `created_at`
+    house-naming `public."Loose_logs"` is a table that does not match the naming rule
+    house-foreign-key-index `public.agents.agents_project_id_fkey` is a foreign key without an index; each DELETE or key UPDATE on the referenced table scans this table
+    house-comment `public.agents` has no comment
+    house-tenant `public.notes.tenant_id` is nullable; a row without a tenant is in no tenant's view
+    house-tenant `public.notes.tenant_id` is not the first column of any index; each query scans the rows of all tenants
+    house-tenant `public.notes` contains tenant data but row-level security is not enabled
+    house-tenant `public.prds` contains tenant data but row-level security is not enabled
     house-primary-key `public.usage_records` has no primary key
-    house-tenant `public.workflows` does not hold its owner to its policies
+    house-tenant `public.workflows` does not force row-level security; its owner bypasses the policies
     "#);
 }
 

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use super::{Adoption, Args};
-use crate::adopt::record::{self, Found, Record, Row};
-use crate::adopt::{self, Tool, convert, folder, recognise, render};
+use crate::adopt::tool_history::{self, HistoryRow, ToolHistory, ToolHistoryTable};
+use crate::adopt::{self, Tool, convert, detect, render, tool_folder};
 use crate::commands::{Context, project};
 use crate::error::{Failure, fail, refuse};
 use crate::pg::session::Session;
@@ -24,7 +24,7 @@ pub(super) async fn subject(args: &Args, context: &Context, session: &Session) -
         Some(name) => Some(split(name)?),
         None => None,
     };
-    let tables = record::survey(session, named).await?;
+    let tables = tool_history::find_history_tables(session, named).await?;
     let tool_folder = tool_folder(args, context, &tables)?;
     let found = table(&tables, tool_folder.tool, named)?;
     let rendered = match tool_folder.tool {
@@ -44,19 +44,19 @@ pub(super) async fn subject(args: &Args, context: &Context, session: &Session) -
         .into());
     }
     let mut record = match &found {
-        Some(found) => record::read(session, found).await?,
-        None => Record::default(),
+        Some(found) => tool_history::read(session, found).await?,
+        None => ToolHistory::default(),
     };
     if let Some(rendered) = &rendered {
         // Alembic records heads only; everything below them is applied, other branches are not.
         let below = rendered.below(&std::mem::take(&mut record.up_to));
-        record.rows = below.into_iter().map(Row::of).collect();
+        record.rows = below.into_iter().map(HistoryRow::of).collect();
     }
     let mut converted = None;
     if args.convert || rendered.is_some() {
         listed
             .findings
-            .retain(|finding| finding.code != folder::REPEATABLE);
+            .retain(|finding| finding.code != tool_folder::REPEATABLE);
         let (path, shown) = into(args, context, &tool_folder)?;
         let made = convert::convert(&listed, &path, &shown);
         listed.entries.clone_from(&made.entries);
@@ -114,7 +114,7 @@ pub(super) fn into(
 
 /// Decides which tool and which folder: what was said, else what the configuration says, else what the files and
 /// the tables look like.
-fn tool_folder(args: &Args, context: &Context, tables: &[Found]) -> Result<ToolFolder> {
+fn tool_folder(args: &Args, context: &Context, tables: &[ToolHistoryTable]) -> Result<ToolFolder> {
     let root = &context.config.root;
     let said = match &args.from {
         Some(word) => Some(Tool::parse(word)?),
@@ -127,18 +127,18 @@ fn tool_folder(args: &Args, context: &Context, tables: &[Found]) -> Result<ToolF
         .then(|| settings.dir.clone())
         .flatten();
     let dir = args.dir.clone().or(configured);
-    let mut tool_folders: Vec<recognise::Place> = match &dir {
-        None => recognise::project(root),
+    let mut tool_folders: Vec<detect::DetectedFolder> = match &dir {
+        None => detect::project(root),
         Some(dir) => {
             let path = root.join(dir);
             if !path.is_dir() {
                 return Err(fail(format!("there is no folder `{dir}`")).into());
             }
-            let tools = said.map_or_else(|| recognise::tools(&path), |tool| vec![tool]);
+            let tools = said.map_or_else(|| detect::tools(&path), |tool| vec![tool]);
             let folder = dir.trim_end_matches('/').to_owned();
             tools
                 .into_iter()
-                .map(|tool| recognise::Place {
+                .map(|tool| detect::DetectedFolder {
                     tool,
                     folder: folder.clone(),
                 })
@@ -149,8 +149,9 @@ fn tool_folder(args: &Args, context: &Context, tables: &[Found]) -> Result<ToolF
         tool_folders.retain(|tool_folder| tool_folder.tool == tool);
     }
     // Where several would read the files, the one whose table is there does.
-    let has_table =
-        |tool_folder: &recognise::Place| tables.iter().any(|table| table.tool == tool_folder.tool);
+    let has_table = |tool_folder: &detect::DetectedFolder| {
+        tables.iter().any(|table| table.tool == tool_folder.tool)
+    };
     if tool_folders.iter().any(has_table) {
         tool_folders.retain(has_table);
     }
@@ -165,7 +166,7 @@ fn tool_folder(args: &Args, context: &Context, tables: &[Found]) -> Result<ToolF
     }
 }
 
-fn none(said: Option<Tool>, tables: &[Found]) -> Failure {
+fn none(said: Option<Tool>, tables: &[ToolHistoryTable]) -> Failure {
     let message = match (said, tables.first()) {
         (Some(tool), _) => format!("no directory with {tool} migrations found in this project"),
         (None, Some(table)) => format!(
@@ -179,7 +180,7 @@ fn none(said: Option<Tool>, tables: &[Found]) -> Failure {
     fail(message).hint("Give the directory with --dir")
 }
 
-fn unclear(tool_folders: &[recognise::Place]) -> Failure {
+fn unclear(tool_folders: &[detect::DetectedFolder]) -> Failure {
     let words: Vec<String> = tool_folders
         .iter()
         .map(|tool_folder| format!("{} in {}", tool_folder.tool, tool_folder.folder))
@@ -192,7 +193,11 @@ fn unclear(tool_folders: &[recognise::Place]) -> Failure {
 }
 
 /// Finds the history table of the tool.
-fn table(tables: &[Found], tool: Tool, named: Option<(&str, &str)>) -> Result<Option<Found>> {
+fn table(
+    tables: &[ToolHistoryTable],
+    tool: Tool,
+    named: Option<(&str, &str)>,
+) -> Result<Option<ToolHistoryTable>> {
     if let Some((schema, name)) = named {
         let found = tables
             .iter()
@@ -204,7 +209,7 @@ fn table(tables: &[Found], tool: Tool, named: Option<(&str, &str)>) -> Result<Op
             .hint("Use --table schema.table")
             .into());
         };
-        return Ok(Some(Found {
+        return Ok(Some(ToolHistoryTable {
             tool,
             ..found.clone()
         }));

@@ -7,9 +7,9 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::adopt::convert::Converted;
-use crate::adopt::folder::Entry;
-use crate::adopt::record::{Found, Row};
-use crate::adopt::{Tool, books, proof};
+use crate::adopt::tool_folder::ToolMigration;
+use crate::adopt::tool_history::{HistoryRow, ToolHistoryTable};
+use crate::adopt::{Tool, adopted_history, verify};
 use crate::commands::page::{Page, count};
 use crate::commands::{Context, Outcome, Purpose, Report, change::gate, project};
 use crate::error::refuse;
@@ -66,11 +66,11 @@ struct AdoptReport {
 struct Adoption {
     tool_folder: find::ToolFolder,
     /// The tool's history table; none if it has not run on this database.
-    found: Option<Found>,
+    found: Option<ToolHistoryTable>,
     /// The migrations, in place or as converted.
-    entries: Vec<Entry>,
+    entries: Vec<ToolMigration>,
     /// The migrations that the tool applied.
-    rows: Vec<Row>,
+    rows: Vec<HistoryRow>,
     /// The converted files.
     converted: Option<Converted>,
     findings: Vec<Finding>,
@@ -83,12 +83,12 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let wait = std::time::Duration::from_secs(30);
     let session = LockedSession::take(session, wait, &watch).await?;
     let adoption = find::subject(args, context, &session).await?;
-    let (pairs, findings) = proof::pair(&adoption.entries, &adoption.rows);
+    let (pairs, findings) = verify::pair(&adoption.entries, &adoption.rows);
     let mut findings: Vec<Finding> = adoption.findings.iter().cloned().chain(findings).collect();
     stop(&findings, "fixed before the migrations can be adopted")?;
     let books = project::history_and_journal(context, &session).await?;
     fresh(&adoption, &books, &session).await?;
-    let applied: Vec<&Entry> = pairs.iter().map(|(entry, _)| *entry).collect();
+    let applied: Vec<&ToolMigration> = pairs.iter().map(|(entry, _)| *entry).collect();
     let differences = differences(context, &session, &applied).await?;
     let different = differences.len();
     if args.accept_differences {
@@ -127,12 +127,12 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
             ledger.width = books.history.width(Width::Int8);
         }
         project::create_history_tables(&session, &ledger, &books.history).await?;
-        let taken: Vec<books::Taken<'_>> = pairs
+        let taken: Vec<adopted_history::AdoptedMigration<'_>> = pairs
             .iter()
-            .map(|(entry, row)| books::Taken { entry, row })
+            .map(|(entry, row)| adopted_history::AdoptedMigration { entry, row })
             .collect();
         let insert = books.history.rows.is_empty();
-        books::write(&session, &ledger, (found, &taken), insert).await?;
+        adopted_history::write(&session, &ledger, found, &taken, insert).await?;
         written.push(format!("{} and af_db.journal", ledger.history));
     }
     session.close().await;
@@ -176,7 +176,7 @@ async fn fresh(
         .as_ref()
         .is_some_and(|found| found.tool == Tool::Refinery);
     let adopted = if books.history.has_journal {
-        books::adopted(session).await?
+        adopted_history::adopted(session).await?
     } else {
         None
     };
@@ -205,11 +205,11 @@ async fn fresh(
 async fn differences(
     context: &Context,
     session: &Session,
-    applied: &[&Entry],
+    applied: &[&ToolMigration],
 ) -> Result<Vec<Finding>> {
-    let found = crate::adopt::record::survey(session, None).await?;
+    let found = crate::adopt::tool_history::find_history_tables(session, None).await?;
     let scratch = context.scratch(Some(session)).await?;
-    proof::compare(&scratch, session, applied, &found, &context.watch()).await
+    verify::compare(&scratch, session, applied, &found, &context.watch()).await
 }
 
 fn accepted(mut finding: Finding) -> Finding {

@@ -39,7 +39,7 @@ pub(super) fn of_tenant(catalog: &Catalog, schema: &str) -> Catalog {
     let only = catalog
         .only(&own)
         .retain(|key, _| key.kind != Kind::Schema && key.kind != Kind::DefaultPrivileges);
-    let mut shape = only.with_schema_called(schema, TENANT).without_owners();
+    let mut shape = only.with_schema_renamed(schema, TENANT).without_owners();
     for object in shape.objects.values_mut() {
         object.acl = None;
     }

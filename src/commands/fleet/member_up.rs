@@ -183,7 +183,7 @@ impl MemberUpgrade<'_> {
         let there = self.context.alone(member);
         let mut reached = planning::managed(&there, &catalog);
         if let (Some(tenant), Some(model)) = (&member.tenant, model) {
-            reached = reached.with_schema_called(&tenant.schema, model);
+            reached = reached.with_schema_renamed(&tenant.schema, model);
         }
         let reached = reached.fingerprint();
         Ok((reached != predicted).then(|| {

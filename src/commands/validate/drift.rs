@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use anyhow::{Context as _, Result};
 
 use super::LiveDatabase;
-use crate::adopt::record;
+use crate::adopt::tool_history;
 use crate::catalog::{Catalog, read};
 use crate::commands::page::count;
 use crate::diff;
@@ -14,7 +14,7 @@ use crate::event::Watch;
 use crate::finding::{Finding, Severity};
 use crate::manifest::Manifest;
 use crate::manifest::compare;
-use crate::manifest::settle::Settled;
+use crate::manifest::normalize::NormalizedManifest;
 use crate::migrate::files::{Migration, MigrationFolder};
 use crate::pg::shadow_server::ShadowServer;
 use crate::shadow;
@@ -26,7 +26,7 @@ pub(super) struct DriftInputs<'a> {
     pub(super) manifest: &'a Manifest,
     /// The result of all migrations; none if the replay failed.
     pub(super) replayed: Option<&'a Catalog>,
-    pub(super) settled: Option<&'a Settled>,
+    pub(super) settled: Option<&'a NormalizedManifest>,
 }
 
 /// The result of the comparison.
@@ -58,9 +58,9 @@ pub(super) async fn find(
         .await
         .context("reading the live schema")?;
     // History tables of other tools are not created by the migrations.
-    let histories = record::survey(&live.session, None).await?;
-    let actual = record::without(&actual, &histories);
-    let (before, after) = compare::settled_roles(&expected.catalog, &actual);
+    let histories = tool_history::find_history_tables(&live.session, None).await?;
+    let actual = tool_history::without(&actual, &histories);
+    let (before, after) = compare::common_roles(&expected.catalog, &actual);
     // Owners, and the order in which roles were created, differ between servers.
     let (before, after) = (before.without_owners(), after.without_owners());
     let (before, after) = match expected.called {
@@ -84,7 +84,7 @@ pub(super) async fn find(
         let parent = change.parent.as_ref();
         let in_manifest = declared
             .settled
-            .and_then(|settled| settled.place_of(&change.key, parent));
+            .and_then(|settled| settled.location_of(&change.key, parent));
         let in_migration = origins
             .as_ref()
             .and_then(|origins| origins.find(&change.key, parent));

@@ -12,7 +12,7 @@ use crate::diff;
 use crate::diff::report::{self, Sides};
 use crate::event::Watch;
 use crate::finding::{Finding, Severity};
-use crate::manifest::settle::{self, Settled};
+use crate::manifest::normalize::{self, NormalizedManifest};
 use crate::manifest::{self, Manifest};
 use crate::migrate::files::MigrationFolder;
 use crate::pg::shadow_server::ShadowServer;
@@ -90,13 +90,13 @@ async fn settle(
     inputs: &ValidationInputs,
     scratch: &ShadowServer,
     watch: Watch<'_>,
-) -> Result<Option<Settled>> {
+) -> Result<Option<NormalizedManifest>> {
     if inputs.manifest.is_empty() {
         return Ok(None);
     }
     let database = shadow::empty(scratch, "manifest", &inputs.folder.migrations).await?;
     let scope = Scope::whole();
-    let settled = settle::settle(&inputs.manifest, &database.session, &scope, watch).await?;
+    let settled = normalize::normalize(&inputs.manifest, &database.session, &scope, watch).await?;
     Ok(Some(settled))
 }
 
@@ -172,7 +172,7 @@ async fn down_migrations(
 
 fn check_manifest(
     manifest: &Manifest,
-    settled: &Settled,
+    settled: &NormalizedManifest,
     replayed: Option<&Catalog>,
     report: &mut ValidateReport,
 ) {
@@ -195,7 +195,7 @@ fn check_manifest(
         };
         findings.extend(diff::outermost(&changes).into_iter().map(|change| {
             let finding = report::finding(change, &sides);
-            match settled.place_of(&change.key, change.parent.as_ref()) {
+            match settled.location_of(&change.key, change.parent.as_ref()) {
                 Some(place) => finding.place(place),
                 None => finding,
             }
@@ -206,7 +206,7 @@ fn check_manifest(
             rules,
             file,
             replayed,
-            &settled.places,
+            &settled.locations,
         ));
     }
     report.add(

@@ -28,7 +28,7 @@ pub(crate) fn matching(catalog: &Catalog, kinds: &[Kind], pattern: &str) -> Vec<
 
 /// Says whether a pattern means an object: `log_*` in `public`, `billing.*`, `app.tenant_id()`, `app.tenant_id`.
 pub(crate) fn matches(key: &Key, pattern: &str) -> bool {
-    let bare = if key.kind.name_is_phrase() {
+    let bare = if key.kind.name_is_preformatted() {
         key.name.split('(').next().unwrap_or(&key.name)
     } else {
         &key.name

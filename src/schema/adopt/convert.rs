@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-use crate::adopt::folder::{Entry, Listed};
+use crate::adopt::tool_folder::{ToolFolder, ToolMigration};
 use crate::migrate::checksum;
 use crate::migrate::directive;
 use crate::migrate::files::MigrationFile;
@@ -24,7 +24,7 @@ pub struct Copy {
 /// A line of the table of names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Renamed {
+pub struct NameMapping {
     /// How the other tool names it.
     pub key: String,
     /// Its file there.
@@ -43,13 +43,13 @@ pub struct Renamed {
 pub struct Converted {
     /// The files.
     pub copies: Vec<Copy>,
-    pub table: Vec<Renamed>,
+    pub table: Vec<NameMapping>,
     /// The migrations in their new place.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<ToolMigration>,
 }
 
 /// Says what a folder becomes in our layout; files run again on change become migrations as they are now.
-pub fn convert(listed: &Listed, folder: &Path, shown: &str) -> Converted {
+pub fn convert(listed: &ToolFolder, folder: &Path, shown: &str) -> Converted {
     let mut converted = Converted::default();
     for entry in listed.entries.iter().chain(&listed.repeatables) {
         let migration = &entry.migration;
@@ -66,7 +66,7 @@ pub fn convert(listed: &Listed, folder: &Path, shown: &str) -> Converted {
             name: name.clone(),
             text: text.clone(),
         });
-        converted.table.push(Renamed {
+        converted.table.push(NameMapping {
             key: entry.key.clone(),
             old: migration.up.shown.clone(),
             new: name.clone(),

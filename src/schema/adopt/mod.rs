@@ -3,25 +3,25 @@
 //! Each tool has one file under `tools/`: how it lists its folder and what its history table says. What runs a
 //! migration, and our own history, stay with `migrate`; nothing here writes to another tool's table.
 
-pub mod books;
+pub mod adopted_history;
 pub mod convert;
-pub mod folder;
-pub mod moving;
-pub mod new;
-pub mod proof;
-pub mod recognise;
-pub mod record;
+pub mod detect;
+pub mod new_files;
+pub mod portability;
 pub mod render;
 mod sections;
 mod sha1;
 pub mod source;
+pub mod tool_folder;
+pub mod tool_history;
 mod tools;
+pub mod verify;
 
 use std::path::Path;
 
 use anyhow::Result;
 
-use crate::adopt::folder::Listed;
+use crate::adopt::tool_folder::ToolFolder;
 use crate::error::fail;
 
 /// A tool whose migrations can be taken over.
@@ -90,10 +90,10 @@ impl Tool {
             return Ok(tool);
         }
         let words: Vec<&str> = Tool::ALL.iter().map(|tool| tool.word()).collect();
-        let failure = fail(format!("there is no layout `{word}`"));
+        let failure = fail(format!("unknown layout `{word}`"));
         Err(match crate::yaml::nearest(word, words.iter().copied()) {
             Some(near) => failure.hint(format!("did you mean `{near}`?")),
-            None => failure.hint(format!("the layouts are af-db, {}", words.join(", "))),
+            None => failure.hint(format!("layouts: af-db, {}", words.join(", "))),
         }
         .into())
     }
@@ -106,8 +106,8 @@ impl std::fmt::Display for Tool {
 }
 
 /// Lists a folder in a tool's layout; a folder that is not there is empty.
-pub fn list(tool: Tool, folder: &Path, shown: &str) -> Result<Listed> {
-    let mut gathering = folder::Gathering::new(tool, shown);
+pub fn list(tool: Tool, folder: &Path, shown: &str) -> Result<ToolFolder> {
+    let mut gathering = tool_folder::FolderReader::new(tool, shown);
     if folder.exists() {
         tools::gather(tool, folder, &mut gathering)?;
     }

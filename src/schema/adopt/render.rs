@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use crate::adopt::Tool;
-use crate::adopt::folder::{Draft, Gathering, Listed, under};
+use crate::adopt::tool_folder::{FolderReader, ToolFile, ToolFolder, under};
 use crate::disk;
 use crate::error::fail;
 use crate::migrate::files::MigrationFile;
@@ -17,14 +17,14 @@ use crate::sql::split;
 
 /// Revisions as SQL.
 #[derive(Clone, Debug, Default)]
-pub struct Rendered {
+pub struct RenderedRevisions {
     /// The migrations, in Alembic's order.
-    pub listed: Listed,
+    pub listed: ToolFolder,
     /// What each revision stands on.
     pub needs: BTreeMap<String, Vec<String>>,
 }
 
-impl Rendered {
+impl RenderedRevisions {
     /// Returns the revisions that stand below the heads, and the heads, in order; a head nobody knows stays.
     pub fn below(&self, heads: &[String]) -> Vec<String> {
         let mut found: Vec<String> = Vec::new();
@@ -40,27 +40,27 @@ impl Rendered {
 }
 
 /// One revision's part of what Alembic says.
-struct Part<'a> {
+struct RevisionSql<'a> {
     from: Vec<&'a str>,
     to: Vec<&'a str>,
     text: &'a str,
 }
 
 /// Has Alembic say all revisions, both ways.
-pub async fn render(project: &Path, shown: &str) -> Result<Rendered> {
+pub async fn render(project: &Path, shown: &str) -> Result<RenderedRevisions> {
     let program = program(project);
     let up = run(&program, project, &["upgrade", "heads", "--sql"]).await?;
     if !up.status.success() {
         return Err(fail(format!(
-            "Alembic cannot say its revisions as SQL: {}",
+            "Alembic cannot render its revisions as SQL: {}",
             last_line(&up.stderr)
         ))
-        .hint("mend that revision for offline mode (alembic upgrade heads --sql shows where it stops)")
+        .hint("fix that revision for offline mode; find it with: alembic upgrade heads --sql")
         .into());
     }
     let mut down = run(&program, project, &["downgrade", "heads:base", "--sql"]).await?;
     let up = up.text();
-    let mut gathering = Gathering::new(Tool::Alembic, shown);
+    let mut gathering = FolderReader::new(Tool::Alembic, shown);
     let mut needs = BTreeMap::new();
     let names = names(project);
     let ups = parts(&up, "-- Running upgrade");
@@ -88,7 +88,7 @@ pub async fn render(project: &Path, shown: &str) -> Result<Rendered> {
             path: PathBuf::new(),
             text: text.into(),
         };
-        let mut draft = Draft::new(*revision, version, name, script(text));
+        let mut draft = ToolFile::new(*revision, version, name, script(text));
         draft.outside.0 = outside;
         if let Some(part) = downs.iter().find(|down| down.from.contains(revision)) {
             let (text, outside) = body(part.text);
@@ -101,7 +101,7 @@ pub async fn render(project: &Path, shown: &str) -> Result<Rendered> {
         );
         gathering.push(draft);
     }
-    Ok(Rendered {
+    Ok(RenderedRevisions {
         listed: gathering.finish(),
         needs,
     })
@@ -119,7 +119,7 @@ fn program(project: &Path) -> PathBuf {
 async fn run(program: &Path, project: &Path, arguments: &[&str]) -> Result<ProgramOutput> {
     let tool = Program::new(program).args(arguments).directory(project);
     tool.run().await.map_err(|_| {
-        fail("Alembic is not installed here, and only it can say its revisions as SQL")
+        fail("Alembic is not installed; it is needed to render revisions as SQL")
             .hint("activate the project's environment, or make one: python -m venv .venv && .venv/bin/pip install -r requirements.txt")
             .into()
     })
@@ -130,8 +130,8 @@ fn last_line(text: &str) -> &str {
 }
 
 /// Cuts what Alembic says at the lines that begin a revision: `-- Running upgrade a, b -> c`.
-fn parts<'a>(text: &'a str, mark: &str) -> Vec<Part<'a>> {
-    let mut parts: Vec<(Part<'a>, usize)> = Vec::new();
+fn parts<'a>(text: &'a str, mark: &str) -> Vec<RevisionSql<'a>> {
+    let mut parts: Vec<(RevisionSql<'a>, usize)> = Vec::new();
     let mut offset = 0;
     for line in text.split_inclusive('\n') {
         if let Some((from, to)) = line
@@ -146,7 +146,7 @@ fn parts<'a>(text: &'a str, mark: &str) -> Vec<Part<'a>> {
                 names.filter(|name| !name.is_empty()).collect()
             };
             let begin = offset + line.len();
-            let part = Part {
+            let part = RevisionSql {
                 from: list(from),
                 to: list(to),
                 text: &text[begin..],
@@ -265,7 +265,7 @@ mod tests {
 
     #[test]
     fn branches_are_followed_down() {
-        let mut rendered = Rendered::default();
+        let mut rendered = RenderedRevisions::default();
         for (name, needs) in [
             ("a", vec![]),
             ("b", vec!["a"]),

@@ -4,7 +4,7 @@ use crate::migrate::files::MigrationFile;
 
 /// What a line begins.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
+pub(crate) enum Direction {
     /// The way up.
     Up,
     /// The way down.
@@ -21,7 +21,10 @@ pub(crate) struct Sections {
 ///
 /// What stands before the first of them belongs to the way up, as far as it is comment; lines of the other way are left
 /// empty, so that errors name the line of the file.
-pub(crate) fn split(script: &MigrationFile, begins: impl Fn(&str) -> Option<Way>) -> Sections {
+pub(crate) fn split(
+    script: &MigrationFile,
+    begins: impl Fn(&str) -> Option<Direction>,
+) -> Sections {
     let mut up = String::with_capacity(script.text.len());
     let mut down = String::new();
     let (mut seen_up, mut seen_down) = (false, false);
@@ -29,11 +32,11 @@ pub(crate) fn split(script: &MigrationFile, begins: impl Fn(&str) -> Option<Way>
     for line in script.text.split_inclusive('\n') {
         if let Some(way) = begins(line.trim_end()) {
             now = Some(way);
-            seen_up |= way == Way::Up;
-            seen_down |= way == Way::Down;
+            seen_up |= way == Direction::Up;
+            seen_down |= way == Direction::Down;
         }
         let empty = if line.ends_with('\n') { "\n" } else { "" };
-        let in_down = now == Some(Way::Down);
+        let in_down = now == Some(Direction::Down);
         up.push_str(if in_down { empty } else { line });
         down.push_str(if in_down { line } else { empty });
     }
@@ -62,8 +65,8 @@ mod tests {
             text: "-- head\n-- up\nA;\n-- down\nB;\n".into(),
         };
         let begins = |line: &str| match line {
-            "-- up" => Some(Way::Up),
-            "-- down" => Some(Way::Down),
+            "-- up" => Some(Direction::Up),
+            "-- down" => Some(Direction::Down),
             _ => None,
         };
         let sections = split(&script, begins);

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use crate::adopt::{Tool, list, recognise, render};
+use crate::adopt::{Tool, detect, list, render};
 use crate::error::fail;
 use crate::migrate::files::{self, Migration};
 use crate::pg::program::Program;
 
 /// Reads the migrations of any folder: our own layout where it is that, else as the tool whose it looks like.
 pub async fn migrations(folder: &Path, shown: &str) -> Result<Vec<Migration>> {
-    let tools = recognise::tools(folder);
+    let tools = detect::tools(folder);
     let Some(tool) = tools.first().copied() else {
         return files::list(folder, shown)?.whole();
     };
@@ -59,16 +59,16 @@ pub async fn prisma(file: &Path, shown: &str) -> Result<String> {
         said = done.stderr;
     }
     let last = said.trim().lines().last().unwrap_or("no error message");
-    Err(fail(format!("Prisma cannot say {shown} as SQL: {last}"))
+    Err(fail(format!("Prisma cannot render {shown} as SQL: {last}"))
         .hint(
-            "see what `prisma migrate diff --from-empty --to-schema-datamodel FILE --script` says",
+            "check the output of: prisma migrate diff --from-empty --to-schema-datamodel FILE --script",
         )
         .into())
 }
 
 fn missing(shown: &str) -> crate::error::Failure {
     fail(format!(
-        "Prisma is not installed here, and only it can say {shown} as SQL"
+        "Prisma is not installed; it is needed to render {shown} as SQL"
     ))
-    .hint("install it (npm install), or give its SQL: prisma migrate diff --from-empty --to-schema-datamodel FILE --script > schema.sql")
+    .hint("install Prisma (npm install), or generate the SQL: prisma migrate diff --from-empty --to-schema-datamodel FILE --script > schema.sql")
 }

@@ -1,14 +1,13 @@
-//! Privileges: what an `aclitem[]` says, apart from who the owner happens to be.
+//! Privileges: `aclitem[]` values, with the owner's own grants kept apart from those of named roles.
 
 use crate::catalog::kind::Kind;
-use crate::catalog::object::Text;
+use crate::catalog::text::Text;
 
 /// Who is granted something.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Grantee {
-    /// Everybody.
     Public,
-    /// The object's owner, whoever that is.
+    /// The object's owner, whatever the role is called.
     Owner,
     /// A role by name.
     Role(Text),
@@ -17,19 +16,18 @@ pub enum Grantee {
 /// What one grantor gave one grantee.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Grant {
-    /// Who may.
     pub grantee: Grantee,
     /// The letters of the privileges in the server's order, such as `arw`.
     pub privileges: String,
-    /// Those of them that may be passed on.
+    /// The privileges held with grant option.
     pub grantable: String,
-    /// Who granted it, when that is not the owner.
+    /// The grantor, unless it is the owner.
     pub grantor: Option<Text>,
 }
 
-/// Who may do what with one object, in the order the server keeps.
+/// The privileges on one object, in the server's order.
 ///
-/// Equality does not look at the order.
+/// Equality ignores the order.
 #[derive(Clone, Debug, Default)]
 pub struct Acl(pub Vec<Grant>);
 
@@ -48,7 +46,7 @@ impl Acl {
             .collect())
     }
 
-    /// Returns what PostgreSQL of this version grants on a new object of the kind when nothing else is said.
+    /// Returns the privileges that this version of PostgreSQL grants on a new object of the kind by default.
     pub fn standard(kind: Kind, version: i32) -> Acl {
         let (owner, public) = match kind {
             Kind::Table | Kind::ForeignTable | Kind::View | Kind::MaterializedView => {
@@ -132,7 +130,7 @@ impl std::fmt::Display for Acl {
     }
 }
 
-/// Returns the word GRANT knows a privilege by.
+/// Returns the keyword of a privilege in GRANT.
 pub fn privilege_word(letter: char) -> &'static str {
     match letter {
         'a' => "INSERT",

@@ -1,4 +1,4 @@
-//! The fingerprint of a catalog: one hash of everything that counts as different.
+//! The fingerprint of a catalog: one hash of everything that is compared.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use crate::catalog::{Catalog, Key, Object};
 impl Catalog {
     /// Returns the sha256 of the canonical text, as `sha256:` and 64 hexadecimal digits.
     ///
-    /// Equal catalogs have equal fingerprints on every machine and in every version of the server that says the same.
+    /// Equal catalogs have equal fingerprints on every machine and every server version that prints them the same.
     pub fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();
         let mut text = String::new();
@@ -26,7 +26,7 @@ impl Catalog {
     }
 }
 
-/// Writes an object so that no two different ones give the same text: every string is quoted.
+/// Every string is quoted, so that different objects never produce the same text.
 fn write_object(text: &mut String, key: &Key, object: &Object) {
     let _ = writeln!(
         text,

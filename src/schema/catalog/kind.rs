@@ -1,8 +1,8 @@
-//! The kinds of object a catalog knows, and the words for them.
+//! The kinds of database objects in a catalog, with their names.
 
 use std::fmt;
 
-/// What sort of object a [`Key`](crate::catalog::Key) names; the order is the order in which they are shown and made.
+/// The kind of object that a [`Key`](crate::catalog::Key) names, in the order in which objects are shown and created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// A role; read only when the scope asks for it.
@@ -31,7 +31,7 @@ pub enum Kind {
     /// A foreign server.
     Server,
     UserMapping,
-    /// A sequence that is not the machinery of an identity column.
+    /// A sequence, unless it belongs to an identity column.
     Sequence,
     /// A function or window function.
     Function,
@@ -77,7 +77,7 @@ pub enum Kind {
     EventTrigger,
     /// Default privileges of a role.
     DefaultPrivileges,
-    /// Privileges changed on an object of the server's own or of an extension.
+    /// Changed privileges on a system object or an object of an extension.
     SystemGrant,
 }
 
@@ -134,7 +134,7 @@ const WORDS: &[(Kind, &str)] = &[
 ];
 
 impl Kind {
-    /// Returns the word used in queries, codes and JSON, such as `materialized-view`.
+    /// The name used in queries, codes and JSON, such as `materialized-view`.
     pub fn word(self) -> &'static str {
         WORDS
             .iter()
@@ -142,7 +142,6 @@ impl Kind {
             .map_or("object", |(_, word)| word)
     }
 
-    /// Finds the kind a word stands for.
     pub fn from_word(word: &str) -> Option<Kind> {
         WORDS
             .iter()
@@ -158,7 +157,7 @@ impl Kind {
         )
     }
 
-    /// Returns whether objects of this kind are part of a relation and vanish with it.
+    /// Returns whether objects of this kind are part of a relation and are dropped with it.
     pub fn is_part(self) -> bool {
         matches!(
             self,
@@ -176,8 +175,8 @@ impl Kind {
         )
     }
 
-    /// Returns whether the name is printed as it stands, because it already holds a signature or more.
-    pub fn name_is_phrase(self) -> bool {
+    /// Returns whether the name is printed unquoted, because it already contains a signature.
+    pub fn name_is_preformatted(self) -> bool {
         matches!(
             self,
             Kind::Function

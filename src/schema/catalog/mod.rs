@@ -1,32 +1,34 @@
-//! [`Catalog`]: everything PostgreSQL says about a schema, in one shape wherever it comes from.
+//! [`Catalog`]: a schema as PostgreSQL describes it, in one form wherever it was read.
 //!
 //! An object is a [`Key`] with facts: texts that the server itself printed with an empty `search_path`. Two catalogs
-//! are equal when the server would say the same about both. Comparing and changing them is the business of
-//! [`crate::diff`]; a person's SQL never reaches this module, only what a server made of it.
+//! are equal when the server would print both the same. Comparing and changing them is done in
+//! [`crate::diff`]; SQL written by a person never reaches this module, only the definitions that a server prints.
 
 pub mod acl;
+mod assemble;
 pub mod diagram;
 mod fingerprint;
-mod join;
+mod interner;
 mod kind;
 mod object;
 pub mod read;
-mod reader;
-mod rename;
+mod rename_schema;
+mod row_decoder;
 mod scope;
-mod shared;
+mod text;
 
 use std::collections::BTreeMap;
 
+pub use self::interner::Interner;
 pub use self::kind::Kind;
-pub use self::object::{Facts, Key, Object, Text, Value};
+pub use self::object::{Facts, Key, Object, Value};
 pub use self::scope::is_platform;
-pub use self::scope::{Ours, Scope};
-pub use self::shared::Shared;
+pub use self::scope::{OwnObjects, Scope};
+pub use self::text::Text;
 
 /// A schema as one server described it at one moment.
 ///
-/// Equality is about the objects alone: who read them, where and on which version does not count.
+/// Equality compares the objects alone, not the server version, the database or the reading role.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
     /// The server's version as `server_version_num` gives it, such as 150018.
@@ -37,9 +39,9 @@ pub struct Catalog {
     pub reader: String,
     /// Every object, by its key.
     pub objects: BTreeMap<Key, Object>,
-    /// What is there but not modelled, in words such as `2 large objects`.
+    /// Objects in the database that af-db does not support, such as `2 large objects`.
     pub unmodelled: Vec<String>,
-    /// What the role that read could not see, in words; never to be taken for absent.
+    /// What could not be read with the privileges of the role; it must not be treated as absent.
     pub unseen: Vec<String>,
 }
 
@@ -91,7 +93,7 @@ impl Catalog {
             .collect()
     }
 
-    /// Finds what the object is a part of: the relation of a column, the table of an index.
+    /// Finds the object that contains another: the relation of a column, the table of an index.
     pub fn parent(&self, key: &Key) -> Option<Key> {
         if key.kind == Kind::Index || key.kind == Kind::Statistics {
             return self.get(key)?.on.as_deref().cloned();
@@ -111,7 +113,7 @@ impl Catalog {
         .find(|parent| self.objects.contains_key(parent))
     }
 
-    /// Keeps what lies in the named schemas, beside what lies in none.
+    /// Keeps the objects in the named schemas and those in no schema.
     pub fn only(&self, schemas: &[String]) -> Catalog {
         self.retain(|key, _| {
             let schema = if key.kind == Kind::Schema {
@@ -140,9 +142,9 @@ impl Catalog {
         }
     }
 
-    /// Forgets owners, so that a schema built by one role compares equal to that built by another.
+    /// Removes owners, so that schemas built by different roles compare equal.
     ///
-    /// Grants stay; those to and from the owner are kept as the owner's, whoever that is.
+    /// Grants stay, those of the owner as `Grantee::Owner`.
     pub fn without_owners(&self) -> Catalog {
         let mut catalog = self.clone();
         for object in catalog.objects.values_mut() {

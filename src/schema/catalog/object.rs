@@ -1,4 +1,4 @@
-//! What a catalog is made of: keys, objects, facts.
+//! The objects of a catalog: keys, objects and their facts.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -6,24 +6,22 @@ use std::sync::Arc;
 
 use crate::catalog::acl::Acl;
 use crate::catalog::kind::Kind;
+use crate::catalog::text::Text;
 use crate::sql::name::Ident;
 
-/// A text shared by everything that says the same.
-pub type Text = Arc<str>;
-
-/// Facts by their names, shared by everything of which the same is said.
+/// Facts sorted by name, shared by all objects with the same facts.
 pub type Facts = Arc<[(Text, Value)]>;
 
-/// What an object is called: its kind and its identity, never its oid.
+/// The identity of an object: its kind and name, never its OID.
 ///
-/// Keys are in the order of their kinds, then of their names.
+/// Keys are ordered by kind, then by name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
     /// The kind of object.
     pub kind: Kind,
-    /// The schema; empty for objects that live in none.
+    /// The schema; empty for objects in no schema.
     pub schema: Text,
-    /// The name; for functions, operators and their like with the types that tell them apart, quoted.
+    /// The name; for functions and operators including their argument types, quoted.
     pub name: Text,
     /// The name within a relation, server or role: a column, a constraint, a policy; empty otherwise.
     pub part: Text,
@@ -31,7 +29,7 @@ pub struct Key {
 
 impl Ord for Key {
     fn cmp(&self, other: &Self) -> Ordering {
-        // Shared texts need not be looked at.
+        // Shared texts are equal without a comparison.
         let text = |one: &Text, other: &Text| match Text::ptr_eq(one, other) {
             true => Ordering::Equal,
             false => one.cmp(other),
@@ -51,7 +49,7 @@ impl PartialOrd for Key {
 }
 
 impl Key {
-    /// Names an object that stands for itself.
+    /// Names an object that is not part of another.
     pub fn named(kind: Kind, schema: &str, name: &str) -> Self {
         Key::part(kind, schema, name, "")
     }
@@ -66,14 +64,14 @@ impl Key {
         }
     }
 
-    /// Returns a key before every key of the kind.
+    /// Returns a key that sorts before every key of the kind.
     pub(crate) fn first(kind: Kind) -> Self {
         Key::part(kind, "", "", "")
     }
 
     /// Returns the name with its schema, quoted, without the kind and without the part.
     pub fn qualified(&self) -> String {
-        let name = if self.kind.name_is_phrase() {
+        let name = if self.kind.name_is_preformatted() {
             self.name.to_string()
         } else {
             Ident::new(&*self.name).to_string()
@@ -129,10 +127,10 @@ impl fmt::Display for Key {
     }
 }
 
-/// What a fact says.
+/// The value of a fact.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Value {
-    /// One text as the server printed it; `t` where the fact's presence is the message.
+    /// One text as the server printed it; `t` for a flag.
     Text(Text),
     /// Several texts in an order that matters.
     List(Vec<Text>),
@@ -155,25 +153,25 @@ impl fmt::Display for Value {
     }
 }
 
-/// What the server says of one object.
+/// One object as the server describes it.
 ///
-/// Equality leaves out what it needs, which follows from the facts, and whether it is filled.
+/// Equality ignores the dependencies, which follow from the facts, and whether a materialized view is populated.
 #[derive(Clone, Debug, Default)]
 pub struct Object {
     /// The owner, for kinds that have one.
     pub owner: Option<Text>,
     pub comment: Option<Text>,
-    /// Who may do what; absent when nothing but the built-in defaults was ever granted.
+    /// The privileges; absent while they are the built-in defaults.
     pub acl: Option<Acl>,
     /// Security labels as provider and label.
     pub labels: Vec<(Text, Text)>,
-    /// The facts, sorted by name; a fact that is not worth saying is absent.
+    /// The facts, sorted by name; defaults are left out.
     pub facts: Facts,
-    /// Whether a materialized view holds no rows yet; that is no part of the schema, but says how to make it.
+    /// Whether a materialized view is not populated; not compared, but needed to create it.
     pub unfilled: bool,
-    /// The table an index or extended statistics stand on.
+    /// The table of an index or of extended statistics.
     pub on: Option<Box<Key>>,
-    /// What must exist for this to exist, beside its schema and what it is a part of; sorted.
+    /// The objects that this one depends on, apart from its schema and its parent; sorted.
     pub needs: Vec<Key>,
 }
 
@@ -195,7 +193,7 @@ impl Object {
             .map(|index| &self.facts[index].1)
     }
 
-    /// Returns a fact that is one text.
+    /// Returns the text of a fact.
     pub fn text(&self, name: &str) -> Option<&str> {
         match self.fact(name) {
             Some(Value::Text(text)) => Some(text),
@@ -203,7 +201,7 @@ impl Object {
         }
     }
 
-    /// Returns a fact that is a list; empty where absent.
+    /// Returns the list of a fact; empty if the fact is absent.
     pub fn list(&self, name: &str) -> &[Text] {
         match self.fact(name) {
             Some(Value::List(items)) => items,
@@ -211,12 +209,11 @@ impl Object {
         }
     }
 
-    /// Returns whether a fact is there.
     pub fn has(&self, name: &str) -> bool {
         self.fact(name).is_some()
     }
 
-    /// Sets a fact or takes it away.
+    /// Sets or removes a fact.
     pub fn set(&mut self, name: &str, value: Option<Value>) {
         let mut facts = self.facts.to_vec();
         let found = facts.binary_search_by(|(known, _)| (**known).cmp(name));

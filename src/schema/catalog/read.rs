@@ -8,74 +8,72 @@ use futures_util::stream::{FuturesOrdered, StreamExt as _};
 use tokio_postgres::Statement;
 use tokio_postgres::types::Type;
 
-use crate::catalog::reader::Reader;
+use crate::catalog::row_decoder::RowDecoder;
 use crate::catalog::scope::is_platform;
-use crate::catalog::{Catalog, Scope, Shared};
+use crate::catalog::{Catalog, Interner, Scope};
 use crate::pg::server_error::ServerError;
 use crate::pg::session::{Param, Rows, Session};
 use crate::sql::safe::Sql;
 
-/// A session of its own on a scratch database, for reading its catalog again and again: the server reads and plans each
-/// question once.
-pub struct Rereader {
+/// Reads the catalog of a shadow database again and again, with prepared queries.
+pub struct CatalogReader {
     session: Session,
     scope: Scope,
-    kept: HashMap<&'static str, Statement>,
+    prepared: HashMap<&'static str, Statement>,
 }
 
-impl Rereader {
-    /// Has the server keep the questions.
+impl CatalogReader {
+    /// Prepares the queries in the session.
     pub async fn new(session: Session, scope: Scope) -> Result<Self> {
-        // What is planned for one set of schemas serves for every other.
+        // The plans do not depend on the schemas that are read.
         session
             .run(&Sql::new("SET plan_cache_mode = force_generic_plan"))
             .await?;
-        let facts = facts(&session).await?;
-        let listed = queries(&scope, &facts).into_iter();
-        let questions = listed.chain(AFTERWARDS.map(|sql| (sql, 0)));
-        let kept = try_join_all(questions.map(async |(sql, params)| {
+        let profile = profile(&session).await?;
+        let listed = queries(&scope, &profile).into_iter();
+        let questions = listed.chain(LAST_QUERIES.map(|sql| (sql, 0)));
+        let prepared = try_join_all(questions.map(async |(sql, params)| {
             let types = vec![Type::OID_ARRAY; params];
             anyhow::Ok((sql, session.prepare(sql, &types).await?))
         }));
-        let kept = kept.await?.into_iter().collect();
-        Ok(Rereader {
+        let prepared = prepared.await?.into_iter().collect();
+        Ok(CatalogReader {
             session,
             scope,
-            kept,
+            prepared,
         })
     }
 
-    /// Reads the catalog as it is now.
     pub async fn read(&self) -> Result<Catalog> {
-        read_patiently(&self.asker(), &self.scope, &Shared::default()).await
+        read_with_retries(&self.runner(), &self.scope, &Interner::default()).await
     }
 
-    fn asker(&self) -> Asker<'_> {
-        Asker {
+    fn runner(&self) -> QueryRunner<'_> {
+        QueryRunner {
             session: &self.session,
-            kept: Some(&self.kept),
+            prepared: Some(&self.prepared),
         }
     }
 }
 
-/// Who asks the server, in words it knows already where there are such.
+/// Runs catalog queries, with prepared statements where there are some.
 #[derive(Clone, Copy)]
-struct Asker<'a> {
+struct QueryRunner<'a> {
     session: &'a Session,
-    kept: Option<&'a HashMap<&'static str, Statement>>,
+    prepared: Option<&'a HashMap<&'static str, Statement>>,
 }
 
-impl Asker<'_> {
+impl QueryRunner<'_> {
     async fn stream(&self, sql: &'static str, params: &[Param<'_>]) -> Result<Rows<'_>> {
-        match self.kept.and_then(|kept| kept.get(sql)) {
+        match self.prepared.and_then(|prepared| prepared.get(sql)) {
             Some(statement) => self.session.stream_prepared(statement, params).await,
             None => self.session.stream(sql, params).await,
         }
     }
 }
 
-/// What decides how much is read and by which query.
-struct Facts {
+/// What decides which queries run.
+struct ServerProfile {
     version: i32,
     database: String,
     reader: String,
@@ -83,39 +81,43 @@ struct Facts {
     supabase: bool,
 }
 
-/// Reads the part of the database that the scope takes, as it is at one moment.
+/// Reads the part of the database that is in scope, in one snapshot.
 ///
-/// The session must not be in a transaction. What its role may not see is said in [`Catalog::unseen`]. Where another
-/// session drops what is just being printed, the whole is read again.
+/// The session must not be in a transaction. What the role may not see is listed in [`Catalog::unseen`]. If another
+/// session drops an object while it is read, the catalog is read again.
 pub async fn read(session: &Session, scope: &Scope) -> Result<Catalog> {
-    read_beside(session, scope, &Shared::default()).await
+    read_sharing(session, scope, &Interner::default()).await
 }
 
-/// Reads as [`read`] does, a catalog that shares what it says with others read beside it.
-pub async fn read_beside(session: &Session, scope: &Scope, shared: &Shared) -> Result<Catalog> {
-    let asker = Asker {
+/// Like [`read`], sharing equal texts with other catalogs.
+pub async fn read_sharing(session: &Session, scope: &Scope, shared: &Interner) -> Result<Catalog> {
+    let runner = QueryRunner {
         session,
-        kept: None,
+        prepared: None,
     };
-    read_patiently(&asker, scope, shared).await
+    read_with_retries(&runner, scope, shared).await
 }
 
-async fn read_patiently(asker: &Asker<'_>, scope: &Scope, shared: &Shared) -> Result<Catalog> {
+async fn read_with_retries(
+    runner: &QueryRunner<'_>,
+    scope: &Scope,
+    shared: &Interner,
+) -> Result<Catalog> {
     for _ in 1..ATTEMPTS {
-        match read_once(asker, scope, shared).await {
-            Err(error) if changed_meanwhile(&error) => {}
+        match read_once(runner, scope, shared).await {
+            Err(error) if changed_during_read(&error) => {}
             read => return read,
         }
     }
-    read_once(asker, scope, shared).await
+    read_once(runner, scope, shared).await
 }
 
-/// How often a catalog is read that changes while it is read.
+/// How often a catalog is read again after a concurrent change.
 const ATTEMPTS: usize = 10;
 
-/// Returns whether something was dropped between being listed and being printed: the functions that print definitions look
-/// at the catalog of now, not at that of the transaction.
-fn changed_meanwhile(error: &anyhow::Error) -> bool {
+/// Returns whether an object was dropped between being listed and being printed: the functions that print definitions use
+/// the current catalog, not the snapshot of the transaction.
+fn changed_during_read(error: &anyhow::Error) -> bool {
     let Some(server) = error.downcast_ref::<ServerError>() else {
         return false;
     };
@@ -127,9 +129,9 @@ fn changed_meanwhile(error: &anyhow::Error) -> bool {
     server.is("XX000") && vanished || server.is("42P01") || server.is("42704")
 }
 
-async fn read_once(asker: &Asker<'_>, scope: &Scope, shared: &Shared) -> Result<Catalog> {
-    let session = asker.session;
-    // Only what is in the search path is printed without its schema, so nothing may be in it; the other settings
+async fn read_once(runner: &QueryRunner<'_>, scope: &Scope, shared: &Interner) -> Result<Catalog> {
+    let session = runner.session;
+    // With an empty search path every name is printed with its schema; the other settings
     // fix how constants in expressions are spelt.
     session
         .run(&Sql::new(
@@ -144,7 +146,7 @@ async fn read_once(asker: &Asker<'_>, scope: &Scope, shared: &Shared) -> Result<
         ))
         .await
         .context("beginning to read the catalog")?;
-    let catalog = read_within(asker, scope, shared)
+    let catalog = read_within(runner, scope, shared)
         .await
         .context("reading the catalog");
     let ended = session.run(&Sql::new("ROLLBACK")).await;
@@ -153,70 +155,81 @@ async fn read_once(asker: &Asker<'_>, scope: &Scope, shared: &Shared) -> Result<
     Ok(catalog)
 }
 
-async fn facts(session: &Session) -> Result<Facts> {
-    let facts = session
+async fn profile(session: &Session) -> Result<ServerProfile> {
+    let profile = session
         .query_one(include_str!("queries/facts.sql"), &[])
         .await?;
-    Ok(Facts {
-        version: facts.try_get(0)?,
-        database: facts.try_get(1)?,
-        reader: facts.try_get(2)?,
-        superuser: facts.try_get(3)?,
-        supabase: facts.try_get(4)?,
+    Ok(ServerProfile {
+        version: profile.try_get(0)?,
+        database: profile.try_get(1)?,
+        reader: profile.try_get(2)?,
+        superuser: profile.try_get(3)?,
+        supabase: profile.try_get(4)?,
     })
 }
 
-async fn read_within(asker: &Asker<'_>, scope: &Scope, shared: &Shared) -> Result<Catalog> {
-    let (facts, namespaces) = join(
-        facts(asker.session),
-        asker
+async fn read_within(
+    runner: &QueryRunner<'_>,
+    scope: &Scope,
+    shared: &Interner,
+) -> Result<Catalog> {
+    let (profile, namespaces) = join(
+        profile(runner.session),
+        runner
             .session
             .query(include_str!("queries/namespaces.sql"), &[]),
     )
     .await;
-    let facts = facts?;
-    let mut inside: Vec<u32> = Vec::new();
-    let mut around: Vec<u32> = Vec::new();
+    let profile = profile?;
+    let mut schemas = SchemaOids::default();
     for row in namespaces? {
         let (oid, name): (u32, &str) = (row.try_get(0)?, row.try_get(1)?);
-        if scope.takes(name, facts.supabase) {
-            inside.push(oid);
-            around.push(oid);
-        } else if facts.supabase && is_platform(name) {
-            around.push(oid);
+        if scope.includes(name, profile.supabase) {
+            schemas.in_scope.push(oid);
+            schemas.with_platform.push(oid);
+        } else if profile.supabase && is_platform(name) {
+            schemas.with_platform.push(oid);
         }
     }
-    let reader = Reader::new(facts.version, shared);
-    collect(asker, scope, &facts, reader, (&inside, &around)).await
+    let reader = RowDecoder::new(profile.version, shared);
+    collect(runner, scope, &profile, reader, &schemas).await
+}
+
+/// OIDs of the schemas that are read.
+#[derive(Default)]
+struct SchemaOids {
+    in_scope: Vec<u32>,
+    /// Those in scope and those of the platform, to whose tables users add policies and triggers.
+    with_platform: Vec<u32>,
 }
 
 async fn collect(
-    asker: &Asker<'_>,
+    runner: &QueryRunner<'_>,
     scope: &Scope,
-    facts: &Facts,
-    mut reader: Reader<'_>,
-    (inside, around): (&Vec<u32>, &Vec<u32>),
+    profile: &ServerProfile,
+    mut reader: RowDecoder<'_>,
+    schemas: &SchemaOids,
 ) -> Result<Catalog> {
     let within = (
-        inside as &(dyn tokio_postgres::types::ToSql + Sync),
+        &schemas.in_scope as &(dyn tokio_postgres::types::ToSql + Sync),
         Type::OID_ARRAY,
     );
     let beside = (
-        around as &(dyn tokio_postgres::types::ToSql + Sync),
+        &schemas.with_platform as &(dyn tokio_postgres::types::ToSql + Sync),
         Type::OID_ARRAY,
     );
     let (one, both, none) = ([within.clone()], [within, beside], []);
-    // Every query is on its way before the first answer is; the answers must be taken in their order.
+    // All queries are pipelined; their results must be read in order.
     let mut answers = FuturesOrdered::new();
-    let queries = queries(scope, facts);
+    let queries = queries(scope, profile);
     let objects = queries.len();
-    for (sql, params) in queries.into_iter().chain(AFTERWARDS.map(|sql| (sql, 0))) {
+    for (sql, params) in queries.into_iter().chain(LAST_QUERIES.map(|sql| (sql, 0))) {
         let params: &[_] = match params {
             0 => &none,
             1 => &one,
             _ => &both,
         };
-        answers.push_back(asker.stream(sql, params));
+        answers.push_back(runner.stream(sql, params));
     }
     for _ in 0..objects {
         reader.take(next(&mut answers).await?).await?;
@@ -226,9 +239,9 @@ async fn collect(
     reader.take_dependencies(next(&mut answers).await?).await?;
     let mut unmodelled = next(&mut answers).await?;
     let mut catalog = Catalog {
-        version: facts.version,
-        database: facts.database.clone(),
-        reader: facts.reader.clone(),
+        version: profile.version,
+        database: profile.database.clone(),
+        reader: profile.reader.clone(),
         objects: reader.finish(),
         ..Catalog::default()
     };
@@ -237,10 +250,10 @@ async fn collect(
         let plural = if count == 1 { "" } else { "s" };
         catalog.unmodelled.push(format!("{count} {kind}{plural}"));
     }
-    if scope.global && !facts.superuser {
+    if scope.global && !profile.superuser {
         catalog
             .unseen
-            .push("subscriptions and options of user mappings, which only a superuser sees".into());
+            .push("subscriptions and user mapping options (need superuser)".into());
     }
     Ok(catalog)
 }
@@ -249,11 +262,11 @@ async fn next<'a>(
     answers: &mut FuturesOrdered<impl Future<Output = Result<Rows<'a>>>>,
 ) -> Result<Rows<'a>> {
     let answer = answers.next().await;
-    answer.context("the server gave fewer answers than were asked for")?
+    answer.context("the server returned fewer results than expected")?
 }
 
-/// What is asked about everything that the other queries give: comments, labels, dependencies, what is not modelled.
-const AFTERWARDS: [&str; 4] = [
+/// Queries about the objects that the other queries return.
+const LAST_QUERIES: [&str; 4] = [
     include_str!("queries/comments.sql"),
     include_str!("queries/labels.sql"),
     include_str!("queries/dependencies.sql"),
@@ -261,7 +274,7 @@ const AFTERWARDS: [&str; 4] = [
 ];
 
 /// Returns the queries to send with the number of parameters of each.
-fn queries(scope: &Scope, facts: &Facts) -> Vec<(&'static str, usize)> {
+fn queries(scope: &Scope, profile: &ServerProfile) -> Vec<(&'static str, usize)> {
     let mut queries = vec![
         (include_str!("queries/schemas.sql"), 1),
         (include_str!("queries/columns.sql"), 1),
@@ -288,10 +301,10 @@ fn queries(scope: &Scope, facts: &Facts) -> Vec<(&'static str, usize)> {
         (include_str!("queries/conversions.sql"), 1),
         (include_str!("queries/text_search.sql"), 1),
         (include_str!("queries/default_privileges.sql"), 1),
-        // Extensions are read in every scope: what they brought stands for them.
+        // Extensions are read in every scope: dependencies on their objects become dependencies on the extension.
         (include_str!("queries/extensions.sql"), 0),
     ];
-    if facts.version >= 180_000 {
+    if profile.version >= 180_000 {
         queries.push((include_str!("queries/not_nulls.sql"), 1));
     }
     if scope.global {
@@ -305,13 +318,13 @@ fn queries(scope: &Scope, facts: &Facts) -> Vec<(&'static str, usize)> {
             (include_str!("queries/database.sql"), 0),
             (include_str!("queries/system_grants.sql"), 0),
         ]);
-        if facts.version >= 150_000 {
+        if profile.version >= 150_000 {
             queries.push((include_str!("queries/publications.sql"), 0));
             queries.push((include_str!("queries/parameters.sql"), 0));
         } else {
             queries.push((include_str!("queries/publications_14.sql"), 0));
         }
-        if facts.superuser {
+        if profile.superuser {
             queries.push((include_str!("queries/subscriptions.sql"), 0));
         }
     }

@@ -1,20 +1,20 @@
-//! [`Scope`]: which part of a database a catalog is read from, and what the platform keeps for itself.
+//! [`Scope`]: which part of a database is read, and which schemas belong to the platform.
 
 /// Which part of a database to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scope {
-    /// The schemas to read; none means all that are not the server's or the platform's.
+    /// The schemas to read; `None` means all but those of the system and the platform.
     pub schemas: Option<Vec<String>>,
     /// Whether to read the platform's own schemas too.
     pub platform: bool,
-    /// Whether to read what lies in no schema: extensions, languages, casts, publications, the database itself.
+    /// Whether to read objects in no schema: extensions, languages, casts, publications, the database itself.
     pub global: bool,
     /// Whether to read the attributes of roles.
     pub roles: bool,
 }
 
 impl Scope {
-    /// Reads everything that belongs to the user.
+    /// All objects of the user.
     pub fn whole() -> Self {
         Scope {
             schemas: None,
@@ -24,7 +24,7 @@ impl Scope {
         }
     }
 
-    /// Reads the named schemas and what lies in none.
+    /// The named schemas and the objects in no schema.
     pub fn of_schemas(schemas: &[String]) -> Self {
         Scope {
             schemas: Some(schemas.to_vec()),
@@ -32,27 +32,27 @@ impl Scope {
         }
     }
 
-    /// Returns whether a schema is to be read whole.
-    pub(crate) fn takes(&self, schema: &str, supabase: bool) -> bool {
+    /// Returns whether all objects of a schema are read.
+    pub(crate) fn includes(&self, schema: &str, supabase: bool) -> bool {
         match &self.schemas {
-            _ if schema == Ours::SCHEMA => false,
+            _ if schema == OwnObjects::SCHEMA => false,
             Some(schemas) => schemas.iter().any(|wanted| wanted == schema),
             None => self.platform || !(supabase && is_platform(schema)),
         }
     }
 }
 
-/// What this program itself keeps in a database it governs.
-pub struct Ours;
+/// The objects that af-db keeps in a managed database.
+pub struct OwnObjects;
 
-impl Ours {
+impl OwnObjects {
     /// The schema of the journal; never read.
     pub const SCHEMA: &'static str = "af_db";
     /// The table of applied migrations; never read.
     pub const HISTORY: &'static str = "refinery_schema_history";
 }
 
-/// Returns whether a Supabase project keeps this schema for itself.
+/// Returns whether this schema belongs to the Supabase platform.
 pub fn is_platform(schema: &str) -> bool {
     PLATFORM.binary_search(&schema).is_ok()
 }
@@ -91,7 +91,7 @@ mod tests {
     fn the_platform_is_left_alone_unless_asked_for() {
         assert!(PLATFORM.is_sorted());
         let check = |scope: &Scope, schema, supabase, expected| {
-            assert_eq!(scope.takes(schema, supabase), expected, "{schema}");
+            assert_eq!(scope.includes(schema, supabase), expected, "{schema}");
         };
         let whole = Scope::whole();
         check(&whole, "public", true, true);

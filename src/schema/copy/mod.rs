@@ -1,14 +1,14 @@
 //! Moving rows from SQLite into PostgreSQL: which column becomes which, the rows by `COPY`, and the proof that
 //! the same rows arrived.
 
-pub mod map;
+pub mod mapping;
 mod numeric;
 pub mod schema;
-mod send;
 pub mod sqlite;
 mod target;
 mod time;
+mod transfer;
 mod value;
 
-pub use self::send::{Moved, go};
 pub use self::target::Table;
+pub use self::transfer::{CopiedTable, copy_rows};

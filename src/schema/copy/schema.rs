@@ -8,22 +8,22 @@ use crate::sql::name::Ident;
 use crate::sql::safe::Sql;
 
 /// A schema, as statements in an order in which they run.
-pub struct Mapped {
+pub struct MappedSchema {
     pub statements: Vec<Sql>,
     /// What PostgreSQL has no equal of, and what was decided.
     pub findings: Vec<Finding>,
 }
 
 /// Maps the schema of a SQLite database.
-pub fn map(database: &Database) -> Result<Mapped> {
-    let mut mapped = Mapped {
+pub fn map(database: &Database) -> Result<MappedSchema> {
+    let mut mapped = MappedSchema {
         statements: Vec::new(),
         findings: Vec::new(),
     };
     let tables: Vec<Table> = database
         .tables()?
         .into_iter()
-        .filter(|table| !super::map::NOT_DATA.contains(&&*table.name))
+        .filter(|table| !super::mapping::NOT_DATA.contains(&&*table.name))
         .collect();
     for table in &tables {
         mapped.statements.push(create(table, &mut mapped.findings));
@@ -146,11 +146,9 @@ fn kind(declared: &str, subject: String, findings: &mut Vec<Finding>) -> Sql {
         None => {
             let taken = if name.is_empty() { "text" } else { "numeric" };
             let words = if name.is_empty() {
-                "a column of no type holds anything in SQLite; it is taken for text".to_owned()
+                "the column has no type in SQLite; text is used".to_owned()
             } else {
-                format!(
-                    "PostgreSQL knows no type `{declared}`, which SQLite takes for a number; it is taken for numeric"
-                )
+                format!("unknown type `{declared}`, stored as a number by SQLite; numeric is used")
             };
             findings.push(Finding::warn("sqlite-type", subject, words));
             Sql::new(taken)

@@ -67,8 +67,8 @@ pub fn path(source: &str) -> Option<PathBuf> {
 pub fn open(path: &Path) -> Result<Database> {
     let shown = path.display();
     if !path.is_file() {
-        return Err(fail(format!("there is no SQLite database `{shown}`"))
-            .hint("name its file: af-db copy sqlite://dev.db")
+        return Err(fail(format!("SQLite database `{shown}` not found"))
+            .hint("give the file: af-db copy sqlite://dev.db")
             .into());
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;

@@ -1,12 +1,12 @@
-//! Says how a base type and the functions that read and write it come and go: each needs the other.
+//! The order in which a base type and its input and output functions are created and dropped: each depends on the other.
 //!
-//! The type is there as a shell before its first function, and whole behind its last; it goes with all of them at once.
+//! The type is created as a shell before its first function and completed after the last; all are dropped together.
 
 use crate::catalog::{Catalog, Key, Kind};
 use crate::diff::plan::Plan;
 
 impl Plan<'_> {
-    /// Returns the base types that a function serves: those it needs and that need it.
+    /// Returns the base types of an input or output function: those that it depends on and that depend on it.
     pub(super) fn base_types_of_function(&self, catalog: &Catalog, function: &Key) -> Vec<Key> {
         if function.kind != Kind::Function {
             return Vec::new();
@@ -27,7 +27,7 @@ impl Plan<'_> {
             .collect()
     }
 
-    /// Returns the function of a new base type that is made before its others.
+    /// Returns the function of a new base type that is created first.
     pub(super) fn first_type_function(&self, of: &Key) -> Option<&Key> {
         let object = self.to.get(of).filter(|_| self.made.contains(of))?;
         object.needs.iter().find(|needed| {
@@ -35,7 +35,7 @@ impl Plan<'_> {
         })
     }
 
-    /// Returns the types that must be there as shells before a function is made.
+    /// Returns the types that are created as shells before a function.
     pub(super) fn shell_types_before(&self, function: &Key) -> Vec<Key> {
         let mut types = self.base_types_of_function(self.to, function);
         types.retain(|of| self.first_type_function(of) == Some(function));

@@ -22,7 +22,7 @@ impl Plan<'_> {
         for key in self.made.clone() {
             self.with_parts(&key, Side::To);
         }
-        // Columns first: whether their table keeps its order depends on which of them are made again.
+        // Columns first: whether their table keeps its order depends on which of them are replaced.
         let (columns, others): (Vec<Key>, Vec<Key>) = self
             .altered
             .iter()
@@ -51,7 +51,7 @@ impl Plan<'_> {
         }
     }
 
-    /// Carries a drop or a change of type on to what stands on it.
+    /// Applies a drop or a change of type to the dependents.
     fn propagate(&mut self, key: &Key) {
         let retyped = !self.dropped.contains(key);
         if retyped {
@@ -80,7 +80,7 @@ impl Plan<'_> {
         }
     }
 
-    /// Returns whether these are statistics whose target the server forgets when a column of theirs changes its type.
+    /// Returns whether these are statistics whose target is lost when the type of a column changes.
     fn has_target(&self, key: &Key) -> bool {
         key.kind == Kind::Statistics
             && self
@@ -106,7 +106,7 @@ impl Plan<'_> {
                     self.retype(dependent);
                 }
             }
-            // Another statement takes the dependency away.
+            // Another statement removes the dependency.
             _ if !again
                 && self.altered.contains(dependent)
                 && alter_releases_dependencies(dependent.kind) => {}

@@ -1,4 +1,4 @@
-//! Says which step waits for which.
+//! The dependencies among the steps, and the steps in order.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -6,7 +6,7 @@ use crate::catalog::{Catalog, Key, Kind, Text};
 use crate::diff::plan::{Phase, Plan, Step, column_needs};
 use crate::diff::topological_sort::topological_sort;
 
-/// Returns every step in the order in which it must be taken, and for each those before it that it waits for.
+/// Returns all steps in order, and for each the earlier steps that it depends on.
 pub(super) fn ordered_steps(plan: &Plan<'_>) -> (Vec<Step>, Vec<Vec<usize>>) {
     let mut steps: Vec<Step> = Vec::new();
     for key in &plan.dropped {
@@ -66,7 +66,7 @@ fn rank(plan: &Plan<'_>, (phase, key): &Step) -> (Phase, Kind, Text, Text, usize
 
 struct Graph {
     edges: BTreeSet<(usize, usize)>,
-    /// Those of the edges that a circle may do without.
+    /// Edges that may be dropped to break a cycle.
     soft: BTreeSet<(usize, usize)>,
 }
 
@@ -104,14 +104,14 @@ impl Graph {
 struct Builder<'p, 'a> {
     plan: &'p Plan<'a>,
     index: &'p HashMap<&'p Step, usize>,
-    /// The indexes of partitions by those of the whole that they belong to, afterwards.
+    /// The partitions' indexes in `to` by their parent index.
     child_indexes: HashMap<Key, Vec<Key>>,
     edges: BTreeSet<(usize, usize)>,
     soft: BTreeSet<(usize, usize)>,
 }
 
 impl Builder<'_, '_> {
-    /// Has one step come before another, when both are taken.
+    /// Orders one step before another, if both exist.
     fn edge(&mut self, first: Step, second: Step) {
         if let Some(edge) = self.between(first, second) {
             self.edges.insert(edge);
@@ -119,7 +119,7 @@ impl Builder<'_, '_> {
         }
     }
 
-    /// Has one step come before another unless that closes a circle.
+    /// Orders one step before another unless that closes a cycle.
     fn soft_edge(&mut self, first: Step, second: Step) {
         if let Some(edge) = self.between(first, second)
             && self.edges.insert(edge)
@@ -149,12 +149,12 @@ impl Builder<'_, '_> {
         for needed in plan.dependencies(plan.from, key) {
             self.edge((Phase::Drop, key.clone()), (Phase::Drop, needed.clone()));
             if key.kind == Kind::SequenceOwner && needed.kind == Kind::Column {
-                // Whose a sequence is does not hold up what becomes of the column.
+                // The owner of a sequence does not block changes of the column.
                 self.edge((Phase::Drop, key.clone()), (Phase::Drop, needed));
                 continue;
             }
             for above in plan.ancestor_columns(&needed) {
-                // What a parent's column does to those of its children happens with it.
+                // A change of a parent's column also changes those of its children.
                 if plan.follows_parent(&needed) {
                     self.edge((Phase::Drop, key.clone()), (Phase::Drop, above.clone()));
                     self.edge((Phase::Drop, key.clone()), (Phase::Make, above));
@@ -162,7 +162,7 @@ impl Builder<'_, '_> {
             }
             if plan.altered.contains(&needed) {
                 let (drop, make) = ((Phase::Drop, key.clone()), (Phase::Make, needed));
-                // What is said of a table or sequence as such seldom minds what stands on it.
+                // Changes of a table or sequence itself rarely affect its dependents.
                 if make.1.kind.is_relation() || make.1.kind == Kind::Sequence {
                     self.soft_edge(drop, make);
                 } else {
@@ -189,11 +189,11 @@ impl Builder<'_, '_> {
             }
         }
         if key.kind == Kind::Partition {
-            // A partition that is detached keeps the foreign keys that the whole has at that moment.
+            // A detached partition keeps the foreign keys that the parent has at that moment.
             for reference in plan.inherited_foreign_keys(key) {
                 self.edge((Phase::Drop, reference), (Phase::Drop, key.clone()));
             }
-            // And its rows may be referred to by way of the whole.
+            // And its rows may be referenced through the parent.
             for reference in plan.dropped_foreign_keys_to(key) {
                 self.soft_edge((Phase::Drop, reference), (Phase::Drop, key.clone()));
             }
@@ -206,7 +206,7 @@ impl Builder<'_, '_> {
         if key.kind.is_relation() && plan.made.contains(key) {
             needed.extend(column_needs(plan.to, key));
         }
-        // A base type is whole behind its functions; what they wait for is the shell, which the first of them makes.
+        // A base type is completed after its functions; they depend on the shell, which the first of them creates.
         let served = plan.base_types_of_function(plan.to, key);
         needed.retain(|needed| !served.contains(needed));
         for first in served.iter().filter_map(|of| plan.first_type_function(of)) {
@@ -214,12 +214,12 @@ impl Builder<'_, '_> {
         }
         let inline = plan.inline_in(key).is_some();
         for needed in needed {
-            // What is said of a column where its table is made does not wait for it.
+            // Column properties in CREATE TABLE do not wait for the column.
             if inline && needed.kind == Kind::Column && needed.part == key.part {
                 continue;
             }
             self.edge((Phase::Make, needed.clone()), (Phase::Make, key.clone()));
-            // A partition is there before the rows are, a constraint or view is not.
+            // Partitions are created before the rows are moved, constraints and views after.
             let takes_rows = matches!(key.kind, Kind::Table | Kind::Column | Kind::Partition);
             if plan.is_rebuilt(&needed) && !takes_rows {
                 self.edge((Phase::Fill, needed), (Phase::Make, key.clone()));
@@ -253,7 +253,7 @@ impl Builder<'_, '_> {
         }
     }
 
-    /// A table takes over the columns its parents have when it is made, so that theirs come first.
+    /// A new table inherits the columns that its parents have by then, so theirs are added first.
     fn after_inherited(&mut self, key: &Key) {
         let plan = self.plan;
         let needed = plan.dependencies(plan.to, key);
@@ -265,9 +265,9 @@ impl Builder<'_, '_> {
         }
     }
 
-    /// A partition gets the checks and indexes that its whole has first, else attaching would be refused or make others.
+    /// A partition gets the checks and indexes of its parent before it is attached; otherwise ATTACH fails or creates others.
     ///
-    /// An index that the whole gains in the same go comes after, and so does one that might be taken for another.
+    /// A new index of the parent is created afterwards, and so is one that might match another.
     fn before_attaching(&mut self, key: &Key) {
         let plan = self.plan;
         let checks = plan
@@ -277,7 +277,7 @@ impl Builder<'_, '_> {
         for (check, _) in checks {
             self.edge((Phase::Make, check.clone()), (Phase::Make, key.clone()));
         }
-        // A constraint that is still there would be taken for that of the whole, and could not go any more.
+        // A constraint that still exists would be merged with the parent's and could not be dropped any more.
         let gone = plan.from.parts(Kind::Constraint, &key.schema, &key.name);
         for (constraint, _) in gone {
             self.edge(
@@ -298,7 +298,7 @@ impl Builder<'_, '_> {
         }
     }
 
-    /// A foreign key waits until the index it refers to is whole: that of every partition belongs to it.
+    /// A foreign key waits until the index that it references is valid, with those of all partitions attached.
     fn before_referring(&mut self, key: &Key) {
         let plan = self.plan;
         let mut waiting: Vec<Key> = plan.dependencies(plan.to, key);
@@ -314,7 +314,7 @@ impl Builder<'_, '_> {
         }
     }
 
-    /// Columns are added in their order, and those of a parent before those its children take over.
+    /// Columns are added in their order, and those of a parent before the inherited ones.
     fn beside_columns(&mut self, key: &Key) {
         let plan = self.plan;
         let whole = Key::named(Kind::Table, &key.schema, &key.name);
@@ -343,7 +343,7 @@ impl Builder<'_, '_> {
         }
     }
 
-    /// Rows are moved once the table can take them: its partitions stand, its keys and triggers do not yet.
+    /// Rows are moved after the partitions are created, and before keys and triggers are.
     fn before_filling(&mut self, key: &Key) {
         let plan = self.plan;
         self.edge((Phase::Make, key.clone()), (Phase::Fill, key.clone()));
@@ -367,7 +367,7 @@ impl Builder<'_, '_> {
         }
     }
 
-    /// A role goes when it owns nothing any more and nothing is granted to it; it comes when those stand whose member it is.
+    /// A role is dropped after everything else, and created after the roles that it is a member of.
     fn roles(&mut self, steps: &[Step]) {
         let is_role = |step: &Step| step.1.kind == Kind::Role;
         let come = |step: &&Step| is_role(step) && step.0 == Phase::Make;
@@ -396,7 +396,7 @@ impl Builder<'_, '_> {
         }
     }
 
-    /// What is to get a name waits until the one that had it is gone.
+    /// An object waits until another one with its name is dropped.
     fn names(&mut self) {
         let plan = self.plan;
         let mut taken: BTreeMap<(u8, String), Vec<Key>> = BTreeMap::new();
@@ -412,7 +412,7 @@ impl Builder<'_, '_> {
                     let (_, whole) = self.implying_step((Phase::Drop, other.clone()));
                     if matches!(key.kind, Kind::Index | Kind::Constraint) && plan.is_rebuilt(&whole)
                     {
-                        // What went with a table that is made again keeps its name until the rows are moved.
+                        // Indexes of a rebuilt table keep their names until the rows are moved.
                         self.edge((Phase::Fill, whole), (Phase::Make, key.clone()));
                     }
                 }
@@ -431,7 +431,7 @@ fn child_indexes(plan: &Plan<'_>) -> HashMap<Key, Vec<Key>> {
     child_indexes
 }
 
-/// Returns the names an object takes: among relations, types, routines, and the columns' constraints.
+/// Returns the names that an object occupies, by namespace: relations, types, routines.
 fn names(catalog: &Catalog, key: &Key) -> Vec<(u8, String)> {
     let whole = format!("{}.{}", key.schema, key.name);
     match key.kind {

@@ -1,4 +1,4 @@
-//! Says which step does the work of another, and what an object stands on.
+//! Which steps are implied by others, and which objects an object depends on.
 
 use std::collections::BTreeSet;
 
@@ -6,9 +6,9 @@ use crate::catalog::{Catalog, Key, Kind};
 use crate::diff::plan::{Phase, Plan, Step, column_needs};
 
 impl Plan<'_> {
-    /// Returns the step whose statements do what this step has none of its own for.
+    /// Returns the step whose statements also do this one.
     ///
-    /// Dropping a table drops its parts; dropping a column drops its default and the sequence it owns.
+    /// Dropping a table drops its parts; dropping a column drops its default and its owned sequence.
     pub(super) fn implied_by(&self, step: &Step) -> Option<Step> {
         let (phase, key) = step;
         match phase {
@@ -48,7 +48,7 @@ impl Plan<'_> {
                     self.from.get(&owner)?.needs.iter().find(|needed| {
                         needed.kind == Kind::Column && self.dropped.contains(*needed)
                     })?;
-                // A sequence that is wanted is freed from its column first.
+                // A sequence that stays is detached from its column first.
                 return (!self.made.contains(key)).then(|| column.clone());
             }
             Kind::SequenceOwner => {
@@ -56,7 +56,7 @@ impl Plan<'_> {
                 return (self.dropped.contains(&sequence)).then_some(sequence);
             }
             Kind::Partition => {
-                // A partition that goes together with its parent need not be detached, nor one that nothing refers to.
+                // A partition that is dropped with its parent, or that nothing references, need not be detached.
                 let table = self.from.parent(key)?;
                 let whole = self.partition_of(&table)?;
                 if !self.dropped.contains(&whole) && self.is_referenced(&whole) {
@@ -91,7 +91,7 @@ impl Plan<'_> {
         (!self.reaches(self.from, key, &parent)).then_some(parent)
     }
 
-    /// Returns whether a foreign key stands on another table that is dropped too, so that it must go first.
+    /// Returns whether a foreign key references another table that is dropped, so that it must be dropped first.
     fn leaves_reference(&self, key: &Key) -> bool {
         let parent = self.from.parent(key);
         self.from.get(key).is_some_and(|object| {
@@ -104,7 +104,7 @@ impl Plan<'_> {
         })
     }
 
-    /// Returns whether partitions are detached from the table of a foreign key, which would keep it.
+    /// Returns whether partitions are detached from the table of a foreign key; they would keep a copy of it.
     fn loses_partitions(&self, key: &Key) -> bool {
         let Some(table) = self.from.parent(key) else {
             return false;
@@ -123,7 +123,7 @@ impl Plan<'_> {
             })
     }
 
-    /// Returns whether the table of an index is detached, so that the index no longer goes with that of the whole.
+    /// Returns whether the table of an index is detached, so that the index is no longer dropped with its parent index.
     fn is_detached(&self, index: &Key) -> bool {
         self.from.parent(index).is_some_and(|table| {
             let partition = Key::named(Kind::Partition, &table.schema, &table.name);
@@ -132,7 +132,7 @@ impl Plan<'_> {
         })
     }
 
-    /// Returns whether what a part needs stands itself on the whole, by way of functions and their like.
+    /// Returns whether a part depends on its own relation through functions, operators or views.
     fn reaches(&self, catalog: &Catalog, part: &Key, whole: &Key) -> bool {
         let Some(object) = catalog.get(part) else {
             return false;
@@ -157,7 +157,7 @@ impl Plan<'_> {
         false
     }
 
-    /// Finds the table or column whose definition holds this default or identity.
+    /// Finds the table or column whose definition includes this default or identity.
     pub(super) fn inline_in(&self, key: &Key) -> Option<Key> {
         if !matches!(key.kind, Kind::Default | Kind::Identity | Kind::NotNull) {
             return None;
@@ -177,7 +177,7 @@ impl Plan<'_> {
             return None;
         }
         if self.made.contains(&parent) {
-            // A column that comes from a parent is not spelt out.
+            // An inherited column is not part of the definition.
             let own = object.text("inherited") == Some("also") && key.kind == Kind::Default;
             let spelt = own || !object.has("inherited") || self.to.get(&parent)?.has("partition");
             return spelt.then_some(parent);
@@ -185,7 +185,7 @@ impl Plan<'_> {
         (self.made.contains(&column) && !self.follows_parent(&column)).then_some(column)
     }
 
-    /// Returns whether the same change of the parent table's part brings this one about.
+    /// Returns whether this change follows from the same change of the parent table.
     pub(super) fn follows_parent(&self, key: &Key) -> bool {
         let side = if self.made.contains(key) || self.altered.contains(key) {
             self.to
@@ -194,7 +194,7 @@ impl Plan<'_> {
         };
         let inherited = side.get(key).is_some_and(|object| object.has("inherited"));
         let whole = Key::named(Kind::Table, &key.schema, &key.name);
-        // What is said of an inherited trigger is its own state, which no parent brings about.
+        // The state of an inherited trigger is its own and does not follow from the parent.
         let own = key.kind == Kind::Trigger && self.made.contains(key);
         if own
             || self.is_also_local(side, key)
@@ -220,14 +220,14 @@ impl Plan<'_> {
         })
     }
 
-    /// Returns whether a column or check that comes or goes is declared by its table as well as by a parent.
+    /// Returns whether an added or dropped column or check is declared by its table as well as by a parent.
     ///
-    /// It is merged with that of the parent when both come, and outlives it.
+    /// It is merged with the parent's when both are added, and stays when the parent's is dropped.
     pub(super) fn is_also_local(&self, catalog: &Catalog, key: &Key) -> bool {
         let inherited = catalog.get(key).and_then(|object| object.text("inherited"));
         let both = match key.kind {
             Kind::Column => inherited == Some("also"),
-            // Of a table that is no partition only those are read that it declares.
+            // For tables that are not partitions, only local constraints are read.
             Kind::Constraint => {
                 let table = catalog.parent(key);
                 let table = table.and_then(|table| catalog.get(&table));
@@ -238,7 +238,7 @@ impl Plan<'_> {
         both && (self.made.contains(key) || self.dropped.contains(key))
     }
 
-    /// Returns the columns that a column is inherited from, the nearest first, before the change.
+    /// Returns the columns in `from` that a column is inherited from, the nearest first.
     pub(super) fn ancestor_columns(&self, column: &Key) -> Vec<Key> {
         let mut found = Vec::new();
         if column.kind != Kind::Column {
@@ -258,7 +258,7 @@ impl Plan<'_> {
         found
     }
 
-    /// Returns the tables that a table inherits from or is a partition of, before the change.
+    /// Returns the tables in `from` that a table inherits from or is a partition of.
     pub(super) fn parents_of(&self, table: &Key) -> Vec<Key> {
         let partition = Key::named(Kind::Partition, &table.schema, &table.name);
         let holder = self.from.get(&partition).or_else(|| self.from.get(table));
@@ -272,7 +272,7 @@ impl Plan<'_> {
             .collect()
     }
 
-    /// Returns what an object stands on: what the server says, what it is a part of, its schema.
+    /// Returns what an object depends on: its recorded dependencies, its parent, its schema.
     pub(super) fn dependencies(&self, catalog: &Catalog, key: &Key) -> Vec<Key> {
         let mut found: Vec<Key> = catalog
             .get(key)
@@ -296,7 +296,7 @@ impl Plan<'_> {
                 found.extend(wrapper.map(|name| Key::named(Kind::ForeignDataWrapper, "", name)));
                 found.extend(server.map(|name| Key::named(Kind::Server, "", name)));
             }
-            // Row-level security is enabled when its policies stand, and disabled before they go.
+            // Row-level security is enabled after its policies are created, and disabled before they are dropped.
             Kind::RowSecurity => found.extend(
                 catalog
                     .parts(Kind::Policy, &key.schema, &key.name)

@@ -1,7 +1,7 @@
-//! The difference of two catalogs: what differs ([`between`]) and the statements that lead from one to the other
+//! The difference of two catalogs: the changes ([`between`]) and the statements that migrate one to the other
 //! ([`ddl::statements`]).
 //!
-//! Both work on objects in general; only `ddl` knows how PostgreSQL spells each kind. Nothing here speaks to a server.
+//! Both work on all kinds of objects alike; only `ddl` knows the syntax of each kind. Nothing here connects to a server.
 
 mod base_type_cycle;
 pub mod ddl;
@@ -19,33 +19,30 @@ use std::fmt;
 
 use crate::catalog::{Catalog, Key, Kind, Object, Text, Value};
 
-/// One object that is not the same in two catalogs.
+/// One object that differs between two catalogs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Change {
-    /// Which object.
     pub key: Key,
-    /// What it is a part of, where it is.
+    /// The object that contains this one, such as the table of a column.
     pub parent: Option<Key>,
-    /// What the first catalog says; absent when the object is new.
+    /// The object in the first catalog; absent when it is new.
     pub before: Option<Object>,
-    /// What the second catalog says; absent when the object is gone.
+    /// The object in the second catalog; absent when it is dropped.
     pub after: Option<Object>,
 }
 
-/// One thing that is different about an object that is in both.
+/// One property of an object that differs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Detail {
-    /// Its name in words, such as `not null`.
+    /// Such as `not null`.
     pub name: String,
-    /// What it was, as the server prints it.
     pub before: Option<String>,
-    /// What it is.
     pub after: Option<String>,
 }
 
-/// Compares two catalogs; nothing differs exactly when the result is empty.
+/// Compares two catalogs; the result is empty exactly when they are equal.
 ///
-/// The order of columns counts only where adding and dropping columns would not give it by itself.
+/// The order of columns counts only where adding and dropping columns would not produce it.
 pub fn between(from: &Catalog, to: &Catalog) -> Vec<Change> {
     let mut changes = Vec::new();
     let mut before = from.objects.iter().peekable();
@@ -82,7 +79,7 @@ pub fn between(from: &Catalog, to: &Catalog) -> Vec<Change> {
     }
 }
 
-/// Leaves out what is added or dropped together with what it is a part of.
+/// Leaves out objects that are added or dropped together with the object that contains them.
 pub fn outermost(changes: &[Change]) -> Vec<&Change> {
     let whole: std::collections::BTreeSet<&Key> = changes
         .iter()
@@ -113,12 +110,12 @@ fn is_same(key: &Key, old: &Object, new: &Object) -> bool {
     }
 }
 
-/// Returns whether dropping and adding columns leads to the new order by itself.
+/// Returns whether dropping and adding columns produces the new order.
 fn keeps_order(old: &Object, new: &Object) -> bool {
     natural_order(old.list("columns"), new.list("columns"), |_| false) == new.list("columns")
 }
 
-/// Returns the order that dropping and adding columns would lead to.
+/// Returns the order that dropping and adding columns would produce.
 fn natural_order(old: &[Text], new: &[Text], made_again: impl Fn(&Text) -> bool) -> Vec<Text> {
     let old_set: std::collections::HashSet<&Text> =
         old.iter().filter(|name| !made_again(name)).collect();
@@ -131,7 +128,7 @@ fn natural_order(old: &[Text], new: &[Text], made_again: impl Fn(&Text) -> bool)
 }
 
 impl Change {
-    /// Returns what is different, fact by fact; empty when the object is only in one of the catalogs.
+    /// Returns the differing properties; empty when the object is in only one catalog.
     pub fn details(&self) -> Vec<Detail> {
         let (Some(before), Some(after)) = (&self.before, &self.after) else {
             return Vec::new();

@@ -1,4 +1,4 @@
-//! Says how partitions and their indexes belong to the whole, and which of them must be made again to come or go.
+//! How partitions and their indexes depend on the partitioned table, and which indexes must be replaced.
 
 use std::collections::BTreeSet;
 
@@ -6,10 +6,10 @@ use crate::catalog::{Catalog, Key, Kind, Object};
 use crate::diff::plan::Plan;
 
 impl<'a> Plan<'a> {
-    /// Has indexes made again that PostgreSQL would not let go of, or would take for another; says whether there were any.
+    /// Replaces indexes that PostgreSQL cannot detach, or would attach in place of another; returns whether there were any.
     ///
-    /// The index of a partition leaves that of the whole only when one of the two goes, or the partition does. And a
-    /// partition that is attached lends the whole the first of its indexes that fits.
+    /// A partition's index leaves its parent index only when one of them or the partition is dropped, and
+    /// attaching a partition attaches the first matching index.
     pub(super) fn replace_stuck_indexes(&mut self) -> bool {
         let mut again = BTreeSet::new();
         for key in self.dropped.iter().chain(&self.altered) {
@@ -40,7 +40,7 @@ impl<'a> Plan<'a> {
         !again.is_empty()
     }
 
-    /// Returns the indexes that attaching a partition would lend its whole in place of others.
+    /// Returns the indexes that attaching a partition would attach in place of others.
     fn indexes_to_swap(&self, partition: &Key) -> Vec<Key> {
         let indexes = self.indexes_of(self.to, partition);
         let shape = |key: &Key| self.to.get(key).and_then(index_shape);
@@ -56,7 +56,7 @@ impl<'a> Plan<'a> {
         mistaken.into_iter().cloned().collect()
     }
 
-    /// Returns the indexes of the table that a partition is, those of its keys among them.
+    /// Returns the indexes of a partition, including those of its keys.
     pub(super) fn indexes_of(&self, catalog: &'a Catalog, partition: &Key) -> Vec<Key> {
         let on = if std::ptr::eq(catalog, self.to) {
             &self.indexes_to
@@ -74,7 +74,7 @@ impl<'a> Plan<'a> {
             .collect()
     }
 
-    /// Returns whether the index of a partition's key belongs to this one, which is no key itself.
+    /// Returns whether this plain index is the parent of the index of a partition's key.
     pub(super) fn backs_partition_key(&self, index: &Key) -> bool {
         let mut dependents = self.dependents.get(index).into_iter().flatten();
         dependents.any(|key| {
@@ -83,7 +83,7 @@ impl<'a> Plan<'a> {
         })
     }
 
-    /// Returns whether a foreign key refers to a partitioned table or to one that it is a partition of.
+    /// Returns whether a foreign key references a partitioned table or one of its parents.
     pub(super) fn is_referenced(&self, table: &Key) -> bool {
         let qualified = table.qualified();
         let mut keys = self.from.of_kind(Kind::Constraint);
@@ -93,7 +93,7 @@ impl<'a> Plan<'a> {
                 .is_some_and(|whole| self.is_referenced(&whole))
     }
 
-    /// Returns the foreign keys that a partition has from what it is a partition of.
+    /// Returns the foreign keys that a partition inherits.
     pub(super) fn inherited_foreign_keys(&self, partition: &Key) -> Vec<Key> {
         let mut found = Vec::new();
         let mut table = self.from.parent(partition);
@@ -110,7 +110,7 @@ impl<'a> Plan<'a> {
         found
     }
 
-    /// Returns the foreign keys that go and refer to what a partition belongs to.
+    /// Returns the dropped foreign keys that reference a parent of the partition.
     pub(super) fn dropped_foreign_keys_to(&self, partition: &Key) -> Vec<Key> {
         let mut wholes = BTreeSet::new();
         let mut table = self.from.parent(partition);
@@ -127,7 +127,7 @@ impl<'a> Plan<'a> {
         references.cloned().collect()
     }
 
-    /// Returns the tables that inherit a column directly, or are partitions of its table, before the change.
+    /// Returns the columns in `from` that directly inherit a column, also in partitions.
     pub(super) fn child_columns(&self, column: &Key) -> Vec<Key> {
         let table = Key::named(Kind::Table, &column.schema, &column.name);
         self.from
@@ -146,7 +146,7 @@ impl<'a> Plan<'a> {
             .cloned()
     }
 
-    /// Returns whether attaching its partition makes an index part of that of the whole.
+    /// Returns whether attaching its partition attaches an index to its parent index.
     pub(super) fn attaches_with_partition(&self, key: &Key) -> bool {
         let Some(table) = self.to.parent(key) else {
             return false;
@@ -158,7 +158,7 @@ impl<'a> Plan<'a> {
                 .is_some_and(|whole| !self.made.contains(&whole))
     }
 
-    /// Finds the index on the partitioned table that this one belongs to.
+    /// Finds the parent index on the partitioned table.
     pub(super) fn parent_index(&self, catalog: &Catalog, key: &Key) -> Option<Key> {
         let object = catalog.get(key)?;
         object.text("parent")?;
@@ -170,7 +170,7 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// Returns whether a constraint is kept by an index.
+/// Returns whether a constraint has an index.
 fn has_index(constraint: &Object) -> bool {
     matches!(
         constraint.text("type"),
@@ -178,7 +178,7 @@ fn has_index(constraint: &Object) -> bool {
     )
 }
 
-/// Returns what two indexes must have in common to be taken for each other.
+/// Returns the part of the definition by which PostgreSQL matches an index with a parent index.
 fn index_shape(index: &Object) -> Option<(bool, &str)> {
     let definition = index.text("definition")?;
     if index.text("type").is_some() {

@@ -1,16 +1,16 @@
-//! What happens to each object of a difference: the sets that [`decide`](crate::diff::decide) fills, and questions about them.
+//! The change plan: which objects are dropped, made and altered, filled by [`decide`](crate::diff::decide).
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use crate::catalog::{Catalog, Key, Kind};
 use crate::diff::between;
 
-/// What a caller may decide about the statements.
+/// Options for the statements.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Rebuild a table, rows and all, when its columns would end in another order.
+    /// Rebuild a table with its rows when its columns would end in another order.
     pub column_order: bool,
-    /// Use the forms that do not hold up writers: indexes `CONCURRENTLY` and keys by way of them, constraints `NOT VALID`
+    /// Use the forms that do not block writes: indexes `CONCURRENTLY` and keys built on them, constraints `NOT VALID`
     /// and then validated.
     pub online: bool,
 }
@@ -18,33 +18,30 @@ pub struct Options {
 /// What a step does to its object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Phase {
-    /// Takes it away, or sets it aside when it is to be replaced and something still lives in it.
+    /// Drops it, or renames it when it is replaced and its rows or dependents are still needed.
     Drop,
-    /// Makes or alters it.
     Make,
-    /// Moves the rows of a table set aside into the new one.
+    /// Moves the rows of the old table into the new one.
     Fill,
-    /// Takes away what was set aside.
+    /// Drops a renamed type.
     Discard,
 }
 
 /// One node of the graph.
 pub(super) type Step = (Phase, Key);
 
-/// What happens to every object that does not stay as it is.
+/// What happens to every object that changes.
 pub(super) struct Plan<'a> {
     pub(super) from: &'a Catalog,
     pub(super) to: &'a Catalog,
     pub(super) options: &'a Options,
-    /// Dropped; also made again when in `made` as well.
+    /// Dropped; replaced if also in `made`.
     pub(super) dropped: BTreeSet<Key>,
-    /// Made; new or made again.
     pub(super) made: BTreeSet<Key>,
-    /// Altered in place.
     pub(super) altered: BTreeSet<Key>,
-    /// Columns whose type changes, by themselves or because their type is made again.
+    /// Columns whose type changes or is replaced.
     pub(super) retyped: BTreeSet<Key>,
-    /// What needs an object, in `from`.
+    /// The objects that depend on an object, in `from`.
     pub(super) dependents: HashMap<&'a Key, Vec<&'a Key>>,
     /// Indexes and statistics by their table.
     pub(super) indexes_from: HashMap<&'a Key, Vec<&'a Key>>,
@@ -102,7 +99,7 @@ impl<'a> Plan<'a> {
         plan
     }
 
-    /// Has an object dropped and made again, with its parts.
+    /// Drops and recreates an object with its parts.
     pub(super) fn replace(&mut self, key: &Key) {
         self.altered.remove(key);
         self.retyped.remove(key);
@@ -160,7 +157,7 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// Has an object dropped before what it stands on changes, and made again if it is wanted.
+    /// Drops an object before its dependency changes, and recreates it if it is in `to`.
     pub(super) fn drop_or_replace(&mut self, key: &Key) {
         if self.to.get(key).is_some() {
             self.replace(key);
@@ -169,17 +166,17 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// Returns whether an object is dropped and made again.
+    /// Returns whether an object is dropped and recreated.
     pub(super) fn is_replaced(&self, key: &Key) -> bool {
         self.dropped.contains(key) && self.made.contains(key)
     }
 
-    /// Returns whether a table is made again around its rows.
+    /// Returns whether a table is recreated and its rows are moved.
     pub(super) fn is_rebuilt(&self, key: &Key) -> bool {
         matches!(key.kind, Kind::Table) && self.is_replaced(key)
     }
 
-    /// Returns whether a type is set aside while columns move over to its successor.
+    /// Returns whether a type is renamed while columns are changed to its successor.
     pub(super) fn is_renamed_away(&self, key: &Key) -> bool {
         key.kind == Kind::Type
             && self.is_replaced(key)
@@ -198,7 +195,7 @@ impl<'a> Plan<'a> {
                 .is_some_and(|parent| self.is_rebuilt(&parent))
     }
 
-    /// Returns the catalog to name an object by: the database is called what it is called where the statements run.
+    /// Returns the catalog that names an object; the database keeps its name in `from`, where the statements run.
     pub(super) fn catalog_naming(&self, key: &Key) -> &'a Catalog {
         if key.kind == Kind::Database {
             self.from

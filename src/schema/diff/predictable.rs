@@ -1,4 +1,4 @@
-//! Says whether the way from one catalog to another is plain to see, or had better be tried out.
+//! Whether the effect of a difference's statements is predictable, or has to be tested on a shadow database.
 
 use std::collections::BTreeSet;
 
@@ -6,10 +6,10 @@ use crate::catalog::{Key, Kind, Object};
 use crate::diff::Change;
 use crate::diff::ddl::Statement;
 
-/// Returns whether every statement does what it says to what differs, and nothing comes, goes or changes by itself.
+/// Returns whether each statement changes exactly one differing object, and nothing else is created, dropped or changed.
 ///
-/// What is made again because of something else, what belongs to a partition or is inherited, and a change that no
-/// statement speaks of are not plain.
+/// Objects that are replaced because of others, partitions, inherited objects and changes without a statement
+/// are not predictable.
 pub fn is_predictable(changes: &[Change], statements: &[Statement]) -> bool {
     let changed: BTreeSet<&Key> = changes.iter().map(|change| &change.key).collect();
     let told: BTreeSet<&Key> = statements

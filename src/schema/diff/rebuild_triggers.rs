@@ -1,4 +1,4 @@
-//! Says what must be made again as a whole because a part of it cannot become what it should be in its place.
+//! Which relations are replaced because one of their parts cannot be altered in place.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use crate::diff::plan::Plan;
 use crate::sql::name::Ident;
 
 impl Plan<'_> {
-    /// Rebuilds tables whose columns would end in another order; says whether there were any.
+    /// Rebuilds tables whose columns would end in another order; returns whether there were any.
     pub(super) fn replace_disordered_tables(&mut self) -> bool {
         if !self.options.column_order {
             return false;
@@ -37,10 +37,10 @@ impl Plan<'_> {
         any
     }
 
-    /// Has what PostgreSQL does not let a column change in made again as a whole; says whether there was anything.
+    /// Replaces relations in which PostgreSQL cannot alter a column; returns whether there were any.
     ///
-    /// That is a table whose rows the column sends to their partitions, a composite type that tables hold, and a child
-    /// whose column is made again while that of its parents stays.
+    /// These are tables partitioned by the column, composite types used in tables, and children
+    /// whose column is replaced while that of its parents stays.
     pub(super) fn replace_wholes(&mut self) -> bool {
         let fixed = |column: &&Key| {
             let parent = self.from.parent(column)?;
@@ -59,7 +59,7 @@ impl Plan<'_> {
                 let by = self.from.get(&parent)?.text("partition_by");
                 by.is_some_and(|by| mentions(by, &column.part))
             };
-            // The keys of the whole are made with it, those of a part by itself would stand beside them.
+            // Replace the topmost parent: keys created on a partition alone would exist beside those of the parent.
             let mut whole = parent;
             while let Some(above) = self.partition_of(&whole) {
                 whole = above;
@@ -76,7 +76,7 @@ impl Plan<'_> {
         !wholes.is_empty()
     }
 
-    /// Returns whether a column of a table is of a type, before the change.
+    /// Returns whether a table in `from` has a column of the type.
     fn is_column_type(&self, of: &Key) -> bool {
         let mut dependents = self.dependents.get(of).into_iter().flatten();
         dependents.any(|key| {
@@ -101,7 +101,7 @@ impl Plan<'_> {
     }
 }
 
-/// Returns whether text the server printed may name a column.
+/// Returns whether an expression may name a column.
 fn mentions(text: &str, column: &str) -> bool {
     let name = Ident::new(column).to_string();
     let is_part = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '$' | '"');

@@ -1,16 +1,14 @@
-//! A difference in words: each change as a finding, both spellings beside each other.
+//! Changes as findings, each with both definitions.
 
 use similar::TextDiff;
 
 use crate::diff::{Change, Detail, outermost};
 use crate::finding::{Finding, Severity};
 
-/// How the two sides are called: what the first catalog is, what the second one is.
+/// How findings name the two catalogs.
 #[derive(Clone, Copy, Debug)]
 pub struct Sides<'a> {
-    /// The code of the findings.
     pub code: &'a str,
-    /// How much they matter.
     pub severity: Severity,
     /// The first catalog, such as `the migrations`.
     pub before: &'a str,
@@ -18,7 +16,7 @@ pub struct Sides<'a> {
     pub after: &'a str,
 }
 
-/// Turns changes into findings; what comes or goes with what it is a part of is not told apart.
+/// Turns changes into findings; an added or dropped object is one finding together with its parts.
 pub fn findings(changes: &[Change], sides: &Sides<'_>) -> Vec<Finding> {
     outermost(changes)
         .into_iter()
@@ -26,7 +24,6 @@ pub fn findings(changes: &[Change], sides: &Sides<'_>) -> Vec<Finding> {
         .collect()
 }
 
-/// Turns a change into a finding.
 pub fn finding(change: &Change, sides: &Sides<'_>) -> Finding {
     let Sides {
         code,
@@ -37,11 +34,11 @@ pub fn finding(change: &Change, sides: &Sides<'_>) -> Finding {
     let subject = change.key.to_string();
     let details = change.details();
     let message = match (&change.before, &change.after) {
-        (Some(_), None) => format!("it is in {before}, not in {after}"),
-        (None, Some(_)) => format!("it is in {after}, not in {before}"),
+        (Some(_), None) => format!("found in {before}, missing in {after}"),
+        (None, Some(_)) => format!("found in {after}, missing in {before}"),
         _ => {
             let names: Vec<&str> = details.iter().map(|detail| detail.name.as_str()).collect();
-            format!("{before} and {after} do not agree on {}", names.join(", "))
+            format!("{before} and {after} differ in {}", names.join(", "))
         }
     };
     let finding = Finding::new(severity, code, subject, message);
@@ -55,7 +52,7 @@ pub fn finding(change: &Change, sides: &Sides<'_>) -> Finding {
     finding.detail(told.join("\n"))
 }
 
-/// Shows both spellings of a detail; a text of several lines as a text diff.
+/// Shows both values of a property; texts of several lines as a diff.
 fn tell(detail: &Detail, before: &str, after: &str) -> String {
     let side = |side: &Option<String>| side.clone().unwrap_or_else(|| "nothing".to_owned());
     let (old, new) = (side(&detail.before), side(&detail.after));

@@ -1,12 +1,12 @@
-//! Puts steps into an order in which none comes before what it waits for; among equals the given rank decides.
+//! Sorts steps by their dependencies; among independent steps the given rank decides.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 
-/// Returns the indexes of `ranks` in order: for each `(first, second)` of `edges` the first stands before the second.
+/// Returns the indexes of `ranks` in order: for each `(first, second)` in `edges` the first comes before the second.
 ///
-/// Where the edges form a circle, it is broken at those that are `soft`. Without one the step of the lowest rank in it
-/// goes first: better a statement that the server refuses than one that is never shown.
+/// Cycles are broken at edges that are `soft`. Without one, the step of the lowest rank in the cycle
+/// comes first: better a statement that the server rejects than one that is never shown.
 pub(super) fn topological_sort<R: Ord>(
     ranks: &[R],
     edges: &BTreeSet<(usize, usize)>,
@@ -63,7 +63,7 @@ pub(super) fn topological_sort<R: Ord>(
     order
 }
 
-/// Finds a circle among the steps that are left, each of which waits for another of them.
+/// Finds a cycle among the remaining steps, each of which waits for another of them.
 fn circle(edges: &BTreeSet<(usize, usize)>, done: &[bool]) -> Vec<usize> {
     let mut waits_for: Vec<Option<usize>> = vec![None; done.len()];
     for (first, second) in edges {
@@ -98,9 +98,9 @@ mod tests {
         check(&[], &[0, 1, 2]);
         check(&[(2, 0)], &[1, 2, 0]);
         check(&[(2, 1), (1, 0)], &[2, 1, 0]);
-        // A circle loses nothing.
+        // No step of a cycle is lost.
         check(&[(0, 1), (1, 0)], &[2, 0, 1]);
-        // What waits for a circle is no part of it.
+        // A step that waits for a cycle is not part of it.
         check(&[(1, 2), (2, 1), (1, 0)], &[1, 0, 2]);
     }
 

@@ -1,4 +1,4 @@
-//! What of two catalogs is compared when one of them was declared: no more than the manifest speaks of.
+//! Which parts of a declared and an actual schema are compared: those that the manifest declares.
 
 use std::collections::BTreeSet;
 
@@ -7,22 +7,20 @@ use crate::manifest::Manifest;
 use crate::manifest::write::same_index;
 use crate::sql::split::split;
 
-/// A declared schema and an actual one, cut down to what can be held against each other.
+/// A declared and an actual schema, reduced to what can be compared.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Pair {
-    /// What the manifest declares.
+pub struct ComparableSchemas {
     pub declared: Catalog,
-    /// What is there.
     pub actual: Catalog,
 }
 
-/// Takes from both catalogs what the manifest speaks of.
+/// Reduces both catalogs to what the manifest declares.
 ///
 /// Policies, grants and owners count only where the manifest declares any; a partial manifest leaves everything else
-/// of the database free.
-pub fn comparable(manifest: &Manifest, declared: &Catalog, actual: &Catalog) -> Pair {
-    let speech = Speech::of(manifest);
-    let mut pair = Pair {
+/// of the database unchecked.
+pub fn comparable(manifest: &Manifest, declared: &Catalog, actual: &Catalog) -> ComparableSchemas {
+    let speech = DeclaredAspects::of(manifest);
+    let mut pair = ComparableSchemas {
         declared: speech.cut(declared),
         actual: speech.cut(actual),
     };
@@ -32,9 +30,9 @@ pub fn comparable(manifest: &Manifest, declared: &Catalog, actual: &Catalog) -> 
     pair
 }
 
-/// Leaves out what belongs to a policy set: policies and grants, with those by default.
+/// Leaves out policies, grants and default privileges, which are managed in policies/.
 pub fn without_security(catalog: &Catalog) -> Catalog {
-    Speech {
+    DeclaredAspects {
         policies: false,
         grants: false,
         owners: true,
@@ -42,11 +40,11 @@ pub fn without_security(catalog: &Catalog) -> Catalog {
     .cut(catalog)
 }
 
-/// Leaves of the roles those that both know, with the attributes that say what they may do at all.
+/// Reduces roles to those in both catalogs, with the attributes that grant rights.
 ///
-/// Which other roles a server has is its own affair, and so are settings, memberships, and the role that the declared
-/// side was built as.
-pub fn settled_roles(declared: &Catalog, actual: &Catalog) -> (Catalog, Catalog) {
+/// Other roles of a server are not compared, nor are settings, memberships, and the role that the declared
+/// schema was built with.
+pub fn common_roles(declared: &Catalog, actual: &Catalog) -> (Catalog, Catalog) {
     let known = |catalog: &Catalog, key: &Key| catalog.get(key).is_some();
     let cut = |catalog: &Catalog, other: &Catalog| {
         let mut cut = catalog.retain(|key, _| {
@@ -74,14 +72,14 @@ pub fn settled_roles(declared: &Catalog, actual: &Catalog) -> (Catalog, Catalog)
     (cut(declared, actual), cut(actual, declared))
 }
 
-/// What a manifest speaks of beside the shape of the schema.
-pub(crate) struct Speech {
+/// Which aspects a manifest declares besides the objects themselves.
+pub(crate) struct DeclaredAspects {
     pub(crate) policies: bool,
     pub(crate) grants: bool,
     pub(crate) owners: bool,
 }
 
-impl Speech {
+impl DeclaredAspects {
     pub(crate) fn of(manifest: &Manifest) -> Self {
         let verbs: BTreeSet<String> = manifest
             .texts()
@@ -103,7 +101,7 @@ impl Speech {
                         .iter()
                         .any(|(_, view)| !view.grants.is_empty())
             });
-        Speech {
+        DeclaredAspects {
             policies: manifest.declares_policies() || says("CREATE POLICY"),
             grants: grants || says("GRANT") || says("REVOKE") || says("ALTER DEFAULT"),
             owners: tables().any(|table| table.owner.is_some())
@@ -116,7 +114,7 @@ impl Speech {
         let mut cut = catalog.retain(|key, _| match key.kind {
             Kind::Policy => self.policies,
             Kind::DefaultPrivileges | Kind::SystemGrant => self.grants,
-            // What holds for the whole database is not the schema's.
+            // Properties of the whole database are not part of the schema.
             Kind::Database | Kind::Parameter | Kind::Role => false,
             _ => true,
         });
@@ -132,7 +130,7 @@ impl Speech {
     }
 }
 
-/// Keeps of a catalog what a partial declaration names, in its spelling wherever it holds.
+/// Reduces a catalog to what a partial manifest declares, with its definitions where they hold.
 fn restrict(declared: &Catalog, actual: &Catalog) -> Catalog {
     let mut kept = declared.retain(|_, _| false);
     for (key, wanted) in &declared.objects {
@@ -158,7 +156,7 @@ fn restrict(declared: &Catalog, actual: &Catalog) -> Catalog {
     kept
 }
 
-/// Keeps of an object the facts that are declared.
+/// Reduces an object to the declared facts.
 fn narrow(key: &Key, wanted: &Object, object: &Object, actual: &Catalog) -> Object {
     let mut narrowed = object.clone();
     narrowed.keep_facts(|name| wanted.has(name));
@@ -174,7 +172,7 @@ fn narrow(key: &Key, wanted: &Object, object: &Object, actual: &Catalog) -> Obje
     }
     narrowed.labels.clone_from(&wanted.labels);
     if key.kind.is_relation() {
-        // Others may stand between them.
+        // Other columns may be between them.
         let is_there = |column: &&crate::catalog::Text| {
             actual
                 .get(&Key::part(Kind::Column, &key.schema, &key.name, column))

@@ -4,7 +4,7 @@
 
 use serde::Deserialize;
 
-use crate::manifest::entries::{Entries, Line};
+use crate::manifest::entries::{Entries, SqlEntry};
 use crate::manifest::rules::Rules;
 use crate::yaml::Located;
 
@@ -17,13 +17,13 @@ pub struct Document {
     /// Schemas beside `public`.
     pub schemas: Entries<Option<Schema>>,
     /// Extensions, each with nothing or such as `with schema extensions`.
-    pub extensions: Entries<Line>,
+    pub extensions: Entries<SqlEntry>,
     /// Enumerated types with their labels in order.
     pub enums: Entries<Labels>,
     /// Domains: `text check (value ~ '@')`.
-    pub domains: Entries<Line>,
+    pub domains: Entries<SqlEntry>,
     /// Sequences that no column owns: `as bigint increment by 10`.
-    pub sequences: Entries<Line>,
+    pub sequences: Entries<SqlEntry>,
     pub tables: Entries<Table>,
     /// Views: the query, or `{ is: …, with: security_invoker = true }`.
     pub views: Entries<View>,
@@ -43,7 +43,7 @@ pub struct Schema {
     /// Who owns it.
     pub owner: Option<Located<String>>,
     /// What each role may do in it.
-    pub grants: Entries<Line>,
+    pub grants: Entries<SqlEntry>,
 }
 
 /// The labels of an enumerated type.
@@ -61,19 +61,19 @@ pub struct Table {
     /// Who owns it.
     pub owner: Option<Located<String>>,
     /// Columns in their order, each a line of SQL.
-    pub columns: Entries<Line>,
+    pub columns: Entries<SqlEntry>,
     /// Constraints that are not said beside a column.
-    pub constraints: Entries<Line>,
+    pub constraints: Entries<SqlEntry>,
     /// Indexes: `(tenant_id, email)`, `unique (lower(email)) where active`, `using gin (tags)`.
-    pub indexes: Entries<Line>,
+    pub indexes: Entries<SqlEntry>,
     /// Triggers: `before update for each row execute function touch()`.
-    pub triggers: Entries<Line>,
+    pub triggers: Entries<SqlEntry>,
     /// `enabled`, `forced` or `disabled`.
     pub row_level_security: Option<Located<String>>,
     /// Policies: `for select to authenticated using (…)`.
-    pub policies: Entries<Line>,
+    pub policies: Entries<SqlEntry>,
     /// What each role may do: `select, insert, update (name)`.
-    pub grants: Entries<Line>,
+    pub grants: Entries<SqlEntry>,
     /// Whether it is lost in a crash.
     pub unlogged: bool,
     /// `range (created_at)`.
@@ -106,9 +106,9 @@ pub struct View {
     /// Whether its rows are kept.
     pub materialized: bool,
     /// Indexes of a materialized view.
-    pub indexes: Entries<Line>,
+    pub indexes: Entries<SqlEntry>,
     /// What each role may do.
-    pub grants: Entries<Line>,
+    pub grants: Entries<SqlEntry>,
 }
 
 /// What must exist, whatever else there is.

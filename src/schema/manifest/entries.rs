@@ -1,5 +1,5 @@
-//! The two shapes a manifest is made of: named entries in the order they are written, and lines of SQL that may
-//! carry a comment.
+//! The building blocks of a manifest: named entries in file order, and lines of SQL that may
+//! have a comment.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -9,7 +9,7 @@ use serde::de::{Deserializer, Error, MapAccess, Visitor, value::MapAccessDeseria
 
 use crate::yaml::Located;
 
-/// Named things in the order of the file; where a name stands is kept.
+/// Named entries in file order, with the location of each name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entries<T>(pub Vec<(Located<String>, T)>);
 
@@ -20,12 +20,10 @@ impl<T> Default for Entries<T> {
 }
 
 impl<T> Entries<T> {
-    /// Walks the entries.
     pub fn iter(&self) -> impl Iterator<Item = &(Located<String>, T)> {
         self.0.iter()
     }
 
-    /// Returns whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -43,7 +41,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for EntriesVisitor<T> {
     type Value = Entries<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("names with what they stand for, one a line")
+        f.write_str("a map of names")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
@@ -65,10 +63,8 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for EntriesVisitor<T> {
 
 /// A line of SQL: `uuid not null`, or `{ is: uuid not null, comment: … }`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Line {
-    /// The SQL, where there is any.
+pub struct SqlEntry {
     pub sql: Option<Located<String>>,
-    /// What the object is for.
     pub comment: Option<Located<String>>,
     /// The name it had before.
     pub renamed_from: Option<Located<String>>,
@@ -82,20 +78,20 @@ struct Spelled {
     renamed_from: Option<Located<String>>,
 }
 
-impl<'de> Deserialize<'de> for Line {
+impl<'de> Deserialize<'de> for SqlEntry {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let placed = Located::<Either>::deserialize(deserializer)?;
         Ok(match placed.value {
-            Either::Nothing => Line::default(),
-            Either::Text(value) => Line {
+            Either::Nothing => SqlEntry::default(),
+            Either::Text(value) => SqlEntry {
                 sql: Some(Located {
                     value,
                     line: placed.line,
                     column: placed.column,
                 }),
-                ..Line::default()
+                ..SqlEntry::default()
             },
-            Either::Spelled(spelled) => Line {
+            Either::Spelled(spelled) => SqlEntry {
                 sql: spelled.is,
                 comment: spelled.comment,
                 renamed_from: spelled.renamed_from,
@@ -122,7 +118,7 @@ impl<'de> Visitor<'de> for EitherVisitor {
     type Value = Either;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a line of SQL, or `is`, `comment` and `renamed-from`")
+        f.write_str("a line of SQL, or a map with `is`, `comment` and `renamed-from`")
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Either, E> {

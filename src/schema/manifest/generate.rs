@@ -10,17 +10,17 @@ use crate::diff;
 use crate::diff::ddl::{self, Options, Statement};
 use crate::error::{Failure, fail};
 use crate::manifest::Manifest;
-use crate::manifest::compare::Speech;
-use crate::manifest::entries::{Entries, Line};
-use crate::manifest::rename::{self, Ask};
-use crate::manifest::statements::object_name;
+use crate::manifest::compare::DeclaredAspects;
+use crate::manifest::entries::{Entries, SqlEntry};
+use crate::manifest::object_name::object_name;
+use crate::manifest::rename_detection::{self, AskRename};
 use crate::pg::session::Session;
 use crate::sql::name::{Ident, ObjectName};
 use crate::sql::safe::{Sql, SqlPart};
 
 /// One migration: the texts of its two files.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Part {
+pub struct GeneratedMigration {
     /// The way up.
     pub up: String,
     /// The way back.
@@ -30,7 +30,7 @@ pub struct Part {
 }
 
 /// What is run together.
-struct Group {
+struct StatementGroup {
     /// Whether each statement is committed by itself.
     alone: bool,
     statements: Vec<Statement>,
@@ -47,12 +47,12 @@ pub async fn generate(
     manifest: &Manifest,
     declared: &Catalog,
     scope: &Scope,
-    ask: Ask<'_>,
-) -> Result<Vec<Part>> {
+    ask: AskRename<'_>,
+) -> Result<Vec<GeneratedMigration>> {
     if manifest.is_partial() {
         return Err(
-            fail("a manifest that says `only:` does not say what the rest should be")
-                .hint("declare the tables in full, or write the migration by hand")
+            fail("a manifest with `only:` does not declare the complete schema")
+                .hint("declare the complete tables, or write the migration by hand")
                 .into(),
         );
     }
@@ -60,7 +60,7 @@ pub async fn generate(
     let renamer = Renamer {
         session,
         scope,
-        speech: Speech::of(manifest),
+        speech: DeclaredAspects::of(manifest),
         declared,
     };
     let (renames, current) = renamer.rename(manifest, &first, ask).await?;
@@ -90,7 +90,7 @@ pub async fn generate(
     for (index, group) in groups.iter().enumerate() {
         parts.push(part(group, &before[index], &before[index + 1]));
     }
-    try_back(session, &parts, &before, scope).await?;
+    check_down_migration(session, &parts, &before, scope).await?;
     Ok(parts)
 }
 
@@ -98,7 +98,7 @@ pub async fn generate(
 struct Renamer<'a> {
     session: &'a Session,
     scope: &'a Scope,
-    speech: Speech,
+    speech: DeclaredAspects,
     declared: &'a Catalog,
 }
 
@@ -108,10 +108,10 @@ impl Renamer<'_> {
         &self,
         manifest: &Manifest,
         first: &Catalog,
-        ask: Ask<'_>,
-    ) -> Result<(Group, Catalog)> {
+        ask: AskRename<'_>,
+    ) -> Result<(StatementGroup, Catalog)> {
         let (statements, back) = renames(manifest, first)?;
-        let mut all = Group {
+        let mut all = StatementGroup {
             alone: false,
             statements: Vec::new(),
             back: Some(Vec::new()),
@@ -120,7 +120,9 @@ impl Renamer<'_> {
         self.take(&mut all, (statements, back), &mut current)
             .await?;
         let target = |current: &Catalog| overlay(&self.speech, self.declared, current);
-        let asked = rename::agreed(self.session, self.scope, current, &target, ask).await?;
+        let asked =
+            rename_detection::ask_and_rename(self.session, self.scope, current, &target, ask)
+                .await?;
         all.statements.extend(asked.there);
         all.back.get_or_insert_default().extend(asked.back);
         if let Some(back) = &mut all.back {
@@ -132,14 +134,14 @@ impl Renamer<'_> {
     /// Runs renames and reads what stands after them.
     async fn take(
         &self,
-        all: &mut Group,
+        all: &mut StatementGroup,
         (statements, back): (Vec<Statement>, Vec<Statement>),
         current: &mut Catalog,
     ) -> Result<()> {
         if statements.is_empty() {
             return Ok(());
         }
-        let group = Group {
+        let group = StatementGroup {
             alone: false,
             statements,
             back: None,
@@ -154,13 +156,13 @@ impl Renamer<'_> {
 
 fn not_made(key: &Key) -> Failure {
     fail(format!(
-        "{key} would not be as declared after the migration; nothing was written"
+        "{key} would not match the manifest after the migration; nothing was written"
     ))
     .hint("write this migration by hand: af-db new NAME")
 }
 
 /// Returns what is declared with what a manifest leaves to others: policies, grants and owners as they are.
-fn overlay(speech: &Speech, declared: &Catalog, current: &Catalog) -> Catalog {
+fn overlay(speech: &DeclaredAspects, declared: &Catalog, current: &Catalog) -> Catalog {
     let mut target = declared.clone();
     target.version = current.version;
     for (key, object) in &current.objects {
@@ -257,7 +259,7 @@ fn renames(manifest: &Manifest, current: &Catalog) -> Result<(Vec<Statement>, Ve
 }
 
 /// Returns the old and the new name of the entries that still have the old one.
-fn renamed(entries: &Entries<Line>, is_there: impl Fn(&str) -> bool) -> Vec<(Ident, Ident)> {
+fn renamed(entries: &Entries<SqlEntry>, is_there: impl Fn(&str) -> bool) -> Vec<(Ident, Ident)> {
     let named = entries
         .iter()
         .filter_map(|(name, line)| Some((line.renamed_from.as_ref()?, name)));
@@ -298,12 +300,12 @@ fn has_part(catalog: &Catalog, kind: Kind, table: &ObjectName, part: &str) -> bo
 }
 
 /// Puts together what may run in one transaction, and what must be committed statement by statement.
-fn grouped(statements: Vec<Statement>) -> Vec<Group> {
-    let mut groups: Vec<Group> = Vec::new();
+fn grouped(statements: Vec<Statement>) -> Vec<StatementGroup> {
+    let mut groups: Vec<StatementGroup> = Vec::new();
     for statement in statements {
         match groups.last_mut() {
             Some(group) if group.alone == statement.alone => group.statements.push(statement),
-            _ => groups.push(Group {
+            _ => groups.push(StatementGroup {
                 alone: statement.alone,
                 statements: vec![statement],
                 back: None,
@@ -313,15 +315,15 @@ fn grouped(statements: Vec<Statement>) -> Vec<Group> {
     groups
 }
 
-async fn run(session: &Session, group: &Group) -> Result<()> {
+async fn run(session: &Session, group: &StatementGroup) -> Result<()> {
     for statement in &group.statements {
-        let doing = || format!("trying the migration: {}", statement.sql);
+        let doing = || format!("testing the migration: {}", statement.sql);
         session.run(&statement.sql).await.with_context(doing)?;
     }
     session.run(&Sql::new("RESET check_function_bodies")).await
 }
 
-fn part(group: &Group, before: &Catalog, after: &Catalog) -> Part {
+fn part(group: &StatementGroup, before: &Catalog, after: &Catalog) -> GeneratedMigration {
     let options = |online| Options {
         column_order: false,
         online,
@@ -335,7 +337,7 @@ fn part(group: &Group, before: &Catalog, after: &Catalog) -> Part {
         }
     });
     let alone = back.iter().any(|statement| statement.alone);
-    Part {
+    GeneratedMigration {
         up: text(group.alone, &group.statements),
         down: text(alone, &back),
         destroys: group
@@ -383,9 +385,9 @@ fn changes(from: &Catalog, to: &Catalog) -> Vec<diff::Change> {
 }
 
 /// Goes all the way back and up again; every step must give what was there.
-async fn try_back(
+async fn check_down_migration(
     session: &Session,
-    parts: &[Part],
+    parts: &[GeneratedMigration],
     before: &[Catalog],
     scope: &Scope,
 ) -> Result<()> {
@@ -394,7 +396,7 @@ async fn try_back(
         let now = read::read(session, scope).await?;
         if let Some(change) = changes(&now, &before[index]).first() {
             let message = format!(
-                "{} would not come back on the way down; nothing was written",
+                "the down migration would not restore {}; nothing was written",
                 change.key
             );
             return Err(fail(message)
@@ -418,7 +420,7 @@ async fn try_back(
 async fn run_text(session: &Session, text: &str) -> Result<()> {
     session.confinement().check("the migration", text)?;
     for statement in crate::sql::split::split(text) {
-        let doing = || format!("trying the migration both ways: {}", statement.text);
+        let doing = || format!("testing the migration up and down: {}", statement.text);
         session
             .run(&Sql::written_by_user(statement.text))
             .await

@@ -8,18 +8,20 @@ pub mod document;
 pub mod entries;
 pub mod rules;
 
-mod line;
-pub mod statement;
+mod document_statements;
+pub mod located_statement;
+mod object_name;
+mod sql_fragment;
 mod statements;
-mod table;
+mod table_statements;
 
-mod names;
-pub mod settle;
+mod declared_names;
+pub mod normalize;
 pub mod write;
 
 pub mod compare;
 pub mod generate;
-pub mod rename;
+pub mod rename_detection;
 
 use std::path::Path;
 
@@ -155,9 +157,9 @@ fn check(manifest: &Manifest) -> Result<()> {
         Some(format!("{}:{}:{}", file.name, name.line, name.column))
     });
     if let (true, Some(place)) = (manifest.is_partial(), full) {
-        let message = format!("{place}: a manifest that says `only:` declares no table in full");
+        let message = format!("{place}: a manifest with `only:` cannot declare complete tables");
         return Err(fail(message)
-            .hint("move the table under `only:`, or everything out of it")
+            .hint("move the table under `only:`, or move all tables out of it")
             .into());
     }
     let mut rules = manifest
@@ -166,10 +168,12 @@ fn check(manifest: &Manifest) -> Result<()> {
         .filter(|file| file.document.rules.is_some());
     if let (Some(first), Some(second)) = (rules.next(), rules.next()) {
         let message = format!(
-            "{}: the rules of the house stand in {} already",
+            "{}: schema rules are already declared in {}",
             second.name, first.name
         );
-        return Err(fail(message).hint("keep them in one file").into());
+        return Err(fail(message)
+            .hint("declare `rules:` in one file only")
+            .into());
     }
     Ok(())
 }

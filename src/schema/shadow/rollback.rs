@@ -5,7 +5,7 @@
 use anyhow::Result;
 use futures_util::future::{join, try_join};
 
-use crate::catalog::read::Rereader;
+use crate::catalog::read::CatalogReader;
 use crate::catalog::{Catalog, Scope};
 use crate::diff::report::{self, Sides};
 use crate::diff::{self, Change};
@@ -109,7 +109,7 @@ async fn walk(
     let reader = match rows {
         Rows::None => {
             let session = connect::open(&shadow.target, &silent).await?;
-            Some(Rereader::new(session, Scope::whole()).await?)
+            Some(CatalogReader::new(session, Scope::whole()).await?)
         }
         Rows::Some => None,
     };
@@ -165,7 +165,7 @@ async fn walk(
 }
 
 /// Reads what stands now: the schema where there is a reader for it, else the rows.
-async fn level(shadow: &Shadow, reader: Option<&Rereader>) -> Result<StateBefore> {
+async fn level(shadow: &Shadow, reader: Option<&CatalogReader>) -> Result<StateBefore> {
     Ok(match reader {
         Some(reader) => StateBefore {
             catalog: reader.read().await?,

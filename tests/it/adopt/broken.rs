@@ -14,7 +14,7 @@ async fn golang_migrate_that_is_dirty_is_refused() {
         .run(&["adopt", "--from", "golang-migrate", "--yes"])
         .await;
     insta::assert_snapshot!(ran.seen(), @"
-    error[adopt-broken]: migration 2: public.schema_migrations says `dirty`: migration 2 broke off half-way
+    error[adopt-broken]: migration 2: public.schema_migrations is `dirty`: migration 2 is partially applied
       help: undo or finish what it did by hand, then tell it: migrate force 2
 
     1 error
@@ -37,7 +37,7 @@ async fn a_database_that_is_not_what_the_files_say_is_refused() {
         .await;
     insta::assert_snapshot!(ran.seen(), @"
     PostgreSQL VERSION
-    error[adopt-differs]: column public.accounts.secret: it is in the live database, not in the files
+    error[adopt-differs]: column public.accounts.secret: found in the live database, missing in the files
 
     1 error
 
@@ -131,12 +131,12 @@ async fn what_a_tool_records_as_broken_is_refused() {
         .await,
     ];
     insta::assert_snapshot!(said.join("\n"), @"
-    error[adopt-broken]: migration 20260106090000: public._sqlx_migrations says that migration 20260106090000 did not succeed
-    error[adopt-broken]: migration 1.1: public.flyway_schema_history says that migration 1.1 failed
-    error[adopt-broken]: migration 20260106090000_posts: public._prisma_migrations says that migration 20260106090000_posts began and never finished
+    error[adopt-broken]: migration 20260106090000: public._sqlx_migrations records migration 20260106090000 as not successful
+    error[adopt-broken]: migration 1.1: public.flyway_schema_history records migration 1.1 as failed
+    error[adopt-broken]: migration 20260106090000_posts: public._prisma_migrations records migration 20260106090000_posts as started but not finished
     error[adopt-broken]: migration prices: sqitch.changes says `fail` of migration prices
-    error[adopt-file-missing]: migration deadbeef0000: the tool has applied it, but its file is missing
-    error[adopt-file-missing]: migration 20260107000000: the tool has applied it, but its file is missing
+    error[adopt-file-missing]: migration deadbeef0000: applied by the tool, but the migration file is missing
+    error[adopt-file-missing]: migration 20260107000000: applied by the tool, but the migration file is missing
     ");
 }
 
@@ -184,12 +184,12 @@ async fn an_edited_file_is_refused_where_the_tool_records_checksums() {
         .await,
     ];
     insta::assert_snapshot!(said.join("\n"), @r#"
-    error[adopt-edited]: migrations/20260105090000_users.up.sql: the file is not what the tool applied: its checksum is another
-    error[adopt-edited]: sql/V1__items.sql: the file is not what the tool applied: its checksum is another
-    error[adopt-edited]: prisma/migrations/20260105090000_init/migration.sql: the file is not what the tool applied: its checksum is another
-    error[adopt-edited]: deploy/app.sql: the file is not what the tool applied: its checksum is another
-    error[migration-layout]: migrations/committed/000001.sql: the text is not what a `--! Hash:` line at its head says
-    error[migration-program]: migrations/00004_x.go: this migration is a program; af-db runs SQL
+    error[adopt-edited]: migrations/20260105090000_users.up.sql: checksum mismatch: the file was modified after the tool applied it
+    error[adopt-edited]: sql/V1__items.sql: checksum mismatch: the file was modified after the tool applied it
+    error[adopt-edited]: prisma/migrations/20260105090000_init/migration.sql: checksum mismatch: the file was modified after the tool applied it
+    error[adopt-edited]: deploy/app.sql: checksum mismatch: the file was modified after the tool applied it
+    error[migration-layout]: migrations/committed/000001.sql: the text does not match the `--! Hash:` line of the file
+    error[migration-program]: migrations/00004_x.go: this migration is a program; af-db runs only SQL
     error[migration-layout]: sql/V3__p.sql: Flyway puts a value in for `${name}`, which af-db does not know
     error[adopt-verify]: verify/goods.sql: it fails on the shadow of the files: column "gone" does not exist (SQLSTATE 42703)
     "#);
@@ -210,7 +210,7 @@ async fn files_that_could_be_of_two_tools_are_not_guessed() {
         .run(&["adopt", "--from", "gose", "--yes"])
         .await;
     insta::assert_snapshot!(ran.seen(), @"
-    error: there is no layout `gose`
+    error: unknown layout `gose`
     hint: did you mean `goose`?
     status 2
     ");

@@ -49,10 +49,10 @@ async fn what_the_other_server_lacks_is_listed_before_anything_moves() {
         })
         .collect();
     insta::assert_snapshot!(told.join("\n"), @r"
-    moving-role moving_reader: the role is not there, and is spoken of by policy own on public.notes, table public.notes
+    moving-role moving_reader: the role does not exist on the target; used by policy own on public.notes, table public.notes
       CREATE ROLE moving_reader NOLOGIN, or name another
-    moving-platform auth.uid: the platform's schema is not there, and is spoken of by policy own on public.notes
-      make it there: CREATE FUNCTION auth.uid() RETURNS uuid … (current_setting('request.jwt.claims', true)::jsonb ->> 'sub')::uuid
+    moving-platform auth.uid: the platform's schema does not exist on the target; used by policy own on public.notes
+      create it on the target: CREATE FUNCTION auth.uid() RETURNS uuid … (current_setting('request.jwt.claims', true)::jsonb ->> 'sub')::uuid
     ");
     // The other way round nothing is lacking.
     let back = project

@@ -155,8 +155,8 @@ async fn a_run_of_the_other_tool_is_told() {
 
     2 migrations are applied, 1 pending
 
-    error[foreign-applied]: migration 3: golang-migrate has applied it since its history was taken over
-      help: keep that tool from running; record what it did: af-db repair --mark-applied VERSION
+    error[foreign-applied]: migration 3: golang-migrate applied this migration after its history was adopted
+      help: stop running that tool; record the migration: af-db repair --mark-applied VERSION
 
     1 error
     status 1
@@ -177,8 +177,8 @@ async fn a_run_of_the_other_tool_is_told() {
 
     2 migrations are applied, 1 pending
 
-    error[foreign-reverted]: migration 2: golang-migrate has reverted it since its history was taken over
-      help: keep that tool from running; record what it did: af-db repair --mark-unapplied VERSION
+    error[foreign-reverted]: migration 2: golang-migrate reverted this migration after its history was adopted
+      help: stop running that tool; record the revert: af-db repair --mark-unapplied VERSION
 
     1 error
     status 1

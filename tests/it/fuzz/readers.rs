@@ -151,7 +151,7 @@ fn of_text(text: &str) -> Migration {
 fn manifest(text: &str) {
     for name in ["a.yaml", "a.sql"] {
         if let Ok(manifest) = manifest::of_texts([(name, text)]) {
-            drop(manifest::settle::statements(&manifest));
+            drop(manifest::normalize::statements(&manifest));
         }
     }
 }

@@ -278,7 +278,7 @@ async fn unreached_plan_steps_are_found_afterwards() {
     as planned: HASH
     restore point `NAME` at LSN
 
-    error[after-schema]: function public.surprise(): it is in the database, not in the plan
+    error[after-schema]: function public.surprise(): found in the database, missing in the plan
 
     error[after-verify]: verify/2_rows.sql: a query returned false
       at verify/2_rows.sql

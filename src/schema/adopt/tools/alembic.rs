@@ -4,15 +4,15 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::adopt::folder::Gathering;
+use crate::adopt::tool_folder::FolderReader;
 
 /// Reading it in place is not possible; `adopt::render` has Alembic say the SQL.
-pub(super) fn gather(_: &Path, into: &mut Gathering) -> Result<()> {
+pub(super) fn gather(_: &Path, into: &mut FolderReader) -> Result<()> {
     let shown = into.shown.clone();
-    into.wrong(
+    into.layout_error(
         &shown,
-        "Alembic's revisions are programs, which cannot be read in place",
-        "take them over converted, as adopt does: Alembic says them as SQL, and the SQL is kept",
+        "Alembic revisions are Python programs and cannot be read in place",
+        "convert the revisions to SQL: af-db adopt",
     );
     Ok(())
 }

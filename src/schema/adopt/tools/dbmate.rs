@@ -4,10 +4,10 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::adopt::folder::{Draft, Gathering, number};
-use crate::adopt::sections::{self, Way};
+use crate::adopt::sections::{self, Direction};
+use crate::adopt::tool_folder::{FolderReader, ToolFile, number};
 
-pub(super) fn gather(folder: &Path, into: &mut Gathering) -> Result<()> {
+pub(super) fn gather(folder: &Path, into: &mut FolderReader) -> Result<()> {
     for item in into.items(folder, &into.shown.clone())? {
         let Some(stem) = item.name.strip_suffix(".sql") else {
             continue;
@@ -20,7 +20,7 @@ pub(super) fn gather(folder: &Path, into: &mut Gathering) -> Result<()> {
             )
         });
         let Some((digits, version, name)) = parsed else {
-            into.odd_name(&item.shown, "<number>_<name>.sql");
+            into.unexpected_name(&item.shown, "<number>_<name>.sql");
             continue;
         };
         let Some(script) = into.script(&item.path, &item.shown) else {
@@ -28,33 +28,33 @@ pub(super) fn gather(folder: &Path, into: &mut Gathering) -> Result<()> {
         };
         let ways = sections::split(&script, |line| Some(command(line)?.0));
         let Some(up) = ways.up else {
-            into.wrong(
+            into.layout_error(
                 &item.shown,
-                "there is no line `-- migrate:up`",
-                "begin the way up with it, as dbmate wants",
+                "missing line `-- migrate:up`",
+                "start the up migration with this line",
             );
             continue;
         };
-        let outside = |wanted: Way| {
+        let outside = |wanted: Direction| {
             let mut commands = script.text.lines().filter_map(command);
             commands.any(|(way, outside)| way == wanted && outside)
         };
-        let mut draft = Draft::new(digits, version, &name, up);
+        let mut draft = ToolFile::new(digits, version, &name, up);
         draft.down = ways.down;
-        draft.outside = (outside(Way::Up), outside(Way::Down));
+        draft.outside = (outside(Direction::Up), outside(Direction::Down));
         into.push(draft);
     }
     Ok(())
 }
 
 /// Returns the way that a line begins, and whether it runs outside a transaction.
-fn command(line: &str) -> Option<(Way, bool)> {
+fn command(line: &str) -> Option<(Direction, bool)> {
     let rest = line.trim().strip_prefix("--")?.trim_start();
     let rest = rest.strip_prefix("migrate:")?;
     let mut words = rest.split_whitespace();
     let way = match words.next()? {
-        "up" => Way::Up,
-        "down" => Way::Down,
+        "up" => Direction::Up,
+        "down" => Direction::Down,
         _ => return None,
     };
     Some((way, words.any(|word| word == "transaction:false")))

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::adopt::folder::{Draft, Gathering, number};
+use crate::adopt::tool_folder::{FolderReader, ToolFile, number};
 use crate::disk;
 
-pub(super) fn gather(folder: &Path, into: &mut Gathering) -> Result<()> {
+pub(super) fn gather(folder: &Path, into: &mut FolderReader) -> Result<()> {
     for item in into.items(folder, &into.shown.clone())? {
         if !item.is_folder {
             continue;
@@ -16,15 +16,15 @@ pub(super) fn gather(folder: &Path, into: &mut Gathering) -> Result<()> {
         // Diesel leaves the dashes of `2026-04-01-120000` out of what it records.
         let key = version.replace('-', "");
         let Some((_, version, "")) = number(&key) else {
-            into.odd_name(&item.shown, "<version>_<name>/");
+            into.unexpected_name(&item.shown, "<version>_<name>/");
             continue;
         };
         let up_path = item.path.join("up.sql");
         let shown = format!("{}/up.sql", item.shown);
         if !up_path.is_file() {
-            into.wrong(
+            into.layout_error(
                 &item.shown,
-                "there is no up.sql in this folder",
+                "up.sql is missing in this folder",
                 "write it, or remove the folder",
             );
             continue;
@@ -32,8 +32,8 @@ pub(super) fn gather(folder: &Path, into: &mut Gathering) -> Result<()> {
         let Some(up) = into.script(&up_path, &shown) else {
             continue;
         };
-        let mut draft = Draft::new(key, version, name, up);
-        draft.down = into.perhaps(
+        let mut draft = ToolFile::new(key, version, name, up);
+        draft.down = into.optional_script(
             &item.path.join("down.sql"),
             &format!("{}/down.sql", item.shown),
         );

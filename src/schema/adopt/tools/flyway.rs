@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::adopt::folder::{Draft, Gathering};
+use crate::adopt::tool_folder::{FolderReader, ToolFile};
 use crate::disk::{self, DirectoryEntry};
 use crate::migrate::files::MigrationFile;
 
@@ -19,7 +19,7 @@ struct Versioned {
     is_undo: bool,
 }
 
-pub(super) fn gather(folder: &Path, into: &mut Gathering) -> Result<()> {
+pub(super) fn gather(folder: &Path, into: &mut FolderReader) -> Result<()> {
     let mut versioned = Vec::new();
     walk(folder, &into.shown.clone(), into, &mut versioned)?;
     let dotted = versioned
@@ -28,10 +28,10 @@ pub(super) fn gather(folder: &Path, into: &mut Gathering) -> Result<()> {
     let mut undos = Vec::new();
     for file in versioned {
         let Some(version) = number(&file.parts, dotted) else {
-            into.wrong(
+            into.layout_error(
                 &file.item.shown,
-                format!("the version {} does not fit a number: at most four parts, each but the first below 1000", file.key),
-                "give it a shorter version",
+                format!("version {} is not supported: at most four parts, each but the first below 1000", file.key),
+                "use a shorter version",
             );
             continue;
         };
@@ -44,22 +44,22 @@ pub(super) fn gather(folder: &Path, into: &mut Gathering) -> Result<()> {
         };
         placeholders(&up, into);
         let proof = checksum(&up.text);
-        let mut draft = Draft::new(file.key, version, &file.name, up);
+        let mut draft = ToolFile::new(file.key, version, &file.name, up);
         draft.outside.0 = is_outside(&file.item.path);
         draft.proof = Some(proof);
         into.push(draft);
     }
     for (version, file) in undos {
-        let Some(down) = into.perhaps(&file.item.path, &file.item.shown) else {
+        let Some(down) = into.optional_script(&file.item.path, &file.item.shown) else {
             continue;
         };
         let outside = is_outside(&file.item.path);
-        if !into.set_down_so(version, down, outside) {
-            let message = format!("there is no version {} to undo", file.key);
-            into.wrong(
+        if !into.set_down_with_mode(version, down, outside) {
+            let message = format!("version {} does not exist and cannot be undone", file.key);
+            into.layout_error(
                 &file.item.shown,
                 message,
-                "remove it, or restore its V file",
+                "remove the file, or restore its V file",
             );
         }
     }
@@ -69,7 +69,7 @@ pub(super) fn gather(folder: &Path, into: &mut Gathering) -> Result<()> {
 fn walk(
     folder: &Path,
     shown: &str,
-    into: &mut Gathering,
+    into: &mut FolderReader,
     versioned: &mut Vec<Versioned>,
 ) -> Result<()> {
     for item in into.items(folder, shown)? {
@@ -94,7 +94,7 @@ fn walk(
                     placeholders(&up, into);
                     let proof = checksum(&up.text);
                     let key = format!("R:{}", name.replace('_', " "));
-                    let mut draft = Draft::new(key, 0, &format!("r_{name}"), up);
+                    let mut draft = ToolFile::new(key, 0, &format!("r_{name}"), up);
                     draft.proof = Some(proof);
                     into.push_repeatable(draft);
                 }
@@ -106,7 +106,7 @@ fn walk(
                 name,
                 is_undo: prefix == 'U',
             }),
-            None => into.odd_name(&item.shown, "V<version>__<name>.sql"),
+            None => into.unexpected_name(&item.shown, "V<version>__<name>.sql"),
         }
     }
     Ok(())
@@ -171,7 +171,7 @@ pub(in crate::adopt) fn shown(folder: &Path, version: i64) -> i64 {
 }
 
 /// Names what Flyway would put in before it runs the file.
-fn placeholders(script: &MigrationFile, into: &mut Gathering) {
+fn placeholders(script: &MigrationFile, into: &mut FolderReader) {
     let Some(at) = script.text.find("${") else {
         return;
     };
@@ -184,10 +184,10 @@ fn placeholders(script: &MigrationFile, into: &mut Gathering) {
     }) else {
         return;
     };
-    into.wrong(
+    into.layout_error(
         &script.shown,
-        format!("Flyway puts a value in for `${{{name}}}`, which af-db does not know"),
-        "write the value itself",
+        format!("unsupported Flyway placeholder `${{{name}}}`"),
+        "replace the placeholder with its value",
     );
 }
 

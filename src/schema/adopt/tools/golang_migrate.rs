@@ -7,11 +7,11 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::adopt::folder::{Draft, Gathering, number};
+use crate::adopt::tool_folder::{FolderReader, ToolFile, number};
 
 const FORM: &str = "<number>_<name>.up.sql";
 
-pub(super) fn gather(folder: &Path, into: &mut Gathering) -> Result<()> {
+pub(super) fn gather(folder: &Path, into: &mut FolderReader) -> Result<()> {
     let items = into.items(folder, &into.shown.clone())?;
     let mut downs = Vec::new();
     for item in items.into_iter().filter(|item| !item.is_folder) {
@@ -30,26 +30,26 @@ pub(super) fn gather(folder: &Path, into: &mut Gathering) -> Result<()> {
             }
         });
         match parsed {
-            None => into.odd_name(&item.shown, FORM),
+            None => into.unexpected_name(&item.shown, FORM),
             Some((version, name, true)) => downs.push((version, name, item)),
             Some((version, name, false)) => {
                 if let Some(up) = into.script(&item.path, &item.shown) {
-                    into.push(Draft::new(version.to_string(), version, &name, up));
+                    into.push(ToolFile::new(version.to_string(), version, &name, up));
                 }
             }
         }
     }
     for (version, name, item) in downs {
-        let Some(down) = into.perhaps(&item.path, &item.shown) else {
+        let Some(down) = into.optional_script(&item.path, &item.shown) else {
             continue;
         };
         // The tool pairs by number alone.
         if !into.set_down(version, down) {
-            let message = format!("there is no migration {version} `{name}` to revert");
-            into.wrong(
+            let message = format!("down migration without an up migration: {version} `{name}`");
+            into.layout_error(
                 &item.shown,
                 message,
-                "remove it, or restore the file up beside it",
+                "remove the file, or restore the up migration",
             );
         }
     }

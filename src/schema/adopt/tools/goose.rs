@@ -6,10 +6,10 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::adopt::folder::{Draft, Gathering, number};
-use crate::adopt::sections::{self, Way};
+use crate::adopt::sections::{self, Direction};
+use crate::adopt::tool_folder::{FolderReader, ToolFile, number};
 
-pub(super) fn gather(folder: &Path, into: &mut Gathering) -> Result<()> {
+pub(super) fn gather(folder: &Path, into: &mut FolderReader) -> Result<()> {
     for item in into.items(folder, &into.shown.clone())? {
         let parsed = number(&item.name).and_then(|(_, version, rest)| {
             let (name, ending) = rest.strip_prefix('_')?.rsplit_once('.')?;
@@ -22,7 +22,7 @@ pub(super) fn gather(folder: &Path, into: &mut Gathering) -> Result<()> {
                 continue;
             }
             _ if item.name.ends_with(".sql") => {
-                into.odd_name(&item.shown, "<number>_<name>.sql");
+                into.unexpected_name(&item.shown, "<number>_<name>.sql");
                 continue;
             }
             _ => continue,
@@ -37,27 +37,27 @@ pub(super) fn gather(folder: &Path, into: &mut Gathering) -> Result<()> {
                 .any(|line| command(line) == Some(wanted.to_owned()))
         };
         if said("envsub on") {
-            into.wrong(
+            into.layout_error(
                 &item.shown,
-                "`+goose ENVSUB ON` puts environment variables into the SQL, which af-db does not",
-                "write the values themselves",
+                "`+goose ENVSUB ON` is not supported: af-db does not substitute environment variables",
+                "replace the variables with their values",
             );
         }
         let outside = said("no transaction");
         let ways = sections::split(&script, |line| match command(line)?.as_str() {
-            "up" => Some(Way::Up),
-            "down" => Some(Way::Down),
+            "up" => Some(Direction::Up),
+            "down" => Some(Direction::Down),
             _ => None,
         });
         let Some(up) = ways.up else {
-            into.wrong(
+            into.layout_error(
                 &item.shown,
-                "there is no line `-- +goose Up`",
-                "begin the way up with it, as goose wants",
+                "missing line `-- +goose Up`",
+                "start the up migration with this line",
             );
             continue;
         };
-        let mut draft = Draft::new(version.to_string(), version, &name, up);
+        let mut draft = ToolFile::new(version.to_string(), version, &name, up);
         draft.down = ways.down;
         draft.outside = (outside, outside);
         into.push(draft);

@@ -6,10 +6,10 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::adopt::folder::{Draft, Gathering, number, says_something};
 use crate::adopt::sha1;
+use crate::adopt::tool_folder::{FolderReader, ToolFile, has_statements, number};
 
-pub(super) fn gather(folder: &Path, into: &mut Gathering) -> Result<()> {
+pub(super) fn gather(folder: &Path, into: &mut FolderReader) -> Result<()> {
     let (committed, shown) = if folder.join("committed").is_dir() {
         (
             folder.join("committed"),
@@ -23,7 +23,7 @@ pub(super) fn gather(folder: &Path, into: &mut Gathering) -> Result<()> {
             continue;
         };
         let Some((_, version, rest)) = number(stem) else {
-            into.odd_name(&item.shown, "<number>-<name>.sql");
+            into.unexpected_name(&item.shown, "<number>-<name>.sql");
             continue;
         };
         let name = rest.trim_start_matches('-').to_owned();
@@ -32,25 +32,26 @@ pub(super) fn gather(folder: &Path, into: &mut Gathering) -> Result<()> {
         };
         let (declared, hash) = hashes(&up.text);
         if declared.is_none() || declared != hash {
-            into.wrong(
+            into.layout_error(
                 &item.shown,
-                "the text is not what a `--! Hash:` line at its head says",
+                "the text does not match the `--! Hash:` line of the file",
                 "restore the file from version control",
             );
         }
         let outside = header(&up.text).any(|line| line.trim() == "--! no-transaction");
-        let mut draft = Draft::new(item.name.clone(), version, &name, up);
+        let mut draft = ToolFile::new(item.name.clone(), version, &name, up);
         draft.outside.0 = outside;
         draft.proof = hash;
         into.push(draft);
     }
-    if let Some(current) = into.perhaps(&folder.join("current.sql"), "current.sql")
-        && says_something(&current.text)
+    if let Some(current) = into.optional_script(&folder.join("current.sql"), "current.sql")
+        && has_statements(&current.text)
     {
-        let message = "current.sql holds statements that are not committed as a migration";
+        let message = "current.sql has statements that are not committed as a migration";
         into.findings.push(
-            crate::finding::Finding::warn("adopt-uncommitted", "current.sql", message)
-                .help("run graphile-migrate commit first, or write them as the next migration"),
+            crate::finding::Finding::warn("adopt-uncommitted", "current.sql", message).help(
+                "run graphile-migrate commit first, or move the statements to the next migration",
+            ),
         );
     }
     Ok(())

@@ -19,10 +19,10 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::adopt::Tool;
-use crate::adopt::folder::Gathering;
+use crate::adopt::tool_folder::FolderReader;
 
 /// Reads a folder as its tool does.
-pub(super) fn gather(tool: Tool, folder: &Path, into: &mut Gathering) -> Result<()> {
+pub(super) fn gather(tool: Tool, folder: &Path, into: &mut FolderReader) -> Result<()> {
     match tool {
         Tool::Alembic => alembic::gather(folder, into),
         Tool::Dbmate => dbmate::gather(folder, into),

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::adopt::folder::{Draft, Gathering, number};
-use crate::adopt::sections::{self, Way};
+use crate::adopt::sections::{self, Direction};
+use crate::adopt::tool_folder::{FolderReader, ToolFile, number};
 
-pub(super) fn gather(folder: &Path, into: &mut Gathering) -> Result<()> {
+pub(super) fn gather(folder: &Path, into: &mut FolderReader) -> Result<()> {
     let mut downs = Vec::new();
     for item in into.items(folder, &into.shown.clone())? {
         let Some((stem, ending)) = item.name.rsplit_once('.') else {
@@ -18,7 +18,7 @@ pub(super) fn gather(folder: &Path, into: &mut Gathering) -> Result<()> {
         });
         let Some((version, name)) = parsed else {
             if ending == "sql" {
-                into.odd_name(&item.shown, "<number>_<name>.sql");
+                into.unexpected_name(&item.shown, "<number>_<name>.sql");
             }
             continue;
         };
@@ -44,34 +44,34 @@ pub(super) fn gather(folder: &Path, into: &mut Gathering) -> Result<()> {
             whole.then(|| script.clone())
         });
         let Some(up) = up else {
-            into.wrong(
+            into.layout_error(
                 &item.shown,
-                "there is no line `-- Up Migration`",
-                "begin the way up with it",
+                "missing line `-- Up Migration`",
+                "start the up migration with this line",
             );
             continue;
         };
         let stem = stem.strip_suffix(".up").unwrap_or(stem);
         let name = name.strip_suffix(".up").unwrap_or(&name);
-        let mut draft = Draft::new(stem, version, name, up);
+        let mut draft = ToolFile::new(stem, version, name, up);
         draft.down = ways.down;
         into.push(draft);
     }
     for (version, item) in downs {
-        if let Some(down) = into.perhaps(&item.path, &item.shown) {
+        if let Some(down) = into.optional_script(&item.path, &item.shown) {
             into.set_down(version, down);
         }
     }
     Ok(())
 }
 
-fn begins(line: &str) -> Option<Way> {
+fn begins(line: &str) -> Option<Direction> {
     let rest = line.trim_start().strip_prefix("--")?;
     let words = rest.trim_start_matches([' ', '\t', '-']).to_lowercase();
     let mut words = words.split_whitespace();
     let way = match words.next()? {
-        "up" => Way::Up,
-        "down" => Way::Down,
+        "up" => Direction::Up,
+        "down" => Direction::Down,
         _ => return None,
     };
     words.next()?.starts_with("migration").then_some(way)

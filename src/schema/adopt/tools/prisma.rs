@@ -6,10 +6,10 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::adopt::folder::{Draft, Gathering, number};
+use crate::adopt::tool_folder::{FolderReader, ToolFile, number};
 use crate::migrate::checksum;
 
-pub(super) fn gather(folder: &Path, into: &mut Gathering) -> Result<()> {
+pub(super) fn gather(folder: &Path, into: &mut FolderReader) -> Result<()> {
     for item in into.items(folder, &into.shown.clone())? {
         let file = item.path.join("migration.sql");
         if !item.is_folder || !file.exists() {
@@ -19,16 +19,16 @@ pub(super) fn gather(folder: &Path, into: &mut Gathering) -> Result<()> {
             Some((version, rest.strip_prefix(['_', '-'])?.to_owned()))
         });
         let Some((version, name)) = parsed else {
-            into.odd_name(&item.shown, "<timestamp>_<name>/migration.sql");
+            into.unexpected_name(&item.shown, "<timestamp>_<name>/migration.sql");
             continue;
         };
         let Some(up) = into.script(&file, &format!("{}/migration.sql", item.shown)) else {
             continue;
         };
         let proof = checksum::sha256(&up.text);
-        let mut draft = Draft::new(item.name.clone(), version, &name, up);
+        let mut draft = ToolFile::new(item.name.clone(), version, &name, up);
         draft.proof = Some(proof);
-        draft.down = into.perhaps(
+        draft.down = into.optional_script(
             &item.path.join("down.sql"),
             &format!("{}/down.sql", item.shown),
         );

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::adopt::folder::{Draft, Gathering, under};
 use crate::adopt::sha1;
+use crate::adopt::tool_folder::{FolderReader, ToolFile, under};
 use crate::disk;
 
 /// A line of the plan.
@@ -17,14 +17,14 @@ enum Line<'a> {
     Tag(&'a str),
 }
 
-pub(super) fn gather(folder: &Path, into: &mut Gathering) -> Result<()> {
+pub(super) fn gather(folder: &Path, into: &mut FolderReader) -> Result<()> {
     let plan = folder.join("sqitch.plan");
     let shown = under(&into.shown, "sqitch.plan");
     if !plan.is_file() {
-        into.wrong(
+        into.layout_error(
             &shown,
-            "there is no plan",
-            "name the folder that holds sqitch.plan",
+            "sqitch.plan is missing",
+            "set the folder that contains sqitch.plan",
         );
         return Ok(());
     }
@@ -37,15 +37,16 @@ pub(super) fn gather(folder: &Path, into: &mut Gathering) -> Result<()> {
         };
         for need in needs {
             if !is_met(need, &seen, &lines[..at]) {
-                let message = format!("`{name}` needs `{need}`, which does not come before it");
-                into.wrong(&shown, message, "mend the plan: sqitch check");
+                let message =
+                    format!("`{name}` requires `{need}`, which is not before it in the plan");
+                into.layout_error(&shown, message, "fix the plan; check with: sqitch check");
             }
         }
         let earlier = seen.iter().filter(|known| *known == name).count();
         seen.push(name);
         let version = i64::try_from(seen.len()).unwrap_or(i64::MAX);
         let file = file_of(folder, name, &lines[at + 1..]);
-        change(folder, into, (name, &file, earlier), version);
+        change(folder, into, name, &file, earlier, version);
     }
     Ok(())
 }
@@ -53,12 +54,14 @@ pub(super) fn gather(folder: &Path, into: &mut Gathering) -> Result<()> {
 /// Takes a change in with its three scripts.
 fn change(
     folder: &Path,
-    into: &mut Gathering,
-    (name, file, earlier): (&str, &str, usize),
+    into: &mut FolderReader,
+    name: &str,
+    file: &str,
+    earlier: usize,
     version: i64,
 ) {
     let path = |part: &str| folder.join(part).join(format!("{file}.sql"));
-    let shown = |part: &str, into: &Gathering| under(&into.shown, &format!("{part}/{file}.sql"));
+    let shown = |part: &str, into: &FolderReader| under(&into.shown, &format!("{part}/{file}.sql"));
     let deploy = shown("deploy", into);
     let Some(up) = into.script(&path("deploy"), &deploy) else {
         return;
@@ -69,11 +72,11 @@ fn change(
         format!("{name}#{}", earlier + 1)
     };
     let proof = sha1::hex(up.text.as_bytes());
-    let mut draft = Draft::new(key, version, name, up);
+    let mut draft = ToolFile::new(key, version, name, up);
     draft.proof = Some(proof);
     let (revert, verify) = (shown("revert", into), shown("verify", into));
-    draft.down = into.perhaps(&path("revert"), &revert);
-    draft.verify = into.perhaps(&path("verify"), &verify);
+    draft.down = into.optional_script(&path("revert"), &revert);
+    draft.verify = into.optional_script(&path("verify"), &verify);
     into.push(draft);
 }
 

@@ -5,9 +5,9 @@ use std::path::Path;
 use anyhow::Result;
 use sha2::{Digest as _, Sha384};
 
-use crate::adopt::folder::{Draft, Gathering, number};
+use crate::adopt::tool_folder::{FolderReader, ToolFile, number};
 
-pub(super) fn gather(folder: &Path, into: &mut Gathering) -> Result<()> {
+pub(super) fn gather(folder: &Path, into: &mut FolderReader) -> Result<()> {
     let items = into.items(folder, &into.shown.clone())?;
     let mut downs = Vec::new();
     for item in items.into_iter().filter(|item| !item.is_folder) {
@@ -17,7 +17,7 @@ pub(super) fn gather(folder: &Path, into: &mut Gathering) -> Result<()> {
         let parsed = number(stem)
             .and_then(|(_, version, rest)| Some((version, rest.strip_prefix('_')?.to_owned())));
         let Some((version, name)) = parsed else {
-            into.odd_name(&item.shown, "<number>_<name>.sql");
+            into.unexpected_name(&item.shown, "<number>_<name>.sql");
             continue;
         };
         if let Some(name) = name.strip_suffix(".down") {
@@ -28,23 +28,23 @@ pub(super) fn gather(folder: &Path, into: &mut Gathering) -> Result<()> {
         if let Some(up) = into.script(&item.path, &item.shown) {
             let outside = up.text.starts_with("-- no-transaction");
             let proof = Sha384::digest(up.text.as_bytes());
-            let mut draft = Draft::new(version.to_string(), version, name, up);
+            let mut draft = ToolFile::new(version.to_string(), version, name, up);
             draft.outside.0 = outside;
             draft.proof = Some(format!("{proof:x}"));
             into.push(draft);
         }
     }
     for (version, name, item) in downs {
-        let Some(down) = into.perhaps(&item.path, &item.shown) else {
+        let Some(down) = into.optional_script(&item.path, &item.shown) else {
             continue;
         };
         let outside = down.text.starts_with("-- no-transaction");
-        if !into.set_down_so(version, down, outside) {
-            let message = format!("there is no migration {version} `{name}` to revert");
-            into.wrong(
+        if !into.set_down_with_mode(version, down, outside) {
+            let message = format!("down migration without an up migration: {version} `{name}`");
+            into.layout_error(
                 &item.shown,
                 message,
-                "remove it, or restore the file up beside it",
+                "remove the file, or restore the up migration",
             );
         }
     }

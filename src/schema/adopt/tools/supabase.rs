@@ -6,9 +6,9 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::adopt::folder::{Draft, Gathering, number};
+use crate::adopt::tool_folder::{FolderReader, ToolFile, number};
 
-pub(super) fn gather(folder: &Path, into: &mut Gathering) -> Result<()> {
+pub(super) fn gather(folder: &Path, into: &mut FolderReader) -> Result<()> {
     for item in into.items(folder, &into.shown.clone())? {
         let Some(stem) = item.name.strip_suffix(".sql") else {
             continue;
@@ -21,11 +21,11 @@ pub(super) fn gather(folder: &Path, into: &mut Gathering) -> Result<()> {
             ))
         });
         let Some((digits, version, name)) = parsed else {
-            into.odd_name(&item.shown, "<timestamp>_<name>.sql");
+            into.unexpected_name(&item.shown, "<timestamp>_<name>.sql");
             continue;
         };
         if let Some(up) = into.script(&item.path, &item.shown) {
-            into.push(Draft::new(digits, version, &name, up));
+            into.push(ToolFile::new(digits, version, &name, up));
         }
     }
     Ok(())

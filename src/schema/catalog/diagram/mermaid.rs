@@ -65,7 +65,7 @@ fn keys(column: &Column) -> String {
     }
 }
 
-/// Returns a name that the grammar takes, the table's own wherever it can be.
+/// Returns an identifier that Mermaid accepts: the table's own name where possible.
 fn identifier(index: usize, name: &str) -> String {
     let plain = name.starts_with(|first: char| first.is_ascii_alphabetic())
         && name
@@ -78,7 +78,7 @@ fn identifier(index: usize, name: &str) -> String {
     }
 }
 
-/// Returns a word of an attribute; the grammar knows letters, digits, hyphens, brackets and underscores.
+/// Returns an attribute word; Mermaid accepts letters, digits, hyphens, brackets and underscores.
 fn word(text: &str) -> String {
     let word: String = text
         .chars()

@@ -1,4 +1,4 @@
-//! Pictures of a schema: tables, keys and what refers to what, as Mermaid, Graphviz or SVG text.
+//! Diagrams of a schema (tables, keys, foreign keys) as Mermaid, Graphviz or SVG text.
 //!
 //! Draws any catalog; decides nothing about it.
 
@@ -18,9 +18,9 @@ pub use self::svg::svg;
 /// What is drawn.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Diagram {
-    /// The tables in the order of their names.
+    /// Sorted by name.
     pub tables: Vec<Table>,
-    /// What refers to what; both are indexes into `tables`.
+    /// Foreign keys; `from` and `to` are indexes into `tables`.
     pub references: Vec<Reference>,
 }
 
@@ -49,27 +49,27 @@ pub struct Column {
     pub refers: bool,
     /// Whether it is unique by itself.
     pub is_unique: bool,
-    /// Whether it says which tenant a row belongs to.
+    /// Whether it is the tenant column.
     pub is_tenant: bool,
 }
 
 /// A foreign key as it is drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reference {
-    /// The table that refers.
+    /// The referencing table.
     pub from: usize,
-    /// The table that is referred to.
+    /// The referenced table.
     pub to: usize,
-    /// The columns that refer, without the tenant's where others do.
+    /// The referencing columns, without the tenant column where there are others.
     pub columns: Vec<String>,
-    /// Whether it may be empty.
+    /// Whether it is nullable.
     pub is_optional: bool,
-    /// Whether it only says which tenant a row belongs to.
+    /// Whether it is only the reference to the tenant.
     pub is_tenancy: bool,
 }
 
 impl Diagram {
-    /// Keeps the tables whose names are wanted, with the references among them.
+    /// Keeps the wanted tables and the references among them.
     pub fn only(&self, wanted: impl Fn(&str) -> bool) -> Diagram {
         let kept: Vec<usize> = (0..self.tables.len())
             .filter(|index| wanted(&self.tables[*index].name))
@@ -92,7 +92,7 @@ impl Diagram {
     }
 }
 
-/// Takes from a catalog what is drawn; `tenant` is the column that says which tenant a row belongs to.
+/// Builds the diagram of a catalog; `tenant` is the name of the tenant column.
 pub fn of(catalog: &Catalog, tenant: Option<&str>) -> Diagram {
     let keys: Vec<&Key> = catalog
         .of_kind(Kind::Table)

@@ -1,6 +1,6 @@
-//! The SVG drawing: one file that any browser shows, laid out here so that no other program is needed.
+//! The SVG drawing, laid out without another program.
 //!
-//! Tables stand in columns by how far they are from what they refer to, each near what it refers to.
+//! Tables are placed in columns by their distance along foreign keys, each near the tables that it references.
 
 use std::fmt::Write as _;
 
@@ -15,9 +15,9 @@ const MARGIN: usize = 20;
 /// How wide a character of the type used is drawn, in tenths of a pixel.
 const TENTHS: usize = 66;
 
-/// Where a table stands.
+/// Position and size of a table.
 #[derive(Clone, Copy, Debug, Default)]
-struct Spot {
+struct TableBox {
     x: usize,
     y: usize,
     width: usize,
@@ -75,8 +75,8 @@ pub fn svg(diagram: &Diagram) -> String {
     text
 }
 
-fn draw_table(text: &mut String, table: &Table, spot: Spot) {
-    let Spot {
+fn draw_table(text: &mut String, table: &Table, spot: TableBox) {
+    let TableBox {
         x,
         y,
         width,
@@ -120,8 +120,8 @@ fn draw_table(text: &mut String, table: &Table, spot: Spot) {
     text.push_str("</g>\n");
 }
 
-/// Returns the path from a column to the head of the table it refers to.
-fn curve(from: Spot, row: usize, to: Spot, is_self: bool) -> String {
+/// Returns the path from a column to the header of the referenced table.
+fn curve(from: TableBox, row: usize, to: TableBox, is_self: bool) -> String {
     let (y1, y2) = (from.y + HEADER + row * ROW + 9, to.y + HEADER / 2);
     if is_self {
         let x = from.x + from.width;
@@ -137,9 +137,9 @@ fn curve(from: Spot, row: usize, to: Spot, is_self: bool) -> String {
     format!("M{x1} {y1} C{outside} {y1} {outside} {y2} {x2} {y2}")
 }
 
-fn lay_out(diagram: &Diagram) -> Vec<Spot> {
+fn lay_out(diagram: &Diagram) -> Vec<TableBox> {
     let ranks = ranks(diagram);
-    let mut spots: Vec<Spot> = diagram.tables.iter().map(size).collect();
+    let mut spots: Vec<TableBox> = diagram.tables.iter().map(size).collect();
     let mut x = MARGIN;
     for rank in 0..=ranks.iter().copied().max().unwrap_or(0) {
         let mut members: Vec<usize> = (0..spots.len())
@@ -148,7 +148,7 @@ fn lay_out(diagram: &Diagram) -> Vec<Spot> {
         if members.is_empty() {
             continue;
         }
-        // Near the middle of what each refers to, which stands already.
+        // Near the middle of the tables that each references, which are placed already.
         members
             .sort_by_key(|member| (middle_of_targets(diagram, &spots, &ranks, *member), *member));
         let mut y = MARGIN;
@@ -163,7 +163,7 @@ fn lay_out(diagram: &Diagram) -> Vec<Spot> {
     spots
 }
 
-fn size(table: &Table) -> Spot {
+fn size(table: &Table) -> TableBox {
     let lengths = table
         .columns
         .iter()
@@ -172,14 +172,14 @@ fn size(table: &Table) -> Spot {
         .max()
         .unwrap_or(0)
         .max(table.name.chars().count() + 4);
-    Spot {
+    TableBox {
         width: longest * TENTHS / 10 + 20,
         height: HEADER + table.columns.len() * ROW + 4,
-        ..Spot::default()
+        ..TableBox::default()
     }
 }
 
-/// Counts for each table how many steps its longest way along references has; a circle ends the way.
+/// Counts the steps of the longest reference path of each table; a cycle ends the path.
 fn ranks(diagram: &Diagram) -> Vec<usize> {
     let mut ranks = vec![0; diagram.tables.len()];
     for _ in 0..diagram.tables.len() {
@@ -202,7 +202,12 @@ fn ranks(diagram: &Diagram) -> Vec<usize> {
     ranks
 }
 
-fn middle_of_targets(diagram: &Diagram, spots: &[Spot], ranks: &[usize], member: usize) -> usize {
+fn middle_of_targets(
+    diagram: &Diagram,
+    spots: &[TableBox],
+    ranks: &[usize],
+    member: usize,
+) -> usize {
     let targets = diagram.references.iter().filter(|reference| {
         reference.from == member && !reference.is_tenancy && ranks[reference.to] < ranks[member]
     });

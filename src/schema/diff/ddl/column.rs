@@ -1,4 +1,4 @@
-//! Writes columns with their defaults and identities, and what sequences are told.
+//! Writes columns with their defaults and identities, and sequence options.
 
 use super::names::{name, raw, text};
 use super::options::{foreign_option_changes, option_changes};
@@ -10,7 +10,8 @@ use crate::sql::safe::{Sql, SqlPart};
 pub(super) fn column_line(
     plan: &Plan<'_>,
     table: &Key,
-    (key, column): (&Key, &Object),
+    key: &Key,
+    column: &Object,
     typed: bool,
 ) -> Sql {
     let mut sql = Sql::default();
@@ -31,7 +32,7 @@ pub(super) fn column_line(
         }
     }
     let bare = sql.as_str().len();
-    // Before 16 a child takes the expression of its parent and must not say one itself.
+    // Before 16 a child inherits the expression of its parent and must not declare one.
     let is_new = plan
         .to
         .parent(key)
@@ -64,7 +65,7 @@ pub(super) fn column_line(
                 sql.push(" ").piece(&named_not_null(named));
             }
             None if later_not_null(plan, key) => {}
-            // The name it would get by itself is that of the table set aside, for as long as that is there.
+            // The default name is still used by the renamed old table.
             None if plan.from.version >= 180_000 && plan.is_rebuilt(table) => {
                 let usual: String = format!("{}_{}_not_null", key.name, key.part);
                 let usual = Ident::new(usual.chars().take(63).collect::<String>());
@@ -122,7 +123,7 @@ pub(super) fn add_column(plan: &Plan<'_>, key: &Key, after: &Object) -> Vec<Sql>
     let whole_is_new = plan.made.contains(&parent);
     match parent.kind {
         Kind::Table | Kind::ForeignTable if !whole_is_new => {
-            let line = column_line(plan, key, (key, after), false);
+            let line = column_line(plan, key, key, after, false);
             sql.push(Sql::fill(
                 "ALTER TABLE {} ADD COLUMN {}",
                 &[&name(key), &line],
@@ -208,7 +209,7 @@ pub(super) fn alter_column(plan: &Plan<'_>, key: &Key, changed: &[&str]) -> Opti
     Some(sql)
 }
 
-/// Returns whether a column above changes between null and not null in the same way.
+/// Returns whether a parent's column changes its nullability in the same way.
 fn parent_changes_not_null(plan: &Plan<'_>, key: &Key) -> bool {
     let says = |key: &Key| {
         let (before, after) = (plan.from.get(key)?, plan.to.get(key)?);
@@ -219,7 +220,7 @@ fn parent_changes_not_null(plan: &Plan<'_>, key: &Key) -> bool {
         .any(|above| says(above) == says(key))
 }
 
-/// Returns the columns below that stay not null when one is no longer so; PostgreSQL takes it from all of them.
+/// Returns the child columns that stay NOT NULL when the parent's is dropped; PostgreSQL drops it from all of them.
 fn still_not_null(plan: &Plan<'_>, key: &Key) -> Vec<Key> {
     let mut found = Vec::new();
     for heir in plan.child_columns(key) {
@@ -258,7 +259,7 @@ pub(super) fn change_type(key: &Key, before: &Object, after: &Object) -> Sql {
     Sql::fill("ALTER TABLE {} ALTER COLUMN {} TYPE {}{} USING {}", &pieces)
 }
 
-/// Returns the value of a column as the new type; by way of text where no cast leads there directly.
+/// Returns the cast of a column to the new type; through text where there is no direct cast.
 pub(super) fn cast(column: &Ident, old: &str, new: &str) -> Sql {
     let array = |name: &str| name.ends_with("[]");
     if family(old) != 0 && family(old) == family(new) && array(old) == array(new) {
@@ -272,7 +273,7 @@ pub(super) fn cast(column: &Ident, old: &str, new: &str) -> Sql {
     Sql::fill("{}::{}::{}", &[column, &through, &raw(new)])
 }
 
-/// Sorts the built-in types into families within which every type casts to every other.
+/// Groups the built-in types into families with casts between all their types.
 pub(super) fn family(name: &str) -> u8 {
     let bare = name.split(['(', '[']).next().unwrap_or(name).trim_end();
     match bare {
@@ -417,7 +418,7 @@ pub(super) fn identity(object: &Object) -> Sql {
     )
 }
 
-/// Returns whether a sequence may stand outside its new bounds, so that it has to begin anew.
+/// Returns whether the value of a sequence may be outside its new bounds, so that it has to restart.
 pub(super) fn must_restart(before: &Object, after: &Object) -> bool {
     let number = |object: &Object, fact: &str| -> i128 {
         let text = object.text(fact).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Writes what lives beside the relations: schemas, extensions, foreign servers, publications, settings, privileges.
+//! Writes objects other than relations, types and routines: schemas, extensions, foreign servers, publications, settings.
 
 use super::names::{name, raw, text};
 use super::options::{foreign_option_changes, options};
@@ -57,7 +57,7 @@ pub(super) fn drop(plan: &Plan<'_>, key: &Key) -> Vec<Sql> {
         )],
         Kind::Subscription => vec![
             Sql::fill("ALTER SUBSCRIPTION {} DISABLE", &[&name(key)]),
-            // The slot may be on a server that is out of reach, and is not ours to drop.
+            // The slot may be on a server that cannot be reached, and must not be dropped here.
             Sql::fill(
                 "ALTER SUBSCRIPTION {} SET (slot_name = NONE)",
                 &[&name(key)],
@@ -109,7 +109,7 @@ pub(super) fn alter(plan: &Plan<'_>, key: &Key, changed: &[&str]) -> Option<Vec<
     }
 }
 
-/// Leaves out the options whose values are secrets.
+/// Leaves out options whose values are secrets and were not read.
 fn known(items: &[Text]) -> Vec<Text> {
     items
         .iter()
@@ -118,7 +118,7 @@ fn known(items: &[Text]) -> Vec<Text> {
         .collect()
 }
 
-/// Returns whether an extension would have to go back to an older version, for which no script leads.
+/// Returns whether an extension would have to be downgraded, for which there are no scripts.
 fn goes_back(before: &Object, after: &Object) -> bool {
     let version = |object: &Object| -> Vec<u32> {
         let text = object.text("version").unwrap_or_default();
@@ -393,7 +393,7 @@ fn enable_event_trigger(key: &Key, after: &Object) -> Vec<Sql> {
     )]
 }
 
-/// Returns an object of the server's own the privileges back that it came with.
+/// Restores the initial privileges of a system object.
 fn system_grant(plan: &Plan<'_>, key: &Key, before: &Object) -> Vec<Sql> {
     let first = before.text("first_owner");
     let owner = first.or(before.owner.as_deref()).unwrap_or_default();

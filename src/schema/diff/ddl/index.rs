@@ -7,7 +7,7 @@ use crate::sql::name::{Ident, Literal, ObjectName};
 use crate::sql::safe::{Sql, SqlPart};
 
 pub(super) fn add_constraint(plan: &Plan<'_>, key: &Key, after: &Object) -> Vec<Sql> {
-    // Keys of a partitioned table are made without those of its partitions, which come by themselves.
+    // Keys of a partitioned table are created with ONLY; those of its partitions are created separately.
     let keyed = matches!(
         after.text("type"),
         Some("primary key" | "unique" | "exclusion")
@@ -17,7 +17,7 @@ pub(super) fn add_constraint(plan: &Plan<'_>, key: &Key, after: &Object) -> Vec<
         .text("tablespace")
         .map(|space| Sql::fill(" USING INDEX TABLESPACE {}", &[&Ident::new(space)]))
         .unwrap_or_default();
-    // How the index is kept stands before which rows are in it and when the constraint is looked at.
+    // Storage parameters come before the predicate and the deferrability.
     let definition = after.text("definition").unwrap_or_default();
     let which = (after.text("type") == Some("exclusion")).then(|| predicate(definition));
     let (index, when) = match (which.flatten(), definition.rfind(" DEFERRABLE")) {
@@ -38,7 +38,7 @@ pub(super) fn add_constraint(plan: &Plan<'_>, key: &Key, after: &Object) -> Vec<
         &pieces,
     )];
     sql.extend(storage(key, None, after));
-    // An index on a table that is not attached yet is taken over when it is.
+    // An index of a table that is not attached yet is attached with the table.
     if let Some(parent) = after.text("parent")
         && !plan.attaches_with_partition(key)
     {
@@ -52,7 +52,7 @@ pub(super) fn add_constraint(plan: &Plan<'_>, key: &Key, after: &Object) -> Vec<
     sql
 }
 
-/// Finds where a printed constraint says which rows it is about: outside parentheses and quotes.
+/// Finds the WHERE clause of a printed constraint, outside parentheses and quotes.
 fn predicate(definition: &str) -> Option<usize> {
     let (mut depth, mut quote) = (0, None);
     for (at, letter) in definition.char_indices() {
@@ -111,7 +111,7 @@ pub(super) fn alter_constraint(plan: &Plan<'_>, key: &Key, changed: &[&str]) -> 
     Some(sql)
 }
 
-/// Sets how the index behind a constraint keeps its rows, and takes back what is no longer said.
+/// Sets and resets the storage parameters of a constraint's index.
 pub(super) fn storage(key: &Key, before: Option<&Object>, after: &Object) -> Vec<Sql> {
     let index = ObjectName::new(&*key.schema, &*key.part);
     let (old, new) = (
@@ -136,7 +136,7 @@ pub(super) fn storage(key: &Key, before: Option<&Object>, after: &Object) -> Vec
     sql
 }
 
-/// Validates a check that comes with that of the parent, where only the parent's is not valid.
+/// Validates a check that is inherited, where only the parent's is not valid.
 pub(super) fn validated(plan: &Plan<'_>, key: &Key, after: &Object) -> Vec<Sql> {
     let whole = Key::named(Kind::Table, &key.schema, &key.name);
     let open = plan.parents_of(&whole).into_iter().any(|parent| {
@@ -154,7 +154,7 @@ pub(super) fn validated(plan: &Plan<'_>, key: &Key, after: &Object) -> Vec<Sql> 
     )]
 }
 
-/// Writes what makes an index the one a table is clustered on or identified by.
+/// Writes CLUSTER ON and REPLICA IDENTITY for an index.
 pub(super) fn index_marks(key: &Key, before: Option<&Object>, after: &Object) -> Vec<Sql> {
     let had = |fact: &str| before.is_some_and(|before| before.has(fact));
     let (table, index) = if key.kind == Kind::Index {
@@ -230,7 +230,7 @@ pub(super) fn index_facts(plan: &Plan<'_>, key: &Key, after: &Object, facts: &[&
     }
     let attaches = !plan.altered.contains(key) || facts.contains(&"parent");
     if let Some(parent) = after.text("parent").filter(|_| attaches) {
-        // An index on a table that is not attached yet is taken over when it is.
+        // An index of a table that is not attached yet is attached with the table.
         if !plan.attaches_with_partition(key) {
             sql.push(Sql::fill(
                 "ALTER INDEX {} ATTACH PARTITION {}",

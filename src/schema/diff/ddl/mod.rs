@@ -1,5 +1,5 @@
-//! Writes the statements that lead from one catalog to another: one file for each family of kinds, one place for what all
-//! kinds share (owner, comment, privileges, labels).
+//! Writes the statements that migrate one catalog to another: one file for each family of kinds, and one for what all
+//! kinds have (owner, comment, privileges, labels).
 
 mod column;
 mod global;
@@ -27,22 +27,20 @@ pub use crate::diff::plan::Options;
 use crate::diff::plan::{Phase, Plan, Step};
 use crate::sql::safe::Sql;
 
-/// One statement, with what a runner must know about it.
+/// One statement, with what is needed to run it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement {
-    /// What to run.
     pub sql: Sql,
-    /// The object it is about.
     pub about: Key,
-    /// Whether it must run outside a transaction, or be committed before anything after it.
+    /// Whether it must run outside a transaction, or be committed before the next statement.
     pub alone: bool,
-    /// What is lost for good, in words such as `the rows of public.orders`.
+    /// The data that is lost, such as `the rows of public.orders`.
     pub destroys: Option<String>,
 }
 
-/// Returns the statements that turn a database that is as `from` says into one that is as `to` says, in order.
+/// Returns the statements that change a database from `from` to `to`, in order.
 ///
-/// What is alone stands together where the order allows it, so that few transactions are needed.
+/// Statements outside a transaction are grouped where the order allows, so that few transactions are needed.
 pub fn statements(from: &Catalog, to: &Catalog, options: &Options) -> Vec<Statement> {
     let plan = decide(from, to, options);
     let (steps, before) = ordered_steps(&plan);
@@ -58,7 +56,7 @@ pub fn statements(from: &Catalog, to: &Catalog, options: &Options) -> Vec<Statem
         let (_, key) = &steps[step];
         let alone = stage % 2 == 1;
         if matches!(key.kind, Kind::Function | Kind::Procedure) && unchecked != Some(stage) {
-            // A body may name what is made after it; the server takes it at its word.
+            // A body may name objects that are created later.
             unchecked = Some(stage);
             statements.push(Statement {
                 sql: Sql::new("SET check_function_bodies = off"),
@@ -67,7 +65,7 @@ pub fn statements(from: &Catalog, to: &Catalog, options: &Options) -> Vec<Statem
                 destroys: None,
             });
         }
-        // It is shown as a comment, and a name may hold the end of one.
+        // It is written as a comment, and a name may contain a line break.
         let destroys = lost.insert(step).then(|| destroyed(&plan, &steps[step]));
         statements.push(Statement {
             sql,
@@ -81,7 +79,7 @@ pub fn statements(from: &Catalog, to: &Catalog, options: &Options) -> Vec<Statem
     statements
 }
 
-/// Returns the statements of all steps one after another; a stage ends where a statement must run alone.
+/// Returns the statements of all steps in order; a stage ends at a statement that must run alone.
 fn plainly(plan: &Plan<'_>, steps: &[Step]) -> Vec<Staged> {
     let mut stage = 0;
     let mut staged = Vec::new();

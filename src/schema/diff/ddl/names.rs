@@ -1,10 +1,10 @@
-//! Names an object as COMMENT ON, ALTER … OWNER TO, DROP and GRANT want it named.
+//! The names of objects in COMMENT ON, ALTER … OWNER TO, DROP and GRANT.
 
 use crate::catalog::{Catalog, Key, Kind, Object};
 use crate::sql::name::Ident;
 use crate::sql::safe::Sql;
 
-/// Vouches for text the server printed.
+/// Text that the server printed.
 pub(super) fn raw(text: &str) -> Sql {
     Sql::printed_by_server(text)
 }
@@ -58,7 +58,7 @@ pub(super) fn with_kind(catalog: &Catalog, key: &Key) -> Sql {
     }
 }
 
-/// Returns what stands between ON and TO of a GRANT; none for kinds that know no privileges.
+/// Returns the object in a GRANT; none for kinds without privileges.
 pub(super) fn for_grant(catalog: &Catalog, key: &Key) -> Option<Sql> {
     let words = match key.kind {
         Kind::Table | Kind::ForeignTable | Kind::View | Kind::MaterializedView | Kind::Column => {
@@ -66,7 +66,7 @@ pub(super) fn for_grant(catalog: &Catalog, key: &Key) -> Option<Sql> {
         }
         Kind::Type => "TYPE",
         Kind::Aggregate => {
-            // GRANT wants the plain argument types of an aggregate.
+            // GRANT needs the plain argument types of an aggregate.
             let star = key
                 .qualified()
                 .replace("(*)", "()")

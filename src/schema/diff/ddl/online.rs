@@ -1,6 +1,6 @@
-//! Writes the forms that hold up neither readers nor writers of what is there, and says what is committed before what.
+//! Writes the forms that block neither reads nor writes, in stages that are committed one after another.
 //!
-//! What is new holds nobody up and is written plainly. So is what cannot be had online without a time in which a key or
+//! New objects block nothing and use the plain forms. So does what cannot be done online without a time in which a key or
 //! an index is missing.
 
 use super::names::{name, raw};
@@ -10,14 +10,14 @@ use crate::diff::plan::{Phase, Plan, Step};
 use crate::sql::name::{Ident, ObjectName};
 use crate::sql::safe::{Sql, SqlPart};
 
-/// Where a statement may run.
+/// Whether a statement runs in a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// In a transaction with what stands beside it.
+    /// In a transaction with its neighbours.
     Inside,
     /// By itself, outside a transaction.
     Outside,
-    /// In either, once what comes before it is committed or in the same transaction.
+    /// In either, after the statements before it.
     Either,
 }
 
@@ -30,9 +30,9 @@ pub(super) struct Staged {
     pub(super) sql: Sql,
 }
 
-/// Returns the statements of all steps stage by stage; none where an object would be missing between two stages.
+/// Returns the statements of all steps by stage; none if an object would be missing between two stages.
 ///
-/// `before` says for each step which earlier ones it waits for.
+/// `before` lists for each step the earlier steps that it depends on.
 pub(super) fn staged(
     plan: &Plan<'_>,
     steps: &[Step],
@@ -47,7 +47,7 @@ pub(super) fn staged(
         let form = form(plan, step);
         let is_online = form.is_some();
         let parts = form.unwrap_or_else(|| plainly(plan, step));
-        // What has no online form keeps its order, whatever it waits for.
+        // Steps without an online form keep their order.
         if !is_online && !parts.is_empty() {
             stage = stage.max(usual);
         }
@@ -77,7 +77,7 @@ pub(super) fn staged(
     if has_gap(plan, steps, &reached) {
         return None;
     }
-    // A transaction of nothing but what may run outside as well is not worth a file of its own.
+    // A transaction of nothing but statements that may run outside one needs no file of its own.
     let inside = staged
         .iter()
         .any(|(place, one)| one.stage == 0 && *place == Place::Inside);
@@ -91,7 +91,7 @@ pub(super) fn staged(
     Some(staged)
 }
 
-/// Returns whether something made again would be gone for as long as another stage takes.
+/// Returns whether a replaced object would be missing for the duration of another stage.
 fn has_gap(plan: &Plan<'_>, steps: &[Step], reached: &[(usize, usize)]) -> bool {
     let dropped: std::collections::BTreeMap<&Key, usize> = steps
         .iter()
@@ -118,7 +118,7 @@ fn plainly(plan: &Plan<'_>, step: &Step) -> Vec<Part> {
     sql.into_iter().map(|sql| (place, sql)).collect()
 }
 
-/// Returns the online form of a step; none where it has none or needs none.
+/// Returns the online form of a step, if it has and needs one.
 fn form(plan: &Plan<'_>, step: &Step) -> Option<Vec<Part>> {
     let (phase, key) = step;
     match (phase, key.kind) {
@@ -132,12 +132,12 @@ fn form(plan: &Plan<'_>, step: &Step) -> Option<Vec<Part>> {
     }
 }
 
-/// Returns whether a relation or type is there before and after, as itself.
+/// Returns whether a relation or type stays and is not replaced.
 fn is_kept(plan: &Plan<'_>, key: &Key) -> bool {
     plan.from.get(key).is_some() && !plan.dropped.contains(key) && !plan.made.contains(key)
 }
 
-/// Says so of what an object is a part of, where it does not become or cease to be a partition either.
+/// Returns whether the parent of an object stays, and is neither attached nor detached.
 fn stands_on_kept(plan: &Plan<'_>, catalog: &Catalog, key: &Key) -> bool {
     catalog.parent(key).is_some_and(|of| {
         let partition = Key::named(Kind::Partition, &of.schema, &of.name);
@@ -146,7 +146,7 @@ fn stands_on_kept(plan: &Plan<'_>, catalog: &Catalog, key: &Key) -> bool {
     })
 }
 
-/// Returns whether a new index can stand beside the old one, take its place and its name.
+/// Returns whether a new index can be built beside the old one and then renamed.
 fn changes_places(plan: &Plan<'_>, key: &Key) -> bool {
     let free = |object: &Object| {
         let mut needs = object.needs.iter();
@@ -273,7 +273,7 @@ fn constraint(plan: &Plan<'_>, step: &Step) -> Option<Vec<Part>> {
     }
 }
 
-/// Adds a constraint without looking at the rows, which is quick, and looks at them while others write.
+/// Adds a constraint as NOT VALID, and validates it without blocking writes.
 fn validated_later(plan: &Plan<'_>, step: &Step, after: &Object) -> Option<Vec<Part>> {
     let (_, key) = step;
     let definition = after.text("definition").unwrap_or_default();
@@ -308,7 +308,7 @@ fn validate(plan: &Plan<'_>, key: &Key) -> Sql {
     Sql::fill(template, &[&name(key), &Ident::new(named)])
 }
 
-/// Adds a key by way of an index that is made while others write.
+/// Adds a key using an index that is built concurrently.
 fn by_index(plan: &Plan<'_>, step: &Step, after: &Object) -> Option<Vec<Part>> {
     let (_, key) = step;
     let (columns, attributes) = halves(after.text("definition")?)?;
@@ -343,7 +343,7 @@ fn by_index(plan: &Plan<'_>, step: &Step, after: &Object) -> Option<Vec<Part>> {
     Some(parts)
 }
 
-/// Splits the definition of a key into what its index has, and what the constraint has beside it.
+/// Splits the definition of a key into the part of its index and the rest.
 fn halves(definition: &str) -> Option<(&str, &str)> {
     let (mut depth, mut quoted, mut end) = (0, false, None);
     for (index, sign) in definition.char_indices() {
@@ -362,7 +362,7 @@ fn halves(definition: &str) -> Option<(&str, &str)> {
     Some(definition.split_at(end?))
 }
 
-/// Forbids nulls by way of a check that is looked at while others write, and that the server then takes for proof.
+/// Sets NOT NULL by way of a check constraint that is validated without blocking writes, which SET NOT NULL then relies on.
 fn not_null(plan: &Plan<'_>, step: &Step) -> Option<Vec<Part>> {
     let (_, key) = step;
     let (before, after) = (plan.from.get(key)?, plan.to.get(key)?);
@@ -404,7 +404,7 @@ fn not_null(plan: &Plan<'_>, step: &Step) -> Option<Vec<Part>> {
     Some(parts)
 }
 
-/// Returns a name for a check that no constraint of the table has, before or after.
+/// Returns a name for a check that no constraint of the table has in `from` or `to`.
 fn free_name(plan: &Plan<'_>, column: &Key) -> String {
     let short: String = column.part.chars().take(10).collect();
     let taken = |name: &str| {

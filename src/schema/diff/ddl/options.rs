@@ -1,11 +1,11 @@
-//! Writes storage parameters and the options of foreign objects.
+//! Writes storage parameters and options of foreign objects.
 
 use super::names::raw;
 use crate::catalog::{Object, Text};
 use crate::sql::name::{Ident, Literal};
 use crate::sql::safe::Sql;
 
-/// Returns storage parameters with their names, those of the TOAST table with its prefix.
+/// Returns storage parameters by name, those of the TOAST table with its prefix.
 pub(super) fn settings(object: &Object) -> Vec<(String, Sql)> {
     let own = object.list("options").iter().map(|item| ("", item));
     let toast = object
@@ -39,7 +39,7 @@ pub(super) fn option_changes(old: &[Text], new: &[Text]) -> (Sql, Sql) {
     (Sql::join(set, ", "), Sql::join(reset, ", "))
 }
 
-/// Returns the options of a foreign object as `OPTIONS (…)` with a blank before it, or nothing.
+/// Returns the options of a foreign object as ` OPTIONS (…)`, or nothing.
 pub(super) fn options(items: &[Text]) -> Sql {
     if items.is_empty() {
         return Sql::default();
@@ -53,7 +53,7 @@ pub(super) fn foreign_option(item: &Text) -> Sql {
     Sql::fill("{} {}", &[&Ident::new(option), &Literal::new(value)])
 }
 
-/// Returns the inside of `OPTIONS (…)` that leads from one set to another.
+/// Returns the content of `OPTIONS (…)` that changes one set of options to another.
 pub(super) fn foreign_option_changes(old: &[Text], new: &[Text]) -> Sql {
     let option_name = |item: &Text| item.split('=').next().unwrap_or_default().to_owned();
     let has = |items: &[Text], name: &str| items.iter().any(|item| option_name(item) == name);

@@ -1,4 +1,4 @@
-//! Writes what objects of all kinds have: comment, owner, privileges, security labels.
+//! Writes comments, owners, privileges and security labels of objects of all kinds.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::diff::plan::Plan;
 use crate::sql::name::{Ident, Literal};
 use crate::sql::safe::Sql;
 
-/// Returns what must follow the making of an object.
+/// Returns the statements that follow the creation of an object.
 pub(super) fn new(plan: &Plan<'_>, key: &Key, after: &Object) -> Vec<Sql> {
     let mut sql = Vec::new();
     let reader = plan.from.reader.as_str();
@@ -32,7 +32,7 @@ pub(super) fn new(plan: &Plan<'_>, key: &Key, after: &Object) -> Vec<Sql> {
     sql
 }
 
-/// Returns what brings an object that stays up to date.
+/// Returns the statements that update an object that stays.
 pub(super) fn changed(plan: &Plan<'_>, key: &Key, before: &Object, after: &Object) -> Vec<Sql> {
     let mut sql = Vec::new();
     if let Some(owner) = &after.owner
@@ -56,7 +56,7 @@ pub(super) fn changed(plan: &Plan<'_>, key: &Key, before: &Object, after: &Objec
 
 fn owned(plan: &Plan<'_>, key: &Key, owner: &Text) -> Option<Sql> {
     match key.kind {
-        // These follow another object, or have an owner in name only.
+        // These have the owner of another object.
         Kind::SystemGrant => given_away(plan, key, owner),
         Kind::Identity | Kind::DefaultPrivileges | Kind::Parameter | Kind::Extension => None,
         _ => Some(Sql::fill(
@@ -69,7 +69,7 @@ fn owned(plan: &Plan<'_>, key: &Key, owner: &Text) -> Option<Sql> {
     }
 }
 
-/// Returns an object of the server's own to another role, where it is not its first one's.
+/// Returns the statement that changes the owner of a system object, unless it is the original one.
 pub(super) fn given_away(plan: &Plan<'_>, key: &Key, owner: &str) -> Option<Sql> {
     let first = |object: &Object| object.text("first_owner").is_some();
     let was_given = |object: Option<&Object>| object.is_some_and(first);
@@ -123,13 +123,13 @@ fn labels(plan: &Plan<'_>, key: &Key, old: &[(Text, Text)], new: &[(Text, Text)]
         .collect()
 }
 
-/// Returns what is granted when nothing was ever said.
+/// Returns the default privileges of an object.
 fn standard(plan: &Plan<'_>, key: &Key, object: &Object) -> Acl {
     match key.kind {
         Kind::DefaultPrivileges => default_acl(plan, key),
         Kind::SystemGrant => {
             let items = object.list("standard").iter().map(|item| &**item);
-            // The entries of the first owner become the new one's with the object.
+            // The grants of the original owner become the new owner's.
             let owner = object.text("first_owner").or(object.owner.as_deref());
             Acl::parse(items, owner.unwrap_or_default())
         }
@@ -137,7 +137,7 @@ fn standard(plan: &Plan<'_>, key: &Key, object: &Object) -> Acl {
     }
 }
 
-/// Returns what a set of default privileges starts from: nothing in a schema, the built-in ones elsewhere.
+/// Returns the base of a set of default privileges: none in a schema, the built-in ones elsewhere.
 pub(super) fn default_acl(plan: &Plan<'_>, key: &Key) -> Acl {
     if key.kind != Kind::DefaultPrivileges || !key.schema.is_empty() {
         return Acl::default();
@@ -152,9 +152,9 @@ pub(super) fn default_acl(plan: &Plan<'_>, key: &Key) -> Acl {
     Acl::standard(kind, plan.to.version)
 }
 
-/// Returns the privileges an object is born with, and the statements that make them certain.
+/// Returns the privileges of a newly created object, and the statements that ensure them.
 ///
-/// Where default privileges apply, who made the object decides what they are: they are taken back first.
+/// Default privileges depend on the creating role, so they are revoked first.
 fn at_birth(plan: &Plan<'_>, key: &Key, after: &Object) -> (Vec<Sql>, Acl) {
     let standard = standard(plan, key, after);
     let part = match key.kind {
@@ -213,7 +213,7 @@ fn at_birth(plan: &Plan<'_>, key: &Key, after: &Object) -> (Vec<Sql>, Acl) {
     (cleared, Acl(left))
 }
 
-/// Returns the REVOKEs and GRANTs that lead from one set of privileges to another.
+/// Returns the REVOKEs and GRANTs that change one set of privileges to another.
 pub(super) fn privileges(
     plan: &Plan<'_>,
     key: &Key,
@@ -252,7 +252,7 @@ pub(super) fn privileges(
         on,
         columns,
     };
-    // A column is its table's owner's.
+    // A column has the owner of its table.
     let mut owned = object.clone();
     if key.kind == Kind::Column {
         let table = plan.to.parent(key).and_then(|table| plan.to.get(&table));
@@ -265,7 +265,7 @@ pub(super) fn privileges(
     sql
 }
 
-/// Returns again what is granted on columns: taking a privilege on a table back takes it from every column, too.
+/// Repeats the grants on columns: revoking a table privilege also revokes it on every column.
 fn kept_on_columns(plan: &Plan<'_>, key: &Key, old: &Acl, new: &Acl) -> Vec<Sql> {
     let after = holdings(new);
     let none = (String::new(), String::new());
@@ -322,7 +322,7 @@ fn columns_of<'k>(plan: &'k Plan<'_>, key: &'k Key) -> Vec<(&'k Key, &'k Object)
     }
 }
 
-/// How the statements about one object begin and name it.
+/// The parts of GRANT statements for one object.
 struct Form {
     prefix: Sql,
     on: Sql,
@@ -410,7 +410,7 @@ fn grants(object: &Object, old: &Acl, new: &Acl, form: &Form) -> Vec<Sql> {
     sql
 }
 
-/// Returns the grants so that what a role passes on comes after what it was given.
+/// Returns the grants in an order in which a role receives a privilege before it grants it.
 fn ordered(acl: &Acl) -> Vec<&Grant> {
     let mut grants: Vec<&Grant> = acl.0.iter().collect();
     grants.sort_by_key(|grant| grant.grantor.is_some());

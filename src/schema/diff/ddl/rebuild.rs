@@ -1,4 +1,4 @@
-//! Writes how a table or type is made again around what lives in it.
+//! Writes how a table is rebuilt with its rows, and a type with the columns that use it.
 
 use super::column::cast;
 use super::names::{name, raw, with_kind};
@@ -7,13 +7,13 @@ use crate::diff::plan::Plan;
 use crate::sql::name::{Ident, Literal};
 use crate::sql::safe::{Sql, SqlPart};
 
-/// Returns the name under which something waits while its successor is made.
+/// Returns the name of the old object while its successor is created.
 pub(super) fn temporary_name(key: &Key) -> Ident {
     let short: String = key.name.chars().take(40).collect();
     Ident::new(format!("{short} af-db old"))
 }
 
-/// Sets a table or type aside, its sequences' names freed, so that no change of a parent table reaches its rows.
+/// Renames a table or type and its sequences, and detaches the table from its parents so that their changes do not affect its rows.
 pub(super) fn rename_away(plan: &Plan<'_>, key: &Key) -> Vec<Sql> {
     let mut sql: Vec<Sql> = plan
         .from
@@ -30,7 +30,7 @@ pub(super) fn rename_away(plan: &Plan<'_>, key: &Key) -> Vec<Sql> {
         let free = |parent| Sql::fill("ALTER TABLE {} NO INHERIT {}", &[&name(key), &raw(parent)]);
         sql.extend(table.list("inherits").iter().map(|parent| free(parent)));
     }
-    // The functions that read and write a base type go with it; the new ones take their names.
+    // The functions of a base type are renamed with it; the new ones use their names.
     for needed in plan
         .from
         .get(key)
@@ -56,7 +56,7 @@ pub(super) fn rename_away(plan: &Plan<'_>, key: &Key) -> Vec<Sql> {
     sql
 }
 
-/// Moves the rows of a table that was set aside and drops it.
+/// Moves the rows of the renamed table and drops it.
 pub(super) fn fill(plan: &Plan<'_>, key: &Key) -> Vec<Sql> {
     let old = Sql::fill("{}.{}", &[&Ident::new(&*key.schema), &temporary_name(key)]);
     let mut columns = Vec::new();
@@ -106,7 +106,7 @@ pub(super) fn fill(plan: &Plan<'_>, key: &Key) -> Vec<Sql> {
     sql
 }
 
-/// Has identity columns go on after the highest value that was moved.
+/// Sets identity sequences to the highest value that was moved.
 pub(super) fn advance(to: &Catalog, key: &Key) -> Vec<Sql> {
     to.parts(Kind::Identity, &key.schema, &key.name)
         .map(|(part, identity)| {

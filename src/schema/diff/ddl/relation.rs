@@ -17,7 +17,7 @@ pub(super) fn make(plan: &Plan<'_>, key: &Key, after: &Object) -> Vec<Sql> {
             sql
         }
         Kind::Trigger => {
-            // A trigger that came with its partitioned table is there already.
+            // A trigger inherited from its partitioned table exists already.
             let mut sql = if after.has("inherited") {
                 Vec::new()
             } else {
@@ -62,7 +62,7 @@ pub(super) fn alter(plan: &Plan<'_>, key: &Key, changed: &[&str]) -> Option<Vec<
     match key.kind {
         Kind::View => alter_view(plan, key, changed),
         Kind::MaterializedView => (changed == ["options"])
-            .then(|| set_options(key, "ALTER MATERIALIZED VIEW {} ", (before, after))),
+            .then(|| set_options(key, "ALTER MATERIALIZED VIEW {} ", before, after)),
         Kind::Rule | Kind::Trigger => (changed == ["enabled"])
             .then(|| enabled(key, Some(before), after).into_iter().collect()),
         Kind::Policy => alter_policy(key, before, after, changed),
@@ -96,7 +96,7 @@ fn materialized(plan: &Plan<'_>, key: &Key, after: &Object) -> Sql {
         sql.push(" TABLESPACE ").piece(&Ident::new(space));
     }
     sql.push(" AS\n").piece(&query(after));
-    // Nothing can be read through one that holds nothing yet.
+    // A materialized view that is not populated cannot be read.
     let is_unfilled = |object: Option<&Object>| object.is_some_and(|object| object.unfilled);
     let reads_nothing = after
         .needs
@@ -116,7 +116,7 @@ fn query(after: &Object) -> Sql {
 fn alter_view(plan: &Plan<'_>, key: &Key, changed: &[&str]) -> Option<Vec<Sql>> {
     let (before, after) = (plan.from.get(key)?, plan.to.get(key)?);
     if changed == ["options"] {
-        return Some(set_options(key, "ALTER VIEW {} ", (before, after)));
+        return Some(set_options(key, "ALTER VIEW {} ", before, after));
     }
     let (old, new) = (plan.from.columns(key), plan.to.columns(key));
     let same = |(one, other): (&(&Key, &Object), &(&Key, &Object))| {
@@ -124,12 +124,12 @@ fn alter_view(plan: &Plan<'_>, key: &Key, changed: &[&str]) -> Option<Vec<Sql>> 
             && one.1.fact("type") == other.1.fact("type")
             && one.1.fact("collation") == other.1.fact("collation")
     };
-    // A view may be replaced as long as the columns it had stay the first ones.
+    // A view may be replaced as long as its old columns stay the first ones.
     let may = old.len() <= new.len() && old.iter().zip(&new).all(same);
     may.then(|| vec![view(key, after, "CREATE OR REPLACE VIEW ")])
 }
 
-fn set_options(key: &Key, alter: &'static str, (before, after): (&Object, &Object)) -> Vec<Sql> {
+fn set_options(key: &Key, alter: &'static str, before: &Object, after: &Object) -> Vec<Sql> {
     let (set, reset) = option_changes(before.list("options"), after.list("options"));
     let mut sql = Vec::new();
     if !reset.is_empty() {
@@ -206,7 +206,7 @@ fn alter_policy(key: &Key, before: &Object, after: &Object, changed: &[&str]) ->
     let fixed = changed
         .iter()
         .any(|fact| matches!(*fact, "command" | "restrictive"));
-    // ALTER POLICY cannot take an expression away.
+    // ALTER POLICY cannot remove an expression.
     let lost = |fact: &str| before.has(fact) && !after.has(fact);
     if fixed || lost("using") || lost("with_check") {
         return None;

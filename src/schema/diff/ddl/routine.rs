@@ -1,4 +1,4 @@
-//! Writes routines and what hangs on them: operators and their classes, casts, languages, collations, text search.
+//! Writes routines and related objects: operators, operator classes, casts, languages, collations, text search.
 
 use super::names::{name, raw, text};
 use crate::catalog::{Key, Kind, Object, Text};
@@ -81,7 +81,7 @@ pub(super) fn alter(
 ) -> Option<Vec<Sql>> {
     match key.kind {
         Kind::Function | Kind::Procedure => {
-            // Names and defaults of arguments, and what is returned, cannot be replaced.
+            // Argument names, argument defaults and the return type cannot be replaced.
             let fixed = changed
                 .iter()
                 .any(|fact| matches!(*fact, "arguments" | "returns" | "window"));
@@ -205,7 +205,7 @@ fn operator_class(key: &Key, after: &Object) -> Sql {
         members.push(Sql::fill("STORAGE {}", &[&raw(storage)]));
     }
     if members.is_empty() {
-        // The grammar wants at least one member; the storage type is always true.
+        // The grammar needs at least one member; the storage type is always valid.
         members.push(Sql::fill("STORAGE {}", &[&text(after, "for_type")]));
     }
     let pieces: [&dyn SqlPart; 7] = [

@@ -1,4 +1,4 @@
-//! Writes what the database and its roles are set to.
+//! Writes settings of the database and of roles.
 
 use super::names::{name, raw};
 use crate::catalog::{Key, Object, Text};
@@ -8,7 +8,7 @@ use crate::sql::safe::Sql;
 
 pub(super) fn setting(item: &str) -> (Ident, Sql) {
     let (parameter, value) = item.split_once('=').unwrap_or((item, ""));
-    // These hold lists of names, which one quoted string would turn into one name.
+    // These are lists of names; one quoted string would become one name.
     let listed = matches!(
         parameter,
         "search_path"

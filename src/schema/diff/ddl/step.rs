@@ -8,7 +8,7 @@ use crate::catalog::{Key, Kind, Object};
 use crate::diff::plan::{Phase, Plan, Step};
 use crate::sql::safe::Sql;
 
-/// Returns the statements of one step; none where another step does its work.
+/// Returns the statements of one step; none if another step implies it.
 pub(super) fn step_statements(plan: &Plan<'_>, step: &Step) -> Vec<Sql> {
     let (phase, key) = step;
     let is_implied = plan.implied_by(step).is_some();
@@ -45,12 +45,12 @@ pub(super) fn step_statements(plan: &Plan<'_>, step: &Step) -> Vec<Sql> {
     }
 }
 
-/// Returns whether an object can become what it should be without being made again.
+/// Returns whether an object can be altered in place.
 pub(in crate::diff) fn can_alter(plan: &Plan<'_>, key: &Key) -> bool {
     alter(plan, key).is_some()
 }
 
-/// Returns whether the type of a column is among what changes.
+/// Returns whether the type or collation of a column changes.
 pub(in crate::diff) fn changes_type(plan: &Plan<'_>, key: &Key) -> bool {
     let (Some(before), Some(after)) = (plan.from.get(key), plan.to.get(key)) else {
         return false;
@@ -162,7 +162,7 @@ fn drop(plan: &Plan<'_>, key: &Key) -> Vec<Sql> {
         | Kind::SequenceOwner => table::drop(plan, key),
         Kind::Trigger | Kind::RowSecurity => relation::drop(plan, key),
         Kind::Type if types::is_base(plan, key) => {
-            // Its functions need it as it needs them.
+            // The type and its functions depend on each other.
             vec![Sql::fill("DROP TYPE {} CASCADE", &[&name(key)])]
         }
         Kind::DomainConstraint => types::drop_constraint(key),
@@ -176,7 +176,7 @@ fn drop(plan: &Plan<'_>, key: &Key) -> Vec<Sql> {
     }
 }
 
-/// Returns the names of the facts that are not the same.
+/// Returns the names of the facts that differ.
 fn changed_facts<'a>(before: &'a Object, after: &'a Object) -> Vec<&'a str> {
     let mut names: Vec<&str> = before
         .facts
@@ -197,7 +197,7 @@ fn changed_facts<'a>(before: &'a Object, after: &'a Object) -> Vec<&'a str> {
 
 pub(super) fn is_alone(plan: &Plan<'_>, (phase, key): &Step) -> bool {
     match (phase, key.kind) {
-        // A new value may not be used in the transaction that added it.
+        // A new enum value cannot be used in the transaction that adds it.
         (Phase::Make, Kind::Type) => {
             plan.altered.contains(key)
                 && plan.to.get(key).is_some_and(|object| object.has("labels"))

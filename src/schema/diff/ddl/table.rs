@@ -1,4 +1,4 @@
-//! Writes tables with their columns, keys, indexes, sequences and places in a partitioned table.
+//! Writes tables with their columns, keys, indexes and sequences, and partitions.
 
 use super::column::{
     add_column, alter_column, alter_identity, column_line, identity, must_restart, not_null,
@@ -92,7 +92,7 @@ pub(super) fn drop(plan: &Plan<'_>, key: &Key) -> Vec<Sql> {
                 kind: Kind::Column,
                 ..key.clone()
             };
-            // A generated column takes its expression with it.
+            // The expression is dropped with the generated column.
             if plan.to.get(&column).is_none() {
                 return Vec::new();
             }
@@ -119,7 +119,7 @@ pub(super) fn drop(plan: &Plan<'_>, key: &Key) -> Vec<Sql> {
                 "ALTER TABLE {} DETACH PARTITION {}",
                 &[&parent, &name(key)],
             )];
-            // The foreign keys of the whole have become its own; those that it is to have are made by themselves.
+            // The parent's foreign keys have become its own; those that it should have are created separately.
             let kept = plan.inherited_foreign_keys(key);
             let kept = kept.iter().filter(|key| !plan.dropped.contains(*key));
             sql.extend(kept.map(|reference| {
@@ -136,7 +136,7 @@ pub(super) fn drop(plan: &Plan<'_>, key: &Key) -> Vec<Sql> {
             &[&name(key), &part],
         )],
         Kind::Index if plan.backs_partition_key(key) => {
-            // The keys of partitions can neither go before it nor stay; whatever else stands on them went before.
+            // The keys of partitions can be dropped neither before it nor after; other dependents were dropped before.
             vec![Sql::fill("DROP INDEX {} CASCADE", &[&name(key)])]
         }
         Kind::Index => vec![Sql::fill("DROP INDEX {}", &[&name(key)])],
@@ -193,7 +193,7 @@ fn create(plan: &Plan<'_>, key: &Key, after: &Object) -> Vec<Sql> {
         .filter(|(_, column)| spelt(column) || column.text("inherited") == Some("also"))
         .map(|(column, object)| {
             let typed = after.has("of_type");
-            column_line(plan, key, (column, object), typed)
+            column_line(plan, key, column, object, typed)
         })
         .collect();
     if let Some(of_type) = after.text("of_type") {
@@ -273,7 +273,7 @@ fn alter_table(key: &Key, before: &Object, after: &Object, changed: &[&str]) -> 
                     sql.push(say("ALTER TABLE {} NO INHERIT {}", raw(parent)));
                 }
             }
-            // A table that is or was a partition says so by being attached or detached.
+            // A table becomes or stops being a partition by ATTACH or DETACH.
             "partition" | "columns" => {}
             _ => return None,
         }

@@ -103,7 +103,7 @@ pub(super) fn alter(plan: &Plan<'_>, key: &Key, changed: &[&str]) -> Option<Vec<
         Some("enum") if changed == ["labels"] => {
             add_values(key, before.list("labels"), after.list("labels"))
         }
-        // A shell is filled.
+        // A shell type is completed.
         Some("base") if before.text("type") == Some("shell") => Some(make(plan, key, after)),
         Some("domain") => alter_domain(key, after, changed),
         Some("composite") if changed == ["columns"] => {
@@ -117,7 +117,7 @@ pub(super) fn alter(plan: &Plan<'_>, key: &Key, changed: &[&str]) -> Option<Vec<
     }
 }
 
-/// Adds values where they belong; none when the old values are not all there in their order.
+/// Adds enum values at their positions; none if old values were removed or reordered.
 fn add_values(key: &Key, old: &[Text], new: &[Text]) -> Option<Vec<Sql>> {
     let kept: Vec<&Text> = new.iter().filter(|label| old.contains(label)).collect();
     if kept != old.iter().collect::<Vec<_>>() {
@@ -170,9 +170,9 @@ pub(super) fn drop_constraint(key: &Key) -> Vec<Sql> {
     )]
 }
 
-/// Drops a type that was set aside, once nothing uses it any more.
+/// Drops a renamed type, once nothing uses it any more.
 pub(super) fn discard(plan: &Plan<'_>, key: &Key) -> Vec<Sql> {
-    // Only the functions of a base type can still need it: each needs the other.
+    // Only the functions of a base type can still depend on it.
     let template = if is_base(plan, key) {
         "DROP TYPE {}.{} CASCADE"
     } else {

@@ -2,7 +2,7 @@
 //!
 //! Judges any catalog: the manifest's, the shadow's, a live one.
 
-mod judge;
+mod check;
 mod pattern;
 
 use serde::Deserialize;
@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::manifest::entries::Entries;
 use crate::yaml::Located;
 
-pub use self::judge::check;
+pub use self::check::check;
 
 /// What is promised; what is not said is not checked.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::catalog::acl::{Acl, Grantee};
 use crate::catalog::{Catalog, Key, Kind, Object};
 use crate::diff::ddl::{self, Options};
-use crate::manifest::statements::spell;
+use crate::manifest::object_name::spell;
 use crate::sql::name::ObjectName;
 
 use yaml::Page;

@@ -2,7 +2,7 @@
 
 use crate::catalog::acl::{Acl, Grantee, privilege_word};
 use crate::catalog::{Key, Kind, Object};
-use crate::manifest::statements::spell;
+use crate::manifest::object_name::spell;
 use crate::manifest::write::yaml::Page;
 use crate::manifest::write::{Writer, column, phrase};
 use crate::sql::name::{Ident, Literal, ObjectName};

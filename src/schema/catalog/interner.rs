@@ -1,22 +1,21 @@
-//! [`Shared`]: what is said again and again, in one catalog or in several, kept once.
+//! [`Interner`]: equal texts and facts of one or several catalogs, kept once.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
 
 use crate::catalog::{Facts, Text, Value};
 
-/// Texts longer than this are hardly ever the same twice.
+/// Longer texts are hardly ever equal.
 const LONGEST: usize = 1000;
 
-/// The texts and facts that catalogs read at the same time have in common.
+/// Texts and facts shared by catalogs that are read at the same time.
 #[derive(Debug, Default)]
-pub struct Shared {
+pub struct Interner {
     texts: RefCell<HashSet<Text>>,
     facts: RefCell<HashSet<Facts>>,
 }
 
-impl Shared {
-    /// Returns a text that everything which says the same shares.
+impl Interner {
     pub(super) fn text(&self, text: &str) -> Text {
         if text.len() > LONGEST {
             return text.into();
@@ -30,7 +29,6 @@ impl Shared {
         new
     }
 
-    /// Returns facts that everything of which the same is said shares.
     pub(super) fn facts(&self, new: Facts) -> Facts {
         let mut facts = self.facts.borrow_mut();
         if let Some(known) = facts.get(&new) {
@@ -40,7 +38,7 @@ impl Shared {
         new
     }
 
-    /// As [`Shared::facts`], for facts that are not held yet.
+    /// Like [`Interner::facts`], without allocating facts that are already known.
     pub(super) fn new_facts(&self, new: Vec<(Text, Value)>) -> Facts {
         let known = self.facts.borrow().get(new.as_slice()).cloned();
         known.unwrap_or_else(|| self.facts(new.into()))

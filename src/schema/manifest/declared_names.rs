@@ -1,48 +1,48 @@
-//! The names a manifest declares: where each stands, and which PostgreSQL would cut.
+//! The names that a manifest declares: their locations, and those that PostgreSQL would truncate.
 
 use std::collections::BTreeMap;
 
 use anyhow::Result;
 
 use crate::finding::{Finding, Location};
-use crate::manifest::statement::place;
-use crate::manifest::{File, Manifest, statements};
+use crate::manifest::located_statement::location;
+use crate::manifest::{File, Manifest, object_name};
 use crate::sql::name::Ident;
 use crate::yaml::Located;
 
-/// How many bytes of a name PostgreSQL keeps.
+/// NAMEDATALEN - 1.
 const LONGEST: usize = 63;
 
 /// Says where things stand, by their quoted names: `public.orders`, `public.orders.id`.
-pub(super) fn places(manifest: &Manifest) -> Result<BTreeMap<String, Location>> {
-    let mut places = BTreeMap::new();
+pub(super) fn locations(manifest: &Manifest) -> Result<BTreeMap<String, Location>> {
+    let mut locations = BTreeMap::new();
     for file in &manifest.files {
         for (name, parts) in tables(file) {
-            let object = statements::object_name(&file.name, name)?;
-            places.insert(object.to_string(), place(&file.name, name));
+            let object = object_name::object_name(&file.name, name)?;
+            locations.insert(object.to_string(), location(&file.name, name));
             for part in parts {
                 let ident = Ident::new(&*part.value);
-                places
+                locations
                     .entry(format!("{object}.{ident}"))
-                    .or_insert_with(|| place(&file.name, part));
+                    .or_insert_with(|| location(&file.name, part));
             }
         }
         for name in others(file) {
-            let object = statements::object_name(&file.name, name)?;
-            places.insert(object.to_string(), place(&file.name, name));
+            let object = object_name::object_name(&file.name, name)?;
+            locations.insert(object.to_string(), location(&file.name, name));
         }
         for name in global(file) {
-            places.insert(
+            locations.insert(
                 Ident::new(&*name.value).to_string(),
-                place(&file.name, name),
+                location(&file.name, name),
             );
         }
     }
-    Ok(places)
+    Ok(locations)
 }
 
-/// Finds names that PostgreSQL would cut, so that what is made is called otherwise than what is declared.
-pub(super) fn too_long(manifest: &Manifest) -> Vec<Finding> {
+/// Finds names that PostgreSQL would truncate, so that objects would be created under other names.
+pub(super) fn truncated_names(manifest: &Manifest) -> Vec<Finding> {
     let mut findings = Vec::new();
     for file in &manifest.files {
         let of_tables = tables(file).flat_map(|(name, parts)| [name].into_iter().chain(parts));
@@ -56,16 +56,21 @@ pub(super) fn too_long(manifest: &Manifest) -> Vec<Finding> {
             let Some(bytes) = longest.max().filter(|bytes| *bytes > LONGEST) else {
                 continue;
             };
-            let message =
-                format!("the name has {bytes} bytes, of which PostgreSQL keeps {LONGEST}");
+            let message = format!(
+                "the name has {bytes} bytes; PostgreSQL truncates names to {LONGEST} bytes"
+            );
             let finding = Finding::error("manifest-name", &name.value, message);
-            findings.push(finding.place(place(&file.name, name)).help("shorten it"));
+            findings.push(
+                finding
+                    .place(location(&file.name, name))
+                    .help("shorten the name"),
+            );
         }
     }
     findings
 }
 
-/// Walks the tables of a file, each with the names of its parts.
+/// Returns the tables of a file, each with the names of its parts.
 fn tables(
     file: &File,
 ) -> impl Iterator<Item = (&Located<String>, impl Iterator<Item = &Located<String>>)> {

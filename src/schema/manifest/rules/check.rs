@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::{Catalog, Key, Kind, Object};
 use crate::finding::{Finding, Location};
+use crate::manifest::located_statement::location;
+use crate::manifest::object_name;
 use crate::manifest::rules::pattern::fits;
 use crate::manifest::rules::{Logs, Naming, Rules, Tenant};
-use crate::manifest::statement::place;
-use crate::manifest::statements;
 use crate::sql::name::Ident;
 use crate::sql::token;
 use crate::yaml::{Located, nearest};
@@ -23,7 +23,7 @@ const NAMES: [&str; 6] = [
 ];
 
 /// What every rule needs to know.
-struct Bench<'a> {
+struct RuleChecker<'a> {
     catalog: &'a Catalog,
     places: &'a BTreeMap<String, Location>,
     file: &'a str,
@@ -39,87 +39,82 @@ pub fn check(
     catalog: &Catalog,
     places: &BTreeMap<String, Location>,
 ) -> Vec<Finding> {
-    let mut bench = Bench {
+    let mut checker = RuleChecker {
         catalog,
         places,
         file,
         except: BTreeSet::new(),
         findings: Vec::new(),
     };
-    bench.read_exceptions(rules);
+    checker.read_exceptions(rules);
     let tables: Vec<(&Key, &Object)> = catalog
         .of_kind(Kind::Table)
         .filter(|(_, object)| !object.has("partition"))
         .collect();
     for (key, object) in tables {
         if rules.primary_key {
-            bench.check_primary_key(key);
+            checker.check_primary_key(key);
         }
         if rules.foreign_key_index {
-            bench.check_foreign_keys(key);
+            checker.check_foreign_keys(key);
         }
         if rules.comment && object.comment.is_none() {
             let help = format!("COMMENT ON TABLE {} IS '…'", key.qualified());
-            bench.say(
-                "comment",
-                key,
-                "",
-                ("has no comment that says what it is for", &help),
-            );
+            checker.report("comment", key, "", "has no comment", &help);
         }
         if let Some(tenant) = &rules.tenant {
-            bench.check_tenant(tenant, key);
+            checker.check_tenant(tenant, key);
         }
         if let Some(logs) = &rules.logs {
-            bench.check_logs(logs, key);
+            checker.check_logs(logs, key);
         }
         if let Some(naming) = &rules.naming {
-            bench.check_names(naming, key);
+            checker.check_names(naming, key);
         }
     }
-    bench.findings
+    checker.findings
 }
 
-impl<'a> Bench<'a> {
+impl<'a> RuleChecker<'a> {
     fn read_exceptions(&mut self, rules: &'a Rules) {
         for (table, entries) in rules.except.iter() {
-            let object = statements::object_name(self.file, table);
+            let object = object_name::object_name(self.file, table);
             let known = object.as_ref().is_ok_and(|object| {
                 let key = Key::named(Kind::Table, object.schema.as_str(), object.name.as_str());
                 self.catalog.get(&key).is_some()
             });
             if !known {
                 let message = format!(
-                    "an exception is made for `{}`, which is not there",
+                    "exception for table `{}`, which does not exist",
                     table.value
                 );
                 let finding = Finding::warn("house-exception", &table.value, message);
                 self.findings.push(
                     finding
-                        .place(place(self.file, table))
-                        .help("take the exception out"),
+                        .place(location(self.file, table))
+                        .help("remove the exception"),
                 );
             }
             let Ok(object) = object else { continue };
             for (rule, reason) in entries.iter() {
                 let Some(name) = NAMES.into_iter().find(|name| *name == rule.value) else {
-                    let message = format!("there is no rule `{}` to be excepted from", rule.value);
+                    let message = format!("unknown rule `{}` in an exception", rule.value);
                     let help = match nearest(&rule.value, NAMES) {
                         Some(near) => format!("did you mean `{near}`?"),
                         None => format!("the rules are {}", NAMES.join(", ")),
                     };
                     let finding = Finding::error("house-exception", &table.value, message);
                     self.findings
-                        .push(finding.place(place(self.file, rule)).help(help));
+                        .push(finding.place(location(self.file, rule)).help(help));
                     continue;
                 };
                 if reason.value.trim().is_empty() {
-                    let message = format!("the exception from `{name}` says no reason");
+                    let message = format!("the exception to rule `{name}` has no reason");
                     let finding = Finding::error("house-exception", &table.value, message);
                     self.findings.push(
                         finding
-                            .place(place(self.file, rule))
-                            .help("say why it does not hold"),
+                            .place(location(self.file, rule))
+                            .help("state why the rule does not apply to this table"),
                     );
                 }
                 self.except.insert((object.to_string(), name));
@@ -128,7 +123,7 @@ impl<'a> Bench<'a> {
     }
 
     /// Reports what is wrong with a table, or a part of it, and what mends it, unless it is excepted.
-    fn say(&mut self, rule: &'static str, table: &Key, part: &str, (what, help): (&str, &str)) {
+    fn report(&mut self, rule: &'static str, table: &Key, part: &str, what: &str, help: &str) {
         let name = table.qualified();
         if self.except.contains(&(name.clone(), rule)) {
             return;
@@ -156,7 +151,7 @@ impl<'a> Bench<'a> {
             .any(|(_, object)| object.text("type") == Some("primary key"));
         if !found {
             let help = format!("ALTER TABLE {} ADD PRIMARY KEY (…)", table.qualified());
-            self.say("primary-key", table, "", ("has no primary key", &help));
+            self.report("primary-key", table, "", "has no primary key", &help);
         }
     }
 
@@ -178,8 +173,8 @@ impl<'a> Bench<'a> {
                     table.qualified(),
                     columns.join(", ")
                 );
-                let what = "is a foreign key without an index: each change of the other table reads this one whole";
-                self.say("foreign-key-index", table, &key.part, (what, &help));
+                let what = "is a foreign key without an index; each DELETE or key UPDATE on the referenced table scans this table";
+                self.report("foreign-key-index", table, &key.part, what, &help);
             }
         }
     }
@@ -208,15 +203,13 @@ impl<'a> Bench<'a> {
         let Some(column) = &tenant.column else { return };
         let key = Key::part(Kind::Column, &table.schema, &table.name, &column.value);
         let Some(found) = self.catalog.get(&key) else {
-            let what = format!(
-                "does not say which tenant a row belongs to: it has no `{}`",
-                column.value
-            );
-            self.say(
+            let what = format!("has no tenant column `{}`", column.value);
+            self.report(
                 "tenant",
                 table,
                 "",
-                (&what, "add the column, or an exception with its reason"),
+                &what,
+                "add the column, or add an exception with a reason",
             );
             return;
         };
@@ -227,11 +220,12 @@ impl<'a> Bench<'a> {
                 "ALTER TABLE {name} ALTER COLUMN {} SET NOT NULL",
                 Ident::new(&*column.value)
             );
-            self.say(
+            self.report(
                 "tenant",
                 table,
                 &column.value,
-                ("may be null: such a row belongs to nobody", &help),
+                "is nullable; a row without a tenant is in no tenant's view",
+                &help,
             );
         }
         if tenant.index
@@ -241,14 +235,12 @@ impl<'a> Bench<'a> {
                 .any(|index| index.first() == Some(&column.value))
         {
             let help = format!("CREATE INDEX ON {name} ({}, …)", Ident::new(&*column.value));
-            self.say(
+            self.report(
                 "tenant",
                 table,
                 &column.value,
-                (
-                    "begins no index: each request reads every tenant's rows",
-                    &help,
-                ),
+                "is not the first column of any index; each query scans the rows of all tenants",
+                &help,
             );
         }
         let Some(wanted) = &tenant.row_level_security else {
@@ -262,19 +254,21 @@ impl<'a> Bench<'a> {
         };
         if !has("enabled") {
             let help = format!("ALTER TABLE {name} ENABLE ROW LEVEL SECURITY");
-            self.say(
+            self.report(
                 "tenant",
                 table,
                 "",
-                ("has rows of tenants and no row-level security", &help),
+                "contains tenant data but row-level security is not enabled",
+                &help,
             );
         } else if wanted.value == "forced" && !has("forced") {
             let help = format!("ALTER TABLE {name} FORCE ROW LEVEL SECURITY");
-            self.say(
+            self.report(
                 "tenant",
                 table,
                 "",
-                ("does not hold its owner to its policies", &help),
+                "does not force row-level security; its owner bypasses the policies",
+                &help,
             );
         }
     }
@@ -298,11 +292,12 @@ impl<'a> Bench<'a> {
                 table.qualified(),
                 Ident::new(column)
             );
-            self.say(
+            self.report(
                 "logs",
                 table,
                 "",
-                (&format!("is a log and has no `{column}`"), &help),
+                &format!("is a log table without column `{column}`"),
+                &help,
             );
             return;
         }
@@ -316,11 +311,12 @@ impl<'a> Bench<'a> {
                 table.qualified(),
                 Ident::new(column)
             );
-            self.say(
+            self.report(
                 "logs",
                 table,
                 column,
-                ("is in no index: a log is read by time", &help),
+                "is not indexed; log tables are queried by time",
+                &help,
             );
         }
     }
@@ -347,12 +343,13 @@ impl<'a> Bench<'a> {
             let Some(pattern) = pattern else { continue };
             if !fits(&pattern.value, name, &table.name) {
                 let part = if word == "table" { "" } else { name };
-                let what = format!("is a {word} whose name is not as the house calls them");
-                self.say(
+                let what = format!("is a {word} that does not match the naming rule");
+                self.report(
                     "naming",
                     table,
                     part,
-                    (&what, &format!("names are `{}`", pattern.value)),
+                    &what,
+                    &format!("required pattern: `{}`", pattern.value),
                 );
             }
         }

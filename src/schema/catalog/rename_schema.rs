@@ -1,4 +1,4 @@
-//! Giving a schema another name in a catalog, so that the schemas of two tenants compare equal where they are alike.
+//! Renames a schema within a catalog, so that the schemas of two tenants can be compared.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use crate::sql::name::Ident;
 use crate::sql::token::{self, TokenKind as Token};
 
 impl Catalog {
-    /// Returns the catalog with one schema under another name, wherever the server printed it: in keys, in definitions, in
+    /// Returns the catalog with one schema renamed wherever the server printed it: in keys, in definitions, in
     /// texts such as `nextval('tenant.orders_id_seq'::regclass)`.
-    pub fn with_schema_called(&self, from: &str, to: &str) -> Catalog {
-        let rename = Rename {
+    pub fn with_schema_renamed(&self, from: &str, to: &str) -> Catalog {
+        let rename = SchemaRename {
             from,
             to,
             quoted: Ident::new(from).to_string(),
@@ -27,14 +27,14 @@ impl Catalog {
     }
 }
 
-struct Rename<'a> {
+struct SchemaRename<'a> {
     from: &'a str,
     to: &'a str,
     quoted: String,
     becomes: String,
 }
 
-impl Rename<'_> {
+impl SchemaRename<'_> {
     fn key(&self, key: &Key) -> Key {
         let schema: Text = if &*key.schema == self.from {
             self.to.into()
@@ -43,7 +43,7 @@ impl Rename<'_> {
         };
         let name: Text = match key.kind {
             Kind::Schema if &*key.name == self.from => self.to.into(),
-            kind if kind.name_is_phrase() => self.text(&key.name),
+            kind if kind.name_is_preformatted() => self.text(&key.name),
             _ => key.name.clone(),
         };
         Key {
@@ -71,7 +71,7 @@ impl Rename<'_> {
         renamed
     }
 
-    /// Replaces the name where a dot follows it, as PostgreSQL prints every name of the schema's.
+    /// Replaces the name where a dot follows it, as in every name that PostgreSQL prints.
     fn text(&self, text: &Text) -> Text {
         if !text.contains(self.quoted.as_str()) {
             return text.clone();
@@ -86,7 +86,7 @@ impl Rename<'_> {
                 && text[token.end..].starts_with('.');
             match token.kind {
                 _ if is_name => renamed.push_str(&self.becomes),
-                // Names within texts: what is read as regclass, bodies of functions.
+                // Names within strings: regclass literals, function bodies.
                 Token::Text if token.closed && said.len() > 2 => {
                     let inner: Text = said[1..said.len() - 1].into();
                     renamed.push_str(&said[..1]);
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expected: &str) {
-        let rename = Rename {
+        let rename = SchemaRename {
             from: "acme",
             to: "tenant",
             quoted: "acme".to_owned(),

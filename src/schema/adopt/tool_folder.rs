@@ -15,7 +15,7 @@ use crate::plan::unit::{self, TransactionControl};
 
 /// A migration and what its tool knows it by.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct ToolMigration {
     /// How the tool's history names it.
     pub key: String,
     /// What the tool would record of its text, where it records that.
@@ -28,11 +28,11 @@ pub struct Entry {
 
 /// A folder of another tool.
 #[derive(Clone, Debug, Default)]
-pub struct Listed {
+pub struct ToolFolder {
     /// Its migrations, by version.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<ToolMigration>,
     /// Files that the tool runs again whenever they change, in its order, numbered behind the others.
-    pub repeatables: Vec<Entry>,
+    pub repeatables: Vec<ToolMigration>,
     /// What is wrong with the files.
     pub findings: Vec<Finding>,
 }
@@ -40,7 +40,7 @@ pub struct Listed {
 /// The code of the finding that a folder holds repeatable files, which are taken over converted only.
 pub const REPEATABLE: &str = "adopt-repeatable";
 
-impl Listed {
+impl ToolFolder {
     /// Returns it as any folder of migrations.
     pub fn folder(self) -> MigrationFolder {
         MigrationFolder {
@@ -55,7 +55,7 @@ impl Listed {
 }
 
 /// A migration as a tool's file says it, before it is judged.
-pub(crate) struct Draft {
+pub(crate) struct ToolFile {
     pub(crate) key: String,
     pub(crate) version: i64,
     pub(crate) name: String,
@@ -67,10 +67,10 @@ pub(crate) struct Draft {
     pub(crate) verify: Option<MigrationFile>,
 }
 
-impl Draft {
+impl ToolFile {
     /// Begins with what every tool knows.
     pub(crate) fn new(key: impl Into<String>, version: i64, name: &str, up: MigrationFile) -> Self {
-        Draft {
+        ToolFile {
             key: key.into(),
             version,
             name: name.to_owned(),
@@ -84,18 +84,18 @@ impl Draft {
 }
 
 /// A folder being read.
-pub(crate) struct Gathering {
+pub(crate) struct FolderReader {
     tool: Tool,
     walk: DirectoryWalk,
     pub(crate) shown: String,
     pub(crate) findings: Vec<Finding>,
-    drafts: Vec<Draft>,
-    repeatables: Vec<Draft>,
+    drafts: Vec<ToolFile>,
+    repeatables: Vec<ToolFile>,
 }
 
-impl Gathering {
+impl FolderReader {
     pub(crate) fn new(tool: Tool, shown: &str) -> Self {
-        Gathering {
+        FolderReader {
             tool,
             walk: DirectoryWalk::default(),
             shown: shown.to_owned(),
@@ -123,7 +123,7 @@ impl Gathering {
     }
 
     /// Reads a file that need not be there and may be empty.
-    pub(crate) fn perhaps(&mut self, path: &Path, shown: &str) -> Option<MigrationFile> {
+    pub(crate) fn optional_script(&mut self, path: &Path, shown: &str) -> Option<MigrationFile> {
         if !path.is_file() {
             return None;
         }
@@ -135,22 +135,27 @@ impl Gathering {
     }
 
     /// Takes a migration in.
-    pub(crate) fn push(&mut self, draft: Draft) {
+    pub(crate) fn push(&mut self, draft: ToolFile) {
         self.drafts.push(draft);
     }
 
     /// Takes a file in that its tool runs again whenever it changes.
-    pub(crate) fn push_repeatable(&mut self, draft: Draft) {
+    pub(crate) fn push_repeatable(&mut self, draft: ToolFile) {
         self.repeatables.push(draft);
     }
 
     /// Returns the migration of this version its way down; says whether there is one.
     pub(crate) fn set_down(&mut self, version: i64, down: MigrationFile) -> bool {
-        self.set_down_so(version, down, false)
+        self.set_down_with_mode(version, down, false)
     }
 
     /// Returns the migration of this version its way down, and says how that runs.
-    pub(crate) fn set_down_so(&mut self, version: i64, down: MigrationFile, outside: bool) -> bool {
+    pub(crate) fn set_down_with_mode(
+        &mut self,
+        version: i64,
+        down: MigrationFile,
+        outside: bool,
+    ) -> bool {
         let found = self
             .drafts
             .iter_mut()
@@ -162,30 +167,30 @@ impl Gathering {
     }
 
     /// Says that a name is not one the tool would read.
-    pub(crate) fn odd_name(&mut self, shown: &str, expected: &str) {
+    pub(crate) fn unexpected_name(&mut self, shown: &str, expected: &str) {
         let message = format!(
-            "the name is not of the form {expected}, so {} would skip it",
+            "the file name does not match {expected}; {} would skip this file",
             self.tool
         );
         self.findings.push(
             Finding::error("migration-name", shown, message)
                 .place(Location::file(shown))
-                .help("rename it, or move it out of the folder"),
+                .help("rename the file, or move it out of the folder"),
         );
     }
 
     /// Says that a migration is a program.
     pub(crate) fn program(&mut self, shown: &str) {
-        let message = "this migration is a program; af-db runs SQL";
+        let message = "this migration is a program; af-db runs only SQL";
         self.findings.push(
             Finding::error("migration-program", shown, message)
                 .place(Location::file(shown))
-                .help("write its effect as SQL beside it, under the same number"),
+                .help("write the migration as SQL under the same version"),
         );
     }
 
     /// Says what is wrong with a file.
-    pub(crate) fn wrong(&mut self, shown: &str, message: impl Into<String>, help: &str) {
+    pub(crate) fn layout_error(&mut self, shown: &str, message: impl Into<String>, help: &str) {
         self.findings.push(
             Finding::error("migration-layout", shown, message)
                 .place(Location::file(shown))
@@ -194,51 +199,52 @@ impl Gathering {
     }
 
     /// Puts the migrations in order and settles how each runs.
-    pub(crate) fn finish(mut self) -> Listed {
+    pub(crate) fn finish(mut self) -> ToolFolder {
         let mut drafts = std::mem::take(&mut self.drafts);
         drafts.sort_by(|left, right| {
             (left.version, &left.up.shown).cmp(&(right.version, &right.up.shown))
         });
-        let mut entries: Vec<Entry> = Vec::with_capacity(drafts.len());
+        let mut entries: Vec<ToolMigration> = Vec::with_capacity(drafts.len());
         for draft in drafts {
             let last = entries.last().map(|entry| &entry.migration);
             if let Some(first) = last.filter(|last| last.version == draft.version) {
                 let message = format!(
-                    "version {} is taken by {} as well",
+                    "version {} is also used by {}",
                     draft.version, first.up.shown
                 );
                 let finding = Finding::error("migration-duplicate", &draft.up.shown, message)
                     .place(Location::file(&draft.up.shown))
                     .also(Location::file(&first.up.shown));
-                self.findings
-                    .push(finding.help("give the one that is not applied anywhere another number"));
+                self.findings.push(
+                    finding.help("change the version of the file that is not applied anywhere"),
+                );
                 continue;
             }
-            entries.push(self.settle(draft));
+            entries.push(self.into_migration(draft));
         }
         let last = entries.last().map_or(0, |entry| entry.migration.version);
         let mut repeatables = Vec::new();
         for (behind, mut draft) in (1..).zip(std::mem::take(&mut self.repeatables)) {
             draft.version = last + behind;
-            let message = "af-db runs each file once, and this one runs again whenever it changes";
+            let message = "repeatable migration; af-db runs each file only once";
             self.findings.push(
                 Finding::error(REPEATABLE, &draft.up.shown, message)
                     .place(Location::file(&draft.up.shown))
-                    .help("adopt with --convert, which makes it a migration as it is now"),
+                    .help("run af-db adopt --convert, which turns the current text into a versioned migration"),
             );
-            repeatables.push(self.settle(draft));
+            repeatables.push(self.into_migration(draft));
         }
-        Listed {
+        ToolFolder {
             entries,
             repeatables,
             findings: self.findings,
         }
     }
 
-    fn settle(&mut self, draft: Draft) -> Entry {
+    fn into_migration(&mut self, draft: ToolFile) -> ToolMigration {
         let mut directives = directive::read(&draft.up.shown, &draft.up.text, &mut self.findings);
         directives.no_transaction |= draft.outside.0 || own_transaction(&draft.up.text, self.tool);
-        let down = draft.down.filter(|down| says_something(&down.text));
+        let down = draft.down.filter(|down| has_statements(&down.text));
         let mut down_directives = Directives::default();
         if let Some(down) = &down {
             down_directives = directive::read(&down.shown, &down.text, &mut self.findings);
@@ -246,7 +252,7 @@ impl Gathering {
                 draft.outside.1 || own_transaction(&down.text, self.tool);
         }
         let name = file_name::clean(&draft.name);
-        Entry {
+        ToolMigration {
             key: draft.key,
             proof: draft.proof,
             verify: draft.verify,
@@ -289,7 +295,7 @@ pub(crate) fn under(shown: &str, name: &str) -> String {
 }
 
 /// Returns whether there is a statement in a text.
-pub(crate) fn says_something(text: &str) -> bool {
+pub(crate) fn has_statements(text: &str) -> bool {
     crate::sql::split::statements(text).next().is_some()
 }
 

@@ -1,4 +1,4 @@
-//! New migration files in another tool's layout, so that a folder read in place stays that tool's.
+//! New migration files in another tool's layout.
 
 use std::path::Path;
 
@@ -10,12 +10,14 @@ use crate::error::refuse;
 use crate::migrate::files::Migration;
 use crate::migrate::new_migration::{self, MigrationPair};
 
-/// Writes a pair as the tool would name it; nothing is ever overwritten.
+/// Writes an up and a down migration with the tool's file names; existing files are never overwritten.
 pub fn pair(
     tool: Tool,
     folder: &Path,
-    (version, name): (i64, &str),
-    (up, down): (&str, &str),
+    version: i64,
+    name: &str,
+    up: &str,
+    down: &str,
 ) -> Result<MigrationPair> {
     let width = width(folder);
     let padded = format!("{version:0width$}");
@@ -46,10 +48,10 @@ pub fn pair(
         }
         Tool::Alembic | Tool::GraphileMigrate | Tool::Refinery | Tool::Sqitch => {
             return Err(refuse(format!(
-                "{tool} keeps more than files of its migrations; nothing was written"
+                "{tool} migrations are more than SQL files; nothing was written"
             ))
             .hint(format!(
-                "write the next one with {tool}, or af-db adopt --convert"
+                "create the next migration with {tool}, or convert the folder: af-db adopt --convert"
             ))
             .into());
         }
@@ -78,20 +80,27 @@ pub fn pair(
     })
 }
 
-/// Returns the number of the next migration in the tool's own way of counting.
-///
-/// `now` is the time in UTC as `20260401120000`, and in milliseconds since 1970.
-pub fn next(tool: Tool, folder: &Path, migrations: &[Migration], now: (i64, i64)) -> i64 {
+/// The current time, in the forms that tools use as versions.
+#[derive(Clone, Copy)]
+pub struct Now {
+    /// UTC, as `20260401120000`.
+    pub timestamp: i64,
+    /// Milliseconds since 1970.
+    pub epoch_millis: i64,
+}
+
+/// Returns the version of the next migration as the tool would number it.
+pub fn next(tool: Tool, folder: &Path, migrations: &[Migration], now: Now) -> i64 {
     let last = migrations.last().map_or(0, |migration| migration.version);
     match tool {
         Tool::Flyway if flyway::is_dotted(folder) => flyway::after(last),
-        Tool::NodePgMigrate => now.1.max(last + 1),
-        Tool::Dbmate | Tool::Diesel | Tool::Prisma | Tool::Supabase if last == 0 => now.0,
-        _ => new_migration::next_version(migrations, now.0),
+        Tool::NodePgMigrate => now.epoch_millis.max(last + 1),
+        Tool::Dbmate | Tool::Diesel | Tool::Prisma | Tool::Supabase if last == 0 => now.timestamp,
+        _ => new_migration::next_version(migrations, now.timestamp),
     }
 }
 
-/// Returns how many digits the numbers of a folder have.
+/// Returns the number of digits of the versions in a folder.
 fn width(folder: &Path) -> usize {
     let names = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let digits = names.map(|entry| {

@@ -1,4 +1,4 @@
-//! Turns rows into objects: reserved columns say what an object is called, every other column is a fact of that name.
+//! Decodes query rows into objects: reserved columns name the object, every other column is a fact.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -7,43 +7,43 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Column, Row};
 
 use crate::catalog::acl::Acl;
-use crate::catalog::join::{self, Edge};
-use crate::catalog::{Key, Kind, Object, Shared, Text, Value};
+use crate::catalog::assemble::{self, Edge};
+use crate::catalog::{Interner, Key, Kind, Object, Text, Value};
 use crate::pg::session::Rows;
 
-/// Where the server keeps an object: the oid of its catalog, its own oid, the number of the column.
+/// An object in the system catalogs: the OID of the catalog, the OID of the object, the column number.
 type Address = (u32, u32, i32);
 
 const PG_CLASS: u32 = 1259;
 
-/// Collects what the queries say, then joins it into a catalog.
+/// Collects the rows of the queries, then builds the catalog.
 ///
-/// A database may have hundreds of thousands of objects, so what is said twice is kept once, and what only serves the
-/// joining is kept apart.
-pub(super) struct Reader<'s> {
-    shared: &'s Shared,
+/// A database may have hundreds of thousands of objects, so equal texts are shared, and data that is only needed for
+/// building the catalog is kept apart.
+pub(super) struct RowDecoder<'s> {
+    shared: &'s Interner,
     objects: Vec<(Key, Object)>,
-    /// What else is known of each object.
-    besides: Vec<Besides>,
+    /// OIDs by object index.
+    server_ids: Vec<ServerIds>,
     acls: HashMap<u32, Vec<Text>>,
-    /// The numbers of the columns that constraints and indexes stand on.
+    /// The column numbers of constraints and indexes.
     keys: HashMap<u32, Vec<i16>>,
     addresses: HashMap<Address, u32>,
     /// The columns of every relation in their order.
     columns: HashMap<u32, Vec<Text>>,
-    /// What needs what.
+    /// Dependencies.
     edges: Vec<Edge>,
     version: i32,
 }
 
 #[derive(Clone, Copy, Default)]
-struct Besides {
+struct ServerIds {
     oid: u32,
     relation: Option<u32>,
 }
 
-/// What a column of an answer says.
-enum Slot {
+/// The meaning of a result column.
+enum ResultColumn {
     Kind,
     Class,
     Oid,
@@ -61,38 +61,38 @@ enum Slot {
     List(Text),
 }
 
-impl Slot {
-    fn of(column: &Column) -> Slot {
+impl ResultColumn {
+    fn of(column: &Column) -> ResultColumn {
         match column.name() {
-            "kind" => Slot::Kind,
-            "class" => Slot::Class,
-            "oid" => Slot::Oid,
-            "sub" => Slot::Sub,
-            "aliases" => Slot::Aliases,
-            "relation" => Slot::Relation,
-            "keys" => Slot::Keys,
-            "acl" => Slot::Acl,
-            "schema" => Slot::Schema,
-            "name" => Slot::Name,
-            "part" => Slot::Part,
-            "unfilled" => Slot::Unfilled,
-            "owner" => Slot::Owner,
-            fact if *column.type_() == Type::TEXT_ARRAY => Slot::List(fact.into()),
-            fact => Slot::Text(fact.into()),
+            "kind" => ResultColumn::Kind,
+            "class" => ResultColumn::Class,
+            "oid" => ResultColumn::Oid,
+            "sub" => ResultColumn::Sub,
+            "aliases" => ResultColumn::Aliases,
+            "relation" => ResultColumn::Relation,
+            "keys" => ResultColumn::Keys,
+            "acl" => ResultColumn::Acl,
+            "schema" => ResultColumn::Schema,
+            "name" => ResultColumn::Name,
+            "part" => ResultColumn::Part,
+            "unfilled" => ResultColumn::Unfilled,
+            "owner" => ResultColumn::Owner,
+            fact if *column.type_() == Type::TEXT_ARRAY => ResultColumn::List(fact.into()),
+            fact => ResultColumn::Text(fact.into()),
         }
     }
 
     fn fact(&self) -> Option<&Text> {
         match self {
-            Slot::Text(name) | Slot::List(name) => Some(name),
+            ResultColumn::Text(name) | ResultColumn::List(name) => Some(name),
             _ => None,
         }
     }
 
-    /// Returns the slots of an answer with their numbers, facts in the order of their names.
-    fn all(columns: &[Column]) -> Vec<(usize, Slot)> {
-        let slots = columns.iter().map(Slot::of).enumerate();
-        let mut slots: Vec<(usize, Slot)> = slots.collect();
+    /// Returns the columns of a result with their positions, facts sorted by name.
+    fn all(columns: &[Column]) -> Vec<(usize, ResultColumn)> {
+        let slots = columns.iter().map(ResultColumn::of).enumerate();
+        let mut slots: Vec<(usize, ResultColumn)> = slots.collect();
         slots.sort_by(|one, other| one.1.fact().cmp(&other.1.fact()));
         slots
     }
@@ -102,7 +102,7 @@ impl Slot {
 struct Found {
     key: Key,
     object: Object,
-    besides: Besides,
+    server_ids: ServerIds,
     class: u32,
     sub: i32,
     aliases: Vec<u32>,
@@ -111,12 +111,12 @@ struct Found {
     facts: Vec<(Text, Value)>,
 }
 
-impl<'s> Reader<'s> {
-    pub(super) fn new(version: i32, shared: &'s Shared) -> Self {
-        Reader {
+impl<'s> RowDecoder<'s> {
+    pub(super) fn new(version: i32, shared: &'s Interner) -> Self {
+        RowDecoder {
             shared,
             objects: Vec::new(),
-            besides: Vec::new(),
+            server_ids: Vec::new(),
             acls: HashMap::new(),
             keys: HashMap::new(),
             addresses: HashMap::new(),
@@ -130,17 +130,17 @@ impl<'s> Reader<'s> {
     pub(super) async fn take(&mut self, mut rows: Rows<'_>) -> Result<()> {
         let mut slots = None;
         while let Some(row) = rows.next().await? {
-            let slots = slots.get_or_insert_with(|| Slot::all(row.columns()));
+            let slots = slots.get_or_insert_with(|| ResultColumn::all(row.columns()));
             self.take_row(&row, slots)?;
         }
         Ok(())
     }
 
-    fn take_row(&mut self, row: &Row, slots: &[(usize, Slot)]) -> Result<()> {
+    fn take_row(&mut self, row: &Row, slots: &[(usize, ResultColumn)]) -> Result<()> {
         let mut found = Found {
             key: Key::first(Kind::Table),
             object: Object::default(),
-            besides: Besides::default(),
+            server_ids: ServerIds::default(),
             class: 0,
             sub: 0,
             aliases: Vec::new(),
@@ -158,40 +158,40 @@ impl<'s> Reader<'s> {
         &mut self,
         row: &Row,
         index: usize,
-        slot: &Slot,
+        slot: &ResultColumn,
         found: &mut Found,
     ) -> Result<()> {
         match slot {
-            Slot::Kind => {
+            ResultColumn::Kind => {
                 let word: &str = row.try_get(index)?;
                 found.key.kind = Kind::from_word(word).with_context(|| {
                     format!("a query speaks of a {word}, which is no kind of object")
                 })?;
             }
-            Slot::Class => found.class = row.try_get(index)?,
-            Slot::Oid => found.besides.oid = row.try_get(index)?,
-            Slot::Sub => found.sub = row.try_get(index)?,
-            Slot::Aliases => {
+            ResultColumn::Class => found.class = row.try_get(index)?,
+            ResultColumn::Oid => found.server_ids.oid = row.try_get(index)?,
+            ResultColumn::Sub => found.sub = row.try_get(index)?,
+            ResultColumn::Aliases => {
                 let aliases: Option<Vec<u32>> = row.try_get(index)?;
                 found.aliases = aliases.unwrap_or_default();
             }
-            Slot::Relation => found.besides.relation = row.try_get(index)?,
-            Slot::Keys => found.keys = row.try_get(index)?,
-            Slot::Acl => found.acl = self.list(row, index)?,
-            Slot::Schema => found.key.schema = self.text(row, index)?.unwrap_or_default(),
-            Slot::Name => found.key.name = self.text(row, index)?.unwrap_or_default(),
-            Slot::Part => found.key.part = self.text(row, index)?.unwrap_or_default(),
-            Slot::Unfilled => {
+            ResultColumn::Relation => found.server_ids.relation = row.try_get(index)?,
+            ResultColumn::Keys => found.keys = row.try_get(index)?,
+            ResultColumn::Acl => found.acl = self.list(row, index)?,
+            ResultColumn::Schema => found.key.schema = self.text(row, index)?.unwrap_or_default(),
+            ResultColumn::Name => found.key.name = self.text(row, index)?.unwrap_or_default(),
+            ResultColumn::Part => found.key.part = self.text(row, index)?.unwrap_or_default(),
+            ResultColumn::Unfilled => {
                 let unfilled: Option<&str> = row.try_get(index)?;
                 found.object.unfilled = unfilled.is_some();
             }
-            Slot::Owner => found.object.owner = self.text(row, index)?,
-            Slot::Text(name) => {
+            ResultColumn::Owner => found.object.owner = self.text(row, index)?,
+            ResultColumn::Text(name) => {
                 if let Some(text) = self.text(row, index)? {
                     found.facts.push((name.clone(), Value::Text(text)));
                 }
             }
-            Slot::List(name) => {
+            ResultColumn::List(name) => {
                 if let Some(items) = self.list(row, index)?.filter(|items| !items.is_empty()) {
                     found.facts.push((name.clone(), Value::List(items)));
                 }
@@ -212,21 +212,21 @@ impl<'s> Reader<'s> {
     }
 
     fn keep(&mut self, found: Found) -> Result<()> {
-        let (key, mut object, mut besides) = (found.key, found.object, found.besides);
+        let (key, mut object, mut server_ids) = (found.key, found.object, found.server_ids);
         let index = u32::try_from(self.objects.len())?;
         if found.class != 0 {
-            let address = (found.class, besides.oid, found.sub);
+            let address = (found.class, server_ids.oid, found.sub);
             self.addresses.insert(address, index);
         }
         for pair in found.aliases.chunks_exact(2).filter(|pair| pair[1] != 0) {
             self.addresses.insert((pair[0], pair[1], 0), index);
             if key.kind == Kind::Type && pair[0] == PG_CLASS {
                 // A composite type keeps its columns under a relation of its own.
-                besides.relation = Some(pair[1]);
+                server_ids.relation = Some(pair[1]);
             }
         }
         if key.kind == Kind::Column {
-            let columns = self.columns.entry(besides.oid).or_default();
+            let columns = self.columns.entry(server_ids.oid).or_default();
             columns.push(key.part.clone());
         }
         object.facts = if has_columns(key.kind) || found.keys.is_some() {
@@ -238,7 +238,7 @@ impl<'s> Reader<'s> {
         self.acls.extend(found.acl.map(|acl| (index, acl)));
         self.keys.extend(found.keys.map(|keys| (index, keys)));
         self.objects.push((key, object));
-        self.besides.push(besides);
+        self.server_ids.push(server_ids);
         Ok(())
     }
 
@@ -294,7 +294,7 @@ impl<'s> Reader<'s> {
         Ok(())
     }
 
-    /// Has an extension stand for what it brought.
+    /// Replaces an extension's object by the extension.
     fn stand_for(&mut self, member: Address, extension: Address) {
         if let Some(extension) = self.addresses.get(&(extension.0, extension.1, 0)) {
             self.addresses.insert((member.0, member.1, 0), *extension);
@@ -308,33 +308,33 @@ impl<'s> Reader<'s> {
             .copied()
     }
 
-    /// Joins everything into the objects of a catalog.
+    /// Builds the objects of the catalog.
     pub(super) fn finish(mut self) -> BTreeMap<Key, Object> {
         for (index, number) in (0..self.objects.len()).zip(0..) {
             self.finish_one(index, number);
         }
         let (objects, edges) = (self.objects, self.edges);
-        // What only served the joining need not be there while the catalog grows.
-        drop((self.besides, self.acls, self.keys));
+        // Free what is no longer needed before the catalog grows.
+        drop((self.server_ids, self.acls, self.keys));
         drop((self.addresses, self.columns));
-        join::objects(objects, edges)
+        assemble::objects(objects, edges)
     }
 
     fn finish_one(&mut self, index: usize, number: u32) {
-        let (kind, besides) = (self.objects[index].0.kind, self.besides[index]);
-        let table = besides
+        let (kind, server_ids) = (self.objects[index].0.kind, self.server_ids[index]);
+        let table = server_ids
             .relation
             .and_then(|oid| self.addresses.get(&(PG_CLASS, oid, 0)))
             .copied();
         let columns = if has_columns(kind) {
-            self.own_columns(kind, besides)
+            self.own_columns(kind, server_ids)
         } else {
-            self.key_columns(number, besides)
+            self.key_columns(number, server_ids)
         };
         let acl = self.acl(index, number);
         if matches!(kind, Kind::Index | Kind::Statistics) {
             let on = table.map(|table| &self.objects[table as usize].0);
-            // An extension stands for its tables.
+            // Tables of an extension are replaced by the extension.
             let on = on.filter(|on| on.kind.is_relation()).cloned();
             self.objects[index].1.on = on.map(Box::new);
         } else if let Some(table) = table {
@@ -348,18 +348,18 @@ impl<'s> Reader<'s> {
         }
     }
 
-    fn own_columns(&self, kind: Kind, besides: Besides) -> Option<Vec<Text>> {
+    fn own_columns(&self, kind: Kind, server_ids: ServerIds) -> Option<Vec<Text>> {
         let relation = if kind == Kind::Type {
-            besides.relation?
+            server_ids.relation?
         } else {
-            besides.oid
+            server_ids.oid
         };
         self.columns.get(&relation).cloned()
     }
 
-    /// Returns the names of the columns that a constraint or index stands on.
-    fn key_columns(&self, number: u32, besides: Besides) -> Option<Vec<Text>> {
-        let (keys, relation) = (self.keys.get(&number)?, besides.relation?);
+    /// Returns the columns of a constraint or index.
+    fn key_columns(&self, number: u32, server_ids: ServerIds) -> Option<Vec<Text>> {
+        let (keys, relation) = (self.keys.get(&number)?, server_ids.relation?);
         let columns = self.columns.get(&relation)?;
         let name = |number: &i16| {
             let address = (PG_CLASS, relation, i32::from(*number));
@@ -376,7 +376,7 @@ impl<'s> Reader<'s> {
         let owner = match (&object.owner, key.kind) {
             (Some(owner), _) => owner.clone(),
             (None, Kind::Column) => {
-                let table = (PG_CLASS, self.besides[index].oid, 0);
+                let table = (PG_CLASS, self.server_ids[index].oid, 0);
                 let table = self.addresses.get(&table)?;
                 self.objects[*table as usize].1.owner.clone()?
             }

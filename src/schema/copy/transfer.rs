@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use siphasher::sip::SipHasher13;
 
-use crate::copy::map::{Mapping, Move};
+use crate::copy::mapping::{Mapping, TableCopy};
 use crate::copy::sqlite::Database;
 use crate::error::{fail, refuse};
 use crate::event::{Event, Unit, Watch};
@@ -41,7 +41,7 @@ impl Digest {
 /// A table whose rows have arrived.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Moved {
+pub struct CopiedTable {
     pub table: String,
     /// How many rows.
     pub rows: u64,
@@ -50,21 +50,22 @@ pub struct Moved {
 }
 
 /// Moves everything; either all of it arrives as it was, or nothing.
-pub async fn go(
+pub async fn copy_rows(
     database: &Database,
     session: &Session,
-    (schema, mapping): (&str, &Mapping),
+    schema: &str,
+    mapping: &Mapping,
     watch: Watch<'_>,
-) -> Result<Vec<Moved>> {
+) -> Result<Vec<CopiedTable>> {
     session
         .run(&Sql::new("BEGIN; SET CONSTRAINTS ALL DEFERRED"))
         .await?;
-    match all(database, session, (schema, mapping), watch).await {
+    match copy_tables(database, session, schema, mapping, watch).await {
         Ok(moved) => {
             session
                 .run(&Sql::new("COMMIT"))
                 .await
-                .context("the rows were not kept")?;
+                .context("committing the rows")?;
             Ok(moved)
         }
         Err(error) => {
@@ -75,18 +76,19 @@ pub async fn go(
     }
 }
 
-async fn all(
+async fn copy_tables(
     database: &Database,
     session: &Session,
-    (schema, mapping): (&str, &Mapping),
+    schema: &str,
+    mapping: &Mapping,
     watch: Watch<'_>,
-) -> Result<Vec<Moved>> {
+) -> Result<Vec<CopiedTable>> {
     for table in &mapping.moves {
         empty(session, &ObjectName::new(schema, &table.to)).await?;
     }
     let total: i64 = mapping.moves.iter().map(|table| table.rows).sum();
     watch(Event::Began {
-        task: "moving rows",
+        task: "copying rows",
         total: u64::try_from(total).ok(),
         unit: Unit::Items,
     });
@@ -99,7 +101,7 @@ async fn all(
                 note: &table.to,
             });
         };
-        let digest = send(database, session, (schema, table), &told).await?;
+        let digest = send(database, session, schema, table, &told).await?;
         done += digest.rows;
         sent.push(digest);
     }
@@ -108,10 +110,10 @@ async fn all(
     for (table, sent) in mapping.moves.iter().zip(sent) {
         let arrived = read_back(session, schema, table).await?;
         if arrived != sent {
-            return Err(unequal(table, sent, arrived));
+            return Err(rows_differ(table, sent, arrived));
         }
         sequences(session, schema, table).await?;
-        moved.push(Moved {
+        moved.push(CopiedTable {
             table: table.to.clone(),
             rows: sent.rows,
             hash: format!("{:016x}", sent.sum),
@@ -133,15 +135,15 @@ async fn empty(session: &Session, name: &ObjectName) -> Result<()> {
     let rows = session.query_sql(&ask, &[]).await?;
     if rows.first().is_some_and(|row| row.get(0)) {
         return Err(
-            refuse(format!("{name} holds rows already; nothing was moved"))
-                .hint("empty it, or leave it out: --table names the tables to move")
+            refuse(format!("{name} already contains rows; nothing was copied"))
+                .hint("empty the table, or select other tables with --table")
                 .into(),
         );
     }
     Ok(())
 }
 
-fn columns(table: &Move) -> Sql {
+fn columns(table: &TableCopy) -> Sql {
     Sql::join(table.pairs.iter().map(|pair| Ident::new(&pair.to)), ", ")
 }
 
@@ -149,7 +151,8 @@ fn columns(table: &Move) -> Sql {
 async fn send(
     database: &Database,
     session: &Session,
-    (schema, table): (&str, &Move),
+    schema: &str,
+    table: &TableCopy,
     told: &dyn Fn(u64),
 ) -> Result<Digest> {
     let name = ObjectName::new(schema, &table.to);
@@ -167,7 +170,7 @@ async fn send(
     let mut digest = Digest::default();
     let refused = |error: tokio_postgres::Error| {
         let error = ServerError::from(error);
-        anyhow::Error::from(error).context(format!("writing into {name}; nothing was moved"))
+        anyhow::Error::from(error).context(format!("writing into {name}; nothing was copied"))
     };
     while let Some(row) = rows
         .next()
@@ -185,7 +188,7 @@ async fn send(
             }
             let begin = buffer.len();
             if pair.form.encode(value, &mut buffer).is_err() {
-                return Err(unfit(table, pair, value, digest.rows));
+                return Err(value_does_not_fit(table, pair, value, digest.rows));
             }
             let length = i32::try_from(buffer.len() - begin).context("a value is below 2 GB")?;
             buffer[start..begin].copy_from_slice(&length.to_be_bytes());
@@ -210,9 +213,9 @@ fn hash(hasher: &mut SipHasher13, bytes: &[u8]) {
     hasher.write(bytes);
 }
 
-fn unfit(
-    table: &Move,
-    pair: &crate::copy::map::Pair,
+fn value_does_not_fit(
+    table: &TableCopy,
+    pair: &crate::copy::mapping::ColumnCopy,
     value: rusqlite::types::ValueRef<'_>,
     before: u64,
 ) -> anyhow::Error {
@@ -230,15 +233,15 @@ fn unfit(
     };
     let row = before + 1;
     fail(format!(
-        "row {row} of {}: {shown} in column `{}` is no {}; nothing was moved",
+        "row {row} of {}: {shown} in column `{}` is not a valid {}; nothing was copied",
         table.from, pair.from, pair.shown
     ))
-    .hint("mend the value in SQLite, or give the column a type that takes it")
+    .hint("fix the value in SQLite, or change the column's type in PostgreSQL")
     .into()
 }
 
 /// Reads a table's rows and gives what they are.
-async fn read_back(session: &Session, schema: &str, table: &Move) -> Result<Digest> {
+async fn read_back(session: &Session, schema: &str, table: &TableCopy) -> Result<Digest> {
     let name = ObjectName::new(schema, &table.to);
     let copy = Sql::fill(
         "COPY (SELECT {} FROM {}) TO STDOUT (FORMAT binary)",
@@ -260,7 +263,7 @@ async fn read_back(session: &Session, schema: &str, table: &Move) -> Result<Dige
 }
 
 /// Takes the rows of a piece in; the server sends whole rows.
-fn rows(mut bytes: &[u8], table: &Move, digest: &mut Digest) -> Result<()> {
+fn rows(mut bytes: &[u8], table: &TableCopy, digest: &mut Digest) -> Result<()> {
     let short = "the server sent half a row";
     while !bytes.is_empty() {
         let (count, rest) = bytes.split_first_chunk::<2>().context(short)?;
@@ -285,25 +288,25 @@ fn rows(mut bytes: &[u8], table: &Move, digest: &mut Digest) -> Result<()> {
     Ok(())
 }
 
-fn unequal(table: &Move, sent: Digest, arrived: Digest) -> anyhow::Error {
+fn rows_differ(table: &TableCopy, sent: Digest, arrived: Digest) -> anyhow::Error {
     let message = if sent.rows == arrived.rows {
         format!(
-            "the rows of {} are not what was sent: something on the way changed values; nothing was moved",
+            "the rows of {} differ from SQLite after the copy; nothing was copied",
             table.to
         )
     } else {
         format!(
-            "{} has {} rows, {} were sent; nothing was moved",
+            "{} has {} rows, but {} were sent; nothing was copied",
             table.to, arrived.rows, sent.rows
         )
     };
     fail(message)
-        .hint("look for triggers, rules, policies and types that round, such as numeric(12,2)")
+        .hint("check triggers, rules, policies and types that round, such as numeric(12,2)")
         .into()
 }
 
 /// Lets the sequences of a table count on behind what has arrived.
-async fn sequences(session: &Session, schema: &str, table: &Move) -> Result<()> {
+async fn sequences(session: &Session, schema: &str, table: &TableCopy) -> Result<()> {
     let name = ObjectName::new(schema, &table.to);
     for pair in &table.pairs {
         let Some(sequence) = &pair.sequence else {

@@ -1,27 +1,27 @@
-//! Joins what was read into the objects of a catalog: what each needs, and nothing whose relation was not read.
+//! Builds the objects of a catalog with their dependencies, without parts whose relation was not read.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::catalog::{Key, Kind, Object, Ours, Text};
+use crate::catalog::{Key, Kind, Object, OwnObjects, Text};
 
-/// Two objects by their numbers, the first of which needs the second.
+/// Two objects by index; the first depends on the second.
 pub(super) type Edge = (u32, u32);
 
-/// Sorts objects into a map, each with what it needs.
+/// Builds the sorted map of objects, each with its dependencies.
 pub(super) fn objects(mut objects: Vec<(Key, Object)>, edges: Vec<Edge>) -> BTreeMap<Key, Object> {
-    need(&mut objects, edges);
-    let standing = Standing::of(&objects);
-    objects.retain(|(key, object)| standing.holds(key, object) && !is_ours(key));
-    drop(standing);
+    set_needs(&mut objects, edges);
+    let relations_read = ReadRelations::of(&objects);
+    objects.retain(|(key, object)| relations_read.holds(key, object) && !is_ours(key));
+    drop(relations_read);
     objects.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-    gathered(objects)
+    into_compact_map(objects)
 }
 
-/// Makes a map of what is sorted, which is as small as can be: one that is filled one by one is half empty.
+/// Builds a compact map from sorted objects; one that is filled one by one is half empty.
 ///
-/// It is made piece by piece, so that a hundred thousand objects are not held twice.
-fn gathered(mut objects: Vec<(Key, Object)>) -> BTreeMap<Key, Object> {
-    let piece = (objects.len() / PIECES).max(SMALL);
+/// The map is built in batches, so that a hundred thousand objects are not held twice.
+fn into_compact_map(mut objects: Vec<(Key, Object)>) -> BTreeMap<Key, Object> {
+    let piece = (objects.len() / BATCHES).max(MIN_BATCH);
     let mut map = BTreeMap::new();
     while !objects.is_empty() {
         let rest = objects.len().saturating_sub(piece);
@@ -33,17 +33,16 @@ fn gathered(mut objects: Vec<(Key, Object)>) -> BTreeMap<Key, Object> {
     map
 }
 
-/// In how many pieces a map is made: more are slower, fewer hold more at once.
-const PIECES: usize = 8;
-/// How many objects are not worth a piece.
-const SMALL: usize = 10_000;
+/// More batches are slower, fewer hold more in memory.
+const BATCHES: usize = 8;
+const MIN_BATCH: usize = 10_000;
 
 fn is_ours(key: &Key) -> bool {
-    &*key.name == Ours::HISTORY || &*key.schema == Ours::SCHEMA
+    &*key.name == OwnObjects::HISTORY || &*key.schema == OwnObjects::SCHEMA
 }
 
-/// Tells every object what it needs, sorted.
-fn need(objects: &mut [(Key, Object)], mut edges: Vec<Edge>) {
+/// Sets the sorted dependencies of every object.
+fn set_needs(objects: &mut [(Key, Object)], mut edges: Vec<Edge>) {
     edges.sort_unstable();
     edges.dedup();
     let mut owners: HashMap<(Text, Text), Vec<Key>> = HashMap::new();
@@ -55,7 +54,7 @@ fn need(objects: &mut [(Key, Object)], mut edges: Vec<Edge>) {
         let key = &objects[index].0;
         let mut needs: Vec<Key> = needed.filter(|needed| *needed != key).cloned().collect();
         if key.kind == Kind::Sequence {
-            // The column stands on the sequence; only its being owned stands on the column.
+            // The column depends on the sequence; only the ownership depends on the column.
             let (columns, others) = needs
                 .into_iter()
                 .partition(|needed| needed.kind == Kind::Column);
@@ -80,12 +79,12 @@ fn need(objects: &mut [(Key, Object)], mut edges: Vec<Edge>) {
 }
 
 /// The relations and sequences that were read.
-struct Standing {
+struct ReadRelations {
     relations: HashSet<(Text, Text)>,
     sequences: HashSet<(Text, Text)>,
 }
 
-impl Standing {
+impl ReadRelations {
     fn of(objects: &[(Key, Object)]) -> Self {
         let named = |test: fn(Kind) -> bool| {
             let keys = objects.iter().map(|(key, _)| key);
@@ -94,15 +93,15 @@ impl Standing {
                 .map(|key| (key.schema.clone(), key.name.clone()))
                 .collect()
         };
-        Standing {
+        ReadRelations {
             relations: named(|kind| kind.is_relation() || kind == Kind::Type),
             sequences: named(|kind| kind == Kind::Sequence),
         }
     }
 
-    /// Returns whether what the object is a part of was read: parts of extensions and of what is ours were not.
+    /// Returns whether the relation of a part was read; those of extensions and of af-db's own tables are not.
     ///
-    /// Policies and triggers stay, since users put theirs on the platform's tables; so does whether the policies count.
+    /// Policies, triggers and row-level security are always kept, since users add theirs to the platform's tables.
     fn holds(&self, key: &Key, object: &Object) -> bool {
         let name = || (key.schema.clone(), key.name.clone());
         match key.kind {

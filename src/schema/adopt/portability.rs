@@ -27,14 +27,14 @@ const PLATFORM: [&str; 8] = [
 
 /// What a schema needs of the server it lies on, each with the objects that need it.
 #[derive(Debug, Default)]
-struct Needs {
+struct ServerRequirements {
     roles: BTreeMap<String, BTreeSet<String>>,
     extensions: BTreeSet<String>,
     names: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// Tells what a schema needs and a server does not have.
-pub async fn lacking(catalog: &Catalog, there: &Session) -> Result<Vec<Finding>> {
+pub async fn missing_on_target(catalog: &Catalog, there: &Session) -> Result<Vec<Finding>> {
     let needs = needs(catalog);
     let roles: Vec<&str> = needs.roles.keys().map(String::as_str).collect();
     let extensions: Vec<&str> = needs.extensions.iter().map(String::as_str).collect();
@@ -62,9 +62,15 @@ pub async fn lacking(catalog: &Catalog, there: &Session) -> Result<Vec<Finding>>
         .filter(|(role, _)| no_roles.contains(*role))
     {
         findings.push(
-            Finding::warn("moving-role", role, told("the role is not there", objects)).help(
-                format!("CREATE ROLE {} NOLOGIN, or name another", Ident::new(role)),
-            ),
+            Finding::warn(
+                "moving-role",
+                role,
+                told("the role does not exist on the target", objects),
+            )
+            .help(format!(
+                "CREATE ROLE {} NOLOGIN, or use another role",
+                Ident::new(role)
+            )),
         );
     }
     for extension in no_extensions {
@@ -72,16 +78,21 @@ pub async fn lacking(catalog: &Catalog, there: &Session) -> Result<Vec<Finding>>
             Finding::warn(
                 "moving-extension",
                 extension,
-                "the server does not have the extension",
+                "the extension is not available on the target",
             )
-            .help("install its package there, or do without what uses it"),
+            .help(
+                "install the extension's package on the target, or remove the objects that use it",
+            ),
         );
     }
     for (name, objects) in &needs.names {
         let schema = name.split('.').next().unwrap_or_default();
         let own = Key::named(Kind::Schema, "", schema);
         if no_schemas.contains(schema) && catalog.get(&own).is_none() {
-            let message = told("the platform's schema is not there", objects);
+            let message = told(
+                "the platform's schema does not exist on the target",
+                objects,
+            );
             findings.push(Finding::warn("moving-platform", name, message).help(translation(name)));
         }
     }
@@ -95,35 +106,33 @@ fn told(what: &str, objects: &BTreeSet<String>) -> String {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    format!("{what}, and is spoken of by {}{more}", named.join(", "))
+    format!("{what}; used by {}{more}", named.join(", "))
 }
 
 /// Says what stands for a function or table of the platform elsewhere.
 fn translation(name: &str) -> &'static str {
     match name {
         "auth.uid" => {
-            "make it there: CREATE FUNCTION auth.uid() RETURNS uuid … (current_setting('request.jwt.claims', true)::jsonb ->> 'sub')::uuid"
+            "create it on the target: CREATE FUNCTION auth.uid() RETURNS uuid … (current_setting('request.jwt.claims', true)::jsonb ->> 'sub')::uuid"
         }
-        "auth.role" => {
-            "make it there: current_setting('request.jwt.claims', true)::jsonb ->> 'role'"
-        }
+        "auth.role" => "use instead: current_setting('request.jwt.claims', true)::jsonb ->> 'role'",
         "auth.email" => {
-            "make it there: current_setting('request.jwt.claims', true)::jsonb ->> 'email'"
+            "use instead: current_setting('request.jwt.claims', true)::jsonb ->> 'email'"
         }
-        "auth.jwt" => "make it there: current_setting('request.jwt.claims', true)::jsonb",
-        "auth.users" => "keep users in a table of the project's own and point at that",
+        "auth.jwt" => "use instead: current_setting('request.jwt.claims', true)::jsonb",
+        "auth.users" => "keep users in a table of the project and reference that table",
         name if name.starts_with("extensions.") => {
-            "CREATE SCHEMA extensions there, and the extension within it"
+            "CREATE SCHEMA extensions on the target, and create the extension in it"
         }
         name if name.starts_with("storage.") => {
-            "files are kept by the platform; take them out, or run its storage service there"
+            "storage belongs to the platform; remove the references, or run its storage service on the target"
         }
-        _ => "make it there, or leave out what speaks of it",
+        _ => "create the object on the target, or remove the references to it",
     }
 }
 
-fn needs(catalog: &Catalog) -> Needs {
-    let mut needs = Needs::default();
+fn needs(catalog: &Catalog) -> ServerRequirements {
+    let mut needs = ServerRequirements::default();
     for (key, object) in &catalog.objects {
         if key.kind == Kind::Extension {
             needs.extensions.insert(key.name.to_string());

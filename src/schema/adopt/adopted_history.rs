@@ -1,10 +1,10 @@
-//! Taking over a history: the rows that say what is applied, each journalled with the name its tool gave it.
+//! Adopting a history: the rows of applied migrations, each with a journal entry that keeps the tool's name for it.
 
 use anyhow::{Context as _, Result};
 
 use crate::adopt::Tool;
-use crate::adopt::folder::Entry;
-use crate::adopt::record::{Found, Record, Row};
+use crate::adopt::tool_folder::ToolMigration;
+use crate::adopt::tool_history::{HistoryRow, ToolHistory, ToolHistoryTable};
 use crate::finding::Finding;
 use crate::migrate::checksum;
 use crate::migrate::history;
@@ -13,24 +13,23 @@ use crate::migrate::journal::{self, JournalState};
 use crate::pg::session::Session;
 use crate::sql::safe::Sql;
 
-/// A migration that is taken over, and what its tool knows of it.
+/// A migration that is adopted, with its row in the tool's history.
 #[derive(Clone, Debug)]
-pub struct Taken<'a> {
-    /// The migration.
-    pub entry: &'a Entry,
-    /// The tool's own row.
-    pub row: &'a Row,
+pub struct AdoptedMigration<'a> {
+    pub entry: &'a ToolMigration,
+    pub row: &'a HistoryRow,
 }
 
-/// Writes what is taken over into our books, in one transaction; `insert` says whether the history lacks the rows.
+/// Writes adopted migrations to the journal, and with `insert` to the history, in one transaction.
 pub async fn write(
     session: &Session,
     ledger: &RecordSettings,
-    (found, taken): (&Found, &[Taken<'_>]),
+    table: &ToolHistoryTable,
+    migrations: &[AdoptedMigration<'_>],
     insert: bool,
 ) -> Result<()> {
     let mut sql = Sql::new("BEGIN");
-    for Taken { entry, row } in taken {
+    for AdoptedMigration { entry, row } in migrations {
         let migration = &entry.migration;
         if insert {
             let mut ours = job::row(migration, ledger.width);
@@ -48,7 +47,7 @@ pub async fn write(
                 .down
                 .as_ref()
                 .map(|down| checksum::sha256(&down.text)),
-            note: Some(note(found, &entry.key)),
+            note: Some(note(table, &entry.key)),
             ..journal::JournalEntry::default()
         };
         sql.push(";\n").piece(&journal::append(
@@ -59,22 +58,22 @@ pub async fn write(
     }
     sql.push(";\nCOMMIT");
     if let Err(error) = session.run(&sql).await {
-        // The first error is the one to tell.
+        // Report the first error, not one of the rollback.
         let _ = session.run(&Sql::new("ROLLBACK")).await;
-        return Err(error.context("taking the history over; nothing was recorded"));
+        return Err(error.context("adopting the history; nothing was recorded"));
     }
     Ok(())
 }
 
-fn note(found: &Found, key: &str) -> String {
+fn note(found: &ToolHistoryTable, key: &str) -> String {
     format!("adopted from {} {found}: {key}", found.tool)
 }
 
-fn parse(note: &str) -> Option<(Found, String)> {
+fn parse(note: &str) -> Option<(ToolHistoryTable, String)> {
     let (tool, rest) = note.strip_prefix("adopted from ")?.split_once(' ')?;
     let (table, key) = rest.split_once(": ")?;
     let (schema, name) = table.split_once('.')?;
-    let found = Found {
+    let found = ToolHistoryTable {
         tool: Tool::parse(tool).ok()?,
         schema: schema.to_owned(),
         name: name.to_owned(),
@@ -82,16 +81,15 @@ fn parse(note: &str) -> Option<(Found, String)> {
     Some((found, key.to_owned()))
 }
 
-/// What was taken over from another tool.
+/// A history that was adopted from another tool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Adopted {
-    /// The tool's table.
-    pub found: Found,
-    /// The tool's names of what was taken over, in order.
+    pub found: ToolHistoryTable,
+    /// The tool's names of the adopted migrations, in order.
     pub keys: Vec<String>,
 }
 
-/// Reads from the journal what was taken over; none where nothing was.
+/// Reads the adopted history from the journal, if there is one.
 pub async fn adopted(session: &Session) -> Result<Option<Adopted>> {
     let rows = session
         .query(include_str!("queries/adopted.sql"), &[])
@@ -113,24 +111,25 @@ pub async fn adopted(session: &Session) -> Result<Option<Adopted>> {
     Ok(adopted)
 }
 
-/// Says what the other tool has done since its history was taken over.
-pub fn since(adopted: &Adopted, record: &Record) -> Vec<Finding> {
+/// Reports what the other tool has done since its history was adopted.
+pub fn since(adopted: &Adopted, record: &ToolHistory) -> Vec<Finding> {
     let tool = adopted.found.tool;
     let now = record.applied(&adopted.keys);
     let mut findings = record.broken.clone();
     for row in now.iter().filter(|row| !adopted.keys.contains(&row.key)) {
-        let message = format!("{tool} has applied it since its history was taken over");
+        let message = format!("{tool} applied this migration after its history was adopted");
         findings.push(
-            Finding::error("foreign-applied", format!("migration {}", row.key), message)
-                .help("keep that tool from running; record what it did: af-db repair --mark-applied VERSION"),
+            Finding::error("foreign-applied", format!("migration {}", row.key), message).help(
+                "stop running that tool; record the migration: af-db repair --mark-applied VERSION",
+            ),
         );
     }
     for key in &adopted.keys {
         if !now.iter().any(|row| row.key == *key) {
-            let message = format!("{tool} has reverted it since its history was taken over");
+            let message = format!("{tool} reverted this migration after its history was adopted");
             findings.push(
                 Finding::error("foreign-reverted", format!("migration {key}"), message)
-                    .help("keep that tool from running; record what it did: af-db repair --mark-unapplied VERSION"),
+                    .help("stop running that tool; record the revert: af-db repair --mark-unapplied VERSION"),
             );
         }
     }
@@ -143,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_note_is_read_back() {
-        let found = Found {
+        let found = ToolHistoryTable {
             tool: Tool::GolangMigrate,
             schema: "public".to_owned(),
             name: "schema_migrations".to_owned(),

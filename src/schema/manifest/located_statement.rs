@@ -6,11 +6,11 @@ use crate::yaml::Located;
 
 /// Text for the server, and where it stands in the project.
 #[derive(Clone, Debug)]
-pub struct Statement {
+pub struct LocatedStatement {
     /// The text.
     pub sql: Sql,
     /// Where the object stands.
-    pub place: Location,
+    pub location: Location,
     /// The SQLSTATE that means it was there already, for what may be made twice.
     pub tolerates: Option<&'static str>,
     /// What it makes, such as `table public.orders`; for messages.
@@ -21,12 +21,12 @@ pub struct Statement {
     length: usize,
 }
 
-impl Statement {
+impl LocatedStatement {
     /// Begins a statement.
-    pub fn begin(place: Location, makes: impl Into<String>) -> Self {
-        Statement {
+    pub fn begin(location: Location, makes: impl Into<String>) -> Self {
+        LocatedStatement {
             sql: Sql::default(),
-            place,
+            location,
             tolerates: None,
             makes: makes.into(),
             parts: Vec::new(),
@@ -59,9 +59,9 @@ impl Statement {
     }
 
     /// Finds the place of a position the server gave, in characters from 1.
-    pub fn place_of(&self, position: Option<u32>) -> Location {
+    pub fn location_of(&self, position: Option<u32>) -> Location {
         let Some(position) = position.and_then(|position| usize::try_from(position).ok()) else {
-            return self.place.clone();
+            return self.location.clone();
         };
         let position = position.saturating_sub(1);
         let part = self
@@ -70,7 +70,7 @@ impl Statement {
             .rev()
             .find(|(start, ..)| *start <= position);
         let Some((start, place, margin)) = part else {
-            return self.place.clone();
+            return self.location.clone();
         };
         let Some(line) = place.line else {
             return place.clone();
@@ -94,6 +94,6 @@ impl Statement {
 }
 
 /// Returns the place of something in a file.
-pub fn place<T>(file: &str, placed: &Located<T>) -> Location {
+pub fn location<T>(file: &str, placed: &Located<T>) -> Location {
     Location::at(file, placed.line, placed.column)
 }

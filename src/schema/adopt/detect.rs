@@ -7,7 +7,7 @@ use crate::disk;
 
 /// A folder that looks like a tool's.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct DetectedFolder {
     pub tool: Tool,
     /// The folder, relative to the project.
     pub folder: String,
@@ -27,10 +27,10 @@ const PLACES: &[&str] = &[
 ];
 
 /// Finds every folder of the project that looks like a tool's, the likeliest first.
-pub fn project(root: &Path) -> Vec<Place> {
+pub fn project(root: &Path) -> Vec<DetectedFolder> {
     let of = |folder: &str| {
         let found = tools(&root.join(folder)).into_iter();
-        let place = found.map(|tool| Place {
+        let place = found.map(|tool| DetectedFolder {
             tool,
             folder: folder.to_owned(),
         });

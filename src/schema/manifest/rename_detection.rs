@@ -13,7 +13,7 @@ use crate::sql::safe::Sql;
 
 /// Something that is gone, and what it may be called now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Gone {
+pub struct PossibleRename {
     /// What is gone: a table or a column.
     pub key: Key,
     /// What is new and resembles it, the likeliest first.
@@ -21,10 +21,10 @@ pub struct Gone {
 }
 
 /// Says what became of something that is gone: the place among its candidates, or that it is really gone.
-pub type Ask<'a> = &'a mut dyn FnMut(&Gone) -> Result<Option<usize>>;
+pub type AskRename<'a> = &'a mut dyn FnMut(&PossibleRename) -> Result<Option<usize>>;
 
 /// What a person said was renamed.
-pub struct Renamed {
+pub struct ConfirmedRenames {
     /// The statements that rename.
     pub there: Vec<Statement>,
     /// Those that take it back, in the order of the others.
@@ -42,14 +42,14 @@ pub fn is_likely(current: &Catalog, target: &Catalog) -> bool {
 /// with it, so that what follows is compared under its new name.
 ///
 /// `current` is what the database holds; `target` says what it should hold beside that.
-pub async fn agreed(
+pub async fn ask_and_rename(
     session: &Session,
     scope: &Scope,
     current: Catalog,
     target: &dyn Fn(&Catalog) -> Catalog,
-    ask: Ask<'_>,
-) -> Result<Renamed> {
-    let mut renamed = Renamed {
+    ask: AskRename<'_>,
+) -> Result<ConfirmedRenames> {
+    let mut renamed = ConfirmedRenames {
         there: Vec::new(),
         back: Vec::new(),
         catalog: current,
@@ -74,7 +74,7 @@ pub async fn agreed(
     Ok(renamed)
 }
 
-impl Renamed {
+impl ConfirmedRenames {
     async fn take(&mut self, session: &Session, scope: &Scope, pairs: &[(Key, Key)]) -> Result<()> {
         for (from, to) in pairs {
             let (there, back) = statements(from, to);
@@ -94,7 +94,7 @@ impl Renamed {
 type Columns = BTreeSet<(Text, Option<String>)>;
 
 /// Finds tables that are gone while another with half of their columns is new.
-fn tables(current: &Catalog, target: &Catalog) -> Vec<Gone> {
+fn tables(current: &Catalog, target: &Catalog) -> Vec<PossibleRename> {
     let columns = |catalog: &Catalog, table: &Key| -> Columns {
         let columns = catalog.columns(table).into_iter();
         columns
@@ -123,7 +123,7 @@ fn tables(current: &Catalog, target: &Catalog) -> Vec<Gone> {
 }
 
 /// Finds columns that are gone while another of their type is new in the same table.
-fn columns(current: &Catalog, target: &Catalog) -> Vec<Gone> {
+fn columns(current: &Catalog, target: &Catalog) -> Vec<PossibleRename> {
     missing(current, target, Kind::Column)
         .filter_map(|key| {
             let table = current.parent(key)?;
@@ -146,9 +146,9 @@ fn columns(current: &Catalog, target: &Catalog) -> Vec<Gone> {
         .collect()
 }
 
-fn gone<'a>(key: &Key, now: impl Iterator<Item = &'a Key>) -> Option<Gone> {
+fn gone<'a>(key: &Key, now: impl Iterator<Item = &'a Key>) -> Option<PossibleRename> {
     let now: Vec<Key> = now.cloned().collect();
-    (!now.is_empty()).then(|| Gone {
+    (!now.is_empty()).then(|| PossibleRename {
         key: key.clone(),
         now,
     })
@@ -265,7 +265,7 @@ mod tests {
 
     #[test]
     fn what_is_gone_is_held_against_what_is_new_and_alike() {
-        let told = |gone: Vec<Gone>| {
+        let told = |gone: Vec<PossibleRename>| {
             let told = gone.into_iter().map(|gone| {
                 let now: Vec<String> = gone.now.iter().map(Key::subject).collect();
                 format!("{} > {}", gone.key.subject(), now.join(", "))

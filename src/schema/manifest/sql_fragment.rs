@@ -1,11 +1,11 @@
-//! What must be known about a line of SQL before it is spliced into a statement: that it is one whole piece, and
-//! which part of a column's line is its foreign key.
+//! Checks fragments of SQL before they are inserted into a statement: that they are complete, and
+//! which part of a column is its foreign key.
 //!
-//! Does not judge SQL: PostgreSQL does, when the statement is settled.
+//! Does not validate SQL: PostgreSQL does, when the manifest is normalized.
 
 use crate::sql::token::{self, TokenKind};
 
-/// What a line is made of, as far as it matters here.
+/// A token, as far as it matters here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Token {
     start: usize,
@@ -15,52 +15,52 @@ struct Token {
     depth: u32,
 }
 
-/// A column's line taken apart: what stays with the column, and its foreign key.
+/// A column split into its definition and its foreign key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Split {
-    /// The line without the foreign key.
+pub(crate) struct ColumnParts {
+    /// The definition without the foreign key.
     pub column: String,
-    /// The name of the foreign key as it was written, where it has one, and the clause from `references` on.
-    pub reference: Option<Reference>,
+    /// The foreign key, if there is one.
+    pub reference: Option<InlineForeignKey>,
 }
 
 /// A foreign key beside a column.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Reference {
+pub(crate) struct InlineForeignKey {
     /// The name, quoted if it was.
     pub name: Option<String>,
     /// The clause, beginning with `references`.
     pub clause: String,
-    /// Where the clause begins in the line, in bytes.
+    /// Byte offset of the clause in the line.
     pub start: usize,
 }
 
-/// Checks that a text is one piece: quotes and brackets close, nothing ends the statement.
+/// Checks that a fragment is complete: quotes and brackets are closed, and no semicolon ends the statement.
 ///
-/// The error says what is wrong with it.
+/// The error is the problem as text.
 pub(crate) fn check(text: &str) -> Result<(), String> {
     tokens(text).map(drop)
 }
 
-/// Checks that a text is one piece of a list.
+/// Checks that a fragment is one item of a list.
 pub(crate) fn check_item(text: &str) -> Result<(), String> {
     let comma = tokens(text)?
         .into_iter()
         .any(|token| token.depth == 0 && token.word == ",");
     if comma {
-        return Err("a comma here would begin another one".to_owned());
+        return Err("a comma is not allowed here; it would start another item".to_owned());
     }
     Ok(())
 }
 
-/// Takes the foreign key out of a column's line.
-pub(crate) fn split_reference(text: &str) -> Result<Split, String> {
+/// Splits the foreign key from a column.
+pub(crate) fn split_reference(text: &str) -> Result<ColumnParts, String> {
     let tokens = tokens(text)?;
     let at = tokens
         .iter()
         .position(|token| token.depth == 0 && token.word == "references");
     let Some(at) = at else {
-        return Ok(Split {
+        return Ok(ColumnParts {
             column: text.to_owned(),
             reference: None,
         });
@@ -70,9 +70,9 @@ pub(crate) fn split_reference(text: &str) -> Result<Split, String> {
     let first = if named { at - 2 } else { at };
     let clause_end = tokens[end - 1].end;
     let column = format!("{}{}", &text[..tokens[first].start], &text[clause_end..]);
-    Ok(Split {
+    Ok(ColumnParts {
         column: column.trim_end().to_owned(),
-        reference: Some(Reference {
+        reference: Some(InlineForeignKey {
             name: named.then(|| text[tokens[at - 1].start..tokens[at - 1].end].to_owned()),
             clause: text[tokens[at].start..clause_end].to_owned(),
             start: tokens[at].start,
@@ -80,7 +80,7 @@ pub(crate) fn split_reference(text: &str) -> Result<Split, String> {
     })
 }
 
-/// Finds where a trigger's events end and its table would be named: before `from`, `deferrable`, `referencing`, `for`,
+/// Finds the end of a trigger's events, where the table is named: before `from`, `deferrable`, `referencing`, `for`,
 /// `when` or `execute`.
 pub(crate) fn event_end(text: &str) -> Result<usize, String> {
     const AFTER: [&str; 8] = [
@@ -99,7 +99,7 @@ pub(crate) fn event_end(text: &str) -> Result<usize, String> {
         .iter()
         .find(|token| token.depth == 0 && AFTER.contains(&token.word.as_str()));
     end.map(|token| token.start)
-        .ok_or_else(|| "a trigger says what it executes".to_owned())
+        .ok_or_else(|| "the trigger has no `execute` clause".to_owned())
 }
 
 /// Finds the token after the last one that belongs to `references …`.
@@ -142,20 +142,22 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
     for token in token::tokens(text).filter(|token| token.kind != TokenKind::Space) {
         let written = token.text(text);
         if !token.closed {
-            return Err("a quote that is opened here is never closed".to_owned());
+            return Err("unterminated quote".to_owned());
         }
         match (token.kind, written) {
             (TokenKind::LineComment | TokenKind::BlockComment, _) => {
-                return Err("a comment of SQL cannot stand here; YAML's begins with #".to_owned());
+                return Err("SQL comments are not allowed here; use a YAML comment (#)".to_owned());
             }
-            (TokenKind::Semicolon, _) => return Err("`;` would end the statement".to_owned()),
-            (_, "\0") => return Err("a zero byte cannot stand in SQL".to_owned()),
+            (TokenKind::Semicolon, _) => {
+                return Err("`;` is not allowed here; it would end the statement".to_owned());
+            }
+            (_, "\0") => return Err("a null byte is not allowed in SQL".to_owned()),
             (_, ")" | "]") => {
                 let fits = open
                     .pop()
                     .is_some_and(|opened| (opened == "(") == (written == ")"));
                 if !fits {
-                    return Err(format!("`{written}` closes nothing"));
+                    return Err(format!("unmatched `{written}`"));
                 }
             }
             _ => {}
@@ -176,7 +178,7 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
         }
     }
     match open.last() {
-        Some(opened) => Err(format!("`{opened}` is never closed")),
+        Some(opened) => Err(format!("`{opened}` is not closed")),
         None => Ok(tokens),
     }
 }
@@ -233,23 +235,23 @@ mod tests {
         let refuse = |line: &str, expected: &str| {
             assert_eq!(check_item(line).unwrap_err(), expected, "{line}")
         };
-        refuse("text, evil int", "a comma here would begin another one");
-        refuse("text); drop table t; --", "`)` closes nothing");
         refuse(
-            "text default 'a",
-            "a quote that is opened here is never closed",
+            "text, evil int",
+            "a comma is not allowed here; it would start another item",
         );
-        refuse("text check (a > 0", "`(` is never closed");
-        refuse("text check (a[0)", "`)` closes nothing");
-        refuse("text; drop table t", "`;` would end the statement");
+        refuse("text); drop table t; --", "unmatched `)`");
+        refuse("text default 'a", "unterminated quote");
+        refuse("text check (a > 0", "`(` is not closed");
+        refuse("text check (a[0)", "unmatched `)`");
+        refuse(
+            "text; drop table t",
+            "`;` is not allowed here; it would end the statement",
+        );
         refuse(
             "text -- really",
-            "a comment of SQL cannot stand here; YAML's begins with #",
+            "SQL comments are not allowed here; use a YAML comment (#)",
         );
-        refuse(
-            "text default $q$ never",
-            "a quote that is opened here is never closed",
-        );
+        refuse("text default $q$ never", "unterminated quote");
         for line in [
             "numeric(10, 2)",
             "text default 'it''s, (a'",

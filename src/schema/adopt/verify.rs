@@ -2,8 +2,8 @@
 
 use anyhow::{Context as _, Result};
 
-use crate::adopt::folder::Entry;
-use crate::adopt::record::{self, Found, Row};
+use crate::adopt::tool_folder::ToolMigration;
+use crate::adopt::tool_history::{self, HistoryRow, ToolHistoryTable};
 use crate::catalog::{Scope, read};
 use crate::diff;
 use crate::diff::report::{self, Sides};
@@ -17,24 +17,24 @@ use crate::sql::safe::Sql;
 
 /// Pairs each migration with its tool's row, and names what does not fit.
 pub fn pair<'a>(
-    entries: &'a [Entry],
-    rows: &'a [Row],
-) -> (Vec<(&'a Entry, &'a Row)>, Vec<Finding>) {
+    entries: &'a [ToolMigration],
+    rows: &'a [HistoryRow],
+) -> (Vec<(&'a ToolMigration, &'a HistoryRow)>, Vec<Finding>) {
     let mut findings = Vec::new();
     for row in rows {
         if !entries.iter().any(|entry| entry.key == row.key) {
-            let message = "the tool has applied it, but its file is missing";
+            let message = "applied by the tool, but the migration file is missing";
             findings.push(
                 Finding::error(
                     "adopt-file-missing",
                     format!("migration {}", row.key),
                     message,
                 )
-                .help("restore it from version control, or name the right folder with --dir"),
+                .help("restore the file from version control, or set the folder with --dir"),
             );
         }
     }
-    let row_of = |entry: &Entry| rows.iter().find(|row| row.key == entry.key);
+    let row_of = |entry: &ToolMigration| rows.iter().find(|row| row.key == entry.key);
     let pairs: Vec<_> = entries
         .iter()
         .filter_map(|entry| Some((entry, row_of(entry)?)))
@@ -45,7 +45,7 @@ pub fn pair<'a>(
         };
         if !ours.eq_ignore_ascii_case(theirs) {
             let shown = &entry.migration.up.shown;
-            let message = "the file is not what the tool applied: its checksum is another";
+            let message = "checksum mismatch: the file was modified after the tool applied it";
             findings.push(
                 Finding::error("adopt-edited", shown, message)
                     .place(Location::file(shown))
@@ -57,11 +57,11 @@ pub fn pair<'a>(
     for entry in entries.iter().filter(|entry| row_of(entry).is_none()) {
         if newest.is_some_and(|newest| newest > entry.migration.version) {
             let shown = &entry.migration.up.shown;
-            let message = "it was not applied, though a newer one was";
+            let message = "not applied, but a newer migration is";
             findings.push(
                 Finding::warn("adopt-out-of-order", shown, message)
                     .place(Location::file(shown))
-                    .help("apply it late on purpose: af-db up --allow-out-of-order"),
+                    .help("apply out of order: af-db up --allow-out-of-order"),
             );
         }
     }
@@ -72,8 +72,8 @@ pub fn pair<'a>(
 pub async fn compare(
     scratch: &ShadowServer,
     live: &Session,
-    applied: &[&Entry],
-    found: &[Found],
+    applied: &[&ToolMigration],
+    found: &[ToolHistoryTable],
     watch: Watch<'_>,
 ) -> Result<Vec<Finding>> {
     let migrations: Vec<Migration> = applied
@@ -96,7 +96,7 @@ pub async fn compare(
         .context("reading the live schema")?;
     let changes = diff::between(
         &replayed.without_owners(),
-        &record::without(&actual.without_owners(), found),
+        &tool_history::without(&actual.without_owners(), found),
     );
     let sides = Sides {
         code: "adopt-differs",
@@ -109,7 +109,7 @@ pub async fn compare(
 }
 
 /// Runs the tool's own checks on the shadow; what they write is rolled back.
-async fn verify(shadow: &Shadow, applied: &[&Entry]) -> Vec<Finding> {
+async fn verify(shadow: &Shadow, applied: &[&ToolMigration]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for script in applied.iter().filter_map(|entry| entry.verify.as_ref()) {
         let ran = async {
@@ -129,10 +129,10 @@ async fn verify(shadow: &Shadow, applied: &[&Entry]) -> Vec<Finding> {
                 Finding::error(
                     "adopt-verify",
                     &script.shown,
-                    format!("it fails on the shadow of the files: {error}"),
+                    format!("the verify script fails on the shadow database: {error}"),
                 )
                 .place(Location::file(&script.shown))
-                .help("mend the script, or the change it checks"),
+                .help("fix the verify script, or the change that it checks"),
             );
         }
     }

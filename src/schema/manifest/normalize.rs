@@ -1,4 +1,4 @@
-//! Settling: a manifest executed in a scratch database and read back, so that PostgreSQL alone decides what it means.
+//! Normalizes a manifest: executes it in a shadow database and reads it back, so that PostgreSQL decides what it means.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -7,35 +7,34 @@ use anyhow::Result;
 use crate::catalog::{self, Catalog, Key, Scope};
 use crate::event::{Event, Unit, Watch};
 use crate::finding::{Finding, Location};
-use crate::manifest::statement::Statement;
+use crate::manifest::located_statement::LocatedStatement;
 use crate::manifest::statements::{self, Statements};
-use crate::manifest::{Manifest, names};
+use crate::manifest::{Manifest, declared_names, document_statements};
 use crate::pg::server_error::ServerError;
 use crate::pg::session::Session;
 use crate::sql::name::Ident;
 use crate::sql::safe::Sql;
 use crate::yaml::{Located, nearest};
 
-/// What a manifest came to.
 #[derive(Debug)]
-pub struct Settled {
-    /// The schema it declares; not whole when there are findings.
+pub struct NormalizedManifest {
+    /// The declared schema; incomplete if there are findings.
     pub catalog: Catalog,
-    /// What PostgreSQL refused, each at its line.
+    /// Statements that PostgreSQL rejected, with their locations.
     pub findings: Vec<Finding>,
-    /// Where things stand, by their quoted names: `public.orders`, `public.orders.id`.
-    pub places: BTreeMap<String, Location>,
+    /// The locations of declared objects by quoted name: `public.orders`, `public.orders.id`.
+    pub locations: BTreeMap<String, Location>,
 }
 
-/// Executes a manifest in an empty database and reads it back.
-pub async fn settle(
+/// Executes a manifest in an empty database and reads the schema back.
+pub async fn normalize(
     manifest: &Manifest,
     session: &Session,
     scope: &Scope,
     watch: Watch<'_>,
-) -> Result<Settled> {
+) -> Result<NormalizedManifest> {
     let statements = statements(manifest)?;
-    // Bodies may name what comes later; the expressions that matter are checked by what uses them.
+    // Function bodies may name objects that are created later.
     session
         .run(&Sql::new(
             "SET check_function_bodies = off; SET client_min_messages = error",
@@ -45,21 +44,21 @@ pub async fn settle(
     let mut refused = run_all(first, session, watch).await?;
     refused.extend(run_all(last, session, watch).await?);
     session.run(&Sql::new("RESET ALL")).await?;
-    let mut findings = names::too_long(manifest);
+    let mut findings = declared_names::truncated_names(manifest);
     findings.extend(explain(refused, manifest));
     let catalog = catalog::read::read(session, scope).await?;
-    Ok(Settled {
+    Ok(NormalizedManifest {
         catalog,
         findings,
-        places: names::places(manifest)?,
+        locations: declared_names::locations(manifest)?,
     })
 }
 
-/// Turns a manifest into statements in the order to try them.
-pub fn statements(manifest: &Manifest) -> Result<[Vec<Statement>; 2]> {
+/// Turns a manifest into statements, in the order of execution.
+pub fn statements(manifest: &Manifest) -> Result<[Vec<LocatedStatement>; 2]> {
     let mut found = Statements::default();
     for file in &manifest.files {
-        statements::add(&file.name, &file.document, &mut found)?;
+        document_statements::add(&file.name, &file.document, &mut found)?;
     }
     for file in &manifest.sql {
         let text = Located {
@@ -72,19 +71,19 @@ pub fn statements(manifest: &Manifest) -> Result<[Vec<Statement>; 2]> {
     Ok(found.in_order())
 }
 
-/// Runs what can be run, again and again until a round brings nothing new; gives what is left with its last error.
+/// Runs the statements repeatedly until a round has no success; returns those that failed, with their last errors.
 async fn run_all(
-    statements: Vec<Statement>,
+    statements: Vec<LocatedStatement>,
     session: &Session,
     watch: Watch<'_>,
-) -> Result<Vec<(Statement, ServerError)>> {
+) -> Result<Vec<(LocatedStatement, ServerError)>> {
     let total = statements.len() as u64;
     watch(Event::Began {
-        task: "settling the manifest",
+        task: "normalizing the manifest",
         total: Some(total),
         unit: Unit::Items,
     });
-    let mut left: Vec<(Statement, ServerError)> = statements
+    let mut left: Vec<(LocatedStatement, ServerError)> = statements
         .into_iter()
         .map(|statement| (statement, ServerError::default()))
         .collect();
@@ -92,7 +91,7 @@ async fn run_all(
         let before = left.len();
         let mut refused = Vec::new();
         for (statement, _) in left {
-            let shown = statement.place.to_string();
+            let shown = statement.location.to_string();
             let text = statement.sql.as_str();
             session.confinement().check(&shown, text)?;
             let Err(error) = session.run(&statement.sql).await else {
@@ -102,7 +101,7 @@ async fn run_all(
                 .downcast_ref::<ServerError>()
                 .filter(|server| !server.closed);
             let Some(server) = server.cloned() else {
-                return Err(error.context(format!("settling {}", statement.place)));
+                return Err(error.context(format!("normalizing {}", statement.location)));
             };
             if statement
                 .tolerates
@@ -124,19 +123,19 @@ async fn run_all(
     Ok(left)
 }
 
-/// Turns what was refused into findings, without what only follows from another refusal.
-fn explain(refused: Vec<(Statement, ServerError)>, manifest: &Manifest) -> Vec<Finding> {
+/// Turns failed statements into findings, without those that only follow from another failure.
+fn explain(refused: Vec<(LocatedStatement, ServerError)>, manifest: &Manifest) -> Vec<Finding> {
     let makes = refused.iter().map(|(statement, _)| &*statement.makes);
     let makes: HashSet<&str> = makes.flat_map(called).collect();
     let follows = |error: &ServerError| is_missing(error) && names_one_of(error, &makes);
-    // Where each needs the other, all of them are shown.
+    // Statements that depend on each other are all shown.
     let hide = !refused.iter().all(|(_, error)| follows(error));
-    let mut shown: Vec<&(Statement, ServerError)> = refused
+    let mut shown: Vec<&(LocatedStatement, ServerError)> = refused
         .iter()
         .filter(|(_, error)| !(hide && follows(error)))
         .collect();
-    shown.sort_by_cached_key(|(statement, error)| statement.place_of(error.position));
-    let known = Known::of(manifest);
+    shown.sort_by_cached_key(|(statement, error)| statement.location_of(error.position));
+    let known = DeclaredNames::of(manifest);
     let shown = shown.into_iter().enumerate();
     shown
         .map(|(index, (statement, error))| {
@@ -146,10 +145,10 @@ fn explain(refused: Vec<(Statement, ServerError)>, manifest: &Manifest) -> Vec<F
         .collect()
 }
 
-/// For how many refusals it is guessed what was meant: who has more has made one mistake many times.
+/// Only this many failures get a suggestion; more are usually one mistake repeated.
 const GUESSED: usize = 100;
 
-/// Returns whether something the statement needs was not there.
+/// Returns whether an object that the statement needs does not exist.
 fn is_missing(error: &ServerError) -> bool {
     const MISSING: [&str; 5] = ["42P01", "42883", "42704", "3F000", "42703"];
     error
@@ -158,13 +157,13 @@ fn is_missing(error: &ServerError) -> bool {
         .is_some_and(|sqlstate| MISSING.contains(&sqlstate))
 }
 
-/// Returns whether the message names an object that was itself refused.
+/// Returns whether the message names an object whose own statement failed.
 fn names_one_of(error: &ServerError, makes: &HashSet<&str>) -> bool {
     let quoted = error.message.split('"').skip(1).step_by(2);
     quoted.into_iter().any(|name| makes.contains(name))
 }
 
-/// Returns the names that the server may call an object by, of what makes it, such as `table public.orders`.
+/// Returns the names that the server may use for an object described as `table public.orders`.
 fn called(makes: &str) -> impl Iterator<Item = &str> {
     let name = makes.split_once(' ').map(|(_, name)| name);
     let bare = name.and_then(|name| name.strip_prefix("public."));
@@ -172,11 +171,11 @@ fn called(makes: &str) -> impl Iterator<Item = &str> {
     names.map(|name| name.trim_matches('"'))
 }
 
-fn finding(statement: &Statement, error: &ServerError, near: Option<&str>) -> Finding {
-    let place = statement.place_of(error.position);
+fn finding(statement: &LocatedStatement, error: &ServerError, near: Option<&str>) -> Finding {
+    let place = statement.location_of(error.position);
     if statement.makes.starts_with("extension ") && error.message.contains("is not available") {
-        let message = format!("{}; what needs it cannot be judged", error.message);
-        let help = "install the extension's package on the server used for scratch databases";
+        let message = format!("{}; objects that need it cannot be checked", error.message);
+        let help = "install the extension's package on the server used for shadow databases";
         return Finding::warn("manifest-extension", &statement.makes, message)
             .place(place)
             .help(help);
@@ -197,24 +196,24 @@ fn finding(statement: &Statement, error: &ServerError, near: Option<&str>) -> Fi
     }
 }
 
-/// The names that a misspelt one may have meant.
-struct Known<'a> {
+/// Declared names, to suggest one for a misspelt name.
+struct DeclaredNames<'a> {
     tables: BTreeSet<&'a str>,
     columns: BTreeSet<&'a str>,
 }
 
-impl<'a> Known<'a> {
+impl<'a> DeclaredNames<'a> {
     fn of(manifest: &'a Manifest) -> Self {
         let columns = manifest
             .tables()
             .flat_map(|(_, table)| table.columns.iter());
-        Known {
+        DeclaredNames {
             tables: manifest.tables().map(|(name, _)| &*name.value).collect(),
             columns: columns.map(|(name, _)| &*name.value).collect(),
         }
     }
 
-    /// Finds the declared table or column that a missing one may have meant.
+    /// Suggests a declared table, column or type for a missing one.
     fn near(&self, error: &ServerError) -> Option<&'a str> {
         let wanted = error.message.split('"').nth(1)?;
         let wanted = wanted.strip_prefix("public.").unwrap_or(wanted);
@@ -249,9 +248,9 @@ const TYPES: &[&str] = &[
     "varchar",
 ];
 
-impl Settled {
-    /// Says where the manifest declares an object, or what it is a part of.
-    pub fn place_of(&self, key: &Key, parent: Option<&Key>) -> Option<Location> {
+impl NormalizedManifest {
+    /// Returns where the manifest declares an object or its parent.
+    pub fn location_of(&self, key: &Key, parent: Option<&Key>) -> Option<Location> {
         let name = Ident::new(&*key.name);
         let in_table = parent.map(|parent| format!("{}.{name}", parent.qualified()));
         let names = [in_table, Some(key.subject()), Some(key.qualified())];
@@ -259,6 +258,6 @@ impl Settled {
             .into_iter()
             .chain([parent.map(Key::qualified)])
             .flatten()
-            .find_map(|name| self.places.get(&name).cloned())
+            .find_map(|name| self.locations.get(&name).cloned())
     }
 }

@@ -14,21 +14,21 @@ use crate::sql::safe::Sql;
 
 /// A tool's history table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct ToolHistoryTable {
     pub tool: Tool,
     /// The schema of the table.
     pub schema: String,
     pub name: String,
 }
 
-impl Found {
+impl ToolHistoryTable {
     /// Returns the table's name, quoted where needed.
     pub fn table(&self) -> ObjectName {
         ObjectName::new(&self.schema, &self.name)
     }
 }
 
-impl std::fmt::Display for Found {
+impl std::fmt::Display for ToolHistoryTable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}.{}", self.schema, self.name)
     }
@@ -36,7 +36,7 @@ impl std::fmt::Display for Found {
 
 /// A migration that the tool says it has applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
+pub struct HistoryRow {
     /// How the tool names it.
     pub key: String,
     /// What it recorded of the text.
@@ -45,10 +45,10 @@ pub struct Row {
     pub at: Option<String>,
 }
 
-impl Row {
+impl HistoryRow {
     /// Makes a row that says no more than that it is applied.
     pub fn of(key: String) -> Self {
-        Row {
+        HistoryRow {
             key,
             proof: None,
             at: None,
@@ -58,9 +58,9 @@ impl Row {
 
 /// Everything a tool's history says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Record {
+pub struct ToolHistory {
     /// What is applied, in the tool's order.
-    pub rows: Vec<Row>,
+    pub rows: Vec<HistoryRow>,
     /// What the tool itself records as broken.
     pub broken: Vec<Finding>,
     /// The names of migrations it only counts: everything up to these is applied.
@@ -134,7 +134,10 @@ const TABLES: &[(&str, &str, Tool)] = &[
 ];
 
 /// Finds the history tables of tools in a database; `named` is one that a person named.
-pub async fn survey(session: &Session, named: Option<(&str, &str)>) -> Result<Vec<Found>> {
+pub async fn find_history_tables(
+    session: &Session,
+    named: Option<(&str, &str)>,
+) -> Result<Vec<ToolHistoryTable>> {
     let mut names: Vec<&str> = TABLES.iter().map(|(name, _, _)| *name).collect();
     names.extend(named.map(|(_, name)| name));
     let rows = session
@@ -155,7 +158,7 @@ pub async fn survey(session: &Session, named: Option<(&str, &str)>) -> Result<Ve
             (*known == name || is_named) && columns.starts_with(begin) && here && whole
         });
         if let Some((_, _, tool)) = alike {
-            found.push(Found {
+            found.push(ToolHistoryTable {
                 tool: *tool,
                 schema,
                 name,
@@ -166,7 +169,7 @@ pub async fn survey(session: &Session, named: Option<(&str, &str)>) -> Result<Ve
 }
 
 /// Leaves out of a catalog what belongs to other tools' histories.
-pub fn without(catalog: &Catalog, found: &[Found]) -> Catalog {
+pub fn without(catalog: &Catalog, found: &[ToolHistoryTable]) -> Catalog {
     // These tools keep a schema of their own; under another name it may hold more than theirs.
     let schemas: Vec<&str> = found
         .iter()
@@ -179,7 +182,7 @@ pub fn without(catalog: &Catalog, found: &[Found]) -> Catalog {
         } else {
             &*key.schema
         };
-        let of = |found: &Found| {
+        let of = |found: &ToolHistoryTable| {
             let on = object.on.as_deref().unwrap_or(key);
             let is_it = *on.schema == *found.schema && *on.name == *found.name;
             // The sequence behind a serial column is named after its table.
@@ -193,17 +196,17 @@ pub fn without(catalog: &Catalog, found: &[Found]) -> Catalog {
 }
 
 /// Reads a tool's history.
-pub async fn read(session: &Session, found: &Found) -> Result<Record> {
-    let sql = Sql::fill(question(found.tool), &[&found.table()]);
+pub async fn read(session: &Session, found: &ToolHistoryTable) -> Result<ToolHistory> {
+    let sql = Sql::fill(history_query(found.tool), &[&found.table()]);
     let rows = session
         .query_sql(&sql, &[])
         .await
         .with_context(|| format!("reading {found}"))?;
-    let mut record = Record::default();
+    let mut record = ToolHistory::default();
     for row in rows {
         let key: String = row.get(0);
         let state: String = row.get(3);
-        let read = Row {
+        let read = HistoryRow {
             key: key.clone(),
             proof: row.get(1),
             at: row.get(2),
@@ -221,34 +224,34 @@ pub async fn read(session: &Session, found: &Found) -> Result<Record> {
     Ok(record)
 }
 
-fn broken(found: &Found, key: &str, state: &str) -> Finding {
+fn broken(found: &ToolHistoryTable, key: &str, state: &str) -> Finding {
     let (message, help) = match found.tool {
         Tool::GolangMigrate => (
-            format!("{found} says `dirty`: migration {key} broke off half-way"),
-            format!("undo or finish what it did by hand, then tell it: migrate force {key}"),
+            format!("{found} is `dirty`: migration {key} is partially applied"),
+            format!("complete or undo the migration by hand, then run: migrate force {key}"),
         ),
         Tool::Prisma => (
-            format!("{found} says that migration {key} began and never finished"),
+            format!("{found} records migration {key} as started but not finished"),
             format!("prisma migrate resolve --applied {key}, or --rolled-back {key}"),
         ),
         Tool::Flyway => (
-            format!("{found} says that migration {key} failed"),
-            "undo what it did by hand, then: flyway repair".to_owned(),
+            format!("{found} records migration {key} as failed"),
+            "undo the migration by hand, then run: flyway repair".to_owned(),
         ),
         Tool::Sqlx => (
-            format!("{found} says that migration {key} did not succeed"),
-            "undo what it did by hand, then delete its row as sqlx asks for".to_owned(),
+            format!("{found} records migration {key} as not successful"),
+            "undo the migration by hand, then delete its row from the history table".to_owned(),
         ),
         _ => (
-            format!("{found} says `{state}` of migration {key}"),
-            format!("mend it with {} first", found.tool),
+            format!("{found} records migration {key} as `{state}`"),
+            format!("fix the migration with {} first", found.tool),
         ),
     };
     Finding::error("adopt-broken", format!("migration {key}"), message).help(help)
 }
 
 /// Reads whether the newest event in Sqitch's registry is a failure.
-async fn sqitch_failure(session: &Session, found: &Found) -> Result<Option<Finding>> {
+async fn sqitch_failure(session: &Session, found: &ToolHistoryTable) -> Result<Option<Finding>> {
     let events = ObjectName::new(&found.schema, "events");
     let sql = Sql::fill(
         "SELECT event::text, change::text FROM {} ORDER BY committed_at DESC LIMIT 1",
@@ -263,7 +266,7 @@ async fn sqitch_failure(session: &Session, found: &Found) -> Result<Option<Findi
 }
 
 /// Returns the question that each history is asked: key, checksum, time, state, in the tool's order.
-fn question(tool: Tool) -> &'static str {
+fn history_query(tool: Tool) -> &'static str {
     match tool {
         Tool::Alembic => {
             "SELECT version_num::text, NULL::text, NULL::text, 'up-to' FROM {} ORDER BY 1"
@@ -291,9 +294,9 @@ fn question(tool: Tool) -> &'static str {
     }
 }
 
-impl Record {
+impl ToolHistory {
     /// Returns every key that is applied: what is recorded, and what is counted up to, in the order of `keys`.
-    pub fn applied(&self, keys: &[String]) -> Vec<Row> {
+    pub fn applied(&self, keys: &[String]) -> Vec<HistoryRow> {
         // Of a key that is not among them, a number says how far it reaches; anything else stands on all that is known.
         let reach = |key: &String| match keys.iter().position(|known| known == key) {
             Some(at) => Some(at),
@@ -305,8 +308,8 @@ impl Record {
             },
         };
         let last = self.up_to.iter().filter_map(reach).max();
-        let mut rows: Vec<Row> = Vec::new();
-        let plain = |key: &String| Row::of(key.clone());
+        let mut rows: Vec<HistoryRow> = Vec::new();
+        let plain = |key: &String| HistoryRow::of(key.clone());
         rows.extend(keys.iter().take(last.map_or(0, |last| last + 1)).map(plain));
         let unknown = self.up_to.iter().filter(|key| !keys.contains(key));
         rows.extend(unknown.map(plain));

@@ -6,13 +6,13 @@ use anyhow::Result;
 
 use crate::copy::sqlite;
 use crate::copy::target::{self, Table};
-use crate::copy::value::Form;
+use crate::copy::value::BinaryFormat;
 use crate::finding::Finding;
 use crate::pg::session::Session;
 
 /// A column and what becomes of its values.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pair {
+pub struct ColumnCopy {
     /// Its name in SQLite.
     pub from: String,
     /// The type SQLite was told.
@@ -23,18 +23,18 @@ pub struct Pair {
     pub shown: String,
     /// The sequence to be set behind its largest value.
     pub sequence: Option<String>,
-    pub(super) form: Form,
+    pub(super) form: BinaryFormat,
 }
 
 /// A table and where its rows go.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Move {
+pub struct TableCopy {
     /// Its name in SQLite.
     pub from: String,
     /// Its name in PostgreSQL.
     pub to: String,
     /// Its columns.
-    pub pairs: Vec<Pair>,
+    pub pairs: Vec<ColumnCopy>,
     /// How many rows it has.
     pub rows: i64,
 }
@@ -43,7 +43,7 @@ pub struct Move {
 #[derive(Clone, Debug, Default)]
 pub struct Mapping {
     /// The tables.
-    pub moves: Vec<Move>,
+    pub moves: Vec<TableCopy>,
     /// Every difference; an error stands in the way.
     pub findings: Vec<Finding>,
 }
@@ -77,7 +77,7 @@ fn decide(tables: &[sqlite::Table], there: &BTreeMap<String, Table>, only: &[Str
     let mut mapping = Mapping::default();
     for name in only {
         if !tables.iter().any(|table| table.name == *name) {
-            let message = "there is no such table in the SQLite database";
+            let message = "table not found in the SQLite database";
             mapping
                 .findings
                 .push(Finding::error("copy-table", name, message));
@@ -89,15 +89,15 @@ fn decide(tables: &[sqlite::Table], there: &BTreeMap<String, Table>, only: &[Str
             continue;
         }
         let Some((to, target)) = find(there, &table.name) else {
-            let message = "there is no such table in PostgreSQL";
+            let message = "table not found in PostgreSQL";
             mapping.findings.push(
                 Finding::error("copy-table", &table.name, message)
-                    .help("migrate first: af-db up; or name the tables to move with --table"),
+                    .help("run the migrations (af-db up), or select tables with --table"),
             );
             continue;
         };
-        let pairs = pairs(table, (to, target), &mut mapping.findings);
-        mapping.moves.push(Move {
+        let pairs = pairs(table, to, target, &mut mapping.findings);
+        mapping.moves.push(TableCopy {
             from: table.name.clone(),
             to: to.to_owned(),
             pairs,
@@ -122,9 +122,10 @@ fn find<'t>(there: &'t BTreeMap<String, Table>, name: &str) -> Option<(&'t str, 
 
 fn pairs(
     table: &sqlite::Table,
-    (to, target): (&str, &Table),
+    to: &str,
+    target: &Table,
     findings: &mut Vec<Finding>,
-) -> Vec<Pair> {
+) -> Vec<ColumnCopy> {
     let mut pairs = Vec::new();
     for column in &table.columns {
         let subject = format!("{}.{}", table.name, column.name);
@@ -138,21 +139,21 @@ fn pairs(
         });
         let Some(there) = there else {
             let message =
-                format!("PostgreSQL's table {to} has no such column; its values would be lost");
+                format!("column not found in PostgreSQL table {to}; its values would be lost");
             findings.push(
                 Finding::error("copy-column", subject, message)
-                    .help("add the column in a migration, or drop it in SQLite"),
+                    .help("add the column with a migration, or drop it in SQLite"),
             );
             continue;
         };
         if there.generated {
             continue;
         }
-        let Some(form) = Form::of(there) else {
-            let message = format!("values of type {} cannot be moved", there.shown);
+        let Some(form) = BinaryFormat::of(there) else {
+            let message = format!("values of type {} cannot be copied", there.shown);
             findings.push(
                 Finding::error("copy-type", subject, message)
-                    .help("move them as text, and change the type in a later migration"),
+                    .help("copy the values as text, and change the type in a later migration"),
             );
             continue;
         };
@@ -165,10 +166,10 @@ fn pairs(
             findings.push(Finding::note("copy-type", subject.clone(), message));
         }
         if there.not_null && !column.not_null && column.key == 0 {
-            let message = "it may be null in SQLite and must not be in PostgreSQL";
+            let message = "nullable in SQLite, NOT NULL in PostgreSQL";
             findings.push(Finding::note("copy-null", subject, message));
         }
-        pairs.push(Pair {
+        pairs.push(ColumnCopy {
             from: column.name.clone(),
             declared: column.declared.clone(),
             to: there.name.clone(),
@@ -180,7 +181,7 @@ fn pairs(
     for there in &target.columns {
         let filled = there.has_default || !there.not_null || there.generated;
         if !filled && !pairs.iter().any(|pair| pair.to == there.name) {
-            let message = "SQLite has no such column, and it has no default and must not be null";
+            let message = "NOT NULL without a default, and not found in SQLite";
             findings.push(Finding::error(
                 "copy-column",
                 format!("{to}.{}", there.name),
@@ -204,7 +205,7 @@ fn order(mapping: &mut Mapping, there: &BTreeMap<String, Table>) {
     let mut waiting = std::mem::take(&mut mapping.moves);
     while !waiting.is_empty() {
         let names: Vec<String> = waiting.iter().map(|table| table.to.clone()).collect();
-        let is_ready = |table: &Move, strict: bool| {
+        let is_ready = |table: &TableCopy, strict: bool| {
             there[&table.to]
                 .needs
                 .iter()
@@ -215,7 +216,7 @@ fn order(mapping: &mut Mapping, there: &BTreeMap<String, Table>) {
             .position(|table| is_ready(table, true))
             .or_else(|| waiting.iter().position(|table| is_ready(table, false)));
         let Some(next) = next else {
-            let message = format!("the tables {} need each other", names.join(", "));
+            let message = format!("the tables {} reference each other", names.join(", "));
             mapping.findings.push(
                 Finding::error("copy-circle", names.join(", "), message)
                     .help("make one of the foreign keys DEFERRABLE"),
@@ -288,8 +289,8 @@ mod tests {
         insta::assert_snapshot!(said.join("\n"), @"
         copy-type Users.born: TEXT becomes date: each value must be a date
         copy-column Users.gone: PostgreSQL's table users has no such column; its values would be lost
-        copy-type Users.place: values of type point cannot be moved
-        copy-table lost: there is no such table in PostgreSQL
+        copy-type Users.place: values of type point cannot be copied
+        copy-table lost: table not found in PostgreSQL
         ");
     }
 

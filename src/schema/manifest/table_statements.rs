@@ -1,21 +1,22 @@
-//! What a table of the manifest becomes: the table itself, and everything that stands on it.
+//! The statements of a table in the manifest: the table and its parts.
 
 use anyhow::Result;
 
 use crate::error::fail;
 use crate::finding::Location;
 use crate::manifest::document::Table;
-use crate::manifest::entries::Line;
-use crate::manifest::line;
-use crate::manifest::statement::{Statement, place};
+use crate::manifest::entries::SqlEntry;
+use crate::manifest::located_statement::{LocatedStatement, location};
+use crate::manifest::object_name::object_name;
+use crate::manifest::sql_fragment;
 use crate::manifest::statements::{
-    Statements, add_sql, comment, grants, object_name, owner, spliced, written, wrong,
+    Statements, add_sql, comment, grants, owner, spliced, written, wrong,
 };
 use crate::sql::name::{Ident, ObjectName};
 use crate::sql::safe::Sql;
 use crate::yaml::{Located, nearest};
 
-/// Turns a table into statements.
+/// Adds the statements of a table.
 pub(crate) fn add(
     file: &str,
     name: &Located<String>,
@@ -29,8 +30,8 @@ pub(crate) fn add(
         .iter()
         .filter(|(_, line)| comes_later(line))
     {
-        let mut statement = Statement::begin(
-            place(file, constraint),
+        let mut statement = LocatedStatement::begin(
+            location(file, constraint),
             format!("constraint {}", constraint.value),
         );
         statement
@@ -49,7 +50,7 @@ pub(crate) fn add(
     }
     for (policy, line) in table.policies.iter() {
         let mut statement =
-            Statement::begin(place(file, policy), format!("policy {}", policy.value));
+            LocatedStatement::begin(location(file, policy), format!("policy {}", policy.value));
         statement
             .push("CREATE POLICY ")
             .piece(&Ident::new(&*policy.value))
@@ -60,7 +61,7 @@ pub(crate) fn add(
     }
     add_row_security(file, &object, table, to)?;
     if let Some(identity) = &table.replica_identity {
-        let mut statement = Statement::begin(place(file, identity), "replica identity");
+        let mut statement = LocatedStatement::begin(location(file, identity), "replica identity");
         statement
             .push("ALTER TABLE ")
             .piece(&object)
@@ -82,7 +83,7 @@ fn add_table(
     table: &Table,
     to: &mut Statements,
 ) -> Result<()> {
-    let mut statement = Statement::begin(place(file, name), format!("table {object}"));
+    let mut statement = LocatedStatement::begin(location(file, name), format!("table {object}"));
     statement.push(if table.unlogged {
         "CREATE UNLOGGED TABLE "
     } else {
@@ -94,11 +95,11 @@ fn add_table(
         spliced(file, &mut statement, parent)?;
         if let Some((column, _)) = table.columns.iter().next() {
             let message = format!(
-                "{}: a partition has the columns of its parent",
-                place(file, column)
+                "{}: a partition cannot declare columns; it has those of its parent",
+                location(file, column)
             );
             return Err(fail(message)
-                .hint("take `columns` out, or `partition-of`")
+                .hint("remove `columns` or `partition-of`")
                 .into());
         }
     } else {
@@ -119,7 +120,8 @@ fn add_table(
                 .push("CONSTRAINT ")
                 .piece(&Ident::new(&*constraint.value));
             if let Some(text) = &line.sql {
-                line::check_item(&text.value).map_err(|problem| wrong(file, text, &problem))?;
+                sql_fragment::check_item(&text.value)
+                    .map_err(|problem| wrong(file, text, &problem))?;
             }
             written(file, &mut statement, line.sql.as_ref())?;
         }
@@ -141,41 +143,41 @@ fn add_table(
     Ok(())
 }
 
-fn separate(statement: &mut Statement, first: &mut bool) {
+fn separate(statement: &mut LocatedStatement, first: &mut bool) {
     statement.push(if *first { "\n    " } else { ",\n    " });
     *first = false;
 }
 
-/// Adds a column and gives its foreign key, which waits until all tables are there.
+/// Adds a column and returns its foreign key, which is created after all tables.
 fn add_column(
     file: &str,
     object: &ObjectName,
     column: &Located<String>,
-    line: &Line,
-    statement: &mut Statement,
-) -> Result<Option<Statement>> {
+    line: &SqlEntry,
+    statement: &mut LocatedStatement,
+) -> Result<Option<LocatedStatement>> {
     let ident = Ident::new(&*column.value);
     statement.piece(&ident);
     let Some(text) = &line.sql else {
         let message = format!(
             "{}: column `{}` has no type",
-            place(file, column),
+            location(file, column),
             column.value
         );
         return Err(fail(message).hint("write `name: text not null`").into());
     };
-    line::check_item(&text.value).map_err(|problem| wrong(file, text, &problem))?;
-    let split =
-        line::split_reference(&text.value).map_err(|problem| wrong(file, text, &problem))?;
+    sql_fragment::check_item(&text.value).map_err(|problem| wrong(file, text, &problem))?;
+    let split = sql_fragment::split_reference(&text.value)
+        .map_err(|problem| wrong(file, text, &problem))?;
     statement
         .push(" ")
-        .written(&split.column, place(file, text));
+        .written(&split.column, location(file, text));
     let Some(reference) = split.reference else {
         return Ok(None);
     };
     let at = within(file, text, reference.start);
     let makes = format!("foreign key of {object}.{ident}");
-    let mut statement = Statement::begin(at.clone(), makes);
+    let mut statement = LocatedStatement::begin(at.clone(), makes);
     statement.push("ALTER TABLE ").piece(object).push(" ADD ");
     if let Some(name) = reference.name {
         statement
@@ -188,17 +190,17 @@ fn add_column(
     Ok(Some(statement))
 }
 
-/// Returns the place of a byte of a text that stands on one line.
+/// Returns the location of a byte in a one-line text.
 fn within(file: &str, text: &Located<String>, byte: usize) -> Location {
-    let mut at = place(file, text);
+    let mut at = location(file, text);
     let before = u32::try_from(text.value[..byte].chars().count()).unwrap_or(0);
     at.column = at.column.map(|column| column + before);
     at
 }
 
-/// Returns whether a constraint cannot be made with its table: a foreign key needs another one, and whatever a new table
-/// has is valid.
-fn comes_later(line: &Line) -> bool {
+/// Returns whether a constraint cannot be part of CREATE TABLE: a foreign key needs the other table, and NOT VALID has
+/// no effect there.
+fn comes_later(line: &SqlEntry) -> bool {
     let text = line.sql.as_ref().map_or("", |text| text.value.trim());
     let begins = |word: &str| {
         text.get(..word.len())
@@ -212,24 +214,25 @@ pub(crate) fn add_index(
     file: &str,
     object: &ObjectName,
     name: &Located<String>,
-    line: &Line,
+    line: &SqlEntry,
     to: &mut Statements,
 ) -> Result<()> {
     let Some(text) = &line.sql else {
         let message = format!(
             "{}: index `{}` has no columns",
-            place(file, name),
+            location(file, name),
             name.value
         );
         return Err(fail(message)
             .hint("write `name: (tenant_id, created_at)`")
             .into());
     };
-    line::check(&text.value).map_err(|problem| wrong(file, text, &problem))?;
+    sql_fragment::check(&text.value).map_err(|problem| wrong(file, text, &problem))?;
     let mut rest = Words(&text.value);
     let unique = rest.take("unique");
     let only = rest.take("only");
-    let mut statement = Statement::begin(place(file, name), format!("index {}", name.value));
+    let mut statement =
+        LocatedStatement::begin(location(file, name), format!("index {}", name.value));
     statement.push(if unique {
         "CREATE UNIQUE INDEX "
     } else {
@@ -249,11 +252,11 @@ pub(crate) fn add_index(
     Ok(())
 }
 
-/// Words at the front of a line.
+/// Reads keywords at the start of a line.
 struct Words<'a>(&'a str);
 
 impl Words<'_> {
-    /// Takes a word off the front if it is this one.
+    /// Removes a word from the front if it is this one.
     fn take(&mut self, word: &str) -> bool {
         let text = self.0.trim_start();
         let Some((start, rest)) = text.split_at_checked(word.len()) else {
@@ -268,26 +271,28 @@ impl Words<'_> {
     }
 }
 
-/// Adds a trigger; the table stands before the part that says for which rows it fires.
+/// Adds a trigger; the table name is inserted after its events.
 fn add_trigger(
     file: &str,
     object: &ObjectName,
     name: &Located<String>,
-    line: &Line,
+    line: &SqlEntry,
     to: &mut Statements,
 ) -> Result<()> {
     let Some(text) = &line.sql else {
         let message = format!(
-            "{}: trigger `{}` does nothing",
-            place(file, name),
+            "{}: trigger `{}` has no definition",
+            location(file, name),
             name.value
         );
         return Err(fail(message)
             .hint("write `name: before update for each row execute function touch()`")
             .into());
     };
-    let cut = line::event_end(&text.value).map_err(|problem| wrong(file, text, &problem))?;
-    let mut statement = Statement::begin(place(file, name), format!("trigger {}", name.value));
+    let cut =
+        sql_fragment::event_end(&text.value).map_err(|problem| wrong(file, text, &problem))?;
+    let mut statement =
+        LocatedStatement::begin(location(file, name), format!("trigger {}", name.value));
     let mut rest = Words(&text.value);
     let constraint = rest.take("constraint");
     statement.push(if constraint {
@@ -299,7 +304,7 @@ fn add_trigger(
     statement.piece(&Ident::new(&*name.value)).push(" ");
     statement.written(
         text.value[from..cut.max(from)].trim_end(),
-        place(file, text),
+        location(file, text),
     );
     statement.push(" ON ").piece(object).push(" ");
     statement.written(&text.value[cut..], within(file, text, cut));
@@ -322,7 +327,7 @@ fn add_row_security(
     let Some(word) = &table.row_level_security else {
         return Ok(());
     };
-    let mut statement = Statement::begin(place(file, word), "row-level security");
+    let mut statement = LocatedStatement::begin(location(file, word), "row-level security");
     statement.push("ALTER TABLE ").piece(object);
     match word.value.as_str() {
         "enabled" => statement.push(" ENABLE ROW LEVEL SECURITY"),
@@ -331,10 +336,10 @@ fn add_row_security(
         other => {
             let near = nearest(other, WORDS).unwrap_or("enabled");
             let message = format!(
-                "{}: row-level security cannot be `{other}`",
-                place(file, word)
+                "{}: invalid value `{other}` for row-level security",
+                location(file, word)
             );
-            let hint = format!("did you mean `{near}`? It is one of {}", WORDS.join(", "));
+            let hint = format!("did you mean `{near}`? Allowed: {}", WORDS.join(", "));
             return Err(fail(message).hint(hint).into());
         }
     };
