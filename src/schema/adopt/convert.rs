@@ -1,4 +1,4 @@
-//! The other way to take files over: copies in our own layout, and a table of old and new names.
+//! Converts a tool's migrations to the layout of af-db, with a table of old and new names.
 
 use std::path::{Path, PathBuf};
 
@@ -16,39 +16,38 @@ pub const TABLE: &str = "adopted.json";
 /// A file to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Copy {
-    /// The name in our layout.
+    /// The name in the layout of af-db.
     pub name: String,
     pub text: String,
 }
 
-/// A line of the table of names.
+/// One entry of the name table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct NameMapping {
-    /// How the other tool names it.
+    /// The tool's name of the migration.
     pub key: String,
-    /// Its file there.
+    /// The tool's file.
     pub old: String,
-    /// Its file here.
+    /// The converted file.
     pub new: String,
-    /// What the other tool records of its text.
+    /// The tool's checksum.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checksum: Option<String>,
-    /// The sha256 of the file here.
+    /// The SHA-256 of the converted file.
     pub sha256: String,
 }
 
-/// Everything a conversion writes, and the migrations as they will be.
+/// The files of a conversion, and the resulting migrations.
 #[derive(Clone, Debug, Default)]
 pub struct Converted {
     /// The files.
     pub copies: Vec<Copy>,
     pub table: Vec<NameMapping>,
-    /// The migrations in their new place.
     pub entries: Vec<ToolMigration>,
 }
 
-/// Says what a folder becomes in our layout; files run again on change become migrations as they are now.
+/// Converts a folder to the layout of af-db; repeatable migrations become versioned ones with their current text.
 pub fn convert(listed: &ToolFolder, folder: &Path, shown: &str) -> Converted {
     let mut converted = Converted::default();
     for entry in listed.entries.iter().chain(&listed.repeatables) {
@@ -91,7 +90,7 @@ pub fn convert(listed: &ToolFolder, folder: &Path, shown: &str) -> Converted {
     converted
 }
 
-/// Puts the directive in front where the other tool says it in another way; any other text stays byte for byte.
+/// Adds the `no-transaction` directive where needed; the rest stays byte for byte.
 fn headed(text: &str, no_transaction: bool) -> String {
     let said = directive::read("", text, &mut Vec::new()).no_transaction;
     if no_transaction && !said {
@@ -100,7 +99,7 @@ fn headed(text: &str, no_transaction: bool) -> String {
     text.to_owned()
 }
 
-/// Writes the files and the table; nothing is overwritten.
+/// Writes the files and the table; existing files are not overwritten.
 pub fn write(converted: &Converted, folder: &Path) -> Result<Vec<PathBuf>> {
     use std::io::Write as _;
     std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;

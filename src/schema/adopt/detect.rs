@@ -1,11 +1,11 @@
-//! Telling by its files which tool a project uses, and where its migrations lie.
+//! Detects which tool a project uses, and its migration folder.
 
 use std::path::Path;
 
 use crate::adopt::Tool;
 use crate::disk;
 
-/// A folder that looks like a tool's.
+/// A folder that looks like that of a tool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DetectedFolder {
     pub tool: Tool,
@@ -13,7 +13,7 @@ pub struct DetectedFolder {
     pub folder: String,
 }
 
-/// Where migrations lie by custom.
+/// The usual folders.
 const PLACES: &[&str] = &[
     "supabase/migrations",
     "prisma/migrations",
@@ -26,7 +26,7 @@ const PLACES: &[&str] = &[
     "internal/db/migrations",
 ];
 
-/// Finds every folder of the project that looks like a tool's, the likeliest first.
+/// Finds all migration folders of the project, the most likely first.
 pub fn project(root: &Path) -> Vec<DetectedFolder> {
     let of = |folder: &str| {
         let found = tools(&root.join(folder)).into_iter();
@@ -45,9 +45,9 @@ pub fn project(root: &Path) -> Vec<DetectedFolder> {
     places
 }
 
-/// Looks for folders called after migrations, and those right inside them: a large repository keeps them deep within.
+/// Looks for folders named after migrations and their direct children, which a large repository has deep within.
 fn elsewhere(root: &Path) -> Vec<String> {
-    /// How deep and how much is looked at, so that a huge tree costs no minute.
+    /// Limits of the search, for huge trees.
     const DEPTH: usize = 8;
     const FOLDERS: usize = 20_000;
     const OTHERS: [&str; 4] = ["node_modules", "target", "vendor", "dist"];
@@ -83,7 +83,7 @@ fn elsewhere(root: &Path) -> Vec<String> {
     found
 }
 
-/// Says which tools would read a folder.
+/// Returns the tools whose layout a folder has.
 pub fn tools(folder: &Path) -> Vec<Tool> {
     if folder.join("alembic.ini").is_file() {
         return vec![Tool::Alembic];
@@ -106,7 +106,7 @@ pub fn tools(folder: &Path) -> Vec<Tool> {
         }
     }
     found.sort_unstable();
-    // Marks inside the files say more than their names.
+    // Markers in the files are more reliable than their names.
     let marked = [Tool::Goose, Tool::Dbmate, Tool::NodePgMigrate];
     if found.iter().any(|tool| marked.contains(tool)) {
         found.retain(|tool| marked.contains(tool));

@@ -1,7 +1,7 @@
-//! Other tools' migrations: their folders read in place, their history rows, and taking both over.
+//! Adopts the migrations of other tools: reads their folders in place and their history tables.
 //!
-//! Each tool has one file under `tools/`: how it lists its folder and what its history table says. What runs a
-//! migration, and our own history, stay with `migrate`; nothing here writes to another tool's table.
+//! Each tool has one file under `tools/`, which reads its folder. Running migrations
+//! and af-db's own history are in `migrate`; nothing here writes to another tool's table.
 
 pub mod adopted_history;
 pub mod convert;
@@ -24,10 +24,10 @@ use anyhow::Result;
 use crate::adopt::tool_folder::ToolFolder;
 use crate::error::fail;
 
-/// A tool whose migrations can be taken over.
+/// A tool whose migrations can be adopted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tool {
-    /// Alembic, whose revisions are programs and are taken over converted.
+    /// Alembic; its revisions are programs and are converted.
     Alembic,
     Dbmate,
     Diesel,
@@ -39,7 +39,7 @@ pub enum Tool {
     NodePgMigrate,
     /// Prisma Migrate.
     Prisma,
-    /// refinery, whose layout and history are our own.
+    /// refinery, whose layout and history af-db uses.
     Refinery,
     Sqitch,
     Sqlx,
@@ -48,7 +48,6 @@ pub enum Tool {
 }
 
 impl Tool {
-    /// Every tool, by name.
     pub const ALL: [Tool; 13] = [
         Tool::Alembic,
         Tool::Dbmate,
@@ -84,7 +83,7 @@ impl Tool {
         }
     }
 
-    /// Understands the word; an error names the tools that are known.
+    /// Parses the name of a tool; the error lists them.
     pub fn parse(word: &str) -> Result<Tool> {
         if let Some(tool) = Tool::ALL.into_iter().find(|tool| tool.word() == word) {
             return Ok(tool);
@@ -105,7 +104,7 @@ impl std::fmt::Display for Tool {
     }
 }
 
-/// Lists a folder in a tool's layout; a folder that is not there is empty.
+/// Lists a folder in a tool's layout; a missing folder is empty.
 pub fn list(tool: Tool, folder: &Path, shown: &str) -> Result<ToolFolder> {
     let mut gathering = tool_folder::FolderReader::new(tool, shown);
     if folder.exists() {

@@ -70,7 +70,7 @@ pub fn pair(
             put(&up_path, up)?;
             put(down_path, down)?;
         }
-        // The Supabase CLI has no ways down.
+        // The Supabase CLI has no down migrations.
         (None, None) => put(&up_path, up)?,
     }
     Ok(MigrationPair {

@@ -1,5 +1,5 @@
-//! What must be translated before a schema moves to another server, such as from Supabase to a PostgreSQL of one's own
-//! or the other way: roles, extensions, and the platform's schemas that policies and functions speak of.
+//! What a schema needs that another server does not have, such as when moving from Supabase to a self-hosted PostgreSQL
+//! or back: roles, extensions, and platform schemas used in policies and functions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ use crate::pg::session::Session;
 use crate::sql::name::Ident;
 use crate::sql::token::{self, TokenKind as Token};
 
-/// Schemas that a platform makes and people's policies and functions speak of.
+/// Platform schemas that policies and functions use.
 const PLATFORM: [&str; 8] = [
     "auth",
     "cron",
@@ -25,7 +25,7 @@ const PLATFORM: [&str; 8] = [
     "vault",
 ];
 
-/// What a schema needs of the server it lies on, each with the objects that need it.
+/// What a schema needs from its server, each with the objects that need it.
 #[derive(Debug, Default)]
 struct ServerRequirements {
     roles: BTreeMap<String, BTreeSet<String>>,
@@ -33,7 +33,7 @@ struct ServerRequirements {
     names: BTreeMap<String, BTreeSet<String>>,
 }
 
-/// Tells what a schema needs and a server does not have.
+/// Reports what a schema needs and a server does not have.
 pub async fn missing_on_target(catalog: &Catalog, there: &Session) -> Result<Vec<Finding>> {
     let needs = needs(catalog);
     let roles: Vec<&str> = needs.roles.keys().map(String::as_str).collect();
@@ -109,7 +109,7 @@ fn told(what: &str, objects: &BTreeSet<String>) -> String {
     format!("{what}; used by {}{more}", named.join(", "))
 }
 
-/// Says what stands for a function or table of the platform elsewhere.
+/// Returns how to replace a function or table of the platform.
 fn translation(name: &str) -> &'static str {
     match name {
         "auth.uid" => {
@@ -173,7 +173,7 @@ fn roles(key: &Key, object: &Object) -> Vec<String> {
     roles
 }
 
-/// Finds `schema.name` of the platform's schemas in a text that the server printed.
+/// Finds names in platform schemas in a definition.
 fn platform_names(text: &str) -> Vec<String> {
     if !PLATFORM.iter().any(|schema| text.contains(schema)) {
         return Vec::new();
@@ -183,7 +183,7 @@ fn platform_names(text: &str) -> Vec<String> {
     for (at, first) in tokens.iter().enumerate() {
         match first.kind {
             Token::Word => {}
-            // The body of a function is a text.
+            // The body of a function is a string.
             Token::DollarText | Token::Text => {
                 let inner = first.text(text).trim_matches(['\'', '$']);
                 if inner.len() < first.text(text).len() {

@@ -1,6 +1,6 @@
-//! Alembic's revisions as SQL: what Alembic itself says in offline mode, cut at the revisions.
+//! Renders Alembic revisions as SQL: the output of Alembic's offline mode, split by revision.
 //!
-//! Its project is a program, so it is the user's own Alembic that runs, in the user's own environment.
+//! The project is a program, so the user's own Alembic runs in the user's environment.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,17 +15,16 @@ use crate::migrate::files::MigrationFile;
 use crate::pg::program::{Program, ProgramOutput};
 use crate::sql::split;
 
-/// Revisions as SQL.
 #[derive(Clone, Debug, Default)]
 pub struct RenderedRevisions {
     /// The migrations, in Alembic's order.
     pub listed: ToolFolder,
-    /// What each revision stands on.
+    /// The parents of each revision.
     pub needs: BTreeMap<String, Vec<String>>,
 }
 
 impl RenderedRevisions {
-    /// Returns the revisions that stand below the heads, and the heads, in order; a head nobody knows stays.
+    /// Returns the heads and their ancestors, in order; unknown heads are kept.
     pub fn below(&self, heads: &[String]) -> Vec<String> {
         let mut found: Vec<String> = Vec::new();
         let mut open: Vec<String> = heads.to_vec();
@@ -39,14 +38,13 @@ impl RenderedRevisions {
     }
 }
 
-/// One revision's part of what Alembic says.
 struct RevisionSql<'a> {
     from: Vec<&'a str>,
     to: Vec<&'a str>,
     text: &'a str,
 }
 
-/// Has Alembic say all revisions, both ways.
+/// Renders all revisions, up and down.
 pub async fn render(project: &Path, shown: &str) -> Result<RenderedRevisions> {
     let program = program(project);
     let up = run(&program, project, &["upgrade", "heads", "--sql"]).await?;
@@ -65,7 +63,7 @@ pub async fn render(project: &Path, shown: &str) -> Result<RenderedRevisions> {
     let names = names(project);
     let ups = parts(&up, "-- Running upgrade");
     if down.stdout.is_empty() {
-        // One head is named where several words for them are not understood.
+        // A single head is named explicitly, since older versions do not support `heads`.
         if let Some(head) = ups.last().and_then(|part| part.to.first()) {
             let range = format!("{head}:base");
             down = run(&program, project, &["downgrade", &range, "--sql"]).await?;
@@ -74,7 +72,7 @@ pub async fn render(project: &Path, shown: &str) -> Result<RenderedRevisions> {
     let said = down.text();
     let mut downs = parts(&said, "-- Running downgrade");
     if !down.status.success() {
-        // The revision it stopped in has no way down, nor has any below it.
+        // The revision in which it stopped has no down migration, nor have those before it.
         downs.pop();
     }
     for (version, part) in (1..).zip(&ups) {
@@ -129,7 +127,7 @@ fn last_line(text: &str) -> &str {
     text.trim().lines().last().unwrap_or("no error message")
 }
 
-/// Cuts what Alembic says at the lines that begin a revision: `-- Running upgrade a, b -> c`.
+/// Splits the output of Alembic at the lines that begin a revision: `-- Running upgrade a, b -> c`.
 fn parts<'a>(text: &'a str, mark: &str) -> Vec<RevisionSql<'a>> {
     let mut parts: Vec<(RevisionSql<'a>, usize)> = Vec::new();
     let mut offset = 0;
@@ -181,7 +179,7 @@ fn body(text: &str) -> (String, bool) {
     (format!("{}\n", kept.trim_end()), outside)
 }
 
-/// Returns whether a statement only keeps Alembic's own table.
+/// Returns whether a statement only maintains Alembic's own table.
 fn is_bookkeeping(words: &str) -> bool {
     let heads = [
         "INSERT INTO ",
@@ -203,7 +201,7 @@ fn is_bookkeeping(words: &str) -> bool {
     })
 }
 
-/// Reads what the revisions are called, from the first line of each program.
+/// Reads the names of the revisions from the first line of each program.
 fn names(project: &Path) -> BTreeMap<String, String> {
     let mut names = BTreeMap::new();
     let ini = disk::read_text(&project.join("alembic.ini"), "").unwrap_or_default();

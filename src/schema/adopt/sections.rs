@@ -1,25 +1,23 @@
-//! Files that hold both ways: the lines of each, at the places where they stand in the file.
+//! Splits files that contain an up and a down migration, keeping line numbers.
 
 use crate::migrate::files::MigrationFile;
 
-/// What a line begins.
+/// Which migration a line begins.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Direction {
-    /// The way up.
     Up,
-    /// The way down.
     Down,
 }
 
-/// The two ways of a file; each is absent where the file does not begin it.
+/// The up and the down migration of a file, if it has them.
 pub(crate) struct Sections {
     pub(crate) up: Option<MigrationFile>,
     pub(crate) down: Option<MigrationFile>,
 }
 
-/// Splits a file at the lines that begin a way.
+/// Splits a file at the lines that begin a migration.
 ///
-/// What stands before the first of them belongs to the way up, as far as it is comment; lines of the other way are left
+/// Comments before the first of them belong to the up migration; lines of the other migration are left
 /// empty, so that errors name the line of the file.
 pub(crate) fn split(
     script: &MigrationFile,

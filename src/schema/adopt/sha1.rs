@@ -1,4 +1,4 @@
-//! SHA-1, which Sqitch and graphile-migrate record of their scripts; nothing of ours relies on it.
+//! SHA-1, the checksum of Sqitch and graphile-migrate; af-db itself does not rely on it.
 
 /// Computes the SHA-1 of some bytes, in hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {

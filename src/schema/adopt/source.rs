@@ -9,7 +9,7 @@ use crate::error::fail;
 use crate::migrate::files::{self, Migration};
 use crate::pg::program::Program;
 
-/// Reads the migrations of any folder: our own layout where it is that, else as the tool whose it looks like.
+/// Reads the migrations of any folder: in the layout of af-db, otherwise in that of the tool that matches.
 pub async fn migrations(folder: &Path, shown: &str) -> Result<Vec<Migration>> {
     let tools = detect::tools(folder);
     let Some(tool) = tools.first().copied() else {
@@ -34,7 +34,7 @@ pub fn is_prisma(file: &Path) -> bool {
         .is_some_and(|extension| extension == "prisma")
 }
 
-/// Has Prisma say its schema as SQL.
+/// Renders a Prisma schema as SQL with Prisma itself.
 pub async fn prisma(file: &Path, shown: &str) -> Result<String> {
     let folder = std::path::absolute(file)?;
     let places = folder

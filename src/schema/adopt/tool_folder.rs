@@ -1,4 +1,4 @@
-//! What every layout shares: reading its files, and making migrations of what a tool's file says.
+//! Reads the folder of a tool and turns its files into migrations.
 
 use std::path::Path;
 
@@ -13,35 +13,32 @@ use crate::migrate::file_name;
 use crate::migrate::files::{self, Migration, MigrationFile, MigrationFolder};
 use crate::plan::unit::{self, TransactionControl};
 
-/// A migration and what its tool knows it by.
+/// A migration, with its identity in the tool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ToolMigration {
-    /// How the tool's history names it.
+    /// The key in the tool's history.
     pub key: String,
-    /// What the tool would record of its text, where it records that.
+    /// The checksum that the tool records, if it records one.
     pub proof: Option<String>,
-    /// A script of the tool's that fails when the migration did not do its work.
+    /// A verify script of the tool, which fails if the migration has not worked.
     pub verify: Option<MigrationFile>,
-    /// The migration itself.
     pub migration: Migration,
 }
 
 /// A folder of another tool.
 #[derive(Clone, Debug, Default)]
 pub struct ToolFolder {
-    /// Its migrations, by version.
     pub entries: Vec<ToolMigration>,
-    /// Files that the tool runs again whenever they change, in its order, numbered behind the others.
+    /// Repeatable migrations in the tool's order, numbered after the others.
     pub repeatables: Vec<ToolMigration>,
-    /// What is wrong with the files.
+    /// Errors in the files.
     pub findings: Vec<Finding>,
 }
 
-/// The code of the finding that a folder holds repeatable files, which are taken over converted only.
+/// The code of the finding about repeatable files, which can only be adopted by converting them.
 pub const REPEATABLE: &str = "adopt-repeatable";
 
 impl ToolFolder {
-    /// Returns it as any folder of migrations.
     pub fn folder(self) -> MigrationFolder {
         MigrationFolder {
             migrations: self
@@ -54,21 +51,20 @@ impl ToolFolder {
     }
 }
 
-/// A migration as a tool's file says it, before it is judged.
+/// A migration as read from a tool's files.
 pub(crate) struct ToolFile {
     pub(crate) key: String,
     pub(crate) version: i64,
     pub(crate) name: String,
     pub(crate) up: MigrationFile,
     pub(crate) down: Option<MigrationFile>,
-    /// Whether the tool runs it outside a transaction, up and down.
+    /// Whether the up and the down migration run outside a transaction.
     pub(crate) outside: (bool, bool),
     pub(crate) proof: Option<String>,
     pub(crate) verify: Option<MigrationFile>,
 }
 
 impl ToolFile {
-    /// Begins with what every tool knows.
     pub(crate) fn new(key: impl Into<String>, version: i64, name: &str, up: MigrationFile) -> Self {
         ToolFile {
             key: key.into(),
@@ -105,7 +101,7 @@ impl FolderReader {
         }
     }
 
-    /// Lists what lies in a folder, in order of names; what begins with a dot is nobody's migration.
+    /// Lists a folder by name, without hidden files.
     pub(crate) fn items(&mut self, folder: &Path, shown: &str) -> Result<Vec<DirectoryEntry>> {
         let mut items = self.walk.list(folder, shown)?;
         items.retain(|item| !item.name.starts_with('.'));
@@ -122,7 +118,7 @@ impl FolderReader {
         files::script(path, shown, &mut self.findings)
     }
 
-    /// Reads a file that need not be there and may be empty.
+    /// Reads a file that may be missing or empty.
     pub(crate) fn optional_script(&mut self, path: &Path, shown: &str) -> Option<MigrationFile> {
         if !path.is_file() {
             return None;
@@ -134,22 +130,20 @@ impl FolderReader {
         script
     }
 
-    /// Takes a migration in.
     pub(crate) fn push(&mut self, draft: ToolFile) {
         self.drafts.push(draft);
     }
 
-    /// Takes a file in that its tool runs again whenever it changes.
     pub(crate) fn push_repeatable(&mut self, draft: ToolFile) {
         self.repeatables.push(draft);
     }
 
-    /// Returns the migration of this version its way down; says whether there is one.
+    /// Sets the down migration of a version; returns whether the version exists.
     pub(crate) fn set_down(&mut self, version: i64, down: MigrationFile) -> bool {
         self.set_down_with_mode(version, down, false)
     }
 
-    /// Returns the migration of this version its way down, and says how that runs.
+    /// Sets the down migration of a version and whether it runs outside a transaction.
     pub(crate) fn set_down_with_mode(
         &mut self,
         version: i64,
@@ -166,7 +160,7 @@ impl FolderReader {
         true
     }
 
-    /// Says that a name is not one the tool would read.
+    /// Adds a finding about a file name that the tool would skip.
     pub(crate) fn unexpected_name(&mut self, shown: &str, expected: &str) {
         let message = format!(
             "the file name does not match {expected}; {} would skip this file",
@@ -179,7 +173,7 @@ impl FolderReader {
         );
     }
 
-    /// Says that a migration is a program.
+    /// Adds a finding about a migration that is a program.
     pub(crate) fn program(&mut self, shown: &str) {
         let message = "this migration is a program; af-db runs only SQL";
         self.findings.push(
@@ -189,7 +183,6 @@ impl FolderReader {
         );
     }
 
-    /// Says what is wrong with a file.
     pub(crate) fn layout_error(&mut self, shown: &str, message: impl Into<String>, help: &str) {
         self.findings.push(
             Finding::error("migration-layout", shown, message)
@@ -198,7 +191,7 @@ impl FolderReader {
         );
     }
 
-    /// Puts the migrations in order and settles how each runs.
+    /// Sorts the migrations and determines how each runs.
     pub(crate) fn finish(mut self) -> ToolFolder {
         let mut drafts = std::mem::take(&mut self.drafts);
         drafts.sort_by(|left, right| {
@@ -273,7 +266,7 @@ impl FolderReader {
     }
 }
 
-/// Returns whether a file holds its own transaction, or must run outside one because its tool makes none around it.
+/// Returns whether a file contains its own transaction, or must run outside one because its tool uses none.
 fn own_transaction(text: &str, tool: Tool) -> bool {
     let wraps = !matches!(
         tool,
@@ -285,7 +278,7 @@ fn own_transaction(text: &str, tool: Tool) -> bool {
     outline.control.iter().any(ends) || (!wraps && !outline.alone.is_empty())
 }
 
-/// Returns the name of something in a folder as the user would type it.
+/// Returns a path below a folder as shown in messages.
 pub(crate) fn under(shown: &str, name: &str) -> String {
     if shown == "." {
         name.to_owned()
@@ -294,12 +287,12 @@ pub(crate) fn under(shown: &str, name: &str) -> String {
     }
 }
 
-/// Returns whether there is a statement in a text.
+/// Returns whether a text contains a statement.
 pub(crate) fn has_statements(text: &str) -> bool {
     crate::sql::split::statements(text).next().is_some()
 }
 
-/// Takes the digits off the front; none where there are none or they are too many.
+/// Splits the leading number from a name, if there is a valid one.
 pub(crate) fn number(text: &str) -> Option<(&str, i64, &str)> {
     let end = text
         .find(|character: char| !character.is_ascii_digit())

@@ -1,6 +1,6 @@
-//! What another tool's history table says: which migrations it has applied, and whether it broke off.
+//! Reads another tool's history table: the applied migrations, and incomplete ones.
 //!
-//! The table is only ever read.
+//! The table is never written.
 
 use anyhow::{Context as _, Result};
 use tokio_postgres::types::Type;
@@ -34,19 +34,19 @@ impl std::fmt::Display for ToolHistoryTable {
     }
 }
 
-/// A migration that the tool says it has applied.
+/// An applied migration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistoryRow {
-    /// How the tool names it.
+    /// The tool's key of the migration.
     pub key: String,
-    /// What it recorded of the text.
+    /// The recorded checksum.
     pub proof: Option<String>,
     /// When it was applied, as RFC 3339.
     pub at: Option<String>,
 }
 
 impl HistoryRow {
-    /// Makes a row that says no more than that it is applied.
+    /// A row without a checksum and a time.
     pub fn of(key: String) -> Self {
         HistoryRow {
             key,
@@ -56,18 +56,17 @@ impl HistoryRow {
     }
 }
 
-/// Everything a tool's history says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ToolHistory {
-    /// What is applied, in the tool's order.
+    /// The applied migrations, in the tool's order.
     pub rows: Vec<HistoryRow>,
-    /// What the tool itself records as broken.
+    /// Migrations that the tool records as failed or incomplete.
     pub broken: Vec<Finding>,
-    /// The names of migrations it only counts: everything up to these is applied.
+    /// Keys up to which everything is applied, for tools that record only the last one.
     pub up_to: Vec<String>,
 }
 
-/// The names that history tables have by default, with what their columns begin with.
+/// The default names of history tables, with their first columns.
 const TABLES: &[(&str, &str, Tool)] = &[
     (
         "__diesel_schema_migrations",
@@ -133,7 +132,7 @@ const TABLES: &[(&str, &str, Tool)] = &[
     ("schema_migrations", "version text", Tool::Supabase),
 ];
 
-/// Finds the history tables of tools in a database; `named` is one that a person named.
+/// Finds the history tables of tools in a database; `named` is one that the user named.
 pub async fn find_history_tables(
     session: &Session,
     named: Option<(&str, &str)>,
@@ -168,9 +167,9 @@ pub async fn find_history_tables(
     Ok(found)
 }
 
-/// Leaves out of a catalog what belongs to other tools' histories.
+/// Removes the history tables of other tools from a catalog.
 pub fn without(catalog: &Catalog, found: &[ToolHistoryTable]) -> Catalog {
-    // These tools keep a schema of their own; under another name it may hold more than theirs.
+    // These tools have a schema of their own; with another name it may contain other objects.
     let schemas: Vec<&str> = found
         .iter()
         .map(|found| found.schema.as_str())
@@ -185,7 +184,7 @@ pub fn without(catalog: &Catalog, found: &[ToolHistoryTable]) -> Catalog {
         let of = |found: &ToolHistoryTable| {
             let on = object.on.as_deref().unwrap_or(key);
             let is_it = *on.schema == *found.schema && *on.name == *found.name;
-            // The sequence behind a serial column is named after its table.
+            // The sequence of a serial column is named after its table.
             let sequence = matches!(key.kind, Kind::Sequence | Kind::SequenceOwner)
                 && *key.schema == *found.schema
                 && key.name.starts_with(&format!("{}_", found.name));
@@ -250,7 +249,7 @@ fn broken(found: &ToolHistoryTable, key: &str, state: &str) -> Finding {
     Finding::error("adopt-broken", format!("migration {key}"), message).help(help)
 }
 
-/// Reads whether the newest event in Sqitch's registry is a failure.
+/// Reports whether the latest event in Sqitch's registry is a failure.
 async fn sqitch_failure(session: &Session, found: &ToolHistoryTable) -> Result<Option<Finding>> {
     let events = ObjectName::new(&found.schema, "events");
     let sql = Sql::fill(
@@ -265,7 +264,7 @@ async fn sqitch_failure(session: &Session, found: &ToolHistoryTable) -> Result<O
     Ok((event == "fail").then(|| broken(found, &change, "fail")))
 }
 
-/// Returns the question that each history is asked: key, checksum, time, state, in the tool's order.
+/// Returns the query for a history: key, checksum, time and state, in the tool's order.
 fn history_query(tool: Tool) -> &'static str {
     match tool {
         Tool::Alembic => {
@@ -295,9 +294,9 @@ fn history_query(tool: Tool) -> &'static str {
 }
 
 impl ToolHistory {
-    /// Returns every key that is applied: what is recorded, and what is counted up to, in the order of `keys`.
+    /// Returns all applied migrations: the recorded ones and those up to the last recorded one, in the order of `keys`.
     pub fn applied(&self, keys: &[String]) -> Vec<HistoryRow> {
-        // Of a key that is not among them, a number says how far it reaches; anything else stands on all that is known.
+        // A key without a file covers all smaller versions if it is a number, otherwise all known ones.
         let reach = |key: &String| match keys.iter().position(|known| known == key) {
             Some(at) => Some(at),
             None => match key.parse::<i64>() {

@@ -1,4 +1,4 @@
-//! The proof that a database is what another tool's files say: the shadow of all applied files beside the live one.
+//! Verifies that a database matches another tool's files: compares it with a shadow database of all applied files.
 
 use anyhow::{Context as _, Result};
 
@@ -15,7 +15,7 @@ use crate::pg::shadow_server::ShadowServer;
 use crate::shadow::{self, Shadow};
 use crate::sql::safe::Sql;
 
-/// Pairs each migration with its tool's row, and names what does not fit.
+/// Pairs each migration with its row in the tool's history, and reports mismatches.
 pub fn pair<'a>(
     entries: &'a [ToolMigration],
     rows: &'a [HistoryRow],
@@ -68,7 +68,7 @@ pub fn pair<'a>(
     (pairs, findings)
 }
 
-/// Replays what is applied on a scratch server and names where the live database differs.
+/// Replays the applied migrations on a shadow database and reports the differences of the live one.
 pub async fn compare(
     scratch: &ShadowServer,
     live: &Session,
@@ -108,7 +108,7 @@ pub async fn compare(
     Ok(findings)
 }
 
-/// Runs the tool's own checks on the shadow; what they write is rolled back.
+/// Runs the tool's verify scripts on the shadow database and rolls them back.
 async fn verify(shadow: &Shadow, applied: &[&ToolMigration]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for script in applied.iter().filter_map(|entry| entry.verify.as_ref()) {
@@ -122,7 +122,7 @@ async fn verify(shadow: &Shadow, applied: &[&ToolMigration]) -> Vec<Finding> {
                 .await
         };
         let ran: Result<()> = ran.await;
-        // Whether it ended its own transaction or not, nothing of it stays.
+        // Also if the script ended its own transaction.
         let _ = shadow.session.run(&Sql::new("ROLLBACK")).await;
         if let Err(error) = ran {
             findings.push(

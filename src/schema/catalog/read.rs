@@ -115,8 +115,9 @@ async fn read_with_retries(
 /// How often a catalog is read again after a concurrent change.
 const ATTEMPTS: usize = 10;
 
-/// Returns whether an object was dropped between being listed and being printed: the functions that print definitions use
-/// the current catalog, not the snapshot of the transaction.
+/// Returns whether an object was dropped between being listed and being printed.
+///
+/// The functions that print definitions use the current catalog, not the snapshot of the transaction.
 fn changed_during_read(error: &anyhow::Error) -> bool {
     let Some(server) = error.downcast_ref::<ServerError>() else {
         return false;
@@ -295,8 +296,7 @@ fn queries(scope: &Scope, profile: &ServerProfile) -> Vec<(&'static str, usize)>
         (include_str!("queries/aggregates.sql"), 1),
         (include_str!("queries/statistics.sql"), 1),
         (include_str!("queries/operators.sql"), 1),
-        (include_str!("queries/operator_families.sql"), 1),
-        (include_str!("queries/operator_classes.sql"), 1),
+        (include_str!("queries/operator_families_and_classes.sql"), 1),
         (include_str!("queries/collations.sql"), 1),
         (include_str!("queries/conversions.sql"), 1),
         (include_str!("queries/text_search.sql"), 1),

@@ -1,4 +1,4 @@
-//! Deciding which table and column becomes which, and naming every difference before anything moves.
+//! Maps SQLite tables and columns to PostgreSQL, and reports every difference before anything is copied.
 
 use std::collections::BTreeMap;
 
@@ -10,45 +10,37 @@ use crate::copy::value::BinaryFormat;
 use crate::finding::Finding;
 use crate::pg::session::Session;
 
-/// A column and what becomes of its values.
+/// A column and its target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ColumnCopy {
-    /// Its name in SQLite.
     pub from: String,
-    /// The type SQLite was told.
+    /// The declared type in SQLite.
     pub declared: String,
-    /// Its name in PostgreSQL.
     pub to: String,
-    /// Its type there.
     pub shown: String,
-    /// The sequence to be set behind its largest value.
+    /// The sequence to be set to its largest value.
     pub sequence: Option<String>,
     pub(super) form: BinaryFormat,
 }
 
-/// A table and where its rows go.
+/// A table and its target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableCopy {
-    /// Its name in SQLite.
     pub from: String,
-    /// Its name in PostgreSQL.
     pub to: String,
-    /// Its columns.
     pub pairs: Vec<ColumnCopy>,
-    /// How many rows it has.
     pub rows: i64,
 }
 
-/// What moves, in an order that foreign keys allow, and what differs.
+/// The tables to copy, in an order that foreign keys allow, and the differences.
 #[derive(Clone, Debug, Default)]
 pub struct Mapping {
-    /// The tables.
     pub moves: Vec<TableCopy>,
-    /// Every difference; an error stands in the way.
+    /// Every difference; an error prevents the copy.
     pub findings: Vec<Finding>,
 }
 
-/// What SQLite's own tools and other migration tools keep, which is no data of the project.
+/// Tables of migration tools, which are not copied.
 pub(super) const NOT_DATA: &[&str] = &[
     "_prisma_migrations",
     "alembic_version",
@@ -62,7 +54,7 @@ pub(super) const NOT_DATA: &[&str] = &[
     "__drizzle_migrations",
 ];
 
-/// Compares a SQLite database with a schema of PostgreSQL; `only` names the tables wanted, none means all.
+/// Compares a SQLite database with a PostgreSQL schema; an empty `only` means all tables.
 pub async fn map(
     tables: &[sqlite::Table],
     session: &Session,
@@ -108,7 +100,7 @@ fn decide(tables: &[sqlite::Table], there: &BTreeMap<String, Table>, only: &[Str
     mapping
 }
 
-/// Finds a name as it is, else whatever its case.
+/// Finds a name, exactly or else ignoring case.
 fn find<'t>(there: &'t BTreeMap<String, Table>, name: &str) -> Option<(&'t str, &'t Table)> {
     there
         .get_key_value(name)
@@ -200,7 +192,7 @@ fn said(declared: &str) -> &str {
     }
 }
 
-/// Puts tables behind those they need; a circle is in the way unless its keys can wait.
+/// Sorts tables after those that they reference; a cycle is an error unless its foreign keys are deferrable.
 fn order(mapping: &mut Mapping, there: &BTreeMap<String, Table>) {
     let mut waiting = std::mem::take(&mut mapping.moves);
     while !waiting.is_empty() {

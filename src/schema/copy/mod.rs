@@ -1,4 +1,4 @@
-//! Moving rows from SQLite into PostgreSQL: which column becomes which, the rows by `COPY`, and the proof that
+//! Copies rows from SQLite to PostgreSQL: maps columns, sends the rows by `COPY`, and verifies that
 //! the same rows arrived.
 
 pub mod mapping;

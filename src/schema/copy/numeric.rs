@@ -1,6 +1,6 @@
-//! `Numeric` as it travels: digits in groups of four.
+//! The binary format of `numeric`: digits in groups of four.
 
-/// Writes a decimal number, such as `-12.50` or `1e-7`, in PostgreSQL's binary form; none where it is no number.
+/// Encodes a decimal number, such as `-12.50` or `1e-7`; none if the text is not a number.
 pub(super) fn encode(text: &str, into: &mut Vec<u8>) -> Option<()> {
     let text = text.trim();
     let (negative, digits) = match text.strip_prefix('-') {
@@ -16,7 +16,7 @@ pub(super) fn encode(text: &str, into: &mut Vec<u8>) -> Option<()> {
     if all.is_empty() || !all.iter().all(u8::is_ascii_digit) || exponent.abs() > 1000 {
         return None;
     }
-    // How many digits stand before the point.
+    // The number of digits before the decimal point.
     let point = i32::try_from(whole.len()).ok()? + exponent;
     let scale = (i32::try_from(all.len()).ok()? - point).max(0);
     let before = point.div_euclid(4) + i32::from(point.rem_euclid(4) > 0);
@@ -58,10 +58,10 @@ pub(super) fn encode(text: &str, into: &mut Vec<u8>) -> Option<()> {
     Some(())
 }
 
-/// Returns what two equal numbers share, however many zeros are written behind them.
+/// Returns the bytes of a number without its display scale, equal for equal numbers.
 pub(super) fn same(bytes: &[u8]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
-    // The number of digits that are shown is no part of the value.
+    // The display scale is not part of the value.
     if let Some(scale) = bytes.get_mut(6..8) {
         scale.fill(0);
     }

@@ -1,4 +1,4 @@
-//! The schema of a SQLite database as PostgreSQL would have it: types mapped, keys kept, what cannot be said listed.
+//! Maps the schema of a SQLite database to PostgreSQL: types, keys, and a list of what has no equivalent.
 
 use anyhow::Result;
 
@@ -7,10 +7,10 @@ use crate::finding::Finding;
 use crate::sql::name::Ident;
 use crate::sql::safe::Sql;
 
-/// A schema, as statements in an order in which they run.
+/// A schema, as statements in order.
 pub struct MappedSchema {
     pub statements: Vec<Sql>,
-    /// What PostgreSQL has no equal of, and what was decided.
+    /// What has no equivalent in PostgreSQL, and what is used instead.
     pub findings: Vec<Finding>,
 }
 
@@ -109,7 +109,7 @@ fn list(names: &[String]) -> Sql {
     Sql::join(names.iter().map(Ident::new), ", ")
 }
 
-/// Returns the type that takes what a column was declared to hold, by PostgreSQL's names first and SQLite's affinities then.
+/// Returns the PostgreSQL type of a declared type: by its name in PostgreSQL, otherwise by SQLite's affinity.
 fn kind(declared: &str, subject: String, findings: &mut Vec<Finding>) -> Sql {
     let upper = declared.trim().to_uppercase();
     let (name, size) = match upper.split_once('(') {

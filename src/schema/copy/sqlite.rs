@@ -1,4 +1,4 @@
-//! Reading a SQLite database: its tables and, one after the other, their rows.
+//! Reads a SQLite database: its tables and their rows.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ pub struct Column {
     pub declared: String,
     /// Whether it refuses null.
     pub not_null: bool,
-    /// Its place in the primary key, from 1; 0 where it is no part of it.
+    /// Its position in the primary key, from 1; 0 if it is not part of it.
     pub key: i64,
 }
 
@@ -25,20 +25,18 @@ pub struct Table {
     pub name: String,
     /// Its columns, in order.
     pub columns: Vec<Column>,
-    /// How many rows it has.
     pub rows: i64,
 }
 
 /// A foreign key of a SQLite table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reference {
-    /// The table it points at.
+    /// The referenced table.
     pub table: String,
-    /// Its columns.
     pub from: Vec<String>,
-    /// The columns it points at; none where the other table's key is meant.
+    /// The referenced columns; empty for the primary key.
     pub to: Vec<String>,
-    /// What becomes of a row whose other row is deleted.
+    /// The ON DELETE action.
     pub on_delete: String,
 }
 
@@ -47,7 +45,7 @@ pub struct Database {
     connection: Connection,
 }
 
-/// Understands `sqlite://dev.db`, `sqlite:dev.db`, and a file.
+/// Parses `sqlite://dev.db`, `sqlite:dev.db` or a file name.
 pub fn path(source: &str) -> Option<PathBuf> {
     let rest = source
         .strip_prefix("sqlite://")
@@ -63,7 +61,7 @@ pub fn path(source: &str) -> Option<PathBuf> {
         .then(|| PathBuf::from(source))
 }
 
-/// Opens a database; it must be there, and is never written.
+/// Opens an existing database read-only.
 pub fn open(path: &Path) -> Result<Database> {
     let shown = path.display();
     if !path.is_file() {
@@ -74,7 +72,7 @@ pub fn open(path: &Path) -> Result<Database> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection =
         Connection::open_with_flags(path, flags).with_context(|| format!("opening {shown}"))?;
-    // One snapshot for everything that is read, whoever writes meanwhile.
+    // One snapshot for everything that is read, despite concurrent writes.
     connection
         .execute_batch("BEGIN; SELECT count(*) FROM sqlite_master")
         .map_err(|_| fail(format!("`{shown}` is not a SQLite database")))?;

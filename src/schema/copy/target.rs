@@ -1,4 +1,4 @@
-//! What PostgreSQL has to take the rows: tables, columns, what needs what.
+//! The PostgreSQL tables that receive the rows, with their columns and foreign keys.
 
 use std::collections::BTreeMap;
 
@@ -13,17 +13,16 @@ pub struct Column {
     pub name: String,
     /// Its type as PostgreSQL prints it.
     pub shown: String,
-    /// The name of the type below any domain.
+    /// The name of the base type.
     pub base: String,
     /// Whether that is an enum.
     pub is_enum: bool,
     /// Whether it refuses null.
     pub not_null: bool,
-    /// Whether something fills it where nothing is given.
+    /// Whether it has a default.
     pub has_default: bool,
-    /// Whether it is computed.
+    /// Whether it is generated.
     pub generated: bool,
-    /// The sequence it counts with.
     pub sequence: Option<String>,
 }
 
@@ -32,7 +31,7 @@ pub struct Column {
 pub struct Table {
     /// Its columns, in order.
     pub columns: Vec<Column>,
-    /// The tables of the same schema that its rows need, with whether that can wait for the end.
+    /// The referenced tables of the same schema, and whether the foreign key is deferrable.
     pub needs: Vec<(String, bool)>,
 }
 

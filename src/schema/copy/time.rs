@@ -1,11 +1,11 @@
-//! Times: what SQLite projects write for them, as PostgreSQL counts them, from the year 2000.
+//! Parses times as SQLite projects store them, counted as in PostgreSQL from the year 2000.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
 
 /// Microseconds from 1970 to 2000.
 const EPOCH: i64 = 946_684_800_000_000;
 
-/// Reads a moment, in microseconds from 2000; a zone is applied, none means UTC.
+/// Parses a timestamp, in microseconds since 2000; without a time zone it is UTC.
 pub(super) fn moment(text: &str) -> Option<i64> {
     let text = text.trim();
     if let Some(moment) = usual(text) {
@@ -35,7 +35,7 @@ pub(super) fn moment(text: &str) -> Option<i64> {
     Some(plain.and_utc().timestamp_micros() - EPOCH)
 }
 
-/// Reads what SQLite itself writes, `2026-01-05 10:00:00`, without trying every other form first.
+/// Parses SQLite's own format, `2026-01-05 10:00:00`, before all others, for speed.
 fn usual(text: &str) -> Option<i64> {
     let shape = |(at, byte): (usize, u8)| match at {
         4 | 7 => byte == b'-',
@@ -53,7 +53,7 @@ fn usual(text: &str) -> Option<i64> {
     Some(moment.and_utc().timestamp_micros() - EPOCH)
 }
 
-/// Reads a number as a moment: seconds since 1970, or milliseconds where it would be beyond the year 5000.
+/// Parses a number as seconds since 1970, or as milliseconds if it would be after the year 5000.
 pub(super) fn counted(number: i64) -> Option<i64> {
     const FAR: i64 = 100_000_000_000;
     let factor = if number.abs() >= FAR {
@@ -64,14 +64,14 @@ pub(super) fn counted(number: i64) -> Option<i64> {
     number.checked_mul(factor)?.checked_sub(EPOCH)
 }
 
-/// Reads a day, in days from 2000.
+/// Parses a date, in days since 2000.
 pub(super) fn day(text: &str) -> Option<i32> {
     let day = NaiveDate::parse_from_str(text.trim(), "%Y-%m-%d").ok()?;
     let first = NaiveDate::from_ymd_opt(2000, 1, 1)?;
     i32::try_from((day - first).num_days()).ok()
 }
 
-/// Reads a time of day, in microseconds.
+/// Parses a time of day, in microseconds.
 pub(super) fn of_day(text: &str) -> Option<i64> {
     let forms = ["%H:%M:%S%.f", "%H:%M"];
     let time = forms

@@ -1,6 +1,6 @@
-//! The move: rows out of SQLite, into PostgreSQL by binary `COPY`, and read back to prove that they are the same.
+//! Copies rows from SQLite to PostgreSQL by binary `COPY`, and reads them back to verify that they are the same.
 //!
-//! Everything is one transaction: what does not arrive as it left is rolled back.
+//! Everything is one transaction, which is rolled back if a row differs.
 
 use std::hash::Hasher as _;
 
@@ -18,13 +18,13 @@ use crate::pg::session::Session;
 use crate::sql::name::{Ident, Literal, ObjectName};
 use crate::sql::safe::Sql;
 
-/// How much is sent at once.
+/// Bytes sent at once.
 const PIECE: usize = 1 << 16;
 
-/// What binary data begins with: a signature, no flags, no extension.
+/// The header of binary COPY data: signature, no flags, no extension.
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 
-/// What a set of rows is, whatever their order.
+/// A hash of a set of rows, in any order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Digest {
     rows: u64,
@@ -38,18 +38,16 @@ impl Digest {
     }
 }
 
-/// A table whose rows have arrived.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct CopiedTable {
     pub table: String,
-    /// How many rows.
     pub rows: u64,
     /// The sum of the hashes of its rows, the same on both sides.
     pub hash: String,
 }
 
-/// Moves everything; either all of it arrives as it was, or nothing.
+/// Copies all tables, or nothing.
 pub async fn copy_rows(
     database: &Database,
     session: &Session,
@@ -69,7 +67,7 @@ pub async fn copy_rows(
             Ok(moved)
         }
         Err(error) => {
-            // The first error is the one to tell; a connection that is gone rolls back by itself.
+            // Report the first error; a closed connection is rolled back by the server.
             let _ = session.run(&Sql::new("ROLLBACK")).await;
             Err(error)
         }
@@ -122,7 +120,7 @@ async fn copy_tables(
     Ok(moved)
 }
 
-/// Refuses a table that holds rows, and keeps others from writing into it meanwhile.
+/// Fails if a table contains rows, and locks it against writes.
 async fn empty(session: &Session, name: &ObjectName) -> Result<()> {
     session
         .run(&Sql::fill(
@@ -147,7 +145,7 @@ fn columns(table: &TableCopy) -> Sql {
     Sql::join(table.pairs.iter().map(|pair| Ident::new(&pair.to)), ", ")
 }
 
-/// Sends a table's rows and gives what they were.
+/// Sends a table's rows and returns their hash.
 async fn send(
     database: &Database,
     session: &Session,
@@ -240,7 +238,7 @@ fn value_does_not_fit(
     .into()
 }
 
-/// Reads a table's rows and gives what they are.
+/// Reads a table's rows and returns their hash.
 async fn read_back(session: &Session, schema: &str, table: &TableCopy) -> Result<Digest> {
     let name = ObjectName::new(schema, &table.to);
     let copy = Sql::fill(
@@ -262,7 +260,7 @@ async fn read_back(session: &Session, schema: &str, table: &TableCopy) -> Result
     Ok(digest)
 }
 
-/// Takes the rows of a piece in; the server sends whole rows.
+/// Hashes the rows of a chunk; the server sends whole rows.
 fn rows(mut bytes: &[u8], table: &TableCopy, digest: &mut Digest) -> Result<()> {
     let short = "the server sent half a row";
     while !bytes.is_empty() {
@@ -305,7 +303,7 @@ fn rows_differ(table: &TableCopy, sent: Digest, arrived: Digest) -> anyhow::Erro
         .into()
 }
 
-/// Lets the sequences of a table count on behind what has arrived.
+/// Sets the sequences of a table to the largest copied values.
 async fn sequences(session: &Session, schema: &str, table: &TableCopy) -> Result<()> {
     let name = ObjectName::new(schema, &table.to);
     for pair in &table.pairs {

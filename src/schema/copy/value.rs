@@ -1,4 +1,4 @@
-//! Values: a SQLite value as PostgreSQL's binary form of the column's type, and what two equal ones share.
+//! Encodes SQLite values in the binary format of the PostgreSQL type.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use rusqlite::types::ValueRef;
 use crate::copy::target::Column;
 use crate::copy::{numeric, time};
 
-/// How the values of a column travel.
+/// The binary format of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BinaryFormat {
     Bool,
@@ -28,12 +28,12 @@ pub(super) enum BinaryFormat {
     Timestamp,
 }
 
-/// A value that the column's type does not take.
+/// A value that is not valid for the column's type.
 #[derive(Debug)]
 pub(super) struct DoesNotFit;
 
 impl BinaryFormat {
-    /// Returns the form of a column; none for a type that cannot be moved.
+    /// Returns the format of a column; none for a type that cannot be copied.
     pub(super) fn of(column: &Column) -> Option<BinaryFormat> {
         if column.is_enum {
             return Some(BinaryFormat::Text);
@@ -59,7 +59,7 @@ impl BinaryFormat {
         })
     }
 
-    /// Says what each value must be where SQLite was told another type.
+    /// Returns what each value must be if the declared SQLite type differs.
     pub(super) fn differs(self, declared: &str) -> Option<&'static str> {
         let declared = declared.to_uppercase();
         let said = |words: &[&str]| words.iter().any(|word| declared.contains(word));
@@ -97,7 +97,7 @@ impl BinaryFormat {
         (!fits).then_some(words)
     }
 
-    /// Appends a value in its binary form, without its length.
+    /// Appends a value in its binary format, without its length.
     pub(super) fn encode(self, value: ValueRef<'_>, into: &mut Vec<u8>) -> Result<(), DoesNotFit> {
         match self {
             BinaryFormat::Bool => into.push(u8::from(boolean(value)?)),
@@ -124,7 +124,7 @@ impl BinaryFormat {
             BinaryFormat::Numeric => numeric::encode(&text(value)?, into).ok_or(DoesNotFit)?,
             BinaryFormat::Text | BinaryFormat::Padded | BinaryFormat::Json => {
                 let text = text(value)?;
-                // PostgreSQL's text has no zero byte.
+                // PostgreSQL's text cannot contain a null byte.
                 if text.contains('\0') {
                     return Err(DoesNotFit);
                 }
@@ -160,7 +160,7 @@ impl BinaryFormat {
         Ok(())
     }
 
-    /// Returns what equal values share: most types have one binary form.
+    /// Returns bytes that are equal for equal values; most types have one binary form.
     pub(super) fn same(self, bytes: &[u8]) -> Cow<'_, [u8]> {
         match self {
             BinaryFormat::Numeric => numeric::same(bytes).into(),
@@ -232,7 +232,7 @@ fn moment(value: ValueRef<'_>) -> Result<i64, DoesNotFit> {
         ValueRef::Text(_) => {
             let text = text(value)?;
             let digits = text.trim().parse::<i64>().ok();
-            // A bare number in a text column counts as a number does.
+            // A number stored as text is read like a number.
             digits
                 .and_then(time::counted)
                 .or_else(|| time::moment(&text))
@@ -277,7 +277,7 @@ fn uuid(value: ValueRef<'_>) -> Result<[u8; 16], DoesNotFit> {
     Ok(bytes)
 }
 
-/// Writes a document with its keys in order and its numbers by value.
+/// Writes a document with sorted keys and normalized numbers.
 fn sorted(document: &serde_json::Value, into: &mut Vec<u8>) {
     use serde_json::Value;
     match document {

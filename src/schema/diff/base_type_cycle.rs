@@ -1,4 +1,4 @@
-//! The order in which a base type and its input and output functions are created and dropped: each depends on the other.
+//! The order of a base type and its input and output functions, which depend on each other.
 //!
 //! The type is created as a shell before its first function and completed after the last; all are dropped together.
 

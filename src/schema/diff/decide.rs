@@ -44,7 +44,7 @@ impl Plan<'_> {
             }
             if !(self.replace_stuck_indexes()
                 | self.replace_disordered_tables()
-                | self.replace_wholes())
+                | self.replace_relations())
             {
                 return;
             }

@@ -153,11 +153,14 @@ impl Builder<'_, '_> {
                 self.edge((Phase::Drop, key.clone()), (Phase::Drop, needed));
                 continue;
             }
-            for above in plan.ancestor_columns(&needed) {
+            for parent_part in plan.ancestor_columns(&needed) {
                 // A change of a parent's column also changes those of its children.
                 if plan.follows_parent(&needed) {
-                    self.edge((Phase::Drop, key.clone()), (Phase::Drop, above.clone()));
-                    self.edge((Phase::Drop, key.clone()), (Phase::Make, above));
+                    self.edge(
+                        (Phase::Drop, key.clone()),
+                        (Phase::Drop, parent_part.clone()),
+                    );
+                    self.edge((Phase::Drop, key.clone()), (Phase::Make, parent_part));
                 }
             }
             if plan.altered.contains(&needed) {
@@ -184,8 +187,8 @@ impl Builder<'_, '_> {
             && !plan.dropped.contains(&table)
         {
             for parent in plan.parents_of(&table) {
-                let above = Key::part(key.kind, &parent.schema, &parent.name, &key.part);
-                self.edge((Phase::Drop, above), (Phase::Drop, key.clone()));
+                let parent_part = Key::part(key.kind, &parent.schema, &parent.name, &key.part);
+                self.edge((Phase::Drop, parent_part), (Phase::Drop, key.clone()));
             }
         }
         if key.kind == Kind::Partition {
@@ -235,8 +238,8 @@ impl Builder<'_, '_> {
         if key.kind == Kind::Constraint {
             let whole = Key::named(Kind::Table, &key.schema, &key.name);
             for parent in plan.parents_of(&whole) {
-                let above = Key::part(key.kind, &parent.schema, &parent.name, &key.part);
-                self.edge((Phase::Make, above), (Phase::Make, key.clone()));
+                let parent_part = Key::part(key.kind, &parent.schema, &parent.name, &key.part);
+                self.edge((Phase::Make, parent_part), (Phase::Make, key.clone()));
             }
         }
         match key.kind {
@@ -265,7 +268,7 @@ impl Builder<'_, '_> {
         }
     }
 
-    /// A partition gets the checks and indexes of its parent before it is attached; otherwise ATTACH fails or creates others.
+    /// A partition gets the checks and indexes of its parent before it is attached, else ATTACH fails or creates others.
     ///
     /// A new index of the parent is created afterwards, and so is one that might match another.
     fn before_attaching(&mut self, key: &Key) {
@@ -334,11 +337,11 @@ impl Builder<'_, '_> {
             }
         }
         for parent in plan.parents_of(&whole) {
-            let above = Key::part(Kind::Column, &parent.schema, &parent.name, &key.part);
+            let parent_part = Key::part(Kind::Column, &parent.schema, &parent.name, &key.part);
             if plan.is_also_local(plan.to, key) && !plan.made.contains(&whole) {
-                self.edge((Phase::Make, key.clone()), (Phase::Make, above));
+                self.edge((Phase::Make, key.clone()), (Phase::Make, parent_part));
             } else {
-                self.edge((Phase::Make, above), (Phase::Make, key.clone()));
+                self.edge((Phase::Make, parent_part), (Phase::Make, key.clone()));
             }
         }
     }

@@ -205,18 +205,18 @@ impl Plan<'_> {
             return false;
         }
         self.parents_of(&whole).iter().any(|parent| {
-            let above = Key {
+            let parent_part = Key {
                 kind: key.kind,
                 schema: parent.schema.clone(),
                 name: parent.name.clone(),
                 part: key.part.clone(),
             };
             !self.made.contains(parent)
-                && (self.made.contains(&above) == self.made.contains(key))
-                && (self.dropped.contains(&above) == self.dropped.contains(key))
-                && (self.made.contains(&above)
-                    || self.dropped.contains(&above)
-                    || self.altered.contains(&above))
+                && (self.made.contains(&parent_part) == self.made.contains(key))
+                && (self.dropped.contains(&parent_part) == self.dropped.contains(key))
+                && (self.made.contains(&parent_part)
+                    || self.dropped.contains(&parent_part)
+                    || self.altered.contains(&parent_part))
         })
     }
 
@@ -248,10 +248,10 @@ impl Plan<'_> {
         while let Some(key) = waiting.pop() {
             let table = Key::named(Kind::Table, &key.schema, &key.name);
             for parent in self.parents_of(&table) {
-                let above = Key::part(Kind::Column, &parent.schema, &parent.name, &key.part);
-                if self.from.get(&above).is_some() && !found.contains(&above) {
-                    found.push(above.clone());
-                    waiting.push(above);
+                let parent_part = Key::part(Kind::Column, &parent.schema, &parent.name, &key.part);
+                if self.from.get(&parent_part).is_some() && !found.contains(&parent_part) {
+                    found.push(parent_part.clone());
+                    waiting.push(parent_part);
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! The difference of two catalogs: the changes ([`between`]) and the statements that migrate one to the other
 //! ([`ddl::statements`]).
 //!
-//! Both work on all kinds of objects alike; only `ddl` knows the syntax of each kind. Nothing here connects to a server.
+//! Both treat all kinds of objects alike; only `ddl` knows the syntax of each kind. Nothing here connects to a server.
 
 mod base_type_cycle;
 pub mod ddl;
@@ -134,7 +134,7 @@ impl Change {
             return Vec::new();
         };
         let mut details = Vec::new();
-        let mut tell = |name: &str, before: Option<String>, after: Option<String>| {
+        let mut add = |name: &str, before: Option<String>, after: Option<String>| {
             if before != after {
                 details.push(Detail {
                     name: name.replace('_', " "),
@@ -155,17 +155,17 @@ impl Change {
             if &**name == "columns" && keeps_order(before, after) {
                 continue;
             }
-            tell(name, words(before.fact(name)), words(after.fact(name)));
+            add(name, words(before.fact(name)), words(after.fact(name)));
         }
         let text = |text: &Option<Text>| text.as_deref().map(str::to_owned);
-        tell("owner", text(&before.owner), text(&after.owner));
-        tell("comment", text(&before.comment), text(&after.comment));
+        add("owner", text(&before.owner), text(&after.owner));
+        add("comment", text(&before.comment), text(&after.comment));
         let acl = |object: &Object| {
             let acl = object.acl.as_ref();
             Some(acl.map_or_else(|| "the defaults".to_owned(), ToString::to_string))
         };
         if before.acl != after.acl {
-            tell("privileges", acl(before), acl(after));
+            add("privileges", acl(before), acl(after));
         }
         let labels = |object: &Object| {
             let labels = object
@@ -175,7 +175,7 @@ impl Change {
             let labels: Vec<String> = labels.collect();
             (!labels.is_empty()).then(|| labels.join(", "))
         };
-        tell("security labels", labels(before), labels(after));
+        add("security labels", labels(before), labels(after));
         details
     }
 }
@@ -225,8 +225,8 @@ mod tests {
     fn a_column_more_is_one_change_and_order_counts_only_when_it_must() {
         let check = |from: &[&str], to: &[&str], expected: &[&str]| {
             let changes = between(&table(from), &table(to));
-            let told: Vec<String> = changes.iter().map(Change::to_string).collect();
-            assert_eq!(told, expected);
+            let shown: Vec<String> = changes.iter().map(Change::to_string).collect();
+            assert_eq!(shown, expected);
         };
         check(&["a", "b"], &["a", "b"], &[]);
         check(&["a"], &["a", "b"], &["column public.t.b is new"]);
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_something_new_are_not_told_apart() {
+    fn parts_of_a_new_object_are_not_listed() {
         let changes = between(&Catalog::default(), &table(&["a", "b"]));
         assert_eq!(changes.len(), 3);
         assert_eq!(outermost(&changes).len(), 1);

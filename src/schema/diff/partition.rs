@@ -6,10 +6,12 @@ use crate::catalog::{Catalog, Key, Kind, Object};
 use crate::diff::plan::Plan;
 
 impl<'a> Plan<'a> {
-    /// Replaces indexes that PostgreSQL cannot detach, or would attach in place of another; returns whether there were any.
+    /// Replaces indexes that PostgreSQL cannot detach, or would attach in place of another.
     ///
-    /// A partition's index leaves its parent index only when one of them or the partition is dropped, and
-    /// attaching a partition attaches the first matching index.
+    /// Returns whether there were any.
+    ///
+    /// A partition's index leaves its parent index only when one of them or the partition is dropped, and attaching a
+    /// partition attaches the first matching index.
     pub(super) fn replace_stuck_indexes(&mut self) -> bool {
         let mut again = BTreeSet::new();
         for key in self.dropped.iter().chain(&self.altered) {
@@ -112,17 +114,17 @@ impl<'a> Plan<'a> {
 
     /// Returns the dropped foreign keys that reference a parent of the partition.
     pub(super) fn dropped_foreign_keys_to(&self, partition: &Key) -> Vec<Key> {
-        let mut wholes = BTreeSet::new();
+        let mut relations = BTreeSet::new();
         let mut table = self.from.parent(partition);
         while let Some(whole) = table.and_then(|table| self.partition_of(&table)) {
-            wholes.insert(whole.qualified());
+            relations.insert(whole.qualified());
             table = Some(whole);
         }
         let dropped = self.dropped.iter();
         let references = dropped.filter(|key| {
             let object = self.from.get(key).filter(|_| key.kind == Kind::Constraint);
             let to = object.and_then(|object| object.text("references"));
-            to.is_some_and(|to| wholes.contains(to))
+            to.is_some_and(|to| relations.contains(to))
         });
         references.cloned().collect()
     }

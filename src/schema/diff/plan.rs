@@ -65,7 +65,7 @@ const PARTS: &[Kind] = &[
 ];
 
 impl<'a> Plan<'a> {
-    /// Sorts the differences of two catalogs into dropped, made and altered; [`decide`](crate::diff::decide) does the rest.
+    /// Sorts the differences of two catalogs into dropped, made and altered.
     pub(super) fn of_changes(from: &'a Catalog, to: &'a Catalog, options: &'a Options) -> Self {
         let mut plan = Plan {
             from,

@@ -6,23 +6,26 @@ use crate::catalog::{Key, Kind, Object};
 use crate::diff::Change;
 use crate::diff::ddl::Statement;
 
-/// Returns whether each statement changes exactly one differing object, and nothing else is created, dropped or changed.
+/// Returns whether each statement changes one differing object, and nothing else is created, dropped or changed.
 ///
 /// Objects that are replaced because of others, partitions, inherited objects and changes without a statement
 /// are not predictable.
 pub fn is_predictable(changes: &[Change], statements: &[Statement]) -> bool {
     let changed: BTreeSet<&Key> = changes.iter().map(|change| &change.key).collect();
-    let told: BTreeSet<&Key> = statements
+    let changed_by_statements: BTreeSet<&Key> = statements
         .iter()
         .map(|statement| &statement.about)
         .collect();
-    told.iter().all(|about| changed.contains(*about))
+    changed_by_statements
+        .iter()
+        .all(|about| changed.contains(*about))
         && changes.iter().all(|change| {
             let sides = [&change.before, &change.after];
             let of_its_own = sides.into_iter().flatten().all(stands_alone);
             let in_place = change.before.is_none()
                 || change.after.is_none()
-                || told.contains(&change.key) && !is_made_again(&change.key, statements);
+                || changed_by_statements.contains(&change.key)
+                    && !is_replaced(&change.key, statements);
             change.key.kind != Kind::Partition && of_its_own && in_place
         })
 }
@@ -39,7 +42,7 @@ fn stands_alone(object: &Object) -> bool {
     .any(|fact| object.has(fact))
 }
 
-fn is_made_again(key: &Key, statements: &[Statement]) -> bool {
+fn is_replaced(key: &Key, statements: &[Statement]) -> bool {
     let about = statements
         .iter()
         .filter(|statement| statement.about == *key);

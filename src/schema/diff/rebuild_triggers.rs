@@ -41,7 +41,7 @@ impl Plan<'_> {
     ///
     /// These are tables partitioned by the column, composite types used in tables, and children
     /// whose column is replaced while that of its parents stays.
-    pub(super) fn replace_wholes(&mut self) -> bool {
+    pub(super) fn replace_relations(&mut self) -> bool {
         let fixed = |column: &&Key| {
             let parent = self.from.parent(column)?;
             if self.dropped.contains(&parent) {
@@ -49,10 +49,12 @@ impl Plan<'_> {
             }
             let fixed = if !self.retyped.contains(*column) {
                 let object = self.from.get(column)?;
-                let above = self.ancestor_columns(column);
+                let parent_part = self.ancestor_columns(column);
                 object.has("inherited")
                     && self.made.contains(*column)
-                    && !above.iter().any(|above| self.dropped.contains(above))
+                    && !parent_part
+                        .iter()
+                        .any(|parent_part| self.dropped.contains(parent_part))
             } else if parent.kind == Kind::Type {
                 self.is_column_type(&parent)
             } else {
@@ -61,19 +63,19 @@ impl Plan<'_> {
             };
             // Replace the topmost parent: keys created on a partition alone would exist beside those of the parent.
             let mut whole = parent;
-            while let Some(above) = self.partition_of(&whole) {
-                whole = above;
+            while let Some(parent_part) = self.partition_of(&whole) {
+                whole = parent_part;
             }
             fixed.then_some(whole)
         };
         let columns = self.retyped.iter().chain(&self.dropped);
         let columns = columns.filter(|key| key.kind == Kind::Column);
-        let mut wholes: BTreeSet<Key> = columns.filter_map(|column| fixed(&column)).collect();
-        wholes.retain(|whole| !self.dropped.contains(whole));
-        for whole in &wholes {
+        let mut relations: BTreeSet<Key> = columns.filter_map(|column| fixed(&column)).collect();
+        relations.retain(|whole| !self.dropped.contains(whole));
+        for whole in &relations {
             self.replace(whole);
         }
-        !wholes.is_empty()
+        !relations.is_empty()
     }
 
     /// Returns whether a table in `from` has a column of the type.

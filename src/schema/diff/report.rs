@@ -45,15 +45,15 @@ pub fn finding(change: &Change, sides: &Sides<'_>) -> Finding {
     if details.is_empty() {
         return finding;
     }
-    let told: Vec<String> = details
+    let details: Vec<String> = details
         .iter()
-        .map(|detail| tell(detail, before, after))
+        .map(|detail| both_values(detail, before, after))
         .collect();
-    finding.detail(told.join("\n"))
+    finding.detail(details.join("\n"))
 }
 
 /// Shows both values of a property; texts of several lines as a diff.
-fn tell(detail: &Detail, before: &str, after: &str) -> String {
+fn both_values(detail: &Detail, before: &str, after: &str) -> String {
     let side = |side: &Option<String>| side.clone().unwrap_or_else(|| "nothing".to_owned());
     let (old, new) = (side(&detail.before), side(&detail.after));
     if !old.contains('\n') && !new.contains('\n') {

@@ -13,7 +13,7 @@ use crate::yaml::Located;
 /// NAMEDATALEN - 1.
 const LONGEST: usize = 63;
 
-/// Says where things stand, by their quoted names: `public.orders`, `public.orders.id`.
+/// Returns the locations of declared objects by quoted name: `public.orders`, `public.orders.id`.
 pub(super) fn locations(manifest: &Manifest) -> Result<BTreeMap<String, Location>> {
     let mut locations = BTreeMap::new();
     for file in &manifest.files {

@@ -12,7 +12,7 @@ use crate::yaml::Located;
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Document {
-    /// Roles that the rest names; made on the scratch server where they are missing.
+    /// Roles that other objects name; created on the server of the shadow database if missing.
     pub roles: Vec<Located<String>>,
     /// Schemas beside `public`.
     pub schemas: Entries<Option<Schema>>,
@@ -27,22 +27,20 @@ pub struct Document {
     pub tables: Entries<Table>,
     /// Views: the query, or `{ is: …, with: security_invoker = true }`.
     pub views: Entries<View>,
-    /// Everything that YAML would only wrap.
+    /// Plain SQL.
     pub sql: Texts,
-    /// What must exist in a database that is otherwise free.
+    /// Objects that must exist in a database whose other objects are ignored.
     pub only: Only,
-    /// Rules of the house.
+    /// Schema rules.
     pub rules: Option<Rules>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Schema {
-    /// What it is for.
     pub comment: Option<Located<String>>,
-    /// Who owns it.
     pub owner: Option<Located<String>>,
-    /// What each role may do in it.
+    /// Privileges by role.
     pub grants: Entries<SqlEntry>,
 }
 
@@ -54,15 +52,13 @@ pub struct Labels(pub Vec<Located<String>>);
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Table {
-    /// What it is for.
     pub comment: Option<Located<String>>,
-    /// The name it had before.
+    /// The previous name.
     pub renamed_from: Option<Located<String>>,
-    /// Who owns it.
     pub owner: Option<Located<String>>,
     /// Columns in their order, each a line of SQL.
     pub columns: Entries<SqlEntry>,
-    /// Constraints that are not said beside a column.
+    /// Table constraints.
     pub constraints: Entries<SqlEntry>,
     /// Indexes: `(tenant_id, email)`, `unique (lower(email)) where active`, `using gin (tags)`.
     pub indexes: Entries<SqlEntry>,
@@ -72,9 +68,9 @@ pub struct Table {
     pub row_level_security: Option<Located<String>>,
     /// Policies: `for select to authenticated using (…)`.
     pub policies: Entries<SqlEntry>,
-    /// What each role may do: `select, insert, update (name)`.
+    /// Privileges by role: `select, insert, update (name)`.
     pub grants: Entries<SqlEntry>,
-    /// Whether it is lost in a crash.
+    /// Whether it is unlogged.
     pub unlogged: bool,
     /// `range (created_at)`.
     pub partition_by: Option<Located<String>>,
@@ -97,9 +93,7 @@ pub struct Table {
 pub struct View {
     /// The query.
     pub is: Option<Located<String>>,
-    /// What it is for.
     pub comment: Option<Located<String>>,
-    /// Who owns it.
     pub owner: Option<Located<String>>,
     /// Options: `security_invoker = true`.
     pub with: Option<Located<String>>,

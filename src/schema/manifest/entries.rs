@@ -66,7 +66,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for EntriesVisitor<T> {
 pub struct SqlEntry {
     pub sql: Option<Located<String>>,
     pub comment: Option<Located<String>>,
-    /// The name it had before.
+    /// The previous name.
     pub renamed_from: Option<Located<String>>,
 }
 

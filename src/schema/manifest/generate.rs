@@ -1,7 +1,7 @@
-//! Migrations made from a manifest: the difference to what the migrations give, as files that were tried.
+//! Generates migrations from a manifest: the difference to the current migrations, as tested files.
 //!
-//! Each file is executed on a scratch database before anybody sees it, both ways; its way back is the difference
-//! between what was really there before and after it.
+//! Each file is executed up and down on a shadow database before it is written; its down migration is the difference
+//! between the schemas after and before it.
 
 use anyhow::{Context as _, Result};
 
@@ -21,27 +21,25 @@ use crate::sql::safe::{Sql, SqlPart};
 /// One migration: the texts of its two files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GeneratedMigration {
-    /// The way up.
     pub up: String,
-    /// The way back.
     pub down: String,
-    /// What the way up destroys for good, in words.
+    /// Data that the up migration destroys.
     pub destroys: Vec<String>,
 }
 
-/// What is run together.
+/// Statements of one file.
 struct StatementGroup {
-    /// Whether each statement is committed by itself.
+    /// Whether each statement runs outside a transaction.
     alone: bool,
     statements: Vec<Statement>,
-    /// The way back where the difference does not know it: a renamed thing looks like another one.
+    /// Down statements that the difference cannot find: for it, a renamed object is another one.
     back: Option<Vec<Statement>>,
 }
 
-/// Makes the migrations that lead from what the session's database holds to what a manifest declares.
+/// Generates the migrations from the schema in the session's database to the manifest.
 ///
-/// The database is a shadow of the migrations so far, and is left as the new ones leave it. No difference gives none.
-/// `ask` is asked about everything that may have been renamed.
+/// The database has the schema of the existing migrations; afterwards it has that of the new ones.
+/// `ask` confirms possible renames.
 pub async fn generate(
     session: &Session,
     manifest: &Manifest,
@@ -94,7 +92,7 @@ pub async fn generate(
     Ok(parts)
 }
 
-/// Renames on the shadow, so that what follows is compared under its new name.
+/// Applies renames in the shadow database, so that objects are compared under their new names.
 struct Renamer<'a> {
     session: &'a Session,
     scope: &'a Scope,
@@ -103,7 +101,7 @@ struct Renamer<'a> {
 }
 
 impl Renamer<'_> {
-    /// Renames what the manifest says was called otherwise, then what a person says; gives that and what stands then.
+    /// Applies the renames of the manifest, then those that the user confirms; returns them and the resulting schema.
     async fn rename(
         &self,
         manifest: &Manifest,
@@ -117,8 +115,7 @@ impl Renamer<'_> {
             back: Some(Vec::new()),
         };
         let mut current = first.clone();
-        self.take(&mut all, (statements, back), &mut current)
-            .await?;
+        self.apply(&mut all, statements, back, &mut current).await?;
         let target = |current: &Catalog| overlay(&self.speech, self.declared, current);
         let asked =
             rename_detection::ask_and_rename(self.session, self.scope, current, &target, ask)
@@ -131,11 +128,12 @@ impl Renamer<'_> {
         Ok((all, asked.catalog))
     }
 
-    /// Runs renames and reads what stands after them.
-    async fn take(
+    /// Applies renames and reads the resulting schema.
+    async fn apply(
         &self,
         all: &mut StatementGroup,
-        (statements, back): (Vec<Statement>, Vec<Statement>),
+        statements: Vec<Statement>,
+        back: Vec<Statement>,
         current: &mut Catalog,
     ) -> Result<()> {
         if statements.is_empty() {
@@ -161,7 +159,7 @@ fn not_made(key: &Key) -> Failure {
     .hint("write this migration by hand: af-db new NAME")
 }
 
-/// Returns what is declared with what a manifest leaves to others: policies, grants and owners as they are.
+/// Returns the declared schema with the current policies, grants and owners where the manifest declares none.
 fn overlay(speech: &DeclaredAspects, declared: &Catalog, current: &Catalog) -> Catalog {
     let mut target = declared.clone();
     target.version = current.version;
@@ -188,8 +186,8 @@ fn overlay(speech: &DeclaredAspects, declared: &Catalog, current: &Catalog) -> C
     target
 }
 
-/// Returns the statements that rename what the manifest says was called otherwise, where it still is, and those that
-/// take each back.
+/// Returns the statements for the renames in the manifest that are not applied yet, and those that
+/// revert them.
 fn renames(manifest: &Manifest, current: &Catalog) -> Result<(Vec<Statement>, Vec<Statement>)> {
     let (mut there, mut back) = (Vec::new(), Vec::new());
     for file in &manifest.files {
@@ -258,7 +256,7 @@ fn renames(manifest: &Manifest, current: &Catalog) -> Result<(Vec<Statement>, Ve
     Ok((there, back))
 }
 
-/// Returns the old and the new name of the entries that still have the old one.
+/// Returns the old and the new names of the entries whose old name still exists.
 fn renamed(entries: &Entries<SqlEntry>, is_there: impl Fn(&str) -> bool) -> Vec<(Ident, Ident)> {
     let named = entries
         .iter()
@@ -299,7 +297,7 @@ fn has_part(catalog: &Catalog, kind: Kind, table: &ObjectName, part: &str) -> bo
         .is_some()
 }
 
-/// Puts together what may run in one transaction, and what must be committed statement by statement.
+/// Groups statements by whether they may run in one transaction.
 fn grouped(statements: Vec<Statement>) -> Vec<StatementGroup> {
     let mut groups: Vec<StatementGroup> = Vec::new();
     for statement in statements {
@@ -328,7 +326,7 @@ fn part(group: &StatementGroup, before: &Catalog, after: &Catalog) -> GeneratedM
         column_order: false,
         online,
     };
-    // A file is one transaction or none: a way back that is a bit of both had better be one.
+    // A file runs in one transaction or in none; a mixed down migration runs in one.
     let back = group.back.clone().unwrap_or_else(|| {
         let online = ddl::statements(after, before, &options(true));
         match online.iter().all(|statement| statement.alone) {
@@ -348,7 +346,7 @@ fn part(group: &StatementGroup, before: &Catalog, after: &Catalog) -> GeneratedM
     }
 }
 
-/// Writes a file; what destroys is marked at its statement.
+/// Writes the text of a file, with a comment at each destructive statement.
 fn text(alone: bool, statements: &[Statement]) -> String {
     let mut text = String::new();
     if alone {
@@ -367,7 +365,7 @@ fn text(alone: bool, statements: &[Statement]) -> String {
     text
 }
 
-/// Compares but for the order of columns: one that was dropped comes back as the last.
+/// Compares without the order of columns: a dropped column comes back as the last one.
 fn changes(from: &Catalog, to: &Catalog) -> Vec<diff::Change> {
     let sorted = |catalog: &Catalog| {
         let mut catalog = catalog.clone();
@@ -384,7 +382,7 @@ fn changes(from: &Catalog, to: &Catalog) -> Vec<diff::Change> {
     diff::between(&sorted(from), &sorted(to))
 }
 
-/// Goes all the way back and up again; every step must give what was there.
+/// Runs all down migrations and the up migrations again; every step must restore the previous schema.
 async fn check_down_migration(
     session: &Session,
     parts: &[GeneratedMigration],

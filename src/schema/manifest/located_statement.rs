@@ -4,25 +4,23 @@ use crate::finding::Location;
 use crate::sql::safe::{Sql, SqlPart};
 use crate::yaml::Located;
 
-/// Text for the server, and where it stands in the project.
+/// A statement, with the locations of its parts in the project.
 #[derive(Clone, Debug)]
 pub struct LocatedStatement {
-    /// The text.
     pub sql: Sql,
-    /// Where the object stands.
+    /// The location of the declaration.
     pub location: Location,
-    /// The SQLSTATE that means it was there already, for what may be made twice.
+    /// The SQLSTATE for an object that exists already, if that is no error.
     pub tolerates: Option<&'static str>,
-    /// What it makes, such as `table public.orders`; for messages.
+    /// The object that it creates, such as `table public.orders`.
     pub makes: String,
-    /// Where written parts begin, in characters of the text, with their places and the columns their next lines begin at.
+    /// The parts copied from files: start in characters, location, and the column at which their further lines begin.
     parts: Vec<(usize, Location, u32)>,
-    /// Characters so far; counting them again for every part would be slow.
+    /// The length in characters; counting them for every part would be slow.
     length: usize,
 }
 
 impl LocatedStatement {
-    /// Begins a statement.
     pub fn begin(location: Location, makes: impl Into<String>) -> Self {
         LocatedStatement {
             sql: Sql::default(),
@@ -34,12 +32,12 @@ impl LocatedStatement {
         }
     }
 
-    /// Appends our own words.
+    /// Appends static text.
     pub fn push(&mut self, text: &'static str) -> &mut Self {
         self.piece(&Sql::new(text))
     }
 
-    /// Appends a piece that quotes itself.
+    /// Appends a part that quotes itself.
     pub fn piece(&mut self, piece: &dyn SqlPart) -> &mut Self {
         let before = self.sql.as_str().len();
         self.sql.piece(piece);
@@ -47,18 +45,18 @@ impl LocatedStatement {
         self
     }
 
-    /// Appends what a person wrote, as it stands at a place.
+    /// Appends text from a location in a file.
     pub fn written(&mut self, text: &str, place: Location) -> &mut Self {
         self.block(text, place, 1)
     }
 
-    /// Appends what a person wrote in lines that all begin at one column, the first of them at a place.
+    /// Appends text of several lines that all begin at one column.
     pub fn block(&mut self, text: &str, place: Location, margin: u32) -> &mut Self {
         self.parts.push((self.length, place, margin));
         self.piece(&Sql::written_by_user(text))
     }
 
-    /// Finds the place of a position the server gave, in characters from 1.
+    /// Returns the location of a position that the server reported, in characters from 1.
     pub fn location_of(&self, position: Option<u32>) -> Location {
         let Some(position) = position.and_then(|position| usize::try_from(position).ok()) else {
             return self.location.clone();
@@ -93,7 +91,7 @@ impl LocatedStatement {
     }
 }
 
-/// Returns the place of something in a file.
+/// Returns the location of a value in a file.
 pub fn location<T>(file: &str, placed: &Located<T>) -> Location {
     Location::at(file, placed.line, placed.column)
 }

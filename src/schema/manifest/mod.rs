@@ -1,8 +1,8 @@
 //! The declared schema: `schemas/*.yaml` and the `.sql` files beside them.
 //!
-//! A manifest is read, turned into statements that know their lines, and settled: executed in a scratch database and
-//! read back as a [`Catalog`](crate::catalog::Catalog). Comparing is the business of [`crate::diff`]; what a column or
-//! an expression means is PostgreSQL's.
+//! A manifest is read, turned into statements with locations, and normalized: executed in a shadow database and
+//! read back as a [`Catalog`](crate::catalog::Catalog). Comparing is done in [`crate::diff`]; what a column or
+//! an expression means is decided by PostgreSQL.
 
 pub mod document;
 pub mod entries;
@@ -33,7 +33,7 @@ use crate::yaml::{self, Located};
 
 use document::Document;
 
-/// A declared schema, as it is written.
+/// A declared schema.
 #[derive(Clone, Debug, Default)]
 pub struct Manifest {
     /// The YAML files in the order of their names.
@@ -45,16 +45,15 @@ pub struct Manifest {
 /// A YAML file of the manifest.
 #[derive(Clone, Debug)]
 pub struct File {
-    /// How messages call it.
+    /// The path shown in messages.
     pub name: String,
-    /// What it says.
     pub document: Document,
 }
 
 /// A `.sql` file of the manifest.
 #[derive(Clone, Debug)]
 pub struct SqlFile {
-    /// How messages call it.
+    /// The path shown in messages.
     pub name: String,
     pub text: String,
 }
@@ -65,19 +64,18 @@ impl Manifest {
         self.files.is_empty() && self.sql.is_empty()
     }
 
-    /// Returns whether only some objects are declared and the rest of the database is free.
+    /// Returns whether only some objects are declared and others are ignored.
     pub fn is_partial(&self) -> bool {
         self.files
             .iter()
             .any(|file| !file.document.only.tables.is_empty())
     }
 
-    /// Returns whether any table declares policies; if none does, policies are the policy set's business.
+    /// Returns whether any table declares policies; otherwise they are managed in policies/.
     pub fn declares_policies(&self) -> bool {
         self.tables().any(|(_, table)| !table.policies.is_empty())
     }
 
-    /// Walks the declared tables.
     pub fn tables(&self) -> impl Iterator<Item = (&Located<String>, &document::Table)> {
         let documents = self.files.iter().map(|file| &file.document);
         let entries = documents
@@ -85,7 +83,6 @@ impl Manifest {
         entries.map(|(name, table)| (name, table))
     }
 
-    /// Walks every piece of plain SQL.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         let documents = self.files.iter().map(|file| &file.document);
         let pieces = documents.clone().flat_map(|document| &document.sql.0);
@@ -99,7 +96,7 @@ impl Manifest {
             .chain(files)
     }
 
-    /// Returns the rules of the house, with the file that declares them.
+    /// Returns the schema rules, with the file that declares them.
     pub fn rules(&self) -> Option<(&str, &rules::Rules)> {
         self.files
             .iter()
@@ -109,7 +106,7 @@ impl Manifest {
 
 /// Reads every `.yaml`, `.yml` and `.sql` file below a folder; a missing folder declares nothing.
 ///
-/// `shown` is how messages call the folder.
+/// `shown` is the folder's path in messages.
 pub fn read(folder: &Path, shown: &str) -> Result<Manifest> {
     let texts = yaml::folder(folder, shown, &[])?;
     of_texts(
@@ -150,7 +147,7 @@ pub fn read_file(name: &str, text: &str) -> Result<File> {
     })
 }
 
-/// Refuses what no single file can show to be wrong.
+/// Checks what can only be checked across files.
 fn check(manifest: &Manifest) -> Result<()> {
     let full = manifest.files.iter().find_map(|file| {
         let (name, _) = file.document.tables.iter().next()?;

@@ -1,5 +1,5 @@
-//! What looks like a rename: something gone beside something new that resembles it. It only points at them; whether
-//! the one became the other is for a person to say.
+//! Finds possible renames: a missing object beside a similar new one. Whether
+//! one was renamed to the other is confirmed by the user.
 
 use std::collections::BTreeSet;
 
@@ -11,37 +11,36 @@ use crate::pg::session::Session;
 use crate::sql::name::{Ident, ObjectName};
 use crate::sql::safe::Sql;
 
-/// Something that is gone, and what it may be called now.
+/// A missing object, and its possible new names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PossibleRename {
-    /// What is gone: a table or a column.
+    /// The missing table or column.
     pub key: Key,
-    /// What is new and resembles it, the likeliest first.
+    /// Similar new objects, the most likely first.
     pub now: Vec<Key>,
 }
 
-/// Says what became of something that is gone: the place among its candidates, or that it is really gone.
+/// Returns the index of the new name among the candidates, or none if the object is dropped.
 pub type AskRename<'a> = &'a mut dyn FnMut(&PossibleRename) -> Result<Option<usize>>;
 
-/// What a person said was renamed.
 pub struct ConfirmedRenames {
-    /// The statements that rename.
     pub there: Vec<Statement>,
-    /// Those that take it back, in the order of the others.
+    /// The statements that revert them, in the same order.
     pub back: Vec<Statement>,
-    /// What stands then.
+    /// The resulting schema.
     pub catalog: Catalog,
 }
 
-/// Returns whether anything that one schema lacks of another looks renamed.
+/// Returns whether there are possible renames between two schemas.
 pub fn is_likely(current: &Catalog, target: &Catalog) -> bool {
     !tables(current, target).is_empty() || !columns(current, target).is_empty()
 }
 
-/// Asks about everything that may have been renamed, and renames it in the session's database, its constraints and indexes
-/// with it, so that what follows is compared under its new name.
+/// Asks about possible renames, and applies the confirmed ones in the session's database.
 ///
-/// `current` is what the database holds; `target` says what it should hold beside that.
+/// Constraints and indexes are renamed too, so that objects are compared under their new names.
+///
+/// `current` is the schema of the database; `target` returns the desired one for it.
 pub async fn ask_and_rename(
     session: &Session,
     scope: &Scope,
@@ -93,7 +92,7 @@ impl ConfirmedRenames {
 /// The names of columns with their types.
 type Columns = BTreeSet<(Text, Option<String>)>;
 
-/// Finds tables that are gone while another with half of their columns is new.
+/// Finds missing tables for which a new one has half of their columns.
 fn tables(current: &Catalog, target: &Catalog) -> Vec<PossibleRename> {
     let columns = |catalog: &Catalog, table: &Key| -> Columns {
         let columns = catalog.columns(table).into_iter();
@@ -122,7 +121,7 @@ fn tables(current: &Catalog, target: &Catalog) -> Vec<PossibleRename> {
         .collect()
 }
 
-/// Finds columns that are gone while another of their type is new in the same table.
+/// Finds missing columns for which the same table has a new one of their type.
 fn columns(current: &Catalog, target: &Catalog) -> Vec<PossibleRename> {
     missing(current, target, Kind::Column)
         .filter_map(|key| {
@@ -137,7 +136,7 @@ fn columns(current: &Catalog, target: &Catalog) -> Vec<PossibleRename> {
             let mut new: Vec<&Key> = new.collect();
             let unlike = |new: &Key| {
                 let ratio = similar::TextDiff::from_chars(&*key.part, &*new.part).ratio();
-                // Only to sort by.
+                // Only for sorting.
                 (1000.0 - 1000.0 * ratio).round() as i64
             };
             new.sort_by_key(|new| unlike(new));
@@ -159,7 +158,7 @@ fn missing<'a>(one: &'a Catalog, other: &'a Catalog, kind: Kind) -> impl Iterato
     keys.filter(|key| other.get(key).is_none())
 }
 
-/// Returns the statement that renames, and the one that takes it back.
+/// Returns the statement that renames, and the one that reverts it.
 fn statements(from: &Key, to: &Key) -> (Statement, Statement) {
     let table = ObjectName::new(&*from.schema, &*from.name);
     let renamed = ObjectName::new(&*to.schema, &*to.name);
@@ -200,7 +199,7 @@ fn statements(from: &Key, to: &Key) -> (Statement, Statement) {
     (statement(there, to), statement(back, from))
 }
 
-/// Returns the constraints and indexes that bear the names of what was renamed and are declared under the new ones.
+/// Returns the constraints and indexes named after a renamed object whose new names are declared.
 fn followers(current: &Catalog, target: &Catalog, pairs: &[(Key, Key)]) -> Vec<(Key, Key)> {
     let tables: BTreeSet<Key> = pairs
         .iter()

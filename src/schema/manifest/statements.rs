@@ -1,6 +1,6 @@
 //! What a manifest means to PostgreSQL: each entry becomes a statement that knows its line.
 //!
-//! The order is a first guess; `settle` tries again what came too early, so that nobody has to sort their files.
+//! The order is a first guess; `normalize` retries what came too early, so that files need not be sorted.
 
 use anyhow::Result;
 

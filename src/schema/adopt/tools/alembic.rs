@@ -1,4 +1,4 @@
-//! Alembic's folder: revisions are programs, which form a chain; Alembic itself says them as SQL.
+//! Alembic's folder: revisions are programs, which Alembic renders as SQL.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::adopt::tool_folder::FolderReader;
 
-/// Reading it in place is not possible; `adopt::render` has Alembic say the SQL.
+/// Revisions cannot be read in place; see `adopt::render`.
 pub(super) fn gather(_: &Path, into: &mut FolderReader) -> Result<()> {
     let shown = into.shown.clone();
     into.layout_error(

@@ -47,7 +47,7 @@ pub(super) fn gather(folder: &Path, into: &mut FolderReader) -> Result<()> {
     Ok(())
 }
 
-/// Returns the way that a line begins, and whether it runs outside a transaction.
+/// Returns the migration that a line begins, and whether it runs outside a transaction.
 fn command(line: &str) -> Option<(Direction, bool)> {
     let rest = line.trim().strip_prefix("--")?.trim_start();
     let rest = rest.strip_prefix("migrate:")?;

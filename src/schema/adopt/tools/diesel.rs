@@ -13,7 +13,7 @@ pub(super) fn gather(folder: &Path, into: &mut FolderReader) -> Result<()> {
             continue;
         }
         let (version, name) = item.name.split_once('_').unwrap_or((&item.name, ""));
-        // Diesel leaves the dashes of `2026-04-01-120000` out of what it records.
+        // Diesel records versions such as `2026-04-01-120000` without the dashes.
         let key = version.replace('-', "");
         let Some((_, version, "")) = number(&key) else {
             into.unexpected_name(&item.shown, "<version>_<name>/");

@@ -1,6 +1,6 @@
-//! Flyway's folder: `V1.2__name.sql`, `U1.2__name.sql` for the way back, `R__name.sql` run again on change.
+//! Flyway's folder: `V1.2__name.sql`, `U1.2__name.sql` (undo), `R__name.sql` (repeatable).
 //!
-//! It records a CRC32 of the lines. Versions with parts, such as 1.10.3, become numbers of three digits a part.
+//! The checksum is a CRC32 of the lines. Versions such as 1.10.3 become numbers with three digits per part.
 
 use std::path::Path;
 
@@ -126,7 +126,7 @@ fn parse(stem: &str) -> Option<(char, Vec<i64>, String, String)> {
     Some((prefix, parts?, key, name.to_owned()))
 }
 
-/// Returns the number of a version: as it is where no version of the folder has parts.
+/// Returns the number of a version: unchanged if no version of the folder has parts.
 fn number(parts: &[i64], dotted: bool) -> Option<i64> {
     if !dotted {
         return parts.first().copied();
@@ -144,7 +144,7 @@ fn number(parts: &[i64], dotted: bool) -> Option<i64> {
     Some(number)
 }
 
-/// What the first part of a version with parts is counted in.
+/// The factor of the first part of a version with parts.
 const FIRST: i64 = 1_000_000_000;
 
 /// Returns whether versions in a folder have parts.
@@ -156,12 +156,12 @@ pub(in crate::adopt) fn is_dotted(folder: &Path) -> bool {
         .any(|(_, parts, _, _)| parts.len() > 1)
 }
 
-/// Returns the number behind the last one where versions have parts: the next whole version.
+/// Returns the next major version, for folders whose versions have parts.
 pub(in crate::adopt) fn after(last: i64) -> i64 {
     (last / FIRST + 1) * FIRST
 }
 
-/// Returns a whole version as the file's name has it.
+/// Returns a major version as in the file name.
 pub(in crate::adopt) fn shown(folder: &Path, version: i64) -> i64 {
     if is_dotted(folder) {
         version / FIRST
@@ -170,7 +170,7 @@ pub(in crate::adopt) fn shown(folder: &Path, version: i64) -> i64 {
     }
 }
 
-/// Names what Flyway would put in before it runs the file.
+/// Reports placeholders that Flyway would replace.
 fn placeholders(script: &MigrationFile, into: &mut FolderReader) {
     let Some(at) = script.text.find("${") else {
         return;
@@ -202,7 +202,7 @@ fn is_outside(path: &Path) -> bool {
     })
 }
 
-/// Computes what Flyway records: the CRC32 of the lines without their ends, as a signed number.
+/// Computes Flyway's checksum: the CRC32 of the lines without line ends, as a signed number.
 fn checksum(text: &str) -> String {
     let mut hasher = crc32fast::Hasher::new();
     for line in text.trim_start_matches('\u{feff}').split('\n') {

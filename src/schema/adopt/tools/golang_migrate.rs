@@ -18,7 +18,7 @@ pub(super) fn gather(folder: &Path, into: &mut FolderReader) -> Result<()> {
         let Some(stem) = item.name.strip_suffix(".sql") else {
             continue;
         };
-        // Some projects keep a `V` before the number and read the folder by themselves.
+        // Some projects have a `V` before the number.
         let bare = stem.strip_prefix(['V', 'v']).unwrap_or(stem);
         let parsed = number(bare).and_then(|(_, version, rest)| {
             let rest = rest.strip_prefix(['_', '.', '-'])?;

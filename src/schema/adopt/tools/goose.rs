@@ -1,6 +1,6 @@
 //! Goose's folder: `<number>_<name>.sql` with `-- +goose Up` and `-- +goose Down` in one file.
 //!
-//! `StatementBegin` and `StatementEnd` tell goose where a statement ends; here PostgreSQL's own grammar does.
+//! `StatementBegin` and `StatementEnd` are not needed: statements are split by PostgreSQL's grammar.
 
 use std::path::Path;
 
@@ -65,7 +65,7 @@ pub(super) fn gather(folder: &Path, into: &mut FolderReader) -> Result<()> {
     Ok(())
 }
 
-/// Returns what a line tells goose, in lower case.
+/// Returns the goose directive of a line, in lower case.
 fn command(line: &str) -> Option<String> {
     let rest = line.trim().strip_prefix("--")?.trim_start();
     let rest = rest.strip_prefix("+goose")?;

@@ -1,6 +1,6 @@
 //! Graphile-migrate's folder: `committed/000001-name.sql`, each naming the hash of itself and of the one before.
 //!
-//! `current.sql` is work in progress and no migration yet.
+//! `current.sql` is work in progress, not a migration.
 
 use std::path::Path;
 
@@ -61,7 +61,7 @@ fn header(text: &str) -> impl Iterator<Item = &str> {
     text.lines().take_while(|line| line.starts_with("--!"))
 }
 
-/// Returns the hash that the file names and the one it has: of the hash before, and of its body.
+/// Returns the hash in the header and the actual one, of the previous hash and the body.
 fn hashes(text: &str) -> (Option<String>, Option<String>) {
     let said = |wanted: &str| {
         header(text)

@@ -1,4 +1,4 @@
-//! The layouts, one file a tool.
+//! The folder layouts, one file per tool.
 
 mod alembic;
 mod dbmate;

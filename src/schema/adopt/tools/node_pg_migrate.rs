@@ -38,7 +38,7 @@ pub(super) fn gather(folder: &Path, into: &mut FolderReader) -> Result<()> {
             continue;
         };
         let ways = sections::split(&script, begins);
-        // A file without marks is all way up, unless it begins with the way down.
+        // A file without markers is an up migration.
         let up = ways.up.or_else(|| {
             let whole = ways.down.is_none();
             whole.then(|| script.clone())

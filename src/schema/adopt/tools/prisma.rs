@@ -1,6 +1,6 @@
 //! Prisma's folders: `<timestamp>_<name>/migration.sql`; it records the file's SHA-256.
 //!
-//! Prisma writes no ways down; a `down.sql` beside the file is taken for one.
+//! Prisma writes no down migrations; a `down.sql` beside the file is used as one.
 
 use std::path::Path;
 

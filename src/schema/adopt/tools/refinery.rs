@@ -1,4 +1,4 @@
-//! Nothing of refinery's folder: it is our own layout.
+//! Refinery's folder, which is the layout of af-db.
 
 use std::path::Path;
 

@@ -1,6 +1,6 @@
-//! Sqitch's project: `sqitch.plan` gives the order and what needs what; `deploy/`, `revert/`, `verify/` the SQL.
+//! Sqitch's project: `sqitch.plan` has the order and the dependencies; `deploy/`, `revert/`, `verify/` the SQL.
 //!
-//! A change has no number; its place in the plan is one, which stays as long as the plan only grows.
+//! A change has no version; its position in the plan is used, which is stable as long as the plan only grows.
 
 use std::path::Path;
 
@@ -51,7 +51,7 @@ pub(super) fn gather(folder: &Path, into: &mut FolderReader) -> Result<()> {
     Ok(())
 }
 
-/// Takes a change in with its three scripts.
+/// Adds a change with its three scripts.
 fn change(
     folder: &Path,
     into: &mut FolderReader,
@@ -99,7 +99,7 @@ fn parse(line: &str) -> Option<Line<'_>> {
     Some(Line::Change { name, needs })
 }
 
-/// Returns whether what a change needs comes before it; what lies in another project cannot be seen here.
+/// Returns whether a dependency of a change comes before it; those in other projects are not checked.
 fn is_met(need: &str, seen: &[&str], before: &[Line<'_>]) -> bool {
     if need.contains(':') {
         return true;
@@ -112,7 +112,7 @@ fn is_met(need: &str, seen: &[&str], before: &[Line<'_>]) -> bool {
     tagged && (name.is_empty() || seen.contains(&name))
 }
 
-/// Returns the file of a change: one that is reworked later keeps its old text under the tag in between.
+/// Returns the file of a change; the old text of a reworked change has the name of the tag in between.
 fn file_of(folder: &Path, name: &str, after: &[Line<'_>]) -> String {
     let again = after
         .iter()

@@ -1,6 +1,6 @@
-//! The Supabase CLI's folder: `supabase/migrations/<timestamp>_<name>.sql`, no ways down.
+//! The Supabase CLI's folder: `supabase/migrations/<timestamp>_<name>.sql`, without down migrations.
 //!
-//! `supabase/seed.sql` is data for a fresh local database and no migration.
+//! `supabase/seed.sql` is data for a local database, not a migration.
 
 use std::path::Path;
 

@@ -217,7 +217,7 @@ fn parent_changes_not_null(plan: &Plan<'_>, key: &Key) -> bool {
     };
     plan.ancestor_columns(key)
         .iter()
-        .any(|above| says(above) == says(key))
+        .any(|parent_part| says(parent_part) == says(key))
 }
 
 /// Returns the child columns that stay NOT NULL when the parent's is dropped; PostgreSQL drops it from all of them.

@@ -1,4 +1,4 @@
-//! Writes objects other than relations, types and routines: schemas, extensions, foreign servers, publications, settings.
+//! Writes schemas, extensions, foreign servers, publications, subscriptions, roles and settings.
 
 use super::names::{name, raw, text};
 use super::options::{foreign_option_changes, options};

@@ -140,10 +140,10 @@ pub(super) fn storage(key: &Key, before: Option<&Object>, after: &Object) -> Vec
 pub(super) fn validated(plan: &Plan<'_>, key: &Key, after: &Object) -> Vec<Sql> {
     let whole = Key::named(Kind::Table, &key.schema, &key.name);
     let open = plan.parents_of(&whole).into_iter().any(|parent| {
-        let above = Key::part(Kind::Constraint, &parent.schema, &parent.name, &key.part);
+        let parent_part = Key::part(Kind::Constraint, &parent.schema, &parent.name, &key.part);
         plan.to
-            .get(&above)
-            .is_some_and(|above| above.has("not_valid"))
+            .get(&parent_part)
+            .is_some_and(|parent_part| parent_part.has("not_valid"))
     });
     if key.kind != Kind::Constraint || after.has("not_valid") || !open {
         return Vec::new();

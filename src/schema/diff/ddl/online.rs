@@ -1,7 +1,7 @@
 //! Writes the forms that block neither reads nor writes, in stages that are committed one after another.
 //!
-//! New objects block nothing and use the plain forms. So does what cannot be done online without a time in which a key or
-//! an index is missing.
+//! New objects block nothing and use the plain forms. So do changes that cannot be done online without a time in which
+//! a key or an index is missing.
 
 use super::names::{name, raw};
 use super::step::{is_alone, step_statements};
@@ -362,7 +362,7 @@ fn halves(definition: &str) -> Option<(&str, &str)> {
     Some(definition.split_at(end?))
 }
 
-/// Sets NOT NULL by way of a check constraint that is validated without blocking writes, which SET NOT NULL then relies on.
+/// Validates a check constraint without blocking writes; SET NOT NULL then needs no scan.
 fn not_null(plan: &Plan<'_>, step: &Step) -> Option<Vec<Part>> {
     let (_, key) = step;
     let (before, after) = (plan.from.get(key)?, plan.to.get(key)?);

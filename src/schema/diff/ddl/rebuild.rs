@@ -13,7 +13,8 @@ pub(super) fn temporary_name(key: &Key) -> Ident {
     Ident::new(format!("{short} af-db old"))
 }
 
-/// Renames a table or type and its sequences, and detaches the table from its parents so that their changes do not affect its rows.
+/// Renames a table or type and its sequences, and detaches the table from its parents, whose changes would affect its
+/// rows.
 pub(super) fn rename_away(plan: &Plan<'_>, key: &Key) -> Vec<Sql> {
     let mut sql: Vec<Sql> = plan
         .from

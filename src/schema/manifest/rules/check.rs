@@ -1,4 +1,4 @@
-//! The judging of a catalog by the rules of the house.
+//! Checks a catalog against the schema rules.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use crate::sql::name::Ident;
 use crate::sql::token;
 use crate::yaml::{Located, nearest};
 
-/// The names an exception may give.
+/// The names of the rules.
 const NAMES: [&str; 6] = [
     "primary-key",
     "foreign-key-index",
@@ -22,17 +22,16 @@ const NAMES: [&str; 6] = [
     "naming",
 ];
 
-/// What every rule needs to know.
 struct RuleChecker<'a> {
     catalog: &'a Catalog,
     places: &'a BTreeMap<String, Location>,
     file: &'a str,
-    /// Tables by their quoted names with the rules they are excepted from.
+    /// Exceptions: quoted table name and rule.
     except: BTreeSet<(String, &'a str)>,
     findings: Vec<Finding>,
 }
 
-/// Judges a catalog by rules that stand in a file; `places` says where its objects are declared.
+/// Checks a catalog against the rules of a file; `places` are the locations of its declared objects.
 pub fn check(
     rules: &Rules,
     file: &str,
@@ -122,7 +121,7 @@ impl<'a> RuleChecker<'a> {
         }
     }
 
-    /// Reports what is wrong with a table, or a part of it, and what mends it, unless it is excepted.
+    /// Adds a finding about a table or a part of it, unless there is an exception.
     fn report(&mut self, rule: &'static str, table: &Key, part: &str, what: &str, help: &str) {
         let name = table.qualified();
         if self.except.contains(&(name.clone(), rule)) {
@@ -179,7 +178,7 @@ impl<'a> RuleChecker<'a> {
         }
     }
 
-    /// Returns the columns of every index that holds all rows of the table.
+    /// Returns the columns of every index that is not partial.
     fn indexes(&self, table: &Key) -> Vec<Vec<String>> {
         let constraints = self
             .catalog
@@ -356,7 +355,7 @@ impl<'a> RuleChecker<'a> {
     }
 }
 
-/// Returns the columns of the first bracket of a definition, as the catalog spells them; expressions as they are printed.
+/// Returns the columns in the first parentheses of a definition, as in the catalog; expressions as printed.
 fn first_list(definition: &str) -> Vec<String> {
     let tokens: Vec<token::Token> = token::code(definition).collect();
     let Some(open) = tokens
@@ -387,7 +386,7 @@ fn first_list(definition: &str) -> Vec<String> {
         if depth == 0 {
             break;
         }
-        // What follows the first word of an item with a bracket is an expression, which no column equals.
+        // An item with parentheses is an expression, which equals no column.
         if depth == 2 && token.kind == token::TokenKind::Open {
             if begins {
                 items.push(String::new());

@@ -1,6 +1,6 @@
-//! The rules of the house: what every table of a project promises, whoever writes it.
+//! Schema rules: what every table of a project must have.
 //!
-//! Judges any catalog: the manifest's, the shadow's, a live one.
+//! They apply to any catalog: of a manifest, of a shadow database, of a live database.
 
 mod check;
 mod pattern;
@@ -12,7 +12,7 @@ use crate::yaml::Located;
 
 pub use self::check::check;
 
-/// What is promised; what is not said is not checked.
+/// The rules; those that are not set are not checked.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Rules {
@@ -22,13 +22,13 @@ pub struct Rules {
     pub foreign_key_index: bool,
     /// Every table has a comment.
     pub comment: bool,
-    /// What makes a table a tenant's.
+    /// Requirements for tables with tenant data.
     pub tenant: Option<Tenant>,
-    /// Tables that say when a row was made, and can be searched by it.
+    /// Requirements for log tables.
     pub logs: Option<Logs>,
-    /// How things are called.
+    /// Naming rules.
     pub naming: Option<Naming>,
-    /// Tables that a rule does not hold for, each with its reason: `plans: { tenant: the price list is shared }`.
+    /// Exceptions, each with a reason: `plans: { tenant: the price list is shared }`.
     pub except: Entries<Entries<Located<String>>>,
 }
 
@@ -36,7 +36,7 @@ pub struct Rules {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Tenant {
-    /// The column that says which.
+    /// The tenant column.
     pub column: Option<Located<String>>,
     /// `enabled` or `forced`.
     pub row_level_security: Option<Located<String>>,
@@ -44,17 +44,17 @@ pub struct Tenant {
     pub index: bool,
 }
 
-/// Tables of events.
+/// Log tables.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Logs {
-    /// Which tables; `*` stands for anything.
+    /// Table names; `*` matches anything.
     pub tables: Vec<Located<String>>,
-    /// The column that says when.
+    /// The timestamp column.
     pub column: Option<Located<String>>,
 }
 
-/// Patterns for names: `snake_case`, or a text where `*` stands for anything and `{table}` for the table's name.
+/// Patterns for names: `snake_case`, or a text where `*` matches anything and `{table}` is the table's name.
 ///
 /// Several alternatives are separated by ` | `.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]

@@ -1,6 +1,6 @@
-//! The patterns that names are held against.
+//! Patterns for names.
 
-/// Returns whether a name fits one of the alternatives of a pattern.
+/// Returns whether a name matches one of the alternatives of a pattern.
 pub(super) fn fits(pattern: &str, name: &str, table: &str) -> bool {
     pattern.split(" | ").map(str::trim).any(|pattern| {
         if pattern == "snake_case" {

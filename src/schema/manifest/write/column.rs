@@ -1,4 +1,4 @@
-//! How the columns of a table are written, with the constraints that belong beside one.
+//! Writes the columns of a table, with their inline constraints.
 
 use crate::catalog::{Key, Kind, Object};
 use crate::manifest::write::yaml::Page;
@@ -40,7 +40,7 @@ fn line(writer: &mut Writer<'_>, table: &Key, key: &Key, object: &Object) -> Str
         ));
     }
     let key_clause = key_clause(writer, table, key);
-    // A primary key says it already.
+    // A primary key implies NOT NULL.
     if object.has("not_null") && key_clause != Some("primary key") {
         line.push_str(&not_null(writer, key));
     }
@@ -72,7 +72,7 @@ fn line(writer: &mut Writer<'_>, table: &Key, key: &Key, object: &Object) -> Str
     line
 }
 
-/// Returns a default without the cast that a literal gets from its column anyway.
+/// Returns a default without the cast to the column's type.
 fn default_value(expression: &str, of_type: &str) -> String {
     let literal = expression
         .strip_suffix(of_type)
@@ -83,7 +83,7 @@ fn default_value(expression: &str, of_type: &str) -> String {
     }
 }
 
-/// Returns the name of a type that people use, where the server prints the standard's.
+/// Returns the common name of a type, where the server prints that of the SQL standard.
 fn short_type(printed: &str) -> String {
     const NAMES: [(&str, &str, &str); 6] = [
         ("timestamp", " with time zone", "timestamptz"),
@@ -106,7 +106,7 @@ fn short_type(printed: &str) -> String {
     printed.to_owned()
 }
 
-/// Returns ` not null`, with the name of the constraint where it has one of its own.
+/// Returns ` not null`, with the name of the constraint if it is not the default one.
 fn not_null(writer: &mut Writer<'_>, key: &Key) -> String {
     let part = Key::part(Kind::NotNull, &key.schema, &key.name, &key.part);
     match writer.catalog.get(&part) {
@@ -125,7 +125,7 @@ fn not_null(writer: &mut Writer<'_>, key: &Key) -> String {
     }
 }
 
-/// Finds the name PostgreSQL gives a constraint that has none, where it needs no shortening.
+/// Returns the default name of a constraint, unless it has to be truncated.
 fn standard_name(table: &Key, column: &str, suffix: &str) -> Option<String> {
     let name = if column.is_empty() {
         format!("{}_{suffix}", table.name)
@@ -135,7 +135,7 @@ fn standard_name(table: &Key, column: &str, suffix: &str) -> Option<String> {
     (name.len() < 64).then_some(name)
 }
 
-/// Returns `primary key` or `unique` when a constraint of the standard name says just that of this column.
+/// Returns `primary key` or `unique` if this column alone has such a constraint with the default name.
 fn key_clause(writer: &mut Writer<'_>, table: &Key, key: &Key) -> Option<&'static str> {
     let column = Ident::new(&*key.part);
     let candidates = [
@@ -165,7 +165,7 @@ fn key_clause(writer: &mut Writer<'_>, table: &Key, key: &Key) -> Option<&'stati
     None
 }
 
-/// Returns `references …` when a constraint of the standard name ties this column alone.
+/// Returns `references …` if this column alone has a foreign key with the default name.
 fn reference(writer: &mut Writer<'_>, table: &Key, key: &Key) -> Option<String> {
     let name = standard_name(table, &key.part, "fkey")?;
     let column = Ident::new(&*key.part);
@@ -184,7 +184,7 @@ fn reference(writer: &mut Writer<'_>, table: &Key, key: &Key) -> Option<String> 
     Some(line)
 }
 
-/// Finds a constraint by its name, if it has no comment and its definition is as wanted.
+/// Finds a constraint without a comment by name and definition.
 fn plain_constraint(
     writer: &Writer<'_>,
     table: &Key,
@@ -197,7 +197,7 @@ fn plain_constraint(
     fits.then_some(key)
 }
 
-/// Returns ` generated … as identity` with the options that are not the standard ones of the type.
+/// Returns ` generated … as identity` with the options that are not the defaults of the type.
 fn identity_clause(key: &Key, identity: &Object, of_type: &str) -> String {
     let maximum = match of_type {
         "smallint" => "32767",

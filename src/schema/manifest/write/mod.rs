@@ -1,7 +1,7 @@
-//! Writing: a catalog as the manifest a person would have written, one file a table.
+//! Writes a catalog as a manifest, one file per table.
 //!
-//! What lines can say is said in lines. Everything else is left to plain SQL, which [`crate::diff`] makes from exactly
-//! what the lines do not say; so nothing is lost, whatever the catalog holds.
+//! What the YAML format supports is written as YAML. The rest is plain SQL, which [`crate::diff`] generates from what
+//! the YAML does not declare, so that nothing is lost.
 
 mod column;
 mod phrase;
@@ -18,22 +18,21 @@ use crate::sql::name::ObjectName;
 
 use yaml::Page;
 
-/// What the lines say, as the server would understand them, beside the files they stand in.
+/// The YAML files, and the catalog that they declare.
 struct Lines {
-    /// The YAML files.
     pub files: BTreeMap<String, String>,
-    /// The catalog that they alone would give.
+    /// The catalog that the files alone declare.
     pub said: Catalog,
 }
 
-/// Collects what was said.
+/// Collects what was written.
 struct Writer<'a> {
     catalog: &'a Catalog,
     said: BTreeMap<Key, Object>,
 }
 
 impl Writer<'_> {
-    /// Notes that an object was said but for some of its facts; comments count as said, grants and labels do not.
+    /// Records an object as written, without some of its facts; comments are included, grants and labels are not.
     fn say(&mut self, key: &Key, object: &Object, without: &[&str]) {
         let mut object = object.clone();
         object.acl = None;
@@ -44,7 +43,7 @@ impl Writer<'_> {
         self.said.insert(key.clone(), object);
     }
 
-    /// Notes that an object was said, but not its comment.
+    /// Records an object as written, without its comment.
     fn say_bare(&mut self, key: &Key, object: &Object, without: &[&str]) {
         self.say(key, object, without);
         if let Some(said) = self.said.get_mut(key) {
@@ -55,7 +54,7 @@ impl Writer<'_> {
 
 /// Writes a catalog as the files of a manifest, by their names within the folder.
 ///
-/// Reading them back gives the catalog again.
+/// Normalizing them produces the same catalog.
 pub fn write(catalog: &Catalog) -> BTreeMap<String, String> {
     let Lines { mut files, said } = lines(catalog);
     let options = Options {
@@ -64,7 +63,7 @@ pub fn write(catalog: &Catalog) -> BTreeMap<String, String> {
     };
     for statement in ddl::statements(&said, catalog, &options) {
         let text = statement.sql.as_str();
-        // Settling says it by itself.
+        // The normalizer sets this itself.
         if text.starts_with("SET ") {
             continue;
         }
@@ -79,13 +78,13 @@ pub fn write(catalog: &Catalog) -> BTreeMap<String, String> {
     files
 }
 
-/// Returns whether two indexes are the same but for their names.
+/// Returns whether two indexes differ only in their names.
 pub(crate) fn same_index(left: &Object, right: &Object) -> bool {
     let line = |object: &Object| phrase::index(object.text("definition").unwrap_or_default());
     line(left).is_some_and(|left| Some(left) == line(right))
 }
 
-/// Names the file of what lines cannot say.
+/// Returns the SQL file for objects that YAML cannot declare.
 fn plain_file(kind: Kind) -> &'static str {
     match kind {
         Kind::Function | Kind::Procedure | Kind::Aggregate => "functions.sql",
@@ -94,7 +93,7 @@ fn plain_file(kind: Kind) -> &'static str {
     }
 }
 
-/// Writes what lines can say.
+/// Writes what YAML can declare.
 fn lines(catalog: &Catalog) -> Lines {
     let mut writer = Writer {
         catalog,
@@ -122,7 +121,7 @@ fn lines(catalog: &Catalog) -> Lines {
     Lines { files, said }
 }
 
-/// Returns whether a table is made by naming its columns.
+/// Returns whether a table is declared by its columns.
 fn is_plain(catalog: &Catalog, key: &Key, object: &Object) -> bool {
     let inherited = catalog
         .columns(key)
@@ -153,7 +152,7 @@ fn write_globals(writer: &mut Writer<'_>) -> Page {
     }
     section = Section::new("extensions");
     for (key, object) in catalog.of_kind(Kind::Extension) {
-        // Every database has it from the start.
+        // Every new database has it.
         if &*key.name == "plpgsql" {
             writer.said.insert(key.clone(), object.clone());
             continue;
@@ -175,12 +174,12 @@ fn write_globals(writer: &mut Writer<'_>) -> Page {
     page
 }
 
-/// Returns whether this is `public` as every new database has it.
+/// Returns whether this is `public` as in a new database.
 fn is_public_as_new(key: &Key, object: &Object) -> bool {
     let as_new = |acl: &Acl| {
         acl.0.iter().all(|grant| match grant.grantee {
             Grantee::Owner => grant.privileges == "UC",
-            // Since 15 nobody but the owner may make anything in it.
+            // Since 15 only the owner has CREATE on it.
             Grantee::Public => grant.privileges == "U" || grant.privileges == "UC",
             Grantee::Role(_) => false,
         })
@@ -236,7 +235,7 @@ fn write_types(writer: &mut Writer<'_>, page: &mut Page) {
     }
 }
 
-/// A top-level key that is written when the first thing below it is.
+/// A top-level key that is written with its first entry.
 struct Section {
     key: &'static str,
     open: bool,
@@ -268,7 +267,7 @@ impl Section {
     }
 }
 
-/// Finds the roles that policies and grants name, beside the server's own.
+/// Returns the roles in policies and grants, without predefined roles.
 fn roles(catalog: &Catalog) -> BTreeSet<String> {
     let mut roles = BTreeSet::new();
     for (key, object) in &catalog.objects {
@@ -299,7 +298,7 @@ fn unquoted(name: &str) -> String {
     }
 }
 
-/// Finds a file name for an object that no other has, whatever the object is called.
+/// Returns a unique file name for an object.
 fn file_name(name: &str, taken: &BTreeMap<String, String>) -> String {
     let safe: String = name
         .chars()
@@ -313,7 +312,7 @@ fn file_name(name: &str, taken: &BTreeMap<String, String>) -> String {
         .take(80)
         .collect();
     let safe = safe.trim_start_matches('.');
-    // Some file systems do not tell capitals apart.
+    // Some file systems ignore case.
     let is_free = |candidate: &str| {
         taken
             .keys()

@@ -1,8 +1,8 @@
-//! How what the server prints of an index, a trigger or a constraint becomes the line a person would write.
+//! Turns server definitions of indexes, triggers and constraints into the short form of the manifest.
 
 use crate::sql::token::{self, Token, TokenKind};
 
-/// Takes `(a, b) WHERE …` out of `CREATE UNIQUE INDEX name ON ONLY schema.table USING btree (a, b) WHERE …`.
+/// Extracts `(a, b) WHERE …` from `CREATE UNIQUE INDEX name ON ONLY schema.table USING btree (a, b) WHERE …`.
 pub(super) fn index(definition: &str) -> Option<String> {
     let tokens: Vec<Token> = token::code(definition).collect();
     let on = at_word(&tokens, definition, "on", 0)?;
@@ -20,7 +20,7 @@ pub(super) fn index(definition: &str) -> Option<String> {
     })
 }
 
-/// Takes `before update for each row …` out of `CREATE TRIGGER name BEFORE UPDATE ON schema.table FOR EACH ROW …`.
+/// Extracts `before update for each row …` from `CREATE TRIGGER name BEFORE UPDATE ON schema.table FOR EACH ROW …`.
 pub(super) fn trigger(definition: &str) -> Option<String> {
     let tokens: Vec<Token> = token::code(definition).collect();
     let constraint = tokens.get(1)?.is_word(definition, "constraint");
@@ -51,10 +51,10 @@ pub(super) fn constraint(definition: &str) -> String {
     }
 }
 
-/// Takes `references tenants on delete cascade` out of `FOREIGN KEY (column) REFERENCES …`.
+/// Extracts `references tenants on delete cascade` from `FOREIGN KEY (column) REFERENCES …`.
 ///
-/// `is_key` says whether a column list is the primary key of the table it is asked about, given as the server
-/// prints both.
+/// `is_key` returns whether a column list is the primary key of a table, both as the server
+/// prints them.
 pub(super) fn reference(definition: &str, is_key: impl Fn(&str, &str) -> bool) -> Option<String> {
     let tokens: Vec<Token> = token::code(definition).collect();
     let references = at_word(&tokens, definition, "references", 0)?;
@@ -81,7 +81,7 @@ pub(super) fn reference(definition: &str, is_key: impl Fn(&str, &str) -> bool) -
     Some(line)
 }
 
-/// Returns whether one pair of brackets holds the whole text.
+/// Returns whether one pair of parentheses encloses the whole text.
 pub(super) fn is_bracketed(text: &str) -> bool {
     let mut depth = 0;
     let mut tokens = token::code(text).peekable();

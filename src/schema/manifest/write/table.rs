@@ -1,4 +1,4 @@
-//! How one table is written.
+//! Writes one table.
 
 use crate::catalog::acl::{Acl, Grantee, privilege_word};
 use crate::catalog::{Key, Kind, Object};
@@ -7,7 +7,7 @@ use crate::manifest::write::yaml::Page;
 use crate::manifest::write::{Writer, column, phrase};
 use crate::sql::name::{Ident, Literal, ObjectName};
 
-/// Writes a table and all that stands on it.
+/// Writes a table with its parts.
 pub(super) fn write(writer: &mut Writer<'_>, key: &Key, object: &Object, page: &mut Page) {
     page.open(1, &spell(&ObjectName::new(&*key.schema, &*key.name)));
     if let Some(comment) = &object.comment {
@@ -56,7 +56,7 @@ pub(super) fn write(writer: &mut Writer<'_>, key: &Key, object: &Object, page: &
     }
 }
 
-/// Spells `name=value` so that any value reads back.
+/// Writes `name=value` so that any value reads back.
 fn storage_option(option: &str) -> String {
     match option.split_once('=') {
         Some((name, value)) if is_bare(value) => format!("{name} = {value}"),
@@ -73,7 +73,7 @@ fn is_bare(value: &str) -> bool {
     is_number || value == "true" || value == "false"
 }
 
-/// Writes what stands on a table under a name of its own, beside its indexes.
+/// Writes the named parts of a table other than its indexes.
 fn write_parts(writer: &mut Writer<'_>, table: &Key, kind: Kind, page: &mut Page) {
     let catalog = writer.catalog;
     let mut open = false;
@@ -144,7 +144,7 @@ fn write_indexes(writer: &mut Writer<'_>, table: &Key, page: &mut Page) {
         .of_kind(Kind::Index)
         .filter(|(_, object)| on_table(object))
     {
-        // An index that failed to build cannot be declared, only mended.
+        // An invalid index cannot be declared.
         if object.has("invalid") || key.schema != table.schema {
             continue;
         }
@@ -169,7 +169,7 @@ fn write_row_security(writer: &mut Writer<'_>, table: &Key, page: &mut Page) {
     let Some(object) = writer.catalog.get(&key) else {
         return;
     };
-    // Forced but not enabled does nothing; SQL says it.
+    // Forced but not enabled has no effect; it is written as SQL.
     if object.has("enabled") {
         page.entry(
             2,
@@ -184,7 +184,7 @@ fn write_row_security(writer: &mut Writer<'_>, table: &Key, page: &mut Page) {
     }
 }
 
-/// Writes the grants on a table and its columns, where the owner's own are untouched and nothing may be passed on.
+/// Writes the grants on a table and its columns, if the owner has the defaults and there is no grant option.
 fn write_grants(writer: &mut Writer<'_>, table: &Key, object: &Object, page: &mut Page) {
     let catalog = writer.catalog;
     let columns: Vec<(&Key, &Acl)> = catalog
@@ -246,7 +246,7 @@ fn write_grants(writer: &mut Writer<'_>, table: &Key, object: &Object, page: &mu
     }
 }
 
-/// Spells what one grantee may do: `select, insert, update (name, active)`.
+/// Returns the privileges of one grantee: `select, insert, update (name, active)`.
 fn privileges(grantee: &Grantee, whole: Option<&Acl>, columns: &[(&Key, &Acl)]) -> String {
     let mut words = Vec::new();
     let of_table = whole

@@ -1,4 +1,4 @@
-//! How the manifest is spelt: block YAML that reads back as what was meant, plain wherever that is safe.
+//! Writes block YAML, unquoted wherever that reads back unchanged.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// Writes `key:` alone; what belongs to it follows one level deeper.
+    /// Writes `key:` alone; its content follows one level deeper.
     pub(super) fn open(&mut self, depth: usize, key: &str) {
         let _ = writeln!(self.text, "{:1$}{2}:", "", depth * 2, spell_key(key));
     }
@@ -36,7 +36,7 @@ impl Page {
         let _ = writeln!(self.text, "{:1$}- {2}", "", depth * 2, spell(value));
     }
 
-    /// Writes a line of SQL, with its comment where it has one.
+    /// Writes a line of SQL, with its comment.
     pub(super) fn line(&mut self, depth: usize, key: &str, sql: &str, comment: Option<&str>) {
         let Some(comment) = comment else {
             return self.entry(depth, key, sql);
@@ -87,7 +87,7 @@ fn spell(value: &str) -> String {
     }
 }
 
-/// Returns whether YAML, of whichever version, takes the word for something else than a text.
+/// Returns whether any version of YAML reads the word as something other than text.
 fn means_something(word: &str) -> bool {
     const WORDS: [&str; 11] = [
         "y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf",
