@@ -273,7 +273,8 @@ async fn renamed(
     let mut ask = |gone: &PossibleRename| rename_question::ask(context, gone, "no longer exists");
     let target = |_: &Catalog| to.clone();
     let scope = Scope::whole();
-    let renamed = rename_detection::ask_and_rename(&session, &scope, from.clone(), &target, &mut ask).await?;
+    let renamed =
+        rename_detection::ask_and_rename(&session, &scope, from.clone(), &target, &mut ask).await?;
     if renamed.there.is_empty() {
         return Ok(None);
     }

@@ -95,7 +95,10 @@ fn first(context: &Context, migrations: &[Migration]) -> Result<i64> {
     Ok(match project::layout(context)? {
         None => new_migration::next_version(migrations, now),
         Some(tool) => {
-            let now = adopt::new_files::Now { timestamp: now, epoch_millis: chrono::Utc::now().timestamp_millis() };
+            let now = adopt::new_files::Now {
+                timestamp: now,
+                epoch_millis: chrono::Utc::now().timestamp_millis(),
+            };
             adopt::new_files::next(tool, &context.config.migrations(), migrations, now)
         }
     })
@@ -112,7 +115,7 @@ fn pair(
     let folder = context.config.migrations();
     match project::layout(context)? {
         None => new_migration::pair(&folder, version, name, up, down),
-        Some(tool) => adopt::new_files::pair(tool, &folder, (version, name), (up, down)),
+        Some(tool) => adopt::new_files::pair(tool, &folder, version, name, up, down),
     }
 }
 
