@@ -133,7 +133,7 @@ fn errors_come_with_a_hint() {
     ");
     insta::assert_snapshot!(refusal("postgres://h/d?sslmode=strictest"), @r"
     error: unknown sslmode `strictest` in the connection URL
-    hint: one of disable, allow, prefer, require, verify-ca, verify-full
+    hint: use one of disable, allow, prefer, require, verify-ca, verify-full
     ");
     insta::assert_snapshot!(refusal("postgres://h/d?sslmod=require"), @r"
     error: unknown parameter `sslmod` in the connection URL
@@ -144,7 +144,7 @@ fn errors_come_with_a_hint() {
     hint: remove the parameter: revocation lists are not supported
     ");
     insta::assert_snapshot!(refusal("postgres://h/d?sslrootcert=system&sslmode=require"), @r"
-    error: sslrootcert=system with sslmode=require would trust any host with any certificate
+    error: sslrootcert=system with sslmode=require would accept any certificate for any host
     hint: use sslmode=verify-full
     ");
     insta::assert_snapshot!(refusal("postgres://h/d?sslcert=a"), @r"
