@@ -145,7 +145,9 @@ fn refuse_unsound(standing: &status::FolderStatus, chosen: &[i64]) -> Result<()>
     let sound = |state: MigrationState| {
         matches!(
             state,
-            MigrationState::Applied | MigrationState::LineEndings | MigrationState::HalfReverted
+            MigrationState::Applied
+                | MigrationState::LineEndings
+                | MigrationState::PartiallyReverted
         )
     };
     let unsound = standing

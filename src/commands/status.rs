@@ -159,13 +159,13 @@ fn row(line: &MigrationStatus) -> Vec<(Tone, String)> {
     let (tone, word) = match line.state {
         MigrationState::Applied => (Tone::Good, "applied"),
         MigrationState::Pending => (Tone::Warn, "pending"),
-        MigrationState::Edited => (Tone::Bad, "modified"),
+        MigrationState::Modified => (Tone::Bad, "modified"),
         MigrationState::LineEndings => (Tone::Warn, "line endings"),
-        MigrationState::Missing => (Tone::Bad, "file missing"),
-        MigrationState::Unknown => (Tone::Bad, "not in this checkout"),
+        MigrationState::MissingFile => (Tone::Bad, "file missing"),
+        MigrationState::NotInCheckout => (Tone::Bad, "not in this checkout"),
         MigrationState::OutOfOrder => (Tone::Bad, "out of order"),
-        MigrationState::HalfRun => (Tone::Bad, "partially applied"),
-        MigrationState::HalfReverted => (Tone::Bad, "partially reverted"),
+        MigrationState::PartiallyApplied => (Tone::Bad, "partially applied"),
+        MigrationState::PartiallyReverted => (Tone::Bad, "partially reverted"),
     };
     let when = line.applied_on.as_deref().unwrap_or_default();
     vec![

@@ -58,7 +58,7 @@ async fn blocked(
 
 fn is_stopped(ran: &CommandOutput) {
     let seen = ran.seen();
-    assert!(seen.contains("waited for this run"), "{seen}");
+    assert!(seen.contains("blocked by this run"), "{seen}");
     assert!(seen.contains("longer than the 1 s allowed"), "{seen}");
 }
 

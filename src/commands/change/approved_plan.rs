@@ -168,10 +168,10 @@ pub(crate) async fn bind(
     let made = planning::make(context, inputs).await?;
     let earlier = bound.earlier(inputs).await?;
     match compare::compare(&bound.document, &made.document, &earlier) {
-        PlanValidity::Fresh => {
+        PlanValidity::UpToDate => {
             context.terminal.say("plan is up to date");
         }
-        PlanValidity::Explained(moved) => {
+        PlanValidity::StillValid(moved) => {
             context
                 .terminal
                 .say("plan is still valid; the database has changed:");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::finding::{Finding, Location};
 
-/// What a file says about how it runs.
+/// The directives of a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Directives {
     /// Statement by statement, outside a transaction.

@@ -1,6 +1,6 @@
 //! Parses names of migration files by refinery's grammar, and explains names that do not match.
 
-/// What a file's name says.
+/// The parts of a migration file name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ParsedName {
     pub(super) prefix: char,

@@ -23,14 +23,14 @@ pub enum Direction {
     Down,
 }
 
-/// One file's text and where it stands.
+/// A migration file with its path and text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MigrationFile {
     /// The path as the user would type it.
     pub shown: String,
     /// Where it is.
     pub path: PathBuf,
-    /// What it says, byte for byte.
+    /// The text, byte for byte.
     pub text: SharedText,
 }
 
@@ -39,7 +39,7 @@ pub struct MigrationFile {
 pub struct Migration {
     /// The number in the file's name.
     pub version: i64,
-    /// The name behind it.
+    /// The name after it.
     pub name: String,
     /// `V`, or `U` for one that may come out of order.
     pub prefix: char,
@@ -47,9 +47,9 @@ pub struct Migration {
     pub up: MigrationFile,
     /// The down migration.
     pub down: Option<MigrationFile>,
-    /// What the file says about how it runs.
+    /// The directives of the up file.
     pub directives: Directives,
-    /// What the down file says about how it runs.
+    /// The directives of the down file.
     pub down_directives: Directives,
 }
 

@@ -20,7 +20,7 @@ pub struct HistoryRow {
     pub checksum: String,
 }
 
-/// What stands where the history is expected.
+/// What exists under the name of the history table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HistoryTable {
     /// Nothing.
@@ -34,7 +34,7 @@ pub enum HistoryTable {
 /// The comment of a history table with a journal: it distinguishes a lost journal from one that never existed.
 const MARK: &str = "af-db keeps a journal of this history in af_db.journal";
 
-/// Whether the history table says that a journal is kept for it.
+/// Whether the history table is marked as journalled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JournalMark {
     /// It does.
@@ -50,17 +50,17 @@ pub enum JournalMark {
 pub struct History {
     /// Where it is.
     pub name: ObjectName,
-    /// What stands there.
+    /// What exists under that name.
     pub table: HistoryTable,
-    /// Whether our journal stands next to it.
+    /// Whether the journal exists.
     pub has_journal: bool,
-    /// Whether it says that a journal is kept for it.
+    /// Whether it is marked as journalled.
     pub mark: JournalMark,
     /// Its rows, by version.
     pub rows: Vec<HistoryRow>,
 }
 
-/// Finds out what stands where the history is expected, in one round trip.
+/// Looks up the history table and the journal, in one round trip.
 pub async fn find(session: &Session, name: &ObjectName) -> Result<History> {
     let shown = name.to_string();
     let row = session
@@ -176,7 +176,7 @@ pub fn insert(name: &ObjectName, row: &HistoryRow) -> Sql {
     )
 }
 
-/// Asks whether a row of this version and checksum is there, anyone who added it.
+/// Asks whether a row of this version and checksum is there, regardless of who added it.
 pub fn is_present(name: &ObjectName, row: &HistoryRow) -> Sql {
     Sql::fill(
         "SELECT EXISTS (SELECT FROM {} WHERE version OPERATOR(pg_catalog.=) {} AND checksum OPERATOR(pg_catalog.=) {})",

@@ -12,7 +12,7 @@ use crate::sql::safe::Sql;
 
 /// Who runs, from where, with what; the same for every row of a run.
 ///
-/// Behind a `/` the id of a run holds the schema that it was about, where tenants share a database: each has its own story.
+/// Behind a `/` the id of a run holds the schema that it was about, where tenants share a database: each has a separate history.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunIdentity {
     /// A random name.
@@ -21,7 +21,7 @@ pub struct RunIdentity {
     pub actor: String,
     /// The machine.
     pub host: String,
-    /// The commit the project stands at.
+    /// The project's commit.
     pub git_commit: Option<String>,
     /// The approved plan, if the run was bound to one.
     pub plan_sha256: Option<String>,
@@ -34,7 +34,7 @@ impl RunIdentity {
     }
 }
 
-/// What a row says happened.
+/// The event that a journal row records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JournalState {
     /// A file without a transaction was started.
@@ -57,7 +57,7 @@ pub enum JournalState {
     FailedHalfWay,
     /// The down migration failed and what it had done stays.
     RevertFailedHalfWay,
-    /// What a run left was looked at; the note holds the fingerprint of the schema.
+    /// The result of a run was checked; the note contains the schema fingerprint.
     Checked,
     /// A person corrected the record.
     Repaired,
@@ -135,7 +135,7 @@ pub struct JournalEntry {
     pub started: Option<String>,
     /// How often a lock was waited for without success.
     pub lock_waits: usize,
-    /// What went wrong.
+    /// The error.
     pub error: Option<String>,
     /// A person's words, such as a loss that was accepted.
     pub note: Option<String>,
@@ -259,7 +259,7 @@ pub fn landed(
     sql
 }
 
-/// Asks for the note of the newest row of a unit, unless the migration was done or undone as a whole since.
+/// Reads the note of the newest row of a unit, unless the migration was done or undone as a whole since.
 pub fn noted(run: &RunIdentity, state: JournalState, version: i64, statement: usize) -> Sql {
     let statement = i64::try_from(statement).unwrap_or(i64::MAX);
     Sql::fill(
@@ -296,7 +296,7 @@ pub(super) fn hash() -> Sql {
     sql
 }
 
-/// A version whose newest row says that it was started and not finished.
+/// A version that was started and not finished, by its newest row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unfinished {
     /// The migration.
@@ -311,7 +311,7 @@ pub struct Unfinished {
     pub sha256: Option<String>,
     /// When.
     pub at: String,
-    /// Why it stopped, if that is known.
+    /// Why it stopped, if known.
     pub error: Option<String>,
 }
 
@@ -413,7 +413,7 @@ pub struct JournalRow {
     /// The write-ahead log's position then, for recovery to a point in time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lsn: Option<String>,
-    /// What went wrong.
+    /// The error.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// A person's words.

@@ -124,7 +124,7 @@ pub(crate) async fn run<'x>(
     })
 }
 
-/// Asks refinery for its own verdict: the versions it would apply, or why it refuses.
+/// Returns which versions refinery would apply, or why it refuses.
 ///
 /// For proving that our comparison agrees with refinery's.
 pub async fn verdict(

@@ -7,7 +7,7 @@ use crate::migrate::journal::Unfinished;
 use crate::plan::unit::{self, TransactionControl, Unpaired};
 use crate::sql::position::Positions;
 
-/// Names what would fail before anything runs: statements that cannot run the way the file says.
+/// Reports statements that cannot run in the mode that the file declares.
 pub fn check(migration: &Migration, direction: Direction) -> Vec<Finding> {
     let Some((script, directives)) = migration.script(direction) else {
         return Vec::new();

@@ -23,19 +23,24 @@ pub enum MigrationState {
     /// Not in the history, and next in order.
     Pending,
     /// In the history, and the file is another.
-    Edited,
+    #[serde(rename = "edited")]
+    Modified,
     /// In the history, and only the line endings of the file differ.
     LineEndings,
     /// In the history, and the file is gone.
-    Missing,
+    #[serde(rename = "missing")]
+    MissingFile,
     /// In the history, newer than every file.
-    Unknown,
+    #[serde(rename = "unknown")]
+    NotInCheckout,
     /// Not in the history, and older than what is applied.
     OutOfOrder,
     /// Begun, not finished.
-    HalfRun,
+    #[serde(rename = "half-run")]
+    PartiallyApplied,
     /// In the history, and its down migration was started and not finished.
-    HalfReverted,
+    #[serde(rename = "half-reverted")]
+    PartiallyReverted,
 }
 
 /// One migration and how it stands.
@@ -44,7 +49,7 @@ pub enum MigrationState {
 pub struct MigrationStatus {
     pub version: i64,
     pub name: String,
-    /// How it stands.
+    /// The state.
     pub state: MigrationState,
     /// When it was applied.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -91,7 +96,7 @@ pub fn compare(
                 let mut line = judge_applied(file, row, width, &mut standing.findings);
                 if let Some(half) = half_of(unfinished, file, Direction::Down) {
                     standing.findings.push(half_reverted(file, half));
-                    line.state = MigrationState::HalfReverted;
+                    line.state = MigrationState::PartiallyReverted;
                 }
                 line
             }
@@ -111,7 +116,7 @@ pub fn compare(
         let state = match half {
             Some(half) => {
                 standing.findings.push(half_run(file, half));
-                MigrationState::HalfRun
+                MigrationState::PartiallyApplied
             }
             None if late => MigrationState::OutOfOrder,
             None => MigrationState::Pending,
@@ -201,7 +206,7 @@ fn judge_applied(
                 .place(place)
                 .help(help),
         );
-        MigrationState::Edited
+        MigrationState::Modified
     };
     MigrationStatus {
         version: row.version,
@@ -235,7 +240,7 @@ fn judge_unexplained(
         );
         let help = "Check out the version of the project that contains this migration";
         findings.push(Finding::error("history-unknown", subject, message).help(help));
-        MigrationState::Unknown
+        MigrationState::NotInCheckout
     } else {
         let message = format!("`{}` is applied, but its file is missing", row.name);
         let help = format!(
@@ -243,7 +248,7 @@ fn judge_unexplained(
             row.version, row.name
         );
         findings.push(Finding::error("history-file-missing", subject, message).help(help));
-        MigrationState::Missing
+        MigrationState::MissingFile
     };
     let applied_on = Some(row.applied_on.clone());
     MigrationStatus {

@@ -11,7 +11,7 @@ use crate::plan::execution::Execution;
 use crate::plan::step_failure::{PartialProgress, StepFailure, Stopped};
 use crate::sql::position;
 
-/// Records why a run stopped, as far as that can still be done, and says it.
+/// Records why a run stopped, as far as possible, and returns the error.
 pub(super) async fn record_and_report(
     execution: &mut Execution<'_>,
     ledger: &RecordSettings,
@@ -27,7 +27,7 @@ pub(super) async fn record_and_report(
             half.units,
             failure,
         )),
-        // What stands there already says best where the next run has to look.
+        // The existing record already shows where the next run has to continue.
         Stopped::NotBegun(_) | Stopped::Unknown(..) => None,
     };
     if let Some((state, units, failure)) = recorded

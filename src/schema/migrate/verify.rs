@@ -44,7 +44,7 @@ pub struct Anchor {
 /// What the journal is held against.
 #[derive(Clone, Copy, Debug)]
 pub struct VerifyInputs<'a> {
-    /// The history, and whether a journal stands next to it.
+    /// The history, and whether a journal exists.
     pub history: &'a History,
     /// The files at hand, whose texts are compared with what was applied.
     pub files: &'a [Migration],
@@ -64,7 +64,7 @@ struct ChainLink {
     follows: bool,
 }
 
-/// Names everything by which the journal is not what was written.
+/// Reports all signs of tampering with the journal.
 pub async fn verify(session: &Session, against: &VerifyInputs<'_>) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     let mut links = Vec::new();
@@ -116,7 +116,7 @@ async fn read(session: &Session) -> Result<Vec<ChainLink>> {
         .collect())
 }
 
-/// Names every link that does not hold.
+/// Reports invalid links.
 fn chain(links: &[ChainLink]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut last = 0;
@@ -177,14 +177,14 @@ async fn end(session: &Session, newest: Option<&ChainLink>) -> Result<Option<Fin
     Ok((*kept != hash).then(|| Finding::error("journal-replaced", subject, message)))
 }
 
-/// What the journal says of a version.
+/// The journal's record of a version.
 struct JournalledMigration {
     name: Option<String>,
     up_sha256: Option<String>,
     is_applied: bool,
 }
 
-/// What the journal says of the history next to it.
+/// The journal's record of the history.
 struct JournalKnowledge {
     said: BTreeMap<i64, JournalledMigration>,
     // The rows of the history before the journal was started, by version; none where it was started with the history.
@@ -229,7 +229,7 @@ impl JournalKnowledge {
     }
 }
 
-/// Compares the history with what the journal says of it, both ways.
+/// Compares the history with the journal, in both directions.
 async fn compare(session: &Session, against: &VerifyInputs<'_>) -> Result<Vec<Finding>> {
     let history = against.history;
     let knowledge = match history.has_journal {
@@ -300,7 +300,7 @@ fn unrecorded(against: &VerifyInputs<'_>, subject: String, message: String) -> F
     )
 }
 
-/// Returns why the journal knows nothing of a history that has rows: it was lost, or never begun.
+/// Explains why the journal has no record of a non-empty history: it was lost, or never created.
 fn unbegun(against: &VerifyInputs<'_>) -> Option<Finding> {
     let history = against.history;
     let count = history.rows.len();

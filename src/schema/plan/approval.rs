@@ -33,7 +33,7 @@ pub struct Quorum {
     pub needed: usize,
 }
 
-/// An approval that holds.
+/// A valid approval.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Approved {
     /// Who approved.
@@ -249,7 +249,7 @@ struct TrustedComment {
 
 impl TrustedComment {
     fn read(text: &str) -> Self {
-        // Said twice is said unclearly, so it counts for nothing.
+        // A value that is given twice is ambiguous and ignored.
         let value = |name: &str| {
             let mut values = text
                 .split_whitespace()

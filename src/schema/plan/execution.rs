@@ -361,7 +361,7 @@ impl<'a> Execution<'a> {
         self.commit(recorder.is_recorded_by_this_run(None)).await
     }
 
-    /// Makes the session what the file expects behind units that are done: ours, with the file's settings so far.
+    /// Makes the session what the file expects after units that are done: ours, with the file's settings so far.
     ///
     /// What the file has made of the session in another way, and the rest of it needs, is lost: that is refused.
     async fn restore_settings(
@@ -431,7 +431,7 @@ impl<'a> Execution<'a> {
         }
     }
 
-    /// Asks for the note of a record of ours; the outer absence is that of the record.
+    /// Reads the note of a record of ours; the outer absence is that of the record.
     async fn noted(
         &self,
         recorder: &dyn StepRecorder,
@@ -507,7 +507,7 @@ impl<'a> Execution<'a> {
         Ok(waits)
     }
 
-    /// Runs a transaction of the file that keeps nothing, and records it behind its end.
+    /// Runs a transaction of the file that keeps nothing, and records it after its end.
     ///
     /// A run that is interrupted in between runs it again, which changes nothing.
     async fn run_unit_without_effect(
@@ -547,7 +547,7 @@ impl<'a> Execution<'a> {
         Ok(waits)
     }
 
-    /// Runs a statement that no transaction can hold: its intent first, then itself, then that it is done.
+    /// Runs a statement that cannot run in a transaction: its intent first, then itself, then that it is done.
     async fn run_outside_transaction(
         &mut self,
         part: &StepPart<'_>,
@@ -612,7 +612,7 @@ impl<'a> Execution<'a> {
             .map_err(|stopped| cut_off(part, stopped))
     }
 
-    /// Returns what it means that a statement failed which no transaction held.
+    /// Returns what it means that a statement failed which runs outside a transaction.
     fn failed_alone(&self, part: &StepPart<'_>, error: &anyhow::Error) -> Stopped {
         let range = &part.outline.statements[part.statements.start];
         let text = &part.step.text[range.clone()];
@@ -690,7 +690,7 @@ impl<'a> Execution<'a> {
     }
 }
 
-/// Keeps how the session stands behind a unit, where that is recorded.
+/// Stores the session state after a unit, if it is recorded.
 fn remember(
     recorder: &dyn StepRecorder,
     step: &Step,
@@ -739,7 +739,7 @@ fn session_lost(lost: &str) -> StepFailure {
     failure_from(&fail(words).hint(hint).into())
 }
 
-/// Reports that it is unknown how a statement ended which no transaction held, if the connection is gone.
+/// Reports that it is unknown how a statement ended which runs outside a transaction, if the connection is gone.
 fn cut_off(part: &StepPart<'_>, stopped: Stopped) -> Stopped {
     let Stopped::RolledBack(mut failure) = stopped else {
         return stopped;

@@ -31,13 +31,13 @@ pub struct Heartbeat<'a> {
     pub budget: Duration,
     /// The receiver of events.
     pub watch: Watch<'a>,
-    /// The statement of the file that runs, as the run itself says: the server sees it behind statements of ours.
+    /// The statement of the file that runs, as the run itself says: the server sees it after statements of ours.
     pub running: Mutex<Option<String>>,
     /// Why the run was stopped, once it was.
     pub stopped: Mutex<Option<String>>,
 }
 
-/// One look.
+/// One query of the server.
 struct HeartbeatSample {
     /// What runs, how far it is, and for how long; absent between statements.
     progress: Option<String>,
@@ -48,7 +48,7 @@ struct HeartbeatSample {
 }
 
 impl Heartbeat<'_> {
-    /// Looks until it is dropped, or until it has cancelled the run.
+    /// Watches until dropped, or until the run has been cancelled.
     pub async fn run(&self, target: &Target) {
         // A short run needs no monitoring, and no second connection.
         tokio::time::sleep(LOOKED).await;

@@ -37,10 +37,10 @@ pub enum Mode {
     Statements,
 }
 
-/// One thing to be done: a file, run as it says.
+/// A file to be run.
 #[derive(Clone, Debug)]
 pub struct Step {
-    /// How people call it: the path of the file.
+    /// The path of the file.
     pub label: String,
     /// The text, byte for byte.
     pub text: SharedText,
@@ -62,11 +62,11 @@ pub trait StepRecorder: Send + Sync {
     fn history_is_locked(&self) -> Option<Sql> {
         None
     }
-    /// Records that a unit is about to run which no transaction holds; the note is an expression.
+    /// Records that a unit is about to run which runs outside a transaction; the note is an expression.
     fn unit_began(&self, unit: usize, note: &Sql) -> Sql;
     /// Records that a unit is done; the note is an expression.
     fn unit_done(&self, unit: usize, note: &Sql) -> Sql;
-    /// Asks for the note of the newest such record since the step was last done or undone: at most one row of one text.
+    /// Reads the note of the newest such record since the step was last done or undone: at most one row of one text.
     fn unit_note(&self, _unit: usize, _moment: UnitMoment) -> Option<Sql> {
         None
     }

@@ -17,7 +17,7 @@ impl Execution<'_> {
         Ok(())
     }
 
-    /// Looks again before a step's transaction.
+    /// Refreshes the snapshot before a step's transaction.
     pub(super) async fn refresh_snapshot(&mut self) -> Result<(), Stopped> {
         if let Some(snapshot) = &mut self.snapshot {
             let looked = snapshot.refresh(&self.session).await;

@@ -15,7 +15,7 @@ use crate::sql::name::{Ident, Literal, ObjectName};
 use crate::sql::safe::Sql;
 use crate::sql::token::{self, TokenKind};
 
-/// What the catalog says of a statement.
+/// What the catalog shows about a statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StatementOutcome {
     /// It took effect.
@@ -60,7 +60,7 @@ pub(crate) struct EarlierRun {
     pub(crate) uncertain: bool,
 }
 
-/// How a statement stands.
+/// The result of reconciling a statement with the catalog.
 pub(crate) struct Reconciled {
     pub(crate) outcome: StatementOutcome,
     /// The expression to be noted when it begins: the indexes that are there now and therefore not its own.
@@ -106,7 +106,7 @@ impl EarlierRun {
     }
 }
 
-/// Looks how a statement stands, and drops the invalid index that an earlier run of it has left.
+/// Reconciles a statement with the catalog, and drops the invalid index that an earlier run of it has left.
 pub(crate) async fn reconcile(
     session: &Session,
     text: &str,
@@ -148,7 +148,7 @@ pub(crate) async fn reconcile(
     })
 }
 
-/// Looks what became of a `CREATE INDEX CONCURRENTLY`.
+/// Finds out the outcome of a `CREATE INDEX CONCURRENTLY`.
 async fn created(
     session: &Session,
     index: Option<&QualifiedName>,

@@ -68,7 +68,7 @@ fn check(conditions: [Option<(Sql, &'static str)>; 2]) -> Sql {
     )
 }
 
-/// Puts the failure of a check into words that people understand; says whether it was one.
+/// Replaces the error of a failed condition by a readable one; returns whether it was one.
 pub(super) fn explain(failure: &mut StepFailure) -> bool {
     let said = |words: &str| failure.error.is("22P02") && failure.error.message.contains(words);
     let (words, hint) = if said(OPEN) {

@@ -18,7 +18,7 @@ pub(super) fn releases_lock(class: Class, text: &str) -> bool {
     !matches!(class, Class::Create(_)) && bodies.iter().any(|body| unlocks(body))
 }
 
-/// Whether the transactions that begin behind a statement are read only, where it changes that.
+/// Whether the transactions that begin after a statement are read only, where it changes that.
 pub(super) fn read_only(class: Class, text: &str) -> Option<bool> {
     let words = SessionWords::new(text);
     match class {
@@ -223,7 +223,7 @@ pub(super) fn speaks_of(text: &str, name: &str) -> bool {
     })
 }
 
-/// Whether a statement may change how the server reads the text behind it, which must then be sent by itself.
+/// Whether a statement may change how the server reads the text after it, which must then be sent by itself.
 pub(super) fn changes_lexing(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     let words = SessionWords::new(text);

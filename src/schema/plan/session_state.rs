@@ -54,7 +54,7 @@ pub(super) fn description(all: bool, custom: &BTreeSet<String>) -> Sql {
     )
 }
 
-/// How a session stands: what [`description`] gave.
+/// The state of a session, as described by [`description`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct SessionState {
     settings: Option<serde_json::Map<String, serde_json::Value>>,
@@ -200,7 +200,7 @@ impl RemainingStatements<'_> {
     }
 }
 
-/// Remembers, behind the statements of a unit and before our own settings, how the session stands; [`REMEMBERED`] gives it.
+/// Stores the session state after the statements of a unit; read with [`REMEMBERED`].
 pub(super) fn remember(text: &str, outline: &Outline, statements: Range<usize>) -> Sql {
     let local = statements.into_iter().any(|index| {
         let text = &text[outline.statements[index].clone()];
@@ -252,7 +252,7 @@ mod tests {
         check(
             &other,
             "SELECT 1",
-            Some("`search_path` was `app` and is the default now"),
+            Some("`search_path` was `app` and is now the default"),
         );
         assert_eq!(
             SessionState::read("statement 2 of migration 1 is said to be done"),

@@ -42,13 +42,13 @@ impl Stopped {
 pub struct StepFailure {
     /// How the program ends.
     pub exit: Exit,
-    /// The server's words, or ours.
+    /// The error message.
     pub error: ServerError,
     /// The byte of the text it points at, or where its statement begins.
     pub offset: Option<usize>,
     /// The statement, counted from 1.
     pub statement: Option<usize>,
-    /// What a person does next.
+    /// What to do next.
     pub hint: Option<String>,
     /// Whether a record was refused because the migration lock or our transaction was gone.
     pub is_unconfirmed: bool,

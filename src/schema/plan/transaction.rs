@@ -18,22 +18,22 @@ const MESSAGE: usize = 1 << 20;
 
 /// A transaction to be run.
 pub(crate) struct TransactionText<'a> {
-    /// What goes before, with the number of statements in it.
+    /// The statements before the text.
     pub(crate) opening: Vec<Sql>,
-    /// The text a person wrote.
+    /// The text of the file.
     pub(crate) text: &'a str,
     /// Its statements, in order.
     pub(crate) statements: &'a [Range<usize>],
     /// The data of each `COPY … FROM STDIN` among them, by its place.
     pub(crate) copies: &'a [(usize, Range<usize>)],
-    /// What goes behind.
+    /// The statements after the text.
     pub(crate) closing: Vec<Sql>,
 }
 
 /// Why a block did not run to its end.
 #[derive(Debug)]
 pub(crate) struct TransactionError {
-    /// The server's words.
+    /// The server's message.
     pub(crate) error: ServerError,
     /// The statement of the text it stopped at, from 0; absent when it was one of ours.
     pub(crate) statement: Option<usize>,
@@ -206,13 +206,13 @@ async fn copy(
         .map_err(fault)
 }
 
-/// How long a statement that no transaction holds may take, where its file does not say.
+/// How long a non-transactional statement may take, where its file does not say.
 const PATIENCE: Duration = Duration::from_secs(4 * 3600);
 
 /// Undoes [`patience`].
 pub(crate) const IMPATIENCE: [&str; 2] = ["RESET lock_timeout", "RESET statement_timeout"];
 
-/// Returns the settings that a statement runs with which no transaction holds.
+/// Returns the settings that a statement runs with which runs outside a transaction.
 ///
 /// It waits for others by its nature, without keeping anybody from reading or writing; a timeout meant for short
 /// statements would leave an invalid index behind.

@@ -31,14 +31,14 @@ pub struct UndoReport {
 /// A statement that only a person can undo.
 #[derive(Debug, PartialEq, Eq)]
 pub struct NotUndoable {
-    /// Where it stands in the step's text.
+    /// The byte range in the step's text.
     pub range: Range<usize>,
     pub why: &'static str,
     /// Whether it is the one that was started, and its outcome is unknown.
     pub uncertain: bool,
 }
 
-/// How a unit stands to being undone.
+/// Whether a unit can be undone.
 enum UnitUndo {
     Nothing,
     Impossible(&'static str),
@@ -46,9 +46,9 @@ enum UnitUndo {
 
 const BY_HAND: &str = "it must be undone by hand";
 
-/// Undoes what a step has left behind that an earlier run was stopped in.
+/// Undoes what a step has left after that an earlier run was stopped in.
 ///
-/// `begun` says whether the unit behind those that are done may have been begun.
+/// `begun` says whether the unit after those that are done may have been begun.
 pub async fn undo(
     session: &Session,
     step: &Step,

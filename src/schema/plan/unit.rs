@@ -11,7 +11,7 @@ use crate::sql::token;
 /// The statements of a text and what matters of them for running it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outline {
-    /// Where each statement stands.
+    /// The byte range of each statement.
     pub statements: Vec<Range<usize>>,
     /// The data of each `COPY … FROM STDIN`, by the statement's place.
     pub copies: Vec<(usize, Range<usize>)>,
@@ -25,7 +25,7 @@ pub struct Outline {
     pub releases_lock: Vec<usize>,
     /// The statements that begin or end a transaction.
     pub control: Vec<(usize, TransactionControl)>,
-    /// The statements that no transaction can hold, with PostgreSQL's reason.
+    /// The statements that cannot run in a transaction, with PostgreSQL's reason.
     pub alone: Vec<(usize, &'static str)>,
     /// The calls of procedures, which may commit in between.
     pub calls: Vec<usize>,
@@ -325,7 +325,7 @@ pub enum Unpaired {
     Chained,
     /// `PREPARE TRANSACTION`.
     Prepared,
-    /// A statement that no transaction can hold, within one.
+    /// A statement that cannot run in a transaction, within one.
     Held,
 }
 

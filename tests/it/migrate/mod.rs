@@ -1,13 +1,13 @@
-//! Migrations as a user runs them: every fault named, every interruption survived, every way down proven.
+//! Migrations as a user runs them: every fault named, every interruption survived, every down migration proven.
 
-mod commits;
-mod control;
-mod crowd;
-mod cuts;
+mod concurrent_runners;
+mod down_migrations;
 mod faults;
+mod interruptions;
+mod lost_commits;
 mod resuming;
-mod rounds;
-mod ways_down;
+mod round_trips;
+mod session_control;
 
 use crate::support::project::{CommandOutput, Project};
 use crate::support::server;
@@ -461,7 +461,7 @@ async fn a_fresh_project_validates_clean_and_goes_up_at_once() {
     project.run(&["validate", "--shadow"]).await.ok();
     project.run(&["up"]).await.ok();
     let judged = project.run(&["validate", "--json"]).await.ok();
-    // What the way down loses is all there is to say.
+    // What the down migration loses is all there is to say.
     assert_eq!(said(&judged), ["D01 tenants"]);
     insta::assert_snapshot!(project.run(&["init"]).await.seen(), @"
     error: af-db.yaml already exists; nothing was written

@@ -207,7 +207,7 @@ async fn what_the_rest_does_not_need_does_not_stop_it() {
     assert_eq!(ran.status, 0, "{}", ran.seen());
 }
 
-/// Keeps whoever builds an index CONCURRENTLY waiting: an old snapshot.
+/// Keeps anyone who builds an index CONCURRENTLY waiting: an old snapshot.
 async fn snapshot(database: &Database) -> Session {
     let session = database.session().await;
     run(&session, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1").await;
@@ -325,7 +325,7 @@ async fn only_the_index_that_our_own_run_began_is_dropped() {
     }
 }
 
-/// Leaves an invalid index of somebody else.
+/// Leaves an invalid index of another process.
 async fn invalid(database: &Database, name: &str) {
     let session = database.session().await;
     run(&session, "INSERT INTO t VALUES (1, 1), (2, 1)").await;
@@ -381,7 +381,7 @@ async fn what_an_interrupted_reindex_leaves_is_found_and_dropped_where_it_is_our
     project.run(&["up"]).await.ok();
     assert_eq!(database.one(INDEXES).await, "t_b, t_pkey");
     project.run(&["status", "--check"]).await.ok();
-    // Of somebody else: it stays, and is told until a person has dropped it.
+    // Of another process: it stays, and is told until an operator has dropped it.
     invalid(&database, "theirs_ccnew").await;
     let status = project.run(&["status", "--check"]).await;
     assert_eq!(status.status, 1, "{}", status.seen());

@@ -1,4 +1,4 @@
-//! Every kind of statement: what is said of it on a shadow without rows is what it does to tables with rows, on every
+//! Every kind of statement: what is said of it on a shadow database without rows is what it does to tables with rows, on every
 //! version; and it says so itself where rows decide.
 
 use std::collections::BTreeMap;
@@ -10,8 +10,8 @@ use af_db::plan::{Mode, Step};
 use af_db::shadow::schema_clone;
 use af_db::sql::safe::Sql;
 
+use super::actual_effects::{self, Verdict};
 use super::support::step;
-use super::truth::{self, Verdict};
 use crate::support::server::{self, Server};
 
 /// A statement of `tests/cases/observe/statements.sql`.
@@ -90,7 +90,7 @@ fn said(statement: &StatementObservation) -> Verdict {
     said
 }
 
-/// A filled database, the same without rows, and a shadow built from its catalog.
+/// A filled database, the same without rows, and a shadow database built from its catalog.
 struct Ground {
     server: Server,
     full: server::Database,
@@ -138,7 +138,7 @@ fn comparable(verdict: &Verdict, statement: &StatementObservation) -> Verdict {
     verdict
 }
 
-/// Gives what is wrong with what was said; nothing where it is the truth.
+/// Returns what is wrong with what was said; nothing where it is the truth.
 fn wrong(
     statement: &StatementObservation,
     (full, empty): (&Verdict, &Verdict),
@@ -186,7 +186,7 @@ async fn alone(server: &Server, full: &str, (number, case): (usize, &Case)) -> O
         .clone_database("shadow", &shadow)
         .await
         .expect("a copy");
-    let full = truth::verdict_alone(&truth, &case.text, &blockers(&case.text)).await;
+    let full = actual_effects::verdict_alone(&truth, &case.text, &blockers(&case.text)).await;
     let step = Step {
         mode: Mode::Statements,
         ..step(&case.text, &case.text)
@@ -203,7 +203,7 @@ async fn alone(server: &Server, full: &str, (number, case): (usize, &Case)) -> O
     wrong(&observed[0].statements[0], (&full, &full), true)
 }
 
-/// Judges every statement on one version.
+/// Checks every statement on one version.
 async fn judge(major: u32) {
     let Ground {
         server,
@@ -220,14 +220,14 @@ async fn judge(major: u32) {
         .await
         .expect("observations");
     let on = (
-        truth::session(&full.target).await,
-        truth::session(&empty.target).await,
+        actual_effects::session(&full.target).await,
+        actual_effects::session(&empty.target).await,
     );
-    let counts = truth::counts(&on.0).await;
+    let counts = actual_effects::counts(&on.0).await;
     for (case, observation) in within.iter().zip(&observed) {
         let pair = (case.before.as_str(), case.text.as_str());
-        let filled = truth::verdict(&on.0, pair, &counts).await;
-        let mut bare = truth::verdict(&on.1, pair, &BTreeMap::new()).await;
+        let filled = actual_effects::verdict(&on.0, pair, &counts).await;
+        let mut bare = actual_effects::verdict(&on.1, pair, &BTreeMap::new()).await;
         // What is lost is lost only where there was something.
         bare.extend(
             filled

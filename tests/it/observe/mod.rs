@@ -1,12 +1,12 @@
-//! What is observed on a shadow, held against what happens on a filled table.
+//! What is observed on a shadow database, held against what happens on a filled table.
 
+mod actual_effects;
 mod support;
-mod truth;
 
-mod bound;
 mod changes;
 mod hazards;
-mod pairs;
-mod questions;
+mod pipelining;
+mod prediction_guard;
+mod row_checks;
+mod statement_pairs;
 mod steps;
-mod together;

@@ -184,7 +184,7 @@ async fn a_part_of_a_type_is_lost_where_a_table_holds_it() {
     assert_eq!(gone.loses.as_deref(), Some("public.held"));
 }
 
-/// Says whose rows go, or lose their references, without being named.
+/// Returns whose rows go, or lose their references, without being named.
 async fn alongs(text: &str) -> String {
     let database = server::database().await;
     let schema = "

@@ -1,4 +1,4 @@
-//! A run that was stopped half-way and is not to go on: what it left behind is undone, or a person is told what is left.
+//! A run that was stopped half-way and is not to continue: what it left behind is undone, or an operator is told what is left.
 
 use crate::support::project::Project;
 use crate::support::server::{self, Database};

@@ -1,4 +1,4 @@
-//! The drill: fifty clients at work, somebody in the way, a plan approved and run.
+//! The drill: fifty clients at work, another session in the way, a plan approved and run.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

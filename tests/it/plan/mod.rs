@@ -2,14 +2,14 @@
 
 mod abort;
 mod approval;
-mod around;
-mod drill;
 #[cfg(target_os = "linux")]
-mod losing;
+mod data_loss;
+mod drill;
+mod hooks;
 mod predictions;
 mod preflight;
 #[cfg(target_os = "linux")]
-mod typed;
+mod typed_confirmation;
 
 use af_db::pg::target::Target;
 
@@ -59,7 +59,7 @@ pub(super) fn configure(project: &Project, rules: &str) {
     project.write("af-db.yaml", text);
 }
 
-/// Says how much of the project stands in the database.
+/// Returns how much of the project stands in the database.
 pub(super) async fn applied(database: &server::Database) -> String {
     database
         .one("SELECT string_agg(version::text, ',' ORDER BY version) FROM refinery_schema_history")
@@ -73,7 +73,7 @@ pub(super) async fn refused(ran: CommandOutput, database: &server::Database) -> 
     ran.stderr
 }
 
-/// Gives the name of the plan that was written.
+/// Returns the name of the plan that was written.
 pub(super) async fn plan(project: &Project, environment: &str) -> String {
     let ran = project
         .run(&["plan", "--env", environment, "--out", "plan.json", "--json"])
@@ -82,7 +82,7 @@ pub(super) async fn plan(project: &Project, environment: &str) -> String {
     document["sha256"].as_str().expect("a name").to_owned()
 }
 
-/// Gives the run of the plan for production, approved by its name.
+/// Returns the run of the plan for production, approved by its name.
 pub(super) fn approved(hash: &str) -> [&str; 7] {
     [
         "up",
@@ -314,7 +314,7 @@ async fn an_interrupted_plan_continues_with_resume() {
         "migrations/V3__c.sql",
         "INSERT INTO gate SELECT 1 / (SELECT count(*) FROM gate) > 0;\n",
     );
-    // The mirror has no rows, so the plan is told to fail; a person may run it all the same.
+    // The mirror has no rows, so the plan is told to fail; an operator may run it all the same.
     project.write(
         "migrations/V3__c.sql",
         "DO $$ BEGIN IF EXISTS (SELECT FROM gate) THEN RAISE EXCEPTION 'closed'; END IF; END $$;\n",
@@ -350,7 +350,7 @@ async fn a_plan_interrupted_in_its_first_step_continues_with_resume() {
     let database = server::database().await;
     let project = project(&database.target, "require: [approved-plan]").await;
     std::fs::remove_file(project.folder.path().join("migrations/V3__c.sql")).expect("removed");
-    // It stops where there are rows, of which the shadow has none.
+    // It stops where there are rows, of which the shadow database has none.
     project.write(
         "migrations/V2__b.sql",
         "-- af-db: no-transaction\nCREATE TABLE b (id int);\nSELECT 1 / (1 - count(*)) FROM a;\nCREATE INDEX CONCURRENTLY a_note ON a (note);\n",

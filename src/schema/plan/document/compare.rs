@@ -7,14 +7,14 @@ use crate::plan::document::{PlanDocument, PlannedDown, PlannedMigration, observa
 use crate::plan::observe::reach::{Code, Reach};
 use crate::plan::observe::{NewRelations, StepObservation};
 
-/// How a plan stands to what would be planned now.
+/// How a plan compares to what would be planned now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PlanValidity {
-    /// Nothing has moved.
-    Fresh,
-    /// This has moved, and the steps are what they were.
-    Explained(Vec<String>),
-    /// This differs, so that what was approved is not what would run.
+    /// Nothing has changed.
+    UpToDate,
+    /// These changes do not affect the steps.
+    StillValid(Vec<String>),
+    /// These differences affect what would run.
     Stale(Vec<String>),
 }
 
@@ -23,7 +23,7 @@ pub enum PlanValidity {
 pub struct EarlierRuns {
     /// The versions they applied.
     pub done: BTreeSet<i64>,
-    /// Whether they left a step half done.
+    /// Whether they left a step partially applied.
     pub half: bool,
 }
 
@@ -42,8 +42,8 @@ pub fn compare(plan: &PlanDocument, now: &PlanDocument, earlier: &EarlierRuns) -
         None => reach(&plan.reach, &now.reach, &mut stale),
     }
     match (stale.is_empty(), moved.is_empty()) {
-        (true, true) => PlanValidity::Fresh,
-        (true, false) => PlanValidity::Explained(moved),
+        (true, true) => PlanValidity::UpToDate,
+        (true, false) => PlanValidity::StillValid(moved),
         (false, _) => {
             stale.extend(moved);
             PlanValidity::Stale(stale)
@@ -51,7 +51,7 @@ pub fn compare(plan: &PlanDocument, now: &PlanDocument, earlier: &EarlierRuns) -
     }
 }
 
-/// Compares which database it is and what stands in it.
+/// Compares the database, its history and its schema.
 fn place(
     plan: &PlanDocument,
     now: &PlanDocument,
@@ -168,7 +168,7 @@ fn steps(
     }
 }
 
-/// Reports in what a step differs, statement by statement.
+/// Reports how a step differs, by statement.
 fn differences(
     was: &PlannedMigration,
     is: &PlannedMigration,
@@ -241,7 +241,7 @@ fn differences(
     }
 }
 
-/// Reports which statements do something else than the plan says.
+/// Reports the statements whose effects differ from the plan.
 ///
 /// Where a plan is resumed, what its earlier steps have created is left out, because the plan leaves it out as well, and of
 /// a step that stopped half-way only the rest is compared.
@@ -308,7 +308,7 @@ fn observed(
     }
 }
 
-/// Reports which code that the steps can set off is not what it was.
+/// Reports changed code that the steps can trigger.
 fn reach(plan: &Reach, now: &Reach, stale: &mut Vec<String>) {
     let before = stale.len();
     let is_same = |one: &Code, other: &Code| {
@@ -438,7 +438,7 @@ mod tests {
 
     #[test]
     fn unchanged_plans_are_up_to_date() {
-        assert_eq!(said(|_| {}), PlanValidity::Fresh);
+        assert_eq!(said(|_| {}), PlanValidity::UpToDate);
     }
 
     #[test]
@@ -450,7 +450,7 @@ mod tests {
             now.findings
                 .push(Finding::note("plan-rows-not-asked", "t", "odd"));
         });
-        let PlanValidity::Explained(lines) = moved else {
+        let PlanValidity::StillValid(lines) = moved else {
             panic!("{moved:?}")
         };
         insta::assert_snapshot!(lines.join("\n"), @"
@@ -521,7 +521,7 @@ mod tests {
             half,
             ..EarlierRuns::default()
         };
-        assert_eq!(compare(&plan, &now, &half(true)), PlanValidity::Fresh);
+        assert_eq!(compare(&plan, &now, &half(true)), PlanValidity::UpToDate);
         assert!(matches!(
             compare(&plan, &now, &half(false)),
             PlanValidity::Stale(_)
@@ -538,7 +538,7 @@ mod tests {
         let earlier = EarlierRuns { done, half: false };
         assert!(matches!(
             compare(&plan, &now, &earlier),
-            PlanValidity::Explained(_)
+            PlanValidity::StillValid(_)
         ));
         assert!(matches!(
             compare(&plan, &now, &EarlierRuns::default()),
@@ -687,7 +687,7 @@ mod tests {
             Err(_) => "refused",
             Ok(plan) => match compare(&plan, now, &EarlierRuns::default()) {
                 PlanValidity::Stale(_) => "stale",
-                PlanValidity::Fresh | PlanValidity::Explained(_) => "let through",
+                PlanValidity::UpToDate | PlanValidity::StillValid(_) => "let through",
             },
         }
     }

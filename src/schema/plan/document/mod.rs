@@ -53,7 +53,7 @@ pub struct PlanDocument {
     pub losses: Vec<String>,
     /// What there is to say against it.
     pub findings: Vec<Finding>,
-    /// The code that the steps can set off, such as triggers, and what it writes.
+    /// The code that the steps can trigger, such as triggers, and what it writes.
     #[serde(default)]
     pub reach: Reach,
     /// The sha256 of all other fields, which detects manual changes; only present in the file.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::plan::observe::{RewriteKind, StatementObservation};
 
-/// Reports what the plan says and is no longer so, and what is so and not in the plan.
+/// Returns the effects only in the plan and those only observed now.
 pub(super) fn differences(
     planned: Option<&StatementObservation>,
     now: &StatementObservation,

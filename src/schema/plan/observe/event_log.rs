@@ -34,7 +34,7 @@ pub(super) struct LogEntry {
 enum LoggedEvent {
     Dropped(DroppedIdentity),
     Rewritten(u32),
-    /// Rights, of a function if it says of what.
+    /// Privileges, of a function if it is named.
     Granted(Option<u32>),
 }
 

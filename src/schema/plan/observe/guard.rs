@@ -86,7 +86,7 @@ impl TargetSnapshot {
         Ok(())
     }
 
-    /// Looks again before a transaction: where files lie now, and what others have created in the meantime.
+    /// Refreshes the snapshot before a transaction: file locations, and relations that others have created.
     pub async fn refresh(&mut self, target: &Session) -> Result<()> {
         for (id, entry) in Inventory::read(target).await?.entries {
             match self.before.get_mut(&id) {
@@ -100,7 +100,7 @@ impl TargetSnapshot {
         Ok(())
     }
 
-    /// Takes what is new for the plan's own, after a statement that no transaction could hold.
+    /// Adds new relations to those created by the plan, after a non-transactional statement.
     pub async fn adopt(&mut self, target: &Session) -> Result<()> {
         let now = Inventory::read(target).await?.entries;
         let new = now.into_keys().filter(|id| !self.before.contains_key(id));
@@ -150,7 +150,7 @@ impl TargetSnapshot {
         let name = &entry.name;
         let mode = LockMode::parse(row.try_get("mode")?);
         let allowed = part.lock(name);
-        // Anyone who wants an index wants its table first.
+        // An index is locked after its table.
         let covered = entry.table.is_some();
         if let Some(mode) = mode
             && mode.blocks_writes()

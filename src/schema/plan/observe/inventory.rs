@@ -13,7 +13,7 @@ use crate::plan::observe::{
 use crate::sql::class::Class;
 use crate::sql::name::ObjectName;
 
-/// A relation as it was when it was last looked at.
+/// A relation as it was last read.
 #[derive(Clone, Debug)]
 pub(super) struct RelationEntry {
     /// Its name before the plan.
@@ -35,7 +35,7 @@ pub(super) struct RelationEntry {
 }
 
 impl RelationEntry {
-    /// Returns it as it was when it was last looked at; nothing where it is gone.
+    /// Returns its last read state, or `None` if it was dropped.
     pub(super) fn now(&self) -> Option<RelationState> {
         (!self.is_gone).then(|| RelationState {
             kind: Some(self.kind),
@@ -172,7 +172,7 @@ impl Inventory {
 }
 
 impl StatementObservation {
-    /// Reports what a relation's files say, before and after a statement that no transaction held.
+    /// Reports what a relation's files say, before and after a non-transactional statement.
     pub(super) fn left_behind(
         &mut self,
         before: Option<&RelationEntry>,

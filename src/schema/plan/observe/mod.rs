@@ -34,7 +34,7 @@ use self::row_checks::RowCheck;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct StepObservation {
-    /// How people call the step: the path of the file.
+    /// The path of the file.
     pub label: String,
     /// Whether all of it holds its locks until its end, because it is one transaction.
     pub in_transaction: bool,
@@ -49,7 +49,7 @@ pub struct StepObservation {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct NewRelations {
-    /// Which of the step's transactions it is, from 1; a statement that no transaction can hold counts as one.
+    /// Which of the step's transactions it is, from 1; a statement that cannot run in a transaction counts as one.
     pub unit: usize,
     /// The relations it creates.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -82,7 +82,7 @@ pub struct StatementObservation {
     pub start: usize,
     /// Its first words, such as `ALTER TABLE`.
     pub verb: String,
-    /// Who says so.
+    /// Where the observation comes from.
     pub spoke: ObservationSource,
     /// The locks it took, or took more strongly; with the strongest mode only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -116,7 +116,7 @@ pub struct StatementObservation {
     pub failed: Option<StatementError>,
 }
 
-/// Who says what a statement does.
+/// Where an observation comes from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ObservationSource {
@@ -241,7 +241,7 @@ pub struct WrittenRows {
     /// Whether nothing limits what it deletes.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub all: bool,
-    /// Why rows of this table are written that the statement does not speak of.
+    /// The foreign key that causes the write, if the statement does not name the table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub along: Option<CascadeCause>,
 }
@@ -292,7 +292,7 @@ pub const UNSECURED: &str = "row-level security is off";
 #[serde(rename_all = "kebab-case")]
 pub struct StatementError {
     pub sqlstate: String,
-    /// The server's words.
+    /// The server's message.
     pub message: String,
     /// The byte of the step's text the server points at.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,4 +1,4 @@
-//! The code that steps can set off on the target, and the tables that it may write.
+//! The code that steps can trigger on the target, and the tables that it may write.
 //!
 //! A shadow has no rows, so that no trigger for each row runs there, and no event triggers. What could run is found by
 //! following names from the statements, including too much rather than too little. A plan contains its fingerprint.
@@ -18,7 +18,7 @@ use crate::plan::session_effects::speaks_of;
 use crate::sql::safe::Sql;
 use crate::sql::token::{self, TokenKind};
 
-/// The code that steps can set off.
+/// The code that steps can trigger.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Reach {
@@ -82,7 +82,7 @@ async fn all(target: &Session) -> Result<TargetCode> {
     TargetCode::parse(&rows?)
 }
 
-/// Finds a function that a text can set off and that uses one of some temporary tables without making it: the table and
+/// Finds a function that a text can trigger and that uses one of some temporary tables without making it: the table and
 /// the function.
 pub(crate) async fn uses(
     target: &Session,
@@ -106,7 +106,7 @@ pub(crate) async fn uses(
     }))
 }
 
-/// Finds what steps can set off.
+/// Finds what steps can trigger.
 pub async fn read(target: &Session, steps: &[Step], seen: &[StepObservation]) -> Result<Reach> {
     if steps.is_empty() {
         return Ok(Reach::default());

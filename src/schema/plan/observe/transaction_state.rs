@@ -87,7 +87,7 @@ impl StateReader {
         Ok(asker)
     }
 
-    /// Asks what the transaction has locked.
+    /// Reads what the transaction has locked.
     pub(super) async fn look(&self, session: &Session, known: StateFilter<'_>) -> Result<Vec<Row>> {
         let params = [
             (&known.last_before as _, Type::OID),
@@ -103,7 +103,7 @@ impl StateReader {
         session.query_prepared(&self.logged, &[]).await
     }
 
-    /// Asks for the newest relation there is.
+    /// Reads the newest relation.
     pub(super) async fn newest(&self, session: &Session) -> Result<u32> {
         let rows = session.query_prepared(&self.newest, &[]).await?;
         let row = rows.first().context("the server has no relations")?;

@@ -4,7 +4,7 @@
 pub(super) struct PreflightCheck {
     pub(super) name: &'static str,
     pub(super) sql: &'static str,
-    /// What is said where no row speaks.
+    /// The message if the query returns no rows.
     pub(super) fine: &'static str,
     pub(super) help: &'static str,
     /// Whether it is about other sessions, which not every role is shown.

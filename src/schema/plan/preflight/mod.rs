@@ -16,17 +16,17 @@ use crate::pg::session::Session;
 use crate::plan::preflight::checks::{CHECKS, PreflightCheck};
 use crate::sql::safe::Sql;
 
-/// How one thing stands.
+/// The state of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PreflightState {
     /// As it should be.
     Ok,
-    /// The role may not look, so it is unknown.
+    /// Unknown, because the role lacks privileges.
     CannotSee,
     /// It may be gone on with.
     Warning,
-    /// A run would fail, or do harm.
+    /// A run would fail or cause damage.
     Blocking,
 }
 
@@ -42,13 +42,13 @@ impl PreflightState {
     }
 }
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct PreflightResult {
     /// What it is about.
     pub name: String,
-    /// How it stands.
+    /// The state.
     pub state: PreflightState,
     /// What was seen, a line each.
     pub seen: Vec<String>,
@@ -102,7 +102,7 @@ pub struct PreflightScope {
     pub schemas: Vec<String>,
 }
 
-/// Looks at everything a server can be asked; each look in a transaction of its own that may not write.
+/// Runs all checks, each in a separate read-only transaction.
 pub async fn run(session: &Session, about: &PreflightScope) -> Result<Vec<PreflightResult>> {
     let mut checks = Vec::new();
     for check in CHECKS {

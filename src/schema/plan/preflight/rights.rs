@@ -125,7 +125,7 @@ fn schema(words: Phrase<'_>) -> Option<String> {
     Some(String::new())
 }
 
-/// Asks what of the needs the role lacks.
+/// Checks which required privileges the role lacks.
 pub async fn check(session: &Session, needs: &RequiredPrivileges) -> Result<PreflightResult> {
     let schemas: Vec<&str> = needs.schemas.iter().map(String::as_str).collect();
     let written: Vec<&str> = needs.written.iter().map(String::as_str).collect();

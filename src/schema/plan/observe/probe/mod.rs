@@ -20,7 +20,7 @@ use crate::plan::observe::{
 };
 use crate::sql::class::{Class, Object};
 
-/// What is remembered from look to look.
+/// State that is kept between queries.
 pub(super) struct Probe {
     pub(super) inventory: Inventory,
     /// The strongest lock on each relation in this transaction.
@@ -28,7 +28,7 @@ pub(super) struct Probe {
     counters: HashMap<u32, Counters>,
     /// How often the transaction has changed `pg_class`.
     changed: i64,
-    /// Whether statements have run since that no transaction held.
+    /// Whether statements have run since outside a transaction.
     stale: bool,
     /// How often something was logged.
     pub(super) logged: i64,
@@ -41,7 +41,7 @@ pub(super) struct Probe {
     pub(super) asker: StateReader,
 }
 
-/// What a look brought to light, next to the observation itself.
+/// What a query found in addition to the observation.
 pub(super) struct ProbeSigns {
     /// The tables that were there before the plan and may ask something else of their rows than before the statement.
     pub(super) shaped: Vec<u32>,
@@ -49,7 +49,7 @@ pub(super) struct ProbeSigns {
     pub(super) rights: NoticedChanges,
 }
 
-/// What no count is equal to: then everything is looked up.
+/// A count that never occurs, so that everything is read.
 const NEVER: i64 = -1;
 
 /// Whether a statement may build an index on a table that was there before.
@@ -84,7 +84,7 @@ impl Probe {
         })
     }
 
-    /// Asks what the transaction has locked by now; to be sent right behind a statement.
+    /// Reads the locks of the transaction; to be sent directly after a statement.
     ///
     /// What is known may be older than the statement before: then more is told than has changed. Of a transaction whose
     /// beginning was not answered yet, nothing is known.
@@ -111,7 +111,7 @@ impl Probe {
         self.asker.look(session, known).await
     }
 
-    /// Asks for the counters of a transaction that begins; to be sent right behind its `BEGIN`.
+    /// Reads the counters of a transaction that begins; to be sent directly after its `BEGIN`.
     pub(super) async fn ask_counters(&self, session: &Session) -> Result<HashMap<u32, Counters>> {
         let mut touched: Vec<u32> = self.counters.keys().copied().collect();
         touched.extend([PG_CLASS, self.asker.log]);
@@ -275,7 +275,7 @@ impl Probe {
             {
                 continue;
             }
-            // Anyone who wants an index wants its table first: what is held there says all.
+            // An index is locked after its table, so the table's lock is sufficient.
             let covered = entry.table.and_then(|table| on_table.get(&table));
             if covered.is_some_and(|covered| *covered >= seen.mode) {
                 continue;

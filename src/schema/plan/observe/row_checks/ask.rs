@@ -17,7 +17,7 @@ use crate::sql::phrase::{self, Phrase};
 use crate::sql::safe::Sql;
 use crate::sql::token::TokenKind;
 
-/// What the target says to a question.
+/// The result of a row check on the target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct RowCheckResult {
@@ -26,17 +26,17 @@ pub struct RowCheckResult {
     /// The statement of the step, from 1.
     pub statement: usize,
     pub question: RowCheck,
-    /// What came of it.
+    /// The outcome.
     pub outcome: RowCheckOutcome,
     /// Whether an earlier statement of the plan writes to the table, so that the answer may be another one by then.
     pub may_change: bool,
 }
 
-/// What came of a question.
+/// The outcome of a row check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RowCheckOutcome {
-    /// There are no such rows.
+    /// No such rows.
     Fits,
     /// There are such rows: the statement would fail, and the server's words where it was asked to try.
     Fails(Option<String>),
@@ -44,7 +44,7 @@ pub enum RowCheckOutcome {
     NotAsked(String),
 }
 
-/// Asks the target every question of the observations; whatever is not answered in time is said to be unknown.
+/// Runs all row checks of the observations on the target; those that time out are unknown.
 ///
 /// The session must not be in a transaction.
 pub async fn ask(

@@ -76,7 +76,7 @@ impl RowCheckTracker {
         Ok((questions, partners))
     }
 
-    /// Returns the questions that a statement raises which no transaction held, from the tables before and after it.
+    /// Returns the questions that a statement raises which runs outside a transaction, from the tables before and after it.
     pub(in crate::plan::observe) fn raised(
         &mut self,
         tables: &BTreeMap<u32, String>,

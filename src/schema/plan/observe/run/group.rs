@@ -45,7 +45,7 @@ type Around = (
 impl Observer {
     /// Runs statements and records their effects; returns whether one of them failed, which ends the transaction.
     ///
-    /// The transaction begins before them if it has not yet, and ends behind them if they are its last.
+    /// The transaction begins before them if it has not yet, and ends after them if they are its last.
     pub(super) async fn group(
         &mut self,
         group: &[NextStatement<'_>],
@@ -182,7 +182,7 @@ impl Observer {
         .await
     }
 
-    /// Works out what statements have done from their answers; says whether one has failed.
+    /// Works out what statements have done from their answers; returns whether one has failed.
     async fn settle(
         &mut self,
         group: &[NextStatement<'_>],
@@ -287,7 +287,7 @@ impl Observer {
         Ok(())
     }
 
-    /// Runs a statement with nothing else on its way; says whether it failed.
+    /// Runs a statement with nothing else on its way; returns whether it failed.
     async fn apart(
         &mut self,
         next: &NextStatement<'_>,
@@ -325,7 +325,7 @@ impl Observer {
         Ok(failed)
     }
 
-    /// Ends the transaction if nothing follows; says whether that failed.
+    /// Ends the transaction if nothing follows; returns whether that failed.
     async fn close_if(&self, is_last: bool, into: &mut [StatementObservation]) -> Result<bool> {
         match is_last {
             true => {

@@ -202,7 +202,7 @@ impl Observer {
         })
     }
 
-    /// Leaves nothing behind that a catalog would show.
+    /// Leaves nothing after that a catalog would show.
     async fn close(self) -> Result<()> {
         let mut clear = Sql::join(reset(), ";\n");
         clear.push(";\n");

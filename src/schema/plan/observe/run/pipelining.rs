@@ -14,7 +14,7 @@ use crate::sql::phrase;
 /// What a statement lets follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pipelining {
-    /// The next ones may follow at once: all there is to know is in the look right behind it.
+    /// The next ones may follow at once: all there is to know is in the look directly after it.
     Ahead,
     /// The next one waits: something may have to be asked of the shadow database as the statement has left it.
     Last,

@@ -1,6 +1,6 @@
-//! What a statement does in truth: the whole catalog, the counters and the locks, before and after, on any database.
+//! The actual effects of a statement: the whole catalog, the counters and the locks, before and after, on any database.
 //!
-//! Deliberately another way than the observer's: it looks at everything, has no triggers and no shadow.
+//! Deliberately another way than the observer's: it looks at everything, has no triggers and no shadow database.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -147,7 +147,7 @@ fn failed(error: &anyhow::Error) -> Verdict {
     )])
 }
 
-/// Says whether a statement leaves empty files behind, which is no work.
+/// Whether a statement leaves empty files behind, which is no work.
 fn empties(statement: &str) -> bool {
     statement.to_lowercase().contains("truncate")
 }

@@ -1,4 +1,4 @@
-//! What a person types on a terminal before a guarded environment is touched: the words, letter by letter, or nothing is.
+//! What an operator types on a terminal before a guarded environment is touched: the words, letter by letter, or nothing is.
 
 use super::{applied, plan, project, refused, without_hashes};
 use crate::support::project::{CommandOutput, Project};

@@ -1,4 +1,4 @@
-//! The whole matrix: each way to be cut off, at each boundary between the statements of both kinds of file.
+//! The whole matrix: each way to be interrupted, at each boundary between the statements of both kinds of file.
 
 use af_db::catalog::{Catalog, Scope, read};
 use af_db::diff;
@@ -13,7 +13,7 @@ use crate::support::proxy::Proxy;
 use crate::support::server;
 use crate::support::tcp_server::TcpServer;
 
-/// How a run is cut off.
+/// How a run is interrupted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Death {
     /// The program is killed.
@@ -275,7 +275,7 @@ async fn matrix(death: Death, header: &str) {
     }
 }
 
-/// Gives how many statements are done when a run is cut off at a place; at the last one, the tenth is not recorded.
+/// Returns how many statements are done when a run is interrupted at a place; at the last one, the tenth is not recorded.
 fn done_before(place: usize) -> usize {
     (place - 1).min(STATEMENTS - 1)
 }
@@ -287,7 +287,7 @@ fn count(statements: usize) -> String {
     }
 }
 
-/// Insists that the run that was cut off says what stays, and what to do.
+/// Insists that the run that was interrupted says what stays, and what to do.
 fn judge(ran: &CommandOutput, header: &str, place: usize) {
     let seen = ran.seen();
     assert!(

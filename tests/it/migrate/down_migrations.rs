@@ -1,10 +1,10 @@
-//! Ways down: those that do not lead back are refused, with the object named.
+//! Down migrations: those that do not restore the schema are refused, with the object named.
 
 use super::said;
 use crate::support::project::Project;
 use crate::support::server;
 
-/// A way up, a way down, and the object that does not come back; none where it does.
+/// An up migration, a down migration, and the object that is not restored, if any.
 const WAYS: &[(&str, &str, Option<&str>)] = &[
     // Ten that restore wrongly, each in its own way.
     (

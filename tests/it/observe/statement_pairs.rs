@@ -13,7 +13,7 @@ use af_db::plan::observe::guard::Prediction;
 use af_db::plan::observe::{reach, run};
 use af_db::sql::safe::Sql;
 
-use super::bound::Unrecorded;
+use super::prediction_guard::Unrecorded;
 use super::support::step;
 use crate::support::server::{self, Database};
 
@@ -72,7 +72,7 @@ impl Pair<'_> {
         format!("{} {} {about} {files} {state}", first.name, second.name)
     }
 
-    /// Gives what stands before the pair.
+    /// Returns what stands before the pair.
     fn base(&self, all: &[Shape], with_rows: bool) -> String {
         let schema = &self.schema;
         let mut text = format!(
@@ -129,7 +129,7 @@ impl Pair<'_> {
         })
     }
 
-    /// Says whether PostgreSQL itself takes the pair.
+    /// Whether PostgreSQL itself takes the pair.
     async fn is_possible(&self, all: &[Shape], database: &Database) -> bool {
         let text = self.texts().concat().replace(" CONCURRENTLY", "");
         let text = text.replace("VACUUM", "ANALYZE");

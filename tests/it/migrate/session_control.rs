@@ -487,7 +487,7 @@ async fn a_server_without_room_is_not_the_files_fault() {
         "{}",
         ran.seen()
     );
-    assert!(!ran.stderr.contains("mend"), "{}", ran.seen());
+    assert!(!ran.stderr.contains("fix "), "{}", ran.seen());
 }
 
 #[tokio::test]
