@@ -11,9 +11,9 @@ use tokio_postgres::SimpleQueryMessage;
 
 use crate::backup::archive::Archive;
 use crate::backup::identity;
-use crate::backup::proven;
-use crate::backup::restore::{self, Place, Restored};
+use crate::backup::restore::{self, Destination, Restored};
 use crate::backup::store::Store;
+use crate::backup::verification;
 use crate::event::{Interrupt, Watch, silent};
 use crate::finding::Finding;
 use crate::pg::connect;
@@ -102,7 +102,7 @@ pub async fn run(
         restore::plan::suffixed(&archive.database, &format!("_drill_{}", std::process::id()))
     };
     options.target = server.with_database(&database);
-    options.place = Place::New;
+    options.place = Destination::New;
     let restored = restore::run(&options, store, name, watch, interrupt).await?;
     let mut findings = restored.findings.clone();
     let (mut smoke, mut policies) = (Vec::new(), None);
@@ -198,7 +198,7 @@ fn too_old(archive: &Archive, target: Duration) -> Option<Finding> {
     let started: DateTime<Utc> = archive.started.parse().ok()?;
     let old = Utc::now() - started;
     if identity::is_from_the_future(archive, Utc::now()) {
-        return Some(identity::future(archive));
+        return Some(identity::future_finding(archive));
     }
     let target = TimeDelta::from_std(target).ok()?;
     (old > target).then(|| {
@@ -207,8 +207,8 @@ fn too_old(archive: &Archive, target: Duration) -> Option<Finding> {
             &archive.name,
             format!(
                 "the backup is {} old, but recovery.point allows at most {}",
-                proven::hours(old),
-                proven::hours(target)
+                verification::hours(old),
+                verification::hours(target)
             ),
         )
         .help("run `af-db backup`, or change recovery.point in af-db.yaml")

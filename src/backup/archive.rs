@@ -12,7 +12,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::error::fail;
-use crate::seal::{Sealed, hex};
+use crate::file_encoding::{FileChecksum, hex};
 
 /// The name of the description.
 pub const DESCRIPTION: &str = "archive.json";
@@ -182,8 +182,8 @@ pub struct StoredFile {
 
 impl StoredFile {
     /// Gives what its bytes must be again.
-    pub fn sealed(&self) -> Sealed {
-        Sealed {
+    pub fn checksum(&self) -> FileChecksum {
+        FileChecksum {
             size: self.size,
             sha256: self.sha256.clone(),
         }

@@ -13,7 +13,7 @@ use crate::toc::{self, Toc};
 
 /// Where programs may be.
 #[derive(Clone, Debug, Default)]
-pub struct Places {
+pub struct ClientSearchPath {
     /// The directory the user named; no other is looked at.
     pub named: Option<PathBuf>,
     /// The directories of the search path.
@@ -60,7 +60,7 @@ impl Clients {
 }
 
 /// Finds every version of the client programs that is here, the newest first.
-pub async fn search(places: &Places) -> Result<Vec<Clients>> {
+pub async fn search(places: &ClientSearchPath) -> Result<Vec<Clients>> {
     let mut directories = Vec::new();
     match &places.named {
         Some(named) => directories.push(named.clone()),

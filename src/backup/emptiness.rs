@@ -43,7 +43,7 @@ const KNOWN: &[&str] = &[
 ];
 
 /// A database that may be empty.
-pub struct Candidate<'a> {
+pub struct EmptinessCandidate<'a> {
     /// Its address, from which that of template1 is made.
     pub target: &'a Target,
     /// Roles that may own a database nobody has touched.
@@ -52,7 +52,7 @@ pub struct Candidate<'a> {
 
 /// What somebody made in a database.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Contents {
+pub struct UserContents {
     /// Objects and rows, in words; a database that has any is nobody's to replace.
     pub objects: Vec<String>,
     /// What an otherwise empty database was given: an owner, privileges, settings, a comment. It is replaced, but kept.
@@ -60,7 +60,10 @@ pub struct Contents {
 }
 
 /// Names what was made in the database of a session; nothing when it is empty.
-pub async fn contents(session: &Session, candidate: &Candidate<'_>) -> Result<Contents> {
+pub async fn contents(
+    session: &Session,
+    candidate: &EmptinessCandidate<'_>,
+) -> Result<UserContents> {
     let mut objects = objects(session, candidate).await?;
     let surroundings = surroundings(session, candidate).await?;
     let may_be_inherited = surroundings.iter().any(|one| one.inherited);
@@ -80,7 +83,7 @@ pub async fn contents(session: &Session, candidate: &Candidate<'_>) -> Result<Co
         };
         kind.push(one.what);
     }
-    Ok(Contents {
+    Ok(UserContents {
         objects,
         properties,
     })
@@ -105,13 +108,13 @@ struct Object {
 
 /// How many objects of each catalog are listed.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Listed {
+enum ListDepth {
     One,
     All,
 }
 
 /// Names one object of each catalog that holds any which template1 did not give.
-async fn objects(session: &Session, candidate: &Candidate<'_>) -> Result<Vec<String>> {
+async fn objects(session: &Session, candidate: &EmptinessCandidate<'_>) -> Result<Vec<String>> {
     let doing = || "looking whether the database is empty";
     let catalogs = session
         .query(include_str!("queries/catalogs.sql"), &[])
@@ -129,16 +132,16 @@ async fn objects(session: &Session, candidate: &Candidate<'_>) -> Result<Vec<Str
             ));
         }
     }
-    let mut made = listed(session, &readable, Listed::One)
+    let mut made = listed(session, &readable, ListDepth::One)
         .await
         .with_context(doing)?;
     if !made.is_empty()
         && let Ok(template) = connect::open(&template(candidate), &silent).await
     {
-        let given = listed(&template, &readable, Listed::All).await;
+        let given = listed(&template, &readable, ListDepth::All).await;
         let given: BTreeSet<Object> = given.unwrap_or_default().into_iter().collect();
         if !given.is_empty() {
-            made = listed(session, &readable, Listed::All)
+            made = listed(session, &readable, ListDepth::All)
                 .await
                 .with_context(doing)?;
             made.retain(|one| !given.contains(one));
@@ -167,10 +170,14 @@ async fn objects(session: &Session, candidate: &Candidate<'_>) -> Result<Vec<Str
 }
 
 /// Lists the objects of catalogs that were made after `initdb`.
-async fn listed(session: &Session, catalogs: &[String], how_many: Listed) -> Result<Vec<Object>> {
+async fn listed(
+    session: &Session,
+    catalogs: &[String],
+    how_many: ListDepth,
+) -> Result<Vec<Object>> {
     let limit = Sql::new(match how_many {
-        Listed::One => " ORDER BY c.oid LIMIT 1",
-        Listed::All => "",
+        ListDepth::One => " ORDER BY c.oid LIMIT 1",
+        ListDepth::All => "",
     });
     let part = |catalog: &String| {
         // Sessions leave their schemas for temporary objects behind, which nobody made.
@@ -254,10 +261,10 @@ struct Made {
     is_object: bool,
 }
 
-async fn surroundings(session: &Session, candidate: &Candidate<'_>) -> Result<Vec<Made>> {
+async fn surroundings(session: &Session, candidate: &EmptinessCandidate<'_>) -> Result<Vec<Made>> {
     let rows = session
         .query(
-            include_str!("queries/surroundings_made.sql"),
+            include_str!("queries/properties_set.sql"),
             &[(&candidate.owners, Type::TEXT_ARRAY)],
         )
         .await
@@ -272,7 +279,7 @@ async fn surroundings(session: &Session, candidate: &Candidate<'_>) -> Result<Ve
 }
 
 /// Gives what a new database has from template1; where that cannot be asked, everything counts as made.
-async fn template_surroundings(candidate: &Candidate<'_>) -> BTreeSet<Made> {
+async fn template_surroundings(candidate: &EmptinessCandidate<'_>) -> BTreeSet<Made> {
     let Ok(session) = connect::open(&template(candidate), &silent).await else {
         return BTreeSet::new();
     };
@@ -281,6 +288,6 @@ async fn template_surroundings(candidate: &Candidate<'_>) -> BTreeSet<Made> {
     given.unwrap_or_default().into_iter().collect()
 }
 
-fn template(candidate: &Candidate<'_>) -> Target {
+fn template(candidate: &EmptinessCandidate<'_>) -> Target {
     candidate.target.with_database("template1")
 }

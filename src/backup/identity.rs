@@ -239,7 +239,7 @@ impl Lineages {
 
 /// The archives of one database in a store.
 #[derive(Default)]
-pub struct Shelf {
+pub struct DatabaseArchives {
     /// Those of all of it, the oldest first.
     pub whole: Vec<Archive>,
     /// Those of a part of it, the oldest first.
@@ -251,7 +251,11 @@ pub struct Shelf {
 }
 
 /// Finds the archives of a database; without one, all there are.
-pub fn shelf(store: &Store, of: Option<&NamedDatabase>, now: DateTime<Utc>) -> Result<Shelf> {
+pub fn archives_of(
+    store: &Store,
+    of: Option<&NamedDatabase>,
+    now: DateTime<Utc>,
+) -> Result<DatabaseArchives> {
     let mut archives: Vec<Archive> = Vec::new();
     for name in store.names()? {
         // A damaged description is `backup list`'s to tell; here it is no archive.
@@ -262,27 +266,27 @@ pub fn shelf(store: &Store, of: Option<&NamedDatabase>, now: DateTime<Utc>) -> R
         key(left).cmp(&key(right))
     });
     let lineages = Lineages::read(store, &archives)?;
-    let mut shelf = Shelf::default();
+    let mut found = DatabaseArchives::default();
     for archive in archives {
         let is_ours = of.is_none_or(|of| lineages.belongs(&archive, of));
         if !is_ours {
             if of.is_some_and(|of| of.name == archive.database) {
-                shelf.namesakes.push(archive);
+                found.namesakes.push(archive);
             }
         } else if is_from_the_future(&archive, now) {
-            shelf.future.push(archive);
+            found.future.push(archive);
         } else if archive.scope.is_whole() {
-            shelf.whole.push(archive);
+            found.whole.push(archive);
         } else {
-            shelf.parts.push(archive);
+            found.parts.push(archive);
         }
     }
-    Ok(shelf)
+    Ok(found)
 }
 
 /// Says whether an archive must stay although others of its database are newer: it alone knows that a database was restored in
 /// the place of another, until the restored one has an archive of its own that repeats it.
-pub fn is_only_witness(store: &Store, name: &str, kept: &[Archive]) -> bool {
+pub fn is_only_succession_record(store: &Store, name: &str, kept: &[Archive]) -> bool {
     let repeats = |one: &Succession| {
         kept.iter().any(|archive| {
             let server = &archive.server;
@@ -321,7 +325,7 @@ pub fn is_from_the_future(archive: &Archive, now: DateTime<Utc>) -> bool {
 }
 
 /// Says that an archive's time cannot be right.
-pub fn future(archive: &Archive) -> Finding {
+pub fn future_finding(archive: &Archive) -> Finding {
     Finding::warn(
         "archive-from-the-future",
         &archive.name,
@@ -377,8 +381,8 @@ mod tests {
         put(&store, "elsewhere", Some("2"), Some(10), 3);
         put(&store, "unknown", None, Some(10), 4);
         let whole = |identity: &NamedDatabase| -> Vec<String> {
-            let shelf = shelf(&store, Some(identity), now).unwrap();
-            names(&shelf.whole)
+            let archives = archives_of(&store, Some(identity), now).unwrap();
+            names(&archives.whole)
                 .iter()
                 .map(|name| (*name).to_owned())
                 .collect()
@@ -406,7 +410,7 @@ mod tests {
         put(&store, "second", Some("1"), Some(10), 2);
         store.remove("first").unwrap();
         assert_eq!(whole(&identity("1", Some(20))), ["old", "second", "next"]);
-        assert!(!is_only_witness(&store, "second", &[]));
+        assert!(!is_only_succession_record(&store, "second", &[]));
         note(&store, &first, &identity("1", Some(30)), Some(20)).unwrap_err();
         // The one that was kept has its own archives only.
         assert_eq!(whole(&identity("1", Some(10))), ["old", "second"]);

@@ -16,16 +16,16 @@ use af_db_schema::catalog;
 pub mod archive;
 pub mod store;
 
-pub mod relay;
-pub mod seal;
-pub mod tap;
+pub mod dump_inspector;
+pub mod file_encoding;
+pub mod pipe;
 pub mod toc;
 
 pub mod clients;
-pub mod facts;
+pub mod properties;
 pub mod snapshot;
 
-pub mod parts;
+pub mod dump_parts;
 
 pub mod dump;
 pub mod proof;
@@ -37,7 +37,7 @@ pub mod emptiness;
 pub mod load;
 pub mod mapping;
 pub mod profile;
-pub mod surroundings;
+pub mod roles_and_settings;
 pub mod swap;
 
 pub mod restore;
@@ -47,5 +47,5 @@ pub mod identity;
 
 pub mod pgbackrest;
 
-pub mod proven;
 pub mod prune;
+pub mod verification;

@@ -14,7 +14,7 @@ use crate::pg::target::Target;
 use crate::toc::Entry;
 
 /// What to load where.
-pub struct Loading<'a> {
+pub struct DumpLoad<'a> {
     /// The programs.
     pub clients: &'a Clients,
     /// The new database.
@@ -34,9 +34,9 @@ pub struct Loading<'a> {
 }
 
 /// Told when the rows of a table are in and committed; with nothing, when all rows are.
-pub type Came<'a> = &'a dyn Fn(Option<&Entry>);
+pub type OnTableLoaded<'a> = &'a dyn Fn(Option<&Entry>);
 
-impl Loading<'_> {
+impl DumpLoad<'_> {
     /// Loads what rows need before they can come.
     pub async fn schema(&self) -> Result<()> {
         let tool = self.tool().arg("--section=pre-data");
@@ -55,7 +55,7 @@ impl Loading<'_> {
     }
 
     /// Loads the rows and builds what stands on them, which may begin with one table while another is still on its way.
-    pub async fn rows(&self, came: Came<'_>) -> Result<()> {
+    pub async fn rows(&self, came: OnTableLoaded<'_>) -> Result<()> {
         let mut tool = self.tool().args(["--section=data", "--section=post-data"]);
         if self.jobs > 1 {
             tool = tool.arg(format!("--jobs={}", self.jobs));

@@ -10,7 +10,7 @@ use std::ops::Range;
 use anyhow::{Context as _, Result};
 
 use crate::error::{fail, refuse};
-use crate::facts::DatabaseFacts;
+use crate::properties::DatabaseProperties;
 use crate::sql::name::Ident;
 use crate::sql::phrase::{self, Phrase};
 use crate::sql::token::{Token, TokenKind};
@@ -56,14 +56,14 @@ impl Mapping {
     }
 
     /// Says whether two roles of the archive become one.
-    pub fn merges(&self, database: &DatabaseFacts, contents: &Toc) -> bool {
+    pub fn merges(&self, database: &DatabaseProperties, contents: &Toc) -> bool {
         let all = roles(database, contents);
         let mapped: BTreeSet<&str> = all.iter().map(|role| self.of(role)).collect();
         mapped.len() < all.len()
     }
 
     /// Refuses a role that the archive does not know, which is a misspelling.
-    pub fn check(&self, database: &DatabaseFacts, contents: &Toc) -> Result<()> {
+    pub fn check(&self, database: &DatabaseProperties, contents: &Toc) -> Result<()> {
         let known = roles(database, contents);
         let Some(old) = self.0.keys().find(|old| !known.contains(old.as_str())) else {
             return Ok(());
@@ -84,7 +84,7 @@ impl Mapping {
     }
 
     /// Maps what belongs to the database itself. A role whose place is taken is not made, nor are its memberships.
-    pub fn database(&self, database: &DatabaseFacts) -> DatabaseFacts {
+    pub fn database(&self, database: &DatabaseProperties) -> DatabaseProperties {
         let mut mapped = database.clone();
         mapped.owner = self.of(&database.owner).to_owned();
         for grant in &mut mapped.grants {
@@ -182,7 +182,7 @@ impl Mapping {
 }
 
 /// Gives every role that an archive names as an owner or a kin of the database.
-fn roles<'a>(database: &'a DatabaseFacts, contents: &'a Toc) -> BTreeSet<&'a str> {
+fn roles<'a>(database: &'a DatabaseProperties, contents: &'a Toc) -> BTreeSet<&'a str> {
     let owners = contents.entries.iter().map(|entry| entry.owner.as_str());
     let kin = database.roles.iter().map(|role| role.name.as_str());
     let all = owners.chain(kin).chain([database.owner.as_str()]);

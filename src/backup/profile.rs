@@ -1,7 +1,7 @@
 //! Owns choosing which entries of an archive go where: all of them, a Supabase project without its platform, or the user's own
 //! schemas alone.
 //!
-//! Chosen by the entries of the table of contents, whole or not at all; no statement is ever put together anew. What belongs to
+//! ChosenArchive by the entries of the table of contents, whole or not at all; no statement is ever put together anew. What belongs to
 //! the platform is told by its schema and owner, and what is there already by the platform that is there.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,7 +40,7 @@ impl Profile {
 
 /// What the entries of an archive meet where they go.
 #[derive(Clone, Copy)]
-pub struct Ground<'a> {
+pub struct ProfileContext<'a> {
     /// The platform that is there; absent where a database of its own is made.
     pub platform: Option<&'a Toc>,
     /// The extensions the server has.
@@ -81,7 +81,7 @@ const WITH_ROWS: [&str; 7] = [
 ];
 
 /// Tables in which the platform keeps the books of its own versions.
-const BOOKS: [(&str, &str); 3] = [
+const VERSION_TABLES: [(&str, &str); 3] = [
     ("auth", "schema_migrations"),
     ("storage", "migrations"),
     ("supabase_functions", "migrations"),
@@ -89,20 +89,20 @@ const BOOKS: [(&str, &str); 3] = [
 
 /// What becomes of an entry.
 enum Fate {
-    Chosen,
+    ChosenArchive,
     /// It is there, or nobody misses it: what needs it finds it.
-    There,
+    Present,
     /// What needs it cannot be either.
     Missing,
     /// Like missing, and worth a word by itself.
-    Told(&'static str),
+    Reported(&'static str),
     /// Rows without a place to go.
-    Homeless(&'static str),
+    NoTarget(&'static str),
 }
 
 /// Chooses the entries of an archive for a profile.
-pub fn select(profile: Profile, archive: &Toc, ground: Ground<'_>) -> Selection {
-    let there: BTreeSet<_> = ground
+pub fn select(profile: Profile, archive: &Toc, context: ProfileContext<'_>) -> Selection {
+    let there: BTreeSet<_> = context
         .platform
         .into_iter()
         .flat_map(|toc| toc.entries.iter().map(key))
@@ -110,21 +110,21 @@ pub fn select(profile: Profile, archive: &Toc, ground: Ground<'_>) -> Selection 
     let mut selection = Selection::default();
     let mut missing: BTreeMap<i64, String> = BTreeMap::new();
     for entry in &archive.entries {
-        match fate(profile, entry, ground, &there) {
-            Fate::Chosen => {
+        match fate(profile, entry, context, &there) {
+            Fate::ChosenArchive => {
                 selection.chosen.insert(entry.id);
             }
-            Fate::There => {}
+            Fate::Present => {}
             Fate::Missing => {
                 missing.insert(entry.id, shown(entry));
             }
-            Fate::Told(why) => {
+            Fate::Reported(why) => {
                 missing.insert(entry.id, shown(entry));
                 selection
                     .left_out
                     .push(left_out(entry, why.to_owned(), false));
             }
-            Fate::Homeless(why) => {
+            Fate::NoTarget(why) => {
                 missing.insert(entry.id, shown(entry));
                 selection
                     .left_out
@@ -172,37 +172,43 @@ fn left_out(entry: &Entry, why: String, loses_rows: bool) -> LeftOut {
 fn fate(
     profile: Profile,
     entry: &Entry,
-    ground: Ground<'_>,
+    context: ProfileContext<'_>,
     there: &BTreeSet<(&str, &str, &str)>,
 ) -> Fate {
     let kind = entry.kind.as_str();
     let is_there = there.contains(&key(entry));
-    if kind == "EXTENSION" && !is_there && !ground.extensions.contains(&entry.tag) {
-        return Fate::Told("the server does not have the extension");
+    if kind == "EXTENSION" && !is_there && !context.extensions.contains(&entry.tag) {
+        return Fate::Reported("the server does not have the extension");
     }
     if profile == Profile::Plain {
-        return Fate::Chosen;
+        return Fate::ChosenArchive;
     }
-    if ground.platform.is_some() && about_extension(entry) {
-        return if is_there { Fate::There } else { Fate::Chosen };
+    if context.platform.is_some() && about_extension(entry) {
+        return if is_there {
+            Fate::Present
+        } else {
+            Fate::ChosenArchive
+        };
     }
     let home = home(entry);
     let of_platform = is_platforms(&entry.owner);
     if home == "extensions" || home.is_empty() || !is_platform(home) {
-        return own(entry, of_platform, (home, is_there), ground);
+        return own(entry, of_platform, (home, is_there), context);
     }
     let is_whole = profile == Profile::SupabaseProject;
     match kind {
-        "TRIGGER" | "POLICY" if is_there => Fate::There,
-        "TRIGGER" | "POLICY" if is_whole => Fate::Chosen,
+        "TRIGGER" | "POLICY" if is_there => Fate::Present,
+        "TRIGGER" | "POLICY" if is_whole => Fate::ChosenArchive,
         // The platform's own triggers run the platform's own functions.
-        "TRIGGER" | "POLICY" if runs_own(entry) => Fate::Told(
+        "TRIGGER" | "POLICY" if runs_own(entry) => Fate::Reported(
             "it is on a table of the platform; --profile supabase-project takes it along",
         ),
         "TRIGGER" | "POLICY" => Fate::Missing,
         "TABLE DATA" | "SEQUENCE SET" if is_whole => rows(entry, home, there, of_platform),
-        _ if is_there => Fate::There,
-        _ if is_whole && !of_platform && kind != "SCHEMA" && !kind.contains("ACL") => Fate::Chosen,
+        _ if is_there => Fate::Present,
+        _ if is_whole && !of_platform && kind != "SCHEMA" && !kind.contains("ACL") => {
+            Fate::ChosenArchive
+        }
         _ => Fate::Missing,
     }
 }
@@ -212,7 +218,7 @@ fn own(
     entry: &Entry,
     of_platform: bool,
     (home, is_there): (&str, bool),
-    ground: Ground<'_>,
+    context: ProfileContext<'_>,
 ) -> Fate {
     let kind = entry.kind.as_str();
     // Only the platform's own roles may give what is theirs by default, or watch the whole database.
@@ -220,19 +226,19 @@ fn own(
     if of_platform && is_global {
         return Fate::Missing;
     }
-    if ground.platform.is_none() {
-        return Fate::Chosen;
+    if context.platform.is_none() {
+        return Fate::ChosenArchive;
     }
     match kind {
-        "SCHEMA" if entry.tag == "public" => Fate::There,
+        "SCHEMA" if entry.tag == "public" => Fate::Present,
         // Scripts load them in transactions of their own.
         "BLOB" | "BLOBS" | "BLOB METADATA" => {
-            Fate::Homeless("large objects do not go into the one transaction that loads all")
+            Fate::NoTarget("large objects do not go into the one transaction that loads all")
         }
         // Granting once more takes nothing away.
-        "ACL" | "DEFAULT ACL" => Fate::Chosen,
-        _ if is_there => Fate::There,
-        _ => Fate::Chosen,
+        "ACL" | "DEFAULT ACL" => Fate::ChosenArchive,
+        _ if is_there => Fate::Present,
+        _ => Fate::ChosenArchive,
     }
 }
 
@@ -243,9 +249,9 @@ fn rows(
     there: &BTreeSet<(&str, &str, &str)>,
     of_platform: bool,
 ) -> Fate {
-    if !WITH_ROWS.contains(&home) || BOOKS.contains(&(home, entry.tag.as_str())) {
+    if !WITH_ROWS.contains(&home) || VERSION_TABLES.contains(&(home, entry.tag.as_str())) {
         return if home == "vault" {
-            Fate::Told("secrets are sealed with a key that no dump holds")
+            Fate::Reported("secrets are sealed with a key that no dump holds")
         } else {
             Fate::Missing
         };
@@ -255,9 +261,9 @@ fn rows(
         _ => "TABLE",
     };
     if of_platform && !there.contains(&(relation, home, entry.tag.as_str())) {
-        return Fate::Homeless("the platform that is there does not have the table");
+        return Fate::NoTarget("the platform that is there does not have the table");
     }
-    Fate::Chosen
+    Fate::ChosenArchive
 }
 
 /// Says whether a policy, or a trigger of the user's own function, was added by the user as far as its text tells.
@@ -397,11 +403,11 @@ mod tests {
 
     fn chosen(profile: Profile, platform: Option<&Toc>) -> (Vec<i64>, Vec<String>) {
         let extensions = BTreeSet::from(["pgcrypto".to_owned()]);
-        let ground = Ground {
+        let context = ProfileContext {
             platform,
             extensions: &extensions,
         };
-        let selection = select(profile, &project(), ground);
+        let selection = select(profile, &project(), context);
         let left_out = selection
             .left_out
             .iter()

@@ -5,8 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::facts::{DatabaseFacts, Rendering};
-use crate::tap::{Heard, Sum};
+use crate::dump_inspector::{DumpSummary, RowSum};
+use crate::properties::{DatabaseProperties, Rendering};
 use crate::toc::Toc;
 
 /// What a restored database must equal.
@@ -27,7 +27,7 @@ pub struct Proof {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contents: Option<String>,
     /// What belongs to the database itself.
-    pub database: DatabaseFacts,
+    pub database: DatabaseProperties,
 }
 
 /// A table's rows.
@@ -57,8 +57,8 @@ pub struct SumProof {
     pub hash: String,
 }
 
-impl From<Sum> for SumProof {
-    fn from(sum: Sum) -> Self {
+impl From<RowSum> for SumProof {
+    fn from(sum: RowSum) -> Self {
         SumProof {
             rows: sum.rows,
             bytes: sum.bytes,
@@ -83,16 +83,16 @@ pub struct SequenceProof {
 
 impl Proof {
     /// Puts together what was heard of the dump and what surrounds it.
-    pub fn of(heard: &Heard, rendering: Rendering, database: DatabaseFacts) -> Self {
-        let mut tables = tables(heard);
+    pub fn of(summary: &DumpSummary, rendering: Rendering, database: DatabaseProperties) -> Self {
+        let mut tables = tables(summary);
         tables.sort();
         Proof {
-            encoding: encoding(&heard.toc).unwrap_or_else(|| database.encoding.clone()),
+            encoding: encoding(&summary.toc).unwrap_or_else(|| database.encoding.clone()),
             rendering,
             tables,
-            sequences: sequences(&heard.toc),
-            large_objects: heard.large_objects.into(),
-            contents: Some(heard.contents.clone()),
+            sequences: sequences(&summary.toc),
+            large_objects: summary.large_objects.into(),
+            contents: Some(summary.contents.clone()),
             database,
         }
     }
@@ -104,15 +104,15 @@ impl Proof {
 }
 
 /// Gives the rows of every table in a dump.
-pub fn tables(heard: &Heard) -> Vec<TableProof> {
-    let with_rows = heard
+pub fn tables(summary: &DumpSummary) -> Vec<TableProof> {
+    let with_rows = summary
         .toc
         .entries
         .iter()
         .filter(|entry| entry.kind == "TABLE DATA");
     with_rows
         .filter_map(|entry| {
-            let sum = heard.tables.get(&entry.id)?;
+            let sum = summary.tables.get(&entry.id)?;
             Some(TableProof {
                 schema: entry.schema.clone(),
                 name: entry.tag.clone(),

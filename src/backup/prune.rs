@@ -9,7 +9,7 @@ use crate::error::{Failure, fail};
 
 /// How many to keep of each kind, the newest of its day, week, month and year.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Keep {
+pub struct RetentionPolicy {
     /// Days.
     pub days: u32,
     /// Weeks, from Monday.
@@ -22,14 +22,14 @@ pub struct Keep {
     pub last: u32,
 }
 
-impl Keep {
+impl RetentionPolicy {
     /// Reads `7d,4w,12m`, also `2y` and `5` for the newest five.
     pub fn parse(text: &str) -> Result<Self> {
         let wrong = |part: &str| -> Failure {
             fail(format!("`{part}` does not say what to keep"))
                 .hint("say for example 7d,4w,12m: the newest of 7 days, 4 weeks and 12 months")
         };
-        let mut keep = Keep::default();
+        let mut keep = RetentionPolicy::default();
         for part in text.split(',').map(str::trim) {
             let digits = part.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
             let number: u32 = digits.parse().map_err(|_| wrong(part))?;
@@ -48,7 +48,7 @@ impl Keep {
 
 /// What decides about an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Candidate {
+pub struct PruneCandidate {
     /// Its name.
     pub name: String,
     /// The database it is of, told from others of its name: each is counted by itself.
@@ -58,16 +58,16 @@ pub struct Candidate {
     /// When it was made.
     pub started: DateTime<Utc>,
     /// Whether it was proven, by a drill or by reading all of it.
-    pub is_proven: bool,
+    pub is_verified: bool,
 }
 
 /// Gives the names of the archives that may go, oldest first.
-pub fn decide(candidates: &[Candidate], keep: Keep) -> Vec<String> {
-    let whose = |one: &Candidate| (one.database.clone(), one.part.clone());
+pub fn decide(candidates: &[PruneCandidate], keep: RetentionPolicy) -> Vec<String> {
+    let whose = |one: &PruneCandidate| (one.database.clone(), one.part.clone());
     let databases: BTreeSet<_> = candidates.iter().map(whose).collect();
     let mut gone = Vec::new();
     for database in databases {
-        let mut of_one: Vec<&Candidate> = candidates
+        let mut of_one: Vec<&PruneCandidate> = candidates
             .iter()
             .filter(|one| whose(one) == database)
             .collect();
@@ -86,7 +86,7 @@ pub fn decide(candidates: &[Candidate], keep: Keep) -> Vec<String> {
 type Period = fn(&DateTime<Utc>) -> (i32, u32);
 
 /// Gives what stays of one database's archives, which stand newest first.
-fn kept<'a>(newest_first: &[&'a Candidate], keep: Keep) -> BTreeSet<&'a str> {
+fn kept<'a>(newest_first: &[&'a PruneCandidate], keep: RetentionPolicy) -> BTreeSet<&'a str> {
     let mut kept = BTreeSet::new();
     kept.extend(
         newest_first
@@ -94,7 +94,7 @@ fn kept<'a>(newest_first: &[&'a Candidate], keep: Keep) -> BTreeSet<&'a str> {
             .take(1.max(keep.last as usize))
             .map(|one| one.name.as_str()),
     );
-    let proven = newest_first.iter().find(|one| one.is_proven);
+    let proven = newest_first.iter().find(|one| one.is_verified);
     kept.extend(proven.map(|one| one.name.as_str()));
     let periods: [(u32, Period); 4] = [
         (keep.days, |time| (time.year(), time.ordinal())),
@@ -122,13 +122,13 @@ fn kept<'a>(newest_first: &[&'a Candidate], keep: Keep) -> BTreeSet<&'a str> {
 mod tests {
     use super::*;
 
-    fn candidate(name: &str, started: &str, is_proven: bool) -> Candidate {
-        Candidate {
+    fn candidate(name: &str, started: &str, is_verified: bool) -> PruneCandidate {
+        PruneCandidate {
             name: name.to_owned(),
             database: "shop".to_owned(),
             part: None,
             started: started.parse().unwrap(),
-            is_proven,
+            is_verified,
         }
     }
 
@@ -141,11 +141,11 @@ mod tests {
             ("e", "2026-01-07T01:00:00Z"),
             ("f", "2026-01-07T09:00:00Z"),
         ];
-        let candidates: Vec<Candidate> = archives
+        let candidates: Vec<PruneCandidate> = archives
             .iter()
             .map(|(name, started)| candidate(name, started, *name == proven))
             .collect();
-        let gone = decide(&candidates, Keep::parse(keep).unwrap());
+        let gone = decide(&candidates, RetentionPolicy::parse(keep).unwrap());
         assert_eq!(gone, expected, "keep {keep}, proven {proven}");
     }
 
@@ -171,7 +171,7 @@ mod tests {
         other.database = "other".to_owned();
         let one = candidate("a", "2026-01-01T00:00:00Z", false);
         assert_eq!(
-            decide(&[other, one], Keep::parse("1d").unwrap()),
+            decide(&[other, one], RetentionPolicy::parse("1d").unwrap()),
             [] as [String; 0]
         );
     }
@@ -182,7 +182,7 @@ mod tests {
         let mut part = candidate("b", "2026-01-01T02:00:00Z", true);
         part.part = Some("table public.t".to_owned());
         assert_eq!(
-            decide(&[whole, part], Keep::parse("1d").unwrap()),
+            decide(&[whole, part], RetentionPolicy::parse("1d").unwrap()),
             [] as [String; 0]
         );
     }
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn what_says_nothing_is_refused() {
         for text in ["", "d", "7x", "7d,", "-1d"] {
-            assert!(Keep::parse(text).is_err(), "{text}");
+            assert!(RetentionPolicy::parse(text).is_err(), "{text}");
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::sql::safe::Sql;
 
 /// A table or sequence that a dump would read.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Listed {
+pub struct DumpedTable {
     /// Its name.
     pub name: ObjectName,
     /// Its kind as `pg_class.relkind` has it.
@@ -37,7 +37,7 @@ pub struct Listed {
     pub owner: Option<ObjectName>,
 }
 
-impl Listed {
+impl DumpedTable {
     /// Says whether a dump holds its rows.
     pub fn has_rows(&self) -> bool {
         self.kind == 'r'
@@ -45,13 +45,13 @@ impl Listed {
 }
 
 /// Lists what a dump of this scope would read.
-pub async fn list(session: &Session, scope: &Scope) -> Result<Vec<Listed>> {
+pub async fn list(session: &Session, scope: &Scope) -> Result<Vec<DumpedTable>> {
     let rows = session
         .query(include_str!("queries/tables.sql"), &[])
         .await
         .context("listing the tables")?;
     let letter = |text: String| text.chars().next().unwrap_or(' ');
-    let listed = rows.iter().map(|row| Listed {
+    let listed = rows.iter().map(|row| DumpedTable {
         name: ObjectName::new(row.get::<_, String>("schema"), row.get::<_, String>("name")),
         kind: letter(row.get("kind")),
         persistence: letter(row.get("persistence")),
@@ -64,7 +64,7 @@ pub async fn list(session: &Session, scope: &Scope) -> Result<Vec<Listed>> {
             .map(|schema| ObjectName::new(schema, row.get::<_, String>("owner_name"))),
     });
     // A table brings the sequences along that belong to it.
-    let is_wanted = |one: &Listed| {
+    let is_wanted = |one: &DumpedTable| {
         is_in_scope(one.owner.as_ref().unwrap_or(&one.name), scope) || is_in_scope(&one.name, scope)
     };
     Ok(listed.filter(is_wanted).collect())
@@ -135,7 +135,7 @@ fn split(tables: &[String]) -> (Vec<String>, Vec<String>) {
 }
 
 /// Refuses what would make a dump silently partial or fail it half-way: hidden rows, missing rights.
-pub async fn check_rights(session: &Session, listed: &[Listed]) -> Result<()> {
+pub async fn check_rights(session: &Session, listed: &[DumpedTable]) -> Result<()> {
     let filtered = names(listed, |one| one.filtered);
     if !filtered.is_empty() {
         return Err(refuse(format!(
@@ -170,7 +170,7 @@ pub async fn check_rights(session: &Session, listed: &[Listed]) -> Result<()> {
 }
 
 /// Lists a few names and counts the others.
-fn names(listed: &[Listed], wanted: impl Fn(&Listed) -> bool) -> String {
+fn names(listed: &[DumpedTable], wanted: impl Fn(&DumpedTable) -> bool) -> String {
     let found: Vec<String> = listed
         .iter()
         .filter(|one| wanted(one))
@@ -186,15 +186,15 @@ fn names(listed: &[Listed], wanted: impl Fn(&Listed) -> bool) -> String {
 const TRIES: u32 = 5;
 
 /// A held moment; it lasts as long as the session's transaction.
-pub struct Moment {
+pub struct Snapshot {
     /// The name under which other sessions see the same.
     pub snapshot: String,
     /// What a dump reads.
-    pub tables: Vec<Listed>,
+    pub tables: Vec<DumpedTable>,
 }
 
 /// Locks every table against change, then takes the snapshot.
-pub async fn hold(session: &Session, scope: &Scope, patience: Duration) -> Result<Moment> {
+pub async fn take(session: &Session, scope: &Scope, patience: Duration) -> Result<Snapshot> {
     let milliseconds = i64::try_from(patience.as_millis()).unwrap_or(i64::MAX);
     // Asking for a table's size already waits for whoever is changing it.
     session
@@ -217,11 +217,11 @@ pub async fn hold(session: &Session, scope: &Scope, patience: Duration) -> Resul
             .query_one("SELECT pg_catalog.pg_export_snapshot()", &[])
             .await
             .map_err(|error| error.context("taking the snapshot"))?;
-        let moment = Moment {
+        let moment = Snapshot {
             snapshot: row.get(0),
             tables: list(session, scope).await?,
         };
-        let lockable = |tables: &[Listed]| -> Vec<ObjectName> {
+        let lockable = |tables: &[DumpedTable]| -> Vec<ObjectName> {
             tables
                 .iter()
                 .filter(|one| is_lockable(one))
@@ -259,18 +259,18 @@ pub async fn join(session: &Session, snapshot: &str) -> Result<()> {
     session.run(&sql).await.context("joining the snapshot")
 }
 
-fn is_lockable(one: &Listed) -> bool {
+fn is_lockable(one: &DumpedTable) -> bool {
     matches!(one.kind, 'r' | 'p')
 }
 
-async fn lock(session: &Session, tables: &[Listed]) -> Result<()> {
+async fn lock(session: &Session, tables: &[DumpedTable]) -> Result<()> {
     let begin = Sql::new(
         "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
          SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0; \
          SET LOCAL row_security = off",
     );
     session.run(&begin).await?;
-    let lockable: Vec<&Listed> = tables.iter().filter(|one| is_lockable(one)).collect();
+    let lockable: Vec<&DumpedTable> = tables.iter().filter(|one| is_lockable(one)).collect();
     for batch in lockable.chunks(500) {
         // ONLY: every partition and child is in the list itself.
         let mut sql = Sql::new("LOCK TABLE ONLY ");

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use tokio_postgres::types::Type;
 
-use crate::emptiness::{self, Candidate};
+use crate::emptiness::{self, EmptinessCandidate};
 use crate::error::{Exit, refuse, with_exit};
 use crate::event::silent;
 use crate::pg::connect;
@@ -29,12 +29,12 @@ pub struct Swap<'a> {
     /// How many may connect to the finished one, once it has its name.
     pub connection_limit: i64,
     /// The old database where it may be replaced only if it is empty, which is asked once nobody else can write to it any more.
-    pub must_be_empty: Option<Candidate<'a>>,
+    pub must_be_empty: Option<EmptinessCandidate<'a>>,
 }
 
 /// What is known of the old database after a swap.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Old {
+pub enum OldDatabase {
     /// It was seen to be empty while nobody else could enter it, and lets nobody in any more.
     Empty,
     /// It was seen to hold nothing, but has these properties, which it keeps.
@@ -44,11 +44,11 @@ pub enum Old {
 }
 
 /// Swaps over `session`, which is connected to another database; a second session on `target` ends the others'.
-pub async fn run(session: &Session, target: &Target, swap: &Swap<'_>) -> Result<Old> {
+pub async fn run(session: &Session, target: &Target, swap: &Swap<'_>) -> Result<OldDatabase> {
     let other = connect::open(target, &silent).await?;
     let mut last = None;
     for _ in 0..3 {
-        let attempt = Attempt {
+        let attempt = RenameAttempt {
             session,
             other: &other,
             swap,
@@ -89,14 +89,14 @@ pub async fn run(session: &Session, target: &Target, swap: &Swap<'_>) -> Result<
 }
 
 /// One try to rename, which the server gives up after five seconds when somebody stays connected.
-struct Attempt<'a> {
+struct RenameAttempt<'a> {
     session: &'a Session,
     other: &'a Session,
     swap: &'a Swap<'a>,
 }
 
-impl Attempt<'_> {
-    async fn run(&self) -> Result<Old> {
+impl RenameAttempt<'_> {
+    async fn run(&self) -> Result<OldDatabase> {
         // Connected before the doors close: the rename waits until this session has looked around and left.
         let mut looker = match &self.swap.must_be_empty {
             Some(candidate) => {
@@ -133,11 +133,11 @@ impl Attempt<'_> {
         renamed?;
         let kept = Ident::new(self.swap.kept_as);
         match seen {
-            Some(properties) if properties.is_empty() => Ok(Old::Empty),
+            Some(properties) if properties.is_empty() => Ok(OldDatabase::Empty),
             Some(properties) => {
                 let open = Sql::fill("ALTER DATABASE {} ALLOW_CONNECTIONS true", &[&kept]);
                 self.session.run(&open).await?;
-                Ok(Old::Bare(properties))
+                Ok(OldDatabase::Bare(properties))
             }
             None if self.swap.must_be_empty.is_some() => {
                 let open = Sql::fill(
@@ -145,9 +145,9 @@ impl Attempt<'_> {
                     &[&kept],
                 );
                 self.session.run(&open).await?;
-                Ok(Old::Kept)
+                Ok(OldDatabase::Kept)
             }
-            None => Ok(Old::Kept),
+            None => Ok(OldDatabase::Kept),
         }
     }
 
@@ -207,7 +207,7 @@ impl Attempt<'_> {
             let alone = self
                 .other
                 .query_one(
-                    include_str!("queries/shut_out.sql"),
+                    include_str!("queries/end_sessions.sql"),
                     &[
                         (&self.swap.name, Type::TEXT),
                         (&self.session.server_info().backend_pid, Type::INT4),

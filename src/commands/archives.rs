@@ -6,13 +6,13 @@ use anyhow::{Context as _, Result};
 use chrono::Utc;
 
 use crate::backup::archive::{Archive, DESCRIPTION};
-use crate::backup::clients::Places;
-use crate::backup::identity::{self, Lineages, NamedDatabase, Shelf};
+use crate::backup::clients::ClientSearchPath;
+use crate::backup::file_encoding;
+use crate::backup::identity::{self, DatabaseArchives, Lineages, NamedDatabase};
 use crate::backup::pgbackrest::Stanza;
-use crate::backup::proven;
-use crate::backup::restore::remains::Kept;
-use crate::backup::seal;
+use crate::backup::restore::leftovers::KeptDatabase;
 use crate::backup::store::Store;
+use crate::backup::verification;
 use crate::commands::page::count;
 use crate::commands::{Context, Purpose, embedded, policies};
 use crate::config::DatabaseSource;
@@ -58,7 +58,7 @@ pub(crate) fn first_given<'a>(flags: &[(&'a str, bool)]) -> Option<&'a str> {
 }
 
 /// Refuses flags that are given and that pgBackRest, which copies whole clusters, would not be told.
-pub(crate) fn refuse_unheeded(given: &[(&str, bool)]) -> Result<()> {
+pub(crate) fn refuse_unsupported_flags(given: &[(&str, bool)]) -> Result<()> {
     match first_given(given) {
         None => Ok(()),
         Some(flag) => Err(fail(format!(
@@ -90,7 +90,7 @@ pub(crate) fn store(context: &Context, named: Option<&str>) -> Result<Store> {
 }
 
 /// An archive that a person means, and where it is.
-pub(crate) struct Chosen {
+pub(crate) struct ChosenArchive {
     pub(crate) store: Store,
     pub(crate) name: String,
     /// Whether a person named it, rather than leaving it at `latest`.
@@ -98,11 +98,15 @@ pub(crate) struct Chosen {
 }
 
 /// Finds the archive a person means: by its name, by its path or URL, or as the latest of the database in use.
-pub(crate) async fn choose(context: &Context, from: Option<&str>, named: &str) -> Result<Chosen> {
+pub(crate) async fn choose(
+    context: &Context,
+    from: Option<&str>,
+    named: &str,
+) -> Result<ChosenArchive> {
     if named == "latest" {
         let store = store(context, from)?;
         let name = newest(context, &store).await?.name;
-        return Ok(Chosen {
+        return Ok(ChosenArchive {
             store,
             name,
             is_named: false,
@@ -126,7 +130,7 @@ pub(crate) async fn choose(context: &Context, from: Option<&str>, named: &str) -
                 .into(),
         );
     }
-    Ok(Chosen {
+    Ok(ChosenArchive {
         store: place,
         name: name.to_owned(),
         is_named: true,
@@ -161,22 +165,22 @@ fn split(named: &str) -> Result<(Option<String>, &str)> {
 
 /// Gives the newest archive of all of the database in use.
 async fn newest(context: &Context, store: &Store) -> Result<Archive> {
-    let mut shelf = of_this_database(context, store).await?;
-    for archive in &shelf.future {
+    let mut archives = of_this_database(context, store).await?;
+    for archive in &archives.future {
         let late = format!(
             "{} does not count as the latest: its time, {}, has not come yet",
             archive.name, archive.started
         );
         context.terminal.warn(&late);
     }
-    match shelf.whole.pop() {
+    match archives.whole.pop() {
         Some(newest) => Ok(newest),
-        None => Err(none(context, store, &shelf).into()),
+        None => Err(none(context, store, &archives).into()),
     }
 }
 
 /// Gives the archives of the database in use, told from others of its name; where none is configured, of the only one there is.
-pub(crate) async fn of_this_database(context: &Context, store: &Store) -> Result<Shelf> {
+pub(crate) async fn of_this_database(context: &Context, store: &Store) -> Result<DatabaseArchives> {
     let of = identity(context).await.map_err(|error| {
         let message = format!(
             "the server does not say which database this is, so its archives are unknown: {error:#}"
@@ -191,26 +195,26 @@ pub(crate) async fn of_this_database(context: &Context, store: &Store) -> Result
             .hint("name the archive, or GRANT EXECUTE ON FUNCTION pg_catalog.pg_control_system() to the role")
             .into());
     }
-    let shelf = identity::shelf(store, of.as_ref(), Utc::now())?;
+    let archives = identity::archives_of(store, of.as_ref(), Utc::now())?;
     if of.is_none() {
-        refuse_several(store, &shelf.whole)?;
+        refuse_several(store, &archives.whole)?;
     }
-    Ok(shelf)
+    Ok(archives)
 }
 
 /// Says why there is no latest archive.
-fn none(context: &Context, store: &Store, shelf: &Shelf) -> Failure {
+fn none(context: &Context, store: &Store, archives: &DatabaseArchives) -> Failure {
     let shown = store.shown();
     let target = context.config.database.writing();
     let whose = target.map_or_else(String::new, |of| format!(" of `{}`", of.database()));
     // A part of a database is never meant where nobody named it: in the place of the whole it would lose the rest.
-    if let Some(part) = shelf.parts.last() {
+    if let Some(part) = archives.parts.last() {
         return fail(format!("there is no archive of all{whose} in {shown}")).hint(format!(
             "name the archive of a part that is meant, such as {}",
             part.name
         ));
     }
-    if let Some(namesake) = shelf.namesakes.last() {
+    if let Some(namesake) = archives.namesakes.last() {
         return fail(format!(
             "the archives{whose} in {shown} were made of another database of that name"
         ))
@@ -219,7 +223,7 @@ fn none(context: &Context, store: &Store, shelf: &Shelf) -> Failure {
             namesake.name
         ));
     }
-    if let Some(future) = shelf.future.last() {
+    if let Some(future) = archives.future.last() {
         return fail(format!(
             "every archive{whose} in {shown} is from the future"
         ))
@@ -264,21 +268,22 @@ pub(crate) async fn identity(context: &Context) -> Result<Option<NamedDatabase>>
 
 /// Says which command would put the last proven backup of a session's database back, where its environment is careful; a store
 /// that cannot be asked is no reason not to go on.
-pub(crate) fn undoing(context: &Context, session: &Session) -> Option<String> {
+pub(crate) fn swap_back_command(context: &Context, session: &Session) -> Option<String> {
     let rules = &context.config.database;
     if !rules.is_protected() && rules.rules().require.is_empty() {
         return None;
     }
     let store = store(context, None).ok()?;
-    let (archive, _) = proven::latest(&store, &NamedDatabase::of(session), Utc::now()).ok()??;
-    let command = swapping(context, &store, &archive.name);
+    let (archive, _) =
+        verification::latest(&store, &NamedDatabase::of(session), Utc::now()).ok()??;
+    let command = swap_command(context, &store, &archive.name);
     let said = format!("the last proven backup would be put back by: {command}");
     context.terminal.say(&said);
     Some(command)
 }
 
 /// Writes the command that puts an archive in the place of the database in use, ready to be pasted into a shell.
-fn swapping(context: &Context, store: &Store, archive: &str) -> String {
+fn swap_command(context: &Context, store: &Store, archive: &str) -> String {
     let database = &context.config.database;
     let mut words = vec![
         "af-db".to_owned(),
@@ -288,7 +293,10 @@ fn swapping(context: &Context, store: &Store, archive: &str) -> String {
     match (&database.source, database.writing()) {
         (DatabaseSource::Environment(name), _) => words.push(format!("--env={name}")),
         (DatabaseSource::Flag | DatabaseSource::Fleet, Some(target)) => {
-            words.push(format!("--database-url={}", without_password(target)));
+            words.push(format!(
+                "--database-url={}",
+                conninfo_without_password(target)
+            ));
         }
         _ => {}
     }
@@ -297,12 +305,12 @@ fn swapping(context: &Context, store: &Store, archive: &str) -> String {
         words.push("--".to_owned());
     }
     words.push(archive.to_owned());
-    let quoted: Vec<String> = words.iter().map(|word| for_shell(word)).collect();
+    let quoted: Vec<String> = words.iter().map(|word| shell_quoted(word)).collect();
     quoted.join(" ")
 }
 
 /// Writes where a database is as libpq reads it; its password is to be given another way.
-fn without_password(target: &Target) -> String {
+fn conninfo_without_password(target: &Target) -> String {
     let list = |of: &dyn Fn(&Host) -> String| {
         let each: Vec<String> = target.hosts.iter().map(of).collect();
         each.join(",")
@@ -321,7 +329,7 @@ fn without_password(target: &Target) -> String {
 }
 
 /// Quotes a word for a POSIX shell, where it needs it.
-pub(crate) fn for_shell(word: &str) -> String {
+pub(crate) fn shell_quoted(word: &str) -> String {
     let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./:=@%+,".contains(letter);
     if !word.is_empty() && word.chars().all(is_plain) {
         return word.to_owned();
@@ -332,7 +340,7 @@ pub(crate) fn for_shell(word: &str) -> String {
 /// Writes an archive's name as an argument that no command takes for a flag.
 pub(crate) fn argument(archive: &str) -> String {
     let guard = if archive.starts_with('-') { "-- " } else { "" };
-    format!("{guard}{}", for_shell(archive))
+    format!("{guard}{}", shell_quoted(archive))
 }
 
 /// Gives the column that names the tenant of a row, as af-db.yaml or the policy set says it.
@@ -349,9 +357,9 @@ pub(crate) fn tenant_column(context: &Context) -> Result<String> {
 }
 
 /// Gives where PostgreSQL's client programs may be.
-pub(crate) fn places(context: &Context) -> Result<Places> {
+pub(crate) fn places(context: &Context) -> Result<ClientSearchPath> {
     let embedded = context.config.embedded(None)?;
-    Ok(Places {
+    Ok(ClientSearchPath {
         named: embedded.binaries,
         path: embedded.path,
     })
@@ -364,14 +372,15 @@ pub(crate) fn identities(files: &[std::path::PathBuf]) -> Result<Vec<age::x25519
         let text =
             std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
         found.extend(
-            seal::identities(&text).with_context(|| format!("reading {}", file.display()))?,
+            file_encoding::identities(&text)
+                .with_context(|| format!("reading {}", file.display()))?,
         );
     }
     Ok(found)
 }
 
 /// Says of a database that made room for a restored one how large and how old it is.
-pub(crate) fn kept_in_words(kept: &Kept) -> String {
+pub(crate) fn size_and_age(kept: &KeptDatabase) -> String {
     let size = kept.bytes.and_then(|size| u64::try_from(size).ok());
     let size = size.map_or_else(String::new, |size| format!("{}, ", bytes(size)));
     let days = (Utc::now() - kept.since).num_days().max(0);
@@ -443,7 +452,7 @@ mod tests {
 
     #[test]
     fn words_are_quoted_for_the_shell_where_they_need_it() {
-        let check = |word: &str, expected: &str| assert_eq!(for_shell(word), expected);
+        let check = |word: &str, expected: &str| assert_eq!(shell_quoted(word), expected);
         check("app-2026", "app-2026");
         check("s3://bucket/a_b", "s3://bucket/a_b");
         check("", "''");

@@ -3,9 +3,9 @@
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::backup::clients::{self, Places};
-use crate::backup::pgbackrest::standing;
-use crate::backup::restore::remains;
+use crate::backup::clients::{self, ClientSearchPath};
+use crate::backup::pgbackrest::archiving;
+use crate::backup::restore::leftovers;
 use crate::commands::page::{Page, Tone};
 use crate::commands::{Context, Outcome, Report, archives, embedded};
 use crate::error::hint_of;
@@ -162,7 +162,7 @@ async fn server(session: &Session, target: &Target) -> Result<Vec<Check>> {
 
 /// Lists the incomplete databases of interrupted restores.
 async fn half_restored(session: &Session) -> Result<Option<Check>> {
-    let left = remains::list(session).await?;
+    let left = leftovers::list(session).await?;
     Ok((!left.is_empty()).then(|| {
         Check::warning(
             "interrupted restore",
@@ -174,8 +174,9 @@ async fn half_restored(session: &Session) -> Result<Option<Check>> {
 
 /// Lists the databases that restores replaced and kept.
 async fn kept(session: &Session) -> Result<Option<Check>> {
-    let kept = remains::kept(session).await?;
-    let named = |one: &remains::Kept| format!("{} ({})", one.name, archives::kept_in_words(one));
+    let kept = leftovers::kept_databases(session).await?;
+    let named =
+        |one: &leftovers::KeptDatabase| format!("{} ({})", one.name, archives::size_and_age(one));
     let names: Vec<String> = kept.iter().map(named).collect();
     Ok((!names.is_empty()).then(|| {
         let says = format!(
@@ -206,7 +207,7 @@ fn half_written(context: &Context) -> Option<Check> {
 /// None where the server does not archive with pgBackRest.
 async fn pgbackrest(session: &Session) -> Option<Check> {
     let name = "pgbackrest";
-    match standing::look(session).await {
+    match archiving::check(session).await {
         Ok(standing) => standing.map(|standing| match standing.remedy {
             None => Check::ok(name, standing.says),
             Some(remedy) => Check::warning(name, standing.says, remedy),
@@ -321,7 +322,7 @@ async fn direct_server(direct: &Target) -> Check {
 /// Missing client tools are a warning: a project may not need backups.
 async fn client_programs(context: &Context, major: Option<u32>) -> Result<Check> {
     let options = context.config.embedded(major)?;
-    let places = Places {
+    let places = ClientSearchPath {
         named: options.binaries,
         path: options.path,
     };

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::backup::restore::remains;
+use crate::backup::restore::leftovers;
 use crate::commands::page::{Page, Tone, count};
 use crate::commands::{
     Context, Outcome, Purpose, Report, archives, change::verify, fleet, project,
@@ -55,8 +55,8 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let (records, left, interrupted, kept) = futures_util::future::join4(
         project::history_and_journal(context, &session),
         verify::reindex_leftovers(&session),
-        remains::list(&session),
-        remains::kept(&session),
+        leftovers::list(&session),
+        leftovers::kept_databases(&session),
     )
     .await;
     let records = records?;
@@ -80,7 +80,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     standing.findings.extend(ours.map(|one| {
         let message = format!(
             "previous version of this database, kept by a restore ({})",
-            archives::kept_in_words(one)
+            archives::size_and_age(one)
         );
         Finding::note("replaced-database", &one.name, message).help(format!(
             "When no longer needed: DROP DATABASE {}",

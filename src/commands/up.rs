@@ -124,7 +124,7 @@ async fn one(args: &Args, context: &Context) -> Result<Outcome> {
     ledger.run.plan_sha256.clone_from(&report.plan);
     let before = verify::before(&session).await?;
     project::create_history_tables(&session, &ledger, &records.history).await?;
-    report.undone_by = archives::undoing(context, &session);
+    report.undone_by = archives::swap_back_command(context, &session);
     if context.config.database.is_protected() || bound.is_some() {
         report.restore_point = verify::restore_point(&session, &ledger.run.id).await;
     }

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 use tokio_postgres::types::Type;
 
 use crate::compare::rows::{self, reader};
+use crate::dump_inspector::{ObjectHasher, RowSum};
 use crate::event::Watch;
 use crate::finding::Finding;
 use crate::pg::session::Session;
@@ -13,14 +14,13 @@ use crate::pg::target::Target;
 use crate::proof::{Proof, SequenceProof, SumProof};
 use crate::sql::name::{Literal, ObjectName};
 use crate::sql::safe::Sql;
-use crate::tap::{ObjectHasher, Sum};
 
 /// How many sessions read rows at once; more than two gain nothing while the server still settles.
 const READERS: usize = 2;
 
 /// Compares every row, sequence and large object.
 pub async fn compare(target: &Target, proof: &Proof, watch: Watch<'_>) -> Result<Vec<Finding>> {
-    let (arriving, there) = rows::arriving(&proof.tables);
+    let (arriving, there) = rows::loaded_tables(&proof.tables);
     drop(arriving);
     let mut findings = rows::rows(target, proof, (there, READERS), watch).await?;
     findings.extend(others(target, proof).await?);
@@ -130,9 +130,9 @@ fn compare_sequences(expected: &[SequenceProof], found: &[SequenceProof]) -> Vec
 }
 
 /// Sums up all large objects and gives each one's hash.
-pub async fn large_objects(session: &Session) -> Result<(Sum, BTreeMap<u32, u128>)> {
+pub async fn large_objects(session: &Session) -> Result<(RowSum, BTreeMap<u32, u128>)> {
     const PIECE: i32 = 1 << 20;
-    let mut total = Sum::default();
+    let mut total = RowSum::default();
     let mut hashes = BTreeMap::new();
     let mut last: u32 = 0;
     loop {

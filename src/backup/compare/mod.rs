@@ -1,13 +1,13 @@
 //! Owns comparing a restored database with the proof of its archive; every difference names its object.
 
 pub mod data;
+pub mod properties;
 pub mod rows;
 pub mod schema;
-pub mod surroundings;
 
 /// What decides how strictly two schemas are compared.
 #[derive(Clone, Copy, Debug)]
-pub struct Leniency {
+pub struct SchemaCompareOptions {
     /// Owners were left to whoever restores.
     pub no_owner: bool,
     /// The servers are of different major versions, which print the same view differently.

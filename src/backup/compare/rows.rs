@@ -8,6 +8,7 @@ use futures_util::TryStreamExt as _;
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use crate::dump_inspector::{RowHasher, RowSum};
 use crate::event::{Event, Unit, Watch, silent};
 use crate::finding::Finding;
 use crate::pg::connect;
@@ -16,31 +17,30 @@ use crate::pg::target::Target;
 use crate::proof::{Proof, SumProof, TableProof};
 use crate::sql::name::{Literal, ObjectName};
 use crate::sql::safe::Sql;
-use crate::tap::{RowHasher, Sum};
 
 /// Tells which tables' rows are there; when it is dropped, all are.
-pub struct Arriving<'a> {
+pub struct LoadedTablesSender<'a> {
     missing: RefCell<BTreeMap<(String, String), &'a TableProof>>,
     sender: UnboundedSender<&'a TableProof>,
 }
 
 /// The tables whose rows may be read.
-pub type There<'a> = UnboundedReceiver<&'a TableProof>;
+pub type LoadedTables<'a> = UnboundedReceiver<&'a TableProof>;
 
 /// Prepares to read tables in the order in which they arrive.
-pub fn arriving(tables: &[TableProof]) -> (Arriving<'_>, There<'_>) {
+pub fn loaded_tables(tables: &[TableProof]) -> (LoadedTablesSender<'_>, LoadedTables<'_>) {
     let (sender, there) = unbounded_channel();
     let missing = tables
         .iter()
         .map(|table| ((table.schema.clone(), table.name.clone()), table));
-    let arriving = Arriving {
+    let arriving = LoadedTablesSender {
         missing: RefCell::new(missing.collect()),
         sender,
     };
     (arriving, there)
 }
 
-impl Arriving<'_> {
+impl LoadedTablesSender<'_> {
     /// Says that the rows of one table are there.
     pub fn table(&self, schema: &str, name: &str) {
         let name = (schema.to_owned(), name.to_owned());
@@ -61,7 +61,7 @@ impl Arriving<'_> {
     }
 }
 
-impl Drop for Arriving<'_> {
+impl Drop for LoadedTablesSender<'_> {
     fn drop(&mut self) {
         self.rest();
     }
@@ -71,7 +71,7 @@ impl Drop for Arriving<'_> {
 pub async fn rows(
     target: &Target,
     proof: &Proof,
-    (there, readers): (There<'_>, usize),
+    (there, readers): (LoadedTables<'_>, usize),
     watch: Watch<'_>,
 ) -> Result<Vec<Finding>> {
     let total = proof.tables.iter().map(|table| table.sum.bytes).sum();
@@ -131,7 +131,7 @@ pub(super) async fn reader(target: &Target, proof: &Proof) -> Result<Session> {
     Ok(session)
 }
 
-fn judge(table: &TableProof, found: Result<Sum>) -> Result<Option<Finding>> {
+fn judge(table: &TableProof, found: Result<RowSum>) -> Result<Option<Finding>> {
     let subject = ObjectName::new(&table.schema, &table.name).to_string();
     let found: SumProof = match found {
         Ok(sum) => sum.into(),
@@ -189,7 +189,7 @@ async fn sum(
     session: &Session,
     table: &TableProof,
     filters: &BTreeMap<(String, String), String>,
-) -> Result<Sum> {
+) -> Result<RowSum> {
     let name = ObjectName::new(&table.schema, &table.name);
     let columns = Sql::printed_by_server(&table.columns);
     let key = (table.schema.clone(), table.name.clone());
@@ -224,9 +224,9 @@ mod tests {
     use super::*;
 
     fn table(schema: &str, name: &str, bytes: u64) -> TableProof {
-        let sum = Sum {
+        let sum = RowSum {
             bytes,
-            ..Sum::default()
+            ..RowSum::default()
         };
         TableProof {
             schema: schema.to_owned(),
@@ -244,7 +244,7 @@ mod tests {
             table("b", "x", 3),
             table("b", "big", 9),
         ];
-        let (arriving, mut there) = arriving(&tables);
+        let (arriving, mut there) = loaded_tables(&tables);
         assert!(there.try_recv().is_err(), "nothing is there yet");
         arriving.table("b", "x");
         arriving.table("b", "x");

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::compare::Leniency;
+use crate::compare::SchemaCompareOptions;
 use crate::finding::Finding;
 use crate::mapping::role_lists;
 use crate::toc::{Entry, Toc};
 
 /// Compares the entries that `pg_dump` makes of two schemas.
-pub fn compare(expected: &Toc, found: &Toc, leniency: Leniency) -> Vec<Finding> {
+pub fn compare(expected: &Toc, found: &Toc, leniency: SchemaCompareOptions) -> Vec<Finding> {
     let (expected, found) = (objects(expected, leniency), objects(found, leniency));
     let mut findings = Vec::new();
     for (object, was) in &expected {
@@ -54,7 +54,7 @@ struct Object {
 }
 
 /// Gives every object with the lines that define it, sorted: privileges may be listed in any order.
-fn objects(toc: &Toc, leniency: Leniency) -> BTreeMap<Object, Vec<String>> {
+fn objects(toc: &Toc, leniency: SchemaCompareOptions) -> BTreeMap<Object, Vec<String>> {
     let mut objects: BTreeMap<Object, Vec<String>> = BTreeMap::new();
     let counts = |entry: &&Entry| is_schema(entry) && !(leniency.no_owner && is_owner_alone(entry));
     for entry in toc.entries.iter().filter(counts) {

@@ -16,21 +16,21 @@ use tokio::time::Instant;
 use super::Options;
 use crate::archive::{self, ROLES, StoredFile};
 use crate::clients::{self, Clients};
+use crate::dump_inspector::{DumpInspector, DumpSummary};
+use crate::dump_parts;
 use crate::error::{Exit, Failure, fail, failure_in_stream_error, with_exit};
 use crate::event::{Event, Interrupt, Unit, Watch};
-use crate::parts;
+use crate::file_encoding::{self, Writer};
 use crate::pg::program::Program;
-use crate::seal::{self, Writer};
-use crate::snapshot::{Listed, Moment};
+use crate::snapshot::{DumpedTable, Snapshot};
 use crate::sql::name::ObjectName;
 use crate::store::Pending;
-use crate::tap::{Heard, Tap};
 
 /// One dump.
 pub(super) struct Job<'a> {
     pub(super) options: &'a Options,
     pub(super) clients: &'a Clients,
-    pub(super) moment: &'a Moment,
+    pub(super) snapshot: &'a Snapshot,
     /// Whether the dump is in UTF-8 whatever the database is in.
     pub(super) in_utf8: bool,
     /// How many sessions dump at most.
@@ -55,7 +55,7 @@ impl Job<'_> {
             .tool("pg_dump", &self.options.target)
             .args(["--format=custom", "--compress=0", "--no-password"])
             .args(encoding)
-            .arg(format!("--snapshot={}", self.moment.snapshot))
+            .arg(format!("--snapshot={}", self.snapshot.snapshot))
             .arg(format!(
                 "--lock-wait-timeout={}",
                 self.options.lock_timeout.as_millis()
@@ -63,7 +63,7 @@ impl Job<'_> {
     }
 
     /// Prepares the dump of everything but the rows of the tables that go elsewhere.
-    fn first(&self, elsewhere: &[Vec<&Listed>]) -> Program {
+    fn first(&self, elsewhere: &[Vec<&DumpedTable>]) -> Program {
         let mut tool = self.pg_dump();
         let scope = &self.options.scope;
         for schema in &scope.schemas {
@@ -78,10 +78,10 @@ impl Job<'_> {
     }
 
     /// Prepares the dump of the rows of a few tables and of nothing else.
-    fn rows(&self, tables: &[&Listed]) -> Program {
+    fn rows(&self, tables: &[&DumpedTable]) -> Program {
         let names: BTreeSet<&ObjectName> = tables.iter().map(|table| &table.name).collect();
         // A table brings its sequences along, but where they stand is for the first part to say.
-        let sequences = self.moment.tables.iter().filter(|one| {
+        let sequences = self.snapshot.tables.iter().filter(|one| {
             let owner = one.owner.as_ref();
             owner.is_some_and(|owner| names.contains(owner))
         });
@@ -93,9 +93,12 @@ impl Job<'_> {
     }
 
     /// Dumps everything, by as many sessions as are worth it; gives what was heard of each part.
-    pub(super) async fn dump(&self, pending: &Pending) -> Result<(Vec<Heard>, Vec<StoredFile>)> {
-        let tables = &self.moment.tables;
-        let shares = parts::share(tables, self.sessions);
+    pub(super) async fn dump(
+        &self,
+        pending: &Pending,
+    ) -> Result<(Vec<DumpSummary>, Vec<StoredFile>)> {
+        let tables = &self.snapshot.tables;
+        let shares = dump_parts::share(tables, self.sessions);
         let mut tools = vec![self.first(&shares)];
         tools.extend(shares.iter().map(|share| self.rows(share)));
         let progress: Vec<Arc<Progress>> = tools.iter().map(|_| Arc::default()).collect();
@@ -127,14 +130,14 @@ impl Job<'_> {
             return Err(error);
         }
         (self.watch)(Event::Ended);
-        let (heard, mut files): (Vec<Heard>, Vec<StoredFile>) =
+        let (summary, mut files): (Vec<DumpSummary>, Vec<StoredFile>) =
             dumped.into_iter().flatten().unzip();
         if files.len() > 1 {
-            for (file, heard) in files.iter_mut().zip(&heard) {
-                file.head = Some(heard.toc.length);
+            for (file, summary) in files.iter_mut().zip(&summary) {
+                file.head = Some(summary.toc.length);
             }
         }
-        Ok((heard, files))
+        Ok((summary, files))
     }
 
     /// Dumps one part until it is whole, in trouble, or halted.
@@ -144,7 +147,7 @@ impl Job<'_> {
         pending: &Pending,
         progress: &Arc<Progress>,
         halt: &Interrupt,
-    ) -> Result<(Heard, StoredFile)> {
+    ) -> Result<(DumpSummary, StoredFile)> {
         let name = archive::stored_name(&archive::part(number), !self.recipients.is_empty());
         let writer = Writer::new(pending.create(&name)?, self.recipients)?;
         let mut child = tool.start()?;
@@ -178,21 +181,21 @@ impl Job<'_> {
         if !status.success() && !is_ours {
             return Err(in_words(&words, status));
         }
-        let (heard, sealed) = piped.map_err(store_trouble)?;
+        let (summary, sealed) = piped.map_err(store_trouble)?;
         progress.ended.store(true, Ordering::Relaxed);
         let file = StoredFile {
             name,
             size: sealed.size,
             sha256: sealed.sha256,
-            content: heard.bytes,
+            content: summary.bytes,
             head: None,
         };
-        Ok((heard, file))
+        Ok((summary, file))
     }
 
     /// Tells how far the dump is until a part stands still for too long or somebody wants to stop.
     async fn supervise(&self, parts: &[Arc<Progress>]) -> anyhow::Error {
-        let total = self.moment.tables.iter().map(|one| one.bytes).sum();
+        let total = self.snapshot.tables.iter().map(|one| one.bytes).sum();
         (self.watch)(Event::Began {
             task: "dumping",
             total: Some(total),
@@ -240,8 +243,8 @@ impl Job<'_> {
     }
 
     /// Refuses a dump that lacks a table it should hold.
-    pub(super) fn check_complete(&self, heard: &Heard) -> Result<()> {
-        let with_rows = heard
+    pub(super) fn check_complete(&self, summary: &DumpSummary) -> Result<()> {
+        let with_rows = summary
             .toc
             .entries
             .iter()
@@ -249,7 +252,7 @@ impl Job<'_> {
         let found: BTreeSet<(&str, &str)> = with_rows
             .map(|entry| (entry.schema.as_str(), entry.tag.as_str()))
             .collect();
-        for table in self.moment.tables.iter().filter(|one| one.has_rows()) {
+        for table in self.snapshot.tables.iter().filter(|one| one.has_rows()) {
             let name = (table.name.schema.as_str(), table.name.name.as_str());
             anyhow::ensure!(
                 found.contains(&name),
@@ -317,8 +320,8 @@ impl Pipe {
         Pipe { from, progress }
     }
 
-    fn run(mut self, writer: Writer) -> Result<(Heard, seal::Sealed)> {
-        let mut tap = Tap::new(writer);
+    fn run(mut self, writer: Writer) -> Result<(DumpSummary, file_encoding::FileChecksum)> {
+        let mut tap = DumpInspector::new(writer);
         let mut buffer = vec![0; Self::ROOM];
         loop {
             let read = self.from.read(&mut buffer).context("reading pg_dump")?;
@@ -334,8 +337,8 @@ impl Pipe {
                 std::thread::sleep(Self::PAUSE);
             }
         }
-        let (writer, heard) = tap.finish()?;
-        Ok((heard, writer.complete()?))
+        let (writer, summary) = tap.finish()?;
+        Ok((summary, writer.complete()?))
     }
 }
 

@@ -10,24 +10,24 @@ use tokio::time::Instant;
 use tokio_postgres::types::Type;
 
 use crate::archive::{self, Archive, PROOF, Scope, Tools, Totals};
-use crate::clients::{self, Places};
+use crate::clients::{self, ClientSearchPath};
+use crate::dump_inspector::DumpSummary;
+use crate::dump_parts;
 use crate::error::refuse;
 use crate::event::{Interrupt, Watch};
-use crate::facts;
+use crate::file_encoding;
 use crate::identity::Lineages;
-use crate::parts;
 use crate::pg::connect;
 use crate::pg::lock::{self, Share};
 use crate::pg::pooler;
 use crate::pg::session::Session;
 use crate::pg::target::Target;
 use crate::proof::{Proof, TableProof};
-use crate::seal;
-use crate::snapshot::{self, Listed, Moment};
+use crate::properties;
+use crate::snapshot::{self, DumpedTable, Snapshot};
 use crate::sql::name::ObjectName;
 use crate::sql::safe::Sql;
 use crate::store::Store;
-use crate::tap::Heard;
 use crate::unpack;
 use job::Job;
 
@@ -45,7 +45,7 @@ pub struct Options {
     /// Whom to encrypt for; nobody leaves it readable.
     pub recipients: Vec<String>,
     /// Where the client programs may be.
-    pub places: Places,
+    pub places: ClientSearchPath,
     /// How many sessions dump; as many as its size is worth where nobody says.
     pub jobs: Option<u32>,
     /// How long to wait for a migration to end.
@@ -66,7 +66,7 @@ pub async fn run(
     interrupt: &Interrupt,
 ) -> Result<Archive> {
     let _guard = interrupt.guard();
-    let recipients = seal::recipients(&options.recipients)?;
+    let recipients = file_encoding::recipients(&options.recipients)?;
     let started = now();
     let clock = Instant::now();
     let session = connect::open(&options.target, watch).await?;
@@ -74,35 +74,35 @@ pub async fn run(
     let work = async {
         // Held until the session ends: a backup and a migration keep each other out.
         let _lock = lock::take(&session, Share::Together, options.wait, watch).await?;
-        let (server, rendering) = facts::server(&session).await?;
+        let (server, rendering) = properties::server(&session).await?;
         let found = clients::search(&options.places).await?;
         let clients = clients::for_dump(&found, server.version_num / 10_000)?;
         let wide = Options {
             scope: snapshot::widen(&session, &options.scope).await?,
             ..options.clone()
         };
-        let moment = snapshot::hold(&session, &wide.scope, options.lock_timeout).await?;
-        let database = facts::database(&session).await?;
-        check_space(store, &moment)?;
+        let snapshot = snapshot::take(&session, &wide.scope, options.lock_timeout).await?;
+        let database = properties::database(&session).await?;
+        check_space(store, &snapshot)?;
         let catalog = fingerprint(options, watch).await?;
         let job = Job {
             options: &wide,
             clients,
-            sessions: sessions(options, &session, &moment).await?,
-            moment: &moment,
-            in_utf8: names_need_utf8(&moment, &wide.scope, &database.encoding),
+            sessions: sessions(options, &session, &snapshot).await?,
+            snapshot: &snapshot,
+            in_utf8: names_need_utf8(&snapshot, &wide.scope, &database.encoding),
             recipients: &recipients,
             watch,
             interrupt,
         };
         let name = archive_name(options.target.database(), started);
-        let bytes = moment.tables.iter().map(|one| one.bytes).sum();
+        let bytes = snapshot.tables.iter().map(|one| one.bytes).sum();
         let pending = store.begin(&name, bytes)?;
         let (parts, mut files) = job.dump(&pending).await?;
-        let heard = parts::join(&parts)?.heard;
-        job.check_complete(&heard)?;
+        let summary = dump_parts::join(&parts)?.summary;
+        job.check_complete(&summary)?;
         files.push(job.roles(&pending).await?);
-        let proof = Proof::of(&heard, rendering, database);
+        let proof = Proof::of(&summary, rendering, database);
         files.push(job.seal(&pending, PROOF, serde_json::to_vec(&proof)?)?);
         let mut archive = Archive {
             version: archive::version_of(&files),
@@ -113,16 +113,16 @@ pub async fn run(
             milliseconds: 0,
             tools: Tools {
                 af_db: env!("CARGO_PKG_VERSION").to_owned(),
-                pg_dump: heard.toc.dump_version.clone(),
+                pg_dump: summary.toc.dump_version.clone(),
             },
             succeeds: succeeds(store, &server)?,
             server,
             scope: options.scope.clone(),
-            totals: totals(&proof, &heard),
+            totals: totals(&proof, &summary),
             recipients: options.recipients.clone(),
             history: history(&session, &options.history).await?,
             catalog,
-            not_included: not_included(&moment.tables, &proof),
+            not_included: not_included(&snapshot.tables, &proof),
             files,
         };
         // Whatever the store takes from here on, nothing on the server waits for it.
@@ -153,8 +153,8 @@ fn succeeds(store: &Store, server: &archive::Server) -> Result<Vec<u32>> {
 /// Says whether names could not be read in the bytes that a database of this encoding keeps them in.
 ///
 /// Else the dump is in the encoding of its database: not every byte that one of them takes has its like elsewhere.
-fn names_need_utf8(moment: &Moment, scope: &Scope, encoding: &str) -> bool {
-    let tables = moment.tables.iter().map(|one| &one.name);
+fn names_need_utf8(snapshot: &Snapshot, scope: &Scope, encoding: &str) -> bool {
+    let tables = snapshot.tables.iter().map(|one| &one.name);
     let mut names = tables
         .flat_map(|name| [name.schema.as_str(), name.name.as_str()])
         .chain(scope.schemas.iter().map(String::as_str));
@@ -163,10 +163,10 @@ fn names_need_utf8(moment: &Moment, scope: &Scope, encoding: &str) -> bool {
 }
 
 /// Says how many sessions dump.
-async fn sessions(options: &Options, session: &Session, moment: &Moment) -> Result<usize> {
+async fn sessions(options: &Options, session: &Session, snapshot: &Snapshot) -> Result<usize> {
     let free = snapshot::free_sessions(session).await?;
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let worth = || parts::sessions(&moment.tables, processors, free);
+    let worth = || dump_parts::sessions(&snapshot.tables, processors, free);
     Ok(options.jobs.map_or_else(worth, |jobs| jobs as usize))
 }
 
@@ -202,8 +202,8 @@ pub fn archive_name(database: &str, started: DateTime<Utc>) -> String {
 }
 
 /// Refuses to start where even a well compressed archive cannot fit.
-fn check_space(store: &Store, moment: &Moment) -> Result<()> {
-    let bytes: u64 = moment.tables.iter().map(|one| one.bytes).sum();
+fn check_space(store: &Store, snapshot: &Snapshot) -> Result<()> {
+    let bytes: u64 = snapshot.tables.iter().map(|one| one.bytes).sum();
     // Rows that repeat themselves compress to a thirtieth of their tables; what is in doubt is left to the disk to say.
     let least = bytes / 32;
     match store.free() {
@@ -219,12 +219,12 @@ fn check_space(store: &Store, moment: &Moment) -> Result<()> {
     }
 }
 
-fn totals(proof: &Proof, heard: &Heard) -> Totals {
+fn totals(proof: &Proof, summary: &DumpSummary) -> Totals {
     Totals {
         tables: proof.tables.len() as u64,
         rows: proof.rows(),
         large_objects: proof.large_objects.rows,
-        dump_bytes: heard.bytes,
+        dump_bytes: summary.bytes,
         database_bytes: proof.database.bytes,
     }
 }
@@ -235,7 +235,7 @@ async fn fingerprint(options: &Options, watch: Watch<'_>) -> Result<Option<Strin
         return Ok(None);
     }
     let session = connect::open(&options.target, watch).await?;
-    let fingerprint = facts::fingerprint(&session).await?;
+    let fingerprint = properties::fingerprint(&session).await?;
     session.close().await;
     Ok(Some(fingerprint))
 }
@@ -260,7 +260,7 @@ pub(super) async fn history(session: &Session, table: &ObjectName) -> Result<Opt
 }
 
 /// Says what a person might expect in the archive and will not find.
-fn not_included(tables: &[Listed], proof: &Proof) -> Vec<String> {
+fn not_included(tables: &[DumpedTable], proof: &Proof) -> Vec<String> {
     let database = &proof.database;
     let mut lines = Vec::new();
     if !database.roles.is_empty() {

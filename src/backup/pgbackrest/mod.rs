@@ -3,9 +3,9 @@
 //! What it prints is read and judged: `pgbackrest verify` ends with 0 on a corrupt repository, and does not see a hole in the
 //! log at all.
 
+pub mod archiving;
 pub mod info;
 pub mod restore;
-pub mod standing;
 pub mod verify;
 
 use std::path::{Path, PathBuf};
@@ -106,7 +106,7 @@ impl Stanza {
         let done = self
             .run(&arguments, "pgBackRest could not verify its repository")
             .await?;
-        let mut findings = verify::judge(&String::from_utf8_lossy(&done.stdout));
+        let mut findings = verify::read_report(&String::from_utf8_lossy(&done.stdout));
         let info = self.info().await?;
         for archive in &info.archives {
             let path = format!("archive/{}/{archive}", self.name);
@@ -124,7 +124,11 @@ impl Stanza {
                 .backups
                 .first()
                 .map(|backup| backup.start_segment.as_str());
-            findings.extend(verify::holes(&names, oldest.unwrap_or_default(), segments));
+            findings.extend(verify::missing_segments(
+                &names,
+                oldest.unwrap_or_default(),
+                segments,
+            ));
         }
         Ok(findings)
     }

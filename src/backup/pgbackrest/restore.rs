@@ -25,7 +25,7 @@ use crate::pg::target::Target;
 use crate::sql::safe::Sql;
 
 /// Where to and how far.
-pub struct Point<'a> {
+pub struct RestorePoint<'a> {
     /// The place in the log before which to stop.
     pub lsn: &'a str,
     /// The run that must not be there afterwards, where one was named.
@@ -43,7 +43,7 @@ pub struct Point<'a> {
 /// What came of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Reached {
+pub struct RestoredCluster {
     /// The backup it began with.
     pub backup: String,
     /// The last place in the log that was replayed.
@@ -60,11 +60,11 @@ pub struct Reached {
 /// Restores, recovers to the point, proves that it was reached, and promotes; the cluster is left stopped.
 pub async fn run(
     stanza: &Stanza,
-    point: &Point<'_>,
+    point: &RestorePoint<'_>,
     embedded: &embedded::Options,
     watch: Watch<'_>,
     interrupt: &Interrupt,
-) -> Result<Reached> {
+) -> Result<RestoredCluster> {
     let _guard = interrupt.guard();
     let place = info::position(point.lsn).ok_or_else(|| {
         fail(format!("`{}` is no place in a log", point.lsn))
@@ -96,7 +96,7 @@ pub async fn run(
         let (mut recovered, (lsn, last_commit)) =
             recover(point, embedded, room.path(), watch).await?;
         recovered.promote().await?;
-        Ok(Reached {
+        Ok(RestoredCluster {
             backup: backup.label.clone(),
             lsn,
             last_commit,
@@ -115,7 +115,7 @@ pub async fn run(
     reached
 }
 
-fn check_identity(info: &info::Info, point: &Point<'_>) -> Result<()> {
+fn check_identity(info: &info::Info, point: &RestorePoint<'_>) -> Result<()> {
     if let (Some(theirs), Some(ours)) = (info.system_identifier.as_deref(), point.system_identifier)
         && theirs != ours
     {
@@ -149,7 +149,7 @@ fn make_room(data: &Path, stanza: &Stanza) -> Result<()> {
     privileges::give(data, stanza.user.as_ref()).with_context(doing)
 }
 
-async fn copy_back(stanza: &Stanza, point: &Point<'_>, label: &str) -> Result<()> {
+async fn copy_back(stanza: &Stanza, point: &RestorePoint<'_>, label: &str) -> Result<()> {
     let arguments = [
         format!("--pg1-path={}", point.data.display()),
         // By place: a name would be looked for in the newest backup, which may be from after it.
@@ -167,19 +167,19 @@ async fn copy_back(stanza: &Stanza, point: &Point<'_>, label: &str) -> Result<()
 }
 
 /// What the old cluster had room for, by the setting's name.
-type Needs = BTreeMap<String, String>;
+type RequiredSettings = BTreeMap<String, String>;
 
 /// Where the replay ended and when the last transaction in it was committed.
-type Proven = (String, Option<String>);
+type ReachedPoint = (String, Option<String>);
 
 /// Replays the log with no less room than the old cluster had, without which it would not: what is too little the server says
 /// itself, as it starts or where the log tells of a change.
 async fn recover(
-    point: &Point<'_>,
+    point: &RestorePoint<'_>,
     embedded: &embedded::Options,
     room: &Path,
     watch: Watch<'_>,
-) -> Result<(Recovered, Proven)> {
+) -> Result<(Recovered, ReachedPoint)> {
     let version = fs::read_to_string(point.data.join("PG_VERSION"))
         .context("reading which version the restored cluster is of")?;
     let mut options = embedded.clone();
@@ -187,7 +187,7 @@ async fn recover(
     let choice = embedded::resolve(&options, watch).await?;
     privileges::give(room, choice.user.as_ref())?;
     let log = room.join("log");
-    let mut needs = Needs::new();
+    let mut needs = RequiredSettings::new();
     loop {
         let tried = replay(point, &choice, room, &needs).await;
         let told = lacking(&fs::read_to_string(&log).unwrap_or_default());
@@ -206,11 +206,11 @@ async fn recover(
 }
 
 async fn replay(
-    point: &Point<'_>,
+    point: &RestorePoint<'_>,
     choice: &ChosenPrograms,
     room: &Path,
-    needs: &Needs,
-) -> Result<(Recovered, Proven)> {
+    needs: &RequiredSettings,
+) -> Result<(Recovered, ReachedPoint)> {
     let mut recovered = Recovered::start(point, choice, room, needs).await?;
     match recovered.prove(point).await {
         Ok(proven) => Ok((recovered, proven)),
@@ -229,10 +229,10 @@ struct Recovered {
 
 impl Recovered {
     async fn start(
-        point: &Point<'_>,
+        point: &RestorePoint<'_>,
         choice: &ChosenPrograms,
         room: &Path,
-        needs: &Needs,
+        needs: &RequiredSettings,
     ) -> Result<Self> {
         let mut settings = settings(choice, point.data, room)?;
         settings.extend(needs.iter().map(|(name, value)| format!("{name}={value}")));
@@ -252,7 +252,7 @@ impl Recovered {
     }
 
     /// Waits until the replay pauses and shows that it ended where it should.
-    async fn prove(&mut self, point: &Point<'_>) -> Result<Proven> {
+    async fn prove(&mut self, point: &RestorePoint<'_>) -> Result<ReachedPoint> {
         let session = connect::open(&self.target, &silent).await?;
         self.wait(
             &session,
@@ -361,7 +361,7 @@ fn put(room: &Path, name: &str, text: &str, choice: &ChosenPrograms) -> Result<P
 }
 
 /// Reads what a server complains that a replay must not have less of.
-fn lacking(log: &str) -> Needs {
+fn lacking(log: &str) -> RequiredSettings {
     let told = |line: &str| {
         let (before, after) = line
             .split_once(" is a lower setting than on the primary server, where its value was ")?;

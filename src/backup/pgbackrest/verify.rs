@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use crate::finding::Finding;
 
 /// Reads the report: its status of the stanza, of each backup, and the counts that should be 0.
-pub fn judge(report: &str) -> Vec<Finding> {
+pub fn read_report(report: &str) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut subject = "repository".to_owned();
     let mut stated = false;
@@ -71,7 +71,7 @@ pub fn segments(listing: &[u8]) -> Result<BTreeSet<String>> {
 }
 
 /// Finds what is missing between the oldest backup's first segment and the newest of each timeline.
-pub fn holes(names: &BTreeSet<String>, oldest: &str, segments: u64) -> Vec<Finding> {
+pub fn missing_segments(names: &BTreeSet<String>, oldest: &str, segments: u64) -> Vec<Finding> {
     let number = |name: &str| {
         let part = |range| u64::from_str_radix(name.get(range)?, 16).ok();
         Some(part(8..16)? * segments + part(16..24)?)
@@ -121,10 +121,10 @@ mod tests {
     #[test]
     fn damage_is_read_from_the_words_and_silence_is_damage() {
         let good = "stanza: one\nstatus: ok\n  archiveId: 15-1, total WAL checked: 8, total valid WAL: 8\n    missing: 0, checksum invalid: 0, size invalid: 0, other: 0\n  backup: 20261121-082440F, status: valid, total files checked: 964, total valid files: 964\n    missing: 0, checksum invalid: 0, size invalid: 0, other: 0\n";
-        assert_eq!(judge(good), []);
+        assert_eq!(read_report(good), []);
         let flipped = "stanza: one\nstatus: error\n  backup: 20261121-082440F, status: invalid, total files checked: 964, total valid files: 963\n    checksum invalid: 1\n";
         assert_eq!(
-            messages(&judge(flipped)),
+            messages(&read_report(flipped)),
             [
                 "repository: pgBackRest calls it `error`",
                 "backup 20261121-082440F: pgBackRest says status: invalid, total files checked: 964, total valid files: 963",
@@ -132,7 +132,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            messages(&judge("")),
+            messages(&read_report("")),
             ["repository: pgBackRest says nothing about it"]
         );
     }
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn a_hole_is_found_and_the_end_of_a_logical_file_is_none() {
         let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        let found = |names: &[&str], oldest| messages(&holes(&set(names), oldest, 256));
+        let found = |names: &[&str], oldest| messages(&missing_segments(&set(names), oldest, 256));
         let whole = [
             "0000000100000000000000FE",
             "0000000100000000000000FF",

@@ -2,13 +2,13 @@
 //!
 //! Whatever goes wrong before the last step, every database that was there is as it was and what was made is removed.
 
-mod build;
-mod choice;
-mod feed;
-mod onto;
-mod place;
+mod entry_selection;
+mod final_name;
+mod into_platform;
+pub mod leftovers;
+mod new_database;
 pub mod plan;
-pub mod remains;
+mod psql_script;
 mod statistics;
 
 use std::cell::Cell;
@@ -19,7 +19,7 @@ use age::x25519::Identity;
 use anyhow::Result;
 use tokio::time::Instant;
 
-use crate::clients::Places;
+use crate::clients::ClientSearchPath;
 use crate::error::{Exit, fail, refuse, with_exit};
 use crate::event::{Interrupt, Watch};
 use crate::finding::{Finding, Severity, worst};
@@ -27,13 +27,13 @@ use crate::mapping::Mapping;
 use crate::pg::connect;
 use crate::pg::session::Session;
 use crate::pg::target::Target;
-use crate::profile::{Ground, Profile};
+use crate::profile::{Profile, ProfileContext};
 use crate::store::Store;
-use crate::unpack::{self, Source, Unpacked};
+use crate::unpack::{self, ArchiveSource, Unpacked};
 
 /// What may stand where the archive is to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Destination {
     /// Nothing, or a database in which nobody made anything: it is looked at again while nobody can write to it.
     New,
     /// A database that is kept under another name.
@@ -46,11 +46,11 @@ pub struct Options {
     /// The server; the database named in it is where the archive goes.
     pub target: Target,
     /// What may stand there.
-    pub place: Place,
+    pub place: Destination,
     /// Keys that may open the archive.
     pub identities: Vec<Identity>,
     /// Where the client programs may be.
-    pub places: Places,
+    pub places: ClientSearchPath,
     /// Where the dump is unpacked.
     pub scratch: PathBuf,
     /// How many sessions load at once.
@@ -113,7 +113,7 @@ pub async fn run(
     let _guard = interrupt.guard();
     let clock = Instant::now();
     let mut times = Times::default();
-    let source = Source {
+    let source = ArchiveSource {
         store,
         name,
         identities: &options.identities,
@@ -129,10 +129,10 @@ pub async fn run(
     times.check = milliseconds(clock);
     let admin = maintenance(&options.target, watch).await?;
     let goes_onto = options.profile != Profile::Plain
-        && options.place == Place::New
-        && onto::has_platform(&admin.session, &options.target).await?;
+        && options.place == Destination::New
+        && into_platform::has_platform(&admin.session, &options.target).await?;
     let restored = if goes_onto {
-        let onto = onto::Onto {
+        let onto = into_platform::IntoPlatform {
             options,
             unpacked: &unpacked,
             watch,
@@ -142,7 +142,7 @@ pub async fn run(
             () = interrupt.wait() => Err(interrupted()),
         }
     } else {
-        onto::check_profile(options.profile, &options.target)?;
+        into_platform::check_profile(options.profile, &options.target)?;
         let work = Work {
             options,
             unpacked: &unpacked,
@@ -171,15 +171,15 @@ struct Work<'a> {
 }
 
 /// Builds a database beside all others and gives it its name once it is proven.
-async fn beside(work: Work<'_>, admin: &Admin, mut times: Times) -> Result<Restored> {
-    let extensions = choice::extensions(&admin.session).await?;
-    let ground = Ground {
+async fn beside(work: Work<'_>, admin: &AdminSession, mut times: Times) -> Result<Restored> {
+    let extensions = entry_selection::extensions(&admin.session).await?;
+    let context = ProfileContext {
         platform: None,
         extensions: &extensions,
     };
-    let choice = choice::choose(work.options, &work.unpacked.contents, ground)?;
+    let choice = entry_selection::choose(work.options, &work.unpacked.contents, context)?;
     let plan = plan::prepare(work, admin).await?;
-    let building = build::Building {
+    let building = new_database::NewDatabase {
         work,
         choice: &choice,
         plan: &plan,
@@ -192,7 +192,7 @@ async fn beside(work: Work<'_>, admin: &Admin, mut times: Times) -> Result<Resto
     let is_equal = matches!(&built, Ok(findings) if worst(findings) != Some(Severity::Error));
     // A database of that name that is not ours, such as another restore's of this second, is left alone.
     if !is_equal && building.made.get() {
-        remains::discard(&admin.target, &plan.building).await;
+        leftovers::discard(&admin.target, &plan.building).await;
     }
     let mut findings = built?;
     findings.extend(choice.findings);
@@ -205,9 +205,9 @@ async fn beside(work: Work<'_>, admin: &Admin, mut times: Times) -> Result<Resto
     };
     if is_equal {
         let clock = Instant::now();
-        let moved = place::take(admin, &plan).await;
+        let moved = final_name::take(admin, &plan).await;
         if moved.is_err() {
-            remains::discard(&admin.target, &plan.building).await;
+            leftovers::discard(&admin.target, &plan.building).await;
         }
         let taken = moved?;
         restored.kept_as = taken.kept_as;
@@ -223,12 +223,12 @@ pub(super) fn milliseconds(since: Instant) -> u64 {
 }
 
 /// A session on the same server but on another database than the one to be replaced.
-struct Admin {
+struct AdminSession {
     session: Session,
     target: Target,
 }
 
-async fn maintenance(target: &Target, watch: Watch<'_>) -> Result<Admin> {
+async fn maintenance(target: &Target, watch: Watch<'_>) -> Result<AdminSession> {
     let mut last = None;
     for database in ["postgres", "template1"] {
         if database == target.database() {
@@ -236,7 +236,7 @@ async fn maintenance(target: &Target, watch: Watch<'_>) -> Result<Admin> {
         }
         let target = target.with_database(database);
         match connect::open(&target, watch).await {
-            Ok(session) => return Ok(Admin { session, target }),
+            Ok(session) => return Ok(AdminSession { session, target }),
             Err(error) => last = Some(error),
         }
     }

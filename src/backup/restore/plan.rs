@@ -6,16 +6,16 @@ use tokio_postgres::types::Type;
 
 use crate::archive::Archive;
 use crate::clients::{self, Clients};
-use crate::emptiness::{self, Candidate};
+use crate::emptiness::{self, EmptinessCandidate};
 use crate::error::refuse;
 use crate::event::silent;
-use crate::facts;
 use crate::mapping::Mapping;
 use crate::pg::connect;
 use crate::pg::session::Session;
 use crate::pg::target::Target;
-use crate::restore::{Admin, Options, Place, Work, remains};
-use crate::surroundings;
+use crate::properties;
+use crate::restore::{AdminSession, Destination, Options, Work, leftovers};
+use crate::roles_and_settings;
 use crate::swap;
 use crate::unpack::Unpacked;
 
@@ -39,15 +39,15 @@ pub(super) struct Plan {
 
 impl Plan {
     /// Gives the database that may be replaced if it is empty.
-    pub(super) fn candidate<'a>(&self, admin: &'a Target) -> Candidate<'a> {
-        Candidate {
+    pub(super) fn candidate<'a>(&self, admin: &'a Target) -> EmptinessCandidate<'a> {
+        EmptinessCandidate {
             target: admin,
             owners: self.owners.clone(),
         }
     }
 }
 
-pub(super) async fn prepare(work: Work<'_>, admin: &Admin) -> Result<Plan> {
+pub(super) async fn prepare(work: Work<'_>, admin: &AdminSession) -> Result<Plan> {
     let Work {
         options,
         unpacked,
@@ -56,7 +56,7 @@ pub(super) async fn prepare(work: Work<'_>, admin: &Admin) -> Result<Plan> {
     } = work;
     let session = &admin.session;
     let name = options.target.database().to_owned();
-    let (server, _) = facts::server(session).await?;
+    let (server, _) = properties::server(session).await?;
     let major = server.version_num / 10_000;
     refuse_newer(&unpacked.archive, major)?;
     check_rights(session).await?;
@@ -64,15 +64,15 @@ pub(super) async fn prepare(work: Work<'_>, admin: &Admin) -> Result<Plan> {
     if !options.no_owner {
         check_owner(session, &unpacked.contents.proof.database.owner).await?;
     }
-    if options.place == Place::Swap && name == "postgres" {
+    if options.place == Destination::Swap && name == "postgres" {
         check_platform(session).await?;
     }
     let clients = clients(options, &unpacked.archive, major).await?;
     let exists = check_old(session, &name).await?;
     let owners = owners(session, options, unpacked).await?;
-    if exists && options.place == Place::New {
+    if exists && options.place == Destination::New {
         let inside = connect::open(&options.target, &silent).await?;
-        let candidate = Candidate {
+        let candidate = EmptinessCandidate {
             target: &options.target,
             owners: owners.clone(),
         };
@@ -80,7 +80,7 @@ pub(super) async fn prepare(work: Work<'_>, admin: &Admin) -> Result<Plan> {
         inside.close().await;
         swap::not_empty(&name, &found.objects)?;
     }
-    remains::sweep(session, watch).await?;
+    leftovers::sweep(session, watch).await?;
     let (building, before) = unused_names(session, &name).await?;
     Ok(Plan {
         clients,
@@ -88,7 +88,7 @@ pub(super) async fn prepare(work: Work<'_>, admin: &Admin) -> Result<Plan> {
         building,
         kept_as: exists.then_some(before),
         name,
-        must_be_empty: options.place == Place::New,
+        must_be_empty: options.place == Destination::New,
         owners,
         connection_limit: unpacked.contents.proof.database.connection_limit,
     })
@@ -222,7 +222,7 @@ async fn check_owner(session: &Session, owner: &str) -> Result<()> {
 
 /// Refuses to rename the database that a platform's services live in.
 async fn check_platform(session: &Session) -> Result<()> {
-    if !surroundings::role_exists(session, "supabase_admin").await? {
+    if !roles_and_settings::role_exists(session, "supabase_admin").await? {
         return Ok(());
     }
     Err(refuse(
@@ -236,7 +236,7 @@ async fn check_mapping(session: &Session, mapping: &Mapping) -> Result<()> {
     if mapping.is_empty() {
         return Ok(());
     }
-    let there = surroundings::roles(session).await?;
+    let there = roles_and_settings::roles(session).await?;
     match mapping.absent(&there).first() {
         None => Ok(()),
         Some(role) => Err(refuse(format!(

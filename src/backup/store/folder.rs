@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 
 use crate::archive::{self, DESCRIPTION};
 use crate::error::fail;
-use crate::seal::Sink;
+use crate::file_encoding::Sink;
 
 /// A folder that holds archives.
 #[derive(Clone, Debug)]
@@ -92,7 +92,7 @@ impl Folder {
             return Err(busy().into());
         }
         let lock = create(&path.join(LOCK))?;
-        // Taken away in the moment before it is ours only by one that sweeps.
+        // RenameResult away in the moment before it is ours only by one that sweeps.
         if !lock_file(&lock) && cfg!(unix) {
             return Err(busy().into());
         }

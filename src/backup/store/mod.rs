@@ -14,7 +14,7 @@ use anyhow::Result;
 
 use crate::archive::{Archive, DESCRIPTION, DESCRIPTION_BYTES};
 use crate::error::{Failure, fail};
-use crate::seal::Sink;
+use crate::file_encoding::Sink;
 use crate::sql::redact;
 
 /// Refuses what was meant as a URL: a folder called `s3:` would hold the archives, and nobody would look for them there.
@@ -151,12 +151,12 @@ impl Store {
     }
 
     /// Gives the names of what killed runs left unfinished and nobody sweeps by itself.
-    pub fn remains(&self) -> Result<Vec<String>> {
+    pub fn leftovers(&self) -> Result<Vec<String>> {
         match self {
             // The next backup sweeps a folder.
             Store::Folder(_) => Ok(Vec::new()),
             #[cfg(feature = "object-storage")]
-            Store::Bucket(bucket) => bucket.remains(),
+            Store::Bucket(bucket) => bucket.leftovers(),
         }
     }
 

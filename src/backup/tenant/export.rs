@@ -7,23 +7,23 @@ use chrono::Utc;
 use futures_util::TryStreamExt as _;
 use tokio::time::Instant;
 
-use super::family::{self, Family, Member};
+use super::tenant_tables::{self, TenantTable, TenantTables};
 use super::{RENDERING, SCRIPT, render, script};
 use crate::archive::{self, Archive, PROOF, Server, StoredFile, Tools, Totals};
 use crate::dump::{self, Options};
+use crate::dump_inspector::RowHasher;
 use crate::error::{Exit, refuse, with_exit};
 use crate::event::{Event, Interrupt, Unit, Watch};
-use crate::facts;
+use crate::file_encoding::{self, Writer};
 use crate::pg::connect;
 use crate::pg::lock::{self, Share};
 use crate::pg::pooler;
 use crate::pg::server_error::ServerError;
 use crate::pg::session::Session;
 use crate::proof::{Proof, SumProof, TableProof};
-use crate::seal::{self, Writer};
+use crate::properties;
 use crate::sql::safe::Sql;
 use crate::store::{Pending, Store};
-use crate::tap::RowHasher;
 use crate::unpack;
 
 /// Exports the rows of the tenant named in the scope, whose tables name it in `column`.
@@ -63,16 +63,18 @@ async fn export(
     session: &Session,
 ) -> Result<(Pending, Archive, Instant)> {
     let (started, clock) = (Utc::now(), Instant::now());
-    let recipients = seal::recipients(&options.recipients)?;
+    let recipients = file_encoding::recipients(&options.recipients)?;
     let tenant = options.scope.tenant.clone().unwrap_or_default();
     render(session).await?;
     session
         .run(&Sql::new("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"))
         .await?;
-    let family = family::read(session).await?.family(column, &tenant)?;
-    family.check_rights()?;
-    let (server, rendering) = facts::server(session).await?;
-    let database = facts::database(session).await?;
+    let tenant_tables = tenant_tables::read(session)
+        .await?
+        .tenant_tables(column, &tenant)?;
+    tenant_tables.check_rights()?;
+    let (server, rendering) = properties::server(session).await?;
+    let database = properties::database(session).await?;
     let name = dump::archive_name(
         &format!("{}-tenant-{tenant}", options.target.database()),
         started,
@@ -83,7 +85,7 @@ async fn export(
         inner: Writer::new(pending.create(&stored)?, &recipients)?,
         bytes: 0,
     };
-    let tables = write(session, &family, &tenant, &mut writer, watch).await?;
+    let tables = write(session, &tenant_tables, &tenant, &mut writer, watch).await?;
     let history = dump::history(session, &options.history).await?;
     session.run(&Sql::new("ROLLBACK")).await?;
     let content = writer.bytes;
@@ -132,7 +134,7 @@ async fn export(
         server,
         totals,
         history,
-        not_included: not_included(&family),
+        not_included: not_included(&tenant_tables),
         files,
         ..blank(options)
     };
@@ -164,8 +166,8 @@ fn blank(options: &Options) -> Archive {
     }
 }
 
-fn not_included(family: &Family) -> Vec<String> {
-    let shared = family.shared.iter();
+fn not_included(tenant_tables: &TenantTables) -> Vec<String> {
+    let shared = tenant_tables.shared.iter();
     shared
         .map(|table| format!("the rows of {table} that its rows point at, which belong to nobody"))
         .collect()
@@ -192,14 +194,14 @@ fn seal_small(
 /// Writes the script and gives what must hold of its tables.
 async fn write(
     session: &Session,
-    family: &Family,
+    tenant_tables: &TenantTables,
     tenant: &str,
     writer: &mut Counted,
     watch: Watch<'_>,
 ) -> Result<Vec<TableProof>> {
     watch(Event::Began {
         task: "exporting the tenant",
-        total: Some(family.members.len() as u64),
+        total: Some(tenant_tables.members.len() as u64),
         unit: Unit::Items,
     });
     // Written as Rust writes a string, so that no name can end the comment.
@@ -207,14 +209,14 @@ async fn write(
         writer,
         "-- The rows of tenant {tenant:?}; psql -1 -v ON_ERROR_STOP=1 loads them.\n{RENDERING}"
     )?;
-    if family.is_circular {
+    if tenant_tables.is_circular {
         writeln!(
             writer,
             "SET session_replication_role = replica; -- keys run in a circle"
         )?;
     }
     let mut tables = Vec::new();
-    for (done, member) in family.members.iter().enumerate() {
+    for (done, member) in tenant_tables.members.iter().enumerate() {
         watch(Event::Advanced {
             done: done as u64,
             note: member.table.name.name.as_str(),
@@ -237,7 +239,7 @@ async fn write(
 /// Passes the tenant's rows of a table on and sums them up.
 pub(super) async fn rows(
     session: &Session,
-    member: &Member,
+    member: &TenantTable,
     into: &mut dyn std::io::Write,
 ) -> Result<SumProof> {
     let copy = Sql::fill("COPY ({}) TO STDOUT", &[&member.query()]);

@@ -3,9 +3,9 @@
 //! The script is plain SQL: `age -d | zstd -d | psql -1 -v ON_ERROR_STOP=1` loads it without us.
 
 pub mod export;
-pub mod family;
 pub mod restore;
 pub mod script;
+pub mod tenant_tables;
 
 use anyhow::{Context as _, Result};
 

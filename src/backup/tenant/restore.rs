@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::SinkExt as _;
 
 use super::export::rows;
-use super::family::{self, Family, Key, Map};
+use super::tenant_tables::{self, ForeignKey, TableMap, TenantTables};
 use super::{render, script};
 use crate::archive::Archive;
 use crate::error::{Exit, fail, refuse, with_exit};
@@ -22,7 +22,7 @@ use crate::sql::name::{Ident, ObjectName};
 use crate::sql::safe::Sql;
 
 /// What to load where.
-pub struct Loading<'a> {
+pub struct TenantLoad<'a> {
     /// The database.
     pub target: &'a Target,
     /// The column that names the tenant.
@@ -37,7 +37,7 @@ pub struct Loading<'a> {
 
 /// Loads the script; nothing is changed unless every row of the tenant is what the archive says.
 pub async fn run(
-    loading: &Loading<'_>,
+    loading: &TenantLoad<'_>,
     script: &mut (dyn BufRead + Send),
     watch: Watch<'_>,
     interrupt: &Interrupt,
@@ -71,35 +71,35 @@ pub async fn run(
 }
 
 async fn load(
-    loading: &Loading<'_>,
+    loading: &TenantLoad<'_>,
     script: &mut (dyn BufRead + Send),
     watch: Watch<'_>,
     session: &Session,
 ) -> Result<u64> {
     let tenant = loading.archive.scope.tenant.as_deref().unwrap_or_default();
-    let map = family::read(session).await?;
-    let family = map.family(loading.column, tenant)?;
-    family.check_rights()?;
-    check_tables(loading.proof, &family)?;
+    let map = tenant_tables::read(session).await?;
+    let tenant_tables = map.tenant_tables(loading.column, tenant)?;
+    tenant_tables.check_rights()?;
+    check_tables(loading.proof, &tenant_tables)?;
     let without_triggers = without_triggers(session).await?;
-    if family.is_circular && !without_triggers {
+    if tenant_tables.is_circular && !without_triggers {
         return Err(refuse("keys of the tenant's tables run in a circle, which this role cannot load; nothing was changed")
             .hint("restore as a superuser, or GRANT SET ON PARAMETER session_replication_role to the role")
             .into());
     }
-    let removed = make_room(loading, &family, tenant, session).await?;
+    let removed = make_room(loading, &tenant_tables, tenant, session).await?;
     copy(loading, script, watch, session).await?;
     watch(Event::Info("proving the tenant's rows"));
-    prove(loading, &family, session).await?;
+    prove(loading, &tenant_tables, session).await?;
     if without_triggers {
-        check_keys(&map, &family, session).await?;
+        check_keys(&map, &tenant_tables, session).await?;
     }
     Ok(removed)
 }
 
 /// Refuses when the tenant's tables are not those of the archive.
-fn check_tables(proof: &Proof, family: &Family) -> Result<()> {
-    for member in &family.members {
+fn check_tables(proof: &Proof, tenant_tables: &TenantTables) -> Result<()> {
+    for member in &tenant_tables.members {
         let name = &member.table.name;
         let tables = &mut proof.tables.iter();
         if !tables.any(|table| ObjectName::new(&table.schema, &table.name) == *name) {
@@ -113,7 +113,7 @@ fn check_tables(proof: &Proof, family: &Family) -> Result<()> {
     }
     for table in &proof.tables {
         let name = ObjectName::new(&table.schema, &table.name);
-        let Some(member) = family
+        let Some(member) = tenant_tables
             .members
             .iter()
             .find(|member| member.table.name == name)
@@ -153,13 +153,13 @@ async fn without_triggers(session: &Session) -> Result<bool> {
 }
 
 async fn make_room(
-    loading: &Loading<'_>,
-    family: &Family,
+    loading: &TenantLoad<'_>,
+    tenant_tables: &TenantTables,
     tenant: &str,
     session: &Session,
 ) -> Result<u64> {
     let mut removed = 0;
-    for member in family.members.iter().rev() {
+    for member in tenant_tables.members.iter().rev() {
         let name = &member.table.name;
         if loading.replace {
             let delete = Sql::fill("DELETE FROM {} AS t WHERE {}", &[name, &member.rows]);
@@ -188,7 +188,7 @@ async fn make_room(
 }
 
 async fn copy(
-    loading: &Loading<'_>,
+    loading: &TenantLoad<'_>,
     script: &mut (dyn BufRead + Send),
     watch: Watch<'_>,
     session: &Session,
@@ -262,8 +262,12 @@ async fn table_rows(
     }
 }
 
-async fn prove(loading: &Loading<'_>, family: &Family, session: &Session) -> Result<()> {
-    for member in &family.members {
+async fn prove(
+    loading: &TenantLoad<'_>,
+    tenant_tables: &TenantTables,
+    session: &Session,
+) -> Result<()> {
+    for member in &tenant_tables.members {
         let name = &member.table.name;
         let found = rows(session, member, &mut std::io::sink()).await?;
         let tables = loading.proof.tables.iter();
@@ -284,8 +288,8 @@ async fn prove(loading: &Loading<'_>, family: &Family, session: &Session) -> Res
 }
 
 /// Checks every key of and to the tenant's tables, because nothing else did.
-async fn check_keys(map: &Map, family: &Family, session: &Session) -> Result<()> {
-    let is_member = |oid: i64| family.members.iter().any(|member| member.oid == oid);
+async fn check_keys(map: &TableMap, tenant_tables: &TenantTables, session: &Session) -> Result<()> {
+    let is_member = |oid: i64| tenant_tables.members.iter().any(|member| member.oid == oid);
     for key in &map.keys {
         let (Some(from), Some(to)) = (map.tables.get(&key.from), map.tables.get(&key.to)) else {
             continue;
@@ -310,7 +314,7 @@ async fn check_keys(map: &Map, family: &Family, session: &Session) -> Result<()>
     Ok(())
 }
 
-fn orphans(key: &Key, from: &ObjectName, to: &ObjectName) -> Sql {
+fn orphans(key: &ForeignKey, from: &ObjectName, to: &ObjectName) -> Sql {
     let pairs = key
         .columns
         .iter()

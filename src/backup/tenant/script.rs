@@ -2,18 +2,18 @@
 
 use std::io::{self, Write};
 
+use crate::dump_inspector::RowHasher;
 use crate::proof::TableProof;
-use crate::tap::RowHasher;
 
 /// Listens to a script that passes and sums up the rows of each table.
 #[derive(Default)]
-pub struct Script {
+pub struct ScriptInspector {
     line: Vec<u8>,
     rows: Option<(String, RowHasher)>,
     heads: Vec<(String, TableSum)>,
 }
 
-type TableSum = crate::tap::Sum;
+type TableSum = crate::dump_inspector::RowSum;
 
 /// Reads `COPY schema.table (columns) FROM stdin;` and gives what stands before ` FROM`.
 pub fn head(line: &str) -> Option<&str> {
@@ -26,7 +26,7 @@ pub fn head_of(table: &TableProof) -> String {
     format!("{name} {}", table.columns)
 }
 
-impl Script {
+impl ScriptInspector {
     /// Says whether what passed are the rows of these tables, in this order.
     pub fn holds(&self, tables: &[TableProof]) -> bool {
         self.rows.is_none()
@@ -57,7 +57,7 @@ impl Script {
     }
 }
 
-impl Write for Script {
+impl Write for ScriptInspector {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut rest = bytes;
         while let Some(end) = memchr::memchr(b'\n', rest) {
@@ -101,7 +101,7 @@ mod tests {
             table("t", "(id, v)", hasher.sum()),
         ];
         for piece in [1, 3, 1000] {
-            let mut script = Script::default();
+            let mut script = ScriptInspector::default();
             for bytes in text.as_bytes().chunks(piece) {
                 script.write_all(bytes).unwrap();
             }
@@ -109,7 +109,7 @@ mod tests {
             assert!(!script.holds(&tables[..1]));
         }
         for end in 0..text.len() - 1 {
-            let mut script = Script::default();
+            let mut script = ScriptInspector::default();
             script.write_all(&text.as_bytes()[..end]).unwrap();
             assert!(!script.holds(&tables), "cut at {end}");
         }

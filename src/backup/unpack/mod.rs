@@ -2,9 +2,9 @@
 //!
 //! Nothing of an archive is used before all of it was found whole.
 
-pub mod scratch;
+mod join_parts;
+pub mod temp_file;
 pub mod tenant;
-mod whole;
 
 use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom, Write};
@@ -17,45 +17,45 @@ use age::x25519::Identity;
 use anyhow::{Context as _, Result};
 
 use crate::archive::{self, Archive, DUMP, PROOF, StoredFile};
+use crate::dump_inspector::{DumpInspector, DumpSummary};
+use crate::dump_parts::{self, JoinedParts};
 use crate::error::{Failure, fail, refuse};
 use crate::event::{Event, Interrupt, Unit, Watch};
+use crate::file_encoding::{self, DecryptionKey};
 use crate::mapping::{Mapping, Renaming};
-use crate::parts::{self, Joined};
+use crate::pipe;
 use crate::proof::{Proof, sequences, tables};
-use crate::relay;
-use crate::seal::{self, Key};
 use crate::store::{Store, folder};
-use crate::tap::{Heard, Tap};
 use crate::toc::Toc;
-use scratch::Scratch;
-use whole::Layout;
+use join_parts::Layout;
+use temp_file::TempFile;
 
 /// What was found in an archive that is whole.
 #[derive(Clone, Debug)]
-pub struct Contents {
+pub struct ArchiveContents {
     /// What must hold of a restored database.
     pub proof: Proof,
     /// The dump's table of contents and sums.
-    pub heard: Heard,
+    pub summary: DumpSummary,
     /// Whether roles of the archive become one where it is restored.
     pub roles_merged: bool,
 }
 
-impl Contents {
-    fn new(proof: Proof, heard: Heard) -> Self {
-        Contents {
+impl ArchiveContents {
+    fn new(proof: Proof, summary: DumpSummary) -> Self {
+        ArchiveContents {
             proof,
-            heard,
+            summary,
             roles_merged: false,
         }
     }
 
     /// Takes what was renamed for what the archive says.
     fn rename(&mut self, mapping: &Mapping, toc: Toc, grown: i64) {
-        self.roles_merged = mapping.merges(&self.proof.database, &self.heard.toc);
+        self.roles_merged = mapping.merges(&self.proof.database, &self.summary.toc);
         self.proof.database = mapping.database(&self.proof.database);
-        self.heard.toc = toc;
-        for offset in self.heard.offsets.values_mut() {
+        self.summary.toc = toc;
+        for offset in self.summary.offsets.values_mut() {
             *offset = offset.saturating_add_signed(grown);
         }
     }
@@ -67,12 +67,12 @@ pub struct Verified {
     /// Its description.
     pub archive: Archive,
     /// What is in it; absent when it is encrypted and no key was given.
-    pub contents: Option<Contents>,
+    pub contents: Option<ArchiveContents>,
 }
 
 /// Which archive, and what may open it.
 #[derive(Clone, Copy)]
-pub struct Source<'a> {
+pub struct ArchiveSource<'a> {
     /// Where it is.
     pub store: &'a Store,
     /// Its name.
@@ -83,12 +83,12 @@ pub struct Source<'a> {
 
 /// Checks every file of an archive without a database; without a key an encrypted one only by its checksums.
 pub async fn verify(
-    source: &Source<'_>,
+    source: &ArchiveSource<'_>,
     watch: Watch<'_>,
     interrupt: &Interrupt,
 ) -> Result<Verified> {
     let archive = source.store.archive(source.name)?;
-    let reading = Reading::new(source, &archive);
+    let reading = ArchiveReader::new(source, &archive);
     let contents = supervise(reading.clone(), watch, interrupt, move |reading| {
         let whole = reading.all(io::sink(), |_, _| Ok(()))?;
         Ok(whole.map(|(whole, _)| whole.contents))
@@ -123,12 +123,12 @@ pub async fn check_stored(
     if !read {
         return Ok(());
     }
-    let source = Source {
+    let source = ArchiveSource {
         store,
         name: &archive.name,
         identities: &[],
     };
-    let reading = Reading::new(&source, archive);
+    let reading = ArchiveReader::new(&source, archive);
     supervise(reading, watch, interrupt, |reading| {
         let mut each = reading.archive.files.iter();
         each.try_for_each(|file| reading.stored(file))
@@ -142,8 +142,8 @@ pub struct Unpacked {
     /// The archive's description.
     pub archive: Archive,
     /// What is in it.
-    pub contents: Contents,
-    scratch: Scratch,
+    pub contents: ArchiveContents,
+    scratch: TempFile,
     /// Where in it the dump or its first part lies, which holds all large objects.
     first: Range<u64>,
 }
@@ -155,9 +155,9 @@ impl Unpacked {
     }
 
     /// Hears the dump once more and tells of each large object.
-    pub fn large_objects(&self, tell: crate::tap::OnObject) -> Result<()> {
+    pub fn large_objects(&self, tell: crate::dump_inspector::OnObject) -> Result<()> {
         let mut file = File::open(self.path()).context("reading the unpacked dump")?;
-        let mut tap = Tap::with_objects(io::sink(), tell);
+        let mut tap = DumpInspector::with_objects(io::sink(), tell);
         file.seek(SeekFrom::Start(self.first.start))
             .and_then(|_| io::copy(&mut file.take(self.first.end - self.first.start), &mut tap))
             .context("reading the unpacked dump")?;
@@ -167,7 +167,7 @@ impl Unpacked {
 
 /// Checks every file of an archive and unpacks its dump, with the names its roles have where it goes.
 pub async fn unpack(
-    source: &Source<'_>,
+    source: &ArchiveSource<'_>,
     directory: &Path,
     mapping: &Mapping,
     watch: Watch<'_>,
@@ -184,10 +184,10 @@ pub async fn unpack(
     }
     check_key(source, &archive)?;
     check_space(&archive, directory)?;
-    let scratch = Scratch::make(directory)?;
+    let scratch = TempFile::make(directory)?;
     scratch.reserve(unpacked_bytes(&archive)?);
     let file = scratch.file.try_clone().context("unpacking the dump")?;
-    let reading = Reading::new(source, &archive);
+    let reading = ArchiveReader::new(source, &archive);
     let mapping = mapping.clone();
     let layout = Layout::of(&archive)?;
     let (contents, first) = supervise(reading, watch, interrupt, move |reading| match layout {
@@ -206,28 +206,32 @@ pub async fn unpack(
 const BUFFER: usize = 256 << 10;
 
 /// Unpacks a dump that is in one file.
-fn one(reading: &Reading, file: File, mapping: &Mapping) -> Result<(Contents, Range<u64>)> {
+fn one(
+    reading: &ArchiveReader,
+    file: File,
+    mapping: &Mapping,
+) -> Result<(ArchiveContents, Range<u64>)> {
     let into = Renaming::new(io::BufWriter::with_capacity(BUFFER, file), mapping);
     let whole = reading.all(into, |_, _| Ok(()))?;
     let (whole, into) = whole.context("the archive could not be read")?;
     let (file, renamed) = into.finish()?;
     let mut contents = whole.contents;
     if let Some((toc, grown)) = renamed {
-        mapping.check(&contents.proof.database, &contents.heard.toc)?;
+        mapping.check(&contents.proof.database, &contents.summary.toc)?;
         contents.rename(mapping, toc, grown);
     }
     let mut file = finished(file)?;
     let end = file.stream_position().context("unpacking the dump")?;
-    whole::point_at_data(&mut file, &contents.heard)?;
+    join_parts::point_at_data(&mut file, &contents.summary)?;
     Ok((contents, 0..end))
 }
 
 /// Unpacks a dump that is in several files, each into its place, and makes one of them.
 fn several(
-    reading: &Reading,
+    reading: &ArchiveReader,
     (file, layout): (File, &Layout),
     mapping: &Mapping,
-) -> Result<(Contents, Range<u64>)> {
+) -> Result<(ArchiveContents, Range<u64>)> {
     let into = io::BufWriter::with_capacity(BUFFER, file);
     let place = |into: &mut io::BufWriter<File>, part: usize| layout.place(into, part);
     let whole = reading.all(into, place)?;
@@ -236,12 +240,12 @@ fn several(
     let toc = layout.assemble(&mut file, &mut whole, mapping)?;
     let mut contents = whole.contents;
     if mapping.is_empty() {
-        contents.heard.toc = toc;
+        contents.summary.toc = toc;
     } else {
-        mapping.check(&contents.proof.database, &contents.heard.toc)?;
+        mapping.check(&contents.proof.database, &contents.summary.toc)?;
         contents.rename(mapping, toc, 0);
     }
-    whole::point_at_data(&mut file, &contents.heard)?;
+    join_parts::point_at_data(&mut file, &contents.summary)?;
     Ok((contents, layout.first()))
 }
 
@@ -280,7 +284,7 @@ fn unpack_trouble(error: io::Error) -> anyhow::Error {
 }
 
 /// Refuses an encrypted archive without a key.
-fn check_key(source: &Source<'_>, archive: &Archive) -> Result<()> {
+fn check_key(source: &ArchiveSource<'_>, archive: &Archive) -> Result<()> {
     if archive.is_encrypted() && source.identities.is_empty() {
         return Err(refuse(format!(
             "the archive `{}` is encrypted, nothing was restored",
@@ -293,16 +297,16 @@ fn check_key(source: &Source<'_>, archive: &Archive) -> Result<()> {
 }
 
 /// An archive read to its end.
-struct Whole {
-    contents: Contents,
-    parts: Vec<Heard>,
+struct ReadArchive {
+    contents: ArchiveContents,
+    parts: Vec<DumpSummary>,
     /// What the parts amount to; absent where there is no dump.
-    joined: Option<Joined>,
+    joined: Option<JoinedParts>,
 }
 
-impl Whole {
-    fn new(contents: Contents) -> Self {
-        Whole {
+impl ReadArchive {
+    fn new(contents: ArchiveContents) -> Self {
+        ReadArchive {
             contents,
             parts: Vec::new(),
             joined: None,
@@ -312,7 +316,7 @@ impl Whole {
 
 /// Everything a thread needs to read an archive.
 #[derive(Clone)]
-struct Reading {
+struct ArchiveReader {
     store: Store,
     archive: Archive,
     identities: Vec<Identity>,
@@ -320,9 +324,9 @@ struct Reading {
     stop: Arc<std::sync::atomic::AtomicBool>,
 }
 
-impl Reading {
-    fn new(source: &Source<'_>, archive: &Archive) -> Self {
-        Reading {
+impl ArchiveReader {
+    fn new(source: &ArchiveSource<'_>, archive: &Archive) -> Self {
+        ArchiveReader {
             store: source.store.clone(),
             archive: archive.clone(),
             identities: source.identities.to_vec(),
@@ -331,11 +335,11 @@ impl Reading {
         }
     }
 
-    fn key(&self) -> Key<'_> {
+    fn key(&self) -> DecryptionKey<'_> {
         match (self.archive.is_encrypted(), self.identities.is_empty()) {
-            (false, _) => Key::None,
-            (true, true) => Key::Absent,
-            (true, false) => Key::Identities(&self.identities),
+            (false, _) => DecryptionKey::None,
+            (true, true) => DecryptionKey::Absent,
+            (true, false) => DecryptionKey::Identities(&self.identities),
         }
     }
 
@@ -344,24 +348,24 @@ impl Reading {
         &self,
         mut into: W,
         mut place: impl FnMut(&mut W, usize) -> Result<()>,
-    ) -> Result<Option<(Whole, W)>> {
+    ) -> Result<Option<(ReadArchive, W)>> {
         if self.archive.scope.tenant.is_some() {
             let found = self.script(into)?;
             return Ok(found.map(|(proof, into)| {
-                let contents = Contents::new(proof, Heard::default());
-                (Whole::new(contents), into)
+                let contents = ArchiveContents::new(proof, DumpSummary::default());
+                (ReadArchive::new(contents), into)
             }));
         }
         let (mut parts, mut proof) = (Vec::new(), Vec::new());
-        let is_readable = !matches!(self.key(), Key::Absent);
+        let is_readable = !matches!(self.key(), DecryptionKey::Absent);
         self.archive.dumps()?;
         self.archive.file(PROOF)?;
         if is_readable {
             for file in self.archive.dumps()? {
                 place(&mut into, parts.len())?;
-                let (heard, back) = self.part(file, into)?;
+                let (summary, back) = self.part(file, into)?;
                 into = back;
-                parts.push(heard);
+                parts.push(summary);
             }
         }
         for file in &self.archive.files {
@@ -378,12 +382,12 @@ impl Reading {
         if !is_readable {
             return Ok(None);
         }
-        let joined =
-            parts::join(&parts).map_err(|error| damaged(&self.archive, &format!("{error:#}")))?;
+        let joined = dump_parts::join(&parts)
+            .map_err(|error| damaged(&self.archive, &format!("{error:#}")))?;
         let proof: Proof = serde_json::from_slice(&proof).context("reading the proof")?;
-        self.compare(&proof, &joined.heard)?;
-        let whole = Whole {
-            contents: Contents::new(proof, joined.heard.clone()),
+        self.compare(&proof, &joined.summary)?;
+        let whole = ReadArchive {
+            contents: ArchiveContents::new(proof, joined.summary.clone()),
             parts,
             joined: Some(joined),
         };
@@ -391,16 +395,16 @@ impl Reading {
     }
 
     /// Reads a part of the dump.
-    fn part<W: Write + Send>(&self, file: &StoredFile, into: W) -> Result<(Heard, W)> {
-        let mut tap = Tap::limited(into, in_memory(file));
-        let content = relay::across(&mut tap, |into| self.one(file, into))?;
+    fn part<W: Write + Send>(&self, file: &StoredFile, into: W) -> Result<(DumpSummary, W)> {
+        let mut tap = DumpInspector::limited(into, in_memory(file));
+        let content = pipe::across(&mut tap, |into| self.one(file, into))?;
         self.check_length(file, content)?;
-        let (into, heard) = tap.finish()?;
-        Ok((heard, into))
+        let (into, summary) = tap.finish()?;
+        Ok((summary, into))
     }
 
     fn check_length(&self, file: &StoredFile, content: u64) -> Result<()> {
-        if content == file.content || matches!(self.key(), Key::Absent) {
+        if content == file.content || matches!(self.key(), DecryptionKey::Absent) {
             return Ok(());
         }
         Err(damaged(&self.archive, &format!("{} has another length", file.name)).into())
@@ -421,30 +425,31 @@ impl Reading {
 
     /// Reads a file only to see that it is the one that was stored.
     fn stored(&self, file: &StoredFile) -> Result<()> {
-        self.open(file, Key::Absent, &mut io::sink()).map(|_| ())
+        self.open(file, DecryptionKey::Absent, &mut io::sink())
+            .map(|_| ())
     }
 
-    fn open(&self, file: &StoredFile, key: Key<'_>, into: &mut dyn Write) -> Result<u64> {
+    fn open(&self, file: &StoredFile, key: DecryptionKey<'_>, into: &mut dyn Write) -> Result<u64> {
         let mut counted = Counted {
             inner: self.store.read(&self.archive.name, &file.name)?,
             passed: &self.passed,
             stop: &self.stop,
         };
-        let expected = file.sealed();
-        seal::open(&file.name, &mut counted, &expected, key, into, file.content)
+        let expected = file.checksum();
+        file_encoding::open(&file.name, &mut counted, &expected, key, into, file.content)
     }
 
     /// Holds what the dump says now against what was heard when it was made.
-    fn compare(&self, proof: &Proof, heard: &Heard) -> Result<()> {
-        let mut now = tables(heard);
+    fn compare(&self, proof: &Proof, summary: &DumpSummary) -> Result<()> {
+        let mut now = tables(summary);
         now.sort();
         let is_same = now == proof.tables
-            && sequences(&heard.toc) == proof.sequences
+            && sequences(&summary.toc) == proof.sequences
             && proof
                 .contents
                 .as_ref()
-                .is_none_or(|contents| *contents == heard.contents)
-            && proof.large_objects == heard.large_objects.into();
+                .is_none_or(|contents| *contents == summary.contents)
+            && proof.large_objects == summary.large_objects.into();
         if !is_same {
             return Err(damaged(&self.archive, "its dump is not the one that was proven").into());
         }
@@ -482,10 +487,10 @@ impl Read for Counted<'_> {
 
 /// Reads on a thread of its own, because it computes, and tells how far it is.
 async fn supervise<T: Send + 'static>(
-    reading: Reading,
+    reading: ArchiveReader,
     watch: Watch<'_>,
     interrupt: &Interrupt,
-    work: impl FnOnce(&Reading) -> Result<T> + Send + 'static,
+    work: impl FnOnce(&ArchiveReader) -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let (passed, stop) = (Arc::clone(&reading.passed), Arc::clone(&reading.stop));
     let (name, total) = (reading.archive.name.clone(), reading.archive.stored_bytes());

@@ -6,13 +6,13 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use super::{Reading, Source, check_key, damaged, supervise, unpack_trouble};
+use super::{ArchiveReader, ArchiveSource, check_key, damaged, supervise, unpack_trouble};
 use crate::archive::{self, Archive, PROOF};
 use crate::event::{Interrupt, Watch};
+use crate::file_encoding::DecryptionKey;
 use crate::proof::Proof;
-use crate::seal::Key;
 use crate::tenant::SCRIPT;
-use crate::tenant::script::Script;
+use crate::tenant::script::ScriptInspector;
 
 /// A tenant's archive found whole, its script unpacked into a file that nobody else sees.
 pub struct UnpackedScript {
@@ -26,7 +26,7 @@ pub struct UnpackedScript {
 
 /// Checks every file of a tenant's archive and unpacks its script.
 pub async fn unpack(
-    source: &Source<'_>,
+    source: &ArchiveSource<'_>,
     directory: &Path,
     watch: Watch<'_>,
     interrupt: &Interrupt,
@@ -36,7 +36,7 @@ pub async fn unpack(
     let file = tempfile::tempfile_in(directory)
         .with_context(|| format!("making a scratch file in {}", directory.display()))?;
     let into = file.try_clone().context("unpacking the script")?;
-    let reading = Reading::new(source, &archive);
+    let reading = ArchiveReader::new(source, &archive);
     let proof = supervise(reading, watch, interrupt, move |reading| {
         let unpacked = reading.script(io::BufWriter::new(into))?;
         let (proof, mut into) = unpacked.context("the archive could not be read")?;
@@ -53,17 +53,17 @@ pub async fn unpack(
     })
 }
 
-impl Reading {
+impl ArchiveReader {
     /// Reads every file of a tenant's archive; the script goes to `into`.
     pub(super) fn script<W: Write>(&self, mut into: W) -> Result<Option<(Proof, W)>> {
-        let mut heard = Script::default();
+        let mut summary = ScriptInspector::default();
         let mut proof = Vec::new();
         for file in &self.archive.files {
             match archive::stem(&file.name) {
                 SCRIPT => self.one(
                     file,
                     &mut Both {
-                        one: &mut heard,
+                        one: &mut summary,
                         other: &mut into,
                     },
                 ),
@@ -73,11 +73,11 @@ impl Reading {
         }
         self.archive.file(SCRIPT)?;
         self.archive.file(PROOF)?;
-        if matches!(self.key(), Key::Absent) {
+        if matches!(self.key(), DecryptionKey::Absent) {
             return Ok(None);
         }
         let proof: Proof = serde_json::from_slice(&proof).context("reading the proof")?;
-        if !heard.holds(&proof.tables) {
+        if !summary.holds(&proof.tables) {
             let why = "its script is not the one that was proven";
             return Err(damaged(&self.archive, why).into());
         }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::backup::archive::Archive;
 use crate::backup::identity;
-use crate::backup::proven::{self, How, Proven};
+use crate::backup::verification::{self, VerificationKind, VerificationNote};
 use crate::commands::archives::{bytes, store};
 use crate::commands::page::{Page, Tone};
 use crate::commands::{Context, Outcome, Report};
@@ -25,19 +25,19 @@ pub(super) struct Args {
 #[serde(rename_all = "kebab-case")]
 struct ListReport {
     store: String,
-    archives: Vec<Listed>,
+    archives: Vec<ListedArchive>,
     #[serde(skip)]
     findings: Vec<Finding>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Listed {
+struct ListedArchive {
     #[serde(flatten)]
     archive: Archive,
     stored_bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    proven: Option<Proven>,
+    proven: Option<VerificationNote>,
 }
 
 /// Runs the command.
@@ -52,11 +52,11 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         match store.archive(&name) {
             Ok(archive) => {
                 if identity::is_from_the_future(&archive, Utc::now()) {
-                    report.findings.push(identity::future(&archive));
+                    report.findings.push(identity::future_finding(&archive));
                 }
-                report.archives.push(Listed {
+                report.archives.push(ListedArchive {
                     stored_bytes: archive.stored_bytes(),
-                    proven: proven::read(&store, &name),
+                    proven: verification::read(&store, &name),
                     archive,
                 });
             }
@@ -99,7 +99,7 @@ impl Report for ListReport {
                     ""
                 };
                 let proof = match &one.proven {
-                    Some(proven) if proven.how == How::Restored => (
+                    Some(proven) if proven.how == VerificationKind::Restored => (
                         Tone::Good,
                         format!("restored and proven {}", proven.at.format("%F")),
                     ),

@@ -1,8 +1,8 @@
 //! `af-db backup`: makes a verified archive; lists, verifies and prunes archives.
 
-mod engine;
+mod create;
 mod list;
-mod make;
+mod pgbackrest;
 mod prune;
 mod verify;
 
@@ -18,7 +18,7 @@ pub struct Args {
     #[command(subcommand)]
     action: Option<Action>,
     #[command(flatten)]
-    make: make::Make,
+    create: create::CreateArgs,
 }
 
 #[derive(clap::Subcommand, Debug)]
@@ -34,14 +34,14 @@ enum Action {
 /// Runs the command.
 pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     match &args.action {
-        None if args.make.engine.engine == Engine::Pgbackrest => {
-            args.make.refuse_own()?;
-            engine::back_up(&args.make, context).await
+        None if args.create.engine.engine == Engine::Pgbackrest => {
+            args.create.refuse_own()?;
+            pgbackrest::back_up(&args.create, context).await
         }
-        None => make::run(&args.make, context).await,
+        None => create::run(&args.create, context).await,
         Some(Action::List(args)) => list::run(args, context),
         Some(Action::Verify(args)) if args.engine.engine == Engine::Pgbackrest => {
-            engine::verify(&args.engine, context).await
+            pgbackrest::verify(&args.engine, context).await
         }
         Some(Action::Verify(args)) => verify::run(args, context).await,
         Some(Action::Prune(args)) => prune::run(args, context),

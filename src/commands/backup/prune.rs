@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use crate::backup::archive::Archive;
 use crate::backup::identity::{self, Lineages};
-use crate::backup::proven;
-use crate::backup::prune::{Candidate, Keep, decide};
+use crate::backup::prune::{PruneCandidate, RetentionPolicy, decide};
 use crate::backup::store::Store;
+use crate::backup::verification;
 use crate::commands::archives::store;
 use crate::commands::page::{Page, count};
 use crate::commands::{Context, Outcome, Report};
@@ -51,30 +51,30 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             fail("nothing says which archives to keep, none was removed")
                 .hint("say --keep 7d,4w,12m, or set backup.keep in af-db.yaml")
         })?;
-    let keep = Keep::parse(rule)?;
+    let keep = RetentionPolicy::parse(rule)?;
     let (archives, mut findings) = readable(&store)?;
     let groups = Lineages::read(&store, &archives)?.groups(&archives);
     let mut candidates = Vec::new();
     for (archive, database) in archives.iter().zip(groups) {
         let started = archive.begun();
         match started.filter(|_| !identity::is_from_the_future(archive, Utc::now())) {
-            Some(started) => candidates.push(Candidate {
-                is_proven: proven::read(&store, &archive.name).is_some(),
+            Some(started) => candidates.push(PruneCandidate {
+                is_verified: verification::read(&store, &archive.name).is_some(),
                 part: archive.scope.part(),
                 name: archive.name.clone(),
                 database,
                 started,
             }),
             // Counted, it would be the newest for years and push out all others.
-            None => findings.push(identity::future(archive)),
+            None => findings.push(identity::future_finding(archive)),
         }
     }
     let mut removed = decide(&candidates, keep);
     let staying = archives.iter().filter(|one| !removed.contains(&one.name));
     let staying: Vec<Archive> = staying.cloned().collect();
-    removed.retain(|name| !identity::is_only_witness(&store, name, &staying));
+    removed.retain(|name| !identity::is_only_succession_record(&store, name, &staying));
     let kept = candidates.len() - removed.len();
-    removed.extend(store.remains()?);
+    removed.extend(store.leftovers()?);
     if !args.dry_run && !removed.is_empty() {
         context.confirm(&format!(
             "remove {}?",

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::backup::proven::{self, How};
-use crate::backup::unpack::{self, Source};
+use crate::backup::unpack::{self, ArchiveSource};
+use crate::backup::verification::{self, VerificationKind};
 use crate::commands::archives::{EngineArgs, choose, identities};
 use crate::commands::page::{Page, Tone, count};
 use crate::commands::{Context, Outcome, Report};
@@ -45,14 +45,14 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let chosen = choose(context, args.from.as_deref(), &args.archive).await?;
     let (store, name) = (chosen.store, chosen.name);
     let identities = identities(&args.identities)?;
-    let source = Source {
+    let source = ArchiveSource {
         store: &store,
         name: &name,
         identities: &identities,
     };
     let verified = unpack::verify(&source, &context.watch(), &context.interrupt).await?;
     let read = verified.contents.is_some();
-    let noted = read.then(|| proven::note(&store, &name, How::Read, None));
+    let noted = read.then(|| verification::note(&store, &name, VerificationKind::Read, None));
     context.show(&VerifyReport {
         archive: name,
         files: verified.archive.files.len(),

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::backup::identity::NamedDatabase;
-use crate::backup::proven;
+use crate::backup::verification;
 use crate::catalog::Catalog;
 use crate::commands::change::approved_plan::{self, ApprovedPlan, PlanFlags};
 use crate::commands::change::planning::{self, PlanInputs, PreparedPlan};
@@ -464,7 +464,12 @@ pub(crate) fn backups(context: &Context, guards: &[Guard], session: &Session) ->
             let wanted = NamedDatabase::of(session);
             let within = TimeDelta::from_std(*within).context("reading verified-backup-within")?;
             let store = archives::store(context, None)?;
-            missing.extend(proven::missing_within(&store, &wanted, within, Utc::now())?);
+            missing.extend(verification::missing_within(
+                &store,
+                &wanted,
+                within,
+                Utc::now(),
+            )?);
         }
     }
     if missing.is_empty() {
@@ -484,6 +489,6 @@ pub(crate) fn newest_backup(
     of: &NamedDatabase,
 ) -> Result<Option<DateTime<Utc>>> {
     let store = archives::store(context, None)?;
-    let newest = proven::latest(&store, of, Utc::now())?;
+    let newest = verification::latest(&store, of, Utc::now())?;
     Ok(newest.and_then(|(archive, _)| archive.begun()))
 }

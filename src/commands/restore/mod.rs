@@ -1,7 +1,7 @@
 //! `af-db restore`: puts an archive back into a new database or in another's place; `--drill` only tries it.
 
-mod onward;
-mod point;
+mod point_in_time;
+mod restore_then_migrate;
 mod tenant;
 
 use std::path::PathBuf;
@@ -13,11 +13,11 @@ use crate::backup::archive::Archive;
 use crate::backup::identity::{self, Lineages, NamedDatabase};
 use crate::backup::mapping::Mapping;
 use crate::backup::profile::Profile;
-use crate::backup::proven::{self, How};
-use crate::backup::restore::{self, Options, Place, Times};
+use crate::backup::restore::{self, Destination, Options, Times};
 use crate::backup::store::Store;
+use crate::backup::verification::{self, VerificationKind};
 use crate::commands::archives::{
-    self, Chosen, Engine, EngineArgs, identities, places, refuse_unheeded, seconds,
+    self, ChosenArchive, Engine, EngineArgs, identities, places, refuse_unsupported_flags, seconds,
 };
 use crate::commands::hooks::{self, HookEnvironment};
 use crate::commands::page::{Page, Tone, count};
@@ -86,9 +86,9 @@ pub struct Args {
     #[command(flatten)]
     engine: EngineArgs,
     #[command(flatten)]
-    point: point::PointArgs,
+    point_in_time: point_in_time::PointInTimeArgs,
     #[command(flatten)]
-    onward: onward::OnwardArgs,
+    then_migrate: restore_then_migrate::ThenMigrateArgs,
 }
 
 #[derive(Serialize)]
@@ -123,7 +123,7 @@ fn is_zero(number: &usize) -> bool {
 impl Args {
     /// Refuses what pgBackRest would not do.
     fn refuse_own(&self) -> Result<()> {
-        refuse_unheeded(&[
+        refuse_unsupported_flags(&[
             ("an archive", self.archive != "latest"),
             ("--from", self.from.is_some()),
             ("--into", self.into.is_some()),
@@ -135,8 +135,8 @@ impl Args {
             ("--role-attributes", !self.role_attributes.is_empty()),
             ("--report", self.report.is_some()),
             ("--replace", self.replace),
-            ("--to-history", self.onward.to_history.is_some()),
-            ("--migrate", self.onward.migrate),
+            ("--to-history", self.then_migrate.to_history.is_some()),
+            ("--migrate", self.then_migrate.migrate),
         ])
     }
 
@@ -149,27 +149,27 @@ impl Args {
 pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     if args.engine.engine == Engine::Pgbackrest {
         args.refuse_own()?;
-        return point::run(&args.engine, &args.point, args.drill, context).await;
+        return point_in_time::run(&args.engine, &args.point_in_time, args.drill, context).await;
     }
-    args.point.refuse_without_engine()?;
-    let chosen = match args.onward.to_history {
+    args.point_in_time.refuse_without_engine()?;
+    let chosen = match args.then_migrate.to_history {
         Some(to) if args.archive == "latest" => {
             let store = archives::store(context, args.from.as_deref())?;
-            onward::archive(context, store, &args.onward, to).await?
+            restore_then_migrate::archive(context, store, &args.then_migrate, to).await?
         }
         _ => archives::choose(context, args.from.as_deref(), &args.archive).await?,
     };
     let (store, name) = (chosen.store.clone(), chosen.name.clone());
     let archive = store.archive(&name)?;
-    onward::check(&args.onward, &archive)?;
-    refuse_part(args, &archive)?;
+    restore_then_migrate::check(&args.then_migrate, &archive)?;
+    refuse_swap_of_part(args, &archive)?;
     if archive.scope.tenant.is_some() && !args.drill && !args.swap && args.into.is_none() {
         return tenant::run(args, context, &store, &name).await;
     }
     let report = if args.drill {
-        try_it(args, context, &store, &name).await?
+        run_drill(args, context, &store, &name).await?
     } else {
-        put_back(args, context, &chosen, &archive).await?
+        restore_archive(args, context, &chosen, &archive).await?
     };
     if let Some(path) = &args.report {
         std::fs::write(path, report.markdown())
@@ -179,7 +179,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
 }
 
 /// Refuses an address where a name is wanted; it may hold a password and is not shown.
-fn refuse_address(into: &str) -> Result<()> {
+fn refuse_url(into: &str) -> Result<()> {
     if !into.contains("://") {
         return Ok(());
     }
@@ -191,7 +191,7 @@ fn refuse_address(into: &str) -> Result<()> {
 }
 
 /// Refuses to put a part of a database in the place of the whole.
-fn refuse_part(args: &Args, archive: &Archive) -> Result<()> {
+fn refuse_swap_of_part(args: &Args, archive: &Archive) -> Result<()> {
     match archive.scope.part() {
         Some(part) if args.swap => Err(refuse(format!(
             "the archive `{}` holds only {part}: in the place of a whole database it would take the rest away; nothing was restored",
@@ -204,13 +204,17 @@ fn refuse_part(args: &Args, archive: &Archive) -> Result<()> {
 }
 
 /// What leads to the rows of an archive where no person can be asked.
-const ELSEWHERE: &str = "to see what is in it without changing this server: af-db restore --drill";
+const DRILL_HINT: &str = "to see what is in it without changing this server: af-db restore --drill";
 
 fn options(args: &Args, context: &Context, target: Target) -> Result<Options> {
     let processors = std::thread::available_parallelism().map_or(2, |number| number.get() as u32);
     Ok(Options {
         target,
-        place: if args.swap { Place::Swap } else { Place::New },
+        place: if args.swap {
+            Destination::Swap
+        } else {
+            Destination::New
+        },
         identities: identities(&args.identities)?,
         places: places(context)?,
         scratch: args.scratch(),
@@ -222,10 +226,10 @@ fn options(args: &Args, context: &Context, target: Target) -> Result<Options> {
     })
 }
 
-async fn put_back(
+async fn restore_archive(
     args: &Args,
     context: &Context,
-    chosen: &Chosen,
+    chosen: &ChosenArchive,
     archive: &Archive,
 ) -> Result<RestoreReport> {
     let (store, name) = (&chosen.store, chosen.name.as_str());
@@ -236,7 +240,7 @@ async fn put_back(
         None => context.open(Purpose::Writing).await?.1,
     };
     if let Some(into) = &args.into {
-        refuse_address(into)?;
+        refuse_url(into)?;
         target = target.with_database(into);
     }
     restore::check_name(target.database())?;
@@ -247,7 +251,7 @@ async fn put_back(
         store: &shown,
         archive: Some(name),
     };
-    let before = agree(args, context, chosen, archive, &target).await?;
+    let before = confirm(args, context, chosen, archive, &target).await?;
     hooks::before(context, ("before-restore", &hooks.before_restore), &told).await?;
     let options = options(args, context, target.clone())?;
     let mut restored =
@@ -258,16 +262,25 @@ async fn put_back(
             .is_some_and(|of| of.database() == target.database());
     let mut migrated = 0;
     if restored.database.is_some() {
-        let noted = proven::note(store, name, How::Restored, Some(restored.times));
+        let noted = verification::note(
+            store,
+            name,
+            VerificationKind::Restored,
+            Some(restored.times),
+        );
         restored.findings.extend(noted);
         if is_in_place {
             protection::mark_restored(context, &target).await?;
             let now = NamedDatabase::at(&target, &context.watch()).await?;
             let noted = identity::note(store, archive, &now, before.oid);
-            restored.findings.extend(proven::unnoted(noted, name));
+            restored
+                .findings
+                .extend(verification::note_not_written(noted, name));
         }
-        if args.onward.migrate {
-            migrated = onward::migrate(context, &target, args.onward.to_history).await?;
+        if args.then_migrate.migrate {
+            migrated =
+                restore_then_migrate::migrate(context, &target, args.then_migrate.to_history)
+                    .await?;
         }
         let after = ("after-restore", hooks.after_restore.as_slice());
         let failed = hooks::after(context, after, &told).await?;
@@ -289,10 +302,10 @@ async fn put_back(
 }
 
 /// Asks a person what has to be asked before the target is restored into; gives which database stands there now.
-async fn agree(
+async fn confirm(
     args: &Args,
     context: &Context,
-    chosen: &Chosen,
+    chosen: &ChosenArchive,
     archive: &Archive,
     target: &Target,
 ) -> Result<NamedDatabase> {
@@ -332,11 +345,11 @@ async fn agree(
             let warning = format!("{name}{origin} is not of the database it is to replace");
             context.terminal.warn(&warning);
         }
-        gate::permit_anywhere(context, target, &what, ELSEWHERE)?;
+        gate::permit_anywhere(context, target, &what, DRILL_HINT)?;
     } else if takes {
-        gate::permit(context, target, &what, ELSEWHERE)?;
+        gate::permit(context, target, &what, DRILL_HINT)?;
     } else {
-        gate::permit_beside(context, target, &what, ELSEWHERE)?;
+        gate::permit_beside(context, target, &what, DRILL_HINT)?;
     }
     Ok(before)
 }
@@ -358,7 +371,7 @@ fn origin(archive: &Archive, database: &NamedDatabase, store: &Store) -> Result<
     ))
 }
 
-async fn try_it(
+async fn run_drill(
     args: &Args,
     context: &Context,
     store: &Store,
@@ -418,7 +431,12 @@ async fn try_it(
         }
     });
     if worst(&findings) != Some(Severity::Error) && restored.database.is_some() {
-        let noted = proven::note(store, name, How::Restored, Some(restored.times));
+        let noted = verification::note(
+            store,
+            name,
+            VerificationKind::Restored,
+            Some(restored.times),
+        );
         findings.extend(noted);
     }
     Ok(RestoreReport {

@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use crate::backup::identity::NamedDatabase;
 use crate::backup::store::Store;
-use crate::backup::tenant::restore::{self, Loading};
-use crate::backup::unpack::{Source, tenant};
+use crate::backup::tenant::restore::{self, TenantLoad};
+use crate::backup::unpack::{ArchiveSource, tenant};
 use crate::commands::archives::{identities, tenant_column};
 use crate::commands::change::gate::{self, PLANNED};
 use crate::commands::page::{Page, Tone};
@@ -33,7 +33,7 @@ pub(super) async fn run(
     let (session, target) = context.open(Purpose::Writing).await?;
     let database = NamedDatabase::of(&session);
     let identities = identities(&args.identities)?;
-    let source = Source {
+    let source = ArchiveSource {
         store,
         name,
         identities: &identities,
@@ -55,7 +55,7 @@ pub(super) async fn run(
         gate::confirm(context, &session, &target, &what).await?;
     }
     session.close().await;
-    let loading = Loading {
+    let loading = TenantLoad {
         target: &target,
         column: &column,
         replace: args.replace,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use af_db::backup::archive::Archive;
 use af_db::backup::dump;
-use af_db::backup::restore::{self, Place};
+use af_db::backup::restore::{self, Destination};
 use af_db::error::{Exit, exit_of};
 use af_db::event::{Interrupt, silent};
 use af_db::pg::child_server::{ShutdownMode, signal};
@@ -177,7 +177,7 @@ async fn struck(
 ) -> anyhow::Error {
     let mut options = bench.restore_options(&bench.database.name);
     options.target = proxy.target();
-    options.place = Place::Swap;
+    options.place = Destination::Swap;
     let store = bench.store();
     let restore = restore::run(&options, &store, &archive.name, &silent, interrupt);
     let (restored, ()) = tokio::join!(restore, strike);

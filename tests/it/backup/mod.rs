@@ -1,22 +1,22 @@
 //! Backups and restores against a real server.
 
-mod asking;
 mod command;
+mod confirmation;
 mod damage;
 mod drill;
-mod empty;
+mod emptiness;
 mod faults;
-mod hardship;
 mod hooks;
 mod identity;
 #[cfg(feature = "object-storage")]
 mod objects;
-mod part;
-mod parts;
+mod parallel_dump;
+mod partial_archives;
 mod pgbackrest;
 mod proof;
 mod refusals;
 mod roundtrip;
+mod server_failures;
 mod supabase;
 mod tenant;
 mod trust;
@@ -29,9 +29,9 @@ use af_db::backup::archive::{Archive, Scope};
 use af_db::backup::dump;
 use af_db::backup::mapping::Mapping;
 use af_db::backup::profile::Profile;
-use af_db::backup::restore::{self, Place, Restored};
+use af_db::backup::restore::{self, Destination, Restored};
 use af_db::backup::store::Store;
-use af_db::backup::unpack::{self, Source, Verified};
+use af_db::backup::unpack::{self, ArchiveSource, Verified};
 use af_db::event::{Interrupt, silent};
 use af_db::pg::target::Target;
 use anyhow::Result;
@@ -100,7 +100,7 @@ impl Bench {
         identities: &[age::x25519::Identity],
     ) -> Result<Verified> {
         let store = self.store();
-        let source = Source {
+        let source = ArchiveSource {
             store: &store,
             name: &archive.name,
             identities,
@@ -159,7 +159,7 @@ pub(crate) fn options(target: &Target) -> dump::Options {
 pub(crate) fn restore_options(target: &Target, scratch: &Path) -> restore::Options {
     restore::Options {
         target: target.clone(),
-        place: Place::New,
+        place: Destination::New,
         identities: Vec::new(),
         places: server::places(),
         scratch: scratch.to_owned(),

@@ -1,7 +1,7 @@
 //! Every tampering with a restored database is caught and named.
 
-use af_db::backup::compare::{self, Leniency};
-use af_db::backup::{clients, facts, toc, unpack};
+use af_db::backup::compare::{self, SchemaCompareOptions};
+use af_db::backup::{clients, properties, toc, unpack};
 use af_db::event::silent;
 use af_db::finding::Finding;
 
@@ -31,21 +31,21 @@ async fn differences(bench: &Bench, verified: &unpack::Verified) -> Vec<Finding>
     let restored = toc::read(&dump.stdout)
         .expect("a readable archive and database")
         .expect("a readable archive and database");
-    let leniency = Leniency {
+    let leniency = SchemaCompareOptions {
         no_owner: false,
         across_majors: false,
         roles_merged: false,
     };
     findings.extend(compare::schema::compare(
-        &contents.heard.toc,
+        &contents.summary.toc,
         &restored,
         leniency,
     ));
     let session = bench.database.session().await;
-    let database = facts::database(&session)
+    let database = properties::database(&session)
         .await
         .expect("a readable archive and database");
-    findings.extend(compare::surroundings::compare(
+    findings.extend(compare::properties::compare(
         &contents.proof.database,
         &database,
         leniency,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use af_db::backup::archive::Scope;
-use af_db::backup::restore::Place;
+use af_db::backup::restore::Destination;
 use af_db::backup::snapshot;
 use af_db::error::{Exit, exit_of};
 
@@ -70,7 +70,7 @@ async fn a_role_that_may_not_read_every_table_may_not_back_up() {
 async fn no_change_slips_between_the_locks_and_the_snapshot() {
     let bench = Bench::full().await;
     let session = bench.database.session().await;
-    let moment = snapshot::hold(&session, &Scope::default(), Duration::from_secs(1))
+    let moment = snapshot::take(&session, &Scope::default(), Duration::from_secs(1))
         .await
         .unwrap();
     assert!(!moment.snapshot.is_empty());
@@ -162,7 +162,7 @@ async fn a_role_that_may_not_give_the_database_away_is_told_before_it_is_made() 
         .database
         .run("CREATE DATABASE theirs TEMPLATE template0")
         .await;
-    for place in [Place::New, Place::Swap] {
+    for place in [Destination::New, Destination::Swap] {
         options.place = place;
         let error = bench.restore(&archive, &options).await.unwrap_err();
         assert_eq!(exit_of(&error), Exit::Refused, "{error:#}");
@@ -174,7 +174,7 @@ async fn a_role_that_may_not_give_the_database_away_is_told_before_it_is_made() 
         .database
         .run("ALTER DATABASE theirs OWNER TO maker")
         .await;
-    options.place = Place::New;
+    options.place = Destination::New;
     let restored = bench.restore(&archive, &options).await.unwrap();
     assert_eq!((restored.findings, restored.kept_as), (Vec::new(), None));
 }

@@ -1,6 +1,6 @@
 //! What goes in comes out.
 
-use af_db::backup::restore::Place;
+use af_db::backup::restore::Destination;
 use af_db::error::{Exit, exit_of};
 use af_db::event::silent;
 
@@ -106,7 +106,7 @@ async fn a_database_is_replaced_by_swap_and_the_old_one_is_kept() {
     assert_eq!(exit_of(&refused), Exit::Refused, "{refused:#}");
     assert!(refused.to_string().contains("is not empty"), "{refused}");
 
-    options.place = Place::Swap;
+    options.place = Destination::Swap;
     let restored = bench.restore(&archive, &options).await.unwrap();
     assert_eq!(restored.findings, []);
     drop(busy);

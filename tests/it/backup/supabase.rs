@@ -214,7 +214,7 @@ async fn a_project_without_a_platform_and_a_database_that_cannot_be_renamed_are_
         .run("CREATE DATABASE template1 TEMPLATE template0")
         .await;
     let mut options = source.restore_options("postgres");
-    options.place = af_db::backup::restore::Place::Swap;
+    options.place = af_db::backup::restore::Destination::Swap;
     let error = source.restore(&archive, &options).await.unwrap_err();
     assert_eq!(exit_of(&error), Exit::Refused, "{error:#}");
     insta::assert_snapshot!(error, @"the database `postgres` of a Supabase project cannot change its name, nothing was restored");

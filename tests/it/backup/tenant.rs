@@ -2,7 +2,7 @@
 
 use af_db::backup::archive::{Archive, Scope};
 use af_db::backup::tenant::{export, restore};
-use af_db::backup::unpack::{self, Source};
+use af_db::backup::unpack::{self, ArchiveSource};
 use af_db::error::{Exit, exit_of};
 use af_db::event::{Interrupt, silent};
 use anyhow::Result;
@@ -62,14 +62,14 @@ async fn export(bench: &Bench, tenant: &str) -> Result<Archive> {
 
 async fn bring_back(bench: &Bench, archive: &Archive, replace: bool) -> Result<u64> {
     let (store, interrupt) = (bench.store(), Interrupt::default());
-    let source = Source {
+    let source = ArchiveSource {
         store: &store,
         name: &archive.name,
         identities: &[],
     };
     let mut unpacked =
         unpack::tenant::unpack(&source, bench.folder.path(), &silent, &interrupt).await?;
-    let loading = restore::Loading {
+    let loading = restore::TenantLoad {
         target: &bench.database.target,
         column: "tenant_id",
         replace,

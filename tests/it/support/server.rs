@@ -4,7 +4,7 @@
 use std::sync::mpsc;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use af_db::backup::clients::Places;
+use af_db::backup::clients::ClientSearchPath;
 use af_db::event::silent;
 use af_db::pg::connect;
 use af_db::pg::embedded::Options;
@@ -45,8 +45,8 @@ pub(crate) fn options() -> Options {
 }
 
 /// Where tests find PostgreSQL's client programs.
-pub(crate) fn places() -> Places {
-    Places {
+pub(crate) fn places() -> ClientSearchPath {
+    ClientSearchPath {
         named: packages::clients().map(|clients| clients.directory.clone()),
         path: Vec::new(),
     }

@@ -8,7 +8,7 @@ use futures_util::StreamExt as _;
 use object_store::GetResult;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
-use super::trouble;
+use super::errors;
 use super::worker::Worker;
 
 /// Pieces that may wait to be read.
@@ -37,7 +37,7 @@ impl Download {
                 let Some(piece) = stream.next().await else {
                     return;
                 };
-                let piece = piece.map_err(|error| trouble::as_io(&shown, "reading", &error));
+                let piece = piece.map_err(|error| errors::as_io(&shown, "reading", &error));
                 let ended = piece.is_err();
                 if give.send(piece).is_err() || ended {
                     return;

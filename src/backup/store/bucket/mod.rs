@@ -3,10 +3,10 @@
 //! Nothing is ever overwritten: the name of an archive is claimed first, and what a killed run left behind has no description
 //! and is listed nowhere. Parts of an upload that was killed are the store's own to remove, by a rule of the bucket.
 
-mod address;
 mod download;
+mod errors;
+mod location;
 mod transport;
-mod trouble;
 mod upload;
 mod worker;
 
@@ -23,9 +23,9 @@ use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode,
 
 use crate::archive::{self, DESCRIPTION};
 use crate::error::fail;
+use crate::file_encoding::Sink;
 use crate::identity;
-use crate::proven;
-use crate::seal::Sink;
+use crate::verification;
 use worker::Worker;
 
 /// Holds the name of an archive while it is written.
@@ -38,7 +38,7 @@ const PART: u64 = 8 << 20;
 const PARTS: u64 = 5_000;
 
 /// A file and when it was last written.
-type Dated = (String, DateTime<Utc>);
+type TimedObject = (String, DateTime<Utc>);
 
 /// A prefix of an object store that holds archives.
 #[derive(Clone)]
@@ -58,13 +58,13 @@ impl std::fmt::Debug for Bucket {
 
 /// Says whether a URL's scheme is one of object stores.
 pub(super) fn is_scheme(scheme: &str) -> bool {
-    address::SCHEMES.contains(&scheme)
+    location::SCHEMES.contains(&scheme)
 }
 
 impl Bucket {
     /// Takes a URL; credentials and settings come from the variables.
     pub(super) fn parse(url: &str, variables: &BTreeMap<String, String>) -> Result<Self> {
-        let place = address::parse(url, variables)?;
+        let place = location::parse(url, variables)?;
         Ok(Bucket {
             store: place.store,
             prefix: place.prefix,
@@ -85,7 +85,7 @@ impl Bucket {
     ) -> Result<T> {
         self.worker
             .wait(work)?
-            .map_err(|error| trouble::in_words(&self.shown, doing, &error).into())
+            .map_err(|error| errors::in_words(&self.shown, doing, &error).into())
     }
 
     fn objects(&self, under: &Path) -> Result<Vec<ObjectMeta>> {
@@ -96,8 +96,8 @@ impl Bucket {
     }
 
     /// Gives the objects of every archive, whole or not, by its name.
-    fn archives(&self) -> Result<BTreeMap<String, Vec<Dated>>> {
-        let mut archives: BTreeMap<String, Vec<Dated>> = BTreeMap::new();
+    fn archives(&self) -> Result<BTreeMap<String, Vec<TimedObject>>> {
+        let mut archives: BTreeMap<String, Vec<TimedObject>> = BTreeMap::new();
         for object in self.objects(&self.prefix)? {
             let parts: Option<Vec<String>> = object
                 .location
@@ -116,7 +116,7 @@ impl Bucket {
     }
 
     pub(super) fn names_with(&self, wanted: &str) -> Result<Vec<String>> {
-        let has = |files: &[Dated], name: &str| files.iter().any(|(file, _)| file == name);
+        let has = |files: &[TimedObject], name: &str| files.iter().any(|(file, _)| file == name);
         let archives = self.archives()?.into_iter();
         Ok(archives
             .filter(|(_, files)| has(files, DESCRIPTION) && has(files, wanted))
@@ -125,12 +125,12 @@ impl Bucket {
     }
 
     /// Gives the names of archives that a killed run left unfinished some time ago.
-    pub(super) fn remains(&self) -> Result<Vec<String>> {
+    pub(super) fn leftovers(&self) -> Result<Vec<String>> {
         let before = Utc::now() - LEFT_BEHIND;
-        let small = [CLAIM, identity::NOTE, proven::NOTE];
+        let small = [CLAIM, identity::NOTE, verification::NOTE];
         let is_ours = |file: &str| small.contains(&file) || archive::is_stored_name(file);
         // Whatever else lies under the prefix is somebody's.
-        let is_left = |files: &[Dated]| {
+        let is_left = |files: &[TimedObject]| {
             files
                 .iter()
                 .all(|(file, modified)| is_ours(file) && *modified < before)
@@ -171,7 +171,7 @@ impl Bucket {
                 got,
             ))),
             Err(Error::NotFound { .. }) => Err(super::missing(name, file, &self.shown).into()),
-            Err(error) => Err(trouble::in_words(&self.shown, "reading", &error).into()),
+            Err(error) => Err(errors::in_words(&self.shown, "reading", &error).into()),
         }
     }
 
@@ -196,7 +196,7 @@ impl Bucket {
                 return Err(taken().into());
             }
             Err(error) => {
-                return Err(trouble::in_words(&self.shown, "writing to", &error).into());
+                return Err(errors::in_words(&self.shown, "writing to", &error).into());
             }
         }
         Ok(Pending {

@@ -12,8 +12,8 @@ use object_store::{Error, MultipartUpload, ObjectStoreExt as _, PutPayload};
 use tokio::task::AbortHandle;
 
 use super::Bucket;
-use super::trouble;
-use crate::seal::Sink;
+use super::errors;
+use crate::file_encoding::Sink;
 
 /// Parts on their way at once.
 const IN_FLIGHT: usize = 3;
@@ -100,7 +100,7 @@ impl Upload {
     }
 
     fn trouble(&self, error: &Error) -> io::Error {
-        trouble::as_io(&self.bucket.shown, "writing to", error)
+        errors::as_io(&self.bucket.shown, "writing to", error)
     }
 
     fn finish(&mut self) -> io::Result<()> {

@@ -58,7 +58,7 @@ fn installed(name: &str, install: impl FnOnce(&Path) -> Program) -> PathBuf {
 fn start(tool: &Program, port: u16, folder: tempfile::TempDir) -> Emulator {
     let log = fs::File::create(folder.path().join("log")).expect("a log");
     let kept = ChildServer::start(tool, log, ShutdownMode::Immediate).expect("an emulator");
-    // Loading all of Python's or Node's modules takes a machine with much else to do a while.
+    // TenantLoad all of Python's or Node's modules takes a machine with much else to do a while.
     for _ in 0..2400 {
         if kept.ended().is_some() {
             break;

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use af_db::backup::archive::Archive;
 use af_db::backup::dump;
-use af_db::backup::proven::{self, How};
 use af_db::backup::restore;
 use af_db::backup::store::Store;
-use af_db::backup::unpack::{self, Source, Verified};
+use af_db::backup::unpack::{self, ArchiveSource, Verified};
+use af_db::backup::verification::{self, VerificationKind};
 use af_db::error::{Exit, Failure, exit_of};
 use af_db::event::{Interrupt, silent};
 use anyhow::Result;
@@ -31,7 +31,7 @@ async fn backup(bench: &Bench, store: &Store) -> Result<Archive> {
 }
 
 async fn verify(store: &Store, name: &str) -> Result<Verified> {
-    let source = Source {
+    let source = ArchiveSource {
         store,
         name,
         identities: &[],
@@ -67,9 +67,9 @@ async fn lives_in(store: &Store) {
             .contents
             .is_some()
     );
-    let noted = proven::note(store, &archive.name, How::Read, None);
+    let noted = verification::note(store, &archive.name, VerificationKind::Read, None);
     assert_eq!(noted, None, "a store that works");
-    assert!(proven::read(store, &archive.name).is_some());
+    assert!(verification::read(store, &archive.name).is_some());
     let (options, interrupt) = (bench.restore_options("again"), Interrupt::default());
     let restored = restore::run(&options, store, &archive.name, &silent, &interrupt).await;
     assert_eq!(restored.expect("a store that works").findings, []);
@@ -287,7 +287,7 @@ async fn what_a_killed_run_left_is_not_listed() {
     std::mem::forget(pending);
     assert_eq!(store.names().unwrap(), [] as [String; 0]);
     assert_eq!(
-        store.remains().unwrap(),
+        store.leftovers().unwrap(),
         [] as [String; 0],
         "too young to judge"
     );

@@ -7,59 +7,59 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Context as _, Result};
 use tokio::time::Instant;
 
-use crate::compare::rows::Arriving;
-use crate::compare::{self, Leniency};
+use crate::compare::rows::LoadedTablesSender;
+use crate::compare::{self, SchemaCompareOptions};
 use crate::event::{Event, silent};
-use crate::facts;
 use crate::finding::Finding;
 use crate::load;
 use crate::pg::connect;
 use crate::pg::server_error::ServerError;
 use crate::pg::session::Session;
 use crate::pg::target::Target;
-use crate::restore::choice::Choice;
+use crate::properties;
+use crate::restore::entry_selection::EntrySelection;
+use crate::restore::leftovers::UNFINISHED_LIMIT;
 use crate::restore::plan::Plan;
-use crate::restore::remains::MARK;
 use crate::restore::{Times, Work, interrupted, milliseconds, statistics};
+use crate::roles_and_settings::{self, MissingRoles};
 use crate::sql::name::{Ident, Literal};
 use crate::sql::safe::Sql;
-use crate::surroundings::{self, Missing};
 
 /// One restore.
-pub(super) struct Building<'a> {
+pub(super) struct NewDatabase<'a> {
     pub(super) work: Work<'a>,
-    pub(super) choice: &'a Choice,
+    pub(super) choice: &'a EntrySelection,
     pub(super) plan: &'a Plan,
     /// Whether the database under construction is ours to remove.
     pub(super) made: Cell<bool>,
 }
 
-impl Building<'_> {
+impl NewDatabase<'_> {
     /// Makes, fills and proves the new database.
     pub(super) async fn build(&self, admin: &Session, times: &mut Times) -> Result<Vec<Finding>> {
         let (options, plan) = (self.work.options, self.plan);
         let database = &self.choice.contents.proof.database;
-        let missing = surroundings::missing_roles(admin, database).await?;
+        let missing = roles_and_settings::missing_roles(admin, database).await?;
         if !options.no_owner {
-            let new = Missing {
+            let new = MissingRoles {
                 database,
                 names: missing,
                 trusted: &options.role_attributes,
             };
-            surroundings::create_roles(admin, &new, self.work.watch).await?;
+            roles_and_settings::create_roles(admin, &new, self.work.watch).await?;
         }
         self.create(admin).await?;
         let target = options.target.with_database(&plan.building);
         // Keeps the new database from being swept by another restore, and notices a lost server.
         let session = connect::open(&target, &silent).await?;
-        let loading = load::Loading {
+        let loading = load::DumpLoad {
             clients: &plan.clients,
             target: &target,
             dump: self.work.unpacked.path(),
             list: self.choice.list(),
             jobs: options.jobs,
             no_owner: options.no_owner,
-            entries: &self.choice.contents.heard.toc.entries,
+            entries: &self.choice.contents.summary.toc.entries,
             watch: self.work.watch,
         };
         let clock = Instant::now();
@@ -68,7 +68,7 @@ impl Building<'_> {
         let proof = &self.choice.contents.proof;
         // Nobody else is let in and only definitions follow: once they are in, rows are what they will be, and are read while
         // others come and indexes are built.
-        let (arriving, there) = compare::rows::arriving(&proof.tables);
+        let (arriving, there) = compare::rows::loaded_tables(&proof.tables);
         // Those who load keep the processors busy; whoever reads beside them is to take what they leave.
         let readers = usize::try_from(options.jobs / 2)?.max(1);
         let rows = compare::rows::rows(&target, proof, (there, readers), &silent);
@@ -85,9 +85,9 @@ impl Building<'_> {
     /// Loads rows, builds what stands on them and gives the database what surrounds it.
     async fn finish(
         &self,
-        loading: &load::Loading<'_>,
+        loading: &load::DumpLoad<'_>,
         (session, admin): (&Session, &Session),
-        arriving: Arriving<'_>,
+        arriving: LoadedTablesSender<'_>,
         times: &mut Times,
     ) -> Result<()> {
         let (options, plan) = (self.work.options, self.plan);
@@ -112,7 +112,8 @@ impl Building<'_> {
             &[&Ident::new(&plan.building)],
         );
         admin.run(&reset).await?;
-        surroundings::apply(session, admin, &plan.building, database, options.no_owner).await?;
+        roles_and_settings::apply(session, admin, &plan.building, database, options.no_owner)
+            .await?;
         (self.work.watch)(Event::Info("gathering statistics"));
         statistics::gather(loading.target, options.jobs).await?;
         times.analyze = milliseconds(clock);
@@ -143,7 +144,7 @@ impl Building<'_> {
             }
             _ => {}
         }
-        sql.push(" CONNECTION LIMIT ").piece(&MARK);
+        sql.push(" CONNECTION LIMIT ").piece(&UNFINISHED_LIMIT);
         let created = admin.run(&sql).await;
         let is_anothers = created.as_ref().is_err_and(|error| {
             let server = error.downcast_ref::<ServerError>();
@@ -188,27 +189,31 @@ impl Building<'_> {
                 "reading the restored schema",
             )
             .await?;
-        let leniency = Leniency {
+        let leniency = SchemaCompareOptions {
             no_owner: self.work.options.no_owner,
             across_majors: self.work.unpacked.archive.major() != self.plan.major,
             roles_merged: contents.roles_merged,
         };
         findings.extend(compare::schema::compare(
-            &contents.heard.toc,
+            &contents.summary.toc,
             &restored,
             leniency,
         ));
         findings.extend(self.fingerprint(session, leniency).await?);
-        findings.extend(compare::surroundings::compare(
+        findings.extend(compare::properties::compare(
             &contents.proof.database,
-            &facts::database(session).await?,
+            &properties::database(session).await?,
             leniency,
         ));
         Ok(findings)
     }
 
     /// Holds the schema's fingerprint against the archive's: it sees what no entry of a dump shows.
-    async fn fingerprint(&self, session: &Session, leniency: Leniency) -> Result<Option<Finding>> {
+    async fn fingerprint(
+        &self,
+        session: &Session,
+        leniency: SchemaCompareOptions,
+    ) -> Result<Option<Finding>> {
         let Some(expected) = &self.work.unpacked.archive.catalog else {
             return Ok(None);
         };
@@ -217,7 +222,7 @@ impl Building<'_> {
         if leniency.no_owner || leniency.across_majors || !is_whole {
             return Ok(None);
         }
-        let found = facts::fingerprint(session).await?;
+        let found = properties::fingerprint(session).await?;
         Ok((found != *expected).then(|| {
             Finding::warn(
                 "proof-fingerprint",

@@ -11,26 +11,26 @@ use tokio::time::Instant;
 use tokio_postgres::types::Type;
 
 use crate::clients::Clients;
-use crate::compare::{self, Leniency};
+use crate::compare::{self, SchemaCompareOptions};
 use crate::error::refuse;
 use crate::event::{Event, Watch, silent};
-use crate::facts;
 use crate::finding::Finding;
 use crate::pg::connect;
 use crate::pg::lock::{self, Share};
 use crate::pg::server_error::ServerError;
 use crate::pg::session::Session;
 use crate::pg::target::Target;
-use crate::profile::{self, Ground, Profile};
-use crate::restore::choice::{self, Choice};
-use crate::restore::feed::Feed;
+use crate::profile::{self, Profile, ProfileContext};
+use crate::properties;
+use crate::restore::entry_selection::{self, EntrySelection};
 use crate::restore::plan;
+use crate::restore::psql_script::PsqlScript;
 use crate::restore::{Options, Restored, Times, milliseconds, statistics};
+use crate::roles_and_settings::{self, MissingRoles};
 use crate::sql::name::ObjectName;
 use crate::sql::safe::Sql;
-use crate::surroundings::{self, Missing};
 use crate::toc::Toc;
-use crate::unpack::{Contents, Unpacked};
+use crate::unpack::{ArchiveContents, Unpacked};
 
 /// Says whether this is a database with a Supabase platform in it; one that is not there has none.
 pub(super) async fn has_platform(admin: &Session, target: &Target) -> Result<bool> {
@@ -56,18 +56,18 @@ pub(super) async fn has_platform(admin: &Session, target: &Target) -> Result<boo
 }
 
 /// One restore onto a platform.
-pub(super) struct Onto<'a> {
+pub(super) struct IntoPlatform<'a> {
     pub(super) options: &'a Options,
     pub(super) unpacked: &'a Unpacked,
     pub(super) watch: Watch<'a>,
 }
 
-impl Onto<'_> {
+impl IntoPlatform<'_> {
     /// Loads and proves; what fails before the end leaves everything as it was.
     pub(super) async fn run(&self, mut times: Times) -> Result<Restored> {
         let options = self.options;
         let session = connect::open(&options.target, self.watch).await?;
-        let (server, _) = facts::server(&session).await?;
+        let (server, _) = properties::server(&session).await?;
         let major = server.version_num / 10_000;
         let archive = &self.unpacked.archive;
         plan::refuse_newer(archive, major)?;
@@ -76,27 +76,27 @@ impl Onto<'_> {
         let platform = clients
             .schema(&options.target, "UTF8", "reading the schema that is there")
             .await?;
-        let extensions = choice::extensions(&session).await?;
-        let ground = Ground {
+        let extensions = entry_selection::extensions(&session).await?;
+        let context = ProfileContext {
             platform: Some(&platform),
             extensions: &extensions,
         };
-        let choice = choice::choose(options, &self.unpacked.contents, ground)?;
+        let choice = entry_selection::choose(options, &self.unpacked.contents, context)?;
         self.check_fresh(&session, &platform, &choice.contents)
             .await?;
         let database = &choice.contents.proof.database;
-        let missing = surroundings::missing_roles(&session, database).await?;
+        let missing = roles_and_settings::missing_roles(&session, database).await?;
         let missing = missing
             .into_iter()
             .filter(|role| !profile::is_platforms(role) && *role != database.owner)
             .collect();
         if !options.no_owner {
-            let new = Missing {
+            let new = MissingRoles {
                 database,
                 names: missing,
                 trusted: &options.role_attributes,
             };
-            surroundings::create_roles(&session, &new, self.watch).await?;
+            roles_and_settings::create_roles(&session, &new, self.watch).await?;
         }
         let clock = Instant::now();
         self.load(&session, &clients, &choice).await?;
@@ -127,7 +127,7 @@ impl Onto<'_> {
         &self,
         session: &Session,
         platform: &Toc,
-        contents: &Contents,
+        contents: &ArchiveContents,
     ) -> Result<()> {
         let name = self.options.target.database();
         if let Some(entry) = platform
@@ -184,7 +184,12 @@ impl Onto<'_> {
         Ok(())
     }
 
-    async fn load(&self, session: &Session, clients: &Clients, choice: &Choice) -> Result<()> {
+    async fn load(
+        &self,
+        session: &Session,
+        clients: &Clients,
+        choice: &EntrySelection,
+    ) -> Result<()> {
         // What the role would give away of everything it makes would leave the copy more open than its source.
         let given = session
             .query(include_str!("../queries/default_privileges.sql"), &[])
@@ -200,7 +205,7 @@ impl Onto<'_> {
         // The platform's own triggers and keys stand already; all rows of one moment come together, so that none lacks another.
         let rows = Sql::new("SET LOCAL session_replication_role = replica;\n");
         let rest = Sql::new("SET LOCAL session_replication_role = origin;\n");
-        let mut feed = Feed::start(self, clients, choice.list())?;
+        let mut feed = PsqlScript::start(self, clients, choice.list())?;
         feed.say(&begin).await;
         feed.section("pre-data").await?;
         feed.say(&rows).await;
@@ -213,14 +218,14 @@ impl Onto<'_> {
 
     async fn prove(
         &self,
-        contents: &Contents,
+        contents: &ArchiveContents,
         platform: &Toc,
         (clients, major): (&Clients, u32),
     ) -> Result<Vec<Finding>> {
         let target = &self.options.target;
         let mut findings = compare::data::compare(target, &contents.proof, self.watch).await?;
         (self.watch)(Event::Info("proving the schema"));
-        let leniency = Leniency {
+        let leniency = SchemaCompareOptions {
             no_owner: self.options.no_owner,
             across_majors: self.unpacked.archive.major() != major,
             roles_merged: contents.roles_merged,
@@ -240,7 +245,7 @@ impl Onto<'_> {
             )
             .await?;
         findings.extend(compare::schema::compare(
-            &without(&contents.heard.toc),
+            &without(&contents.summary.toc),
             &without(&restored),
             leniency,
         ));

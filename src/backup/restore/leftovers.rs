@@ -16,7 +16,7 @@ use crate::sql::safe::Sql;
 
 /// What marks a database as not finished, beside its name: a limit of connections that nobody sets, there from its creation on
 /// until the very transaction that gives it its name.
-pub(super) const MARK: i64 = 32_101;
+pub(super) const UNFINISHED_LIMIT: i64 = 32_101;
 
 /// What every restore on a server holds while it works, and the one that sweeps alone.
 const WORKING: i64 = 0x6166_6462_7265_7374;
@@ -57,8 +57,8 @@ pub(super) async fn sweep(session: &Session, watch: Watch<'_>) -> Result<()> {
 pub async fn list(session: &Session) -> Result<Vec<String>> {
     let left = session
         .query(
-            include_str!("../queries/remains.sql"),
-            &[(&MARK, Type::INT8), (&WORKING, Type::INT8)],
+            include_str!("../queries/leftovers.sql"),
+            &[(&UNFINISHED_LIMIT, Type::INT8), (&WORKING, Type::INT8)],
         )
         .await
         .context("looking for what interrupted restores left behind")?;
@@ -66,7 +66,7 @@ pub async fn list(session: &Session) -> Result<Vec<String>> {
 }
 
 /// A database that made room for a restored one and waits for somebody to drop it.
-pub struct Kept {
+pub struct KeptDatabase {
     /// The name it is kept under.
     pub name: String,
     /// When it made room.
@@ -75,7 +75,7 @@ pub struct Kept {
     pub bytes: Option<i64>,
 }
 
-impl Kept {
+impl KeptDatabase {
     /// Says whether it was the database of this name.
     pub fn was(&self, name: &str) -> bool {
         self.name == suffixed(name, &self.name[self.name.len() - SUFFIX..])
@@ -86,21 +86,21 @@ impl Kept {
 const SUFFIX: usize = "_before_20260101t000000".len();
 
 /// Lists the databases on a server that made room for restored ones, the oldest first.
-pub async fn kept(session: &Session) -> Result<Vec<Kept>> {
+pub async fn kept_databases(session: &Session) -> Result<Vec<KeptDatabase>> {
     let rows = session
-        .query(include_str!("../queries/kept.sql"), &[])
+        .query(include_str!("../queries/kept_databases.sql"), &[])
         .await
         .context("looking for databases that made room for restored ones")?;
     let kept = |row: &tokio_postgres::Row| {
         let stamp = NaiveDateTime::parse_from_str(row.get("stamp"), "%Y%m%dt%H%M%S");
         // Digits that are no time were not written by us.
-        Some(Kept {
+        Some(KeptDatabase {
             name: row.get("name"),
             since: stamp.ok()?.and_utc(),
             bytes: row.get("bytes"),
         })
     };
-    let mut found: Vec<Kept> = rows.iter().filter_map(kept).collect();
+    let mut found: Vec<KeptDatabase> = rows.iter().filter_map(kept).collect();
     found.sort_by(|left, right| (left.since, &left.name).cmp(&(right.since, &right.name)));
     Ok(found)
 }
@@ -139,7 +139,7 @@ mod tests {
             (&format!("{cut}_before_20260102t030405"), &long, true),
         ];
         for (kept, name, expected) in cases {
-            let kept = Kept {
+            let kept = KeptDatabase {
                 name: kept.to_owned(),
                 since: DateTime::UNIX_EPOCH,
                 bytes: None,

@@ -16,7 +16,7 @@ use super::transport::Connector;
 use crate::error::{Failure, fail};
 
 /// An object store and the prefix of it that archives go under.
-pub(super) struct Place {
+pub(super) struct BucketLocation {
     pub(super) store: Arc<dyn ObjectStore>,
     pub(super) prefix: Path,
     pub(super) shown: String,
@@ -26,7 +26,7 @@ pub(super) struct Place {
 pub(super) const SCHEMES: &[&str] = &["s3", "gs", "az"];
 
 /// Reads `s3://bucket/prefix`, `gs://bucket/prefix` or `az://container/prefix`.
-pub(super) fn parse(url: &str, variables: &BTreeMap<String, String>) -> Result<Place> {
+pub(super) fn parse(url: &str, variables: &BTreeMap<String, String>) -> Result<BucketLocation> {
     let (scheme, rest) = url.split_once("://").unwrap_or_default();
     let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
     if bucket.is_empty() || bucket.contains(['@', '?', '#']) {
@@ -42,7 +42,7 @@ pub(super) fn parse(url: &str, variables: &BTreeMap<String, String>) -> Result<P
     let prefix = Path::parse(prefix.trim_matches('/'))
         .map_err(|_| fail(format!("`{prefix}` is no prefix for archives")))?;
     let slash = if prefix.as_ref().is_empty() { "" } else { "/" };
-    Ok(Place {
+    Ok(BucketLocation {
         store,
         shown: format!("{scheme}://{bucket}{slash}{prefix}"),
         prefix,

@@ -11,12 +11,12 @@ use std::io::{self, Write};
 use sha2::{Digest as _, Sha256};
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
-use crate::seal::hex;
+use crate::file_encoding::hex;
 use crate::toc::{self, Toc};
 
 /// What a set of rows amounts to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sum {
+pub struct RowSum {
     /// How many rows.
     pub rows: u64,
     /// How many bytes of `COPY` text, without line ends.
@@ -28,7 +28,7 @@ pub struct Sum {
 /// Adds up rows that arrive in pieces of any size.
 #[derive(Clone)]
 pub struct RowHasher {
-    sum: Sum,
+    sum: RowSum,
     hasher: SipHasher13,
     length: u64,
     head: [u8; 2],
@@ -38,7 +38,7 @@ pub struct RowHasher {
 impl Default for RowHasher {
     fn default() -> Self {
         RowHasher {
-            sum: Sum::default(),
+            sum: RowSum::default(),
             hasher: SipHasher13::new(),
             length: 0,
             head: [0; 2],
@@ -98,7 +98,7 @@ impl RowHasher {
     }
 
     /// Gives the sum so far.
-    pub fn sum(&self) -> Sum {
+    pub fn sum(&self) -> RowSum {
         self.sum
     }
 
@@ -146,13 +146,13 @@ impl ObjectHasher {
 
 /// What was heard of a dump once it is complete.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Heard {
+pub struct DumpSummary {
     /// The table of contents.
     pub toc: Toc,
     /// The rows of each entry with data, by its number.
-    pub tables: BTreeMap<i64, Sum>,
+    pub tables: BTreeMap<i64, RowSum>,
     /// The large objects; a "row" here is an object.
-    pub large_objects: Sum,
+    pub large_objects: RowSum,
     /// Where each entry's data begins, by its number.
     pub offsets: BTreeMap<i64, u64>,
     /// How many bytes passed.
@@ -189,7 +189,7 @@ const PIECE: u64 = 64 << 10;
 pub type OnObject = Box<dyn FnMut(u32, u64, u128) + Send>;
 
 /// Passes a dump on to `inner` and listens.
-pub struct Tap<W> {
+pub struct DumpInspector<W> {
     inner: W,
     state: State,
     // The bytes of an integer that was cut by the edge of a buffer.
@@ -199,16 +199,16 @@ pub struct Tap<W> {
     // Small pieces of rows, not yet passed on.
     small: Vec<u8>,
     object: Option<(u32, ObjectHasher)>,
-    heard: Heard,
+    summary: DumpSummary,
     on_object: Option<OnObject>,
     // How many bytes of contents are kept in memory at most.
     most: usize,
 }
 
-impl<W: Write> Tap<W> {
+impl<W: Write> DumpInspector<W> {
     /// Listens to what is written.
     pub fn new(inner: W) -> Self {
-        Tap {
+        DumpInspector {
             inner,
             state: State::Contents(Vec::new(), 64 << 10),
             partial: Vec::new(),
@@ -216,7 +216,7 @@ impl<W: Write> Tap<W> {
             rows: RowHasher::default(),
             small: Vec::new(),
             object: None,
-            heard: Heard::default(),
+            summary: DumpSummary::default(),
             on_object: None,
             most: usize::MAX,
         }
@@ -224,42 +224,42 @@ impl<W: Write> Tap<W> {
 
     /// Listens, and gives up on a table of contents of more than so many bytes.
     pub fn limited(inner: W, most: u64) -> Self {
-        Tap {
+        DumpInspector {
             most: usize::try_from(most).unwrap_or(usize::MAX),
-            ..Tap::new(inner)
+            ..DumpInspector::new(inner)
         }
     }
 
     /// Listens, and tells of each large object.
     pub fn with_objects(inner: W, on_object: OnObject) -> Self {
-        Tap {
+        DumpInspector {
             on_object: Some(on_object),
-            ..Tap::new(inner)
+            ..DumpInspector::new(inner)
         }
     }
 
     /// Gives what was heard so far: the contents are known once they have passed.
-    pub fn so_far(&self) -> &Heard {
-        &self.heard
+    pub fn so_far(&self) -> &DumpSummary {
+        &self.summary
     }
 
     /// Says that the dump is over and gives what was heard, or why it cannot be whole.
-    pub fn finish(mut self) -> anyhow::Result<(W, Heard)> {
+    pub fn finish(mut self) -> anyhow::Result<(W, DumpSummary)> {
         if let State::Contents(..) = self.state {
             self.contents(true)?;
         }
         let State::Block = self.state else {
             anyhow::bail!("the dump ends in the middle");
         };
-        for entry in &self.heard.toc.entries {
+        for entry in &self.summary.toc.entries {
             anyhow::ensure!(
-                !entry.has_data || self.heard.offsets.contains_key(&entry.id),
+                !entry.has_data || self.summary.offsets.contains_key(&entry.id),
                 "the dump holds no data for {} {}",
                 entry.kind,
                 entry.name()
             );
         }
-        Ok((self.inner, self.heard))
+        Ok((self.inner, self.summary))
     }
 
     fn listen(&mut self, mut bytes: &[u8]) -> anyhow::Result<()> {
@@ -292,8 +292,8 @@ impl<W: Write> Tap<W> {
         };
         let held = std::mem::take(held);
         let length = toc.length as usize;
-        self.heard.toc = toc;
-        self.heard.contents = hex(&Sha256::digest(&held[..length]));
+        self.summary.toc = toc;
+        self.summary.contents = hex(&Sha256::digest(&held[..length]));
         self.state = State::Block;
         self.pass(&held[..length])?;
         let mut rest = &held[length..];
@@ -304,7 +304,7 @@ impl<W: Write> Tap<W> {
     }
 
     fn pass(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.heard.bytes += bytes.len() as u64;
+        self.summary.bytes += bytes.len() as u64;
         self.inner.write_all(bytes)
     }
 
@@ -455,8 +455,8 @@ impl<W: Write> Tap<W> {
     }
 
     fn begin_block(&mut self, entry: i64) -> anyhow::Result<()> {
-        let begins = self.heard.bytes - 6;
-        let first = self.heard.offsets.insert(entry, begins).is_none();
+        let begins = self.summary.bytes - 6;
+        let first = self.summary.offsets.insert(entry, begins).is_none();
         anyhow::ensure!(first, "the dump holds the data of entry {entry} twice");
         self.entry = entry;
         self.rows = RowHasher::default();
@@ -469,7 +469,7 @@ impl<W: Write> Tap<W> {
             "the dump ends the data of entry {} without its last line",
             self.entry
         );
-        self.heard.tables.insert(self.entry, self.rows.sum());
+        self.summary.tables.insert(self.entry, self.rows.sum());
         Ok(())
     }
 
@@ -478,7 +478,7 @@ impl<W: Write> Tap<W> {
             return;
         };
         let hash = hasher.finish();
-        let objects = &mut self.heard.large_objects;
+        let objects = &mut self.summary.large_objects;
         objects.rows += 1;
         objects.bytes += hasher.bytes;
         objects.hash = objects.hash.wrapping_add(hash);
@@ -493,7 +493,7 @@ fn split(bytes: &[u8], most: u64) -> (&[u8], &[u8]) {
     bytes.split_at(most.min(bytes.len() as u64) as usize)
 }
 
-impl<W: Write> Write for Tap<W> {
+impl<W: Write> Write for DumpInspector<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.listen(bytes)
             .map_err(|error| match error.downcast::<io::Error>() {
@@ -565,18 +565,18 @@ pub(crate) mod tests {
         dump
     }
 
-    fn hear(dump: &[u8], piece: usize) -> anyhow::Result<Heard> {
-        let mut tap = Tap::new(Vec::new());
+    fn hear(dump: &[u8], piece: usize) -> anyhow::Result<DumpSummary> {
+        let mut tap = DumpInspector::new(Vec::new());
         for bytes in dump.chunks(piece) {
             tap.write_all(bytes)?;
         }
-        let (passed, heard) = tap.finish()?;
-        assert_eq!(passed.len() as u64, heard.bytes);
-        Ok(heard)
+        let (passed, summary) = tap.finish()?;
+        assert_eq!(passed.len() as u64, summary.bytes);
+        Ok(summary)
     }
 
     fn passed(dump: &[u8], piece: usize) -> Vec<u8> {
-        let mut tap = Tap::new(Vec::new());
+        let mut tap = DumpInspector::new(Vec::new());
         for bytes in dump.chunks(piece) {
             tap.write_all(bytes).unwrap();
         }
@@ -615,9 +615,9 @@ pub(crate) mod tests {
             assert_eq!(passed(&dump, piece), once, "pieces of {piece}");
             assert_eq!(passed(&once, piece), once, "pieces of {piece}");
         }
-        let heard = hear(&once, 4096).unwrap();
-        assert_eq!(heard.tables[&7].rows, 201);
-        assert_eq!(heard.tables, hear(&dump, 10).unwrap().tables);
+        let summary = hear(&once, 4096).unwrap();
+        assert_eq!(summary.tables[&7].rows, 201);
+        assert_eq!(summary.tables, hear(&dump, 10).unwrap().tables);
     }
 
     #[test]
@@ -633,9 +633,9 @@ pub(crate) mod tests {
     fn a_dump_cut_anywhere_is_refused() {
         let dump = small_dump(&["1\ta", "2\tb"]);
         for end in 0..dump.len() {
-            if let Ok(heard) = hear(&dump[..end], 4096) {
+            if let Ok(summary) = hear(&dump[..end], 4096) {
                 panic!(
-                    "{end} of {} bytes were taken for whole: {heard:?}",
+                    "{end} of {} bytes were taken for whole: {summary:?}",
                     dump.len()
                 );
             }

@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result, ensure};
 use sha2::{Digest as _, Sha256};
 
-use crate::seal::hex;
-use crate::snapshot::Listed;
-use crate::tap::Heard;
+use crate::dump_inspector::DumpSummary;
+use crate::file_encoding::hex;
+use crate::snapshot::DumpedTable;
 use crate::toc::{self, Entry, Section, Toc};
 
 /// From so many bytes of tables on several sessions dump, where nobody says how many.
@@ -28,7 +28,7 @@ const NAMED: usize = 200;
 /// Every part keeps two processors busy, the server's and ours; of a small database there is nothing to gain, and four readers
 /// are as many as a server that others work with should have. They take no more than half of what is `free`, because a backup
 /// that fails for want of a session is none.
-pub fn sessions(tables: &[Listed], processors: usize, free: usize) -> usize {
+pub fn sessions(tables: &[DumpedTable], processors: usize, free: usize) -> usize {
     let bytes: u64 = tables.iter().map(|table| table.bytes).sum();
     if bytes < LARGE {
         return 1;
@@ -37,10 +37,10 @@ pub fn sessions(tables: &[Listed], processors: usize, free: usize) -> usize {
 }
 
 /// Chooses the tables of each part but the first, which keeps all others; the parts are about equally large.
-pub fn share(tables: &[Listed], sessions: usize) -> Vec<Vec<&Listed>> {
+pub fn share(tables: &[DumpedTable], sessions: usize) -> Vec<Vec<&DumpedTable>> {
     let total: u64 = tables.iter().map(|table| table.bytes).sum();
     let worth = (total / (sessions as u64 * WORTH)).max(1);
-    let mut large: Vec<&Listed> = tables
+    let mut large: Vec<&DumpedTable> = tables
         .iter()
         .filter(|table| table.has_rows() && !table.is_member && table.bytes >= worth)
         .collect();
@@ -62,18 +62,18 @@ pub fn share(tables: &[Listed], sessions: usize) -> Vec<Vec<&Listed>> {
 
 /// What the parts of a dump amount to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Joined {
+pub struct JoinedParts {
     /// What would have been heard of one dump; where data begins is told within its part.
-    pub heard: Heard,
+    pub summary: DumpSummary,
     /// What came from other parts than the first.
-    pub moved: Vec<Moved>,
+    pub moved: Vec<MovedEntry>,
     /// Where among the entries it stands.
     at: usize,
 }
 
 /// An entry of another part than the first.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Moved {
+pub struct MovedEntry {
     /// The part's number.
     pub part: usize,
     /// The entry's number in its part.
@@ -85,9 +85,9 @@ pub struct Moved {
 }
 
 /// Joins what was heard of each part, the first one first.
-pub fn join(parts: &[Heard]) -> Result<Joined> {
+pub fn join(parts: &[DumpSummary]) -> Result<JoinedParts> {
     let (first, others) = parts.split_first().context("the dump has no part")?;
-    let mut heard = first.clone();
+    let mut summary = first.clone();
     let entries = &first.toc.entries;
     let mut next = entries.iter().map(|entry| entry.id).max().unwrap_or(0);
     let tables: BTreeMap<_, i64> = of_kind(entries, "TABLE").collect();
@@ -97,10 +97,10 @@ pub fn join(parts: &[Heard]) -> Result<Joined> {
     let (mut moved, mut added) = (Vec::new(), Vec::new());
     if !others.is_empty() {
         let all: Vec<&str> = parts.iter().map(|part| part.contents.as_str()).collect();
-        heard.contents = hex(&Sha256::digest(all.join(" ")));
+        summary.contents = hex(&Sha256::digest(all.join(" ")));
     }
     for (part, other) in (1..).zip(others) {
-        heard.bytes += other.bytes;
+        summary.bytes += other.bytes;
         for entry in &other.toc.entries {
             if entry.section != Section::Data {
                 // What every dump says of its database and session; the first part does it for all.
@@ -120,7 +120,7 @@ pub fn join(parts: &[Heard]) -> Result<Joined> {
                 entry.name()
             );
             let needs = tables.get(&key).copied();
-            moved.push(Moved {
+            moved.push(MovedEntry {
                 part,
                 was: entry.id,
                 id: next,
@@ -131,16 +131,16 @@ pub fn join(parts: &[Heard]) -> Result<Joined> {
                 needs: needs.into_iter().collect(),
                 ..entry.clone()
             });
-            heard
+            summary
                 .tables
                 .extend(other.tables.get(&entry.id).map(|sum| (next, *sum)));
-            heard
+            summary
                 .offsets
                 .extend(other.offsets.get(&entry.id).map(|at| (next, *at)));
         }
     }
-    heard.toc.entries.splice(at..at, added);
-    Ok(Joined { heard, moved, at })
+    summary.toc.entries.splice(at..at, added);
+    Ok(JoinedParts { summary, moved, at })
 }
 
 fn of_kind<'a>(
@@ -152,7 +152,7 @@ fn of_kind<'a>(
 }
 
 /// Writes the table of contents that one dump would have, out of those of the parts.
-pub fn contents(joined: &Joined, parts: &[(Vec<u8>, &Toc)]) -> Result<(Vec<u8>, Toc)> {
+pub fn contents(joined: &JoinedParts, parts: &[(Vec<u8>, &Toc)]) -> Result<(Vec<u8>, Toc)> {
     let (first, toc) = parts.first().context("the dump has no part")?;
     let begins = |entry: &Entry| entry.at.start as usize;
     let from = toc.entries.first().map_or(first.len(), begins);
@@ -188,12 +188,12 @@ const NUMBER: usize = 5;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dump_inspector::{DumpInspector, RowSum};
     use crate::sql::name::ObjectName;
-    use crate::tap::{Sum, Tap};
     use std::io::Write as _;
 
-    fn table(name: &str, bytes: u64) -> Listed {
-        Listed {
+    fn table(name: &str, bytes: u64) -> DumpedTable {
+        DumpedTable {
             name: ObjectName::new("public", name),
             kind: 'r',
             persistence: 'p',
@@ -206,12 +206,12 @@ mod tests {
     }
 
     fn shared(tables: &[(&str, u64)], sessions: usize) -> Vec<String> {
-        let tables: Vec<Listed> = tables
+        let tables: Vec<DumpedTable> = tables
             .iter()
             .map(|(name, bytes)| table(name, *bytes))
             .collect();
         let shares = share(&tables, sessions);
-        let names = |share: &Vec<&Listed>| -> Vec<String> {
+        let names = |share: &Vec<&DumpedTable>| -> Vec<String> {
             let names = share.iter().map(|one| one.name.name.as_str().to_owned());
             names.collect()
         };
@@ -253,41 +253,41 @@ mod tests {
     }
 
     /// A dump's bytes and what is heard of them.
-    fn heard(dump: &[u8]) -> (Vec<u8>, Heard) {
-        let mut tap = Tap::new(Vec::new());
+    fn summary(dump: &[u8]) -> (Vec<u8>, DumpSummary) {
+        let mut tap = DumpInspector::new(Vec::new());
         tap.write_all(dump).unwrap();
         tap.finish().unwrap()
     }
 
     #[test]
     fn parts_make_one_table_of_contents() {
-        use crate::tap::tests::small_dump;
-        let (first, heard_first) = heard(&small_dump(&["1\ta"]));
-        let (other, mut heard_other) = heard(&small_dump(&["2\tb", "3\tc"]));
+        use crate::dump_inspector::tests::small_dump;
+        let (first, summary_first) = summary(&small_dump(&["1\ta"]));
+        let (other, mut summary_other) = summary(&small_dump(&["2\tb", "3\tc"]));
         // The same table twice is no dump, nor is anything but rows in another part.
-        let wrong = |parts: &[Heard]| join(parts).unwrap_err().to_string();
-        let twice = wrong(&[heard_first.clone(), heard_other.clone()]);
+        let wrong = |parts: &[DumpSummary]| join(parts).unwrap_err().to_string();
+        let twice = wrong(&[summary_first.clone(), summary_other.clone()]);
         assert_eq!(twice, "the dump holds the rows of public.t twice");
-        heard_other.toc.entries[0].tag = "u".to_owned();
-        let objects = wrong(&[heard_first.clone(), heard_other.clone()]);
+        summary_other.toc.entries[0].tag = "u".to_owned();
+        let objects = wrong(&[summary_first.clone(), summary_other.clone()]);
         assert_eq!(
             objects,
             "part 1 of the dump holds BLOBS public.BLOBS, not only rows"
         );
-        heard_other.toc.entries.pop();
+        summary_other.toc.entries.pop();
 
-        let parts = [heard_first, heard_other];
+        let parts = [summary_first, summary_other];
         let joined = join(&parts).unwrap();
         let sums: Vec<(i64, u64)> = joined
-            .heard
+            .summary
             .tables
             .iter()
             .map(|(id, sum)| (*id, sum.rows))
             .collect();
         assert_eq!(sums, [(7, 1), (10, 2)]);
         assert_eq!(
-            joined.heard.large_objects,
-            Sum {
+            joined.summary.large_objects,
+            RowSum {
                 rows: 1,
                 ..parts[0].large_objects
             }

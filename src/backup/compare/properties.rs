@@ -1,14 +1,14 @@
 //! Owns comparing what belongs to a database itself: settings, privileges, extensions, owner.
 
-use crate::compare::Leniency;
-use crate::facts::{DatabaseFacts, Extension, Grant};
+use crate::compare::SchemaCompareOptions;
 use crate::finding::Finding;
+use crate::properties::{DatabaseProperties, Extension, Grant};
 
 /// Compares what belongs to the database itself.
 pub fn compare(
-    expected: &DatabaseFacts,
-    found: &DatabaseFacts,
-    leniency: Leniency,
+    expected: &DatabaseProperties,
+    found: &DatabaseProperties,
+    leniency: SchemaCompareOptions,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
     let said = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_owned());

@@ -7,9 +7,9 @@ use tokio_postgres::types::Type;
 
 use crate::error::refuse;
 use crate::event::{Event, Watch};
-use crate::facts::{DatabaseFacts, Membership, Role, Setting};
 use crate::pg::server_error::ServerError;
 use crate::pg::session::Session;
+use crate::properties::{DatabaseProperties, Membership, Role, Setting};
 use crate::sql::name::{Ident, Literal};
 use crate::sql::safe::Sql;
 
@@ -28,7 +28,7 @@ pub async fn roles(session: &Session) -> Result<BTreeSet<String>> {
 /// Gives the roles of the archive that the server lacks.
 pub async fn missing_roles(
     session: &Session,
-    database: &DatabaseFacts,
+    database: &DatabaseProperties,
 ) -> Result<BTreeSet<String>> {
     let there = roles(session).await?;
     let wanted = database.roles.iter().map(|role| role.name.clone());
@@ -40,16 +40,16 @@ pub async fn missing_roles(
 }
 
 /// Roles of an archive that a server lacks.
-pub struct Missing<'a> {
+pub struct MissingRoles<'a> {
     /// What the archive says of all its roles.
-    pub database: &'a DatabaseFacts,
+    pub database: &'a DatabaseProperties,
     /// Those to make.
     pub names: BTreeSet<String>,
     /// Those that get the attributes and memberships they have in the archive, because somebody asked for it by their names.
     pub trusted: &'a BTreeSet<String>,
 }
 
-impl Missing<'_> {
+impl MissingRoles<'_> {
     /// Refuses names that the archive does not know, before anything is made.
     pub fn check(&self) -> Result<()> {
         let is_known = |name: &&String| self.database.roles.iter().any(|role| role.name == **name);
@@ -121,7 +121,11 @@ fn in_words(names: &BTreeSet<String>) -> String {
 
 /// Makes the missing roles, their memberships and settings; none gets a password, and none may do anything in the cluster that
 /// nobody asked for.
-pub async fn create_roles(session: &Session, new: &Missing<'_>, watch: Watch<'_>) -> Result<()> {
+pub async fn create_roles(
+    session: &Session,
+    new: &MissingRoles<'_>,
+    watch: Watch<'_>,
+) -> Result<()> {
     new.check()?;
     let (database, missing) = (new.database, &new.names);
     if missing.is_empty() {
@@ -200,7 +204,7 @@ pub async fn apply(
     session: &Session,
     admin: &Session,
     name: &str,
-    database: &DatabaseFacts,
+    database: &DatabaseProperties,
     no_owner: bool,
 ) -> Result<()> {
     let ident = Ident::new(name);

@@ -6,8 +6,8 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 use tokio_postgres::types::Type;
 
-use crate::backup::facts;
-use crate::backup::pgbackrest::restore::{self, Point, Reached};
+use crate::backup::pgbackrest::restore::{self, RestorePoint, RestoredCluster};
+use crate::backup::properties;
 use crate::commands::archives::{EngineArgs, first_given, seconds};
 use crate::commands::page::{Page, Tone};
 use crate::commands::{Context, Outcome, Purpose, Report};
@@ -15,7 +15,7 @@ use crate::error::{fail, refuse};
 
 /// Flags that say how far and where to.
 #[derive(clap::Args, Debug)]
-pub(super) struct PointArgs {
+pub(super) struct PointInTimeArgs {
     /// With pgBackRest: to just before this run of the journal, by the beginning of its name; `af-db history` lists them
     #[arg(long, value_name = "RUN", conflicts_with = "before_lsn")]
     before_run: Option<String>,
@@ -27,7 +27,7 @@ pub(super) struct PointArgs {
     data_dir: Option<PathBuf>,
 }
 
-impl PointArgs {
+impl PointInTimeArgs {
     /// Refuses a point where there is none: an archive holds one moment, and taking it for another would be a loss.
     pub(super) fn refuse_without_engine(&self) -> Result<()> {
         let given = [
@@ -55,7 +55,7 @@ struct PointReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     data_dir: Option<PathBuf>,
     #[serde(flatten)]
-    reached: Reached,
+    reached: RestoredCluster,
 }
 
 /// What the live database says about the point.
@@ -68,7 +68,7 @@ struct Live {
 /// Runs the command.
 pub(super) async fn run(
     engine: &EngineArgs,
-    args: &PointArgs,
+    args: &PointInTimeArgs,
     drill: bool,
     context: &Context,
 ) -> Result<Outcome> {
@@ -92,7 +92,7 @@ pub(super) async fn run(
         let user = target.user.as_deref().unwrap_or("postgres");
         (target.database(), user)
     });
-    let point = Point {
+    let point = RestorePoint {
         lsn: &live.lsn,
         run: live.run.as_deref(),
         data: &data,
@@ -116,7 +116,7 @@ pub(super) async fn run(
 }
 
 /// Finds the place: what the journal says of a run, or what a person typed.
-async fn live(args: &PointArgs, context: &Context) -> Result<Live> {
+async fn live(args: &PointInTimeArgs, context: &Context) -> Result<Live> {
     if let Some(lsn) = &args.before_lsn {
         // The server may be what was lost.
         return Ok(Live {
@@ -133,12 +133,12 @@ async fn live(args: &PointArgs, context: &Context) -> Result<Live> {
     let (session, _) = context.open(Purpose::Reading).await?;
     let row = session
         .query_one(
-            include_str!("../../backup/queries/run_began.sql"),
+            include_str!("../../backup/queries/run_start.sql"),
             &[(run, Type::TEXT)],
         )
         .await
         .context("looking for the run in the journal")?;
-    let system_identifier = facts::server(&session).await?.0.system_identifier;
+    let system_identifier = properties::server(&session).await?.0.system_identifier;
     session.close().await;
     if row.get::<_, i64>("runs") > 1 {
         return Err(fail(format!("several runs begin with `{run}`"))

@@ -22,7 +22,7 @@ pub fn across<W: Write + Send>(
         let (sender, pieces) = sync_channel::<Vec<u8>>(PIECES);
         let (emptied, spare) = channel();
         let taking = scope.spawn(move || take(into, &pieces, &emptied));
-        let mut relay = Relay {
+        let mut relay = PipeWriter {
             sender,
             spare,
             held: Vec::with_capacity(PIECE),
@@ -59,13 +59,13 @@ fn take(
     Ok(())
 }
 
-struct Relay {
+struct PipeWriter {
     sender: SyncSender<Vec<u8>>,
     spare: Receiver<Vec<u8>>,
     held: Vec<u8>,
 }
 
-impl Write for Relay {
+impl Write for PipeWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.held.extend_from_slice(bytes);
         if self.held.len() >= PIECE {

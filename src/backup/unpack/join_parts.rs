@@ -9,11 +9,11 @@ use std::ops::Range;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::{Whole, damaged};
+use super::{ReadArchive, damaged};
 use crate::archive::Archive;
+use crate::dump_inspector::DumpSummary;
+use crate::dump_parts;
 use crate::mapping::Mapping;
-use crate::parts;
-use crate::tap::Heard;
 use crate::toc::{self, Toc};
 
 /// Where each part of a dump lies.
@@ -61,7 +61,7 @@ impl Layout {
     pub(super) fn assemble(
         &self,
         file: &mut File,
-        whole: &mut Whole,
+        whole: &mut ReadArchive,
         mapping: &Mapping,
     ) -> Result<Toc> {
         let joined = whole.joined.as_ref().context("there is no dump")?;
@@ -69,7 +69,7 @@ impl Layout {
         for (place, part) in self.places.iter().zip(&whole.parts) {
             heads.push((head(file, place.start, part.toc.length)?, &part.toc));
         }
-        let (bytes, toc) = parts::contents(joined, &heads)?;
+        let (bytes, toc) = dump_parts::contents(joined, &heads)?;
         let (bytes, toc) = if mapping.is_empty() {
             (bytes, toc)
         } else {
@@ -87,7 +87,7 @@ impl Layout {
             .iter()
             .map(|one| (one.id, self.places[one.part].start))
             .collect();
-        let offsets = &mut whole.contents.heard.offsets;
+        let offsets = &mut whole.contents.summary.offsets;
         for (id, offset) in offsets.iter_mut() {
             let from = moved.iter().find(|(moved, _)| moved == id);
             *offset += from.map_or(self.places[0].start, |(_, from)| *from);
@@ -115,11 +115,11 @@ fn head(file: &mut File, from: u64, length: u64) -> Result<Vec<u8>> {
 
 /// Fills in where each entry's data begins, which `pg_dump` could not know while it wrote to a pipe; with it `pg_restore` finds
 /// the data of each table at once instead of reading all that stands before it.
-pub(super) fn point_at_data(file: &mut File, heard: &Heard) -> Result<()> {
+pub(super) fn point_at_data(file: &mut File, summary: &DumpSummary) -> Result<()> {
     /// "The offset is set", in the format's words.
     const SET: u8 = 2;
-    for entry in &heard.toc.entries {
-        if let Some(offset) = heard.offsets.get(&entry.id) {
+    for entry in &summary.toc.entries {
+        if let Some(offset) = summary.offsets.get(&entry.id) {
             let mut field = [SET; 9];
             field[1..].copy_from_slice(&offset.to_le_bytes());
             file.seek(SeekFrom::Start(entry.offset_at))

@@ -13,7 +13,7 @@ use crate::error::{fail, failure_in_stream_error};
 
 /// What a stored file must be again when it is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sealed {
+pub struct FileChecksum {
     /// Bytes as stored.
     pub size: u64,
     /// SHA-256 of the bytes as stored, in hexadecimal.
@@ -42,8 +42,8 @@ impl<T> Hashing<T> {
         }
     }
 
-    fn sealed(self) -> (T, Sealed) {
-        let sealed = Sealed {
+    fn checksum(self) -> (T, FileChecksum) {
+        let sealed = FileChecksum {
             size: self.size,
             sha256: hex(&self.digest.finalize()),
         };
@@ -98,14 +98,14 @@ impl Write for Layer {
 
 /// Compresses a piece at a time, each a frame of its own with its checksum, which costs a fifth less than one endless frame: nothing
 /// is copied into a window first.
-struct Frames {
+struct ZstdFrames {
     layer: Layer,
     zstd: zstd::bulk::Compressor<'static>,
     held: Vec<u8>,
     frame: Vec<u8>,
 }
 
-impl Frames {
+impl ZstdFrames {
     /// What one frame holds; twice as far as level 1 looks back.
     const PIECE: usize = 1 << 20;
 
@@ -113,7 +113,7 @@ impl Frames {
         // Level 1 is both smaller and faster than gzip 6 on dumps; higher levels cost more than they save.
         let mut zstd = zstd::bulk::Compressor::new(1)?;
         zstd.include_checksum(true)?;
-        Ok(Frames {
+        Ok(ZstdFrames {
             layer,
             zstd,
             held: Vec::with_capacity(Self::PIECE),
@@ -135,7 +135,7 @@ impl Frames {
     }
 }
 
-impl Write for Frames {
+impl Write for ZstdFrames {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.held.len() == Self::PIECE {
             self.end_frame()?;
@@ -152,7 +152,7 @@ impl Write for Frames {
 
 /// Writes one file of an archive.
 pub struct Writer {
-    frames: Frames,
+    frames: ZstdFrames,
 }
 
 impl Writer {
@@ -168,17 +168,17 @@ impl Writer {
             Layer::Secret(Box::new(encryptor.wrap_output(bottom)?))
         };
         Ok(Writer {
-            frames: Frames::new(layer)?,
+            frames: ZstdFrames::new(layer)?,
         })
     }
 
     /// Ends the file and says what it must be again.
-    pub fn complete(self) -> Result<Sealed> {
+    pub fn complete(self) -> Result<FileChecksum> {
         let bottom = match self.frames.finish()? {
             Layer::Clear(bottom) => bottom,
             Layer::Secret(age) => age.finish()?,
         };
-        let (mut sink, sealed) = bottom.sealed();
+        let (mut sink, sealed) = bottom.checksum();
         sink.flush()?;
         sink.complete()?;
         Ok(sealed)
@@ -197,7 +197,7 @@ impl Write for Writer {
 
 /// Whether a stored file can be read, not only checked.
 #[derive(Clone, Copy)]
-pub enum Key<'a> {
+pub enum DecryptionKey<'a> {
     /// It is not encrypted.
     None,
     /// It is encrypted and these may open it.
@@ -213,8 +213,8 @@ pub enum Key<'a> {
 pub fn open(
     name: &str,
     stored: &mut dyn Read,
-    expected: &Sealed,
-    key: Key<'_>,
+    expected: &FileChecksum,
+    key: DecryptionKey<'_>,
     into: &mut dyn Write,
     most: u64,
 ) -> Result<u64> {
@@ -226,7 +226,7 @@ pub fn open(
     };
     let copied = unseal(&mut hashing, key, &mut into);
     let drained = io::copy(&mut hashing, &mut io::sink());
-    let (_, found) = hashing.sealed();
+    let (_, found) = hashing.checksum();
     if let Err(error) = drained {
         return Err(failure_in_stream_error(error.into()).context(format!("reading {name}")));
     }
@@ -246,11 +246,11 @@ pub fn open(
     copied.with_context(|| format!("reading {name}"))
 }
 
-fn unseal(stored: &mut dyn Read, key: Key<'_>, into: &mut dyn Write) -> Result<u64> {
+fn unseal(stored: &mut dyn Read, key: DecryptionKey<'_>, into: &mut dyn Write) -> Result<u64> {
     match key {
-        Key::Absent => Ok(0),
-        Key::None => unzip(stored, into),
-        Key::Identities(identities) => {
+        DecryptionKey::Absent => Ok(0),
+        DecryptionKey::None => unzip(stored, into),
+        DecryptionKey::Identities(identities) => {
             let input = bounded_header(stored)?;
             let decryptor =
                 age::Decryptor::new_buffered(input).context("reading the age header")?;
@@ -391,7 +391,7 @@ pub(crate) mod tests {
         }
     }
 
-    fn seal(content: &[u8], recipients: &[Recipient]) -> (Vec<u8>, Sealed) {
+    fn seal(content: &[u8], recipients: &[Recipient]) -> (Vec<u8>, FileChecksum) {
         let kept = Kept::default();
         let mut writer = Writer::new(Box::new(kept.clone()), recipients).unwrap();
         writer.write_all(content).unwrap();
@@ -400,7 +400,7 @@ pub(crate) mod tests {
         (stored, sealed)
     }
 
-    fn read(stored: &[u8], sealed: &Sealed, key: Key<'_>) -> Result<Vec<u8>> {
+    fn read(stored: &[u8], sealed: &FileChecksum, key: DecryptionKey<'_>) -> Result<Vec<u8>> {
         let mut content = Vec::new();
         open("f", &mut { stored }, sealed, key, &mut content, u64::MAX)?;
         Ok(content)
@@ -413,7 +413,7 @@ pub(crate) mod tests {
         let (stored, sealed) = seal(b"content", &recipients);
         let keys = [key];
         assert_eq!(
-            read(&stored, &sealed, Key::Identities(&keys)).unwrap(),
+            read(&stored, &sealed, DecryptionKey::Identities(&keys)).unwrap(),
             b"content"
         );
         let stanza = b"-> other\nAAAA\n";
@@ -423,7 +423,11 @@ pub(crate) mod tests {
             endless.extend_from_slice(stanza);
         }
         let mut stored = &endless[..];
-        let opened = unseal(&mut stored, Key::Identities(&keys), &mut io::sink());
+        let opened = unseal(
+            &mut stored,
+            DecryptionKey::Identities(&keys),
+            &mut io::sink(),
+        );
         let error = format!("{:#}", opened.unwrap_err());
         assert!(error.ends_with("it is longer than 64 kB"), "{error}");
         assert!(stored.len() > endless.len() / 2);
@@ -443,7 +447,11 @@ pub(crate) mod tests {
             let mut endless = begin.as_bytes().to_vec();
             endless.resize(1 << 20, b'A');
             let mut stored = &endless[..];
-            let opened = unseal(&mut stored, Key::Identities(&keys), &mut io::sink());
+            let opened = unseal(
+                &mut stored,
+                DecryptionKey::Identities(&keys),
+                &mut io::sink(),
+            );
             let error = format!("{:#}", opened.unwrap_err());
             assert!(error.contains(refusal), "{begin}: {error}");
             assert!(stored.len() > endless.len() / 2, "{begin}");
@@ -459,7 +467,7 @@ pub(crate) mod tests {
                 "f",
                 &mut &stored[..],
                 &sealed,
-                Key::None,
+                DecryptionKey::None,
                 &mut content,
                 most,
             );
@@ -470,7 +478,15 @@ pub(crate) mod tests {
         assert!(!is_open && length <= 1 << 20, "{length}");
         // A store that never ends is not read to its end.
         let mut endless = (&stored[..]).chain(io::repeat(0));
-        let error = open("f", &mut endless, &sealed, Key::Absent, &mut io::sink(), 0).unwrap_err();
+        let error = open(
+            "f",
+            &mut endless,
+            &sealed,
+            DecryptionKey::Absent,
+            &mut io::sink(),
+            0,
+        )
+        .unwrap_err();
         assert!(error.to_string().contains("bytes instead of"), "{error}");
     }
 
@@ -479,23 +495,27 @@ pub(crate) mod tests {
         let (mine, other) = (Identity::generate(), Identity::generate());
         let (stored, sealed) = seal(b"secret rows", &[mine.to_public()]);
         assert!(stored.starts_with(b"age-encryption.org/v1"));
-        let opened = read(&stored, &sealed, Key::Identities(&[mine])).unwrap();
+        let opened = read(&stored, &sealed, DecryptionKey::Identities(&[mine])).unwrap();
         assert_eq!(opened, b"secret rows");
-        let error = read(&stored, &sealed, Key::Identities(&[other])).unwrap_err();
+        let error = read(&stored, &sealed, DecryptionKey::Identities(&[other])).unwrap_err();
         assert!(
             format!("{error:#}").contains("none of the given keys"),
             "{error:#}"
         );
-        assert!(read(&stored, &sealed, Key::Absent).unwrap().is_empty());
+        assert!(
+            read(&stored, &sealed, DecryptionKey::Absent)
+                .unwrap()
+                .is_empty()
+        );
     }
 
     #[test]
     fn every_length_comes_back_and_any_reader_of_zstd_reads_it() {
-        let piece = Frames::PIECE;
+        let piece = ZstdFrames::PIECE;
         for length in [0, 1, piece - 1, piece, piece + 1, 2 * piece, 3 * piece + 5] {
             let content: Vec<u8> = (0..length).map(|at| (at / 7 % 251) as u8).collect();
             let (stored, sealed) = seal(&content, &[]);
-            assert!(read(&stored, &sealed, Key::None).unwrap() == content);
+            assert!(read(&stored, &sealed, DecryptionKey::None).unwrap() == content);
             assert!(zstd::decode_all(&stored[..]).unwrap() == content);
         }
     }
@@ -507,9 +527,9 @@ pub(crate) mod tests {
             let (stored, sealed) = seal(b"1\ta\n2\tb\n", &recipients);
             let identities = [mine.clone()];
             let key = if recipients.is_empty() {
-                Key::None
+                DecryptionKey::None
             } else {
-                Key::Identities(&identities)
+                DecryptionKey::Identities(&identities)
             };
             for bit in 0..stored.len() * 8 {
                 let mut damaged = stored.clone();

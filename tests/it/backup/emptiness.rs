@@ -1,7 +1,7 @@
 //! Only a database in which nobody made anything is replaced, and it is looked at again at the moment it is replaced.
 
 use af_db::backup::emptiness;
-use af_db::backup::restore::Place;
+use af_db::backup::restore::Destination;
 use af_db::error::{Exit, exit_of};
 
 use super::Bench;
@@ -84,9 +84,9 @@ const GIVEN: &[(&str, &str)] = &[
     ),
 ];
 
-async fn contents(target: &af_db::pg::target::Target) -> emptiness::Contents {
+async fn contents(target: &af_db::pg::target::Target) -> emptiness::UserContents {
     let session = open(target).await;
-    let candidate = emptiness::Candidate {
+    let candidate = emptiness::EmptinessCandidate {
         target,
         owners: vec!["postgres".to_owned()],
     };
@@ -287,7 +287,7 @@ async fn a_database_in_which_anything_was_made_is_not_empty() {
 }
 
 /// Restores into an empty database in which a table is made meanwhile, by a session that then goes or stays.
-async fn written_meanwhile(stays: bool, place: Place) {
+async fn written_meanwhile(stays: bool, place: Destination) {
     let bench = Bench::new().await;
     bench
         .database
@@ -325,7 +325,7 @@ async fn written_meanwhile(stays: bool, place: Place) {
     let (restored, session) = tokio::join!(restoring, writing);
     drop(session);
     let kept = match (place, restored) {
-        (Place::New, Err(error)) => {
+        (Destination::New, Err(error)) => {
             assert_eq!(exit_of(&error), Exit::Refused, "{error:#}");
             assert!(
                 error.to_string().contains("it has table precious"),
@@ -334,7 +334,7 @@ async fn written_meanwhile(stays: bool, place: Place) {
             assert_eq!(bench.databases().await, ["dst", &bench.database.name]);
             "dst".to_owned()
         }
-        (Place::Swap, Ok(restored)) => restored.kept_as.expect("the old one is kept"),
+        (Destination::Swap, Ok(restored)) => restored.kept_as.expect("the old one is kept"),
         (_, other) => panic!("{other:?}"),
     };
     let target = bench.database.target.with_database(&kept);
@@ -348,8 +348,8 @@ async fn written_meanwhile(stays: bool, place: Place) {
 #[tokio::test]
 async fn rows_written_into_an_empty_database_during_a_restore_are_not_lost() {
     for stays in [false, true] {
-        written_meanwhile(stays, Place::New).await;
-        written_meanwhile(stays, Place::Swap).await;
+        written_meanwhile(stays, Destination::New).await;
+        written_meanwhile(stays, Destination::Swap).await;
     }
 }
 

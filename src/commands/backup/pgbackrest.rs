@@ -18,7 +18,10 @@ struct BackupReport {
 }
 
 /// Has pgBackRest make a backup.
-pub(super) async fn back_up(args: &super::make::Make, context: &Context) -> Result<Outcome> {
+pub(super) async fn back_up(
+    args: &super::create::CreateArgs,
+    context: &Context,
+) -> Result<Outcome> {
     let stanza = args.engine.stanza()?;
     let watch = context.watch();
     let backup = stanza

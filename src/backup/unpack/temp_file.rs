@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 /// A file without a name where the system allows it, so that nothing stays behind however we end.
-pub(crate) struct Scratch {
+pub(crate) struct TempFile {
     pub(crate) file: File,
     path: PathBuf,
     _named: Option<tempfile::TempPath>,
 }
 
-impl Scratch {
+impl TempFile {
     /// Gives the path under which another program can open it while this value lives.
     pub(crate) fn path(&self) -> &Path {
         &self.path
@@ -30,7 +30,7 @@ impl Scratch {
                 file.as_raw_fd()
             ));
             if path.exists() {
-                return Ok(Scratch {
+                return Ok(TempFile {
                     file,
                     path,
                     _named: None,
@@ -39,7 +39,7 @@ impl Scratch {
         }
         let named = tempfile::NamedTempFile::new_in(directory).with_context(doing)?;
         let (file, path) = named.into_parts();
-        Ok(Scratch {
+        Ok(TempFile {
             file,
             path: path.to_path_buf(),
             _named: Some(path),

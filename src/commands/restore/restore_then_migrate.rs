@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 
 use crate::backup::archive::Archive;
 use crate::backup::store::Store;
-use crate::commands::archives::{self, Chosen};
+use crate::commands::archives::{self, ChosenArchive};
 use crate::commands::change::run::{Budgets, GuardedRun, Migrations};
 use crate::commands::change::select::{self, Selection};
 use crate::commands::{Context, project};
@@ -17,7 +17,7 @@ use crate::pg::target::Target;
 
 /// Flags that say where in the history to end.
 #[derive(clap::Args, Debug)]
-pub(super) struct OnwardArgs {
+pub(super) struct ThenMigrateArgs {
     /// Take the newest archive whose last migration is this one; with --migrate also one from before it
     #[arg(long, value_name = "VERSION", conflicts_with_all = ["before_run", "before_lsn"])]
     pub(super) to_history: Option<i64>,
@@ -30,9 +30,9 @@ pub(super) struct OnwardArgs {
 pub(super) async fn archive(
     context: &Context,
     store: Store,
-    args: &OnwardArgs,
+    args: &ThenMigrateArgs,
     to: i64,
-) -> Result<Chosen> {
+) -> Result<ChosenArchive> {
     let mut fitting: Vec<(i64, Option<DateTime<Utc>>, String)> = Vec::new();
     let mut seen = Vec::new();
     for archive in archives::of_this_database(context, &store).await?.whole {
@@ -46,7 +46,7 @@ pub(super) async fn archive(
     }
     fitting.sort();
     if let Some((_, _, name)) = fitting.pop() {
-        return Ok(Chosen {
+        return Ok(ChosenArchive {
             store,
             name,
             is_named: false,
@@ -108,7 +108,7 @@ pub(super) async fn migrate(context: &Context, target: &Target, to: Option<i64>)
 }
 
 /// Refuses `--migrate` where the restored database has no name to go on with.
-pub(super) fn check(args: &OnwardArgs, archive: &Archive) -> Result<()> {
+pub(super) fn check(args: &ThenMigrateArgs, archive: &Archive) -> Result<()> {
     if args.migrate && !archive.scope.is_whole() {
         return Err(refuse(format!(
             "the archive `{}` holds a part of a database, no migration can go on top; nothing was restored",

@@ -11,7 +11,7 @@ use crate::pg::session::Session;
 /// What belongs to the database itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct DatabaseFacts {
+pub struct DatabaseProperties {
     /// Whose it is.
     pub owner: String,
     /// Such as `UTF8`.
@@ -127,7 +127,7 @@ pub struct Rendering {
 }
 
 /// Reads what belongs to the database.
-pub async fn database(session: &Session) -> Result<DatabaseFacts> {
+pub async fn database(session: &Session) -> Result<DatabaseProperties> {
     let row = session
         .query_one(include_str!("queries/database.sql"), &[])
         .await

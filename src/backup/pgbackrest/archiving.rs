@@ -9,16 +9,16 @@ use crate::pg::session::Session;
 
 /// How it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct ArchivingStatus {
     /// In a line.
     pub says: String,
     /// What to do, where something is amiss.
     pub remedy: Option<String>,
 }
 
-impl Standing {
+impl ArchivingStatus {
     fn amiss(says: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Standing {
+        ArchivingStatus {
             says: says.into(),
             remedy: Some(remedy.into()),
         }
@@ -26,7 +26,7 @@ impl Standing {
 }
 
 /// Looks at a server's archiving and at the repository it names; nothing where it does not archive with pgBackRest.
-pub async fn look(session: &Session) -> Result<Option<Standing>> {
+pub async fn check(session: &Session) -> Result<Option<ArchivingStatus>> {
     let row = session
         .query_one(include_str!("../queries/archiving.sql"), &[])
         .await
@@ -36,13 +36,13 @@ pub async fn look(session: &Session) -> Result<Option<Standing>> {
         return Ok(None);
     }
     if !row.get::<_, bool>("is_on") {
-        return Ok(Some(Standing::amiss(
+        return Ok(Some(ArchivingStatus::amiss(
             "archive_command names it, but archive_mode is off",
             "set archive_mode to on and restart the server",
         )));
     }
     if row.get::<_, bool>("fails") {
-        return Ok(Some(Standing::amiss(
+        return Ok(Some(ArchivingStatus::amiss(
             "the server cannot archive its log, which piles up",
             "the server's log says why; `pgbackrest check` tries it",
         )));
@@ -54,7 +54,7 @@ pub async fn look(session: &Session) -> Result<Option<Standing>> {
     let info = match stanza.info().await {
         Ok(info) => info,
         Err(error) => {
-            return Ok(Some(Standing::amiss(
+            return Ok(Some(ArchivingStatus::amiss(
                 format!("stanza `{name}` cannot be asked from here: {error:#}"),
                 "ask on the machine where pgBackRest is set up",
             )));
@@ -64,25 +64,30 @@ pub async fn look(session: &Session) -> Result<Option<Standing>> {
     let ours = ours.map(|number| number.to_string());
     let archived: Option<f64> = row.get("archived");
     let now = Utc::now().timestamp();
-    Ok(Some(judge(&name, &info, ours.as_deref(), (now, archived))))
+    Ok(Some(read_report(
+        &name,
+        &info,
+        ours.as_deref(),
+        (now, archived),
+    )))
 }
 
-fn judge(
+fn read_report(
     name: &str,
     info: &Info,
     ours: Option<&str>,
     (now, archived): (i64, Option<f64>),
-) -> Standing {
+) -> ArchivingStatus {
     if let (Some(theirs), Some(ours)) = (info.system_identifier.as_deref(), ours)
         && theirs != ours
     {
-        return Standing::amiss(
+        return ArchivingStatus::amiss(
             format!("stanza `{name}` is of the cluster {theirs}, this one is {ours}"),
             "correct the stanza, or run `pgbackrest stanza-upgrade`",
         );
     }
     let Some(newest) = info.backups.last() else {
-        return Standing::amiss(
+        return ArchivingStatus::amiss(
             format!("stanza `{name}` holds no backup, so nothing can be restored"),
             "af-db backup --engine pgbackrest --type full",
         );
@@ -91,7 +96,7 @@ fn judge(
         Some(seconds) => format!("the log was last archived {} ago", age(seconds as i64)),
         None => "nothing of the log has been archived since its statistics were reset".to_owned(),
     };
-    Standing {
+    ArchivingStatus {
         says: format!(
             "stanza `{name}`: newest backup {} is {} old, {archived}",
             newest.label,
@@ -143,7 +148,7 @@ mod tests {
     #[test]
     fn what_is_amiss_is_told_with_what_to_do() {
         let said = |info: &Info| {
-            let standing = judge("main", info, Some("7"), (10_000, Some(30.0)));
+            let standing = read_report("main", info, Some("7"), (10_000, Some(30.0)));
             (standing.says, standing.remedy.is_some())
         };
         let mut info = Info {

@@ -11,15 +11,15 @@ use crate::pg::connect;
 use crate::pg::lock::{self, Share};
 use crate::pg::pooler;
 use crate::pg::target::Target;
-use crate::restore::Admin;
+use crate::restore::AdminSession;
 use crate::restore::plan::Plan;
 use crate::sql::name::Ident;
 use crate::sql::safe::Sql;
-use crate::swap::{self, Old, Swap};
+use crate::swap::{self, OldDatabase, Swap};
 
 /// What became of the database that stood there.
 #[derive(Default)]
-pub(super) struct Taken {
+pub(super) struct RenameResult {
     /// The name it is kept under.
     pub(super) kept_as: Option<String>,
     /// Says why one that was empty is kept all the same.
@@ -27,7 +27,7 @@ pub(super) struct Taken {
 }
 
 /// Gives the finished database its name.
-pub(super) async fn take(admin: &Admin, plan: &Plan) -> Result<Taken> {
+pub(super) async fn take(admin: &AdminSession, plan: &Plan) -> Result<RenameResult> {
     let building = Ident::new(&plan.building);
     let Some(kept_as) = &plan.kept_as else {
         let name = Ident::new(&plan.name);
@@ -46,7 +46,7 @@ pub(super) async fn take(admin: &Admin, plan: &Plan) -> Result<Taken> {
             );
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        return Ok(Taken::default());
+        return Ok(RenameResult::default());
     };
     keep_migrations_out(&admin.target.with_database(&plan.name)).await?;
     let swap = Swap {
@@ -57,19 +57,19 @@ pub(super) async fn take(admin: &Admin, plan: &Plan) -> Result<Taken> {
         must_be_empty: plan.must_be_empty.then(|| plan.candidate(&admin.target)),
     };
     let old = swap::run(&admin.session, &admin.target, &swap).await?;
-    if old == Old::Empty {
+    if old == OldDatabase::Empty {
         // Without force: whoever managed to get in all the same keeps what is there.
         let kept = Ident::new(kept_as.as_str());
         let dropped = Sql::fill("DROP DATABASE {}", &[&kept]);
         if admin.session.run(&dropped).await.is_ok() {
-            return Ok(Taken::default());
+            return Ok(RenameResult::default());
         }
     }
     let finding = match old {
-        Old::Bare(properties) => Some(replaced(&plan.name, kept_as, &properties)),
-        Old::Empty | Old::Kept => None,
+        OldDatabase::Bare(properties) => Some(replaced(&plan.name, kept_as, &properties)),
+        OldDatabase::Empty | OldDatabase::Kept => None,
     };
-    Ok(Taken {
+    Ok(RenameResult {
         kept_as: Some(kept_as.clone()),
         finding,
     })

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use af_db::backup::archive::{Archive, Scope};
 use af_db::backup::clients;
 use af_db::backup::compare;
+use af_db::backup::dump_inspector::RowSum;
 use af_db::backup::mapping::Mapping;
-use af_db::backup::tap::Sum;
 use af_db::event::silent;
 use af_db::pg::program::Program;
 
@@ -78,9 +78,9 @@ async fn one_of_everything_comes_back_equal_out_of_parts() {
 async fn a_large_object_that_differs_is_named_out_of_parts() {
     let bench = Bench::full().await;
     let archive = in_parts(&bench, Scope::default()).await;
-    let mut sum = Sum::default();
+    let mut sum = RowSum::default();
     let unpacked = af_db::backup::unpack::unpack(
-        &af_db::backup::unpack::Source {
+        &af_db::backup::unpack::ArchiveSource {
             store: &bench.store(),
             name: &archive.name,
             identities: &[],
@@ -93,16 +93,16 @@ async fn a_large_object_that_differs_is_named_out_of_parts() {
     .await
     .expect("a whole archive");
     let (tell, told) = std::sync::mpsc::channel();
-    let heard = unpacked.large_objects(Box::new(move |_, bytes, hash| {
+    let summary = unpacked.large_objects(Box::new(move |_, bytes, hash| {
         tell.send((bytes, hash)).expect("somebody who listens");
     }));
-    heard.expect("the large objects");
+    summary.expect("the large objects");
     for (bytes, hash) in told {
         sum.rows += 1;
         sum.bytes += bytes;
         sum.hash = sum.hash.wrapping_add(hash);
     }
-    assert_eq!(sum, unpacked.contents.heard.large_objects);
+    assert_eq!(sum, unpacked.contents.summary.large_objects);
     assert!(sum.rows > 0, "there are some");
 }
 

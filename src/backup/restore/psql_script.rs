@@ -11,11 +11,11 @@ use crate::clients::{self, Clients};
 use crate::error::fail;
 use crate::event::{Event, Unit, Watch};
 use crate::pg::program::Program;
-use crate::restore::onto::Onto;
+use crate::restore::into_platform::IntoPlatform;
 use crate::sql::safe::Sql;
 
 /// A script on its way into a database.
-pub(super) struct Feed<'a> {
+pub(super) struct PsqlScript<'a> {
     restore: Program,
     dump: PathBuf,
     watch: Watch<'a>,
@@ -26,12 +26,12 @@ pub(super) struct Feed<'a> {
     said: JoinHandle<String>,
 }
 
-impl<'a> Feed<'a> {
+impl<'a> PsqlScript<'a> {
     pub(super) fn start(
-        onto: &Onto<'a>,
+        onto: &IntoPlatform<'a>,
         clients: &Clients,
         list: Option<&Path>,
-    ) -> Result<Feed<'a>> {
+    ) -> Result<PsqlScript<'a>> {
         let target = &onto.options.target;
         let mut restore = clients
             .tool("pg_restore", target)
@@ -61,10 +61,10 @@ impl<'a> Feed<'a> {
         });
         (onto.watch)(Event::Began {
             task: "restoring onto the platform",
-            total: Some(onto.unpacked.contents.heard.bytes),
+            total: Some(onto.unpacked.contents.summary.bytes),
             unit: Unit::Bytes,
         });
-        Ok(Feed {
+        Ok(PsqlScript {
             restore,
             dump: onto.unpacked.path().to_owned(),
             watch: onto.watch,

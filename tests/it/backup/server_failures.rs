@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use af_db::backup::archive::Archive;
-use af_db::backup::restore::{self, Place};
+use af_db::backup::restore::{self, Destination};
 use af_db::error::{Exit, exit_of};
 use af_db::event::{Interrupt, silent};
 use af_db::pg::program::Program;
@@ -32,7 +32,7 @@ async fn struck_at(
     proxy.latency(Duration::from_millis(2));
     let mut options = bench.restore_options(&bench.database.name);
     options.target = proxy.target();
-    options.place = Place::Swap;
+    options.place = Destination::Swap;
     let (store, interrupt) = (bench.store(), Interrupt::default());
     let restore = restore::run(&options, &store, &archive.name, &silent, &interrupt);
     let strike = async {
@@ -255,7 +255,7 @@ async fn a_million_rows_without_a_key_come_back_and_one_more_is_seen() {
 
 #[tokio::test]
 async fn an_archive_goes_into_a_newer_major_version() {
-    let places = af_db::backup::clients::Places {
+    let places = af_db::backup::clients::ClientSearchPath {
         named: Some(packages::clients_17()),
         path: Vec::new(),
     };

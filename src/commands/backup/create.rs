@@ -9,7 +9,7 @@ use crate::backup::archive::{Archive, Scope};
 use crate::backup::dump;
 use crate::backup::tenant::export;
 use crate::commands::archives::{
-    EngineArgs, argument, bytes, places, refuse_unheeded, seconds, store, tenant_column,
+    EngineArgs, argument, bytes, places, refuse_unsupported_flags, seconds, store, tenant_column,
 };
 use crate::commands::hooks::{self, HookEnvironment};
 use crate::commands::page::{Page, Tone, count};
@@ -20,7 +20,7 @@ use crate::sql::name::ObjectName;
 
 /// Flags of `backup`.
 #[derive(clap::Args, Debug)]
-pub(super) struct Make {
+pub(super) struct CreateArgs {
     /// Put the archive into this folder or URL instead of the one in af-db.yaml, else `backups`
     #[arg(long, value_name = "STORE")]
     to: Option<String>,
@@ -65,10 +65,10 @@ pub(super) struct Make {
     pub(super) kind: String,
 }
 
-impl Make {
+impl CreateArgs {
     /// Refuses what pgBackRest would not do.
     pub(super) fn refuse_own(&self) -> Result<()> {
-        refuse_unheeded(&[
+        refuse_unsupported_flags(&[
             ("--recipient", !self.recipients.is_empty()),
             ("--to", self.to.is_some()),
             ("--label", self.label.is_some()),
@@ -99,7 +99,7 @@ struct BackupReport {
 }
 
 /// Runs the command.
-pub(super) async fn run(args: &Make, context: &Context) -> Result<Outcome> {
+pub(super) async fn run(args: &CreateArgs, context: &Context) -> Result<Outcome> {
     match &args.fleet {
         None => one(args, context).await,
         Some(path) => {
@@ -121,7 +121,7 @@ fn made(report: &serde_json::Value) -> Option<String> {
     Some(format!("{name}, {}", bytes(size)))
 }
 
-async fn one(args: &Make, context: &Context) -> Result<Outcome> {
+async fn one(args: &CreateArgs, context: &Context) -> Result<Outcome> {
     if let Some(label) = &args.label
         && label.contains(char::is_control)
     {

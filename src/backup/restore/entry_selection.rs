@@ -7,29 +7,29 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 use crate::error::refuse;
-use crate::facts::DatabaseFacts;
 use crate::finding::Finding;
 use crate::mapping::role_lists;
 use crate::pg::session::Session;
-use crate::profile::{self, Ground, Profile, Selection};
+use crate::profile::{self, Profile, ProfileContext, Selection};
+use crate::properties::DatabaseProperties;
 use crate::restore::Options;
 use crate::toc::Toc;
-use crate::unpack::Contents;
-use crate::unpack::scratch::Scratch;
+use crate::unpack::ArchiveContents;
+use crate::unpack::temp_file::TempFile;
 
 /// What of an archive is restored.
-pub(super) struct Choice {
+pub(super) struct EntrySelection {
     /// What must hold of it.
-    pub(super) contents: Contents,
+    pub(super) contents: ArchiveContents,
     /// What is left out.
     pub(super) findings: Vec<Finding>,
-    list: Option<Scratch>,
+    list: Option<TempFile>,
 }
 
-impl Choice {
+impl EntrySelection {
     /// Gives the list of entries for `pg_restore`, where it is not to load all.
     pub(super) fn list(&self) -> Option<&Path> {
-        self.list.as_ref().map(Scratch::path)
+        self.list.as_ref().map(TempFile::path)
     }
 }
 
@@ -46,17 +46,21 @@ pub(super) async fn extensions(session: &Session) -> Result<BTreeSet<String>> {
 }
 
 /// Chooses what is restored where; refuses what would lose rows.
-pub(super) fn choose(options: &Options, contents: &Contents, ground: Ground<'_>) -> Result<Choice> {
-    let toc = &contents.heard.toc;
-    let mut selection = profile::select(options.profile, toc, ground);
+pub(super) fn choose(
+    options: &Options,
+    contents: &ArchiveContents,
+    context: ProfileContext<'_>,
+) -> Result<EntrySelection> {
+    let toc = &contents.summary.toc;
+    let mut selection = profile::select(options.profile, toc, context);
     // A table without rows loses none.
     selection.left_out.retain(|one| {
-        let sum = contents.heard.tables.get(&one.id);
+        let sum = contents.summary.tables.get(&one.id);
         sum.is_none_or(|sum| sum.rows > 0)
     });
     if options.profile == Profile::Plain {
         let Some(lacking) = selection.left_out.first() else {
-            return Ok(Choice {
+            return Ok(EntrySelection {
                 contents: contents.clone(),
                 findings: Vec::new(),
                 list: None,
@@ -84,7 +88,7 @@ pub(super) fn choose(options: &Options, contents: &Contents, ground: Ground<'_>)
             format!("it was left out: {}", one.why),
         )
     });
-    Ok(Choice {
+    Ok(EntrySelection {
         findings: findings.collect(),
         contents: narrowed(contents, &selection),
         list: Some(listed(options, toc, &selection)?),
@@ -92,8 +96,8 @@ pub(super) fn choose(options: &Options, contents: &Contents, ground: Ground<'_>)
 }
 
 /// Writes the numbers of the chosen entries as `pg_restore --use-list` reads them, in the order of the archive.
-fn listed(options: &Options, toc: &Toc, selection: &Selection) -> Result<Scratch> {
-    let mut scratch = Scratch::make(&options.scratch)?;
+fn listed(options: &Options, toc: &Toc, selection: &Selection) -> Result<TempFile> {
+    let mut scratch = TempFile::make(&options.scratch)?;
     let mut text = String::new();
     for entry in &toc.entries {
         if selection.chosen.contains(&entry.id) {
@@ -108,9 +112,9 @@ fn listed(options: &Options, toc: &Toc, selection: &Selection) -> Result<Scratch
 }
 
 /// Gives what must hold of the chosen part.
-fn narrowed(contents: &Contents, selection: &Selection) -> Contents {
+fn narrowed(contents: &ArchiveContents, selection: &Selection) -> ArchiveContents {
     let mut narrowed = contents.clone();
-    let toc = &mut narrowed.heard.toc;
+    let toc = &mut narrowed.summary.toc;
     toc.entries
         .retain(|entry| selection.chosen.contains(&entry.id));
     let named = |kind: &str| -> BTreeSet<(&str, &str)> {
@@ -138,7 +142,7 @@ fn narrowed(contents: &Contents, selection: &Selection) -> Contents {
         // This one is in every database and in no dump.
         extensions.contains(one.name.as_str()) || one.name == "plpgsql"
     });
-    keep_roles(database, &named_roles(&narrowed.heard.toc));
+    keep_roles(database, &named_roles(&narrowed.summary.toc));
     narrowed
 }
 
@@ -154,7 +158,7 @@ fn named_roles(toc: &Toc) -> BTreeSet<String> {
 }
 
 /// Leaves out roles that nothing chosen names: a database without a platform needs none of the platform's.
-fn keep_roles(database: &mut DatabaseFacts, named: &BTreeSet<String>) {
+fn keep_roles(database: &mut DatabaseProperties, named: &BTreeSet<String>) {
     let owner = database.owner.clone();
     let is_kept = |name: &str| name.is_empty() || name == owner || named.contains(name);
     let of_database = |name: &str| is_kept(name) || !profile::is_platforms(name);

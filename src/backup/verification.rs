@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::archive::{Archive, DESCRIPTION, DESCRIPTION_BYTES};
+use crate::file_encoding::hex;
 use crate::finding::Finding;
 use crate::identity::{self, NamedDatabase};
 use crate::restore::Times;
-use crate::seal::hex;
 use crate::store::Store;
 
 /// The name of the note.
@@ -21,10 +21,10 @@ pub const NOTE: &str = "proven.json";
 /// The most bytes of the note that are read.
 const NOTE_BYTES: u64 = 64 << 10;
 
-/// How an archive was proven.
+/// VerificationKind an archive was proven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum How {
+pub enum VerificationKind {
     /// All of it was read and is what it was when it was made.
     Read,
     /// It was restored and compared.
@@ -34,25 +34,30 @@ pub enum How {
 /// When and how an archive was last proven.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Proven {
-    /// How.
-    pub how: How,
+pub struct VerificationNote {
+    /// VerificationKind.
+    pub how: VerificationKind,
     /// When, RFC 3339 in UTC.
     pub at: DateTime<Utc>,
     /// The checksum of the description it speaks of.
     pub archive: String,
-    /// How long the restore took, in milliseconds.
+    /// VerificationKind long the restore took, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<Times>,
 }
 
 /// Notes that an archive was proven now; a store that takes no note, such as one that is only readable, changes nothing about it.
-pub fn note(store: &Store, name: &str, how: How, times: Option<Times>) -> Option<Finding> {
-    unnoted(write_note(store, name, how, times), name)
+pub fn note(
+    store: &Store,
+    name: &str,
+    how: VerificationKind,
+    times: Option<Times>,
+) -> Option<Finding> {
+    note_not_written(write_note(store, name, how, times), name)
 }
 
 /// Says that a store did not take a note about something that was done.
-pub fn unnoted(written: Result<()>, name: &str) -> Option<Finding> {
+pub fn note_not_written(written: Result<()>, name: &str) -> Option<Finding> {
     let error = written.err()?;
     let message = format!("the store takes no note of this: {error:#}");
     Some(Finding::warn("archive-note", name, message).help(
@@ -60,15 +65,22 @@ pub fn unnoted(written: Result<()>, name: &str) -> Option<Finding> {
     ))
 }
 
-fn write_note(store: &Store, name: &str, how: How, times: Option<Times>) -> Result<()> {
-    let proven = Proven {
+fn write_note(
+    store: &Store,
+    name: &str,
+    how: VerificationKind,
+    times: Option<Times>,
+) -> Result<()> {
+    let proven = VerificationNote {
         how,
         at: Utc::now(),
         archive: checksum(store, name)?,
         times,
     };
     // A drill says more than a reading: it is not forgotten because somebody read the archive later.
-    if how == How::Read && read(store, name).is_some_and(|before| before.how == How::Restored) {
+    if how == VerificationKind::Read
+        && read(store, name).is_some_and(|before| before.how == VerificationKind::Restored)
+    {
         return Ok(());
     }
     let mut bytes = serde_json::to_vec_pretty(&proven)?;
@@ -77,7 +89,7 @@ fn write_note(store: &Store, name: &str, how: How, times: Option<Times>) -> Resu
 }
 
 /// Reads the note; one that is damaged or speaks of another archive says nothing.
-pub fn read(store: &Store, name: &str) -> Option<Proven> {
+pub fn read(store: &Store, name: &str) -> Option<VerificationNote> {
     let mut bytes = Vec::new();
     let files = store.files(name).ok()?;
     if !files.iter().any(|file| file == NOTE) {
@@ -85,7 +97,7 @@ pub fn read(store: &Store, name: &str) -> Option<Proven> {
     }
     let note = store.read(name, NOTE).ok()?;
     note.take(NOTE_BYTES).read_to_end(&mut bytes).ok()?;
-    let proven: Proven = serde_json::from_slice(&bytes).ok()?;
+    let proven: VerificationNote = serde_json::from_slice(&bytes).ok()?;
     (proven.archive == checksum(store, name).ok()?).then_some(proven)
 }
 
@@ -94,8 +106,8 @@ pub fn latest(
     store: &Store,
     wanted: &NamedDatabase,
     now: DateTime<Utc>,
-) -> Result<Option<(Archive, Proven)>> {
-    let shelf = identity::shelf(store, Some(wanted), now)?;
+) -> Result<Option<(Archive, VerificationNote)>> {
+    let shelf = identity::archives_of(store, Some(wanted), now)?;
     let newest_first = shelf.whole.into_iter().rev();
     let mut proven = newest_first.filter_map(|archive| {
         let proven = read(store, &archive.name)?;
@@ -144,8 +156,8 @@ pub fn missing_within(
         return Ok(Vec::new());
     };
     // One that would have counted, but for its clock.
-    let future = identity::shelf(store, Some(wanted), now)?.future;
-    let future = future.iter().map(identity::future);
+    let future = identity::archives_of(store, Some(wanted), now)?.future;
+    let future = future.iter().map(identity::future_finding);
     Ok(std::iter::once(missing).chain(future).collect())
 }
 
@@ -216,19 +228,19 @@ mod tests {
             ("g", |one| one.started = "soon".to_owned()),
         ] {
             put(&store, name, change);
-            assert_eq!(note(&store, name, How::Read, None), None);
+            assert_eq!(note(&store, name, VerificationKind::Read, None), None);
         }
         assert!(missing(24).unwrap().contains("there is no proven backup"));
-        assert_eq!(note(&store, "demo-1", How::Read, None), None);
+        assert_eq!(note(&store, "demo-1", VerificationKind::Read, None), None);
         assert_eq!(missing(24), None);
         // A store that takes no note is told about; what was proven stands.
         let place = temp.path().join("store/demo-1").join(NOTE);
         std::fs::remove_file(&place).unwrap();
         std::fs::create_dir_all(place.join("in the way")).unwrap();
-        let finding = note(&store, "demo-1", How::Read, None).unwrap();
+        let finding = note(&store, "demo-1", VerificationKind::Read, None).unwrap();
         assert_eq!(finding.code, "archive-note");
         std::fs::remove_dir_all(&place).unwrap();
-        assert_eq!(note(&store, "demo-1", How::Read, None), None);
+        assert_eq!(note(&store, "demo-1", VerificationKind::Read, None), None);
         assert_eq!(
             missing(23).unwrap(),
             "its newest proven backup demo-1 is 24 h old, 23 h is asked for"

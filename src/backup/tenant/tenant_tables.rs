@@ -27,7 +27,7 @@ pub struct Table {
 
 /// A foreign key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Key {
+pub struct ForeignKey {
     /// Its name.
     pub name: String,
     /// The table that points.
@@ -42,16 +42,16 @@ pub struct Key {
 
 /// Every table and key of a database.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Map {
+pub struct TableMap {
     /// The tables, by their oids.
     pub tables: BTreeMap<i64, Table>,
     /// The keys.
-    pub keys: Vec<Key>,
+    pub keys: Vec<ForeignKey>,
 }
 
 /// A table with rows of the tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Member {
+pub struct TenantTable {
     /// The table's oid.
     pub oid: i64,
     /// The table.
@@ -62,9 +62,9 @@ pub struct Member {
 
 /// The tables with rows of a tenant, what is pointed at before what points.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Family {
+pub struct TenantTables {
     /// The tables.
-    pub members: Vec<Member>,
+    pub members: Vec<TenantTable>,
     /// Whether keys run in a circle, so that no order suits all of them.
     pub is_circular: bool,
     /// Tables of nobody's that these point at.
@@ -72,7 +72,7 @@ pub struct Family {
 }
 
 /// Reads tables and keys.
-pub async fn read(session: &Session) -> Result<Map> {
+pub async fn read(session: &Session) -> Result<TableMap> {
     let tables = session
         .query(include_str!("../queries/tenant_tables.sql"), &[])
         .await
@@ -91,22 +91,22 @@ pub async fn read(session: &Session) -> Result<Map> {
         };
         (row.get("oid"), table)
     };
-    let key = |row: &tokio_postgres::Row| Key {
+    let key = |row: &tokio_postgres::Row| ForeignKey {
         name: row.get("name"),
         from: row.get("from_table"),
         columns: row.get("columns"),
         to: row.get("to_table"),
         referenced: row.get("referenced"),
     };
-    Ok(Map {
+    Ok(TableMap {
         tables: tables.iter().map(table).collect(),
         keys: keys.iter().map(key).collect(),
     })
 }
 
-impl Map {
+impl TableMap {
     /// Finds the tables with rows of a tenant.
-    pub fn family(&self, column: &str, tenant: &str) -> Result<Family> {
+    pub fn tenant_tables(&self, column: &str, tenant: &str) -> Result<TenantTables> {
         let mut rows = self.direct(column, tenant);
         if rows.is_empty() {
             return Err(fail(format!("no table has the column `{column}`"))
@@ -125,13 +125,13 @@ impl Map {
         let shared = shared.into_iter().cloned().collect();
         let is_circular = order.1;
         let members = order.0.into_iter().filter_map(|oid| {
-            Some(Member {
+            Some(TenantTable {
                 oid,
                 table: self.tables.get(&oid)?.clone(),
                 rows: rows.remove(&oid)?,
             })
         });
-        Ok(Family {
+        Ok(TenantTables {
             members: members.collect(),
             is_circular,
             shared,
@@ -205,7 +205,7 @@ fn is_tenant(column: &str, tenant: &str) -> Sql {
 }
 
 /// The condition that a row points at a row of the tenant; the inner `t` is the one pointed at.
-fn points_at(key: &Key, to: &Table, condition: &Sql) -> Sql {
+fn points_at(key: &ForeignKey, to: &Table, condition: &Sql) -> Sql {
     let list = |columns: &[String]| {
         Sql::join(columns.iter().map(|name| Ident::new(name.as_str())), ", t.")
     };
@@ -220,7 +220,7 @@ fn points_at(key: &Key, to: &Table, condition: &Sql) -> Sql {
     )
 }
 
-impl Family {
+impl TenantTables {
     /// Refuses what would leave rows out without a word.
     pub fn check_rights(&self) -> Result<()> {
         for member in &self.members {
@@ -246,7 +246,7 @@ impl Family {
     }
 }
 
-impl Member {
+impl TenantTable {
     /// Gives the columns as `COPY` takes them.
     pub fn columns(&self) -> Sql {
         let names = self.table.columns.iter();
@@ -279,8 +279,8 @@ mod tests {
         }
     }
 
-    fn key(from: i64, column: &str, to: i64) -> Key {
-        Key {
+    fn key(from: i64, column: &str, to: i64) -> ForeignKey {
+        ForeignKey {
             name: format!("{from}_{column}"),
             from,
             columns: vec![column.to_owned()],
@@ -289,8 +289,8 @@ mod tests {
         }
     }
 
-    fn map() -> Map {
-        Map {
+    fn map() -> TableMap {
+        TableMap {
             tables: BTreeMap::from([
                 (1, table("tenants", &["id", "name", "plan"])),
                 (2, table("agents", &["id", "tenant_id"])),
@@ -307,23 +307,26 @@ mod tests {
         }
     }
 
-    fn names(family: &Family) -> Vec<String> {
-        let members = family.members.iter();
+    fn names(tenant_tables: &TenantTables) -> Vec<String> {
+        let members = tenant_tables.members.iter();
         members.map(|one| one.table.name.name.to_string()).collect()
     }
 
     #[test]
     fn a_family_is_the_tenant_what_names_it_and_what_points_at_that() {
-        let family = map().family("tenant_id", "it's").unwrap();
-        assert_eq!(names(&family), ["tenants", "agents", "versions", "notes"]);
-        assert!(!family.is_circular);
-        assert_eq!(family.shared, [ObjectName::new("public", "plans")]);
+        let tenant_tables = map().tenant_tables("tenant_id", "it's").unwrap();
         assert_eq!(
-            family.members[3].query().as_str(),
+            names(&tenant_tables),
+            ["tenants", "agents", "versions", "notes"]
+        );
+        assert!(!tenant_tables.is_circular);
+        assert_eq!(tenant_tables.shared, [ObjectName::new("public", "plans")]);
+        assert_eq!(
+            tenant_tables.members[3].query().as_str(),
             "SELECT t.id, t.version FROM public.notes AS t WHERE (t.version) IN (SELECT t.id FROM public.versions AS t WHERE \
              (t.agent) IN (SELECT t.id FROM public.agents AS t WHERE t.tenant_id = 'it''s'))"
         );
-        assert!(map().family("organisation_id", "1").is_err());
+        assert!(map().tenant_tables("organisation_id", "1").is_err());
     }
 
     #[test]
@@ -332,10 +335,13 @@ mod tests {
         map.tables
             .insert(2, table("agents", &["id", "tenant_id", "latest"]));
         map.keys.push(key(2, "latest", 3));
-        let family = map.family("tenant_id", "1").unwrap();
-        assert!(family.is_circular);
-        assert_eq!(family.members.len(), 4);
+        let tenant_tables = map.tenant_tables("tenant_id", "1").unwrap();
+        assert!(tenant_tables.is_circular);
+        assert_eq!(tenant_tables.members.len(), 4);
         map.keys.push(key(2, "id", 2));
-        assert_eq!(map.family("tenant_id", "1").unwrap().members.len(), 4);
+        assert_eq!(
+            map.tenant_tables("tenant_id", "1").unwrap().members.len(),
+            4
+        );
     }
 }
