@@ -1,7 +1,7 @@
-//! Owns `archive.json`: what an archive is, what its files must be again, and where it came from.
+//! The description of an archive, `archive.json`: its files with their checksums, its source and its scope.
 //!
-//! Written last, so that an archive without it does not exist. It ends with its own checksum; the table of proof stands
-//! beside it in [`PROOF`], because it names tables and is encrypted with the rest.
+//! It is written last, so that an archive without it does not exist, and ends with its own checksum. The expected contents are
+//! in [`PROOF`], which names tables and is encrypted with the rest.
 
 use std::collections::BTreeSet;
 
@@ -14,13 +14,10 @@ use sha2::{Digest as _, Sha256};
 use crate::error::fail;
 use crate::file_encoding::{FileChecksum, hex};
 
-/// The name of the description.
 pub const DESCRIPTION: &str = "archive.json";
-/// The stem of the dump, or of the first part of it.
+/// The stem of the dump, or of its first part.
 pub const DUMP: &str = "database.dump";
-/// The stem of the roles.
 pub const ROLES: &str = "roles.sql";
-/// The stem of the proof.
 pub const PROOF: &str = "proof.json";
 
 /// The version of the description where the dump is in one file; it grows when a key changes its meaning.
@@ -31,106 +28,86 @@ const IN_PARTS: u32 = 2;
 /// The most files that an archive may list, and the most bytes that one may have.
 const MOST_FILES: usize = 4_096;
 const LARGEST: u64 = 1 << 50;
-/// The most bytes of a description that are read.
 pub const DESCRIPTION_BYTES: u64 = 16 << 20;
 
-/// What an archive is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Archive {
-    /// The version of this description.
+    /// The format version.
     pub version: u32,
     /// `<database>-<time>`, also the folder's name.
     pub name: String,
-    /// What a person called it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
-    /// The database it was made of.
     pub database: String,
-    /// When it was begun, RFC 3339 in UTC; the snapshot is of this moment or a little later.
+    /// Start time, RFC 3339 in UTC; the snapshot is taken then or shortly after.
     pub started: String,
-    /// How long it took.
     pub milliseconds: u64,
-    /// The programs that made it.
     pub tools: Tools,
-    /// The server it was made of.
     pub server: Server,
-    /// The oids of the databases that this one took the place of when it was restored.
+    /// The oids of the databases that this one replaced when it was restored.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub succeeds: Vec<u32>,
-    /// What was asked for.
     #[serde(default)]
     pub scope: Scope,
-    /// How much is in it.
     pub totals: Totals,
-    /// Whom it is encrypted for; empty when it is not.
+    /// The age recipients; empty when it is not encrypted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recipients: Vec<String>,
-    /// The highest migration in the database's history.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<String>,
-    /// The fingerprint of its schema, as `diff` and drift know it.
+    /// The schema fingerprint, as computed by `diff` and drift.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub catalog: Option<String>,
-    /// What is not in it although a person might think so.
+    /// What a user may expect in the archive but it does not contain.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_included: Vec<String>,
-    /// Its files, in the order they were written.
     pub files: Vec<StoredFile>,
 }
 
-/// The programs that made an archive.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Tools {
-    /// The version of af-db.
     pub af_db: String,
-    /// The version of `pg_dump`.
     pub pg_dump: String,
 }
 
-/// The server an archive was made of and where it stood.
+/// The source server, with its position at the time of the snapshot.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Server {
-    /// `server_version_num`.
     pub version_num: u32,
-    /// The number the cluster was born with; absent where the role may not ask.
+    /// Absent where the role may not read it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system_identifier: Option<String>,
-    /// The oid of the database there; absent in archives of older versions.
+    /// Absent in archives of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database_oid: Option<u32>,
-    /// The timeline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeline: Option<u32>,
-    /// The write-ahead position of the snapshot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lsn: Option<String>,
 }
 
-/// What part of a database an archive holds.
+/// The part of a database that an archive contains.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub struct Scope {
-    /// Only these schemas.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub schemas: Vec<String>,
     /// Only these tables, `schema.table` as SQL spells them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tables: Vec<String>,
-    /// Only the rows of this tenant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tenant: Option<String>,
 }
 
 impl Scope {
-    /// Says whether the archive holds the whole database.
     pub fn is_whole(&self) -> bool {
         *self == Scope::default()
     }
 
-    /// Names the part for a person; nothing where it is the whole.
+    /// Describes the part in words; `None` for a whole database.
     pub fn part(&self) -> Option<String> {
         let several = |one: &str, many: &str, names: &[String]| match names {
             [] => None,
@@ -147,15 +124,12 @@ impl Scope {
     }
 }
 
-/// How much is in an archive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Totals {
     /// Tables with data.
     pub tables: u64,
-    /// Their rows.
     pub rows: u64,
-    /// Large objects.
     pub large_objects: u64,
     /// Bytes of the dump before compression.
     pub dump_bytes: u64,
@@ -163,11 +137,9 @@ pub struct Totals {
     pub database_bytes: u64,
 }
 
-/// A stored file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct StoredFile {
-    /// Its name beside `archive.json`.
     pub name: String,
     /// Bytes as stored.
     pub size: u64,
@@ -181,7 +153,6 @@ pub struct StoredFile {
 }
 
 impl StoredFile {
-    /// Gives what its bytes must be again.
     pub fn checksum(&self) -> FileChecksum {
         FileChecksum {
             size: self.size,
@@ -191,60 +162,56 @@ impl StoredFile {
 }
 
 impl Archive {
-    /// Gives the file with this stem, whatever was done to it.
+    /// Returns the file with this stem, compressed, encrypted or neither.
     pub fn file(&self, stem: &str) -> Result<&StoredFile> {
         self.files
             .iter()
             .find(|file| file.name == stored_name(stem, self.is_encrypted()))
-            .ok_or_else(|| fail(format!("the archive `{}` lists no {stem}", self.name)).into())
+            .ok_or_else(|| fail(format!("backup `{}` contains no {stem}", self.name)).into())
     }
 
-    /// Gives the parts of its dump, the first one first.
     pub fn dumps(&self) -> Result<Vec<&StoredFile>> {
         let first = self.file(DUMP)?;
         let rest = self.files.iter().filter(|file| is_rows(stem(&file.name)));
         Ok(std::iter::once(first).chain(rest).collect())
     }
 
-    /// Says whether a key is needed to read it.
     pub fn is_encrypted(&self) -> bool {
         !self.recipients.is_empty()
     }
 
-    /// Gives the bytes it takes in the store, less the description.
+    /// Returns the size in the store, without the description.
     pub fn stored_bytes(&self) -> u64 {
         self.files.iter().map(|file| file.size).sum()
     }
 
-    /// Gives when it was begun, where that can be read.
+    /// Returns the start time, if it can be parsed.
     pub fn begun(&self) -> Option<DateTime<Utc>> {
         self.started.parse().ok()
     }
 
-    /// Gives the major version of the server it was made of.
     pub fn major(&self) -> u32 {
         self.server.version_num / 10_000
     }
 
-    /// Writes it with its checksum.
     pub fn to_json(&self) -> Result<Vec<u8>> {
         let mut archive = self.clone();
         archive.version = version_of(&archive.files);
         sign(serde_json::to_value(archive)?)
     }
 
-    /// Reads it and refuses anything that is not byte for byte what was written.
+    /// Parses a description and refuses any that differs by a byte from what was written.
     pub fn from_json(name: &str, bytes: &[u8]) -> Result<Self> {
         let damaged = || {
             fail(format!(
-                "{DESCRIPTION} of `{name}` is damaged: its checksum differs"
+                "{DESCRIPTION} of backup `{name}` is damaged: checksum mismatch"
             ))
-            .hint("use another archive, this one cannot be trusted")
+            .hint("use another backup; this one cannot be trusted")
         };
         let mut value: Value = serde_json::from_slice(bytes).map_err(|_| damaged())?;
         let object = value.as_object_mut().ok_or_else(damaged)?;
         object.shift_remove("checksum").ok_or_else(damaged)?;
-        // Written again from what was read: a change of anything, white space included, gives other bytes.
+        // Serialized again and compared, so that any change is found, white space included.
         if sign(value.clone())? != bytes {
             return Err(damaged().into());
         }
@@ -252,9 +219,9 @@ impl Archive {
         let version = version.unwrap_or_default();
         if !(u64::from(VERSION)..=u64::from(IN_PARTS)).contains(&version) {
             return Err(fail(format!(
-                "the archive `{name}` is of format {version}, this af-db reads up to format {IN_PARTS}"
+                "backup `{name}` has format {version}; this af-db reads formats up to {IN_PARTS}"
             ))
-            .hint("use the af-db that made it, or a newer one")
+            .hint("use the af-db that made the backup, or a newer one")
             .into());
         }
         let archive: Archive = serde_json::from_value(value)
@@ -263,7 +230,7 @@ impl Archive {
         Ok(archive)
     }
 
-    /// Refuses files that could not be this archive's own: its checksum says only that nobody changed it by accident.
+    /// Refuses file names that this archive cannot own: its checksum protects only from accidental changes.
     fn check_files(&self, name: &str) -> Result<()> {
         let mut seen = BTreeSet::new();
         let is_ours = |file: &StoredFile| {
@@ -281,14 +248,14 @@ impl Archive {
             return Ok(());
         }
         Err(fail(format!(
-            "{DESCRIPTION} of `{name}` lists a file that af-db never writes; nothing of it was read"
+            "{DESCRIPTION} of backup `{name}` lists a file that af-db never writes; no file was read"
         ))
-        .hint("use another archive, this one cannot be trusted")
+        .hint("use another backup; this one cannot be trusted")
         .into())
     }
 }
 
-/// Says whether af-db stores files of an archive under names like this one: no path, no device, nothing hidden.
+/// Returns whether af-db stores files under such names: no path, no device, nothing hidden.
 pub fn is_stored_name(name: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let stem = stem(name);
@@ -302,7 +269,7 @@ pub fn is_stored_name(name: &str) -> bool {
         && !stem.contains("..")
 }
 
-/// Says whether af-db gives archives names like this one, which end with the second they were begun in.
+/// Returns whether this is an archive name, which ends with its start time.
 pub fn is_archive_name(name: &str) -> bool {
     let time = name.rsplit_once('-').map_or("", |(_, time)| time);
     chrono::NaiveDateTime::parse_from_str(time, "%Y%m%dT%H%M%SZ").is_ok()
@@ -319,13 +286,11 @@ fn sign(mut value: Value) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Gives the version of the description of these files.
 pub fn version_of(files: &[StoredFile]) -> u32 {
     let is_in_parts = files.iter().any(|file| is_rows(stem(&file.name)));
     if is_in_parts { IN_PARTS } else { VERSION }
 }
 
-/// Gives the stem of a part of a dump by its number.
 pub fn part(number: usize) -> String {
     match number {
         0 => DUMP.to_owned(),
@@ -333,18 +298,17 @@ pub fn part(number: usize) -> String {
     }
 }
 
-/// Says whether a stem is that of a part but the first.
+/// Returns whether a stem is that of a part other than the first.
 pub fn is_rows(stem: &str) -> bool {
     stem.starts_with("rows-") && stem.ends_with(".dump")
 }
 
-/// Gives the stem of a stored name.
 pub fn stem(name: &str) -> &str {
     let name = name.strip_suffix(".age").unwrap_or(name);
     name.strip_suffix(".zst").unwrap_or(name)
 }
 
-/// Gives the name a file is stored under: it says what must be undone to read it.
+/// Returns the name of a stored file, whose extensions name its encoding.
 pub fn stored_name(stem: &str, is_encrypted: bool) -> String {
     format!("{stem}.zst{}", if is_encrypted { ".age" } else { "" })
 }

@@ -1,4 +1,4 @@
-//! Owns PostgreSQL's client programs: which `pg_dump` and `pg_restore` fit, and how they are told where to connect.
+//! PostgreSQL's client programs: choosing the `pg_dump` and `pg_restore` that fit, and their connection settings.
 
 use std::path::{Path, PathBuf};
 
@@ -11,21 +11,19 @@ use crate::pg::program::Program;
 use crate::pg::target::Target;
 use crate::toc::{self, Toc};
 
-/// Where programs may be.
+/// Where client programs are looked for.
 #[derive(Clone, Debug, Default)]
 pub struct ClientSearchPath {
-    /// The directory the user named; no other is looked at.
+    /// The configured directory, which excludes all others.
     pub named: Option<PathBuf>,
-    /// The directories of the search path.
+    /// The directories of `PATH`.
     pub path: Vec<PathBuf>,
 }
 
-/// Programs of one version.
+/// The client programs of one version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Clients {
-    /// Where they are.
     pub directory: PathBuf,
-    /// Their version.
     pub version: Version,
 }
 
@@ -37,7 +35,7 @@ impl Clients {
             .environment()
             .into_iter()
             .fold(tool, |tool, (name, value)| tool.env(name, value));
-        // Times with a zone are printed in the session's; the proof needs one that never changes.
+        // `timestamptz` values print in the session's time zone; row hashes need a fixed one.
         tool.env("PGTZ", "UTC").env("PGAPPNAME", "af-db")
     }
 
@@ -59,7 +57,7 @@ impl Clients {
     }
 }
 
-/// Finds every version of the client programs that is here, the newest first.
+/// Finds every installed version of the client programs, newest first.
 pub async fn search(places: &ClientSearchPath) -> Result<Vec<Clients>> {
     let mut directories = Vec::new();
     match &places.named {
@@ -111,7 +109,7 @@ pub fn for_dump_version(printed: &str) -> Result<u32> {
     let version = Version::read(printed);
     let unclear = || {
         fail(format!(
-            "the archive was made by a pg_dump of unclear version `{printed}`"
+            "the backup was made by pg_dump with the unrecognized version `{printed}`"
         ))
     };
     Ok(version.ok_or_else(unclear)?.major)
@@ -132,9 +130,9 @@ fn choose(found: &[Clients], least: u32) -> Option<&Clients> {
 
 fn missing(found: &[Clients], major: u32) -> anyhow::Error {
     let message = match found.first() {
-        None => format!("there is no pg_dump of PostgreSQL {major} or newer on this machine"),
+        None => format!("no pg_dump of PostgreSQL {major} or newer found"),
         Some(newest) => format!(
-            "there is no pg_dump of PostgreSQL {major} or newer on this machine, the newest is {}",
+            "no pg_dump of PostgreSQL {major} or newer found; the newest is {}",
             newest.version
         ),
     };
@@ -145,7 +143,7 @@ fn missing(found: &[Clients], major: u32) -> anyhow::Error {
         .into()
 }
 
-/// Writes a database's name as a connection string, so that no name is taken for one by itself.
+/// Formats a database name as a connection string, so that a name is never parsed as one.
 pub fn conninfo(database: &str) -> String {
     let escaped = database.replace('\\', "\\\\").replace('\'', "\\'");
     format!("dbname='{escaped}'")

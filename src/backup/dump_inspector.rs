@@ -1,4 +1,4 @@
-//! Owns listening to a dump as it passes: counts and hashes the rows of each table and the bytes of each large object.
+//! Inspects a dump as it streams: counts and hashes the rows of each table and the bytes of each large object.
 //!
 //! What is in the dump goes through unchanged; only rows that `pg_dump` writes one by one are put into larger blocks, which
 //! `pg_restore` and the server then take at once. A row's hash is the SipHash of its `COPY` text; a table's hash is the sum
@@ -17,7 +17,6 @@ use crate::toc::{self, Toc};
 /// What a set of rows amounts to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RowSum {
-    /// How many rows.
     pub rows: u64,
     /// How many bytes of `COPY` text, without line ends.
     pub bytes: u64,
@@ -97,12 +96,11 @@ impl RowHasher {
         self.hasher = SipHasher13::new();
     }
 
-    /// Gives the sum so far.
     pub fn sum(&self) -> RowSum {
         self.sum
     }
 
-    /// Says whether the line `\.` has been seen.
+    /// Returns whether the line `\.` was read.
     pub fn ended(&self) -> bool {
         self.ended
     }
@@ -125,26 +123,23 @@ pub struct ObjectHasher {
 }
 
 impl ObjectHasher {
-    /// Begins with its number.
     pub fn new(oid: u32) -> Self {
         let mut hasher = SipHasher13::new();
         hasher.write_u32(oid.to_le());
         ObjectHasher { hasher, bytes: 0 }
     }
 
-    /// Takes the next piece.
     pub fn feed(&mut self, piece: &[u8]) {
         self.bytes += piece.len() as u64;
         self.hasher.write(piece);
     }
 
-    /// Gives the hash.
     pub fn finish(&self) -> u128 {
         self.hasher.finish128().as_u128()
     }
 }
 
-/// What was heard of a dump once it is complete.
+/// What a complete dump contains.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DumpSummary {
     /// The table of contents.
@@ -188,7 +183,7 @@ const PIECE: u64 = 64 << 10;
 /// Called for each large object: its number, size and hash.
 pub type OnObject = Box<dyn FnMut(u32, u64, u128) + Send>;
 
-/// Passes a dump on to `inner` and listens.
+/// Passes a dump on to `inner` and inspects it.
 pub struct DumpInspector<W> {
     inner: W,
     state: State,
@@ -206,7 +201,6 @@ pub struct DumpInspector<W> {
 }
 
 impl<W: Write> DumpInspector<W> {
-    /// Listens to what is written.
     pub fn new(inner: W) -> Self {
         DumpInspector {
             inner,
@@ -222,7 +216,7 @@ impl<W: Write> DumpInspector<W> {
         }
     }
 
-    /// Listens, and gives up on a table of contents of more than so many bytes.
+    /// Fails on a table of contents of more than `most` bytes.
     pub fn limited(inner: W, most: u64) -> Self {
         DumpInspector {
             most: usize::try_from(most).unwrap_or(usize::MAX),
@@ -230,7 +224,7 @@ impl<W: Write> DumpInspector<W> {
         }
     }
 
-    /// Listens, and tells of each large object.
+    /// Calls `on_object` for each large object.
     pub fn with_objects(inner: W, on_object: OnObject) -> Self {
         DumpInspector {
             on_object: Some(on_object),
@@ -238,12 +232,12 @@ impl<W: Write> DumpInspector<W> {
         }
     }
 
-    /// Gives what was heard so far: the contents are known once they have passed.
+    /// Returns the summary so far; the table of contents is known once it has passed.
     pub fn so_far(&self) -> &DumpSummary {
         &self.summary
     }
 
-    /// Says that the dump is over and gives what was heard, or why it cannot be whole.
+    /// Ends the dump and returns its summary, or why it is incomplete.
     pub fn finish(mut self) -> anyhow::Result<(W, DumpSummary)> {
         if let State::Contents(..) = self.state {
             self.contents(true)?;
@@ -254,7 +248,7 @@ impl<W: Write> DumpInspector<W> {
         for entry in &self.summary.toc.entries {
             anyhow::ensure!(
                 !entry.has_data || self.summary.offsets.contains_key(&entry.id),
-                "the dump holds no data for {} {}",
+                "the dump has no data for {} {}",
                 entry.kind,
                 entry.name()
             );
@@ -267,7 +261,7 @@ impl<W: Write> DumpInspector<W> {
             held.extend_from_slice(bytes);
             anyhow::ensure!(
                 held.len() <= self.most.saturating_add(bytes.len()),
-                "its table of contents is larger than such a file can hold"
+                "the table of contents is larger than the file allows"
             );
             if held.len() < *due {
                 return Ok(());
@@ -322,7 +316,7 @@ impl<W: Write> DumpInspector<W> {
         Ok(())
     }
 
-    /// Takes whole small pieces off the front, which is nearly all there is, and gives the rest.
+    /// Consumes complete small pieces, which are nearly all of a dump, and returns the rest.
     fn whole_pieces<'a>(&mut self, mut bytes: &'a [u8]) -> anyhow::Result<&'a [u8]> {
         while let Some((raw, after)) = bytes.split_first_chunk::<5>() {
             let length = toc::int_of(raw);
@@ -340,7 +334,7 @@ impl<W: Write> DumpInspector<W> {
         Ok(bytes)
     }
 
-    /// Takes one thing off the front and gives the rest.
+    /// Consumes one element and returns the rest.
     fn step<'a>(&mut self, bytes: &'a [u8]) -> anyhow::Result<&'a [u8]> {
         match self.state {
             State::Small(left) => {
@@ -381,7 +375,7 @@ impl<W: Write> DumpInspector<W> {
                 let kind = bytes[0];
                 anyhow::ensure!(
                     kind == 1 || kind == 3,
-                    "the dump holds a block of unknown kind {kind}"
+                    "the dump has a block of unknown kind {kind}"
                 );
                 self.state = State::Id(kind);
                 // The offset of an entry's data points at this byte.
@@ -457,7 +451,7 @@ impl<W: Write> DumpInspector<W> {
     fn begin_block(&mut self, entry: i64) -> anyhow::Result<()> {
         let begins = self.summary.bytes - 6;
         let first = self.summary.offsets.insert(entry, begins).is_none();
-        anyhow::ensure!(first, "the dump holds the data of entry {entry} twice");
+        anyhow::ensure!(first, "the dump has the data of entry {entry} twice");
         self.entry = entry;
         self.rows = RowHasher::default();
         Ok(())
@@ -497,7 +491,7 @@ impl<W: Write> Write for DumpInspector<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.listen(bytes)
             .map_err(|error| match error.downcast::<io::Error>() {
-                // What the other side has to say, such as a full disk, keeps its kind.
+                // Errors of the writer, such as a full disk, keep their kind.
                 Ok(error) => error,
                 Err(error) => io::Error::new(io::ErrorKind::InvalidData, error.to_string()),
             })?;
@@ -635,7 +629,7 @@ pub(crate) mod tests {
         for end in 0..dump.len() {
             if let Ok(summary) = hear(&dump[..end], 4096) {
                 panic!(
-                    "{end} of {} bytes were taken for whole: {summary:?}",
+                    "{end} of {} bytes were accepted as complete: {summary:?}",
                     dump.len()
                 );
             }

@@ -1,8 +1,8 @@
-//! Owns a dump in several parts: which tables go into which, and what the parts amount to together.
+//! Dumps in several parts: which tables go into which part, and joining the parts' tables of contents.
 //!
 //! The first part is a whole dump that lacks the rows of some big tables; each other one holds rows of a few of those and nothing
 //! else, so that every part is an ordinary dump that `pg_restore` opens. All are of one snapshot. Together they are the dump that
-//! one session would have written, and for whoever reads an archive they are that: one table of contents, one set of sums.
+//! one connection would have written, and readers of an archive see them that way: one table of contents, one set of sums.
 
 use std::collections::BTreeMap;
 
@@ -14,20 +14,20 @@ use crate::file_encoding::hex;
 use crate::snapshot::DumpedTable;
 use crate::toc::{self, Entry, Section, Toc};
 
-/// From so many bytes of tables on several sessions dump, where nobody says how many.
+/// The size of the tables from which the dump is parallel by default.
 const LARGE: u64 = 1 << 30;
 
-/// A table smaller than this share of what each session has to do is not worth a place of its own.
+/// A table smaller than this fraction of a part's share stays in the first part.
 const WORTH: u64 = 16;
 
-/// How many tables get a place of their own at most: each is named on a command line.
+/// At most so many tables are moved to other parts, because each is named on a command line.
 const NAMED: usize = 200;
 
-/// Says how many sessions dump where nobody did.
+/// Returns the default number of dump connections.
 ///
-/// Every part keeps two processors busy, the server's and ours; of a small database there is nothing to gain, and four readers
-/// are as many as a server that others work with should have. They take no more than half of what is `free`, because a backup
-/// that fails for want of a session is none.
+/// Every part keeps two CPUs busy, the server's and ours. A small database gains nothing, and four readers are enough for a
+/// server in use. They take at most half of the `free` connections, because a backup that fails for want of a connection is
+/// worthless.
 pub fn sessions(tables: &[DumpedTable], processors: usize, free: usize) -> usize {
     let bytes: u64 = tables.iter().map(|table| table.bytes).sum();
     if bytes < LARGE {
@@ -50,7 +50,7 @@ pub fn share(tables: &[DumpedTable], sessions: usize) -> Vec<Vec<&DumpedTable>> 
     let mut shares = vec![(0, Vec::new()); sessions.max(1)];
     shares[0].0 = rest;
     for table in large {
-        // The biggest first, each to whoever has least.
+        // Largest first, each to the part with the least so far.
         if let Some((bytes, share)) = shares.iter_mut().min_by_key(|(bytes, _)| *bytes) {
             *bytes += table.bytes;
             share.push(table);
@@ -60,18 +60,18 @@ pub fn share(tables: &[DumpedTable], sessions: usize) -> Vec<Vec<&DumpedTable>> 
     others.filter(|share| !share.is_empty()).collect()
 }
 
-/// What the parts of a dump amount to.
+/// The parts of a dump as one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JoinedParts {
-    /// What would have been heard of one dump; where data begins is told within its part.
+    /// The summary that a dump in one part would have; data offsets are relative to the entry's part.
     pub summary: DumpSummary,
-    /// What came from other parts than the first.
+    /// Entries from parts other than the first.
     pub moved: Vec<MovedEntry>,
     /// Where among the entries it stands.
     at: usize,
 }
 
-/// An entry of another part than the first.
+/// An entry from a part other than the first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MovedEntry {
     /// The part's number.
@@ -84,7 +84,7 @@ pub struct MovedEntry {
     needs: Option<i64>,
 }
 
-/// Joins what was heard of each part, the first one first.
+/// Joins the summaries of the parts, the first one first.
 pub fn join(parts: &[DumpSummary]) -> Result<JoinedParts> {
     let (first, others) = parts.split_first().context("the dump has no part")?;
     let mut summary = first.clone();
@@ -103,12 +103,12 @@ pub fn join(parts: &[DumpSummary]) -> Result<JoinedParts> {
         summary.bytes += other.bytes;
         for entry in &other.toc.entries {
             if entry.section != Section::Data {
-                // What every dump says of its database and session; the first part does it for all.
+                // Database and session entries, which every part has; the first part's are used.
                 continue;
             }
             ensure!(
                 entry.kind == "TABLE DATA",
-                "part {part} of the dump holds {} {}, not only rows",
+                "part {part} of the dump has {} {}, not only rows",
                 entry.kind,
                 entry.name()
             );
@@ -116,7 +116,7 @@ pub fn join(parts: &[DumpSummary]) -> Result<JoinedParts> {
             next += 1;
             ensure!(
                 with_rows.insert(key, next).is_none(),
-                "the dump holds the rows of {} twice",
+                "the dump has the rows of {} twice",
                 entry.name()
             );
             let needs = tables.get(&key).copied();
@@ -151,7 +151,7 @@ fn of_kind<'a>(
     of_kind.map(|entry| ((entry.schema.as_str(), entry.tag.as_str()), entry.id))
 }
 
-/// Writes the table of contents that one dump would have, out of those of the parts.
+/// Builds the table of contents of the joined dump.
 pub fn contents(joined: &JoinedParts, parts: &[(Vec<u8>, &Toc)]) -> Result<(Vec<u8>, Toc)> {
     let (first, toc) = parts.first().context("the dump has no part")?;
     let begins = |entry: &Entry| entry.at.start as usize;
@@ -164,7 +164,7 @@ pub fn contents(joined: &JoinedParts, parts: &[(Vec<u8>, &Toc)]) -> Result<(Vec<
     for moved in &joined.moved {
         let (part, toc) = &parts[moved.part];
         let was = toc.entries.iter().find(|entry| entry.id == moved.was);
-        let was = was.context("a part lacks an entry")?;
+        let was = was.context("a part of the dump lacks an entry")?;
         let span = |from: u64, to: u64| &part[from as usize..to as usize];
         bytes.extend_from_slice(&toc::int(u64::try_from(moved.id)?)?);
         bytes.extend_from_slice(span(was.at.start + NUMBER as u64, was.needs_at.start));
@@ -178,7 +178,7 @@ pub fn contents(joined: &JoinedParts, parts: &[(Vec<u8>, &Toc)]) -> Result<(Vec<
         bytes.extend_from_slice(span(was.needs_at.end, was.at.end));
     }
     bytes.extend_from_slice(&first[at..]);
-    let toc = toc::read(&bytes)?.context("the table of contents is not whole")?;
+    let toc = toc::read(&bytes)?.context("the table of contents is incomplete")?;
     Ok((bytes, toc))
 }
 
@@ -267,12 +267,12 @@ mod tests {
         // The same table twice is no dump, nor is anything but rows in another part.
         let wrong = |parts: &[DumpSummary]| join(parts).unwrap_err().to_string();
         let twice = wrong(&[summary_first.clone(), summary_other.clone()]);
-        assert_eq!(twice, "the dump holds the rows of public.t twice");
+        assert_eq!(twice, "the dump has the rows of public.t twice");
         summary_other.toc.entries[0].tag = "u".to_owned();
         let objects = wrong(&[summary_first.clone(), summary_other.clone()]);
         assert_eq!(
             objects,
-            "part 1 of the dump holds BLOBS public.BLOBS, not only rows"
+            "part 1 of the dump has BLOBS public.BLOBS, not only rows"
         );
         summary_other.toc.entries.pop();
 

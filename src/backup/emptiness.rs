@@ -1,4 +1,4 @@
-//! Finds what somebody made in a database, so that only one that holds nothing is ever replaced or dropped.
+//! Lists user-created content of a database, so that only an empty one is ever replaced or dropped.
 //!
 //! The rule is not a list of kinds, which would forget one: whatever a catalog numbers from 16384 on was made after `initdb`.
 //! What has no number of its own (privileges, comments, settings, the owner) is asked for beside it: a database that has
@@ -46,20 +46,19 @@ const KNOWN: &[&str] = &[
 pub struct EmptinessCandidate<'a> {
     /// Its address, from which that of template1 is made.
     pub target: &'a Target,
-    /// Roles that may own a database nobody has touched.
+    /// Roles that may own an untouched database.
     pub owners: Vec<String>,
 }
 
-/// What somebody made in a database.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UserContents {
-    /// Objects and rows, in words; a database that has any is nobody's to replace.
+    /// Objects and rows, in words; a database that has any is never replaced.
     pub objects: Vec<String>,
-    /// What an otherwise empty database was given: an owner, privileges, settings, a comment. It is replaced, but kept.
+    /// What an otherwise empty database was given: owner, privileges, settings, comment. It is replaced, but kept.
     pub properties: Vec<String>,
 }
 
-/// Names what was made in the database of a session; nothing when it is empty.
+/// Lists what users created in the session's database; nothing when it is empty.
 pub async fn contents(
     session: &Session,
     candidate: &EmptinessCandidate<'_>,
@@ -115,7 +114,7 @@ enum ListDepth {
 
 /// Names one object of each catalog that holds any which template1 did not give.
 async fn objects(session: &Session, candidate: &EmptinessCandidate<'_>) -> Result<Vec<String>> {
-    let doing = || "looking whether the database is empty";
+    let doing = || "checking whether the database is empty";
     let catalogs = session
         .query(include_str!("queries/catalogs.sql"), &[])
         .await
@@ -127,9 +126,7 @@ async fn objects(session: &Session, candidate: &EmptinessCandidate<'_>) -> Resul
             readable.push(catalog);
         } else if catalog != "pg_user_mapping" {
             // User mappings are hidden from most roles; they show by their servers.
-            found.push(format!(
-                "what {catalog} holds, which this role may not read"
-            ));
+            found.push(format!("{catalog}, which this role may not read"));
         }
     }
     let mut made = listed(session, &readable, ListDepth::One)
@@ -180,7 +177,7 @@ async fn listed(
         ListDepth::All => "",
     });
     let part = |catalog: &String| {
-        // Sessions leave their schemas for temporary objects behind, which nobody made.
+        // Sessions leave temporary schemas behind, which users did not create.
         let except = match catalog.as_str() {
             "pg_namespace" => Sql::new(" AND c.nspname !~ '^pg_(toast_)?temp_[0-9]+$'"),
             _ => Sql::new(""),
@@ -268,7 +265,7 @@ async fn surroundings(session: &Session, candidate: &EmptinessCandidate<'_>) -> 
             &[(&candidate.owners, Type::TEXT_ARRAY)],
         )
         .await
-        .context("looking whether anything was set for the database")?;
+        .context("checking the database's settings")?;
     let made = |row: &tokio_postgres::Row| Made {
         what: row.get("what"),
         value: row.get("value"),
@@ -278,7 +275,7 @@ async fn surroundings(session: &Session, candidate: &EmptinessCandidate<'_>) -> 
     Ok(rows.iter().map(made).collect())
 }
 
-/// Gives what a new database has from template1; where that cannot be asked, everything counts as made.
+/// Returns what a new database inherits from template1; if that cannot be read, everything counts as user-created.
 async fn template_surroundings(candidate: &EmptinessCandidate<'_>) -> BTreeSet<Made> {
     let Ok(session) = connect::open(&template(candidate), &silent).await else {
         return BTreeSet::new();

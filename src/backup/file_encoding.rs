@@ -1,7 +1,7 @@
-//! Owns how a file of an archive is stored: compressed with zstd and its checksums, encrypted with age where asked,
+//! How a file of an archive is stored: compressed with zstd and its checksums, encrypted with age on request,
 //! and hashed as it reaches the store.
 //!
-//! Nothing here is private to us: `age -d | zstd -d` gives back what went in.
+//! The format is standard: `age -d | zstd -d` restores the content.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 
@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::error::{fail, failure_in_stream_error};
 
-/// What a stored file must be again when it is read.
+/// The size and checksum of a stored file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileChecksum {
     /// Bytes as stored.
@@ -129,7 +129,7 @@ impl ZstdFrames {
     }
 
     fn finish(mut self) -> io::Result<Layer> {
-        // What is empty is a frame as well.
+        // Empty content is a frame, too.
         self.end_frame()?;
         Ok(self.layer)
     }
@@ -172,7 +172,7 @@ impl Writer {
         })
     }
 
-    /// Ends the file and says what it must be again.
+    /// Ends the file and returns its checksum.
     pub fn complete(self) -> Result<FileChecksum> {
         let bottom = match self.frames.finish()? {
             Layer::Clear(bottom) => bottom,
@@ -202,13 +202,13 @@ pub enum DecryptionKey<'a> {
     None,
     /// It is encrypted and these may open it.
     Identities(&'a [Identity]),
-    /// It is encrypted and nobody here can open it: only its checksum is looked at.
+    /// Encrypted without a key: only the checksum is verified.
     Absent,
 }
 
 /// Copies what is inside a stored file to `into` and checks size and checksum of the whole of it.
 ///
-/// A difference in size or checksum is told before any other trouble: it is the cause of the others. What reached `into` must
+/// A difference in size or checksum is reported before any other error, because it is their cause. What reached `into` must
 /// not be used unless this succeeded. No more than `most` bytes reach it, however much a few compressed ones would become.
 pub fn open(
     name: &str,
@@ -232,15 +232,15 @@ pub fn open(
     }
     if found.size != expected.size {
         return Err(fail(format!(
-            "{name} is damaged: it has {} bytes instead of {}",
+            "{name} is damaged: {} bytes instead of {}",
             found.size, expected.size
         ))
-        .hint("use another archive, this one cannot be trusted")
+        .hint("use another backup; this one cannot be trusted")
         .into());
     }
     if found.sha256 != expected.sha256 {
-        return Err(fail(format!("{name} is damaged: its checksum differs"))
-            .hint("use another archive, this one cannot be trusted")
+        return Err(fail(format!("{name} is damaged: checksum mismatch"))
+            .hint("use another backup; this one cannot be trusted")
             .into());
     }
     copied.with_context(|| format!("reading {name}"))
@@ -256,7 +256,7 @@ fn unseal(stored: &mut dyn Read, key: DecryptionKey<'_>, into: &mut dyn Write) -
                 age::Decryptor::new_buffered(input).context("reading the age header")?;
             let identities = identities.iter().map(|one| one as &dyn age::Identity);
             let opened = decryptor.decrypt(identities).map_err(|_| {
-                fail("none of the given keys opens this archive")
+                fail("none of the given keys decrypts this backup")
                     .hint("pass the identity file of one of its recipients with --identity")
             })?;
             unzip(opened, into)
@@ -277,7 +277,8 @@ fn bounded_header(stored: &mut dyn Read) -> Result<impl BufRead> {
     let ends = memchr::memmem::find(&start, b"\n---")
         .is_some_and(|end| memchr::memchr(b'\n', &start[end + 1..]).is_some());
     if !ends && start.len() as u64 == HEADER_BYTES && start.starts_with(b"age-encryption.org/") {
-        return Err(anyhow::Error::msg("it is longer than 64 kB").context("reading the age header"));
+        return Err(anyhow::Error::msg("the age header is longer than 64 kB")
+            .context("reading the age header"));
     }
     let rest = stored.take(if ends { u64::MAX } else { 0 });
     Ok(BufReader::new(io::Cursor::new(start).chain(rest)))
@@ -293,7 +294,7 @@ impl Write for Limited<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let length = bytes.len() as u64;
         if length > self.left {
-            return Err(io::Error::other("it holds more than it says it does"));
+            return Err(io::Error::other("the content is longer than declared"));
         }
         self.inner.write_all(bytes)?;
         self.left -= length;
@@ -323,7 +324,6 @@ fn unzip(stored: impl Read, into: &mut dyn Write) -> Result<u64> {
     }
 }
 
-/// Reads recipients as people write them: `age1…`, one or several.
 pub fn recipients(texts: &[String]) -> Result<Vec<Recipient>> {
     texts
         .iter()
@@ -345,18 +345,17 @@ pub fn identities(text: &str) -> Result<Vec<Identity>> {
         .filter(|line| line.starts_with("AGE-SECRET-KEY-"))
         .map(|line| {
             line.parse::<Identity>()
-                .map_err(|why| fail(format!("an identity cannot be read: {why}")).into())
+                .map_err(|why| fail(format!("cannot read an age identity: {why}")).into())
         })
         .collect::<Result<Vec<_>>>()?;
     if found.is_empty() {
-        return Err(fail("the identity file holds no age identity")
-            .hint("it should hold a line that begins with AGE-SECRET-KEY-1")
+        return Err(fail("the identity file contains no age identity")
+            .hint("the file needs a line that begins with AGE-SECRET-KEY-1")
             .into());
     }
     Ok(found)
 }
 
-/// Writes bytes in hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         use std::fmt::Write as _;
@@ -429,7 +428,10 @@ pub(crate) mod tests {
             &mut io::sink(),
         );
         let error = format!("{:#}", opened.unwrap_err());
-        assert!(error.ends_with("it is longer than 64 kB"), "{error}");
+        assert!(
+            error.ends_with("the age header is longer than 64 kB"),
+            "{error}"
+        );
         assert!(stored.len() > endless.len() / 2);
     }
 
@@ -438,10 +440,13 @@ pub(crate) mod tests {
         let keys = [Identity::generate()];
         for (begin, refusal) in [
             ("", "Header is invalid"),
-            ("age-encryption.org/v1\n", "it is longer than 64 kB"),
+            (
+                "age-encryption.org/v1\n",
+                "the age header is longer than 64 kB",
+            ),
             (
                 "age-encryption.org/v1\n-> other\nAAAA\n---",
-                "it is longer than 64 kB",
+                "the age header is longer than 64 kB",
             ),
         ] {
             let mut endless = begin.as_bytes().to_vec();

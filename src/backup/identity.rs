@@ -1,7 +1,7 @@
-//! Says which database an archive is of: its cluster and its oid decide, its name is only a label.
+//! Matches archives to databases by cluster and oid; the name is only a label.
 //!
-//! A restored database has another oid than the one whose place it took. The store remembers that beside the archive it was
-//! restored from, and each later archive repeats it, so that the archives of both are still those of one database.
+//! A restored database has a different oid than the one it replaced. The store records that beside the archive it was
+//! restored from, and each later archive repeats it, so that the archives of both still belong to one database.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
@@ -19,9 +19,8 @@ use crate::pg::session::Session;
 use crate::pg::target::Target;
 use crate::store::Store;
 
-/// The name of the file beside an archive that says which databases it was restored in the place of.
+/// The file beside an archive that records which databases its restores replaced.
 pub const NOTE: &str = "restored.json";
-/// The most bytes of that file that are read.
 const NOTE_BYTES: u64 = 1 << 20;
 /// How far the clocks of two machines may differ before an archive counts as one from the future.
 const SKEW: TimeDelta = TimeDelta::minutes(5);
@@ -29,16 +28,14 @@ const SKEW: TimeDelta = TimeDelta::minutes(5);
 /// A database as archives know it: by its name, and by its cluster and oid as far as they are known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedDatabase {
-    /// Its name.
     pub name: String,
-    /// The number its cluster was born with; absent where the role may not read it.
+    /// Absent where the role may not read it.
     pub system_identifier: Option<String>,
-    /// Its oid; absent while it does not exist.
+    /// Absent while the database does not exist.
     pub oid: Option<u32>,
 }
 
 impl NamedDatabase {
-    /// Gives the database of a session.
     pub fn of(session: &Session) -> Self {
         let facts = session.server_info();
         NamedDatabase {
@@ -48,7 +45,7 @@ impl NamedDatabase {
         }
     }
 
-    /// Asks a server for the database of an address, which need not exist.
+    /// Identifies the database of a target, which need not exist.
     pub async fn at(target: &Target, watch: Watch<'_>) -> Result<Self> {
         let failed = match connect::open(target, watch).await {
             Ok(session) => {
@@ -80,19 +77,17 @@ impl NamedDatabase {
     }
 }
 
-/// A database that took the place of another on the same cluster.
+/// A restored database and those it replaced on the same cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Succession {
-    /// The cluster.
     pub system_identifier: String,
-    /// The oid of the database that was restored.
     pub oid: u32,
-    /// The oids of those whose archives are its own from then on.
+    /// The oids of the replaced databases, whose archives now belong to this one.
     pub succeeds: BTreeSet<u32>,
 }
 
-/// Notes beside an archive that it was restored as `now` in the place of the database with the oid `before`, where there was one.
+/// Records beside an archive that it was restored as `now`, replacing the database with the oid `before` if there was one.
 pub fn note(
     store: &Store,
     archive: &Archive,
@@ -105,7 +100,7 @@ pub fn note(
     let mut succeeds: BTreeSet<u32> = before.into_iter().collect();
     let is_from_here = archive.server.system_identifier.as_ref() == Some(system_identifier);
     if is_from_here && archive.database == now.name {
-        // What was lost comes back under its name.
+        // The restored database continues the lost one of the same name.
         succeeds.extend(archive.server.database_oid);
     }
     succeeds.remove(&oid);
@@ -125,7 +120,7 @@ pub fn note(
         .with_context(|| format!("writing {NOTE} beside `{}`", archive.name))
 }
 
-/// Reads a note; one that is damaged says nothing.
+/// Reads the record; a damaged one counts as empty.
 fn read_note(store: &Store, name: &str) -> Vec<Succession> {
     let read = || -> Result<Vec<Succession>> {
         let mut bytes = Vec::new();
@@ -136,15 +131,13 @@ fn read_note(store: &Store, name: &str) -> Vec<Succession> {
     read().unwrap_or_default()
 }
 
-/// Which databases took the place of which.
 #[derive(Clone, Debug, Default)]
 pub struct Lineages {
-    /// By cluster and oid: whom each one succeeds.
+    /// By cluster and oid: the databases each one replaced.
     succeeds: BTreeMap<(String, u32), BTreeSet<u32>>,
 }
 
 impl Lineages {
-    /// Reads what a store remembers.
     pub fn read<'a>(
         store: &Store,
         archives: impl IntoIterator<Item = &'a Archive>,
@@ -172,7 +165,7 @@ impl Lineages {
             .extend(succeeds);
     }
 
-    /// Gives the oids that archives of a database may bear: its own, and those of the databases it took the place of.
+    /// Returns the oids under which a database's archives are recorded: its own and those of the databases it replaced.
     pub fn oids(&self, cluster: &str, oid: u32) -> BTreeSet<u32> {
         let mut oids = BTreeSet::new();
         let mut due = vec![oid];
@@ -186,7 +179,6 @@ impl Lineages {
         oids
     }
 
-    /// Says whether an archive is of this database.
     pub fn belongs(&self, archive: &Archive, to: &NamedDatabase) -> bool {
         let theirs = archive.server.system_identifier.as_deref();
         let (Some(ours), Some(theirs)) = (to.system_identifier.as_deref(), theirs) else {
@@ -197,15 +189,15 @@ impl Lineages {
         }
         match (to.oid, archive.server.database_oid) {
             (Some(oid), Some(archived)) => self.oids(ours, oid).contains(&archived),
-            // A database that is gone, or an archive from before oids were noted.
+            // The database was dropped, or the archive is from before oids were recorded.
             _ => archive.database == to.name,
         }
     }
 
-    /// Gives the databases that archives are of, each under one name that no two of them share.
+    /// Returns a unique name of each archive's database.
     pub fn groups(&self, archives: &[Archive]) -> Vec<String> {
         let root = |cluster: &str, oid: u32| {
-            // Databases that share a predecessor are told apart only by their names, which are compared as well.
+            // Databases with a common predecessor differ only by name, so names are compared too.
             let oids = self.oids(cluster, oid);
             oids.first().copied().unwrap_or(oid)
         };
@@ -226,7 +218,7 @@ impl Lineages {
             let roots = known.get(&(cluster, archive.database.as_str()));
             let root = match (server.database_oid, roots) {
                 (Some(oid), _) => Some(root(cluster, oid)),
-                // An archive from before oids were noted is of the only database of that name, where there is only one.
+                // An archive from before oids were recorded belongs to the only database of that name, if there is only one.
                 (None, Some(roots)) if roots.len() == 1 => roots.first().copied(),
                 (None, _) => None,
             };
@@ -240,17 +232,17 @@ impl Lineages {
 /// The archives of one database in a store.
 #[derive(Default)]
 pub struct DatabaseArchives {
-    /// Those of all of it, the oldest first.
+    /// Full archives, oldest first.
     pub whole: Vec<Archive>,
-    /// Those of a part of it, the oldest first.
+    /// Partial archives, oldest first.
     pub parts: Vec<Archive>,
-    /// Those of other databases of its name, the oldest first.
+    /// Archives of other databases of the same name, oldest first.
     pub namesakes: Vec<Archive>,
-    /// Those that were begun at a time that has not come yet.
+    /// Those with a start time in the future.
     pub future: Vec<Archive>,
 }
 
-/// Finds the archives of a database; without one, all there are.
+/// Finds the archives of a database; without one, all archives.
 pub fn archives_of(
     store: &Store,
     of: Option<&NamedDatabase>,
@@ -258,7 +250,7 @@ pub fn archives_of(
 ) -> Result<DatabaseArchives> {
     let mut archives: Vec<Archive> = Vec::new();
     for name in store.names()? {
-        // A damaged description is `backup list`'s to tell; here it is no archive.
+        // A damaged description is reported by `backup list` and skipped here.
         archives.extend(store.archive(&name));
     }
     archives.sort_by(|left, right| {
@@ -284,8 +276,8 @@ pub fn archives_of(
     Ok(found)
 }
 
-/// Says whether an archive must stay although others of its database are newer: it alone knows that a database was restored in
-/// the place of another, until the restored one has an archive of its own that repeats it.
+/// Returns whether an archive must be kept although newer ones exist, because it holds the only record that a database
+/// replaced another, until an archive of the restored database repeats it.
 pub fn is_only_succession_record(store: &Store, name: &str, kept: &[Archive]) -> bool {
     let repeats = |one: &Succession| {
         kept.iter().any(|archive| {
@@ -301,7 +293,7 @@ pub fn is_only_succession_record(store: &Store, name: &str, kept: &[Archive]) ->
     !read_note(store, name).iter().all(repeats)
 }
 
-/// Gives the database of a name where a store knows only one.
+/// Returns the database of this name if the store has archives of only one.
 pub fn only(store: &Store, name: &str) -> Result<Option<NamedDatabase>> {
     let mut archives: Vec<Archive> = Vec::new();
     for one in store.names()? {
@@ -319,19 +311,18 @@ pub fn only(store: &Store, name: &str) -> Result<Option<NamedDatabase>> {
         }))
 }
 
-/// Says whether an archive was begun later than now, or at no time that can be read.
+/// Returns whether an archive's start time is in the future or cannot be parsed.
 pub fn is_from_the_future(archive: &Archive, now: DateTime<Utc>) -> bool {
     archive.begun().is_none_or(|begun| begun > now + SKEW)
 }
 
-/// Says that an archive's time cannot be right.
 pub fn future_finding(archive: &Archive) -> Finding {
     Finding::warn(
         "archive-from-the-future",
         &archive.name,
-        format!("its time, {}, has not come yet", archive.started),
+        format!("backup time {} is in the future", archive.started),
     )
-    .help("set the clock of the machine that made it; make a new backup, this one does not count as the latest")
+    .help("correct the clock of the machine that made it, then make a new backup; this one is never `latest`")
 }
 
 #[cfg(test)]

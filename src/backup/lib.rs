@@ -1,7 +1,7 @@
-//! Owns archives of a database: made by PostgreSQL's own tools, proven by us, put back beside the old one.
+//! Backups of a database: made with PostgreSQL's own tools, verified, and restored beside the old database.
 //!
-//! An archive is a folder (or a prefix in an object store) of stored files and `archive.json`, which is written last: what
-//! has none is no archive. `age -d | zstd -d | pg_restore` opens it without us.
+//! An archive is a folder (or a prefix in an object store) with stored files and `archive.json`, which is written last, so that
+//! no archive exists without it. `age -d | zstd -d | pg_restore` opens an archive without af-db.
 
 #![allow(
     missing_docs,

@@ -1,4 +1,4 @@
-//! Owns loading a dump with `pg_restore`: parallel, every error fatal, told as it goes.
+//! Loads a dump with `pg_restore`: in parallel, every error fatal, with progress.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -25,15 +25,13 @@ pub struct DumpLoad<'a> {
     pub list: Option<&'a Path>,
     /// How many sessions load at once.
     pub jobs: u32,
-    /// Whether everything is to belong to whoever restores.
     pub no_owner: bool,
     /// What is in the dump.
     pub entries: &'a [Entry],
-    /// Who is told.
     pub watch: Watch<'a>,
 }
 
-/// Told when the rows of a table are in and committed; with nothing, when all rows are.
+/// Called when a table's rows are committed; with `None` when all are.
 pub type OnTableLoaded<'a> = &'a dyn Fn(Option<&Entry>);
 
 impl DumpLoad<'_> {
@@ -60,7 +58,7 @@ impl DumpLoad<'_> {
         if self.jobs > 1 {
             tool = tool.arg(format!("--jobs={}", self.jobs));
         }
-        // By number, because a dump may have tens of thousands of entries, and each is told when it is finished.
+        // By number, because a dump may have tens of thousands of entries and each reports its end.
         let with_data = self.entries.iter().filter(|entry| entry.has_data);
         let with_data: HashMap<i64, &Entry> = with_data.map(|entry| (entry.id, entry)).collect();
         let (rows, others) = (with_data.len() as u64, self.count(false));
@@ -148,18 +146,15 @@ impl DumpLoad<'_> {
         let message = if words.is_empty() {
             format!("pg_restore ended early ({status})")
         } else {
-            format!(
-                "pg_restore could not restore the archive: {}",
-                words.join("\n  ")
-            )
+            format!("pg_restore failed: {}", words.join("\n  "))
         };
         Err(fail(message)
-            .hint("nothing was changed; the database that was being made is removed")
+            .hint("nothing was changed; the incomplete new database is removed")
             .into())
     }
 }
 
-/// Passes on what `pg_restore` says it does and keeps what it complains about.
+/// Reports the progress that `pg_restore` prints and collects its errors.
 async fn listen(
     mut said: BufReader<tokio::process::ChildStderr>,
     told: &mut dyn FnMut(&str),
@@ -186,7 +181,7 @@ async fn listen(
                     || text.starts_with("warning:")
                     || text.starts_with("from TOC")
             }
-            // What follows a complaint without the program's name belongs to it: the statement, the server's detail.
+            // Lines without the program's name belong to the error before them: the statement, the server's detail.
             None => complaining,
         };
         if complaining && words.len() < 12 {

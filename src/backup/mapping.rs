@@ -1,7 +1,7 @@
-//! Owns giving the roles of an archive other names where it is restored: in its table of contents and in what surrounds it.
+//! Maps the roles of an archive to other names, in its table of contents and in the database's properties.
 //!
-//! A name changes only where PostgreSQL's grammar has a role; what a policy or a function says about roles in its own text
-//! stays, and no statement is put together anew.
+//! A name changes only where PostgreSQL's grammar has a role. Role names inside function bodies and policy expressions are not
+//! rewritten, and no statement is reassembled.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -16,53 +16,48 @@ use crate::sql::phrase::{self, Phrase};
 use crate::sql::token::{Token, TokenKind};
 use crate::toc::{self, Entry, Toc};
 
-/// Which role takes another's place.
+/// The new name of each mapped role.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mapping(BTreeMap<String, String>);
 
 impl Mapping {
-    /// Reads `OLD=NEW`, each as often as there are roles.
     pub fn parse(given: &[String]) -> Result<Self> {
         let mut mapping = BTreeMap::new();
         for one in given {
             let parts = one.split_once('=');
             let Some((old, new)) = parts.filter(|(old, new)| !old.is_empty() && !new.is_empty())
             else {
-                return Err(
-                    fail(format!("`{one}` does not say which role becomes which"))
-                        .hint("write --map-role OLD=NEW")
-                        .into(),
-                );
+                return Err(fail(format!("`{one}` is not a role mapping"))
+                    .hint("write --map-role OLD=NEW")
+                    .into());
             };
             if mapping.insert(old.to_owned(), new.to_owned()).is_some() {
                 return Err(fail(format!(
-                    "role `{old}` is mapped twice, nothing was restored"
+                    "role `{old}` is mapped twice; nothing was restored"
                 ))
-                .hint("say --map-role once for each role of the archive")
+                .hint("give --map-role once for each role of the backup")
                 .into());
             }
         }
         Ok(Mapping(mapping))
     }
 
-    /// Says whether every role keeps its name.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Gives the name a role has where it is restored.
     pub fn of<'a>(&'a self, role: &'a str) -> &'a str {
         self.0.get(role).map_or(role, String::as_str)
     }
 
-    /// Says whether two roles of the archive become one.
+    /// Returns whether two roles of the archive are mapped to the same role.
     pub fn merges(&self, database: &DatabaseProperties, contents: &Toc) -> bool {
         let all = roles(database, contents);
         let mapped: BTreeSet<&str> = all.iter().map(|role| self.of(role)).collect();
         mapped.len() < all.len()
     }
 
-    /// Refuses a role that the archive does not know, which is a misspelling.
+    /// Refuses a role that is not in the archive, which is a misspelling.
     pub fn check(&self, database: &DatabaseProperties, contents: &Toc) -> Result<()> {
         let known = roles(database, contents);
         let Some(old) = self.0.keys().find(|old| !known.contains(old.as_str())) else {
@@ -70,20 +65,20 @@ impl Mapping {
         };
         let names: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
         Err(refuse(format!(
-            "the archive knows no role `{old}`, nothing was restored"
+            "the backup has no role `{old}`; nothing was restored"
         ))
-        .hint(format!("it knows {}", names.join(", ")))
+        .hint(format!("the backup has {}", names.join(", ")))
         .into())
     }
 
-    /// Gives those that are to take another's place and are not there.
+    /// Returns the mapped-to roles that do not exist on the server.
     pub fn absent<'a>(&'a self, there: &BTreeSet<String>) -> Vec<&'a str> {
         let wanted: BTreeSet<&str> = self.0.values().map(String::as_str).collect();
         let absent = wanted.into_iter().filter(|role| !there.contains(*role));
         absent.collect()
     }
 
-    /// Maps what belongs to the database itself. A role whose place is taken is not made, nor are its memberships.
+    /// Maps the database's properties; a mapped role is not created, nor are its memberships.
     pub fn database(&self, database: &DatabaseProperties) -> DatabaseProperties {
         let mut mapped = database.clone();
         mapped.owner = self.of(&database.owner).to_owned();
@@ -103,18 +98,16 @@ impl Mapping {
         mapped
     }
 
-    /// Gives a table of contents with other names in it.
     pub fn renamed(&self, bytes: &[u8], contents: &Toc) -> Result<(Vec<u8>, Toc)> {
         let mapped = self.contents(bytes, contents)?;
         let new = toc::read(&mapped)?;
-        let mut new = new.context("the table of contents is not whole")?;
+        let mut new = new.context("the table of contents is incomplete")?;
         for entry in &mut new.entries {
             self.tag(entry);
         }
         Ok((mapped, new))
     }
 
-    /// Gives the bytes of a table of contents with other names in it.
     fn contents(&self, bytes: &[u8], contents: &Toc) -> Result<Vec<u8>> {
         let mut mapped = Vec::with_capacity(bytes.len());
         let mut from = 0;
@@ -147,7 +140,7 @@ impl Mapping {
         }
     }
 
-    /// Gives the statements of an entry with other names, where any changes.
+    /// Returns the statements of an entry with mapped names; `None` if nothing changes.
     fn definition(&self, entry: &Entry) -> Option<String> {
         let text = &entry.definition;
         let mut mapped = String::new();
@@ -181,7 +174,7 @@ impl Mapping {
     }
 }
 
-/// Gives every role that an archive names as an owner or a kin of the database.
+/// Returns every role that an archive names as an owner, grantee or member.
 fn roles<'a>(database: &'a DatabaseProperties, contents: &'a Toc) -> BTreeSet<&'a str> {
     let owners = contents.entries.iter().map(|entry| entry.owner.as_str());
     let kin = database.roles.iter().map(|role| role.name.as_str());
@@ -239,7 +232,6 @@ fn list(phrase: Phrase<'_>, tokens: &[Token], mut index: usize) -> Vec<Named> {
     found
 }
 
-/// Passes a dump on with other roles in its table of contents.
 pub struct Renaming<W> {
     inner: W,
     mapping: Mapping,
@@ -259,7 +251,7 @@ impl<W: Write> Renaming<W> {
         }
     }
 
-    /// Gives the new table of contents and by how much it grew, where names were to change.
+    /// Returns the new table of contents and by how much it grew, if names changed.
     pub fn finish(mut self) -> Result<(W, Option<(Toc, i64)>)> {
         self.rename(true)?;
         Ok((self.inner, self.contents))
@@ -359,11 +351,11 @@ mod tests {
             let given: Vec<String> = given.iter().map(|&one| one.to_owned()).collect();
             Mapping::parse(&given).unwrap_err().to_string()
         };
-        assert_eq!(wrong(&["a"]), "`a` does not say which role becomes which");
-        assert_eq!(wrong(&["a="]), "`a=` does not say which role becomes which");
+        assert_eq!(wrong(&["a"]), "`a` is not a role mapping");
+        assert_eq!(wrong(&["a="]), "`a=` is not a role mapping");
         assert_eq!(
             wrong(&["a=b", "a=c"]),
-            "role `a` is mapped twice, nothing was restored"
+            "role `a` is mapped twice; nothing was restored"
         );
     }
 }

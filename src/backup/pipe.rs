@@ -1,4 +1,4 @@
-//! Owns handing bytes from the thread that unpacks them to another that looks at them: two processors, half the time.
+//! Passes bytes from the thread that unpacks them to a thread that inspects them, so that two CPUs work at once.
 
 use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -12,7 +12,7 @@ use crate::error::Failure;
 const PIECE: usize = 256 << 10;
 const PIECES: usize = 4;
 
-/// Lets `fill` write on this thread what `into` takes on another.
+/// Runs `fill` on this thread while `into` consumes its output on another.
 pub fn across<W: Write + Send>(
     into: &mut W,
     fill: impl FnOnce(&mut dyn Write) -> Result<u64>,
@@ -37,7 +37,7 @@ pub fn across<W: Write + Send>(
             Err(panic) => std::panic::resume_unwind(panic),
         };
         match (filled, taken) {
-            // Damage is the cause of whatever else went wrong.
+            // Damage is the cause of any other failure.
             (Err(error), Err(_)) if error.is::<Failure>() => Err(error),
             (_, Err(error)) => Err(anyhow::Error::from(error).context("reading the dump")),
             (filled, Ok(())) => filled,
@@ -53,7 +53,7 @@ fn take(
     for mut piece in pieces {
         into.write_all(&piece)?;
         piece.clear();
-        // Nobody takes it back once the last has been handed over.
+        // The receiver may be gone once the last piece is sent.
         let _ = emptied.send(piece);
     }
     Ok(())
@@ -80,7 +80,7 @@ impl Write for PipeWriter {
         }
         let next = self.spare.try_recv().unwrap_or_default();
         let full = std::mem::replace(&mut self.held, next);
-        let ended = |_| io::Error::new(io::ErrorKind::BrokenPipe, "nobody takes it any more");
+        let ended = |_| io::Error::new(io::ErrorKind::BrokenPipe, "the reader has stopped");
         self.sender.send(full).map_err(ended)
     }
 }

@@ -1,8 +1,8 @@
-//! Owns choosing which entries of an archive go where: all of them, a Supabase project without its platform, or the user's own
+//! Chooses which entries of an archive are restored: all of them, a Supabase project without its platform, or the user's own
 //! schemas alone.
 //!
-//! ChosenArchive by the entries of the table of contents, whole or not at all; no statement is ever put together anew. What belongs to
-//! the platform is told by its schema and owner, and what is there already by the platform that is there.
+//! Entries of the table of contents are restored whole or not at all; no statement is reassembled. Platform objects are
+//! identified by schema and owner, and existing ones by the target platform.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,6 @@ use crate::catalog::is_platform;
 use crate::error::{Failure, fail};
 use crate::toc::{Entry, Toc};
 
-/// What of an archive is wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Profile {
     /// Everything, the platform's schemas as any others.
@@ -23,25 +22,23 @@ pub enum Profile {
 }
 
 impl Profile {
-    /// How they are called.
     pub const NAMES: [&'static str; 3] = ["plain", "supabase-project", "app-schemas"];
 
-    /// Reads one by its name.
     pub fn parse(name: &str) -> Result<Self, Failure> {
         match name {
             "plain" => Ok(Profile::Plain),
             "supabase-project" => Ok(Profile::SupabaseProject),
             "app-schemas" => Ok(Profile::AppSchemas),
-            other => Err(fail(format!("there is no profile `{other}`"))
+            other => Err(fail(format!("unknown profile `{other}`"))
                 .hint("the profiles are plain, supabase-project and app-schemas")),
         }
     }
 }
 
-/// What the entries of an archive meet where they go.
+/// What the entries of an archive find at the target.
 #[derive(Clone, Copy)]
 pub struct ProfileContext<'a> {
-    /// The platform that is there; absent where a database of its own is made.
+    /// The existing platform; absent for a new database.
     pub platform: Option<&'a Toc>,
     /// The extensions the server has.
     pub extensions: &'a BTreeSet<String>,
@@ -52,7 +49,7 @@ pub struct ProfileContext<'a> {
 pub struct Selection {
     /// The numbers of the entries that are loaded.
     pub chosen: BTreeSet<i64>,
-    /// What is not loaded although somebody may miss it, and why.
+    /// What is not restored although a user may expect it, and why.
     pub left_out: Vec<LeftOut>,
 }
 
@@ -65,7 +62,7 @@ pub struct LeftOut {
     pub what: String,
     /// Why it is not loaded.
     pub why: String,
-    /// Whether rows stay behind with it that nobody would want to lose.
+    /// Whether rows would be lost with it.
     pub loses_rows: bool,
 }
 
@@ -80,7 +77,7 @@ const WITH_ROWS: [&str; 7] = [
     "supabase_migrations",
 ];
 
-/// Tables in which the platform keeps the books of its own versions.
+/// Tables in which the platform records its own versions.
 const VERSION_TABLES: [(&str, &str); 3] = [
     ("auth", "schema_migrations"),
     ("storage", "migrations"),
@@ -89,18 +86,17 @@ const VERSION_TABLES: [(&str, &str); 3] = [
 
 /// What becomes of an entry.
 enum Fate {
-    ChosenArchive,
-    /// It is there, or nobody misses it: what needs it finds it.
+    Selected,
+    /// Exists at the target or is not needed; dependents can be restored.
     Present,
-    /// What needs it cannot be either.
+    /// Not available; dependents cannot be restored either.
     Missing,
-    /// Like missing, and worth a word by itself.
+    /// Missing, and reported.
     Reported(&'static str),
-    /// Rows without a place to go.
+    /// Rows without a target table.
     NoTarget(&'static str),
 }
 
-/// Chooses the entries of an archive for a profile.
 pub fn select(profile: Profile, archive: &Toc, context: ProfileContext<'_>) -> Selection {
     let there: BTreeSet<_> = context
         .platform
@@ -111,7 +107,7 @@ pub fn select(profile: Profile, archive: &Toc, context: ProfileContext<'_>) -> S
     let mut missing: BTreeMap<i64, String> = BTreeMap::new();
     for entry in &archive.entries {
         match fate(profile, entry, context, &there) {
-            Fate::ChosenArchive => {
+            Fate::Selected => {
                 selection.chosen.insert(entry.id);
             }
             Fate::Present => {}
@@ -136,7 +132,7 @@ pub fn select(profile: Profile, archive: &Toc, context: ProfileContext<'_>) -> S
     selection
 }
 
-/// Takes out what needs something that is missing, and what needs that, until nothing is left that cannot be.
+/// Removes entries whose dependencies are missing, repeatedly until none is left.
 fn drop_needy(archive: &Toc, selection: &mut Selection, mut missing: BTreeMap<i64, String>) {
     loop {
         let before = missing.len();
@@ -147,10 +143,10 @@ fn drop_needy(archive: &Toc, selection: &mut Selection, mut missing: BTreeMap<i6
                 continue;
             }
             missing.insert(entry.id, shown(entry));
-            // What is only said of an object goes without a word with the object.
+            // Comments and privileges of an omitted object are omitted silently.
             if !matches!(entry.kind.as_str(), "ACL" | "COMMENT" | "SECURITY LABEL") {
                 let loses_rows = entry.has_data || entry.kind == "TABLE";
-                let why = format!("it needs {needed}");
+                let why = format!("requires {needed}");
                 selection.left_out.push(left_out(entry, why, loses_rows));
             }
         }
@@ -178,36 +174,36 @@ fn fate(
     let kind = entry.kind.as_str();
     let is_there = there.contains(&key(entry));
     if kind == "EXTENSION" && !is_there && !context.extensions.contains(&entry.tag) {
-        return Fate::Reported("the server does not have the extension");
+        return Fate::Reported("the extension is not available on the server");
     }
     if profile == Profile::Plain {
-        return Fate::ChosenArchive;
+        return Fate::Selected;
     }
     if context.platform.is_some() && about_extension(entry) {
         return if is_there {
             Fate::Present
         } else {
-            Fate::ChosenArchive
+            Fate::Selected
         };
     }
     let home = home(entry);
     let of_platform = is_platforms(&entry.owner);
     if home == "extensions" || home.is_empty() || !is_platform(home) {
-        return own(entry, of_platform, (home, is_there), context);
+        return own(entry, of_platform, home, is_there, context);
     }
     let is_whole = profile == Profile::SupabaseProject;
     match kind {
         "TRIGGER" | "POLICY" if is_there => Fate::Present,
-        "TRIGGER" | "POLICY" if is_whole => Fate::ChosenArchive,
+        "TRIGGER" | "POLICY" if is_whole => Fate::Selected,
         // The platform's own triggers run the platform's own functions.
         "TRIGGER" | "POLICY" if runs_own(entry) => Fate::Reported(
-            "it is on a table of the platform; --profile supabase-project takes it along",
+            "belongs to a platform table; use --profile supabase-project to include it",
         ),
         "TRIGGER" | "POLICY" => Fate::Missing,
         "TABLE DATA" | "SEQUENCE SET" if is_whole => rows(entry, home, there, of_platform),
         _ if is_there => Fate::Present,
         _ if is_whole && !of_platform && kind != "SCHEMA" && !kind.contains("ACL") => {
-            Fate::ChosenArchive
+            Fate::Selected
         }
         _ => Fate::Missing,
     }
@@ -217,7 +213,8 @@ fn fate(
 fn own(
     entry: &Entry,
     of_platform: bool,
-    (home, is_there): (&str, bool),
+    home: &str,
+    is_there: bool,
     context: ProfileContext<'_>,
 ) -> Fate {
     let kind = entry.kind.as_str();
@@ -227,18 +224,18 @@ fn own(
         return Fate::Missing;
     }
     if context.platform.is_none() {
-        return Fate::ChosenArchive;
+        return Fate::Selected;
     }
     match kind {
         "SCHEMA" if entry.tag == "public" => Fate::Present,
         // Scripts load them in transactions of their own.
         "BLOB" | "BLOBS" | "BLOB METADATA" => {
-            Fate::NoTarget("large objects do not go into the one transaction that loads all")
+            Fate::NoTarget("large objects cannot be loaded in the single transaction")
         }
         // Granting once more takes nothing away.
-        "ACL" | "DEFAULT ACL" => Fate::ChosenArchive,
+        "ACL" | "DEFAULT ACL" => Fate::Selected,
         _ if is_there => Fate::Present,
-        _ => Fate::ChosenArchive,
+        _ => Fate::Selected,
     }
 }
 
@@ -251,7 +248,7 @@ fn rows(
 ) -> Fate {
     if !WITH_ROWS.contains(&home) || VERSION_TABLES.contains(&(home, entry.tag.as_str())) {
         return if home == "vault" {
-            Fate::Reported("secrets are sealed with a key that no dump holds")
+            Fate::Reported("secrets are encrypted with a key that no dump contains")
         } else {
             Fate::Missing
         };
@@ -261,12 +258,12 @@ fn rows(
         _ => "TABLE",
     };
     if of_platform && !there.contains(&(relation, home, entry.tag.as_str())) {
-        return Fate::NoTarget("the platform that is there does not have the table");
+        return Fate::NoTarget("the target platform does not have the table");
     }
-    Fate::ChosenArchive
+    Fate::Selected
 }
 
-/// Says whether a policy, or a trigger of the user's own function, was added by the user as far as its text tells.
+/// Returns whether the text of a policy or trigger indicates that the user added it.
 fn runs_own(entry: &Entry) -> bool {
     let called = entry
         .definition
@@ -282,7 +279,7 @@ fn about_extension(entry: &Entry) -> bool {
     entry.kind == "EXTENSION" || (entry.kind == "COMMENT" && entry.tag.starts_with("EXTENSION "))
 }
 
-/// Gives the schema an entry is in or about; empty where it is in none.
+/// Returns the schema of an entry or its subject; empty if none.
 fn home(entry: &Entry) -> &str {
     if !entry.schema.is_empty() {
         return &entry.schema;
@@ -296,12 +293,11 @@ fn home(entry: &Entry) -> &str {
     }
 }
 
-/// Says whether a role is the platform's own.
 pub fn is_platforms(role: &str) -> bool {
     role.starts_with("supabase_") || matches!(role, "dashboard_user" | "pgbouncer")
 }
 
-/// Says whether an entry is something the user made in a schema of the user's: where there is one, a project is not fresh.
+/// Returns whether an entry is a user object in a user schema; a new project has none.
 pub fn is_users(entry: &Entry) -> bool {
     let said_of = [
         "ACL",
@@ -323,7 +319,6 @@ pub fn key(entry: &Entry) -> (&str, &str, &str) {
     (&entry.kind, &entry.schema, &entry.tag)
 }
 
-/// Names an entry for a person.
 fn shown(entry: &Entry) -> String {
     let kind = match entry.kind.as_str() {
         "TABLE DATA" => "the rows of",
@@ -421,7 +416,7 @@ mod tests {
         assert_eq!(chosen.len(), project().entries.len() - 1);
         assert_eq!(
             left_out,
-            ["extension pg_graphql: the server does not have the extension"]
+            ["extension pg_graphql: the extension is not available on the server"]
         );
     }
 
@@ -432,7 +427,7 @@ mod tests {
         assert_eq!(
             left_out,
             [
-                "extension pg_graphql: the server does not have the extension",
+                "extension pg_graphql: the extension is not available on the server",
                 "fk constraint notes_owner of public.notes: it needs table auth.users",
                 "policy own of public.notes: it needs function auth.uid()",
             ]
@@ -454,8 +449,8 @@ mod tests {
         assert_eq!(
             left_out,
             [
-                "the rows of vault.secrets: secrets are sealed with a key that no dump holds",
-                "the rows of auth.newer: the platform that is there does not have the table",
+                "the rows of vault.secrets: secrets are encrypted with a key that no dump contains",
+                "the rows of auth.newer: the target platform does not have the table",
             ]
         );
     }

@@ -1,4 +1,4 @@
-//! Owns what a restored database must equal: rows, sequences, large objects, the schema's every entry, and what surrounds it.
+//! The expected contents of a restored database: rows, sequences, large objects, schema entries and properties.
 //!
 //! Rows are compared by sums of hashes of their `COPY` text, which are the same across major versions; the schema by the
 //! entries that `pg_dump` makes of it, which name every object there is.
@@ -9,38 +9,29 @@ use crate::dump_inspector::{DumpSummary, RowSum};
 use crate::properties::{DatabaseProperties, Rendering};
 use crate::toc::Toc;
 
-/// What a restored database must equal.
+/// The expected contents of a restored database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Proof {
-    /// The encoding of the dump.
     pub encoding: String,
     /// How the source printed its values.
     pub rendering: Rendering,
-    /// Every table with data.
     pub tables: Vec<TableProof>,
-    /// Every sequence.
     pub sequences: Vec<SequenceProof>,
-    /// All large objects together.
     pub large_objects: SumProof,
     /// The SHA-256 of the dump's table of contents, which holds the text of the schema; absent in archives of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contents: Option<String>,
-    /// What belongs to the database itself.
     pub database: DatabaseProperties,
 }
 
-/// A table's rows.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct TableProof {
-    /// The schema.
     pub schema: String,
-    /// The table.
     pub name: String,
     /// The columns that were copied, as `pg_dump` spelt them.
     pub columns: String,
-    /// Its rows.
     #[serde(flatten)]
     pub sum: SumProof,
 }
@@ -49,9 +40,7 @@ pub struct TableProof {
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct SumProof {
-    /// How many.
     pub rows: u64,
-    /// How many bytes.
     pub bytes: u64,
     /// The sum of their hashes, in hexadecimal.
     pub hash: String,
@@ -71,18 +60,14 @@ impl From<RowSum> for SumProof {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct SequenceProof {
-    /// The schema.
     pub schema: String,
-    /// The sequence.
     pub name: String,
-    /// Its last value.
     pub last: i64,
-    /// Whether that value was given out.
+    /// Whether that value was returned by `nextval`.
     pub called: bool,
 }
 
 impl Proof {
-    /// Puts together what was heard of the dump and what surrounds it.
     pub fn of(summary: &DumpSummary, rendering: Rendering, database: DatabaseProperties) -> Self {
         let mut tables = tables(summary);
         tables.sort();
@@ -97,13 +82,11 @@ impl Proof {
         }
     }
 
-    /// Counts all rows.
     pub fn rows(&self) -> u64 {
         self.tables.iter().map(|table| table.sum.rows).sum()
     }
 }
 
-/// Gives the rows of every table in a dump.
 pub fn tables(summary: &DumpSummary) -> Vec<TableProof> {
     let with_rows = summary
         .toc
@@ -123,7 +106,6 @@ pub fn tables(summary: &DumpSummary) -> Vec<TableProof> {
         .collect()
 }
 
-/// Gives the position of every sequence in a dump.
 pub fn sequences(toc: &Toc) -> Vec<SequenceProof> {
     let set = toc
         .entries

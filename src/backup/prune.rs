@@ -1,4 +1,4 @@
-//! Owns deciding which archives may go: never the newest, never the last that was proven.
+//! Decides which archives to remove: never the newest, never the last verified one.
 
 use std::collections::BTreeSet;
 
@@ -7,16 +7,13 @@ use chrono::{DateTime, Datelike as _, Utc};
 
 use crate::error::{Failure, fail};
 
-/// How many to keep of each kind, the newest of its day, week, month and year.
+/// How many archives to keep of each period, the newest of each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RetentionPolicy {
-    /// Days.
     pub days: u32,
     /// Weeks, from Monday.
     pub weeks: u32,
-    /// Months.
     pub months: u32,
-    /// Years.
     pub years: u32,
     /// The newest, whenever they were made.
     pub last: u32,
@@ -26,8 +23,9 @@ impl RetentionPolicy {
     /// Reads `7d,4w,12m`, also `2y` and `5` for the newest five.
     pub fn parse(text: &str) -> Result<Self> {
         let wrong = |part: &str| -> Failure {
-            fail(format!("`{part}` does not say what to keep"))
-                .hint("say for example 7d,4w,12m: the newest of 7 days, 4 weeks and 12 months")
+            fail(format!("`{part}` is not a retention rule")).hint(
+                "use, for example, 7d,4w,12m: the newest backup of 7 days, 4 weeks and 12 months",
+            )
         };
         let mut keep = RetentionPolicy::default();
         for part in text.split(',').map(str::trim) {
@@ -46,22 +44,18 @@ impl RetentionPolicy {
     }
 }
 
-/// What decides about an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PruneCandidate {
-    /// Its name.
     pub name: String,
-    /// The database it is of, told from others of its name: each is counted by itself.
+    /// The unique name of its database; each database is counted separately.
     pub database: String,
-    /// Which part of the database it holds, nothing where it is the whole: no part takes the place of the whole.
+    /// The part of a partial archive; each part is counted separately.
     pub part: Option<String>,
-    /// When it was made.
     pub started: DateTime<Utc>,
-    /// Whether it was proven, by a drill or by reading all of it.
     pub is_verified: bool,
 }
 
-/// Gives the names of the archives that may go, oldest first.
+/// Returns the names of the archives to remove, oldest first.
 pub fn decide(candidates: &[PruneCandidate], keep: RetentionPolicy) -> Vec<String> {
     let whose = |one: &PruneCandidate| (one.database.clone(), one.part.clone());
     let databases: BTreeSet<_> = candidates.iter().map(whose).collect();
@@ -82,10 +76,10 @@ pub fn decide(candidates: &[PruneCandidate], keep: RetentionPolicy) -> Vec<Strin
     gone
 }
 
-/// Gives the period a moment falls into, as a year and a number within it.
+/// Maps a time to its period: the year and a number within it.
 type Period = fn(&DateTime<Utc>) -> (i32, u32);
 
-/// Gives what stays of one database's archives, which stand newest first.
+/// Returns the archives to keep of one database, given newest first.
 fn kept<'a>(newest_first: &[&'a PruneCandidate], keep: RetentionPolicy) -> BTreeSet<&'a str> {
     let mut kept = BTreeSet::new();
     kept.extend(

@@ -1,4 +1,4 @@
-//! Makes what a restored database needs around it: roles that exist, its settings, privileges, owner and comment.
+//! Creates the roles of a restored database and applies its settings, privileges, owner and comment.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,6 @@ use crate::properties::{DatabaseProperties, Membership, Role, Setting};
 use crate::sql::name::{Ident, Literal};
 use crate::sql::safe::Sql;
 
-/// Gives the roles of the server.
 pub async fn roles(session: &Session) -> Result<BTreeSet<String>> {
     let rows = session
         .query(
@@ -25,7 +24,6 @@ pub async fn roles(session: &Session) -> Result<BTreeSet<String>> {
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
-/// Gives the roles of the archive that the server lacks.
 pub async fn missing_roles(
     session: &Session,
     database: &DatabaseProperties,
@@ -45,7 +43,7 @@ pub struct MissingRoles<'a> {
     pub database: &'a DatabaseProperties,
     /// Those to make.
     pub names: BTreeSet<String>,
-    /// Those that get the attributes and memberships they have in the archive, because somebody asked for it by their names.
+    /// Roles created with their attributes and memberships, as requested by name.
     pub trusted: &'a BTreeSet<String>,
 }
 
@@ -56,9 +54,9 @@ impl MissingRoles<'_> {
         match self.trusted.iter().find(|name| !is_known(name)) {
             None => Ok(()),
             Some(name) => Err(refuse(format!(
-                "the archive knows no role `{name}`, nothing was restored"
+                "the backup has no role `{name}`; nothing was restored"
             ))
-            .hint("leave out --role-attributes, or name a role of the archive")
+            .hint("omit --role-attributes, or name a role of the backup")
             .into()),
         }
     }
@@ -67,8 +65,8 @@ impl MissingRoles<'_> {
         self.trusted.contains(name)
     }
 
-    /// Says whether a membership is made: among new roles it lets nobody in who could not come before, and any other one only
-    /// where somebody asked for it.
+    /// Returns whether a membership is created: always between new roles, which gives existing roles no access, and otherwise
+    /// only on request.
     fn makes(&self, one: &Membership) -> bool {
         let is_new = |name: &String| self.names.contains(name);
         let concerns = is_new(&one.member) || is_new(&one.role);
@@ -76,7 +74,6 @@ impl MissingRoles<'_> {
         concerns && (among_new || self.is_trusted(&one.member) || self.is_trusted(&one.role))
     }
 
-    /// Says what a role has in the archive and does not get.
     fn withheld(&self, name: &str) -> Vec<String> {
         let role = self.database.roles.iter().find(|role| role.name == name);
         let attributes = role.filter(|_| !self.is_trusted(name)).into_iter();
@@ -96,17 +93,17 @@ impl MissingRoles<'_> {
         attributes.chain(memberships).collect()
     }
 
-    /// Tells what was made, and what was not given.
+    /// Reports the created roles and the attributes they did not get.
     fn tell(&self, watch: Watch<'_>) {
         watch(Event::Warning(&format!(
-            "made the roles {}, without passwords",
+            "created roles {}, without passwords",
             in_words(&self.names)
         )));
         for name in &self.names {
             let withheld = self.withheld(name);
             if !withheld.is_empty() {
                 watch(Event::Warning(&format!(
-                    "the role `{name}` did not get what it has in the archive: {}; --role-attributes gives it to a role that is named",
+                    "role `{name}` was created without {}; restore them with --role-attributes",
                     withheld.join(", ")
                 )));
             }
@@ -119,8 +116,8 @@ fn in_words(names: &BTreeSet<String>) -> String {
     quoted.join(", ")
 }
 
-/// Makes the missing roles, their memberships and settings; none gets a password, and none may do anything in the cluster that
-/// nobody asked for.
+/// Creates the missing roles, their memberships and settings; without passwords, and without cluster-wide attributes that
+/// were not requested.
 pub async fn create_roles(
     session: &Session,
     new: &MissingRoles<'_>,
@@ -157,17 +154,17 @@ pub async fn create_roles(
             .downcast_ref::<ServerError>()
             .is_some_and(|server| server.is("42501"));
         if denied {
-            return Err(refuse(format!("the roles {names} are missing and this role may not make them; nothing was restored"))
-                .hint("create them first, restore as a superuser, or give what is theirs to other roles with --map-role")
+            return Err(refuse(format!("roles {names} are missing, and this role may not create them; nothing was restored"))
+                .hint("create them first, restore as a superuser, or map them to other roles with --map-role")
                 .into());
         }
-        return Err(error.context(format!("making the roles {names}")));
+        return Err(error.context(format!("creating roles {names}")));
     }
     new.tell(watch);
     Ok(())
 }
 
-/// Gives what a role may do in the cluster.
+/// Returns the cluster-wide attributes of a role.
 fn powers(role: &Role) -> impl Iterator<Item = (bool, &'static str)> {
     let powers = [
         (role.superuser, " SUPERUSER"),
@@ -199,7 +196,6 @@ fn create_role(sql: &mut Sql, role: &Role, is_trusted: bool) {
     }
 }
 
-/// Gives the database its settings, privileges, comment and owner.
 pub async fn apply(
     session: &Session,
     admin: &Session,
@@ -247,7 +243,7 @@ pub async fn apply(
     if applied.is_err() {
         admin.run(&Sql::new("ROLLBACK")).await?;
     }
-    applied.context("giving the database its settings and privileges")
+    applied.context("applying the database's settings and privileges")
 }
 
 fn privilege(name: &str) -> Result<Sql> {
@@ -256,7 +252,7 @@ fn privilege(name: &str) -> Result<Sql> {
         "CREATE" => Sql::new("CREATE"),
         "TEMPORARY" => Sql::new("TEMPORARY"),
         other => {
-            anyhow::bail!("the archive grants `{other}` on the database, which is unknown here")
+            anyhow::bail!("the backup grants `{other}` on the database, an unknown privilege")
         }
     })
 }
@@ -311,7 +307,6 @@ fn list_items(value: &str) -> Vec<String> {
     items
 }
 
-/// Says whether a role of this name is there.
 pub async fn role_exists(session: &Session, name: &str) -> Result<bool> {
     let rows = session
         .query(

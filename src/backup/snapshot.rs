@@ -1,4 +1,4 @@
-//! Owns the moment a backup is of: every table locked against change first, then one snapshot that everything shares.
+//! The snapshot of a backup: first every table is locked against changes, then one snapshot is exported for all connections.
 //!
 //! The order matters: without the locks, a TRUNCATE or a rewriting ALTER that commits between the snapshot and `pg_dump`'s
 //! own locks gives an empty table and success.
@@ -19,17 +19,14 @@ use crate::sql::safe::Sql;
 /// A table or sequence that a dump would read.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DumpedTable {
-    /// Its name.
     pub name: ObjectName,
     /// Its kind as `pg_class.relkind` has it.
     pub kind: char,
     /// Whether it survives a crash: `u` does not.
     pub persistence: char,
-    /// Whether our role may read it.
     pub readable: bool,
     /// Whether row-level security would hide rows from our role.
     pub filtered: bool,
-    /// Bytes on the server.
     pub bytes: u64,
     /// Whether an extension made it.
     pub is_member: bool,
@@ -38,7 +35,7 @@ pub struct DumpedTable {
 }
 
 impl DumpedTable {
-    /// Says whether a dump holds its rows.
+    /// Returns whether a dump contains its rows.
     pub fn has_rows(&self) -> bool {
         self.kind == 'r'
     }
@@ -76,9 +73,9 @@ fn is_in_scope(name: &ObjectName, scope: &Scope) -> bool {
         && (scope.tables.is_empty() || scope.tables.contains(&name.to_string()))
 }
 
-/// Gives a scope its tables' partitions and children: `pg_dump` would leave their rows out and say nothing.
+/// Adds the partitions and children of a scope's tables, whose rows `pg_dump` would omit silently.
 ///
-/// Refuses a scope that names what is not there, for the same reason.
+/// Refuses a scope that names missing objects, for the same reason.
 pub async fn widen(session: &Session, scope: &Scope) -> Result<Scope> {
     let mut wide = scope.clone();
     let (schemas, names) = split(&scope.tables);
@@ -92,7 +89,7 @@ pub async fn widen(session: &Session, scope: &Scope) -> Result<Scope> {
             ],
         )
         .await
-        .context("looking for what is to be dumped")?;
+        .context("resolving what to dump")?;
     let Some(row) = rows.first() else {
         let children = session
             .query(
@@ -100,7 +97,7 @@ pub async fn widen(session: &Session, scope: &Scope) -> Result<Scope> {
                 &[(&schemas, Type::TEXT_ARRAY), (&names, Type::TEXT_ARRAY)],
             )
             .await
-            .context("looking for partitions")?;
+            .context("listing partitions")?;
         wide.tables.extend(children.iter().map(|row| {
             let (schema, name): (String, String) = (row.get("schema"), row.get("name"));
             ObjectName::new(schema, name).to_string()
@@ -114,11 +111,11 @@ pub async fn widen(session: &Session, scope: &Scope) -> Result<Scope> {
         Some(schema) => ObjectName::new(schema, row.get::<_, String>("name")).to_string(),
         None => row.get("name"),
     };
-    Err(
-        fail(format!("there is no {kind} `{name}`, nothing was dumped"))
-            .hint("write names as the catalog spells them, a table with its schema")
-            .into(),
-    )
+    Err(fail(format!(
+        "{kind} `{name}` does not exist; nothing was dumped"
+    ))
+    .hint("spell names as the catalog does, tables with their schema")
+    .into())
 }
 
 /// Splits names of tables as a scope holds them.
@@ -139,7 +136,7 @@ pub async fn check_rights(session: &Session, listed: &[DumpedTable]) -> Result<(
     let filtered = names(listed, |one| one.filtered);
     if !filtered.is_empty() {
         return Err(refuse(format!(
-            "row-level security would hide rows of {filtered} from this role, nothing was dumped"
+            "row-level security hides rows of {filtered} from this role; nothing was dumped"
         ))
         .hint("back up as a superuser or a role with BYPASSRLS: ALTER ROLE … BYPASSRLS")
         .into());
@@ -149,7 +146,7 @@ pub async fn check_rights(session: &Session, listed: &[DumpedTable]) -> Result<(
     });
     if !unreadable.is_empty() {
         return Err(refuse(format!(
-            "this role may not read {unreadable}, nothing was dumped"
+            "this role may not read {unreadable}; nothing was dumped"
         ))
         .hint("back up as the owner or a superuser, or GRANT pg_read_all_data to the role")
         .into());
@@ -157,11 +154,11 @@ pub async fn check_rights(session: &Session, listed: &[DumpedTable]) -> Result<(
     let row = session
         .query_one(include_str!("queries/large_objects.sql"), &[])
         .await
-        .context("asking for large objects")?;
+        .context("listing large objects")?;
     let (total, hidden): (i64, i64) = (row.get("total"), row.get("unreadable"));
     if hidden > 0 {
         return Err(refuse(format!(
-            "this role may not read {hidden} of {total} large objects, nothing was dumped"
+            "this role may not read {hidden} of {total} large objects; nothing was dumped"
         ))
         .hint("back up as a superuser or as their owner")
         .into());
@@ -185,9 +182,9 @@ fn names(listed: &[DumpedTable], wanted: impl Fn(&DumpedTable) -> bool) -> Strin
 /// How often tables may appear or vanish while they are being locked.
 const TRIES: u32 = 5;
 
-/// A held moment; it lasts as long as the session's transaction.
+/// An exported snapshot; valid as long as the session's transaction.
 pub struct Snapshot {
-    /// The name under which other sessions see the same.
+    /// The exported name, for other sessions to import.
     pub snapshot: String,
     /// What a dump reads.
     pub tables: Vec<DumpedTable>,
@@ -196,7 +193,7 @@ pub struct Snapshot {
 /// Locks every table against change, then takes the snapshot.
 pub async fn take(session: &Session, scope: &Scope, patience: Duration) -> Result<Snapshot> {
     let milliseconds = i64::try_from(patience.as_millis()).unwrap_or(i64::MAX);
-    // Asking for a table's size already waits for whoever is changing it.
+    // Reading a table's size already waits for a session that is changing it.
     session
         .run(&Sql::fill("SET lock_timeout = {}", &[&milliseconds]))
         .await?;
@@ -235,22 +232,21 @@ pub async fn take(session: &Session, scope: &Scope, patience: Duration) -> Resul
     }
     Err(with_exit(
         Exit::Busy,
-        "tables keep appearing and vanishing, so that no moment could be held; nothing was dumped",
+        "tables keep being created and dropped, so no consistent snapshot could be taken; nothing was dumped",
     )
     .hint("try again when less DDL is running")
     .into())
 }
 
-/// Says how many more sessions may be opened.
 pub async fn free_sessions(session: &Session) -> Result<usize> {
     let row = session
         .query_one(include_str!("queries/free_sessions.sql"), &[])
         .await
-        .context("asking how many more sessions there may be")?;
+        .context("reading the number of free connections")?;
     Ok(usize::try_from(row.get::<_, i64>("free")).unwrap_or(0))
 }
 
-/// Joins a held moment from another session.
+/// Imports an exported snapshot into another session.
 pub async fn join(session: &Session, snapshot: &str) -> Result<()> {
     let sql = Sql::fill(
         "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {}",
@@ -294,17 +290,17 @@ fn in_words(error: anyhow::Error, patience: Duration) -> anyhow::Error {
         Some(server) if server.is("55P03") => with_exit(
             Exit::Busy,
             format!(
-                "a table could not be locked within {} s: something is changing it; nothing was dumped",
+                "could not lock a table within {} s because another session is changing it; nothing was dumped",
                 patience.as_secs()
             ),
         )
-        .hint("try again when the change is done, or wait longer with --lock-timeout")
+        .hint("try again later, or wait longer with --lock-timeout")
         .into(),
-        Some(server) if server.is("42501") => refuse(format!("{}, nothing was dumped", server.message))
+        Some(server) if server.is("42501") => refuse(format!("{}; nothing was dumped", server.message))
             .hint("back up as the owner or a superuser, or GRANT pg_read_all_data to the role")
             .into(),
         Some(server) if server.is("25006") || server.message.contains("recovery") => {
-            fail("this server is a standby that cannot hold a snapshot for a dump")
+            fail("this server is a standby, which cannot export a snapshot for a dump")
                 .hint("back up the primary")
                 .into()
         }

@@ -1,6 +1,6 @@
-//! Puts a finished database in the place of another: both renames in one transaction, or nothing.
+//! Replaces a database with a finished one: both renames in one transaction.
 //!
-//! The rename itself keeps newcomers waiting at the door, so that no setting has to be changed first and undone after a
+//! The rename itself makes new connections wait, so that no setting has to be changed first and reset after a
 //! crash: whatever happens before the commit, the old database is as it was.
 
 use std::time::Duration;
@@ -28,16 +28,16 @@ pub struct Swap<'a> {
     pub kept_as: &'a str,
     /// How many may connect to the finished one, once it has its name.
     pub connection_limit: i64,
-    /// The old database where it may be replaced only if it is empty, which is asked once nobody else can write to it any more.
+    /// The old database if it must be empty, which is checked once no other session can write to it.
     pub must_be_empty: Option<EmptinessCandidate<'a>>,
 }
 
 /// What is known of the old database after a swap.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OldDatabase {
-    /// It was seen to be empty while nobody else could enter it, and lets nobody in any more.
+    /// Empty, checked while no other session could connect; connections are disabled.
     Empty,
-    /// It was seen to hold nothing, but has these properties, which it keeps.
+    /// Empty, except for these properties, which it keeps.
     Bare(Vec<String>),
     /// It may hold something.
     Kept,
@@ -80,15 +80,15 @@ pub async fn run(session: &Session, target: &Target, swap: &Swap<'_>) -> Result<
     Err(with_exit(
         Exit::Busy,
         format!(
-            "`{}` is still in use and was left as it was{why}",
+            "database `{}` is still in use; nothing was changed{why}",
             swap.name
         ),
     )
-    .hint("end what is connected to it and try again")
+    .hint("end its connections and try again")
     .into())
 }
 
-/// One try to rename, which the server gives up after five seconds when somebody stays connected.
+/// One attempt to rename, which the server cancels after five seconds if another session stays connected.
 struct RenameAttempt<'a> {
     session: &'a Session,
     other: &'a Session,
@@ -97,7 +97,7 @@ struct RenameAttempt<'a> {
 
 impl RenameAttempt<'_> {
     async fn run(&self) -> Result<OldDatabase> {
-        // Connected before the doors close: the rename waits until this session has looked around and left.
+        // Connects before the rename starts, which waits until this session has checked the database and left.
         let mut looker = match &self.swap.must_be_empty {
             Some(candidate) => {
                 let inside = candidate.target.with_database(self.swap.name);
@@ -172,7 +172,7 @@ impl RenameAttempt<'_> {
             ],
         );
         sql.push(if swap.must_be_empty.is_some() {
-            // Found empty, it is dropped; nobody may write to it between the two.
+            // An empty database is dropped; no session may write to it in between.
             "ALLOW_CONNECTIONS false"
         } else {
             // The limit keeps the old rows from being written to by mistake; a superuser can still look.
@@ -181,8 +181,8 @@ impl RenameAttempt<'_> {
         self.session.run(sql.push("; COMMIT")).await
     }
 
-    /// Ends the sessions on both databases again and again until the rename is through; with somebody to look returns as soon
-    /// as nobody else is in: with the properties of the old database, or an error where it holds something.
+    /// Terminates the sessions on both databases until the rename is done; with a `looker`, returns as soon as no other session
+    /// is connected, with the properties of the old database or an error if it is not empty.
     async fn shut_out(&self, looker: Option<&Session>) -> Result<Vec<String>> {
         let looker_pid = looker.map_or(0, |looker| looker.server_info().backend_pid);
         let mut tick = tokio::time::interval(Duration::from_millis(50));
@@ -200,7 +200,7 @@ impl RenameAttempt<'_> {
                     ],
                 )
                 .await
-                .context("ending the sessions on the old database")?;
+                .context("terminating connections to the old database")?;
             let (Some(inside), Some(candidate)) = (looker, &self.swap.must_be_empty) else {
                 continue;
             };
@@ -231,7 +231,7 @@ impl RenameAttempt<'_> {
                 &[(&pid, Type::INT4)],
             )
             .await
-            .context("stopping the rename")?;
+            .context("cancelling the rename")?;
         Ok(())
     }
 }
@@ -242,9 +242,9 @@ pub(super) fn not_empty(name: &str, found: &[String]) -> Result<()> {
         return Ok(());
     }
     Err(refuse(format!(
-        "the database `{name}` is not empty, it has {}; nothing was restored",
+        "database `{name}` is not empty ({}); nothing was restored",
         emptiness::in_words(found)
     ))
-    .hint("name another with --into, or take its place with --swap; the old one is kept")
+    .hint("restore into a new database with --into, or replace this one with --swap (the old one is kept)")
     .into())
 }

@@ -1,4 +1,4 @@
-//! Owns reading `pg_dump`'s custom format up to its table of contents: the header and one entry for each object.
+//! Parses `pg_dump`'s custom format up to its table of contents: the header and one entry per object.
 //!
 //! Reads archive versions 1.14 (PostgreSQL 14) to 1.16 (PostgreSQL 18) and refuses others. Never changes an entry: where each
 //! entry keeps the offset of its data is noted, so that a restore can fill in what a pipe could not know.
@@ -53,7 +53,6 @@ pub struct Entry {
     pub schema: String,
     /// Its name as `pg_dump` labels it, such as `users own_rows` for a policy.
     pub tag: String,
-    /// Whose it is.
     pub owner: String,
     /// The statements that make it.
     pub definition: String,
@@ -78,7 +77,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Names the object for a person: `public.orders` or the bare tag.
+    /// The object's name: `public.orders` or the bare tag.
     pub fn name(&self) -> String {
         if self.schema.is_empty() {
             self.tag.clone()
@@ -87,7 +86,7 @@ impl Entry {
         }
     }
 
-    /// Gives the column list of its `COPY`, as `pg_dump` spelt it: `(id, "Name")`.
+    /// The column list of its `COPY` as `pg_dump` wrote it: `(id, "Name")`.
     pub fn copy_columns(&self) -> &str {
         let end = self.copy.rfind(" FROM stdin").unwrap_or(self.copy.len());
         let head = &self.copy[..end];
@@ -191,7 +190,7 @@ impl Reader<'_> {
         let _revision = self.byte()?;
         if format.0 != 1 || !(14..=16).contains(&format.1) {
             return wrong(format!(
-                "archive format {}.{} is not known, only 1.14 to 1.16 (PostgreSQL 14 to 18)",
+                "unsupported archive format {}.{}; supported are 1.14 to 1.16 (PostgreSQL 14 to 18)",
                 format.0, format.1
             ));
         }
@@ -233,7 +232,7 @@ impl Reader<'_> {
             self.int()? != 0
         };
         if compressed {
-            return wrong("the dump inside this archive is compressed by pg_dump itself");
+            return wrong("the dump is compressed by pg_dump itself, which is not supported");
         }
         Ok(())
     }

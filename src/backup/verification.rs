@@ -1,6 +1,6 @@
-//! Reads and writes the note beside an archive that says when and how it was last proven.
+//! The note beside an archive that records when and how it was last verified.
 //!
-//! It stands apart from `archive.json`, which never changes, and binds itself to it by checksum.
+//! Separate from `archive.json`, which never changes, and bound to it by checksum.
 
 use std::io::Read as _;
 
@@ -16,37 +16,34 @@ use crate::identity::{self, NamedDatabase};
 use crate::restore::Times;
 use crate::store::Store;
 
-/// The name of the note.
 pub const NOTE: &str = "proven.json";
-/// The most bytes of the note that are read.
 const NOTE_BYTES: u64 = 64 << 10;
 
 /// VerificationKind an archive was proven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum VerificationKind {
-    /// All of it was read and is what it was when it was made.
+    /// Checksums and contents were read and match.
     Read,
-    /// It was restored and compared.
+    /// Restored and compared.
     Restored,
 }
 
-/// When and how an archive was last proven.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct VerificationNote {
     /// VerificationKind.
     pub how: VerificationKind,
-    /// When, RFC 3339 in UTC.
+    /// RFC 3339 in UTC.
     pub at: DateTime<Utc>,
-    /// The checksum of the description it speaks of.
+    /// The checksum of the verified archive's description.
     pub archive: String,
     /// VerificationKind long the restore took, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<Times>,
 }
 
-/// Notes that an archive was proven now; a store that takes no note, such as one that is only readable, changes nothing about it.
+/// Records that an archive was verified now; a store that cannot be written to gives a finding, not an error.
 pub fn note(
     store: &Store,
     name: &str,
@@ -56,12 +53,12 @@ pub fn note(
     note_not_written(write_note(store, name, how, times), name)
 }
 
-/// Says that a store did not take a note about something that was done.
+/// Returns the finding for a note that could not be written.
 pub fn note_not_written(written: Result<()>, name: &str) -> Option<Finding> {
     let error = written.err()?;
-    let message = format!("the store takes no note of this: {error:#}");
+    let message = format!("cannot record the verification in the store: {error:#}");
     Some(Finding::warn("archive-note", name, message).help(
-        "everything else is done; guards and `backup list` do not know of it until the store can be written to",
+        "the result itself is valid; guards and `backup list` see it only once the store is writable",
     ))
 }
 
@@ -77,7 +74,7 @@ fn write_note(
         archive: checksum(store, name)?,
         times,
     };
-    // A drill says more than a reading: it is not forgotten because somebody read the archive later.
+    // A restore test is stronger than verification and is not overwritten by a later one.
     if how == VerificationKind::Read
         && read(store, name).is_some_and(|before| before.how == VerificationKind::Restored)
     {
@@ -88,7 +85,7 @@ fn write_note(
     store.add(name, NOTE, &bytes)
 }
 
-/// Reads the note; one that is damaged or speaks of another archive says nothing.
+/// Reads the note; one that is damaged or belongs to another archive is ignored.
 pub fn read(store: &Store, name: &str) -> Option<VerificationNote> {
     let mut bytes = Vec::new();
     let files = store.files(name).ok()?;
@@ -101,7 +98,7 @@ pub fn read(store: &Store, name: &str) -> Option<VerificationNote> {
     (proven.archive == checksum(store, name).ok()?).then_some(proven)
 }
 
-/// Gives the newest archive of a whole database that was proven, by a drill or by reading all of it.
+/// Returns the newest verified or restore-tested archive of a whole database.
 pub fn latest(
     store: &Store,
     wanted: &NamedDatabase,
@@ -116,7 +113,7 @@ pub fn latest(
     Ok(proven.next())
 }
 
-/// Says what is missing to `verified-backup-within`: nothing when a proven archive was begun less than `age` before `now`.
+/// Checks `verified-backup-within`: returns a finding unless a verified archive was started less than `age` before `now`.
 pub fn missing_within(
     store: &Store,
     wanted: &NamedDatabase,
@@ -125,26 +122,26 @@ pub fn missing_within(
 ) -> Result<Vec<Finding>> {
     let short = |message: String| {
         Finding::error("backup-stale", &wanted.name, message).help(
-            "make and prove one: af-db backup, then af-db backup verify or af-db restore --drill",
+            "make and verify one: af-db backup, then af-db backup verify or af-db restore --drill",
         )
     };
     if wanted.system_identifier.is_none() {
-        let message = "this role may not read the server's system identifier, so no backup can be told to be of this database";
-        let help = "GRANT EXECUTE ON FUNCTION pg_catalog.pg_control_system() to the role";
+        let message = "this role may not read the system identifier, so backups cannot be matched to this database";
+        let help = "GRANT EXECUTE ON FUNCTION pg_catalog.pg_control_system() TO the role";
         return Ok(vec![
             Finding::error("backup-stale", &wanted.name, message).help(help),
         ]);
     }
     let missing = match latest(store, wanted, now)? {
         None => Some(short(format!(
-            "there is no proven backup of it in {}",
+            "no verified backup of this database in {}",
             store.shown()
         ))),
         Some((archive, _)) => {
             let old = archive.begun().map_or(TimeDelta::MAX, |begun| now - begun);
             (old > age).then(|| {
                 short(format!(
-                    "its newest proven backup {} is {} old, {} is asked for",
+                    "newest verified backup {} is {} old; at most {} is required",
                     archive.name,
                     hours(old),
                     hours(age)
@@ -155,13 +152,12 @@ pub fn missing_within(
     let Some(missing) = missing else {
         return Ok(Vec::new());
     };
-    // One that would have counted, but for its clock.
+    // An archive that would have counted if its clock were right.
     let future = identity::archives_of(store, Some(wanted), now)?.future;
     let future = future.iter().map(identity::future_finding);
     Ok(std::iter::once(missing).chain(future).collect())
 }
 
-/// Writes an age for a person.
 pub fn hours(time: TimeDelta) -> String {
     match time.num_minutes() {
         ..1 => format!("{} s", time.num_seconds()),
@@ -233,7 +229,7 @@ mod tests {
         assert!(missing(24).unwrap().contains("there is no proven backup"));
         assert_eq!(note(&store, "demo-1", VerificationKind::Read, None), None);
         assert_eq!(missing(24), None);
-        // A store that takes no note is told about; what was proven stands.
+        // A read-only store gives a finding; the existing note is unchanged.
         let place = temp.path().join("store/demo-1").join(NOTE);
         std::fs::remove_file(&place).unwrap();
         std::fs::create_dir_all(place.join("in the way")).unwrap();
@@ -243,14 +239,14 @@ mod tests {
         assert_eq!(note(&store, "demo-1", VerificationKind::Read, None), None);
         assert_eq!(
             missing(23).unwrap(),
-            "its newest proven backup demo-1 is 24 h old, 23 h is asked for"
+            "newest verified backup demo-1 is 24 h old; at most 23 h is required"
         );
         let found = missing_within(&store, &wanted, TimeDelta::hours(23), now).unwrap();
         let codes: Vec<&str> = found.iter().map(|finding| finding.code.as_ref()).collect();
         let future = "archive-from-the-future";
         assert_eq!(codes, ["backup-stale", future, future]);
 
-        // A database of the same oid elsewhere, and one that may not be told from others.
+        // A database with the same oid on another cluster, and one whose cluster is unknown.
         wanted.system_identifier = Some("3".to_owned());
         assert!(missing_to(&wanted, 24).unwrap().contains("no proven"));
         wanted.system_identifier = None;

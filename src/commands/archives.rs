@@ -1,4 +1,4 @@
-//! Shares what the commands on archives need: which store, which archive, which keys, and how sizes and times are written.
+//! What the commands on archives share: choosing the store, the archive and the keys, and formatting sizes and times.
 
 use std::collections::BTreeSet;
 
@@ -20,62 +20,58 @@ use crate::error::{Failure, fail};
 use crate::pg::session::Session;
 use crate::pg::target::{Host, Target};
 
-/// Who makes, checks and restores.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Engine {
-    /// af-db's own archives of one database, by pg_dump
+    /// Backups of one database, made with pg_dump
     #[default]
     Dump,
-    /// pgBackRest, set up by you: whole clusters, to any point in time
+    /// An existing pgBackRest setup: whole clusters, point-in-time recovery
     Pgbackrest,
 }
 
-/// Flags that choose the engine.
 #[derive(clap::Args, Debug)]
 pub(crate) struct EngineArgs {
-    /// Who does the work
+    /// Backup engine
     #[arg(long, value_enum, default_value_t)]
     pub(crate) engine: Engine,
-    /// The stanza of pgBackRest
+    /// pgBackRest: stanza
     #[arg(long, value_name = "NAME", default_value = "main")]
     stanza: String,
-    /// pgBackRest's configuration file instead of its own default
+    /// pgBackRest: configuration file [default: pgBackRest's own]
     #[arg(long, value_name = "FILE")]
     pgbackrest_config: Option<std::path::PathBuf>,
 }
 
 impl EngineArgs {
-    /// Gives the stanza to work with.
     pub(crate) fn stanza(&self) -> Result<Stanza> {
         Stanza::new(&self.stanza, self.pgbackrest_config.as_deref())
     }
 }
 
-/// Gives the first flag that is given.
 pub(crate) fn first_given<'a>(flags: &[(&'a str, bool)]) -> Option<&'a str> {
     let given = flags.iter().find(|(_, is_given)| *is_given);
     given.map(|(flag, _)| *flag)
 }
 
-/// Refuses flags that are given and that pgBackRest, which copies whole clusters, would not be told.
+/// Refuses flags that have no meaning for pgBackRest, which copies whole clusters.
 pub(crate) fn refuse_unsupported_flags(given: &[(&str, bool)]) -> Result<()> {
     match first_given(given) {
         None => Ok(()),
         Some(flag) => Err(fail(format!(
-            "pgBackRest works on whole servers and knows nothing of {flag}; nothing was done"
+            "pgBackRest works on whole servers and does not support {flag}; nothing was done"
         ))
         .hint(format!(
-            "leave {flag} out, or --engine pgbackrest; what pgBackRest keeps where and for whom stands in its own configuration"
+            "omit {flag} or --engine pgbackrest; pgBackRest has its own configuration file"
         ))
         .into()),
     }
 }
 
-/// Gives the store a flag names, else the one of `af-db.yaml`, else the folder `backups`.
+/// Opens the store named by a flag, else by `backup.store`, else the folder `backups`.
 pub(crate) fn store(context: &Context, named: Option<&str>) -> Result<Store> {
     let config = &context.config;
     match named {
-        // What is typed is relative to where it is typed, what is configured to the project.
+        // A flag is relative to the current directory, the configuration to the project.
         Some(named) => Store::parse(
             named,
             &std::env::current_dir().context("reading the current folder")?,
@@ -89,15 +85,14 @@ pub(crate) fn store(context: &Context, named: Option<&str>) -> Result<Store> {
     }
 }
 
-/// An archive that a person means, and where it is.
 pub(crate) struct ChosenArchive {
     pub(crate) store: Store,
     pub(crate) name: String,
-    /// Whether a person named it, rather than leaving it at `latest`.
+    /// False for `latest`.
     pub(crate) is_named: bool,
 }
 
-/// Finds the archive a person means: by its name, by its path or URL, or as the latest of the database in use.
+/// Finds an archive by its name, by its path or URL, or as the latest of the database in use.
 pub(crate) async fn choose(
     context: &Context,
     from: Option<&str>,
@@ -117,18 +112,16 @@ pub(crate) async fn choose(
     if let (Some(_), Some(from)) = (&folder, from)
         && place.shown() != store(context, Some(from))?.shown()
     {
-        return Err(fail(
-            "the archive's path and --from name two different stores; nothing was done",
-        )
-        .hint("leave out --from, or give only the archive's name")
-        .into());
-    }
-    if !place.names()?.iter().any(|one| one == name) {
         return Err(
-            fail(format!("there is no archive `{name}` in {}", place.shown()))
-                .hint("`af-db backup list` shows what is there")
+            fail("the backup's path and --from name different stores; nothing was done")
+                .hint("omit --from, or give only the backup's name")
                 .into(),
         );
+    }
+    if !place.names()?.iter().any(|one| one == name) {
+        return Err(fail(format!("no backup `{name}` in {}", place.shown()))
+            .hint("list backups with `af-db backup list`")
+            .into());
     }
     Ok(ChosenArchive {
         store: place,
@@ -137,7 +130,7 @@ pub(crate) async fn choose(
     })
 }
 
-/// Splits `STORE/NAME`, which shells complete, into the store and the name; a name alone has no store.
+/// Splits `STORE/NAME` (as shells complete it) into store and name; a name alone has no store.
 fn split(named: &str) -> Result<(Option<String>, &str)> {
     let trimmed = named.trim_end_matches('/');
     let trimmed = trimmed
@@ -151,8 +144,8 @@ fn split(named: &str) -> Result<(Option<String>, &str)> {
     let is_bucket = folder.is_some_and(|folder| folder.ends_with(":/"));
     let is_name = !matches!(name, "" | "." | "..") && !is_bucket;
     if !is_name {
-        return Err(fail("the path or URL given does not name an archive")
-            .hint("write STORE/NAME, or only NAME; `af-db backup list` shows what is there")
+        return Err(fail("the given path or URL does not name a backup")
+            .hint("use STORE/NAME or NAME; list backups with `af-db backup list`")
             .into());
     }
     let folder = folder.map(|folder| match folder {
@@ -163,36 +156,35 @@ fn split(named: &str) -> Result<(Option<String>, &str)> {
     Ok((folder.map(str::to_owned), name))
 }
 
-/// Gives the newest archive of all of the database in use.
+/// Returns the newest full archive of the database in use.
 async fn newest(context: &Context, store: &Store) -> Result<Archive> {
     let mut archives = of_this_database(context, store).await?;
     for archive in &archives.future {
         let late = format!(
-            "{} does not count as the latest: its time, {}, has not come yet",
+            "backup {} is skipped as latest: its time {} is in the future",
             archive.name, archive.started
         );
         context.terminal.warn(&late);
     }
     match archives.whole.pop() {
         Some(newest) => Ok(newest),
-        None => Err(none(context, store, &archives).into()),
+        None => Err(no_latest(context, store, &archives).into()),
     }
 }
 
-/// Gives the archives of the database in use, told from others of its name; where none is configured, of the only one there is.
+/// Returns the archives of the database in use; without a configured database, of the only database in the store.
 pub(crate) async fn of_this_database(context: &Context, store: &Store) -> Result<DatabaseArchives> {
     let of = identity(context).await.map_err(|error| {
-        let message = format!(
-            "the server does not say which database this is, so its archives are unknown: {error:#}"
-        );
-        fail(message).hint("name the archive; `af-db backup list` shows what is there")
+        let message =
+            format!("cannot identify this database, so its latest backup is unknown: {error:#}");
+        fail(message).hint("name the backup; list backups with `af-db backup list`")
     })?;
     if let Some(of) = &of
         && of.system_identifier.is_none()
     {
-        let message = "this role may not read the server's system identifier, so the archives of this database are unknown";
+        let message = "this role may not read the system identifier, so the latest backup of this database is unknown";
         return Err(fail(message)
-            .hint("name the archive, or GRANT EXECUTE ON FUNCTION pg_catalog.pg_control_system() to the role")
+            .hint("name the backup, or GRANT EXECUTE ON FUNCTION pg_catalog.pg_control_system() TO the role")
             .into());
     }
     let archives = identity::archives_of(store, of.as_ref(), Utc::now())?;
@@ -202,41 +194,41 @@ pub(crate) async fn of_this_database(context: &Context, store: &Store) -> Result
     Ok(archives)
 }
 
-/// Says why there is no latest archive.
-fn none(context: &Context, store: &Store, archives: &DatabaseArchives) -> Failure {
+/// Explains why there is no latest archive.
+fn no_latest(context: &Context, store: &Store, archives: &DatabaseArchives) -> Failure {
     let shown = store.shown();
     let target = context.config.database.writing();
     let whose = target.map_or_else(String::new, |of| format!(" of `{}`", of.database()));
-    // A part of a database is never meant where nobody named it: in the place of the whole it would lose the rest.
+    // A partial archive is used only if named: in place of the whole it would lose the rest.
     if let Some(part) = archives.parts.last() {
-        return fail(format!("there is no archive of all{whose} in {shown}")).hint(format!(
-            "name the archive of a part that is meant, such as {}",
+        return fail(format!("no full backup{whose} in {shown}")).hint(format!(
+            "name a partial backup explicitly, such as {}",
             part.name
         ));
     }
     if let Some(namesake) = archives.namesakes.last() {
         return fail(format!(
-            "the archives{whose} in {shown} were made of another database of that name"
+            "the backups{whose} in {shown} belong to a different database of the same name"
         ))
         .hint(format!(
-            "name the one that is meant, such as {}; the server or the oid of the database differs",
+            "name one explicitly, such as {}; the server or the oid of the database differs",
             namesake.name
         ));
     }
     if let Some(future) = archives.future.last() {
         return fail(format!(
-            "every archive{whose} in {shown} is from the future"
+            "every backup{whose} in {shown} has a time in the future"
         ))
         .hint(format!(
-            "set the clock, or name the archive that is meant, such as {}",
+            "correct the clock, or name a backup explicitly, such as {}",
             future.name
         ));
     }
-    fail(format!("there is no archive{whose} in {shown}"))
-        .hint("`af-db backup` makes one, `af-db backup list` shows those of other databases")
+    fail(format!("no backup{whose} in {shown}"))
+        .hint("make one with `af-db backup`; list all backups with `af-db backup list`")
 }
 
-/// Refuses to choose where nothing says which database is meant.
+/// Refuses to choose among the archives of several databases.
 fn refuse_several(store: &Store, archives: &[Archive]) -> Result<()> {
     let groups = Lineages::read(store, archives)?.groups(archives);
     let distinct: BTreeSet<String> = groups.into_iter().collect();
@@ -244,15 +236,15 @@ fn refuse_several(store: &Store, archives: &[Archive]) -> Result<()> {
         return Ok(());
     }
     Err(fail(format!(
-        "{} holds archives of {} databases, and none is configured here",
+        "{} contains backups of {} databases, and no database is configured",
         store.shown(),
         distinct.len()
     ))
-    .hint("name the archive, or the database with --database-url")
+    .hint("name the backup, or set the database with --database-url")
     .into())
 }
 
-/// Asks which database is in use; none where no server is configured and the embedded one was never started.
+/// Identifies the database in use; `None` if no server is configured and the embedded one was never started.
 pub(crate) async fn identity(context: &Context) -> Result<Option<NamedDatabase>> {
     if let Some(target) = context.config.database.writing() {
         return NamedDatabase::at(target, &context.watch()).await.map(Some);
@@ -266,8 +258,8 @@ pub(crate) async fn identity(context: &Context) -> Result<Option<NamedDatabase>>
     Ok(Some(identity))
 }
 
-/// Says which command would put the last proven backup of a session's database back, where its environment is careful; a store
-/// that cannot be asked is no reason not to go on.
+/// Returns the command that restores the last verified backup, for protected environments and those with guards; an
+/// unreachable store does not stop the run.
 pub(crate) fn swap_back_command(context: &Context, session: &Session) -> Option<String> {
     let rules = &context.config.database;
     if !rules.is_protected() && rules.rules().require.is_empty() {
@@ -277,12 +269,12 @@ pub(crate) fn swap_back_command(context: &Context, session: &Session) -> Option<
     let (archive, _) =
         verification::latest(&store, &NamedDatabase::of(session), Utc::now()).ok()??;
     let command = swap_command(context, &store, &archive.name);
-    let said = format!("the last proven backup would be put back by: {command}");
+    let said = format!("to restore the last verified backup: {command}");
     context.terminal.say(&said);
     Some(command)
 }
 
-/// Writes the command that puts an archive in the place of the database in use, ready to be pasted into a shell.
+/// Formats the `restore --swap` command for an archive, quoted for a shell.
 fn swap_command(context: &Context, store: &Store, archive: &str) -> String {
     let database = &context.config.database;
     let mut words = vec![
@@ -309,7 +301,7 @@ fn swap_command(context: &Context, store: &Store, archive: &str) -> String {
     quoted.join(" ")
 }
 
-/// Writes where a database is as libpq reads it; its password is to be given another way.
+/// Formats a libpq connection string without the password.
 fn conninfo_without_password(target: &Target) -> String {
     let list = |of: &dyn Fn(&Host) -> String| {
         let each: Vec<String> = target.hosts.iter().map(of).collect();
@@ -328,7 +320,7 @@ fn conninfo_without_password(target: &Target) -> String {
     words.join(" ")
 }
 
-/// Quotes a word for a POSIX shell, where it needs it.
+/// Quotes a word for a POSIX shell where needed.
 pub(crate) fn shell_quoted(word: &str) -> String {
     let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./:=@%+,".contains(letter);
     if !word.is_empty() && word.chars().all(is_plain) {
@@ -337,27 +329,26 @@ pub(crate) fn shell_quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-/// Writes an archive's name as an argument that no command takes for a flag.
+/// Formats an archive's name as an argument that is not parsed as a flag.
 pub(crate) fn argument(archive: &str) -> String {
     let guard = if archive.starts_with('-') { "-- " } else { "" };
     format!("{guard}{}", shell_quoted(archive))
 }
 
-/// Gives the column that names the tenant of a row, as af-db.yaml or the policy set says it.
+/// Returns the tenant column from af-db.yaml or the policy set.
 pub(crate) fn tenant_column(context: &Context) -> Result<String> {
     let said = policies::tenancy(&context.config, None)?;
     let configured = context.config.file.tenancy.as_ref();
     let configured = || Some(configured?.get("column")?.as_str()?.to_owned());
     let column = said.map(|tenancy| tenancy.column).or_else(configured);
     column.filter(|column| !column.is_empty()).ok_or_else(|| {
-        fail("nothing says which column names the tenant of a row")
+        fail("no tenant column is configured")
             .hint("set tenancy.column in af-db.yaml")
             .into()
     })
 }
 
-/// Gives where PostgreSQL's client programs may be.
-pub(crate) fn places(context: &Context) -> Result<ClientSearchPath> {
+pub(crate) fn client_search_path(context: &Context) -> Result<ClientSearchPath> {
     let embedded = context.config.embedded(None)?;
     Ok(ClientSearchPath {
         named: embedded.binaries,
@@ -365,7 +356,6 @@ pub(crate) fn places(context: &Context) -> Result<ClientSearchPath> {
     })
 }
 
-/// Reads the keys of the identity files named.
 pub(crate) fn identities(files: &[std::path::PathBuf]) -> Result<Vec<age::x25519::Identity>> {
     let mut found = Vec::new();
     for file in files {
@@ -379,7 +369,7 @@ pub(crate) fn identities(files: &[std::path::PathBuf]) -> Result<Vec<age::x25519
     Ok(found)
 }
 
-/// Says of a database that made room for a restored one how large and how old it is.
+/// Formats the size and age of a database that a restore replaced.
 pub(crate) fn size_and_age(kept: &KeptDatabase) -> String {
     let size = kept.bytes.and_then(|size| u64::try_from(size).ok());
     let size = size.map_or_else(String::new, |size| format!("{}, ", bytes(size)));
@@ -390,7 +380,6 @@ pub(crate) fn size_and_age(kept: &KeptDatabase) -> String {
     )
 }
 
-/// Writes bytes for a person.
 pub(crate) fn bytes(number: u64) -> String {
     let units = ["B", "kB", "MB", "GB", "TB"];
     let mut value = number as f64;
@@ -406,7 +395,6 @@ pub(crate) fn bytes(number: u64) -> String {
     }
 }
 
-/// Writes milliseconds for a person.
 pub(crate) fn seconds(milliseconds: u64) -> String {
     match milliseconds {
         0..60_000 => format!("{:.1} s", milliseconds as f64 / 1000.0),

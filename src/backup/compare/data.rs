@@ -1,4 +1,4 @@
-//! Owns comparing what a database holds with a proof: sequences, large objects, and with [`rows`] all of it.
+//! Compares the contents of a database with the expected: sequences, large objects, and rows with [`rows`].
 
 use std::collections::BTreeMap;
 
@@ -15,14 +15,14 @@ use crate::proof::{Proof, SequenceProof, SumProof};
 use crate::sql::name::{Literal, ObjectName};
 use crate::sql::safe::Sql;
 
-/// How many sessions read rows at once; more than two gain nothing while the server still settles.
+/// Parallel readers; more than two gain nothing while the server is still writing out the restore.
 const READERS: usize = 2;
 
 /// Compares every row, sequence and large object.
 pub async fn compare(target: &Target, proof: &Proof, watch: Watch<'_>) -> Result<Vec<Finding>> {
-    let (arriving, there) = rows::loaded_tables(&proof.tables);
+    let (arriving, loaded) = rows::loaded_tables(&proof.tables);
     drop(arriving);
-    let mut findings = rows::rows(target, proof, (there, READERS), watch).await?;
+    let mut findings = rows::rows(target, proof, loaded, READERS, watch).await?;
     findings.extend(others(target, proof).await?);
     Ok(findings)
 }
@@ -41,7 +41,7 @@ pub async fn others(target: &Target, proof: &Proof) -> Result<Vec<Finding>> {
             "proof-large-objects",
             "large objects",
             format!(
-                "{} of {} large objects are there, or their content differs",
+                "{} of {} large objects found, or their content differs",
                 found.rows, proof.large_objects.rows
             ),
         ));
@@ -50,7 +50,7 @@ pub async fn others(target: &Target, proof: &Proof) -> Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// Reads the position of each sequence; one that is not there is absent.
+/// Reads the position of each sequence; missing sequences are absent.
 async fn sequences(session: &Session, expected: &[SequenceProof]) -> Result<Vec<SequenceProof>> {
     let there = session
         .query(include_str!("../queries/sequences.sql"), &[])
@@ -106,7 +106,7 @@ fn compare_sequences(expected: &[SequenceProof], found: &[SequenceProof]) -> Vec
             None => findings.push(Finding::error(
                 "proof-sequence",
                 subject,
-                "the sequence is missing",
+                "sequence is missing",
             )),
             Some(other) if other != one => {
                 let word = if position(other) < position(one) {
@@ -118,7 +118,7 @@ fn compare_sequences(expected: &[SequenceProof], found: &[SequenceProof]) -> Vec
                     "proof-sequence",
                     subject,
                     format!(
-                        "the sequence is {word}: it is at {}, the archive at {}",
+                        "sequence is {word}: at {}, in the backup at {}",
                         other.last, one.last
                     ),
                 ));
@@ -129,7 +129,7 @@ fn compare_sequences(expected: &[SequenceProof], found: &[SequenceProof]) -> Vec
     findings
 }
 
-/// Sums up all large objects and gives each one's hash.
+/// Hashes each large object and all of them together.
 pub async fn large_objects(session: &Session) -> Result<(RowSum, BTreeMap<u32, u128>)> {
     const PIECE: i32 = 1 << 20;
     let mut total = RowSum::default();

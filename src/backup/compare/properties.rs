@@ -1,10 +1,9 @@
-//! Owns comparing what belongs to a database itself: settings, privileges, extensions, owner.
+//! Compares the properties of two databases: settings, privileges, extensions, owner.
 
 use crate::compare::SchemaCompareOptions;
 use crate::finding::Finding;
 use crate::properties::{DatabaseProperties, Extension, Grant};
 
-/// Compares what belongs to the database itself.
 pub fn compare(
     expected: &DatabaseProperties,
     found: &DatabaseProperties,
@@ -31,7 +30,7 @@ pub fn compare(
     }
     for (what, was, is) in pairs {
         if was != is {
-            findings.push(differs(what, format!("it is {is}, the archive's {was}")));
+            findings.push(differs(what, format!("{is}, in the backup {was}")));
         }
     }
     for setting in &expected.settings {
@@ -73,7 +72,7 @@ fn grants(expected: &[Grant], found: &[Grant]) -> Vec<Finding> {
             differs(
                 "privileges",
                 format!(
-                    "{} has {} on the database, in the archive not",
+                    "{} has {} on the database, but not in the backup",
                     who(grant),
                     grant.privilege
                 ),
@@ -82,7 +81,7 @@ fn grants(expected: &[Grant], found: &[Grant]) -> Vec<Finding> {
     lost.chain(gained).collect()
 }
 
-/// An extension of another version is told and no more: the server has the versions it has.
+/// A different extension version is only a note: the server determines which versions are available.
 fn extensions(expected: &[Extension], found: &[Extension]) -> Vec<Finding> {
     let compare = |extension: &Extension| {
         let subject = format!("extension {}", extension.name);
@@ -92,7 +91,7 @@ fn extensions(expected: &[Extension], found: &[Extension]) -> Vec<Finding> {
                 "proof-extension",
                 subject,
                 format!(
-                    "it is of version {}, the archive's {}",
+                    "version {}, in the backup {}",
                     other.version, extension.version
                 ),
             )),

@@ -1,4 +1,4 @@
-//! Owns comparing the rows of a database with a proof, each table as soon as its rows are there.
+//! Compares the rows of a database with the expected ones, each table as soon as it is loaded.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -18,16 +18,15 @@ use crate::proof::{Proof, SumProof, TableProof};
 use crate::sql::name::{Literal, ObjectName};
 use crate::sql::safe::Sql;
 
-/// Tells which tables' rows are there; when it is dropped, all are.
+/// Reports which tables are loaded; dropping it reports all of them.
 pub struct LoadedTablesSender<'a> {
     missing: RefCell<BTreeMap<(String, String), &'a TableProof>>,
     sender: UnboundedSender<&'a TableProof>,
 }
 
-/// The tables whose rows may be read.
 pub type LoadedTables<'a> = UnboundedReceiver<&'a TableProof>;
 
-/// Prepares to read tables in the order in which they arrive.
+/// Creates the channel through which loaded tables are reported.
 pub fn loaded_tables(tables: &[TableProof]) -> (LoadedTablesSender<'_>, LoadedTables<'_>) {
     let (sender, there) = unbounded_channel();
     let missing = tables
@@ -41,19 +40,19 @@ pub fn loaded_tables(tables: &[TableProof]) -> (LoadedTablesSender<'_>, LoadedTa
 }
 
 impl LoadedTablesSender<'_> {
-    /// Says that the rows of one table are there.
+    /// Reports one table as loaded.
     pub fn table(&self, schema: &str, name: &str) {
         let name = (schema.to_owned(), name.to_owned());
         if let Some(table) = self.missing.borrow_mut().remove(&name) {
-            // Whoever reads has ended only if it failed, and says so itself.
+            // The receiver ends early only on a failure, which it reports itself.
             let _ = self.sender.send(table);
         }
     }
 
-    /// Says that all rows are there.
+    /// Reports all remaining tables as loaded.
     pub fn rest(&self) {
         let mut rest: Vec<&TableProof> = self.missing.take().into_values().collect();
-        // The biggest first, so that the readers end at about the same time.
+        // Largest first, so that the readers end at about the same time.
         rest.sort_by_key(|table| std::cmp::Reverse(table.sum.bytes));
         for table in rest {
             let _ = self.sender.send(table);
@@ -67,31 +66,32 @@ impl Drop for LoadedTablesSender<'_> {
     }
 }
 
-/// Compares every row, with so many sessions at once.
+/// Compares every row over `readers` connections.
 pub async fn rows(
     target: &Target,
     proof: &Proof,
-    (there, readers): (LoadedTables<'_>, usize),
+    loaded: LoadedTables<'_>,
+    readers: usize,
     watch: Watch<'_>,
 ) -> Result<Vec<Finding>> {
     let total = proof.tables.iter().map(|table| table.sum.bytes).sum();
     watch(Event::Began {
-        task: "proving rows",
+        task: "verifying rows",
         total: Some(total),
         unit: Unit::Bytes,
     });
-    let there = Mutex::new(there);
+    let loaded = Mutex::new(loaded);
     let done = std::cell::Cell::new(0);
     let findings = RefCell::new(Vec::new());
     let read = || async {
         let session = reader(target, proof).await?;
         let filters = filters(&session).await?;
         loop {
-            let Some(table) = there.lock().await.recv().await else {
+            let Some(table) = loaded.lock().await.recv().await else {
                 break;
             };
             let found = sum(&session, table, &filters).await;
-            findings.borrow_mut().extend(judge(table, found)?);
+            findings.borrow_mut().extend(difference(table, found)?);
             done.set(done.get() + table.sum.bytes);
             watch(Event::Advanced {
                 done: done.get(),
@@ -131,18 +131,18 @@ pub(super) async fn reader(target: &Target, proof: &Proof) -> Result<Session> {
     Ok(session)
 }
 
-fn judge(table: &TableProof, found: Result<RowSum>) -> Result<Option<Finding>> {
+fn difference(table: &TableProof, found: Result<RowSum>) -> Result<Option<Finding>> {
     let subject = ObjectName::new(&table.schema, &table.name).to_string();
     let found: SumProof = match found {
         Ok(sum) => sum.into(),
         Err(error) => {
             let server = error.downcast_ref::<crate::pg::server_error::ServerError>();
-            // A table or column that is not there is a difference; a lost connection is not.
+            // A missing table or column is a difference; a lost connection is not.
             return match server.and_then(|server| server.sqlstate.as_deref()) {
                 Some("42P01" | "3F000" | "42703" | "42501") => Ok(Some(Finding::error(
                     "proof-table",
                     subject,
-                    format!("its rows cannot be read: {error}"),
+                    format!("cannot read rows: {error}"),
                 ))),
                 _ => Err(error.context(format!("reading the rows of {subject}"))),
             };
@@ -155,24 +155,21 @@ fn judge(table: &TableProof, found: Result<RowSum>) -> Result<Option<Finding>> {
         Finding::error(
             "proof-rows",
             subject,
-            format!(
-                "it has {} rows, the archive has {}",
-                found.rows, table.sum.rows
-            ),
+            format!("{} rows, the backup has {}", found.rows, table.sum.rows),
         )
     } else {
         Finding::error(
             "proof-values",
             subject,
             format!(
-                "its {} rows differ from the archive's in at least one value",
+                "{} rows, with at least one value that differs from the backup",
                 found.rows
             ),
         )
     }))
 }
 
-/// Gives the conditions under which `pg_dump` leaves rows of extensions' tables out.
+/// Returns the conditions under which `pg_dump` omits rows of extension tables.
 async fn filters(session: &Session) -> Result<BTreeMap<(String, String), String>> {
     let rows = session
         .query(include_str!("../queries/extension_filters.sql"), &[])
@@ -184,7 +181,7 @@ async fn filters(session: &Session) -> Result<BTreeMap<(String, String), String>
         .collect())
 }
 
-/// Sums up the rows of a table as `pg_dump` would copy them.
+/// Hashes the rows of a table as `pg_dump` would copy them.
 async fn sum(
     session: &Session,
     table: &TableProof,

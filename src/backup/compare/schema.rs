@@ -1,4 +1,4 @@
-//! Owns comparing two schemas by the entries that `pg_dump` makes of them, which name every object there is.
+//! Compares two schemas by the entries of their dumps, which name every object.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,6 @@ use crate::finding::Finding;
 use crate::mapping::role_lists;
 use crate::toc::{Entry, Toc};
 
-/// Compares the entries that `pg_dump` makes of two schemas.
 pub fn compare(expected: &Toc, found: &Toc, leniency: SchemaCompareOptions) -> Vec<Finding> {
     let (expected, found) = (objects(expected, leniency), objects(found, leniency));
     let mut findings = Vec::new();
@@ -21,7 +20,7 @@ pub fn compare(expected: &Toc, found: &Toc, leniency: SchemaCompareOptions) -> V
                 format!("the {} is missing", object.kind),
             )),
             Some(is) if is != was => {
-                let message = format!("the {} differs from the archive's", object.kind);
+                let message = format!("the {} differs from the backup", object.kind);
                 let is_merged = leniency.roles_merged && object.kind.contains("privileges");
                 let finding = if leniency.across_majors || is_merged {
                     Finding::warn("proof-schema", &object.name, message)
@@ -41,7 +40,7 @@ pub fn compare(expected: &Toc, found: &Toc, leniency: SchemaCompareOptions) -> V
         findings.push(Finding::error(
             "proof-schema",
             &object.name,
-            format!("the {} is not in the archive", object.kind),
+            format!("the {} is not in the backup", object.kind),
         ));
     }
     findings
@@ -53,7 +52,7 @@ struct Object {
     kind: String,
 }
 
-/// Gives every object with the lines that define it, sorted: privileges may be listed in any order.
+/// Returns every object with its defining lines, sorted because privileges are listed in any order.
 fn objects(toc: &Toc, leniency: SchemaCompareOptions) -> BTreeMap<Object, Vec<String>> {
     let mut objects: BTreeMap<Object, Vec<String>> = BTreeMap::new();
     let counts = |entry: &&Entry| is_schema(entry) && !(leniency.no_owner && is_owner_alone(entry));
@@ -81,7 +80,7 @@ fn objects(toc: &Toc, leniency: SchemaCompareOptions) -> BTreeMap<Object, Vec<St
     objects
 }
 
-/// Gives the statements of an entry with the roles of a policy in order: they come in the order in which the server made them.
+/// Returns the statements of an entry with the roles of a policy sorted: servers list them in order of creation.
 fn roles_in_order(entry: &Entry) -> String {
     let mut text = entry.definition.clone();
     if entry.kind != "POLICY" {
@@ -102,7 +101,7 @@ fn roles_in_order(entry: &Entry) -> String {
     text
 }
 
-/// Says whether an entry makes nothing and is there only to say whose it is, as that of `public` where it was given away.
+/// Returns whether an entry only sets an owner, such as that of a reassigned schema `public`.
 fn is_owner_alone(entry: &Entry) -> bool {
     let mut lines = entry.definition.lines().map(str::trim);
     entry.kind == "SCHEMA" && lines.all(|line| line.is_empty() || line.starts_with("--"))
@@ -133,7 +132,6 @@ fn is_schema(entry: &Entry) -> bool {
         && !about("LARGE OBJECT")
 }
 
-/// Gives a kind in a person's words.
 fn kind(entry: &Entry) -> String {
     match entry.kind.as_str() {
         "ACL" => "set of privileges".to_owned(),

@@ -1,4 +1,4 @@
-//! Owns running `pg_dump` into the store: through the tap, watched, given up when it stands still.
+//! Runs `pg_dump` into the store through the dump inspector and cancels it when it makes no progress.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -92,7 +92,7 @@ impl Job<'_> {
         sequences.fold(tool, |tool, one| tool.arg(without_rows(&one.name)))
     }
 
-    /// Dumps everything, by as many sessions as are worth it; gives what was heard of each part.
+    /// Dumps everything, in parallel where it pays off, and returns the summary of each part.
     pub(super) async fn dump(
         &self,
         pending: &Pending,
@@ -102,10 +102,10 @@ impl Job<'_> {
         let mut tools = vec![self.first(&shares)];
         tools.extend(shares.iter().map(|share| self.rows(share)));
         let progress: Vec<Arc<Progress>> = tools.iter().map(|_| Arc::default()).collect();
-        // What goes wrong first ends all the others, and is what is told.
-        let (halt, trouble) = (Interrupt::default(), RefCell::new(None));
+        // The first failure cancels the other parts and is the one reported.
+        let (halt, failure) = (Interrupt::default(), RefCell::new(None));
         let stop = |error| {
-            trouble.borrow_mut().get_or_insert(error);
+            failure.borrow_mut().get_or_insert(error);
             pending.give_up();
             halt.raise();
         };
@@ -113,7 +113,7 @@ impl Job<'_> {
         let working = each.map(|(number, (tool, progress))| {
             let (halt, stop) = (&halt, &stop);
             async move {
-                let part = self.part((number, tool), pending, progress, halt).await;
+                let part = self.part(number, tool, pending, progress, halt).await;
                 part.map_err(stop).ok()
             }
         });
@@ -122,11 +122,11 @@ impl Job<'_> {
             dumped = &mut working => dumped,
             stopped = self.supervise(&progress) => {
                 stop(stopped);
-                // Waits, so that nothing is still writing when the remains are removed.
+                // Waits, so that no part is still writing when the incomplete archive is removed.
                 working.await
             }
         };
-        if let Some(error) = trouble.take() {
+        if let Some(error) = failure.take() {
             return Err(error);
         }
         (self.watch)(Event::Ended);
@@ -140,10 +140,11 @@ impl Job<'_> {
         Ok((summary, files))
     }
 
-    /// Dumps one part until it is whole, in trouble, or halted.
+    /// Dumps one part until it is complete, failed or halted.
     async fn part(
         &self,
-        (number, tool): (usize, &Program),
+        number: usize,
+        tool: &Program,
         pending: &Pending,
         progress: &Arc<Progress>,
         halt: &Interrupt,
@@ -176,24 +177,24 @@ impl Job<'_> {
         };
         let piped = piped.context("reading pg_dump")?;
         let status = status.context("waiting for pg_dump")?;
-        // A store that cannot be written breaks pg_dump's pipe; its complaint about that is not the cause.
+        // A store that cannot be written breaks pg_dump's pipe; its error message about that is not the cause.
         let is_ours = matches!(&piped, Err(error) if error.is::<std::io::Error>());
         if !status.success() && !is_ours {
             return Err(in_words(&words, status));
         }
-        let (summary, sealed) = piped.map_err(store_trouble)?;
+        let (summary, checksum) = piped.map_err(store_trouble)?;
         progress.ended.store(true, Ordering::Relaxed);
         let file = StoredFile {
             name,
-            size: sealed.size,
-            sha256: sealed.sha256,
+            size: checksum.size,
+            sha256: checksum.sha256,
             content: summary.bytes,
             head: None,
         };
         Ok((summary, file))
     }
 
-    /// Tells how far the dump is until a part stands still for too long or somebody wants to stop.
+    /// Reports progress until a part makes none for too long or the run is interrupted.
     async fn supervise(&self, parts: &[Arc<Progress>]) -> anyhow::Error {
         let total = self.snapshot.tables.iter().map(|one| one.bytes).sum();
         (self.watch)(Event::Began {
@@ -207,7 +208,7 @@ impl Job<'_> {
         loop {
             tokio::select! {
                 () = self.interrupt.wait() => {
-                    return with_exit(Exit::Interrupted, "interrupted, no archive was made").into();
+                    return with_exit(Exit::Interrupted, "interrupted; no backup was made").into();
                 }
                 _ = tick.tick() => {}
             }
@@ -235,10 +236,10 @@ impl Job<'_> {
 
     fn stood_still(&self) -> anyhow::Error {
         fail(format!(
-            "the dump stood still for {} s and was given up, no archive was made",
+            "the dump made no progress for {} s and was cancelled; no backup was made",
             self.options.stall_timeout.as_secs()
         ))
-        .hint("look at the server and at the store; --stall-timeout sets how long to wait")
+        .hint("check the server and the store, or wait longer with --stall-timeout")
         .into()
     }
 
@@ -256,14 +257,14 @@ impl Job<'_> {
             let name = (table.name.schema.as_str(), table.name.name.as_str());
             anyhow::ensure!(
                 found.contains(&name),
-                "the dump holds no rows of `{}`, so it is not whole",
+                "the dump is incomplete: it has no rows of `{}`",
                 table.name
             );
         }
         Ok(())
     }
 
-    /// Stores the roles as SQL; a restore takes them from the proof, a person without us from here.
+    /// Stores the roles as SQL for restores without af-db; af-db itself reads them from `proof.json`.
     pub(super) async fn roles(&self, pending: &Pending) -> Result<StoredFile> {
         let tool = self
             .clients
@@ -289,11 +290,11 @@ impl Job<'_> {
             .write_all(&content)
             .map_err(anyhow::Error::from)
             .map_err(store_trouble)?;
-        let sealed = writer.complete().map_err(store_trouble)?;
+        let checksum = writer.complete().map_err(store_trouble)?;
         Ok(StoredFile {
             name,
-            size: sealed.size,
-            sha256: sealed.sha256,
+            size: checksum.size,
+            sha256: checksum.sha256,
             content: content.len() as u64,
             head: None,
         })
@@ -307,7 +308,7 @@ struct Pipe {
 }
 
 impl Pipe {
-    /// How much the pipe may hold; what anybody may ask of Linux.
+    /// The pipe's capacity: the largest that Linux grants to unprivileged processes.
     const ROOM: usize = 1 << 20;
     /// How long the pipe is left to fill; less than it takes until it is full and `pg_dump` has to wait.
     const PAUSE: Duration = Duration::from_millis(2);
@@ -373,17 +374,17 @@ fn is_full(error: &anyhow::Error) -> bool {
 
 fn store_trouble(error: anyhow::Error) -> anyhow::Error {
     if is_full(&error) {
-        return fail("the store is full, no archive was made")
-            .hint("free some space, `af-db backup prune` removes old archives, or name another store with --to")
+        return fail("the store is full; no backup was made")
+            .hint("free some space (`af-db backup prune` removes old backups), or use another store with --to")
             .into();
     }
     let error = failure_in_stream_error(error);
     match error.downcast::<Failure>() {
         Ok(mut failure) => {
-            failure.message.push_str(", no archive was made");
+            failure.message.push_str("; no backup was made");
             failure.into()
         }
-        Err(error) => error.context("writing the archive"),
+        Err(error) => error.context("writing the backup"),
     }
 }
 
@@ -391,13 +392,10 @@ fn in_words(words: &str, status: std::process::ExitStatus) -> anyhow::Error {
     let words = words.trim();
     if words.is_empty() {
         return fail(format!(
-            "pg_dump ended early ({status}), no archive was made"
+            "pg_dump ended early ({status}); no backup was made"
         ))
-        .hint("somebody or the system may have killed it; try again")
+        .hint("pg_dump may have been killed; try again")
         .into();
     }
-    fail(format!(
-        "pg_dump could not dump the database, no archive was made: {words}"
-    ))
-    .into()
+    fail(format!("pg_dump failed; no backup was made: {words}")).into()
 }

@@ -1,4 +1,4 @@
-//! Owns making an archive: hold a moment, let `pg_dump` write it through our tap, describe it last.
+//! Makes an archive: takes a snapshot, runs `pg_dump` through the inspector and writes the description last.
 
 mod job;
 
@@ -34,7 +34,6 @@ use job::Job;
 /// What to back up and how.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The database.
     pub target: Target,
     /// What a person calls the archive.
     pub label: Option<String>,
@@ -42,19 +41,19 @@ pub struct Options {
     pub scope: Scope,
     /// The table that migrations are recorded in, where there is one.
     pub history: ObjectName,
-    /// Whom to encrypt for; nobody leaves it readable.
+    /// The age recipients; without any, the archive is not encrypted.
     pub recipients: Vec<String>,
     /// Where the client programs may be.
     pub places: ClientSearchPath,
-    /// How many sessions dump; as many as its size is worth where nobody says.
+    /// Parallel dump connections; by the size of the database if absent.
     pub jobs: Option<u32>,
     /// How long to wait for a migration to end.
     pub wait: Duration,
     /// How long to wait for a table's lock.
     pub lock_timeout: Duration,
-    /// How long the dump may stand still before it is given up, so that it does not hold its snapshot for ever.
+    /// How long a dump may make no progress before it is cancelled, so that its snapshot is not held forever.
     pub stall_timeout: Duration,
-    /// Whether an object store must give everything back before the archive counts; else its sizes are believed.
+    /// Whether an upload is read back before the archive is committed; otherwise reported sizes are trusted.
     pub read_back: bool,
 }
 
@@ -140,7 +139,7 @@ pub async fn run(
     archive
 }
 
-/// Gives the oids of the databases that the one being dumped took the place of, as the store remembers them.
+/// Returns the oids of the databases that the dumped one replaced, as recorded in the store.
 fn succeeds(store: &Store, server: &archive::Server) -> Result<Vec<u32>> {
     let (Some(cluster), Some(oid)) = (&server.system_identifier, server.database_oid) else {
         return Ok(Vec::new());
@@ -150,9 +149,9 @@ fn succeeds(store: &Store, server: &archive::Server) -> Result<Vec<u32>> {
     Ok(oids.into_iter().collect())
 }
 
-/// Says whether names could not be read in the bytes that a database of this encoding keeps them in.
+/// Returns whether the dump must be in UTF-8 for its names to be readable.
 ///
-/// Else the dump is in the encoding of its database: not every byte that one of them takes has its like elsewhere.
+/// Otherwise it keeps the database's encoding, because not every byte sequence can be converted.
 fn names_need_utf8(snapshot: &Snapshot, scope: &Scope, encoding: &str) -> bool {
     let tables = snapshot.tables.iter().map(|one| &one.name);
     let mut names = tables
@@ -162,7 +161,6 @@ fn names_need_utf8(snapshot: &Snapshot, scope: &Scope, encoding: &str) -> bool {
     !matches!(encoding, "UTF8" | "SQL_ASCII") && !names.all(str::is_ascii)
 }
 
-/// Says how many sessions dump.
 async fn sessions(options: &Options, session: &Session, snapshot: &Snapshot) -> Result<usize> {
     let free = snapshot::free_sessions(session).await?;
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
@@ -170,7 +168,6 @@ async fn sessions(options: &Options, session: &Session, snapshot: &Snapshot) -> 
     Ok(options.jobs.map_or_else(worth, |jobs| jobs as usize))
 }
 
-/// Gives the moment by the machine's clock.
 fn now() -> DateTime<Utc> {
     Utc::now()
 }
@@ -191,7 +188,7 @@ pub fn archive_name(database: &str, started: DateTime<Utc>) -> String {
             }
         })
         .collect();
-    // No shell, program or folder takes it for a flag, for a hidden file or for nothing.
+    // A name must not look like a flag or a hidden file, and must not be empty.
     let shown = plain.trim_start_matches(['.', '-']);
     let guard = if shown == plain && !plain.is_empty() {
         ""
@@ -208,12 +205,12 @@ fn check_space(store: &Store, snapshot: &Snapshot) -> Result<()> {
     let least = bytes / 32;
     match store.free() {
         Some(free) if free < least => Err(refuse(format!(
-            "{} has {} MB free, the archive needs at least {} MB",
+            "{} has {} MB free; the backup needs at least {} MB",
             store.shown(),
             free >> 20,
             least.div_ceil(1 << 20)
         ))
-        .hint("free some space, `af-db backup prune` removes old archives, or name another store with --to")
+        .hint("free some space (`af-db backup prune` removes old backups), or use another store with --to")
         .into()),
         _ => Ok(()),
     }
@@ -240,7 +237,6 @@ async fn fingerprint(options: &Options, watch: Watch<'_>) -> Result<Option<Strin
     Ok(Some(fingerprint))
 }
 
-/// Gives the highest version in the history of migrations, where there is one.
 pub(super) async fn history(session: &Session, table: &ObjectName) -> Result<Option<String>> {
     let there = session
         .query_one(
@@ -259,22 +255,22 @@ pub(super) async fn history(session: &Session, table: &ObjectName) -> Result<Opt
     Ok(rows.first().and_then(|row| row.get(0)))
 }
 
-/// Says what a person might expect in the archive and will not find.
+/// Lists what a user may expect in the archive but it does not contain.
 fn not_included(tables: &[DumpedTable], proof: &Proof) -> Vec<String> {
     let database = &proof.database;
     let mut lines = Vec::new();
     if !database.roles.is_empty() {
-        lines.push("passwords of roles".to_owned());
+        lines.push("role passwords".to_owned());
     }
     for table in tables {
         if table.kind == 'f' {
-            lines.push(format!("the rows behind the foreign table {}", table.name));
+            lines.push(format!("rows of foreign table {}", table.name));
         }
     }
     for extension in &database.extensions {
         if matches!(extension.name.as_str(), "pgsodium" | "supabase_vault") {
             lines.push(format!(
-                "the root key of {}, without which its secrets cannot be read",
+                "the root key of {}, needed to decrypt its secrets",
                 extension.name
             ));
         }
@@ -289,7 +285,7 @@ fn not_included(tables: &[DumpedTable], proof: &Proof) -> Vec<String> {
     lines
 }
 
-/// Says what of a Supabase project is kept outside of its database.
+/// Lists what a Supabase project keeps outside of its database.
 fn beside_supabase(proof: &Proof) -> Vec<String> {
     let is_objects = |table: &&TableProof| {
         (table.schema.as_str(), table.name.as_str()) == ("storage", "objects")
@@ -298,11 +294,11 @@ fn beside_supabase(proof: &Proof) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(rows) = objects.map(|table| table.sum.rows).filter(|rows| *rows > 0) {
         lines.push(format!(
-            "the bytes of {rows} objects in storage, of which the database holds the names"
+            "the contents of {rows} storage objects (the database holds only their names)"
         ));
     }
     lines.push("edge functions and their secrets".to_owned());
-    lines.push("settings of the project: sign-in providers, the JWT secret, API keys".to_owned());
+    lines.push("project settings: sign-in providers, the JWT secret, API keys".to_owned());
     lines
 }
 

@@ -1,4 +1,4 @@
-//! Owns saying how pgBackRest stands where a server archives its log with it.
+//! Checks the WAL archiving of a server that uses pgBackRest.
 
 use anyhow::{Context as _, Result};
 use chrono::Utc;
@@ -7,12 +7,10 @@ use super::Stanza;
 use super::info::Info;
 use crate::pg::session::Session;
 
-/// How it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ArchivingStatus {
-    /// In a line.
     pub says: String,
-    /// What to do, where something is amiss.
+    /// What to do about a problem.
     pub remedy: Option<String>,
 }
 
@@ -25,26 +23,26 @@ impl ArchivingStatus {
     }
 }
 
-/// Looks at a server's archiving and at the repository it names; nothing where it does not archive with pgBackRest.
+/// Checks a server's archiving and its repository; `None` if it does not archive with pgBackRest.
 pub async fn check(session: &Session) -> Result<Option<ArchivingStatus>> {
     let row = session
         .query_one(include_str!("../queries/archiving.sql"), &[])
         .await
-        .context("asking how the log is archived")?;
+        .context("reading the WAL archiving settings")?;
     let command: String = row.get("command");
     if !command.contains("pgbackrest") {
         return Ok(None);
     }
     if !row.get::<_, bool>("is_on") {
         return Ok(Some(ArchivingStatus::amiss(
-            "archive_command names it, but archive_mode is off",
+            "archive_command uses pgBackRest, but archive_mode is off",
             "set archive_mode to on and restart the server",
         )));
     }
     if row.get::<_, bool>("fails") {
         return Ok(Some(ArchivingStatus::amiss(
-            "the server cannot archive its log, which piles up",
-            "the server's log says why; `pgbackrest check` tries it",
+            "WAL archiving fails, and WAL accumulates on the server",
+            "see the server's log, then test with `pgbackrest check`",
         )));
     }
     let option = |name: &str| option(&command, name);
@@ -55,8 +53,8 @@ pub async fn check(session: &Session) -> Result<Option<ArchivingStatus>> {
         Ok(info) => info,
         Err(error) => {
             return Ok(Some(ArchivingStatus::amiss(
-                format!("stanza `{name}` cannot be asked from here: {error:#}"),
-                "ask on the machine where pgBackRest is set up",
+                format!("stanza `{name}` cannot be read from here: {error:#}"),
+                "run this on the machine where pgBackRest is configured",
             )));
         }
     };
@@ -64,37 +62,33 @@ pub async fn check(session: &Session) -> Result<Option<ArchivingStatus>> {
     let ours = ours.map(|number| number.to_string());
     let archived: Option<f64> = row.get("archived");
     let now = Utc::now().timestamp();
-    Ok(Some(read_report(
-        &name,
-        &info,
-        ours.as_deref(),
-        (now, archived),
-    )))
+    Ok(Some(status(&name, &info, ours.as_deref(), now, archived)))
 }
 
-fn read_report(
+fn status(
     name: &str,
     info: &Info,
     ours: Option<&str>,
-    (now, archived): (i64, Option<f64>),
+    now: i64,
+    archived: Option<f64>,
 ) -> ArchivingStatus {
     if let (Some(theirs), Some(ours)) = (info.system_identifier.as_deref(), ours)
         && theirs != ours
     {
         return ArchivingStatus::amiss(
-            format!("stanza `{name}` is of the cluster {theirs}, this one is {ours}"),
+            format!("stanza `{name}` belongs to cluster {theirs}, but the server is {ours}"),
             "correct the stanza, or run `pgbackrest stanza-upgrade`",
         );
     }
     let Some(newest) = info.backups.last() else {
         return ArchivingStatus::amiss(
-            format!("stanza `{name}` holds no backup, so nothing can be restored"),
+            format!("stanza `{name}` has no backup to restore"),
             "af-db backup --engine pgbackrest --type full",
         );
     };
     let archived = match archived {
-        Some(seconds) => format!("the log was last archived {} ago", age(seconds as i64)),
-        None => "nothing of the log has been archived since its statistics were reset".to_owned(),
+        Some(seconds) => format!("WAL last archived {} ago", age(seconds as i64)),
+        None => "no WAL archived since the statistics were reset".to_owned(),
     };
     ArchivingStatus {
         says: format!(
@@ -148,7 +142,7 @@ mod tests {
     #[test]
     fn what_is_amiss_is_told_with_what_to_do() {
         let said = |info: &Info| {
-            let standing = read_report("main", info, Some("7"), (10_000, Some(30.0)));
+            let standing = status("main", info, Some("7"), 10_000, Some(30.0));
             (standing.says, standing.remedy.is_some())
         };
         let mut info = Info {
@@ -158,17 +152,14 @@ mod tests {
         assert_eq!(
             said(&info),
             (
-                "stanza `main` is of the cluster 8, this one is 7".to_owned(),
+                "stanza `main` belongs to cluster 8, but the server is 7".to_owned(),
                 true
             )
         );
         info.system_identifier = Some("7".to_owned());
         assert_eq!(
             said(&info),
-            (
-                "stanza `main` holds no backup, so nothing can be restored".to_owned(),
-                true
-            )
+            ("stanza `main` has no backup to restore".to_owned(), true)
         );
         info.backups.push(Backup {
             label: "20260101-000000F".to_owned(),
@@ -183,7 +174,7 @@ mod tests {
         assert_eq!(
             said(&info),
             (
-                "stanza `main`: newest backup 20260101-000000F is 2 h old, the log was last archived 30 s ago".to_owned(),
+                "stanza `main`: newest backup 20260101-000000F is 2 h old, WAL last archived 30 s ago".to_owned(),
                 false
             )
         );

@@ -1,4 +1,4 @@
-//! Owns reading what pgBackRest says its repository holds.
+//! Parses the output of `pgbackrest info`.
 
 use anyhow::Result;
 use serde::Serialize;
@@ -6,32 +6,27 @@ use serde_json::Value;
 
 use crate::error::fail;
 
-/// What a stanza holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Info {
     /// The backups without errors, oldest first.
     pub backups: Vec<Backup>,
-    /// The log archives, such as `15-1`.
+    /// The WAL archives, such as `15-1`.
     pub archives: Vec<String>,
-    /// The newest segment of the log that arrived.
+    /// The newest archived WAL segment.
     pub newest_segment: Option<String>,
-    /// The number the cluster was born with.
     pub system_identifier: Option<String>,
 }
 
-/// A backup.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Backup {
-    /// Its label.
     pub label: String,
     /// `full`, `diff` or `incr`.
     pub kind: String,
-    /// Where in the log it was begun.
     pub start_lsn: String,
-    /// Where in the log it is consistent.
+    /// The LSN from which it is consistent.
     pub stop_lsn: String,
-    /// The first segment of the log it needs.
+    /// The first WAL segment it needs.
     pub start_segment: String,
     /// When it was complete, in seconds of the epoch.
     pub stopped: i64,
@@ -44,8 +39,10 @@ pub struct Backup {
 impl Info {
     /// Reads the answer of `info --output=json`.
     pub fn read(stanza: &str, bytes: &[u8]) -> Result<Self> {
-        let unclear =
-            || fail("pgBackRest's `info` cannot be read").hint("is it a version before 2.45?");
+        let unclear = || {
+            fail("cannot parse the output of `pgbackrest info`")
+                .hint("af-db needs pgBackRest 2.45 or newer")
+        };
         let document: Value = serde_json::from_slice(bytes).map_err(|_| unclear())?;
         let all = document.as_array().ok_or_else(unclear)?;
         let ours = all.iter().find(|one| one["name"] == stanza);
@@ -53,10 +50,10 @@ impl Info {
         let Some(ours) = ours.filter(|_| matches!(status, 0 | 2)) else {
             let says = ours.and_then(|one| one["status"]["message"].as_str());
             return Err(fail(format!(
-                "pgBackRest holds no stanza `{stanza}`: {}",
-                says.unwrap_or("it is not there")
+                "pgBackRest has no stanza `{stanza}`: {}",
+                says.unwrap_or("missing")
             ))
-            .hint("name it with --stanza, or make it with `pgbackrest stanza-create`")
+            .hint("name another with --stanza, or create it with `pgbackrest stanza-create`")
             .into());
         };
         let mut info = Info {
@@ -78,7 +75,7 @@ impl Info {
         Ok(info)
     }
 
-    /// Gives the newest backup that is consistent before a place in the log.
+    /// Returns the newest backup that is consistent before an LSN.
     pub fn before(&self, lsn: u64) -> Option<&Backup> {
         let fits = |backup: &&Backup| position(&backup.stop_lsn).is_some_and(|stop| stop <= lsn);
         self.backups.iter().rev().find(fits)
@@ -104,7 +101,7 @@ fn text(value: &Value) -> Option<String> {
     value.as_str().map(str::to_owned)
 }
 
-/// Reads a place in the log, such as `0/3000050`.
+/// Parses an LSN, such as `0/3000050`.
 pub fn position(lsn: &str) -> Option<u64> {
     let (high, low) = lsn.split_once('/')?;
     let part = |text| u32::from_str_radix(text, 16).ok().map(u64::from);

@@ -1,7 +1,7 @@
-//! Owns driving pgBackRest where a user has set it up: back up, check, restore to a point. Its repository is its own affair.
+//! Runs an existing pgBackRest setup: back up, verify, restore to a point in time. Its repository is managed by pgBackRest.
 //!
-//! What it prints is read and judged: `pgbackrest verify` ends with 0 on a corrupt repository, and does not see a hole in the
-//! log at all.
+//! Its output is checked, because `pgbackrest verify` ends with 0 on a corrupt repository and does not detect gaps in the
+//! WAL.
 
 pub mod archiving;
 pub mod info;
@@ -19,14 +19,12 @@ use crate::pg::embedded::privileges::{self, User};
 use crate::pg::program::{Program, ProgramOutput};
 use crate::pgbackrest::info::Info;
 
-/// A stanza of a repository, as pgBackRest's own configuration describes it.
 #[derive(Clone, Debug)]
 pub struct Stanza {
-    /// Its name.
     pub name: String,
     /// The configuration file; pgBackRest's own default where none is named.
     pub config: Option<PathBuf>,
-    /// Whom pgBackRest runs as when we are root: it owns the files of a cluster.
+    /// The user that pgBackRest runs as if af-db is root: the owner of the cluster's files.
     pub user: Option<User>,
 }
 
@@ -58,23 +56,22 @@ impl Stanza {
         if done.status.success() {
             return Ok(done);
         }
-        // It says what went wrong on either stream, with the time before each line.
+        // Errors are on either stream, each line with a timestamp.
         let said = String::from_utf8_lossy(&done.stdout).into_owned() + &done.stderr;
         Err(fail(format!("{doing}: {}", complaints(&said)))
-            .hint("`pgbackrest check` and its log say more")
+            .hint("see `pgbackrest check` and its log")
             .into())
     }
 
-    /// Asks what the repository holds.
     pub async fn info(&self) -> Result<Info> {
         let arguments = ["--output=json".to_owned(), "info".to_owned()];
         let done = self
-            .run(&arguments, "asking pgBackRest what it holds")
+            .run(&arguments, "reading pgBackRest's repository")
             .await?;
         Info::read(&self.name, &done.stdout)
     }
 
-    /// Makes a backup, and says which it is.
+    /// Makes a backup and returns it.
     pub async fn backup(
         &self,
         kind: &str,
@@ -84,19 +81,19 @@ impl Stanza {
         let _guard = interrupt.guard();
         watch(Event::Info("pgBackRest is making a backup"));
         let arguments = [format!("--type={kind}"), "backup".to_owned()];
-        let doing = "pgBackRest could not make a backup";
+        let doing = "pgBackRest failed to make a backup";
         tokio::select! {
             // Dropped, it is asked to end; what it wrote is resumed or removed by its next run.
             done = self.run(&arguments, doing) => done?,
             () = interrupt.wait() => {
-                return Err(with_exit(Exit::Interrupted, "interrupted, no backup was made").into());
+                return Err(with_exit(Exit::Interrupted, "interrupted; no backup was made").into());
             }
         };
         let newest = self.info().await?.backups.pop();
-        newest.context("pgBackRest made a backup and does not list it")
+        newest.context("pgBackRest made a backup but does not list it")
     }
 
-    /// Reads all of the repository and says what is wrong with it; `segments` is how many log files make one logical file.
+    /// Verifies the whole repository; `segments` is the number of WAL segments in a logical file.
     pub async fn verify(&self, segments: u64) -> Result<Vec<Finding>> {
         let arguments = [
             "--output=text".to_owned(),
@@ -117,7 +114,7 @@ impl Stanza {
                 path,
             ];
             let done = self
-                .run_on_repository(&arguments, "listing the log in pgBackRest's repository")
+                .run_on_repository(&arguments, "listing the WAL in pgBackRest's repository")
                 .await?;
             let names = verify::segments(&done.stdout)?;
             let oldest = info
@@ -143,7 +140,7 @@ impl Stanza {
     }
 }
 
-/// Gives what pgBackRest complained about, without times and process numbers.
+/// Returns pgBackRest's error lines without timestamps and process ids.
 fn complaints(said: &str) -> String {
     let mut lines = Vec::new();
     let mut complaining = false;

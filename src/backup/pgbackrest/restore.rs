@@ -1,6 +1,6 @@
-//! Owns restoring a cluster to just before a place in its log: into a directory of its own, paused, proven, then promoted.
+//! Restores a cluster to just before an LSN: into a new directory, paused, checked, then promoted.
 //!
-//! It never archives: until somebody puts it in the old one's place its log goes nowhere, least of all into the repository.
+//! It never archives WAL, so that nothing of it reaches the repository before it replaces the old cluster.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -24,11 +24,10 @@ use crate::pg::session::Session;
 use crate::pg::target::Target;
 use crate::sql::safe::Sql;
 
-/// Where to and how far.
 pub struct RestorePoint<'a> {
-    /// The place in the log before which to stop.
+    /// Recovery stops before this LSN.
     pub lsn: &'a str,
-    /// The run that must not be there afterwards, where one was named.
+    /// The run that must not be in the restored journal, if one was given.
     pub run: Option<&'a str>,
     /// The directory for the cluster; it must not exist, or be empty.
     pub data: &'a Path,
@@ -36,28 +35,27 @@ pub struct RestorePoint<'a> {
     pub database: &'a str,
     /// A superuser of the cluster.
     pub user: &'a str,
-    /// The number the live cluster was born with, where it can be asked.
+    /// The system identifier of the live cluster, if it can be read.
     pub system_identifier: Option<&'a str>,
 }
 
-/// What came of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct RestoredCluster {
     /// The backup it began with.
     pub backup: String,
-    /// The last place in the log that was replayed.
+    /// The last replayed LSN.
     pub lsn: String,
     /// When the last transaction that is in it was committed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_commit: Option<String>,
     /// Milliseconds to copy the files back.
     pub copy: u64,
-    /// Milliseconds to replay the log.
+    /// Milliseconds to replay the WAL.
     pub replay: u64,
 }
 
-/// Restores, recovers to the point, proves that it was reached, and promotes; the cluster is left stopped.
+/// Restores, recovers to the target, checks that it was reached, and promotes; the cluster is left stopped.
 pub async fn run(
     stanza: &Stanza,
     point: &RestorePoint<'_>,
@@ -67,14 +65,14 @@ pub async fn run(
 ) -> Result<RestoredCluster> {
     let _guard = interrupt.guard();
     let place = info::position(point.lsn).ok_or_else(|| {
-        fail(format!("`{}` is no place in a log", point.lsn))
-            .hint("a place looks like 0/AD650C0; --before-run takes a run instead")
+        fail(format!("`{}` is not an LSN", point.lsn))
+            .hint("an LSN looks like 0/AD650C0; or name a run with --before-run")
     })?;
     let info = stanza.info().await?;
     check_identity(&info, point)?;
     let Some(backup) = info.before(place) else {
         return Err(refuse(format!(
-            "no backup of stanza `{}` is from before {}, nothing was restored",
+            "stanza `{}` has no backup from before {}; nothing was restored",
             stanza.name, point.lsn
         ))
         .hint("`pgbackrest info` lists the backups")
@@ -87,11 +85,8 @@ pub async fn run(
         copy_back(stanza, point, &backup.label).await?;
         let copy = milliseconds(clock);
         let clock = Instant::now();
-        watch(Event::Info(&format!(
-            "replaying the log up to {}",
-            point.lsn
-        )));
-        // Holds the socket, the log and the files that stand in for the cluster's own.
+        watch(Event::Info(&format!("replaying WAL up to {}", point.lsn)));
+        // For the socket, the log and the replacement configuration files.
         let room = tempfile::Builder::new().prefix("af-db-").tempdir()?;
         let (mut recovered, (lsn, last_commit)) =
             recover(point, embedded, room.path(), watch).await?;
@@ -106,10 +101,10 @@ pub async fn run(
     };
     let reached = tokio::select! {
         reached = work => reached,
-        () = interrupt.wait() => Err(with_exit(Exit::Interrupted, "interrupted, nothing was restored").into()),
+        () = interrupt.wait() => Err(with_exit(Exit::Interrupted, "interrupted; nothing was restored").into()),
     };
     if reached.is_err() {
-        // It was empty or not there when we came.
+        // The directory was empty or missing before.
         let _ = fs::remove_dir_all(point.data);
     }
     reached
@@ -120,7 +115,7 @@ fn check_identity(info: &info::Info, point: &RestorePoint<'_>) -> Result<()> {
         && theirs != ours
     {
         return Err(refuse(format!(
-            "the repository is of the cluster {theirs}, the server is {ours}; nothing was restored"
+            "the repository belongs to cluster {theirs}, but the server is {ours}; nothing was restored"
         ))
         .hint("name the stanza of this server with --stanza")
         .into());
@@ -133,13 +128,13 @@ fn make_room(data: &Path, stanza: &Stanza) -> Result<()> {
     let taken = fs::read_dir(data).is_ok_and(|mut entries| entries.next().is_some());
     if taken {
         return Err(refuse(format!(
-            "{} is not empty, nothing was restored",
+            "{} is not empty; nothing was restored",
             data.display()
         ))
-        .hint("name a directory that does not exist; a running cluster is never restored over")
+        .hint("use a directory that does not exist; af-db never overwrites a cluster")
         .into());
     }
-    let doing = || format!("making {}", data.display());
+    let doing = || format!("creating {}", data.display());
     fs::create_dir_all(data).with_context(doing)?;
     #[cfg(unix)]
     {
@@ -152,7 +147,7 @@ fn make_room(data: &Path, stanza: &Stanza) -> Result<()> {
 async fn copy_back(stanza: &Stanza, point: &RestorePoint<'_>, label: &str) -> Result<()> {
     let arguments = [
         format!("--pg1-path={}", point.data.display()),
-        // By place: a name would be looked for in the newest backup, which may be from after it.
+        // By LSN: a named restore point would be looked for in the newest backup, which may be later.
         "--type=lsn".to_owned(),
         format!("--target={}", point.lsn),
         "--target-exclusive".to_owned(),
@@ -161,19 +156,19 @@ async fn copy_back(stanza: &Stanza, point: &RestorePoint<'_>, label: &str) -> Re
         "restore".to_owned(),
     ];
     stanza
-        .run(&arguments, "pgBackRest could not restore")
+        .run(&arguments, "pgBackRest failed to restore")
         .await
         .map(|_| ())
 }
 
-/// What the old cluster had room for, by the setting's name.
+/// The minimum value of each setting that limits a replay.
 type RequiredSettings = BTreeMap<String, String>;
 
-/// Where the replay ended and when the last transaction in it was committed.
+/// The LSN where the replay ended and the commit time of its last transaction.
 type ReachedPoint = (String, Option<String>);
 
-/// Replays the log with no less room than the old cluster had, without which it would not: what is too little the server says
-/// itself, as it starts or where the log tells of a change.
+/// Replays the WAL with limits no lower than those of the old cluster, without which replay fails: the server reports which
+/// are too low, as it starts or where the WAL records a change.
 async fn recover(
     point: &RestorePoint<'_>,
     embedded: &embedded::Options,
@@ -181,7 +176,7 @@ async fn recover(
     watch: Watch<'_>,
 ) -> Result<(Recovered, ReachedPoint)> {
     let version = fs::read_to_string(point.data.join("PG_VERSION"))
-        .context("reading which version the restored cluster is of")?;
+        .context("reading the version of the restored cluster")?;
     let mut options = embedded.clone();
     options.major = version.trim().parse().ok();
     let choice = embedded::resolve(&options, watch).await?;
@@ -198,7 +193,7 @@ async fn recover(
             return tried;
         }
         if let Ok((mut recovered, _)) = tried {
-            // It paused where it met the change, not where it was asked to.
+            // It paused at the settings change, not at the target.
             recovered.cluster.stop(ShutdownMode::Immediate);
         }
         needs.extend(told);
@@ -221,7 +216,7 @@ async fn replay(
     }
 }
 
-/// A cluster that has replayed its log and waits.
+/// A cluster that is paused after its replay.
 struct Recovered {
     cluster: Cluster,
     target: Target,
@@ -251,7 +246,7 @@ impl Recovered {
         Ok(Recovered { cluster, target })
     }
 
-    /// Waits until the replay pauses and shows that it ended where it should.
+    /// Waits until the replay pauses and checks that it ended at the target.
     async fn prove(&mut self, point: &RestorePoint<'_>) -> Result<ReachedPoint> {
         let session = connect::open(&self.target, &silent).await?;
         self.wait(
@@ -262,12 +257,12 @@ impl Recovered {
         let row = session
             .query_one(include_str!("../queries/replayed.sql"), &[])
             .await
-            .context("asking how far the log was replayed")?;
+            .context("reading the replay position")?;
         let (lsn, last_commit): (String, Option<String>) = (row.get("lsn"), row.get("last_commit"));
         let (reached, wanted) = (info::position(&lsn), info::position(point.lsn));
         anyhow::ensure!(
             reached <= wanted,
-            "the replay went on to {lsn}, past {}",
+            "replay continued to {lsn}, past {}",
             point.lsn
         );
         if let Some(run) = point.run {
@@ -277,9 +272,9 @@ impl Recovered {
                     &[(&run, Type::TEXT)],
                 )
                 .await
-                .context("looking for the run in the restored database")?;
+                .context("checking the journal of the restored database")?;
             let left: i64 = found.get(0);
-            anyhow::ensure!(left == 0, "the restored database still knows run {run}");
+            anyhow::ensure!(left == 0, "the restored database still contains run {run}");
         }
         session.close().await;
         Ok((lsn, last_commit))
@@ -288,8 +283,8 @@ impl Recovered {
     async fn wait(&self, session: &Session, question: &'static str) -> Result<()> {
         loop {
             if self.cluster.has_ended() {
-                return Err(fail("the restored cluster ended before it reached the point")
-                    .hint("a file of its log may be missing: af-db backup verify --engine pgbackrest")
+                return Err(fail("the restored cluster stopped before it reached the target LSN")
+                    .hint("a WAL file may be missing; check with: af-db backup verify --engine pgbackrest")
                     .into());
             }
             let row = session.query_one(question, &[]).await;
@@ -300,7 +295,7 @@ impl Recovered {
         }
     }
 
-    /// Lets it become a cluster of its own and stops it.
+    /// Promotes the cluster and stops it.
     async fn promote(&mut self) -> Result<()> {
         let session = connect::open(&self.target, &silent).await?;
         session
@@ -315,7 +310,7 @@ impl Recovered {
     }
 }
 
-/// Gives what the cluster runs with while it is ours: nobody enters but us, nothing is archived, and it says what it lacks.
+/// Returns the settings during recovery: no other connections, no archiving, and a log of settings that are too low.
 fn settings(choice: &ChosenPrograms, data: &Path, room: &Path) -> Result<Vec<String>> {
     let mut settings = Vec::new();
     let hba = put(
@@ -360,7 +355,7 @@ fn put(room: &Path, name: &str, text: &str, choice: &ChosenPrograms) -> Result<P
     Ok(path)
 }
 
-/// Reads what a server complains that a replay must not have less of.
+/// Parses the settings that the server's log reports as too low for a replay.
 fn lacking(log: &str) -> RequiredSettings {
     let told = |line: &str| {
         let (before, after) = line

@@ -1,4 +1,4 @@
-//! Owns judging what `pgbackrest verify` prints, and finding the holes in the log that it does not look for.
+//! Parses the report of `pgbackrest verify` and finds gaps in the WAL, which it does not look for.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 
 use crate::finding::Finding;
 
-/// Reads the report: its status of the stanza, of each backup, and the counts that should be 0.
+/// Parses the status of the stanza and of each backup, and the counts that should be 0.
 pub fn read_report(report: &str) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut subject = "repository".to_owned();
@@ -15,24 +15,24 @@ pub fn read_report(report: &str) -> Vec<Finding> {
         if let Some(rest) = line.strip_prefix("status: ") {
             stated = true;
             if rest != "ok" {
-                findings.push(broken(&subject, &format!("pgBackRest calls it `{rest}`")));
+                findings.push(broken(&subject, &format!("pgBackRest reports `{rest}`")));
             }
         } else if let Some(rest) = line.strip_prefix("backup: ") {
             let (label, said) = rest.split_once(", ").unwrap_or((rest, ""));
             subject = format!("backup {label}");
             if !said.contains("status: valid") {
-                findings.push(broken(&subject, &format!("pgBackRest says {said}")));
+                findings.push(broken(&subject, &format!("pgBackRest reports {said}")));
             }
         } else if let Some(rest) = line.strip_prefix("archiveId: ") {
             let (id, _) = rest.split_once(", ").unwrap_or((rest, ""));
-            subject = format!("log {id}");
+            subject = format!("WAL {id}");
         } else {
             findings.extend(counts(&subject, line));
         }
     }
     if !stated {
-        // Silence is what an old version gives for everything, also for damage.
-        findings.push(broken("repository", "pgBackRest says nothing about it"));
+        // An old version prints nothing at all, even for damage.
+        findings.push(broken("repository", "not in pgBackRest's report"));
     }
     findings
 }
@@ -52,13 +52,12 @@ fn counts(subject: &str, line: &str) -> Option<Finding> {
 
 fn broken(subject: &str, message: &str) -> Finding {
     Finding::error("repository-damaged", subject, message)
-        .help("make a full backup now; what stood before may not be restorable")
+        .help("make a full backup now; earlier backups may not be restorable")
 }
 
-/// Gives the names of the segments in a listing of an archive.
 pub fn segments(listing: &[u8]) -> Result<BTreeSet<String>> {
     let listing: BTreeMap<String, serde_json::Value> =
-        serde_json::from_slice(listing).context("reading the list of the log")?;
+        serde_json::from_slice(listing).context("reading the list of WAL files")?;
     let is_segment =
         |name: &str| name.len() == 24 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
     Ok(listing
@@ -93,7 +92,7 @@ pub fn missing_segments(names: &BTreeSet<String>, oldest: &str, segments: u64) -
             let count = this - at - 1;
             findings.push(broken(
                 "log",
-                &format!("{count} of its files are missing between {from} and {name}: no restore gets past that"),
+                &format!("{count} WAL files are missing between {from} and {name}; no restore can replay past the gap"),
             ));
         }
         last = Some((timeline, this, name));
@@ -102,7 +101,7 @@ pub fn missing_segments(names: &BTreeSet<String>, oldest: &str, segments: u64) -
     if !covers_backup {
         findings.push(broken(
             "log",
-            &format!("{oldest}, with which the oldest backup begins, is missing"),
+            &format!("{oldest} is missing; the oldest backup starts with it"),
         ));
     }
     findings
@@ -126,14 +125,14 @@ mod tests {
         assert_eq!(
             messages(&read_report(flipped)),
             [
-                "repository: pgBackRest calls it `error`",
-                "backup 20261121-082440F: pgBackRest says status: invalid, total files checked: 964, total valid files: 963",
+                "repository: pgBackRest reports `error`",
+                "backup 20261121-082440F: pgBackRest reports status: invalid, total files checked: 964, total valid files: 963",
                 "backup 20261121-082440F: checksum invalid: 1"
             ]
         );
         assert_eq!(
             messages(&read_report("")),
-            ["repository: pgBackRest says nothing about it"]
+            ["repository: not in pgBackRest's report"]
         );
     }
 
@@ -150,7 +149,7 @@ mod tests {
         assert_eq!(
             found(&[whole[0], whole[2]], whole[0]),
             [
-                "log: 1 of its files are missing between 0000000100000000000000FE and 000000010000000100000000: no restore gets past that"
+                "log: 1 WAL files are missing between 0000000100000000000000FE and 000000010000000100000000; no restore can replay past the gap"
             ]
         );
         // What only older backups needed may be gone; a new timeline begins where it likes.

@@ -1,4 +1,4 @@
-//! Owns holding an archive to a profile: the list that `pg_restore` loads, the proof of just that, and what is left out.
+//! Applies a profile to an archive: the entries that `pg_restore` loads, their expected contents, and what is omitted.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -17,23 +17,20 @@ use crate::toc::Toc;
 use crate::unpack::ArchiveContents;
 use crate::unpack::temp_file::TempFile;
 
-/// What of an archive is restored.
 pub(super) struct EntrySelection {
-    /// What must hold of it.
+    /// The expected contents of the selection.
     pub(super) contents: ArchiveContents,
-    /// What is left out.
     pub(super) findings: Vec<Finding>,
     list: Option<TempFile>,
 }
 
 impl EntrySelection {
-    /// Gives the list of entries for `pg_restore`, where it is not to load all.
+    /// Returns the list file for `pg_restore`; `None` to load all entries.
     pub(super) fn list(&self) -> Option<&Path> {
         self.list.as_ref().map(TempFile::path)
     }
 }
 
-/// Gives the extensions that can be had on the server.
 pub(super) async fn extensions(session: &Session) -> Result<BTreeSet<String>> {
     let rows = session
         .query(
@@ -67,10 +64,10 @@ pub(super) fn choose(
             });
         };
         return Err(refuse(format!(
-            "the server does not have the {}, nothing was restored",
+            "the server lacks {}; nothing was restored",
             lacking.what
         ))
-        .hint("install it on the server; of a Supabase project --profile app-schemas restores what needs no platform")
+        .hint("install it on the server; for a Supabase project, --profile app-schemas restores only your own schemas")
         .into());
     }
     if let Some(lost) = selection.left_out.iter().find(|one| one.loses_rows) {
@@ -78,16 +75,13 @@ pub(super) fn choose(
             "{} cannot be restored here: {}; nothing was restored",
             lost.what, lost.why
         ))
-        .hint("restore --profile plain into a database of its own takes the platform's schemas along; a platform that is there may need to be brought up to date")
+        .hint("restore everything into a new database with --profile plain, or upgrade the target platform")
         .into());
     }
-    let findings = selection.left_out.iter().map(|one| {
-        Finding::warn(
-            "left-out",
-            &one.what,
-            format!("it was left out: {}", one.why),
-        )
-    });
+    let findings = selection
+        .left_out
+        .iter()
+        .map(|one| Finding::warn("left-out", &one.what, format!("not restored: {}", one.why)));
     Ok(EntrySelection {
         findings: findings.collect(),
         contents: narrowed(contents, &selection),
@@ -107,11 +101,11 @@ fn listed(options: &Options, toc: &Toc, selection: &Selection) -> Result<TempFil
     scratch
         .file
         .write_all(text.as_bytes())
-        .context("writing the list of what is restored")?;
+        .context("writing the list of entries to restore")?;
     Ok(scratch)
 }
 
-/// Gives what must hold of the chosen part.
+/// Returns the expected contents of the selected entries.
 fn narrowed(contents: &ArchiveContents, selection: &Selection) -> ArchiveContents {
     let mut narrowed = contents.clone();
     let toc = &mut narrowed.summary.toc;
@@ -146,7 +140,6 @@ fn narrowed(contents: &ArchiveContents, selection: &Selection) -> ArchiveContent
     narrowed
 }
 
-/// Gives the roles that the chosen entries name.
 fn named_roles(toc: &Toc) -> BTreeSet<String> {
     let mut named: BTreeSet<String> = BTreeSet::new();
     for entry in &toc.entries {

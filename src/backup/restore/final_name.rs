@@ -1,4 +1,4 @@
-//! Gives the finished database its name, in the place of another where there is one.
+//! Renames the restored database to its final name, replacing another if it exists.
 
 use std::time::Duration;
 
@@ -17,16 +17,15 @@ use crate::sql::name::Ident;
 use crate::sql::safe::Sql;
 use crate::swap::{self, OldDatabase, Swap};
 
-/// What became of the database that stood there.
+/// What happened to the replaced database.
 #[derive(Default)]
 pub(super) struct RenameResult {
     /// The name it is kept under.
     pub(super) kept_as: Option<String>,
-    /// Says why one that was empty is kept all the same.
+    /// Why an empty one is kept.
     pub(super) finding: Option<Finding>,
 }
 
-/// Gives the finished database its name.
 pub(super) async fn take(admin: &AdminSession, plan: &Plan) -> Result<RenameResult> {
     let building = Ident::new(&plan.building);
     let Some(kept_as) = &plan.kept_as else {
@@ -36,13 +35,13 @@ pub(super) async fn take(admin: &AdminSession, plan: &Plan) -> Result<RenameResu
             &[&building, &name, &name, &plan.connection_limit],
         );
         let mut tries = 0;
-        // Our own sessions on it may need a moment to be gone.
+        // Our own sessions on it may take a moment to end.
         while let Err(error) = admin.session.run(&sql).await {
             admin.session.run(&Sql::new("ROLLBACK")).await?;
             tries += 1;
             anyhow::ensure!(
                 tries < 3,
-                error.context(format!("naming the database `{}`", plan.name))
+                error.context(format!("renaming the restored database to `{}`", plan.name))
             );
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
@@ -58,7 +57,7 @@ pub(super) async fn take(admin: &AdminSession, plan: &Plan) -> Result<RenameResu
     };
     let old = swap::run(&admin.session, &admin.target, &swap).await?;
     if old == OldDatabase::Empty {
-        // Without force: whoever managed to get in all the same keeps what is there.
+        // Without FORCE: if another session managed to connect, the database stays.
         let kept = Ident::new(kept_as.as_str());
         let dropped = Sql::fill("DROP DATABASE {}", &[&kept]);
         if admin.session.run(&dropped).await.is_ok() {
@@ -75,26 +74,26 @@ pub(super) async fn take(admin: &AdminSession, plan: &Plan) -> Result<RenameResu
     })
 }
 
-/// Says what an empty database had that the restored one does not have from it.
+/// Reports the properties of the replaced empty database, which the restored one does not have.
 fn replaced(name: &str, kept_as: &str, properties: &[String]) -> Finding {
     Finding::note(
         "restore-properties",
         name,
         format!(
-            "the empty database that was there had {}; the restored one has the archive's instead",
+            "the replaced empty database had {}; the restored one has the backup's instead",
             emptiness::in_words(properties)
         ),
     )
     .help(format!(
-        "set again on `{name}` what is still needed; `{kept_as}` keeps it until it is dropped"
+        "set what is still needed on `{name}` again; see `{kept_as}` until it is dropped"
     ))
 }
 
-/// Makes sure that no migration is running on what is about to be replaced.
+/// Fails if a migration is running on the database to be replaced.
 async fn keep_migrations_out(old: &Target) -> Result<()> {
     let session = connect::open(old, &silent).await?;
     pooler::require_session(&session, old).await?;
-    // Held no longer than this: the swap ends every session on the old database, ours included.
+    // Released at once: the swap ends every session on the old database, ours included.
     let lock = lock::take(&session, Share::Alone, Duration::ZERO, &silent).await?;
     lock.release(&session).await?;
     session.close().await;

@@ -1,7 +1,7 @@
-//! Owns putting an archive onto a Supabase platform that is there: into its database, all of it in one transaction.
+//! Restores an archive into an existing Supabase platform, in one transaction.
 //!
-//! Such a database cannot be built beside and renamed: the platform's services live in it. It must be fresh instead, and what is
-//! loaded is committed whole or not at all. The proof follows, because no other session sees it before.
+//! Its database cannot be replaced by renaming, because the platform's services use it. It must be new instead, and the load
+//! is committed whole or not at all. Verification follows the commit, because other sessions cannot see the rows before.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -32,7 +32,7 @@ use crate::sql::safe::Sql;
 use crate::toc::Toc;
 use crate::unpack::{ArchiveContents, Unpacked};
 
-/// Says whether this is a database with a Supabase platform in it; one that is not there has none.
+/// Returns whether the target database exists and has a Supabase platform.
 pub(super) async fn has_platform(admin: &Session, target: &Target) -> Result<bool> {
     let there = admin
         .query(
@@ -55,7 +55,6 @@ pub(super) async fn has_platform(admin: &Session, target: &Target) -> Result<boo
     Ok(row.get(0))
 }
 
-/// One restore onto a platform.
 pub(super) struct IntoPlatform<'a> {
     pub(super) options: &'a Options,
     pub(super) unpacked: &'a Unpacked,
@@ -63,7 +62,7 @@ pub(super) struct IntoPlatform<'a> {
 }
 
 impl IntoPlatform<'_> {
-    /// Loads and proves; what fails before the end leaves everything as it was.
+    /// Loads and verifies; a failure before the commit changes nothing.
     pub(super) async fn run(&self, mut times: Times) -> Result<Restored> {
         let options = self.options;
         let session = connect::open(&options.target, self.watch).await?;
@@ -74,7 +73,7 @@ impl IntoPlatform<'_> {
         let clients = plan::clients(options, archive, major).await?;
         let lock = lock::take(&session, Share::Alone, Duration::ZERO, self.watch).await?;
         let platform = clients
-            .schema(&options.target, "UTF8", "reading the schema that is there")
+            .schema(&options.target, "UTF8", "reading the current schema")
             .await?;
         let extensions = entry_selection::extensions(&session).await?;
         let context = ProfileContext {
@@ -102,12 +101,12 @@ impl IntoPlatform<'_> {
         self.load(&session, &clients, &choice).await?;
         times.data = milliseconds(clock);
         let clock = Instant::now();
-        (self.watch)(Event::Info("gathering statistics"));
+        (self.watch)(Event::Info("analyzing"));
         statistics::gather(&options.target, options.jobs).await?;
         times.analyze = milliseconds(clock);
         let clock = Instant::now();
         let mut findings = self
-            .prove(&choice.contents, &platform, (&clients, major))
+            .prove(&choice.contents, &platform, &clients, major)
             .await?;
         times.prove = milliseconds(clock);
         findings.extend(choice.findings);
@@ -122,7 +121,7 @@ impl IntoPlatform<'_> {
         })
     }
 
-    /// Refuses a database that holds anything of a user's, and a platform too old for the rows.
+    /// Refuses a database with user objects or rows, and a platform too old for the rows.
     async fn check_fresh(
         &self,
         session: &Session,
@@ -136,11 +135,11 @@ impl IntoPlatform<'_> {
             .find(|entry| profile::is_users(entry))
         {
             return Err(refuse(format!(
-                "the database `{name}` already holds the {} {}, nothing was restored",
+                "database `{name}` already contains {} {}; nothing was restored",
                 entry.kind.to_lowercase(),
                 entry.name()
             ))
-            .hint("restore into a fresh project, or into a database of its own with --into")
+            .hint("restore into a new project, or into a new database with --into")
             .into());
         }
         for table in &contents.proof.tables {
@@ -162,9 +161,9 @@ impl IntoPlatform<'_> {
                 Ok(rows) if rows.is_empty() => {}
                 Ok(_) => {
                     return Err(refuse(format!(
-                        "`{object}` of `{name}` already holds rows, nothing was restored"
+                        "`{object}` in database `{name}` already has rows; nothing was restored"
                     ))
-                    .hint("restore into a fresh project")
+                    .hint("restore into a new project")
                     .into());
                 }
                 Err(error) => {
@@ -173,10 +172,10 @@ impl IntoPlatform<'_> {
                         return Err(error);
                     };
                     return Err(refuse(format!(
-                        "the platform of `{name}` is older than the archive's: in `{object}` {}; nothing was restored",
+                        "the platform of `{name}` is older than the backup's: in `{object}` {}; nothing was restored",
                         server.message
                     ))
-                    .hint("bring the platform up to date first")
+                    .hint("upgrade the platform first")
                     .into());
                 }
             }
@@ -190,7 +189,7 @@ impl IntoPlatform<'_> {
         clients: &Clients,
         choice: &EntrySelection,
     ) -> Result<()> {
-        // What the role would give away of everything it makes would leave the copy more open than its source.
+        // The role's default privileges would leave the copy with broader privileges than its source.
         let given = session
             .query(include_str!("../queries/default_privileges.sql"), &[])
             .await
@@ -202,29 +201,36 @@ impl IntoPlatform<'_> {
             end.piece(&Sql::printed_by_server(give)).push(";\n");
         }
         end.push("COMMIT;\n");
-        // The platform's own triggers and keys stand already; all rows of one moment come together, so that none lacks another.
+        // The platform's triggers and foreign keys already exist; all rows are of one snapshot, so no reference is missing at the end.
         let rows = Sql::new("SET LOCAL session_replication_role = replica;\n");
         let rest = Sql::new("SET LOCAL session_replication_role = origin;\n");
-        let mut feed = PsqlScript::start(self, clients, choice.list())?;
-        feed.say(&begin).await;
-        feed.section("pre-data").await?;
-        feed.say(&rows).await;
-        feed.section("data").await?;
-        feed.say(&rest).await;
-        feed.section("post-data").await?;
-        feed.say(&end).await;
-        feed.finish().await
+        let mut script = PsqlScript::start(
+            self.options,
+            self.unpacked,
+            self.watch,
+            clients,
+            choice.list(),
+        )?;
+        script.say(&begin).await;
+        script.section("pre-data").await?;
+        script.say(&rows).await;
+        script.section("data").await?;
+        script.say(&rest).await;
+        script.section("post-data").await?;
+        script.say(&end).await;
+        script.finish().await
     }
 
     async fn prove(
         &self,
         contents: &ArchiveContents,
         platform: &Toc,
-        (clients, major): (&Clients, u32),
+        clients: &Clients,
+        major: u32,
     ) -> Result<Vec<Finding>> {
         let target = &self.options.target;
         let mut findings = compare::data::compare(target, &contents.proof, self.watch).await?;
-        (self.watch)(Event::Info("proving the schema"));
+        (self.watch)(Event::Info("verifying schema"));
         let leniency = SchemaCompareOptions {
             no_owner: self.options.no_owner,
             across_majors: self.unpacked.archive.major() != major,
@@ -238,11 +244,7 @@ impl IntoPlatform<'_> {
             toc
         };
         let restored = clients
-            .schema(
-                &self.options.target,
-                "UTF8",
-                "reading the schema that is there",
-            )
+            .schema(&self.options.target, "UTF8", "reading the current schema")
             .await?;
         findings.extend(compare::schema::compare(
             &without(&contents.summary.toc),
@@ -253,15 +255,14 @@ impl IntoPlatform<'_> {
     }
 }
 
-/// Refuses a project where there is no platform for it.
 pub(super) fn check_profile(profile: Profile, target: &Target) -> Result<()> {
     if profile != Profile::SupabaseProject {
         return Ok(());
     }
     Err(refuse(format!(
-        "the database `{}` has no Supabase platform for the project to go onto, nothing was restored",
+        "database `{}` has no Supabase platform to restore the project into; nothing was restored",
         target.database()
     ))
-    .hint("name the database of a fresh project; --profile plain makes a database of its own that needs no platform")
+    .hint("use the database of a new project, or create a new database with --profile plain")
     .into())
 }

@@ -1,4 +1,4 @@
-//! Finds and removes the half-built databases that interrupted restores left behind, and finds those that made room.
+//! Finds and removes the incomplete databases of interrupted restores, and lists those that restores replaced.
 
 use std::time::Duration;
 
@@ -14,14 +14,14 @@ use crate::restore::plan::suffixed;
 use crate::sql::name::Ident;
 use crate::sql::safe::Sql;
 
-/// What marks a database as not finished, beside its name: a limit of connections that nobody sets, there from its creation on
-/// until the very transaction that gives it its name.
+/// The connection limit that marks a database as incomplete, beside its name: an unusual value, set from its creation until the
+/// transaction that gives it its final name.
 pub(super) const UNFINISHED_LIMIT: i64 = 32_101;
 
-/// What every restore on a server holds while it works, and the one that sweeps alone.
+/// The advisory lock that restores hold shared while they run, and a sweep exclusively.
 const WORKING: i64 = 0x6166_6462_7265_7374;
 
-/// Removes what killed restores left: databases with our mark, while no other restore is working.
+/// Removes the databases of killed restores, unless another restore is running.
 pub(super) async fn sweep(session: &Session, watch: Watch<'_>) -> Result<()> {
     let key = [(
         &WORKING as &(dyn tokio_postgres::types::ToSql + Sync),
@@ -33,10 +33,10 @@ pub(super) async fn sweep(session: &Session, watch: Watch<'_>) -> Result<()> {
     if alone.get(0) {
         for name in list(session).await? {
             let drop = Sql::fill("DROP DATABASE IF EXISTS {}", &[&Ident::new(name.as_str())]);
-            // Somebody else's, or in use after all: it stays, and does no harm.
+            // Not ours, or in use: it stays and does no harm.
             if session.run(&drop).await.is_ok() {
                 watch(Event::Warning(&format!(
-                    "removed `{name}`, a half-built database that an interrupted restore left behind"
+                    "removed `{name}`, the incomplete database of an interrupted restore"
                 )));
             }
         }
@@ -44,16 +44,16 @@ pub(super) async fn sweep(session: &Session, watch: Watch<'_>) -> Result<()> {
             .query_one("SELECT pg_catalog.pg_advisory_unlock($1)", &key)
             .await?;
     }
-    // Held until the session ends: what is being made must not be taken for remains.
+    // Held until the session ends, so that a database in progress is not swept.
     session
         .query_one("SELECT pg_catalog.pg_advisory_lock_shared($1)", &key)
         .await?;
     Ok(())
 }
 
-/// Names the half-built databases that interrupted restores left on a server; the next restore there removes them.
+/// Lists the incomplete databases of interrupted restores on a server; the next restore removes them.
 ///
-/// Nothing is named while a restore is at work: what it builds could not be told from what another left.
+/// Empty while a restore is running, because its database cannot be distinguished from leftovers.
 pub async fn list(session: &Session) -> Result<Vec<String>> {
     let left = session
         .query(
@@ -61,22 +61,22 @@ pub async fn list(session: &Session) -> Result<Vec<String>> {
             &[(&UNFINISHED_LIMIT, Type::INT8), (&WORKING, Type::INT8)],
         )
         .await
-        .context("looking for what interrupted restores left behind")?;
+        .context("looking for leftovers of interrupted restores")?;
     Ok(left.iter().map(|row| row.get(0)).collect())
 }
 
-/// A database that made room for a restored one and waits for somebody to drop it.
+/// A database that was replaced by a restore and not yet dropped.
 pub struct KeptDatabase {
     /// The name it is kept under.
     pub name: String,
-    /// When it made room.
+    /// When it was replaced.
     pub since: DateTime<Utc>,
-    /// Its size, where the role may know it.
+    /// Absent where the role may not read it.
     pub bytes: Option<i64>,
 }
 
 impl KeptDatabase {
-    /// Says whether it was the database of this name.
+    /// Returns whether it had this name before.
     pub fn was(&self, name: &str) -> bool {
         self.name == suffixed(name, &self.name[self.name.len() - SUFFIX..])
     }
@@ -85,12 +85,12 @@ impl KeptDatabase {
 /// How long the suffix of a kept database is.
 const SUFFIX: usize = "_before_20260101t000000".len();
 
-/// Lists the databases on a server that made room for restored ones, the oldest first.
+/// Lists the databases on a server that restores replaced, oldest first.
 pub async fn kept_databases(session: &Session) -> Result<Vec<KeptDatabase>> {
     let rows = session
         .query(include_str!("../queries/kept_databases.sql"), &[])
         .await
-        .context("looking for databases that made room for restored ones")?;
+        .context("listing databases that were replaced by a restore")?;
     let kept = |row: &tokio_postgres::Row| {
         let stamp = NaiveDateTime::parse_from_str(row.get("stamp"), "%Y%m%dt%H%M%S");
         // Digits that are no time were not written by us.
@@ -105,7 +105,7 @@ pub async fn kept_databases(session: &Session) -> Result<Vec<KeptDatabase>> {
     Ok(found)
 }
 
-/// Removes a database of ours; what cannot be removed now bears our mark, and the next restore sweeps it.
+/// Drops a database of ours; if that fails, the next restore sweeps it.
 pub(super) async fn discard(target: &Target, name: &str) {
     // A line that was just cut, or a server that restarts after a crash, is often back within a moment.
     for _ in 0..10 {

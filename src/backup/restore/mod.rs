@@ -1,6 +1,6 @@
-//! Puts an archive back: into a database of its own, proven there, and only then in anybody's place.
+//! Restores an archive into a new database, verifies it there, and only then replaces another.
 //!
-//! Whatever goes wrong before the last step, every database that was there is as it was and what was made is removed.
+//! On any failure before the last step, existing databases are unchanged and the new one is removed.
 
 mod entry_selection;
 mod final_name;
@@ -31,10 +31,10 @@ use crate::profile::{Profile, ProfileContext};
 use crate::store::Store;
 use crate::unpack::{self, ArchiveSource, Unpacked};
 
-/// What may stand where the archive is to go.
+/// What the restored database may replace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Destination {
-    /// Nothing, or a database in which nobody made anything: it is looked at again while nobody can write to it.
+    /// Nothing, or an empty database, which is checked again while no other session can write to it.
     New,
     /// A database that is kept under another name.
     Swap,
@@ -45,23 +45,17 @@ pub enum Destination {
 pub struct Options {
     /// The server; the database named in it is where the archive goes.
     pub target: Target,
-    /// What may stand there.
     pub place: Destination,
-    /// Keys that may open the archive.
     pub identities: Vec<Identity>,
     /// Where the client programs may be.
     pub places: ClientSearchPath,
-    /// Where the dump is unpacked.
     pub scratch: PathBuf,
     /// How many sessions load at once.
     pub jobs: u32,
-    /// Whether everything is to belong to whoever restores.
     pub no_owner: bool,
     /// Roles that are made with the attributes and memberships they have in the archive; any other gets none.
     pub role_attributes: BTreeSet<String>,
-    /// What of the archive is wanted.
     pub profile: Profile,
-    /// Which roles of the server take the place of which of the archive.
     pub mapping: Mapping,
 }
 
@@ -79,20 +73,18 @@ pub struct Times {
     pub indexes: u64,
     /// Statistics.
     pub analyze: u64,
-    /// Proving that all of it is there.
+    /// Verification.
     pub prove: u64,
-    /// Changing places.
+    /// Swapping the database names.
     pub swap: u64,
     /// All of it.
     pub total: u64,
 }
 
-/// What came of a restore.
 #[derive(Clone, Debug)]
 pub struct Restored {
-    /// The archive.
     pub archive: crate::archive::Archive,
-    /// The database it is in now; absent when it did not prove equal and was removed.
+    /// The restored database; absent when it differed from the archive and was removed.
     pub database: Option<String>,
     /// The name the old database keeps, where there was one.
     pub kept_as: Option<String>,
@@ -158,10 +150,10 @@ pub async fn run(
 }
 
 fn interrupted() -> anyhow::Error {
-    with_exit(Exit::Interrupted, "interrupted, nothing was changed").into()
+    with_exit(Exit::Interrupted, "interrupted; nothing was changed").into()
 }
 
-/// An archive on its way.
+/// A restore in progress.
 #[derive(Clone, Copy)]
 struct Work<'a> {
     options: &'a Options,
@@ -170,7 +162,7 @@ struct Work<'a> {
     interrupt: &'a Interrupt,
 }
 
-/// Builds a database beside all others and gives it its name once it is proven.
+/// Restores into a new database and renames it once it is verified.
 async fn beside(work: Work<'_>, admin: &AdminSession, mut times: Times) -> Result<Restored> {
     let extensions = entry_selection::extensions(&admin.session).await?;
     let context = ProfileContext {
@@ -190,7 +182,7 @@ async fn beside(work: Work<'_>, admin: &AdminSession, mut times: Times) -> Resul
         () = work.interrupt.wait() => Err(interrupted()),
     };
     let is_equal = matches!(&built, Ok(findings) if worst(findings) != Some(Severity::Error));
-    // A database of that name that is not ours, such as another restore's of this second, is left alone.
+    // A database of that name that we did not create, such as a concurrent restore's, is left alone.
     if !is_equal && building.made.get() {
         leftovers::discard(&admin.target, &plan.building).await;
     }
@@ -241,32 +233,32 @@ async fn maintenance(target: &Target, watch: Watch<'_>) -> Result<AdminSession> 
         }
     }
     Err(last
-        .unwrap_or_else(|| anyhow::anyhow!("there is no other database"))
-        .context("connecting to the database `postgres`, from which databases are made"))
+        .unwrap_or_else(|| anyhow::anyhow!("no maintenance database"))
+        .context("connecting to database `postgres` to create databases"))
 }
 
 /// Refuses names that cannot be swapped where the platform keeps a database for itself.
 pub fn check_name(name: &str) -> Result<()> {
     if matches!(name, "template0" | "template1") {
         return Err(refuse(format!(
-            "the database `{name}` belongs to the server, nothing was restored"
+            "`{name}` is a system database; nothing was restored"
         ))
-        .hint("name another with --into")
+        .hint("choose another database with --into")
         .into());
     }
     if name.is_empty() {
         return Err(
-            fail("the database to restore into has no name, nothing was restored")
-                .hint("name it: --into NAME; a variable of a script may be empty")
+            fail("the target database name is empty; nothing was restored")
+                .hint("give --into NAME; a shell variable may be empty")
                 .into(),
         );
     }
     if name.len() > 63 {
         return Err(fail(format!(
-            "`{name}` is {} bytes long and PostgreSQL cuts names at 63, nothing was restored",
+            "database name `{name}` has {} bytes, but PostgreSQL allows 63; nothing was restored",
             name.len()
         ))
-        .hint("name a shorter one with --into")
+        .hint("choose a shorter name with --into")
         .into());
     }
     Ok(())

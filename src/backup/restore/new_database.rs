@@ -1,4 +1,4 @@
-//! Owns making, filling and proving the new database, under a name nobody uses yet.
+//! Creates, loads and verifies the new database under an unused name.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,7 +35,7 @@ pub(super) struct NewDatabase<'a> {
 }
 
 impl NewDatabase<'_> {
-    /// Makes, fills and proves the new database.
+    /// Creates, loads and verifies the new database.
     pub(super) async fn build(&self, admin: &Session, times: &mut Times) -> Result<Vec<Finding>> {
         let (options, plan) = (self.work.options, self.plan);
         let database = &self.choice.contents.proof.database;
@@ -50,7 +50,7 @@ impl NewDatabase<'_> {
         }
         self.create(admin).await?;
         let target = options.target.with_database(&plan.building);
-        // Keeps the new database from being swept by another restore, and notices a lost server.
+        // Keeps another restore from sweeping the new database, and notices a lost server.
         let session = connect::open(&target, &silent).await?;
         let loading = load::DumpLoad {
             clients: &plan.clients,
@@ -66,13 +66,13 @@ impl NewDatabase<'_> {
         loading.schema().await?;
         times.schema = milliseconds(clock);
         let proof = &self.choice.contents.proof;
-        // Nobody else is let in and only definitions follow: once they are in, rows are what they will be, and are read while
-        // others come and indexes are built.
-        let (arriving, there) = compare::rows::loaded_tables(&proof.tables);
-        // Those who load keep the processors busy; whoever reads beside them is to take what they leave.
+        // No other session can connect and only definitions follow, so loaded rows are final and are read while others load and
+        // indexes are built.
+        let (arriving, loaded) = compare::rows::loaded_tables(&proof.tables);
+        // Loading keeps the CPUs busy; readers run at a lower priority.
         let readers = usize::try_from(options.jobs / 2)?.max(1);
-        let rows = compare::rows::rows(&target, proof, (there, readers), &silent);
-        let finish = self.finish(&loading, (&session, admin), arriving, times);
+        let rows = compare::rows::rows(&target, proof, loaded, readers, &silent);
+        let finish = self.finish(&loading, &session, admin, arriving, times);
         let (mut findings, ()) = tokio::try_join!(rows, finish)?;
         let clock = Instant::now();
         findings.extend(self.prove(&target, &session).await?);
@@ -82,11 +82,12 @@ impl NewDatabase<'_> {
         Ok(findings)
     }
 
-    /// Loads rows, builds what stands on them and gives the database what surrounds it.
+    /// Loads rows, builds indexes and constraints, and applies the database's properties.
     async fn finish(
         &self,
         loading: &load::DumpLoad<'_>,
-        (session, admin): (&Session, &Session),
+        session: &Session,
+        admin: &Session,
         arriving: LoadedTablesSender<'_>,
         times: &mut Times,
     ) -> Result<()> {
@@ -114,10 +115,10 @@ impl NewDatabase<'_> {
         admin.run(&reset).await?;
         roles_and_settings::apply(session, admin, &plan.building, database, options.no_owner)
             .await?;
-        (self.work.watch)(Event::Info("gathering statistics"));
+        (self.work.watch)(Event::Info("analyzing"));
         statistics::gather(loading.target, options.jobs).await?;
         times.analyze = milliseconds(clock);
-        (self.work.watch)(Event::Info("proving rows"));
+        (self.work.watch)(Event::Info("verifying rows"));
         Ok(())
     }
 
@@ -150,10 +151,10 @@ impl NewDatabase<'_> {
             let server = error.downcast_ref::<ServerError>();
             server.is_some_and(|server| server.is("42P04"))
         });
-        // Where the answer was lost, it may be there.
+        // If the answer was lost, the database may exist.
         self.made.set(!is_anothers);
-        created.with_context(|| format!("making the database `{}`", self.plan.building))?;
-        // Nobody may look in before everything, policies included, is in place.
+        created.with_context(|| format!("creating database `{}`", self.plan.building))?;
+        // No role may connect before everything, policies included, is in place.
         let mut settled = Sql::fill("REVOKE ALL ON DATABASE {} FROM PUBLIC", &[&building]);
         // As many sessions load as there are processors: an index that several build together costs more in all. What is not
         // yet on disk when the machine fails is swept; the name is given by a session that waits for the disk.
@@ -180,7 +181,7 @@ impl NewDatabase<'_> {
         {
             findings.extend(self.name_large_objects(session).await?);
         }
-        (self.work.watch)(Event::Info("proving the schema"));
+        (self.work.watch)(Event::Info("verifying schema"));
         let clients = &self.plan.clients;
         let restored = clients
             .schema(
@@ -208,7 +209,7 @@ impl NewDatabase<'_> {
         Ok(findings)
     }
 
-    /// Holds the schema's fingerprint against the archive's: it sees what no entry of a dump shows.
+    /// Compares the schema fingerprint with the archive's, which covers what dump entries do not show.
     async fn fingerprint(
         &self,
         session: &Session,
@@ -227,13 +228,13 @@ impl NewDatabase<'_> {
             Finding::warn(
                 "proof-fingerprint",
                 &self.plan.name,
-                "the fingerprint of its schema differs from the archive's although every object of the dump is equal",
+                "the schema fingerprint differs from the backup, although every dumped object is equal",
             )
-            .help("af-db diff between the two databases tells more")
+            .help("compare the two databases with af-db diff")
         }))
     }
 
-    /// Hears the dump again to say which large objects differ.
+    /// Reads the dump again to name the large objects that differ.
     async fn name_large_objects(&self, session: &Session) -> Result<Vec<Finding>> {
         let (_, found) = compare::data::large_objects(session).await?;
         let expected = Arc::new(Mutex::new(BTreeMap::new()));
@@ -255,8 +256,8 @@ impl NewDatabase<'_> {
             .map(|oid| {
                 let message = match (expected.contains_key(&oid), found.contains_key(&oid)) {
                     (true, false) => "it is missing",
-                    (false, true) => "it is not in the archive",
-                    _ => "its content differs from the archive's",
+                    (false, true) => "not in the backup",
+                    _ => "content differs from the backup",
                 };
                 Finding::error("proof-large-object", format!("large object {oid}"), message)
             })

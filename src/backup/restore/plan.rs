@@ -1,4 +1,4 @@
-//! Decides what a restore will make under which name, and refuses what cannot end well before anything is made.
+//! Plans the names of a restore and refuses what cannot succeed before anything is created.
 
 use anyhow::Result;
 use chrono::{TimeDelta, Utc};
@@ -23,22 +23,21 @@ use crate::unpack::Unpacked;
 pub(super) struct Plan {
     pub(super) clients: Clients,
     pub(super) major: u32,
-    /// The name the archive is to have in the end.
+    /// The final name of the restored database.
     pub(super) name: String,
-    /// The name it has until it is proven.
+    /// The name it has until it is verified.
     pub(super) building: String,
-    /// The name of what stands there now, once it made room.
+    /// The name under which the replaced database is kept.
     pub(super) kept_as: Option<String>,
-    /// Whether what stands there may be replaced only while it is empty, and need not be kept then.
+    /// Whether the existing database may be replaced only while it is empty, in which case it is not kept.
     pub(super) must_be_empty: bool,
-    /// Roles that may own a database nobody has touched.
+    /// Roles that may own an untouched database.
     owners: Vec<String>,
     /// How many may connect once it is finished.
     pub(super) connection_limit: i64,
 }
 
 impl Plan {
-    /// Gives the database that may be replaced if it is empty.
     pub(super) fn candidate<'a>(&self, admin: &'a Target) -> EmptinessCandidate<'a> {
         EmptinessCandidate {
             target: admin,
@@ -94,7 +93,7 @@ pub(super) async fn prepare(work: Work<'_>, admin: &AdminSession) -> Result<Plan
     })
 }
 
-/// Gives the roles that a database made for this restore may belong to.
+/// Returns the roles that may own an untouched database for this restore.
 async fn owners(session: &Session, options: &Options, unpacked: &Unpacked) -> Result<Vec<String>> {
     let row = session
         .query_one("SELECT current_user::pg_catalog.text", &[])
@@ -113,11 +112,9 @@ pub(super) fn refuse_newer(archive: &Archive, major: u32) -> Result<()> {
         return Ok(());
     }
     Err(refuse(format!(
-        "the archive is of PostgreSQL {theirs}, this server is {major}; nothing was restored"
+        "the backup is from PostgreSQL {theirs}, but this server is {major}; nothing was restored"
     ))
-    .hint(format!(
-        "restore into a server of version {theirs} or newer"
-    ))
+    .hint(format!("restore into PostgreSQL {theirs} or newer"))
     .into())
 }
 
@@ -158,7 +155,7 @@ pub fn suffixed(name: &str, suffix: &str) -> String {
     format!("{}{suffix}", &name[..end])
 }
 
-/// Says whether a database stands where the archive is to go, and refuses one that could not make room for it in the end.
+/// Returns whether the target database exists, and refuses one that could not be renamed.
 async fn check_old(session: &Session, name: &str) -> Result<bool> {
     let there = session
         .query(
@@ -176,7 +173,7 @@ async fn check_old(session: &Session, name: &str) -> Result<bool> {
     }
     let owner: String = row.get("owner");
     Err(refuse(format!(
-        "the database `{name}` belongs to `{owner}`, and this role may not rename it; nothing was restored"
+        "database `{name}` is owned by `{owner}`, and this role may not rename it; nothing was restored"
     ))
     .hint(format!(
         "restore as `{owner}` or a superuser, or into a new database with --into NAME"
@@ -195,15 +192,15 @@ async fn check_rights(session: &Session) -> Result<()> {
         return Ok(());
     }
     Err(
-        refuse("this role may not make databases, nothing was restored")
+        refuse("this role may not create databases; nothing was restored")
             .hint("restore as a superuser, or ALTER ROLE … CREATEDB")
             .into(),
     )
 }
 
-/// Refuses where the database could not be given to its owner, which would be found out only when all the rows are in.
+/// Refuses if the owner of the database cannot be set, which would otherwise fail after all rows are loaded.
 async fn check_owner(session: &Session, owner: &str) -> Result<()> {
-    // One that is missing is made, by whoever may, and is a matter of its own.
+    // A missing owner is created; whether this role may is checked separately.
     let may = session
         .query(
             "SELECT pg_catalog.pg_has_role(r.oid, 'MEMBER') FROM pg_catalog.pg_roles AS r WHERE r.rolname = $1",
@@ -214,21 +211,21 @@ async fn check_owner(session: &Session, owner: &str) -> Result<()> {
         return Ok(());
     }
     Err(refuse(format!(
-        "this role may not give the database to `{owner}`, whose it was; nothing was restored"
+        "this role may not make `{owner}` the owner of the restored database; nothing was restored"
     ))
     .hint("restore as a superuser or a member of that role, or with --no-owner")
     .into())
 }
 
-/// Refuses to rename the database that a platform's services live in.
+/// Refuses to rename the database that a platform's services use.
 async fn check_platform(session: &Session) -> Result<()> {
     if !roles_and_settings::role_exists(session, "supabase_admin").await? {
         return Ok(());
     }
     Err(refuse(
-        "the database `postgres` of a Supabase project cannot change its name, nothing was restored",
+        "database `postgres` of a Supabase project cannot be renamed; nothing was restored",
     )
-    .hint("restore --profile supabase-project into a fresh project, or into a database of its own with --into")
+    .hint("restore --profile supabase-project into a new project, or into a new database with --into")
     .into())
 }
 
@@ -240,9 +237,9 @@ async fn check_mapping(session: &Session, mapping: &Mapping) -> Result<()> {
     match mapping.absent(&there).first() {
         None => Ok(()),
         Some(role) => Err(refuse(format!(
-            "the server has no role `{role}` to map to, nothing was restored"
+            "the server has no role `{role}` to map to; nothing was restored"
         ))
-        .hint("make it first, or leave the mapping out: missing roles are made")
+        .hint("create the role first, or omit the mapping: missing roles are created")
         .into()),
     }
 }

@@ -1,4 +1,4 @@
-//! Owns letting `pg_restore` write a script that `psql` runs in one transaction, and ending it only when all of it was written.
+//! Runs the script that `pg_restore` writes with `psql` in one transaction, committed only if the script is complete.
 
 use std::path::{Path, PathBuf};
 
@@ -11,10 +11,10 @@ use crate::clients::{self, Clients};
 use crate::error::fail;
 use crate::event::{Event, Unit, Watch};
 use crate::pg::program::Program;
-use crate::restore::into_platform::IntoPlatform;
+use crate::restore::Options;
 use crate::sql::safe::Sql;
+use crate::unpack::Unpacked;
 
-/// A script on its way into a database.
 pub(super) struct PsqlScript<'a> {
     restore: Program,
     dump: PathBuf,
@@ -22,24 +22,26 @@ pub(super) struct PsqlScript<'a> {
     passed: u64,
     psql: Child,
     into: Option<ChildStdin>,
-    /// What `psql` says is read all the while, or it would stop; this task ends with it.
+    /// Reads the output of `psql`, which would otherwise block; ends with it.
     said: JoinHandle<String>,
 }
 
 impl<'a> PsqlScript<'a> {
     pub(super) fn start(
-        onto: &IntoPlatform<'a>,
+        options: &Options,
+        unpacked: &Unpacked,
+        watch: Watch<'a>,
         clients: &Clients,
         list: Option<&Path>,
     ) -> Result<PsqlScript<'a>> {
-        let target = &onto.options.target;
+        let target = &options.target;
         let mut restore = clients
             .tool("pg_restore", target)
             .args(["--format=custom", "--file=-"]);
         if let Some(list) = list {
             restore = restore.arg(format!("--use-list={}", list.display()));
         }
-        if onto.options.no_owner {
+        if options.no_owner {
             restore = restore.arg("--no-owner");
         }
         let mut psql = clients
@@ -59,15 +61,15 @@ impl<'a> PsqlScript<'a> {
             );
             words
         });
-        (onto.watch)(Event::Began {
-            task: "restoring onto the platform",
-            total: Some(onto.unpacked.contents.summary.bytes),
+        watch(Event::Began {
+            task: "restoring into the platform",
+            total: Some(unpacked.contents.summary.bytes),
             unit: Unit::Bytes,
         });
         Ok(PsqlScript {
             restore,
-            dump: onto.unpacked.path().to_owned(),
-            watch: onto.watch,
+            dump: unpacked.path().to_owned(),
+            watch,
             passed: 0,
             psql,
             into,
@@ -75,7 +77,7 @@ impl<'a> PsqlScript<'a> {
         })
     }
 
-    /// Hands a statement of ours over.
+    /// Sends a statement of our own.
     pub(super) async fn say(&mut self, sql: &Sql) {
         self.write(sql.as_str().as_bytes()).await;
     }
@@ -84,12 +86,12 @@ impl<'a> PsqlScript<'a> {
         if let Some(into) = &mut self.into
             && into.write_all(bytes).await.is_err()
         {
-            // It stopped reading, and says at the end why.
+            // `psql` stopped reading; its error is reported at the end.
             self.into = None;
         }
     }
 
-    /// Hands a section of the archive over.
+    /// Sends a section of the archive.
     pub(super) async fn section(&mut self, section: &str) -> Result<()> {
         let tool = self.restore.clone().arg(format!("--section={section}"));
         let mut child = tool.arg(&self.dump).start()?;
@@ -122,8 +124,8 @@ impl<'a> PsqlScript<'a> {
         if status.success() || self.into.is_none() {
             return Ok(());
         }
-        // The end is never said, so that nothing is committed.
-        Err(refused("pg_restore could not read the archive", &words))
+        // Without the final COMMIT nothing is committed.
+        Err(refused("pg_restore cannot read the backup", &words))
     }
 
     /// Ends the script; whatever was not committed is rolled back by the server.
@@ -136,13 +138,13 @@ impl<'a> PsqlScript<'a> {
         if status.success() && was_whole {
             return Ok(());
         }
-        Err(refused("the archive could not be loaded", &words))
+        Err(refused("the backup could not be loaded", &words))
     }
 }
 
 fn refused(what: &str, words: &str) -> anyhow::Error {
     let words: Vec<&str> = words.trim().lines().take(12).collect();
     fail(format!("{what}: {}", words.join("\n  ")))
-        .hint("nothing was changed: all of it is one transaction")
+        .hint("nothing was changed: the transaction was rolled back")
         .into()
 }

@@ -1,4 +1,4 @@
-//! Owns gathering the planner's statistics of a restored database, by several sessions at once.
+//! Analyzes a restored database over several connections.
 
 use anyhow::{Context as _, Result};
 
@@ -8,11 +8,9 @@ use crate::pg::target::Target;
 use crate::sql::name::ObjectName;
 use crate::sql::safe::Sql;
 
-/// Gathers statistics of every table, as a bare `ANALYZE` does.
+/// Analyzes every table, as a bare `ANALYZE` does.
 pub(super) async fn gather(target: &Target, jobs: u32) -> Result<()> {
-    gather_in(target, jobs)
-        .await
-        .context("gathering statistics")
+    gather_in(target, jobs).await.context("analyzing")
 }
 
 async fn gather_in(target: &Target, jobs: u32) -> Result<()> {

@@ -1,4 +1,4 @@
-//! Owns archives in a folder: written into `<name>.partial`, synced, then renamed.
+//! Archives in a folder: written into `<name>.partial`, synced, then renamed.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -20,7 +20,7 @@ pub struct Folder {
 
 /// The ending of what is not complete.
 const PARTIAL: &str = ".partial";
-/// Held while an archive is written, so that others can tell a run from its remains.
+/// Locked while an archive is written, to distinguish a running backup from leftovers.
 const LOCK: &str = ".lock";
 
 impl Folder {
@@ -77,17 +77,15 @@ impl Folder {
         let path = self.path.join(format!("{name}{PARTIAL}"));
         let done = self.path.join(name);
         if done.exists() {
-            return Err(fail(format!("there is an archive `{name}` already"))
+            return Err(fail(format!("backup `{name}` already exists"))
                 .hint("wait a second and try again")
                 .into());
         }
         let busy = || {
-            fail(format!(
-                "another backup is writing an archive `{name}` of this second"
-            ))
-            .hint("wait a second and try again")
+            fail(format!("another backup is writing `{name}` in this second"))
+                .hint("wait a second and try again")
         };
-        // Made by nobody else: two that write the same files would spoil each other's.
+        // Created exclusively: two backups must not write the same files.
         if !make_new_folder(&path)? {
             return Err(busy().into());
         }
@@ -146,10 +144,10 @@ impl Folder {
         let path = self.path.join(name);
         if path.is_symlink() {
             return Err(fail(format!(
-                "{} is a link, so the archive it leads to was left alone",
+                "{} is a symbolic link; the backup it points to was not removed",
                 path.display()
             ))
-            .hint("remove the link, or the archive where it is")
+            .hint("remove the link, or the backup at its real path")
             .into());
         }
         let described = fs::remove_file(path.join(DESCRIPTION));
@@ -173,7 +171,7 @@ fn open_regular(path: &Path) -> io::Result<Option<File>> {
     #[cfg(unix)]
     {
         use rustix::fs::OFlags;
-        // To open a pipe would wait for somebody to write.
+        // Opening a pipe would wait for a writer.
         let flags = (OFlags::NONBLOCK | OFlags::NOFOLLOW).bits();
         std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags.cast_signed());
     }
@@ -182,7 +180,6 @@ fn open_regular(path: &Path) -> io::Result<Option<File>> {
     Ok(is_file.then_some(file))
 }
 
-/// Gives the bytes free where a path is or will be.
 pub fn free(path: &Path) -> Option<u64> {
     let existing = path.ancestors().find(|ancestor| ancestor.exists());
     #[cfg(unix)]
@@ -256,7 +253,7 @@ impl Sink for FileSink {
     }
 }
 
-/// Says whether a folder is an archive being written, or what is left of one: nothing in it is anybody else's.
+/// Returns whether a folder is an archive in progress or its leftover, which contains only our files.
 fn is_partial(path: &Path, name: &str) -> bool {
     let is_ours =
         |file: &String| file == LOCK || file == DESCRIPTION || archive::is_stored_name(file);
@@ -280,7 +277,7 @@ fn entries(path: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Makes a folder that only we can enter: an archive holds everybody's rows.
+/// Creates a folder that only we can enter, because an archive contains all rows.
 fn make_folder(path: &Path) -> Result<()> {
     if path.is_dir() {
         return Ok(());
@@ -290,13 +287,13 @@ fn make_folder(path: &Path) -> Result<()> {
         .find(|part| part.exists() && !part.is_dir())
     {
         return Err(fail(format!("{} is a file, not a folder", file.display()))
-            .hint("name a folder for the archives; it is made if it is not there")
+            .hint("use a folder; af-db creates it if it does not exist")
             .into());
     }
     builder()
         .recursive(true)
         .create(path)
-        .with_context(|| format!("making the folder {}", path.display()))
+        .with_context(|| format!("creating folder {}", path.display()))
 }
 
 /// Makes a folder like this, unless it is there.
@@ -304,7 +301,7 @@ fn make_new_folder(path: &Path) -> Result<bool> {
     match builder().create(path) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-        Err(error) => Err(error).with_context(|| format!("making the folder {}", path.display())),
+        Err(error) => Err(error).with_context(|| format!("creating folder {}", path.display())),
     }
 }
 
@@ -323,10 +320,10 @@ fn create(path: &Path) -> Result<File> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options
         .open(path)
-        .with_context(|| format!("making {}", path.display()))
+        .with_context(|| format!("creating {}", path.display()))
 }
 
-/// Takes the lock of a partial archive if nobody lives who holds it.
+/// Takes the lock of a partial archive if no running process holds it.
 #[cfg(unix)]
 fn lock_file(file: &File) -> bool {
     rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_ok()
@@ -366,7 +363,7 @@ mod tests {
         drop(folder.begin("a-2").unwrap());
         assert!(!folder.path.join("a-2.partial").exists());
         let killed = "a-20260102T030405Z.partial";
-        // Folders that only look like one are somebody's.
+        // Folders with a similar name are not ours.
         let others = ["mine.partial", "b-20260102T030405Z.partial"];
         for name in others.into_iter().chain([killed]) {
             fs::create_dir(folder.path.join(name)).unwrap();

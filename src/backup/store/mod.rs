@@ -1,4 +1,4 @@
-//! Owns where archives are kept: a folder, or an object store where that feature is built in.
+//! Where archives are kept: a folder, or an object store with that feature.
 //!
 //! An archive becomes visible in one step, when it is complete; what was left behind by a killed run is never listed.
 
@@ -17,7 +17,7 @@ use crate::error::{Failure, fail};
 use crate::file_encoding::Sink;
 use crate::sql::redact;
 
-/// Refuses what was meant as a URL: a folder called `s3:` would hold the archives, and nobody would look for them there.
+/// Refuses a mistyped URL, which would otherwise create a folder such as `s3:`.
 fn check_folder(text: &str) -> Result<()> {
     let scheme = text.split_once(':').map_or("", |(scheme, _)| scheme);
     // A single letter is a disk of Windows.
@@ -81,13 +81,13 @@ impl Store {
         }
         let _ = variables;
         Err(
-            fail(format!("a store cannot be of the kind `{scheme}://`"))
-                .hint("use a folder, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX; a build without object storage knows folders only")
+            fail(format!("unsupported store `{scheme}://`"))
+                .hint("use a folder, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX; builds without object storage support folders only")
                 .into(),
         )
     }
 
-    /// Names it for a person, without secrets.
+    /// Formats the location without secrets.
     pub fn shown(&self) -> String {
         match self {
             Store::Folder(folder) => folder.path.display().to_string(),
@@ -96,7 +96,7 @@ impl Store {
         }
     }
 
-    /// Gives the names of the complete archives, oldest first where they are of one database.
+    /// Returns the names of the complete archives; those of one database oldest first.
     pub fn names(&self) -> Result<Vec<String>> {
         match self {
             Store::Folder(folder) => folder.names(),
@@ -105,7 +105,7 @@ impl Store {
         }
     }
 
-    /// Gives the names of the complete archives that have a file of this name.
+    /// Returns the names of the complete archives that have this file.
     pub fn names_with(&self, file: &str) -> Result<Vec<String>> {
         match self {
             Store::Folder(folder) => folder.names_with(file),
@@ -121,7 +121,7 @@ impl Store {
             .take(DESCRIPTION_BYTES)
             .read_to_end(&mut bytes)?;
         let mut archive = Archive::from_json(name, &bytes)?;
-        // Somebody may have copied or moved it: its files lie under the name that finds it, and no other's are its own.
+        // The archive may have been copied or renamed; its files are those under the name it is found by.
         name.clone_into(&mut archive.name);
         Ok(archive)
     }
@@ -135,7 +135,7 @@ impl Store {
         }
     }
 
-    /// Begins an archive of about so many bytes, that nobody sees yet.
+    /// Begins an archive of about `bytes` bytes, not yet listed.
     pub fn begin(&self, name: &str, bytes: u64) -> Result<Pending> {
         let _ = bytes;
         match self {
@@ -145,12 +145,12 @@ impl Store {
         }
     }
 
-    /// Says whether what was written came to rest elsewhere and must be read back before it counts.
+    /// Returns whether writes go to another machine and must be read back.
     pub fn is_remote(&self) -> bool {
         !matches!(self, Store::Folder(_))
     }
 
-    /// Gives the names of what killed runs left unfinished and nobody sweeps by itself.
+    /// Returns the unfinished archives of killed runs that are not swept automatically.
     pub fn leftovers(&self) -> Result<Vec<String>> {
         match self {
             // The next backup sweeps a folder.
@@ -178,7 +178,7 @@ impl Store {
         }
     }
 
-    /// Gives the names of the files of an archive, whether listed in it or not.
+    /// Returns the names of an archive's files, listed in its description or not.
     pub fn files(&self, name: &str) -> Result<Vec<String>> {
         match self {
             Store::Folder(folder) => folder.files(name),
@@ -187,7 +187,7 @@ impl Store {
         }
     }
 
-    /// Gives the sizes of the files of an archive, described or not, as an object store tells them.
+    /// Returns the sizes of an archive's files as the object store reports them.
     pub fn sizes(&self, name: &str) -> Result<BTreeMap<String, u64>> {
         match self {
             Store::Folder(folder) => folder.sizes(name),
@@ -205,7 +205,7 @@ impl Store {
         }
     }
 
-    /// Gives the bytes free for new archives, where that can be known.
+    /// Returns the free space, if known.
     pub fn free(&self) -> Option<u64> {
         match self {
             Store::Folder(folder) => folder.free(),
@@ -253,24 +253,22 @@ impl Pending {
     }
 }
 
-/// Says that something stands in the place of a file of an archive that is none, or that leads elsewhere.
+/// The error for a file of an archive that is not a regular file.
 fn no_file(name: &str, file: &str) -> Failure {
     fail(format!(
-        "the archive `{name}` is damaged: {file} is not a regular file"
+        "backup `{name}` is damaged: {file} is not a regular file"
     ))
-    .hint("use another archive, this one cannot be trusted")
+    .hint("use another backup; this one cannot be trusted")
 }
 
-/// Says that a file of an archive, or all of it, is not there.
+/// The error for a missing archive or file.
 fn missing(name: &str, file: &str, store: &str) -> Failure {
     if file == DESCRIPTION {
-        return fail(format!("there is no archive `{name}` in {store}"))
-            .hint("`af-db backup list` shows what is there");
+        return fail(format!("no backup `{name}` in {store}"))
+            .hint("list backups with `af-db backup list`");
     }
-    fail(format!(
-        "the archive `{name}` is damaged: {file} is missing"
-    ))
-    .hint("use another archive, this one cannot be trusted")
+    fail(format!("backup `{name}` is damaged: {file} is missing"))
+        .hint("use another backup; this one cannot be trusted")
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Owns exporting one tenant's rows: one snapshot, every table that holds some, what is pointed at first.
+//! Exports one tenant's rows from every table that has some, in one snapshot, referenced tables first.
 
 use std::io::Write as _;
 
@@ -26,7 +26,6 @@ use crate::sql::safe::Sql;
 use crate::store::{Pending, Store};
 use crate::unpack;
 
-/// Exports the rows of the tenant named in the scope, whose tables name it in `column`.
 pub async fn run(
     options: &Options,
     column: &str,
@@ -43,7 +42,7 @@ pub async fn run(
     };
     let exported = tokio::select! {
         exported = work => exported,
-        () = interrupt.wait() => Err(with_exit(Exit::Interrupted, "interrupted, no archive was made").into()),
+        () = interrupt.wait() => Err(with_exit(Exit::Interrupted, "interrupted; no backup was made").into()),
     };
     session.close().await;
     let (pending, mut archive, clock) = exported?;
@@ -92,13 +91,11 @@ async fn export(
     let sealed = writer.inner.complete()?;
     let rows = tables.iter().map(|table| table.sum.rows).sum();
     if rows == 0 {
-        return Err(refuse(format!(
-            "there is no row of tenant `{tenant}`, no archive was made"
-        ))
-        .hint(format!(
-            "`{column}` holds the names of the tenants there are"
-        ))
-        .into());
+        return Err(
+            refuse(format!("no rows of tenant `{tenant}`; no backup was made"))
+                .hint(format!("`{column}` must contain the given tenant id"))
+                .into(),
+        );
     }
     let script = StoredFile {
         name: stored,
@@ -141,7 +138,7 @@ async fn export(
     Ok((pending, archive, clock))
 }
 
-/// What is said of every archive of these options.
+/// Returns the description of an archive before its contents are known.
 fn blank(options: &Options) -> Archive {
     Archive {
         version: 1,
@@ -169,7 +166,9 @@ fn blank(options: &Options) -> Archive {
 fn not_included(tenant_tables: &TenantTables) -> Vec<String> {
     let shared = tenant_tables.shared.iter();
     shared
-        .map(|table| format!("the rows of {table} that its rows point at, which belong to nobody"))
+        .map(|table| {
+            format!("rows of {table} that the tenant's rows reference (they belong to no tenant)")
+        })
         .collect()
 }
 
@@ -191,7 +190,7 @@ fn seal_small(
     })
 }
 
-/// Writes the script and gives what must hold of its tables.
+/// Writes the script and returns the expected rows of its tables.
 async fn write(
     session: &Session,
     tenant_tables: &TenantTables,
@@ -236,7 +235,7 @@ async fn write(
     Ok(tables)
 }
 
-/// Passes the tenant's rows of a table on and sums them up.
+/// Copies the tenant's rows of a table and hashes them.
 pub(super) async fn rows(
     session: &Session,
     member: &TenantTable,

@@ -1,4 +1,4 @@
-//! Owns one tenant's rows: which tables hold them, how they are exported as a script anybody can load, and put back.
+//! One tenant's rows: finding their tables, exporting them as a plain SQL script, and restoring them.
 //!
 //! The script is plain SQL: `age -d | zstd -d | psql -1 -v ON_ERROR_STOP=1` loads it without us.
 

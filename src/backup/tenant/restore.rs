@@ -1,4 +1,4 @@
-//! Owns putting one tenant's rows back among everybody's: in one transaction that is rolled back unless they prove equal.
+//! Restores one tenant's rows into a shared database, in one transaction that is rolled back unless the rows match.
 
 use std::io::BufRead;
 
@@ -23,19 +23,17 @@ use crate::sql::safe::Sql;
 
 /// What to load where.
 pub struct TenantLoad<'a> {
-    /// The database.
     pub target: &'a Target,
     /// The column that names the tenant.
     pub column: &'a str,
-    /// Whether rows of the tenant that are there make room.
+    /// Whether the tenant's existing rows are deleted first.
     pub replace: bool,
-    /// The archive.
     pub archive: &'a Archive,
-    /// What must hold afterwards.
+    /// The expected rows.
     pub proof: &'a Proof,
 }
 
-/// Loads the script; nothing is changed unless every row of the tenant is what the archive says.
+/// Loads the script; commits only if every row of the tenant matches the archive.
 pub async fn run(
     loading: &TenantLoad<'_>,
     script: &mut (dyn BufRead + Send),
@@ -58,13 +56,13 @@ pub async fn run(
         session
             .run(&Sql::new("COMMIT"))
             .await
-            .context("keeping the tenant's rows")?;
+            .context("committing the tenant's rows")?;
         anyhow::Ok(removed)
     };
     let loaded = tokio::select! {
         loaded = work => loaded,
         // The session ends with its transaction open, which undoes it.
-        () = interrupt.wait() => Err(with_exit(Exit::Interrupted, "interrupted, nothing was changed").into()),
+        () = interrupt.wait() => Err(with_exit(Exit::Interrupted, "interrupted; nothing was changed").into()),
     };
     session.close().await;
     loaded
@@ -83,13 +81,13 @@ async fn load(
     check_tables(loading.proof, &tenant_tables)?;
     let without_triggers = without_triggers(session).await?;
     if tenant_tables.is_circular && !without_triggers {
-        return Err(refuse("keys of the tenant's tables run in a circle, which this role cannot load; nothing was changed")
+        return Err(refuse("foreign keys of the tenant's tables form a cycle, which this role cannot load; nothing was changed")
             .hint("restore as a superuser, or GRANT SET ON PARAMETER session_replication_role to the role")
             .into());
     }
     let removed = make_room(loading, &tenant_tables, tenant, session).await?;
     copy(loading, script, watch, session).await?;
-    watch(Event::Info("proving the tenant's rows"));
+    watch(Event::Info("verifying the tenant's rows"));
     prove(loading, &tenant_tables, session).await?;
     if without_triggers {
         check_keys(&map, &tenant_tables, session).await?;
@@ -103,11 +101,11 @@ fn check_tables(proof: &Proof, tenant_tables: &TenantTables) -> Result<()> {
         let name = &member.table.name;
         let tables = &mut proof.tables.iter();
         if !tables.any(|table| ObjectName::new(&table.schema, &table.name) == *name) {
-            // Its rows would be lost, or left pointing at what is replaced.
+            // Its rows would be lost, or would reference replaced rows.
             return Err(refuse(format!(
-                "`{name}` holds rows of tenants and is not in the archive, nothing was changed"
+                "table `{name}` has rows of tenants but is not in the backup; nothing was changed"
             ))
-            .hint("bring the database to the archive's migration first")
+            .hint("migrate the database to the backup's migration first")
             .into());
         }
     }
@@ -119,23 +117,23 @@ fn check_tables(proof: &Proof, tenant_tables: &TenantTables) -> Result<()> {
             .find(|member| member.table.name == name)
         else {
             return Err(refuse(format!(
-                "`{name}` of the archive is no table of tenants here, nothing was changed"
+                "table `{name}` of the backup is not a tenant table in this database; nothing was changed"
             ))
-            .hint("bring the database to the archive's migration first")
+            .hint("migrate the database to the backup's migration first")
             .into());
         };
         if member.columns().as_str() != table.columns {
             return Err(refuse(format!(
-                "`{name}` has other columns than in the archive, nothing was changed"
+                "table `{name}` has different columns than in the backup; nothing was changed"
             ))
-            .hint("bring the database to the archive's migration first")
+            .hint("migrate the database to the backup's migration first")
             .into());
         }
     }
     Ok(())
 }
 
-/// Keeps triggers from changing rows that come back as they were; keys are then checked by us.
+/// Disables triggers, which would change the restored rows; foreign keys are checked afterwards.
 async fn without_triggers(session: &Session) -> Result<bool> {
     let set = "SAVEPOINT triggers; SET LOCAL session_replication_role = replica; RELEASE triggers";
     match session.run(&Sql::new(set)).await {
@@ -178,9 +176,9 @@ async fn make_room(
         let rows = session.query_sql(&there, &[]).await?;
         if rows.first().is_some_and(|row| row.get(0)) {
             return Err(refuse(format!(
-                "`{name}` holds rows of tenant `{tenant}`, nothing was changed"
+                "table `{name}` already has rows of tenant `{tenant}`; nothing was changed"
             ))
-            .hint("--replace removes the tenant's rows first, in the same transaction")
+            .hint("use --replace to delete the tenant's rows first, in the same transaction")
             .into());
         }
     }
@@ -209,7 +207,7 @@ async fn copy(
         let table = tables
             .clone()
             .find(|table| script::head_of(table) == head)
-            .context("the script loads a table that its proof does not know")?;
+            .context("the script loads a table that is not in proof.json")?;
         table_rows(session, table, script).await?;
         done += table.sum.rows;
         watch(Event::Advanced {
@@ -277,17 +275,17 @@ async fn prove(
         let is_same = found == expected || (found.rows == 0 && expected.rows == 0);
         if !is_same {
             return Err(fail(format!(
-                "the tenant's rows of `{name}` came out otherwise than they are in the archive ({} rows, {} expected); nothing was changed",
+                "the tenant's rows of `{name}` differ from the backup ({} rows, {} expected); nothing was changed",
                 found.rows, expected.rows
             ))
-            .hint("a trigger, or a default that is always filled in, changes them; restore as a superuser")
+            .hint("a trigger or a generated default changes the rows; restore as a superuser")
             .into());
         }
     }
     Ok(())
 }
 
-/// Checks every key of and to the tenant's tables, because nothing else did.
+/// Checks every foreign key of and to the tenant's tables, because loading did not.
 async fn check_keys(map: &TableMap, tenant_tables: &TenantTables, session: &Session) -> Result<()> {
     let is_member = |oid: i64| tenant_tables.members.iter().any(|member| member.oid == oid);
     for key in &map.keys {
@@ -301,11 +299,11 @@ async fn check_keys(map: &TableMap, tenant_tables: &TenantTables, session: &Sess
         let rows = session.query_sql(&broken, &[]).await?;
         if rows.first().is_some_and(|row| row.get(0)) {
             return Err(fail(format!(
-                "rows of `{}` would point nowhere by {}, nothing was changed",
+                "rows of `{}` would violate foreign key {}; nothing was changed",
                 from.name, key.name
             ))
             .hint(format!(
-                "what they point at in `{}` is not in the archive; bring that back first",
+                "the referenced rows of `{}` are not in the backup; restore them first",
                 to.name
             ))
             .into());

@@ -1,11 +1,11 @@
-//! Owns reading the script of a tenant: which tables it loads, and what their rows amount to.
+//! Inspects a tenant's script: which tables it loads, and the hashes of their rows.
 
 use std::io::{self, Write};
 
 use crate::dump_inspector::RowHasher;
 use crate::proof::TableProof;
 
-/// Listens to a script that passes and sums up the rows of each table.
+/// Hashes the rows of each table in a script as it streams.
 #[derive(Default)]
 pub struct ScriptInspector {
     line: Vec<u8>,
@@ -27,7 +27,7 @@ pub fn head_of(table: &TableProof) -> String {
 }
 
 impl ScriptInspector {
-    /// Says whether what passed are the rows of these tables, in this order.
+    /// Returns whether the script contained the rows of these tables, in this order.
     pub fn holds(&self, tables: &[TableProof]) -> bool {
         self.rows.is_none()
             && self.line.is_empty()

@@ -1,4 +1,4 @@
-//! Owns deciding which tables hold a tenant's rows and which rows those are: by the tenant's column, by the key of the tenant
+//! Finds the tables with a tenant's rows and which rows those are: by the tenant column, by the key of the tenant
 //! itself, and by keys that point at such rows.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +13,6 @@ use crate::sql::safe::Sql;
 /// A table as far as tenants are concerned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table {
-    /// Its name.
     pub name: ObjectName,
     /// The columns that a row is made of: generated ones are not.
     pub columns: Vec<String>,
@@ -21,18 +20,14 @@ pub struct Table {
     pub is_partitioned: bool,
     /// Whether row-level security would hide rows from our role.
     pub is_filtered: bool,
-    /// Whether our role may read it.
     pub is_readable: bool,
 }
 
-/// A foreign key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForeignKey {
-    /// Its name.
     pub name: String,
     /// The table that points.
     pub from: i64,
-    /// Its columns.
     pub columns: Vec<String>,
     /// The table pointed at.
     pub to: i64,
@@ -45,7 +40,6 @@ pub struct ForeignKey {
 pub struct TableMap {
     /// The tables, by their oids.
     pub tables: BTreeMap<i64, Table>,
-    /// The keys.
     pub keys: Vec<ForeignKey>,
 }
 
@@ -54,7 +48,6 @@ pub struct TableMap {
 pub struct TenantTable {
     /// The table's oid.
     pub oid: i64,
-    /// The table.
     pub table: Table,
     /// Which of its rows, as a condition on `t`.
     pub rows: Sql,
@@ -63,11 +56,10 @@ pub struct TenantTable {
 /// The tables with rows of a tenant, what is pointed at before what points.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TenantTables {
-    /// The tables.
     pub members: Vec<TenantTable>,
     /// Whether keys run in a circle, so that no order suits all of them.
     pub is_circular: bool,
-    /// Tables of nobody's that these point at.
+    /// Referenced tables without a tenant.
     pub shared: Vec<ObjectName>,
 }
 
@@ -109,8 +101,8 @@ impl TableMap {
     pub fn tenant_tables(&self, column: &str, tenant: &str) -> Result<TenantTables> {
         let mut rows = self.direct(column, tenant);
         if rows.is_empty() {
-            return Err(fail(format!("no table has the column `{column}`"))
-                .hint("name the column that holds the tenant under tenancy.column in af-db.yaml")
+            return Err(fail(format!("no table has a column `{column}`"))
+                .hint("set tenancy.column in af-db.yaml to the tenant column")
                 .into());
         }
         rows.extend(self.roots(column, tenant, &rows));
@@ -221,13 +213,13 @@ fn points_at(key: &ForeignKey, to: &Table, condition: &Sql) -> Sql {
 }
 
 impl TenantTables {
-    /// Refuses what would leave rows out without a word.
+    /// Refuses tables whose rows would be omitted silently.
     pub fn check_rights(&self) -> Result<()> {
         for member in &self.members {
             let table = &member.table;
             if table.is_filtered {
                 return Err(refuse(format!(
-                    "row-level security would hide rows of `{}` from this role, nothing was exported",
+                    "row-level security hides rows of `{}` from this role; nothing was exported",
                     table.name
                 ))
                 .hint("work as a superuser or a role with BYPASSRLS: ALTER ROLE … BYPASSRLS")
@@ -235,7 +227,7 @@ impl TenantTables {
             }
             if !table.is_readable {
                 return Err(refuse(format!(
-                    "this role may not read `{}`, nothing was exported",
+                    "this role may not read `{}`; nothing was exported",
                     table.name
                 ))
                 .hint("work as the owner or a superuser, or GRANT pg_read_all_data to the role")
@@ -247,7 +239,6 @@ impl TenantTables {
 }
 
 impl TenantTable {
-    /// Gives the columns as `COPY` takes them.
     pub fn columns(&self) -> Sql {
         let names = self.table.columns.iter();
         let list = Sql::join(names.map(|name| Ident::new(name.as_str())), ", ");

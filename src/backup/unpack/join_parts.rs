@@ -1,4 +1,4 @@
-//! Owns making one dump of several parts in one file: `pg_restore` reads one, loads it in parallel and in any order.
+//! Joins the parts of a dump in one file, which `pg_restore` can load in parallel and in any order.
 //!
 //! Each part is unpacked as it is into a place of its own; before them is room for the one table of contents, which is written
 //! last. Nothing between the places is ever read: the table of contents says where the data of each entry begins.
@@ -21,18 +21,18 @@ pub(super) struct Layout {
     places: Vec<Range<u64>>,
 }
 
-/// How much longer other names of roles may make a table of contents, which is a hole in the file unless they do.
+/// How much mapped role names may lengthen a table of contents; a hole in the file otherwise.
 const GROWTH: u64 = 4;
 
 impl Layout {
-    /// Gives each part its place; none where there is only one.
+    /// Assigns each part a place in the file; `None` for a dump in one part.
     pub(super) fn of(archive: &Archive) -> Result<Option<Self>> {
         let dumps = archive.dumps()?;
         if dumps.len() == 1 {
             return Ok(None);
         }
         let heads: Option<u64> = dumps.iter().map(|dump| dump.head).sum();
-        let heads = heads.ok_or_else(|| damaged(archive, "a part of its dump has no length"))?;
+        let heads = heads.ok_or_else(|| damaged(archive, "a part of the dump has no length"))?;
         let mut from = (heads * GROWTH).next_multiple_of(64 << 10);
         let places = dumps.iter().map(|dump| {
             let place = from..from + dump.content;
@@ -44,14 +44,16 @@ impl Layout {
         }))
     }
 
-    /// Gives the place of the first part.
     pub(super) fn first(&self) -> Range<u64> {
         self.places[0].clone()
     }
 
     /// Goes to the place of a part.
     pub(super) fn place(&self, into: &mut io::BufWriter<File>, part: usize) -> Result<()> {
-        let place = self.places.get(part).context("there is a part too many")?;
+        let place = self
+            .places
+            .get(part)
+            .context("the dump has too many parts")?;
         into.seek(SeekFrom::Start(place.start))
             .context("unpacking the dump")?;
         Ok(())
@@ -64,7 +66,7 @@ impl Layout {
         whole: &mut ReadArchive,
         mapping: &Mapping,
     ) -> Result<Toc> {
-        let joined = whole.joined.as_ref().context("there is no dump")?;
+        let joined = whole.joined.as_ref().context("the backup has no dump")?;
         let mut heads = Vec::new();
         for (place, part) in self.places.iter().zip(&whole.parts) {
             heads.push((head(file, place.start, part.toc.length)?, &part.toc));
@@ -77,7 +79,7 @@ impl Layout {
         };
         ensure!(
             bytes.len() as u64 <= self.places[0].start,
-            "the names that roles are to have leave no room for the table of contents"
+            "the mapped role names do not fit into the table of contents"
         );
         file.rewind()
             .and_then(|()| file.write_all(&bytes))

@@ -1,6 +1,6 @@
-//! Owns reading an archive back: every checksum first, then what the dump says against what was proven when it was made.
+//! Reads an archive back: verifies every checksum, then compares the dump with the expected contents recorded with it.
 //!
-//! Nothing of an archive is used before all of it was found whole.
+//! Nothing of an archive is used before all of it is verified.
 
 mod join_parts;
 pub mod temp_file;
@@ -30,10 +30,10 @@ use crate::toc::Toc;
 use join_parts::Layout;
 use temp_file::TempFile;
 
-/// What was found in an archive that is whole.
+/// The contents of a verified archive.
 #[derive(Clone, Debug)]
 pub struct ArchiveContents {
-    /// What must hold of a restored database.
+    /// The expected contents of a restored database.
     pub proof: Proof,
     /// The dump's table of contents and sums.
     pub summary: DumpSummary,
@@ -50,7 +50,7 @@ impl ArchiveContents {
         }
     }
 
-    /// Takes what was renamed for what the archive says.
+    /// Applies mapped role names to the contents.
     fn rename(&mut self, mapping: &Mapping, toc: Toc, grown: i64) {
         self.roles_merged = mapping.merges(&self.proof.database, &self.summary.toc);
         self.proof.database = mapping.database(&self.proof.database);
@@ -61,7 +61,7 @@ impl ArchiveContents {
     }
 }
 
-/// An archive found whole.
+/// A verified archive.
 #[derive(Clone, Debug)]
 pub struct Verified {
     /// Its description.
@@ -75,7 +75,6 @@ pub struct Verified {
 pub struct ArchiveSource<'a> {
     /// Where it is.
     pub store: &'a Store,
-    /// Its name.
     pub name: &'a str,
     /// Keys that may open it.
     pub identities: &'a [Identity],
@@ -97,7 +96,7 @@ pub async fn verify(
     Ok(Verified { archive, contents })
 }
 
-/// Checks what a store made of an archive before its description is written: every byte again, or only the sizes.
+/// Checks the stored files before the description is written: by reading every byte, or only the sizes.
 pub async fn check_stored(
     store: &Store,
     archive: &Archive,
@@ -109,14 +108,16 @@ pub async fn check_stored(
     for file in &archive.files {
         let size = there.get(&file.name).copied();
         if size != Some(file.size) {
-            let has = size.map_or("is not there".to_owned(), |size| format!("has {size}"));
+            let has = size.map_or("the file is missing".to_owned(), |size| {
+                format!("{size} stored")
+            });
             return Err(fail(format!(
-                "{} lost a part of {}: {} bytes were sent, it {has}; no archive was made",
+                "{} lost part of {}: {} bytes sent, {has}; no backup was made",
                 store.shown(),
                 file.name,
                 file.size
             ))
-            .hint("try again; if it stays so, the store cannot be trusted")
+            .hint("try again; if it happens again, the store cannot be trusted")
             .into());
         }
     }
@@ -134,12 +135,11 @@ pub async fn check_stored(
         each.try_for_each(|file| reading.stored(file))
     })
     .await
-    .context("reading back what was stored; no archive was made")
+    .context("reading back the stored files; no backup was made")
 }
 
-/// A dump unpacked into a file that nobody else sees, ready for `pg_restore`.
+/// A dump unpacked into a private file, ready for `pg_restore`.
 pub struct Unpacked {
-    /// The archive's description.
     pub archive: Archive,
     /// What is in it.
     pub contents: ArchiveContents,
@@ -149,12 +149,12 @@ pub struct Unpacked {
 }
 
 impl Unpacked {
-    /// Gives the path under which `pg_restore` can open the dump while this value lives.
+    /// Returns the path of the dump, valid while this value lives.
     pub fn path(&self) -> &Path {
         self.scratch.path()
     }
 
-    /// Hears the dump once more and tells of each large object.
+    /// Reads the dump again and calls `tell` for each large object.
     pub fn large_objects(&self, tell: crate::dump_inspector::OnObject) -> Result<()> {
         let mut file = File::open(self.path()).context("reading the unpacked dump")?;
         let mut tap = DumpInspector::with_objects(io::sink(), tell);
@@ -176,10 +176,10 @@ pub async fn unpack(
     let archive = source.store.archive(source.name)?;
     if archive.scope.tenant.is_some() {
         return Err(refuse(format!(
-            "the archive `{}` holds one tenant's rows and no database, nothing was restored",
+            "backup `{}` contains only one tenant's rows; nothing was restored",
             source.name
         ))
-        .hint("restore it into the database that the tenant belongs to, without --drill, --swap or --into")
+        .hint("restore it into the tenant's database, without --drill, --swap or --into")
         .into());
     }
     check_key(source, &archive)?;
@@ -192,7 +192,7 @@ pub async fn unpack(
     let layout = Layout::of(&archive)?;
     let (contents, first) = supervise(reading, watch, interrupt, move |reading| match layout {
         None => one(reading, file, &mapping),
-        Some(layout) => several(reading, (file, &layout), &mapping),
+        Some(layout) => several(reading, file, &layout, &mapping),
     })
     .await?;
     Ok(Unpacked {
@@ -213,7 +213,7 @@ fn one(
 ) -> Result<(ArchiveContents, Range<u64>)> {
     let into = Renaming::new(io::BufWriter::with_capacity(BUFFER, file), mapping);
     let whole = reading.all(into, |_, _| Ok(()))?;
-    let (whole, into) = whole.context("the archive could not be read")?;
+    let (whole, into) = whole.context("the backup could not be read")?;
     let (file, renamed) = into.finish()?;
     let mut contents = whole.contents;
     if let Some((toc, grown)) = renamed {
@@ -226,16 +226,17 @@ fn one(
     Ok((contents, 0..end))
 }
 
-/// Unpacks a dump that is in several files, each into its place, and makes one of them.
+/// Unpacks a dump in several files, each into its place, and joins them.
 fn several(
     reading: &ArchiveReader,
-    (file, layout): (File, &Layout),
+    file: File,
+    layout: &Layout,
     mapping: &Mapping,
 ) -> Result<(ArchiveContents, Range<u64>)> {
     let into = io::BufWriter::with_capacity(BUFFER, file);
     let place = |into: &mut io::BufWriter<File>, part: usize| layout.place(into, part);
     let whole = reading.all(into, place)?;
-    let (mut whole, into) = whole.context("the archive could not be read")?;
+    let (mut whole, into) = whole.context("the backup could not be read")?;
     let mut file = finished(into)?;
     let toc = layout.assemble(&mut file, &mut whole, mapping)?;
     let mut contents = whole.contents;
@@ -262,13 +263,13 @@ fn check_space(archive: &Archive, directory: &Path) -> Result<()> {
     let needed = unpacked_bytes(archive)?;
     match folder::free(directory) {
         Some(free) if free < needed + (16 << 20) => Err(refuse(format!(
-            "{} has {} MB free, unpacking `{}` needs {} MB; nothing was restored",
+            "{} has {} MB free; unpacking `{}` needs {} MB; nothing was restored",
             directory.display(),
             free >> 20,
             archive.name,
             (needed >> 20) + 16
         ))
-        .hint("name a folder with more room with --scratch")
+        .hint("choose a folder with more space with --scratch")
         .into()),
         _ => Ok(()),
     }
@@ -276,8 +277,8 @@ fn check_space(archive: &Archive, directory: &Path) -> Result<()> {
 
 fn unpack_trouble(error: io::Error) -> anyhow::Error {
     if error.kind() == io::ErrorKind::StorageFull {
-        return fail("there is no room to unpack the dump, nothing was restored")
-            .hint("name a folder with more room with --scratch")
+        return fail("not enough space to unpack the dump; nothing was restored")
+            .hint("choose a folder with more space with --scratch")
             .into();
     }
     anyhow::Error::from(error).context("unpacking the dump")
@@ -287,7 +288,7 @@ fn unpack_trouble(error: io::Error) -> anyhow::Error {
 fn check_key(source: &ArchiveSource<'_>, archive: &Archive) -> Result<()> {
     if archive.is_encrypted() && source.identities.is_empty() {
         return Err(refuse(format!(
-            "the archive `{}` is encrypted, nothing was restored",
+            "backup `{}` is encrypted; nothing was restored",
             source.name
         ))
         .hint("pass the identity file of one of its recipients with --identity")
@@ -300,7 +301,7 @@ fn check_key(source: &ArchiveSource<'_>, archive: &Archive) -> Result<()> {
 struct ReadArchive {
     contents: ArchiveContents,
     parts: Vec<DumpSummary>,
-    /// What the parts amount to; absent where there is no dump.
+    /// What the parts amount to; absent where the backup has no dump.
     joined: Option<JoinedParts>,
 }
 
@@ -343,7 +344,7 @@ impl ArchiveReader {
         }
     }
 
-    /// Reads every file; the dump goes to `into`, which is told before each part of it.
+    /// Reads every file; the dump goes to `into`, announced by `next` before each part.
     fn all<W: Write + Send>(
         &self,
         mut into: W,
@@ -384,7 +385,7 @@ impl ArchiveReader {
         }
         let joined = dump_parts::join(&parts)
             .map_err(|error| damaged(&self.archive, &format!("{error:#}")))?;
-        let proof: Proof = serde_json::from_slice(&proof).context("reading the proof")?;
+        let proof: Proof = serde_json::from_slice(&proof).context("reading proof.json")?;
         self.compare(&proof, &joined.summary)?;
         let whole = ReadArchive {
             contents: ArchiveContents::new(proof, joined.summary.clone()),
@@ -407,13 +408,17 @@ impl ArchiveReader {
         if content == file.content || matches!(self.key(), DecryptionKey::Absent) {
             return Ok(());
         }
-        Err(damaged(&self.archive, &format!("{} has another length", file.name)).into())
+        Err(damaged(
+            &self.archive,
+            &format!("{} has a different length", file.name),
+        )
+        .into())
     }
 
     /// Reads the proof, which is kept in memory.
     fn proof(&self, file: &StoredFile, into: &mut Vec<u8>) -> Result<u64> {
         if file.content > in_memory(file) {
-            let why = format!("{} is larger than such a file can hold", file.name);
+            let why = format!("{} is larger than the file allows", file.name);
             return Err(damaged(&self.archive, &why).into());
         }
         self.one(file, into)
@@ -439,7 +444,7 @@ impl ArchiveReader {
         file_encoding::open(&file.name, &mut counted, &expected, key, into, file.content)
     }
 
-    /// Holds what the dump says now against what was heard when it was made.
+    /// Compares the dump with the expected contents.
     fn compare(&self, proof: &Proof, summary: &DumpSummary) -> Result<()> {
         let mut now = tables(summary);
         now.sort();
@@ -451,21 +456,21 @@ impl ArchiveReader {
                 .is_none_or(|contents| *contents == summary.contents)
             && proof.large_objects == summary.large_objects.into();
         if !is_same {
-            return Err(damaged(&self.archive, "its dump is not the one that was proven").into());
+            return Err(damaged(&self.archive, "the dump does not match proof.json").into());
         }
         Ok(())
     }
 }
 
-/// Gives how many bytes of a file's content may be kept in memory: many times what names and numbers compress to, and little
-/// enough that a few stored bytes cannot ask for all there is.
+/// Returns how many bytes of a file's content may be kept in memory: a multiple of its compressed size, small enough
+/// that a few stored bytes cannot exhaust it.
 fn in_memory(file: &StoredFile) -> u64 {
     (32 << 20) + file.size.saturating_mul(256)
 }
 
 fn damaged(archive: &Archive, why: &str) -> Failure {
-    fail(format!("the archive `{}` is damaged: {why}", archive.name))
-        .hint("use another archive, this one cannot be trusted")
+    fail(format!("backup `{}` is damaged: {why}", archive.name))
+        .hint("use another backup; this one cannot be trusted")
 }
 
 struct Counted<'a> {
@@ -485,7 +490,7 @@ impl Read for Counted<'_> {
     }
 }
 
-/// Reads on a thread of its own, because it computes, and tells how far it is.
+/// Reads on a separate thread, because it computes, and reports progress.
 async fn supervise<T: Send + 'static>(
     reading: ArchiveReader,
     watch: Watch<'_>,
@@ -495,7 +500,7 @@ async fn supervise<T: Send + 'static>(
     let (passed, stop) = (Arc::clone(&reading.passed), Arc::clone(&reading.stop));
     let (name, total) = (reading.archive.name.clone(), reading.archive.stored_bytes());
     watch(Event::Began {
-        task: "checking the archive",
+        task: "verifying the backup",
         total: Some(total),
         unit: Unit::Bytes,
     });
@@ -503,7 +508,7 @@ async fn supervise<T: Send + 'static>(
     let mut tick = tokio::time::interval(std::time::Duration::from_millis(200));
     let worked = loop {
         tokio::select! {
-            worked = &mut working => break worked.context("reading the archive")?,
+            worked = &mut working => break worked.context("reading the backup")?,
             () = interrupt.wait(), if !stop.load(Ordering::Relaxed) => stop.store(true, Ordering::Relaxed),
             _ = tick.tick() => watch(Event::Advanced { done: passed.load(Ordering::Relaxed), note: &name }),
         }
@@ -512,7 +517,7 @@ async fn supervise<T: Send + 'static>(
     if stop.load(Ordering::Relaxed) {
         return Err(crate::error::with_exit(
             crate::error::Exit::Interrupted,
-            "interrupted, nothing was changed",
+            "interrupted; nothing was changed",
         )
         .into());
     }

@@ -1,11 +1,11 @@
-//! Owns files that nobody else sees and nobody has to remove.
+//! Temporary files that are private and need no removal.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-/// A file without a name where the system allows it, so that nothing stays behind however we end.
+/// A file without a name where the system allows it, so that nothing is left behind after a crash.
 pub(crate) struct TempFile {
     pub(crate) file: File,
     path: PathBuf,
@@ -13,13 +13,13 @@ pub(crate) struct TempFile {
 }
 
 impl TempFile {
-    /// Gives the path under which another program can open it while this value lives.
+    /// Returns the path for other programs, valid while this value lives.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     pub(crate) fn make(directory: &Path) -> Result<Self> {
-        let doing = || format!("making a scratch file in {}", directory.display());
+        let doing = || format!("creating a temporary file in {}", directory.display());
         #[cfg(target_os = "linux")]
         {
             use std::os::fd::AsRawFd as _;
@@ -46,9 +46,9 @@ impl TempFile {
         })
     }
 
-    /// Takes the room for so many bytes at once, which costs a fraction of taking it page by page.
+    /// Allocates `bytes` bytes at once, which is much cheaper than page by page.
     ///
-    /// Where it is not to be had like that, writing will tell.
+    /// A failure is ignored: writing reports it.
     pub(crate) fn reserve(&self, bytes: u64) {
         #[cfg(target_os = "linux")]
         {

@@ -1,4 +1,4 @@
-//! Owns reading a tenant's archive back: every checksum first, then its script against what was proven.
+//! Reads a tenant's archive back: verifies every checksum, then compares the script with the expected rows.
 
 use std::fs::File;
 use std::io::{self, Seek as _, Write};
@@ -14,7 +14,7 @@ use crate::proof::Proof;
 use crate::tenant::SCRIPT;
 use crate::tenant::script::ScriptInspector;
 
-/// A tenant's archive found whole, its script unpacked into a file that nobody else sees.
+/// A verified tenant archive, its script unpacked into a private file.
 pub struct UnpackedScript {
     /// Its description.
     pub archive: Archive,
@@ -34,12 +34,12 @@ pub async fn unpack(
     let archive = source.store.archive(source.name)?;
     check_key(source, &archive)?;
     let file = tempfile::tempfile_in(directory)
-        .with_context(|| format!("making a scratch file in {}", directory.display()))?;
+        .with_context(|| format!("creating a temporary file in {}", directory.display()))?;
     let into = file.try_clone().context("unpacking the script")?;
     let reading = ArchiveReader::new(source, &archive);
     let proof = supervise(reading, watch, interrupt, move |reading| {
         let unpacked = reading.script(io::BufWriter::new(into))?;
-        let (proof, mut into) = unpacked.context("the archive could not be read")?;
+        let (proof, mut into) = unpacked.context("the backup could not be read")?;
         into.flush().map_err(unpack_trouble)?;
         Ok(proof)
     })
@@ -76,9 +76,9 @@ impl ArchiveReader {
         if matches!(self.key(), DecryptionKey::Absent) {
             return Ok(None);
         }
-        let proof: Proof = serde_json::from_slice(&proof).context("reading the proof")?;
+        let proof: Proof = serde_json::from_slice(&proof).context("reading proof.json")?;
         if !summary.holds(&proof.tables) {
-            let why = "its script is not the one that was proven";
+            let why = "the script does not match proof.json";
             return Err(damaged(&self.archive, why).into());
         }
         Ok(Some((proof, into)))

@@ -1,4 +1,4 @@
-//! `af-db backup` itself.
+//! `af-db backup` without a subcommand.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,8 @@ use crate::backup::archive::{Archive, Scope};
 use crate::backup::dump;
 use crate::backup::tenant::export;
 use crate::commands::archives::{
-    EngineArgs, argument, bytes, places, refuse_unsupported_flags, seconds, store, tenant_column,
+    EngineArgs, argument, bytes, client_search_path, refuse_unsupported_flags, seconds, store,
+    tenant_column,
 };
 use crate::commands::hooks::{self, HookEnvironment};
 use crate::commands::page::{Page, Tone, count};
@@ -18,56 +19,55 @@ use crate::error::fail;
 use crate::finding::Finding;
 use crate::sql::name::ObjectName;
 
-/// Flags of `backup`.
 #[derive(clap::Args, Debug)]
 pub(super) struct CreateArgs {
-    /// Put the archive into this folder or URL instead of the one in af-db.yaml, else `backups`
+    /// Store the backup in this folder or URL [default: backup.store, else ./backups]
     #[arg(long, value_name = "STORE")]
     to: Option<String>,
-    /// Give the archive a name that people know it by
+    /// Attach a label to the backup
     #[arg(long, value_name = "TEXT")]
     label: Option<String>,
-    /// Encrypt for this age recipient, a public key; may be given several times
+    /// Encrypt for this age recipient (public key); repeatable
     #[arg(long = "recipient", value_name = "KEY")]
     recipients: Vec<String>,
-    /// Back up this schema only; may be given several times
+    /// Back up only this schema; repeatable
     #[arg(long = "schema", value_name = "NAME")]
     schemas: Vec<String>,
-    /// Back up this table only, with its partitions; may be given several times
+    /// Back up only this table and its partitions; repeatable
     #[arg(long = "table", value_name = "SCHEMA.NAME", conflicts_with = "schemas")]
     tables: Vec<String>,
     /// Back up every database of this fleet
     #[arg(long, value_name = "FILE")]
     fleet: Option<PathBuf>,
-    /// Export the rows of this tenant only, across all tables that hold some, as a script anybody can load
+    /// Export only this tenant's rows, from all tables, as a plain SQL script
     #[arg(long, value_name = "ID", conflicts_with_all = ["schemas", "tables"])]
     tenant: Option<String>,
-    /// Dump with this many sessions at once, each into a file of its own, all of one moment; below 1 GB one, else half as many as
-    /// there are processors, at most 4, and no more than half of the sessions that are free
+    /// Parallel dump connections, sharing one snapshot [default: 1 below 1 GB, else CPUs/2, at most 4 and half of the free
+    /// connections]
     #[arg(long, value_name = "NUMBER", conflicts_with = "tenant", value_parser = clap::value_parser!(u32).range(1..=64))]
     jobs: Option<u32>,
-    /// Wait at most this long for a migration to end
+    /// Maximum wait for a running migration
     #[arg(long, value_name = "TIME", default_value = "30s")]
     wait: String,
-    /// Wait at most this long for a table that something is changing
+    /// Maximum wait for a table lock
     #[arg(long, value_name = "TIME", default_value = "10s")]
     lock_timeout: String,
-    /// Give up when the dump stands still for this long
+    /// Abort if the dump makes no progress for this long
     #[arg(long, value_name = "TIME", default_value = "10min")]
     stall_timeout: String,
-    /// Believe the sizes an object store tells instead of reading everything back before the archive counts
+    /// Skip read-back verification after upload; trust reported object sizes
     #[arg(long)]
     no_read_back: bool,
     #[command(flatten)]
     pub(super) engine: EngineArgs,
-    /// What pgBackRest is to make
+    /// pgBackRest: type of the backup
     #[arg(long = "type", value_name = "TYPE", default_value = "incr", value_parser = ["full", "diff", "incr"])]
     pub(super) kind: String,
 }
 
 impl CreateArgs {
-    /// Refuses what pgBackRest would not do.
-    pub(super) fn refuse_own(&self) -> Result<()> {
+    /// Refuses flags that pgBackRest does not support.
+    pub(super) fn refuse_flags_for_pgbackrest(&self) -> Result<()> {
         refuse_unsupported_flags(&[
             ("--recipient", !self.recipients.is_empty()),
             ("--to", self.to.is_some()),
@@ -98,7 +98,6 @@ struct BackupReport {
     findings: Vec<Finding>,
 }
 
-/// Runs the command.
 pub(super) async fn run(args: &CreateArgs, context: &Context) -> Result<Outcome> {
     match &args.fleet {
         None => one(args, context).await,
@@ -114,7 +113,7 @@ pub(super) async fn run(args: &CreateArgs, context: &Context) -> Result<Outcome>
     }
 }
 
-/// Says which archive was made.
+/// Returns the line that a fleet run shows for this backup.
 fn made(report: &serde_json::Value) -> Option<String> {
     let name = report["archive"]["name"].as_str()?;
     let size = report["stored-bytes"].as_u64()?;
@@ -125,9 +124,11 @@ async fn one(args: &CreateArgs, context: &Context) -> Result<Outcome> {
     if let Some(label) = &args.label
         && label.contains(char::is_control)
     {
-        return Err(fail("a label is one line of text, nothing was dumped")
-            .hint("leave out line breaks and the like")
-            .into());
+        return Err(
+            fail("the label must be one line of text; nothing was dumped")
+                .hint("remove line breaks and control characters")
+                .into(),
+        );
     }
     let store = store(context, args.to.as_deref())?;
     let recipients = match args.recipients.as_slice() {
@@ -150,7 +151,7 @@ async fn one(args: &CreateArgs, context: &Context) -> Result<Outcome> {
         },
         history: project::history_name(context)?,
         recipients,
-        places: places(context)?,
+        places: client_search_path(context)?,
         jobs: args.jobs,
         wait: project::duration("--wait", &args.wait)?,
         lock_timeout: project::duration("--lock-timeout", &args.lock_timeout)?,
@@ -182,13 +183,11 @@ async fn one(args: &CreateArgs, context: &Context) -> Result<Outcome> {
     })
 }
 
-/// Reads the name of a table as a person writes it.
 fn table(text: &str) -> Result<String> {
     let name = ObjectName::parse(text).ok_or_else(|| {
-        fail(format!(
-            "`{text}` does not say which table, nothing was dumped"
-        ))
-        .hint("write SCHEMA.NAME; a name with a dot in it in quotes: '\"my.schema\".\"a table\"'")
+        fail(format!("`{text}` is not a table name; nothing was dumped")).hint(
+            "write SCHEMA.NAME; a name with a dot in it in quotes: '\"my.schema\".\"a table\"'",
+        )
     })?;
     Ok(name.to_string())
 }
@@ -206,7 +205,7 @@ impl Report for BackupReport {
         let archive = &self.archive;
         page.toned(
             Tone::Good,
-            format!("made {} in {}", archive.name, self.store),
+            format!("backup {} created in {}", archive.name, self.store),
         );
         let totals = &archive.totals;
         page.line(format!(
@@ -224,23 +223,23 @@ impl Report for BackupReport {
         ));
         if let Some(parts) = archive.dumps().ok().filter(|parts| parts.len() > 1) {
             page.line(format!(
-                "dumped by {} sessions, each into its own part",
+                "dumped over {} connections, one part each",
                 parts.len()
             ));
         }
         if archive.recipients.is_empty() {
-            page.line("not encrypted; --recipient encrypts it for an age key");
+            page.line("not encrypted; encrypt for an age key with --recipient");
         }
         for line in &archive.not_included {
-            page.toned(Tone::Warn, format!("not in it: {line}"));
+            page.toned(Tone::Warn, format!("not included: {line}"));
         }
         match &archive.scope.tenant {
             Some(tenant) => page.line(format!(
-                "it holds the rows of tenant {tenant}; bring them back: af-db restore {}",
+                "contains the rows of tenant {tenant}; restore them: af-db restore {}",
                 argument(&archive.name)
             )),
             None => page.line(format!(
-                "try it: af-db restore --drill {}",
+                "test the restore: af-db restore --drill {}",
                 argument(&archive.name)
             )),
         }

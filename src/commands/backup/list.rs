@@ -13,10 +13,9 @@ use crate::commands::{Context, Outcome, Report};
 use crate::error::hint_of;
 use crate::finding::Finding;
 
-/// Flags of `backup list`.
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// The folder or URL; that of af-db.yaml, else `backups`
+    /// Folder or URL [default: backup.store, else ./backups]
     #[arg(value_name = "STORE")]
     store: Option<String>,
 }
@@ -40,7 +39,6 @@ struct ListedArchive {
     proven: Option<VerificationNote>,
 }
 
-/// Runs the command.
 pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let store = store(context, args.store.as_deref())?;
     let mut report = ListReport {
@@ -85,7 +83,7 @@ impl Report for ListReport {
 
     fn human(&self, page: &mut Page) {
         if self.archives.is_empty() {
-            page.line(format!("no archives in {}", self.store));
+            page.line(format!("no backups in {}", self.store));
         }
         let cell = |text: String| (Tone::Plain, text);
         let rows: Vec<_> = self
@@ -101,13 +99,10 @@ impl Report for ListReport {
                 let proof = match &one.proven {
                     Some(proven) if proven.how == VerificationKind::Restored => (
                         Tone::Good,
-                        format!("restored and proven {}", proven.at.format("%F")),
+                        format!("restore-tested {}", proven.at.format("%F")),
                     ),
-                    Some(proven) => (
-                        Tone::Good,
-                        format!("read and proven {}", proven.at.format("%F")),
-                    ),
-                    None => (Tone::Warn, "never proven".to_owned()),
+                    Some(proven) => (Tone::Good, format!("verified {}", proven.at.format("%F"))),
+                    None => (Tone::Warn, "not verified".to_owned()),
                 };
                 vec![
                     cell(archive.name.clone()),

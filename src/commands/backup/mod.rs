@@ -1,4 +1,4 @@
-//! `af-db backup`: makes a verified archive; lists, verifies and prunes archives.
+//! `af-db backup` and its subcommands.
 
 mod create;
 mod list;
@@ -11,7 +11,6 @@ use anyhow::Result;
 use crate::commands::archives::Engine;
 use crate::commands::{Context, Outcome};
 
-/// Flags of `backup`.
 #[derive(clap::Args, Debug)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
@@ -23,19 +22,18 @@ pub struct Args {
 
 #[derive(clap::Subcommand, Debug)]
 enum Action {
-    /// Show the archives of a store
+    /// List the backups in a store
     List(list::Args),
-    /// Check an archive without a database: every checksum, and that its dump is the one that was proven
+    /// Verify a backup without a database: checksums, and the dump against its recorded row hashes
     Verify(verify::Args),
-    /// Remove old archives; never the newest of a database nor the last one that was proven
+    /// Remove old backups; never a database's newest or last verified backup
     Prune(prune::Args),
 }
 
-/// Runs the command.
 pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     match &args.action {
         None if args.create.engine.engine == Engine::Pgbackrest => {
-            args.create.refuse_own()?;
+            args.create.refuse_flags_for_pgbackrest()?;
             pgbackrest::back_up(&args.create, context).await
         }
         None => create::run(&args.create, context).await,

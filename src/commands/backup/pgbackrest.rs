@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::backup::pgbackrest::info::Backup;
 use crate::commands::archives::{EngineArgs, bytes};
-use crate::commands::page::{Page, Tone};
+use crate::commands::page::{Page, Tone, count};
 use crate::commands::{Context, Outcome, Report};
 use crate::finding::Finding;
 
@@ -17,7 +17,6 @@ struct BackupReport {
     backup: Backup,
 }
 
-/// Has pgBackRest make a backup.
 pub(super) async fn back_up(
     args: &super::create::CreateArgs,
     context: &Context,
@@ -43,15 +42,15 @@ impl Report for BackupReport {
         let backup = &self.backup;
         page.toned(
             Tone::Good,
-            format!("pgBackRest made {} in stanza {}", backup.label, self.stanza),
+            format!("backup {} created in stanza {}", backup.label, self.stanza),
         );
         page.line(format!(
-            "{}: {} of a cluster of {}",
+            "{}: {} stored, cluster size {}",
             backup.kind,
             bytes(backup.stored),
             bytes(backup.size)
         ));
-        page.line("check all of it: af-db backup verify --engine pgbackrest");
+        page.line("verify the repository: af-db backup verify --engine pgbackrest");
     }
 }
 
@@ -65,14 +64,14 @@ struct VerifyReport {
     findings: Vec<Finding>,
 }
 
-/// Log files that make one logical file when each has the usual 16 MB.
+/// WAL segments in one logical file at the usual segment size of 16 MB.
 const SEGMENTS: u64 = 256;
 
-/// Has pgBackRest read all of its repository, and judges what it says.
+/// Runs `pgbackrest verify` and checks its report.
 pub(super) async fn verify(args: &EngineArgs, context: &Context) -> Result<Outcome> {
     let stanza = args.stanza()?;
     context.terminal.tell(crate::event::Event::Info(
-        "pgBackRest is reading its repository",
+        "pgBackRest is verifying its repository",
     ));
     let findings = stanza.verify(SEGMENTS).await?;
     context.show(&VerifyReport {
@@ -97,9 +96,9 @@ impl Report for VerifyReport {
             page.toned(
                 Tone::Good,
                 format!(
-                    "stanza {}: {} backups whole, no hole in the log",
+                    "stanza {}: {} OK, no gaps in WAL",
                     self.stanza,
-                    self.backups.len()
+                    count(self.backups.len(), "backup", "backups")
                 ),
             );
         }

@@ -15,16 +15,15 @@ use crate::commands::{Context, Outcome, Report};
 use crate::error::fail;
 use crate::finding::Finding;
 
-/// Flags of `backup prune`.
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// The folder or URL; that of af-db.yaml, else `backups`
+    /// Folder or URL [default: backup.store, else ./backups]
     #[arg(value_name = "STORE")]
     store: Option<String>,
-    /// Keep the newest of so many days, weeks, months and years, such as 7d,4w,12m; else as in af-db.yaml
+    /// Retention rule, such as 7d,4w,12m [default: backup.keep]
     #[arg(long, value_name = "RULE")]
     keep: Option<String>,
-    /// Show what would be removed and remove nothing
+    /// List the backups that would be removed without removing them
     #[arg(long)]
     dry_run: bool,
 }
@@ -40,7 +39,6 @@ struct PruneReport {
     findings: Vec<Finding>,
 }
 
-/// Runs the command.
 pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let store = store(context, args.store.as_deref())?;
     let rule = args
@@ -48,8 +46,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         .as_ref()
         .or(context.config.file.backup.keep.as_ref())
         .ok_or_else(|| {
-            fail("nothing says which archives to keep, none was removed")
-                .hint("say --keep 7d,4w,12m, or set backup.keep in af-db.yaml")
+            fail("no retention rule given; no backup was removed")
+                .hint("give --keep 7d,4w,12m, or set backup.keep in af-db.yaml")
         })?;
     let keep = RetentionPolicy::parse(rule)?;
     let (archives, mut findings) = readable(&store)?;
@@ -65,7 +63,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
                 database,
                 started,
             }),
-            // Counted, it would be the newest for years and push out all others.
+            // Counted, a backup from the future would be the newest for years and displace all others.
             None => findings.push(identity::future_finding(archive)),
         }
     }
@@ -78,7 +76,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     if !args.dry_run && !removed.is_empty() {
         context.confirm(&format!(
             "remove {}?",
-            count(removed.len(), "archive", "archives")
+            count(removed.len(), "backup", "backups")
         ))?;
         for name in &removed {
             store.remove(name)?;
@@ -93,7 +91,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     })
 }
 
-/// Reads the archives of a store; what cannot be read is not ours to remove.
+/// Returns the readable archives; unreadable ones become findings and are never removed.
 fn readable(store: &Store) -> Result<(Vec<Archive>, Vec<Finding>)> {
     let (mut archives, mut findings) = (Vec::new(), Vec::new());
     for name in store.names()? {
@@ -102,7 +100,7 @@ fn readable(store: &Store) -> Result<(Vec<Archive>, Vec<Finding>)> {
             Err(error) => findings.push(Finding::warn(
                 "archive-unreadable",
                 name,
-                format!("left alone: {error:#}"),
+                format!("not removed: {error:#}"),
             )),
         }
     }
@@ -129,7 +127,7 @@ impl Report for PruneReport {
         }
         page.line(format!(
             "{word} {}, {} kept",
-            count(self.removed.len(), "archive", "archives"),
+            count(self.removed.len(), "backup", "backups"),
             self.kept
         ));
     }

@@ -12,16 +12,15 @@ use crate::commands::page::{Page, Tone, count};
 use crate::commands::{Context, Outcome, Report};
 use crate::finding::Finding;
 
-/// Flags of `backup verify`.
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// The archive, or `latest`
+    /// Backup name, path or URL, or `latest`
     #[arg(value_name = "ARCHIVE", default_value = "latest")]
     archive: String,
-    /// The folder or URL it is in; that of af-db.yaml, else `backups`
+    /// Folder or URL of the store [default: backup.store, else ./backups]
     #[arg(long, value_name = "STORE")]
     from: Option<String>,
-    /// Read an encrypted archive with the keys of this age identity file
+    /// Decrypt with this age identity file; repeatable
     #[arg(long = "identity", value_name = "FILE")]
     identities: Vec<PathBuf>,
     #[command(flatten)]
@@ -34,13 +33,12 @@ struct VerifyReport {
     archive: String,
     files: usize,
     rows: u64,
-    /// Whether the contents were read, too.
+    /// Whether the contents were read, not only the checksums.
     read: bool,
     #[serde(skip)]
     findings: Vec<Finding>,
 }
 
-/// Runs the command.
 pub(super) async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let chosen = choose(context, args.from.as_deref(), &args.archive).await?;
     let (store, name) = (chosen.store, chosen.name);
@@ -73,19 +71,13 @@ impl Report for VerifyReport {
 
     fn human(&self, page: &mut Page) {
         let files = count(self.files, "file", "files");
-        page.toned(
-            Tone::Good,
-            format!("{}: {files} whole, every checksum right", self.archive),
-        );
+        page.toned(Tone::Good, format!("{}: {files} OK", self.archive));
         if self.read {
-            page.line(format!(
-                "{} rows read, the same that were proven when it was made",
-                self.rows
-            ));
+            page.line(format!("{} rows match the recorded row hashes", self.rows));
         } else {
             page.toned(
                 Tone::Warn,
-                "encrypted and not read: --identity FILE reads it, too",
+                "contents not read (encrypted); read them with --identity FILE",
             );
         }
     }

@@ -1,4 +1,4 @@
-//! `af-db restore`: puts an archive back into a new database or in another's place; `--drill` only tries it.
+//! `af-db restore`: restores a backup into a new database, replaces one with `--swap`, or tests it with `--drill`.
 
 mod point_in_time;
 mod restore_then_migrate;
@@ -7,6 +7,7 @@ mod tenant;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
+use chrono::Utc;
 use serde::Serialize;
 
 use crate::backup::archive::Archive;
@@ -17,7 +18,8 @@ use crate::backup::restore::{self, Destination, Options, Times};
 use crate::backup::store::Store;
 use crate::backup::verification::{self, VerificationKind};
 use crate::commands::archives::{
-    self, ChosenArchive, Engine, EngineArgs, identities, places, refuse_unsupported_flags, seconds,
+    self, ChosenArchive, Engine, EngineArgs, client_search_path, identities,
+    refuse_unsupported_flags, seconds,
 };
 use crate::commands::hooks::{self, HookEnvironment};
 use crate::commands::page::{Page, Tone, count};
@@ -29,58 +31,56 @@ use crate::finding::{Finding, Severity, worst};
 use crate::pg::target::Target;
 use crate::sql::name::Ident;
 
-/// Flags of `restore`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// The archive, or `latest`
+    /// Backup name, path or URL, or `latest`
     #[arg(value_name = "ARCHIVE", default_value = "latest")]
     archive: String,
-    /// The folder or URL it is in; that of af-db.yaml, else `backups`
+    /// Folder or URL of the store [default: backup.store, else ./backups]
     #[arg(long, value_name = "STORE")]
     from: Option<String>,
-    /// Restore into a new database of this name on the same server
+    /// Restore into a new database with this name on the same server
     #[arg(long, value_name = "NAME", conflicts_with = "drill")]
     into: Option<String>,
-    /// Build beside the database governed and take its place once proven; asks first, --yes answers; the old one is kept under
-    /// another name
+    /// Replace the database once the restored copy is verified; the old one is kept under another name
     #[arg(long, conflicts_with_all = ["into", "drill"])]
     swap: bool,
-    /// Restore on a throwaway server, prove it, report the time, remove it
+    /// Restore-test on a temporary server: restore, verify, report the times, remove
     #[arg(long)]
     drill: bool,
-    /// Drill on this server instead of a throwaway one
+    /// Restore-test on this server instead of a temporary one
     #[arg(long, value_name = "URL", requires = "drill")]
     on: Option<String>,
-    /// Read an encrypted archive with the keys of this age identity file
+    /// Decrypt with this age identity file; repeatable
     #[arg(long = "identity", value_name = "FILE")]
     identities: Vec<PathBuf>,
-    /// Load with this many sessions at once; as many as there are processors, at most 8
+    /// Parallel restore connections [default: number of CPUs, at most 8]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=64))]
     jobs: Option<u32>,
-    /// Let everything belong to the role that restores
+    /// Make the restoring role the owner of all objects
     #[arg(long)]
     no_owner: bool,
-    /// Create this role of the archive with its attributes (LOGIN, SUPERUSER, …) and memberships; may be given several times
-    /// [default: missing roles are created without any]
+    /// Create this role with its attributes (LOGIN, SUPERUSER, …) and memberships; repeatable [default: missing roles are
+    /// created without any]
     #[arg(
         long = "role-attributes",
         value_name = "ROLE",
         conflicts_with = "no_owner"
     )]
     role_attributes: Vec<String>,
-    /// Give what belongs or is granted to role OLD of the archive to role NEW of the server; may be given several times
+    /// Map ownership and grants of role OLD in the backup to role NEW on the server; repeatable
     #[arg(long = "map-role", value_name = "OLD=NEW")]
     map_roles: Vec<String>,
-    /// Restore this part: everything, a Supabase project onto a fresh platform, or your own schemas without the platform's
+    /// Restore everything, a Supabase project into a new platform, or only your own schemas
     #[arg(long, value_name = "PROFILE", default_value = "plain", value_parser = Profile::NAMES)]
     profile: String,
-    /// Unpack the dump into this folder instead of the system's for temporary files
+    /// Unpack the dump into this folder [default: the system's temporary folder]
     #[arg(long, value_name = "FOLDER")]
     scratch: Option<PathBuf>,
-    /// Write the drill's report into this file as well, as Markdown
+    /// Also write the restore-test report to this file, as Markdown
     #[arg(long, value_name = "FILE", requires = "drill")]
     report: Option<PathBuf>,
-    /// With the archive of a tenant: remove the rows of the tenant that are there first, in the same transaction
+    /// Tenant backup: delete the tenant's existing rows first, in the same transaction
     #[arg(long)]
     replace: bool,
     #[command(flatten)]
@@ -109,7 +109,7 @@ struct RestoreReport {
     target_milliseconds: Option<u64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     smoke: Vec<SmokeResult>,
-    /// What two tenants could read of each other's rows.
+    /// What two tenants could read of each other's rows, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     policies: Option<String>,
     #[serde(skip)]
@@ -121,8 +121,8 @@ fn is_zero(number: &usize) -> bool {
 }
 
 impl Args {
-    /// Refuses what pgBackRest would not do.
-    fn refuse_own(&self) -> Result<()> {
+    /// Refuses flags that pgBackRest does not support.
+    fn refuse_flags_for_pgbackrest(&self) -> Result<()> {
         refuse_unsupported_flags(&[
             ("an archive", self.archive != "latest"),
             ("--from", self.from.is_some()),
@@ -145,10 +145,9 @@ impl Args {
     }
 }
 
-/// Runs the command.
 pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     if args.engine.engine == Engine::Pgbackrest {
-        args.refuse_own()?;
+        args.refuse_flags_for_pgbackrest()?;
         return point_in_time::run(&args.engine, &args.point_in_time, args.drill, context).await;
     }
     args.point_in_time.refuse_without_engine()?;
@@ -178,33 +177,33 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     context.show(&report)
 }
 
-/// Refuses an address where a name is wanted; it may hold a password and is not shown.
+/// Refuses a URL for `--into` without showing it: it may contain a password.
 fn refuse_url(into: &str) -> Result<()> {
     if !into.contains("://") {
         return Ok(());
     }
     Err(
-        fail("--into takes the name of a database, not an address; nothing was restored")
-            .hint("name the server with --database-url and the new database with --into NAME")
+        fail("--into takes a database name, not a URL; nothing was restored")
+            .hint("give the server with --database-url and the new database with --into NAME")
             .into(),
     )
 }
 
-/// Refuses to put a part of a database in the place of the whole.
+/// Refuses to replace a whole database with a partial backup.
 fn refuse_swap_of_part(args: &Args, archive: &Archive) -> Result<()> {
     match archive.scope.part() {
         Some(part) if args.swap => Err(refuse(format!(
-            "the archive `{}` holds only {part}: in the place of a whole database it would take the rest away; nothing was restored",
+            "backup `{}` contains only {part} and cannot replace a whole database; nothing was restored",
             archive.name
         ))
-        .hint("restore it beside with --into NAME and take from there what is needed")
+        .hint("restore it into a new database with --into NAME and copy what is needed")
         .into()),
         _ => Ok(()),
     }
 }
 
-/// What leads to the rows of an archive where no person can be asked.
-const DRILL_HINT: &str = "to see what is in it without changing this server: af-db restore --drill";
+/// The alternative to a restore where no one can confirm it.
+const DRILL_HINT: &str = "to test the backup without changing this server: af-db restore --drill";
 
 fn options(args: &Args, context: &Context, target: Target) -> Result<Options> {
     let processors = std::thread::available_parallelism().map_or(2, |number| number.get() as u32);
@@ -216,7 +215,7 @@ fn options(args: &Args, context: &Context, target: Target) -> Result<Options> {
             Destination::New
         },
         identities: identities(&args.identities)?,
-        places: places(context)?,
+        places: client_search_path(context)?,
         scratch: args.scratch(),
         jobs: args.jobs.unwrap_or(processors.clamp(1, 8)).max(1),
         no_owner: args.no_owner,
@@ -301,7 +300,7 @@ async fn restore_archive(
     })
 }
 
-/// Asks a person what has to be asked before the target is restored into; gives which database stands there now.
+/// Asks for every confirmation that the restore needs; returns the database that has the target's name now.
 async fn confirm(
     args: &Args,
     context: &Context,
@@ -317,16 +316,22 @@ async fn confirm(
         String::new()
     };
     let what = if args.swap {
+        let age = archive.begun().map_or_else(String::new, |begun| {
+            format!(" ({} old)", verification::hours(Utc::now() - begun))
+        });
         format!(
-            "put {name}{origin} in the place of `{}` ",
+            "replace database `{}` with backup {name}{age}{origin} and keep the current one under another name ",
             target.database()
         )
     } else {
-        format!("restore {name} into `{}` ", target.database())
+        format!(
+            "restore backup {name} into database `{}` ",
+            target.database()
+        )
     };
     protection::enter_server(context, target).await?;
-    // A new database beside a protected one takes nothing away, but roles are the whole server's; taking its place does, and
-    // so may going onto a platform.
+    // A new database beside a protected one destroys nothing, though it may create roles, which are server-wide. Replacing a
+    // database destroys data, and so may a restore into an existing platform.
     let takes = args.swap || Profile::parse(&args.profile)? != Profile::Plain;
     if takes && !gate::guards(context)?.is_empty() {
         let (session, _) = context.open(Purpose::Reading).await?;
@@ -337,12 +342,14 @@ async fn confirm(
         if !origin.is_empty() {
             if !chosen.is_named {
                 return Err(refuse(format!(
-                    "{name}{origin} is not of the database it would replace; nothing was restored"
+                    "backup {name}{origin} belongs to a different database; nothing was restored"
                 ))
-                .hint("name the archive, if it is the one that is meant")
+                .hint("name the backup explicitly if you mean it")
                 .into());
             }
-            let warning = format!("{name}{origin} is not of the database it is to replace");
+            let warning = format!(
+                "backup {name}{origin} belongs to a different database than the one it replaces"
+            );
             context.terminal.warn(&warning);
         }
         gate::permit_anywhere(context, target, &what, DRILL_HINT)?;
@@ -354,7 +361,7 @@ async fn confirm(
     Ok(before)
 }
 
-/// Says of which other database an archive is, where it is not of this one.
+/// Returns which other database an archive belongs to; empty if it belongs to this one.
 fn origin(archive: &Archive, database: &NamedDatabase, store: &Store) -> Result<String> {
     if Lineages::read(store, [archive])?.belongs(archive, database) {
         return Ok(String::new());
@@ -366,7 +373,7 @@ fn origin(archive: &Archive, database: &NamedDatabase, store: &Store) -> Result<
         _ => "on an unknown server",
     };
     Ok(format!(
-        ", made of another database (`{}` {elsewhere}),",
+        ", made from another database (`{}` {elsewhere}),",
         archive.database
     ))
 }
@@ -386,8 +393,8 @@ async fn run_drill(
     if let Some(server) = &server {
         let there = context.at(server.clone());
         protection::enter_server(&there, server).await?;
-        let what = format!("drill {name} in a database of its own, with the roles it needs, ");
-        gate::permit_beside(&there, server, &what, "leave out --on")?;
+        let what = format!("restore-test {name} in a new database, creating missing roles, ");
+        gate::permit_beside(&there, server, &what, "omit --on")?;
     }
     let recovery = context.config.file.recovery.as_ref();
     let wanted =
@@ -425,9 +432,10 @@ async fn run_drill(
             words
         }
         Err(error) => {
-            let message = format!("the restored rows could not be read as two tenants: {error:#}");
+            let message =
+                format!("tenant isolation of the restored rows could not be probed: {error:#}");
             findings.push(Finding::warn("drill-policies", name, message));
-            "as two tenants: not tried".to_owned()
+            "as two tenants: not probed".to_owned()
         }
     });
     if worst(&findings) != Some(Severity::Error) && restored.database.is_some() {
@@ -455,44 +463,45 @@ async fn run_drill(
 }
 
 impl RestoreReport {
-    fn is_proven(&self) -> bool {
+    fn is_verified(&self) -> bool {
         worst(&self.findings) != Some(Severity::Error)
     }
 
     fn phases(&self) -> [(&'static str, u64); 8] {
         let times = &self.milliseconds;
         [
-            ("archive checked and unpacked", times.check),
+            ("backup verified and unpacked", times.check),
             ("schema", times.schema),
             ("rows", times.data),
             ("indexes, constraints, policies", times.indexes),
             ("statistics", times.analyze),
-            ("proof", times.prove),
+            ("verification", times.prove),
             ("swap", times.swap),
             ("total", times.total),
         ]
     }
 
     fn verdict(&self) -> String {
-        match (&self.database, self.drill, self.is_proven()) {
+        match (&self.database, self.drill, self.is_verified()) {
             (Some(database), _, false) => format!(
-                "{} was loaded into `{database}`, and what came of it differs",
+                "{} was restored into `{database}`, but the result differs from the backup",
                 self.archive
             ),
             (Some(database), _, true) => format!(
-                "{} is restored into `{database}` and proven equal",
+                "{} restored into `{database}`; contents match the backup",
                 self.archive
             ),
-            (None, true, true) => format!("{} restores and is proven equal", self.archive),
-            (None, true, false) => format!("{} failed its drill", self.archive),
+            (None, true, true) => {
+                format!("{} restore-tested; contents match the backup", self.archive)
+            }
+            (None, true, false) => format!("{} failed its restore test", self.archive),
             (None, false, _) => format!(
-                "{} was not restored: what came of it differs; nothing was changed",
+                "{} was not restored: the result differs from the backup; nothing was changed",
                 self.archive
             ),
         }
     }
 
-    /// Writes the report of a drill for those who keep such things.
     fn markdown(&self) -> String {
         let mut text = format!(
             "# Drill of {}\n\n{}\n\n| phase | time |\n|---|---|\n",
@@ -506,7 +515,7 @@ impl RestoreReport {
             text.push_str(&format!("| target | {} |\n", seconds(target)));
         }
         if let Some(words) = &self.policies {
-            text.push_str(&format!("\nRead {words}\n"));
+            text.push_str(&format!("\nTenant isolation, {words}\n"));
         }
         for smoke in &self.smoke {
             let answer = smoke.error.as_ref().or(smoke.answer.as_ref());
@@ -539,7 +548,7 @@ impl Report for RestoreReport {
     }
 
     fn human(&self, page: &mut Page) {
-        let tone = if self.is_proven() {
+        let tone = if self.is_verified() {
             Tone::Good
         } else {
             Tone::Bad
@@ -556,10 +565,10 @@ impl Report for RestoreReport {
             page.line(format!("applied {applied} on top"));
         }
         if let Some(kept) = &self.kept_as {
-            page.line(format!("the old database is kept as `{kept}`; when it is not needed any more: DROP DATABASE {}", Ident::new(kept.as_str())));
+            page.line(format!("the previous database is kept as `{kept}`; drop it when no longer needed: DROP DATABASE {}", Ident::new(kept.as_str())));
         }
         if let Some(words) = &self.policies {
-            page.line(format!("read {words}"));
+            page.line(format!("tenant isolation, {words}"));
         }
         for smoke in self.smoke.iter().filter(|smoke| smoke.error.is_none()) {
             page.line(format!(

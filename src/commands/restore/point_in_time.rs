@@ -13,22 +13,22 @@ use crate::commands::page::{Page, Tone};
 use crate::commands::{Context, Outcome, Purpose, Report};
 use crate::error::{fail, refuse};
 
-/// Flags that say how far and where to.
+/// Recovery target and directory.
 #[derive(clap::Args, Debug)]
 pub(super) struct PointInTimeArgs {
-    /// With pgBackRest: to just before this run of the journal, by the beginning of its name; `af-db history` lists them
+    /// pgBackRest: recover to just before this run (id prefix, see `af-db history`)
     #[arg(long, value_name = "RUN", conflicts_with = "before_lsn")]
     before_run: Option<String>,
-    /// With pgBackRest: to just before this place in the log, such as 0/AD650C0
+    /// pgBackRest: recover to just before this LSN, such as 0/AD650C0
     #[arg(long, value_name = "LSN")]
     before_lsn: Option<String>,
-    /// With pgBackRest: the directory for the restored cluster, which must be empty or not exist
+    /// pgBackRest: directory for the restored cluster (empty or new)
     #[arg(long, value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
 }
 
 impl PointInTimeArgs {
-    /// Refuses a point where there is none: an archive holds one moment, and taking it for another would be a loss.
+    /// Refuses recovery targets for a dump, which contains a single point in time.
     pub(super) fn refuse_without_engine(&self) -> Result<()> {
         let given = [
             ("--before-run", self.before_run.is_some()),
@@ -38,9 +38,9 @@ impl PointInTimeArgs {
         match first_given(&given) {
             None => Ok(()),
             Some(flag) => Err(fail(format!(
-                "{flag} goes with --engine pgbackrest, an archive holds one moment only; nothing was restored"
+                "{flag} requires --engine pgbackrest; nothing was restored"
             ))
-            .hint("add --engine pgbackrest, or take the archive that ends at a migration with --to-history VERSION")
+            .hint("add --engine pgbackrest, or restore the backup that ends at a migration with --to-history VERSION")
             .into()),
         }
     }
@@ -58,14 +58,13 @@ struct PointReport {
     reached: RestoredCluster,
 }
 
-/// What the live database says about the point.
-struct Live {
+/// The recovery target, with what the journal of the live database adds.
+struct Target {
     lsn: String,
     run: Option<String>,
     system_identifier: Option<String>,
 }
 
-/// Runs the command.
 pub(super) async fn run(
     engine: &EngineArgs,
     args: &PointInTimeArgs,
@@ -73,7 +72,7 @@ pub(super) async fn run(
     context: &Context,
 ) -> Result<Outcome> {
     let stanza = engine.stanza()?;
-    let live = live(args, context).await?;
+    let recovery = target(args, context).await?;
     let scratch = tempfile::Builder::new().prefix("af-db-drill-").tempdir()?;
     let data = match (&args.data_dir, drill) {
         (Some(data), _) => std::path::absolute(data)?,
@@ -82,8 +81,8 @@ pub(super) async fn run(
             scratch.path().join("data")
         }
         (None, false) => {
-            return Err(fail("nothing says where the restored cluster is to go")
-                .hint("name a new directory with --data-dir, or try it with --drill")
+            return Err(fail("no directory given for the restored cluster")
+                .hint("give a new directory with --data-dir, or test with --drill")
                 .into());
         }
     };
@@ -93,12 +92,12 @@ pub(super) async fn run(
         (target.database(), user)
     });
     let point = RestorePoint {
-        lsn: &live.lsn,
-        run: live.run.as_deref(),
+        lsn: &recovery.lsn,
+        run: recovery.run.as_deref(),
         data: &data,
         database,
         user,
-        system_identifier: live.system_identifier.as_deref(),
+        system_identifier: recovery.system_identifier.as_deref(),
     };
     let embedded = context.config.embedded(None)?;
     let watch = context.watch();
@@ -109,25 +108,25 @@ pub(super) async fn run(
     context.show(&PointReport {
         engine: "pgbackrest",
         drill,
-        before: live.run.unwrap_or(live.lsn),
+        before: recovery.run.unwrap_or(recovery.lsn),
         data_dir: (!drill).then_some(data),
         reached,
     })
 }
 
-/// Finds the place: what the journal says of a run, or what a person typed.
-async fn live(args: &PointInTimeArgs, context: &Context) -> Result<Live> {
+/// Resolves the recovery target from the flags, and a run's start from the journal.
+async fn target(args: &PointInTimeArgs, context: &Context) -> Result<Target> {
     if let Some(lsn) = &args.before_lsn {
         // The server may be what was lost.
-        return Ok(Live {
+        return Ok(Target {
             lsn: lsn.clone(),
             run: None,
             system_identifier: None,
         });
     }
     let Some(run) = &args.before_run else {
-        return Err(fail("nothing says how far to go")
-            .hint("name a run with --before-run, as `af-db history` lists them, or a place with --before-lsn")
+        return Err(fail("no recovery target given")
+            .hint("give a run with --before-run (see `af-db history`) or an LSN with --before-lsn")
             .into());
     };
     let (session, _) = context.open(Purpose::Reading).await?;
@@ -142,25 +141,25 @@ async fn live(args: &PointInTimeArgs, context: &Context) -> Result<Live> {
     session.close().await;
     if row.get::<_, i64>("runs") > 1 {
         return Err(fail(format!("several runs begin with `{run}`"))
-            .hint("write more of its name")
+            .hint("give more characters of the run id")
             .into());
     }
     match (row.get("lsn"), row.get("run")) {
-        (Some(lsn), run) => Ok(Live {
+        (Some(lsn), run) => Ok(Target {
             lsn,
             run,
             system_identifier,
         }),
         (None, Some(run)) => {
             let run: String = run;
-            Err(refuse(format!(
-                "the journal does not say where in the log run {run} began"
-            ))
-            .hint("name a place with --before-lsn")
-            .into())
+            Err(
+                refuse(format!("the journal has no start LSN for run {run}"))
+                    .hint("give an LSN with --before-lsn")
+                    .into(),
+            )
         }
-        (None, None) => Err(fail(format!("the journal knows no run `{run}`"))
-            .hint("`af-db history` lists them")
+        (None, None) => Err(fail(format!("the journal has no run `{run}`"))
+            .hint("list runs with `af-db history`")
             .into()),
     }
 }
@@ -174,7 +173,7 @@ impl Report for PointReport {
         let reached = &self.reached;
         page.toned(
             Tone::Good,
-            format!("the cluster is as it was just before {}", self.before),
+            format!("cluster restored to just before {}", self.before),
         );
         page.line(format!(
             "from backup {}, replayed to {}: {} to copy, {} to replay",
@@ -184,16 +183,14 @@ impl Report for PointReport {
             seconds(reached.replay)
         ));
         if let Some(last) = &reached.last_commit {
-            page.line(format!(
-                "the last transaction in it was committed at {last}"
-            ));
+            page.line(format!("last restored transaction committed at {last}"));
         }
         match &self.data_dir {
             Some(data) => page.line(format!(
-                "it is stopped and whole in {}: start it there, or put it in the old cluster's place",
+                "The restored cluster is in {} (stopped). Start it there or replace the old data directory.",
                 data.display()
             )),
-            None => page.line("it was tried and removed again; --data-dir keeps it"),
+            None => page.line("the restored cluster was tested and removed; keep it with --data-dir"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Chooses the archive of a restore that is to end at a certain migration: which archive it begins with, and the migrations on top.
+//! Restores to a migration: chooses the archive to start from and applies the migrations it lacks.
 
 use anyhow::{Context as _, Result};
 use chrono::{DateTime, Utc};
@@ -15,18 +15,18 @@ use crate::pg::connect;
 use crate::pg::lock::LockedSession;
 use crate::pg::target::Target;
 
-/// Flags that say where in the history to end.
+/// Flags that choose the migration to end at.
 #[derive(clap::Args, Debug)]
 pub(super) struct ThenMigrateArgs {
-    /// Take the newest archive whose last migration is this one; with --migrate also one from before it
+    /// Restore the newest backup that ends at this migration; with --migrate, also an earlier one
     #[arg(long, value_name = "VERSION", conflicts_with_all = ["before_run", "before_lsn"])]
     pub(super) to_history: Option<i64>,
-    /// Apply the migrations that the archive lacks, up to --to-history or all of them, once it is restored and proven
+    /// After the restore, apply the missing migrations, up to --to-history if given
     #[arg(long, conflicts_with_all = ["swap", "drill"])]
     pub(super) migrate: bool,
 }
 
-/// Gives the newest archive of the database in use that ends at the version, or with `onward` before it.
+/// Returns the newest archive of the database in use that ends at the version, or with `--migrate` before it.
 pub(super) async fn archive(
     context: &Context,
     store: Store,
@@ -55,12 +55,14 @@ pub(super) async fn archive(
     seen.sort_unstable();
     seen.dedup();
     let hint = match (seen.as_slice(), seen.iter().any(|one| *one < to)) {
-        ([], _) => "`af-db backup list` shows what is there".to_owned(),
-        (_, true) => "--migrate takes one from before it and applies what is missing".to_owned(),
-        (_, false) => format!("the oldest of them ends at migration {}", seen[0]),
+        ([], _) => "list backups with `af-db backup list`".to_owned(),
+        (_, true) => {
+            "use --migrate to restore an earlier backup and apply the missing migrations".to_owned()
+        }
+        (_, false) => format!("the oldest backup ends at migration {}", seen[0]),
     };
     Err(fail(format!(
-        "no archive in {} ends at migration {to}, nothing was restored",
+        "no backup in {} ends at migration {to}; nothing was restored",
         store.shown()
     ))
     .hint(hint)
@@ -71,7 +73,7 @@ fn version(archive: &Archive) -> Option<i64> {
     archive.history.as_ref()?.parse().ok()
 }
 
-/// Applies on a restored database what its archive lacked; gives how many that were.
+/// Applies the migrations that the archive lacked and returns how many.
 pub(super) async fn migrate(context: &Context, target: &Target, to: Option<i64>) -> Result<usize> {
     let folder = project::folder(context)?;
     let watch = context.watch();
@@ -100,21 +102,21 @@ pub(super) async fn migrate(context: &Context, target: &Target, to: Option<i64>)
         None => Ok(outcome.applied.len()),
         Some(failure) => Err(anyhow::Error::from(failure)).with_context(|| {
             format!(
-                "`{}` is restored; applying the migrations on top of it",
+                "database `{}` is restored; applying the remaining migrations",
                 target.database()
             )
         }),
     }
 }
 
-/// Refuses `--migrate` where the restored database has no name to go on with.
+/// Refuses `--migrate` for a partial backup.
 pub(super) fn check(args: &ThenMigrateArgs, archive: &Archive) -> Result<()> {
     if args.migrate && !archive.scope.is_whole() {
         return Err(refuse(format!(
-            "the archive `{}` holds a part of a database, no migration can go on top; nothing was restored",
+            "backup `{}` is partial, so migrations cannot be applied to it; nothing was restored",
             archive.name
         ))
-        .hint("leave out --migrate")
+        .hint("omit --migrate")
         .into());
     }
     Ok(())

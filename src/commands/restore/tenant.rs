@@ -22,7 +22,6 @@ struct TenantReport {
     removed: u64,
 }
 
-/// Runs the command.
 pub(super) async fn run(
     args: &super::Args,
     context: &Context,
@@ -42,13 +41,9 @@ pub(super) async fn run(
     let unpacked = tenant::unpack(&source, &args.scratch(), &watch, &context.interrupt).await?;
     let mut script = unpacked.script;
     let whose = unpacked.archive.scope.tenant.clone().unwrap_or_default();
-    let doing = if args.replace {
-        "replace"
-    } else {
-        "bring back"
-    };
+    let doing = if args.replace { "replace" } else { "restore" };
     let origin = super::origin(&unpacked.archive, &database, store)?;
-    let what = format!("{doing} the rows of tenant {whose} from {name}{origin} ");
+    let what = format!("{doing} the rows of tenant {whose} from backup {name}{origin} ");
     if args.replace {
         gate::confirm_anywhere(context, &session, &target, &what, PLANNED).await?;
     } else {
@@ -81,12 +76,15 @@ impl Report for TenantReport {
         page.toned(
             Tone::Good,
             format!(
-                "the {} rows of tenant {} are in `{}` again, proven equal",
+                "{} rows of tenant {} restored into `{}`; contents match the backup",
                 self.rows, self.tenant, self.database
             ),
         );
         if self.removed > 0 {
-            page.line(format!("{} rows of it made room", self.removed));
+            page.line(format!(
+                "{} existing rows of the tenant deleted",
+                self.removed
+            ));
         }
     }
 }

@@ -9,11 +9,11 @@ async fn project() -> (Database, Project) {
     (database, project)
 }
 
-/// Gives what was said, without what a progress of the work adds and what differs from run to run.
+/// Returns the output without progress and without what differs between runs.
 fn refused(ran: &CommandOutput, status: i32) -> String {
     assert_eq!(ran.status, status, "{}", ran.seen());
     let from = ran.stderr.find("error: ").unwrap_or_default();
-    archives(ran.stderr[from..].trim_end())
+    super::without_age(&archives(ran.stderr[from..].trim_end()))
 }
 
 /// Replaces the time in an archive's name.
@@ -107,8 +107,8 @@ async fn a_restore_ends_at_the_migration_that_was_asked_for() {
     };
     let ran = restore(&["--to-history", "2"]).await;
     insta::assert_snapshot!(refused(&ran, 2), @"
-    error: no archive in PROJECT/backups ends at migration 2, nothing was restored
-    hint: --migrate takes one from before it and applies what is missing
+    error: no backup in PROJECT/backups ends at migration 2; nothing was restored
+    hint: use --migrate to restore an earlier backup and apply the missing migrations
     ");
     let ran = restore(&["--to-history", "1"]).await.ok();
     assert!(!ran.stdout.contains("on top"), "{}", ran.stdout);
@@ -142,65 +142,65 @@ async fn what_a_person_mistypes_is_told() {
     let said =
         async |arguments: &[&str], status: i32| refused(&project.run(arguments).await, status);
     insta::assert_snapshot!(said(&["restore"], 2).await, @"
-    error: there is no archive of `DATABASE` in PROJECT/backups
-    hint: `af-db backup` makes one, `af-db backup list` shows those of other databases
+    error: no backup of `DATABASE` in PROJECT/backups
+    hint: make one with `af-db backup`; list all backups with `af-db backup list`
     ");
     insta::assert_snapshot!(said(&["backup", "--recipient", "age1nonsense"], 2).await, @"
     error: `age1nonsense` is not an age recipient: invalid Bech32 encoding
     hint: a recipient begins with age1; `age-keygen` prints one
     ");
     insta::assert_snapshot!(said(&["backup", "--table", "nothing.there"], 2).await, @"
-    error: there is no table `nothing.there`, nothing was dumped
-    hint: write names as the catalog spells them, a table with its schema
+    error: table `nothing.there` does not exist; nothing was dumped
+    hint: spell names as the catalog does, tables with their schema
     ");
     insta::assert_snapshot!(said(&["backup", "--schema", "absent"], 2).await, @"
-    error: there is no schema `absent`, nothing was dumped
-    hint: write names as the catalog spells them, a table with its schema
+    error: schema `absent` does not exist; nothing was dumped
+    hint: spell names as the catalog does, tables with their schema
     ");
     insta::assert_snapshot!(said(&["backup", "--to", "ftp://somewhere/else"], 2).await, @"
-    error: a store cannot be of the kind `ftp://`
-    hint: use a folder, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX; a build without object storage knows folders only
+    error: unsupported store `ftp://`
+    hint: use a folder, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX; builds without object storage support folders only
     ");
     insta::assert_snapshot!(said(&["backup", "--tenant", "7"], 2).await, @"
-    error: nothing says which column names the tenant of a row
+    error: no tenant column is configured
     hint: set tenancy.column in af-db.yaml
     ");
     project.run(&["backup"]).await.ok();
     insta::assert_snapshot!(said(&["restore"], 4).await, @"
-    error: the database `DATABASE` is not empty, it has table t; nothing was restored
-    hint: name another with --into, or take its place with --swap; the old one is kept
+    error: database `DATABASE` is not empty (table t); nothing was restored
+    hint: restore into a new database with --into, or replace this one with --swap (the old one is kept)
     ");
     insta::assert_snapshot!(said(&["restore", "nonesuch"], 2).await, @"
-    error: there is no archive `nonesuch` in PROJECT/backups
-    hint: `af-db backup list` shows what is there
+    error: no backup `nonesuch` in PROJECT/backups
+    hint: list backups with `af-db backup list`
     ");
     insta::assert_snapshot!(said(&["restore", "--into", "template1"], 4).await, @"
-    error: the database `template1` belongs to the server, nothing was restored
-    hint: name another with --into
+    error: `template1` is a system database; nothing was restored
+    hint: choose another database with --into
     ");
     insta::assert_snapshot!(said(&["restore", "--into", "x", "--identity", "nokey.txt"], 2).await, @"
     error: reading nokey.txt
     caused by: No such file or directory (os error 2)
     ");
     insta::assert_snapshot!(said(&["restore", "--into", "x", "--map-role", "nobody"], 2).await, @"
-    error: `nobody` does not say which role becomes which
+    error: `nobody` is not a role mapping
     hint: write --map-role OLD=NEW
     ");
     insta::assert_snapshot!(said(&["restore", "--into", "x", "--scratch", "/nonexistent"], 2).await, @"
-    error: making a scratch file in /nonexistent
+    error: creating a temporary file in /nonexistent
     caused by: No such file or directory (os error 2)
     ");
     insta::assert_snapshot!(said(&["backup", "verify", "--from", "elsewhere"], 2).await, @"
-    error: there is no archive of `DATABASE` in PROJECT/elsewhere
-    hint: `af-db backup` makes one, `af-db backup list` shows those of other databases
+    error: no backup of `DATABASE` in PROJECT/elsewhere
+    hint: make one with `af-db backup`; list all backups with `af-db backup list`
     ");
     insta::assert_snapshot!(said(&["backup", "prune", "--keep", "soon"], 2).await, @"
-    error: `soon` does not say what to keep
-    hint: say for example 7d,4w,12m: the newest of 7 days, 4 weeks and 12 months
+    error: `soon` is not a retention rule
+    hint: use, for example, 7d,4w,12m: the newest backup of 7 days, 4 weeks and 12 months
     ");
     insta::assert_snapshot!(said(&["restore", "--engine", "pgbackrest", "--before-lsn", "x", "--data-dir", "y"], 2).await, @"
-    error: `x` is no place in a log
-    hint: a place looks like 0/AD650C0; --before-run takes a run instead
+    error: `x` is not an LSN
+    hint: an LSN looks like 0/AD650C0; or name a run with --before-run
     ");
     // Others restore on this server, too.
     let left = format!(
@@ -353,7 +353,7 @@ async fn taking_the_place_of_an_environment_wants_what_it_requires() {
         "SELECT count(*) FROM pg_database WHERE starts_with(datname, current_database() || '_')";
     assert_eq!(database.one(names).await, "0");
 
-    // Beside it nothing is taken away; and what was restored and proven is a proven backup.
+    // Beside it nothing is taken away; and what was restore-tested is a proven backup.
     let into = format!("{}_beside", database.name);
     project
         .run(&["restore", "--env", "staging", "--into", &into])
@@ -366,8 +366,8 @@ async fn taking_the_place_of_an_environment_wants_what_it_requires() {
     );
     let ran = project.run(&swap).await;
     insta::assert_snapshot!(refused(&ran, 4), @"
-    error: confirmation needed, but there is no terminal; nothing was changed: put ARCHIVE in the place of `DATABASE` on postgres@HOST:PORT/DATABASE, environment `staging`
-    hint: Run this in a terminal; to see what is in it without changing this server: af-db restore --drill
+    error: confirmation needed, but there is no terminal; nothing was changed: replace database `DATABASE` with backup ARCHIVE (AGE old) and keep the current one under another name on postgres@HOST:PORT/DATABASE, environment `staging`
+    hint: Run this in a terminal; to test the backup without changing this server: af-db restore --drill
     ");
     assert_eq!(database.one(names).await, "0");
     // What was protected stays guarded until a person lifts it.
@@ -396,8 +396,8 @@ async fn a_profile_is_one_of_three() {
     let project_profile = ["restore", "--profile", "supabase-project", "--yes"];
     let ran = project.run(&project_profile).await;
     insta::assert_snapshot!(refused(&ran, 4), @"
-    error: the database `DATABASE` has no Supabase platform for the project to go onto, nothing was restored
-    hint: name the database of a fresh project; --profile plain makes a database of its own that needs no platform
+    error: database `DATABASE` has no Supabase platform to restore the project into; nothing was restored
+    hint: use the database of a new project, or create a new database with --profile plain
     ");
 }
 

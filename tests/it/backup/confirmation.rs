@@ -1,13 +1,13 @@
-//! What is asked before anything that is there is taken away, and what is said where nobody can be asked.
+//! Confirmation before data is replaced, and refusal without a terminal.
 
 use crate::support::project::{CommandOutput, Project};
 use crate::support::server;
 
-/// Gives what was said, without the story of the work and the time in an archive's name.
+/// Returns the error without the log, the archive's name and its age.
 fn refused(ran: &CommandOutput, status: i32, archive: &str) -> String {
     assert_eq!(ran.status, status, "{}", ran.seen());
     let from = ran.stderr.find("error: ").unwrap_or_default();
-    ran.stderr[from..].trim_end().replace(archive, "ARCHIVE")
+    super::without_age(&ran.stderr[from..].trim_end().replace(archive, "ARCHIVE"))
 }
 
 async fn made(project: &Project, more: &[&str]) -> String {
@@ -26,7 +26,7 @@ async fn nothing_is_swapped_that_nobody_agreed_to() {
     let swap = ["restore", "--swap"];
     let ran = project.run(&swap).await;
     insta::assert_snapshot!(refused(&ran, 4, &archive), @"
-    error: confirmation needed, but there is no terminal; nothing was changed: put ARCHIVE in the place of `DATABASE` on postgres@HOST:PORT/DATABASE?
+    error: confirmation needed, but there is no terminal; nothing was changed: replace database `DATABASE` with backup ARCHIVE (AGE old) and keep the current one under another name on postgres@HOST:PORT/DATABASE?
     hint: Confirm with --yes
     ");
     assert_eq!(database.one("SELECT count(*) FROM kept").await, "2");
@@ -60,7 +60,7 @@ async fn no_rows_of_a_tenant_are_replaced_that_nobody_agreed_to() {
     let replace = ["restore", &named, "--replace"];
     let ran = project.run(&replace).await;
     insta::assert_snapshot!(refused(&ran, 4, &archive), @"
-    error: confirmation needed, but there is no terminal; nothing was changed: replace the rows of tenant 7 from ARCHIVE on postgres@HOST:PORT/DATABASE?
+    error: confirmation needed, but there is no terminal; nothing was changed: replace the rows of tenant 7 from backup ARCHIVE on postgres@HOST:PORT/DATABASE?
     hint: Confirm with --yes
     ");
     let ids = "SELECT string_agg(id::text, ' ' ORDER BY id) FROM notes";
@@ -77,20 +77,20 @@ async fn no_flag_is_passed_over_in_silence() {
     let said = async |arguments: &[&str]| refused(&project.run(arguments).await, 2, &archive);
     let into = format!("{}_never", database.name);
     insta::assert_snapshot!(said(&["restore", "--before-run", "0123", "--into", &into]).await, @"
-    error: --before-run goes with --engine pgbackrest, an archive holds one moment only; nothing was restored
-    hint: add --engine pgbackrest, or take the archive that ends at a migration with --to-history VERSION
+    error: --before-run requires --engine pgbackrest; nothing was restored
+    hint: add --engine pgbackrest, or restore the backup that ends at a migration with --to-history VERSION
     ");
     insta::assert_snapshot!(said(&["restore", "--engine", "pgbackrest", "--before-lsn", "0/1", "--swap"]).await, @"
-    error: pgBackRest works on whole servers and knows nothing of --swap; nothing was done
-    hint: leave --swap out, or --engine pgbackrest; what pgBackRest keeps where and for whom stands in its own configuration
+    error: pgBackRest works on whole servers and does not support --swap; nothing was done
+    hint: omit --swap or --engine pgbackrest; pgBackRest has its own configuration file
     ");
     insta::assert_snapshot!(said(&["backup", "--engine", "pgbackrest", "--recipient", "age1x"]).await, @"
-    error: pgBackRest works on whole servers and knows nothing of --recipient; nothing was done
-    hint: leave --recipient out, or --engine pgbackrest; what pgBackRest keeps where and for whom stands in its own configuration
+    error: pgBackRest works on whole servers and does not support --recipient; nothing was done
+    hint: omit --recipient or --engine pgbackrest; pgBackRest has its own configuration file
     ");
     insta::assert_snapshot!(said(&["backup", "--label", "two\nlines"]).await, @"
-    error: a label is one line of text, nothing was dumped
-    hint: leave out line breaks and the like
+    error: the label must be one line of text; nothing was dumped
+    hint: remove line breaks and control characters
     ");
     let ran = project
         .run(&["restore", "--jobs", "0", "--into", &into])
@@ -107,19 +107,19 @@ async fn a_database_needs_a_name_that_postgresql_takes() {
     let archive = made(&project, &[]).await;
     let ran = project.run(&["restore", "--into", ""]).await;
     insta::assert_snapshot!(refused(&ran, 2, &archive), @"
-    error: the database to restore into has no name, nothing was restored
-    hint: name it: --into NAME; a variable of a script may be empty
+    error: the target database name is empty; nothing was restored
+    hint: give --into NAME; a shell variable may be empty
     ");
     let address = "postgres://me:secret@elsewhere/shop";
     let ran = project.run(&["restore", "--into", address]).await;
     insta::assert_snapshot!(refused(&ran, 2, &archive), @"
-    error: --into takes the name of a database, not an address; nothing was restored
-    hint: name the server with --database-url and the new database with --into NAME
+    error: --into takes a database name, not a URL; nothing was restored
+    hint: give the server with --database-url and the new database with --into NAME
     ");
     let long = "ä".repeat(32);
     let ran = project.run(&["restore", "--into", &long]).await;
     insta::assert_snapshot!(refused(&ran, 2, &archive), @"
-    error: `ääääääääääääääääääääääääääääääää` is 64 bytes long and PostgreSQL cuts names at 63, nothing was restored
-    hint: name a shorter one with --into
+    error: database name `ääääääääääääääääääääääääääääääää` has 64 bytes, but PostgreSQL allows 63; nothing was restored
+    hint: choose a shorter name with --into
     ");
 }

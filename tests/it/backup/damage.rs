@@ -149,7 +149,7 @@ async fn all_are_refused(jobs: Option<u32>) {
 async fn a_whole_file_that_is_not_the_one_that_was_proven_is_refused() {
     let bench = Bench::full().await;
     let (one, other) = two_archives(&bench, None, None).await;
-    // Somebody puts another dump in and mends the description, checksum and all.
+    // An attacker replaces the dump and fixes the description, checksum and all.
     let (folder, theirs) = (bench.archive_path(&one), bench.archive_path(&other));
     fs::copy(
         theirs.join("database.dump.zst"),
@@ -161,7 +161,7 @@ async fn a_whole_file_that_is_not_the_one_that_was_proven_is_refused() {
     fs::write(folder.join("archive.json"), forged.to_json().unwrap()).unwrap();
     let error = bench.verify(&one, &[]).await.unwrap_err();
     assert!(
-        error.to_string().contains("is not the one that was proven"),
+        error.to_string().contains("does not match proof.json"),
         "{error:#}"
     );
 }

@@ -1,4 +1,4 @@
-//! Only a database in which nobody made anything is replaced, and it is looked at again at the moment it is replaced.
+//! Only an empty database is replaced, and it is checked again at the moment it is replaced.
 
 use af_db::backup::emptiness;
 use af_db::backup::restore::Destination;
@@ -7,7 +7,7 @@ use af_db::error::{Exit, exit_of};
 use super::Bench;
 use crate::support::server;
 
-/// What a database may hold; each alone makes it somebody's.
+/// What makes a database non-empty; each alone.
 const MADE: &[&str] = &[
     "CREATE TYPE mood AS ENUM ('fine')",
     "CREATE DOMAIN positive AS int CHECK (VALUE > 0)",
@@ -148,7 +148,7 @@ async fn an_empty_database_is_replaced_and_kept_with_what_it_was_given() {
     };
     assert_eq!(
         finding.message,
-        "the empty database that was there had the owner somebody, a connection limit, privileges on schema public; the restored one has the archive's instead"
+        "the replaced empty database had the owner somebody, a connection limit, privileges on schema public; the restored one has the backup's instead"
     );
     let kept = restored.kept_as.expect("it is kept");
     assert_eq!(contents(&options.target.with_database(&kept)).await, before);
@@ -233,7 +233,7 @@ async fn a_database_in_which_anything_was_made_is_not_empty() {
         match bench.restore(&archive, &options).await {
             Err(error) if exit_of(&error) == Exit::Refused => {
                 let said = error.to_string();
-                assert!(said.contains("is not empty, it has "), "{made}: {said}");
+                assert!(said.contains("is not empty ("), "{made}: {said}");
             }
             other => taken.push(format!("{made}: {other:?}")),
         }
@@ -251,7 +251,7 @@ async fn a_database_in_which_anything_was_made_is_not_empty() {
     }
     assert_eq!(taken, [] as [String; 0]);
 
-    // What template1 gives to every new database was made by nobody, nor was what other sessions leave behind.
+    // Neither what template1 gives to every new database counts, nor what other sessions leave behind.
     bench
         .database
         .run("CREATE DATABASE template1 TEMPLATE template0")
@@ -302,7 +302,7 @@ async fn written_meanwhile(stays: bool, place: Destination) {
     options.place = place;
     let (told, mut began) = tokio::sync::mpsc::unbounded_channel();
     let watch = move |event: af_db::event::Event<'_>| {
-        if let af_db::event::Event::Info("proving the schema") = event {
+        if let af_db::event::Event::Info("verifying schema") = event {
             let _ = told.send(());
         }
     };
@@ -327,10 +327,7 @@ async fn written_meanwhile(stays: bool, place: Destination) {
     let kept = match (place, restored) {
         (Destination::New, Err(error)) => {
             assert_eq!(exit_of(&error), Exit::Refused, "{error:#}");
-            assert!(
-                error.to_string().contains("it has table precious"),
-                "{error:#}"
-            );
+            assert!(error.to_string().contains("(table precious)"), "{error:#}");
             assert_eq!(bench.databases().await, ["dst", &bench.database.name]);
             "dst".to_owned()
         }

@@ -161,7 +161,7 @@ async fn survives_nothing(jobs: Option<u32>) {
         "{cut:#}"
     );
     assert!(
-        crashed.to_string().contains("no archive was made"),
+        crashed.to_string().contains("no backup was made"),
         "{crashed:#}"
     );
     assert!(silent.to_string().contains("stood still"), "{silent:#}");
@@ -170,7 +170,8 @@ async fn survives_nothing(jobs: Option<u32>) {
 
 /// Restores in the database's place through the proxy, strikes midway, and gives what the restore says of it.
 async fn struck(
-    (bench, proxy): (&Bench, &Proxy),
+    bench: &Bench,
+    proxy: &Proxy,
     archive: &Archive,
     interrupt: &Interrupt,
     strike: impl Future<Output = ()>,
@@ -196,7 +197,7 @@ async fn restore_struck_by(fault: Fault) {
             proxy.restore();
         }
     };
-    let error = struck((&bench, &proxy), &archive, &interrupt, strike).await;
+    let error = struck(&bench, &proxy, &archive, &interrupt, strike).await;
     let expected = if fault == Fault::Interrupt {
         Exit::Interrupted
     } else {
@@ -245,7 +246,7 @@ async fn a_server_that_crashes_midway_has_the_old_database_and_the_next_restore_
         midway(&proxy).await;
         crash(&bench).await;
     };
-    let error = struck((&bench, &proxy), &archive, &Interrupt::default(), strike).await;
+    let error = struck(&bench, &proxy, &archive, &Interrupt::default(), strike).await;
     assert_eq!(exit_of(&error), Exit::CannotDo, "{error:#}");
     let back = async {
         while af_db::pg::connect::open(&bench.database.target, &silent)
@@ -387,7 +388,7 @@ async fn a_full_disk_is_told_and_leaves_nothing() {
     // A small disk of its own, seen by this one process and gone with it.
     let script = "mount -t tmpfs -o size=3m none \"$1\" && shift && \"$@\"; status=$?; ls -A small/store; exit $status";
     std::fs::create_dir(bench.folder.path().join("small")).unwrap();
-    // Root may mount as it is; anybody else only as the root of a world of their own.
+    // Root may mount directly; other users only as root of their own user namespace.
     let is_root = rustix::process::geteuid().is_root();
     let privileges: &[&str] = if is_root {
         &["--mount"]
@@ -414,7 +415,7 @@ async fn a_full_disk_is_told_and_leaves_nothing() {
     assert_eq!(done.status.code(), Some(2), "{}", done.stderr);
     assert!(
         done.stderr
-            .contains("error: the store is full, no archive was made"),
+            .contains("error: the store is full; no backup was made"),
         "{}",
         done.stderr
     );

@@ -1,4 +1,4 @@
-//! Hooks that do not end: they are ended, with everything they started, in time or when somebody wants to stop.
+//! Hooks that hang are killed with their child processes, on timeout or on interrupt.
 
 use std::path::Path;
 use std::time::Duration;
@@ -6,14 +6,14 @@ use std::time::Duration;
 use crate::support::project::{CommandOutput, Project};
 use crate::support::server;
 
-/// A hook with a helper in the background that nobody hears.
+/// A hook with a silent background process.
 const HOOK: &str = "sleep 1000 >/dev/null 2>&1 & echo $! > helper.new; mv helper.new helper; wait";
 
 fn settings(when: &str, timeout: &str) -> String {
     format!("backup: {{ hooks: {{ {when}: ['{HOOK}'], timeout: {timeout} }} }}\n")
 }
 
-/// Says whether the hook's helper is running, and forgets it; what is dead and not buried is not.
+/// Returns whether the hook's background process is running (a zombie is not), and forgets it.
 fn is_running(folder: &Path) -> bool {
     let helper = folder.join("helper");
     let id = std::fs::read_to_string(&helper).expect("the hook had begun");

@@ -10,7 +10,7 @@ use crate::support::project::{CommandOutput, Project};
 use crate::support::server::{self, Server};
 use crate::support::tcp_server::TcpServer;
 
-/// A project that governs a database `app` of a server, in which everything is marked as of that one.
+/// A project that manages a database `app` of a server, in which everything is marked as of that one.
 struct App {
     target: Target,
     project: Project,
@@ -221,7 +221,7 @@ async fn a_database_keeps_its_archives_when_it_is_restored_and_loses_them_when_i
         .write("migrations/V1__one.sql", "CREATE TABLE one (id int);\n");
     let ran = app.project.run(&["up", "--env", "live"]).await;
     assert!(
-        ran.seen().contains("there is no proven backup of it"),
+        ran.seen().contains("no verified backup of this database"),
         "{}",
         ran.seen()
     );
@@ -331,7 +331,7 @@ async fn a_path_leads_to_the_archive_it_names() {
         .run(&["restore", "nowhere/at/all", "--into", "x"])
         .await;
     assert!(
-        failed(&ran, 2).contains("no archive `all`"),
+        failed(&ran, 2).contains("no backup `all`"),
         "{}",
         ran.seen()
     );
@@ -372,7 +372,7 @@ async fn databases_with_names_like_flags_are_backed_up_and_restored() {
         let undo = ran
             .stderr
             .split_once("would be put back by: ")
-            .expect("a way back")
+            .expect("a command that restores")
             .1;
         let undo = undo.lines().next().expect("a command").trim().to_owned();
         // The environment asks for typed words; without it the same command is answered by --yes.

@@ -130,7 +130,7 @@ impl Bench {
         .await
     }
 
-    /// Gives the names of all databases but the server's own.
+    /// Returns the names of all databases but the system's.
     pub(crate) async fn databases(&self) -> Vec<String> {
         let rows = self
             .database
@@ -169,4 +169,13 @@ pub(crate) fn restore_options(target: &Target, scratch: &Path) -> restore::Optio
         mapping: Mapping::default(),
         profile: Profile::Plain,
     }
+}
+
+/// Replaces the age of a backup in a question.
+fn without_age(text: &str) -> String {
+    let Some((before, after)) = text.split_once(" old)") else {
+        return text.to_owned();
+    };
+    let (before, _) = before.rsplit_once('(').expect("an age in parentheses");
+    format!("{before}(AGE old){after}")
 }

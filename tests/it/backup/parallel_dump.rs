@@ -94,7 +94,7 @@ async fn a_large_object_that_differs_is_named_out_of_parts() {
     .expect("a whole archive");
     let (tell, told) = std::sync::mpsc::channel();
     let summary = unpacked.large_objects(Box::new(move |_, bytes, hash| {
-        tell.send((bytes, hash)).expect("somebody who listens");
+        tell.send((bytes, hash)).expect("a receiver");
     }));
     summary.expect("the large objects");
     for (bytes, hash) in told {
@@ -207,7 +207,7 @@ async fn parts_that_do_not_belong_together_are_refused() {
     let mut forged = archive.clone();
     forged.files.remove(2);
     describe(&forged);
-    assert!(refused().await.contains("is not the one that was proven"));
+    assert!(refused().await.contains("does not match proof.json"));
     // The same part twice.
     fs::copy(file(1), file(2)).expect("a copy");
     forged = archive.clone();
@@ -231,19 +231,19 @@ async fn how_many_sessions_dump_is_said_and_checked() {
     let made = project.run(&["backup", "--jobs", "2"]).await.ok();
     assert!(
         made.stdout
-            .contains("\ndumped by 2 sessions, each into its own part\n"),
+            .contains("\ndumped over 2 connections, one part each\n"),
         "{}",
         made.stdout
     );
     let verified = project.run(&["backup", "verify"]).await.ok();
     assert!(
-        verified.stdout.contains("4 files whole"),
+        verified.stdout.contains("4 files OK"),
         "{}",
         verified.stdout
     );
     let drilled = project.run(&["restore", "--drill"]).await.ok();
     assert!(
-        drilled.stdout.contains("proven equal"),
+        drilled.stdout.contains("contents match the backup"),
         "{}",
         drilled.stdout
     );

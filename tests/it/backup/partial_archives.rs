@@ -1,4 +1,4 @@
-//! Archives of a part of a database: which part that is, and that none is ever taken for the whole.
+//! Partial archives: which part they contain, and that none is ever used as a whole.
 
 use super::Bench;
 use crate::support::project::{CommandOutput, Project};
@@ -73,13 +73,13 @@ async fn a_table_of_any_name_is_chosen_with_its_partitions() {
         .run(&["backup", "--table", "My.Schema.Ta.ble*?"])
         .await;
     insta::assert_snapshot!(refused(&ran, &[]), @r#"
-    error: `My.Schema.Ta.ble*?` does not say which table, nothing was dumped
+    error: `My.Schema.Ta.ble*?` is not a table name; nothing was dumped
     hint: write SCHEMA.NAME; a name with a dot in it in quotes: '"my.schema"."a table"'
     "#);
     let ran = project.run(&["backup", "--table", r#""No.ne".x"#]).await;
     insta::assert_snapshot!(refused(&ran, &[]), @r#"
-    error: there is no table `"No.ne".x`, nothing was dumped
-    hint: write names as the catalog spells them, a table with its schema
+    error: table `"No.ne".x` does not exist; nothing was dumped
+    hint: spell names as the catalog does, tables with their schema
     "#);
 }
 
@@ -89,8 +89,8 @@ async fn a_part_is_never_taken_for_the_whole() {
     let (part, _) = made(&project, &["--table", "plain"]).await;
     let ran = project.run(&["restore", "--swap", "--yes"]).await;
     insta::assert_snapshot!(refused(&ran, &[&part, bench.database.target.database()]), @r#"
-    error: there is no archive of all of `DATABASE` in PROJECT/backups
-    hint: name the archive of a part that is meant, such as ARCHIVE
+    error: no full backup of `DATABASE` in PROJECT/backups
+    hint: name a partial backup explicitly, such as ARCHIVE
     "#);
     let (whole, rows) = made(&project, &[]).await;
     assert_eq!(rows, 6);
@@ -99,8 +99,8 @@ async fn a_part_is_never_taken_for_the_whole() {
     let ran = project.run(&["restore", "--swap", "--yes", &named]).await;
     assert_eq!(ran.status, 4, "{}", ran.seen());
     insta::assert_snapshot!(refused(&ran, &[&part]), @r#"
-    error: the archive `ARCHIVE` holds only table public.plain: in the place of a whole database it would take the rest away; nothing was restored
-    hint: restore it beside with --into NAME and take from there what is needed
+    error: backup `ARCHIVE` contains only table public.plain and cannot replace a whole database; nothing was restored
+    hint: restore it into a new database with --into NAME and copy what is needed
     "#);
 
     let listed = project.run(&["backup", "list"]).await.ok().stdout;

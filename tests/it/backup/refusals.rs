@@ -28,7 +28,7 @@ async fn a_role_that_does_not_see_every_row_may_not_back_up() {
     assert_eq!(exit_of(&error), Exit::Refused);
     assert_eq!(
         error.to_string(),
-        "row-level security would hide rows of `shop.orders` from this role, nothing was dumped"
+        "row-level security hides rows of `shop.orders` from this role; nothing was dumped"
     );
     assert_eq!(bench.store().names().unwrap(), [] as [String; 0]);
     assert!(
@@ -136,7 +136,7 @@ async fn a_role_that_may_not_make_databases_may_not_restore() {
     assert_eq!(exit_of(&error), Exit::Refused);
     assert_eq!(
         error.to_string(),
-        "this role may not make databases, nothing was restored"
+        "this role may not create databases; nothing was restored"
     );
 }
 
@@ -152,11 +152,11 @@ async fn a_role_that_may_not_give_the_database_away_is_told_before_it_is_made() 
     options.target = options.target.with_user("maker");
     let error = bench.restore(&archive, &options).await.unwrap_err();
     assert_eq!(exit_of(&error), Exit::Refused, "{error:#}");
-    insta::assert_snapshot!(error, @"this role may not give the database to `postgres`, whose it was; nothing was restored");
+    insta::assert_snapshot!(error, @"this role may not make `postgres` the owner of the restored database; nothing was restored");
     options.no_owner = true;
     let restored = bench.restore(&archive, &options).await.unwrap();
     assert_eq!(restored.findings, []);
-    // Nor may it rename what is another's, which is told before anything is made as well.
+    // Nor may it rename another role's database, which is also refused before anything is created.
     options.target = bench.restore_options("theirs").target.with_user("maker");
     bench
         .database
@@ -167,7 +167,7 @@ async fn a_role_that_may_not_give_the_database_away_is_told_before_it_is_made() 
         let error = bench.restore(&archive, &options).await.unwrap_err();
         assert_eq!(exit_of(&error), Exit::Refused, "{error:#}");
         insta::allow_duplicates! {
-            insta::assert_snapshot!(error, @"the database `theirs` belongs to `postgres`, and this role may not rename it; nothing was restored");
+            insta::assert_snapshot!(error, @"database `theirs` is owned by `postgres`, and this role may not rename it; nothing was restored");
         }
     }
     bench
@@ -331,12 +331,12 @@ async fn a_mapping_that_names_no_role_is_refused() {
     assert_eq!(exit_of(&error), Exit::Refused);
     assert_eq!(
         error.to_string(),
-        "the archive knows no role `app_raeder`, nothing was restored"
+        "the backup has no role `app_raeder`; nothing was restored"
     );
     let (_bench, _, restored) = mapped(&["app_reader=kepeer"]).await;
     assert_eq!(
         restored.unwrap_err().to_string(),
-        "the server has no role `kepeer` to map to, nothing was restored"
+        "the server has no role `kepeer` to map to; nothing was restored"
     );
     drop(other);
 }

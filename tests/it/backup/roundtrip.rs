@@ -35,7 +35,7 @@ async fn one_of_everything_comes_back_equal_into_a_new_database() {
     );
 }
 
-/// Gives the tables that the planner knows nothing of.
+/// Returns the tables without statistics.
 async fn unknown_sizes(bench: &Bench, database: &str) -> Vec<Vec<String>> {
     let target = bench.database.target.with_database(database);
     let session = af_db::pg::connect::open(&target, &silent)
@@ -99,7 +99,7 @@ async fn a_database_is_replaced_by_swap_and_the_old_one_is_kept() {
         .database
         .run("DELETE FROM keyless; DROP TABLE shop.egg CASCADE")
         .await;
-    // Somebody is connected and stays so: the swap ends the session, not the other way round.
+    // A connected session stays: the swap ends it, not the other way round.
     let busy = bench.database.session().await;
     let mut options = bench.restore_options(&bench.database.name);
     let refused = bench.restore(&archive, &options).await.unwrap_err();

@@ -23,11 +23,7 @@ const STEPS: [&str; 5] = [
 ];
 
 /// Restores by swap and strikes when the step begins.
-async fn struck_at(
-    step: &str,
-    is_cut: bool,
-    (bench, archive): (&Bench, &Archive),
-) -> anyhow::Error {
+async fn struck_at(step: &str, is_cut: bool, bench: &Bench, archive: &Archive) -> anyhow::Error {
     let proxy = Proxy::start(&bench.database.target);
     proxy.latency(Duration::from_millis(2));
     let mut options = bench.restore_options(&bench.database.name);
@@ -67,7 +63,7 @@ async fn at_every_step_the_old_database_stays_and_nothing_is_left() {
     bench.database.run("DELETE FROM shop.events").await;
     for step in STEPS {
         for is_cut in [false, true] {
-            let error = struck_at(step, is_cut, (&bench, &archive)).await;
+            let error = struck_at(step, is_cut, &bench, &archive).await;
             let expected = if is_cut {
                 Exit::CannotDo
             } else {
@@ -108,7 +104,7 @@ async fn a_server_that_turns_us_away_is_told_and_nothing_is_made() {
         let error =
             af_db::backup::dump::run(&options(&target), &store, &silent, &Interrupt::default())
                 .await
-                .expect_err("nobody is let in");
+                .expect_err("a refused connection");
         assert!(!folder.path().join("store").exists());
         message::shown(&error, &[(&port, "PORT")])
     };
@@ -190,7 +186,7 @@ async fn a_disk_without_room_is_seen_before_or_told_after() {
     let drill = [&restore[..], &["--drill"]].concat();
     let during = on_a_small_disk(&bench, "90m", &drill, "ls -A small | grep -v lock").await;
     assert_eq!(during.status.code(), Some(2), "{}", during.stderr);
-    // Where it is the log that finds no room, PostgreSQL dies of it, and nobody is told more than that.
+    // When the WAL finds no space, PostgreSQL crashes, and no more than that is reported.
     let told = ["No space left on device", "server closed the connection"];
     assert!(
         told.iter().any(|words| during.stderr.contains(words))
@@ -217,7 +213,7 @@ async fn an_archive_of_a_newer_server_is_refused() {
     assert!(
         error
             .to_string()
-            .starts_with("the archive is of PostgreSQL 99, this server is "),
+            .starts_with("the backup is from PostgreSQL 99, but this server is "),
         "{error}"
     );
     assert_eq!(bench.databases().await, [bench.database.name.as_str()]);

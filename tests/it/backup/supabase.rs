@@ -96,7 +96,7 @@ async fn a_project_leaves_its_platform_and_comes_onto_another() {
     let told = archive.not_included.join("\n");
     for what in [
         "the bytes of 2 objects in storage",
-        "passwords of roles",
+        "role passwords",
         "edge functions",
     ] {
         assert!(told.contains(what), "{told}");
@@ -109,10 +109,10 @@ async fn a_project_leaves_its_platform_and_comes_onto_another() {
         .await
         .unwrap();
     insta::assert_snapshot!(left_out(&restored).join("\n"), @"
-    fk constraint profiles_id_fkey of public.profiles: it was left out: it needs table auth.users
-    policy avatars of storage.objects: it was left out: it is on a table of the platform; --profile supabase-project takes it along
-    policy own of public.profiles: it was left out: it needs function auth.uid()
-    trigger on_auth_user_created of auth.users: it was left out: it is on a table of the platform; --profile supabase-project takes it along
+    fk constraint profiles_id_fkey of public.profiles: not restored: requires table auth.users
+    policy avatars of storage.objects: not restored: belongs to a platform table; use --profile supabase-project to include it
+    policy own of public.profiles: not restored: requires function auth.uid()
+    trigger on_auth_user_created of auth.users: not restored: belongs to a platform table; use --profile supabase-project to include it
     ");
     let there = "select (select count(*) from app.notes), to_regclass('auth.users') is null, \
                  (select count(*) from pg_policies), (select count(*) from pg_roles where rolname like 'supabase%')";
@@ -174,7 +174,7 @@ async fn a_project_leaves_its_platform_and_comes_onto_another() {
 async fn a_project_that_fails_midway_leaves_the_platform_as_it_was() {
     let source = platform().await;
     source.database.run(PROJECT).await;
-    // Its last step fails: what it makes is already there under a name that no dump tells.
+    // Its last step fails: what it creates already exists under a name that is in no dump.
     source
         .database
         .run("create function public.broken() returns text language sql as 'select 1::text'; create index late on app.notes (note)")
@@ -207,7 +207,7 @@ async fn a_project_without_a_platform_and_a_database_that_cannot_be_renamed_are_
     options.profile = Profile::SupabaseProject;
     let error = source.restore(&archive, &options).await.unwrap_err();
     assert_eq!(exit_of(&error), Exit::Refused, "{error:#}");
-    insta::assert_snapshot!(error, @"the database `nowhere` has no Supabase platform for the project to go onto, nothing was restored");
+    insta::assert_snapshot!(error, @"database `nowhere` has no Supabase platform to restore the project into; nothing was restored");
     // Servers for tests have none.
     source
         .database
@@ -217,5 +217,5 @@ async fn a_project_without_a_platform_and_a_database_that_cannot_be_renamed_are_
     options.place = af_db::backup::restore::Destination::Swap;
     let error = source.restore(&archive, &options).await.unwrap_err();
     assert_eq!(exit_of(&error), Exit::Refused, "{error:#}");
-    insta::assert_snapshot!(error, @"the database `postgres` of a Supabase project cannot change its name, nothing was restored");
+    insta::assert_snapshot!(error, @"database `postgres` of a Supabase project cannot be renamed; nothing was restored");
 }

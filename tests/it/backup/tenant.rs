@@ -86,7 +86,7 @@ async fn a_tenant_comes_back_as_it_was_among_the_others() {
     assert_eq!(archive.totals.rows, 1 + 100 + 200 + 100);
     assert_eq!(
         archive.not_included,
-        ["the rows of public.plans that its rows point at, which belong to nobody"]
+        ["rows of public.plans that the tenant's rows reference (they belong to no tenant)"]
     );
     assert!(
         bench
@@ -105,7 +105,7 @@ async fn a_tenant_comes_back_as_it_was_among_the_others() {
         "{refused:#}"
     );
 
-    // Somebody broke the tenant's rows, another tenant went on meanwhile.
+    // The tenant's rows were damaged while another tenant kept working.
     bench
         .database
         .run(&format!(
@@ -160,7 +160,7 @@ async fn a_tenant_that_would_not_come_back_whole_does_not_come_back() {
     // What came after the export and points at what would go.
     refused(
         "CREATE TABLE likes (agent int REFERENCES agents); INSERT INTO agents (id, tenant_id) VALUES (999, '00000000-0000-4000-8000-000000000001'); INSERT INTO likes VALUES (999)",
-        "`public.likes` holds rows of tenants and is not in the archive",
+        "table `public.likes` has rows of tenants but is not in the backup",
         "DROP TABLE likes; DELETE FROM agents WHERE id = 999",
     )
     .await;

@@ -121,7 +121,7 @@ async fn nothing_is_added_to_a_protected_server_that_nobody_agreed_to() {
     database.run(&format!("DROP DATABASE {into}")).await;
 }
 
-/// Replaces a file of an archive and mends the description, checksum and all.
+/// Replaces a file of an archive and fixes the description, checksum and all.
 fn forge(folder: &Path, file: &str, content: &[u8], declared: u64) {
     let path = folder.join("archive.json");
     let mut archive =
@@ -192,7 +192,7 @@ async fn a_forged_archive_is_refused_whatever_its_checksums_say() {
         .unwrap_or(at);
     other[defined + 1..defined + 9].copy_from_slice(b"harmful!");
     forge(&folder, "database.dump.zst", &other, other.len() as u64);
-    refused("is not the one that was proven").await;
+    refused("does not match proof.json").await;
     // A few bytes that become many: more than was said, and more than is kept in memory.
     let zeros = vec![b' '; 48 << 20];
     forge(&folder, "proof.json.zst", &zeros, 10);

@@ -151,7 +151,7 @@ async fn a_guarded_environment_asks_first() {
         let ran = project.run(&arguments).await;
         assert_eq!(ran.status, 4, "{}", ran.seen());
         assert!(
-            ran.stderr.contains("wants a fresh proven backup"),
+            ran.stderr.contains("requires a recent verified backup"),
             "{}",
             ran.seen()
         );
@@ -184,7 +184,7 @@ async fn policies_are_applied_to_a_guarded_environment_with_backup_and_word_only
     let ran = project.run(&apply).await;
     assert_eq!(ran.status, 4, "{}", ran.seen());
     assert!(
-        ran.stderr.contains("wants a fresh proven backup"),
+        ran.stderr.contains("requires a recent verified backup"),
         "{}",
         ran.seen()
     );

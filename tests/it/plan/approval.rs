@@ -260,7 +260,7 @@ async fn a_fresh_verified_backup_is_required() {
         .await
         .ok();
     let ran = project.run(&["up", "--env", "production"]).await.ok();
-    let undone = "would be put back by: af-db restore --swap --env=production --from=PROJECT/backups DATABASE-2";
+    let undone = "to restore the last verified backup: af-db restore --swap --env=production --from=PROJECT/backups DATABASE-2";
     assert!(ran.stderr.contains(undone), "{}", ran.seen());
     assert_eq!(applied(&database).await, "1,2,3");
 }

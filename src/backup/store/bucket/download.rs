@@ -1,4 +1,4 @@
-//! Owns reading one object as it comes: a few pieces ahead of whoever reads, never the whole in memory.
+//! Streams one object from the store, a few pieces ahead of the reader.
 
 use std::io::{self, Read};
 use std::sync::mpsc::{self, Receiver};
@@ -17,7 +17,7 @@ const AHEAD: usize = 16;
 /// An object being read.
 pub(super) struct Download {
     piece: Bytes,
-    // The store's thread sends a piece for each wish, so that it never runs far ahead of whoever reads.
+    // The store's thread sends a piece per request, so that it never runs far ahead of the reader.
     wishes: UnboundedSender<()>,
     pieces: Receiver<io::Result<Bytes>>,
 }

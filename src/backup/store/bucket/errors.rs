@@ -1,4 +1,4 @@
-//! Owns saying in words what an object store refused, without the parts of its URL that may be secret.
+//! Error messages of object stores, without the parts of URLs that may be secret.
 
 use std::io;
 
@@ -13,7 +13,6 @@ const METADATA: [&str; 3] = [
     "//169.254.170.2/",
 ];
 
-/// Says what the store refused while something was done.
 pub(super) fn in_words(shown: &str, doing: &str, error: &Error) -> Failure {
     let text = without_queries(&error.to_string());
     if is_full(&text) {
@@ -21,29 +20,29 @@ pub(super) fn in_words(shown: &str, doing: &str, error: &Error) -> Failure {
     }
     let status = |code: &str| text.contains(&format!("status code: {code}"));
     let (why, hint) = match error {
-        // Without credentials the crate asks the machine's cloud for some; what that answers helps nobody.
+        // Without credentials the crate asks the cloud's metadata service, whose error does not help.
         _ if METADATA.iter().any(|host| text.contains(host)) => {
-            return fail(format!("{doing} {shown}: there are no credentials for it")).hint(
+            return fail(format!("{doing} {shown}: no credentials")).hint(
                 "set the store's variables in the environment, such as AWS_ACCESS_KEY_ID and \
                  AWS_SECRET_ACCESS_KEY, GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCOUNT_NAME and its key; \
                  keys, but no paths of key files, may also be set in .env",
             );
         }
-        // Listing does not tell these by kinds of their own.
+        // Errors of a listing have no kinds of their own for these.
         _ if matches!(error, Error::PermissionDenied { .. }) || status("403") => (
-            "it does not allow that",
+            "access denied",
             "the credentials need to list, read, write and delete objects under this prefix",
         ),
         _ if matches!(error, Error::Unauthenticated { .. }) || status("401") => (
-            "it does not know these credentials",
+            "credentials rejected",
             "check the store's variables in the environment or in .env",
         ),
         _ if matches!(error, Error::NotFound { .. }) || status("404") => {
-            ("there is no such bucket or object", "check the store's URL")
+            ("bucket or object not found", "check the store's URL")
         }
         _ => (
-            "it does not answer as it should",
-            "nothing that was there before was changed; try again, or look at the store",
+            "unexpected response",
+            "existing objects are unchanged; try again, or check the store",
         ),
     };
     fail(format!("{doing} {shown}: {why}: {text}")).hint(hint)
@@ -61,10 +60,10 @@ pub(super) fn as_io(shown: &str, doing: &str, error: &Error) -> io::Error {
 
 fn full(shown: &str) -> Failure {
     fail(format!("{shown} is full"))
-        .hint("free some space, `af-db backup prune` removes old archives, or name another store")
+        .hint("free some space (`af-db backup prune` removes old backups), or use another store")
 }
 
-/// Says whether a store answered that it has no room; each says it in its own words.
+/// Returns whether the store reported that it is full; each has its own wording.
 fn is_full(text: &str) -> bool {
     [
         "507 ",
@@ -106,10 +105,7 @@ mod tests {
             source: asked.into(),
         };
         let failure = in_words("s3://bucket/x", "listing", &error);
-        assert_eq!(
-            failure.message,
-            "listing s3://bucket/x: there are no credentials for it"
-        );
+        assert_eq!(failure.message, "listing s3://bucket/x: no credentials");
         let refused = Error::Generic {
             store: "S3",
             source: "Server returned non-2xx status code: 403".into(),

@@ -1,4 +1,4 @@
-//! Owns the way to an object store: its URL, and the credentials and settings that the usual variables give.
+//! The location of an object store: its URL, with credentials and settings from the usual environment variables.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -30,8 +30,8 @@ pub(super) fn parse(url: &str, variables: &BTreeMap<String, String>) -> Result<B
     let (scheme, rest) = url.split_once("://").unwrap_or_default();
     let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
     if bucket.is_empty() || bucket.contains(['@', '?', '#']) {
-        return Err(fail("the store's URL names no bucket")
-            .hint("write s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX; credentials come from the environment")
+        return Err(fail("the store URL names no bucket")
+            .hint("use s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX; credentials come from the environment")
             .into());
     }
     let store: Arc<dyn ObjectStore> = match scheme {
@@ -40,7 +40,7 @@ pub(super) fn parse(url: &str, variables: &BTreeMap<String, String>) -> Result<B
         _ => Arc::new(az(bucket, variables)?),
     };
     let prefix = Path::parse(prefix.trim_matches('/'))
-        .map_err(|_| fail(format!("`{prefix}` is no prefix for archives")))?;
+        .map_err(|_| fail(format!("`{prefix}` is not a valid prefix")))?;
     let slash = if prefix.as_ref().is_empty() { "" } else { "/" };
     Ok(BucketLocation {
         store,
@@ -49,7 +49,7 @@ pub(super) fn parse(url: &str, variables: &BTreeMap<String, String>) -> Result<B
     })
 }
 
-/// Gives every variable that begins with the prefix and that the store's client knows.
+/// Returns every variable with the prefix that the store's client supports.
 fn known<'a, K: FromStr + 'a>(
     variables: &'a BTreeMap<String, String>,
     prefix: &'a str,
@@ -127,7 +127,7 @@ fn az(container: &str, variables: &BTreeMap<String, String>) -> Result<impl Obje
     )
 }
 
-/// Says whether an address is of this machine, where nothing needs to be encrypted on its way.
+/// Returns whether an endpoint is on this machine, where plain HTTP is allowed.
 fn is_here(endpoint: &str) -> bool {
     ["http://127.0.0.1", "http://localhost", "http://[::1]"]
         .iter()
@@ -136,9 +136,7 @@ fn is_here(endpoint: &str) -> bool {
 
 fn built<T>(built: object_store::Result<T>, needs: &str) -> Result<T> {
     built.map_err(|error| {
-        let failure: Failure = fail(format!(
-            "the store cannot be reached as it is set up: {error}"
-        ));
+        let failure: Failure = fail(format!("the store's configuration is invalid: {error}"));
         failure
             .hint(format!(
                 "set {needs} in the environment; .env may set keys, but no paths of key files"

@@ -1,4 +1,4 @@
-//! Owns archives in an object store: each a prefix whose `archive.json` is written last, read back before it counts.
+//! Archives in an object store: each a prefix whose `archive.json` is written last, after everything else was read back.
 //!
 //! Nothing is ever overwritten: the name of an archive is claimed first, and what a killed run left behind has no description
 //! and is listed nowhere. Parts of an upload that was killed are the store's own to remove, by a rule of the bucket.
@@ -28,7 +28,7 @@ use crate::identity;
 use crate::verification;
 use worker::Worker;
 
-/// Holds the name of an archive while it is written.
+/// The object that reserves the name of an archive while it is written.
 const CLAIM: &str = "claim";
 /// What an unfinished archive must have rested before it counts as left behind.
 const LEFT_BEHIND: TimeDelta = TimeDelta::days(2);
@@ -56,7 +56,6 @@ impl std::fmt::Debug for Bucket {
     }
 }
 
-/// Says whether a URL's scheme is one of object stores.
 pub(super) fn is_scheme(scheme: &str) -> bool {
     location::SCHEMES.contains(&scheme)
 }
@@ -95,7 +94,7 @@ impl Bucket {
         })
     }
 
-    /// Gives the objects of every archive, whole or not, by its name.
+    /// Returns the objects of every archive, complete or not, by name.
     fn archives(&self) -> Result<BTreeMap<String, Vec<TimedObject>>> {
         let mut archives: BTreeMap<String, Vec<TimedObject>> = BTreeMap::new();
         for object in self.objects(&self.prefix)? {
@@ -124,12 +123,12 @@ impl Bucket {
             .collect())
     }
 
-    /// Gives the names of archives that a killed run left unfinished some time ago.
+    /// Returns the unfinished archives of killed runs, after a grace period.
     pub(super) fn leftovers(&self) -> Result<Vec<String>> {
         let before = Utc::now() - LEFT_BEHIND;
         let small = [CLAIM, identity::NOTE, verification::NOTE];
         let is_ours = |file: &str| small.contains(&file) || archive::is_stored_name(file);
-        // Whatever else lies under the prefix is somebody's.
+        // Other objects under the prefix are not ours.
         let is_left = |files: &[TimedObject]| {
             files
                 .iter()
@@ -177,15 +176,13 @@ impl Bucket {
 
     /// Begins an archive of about so many bytes.
     pub(super) fn begin(&self, name: &str, bytes: u64) -> Result<Pending> {
-        let taken = || {
-            fail(format!("there is an archive `{name}` already"))
-                .hint("wait a second and try again")
-        };
+        let taken =
+            || fail(format!("backup `{name}` already exists")).hint("wait a second and try again");
         if !self.files(name)?.is_empty() {
             return Err(taken().into());
         }
         let (store, path) = (Arc::clone(&self.store), self.path(name, CLAIM));
-        // Who claims the name writes under it; another of the same second is turned away.
+        // The claim decides which of two backups of the same second writes under the name.
         let claimed = self.worker.wait(async move {
             let create = PutPayload::from_static(b"an archive is being written\n");
             store.put_opts(&path, create, PutMode::Create.into()).await
@@ -262,14 +259,14 @@ impl Pending {
             .read_to_end(&mut stored)?;
         if stored != description {
             return Err(fail(format!(
-                "{} gives {DESCRIPTION} back otherwise than it was written, no archive was made",
+                "{} returns {DESCRIPTION} with different content; no backup was made",
                 bucket.shown
             ))
             .into());
         }
         self.committed = true;
         let (store, claim) = (Arc::clone(&bucket.store), bucket.path(&self.name, CLAIM));
-        // A claim that stays behind in a whole archive harms nobody.
+        // A leftover claim in a complete archive does no harm.
         let _ = bucket
             .worker
             .wait(async move { store.delete(&claim).await });

@@ -143,12 +143,12 @@ impl HttpService for Service {
 type Head = oneshot::Sender<Result<Response<()>, HttpError>>;
 type Pieces = mpsc::Sender<Result<Frame<Bytes>, HttpError>>;
 
-/// Sends a request and passes its answer on, piece by piece, as long as anybody wants it.
+/// Sends a request and streams its response, until the receiver is gone.
 fn exchange(agent: &Agent, request: HttpRequest, head: Head, pieces: &Pieces) {
     let (parts, mut body) = match send(agent, request, &head) {
         Ok(answer) => answer.into_parts(),
         Err(error) => {
-            // Nobody waits any more where the request was given up.
+            // The receiver is gone if the request was cancelled.
             let _ = head.send(Err(in_kind(error)));
             return;
         }
@@ -200,7 +200,7 @@ fn send(
     agent.run(Request::from_parts(parts, body))
 }
 
-/// The body of a request, as long as anybody waits for the answer: what was given up must not be completed.
+/// The body of a request; ends with an error if the request was cancelled, so that it is never completed.
 struct Sent<'a> {
     body: HttpRequestBody,
     piece: Bytes,
@@ -210,7 +210,7 @@ struct Sent<'a> {
 impl Read for Sent<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         if self.head.is_closed() {
-            return Err(io::Error::other("the request was given up"));
+            return Err(io::Error::other("the request was cancelled"));
         }
         while self.piece.is_empty() {
             // It is all in memory, so that there is always a next piece or none.
@@ -228,7 +228,7 @@ impl Read for Sent<'_> {
     }
 }
 
-/// Says of an error what the retries of the object store's client go by.
+/// Classifies an error for the retries of the object store's client.
 fn in_kind(error: ureq::Error) -> HttpError {
     use io::ErrorKind as Io;
     let kind = match &error {

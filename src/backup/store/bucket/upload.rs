@@ -1,4 +1,4 @@
-//! Owns writing one object as it comes: in parts, a few of them on their way at once, never the whole in memory.
+//! Streams one object to the store in parts, a few of them in flight at once.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub(super) struct Upload {
     parts: Option<Box<dyn MultipartUpload>>,
     in_flight: usize,
     sent: Vec<AbortHandle>,
-    // The parts are sent by the store's thread; what came of each is told here.
+    // The parts are sent by the store's thread; each reports its result here.
     give: Sender<Result<(), Error>>,
     take: Receiver<Result<(), Error>>,
     given_up: Arc<AtomicBool>,
@@ -75,7 +75,7 @@ impl Upload {
         Ok(())
     }
 
-    /// Says how many parts may be on their way, which are fewer where more is written at once.
+    /// Returns how many parts may be in flight: fewer if more objects are written at once.
     fn most(&self) -> usize {
         // The archive holds one of these, and each of its uploads another.
         let uploads = Arc::strong_count(&self.given_up).saturating_sub(1);
@@ -130,13 +130,13 @@ impl Upload {
     }
 }
 
-/// Waits for an answer, and for the wish to give up.
+/// Waits for an answer or the cancellation.
 fn listen<T>(take: &Receiver<T>, given_up: &AtomicBool) -> io::Result<T> {
     loop {
         match take.recv_timeout(Duration::from_millis(100)) {
             Ok(told) => return Ok(told),
             Err(RecvTimeoutError::Timeout) if !given_up.load(Ordering::Relaxed) => {}
-            Err(_) => return Err(io::Error::other("the upload was given up")),
+            Err(_) => return Err(io::Error::other("the upload was cancelled")),
         }
     }
 }
@@ -172,7 +172,7 @@ impl Drop for Upload {
             part.abort();
         }
         if let Some(mut parts) = self.parts.take() {
-            // Parts that nobody completes are paid for; what stays in spite of this is the bucket's own rule to remove.
+            // Incomplete uploads are billed; those that stay in spite of this are left to the bucket's lifecycle rule.
             let (give, take) = mpsc::channel();
             self.bucket
                 .worker

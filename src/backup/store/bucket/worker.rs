@@ -1,4 +1,4 @@
-//! Owns the thread on which requests to an object store are made, so that whoever writes or reads an archive can simply wait.
+//! The thread that sends requests to an object store, so that readers and writers of archives can block on it.
 //!
 //! A thread and channels of its own, because archives are written and read by threads that compute, while the one runtime of
 //! the program belongs to the database.
@@ -48,7 +48,7 @@ impl Worker {
         answer: mpsc::Sender<T>,
     ) -> AbortHandle {
         let begun = self.handle.spawn(async move {
-            // Nobody waits any more: the work was given up.
+            // The receiver is gone: the work was cancelled.
             let _ = answer.send(work.await);
         });
         begun.abort_handle()
@@ -66,7 +66,6 @@ impl Worker {
     ) -> Result<T> {
         let (give, take) = mpsc::channel();
         self.begin(work, give);
-        take.recv()
-            .context("the object store's thread ended before its work")
+        take.recv().context("the object store's thread ended early")
     }
 }

@@ -67,7 +67,7 @@ impl Faulty {
             runtime.block_on(async move {
                 let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
                 tell.send(listener.local_addr().expect("an address").port())
-                    .expect("somebody waits");
+                    .expect("a waiting receiver");
                 let accept = async {
                     while let Ok((client, _)) = listener.accept().await {
                         tokio::spawn(serve(client, to, Arc::clone(&shared)));
@@ -215,7 +215,7 @@ async fn serve(mut client: TcpStream, to: u16, shared: Arc<Mutex<(Fault, Seen)>>
     let _ = client.shutdown().await;
 }
 
-/// Gives half of a body, with a length that fits.
+/// Returns half of a body, with a matching length.
 fn shorten(answer: &[u8]) -> Vec<u8> {
     let end = answer
         .windows(4)

@@ -1,4 +1,4 @@
-//! Archives in object stores: as good as in a folder, and never taken for whole when the store is not.
+//! Archives in object stores: as reliable as in a folder, and never accepted as complete when the store is not.
 
 mod emulator;
 mod faulty;
@@ -86,7 +86,7 @@ async fn lives_in(store: &Store) {
     assert!(
         error
             .to_string()
-            .starts_with(&format!("there is no archive `{}`", archive.name)),
+            .starts_with(&format!("no backup `{}`", archive.name)),
         "{error:#}"
     );
 }
@@ -122,7 +122,6 @@ async fn faulty_bench() -> (Bench, Emulator, Faulty, Store) {
     (bench, emulator, faulty, store)
 }
 
-/// Gives the unfinished uploads of a store.
 fn uploads(emulator: &Emulator) -> usize {
     let answer = emulator::request(emulator.port, &format!("GET /{BUCKET}?uploads"), &[], "");
     answer.matches("<UploadId>").count()
@@ -154,12 +153,12 @@ async fn what_passes_by_itself_is_waited_for() {
 async fn a_store_that_fails_or_lies_holds_no_archive() {
     let (bench, emulator, faulty, store) = faulty_bench().await;
     for (fault, expected) in [
-        (Fault::Full, "the store is full, no archive was made"),
+        (Fault::Full, "the store is full; no backup was made"),
         (Fault::SwallowPart, "writing to s3://archives/one/two"),
         (Fault::DropPart, "lost a part of database.dump.zst"),
         (Fault::FlipBit, "database.dump.zst is damaged"),
-        (Fault::ShortReads, "database.dump.zst is damaged: it has"),
-        (Fault::Forbidden, "it does not allow that"),
+        (Fault::ShortReads, "database.dump.zst is damaged: "),
+        (Fault::Forbidden, "access denied"),
     ] {
         faulty.set(fault);
         let Err(error) = backup(&bench, &store).await else {
@@ -203,7 +202,7 @@ async fn parts_are_sent_side_by_side() {
     verify(&store, &archive.name).await.unwrap();
     store.remove(&archive.name).unwrap();
     for (fault, expected) in [
-        (Fault::Full, "the store is full, no archive was made"),
+        (Fault::Full, "the store is full; no backup was made"),
         (Fault::DropPart, "lost a part of "),
         (Fault::Silence, "stood still"),
     ] {
@@ -289,7 +288,7 @@ async fn what_a_killed_run_left_is_not_listed() {
     assert_eq!(
         store.leftovers().unwrap(),
         [] as [String; 0],
-        "too young to judge"
+        "too recent to count"
     );
     let error = store.begin("shop-20260102T030405Z", 0).err().unwrap();
     assert!(error.to_string().contains("already"), "{error:#}");
