@@ -351,7 +351,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn it_reads_back_as_it_was_written() {
+    fn a_description_round_trips() {
         let archive = example();
         let bytes = archive.to_json().unwrap();
         assert_eq!(Archive::from_json("a", &bytes).unwrap(), archive);
@@ -376,7 +376,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_new_key_is_tolerated_and_a_new_version_is_not() {
+    fn unknown_keys_are_accepted_and_newer_versions_refused() {
         let mut value = serde_json::to_value(example()).unwrap();
         value["weather"] = "fine".into();
         assert!(Archive::from_json("a", &sign(value.clone()).unwrap()).is_ok());
@@ -386,7 +386,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_description_lists_only_files_that_lie_beside_it() {
+    fn file_names_outside_the_archive_are_refused() {
         let read = |change: &dyn Fn(&mut Vec<StoredFile>)| {
             let mut archive = example();
             change(&mut archive.files);
@@ -444,7 +444,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_dump_in_parts_is_of_a_format_that_older_readers_refuse() {
+    fn a_dump_in_parts_has_a_newer_format_version() {
         let mut archive = example();
         assert_eq!(archive.dumps().unwrap().len(), 1);
         let read = |archive: &Archive| {

@@ -578,7 +578,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_dump_is_heard_the_same_in_pieces_of_any_size() {
+    fn a_dump_is_summarized_the_same_in_pieces_of_any_size() {
         let rows = small_dump(&["1\ta", "2\tb\\nc", "3\t\\N"]);
         let dump = passed(&rows, rows.len());
         // Three rows and the end came as four blocks and go as one.
@@ -597,7 +597,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn rows_of_any_size_are_put_together_once() {
+    fn rows_of_any_size_are_joined_once() {
         let long = "x".repeat(PIECE as usize + 10);
         let short = "y".repeat(1000);
         let mut rows = vec![short.as_str(); 200];

@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_extension_made_stays_in_the_first_part() {
+    fn extension_tables_stay_in_the_first_part() {
         let mut tables = [table("a", 10), table("b", 10), table("c", 10)];
         tables[1].is_member = true;
         let shares = share(&tables, 8);
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_small_database_is_dumped_by_one_session_and_a_large_one_by_a_few() {
+    fn default_dump_connections_depend_on_size() {
         let small = [table("a", LARGE - 1)];
         let large = [table("a", LARGE), table("b", 1)];
         assert_eq!(sessions(&small, 64, 90), 1);

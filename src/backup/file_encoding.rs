@@ -406,7 +406,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn an_age_header_is_not_read_without_end() {
+    fn an_age_header_is_bounded() {
         let key = Identity::generate();
         let recipients = vec![key.to_public(); 100];
         let (stored, sealed) = seal(b"content", &recipients);
@@ -436,7 +436,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn an_age_header_with_a_line_without_end_is_not_read_without_end() {
+    fn an_age_header_with_an_endless_line_is_bounded() {
         let keys = [Identity::generate()];
         for (begin, refusal) in [
             ("", "Header is invalid"),
@@ -464,7 +464,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn no_more_comes_out_of_a_file_than_it_says_it_holds() {
+    fn content_longer_than_declared_is_refused() {
         let (stored, sealed) = seal(&vec![0; 64 << 20], &[]);
         let unpacked = |most: u64| {
             let mut content = Vec::new();
@@ -496,7 +496,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_was_sealed_opens_with_the_right_key_only() {
+    fn a_file_is_decrypted_only_with_the_right_key() {
         let (mine, other) = (Identity::generate(), Identity::generate());
         let (stored, sealed) = seal(b"secret rows", &[mine.to_public()]);
         assert!(stored.starts_with(b"age-encryption.org/v1"));
@@ -515,7 +515,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn every_length_comes_back_and_any_reader_of_zstd_reads_it() {
+    fn every_length_round_trips_as_standard_zstd() {
         let piece = ZstdFrames::PIECE;
         for length in [0, 1, piece - 1, piece, piece + 1, 2 * piece, 3 * piece + 5] {
             let content: Vec<u8> = (0..length).map(|at| (at / 7 % 251) as u8).collect();
@@ -552,7 +552,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn keys_that_are_none_are_named() {
+    fn invalid_keys_are_named() {
         assert!(recipients(&["age1nonsense".to_owned()]).is_err());
         assert!(identities("# nothing").is_err());
     }

@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn archives_follow_a_database_and_never_its_name() {
+    fn archives_belong_to_a_database_not_to_a_name() {
         let temp = tempfile::tempdir().unwrap();
         let store = Store::parse("store", temp.path(), &BTreeMap::new()).unwrap();
         let now: DateTime<Utc> = "2026-01-20T00:00:00Z".parse().unwrap();
@@ -408,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_pruned_together_is_of_one_database() {
+    fn retention_groups_belong_to_one_database() {
         let temp = tempfile::tempdir().unwrap();
         let store = Store::parse("store", temp.path(), &BTreeMap::new()).unwrap();
         let mut archives = vec![

@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_changes_where_a_role_stands_and_nowhere_else() {
+    fn only_role_names_are_mapped() {
         let check = |kind: &str, text: &str, expected: &str| {
             assert_eq!(mapped(kind, text), expected, "{text}");
         };
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mapping_says_which_becomes_which_once() {
+    fn a_role_is_mapped_once() {
         let wrong = |given: &[&str]| {
             let given: Vec<String> = given.iter().map(|&one| one.to_owned()).collect();
             Mapping::parse(&given).unwrap_err().to_string()

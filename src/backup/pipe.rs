@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn all_of_it_arrives_or_the_reason_why_not() {
+    fn all_bytes_arrive_or_an_error() {
         for size in [0, 1, PIECE, PIECE * 10 + 7] {
             pass(size, usize::MAX).unwrap();
         }
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_told_before_what_came_of_it() {
+    fn damage_is_reported_before_its_consequences() {
         let mut small = Small(Vec::new(), 10);
         let error = across(&mut small, |into| {
             let _ = into.write_all(&[0; PIECE]);

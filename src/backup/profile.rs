@@ -411,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_is_everything_the_server_can_take() {
+    fn plain_selects_everything_the_server_supports() {
         let (chosen, left_out) = chosen(Profile::Plain, None);
         assert_eq!(chosen.len(), project().entries.len() - 1);
         assert_eq!(
@@ -421,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn app_schemas_stand_without_the_platform() {
+    fn app_schemas_restore_without_the_platform() {
         let (chosen, left_out) = chosen(Profile::AppSchemas, None);
         assert_eq!(chosen, [2, 20, 21, 25, 41, 43]);
         assert_eq!(
@@ -435,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn a_project_brings_what_its_platform_does_not_have() {
+    fn a_project_selects_what_the_platform_lacks() {
         let platform = toc("
             1|SCHEMA||auth|supabase_admin|
             2|EXTENSION||pg_graphql||
@@ -456,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_user_made_is_told_from_what_was_there() {
+    fn user_objects_are_distinguished_from_the_platforms() {
         let all = project();
         let of = |id: i64| is_users(all.entries.iter().find(|one| one.id == id).unwrap());
         assert!(of(20) && of(23) && of(21));
@@ -464,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn a_profile_is_known_by_its_name() {
+    fn profiles_are_parsed_by_name() {
         for name in Profile::NAMES {
             assert!(Profile::parse(name).is_ok());
         }

@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sequence_is_read_beside_odd_names() {
+    fn sequences_with_odd_names_are_parsed() {
         let check = |text: &str, expected| assert_eq!(setval(text), expected, "{text}");
         check(
             "SELECT pg_catalog.setval('public.s', 42, true);\n",

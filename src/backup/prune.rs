@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_of_each_period_stays() {
+    fn the_newest_of_each_period_is_kept() {
         check("2d", "f", &["a", "b", "c", "e"]);
         check("1d,2w", "f", &["a", "c", "d", "e"]);
         check("12m", "f", &["c", "d", "e"]);
@@ -153,14 +153,14 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_and_the_last_proven_one_always_stay() {
+    fn the_newest_and_the_last_verified_are_always_kept() {
         check("0d", "f", &["a", "b", "c", "d", "e"]);
         check("0d", "b", &["a", "c", "d", "e"]);
         check("1d", "a", &["b", "c", "d", "e"]);
     }
 
     #[test]
-    fn each_database_is_counted_by_itself() {
+    fn retention_counts_each_database_separately() {
         let mut other = candidate("x", "2020-01-01T00:00:00Z", false);
         other.database = "other".to_owned();
         let one = candidate("a", "2026-01-01T00:00:00Z", false);
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn an_archive_of_a_part_never_takes_the_place_of_the_whole() {
+    fn retention_counts_partial_archives_separately() {
         let whole = candidate("a", "2026-01-01T01:00:00Z", true);
         let mut part = candidate("b", "2026-01-01T02:00:00Z", true);
         part.part = Some("table public.t".to_owned());
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_says_nothing_is_refused() {
+    fn invalid_retention_rules_are_refused() {
         for text in ["", "d", "7x", "7d,", "-1d"] {
             assert!(RetentionPolicy::parse(text).is_err(), "{text}");
         }

@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn the_column_list_is_found_beside_odd_names() {
+    fn column_lists_with_odd_names_are_found() {
         assert_eq!(columns("COPY public.t (id, v) FROM stdin;\n"), "(id, v)");
         assert_eq!(
             columns("COPY public.\"a (b\" (\"c (d)\", e) FROM stdin;\n"),
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_dump_is_refused_and_a_short_one_waits() {
+    fn other_formats_are_refused_and_a_short_dump_waits_for_more() {
         assert!(read(b"hello world").is_err());
         assert_eq!(read(b"PGDMP").unwrap(), None);
         assert_eq!(read(b"PG").unwrap(), None);

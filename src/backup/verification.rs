@@ -19,7 +19,7 @@ use crate::store::Store;
 pub const NOTE: &str = "proven.json";
 const NOTE_BYTES: u64 = 64 << 10;
 
-/// VerificationKind an archive was proven.
+/// How an archive was verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum VerificationKind {
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_proven_archive_of_the_whole_database_counts_and_only_while_it_is_young() {
+    fn only_a_recent_verified_full_archive_counts() {
         let temp = tempfile::tempdir().unwrap();
         let store = Store::parse("store", temp.path(), &BTreeMap::new()).unwrap();
         let mut wanted = NamedDatabase {
@@ -208,7 +208,7 @@ mod tests {
         };
         let missing = |age: i64| missing_to(&wanted, age);
         put(&store, "demo-1", |_| ());
-        assert!(missing(24).unwrap().contains("there is no proven backup"));
+        assert!(missing(24).unwrap().contains("no verified backup"));
         for (name, change) in [
             (
                 "a",
@@ -226,7 +226,7 @@ mod tests {
             put(&store, name, change);
             assert_eq!(note(&store, name, VerificationKind::Read, None), None);
         }
-        assert!(missing(24).unwrap().contains("there is no proven backup"));
+        assert!(missing(24).unwrap().contains("no verified backup"));
         assert_eq!(note(&store, "demo-1", VerificationKind::Read, None), None);
         assert_eq!(missing(24), None);
         // A read-only store gives a finding; the existing note is unchanged.
@@ -248,7 +248,7 @@ mod tests {
 
         // A database with the same oid on another cluster, and one whose cluster is unknown.
         wanted.system_identifier = Some("3".to_owned());
-        assert!(missing_to(&wanted, 24).unwrap().contains("no proven"));
+        assert!(missing_to(&wanted, 24).unwrap().contains("no verified"));
         wanted.system_identifier = None;
         assert!(missing_to(&wanted, 24).unwrap().contains("may not read"));
     }

@@ -411,7 +411,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_or_url_names_the_store_it_leads_to() {
+    fn a_path_or_url_is_split_into_store_and_name() {
         let check = |named: &str, expected: Option<(Option<&str>, &str)>| {
             let found = split(named).ok();
             let found = found
@@ -439,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_quoted_for_the_shell_where_they_need_it() {
+    fn words_are_quoted_for_the_shell() {
         let check = |word: &str, expected: &str| assert_eq!(shell_quoted(word), expected);
         check("app-2026", "app-2026");
         check("s3://bucket/a_b", "s3://bucket/a_b");

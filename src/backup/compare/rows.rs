@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_is_read_when_it_is_there_and_every_table_is_read_once() {
+    fn every_table_is_read_once_when_it_is_loaded() {
         let tables = [
             table("a", "small", 1),
             table("a", "x", 2),

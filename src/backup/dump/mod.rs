@@ -307,7 +307,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_archive_is_named_in_letters_every_store_takes() {
+    fn archive_names_are_portable() {
         let time = DateTime::from_timestamp(1_767_323_045, 0).unwrap();
         assert_eq!(archive_name("shop", time), "shop-20260102T030405Z");
         assert_eq!(archive_name("../Ä \"x", time), "_____x-20260102T030405Z");

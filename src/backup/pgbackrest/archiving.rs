@@ -129,7 +129,7 @@ mod tests {
     use crate::pgbackrest::info::Backup;
 
     #[test]
-    fn a_command_says_which_stanza_it_archives_to() {
+    fn the_stanza_is_parsed_from_archive_command() {
         let command = "'/usr/bin/pgbackrest' --config='/etc/my conf' --stanza=main archive-push %p";
         assert_eq!(
             option(command, "--config=").as_deref(),
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_amiss_is_told_with_what_to_do() {
+    fn problems_come_with_a_remedy() {
         let said = |info: &Info| {
             let standing = status("main", info, Some("7"), 10_000, Some(30.0));
             (standing.says, standing.remedy.is_some())

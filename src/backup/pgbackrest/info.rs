@@ -121,7 +121,7 @@ mod tests {
         "db":[{"id":1,"repo-key":1,"system-id":7710537776131389958,"version":"15"}],"name":"one","status":{"code":0,"message":"ok"}}]"#;
 
     #[test]
-    fn a_backup_with_errors_is_none_and_the_newest_before_a_place_is_found() {
+    fn backups_with_errors_are_ignored_and_the_newest_before_an_lsn_is_found() {
         let info = Info::read("one", ANSWER.as_bytes()).unwrap();
         assert_eq!(info.backups.len(), 1);
         assert_eq!(
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn places_in_the_log_are_in_order() {
+    fn lsns_are_ordered() {
         assert!(position("1/0").unwrap() > position("0/FFFFFFFF").unwrap());
         assert_eq!(position("x"), None);
     }

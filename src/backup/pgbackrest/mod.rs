@@ -166,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_complaint_is_told_without_its_clock() {
+    fn errors_are_shown_without_timestamps() {
         let said = "2026-11-21 08:24:40.123 P00   INFO: begin\n2026-11-21 08:24:40.124 P00  ERROR: [038]: unable to restore while PostgreSQL is running\n                                    HINT: presence of postmaster.pid indicates it\n2026-11-21 P00   INFO: end\n";
         assert_eq!(
             complaints(said),

@@ -377,7 +377,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_replay_lacks_is_read_from_the_log() {
+    fn settings_too_low_for_a_replay_are_parsed() {
         let log = "2026 UTC [7] FATAL:  recovery aborted because of insufficient parameter settings\n\
                    2026 UTC [7] DETAIL:  max_connections = 20 is a lower setting than on the primary server, where its value was 37.\n\
                    2026 UTC [7] HINT:  You can restart the server after making the necessary configuration changes.\n";

@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_read_from_the_words_and_silence_is_damage() {
+    fn damage_is_parsed_and_an_empty_report_is_damage() {
         let good = "stanza: one\nstatus: ok\n  archiveId: 15-1, total WAL checked: 8, total valid WAL: 8\n    missing: 0, checksum invalid: 0, size invalid: 0, other: 0\n  backup: 20261121-082440F, status: valid, total files checked: 964, total valid files: 964\n    missing: 0, checksum invalid: 0, size invalid: 0, other: 0\n";
         assert_eq!(read_report(good), []);
         let flipped = "stanza: one\nstatus: error\n  backup: 20261121-082440F, status: invalid, total files checked: 964, total valid files: 963\n    checksum invalid: 1\n";
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hole_is_found_and_the_end_of_a_logical_file_is_none() {
+    fn gaps_in_wal_are_found_and_the_end_of_a_logical_file_is_none() {
         let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let found = |names: &[&str], oldest| messages(&missing_segments(&set(names), oldest, 256));
         let whole = [
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn segments_are_told_from_what_lies_beside_them() {
+    fn segments_are_distinguished_from_other_files() {
         let listing = br#"{".":{"type":"path"},"0000000100000000":{"type":"path"},"0000000100000000/000000010000000000000004-5bc3.zst":{"type":"file"},"0000000100000000/000000010000000000000002.00000028.backup":{"type":"file"}}"#;
         let names = segments(listing).unwrap();
         assert_eq!(

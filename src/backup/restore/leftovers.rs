@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_kept_database_is_known_by_the_name_it_had() {
+    fn a_kept_database_is_matched_by_its_former_name() {
         let long = "n".repeat(63);
         let cut = "n".repeat(63 - SUFFIX);
         let cases = [

@@ -348,7 +348,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_archive_is_listed_once_it_is_complete_and_remains_are_swept() {
+    fn archives_are_listed_when_complete_and_leftovers_are_swept() {
         let temp = tempfile::tempdir().unwrap();
         let folder = Folder::new(temp.path().join("store"));
         assert!(folder.names().unwrap().is_empty());

@@ -276,7 +276,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_with_a_slip_is_no_folder() {
+    fn a_mistyped_url_is_not_a_folder() {
         let parse = |text: &str| Store::parse(text, Path::new("/project"), &BTreeMap::new());
         for text in ["s3:/bucket/x", "s3:bucket", "gs:/bucket", "file:/tmp/x"] {
             let error = parse(text).unwrap_err().to_string();

@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_are_summed_up_in_pieces_of_any_size() {
+    fn rows_hash_the_same_in_pieces_of_any_size() {
         let text = "-- of tenant 1\nSET a = 1;\nCOPY public.t (id, v) FROM stdin;\n1\tCOPY x FROM stdin;\n2\t\\N\n\\.\nCOPY public.e (id) FROM stdin;\n\\.\n";
         let mut hasher = RowHasher::default();
         hasher.feed(b"1\tCOPY x FROM stdin;\n2\t\\N\n\\.\n");

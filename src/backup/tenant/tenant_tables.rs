@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_family_is_the_tenant_what_names_it_and_what_points_at_that() {
+    fn tenant_tables_include_referencing_tables() {
         let tenant_tables = map().tenant_tables("tenant_id", "it's").unwrap();
         assert_eq!(
             names(&tenant_tables),
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_in_a_circle_are_told() {
+    fn cyclic_foreign_keys_are_detected() {
         let mut map = map();
         map.tables
             .insert(2, table("agents", &["id", "tenant_id", "latest"]));

@@ -415,7 +415,7 @@ impl ArchiveReader {
         .into())
     }
 
-    /// Reads the proof, which is kept in memory.
+    /// Reads `proof.json` into memory.
     fn proof(&self, file: &StoredFile, into: &mut Vec<u8>) -> Result<u64> {
         if file.content > in_memory(file) {
             let why = format!("{} is larger than the file allows", file.name);

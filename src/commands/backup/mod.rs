@@ -11,6 +11,7 @@ use anyhow::Result;
 use crate::commands::archives::Engine;
 use crate::commands::{Context, Outcome};
 
+/// Flags of `backup`.
 #[derive(clap::Args, Debug)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
@@ -30,6 +31,7 @@ enum Action {
     Prune(prune::Args),
 }
 
+/// Runs the command.
 pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     match &args.action {
         None if args.create.engine.engine == Engine::Pgbackrest => {

@@ -31,6 +31,7 @@ use crate::finding::{Finding, Severity, worst};
 use crate::pg::target::Target;
 use crate::sql::name::Ident;
 
+/// Flags of `restore`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// Backup name, path or URL, or `latest`
@@ -145,6 +146,7 @@ impl Args {
     }
 }
 
+/// Runs the command.
 pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     if args.engine.engine == Engine::Pgbackrest {
         args.refuse_flags_for_pgbackrest()?;

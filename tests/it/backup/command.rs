@@ -31,7 +31,7 @@ fn archives(text: &str) -> String {
 }
 
 #[tokio::test]
-async fn hooks_run_before_and_after_and_are_heeded() {
+async fn hooks_run_before_and_after_and_their_failure_counts() {
     let (database, project) = project().await;
     let settings = |before: &str, after: &str| {
         format!(
@@ -86,7 +86,7 @@ async fn hooks_run_before_and_after_and_are_heeded() {
 }
 
 #[tokio::test]
-async fn a_restore_ends_at_the_migration_that_was_asked_for() {
+async fn to_history_and_migrate_end_at_the_requested_migration() {
     let (database, project) = project().await;
     for (version, text) in [
         (1, "CREATE TABLE one (id int);"),
@@ -136,7 +136,7 @@ async fn a_restore_ends_at_the_migration_that_was_asked_for() {
 }
 
 #[tokio::test]
-async fn what_a_person_mistypes_is_told() {
+async fn mistyped_arguments_are_explained() {
     let (database, project) = project().await;
     database.run("CREATE TABLE t AS SELECT 1 AS a").await;
     let said =
@@ -213,7 +213,7 @@ async fn what_a_person_mistypes_is_told() {
 }
 
 #[tokio::test]
-async fn a_report_is_one_document_whatever_comes_of_it() {
+async fn json_is_one_document_in_every_outcome() {
     let (database, project) = project().await;
     database.run("CREATE TABLE t AS SELECT 1 AS a").await;
     let made = project.run(&["backup", "--json"]).await.ok().json();
@@ -238,7 +238,7 @@ async fn a_report_is_one_document_whatever_comes_of_it() {
 }
 
 #[tokio::test]
-async fn a_drill_reads_as_two_tenants_and_holds_the_archive_against_its_targets() {
+async fn a_drill_probes_tenant_isolation_and_checks_recovery_targets() {
     let server = server::own(None).await;
     let database = server.database().await;
     let project = Project::of(&database.target);
@@ -335,7 +335,7 @@ async fn the_history_may_have_another_name() {
 }
 
 #[tokio::test]
-async fn taking_the_place_of_an_environment_wants_what_it_requires() {
+async fn swap_checks_the_guards_of_the_environment() {
     let (database, project) = project().await;
     let environment = |more: &str| {
         format!("environments:\n  staging: {{ url: \"${{DATABASE_URL}}\", {more} }}\n")
@@ -402,7 +402,7 @@ async fn a_profile_is_one_of_three() {
 }
 
 #[tokio::test]
-async fn an_archive_is_listed_by_the_name_that_finds_it() {
+async fn a_renamed_archive_is_listed_by_its_folder() {
     let (_database, project) = project().await;
     project.run(&["backup"]).await.ok();
     let store = project.folder.path().join("backups");

@@ -17,7 +17,7 @@ async fn made(project: &Project, more: &[&str]) -> String {
 }
 
 #[tokio::test]
-async fn nothing_is_swapped_that_nobody_agreed_to() {
+async fn swap_needs_confirmation() {
     let database = server::database().await;
     let project = Project::of(&database.target);
     database.run("CREATE TABLE kept AS SELECT 1 AS a").await;
@@ -45,7 +45,7 @@ async fn nothing_is_swapped_that_nobody_agreed_to() {
 }
 
 #[tokio::test]
-async fn no_rows_of_a_tenant_are_replaced_that_nobody_agreed_to() {
+async fn replacing_a_tenants_rows_needs_confirmation() {
     let database = server::database().await;
     let project = Project::of(&database.target);
     project.write("af-db.yaml", "tenancy: { column: tenant_id }\n");
@@ -70,7 +70,7 @@ async fn no_rows_of_a_tenant_are_replaced_that_nobody_agreed_to() {
 }
 
 #[tokio::test]
-async fn no_flag_is_passed_over_in_silence() {
+async fn unsupported_flags_are_refused() {
     let database = server::database().await;
     let project = Project::of(&database.target);
     let archive = made(&project, &[]).await;
@@ -101,7 +101,7 @@ async fn no_flag_is_passed_over_in_silence() {
 }
 
 #[tokio::test]
-async fn a_database_needs_a_name_that_postgresql_takes() {
+async fn invalid_database_names_are_refused() {
     let database = server::database().await;
     let project = Project::of(&database.target);
     let archive = made(&project, &[]).await;

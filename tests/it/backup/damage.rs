@@ -146,7 +146,7 @@ async fn all_are_refused(jobs: Option<u32>) {
 }
 
 #[tokio::test]
-async fn a_whole_file_that_is_not_the_one_that_was_proven_is_refused() {
+async fn a_file_that_does_not_match_proof_json_is_refused() {
     let bench = Bench::full().await;
     let (one, other) = two_archives(&bench, None, None).await;
     // An attacker replaces the dump and fixes the description, checksum and all.

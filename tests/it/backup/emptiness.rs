@@ -111,7 +111,7 @@ async fn run(target: &af_db::pg::target::Target, sql: &str) {
 }
 
 #[tokio::test]
-async fn an_empty_database_is_replaced_and_kept_with_what_it_was_given() {
+async fn a_replaced_empty_database_with_properties_is_kept() {
     let bench = Bench::new().await;
     bench
         .database
@@ -159,7 +159,7 @@ async fn an_empty_database_is_replaced_and_kept_with_what_it_was_given() {
 }
 
 #[tokio::test]
-async fn what_template1_gives_to_every_database_is_not_somebodys() {
+async fn objects_from_template1_do_not_count() {
     let bench = Bench::new().await;
     bench.database.run("CREATE TABLE t AS SELECT 1 AS a").await;
     let archive = bench.backup().await;
@@ -206,7 +206,7 @@ async fn what_template1_gives_to_every_database_is_not_somebodys() {
 }
 
 #[tokio::test]
-async fn a_database_in_which_anything_was_made_is_not_empty() {
+async fn any_user_object_makes_a_database_non_empty() {
     let bench = Bench::new().await;
     bench
         .database
@@ -351,7 +351,7 @@ async fn rows_written_into_an_empty_database_during_a_restore_are_not_lost() {
 }
 
 #[tokio::test]
-async fn a_database_under_construction_by_somebody_else_is_not_removed() {
+async fn a_database_of_another_restore_is_not_removed() {
     let bench = Bench::new().await;
     bench.database.run("CREATE TABLE t (a int)").await;
     let archive = bench.backup().await;

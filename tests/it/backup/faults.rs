@@ -132,12 +132,12 @@ async fn backup_struck_by(fault: Fault, jobs: Option<u32>) -> anyhow::Error {
 }
 
 #[tokio::test]
-async fn a_backup_survives_nothing_and_says_so() {
+async fn a_backup_reports_every_fault() {
     survives_nothing(None).await;
 }
 
 #[tokio::test]
-async fn a_backup_in_parts_survives_nothing_and_says_so() {
+async fn a_parallel_backup_reports_every_fault() {
     survives_nothing(Some(3)).await;
 }
 
@@ -239,7 +239,7 @@ async fn crash(bench: &Bench) {
 }
 
 #[tokio::test]
-async fn a_server_that_crashes_midway_has_the_old_database_and_the_next_restore_sweeps() {
+async fn a_server_crash_keeps_the_old_database_and_the_next_restore_sweeps() {
     let (bench, proxy) = slow_bench().await;
     let archive = bench.backup().await;
     let strike = async {
@@ -275,7 +275,7 @@ async fn a_server_that_crashes_midway_has_the_old_database_and_the_next_restore_
 }
 
 #[tokio::test]
-async fn a_restore_leaves_the_old_database_as_it_was() {
+async fn a_failed_restore_keeps_the_old_database() {
     tokio::join!(
         restore_struck_by(Fault::Tool("pg_restore")),
         restore_struck_by(Fault::Cut),
@@ -312,7 +312,7 @@ fn program(bench: &Bench, proxy: &Proxy, arguments: &[&str]) -> tokio::process::
 }
 
 #[tokio::test]
-async fn a_killed_program_leaves_no_half_archive_and_its_remains_are_swept() {
+async fn a_killed_backup_lists_no_archive_and_is_swept() {
     let (bench, proxy) = slow_bench().await;
     let mut child = program(&bench, &proxy, &["backup", "--to", "store"]);
     program_midway(&mut child, &proxy).await;
@@ -374,7 +374,7 @@ async fn a_killed_program_leaves_no_half_archive_and_its_remains_are_swept() {
 }
 
 #[tokio::test]
-async fn a_full_disk_is_told_and_leaves_nothing() {
+async fn a_full_disk_is_reported_and_leaves_nothing() {
     let bench = Bench::full().await;
     bench
         .database

@@ -41,7 +41,7 @@ async fn interrupted(project: &Project, arguments: &[&str]) -> CommandOutput {
 }
 
 #[tokio::test]
-async fn a_hook_that_takes_too_long_is_ended_with_all_it_started() {
+async fn a_hook_that_times_out_is_killed_with_its_children() {
     let database = server::database().await;
     let project = Project::of(&database.target);
     project.write("af-db.yaml", settings("before-backup", "1s"));
@@ -56,7 +56,7 @@ async fn a_hook_that_takes_too_long_is_ended_with_all_it_started() {
 }
 
 #[tokio::test]
-async fn an_interrupt_ends_the_hook_with_all_it_started() {
+async fn an_interrupt_kills_the_hook_with_its_children() {
     let database = server::database().await;
     let project = Project::of(&database.target);
     let error = |ran: &CommandOutput| {

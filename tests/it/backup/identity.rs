@@ -107,7 +107,7 @@ fn failed(ran: &CommandOutput, status: i32) -> &str {
 }
 
 #[tokio::test]
-async fn two_servers_that_share_a_store_never_get_each_others_archives() {
+async fn two_servers_sharing_a_store_never_mix_archives() {
     // Servers of one template have the same number; this one was born by itself.
     let (one, other) = (
         server::own(None).await,
@@ -161,7 +161,7 @@ async fn two_servers_that_share_a_store_never_get_each_others_archives() {
 }
 
 #[tokio::test]
-async fn a_database_keeps_its_archives_when_it_is_restored_and_loses_them_when_it_is_made_anew() {
+async fn a_restored_database_keeps_its_archives_and_a_recreated_one_does_not() {
     let server = server::own(None).await;
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("store");
@@ -237,7 +237,7 @@ fn begun(store: &Path, name: &str, started: &str) {
 }
 
 #[tokio::test]
-async fn an_archive_from_the_future_is_told_and_never_the_latest() {
+async fn an_archive_from_the_future_is_reported_and_never_latest() {
     let server = server::own(None).await;
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("store");
@@ -272,7 +272,7 @@ async fn an_archive_from_the_future_is_told_and_never_the_latest() {
 }
 
 #[tokio::test]
-async fn a_path_leads_to_the_archive_it_names() {
+async fn an_archive_is_found_by_its_path() {
     let server = server::own(None).await;
     let app = App::new(&server, "default").await;
     let name = app.backup().await;
@@ -386,7 +386,7 @@ async fn databases_with_names_like_flags_are_backed_up_and_restored() {
 }
 
 #[tokio::test]
-async fn what_a_killed_restore_left_is_told_until_it_is_removed() {
+async fn leftovers_of_a_killed_restore_are_reported_until_removed() {
     let server = server::own(None).await;
     let app = App::new(&server, "mine").await;
     app.backup().await;
@@ -425,7 +425,7 @@ async fn what_a_killed_restore_left_is_told_until_it_is_removed() {
 }
 
 #[tokio::test]
-async fn what_a_running_restore_builds_is_not_taken_for_remains() {
+async fn a_running_restore_is_not_reported_as_a_leftover() {
     let server = server::own(None).await;
     let app = App::new(&server, "mine").await;
     let admin = app.target.with_database("postgres");
@@ -458,7 +458,7 @@ async fn what_a_running_restore_builds_is_not_taken_for_remains() {
 }
 
 #[tokio::test]
-async fn a_restore_does_not_collide_with_one_of_the_same_second() {
+async fn restores_in_the_same_second_do_not_collide() {
     let server = server::own(None).await;
     let folder = tempfile::tempdir().unwrap();
     let app = App::new(&server, "mine")

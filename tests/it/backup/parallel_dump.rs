@@ -39,7 +39,7 @@ const FILES: [&str; 5] = [
 ];
 
 #[tokio::test]
-async fn one_of_everything_comes_back_equal_out_of_parts() {
+async fn every_kind_of_object_is_restored_from_a_parallel_dump() {
     let bench = Bench::full().await;
     let archive = in_parts(&bench, Scope::default()).await;
     assert_eq!(names(&archive), FILES);
@@ -75,7 +75,7 @@ async fn one_of_everything_comes_back_equal_out_of_parts() {
 }
 
 #[tokio::test]
-async fn a_large_object_that_differs_is_named_out_of_parts() {
+async fn a_large_object_that_differs_is_named_in_a_parallel_dump() {
     let bench = Bench::full().await;
     let archive = in_parts(&bench, Scope::default()).await;
     let mut sum = RowSum::default();
@@ -172,7 +172,7 @@ async fn parts_open_without_us() {
 }
 
 #[tokio::test]
-async fn parts_that_do_not_belong_together_are_refused() {
+async fn parts_of_different_dumps_are_refused() {
     let bench = Bench::full().await;
     let archive = in_parts(&bench, Scope::default()).await;
     let folder = bench.archive_path(&archive);
@@ -225,7 +225,7 @@ async fn parts_that_do_not_belong_together_are_refused() {
 }
 
 #[tokio::test]
-async fn how_many_sessions_dump_is_said_and_checked() {
+async fn jobs_are_reported_and_limited() {
     let bench = Bench::full().await;
     let project = Project::of(&bench.database.target);
     let made = project.run(&["backup", "--jobs", "2"]).await.ok();

@@ -56,7 +56,7 @@ fn refused(ran: &CommandOutput, names: &[&str]) -> String {
 }
 
 #[tokio::test]
-async fn a_table_of_any_name_is_chosen_with_its_partitions() {
+async fn a_table_with_any_name_is_dumped_with_its_partitions() {
     let (_bench, project) = project().await;
     for (table, rows) in [
         ("plain", 2),
@@ -84,7 +84,7 @@ async fn a_table_of_any_name_is_chosen_with_its_partitions() {
 }
 
 #[tokio::test]
-async fn a_part_is_never_taken_for_the_whole() {
+async fn a_partial_archive_is_never_used_as_a_whole() {
     let (bench, project) = project().await;
     let (part, _) = made(&project, &["--table", "plain"]).await;
     let ran = project.run(&["restore", "--swap", "--yes"]).await;
@@ -116,7 +116,7 @@ async fn a_part_is_never_taken_for_the_whole() {
 }
 
 #[tokio::test]
-async fn the_statement_that_drops_the_old_database_can_be_run() {
+async fn the_printed_drop_statement_works() {
     let mut bench = Bench::new().await;
     bench
         .database

@@ -181,7 +181,7 @@ async fn start(
 const COUNT: &str = "SELECT count(*), sum(length(name)) FROM clients";
 
 #[tokio::test]
-async fn back_to_just_before_a_bad_migration() {
+async fn a_cluster_is_restored_to_before_a_run() {
     let mut site = Site::new().await;
     site.migration(
         "V1__clients.sql",
@@ -268,7 +268,7 @@ async fn back_to_just_before_a_bad_migration() {
 }
 
 #[tokio::test]
-async fn damage_that_pgbackrest_ends_well_on_is_found() {
+async fn damage_that_pgbackrest_does_not_report_is_found() {
     let site = Site::new().await;
     let done = site.engine(&["backup"], &["--type", "full"]).await;
     assert!(done.status.success(), "{}", done.stderr);

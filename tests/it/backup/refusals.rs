@@ -67,7 +67,7 @@ async fn a_role_that_may_not_read_every_table_may_not_back_up() {
 }
 
 #[tokio::test]
-async fn no_change_slips_between_the_locks_and_the_snapshot() {
+async fn no_change_commits_between_locks_and_snapshot() {
     let bench = Bench::full().await;
     let session = bench.database.session().await;
     let moment = snapshot::take(&session, &Scope::default(), Duration::from_secs(1))
@@ -92,7 +92,7 @@ async fn no_change_slips_between_the_locks_and_the_snapshot() {
 }
 
 #[tokio::test]
-async fn a_table_that_is_being_changed_is_waited_for_and_then_told() {
+async fn a_locked_table_is_waited_for_and_then_reported() {
     let bench = Bench::full().await;
     let busy = bench.database.session().await;
     let sql = af_db::sql::safe::Sql::new("BEGIN; ALTER TABLE keyless ADD c int");
@@ -141,7 +141,7 @@ async fn a_role_that_may_not_make_databases_may_not_restore() {
 }
 
 #[tokio::test]
-async fn a_role_that_may_not_give_the_database_away_is_told_before_it_is_made() {
+async fn an_owner_that_cannot_be_set_is_refused_first() {
     let bench = Bench::new().await;
     bench
         .database
@@ -180,7 +180,7 @@ async fn a_role_that_may_not_give_the_database_away_is_told_before_it_is_made() 
 }
 
 #[tokio::test]
-async fn a_public_schema_that_was_given_away_comes_back_without_owners() {
+async fn a_reassigned_public_schema_restores_without_owners() {
     let bench = Bench::new().await;
     bench
         .database
@@ -197,7 +197,7 @@ async fn a_public_schema_that_was_given_away_comes_back_without_owners() {
 }
 
 #[tokio::test]
-async fn what_the_target_cannot_take_leaves_nothing_behind() {
+async fn a_refused_restore_leaves_nothing() {
     let bench = Bench::full().await;
     let archive = bench.backup().await;
     // A role that may make databases but not the archive's superuser things: its event trigger fails half-way.
@@ -280,7 +280,7 @@ async fn mapped(
 }
 
 #[tokio::test]
-async fn roles_take_the_place_of_others_on_another_server() {
+async fn roles_are_mapped_on_another_server() {
     let (_bench, other, restored) = mapped(&["app_reader=Reader 2", "app_owner=keeper"]).await;
     let restored = restored.unwrap();
     assert_eq!(restored.findings, []);
@@ -325,7 +325,7 @@ async fn two_roles_may_become_one() {
 }
 
 #[tokio::test]
-async fn a_mapping_that_names_no_role_is_refused() {
+async fn mappings_of_unknown_roles_are_refused() {
     let (_bench, other, restored) = mapped(&["app_raeder=keeper"]).await;
     let error = restored.unwrap_err();
     assert_eq!(exit_of(&error), Exit::Refused);
@@ -342,7 +342,7 @@ async fn a_mapping_that_names_no_role_is_refused() {
 }
 
 #[tokio::test]
-async fn sessions_that_are_free_are_counted_within_every_limit() {
+async fn free_connections_respect_every_limit() {
     let bench = Bench::new().await;
     let free = async |role: &str| {
         let session = bench.database.session_as(role).await;

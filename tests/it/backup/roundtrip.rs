@@ -7,7 +7,7 @@ use af_db::event::silent;
 use super::{Bench, options};
 
 #[tokio::test]
-async fn one_of_everything_comes_back_equal_into_a_new_database() {
+async fn every_kind_of_object_is_restored_into_a_new_database() {
     let bench = Bench::full().await;
     let archive = bench.backup().await;
     assert_eq!(archive.totals.rows, 50 + 1000 + 300 + 3 + 4 + 1000 + 2);
@@ -50,7 +50,7 @@ async fn unknown_sizes(bench: &Bench, database: &str) -> Vec<Vec<String>> {
 }
 
 #[tokio::test]
-async fn a_database_in_another_encoding_comes_back_with_its_names() {
+async fn names_survive_another_database_encoding() {
     let mut bench = Bench::new().await;
     bench
         .database
@@ -131,7 +131,7 @@ async fn a_database_is_replaced_by_swap_and_the_old_one_is_kept() {
 }
 
 #[tokio::test]
-async fn an_encrypted_archive_opens_with_its_key_only_and_without_us() {
+async fn an_encrypted_archive_opens_only_with_its_key_and_with_standard_tools() {
     let bench = Bench::full().await;
     let (mine, other) = (
         age::x25519::Identity::generate(),

@@ -53,7 +53,7 @@ async fn struck_at(step: &str, is_cut: bool, bench: &Bench, archive: &Archive) -
 }
 
 #[tokio::test]
-async fn at_every_step_the_old_database_stays_and_nothing_is_left() {
+async fn a_failure_at_any_step_keeps_the_old_database_and_leaves_nothing() {
     let bench = Bench::full().await;
     bench
         .database
@@ -86,7 +86,7 @@ async fn at_every_step_the_old_database_stays_and_nothing_is_left() {
 }
 
 #[tokio::test]
-async fn a_server_that_turns_us_away_is_told_and_nothing_is_made() {
+async fn a_server_that_refuses_connections_is_reported() {
     let server = TcpServer::prepare()
         .await
         .hba_rules("host all all 127.0.0.1/32 scram-sha-256")
@@ -165,7 +165,7 @@ async fn on_a_small_disk(
 }
 
 #[tokio::test]
-async fn a_disk_without_room_is_seen_before_or_told_after() {
+async fn a_full_disk_is_detected_before_or_reported_after() {
     let bench = Bench::full().await;
     bench
         .database
@@ -220,7 +220,7 @@ async fn an_archive_of_a_newer_server_is_refused() {
 }
 
 #[tokio::test]
-async fn a_million_rows_without_a_key_come_back_and_one_more_is_seen() {
+async fn a_million_rows_without_a_key_are_restored_and_an_extra_row_is_found() {
     let bench = Bench::new().await;
     bench
         .database

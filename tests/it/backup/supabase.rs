@@ -85,7 +85,7 @@ fn left_out(restored: &Restored) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_project_leaves_its_platform_and_comes_onto_another() {
+async fn a_project_is_restored_into_another_platform() {
     let source = platform().await;
     source.database.run(PROJECT).await;
     let mut dumping = options(&source.database.target);

@@ -80,7 +80,7 @@ async fn bring_back(bench: &Bench, archive: &Archive, replace: bool) -> Result<u
 }
 
 #[tokio::test]
-async fn a_tenant_comes_back_as_it_was_among_the_others() {
+async fn a_tenant_is_restored_beside_others() {
     let bench = bench().await;
     let archive = export(&bench, ONE).await.unwrap();
     assert_eq!(archive.totals.rows, 1 + 100 + 200 + 100);
@@ -130,7 +130,7 @@ async fn a_tenant_comes_back_as_it_was_among_the_others() {
 }
 
 #[tokio::test]
-async fn a_tenant_that_would_not_come_back_whole_does_not_come_back() {
+async fn an_incomplete_tenant_restore_is_rolled_back() {
     let bench = bench().await;
     let archive = export(&bench, ONE).await.unwrap();
     let before = bench.database.rows(ROWS).await;
@@ -196,7 +196,7 @@ async fn a_role_that_does_not_see_every_row_may_not_export() {
 }
 
 #[tokio::test]
-async fn a_damaged_script_is_refused_and_a_whole_one_loads_without_us() {
+async fn a_damaged_script_is_refused_and_psql_loads_an_intact_one() {
     let bench = bench().await;
     let archive = export(&bench, ONE).await.unwrap();
     let before = bench.database.rows(ROWS).await;

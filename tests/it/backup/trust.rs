@@ -29,7 +29,7 @@ async fn roles(target: &af_db::pg::target::Target) -> Vec<Vec<String>> {
 }
 
 #[tokio::test]
-async fn roles_of_an_archive_get_no_power_that_nobody_asked_for() {
+async fn restored_roles_get_no_unrequested_attributes() {
     let bench = Bench::new().await;
     bench
         .database
@@ -84,7 +84,7 @@ async fn roles_of_an_archive_get_no_power_that_nobody_asked_for() {
 }
 
 #[tokio::test]
-async fn nothing_is_added_to_a_protected_server_that_nobody_agreed_to() {
+async fn a_protected_server_needs_confirmation_for_new_databases() {
     let database = server::database().await;
     let project = Project::of(&database.target);
     database.run("CREATE TABLE t (a int)").await;

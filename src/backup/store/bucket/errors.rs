@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn credentials_that_nobody_gave_are_missed_by_name() {
+    fn missing_credentials_are_named() {
         let asked = "Error performing PUT http://169.254.169.254/latest/api/token in 2 s - Server returned non-2xx status code: 403";
         let error = Error::Generic {
             store: "S3",
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_in_a_url_is_not_told() {
+    fn signatures_in_urls_are_hidden() {
         let text = without_queries("Error performing PUT https://a.b/c?sig=secret&x=1 in 3 s");
         assert_eq!(text, "Error performing PUT https://a.b/c in 3 s");
     }

@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn only_this_machine_is_spoken_to_in_the_clear() {
+    fn plain_http_is_only_for_this_machine() {
         assert!(is_here("http://127.0.0.1:9000"));
         assert!(!is_here("http://storage.example.org"));
     }

@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_allowed_goes_in_the_clear() {
+    fn plain_http_needs_permission() {
         let strict = agent(&ClientOptions::new()).unwrap();
         let error = strict.get("http://127.0.0.1:1/").call().unwrap_err();
         assert!(matches!(error, ureq::Error::RequireHttpsOnly(_)), "{error}");
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_was_given_up_is_not_completed() {
+    fn a_cancelled_request_is_not_completed() {
         let (head, answered) = oneshot::channel();
         let payload: PutPayload = [Bytes::from_static(b"first"), Bytes::from_static(b"second")]
             .into_iter()
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_tried_again_is_told_apart() {
+    fn retryable_errors_are_classified() {
         let io = |kind: io::ErrorKind| ureq::Error::Io(kind.into());
         for (error, kind) in [
             (io(io::ErrorKind::ConnectionRefused), HttpErrorKind::Connect),

@@ -128,7 +128,7 @@ fn uploads(emulator: &Emulator) -> usize {
 }
 
 #[tokio::test]
-async fn what_passes_by_itself_is_waited_for() {
+async fn temporary_store_failures_are_retried() {
     let (bench, _emulator, faulty, store) = faulty_bench().await;
     for fault in [
         Fault::FirstParts(2),
@@ -150,7 +150,7 @@ async fn what_passes_by_itself_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_store_that_fails_or_lies_holds_no_archive() {
+async fn a_store_that_fails_or_loses_data_lists_no_archive() {
     let (bench, emulator, faulty, store) = faulty_bench().await;
     for (fault, expected) in [
         (Fault::Full, "the store is full; no backup was made"),
@@ -180,7 +180,7 @@ async fn a_store_that_fails_or_lies_holds_no_archive() {
 }
 
 #[tokio::test]
-async fn parts_are_sent_side_by_side() {
+async fn parts_are_uploaded_in_parallel() {
     let (bench, emulator, faulty, store) = faulty_bench().await;
     bench.database.run("CREATE TABLE more AS TABLE noise").await;
     let mut options = options(&bench.database.target);
@@ -220,7 +220,7 @@ async fn parts_are_sent_side_by_side() {
 }
 
 #[tokio::test]
-async fn a_store_that_takes_nothing_is_tried_again_and_then_told() {
+async fn a_failing_store_is_retried_and_then_reported() {
     let (bench, _emulator, faulty, store) = faulty_bench().await;
     faulty.set(Fault::EveryWrite);
     let error = backup(&bench, &store).await.unwrap_err();
@@ -232,7 +232,7 @@ async fn a_store_that_takes_nothing_is_tried_again_and_then_told() {
 }
 
 #[tokio::test]
-async fn a_store_that_does_not_answer_is_given_up_and_does_not_hold_the_snapshot() {
+async fn a_hanging_store_is_cancelled_and_releases_the_snapshot() {
     let (bench, _emulator, faulty, store) = faulty_bench().await;
     faulty.set(Fault::Silence);
     let mut options = options(&bench.database.target);
@@ -275,7 +275,7 @@ async fn an_archive_that_the_store_damages_later_is_refused() {
 }
 
 #[tokio::test]
-async fn what_a_killed_run_left_is_not_listed() {
+async fn leftovers_of_killed_runs_are_not_listed() {
     let emulator = emulator::s3();
     let store = store("s3", &emulator::s3_variables(emulator.port));
     let pending = store.begin("shop-20260102T030405Z", 0).unwrap();
