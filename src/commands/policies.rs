@@ -16,6 +16,7 @@ use crate::rls::advise::{self, PlatformObjects};
 use crate::rls::compare::{self, Comparison};
 use crate::rls::cost::PolicyCost;
 use crate::rls::declared::{self, Declared};
+use crate::rls::matrix;
 use crate::rls::prove::{self, Proof, ProofOptions};
 use crate::rls::schema_copy::{self, SourceInfo};
 use crate::rls::tenancy::Tenancy;
@@ -75,14 +76,14 @@ impl IsolationProof {
 
     /// Says in a few words how the attempts ended.
     pub(crate) fn words(&self) -> String {
-        let [leaks, holds, open] = [
+        let [leaks, passed, open] = [
             ProbeOutcome::Leak,
             ProbeOutcome::Passed,
             ProbeOutcome::Inconclusive,
         ]
         .map(|word| self.proof.count(word));
         format!(
-            "{}, {holds} hold, {open} not proven",
+            "{}, {passed} passed, {open} inconclusive",
             count(leaks, "leak", "leaks")
         )
     }
@@ -112,7 +113,7 @@ pub(crate) async fn prove(
 ) -> Result<IsolationProof> {
     let proof = prove::prove(copy, tenancy, source_info, options, &context.watch())
         .await
-        .context("trying to reach another tenant's rows")?;
+        .context("probing tenant isolation")?;
     Ok(IsolationProof::of(proof, tenancy))
 }
 
@@ -167,15 +168,14 @@ fn findings(proof: &Proof, tenancy: &Tenancy) -> Vec<Finding> {
         Finding::warn(
             "rls-unknown-key",
             format!("tenancy.{key}"),
-            format!("`{key}` in the tenancy means nothing to us and was left out"),
+            format!("unknown key `{key}` in the tenancy was ignored"),
         )
     }));
     findings.extend(proof.costs.iter().filter_map(slow));
     findings.extend(proof.left_out.iter().map(|statement| {
-        let message =
-            format!("was not tried, the scratch server refused its statement: {statement}");
+        let message = format!("not tested: the shadow database refused a statement: {statement}");
         Finding::warn("rls-not-copied", "the schema", message).help(
-            "point AF_DB_SHADOW_URL at a server that has what is missing, such as the extension",
+            "set AF_DB_SHADOW_URL to a server that has what is missing, such as the extension",
         )
     }));
     findings
@@ -195,15 +195,16 @@ fn slow(cost: &PolicyCost) -> Option<Finding> {
         cost.rows
     );
     if cost.asked_per_row {
-        let message =
-            format!("{role} reads its own rows in {times}: who asks is found out for each row");
+        let message = format!(
+            "Reading own rows as {role} takes {times}: the policy evaluates the identity once per row"
+        );
         return Some(Finding::warn("rls-P01", table.clone(), message).help(
-            "write what says who asks as (SELECT …) in the policy, or = ANY (ARRAY(SELECT …)): it is then asked once a statement",
+            "wrap the identity in (SELECT …) in the policy, or use = ANY (ARRAY(SELECT …)), to evaluate it once per statement",
         ));
     }
     if cost.index.is_none() && *factor >= 3.0 {
         let message =
-            format!("{role} reads its own rows in {times}: no index finds them by {column}");
+            format!("Reading own rows as {role} takes {times}: no index on {column} is used");
         let name = table.split_once('.').map_or_else(
             || ObjectName::new("public", table.as_str()),
             |(schema, name)| ObjectName::new(schema, name),
@@ -221,14 +222,15 @@ fn finding(verdict: &Verdict) -> Finding {
         || "rls-not-proven".to_owned(),
         |class| format!("rls-{class}"),
     );
+    let command = matrix::command_words(&verdict.command);
     let message = match verdict.verdict {
         ProbeOutcome::Leak => format!(
-            "{} as {} ({}) reaches another tenant: {}",
-            verdict.command, verdict.role, verdict.identity, verdict.why
+            "{command} as {} ({}) reaches another tenant: {}",
+            verdict.role, verdict.identity, verdict.why
         ),
         _ => format!(
-            "{} as {} is not proven: {}",
-            verdict.command, verdict.role, verdict.why
+            "inconclusive: {command} as {}: {}",
+            verdict.role, verdict.why
         ),
     };
     let mut finding = Finding::new(verdict.as_severity(), code, verdict.object.clone(), message);

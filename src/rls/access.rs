@@ -1,4 +1,4 @@
-//! Owns what rights come to: which rows of a table a role reaches by each command, and who gains or loses by a change.
+//! Which rows of a table a role can access by each command under given rights, and which access is extra or missing.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -7,18 +7,15 @@ use crate::catalog::{Catalog, Key, Kind};
 use crate::formula::Formula;
 use crate::rights::{Command, Grant, PUBLIC, Policy, Roles, TableSecurity};
 
-/// A way to reach rows.
+/// What a role does with rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum RowAction {
-    /// Reading them.
     Select,
-    /// Adding them.
     Insert,
-    /// Changing them.
+    /// The rows before an update, which USING decides on.
     Update,
-    /// What they may be changed into.
+    /// The rows after an update, which WITH CHECK decides on.
     Into,
-    /// Deleting them.
     Delete,
 }
 
@@ -40,7 +37,7 @@ impl RowAction {
         }
     }
 
-    /// Gives the condition of a policy that decides on it, where the policy is about it.
+    /// Returns the condition of a policy that decides on the action, if the policy applies to it.
     pub(crate) fn condition(self, policy: &Policy) -> Option<&str> {
         if !policy.command.each().contains(&self.command()) {
             return None;
@@ -54,49 +51,42 @@ impl RowAction {
     }
 }
 
-/// One table under some rights.
+/// The row-level security and the grants of one table.
 #[derive(Clone, Copy)]
 pub(crate) struct TableAccess<'a> {
-    /// What governs its rows.
     pub(crate) rows: &'a TableSecurity,
-    /// The grants on it and on its columns.
+    /// Grants on columns included.
     pub(crate) grants: &'a BTreeSet<Grant>,
 }
 
-/// What a table is judged by.
 pub(crate) struct AccessAnalysis<'a> {
-    /// The catalog.
     pub(crate) catalog: &'a Catalog,
-    /// The roles.
     pub(crate) roles: &'a Roles,
-    /// Formulas read so far: the same text stands in many policies.
+    /// Parsed formulas by text: many policies have the same condition.
     pub(crate) read: RefCell<HashMap<String, Formula>>,
 }
 
-/// Who gains or loses what.
+/// Access that a role has and should not have, or should have and does not have.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct AccessChange {
-    /// The role.
     pub(crate) role: String,
-    /// Whether it gains.
-    pub(crate) gains: bool,
-    /// The way.
-    pub(crate) way: RowAction,
-    /// Which rows, in words.
+    /// Extra rather than missing.
+    /// Extra rather than missing.
+    pub(crate) is_extra: bool,
+    pub(crate) action: RowAction,
     pub(crate) rows: String,
-    /// Which columns, where not all.
+    /// Empty for all columns.
     pub(crate) columns: Vec<String>,
 }
 
 impl AccessChange {
-    /// Says whether both are about the same role, way and direction.
     pub(crate) fn is_like(&self, other: &AccessChange) -> bool {
-        (&self.role, self.gains, self.way) == (&other.role, other.gains, other.way)
+        (&self.role, self.is_extra, self.action) == (&other.role, other.is_extra, other.action)
     }
 }
 
 impl AccessAnalysis<'_> {
-    /// Reads a condition, evaluated as if it asked for each row.
+    /// Parses a condition, with sub-selects treated as if evaluated for each row.
     pub(crate) fn formula(&self, text: &str) -> Formula {
         if let Some(known) = self.read.borrow().get(text) {
             return known.clone();
@@ -108,12 +98,13 @@ impl AccessAnalysis<'_> {
         formula
     }
 
-    /// Gives who gains or loses when a table goes from one stand to another.
+    /// Returns the access that `after` gives beyond `before`, and the access it lacks.
     pub(crate) fn effects(
         &self,
         table: &Key,
         own: Option<&str>,
-        (before, after): (TableAccess<'_>, TableAccess<'_>),
+        before: TableAccess<'_>,
+        after: TableAccess<'_>,
     ) -> Vec<AccessChange> {
         let owner = self
             .catalog
@@ -136,39 +127,38 @@ impl AccessAnalysis<'_> {
             .into_iter()
             .filter(|role| !self.roles.is_superuser(role))
         {
-            for way in RowAction::ALL {
+            for action in RowAction::ALL {
                 let is_owner = owner == Some(role);
-                let old = self.reach(role, is_owner, way, before);
-                let new = self.reach(role, is_owner, way, after);
-                effects.extend(compare(&words, (role, way), &old, &new));
+                let old = self.reach(role, is_owner, action, before);
+                let new = self.reach(role, is_owner, action, after);
+                effects.extend(compare(&words, role, action, &old, &new));
             }
         }
-        // What a change turns rows into is worth saying only where it is not what the change itself reaches.
+        // The new rows of an update are reported only where they differ from the rows it can change.
         let updates: Vec<AccessChange> = effects
             .iter()
-            .filter(|effect| effect.way == RowAction::Update)
+            .filter(|effect| effect.action == RowAction::Update)
             .cloned()
             .collect();
         effects.retain(|effect| {
-            let told = |update: &AccessChange| {
-                (&update.role, update.gains, &update.rows)
-                    == (&effect.role, effect.gains, &effect.rows)
+            let same = |update: &AccessChange| {
+                (&update.role, update.is_extra, &update.rows)
+                    == (&effect.role, effect.is_extra, &effect.rows)
             };
-            effect.way != RowAction::Into || !updates.iter().any(told)
+            effect.action != RowAction::Into || !updates.iter().any(same)
         });
         effects
     }
 
-    /// Gives the rows a role reaches, and the columns where not all.
     fn reach(
         &self,
         role: &str,
         is_owner: bool,
-        way: RowAction,
+        action: RowAction,
         access: TableAccess<'_>,
     ) -> ReachedRows {
         let reached = self.roles.reach(role);
-        let privilege = way.command().privilege();
+        let privilege = action.command().privilege();
         let held = access.grants.iter().filter(|grant| {
             grant.privilege == privilege && reached.contains(grant.grantee.as_str())
         });
@@ -188,12 +178,12 @@ impl AccessAnalysis<'_> {
             };
         }
         ReachedRows {
-            rows: self.rows(role, is_owner, way, access.rows),
+            rows: self.rows(role, is_owner, action, access.rows),
             columns: (!whole).then_some(columns),
         }
     }
 
-    fn rows(&self, role: &str, is_owner: bool, way: RowAction, rows: &TableSecurity) -> Formula {
+    fn rows(&self, role: &str, is_owner: bool, action: RowAction, rows: &TableSecurity) -> Formula {
         if !rows.enabled || is_owner && !rows.forced || self.roles.is_exempt(role) {
             return Formula::True;
         }
@@ -207,7 +197,7 @@ impl AccessAnalysis<'_> {
                 .iter()
                 .filter(move |policy| policy.restrictive == restrictive)
                 .filter(applies)
-                .filter_map(move |policy| way.condition(policy))
+                .filter_map(move |policy| action.condition(policy))
                 .map(|text| self.formula(text))
                 .collect::<Vec<_>>()
         };
@@ -217,13 +207,12 @@ impl AccessAnalysis<'_> {
     }
 }
 
-/// What a role reaches.
 struct ReachedRows {
     rows: Formula,
     columns: Option<BTreeSet<String>>,
 }
 
-/// How rows are called.
+/// Describes rows for people.
 struct RowDescriptions {
     tenants: bool,
     own: Option<Formula>,
@@ -231,15 +220,16 @@ struct RowDescriptions {
 
 fn compare(
     words: &RowDescriptions,
-    (role, way): (&str, RowAction),
+    role: &str,
+    action: RowAction,
     old: &ReachedRows,
     new: &ReachedRows,
 ) -> Vec<AccessChange> {
     let mut effects = Vec::new();
-    let effect = |gains: bool, rows: String, columns: Vec<String>| AccessChange {
+    let effect = |is_extra: bool, rows: String, columns: Vec<String>| AccessChange {
         role: role.to_owned(),
-        gains,
-        way,
+        is_extra,
+        action,
         rows,
         columns,
     };
@@ -252,14 +242,14 @@ fn compare(
     if gained {
         let rows = match &old.rows {
             Formula::False => words.say(&new.rows),
-            _ => words.say(&beyond(&new.rows, &old.rows)),
+            _ => words.say(&not_covered(&new.rows, &old.rows)),
         };
         effects.push(effect(true, rows, listed(new)));
     }
     if lost {
         let rows = match &new.rows {
             Formula::False => words.say(&old.rows),
-            _ if gained => words.say(&beyond(&old.rows, &new.rows)),
+            _ if gained => words.say(&not_covered(&old.rows, &new.rows)),
             left => format!("all but {}", words.say(left)),
         };
         effects.push(effect(false, rows, listed(old)));
@@ -278,16 +268,16 @@ fn compare(
         }
         _ => None,
     };
-    for (gains, columns) in [(true, more(new, old)), (false, more(old, new))] {
+    for (is_extra, columns) in [(true, more(new, old)), (false, more(old, new))] {
         if let Some(columns) = columns {
-            effects.push(effect(gains, words.say(&new.rows), vec![columns]));
+            effects.push(effect(is_extra, words.say(&new.rows), vec![columns]));
         }
     }
     effects
 }
 
-/// Gives what of a formula goes beyond another.
-fn beyond(wide: &Formula, narrow: &Formula) -> Formula {
+/// Returns the alternatives of `wide` that `narrow` does not cover.
+fn not_covered(wide: &Formula, narrow: &Formula) -> Formula {
     match wide {
         Formula::Or(parts) => {
             Formula::any(parts.iter().filter(|part| !part.implies(narrow)).cloned())
@@ -313,38 +303,52 @@ impl RowDescriptions {
     }
 }
 
-/// Writes effects as sentences, those that differ in the command alone as one.
+/// Returns the name of a role as SQL writes it.
+pub(crate) fn shown_role(role: &str) -> &str {
+    if role == PUBLIC { "PUBLIC" } else { role }
+}
+
+/// Writes the changes as sentences; changes that differ in the command alone become one.
 pub(crate) fn sentences(effects: &[AccessChange], object: &str) -> String {
-    /// Role, whether it loses, rows, columns, whether rows are turned into others.
-    type Said<'e> = (&'e str, bool, &'e str, &'e [String], bool);
-    let mut grouped: BTreeMap<Said<'_>, Vec<&'static str>> = BTreeMap::new();
+    #[derive(PartialEq, Eq, PartialOrd, Ord)]
+    struct Sentence<'e> {
+        role: &'e str,
+        missing: bool,
+        rows: &'e str,
+        columns: &'e [String],
+        new_rows: bool,
+    }
+    let mut grouped: BTreeMap<Sentence<'_>, Vec<&'static str>> = BTreeMap::new();
     for effect in effects {
-        let into = effect.way == RowAction::Into;
-        grouped
-            .entry((
-                &effect.role,
-                !effect.gains,
-                &effect.rows,
-                &effect.columns,
-                into,
-            ))
-            .or_default()
-            .push(effect.way.command().word());
+        let sentence = Sentence {
+            role: &effect.role,
+            missing: !effect.is_extra,
+            rows: &effect.rows,
+            columns: &effect.columns,
+            new_rows: effect.action == RowAction::Into,
+        };
+        let commands = grouped.entry(sentence).or_default();
+        commands.push(effect.action.command().word());
     }
     let sentences: Vec<String> = grouped
         .into_iter()
-        .map(|((role, loses, rows, columns, into), commands)| {
-            let verb = if loses { "loses" } else { "gains" };
-            let who = if role == PUBLIC { "everybody" } else { role };
+        .map(|(sentence, commands)| {
+            let Sentence { role, rows, .. } = sentence;
+            let which = if sentence.missing { "Missing" } else { "Extra" };
             let commands = commands.join(", ");
-            let columns = if columns.is_empty() {
+            let columns = if sentence.columns.is_empty() {
                 String::new()
             } else {
-                format!(" ({})", columns.join(", "))
+                format!(" ({})", sentence.columns.join(", "))
             };
-            let into = if into { "turning rows into " } else { "" };
-            format!("{who} {verb} {commands}{columns} on {object}: {into}{rows}")
+            let role = shown_role(role);
+            let into = if sentence.new_rows {
+                "new values: "
+            } else {
+                ""
+            };
+            format!("{which} access for {role}: {commands}{columns} on {object}, {into}{rows}")
         })
         .collect();
-    sentences.join("; ")
+    sentences.join(". ")
 }

@@ -81,10 +81,10 @@ fn look_for_roles(wanted: &mut ExpandedPolicies, roles: &Roles) {
             continue;
         }
         let mut finding =
-            Finding::error(DECLARED, role, "there is no such role").place(place.clone());
+            Finding::error(DECLARED, role, "the role does not exist").place(place.clone());
         let near = nearest(role, roles.names());
         finding.help = Some(near.map_or_else(
-            || format!("create it, in a migration: CREATE ROLE {role} NOLOGIN"),
+            || format!("create the role in a migration: CREATE ROLE {role} NOLOGIN"),
             |near| format!("did you mean `{near}`?"),
         ));
         wanted.findings.push(finding);

@@ -1,4 +1,4 @@
-//! Owns saying what a difference means: who gains or loses what, what differs, what mends it.
+//! Turns each difference between declared and existing policies into a finding: what differs, whose access changes, and the SQL that fixes it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,9 +9,8 @@ use crate::declared::expand::ExpandedPolicies;
 use crate::difference::{self, Difference};
 use crate::finding::{Finding, Severity};
 use crate::fix_sql;
-use crate::rights::{Grant, PUBLIC, Policy, Rights, TableSecurity};
+use crate::rights::{Grant, Policy, Rights, TableSecurity};
 
-/// Turns differences into findings.
 pub(crate) fn explain(
     differences: &[Difference],
     wanted: &ExpandedPolicies,
@@ -70,23 +69,23 @@ struct ComparedTable<'a> {
     after: Option<&'a BTreeSet<Grant>>,
 }
 
-/// Explains the differences of one object: what each does alone, as far as all together do it.
+/// Explains the differences of one object: the effects that each has alone, as far as all together have them.
 fn explain_group(
     group: &[Difference],
     table: &ComparedTable<'_>,
     analysis: &AccessAnalysis<'_>,
 ) -> Vec<Finding> {
-    let nobody = BTreeSet::new();
+    let no_grants = BTreeSet::new();
     let (before, after) = (
-        table.before.unwrap_or(&nobody),
-        table.after.unwrap_or(&nobody),
+        table.before.unwrap_or(&no_grants),
+        table.after.unwrap_or(&no_grants),
     );
     let nothing = TableSecurity::default();
     let (want, have) = (
         table.wanted.unwrap_or(&nothing),
         table.found.unwrap_or(&nothing),
     );
-    let wanted_stand = TableAccess {
+    let declared = TableAccess {
         rows: want,
         grants: before,
     };
@@ -99,37 +98,33 @@ fn explain_group(
     let together = analysis.effects(
         table.key,
         table.own,
-        (
-            wanted_stand,
-            TableAccess {
-                rows: have,
-                grants: after,
-            },
-        ),
+        declared,
+        TableAccess {
+            rows: have,
+            grants: after,
+        },
     );
-    let mut told: Vec<AccessChange> = Vec::new();
+    let mut explained: Vec<AccessChange> = Vec::new();
     let mut each: Vec<Vec<AccessChange>> = Vec::new();
     for difference in group {
         let (rows, grants) = with(difference, want, before);
         let mut effects = analysis.effects(
             table.key,
             table.own,
-            (
-                wanted_stand,
-                TableAccess {
-                    rows: &rows,
-                    grants: &grants,
-                },
-            ),
+            declared,
+            TableAccess {
+                rows: &rows,
+                grants: &grants,
+            },
         );
         effects.retain(|effect| together.iter().any(|other| other.is_like(effect)));
-        told.extend(effects.iter().cloned());
+        explained.extend(effects.iter().cloned());
         each.push(effects);
     }
-    // What only all of them together bring about is told with the first.
+    // An effect that only the differences together have is reported with the first of them.
     let rest = together
         .into_iter()
-        .filter(|effect| !told.iter().any(|other| other.is_like(effect)));
+        .filter(|effect| !explained.iter().any(|other| other.is_like(effect)));
     if let Some(first) = each.first_mut() {
         first.extend(rest);
     }
@@ -139,7 +134,7 @@ fn explain_group(
         .collect()
 }
 
-/// Gives the declared table with one difference in place.
+/// Returns the declared table with one of the differences applied.
 fn with(
     difference: &Difference,
     want: &TableSecurity,
@@ -169,39 +164,10 @@ fn finding(
     table: &ComparedTable<'_>,
 ) -> Finding {
     let object = object_words(table.key);
+    let (code, mut message) = what(difference, table.key);
     let sentences = access::sentences(effects, &object);
-    let (code, what) = what(difference);
-    let otherwise = match difference {
-        Difference::Policy { only_slower: true, .. } => {
-            "nobody gains or loses a row; one of the two asks who is asking once for each row, the other once a statement".to_owned()
-        }
-        Difference::Grants { grantee, missing, extra, .. } => grants_words(grantee, missing, extra, &object),
-        _ => "nobody gains or loses a row by this alone".to_owned(),
-    };
-    let mut message = if sentences.is_empty() {
-        otherwise
-    } else {
-        sentences
-    };
-    if let Difference::Grants {
-        grantee,
-        missing,
-        extra,
-        ..
-    } = difference
-        && !effects.is_empty()
-    {
-        // Privileges that no policy decides on come beside those it does.
-        let beside = |grants: &[Grant]| -> Vec<Grant> {
-            let rest = grants
-                .iter()
-                .filter(|grant| !"rawd".contains(grant.privilege));
-            rest.cloned().collect()
-        };
-        let words = grants_words(grantee, &beside(missing), &beside(extra), &object);
-        if !words.is_empty() {
-            message = format!("{message}; {words}");
-        }
+    if !sentences.is_empty() {
+        message = format!("{message}. {sentences}");
     }
     let slower = matches!(
         difference,
@@ -215,12 +181,7 @@ fn finding(
     } else {
         Severity::Error
     };
-    let mut finding = Finding::new(
-        severity,
-        code,
-        table.key.subject(),
-        format!("{message} ({what})"),
-    );
+    let mut finding = Finding::new(severity, code, table.key.subject(), message);
     if let Difference::Policy { wanted, found, .. } = difference {
         finding.place = wanted.as_ref().and_then(|policy| policy.place.clone());
         finding.detail = Some(text_diff(wanted.as_deref(), found.as_deref()));
@@ -232,41 +193,39 @@ fn object_words(key: &Key) -> String {
     match key.kind {
         Kind::Table => key.qualified(),
         Kind::DefaultPrivileges => {
-            let schema = if key.schema.is_empty() {
-                String::new()
+            let future = format!("future {} of {}", key.part.to_lowercase(), key.name);
+            if key.schema.is_empty() {
+                future
             } else {
-                format!(" in schema {}", key.schema)
-            };
-            format!(
-                "{} that {} makes tomorrow{schema}",
-                key.part.to_lowercase(),
-                key.name
-            )
+                format!("{future} in {}", key.schema)
+            }
         }
         _ => key.to_string(),
     }
 }
 
-fn grants_words(grantee: &str, missing: &[Grant], extra: &[Grant], object: &str) -> String {
-    let who = if grantee == PUBLIC {
-        "everybody"
-    } else {
-        grantee
-    };
-    let words = |verb: &str, grants: &[Grant]| {
+fn grants_words(grantee: &str, missing: &[Grant], extra: &[Grant], key: &Key) -> String {
+    let grantee = access::shown_role(grantee);
+    let is_default = key.kind == Kind::DefaultPrivileges;
+    let words = |which: &str, grants: &[Grant]| {
         let privileges: BTreeSet<String> = grants.iter().map(privilege_words).collect();
         let privileges: Vec<String> = privileges.into_iter().collect();
         (!grants.is_empty()).then(|| {
-            let empties = grants.iter().any(|grant| grant.privilege == 'D');
-            let note = if empties && verb == "gains" {
-                ", which empties it whatever its policies say"
+            let (privileges, object) = (privileges.join(", "), object_words(key));
+            let truncates = grants.iter().any(|grant| grant.privilege == 'D');
+            let note = if truncates && which == "extra" {
+                " (TRUNCATE ignores policies)"
             } else {
                 ""
             };
-            format!("{who} {verb} {} on {object}{note}", privileges.join(", "))
+            if is_default {
+                format!("{which} default privilege: {privileges} on {object}, for {grantee}{note}")
+            } else {
+                format!("{which} grant: {privileges} on {object} to {grantee}{note}")
+            }
         })
     };
-    let parts = [words("gains", extra), words("loses", missing)];
+    let parts = [words("extra", extra), words("missing", missing)];
     parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
@@ -284,24 +243,35 @@ fn privilege_words(grant: &Grant) -> String {
     }
 }
 
-/// Gives the code and what differs, in words.
-fn what(difference: &Difference) -> (&'static str, String) {
+/// Returns the code of the finding and the sentence that says what differs.
+fn what(difference: &Difference, key: &Key) -> (&'static str, String) {
     match difference {
         Difference::Enabled { wanted: true, .. } => (
             "rls-enabled",
-            "row-level security is off and declared on".into(),
+            "row-level security is disabled but declared as enabled".into(),
         ),
         Difference::Enabled { .. } => (
             "rls-enabled",
-            "row-level security is on and declared off".into(),
+            "row-level security is enabled but declared as disabled".into(),
         ),
         Difference::Forced { wanted: true, .. } => (
             "rls-forced",
-            "row-level security does not hold for the owner and is declared to".into(),
+            "row-level security is not forced for the owner but declared as forced".into(),
         ),
         Difference::Forced { .. } => (
             "rls-forced",
-            "row-level security holds for the owner and is not declared to".into(),
+            "row-level security is forced for the owner but not declared as forced".into(),
+        ),
+        Difference::Policy {
+            found: Some(have),
+            only_slower: true,
+            ..
+        } => (
+            "rls-policy",
+            format!(
+                "policy `{}` differs from its declaration in cost only: one evaluates the identity once per row, the other once per statement",
+                have.name
+            ),
         ),
         Difference::Policy {
             wanted: Some(want),
@@ -310,10 +280,10 @@ fn what(difference: &Difference) -> (&'static str, String) {
         } => (
             "rls-policy",
             if want.name == have.name {
-                format!("policy `{}` is not as declared", have.name)
+                format!("policy `{}` differs from its declaration", have.name)
             } else {
                 format!(
-                    "policy `{}` is not as declared for `{}`",
+                    "policy `{}` differs from the declared policy `{}`",
                     have.name, want.name
                 )
             },
@@ -331,14 +301,12 @@ fn what(difference: &Difference) -> (&'static str, String) {
                 .unwrap_or_default();
             ("rls-policy", format!("policy `{name}` is not declared"))
         }
-        Difference::Grants { missing, extra, .. } => (
-            "rls-grant",
-            match (missing.is_empty(), extra.is_empty()) {
-                (true, _) => "granted and not declared".into(),
-                (_, true) => "declared and not granted".into(),
-                _ => "granted otherwise than declared".into(),
-            },
-        ),
+        Difference::Grants {
+            grantee,
+            missing,
+            extra,
+            ..
+        } => ("rls-grant", grants_words(grantee, missing, extra, key)),
     }
 }
 

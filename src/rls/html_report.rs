@@ -29,31 +29,34 @@ pub fn html(title: &str, proof: &Proof) -> String {
     )
 }
 
-const FOOT: &str = "Every verdict was found by trying, as each role and identity, with rows of at least two tenants, unless it says that the catalog shows it. <b>Holds</b>: the attempt was refused or saw nothing while the same attempt on own rows succeeded. <b>Not proven</b>: nothing could be shown either way, so it does not count as safe. A dash: the role has no right to it, so there was nothing to try. <b>Move</b>: giving an own row to another tenant.";
+const FOOT: &str = "Every result comes from running a statement as each role and identity, with rows of at least two tenants, unless it is marked as read from the catalog. <b>Passed</b>: the attempt was refused or saw nothing, while the same attempt on the tenant’s own rows succeeded. <b>Inconclusive</b>: neither a leak nor isolation could be shown, so it does not count as safe. A dash: the role lacks the privilege, so nothing was tried. <b>Change tenant</b>: giving a row of the own tenant to another tenant.";
 
 /// How it ended, in a sentence and in figures.
 fn head(title: &str, proof: &Proof) -> String {
-    let [leaks, holds, open] = [
+    let [leaks, passed, open] = [
         ProbeOutcome::Leak,
         ProbeOutcome::Passed,
         ProbeOutcome::Inconclusive,
     ]
     .map(|word| proof.count(word));
     let open = open + proof.unfilled.len();
-    let (class, sentence) = match (leaks, open, holds) {
+    let (class, sentence) = match (leaks, open, passed) {
         (1, _, _) => (
             "leak",
-            "✕ One tenant can reach another’s rows in one way".to_owned(),
+            "✕ 1 leak: a tenant can reach another tenant’s rows".to_owned(),
         ),
         (1.., _, _) => (
             "leak",
-            format!("✕ One tenant can reach another’s rows in {leaks} ways"),
+            format!("✕ {leaks} leaks: a tenant can reach another tenant’s rows"),
         ),
-        (0, 0, 1..) => ("good", "✓ No tenant reached another’s rows".to_owned()),
+        (0, 0, 1..) => (
+            "good",
+            "✓ No tenant reached another tenant’s rows".to_owned(),
+        ),
         (0, 0, 0) => ("open", "? Nothing was tried".to_owned()),
         _ => (
             "open",
-            "? No leak was found, but not everything could be proven".to_owned(),
+            "? No leak found, but some attempts were inconclusive".to_owned(),
         ),
     };
     let mut objects: Vec<&str> = proof
@@ -65,8 +68,8 @@ fn head(title: &str, proof: &Proof) -> String {
     objects.dedup();
     let figures: String = [
         ("leak", leaks, if leaks == 1 { "leak" } else { "leaks" }),
-        ("good", holds, if holds == 1 { "holds" } else { "hold" }),
-        ("open", open, "not proven"),
+        ("good", passed, "passed"),
+        ("open", open, "inconclusive"),
         (
             "",
             objects.len(),
@@ -82,7 +85,7 @@ fn head(title: &str, proof: &Proof) -> String {
         format!("<div class=\"{class}\"><b>{count}</b>{word}</div>")
     })
     .concat();
-    let bar: String = [("leak", leaks), ("open", open), ("good", holds)]
+    let bar: String = [("leak", leaks), ("open", open), ("good", passed)]
         .into_iter()
         .filter(|(_, count)| *count > 0)
         .map(|(class, count)| format!("<i class=\"{class}\" style=\"flex:{count}\"></i>"))
@@ -108,7 +111,7 @@ fn picture(proof: &Proof, leaks: &[&Verdict]) -> String {
     let others = lines.iter().any(|line| !line.others.is_empty());
     let heads: String = ["object", "role"]
         .into_iter()
-        .chain(matrix::columns())
+        .chain(matrix::headings())
         .chain(others.then_some("other leaks"))
         .map(|head| format!("<th scope=\"col\">{head}"))
         .collect();
@@ -117,7 +120,7 @@ fn picture(proof: &Proof, leaks: &[&Verdict]) -> String {
         .map(|line| row(line, others, &places))
         .collect();
     format!(
-        "<h2>Who reaches what</h2><div class=\"wide\"><table><thead><tr>{heads}</thead><tbody>{rows}</tbody></table></div>"
+        "<h2>Results by object and role</h2><div class=\"wide\"><table><thead><tr>{heads}</thead><tbody>{rows}</tbody></table></div>"
     )
 }
 
@@ -129,17 +132,17 @@ fn row(line: &MatrixRow, others: bool, places: &BTreeMap<(&str, &str, &str), usi
     let cells: String = line
         .cells
         .iter()
-        .zip(matrix::columns())
+        .zip(matrix::COMMANDS)
         .map(|(cell, command)| match cell {
             Some(ProbeOutcome::Leak) => {
                 format!("<td>{}", leak(command, "<span class=\"word\">leak</span>"))
             }
             Some(ProbeOutcome::Inconclusive) => {
-                "<td><span class=\"chip open\">? <span class=\"word\">not proven</span></span>"
+                "<td><span class=\"chip open\">? <span class=\"word\">inconclusive</span></span>"
                     .to_owned()
             }
             Some(ProbeOutcome::Passed) => {
-                "<td><span class=\"chip good\">✓ <span class=\"word\">holds</span></span>"
+                "<td><span class=\"chip good\">✓ <span class=\"word\">passed</span></span>"
                     .to_owned()
             }
             None => "<td class=\"none\">–".to_owned(),
@@ -148,7 +151,7 @@ fn row(line: &MatrixRow, others: bool, places: &BTreeMap<(&str, &str, &str), usi
     let more: Vec<String> = line
         .others
         .iter()
-        .map(|command| leak(command, &escape(command)))
+        .map(|command| leak(command, &escape(matrix::command_words(command))))
         .collect();
     let more = if others {
         format!("<td>{}", more.join(" "))
@@ -163,7 +166,7 @@ fn row(line: &MatrixRow, others: bool, places: &BTreeMap<(&str, &str, &str), usi
 fn shown((number, one): (usize, &&Verdict)) -> String {
     let script = one.reproduce.as_deref().map_or_else(String::new, |script| {
         format!(
-            "<details><summary>SQL that shows it</summary><pre>{}</pre></details>",
+            "<details><summary>SQL to reproduce</summary><pre>{}</pre></details>",
             escape(script)
         )
     });
@@ -181,7 +184,7 @@ fn shown((number, one): (usize, &&Verdict)) -> String {
         .collect();
     format!(
         "{head}<section class=\"leak\" id=\"leak-{number}\"><h3>{} on <code>{}</code></h3><div class=\"tags\">{tags}</div><p>{}</p>{script}</section>",
-        escape(&one.command),
+        escape(matrix::command_words(&one.command)),
         breaking(&one.object),
         escape(&one.why)
     )
@@ -203,7 +206,7 @@ fn open(proof: &Proof) -> String {
             )
         })
         .collect();
-    format!("<h2>Not proven</h2><section class=\"open\"><ul>{items}</ul></section>")
+    format!("<h2>Inconclusive</h2><section class=\"open\"><ul>{items}</ul></section>")
 }
 
 /// What policies cost.
@@ -219,9 +222,9 @@ fn costs(costs: &[PolicyCost]) -> String {
                 |index| format!("<code>{}</code>", breaking(index)),
             );
             let asked = if cost.asked_per_row {
-                "<span class=\"chip open\">? each row</span>"
+                "<span class=\"chip open\">? per row</span>"
             } else {
-                "once"
+                "per statement"
             };
             format!(
                 "<tr><th scope=\"row\"><code>{}</code><td>{}<td>{index}<td>{asked}<td class=\"number\">{:.1}",
@@ -232,7 +235,7 @@ fn costs(costs: &[PolicyCost]) -> String {
         })
         .collect();
     format!(
-        "<h2>What the policies cost</h2><div class=\"wide\"><table><thead><tr><th scope=\"col\">table<th scope=\"col\">role<th scope=\"col\">index<th scope=\"col\">who asks is found<th scope=\"col\" class=\"number\">times as long</thead><tbody>{rows}</tbody></table></div>"
+        "<h2>Policy cost</h2><div class=\"wide\"><table><thead><tr><th scope=\"col\">table<th scope=\"col\">role<th scope=\"col\">index<th scope=\"col\">identity evaluated<th scope=\"col\" class=\"number\">slowdown</thead><tbody>{rows}</tbody></table></div>"
     )
 }
 
@@ -279,17 +282,26 @@ mod tests {
     }
 
     #[test]
-    fn the_page_says_first_how_it_ended() {
-        let holds = || verdict(ProbeOutcome::Passed, "select");
-        assert!(page(vec![holds()]).contains("✓ No tenant reached another’s rows"));
+    fn the_page_begins_with_the_result() {
+        let passed = || verdict(ProbeOutcome::Passed, "select");
+        assert!(page(vec![passed()]).contains("✓ No tenant reached another tenant’s rows"));
         assert!(
-            page(vec![holds(), verdict(ProbeOutcome::Inconclusive, "delete")])
-                .contains("not everything could be proven")
+            page(vec![
+                passed(),
+                verdict(ProbeOutcome::Inconclusive, "delete")
+            ])
+            .contains("some attempts were inconclusive")
         );
         assert!(page(vec![]).contains("? Nothing was tried"));
         let leak = || verdict(ProbeOutcome::Leak, "delete");
-        assert!(page(vec![holds(), leak()]).contains("in one way"));
-        assert!(page(vec![leak(), leak()]).contains("in 2 ways"));
+        assert!(
+            page(vec![passed(), leak()])
+                .contains("✕ 1 leak: a tenant can reach another tenant’s rows")
+        );
+        assert!(
+            page(vec![leak(), leak()])
+                .contains("✕ 2 leaks: a tenant can reach another tenant’s rows")
+        );
     }
 
     #[test]

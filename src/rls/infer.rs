@@ -114,14 +114,14 @@ impl DeclarationWriter {
     /// Gives the lines that say what a table's policies and grants say together, or why none do.
     fn fold(&mut self, rows: &TableSecurity, grants: &BTreeSet<Grant>) -> Result<Lines, String> {
         if !rows.enabled {
-            return Err("row-level security is off".to_owned());
+            return Err("row-level security is disabled".to_owned());
         }
         let mut lines = Lines::new();
         let mut left: BTreeSet<&Grant> = grants.iter().collect();
         for policy in &rows.policies {
             if policy.restrictive || policy.roles.contains(crate::rights::PUBLIC) {
                 return Err(format!(
-                    "policy `{}` is a guard or is for everybody",
+                    "policy `{}` is restrictive or applies to PUBLIC",
                     policy.name
                 ));
             }
@@ -137,7 +137,7 @@ impl DeclarationWriter {
                         .collect();
                     if taken.is_empty() {
                         return Err(format!(
-                            "policy `{}` is for {role}, which is granted no {}",
+                            "policy `{}` is for {role}, which has no {} privilege",
                             policy.name,
                             command.word()
                         ));
@@ -152,7 +152,7 @@ impl DeclarationWriter {
                 };
                 if policy.command == Command::All && deeds.iter().any(|deed| deed.contains('(')) {
                     return Err(format!(
-                        "policy `{}` is for all commands, and {role} is granted some on columns",
+                        "policy `{}` is for all commands, but {role} has some of them on columns only",
                         policy.name
                     ));
                 }
@@ -164,7 +164,7 @@ impl DeclarationWriter {
         }
         if let Some(grant) = left.first() {
             return Err(format!(
-                "{} is granted what no policy of its own decides on",
+                "{} has a privilege without a policy of its own",
                 grant.grantee
             ));
         }
@@ -175,12 +175,12 @@ impl DeclarationWriter {
         let text = match (&policy.using, &policy.check) {
             (Some(using), Some(check)) if using != check => {
                 return Err(format!(
-                    "policy `{}` checks other rows than it reaches",
+                    "USING and WITH CHECK of policy `{}` differ",
                     policy.name
                 ));
             }
             (Some(text), _) | (None, Some(text)) => text,
-            (None, None) => return Err(format!("policy `{}` says nothing", policy.name)),
+            (None, None) => return Err(format!("policy `{}` has no condition", policy.name)),
         };
         let formula = Formula::read(text);
         if formula == Formula::True {
@@ -200,7 +200,7 @@ impl DeclarationWriter {
 
 fn deed(command: Command, grants: &[&Grant]) -> Result<String, String> {
     if grants.iter().any(|grant| grant.grantable) {
-        return Err("a grant may be passed on".to_owned());
+        return Err("a privilege is granted WITH GRANT OPTION".to_owned());
     }
     let word = command.word().to_lowercase();
     if grants.iter().any(|grant| grant.on.kind != Kind::Column) {

@@ -31,8 +31,8 @@ const ROWS: usize = 20;
 pub async fn look(session: &Session, tenancy: &Tenancy) -> Result<Proof> {
     if tenancy.tenants[0].is_empty() {
         return Err(
-            fail("the tenancy does not name two tenants, nothing was tried")
-                .hint("give the keys of two tenants that are there: `tenants: {a: …, b: …}`")
+            fail("The tenancy does not name two tenants. Nothing was tried.")
+                .hint("name the keys of two existing tenants: `tenants: {a: …, b: …}`")
                 .into(),
         );
     }
@@ -54,7 +54,7 @@ pub async fn look(session: &Session, tenancy: &Tenancy) -> Result<Proof> {
     ended?;
     for role in &tenancy.roles {
         if !facts.roles.contains_key(role) {
-            let why = "there is no such role; name the one that requests have".to_owned();
+            let why = "the role does not exist. Declare the role that requests use.".to_owned();
             let object = (role.clone(), "connect");
             verdicts.push(Verdict::plain(
                 ProbeOutcome::Inconclusive,
@@ -66,10 +66,10 @@ pub async fn look(session: &Session, tenancy: &Tenancy) -> Result<Proof> {
     }
     if verdicts.is_empty() {
         return Err(fail(format!(
-            "{} may read no table or view of tenants, nothing was tried",
+            "{} cannot read any tenant table or view. Nothing was tried.",
             roles.join(" and ")
         ))
-        .hint("name the roles that requests have and the column that holds the tenant, or prove on a copy without --live")
+        .hint("declare the roles that requests use and the tenant column, or prove on a copy, without --live")
         .into());
     }
     verdict::settle(&mut verdicts);
@@ -91,7 +91,7 @@ async fn may_become(session: &Session, roles: &[String]) -> Result<()> {
         let (user, may): (String, bool) = (row.get(0), row.get(1));
         if !may {
             return Err(fail(format!(
-                "`{user}` may not become `{role}`, nothing was tried"
+                "`{user}` cannot SET ROLE to `{role}`. Nothing was tried."
             ))
             .hint(format!(
                 "GRANT {} TO {}, or connect as a role that is a member of it; without --live the proof runs on a scratch copy",
@@ -180,10 +180,10 @@ async fn user(session: &Session, tenancy_map: &TenancyMap<'_>, side: Side) -> Re
     let found = first(&session.simple_query(&sql).await?);
     Ok(found.ok_or_else(|| {
         fail(format!(
-            "no member of tenant `{key}` is seen in {}, nothing was tried",
+            "No member of tenant `{key}` is visible in {}. Nothing was tried.",
             table.title()
         ))
-        .hint("name two tenants that have members, and connect as a role that may read them all")
+        .hint("name two tenants with members, and connect as a role that can read all of them")
     })?)
 }
 
@@ -243,9 +243,11 @@ async fn judge(
         Err(refusal) => return Ok(vec![open(relation, &pair.a, &refusal.message)]),
     };
     if theirs.is_empty() {
-        let why = "tenant b reads no row of its own that is not meant for everybody; \
-                   name a tenant that has some";
-        return Ok(vec![open(relation, &pair.a, why)]);
+        let why = format!(
+            "tenant b has no rows in {} that are not shared. Choose a tenant with data (tenancy.tenants).",
+            relation.title()
+        );
+        return Ok(vec![open(relation, &pair.a, &why)]);
     }
     let wanted = Sql::join(theirs.iter().map(|row| Literal::new(row.as_str())), ", ");
     let sql = Sql::fill(
@@ -264,13 +266,13 @@ async fn judge(
                 if identity.title != "a"
                     || owns(session, tenancy_map, relation, identity).await? =>
             {
-                let why = format!("none of {} rows of tenant b was read", theirs.len());
+                let why = format!("none of the {} rows of tenant b was read", theirs.len());
                 told(ProbeOutcome::Passed, relation, identity, why)
             }
             Ok(_) => open(
                 relation,
                 identity,
-                "tenant a reads no row of its own either; name a tenant that has some",
+                "tenant a sees no row of its own either. Choose a tenant with data (tenancy.tenants).",
             ),
             Err(refusal) if refusal.is("42501") && identity.title != "a" => {
                 told(ProbeOutcome::Passed, relation, identity, refusal.message)
@@ -427,7 +429,7 @@ fn leak(
     script.push(format!("{sql};"));
     script.push("ROLLBACK;".to_owned());
     let why = format!(
-        "{count} of {asked} rows that tenant b owns were read by {}",
+        "{count} of {asked} rows of tenant b were read by {}",
         identity.title
     );
     Verdict {

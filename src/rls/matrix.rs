@@ -6,7 +6,7 @@ use crate::prove::Proof;
 use crate::verdict::{ProbeOutcome, Verdict};
 
 /// The commands that have a column of their own.
-const COMMANDS: [&str; 5] = ["select", "insert", "update", "move", "delete"];
+pub(crate) const COMMANDS: [&'static str; 5] = ["select", "insert", "update", "move", "delete"];
 
 /// One line of the picture.
 #[derive(Debug, Default)]
@@ -21,9 +21,17 @@ pub struct MatrixRow {
     pub others: BTreeSet<String>,
 }
 
-/// Gives the names of the columns.
-pub fn columns() -> [&'static str; 5] {
-    COMMANDS
+/// Returns the headings of the columns.
+pub fn headings() -> [&'static str; 5] {
+    COMMANDS.map(command_words)
+}
+
+/// Returns a command as people read it; the reports for machines keep the short word.
+pub fn command_words(command: &str) -> &str {
+    match command {
+        "move" => "change tenant",
+        other => other,
+    }
 }
 
 /// Lays the verdicts out.
@@ -66,8 +74,8 @@ pub fn lines(proof: &Proof) -> Vec<MatrixRow> {
 pub fn word(cell: Option<ProbeOutcome>) -> &'static str {
     match cell {
         Some(ProbeOutcome::Leak) => "LEAK",
-        Some(ProbeOutcome::Inconclusive) => "not proven",
-        Some(ProbeOutcome::Passed) => "holds",
+        Some(ProbeOutcome::Inconclusive) => "inconclusive",
+        Some(ProbeOutcome::Passed) => "passed",
         None => "-",
     }
 }
@@ -75,7 +83,7 @@ pub fn word(cell: Option<ProbeOutcome>) -> &'static str {
 /// Writes the proof as Markdown.
 pub fn markdown(title: &str, proof: &Proof) -> String {
     let mut text = format!("# Isolation of {title}\n\n{}\n\n", summary(proof));
-    text.push_str("| object | role | select | insert | update | move | delete | other leaks |\n|---|---|---|---|---|---|---|---|\n");
+    text.push_str("| object | role | select | insert | update | change tenant | delete | other leaks |\n|---|---|---|---|---|---|---|---|\n");
     for line in lines(proof) {
         let cells: Vec<String> = line
             .cells
@@ -109,7 +117,7 @@ pub fn markdown(title: &str, proof: &Proof) -> String {
     }
     let open = gaps(proof);
     if !open.is_empty() {
-        text.push_str("\n## Not proven\n\n");
+        text.push_str("\n## Inconclusive\n\n");
         for (what, why) in open {
             text.push_str(&format!("- {what}: {why}\n"));
         }
@@ -125,11 +133,11 @@ pub(super) fn gaps(proof: &Proof) -> Vec<(String, String)> {
         .filter(|one| one.verdict == ProbeOutcome::Inconclusive);
     let mut gaps: Vec<(String, String)> = open.map(|one| (heading(one), one.why.clone())).collect();
     gaps.extend(proof.unfilled.iter().map(|(table, why)| {
-        let what = format!("{table} could not be filled");
+        let what = format!("no test rows for {table}");
         (what, why.clone())
     }));
     gaps.extend(proof.left_out.iter().map(|statement| {
-        let what = "the scratch server refused a statement of the schema".to_owned();
+        let what = "the shadow database refused a statement of the schema".to_owned();
         (what, statement.clone())
     }));
     gaps
@@ -142,12 +150,15 @@ fn heading(one: &Verdict) -> String {
         .map_or_else(String::new, |class| format!(" [{class}]"));
     format!(
         "{} on {} as {}, {}{class}",
-        one.command, one.object, one.role, one.identity
+        command_words(&one.command),
+        one.object,
+        one.role,
+        one.identity
     )
 }
 
 fn summary(proof: &Proof) -> String {
-    let [leaks, holds, open] = [
+    let [leaks, passed, open] = [
         ProbeOutcome::Leak,
         ProbeOutcome::Passed,
         ProbeOutcome::Inconclusive,
@@ -155,7 +166,7 @@ fn summary(proof: &Proof) -> String {
     .map(|word| proof.count(word));
     let word = if leaks == 1 { "leak" } else { "leaks" };
     format!(
-        "{leaks} {word}, {holds} hold, {open} not proven. An empty cell was not granted, so it was not tried."
+        "{leaks} {word}, {passed} passed, {open} inconclusive. An empty cell was not tried because the privilege is not granted."
     )
 }
 
@@ -182,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn the_worst_word_stands_in_a_cell() {
+    fn a_cell_shows_the_worst_outcome() {
         let verdicts = vec![
             verdict(ProbeOutcome::Passed, "select"),
             verdict(ProbeOutcome::Leak, "select"),
@@ -212,7 +223,7 @@ mod tests {
             .collect();
         assert_eq!(order, ["public.<notes>", "public.b", "public.a"]);
         assert!(markdown("x", &more).contains("- delete on public.b as app, a: because"));
-        assert!(markdown("x", &more).contains("- public.c could not be filled: its <trigger>"));
+        assert!(markdown("x", &more).contains("- no test rows for public.c: its <trigger>"));
         assert_eq!(lines.len(), 1);
         assert_eq!(lines[0].cells[0], Some(ProbeOutcome::Leak));
         assert!(lines[0].others.contains("truncate"));

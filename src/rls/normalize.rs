@@ -75,7 +75,7 @@ pub async fn settle(
              SET LOCAL search_path = public, extensions, pg_temp",
         ))
         .await
-        .context("beginning to settle policies")?;
+        .context("starting to normalize policies")?;
     let settled = within(session, &shapes).await;
     let ended = session.run(&Sql::new("ROLLBACK")).await;
     let mut settled = settled.context("settling policies")?;

@@ -119,7 +119,7 @@ pub async fn prove(
     let mut identities = Identities::new(&tenancy_map);
     let mut planned = plan::plan(&tenancy_map);
     let mut filled = SeedResult::default();
-    begin(watch, "filling the scratch copy");
+    begin(watch, "inserting test rows");
     for at in [SeedStage::Common, SeedStage::Own] {
         insert::stage(&session, &tenancy_map, &mut planned, at, &mut filled).await?;
     }
@@ -167,7 +167,7 @@ pub async fn prove(
         verdicts: Vec::new(),
         source_info,
     };
-    begin(watch, "trying to reach another tenant");
+    begin(watch, "probing tenant isolation");
     let unreached = try_all(&mut context, (fresh, &unset), (&mut filled, &held), options).await?;
     let costs = costs(&context).await?;
     watch(Event::Ended);
@@ -284,7 +284,7 @@ fn note_unreached(context: &mut ProbeContext<'_>, unreached: &[&str]) {
         return;
     };
     for family in unreached {
-        let why = format!("the time ran out before all of {family} could be tried");
+        let why = format!("the time limit was reached before all of {family} was tried");
         let object = ("the whole database".to_owned(), *family);
         context.note(ProbeOutcome::Inconclusive, object, &first, why);
     }
@@ -475,9 +475,9 @@ fn note_untried(context: &mut ProbeContext<'_>) {
     let tenancy = context.tenancy_map.tenancy;
     for title in &tenancy.tables {
         let why = match context.facts.find(title) {
-            None => "there is no such table",
+            None => "the table does not exist",
             Some(table) if table.is_table() && !context.tenancy_map.is_tenant_table(table.oid) => {
-                "nothing says whose its rows are: no column, no key that leads to a tenant, no joining table that its policies ask"
+                "the tenant of a row is unknown: no tenant column, no foreign key that leads to a tenant, no joining table in the policies"
             }
             Some(_) => continue,
         };
@@ -498,7 +498,7 @@ fn note_untried(context: &mut ProbeContext<'_>) {
                 ProbeOutcome::Inconclusive,
                 (role.clone(), "connect"),
                 &missing,
-                "there is no such role".to_owned(),
+                "the role does not exist".to_owned(),
             );
         }
     }

@@ -214,7 +214,7 @@ pub(super) struct TimeExpired;
 
 impl fmt::Display for TimeExpired {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        to.write_str("the time for the proof ran out")
+        to.write_str("the time limit of the proof was reached")
     }
 }
 
@@ -303,7 +303,9 @@ async fn send(
     probe_session.run(&Sql::new("ROLLBACK")).await?;
     answers?
         .iter()
-        .map(|row| serde_json::from_value(row.get(0)).context("reading what the attempts gave"))
+        .map(|row| {
+            serde_json::from_value(row.get(0)).context("reading the results of the attempts")
+        })
         .collect()
 }
 

@@ -128,7 +128,7 @@ async fn source_info_on(session: &Session, tenancy: &Tenancy) -> Result<SourceIn
             &[(&tenancy.column, Type::TEXT)],
         )
         .await
-        .context("reading what the schema does not say")?;
+        .context("reading statistics and owners of large objects")?;
     Ok(SourceInfo {
         version: row.get(0),
         owners: row.get(1),

@@ -69,8 +69,8 @@ impl Tenancy {
 
     fn of(name: &str, block: &Value) -> Result<Self> {
         let Some(keys) = block.as_object() else {
-            return Err(fail(format!("{name}: `tenancy` is not a block of keys"))
-                .hint("say model, column, tables, identity and tenants")
+            return Err(fail(format!("{name}: `tenancy` must be a mapping"))
+                .hint("set model, column, tables, identity and tenants")
                 .into());
         };
         let nothing = Value::Null;
@@ -103,9 +103,9 @@ impl Tenancy {
         };
         if tenancy.column.is_empty() && tenancy.tables.is_empty() {
             return Err(fail(format!(
-                "{name}: neither `column` nor `tables` says what belongs to a tenant"
+                "{name}: neither `column` nor `tables` identifies the rows of a tenant"
             ))
-            .hint("name the column that holds the tenant, such as `column: tenant_id`")
+            .hint("set the tenant column, such as `column: tenant_id`")
             .into());
         }
         Ok(tenancy)
@@ -261,8 +261,8 @@ fn roles(identity: &Value, block: &Value) -> Vec<String> {
 
 fn tenants(name: &str, block: &Value) -> Result<[String; 2]> {
     let missing = || {
-        fail(format!("{name}: `tenants` does not name two tenants"))
-            .hint("give the keys of two tenants, such as `tenants: {a: \"1\", b: \"2\"}`")
+        fail(format!("{name}: `tenants` must name two tenants"))
+            .hint("name the keys of two tenants, such as `tenants: {a: \"1\", b: \"2\"}`")
     };
     let Some(given) = block.get("tenants") else {
         return Ok([String::new(), String::new()]);
@@ -335,7 +335,7 @@ mod tests {
         let error = Tenancy::parse("tenancy.yaml", text).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "tenancy.yaml: `tenants` does not name two tenants"
+            "tenancy.yaml: `tenants` must name two tenants"
         );
     }
 

@@ -35,8 +35,8 @@ async fn a_column_alone_says_too_little() {
     project.write("af-db.yaml", "tenancy: { column: tenant_id }\n");
     let ran = project.run(&["diff-rls", "--prove", "--shadow"]).await;
     insta::assert_snapshot!(ran.seen(), @"
-    error: nothing says who asks and which rows are whose, so nothing can be tried
-    hint: say it in policies/, in af-db.yaml, or in a file for --tenancy, such as tenancy: { column: tenant_id, identity: { role: app_user, setting: app.tenant_id } }
+    error: No tenancy is declared, so tenant isolation cannot be tested
+    hint: declare it in policies/, in af-db.yaml, or in a file for --tenancy, such as tenancy: { column: tenant_id, identity: { role: app_user, setting: app.tenant_id } }
     status 2
     ");
 }

@@ -1,4 +1,4 @@
-//! Declared policies against real databases: spelling never differs, and every difference says who gains or loses.
+//! Declared policies against real databases: spelling never differs, and every difference says whose access is extra or missing.
 
 use af_db::catalog::{Catalog, Scope, read};
 use af_db::event::silent;
@@ -132,11 +132,11 @@ async fn the_reference_project_is_what_it_declares() {
     .await;
     let comparison = compared_on(&session, &declared).await;
     insta::assert_snapshot!(shown(&comparison.findings), @"
-    rls-undeclared public.notes: has the tenant column `tenant_id` and no declaration covers it: nobody said who may see its rows
+    rls-undeclared public.notes: tenant column `tenant_id` exists, but no declaration in policies/ covers the table
     rls-grant app.user_id(): everybody gains EXECUTE on function app.user_id() (granted and not declared)
     rls-forced public.agents: nobody gains or loses a row by this alone (row-level security does not hold for the owner and is declared to)
     rls-grant public.api_keys: authenticated gains SELECT (key_hash) on public.api_keys: rows of its own tenant (granted and not declared)
-    rls-enabled public.executions: anon gains SELECT on public.executions: rows of every tenant; authenticated gains SELECT, INSERT on public.executions: rows of every tenant (row-level security is off and declared on)
+    rls-enabled public.executions: anon gains SELECT on public.executions: rows of every tenant; authenticated gains SELECT, INSERT on public.executions: rows of every tenant (row-level security is disabled and declared on)
     rls-grant public.executions: anon gains SELECT on public.executions (granted and not declared)
     rls-policy public.projects: authenticated gains SELECT on public.projects: rows of every tenant (policy `open` is not as declared for `authenticated_select_own`)
     ");
@@ -222,7 +222,7 @@ async fn spelling_does_not_differ() {
 }
 
 #[tokio::test]
-async fn every_difference_says_who_gains_or_loses() {
+async fn every_difference_names_extra_and_missing_access() {
     let server = server::own(None).await;
     let pairs = pairs(include_str!("../cases/rls/different.sql"));
     assert!(pairs.len() >= 40, "{}", pairs.len());
@@ -269,8 +269,8 @@ shared: { kinds: { allow: { app_user: select (colour) } } }
         .collect();
     insta::assert_snapshot!(lines.join("\n"), @r#"
     policies/x.yaml:8:3: doc: there is no table `doc` (did you mean `docs`?)
-    policies/x.yaml:9:11: kinds: a shared table is every tenant's, and nothing says why (add `reason: …`)
-    policies/x.yaml:6:39: public.docs: there are no rows called `thier` (the rows are all, mine, no, own)
+    policies/x.yaml:9:11: kinds: a shared table is visible to every tenant and needs a reason (add `reason: …`)
+    policies/x.yaml:6:39: public.docs: unknown row set `thier` (the rows are all, mine, no, own)
     policies/x.yaml:9:39: public.kinds: public.kinds has no column `colour` (-)
     policies/x.yaml:7:7: app_usr: there is no such role (did you mean `app_user`?)
     policies/x.yaml:6:18: app_user_select_mine on public.docs: column "ownr" does not exist (Perhaps you meant to reference the column "docs.owner".)
@@ -418,17 +418,17 @@ async fn what_lies_beside_the_schemas_is_advised_on() {
         lines.join("\n")
     };
     insta::assert_snapshot!(advised(&beyond), @r#"
-    rls-bucket bucket bad faces: its files are fetched by their address without any policy, and `Anyone lists` lets everybody list them all
+    rls-bucket bucket bad faces: The bucket is public, so its files need no policy to be read by URL, and `Anyone lists` lets every request list all of them
       DROP POLICY "Anyone lists" ON storage.objects
-    rls-bucket bucket bad's: is not public, and `Anyone lists` lets every request list and read all of its files
+    rls-bucket bucket bad's: The bucket is not public, but `Anyone lists` lets every request list and read all of its files
       narrow it by who owns the file: ALTER POLICY "Anyone lists" ON storage.objects USING (… AND owner_id = (SELECT auth.uid()::text))
-    rls-extension-old extension citext: is of version 1.5, and the server has 1.6: what was mended since is missing
+    rls-extension-old extension citext: The extension has version 1.5, but the server provides 1.6: fixes are missing
       ALTER EXTENSION citext UPDATE
-    rls-extension-public extension citext: lies in public: whatever it brings stands among what requests may call
+    rls-extension-public extension citext: The extension is in schema public: requests can call its functions
       CREATE SCHEMA IF NOT EXISTS extensions; ALTER EXTENSION citext SET SCHEMA extensions
-    rls-queue pgmq.a_bad_mail: is a queue without row-level security, and anon may reach every message
+    rls-queue pgmq.a_bad_mail: The queue has no row-level security, and anon can access every message
       ALTER TABLE pgmq.a_bad_mail ENABLE ROW LEVEL SECURITY
-    rls-queue pgmq.q_bad_mail: is a queue without row-level security, and anon may reach every message
+    rls-queue pgmq.q_bad_mail: The queue has no row-level security, and anon can access every message
       ALTER TABLE pgmq.q_bad_mail ENABLE ROW LEVEL SECURITY
     "#);
     // Without policies that list them, nobody asks for buckets, nor where there are none.

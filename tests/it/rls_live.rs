@@ -76,12 +76,12 @@ async fn who_may_not_become_the_role_is_told_what_to_do() {
     let tenancy = Tenancy::parse("tenancy.yaml", TENANCY).unwrap();
     let session = database.session_as("live_stranger").await;
     let error = live_probe::look(&session, &tenancy).await.unwrap_err();
-    insta::assert_snapshot!(error, @"`live_stranger` may not become `live_app`, nothing was tried");
+    insta::assert_snapshot!(error, @"`live_stranger` cannot SET ROLE to `live_app`. Nothing was tried.");
     insta::assert_snapshot!(af_db::error::hint_of(&error).unwrap(), @"GRANT live_app TO live_stranger, or connect as a role that is a member of it; without --live the proof runs on a scratch copy");
     let nameless = TENANCY.replace(", tenants: {a: 1, b: 2}", "");
     let tenancy = Tenancy::parse("tenancy.yaml", &nameless).unwrap();
     let error = live_probe::look(&session, &tenancy).await.unwrap_err();
-    insta::assert_snapshot!(error, @"the tenancy does not name two tenants, nothing was tried");
+    insta::assert_snapshot!(error, @"The tenancy does not name two tenants. Nothing was tried.");
 }
 
 #[tokio::test]
@@ -156,7 +156,7 @@ async fn a_database_is_taken_over_as_a_project_that_says_what_is_there() {
         "wrote policies/from-live.yaml",
         "wrote schemas/docs.yaml",
         "V1__baseline recorded as applied",
-        "note[rls-not-folded]: public.notes: is written as plain SQL: row-level security is off",
+        "note[rls-not-folded]: public.notes: is written as plain SQL: row-level security is disabled",
     ] {
         assert!(told.contains(line), "{line} in {told}");
     }
@@ -240,12 +240,12 @@ async fn a_role_that_is_not_there_and_one_that_reads_nothing_are_said() {
         .collect();
     assert_eq!(
         gone,
-        ["there is no such role; name the one that requests have"]
+        ["the role does not exist. Declare the role that requests use."]
     );
 
     database.run("DO $$ BEGIN CREATE ROLE live_idle; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$").await;
     let idle = TENANCY.replace("live_app", "live_idle");
     let tenancy = Tenancy::parse("tenancy.yaml", &idle).unwrap();
     let error = live_probe::look(&session, &tenancy).await.unwrap_err();
-    insta::assert_snapshot!(error, @"live_idle may read no table or view of tenants, nothing was tried");
+    insta::assert_snapshot!(error, @"live_idle cannot read any tenant table or view. Nothing was tried.");
 }

@@ -123,7 +123,7 @@ pub(super) async fn apply(args: &Args, declared: &Declared, context: &Context) -
 }
 
 /// Where no person can be asked, policies go the way of everything else that is planned and approved.
-const AS_MIGRATION: &str = "elsewhere write it as a migration and have its plan approved: af-db diff-rls --write-migration, then af-db plan --out plan.json";
+const AS_MIGRATION: &str = "or write the change as a migration and get its plan approved: af-db diff-rls --write-migration, then af-db plan --out plan.json";
 
 fn failure(stopped: Stopped) -> Failure {
     let say = |trouble: StepFailure, what: &str| {
@@ -138,11 +138,11 @@ fn failure(stopped: Stopped) -> Failure {
         | Stopped::RolledBack(trouble)
         | Stopped::HalfWay(_, trouble) => say(
             trouble,
-            "the declared policies were not applied, nothing was changed",
+            "the declared policies were not applied; nothing was changed",
         ),
         Stopped::Unknown(_, trouble) => say(
             trouble,
-            "nobody can say whether the declared policies were applied; run af-db diff-rls",
+            "it is unknown whether the declared policies were applied; check with af-db diff-rls",
         ),
     }
 }

@@ -1,4 +1,4 @@
-//! `af-db diff-rls`: declared policies against a database: what differs, who gains or loses what, what mends it.
+//! `af-db diff-rls`: compares the declared policies with a database and applies, writes or proves them.
 
 mod apply;
 mod prove;
@@ -25,13 +25,13 @@ use crate::shadow;
 /// Flags of `diff-rls`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Compare with, or prove, the migrations replayed on a scratch server, without any database
+    /// Use a shadow database with the migrations replayed instead of an existing database
     #[arg(long)]
     shadow: bool,
-    /// Make the database what is declared, in one transaction
+    /// Apply the declared policies in one transaction
     #[arg(long, conflicts_with_all = ["shadow", "write_migration", "prove"])]
     apply: bool,
-    /// Write the difference as a pair of migration files of this name
+    /// Write the difference as a migration of this name, with its down migration
     #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "policies", conflicts_with = "prove")]
     write_migration: Option<String>,
     /// Wait at most this long for another run to finish, such as 30s
@@ -39,28 +39,28 @@ pub struct Args {
     wait: String,
     #[command(flatten)]
     budgets: Budgets,
-    /// Try on a scratch copy of the schema to reach another tenant's rows
+    /// Probe tenant isolation on a copy of the schema with test rows
     #[arg(long)]
     prove: bool,
-    /// Read from this file how tenants are told apart and how a request says who it is; the policy set says it otherwise
+    /// Read the tenancy from this file [default: policies/, else af-db.yaml]
     #[arg(long, value_name = "FILE")]
     tenancy: Option<PathBuf>,
-    /// Read on the database itself, as two tenants that are there, in a read-only transaction that is rolled back
+    /// Read on the database itself, as two existing tenants, in a read-only transaction
     #[arg(long, requires = "prove", conflicts_with = "shadow")]
     live: bool,
-    /// Try this many drawn combinations of statements beyond the fixed list
+    /// Number of random statement combinations to try after the fixed probes
     #[arg(long, value_name = "COUNT", default_value_t = 400, requires = "prove")]
     search: usize,
-    /// Draw them with this number: the same number draws the same
+    /// Random seed, for reproducible runs
     #[arg(long, value_name = "NUMBER", default_value_t = 1, requires = "prove")]
     seed: u64,
-    /// Compare every database of this fleet, or with --prove --live read as two tenants on each
+    /// Compare every database of this fleet (with --prove --live: probe each one)
     #[arg(long, value_name = "FILE", conflicts_with_all = ["shadow", "apply", "write_migration", "html", "markdown"])]
     fleet: Option<PathBuf>,
-    /// Write the proof as one HTML page as well
+    /// Also write the proof as an HTML page
     #[arg(long, value_name = "FILE", requires = "prove")]
     html: Option<PathBuf>,
-    /// Write the proof as Markdown as well
+    /// Also write the proof as Markdown
     #[arg(long, value_name = "FILE", requires = "prove")]
     markdown: Option<PathBuf>,
 }
@@ -86,9 +86,9 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     match &args.fleet {
         None => one(args, context).await,
         Some(_) if args.prove && !args.live => Err(fail(
-            "a fleet is not proven one database after the other; nothing was done",
+            "--prove cannot run on each database of a fleet; nothing was done",
         )
-        .hint("prove the migrations once, with --prove --shadow, or read on each database with --prove --live")
+        .hint("prove the migrations once with --prove --shadow, or probe each database with --prove --live")
         .into()),
         Some(path) => {
             // Once, before anybody is asked: what is wrong with the declarations is wrong with none of the databases.
@@ -139,7 +139,9 @@ fn declared(config: &Config) -> Result<Declared> {
     if declared.is_empty() {
         let shown = config.shown(&folder);
         return Err(fail(format!("no policies are declared in {shown}/"))
-            .hint("write policies/*.yaml, or give --prove --tenancy FILE to try what there is")
+            .hint(
+                "write policies/*.yaml, or probe the existing policies with --prove --tenancy FILE",
+            )
             .into());
     }
     Ok(declared)
@@ -203,12 +205,12 @@ fn refuse_unclear(findings: &[Finding]) -> Result<()> {
     if unclear.is_empty() {
         return Ok(());
     }
-    let faults = count(unclear.len(), "fault stands", "faults stand");
-    Err(
-        crate::error::refuse(format!("{faults} in the declarations, nothing was changed"))
-            .findings(unclear)
-            .into(),
-    )
+    let faults = count(unclear.len(), "error", "errors");
+    Err(crate::error::refuse(format!(
+        "{faults} in the declared policies; nothing was changed"
+    ))
+    .findings(unclear)
+    .into())
 }
 
 fn write(
@@ -248,7 +250,7 @@ impl Report for DiffReport {
     fn human(&self, page: &mut Page) {
         let database = &self.database;
         let covered = format!(
-            "{} with {}",
+            "{}, {} checked",
             count(self.tables, "table", "tables"),
             count(self.policies, "policy", "policies")
         );
@@ -256,15 +258,15 @@ impl Report for DiffReport {
             let statements = count(self.statements.len(), "statement", "statements");
             page.toned(
                 Tone::Good,
-                format!("{statements} applied to {database}: it is what is declared"),
+                format!("{statements} applied; {database} matches policies/"),
             );
         } else if self.findings.is_empty() {
             page.toned(
                 Tone::Good,
-                format!("{database} is what is declared: {covered}"),
+                format!("{database} matches policies/ ({covered})"),
             );
         } else {
-            page.line(format!("{database} is not what is declared: {covered}"));
+            page.line(format!("{database} does not match policies/ ({covered})"));
         }
         for path in &self.written {
             page.line(path);

@@ -39,8 +39,8 @@ struct ProofReport {
 pub(super) async fn prove(args: &Args, context: &Context) -> Result<Outcome> {
     let config = &context.config;
     let Some(tenancy) = policies::tenancy(config, args.tenancy.as_deref())? else {
-        return Err(fail("nothing says who asks and which rows are whose, so nothing can be tried")
-            .hint("say it in policies/, in af-db.yaml, or in a file for --tenancy, such as tenancy: { column: tenant_id, identity: { role: app_user, setting: app.tenant_id } }")
+        return Err(fail("No tenancy is declared, so tenant isolation cannot be tested")
+            .hint("declare it in policies/, in af-db.yaml, or in a file for --tenancy, such as tenancy: { column: tenant_id, identity: { role: app_user, setting: app.tenant_id } }")
             .into());
     };
     let options = ProofOptions {
@@ -86,12 +86,12 @@ async fn on_live(tenancy: &Tenancy, context: &Context) -> Result<ProofRun> {
     let (session, target) = context.open(Purpose::Reading).await?;
     let proof = live_probe::look(&session, tenancy)
         .await
-        .with_context(|| format!("reading `{target}` as its tenants"))?;
+        .with_context(|| format!("probing `{target}` as two tenants"))?;
     session.close().await;
     Ok(ProofRun {
         database: target.to_string(),
         title: target.database().to_owned(),
-        scratch: "the database itself, only reading".to_owned(),
+        scratch: "the database itself (read-only)".to_owned(),
         proven: IsolationProof::of(proof, tenancy),
     })
 }
@@ -126,7 +126,7 @@ async fn on_copy(tenancy: &Tenancy, options: &ProofOptions, context: &Context) -
     let scratch = shadow_server::start(&server_options, &watch)
         .await
         .with_context(|| {
-            format!("nothing was tried on `{target}`: a proof needs a scratch server of its own")
+            format!("nothing was tried on `{target}`: a proof needs its own shadow server")
         })?;
     let (copied, source_info) =
         schema_copy::schema(&target, &scratch, &server_options, tenancy, &watch).await?;
@@ -147,7 +147,7 @@ fn write(path: Option<&Path>, page: impl FnOnce() -> String) -> Result<()> {
 fn picture(proof: &Proof) -> Vec<Vec<(Tone, String)>> {
     let heads = ["object", "role"]
         .into_iter()
-        .chain(matrix::columns())
+        .chain(matrix::headings())
         .chain(["other leaks"]);
     let mut rows = vec![heads.map(|head| (Tone::Strong, head.to_owned())).collect()];
     for line in matrix::lines(proof) {
@@ -175,15 +175,21 @@ fn costs(proof: &Proof, page: &mut Page) {
     if proof.costs.is_empty() {
         return;
     }
-    let heads = ["policy cost", "role", "index", "who asks", "times as long"];
+    let heads = [
+        "policy cost",
+        "role",
+        "index",
+        "identity evaluated",
+        "slowdown",
+    ];
     let mut rows = vec![heads.map(|head| (Tone::Strong, head.to_owned())).to_vec()];
     rows.extend(proof.costs.iter().map(|cost| {
         let slow = |bad: bool| if bad { Tone::Warn } else { Tone::Plain };
         let index = cost.index.clone().unwrap_or_else(|| "none".to_owned());
         let asked = if cost.asked_per_row {
-            "each row"
+            "per row"
         } else {
-            "once"
+            "per statement"
         };
         vec![
             (Tone::Plain, cost.table.clone()),
@@ -212,17 +218,14 @@ impl Report for ProofReport {
         };
         page.toned(tone, count(self.leaks, "leak", "leaks"));
         page.line(format!(
-            "{} hold, {} not proven",
+            "{} passed, {} inconclusive",
             self.holds, self.not_proven
         ));
         page.gap();
         page.table(&picture(&self.proof));
         costs(&self.proof, page);
         for (table, why) in &self.proof.unfilled {
-            page.toned(
-                Tone::Warn,
-                format!("no rows could be made for {table}: {why}"),
-            );
+            page.toned(Tone::Warn, format!("no test rows for {table}: {why}"));
         }
     }
 

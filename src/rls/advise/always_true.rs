@@ -46,7 +46,7 @@ pub(super) fn check(context: &AdviceContext<'_>) -> Vec<Finding> {
                 way.command().word()
             );
             let help = format!(
-                "say whose rows: DROP POLICY {} ON {subject}, or narrow it by the tenant",
+                "restrict the policy to the tenant's rows, or DROP POLICY {} ON {subject}",
                 crate::sql::name::Ident::new(&*policy.name)
             );
             findings.push(Finding::warn("rls-always-true", subject, message).help(help));

@@ -12,7 +12,7 @@ pub(super) fn check(context: &AdviceContext<'_>) -> Vec<Finding> {
             let holders = context.holders(view, "r");
             if definition.contains("auth.users") && !holders.is_empty() {
                 let subject = view.qualified();
-                let message = format!("shows auth.users to {}", list(&holders));
+                let message = format!("The view exposes auth.users to {}", list(&holders));
                 let help = format!("REVOKE ALL ON {subject} FROM PUBLIC, anon, authenticated");
                 findings.push(Finding::error("rls-auth-users", subject, message).help(help));
             }

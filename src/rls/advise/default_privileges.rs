@@ -21,7 +21,7 @@ pub(super) fn check(context: &AdviceContext<'_>) -> Vec<Finding> {
             format!(" IN SCHEMA {}", crate::sql::name::Ident::new(&*key.schema))
         };
         let message = format!(
-            "a table that {} makes tomorrow is open to {} until row-level security is on",
+            "Default privileges: new tables of {} are open to {} until row-level security is enabled",
             key.name,
             list(&holders)
         );

@@ -21,7 +21,7 @@ pub(super) fn check(context: &AdviceContext<'_>) -> Vec<Finding> {
             }
             let subject = function.qualified();
             let message = format!(
-                "runs with the rights of its owner, past every policy, and {} may call it",
+                "The SECURITY DEFINER function bypasses row-level security, and {} can call it",
                 list(&holders)
             );
             let help = format!(

@@ -32,7 +32,7 @@ pub(super) fn check(context: &AdviceContext<'_>) -> Vec<Finding> {
         if context.needs(view, &unprotected) {
             let subject = view.qualified();
             let message = format!(
-                "reads as its owner {owner}, for whom no policy holds, and {} may read it: rows of every tenant",
+                "The view runs as its owner {owner}, who bypasses row-level security; {} can read rows of every tenant",
                 list(&holders)
             );
             let help = format!("ALTER VIEW {subject} SET (security_invoker = true)");

@@ -6,19 +6,19 @@ use crate::finding::Finding;
 const FORGEABLE: &[(&str, &str)] = &[
     (
         "user_metadata",
-        "user metadata, which users edit themselves; use app_metadata",
+        "user metadata, which users can change; use app_metadata",
     ),
     (
         "raw_user_meta_data",
-        "user metadata, which users edit themselves; use raw_app_meta_data",
+        "user metadata, which users can change; use raw_app_meta_data",
     ),
     (
         "request.headers",
-        "request headers, which the client writes; use the verified claims",
+        "request headers, which the client sets; use the verified claims",
     ),
     (
         "request.cookies",
-        "cookies, which the client writes; use the verified claims",
+        "cookies, which the client sets; use the verified claims",
     ),
 ];
 
@@ -31,7 +31,7 @@ pub(super) fn check(context: &AdviceContext<'_>) -> Vec<Finding> {
         let found = FORGEABLE.iter().find(|(word, _)| text.contains(word));
         if let Some((_, what)) = found {
             let (what, help) = what.split_once("; ").unwrap_or((what, ""));
-            let message = format!("policy `{}` believes {what}", policy.name);
+            let message = format!("policy `{}` trusts {what}", policy.name);
             findings.push(
                 Finding::error("rls-forgeable", table.qualified(), message)
                     .detail(text)

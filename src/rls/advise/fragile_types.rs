@@ -30,9 +30,7 @@ pub(super) fn check(context: &AdviceContext<'_>) -> Vec<Finding> {
             if !TYPES.contains(&of) {
                 return None;
             }
-            let message = format!(
-                "is of type {type_name}, which the next major's upgrade refuses: its fixes come late"
-            );
+            let message = format!("The column has type {type_name}, which pg_upgrade refuses");
             let array = type_name.strip_prefix(of).unwrap_or_default();
             let help = format!(
                 "ALTER TABLE {} ALTER COLUMN {} TYPE text{array}",

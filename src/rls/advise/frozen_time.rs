@@ -16,12 +16,12 @@ pub(super) fn check(context: &AdviceContext<'_>) -> Vec<Finding> {
     conditions
         .map(|(table, policy, text)| {
             let message = format!(
-                "policy `{}` compares with the moment it was made: 'now' in quotes is read once",
+                "policy `{}` compares with the time of its creation: the literal 'now' is evaluated once",
                 policy.name
             );
             Finding::warn("rls-frozen-time", table.qualified(), message)
                 .detail(text)
-                .help("write now() or current_date")
+                .help("use now() or current_date")
         })
         .collect()
 }

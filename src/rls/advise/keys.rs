@@ -41,7 +41,7 @@ fn keyless(context: &AdviceContext<'_>, table: &Key) -> Finding {
             "ALTER TABLE {subject} ADD COLUMN id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
         )
     };
-    let message = "has no primary key: what policies decide row by row cannot name a row, and whoever replicates changes cannot either";
+    let message = "The table has no primary key: single rows cannot be identified, and logical replication cannot replicate UPDATE and DELETE";
     Finding::note("rls-no-key", subject, message).help(help)
 }
 
@@ -78,8 +78,9 @@ fn duplicates(context: &AdviceContext<'_>) -> Vec<Finding> {
         let subject = key.qualified();
         match first.get(&said) {
             Some(other) => {
-                let message =
-                    format!("says what {other} says: every write keeps both, and no query gains");
+                let message = format!(
+                    "The index duplicates {other}: every write maintains both, and no query is faster"
+                );
                 let alone = if object.has("partitioned") {
                     ""
                 } else {

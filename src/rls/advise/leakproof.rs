@@ -11,7 +11,7 @@ pub(super) fn check(context: &AdviceContext<'_>) -> Vec<Finding> {
         let head = definition.split("\nAS ").next().unwrap_or_default();
         if head.contains(" LEAKPROOF") && !head.contains("NOT LEAKPROOF") {
             let subject = function.qualified();
-            let message = "is declared LEAKPROOF: it is called with rows that policies would hide, and an error or notice of it tells them";
+            let message = "The function is declared LEAKPROOF: PostgreSQL calls it on rows that policies hide, and its errors and notices can reveal them";
             let help = format!("ALTER FUNCTION {subject} NOT LEAKPROOF");
             findings.push(Finding::warn("rls-leakproof", subject, message).help(help));
         }

@@ -18,7 +18,7 @@ pub(super) fn check(context: &AdviceContext<'_>) -> Vec<Finding> {
         if !holders.is_empty() && context.needs(view, &protected) {
             let subject = view.qualified();
             let message = format!(
-                "is a copy of what policies protect, without any, and {} may read it",
+                "The materialized view copies protected rows, policies do not apply to it, and {} can read it",
                 list(&holders)
             );
             let help = format!(

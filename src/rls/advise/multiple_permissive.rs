@@ -43,7 +43,7 @@ pub(super) fn check(context: &AdviceContext<'_>) -> Vec<Finding> {
             );
             findings.push(
                 Finding::note("rls-multiple-permissive", table.qualified(), message)
-                    .help("join their conditions by OR in one policy"),
+                    .help("combine their conditions with OR in one policy"),
             );
         }
     }

@@ -27,7 +27,7 @@ pub(super) fn check(context: &AdviceContext<'_>) -> Vec<Finding> {
                 .iter()
                 .any(|policy| admits(&policy.using) || admits(&policy.check))
         {
-            let message = "may be empty, and a policy admits rows of nobody: every tenant sees them, and may write them where a check admits them";
+            let message = "The tenant column is nullable and a policy admits NULL: every tenant sees such rows, and can write them where WITH CHECK admits NULL";
             let help = format!(
                 "ALTER TABLE {} ALTER COLUMN {column} SET NOT NULL",
                 table.qualified()

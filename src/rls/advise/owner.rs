@@ -17,7 +17,7 @@ pub(super) fn check(context: &AdviceContext<'_>) -> Vec<Finding> {
         if let Some(role) = requests.find(|role| context.roles.reach(role).contains(owner)) {
             let subject = table.qualified();
             let message = format!(
-                "belongs to {owner}, whose rights {role} has, and policies do not hold for the owner"
+                "{role} has the privileges of the owner {owner}, and policies do not apply to the owner"
             );
             let help = format!("ALTER TABLE {subject} FORCE ROW LEVEL SECURITY");
             findings.push(Finding::error("rls-owner", subject, message).help(help));

@@ -16,9 +16,9 @@ pub(super) fn check(context: &AdviceContext<'_>) -> Vec<Finding> {
     for (table, policy, text) in context.conditions() {
         if let Some(asks) = ASKS.iter().find(|asks| is_bare(text, asks)) {
             let shown = asks.trim_end_matches('(');
-            let message = format!("policy `{}` asks {shown} once for each row", policy.name);
+            let message = format!("policy `{}` calls {shown} once per row", policy.name);
             let help = format!(
-                "write (select {}) in its place: it is asked once a statement",
+                "use (select {}) instead: it is evaluated once per statement",
                 if asks.ends_with('(') {
                     format!("{asks}…)")
                 } else {

@@ -45,7 +45,7 @@ impl PlatformObjects {
             &requests as &(dyn tokio_postgres::types::ToSql + Sync),
             Type::TEXT_ARRAY,
         )];
-        let reading = "reading what lies beside the governed schemas";
+        let reading = "reading extensions, queues and buckets";
         let rows = session
             .query(include_str!("../queries/beyond_extensions.sql"), &[])
             .await
@@ -93,7 +93,7 @@ pub(super) fn check(context: &AdviceContext<'_>) -> Vec<Finding> {
     let mut findings: Vec<Finding> = platform.extensions.iter().flat_map(extension).collect();
     findings.extend(platform.queues.iter().map(|(table, roles)| {
         let message = format!(
-            "is a queue without row-level security, and {} may reach every message",
+            "The queue has no row-level security, and {} can access every message",
             list(roles)
         );
         Finding::error("rls-queue", table, message)
@@ -118,14 +118,14 @@ fn extension(extension: &Extension) -> Vec<Finding> {
         Ident::new(extension.name.as_str()),
     );
     if extension.schema == "public" && extension.name != "plpgsql" {
-        let message = "lies in public: whatever it brings stands among what requests may call";
+        let message = "The extension is in schema public: requests can call its functions";
         let help = if extension.moves {
             format!(
                 "CREATE SCHEMA IF NOT EXISTS extensions; ALTER EXTENSION {name} SET SCHEMA extensions"
             )
         } else {
             format!(
-                "it cannot be moved; make it anew: DROP EXTENSION {name}; CREATE EXTENSION {name} SCHEMA extensions"
+                "the extension cannot be moved; recreate it: DROP EXTENSION {name}; CREATE EXTENSION {name} SCHEMA extensions"
             )
         };
         findings.push(Finding::warn("rls-extension-public", &*subject, message).help(help));
@@ -136,7 +136,7 @@ fn extension(extension: &Extension) -> Vec<Finding> {
         .filter(|newest| **newest != extension.version)
     {
         let message = format!(
-            "is of version {}, and the server has {newest}: what was mended since is missing",
+            "The extension has version {}, but the server provides {newest}: fixes are missing",
             extension.version
         );
         let help = format!("ALTER EXTENSION {name} UPDATE");
@@ -166,12 +166,12 @@ fn listed(platform: &PlatformObjects, (bucket, public): &(String, bool)) -> Opti
     let first = names.first()?;
     let message = if *public {
         format!(
-            "its files are fetched by their address without any policy, and `{}` lets everybody list them all",
+            "The bucket is public, so its files need no policy to be read by URL, and `{}` lets every request list all of them",
             names.join("`, `")
         )
     } else {
         format!(
-            "is not public, and `{}` lets every request list and read all of its files",
+            "The bucket is not public, but `{}` lets every request list and read all of its files",
             names.join("`, `")
         )
     };
@@ -179,7 +179,7 @@ fn listed(platform: &PlatformObjects, (bucket, public): &(String, bool)) -> Opti
         format!("DROP POLICY {} ON storage.objects", Ident::new(*first))
     } else {
         format!(
-            "narrow it by who owns the file: ALTER POLICY {} ON storage.objects USING (… AND owner_id = (SELECT auth.uid()::text))",
+            "restrict the policy to the owner of the file: ALTER POLICY {} ON storage.objects USING (… AND owner_id = (SELECT auth.uid()::text))",
             Ident::new(*first)
         )
     };
@@ -201,11 +201,11 @@ fn described(context: &AdviceContext<'_>) -> Vec<Finding> {
             }
             let subject = key.qualified();
             let message = format!(
-                "its name, columns and relations are shown by GraphQL to {}, whatever policies say of its rows",
+                "GraphQL shows the name, columns and relations of the object to {}, regardless of policies",
                 list(&holders)
             );
             let help = format!(
-                "REVOKE SELECT ON {subject} FROM {} where nobody is meant to know of it",
+                "to hide the object: REVOKE SELECT ON {subject} FROM {}",
                 context.revoked(&holders)
             );
             Some(Finding::note("rls-graphql", subject, message).help(help))

@@ -18,12 +18,14 @@ pub(super) fn check(context: &AdviceContext<'_>) -> Vec<Finding> {
                 .lines()
                 .find_map(|line| line.trim().strip_prefix("SET search_path TO "));
             let what = match path.map(str::trim) {
-                None => "looks names up in the caller's search_path, with the rights of its owner",
+                None => {
+                    "The SECURITY DEFINER function resolves names through the caller's search_path"
+                }
                 Some("''" | "\"\"") => continue,
                 Some(path) if path.trim_end().ends_with("'pg_temp'") => continue,
                 Some("'pg_catalog'") => continue,
                 Some(_) => {
-                    "looks names up in temporary schemas first, with the rights of its owner: a caller's table stands before yours"
+                    "The SECURITY DEFINER function resolves names in pg_temp first: a caller's temporary table can replace a real one"
                 }
             };
             let subject = function.qualified();

@@ -11,11 +11,12 @@ pub(super) fn check(context: &AdviceContext<'_>) -> Vec<Finding> {
         let enable = format!("ALTER TABLE {subject} ENABLE ROW LEVEL SECURITY");
         let holders = context.holders(table, "rawd");
         if !rows.enabled && !rows.policies.is_empty() {
-            let message = "has policies and row-level security is off: none of them is applied";
+            let message =
+                "The table has policies but row-level security is disabled: no policy is applied";
             findings.push(Finding::error("rls-policies-off", subject, message).help(enable));
         } else if !rows.enabled && !holders.is_empty() && context.is_tenant(table) {
             let message = format!(
-                "holds rows of tenants without row-level security, and {} may reach all of them",
+                "The table has tenant rows but no row-level security, and {} can access all of them",
                 list(&holders)
             );
             findings.push(Finding::error("rls-off", subject, message).help(enable));
@@ -28,7 +29,7 @@ pub(super) fn check(context: &AdviceContext<'_>) -> Vec<Finding> {
                 .is_some_and(|object| !object.has("partition"))
         {
             let message = format!(
-                "has no policy: {} may ask and never sees a row",
+                "The table has no policy: {} can query the table but never sees a row",
                 list(&holders)
             );
             let help = format!(
@@ -44,7 +45,7 @@ pub(super) fn check(context: &AdviceContext<'_>) -> Vec<Finding> {
         if !holders.is_empty() {
             let subject = table.qualified();
             let message = format!(
-                "is a foreign table, on which no policy holds, and {} may reach it",
+                "Foreign tables cannot have policies, and {} can access the table",
                 list(&holders)
             );
             let help = format!(

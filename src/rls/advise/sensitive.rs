@@ -62,12 +62,12 @@ pub(super) fn check(context: &AdviceContext<'_>) -> Vec<Finding> {
         }
         let subject = table.qualified();
         let message = format!(
-            "row-level security is off and {} may read {}",
+            "Row-level security is disabled and {} can read {}",
             list(&holders),
             named.join(", ")
         );
         let help = format!(
-            "ALTER TABLE {subject} ENABLE ROW LEVEL SECURITY, with a policy for those who may, or REVOKE SELECT ON {subject} FROM PUBLIC, {}",
+            "ALTER TABLE {subject} ENABLE ROW LEVEL SECURITY with a policy for the permitted roles, or REVOKE SELECT ON {subject} FROM PUBLIC, {}",
             context.revoked(&context.requests)
         );
         findings.push(Finding::warn("rls-sensitive", subject, message).help(help));
@@ -78,8 +78,8 @@ pub(super) fn check(context: &AdviceContext<'_>) -> Vec<Finding> {
             .split_once("REFERENCES auth.")
             .is_some_and(|(_, rest)| rest.starts_with("users") && !rest.contains("(id)"));
         if leans {
-            let message = "points at what the platform may change in auth.users: only its key `id` is promised to stay";
-            let help = format!("point `{}` at auth.users (id)", key.part);
+            let message = "The foreign key references a column of auth.users that the platform may change: only `id` is guaranteed";
+            let help = format!("let `{}` reference auth.users (id)", key.part);
             findings.push(Finding::warn("rls-auth-key", key.subject(), message).help(help));
         }
     }

@@ -13,14 +13,18 @@ pub(super) fn check(context: &AdviceContext<'_>) -> Vec<Finding> {
     {
         let subject = table.qualified();
         for (letter, word, what) in [
-            ("D", "TRUNCATE", "may empty it of every tenant's rows"),
-            ("t", "TRIGGER", "may have code run as whoever writes to it"),
+            ("D", "TRUNCATE", "can remove the rows of every tenant"),
+            (
+                "t",
+                "TRIGGER",
+                "can run trigger code as any role that writes to the table",
+            ),
         ] {
             let holders = context.holders(table, letter);
             if holders.is_empty() {
                 continue;
             }
-            let message = format!("{} {what}: no policy decides on {word}", list(&holders));
+            let message = format!("{} {what}: policies do not apply to {word}", list(&holders));
             let help = format!(
                 "REVOKE {word} ON {subject} FROM PUBLIC, {}",
                 context.revoked(&context.requests)

@@ -29,7 +29,7 @@ pub(super) fn check(context: &AdviceContext<'_>) -> Vec<Finding> {
         };
         if !rows.policies.is_empty() && !covered(table, &[column.into()]) {
             let message =
-                format!("every query is narrowed by `{column}`, and no index leads with it");
+                format!("Every query filters by `{column}`, but no index starts with `{column}`");
             findings.push(finding(
                 "rls-unindexed-tenant",
                 table,
@@ -46,7 +46,7 @@ pub(super) fn check(context: &AdviceContext<'_>) -> Vec<Finding> {
             && !covered(&table, columns)
         {
             let message = format!(
-                "no index leads with the columns of foreign key `{}`: every change of the other table reads all of this one",
+                "Foreign key `{}` has no index: each DELETE or key UPDATE on the referenced table scans this table",
                 key.part
             );
             findings.push(finding(

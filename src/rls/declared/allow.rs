@@ -62,22 +62,22 @@ fn read_line(
         let condition = policy_text::fill(&format!("{{{rows}}}"), context.known).map_err(|_| {
             if rows == "own" && !context.known.contains_key("own") {
                 let message = format!(
-                    "{} does not say which rows are a tenant's own",
+                    "{} has no tenant column, so own rows are undefined",
                     context.relation.qualified()
                 );
                 (
                     message,
                     Some(
-                        "name its column (`column: …`), or say which rows: `select on all rows`"
+                        "declare the tenant column (`column: …`), or name the rows: `select on all rows`"
                             .to_owned(),
                     ),
                 )
             } else {
                 let known: Vec<&str> = context.rows.iter().map(String::as_str).collect();
-                let listed = format!("the rows are {}", known.join(", "));
+                let listed = format!("known row sets: {}", known.join(", "));
                 let near = crate::yaml::nearest(rows, known.iter().copied());
                 let hint = near.map_or(listed, |near| format!("did you mean `{near}`?"));
-                (format!("there are no rows called `{rows}`"), Some(hint))
+                (format!("unknown row set `{rows}`"), Some(hint))
             }
         })?;
         allowed

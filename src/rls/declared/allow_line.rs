@@ -82,8 +82,8 @@ fn split_rows(text: &str) -> Result<(&str, Option<String>), Problem> {
         .unwrap_or(named)
         .trim();
     if name.contains(',') {
-        let message = format!("`{named}` names no set of rows");
-        let hint = "write what goes with other rows on a line of its own: [select on own rows, …]";
+        let message = format!("`{named}` is not a row set");
+        let hint = "put actions on other rows on a separate line: [select on own rows, …]";
         return Err((message, Some(hint.to_owned())));
     }
     Ok((&text[..at], Some(name.to_owned())))
@@ -111,7 +111,7 @@ fn deed(text: &str) -> Result<AllowedAction, Problem> {
     let (word, columns) = match text.split_once('(') {
         Some((word, rest)) => {
             let Some(inner) = rest.trim_end().strip_suffix(')') else {
-                return Err((format!("`{text}` does not close its bracket"), None));
+                return Err((format!("`{text}` has no closing parenthesis"), None));
             };
             (word.trim(), read_columns(inner.trim()))
         }
@@ -123,17 +123,17 @@ fn deed(text: &str) -> Result<AllowedAction, Problem> {
         let hint = near.map_or_else(
             || {
                 let words: Vec<&str> = WORDS.iter().map(|(known, _, _)| *known).collect();
-                format!("the words are nothing, {}", words.join(", "))
+                format!("allowed: nothing, {}", words.join(", "))
             },
             |near| format!("did you mean `{near}`?"),
         );
-        return Err((format!("`{word}` is nothing a role may do"), Some(hint)));
+        return Err((format!("unknown privilege `{word}`"), Some(hint)));
     };
     if columns != Columns::All && matches!(*privileges, "d" | "D" | "t" | "U" | "X" | "C" | "arwd")
     {
         return Err((
-            format!("`{word}` is not about columns"),
-            Some("columns go with select, insert, update and references".to_owned()),
+            format!("`{word}` does not take columns"),
+            Some("only select, insert, update and references take columns".to_owned()),
         ));
     }
     Ok(AllowedAction {
@@ -178,13 +178,13 @@ mod tests {
     }
 
     #[test]
-    fn lines_read_as_they_sound() {
+    fn lines_are_parsed() {
         insta::assert_snapshot!(shown("select, insert on own rows"), @r#"rAll aAll on Some("own")"#);
         insta::assert_snapshot!(shown("select (all but hash), update (name, \"On\") on own rows"), @r#"rBut(["hash"]) wOnly(["name", "On"]) on Some("own")"#);
         insta::assert_snapshot!(shown("all on all rows"), @r#"arwdAll on Some("all")"#);
         insta::assert_snapshot!(shown("nothing").trim(), @"on None");
-        insta::assert_snapshot!(shown("selct on own rows"), @r#"`selct` is nothing a role may do; Some("did you mean `select`?")"#);
-        insta::assert_snapshot!(shown("delete (a)"), @r#"`delete` is not about columns; Some("columns go with select, insert, update and references")"#);
-        insta::assert_snapshot!(shown("select on own rows, insert"), @r#"`own rows, insert` names no set of rows; Some("write what goes with other rows on a line of its own: [select on own rows, …]")"#);
+        insta::assert_snapshot!(shown("selct on own rows"), @r#"unknown privilege `selct`; Some("did you mean `select`?")"#);
+        insta::assert_snapshot!(shown("delete (a)"), @r#"`delete` does not take columns; Some("only select, insert, update and references take columns")"#);
+        insta::assert_snapshot!(shown("select on own rows, insert"), @r#"`own rows, insert` is not a row set; Some("put actions on other rows on a separate line: [select on own rows, …]")"#);
     }
 }

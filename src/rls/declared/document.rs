@@ -197,7 +197,7 @@ impl<'de> Deserialize<'de> for Either {
             type Value = Either;
 
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("the name of a template, or what is the table's own")
+                f.write_str("a template name, or a table declaration")
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<Either, E> {
@@ -232,9 +232,7 @@ impl<'de> Deserialize<'de> for Lines {
                     type Value = Inner;
 
                     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                        f.write_str(
-                            "what a role may do, such as `select on own rows`, or a list of that",
-                        )
+                        f.write_str("privileges such as `select on own rows`, or a list of them")
                     }
 
                     fn visit_str<E: Error>(self, text: &str) -> Result<Inner, E> {

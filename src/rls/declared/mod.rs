@@ -104,10 +104,7 @@ fn check(declared: &Declared) -> Result<()> {
         .iter()
         .filter(|file| file.document.tenancy.is_some());
     if let (Some(first), Some(second)) = (saying.next(), saying.next()) {
-        let message = format!(
-            "{} says `tenancy`, which {} says too",
-            second.name, first.name
-        );
+        let message = format!("{} and {} both declare `tenancy`", second.name, first.name);
         return Err(fail(message).hint("remove one of them").into());
     }
     Ok(())

@@ -19,7 +19,7 @@ pub(crate) fn fill(text: &str, known: &BTreeMap<String, String>) -> Result<Strin
 
 fn fill_to(text: &str, known: &BTreeMap<String, String>, depth: usize) -> Result<String, Problem> {
     if depth > DEPTH {
-        return Err((format!("`{text}` names itself"), None));
+        return Err((format!("`{text}` refers to itself"), None));
     }
     let mut filled = String::with_capacity(text.len());
     let mut rest = text;
@@ -39,7 +39,7 @@ fn fill_to(text: &str, known: &BTreeMap<String, String>, depth: usize) -> Result
                 let Some(stands_for) = known.get(name) else {
                     let near = nearest(name, known.keys().map(String::as_str));
                     let hint = near.map(|near| format!("did you mean `{{{near}}}`?"));
-                    return Err((format!("`{{{name}}}` stands for nothing here"), hint));
+                    return Err((format!("unknown placeholder `{{{name}}}`"), hint));
                 };
                 filled.push_str(&fill_to(stands_for, known, depth + 1)?);
                 rest = behind.split_once('}').map_or("", |(_, rest)| rest);
@@ -95,7 +95,7 @@ fn clause(policy: &mut Policy, phrase: Phrase<'_>, at: usize) -> Result<usize, P
     if phrase.is(at, "for") {
         let word = phrase.at(at + 1);
         policy.command = Command::from_word(word)
-            .ok_or_else(|| (format!("`{word}` is no command of a policy"), None))?;
+            .ok_or_else(|| (format!("`{word}` is not a policy command"), None))?;
         return Ok(at + 2);
     }
     if phrase.is(at, "to") {
@@ -114,14 +114,11 @@ fn clause(policy: &mut Policy, phrase: Phrase<'_>, at: usize) -> Result<usize, P
         (true, at + 2)
     } else {
         let word = phrase.at(at);
-        let hint = "a policy reads: for select to authenticated using (…) with check (…)";
-        return Err((
-            format!("`{word}` is not expected here"),
-            Some(hint.to_owned()),
-        ));
+        let hint = "expected: for select to authenticated using (…) with check (…)";
+        return Err((format!("unexpected `{word}`"), Some(hint.to_owned())));
     };
     let Some((inside, next)) = phrase.inside(open) else {
-        return Err(("the condition is not in brackets".to_owned(), None));
+        return Err(("the condition must be in parentheses".to_owned(), None));
     };
     let text = Some(inside.text().to_owned());
     if checked {
@@ -157,7 +154,7 @@ mod tests {
         assert_eq!(
             fill("{ow}").unwrap_err(),
             (
-                "`{ow}` stands for nothing here".to_owned(),
+                "unknown placeholder `{ow}`".to_owned(),
                 Some("did you mean `{own}`?".to_owned())
             )
         );

@@ -76,7 +76,12 @@ fn take(
                 () if part.begins(&["disable"]) => rows.enabled = false,
                 () if part.begins(&["force"]) => rows.forced = true,
                 () if part.begins(&["no", "force"]) => rows.forced = false,
-                () => return Err(("only row-level security is declared here".to_owned(), None)),
+                () => {
+                    return Err((
+                        "only row-level security can be declared here".to_owned(),
+                        None,
+                    ));
+                }
             }
         }
         return Ok(());
@@ -87,13 +92,16 @@ fn take(
     if phrase.begins(&["comment", "on", "policy"]) {
         return Ok(());
     }
-    let hint = "write CREATE POLICY, ALTER TABLE … ROW LEVEL SECURITY or GRANT; the rest belongs to migrations";
-    Err(("this declares no policy".to_owned(), Some(hint.to_owned())))
+    let hint = "use CREATE POLICY, ALTER TABLE … ROW LEVEL SECURITY or GRANT; put other statements into a migration";
+    Err((
+        "the statement declares no policy".to_owned(),
+        Some(hint.to_owned()),
+    ))
 }
 
 fn table(phrase: Phrase<'_>, at: usize, catalog: &Catalog) -> Result<(Key, usize), Problem> {
     let Some((name, next)) = phrase.name(at) else {
-        return Err(("this names no table".to_owned(), None));
+        return Err(("the statement names no table".to_owned(), None));
     };
     let schema = if name.schema.is_empty() {
         "public"
@@ -106,7 +114,7 @@ fn table(phrase: Phrase<'_>, at: usize, catalog: &Catalog) -> Result<(Key, usize
     }
     let hint = name_lookup::near(catalog, &[Kind::Table], &name.name)
         .map(|near| format!("did you mean `{near}`?"));
-    Err((format!("there is no table {}", key.qualified()), hint))
+    Err((format!("table {} does not exist", key.qualified()), hint))
 }
 
 fn grant(
@@ -115,7 +123,10 @@ fn grant(
     wanted: &mut ExpandedPolicies,
 ) -> Result<(), Problem> {
     let (Some(on), Some(to)) = (phrase.find(&["on"]), phrase.find(&["to"])) else {
-        return Err(("a membership is no right of a table".to_owned(), None));
+        return Err((
+            "a role membership is not a table privilege".to_owned(),
+            None,
+        ));
     };
     let (kinds, from): (&[Kind], usize) = if phrase.is(on + 1, "function") {
         (&[Kind::Function, Kind::Procedure], on + 2)
@@ -131,7 +142,7 @@ fn grant(
         let pattern = object.text().replace('"', "");
         let found = name_lookup::matching(catalog, kinds, &pattern);
         if found.is_empty() {
-            return Err((format!("there is no `{pattern}`"), None));
+            return Err((format!("no object matches `{pattern}`"), None));
         }
         keys.extend(found);
     }

@@ -70,11 +70,11 @@ async fn give(context: &mut ProbeContext<'_>, identity: &Identity, table: &Relat
     session.run(&Sql::new("ROLLBACK")).await?;
     match (seen, copied) {
         (Ok(seen), Ok(copied)) if copied > seen => {
-            let why = format!("COPY gives {copied} rows where SELECT gives {seen}");
+            let why = format!("COPY returns {copied} rows where SELECT returns {seen}");
             report(context, identity, table, (sql, why));
         }
         (Ok(seen), Ok(_)) if seen > 0 => {
-            let why = "COPY gives the rows that SELECT gives".to_owned();
+            let why = "COPY returns the same rows as SELECT".to_owned();
             context.note(ProbeOutcome::Passed, (table.title(), "copy"), identity, why);
         }
         _ => {}

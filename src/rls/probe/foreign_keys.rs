@@ -82,7 +82,7 @@ async fn references(context: &mut ProbeContext<'_>, identity: &Identity) -> Resu
             }
         } else if own {
             let why = format!(
-                "a row that points at another tenant's {} was refused",
+                "a row that references another tenant's {} was refused",
                 target.title()
             );
             context.note(
@@ -192,10 +192,15 @@ fn report(
         identity,
         std::slice::from_ref(sql),
     );
+    let tenant = context.tenancy_map.tenant_column(table.oid);
+    let remedy = tenant.map_or_else(String::new, |tenant| {
+        format!(" Use ({tenant}, {}).", key.columns.join(", "))
+    });
     let why = format!(
-        "foreign key `{}` does not carry the tenant and its check ignores policies: an own row may point at another tenant's {}, and the outcome tells whether a key exists",
+        "Foreign key {} does not include {}. FK checks bypass RLS, so a tenant can reference a row of another tenant in {} and detect whether a key exists.{remedy}",
         key.name,
-        target.title()
+        tenant.unwrap_or("the tenant"),
+        target.title(),
     );
     for command in ["reference", "existence"] {
         context.leak(Leak {
@@ -297,7 +302,7 @@ async fn cascade(
             identity,
             class: "E22",
             weight: Weight::High,
-            why: format!("foreign key `{}` of {} carries its action across tenants: removing an own row of {} changes rows of another tenant that point at it", key.name, table.title(), target.title()),
+            why: format!("The action of foreign key `{}` of {} crosses tenants: deleting a row of the own tenant in {} changes rows of another tenant that reference it", key.name, table.title(), target.title()),
             rows: None,
             exposes: Some(table.title()),
             script: Some(script),
@@ -369,7 +374,7 @@ async fn existence(context: &mut ProbeContext<'_>, identity: &Identity) -> Resul
                 identity,
                 class: "E23",
                 weight: Weight::Low,
-                why: format!("`{}` spans all tenants: an own row is refused when another tenant has the same {names}", key.name),
+                why: format!("Constraint `{}` spans all tenants: a row is refused when another tenant has the same {names}", key.name),
                 rows: None,
                 exposes: None,
                 script: Some(script),

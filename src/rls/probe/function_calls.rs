@@ -97,7 +97,7 @@ pub(crate) fn untried(context: &mut ProbeContext<'_>) {
                 .iter()
                 .any(|table| expression_text::mentions(body, &table.name));
             if touches && !is_platform(&function.schema) && reaches_out(context, function) {
-                let why = "its body reaches beyond the database (dblink, http, files, COPY), so it was not called; \
+                let why = "the function was not called because its body reaches outside the database (dblink, http, files, COPY). \
                            read it, or revoke EXECUTE where tenants do not need it";
                 context.note(
                     ProbeOutcome::Inconclusive,
@@ -271,14 +271,14 @@ pub(crate) fn judge(
                 context,
                 call,
                 "set_identity",
-                "lets the caller choose what it sees: after the call rows of another tenant are visible",
+                "lets the caller choose the tenant: after the call, rows of another tenant are visible",
             );
         } else if told || marked {
             report(
                 context,
                 call,
                 "execute",
-                "answers differently when only another tenant's rows differ",
+                "returns different results when only another tenant's rows differ",
             );
         }
     }
@@ -292,12 +292,12 @@ pub(crate) fn judge(
             let (word, why) = if ran {
                 (
                     ProbeOutcome::Passed,
-                    "its answers and effects are the same whatever rows another tenant has",
+                    "results and effects do not depend on another tenant's rows",
                 )
             } else {
                 (
                     ProbeOutcome::Inconclusive,
-                    "no call with made-up arguments succeeded; read it, or revoke EXECUTE where tenants do not need it",
+                    "no call with generated arguments succeeded. Review the function, or revoke EXECUTE if tenants do not need the function.",
                 )
             };
             context.note(

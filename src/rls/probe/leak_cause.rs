@@ -21,7 +21,7 @@ pub(super) fn blame(
             return (
                 "C04",
                 format!(
-                    "{title} is a materialized view: a stored copy, read without the policies of its tables, and {role} may read it"
+                    "{title} is a materialized view: policies of its tables do not apply to the stored copy, and {role} can read it"
                 ),
             );
         }
@@ -43,13 +43,13 @@ fn beyond_policies(
     if found.superuser {
         return Some((
             "A05",
-            format!("{role} is a superuser, whom no policy binds"),
+            format!("{role} is a superuser, and superusers bypass every policy"),
         ));
     }
     if found.bypass {
         return Some((
             "A06",
-            format!("{role} has BYPASSRLS, which skips every policy, forced or not"),
+            format!("{role} has BYPASSRLS, which bypasses every policy, forced or not"),
         ));
     }
     if relation.is_table() && relation.protected && !relation.forced {
@@ -57,7 +57,7 @@ fn beyond_policies(
             return Some((
                 "A03",
                 format!(
-                    "{role} owns {}, and policies bind an owner only with FORCE ROW LEVEL SECURITY",
+                    "{role} owns {}, and policies apply to the owner only with FORCE ROW LEVEL SECURITY",
                     relation.title()
                 ),
             ));
@@ -66,7 +66,7 @@ fn beyond_policies(
             return Some((
                 "A04",
                 format!(
-                    "{role} has the rights of {}, who owns {}, and row-level security is not forced",
+                    "{role} has the privileges of {}, the owner of {}, and row-level security is not forced",
                     relation.owner,
                     relation.title()
                 ),
@@ -87,7 +87,7 @@ fn view(relation: &Relation, command: &str) -> (&'static str, String) {
         return (
             "C02",
             format!(
-                "{title} runs as the caller, but what it reads does not: a view, function or table below it is not bound by policies"
+                "{title} runs as the caller, but a view, function or table below {title} bypasses policies"
             ),
         );
     }
@@ -96,14 +96,14 @@ fn view(relation: &Relation, command: &str) -> (&'static str, String) {
         return (
             "C01",
             format!(
-                "{title} reads its tables with the rights of its owner {owner}, so the caller's policies do not apply"
+                "{title} reads its tables as its owner {owner}, so the caller's policies do not apply"
             ),
         );
     }
     (
         "C06",
         format!(
-            "{title} writes with the rights of its owner {owner} and nothing checks the tenant of what is written"
+            "{title} writes as its owner {owner}, and nothing checks the tenant of the written rows"
         ),
     )
 }
@@ -118,7 +118,7 @@ fn unprotected(
         return (
             "A02",
             format!(
-                "{title} has policies, but row-level security is not enabled, so they are never consulted"
+                "{title} has policies, but row-level security is disabled, so no policy is applied"
             ),
         );
     }
@@ -131,7 +131,7 @@ fn unprotected(
         return (
             "A16",
             format!(
-                "{title} is reached directly: the policies of {} hold only for queries that name that table",
+                "{title} is accessed directly: the policies of {} apply only to queries that name that table",
                 parent.title()
             ),
         );
@@ -145,7 +145,7 @@ fn unprotected(
         return (
             "A18",
             format!(
-                "{title} is unprotected, and a query on it also reads its child {}, whose policies are not consulted then",
+                "{title} is unprotected, and a query on {title} also reads its child {}, whose policies are not applied then",
                 child.title()
             ),
         );
@@ -181,7 +181,7 @@ fn unprotected(
     (
         class,
         format!(
-            "{title} holds rows of tenants and {role} has privileges on it, but row-level security is not enabled"
+            "{title} has tenant rows and {role} has privileges on {title}, but row-level security is disabled"
         ),
     )
 }
@@ -219,11 +219,14 @@ fn policies(
         .collect();
     let why = match names.as_slice() {
         [] => format!(
-            "no policy of {} explains it: look at triggers and rules",
+            "no policy of {} explains the leak: check triggers and rules",
             relation.title()
         ),
-        [one] => format!("{one} lets it through"),
-        many => format!("permissive policies are joined by OR: {}", many.join("; ")),
+        [one] => format!("{one} admits the row"),
+        many => format!(
+            "permissive policies are combined with OR: {}",
+            many.join("; ")
+        ),
     };
     (
         classify(context, relation, identity, (command, &admitting)),

@@ -51,7 +51,7 @@ pub(super) async fn filters(context: &mut ProbeContext<'_>, identity: &Identity)
         if came.get(1).and_then(|answer| answer.words.as_deref()) == Some("peeked") {
             let script = context.script(&view.reads, identity, &[make, look]);
             let why = format!(
-                "{} filters by tenant but is no security_barrier: a cheap function in a condition is called with rows of other tenants before the filter",
+                "{} filters by tenant but is not a security_barrier view: a cheap function in a condition is called on rows of other tenants before the filter",
                 view.title()
             );
             context.leak(leak(
@@ -134,7 +134,7 @@ pub(super) async fn trusted(context: &mut ProbeContext<'_>, identity: &Identity)
             if tells(context, identity, (table, &column.name, &look)).await? {
                 let script = context.script(&[table.oid], identity, &[look]);
                 let why = format!(
-                    "{} is declared LEAKPROOF, so it is called with rows of {} before the policies are, and it tells what it was given",
+                    "{} is declared LEAKPROOF, so PostgreSQL calls the function on rows of {} before the policies, and the function reveals its arguments",
                     function.title(),
                     table.title()
                 );

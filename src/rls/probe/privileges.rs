@@ -54,7 +54,7 @@ async fn tables(context: &mut ProbeContext<'_>, identity: &Identity) -> Result<(
         }
         if rights.may("TRIGGER") && context.tenancy_map.tenancy.threat != "api" {
             let why = format!(
-                "{} may put triggers on {}: their code runs as whoever writes the next row, with that tenant's rights",
+                "{} can create triggers on {}: trigger code runs with the privileges of the role that writes the next row",
                 identity.role,
                 table.title()
             );
@@ -76,7 +76,7 @@ async fn tables(context: &mut ProbeContext<'_>, identity: &Identity) -> Result<(
             .is_empty()
         {
             let why = format!(
-                "{} is a foreign table, which cannot have policies, and {} may read it",
+                "{} is a foreign table, which cannot have policies, and {} can read it",
                 table.title(),
                 identity.role
             );
@@ -116,7 +116,7 @@ async fn empty(
         class: "A11",
         weight: Weight::High,
         why: format!(
-            "{} may TRUNCATE {}, which removes the rows of every tenant without asking a policy",
+            "{} can TRUNCATE {}: TRUNCATE ignores policies and removes the rows of every tenant",
             identity.role,
             table.title()
         ),
@@ -192,7 +192,7 @@ async fn volumes(context: &mut ProbeContext<'_>, identity: &Identity) -> Result<
                 class: "E10",
                 weight: Weight::Low,
                 why: format!(
-                    "{} may read the sequence of {}: its last value counts the rows of all tenants",
+                    "{} can read the sequence of {}: its last value counts the rows of all tenants",
                     identity.role,
                     table.title()
                 ),
@@ -219,7 +219,7 @@ fn attributes(context: &mut ProbeContext<'_>, identity: &Identity, role: &Catalo
         let who = one.name.clone();
         for table in declared(context) {
             let why = format!(
-                "{who} has REPLICATION: the log of changes holds the rows of every tenant and knows no policies"
+                "{who} has REPLICATION: the WAL contains the rows of every tenant, and policies do not apply to it"
             );
             certain(
                 context,
@@ -232,7 +232,7 @@ fn attributes(context: &mut ProbeContext<'_>, identity: &Identity, role: &Catalo
     if context.source_info.version < 160_000 && role.createrole {
         for table in declared(context) {
             let why = format!(
-                "{} has CREATEROLE and may grant itself any role that is no superuser, the owner of {table} included",
+                "{} has CREATEROLE and can grant itself any role that is not a superuser, including the owner of {table}",
                 role.name
             );
             certain(
@@ -251,7 +251,7 @@ fn attributes(context: &mut ProbeContext<'_>, identity: &Identity, role: &Catalo
         if role.becomes.iter().any(|name| name == group) {
             for table in declared(context) {
                 let why = format!(
-                    "{} is a member of {group} and reaches the server's files, where no policy holds",
+                    "{} is a member of {group} and can access files of the server, where policies do not apply",
                     role.name
                 );
                 certain(
@@ -335,7 +335,7 @@ async fn future(context: &mut ProbeContext<'_>, callers: &[Identity]) -> Result<
         let came = runner::run(context.session, &[steps]).await?.remove(0);
         if came.get(3).and_then(|answer| answer.given.as_deref()) == Some("true") {
             let why = format!(
-                "default privileges of {maker} in {schema} give {what} to {grantee}: a table made tomorrow is open to every tenant until somebody enables row-level security"
+                "default privileges of {maker} in {schema} grant {what} to {grantee}: new tables are open to every tenant until row-level security is enabled"
             );
             context.leak(Leak {
                 object: schema,
@@ -377,7 +377,7 @@ fn payloads(context: &mut ProbeContext<'_>, callers: &[Identity]) {
         .collect();
     for (table, function) in found {
         let why = format!(
-            "{function} sends the row that was written to every session that listens, whatever its tenant"
+            "{function} sends the written row to every listening session, regardless of tenant"
         );
         certain(
             context,
@@ -456,7 +456,7 @@ fn estimates(context: &mut ProbeContext<'_>, callers: &[Identity]) {
                 && context.sees.contains(&(identity.role.clone(), table.oid))
             {
                 let why = format!(
-                    "EXPLAIN estimates rows of {} from the statistics of every tenant, so a condition on the tenant tells how many rows it has",
+                    "EXPLAIN estimates rows of {} from statistics over all tenants, so a condition on a tenant reveals how many rows that tenant has",
                     table.title()
                 );
                 certain(

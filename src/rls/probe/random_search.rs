@@ -418,8 +418,8 @@ fn report(
     let through: BTreeSet<&str> = moves.iter().map(|one| one.through.as_str()).collect();
     let through = through.into_iter().collect::<Vec<_>>().join(", ");
     let came = match how {
-        Reached::Seen => "rows of another tenant are seen that were not seen before",
-        Reached::Changed => "rows of another tenant are not what they were",
+        Reached::Seen => "rows of another tenant become visible",
+        Reached::Changed => "rows of another tenant change",
     };
     let mut statements: Vec<Sql> = moves.iter().map(|one| one.sql.clone()).collect();
     if how == Reached::Seen {
@@ -441,7 +441,7 @@ fn report(
         identity,
         class,
         weight: Weight::Critical,
-        why: format!("after what it may write through {through}, {came}: policies of {} trust what the caller itself may write", table.title()),
+        why: format!("after writes that the caller can make through {through}, {came}: policies of {} trust data that the caller can write", table.title()),
         rows: None,
         exposes: None,
         script: Some(script),

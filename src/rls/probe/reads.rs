@@ -165,7 +165,7 @@ fn settle(
     }
     let object = (relation.title(), "select");
     if let Some(reason) = context.unfilled.get(&relation.oid) {
-        let why = format!("no rows could be made: {reason}");
+        let why = format!("no test rows could be inserted: {reason}");
         context.note(ProbeOutcome::Inconclusive, object, identity, why);
         return;
     }
@@ -187,8 +187,7 @@ fn settle(
         && relation.protected
         && !context.admits(relation, &identity.role, "select")
     {
-        let why =
-            "no policy of the partition itself concerns it: only its parent leads to its rows";
+        let why = "no policy of the partition applies to the role: the rows are accessible only through the parent";
         context.note(ProbeOutcome::Passed, object, identity, why.to_owned());
         return;
     }
@@ -197,29 +196,32 @@ fn settle(
             ProbeOutcome::Passed,
             object,
             identity,
-            "its own rows were seen, no row of another tenant".to_owned(),
+            "rows of the own tenant were seen, no row of another tenant".to_owned(),
         );
     } else {
         let came = if answer.ran() {
-            "it saw no row of its own either".to_owned()
+            "rows of the own tenant were not seen either".to_owned()
         } else if own {
             format!(
-                "with all rows there it could not read any more, {}",
+                "with the rows of all tenants present, reading fails: {}",
                 answer.refusal()
             )
         } else {
-            format!("it cannot read its own rows either, {}", answer.refusal())
+            format!(
+                "rows of the own tenant cannot be read either: {}",
+                answer.refusal()
+            )
         };
         let remedy = match answer.code.as_deref() {
             None | Some("42501") => format!(
-                "put rows that it may see into policies/fixtures.sql, or revoke SELECT on {} from {} if it is to see none",
+                "Add rows that the role can see to policies/fixtures.sql, or revoke SELECT on {} from {}.",
                 object.0, identity.role
             ),
-            Some("42P17") => "have the policy ask its own table through a SECURITY DEFINER function with an empty search_path".to_owned(),
-            Some(_) => "mend the policy: a request meets the same error".to_owned(),
+            Some("42P17") => "Let the policy query its own table through a SECURITY DEFINER function with an empty search_path.".to_owned(),
+            Some(_) => "Fix the policy: requests fail with the same error.".to_owned(),
         };
         let why = format!(
-            "{came}, so nothing shows that a row could have been seen; \
+            "{came}, so a leak could not have been detected. \
              {remedy}"
         );
         context.note(ProbeOutcome::Inconclusive, object, identity, why);

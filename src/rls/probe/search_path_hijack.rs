@@ -130,7 +130,7 @@ fn report(
     let tables: Vec<i64> = exposes.map(|table| table.oid).into_iter().collect();
     let script = context.script(&tables, identity, &statements);
     let why = format!(
-        "{} finds {names} through the caller's search_path, where a temporary table of that name comes first",
+        "{} resolves {names} through the caller's search_path, where a temporary table of the same name takes precedence",
         function.title()
     );
     context.leak(leak(

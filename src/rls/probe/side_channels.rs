@@ -100,7 +100,7 @@ async fn kept_plans(context: &mut ProbeContext<'_>, identity: &Identity) -> Resu
         if number(came.first()) == 0 && number(came.get(4)) > 0 {
             let script = context.script(&[table.oid], &other, &[prepare, execute]);
             let why = format!(
-                "a policy of {} calls a function declared IMMUTABLE that reads the session: a kept plan holds another request's answer",
+                "a policy of {} calls a function declared IMMUTABLE that reads session settings: a cached plan returns another request's result",
                 table.title()
             );
             context.leak(leak(
@@ -152,7 +152,7 @@ async fn large_objects(context: &mut ProbeContext<'_>, identity: &Identity) -> R
     if marked(came.get(2)) {
         let script = context.script(&[table.oid], identity, &[read]);
         let why = format!(
-            "large objects behind {} belong to {owner}, whose rights every tenant's request has: any of them is read by its number",
+            "large objects referenced by {} belong to {owner}, whose privileges every tenant's request has: any large object can be read by its OID",
             table.title()
         );
         context.leak(leak(
@@ -214,7 +214,7 @@ async fn unowned_rows(context: &mut ProbeContext<'_>, identity: &Identity) -> Re
             if number(came.get(2)) > number(came.first()) {
                 let script = context.script(&[table.oid], &other, &[sql]);
                 let why = format!(
-                    "rows of {} without a {} are seen by every tenant, and any tenant may make them",
+                    "rows of {} without a {} are visible to every tenant, and any tenant can create them",
                     table.title(),
                     column.name
                 );

@@ -326,10 +326,10 @@ fn judge(context: &mut ProbeContext<'_>, attempt: &Attempt, outcome: &[Vec<Answe
         !acted.ran() && matches!(acted.code.as_deref(), Some("42501" | "44000")) || acted.ran();
     if refused && control_ran {
         let why = if acted.ran() {
-            "its own rows were written, no row of another tenant".to_owned()
+            "rows of the own tenant were written, no row of another tenant".to_owned()
         } else {
             format!(
-                "refused while its own row was accepted: {}",
+                "refused, while the same statement on the own tenant's row succeeded: {}",
                 acted.refusal()
             )
         };
@@ -361,7 +361,7 @@ fn unshown(context: &mut ProbeContext<'_>, attempt: &Attempt, control: Option<&A
     };
     if target.is_table() && target.protected && !context.admits(target, role, privilege) {
         let why =
-            format!("no policy for {privilege} concerns {role}: PostgreSQL refuses every row");
+            format!("no policy for {privilege} applies to {role}: PostgreSQL refuses every row");
         context.note(ProbeOutcome::Passed, object, &attempt.identity, why);
         if let Some(one) = context.verdicts.last_mut() {
             one.proven_by = ProvenBy::Catalog;
@@ -369,13 +369,13 @@ fn unshown(context: &mut ProbeContext<'_>, attempt: &Attempt, control: Option<&A
         return;
     }
     let came = match control {
-        Some(answer) if answer.ran() => "it reached no row".to_owned(),
+        Some(answer) if answer.ran() => "no row was affected".to_owned(),
         Some(answer) => answer.refusal(),
-        None => "no statement could be made for it".to_owned(),
+        None => "no statement could be generated".to_owned(),
     };
     let why = format!(
-        "the same on its own rows did not succeed either ({came}), so nothing shows what another tenant's would have met; \
-         put rows or members for whom it succeeds into policies/fixtures.sql, or revoke {} on {} from {role} if nobody is to",
+        "the same statement did not succeed on the own tenant's rows either ({came}), so a leak could not have been detected. \
+         Add rows or members for which the statement succeeds to policies/fixtures.sql, or revoke {} on {} from {role}.",
         privilege.to_uppercase(),
         target.title()
     );

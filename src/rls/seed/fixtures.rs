@@ -37,7 +37,7 @@ pub(crate) async fn run<'a>(
     session
         .run(&Sql::written_by_user(text))
         .await
-        .with_context(|| format!("running {shown} on the scratch copy"))?;
+        .with_context(|| format!("running {shown} on the shadow database"))?;
     let mut held = HeldBackRows::default();
     for table in tenancy_map
         .order()

@@ -80,9 +80,9 @@ pub(crate) async fn stage(
                 &[(&serde_json::Value::from(statements), Type::JSONB)],
             )
             .await
-            .context("filling the scratch copy")?;
+            .context("inserting test rows")?;
         let answers: Vec<InsertAnswer> =
-            serde_json::from_value(answer.get(0)).context("reading what the fill gave")?;
+            serde_json::from_value(answer.get(0)).context("reading the results of the inserts")?;
         for (row, answer) in open.into_iter().zip(answers) {
             let mode = modes.entry(row).or_default();
             mode.tries += 1;
@@ -104,7 +104,7 @@ pub(crate) async fn stage(
             if mode.given_up || mode.tries >= 7 {
                 let reason = answer
                     .words
-                    .unwrap_or_else(|| "a trigger swallowed the row".to_owned());
+                    .unwrap_or_else(|| "a trigger discarded the row".to_owned());
                 filled.unfilled.entry(table.oid).or_insert(reason);
             }
         }

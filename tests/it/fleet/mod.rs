@@ -377,7 +377,7 @@ async fn a_fleet_is_validated_compared_and_backed_up() {
 
     found       3  m00, m01, m02
 
-    error[rls-enabled]: public.accounts: nobody gains or loses a row by this alone (row-level security is off and declared on) (in m00, m02)
+    error[rls-enabled]: public.accounts: nobody gains or loses a row by this alone (row-level security is disabled and declared on) (in m00, m02)
       at policies/accounts.yaml:2:3
       help: ALTER TABLE public.accounts ENABLE ROW LEVEL SECURITY;
 

@@ -170,7 +170,7 @@ async fn policies_are_applied_to_a_guarded_environment_with_backup_and_word_only
     let apply = ["diff-rls", "--apply", "--env", "production", "--yes"];
     insta::assert_snapshot!(project.run(&apply).await.seen(), @"
     error: confirmation needed, but there is no terminal; nothing was changed: 2 statements will be run in one transaction on postgres@HOST:PORT/DATABASE, environment `production`
-    hint: Run this in a terminal; elsewhere write it as a migration and have its plan approved: af-db diff-rls --write-migration, then af-db plan --out plan.json
+    hint: Run this in a terminal; or write the change as a migration and get its plan approved: af-db diff-rls --write-migration, then af-db plan --out plan.json
     status 4
     ");
     // Its address is enough, however it was given.

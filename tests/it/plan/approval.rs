@@ -282,7 +282,7 @@ async fn policies_that_leak_hold_the_run() {
     let said = refused(project.run(&["up", "--env", "production"]).await, &database).await;
     insta::assert_snapshot!(said, @"
     PostgreSQL VERSION
-    error[rls-E05]: public.notes: select as reader_of_notes (a) reaches another tenant: public.notes holds rows of tenants and reader_of_notes has privileges on it, but row-level security is not enabled
+    error[rls-E05]: public.notes: select as reader_of_notes (a) reaches another tenant: public.notes has tenant rows and reader_of_notes has privileges on public.notes, but row-level security is disabled
       BEGIN;
       -- rows of both tenants
       INSERT INTO public.notes AS t (id, tenant_id, body) OVERRIDING SYSTEM VALUE VALUES ('1005'::integer, '1'::integer, 'zqa5-row'::text) ON CONFLICT DO NOTHING;
@@ -297,7 +297,7 @@ async fn policies_that_leak_hold_the_run() {
 
     1 error
 
-    error: tenant isolation is not proven with these migrations (1 leak, 0 hold, 0 not proven); nothing was changed
+    error: tenant isolation is not proven with these migrations (1 leak, 0 passed, 0 inconclusive); nothing was changed
     hint: see af-db diff-rls --prove --shadow
     ");
 }

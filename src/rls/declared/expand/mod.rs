@@ -141,16 +141,17 @@ impl<'a> Expansion<'a> {
                 }
                 let hint = name_lookup::near(self.catalog, &[Kind::Table], part);
                 let hint = hint.map_or_else(
-                    || "remove it, or add the migration that makes it".to_owned(),
+                    || "remove the entry, or add the migration that creates the table".to_owned(),
                     |near| format!("did you mean `{near}`?"),
                 );
-                let fault = (format!("there is no table `{part}`"), Some(hint));
+                let fault = (format!("table `{part}` does not exist"), Some(hint));
                 self.fault(part, place(file, name), fault);
             }
         }
         for (name, table) in document.shared.iter() {
             if table.reason.is_none() {
-                let message = "a shared table is every tenant's, and nothing says why".to_owned();
+                let message =
+                    "a shared table is visible to every tenant and needs a reason".to_owned();
                 let hint = Some("add `reason: …`".to_owned());
                 self.fault(&name.value, place(file, name), (message, hint));
             }
@@ -199,11 +200,11 @@ impl<'a> Expansion<'a> {
         }
         let subject = key.qualified();
         let message = format!(
-            "has the tenant column `{column}` and no declaration covers it: nobody said who may see its rows"
+            "tenant column `{column}` exists, but no declaration in policies/ covers the table"
         );
         let short = name_lookup::short(key);
         let help = format!(
-            "declare it in policies/: `tables: {{ {short}: … }}`, or `except: {{ {short}: the reason }}`"
+            "declare the table in policies/: `tables: {{ {short}: … }}`, or `except: {{ {short}: the reason }}`"
         );
         self.wanted
             .findings
@@ -218,7 +219,7 @@ impl<'a> Expansion<'a> {
         {
             let near = nearest(&like.value, self.templates.keys().copied());
             let hint = near.map(|near| format!("did you mean `{near}`?"));
-            let message = format!("there is no template `{}`", like.value);
+            let message = format!("template `{}` does not exist", like.value);
             self.fault(&key.qualified(), place(chosen.file, like), (message, hint));
         }
         let column = table
@@ -388,7 +389,7 @@ impl<'a> Expansion<'a> {
                 if keys.is_empty() {
                     let hint = name_lookup::near(self.catalog, kinds, &name.value);
                     let hint = hint.map(|near| format!("did you mean `{near}`?"));
-                    let message = format!("there is no {} `{}`", kinds[0], name.value);
+                    let message = format!("{} `{}` does not exist", kinds[0], name.value);
                     self.fault(&name.value, place(file, name), (message, hint));
                 }
                 for key in keys {
