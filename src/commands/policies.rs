@@ -1,4 +1,4 @@
-//! Owns comparing the policy set with a database and proving it, for the commands that do it.
+//! Compares the declared policies with a database and proves tenant isolation, for the commands that need either.
 
 use std::path::Path;
 
@@ -46,7 +46,7 @@ pub(crate) async fn compare(
     Ok(comparison)
 }
 
-/// Reads what a comparison needs: the governed schemas and the roles.
+/// Reads what a comparison needs: the managed schemas and the roles.
 pub(crate) async fn catalog(session: &Session, config: &Config) -> Result<Catalog> {
     let scope = Scope {
         global: false,
@@ -61,12 +61,12 @@ pub(crate) async fn catalog(session: &Session, config: &Config) -> Result<Catalo
 pub(crate) struct IsolationProof {
     /// The verdicts.
     pub(crate) proof: Proof,
-    /// What of them a person must know: leaks, and what is not proven.
+    /// Leaks and inconclusive probes.
     pub(crate) findings: Vec<Finding>,
 }
 
 impl IsolationProof {
-    /// Says what of a proof a person must know.
+    /// Returns what of a proof a person must know.
     pub(crate) fn of(proof: Proof, tenancy: &Tenancy) -> Self {
         IsolationProof {
             findings: findings(&proof, tenancy),
@@ -74,7 +74,7 @@ impl IsolationProof {
         }
     }
 
-    /// Says in a few words how the attempts ended.
+    /// Returns in a few words how the attempts ended.
     pub(crate) fn words(&self) -> String {
         let [leaks, passed, open] = [
             ProbeOutcome::Leak,
@@ -103,7 +103,7 @@ pub(crate) async fn proven(context: &Context, shadow: &Target) -> Result<Option<
     ))
 }
 
-/// Tries on a scratch copy to reach another tenant's rows.
+/// Tries on a copy to reach another tenant's rows.
 pub(crate) async fn prove(
     context: &Context,
     copy: &Target,
@@ -117,7 +117,7 @@ pub(crate) async fn prove(
     Ok(IsolationProof::of(proof, tenancy))
 }
 
-/// Gives the usual effort, with the rows that `policies/fixtures.sql` adds.
+/// Returns the usual effort, with the rows that `policies/fixtures.sql` adds.
 pub(crate) fn options(config: &Config) -> Result<ProofOptions> {
     let path = config.policies().join("fixtures.sql");
     let shown = config.shown(&path);
@@ -128,7 +128,7 @@ pub(crate) fn options(config: &Config) -> Result<ProofOptions> {
     })
 }
 
-/// Reads how tenants are told apart: from a file of its own, else from the policy set, else from af-db.yaml, where one of
+/// Reads how tenants are distinguished: from a file of its own, else from the policy set, else from af-db.yaml, where one of
 /// them says so.
 pub(crate) fn tenancy(config: &Config, file: Option<&Path>) -> Result<Option<Tenancy>> {
     let path = match file {
@@ -181,7 +181,7 @@ fn findings(proof: &Proof, tenancy: &Tenancy) -> Vec<Finding> {
     findings
 }
 
-/// Says what makes a policy slow, and the statement that mends it.
+/// Returns what makes a policy slow, and the statement that fixes it.
 fn slow(cost: &PolicyCost) -> Option<Finding> {
     let PolicyCost {
         table,

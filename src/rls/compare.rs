@@ -1,4 +1,4 @@
-//! Owns comparing the declared policy set with a database: what differs, who gains or loses what, what mends it.
+//! Compares the declared policies with a database: what differs, whose access is extra or missing, and the SQL that fixes the difference.
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
@@ -24,7 +24,7 @@ use crate::yaml::nearest;
 pub struct Comparison {
     /// What differs, in order of objects.
     pub findings: Vec<Finding>,
-    /// The statements that make the database what is declared, in an order that opens no window.
+    /// The statements that apply the declared policies, in an order that never opens access in between.
     pub up: Vec<Sql>,
     /// The statements that make it again what it was.
     pub down: Vec<Sql>,
@@ -34,7 +34,7 @@ pub struct Comparison {
     pub policies: usize,
 }
 
-/// The code of a finding about the declarations themselves, which no statement mends.
+/// The code of a finding about the declarations themselves, which no statement fixes.
 pub const DECLARED: &str = "rls-declared";
 
 /// Compares; the catalog was read from the session's database with its roles.
@@ -193,7 +193,7 @@ fn align(
     found.grants.retain(|grant| !is_left_alone(grant));
 }
 
-/// Says whether PostgreSQL grants this by itself, or grants nothing by it alone.
+/// Whether PostgreSQL grants this by itself, or grants nothing by it alone.
 pub(crate) fn is_usual(grant: &Grant) -> bool {
     let public = grant.grantee == PUBLIC;
     match grant.on.kind {

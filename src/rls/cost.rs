@@ -1,4 +1,4 @@
-//! Owns what policies cost: each table of tenants is given rows of a hundred tenants, and the server explains how one of them
+//! Measures what policies cost: each tenant table gets rows of a hundred tenants, and EXPLAIN compares how one tenant
 //! reads its own with the policies and without.
 
 use anyhow::Result;
@@ -20,7 +20,6 @@ use crate::sql::safe::Sql;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct PolicyCost {
-    /// The table.
     pub table: String,
     /// Its column that names the tenant.
     pub column: String,
@@ -31,7 +30,7 @@ pub struct PolicyCost {
     /// The index that finds the tenant's rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub index: Option<String>,
-    /// Whether who asks is found out again for each row.
+    /// Whether the identity is evaluated for each row.
     pub asked_per_row: bool,
     /// How many times longer it takes than the same query without policies.
     pub factor: f64,
@@ -265,7 +264,7 @@ fn texts(messages: &[SimpleQueryMessage]) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Gives what a filter says where it asks who asks, row by row.
+/// Returns what a filter says where it asks who asks, row by row.
 fn calls(context: &ProbeContext<'_>, table: &Relation) -> Vec<String> {
     let called = context
         .facts
@@ -279,7 +278,7 @@ fn calls(context: &ProbeContext<'_>, table: &Relation) -> Vec<String> {
     calls
 }
 
-/// What a plan tells.
+/// What an EXPLAIN plan shows.
 #[derive(Default)]
 struct ExplainedPlan {
     index: Option<String>,

@@ -1,4 +1,4 @@
-//! Owns finding where two rights differ, object by object, and pairing the policies that stand for each other.
+//! Finds where two sets of rights differ, object by object, and pairs the policies that correspond to each other.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use crate::catalog::{Key, Kind};
 use crate::formula::Formula;
 use crate::rights::{Grant, Policy, Rights, TableSecurity};
 
-/// Where a table's rows are governed otherwise, and whose grants on what differ.
+/// Row-level security of a table, a policy, or the grants of a grantee on an object that differ.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Difference {
     /// Row-level security is on in one of them.
@@ -32,7 +32,6 @@ pub(crate) enum Difference {
 }
 
 impl Difference {
-    /// Gives the object.
     pub(crate) fn object(&self) -> &Key {
         match self {
             Difference::Enabled { table, .. }
@@ -115,7 +114,7 @@ fn clauses<'p>(policies: &'p [Policy]) -> Vec<Clause<'p>> {
     clauses
 }
 
-/// Says whether two sets of policies say the same to every role, however it is divided among policies.
+/// Whether two sets of policies say the same to every role, however it is divided among policies.
 fn say_the_same(want: &[Policy], have: &[Policy]) -> bool {
     type Joined<'p> = BTreeMap<(bool, &'p str, RowAction), Vec<Formula>>;
     let join = |policies| {
@@ -192,7 +191,7 @@ fn take<'p>(policies: &mut Vec<&'p Policy>, test: impl Fn(&Policy) -> bool) -> O
     Some(policies.remove(at))
 }
 
-/// Says whether two policies are the same but for the name and the spelling.
+/// Whether two policies are the same but for the name and the spelling.
 fn is_same(one: &Policy, other: &Policy) -> bool {
     one.command == other.command
         && one.restrictive == other.restrictive
@@ -236,7 +235,7 @@ fn grants(wanted: &Rights, found: &Rights, into: &mut Vec<Difference>) {
     }
 }
 
-/// Says whether a grant on a column is part of one on the whole.
+/// Whether a grant on a column is part of one on the whole.
 fn is_covered(grant: &Grant, by: &Rights) -> bool {
     let key = &grant.on;
     key.kind == Kind::Column
@@ -255,7 +254,7 @@ const RELATIONS: [Kind; 4] = [
     Kind::ForeignTable,
 ];
 
-/// Gives the object of a grant; columns are told with their table, or with what has columns like one.
+/// Returns the object of a grant; grants on columns belong to their table or view.
 pub(crate) fn object_of(grant: &Grant) -> Key {
     if grant.on.kind == Kind::Column {
         Key::named(Kind::Table, &grant.on.schema, &grant.on.name)

@@ -1,4 +1,4 @@
-//! Owns what is read out of expressions and bodies: literals, settings, claim names, numbers; and what names suggest.
+//! What the text of expressions and function bodies mentions (literals, settings, claims, numbers), and what names suggest.
 //!
 //! It guesses only to make more varied data and identities; no verdict rests on a name alone, except which rows are
 //! meant to be shared.
@@ -39,7 +39,7 @@ pub(super) fn read(text: &str) -> MentionedNames {
     words
 }
 
-/// Gives every string literal with the text before it.
+/// Returns every string literal with the text before it.
 fn literals(text: &str) -> Vec<(&str, String)> {
     let mut found = Vec::new();
     let bytes = text.as_bytes();
@@ -66,7 +66,7 @@ fn literals(text: &str) -> Vec<(&str, String)> {
     found
 }
 
-/// Gives the whole numbers of a text, outside of words.
+/// Returns the whole numbers of a text, outside of words.
 pub(super) fn numbers(text: &str) -> BTreeSet<i64> {
     text.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '.')
         .filter_map(|word| word.parse().ok())
@@ -74,7 +74,7 @@ pub(super) fn numbers(text: &str) -> BTreeSet<i64> {
         .collect()
 }
 
-/// Says whether a text mentions a name as a whole word.
+/// Whether a text mentions a name as a whole word.
 pub(super) fn mentions(text: &str, name: &str) -> bool {
     let is_part = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
     !name.is_empty()
@@ -84,7 +84,7 @@ pub(super) fn mentions(text: &str, name: &str) -> bool {
         })
 }
 
-/// Says whether a text names a table without its schema.
+/// Whether a text names a table without its schema.
 pub(super) fn mentions_bare(text: &str, name: &str) -> bool {
     let is_part = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
     !name.is_empty()
@@ -101,7 +101,7 @@ fn has_part(name: &str, parts: &[&str]) -> bool {
     name.split('_').any(|part| parts.contains(&part))
 }
 
-/// Says whether a column says that its row is meant for everybody.
+/// Whether a column says that its row is meant for everybody.
 pub(super) fn suggests_sharing(name: &str) -> bool {
     has_part(
         name,
@@ -120,7 +120,7 @@ pub(super) fn suggests_sharing(name: &str) -> bool {
     )
 }
 
-/// Says whether a value says that its row is meant for everybody.
+/// Whether a value says that its row is meant for everybody.
 pub(super) fn is_shared_value(value: &str) -> bool {
     matches!(
         value.to_lowercase().as_str(),
@@ -137,7 +137,7 @@ pub(super) fn is_shared_value(value: &str) -> bool {
     )
 }
 
-/// Says whether a name or value stands for the operator of the platform rather than somebody of a tenant.
+/// Whether a name or value suggests an operator of the platform rather than a member of a tenant.
 pub(super) fn suggests_staff(name: &str) -> bool {
     let name = name.to_lowercase();
     has_part(
@@ -160,7 +160,7 @@ pub(super) fn suggests_staff(name: &str) -> bool {
         || name.contains("service_role")
 }
 
-/// Says whether a column holds a user.
+/// Whether a column holds a user.
 pub(super) fn suggests_user(name: &str) -> bool {
     let name = name.to_lowercase();
     has_part(
@@ -175,7 +175,7 @@ pub(super) fn suggests_user(name: &str) -> bool {
     )
 }
 
-/// Says whether a column's name speaks of a table: `from_wallet_id` of `wallets`.
+/// Whether a column's name speaks of a table: `from_wallet_id` of `wallets`.
 pub(super) fn names(column: &str, table: &str) -> bool {
     let stem = column.trim_end_matches("_id").trim_end_matches('s');
     let last = |name: &str| {
@@ -185,7 +185,7 @@ pub(super) fn names(column: &str, table: &str) -> bool {
     stem.len() > 1 && table.contains(stem) || last(stem).len() > 2 && last(stem) == last(table)
 }
 
-/// Says whether a column holds the rank of a member.
+/// Whether a column holds the rank of a member.
 pub(super) fn suggests_rank(name: &str) -> bool {
     has_part(
         name,
@@ -202,7 +202,7 @@ pub(super) fn suggests_rank(name: &str) -> bool {
     )
 }
 
-/// Says whether a column says when or whether a row stopped to count.
+/// Whether a column says when or whether a row stopped to count.
 pub(super) fn suggests_end(name: &str) -> bool {
     has_part(
         name,
@@ -224,7 +224,7 @@ pub(super) fn suggests_end(name: &str) -> bool {
     )
 }
 
-/// Says whether a value says that a row does not count, or not yet.
+/// Whether a value says that a row does not count, or not yet.
 pub(super) fn is_ended_value(value: &str) -> bool {
     matches!(
         value.to_lowercase().as_str(),
@@ -252,7 +252,7 @@ pub(super) fn is_ended_value(value: &str) -> bool {
     )
 }
 
-/// Says whether a key is a secret or drawn by lot, so that nobody guesses it.
+/// Whether a key is secret or random and cannot be guessed.
 pub(super) fn is_unguessable(name: &str) -> bool {
     has_part(
         name,

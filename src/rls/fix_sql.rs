@@ -1,7 +1,7 @@
-//! Owns the statements that make what was found what is wanted, in an order that never opens a window.
+//! The SQL that turns existing rights into the declared ones, in an order that never opens access in between.
 //!
 //! What is too much goes first, then guards, then the policies that are missing, then those that must go; row-level
-//! security is switched on after its policies, and nobody is granted anything before all of that.
+//! security is enabled after its policies, and grants come last.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,7 +27,7 @@ enum FixPhase {
     Grant,
 }
 
-/// Gives the statements that settle all differences, in order.
+/// Returns the statements that settle all differences, in order.
 pub(crate) fn statements(differences: &[Difference], wanted: &Rights, found: &Rights) -> Vec<Sql> {
     let mut all: Vec<(FixPhase, Sql)> = Vec::new();
     for difference in differences {
@@ -163,7 +163,7 @@ fn policy(
     }
 }
 
-/// Gives a name nobody has, within the 63 bytes that PostgreSQL keeps.
+/// Returns an unused name within the 63 bytes that PostgreSQL keeps.
 fn free_name(name: &str, suffix: &str, taken: &dyn Fn(&str) -> bool) -> String {
     let mut base = name.to_owned();
     while base.len() + suffix.len() > 60 {

@@ -1,4 +1,4 @@
-//! Owns those who pretend: strangers, tenants whose keys look alike, members who forge what they may write themselves.
+//! Requests with forged identities: strangers, tenants with similar keys, members who forge claims they can write themselves.
 
 use serde_json::{Value, json};
 

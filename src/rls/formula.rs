@@ -1,5 +1,5 @@
-//! Owns what an expression of a policy says as a formula, so that order and parentheses do not count as a difference
-//! and a widened clause is told from a narrowed one.
+//! Policy expressions as logical formulas, so that order and parentheses do not count as a difference
+//! and a wider condition is distinguished from a narrower one.
 //!
 //! `AND` and `OR` form the same lattice with unknown as without it, so equal formulas select the same rows. What is
 //! not `AND`, `OR` or `NOT` stays an atom: the text that PostgreSQL printed.
@@ -85,7 +85,7 @@ impl Formula {
         }
     }
 
-    /// Gives the alternatives of which one must hold, each as the atoms that must hold together; none where there are too many.
+    /// Returns the alternatives of which one must hold, each as the atoms that must hold together; none where there are too many.
     pub(crate) fn alternatives(&self, most: usize) -> Option<Vec<Vec<String>>> {
         let found = match self {
             Formula::True => vec![Vec::new()],
@@ -119,7 +119,7 @@ impl Formula {
         (found.len() <= most).then_some(found)
     }
 
-    /// Says whether every row of this is a row of the other, as far as that can be seen.
+    /// Whether every row of this is a row of the other, as far as that can be seen.
     pub(crate) fn implies(&self, other: &Formula) -> bool {
         if self == other || *self == Formula::False || *other == Formula::True {
             return true;
@@ -139,7 +139,7 @@ impl Formula {
             .all(|world| !self.holds(&places, world) || other.holds(&places, world))
     }
 
-    /// Says whether both select the same rows, as far as that can be seen.
+    /// Whether both select the same rows, as far as that can be seen.
     pub(crate) fn is_same_as(&self, other: &Formula) -> bool {
         self == other || self.implies(other) && other.implies(self)
     }

@@ -1,4 +1,4 @@
-//! Owns the picture of a proof as one HTML page that needs nothing else: how it ended, the matrix, each leak with its script.
+//! The proof as one self-contained HTML page: result, matrix, and each leak with its script.
 
 use std::collections::BTreeMap;
 
@@ -190,7 +190,7 @@ fn shown((number, one): (usize, &&Verdict)) -> String {
     )
 }
 
-/// What nobody can say, and why.
+/// The inconclusive probes, with reasons.
 fn open(proof: &Proof) -> String {
     let gaps = matrix::gaps(proof);
     if gaps.is_empty() {

@@ -1,4 +1,4 @@
-//! Owns who tries: for each role the members of tenant A, strangers, nobody, and those who forge what they may forge.
+//! The identities that probe: for each role the members of tenant A, strangers, requests without a tenant, and forged requests.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -65,7 +65,7 @@ impl<'a> Identities<'a> {
         }
     }
 
-    /// Gives how many ways there are to write a tenant into a request.
+    /// Returns how many ways there are to write a tenant into a request.
     pub(super) fn ways(&self) -> usize {
         if self.tenancy_map.tenancy.speaks_claims() {
             return MANNERS;
@@ -89,7 +89,7 @@ impl<'a> Identities<'a> {
         }
     }
 
-    /// Gives the roles that requests may have: those declared, and `anon` where requests carry claims.
+    /// Returns the roles that requests may have: those declared, and `anon` where requests carry claims.
     pub(super) fn roles(&self) -> Vec<String> {
         let facts = self.tenancy_map.facts;
         let mut roles: Vec<String> = self
@@ -109,7 +109,7 @@ impl<'a> Identities<'a> {
         roles
     }
 
-    /// Gives the role that would have connected.
+    /// Returns the role that would have connected.
     pub(super) fn login(&self, role: &str) -> String {
         let facts = self.tenancy_map.facts;
         if facts.roles.get(role).is_some_and(|found| found.login) {
@@ -164,7 +164,7 @@ impl<'a> Identities<'a> {
         }
     }
 
-    /// Gives the usual request of a tenant's member.
+    /// Returns the usual request of a tenant's member.
     pub(super) fn member(&self, role: &str, side: Side) -> Identity {
         let title = if side == Side::A { "a" } else { "b" };
         self.of(
@@ -175,7 +175,7 @@ impl<'a> Identities<'a> {
         )
     }
 
-    /// Gives the request of a particular user of a side.
+    /// Returns the request of a particular user of a side.
     pub(super) fn of(
         &self,
         title: &str,
@@ -286,7 +286,7 @@ impl<'a> Identities<'a> {
         }
     }
 
-    /// Gives claims that policies compare with a literal, such as the level of sign-in.
+    /// Returns claims that policies compare with a literal, such as the level of sign-in.
     pub(super) fn demands(&self) -> Vec<(String, String)> {
         let mut found = Vec::new();
         for key in &self.heard.keys {
@@ -315,7 +315,7 @@ impl<'a> Identities<'a> {
         found
     }
 
-    /// Gives the requests that read everything: for each role its members, ranks, strangers, nobody, forgers.
+    /// Returns the requests that read everything: for each role its members, ranks, strangers, empty and forged requests.
     pub(super) fn readers(&self, role: &str, kinds: &[MemberKind]) -> Vec<Identity> {
         let mut all = vec![self.empty(role)];
         let anonymous = role == "anon" && self.tenancy_map.tenancy.speaks_claims();

@@ -1,4 +1,4 @@
-//! Owns writing the declarations that a database follows: its tenancy found, equal tables folded into templates, the
+//! Writes declarations that match a database: tenancy, equal tables folded into templates, the rest as plain SQL.
 //! rest as plain SQL and named.
 
 use std::cell::RefCell;
@@ -111,7 +111,7 @@ struct DeclarationWriter {
 }
 
 impl DeclarationWriter {
-    /// Gives the lines that say what a table's policies and grants say together, or why none do.
+    /// Returns the lines that say what a table's policies and grants say together, or why none do.
     fn fold(&mut self, rows: &TableSecurity, grants: &BTreeSet<Grant>) -> Result<Lines, String> {
         if !rows.enabled {
             return Err("row-level security is disabled".to_owned());

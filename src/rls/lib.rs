@@ -1,8 +1,7 @@
-//! Owns row-level security: what is declared, what is there, who gains or loses by the difference, how to mend it; who
-//! the tenants are, what may be tried against them, and what came of it.
+//! Row-level security: declared policies, the policies of a database, the difference and its fix; and probes of tenant isolation.
 //!
-//! Isolation is proven by trying, in a scratch copy only, with data the tool makes itself. What could not be tried
-//! is `not-proven`, never `holds`.
+//! Isolation is proven by probing, only in a shadow database, with generated rows. A probe that could not run is
+//! inconclusive, never passed.
 
 #![allow(
     missing_docs,

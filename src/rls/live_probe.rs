@@ -1,7 +1,7 @@
-//! Owns the reading probes on a real database: as two real tenants, in one transaction that is read-only, short of patience and
+//! Probes a real database by reading: as two existing tenants, in one read-only transaction with short timeouts that is
 //! always rolled back.
 //!
-//! What is B's is asked of B itself, so that nobody needs to be above the policies; then A asks for those very rows.
+//! B itself reads its rows, so that no role needs to bypass the policies; then A asks for exactly those rows.
 
 use std::collections::BTreeSet;
 
@@ -104,7 +104,7 @@ async fn may_become(session: &Session, roles: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// The two who ask with one role, and those who are nobody.
+/// The members of A and B who use one role, and requests without a tenant.
 struct Pair {
     a: Identity,
     b: Identity,
@@ -152,7 +152,7 @@ async fn within(session: &Session, identities: &mut Identities<'_>) -> Result<Ve
     Ok(verdicts)
 }
 
-/// Gives a user of a tenant: the tenant itself, or the first that the table of members names.
+/// Returns a user of a tenant: the tenant itself, or the first that the table of members names.
 async fn user(session: &Session, tenancy_map: &TenancyMap<'_>, side: Side) -> Result<String> {
     let tenancy = tenancy_map.tenancy;
     let declared = tenancy
@@ -284,7 +284,7 @@ async fn judge(
     Ok(found)
 }
 
-/// Gives what tells a row: its key where both may read it, else all that both may read.
+/// Returns the columns that identify a row: its key if both can read it, else all columns that both can read.
 fn names(tenancy_map: &TenancyMap<'_>, relation: &Relation, pair: &Pair) -> Sql {
     let both: Vec<String> = {
         let of = |identity: &Identity| {

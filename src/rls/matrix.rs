@@ -1,4 +1,4 @@
-//! Owns the picture of a proof: objects by role and command, each cell how it ended; as Markdown.
+//! The proof as a matrix of objects and roles by command, as Markdown.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,9 +11,7 @@ pub(crate) const COMMANDS: [&'static str; 5] = ["select", "insert", "update", "m
 /// One line of the picture.
 #[derive(Debug, Default)]
 pub struct MatrixRow {
-    /// The object.
     pub object: String,
-    /// The role.
     pub role: String,
     /// How each of the usual commands ended, where it was tried.
     pub cells: [Option<ProbeOutcome>; 5],
@@ -46,7 +44,7 @@ pub fn lines(proof: &Proof) -> Vec<MatrixRow> {
                 ..MatrixRow::default()
             });
         match COMMANDS.iter().position(|command| *command == one.command) {
-            // The worst word stands: a leak before what is not proven before what holds.
+            // The worst outcome counts: leak, then inconclusive, then passed.
             Some(at) => {
                 line.cells[at] =
                     Some(line.cells[at].map_or(one.verdict, |word| word.min(one.verdict)))
@@ -70,7 +68,7 @@ pub fn lines(proof: &Proof) -> Vec<MatrixRow> {
     lines
 }
 
-/// Gives a cell in a word; an empty one was not granted.
+/// Returns a cell in a word; an empty one was not granted.
 pub fn word(cell: Option<ProbeOutcome>) -> &'static str {
     match cell {
         Some(ProbeOutcome::Leak) => "LEAK",
@@ -125,7 +123,7 @@ pub fn markdown(title: &str, proof: &Proof) -> String {
     text
 }
 
-/// Gives what nobody can say of the database, and why.
+/// Returns what is inconclusive, with the reasons.
 pub(super) fn gaps(proof: &Proof) -> Vec<(String, String)> {
     let open = proof
         .verdicts

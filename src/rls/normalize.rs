@@ -1,7 +1,7 @@
-//! Owns settling: conditions a person wrote, printed by PostgreSQL as it prints those of a policy.
+//! Normalizes written conditions to the form in which PostgreSQL prints those of a policy.
 //!
 //! Each becomes a policy on a temporary table with the columns of the real one, in a transaction that is rolled back:
-//! the real table is locked as a reader locks it. Tables that a condition cannot tell apart share one.
+//! the real table is locked as a reader locks it. Tables that look the same to a condition share one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,13 +18,11 @@ use crate::sql::token::{self, TokenKind};
 /// A condition on the rows of a table, as it is written.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Condition {
-    /// The table.
     pub table: Key,
-    /// The text.
     pub text: String,
 }
 
-/// How the shared tables are called; nobody's table is.
+/// How the shared tables are called; unowned table is.
 const STAND_IN: &str = "af_db_row";
 
 /// Tables that go into one message.
@@ -84,7 +82,7 @@ pub async fn settle(
     Ok(settled)
 }
 
-/// Gives what decides how a condition is printed; every name it could mean stands in it as a word.
+/// Returns what decides how a condition is printed; every name it could mean stands in it as a word.
 fn shape(catalog: &Catalog, condition: &Condition) -> Shape {
     let words: BTreeSet<String> = token::code(&condition.text)
         .filter(|token| matches!(token.kind, TokenKind::Word | TokenKind::QuotedName))
@@ -124,7 +122,7 @@ struct StandInTable<'s> {
     policies: Vec<(&'s Shape, String, Sql)>,
 }
 
-/// Gives one stand-in for all shapes with the same columns.
+/// Returns one stand-in for all shapes with the same columns.
 fn stand_ins<'s>(shapes: &'s BTreeMap<Shape, Vec<&Condition>>) -> Vec<StandInTable<'s>> {
     let mut stand_ins: Vec<StandInTable<'s>> = Vec::new();
     let mut number = 0;
@@ -286,7 +284,7 @@ fn named(mut error: ServerError, stand_in: &str, table: &Key) -> ServerError {
     error
 }
 
-/// Gives the stand-in the name of the real table.
+/// Returns the stand-in the name of the real table.
 fn rename(text: &str, stand_in: &str, table: &Key) -> String {
     if !text.contains(stand_in) {
         return text.to_owned();

@@ -1,5 +1,5 @@
-//! Owns what the catalog says about a database whose isolation is tried: relations, constraints, policies, functions, roles
-//! and who may do what. One query a kind, whatever the number of tables.
+//! What the probes need from the catalog: relations, constraints, policies, functions, roles and
+//! privileges. One query per kind of object, whatever the number of tables.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,6 @@ use crate::sql::name::ObjectName;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Column {
-    /// Its name.
     pub name: String,
     /// Its type as declared, a domain included.
     #[serde(rename = "type")]
@@ -33,7 +32,6 @@ pub struct Column {
     pub length: Option<i64>,
     /// Whether it refuses nulls.
     pub required: bool,
-    /// Its default.
     pub default: Option<String>,
     /// Whether it is computed.
     pub generated: bool,
@@ -51,13 +49,10 @@ pub struct Column {
 pub struct Relation {
     /// Its number in this database.
     pub oid: i64,
-    /// Its schema.
     pub schema: String,
-    /// Its name.
     pub name: String,
     /// `r`, `p`, `v`, `m`, `f` or `S`, as `pg_class` says.
     pub kind: String,
-    /// Its owner.
     pub owner: String,
     /// Whether row-level security is enabled.
     pub protected: bool,
@@ -69,7 +64,6 @@ pub struct Relation {
     pub bound: Option<String>,
     /// The key of a partitioned table.
     pub key: Option<String>,
-    /// Whether it is a partition.
     pub is_partition: bool,
     /// The query of a view.
     pub definition: Option<String>,
@@ -79,17 +73,16 @@ pub struct Relation {
     pub reads: Vec<i64>,
     /// The table a sequence belongs to.
     pub owned_by: Option<i64>,
-    /// Its columns.
     pub columns: Vec<Column>,
 }
 
 impl Relation {
-    /// Gives its name for statements.
+    /// Returns its name for statements.
     pub fn object(&self) -> ObjectName {
         ObjectName::new(self.schema.clone(), self.name.clone())
     }
 
-    /// Gives its name for people and reports, without quotes.
+    /// Returns its name for people and reports, without quotes.
     pub fn title(&self) -> String {
         format!("{}.{}", self.schema, self.name)
     }
@@ -99,12 +92,12 @@ impl Relation {
         self.columns.iter().find(|column| column.name == name)
     }
 
-    /// Says whether it stores rows of its own.
+    /// Whether it stores rows of its own.
     pub fn is_table(&self) -> bool {
         matches!(self.kind.as_str(), "r" | "p")
     }
 
-    /// Says whether it is a view or a materialized view.
+    /// Whether it is a view or a materialized view.
     pub fn is_view(&self) -> bool {
         matches!(self.kind.as_str(), "v" | "m")
     }
@@ -114,9 +107,7 @@ impl Relation {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Constraint {
-    /// Its table.
     pub table: i64,
-    /// Its name.
     pub name: String,
     /// `c`, `p`, `u`, `f`, `x` or `i`.
     pub kind: String,
@@ -128,19 +119,15 @@ pub struct Constraint {
     pub target_columns: Vec<String>,
     /// What a delete of the target does, as `pg_constraint` says.
     pub on_delete: Option<String>,
-    /// Its definition.
     pub definition: String,
     /// Whether it came with a partition's parent.
     pub inherited: bool,
 }
 
-/// A policy.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct CatalogPolicy {
-    /// Its table.
     pub table: i64,
-    /// Its name.
     pub name: String,
     /// `r`, `a`, `w`, `d` or `*`.
     pub command: String,
@@ -161,7 +148,7 @@ pub struct CatalogPolicy {
 }
 
 impl CatalogPolicy {
-    /// Gives both expressions, one after the other.
+    /// Returns both expressions, one after the other.
     pub fn text(&self) -> String {
         format!(
             "{} {}",
@@ -196,9 +183,7 @@ pub struct Argument {
 pub struct Function {
     /// Its number in this database.
     pub oid: i64,
-    /// Its schema.
     pub schema: String,
-    /// Its name.
     pub name: String,
     /// Its arguments as its identity.
     pub identity: String,
@@ -210,11 +195,9 @@ pub struct Function {
     pub leakproof: bool,
     /// `i`, `s` or `v`.
     pub volatility: String,
-    /// Its owner.
     pub owner: String,
     /// Settings that hold while it runs.
     pub settings: Vec<String>,
-    /// Its language.
     pub language: String,
     /// Its body.
     pub source: Option<String>,
@@ -222,7 +205,6 @@ pub struct Function {
     pub result: Option<String>,
     /// The name of the type it gives.
     pub result_kind: String,
-    /// Whether it gives a set.
     pub set: bool,
     /// How many arguments may be left out.
     pub defaults: usize,
@@ -231,12 +213,12 @@ pub struct Function {
 }
 
 impl Function {
-    /// Gives its name for statements.
+    /// Returns its name for statements.
     pub fn object(&self) -> ObjectName {
         ObjectName::new(self.schema.clone(), self.name.clone())
     }
 
-    /// Gives its signature for people and reports.
+    /// Returns its signature for people and reports.
     pub fn title(&self) -> String {
         let types: Vec<&str> = self
             .arguments
@@ -246,7 +228,7 @@ impl Function {
         format!("{}.{}({})", self.schema, self.name, types.join(", "))
     }
 
-    /// Gives its body, empty where there is none.
+    /// Returns its body, empty where there is none.
     pub fn body(&self) -> &str {
         self.source.as_deref().unwrap_or("")
     }
@@ -256,21 +238,16 @@ impl Function {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Trigger {
-    /// Its table.
     pub table: i64,
-    /// Its name.
     pub name: String,
     /// The function it calls, 0 for a rule.
     pub function: i64,
-    /// Its definition.
     pub definition: String,
 }
 
-/// A role.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct CatalogRole {
-    /// Its name.
     pub name: String,
     /// Whether no rule binds it.
     pub superuser: bool,
@@ -310,7 +287,7 @@ pub struct RolePrivileges {
 }
 
 impl RolePrivileges {
-    /// Says whether it holds a privilege on the whole relation.
+    /// Whether it holds a privilege on the whole relation.
     pub fn may(&self, privilege: &str) -> bool {
         self.privileges.contains(privilege)
     }
@@ -325,7 +302,6 @@ pub struct ProbedSchema {
     pub relations: BTreeMap<i64, Relation>,
     /// Constraints and unique indexes.
     pub constraints: Vec<Constraint>,
-    /// Policies.
     pub policies: Vec<CatalogPolicy>,
     /// Functions by number.
     pub functions: BTreeMap<i64, Function>,
@@ -421,7 +397,7 @@ impl ProbedSchema {
             })
     }
 
-    /// Gives what a role may do with a relation.
+    /// Returns what a role may do with a relation.
     pub fn rights(&self, role: &str, relation: i64) -> RolePrivileges {
         self.rights
             .get(&(role.to_owned(), relation))
@@ -429,14 +405,14 @@ impl ProbedSchema {
             .unwrap_or_default()
     }
 
-    /// Gives the policies of a table.
+    /// Returns the policies of a table.
     pub fn policies_of(&self, table: i64) -> impl Iterator<Item = &CatalogPolicy> {
         self.policies
             .iter()
             .filter(move |policy| policy.table == table)
     }
 
-    /// Gives the primary key's columns.
+    /// Returns the primary key's columns.
     pub fn primary_key(&self, table: i64) -> Vec<String> {
         self.constraints
             .iter()
@@ -445,7 +421,7 @@ impl ProbedSchema {
             .unwrap_or_default()
     }
 
-    /// Gives the foreign keys of a table.
+    /// Returns the foreign keys of a table.
     pub fn foreign_keys(&self, table: i64) -> impl Iterator<Item = &Constraint> {
         self.constraints
             .iter()

@@ -1,4 +1,4 @@
-//! Owns the proof: fills a scratch copy world by world, lets everybody try everything, and gives the verdicts.
+//! The proof of tenant isolation: inserts test rows in stages, runs every probe as every identity, and returns the verdicts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -39,10 +39,10 @@ pub struct Proof {
     /// Tables that could not be filled, and why.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub unfilled: BTreeMap<String, String>,
-    /// Constraints that were lifted in the scratch copy to fill it.
+    /// Constraints that were lifted in the copy to fill it.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub lifted: BTreeSet<String>,
-    /// Statements of the schema that the scratch server refused: what they make was not tried.
+    /// Statements of the schema that the shadow server refused: what they make was not tried.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<String>,
     /// What was not tried, or not to its end, before the time ran out.
@@ -54,7 +54,7 @@ pub struct Proof {
 }
 
 impl Proof {
-    /// Says whether nothing leaks, every table of tenants could be filled, and something was shown to hold.
+    /// Whether nothing leaks, every table of tenants could be filled, and something was shown to hold.
     pub fn is_clean(&self) -> bool {
         self.count(ProbeOutcome::Leak) == 0
             && self.count(ProbeOutcome::Passed) > 0
@@ -78,7 +78,7 @@ pub struct ProofOptions {
     pub attempts: usize,
     /// What they are drawn with.
     pub seed: u64,
-    /// How long all of it may take; what is not tried by then is said to be not proven.
+    /// The time limit; what is not tried by then is inconclusive.
     pub limit: Duration,
     /// Rows that people add: how messages call the file, and its text.
     pub fixtures: Option<(String, String)>,
@@ -96,7 +96,7 @@ impl ProofOptions {
     }
 }
 
-/// Tries everything on a scratch copy, which is changed by it: never give it a database that anybody needs.
+/// Probes a copy and changes it: never pass a database that is still needed.
 pub async fn prove(
     scratch: &Target,
     tenancy: &Tenancy,
@@ -290,7 +290,7 @@ fn note_unreached(context: &mut ProbeContext<'_>, unreached: &[&str]) {
     }
 }
 
-/// Gives every role that a request has or may become.
+/// Returns every role that a request has or may become.
 pub(super) fn reachable(facts: &ProbedSchema, tenancy: &Tenancy) -> Vec<String> {
     let mut roles: BTreeSet<String> = tenancy
         .roles
@@ -313,7 +313,7 @@ pub(super) fn reachable(facts: &ProbedSchema, tenancy: &Tenancy) -> Vec<String> 
     roles.into_iter().collect()
 }
 
-/// Fills materialized views anew, whatever their order.
+/// Refreshes materialized views, whatever their order.
 async fn refresh(session: &Session, facts: &ProbedSchema) -> Result<()> {
     let mut left: Vec<_> = facts
         .relations
@@ -371,7 +371,7 @@ async fn calibrate(
     Ok(best.0)
 }
 
-/// Counts the rows of each table that are nobody's.
+/// Counts the rows of each table that are unowned.
 async fn unowned_rows(
     probe_session: &ProbeSession<'_>,
     tenancy_map: &TenancyMap<'_>,
@@ -402,7 +402,7 @@ fn number(answer: Option<&runner::Answer>) -> i64 {
         .unwrap_or(0)
 }
 
-/// Counts what A's member sees before any row of B is there, beyond what is nobody's.
+/// Counts what A's member sees before any row of B is there, beyond what is unowned.
 async fn own_rows(
     probe_session: &ProbeSession<'_>,
     (identities, unowned_rows): (&Identities<'_>, &BTreeMap<i64, i64>),
@@ -444,7 +444,7 @@ async fn own_rows(
     Ok(most)
 }
 
-/// Gives the relations in which some member of A sees rows of A.
+/// Returns the relations in which some member of A sees rows of A.
 async fn own_sight(
     probe_session: &ProbeSession<'_>,
     (identities, unowned_rows): (&Identities<'_>, &BTreeMap<i64, i64>),

@@ -1,4 +1,4 @@
-//! Owns [`Rights`]: policies, row-level security and grants of a database, whether declared or read.
+//! [`Rights`]: policies, row-level security and grants of a database, declared or read.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,20 +12,16 @@ pub const PUBLIC: &str = "public";
 /// What a policy is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Command {
-    /// `SELECT`.
     Select,
-    /// `INSERT`.
     Insert,
-    /// `UPDATE`.
     Update,
-    /// `DELETE`.
     Delete,
     /// All four.
     All,
 }
 
 impl Command {
-    /// Gives the word of SQL.
+    /// Returns the word of SQL.
     pub fn word(self) -> &'static str {
         match self {
             Command::Select => "SELECT",
@@ -48,7 +44,7 @@ impl Command {
         })
     }
 
-    /// Gives the letter of the privilege it needs.
+    /// Returns the letter of the privilege it needs.
     pub(crate) fn privilege(self) -> char {
         match self {
             Command::Select | Command::All => 'r',
@@ -58,7 +54,7 @@ impl Command {
         }
     }
 
-    /// Gives the single commands.
+    /// Returns the single commands.
     pub(crate) fn each(self) -> Vec<Command> {
         match self {
             Command::All => vec![
@@ -75,9 +71,7 @@ impl Command {
 /// A policy; its name is what it is called, not what it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// The name.
     pub name: String,
-    /// The command.
     pub command: Command,
     /// Whether it narrows what the others admit.
     pub restrictive: bool,
@@ -91,14 +85,13 @@ pub struct Policy {
     pub place: Option<Location>,
 }
 
-/// What governs the rows of one table.
+/// Row-level security of one table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TableSecurity {
     /// Whether policies are applied.
     pub enabled: bool,
     /// Whether they are applied to the owner too.
     pub forced: bool,
-    /// The policies.
     pub policies: Vec<Policy>,
 }
 
@@ -161,27 +154,26 @@ impl Roles {
         Roles(roles)
     }
 
-    /// Says whether a role is there; none is known to be missing where none were read.
+    /// Whether a role is there; none is known to be missing where none were read.
     pub fn knows(&self, role: &str) -> bool {
         self.0.is_empty() || role == PUBLIC || role.starts_with("pg_") || self.0.contains_key(role)
     }
 
-    /// Gives the names.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
 
-    /// Says whether no policy applies to a role.
+    /// Whether no policy applies to a role.
     pub fn is_exempt(&self, role: &str) -> bool {
         self.0.get(role).is_some_and(|role| role.exempt)
     }
 
-    /// Says whether a role may do everything.
+    /// Whether a role may do everything.
     pub fn is_superuser(&self, role: &str) -> bool {
         self.0.get(role).is_some_and(|role| role.superuser)
     }
 
-    /// Gives the role, everybody, and what it inherits from.
+    /// Returns the role, everybody, and what it inherits from.
     pub fn reach<'a>(&'a self, role: &'a str) -> BTreeSet<&'a str> {
         let mut reached = BTreeSet::from([PUBLIC]);
         let mut left = vec![role];
@@ -225,7 +217,7 @@ impl Rights {
         rights
     }
 
-    /// Gives the grants on an object and on its columns.
+    /// Returns the grants on an object and on its columns.
     pub fn grants_on<'a>(&'a self, key: &'a Key) -> impl Iterator<Item = &'a Grant> {
         self.grants.iter().filter(move |grant| {
             grant.on == *key
@@ -236,7 +228,7 @@ impl Rights {
     }
 }
 
-/// Gives the table that a part belongs to.
+/// Returns the table that a part belongs to.
 pub(crate) fn table_of(key: &Key) -> Key {
     Key::named(Kind::Table, &key.schema, &key.name)
 }
@@ -258,7 +250,7 @@ fn policy(key: &Key, object: &Object) -> Policy {
     }
 }
 
-/// Kinds whose privileges are governed.
+/// Kinds whose privileges are compared.
 pub(crate) fn is_governed(kind: Kind) -> bool {
     matches!(
         kind,

@@ -1,4 +1,4 @@
-//! Owns running attempts: many in one round trip, each in a sub-transaction that is always undone.
+//! Runs probe statements: many per round trip, each in a subtransaction that is always rolled back.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,7 +18,7 @@ use crate::sql::safe::Sql;
 /// RunAs a request says it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
-    /// Its name in reports, such as `a` or `nobody`.
+    /// Its name in reports, such as `a`.
     pub(super) title: String,
     /// The role that connected.
     pub(super) session: String,
@@ -29,14 +29,14 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    /// Says whether it is a member of A, of whatever rank, who claims nothing it is not.
+    /// Whether it is a member of A, of whatever rank, who claims nothing it is not.
     pub(super) fn is_of_a(&self) -> bool {
         self.title == "a" || self.title.starts_with("a member of a")
     }
 }
 
 impl Identity {
-    /// Gives the statements by which a transaction of one who may be anybody becomes the request, the session with it.
+    /// Returns the statements by which a transaction of a superuser becomes the request, session user included.
     pub(super) fn becoming(&self) -> Vec<Sql> {
         let mut all = self.settling();
         if self.session != self.role {
@@ -49,7 +49,7 @@ impl Identity {
         all
     }
 
-    /// Gives the statements by which a transaction of a member of the role becomes the request.
+    /// Returns the statements by which a transaction of a member of the role becomes the request.
     pub(super) fn becoming_as_member(&self) -> Vec<Sql> {
         let mut all = self.settling();
         all.push(self.entering());
@@ -74,11 +74,10 @@ impl Identity {
 /// As whom a step runs.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum RunAs<'a> {
-    /// The owner of the scratch copy.
+    /// The owner of the copy.
     Owner,
     /// Whatever the step before left.
     Kept,
-    /// A request.
     Request(&'a Identity),
 }
 
@@ -138,12 +137,12 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// Says whether the statement ran.
+    /// Whether the statement ran.
     pub(super) fn ran(&self) -> bool {
         self.code.is_none()
     }
 
-    /// Gives the refusal in words.
+    /// Returns the refusal in words.
     pub(super) fn refusal(&self) -> String {
         match (&self.code, &self.words) {
             (Some(code), Some(words)) => format!("{words} (SQLSTATE {code})"),
@@ -187,12 +186,12 @@ impl<'a> ProbeSession<'a> {
         Ok(ProbeSession { session, ends })
     }
 
-    /// Says whether there is no time left.
+    /// Whether there is no time left.
     pub(super) fn has_run_out(&self) -> bool {
         self.left(Duration::MAX).is_zero()
     }
 
-    /// Gives this time, or what is left where that is less.
+    /// Returns this time, or what is left where that is less.
     fn left(&self, most: Duration) -> Duration {
         self.ends
             .saturating_duration_since(Instant::now())
@@ -220,7 +219,7 @@ impl fmt::Display for TimeExpired {
 
 impl std::error::Error for TimeExpired {}
 
-/// Gives what came of attempts, nothing where the time ran out on the way.
+/// Returns what came of attempts, nothing where the time ran out on the way.
 pub(super) fn in_time<T: Default>(came: Result<T>) -> Result<T> {
     match came {
         Err(error) if error.is::<TimeExpired>() => Ok(T::default()),
@@ -347,7 +346,7 @@ impl<'a> ProbeBatch<'a> {
         self.begins.push(1 + number(self.steps.len()));
     }
 
-    /// Gives the place of a statement among those said, counted from 1.
+    /// Returns the place of a statement among those said, counted from 1.
     fn place(&mut self, sql: &'a Sql) -> i32 {
         let text = sql.as_str();
         let next = 1 + number(self.said.len());

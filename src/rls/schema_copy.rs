@@ -1,4 +1,4 @@
-//! Owns making a scratch copy of a database's schema: its roles, memberships and settings, then everything pg_dump knows, no rows.
+//! Copies a database's schema into a shadow database: roles, memberships, settings, then everything pg_dump writes, without rows.
 //!
 //! The database copied is only read.
 
@@ -30,13 +30,13 @@ pub struct SourceInfo {
     pub version: i64,
     /// Who owns its large objects, the most frequent first.
     pub owners: Vec<String>,
-    /// Tables whose statistics tell tenants apart.
+    /// Tables whose statistics reveal tenants.
     pub analysed: Vec<String>,
-    /// Statements that the scratch server refused, and why.
+    /// Statements that the shadow server refused, and why.
     pub refused: Vec<String>,
 }
 
-/// Copies roles and schema of `source` into a fresh database of a scratch server, and reads what matters beside.
+/// Copies roles and schema of `source` into a fresh database of a shadow server, and reads what matters beside.
 ///
 /// pg_dump writes the schema where there is one of a fitting version; else it is written from the catalog.
 pub async fn schema(
@@ -210,7 +210,7 @@ fn setting(name: &str, value: &str) -> Sql {
     )
 }
 
-/// Gives the schema as pg_dump writes it, where there is one that can.
+/// Returns the schema as pg_dump writes it, where there is one that can.
 async fn dump(source: &Target, options: &Options) -> Result<Option<String>> {
     let mut places: Vec<PathBuf> = options.binaries.iter().cloned().collect();
     places.extend(options.path.iter().cloned());
@@ -240,7 +240,7 @@ async fn dump(source: &Target, options: &Options) -> Result<Option<String>> {
     }
     Ok(None)
 }
-/// Runs the dump: at once where it fits, else statement by statement, leaving out what the scratch server does not have.
+/// Runs the dump: at once where it fits, else statement by statement, leaving out what the shadow server does not have.
 async fn replay(onto: &Session, text: &str) -> Result<Vec<String>> {
     let text: String = text
         .lines()

@@ -1,5 +1,5 @@
-//! Owns what a person says about tenancy: which column or table makes a tenant, how a request says who it is, and two
-//! tenants to try with. It decides nothing about policies.
+//! The declared tenancy: which column or table identifies a tenant, how a request identifies itself, and two
+//! tenants to probe with.
 
 use anyhow::Result;
 use serde_json::Value;
@@ -9,7 +9,7 @@ use crate::expression_text as words_of;
 use crate::probed_schema::ProbedSchema;
 use crate::yaml;
 
-/// How tenants are told apart and how a request says who it is.
+/// How tenants are distinguished and how a request says who it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tenancy {
     /// The model in the user's words, such as `jwt_claims` or `membership_table`.
@@ -138,7 +138,7 @@ impl Tenancy {
         self
     }
 
-    /// Says whether the setting carries JSON claims rather than the bare tenant.
+    /// Whether the setting carries JSON claims rather than the bare tenant.
     pub fn speaks_claims(&self) -> bool {
         !self.claim.is_empty()
             || self
@@ -147,17 +147,17 @@ impl Tenancy {
                 .is_some_and(|setting| setting.contains("claim") || setting.contains("jwt"))
     }
 
-    /// Says whether the tenant of a request is the user itself.
+    /// Whether the tenant of a request is the user itself.
     pub fn is_by_user(&self) -> bool {
         self.membership.is_none() && (self.model == "user" || self.claim == ["sub"])
     }
 
-    /// Says whether the user is looked up in a table to find the tenant.
+    /// Whether the user is looked up in a table to find the tenant.
     pub fn is_by_membership(&self) -> bool {
         self.membership.is_some() || self.model.contains("member")
     }
 
-    /// Says whether the attacker is declared unable to send SQL of their own.
+    /// Whether the attacker is declared unable to send SQL of their own.
     pub fn forbids_raw_sql(&self) -> bool {
         let threat = self.threat.to_lowercase();
         threat.contains("cannot run arbitrary sql")
@@ -165,7 +165,7 @@ impl Tenancy {
             || threat.contains("api only")
     }
 
-    /// Says whether the attacker is declared able to send SQL of their own.
+    /// Whether the attacker is declared able to send SQL of their own.
     pub fn allows_raw_sql(&self) -> bool {
         let threat = self.threat.to_lowercase();
         !self.forbids_raw_sql()
@@ -175,7 +175,7 @@ impl Tenancy {
     }
 }
 
-/// Gives the setting and the claim that the keys of a policy set speak of: `setting`, `claim`, or `user`.
+/// Returns the setting and the claim that the keys of a policy set speak of: `setting`, `claim`, or `user`.
 fn declared_identity(block: &Value) -> (Option<String>, Option<String>) {
     let claims = || Some("request.jwt.claims".to_owned());
     if !block.get("identity").unwrap_or(&Value::Null).is_null() {
@@ -198,7 +198,7 @@ fn declared_identity(block: &Value) -> (Option<String>, Option<String>) {
     }
 }
 
-/// Gives the declared roles that tenants speak with: those that are not let have all rows of anybody's table.
+/// Returns the declared roles of tenant requests: those that are not declared to have all rows of any table.
 fn declared_roles(document: &Value) -> Vec<String> {
     let is_everywhere = |role: &String| {
         ["templates", "tables"].iter().any(|section| {

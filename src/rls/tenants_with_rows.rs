@@ -1,4 +1,4 @@
-//! Owns finding two tenants that really have rows, for where nobody named two that do.
+//! Finds two tenants that have rows, if none or unsuitable ones are named.
 
 use anyhow::{Context as _, Result};
 use tokio_postgres::types::Type;
@@ -13,7 +13,7 @@ use crate::tenancy::Tenancy;
 /// How many tables are looked into; more of them hardly change who has the most.
 const TABLES: usize = 200;
 
-/// Gives the tenancy with two tenants that have rows: those it names where both do, else the two that are in the most tables.
+/// Returns the tenancy with two tenants that have rows: those it names where both do, else the two that are in the most tables.
 ///
 /// Where there are no two, it is given back as it was. The session must see the rows of all.
 pub async fn with_present_tenants(session: &Session, tenancy: &Tenancy) -> Result<Tenancy> {
@@ -44,7 +44,7 @@ pub async fn with_present_tenants(session: &Session, tenancy: &Tenancy) -> Resul
     let mut tenancy = tenancy.clone();
     if let [a, b] = found.as_slice() {
         let (a, b): (String, String) = (a.get(0), b.get(0));
-        // RunAs is A and who is B is said by whoever names both.
+        // RunAs is A and who is B is said by whichever role names both.
         if named != [b.as_str(), a.as_str()] {
             tenancy.tenants = [a, b];
         }

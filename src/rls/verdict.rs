@@ -1,4 +1,4 @@
-//! Owns what came of an attempt, in the shape people and machines read.
+//! The result of a probe, as people and machines read it.
 
 use serde::Serialize;
 
@@ -33,7 +33,6 @@ pub enum Weight {
 }
 
 impl Weight {
-    /// Gives it in a word.
     pub(super) fn word(self) -> &'static str {
         match self {
             Weight::Low => "low",
@@ -90,7 +89,7 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Makes a verdict of an attempt that reached nobody's rows.
+    /// Makes a verdict of an attempt that reached rows without a tenant.
     pub(super) fn plain(
         verdict: ProbeOutcome,
         (object, command): (String, &str),
@@ -113,7 +112,7 @@ impl Verdict {
         }
     }
 
-    /// Gives the severity a finding made of it has.
+    /// Returns the severity a finding made of it has.
     pub fn as_severity(&self) -> Severity {
         match self.verdict {
             ProbeOutcome::Leak => Severity::Error,

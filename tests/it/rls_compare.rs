@@ -133,12 +133,12 @@ async fn the_reference_project_is_what_it_declares() {
     let comparison = compared_on(&session, &declared).await;
     insta::assert_snapshot!(shown(&comparison.findings), @"
     rls-undeclared public.notes: tenant column `tenant_id` exists, but no declaration in policies/ covers the table
-    rls-grant app.user_id(): everybody gains EXECUTE on function app.user_id() (granted and not declared)
-    rls-forced public.agents: nobody gains or loses a row by this alone (row-level security does not hold for the owner and is declared to)
-    rls-grant public.api_keys: authenticated gains SELECT (key_hash) on public.api_keys: rows of its own tenant (granted and not declared)
-    rls-enabled public.executions: anon gains SELECT on public.executions: rows of every tenant; authenticated gains SELECT, INSERT on public.executions: rows of every tenant (row-level security is disabled and declared on)
-    rls-grant public.executions: anon gains SELECT on public.executions (granted and not declared)
-    rls-policy public.projects: authenticated gains SELECT on public.projects: rows of every tenant (policy `open` is not as declared for `authenticated_select_own`)
+    rls-grant app.user_id(): extra grant: EXECUTE on function app.user_id() to PUBLIC
+    rls-forced public.agents: row-level security is not forced for the owner but declared as forced
+    rls-grant public.api_keys: extra grant: SELECT (key_hash) on public.api_keys to authenticated. Extra access for authenticated: SELECT (key_hash) on public.api_keys, rows of its own tenant
+    rls-enabled public.executions: row-level security is disabled but declared as enabled. Extra access for anon: SELECT on public.executions, rows of every tenant. Extra access for authenticated: SELECT, INSERT on public.executions, rows of every tenant
+    rls-grant public.executions: extra grant: SELECT on public.executions to anon
+    rls-policy public.projects: policy `open` differs from the declared policy `authenticated_select_own`. Extra access for authenticated: SELECT on public.projects, rows of every tenant
     ");
     run(&session, &fix_sql::script(&comparison.up)).await;
     let after = compared_on(&session, &declared).await;
@@ -268,11 +268,11 @@ shared: { kinds: { allow: { app_user: select (colour) } } }
         })
         .collect();
     insta::assert_snapshot!(lines.join("\n"), @r#"
-    policies/x.yaml:8:3: doc: there is no table `doc` (did you mean `docs`?)
+    policies/x.yaml:8:3: doc: table `doc` does not exist (did you mean `docs`?)
     policies/x.yaml:9:11: kinds: a shared table is visible to every tenant and needs a reason (add `reason: …`)
-    policies/x.yaml:6:39: public.docs: unknown row set `thier` (the rows are all, mine, no, own)
+    policies/x.yaml:6:39: public.docs: unknown row set `thier` (known row sets: all, mine, no, own)
     policies/x.yaml:9:39: public.kinds: public.kinds has no column `colour` (-)
-    policies/x.yaml:7:7: app_usr: there is no such role (did you mean `app_user`?)
+    policies/x.yaml:7:7: app_usr: the role does not exist (did you mean `app_user`?)
     policies/x.yaml:6:18: app_user_select_mine on public.docs: column "ownr" does not exist (Perhaps you meant to reference the column "docs.owner".)
     "#);
 }
@@ -421,7 +421,7 @@ async fn what_lies_beside_the_schemas_is_advised_on() {
     rls-bucket bucket bad faces: The bucket is public, so its files need no policy to be read by URL, and `Anyone lists` lets every request list all of them
       DROP POLICY "Anyone lists" ON storage.objects
     rls-bucket bucket bad's: The bucket is not public, but `Anyone lists` lets every request list and read all of its files
-      narrow it by who owns the file: ALTER POLICY "Anyone lists" ON storage.objects USING (… AND owner_id = (SELECT auth.uid()::text))
+      restrict the policy to the owner of the file: ALTER POLICY "Anyone lists" ON storage.objects USING (… AND owner_id = (SELECT auth.uid()::text))
     rls-extension-old extension citext: The extension has version 1.5, but the server provides 1.6: fixes are missing
       ALTER EXTENSION citext UPDATE
     rls-extension-public extension citext: The extension is in schema public: requests can call its functions

@@ -240,7 +240,7 @@ async fn a_missing_role_and_a_missing_table_are_said() {
     let tenancy = "tenancy: {column: tenant_id, tables: [public.gone], identity: {role: nobody_here, guc: app.tenant_id}, tenants: {a: 1, b: 2}}";
     let proof = proof(&server, "SELECT 1", tenancy).await;
     let why: Vec<&str> = proof.verdicts.iter().map(|one| one.why.as_str()).collect();
-    assert_eq!(why, ["there is no such role", "the table does not exist"]);
+    assert_eq!(why, ["the role does not exist", "the table does not exist"]);
 }
 
 #[tokio::test]
@@ -265,7 +265,7 @@ async fn a_verdict_carries_its_reason_and_a_script_that_shows_it() {
         (Some("A01"), ProvenBy::Probe, "case_app", "a")
     );
     assert!(
-        leak.why.contains("row-level security is not enabled"),
+        leak.why.contains("row-level security is disabled"),
         "{}",
         leak.why
     );

@@ -71,7 +71,7 @@ struct DiffReport {
     database: String,
     tables: usize,
     policies: usize,
-    /// What makes the database what is declared.
+    /// The statements that apply the declared policies.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     statements: Vec<String>,
     applied: bool,
@@ -91,7 +91,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
         .hint("prove the migrations once with --prove --shadow, or probe each database with --prove --live")
         .into()),
         Some(path) => {
-            // Once, before anybody is asked: what is wrong with the declarations is wrong with none of the databases.
+            // Once, before any confirmation: errors in the declarations do not depend on the database.
             if !args.prove {
                 declared(&context.config)?;
             }

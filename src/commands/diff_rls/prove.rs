@@ -143,7 +143,7 @@ fn write(path: Option<&Path>, page: impl FnOnce() -> String) -> Result<()> {
     std::fs::write(path, page()).with_context(|| format!("writing {}", path.display()))
 }
 
-/// Lays the verdicts out as rows of a table: what leaks is red, what nobody could try is yellow.
+/// Lays the verdicts out as rows of a table: leaks red, inconclusive yellow.
 fn picture(proof: &Proof) -> Vec<Vec<(Tone, String)>> {
     let heads = ["object", "role"]
         .into_iter()

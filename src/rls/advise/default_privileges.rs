@@ -1,4 +1,4 @@
-//! What tables made tomorrow are granted, before anybody wrote a policy for them.
+//! Default privileges that grant access to future tables before they have a policy.
 
 use crate::advise::{AdviceContext, list};
 use crate::catalog::Kind;

@@ -1,4 +1,4 @@
-//! Views that read with the rights of their owner what policies protect from who asks.
+//! Views that run as their owner and so bypass policies of the tables they read.
 
 use crate::advise::{AdviceContext, list};
 use crate::catalog::{Key, Kind};

@@ -7,7 +7,7 @@ pub(super) fn check(context: &AdviceContext<'_>) -> Vec<Finding> {
     let frozen = |text: &str| {
         let mut pieces = text.split('\'');
         pieces.any(|piece| {
-            // What 'now' becomes is a time with a fraction of a second, which nobody writes by hand.
+            // 'now' is stored as a time with fractions of a second, which distinguishes it from a hand-written literal.
             let digits = piece.bytes().filter(u8::is_ascii_digit).count();
             digits >= 17 && piece.contains(':') && piece.contains('.') && piece.starts_with("20")
         })

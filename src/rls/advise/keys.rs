@@ -1,4 +1,4 @@
-//! Tables under policies that no key tells the rows of apart, and indexes that say what another says.
+//! Tables with policies but without a primary key, and duplicate indexes.
 
 use std::collections::BTreeMap;
 

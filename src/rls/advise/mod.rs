@@ -1,7 +1,6 @@
-//! Owns advice: what a catalog shows about isolation and its cost, without trying anything. One file a rule.
+//! Advice on isolation and its cost from the catalog alone, one file per rule.
 //!
-//! Advice is about causes, each with the statement that mends it; whether rows are really reached is for
-//! [`crate::prove`] to say.
+//! Each finding names a cause and the statement that fixes it; [`crate::prove`] shows whether rows are really accessible.
 
 mod always_true;
 mod auth_users;
@@ -77,7 +76,7 @@ const RULES: &[Rule] = &[
     platform::check,
 ];
 
-/// Gives advice about a catalog that was read with its roles, and about what lies beside it.
+/// Returns advice about a catalog that was read with its roles, and about what lies beside it.
 ///
 /// `requests` are the roles a request may have; `column` names the tenant.
 pub fn advise(
@@ -111,7 +110,7 @@ pub fn advise(
     findings
 }
 
-/// Gives the roles a request may have: those that are named, else those of the platform.
+/// Returns the roles a request may have: those that are named, else those of the platform.
 fn requests(named: &[String]) -> Vec<String> {
     let usual = ["anon", "authenticated"].map(str::to_owned);
     let named = if named.is_empty() { &usual[..] } else { named };
@@ -123,7 +122,7 @@ fn requests(named: &[String]) -> Vec<String> {
 }
 
 impl AdviceContext<'_> {
-    /// Gives the request roles, and everybody, that hold any of the privileges on an object or a column of it.
+    /// Returns the request roles, and everybody, that hold any of the privileges on an object or a column of it.
     fn holders(&self, key: &Key, privileges: &str) -> Vec<String> {
         let object = if key.kind.is_relation() && !self.grants.contains_key(key) {
             Key::named(Kind::Table, &key.schema, &key.name)
@@ -155,7 +154,7 @@ impl AdviceContext<'_> {
         names.collect::<Vec<_>>().join(", ")
     }
 
-    /// Says whether a table has the column that names the tenant.
+    /// Whether a table has the column that names the tenant.
     fn is_tenant(&self, table: &Key) -> bool {
         self.column.is_some_and(|column| {
             let part = Key::part(Kind::Column, &table.schema, &table.name, column);
@@ -176,7 +175,7 @@ impl AdviceContext<'_> {
         })
     }
 
-    /// Says whether any of what an object needs, near or far, passes the test.
+    /// Whether any of what an object needs, near or far, passes the test.
     fn needs(&self, key: &Key, test: &dyn Fn(&Key) -> bool) -> bool {
         let mut seen: BTreeSet<&Key> = BTreeSet::new();
         let mut left: Vec<&Key> = self

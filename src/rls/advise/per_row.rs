@@ -36,7 +36,7 @@ pub(super) fn check(context: &AdviceContext<'_>) -> Vec<Finding> {
     findings
 }
 
-/// Says whether a call stands outside of a sub-select.
+/// Whether a call stands outside of a sub-select.
 fn is_bare(text: &str, call: &str) -> bool {
     text.match_indices(call).any(|(at, _)| {
         let mut depth = 0i32;

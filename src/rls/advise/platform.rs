@@ -1,4 +1,4 @@
-//! What lies outside the governed schemas and bears on isolation: extensions, message queues, buckets of files.
+//! What lies outside the managed schemas and bears on isolation: extensions, message queues, buckets of files.
 
 use anyhow::{Context as _, Result};
 use tokio_postgres::types::Type;
@@ -9,10 +9,9 @@ use crate::formula::Formula;
 use crate::pg::session::Session;
 use crate::sql::name::Ident;
 
-/// What a database has beside its governed schemas.
+/// What a database has beside its managed schemas.
 #[derive(Clone, Debug, Default)]
 pub struct PlatformObjects {
-    /// Its extensions.
     pub extensions: Vec<Extension>,
     /// Queues that requests reach and no policy holds on, each with the roles.
     pub queues: Vec<(String, Vec<String>)>,
@@ -22,14 +21,11 @@ pub struct PlatformObjects {
     pub listing: Vec<(String, String)>,
 }
 
-/// An extension.
 #[derive(Clone, Debug)]
 pub struct Extension {
-    /// Its name.
     pub name: String,
     /// The schema its objects lie in.
     pub schema: String,
-    /// Its version.
     pub version: String,
     /// The version the server would install today.
     pub newest: Option<String>,
@@ -38,7 +34,7 @@ pub struct Extension {
 }
 
 impl PlatformObjects {
-    /// Reads what is beside the governed schemas.
+    /// Reads what is beside the managed schemas.
     pub async fn read(session: &Session, requests: &[String]) -> Result<PlatformObjects> {
         let requests = super::requests(requests);
         let asked = [(
@@ -65,7 +61,7 @@ impl PlatformObjects {
             .query(include_str!("../queries/beyond_listing.sql"), &asked)
             .await
             .context(reading)?;
-        // Where no policy lists files nobody asks which buckets there are, and they may not be readable.
+        // Buckets matter only where a policy lists files, and they may not be readable.
         let buckets = if listing.is_empty() {
             Vec::new()
         } else {
@@ -145,7 +141,7 @@ fn extension(extension: &Extension) -> Vec<Finding> {
     findings
 }
 
-/// Says where a policy lets requests list a whole bucket.
+/// Returns where a policy lets requests list a whole bucket.
 fn listed(platform: &PlatformObjects, (bucket, public): &(String, bool)) -> Option<Finding> {
     let of_bucket = format!("bucket_id = '{}'", bucket.replace('\'', "''"));
     let whole = |condition: &str| {
@@ -186,7 +182,7 @@ fn listed(platform: &PlatformObjects, (bucket, public): &(String, bool)) -> Opti
     Some(Finding::warn("rls-bucket", format!("bucket {bucket}"), message).help(help))
 }
 
-/// Says what the GraphQL schema shows a request, whatever policies hold on its rows.
+/// Returns what the GraphQL schema shows a request, whatever policies hold on its rows.
 fn described(context: &AdviceContext<'_>) -> Vec<Finding> {
     let relations = context
         .catalog

@@ -4,7 +4,7 @@ use crate::advise::{AdviceContext, list};
 use crate::catalog::Kind;
 use crate::finding::Finding;
 
-/// Names, or parts between underscores, of columns that are nobody else's business.
+/// Names, or parts between underscores, of columns with sensitive data.
 const NAMES: [&str; 24] = [
     "password",
     "passwd",
@@ -52,7 +52,7 @@ pub(super) fn check(context: &AdviceContext<'_>) -> Vec<Finding> {
                     .any(|part| NAMES.contains(&part))
             })
             .collect();
-        // A table of tenants is told to be open as such.
+        // For tenant tables there is the finding `rls-off`.
         if holders.is_empty()
             || named.is_empty()
             || context.is_tenant(table)

@@ -69,7 +69,7 @@ fn finding(code: &str, table: &Key, columns: &[Text], message: String) -> Findin
     Finding::note(code, table.qualified(), message).help(help)
 }
 
-/// Gives the columns of every index and key with the table they stand on.
+/// Returns the columns of every index and key with the table they stand on.
 fn leading(catalog: &Catalog) -> BTreeMap<Key, Vec<&[Text]>> {
     let keys = catalog
         .of_kind(Kind::Constraint)

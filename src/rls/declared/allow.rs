@@ -1,4 +1,4 @@
-//! Owns turning `allow` lines into policies and grants.
+//! Turns `allow` lines into policies and grants.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,9 +11,7 @@ use crate::yaml::Located;
 
 /// What lines are read against.
 pub(crate) struct AllowContext<'a> {
-    /// The catalog.
     pub(crate) catalog: &'a Catalog,
-    /// The relation.
     pub(crate) relation: &'a Key,
     /// The sets of rows and variables by name.
     pub(crate) known: &'a BTreeMap<String, String>,
@@ -26,9 +24,7 @@ pub(crate) struct AllowContext<'a> {
 /// What lines came to.
 #[derive(Debug, Default)]
 pub(crate) struct Allowed {
-    /// The policies.
     pub(crate) policies: Vec<(Policy, usize)>,
-    /// The grants.
     pub(crate) grants: BTreeSet<Grant>,
     /// What is wrong, by the line.
     pub(crate) faults: Vec<(usize, Problem)>,
@@ -122,7 +118,7 @@ fn without_brackets(text: &str) -> &str {
     }
 }
 
-/// Says whether no bracket closes that was not opened.
+/// Whether no bracket closes that was not opened.
 fn balances(text: &str) -> bool {
     let mut depth = 0i32;
     text.chars().all(|character| {

@@ -1,4 +1,4 @@
-//! Owns the line that says what a role may do: `select (id, name), insert on own rows`.
+//! Parses one `allow` line, such as `select (id, name), insert on own rows`.
 
 use crate::declared::policy_text::Problem;
 use crate::rights::Command;
@@ -24,7 +24,6 @@ pub(crate) struct AllowedAction {
     pub(crate) columns: Columns,
 }
 
-/// Which columns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Columns {
     /// All that there are and will be.

@@ -1,4 +1,4 @@
-//! Owns what may stand in one `policies/*.yaml`, as it is written.
+//! The format of one `policies/*.yaml`.
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
@@ -11,11 +11,11 @@ use crate::yaml::Located;
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct PolicyDocument {
-    /// How tenants are told apart and how a request says who it is.
+    /// How tenants are distinguished and how a request says who it is.
     pub tenancy: Option<Tenancy>,
     /// The roles of a request, each with what it is for.
     pub roles: Entries<Option<Located<String>>>,
-    /// Whether policies hold for the owners of tables too; they do where nothing is said.
+    /// Whether policies hold for the owners of tables too; they do where it is not set.
     pub force: Option<bool>,
     /// Sets of rows by name: conditions that the rest speaks of.
     pub rows: Entries<Located<String>>,
@@ -39,19 +39,19 @@ pub struct PolicyDocument {
     pub defaults: Entries<Entries<Allow>>,
 }
 
-/// How tenants are told apart and how a request says who it is.
+/// How tenants are distinguished and how a request says who it is.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Tenancy {
     /// The column that names the tenant of a row.
     pub column: Option<Located<String>>,
-    /// The type of the column, for claims and settings; `uuid` where nothing is said.
+    /// The type of the column, for claims and settings; `uuid` where it is not set.
     pub r#type: Option<Located<String>>,
     /// The tenant of the request as an expression: `app.tenant_id()`.
     pub tenant: Option<Located<String>>,
     /// The claim of the token that names the tenant: `tenant_id`, `app_metadata.org_id`.
     pub claim: Option<Located<String>>,
-    /// Where claims are read: `request.jwt.claims` where nothing is said, or `auth.jwt()`.
+    /// Where claims are read: `request.jwt.claims` where it is not set, or `auth.jwt()`.
     pub claims: Option<Located<String>>,
     /// The setting that names the tenant: `app.tenant_id`.
     pub setting: Option<Located<String>>,
@@ -81,7 +81,6 @@ pub struct Tenancy {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Membership {
-    /// The table.
     pub table: Located<String>,
     /// Its column that names the tenant.
     pub tenant: Located<String>,
@@ -95,9 +94,7 @@ pub struct Membership {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Hierarchy {
-    /// The table.
     pub table: Located<String>,
-    /// Its key.
     pub key: Located<String>,
     /// Its column that names the tenant above.
     pub parent: Located<String>,
@@ -107,7 +104,7 @@ pub struct Hierarchy {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Template {
-    /// Where it holds: `tenant tables`, tables, or patterns such as `log_*`; nowhere by itself where nothing is said.
+    /// Where it holds: `tenant tables`, tables, or patterns such as `log_*`; nowhere by itself where it is not set.
     pub to: Texts,
     /// Variables with what they stand for where a table does not say.
     pub with: Entries<Located<String>>,
@@ -138,7 +135,7 @@ pub struct Table {
     pub guards: Entries<Located<String>>,
     /// Whether policies hold for the owner too.
     pub force: Option<bool>,
-    /// Whether row-level security is on; it is where nothing is said.
+    /// Whether row-level security is on; it is where it is not set.
     pub security: Option<bool>,
     /// Why this table differs.
     pub reason: Option<Located<String>>,

@@ -1,4 +1,4 @@
-//! Owns the declared policy set: `policies/*.yaml` and the `.sql` files beside them.
+//! The declared policies: `policies/*.yaml` and the `.sql` files beside them.
 //!
 //! It is read here and expanded over a catalog, table by table; what an expression means is PostgreSQL's, see
 //! [`crate::normalize`].
@@ -47,24 +47,23 @@ pub struct File {
 pub struct Script {
     /// How messages call it.
     pub name: String,
-    /// Its text.
     pub text: String,
 }
 
 impl Declared {
-    /// Says whether nothing is declared.
+    /// Whether nothing is declared.
     pub fn is_empty(&self) -> bool {
         self.files.is_empty() && self.scripts.is_empty()
     }
 
-    /// Gives the roles of a request.
+    /// Returns the roles of a request.
     pub fn roles(&self) -> Vec<String> {
         let documents = self.files.iter().map(|file| &file.document);
         let roles = documents.flat_map(|document| document.roles.iter());
         roles.map(|(role, _)| role.value.clone()).collect()
     }
 
-    /// Gives what is said about tenancy, with the file that says it.
+    /// Returns what is said about tenancy, with the file that says it.
     pub fn tenancy(&self) -> Option<(&str, &Tenancy)> {
         self.files
             .iter()
@@ -110,7 +109,7 @@ fn check(declared: &Declared) -> Result<()> {
     Ok(())
 }
 
-/// Gives the place of a value in a file.
+/// Returns the place of a value in a file.
 pub(crate) fn place<T>(file: &str, value: &Located<T>) -> Location {
     Location::at(file, value.line, value.column)
 }

@@ -1,4 +1,4 @@
-//! Owns finding what a name or pattern of the policy set means in a catalog.
+//! Resolves names and patterns of the declared policies in a catalog.
 
 use crate::catalog::{Catalog, Key, Kind};
 use crate::yaml::nearest;
@@ -26,7 +26,7 @@ pub(crate) fn matching(catalog: &Catalog, kinds: &[Kind], pattern: &str) -> Vec<
     found
 }
 
-/// Says whether a pattern means an object: `log_*` in `public`, `billing.*`, `app.tenant_id()`, `app.tenant_id`.
+/// Whether a pattern means an object: `log_*` in `public`, `billing.*`, `app.tenant_id()`, `app.tenant_id`.
 pub(crate) fn matches(key: &Key, pattern: &str) -> bool {
     let bare = if key.kind.name_is_preformatted() {
         key.name.split('(').next().unwrap_or(&key.name)
@@ -43,7 +43,7 @@ pub(crate) fn matches(key: &Key, pattern: &str) -> bool {
     glob(pattern, &qualified) || &*key.schema == "public" && glob(pattern, name)
 }
 
-/// Says whether a pattern with `*` fits a text.
+/// Whether a pattern with `*` fits a text.
 pub(crate) fn glob(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();
@@ -64,7 +64,7 @@ pub(crate) fn glob(pattern: &str, text: &str) -> bool {
     rest.ends_with(last)
 }
 
-/// Gives the name a person would write for an object: without `public.`.
+/// Returns the name a person would write for an object: without `public.`.
 pub(crate) fn short(key: &Key) -> String {
     let schema = &*key.schema;
     if schema == "public" || schema.is_empty() {

@@ -1,9 +1,9 @@
-//! Owns the condition that a row is the tenant's own, for each way to say who asks.
+//! The condition that a row belongs to the request's tenant, for each way to identify the tenant.
 
 use crate::declared::document::{Hierarchy, Membership, Tenancy};
 use crate::sql::name::{Ident, Literal, ObjectName};
 
-/// Gives the condition over the column, and the expression that names the tenant; none where nothing says who asks.
+/// Returns the condition over the column, and the expression that names the tenant; none where nothing says who asks.
 ///
 /// Who asks is asked in a sub-select, so that it is asked once a statement.
 pub(crate) fn condition(tenancy: &Tenancy, column: &str) -> Option<String> {
@@ -22,7 +22,7 @@ pub(crate) fn condition(tenancy: &Tenancy, column: &str) -> Option<String> {
     })
 }
 
-/// Gives the condition for the table of memberships itself, whose rows are those of their user.
+/// Returns the condition for the table of memberships itself, whose rows are those of their user.
 pub(crate) fn of_membership(tenancy: &Tenancy) -> Option<String> {
     let membership = tenancy.membership.as_ref()?;
     let user = user(tenancy)?;
@@ -32,7 +32,7 @@ pub(crate) fn of_membership(tenancy: &Tenancy) -> Option<String> {
     ))
 }
 
-/// Gives the expression that names the tenant of the request.
+/// Returns the expression that names the tenant of the request.
 pub(crate) fn who(tenancy: &Tenancy) -> Option<String> {
     if let Some(tenant) = &tenancy.tenant {
         return Some(tenant.value.clone());
@@ -57,7 +57,7 @@ pub(crate) fn who(tenancy: &Tenancy) -> Option<String> {
     user(tenancy)
 }
 
-/// Gives the expression that names the user of the request.
+/// Returns the expression that names the user of the request.
 pub(crate) fn user(tenancy: &Tenancy) -> Option<String> {
     if let Some(user) = &tenancy.user {
         return Some(user.value.clone());
@@ -111,7 +111,7 @@ fn below(hierarchy: &Hierarchy, who: &str) -> String {
     )
 }
 
-/// Gives the quoted name of a table written as `name` or `schema.name`.
+/// Returns the quoted name of a table written as `name` or `schema.name`.
 pub(crate) fn table(name: &str) -> ObjectName {
     match name.split_once('.') {
         Some((schema, table)) => ObjectName::new(schema, table),

@@ -1,4 +1,4 @@
-//! Owns filling `{name}` in a condition, and reading the clauses of a policy line.
+//! Fills `{name}` in a condition and parses the clauses of a policy line.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! Owns plain SQL beside the YAML: `CREATE POLICY`, `ALTER TABLE … ROW LEVEL SECURITY`, `GRANT`.
+//! Plain SQL beside the YAML: `CREATE POLICY`, `ALTER TABLE … ROW LEVEL SECURITY`, `GRANT`.
 
 use crate::catalog::{Catalog, Key, Kind};
 use crate::declared::expand::ExpandedPolicies;

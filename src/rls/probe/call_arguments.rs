@@ -1,4 +1,4 @@
-//! Owns the arguments of calls: keys of B's rows, marks, labels, names of settings, text that breaks out of quotes.
+//! Arguments for function calls: keys of B's rows, marks, enum labels, names of settings, SQL injection.
 
 use crate::expression_text;
 use crate::probe::context::ProbeContext;
@@ -55,14 +55,14 @@ pub(super) fn statements(context: &ProbeContext<'_>, function: &Function) -> Vec
     calls
 }
 
-/// Writes one call, and whether any of its arguments is a key that nobody guesses.
+/// Writes one call, and whether any of its arguments is an unguessable key.
 fn written(function: &Function, tuple: &[(Sql, bool)]) -> (Sql, bool) {
     let arguments = Sql::join(tuple.iter().map(|(sql, _)| sql.clone()), ", ");
     let drawn = tuple.iter().any(|(_, drawn)| *drawn);
     (call(function, &arguments), drawn)
 }
 
-/// Gives arguments that fit together: all from one row of B, each by the name or the type of a column.
+/// Returns arguments that fit together: all from one row of B, each by the name or the type of a column.
 fn tuples(
     context: &ProbeContext<'_>,
     function: &Function,
@@ -113,7 +113,7 @@ fn tuples(
     .collect()
 }
 
-/// Gives a few calls of a function that reads.
+/// Returns a few calls of a function that reads.
 pub(crate) fn some(context: &ProbeContext<'_>, function: &Function) -> Vec<Sql> {
     if function.kind == "p" || reaches_out(context, function) {
         return Vec::new();

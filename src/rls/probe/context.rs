@@ -1,4 +1,4 @@
-//! Owns what every family of attempts works with: the filled scratch copy, who tries, and the verdicts so far.
+//! What every probe works with: the database with test rows, the identities, and the verdicts so far.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ use crate::sql::name::{Ident, Literal};
 use crate::sql::safe::Sql;
 use crate::verdict::{ProbeOutcome, ProvenBy, Verdict, Weight};
 
-/// The filled scratch copy and what is known of it.
+/// The filled copy and what is known of it.
 pub(crate) struct ProbeContext<'a> {
     pub(crate) session: &'a ProbeSession<'a>,
     pub(crate) facts: &'a ProbedSchema,
@@ -22,7 +22,7 @@ pub(crate) struct ProbeContext<'a> {
     pub(crate) plan: SeedPlan,
     /// Roles of requests.
     pub(crate) roles: Vec<String>,
-    /// Requests by role; the first of each is the usual member of A, or nobody.
+    /// Requests by role; the first of each is the usual member of A, or a request without a tenant.
     pub(crate) readers: BTreeMap<String, Vec<Identity>>,
     /// Tables without rows, and why.
     pub(crate) unfilled: BTreeMap<i64, String>,
@@ -47,7 +47,7 @@ pub(crate) struct Leak<'a> {
 }
 
 impl<'a> ProbeContext<'a> {
-    /// Gives the member of A for each role that has one.
+    /// Returns the member of A for each role that has one.
     pub(crate) fn members(&self) -> Vec<Identity> {
         self.readers
             .values()
@@ -56,12 +56,12 @@ impl<'a> ProbeContext<'a> {
             .collect()
     }
 
-    /// Gives every request of every role.
+    /// Returns every request of every role.
     pub(crate) fn everyone(&self) -> Vec<Identity> {
         self.readers.values().flatten().cloned().collect()
     }
 
-    /// Gives the relations that hold or show rows.
+    /// Returns the relations that hold or show rows.
     pub(crate) fn visible(&self) -> Vec<&'a Relation> {
         self.facts
             .relations
@@ -70,7 +70,7 @@ impl<'a> ProbeContext<'a> {
             .collect()
     }
 
-    /// Gives the tables whose rows belong to tenants, partitions included.
+    /// Returns the tables whose rows belong to tenants, partitions included.
     pub(crate) fn tenant_tables(&self) -> Vec<&'a Relation> {
         self.facts
             .relations
@@ -81,7 +81,7 @@ impl<'a> ProbeContext<'a> {
             .collect()
     }
 
-    /// Says whether a permissive policy of a table lets a role do this with any row, or the role is held by none.
+    /// Whether a permissive policy of a table lets a role do this with any row, or the role is held by none.
     pub(crate) fn admits(&self, table: &Relation, role: &str, command: &str) -> bool {
         let letter = match command {
             "select" => "r",
@@ -103,7 +103,7 @@ impl<'a> ProbeContext<'a> {
             })
     }
 
-    /// Gives a stored row of a side; B's own rather than one it shares.
+    /// Returns a stored row of a side; B's own rather than one it shares.
     pub(crate) fn row(&self, table: i64, side: Side) -> Option<&SeedRow> {
         let of = |row: &&SeedRow| row.table == table && row.side == side && row.stored;
         self.plan
@@ -163,7 +163,7 @@ impl<'a> ProbeContext<'a> {
             .push(Verdict::plain(verdict, object, who, why));
     }
 
-    /// Writes a script that shows an attempt: the rows it needs, the request, the statement, and the way back.
+    /// Writes a script that reproduces an attempt: the rows it needs, the request, the statement, and the rollback.
     pub(crate) fn script(&self, tables: &[i64], identity: &Identity, statements: &[Sql]) -> String {
         let mut lines = vec!["BEGIN;".to_owned(), "-- rows of both tenants".to_owned()];
         let mut needed: BTreeSet<i64> = tables.iter().copied().collect();

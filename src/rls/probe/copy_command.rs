@@ -1,4 +1,4 @@
-//! Owns `COPY`: what it gives is what SELECT gives, what it takes is refused where policies hold.
+//! Probes `COPY`: TO must return what SELECT returns, FROM is refused where policies apply.
 //!
 //! It cannot be sent from within a function, so what is copied out has a transaction of its own that is rolled back.
 

@@ -1,5 +1,5 @@
-//! Owns what constraints give away, which policies never govern: references to another tenant's rows, what happens to them when
-//! the parent goes, and whether a value exists.
+//! Probes constraints, to which policies do not apply: references to another tenant's rows, cascades
+//! across tenants, and whether a value exists.
 
 use std::collections::BTreeMap;
 
@@ -169,7 +169,7 @@ fn statements(
     Some([point(&theirs), point(&nowhere), point(&own)])
 }
 
-/// Makes a key that nobody has.
+/// Makes a key that does not exist.
 fn missing(target: &Relation, name: &str, value: &Value) -> Value {
     let base = target
         .column(name)
@@ -312,7 +312,7 @@ async fn cascade(
     Ok(())
 }
 
-/// Tries whether an own row with B's value ends otherwise than one with a value of nobody.
+/// Tries whether an own row with B's value ends differently from one with an unused value.
 async fn existence(context: &mut ProbeContext<'_>, identity: &Identity) -> Result<()> {
     let mut tried = Vec::new();
     for table in context.tenant_tables() {
@@ -385,7 +385,7 @@ async fn existence(context: &mut ProbeContext<'_>, identity: &Identity) -> Resul
     Ok(())
 }
 
-/// Says whether a unique or exclusion constraint can tell a caller something worth knowing.
+/// Whether a unique or exclusion constraint can reveal anything worth knowing.
 fn tells(context: &ProbeContext<'_>, table: &Relation, key: &Constraint) -> bool {
     if !matches!(key.kind.as_str(), "p" | "u" | "i" | "x") {
         return false;
@@ -419,7 +419,7 @@ fn tells(context: &ProbeContext<'_>, table: &Relation, key: &Constraint) -> bool
         && !names.iter().any(|name| name == tenant)
 }
 
-/// Gives the columns that a key looks at, expressions included.
+/// Returns the columns that a key looks at, expressions included.
 fn concerned(table: &Relation, key: &Constraint) -> Vec<String> {
     if !key.columns.is_empty() && key.kind != "x" && !key.definition.contains("lower(") {
         return key.columns.clone();

@@ -1,4 +1,4 @@
-//! Owns calls: every function a request may execute, with arguments from the schema and from the other tenant's keys.
+//! Probes functions: every function that a request can execute, with arguments from the schema and the other tenant's keys.
 //!
 //! A call leaks when its answer changes with B's rows alone, when B's rows are different afterwards, or when the caller
 //! sees more after it than before.
@@ -23,7 +23,7 @@ pub(crate) struct Call {
     sql: Sql,
     /// Tables whose rows it may change.
     watched: Vec<i64>,
-    /// Whether the arguments hold a key that nobody guesses.
+    /// Whether the arguments contain an unguessable key.
     drawn: bool,
 }
 
@@ -74,7 +74,7 @@ pub(crate) fn plan(context: &ProbeContext<'_>) -> Vec<Call> {
     calls
 }
 
-/// Says which functions that touch rows of tenants are not called, because they reach beyond the database.
+/// Returns which functions that touch rows of tenants are not called, because they reach beyond the database.
 pub(crate) fn untried(context: &mut ProbeContext<'_>) {
     let callers: Vec<Identity> = context
         .readers
@@ -110,7 +110,7 @@ pub(crate) fn untried(context: &mut ProbeContext<'_>) {
     }
 }
 
-/// A function that speaks to other servers is not called: even a scratch copy would reach them.
+/// A function that speaks to other servers is not called: even a copy would reach them.
 pub(crate) fn reaches_out(_: &ProbeContext<'_>, function: &Function) -> bool {
     let body = function.body().to_lowercase();
     [
@@ -133,7 +133,7 @@ pub(crate) fn reaches_out(_: &ProbeContext<'_>, function: &Function) -> bool {
         )
 }
 
-/// Gives the tenant tables that a function could change, through triggers and other functions as well.
+/// Returns the tenant tables that a function could change, through triggers and other functions as well.
 fn watched(context: &ProbeContext<'_>, function: &Function) -> Vec<i64> {
     if function.volatility != "v" && function.kind == "f" {
         return Vec::new();
@@ -203,7 +203,7 @@ fn steps<'a>(context: &ProbeContext<'_>, call: &'a Call) -> Vec<Step<'a>> {
     steps
 }
 
-/// Says whether a function may leave the session another than it was.
+/// Whether a function may leave the session another than it was.
 fn steers(function: &Function) -> bool {
     let body = function.body().to_lowercase();
     function.volatility == "v" || body.contains("set_config") || body.contains("set ")
@@ -234,7 +234,7 @@ fn counts(context: &ProbeContext<'_>, identity: &Identity) -> Sql {
     )
 }
 
-/// Judges what was heard without and with B's own rows; `again` is the second hearing with them.
+/// Compares the answers without and with B's own rows; `again` repeats the calls with them.
 pub(crate) fn judge(
     context: &mut ProbeContext<'_>,
     calls: &[Call],
@@ -310,7 +310,7 @@ pub(crate) fn judge(
     }
 }
 
-/// Says whether more rows of some table were counted. Fewer say that the call did not do the same, as where a key is taken.
+/// Whether more rows of some table were counted. Fewer say that the call did not do the same, as where a key is taken.
 fn sees_more(before: &Answer, after: &Answer) -> bool {
     let counts = |answer: &Answer| -> Vec<i64> {
         let text = answer.given.as_deref().unwrap_or_default();
@@ -325,7 +325,7 @@ fn sees_more(before: &Answer, after: &Answer) -> bool {
         .any(|(after, before)| after > before)
 }
 
-/// Compares two answers; how a refusal is worded for a key that nobody guesses says nothing.
+/// Compares two answers; the wording of a refusal for an unguessable key does not count.
 fn differs(before: &Answer, after: &Answer, drawn: bool) -> bool {
     match (before.ran(), after.ran()) {
         (true, true) => before.given != after.given,

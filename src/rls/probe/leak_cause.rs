@@ -1,4 +1,4 @@
-//! Owns the explanation: which fact of the catalog lets an attempt through, and the class of leak it is.
+//! Explains a leak: which fact of the catalog causes it, and its class.
 
 use crate::probe::context::ProbeContext;
 use crate::probed_schema::{CatalogPolicy, Relation};

@@ -1,4 +1,4 @@
-//! Owns functions that see rows too early: before a view's own filter, or before a policy because they are trusted.
+//! Probes functions that run on rows before a view's filter, or before policies because they are LEAKPROOF.
 
 use anyhow::Result;
 
@@ -69,7 +69,7 @@ pub(super) async fn filters(context: &mut ProbeContext<'_>, identity: &Identity)
     Ok(())
 }
 
-/// Gives a pattern that only B's rows match.
+/// Returns a pattern that only B's rows match.
 fn telltale(context: &ProbeContext<'_>) -> String {
     let mut parts = vec![mark(Side::B).to_owned()];
     for row in context
@@ -92,7 +92,7 @@ fn telltale(context: &ProbeContext<'_>) -> String {
     parts.join("|")
 }
 
-/// A function trusted to leak nothing is called before policies: it must not tell what it was given.
+/// A LEAKPROOF function runs before policies, so it must not reveal its arguments.
 pub(super) async fn trusted(context: &mut ProbeContext<'_>, identity: &Identity) -> Result<()> {
     let callable = context
         .facts
@@ -151,7 +151,7 @@ pub(super) async fn trusted(context: &mut ProbeContext<'_>, identity: &Identity)
     Ok(())
 }
 
-/// Says whether a question tells of B: by a notice, by a refusal, or by ending otherwise once B's rows are gone.
+/// Whether a query reveals B's rows: by a notice, by an error, or by ending differently once B's rows are gone.
 async fn tells(
     context: &ProbeContext<'_>,
     identity: &Identity,

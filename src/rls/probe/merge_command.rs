@@ -1,4 +1,4 @@
-//! Owns `MERGE`, which PostgreSQL has since 15: the same rows reached by another statement, with rules of its own for policies.
+//! Probes `MERGE` (PostgreSQL 15 and later), for which policies have rules of their own.
 //!
 //! Tried where the plain command is known to hold: what that lets through needs no second finding, and what it could not
 //! show this cannot either.

@@ -1,4 +1,4 @@
-//! Owns the attempts, one family a file. Each finds leaks by what happens, names what lets them through, and has a control
+//! The probes, one family per file. Each finds leaks by what happens, names the cause, and has a control
 //! that could have failed.
 
 mod call_arguments;

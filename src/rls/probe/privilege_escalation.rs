@@ -1,4 +1,4 @@
-//! Owns ways up: roles a request may become, membership rows it may write for itself, helpers of policies it may replace.
+//! Probes privilege escalation: roles a request can become, membership rows it can write for itself, helpers of policies it can replace.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,7 +27,7 @@ pub(crate) async fn all(context: &mut ProbeContext<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Counts B's rows in one table, as whoever asks.
+/// Counts B's rows in one table, as whichever role asks.
 pub(crate) fn count(context: &ProbeContext<'_>, table: &Relation) -> Sql {
     Sql::fill(
         "SELECT pg_catalog.count(*)::text FROM {} AS t WHERE {}",
@@ -38,7 +38,7 @@ pub(crate) fn count(context: &ProbeContext<'_>, table: &Relation) -> Sql {
     )
 }
 
-/// Gives the tables whose opening would show a way up.
+/// Returns the tables whose opening would show a way up.
 pub(crate) fn target_tables<'a>(context: &ProbeContext<'a>) -> Vec<&'a Relation> {
     let mut tables: Vec<&Relation> = context
         .tenant_tables()

@@ -1,5 +1,5 @@
-//! Owns what privileges and attributes alone give away, whatever the policies say: emptying a table, triggers, the log of changes,
-//! sequences, foreign tables, and what a table made tomorrow would be granted.
+//! Probes privileges and attributes to which policies do not apply: TRUNCATE, triggers, replication,
+//! sequences, foreign tables, and default privileges.
 
 use anyhow::Result;
 
@@ -40,7 +40,7 @@ pub(crate) async fn all(context: &mut ProbeContext<'_>) -> Result<()> {
 async fn tables(context: &mut ProbeContext<'_>, identity: &Identity) -> Result<()> {
     for table in context.tenant_tables() {
         let rights = context.facts.rights(&identity.role, table.oid);
-        // An owner's own rights come with ownership, which is judged elsewhere.
+        // The privileges of an owner come with ownership, which has a probe of its own.
         let owns = context
             .facts
             .roles
@@ -148,7 +148,7 @@ fn certain(
     });
 }
 
-/// A sequence that may be read tells how many rows all tenants have made.
+/// A readable sequence reveals how many rows all tenants have created.
 async fn volumes(context: &mut ProbeContext<'_>, identity: &Identity) -> Result<()> {
     let sequences: Vec<&Relation> = context
         .facts
@@ -283,7 +283,7 @@ async fn future(context: &mut ProbeContext<'_>, callers: &[Identity]) -> Result<
     for row in rows {
         let (maker, schema, what, grantee): (String, String, String, String) =
             (row.get(0), row.get(1), row.get(2), row.get(3));
-        // What the platform's own roles make, and are granted by, nobody but the platform can change.
+        // Default privileges between the platform's own roles cannot be changed by the user.
         let of_platform =
             maker.starts_with("supabase_") && context.facts.roles.contains_key("supabase_admin");
         if is_platform(&schema) || of_platform {
@@ -388,7 +388,7 @@ fn payloads(context: &mut ProbeContext<'_>, callers: &[Identity]) {
     }
 }
 
-/// Says whether a body notifies with more of a row than its key.
+/// Whether a body notifies with more of a row than its key.
 fn carries_row(body: &str, key: &[String]) -> bool {
     let text = body.to_lowercase();
     let Some(at) = text.find("pg_notify").or_else(|| text.find("notify ")) else {

@@ -1,5 +1,5 @@
-//! Owns the search beyond the fixed list: moves that a member of A may make, drawn and combined the same way for a seed, until
-//! a row of B shows or changes that did not before. What is found is shrunk to the moves it needs.
+//! Searches beyond the fixed probes: random combinations of statements of a member of A, reproducible by seed, until
+//! a row of B becomes visible or changes. A leak is reduced to the statements it needs.
 
 use std::collections::BTreeSet;
 
@@ -172,7 +172,7 @@ fn moves(context: &mut ProbeContext<'_>, identity: &Identity) -> Vec<Move> {
     found
 }
 
-/// Gives values that a row of A's could hold and that are B's, or that policies speak of.
+/// Returns values that a row of A's could hold and that are B's, or that policies speak of.
 fn pokes(context: &ProbeContext<'_>, table: &Relation, columns: &[String]) -> Vec<(String, Value)> {
     let tenant = context.tenancy_map.tenant_column(table.oid);
     let mut found = Vec::new();
@@ -222,7 +222,7 @@ fn pokes(context: &ProbeContext<'_>, table: &Relation, columns: &[String]) -> Ve
     found
 }
 
-/// Gives keys of B's rows that a column could name: by its foreign key, else by its name and type.
+/// Returns keys of B's rows that a column could name: by its foreign key, else by its name and type.
 fn keys_of_b(context: &ProbeContext<'_>, table: &Relation, column: &Column) -> Vec<String> {
     let targets: Vec<i64> = context
         .facts
@@ -258,7 +258,7 @@ fn keys_of_b(context: &ProbeContext<'_>, table: &Relation, column: &Column) -> V
     found
 }
 
-/// Gives what a row of B has in a column of the same name and type that is part of its key with others.
+/// Returns what a row of B has in a column of the same name and type that is part of its key with others.
 fn namesake(context: &ProbeContext<'_>, other: &Relation, column: &Column) -> Option<String> {
     let key = context.facts.primary_key(other.oid);
     let own = other.column(&column.name)?;
@@ -348,7 +348,7 @@ fn outcome(
     (usual, came): (&[Answer], &[Answer]),
     (moves, at, tables): (usize, usize, usize),
 ) -> Option<Reached> {
-    // A move that was refused ends the attempt, and a shorter one tells the same.
+    // A refused statement ends the attempt, and a shorter attempt shows the same.
     if came.len() < moves + 1 + 2 * tables || !came[..=moves].iter().all(Answer::ran) {
         return None;
     }
@@ -360,7 +360,7 @@ fn outcome(
         .get(1 + tables + at)
         .and_then(|answer| answer.given.as_deref());
     let is = came.get(state).and_then(|answer| answer.given.as_deref());
-    // The last part is nobody's rows, which may be everybody's to write.
+    // The last part is rows without a tenant, which may be everybody's to write.
     let of_b = |text: &str| text.rsplit_once(' ').map(|(head, _)| head.to_owned());
     (of_b(was?) != of_b(is?)).then_some(Reached::Changed)
 }

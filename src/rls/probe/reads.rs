@@ -1,4 +1,4 @@
-//! Owns reading attempts: what a request sees may not change when only another tenant's rows change.
+//! Probes reading: what a request sees must not change when only another tenant's rows change.
 //!
 //! Everything a role may read is read as everybody, before and after B's own rows are put in. A difference is a leak, whether
 //! it shows as a row, a sum or a copy without a tenant column.
@@ -67,7 +67,7 @@ pub(crate) async fn look(
         .collect())
 }
 
-/// Gives the rows an answer lists.
+/// Returns the rows an answer lists.
 pub(crate) fn listed(answer: &Answer) -> Vec<String> {
     answer
         .given
@@ -76,7 +76,7 @@ pub(crate) fn listed(answer: &Answer) -> Vec<String> {
         .unwrap_or_default()
 }
 
-/// Judges what was seen without and with B's own rows.
+/// Compares what was seen without and with B's own rows.
 pub(crate) fn judge(
     context: &mut ProbeContext<'_>,
     readers: &[Identity],
@@ -130,7 +130,7 @@ fn report(context: &mut ProbeContext<'_>, relation: &Relation, identity: &Identi
     });
 }
 
-/// Gives the tenant table behind a view.
+/// Returns the tenant table behind a view.
 pub(crate) fn exposed(tenancy_map: &TenancyMap<'_>, relation: &Relation) -> Option<String> {
     let mut queue = relation.reads.clone();
     let mut seen = std::collections::BTreeSet::new();

@@ -1,4 +1,4 @@
-//! Owns names that a helper does not qualify: a temporary table of the caller's stands before the real one.
+//! Probes unqualified names in functions: a temporary table of the caller takes precedence over the real one.
 
 use anyhow::Result;
 
@@ -79,7 +79,7 @@ pub(super) async fn all(context: &mut ProbeContext<'_>, identity: &Identity) -> 
     Ok(())
 }
 
-/// Says whether the stand-ins open a table, and which, or make a call tell of B.
+/// Whether the stand-in tables open a table, and which, or make a call reveal B's rows.
 async fn fooled<'a>(
     context: &ProbeContext<'a>,
     identity: &Identity,
@@ -141,7 +141,7 @@ fn report(
     ));
 }
 
-/// Says whether a function's own path keeps temporary tables behind, or out.
+/// Whether a function's own path keeps temporary tables behind, or out.
 fn pinned(function: &Function) -> bool {
     let path = function
         .settings

@@ -1,4 +1,4 @@
-//! Owns side ways: plans kept from another request, large objects, rows of nobody.
+//! Probes side channels: cached plans, large objects, rows without a tenant.
 
 use std::collections::BTreeMap;
 
@@ -51,7 +51,7 @@ pub(super) fn leak<'a>(
     }
 }
 
-/// Says whether an answer holds a mark of B.
+/// Whether an answer holds a mark of B.
 pub(super) fn marked(answer: Option<&Answer>) -> bool {
     answer
         .and_then(|answer| answer.given.as_deref())

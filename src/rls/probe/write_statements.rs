@@ -1,4 +1,4 @@
-//! Owns the statements of writing attempts: rows for the other tenant, changes without a condition, rows handed over.
+//! The statements of the write probes: rows for the other tenant, changes without a condition, rows that change tenant.
 
 use std::collections::BTreeMap;
 
@@ -191,7 +191,7 @@ fn as_own(context: &ProbeContext<'_>, table: &Relation, values: &mut BTreeMap<St
     }
 }
 
-/// Gives the table that a partition is part of.
+/// Returns the table that a partition is part of.
 fn whole<'a>(context: &ProbeContext<'a>, table: &Relation) -> &'a Relation {
     let mut found = &context.facts.relations[&table.oid];
     while let Some(parent) = found

@@ -1,4 +1,4 @@
-//! Owns writing attempts: inserting for another tenant, changing and deleting without a condition, moving a row across.
+//! Probes writing: inserting for another tenant, updating and deleting without a condition, moving a row to another tenant.
 //!
 //! What counts is B's state as the owner sees it afterwards, not what the statement said. Conditions are left out on purpose: with
 //! a WHERE the policies for reading apply as well and hide what a bare statement reaches.
@@ -146,7 +146,7 @@ fn leave_one(context: &ProbeContext<'_>, base: &Relation) -> Option<Sql> {
     ))
 }
 
-/// Gives the tables and roles with a command of which nothing is shown yet.
+/// Returns the tables and roles with a command of which nothing is shown yet.
 fn unshown_yet(context: &ProbeContext<'_>) -> std::collections::BTreeSet<(String, String)> {
     context
         .verdicts
@@ -176,7 +176,7 @@ fn forget_shown(context: &mut ProbeContext<'_>) {
 /// The commands that are tried here.
 const COMMANDS: [&str; 4] = ["insert", "update", "move", "delete"];
 
-/// Gives what can be written to: tenant tables, and views whose columns are those of a tenant table below.
+/// Returns what can be written to: tenant tables, and views whose columns are those of a tenant table below.
 fn targets<'a>(context: &ProbeContext<'a>) -> Vec<(&'a Relation, &'a Relation)> {
     let mut found: Vec<(&Relation, &Relation)> = context
         .tenant_tables()
@@ -348,7 +348,7 @@ fn judge(context: &mut ProbeContext<'_>, attempt: &Attempt, outcome: &[Vec<Answe
     }
 }
 
-/// Nothing of its own could be written: that no policy admits anything is certain, all else is not proven.
+/// Not even own rows could be written: passed if no policy applies to the role, else inconclusive.
 fn unshown(context: &mut ProbeContext<'_>, attempt: &Attempt, control: Option<&Answer>) {
     let (target, role) = (
         &context.facts.relations[&attempt.target],
@@ -382,7 +382,7 @@ fn unshown(context: &mut ProbeContext<'_>, attempt: &Attempt, control: Option<&A
     context.note(ProbeOutcome::Inconclusive, object, &attempt.identity, why);
 }
 
-/// Compares B's rows, and nobody's for statements that reach existing rows.
+/// Compares B's rows, and unowned for statements that reach existing rows.
 fn changed(after: &str, usual: &str, command: &str) -> bool {
     let parts = |text: &str| -> Vec<String> { text.rsplitn(4, ' ').map(str::to_owned).collect() };
     let (after, usual) = (parts(after), parts(usual));

@@ -1,4 +1,4 @@
-//! Owns the values worth trying in a column: what a condition names and what lies around it, and the extremes of the type.
+//! Values to try in a column: those a condition names, their neighbours, and the extremes of the type.
 
 use crate::expression_text;
 use crate::probed_schema::{Column, Relation};
@@ -8,7 +8,7 @@ use crate::seed::values::Value;
 /// Never more candidates of one column than this.
 const MOST: usize = 24;
 
-/// Gives the texts that name values: the atoms, and the bodies of functions they call.
+/// Returns the texts that name values: the atoms, and the bodies of functions they call.
 pub(super) fn texts(tenancy_map: &TenancyMap<'_>, table: &Relation, atoms: &[&str]) -> Vec<String> {
     let mut texts: Vec<String> = atoms.iter().map(|atom| (*atom).to_owned()).collect();
     let called = tenancy_map
@@ -25,7 +25,7 @@ pub(super) fn texts(tenancy_map: &TenancyMap<'_>, table: &Relation, atoms: &[&st
     texts
 }
 
-/// Gives the candidates of a column.
+/// Returns the candidates of a column.
 pub(super) fn pool(tenancy_map: &TenancyMap<'_>, column: &Column, texts: &[String]) -> Vec<Value> {
     let mut found: Vec<String> = Vec::new();
     let literals: Vec<String> = texts

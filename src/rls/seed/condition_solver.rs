@@ -1,4 +1,4 @@
-//! Owns finding rows that tip a condition: candidates for the columns it looks at, of which PostgreSQL says which make it true.
+//! Finds rows that make a condition true: candidates for its columns, of which PostgreSQL says which satisfy it.
 //!
 //! A condition is taken apart into its alternatives; what asks about the tenant or the request is left out of each, the
 //! rest is tried on every combination of the candidates at once.
@@ -78,7 +78,7 @@ pub(crate) async fn solve(
     Ok(solved)
 }
 
-/// Gives what decides which rows of a table are seen, with the name the table has in it.
+/// Returns what decides which rows of a table are seen, with the name the table has in it.
 fn conditions(tenancy_map: &TenancyMap<'_>, table: &Relation) -> Vec<(String, String)> {
     let policies = tenancy_map.facts.policies_of(table.oid);
     let mut found: Vec<(String, String)> = policies
@@ -93,7 +93,7 @@ fn conditions(tenancy_map: &TenancyMap<'_>, table: &Relation) -> Vec<(String, St
     found
 }
 
-/// Gives the condition of a plain query and the name its table has there.
+/// Returns the condition of a plain query and the name its table has there.
 fn filter_of(definition: &str) -> Option<(String, String)> {
     let (head, filter) = definition.rsplit_once("WHERE ")?;
     let (_, from) = head.rsplit_once("FROM ")?;
@@ -106,7 +106,7 @@ fn filter_of(definition: &str) -> Option<(String, String)> {
     Some((condition.trim().to_owned(), alias))
 }
 
-/// Says whether an atom asks about the row alone, not about who asks or about other tables.
+/// Whether an atom asks about the row alone, not about who asks or about other tables.
 fn is_local(tenancy_map: &TenancyMap<'_>, table: &Relation, atom: &str) -> bool {
     let lower = atom.to_lowercase();
     let asks = [

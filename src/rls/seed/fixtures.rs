@@ -1,5 +1,5 @@
-//! Owns what people add to the rows of a proof, `policies/fixtures.sql`: rows of both tenants, of which B's are kept back until
-//! it is B's turn, so that what they change is seen.
+//! Test rows from `policies/fixtures.sql`: rows of both tenants, of which B's are held back until
+//! the first reading is done, so that what they change is seen.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Owns putting the planned rows into the scratch copy, and lifting what stands in their way.
+//! Inserts the planned rows into the shadow database and drops constraints that prevent it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,7 @@ use crate::sql::safe::Sql;
 pub(crate) struct SeedResult {
     /// Tables without rows and why.
     pub(crate) unfilled: BTreeMap<i64, String>,
-    /// Constraints lifted in the scratch copy.
+    /// Constraints lifted in the copy.
     pub(crate) lifted: BTreeSet<String>,
 }
 
@@ -113,7 +113,7 @@ pub(crate) async fn stage(
     Ok(())
 }
 
-/// Gives the column that names the tenant and what it is to hold, of a row that is somebody's.
+/// Returns the tenant column and its expected value, for a row that belongs to a tenant.
 fn whose<'a>(tenancy_map: &'a TenancyMap<'_>, row: &'a SeedRow) -> Option<(&'a str, &'a str)> {
     let column = tenancy_map.tenant_column(row.table)?;
     let tenant = row.values.get(column)?.as_deref()?;
@@ -174,7 +174,7 @@ async fn mend(
     Ok(())
 }
 
-/// Removes a check from the scratch copy: of a table or of a domain.
+/// Removes a check from the copy: of a table or of a domain.
 async fn lift(session: &Session, table: &Relation, name: &str, words: &str) -> Result<()> {
     let constraint = Ident::new(name);
     let sql = if words.contains("domain") {
@@ -202,7 +202,7 @@ async fn lift(session: &Session, table: &Relation, name: &str, words: &str) -> R
     Ok(())
 }
 
-/// Takes over what defaults and triggers made of a row.
+/// Stores the values that defaults and triggers gave a row.
 fn keep(values: &mut BTreeMap<String, Value>, stored: &serde_json::Value) {
     let Some(stored) = stored.as_object() else {
         return;

@@ -1,7 +1,7 @@
-//! Owns what requests and rows agree on beside the tenant: settings that a condition compares with a column, such as a region.
+//! Settings that a condition compares with a column beside the tenant, such as a region.
 //!
-//! A request carries them as its application would, and rows of both tenants hold the same value: what is told apart by such
-//! a column alone is then not told apart at all.
+//! A request carries them as its application would, and rows of both tenants hold the same value: what is distinguished by such
+//! a column alone is then not distinguished at all.
 
 use std::collections::BTreeMap;
 
@@ -49,7 +49,7 @@ pub(super) fn agree(facts: &ProbedSchema, tenancy: &Tenancy) -> MatchedSettings 
     agreed
 }
 
-/// Says whether a column's value is given by other rows, or tells the row alone.
+/// Whether a column's value comes from other rows, or identifies the row alone.
 fn is_told(facts: &ProbedSchema, table: &Relation, column: &Column) -> bool {
     column.generated
         || facts.primary_key(table.oid) == [column.name.clone()]

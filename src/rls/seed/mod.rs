@@ -1,5 +1,5 @@
-//! Owns the data of the proof: rows for two tenants in every table, in dependency order, varied so that every policy
-//! and view matters. What a table refuses is lifted in the scratch copy or the table is said to be unfilled.
+//! The test rows of a proof: rows for two tenants in every table, in dependency order, varied so that every policy
+//! and view matters. A constraint that refuses a row is dropped in the copy, or the table is reported as unfilled.
 
 mod candidates;
 pub(super) mod condition_solver;

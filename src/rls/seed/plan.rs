@@ -1,5 +1,5 @@
-//! Owns which rows are made: for each table and side the usual ones, their variants, the members of every rank, and the
-//! order in which the worlds of the proof need them.
+//! Plans the test rows: for each table and tenant the usual rows, their variants, the members of every rank, and the
+//! stage in which the proof needs them.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::seed::values::Value;
 /// When a row is put in. What A and strangers see is read before and after [`SeedStage::Private`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum SeedStage {
-    /// What belongs to nobody: directories, users, lookups.
+    /// Rows without a tenant: directories, users, lookups.
     Common,
     /// What is A's.
     Own,
@@ -424,7 +424,7 @@ impl SeedPlan {
     }
 }
 
-/// Gives each column of a foreign key with the one it points to.
+/// Returns each column of a foreign key with the one it points to.
 pub(super) fn pairs(key: &Constraint) -> impl Iterator<Item = (&str, &str)> {
     key.columns
         .iter()
@@ -432,7 +432,7 @@ pub(super) fn pairs(key: &Constraint) -> impl Iterator<Item = (&str, &str)> {
         .zip(key.target_columns.iter().map(String::as_str))
 }
 
-/// Gives the key of a table of users that knows no tenant.
+/// Returns the key of a table of users that knows no tenant.
 fn is_users(tenancy_map: &TenancyMap<'_>, table: &Relation) -> Option<String> {
     let keys = tenancy_map.facts.primary_key(table.oid);
     let [key] = keys.as_slice() else { return None };

@@ -1,4 +1,4 @@
-//! Owns one row: the tenant's key, the keys of its parents, the bounds of its partition, and values for the rest.
+//! The values of one row: the tenant's key, the keys of its parents, the bounds of its partition, and generated values.
 
 use std::collections::BTreeMap;
 
@@ -152,7 +152,7 @@ impl SeedPlan {
     }
 }
 
-/// Gives what is settled before anything is made up: what is particular, the tenant, what is agreed on, the users.
+/// Returns what is settled before anything is made up: what is particular, the tenant, what is agreed on, the users.
 fn told(
     tenancy_map: &TenancyMap<'_>,
     table: &Relation,
@@ -240,12 +240,12 @@ fn computed(
     }
 }
 
-/// Says whether a column holds a period of time.
+/// Whether a column holds a period of time.
 pub(super) fn is_period(column: &Column) -> bool {
     matches!(column.base.as_str(), "tstzrange" | "tsrange" | "daterange")
 }
 
-/// Gives the key of a table of users that belong to a tenant.
+/// Returns the key of a table of users that belong to a tenant.
 fn person(tenancy_map: &TenancyMap<'_>, table: &Relation) -> Option<String> {
     let keys = tenancy_map.facts.primary_key(table.oid);
     let [key] = keys.as_slice() else { return None };
@@ -258,7 +258,7 @@ fn person(tenancy_map: &TenancyMap<'_>, table: &Relation) -> Option<String> {
     (named && fits).then(|| key.clone())
 }
 
-/// Gives the partitions that rows of a table end up in.
+/// Returns the partitions that rows of a table end up in.
 pub(super) fn leaves<'a>(tenancy_map: &TenancyMap<'a>, table: &Relation) -> Vec<&'a Relation> {
     tenancy_map
         .facts
@@ -268,14 +268,14 @@ pub(super) fn leaves<'a>(tenancy_map: &TenancyMap<'a>, table: &Relation) -> Vec<
         .collect()
 }
 
-/// Says whether a partition below has policies that its parent does not have.
+/// Whether a partition below has policies that its parent does not have.
 pub(super) fn leaves_decide(tenancy_map: &TenancyMap<'_>, table: &Relation) -> bool {
     leaves(tenancy_map, table).into_iter().any(|leaf| {
         tenancy_map.facts.policies_of(leaf.oid).next().is_some() || leaves_decide(tenancy_map, leaf)
     })
 }
 
-/// Gives how many rows it takes to reach every partition; which of them a hash leads to is chance.
+/// Returns how many rows it takes to reach every partition; which of them a hash leads to is chance.
 pub(super) fn landings(tenancy_map: &TenancyMap<'_>, table: &Relation) -> usize {
     let hashed = table
         .key
@@ -288,7 +288,7 @@ pub(super) fn landings(tenancy_map: &TenancyMap<'_>, table: &Relation) -> usize 
     if hashed { below * 3 } else { below }
 }
 
-/// Gives values that lead a row into one of the partitions.
+/// Returns values that lead a row into one of the partitions.
 fn bounds(
     tenancy_map: &TenancyMap<'_>,
     table: &Relation,
@@ -340,7 +340,7 @@ fn bounds(
     found
 }
 
-/// Gives one of the values from a bound to before the other, so that not every row of a partition holds the same.
+/// Returns one of the values from a bound to before the other, so that not every row of a partition holds the same.
 fn within(from: &str, to: &str, number: usize) -> Option<String> {
     let number = i64::try_from(number).ok()?;
     if let Ok(from) = from.parse::<i64>() {
@@ -354,7 +354,7 @@ fn within(from: &str, to: &str, number: usize) -> Option<String> {
     Some(found.to_string())
 }
 
-/// Gives the items of the first list in parentheses, without quotes.
+/// Returns the items of the first list in parentheses, without quotes.
 fn inside(text: &str) -> Vec<String> {
     let Some((_, rest)) = text.split_once('(') else {
         return Vec::new();

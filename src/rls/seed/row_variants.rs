@@ -1,4 +1,4 @@
-//! Owns variety: which columns decide about a row's visibility and which values could tip it.
+//! Variants of a row: which columns decide about its visibility and which values could change the decision.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ pub(crate) struct RowVariant {
 /// Never more variants of a row than this.
 const MOST: usize = 28;
 
-/// Gives the variants of a table's rows for one side.
+/// Returns the variants of a table's rows for one side.
 pub(crate) fn variants(
     tenancy_map: &TenancyMap<'_>,
     table: &Relation,
@@ -91,7 +91,7 @@ fn variant(picks: impl IntoIterator<Item = (String, Value)>) -> RowVariant {
     RowVariant { picks, shared }
 }
 
-/// Says whether a column with this value declares its row to be everybody's.
+/// Whether a column with this value declares its row to be everybody's.
 pub(crate) fn is_sharing(name: &str, value: Option<&str>) -> bool {
     let Some(value) = value else { return false };
     if !expression_text::suggests_sharing(name) {
@@ -116,7 +116,7 @@ pub(super) fn is_key(tenancy_map: &TenancyMap<'_>, table: &Relation, column: &Co
             .any(|members| members.table == table.oid && members.user == column.name)
 }
 
-/// Says whether a column's value may not be chosen freely: keys, unless nothing points to them.
+/// Whether a column's value may not be chosen freely: keys, unless nothing points to them.
 pub(super) fn is_pinned(tenancy_map: &TenancyMap<'_>, table: &Relation, column: &Column) -> bool {
     let own_key = tenancy_map
         .facts

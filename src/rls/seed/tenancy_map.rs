@@ -1,4 +1,4 @@
-//! Owns what each table is to tenancy: how a row tells its tenant, which table holds tenants, users and members.
+//! How each table relates to tenancy: how a row identifies its tenant, and which tables hold tenants, users and members.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,20 +19,20 @@ pub(crate) enum Side {
     B,
     /// A tenant whose key looks like another's.
     Like,
-    /// Nobody's: the tenant is null, or the table knows none.
+    /// No tenant: the column is null, or the table has no tenant.
     Nobody,
 }
 
-/// How a row tells its tenant.
+/// How a row identifies its tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum TenantLink {
     /// A column holds the tenant's key.
     Column(String),
     /// A column holds a user.
     User(String),
-    /// The row it points to tells.
+    /// The referenced row identifies the tenant.
     Via(Constraint),
-    /// The rows that point to it tell, those of a joining table.
+    /// The referencing rows of a joining table identify the tenant.
     Through(Constraint),
     /// Not at all.
     Nothing,
@@ -58,7 +58,7 @@ pub(crate) struct MembershipTable {
 pub(crate) struct TenancyMap<'a> {
     pub(crate) facts: &'a ProbedSchema,
     pub(crate) tenancy: &'a Tenancy,
-    /// How the rows of each table tell their tenant.
+    /// How the rows of each table identify their tenant.
     pub(crate) belongs: BTreeMap<i64, TenantLink>,
     /// The table of tenants.
     pub(crate) root: Option<i64>,
@@ -93,7 +93,7 @@ const PLATFORM: [&str; 13] = [
     "af_db",
 ];
 
-/// Says whether a schema comes with a platform.
+/// Whether a schema comes with a platform.
 pub(crate) fn is_platform(schema: &str) -> bool {
     PLATFORM.contains(&schema)
 }
@@ -123,7 +123,7 @@ impl<'a> TenancyMap<'a> {
         tenancy_map
     }
 
-    /// Gives the tables that can be filled, parents before children.
+    /// Returns the tables that can be filled, parents before children.
     pub(crate) fn order(&self) -> Vec<&'a Relation> {
         let wanted = self.wanted();
         let mut left: Vec<&Relation> = self
@@ -153,7 +153,7 @@ impl<'a> TenancyMap<'a> {
         order
     }
 
-    /// Says whether all parents of a table stand already; without `strict`, only those it cannot do without.
+    /// Whether all parents of a table stand already; without `strict`, only those it cannot do without.
     fn waits_for(
         &self,
         table: &Relation,
@@ -176,7 +176,7 @@ impl<'a> TenancyMap<'a> {
         })
     }
 
-    /// Gives the user's own tables and what they need of others.
+    /// Returns the user's own tables and what they need of others.
     fn wanted(&self) -> BTreeSet<i64> {
         let mut wanted: BTreeSet<i64> = self
             .facts
@@ -206,12 +206,12 @@ impl<'a> TenancyMap<'a> {
         }
     }
 
-    /// Says whether a table holds rows of tenants.
+    /// Whether a table holds rows of tenants.
     pub(crate) fn is_tenant_table(&self, table: i64) -> bool {
         !matches!(self.belongs.get(&table), None | Some(TenantLink::Nothing))
     }
 
-    /// Says whether a person declared the table.
+    /// Whether a person declared the table.
     pub(crate) fn is_declared(&self, table: &Relation) -> bool {
         self.tenancy.tables.iter().any(|title| {
             self.facts
@@ -228,7 +228,7 @@ impl<'a> TenancyMap<'a> {
         })
     }
 
-    /// Gives the column of a table that holds the tenant, if it has one.
+    /// Returns the column of a table that holds the tenant, if it has one.
     pub(crate) fn tenant_column(&self, table: i64) -> Option<&str> {
         match self.belongs.get(&table) {
             Some(TenantLink::Column(name)) => Some(name),
@@ -236,7 +236,7 @@ impl<'a> TenancyMap<'a> {
         }
     }
 
-    /// Gives the key of a side's tenant.
+    /// Returns the key of a side's tenant.
     pub(crate) fn key(&self, side: Side, number: usize) -> Option<String> {
         match side {
             Side::A => Some(self.tenancy.tenants[0].clone()),
@@ -246,7 +246,7 @@ impl<'a> TenancyMap<'a> {
         }
     }
 
-    /// Gives the key of a user: 0 is the usual one of a side.
+    /// Returns the key of a user: 0 is the usual one of a side.
     pub(crate) fn user(&self, side: Side, number: usize) -> String {
         if self.tenancy.is_by_user()
             && number == 0
@@ -267,7 +267,7 @@ impl<'a> TenancyMap<'a> {
         }
     }
 
-    /// Gives the condition that a row, known as `alias`, is of this tenant.
+    /// Returns the condition that a row, known as `alias`, is of this tenant.
     pub(crate) fn is_of(
         &self,
         table: i64,

@@ -1,4 +1,4 @@
-//! Owns finding out what each table is to tenancy, from columns, keys, policies and the functions they call.
+//! Finds out how each table relates to tenancy, from columns, keys, policies and the functions they call.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -65,7 +65,7 @@ impl TenancyMap<'_> {
         }
     }
 
-    /// Tables that know no tenant may be told by a joining table that their policies ask.
+    /// A table without a tenant may get it from a joining table that its policies query.
     pub(super) fn belong_by_joining(&mut self) {
         for table in self.facts.relations.values() {
             if !table.is_table()
@@ -275,7 +275,7 @@ impl TenancyMap<'_> {
         }
     }
 
-    /// Makes keys that a sloppy comparison takes for A's or B's.
+    /// Makes keys that a sloppy comparison confuses with A's or B's.
     pub(super) fn find_likes(&self) -> Vec<String> {
         let base = self
             .facts

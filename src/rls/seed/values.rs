@@ -1,4 +1,4 @@
-//! Owns one value for one column: of its type, within its length, marked so that it is known again wherever it turns up.
+//! Generates one value for a column: of its type, within its length, marked so that the value is recognized anywhere.
 
 use crate::expression_text;
 use crate::probed_schema::Column;
@@ -20,13 +20,13 @@ pub(crate) struct ValueContext<'a> {
 }
 
 impl ValueContext<'_> {
-    /// Gives the word that marks everything a side wrote.
+    /// Returns the word that marks everything a side wrote.
     pub(crate) fn mark(&self) -> String {
         format!("{}{}", mark(self.side), self.number)
     }
 }
 
-/// Gives the beginning of every mark of a side.
+/// Returns the beginning of every mark of a side.
 pub(crate) fn mark(side: Side) -> &'static str {
     match side {
         Side::A => "zqa",
@@ -289,7 +289,7 @@ fn string(column: &Column, occasion: &ValueContext<'_>) -> String {
     }
 }
 
-/// Gives the values a check allows: literals in a comparison with the column, not patterns.
+/// Returns the values a check allows: literals in a comparison with the column, not patterns.
 fn choices(column: &Column, allowed: &[String]) -> Vec<String> {
     let own = column.checks.iter().flatten().map(|check| (check, true));
     let theirs = allowed

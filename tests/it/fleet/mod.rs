@@ -377,19 +377,19 @@ async fn a_fleet_is_validated_compared_and_backed_up() {
 
     found       3  m00, m01, m02
 
-    error[rls-enabled]: public.accounts: nobody gains or loses a row by this alone (row-level security is disabled and declared on) (in m00, m02)
+    error[rls-enabled]: public.accounts: row-level security is disabled but declared as enabled (in m00, m02)
       at policies/accounts.yaml:2:3
       help: ALTER TABLE public.accounts ENABLE ROW LEVEL SECURITY;
 
-    error[rls-forced]: public.accounts: nobody gains or loses a row by this alone (row-level security does not hold for the owner and is declared to) (in m00, m01, m02)
+    error[rls-forced]: public.accounts: row-level security is not forced for the owner but declared as forced (in m00, m01, m02)
       at policies/accounts.yaml:2:3
       help: ALTER TABLE public.accounts FORCE ROW LEVEL SECURITY;
 
-    error[rls-grant]: public.accounts: everybody loses SELECT on public.accounts: every row (declared and not granted) (in m00, m01, m02)
+    error[rls-grant]: public.accounts: missing grant: SELECT on public.accounts to PUBLIC. Missing access for PUBLIC: SELECT on public.accounts, every row (in m00, m01, m02)
       at policies/accounts.yaml:2:3
       help: GRANT SELECT ON TABLE public.accounts TO PUBLIC;
 
-    error[rls-policy]: public.accounts: everybody loses SELECT on public.accounts: every row (the declared policy `public_select_all` is missing) (in m00, m01, m02)
+    error[rls-policy]: public.accounts: the declared policy `public_select_all` is missing. Missing access for PUBLIC: SELECT on public.accounts, every row (in m00, m01, m02)
       at policies/accounts.yaml:3:22
       --- declared
       +++ found

@@ -1,4 +1,4 @@
-//! Owns the choice of the declaration that a table follows.
+//! Chooses the declaration that a table follows.
 
 use crate::catalog::{Key, Object};
 use crate::declared::expand::{Chosen, Expansion};

@@ -1,4 +1,4 @@
-//! Owns expanding the declared policy set over a catalog: which table follows which declaration, and what that gives.
+//! Expands the declared policies over a catalog: which table follows which declaration, with which policies and grants.
 //!
 //! Expressions stay as they are written; [`crate::normalize`] has PostgreSQL print them.
 
@@ -173,7 +173,7 @@ impl<'a> Expansion<'a> {
         self.wanted.rights.tables.insert(key.clone(), rows);
     }
 
-    /// Gives the column that names the tenant, where the table has it.
+    /// Returns the column that names the tenant, where the table has it.
     fn tenant_column(&self, key: &Key) -> Option<String> {
         let column = self.tenancy.column.as_ref()?;
         let part = Key::part(Kind::Column, &key.schema, &key.name, &column.value);
@@ -194,7 +194,7 @@ impl<'a> Expansion<'a> {
     /// A table that nothing covers: a finding where it holds rows of tenants.
     fn uncovered(&mut self, key: &Key, object: &Object, column: Option<&str>) {
         let Some(column) = column else { return };
-        // The rows of a partition are governed where they are reached: at its parent.
+        // Rows of a partition are declared at its parent.
         if object.has("partition") {
             return;
         }
@@ -259,7 +259,7 @@ impl<'a> Expansion<'a> {
         rows
     }
 
-    /// Gives what names in braces stand for on a table.
+    /// Returns what names in braces stand for on a table.
     fn known(
         &mut self,
         key: &Key,
@@ -425,7 +425,7 @@ impl<'a> Expansion<'a> {
     }
 }
 
-/// Tells policies of one name apart.
+/// Distinguishes policies of one name apart.
 fn number(policies: &mut [Policy]) {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     for policy in policies {
