@@ -30,16 +30,16 @@ fn a_project_without_a_database_gets_one() {
     }
     insta::assert_snapshot!(told, @r#"
     $ af-db dev status
-    the development server was never started
+    local server was never started
     $ af-db dev stop
-    the development server was not running
+    local server was not running
     $ af-db up --quiet
     applied 1 migration to postgres@127.0.0.1:PORT/dev
     $ af-db dev start
-    the development server runs already: PostgreSQL VERSION on 127.0.0.1:PORT
+    local server is already running: PostgreSQL VERSION on 127.0.0.1:PORT
       data in SERVER
     $ af-db dev status
-    the development server runs: PostgreSQL VERSION on 127.0.0.1:PORT
+    local server is running: PostgreSQL VERSION on 127.0.0.1:PORT
       data in SERVER
     $ af-db dev url
     postgresql://postgres:PASSWORD@127.0.0.1:PORT/dev?sslmode=disable
@@ -49,16 +49,16 @@ fn a_project_without_a_database_gets_one() {
     ! ERROR:  column "wrong" does not exist
     ! LINE 1: SELECT wrong
     !                ^
-    ! error: psql ended with status 1
+    ! error: psql exited with status 1
     exit 2
     $ af-db dev psql -c ALTER TABLE things ADD more int
     ALTER TABLE
     $ af-db validate --quiet
-    ok     files    1 migration
-    ok     lint     0 found, 0 allowed
-    ok     history  compared with the files
-    ok     replay   7 objects on a scratch server
-    wrong  drift    8 objects compared with the migrations
+    ok      files    1 migration
+    ok      lint     0 found, 0 allowed
+    ok      history  compared with the files
+    ok      replay   7 objects on a shadow server
+    failed  drift    8 objects compared with the migrations
 
     error[drift]: column public.things.more: found in the live database, missing in the migrations
       at migrations/V1__things.sql:1:1
@@ -70,18 +70,18 @@ fn a_project_without_a_database_gets_one() {
     ! hint: Confirm with --yes
     exit 4
     $ af-db dev reset --yes --quiet
-    the development server started empty: PostgreSQL VERSION on 127.0.0.1:PORT
+    local server started empty: PostgreSQL VERSION on 127.0.0.1:PORT
       data in SERVER
     $ af-db dev stop
-    the development server stopped
+    local server stopped
       data in SERVER
     $ af-db dev status
-    the development server is stopped
+    local server is stopped
       data in SERVER
     $ af-db validate --quiet
     ok  files   1 migration
     ok  lint    0 found, 0 allowed
-    ok  replay  7 objects on a scratch server
+    ok  replay  7 objects on a shadow server
     "#);
 }
 

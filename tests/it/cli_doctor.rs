@@ -7,10 +7,10 @@ use crate::support::server;
 fn normal(text: &str) -> String {
     let mut lines = String::new();
     for line in text.lines() {
-        let good = line.starts_with("good");
+        let ok = line.starts_with("ok ");
         let version = line.find("PostgreSQL 1").or_else(|| line.find("pg_dump 1"));
         let cut = version
-            .filter(|_| good)
+            .filter(|_| ok)
             .map_or(line.len(), |at| at + line[at..].find(' ').unwrap_or(0) + 1);
         lines.push_str(&line[..cut]);
         if cut < line.len() {
@@ -26,10 +26,10 @@ fn a_project_without_configuration_is_fine() {
     let project = DevProject::new();
     insta::assert_snapshot!(normal(&project.run(&["doctor"])), @r"
     $ af-db doctor
-    good  configuration        no af-db.yaml, using defaults
-    good  server               no database configured; the local server starts when needed
-    good  client tools         pg_dump …
-    good  embedded postgresql  PostgreSQL …
+    ok  configuration        no af-db.yaml, using defaults
+    ok  server               no database configured; the local server starts when needed
+    ok  client tools         pg_dump …
+    ok  embedded postgresql  PostgreSQL …
     ");
 }
 
@@ -49,10 +49,10 @@ fn missing_programs_are_reported_with_a_fix() {
     let (_, told) = told.split_once('\n').unwrap();
     assert!(!told.contains("secret"), "{told}");
     insta::assert_snapshot!(normal(told), @"
-    good     configuration        no af-db.yaml, using defaults
-    missing  server               nothing listens at `127.0.0.1:1`: Connection refused (os error 111)
-    weak     client tools         there is no pg_dump of PostgreSQL 14 or newer on this machine; backup and restore do not work
-    missing  embedded postgresql  cannot use PostgreSQL in PROJECT/empty: postgres is missing
+    ok       configuration        no af-db.yaml, using defaults
+    error    server               nothing listens at `127.0.0.1:1`: Connection refused (os error 111)
+    warning  client tools         there is no pg_dump of PostgreSQL 14 or newer on this machine; backup and restore do not work
+    error    embedded postgresql  cannot use PostgreSQL in PROJECT/empty: postgres is missing
 
     error[doctor-server]: server: nothing listens at `127.0.0.1:1`: Connection refused (os error 111)
       help: start the server, or correct the host and port
@@ -88,22 +88,22 @@ async fn a_live_server_is_checked() {
         .replace(&database.name, "DATABASE");
     insta::assert_snapshot!(told, @r"
     $ af-db doctor --database-url postgresql://postgres@/DATABASE?host=DIRECTORY&sslmode=disable
-    good  configuration        no af-db.yaml, using defaults
-    good  server               PostgreSQL …
-    good  rights               `postgres` is a superuser
-    good  pooler               none in between
-    good  tls                  not needed: local socket
-    good  client tools         pg_dump …
-    good  embedded postgresql  PostgreSQL …
+    ok  configuration        no af-db.yaml, using defaults
+    ok  server               PostgreSQL …
+    ok  rights               `postgres` is a superuser
+    ok  pooler               none
+    ok  tls                  not needed: local socket
+    ok  client tools         pg_dump …
+    ok  embedded postgresql  PostgreSQL …
 
     $ af-db doctor --database-url postgresql://weak@/DATABASE?host=DIRECTORY&sslmode=disable
-    good  configuration        no af-db.yaml, using defaults
-    good  server               PostgreSQL …
-    weak  rights               `weak` cannot create schemas in `DATABASE`
-    good  pooler               none in between
-    good  tls                  not needed: local socket
-    good  client tools         pg_dump …
-    good  embedded postgresql  PostgreSQL …
+    ok       configuration        no af-db.yaml, using defaults
+    ok       server               PostgreSQL …
+    warning  rights               `weak` cannot create schemas in `DATABASE`
+    ok       pooler               none
+    ok       tls                  not needed: local socket
+    ok       client tools         pg_dump …
+    ok       embedded postgresql  PostgreSQL …
 
     warn[doctor-rights]: rights: `weak` cannot create schemas in `DATABASE`
       help: GRANT CREATE ON DATABASE DATABASE TO weak

@@ -59,10 +59,10 @@ async fn rows_arrive_as_they_were() {
     development(&project, DEVELOPMENT);
     let ran = project.run(&["copy", "sqlite://dev.db", "--yes"]).await;
     insta::assert_snapshot!(ran.seen(), @"
-    the same  people   2 rows  c6aa1a6bfddd7dac
-    the same  letters  2 rows  07eff7870bee0544
+    verified  people   2 rows  c6aa1a6bfddd7dac
+    verified  letters  2 rows  07eff7870bee0544
 
-    moved into postgres@HOST:PORT/DATABASE
+    copied into postgres@HOST:PORT/DATABASE
 
     note[copy-type]: people.born: TEXT becomes date: each value must be a date
 
@@ -162,12 +162,12 @@ async fn what_does_not_fit_moves_nothing() {
     status 2
     error[copy-column]: letters.stamp: column not found in PostgreSQL table letters; its values would be lost
     1 error
-    error: 1 difference stands in the way, nothing was moved
+    error: 1 error; nothing was copied
     status 4
     error[copy-column]: letters.stamp: column not found in PostgreSQL table letters; its values would be lost
     error[copy-table]: stamps: table not found in PostgreSQL
     2 errors
-    error: 2 differences stand in the way, nothing was moved
+    error: 2 errors; nothing was copied
     status 4
     "#);
 }
@@ -205,7 +205,7 @@ async fn what_is_no_database_is_said() {
 
     people: 2 rows
     letters: 2 rows
-    error: confirmation needed, but there is no terminal; nothing was changed: Move them into postgres@HOST:PORT/DATABASE?
+    error: confirmation needed, but there is no terminal; nothing was changed: Copy them into postgres@HOST:PORT/DATABASE?
     hint: Confirm with --yes
     status 4
     ");

@@ -265,7 +265,7 @@ async fn a_role_compares_what_it_has_no_rights_on_and_is_told_what_it_cannot_see
     assert_eq!((same.status, same.stdout.as_str()), (0, ""), "{same:?}");
     let unseen = "subscriptions and user mapping options (need superuser)";
     assert!(
-        same.stderr.contains(&format!("not seen: {unseen}")),
+        same.stderr.contains(&format!("not checked (insufficient privileges): {unseen}")),
         "{same:?}"
     );
     let strict = project.run(&["diff", &from, &to, "--strict"]).await;
@@ -292,14 +292,14 @@ async fn what_a_page_tells_is_told_to_forges_too() {
     let pending = ["status", "--check", "--format"];
     let told = |format| pending.into_iter().chain([format]).collect::<Vec<_>>();
     insta::assert_snapshot!(project.run(&told("github")).await.seen(), @"
-    ::warning file=migrations/V1__a.sql,title=pending::migrations/V1__a.sql: it is not applied to postgres@HOST:PORT/DATABASE
+    ::warning file=migrations/V1__a.sql,title=pending::migrations/V1__a.sql: not applied to postgres@HOST:PORT/DATABASE
     status 1
     ");
     let markdown = project.run(&told("markdown")).await;
     assert!(
         markdown
             .stdout
-            .contains("| warn | pending | migrations/V1&#95;&#95;a.sql | it is not applied to "),
+            .contains("| warn | pending | migrations/V1&#95;&#95;a.sql | not applied to "),
         "{markdown:?}"
     );
     let fine = project.run(&["status", "--format", "github"]).await.ok();

@@ -19,7 +19,7 @@ async fn golang_migrate_that_is_dirty_is_refused() {
 
     1 error
 
-    error: 1 thing has to be mended before its migrations can be taken over; nothing was written
+    error: 1 error must be fixed before the migrations can be adopted; nothing was written
     status 4
     ");
 }
@@ -41,7 +41,7 @@ async fn a_database_that_is_not_what_the_files_say_is_refused() {
 
     1 error
 
-    error: 1 thing has to resolved: the database differs from the files; nothing was written
+    error: 1 error must be resolved: the database differs from the files; nothing was written
     status 4
     ");
     sample
@@ -201,7 +201,7 @@ async fn files_that_could_be_of_two_tools_are_not_guessed() {
     sample.database.run("DROP TABLE schema_migrations").await;
     let ran = sample.project.run(&["adopt", "--yes"]).await;
     insta::assert_snapshot!(ran.seen(), @"
-    error: the migrations could be of golang-migrate in migrations, or sqlx in migrations; nothing was written
+    error: the migrations could belong to golang-migrate in migrations, or sqlx in migrations; nothing was written
     hint: Choose the tool with --from and the directory with --dir
     status 4
     ");

@@ -92,7 +92,7 @@ async fn nothing_is_written_before_it_is_confirmed() {
     this would be written:
       af-db.yaml: migrations: layout: golang-migrate
       2 rows in the history and journal of af-db; public.schema_migrations is not changed
-    error: confirmation needed, but there is no terminal; nothing was changed: Take it over?
+    error: confirmation needed, but there is no terminal; nothing was changed: Adopt the migrations?
     hint: Confirm with --yes
     status 4
     ");
@@ -110,7 +110,7 @@ async fn nothing_is_written_before_it_is_confirmed() {
         "t"
     );
     insta::assert_snapshot!(project.run(&["adopt", "--from", "golang-migrate", "--yes"]).await.seen(), @"
-    adopted 2 migrations (golang-migrate): migrations applied, 1 pending
+    adopted migrations (golang-migrate): 2 applied, 1 pending
     wrote af-db.yaml
     wrote public.refinery_schema_history and af_db.journal
 
@@ -299,7 +299,7 @@ async fn a_folder_that_is_not_ours_is_named_and_found() {
     }
     project.write("af-db.yaml", "schemas: [public]\n");
     insta::assert_snapshot!(project.run(&["adopt"]).await.seen(), @"
-    error: the migrations could be of golang-migrate in services/api/migrations/postgres, or sqlx in services/api/migrations/postgres; nothing was written
+    error: the migrations could belong to golang-migrate in services/api/migrations/postgres, or sqlx in services/api/migrations/postgres; nothing was written
     hint: Choose the tool with --from and the directory with --dir
     status 4
     ");

@@ -56,7 +56,7 @@ async fn hooks_run_before_and_after_and_their_failure_counts() {
     project.write("af-db.yaml", hasty);
     let ran = project.run(&["backup"]).await;
     insta::assert_snapshot!(refused(&ran, 4), @"
-    error: `sleep 30` of backup.hooks.before-backup did not end within 2 s; nothing was done
+    error: `sleep 30` of backup.hooks.before-backup timed out after 2 s; nothing was done
     hint: Fix the hook, or remove it from af-db.yaml
     ");
 

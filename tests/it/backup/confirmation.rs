@@ -36,10 +36,10 @@ async fn swap_needs_confirmation() {
     let olds = "SELECT datname FROM pg_database WHERE starts_with(datname, current_database() || '_before')";
     let old = database.one(olds).await;
     let status = project.run(&["status"]).await.ok();
-    let said = "a restore replaced this database and kept it (";
+    let said = "previous version of this database, kept by a restore (";
     assert!(status.seen().contains(said), "{}", status.seen());
     let doctor = project.run(&["doctor"]).await;
-    let said = "restores kept the databases they replaced: ";
+    let said = "kept by restores: ";
     assert!(doctor.stdout.contains(said), "{}", doctor.seen());
     database.run(&format!("DROP DATABASE {old}")).await;
 }

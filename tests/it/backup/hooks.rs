@@ -48,7 +48,7 @@ async fn a_hook_that_times_out_is_killed_with_its_children() {
     let ran = project.run(&["backup"]).await;
     assert_eq!(ran.status, 4, "{}", ran.seen());
     assert!(
-        ran.stderr.contains("did not end within 1 s"),
+        ran.stderr.contains("timed out after 1 s"),
         "{}",
         ran.seen()
     );

@@ -124,7 +124,7 @@ async fn a_fleet_comes_up_and_those_who_cannot_are_named() {
     V1                    4  2 pending   m01, m02, m03, m04
     nothing applied       2  3 pending   m00, m06
 
-    1 database could not be asked
+    1 database could not be reached
 
     warn[fleet-ahead]: m05: `foreign` is applied, but not in this checkout (newer than all files)
       postgres@HOST:PORT/DATABASE_5
@@ -208,7 +208,7 @@ async fn what_takes_away_waits_for_what_adds_and_a_failure_stops_the_rest() {
     assert_eq!(ran.status, 3, "{ran:?}");
     assert!(ran.stderr.contains("there are rows"), "{ran:?}");
     assert!(
-        ran.stdout.contains("stopped: 1 database has failed, 0 may"),
+        ran.stdout.contains("stopped: 1 database has failed, limit 0"),
         "{ran:?}"
     );
     // The canary has what adds, and nobody has lost anything.

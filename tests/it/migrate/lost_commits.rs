@@ -123,7 +123,7 @@ async fn an_unknown_commit_is_checked_by_the_next_run() {
     let ran = project.run(&["up"]).await;
     insta::assert_snapshot!(ran.seen(), @"
     warning: the connection was lost during COMMIT; checking on a new connection whether it succeeded
-    waiting up to 3 s for `postgres@HOST:PORT/DATABASE`: nothing answers there yet
+    waiting up to 3 s for `postgres@HOST:PORT/DATABASE`: the server is not answering yet
     error: stopped at the COMMIT of migrations/V2__b.sql; unknown whether it was applied: the connection was lost: connection closed
     hint: run the command again: it checks first whether the COMMIT succeeded, which is unknown now (cannot connect to `HOST:PORT`: connection closed)
     status 3
@@ -240,7 +240,7 @@ async fn an_interrupted_down_migration_continues() {
     insta::assert_snapshot!(timeless(&status), @"
     postgres@HOST:PORT/DATABASE (local, PostgreSQL VERSION)
 
-       1  half-reverted  a  TIME TIME
+       1  partially reverted  a  TIME TIME
 
     1 migration is applied, 0 pending
 

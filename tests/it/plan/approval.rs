@@ -85,7 +85,7 @@ async fn an_approved_plan_runs_once() {
     assert_eq!(applied(&case.database).await, "1,2,3");
     let again = case.up("production").await;
     assert_eq!(again.status, 4, "{}", again.seen());
-    insta::assert_snapshot!(without_hashes(&again.stderr).split(" at ").next().unwrap(), @"error: plan HASH was carried out");
+    insta::assert_snapshot!(without_hashes(&again.stderr).split(" at ").next().unwrap(), @"error: plan HASH was already applied");
 }
 
 #[tokio::test]

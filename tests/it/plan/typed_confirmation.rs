@@ -67,10 +67,10 @@ async fn a_plan_runs_when_its_words_and_every_loss_are_typed() {
     assert_eq!(applied(&case.database).await, "1,2,3");
     insta::assert_snapshot!(ran.stderr, @"
     plan.json will be run on postgres@HOST:PORT/DATABASE, environment `production`: HASH
-    Type `production/DATABASE START` to go on:
+    Type `production/DATABASE START` to confirm:
     production/DATABASE START
     All data of public.a.note will be lost.
-    Type `public.a.note` to go on:
+    Type `public.a.note` to confirm:
     public.a.note
     applied 2 migrations to postgres@HOST:PORT/DATABASE
     as planned: HASH
