@@ -265,7 +265,8 @@ async fn a_role_compares_what_it_has_no_rights_on_and_is_told_what_it_cannot_see
     assert_eq!((same.status, same.stdout.as_str()), (0, ""), "{same:?}");
     let unseen = "subscriptions and user mapping options (need superuser)";
     assert!(
-        same.stderr.contains(&format!("not checked (insufficient privileges): {unseen}")),
+        same.stderr
+            .contains(&format!("not checked (insufficient privileges): {unseen}")),
         "{same:?}"
     );
     let strict = project.run(&["diff", &from, &to, "--strict"]).await;

@@ -536,7 +536,11 @@ async fn protection_ends_when_a_person_lifts_it() {
     // Not while af-db.yaml protects it.
     let ran = project.run(&unprotect).await;
     assert_eq!(ran.status, 4, "{}", ran.seen());
-    assert!(ran.stderr.contains("af-db.yaml says"), "{}", ran.seen());
+    assert!(
+        ran.stderr.contains("is protected in af-db.yaml"),
+        "{}",
+        ran.seen()
+    );
     let url = bench.url("prod");
     project.write(
         "af-db.yaml",

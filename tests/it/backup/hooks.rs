@@ -47,11 +47,7 @@ async fn a_hook_that_times_out_is_killed_with_its_children() {
     project.write("af-db.yaml", settings("before-backup", "1s"));
     let ran = project.run(&["backup"]).await;
     assert_eq!(ran.status, 4, "{}", ran.seen());
-    assert!(
-        ran.stderr.contains("timed out after 1 s"),
-        "{}",
-        ran.seen()
-    );
+    assert!(ran.stderr.contains("timed out after 1 s"), "{}", ran.seen());
     assert!(!is_running(project.folder.path()));
 }
 

@@ -101,7 +101,8 @@ async fn a_protected_server_needs_confirmation_for_new_databases() {
             let ran = project.run(&[arguments, more].concat()).await;
             assert_eq!(ran.status, 4, "{arguments:?} {more:?} {}", ran.seen());
             assert!(
-                ran.stderr.contains("but there is no terminal; nothing was changed"),
+                ran.stderr
+                    .contains("but there is no terminal; nothing was changed"),
                 "{}",
                 ran.seen()
             );

@@ -208,7 +208,8 @@ async fn what_takes_away_waits_for_what_adds_and_a_failure_stops_the_rest() {
     assert_eq!(ran.status, 3, "{ran:?}");
     assert!(ran.stderr.contains("there are rows"), "{ran:?}");
     assert!(
-        ran.stdout.contains("stopped: 1 database has failed, limit 0"),
+        ran.stdout
+            .contains("stopped: 1 database has failed, limit 0"),
         "{ran:?}"
     );
     // The canary has what adds, and nobody has lost anything.

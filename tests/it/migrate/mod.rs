@@ -217,7 +217,7 @@ async fn what_cannot_run_is_refused_before_anything_runs() {
 
     1 error
 
-    error: 1 fault stands in the way, nothing was applied
+    error: 1 error; nothing was applied
     status 4
     ");
     assert_eq!(database.one("SELECT to_regclass('a') IS NULL").await, "t");

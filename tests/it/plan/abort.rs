@@ -135,7 +135,7 @@ async fn a_guarded_environment_asks_first() {
     super::configure(&project, "protected: true");
     let abort = ["up", "--env", "production", "--abort", "--yes"];
     insta::assert_snapshot!(project.run(&abort).await.seen(), @"
-    error: confirmation needed, but there is no terminal; nothing was changed: undo what is left of migrations/V2__b.sql on postgres@HOST:PORT/DATABASE, environment `production`
+    error: confirmation needed, but there is no terminal; nothing was changed: undo migrations/V2__b.sql on postgres@HOST:PORT/DATABASE, environment `production`
     hint: Run this in a terminal; without a terminal, use an approved plan: af-db plan --out plan.json, then af-db up --plan plan.json --approve sha256:…
     status 4
     ");

@@ -126,7 +126,7 @@ async fn a_modified_plan_is_refused() {
     forge(&|document| document.losses.clear());
     case.refuses("production", "is stale").await;
     forge(&|document| document.author = Some("carol".to_owned()));
-    case.refuses("production", "not the one approved").await;
+    case.refuses("production", "not the approved one").await;
     let arguments = ["up", "--env", "production", "--plan", "plan.json", "--yes"];
     let said = refused(case.project.run(&arguments).await, &case.database).await;
     assert!(
@@ -187,7 +187,7 @@ async fn the_signature_of_a_stranger_is_refused() {
     case.refuses("production", "not by any of the approvers")
         .await;
     std::fs::remove_file(case.project.folder.path().join("plan.json.minisig")).unwrap();
-    case.refuses("production", "there is no signature").await;
+    case.refuses("production", "no signature").await;
 }
 
 #[tokio::test]
@@ -222,11 +222,11 @@ async fn yes_is_never_enough() {
     PostgreSQL VERSION
     plan is up to date
     error: plan.json is plan HASH, not the approved one; nothing was changed
-    hint: approve what was looked at, by its whole name: HASH and 64 digits
+    hint: Approve the reviewed plan by its full hash: --approve HASH… (64 digits)
     PostgreSQL VERSION
     plan is up to date
     error: plan.json is plan HASH, not the approved one; nothing was changed
-    hint: approve what was looked at, by its whole name: HASH and 64 digits
+    hint: Approve the reviewed plan by its full hash: --approve HASH… (64 digits)
     ");
 }
 

@@ -30,7 +30,7 @@ async fn rows_that_a_foreign_key_takes_along_are_named_before_they_go() {
     insta::assert_snapshot!(without_hashes(&said.seen()), @"
     plan for production on postgres@HOST:PORT/DATABASE: 1 migration, 1 statement; now at 1
 
-    1. migrations/V2__b.sql, in one transaction, no way back is written
+    1. migrations/V2__b.sql, one transaction; no down migration
        DELETE FROM a WHERE id = 1
          RowExclusive on a: deletes rows, blocks only DDL
          rows of b are deleted with those of a (foreign key b_a_fkey)
@@ -39,8 +39,8 @@ async fn rows_that_a_foreign_key_takes_along_are_named_before_they_go() {
     rows may be deleted: public.a
     rows may be deleted: public.b, together with rows of public.a
     lock timeout 2 s, retried for up to 10 min
-    schema now        HASH
-    schema afterwards HASH
+    schema before     HASH
+    schema after      HASH
     plan              HASH
 
     to run exactly this plan: af-db plan --out plan.json, then af-db up --plan plan.json

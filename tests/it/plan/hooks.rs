@@ -91,7 +91,7 @@ async fn a_receiver_that_fails_changes_nothing() {
     );
     let ran = project.run(&["up"]).await.ok();
     assert!(
-        ran.stderr.contains("the receiver answered 500"),
+        ran.stderr.contains("the receiver returned HTTP status 500"),
         "{}",
         ran.stderr
     );

@@ -125,21 +125,21 @@ async fn a_plan_says_what_up_would_run() {
     insta::assert_snapshot!(without_hashes(&ran.seen()), @"
     plan for staging on postgres@HOST:PORT/DATABASE: 2 migrations, 3 statements; now at 1
 
-    1. migrations/V2__b.sql, in one transaction, can be taken back
-       at most 5 min on the server
+    1. migrations/V2__b.sql, one transaction; down migration present
+       statement timeout 5 min
        CREATE TABLE b (id int PRIMARY KEY REFERENCES a)
          ShareRowExclusive on a: briefly, blocks writes
        CREATE INDEX b_id ON b (id)
 
-    2. migrations/V3__c.sql, in one transaction, irreversible: the notes are gone
+    2. migrations/V3__c.sql, one transaction; irreversible: the notes are gone
        ALTER TABLE a DROP COLUMN note
          AccessExclusive on a: briefly, blocks reads and writes
          drops the column a.note with all its rows: the data is lost
 
     data lost: public.a.note
     lock timeout 2 s, retried for up to 10 min
-    schema now        HASH
-    schema afterwards HASH
+    schema before     HASH
+    schema after      HASH
     plan              HASH
 
     to run: af-db up --plan plan.json
@@ -364,7 +364,7 @@ async fn a_plan_interrupted_in_its_first_step_continues_with_resume() {
     assert_eq!(ran.status, 4, "{}", ran.seen());
     insta::assert_snapshot!(ran.stderr, @"
     error: an earlier run of this plan applied migrations/V2__b.sql partially; nothing was changed
-    hint: Continue with the others: --resume; or take back what is done: af-db up --abort
+    hint: Continue the plan with --resume, or undo the migration: af-db up --abort
     ");
     let ran = project.run(&[&up[..], &["--resume"]].concat()).await.ok();
     assert!(
@@ -407,18 +407,18 @@ async fn a_step_that_fails_on_the_mirror_is_found_before() {
     insta::assert_snapshot!(without_hashes(&ran.seen()), @r#"
     plan for staging on postgres@HOST:PORT/DATABASE: 2 migrations, 3 statements; now at 1
 
-    1. migrations/V2__b.sql, in one transaction, can be taken back
-       at most 5 min on the server
+    1. migrations/V2__b.sql, one transaction; down migration present
+       statement timeout 5 min
        CREATE TABLE b (id int PRIMARY KEY REFERENCES a)
          ShareRowExclusive on a: briefly, blocks writes
        CREATE INDEX b_id ON b (id)
 
-    2. migrations/V3__c.sql, in one transaction, no way back is written
+    2. migrations/V3__c.sql, one transaction; no down migration
        ALTER TABLE nowhere ADD COLUMN x int
 
     data loss after the failing statement is unknown
     lock timeout 2 s, retried for up to 10 min
-    schema now        HASH
+    schema before     HASH
     the schema after the run could not be predicted
     plan              HASH
 
@@ -448,7 +448,7 @@ async fn an_unwritable_plan_path_is_reported_at_once() {
     error: the directory nowhere/plans of --out does not exist. Nothing was planned.
     hint: Create it first: mkdir -p nowhere/plans
     status 2
-    error: migrations--out  is a directory. Nothing was planned.
+    error: --out migrations is a directory. Nothing was planned.
     hint: Name a file: --out migrations/plan.json
     status 2
     ");
@@ -485,7 +485,7 @@ ALTER DATABASE postgres SET work_mem = '5MB';
     let said = project.run(&arguments).await.stdout;
     for line in [
         "rows may be deleted: public.a",
-        "I01 a_pkey: the text looks like it, the shadow shows that it does not happen",
+        "I01 a_pkey: not confirmed on the shadow database, ignored",
     ] {
         assert!(said.contains(line), "{line}:\n{said}");
     }

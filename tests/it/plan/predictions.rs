@@ -34,7 +34,7 @@ async fn a_step_may_change_what_an_earlier_one_creates() {
     .await;
     let hash = plan(&project, "production").await;
     let ran = project.run(&approved(&hash)).await.ok();
-    assert!(ran.stderr.contains("the plan is fresh"), "{}", ran.seen());
+    assert!(ran.stderr.contains("plan is up to date"), "{}", ran.seen());
     assert_eq!(applied(&database).await, "1,2,3,4,5,6,7,8,9");
 }
 
@@ -46,7 +46,7 @@ async fn the_reference_project_runs_from_empty_as_planned() {
     super::configure(&project, GUARDED);
     let hash = plan(&project, "production").await;
     let ran = project.run(&approved(&hash)).await.ok();
-    assert!(ran.stderr.contains("the plan is fresh"), "{}", ran.seen());
+    assert!(ran.stderr.contains("plan is up to date"), "{}", ran.seen());
     let files = std::fs::read_dir(project.folder.path().join("migrations")).expect("the files");
     let ups = files.filter(|file| {
         let name = file.as_ref().expect("a file").file_name();

@@ -119,9 +119,9 @@ async fn preflight_errors_are_reported() {
         }
     }
     insta::assert_snapshot!(said, @r#"
-    lock-waiters warning: public.a: 1 wait for a lock on it
-    invalid-indexes warning: public.dup_id: this index of public.dup is invalid: it is kept up to date and used by no query
-    unvalidated-constraints ok: later on public.dup: this constraint was never validated: rows from before may break it
+    lock-waiters warning: public.a: sessions waiting for a lock: 1
+    invalid-indexes warning: public.dup_id: index of public.dup is invalid: maintained by writes, but not used by queries
+    unvalidated-constraints ok: later on public.dup: the constraint is not validated; existing rows may violate it
     backup blocking: no verified backup of this database found
     command "ok": ["`echo fine`: fine"]
     command "warning": ["`echo odd; exit 1`: odd"]

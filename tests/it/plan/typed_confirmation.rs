@@ -82,7 +82,10 @@ async fn a_plan_runs_when_its_words_and_every_loss_are_typed() {
 async fn wrong_confirmations_change_nothing() {
     let case = case().await;
     let words = &*case.words;
-    let (other, nothing) = ("is not what was asked for", "nothing was typed");
+    let (other, nothing) = (
+        "confirmation did not match",
+        "not confirmed; nothing was changed",
+    );
     case.refuses(&["yes\n"], other).await;
     case.refuses(&["\n"], other).await;
     let (start, hash) = words.split_once(' ').expect("two words");

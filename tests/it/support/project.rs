@@ -150,7 +150,9 @@ impl Project {
             if read == 0 {
                 break;
             }
-            let questions = String::from_utf8_lossy(&seen).matches("to confirm:").count();
+            let questions = String::from_utf8_lossy(&seen)
+                .matches("to confirm:")
+                .count();
             for _ in asked..questions {
                 let answer = answers.next().expect("an answer to every question");
                 keyboard.write_all(answer.as_bytes()).await.expect("typed");
