@@ -463,7 +463,7 @@ async fn tables_without_any_access_are_reported() {
         project.write("migrations/V2__b.sql", text);
         let arguments = ["plan", "--env", "staging", "--to", "2"];
         let said = project.run(&arguments).await.stdout;
-        let line = "warn[plan-shut]: public.a: row-level security is on and no policy is there";
+        let line = "warn[plan-shut]: public.a: row-level security is enabled without a policy";
         assert_eq!(said.contains(line), told, "{said}");
     };
     check("", true).await;
