@@ -332,7 +332,7 @@ async fn statements_that_do_not_lead_there_are_refused() {
     assert!(
         refused(&twice)
             .await
-            .starts_with("the statements found would stop at ")
+            .starts_with("The generated statements fail at ")
     );
 }
 
