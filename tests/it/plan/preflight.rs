@@ -197,23 +197,23 @@ async fn a_right_that_the_pending_steps_need_and_the_role_lacks_blocks() {
     let cases = [
         (
             "CREATE TABLE t (a int)",
-            Some("public: the pending steps create in this schema"),
+            Some("public: the role has no CREATE privilege on this schema"),
         ),
         ("CREATE VIEW public.v AS SELECT 1", Some("public: ")),
         ("CREATE TABLE mine.t2 (a int)", None),
         ("CREATE TEMP TABLE x (a int)", None),
         (
             "CREATE SCHEMA other; CREATE TABLE other.t (a int)",
-            Some("may not create in the database"),
+            Some("the role has no CREATE privilege on the database"),
         ),
         (
             "CREATE EXTENSION pgcrypto",
-            Some("may not create in the database"),
+            Some("the role has no CREATE privilege on the database"),
         ),
         ("CREATE ROLE r", Some("CREATEROLE")),
         (
             "UPDATE mine.forced SET a = 1",
-            Some("mine.forced: the pending steps write its rows"),
+            Some("mine.forced: the pending steps write rows"),
         ),
         ("UPDATE mine.t SET a = 1", None),
     ];
