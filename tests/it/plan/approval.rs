@@ -382,5 +382,5 @@ async fn findings_that_are_cut_out_before_it_is_signed_are_missed() {
     std::fs::write(&path, &forged).expect("written");
     case.hash = document::sha256(&forged);
     case.sign(&case.bob, "production", 1);
-    case.refuses("production", "the plan does not say").await;
+    case.refuses("production", "finding not in the plan").await;
 }
