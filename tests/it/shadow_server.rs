@@ -264,7 +264,7 @@ async fn a_killed_owner_leaves_nothing_behind() {
         let mut owner = Program::new(std::env::current_exe().unwrap())
             .args([
                 "--exact",
-                "scratch::owner_to_be_killed",
+                "shadow_server::owner_to_be_killed",
                 "--nocapture",
                 BY_ITS_KILLER,
             ])
