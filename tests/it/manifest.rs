@@ -397,7 +397,7 @@ async fn an_extension_that_the_server_lacks_is_named_and_the_rest_is_settled() {
         })
         .collect();
     insta::assert_snapshot!(said.join("\n"), @r#"
-    schemas/x.yaml:1:15: extension not_there: extension "not_there" is not available; what needs it cannot be judged
+    schemas/x.yaml:1:15: extension not_there: extension "not_there" is not available; objects that need it cannot be checked
     install the extension's package on the server used for shadow databases
     "#);
     let table = Key::named(Kind::Table, "public", "t");

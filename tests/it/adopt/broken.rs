@@ -15,7 +15,7 @@ async fn golang_migrate_that_is_dirty_is_refused() {
         .await;
     insta::assert_snapshot!(ran.seen(), @"
     error[adopt-broken]: migration 2: public.schema_migrations is `dirty`: migration 2 is partially applied
-      help: undo or finish what it did by hand, then tell it: migrate force 2
+      help: complete or undo the migration by hand, then run: migrate force 2
 
     1 error
 
@@ -134,7 +134,7 @@ async fn what_a_tool_records_as_broken_is_refused() {
     error[adopt-broken]: migration 20260106090000: public._sqlx_migrations records migration 20260106090000 as not successful
     error[adopt-broken]: migration 1.1: public.flyway_schema_history records migration 1.1 as failed
     error[adopt-broken]: migration 20260106090000_posts: public._prisma_migrations records migration 20260106090000_posts as started but not finished
-    error[adopt-broken]: migration prices: sqitch.changes says `fail` of migration prices
+    error[adopt-broken]: migration prices: sqitch.changes records migration prices as `fail`
     error[adopt-file-missing]: migration deadbeef0000: applied by the tool, but the migration file is missing
     error[adopt-file-missing]: migration 20260107000000: applied by the tool, but the migration file is missing
     ");
@@ -190,8 +190,8 @@ async fn an_edited_file_is_refused_where_the_tool_records_checksums() {
     error[adopt-edited]: deploy/app.sql: checksum mismatch: the file was modified after the tool applied it
     error[migration-layout]: migrations/committed/000001.sql: the text does not match the `--! Hash:` line of the file
     error[migration-program]: migrations/00004_x.go: this migration is a program; af-db runs only SQL
-    error[migration-layout]: sql/V3__p.sql: Flyway puts a value in for `${name}`, which af-db does not know
-    error[adopt-verify]: verify/goods.sql: it fails on the shadow of the files: column "gone" does not exist (SQLSTATE 42703)
+    error[migration-layout]: sql/V3__p.sql: unsupported Flyway placeholder `${name}`
+    error[adopt-verify]: verify/goods.sql: the verify script fails on the shadow database: column "gone" does not exist (SQLSTATE 42703)
     "#);
 }
 

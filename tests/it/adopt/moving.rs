@@ -48,9 +48,9 @@ async fn what_the_other_server_lacks_is_listed_before_anything_moves() {
             )
         })
         .collect();
-    insta::assert_snapshot!(told.join("\n"), @r"
+    insta::assert_snapshot!(told.join("\n"), @"
     moving-role moving_reader: the role does not exist on the target; used by policy own on public.notes, table public.notes
-      CREATE ROLE moving_reader NOLOGIN, or name another
+      CREATE ROLE moving_reader NOLOGIN, or use another role
     moving-platform auth.uid: the platform's schema does not exist on the target; used by policy own on public.notes
       create it on the target: CREATE FUNCTION auth.uid() RETURNS uuid … (current_setting('request.jwt.claims', true)::jsonb ->> 'sub')::uuid
     ");
