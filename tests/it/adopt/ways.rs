@@ -220,7 +220,7 @@ async fn repeatable_files_are_taken_over_converted_only() {
     let ran = project.run(&["adopt", "--from", "flyway", "--yes"]).await;
     assert_eq!(ran.status, 4, "{}", ran.seen());
     assert!(
-        ran.seen().contains("adopt with --convert"),
+        ran.seen().contains("af-db adopt --convert"),
         "{}",
         ran.seen()
     );
@@ -326,7 +326,7 @@ async fn another_tools_declaration_is_a_source() {
     project.write("said.sql", declared);
     project.write("prisma/schema.prisma", "model User { id Int @id }\n");
     let missing = project.run(&["diff", "live", "prisma/schema.prisma"]).await;
-    let words = "Prisma is not installed here, and only it can say prisma/schema.prisma as SQL";
+    let words = "Prisma is not installed; it is needed to render prisma/schema.prisma as SQL";
     assert_eq!(missing.status, 2, "{}", missing.seen());
     assert!(missing.stderr.contains(words), "{}", missing.seen());
     let program =
