@@ -99,7 +99,7 @@ pub async fn run(
     let database = if is_own && archive.database != server.database() {
         archive.database.clone()
     } else {
-        restore::plan::suffixed(&archive.database, &format!("_drill_{}", std::process::id()))
+        restore::leftovers::suffixed(&archive.database, &format!("_drill_{}", std::process::id()))
     };
     options.target = server.with_database(&database);
     options.place = Destination::New;

@@ -428,8 +428,8 @@ mod tests {
             left_out,
             [
                 "extension pg_graphql: the extension is not available on the server",
-                "fk constraint notes_owner of public.notes: it needs table auth.users",
-                "policy own of public.notes: it needs function auth.uid()",
+                "fk constraint notes_owner of public.notes: requires table auth.users",
+                "policy own of public.notes: requires function auth.uid()",
             ]
         );
     }

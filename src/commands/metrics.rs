@@ -263,7 +263,7 @@ mod tests {
         # HELP af_db_last_run_status Exit status of the last run.
         # TYPE af_db_last_run_status gauge
         af_db_last_run_status{command="up",environment="prod\"uction",database="app"} 0
-        # HELP af_db_last_run_success Whether the last run ended with 0.
+        # HELP af_db_last_run_success 1 if the last run exited with 0, else 0.
         # TYPE af_db_last_run_success gauge
         af_db_last_run_success{command="up",environment="prod\"uction",database="app"} 1
         # HELP af_db_last_run_timestamp_seconds When the last run ended.
@@ -272,24 +272,24 @@ mod tests {
         # HELP af_db_last_run_duration_seconds How long the last run took.
         # TYPE af_db_last_run_duration_seconds gauge
         af_db_last_run_duration_seconds{command="up",environment="prod\"uction",database="app"} 2.5
-        # HELP af_db_backup_age_seconds Age of the newest proven backup.
+        # HELP af_db_backup_age_seconds Age of the newest verified backup.
         # TYPE af_db_backup_age_seconds gauge
         af_db_backup_age_seconds{command="up",environment="prod\"uction",database="app"} 3600
-        # HELP af_db_pending_migrations Migrations that are not applied.
+        # HELP af_db_pending_migrations Number of pending migrations.
         # TYPE af_db_pending_migrations gauge
         af_db_pending_migrations{command="up",environment="prod\"uction",database="app"} 1
-        # HELP af_db_step_duration_seconds How long a migration took.
+        # HELP af_db_step_duration_seconds Duration of a migration.
         # TYPE af_db_step_duration_seconds gauge
         af_db_step_duration_seconds{command="up",environment="prod\"uction",database="app",version="3"} 1.5
-        # HELP af_db_step_lock_waits How often a lock was waited for in vain.
+        # HELP af_db_step_lock_waits Number of lock timeouts of a migration.
         # TYPE af_db_step_lock_waits gauge
         af_db_step_lock_waits{command="up",environment="prod\"uction",database="app",version="3"} 2
-        # HELP af_db_findings What was found, by severity.
+        # HELP af_db_findings Number of findings by severity.
         # TYPE af_db_findings gauge
         af_db_findings{command="up",environment="prod\"uction",database="app",severity="error"} 1
         af_db_findings{command="up",environment="prod\"uction",database="app",severity="warn"} 0
         af_db_findings{command="up",environment="prod\"uction",database="app",severity="note"} 0
-        # HELP af_db_drift_findings Differences between what is declared and what is there.
+        # HELP af_db_drift_findings Number of differences between the declared and the live schema.
         # TYPE af_db_drift_findings gauge
         af_db_drift_findings{command="up",environment="prod\"uction",database="app"} 1
         "#);

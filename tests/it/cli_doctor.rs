@@ -51,7 +51,7 @@ fn missing_programs_are_reported_with_a_fix() {
     insta::assert_snapshot!(normal(told), @"
     ok       configuration        no af-db.yaml, using defaults
     error    server               nothing listens at `127.0.0.1:1`: Connection refused (os error 111)
-    warning  client tools         there is no pg_dump of PostgreSQL 14 or newer on this machine; backup and restore do not work
+    warning  client tools         no pg_dump of PostgreSQL 14 or newer found; backup and restore do not work
     error    embedded postgresql  cannot use PostgreSQL in PROJECT/empty: postgres is missing
 
     error[doctor-server]: server: nothing listens at `127.0.0.1:1`: Connection refused (os error 111)
@@ -60,7 +60,7 @@ fn missing_programs_are_reported_with_a_fix() {
     error[doctor-embedded-postgresql]: embedded postgresql: cannot use PostgreSQL in PROJECT/empty: postgres is missing
       help: set AF_DB_PG_BIN to the directory with postgres and initdb, or unset it
 
-    warn[doctor-client-tools]: client tools: there is no pg_dump of PostgreSQL 14 or newer on this machine; backup and restore do not work
+    warn[doctor-client-tools]: client tools: no pg_dump of PostgreSQL 14 or newer found; backup and restore do not work
       help: install the client programs, such as the package postgresql-client-14, or set AF_DB_PG_BIN to their directory
 
     2 errors, 1 warning

@@ -182,7 +182,7 @@ async fn the_house_rules_hold_and_would_be_missed() {
         .await;
     insta::assert_snapshot!(judge(&session).await.join("\n"), @r#"
     house-comment `public."Loose_logs"` has no comment
-    house-tenant `public."Loose_logs"` does not say which tenant a row belongs to: it has no `tenant_id`
+    house-tenant `public."Loose_logs"` has no tenant column `tenant_id`
     house-logs `public."Loose_logs"` is a log table without column `created_at`
     house-naming `public."Loose_logs"` is a table that does not match the naming rule
     house-foreign-key-index `public.agents.agents_project_id_fkey` is a foreign key without an index; each DELETE or key UPDATE on the referenced table scans this table

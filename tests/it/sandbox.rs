@@ -425,7 +425,7 @@ async fn queries_on_the_target_call_no_functions_with_effects() {
     );
     let ran = project.run(&["plan"]).await;
     assert!(
-        ran.seen().contains("rows that the constraint"),
+        ran.seen().contains("rows that violate constraint"),
         "{}",
         ran.seen()
     );

@@ -10,7 +10,6 @@ use crate::event::{Event, Watch, silent};
 use crate::pg::connect;
 use crate::pg::session::Session;
 use crate::pg::target::Target;
-use crate::restore::plan::suffixed;
 use crate::sql::name::Ident;
 use crate::sql::safe::Sql;
 
@@ -80,6 +79,15 @@ impl KeptDatabase {
     pub fn was(&self, name: &str) -> bool {
         self.name == suffixed(name, &self.name[self.name.len() - SUFFIX..])
     }
+}
+
+/// Appends to a name, which PostgreSQL would cut at 63 bytes.
+pub fn suffixed(name: &str, suffix: &str) -> String {
+    let mut end = name.len().min(63 - suffix.len());
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}{suffix}", &name[..end])
 }
 
 /// How long the suffix of a kept database is.

@@ -14,7 +14,8 @@ use crate::pg::connect;
 use crate::pg::session::Session;
 use crate::pg::target::Target;
 use crate::properties;
-use crate::restore::{AdminSession, Destination, Options, Work, leftovers};
+use crate::restore::leftovers::{self, suffixed};
+use crate::restore::{AdminSession, Destination, Options, Work};
 use crate::roles_and_settings;
 use crate::swap;
 use crate::unpack::Unpacked;
@@ -144,15 +145,6 @@ async fn unused_names(session: &Session, name: &str) -> Result<(String, String)>
         }
         time += TimeDelta::seconds(1);
     }
-}
-
-/// Appends to a name, which PostgreSQL would cut at 63 bytes.
-pub fn suffixed(name: &str, suffix: &str) -> String {
-    let mut end = name.len().min(63 - suffix.len());
-    while !name.is_char_boundary(end) {
-        end -= 1;
-    }
-    format!("{}{suffix}", &name[..end])
 }
 
 /// Returns whether the target database exists, and refuses one that could not be renamed.

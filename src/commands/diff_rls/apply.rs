@@ -106,6 +106,8 @@ pub(super) async fn apply(args: &Args, declared: &Declared, context: &Context) -
         return Err(because(failure(stopped), aborted).into());
     }
     report.applied = true;
+    // They described what was applied just now.
+    report.findings.clear();
     let still = policies::compare(&session, declared, &context.config).await?;
     if !still.up.is_empty() {
         report.findings.push(

@@ -274,13 +274,10 @@ impl Report for DiffReport {
     }
 
     fn outcome(&self) -> Outcome {
-        if self.applied {
-            return Outcome::Clean;
-        }
         Outcome::of(&self.findings, crate::finding::Severity::Error)
     }
 
     fn findings(&self) -> &[Finding] {
-        if self.applied { &[] } else { &self.findings }
+        &self.findings
     }
 }

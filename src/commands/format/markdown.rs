@@ -106,7 +106,7 @@ mod tests {
         insta::assert_snapshot!(render("diff-rls", &[]), @"
         ### af-db diff-rls
 
-        Nothing was found.
+        No findings.
         ");
     }
 

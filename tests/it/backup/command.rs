@@ -265,8 +265,8 @@ async fn a_drill_probes_tenant_isolation_and_checks_recovery_targets() {
     ] {
         project.write("af-db.yaml", settings("24h", named));
         let ran = project.run(&["restore", "--drill"]).await.ok();
-        let read = format!("read as the tenants {who}: 0 leaks, ");
-        assert!(!ran.stdout.contains(", 0 hold,"), "{}", ran.seen());
+        let read = format!("tenant isolation, as the tenants {who}: 0 leaks, ");
+        assert!(!ran.stdout.contains(", 0 passed,"), "{}", ran.seen());
         assert!(ran.stdout.contains(&read), "{}", ran.seen());
     }
     project.write("af-db.yaml", settings("24h", ""));
@@ -274,7 +274,7 @@ async fn a_drill_probes_tenant_isolation_and_checks_recovery_targets() {
     let ran = project.run(&metrics).await.ok();
     assert!(
         ran.stdout
-            .contains("read as the tenants `1` and `2`: 0 leaks, "),
+            .contains("tenant isolation, as the tenants `1` and `2`: 0 leaks, "),
         "{}",
         ran.seen()
     );

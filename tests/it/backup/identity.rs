@@ -148,7 +148,7 @@ async fn two_servers_sharing_a_store_never_mix_archives() {
     let named = second.as_str();
     let ran = mine.project.run(&["restore", "--swap", named]).await;
     assert!(
-        failed(&ran, 4).contains("made of another database (`DATABASE` on another server)"),
+        failed(&ran, 4).contains("made from another database (`DATABASE` on another server)"),
         "{}",
         ran.seen()
     );
@@ -199,7 +199,7 @@ async fn a_restored_database_keeps_its_archives_and_a_recreated_one_does_not() {
         .await;
     let ran = app.project.run(&["restore", "--swap", "--yes"]).await;
     assert!(
-        failed(&ran, 2).contains("were made of another database of that name"),
+        failed(&ran, 2).contains("belong to a different database of the same name"),
         "{}",
         ran.seen()
     );
@@ -260,7 +260,7 @@ async fn an_archive_from_the_future_is_reported_and_never_latest() {
     std::fs::rename(store.join(&first), folder.path().join("away")).unwrap();
     let ran = app.project.run(&["restore", "--swap", "--yes"]).await;
     assert!(
-        failed(&ran, 2).contains("is from the future"),
+        failed(&ran, 2).contains("has a time in the future"),
         "{}",
         ran.seen()
     );
@@ -322,7 +322,7 @@ async fn an_archive_is_found_by_its_path() {
         .run(&["backup", "verify", &relative, "--from", "backups"])
         .await;
     assert!(
-        failed(&ran, 2).contains("two different stores"),
+        failed(&ran, 2).contains("name different stores"),
         "{}",
         ran.seen()
     );
@@ -358,7 +358,7 @@ async fn databases_with_names_like_flags_are_backed_up_and_restored() {
         let tried = ran
             .stdout
             .lines()
-            .find_map(|line| line.split_once("try it: "));
+            .find_map(|line| line.split_once("test the restore: "));
         let (_, command) = tried.expect("a command to try it");
         app.project.paste(command).await.ok();
         app.project
@@ -371,7 +371,7 @@ async fn databases_with_names_like_flags_are_backed_up_and_restored() {
         assert_eq!(app.mark().await, "lost");
         let undo = ran
             .stderr
-            .split_once("would be put back by: ")
+            .split_once("to restore the last verified backup: ")
             .expect("a command that restores")
             .1;
         let undo = undo.lines().next().expect("a command").trim().to_owned();

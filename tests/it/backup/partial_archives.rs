@@ -128,7 +128,7 @@ async fn the_printed_drop_statement_works() {
     let project = Project::of(&bench.database.target);
     made(&project, &[]).await;
     let said = project.run(&["restore", "--swap", "--yes"]).await.ok();
-    let (_, drop) = said.stdout.split_once("any more: ").unwrap();
+    let (_, drop) = said.stdout.split_once("no longer needed: ").unwrap();
     bench.database.target = maintenance;
     bench.database.run(drop.lines().next().unwrap()).await;
     let left = "SELECT count(*) FROM pg_database WHERE datname LIKE 'Sh%'";

@@ -295,7 +295,7 @@ async fn damage_that_pgbackrest_does_not_report_is_found() {
     let hole = verify().await;
     assert_eq!(hole.status.code(), Some(1), "{}", hole.stderr);
     assert!(
-        hole.text().contains("1 of its files are missing between"),
+        hole.text().contains("1 WAL files are missing between"),
         "{}",
         hole.text()
     );

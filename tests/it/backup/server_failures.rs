@@ -177,7 +177,7 @@ async fn a_full_disk_is_detected_before_or_reported_after() {
     let before = on_a_small_disk(&bench, "3m", &unpacking, "ls -A small").await;
     assert_eq!(before.status.code(), Some(4), "{}", before.stderr);
     assert!(
-        before.stderr.contains("small has 3 MB free, unpacking `"),
+        before.stderr.contains("small has 3 MB free; unpacking `"),
         "{}",
         before.stderr
     );

@@ -101,7 +101,7 @@ async fn a_tenant_is_restored_beside_others() {
     let refused = bring_back(&bench, &archive, false).await.unwrap_err();
     assert_eq!(exit_of(&refused), Exit::Refused, "{refused:#}");
     assert!(
-        refused.to_string().contains("holds rows of tenant"),
+        refused.to_string().contains("already has rows of tenant"),
         "{refused:#}"
     );
 
@@ -147,13 +147,13 @@ async fn an_incomplete_tenant_restore_is_rolled_back() {
     };
     refused(
         "ALTER TABLE agents ADD extra int",
-        "`public.agents` has other columns",
+        "`public.agents` has different columns",
         "ALTER TABLE agents DROP extra",
     )
     .await;
     refused(
         "SET session_replication_role = replica; DELETE FROM plans",
-        "rows of `public.tenants` would point nowhere",
+        "rows of `public.tenants` would violate foreign key",
         "INSERT INTO plans VALUES (1, 'free')",
     )
     .await;
@@ -187,9 +187,7 @@ async fn a_role_that_does_not_see_every_row_may_not_export() {
     let error = refused.unwrap_err();
     assert_eq!(exit_of(&error), Exit::Refused);
     assert!(
-        error
-            .to_string()
-            .contains("would hide rows of `public.agents`"),
+        error.to_string().contains("hides rows of `public.agents`"),
         "{error:#}"
     );
     assert_eq!(bench.store().names().unwrap(), [] as [String; 0]);

@@ -197,9 +197,9 @@ async fn a_forged_archive_is_refused_whatever_its_checksums_say() {
     // A few bytes that become many: more than was said, and more than is kept in memory.
     let zeros = vec![b' '; 48 << 20];
     forge(&folder, "proof.json.zst", &zeros, 10);
-    refused("it holds more than it says").await;
+    refused("the content is longer than declared").await;
     forge(&folder, "proof.json.zst", &zeros, zeros.len() as u64);
-    refused("is larger than such a file can hold").await;
+    refused("is larger than the file allows").await;
     // A table of contents that never ends.
     let mut endless = dump[..40].to_vec();
     endless.resize(48 << 20, 0);

@@ -247,8 +247,8 @@ async fn a_fresh_verified_backup_is_required() {
     let project = project(&database.target, "require: [verified-backup-within 24h]").await;
     let said = refused(project.run(&["up", "--env", "production"]).await, &database).await;
     insta::assert_snapshot!(said, @"
-    error[backup-stale]: DATABASE: there is no proven backup of it in PROJECT/backups
-      help: make and prove one: af-db backup, then af-db backup verify or af-db restore --drill
+    error[backup-stale]: DATABASE: no verified backup of this database in PROJECT/backups
+      help: make and verify one: af-db backup, then af-db backup verify or af-db restore --drill
 
     1 error
 
