@@ -6,7 +6,7 @@ use crate::prove::Proof;
 use crate::verdict::{ProbeOutcome, Verdict};
 
 /// The commands that have a column of their own.
-pub(crate) const COMMANDS: [&'static str; 5] = ["select", "insert", "update", "move", "delete"];
+pub(crate) const COMMANDS: [&str; 5] = ["select", "insert", "update", "move", "delete"];
 
 /// One line of the picture.
 #[derive(Debug, Default)]

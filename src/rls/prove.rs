@@ -96,6 +96,15 @@ impl ProofOptions {
     }
 }
 
+/// Names the tables that could not be filled, with the reason.
+fn unfilled<C: FromIterator<(String, String)>>(filled: &SeedResult, facts: &ProbedSchema) -> C {
+    let titled = |(oid, why): (&i64, &String)| {
+        let title = facts.relations.get(oid)?.title();
+        Some((title, why.clone()))
+    };
+    filled.unfilled.iter().filter_map(titled).collect()
+}
+
 /// Probes a copy and changes it: never pass a database that is still needed.
 pub async fn prove(
     scratch: &Target,
@@ -175,12 +184,9 @@ pub async fn prove(
     note_unreached(&mut context, &unreached);
     let mut verdicts = context.verdicts;
     verdict::settle(&mut verdicts);
-    let titled =
-        |(oid, why): (&i64, &String)| Some((facts.relations.get(oid)?.title(), why.clone()));
-    let unfilled = filled.unfilled.iter().filter_map(titled);
     Ok(Proof {
         verdicts,
-        unfilled: unfilled.collect(),
+        unfilled: unfilled(&filled, &facts),
         lifted: filled.lifted,
         left_out: source_info.refused.clone(),
         unreached,

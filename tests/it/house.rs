@@ -5,6 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use af_db::pg::program::Program;
+
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
@@ -297,8 +299,8 @@ fn headers_say_what_a_file_is() {
     none(wrong.map(|(path, _)| path.clone()).collect());
 }
 
-#[test]
-fn what_people_read_is_in_plain_words() {
+#[tokio::test]
+async fn what_people_read_is_in_plain_words() {
     let mut texts = vec![("README.md".to_owned(), root().join("README.md"))];
     let mut folders = vec![root().join("examples")];
     while let Some(folder) = folders.pop() {
@@ -316,24 +318,24 @@ fn what_people_read_is_in_plain_words() {
         let text = std::fs::read_to_string(path).expect("a text");
         wrong.extend(banned(&text).iter().map(|word| format!("{name}: {word}")));
     }
-    for (name, text) in help() {
+    for (name, text) in help().await {
         wrong.extend(banned(&text).iter().map(|word| format!("{name}: {word}")));
     }
     none(wrong);
 }
 
+async fn help_page(arguments: &[&str]) -> String {
+    let program = Program::new(env!("CARGO_BIN_EXE_af-db"))
+        .args(arguments)
+        .args(["--help"]);
+    let ran = program.run().await.expect("the program");
+    assert!(ran.status.success(), "{arguments:?}");
+    String::from_utf8(ran.stdout).expect("text")
+}
+
 /// The long help of every command.
-fn help() -> Vec<(String, String)> {
-    let run = |arguments: &[&str]| {
-        let ran = std::process::Command::new(env!("CARGO_BIN_EXE_af-db"))
-            .args(arguments)
-            .arg("--help")
-            .output()
-            .expect("the program");
-        assert!(ran.status.success(), "{arguments:?}");
-        String::from_utf8(ran.stdout).expect("text")
-    };
-    let first = run(&[]);
+async fn help() -> Vec<(String, String)> {
+    let first = help_page(&[]).await;
     let commands: Vec<String> = first
         .lines()
         .skip_while(|line| !line.starts_with("Usage:"))
@@ -343,10 +345,10 @@ fn help() -> Vec<(String, String)> {
         .map(str::to_owned)
         .collect();
     assert!(commands.len() > 15, "{first}");
-    let pages = commands
-        .iter()
-        .map(|command| (format!("{command} --help"), run(&[command])));
-    let mut pages: Vec<(String, String)> = pages.collect();
+    let mut pages = Vec::new();
+    for command in commands {
+        pages.push((format!("{command} --help"), help_page(&[&command]).await));
+    }
     pages.push(("--help".to_owned(), first));
     pages
 }

@@ -213,7 +213,7 @@ impl FolderReader {
                 );
                 continue;
             }
-            entries.push(self.into_migration(draft));
+            entries.push(self.finish_migration(draft));
         }
         let last = entries.last().map_or(0, |entry| entry.migration.version);
         let mut repeatables = Vec::new();
@@ -225,7 +225,7 @@ impl FolderReader {
                     .place(Location::file(&draft.up.shown))
                     .help("run af-db adopt --convert, which turns the current text into a versioned migration"),
             );
-            repeatables.push(self.into_migration(draft));
+            repeatables.push(self.finish_migration(draft));
         }
         ToolFolder {
             entries,
@@ -234,7 +234,7 @@ impl FolderReader {
         }
     }
 
-    fn into_migration(&mut self, draft: ToolFile) -> ToolMigration {
+    fn finish_migration(&mut self, draft: ToolFile) -> ToolMigration {
         let mut directives = directive::read(&draft.up.shown, &draft.up.text, &mut self.findings);
         directives.no_transaction |= draft.outside.0 || own_transaction(&draft.up.text, self.tool);
         let down = draft.down.filter(|down| has_statements(&down.text));
