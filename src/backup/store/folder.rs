@@ -385,7 +385,7 @@ mod tests {
         folder.remove("a-1").unwrap();
         assert!(folder.names().unwrap().is_empty());
         let error = folder.read("a-1", DESCRIPTION).err().unwrap();
-        assert!(error.to_string().contains("no archive `a-1`"), "{error}");
+        assert!(error.to_string().contains("no backup `a-1`"), "{error}");
     }
 
     #[cfg(unix)]

@@ -280,7 +280,7 @@ mod tests {
             .collect();
         insta::assert_snapshot!(said.join("\n"), @"
         copy-type Users.born: TEXT becomes date: each value must be a date
-        copy-column Users.gone: PostgreSQL's table users has no such column; its values would be lost
+        copy-column Users.gone: column not found in PostgreSQL table users; its values would be lost
         copy-type Users.place: values of type point cannot be copied
         copy-table lost: table not found in PostgreSQL
         ");

@@ -111,7 +111,7 @@ mod tests {
             source: "Server returned non-2xx status code: 403".into(),
         };
         let failure = in_words("s3://bucket/x", "listing", &refused);
-        assert!(failure.message.contains("does not allow that"));
+        assert!(failure.message.contains("access denied"));
     }
 
     #[test]
