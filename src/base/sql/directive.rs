@@ -39,7 +39,7 @@ impl Directive {
 ///
 /// ```
 /// let text = "-- af-db: allow R07 reason=\"three rows\"\nALTER TABLE t ALTER a TYPE bigint;";
-/// let directives = af_db::sql::directive::directives(text);
+/// let directives = af_db_base::sql::directive::directives(text);
 /// assert_eq!(directives[0].keyword, "allow");
 /// assert_eq!(directives[0].words, ["R07"]);
 /// assert_eq!(directives[0].value("reason"), Some("three rows"));

@@ -90,7 +90,7 @@ pub fn byte_of_character(text: &str, character: usize) -> usize {
 /// Quotes the line of a position with its number, and a caret under the column.
 ///
 /// ```
-/// use af_db::sql::position::{Position, quote};
+/// use af_db_base::sql::position::{Position, quote};
 /// let quoted = quote("SELECT 1;\nSELEC 2;", Position { line: 2, column: 1 });
 /// assert_eq!(quoted, "2 | SELEC 2;\n  | ^");
 /// ```

@@ -88,7 +88,7 @@ pub fn check_closed(shown: &str, text: &str) -> Result<()> {
 /// Splits a text into statements; the text after the last one is [`rest`].
 ///
 /// ```
-/// let statements = af_db::sql::split::split("-- first\nSELECT ';'; SELECT 2");
+/// let statements = af_db_base::sql::split::split("-- first\nSELECT ';'; SELECT 2");
 /// assert_eq!(statements[0].text, "SELECT ';'");
 /// assert_eq!(statements[0].position.line, 2);
 /// assert_eq!(statements[1].text, "SELECT 2");
