@@ -62,8 +62,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let wait = project::duration("--wait", &args.wait)?;
     let session = LockedSession::take(session, wait, &watch).await?;
     let records = project::history_and_journal(context, &session).await?;
-    let fresh = project::fresh_width(context, &folder)?;
-    let standing = status::compare(&folder, &records.history, &records.unfinished, fresh);
+    let standing = project::migration_status(context, &folder, &records)?;
     let applied: Vec<i64> = records.history.rows.iter().map(|row| row.version).collect();
     let chosen = choose(args, &applied)?;
     let mut report = DownReport {

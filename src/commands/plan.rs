@@ -14,7 +14,6 @@ use crate::commands::{
 };
 use crate::error::fail;
 use crate::finding::{Finding, Location, Severity};
-use crate::migrate::status;
 use crate::plan::Mode;
 use crate::plan::approval::Quorum;
 use crate::plan::document::{PlanDocument, PlannedDown, PlannedMigration};
@@ -70,8 +69,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let folder = project::folder(context)?;
     let (session, target) = context.open(Purpose::Reading).await?;
     let records = project::history_and_journal(context, &session).await?;
-    let fresh = project::fresh_width(context, &folder)?;
-    let standing = status::compare(&folder, &records.history, &records.unfinished, fresh);
+    let standing = project::migration_status(context, &folder, &records)?;
     let (chosen, _) = select::choose(&args.selection, &folder.migrations, &standing)?;
     let noted = select::obstacles(&args.selection, &standing, &chosen, &records.unfinished)?;
     for finding in noted {

@@ -13,6 +13,7 @@ use crate::migrate::files::{self, MigrationFolder};
 use crate::migrate::history::{self, History, JournalMark};
 use crate::migrate::job::RecordSettings;
 use crate::migrate::journal::{self, RunIdentity, Unfinished};
+use crate::migrate::status::{self, FolderStatus};
 use crate::pg::session::Session;
 use crate::sql::name::ObjectName;
 use crate::sql::safe::Sql;
@@ -129,6 +130,21 @@ pub(crate) async fn foreign(
     }
     let record = tool_history::read(session, &adopted.found).await?;
     Ok(adopt::adopted_history::since(&adopted, &record))
+}
+
+/// Compares the files with what a database has recorded.
+pub(crate) fn migration_status(
+    context: &Context,
+    folder: &MigrationFolder,
+    records: &HistoryAndJournal,
+) -> Result<FolderStatus> {
+    let fresh = fresh_width(context, folder)?;
+    Ok(status::compare(
+        folder,
+        &records.history,
+        &records.unfinished,
+        fresh,
+    ))
 }
 
 /// The width of a new history table: as configured, else as the versions need.

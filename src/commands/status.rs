@@ -9,7 +9,7 @@ use crate::commands::{
     Context, Outcome, Purpose, Report, archives, change::verify, fleet, project,
 };
 use crate::finding::{Finding, Location, Severity};
-use crate::migrate::status::{self, MigrationState, MigrationStatus};
+use crate::migrate::status::{MigrationState, MigrationStatus};
 use crate::sql::name::Ident;
 
 /// Flags of `status`.
@@ -60,8 +60,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Outcome> {
     )
     .await;
     let records = records?;
-    let fresh = project::fresh_width(context, &folder)?;
-    let mut standing = status::compare(&folder, &records.history, &records.unfinished, fresh);
+    let mut standing = project::migration_status(context, &folder, &records)?;
     if args.foreign {
         standing
             .findings

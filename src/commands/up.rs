@@ -14,7 +14,6 @@ use crate::commands::{
 };
 use crate::finding::{Finding, Severity};
 use crate::migrate::apply::AppliedMigration;
-use crate::migrate::status;
 use crate::pg::lock::LockedSession;
 
 /// PlanFlags of `up`.
@@ -86,8 +85,7 @@ async fn one(args: &Args, context: &Context) -> Result<Outcome> {
     let wait = project::duration("--wait", &args.wait)?;
     let session = LockedSession::take(session, wait, &watch).await?;
     let records = project::history_and_journal(context, &session).await?;
-    let fresh = project::fresh_width(context, &folder)?;
-    let standing = status::compare(&folder, &records.history, &records.unfinished, fresh);
+    let standing = project::migration_status(context, &folder, &records)?;
     let selection = match &bound {
         Some(bound) => {
             bound

@@ -97,7 +97,7 @@ impl ProofOptions {
 }
 
 /// Names the tables that could not be filled, with the reason.
-fn unfilled<C: FromIterator<(String, String)>>(filled: &SeedResult, facts: &ProbedSchema) -> C {
+fn unfilled(filled: &SeedResult, facts: &ProbedSchema) -> BTreeMap<String, String> {
     let titled = |(oid, why): (&i64, &String)| {
         let title = facts.relations.get(oid)?.title();
         Some((title, why.clone()))

@@ -3,36 +3,15 @@
 //! Each guard is a function of text, so that it is shown to refuse what it should.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
 use af_db::pg::program::Program;
 
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
+use crate::tidy::{none, root, sources, without_tests};
 
 /// The Rust files under a folder, by their path in the repository.
 fn rust_files(folder: &str) -> BTreeMap<String, String> {
-    let mut found = BTreeMap::new();
-    let mut folders = vec![root().join(folder)];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
-            let path = entry.path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let text = std::fs::read_to_string(&path).expect("a source is text");
-                let shown = path.strip_prefix(root()).expect("in the repository");
-                found.insert(shown.to_string_lossy().replace('\\', "/"), text);
-            }
-        }
-    }
-    assert!(!found.is_empty(), "{folder}");
-    found
-}
-
-fn without_tests(text: &str) -> &str {
-    text.find("\n#[cfg(test)]\n").map_or(text, |at| &text[..at])
+    let sources = sources(folder).into_iter();
+    sources.map(|source| (source.path, source.text)).collect()
 }
 
 /// The crate that a file belongs to, and its module path there.
@@ -264,10 +243,6 @@ fn banned(text: &str) -> Vec<&'static str> {
         })
     };
     BANNED.iter().filter(named).copied().collect()
-}
-
-fn none(wrong: Vec<String>) {
-    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
 }
 
 #[test]

@@ -24,16 +24,16 @@ const OWNERS: &[(&str, &str)] = &[
     ("clap::", "src/cl"),
 ];
 
-struct Source {
-    path: String,
-    text: String,
+pub(crate) struct Source {
+    pub(crate) path: String,
+    pub(crate) text: String,
 }
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn sources(folder: &str) -> Vec<Source> {
+pub(crate) fn sources(folder: &str) -> Vec<Source> {
     let mut found = Vec::new();
     walk(&root().join(folder), &mut found);
     found.sort_by(|left, right| left.path.cmp(&right.path));
@@ -60,7 +60,7 @@ fn walk(folder: &Path, found: &mut Vec<Source>) {
 }
 
 /// Gives the source without its unit tests.
-fn without_tests(text: &str) -> &str {
+pub(crate) fn without_tests(text: &str) -> &str {
     let starts = [
         "\n#[cfg(test)]\nmod tests",
         "\n#[cfg(test)]\npub(crate) mod tests",
@@ -176,7 +176,7 @@ fn commands() -> Vec<String> {
     named.map(str::to_owned).collect()
 }
 
-fn none(wrong: Vec<String>) {
+pub(crate) fn none(wrong: Vec<String>) {
     assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
 }
 

@@ -78,13 +78,14 @@ impl<'a> GuardedRun<'a> {
         session: LockedSession,
         migrations: Migrations<'_>,
     ) -> Result<(LockedSession, RunOutcome)> {
-        let Migrations {
-            chosen,
-            ledger,
-            unfinished,
-        } = migrations;
         let up = async |execution: &mut Execution<'_>| {
-            apply::up(execution, ledger, chosen, unfinished).await
+            apply::up(
+                execution,
+                migrations.ledger,
+                migrations.chosen,
+                migrations.unfinished,
+            )
+            .await
         };
         self.migrate(session, up).await
     }
@@ -96,13 +97,15 @@ impl<'a> GuardedRun<'a> {
         migrations: Migrations<'_>,
         note: Option<String>,
     ) -> Result<(LockedSession, RunOutcome)> {
-        let Migrations {
-            chosen,
-            ledger,
-            unfinished,
-        } = migrations;
         let down = async |execution: &mut Execution<'_>| {
-            apply::down(execution, ledger, chosen, unfinished, note).await
+            apply::down(
+                execution,
+                migrations.ledger,
+                migrations.chosen,
+                migrations.unfinished,
+                note,
+            )
+            .await
         };
         self.migrate(session, down).await
     }

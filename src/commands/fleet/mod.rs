@@ -163,9 +163,7 @@ async fn compare_history(
     let records = project::history_and_journal(context, session)
         .await
         .context("reading its history")?;
-    let fresh = project::fresh_width(context, folder)?;
-    let mut standing =
-        migration_status::compare(folder, &records.history, &records.unfinished, fresh);
+    let mut standing = project::migration_status(context, folder, &records)?;
     let tenant = context.config.tenant.as_ref();
     if let Some(tenant) = tenant.filter(|_| records.history.table == HistoryTable::Missing)
         && !journal::knows(session, &records.history, &tenant.schema).await?

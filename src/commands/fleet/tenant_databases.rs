@@ -16,7 +16,6 @@ use crate::error::{Exit, exit_of};
 use crate::event::silent;
 use crate::fleet::Member;
 use crate::migrate::files::MigrationFolder;
-use crate::migrate::status;
 use crate::pg::lock::LockedSession;
 use crate::pg::pooler;
 
@@ -95,8 +94,7 @@ async fn one(
         project::create_journal(&session, records.history.has_journal).await?;
         return Ok((session, 0));
     };
-    let fresh = project::fresh_width(&context, folder)?;
-    let standing = status::compare(folder, &records.history, &records.unfinished, fresh);
+    let standing = project::migration_status(&context, folder, &records)?;
     let all = Selection::default();
     let (chosen, _) = select::choose(&all, &folder.migrations, &standing)?;
     select::obstacles(&all, &standing, &chosen, &records.unfinished)?;

@@ -10,7 +10,6 @@ use crate::commands::change::run::{Budgets, GuardedRun, Migrations};
 use crate::commands::change::select::{self, Selection};
 use crate::commands::{Context, project};
 use crate::error::{fail, refuse};
-use crate::migrate::status;
 use crate::pg::connect;
 use crate::pg::lock::LockedSession;
 use crate::pg::target::Target;
@@ -80,8 +79,7 @@ pub(super) async fn migrate(context: &Context, target: &Target, to: Option<i64>)
     let session = connect::open(target, &watch).await?;
     let session = LockedSession::take(session, std::time::Duration::ZERO, &watch).await?;
     let records = project::history_and_journal(context, &session).await?;
-    let fresh = project::fresh_width(context, &folder)?;
-    let standing = status::compare(&folder, &records.history, &records.unfinished, fresh);
+    let standing = project::migration_status(context, &folder, &records)?;
     let selection = Selection {
         to,
         ..Selection::default()

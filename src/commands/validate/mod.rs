@@ -14,7 +14,7 @@ use crate::finding::{Finding, Location, Severity};
 use crate::fleet::citus;
 use crate::manifest::{self, Manifest};
 use crate::migrate::files::{Direction, Migration, MigrationFolder};
-use crate::migrate::{static_checks, status};
+use crate::migrate::static_checks;
 use crate::pg::dev;
 use crate::pg::session::Session;
 use crate::rls::declared::{self, Declared};
@@ -281,13 +281,12 @@ fn history(
     folder: &MigrationFolder,
     records: &HistoryAndJournal,
 ) -> Result<Vec<Finding>> {
-    let fresh = project::fresh_width(context, folder)?;
     // Findings of the files are already part of the report.
     let folder = MigrationFolder {
         migrations: folder.migrations.clone(),
         findings: Vec::new(),
     };
-    Ok(status::compare(&folder, &records.history, &records.unfinished, fresh).findings)
+    Ok(project::migration_status(context, &folder, records)?.findings)
 }
 
 /// The name of a check for people; scripts know the old one.
